@@ -1,0 +1,507 @@
+"""Every payload and name that crosses a process: the contract with storefronts, operators and ourselves.
+
+Money is integer minor units with an ISO 4217 currency; times are aware. Across Temporal unknown fields are
+ignored; where people type (`strictly=True`) they are refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from core.money import CURRENCIES, MAX_AMOUNT_MINOR
+from core.reasons import Refusal, refuse
+
+TASK_QUEUE = "dakuan"
+ORDER_WORKFLOW = "OrderWorkflow"
+WITHDRAWAL_WORKFLOW = "WithdrawalWorkflow"
+
+
+def order_workflow_id(order_id: str) -> str:
+    """`order-{order_id}`; no `/`, which the HTTP API cannot route."""
+    return f"order-{order_id}"
+
+
+def withdrawal_workflow_id(withdrawal_id: str) -> str:
+    """`withdrawal-{withdrawal_id}`."""
+    return f"withdrawal-{withdrawal_id}"
+
+
+def automatic_withdrawal_id(order_id: str) -> str:
+    """The id of the withdrawal that an order starts for its own proceeds: one an order, for ever."""
+    direct = f"auto-{order_id}"
+    return direct if len(direct) <= 64 else f"auto-{hashlib.sha256(order_id.encode()).hexdigest()[:40]}"
+
+
+# --- field types ---------------------------------------------------------------------------------------
+
+
+def _printable(text: str) -> str:
+    for character in text:
+        if unicodedata.category(character) in {"Cc", "Cs", "Cn"} and character not in "\n\t":
+            raise ValueError(f"contains the control character U+{ord(character):04X}")
+    return text
+
+
+def _rfc3339(value: object) -> object:
+    if isinstance(value, str | datetime):
+        return value
+    raise ValueError("must be an RFC 3339 time with an offset, such as 2026-11-22T16:00:00+08:00")
+
+
+def _known_currency(code: str) -> str:
+    if code not in CURRENCIES:
+        raise ValueError("must be an ISO 4217 code, such as CNY")
+    return code
+
+
+Id = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=500), AfterValidator(_printable)]
+Reason = Annotated[
+    str,
+    StringConstraints(strict=True, strip_whitespace=True, max_length=500),
+    AfterValidator(_printable),
+]
+Place = Annotated[str, StringConstraints(strict=True, max_length=80), AfterValidator(_printable)]
+Currency = Annotated[str, StringConstraints(strict=True), AfterValidator(_known_currency)]
+AmountMinor = Annotated[int, Field(strict=True, ge=1, le=MAX_AMOUNT_MINOR)]
+AmountOrZero = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT_MINOR)]
+Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
+
+
+class Message(BaseModel):
+    """A frozen payload. Unknown fields are ignored unless `read(..., strictly=True)` refuses them."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+# --- the order -----------------------------------------------------------------------------------------
+
+
+class Line(Message):
+    """One line of goods; `unit_price_minor` may be 0 for a gift."""
+
+    line_id: Id
+    title: Text
+    category: Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9_.-]{1,80}$")]
+    quantity: Quantity
+    unit_price_minor: AmountOrZero
+
+    @property
+    def price_minor(self) -> int:
+        return self.quantity * self.unit_price_minor
+
+
+class Payment(Message):
+    """The buyer's payment as the storefront tells it; `paid_minor` is the whole of it, for one or several orders."""
+
+    reference: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64), AfterValidator(_printable)]
+    channel: Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9_-]{1,32}$")]
+    paid_minor: AmountMinor
+    paid_at: Time
+
+
+class Address(Message):
+    """Where from or to, no finer than a district: street, name and full phone never enter."""
+
+    country: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Z]{2}$")]
+    province: Place | None = None
+    city: Place | None = None
+    district: Place | None = None
+    phone_last4: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{4}$")] | None = None
+
+
+class Order(Message):
+    """The input of `OrderWorkflow`."""
+
+    order_id: Id
+    merchant_id: Id
+    buyer_id: Id
+    currency: Currency
+    lines: Annotated[tuple[Line, ...], Field(min_length=1, max_length=200)]
+    freight_minor: AmountOrZero = 0
+    discount_minor: AmountOrZero = 0
+    discount_funded_by: Literal["merchant", "platform"] = "merchant"
+    total_minor: AmountMinor
+    payment: Payment
+    ship_from: Address
+    ship_to: Address
+    delivery_mode: Literal["express"] = "express"
+    ship_by: Time | None = None
+    policy: Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9_-]{1,64}$")] | None = None
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Order:
+        if len({line.line_id for line in self.lines}) != len(self.lines):
+            raise ValueError("lines: two lines have the same line_id")
+        goods = sum(line.price_minor for line in self.lines)
+        if self.discount_minor > goods:
+            raise ValueError(f"discount_minor: {self.discount_minor} is more than the goods, {goods}")
+        due = goods + self.freight_minor - self.discount_minor
+        if self.total_minor != due:
+            raise ValueError(
+                f"total_minor: goods {goods} + freight {self.freight_minor} - discount {self.discount_minor}"
+                f" is {due}, not {self.total_minor}"
+            )
+        if self.payment.paid_minor < self.total_minor:
+            raise ValueError(
+                f"payment.paid_minor: {self.payment.paid_minor} does not cover total_minor {self.total_minor}"
+            )
+        return self
+
+
+# --- commands ------------------------------------------------------------------------------------------
+
+Role = Literal["storefront", "merchant", "buyer", "carrier", "channel", "rail", "reviewer", "operator", "system"]
+Stage = Literal[
+    "label",
+    "picked_up",
+    "in_transit",
+    "arrived",
+    "out_for_delivery",
+    "locker",
+    "delivered",
+    "returning",
+    "returned",
+    "refused",
+    "exception",
+    "customs",
+    "cancelled",
+]
+
+
+class Actor(Message):
+    """Who sends a command. The namespace is the boundary of trust; identities are checked before it."""
+
+    role: Role
+    id: Id
+
+
+class Command(Message):
+    """What every command carries. `verb` is the name of its Update and of its Signal."""
+
+    verb: ClassVar[str] = ""
+    command_id: Id
+    actor: Actor
+
+
+class LineQuantity(Message):
+    line_id: Id
+    quantity: Quantity
+
+
+class ParcelReport(Message):
+    """A parcel as its merchant reports it; `lines` null means all that is left. `carrier_name` goes with `other`."""
+
+    parcel_id: Id
+    carrier: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+    waybill: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+    lines: tuple[LineQuantity, ...] | None = None
+    weight_g: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)] | None = None
+    carrier_name: Text | None = None
+
+
+class Scan(Message):
+    """One event of a parcel. `at` is when it happened; `city` and `text` are the carrier's words."""
+
+    at: Time
+    code: Annotated[str, StringConstraints(strict=True, max_length=64), AfterValidator(_printable)]
+    stage: Stage
+    city: Place | None = None
+    text: Annotated[str, StringConstraints(strict=True, max_length=500)] | None = None
+
+
+class ReportShipment(Command):
+    """The merchant has handed one or more parcels to a carrier."""
+
+    verb: ClassVar[str] = "report_shipment"
+    parcels: Annotated[tuple[ParcelReport, ...], Field(min_length=1, max_length=50)]
+    shipped_at: Time | None = None
+
+
+class CorrectWaybill(Command):
+    """The merchant corrects a parcel's carrier or number."""
+
+    verb: ClassVar[str] = "correct_waybill"
+    parcel_id: Id
+    carrier: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+    waybill: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+    reason: Reason
+    carrier_name: Text | None = None
+
+
+class ReportScan(Command):
+    """A carrier's gateway pushes scans of one waybill."""
+
+    verb: ClassVar[str] = "report_scan"
+    carrier: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+    waybill: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+    scans: Annotated[tuple[Scan, ...], Field(min_length=1, max_length=500)]
+    provider: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+
+
+class ConfirmReceipt(Command):
+    """The buyer has the goods."""
+
+    verb: ClassVar[str] = "confirm_receipt"
+    reason: Reason | None = None
+
+
+class ExtendReceipt(Command):
+    """The buyer needs more time."""
+
+    verb: ClassVar[str] = "extend_receipt"
+    reason: Reason | None = None
+
+
+class CancelOrder(Command):
+    """The buyer, or an operator, calls the order off."""
+
+    verb: ClassVar[str] = "cancel_order"
+    reason: Reason
+
+
+class DecideAudit(Command):
+    """A reviewer's verdict on a parcel in review."""
+
+    verb: ClassVar[str] = "decide_audit"
+    verdict: Literal["approved", "rejected"]
+    reason: Reason
+    parcel_id: Id | None = None
+
+
+class AppealAudit(Command):
+    """The merchant asks a person to look at a rejection."""
+
+    verb: ClassVar[str] = "appeal_audit"
+    statement: Reason
+    parcel_id: Id | None = None
+
+
+class DecideScreening(Command):
+    """A reviewer lets held goods pass, or not."""
+
+    verb: ClassVar[str] = "decide_screening"
+    verdict: Literal["allow", "refuse"]
+    reason: Reason
+
+
+class ResolveRefund(Command):
+    """One of two people says what became of a refund that nobody can query; the second settles it."""
+
+    verb: ClassVar[str] = "resolve_refund"
+    cause: Id
+    outcome: Literal["arrived", "failed"]
+    reference: Text
+    reason: Reason
+
+
+class PlaceHold(Command):
+    """An operator stops money.
+
+    Scope `credit` stops credit and settlement, `payout` the automatic withdrawal, `all` also refunds.
+    """
+
+    verb: ClassVar[str] = "place_hold"
+    name: Id
+    scope: Literal["credit", "payout", "all"]
+    reason: Reason
+    review_at: Time | None = None
+
+
+class LiftHold(Command):
+    """An operator lets money move again."""
+
+    verb: ClassVar[str] = "lift_hold"
+    name: Id
+    reason: Reason
+    scope: Literal["credit", "payout", "all"] | None = None
+    review_at: Time | None = None
+
+
+ORDER_COMMANDS: Mapping[str, type[Command]] = {
+    command.verb: command
+    for command in (
+        ReportShipment,
+        CorrectWaybill,
+        ReportScan,
+        ConfirmReceipt,
+        ExtendReceipt,
+        CancelOrder,
+        DecideAudit,
+        AppealAudit,
+        DecideScreening,
+        ResolveRefund,
+        PlaceHold,
+        LiftHold,
+    )
+}
+
+
+class NextDeadline(Message):
+    """What passes next, and when."""
+
+    name: str
+    at: Time
+
+
+class Answer(Message):
+    """The answer of an accepted update. A duplicate gets the first answer, its outcome apart."""
+
+    outcome: Literal["accepted", "duplicate"]
+    phase: str
+    audit: str
+    receipt: str
+    next_deadline: NextDeadline | None = None
+
+
+class JournalEntry(Message):
+    """One line of an order's or withdrawal's journal: what came in, and what was answered."""
+
+    seq: int
+    at: Time
+    channel: Literal["update", "signal", "deadline", "system"]
+    verb: str
+    command_id: str | None = None
+    actor: Actor | None = None
+    outcome: Literal["accepted", "duplicate", "refused", "noted"]
+    code: str | None = None
+    message: str | None = None
+
+
+class HoldView(Message):
+    """Why money is not here yet."""
+
+    reason: str
+    since: Time
+    expected_release: Time | None = None
+    who_can_act: str
+    what_helps: str
+
+
+# --- withdrawals ---------------------------------------------------------------------------------------
+
+
+class Withdrawal(Message):
+    """The input of `WithdrawalWorkflow`: a merchant asks for a part of what is available."""
+
+    withdrawal_id: Id
+    merchant_id: Id
+    amount_minor: AmountMinor
+    currency: Currency
+    account_id: Id
+    requested_by: Actor
+
+
+class CancelWithdrawal(Command):
+    """The merchant takes the request back, before it is submitted."""
+
+    verb: ClassVar[str] = "cancel"
+    reason: Reason | None = None
+
+
+class ApproveWithdrawal(Command):
+    """One of two people lets a large withdrawal go."""
+
+    verb: ClassVar[str] = "approve"
+    reason: Reason | None = None
+
+
+class RejectWithdrawal(Command):
+    """A person refuses a withdrawal; the money is given back."""
+
+    verb: ClassVar[str] = "reject"
+    reason: Reason
+
+
+class ResolveUnknown(Command):
+    """One of two people says, with the bank's reference, what became of a payout nobody can query."""
+
+    verb: ClassVar[str] = "resolve_unknown"
+    outcome: Literal["paid", "failed"]
+    reference: Text
+    reason: Reason
+
+
+class ReportPayout(Command):
+    """A rail's callback: what became of the payout with this key. `event_id` counts once, for ever."""
+
+    verb: ClassVar[str] = "report_payout"
+    event_id: Id
+    key: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9]{1,32}$")]
+    outcome: Literal["paid", "failed", "returned"]
+    amount_minor: AmountMinor
+    currency: Currency
+    code: Annotated[str, StringConstraints(strict=True, max_length=64)] | None = None
+    message: Annotated[str, StringConstraints(strict=True, max_length=500)] | None = None
+
+
+WITHDRAWAL_COMMANDS: Mapping[str, type[Command]] = {
+    command.verb: command
+    for command in (CancelWithdrawal, ApproveWithdrawal, RejectWithdrawal, ResolveUnknown, ReportPayout)
+}
+
+# --- reading -------------------------------------------------------------------------------------------
+
+M = TypeVar("M", bound=Message)
+
+
+def content_hash(message: Message) -> str:
+    """SHA-256 of the canonical JSON: equal exactly when the content is."""
+    body = json.dumps(message.model_dump(mode="json"), ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def reasons_of(error: ValidationError) -> list[dict[str, str]]:
+    """Field by field what was wrong: `[{"field": "lines.0.quantity", "message": "…"}]`."""
+    reasons = []
+    for detail in error.errors(include_url=False, include_input=False, include_context=False):
+        field = ".".join(str(part) for part in detail["loc"])
+        message = detail["msg"].removeprefix("Value error, ")
+        head, colon, tail = message.partition(": ")
+        if not field and colon and " " not in head:
+            field, message = head, tail
+        reasons.append({"field": field or "(whole)", "message": message})
+    return reasons
+
+
+def read(model: type[M], body: Any, code: str = "malformed", *, strictly: bool = False) -> M | Refusal:
+    """A message from decoded JSON, or the refusal that names the first wrong field and sums up the rest.
+
+    Total: any Python value gets an answer, none an exception.
+    """
+    try:
+        return model.model_validate(body, extra="forbid" if strictly else "ignore")
+    except ValidationError as error:
+        reasons = reasons_of(error)
+        detail = "; ".join(f"{reason['field']}: {reason['message']}" for reason in reasons[:10])
+        return refuse(code, detail, field=reasons[0]["field"])
+    except (RecursionError, ValueError, TypeError) as error:
+        return refuse(code, f"It cannot be read: {type(error).__name__}.")
+
+
+def read_command(
+    commands: Mapping[str, type[Command]], verb: str, body: Any, *, strictly: bool = False
+) -> Command | Refusal:
+    """The command of this verb from decoded JSON, or why not."""
+    model = commands.get(verb)
+    if model is None:
+        return refuse("unknown_verb", f"Known: {', '.join(sorted(commands))}.")
+    return read(model, body, strictly=strictly)

@@ -1,0 +1,86 @@
+"""Reason codes: why something was refused, each with the sentence a person reads.
+
+A code is a part of the contract: it is the type of the application error that a refused update raises,
+and stands in the journal of a refused signal. Codes are added, never renamed.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+SENTENCES: dict[str, str] = {
+    # opening
+    "invalid_order": "The order is not well formed.",
+    "malformed": "The message cannot be read.",
+    "unknown_verb": "There is no command of this name.",
+    "wrong_actor": "This actor may not do this to this order.",
+    "order_over": "The order is over.",
+    "too_many_commands": "The order has received as many commands as it may.",
+    "order_exists_with_different_content": "Another order with this id exists.",
+    "order_already_open": "This order was opened before and its money has moved; rescue it if its workflow is lost.",
+    "payment_not_found": "The payment channel does not know this payment, or it is not paid.",
+    "payment_over_claimed": "The orders of this payment claim more than was paid.",
+    "payment_time": "The payment lies in the future or too far in the past.",
+    "unknown_policy": "No policy of this name is registered.",
+    # shipping
+    "already_shipped": "This was shipped already.",
+    "already_moving": "A carrier has physically received a parcel of this order.",
+    "nothing_left_to_ship": "Everything in this order is shipped.",
+    "unknown_line": "The order has no such line.",
+    "quantity_too_large": "More was reported than is left to ship.",
+    "unknown_carrier": "The carrier is not in the table.",
+    "impossible_waybill": "No waybill of this carrier can have this number.",
+    "waybill_in_use": "This merchant already used the number for another buyer or address.",
+    "unknown_parcel": "The order has no such parcel.",
+    "parcel_required": "Several parcels are meant; say which.",
+    "too_many_corrections": "The waybill was corrected as often as it may be.",
+    "parcel_approved": "The parcel's audit is approved.",
+    # receipt
+    "nothing_shipped": "Nothing was shipped yet.",
+    "not_fully_shipped": "A part of the order was not shipped yet.",
+    "already_confirmed": "Receipt was confirmed already.",
+    "case_open": "An after-sale case is open.",
+    "too_early": "It is too early for this.",
+    "too_many_extensions": "The receipt deadline was extended as often as it may be.",
+    # people
+    "not_in_review": "Nothing is in review.",
+    "not_rejected": "The audit is not rejected.",
+    "appeal_used": "The appeal was used already.",
+    "reason_missing": "A reason must be given.",
+    "not_held": "The order is not held for screening.",
+    "already_credited": "The order was credited already.",
+    "no_such_hold": "There is no such hold.",
+    "hold_exists": "A hold of this name exists.",
+    "needs_other_person": "Another person must do this.",
+    "no_such_refund": "No refund with this cause waits for a decision.",
+    # withdrawal
+    "insufficient_funds": "The available balance is too small.",
+    "below_minimum": "The amount is below the minimum.",
+    "above_maximum": "The amount is above the maximum.",
+    "daily_limit": "The day's count or sum of withdrawals is used up.",
+    "unknown_account": "The merchant has no such payout account.",
+    "account_cooling": "The payout account is new or changed and cools off.",
+    "account_suspended": "The payout account is suspended.",
+    "wrong_currency": "The currency does not fit.",
+    "already_submitted": "The payout was submitted to the bank.",
+    "not_in_approval": "The withdrawal does not wait for approval.",
+    "not_unknown": "The payout's outcome is not unknown.",
+    "withdrawal_over": "The withdrawal is over.",
+    "receivable_outstanding": "The merchant owes money.",
+    "withdrawal_exists_with_different_content": "Another withdrawal with this id exists.",
+}
+
+
+class Refusal(BaseModel):
+    """Why a command was refused: `code` is a key of SENTENCES, `message` a sentence, `field` a dotted path."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    message: str
+    field: str | None = None
+
+
+def refuse(code: str, detail: str = "", field: str | None = None) -> Refusal:
+    """A refusal with the code's own sentence and, where there is more to say, the detail behind it."""
+    return Refusal(code=code, message=" ".join(filter(None, (SENTENCES[code], detail))), field=field)

@@ -1,0 +1,53 @@
+"""What the register keeps of an order and of a withdrawal, and what buyer and merchant are told.
+
+A record rides in the same database transaction as the posting that made it true.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from core.messages import AmountOrZero, Id, Message, NextDeadline, Time
+
+
+class Notice(Message):
+    """Something to tell a person. `seq` numbers an order's notices, so that the same notice is stored once."""
+
+    seq: int
+    to: Literal["buyer", "merchant", "reviewer", "operator"]
+    name: str
+    at: Time
+    facts: dict[str, str] = {}
+
+
+class OrderRecord(Message):
+    """The register's row of an order. A lower `revision` never overwrites a higher one.
+
+    `state` is the whole state of the core as JSON, from which `rescue` starts again.
+    """
+
+    order_id: Id
+    revision: int
+    phase: str
+    audit: str
+    receipt: str
+    next_deadline: NextDeadline | None = None
+    hold_reasons: tuple[str, ...] = ()
+    refunded_minor: AmountOrZero = 0
+    closed: bool = False
+    state: dict[str, Any]
+    notices: tuple[Notice, ...] = ()
+    recorded_at: Time
+
+
+class WithdrawalRecord(Message):
+    """The register's row of a withdrawal, as far as its workflow moves it."""
+
+    withdrawal_id: Id
+    revision: int
+    state_name: str
+    next_deadline: NextDeadline | None = None
+    closed: bool = False
+    state: dict[str, Any]
+    notices: tuple[Notice, ...] = ()
+    recorded_at: Time
