@@ -1,0 +1,63 @@
+"""The limits of withdrawals: amounts, approval, fee, and how long an uncertain payout is looked for.
+
+Every number is configuration; `policies/default.toml` says where each comes from.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from core.durations import Duration
+from core.messages import AmountMinor, AmountOrZero, Currency, Message
+from core.money import MAX_AMOUNT_MINOR, share_bps
+
+Bps = Annotated[int, Field(strict=True, ge=0, le=10_000)]
+Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
+
+
+class WithdrawalPolicy(Message):
+    """What a withdrawal lives under, from its request until nobody watches it any more.
+
+    Amounts are minor units of the withdrawal's own currency. `currencies` empty allows every currency.
+    """
+
+    minimum_minor: AmountMinor = 100
+    maximum_minor: AmountMinor = 5_000_000
+    daily_count_max: Count = 10
+    daily_sum_max_minor: AmountMinor = MAX_AMOUNT_MINOR
+    day_offset: Duration = timedelta(hours=8)
+    """Where the business day begins, ahead of UTC: counts, sums and quotas turn over at its midnight."""
+    currencies: tuple[Currency, ...] = ()
+    fee_minor: AmountOrZero = 0
+    fee_bps: Bps = 0
+
+    approval_above_minor: AmountOrZero = 2_000_000
+    """Larger amounts wait for two people, neither of them the requester."""
+    approval_sla: Duration = timedelta(hours=24)
+
+    send_within: Duration = timedelta(hours=1)
+    """An instruction that is not on the wire by then is given up unsent, and a new one made."""
+    attempts_max: Annotated[int, Field(strict=True, ge=1, le=50)] = 5
+    query_after: tuple[Duration, ...] = (timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1))
+    query_every: Duration = timedelta(days=1)
+    query_until: Duration = timedelta(days=30)
+    not_found_apart: Duration = timedelta(minutes=3)
+    """Two "not found" nearer than this count as one: a look-up may be stale."""
+    person_after: Duration = timedelta(days=3)
+    resolve_margin: Duration = timedelta(hours=24)
+    suspense_for: Duration = timedelta(days=3)
+
+    return_watch_working_days: Annotated[int, Field(strict=True, ge=0, le=60)] = 7
+    commands_max: Count = 200
+    callbacks_max: Count = 2000
+
+    def fee(self, amount_minor: int) -> int:
+        """What is kept of a withdrawal of this amount, minor units; the fixed part and the rate, rounded down."""
+        return self.fee_minor + share_bps(amount_minor, self.fee_bps)
+
+    def needs_approval(self, amount_minor: int) -> bool:
+        """Whether two people must let this amount go."""
+        return amount_minor > self.approval_above_minor
