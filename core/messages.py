@@ -43,6 +43,11 @@ def withdrawal_workflow_id(withdrawal_id: str) -> str:
     return f"withdrawal-{withdrawal_id}"
 
 
+def refund_key(order_id: str, cause: str) -> str:
+    """The key of a refund at its channel: short enough for any of them, and the same for ever."""
+    return hashlib.sha256(f"order/{order_id}/refund/{cause}".encode()).hexdigest()[:32]
+
+
 def automatic_withdrawal_id(order_id: str) -> str:
     """The id of the withdrawal that an order starts for its own proceeds: one an order, for ever."""
     direct = f"auto-{order_id}"
@@ -72,6 +77,8 @@ def _known_currency(code: str) -> str:
 
 
 Id = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{1,100}$")]
+"""A hold or a refund's cause; some are made from an id and a word."""
 Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=500), AfterValidator(_printable)]
 Reason = Annotated[
     str,
@@ -307,7 +314,7 @@ class ResolveRefund(Command):
     """One of two people says what became of a refund that nobody can query; the second settles it."""
 
     verb: ClassVar[str] = "resolve_refund"
-    cause: Id
+    cause: Name
     outcome: Literal["arrived", "failed"]
     reference: Text
     reason: Reason
@@ -320,7 +327,7 @@ class PlaceHold(Command):
     """
 
     verb: ClassVar[str] = "place_hold"
-    name: Id
+    name: Name
     scope: Literal["credit", "payout", "all"]
     reason: Reason
     review_at: Time | None = None
@@ -330,7 +337,7 @@ class LiftHold(Command):
     """An operator lets money move again."""
 
     verb: ClassVar[str] = "lift_hold"
-    name: Id
+    name: Name
     reason: Reason
     scope: Literal["credit", "payout", "all"] | None = None
     review_at: Time | None = None
@@ -440,8 +447,18 @@ class ResolveUnknown(Command):
     reason: Reason
 
 
+FailureClass = Literal["payee", "quota", "ours", "risk", "user", "unknown"]
+"""Why a rail refused: the payee is bad · a limit of the day · our own account · risk control · the payee did not act.
+
+`unknown` is a code that no table knows: it decides nothing.
+"""
+
+
 class ReportPayout(Command):
-    """A rail's callback: what became of the payout with this key. `event_id` counts once, for ever."""
+    """A rail's callback: what became of the payout with this key. `event_id` counts once, for ever.
+
+    `failure` is the class of the rail's `code`, by the table of whoever verified the callback; null: not classified.
+    """
 
     verb: ClassVar[str] = "report_payout"
     event_id: Id
@@ -449,6 +466,7 @@ class ReportPayout(Command):
     outcome: Literal["paid", "failed", "returned"]
     amount_minor: AmountMinor
     currency: Currency
+    failure: FailureClass | None = None
     code: Annotated[str, StringConstraints(strict=True, max_length=64)] | None = None
     message: Annotated[str, StringConstraints(strict=True, max_length=500)] | None = None
 
@@ -482,11 +500,19 @@ def reasons_of(error: ValidationError) -> list[dict[str, str]]:
     return reasons
 
 
+class Unreadable(Message):
+    """What a payload becomes that nobody can decode: a value that is refused, instead of an exception that wedges."""
+
+    why: str
+
+
 def read(model: type[M], body: Any, code: str = "malformed", *, strictly: bool = False) -> M | Refusal:
     """A message from decoded JSON, or the refusal that names the first wrong field and sums up the rest.
 
     Total: any Python value gets an answer, none an exception.
     """
+    if isinstance(body, Unreadable):
+        return refuse(code, body.why)
     try:
         return model.model_validate(body, extra="forbid" if strictly else "ignore")
     except ValidationError as error:

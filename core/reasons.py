@@ -20,6 +20,8 @@ SENTENCES: dict[str, str] = {
     "order_already_open": "This order was opened before and its money has moved; rescue it if its workflow is lost.",
     "payment_not_found": "The payment channel does not know this payment, or it is not paid.",
     "payment_over_claimed": "The orders of this payment claim more than was paid.",
+    "not_running": "No such order or withdrawal runs.",
+    "unknown_order": "No such order is registered.",
     "payment_time": "The payment lies in the future or too far in the past.",
     "unknown_policy": "No policy of this name is registered.",
     # shipping
@@ -31,6 +33,8 @@ SENTENCES: dict[str, str] = {
     "unknown_carrier": "The carrier is not in the table.",
     "impossible_waybill": "No waybill of this carrier can have this number.",
     "waybill_in_use": "This merchant already used the number for another buyer or address.",
+    "not_released": "The order is not released for shipment.",
+    "parcel_exists": "The order has a parcel of this id.",
     "unknown_parcel": "The order has no such parcel.",
     "parcel_required": "Several parcels are meant; say which.",
     "too_many_corrections": "The waybill was corrected as often as it may be.",
@@ -66,6 +70,9 @@ SENTENCES: dict[str, str] = {
     "not_in_approval": "The withdrawal does not wait for approval.",
     "not_unknown": "The payout's outcome is not unknown.",
     "withdrawal_over": "The withdrawal is over.",
+    "unknown_payout": "The withdrawal has no payout with this key.",
+    "wrong_amount": "The amount is not the payout's.",
+    "event_exists_with_different_content": "Another event with this id was counted.",
     "receivable_outstanding": "The merchant owes money.",
     "withdrawal_exists_with_different_content": "Another withdrawal with this id exists.",
 }

@@ -1,0 +1,133 @@
+"""Logistics: claim waybill numbers, and audit parcels against what their carriers say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.carriers.base import Carrier, TraceQuery
+from activities.requests import AuditRequest, ClaimRequest, Claims, ReleaseRequest
+from core.audit.trace import Trace
+from core.audit.verdict import ParcelFacts, Verdict, audit, next_look
+from core.messages import Address
+from core.order.shipping import Claim
+from ledger.register import Register
+
+
+class LogisticsActivities:
+    """Asks carriers for traces and judges them with the core; `carriers` has `*` for every other carrier."""
+
+    def __init__(self, register: Register, carriers: Mapping[str, Carrier]) -> None:
+        self._register = register
+        self._carriers = carriers
+
+    @activity.defn
+    async def claim_waybills(self, request: ClaimRequest) -> Claims:
+        """Claim numbers for an order, all or none.
+
+        Raises:
+            Unavailable: the database did not answer; a retry helps and claims nothing twice.
+        """
+        outcomes = await self._register.claim_waybills(
+            request.order_id,
+            request.merchant_id,
+            request.buyer_id,
+            destination_key(request.ship_to),
+            [(waybill.parcel_id, waybill.carrier, waybill.waybill) for waybill in request.waybills],
+            request.now,
+        )
+        return Claims(
+            claims=tuple(
+                Claim(parcel_id=waybill.parcel_id, outcome=outcome)
+                for waybill, outcome in zip(request.waybills, outcomes, strict=True)
+            )
+        )
+
+    @activity.defn
+    async def release_claims(self, request: ReleaseRequest) -> bool:
+        """Give numbers up, so that they can be used again."""
+        claims = [(claim.parcel_id, claim.carrier, claim.waybill) for claim in request.claims]
+        await self._register.release_claims(request.order_id, claims, request.now)
+        return True
+
+    @activity.defn
+    async def audit(self, request: AuditRequest) -> Verdict:
+        """Poll the carrier until the verdict, or what is known of the parcel, changes.
+
+        Raises:
+            ApplicationError: benign; nothing new, look again after a delay that grows by policy.
+        """
+        verdict = await self._judge(request)
+        if _is_news(request, verdict):
+            return verdict
+        delay = next_look(activity.info().attempt, request.policy)
+        seen = "silent" if not verdict.carrier_answered else "nothing new"
+        raise ApplicationError(
+            f"{request.carrier} {request.waybill}: {seen}; next look in {delay}",
+            type="NothingNew",
+            category=ApplicationErrorCategory.BENIGN,
+            next_retry_delay=delay,
+        )
+
+    @activity.defn
+    async def look(self, request: AuditRequest) -> Verdict:
+        """Ask the carrier once. A carrier that does not answer leaves a verdict that says so."""
+        return await self._judge(request)
+
+    async def _judge(self, request: AuditRequest) -> Verdict:
+        # The server's clock, which follows the order's skipped time; the machine's would not.
+        now = activity.info().started_time
+        carrier = self._carriers.get(request.carrier) or self._carriers["*"]
+        query = TraceQuery(carrier=request.carrier, waybill=request.waybill, phone_last4=request.phone_last4)
+        traces = [await carrier.trace(query), *_pushed(request, now)]
+        rivals = await self._register.rival_claims(
+            request.carrier,
+            request.waybill,
+            request.facts.merchant_id,
+            since=now - request.policy.reuse_window,
+        )
+        parcel = ParcelFacts(
+            parcel_id=request.parcel_id,
+            carrier=request.carrier,
+            carrier_name=request.carrier_name,
+            waybill=request.waybill,
+            uploaded_at=request.uploaded_at,
+            weight_g=request.weight_g,
+            rivals=rivals,
+            attempt=request.attempt,
+        )
+        return audit(request.facts, parcel, traces, request.policy, now)
+
+
+def _pushed(request: AuditRequest, now: datetime) -> list[Trace]:
+    if not request.pushed:
+        return []
+    return [
+        Trace(
+            provider="push",
+            carrier=request.carrier,
+            waybill=request.waybill,
+            fetched_at=now,
+            answer="found",
+            scans=request.pushed,
+        )
+    ]
+
+
+def _is_news(request: AuditRequest, verdict: Verdict) -> bool:
+    """Whether the order must hear of it: a verdict it waits for, a first scan, the delivery, a return."""
+    if request.collecting and verdict.outcome != "pending":
+        return True
+    delivered = verdict.delivered_at is not None and verdict.returned_at is None
+    moved = verdict.first_physical_at is not None
+    came_back = verdict.returned_at is not None and not request.collecting
+    return (moved and not request.moved) or delivered != request.delivered or came_back
+
+
+def destination_key(ship_to: Address) -> str:
+    """The destination as waybill claims compare it."""
+    parts = (ship_to.country, ship_to.province, ship_to.city, ship_to.district, ship_to.phone_last4)
+    return "/".join(part or "" for part in parts)

@@ -1,0 +1,110 @@
+"""What workflows and activities say to each other, apart from the postings (`core.order.postings`)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from core.audit.policy import AuditPolicy
+from core.audit.verdict import OrderFacts
+from core.messages import Address, Message, Order, Scan
+from core.order.shipping import Claim, WaybillToClaim
+from core.policy import Policy
+from core.reasons import Refusal
+
+
+class OpenRequest(Message):
+    """`opened_by` is the first run of the workflow: it tells a retry from another start."""
+
+    order: Order
+    opened_by: str
+    now: datetime
+
+
+class Opened(Message):
+    """The order's resolved policy, or why it may not open."""
+
+    policy: Policy | None = None
+    refusal: Refusal | None = None
+
+
+class RescueRequest(Message):
+    order_id: str
+    opened_by: str
+
+
+class Rescued(Message):
+    """The order as register and ledger know it. `policy` is given where no state was ever recorded."""
+
+    order: Order | None = None
+    policy: Policy | None = None
+    state: dict[str, Any] = {}
+    references: tuple[str, ...] = ()
+    refusal: Refusal | None = None
+
+
+class Posted(Message):
+    """The ledger's answer to a posting. Only `posted` and `exists` mean that the money moved."""
+
+    outcome: Literal["posted", "exists", "conflict", "insufficient_funds"]
+    detail: str = ""
+
+
+class ClaimRequest(Message):
+    order_id: str
+    merchant_id: str
+    buyer_id: str
+    ship_to: Address
+    waybills: tuple[WaybillToClaim, ...]
+    now: datetime
+
+
+class Claims(Message):
+    claims: tuple[Claim, ...]
+
+
+class ReleaseRequest(Message):
+    order_id: str
+    claims: tuple[WaybillToClaim, ...]
+    now: datetime
+
+
+class AuditRequest(Message):
+    """One parcel to audit. `collecting`, `moved` and `delivered` are what the order knows: any change is news."""
+
+    facts: OrderFacts
+    parcel_id: str
+    carrier: str
+    carrier_name: str | None = None
+    waybill: str
+    uploaded_at: datetime
+    weight_g: int | None = None
+    attempt: int = 1
+    pushed: tuple[Scan, ...] = ()
+    phone_last4: str | None = None
+    policy: AuditPolicy
+    policy_name: str
+    collecting: bool
+    moved: bool
+    delivered: bool
+
+
+class RefundRequest(Message):
+    """A refund to send through the payment channel; its key is made from order and cause, for ever the same."""
+
+    order_id: str
+    cause: str
+    channel: str
+    payment_reference: str
+    amount_minor: int
+    currency: str
+    reason: str
+
+
+class StartWithdrawalRequest(Message):
+    """The automatic withdrawal of an order's own proceeds."""
+
+    order_id: str
+    merchant_id: str
+    currency: str
+    proceeds_minor: int

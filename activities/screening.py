@@ -1,0 +1,83 @@
+"""Screening: are these goods allowed here? Prohibited categories and words come from a rules file."""
+
+from __future__ import annotations
+
+import tomllib
+import unicodedata
+from typing import Literal
+
+from pydantic import ValidationError
+from temporalio import activity
+
+from core.errors import Misconfigured
+from core.messages import Line, Message, Order, reasons_of
+from core.order.opening import Screening
+
+Verdict = Literal["hold", "refuse"]
+
+
+class ScreeningRule(Message):
+    """Goods of these categories (and all below them), or with one of these words in the title, get this verdict."""
+
+    name: str
+    verdict: Verdict
+    categories: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+
+    def matches(self, line: Line) -> bool:
+        """Whether the rule speaks of this line. Width, case and compatibility forms make no difference."""
+        title = _folded(line.title)
+        return any(
+            line.category == category or line.category.startswith(f"{category}.") for category in self.categories
+        ) or any(_folded(word) in title for word in self.keywords)
+
+
+class ScreeningRules(Message):
+    """A rules file, parsed."""
+
+    rules: tuple[ScreeningRule, ...] = ()
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def parse_rules(text: str) -> ScreeningRules:
+    """The rules of a TOML text.
+
+    Raises:
+        Misconfigured: not TOML, or a rule is not well formed; a retry does not help.
+    """
+    try:
+        return ScreeningRules.model_validate(tomllib.loads(text), extra="forbid")
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"screening rules: not TOML: {error}") from None
+    except ValidationError as error:
+        wrong = reasons_of(error)[0]
+        raise Misconfigured(f"screening rules: {wrong['field']}: {wrong['message']}") from None
+
+
+def judge_goods(order: Order, rules: ScreeningRules) -> Screening:
+    """The strictest verdict of all rules that match a line, with the names of those rules."""
+    hits = [
+        (rule.verdict, f"{rule.name} (line {line.line_id})")
+        for line in order.lines
+        for rule in rules.rules
+        if rule.matches(line)
+    ]
+    strictest: Literal["allow", "hold", "refuse"] = "allow"
+    if hits:
+        strictest = "refuse" if any(verdict == "refuse" for verdict, _ in hits) else "hold"
+    return Screening(verdict=strictest, reasons=tuple(reason for verdict, reason in hits if verdict == strictest))
+
+
+class ScreeningActivities:
+    """Screens orders against the rules it was given."""
+
+    def __init__(self, rules: ScreeningRules) -> None:
+        self._rules = rules
+
+    @activity.defn
+    async def screen(self, order: Order) -> Screening:
+        """Allow, hold for a person, or refuse. Never fails."""
+        return judge_goods(order, self._rules)

@@ -1,0 +1,242 @@
+"""The one door into Temporal: connect, start, update, signal, query; ids and reuse policy; the one plugin.
+
+Worker, starter and replay use the same plugin, so that converter, sandbox and workflows never diverge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import temporalio.api.common.v1
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.converter import DataConverter
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.plugin import SimplePlugin
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from config import Settings
+from core.errors import Refused, Unavailable
+from core.messages import (
+    ORDER_WORKFLOW,
+    TASK_QUEUE,
+    WITHDRAWAL_WORKFLOW,
+    Order,
+    Unreadable,
+    Withdrawal,
+    order_workflow_id,
+    withdrawal_workflow_id,
+)
+from core.money import format_minor
+from workflows.order import OrderWorkflow
+from workflows.withdrawal import WithdrawalWorkflow
+
+T = TypeVar("T")
+
+WORKFLOWS: Sequence[type] = (OrderWorkflow, WithdrawalWorkflow)
+LAST_PAUSE = 0.2
+"""Seconds before a process that used a Client ends: without it one in five aborts (sdk-python issue 300)."""
+ANSWER_WITHIN = timedelta(seconds=30)
+
+
+class _TolerantConverter(PydanticPayloadConverter):
+    """Turns a payload that nobody can decode into a value that is refused, where any value is taken.
+
+    An exception there would fail the workflow task again and again and wedge the order for ever.
+    """
+
+    def from_payload(self, payload: temporalio.api.common.v1.Payload, type_hint: type | None = None) -> Any:
+        """The value, or `Unreadable` where no certain type was asked for."""
+        try:
+            return super().from_payload(payload, type_hint)
+        except Exception as error:
+            if type_hint in (None, Any):
+                return Unreadable(why=f"It cannot be decoded: {type(error).__name__}.")
+            raise
+
+    def from_payloads(
+        self, payloads: Sequence[temporalio.api.common.v1.Payload], type_hints: list[type] | None = None
+    ) -> list[Any]:
+        """Each value by `from_payload`; surplus payloads have no type."""
+        hints: list[Any] = [*(type_hints or []), *([None] * len(payloads))]
+        return [
+            self.from_payload(payload, hint) for payload, hint in zip(payloads, hints[: len(payloads)], strict=True)
+        ]
+
+
+DATA_CONVERTER = DataConverter(payload_converter_class=_TolerantConverter)
+
+
+def plugin(activities: Sequence[Callable[..., Any]] = (), *, runner: SandboxedWorkflowRunner | None = None) -> SimplePlugin:
+    """Converter, runner, workflows and activities in one.
+
+    Production passes all modules through the sandbox: its call restrictions stay, and a task costs half.
+    Tests give a stricter runner.
+    """
+    return SimplePlugin(
+        "dakuan",
+        data_converter=DATA_CONVERTER,
+        workflow_runner=runner or passing_runner(),
+        workflows=WORKFLOWS,
+        activities=activities or None,
+    )
+
+
+def passing_runner() -> SandboxedWorkflowRunner:
+    """The production sandbox."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_all_modules())
+
+
+async def connect(settings: Settings) -> Client:
+    """A client for the configured service.
+
+    Raises:
+        Unavailable: nothing answers at the address; the message names it. A retry helps once it does.
+    """
+    target = settings.temporal_connect_config()
+    try:
+        return await Client.connect(**target, data_converter=DATA_CONVERTER)
+    except RuntimeError as error:
+        raise Unavailable(f"Temporal does not answer at {target.get('target_host')}: {error}") from None
+
+
+# --- orders and withdrawals ------------------------------------------------------------------------------
+
+
+async def start_order(client: Client, order: Order, *, rescue: bool = False) -> WorkflowHandle[Any, Any]:
+    """Start an order's workflow; one that runs is returned as it is.
+
+    Raises:
+        Refused: `order_over`, the workflow of this id completed.
+    """
+    args: list[Any] = [order, {"rescue": True}] if rescue else [order]
+    try:
+        return await client.start_workflow(
+            ORDER_WORKFLOW,
+            args=args,
+            id=order_workflow_id(order.order_id),
+            task_queue=TASK_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
+            if rescue
+            else WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"order {order.order_id} · {order.merchant_id} · "
+            f"{format_minor(order.total_minor, order.currency)}",
+            static_details=_lines_of(order),
+        )
+    except WorkflowAlreadyStartedError:
+        raise Refused("order_over", f"The workflow of order {order.order_id} has completed.") from None
+
+
+def _lines_of(order: Order) -> str:
+    rows = [f"| {line.line_id} | {line.title.replace('|', '/')} | {line.quantity} |" for line in order.lines[:20]]
+    return "\n".join(["| line | goods | quantity |", "| --- | --- | --- |", *rows])
+
+
+async def start_withdrawal(client: Client, withdrawal: Withdrawal) -> WorkflowHandle[Any, Any]:
+    """Start a withdrawal's workflow; one that runs or ran is returned as it is."""
+    workflow_id = withdrawal_workflow_id(withdrawal.withdrawal_id)
+    try:
+        return await client.start_workflow(
+            WITHDRAWAL_WORKFLOW,
+            withdrawal,
+            id=workflow_id,
+            task_queue=TASK_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"withdrawal {withdrawal.withdrawal_id} · {withdrawal.merchant_id} · "
+            f"{format_minor(withdrawal.amount_minor, withdrawal.currency)}",
+        )
+    except WorkflowAlreadyStartedError:
+        return client.get_workflow_handle(workflow_id)
+
+
+async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Send a command as an Update and wait for its answer.
+
+    Raises:
+        Refused: with the reason code; `unknown_order` where no such workflow runs. A retry does not help.
+    """
+    handle = client.get_workflow_handle(workflow_id)
+    try:
+        answer = await handle.execute_update(verb, body, id=body.get("command_id"), rpc_timeout=ANSWER_WITHIN)
+    except WorkflowUpdateFailedError as error:
+        raise refusal_in(error) from None
+    except RPCError as error:
+        raise _not_there(error, workflow_id) from None
+    return dict(answer)
+
+
+async def signal(client: Client, workflow_id: str, verb: str, body: dict[str, Any]) -> None:
+    """Send a command as a Signal; its answer stands in the journal.
+
+    Raises:
+        Refused: `unknown_order` where no such workflow runs.
+    """
+    try:
+        await client.get_workflow_handle(workflow_id).signal(verb, body)
+    except RPCError as error:
+        raise _not_there(error, workflow_id) from None
+
+
+async def query(client: Client, workflow_id: str, name: str) -> Any:
+    """The answer of a query.
+
+    Raises:
+        Refused: `unknown_order` where Temporal knows no such workflow.
+    """
+    try:
+        return await client.get_workflow_handle(workflow_id).query(name, rpc_timeout=ANSWER_WITHIN)
+    except RPCError as error:
+        raise _not_there(error, workflow_id) from None
+
+
+async def opened(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
+    """Wait until an order is open and return its state.
+
+    Raises:
+        Refused: the order was refused, with the reason code of the failure.
+    """
+    while True:
+        state = await handle.query("order", rpc_timeout=ANSWER_WITHIN)
+        if state.get("phase") != "opening":
+            return dict(state)
+        description = await handle.describe()
+        if description.status is not None and description.status.name == "FAILED":
+            try:
+                await handle.result()
+            except WorkflowFailureError as error:
+                raise refusal_in(error) from None
+        await asyncio.sleep(0.05)
+
+
+def refusal_in(error: WorkflowUpdateFailedError | WorkflowFailureError) -> Refused:
+    """The refusal that a failed update or workflow carries: its type is the reason code."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        details = cause.details[0] if cause.details and isinstance(cause.details[0], dict) else {}
+        return Refused(cause.type or "malformed", cause.message, details.get("field"))
+    return Refused("malformed", str(cause))
+
+
+def _not_there(error: RPCError, workflow_id: str) -> Exception:
+    if error.status == RPCStatusCode.NOT_FOUND:
+        return Refused("not_running", f"No workflow {workflow_id} runs.")
+    return Unavailable(f"Temporal did not answer: {error.message}")
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a program that uses a Client, and end it with the pause that keeps it from aborting."""
+
+    async def paused() -> T:
+        try:
+            return await main
+        finally:
+            await asyncio.sleep(LAST_PAUSE)
+
+    return asyncio.run(paused())

@@ -1,0 +1,256 @@
+"""Deadlines: what passes next, and what happens then. Every wait of an order has one, or a hold with an owner.
+
+`deadlines` derives them from the state; nothing is stored twice. A deadline that only has to be told is remembered
+in `told`; one that decides changes the state so that it is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from core.messages import Message, NextDeadline, Time
+from core.order.auditing import approve, correction_ends_at, correction_over, only_weak, overdue_hold, send_to_review
+from core.order.holding import stuck_hold
+from core.order.opening import refuse_goods
+from core.order.receiving import confirm_by_timeout, follow_deliveries
+from core.order.refunding import refund_parcels, refund_unshipped
+from core.order.state import Hold, OrderState, Parcel
+
+LOOKS: frozenset[str] = frozenset({"pickup_by", "receipt_by", "undelivered_by", "undelivered_end"})
+"""Deadlines that are judged by what the carrier knows now: it is asked once more before they pass."""
+
+
+class Deadline(Message):
+    """One deadline: its name, when, and the parcel it is about (or the refund's cause)."""
+
+    name: str
+    at: Time
+    subject: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.name}:{self.subject}:{self.at.isoformat()}"
+
+
+def deadlines(state: OrderState) -> tuple[Deadline, ...]:
+    """All deadlines that run, earliest first."""
+    found = [deadline for deadline in _all(state) if deadline.key not in state.told]
+    return tuple(sorted(found, key=lambda deadline: (deadline.at, deadline.name, deadline.subject)))
+
+
+def next_deadline(state: OrderState) -> NextDeadline | None:
+    """The earliest deadline as storefronts see it."""
+    running = deadlines(state)
+    return NextDeadline(name=running[0].name, at=running[0].at) if running else None
+
+
+def _all(state: OrderState) -> Iterator[Deadline]:
+    yield from _refunds(state)
+    if state.phase == "screening_held":
+        yield from _screening(state)
+    elif state.phase in {"awaiting_shipment", "shipped"}:
+        yield from _shipping(state)
+        for parcel in state.live_parcels:
+            yield from _parcel(state, parcel)
+        yield from _receiving(state)
+    elif state.phase == "credited":
+        yield Deadline(name="settle_at", at=settles_at(state))
+
+
+def _screening(state: OrderState) -> Iterator[Deadline]:
+    assert state.screening_since is not None
+    yield Deadline(name="screening_sla", at=state.screening_since + state.policy.order.screening_sla)
+    yield Deadline(name="screening_end", at=state.screening_since + state.policy.order.screening_end)
+
+
+def _shipping(state: OrderState) -> Iterator[Deadline]:
+    if state.ship_by is None or state.receipt.status == "confirmed" or not state.left_to_ship():
+        return
+    reminder = state.ship_by - state.policy.order.ship_reminder
+    if state.released_at is not None and reminder > state.released_at:
+        yield Deadline(name="ship_reminder", at=reminder)
+    yield Deadline(name="ship_by", at=state.ship_by)
+
+
+def _parcel(state: OrderState, parcel: Parcel) -> Iterator[Deadline]:
+    limits, subject = state.policy.order, parcel.parcel_id
+    if not parcel.moved and parcel.audit == "collecting":
+        yield Deadline(name="pickup_by", at=parcel.uploaded_at + limits.pickup_within, subject=subject)
+    correction = correction_ends_at(parcel)
+    if correction is not None:
+        yield Deadline(name="audit_correction", at=correction, subject=subject)
+    if parcel.audit == "in_review" and not any(h.name == overdue_hold(subject) for h in state.holds):
+        yield Deadline(name="review_sla", at=parcel.audit_since + limits.review_sla, subject=subject)
+        yield Deadline(name="review_end", at=parcel.audit_since + limits.review_end, subject=subject)
+
+
+def _receiving(state: OrderState) -> Iterator[Deadline]:
+    limits = state.policy.order
+    if state.receipt.status == "confirmed" or not state.fully_shipped:
+        return
+    if state.receipt.deadline is not None:
+        yield Deadline(name="receipt_reminder", at=state.receipt.deadline - limits.receipt_reminder)
+        yield Deadline(name="receipt_by", at=state.receipt.deadline)
+    elif state.undelivered_asked_at is not None:
+        yield Deadline(name="undelivered_end", at=state.undelivered_asked_at + limits.undelivered_end)
+    elif state.shipped_at is not None:
+        yield Deadline(name="undelivered_by", at=state.shipped_at + limits.undelivered_within)
+
+
+def _refunds(state: OrderState) -> Iterator[Deadline]:
+    for refund in state.refunds:
+        if refund.status == "booked":
+            at = refund.since + state.policy.order.refund_stuck_after
+            yield Deadline(name="refund_stuck", at=at, subject=refund.cause)
+
+
+def settles_at(state: OrderState) -> datetime:
+    """The later of credit + settlement delay and receipt + after-sale window."""
+    assert state.credited_at is not None
+    assert state.receipt.at is not None
+    limits = state.policy.order
+    return max(state.credited_at + limits.settlement_delay, state.receipt.at + limits.after_sale_window)
+
+
+# --- passing ---------------------------------------------------------------------------------------------
+
+
+def due_looks(state: OrderState, now: datetime) -> tuple[Parcel, ...]:
+    """Parcels whose carrier must be asked before the earliest due deadline can be judged."""
+    due = next((d for d in deadlines(state) if d.at <= now and d.name in _PASSING), None)
+    if due is None or due.name not in LOOKS:
+        return ()
+    parcels = [parcel for parcel in state.live_parcels if due.subject in ("", parcel.parcel_id)]
+    if due.name.startswith("undelivered"):
+        parcels = [parcel for parcel in parcels if parcel.delivered_at is None]
+    return tuple(p for p in parcels if p.looked_at is None or p.looked_at < due.at)
+
+
+def wake_at(state: OrderState, now: datetime) -> Deadline | None:
+    """The deadline to wake for: the earliest that has not passed. What passed and is still there waits for a hold."""
+    return next((deadline for deadline in deadlines(state) if deadline.at > now), None)
+
+
+def pass_deadlines(state: OrderState, now: datetime) -> OrderState:
+    """Pass what is due, in due order, each judged anew; stop where the carrier must be asked first."""
+    while True:
+        due = next((d for d in deadlines(state) if d.at <= now and d.name in _PASSING), None)
+        if due is None or (due.name in LOOKS and due_looks(state, now)):
+            return state
+        state = follow_deliveries(_PASSING[due.name](state, due, now), now)
+        inbox = state.inbox.noted(now, "deadline", due.name, "noted", message=due.subject or None)
+        state = state.model_copy(update={"inbox": inbox, "revision": state.revision + 1})
+
+
+def _tell(state: OrderState, deadline: Deadline) -> OrderState:
+    return state.model_copy(update={"told": (*state.told, deadline.key)})
+
+
+def _pass_screening_sla(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    return _tell(state, deadline).noticing("reviewer", "screening_overdue", now, queue="second")
+
+
+def _pass_screening_end(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    return refuse_goods(state, f"nobody decided; {state.screening_reason or ''}", now)
+
+
+def _pass_ship_reminder(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    assert state.ship_by is not None
+    return _tell(state, deadline).noticing("merchant", "ship_reminder", now, ship_by=state.ship_by.isoformat())
+
+
+def _pass_ship_by(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    state = state.noticing("merchant", "ship_by_passed", now)
+    state = refund_unshipped(state, "ship_by", "not shipped in time", "cancelled", now)
+    return state.model_copy(update={"shipped_at": now}) if state.fully_shipped else state
+
+
+def _pass_pickup_by(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    parcel = _of(state, deadline)
+    if not parcel.answered or state.receipt.status == "confirmed":
+        return send_to_review(state, parcel, ("no_pickup",), now)
+    return refund_parcels(state, (parcel,), f"parcel-{parcel.parcel_id}", "no carrier picked it up", "cancelled", now)
+
+
+def _pass_audit_correction(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    return correction_over(state, _of(state, deadline), now)
+
+
+def _pass_review_sla(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    return _tell(state, deadline).noticing("reviewer", "review_overdue", now, parcel_id=deadline.subject)
+
+
+def _pass_review_end(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    parcel = _of(state, deadline)
+    if state.receipt.in_person and only_weak(parcel):
+        return approve(state, parcel, now)
+    return state.holding(
+        Hold(
+            name=overdue_hold(parcel.parcel_id),
+            scope="credit",
+            reason=f"parcel {parcel.parcel_id} waits for a reviewer",
+            owner="reviewer",
+            since=parcel.audit_since,
+        )
+    )
+
+
+def _pass_receipt_reminder(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    assert state.receipt.deadline is not None
+    return _tell(state, deadline).noticing(
+        "buyer", "receipt_reminder", now, confirm_by=state.receipt.deadline.isoformat()
+    )
+
+
+def _pass_receipt_by(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    return confirm_by_timeout(state, now)
+
+
+def _pass_undelivered_by(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    for parcel in state.live_parcels:
+        if parcel.delivered_at is None and parcel.audit == "collecting":
+            state = send_to_review(state, parcel, ("undelivered",), now)
+    state = state.model_copy(update={"undelivered_asked_at": now})
+    return state.noticing("buyer", "undelivered", now, answer="confirm_receipt")
+
+
+def _pass_undelivered_end(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    missing = [parcel for parcel in state.live_parcels if parcel.delivered_at is None]
+    return refund_parcels(state, missing, "undelivered", "never delivered", "refunded", now)
+
+
+def _pass_refund_stuck(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    refund = state.refund(deadline.subject)
+    assert refund is not None
+    state = state.with_refund(refund.model_copy(update={"status": "stuck"}))
+    return state.holding(refund_stuck_hold(refund.cause, "its outcome is not known", now))
+
+
+def refund_stuck_hold(cause: str, why: str, now: datetime) -> Hold:
+    """The hold for a refund that people must resolve; it stops nothing else."""
+    return Hold(name=stuck_hold(cause), scope="payout", reason=f"refund {cause}: {why}", owner="operator", since=now)
+
+
+def _of(state: OrderState, deadline: Deadline) -> Parcel:
+    parcel = state.parcel(deadline.subject)
+    assert parcel is not None
+    return parcel
+
+
+_PASSING: dict[str, Callable[[OrderState, Deadline, datetime], OrderState]] = {
+    "screening_sla": _pass_screening_sla,
+    "screening_end": _pass_screening_end,
+    "ship_reminder": _pass_ship_reminder,
+    "ship_by": _pass_ship_by,
+    "pickup_by": _pass_pickup_by,
+    "audit_correction": _pass_audit_correction,
+    "review_sla": _pass_review_sla,
+    "review_end": _pass_review_end,
+    "receipt_reminder": _pass_receipt_reminder,
+    "receipt_by": _pass_receipt_by,
+    "undelivered_by": _pass_undelivered_by,
+    "undelivered_end": _pass_undelivered_end,
+    "refund_stuck": _pass_refund_stuck,
+}
+"""`settle_at` is not here: it is a step, since money must move first."""

@@ -1,0 +1,159 @@
+"""What a command does to an order. Total: every command is accepted, a duplicate, or refused with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from core.inbox import Channel
+from core.messages import (
+    Answer,
+    AppealAudit,
+    CancelOrder,
+    Command,
+    ConfirmReceipt,
+    CorrectWaybill,
+    DecideAudit,
+    DecideScreening,
+    ExtendReceipt,
+    LiftHold,
+    PlaceHold,
+    ReportScan,
+    ReportShipment,
+    ResolveRefund,
+)
+from core.order import auditing, holding, receiving, shipping
+from core.order.deadlines import next_deadline
+from core.order.receiving import follow_deliveries
+from core.order.shipping import Claim
+from core.order.state import OrderState
+from core.reasons import Refusal, refuse
+
+Check = Callable[[OrderState, Any, datetime], Refusal | None]
+Effect = Callable[[OrderState, Any, datetime], OrderState]
+
+
+class Verb(NamedTuple):
+    """Who may send a command, whether it may be done, and what it does. `afterwards`: also when the order is over."""
+
+    roles: frozenset[str]
+    check: Check
+    effect: Effect
+    afterwards: bool = False
+
+
+def _timeless(check: Callable[[OrderState, Any], Refusal | None]) -> Check:
+    return lambda state, command, now: check(state, command)
+
+
+VERBS: Mapping[type[Command], Verb] = {
+    ReportShipment: Verb(frozenset({"merchant"}), _timeless(shipping.check_shipment), shipping.ship),
+    CorrectWaybill: Verb(frozenset({"merchant"}), _timeless(shipping.check_correction), shipping.correct),
+    ReportScan: Verb(frozenset({"carrier"}), _timeless(shipping.check_scan), shipping.append_scans),
+    ConfirmReceipt: Verb(frozenset({"buyer", "operator"}), _timeless(receiving.check_confirmation), receiving.confirm),
+    ExtendReceipt: Verb(
+        frozenset({"buyer"}), lambda state, _, now: receiving.check_extension(state, now), receiving.extend
+    ),
+    CancelOrder: Verb(frozenset({"buyer", "operator"}), _timeless(receiving.check_cancel), receiving.cancel),
+    DecideAudit: Verb(frozenset({"reviewer"}), _timeless(auditing.check_decision), auditing.decide_audit),
+    AppealAudit: Verb(frozenset({"merchant"}), _timeless(auditing.check_appeal), auditing.appeal),
+    DecideScreening: Verb(frozenset({"reviewer"}), _timeless(holding.check_screening), holding.decide_screening),
+    ResolveRefund: Verb(
+        frozenset({"operator", "reviewer"}), _timeless(holding.check_resolution), holding.resolve_refund, True
+    ),
+    PlaceHold: Verb(frozenset({"operator"}), _timeless(holding.check_place), holding.place, True),
+    LiftHold: Verb(frozenset({"operator"}), _timeless(holding.check_lift), holding.lift, True),
+}
+
+
+def answer_of(state: OrderState) -> Answer:
+    """The answer of a command that was just accepted."""
+    return Answer(
+        outcome="accepted",
+        phase=state.phase,
+        audit=state.audit,
+        receipt=state.receipt.status,
+        next_deadline=next_deadline(state),
+    )
+
+
+def refusal_of(state: OrderState, command: Command, now: datetime, claims: Sequence[Claim] = ()) -> Refusal | None:
+    """Why this command would be refused now; None where it would be accepted. Duplicates are not looked at."""
+    verb = VERBS[type(command)]
+    if (wrong := _wrong_actor(state, command, verb)) is not None:
+        return wrong
+    if state.over and not (verb.afterwards and not state.closed):
+        return refuse("order_over", f"It is {state.phase}.")
+    if not isinstance(command, ReportScan) and state.inbox.counted >= _allowance(state, command):
+        return refuse("too_many_commands")
+    return verb.check(state, command, now) or shipping.check_claims(claims)
+
+
+def _wrong_actor(state: OrderState, command: Command, verb: Verb) -> Refusal | None:
+    role, order = command.actor.role, state.order
+    if role not in verb.roles:
+        allowed = " or ".join(sorted(verb.roles))
+        return refuse("wrong_actor", f"{command.verb} is for the {allowed}.", field="actor.role")
+    party = {"merchant": order.merchant_id, "buyer": order.buyer_id}.get(role)
+    if party is not None and party != command.actor.id:
+        return refuse("wrong_actor", f"The {role} of this order is another.", field="actor.id")
+    return None
+
+
+def _allowance(state: OrderState, command: Command) -> int:
+    """Some commands are kept for the buyer and operators, so that a noisy merchant cannot lock them out."""
+    limits = state.policy.order
+    if command.actor.role in {"buyer", "operator"}:
+        return limits.commands_max
+    return limits.commands_max - limits.commands_reserved
+
+
+def first_answer(state: OrderState, command: Command) -> Answer | Refusal | None:
+    """What this command id was answered before; None where it is new."""
+    return state.inbox.answer_to(command.command_id)
+
+
+def receive(
+    state: OrderState, command: Command, now: datetime, channel: Channel, claims: Sequence[Claim] = ()
+) -> tuple[OrderState, Answer | Refusal]:
+    """The order after a command, and the command's answer.
+
+    A refused update leaves nothing behind; a refused signal is journaled and uses up its id. `claims` are what the
+    register said of the numbers of `to_claim`.
+    """
+    first = first_answer(state, command)
+    if first is not None:
+        return _journaled(state, command, now, channel, first), first
+    refusal = refusal_of(state, command, now, claims)
+    if refusal is not None:
+        if channel == "update":
+            return state, refusal
+        return _journaled(_answered(state, command, refusal), command, now, channel, refusal), refusal
+    after = follow_deliveries(VERBS[type(command)].effect(state, command, now), now)
+    answer = answer_of(after)
+    if isinstance(command, ReportScan) and after.scans_kept == state.scans_kept:
+        answer = answer.model_copy(update={"outcome": "duplicate"})
+    return _journaled(_answered(after, command, answer), command, now, channel, answer), answer
+
+
+def _answered(state: OrderState, command: Command, answer: Answer | Refusal) -> OrderState:
+    """Remember the answer. Scans deduplicate themselves and come by the thousand: their ids are not kept."""
+    if isinstance(command, ReportScan):
+        return state
+    return state.model_copy(update={"inbox": state.inbox.answered(command.command_id, answer)})
+
+
+def _journaled(
+    state: OrderState, command: Command, now: datetime, channel: Channel, answer: Answer | Refusal
+) -> OrderState:
+    refusal = answer if isinstance(answer, Refusal) else None
+    outcome = answer.outcome if isinstance(answer, Answer) else "refused"
+    inbox = state.inbox.noted(now, channel, command.verb, outcome, command=command, refusal=refusal)
+    return state.model_copy(update={"inbox": inbox, "revision": state.revision + 1})
+
+
+def note_unreadable(state: OrderState, verb: str, refusal: Refusal, now: datetime) -> OrderState:
+    """The order after a signal that could not be read: it stands in the journal, nothing else changes."""
+    inbox = state.inbox.noted(now, "signal", verb, "refused", refusal=refusal)
+    return state.model_copy(update={"inbox": inbox, "revision": state.revision + 1})

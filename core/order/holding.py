@@ -1,0 +1,99 @@
+"""Holds, screening decisions and stuck refunds: what operators and reviewers do to money."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.messages import DecideScreening, LiftHold, PlaceHold, ResolveRefund
+from core.order.opening import refuse_goods, release
+from core.order.state import Hold, OrderState
+from core.reasons import Refusal, refuse
+
+
+def check_place(state: OrderState, command: PlaceHold) -> Refusal | None:
+    """Whether this hold can still stop something."""
+    if not command.reason:
+        return refuse("reason_missing", field="reason")
+    if any(hold.name == command.name for hold in state.holds):
+        return refuse("hold_exists", field="name")
+    if command.scope != "payout" and state.credited_at is not None:
+        return refuse("already_credited")
+    return None
+
+
+def place(state: OrderState, command: PlaceHold, now: datetime) -> OrderState:
+    """Money of this scope stops; duties and their clocks run on."""
+    hold = Hold(
+        name=command.name,
+        scope=command.scope,
+        reason=command.reason,
+        owner=f"{command.actor.role} {command.actor.id}",
+        since=now,
+        review_at=command.review_at,
+    )
+    return state.holding(hold).noticing("merchant", "hold_placed", now, name=hold.name, reason=hold.reason)
+
+
+def check_lift(state: OrderState, command: LiftHold) -> Refusal | None:
+    """Whether there is such a hold, and a reason to lift it."""
+    if not command.reason:
+        return refuse("reason_missing", field="reason")
+    return None if any(hold.name == command.name for hold in state.holds) else refuse("no_such_hold", field="name")
+
+
+def lift(state: OrderState, command: LiftHold, now: datetime) -> OrderState:
+    """What the hold stopped moves at once."""
+    left = tuple(hold for hold in state.holds if hold.name != command.name)
+    state = state.model_copy(update={"holds": left})
+    return state.noticing("merchant", "hold_lifted", now, name=command.name, reason=command.reason)
+
+
+def check_screening(state: OrderState, command: DecideScreening) -> Refusal | None:
+    """Whether the order waits for this decision."""
+    if state.phase != "screening_held":
+        return refuse("not_held")
+    return None if command.reason else refuse("reason_missing", field="reason")
+
+
+def decide_screening(state: OrderState, command: DecideScreening, now: datetime) -> OrderState:
+    """The goods pass, and the ship-by clock starts now; or the buyer's money goes back."""
+    if command.verdict == "allow":
+        return release(state, now, now)
+    return refuse_goods(state, command.reason, now)
+
+
+def stuck_hold(cause: str) -> str:
+    """The name of the hold for a refund whose outcome nobody knows."""
+    return f"refund_stuck-{cause}"
+
+
+def check_resolution(state: OrderState, command: ResolveRefund) -> Refusal | None:
+    """Whether such a refund waits for people, and this person has not spoken yet."""
+    refund = state.refund(command.cause)
+    if refund is None or refund.status not in {"stuck", "failed"}:
+        return refuse("no_such_refund", field="cause")
+    if not command.reason:
+        return refuse("reason_missing", field="reason")
+    if any(person == command.actor.id for person, _ in refund.votes):
+        return refuse("needs_other_person")
+    return None
+
+
+def resolve_refund(state: OrderState, command: ResolveRefund, now: datetime) -> OrderState:
+    """The second of two people who agree settles it: arrived is booked, failed sends a new instruction by hand.
+
+    Two who disagree settle nothing; the votes start again.
+    """
+    refund = state.refund(command.cause)
+    assert refund is not None
+    votes = (*refund.votes, (command.actor.id, command.outcome))
+    agreed = len(votes) >= 2 and len({outcome for _, outcome in votes}) == 1
+    if len(votes) >= 2 and not agreed:
+        return state.with_refund(refund.model_copy(update={"votes": ()}))
+    if not agreed:
+        return state.with_refund(refund.model_copy(update={"votes": votes}))
+    if command.outcome == "arrived":
+        changed = refund.model_copy(update={"votes": votes, "status": "confirmed", "reference": command.reference})
+        state = state.model_copy(update={"holds": tuple(h for h in state.holds if h.name != stuck_hold(refund.cause))})
+        return state.with_refund(changed)
+    return state.with_refund(refund.model_copy(update={"votes": (), "status": "failed"}))

@@ -1,0 +1,67 @@
+"""How an order begins: the payment's time, the first state, and what screening says."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from core.messages import Message, Order
+from core.order.refunding import refund_all
+from core.order.shares import lines_of
+from core.order.state import OrderState
+from core.policy import Policy
+from core.reasons import Refusal, refuse
+
+
+class Screening(Message):
+    """What the screening of the goods says; `reasons` are the rules that matched."""
+
+    verdict: Literal["allow", "hold", "refuse"]
+    reasons: tuple[str, ...] = ()
+
+
+def check_payment_time(order: Order, policy: Policy, now: datetime) -> Refusal | None:
+    """A payment from the future or from long ago is refused (`payment_time`), unless the policy allows it."""
+    limits = policy.order
+    if order.payment.paid_at > now + limits.payment_skew:
+        return refuse("payment_time", "It lies in the future.", field="payment.paid_at")
+    if order.payment.paid_at < now - limits.payment_oldest:
+        return refuse("payment_time", f"It is older than {limits.payment_oldest}.", field="payment.paid_at")
+    return None
+
+
+def begin(order: Order, policy: Policy, now: datetime) -> OrderState:
+    """The first state of an order: registered, its payment checked, nothing booked yet."""
+    return OrderState(order=order, policy=policy, opened_at=now, lines=lines_of(order, policy))
+
+
+def screened(state: OrderState, screening: Screening, now: datetime) -> OrderState:
+    """The order after screening: let go, held for a person, or refused."""
+    reason = "; ".join(screening.reasons)
+    state = state.model_copy(update={"screened": True, "screening_reason": reason or None})
+    if screening.verdict == "allow":
+        return release(state, min(now, max(state.order.payment.paid_at, state.opened_at)), now)
+    if screening.verdict == "refuse":
+        return refuse_goods(state, reason, now)
+    state = state.model_copy(update={"phase": "screening_held", "screening_since": now})
+    return state.noticing("reviewer", "screening_held", now, reasons=reason)
+
+
+def release(state: OrderState, since: datetime, now: datetime) -> OrderState:
+    """The merchant may ship; the clock runs from `since`, an order's own limit from its own time."""
+    limits = state.policy.order
+    ship_by = since + limits.ship_within
+    own = state.order.ship_by
+    if own is not None:
+        latest = since + limits.ship_by_longest
+        # An own limit that passed while a person looked at the goods leaves at least a day from now.
+        ship_by = max(min(own, latest), now + limits.ship_after_screening) if own <= now else min(own, latest)
+    state = state.model_copy(
+        update={"phase": "awaiting_shipment", "released_at": now, "ship_by": ship_by, "screening_since": None}
+    )
+    return state.noticing("merchant", "ship", now, ship_by=ship_by.isoformat())
+
+
+def refuse_goods(state: OrderState, reason: str, now: datetime) -> OrderState:
+    """Prohibited goods: the buyer's money goes back and the order is refused."""
+    return refund_all(state, "screening", f"prohibited goods: {reason}", "refused", now)

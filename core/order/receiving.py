@@ -1,0 +1,105 @@
+"""Receipt: the buyer's confirmation, more time, silence, and calling the order off."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.messages import CancelOrder, ConfirmReceipt, ExtendReceipt
+from core.order.refunding import refund_all
+from core.order.state import OrderState, Receipt
+from core.reasons import Refusal, refuse
+
+
+def check_confirmation(state: OrderState, command: ConfirmReceipt) -> Refusal | None:
+    """Whether the buyer (or an operator, who must say why) may confirm now."""
+    if state.receipt.status == "confirmed":
+        return refuse("already_confirmed")
+    if not state.live_parcels:
+        return refuse("nothing_shipped")
+    if not state.fully_shipped:
+        return refuse("not_fully_shipped")
+    if command.actor.role == "operator" and not command.reason:
+        return refuse("reason_missing", field="reason")
+    return None
+
+
+def confirm(state: OrderState, command: ConfirmReceipt, now: datetime) -> OrderState:
+    """Receipt is confirmed; from now on no default refunds the order."""
+    by = "buyer" if command.actor.role == "buyer" else "operator"
+    receipt = Receipt(status="confirmed", by=by, at=now, extensions=state.receipt.extensions)
+    return state.model_copy(update={"receipt": receipt}).noticing("merchant", "receipt_confirmed", now, by=by)
+
+
+def confirm_by_timeout(state: OrderState, now: datetime) -> OrderState:
+    """Silence confirms what a carrier says was delivered."""
+    receipt = Receipt(status="confirmed", by="timeout", at=now, extensions=state.receipt.extensions)
+    state = state.model_copy(update={"receipt": receipt})
+    state = state.noticing("buyer", "receipt_confirmed", now, by="timeout")
+    return state.noticing("merchant", "receipt_confirmed", now, by="timeout")
+
+
+def check_extension(state: OrderState, now: datetime) -> Refusal | None:
+    """Whether the receipt clock runs, is near its end, and was not extended as often as it may be."""
+    limits, receipt = state.policy.order, state.receipt
+    if receipt.status == "confirmed":
+        return refuse("already_confirmed")
+    if not state.live_parcels:
+        return refuse("nothing_shipped")
+    if receipt.extensions >= limits.extensions_max:
+        return refuse("too_many_extensions", f"At most {limits.extensions_max}.")
+    if receipt.deadline is None:
+        return refuse("too_early", "The receipt clock starts when the last parcel is delivered.")
+    if receipt.deadline - now > limits.extension_opens:
+        opens = receipt.deadline - limits.extension_opens
+        return refuse("too_early", f"It can be extended from {opens.isoformat()}.")
+    return None
+
+
+def extend(state: OrderState, command: ExtendReceipt, now: datetime) -> OrderState:
+    """The deadline moves by the policy's extension; the journal says old, new and why."""
+    old = state.receipt.deadline
+    assert old is not None
+    new = old + state.policy.order.extension
+    receipt = state.receipt.model_copy(update={"deadline": new, "extensions": state.receipt.extensions + 1})
+    state = state.model_copy(update={"receipt": receipt})
+    return state.noticing(
+        "merchant", "receipt_extended", now, old=old.isoformat(), new=new.isoformat(), reason=command.reason or ""
+    )
+
+
+def follow_deliveries(state: OrderState, now: datetime) -> OrderState:
+    """Start the receipt clock when the last parcel is delivered; stop it when that turns out not to be so.
+
+    The clock runs from the carrier's scan, but a buyer whose delivery became known late still has the reminder's time.
+    """
+    if state.phase != "shipped" or state.receipt.status not in {"not_due", "awaited"}:
+        return state
+    delivered, limits = state.all_delivered_at, state.policy.order
+    if delivered is None:
+        if state.receipt.status == "awaited":
+            return state.model_copy(update={"receipt": Receipt(extensions=state.receipt.extensions)})
+        return state
+    if state.receipt.status == "awaited":
+        return state
+    deadline = max(delivered + limits.receipt_within, now + limits.receipt_reminder)
+    receipt = Receipt(status="awaited", deadline=deadline, extensions=state.receipt.extensions)
+    state = state.model_copy(update={"receipt": receipt})
+    return state.noticing("buyer", "delivered", now, confirm_by=deadline.isoformat())
+
+
+def check_cancel(state: OrderState, command: CancelOrder) -> Refusal | None:
+    """Whether nothing has physically moved; a printed label does not trap the buyer."""
+    if not command.reason:
+        return refuse("reason_missing", field="reason")
+    if state.phase == "credited":
+        return refuse("already_credited")
+    if any(parcel.moved for parcel in state.live_parcels):
+        return refuse("already_moving")
+    if state.receipt.status == "confirmed":
+        return refuse("already_confirmed")
+    return None
+
+
+def cancel(state: OrderState, command: CancelOrder, now: datetime) -> OrderState:
+    """All money goes back."""
+    return refund_all(state, "cancel", command.reason, "cancelled", now)

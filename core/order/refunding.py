@@ -1,0 +1,61 @@
+"""Giving money back: ending parcels and lines, and where that leaves the order.
+
+A refund is owed the moment the core decides it. The shell books it, tells the channel, and the order is closed only
+when the channel says that the buyer has the money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+from core.order.shares import end_units, everything_ended
+from core.order.state import OrderState, Parcel, Phase, Receipt, Refund
+
+End = Literal["refused", "cancelled", "refunded"]
+
+
+def refund_all(state: OrderState, cause: str, reason: str, end: End, now: datetime) -> OrderState:
+    """All that is left goes back, and the order is over."""
+    units = {line.line_id: line.quantity - line.ended for line in state.lines}
+    parcels = tuple(parcel.model_copy(update={"ended": True}) for parcel in state.parcels)
+    return _owe(state.model_copy(update={"parcels": parcels}), units, cause, reason, end, now)
+
+
+def refund_unshipped(state: OrderState, cause: str, reason: str, end: End, now: datetime) -> OrderState:
+    """What is in no parcel goes back; the rest of the order goes on."""
+    return _owe(state, state.left_to_ship(), cause, reason, end, now)
+
+
+def refund_parcels(
+    state: OrderState, parcels: Iterable[Parcel], cause: str, reason: str, end: End, now: datetime
+) -> OrderState:
+    """These parcels are over and what was in them goes back; the rest of the order goes on."""
+    units: dict[str, int] = {}
+    for parcel in parcels:
+        state = state.with_parcel(parcel.model_copy(update={"ended": True}))
+        for part in parcel.lines:
+            units[part.line_id] = units.get(part.line_id, 0) + part.quantity
+    return _owe(state, units, cause, reason, end, now)
+
+
+def _owe(state: OrderState, units: dict[str, int], cause: str, reason: str, end: End, now: datetime) -> OrderState:
+    lines, amount = end_units(state, units)
+    state = state.model_copy(update={"lines": lines})
+    if amount and state.refund(cause) is None:
+        refund = Refund(cause=cause, amount_minor=amount, reason=reason, since=now)
+        state = state.model_copy(update={"refunds": (*state.refunds, refund)})
+    state = state.noticing("buyer", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
+    state = state.noticing("merchant", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
+    if everything_ended(state):
+        return over(state, end)
+    if not state.live_parcels and state.phase == "shipped":
+        return state.model_copy(update={"phase": "awaiting_shipment"})
+    return state
+
+
+def over(state: OrderState, phase: Phase) -> OrderState:
+    """The order has ended; no clock of it runs any more."""
+    receipt = state.receipt if state.receipt.status == "confirmed" else Receipt()
+    return state.model_copy(update={"phase": phase, "receipt": receipt})

@@ -1,0 +1,232 @@
+"""Shipment, corrections and scans: what the merchant and the carriers say about parcels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from core.audit.waybills import carrier, judge, suggest
+from core.messages import CorrectWaybill, LineQuantity, Message, ParcelReport, ReportScan, ReportShipment, Scan
+from core.order.state import Attempt, OrderState, Parcel
+from core.reasons import Refusal, refuse
+
+
+class Claim(Message):
+    """What the register says of a waybill claim: `merged` is the same buyer's second parcel label, allowed."""
+
+    parcel_id: str
+    outcome: Literal["claimed", "merged", "in_use", "contested"]
+
+
+class WaybillToClaim(Message):
+    """One number that must be claimed in the register before its parcel is accepted."""
+
+    parcel_id: str
+    carrier: str
+    waybill: str
+
+
+def check_shipment(state: OrderState, command: ReportShipment) -> Refusal | None:
+    """Whether these parcels can be what is left of the order."""
+    if state.phase in {"credited"}:
+        return refuse("already_shipped")
+    if state.phase == "screening_held":
+        return refuse("not_released", "Goods wait for screening.")
+    left = state.left_to_ship()
+    if not left:
+        return refuse("nothing_left_to_ship")
+    known = {line.line_id for line in state.lines}
+    seen: set[str] = set()
+    for index, report in enumerate(command.parcels):
+        field = f"parcels.{index}"
+        if report.parcel_id in seen or state.parcel(report.parcel_id) is not None:
+            return refuse("parcel_exists", report.parcel_id, field=f"{field}.parcel_id")
+        seen.add(report.parcel_id)
+        refusal = _check_number(report.carrier, report.carrier_name, report.waybill, field)
+        refusal = refusal or _take(report, left, known, field)
+        if refusal is not None:
+            return refusal
+    return None
+
+
+def _take(report: ParcelReport, left: dict[str, int], known: set[str], field: str) -> Refusal | None:
+    """Take a parcel's units out of `left`, or say why they are not there."""
+    if report.lines is None:
+        if not left:
+            return refuse("nothing_left_to_ship", field=f"{field}.lines")
+        left.clear()
+        return None
+    if not report.lines:
+        return refuse("unknown_line", "A parcel needs at least one line, or null for all.", field=f"{field}.lines")
+    for part in report.lines:
+        if part.line_id not in known:
+            return refuse("unknown_line", f"Known: {', '.join(sorted(known))}.", field=f"{field}.lines")
+        if part.quantity > left.get(part.line_id, 0):
+            return refuse(
+                "quantity_too_large",
+                f"Line {part.line_id}: {left.get(part.line_id, 0)} left, {part.quantity} reported.",
+                field=f"{field}.lines",
+            )
+        left[part.line_id] -= part.quantity
+        if not left[part.line_id]:
+            del left[part.line_id]
+    return None
+
+
+def _check_number(carrier_id: str, name: str | None, waybill: str, field: str) -> Refusal | None:
+    if carrier_id == "other" and name is None:
+        return refuse("unknown_carrier", "`other` needs a carrier_name.", field=f"{field}.carrier_name")
+    if carrier_id != "other" and carrier(carrier_id) is None:
+        near = ", ".join(suggest(carrier_id))
+        hint = f"Did you mean {near}?" if near else "Use `other` with a carrier_name."
+        return refuse("unknown_carrier", hint, field=f"{field}.carrier")
+    verdict = judge(carrier_id, waybill)
+    if verdict.answer == "impossible":
+        return refuse("impossible_waybill", verdict.reason, field=f"{field}.waybill")
+    return None
+
+
+def normalised(carrier_id: str, waybill: str) -> str:
+    """The number as the carrier writes it."""
+    return judge(carrier_id, waybill).normalised
+
+
+def to_claim(command: ReportShipment | CorrectWaybill) -> tuple[WaybillToClaim, ...]:
+    """The numbers of a command that must be claimed before it is accepted."""
+    reports = command.parcels if isinstance(command, ReportShipment) else (command,)
+    return tuple(
+        WaybillToClaim(
+            parcel_id=report.parcel_id,
+            carrier=report.carrier,
+            waybill=normalised(report.carrier, report.waybill),
+        )
+        for report in reports
+    )
+
+
+def check_claims(claims: Sequence[Claim]) -> Refusal | None:
+    """A number this merchant used for another buyer or address is refused; a rival's claim is not."""
+    for index, claim in enumerate(claims):
+        if claim.outcome == "in_use":
+            return refuse("waybill_in_use", f"Parcel {claim.parcel_id}.", field=f"parcels.{index}.waybill")
+    return None
+
+
+def ship(state: OrderState, command: ReportShipment, now: datetime) -> OrderState:
+    """The parcels join the order, the buyer is told, the audits begin."""
+    for report in command.parcels:
+        left = state.left_to_ship()
+        lines = report.lines or tuple(LineQuantity(line_id=k, quantity=v) for k, v in left.items())
+        parcel = Parcel(
+            parcel_id=report.parcel_id,
+            carrier=report.carrier,
+            carrier_name=report.carrier_name,
+            waybill=normalised(report.carrier, report.waybill),
+            lines=lines,
+            weight_g=report.weight_g,
+            uploaded_at=now,
+            audit_since=now,
+        )
+        state = state.model_copy(update={"parcels": (*state.parcels, parcel), "phase": "shipped"})
+        state = state.noticing(
+            "buyer", "shipped", now, parcel_id=parcel.parcel_id, carrier=parcel.carrier, waybill=parcel.waybill
+        )
+    return state.model_copy(update={"shipped_at": now}) if state.fully_shipped else state
+
+
+def check_correction(state: OrderState, command: CorrectWaybill) -> Refusal | None:
+    """Whether this parcel's number may still be corrected."""
+    parcel = state.parcel(command.parcel_id)
+    if parcel is None or not parcel.live:
+        return refuse("unknown_parcel", field="parcel_id")
+    if not command.reason:
+        return refuse("reason_missing", field="reason")
+    if parcel.audit == "approved" or state.phase == "credited":
+        return refuse("parcel_approved")
+    if parcel.corrections >= state.policy.order.corrections_max:
+        return refuse("too_many_corrections", f"At most {state.policy.order.corrections_max}.")
+    return _check_number(command.carrier, command.carrier_name, command.waybill, "")
+
+
+def correct(state: OrderState, command: CorrectWaybill, now: datetime) -> OrderState:
+    """The old number stays in the record, a new audit attempt begins."""
+    parcel = state.parcel(command.parcel_id)
+    assert parcel is not None
+    corrected = parcel.model_copy(
+        update={
+            "attempts": (*parcel.attempts, closed_attempt(parcel, now, command.reason)),
+            "carrier": command.carrier,
+            "carrier_name": command.carrier_name,
+            "waybill": normalised(command.carrier, command.waybill),
+            "uploaded_at": now,
+            "audit": "collecting",
+            "audit_since": now,
+            "verdict": None,
+            "pushed": (),
+            "looked_at": None,
+            "delivered_known_at": None,
+            "answered": False,
+            "corrections": parcel.corrections + 1,
+            "correction_left": None,
+            "findings_of_review": (),
+        }
+    )
+    state = state.with_parcel(corrected)
+    return state.noticing("buyer", "waybill_corrected", now, parcel_id=parcel.parcel_id, waybill=corrected.waybill)
+
+
+def closed_attempt(parcel: Parcel, now: datetime, reason: str | None) -> Attempt:
+    """The record of the number a parcel had until now."""
+    return Attempt(
+        carrier=parcel.carrier,
+        waybill=parcel.waybill,
+        claimed_at=parcel.uploaded_at,
+        replaced_at=now,
+        reason=reason,
+        outcome=parcel.audit,
+        reasons=parcel.verdict.reasons if parcel.verdict else (),
+    )
+
+
+def check_scan(state: OrderState, command: ReportScan) -> Refusal | None:
+    """Whether this number is one of the order's."""
+    return None if _scanned(state, command) else refuse("unknown_parcel", field="waybill")
+
+
+def _scanned(state: OrderState, command: ReportScan) -> tuple[Parcel, ...]:
+    number = normalised(command.carrier, command.waybill)
+    return tuple(p for p in state.live_parcels if p.waybill == number and command.carrier in (p.carrier, "other"))
+
+
+def new_scans(state: OrderState, parcel: Parcel, scans: Sequence[Scan]) -> tuple[Scan, ...]:
+    """Scans not seen before, as many as may still be kept. The same (time, code) is the same scan."""
+    seen = {(scan.at, scan.code) for scan in parcel.pushed}
+    fresh = []
+    for scan in scans:
+        if (scan.at, scan.code) not in seen:
+            seen.add((scan.at, scan.code))
+            fresh.append(scan)
+    return tuple(fresh)
+
+
+def append_scans(state: OrderState, command: ReportScan, now: datetime) -> OrderState:
+    """The scans join the parcel's; its audit looks again, and reopens where the parcel comes back before the credit."""
+    for parcel in _scanned(state, command):
+        fresh = new_scans(state, parcel, command.scans)
+        room = max(0, state.policy.order.scans_max - state.scans_kept)
+        kept = fresh[:room]
+        state = state.model_copy(
+            update={
+                "scans_kept": state.scans_kept + len(kept),
+                "scans_dropped": state.scans_dropped + len(fresh) - len(kept),
+            }
+        )
+        if not kept:
+            continue
+        changed = parcel.model_copy(update={"pushed": (*parcel.pushed, *kept)})
+        back = any(scan.stage in {"returning", "returned", "refused"} for scan in kept)
+        if back and parcel.audit == "approved" and state.phase == "shipped":
+            changed = changed.model_copy(update={"audit": "collecting", "audit_since": now})
+        state = state.with_parcel(changed)
+    return state

@@ -1,0 +1,277 @@
+"""What an order is: four regions (phase, audit, receipt, after-sale), its parcels, refunds and holds.
+
+Everything here is data and questions about it. What changes it stands in the files named after the change:
+`shipping`, `receiving`, `auditing`, `holding`, `screening`, `refunding`, `deadlines`, `finishing`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from core.audit.verdict import Verdict
+from core.inbox import Inbox
+from core.messages import Id, LineQuantity, Message, Name, Order, Reason, Scan, Time
+from core.policy import Policy
+from core.records import Notice
+
+Phase = Literal[
+    "opening",
+    "screening_held",
+    "awaiting_shipment",
+    "shipped",
+    "credited",
+    "settled",
+    "refused",
+    "cancelled",
+    "refunded",
+]
+AuditStage = Literal["not_started", "collecting", "approved", "rejected", "in_review"]
+ENDS: frozenset[Phase] = frozenset({"settled", "refused", "cancelled", "refunded"})
+"""Phases that an order does not leave. It is *closed* once its money has also arrived."""
+
+WORST_FIRST: tuple[AuditStage, ...] = ("rejected", "in_review", "collecting", "not_started", "approved")
+
+
+class LineState(Message):
+    """A line and its money: `paid_minor` is what the buyer paid for it, `discount_minor` the platform's share."""
+
+    line_id: Id
+    title: str
+    category: str
+    quantity: int
+    paid_minor: int
+    discount_minor: int
+    commission_minor: int
+    ended: int = 0
+    """Units whose money goes back to the buyer."""
+
+
+class Attempt(Message):
+    """One audit attempt: a carrier and number the merchant claimed, and what became of them."""
+
+    carrier: str
+    waybill: str
+    claimed_at: Time
+    replaced_at: Time | None = None
+    reason: str | None = None
+    outcome: str | None = None
+    reasons: tuple[str, ...] = ()
+
+
+class Parcel(Message):
+    """One box of an order, with its own audit and its own fate."""
+
+    parcel_id: Id
+    carrier: str
+    waybill: str
+    carrier_name: str | None = None
+    lines: tuple[LineQuantity, ...]
+    weight_g: int | None = None
+    uploaded_at: Time
+    """When this number was reported; a correction starts its clocks anew."""
+    audit: AuditStage = "collecting"
+    audit_since: Time
+    ended: bool = False
+    """Its lines were refunded; nothing about it is waited for any more."""
+    verdict: Verdict | None = None
+    pushed: tuple[Scan, ...] = ()
+    looked_at: Time | None = None
+    """When the carrier was last asked for a deadline's sake."""
+    delivered_known_at: Time | None = None
+    attempts: tuple[Attempt, ...] = ()
+    corrections: int = 0
+    appeal: Reason | None = None
+    correction_left: timedelta | None = None
+    """What is left of the correction clock; it stands still during an appeal."""
+    findings_of_review: tuple[str, ...] = ()
+    """Why a person must look: rule names, or the deadline that asked for it."""
+    answered: bool = False
+    """The carrier has said something about this number, be it that there is no trace."""
+
+    @property
+    def live(self) -> bool:
+        return not self.ended
+
+    @property
+    def moved(self) -> bool:
+        """A carrier has physically had it."""
+        return self.first_physical_at is not None
+
+    @property
+    def first_physical_at(self) -> datetime | None:
+        return self.verdict.first_physical_at if self.verdict else None
+
+    @property
+    def delivered_at(self) -> datetime | None:
+        """The delivered scan, unless the parcel came back afterwards."""
+        if self.verdict is None or self.verdict.returned_at is not None:
+            return None
+        return self.verdict.delivered_at
+
+
+class Refund(Message):
+    """Money on its way back to the buyer. `cause` names this refund and no other, for ever.
+
+    `owed` → `booked` in the ledger, and the channel is told → `confirmed` by the channel → `arrived`, booked too.
+    A refund that the channel refused (`failed`) or whose outcome stays unknown (`stuck`) waits for two people.
+    """
+
+    cause: Name
+    amount_minor: int
+    reason: str
+    since: Time
+    status: Literal["owed", "booked", "stuck", "confirmed", "arrived", "failed"] = "owed"
+    reference: str | None = None
+    votes: tuple[tuple[str, str], ...] = ()
+    """Who said what became of it: (person, outcome)."""
+
+
+class Hold(Message):
+    """A named reason why money does not move, with an owner who can lift it."""
+
+    name: Name
+    scope: Literal["credit", "payout", "all"]
+    reason: str
+    owner: str
+    since: Time
+    review_at: Time | None = None
+
+
+class Receipt(Message):
+    """The buyer's confirmation: not due, awaited until, paused with time left, or confirmed."""
+
+    status: Literal["not_due", "awaited", "paused", "confirmed"] = "not_due"
+    deadline: Time | None = None
+    remaining: timedelta | None = None
+    by: Literal["buyer", "timeout", "operator"] | None = None
+    at: Time | None = None
+    extensions: int = 0
+
+    @property
+    def in_person(self) -> bool:
+        """Somebody said so; a timeout is nobody."""
+        return self.status == "confirmed" and self.by != "timeout"
+
+
+class OrderState(Message):
+    """One order between two events. Frozen: every change is a new state with a higher `revision`."""
+
+    order: Order
+    policy: Policy
+    revision: int = 0
+    opened_at: Time
+    phase: Phase = "opening"
+    funded: bool = False
+    screened: bool = False
+    screening_reason: str | None = None
+    screening_since: Time | None = None
+    released_at: Time | None = None
+    ship_by: Time | None = None
+    shipped_at: Time | None = None
+    """When the last line was reported as shipped."""
+    lines: tuple[LineState, ...]
+    parcels: tuple[Parcel, ...] = ()
+    receipt: Receipt = Receipt()
+    after_sale: Literal["none"] = "none"
+    refunds: tuple[Refund, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    credited_at: Time | None = None
+    credited_minor: int = 0
+    commission_minor: int = 0
+    undelivered_asked_at: Time | None = None
+    settled_at: Time | None = None
+    withdrawal_started: bool = False
+    claims_released: tuple[str, ...] = ()
+    """Parcels whose waybill claims were given up, as `parcel_id:carrier:waybill`."""
+    told: tuple[str, ...] = ()
+    """Deadlines that passed and only had to be told, by key."""
+    notices: tuple[Notice, ...] = ()
+    """Not yet recorded."""
+    notice_seq: int = 0
+    recorded_revision: int = -1
+    scans_kept: int = 0
+    scans_dropped: int = 0
+    inbox: Inbox = Inbox()
+
+    # --- questions -------------------------------------------------------------------------------------
+
+    def parcel(self, parcel_id: str) -> Parcel | None:
+        return next((parcel for parcel in self.parcels if parcel.parcel_id == parcel_id), None)
+
+    def refund(self, cause: str) -> Refund | None:
+        return next((refund for refund in self.refunds if refund.cause == cause), None)
+
+    @property
+    def live_parcels(self) -> tuple[Parcel, ...]:
+        return tuple(parcel for parcel in self.parcels if parcel.live)
+
+    @property
+    def over(self) -> bool:
+        """No command changes it any more, save those about a stuck refund or a hold."""
+        return self.phase in ENDS
+
+    @property
+    def closed(self) -> bool:
+        """Over, and all money is where it belongs."""
+        return self.over and all(refund.status == "arrived" for refund in self.refunds) and not self.withdrawal_due
+
+    @property
+    def withdrawal_due(self) -> bool:
+        return self.phase == "settled" and self.policy.order.auto_withdraw and not self.withdrawal_started
+
+    @property
+    def audit(self) -> AuditStage:
+        """The worst of the live parcels."""
+        stages = {parcel.audit for parcel in self.live_parcels}
+        return next((stage for stage in WORST_FIRST if stage in stages), "not_started")
+
+    def left_to_ship(self) -> dict[str, int]:
+        """Units by line that are in no parcel and not refunded."""
+        shipped: dict[str, int] = {}
+        for parcel in self.live_parcels:
+            for part in parcel.lines:
+                shipped[part.line_id] = shipped.get(part.line_id, 0) + part.quantity
+        left = {line.line_id: line.quantity - line.ended - shipped.get(line.line_id, 0) for line in self.lines}
+        return {line_id: quantity for line_id, quantity in left.items() if quantity > 0}
+
+    @property
+    def fully_shipped(self) -> bool:
+        return bool(self.live_parcels) and not self.left_to_ship()
+
+    @property
+    def all_delivered_at(self) -> datetime | None:
+        """The delivered scan of the last parcel, where every live parcel has one."""
+        if not self.fully_shipped:
+            return None
+        times = [parcel.delivered_at for parcel in self.live_parcels]
+        known = [at for at in times if at is not None]
+        return max(known) if len(known) == len(times) else None
+
+    def held(self, *scopes: str) -> tuple[Hold, ...]:
+        return tuple(hold for hold in self.holds if hold.scope in scopes)
+
+    # --- small changes ---------------------------------------------------------------------------------
+
+    def with_parcel(self, changed: Parcel) -> OrderState:
+        return self.model_copy(
+            update={"parcels": tuple(changed if p.parcel_id == changed.parcel_id else p for p in self.parcels)}
+        )
+
+    def with_refund(self, changed: Refund) -> OrderState:
+        return self.model_copy(
+            update={"refunds": tuple(changed if r.cause == changed.cause else r for r in self.refunds)}
+        )
+
+    def noticing(
+        self, to: Literal["buyer", "merchant", "reviewer", "operator"], name: str, at: datetime, **facts: str
+    ) -> OrderState:
+        """The state with one more thing to tell somebody."""
+        notice = Notice(seq=self.notice_seq + 1, to=to, name=name, at=at, facts=facts)
+        return self.model_copy(update={"notices": (*self.notices, notice), "notice_seq": self.notice_seq + 1})
+
+    def holding(self, hold: Hold) -> OrderState:
+        """The state with this hold, once."""
+        if any(present.name == hold.name for present in self.holds):
+            return self
+        return self.model_copy(update={"holds": (*self.holds, hold)})

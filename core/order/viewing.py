@@ -1,0 +1,225 @@
+"""What others see of an order: the register's row, the reasons why money is not here, search attributes, a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from core.messages import HoldView
+from core.money import format_minor
+from core.order.deadlines import deadlines, next_deadline, settles_at
+from core.order.shares import refunded_minor
+from core.order.state import OrderState, Parcel, Refund
+from core.records import OrderRecord
+
+
+def record_of(state: OrderState, now: datetime) -> OrderRecord:
+    """The register's row, with the notices it does not hold yet."""
+    return OrderRecord(
+        order_id=state.order.order_id,
+        revision=state.revision,
+        phase=state.phase,
+        audit=state.audit,
+        receipt=state.receipt.status,
+        next_deadline=next_deadline(state),
+        hold_reasons=hold_reasons(state),
+        refunded_minor=sum(r.amount_minor for r in state.refunds if r.status != "owed"),
+        closed=state.closed,
+        state=state.model_copy(update={"notices": ()}).model_dump(mode="json", exclude={"order"}),
+        notices=state.notices,
+        recorded_at=now,
+    )
+
+
+def order_view(state: OrderState) -> dict[str, Any]:
+    """The whole state as JSON, without its journal; the regions by name, money summed up."""
+    view = state.model_dump(mode="json", exclude={"inbox", "notices", "policy", "told"})
+    due = next_deadline(state)
+    return {
+        "order_id": state.order.order_id,
+        "phase": state.phase,
+        "audit": state.audit,
+        "closed": state.closed,
+        "next_deadline": due.model_dump(mode="json") if due else None,
+        "policy": {"name": state.policy.name, "content_hash": state.policy.content_hash},
+        **view,
+    }
+
+
+def journal_view(state: OrderState) -> list[dict[str, Any]]:
+    """The journal as JSON, oldest first, with one last line that counts what was let go."""
+    kept = [entry.model_dump(mode="json", exclude_none=True) for entry in state.inbox.journal]
+    return [*kept, {"dropped": state.inbox.dropped}] if state.inbox.dropped else kept
+
+
+def hold_reasons(state: OrderState) -> tuple[str, ...]:
+    """Short names of why money is not here, for lists and search attributes."""
+    return tuple(dict.fromkeys(view.reason for view in holds_of(state)))
+
+
+def holds_of(state: OrderState) -> tuple[HoldView, ...]:
+    """Why the money is not here: since when, until when, who can act, what helps."""
+    return (*_named(state), *_waiting(state), *(_refund(refund) for refund in _open_refunds(state)))
+
+
+def _named(state: OrderState) -> Iterator[HoldView]:
+    for hold in state.holds:
+        yield HoldView(
+            reason=hold.name,
+            since=hold.since,
+            expected_release=hold.review_at,
+            who_can_act=hold.owner,
+            what_helps=f"{hold.reason}. An operator lifts it with lift_hold.",
+        )
+
+
+def _waiting(state: OrderState) -> Iterator[HoldView]:
+    if state.phase == "screening_held" and state.screening_since is not None:
+        yield HoldView(
+            reason="screening",
+            since=state.screening_since,
+            expected_release=state.screening_since + state.policy.order.screening_end,
+            who_can_act="reviewer",
+            what_helps="A reviewer sends decide_screening.",
+        )
+    if state.phase in {"awaiting_shipment", "shipped"}:
+        if state.left_to_ship() and state.released_at is not None:
+            yield HoldView(
+                reason="shipment",
+                since=state.released_at,
+                expected_release=state.ship_by,
+                who_can_act="merchant",
+                what_helps="The merchant ships what is left and sends report_shipment.",
+            )
+        for parcel in state.live_parcels:
+            if parcel.audit != "approved":
+                yield _audit(state, parcel)
+        if state.fully_shipped and state.receipt.status != "confirmed":
+            yield _receipt(state)
+    if state.phase == "credited" and state.credited_at is not None:
+        yield HoldView(
+            reason="settlement",
+            since=state.credited_at,
+            expected_release=settles_at(state),
+            who_can_act="nobody",
+            what_helps="It becomes available when the settlement delay and the after-sale window end.",
+        )
+
+
+_AUDIT_HELP = {
+    "collecting": ("carrier", "The carrier's next scans; report_scan makes the audit look at once."),
+    "in_review": ("reviewer", "A reviewer sends decide_audit."),
+    "rejected": ("merchant", "The merchant sends correct_waybill, or appeal_audit with a statement."),
+}
+
+
+def _audit(state: OrderState, parcel: Parcel) -> HoldView:
+    who, helps = _AUDIT_HELP[parcel.audit]
+    due = next((d for d in deadlines(state) if d.subject == parcel.parcel_id), None)
+    found = parcel.findings_of_review or (parcel.verdict.reasons if parcel.verdict else ())
+    seen = f" Found: {', '.join(found)}." if found else ""
+    return HoldView(
+        reason=f"audit_{parcel.audit}",
+        since=parcel.audit_since,
+        expected_release=due.at if due else None,
+        who_can_act=who,
+        what_helps=f"Parcel {parcel.parcel_id}: {helps}{seen}",
+    )
+
+
+def _receipt(state: OrderState) -> HoldView:
+    return HoldView(
+        reason="receipt",
+        since=state.shipped_at or state.opened_at,
+        expected_release=state.receipt.deadline,
+        who_can_act="buyer",
+        what_helps="The buyer sends confirm_receipt; silence confirms only after the carrier delivered.",
+    )
+
+
+def _open_refunds(state: OrderState) -> tuple[Refund, ...]:
+    return tuple(refund for refund in state.refunds if refund.status != "arrived")
+
+
+def _refund(refund: Refund) -> HoldView:
+    people = refund.status in {"stuck", "failed"}
+    return HoldView(
+        reason=f"refund_{refund.status}",
+        since=refund.since,
+        who_can_act="operator" if people else "channel",
+        what_helps=("Two people send resolve_refund." if people else "The payment channel says that the buyer has it."),
+    )
+
+
+def search_values(state: OrderState) -> dict[str, Any]:
+    """Values of the search attributes by name: enums and ids only, money in minor units."""
+    due = next_deadline(state)
+    return {
+        "OrderPhase": state.phase,
+        "AuditState": state.audit,
+        "ReceiptState": state.receipt.status,
+        "MerchantId": state.order.merchant_id,
+        "Currency": state.order.currency,
+        "AmountMinor": state.order.total_minor,
+        "HoldReasons": sorted(hold_reasons(state)),
+        "NextDeadline": due.at if due else None,
+    }
+
+
+def details_of(state: OrderState) -> str:
+    """The order's page in the Web UI, in markdown: regions, what is awaited and until when, why money is held."""
+    order = state.order
+    rows = [
+        ("phase", state.phase),
+        ("audit", state.audit),
+        ("receipt", state.receipt.status + (f" by {state.receipt.by}" if state.receipt.by else "")),
+        ("after-sale", state.after_sale),
+    ]
+    lines = [
+        f"### Order {order.order_id}: {format_minor(order.total_minor, order.currency)} for {order.merchant_id}",
+        "",
+        "| region | now |",
+        "| --- | --- |",
+        *(f"| {name} | {value} |" for name, value in rows),
+        "",
+        *(f"**Next deadline** {d.name} at {_clock(d.at)}" for d in deadlines(state)[:1]),
+        "",
+        *_money_lines(state),
+        *_hold_lines(state),
+        *_parcel_lines(state),
+    ]
+    return "\n".join(lines)
+
+
+def _money_lines(state: OrderState) -> Iterator[str]:
+    currency = state.order.currency
+    gone = sum(refunded_minor(line, line.ended) for line in state.lines)
+    if state.credited_at is not None:
+        yield f"Credited {format_minor(state.credited_minor, currency)} on {_clock(state.credited_at)}."
+    elif gone:
+        yield f"Goods worth {format_minor(gone, currency)} go back to the buyer."
+    for refund in state.refunds:
+        yield f"- refund `{refund.cause}`: {format_minor(refund.amount_minor, currency)}, {refund.status}"
+
+
+def _hold_lines(state: OrderState) -> Iterator[str]:
+    views = holds_of(state)
+    if views:
+        yield "\n**Why the money is not here**\n"
+    for view in views:
+        until = f", expected by {_clock(view.expected_release)}" if view.expected_release else ""
+        yield f"- `{view.reason}` since {_clock(view.since)}{until}; {view.who_can_act}: {view.what_helps}"
+
+
+def _parcel_lines(state: OrderState) -> Iterator[str]:
+    if state.parcels:
+        yield "\n| parcel | carrier | waybill | audit | scans say |\n| --- | --- | --- | --- | --- |"
+    for parcel in state.parcels:
+        said = "delivered" if parcel.delivered_at else "moving" if parcel.moved else "nothing physical"
+        fate = "ended" if parcel.ended else parcel.audit
+        yield f"| {parcel.parcel_id} | {parcel.carrier} | {parcel.waybill} | {fate} | {said} |"
+
+
+def _clock(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,129 @@
+"""The rules an order lives under: limits, delays, commission, audit thresholds, withdrawal limits.
+
+A policy is a TOML text, registered by name and content hash. It is resolved for an order when the order opens
+and travels with it until it closes: a later policy changes nothing for orders that are open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from core.audit.policy import AuditPolicy
+from core.durations import Duration
+from core.errors import BadInput
+from core.messages import Id, Message, Order, reasons_of
+from core.withdrawal.policy import WithdrawalPolicy
+
+Bps = Annotated[int, Field(strict=True, ge=0, le=10_000)]
+Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
+
+
+class OrderLimits(Message):
+    """Deadlines and counts of an order; `policies/default.toml` says where each number comes from."""
+
+    screening_sla: Duration = timedelta(hours=24)
+    screening_end: Duration = timedelta(hours=72)
+    ship_reminder: Duration = timedelta(hours=24)
+    ship_within: Duration = timedelta(hours=48)
+    ship_by_longest: Duration = timedelta(days=15)
+    ship_after_screening: Duration = timedelta(hours=24)
+    pickup_within: Duration = timedelta(days=5)
+    receipt_within: Duration = timedelta(days=7)
+    receipt_reminder: Duration = timedelta(days=2)
+    undelivered_within: Duration = timedelta(days=30)
+    undelivered_end: Duration = timedelta(days=7)
+    extension: Duration = timedelta(days=3)
+    extensions_max: Count = 1
+    extension_opens: Duration = timedelta(days=3)
+    corrections_max: Count = 3
+    correction_within: Duration = timedelta(days=3)
+    correction_least: Duration = timedelta(hours=24)
+    review_sla: Duration = timedelta(hours=24)
+    review_end: Duration = timedelta(days=7)
+    settlement_delay: Duration = timedelta(days=4)
+    after_sale_window: Duration = timedelta(days=7)
+    refund_stuck_after: Duration = timedelta(days=3)
+    auto_withdraw: bool = False
+    payment_oldest: Duration = timedelta(days=30)
+    payment_skew: Duration = timedelta(minutes=5)
+    commands_max: Count = 200
+    commands_reserved: Count = 20
+    scans_max: Count = 2000
+
+
+class Rule(Message):
+    """An exception: for orders of a merchant, with goods of a category (and all below it), or both."""
+
+    category: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,80}$")] | None = None
+    merchant_id: Id | None = None
+    commission_bps: Bps | None = None
+    order: dict[str, Any] = {}
+
+    def matches(self, merchant_id: str, category: str) -> bool:
+        """Whether this rule speaks about such goods of such a merchant."""
+        return self.merchant_id in (None, merchant_id) and (
+            self.category is None or category == self.category or category.startswith(f"{self.category}.")
+        )
+
+    @property
+    def specificity(self) -> tuple[bool, int]:
+        """A rule about one merchant beats any category, a longer category a shorter one."""
+        return (self.merchant_id is not None, len(self.category or ""))
+
+
+class Policy(Message):
+    """A named set of rules. After `resolve` the exceptions are folded in and `content_hash` says from which text."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
+    order: OrderLimits = OrderLimits()
+    commission_bps: Bps = 0
+    audit: AuditPolicy = AuditPolicy()
+    withdrawal: WithdrawalPolicy = WithdrawalPolicy()
+    rules: tuple[Rule, ...] = ()
+    content_hash: str = ""
+
+    def commission_for(self, merchant_id: str, category: str) -> int:
+        """Basis points for one line: the most specific rule that names a rate, else the policy's own."""
+        matching = [r for r in self.rules if r.commission_bps is not None and r.matches(merchant_id, category)]
+        best = max(matching, key=lambda rule: rule.specificity, default=None)
+        return self.commission_bps if best is None or best.commission_bps is None else best.commission_bps
+
+
+def policy_hash(text: str) -> str:
+    """SHA-256 of the text: the identity of a policy's content."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def parse_policy(text: str) -> Policy:
+    """A policy from its TOML text.
+
+    Raises:
+        BadInput: not TOML, an unknown key, or a value out of range; says which key and why.
+    """
+    try:
+        policy = Policy.model_validate(tomllib.loads(text), extra="forbid")
+        for rule in policy.rules:
+            OrderLimits.model_validate(rule.order, extra="forbid")
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"policy: not TOML: {error}") from None
+    except ValidationError as error:
+        told = "; ".join(f"{reason['field']}: {reason['message']}" for reason in reasons_of(error))
+        raise BadInput(f"policy: {told}") from None
+    return policy.model_copy(update={"content_hash": policy_hash(text)})
+
+
+def resolve(policy: Policy, order: Order) -> Policy:
+    """The policy with its exceptions folded in for this order; the most specific rule wins each limit.
+
+    Of an order with goods of several categories, a rule applies where any line matches. Commission stays by line.
+    """
+    limits = policy.order.model_dump()
+    for rule in sorted(policy.rules, key=lambda rule: rule.specificity):
+        if rule.order and any(rule.matches(order.merchant_id, line.category) for line in order.lines):
+            limits.update(rule.order)
+    return policy.model_copy(update={"order": OrderLimits.model_validate(limits)})

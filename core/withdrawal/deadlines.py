@@ -1,0 +1,137 @@
+"""Deadlines: what passes next, and what happens then. Every wait has one, or a hold with an owner.
+
+`deadlines` derives them from the state; nothing is stored twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from core.messages import Message, NextDeadline, Time
+from core.withdrawal.outcomes import failed, give_back, go_on
+from core.withdrawal.payouts import Attempt, Failure
+from core.withdrawal.state import WithdrawalState
+
+WATCH_LOOKS = (timedelta(days=1), timedelta(days=3))
+"""After "paid", for a rail whose success is not final: a return's callback may be lost."""
+LAST_LOOK_BEFORE = timedelta(hours=1)
+
+
+class Deadline(Message):
+    """One deadline: its name, when, and the number of the attempt that it is about, or 0."""
+
+    name: str
+    at: Time
+    attempt: int = 0
+
+
+def deadlines(state: WithdrawalState) -> tuple[Deadline, ...]:
+    """All deadlines that run, earliest first."""
+    return tuple(sorted(_all(state), key=lambda deadline: (deadline.at, deadline.name)))
+
+
+def next_deadline(state: WithdrawalState) -> NextDeadline | None:
+    """The earliest deadline as storefronts see it."""
+    running = deadlines(state)
+    return NextDeadline(name=running[0].name, at=running[0].at) if running else None
+
+
+def _all(state: WithdrawalState) -> Iterator[Deadline]:
+    if state.phase == "in_approval" and state.approve_by is not None:
+        yield Deadline(name="approve_by", at=state.approve_by)
+    if state.phase == "approved" and state.not_before is not None:
+        yield Deadline(name="submit_at", at=state.not_before)
+    if state.phase == "in_suspense" and state.suspense_until is not None:
+        yield Deadline(name="suspense_until", at=state.suspense_until)
+    if state.watch_until is not None:
+        yield Deadline(name="watch_until", at=state.watch_until)
+    for attempt in state.attempts:
+        look = _next_look(state, attempt)
+        if look is not None:
+            yield Deadline(name="query_at", at=look, attempt=attempt.number)
+        if attempt.undecided and state.hold("payout_stuck") is None and state.phase in {"submitted", "unknown"}:
+            assert attempt.first_sent_at is not None
+            at = attempt.first_sent_at + state.policy.person_after
+            yield Deadline(name="person_at", at=at, attempt=attempt.number)
+
+
+def _next_look(state: WithdrawalState, attempt: Attempt) -> datetime | None:
+    if attempt.look_due:
+        return None
+    if attempt.undecided:
+        return _look_for_undecided(state, attempt)
+    if attempt.outcome == "paid" and state.watch_until is not None:
+        assert attempt.decided_at is not None
+        since = max(filter(None, (attempt.decided_at, attempt.looked_at)))
+        looks = [attempt.decided_at + after for after in WATCH_LOOKS] + [state.watch_until - LAST_LOOK_BEFORE]
+        return min((at for at in looks if since < at < state.watch_until), default=None)
+    return None
+
+
+def _look_for_undecided(state: WithdrawalState, attempt: Attempt) -> datetime | None:
+    """1 min, 5 min, 1 h after the last sending, then daily, while the rail can still be asked."""
+    assert attempt.first_sent_at is not None
+    assert attempt.last_sent_at is not None
+    base, policy = attempt.last_sent_at, state.policy
+    since = max(filter(None, (base, attempt.looked_at)))
+    daily = base + ((since - base) // policy.query_every + 1) * policy.query_every
+    at = min([base + after for after in policy.query_after if base + after > since] + [daily])
+    until = policy.query_until
+    if attempt.terms.query_window is not None:
+        until = min(until, attempt.terms.query_window)
+    return at if at <= attempt.first_sent_at + until else None
+
+
+# --- passing ---------------------------------------------------------------------------------------------
+
+
+def pass_deadlines(state: WithdrawalState, now: datetime) -> WithdrawalState:
+    """Pass what is due, in due order, each judged anew."""
+    while True:
+        due = next((deadline for deadline in deadlines(state) if deadline.at <= now), None)
+        if due is None:
+            return state
+        state = _PASSING[due.name](state, due, now)
+        inbox = state.inbox.noted(now, "deadline", due.name, "noted")
+        state = state.changed(inbox=inbox, revision=state.revision + 1)
+
+
+def _pass_approve_by(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:
+    return give_back(state, "rejected", "nobody approved it in time", now)
+
+
+def _pass_submit_at(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:
+    return go_on(state.changed(not_before=None), now)
+
+
+def _pass_query_at(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:
+    attempt = state.attempt(deadline.attempt)
+    return state.with_attempt(attempt.model_copy(update={"look_due": True}))
+
+
+def _pass_person_at(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:
+    if state.phase == "submitted":
+        state = state.entering("unknown", now)
+    return state.holding("payout_stuck", "operator", now, key=state.attempt(deadline.attempt).key)
+
+
+def _pass_suspense_until(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:
+    attempt = state.latest
+    assert attempt is not None
+    return failed(state, attempt, Failure(failure="user", code="by_hand", message=state.reason), now)
+
+
+def _pass_watch_until(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:
+    state = state.changed(watch_until=None)
+    return state.entering("final", now) if state.phase == "paid" else state
+
+
+_PASSING: dict[str, Callable[[WithdrawalState, Deadline, datetime], WithdrawalState]] = {
+    "approve_by": _pass_approve_by,
+    "submit_at": _pass_submit_at,
+    "query_at": _pass_query_at,
+    "person_at": _pass_person_at,
+    "suspense_until": _pass_suspense_until,
+    "watch_until": _pass_watch_until,
+}

@@ -1,0 +1,179 @@
+"""What a command does to a withdrawal. Total: every command is accepted, a duplicate, or refused with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from core.inbox import Channel, Outcome
+from core.messages import (
+    Answer,
+    ApproveWithdrawal,
+    CancelWithdrawal,
+    Command,
+    RejectWithdrawal,
+    ReportPayout,
+    ResolveUnknown,
+)
+from core.reasons import Refusal, refuse
+from core.withdrawal import reporting, resolving
+from core.withdrawal.deadlines import next_deadline
+from core.withdrawal.outcomes import give_back, go_on
+from core.withdrawal.state import ENDS, PEOPLE_NEEDED, PERSON_LIFTS, WITH_THE_RAIL, Approval, WithdrawalState
+
+COMMANDS_RESERVED = 20
+"""Of the commands that a withdrawal may receive, those kept for the people who must decide about it."""
+PEOPLE = frozenset({"reviewer", "operator"})
+
+Check = Callable[[WithdrawalState, Any, datetime], Refusal | None]
+Effect = Callable[[WithdrawalState, Any, datetime], WithdrawalState]
+
+
+class Verb(NamedTuple):
+    """Who may send a command, whether it may be done, and what it does."""
+
+    roles: frozenset[str]
+    check: Check
+    effect: Effect
+
+
+# --- called off, approved, rejected ----------------------------------------------------------------------
+
+
+def _check_cancel(state: WithdrawalState, command: CancelWithdrawal, now: datetime) -> Refusal | None:
+    if state.phase in ENDS:
+        return refuse("withdrawal_over", f"It is {state.phase}.")
+    # A payout that is said to be paid after all is as good as submitted.
+    if state.phase in WITH_THE_RAIL or state.incident is not None:
+        return refuse("already_submitted")
+    return None
+
+
+def _cancel(state: WithdrawalState, command: CancelWithdrawal, now: datetime) -> WithdrawalState:
+    return give_back(state, "cancelled", command.reason or f"called off by the {command.actor.role}", now)
+
+
+def _check_approve(state: WithdrawalState, command: ApproveWithdrawal, now: datetime) -> Refusal | None:
+    if state.phase == "in_approval":
+        if command.actor.id == state.withdrawal.requested_by.id:
+            return refuse("needs_other_person", "Nobody approves what they asked for.", "actor.id")
+        if any(approval.actor.id == command.actor.id for approval in state.approvals):
+            return refuse("needs_other_person", "This person approved it already.", "actor.id")
+        return None
+    if any(hold.name in PERSON_LIFTS for hold in state.holds):
+        return None
+    return refuse("withdrawal_over", f"It is {state.phase}.") if state.phase in ENDS else refuse("not_in_approval")
+
+
+def _approve(state: WithdrawalState, command: ApproveWithdrawal, now: datetime) -> WithdrawalState:
+    if state.phase != "in_approval":
+        return go_on(state.without_holds(*PERSON_LIFTS), now)
+    state = state.changed(approvals=(*state.approvals, Approval(actor=command.actor, at=now)))
+    if len(state.approvals) < PEOPLE_NEEDED:
+        return state
+    return go_on(state.entering("approved", now), now)
+
+
+def _check_reject(state: WithdrawalState, command: RejectWithdrawal, now: datetime) -> Refusal | None:
+    refusal = _check_cancel(state, CancelWithdrawal(command_id=command.command_id, actor=command.actor), now)
+    if refusal is not None:
+        return refusal
+    if state.phase == "requested":
+        return refuse("not_in_approval")
+    return None if command.reason else refuse("reason_missing", field="reason")
+
+
+def _reject(state: WithdrawalState, command: RejectWithdrawal, now: datetime) -> WithdrawalState:
+    return give_back(state, "rejected", command.reason, now)
+
+
+VERBS: Mapping[type[Command], Verb] = {
+    CancelWithdrawal: Verb(frozenset({"merchant", "operator", "system"}), _check_cancel, _cancel),
+    ApproveWithdrawal: Verb(PEOPLE, _check_approve, _approve),
+    RejectWithdrawal: Verb(PEOPLE, _check_reject, _reject),
+    ResolveUnknown: Verb(PEOPLE, resolving.check_resolution, resolving.resolve),
+    ReportPayout: Verb(frozenset({"rail"}), reporting.check_report, reporting.report),
+}
+
+
+# --- all commands ----------------------------------------------------------------------------------------
+
+
+def answer_of(state: WithdrawalState) -> Answer:
+    """The answer of a command that was just accepted."""
+    return Answer(
+        outcome="accepted", phase=state.phase, audit="none", receipt="none", next_deadline=next_deadline(state)
+    )
+
+
+def first_answer(state: WithdrawalState, command: Command) -> Answer | Refusal | None:
+    """What this command id was answered before; None where it is new."""
+    return state.inbox.answer_to(command.command_id)
+
+
+def refusal_of(state: WithdrawalState, command: Command, now: datetime) -> Refusal | None:
+    """Why this command would be refused now; None where it would be accepted. Duplicates are not looked at."""
+    verb = VERBS[type(command)]
+    if command.actor.role not in verb.roles:
+        allowed = " or ".join(sorted(verb.roles))
+        return refuse("wrong_actor", f"{command.verb} is for the {allowed}.", field="actor.role")
+    if command.actor.role == "merchant" and command.actor.id != state.withdrawal.merchant_id:
+        return refuse("wrong_actor", "It is another merchant's withdrawal.", field="actor.id")
+    if _too_many(state, command):
+        return refuse("too_many_commands")
+    return verb.check(state, command, now)
+
+
+def receive(
+    state: WithdrawalState, command: Command, now: datetime, channel: Channel
+) -> tuple[WithdrawalState, Answer | Refusal]:
+    """The withdrawal after a command, and the command's answer.
+
+    A known command id gets its first answer. A refused update leaves nothing behind; a refused signal is journaled and
+    uses up its id.
+    """
+    first = first_answer(state, command)
+    if first is not None:
+        return _journaled(state, command, now, channel, first), first
+    refusal = refusal_of(state, command, now)
+    if refusal is not None:
+        if channel == "update":
+            return state, refusal
+        if refusal.code != "too_many_commands":  # remembering those one by one would make the limit no limit
+            state = _answered(state, command, refusal)
+        return _journaled(state, command, now, channel, refusal), refusal
+    if isinstance(command, ReportPayout) and reporting.is_known(state, command):
+        answer = answer_of(state).model_copy(update={"outcome": "duplicate"})
+        return _journaled(state, command, now, channel, answer), answer
+    state = VERBS[type(command)].effect(state, command, now)
+    answer = answer_of(state)
+    return _journaled(_answered(state, command, answer), command, now, channel, answer), answer
+
+
+def note_unreadable(state: WithdrawalState, name: str, refusal: Refusal, now: datetime) -> WithdrawalState:
+    """The withdrawal after a signal that nobody could read: it stands in the journal."""
+    inbox = state.inbox.noted(now, "signal", name, "refused", refusal=refusal)
+    return state.changed(inbox=inbox, revision=state.revision + 1)
+
+
+def _too_many(state: WithdrawalState, command: Command) -> bool:
+    """Callbacks are counted apart, so that a noisy rail locks out no person; some are kept for those who decide."""
+    if isinstance(command, ReportPayout):
+        return state.callbacks >= state.policy.callbacks_max
+    kept = 0 if command.actor.role in PEOPLE else COMMANDS_RESERVED
+    return state.inbox.counted - state.callbacks >= state.policy.commands_max - kept
+
+
+def _answered(state: WithdrawalState, command: Command, answer: Answer | Refusal) -> WithdrawalState:
+    callbacks = state.callbacks + isinstance(command, ReportPayout)
+    return state.changed(inbox=state.inbox.answered(command.command_id, answer), callbacks=callbacks)
+
+
+def _journaled(
+    state: WithdrawalState, command: Command, now: datetime, channel: Channel, answer: Answer | Refusal
+) -> WithdrawalState:
+    refusal = answer if isinstance(answer, Refusal) else None
+    outcome: Outcome = "refused" if isinstance(answer, Refusal) else answer.outcome
+    inbox = state.inbox.noted(now, channel, command.verb, outcome, command=command, refusal=refusal)
+    return state.changed(inbox=inbox, revision=state.revision + 1)

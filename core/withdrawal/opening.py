@@ -1,0 +1,57 @@
+"""How a withdrawal begins: what the request alone decides, and what follows the reservation."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.messages import Withdrawal
+from core.money import format_minor
+from core.reasons import Refusal, refuse
+from core.withdrawal.outcomes import ask_approval, go_on
+from core.withdrawal.policy import WithdrawalPolicy
+from core.withdrawal.state import WithdrawalState
+
+REQUESTERS: frozenset[str] = frozenset({"merchant", "operator", "storefront", "system"})
+
+
+def begin(withdrawal: Withdrawal, policy: WithdrawalPolicy, now: datetime, seed: str) -> WithdrawalState:
+    """The first state: requested, or refused by what the request itself says.
+
+    `seed` is random (at least 128 bits); the keys of the payouts come from it.
+    """
+    state = WithdrawalState(withdrawal=withdrawal, policy=policy, seed=seed, opened_at=now, phase_since=now)
+    refusal = check_request(withdrawal, policy)
+    return refused(state, refusal, now) if refusal else state
+
+
+def check_request(withdrawal: Withdrawal, policy: WithdrawalPolicy) -> Refusal | None:
+    """Whether this may be asked for at all: by whom, in which currency, how much. The balance is the ledger's."""
+    requester = withdrawal.requested_by
+    own = requester.role != "merchant" or requester.id == withdrawal.merchant_id
+    if requester.role not in REQUESTERS or not own:
+        return refuse("wrong_actor", field="requested_by")
+    if policy.currencies and withdrawal.currency not in policy.currencies:
+        return refuse("wrong_currency", f"Allowed: {', '.join(policy.currencies)}.", field="currency")
+    amount, currency = withdrawal.amount_minor, withdrawal.currency
+    least = max(policy.minimum_minor, policy.fee(amount) + 1)
+    if amount < least:
+        return refuse("below_minimum", f"At least {format_minor(least, currency)}.", field="amount_minor")
+    if amount > policy.maximum_minor:
+        most = format_minor(policy.maximum_minor, currency)
+        return refuse("above_maximum", f"At most {most}.", field="amount_minor")
+    return None
+
+
+def refused(state: WithdrawalState, refusal: Refusal, now: datetime) -> WithdrawalState:
+    """It never came to be: nothing is reserved, and no row of it exists."""
+    return state.entering("refused", now, refusal.message).changed(refusal=refusal)
+
+
+def reserved(state: WithdrawalState, now: datetime) -> WithdrawalState:
+    """The money is set aside: a large amount waits for two people, everything else goes on."""
+    state = state.changed(reserved=True)
+    if state.phase != "requested":
+        return state  # called off while the reservation was on its way
+    if state.policy.needs_approval(state.withdrawal.amount_minor):
+        return ask_approval(state, now)
+    return go_on(state.entering("approved", now), now)

@@ -1,0 +1,203 @@
+"""What a withdrawal learns about its payout, and where that leaves it.
+
+Evidence comes as the answer to an instruction, as the answer to a look-up, as a callback, or from two people. What is
+decided stays decided: "failed" after "paid" is money that came back, "paid" after "failed" is a case for a person.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.withdrawal.calendar import after_working_days, next_day_starts
+from core.withdrawal.payouts import Attempt, Failure, PayoutEvent, PayoutResult
+from core.withdrawal.state import GIVEN_BACK, Phase, WithdrawalState
+
+
+def learn(state: WithdrawalState, number: int, result: PayoutResult, now: datetime) -> WithdrawalState:
+    """The state after a rail's word about one attempt; words that decide nothing change nothing that was decided."""
+    attempt = state.attempt(number)
+    if attempt.outcome == "paid":
+        return _after_paid(state, attempt, result, now)
+    if attempt.dead:
+        return _after_failed(state, attempt, result, now)
+    if result.outcome in {"paid", "returned"}:
+        if disagrees(state, result):
+            state = unknown(state, attempt, now)
+            told = f"{result.amount_minor} {result.currency or ''}".strip()
+            return state.holding("amount_disagrees", "operator", now, key=attempt.key, told=told)
+        state = paid(state, attempt.model_copy(update={"reference": result.reference}), now)
+        return _after_paid(state, state.attempt(number), result, now)
+    if result.outcome == "failed" and result.failure != "unknown":
+        failure = Failure(failure=result.failure or "user", code=result.code, message=result.message)
+        return failed(state, attempt, failure, now)
+    if attempt.sends == 0:
+        return state  # it waits to be sent; that nobody knows it says nothing
+    if result.outcome == "not_found":
+        attempt = attempt.model_copy(update={"not_found_at": (*attempt.not_found_at, now)})
+        return unknown(state, attempt, now)
+    if result.outcome == "accepted":
+        return _accepted(state, attempt, result, now)
+    # No answer takes nothing away from an acknowledgement; a first instruction without one is unknown.
+    return state if attempt.outcome == "accepted" and result.outcome == "unknown" else unknown(state, attempt, now)
+
+
+def hear(
+    state: WithdrawalState, attempt: Attempt, event: PayoutEvent, result: PayoutResult, now: datetime
+) -> WithdrawalState:
+    """The state after a callback. The event is counted first, so that what came back is a sum over a set."""
+    state = state.with_attempt(attempt.model_copy(update={"events": (*attempt.events, event)}))
+    if event.outcome == "returned":
+        counted = state.attempt(attempt.number)
+        if attempt.dead and counted.came_back_minor != state.net_minor:
+            return _incident(state, attempt, now)
+        if not attempt.dead and attempt.outcome != "paid":
+            state = paid(state, counted, now)
+        return state if attempt.dead else _came_back(state, now)
+    if event.outcome == "failed" and result.failure == "unknown" and not attempt.dead:
+        # The rail says "failed" with a code that nobody knows: look before believing it.
+        return state.with_attempt(state.attempt(attempt.number).model_copy(update={"look_due": True}))
+    return learn(state, attempt.number, result, now)
+
+
+def disagrees(state: WithdrawalState, result: PayoutResult) -> bool:
+    """Whether a rail says that it paid another amount than it was told to."""
+    return result.amount_minor not in (None, state.net_minor) or result.currency not in (
+        None,
+        state.withdrawal.currency,
+    )
+
+
+def contradicts(attempt: Attempt, result: PayoutResult) -> bool:
+    """Whether a word speaks against what was decided meanwhile. Asked before that, it may be old news."""
+    if attempt.outcome == "paid":
+        return result.outcome in {"failed", "not_sent"}
+    return attempt.dead and result.outcome in {"paid", "returned"}
+
+
+# --- ends --------------------------------------------------------------------------------------------------
+
+
+def paid(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
+    """The payee has the money; it may still come back."""
+    state = state.with_attempt(attempt.model_copy(update={"outcome": "paid", "decided_at": now, "look_due": False}))
+    watch_until = None if attempt.terms.success_is_final else _watch(state, now)
+    state = state.entering("paid" if watch_until else "final", now).changed(watch_until=watch_until)
+    return state.noticing("merchant", "withdrawal_paid", now, amount_minor=str(state.net_minor))
+
+
+def failed(state: WithdrawalState, attempt: Attempt, failure: Failure, now: datetime) -> WithdrawalState:
+    """The instruction is known to have had no effect: what happens next depends on why."""
+    attempt = attempt.model_copy(update={"outcome": "failed", "decided_at": now, "failure": failure, "look_due": False})
+    state = state.with_attempt(attempt)
+    again = attempt.number < state.policy.attempts_max
+    if failure.failure == "quota" and again:
+        next_day = next_day_starts(now, state.policy.day_offset)
+        return state.entering("approved", now).changed(not_before=next_day)
+    if failure.failure == "ours":
+        return our_side(state, failure.code or failure.message or "", now)
+    if failure.failure == "risk" and again:
+        return ask_approval(state, now)
+    if failure.failure == "payee":
+        state = suspend_account(state)
+    why = " ".join(filter(None, (failure.failure, failure.code, failure.message)))
+    return give_back(state, "failed", why, now)
+
+
+def our_side(state: WithdrawalState, why: str, now: datetime) -> WithdrawalState:
+    """Something is wrong with us, not with the merchant: it waits for an operator, unpaid and not given back."""
+    return state.entering("approved", now).holding("our_side", "operator", now, why=why)
+
+
+def unsent(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
+    """The instruction never left us in its time: a new one is made, and after too many a person looks."""
+    state = state.with_attempt(attempt.model_copy(update={"outcome": "unsent", "decided_at": now}))
+    if attempt.number < state.policy.attempts_max:
+        return go_on(state.entering("approved", now), now)
+    return our_side(state, "no instruction could be sent in its time", now)
+
+
+def give_back(state: WithdrawalState, phase: Phase, reason: str, now: datetime) -> WithdrawalState:
+    """The reservation is to be voided. Where something was sent, late contradictions are waited for."""
+    assert phase in GIVEN_BACK
+    state = state.entering(phase, now, reason)
+    sent = any(attempt.sends for attempt in state.attempts)
+    state = state.changed(watch_until=_watch(state, now) if sent else None)
+    return state.noticing("merchant", f"withdrawal_{phase}", now, reason=reason)
+
+
+def ask_approval(state: WithdrawalState, now: datetime) -> WithdrawalState:
+    """Two people must let it go, whoever did before."""
+    state = state.entering("in_approval", now).changed(approve_by=now + state.policy.approval_sla, approvals=())
+    return state.noticing("reviewer", "approval_needed", now, amount_minor=str(state.withdrawal.amount_minor))
+
+
+def go_on(state: WithdrawalState, now: datetime) -> WithdrawalState:
+    """Submit, where nothing stands in the way. From here on it cannot be cancelled."""
+    return state.entering("submitting", now) if state.may_submit else state
+
+
+def suspend_account(state: WithdrawalState) -> WithdrawalState:
+    """No more money goes to this payout account until its merchant has put it right."""
+    return state if state.account_suspension else state.changed(account_suspension="wanted")
+
+
+def unknown(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
+    """Nobody knows. Nothing is booked, nothing new is sent; it is looked for."""
+    since = {"first_sent_at": attempt.first_sent_at or now, "last_sent_at": attempt.last_sent_at or now}
+    state = state.with_attempt(attempt.model_copy(update={"outcome": "unknown", **since}))
+    return state.entering("unknown", now) if state.phase in {"submitting", "submitted"} else state
+
+
+# --- leaves ------------------------------------------------------------------------------------------------
+
+
+def _accepted(state: WithdrawalState, attempt: Attempt, result: PayoutResult, now: datetime) -> WithdrawalState:
+    attempt = attempt.model_copy(
+        update={"outcome": "accepted", "reference": result.reference or attempt.reference, "not_found_at": ()}
+    )
+    state = state.with_attempt(attempt)
+    waits_for_people = state.hold("payout_stuck") is not None or state.phase == "in_suspense"
+    if state.phase == "submitted" or waits_for_people:
+        return state
+    return state.entering("submitted", now)
+
+
+def _after_paid(state: WithdrawalState, attempt: Attempt, result: PayoutResult, now: datetime) -> WithdrawalState:
+    if result.outcome == "returned":
+        back = result.returned_minor if result.returned_minor is not None else state.net_minor
+    elif result.outcome == "failed" and result.failure != "unknown":
+        back = state.net_minor
+    else:
+        return state
+    back = min(max(back, attempt.looked_back_minor), state.net_minor)
+    return _came_back(state.with_attempt(attempt.model_copy(update={"looked_back_minor": back})), now)
+
+
+def _after_failed(state: WithdrawalState, attempt: Attempt, result: PayoutResult, now: datetime) -> WithdrawalState:
+    if result.outcome == "paid":
+        return _incident(state, attempt, now)
+    # All of it paid and all of it back leaves what "failed" left.
+    if result.outcome == "returned" and result.returned_minor not in (None, state.net_minor):
+        return _incident(state, attempt, now)
+    return state
+
+
+def _incident(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
+    if state.incident is not None:
+        return state
+    state = state.changed(incident=attempt.number)
+    return state.holding("paid_after_failed", "operator", now, key=attempt.key)
+
+
+def _came_back(state: WithdrawalState, now: datetime) -> WithdrawalState:
+    due = state.return_due_minor
+    if not due:
+        return state
+    if state.phase != "returned":
+        state = state.entering("returned", now)
+    return suspend_account(state).noticing("merchant", "withdrawal_returned", now, amount_minor=str(due))
+
+
+def _watch(state: WithdrawalState, now: datetime) -> datetime | None:
+    days = state.policy.return_watch_working_days
+    return after_working_days(now, days, state.policy.day_offset) if days else None

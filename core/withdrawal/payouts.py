@@ -1,0 +1,138 @@
+"""A payout: one instruction to a rail under one key, and what the rail has said about it.
+
+A withdrawal has one attempt after the other, never two at once: a new key is made only when the last instruction is
+known to have had no effect.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import datetime, timedelta
+from typing import Literal
+
+from core.durations import Duration
+from core.messages import FailureClass, Message, Time
+
+
+class RailTerms(Message):
+    """What a rail promises about its keys and its successes; an attempt keeps those it was made under.
+
+    `dedup_window`: how long an identical request under the same key has no second effect; None: no promise, so that
+    nothing is ever sent again. `query_window`: how long a payout can be looked up.
+    """
+
+    dedup_window: Duration | None = None
+    query_window: Duration | None = None
+    success_is_final: bool = False
+
+
+class PayoutResult(Message):
+    """What an instruction or a look-up brought to light.
+
+    `accepted`: the rail has it and has not finished. `not_found`: the rail says that it knows no such key.
+    `not_sent`: it certainly never left us. `unknown`: no answer, or one that cannot be read.
+    `returned_minor` is all that has come back so far, not only the last part.
+    """
+
+    outcome: Literal["accepted", "paid", "failed", "returned", "not_found", "not_sent", "unknown"]
+    amount_minor: int | None = None
+    currency: str | None = None
+    returned_minor: int | None = None
+    failure: FailureClass | None = None
+    code: str | None = None
+    message: str | None = None
+    reference: str | None = None
+
+
+class PayoutEvent(Message):
+    """A rail's callback as it was counted. `event_id` counts once, for ever."""
+
+    event_id: str
+    outcome: Literal["paid", "failed", "returned"]
+    amount_minor: int
+    code: str | None = None
+    at: Time
+
+
+class Failure(Message):
+    """Why an attempt failed; `code` and `message` are the rail's own."""
+
+    failure: FailureClass
+    code: str | None = None
+    message: str | None = None
+
+
+class Attempt(Message):
+    """One instruction under one key. `first_sent_at` and `last_sent_at` are when the sending was over, not begun.
+
+    `open` is not sent yet · `unsent` never left us · `accepted` and `unknown` may still become either end.
+    """
+
+    number: int
+    key: str
+    rail: str
+    terms: RailTerms
+    account_version: int
+    account_last4: str | None = None
+    opened_at: Time
+    outcome: Literal["open", "unsent", "accepted", "unknown", "paid", "failed"] = "open"
+    decided_at: Time | None = None
+    sends: int = 0
+    first_sent_at: Time | None = None
+    last_sent_at: Time | None = None
+    looked_at: Time | None = None
+    look_due: bool = False
+    not_found_at: tuple[Time, ...] = ()
+    """Answers "not found" since the last sending."""
+    reference: str | None = None
+    failure: Failure | None = None
+    events: tuple[PayoutEvent, ...] = ()
+    looked_back_minor: int = 0
+    """All that has come back, by the rail's own word to a look-up or by a late "failed"."""
+
+    @property
+    def undecided(self) -> bool:
+        """It may be on the wire or with the rail, and nobody knows the end."""
+        return self.outcome in {"accepted", "unknown"}
+
+    @property
+    def dead(self) -> bool:
+        """Known to have no effect: only then may there be another attempt."""
+        return self.outcome in {"failed", "unsent"}
+
+    @property
+    def came_back_minor(self) -> int:
+        """All that came back: the callbacks' sum or what a look-up says, since both speak of the same money."""
+        return max(self.called_back_minor, self.looked_back_minor)
+
+    @property
+    def called_back_minor(self) -> int:
+        return sum(event.amount_minor for event in self.events if event.outcome == "returned")
+
+    def event(self, event_id: str) -> PayoutEvent | None:
+        return next((event for event in self.events if event.event_id == event_id), None)
+
+    def send_by(self, send_within: timedelta) -> datetime:
+        """The last moment for the instruction to go out: well inside the rail's window, from when the key was made."""
+        if self.sends == 0:
+            half = self.terms.dedup_window / 2 if self.terms.dedup_window else send_within
+            return self.opened_at + min(send_within, half)
+        return self.opened_at + (self.terms.dedup_window or timedelta()) / 2
+
+    def may_resend(self, apart: timedelta, now: datetime) -> bool:
+        """Whether the identical request may go out again: the rail promises deduplication, less than half of that
+        time has passed, and it said "not found" twice, far enough apart to rule out one stale look-up.
+        """
+        if self.outcome != "unknown" or self.terms.dedup_window is None or len(self.not_found_at) < 2:
+            return False
+        return now < self.send_by(timedelta()) and self.not_found_at[-1] - self.not_found_at[0] >= apart
+
+
+def attempt_key(seed: str, number: int) -> str:
+    """The key of an attempt: 26 lower-case letters and digits from the withdrawal's random seed, none of its ids.
+
+    Short, since rails allow as few as 32 characters.
+    """
+    digest = hashlib.sha256(f"{seed}/{number}".encode()).digest()
+    return base64.b32encode(digest[:16]).decode().rstrip("=").lower()

@@ -1,0 +1,70 @@
+"""`resolve_unknown`, the most dangerous verb: two people say, with the bank's reference, what became of a payout."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from core.messages import ResolveUnknown
+from core.reasons import Refusal, refuse
+from core.withdrawal.outcomes import paid
+from core.withdrawal.payouts import Attempt
+from core.withdrawal.state import Statement, WithdrawalState
+
+
+def disputed(state: WithdrawalState) -> Attempt | None:
+    """The attempt that people may speak about: the contradicted one, else the one whose outcome is unknown."""
+    if state.incident is not None:
+        return state.attempt(state.incident)
+    return state.latest if state.phase in {"unknown", "in_suspense"} else None
+
+
+def resolvable_from(state: WithdrawalState, attempt: Attempt) -> datetime:
+    """Not before the rail's window and a margin have passed: until then the instruction may still take effect."""
+    base = attempt.last_sent_at or attempt.opened_at
+    return base + (attempt.terms.dedup_window or timedelta()) + state.policy.resolve_margin
+
+
+def check_resolution(state: WithdrawalState, command: ResolveUnknown, now: datetime) -> Refusal | None:
+    """Whether there is something to resolve, late enough, by a person who may and has not spoken yet."""
+    attempt = disputed(state)
+    if attempt is None:
+        return refuse("not_unknown")
+    if not command.reason:
+        return refuse("reason_missing", field="reason")
+    opens = resolvable_from(state, attempt)
+    if now < opens:
+        return refuse("too_early", f"It can be resolved from {opens.isoformat()}.")
+    person = command.actor.id
+    if person == state.withdrawal.requested_by.id or any(said.actor.id == person for said in state.statements):
+        return refuse("needs_other_person", field="actor.id")
+    if state.phase == "in_suspense" and command.outcome == "failed":
+        return refuse("not_unknown", "Two people said so already.")
+    return None
+
+
+def resolve(state: WithdrawalState, command: ResolveUnknown, now: datetime) -> WithdrawalState:
+    """The second of two people who agree, reference included, settles it. Two who differ settle nothing."""
+    said = Statement(actor=command.actor, outcome=command.outcome, reference=command.reference, at=now)
+    earlier = state.statements[-1] if state.statements else None
+    if earlier is None:
+        return state.changed(statements=(said,))
+    if (earlier.outcome, earlier.reference) != (said.outcome, said.reference):
+        return state.changed(statements=())
+    if state.incident is not None:
+        return _close_incident(state, state.attempt(state.incident), said, now)
+    attempt = state.latest
+    assert attempt is not None
+    if said.outcome == "paid":
+        return paid(state, attempt.model_copy(update={"reference": said.reference}), now)
+    reason = f"{said.reference}, {command.reason}"
+    state = state.entering("in_suspense", now, reason)
+    return state.changed(suspense_until=now + state.policy.suspense_for)
+
+
+def _close_incident(state: WithdrawalState, attempt: Attempt, said: Statement, now: datetime) -> WithdrawalState:
+    """The case is closed. Money that is still reserved may go to the rail; money given back is never posted again."""
+    state = state.changed(incident=None, statements=()).without_holds("paid_after_failed")
+    free = state.booked is None and not any(other.undecided or other.outcome == "paid" for other in state.attempts)
+    if said.outcome == "paid" and free:
+        return paid(state, attempt.model_copy(update={"reference": said.reference}), now)
+    return state

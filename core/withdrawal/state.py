@@ -1,0 +1,218 @@
+"""What a withdrawal is: its phase, who approved it, its attempts, what came back, and why it waits.
+
+Everything here is data and questions about it. What changes it stands in the files named after the change:
+`opening`, `receiving`, `outcomes`, `deadlines`, `steps`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from core.inbox import Inbox
+from core.messages import Actor, Message, Time, Withdrawal
+from core.reasons import Refusal
+from core.records import Notice
+from core.withdrawal.payouts import Attempt
+from core.withdrawal.policy import WithdrawalPolicy
+
+Phase = Literal[
+    "requested",
+    "in_approval",
+    "approved",
+    "submitting",
+    "submitted",
+    "unknown",
+    "in_suspense",
+    "paid",
+    "returned",
+    "final",
+    "failed",
+    "rejected",
+    "cancelled",
+    "refused",
+]
+"""`refused`: never reserved. `in_suspense`: two people said "failed", and the money stays put for some days."""
+
+GIVEN_BACK: frozenset[Phase] = frozenset({"failed", "rejected", "cancelled"})
+PAID_OUT: frozenset[Phase] = frozenset({"paid", "returned", "final"})
+ENDS: frozenset[Phase] = GIVEN_BACK | PAID_OUT | {"refused"}
+"""Phases in which the outcome is decided; a withdrawal is *over* once its money is booked and nobody watches it."""
+
+WITH_THE_RAIL: frozenset[Phase] = frozenset({"submitting", "submitted", "unknown", "in_suspense"})
+
+PEOPLE_NEEDED = 2
+"""Different people who must approve a large withdrawal; the database holds the same rule."""
+
+PERSON_LIFTS: frozenset[str] = frozenset({"our_side", "ledger_disagrees"})
+"""Holds that `approve` lifts: a person put right what was wrong, and it goes on."""
+
+
+class Approval(Message):
+    """One person let it go."""
+
+    actor: Actor
+    at: Time
+
+
+class Statement(Message):
+    """One person said, with the bank's reference, what became of a payout."""
+
+    actor: Actor
+    outcome: Literal["paid", "failed"]
+    reference: str
+    at: Time
+
+
+class Hold(Message):
+    """A named reason why money does not move, with the role that must act. `facts` say about what."""
+
+    name: str
+    owner: str
+    since: Time
+    facts: dict[str, str] = {}
+
+
+class WithdrawalState(Message):
+    """One withdrawal between two events. Frozen: every change is a new state with a higher `revision`.
+
+    `booked` says how the reservation was closed in the ledger; `returns_minor` are the bank returns booked, in order.
+    """
+
+    withdrawal: Withdrawal
+    policy: WithdrawalPolicy
+    seed: str
+    opened_at: Time
+    revision: int = 0
+    phase: Phase = "requested"
+    phase_since: Time
+    refusal: Refusal | None = None
+    reason: str | None = None
+    """Why it was rejected, cancelled or failed, for people."""
+
+    reserved: bool = False
+    booked: Literal["paid", "void"] | None = None
+    returns_minor: tuple[int, ...] = ()
+
+    approve_by: Time | None = None
+    approvals: tuple[Approval, ...] = ()
+    not_before: Time | None = None
+    attempts: tuple[Attempt, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    suspense_until: Time | None = None
+    incident: int | None = None
+    """The number of an attempt that is said to be paid after it was known to have failed."""
+    account_suspension: Literal["wanted", "done"] | None = None
+    watch_until: Time | None = None
+    holds: tuple[Hold, ...] = ()
+
+    callbacks: int = 0
+    notices: tuple[Notice, ...] = ()
+    """Not yet recorded."""
+    notice_seq: int = 0
+    recorded_revision: int = -1
+    inbox: Inbox = Inbox()
+
+    # --- questions -------------------------------------------------------------------------------------
+
+    @property
+    def fee_minor(self) -> int:
+        return self.policy.fee(self.withdrawal.amount_minor)
+
+    @property
+    def net_minor(self) -> int:
+        """What the payee gets."""
+        return self.withdrawal.amount_minor - self.fee_minor
+
+    @property
+    def latest(self) -> Attempt | None:
+        return self.attempts[-1] if self.attempts else None
+
+    def attempt(self, number: int) -> Attempt:
+        return self.attempts[number - 1]
+
+    def attempt_with_key(self, key: str) -> Attempt | None:
+        return next((attempt for attempt in self.attempts if attempt.key == key), None)
+
+    @property
+    def paid_attempt(self) -> Attempt | None:
+        return next((attempt for attempt in self.attempts if attempt.outcome == "paid"), None)
+
+    @property
+    def return_due_minor(self) -> int:
+        """What came back and is not booked yet."""
+        paid = self.paid_attempt
+        return max(paid.came_back_minor - sum(self.returns_minor), 0) if paid else 0
+
+    def hold(self, name: str) -> Hold | None:
+        return next((hold for hold in self.holds if hold.name == name), None)
+
+    @property
+    def may_submit(self) -> bool:
+        """Nothing stands between the approval and the rail."""
+        return (
+            self.phase == "approved"
+            and self.not_before is None
+            and self.incident is None
+            and self.hold("our_side") is None
+        )
+
+    @property
+    def booking_done(self) -> bool:
+        """The ledger says what the phase says."""
+        if self.phase == "refused":
+            return True
+        return self.phase in ENDS and self.booked is not None and not self.return_due_minor
+
+    @property
+    def over(self) -> bool:
+        """Decided, booked, recorded, and watched for long enough. A return is accepted even then."""
+        return (
+            self.booking_done
+            and self.watch_until is None
+            and self.incident is None
+            and self.account_suspension != "wanted"
+            and not any(attempt.look_due for attempt in self.attempts)
+        )
+
+    # --- small changes ---------------------------------------------------------------------------------
+
+    def changed(self, **fields: Any) -> WithdrawalState:
+        """The state with these fields replaced."""
+        return self.model_copy(update=fields)
+
+    def entering(self, phase: Phase, now: datetime, reason: str | None = None) -> WithdrawalState:
+        """The state in another phase, what belonged to the old one cleared."""
+        return self.changed(
+            phase=phase,
+            phase_since=now,
+            reason=reason if reason is not None else self.reason,
+            approve_by=None,
+            not_before=None,
+            suspense_until=None,
+            statements=(),
+            holds=tuple(hold for hold in self.holds if hold.name in {"ledger_disagrees", "paid_after_failed"}),
+        )
+
+    def with_attempt(self, changed: Attempt) -> WithdrawalState:
+        return self.changed(
+            attempts=tuple(changed if attempt.number == changed.number else attempt for attempt in self.attempts)
+        )
+
+    def noticing(
+        self, to: Literal["buyer", "merchant", "reviewer", "operator"], name: str, at: datetime, **facts: str
+    ) -> WithdrawalState:
+        """The state with one more thing to tell somebody."""
+        notice = Notice(seq=self.notice_seq + 1, to=to, name=name, at=at, facts=facts)
+        return self.changed(notices=(*self.notices, notice), notice_seq=self.notice_seq + 1)
+
+    def holding(self, name: str, owner: str, now: datetime, **facts: str) -> WithdrawalState:
+        """The state with this hold, once, and its owner told."""
+        if self.hold(name):
+            return self
+        hold = Hold(name=name, owner=owner, since=now, facts=facts)
+        to: Literal["reviewer", "operator"] = "reviewer" if owner == "reviewer" else "operator"
+        return self.changed(holds=(*self.holds, hold)).noticing(to, name, now, **facts)
+
+    def without_holds(self, *names: str) -> WithdrawalState:
+        return self.changed(holds=tuple(hold for hold in self.holds if hold.name not in names))

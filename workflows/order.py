@@ -1,0 +1,523 @@
+"""One order, from paid to settled or refunded. The core decides; this waits and carries out.
+
+`run` is the story. Technical limits stand at the top; business limits travel with the order in its policy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.logistics import LogisticsActivities
+    from activities.money import MoneyActivities
+    from activities.opening import OpeningActivities
+    from activities.payout import PayoutActivities
+    from activities.requests import (
+        AuditRequest,
+        ClaimRequest,
+        Claims,
+        Opened,
+        OpenRequest,
+        Posted,
+        RefundRequest,
+        ReleaseRequest,
+        RescueRequest,
+        Rescued,
+        StartWithdrawalRequest,
+    )
+    from activities.screening import ScreeningActivities
+    from core.audit.verdict import Verdict
+    from core.inbox import Channel
+    from core.messages import (
+        ORDER_COMMANDS,
+        ORDER_WORKFLOW,
+        Answer,
+        Command,
+        CorrectWaybill,
+        Order,
+        ReportShipment,
+        read,
+        read_command,
+    )
+    from core.order.auditing import facts_of
+    from core.order.deadlines import pass_deadlines, wake_at
+    from core.order.deciding import first_answer, note_unreadable, receive, refusal_of
+    from core.order.opening import Screening, begin
+    from core.order.postings import posting_for
+    from core.order.recovering import recover
+    from core.order.shipping import Claim, to_claim
+    from core.order.state import OrderState
+    from core.order.stepping import (
+        AuditWatch,
+        RefundOutcome,
+        RefundWatch,
+        Step,
+        audit_watches,
+        audited,
+        claims_to_release,
+        ledger_disagrees,
+        looked,
+        next_step,
+        posted,
+        recorded,
+        refund_reported,
+        refund_watches,
+        screening_done,
+    )
+    from core.order.viewing import details_of, holds_of, journal_view, order_view, record_of, search_values
+    from core.reasons import Refusal
+    from workflows.shell import DeadlineTimer, Page, Watches, body_of, quickly, refused
+
+LOOK_LIMIT = timedelta(seconds=30)
+"""One query of a carrier, its retries apart."""
+POLLING = RetryPolicy(initial_interval=timedelta(minutes=30), backoff_coefficient=2, maximum_interval=timedelta(hours=12))
+"""For a carrier poll that fails unexpectedly; one that only has to look again says itself when."""
+WITHDRAWAL_START = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
+
+
+@workflow.defn(name=ORDER_WORKFLOW)
+class OrderWorkflow:
+    """Durable escrow of one marketplace order."""
+
+    def __init__(self) -> None:
+        self._state: OrderState | None = None
+        self._failed: Refusal | None = None
+        self._changed = True
+        self._deciding = asyncio.Lock()
+        self._timer = DeadlineTimer()
+        self._watches = Watches()
+        self._page = Page()
+
+    # --- the story -------------------------------------------------------------------------------------
+
+    @workflow.run
+    async def run(self, *bodies: Any) -> dict[str, Any]:
+        """Hold the buyer's money until the order is settled, or the buyer has it back."""
+        await self._open(bodies)
+        while not self._order.closed:
+            await self._do_what_is_due()
+            self._keep_watches()
+            self._show()
+            if workflow.info().is_continue_as_new_suggested():
+                await self._continue_as_new()
+            if not self._order.closed:
+                await self._wait()
+        self._watches.end()
+        self._timer.stop()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return order_view(self._order)
+
+    async def _open(self, bodies: Sequence[Any]) -> None:
+        order = read(Order, bodies[0] if bodies else None, "invalid_order")
+        if isinstance(order, Refusal):
+            await self._fail(order)
+            return
+        carried = bodies[1] if len(bodies) > 1 and isinstance(bodies[1], dict) else {}
+        if workflow.info().continued_run_id and "state" in carried:
+            self._state = OrderState.model_validate(carried["state"])
+        elif carried.get("rescue") is True:
+            await self._rescue(order)
+        else:
+            await self._register(order)
+        self._changed = True
+
+    async def _register(self, order: Order) -> None:
+        request = OpenRequest(order=order, opened_by=workflow.info().first_execution_run_id, now=workflow.now())
+        opened = await quickly(OpeningActivities.open, request, "register, check the payment", Opened)
+        if opened.refusal is not None:
+            await self._fail(opened.refusal)
+        elif opened.policy is not None:
+            self._state = begin(order, opened.policy, workflow.now())
+
+    async def _rescue(self, order: Order) -> None:
+        request = RescueRequest(order_id=order.order_id, opened_by=workflow.info().first_execution_run_id)
+        rescued = await quickly(OpeningActivities.rescue, request, "what register and ledger know", Rescued)
+        if rescued.refusal is not None or rescued.order is None:
+            await self._fail(rescued.refusal)
+        elif rescued.policy is not None:
+            self._state = begin(rescued.order, rescued.policy, workflow.now())
+        else:
+            self._state = recover(rescued.order, rescued.state, rescued.references, workflow.now())
+
+    async def _fail(self, refusal: Refusal | None) -> None:
+        """The order never was: fail the workflow with the reason, after whoever waits was told."""
+        assert refusal is not None
+        self._failed = refusal
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        refused(refusal)
+
+    async def _do_what_is_due(self) -> None:
+        while True:
+            self._changed = False
+            self._state = pass_deadlines(self._order, workflow.now())
+            step = next_step(self._order, workflow.now())
+            if step is None:
+                return
+            await self._carry_out(step)
+
+    async def _wait(self) -> None:
+        """Until something changes or the next deadline passes; then the core is asked again, whatever woke us."""
+        deadline = wake_at(self._order, workflow.now())
+        self._timer.arm(deadline.name if deadline else None, deadline.at if deadline else None)
+        await workflow.wait_condition(lambda: self._changed or self._timer.rang)
+
+    async def _continue_as_new(self) -> None:
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        self._watches.end()
+        workflow.continue_as_new(args=[self._order.order, {"state": self._order.model_dump(mode="json")}])
+
+    # --- steps -----------------------------------------------------------------------------------------
+
+    @property
+    def _order(self) -> OrderState:
+        assert self._state is not None
+        return self._state
+
+    async def _carry_out(self, step: Step) -> None:
+        if step.verb == "screen":
+            screening = await quickly(ScreeningActivities.screen, self._order.order, "screen the goods", Screening)
+            self._state = screening_done(self._order, screening, workflow.now())
+        elif step.verb == "record":
+            record = record_of(self._order, workflow.now())
+            await quickly(OpeningActivities.record, record, "record", bool)
+            self._note_record(record.revision, record.notices)
+        elif step.verb == "release_claims":
+            request = ReleaseRequest(
+                order_id=self._order.order.order_id, claims=claims_to_release(self._order), now=workflow.now()
+            )
+            await quickly(LogisticsActivities.release_claims, request, "release waybill claims", bool)
+            self._state = posted(self._order, step, workflow.now())
+        elif step.verb == "look":
+            await self._look(step.about)
+        elif step.verb == "start_withdrawal":
+            await self._start_withdrawal(step)
+        else:
+            await self._post(step)
+
+    async def _post(self, step: Step) -> None:
+        """A movement and the record of what it makes true, in one transaction."""
+        now = workflow.now()
+        request = posting_for(self._order, step, now)
+        summary = f"{step.verb} {step.about}".strip()
+        result = await quickly(MoneyActivities.by_verb(step.verb), request, summary, Posted)
+        if result.outcome in {"posted", "exists"}:
+            self._state = posted(self._order, step, now)
+            self._note_record(request.record.revision, request.record.notices)
+        else:
+            self._state = ledger_disagrees(self._order, step, result.outcome, result.detail, now)
+
+    def _note_record(self, revision: int, notices: Sequence[Any]) -> None:
+        self._state = recorded(self._order, revision, max((n.seq for n in notices), default=0))
+
+    async def _look(self, parcel_id: str) -> None:
+        """Ask the carrier once more before a deadline is judged by what it knows."""
+        parcel = self._order.parcel(parcel_id)
+        assert parcel is not None
+        verdict = await workflow.execute_activity(
+            LogisticsActivities.look,
+            self._audit_request(parcel_id),
+            start_to_close_timeout=LOOK_LIMIT,
+            summary=f"look at {parcel.waybill} before the deadline",
+            result_type=Verdict,
+        )
+        self._state = looked(self._order, parcel_id, parcel.waybill, verdict, workflow.now())
+
+    async def _start_withdrawal(self, step: Step) -> None:
+        order = self._order.order
+        request = StartWithdrawalRequest(
+            order_id=order.order_id,
+            merchant_id=order.merchant_id,
+            currency=order.currency,
+            proceeds_minor=self._order.credited_minor,
+        )
+        await workflow.execute_activity(
+            PayoutActivities.start_withdrawal,
+            request,
+            start_to_close_timeout=LOOK_LIMIT,
+            retry_policy=WITHDRAWAL_START,
+            summary="start the automatic withdrawal",
+        )
+        self._state = posted(self._order, step, workflow.now())
+
+    # --- what runs beside the order --------------------------------------------------------------------
+
+    def _keep_watches(self) -> None:
+        wanted: list[tuple[Any, Any]] = []
+        for audit in audit_watches(self._order):
+            wanted.append((audit, lambda audit=audit: self._audit(audit)))
+        for refund in refund_watches(self._order):
+            wanted.append((refund, lambda refund=refund: self._refund(refund)))
+        self._watches.keep(wanted)
+
+    async def _audit(self, watch: AuditWatch) -> None:
+        """Poll the carrier in one retrying activity, which costs three events however often it looks."""
+        try:
+            verdict = await workflow.execute_activity(
+                LogisticsActivities.audit,
+                self._audit_request(watch.parcel_id),
+                start_to_close_timeout=LOOK_LIMIT,
+                retry_policy=POLLING,
+                summary=f"audit {watch.carrier} {watch.waybill}",
+                result_type=Verdict,
+            )
+        except ActivityError as error:
+            if not is_cancelled_exception(error):
+                raise
+            return
+        self._watches.done(watch)
+        self._state = audited(self._order, watch, verdict, workflow.now())
+        self._changed = True
+
+    def _audit_request(self, parcel_id: str) -> AuditRequest:
+        parcel = self._order.parcel(parcel_id)
+        assert parcel is not None
+        return AuditRequest(
+            facts=facts_of(self._order),
+            parcel_id=parcel.parcel_id,
+            carrier=parcel.carrier,
+            carrier_name=parcel.carrier_name,
+            waybill=parcel.waybill,
+            uploaded_at=parcel.uploaded_at,
+            weight_g=parcel.weight_g,
+            attempt=len(parcel.attempts) + 1,
+            pushed=parcel.pushed,
+            phone_last4=self._order.order.ship_to.phone_last4,
+            policy=self._order.policy.audit,
+            policy_name=self._order.policy.name,
+            collecting=parcel.audit == "collecting",
+            moved=parcel.moved,
+            delivered=parcel.delivered_at is not None,
+        )
+
+    async def _refund(self, watch: RefundWatch) -> None:
+        """Tell the channel, and ask until the buyer has the money."""
+        refund = self._order.refund(watch.cause)
+        assert refund is not None
+        order = self._order.order
+        request = RefundRequest(
+            order_id=order.order_id,
+            cause=refund.cause,
+            channel=order.payment.channel,
+            payment_reference=order.payment.reference,
+            amount_minor=refund.amount_minor,
+            currency=order.currency,
+            reason=refund.reason,
+        )
+        try:
+            outcome = await workflow.execute_activity(
+                MoneyActivities.pay_refund,
+                request,
+                start_to_close_timeout=LOOK_LIMIT,
+                retry_policy=WITHDRAWAL_START,
+                summary=f"refund {refund.cause} through {order.payment.channel}",
+                result_type=RefundOutcome,
+            )
+        except ActivityError as error:
+            if not is_cancelled_exception(error):
+                raise
+            return
+        self._watches.done(watch)
+        self._state = refund_reported(self._order, watch, outcome, workflow.now())
+        self._changed = True
+
+    def _show(self) -> None:
+        self._page.show(search_values(self._order), details_of(self._order))
+
+    # --- commands --------------------------------------------------------------------------------------
+
+    def _validate(self, verb: str, body: Any) -> None:
+        """Refuse an update before it costs history. While the order still opens, only what cannot be read."""
+        command = read_command(ORDER_COMMANDS, verb, body)
+        if isinstance(command, Refusal):
+            refused(command)
+        if self._state is None:
+            return
+        first = first_answer(self._state, command)
+        refusal = first if isinstance(first, Refusal) else None
+        if first is None:
+            refusal = refusal_of(self._state, command, workflow.now())
+        if refusal is not None:
+            refused(refusal)
+
+    async def _update(self, verb: str, body: Any) -> Answer:
+        command = read_command(ORDER_COMMANDS, verb, body)
+        if isinstance(command, Refusal):
+            refused(command)
+        answer = await self._decide(command, "update")
+        if isinstance(answer, Refusal):
+            refused(answer)
+        return answer
+
+    async def _decide(self, command: Command, channel: Channel) -> Answer | Refusal:
+        """One command at a time: a claim in the register must not be overtaken by another command."""
+        await workflow.wait_condition(lambda: self._opened or self._failed is not None)
+        if self._failed is not None:
+            return self._failed
+        async with self._deciding:
+            claims = await self._claim(command)
+            self._state, answer = receive(self._order, command, workflow.now(), channel, claims)
+            self._changed = True
+        return answer
+
+    @property
+    def _opened(self) -> bool:
+        return self._state is not None and self._state.phase != "opening"
+
+    async def _claim(self, command: Command) -> tuple[Claim, ...]:
+        """Numbers are claimed before their parcel is accepted; everything the state alone refuses comes first."""
+        if not isinstance(command, ReportShipment | CorrectWaybill):
+            return ()
+        if first_answer(self._order, command) or refusal_of(self._order, command, workflow.now()):
+            return ()
+        order = self._order.order
+        request = ClaimRequest(
+            order_id=order.order_id,
+            merchant_id=order.merchant_id,
+            buyer_id=order.buyer_id,
+            ship_to=order.ship_to,
+            waybills=to_claim(command),
+            now=workflow.now(),
+        )
+        return (await quickly(LogisticsActivities.claim_waybills, request, "claim the waybill", Claims)).claims
+
+    @workflow.signal(dynamic=True)
+    async def on_signal(self, name: str, args: Sequence[RawValue]) -> None:
+        """Every verb as a signal; answered in the journal, refusals included."""
+        command = read_command(ORDER_COMMANDS, name, body_of(args))
+        if isinstance(command, Refusal):
+            await workflow.wait_condition(lambda: self._opened or self._failed is not None)
+            if self._state is not None:
+                self._state = note_unreadable(self._state, name, command, workflow.now())
+                self._changed = True
+            return
+        await self._decide(command, "signal")
+
+    @workflow.update(dynamic=True)
+    async def on_unknown_update(self, name: str, args: Sequence[RawValue]) -> None:
+        """No such verb: its validator refuses."""
+
+    @on_unknown_update.validator
+    def refuse_unknown_update(self, name: str, args: Sequence[RawValue]) -> None:
+        self._validate(name, None)
+
+    @workflow.update(description="The merchant handed parcels to a carrier.")
+    async def report_shipment(self, body: Any = None) -> Answer:
+        return await self._update("report_shipment", body)
+
+    @report_shipment.validator
+    def _check_report_shipment(self, body: Any = None) -> None:
+        self._validate("report_shipment", body)
+
+    @workflow.update(description="The merchant corrects a parcel's carrier or number.")
+    async def correct_waybill(self, body: Any = None) -> Answer:
+        return await self._update("correct_waybill", body)
+
+    @correct_waybill.validator
+    def _check_correct_waybill(self, body: Any = None) -> None:
+        self._validate("correct_waybill", body)
+
+    @workflow.update(description="A carrier's gateway pushes scans.")
+    async def report_scan(self, body: Any = None) -> Answer:
+        return await self._update("report_scan", body)
+
+    @report_scan.validator
+    def _check_report_scan(self, body: Any = None) -> None:
+        self._validate("report_scan", body)
+
+    @workflow.update(description="The buyer has the goods.")
+    async def confirm_receipt(self, body: Any = None) -> Answer:
+        return await self._update("confirm_receipt", body)
+
+    @confirm_receipt.validator
+    def _check_confirm_receipt(self, body: Any = None) -> None:
+        self._validate("confirm_receipt", body)
+
+    @workflow.update(description="The buyer needs more time.")
+    async def extend_receipt(self, body: Any = None) -> Answer:
+        return await self._update("extend_receipt", body)
+
+    @extend_receipt.validator
+    def _check_extend_receipt(self, body: Any = None) -> None:
+        self._validate("extend_receipt", body)
+
+    @workflow.update(description="The buyer calls the order off.")
+    async def cancel_order(self, body: Any = None) -> Answer:
+        return await self._update("cancel_order", body)
+
+    @cancel_order.validator
+    def _check_cancel_order(self, body: Any = None) -> None:
+        self._validate("cancel_order", body)
+
+    @workflow.update(description="A reviewer's verdict on a parcel in review.")
+    async def decide_audit(self, body: Any = None) -> Answer:
+        return await self._update("decide_audit", body)
+
+    @decide_audit.validator
+    def _check_decide_audit(self, body: Any = None) -> None:
+        self._validate("decide_audit", body)
+
+    @workflow.update(description="The merchant asks a person to look at a rejection.")
+    async def appeal_audit(self, body: Any = None) -> Answer:
+        return await self._update("appeal_audit", body)
+
+    @appeal_audit.validator
+    def _check_appeal_audit(self, body: Any = None) -> None:
+        self._validate("appeal_audit", body)
+
+    @workflow.update(description="A reviewer lets held goods pass, or not.")
+    async def decide_screening(self, body: Any = None) -> Answer:
+        return await self._update("decide_screening", body)
+
+    @decide_screening.validator
+    def _check_decide_screening(self, body: Any = None) -> None:
+        self._validate("decide_screening", body)
+
+    @workflow.update(description="Two people say what became of a stuck refund.")
+    async def resolve_refund(self, body: Any = None) -> Answer:
+        return await self._update("resolve_refund", body)
+
+    @resolve_refund.validator
+    def _check_resolve_refund(self, body: Any = None) -> None:
+        self._validate("resolve_refund", body)
+
+    @workflow.update(description="An operator stops money.")
+    async def place_hold(self, body: Any = None) -> Answer:
+        return await self._update("place_hold", body)
+
+    @place_hold.validator
+    def _check_place_hold(self, body: Any = None) -> None:
+        self._validate("place_hold", body)
+
+    @workflow.update(description="An operator lets money move again.")
+    async def lift_hold(self, body: Any = None) -> Answer:
+        return await self._update("lift_hold", body)
+
+    @lift_hold.validator
+    def _check_lift_hold(self, body: Any = None) -> None:
+        self._validate("lift_hold", body)
+
+    # --- queries ---------------------------------------------------------------------------------------
+
+    @workflow.query(description="The whole state of the order")
+    def order(self) -> dict[str, Any]:
+        """The whole state as JSON; while it opens only its phase."""
+        return order_view(self._state) if self._state is not None else {"phase": "opening"}
+
+    @workflow.query(description="What came in, and what was answered")
+    def journal(self) -> list[dict[str, Any]]:
+        """`[{seq, at, channel, verb, command_id, actor, outcome, code?, message?}]`."""
+        return journal_view(self._state) if self._state is not None else []
+
+    @workflow.query(description="Why the money is not here")
+    def holds(self) -> list[dict[str, Any]]:
+        """`[{reason, since, expected_release?, who_can_act, what_helps}]`."""
+        if self._state is None:
+            return []
+        return [view.model_dump(mode="json", exclude_none=True) for view in holds_of(self._state)]
