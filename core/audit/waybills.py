@@ -1,0 +1,323 @@
+"""Waybill numbers: which carriers could have printed one, and whether a named carrier could.
+
+Recognition gives candidates, never one forced answer: several carriers share shapes, and no Chinese carrier publishes
+a check digit. A number is *impossible* only where that is certain.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+import unicodedata
+from dataclasses import dataclass
+from importlib import resources
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from core.audit.checks import Check, luhn, passes
+from core.messages import Id, Message
+
+Certainty = Literal["check_digit", "prefix", "shape"]
+"""Why a carrier is a candidate: a check digit agrees, the shape is its alone, or the shape is one of its own."""
+
+Answer = Literal["possible", "impossible", "other_carrier_likelier"]
+
+SHORTEST, LONGEST = 6, 32
+"""Lengths of any number whose carrier publishes no format."""
+
+FEWEST_DIGITS = 4
+"""A number with fewer digits is a word; no carrier numbers its parcels so."""
+
+
+class Format(Message):
+    """One shape of a carrier's numbers. `pattern` fits the whole normalised number; `check` verifies its digit."""
+
+    id: Id
+    pattern: str
+    check: Check | None = None
+    distinctive: bool = False
+
+
+class CarrierInfo(Message):
+    """One carrier: our id, its names, what the tracking providers call it ("" where they do not serve it).
+
+    `numbers` says what its formats are worth: `closed` all there are, `open` those seen, `any` a stand-in's.
+    """
+
+    id: Id
+    name: str
+    name_zh: str
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    kuaidi100: str = ""
+    kdniao: str = ""
+    numbers: Literal["closed", "open", "any"]
+    needs_phone: bool = False
+    formats: tuple[Format, ...] = ()
+
+
+class Candidate(Message):
+    """A carrier that could have printed the number, by which of its formats, and how certain that is."""
+
+    carrier: str
+    format: str
+    certainty: Certainty
+    distinctive: bool = False
+
+
+class Recognition(Message):
+    """What a number could be. `changes` says what normalising did to what was typed; candidates are surest first."""
+
+    input: str
+    normalised: str
+    changes: tuple[str, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+
+
+class NumberAnswer(Message):
+    """Whether a carrier could have printed a number, and why so; `candidates` are all carriers that could."""
+
+    normalised: str
+    answer: Answer
+    reason: str
+    candidates: tuple[Candidate, ...] = ()
+
+
+class _File(Message):
+    postal_countries: str
+    carrier: Annotated[tuple[CarrierInfo, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """A format ready for use."""
+
+    carrier: CarrierInfo
+    format: Format
+    fits: re.Pattern[str]
+    countries: frozenset[str]
+
+    def judge(self, number: str) -> bool | None:
+        """None: another shape. Otherwise whether the check digit (and the postal country) agrees."""
+        match = self.fits.fullmatch(number)
+        if match is None:
+            return None
+        check = self.format.check
+        if check is None:
+            return True
+        country = match.groupdict().get("country")
+        if country is not None and country not in self.countries:
+            return False
+        return passes(check, match["serial"], match["check"])
+
+
+class CarrierTable:
+    """The carriers of one table, and what it says of numbers. Pure; the product's own is `CARRIERS`."""
+
+    def __init__(self, carriers: tuple[CarrierInfo, ...], countries: frozenset[str]) -> None:
+        self.carriers = carriers
+        self._by_id = {carrier.id: carrier for carrier in carriers}
+        self._shapes = tuple(
+            _Shape(carrier, shape, re.compile(shape.pattern), countries)
+            for carrier in carriers
+            for shape in carrier.formats
+        )
+        self._own = {carrier.id: tuple(s for s in self._shapes if s.carrier is carrier) for carrier in carriers}
+
+    def carrier(self, carrier_id: str) -> CarrierInfo | None:
+        """The carrier of this id; None for `other` and everything else that is not in the table."""
+        return self._by_id.get(carrier_id)
+
+    def suggest(self, carrier_id: str) -> list[str]:
+        """Ids that may be meant by an unknown one: by a provider's code, a name, or its spelling; at most three."""
+        wanted = carrier_id.strip().casefold()
+        names = {
+            carrier.id: [
+                text.casefold()
+                for text in (carrier.id, carrier.name, carrier.name_zh, carrier.kuaidi100, carrier.kdniao)
+                if text
+            ]
+            for carrier in self.carriers
+        }
+        exact = [carrier_id for carrier_id, texts in names.items() if wanted in texts]
+        if exact or not wanted:
+            return exact[:3]
+        within = [i for i, texts in names.items() if len(wanted) >= 2 and any(wanted in text for text in texts)]
+        spelled = difflib.get_close_matches(wanted, [t for texts in names.values() for t in texts], n=3, cutoff=0.6)
+        alike = [i for i, texts in names.items() if set(texts) & set(spelled)]
+        return list(dict.fromkeys((*within, *alike)))[:3]
+
+    def recognise(self, number: str) -> Recognition:
+        """Every carrier that could have printed this number, surest first; none is forced."""
+        normalised, changes = normalise(number)
+        return Recognition(
+            input=number, normalised=normalised, changes=changes, candidates=self._candidates(normalised)
+        )
+
+    def judge(self, carrier_id: str | None, number: str) -> NumberAnswer:
+        """Whether this carrier could have printed this number; None (or `other`): whether any carrier could.
+
+        Total: every text gets an answer. `impossible` needs proof; a carrier that publishes no formats is refuted
+        only by characters, length, or a check digit that fails.
+        """
+        normalised, _ = normalise(number)
+        answer, reason = self._answer(carrier_id, normalised)
+        return NumberAnswer(
+            normalised=normalised, answer=answer, reason=reason, candidates=self._candidates(normalised)
+        )
+
+    def fits(self, carrier_id: str, normalised: str) -> bool:
+        """Whether a normalised number has one of the carrier's own shapes, check digit included: the quick yes."""
+        return any(shape.judge(normalised) for shape in self._own.get(carrier_id, ()))
+
+    def _answer(self, carrier_id: str | None, number: str) -> tuple[Answer, str]:
+        carrier = self._by_id.get(carrier_id or "")
+        if carrier is None and (found := self._candidates(number)):
+            return "possible", f"It could be a number of {self._names(found)}."
+        if why := _malformed(number, closed=carrier is not None and carrier.numbers == "closed"):
+            return "impossible", why
+        if carrier is None:
+            return self._answer_for_any(number)
+        own = [shape.judge(number) for shape in self._own[carrier.id]]
+        if any(own):
+            return "possible", f"It has the form of a {carrier.name} number."
+        if False in own:
+            return "impossible", f"It has the form of a {carrier.name} number, but its check digit is wrong."
+        if carrier.numbers == "closed":
+            return self._answer_for_closed(carrier, number)
+        if carrier.numbers == "open" and (others := [c for c in self._candidates(number) if c.distinctive]):
+            return "other_carrier_likelier", f"It has the form of a number of {self._names(others)}."
+        return "possible", f"{carrier.name} publishes no form that refutes it."
+
+    def _answer_for_closed(self, carrier: CarrierInfo, number: str) -> tuple[Answer, str]:
+        forms = len(carrier.formats)
+        why = f"It has none of the {forms} forms of {carrier.name}." if forms > 1 else f"It is no {carrier.name} form."
+        if others := [c for c in self._candidates(number) if c.certainty != "shape"]:
+            return "other_carrier_likelier", f"{why} It fits {self._names(others)}."
+        return "impossible", why
+
+    def _answer_for_any(self, number: str) -> tuple[Answer, str]:
+        failed = [shape for shape in self._shapes if shape.format.distinctive and shape.judge(number) is False]
+        if failed:
+            return "impossible", f"It has the form of a {failed[0].carrier.name} number, but its check digit is wrong."
+        return "possible", "It has no known form; only a carrier that publishes none could have printed it."
+
+    def _candidates(self, number: str) -> tuple[Candidate, ...]:
+        best: dict[str, Candidate] = {}
+        for shape in self._shapes:
+            if not shape.judge(number):
+                continue
+            found = _candidate(shape)
+            known = best.get(found.carrier)
+            if known is None or _ORDER[found.certainty] < _ORDER[known.certainty]:
+                best[found.carrier] = found
+        return tuple(sorted(best.values(), key=lambda candidate: _ORDER[candidate.certainty]))
+
+    def _names(self, candidates: list[Candidate] | tuple[Candidate, ...]) -> str:
+        return ", ".join(self._by_id[candidate.carrier].name for candidate in candidates[:5])
+
+
+_ORDER: dict[Certainty, int] = {"check_digit": 0, "prefix": 1, "shape": 2}
+
+
+def _candidate(shape: _Shape) -> Candidate:
+    certainty: Certainty = "shape"
+    if shape.format.check is not None:
+        certainty = "check_digit"
+    elif shape.format.distinctive:
+        certainty = "prefix"
+    return Candidate(
+        carrier=shape.carrier.id,
+        format=shape.format.id,
+        certainty=certainty,
+        distinctive=shape.format.distinctive,
+    )
+
+
+def _malformed(number: str, *, closed: bool) -> str:
+    """Why no carrier at all prints such a number; "" where one might."""
+    if not number:
+        return "It is empty."
+    strange = sorted({character for character in number if not (character.isascii() and character.isalnum())})
+    if strange:
+        return f"It has characters that no number has: {' '.join(repr(c) for c in strange[:5])}."
+    if closed:
+        return ""
+    if not SHORTEST <= len(number) <= LONGEST:
+        return f"It has {len(number)} characters; numbers have {SHORTEST} to {LONGEST}."
+    if sum(character.isdigit() for character in number) < FEWEST_DIGITS:
+        return "It has hardly any digits."
+    return ""
+
+
+# --- normalising -----------------------------------------------------------------------------------------
+
+
+def normalise(number: str) -> tuple[str, tuple[str, ...]]:
+    """What was typed as a carrier prints it, and what was changed: upper case, no spaces, dashes or full width."""
+    if number.isascii() and number.isalnum() and not any(map(str.islower, number)):
+        return number, ()
+    kept: list[str] = []
+    changes: dict[str, None] = {}
+    for typed in number:
+        character = typed
+        if "！" <= typed <= "～" or typed == "\u3000":
+            character = chr(ord(typed) - 0xFEE0) if typed != "\u3000" else " "
+            changes["full-width characters"] = None
+        if character.isspace():
+            changes["spaces"] = None
+        elif character == "\u2212" or unicodedata.category(character) == "Pd":
+            changes["dashes"] = None
+        elif unicodedata.category(character) == "Cf":
+            changes["invisible characters"] = None
+        elif "a" <= character <= "z":
+            changes["lower case"] = None
+            kept.append(character.upper())
+        else:
+            kept.append(character)
+    return "".join(kept), tuple(changes)
+
+
+# --- the product's own table -----------------------------------------------------------------------------
+
+
+def load_carriers(text: str) -> CarrierTable:
+    """The table from the text of a `carriers.toml`.
+
+    Raises:
+        ValueError: not TOML, a field that is wrong or unknown, a pattern that cannot be compiled; final.
+    """
+    file = _File.model_validate(tomllib.loads(text), extra="forbid")
+    if len({carrier.id for carrier in file.carrier}) != len(file.carrier):
+        raise ValueError("two carriers have the same id")
+    return CarrierTable(file.carrier, frozenset(file.postal_countries.split()))
+
+
+CARRIERS = load_carriers(resources.files("core.audit").joinpath("carriers.toml").read_text(encoding="utf-8"))
+
+
+def carrier(carrier_id: str) -> CarrierInfo | None:
+    """The carrier of this id, or None: `other` is none."""
+    return CARRIERS.carrier(carrier_id)
+
+
+def suggest(carrier_id: str) -> list[str]:
+    """At most three ids that may be meant by an unknown one."""
+    return CARRIERS.suggest(carrier_id)
+
+
+def recognise(number: str) -> Recognition:
+    """Every carrier that could have printed this number, surest first."""
+    return CARRIERS.recognise(number)
+
+
+def judge(carrier_id: str | None, number: str) -> NumberAnswer:
+    """Whether the carrier (None or `other`: any carrier) could have printed this number."""
+    return CARRIERS.judge(carrier_id, number)
+
+
+def sandbox_number(serial: int, prefix: str = "SBX") -> str:
+    """A number that the stand-in carrier prints: prefix, at least five digits of serial, a Luhn digit."""
+    digits = f"{serial:05d}"
+    return f"{prefix}{digits}{luhn(digits)}"
