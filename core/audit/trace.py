@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from core.messages import Message, Scan, Stage, Time
 
@@ -38,8 +42,44 @@ class Trace(Message):
 
     provider: str
     carrier: str
+    """The carrier the provider answered for: another than was asked, where the provider found it to be that one's."""
     waybill: str
     fetched_at: Time
     answer: TraceAnswer
     scans: tuple[Scan, ...] = ()
     detail: str | None = None
+    contact: Literal["matched", "refused"] | None = None
+    """Whether the last four digits of the buyer's phone, sent with the query, were the right ones for this number."""
+    weight_g: Annotated[int, Field(ge=1)] | None = None
+    """What the carrier weighed."""
+
+
+def merge(traces: Iterable[Trace]) -> list[Scan]:
+    """All scans of several looks, providers and pushes, ascending, each event once.
+
+    The same event told twice has the same time and stage, and the same text, code, or none: providers have their own
+    codes, and pushes often come without text. Of two tellings the one that knows a place is kept.
+    """
+    kept: dict[tuple[datetime, str], list[Scan]] = {}
+    for trace in traces:
+        for scan in trace.scans:
+            told = kept.setdefault((scan.at, scan.stage), [])
+            for index, known in enumerate(told):
+                if not known.text or not scan.text or known.text == scan.text:
+                    told[index] = _fuller(known, scan)
+                    break
+            else:
+                told.append(scan)
+    merged = [scan for told in kept.values() for scan in told]
+    merged.sort(key=_moment)
+    return merged
+
+
+def _moment(scan: Scan) -> datetime:
+    return scan.at
+
+
+def _fuller(one: Scan, other: Scan) -> Scan:
+    score_one = (one.city is not None, bool(one.text))
+    score_other = (other.city is not None, bool(other.text))
+    return other if score_other > score_one else one

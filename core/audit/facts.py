@@ -1,0 +1,86 @@
+"""What the audit must be told of an order and a parcel beside the trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from core.audit.policy import Count
+from core.audit.trace import Trace
+from core.messages import Address, Id, Message, Time
+
+
+class OrderFacts(Message):
+    """What the audit must know of an order. `ship_by` null means the policy's own limit after the payment."""
+
+    order_id: Id
+    merchant_id: Id
+    paid_at: Time
+    ship_from: Address
+    ship_to: Address
+    categories: tuple[str, ...] = ()
+    buyer_confirmed_in_person: bool = False
+    """The buyer (or an operator for them) said that the goods are there; a timeout is nobody's word."""
+    ship_by: Time | None = None
+
+
+class Rival(Message):
+    """Another merchant's live claim of the same number."""
+
+    merchant_id: Id
+    claimed_at: Time
+
+
+class NoTrace(Message):
+    """That a provider answered `no_trace` (or called the number bad): between when and when, and how often."""
+
+    provider: str
+    first_at: Time
+    last_at: Time
+    looks: Count = 1
+
+
+class ParcelFacts(Message):
+    """What the audit must know of a parcel: what its merchant claimed, and what earlier looks brought.
+
+    `looks` counts the looks before this one. `no_trace` is kept by `remember`. `providers` is how many providers are
+    configured for the carrier. `carrier_no_trace_share` is the share of this carrier's recent answers (over all
+    parcels, `carrier_answers` of them) that were no-trace; null where nobody counts.
+    """
+
+    parcel_id: Id
+    carrier: str
+    waybill: str
+    uploaded_at: Time
+    carrier_name: str | None = None
+    weight_g: int | None = None
+    attempt: Count = 1
+    rivals: tuple[Rival, ...] = ()
+    looks: Count = 0
+    no_trace: tuple[NoTrace, ...] = ()
+    providers: Count = 1
+    carrier_no_trace_share: float | None = None
+    carrier_answers: Count = 0
+
+
+def remember(known: Iterable[NoTrace], traces: Iterable[Trace]) -> tuple[NoTrace, ...]:
+    """The history of no-trace answers with these traces added; the same look twice counts once.
+
+    An activity that polls keeps it between its attempts and hands it over in `ParcelFacts.no_trace`.
+    """
+    history = {entry.provider: entry for entry in known}
+    for trace in traces:
+        if trace.answer not in ("no_trace", "bad_number"):
+            continue
+        before = history.get(trace.provider)
+        if before is None:
+            history[trace.provider] = NoTrace(
+                provider=trace.provider, first_at=trace.fetched_at, last_at=trace.fetched_at
+            )
+        elif not before.first_at <= trace.fetched_at <= before.last_at:
+            history[trace.provider] = NoTrace(
+                provider=trace.provider,
+                first_at=min(before.first_at, trace.fetched_at),
+                last_at=max(before.last_at, trace.fetched_at),
+                looks=before.looks + 1,
+            )
+    return tuple(history.values())

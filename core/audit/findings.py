@@ -1,0 +1,51 @@
+"""What a rule found: passed, failed or unknown, with its weight and the evidence it used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from core.audit.explain import advice, sentence
+from core.audit.policy import Weight
+
+Outcome = Literal["pass", "fail", "unknown"]
+Cause = Literal[
+    "", "number", "claim", "trace", "clock", "destination", "contact", "origin", "movement", "weight", "carrier"
+]
+"""What weak findings may share: two of one cause count once."""
+
+
+@dataclass(slots=True)
+class Finding:
+    """One rule's outcome. Treat it as frozen: it is not, since twenty are made for every verdict.
+
+    `evidence` holds what the rule used, as JSON knows it: numbers, texts, RFC 3339 times. `trial` names the tried
+    threshold where this finding is a shadow's.
+    """
+
+    rule: str
+    outcome: Outcome
+    weight: Weight = "none"
+    cause: Cause = ""
+    evidence: dict[str, Any] = field(default_factory=dict)
+    trial: str | None = None
+
+    @property
+    def message(self) -> str:
+        """One sentence: what was seen and what was expected."""
+        return sentence(self.rule, self.outcome, self.evidence, "en")
+
+    @property
+    def message_zh(self) -> str:
+        """The same in Chinese."""
+        return sentence(self.rule, self.outcome, self.evidence, "zh")
+
+    @property
+    def advice(self) -> str:
+        """What the merchant can do about it; "" where there is nothing to do."""
+        return advice(self.rule, self.outcome, "en")
+
+    @property
+    def advice_zh(self) -> str:
+        """The same in Chinese."""
+        return advice(self.rule, self.outcome, "zh")

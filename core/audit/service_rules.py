@@ -1,0 +1,74 @@
+"""The service rules: late, slow, stale. They measure a merchant and never touch the verdict.
+
+Most of what they find in honest markets is a slow carrier or a buyer who is not at home.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from core.audit.case import Case
+from core.audit.findings import Finding
+from core.audit.places import same_region
+
+
+def _judge(rule: str, took: timedelta, limit: timedelta, **evidence: Any) -> Finding:
+    if took <= limit:
+        return Finding(rule, "pass")
+    hours = {"took_h": round(took.total_seconds() / 3600, 1), "limit_h": round(limit.total_seconds() / 3600, 1)}
+    return Finding(rule, "fail", evidence={**hours, **evidence})
+
+
+def shipped_in_time(case: Case) -> Finding:
+    """The number was reported by the order's ship-by, or the policy's limit after the payment."""
+    order = case.order
+    limit = case.policy.ship_within if order.ship_by is None else order.ship_by - order.paid_at
+    return _judge("shipped_in_time", case.parcel.uploaded_at - order.paid_at, limit)
+
+
+def picked_up_in_time(case: Case) -> Finding:
+    """The first physical scan came soon after the number."""
+    limit, uploaded = case.policy.picked_up_within, case.parcel.uploaded_at
+    if case.own:
+        return _judge("picked_up_in_time", case.waited(uploaded, case.own[0].at), limit)
+    waited = case.waited(uploaded, case.now)
+    if case.answered and waited > limit:
+        return _judge("picked_up_in_time", waited, limit)
+    return Finding("picked_up_in_time", "unknown")
+
+
+def keeps_moving(case: Case) -> Finding:
+    """No long gap between scans on the way; remote regions have longer."""
+    if len(case.own) < 2:
+        return Finding("keeps_moving", "unknown")
+    policy, to = case.policy, case.order.ship_to
+    limit = policy.gap_max
+    if same_region(to, policy.very_remote):
+        limit = policy.gap_max_very_remote
+    elif same_region(to, policy.remote):
+        limit = policy.gap_max_remote
+    longest, since = timedelta(), case.own[0].at
+    for one, other in pairwise(case.own):
+        if other.at - one.at > longest:
+            longest, since = other.at - one.at, one.at
+    if longest > limit:
+        longest = case.waited(since, since + longest)
+    return _judge("keeps_moving", longest, limit, since=since.isoformat())
+
+
+def signed_in_time(case: Case) -> Finding:
+    """Signed soon after the first attempt or the locker, and no silence at the end of the way."""
+    if not case.own:
+        return Finding("signed_in_time", "unknown")
+    policy = case.policy
+    end = case.delivered.at if case.delivered is not None else case.now
+    for stage, limit in (("out_for_delivery", policy.attempt_within), ("locker", policy.locker_within)):
+        at = next((scan.at for scan in case.own if scan.stage == stage), None)
+        if at is not None and case.waited(at, end) > limit:
+            return _judge("signed_in_time", case.waited(at, end), limit, after=stage)
+    if case.delivered is None and case.back is None:
+        last: datetime = case.own[-1].at
+        return _judge("signed_in_time", case.waited(last, end), policy.stale_after, after="last_scan")
+    return Finding("signed_in_time", "pass")

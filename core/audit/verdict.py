@@ -1,0 +1,149 @@
+"""The verdict on a parcel's logistics information: approved, rejected, for a person, or pending.
+
+`audit` is pure: the order's facts, the parcel's, the traces of all providers and pushes, a policy and the time go in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from core.audit.case import Case, lay_out
+from core.audit.explain import Language, advice, sentence
+from core.audit.facts import NoTrace, OrderFacts, ParcelFacts, Rival, remember
+from core.audit.findings import Finding
+from core.audit.policy import AuditPolicy, next_look
+from core.audit.rules import RULE_SET, judge_rules
+from core.audit.trace import Trace, merge
+
+__all__ = [
+    "RULE_SET",
+    "NoTrace",
+    "OrderFacts",
+    "ParcelFacts",
+    "Rival",
+    "Verdict",
+    "audit",
+    "merge",
+    "next_look",
+    "remember",
+]
+
+VerdictOutcome = Literal["approved", "rejected", "needs_review", "pending"]
+
+
+@dataclass(slots=True, frozen=True)
+class Verdict:
+    """What the audit says at one time, and everything it says it by.
+
+    `reasons` are the rules that decided, or why it waits (`no_scan_yet`, `not_picked_up`, `not_delivered`) or why its
+    time is up (`no_new_scan`, `carrier_silent`). `findings` count, `shadow` ones do not. `carrier` is the one whose
+    trace it is. The milestones are scans that can be this order's; `returned_at` stands only while the parcel is
+    on its way back or was refused, and not again with the buyer.
+    """
+
+    outcome: VerdictOutcome
+    reasons: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    carrier: str
+    policy: str
+    rule_set: str
+    judged_at: datetime
+    carrier_answered: bool
+    shadow: tuple[Finding, ...] = field(default=())
+    look_again_at: datetime | None = None
+    label_at: datetime | None = None
+    first_physical_at: datetime | None = None
+    last_scan_at: datetime | None = None
+    delivered_at: datetime | None = None
+    returned_at: datetime | None = None
+    refused_at: datetime | None = None
+
+    def told(self, language: Language = "en") -> tuple[str, ...]:
+        """One sentence for every reason, with what the merchant can do: for people, in English or Chinese."""
+        failed = {finding.rule: finding for finding in self.findings if finding.outcome == "fail"}
+        sentences = []
+        for reason in self.reasons:
+            finding = failed.get(reason)
+            outcome = finding.outcome if finding is not None else "fail"
+            said = sentence(reason, outcome, finding.evidence if finding is not None else {}, language)
+            sentences.append(" ".join(filter(None, (said, advice(reason, outcome, language)))))
+        return tuple(sentences)
+
+
+def audit(
+    order: OrderFacts, parcel: ParcelFacts, traces: Sequence[Trace], policy: AuditPolicy, now: datetime
+) -> Verdict:
+    """Judge one parcel. Total for any scans; answers that say nothing about the parcel change nothing.
+
+    Args:
+        order: what was paid for, from where to where, and whether the buyer confirmed in person.
+        parcel: what the merchant claimed, who else claims it, and what earlier looks brought.
+        traces: every trace there is, of all providers and pushes; order and repetition do not matter.
+        policy: the thresholds, overrides included; they are folded in here.
+        now: aware; the time of the look.
+    """
+    policy = policy.for_route(
+        merchant_id=order.merchant_id,
+        categories=order.categories,
+        carrier=parcel.carrier,
+        origin=(order.ship_from.country, order.ship_from.province),
+        destination=(order.ship_to.country, order.ship_to.province),
+    )
+    case = lay_out(order, parcel, traces, policy, now)
+    findings, shadow = judge_rules(case)
+    outcome, reasons = _decide(case, findings)
+    run, own = case.run, case.own
+    return Verdict(
+        outcome=outcome,
+        reasons=reasons,
+        findings=tuple(findings),
+        shadow=tuple(shadow),
+        carrier=case.carrier,
+        policy=policy.name,
+        rule_set=RULE_SET,
+        judged_at=now,
+        carrier_answered=case.answered,
+        look_again_at=now + next_look(parcel.looks, policy) if outcome == "pending" else None,
+        label_at=next((scan.at for scan in run if scan.stage == "label"), None),
+        first_physical_at=own[0].at if own else None,
+        last_scan_at=run[-1].at if run else None,
+        delivered_at=case.delivered.at if case.delivered is not None else None,
+        returned_at=case.back.at if case.back is not None else None,
+        refused_at=case.back.at if case.back is not None and case.back.stage == "refused" else None,
+    )
+
+
+def _decide(case: Case, findings: list[Finding]) -> tuple[VerdictOutcome, tuple[str, ...]]:
+    failed = [finding for finding in findings if finding.outcome == "fail" and finding.weight != "none"]
+    if failed:
+        fatal = tuple(finding.rule for finding in failed if finding.weight == "fatal")
+        if fatal:
+            return "rejected", fatal
+        strong = any(finding.weight == "strong" for finding in failed)
+        if strong or _weak_count(failed, findings) > 1:
+            return "needs_review", tuple(finding.rule for finding in failed)
+    if case.delivered is not None and case.back is None:
+        return "approved", ()
+    if case.order.buyer_confirmed_in_person and case.own:
+        return "approved", ()
+    return _wait(case)
+
+
+def _weak_count(failed: list[Finding], findings: list[Finding]) -> int:
+    """Weak findings by cause, less one where the buyer's own phone digits fit."""
+    causes = {finding.cause or finding.rule for finding in failed if finding.weight == "weak"}
+    confirmed = any(finding.weight == "confirms" and finding.outcome == "pass" for finding in findings)
+    return len(causes) - confirmed
+
+
+def _wait(case: Case) -> tuple[VerdictOutcome, tuple[str, ...]]:
+    """The trace may still grow; but not for ever."""
+    since = max(case.parcel.uploaded_at, case.own[-1].at) if case.own else case.parcel.uploaded_at
+    if case.waited(since, case.now) >= case.policy.horizon:
+        return "needs_review", ("no_new_scan" if case.answered else "carrier_silent",)
+    if case.own:
+        return "pending", ("not_delivered",)
+    return "pending", ("not_picked_up" if case.run else "no_scan_yet",)
