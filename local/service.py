@@ -1,0 +1,197 @@
+"""What the servers of the local stack have in common: ports that stay, a footprint, a log, a wait until it answers."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from core.errors import Unavailable
+from local import pids
+
+LOOPBACK = "127.0.0.1"
+STARTS_WITHIN = 60.0
+"""Seconds. A busy machine takes many times the second that a start takes alone."""
+_TRIES = 4
+_TRY_AGAIN_AFTER = 0.5
+_LOOK_EVERY = 0.02
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def accepts(port: int) -> bool:
+    """Whether something on this machine accepts connections at the port."""
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=1.0):
+            return True
+    except OSError:
+        return False
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the servers do, so that a port whose last connections linger counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+class Service:
+    """A server process that outlives the program that started it, and is adopted or ended by the next one.
+
+    Everything it keeps lies under `home`: `<name>.json` is its footprint, `<name>.log` what it says.
+    """
+
+    name: ClassVar[str] = ""
+    port_names: ClassVar[tuple[str, ...]] = ("port",)
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+
+    def __init__(self, home: Path) -> None:
+        self.home = home.absolute()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._footprint: pids.Footprint | None = None
+
+    # --- what each service says of itself ---
+
+    def prepare(self) -> None:
+        """Make what must be there before the first start."""
+
+    def command(self, ports: Mapping[str, int]) -> Sequence[str]:
+        """The program and its arguments."""
+        raise NotImplementedError
+
+    def identity(self) -> Mapping[str, Any]:
+        """Further arguments of `subprocess.Popen`: as whom and where it runs."""
+        return {}
+
+    def answers(self) -> bool:
+        """Whether it serves. May ask over the network; never raises."""
+        return accepts(self.ports["port"])
+
+    # --- what they have in common ---
+
+    @property
+    def footprint_file(self) -> Path:
+        return self.home / f"{self.name}.json"
+
+    @property
+    def log_file(self) -> Path:
+        return self.home / f"{self.name}.log"
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Its ports by name, once it was started."""
+        if self._footprint is None:
+            raise Unavailable(f"{self.name} was not started")
+        return self._footprint.ports
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, while it lives."""
+        return self._footprint.pid if self.is_running() and self._footprint else None
+
+    @property
+    def footprint(self) -> pids.Footprint | None:
+        """What it left on disk about itself."""
+        return self._footprint
+
+    def is_running(self) -> bool:
+        """Whether its process is alive."""
+        return self._footprint is not None and pids.is_running(self._footprint)
+
+    def start(self) -> None:
+        """Start it, or adopt the one that an earlier program left running with the same command. Blocks.
+
+        Raises:
+            Unavailable: it does not come up; the message ends with the last lines of its log.
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        if self._adopt():
+            return
+        self.prepare()
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                self._launch(self._choose_ports())
+                return
+            except Unavailable:
+                # The usual causes pass: a port that somebody else took, a killed server whose children still leave.
+                self.stop()
+                if not tries_left:
+                    raise
+                time.sleep(_TRY_AGAIN_AFTER)
+
+    def stop(self) -> None:
+        """End it, wherever it was started. What it keeps stays. One that is gone already is fine. Blocks."""
+        self._end(self.stop_signal)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, sign: signal.Signals) -> None:
+        left = self._footprint or pids.read(self.footprint_file)
+        if left is not None:
+            pids.end(left, gently=sign)
+        if self._child is not None:
+            self._child.wait()
+            self._child = None
+
+    def _adopt(self) -> bool:
+        left = pids.read(self.footprint_file)
+        if left is None or not pids.is_running(left):
+            return False
+        self._footprint = left
+        if left.command == tuple(self.command(left.ports)) and self._answers_within(5.0):
+            return True
+        self.stop()
+        return False
+
+    def _choose_ports(self) -> dict[str, int]:
+        """Those of the last time, so that bookmarks and settings stay good; another where one is taken."""
+        last = pids.read(self.footprint_file)
+        kept = last.ports if last else {}
+        return {name: kept[name] if name in kept and _is_free(kept[name]) else free_port() for name in self.port_names}
+
+    def _launch(self, ports: dict[str, int]) -> None:
+        command = list(self.command(ports))
+        if self._child is not None:
+            self._child.wait()  # its last child, which somebody else ended
+        with self.log_file.open("ab") as log:
+            # A session of its own: a Ctrl-C at the terminal is for us, and we end the servers in their order.
+            self._child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **self.identity()
+            )
+        self._footprint = pids.footprint(self._child.pid, command, ports)
+        if self._footprint is not None:
+            pids.write(self.footprint_file, self._footprint.model_dump_json(indent=2))
+            if self._answers_within(STARTS_WITHIN):
+                return
+        raise Unavailable(f"{self.name} did not start: {self._last_words()}")
+
+    def _answers_within(self, seconds: float) -> bool:
+        give_up_at = time.monotonic() + seconds
+        while time.monotonic() < give_up_at and self.is_running():
+            if self.answers():
+                return True
+            time.sleep(_LOOK_EVERY)
+        return False
+
+    def _last_words(self) -> str:
+        with contextlib.suppress(OSError):
+            lines = self.log_file.read_text(errors="replace").strip().splitlines()
+            return " · ".join(lines[-5:]) or "it said nothing"
+        return "it said nothing"
