@@ -1,0 +1,37 @@
+"""What every test may use. Fixtures of a kind stand in a file of their own, which is a plugin named here."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+HERE = Path(__file__).parent
+SHARED_DATA = "DAKUAN_SHARED_DATA"
+LAST_PAUSE = 0.3
+"""Seconds: a process that used a Temporal client and ends at once aborts now and then (sdk-python issue 300)."""
+
+pytest_plugins = [plugin for plugin in ("pg", "stack") if (HERE / f"{plugin}.py").is_file()]
+"""`pg.py` gives PostgreSQL, `stack.py` Temporal and the stand-ins."""
+
+# No deadline: two cores are shared with servers. In CI the same examples every time, so that red means a change.
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of public sample data that lies beside a checkout, or where the environment says."""
+    folder = Path(os.environ.get(SHARED_DATA) or HERE.parents[1] / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"the sample data is not there: no folder {folder}; {SHARED_DATA} names another")
+    return folder
+
+
+def pytest_unconfigure() -> None:
+    """Give a Temporal client's threads the time to end."""
+    time.sleep(LAST_PAUSE)
