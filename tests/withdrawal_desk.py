@@ -1,0 +1,246 @@
+"""A desk that carries out a withdrawal's steps against a scripted bank and books in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from core.messages import WITHDRAWAL_COMMANDS, Answer, Withdrawal, read_command
+from core.reasons import Refusal, refuse
+from core.withdrawal.deadlines import deadlines, pass_deadlines
+from core.withdrawal.deciding import receive
+from core.withdrawal.opening import begin
+from core.withdrawal.payouts import PayoutResult, RailTerms
+from core.withdrawal.policy import WithdrawalPolicy
+from core.withdrawal.state import WithdrawalState
+from core.withdrawal.stepping import (
+    AttemptOpened,
+    BankReturn,
+    ClosePaid,
+    CloseVoid,
+    Disagrees,
+    Done,
+    OpenAttempt,
+    Pay,
+    Query,
+    Record,
+    Reserve,
+    Result,
+    Step,
+    SuspendAccount,
+    finish,
+    next_step,
+)
+from core.withdrawal.viewing import record_of
+
+T0 = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)  # a Monday, 10:00 in China
+SEED = "5f0c8a6be5a94d1f9b8a2f3f54d5a111"
+RAIL = "sandbox"
+WINDOW = RailTerms(dedup_window=timedelta(hours=24), query_window=timedelta(days=30))
+NO_WINDOW = RailTerms()
+
+
+def asked(amount_minor: int = 10_000, **fields: Any) -> Withdrawal:
+    """A merchant's request for 100.00 CNY."""
+    return Withdrawal.model_validate(
+        {
+            "withdrawal_id": "w-1",
+            "merchant_id": "m-7",
+            "amount_minor": amount_minor,
+            "currency": "CNY",
+            "account_id": "acc-1",
+            "requested_by": {"role": "merchant", "id": "m-7"},
+            **fields,
+        }
+    )
+
+
+def answered(outcome: Any, failure: Any = None, **fields: Any) -> PayoutResult:
+    return PayoutResult(outcome=outcome, failure=failure, **fields)
+
+
+class Books:
+    """One merchant's balances; every posting under its reference, once."""
+
+    def __init__(self, available: int) -> None:
+        self.available, self.reserved, self.cash_out, self.fees = available, 0, 0, 0
+        self.references: dict[str, Any] = {}
+        self.broken: str | None = None
+
+    @property
+    def total(self) -> int:
+        return self.available + self.reserved + self.cash_out + self.fees
+
+    def post(self, reference: str, content: Any, **moves: int) -> Result:
+        if self.broken:
+            return Disagrees(message=self.broken)
+        if reference in self.references:
+            assert self.references[reference] == content, f"{reference} was posted with other content"
+            return Done()
+        assert sum(moves.values()) == 0
+        self.references[reference] = content
+        for name, change in moves.items():
+            setattr(self, name, getattr(self, name) + change)
+            assert getattr(self, name) >= 0, f"{name} is below zero after {reference}"
+        return Done()
+
+
+class Desk:
+    """Begins a withdrawal, and carries out what the core asks until it waits."""
+
+    def __init__(
+        self,
+        withdrawal: Withdrawal | None = None,
+        policy: WithdrawalPolicy | None = None,
+        *,
+        terms: RailTerms = WINDOW,
+        available: int = 5_000_000,
+        account: Refusal | None = None,
+    ) -> None:
+        self.now = T0
+        self.state: WithdrawalState = begin(withdrawal or asked(), policy or WithdrawalPolicy(), T0, SEED)
+        self.terms, self.account = terms, account
+        self.books = Books(available)
+        self.pays: deque[PayoutResult] = deque()
+        self.looks: deque[PayoutResult] = deque()
+        self.sent: list[Pay] = []
+        self.looked: list[datetime] = []
+        self.suspended: list[str] = []
+        self.records: list[Any] = []
+        self.told: dict[int, tuple[str, str]] = {}
+        self.steps: list[str] = []
+        self.commands = 0
+
+    @property
+    def phase(self) -> str:
+        return self.state.phase
+
+    # --- the loop --------------------------------------------------------------------------------------
+
+    def run(self) -> Desk:
+        """Everything that can be done now."""
+        for _ in range(200):
+            self.state = pass_deadlines(self.state, self.now)
+            step = next_step(self.state, self.now)
+            if step is None:
+                return self
+            self.steps.append(type(step).__name__)
+            self.state = finish(self.state, step, self.carry_out(step), self.now)
+        raise AssertionError(f"never waits: {self.steps[-10:]}")
+
+    def wait(self, **delta: float) -> Desk:
+        """Time passes, deadline by deadline."""
+        until = self.now + timedelta(**delta)
+        while (due := next((d for d in deadlines(self.state) if d.at <= until), None)) is not None:
+            self.now = max(due.at, self.now)
+            self.run()
+        self.now = until
+        return self.run()
+
+    def carry_out(self, step: Step) -> Result:
+        result = self._result(step)
+        record = getattr(step, "record", None)
+        if record is not None and not isinstance(result, Refusal | Disagrees):
+            self._keep(record)
+        return result
+
+    def _result(self, step: Step) -> Result:
+        match step:
+            case Reserve():
+                if step.withdrawal.amount_minor > self.books.available:
+                    return refuse("insufficient_funds")
+                amount = step.withdrawal.amount_minor
+                return self.books.post("reserve", amount, available=-amount, reserved=amount)
+            case OpenAttempt():
+                if self.account:
+                    return self.account
+                return AttemptOpened(
+                    key=step.key,
+                    rail=RAIL,
+                    terms=self.terms,
+                    account_version=1,
+                    opened_at=step.at,
+                    account_last4="4242",
+                )
+            case Pay():
+                assert step.at < step.send_by, "sent too late"
+                self.sent.append(step)
+                return self.pays.popleft() if self.pays else answered("accepted")
+            case Query():
+                self.looked.append(self.now)
+                return self.looks.popleft() if self.looks else answered("accepted")
+            case ClosePaid():
+                content, total = ("paid", step.amount_minor, step.fee_minor), step.amount_minor + step.fee_minor
+                return self.books.post(
+                    "close", content, reserved=-total, cash_out=step.amount_minor, fees=step.fee_minor
+                )
+            case CloseVoid():
+                amount = step.amount_minor
+                return self.books.post("close", ("void", amount), reserved=-amount, available=amount)
+            case BankReturn():
+                amount = step.amount_minor
+                return self.books.post(f"return/{step.k}", amount, cash_out=-amount, available=amount)
+            case SuspendAccount():
+                self.suspended.append(step.account_id)
+            case Record():
+                pass
+        return Done()
+
+    def _keep(self, record: Any) -> None:
+        assert not self.records or record.revision >= self.records[-1].revision
+        self.records.append(record)
+        for notice in record.notices:
+            assert self.told.setdefault(notice.seq, (notice.to, notice.name)) == (notice.to, notice.name)
+
+    # --- commands --------------------------------------------------------------------------------------
+
+    def send(self, verb: str, role: str, who: str, channel: Any = "update", **fields: Any) -> Answer | Refusal:
+        """One command, under a new id unless one is given; then whatever follows from it."""
+        self.commands += 1
+        body = {"command_id": f"c-{self.commands}", "actor": {"role": role, "id": who}, **fields}
+        command = read_command(WITHDRAWAL_COMMANDS, verb, body)
+        assert not isinstance(command, Refusal), command
+        self.state, answer = receive(self.state, command, self.now, channel)
+        self.run()
+        return answer
+
+    def report(
+        self, outcome: str, event_id: str = "e-1", amount_minor: int | None = None, **fields: Any
+    ) -> Answer | Refusal:
+        """A callback about the latest payout."""
+        body = {
+            "key": self.state.attempts[-1].key,
+            "currency": "CNY",
+            "amount_minor": self.state.net_minor if amount_minor is None else amount_minor,
+            **fields,
+        }
+        return self.send("report_payout", "rail", RAIL, outcome=outcome, event_id=event_id, **body)
+
+    def code(self, *args: Any, **fields: Any) -> str:
+        """The reason code of a command that is refused."""
+        answer = self.send(*args, **fields)
+        assert isinstance(answer, Refusal), answer
+        return answer.code
+
+    # --- what must hold --------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """The invariants after every step: one effect, conserved money, nothing waits for nobody."""
+        state, books = self.state, self.books
+        owed = state.withdrawal.amount_minor if state.reserved and state.booked is None else 0
+        assert books.reserved == owed
+        assert books.cash_out >= 0
+        if books.broken is None:
+            waits = deadlines(state) or state.holds
+            assert state.over or waits, f"{state.phase} waits for nothing"
+        assert sum(attempt.outcome == "paid" for attempt in state.attempts) <= 1
+        assert all(attempt.dead or attempt.outcome == "paid" for attempt in state.attempts[:-1])
+        if state.phase != "refused" and self.records:
+            kept = self.records[-1]
+            assert (kept.revision, kept.state) == (state.revision, record_of(state, self.now).state)
+
+
+def names(desk: Desk) -> list[str]:
+    """Notices as `to:name`, in order."""
+    return [f"{to}:{name}" for _, (to, name) in sorted(desk.told.items())]
