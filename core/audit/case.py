@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from core.audit.facts import OrderFacts, ParcelFacts
@@ -13,7 +13,7 @@ from core.audit.trace import PHYSICAL_STAGES, SILENT_ANSWERS, Trace, merge
 from core.audit.waybills import carrier as known_carrier
 from core.messages import Scan
 
-_BACK = frozenset({"returning", "returned", "refused"})
+_NOTED = frozenset({"picked_up", "out_for_delivery", "locker", "delivered", "returning", "returned", "refused"})
 _DAY = timedelta(days=1)
 
 
@@ -23,7 +23,8 @@ class Case:
 
     `run` are the scans of this use of the number, ascending; `older` counts those of a former use. `physical` are
     those of the run with the parcel in the carrier's hands. `own` are the physical ones that can be this order's:
-    not from long before the payment, not from the future; the milestones come from them.
+    not from long before the payment, not from the future. What follows is about those: `placed` are their places and
+    times; `attempt`, `locker` and `delivered` the first of their kind; `back` where it turned around.
     """
 
     order: OrderFacts
@@ -32,15 +33,20 @@ class Case:
     policy: AuditPolicy
     now: datetime
     carrier: str
+    answered: bool
     run: list[Scan]
     older: int
-    physical: list[Scan]
-    own: list[Scan]
+    physical: list[Scan] = field(default_factory=list)
+    own: list[Scan] = field(default_factory=list)
+    placed: list[tuple[str, Scan]] = field(default_factory=list)
+    label: Scan | None = None
+    cancelled: Scan | None = None
+    picked_up: Scan | None = None
+    attempt: Scan | None = None
+    locker: Scan | None = None
     delivered: Scan | None = None
     back: Scan | None = None
     back_unclear: bool = False
-    cancelled: Scan | None = None
-    answered: bool = False
 
     def waited(self, start: datetime, end: datetime) -> timedelta:
         """Time between two moments without the closed days of the carrier's country; never negative."""
@@ -69,11 +75,6 @@ def lay_out(
     telling = [trace for trace in traces if trace.answer not in SILENT_ANSWERS]
     scans = merge(telling)
     older = _older_use(scans, order, policy)
-    run = scans[older:] if older else scans
-    physical = [scan for scan in run if scan.stage in PHYSICAL_STAGES]
-    skew = policy.clock_skew
-    early = policy.early_weak
-    own = [s for s in physical if order.paid_at - s.at <= early and s.at - now <= skew]
     case = Case(
         order=order,
         parcel=parcel,
@@ -81,22 +82,33 @@ def lay_out(
         policy=policy,
         now=now,
         carrier=_adopted(parcel, telling),
-        run=run,
+        answered=bool(scans or parcel.no_trace) or any(trace.answer != "unknown_carrier" for trace in telling),
+        run=scans[older:] if older else scans,
         older=older,
-        physical=physical,
-        own=own,
-        answered=any(trace.answer != "unknown_carrier" for trace in telling) or bool(parcel.no_trace),
     )
-    _follow(case)
+    _follow(case, _shifted(order.paid_at, -policy.early_weak), _shifted(now, policy.clock_skew))
     return case
+
+
+def _shifted(moment: datetime, by: timedelta) -> datetime:
+    """A moment earlier or later; itself at the ends of the calendar, so that no input makes the audit raise."""
+    try:
+        return moment + by
+    except OverflowError:
+        return moment
 
 
 def _adopted(parcel: ParcelFacts, traces: Sequence[Trace]) -> str:
     """The carrier whose trace it is: the merchant's word, unless a provider found the number elsewhere only."""
-    found = [trace.carrier for trace in traces if trace.scans]
-    if not found or parcel.carrier in found:
-        return parcel.carrier
-    return next((carrier for carrier in found if known_carrier(carrier) is not None), parcel.carrier)
+    adopted = parcel.carrier
+    for trace in traces:
+        if not trace.scans:
+            continue
+        if trace.carrier == parcel.carrier:
+            return parcel.carrier
+        if adopted == parcel.carrier and known_carrier(trace.carrier) is not None:
+            adopted = trace.carrier
+    return adopted
 
 
 def _older_use(scans: list[Scan], order: OrderFacts, policy: AuditPolicy) -> int:
@@ -104,36 +116,56 @@ def _older_use(scans: list[Scan], order: OrderFacts, policy: AuditPolicy) -> int
     if not scans or order.paid_at - scans[0].at <= policy.number_rests:
         return 0
     for index in range(len(scans) - 1, 0, -1):
-        late = scans[index].at
+        late, before = scans[index].at, scans[index - 1].at
         if order.paid_at - late > policy.early_unknown:
             return 0
-        if late - scans[index - 1].at >= policy.number_rests and scans[index - 1].at < order.paid_at:
+        if late - before >= policy.number_rests and before < order.paid_at:
             return index
     return 0
 
 
-def _follow(case: Case) -> None:
-    """Walk the scans and note where the parcel ended: with the buyer, on its way back, called off."""
+def _follow(case: Case, earliest: datetime, latest: datetime) -> None:
+    """Walk the scans once and note what they add up to."""
     for scan in case.run:
-        if scan.stage == "cancelled":
-            case.cancelled = scan
-        elif scan.stage in PHYSICAL_STAGES:
-            case.cancelled = None
-    for scan in case.own:
         stage = scan.stage
-        if stage in _BACK:
-            case.back = case.back if case.back is not None and case.back.stage != "refused" else scan
-            case.back_unclear = False
-        elif stage == "out_for_delivery" and case.back is not None and case.back.stage == "refused":
+        if stage not in PHYSICAL_STAGES:
+            if stage == "label":
+                case.label = case.label or scan
+            else:
+                case.cancelled = scan
+            continue
+        case.cancelled = None
+        case.physical.append(scan)
+        if not earliest <= scan.at <= latest:
+            continue
+        case.own.append(scan)
+        if scan.city:
+            case.placed.append((scan.city, scan))
+        if stage in _NOTED:
+            _note(case, scan, stage)
+
+
+def _note(case: Case, scan: Scan, stage: str) -> None:
+    """Where the parcel ended: with the buyer, in a locker, or on its way back."""
+    if stage == "delivered":
+        _note_delivery(case, scan)
+    elif stage == "picked_up":
+        case.picked_up = case.picked_up or scan
+    elif stage == "locker":
+        case.locker = case.locker or scan
+    elif stage == "out_for_delivery":
+        case.attempt = case.attempt or scan
+        if case.back is not None and case.back.stage == "refused":
             case.back = None
-        elif stage == "delivered":
-            _follow_delivery(case, scan)
+    else:
+        case.back = case.back if case.back is not None and case.back.stage != "refused" else scan
+        case.back_unclear = False
 
 
-def _follow_delivery(case: Case, scan: Scan) -> None:
+def _note_delivery(case: Case, scan: Scan) -> None:
     if case.back is None:
         case.delivered = case.delivered or scan
-    elif not _signed_back(case):
+    elif not any(other.stage == "returned" for other in case.own):
         # Signed after it turned around: by the buyer after all, or by the sender? Only a place can tell.
         to = agreement(case.order.ship_to, scan.city or "")
         origin = agreement(case.order.ship_from, scan.city or "")
@@ -141,7 +173,3 @@ def _follow_delivery(case: Case, scan: Scan) -> None:
             case.back, case.delivered = None, scan
         else:
             case.back_unclear = True
-
-
-def _signed_back(case: Case) -> bool:
-    return any(scan.stage == "returned" for scan in case.own)

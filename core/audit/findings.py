@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from core.audit.explain import advice, sentence
-from core.audit.policy import Weight
+from core.audit.policy import SERVICE_RULES, TRUTH_RULES, Weight
 
 Outcome = Literal["pass", "fail", "unknown"]
 Cause = Literal[
@@ -15,9 +16,9 @@ Cause = Literal[
 """What weak findings may share: two of one cause count once."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, frozen=True)
 class Finding:
-    """One rule's outcome. Treat it as frozen: it is not, since twenty are made for every verdict.
+    """One rule's outcome.
 
     `evidence` holds what the rule used, as JSON knows it: numbers, texts, RFC 3339 times. `trial` names the tried
     threshold where this finding is a shadow's.
@@ -49,3 +50,10 @@ class Finding:
     def advice_zh(self) -> str:
         """The same in Chinese."""
         return advice(self.rule, self.outcome, "zh")
+
+
+PASS: Mapping[str, Finding] = {rule: Finding(rule, "pass") for rule in (*TRUTH_RULES, *SERVICE_RULES)}
+"""A pass with nothing to show, by rule: made once, since most findings of most verdicts are one of these."""
+
+UNKNOWN: Mapping[str, Finding] = {rule: Finding(rule, "unknown") for rule in (*TRUTH_RULES, *SERVICE_RULES)}
+"""Nothing known and nothing to show, by rule."""

@@ -195,8 +195,13 @@ def _base(district: str) -> str | None:
 
 def agreement(address: Address, place: str) -> Agreement:
     """Whether a carrier's place lies where an address does, at the finest level that both know."""
+    return _agreement(address.province, address.city, address.district, place)
+
+
+@lru_cache(maxsize=65_536)
+def _agreement(province: str | None, city: str | None, district: str | None, place: str) -> Agreement:
     here = parse_place(place)
-    there = _address_place(address.province, address.city, address.district)
+    there = _address_place(province, city, district)
     if here.chinese != there.chinese:
         return UNKNOWN
     return _chinese_agreement(there, here) if here.chinese else _latin_agreement(there, here)
@@ -258,16 +263,20 @@ def _same_name(one: str, other: str) -> bool:
 
 def same_province(address: Address, place: str) -> bool | None:
     """Whether a carrier's place lies in the province of an address; None where either is not known."""
-    here = parse_place(place)
-    there = _address_place(address.province, address.city, address.district)
+    return _same_province(address.province, address.city, place)
+
+
+@lru_cache(maxsize=65_536)
+def _same_province(province: str | None, city: str | None, place: str) -> bool | None:
+    here, there = parse_place(place), _address_place(province, city, None)
     if here.chinese != there.chinese:
         return None
     if here.chinese:
         return here.province == there.province if here.province and there.province else None
-    city, province, _ = there.segments
-    if _states_differ(province, here.segments):
+    town, state, _ = there.segments
+    if _states_differ(state, here.segments):
         return False
-    if province in here.segments or (city and any(_same_name(city, segment) for segment in here.segments)):
+    if state in here.segments or (town and any(_same_name(town, segment) for segment in here.segments)):
         return True
     return None
 
@@ -278,6 +287,21 @@ def same_region(address: Address, provinces: Iterable[str]) -> bool:
     if there.chinese:
         return there.province is not None and there.province in {parse_place(name).province for name in provinces}
     return bool(there.segments[1]) and there.segments[1] in {fold(name) for name in provinces}
+
+
+def addresses_apart(one: Address, other: Address) -> bool:
+    """Whether two addresses are certainly in different cities."""
+    return _apart(one.province, one.city, other.province, other.city)
+
+
+@lru_cache(maxsize=65_536)
+def _apart(one_province: str | None, one_city: str | None, province: str | None, city: str | None) -> bool:
+    if not one_city or not city:
+        return False
+    there = Address(country="XX", province=province, city=city)
+    joint = ", " if one_city.isascii() else ""
+    place = joint.join((one_city, one_province or "") if joint else (one_province or "", one_city))
+    return agreement(there, place).agrees is False
 
 
 @lru_cache(maxsize=65_536)

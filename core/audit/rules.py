@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from core.audit import service_rules, truth_rules
 from core.audit.case import Case, lay_out
 from core.audit.findings import Finding
-from core.audit.policy import SERVICE_RULES, TRUTH_RULES
+from core.audit.policy import SERVICE_RULES, TRUTH_RULES, Weight
 
 Rule = Callable[[Case], Finding]
 
@@ -27,8 +28,7 @@ def judge_rules(case: Case) -> tuple[list[Finding], list[Finding]]:
     findings = [rule(case) for rule in _TRUTH]
     shadow: list[Finding] = []
     if policy.weights or policy.shadow or in_person:
-        for finding in findings:
-            _weigh(finding, case)
+        findings = [_weighed(finding, case) for finding in findings]
         shadow = [finding for finding in findings if finding.rule in policy.shadow]
         findings = [finding for finding in findings if finding.rule not in policy.shadow]
     if policy.trials:
@@ -37,15 +37,16 @@ def judge_rules(case: Case) -> tuple[list[Finding], list[Finding]]:
     return findings, shadow
 
 
-def _weigh(finding: Finding, case: Case) -> None:
+def _weighed(finding: Finding, case: Case) -> Finding:
     """The policy's weight instead of the rule's own; a buyer's own word leaves only an impossible number fatal."""
     if finding.outcome != "fail":
-        return
-    for rule, weight in case.policy.weights.items():
-        if rule == finding.rule:
-            finding.weight = weight
-    if finding.weight == "fatal" and case.order.buyer_confirmed_in_person and finding.rule != "number_possible":
-        finding.weight = "strong"
+        return finding
+    weight: Weight = finding.weight
+    for rule, other in case.policy.weights.items():
+        weight = other if rule == finding.rule else weight
+    if weight == "fatal" and case.order.buyer_confirmed_in_person and finding.rule != "number_possible":
+        weight = "strong"
+    return finding if weight == finding.weight else replace(finding, weight=weight)
 
 
 def _trials(case: Case) -> list[Finding]:
@@ -54,7 +55,5 @@ def _trials(case: Case) -> list[Finding]:
     for trial in case.policy.trials:
         policy = case.policy.with_values(trial.values)
         tried = TRUTH[trial.rule](lay_out(case.order, case.parcel, case.traces, policy, case.now))
-        _weigh(tried, case)
-        tried.trial = trial.name
-        found.append(tried)
+        found.append(replace(_weighed(tried, case), trial=trial.name))
     return found

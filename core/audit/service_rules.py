@@ -10,13 +10,13 @@ from itertools import pairwise
 from typing import Any
 
 from core.audit.case import Case
-from core.audit.findings import Finding
+from core.audit.findings import PASS, UNKNOWN, Finding
 from core.audit.places import same_region
 
 
 def _judge(rule: str, took: timedelta, limit: timedelta, **evidence: Any) -> Finding:
     if took <= limit:
-        return Finding(rule, "pass")
+        return PASS[rule]
     hours = {"took_h": round(took.total_seconds() / 3600, 1), "limit_h": round(limit.total_seconds() / 3600, 1)}
     return Finding(rule, "fail", evidence={**hours, **evidence})
 
@@ -36,39 +36,36 @@ def picked_up_in_time(case: Case) -> Finding:
     waited = case.waited(uploaded, case.now)
     if case.answered and waited > limit:
         return _judge("picked_up_in_time", waited, limit)
-    return Finding("picked_up_in_time", "unknown")
+    return UNKNOWN["picked_up_in_time"]
 
 
 def keeps_moving(case: Case) -> Finding:
     """No long gap between scans on the way; remote regions have longer."""
     if len(case.own) < 2:
-        return Finding("keeps_moving", "unknown")
+        return UNKNOWN["keeps_moving"]
+    times = [scan.at for scan in case.own]
+    gap, since = max((later - sooner, sooner) for sooner, later in pairwise(times))
     policy, to = case.policy, case.order.ship_to
+    if gap <= policy.gap_max:
+        return PASS["keeps_moving"]
     limit = policy.gap_max
     if same_region(to, policy.very_remote):
         limit = policy.gap_max_very_remote
     elif same_region(to, policy.remote):
         limit = policy.gap_max_remote
-    longest, since = timedelta(), case.own[0].at
-    for one, other in pairwise(case.own):
-        if other.at - one.at > longest:
-            longest, since = other.at - one.at, one.at
-    if longest > limit:
-        longest = case.waited(since, since + longest)
-    return _judge("keeps_moving", longest, limit, since=since.isoformat())
+    return _judge("keeps_moving", case.waited(since, since + gap), limit, since=since.isoformat())
 
 
 def signed_in_time(case: Case) -> Finding:
     """Signed soon after the first attempt or the locker, and no silence at the end of the way."""
     if not case.own:
-        return Finding("signed_in_time", "unknown")
+        return UNKNOWN["signed_in_time"]
     policy = case.policy
     end = case.delivered.at if case.delivered is not None else case.now
-    for stage, limit in (("out_for_delivery", policy.attempt_within), ("locker", policy.locker_within)):
-        at = next((scan.at for scan in case.own if scan.stage == stage), None)
-        if at is not None and case.waited(at, end) > limit:
-            return _judge("signed_in_time", case.waited(at, end), limit, after=stage)
+    for first, limit in ((case.attempt, policy.attempt_within), (case.locker, policy.locker_within)):
+        if first is not None and end - first.at > limit and (waited := case.waited(first.at, end)) > limit:
+            return _judge("signed_in_time", waited, limit, after=first.stage)
     if case.delivered is None and case.back is None:
         last: datetime = case.own[-1].at
         return _judge("signed_in_time", case.waited(last, end), policy.stale_after, after="last_scan")
-    return Finding("signed_in_time", "pass")
+    return PASS["signed_in_time"]

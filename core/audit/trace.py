@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -60,6 +61,9 @@ def merge(traces: Iterable[Trace]) -> list[Scan]:
     The same event told twice has the same time and stage, and the same text, code, or none: providers have their own
     codes, and pushes often come without text. Of two tellings the one that knows a place is kept.
     """
+    traces = tuple(traces)
+    if len(traces) == 1 and all(one.at < other.at for one, other in pairwise(traces[0].scans)):
+        return list(traces[0].scans)
     kept: dict[tuple[datetime, str], list[Scan]] = {}
     for trace in traces:
         for scan in trace.scans:

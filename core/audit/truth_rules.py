@@ -6,20 +6,29 @@ anybody. Weights here are a rule's own; the policy can change them.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 from core.audit.case import Case
 from core.audit.facts import NoTrace, remember
-from core.audit.findings import Cause, Finding
-from core.audit.places import Agreement, agreement, different_cities, least_distance_km, same_province
+from core.audit.findings import PASS, UNKNOWN, Cause, Finding
+from core.audit.places import (
+    Agreement,
+    Level,
+    addresses_apart,
+    agreement,
+    different_cities,
+    least_distance_km,
+    same_province,
+)
 from core.audit.policy import TruthRule, Weight
 from core.audit.waybills import CARRIERS
 from core.audit.waybills import carrier as known_carrier
 from core.messages import Scan
 
-_FORWARDED = ("转寄", "转投", "改寄", "更址", "forward", "redirect")
+_FORWARDED = ("转寄", "转投", "改寄", "更址", "redirected", "new address")
 _LAST_MILE = frozenset({"out_for_delivery", "locker"})
 
 
@@ -27,8 +36,8 @@ def _fail(rule: TruthRule, weight: Weight, cause: Cause, **evidence: Any) -> Fin
     return Finding(rule, "fail", weight, cause, evidence)
 
 
-def _hours(seconds: float) -> float:
-    return round(seconds / 3600, 1)
+def _hours(time: timedelta) -> float:
+    return round(time.total_seconds() / 3600, 1)
 
 
 def _at(moment: datetime) -> str:
@@ -42,20 +51,20 @@ def number_possible(case: Case) -> Finding:
     """Characters, length, and the check digit where the carrier has one."""
     number = case.parcel.waybill
     if CARRIERS.fits(case.carrier, number):
-        return Finding("number_possible", "pass")
+        return PASS["number_possible"]
     judged = CARRIERS.judge(case.carrier, number)
     if judged.answer == "impossible":
         return _fail("number_possible", "fatal", "number", number=number, reason=judged.reason)
     if judged.answer == "other_carrier_likelier":
         likelier = [candidate.carrier for candidate in judged.candidates]
         return Finding("number_possible", "unknown", evidence={"number": number, "likelier": likelier})
-    return Finding("number_possible", "pass")
+    return PASS["number_possible"]
 
 
 def carrier_known(case: Case) -> Finding:
     """The carrier is in the table; `other` cannot be asked, so it cannot be verified."""
     if known_carrier(case.carrier) is not None:
-        return Finding("carrier_known", "pass")
+        return PASS["carrier_known"]
     name = case.parcel.carrier_name or case.carrier
     return _fail("carrier_known", "strong", "carrier", carrier=case.carrier, name=name)
 
@@ -65,7 +74,7 @@ def number_unclaimed(case: Case) -> Finding:
     window = case.policy.reuse_window
     rivals = [rival for rival in case.parcel.rivals if case.now - rival.claimed_at <= window]
     if not rivals:
-        return Finding("number_unclaimed", "pass")
+        return PASS["number_unclaimed"]
     first = min(rival.claimed_at for rival in rivals)
     later = first <= case.parcel.uploaded_at
     return _fail(
@@ -76,9 +85,9 @@ def number_unclaimed(case: Case) -> Finding:
 def carrier_agrees(case: Case) -> Finding:
     """A provider found the number with another carrier: its trace is judged; a wrong drop-down is no fraud."""
     if not case.run:
-        return Finding("carrier_agrees", "unknown")
+        return UNKNOWN["carrier_agrees"]
     if case.carrier == case.parcel.carrier:
-        return Finding("carrier_agrees", "pass")
+        return PASS["carrier_agrees"]
     evidence = {"claimed": case.parcel.carrier, "found": case.carrier}
     if case.parcel.carrier != "other" and len(CARRIERS.recognise(case.parcel.waybill).candidates) > 1:
         return Finding("carrier_agrees", "fail", "weak", "carrier", evidence)
@@ -91,15 +100,15 @@ def carrier_agrees(case: Case) -> Finding:
 def trace_exists(case: Case) -> Finding:
     """The carrier knows the number: three days after upload it should, after seven it must."""
     if case.run:
-        return Finding("trace_exists", "pass")
+        return PASS["trace_exists"]
     silent = remember(case.parcel.no_trace, case.traces)
     if not silent:
-        return Finding("trace_exists", "unknown")
+        return UNKNOWN["trace_exists"]
     policy, share = case.policy, case.parcel.carrier_no_trace_share
     last = max(entry.last_at for entry in silent)
     waited = case.waited(case.parcel.uploaded_at, last)
     evidence: dict[str, Any] = {
-        "waited_h": _hours(waited.total_seconds()),
+        "waited_h": _hours(waited),
         "looks": sum(entry.looks for entry in silent),
         "providers": [entry.provider for entry in silent],
     }
@@ -124,7 +133,7 @@ def contact_matches(case: Case) -> Finding:
         return Finding("contact_matches", "pass", "confirms")
     if "refused" in answers:
         return _fail("contact_matches", "weak", "contact", last4=case.order.ship_to.phone_last4)
-    return Finding("contact_matches", "unknown")
+    return UNKNOWN["contact_matches"]
 
 
 def weight_plausible(case: Case) -> Finding:
@@ -132,7 +141,7 @@ def weight_plausible(case: Case) -> Finding:
     weighed = next((trace.weight_g for trace in case.traces if trace.weight_g is not None), None)
     claimed = case.parcel.weight_g
     if weighed is None or claimed is None:
-        return Finding("weight_plausible", "unknown")
+        return UNKNOWN["weight_plausible"]
     evidence = {"weighed_g": weighed, "claimed_g": claimed}
     factor = case.policy.weight_factor
     if claimed > weighed * factor or weighed > claimed * factor:
@@ -146,12 +155,14 @@ def weight_plausible(case: Case) -> Finding:
 def not_recycled(case: Case) -> Finding:
     """The parcel was not on its way before the buyer paid; labels are printed early, so only physical scans count."""
     if not case.physical:
-        return Finding("not_recycled", "unknown")
+        return UNKNOWN["not_recycled"]
     first = case.physical[0].at
     early = case.order.paid_at - first
-    if early.total_seconds() <= 0:
-        return Finding("not_recycled", "pass", evidence={"older_scans": case.older} if case.older else {})
-    evidence = {"first_at": _at(first), "paid_at": _at(case.order.paid_at), "early_h": _hours(early.total_seconds())}
+    if early <= timedelta():
+        if case.older:
+            return Finding("not_recycled", "pass", evidence={"older_scans": case.older})
+        return PASS["not_recycled"]
+    evidence = {"first_at": _at(first), "paid_at": _at(case.order.paid_at), "early_h": _hours(early)}
     if early <= case.policy.early_unknown:
         return Finding("not_recycled", "unknown", evidence=evidence)
     weight: Weight = "weak" if early <= case.policy.early_weak else "strong"
@@ -161,14 +172,13 @@ def not_recycled(case: Case) -> Finding:
 def time_order(case: Case) -> Finding:
     """Nothing lies in the future, and nothing is delivered before it was picked up, or before it was reported."""
     if not case.run:
-        return Finding("time_order", "unknown")
+        return UNKNOWN["time_order"]
     skew, last = case.policy.clock_skew, case.run[-1]
     if last.at - case.now > skew:
         return _fail("time_order", "strong", "clock", what="future", at=_at(last.at), now=_at(case.now))
-    delivered = next((scan for scan in case.physical if scan.stage == "delivered"), None)
+    delivered, picked_up = case.delivered, case.picked_up
     if delivered is None:
-        return Finding("time_order", "pass")
-    picked_up = next((scan for scan in case.physical if scan.stage == "picked_up"), None)
+        return PASS["time_order"]
     if picked_up is not None and picked_up.at - delivered.at > skew:
         return _fail(
             "time_order", "weak", "clock", what="before_pickup", at=_at(delivered.at), picked_up_at=_at(picked_up.at)
@@ -179,37 +189,43 @@ def time_order(case: Case) -> Finding:
         return _fail(
             "time_order", "weak", "clock", what="before_upload", at=_at(delivered.at), uploaded_at=_at(uploaded)
         )
-    return Finding("time_order", "pass")
+    return PASS["time_order"]
 
 
 def speed_possible(case: Case) -> Finding:
     """From door to door, and between any two scans, no faster than the distance allows."""
-    placed = [scan for scan in case.own if scan.city]
-    if len(placed) < 2:
-        return Finding("speed_possible", "unknown")
-    first, end = placed[0], case.delivered
-    if end is not None and end.city and first.city and different_cities(first.city, end.city):
-        least = case.policy.between_cities_min.total_seconds()
-        least = max(least, _flight_s(case, first.city, end.city))
-        took = (end.at - first.at).total_seconds()
-        if took < least:
-            return _too_fast("strong", first, end, took, least)
-    for one, other in pairwise(placed):
-        if one.city is None or other.city is None or one.city == other.city:
+    if len(case.placed) < 2:
+        return UNKNOWN["speed_possible"]
+    if case.delivered is not None and (found := _door_to_door(case, case.placed[0][1], case.delivered)):
+        return found
+    skew, speed = case.policy.clock_skew, case.policy.speed_max_kmh
+    for (one_city, one), (other_city, other) in pairwise(case.placed):
+        if one_city == other_city:
             continue
-        took, least = (other.at - one.at).total_seconds(), _flight_s(case, one.city, other.city)
-        if took + case.policy.clock_skew.total_seconds() < least:
+        took, least = other.at - one.at, _flight(one_city, other_city, speed)
+        if took + skew < least:
             # Single scans are recorded late and in bulk, so a pair of them weighs less than the whole way.
             return _too_fast("weak", one, other, took, least)
-    return Finding("speed_possible", "pass")
+    return PASS["speed_possible"]
 
 
-def _flight_s(case: Case, one: str, other: str) -> float:
+def _door_to_door(case: Case, first: Scan, end: Scan) -> Finding | None:
+    if not first.city or not end.city:
+        return None
+    took = end.at - first.at
+    if not different_cities(first.city, end.city):
+        return None
+    least = max(case.policy.between_cities_min, _flight(first.city, end.city, case.policy.speed_max_kmh))
+    return _too_fast("strong", first, end, took, least) if took < least else None
+
+
+@lru_cache(maxsize=65_536)
+def _flight(one: str, other: str, speed_kmh: int) -> timedelta:
     distance = least_distance_km(one, other)
-    return 0.0 if distance is None else distance / case.policy.speed_max_kmh * 3600
+    return timedelta() if distance is None else timedelta(hours=distance / speed_kmh)
 
 
-def _too_fast(weight: Weight, one: Scan, other: Scan, took: float, least: float) -> Finding:
+def _too_fast(weight: Weight, one: Scan, other: Scan, took: timedelta, least: timedelta) -> Finding:
     evidence = {"from": one.city, "to": other.city, "took_h": _hours(took), "least_h": _hours(least)}
     return Finding("speed_possible", "fail", weight, "clock", evidence)
 
@@ -221,16 +237,22 @@ def destination_matches(case: Case) -> Finding:
     """The parcel was signed for, or is being delivered, where the buyer lives, as finely as both sides know."""
     scan, signed = _last_place(case)
     if scan is None or scan.city is None:
-        return Finding("destination_matches", "unknown")
+        return UNKNOWN["destination_matches"]
     found = agreement(case.order.ship_to, scan.city)
     if found.agrees is None:
         return Finding("destination_matches", "unknown", evidence={"place": scan.city})
-    evidence = {"place": scan.city, "expected": _written(case), "level": found.level}
     if found.agrees:
-        return Finding("destination_matches", "pass", evidence=evidence)
+        return _here("destination_matches", scan.city, found.level)
+    evidence = {"place": scan.city, "level": found.level, "expected": _written(case)}
     if _detoured(case, scan):
         return Finding("destination_matches", "unknown", evidence=evidence)
     return _elsewhere(found, signed, evidence)
+
+
+@lru_cache(maxsize=65_536)
+def _here(rule: TruthRule, place: str, level: Level | None) -> Finding:
+    """A place that agrees. Remembered, since the same cities come again and again."""
+    return Finding(rule, "pass", evidence={"place": place, "level": level})
 
 
 def _elsewhere(found: Agreement, signed: bool, evidence: dict[str, Any]) -> Finding:
@@ -246,7 +268,7 @@ def _last_place(case: Case) -> tuple[Scan | None, bool]:
     """The scan whose place is the parcel's end, and whether it is the signature itself."""
     if case.delivered is not None and case.delivered.city:
         return case.delivered, True
-    near = next((scan for scan in reversed(case.own) if scan.city and scan.stage in _LAST_MILE), None)
+    near = next((scan for _, scan in reversed(case.placed) if scan.stage in _LAST_MILE), None)
     return near, False
 
 
@@ -267,12 +289,12 @@ def origin_matches(case: Case) -> Finding:
     """The first scan is in the merchant's province; it is weak, since warehouses are many."""
     first = case.own[0] if case.own else None
     if first is None or not first.city:
-        return Finding("origin_matches", "unknown")
+        return UNKNOWN["origin_matches"]
     same = same_province(case.order.ship_from, first.city)
     if same is None:
         return Finding("origin_matches", "unknown", evidence={"place": first.city})
     if same:
-        return Finding("origin_matches", "pass", evidence={"place": first.city})
+        return _here("origin_matches", first.city, "province")
     origin = case.order.ship_from
     return _fail("origin_matches", "weak", "origin", place=first.city, expected=origin.province or origin.city)
 
@@ -280,28 +302,20 @@ def origin_matches(case: Case) -> Finding:
 def moved(case: Case) -> Finding:
     """Between pickup and signature it was in another city, where the buyer lives in another than the merchant."""
     order, end = case.order, case.delivered
-    if end is None or not case.own or case.own[0] is end:
-        return Finding("moved", "unknown")
-    if order.ship_from.city is None or order.ship_to.city is None:
-        return Finding("moved", "unknown")
-    if not different_cities(
-        _city(order.ship_from.province, order.ship_from.city), _city(order.ship_to.province, order.ship_to.city)
-    ):
-        return Finding("moved", "unknown")
-    way = [scan for scan in case.own if scan.at <= end.at and scan.city]
+    if end is None or case.own[0] is end:
+        return UNKNOWN["moved"]
+    if not addresses_apart(order.ship_from, order.ship_to):
+        return UNKNOWN["moved"]
+    way = [place for place, scan in case.placed if scan.at <= end.at]
     if len(way) < 2:
-        return Finding("moved", "unknown")
-    start = way[0]
-    apart = [different_cities(start.city or "", scan.city or "") for scan in way[1:]]
-    if any(apart):
-        return Finding("moved", "pass")
-    if None in apart:
-        return Finding("moved", "unknown")
-    return _fail("moved", "weak", "movement", place=start.city, scans=len(way))
-
-
-def _city(province: str | None, city: str) -> str:
-    return f"{city}, {province}" if province and city.isascii() else f"{province or ''}{city}"
+        return UNKNOWN["moved"]
+    start, unknown = way[0], False
+    for place in way[1:]:
+        apart = different_cities(start, place) if place != start else False
+        if apart:
+            return PASS["moved"]
+        unknown = unknown or apart is None
+    return UNKNOWN["moved"] if unknown else _fail("moved", "weak", "movement", place=start, scans=len(way))
 
 
 def not_returned(case: Case) -> Finding:
@@ -309,7 +323,7 @@ def not_returned(case: Case) -> Finding:
     if case.cancelled is not None:
         return _fail("not_returned", "fatal", "trace", what="cancelled", at=_at(case.cancelled.at))
     if case.back is None:
-        return Finding("not_returned", "pass" if case.own else "unknown")
+        return PASS["not_returned"] if case.own else UNKNOWN["not_returned"]
     back = case.back
     if case.back_unclear:
         return _fail("not_returned", "strong", "trace", what="unclear", at=_at(back.at))

@@ -107,7 +107,7 @@ def audit(
         judged_at=now,
         carrier_answered=case.answered,
         look_again_at=now + next_look(parcel.looks, policy) if outcome == "pending" else None,
-        label_at=next((scan.at for scan in run if scan.stage == "label"), None),
+        label_at=case.label.at if case.label is not None else None,
         first_physical_at=own[0].at if own else None,
         last_scan_at=run[-1].at if run else None,
         delivered_at=case.delivered.at if case.delivered is not None else None,
