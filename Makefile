@@ -28,11 +28,11 @@ setup: $(READY)
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Dakuan needs Python 3.11 or newer; $(PYTHON) is older or missing. Try make PYTHON=python3.12." >&2; exit 1; }
-	@echo "Building $(VENV): once, from requirements.lock, about 200 MB, a minute or less ..."
+	@echo "Building $(VENV): once, from requirements.lock, about 540 MB, within a minute ..."
 	@$(PYTHON) -m venv --clear $(VENV) \
 	  || { echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv." >&2; exit 1; }
-	@$(PIP) install --quiet --only-binary :all: --require-hashes -r requirements.lock
-	@$(PIP) install --quiet --no-build-isolation --no-deps -e .
+	@$(PIP) install -qq --only-binary :all: --require-hashes -r requirements.lock
+	@$(PIP) install -qq --no-build-isolation --no-deps -e .
 	@touch $@
 	@echo "$(VENV) is ready."
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import unicodedata
+import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
@@ -57,17 +57,32 @@ def automatic_withdrawal_id(order_id: str) -> str:
 # --- field types ---------------------------------------------------------------------------------------
 
 
+# Control characters save tab and new line, and halves of surrogate pairs: no database or terminal takes them. Spelled
+# out, since Python's own tables grow with each version, and a replay must decide as the first run did.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_YEARS = range(1970, 2200)
+
+
 def _printable(text: str) -> str:
-    for character in text:
-        if unicodedata.category(character) in {"Cc", "Cs", "Cn"} and character not in "\n\t":
-            raise ValueError(f"contains the control character U+{ord(character):04X}")
+    if (found := _UNPRINTABLE.search(text)) is not None:
+        raise ValueError(f"contains the control character U+{ord(found.group()):04X}")
     return text
 
 
 def _rfc3339(value: object) -> object:
-    if isinstance(value, str | datetime):
+    """Only this form: pydantic alone would also read "1700000000" as a time."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC3339.fullmatch(value)):
         return value
     raise ValueError("must be an RFC 3339 time with an offset, such as 2026-11-22T16:00:00+08:00")
+
+
+def _in_utc(at: datetime) -> datetime:
+    """One instant, one spelling: content hashes must not depend on the sender's offset."""
+    if at.year not in _YEARS:
+        # A delay added to the year 9999 would overflow, in the middle of a workflow task.
+        raise ValueError(f"must lie between {_YEARS[0]} and {_YEARS[-1]}")
+    return at.astimezone(UTC)
 
 
 def _known_currency(code: str) -> str:
@@ -85,12 +100,17 @@ Reason = Annotated[
     StringConstraints(strict=True, strip_whitespace=True, max_length=500),
     AfterValidator(_printable),
 ]
+Word = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64), AfterValidator(_printable)]
+"""A carrier, a waybill, a reference: somebody else's name for something."""
+Code = Annotated[str, StringConstraints(strict=True, max_length=64), AfterValidator(_printable)]
+Told = Annotated[str, StringConstraints(strict=True, max_length=500), AfterValidator(_printable)]
+"""What a carrier or a rail says in its own words; may be empty."""
 Place = Annotated[str, StringConstraints(strict=True, max_length=80), AfterValidator(_printable)]
 Currency = Annotated[str, StringConstraints(strict=True), AfterValidator(_known_currency)]
 AmountMinor = Annotated[int, Field(strict=True, ge=1, le=MAX_AMOUNT_MINOR)]
 AmountOrZero = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT_MINOR)]
 Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
-Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
+Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_in_utc)]
 
 
 class Message(BaseModel):
@@ -119,7 +139,7 @@ class Line(Message):
 class Payment(Message):
     """The buyer's payment as the storefront tells it; `paid_minor` is the whole of it, for one or several orders."""
 
-    reference: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64), AfterValidator(_printable)]
+    reference: Word
     channel: Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9_-]{1,32}$")]
     paid_minor: AmountMinor
     paid_at: Time
@@ -159,6 +179,8 @@ class Order(Message):
         if len({line.line_id for line in self.lines}) != len(self.lines):
             raise ValueError("lines: two lines have the same line_id")
         goods = sum(line.price_minor for line in self.lines)
+        if goods > MAX_AMOUNT_MINOR:
+            raise ValueError(f"lines: the goods, {goods}, are more than can be moved at once")
         if self.discount_minor > goods:
             raise ValueError(f"discount_minor: {self.discount_minor} is more than the goods, {goods}")
         due = goods + self.freight_minor - self.discount_minor
@@ -218,8 +240,8 @@ class ParcelReport(Message):
     """A parcel as its merchant reports it; `lines` null means all that is left. `carrier_name` goes with `other`."""
 
     parcel_id: Id
-    carrier: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
-    waybill: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+    carrier: Word
+    waybill: Word
     lines: tuple[LineQuantity, ...] | None = None
     weight_g: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)] | None = None
     carrier_name: Text | None = None
@@ -229,10 +251,10 @@ class Scan(Message):
     """One event of a parcel. `at` is when it happened; `city` and `text` are the carrier's words."""
 
     at: Time
-    code: Annotated[str, StringConstraints(strict=True, max_length=64), AfterValidator(_printable)]
+    code: Code
     stage: Stage
     city: Place | None = None
-    text: Annotated[str, StringConstraints(strict=True, max_length=500)] | None = None
+    text: Told | None = None
 
 
 class ReportShipment(Command):
@@ -248,8 +270,8 @@ class CorrectWaybill(Command):
 
     verb: ClassVar[str] = "correct_waybill"
     parcel_id: Id
-    carrier: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
-    waybill: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+    carrier: Word
+    waybill: Word
     reason: Reason
     carrier_name: Text | None = None
 
@@ -258,10 +280,10 @@ class ReportScan(Command):
     """A carrier's gateway pushes scans of one waybill."""
 
     verb: ClassVar[str] = "report_scan"
-    carrier: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
-    waybill: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+    carrier: Word
+    waybill: Word
     scans: Annotated[tuple[Scan, ...], Field(min_length=1, max_length=500)]
-    provider: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+    provider: Word
 
 
 class ConfirmReceipt(Command):
@@ -467,8 +489,8 @@ class ReportPayout(Command):
     amount_minor: AmountMinor
     currency: Currency
     failure: FailureClass | None = None
-    code: Annotated[str, StringConstraints(strict=True, max_length=64)] | None = None
-    message: Annotated[str, StringConstraints(strict=True, max_length=500)] | None = None
+    code: Code | None = None
+    message: Told | None = None
 
 
 WITHDRAWAL_COMMANDS: Mapping[str, type[Command]] = {
@@ -491,13 +513,18 @@ def reasons_of(error: ValidationError) -> list[dict[str, str]]:
     """Field by field what was wrong: `[{"field": "lines.0.quantity", "message": "…"}]`."""
     reasons = []
     for detail in error.errors(include_url=False, include_input=False, include_context=False):
-        field = ".".join(str(part) for part in detail["loc"])
+        field = ".".join(_shown(part) for part in detail["loc"])
         message = detail["msg"].removeprefix("Value error, ")
         head, colon, tail = message.partition(": ")
         if not field and colon and " " not in head:
             field, message = head, tail
         reasons.append({"field": field or "(whole)", "message": message})
     return reasons
+
+
+def _shown(part: str | int) -> str:
+    """A part of a path; an unknown field's name is the sender's, and goes to a terminal."""
+    return _UNPRINTABLE.sub("\ufffd", str(part)[:80])
 
 
 class Unreadable(Message):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from iso4217 import Currency as _Iso4217
 
@@ -17,6 +18,9 @@ CURRENCIES: dict[str, int] = {
 }
 """ISO 4217 code → number of decimals."""
 
+_AMOUNT = re.compile(r"(?:\d{1,16}|\d{1,3}(?:,\d{3}){1,5})(?:\.(\d{1,16}))?", re.ASCII)
+"""Digits, with commas between thousands only: `1,50` is no amount, though somewhere it means one and a half."""
+
 
 def format_minor(amount_minor: int, currency: str) -> str:
     """`13580, "CNY"` → `135.80 CNY`."""
@@ -28,23 +32,22 @@ def parse_amount(text: str, currency: str) -> int:
     """`"135.80", "CNY"` → 13580.
 
     Raises:
-        BadInput: not a positive decimal number, or finer than the currency's smallest unit.
+        BadInput: not a positive decimal number, finer than the currency's smallest unit, or above the maximum.
     """
     exponent = CURRENCIES.get(currency)
     if exponent is None:
         raise BadInput(f"currency: {currency!r} is not an ISO 4217 code, such as CNY")
-    try:
-        amount = Decimal(text.replace(",", ""))
-    except InvalidOperation:
-        raise BadInput(f"amount: {text!r} is not a number, such as 120.50") from None
-    if not amount.is_finite() or amount <= 0:
-        raise BadInput(f"amount: {text} must be above zero")
-    if amount > MAX_AMOUNT_MINOR:
-        raise BadInput(f"amount: {text} is more than can be moved at once")
-    minor = amount.scaleb(exponent)
-    if minor != minor.to_integral_value():
-        raise BadInput(f"amount: {currency} has {exponent} decimals; {text} has more")
-    return int(minor)
+    written = _AMOUNT.fullmatch(text.strip())
+    if written is None:
+        raise BadInput(f"amount: {text[:40]!r} is not a positive number, such as 120.50")
+    if len((written[1] or "").rstrip("0")) > exponent:
+        raise BadInput(f"amount: {currency} has {exponent} decimals; {text.strip()} has more")
+    minor = int(Decimal(written[0].replace(",", "")).scaleb(exponent))
+    if minor == 0:
+        raise BadInput("amount: must be above zero")
+    if minor > MAX_AMOUNT_MINOR:
+        raise BadInput(f"amount: {text.strip()} {currency} is more than can be moved at once")
+    return minor
 
 
 def share_bps(amount_minor: int, bps: int) -> int:

@@ -24,6 +24,8 @@ SENTENCES: dict[str, str] = {
     "unknown_order": "No such order is registered.",
     "payment_time": "The payment lies in the future or too far in the past.",
     "unknown_policy": "No policy of this name is registered.",
+    "still_running": "Its workflow runs.",
+    "internal_error": "This is a defect of Dakuan.",
     # shipping
     "already_shipped": "This was shipped already.",
     "already_moving": "A carrier has physically received a parcel of this order.",
