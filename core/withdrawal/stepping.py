@@ -7,6 +7,7 @@ database transaction. `at` is the time to write down; technical limits are the s
 from __future__ import annotations
 
 from datetime import datetime
+from typing import ClassVar
 
 from core.messages import Actor, Message, Time, Withdrawal
 from core.reasons import Refusal
@@ -22,7 +23,13 @@ from core.withdrawal.viewing import record_of
 class Step(Message):
     """One thing to do. Repeating it changes nothing: what it names is its key."""
 
+    told: ClassVar[str] = ""
     at: Time
+
+    @property
+    def summary(self) -> str:
+        """For people who look at the activity."""
+        return self.told
 
 
 class Recorded(Step):
@@ -34,6 +41,7 @@ class Recorded(Step):
 class Reserve(Recorded):
     """Check balance, receivable, account and the day's limits under the merchant's lock, write the row, set aside."""
 
+    told: ClassVar[str] = "reserve"
     withdrawal: Withdrawal
     policy: WithdrawalPolicy
 
@@ -46,6 +54,10 @@ class OpenAttempt(Recorded):
     key: str
     amount_minor: int
     approvals: tuple[Actor, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        return f"open payout {self.number} {self.key}"
 
 
 class _AboutPayout(Step):
@@ -69,11 +81,19 @@ class Pay(_AboutPayout):
     send_by: Time
     resend: bool = False
 
+    @property
+    def summary(self) -> str:
+        return f"{'send again' if self.resend else 'pay'} {self.key} by {self.rail}"
+
 
 class Query(_AboutPayout):
     """Look the payout up. `decided` is what was known when the question was asked."""
 
     decided: str
+
+    @property
+    def summary(self) -> str:
+        return f"look {self.key} up at {self.rail}"
 
 
 class _Closing(Recorded):
@@ -85,6 +105,7 @@ class _Closing(Recorded):
 class ClosePaid(_Closing):
     """Reserved to the rail's cash, and the fee to income."""
 
+    told: ClassVar[str] = "book it as paid"
     rail: str
     amount_minor: int
     fee_minor: int
@@ -93,6 +114,7 @@ class ClosePaid(_Closing):
 class CloseVoid(_Closing):
     """Reserved back to what the merchant owes first, then to available."""
 
+    told: ClassVar[str] = "give the reserved money back"
     amount_minor: int
     reason: str
 
@@ -100,6 +122,7 @@ class CloseVoid(_Closing):
 class BankReturn(_Closing):
     """The rail's cash back to the merchant: the `k`-th return of this withdrawal."""
 
+    told: ClassVar[str] = "book what came back"
     rail: str
     k: int
     amount_minor: int
@@ -108,6 +131,7 @@ class BankReturn(_Closing):
 class SuspendAccount(Step):
     """No more money to this payout account, and no automatic withdrawal to it."""
 
+    told: ClassVar[str] = "suspend the payout account"
     withdrawal_id: str
     merchant_id: str
     account_id: str
@@ -116,6 +140,8 @@ class SuspendAccount(Step):
 
 class Record(Recorded):
     """Write the register's row and the notices."""
+
+    told: ClassVar[str] = "record"
 
 
 class Done(Message):
@@ -140,6 +166,18 @@ class AttemptOpened(Message):
 
 
 Result = Done | Refusal | Disagrees | AttemptOpened | PayoutResult
+
+
+class StepAnswer(Message):
+    """A result as it crosses processes: at most one field is set, none means done."""
+
+    refusal: Refusal | None = None
+    disagrees: Disagrees | None = None
+    opened: AttemptOpened | None = None
+
+    @property
+    def result(self) -> Result:
+        return self.refusal or self.disagrees or self.opened or Done()
 
 
 def next_step(state: WithdrawalState, now: datetime) -> Step | None:

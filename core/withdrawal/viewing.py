@@ -47,7 +47,7 @@ def withdrawal_view(state: WithdrawalState) -> dict[str, Any]:
     deadline = next_deadline(state)
     return {
         "withdrawal_id": state.withdrawal.withdrawal_id,
-        "phase": state.phase,
+        "state": state.phase,
         "closed": state.over,
         "next_deadline": deadline.model_dump(mode="json") if deadline else None,
         "fee_minor": state.fee_minor,
