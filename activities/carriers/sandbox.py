@@ -1,0 +1,47 @@
+"""The stand-in carrier's dialect: one POST, a status word, and all scans."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from activities.carriers.base import Silence, TraceQuery, found, silent, told
+from activities.http import HttpClient
+from core.audit.trace import Trace
+from core.errors import Unavailable, UnreadableAnswer
+from core.messages import Message, Scan
+
+PROVIDER = "sandbox"
+_SILENT_STATUS: dict[int, Silence] = {401: "auth", 403: "auth", 429: "throttled"}
+
+
+class _Answer(Message):
+    status: Literal["found", "no_trace", "unknown_carrier", "bad_number"]
+    waybill: str
+    scans: Annotated[tuple[Scan, ...], Field(max_length=2000)] = ()
+    detail: str | None = None
+
+
+class SandboxCarrier:
+    """Asks the stand-in carrier, or anything that speaks its dialect."""
+
+    def __init__(self, http: HttpClient) -> None:
+        self._http = http
+
+    async def trace(self, query: TraceQuery) -> Trace:
+        """See `Carrier.trace`."""
+        try:
+            reply = await self._http.post("track", query.model_dump(exclude_none=True))
+            if why := _SILENT_STATUS.get(reply.status):
+                return silent(query, PROVIDER, why, f"answered {reply.status}")
+            if reply.status != 200:
+                return silent(query, PROVIDER, "unavailable", f"answered {reply.status}")
+            answer = reply.read(_Answer)
+        except (Unavailable, UnreadableAnswer) as error:
+            return silent(query, PROVIDER, "unavailable", str(error))
+        if answer.waybill != query.waybill:
+            return silent(query, PROVIDER, "unavailable", "answered about another waybill")
+        if answer.status != "found":
+            return told(query, PROVIDER, answer.status, answer.detail)
+        return found(query, PROVIDER, answer.scans, answer.detail)

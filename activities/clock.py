@@ -1,0 +1,15 @@
+"""What time it is for an activity."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from temporalio import activity
+
+
+def activity_time() -> datetime:
+    """The server's time when this try began, which follows the skipped clock of its workflow; aware, UTC.
+
+    Outside of an activity, and for nothing else, the machine's.
+    """
+    return activity.info().started_time if activity.in_activity() else datetime.now(UTC)

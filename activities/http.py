@@ -1,0 +1,159 @@
+"""One way to ask a provider over HTTP: with time limits, a size limit, no redirects, and strict JSON.
+
+A provider that answers nonsense must not become a verdict or a posting, and one that answers slowly or without end
+must not hold a worker: whatever goes wrong here is `Unavailable` or `UnreadableAnswer`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from core.errors import Unavailable, UnreadableAnswer
+
+M = TypeVar("M", bound=BaseModel)
+
+ANSWERS_WITHIN = timedelta(seconds=10)
+"""From sending to the last byte. Short, so that a frozen worker that wakes does not send what is no longer wanted."""
+LARGEST_ANSWER = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer below 500, whole and not yet believed."""
+
+    status: int
+    raw: bytes
+    source: str
+
+    def read(self, model: type[M]) -> M:
+        """Its JSON object as a model.
+
+        Raises:
+            UnreadableAnswer: no such JSON. The message names the first wrong field, never its value, which may hold
+                anything.
+        """
+        try:
+            return model.model_validate(self.json())
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            field = ".".join(map(str, first["loc"])) or "(whole)"
+            raise UnreadableAnswer(f"{self.source} answered {self.status}: {field}: {first['msg']}") from None
+
+    def json(self) -> dict[str, Any]:
+        """Its JSON object.
+
+        Raises:
+            UnreadableAnswer: not JSON, not an object, a field twice, or numbers that JSON does not have.
+        """
+        try:
+            body = json.loads(self.raw, parse_constant=_no_such_number, object_pairs_hook=_each_once)
+        except (ValueError, RecursionError) as error:
+            raise UnreadableAnswer(f"{self.source} answered {self.status}, not with JSON: {error}") from None
+        if not isinstance(body, dict):
+            raise UnreadableAnswer(f"{self.source} answered {self.status} with JSON that is no object")
+        return body
+
+
+class HttpClient:
+    """A connection to one provider; an async context manager.
+
+    Args:
+        base_url: what every path is appended to.
+        name: of the provider, for messages.
+        answers_within: limit for a whole exchange.
+        headers: sent with every request.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        name: str,
+        answers_within: timedelta = ANSWERS_WITHIN,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self._seconds = answers_within.total_seconds()
+        self._client = httpx.AsyncClient(
+            base_url=base_url.rstrip("/") + "/",
+            timeout=self._seconds,
+            follow_redirects=False,
+            # Nothing but our settings decides where a request goes: no proxies, no .netrc of the machine.
+            trust_env=False,
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})},
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._client.aclose()
+
+    async def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Reply:
+        """Look something up; see `ask`."""
+        return await self.ask("GET", path, params=params)
+
+    async def post(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Reply:
+        """Send a JSON object; see `ask`."""
+        return await self.ask("POST", path, json=body, headers=headers)
+
+    async def ask(self, method: str, path: str, **request: Any) -> Reply:
+        """One exchange, never repeated here: whether that is safe only the caller knows.
+
+        Returns:
+            The answer, where its status is below 500; redirects are answers too.
+
+        Raises:
+            Unavailable: nothing whole came back in time, or a 5xx. What was sent may have had its effect.
+            UnreadableAnswer: larger than `LARGEST_ANSWER`, or compressed though that was not asked for.
+        """
+        try:
+            async with (
+                asyncio.timeout(self._seconds),
+                self._client.stream(method, path.lstrip("/"), **request) as response,
+            ):
+                raw = await self._body(response)
+        except TimeoutError:
+            raise Unavailable(f"{self.name} did not answer within {self._seconds:g} s") from None
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            why = str(error) or type(error).__name__
+            raise Unavailable(f"{self.name} at {self._client.base_url} did not answer: {why}") from None
+        if response.status_code >= 500:
+            raise Unavailable(f"{self.name} answered {response.status_code}")
+        return Reply(status=response.status_code, raw=raw, source=self.name)
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise UnreadableAnswer(f"{self.name} compressed its answer, which may be small and unpack to anything")
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > LARGEST_ANSWER:
+                raise UnreadableAnswer(f"{self.name} answered with more than {LARGEST_ANSWER // 1024} KB")
+        return bytes(body)
+
+
+def _no_such_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number in JSON")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a field stands there twice")
+    return fields

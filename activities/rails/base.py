@@ -1,0 +1,51 @@
+"""The port to a rail: what carries a payout to a merchant's bank account or wallet.
+
+A new one is a class with these members in a file beside this one. The rule for all of them: `failed` only where the
+rail itself says, readably, that this payout will not happen. A cut connection, a timeout, a 5xx, an answer that
+cannot be read, even a connection that was never made: `unknown`, and a look-up decides.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Protocol
+
+from pydantic import StringConstraints
+
+from core.messages import AmountMinor, Currency, Message
+from core.withdrawal.payouts import PayoutResult, RailTerms
+
+
+class Payee(Message):
+    """Where the money goes: the rail's own token for the account, and what a person may see of it."""
+
+    token: str
+    last4: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,4}$")] | None = None
+    holder: str | None = None
+
+
+class PayoutInstruction(Message):
+    """Pay this much. Under one key a rail pays once, within its window; a resend is the identical instruction."""
+
+    key: str
+    amount_minor: AmountMinor
+    currency: Currency
+    account: Payee
+
+
+class Rail(Protocol):
+    """Pays merchants."""
+
+    name: str
+    terms: RailTerms
+    """What it promises about its keys and its successes."""
+    key_pattern: re.Pattern[str]
+    """The keys it takes. Ours fit every rail: at most 32 letters and digits."""
+
+    async def pay(self, instruction: PayoutInstruction) -> PayoutResult:
+        """Send the instruction. Never raises for what the rail does: that is `unknown`."""
+        ...
+
+    async def query(self, key: str) -> PayoutResult:
+        """What became of it; `not_found` is the rail's word that it knows no such key. Never raises, as `pay`."""
+        ...
