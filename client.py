@@ -50,23 +50,20 @@ class _TolerantConverter(PydanticPayloadConverter):
     An exception there would fail the workflow task again and again and wedge the order for ever.
     """
 
-    def from_payload(self, payload: temporalio.api.common.v1.Payload, type_hint: type | None = None) -> Any:
-        """The value, or `Unreadable` where no certain type was asked for."""
-        try:
-            return super().from_payload(payload, type_hint)
-        except Exception as error:
-            if type_hint in (None, Any):
-                return Unreadable(why=f"It cannot be decoded: {type(error).__name__}.")
-            raise
-
     def from_payloads(
         self, payloads: Sequence[temporalio.api.common.v1.Payload], type_hints: list[type] | None = None
     ) -> list[Any]:
-        """Each value by `from_payload`; surplus payloads have no type."""
+        """Each value, or `Unreadable` where no certain type was asked for; surplus payloads have no type."""
         hints: list[Any] = [*(type_hints or []), *([None] * len(payloads))]
-        return [
-            self.from_payload(payload, hint) for payload, hint in zip(payloads, hints[: len(payloads)], strict=True)
-        ]
+        return [self._one(payload, hint) for payload, hint in zip(payloads, hints, strict=False)]
+
+    def _one(self, payload: temporalio.api.common.v1.Payload, hint: type | None) -> Any:
+        try:
+            return super().from_payloads([payload], [hint] if hint else None)[0]
+        except Exception as error:
+            if hint in (None, Any):
+                return Unreadable(why=f"It cannot be decoded: {type(error).__name__}.")
+            raise
 
 
 DATA_CONVERTER = DataConverter(payload_converter_class=_TolerantConverter)

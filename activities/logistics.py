@@ -11,7 +11,8 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.carriers.base import Carrier, TraceQuery
 from activities.requests import AuditRequest, ClaimRequest, Claims, ReleaseRequest
 from core.audit.trace import Trace
-from core.audit.verdict import ParcelFacts, Verdict, audit, next_look
+from core.audit.facts import NoTrace
+from core.audit.verdict import ParcelFacts, Rival, Verdict, audit, next_look, remember
 from core.messages import Address
 from core.order.shipping import Claim
 from ledger.register import Register
@@ -60,10 +61,13 @@ class LogisticsActivities:
         Raises:
             ApplicationError: benign; nothing new, look again after a delay that grows by policy.
         """
-        verdict = await self._judge(request)
+        attempt, known = activity.info().attempt, _known_silence()
+        verdict, known = await self._judge(request, known)
         if _is_news(request, verdict):
             return verdict
-        delay = next_look(activity.info().attempt, request.policy)
+        # The next attempt must know how long and how often there was no trace; a heartbeat carries it over.
+        activity.heartbeat([entry.model_dump(mode="json") for entry in known])
+        delay = next_look(attempt, request.policy)
         seen = "silent" if not verdict.carrier_answered else "nothing new"
         raise ApplicationError(
             f"{request.carrier} {request.waybill}: {seen}; next look in {delay}",
@@ -75,9 +79,12 @@ class LogisticsActivities:
     @activity.defn
     async def look(self, request: AuditRequest) -> Verdict:
         """Ask the carrier once. A carrier that does not answer leaves a verdict that says so."""
-        return await self._judge(request)
+        verdict, _ = await self._judge(request, ())
+        return verdict
 
-    async def _judge(self, request: AuditRequest) -> Verdict:
+    async def _judge(
+        self, request: AuditRequest, known: tuple[NoTrace, ...]
+    ) -> tuple[Verdict, tuple[NoTrace, ...]]:
         # The server's clock, which follows the order's skipped time; the machine's would not.
         now = activity.info().started_time
         carrier = self._carriers.get(request.carrier) or self._carriers["*"]
@@ -89,6 +96,7 @@ class LogisticsActivities:
             request.facts.merchant_id,
             since=now - request.policy.reuse_window,
         )
+        known = remember(known, traces)
         parcel = ParcelFacts(
             parcel_id=request.parcel_id,
             carrier=request.carrier,
@@ -96,10 +104,19 @@ class LogisticsActivities:
             waybill=request.waybill,
             uploaded_at=request.uploaded_at,
             weight_g=request.weight_g,
-            rivals=rivals,
+            rivals=tuple(Rival(merchant_id=rival.merchant_id, claimed_at=rival.claimed_at) for rival in rivals),
             attempt=request.attempt,
+            looks=activity.info().attempt - 1,
+            no_trace=known,
         )
-        return audit(request.facts, parcel, traces, request.policy, now)
+        return audit(request.facts, parcel, traces, request.policy, now), known
+
+
+def _known_silence() -> tuple[NoTrace, ...]:
+    """What earlier attempts of this activity noted; nothing where there were none or the note is not readable."""
+    details = activity.info().heartbeat_details
+    noted = details[0] if details else []
+    return tuple(NoTrace.model_validate(entry) for entry in noted) if isinstance(noted, list) else ()
 
 
 def _pushed(request: AuditRequest, now: datetime) -> list[Trace]:

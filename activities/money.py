@@ -15,7 +15,7 @@ from core.messages import refund_key
 from core.order.postings import CreditPosting, FundPosting, RefundPosting, SettlePosting
 from core.order.stepping import RefundOutcome
 from ledger.book import Book
-from ledger.posting import Posting as Result
+from ledger.book import Posted as Result
 
 
 class MoneyActivities:

@@ -53,7 +53,6 @@ class OpeningActivities:
             content_hash(order),
             opened_by=request.opened_by,
             paid_minor_confirmed=paid,
-            policy_name=stored.name,
             policy_hash=stored.content_hash,
             now=request.now,
         )

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy, SearchAttributeKey
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from core.messages import Unreadable
@@ -41,7 +41,7 @@ async def quickly(activity: Callable[..., Any], request: Any, summary: str, resu
             summary=summary,
             result_type=result,
         )
-    except ActivityError as error:
+    except FailureError as error:  # a local activity's failure comes bare, a regular one's in an ActivityError
         if is_cancelled_exception(error):
             raise
         done = await workflow.execute_activity(

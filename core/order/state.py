@@ -264,7 +264,7 @@ class OrderState(Message):
         )
 
     def noticing(
-        self, to: Literal["buyer", "merchant", "reviewer", "operator"], name: str, at: datetime, **facts: str
+        self, to: Literal["buyer", "merchant", "reviewer", "operator"], name: str, at: datetime, /, **facts: str
     ) -> OrderState:
         """The state with one more thing to tell somebody."""
         notice = Notice(seq=self.notice_seq + 1, to=to, name=name, at=at, facts=facts)

@@ -1,0 +1,15 @@
+"""`python -m bench NAME [--json FILE]`: measure side by side in one run, and print ratios."""
+
+from __future__ import annotations
+
+import typer
+
+from bench.ledger import ledger
+from bench.orders import orders
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app.command()(orders)
+app.command()(ledger)
+
+if __name__ == "__main__":
+    app()

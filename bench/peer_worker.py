@@ -1,0 +1,39 @@
+"""A worker for one peer, in a process of its own so that its CPU can be told apart: `python -m bench.peer_worker NAME`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+import client as door
+from bench.peers import BareOrder, BaseOrder, PeerActivities
+from config import Settings, load
+from ledger.book import Book
+from ledger.pool import open_pool
+
+
+async def main(peer: str, settings: Settings) -> None:
+    """Poll until SIGTERM. Bare runs in our own sandbox, base in the SDK's usual one."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    pool = await open_pool(settings.needed("database_url"))
+    activities = PeerActivities(Book(pool), pool, settings.needed("carrier_url"))
+    runner = door.passing_runner() if peer == "bare" else SandboxedWorkflowRunner()
+    client = await door.connect(settings)
+    async with Worker(
+        client,
+        task_queue=f"bench-{peer}",
+        workflows=[BareOrder, BaseOrder],
+        activities=activities.all(),
+        workflow_runner=runner,
+    ):
+        await stop.wait()
+    await pool.close()
+
+
+if __name__ == "__main__":
+    door.run(main(sys.argv[1], load()))

@@ -1,0 +1,184 @@
+"""Two hand-written orders to measure ours against. No product code: fixed steps, no checks, no answers.
+
+*Bare* does what ours does and nothing else: the same tasks, updates, upserts and postings, local activities for the
+ledger. *Base* is the style of most samples: signals, a regular activity for everything, one upsert a phase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import httpx
+from temporalio import activity, workflow
+from temporalio.common import SearchAttributeKey
+
+with workflow.unsafe.imports_passed_through():
+    from ledger.book import Book
+
+PHASE = SearchAttributeKey.for_keyword("OrderPhase")
+AUDIT = SearchAttributeKey.for_keyword("AuditState")
+RECEIPT = SearchAttributeKey.for_keyword("ReceiptState")
+DEADLINE = SearchAttributeKey.for_datetime("NextDeadline")
+SETTLE_AFTER = timedelta(milliseconds=200)
+SHIP_BY = timedelta(hours=48)
+CONFIRM_BY = timedelta(days=10)
+QUICK = timedelta(seconds=3)
+SLOW = timedelta(seconds=30)
+AMOUNT, FEE = 10_000, 500
+
+
+class PeerActivities:
+    """The same postings on the same ledger, and the same query of the same carrier."""
+
+    def __init__(self, book: Book, pool: asyncpg.Pool[Any], carrier_url: str) -> None:
+        self._book, self._pool = book, pool
+        self._http = httpx.AsyncClient(base_url=carrier_url, timeout=10)
+
+    @activity.defn
+    async def bench_open(self, order_id: str) -> None:
+        """A row for the order."""
+        await self._pool.execute("SELECT bench_mark($1, 'opened')", order_id)
+
+    @activity.defn
+    async def bench_fund(self, order_id: str) -> None:
+        await self._book.fund(
+            order_id, channel="bench", amount_minor=AMOUNT, currency="CNY", occurred_at=_now()
+        )
+
+    @activity.defn
+    async def bench_screen(self, order_id: str) -> str:
+        return "allow"
+
+    @activity.defn
+    async def bench_claim(self, order_id: str) -> None:
+        await self._pool.execute("SELECT bench_mark($1, 'claimed')", order_id)
+
+    @activity.defn
+    async def bench_audit(self, order_id: str) -> str:
+        """One query of the carrier."""
+        await self._http.post("/track", json={"carrier": "sandbox", "waybill": f"bench-{order_id}"})
+        return "approved"
+
+    @activity.defn
+    async def bench_record(self, request: list[str]) -> None:
+        await self._pool.execute("SELECT bench_mark($1, $2)", *request)
+
+    @activity.defn
+    async def bench_credit(self, order_id: str) -> None:
+        await self._book.credit(
+            order_id,
+            merchant_id=f"m-{order_id}",
+            proceeds_minor=AMOUNT - FEE,
+            commission_minor=FEE,
+            discount_minor=0,
+            currency="CNY",
+            occurred_at=_now(),
+        )
+
+    @activity.defn
+    async def bench_settle(self, order_id: str) -> None:
+        await self._book.settle(
+            order_id, merchant_id=f"m-{order_id}", amount_minor=AMOUNT - FEE, currency="CNY", occurred_at=_now()
+        )
+
+    def all(self) -> list[Callable[..., Awaitable[Any]]]:
+        """For a worker."""
+        return [
+            self.bench_open,
+            self.bench_fund,
+            self.bench_screen,
+            self.bench_claim,
+            self.bench_audit,
+            self.bench_record,
+            self.bench_credit,
+            self.bench_settle,
+        ]
+
+
+def _now() -> datetime:
+    return activity.info().started_time
+
+
+@workflow.defn
+class BareOrder:
+    """Ours without the product."""
+
+    def __init__(self) -> None:
+        self.shipped = self.confirmed = False
+
+    @workflow.run
+    async def run(self, order_id: str) -> str:
+        for step in (PeerActivities.bench_open, PeerActivities.bench_fund, PeerActivities.bench_screen):
+            await workflow.execute_local_activity(step, order_id, schedule_to_close_timeout=QUICK)
+        await self._record(order_id, "awaiting_shipment")
+        self._show("awaiting_shipment", SHIP_BY)
+        await workflow.wait_condition(lambda: self.shipped, timeout=SHIP_BY)
+        self._show("shipped", CONFIRM_BY)
+        await workflow.execute_activity(PeerActivities.bench_audit, order_id, start_to_close_timeout=SLOW)
+        await self._record(order_id, "audited")
+        self._show("shipped", CONFIRM_BY, "approved")
+        await workflow.wait_condition(lambda: self.confirmed, timeout=CONFIRM_BY)
+        await workflow.execute_local_activity(PeerActivities.bench_credit, order_id, schedule_to_close_timeout=QUICK)
+        self._show("credited", SETTLE_AFTER, "approved")
+        await workflow.sleep(SETTLE_AFTER)
+        await workflow.execute_local_activity(PeerActivities.bench_settle, order_id, schedule_to_close_timeout=QUICK)
+        self._show("settled", SETTLE_AFTER, "approved")
+        return "settled"
+
+    @workflow.update
+    async def ship(self, order_id: str) -> str:
+        await workflow.execute_local_activity(PeerActivities.bench_claim, order_id, schedule_to_close_timeout=QUICK)
+        self.shipped = True
+        return "accepted"
+
+    @workflow.update
+    async def confirm(self) -> str:
+        self.confirmed = True
+        return "accepted"
+
+    async def _record(self, order_id: str, what: str) -> None:
+        await workflow.execute_local_activity(
+            PeerActivities.bench_record, [order_id, what], schedule_to_close_timeout=QUICK
+        )
+
+    def _show(self, phase: str, within: timedelta, audit: str = "collecting") -> None:
+        workflow.upsert_search_attributes(
+            [PHASE.value_set(phase), AUDIT.value_set(audit), DEADLINE.value_set(workflow.now() + within)]
+        )
+
+
+@workflow.defn
+class BaseOrder:
+    """The style of most samples."""
+
+    def __init__(self) -> None:
+        self.shipped = self.confirmed = False
+
+    @workflow.run
+    async def run(self, order_id: str) -> str:
+        for step in (PeerActivities.bench_open, PeerActivities.bench_fund, PeerActivities.bench_screen):
+            await workflow.execute_activity(step, order_id, start_to_close_timeout=SLOW)
+        await workflow.wait_condition(lambda: self.shipped, timeout=SHIP_BY)
+        await workflow.execute_activity(PeerActivities.bench_claim, order_id, start_to_close_timeout=SLOW)
+        await workflow.execute_activity(PeerActivities.bench_audit, order_id, start_to_close_timeout=SLOW)
+        await workflow.execute_activity(
+            PeerActivities.bench_record, [order_id, "audited"], start_to_close_timeout=SLOW
+        )
+        workflow.upsert_search_attributes([PHASE.value_set("shipped"), AUDIT.value_set("approved")])
+        await workflow.wait_condition(lambda: self.confirmed, timeout=CONFIRM_BY)
+        await workflow.execute_activity(PeerActivities.bench_credit, order_id, start_to_close_timeout=SLOW)
+        await workflow.sleep(SETTLE_AFTER)
+        await workflow.execute_activity(PeerActivities.bench_settle, order_id, start_to_close_timeout=SLOW)
+        workflow.upsert_search_attributes([PHASE.value_set("settled"), RECEIPT.value_set("confirmed")])
+        return "settled"
+
+    @workflow.signal
+    def ship(self) -> None:
+        self.shipped = True
+
+    @workflow.signal
+    def confirm(self) -> None:
+        self.confirmed = True
