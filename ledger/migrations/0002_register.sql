@@ -1,0 +1,268 @@
+-- The register: orders, payments, policies, waybill claims, notices. What the workflows know, where it can be listed.
+
+CREATE TABLE policies (
+    content_hash  TEXT PRIMARY KEY,
+    name          TEXT NOT NULL,
+    text          TEXT NOT NULL,
+    registered_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE policy_names (
+    name         TEXT PRIMARY KEY,
+    content_hash TEXT NOT NULL REFERENCES policies (content_hash)
+);
+
+CREATE TABLE payments (
+    channel       TEXT NOT NULL,
+    payment       TEXT NOT NULL,
+    currency      TEXT NOT NULL,
+    paid_minor    BIGINT NOT NULL,
+    claimed_minor BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (channel, payment),
+    CONSTRAINT payment_not_over_claimed CHECK (claimed_minor BETWEEN 0 AND paid_minor)
+);
+
+CREATE TABLE orders (
+    order_id           TEXT PRIMARY KEY,
+    merchant_id        TEXT NOT NULL,
+    buyer_id           TEXT NOT NULL,
+    currency           TEXT NOT NULL,
+    total_minor        BIGINT NOT NULL,
+    channel            TEXT NOT NULL,
+    payment            TEXT NOT NULL,
+    body               JSONB NOT NULL,
+    content_hash       TEXT NOT NULL,
+    opened_by          TEXT NOT NULL,
+    policy_hash        TEXT NOT NULL REFERENCES policies (content_hash),
+    opened_at          TIMESTAMPTZ NOT NULL,
+    revision           INT NOT NULL DEFAULT -1,
+    phase              TEXT NOT NULL DEFAULT 'opening',
+    audit              TEXT NOT NULL DEFAULT 'not_started',
+    receipt            TEXT NOT NULL DEFAULT 'not_due',
+    next_deadline_name TEXT,
+    next_deadline_at   TIMESTAMPTZ,
+    hold_reasons       TEXT[] NOT NULL DEFAULT '{}',
+    refunded_minor     BIGINT NOT NULL DEFAULT 0,
+    closed             BOOLEAN NOT NULL DEFAULT FALSE,
+    state              JSONB,
+    recorded_at        TIMESTAMPTZ,
+    FOREIGN KEY (channel, payment) REFERENCES payments (channel, payment),
+    CONSTRAINT order_id_form CHECK (order_id ~ '^[A-Za-z0-9_-]{1,64}$'),
+    CONSTRAINT order_total_in_bounds CHECK (total_minor BETWEEN 1 AND 1000000000000000),
+    CONSTRAINT order_never_refunds_more_than_paid CHECK (refunded_minor BETWEEN 0 AND total_minor)
+) WITH (fillfactor = 80);
+
+-- A merchant's orders, newest first; what is pending for a merchant.
+CREATE INDEX orders_by_merchant ON orders (merchant_id, opened_at DESC);
+CREATE INDEX orders_by_buyer ON orders (buyer_id, opened_at DESC);
+CREATE INDEX orders_by_opening ON orders (opened_at DESC);
+-- The parts of one payment.
+CREATE INDEX orders_by_payment ON orders (channel, payment);
+
+CREATE TABLE waybill_claims (
+    id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    carrier     TEXT NOT NULL,
+    waybill     TEXT NOT NULL,
+    order_id    TEXT NOT NULL REFERENCES orders (order_id),
+    parcel_id   TEXT NOT NULL,
+    merchant_id TEXT NOT NULL,
+    buyer_id    TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    claimed_at  TIMESTAMPTZ NOT NULL,
+    released_at TIMESTAMPTZ,
+    CONSTRAINT one_claim_a_parcel UNIQUE (order_id, parcel_id, carrier, waybill)
+);
+
+-- Who else uses a number now.
+CREATE INDEX live_claims_by_number ON waybill_claims (carrier, waybill) WHERE released_at IS NULL;
+
+CREATE TABLE notices (
+    id         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subject    TEXT NOT NULL,
+    seq        INT NOT NULL,
+    recipient  TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    facts      JSONB NOT NULL,
+    at         TIMESTAMPTZ NOT NULL,
+    -- Ids are given out before the transaction ends, so a lower one may appear after a higher one was read. Readers
+    -- that go on from the last id wait for the transactions that were still running.
+    written_in XID8 NOT NULL DEFAULT pg_current_xact_id(),
+    CONSTRAINT a_notice_is_stored_once UNIQUE (subject, seq)
+);
+
+-- Notices of `order/{id}` or `withdrawal/{id}`; one that is there already stays as it is.
+CREATE FUNCTION add_notices(p_subject TEXT, p_notices JSONB) RETURNS VOID LANGUAGE sql AS $$
+    INSERT INTO notices (subject, seq, recipient, name, facts, at)
+    SELECT p_subject, (n ->> 'seq')::INT, n ->> 'to', n ->> 'name', n -> 'facts', (n ->> 'at')::TIMESTAMPTZ
+    FROM jsonb_array_elements(p_notices) AS n
+    ORDER BY (n ->> 'seq')::INT
+    ON CONFLICT ON CONSTRAINT a_notice_is_stored_once DO NOTHING
+$$;
+
+-- Keep what an order has become (an OrderRecord). A lower revision never overwrites a higher one.
+CREATE FUNCTION record_order(p_record JSONB) RETURNS BOOLEAN
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_revision INT := (p_record ->> 'revision')::INT;
+    v_kept     BOOLEAN;
+BEGIN
+    UPDATE orders
+    SET revision = v_revision,
+        phase = p_record ->> 'phase',
+        audit = p_record ->> 'audit',
+        receipt = p_record ->> 'receipt',
+        next_deadline_name = p_record #>> '{next_deadline,name}',
+        next_deadline_at = (p_record #>> '{next_deadline,at}')::TIMESTAMPTZ,
+        hold_reasons = ARRAY(SELECT jsonb_array_elements_text(p_record -> 'hold_reasons')),
+        refunded_minor = (p_record ->> 'refunded_minor')::BIGINT,
+        closed = (p_record ->> 'closed')::BOOLEAN,
+        state = p_record -> 'state',
+        recorded_at = (p_record ->> 'recorded_at')::TIMESTAMPTZ
+    WHERE order_id = p_record ->> 'order_id' AND revision < v_revision;
+    v_kept := FOUND;
+    IF NOT v_kept AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = p_record ->> 'order_id') THEN
+        RAISE EXCEPTION 'order % is not registered', p_record ->> 'order_id'
+            USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    PERFORM add_notices('order/' || (p_record ->> 'order_id'), p_record -> 'notices');
+    RETURN v_kept;
+END $$;
+
+-- A movement and the record of what it makes true: both or neither.
+CREATE FUNCTION post_for_order(
+    p_reference TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ, p_emptied TEXT,
+    p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[], p_record JSONB
+) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
+    FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[p_emptied],
+              array_fill(1, ARRAY[cardinality(p_debits)]), p_debits, p_credits, p_amounts) AS p;
+    IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
+        PERFORM record_order(p_record);
+    END IF;
+    RETURN NEXT;
+END $$;
+
+-- Register an order: `registered` · `same_run` (a retry) · `taken_over` (its first run was lost before money moved) ·
+-- `money_moved` · `over` · `different_content` · `payment_over_claimed`.
+CREATE FUNCTION open_order(
+    p_order JSONB, p_content_hash TEXT, p_opened_by TEXT, p_paid_minor BIGINT, p_policy_hash TEXT, p_now TIMESTAMPTZ
+) RETURNS TEXT
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_id      TEXT := p_order ->> 'order_id';
+    v_channel TEXT := p_order #>> '{payment,channel}';
+    v_payment TEXT := p_order #>> '{payment,reference}';
+    v_total   BIGINT := (p_order ->> 'total_minor')::BIGINT;
+    v_known   orders%ROWTYPE;
+BEGIN
+    -- The payment's row is the lock under which its orders are registered one by one. What the channel once confirmed
+    -- as paid does not shrink.
+    INSERT INTO payments AS p (channel, payment, currency, paid_minor)
+    VALUES (v_channel, v_payment, p_order ->> 'currency', p_paid_minor)
+    ON CONFLICT (channel, payment) DO UPDATE
+    SET paid_minor = CASE WHEN p.currency = excluded.currency THEN greatest(p.paid_minor, excluded.paid_minor)
+                          ELSE p.paid_minor END;
+    SELECT * INTO v_known FROM orders o WHERE o.order_id = v_id FOR UPDATE;
+    IF FOUND THEN
+        IF v_known.content_hash <> p_content_hash THEN RETURN 'different_content'; END IF;
+        IF v_known.opened_by <> p_opened_by THEN
+            IF v_known.closed THEN RETURN 'over'; END IF;
+            IF EXISTS (SELECT FROM movements m WHERE m.reference = 'order/' || v_id || '/fund') THEN
+                RETURN 'money_moved';
+            END IF;
+        END IF;
+        -- Until a state is recorded, the order lives under the policy of the answer that reached its run last.
+        UPDATE orders SET opened_by = p_opened_by,
+                          policy_hash = CASE WHEN revision < 0 THEN p_policy_hash ELSE policy_hash END
+        WHERE order_id = v_id;
+        RETURN CASE WHEN v_known.opened_by = p_opened_by THEN 'same_run' ELSE 'taken_over' END;
+    END IF;
+    UPDATE payments p SET claimed_minor = p.claimed_minor + v_total
+    WHERE p.channel = v_channel AND p.payment = v_payment
+      AND p.currency = p_order ->> 'currency' AND p.claimed_minor + v_total <= p.paid_minor;
+    IF NOT FOUND THEN RETURN 'payment_over_claimed'; END IF;
+    BEGIN
+        INSERT INTO orders (order_id, merchant_id, buyer_id, currency, total_minor, channel, payment, body,
+                            content_hash, opened_by, policy_hash, opened_at)
+        VALUES (v_id, p_order ->> 'merchant_id', p_order ->> 'buyer_id', p_order ->> 'currency', v_total, v_channel,
+                v_payment, p_order, p_content_hash, p_opened_by, p_policy_hash, p_now);
+    EXCEPTION WHEN unique_violation THEN
+        -- The same id with another payment, registered in the same moment.
+        UPDATE payments p SET claimed_minor = p.claimed_minor - v_total
+        WHERE p.channel = v_channel AND p.payment = v_payment;
+        RETURN 'different_content';
+    END;
+    RETURN 'registered';
+END $$;
+
+CREATE FUNCTION take_over_order(p_order_id TEXT, p_opened_by TEXT) RETURNS BOOLEAN
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    UPDATE orders SET opened_by = p_opened_by WHERE order_id = p_order_id AND NOT closed;
+    RETURN FOUND;
+END $$;
+
+CREATE FUNCTION register_policy(p_name TEXT, p_content_hash TEXT, p_text TEXT) RETURNS VOID
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    INSERT INTO policies (content_hash, name, text) VALUES (p_content_hash, p_name, p_text)
+    ON CONFLICT (content_hash) DO NOTHING;
+    IF NOT EXISTS (SELECT FROM policies p WHERE p.content_hash = p_content_hash AND p.text = p_text) THEN
+        RAISE EXCEPTION 'policy % has another text under this hash', p_content_hash USING ERRCODE = 'unique_violation';
+    END IF;
+    INSERT INTO policy_names (name, content_hash) VALUES (p_name, p_content_hash)
+    ON CONFLICT (name) DO UPDATE SET content_hash = excluded.content_hash;
+END $$;
+
+-- Claim numbers for an order's parcels, all or none; one answer a number:
+-- `claimed` · `merged` (same merchant, buyer and destination) · `in_use` (same merchant, another buyer or
+-- destination) · `contested` (another merchant's live claim; both stand until the trace decides).
+CREATE FUNCTION claim_waybills(
+    p_order_id TEXT, p_merchant_id TEXT, p_buyer_id TEXT, p_destination TEXT,
+    p_parcels TEXT[], p_carriers TEXT[], p_waybills TEXT[], p_now TIMESTAMPTZ
+) RETURNS TEXT[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_outcomes TEXT[];
+BEGIN
+    -- One lock a number, in order: two orders that claim the same numbers are served one after the other.
+    PERFORM pg_advisory_xact_lock(k.key)
+    FROM (SELECT DISTINCT hashtextextended(u.carrier || '/' || u.waybill, 0) AS key
+          FROM unnest(p_carriers, p_waybills) AS u (carrier, waybill) ORDER BY 1) AS k;
+    SELECT array_agg(
+        CASE
+            WHEN EXISTS (SELECT FROM waybill_claims c WHERE c.carrier = u.carrier AND c.waybill = u.waybill
+                         AND c.released_at IS NULL AND c.merchant_id = p_merchant_id
+                         AND (c.buyer_id, c.destination) <> (p_buyer_id, p_destination)) THEN 'in_use'
+            WHEN EXISTS (SELECT FROM waybill_claims c WHERE c.carrier = u.carrier AND c.waybill = u.waybill
+                         AND c.released_at IS NULL AND c.merchant_id <> p_merchant_id) THEN 'contested'
+            WHEN EXISTS (SELECT FROM waybill_claims c WHERE c.carrier = u.carrier AND c.waybill = u.waybill
+                         AND c.released_at IS NULL AND (c.order_id, c.parcel_id) <> (p_order_id, u.parcel))
+                 THEN 'merged'
+            ELSE 'claimed'
+        END ORDER BY u.n)
+    INTO v_outcomes
+    FROM unnest(p_parcels, p_carriers, p_waybills) WITH ORDINALITY AS u (parcel, carrier, waybill, n);
+    IF NOT 'in_use' = ANY (v_outcomes) THEN
+        INSERT INTO waybill_claims (carrier, waybill, order_id, parcel_id, merchant_id, buyer_id, destination,
+                                    claimed_at)
+        SELECT u.carrier, u.waybill, p_order_id, u.parcel, p_merchant_id, p_buyer_id, p_destination, p_now
+        FROM unnest(p_parcels, p_carriers, p_waybills) AS u (parcel, carrier, waybill)
+        ON CONFLICT ON CONSTRAINT one_claim_a_parcel
+        DO UPDATE SET released_at = NULL, claimed_at = excluded.claimed_at
+        WHERE waybill_claims.released_at IS NOT NULL;
+    END IF;
+    RETURN v_outcomes;
+END $$;
+
+CREATE FUNCTION release_claims(
+    p_order_id TEXT, p_parcels TEXT[], p_carriers TEXT[], p_waybills TEXT[], p_now TIMESTAMPTZ
+) RETURNS VOID
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    UPDATE waybill_claims c SET released_at = p_now
+    FROM unnest(p_parcels, p_carriers, p_waybills) AS u (parcel, carrier, waybill)
+    WHERE c.order_id = p_order_id AND c.parcel_id = u.parcel AND c.carrier = u.carrier AND c.waybill = u.waybill
+      AND c.released_at IS NULL
+$$;

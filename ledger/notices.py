@@ -1,0 +1,50 @@
+"""Notices: what buyers, merchants and staff are to be told, in an order that a reader can go on from."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from core.messages import Message
+from ledger.reading import Reading
+
+
+class StoredNotice(Message):
+    """One notice. `notice_id` is where a reader goes on; `subject` is `order/{id}` or `withdrawal/{id}`."""
+
+    notice_id: int
+    subject: str
+    seq: int
+    to: Literal["buyer", "merchant", "reviewer", "operator"]
+    merchant_id: str | None
+    buyer_id: str | None
+    name: str
+    facts: dict[str, str]
+    at: datetime
+
+
+class Notices(Reading):
+    """The register's notices."""
+
+    async def notices(
+        self, *, after_id: int = 0, limit: int = 100, to: str | None = None, subject: str | None = None
+    ) -> list[StoredNotice]:
+        """Notices after one that was read, in order. None is passed over: what a transaction that still runs may add
+        before another is held back until it has ended.
+        """
+        return await self._all(
+            StoredNotice,
+            "SELECT n.id AS notice_id, n.subject, n.seq, n.recipient AS to, n.name, n.facts, n.at,"
+            " coalesce(o.merchant_id, w.merchant_id) AS merchant_id, o.buyer_id"
+            " FROM notices n"
+            " LEFT JOIN orders o ON n.subject LIKE 'order/%' AND o.order_id = split_part(n.subject, '/', 2)"
+            " LEFT JOIN withdrawals w"
+            " ON n.subject LIKE 'withdrawal/%' AND w.withdrawal_id = split_part(n.subject, '/', 2)"
+            " WHERE n.id > $1 AND n.written_in < pg_snapshot_xmin(pg_current_snapshot())"
+            " AND ($3::TEXT IS NULL OR n.recipient = $3) AND ($4::TEXT IS NULL OR n.subject = $4)"
+            " ORDER BY n.id LIMIT $2",
+            after_id,
+            limit,
+            to,
+            subject,
+        )

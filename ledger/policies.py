@@ -1,0 +1,40 @@
+"""Policies: a text is kept for ever under the hash of its content; a name points to its newest text."""
+
+from __future__ import annotations
+
+from core.messages import Message
+from ledger.reading import Reading
+
+DEFAULT = "default"
+
+
+class StoredPolicy(Message):
+    """A registered policy's text."""
+
+    name: str
+    content_hash: str
+    text: str
+
+
+class Policies(Reading):
+    """The register's policies."""
+
+    async def register_policy(self, name: str, content_hash: str, text: str) -> None:
+        """Keep a text under its hash, and let the name point to it. The same again changes nothing."""
+        await self._call("SELECT register_policy($1, $2, $3)", name, content_hash, text)
+
+    async def policy(self, name: str | None) -> StoredPolicy | None:
+        """The newest policy of this name, `default` where none is named; None where the name is not known."""
+        return await self._one(
+            StoredPolicy,
+            "SELECT n.name, p.content_hash, p.text FROM policy_names n JOIN policies p USING (content_hash)"
+            " WHERE n.name = $1",
+            name or DEFAULT,
+        )
+
+    async def policy_text(self, content_hash: str) -> str:
+        """The text that an order began under."""
+        text = await self._call("SELECT text FROM policies WHERE content_hash = $1", content_hash)
+        if text is None:
+            raise LookupError(f"no policy has the hash {content_hash}")
+        return str(text)

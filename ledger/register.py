@@ -1,0 +1,18 @@
+"""The register: what the workflows know, where it can be listed and where a rescue finds it.
+
+One front for its parts; each call is one or two round trips and may be repeated.
+"""
+
+from __future__ import annotations
+
+from ledger.claims import Claims
+from ledger.lists import Lists
+from ledger.notices import Notices
+from ledger.orders import Orders
+from ledger.payouts import Payouts
+from ledger.policies import Policies
+from ledger.withdrawals import Withdrawals
+
+
+class Register(Orders, Policies, Claims, Withdrawals, Payouts, Notices, Lists):
+    """The register behind one pool. Raises `Unavailable` where the database does not answer; a retry helps."""

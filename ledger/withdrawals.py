@@ -1,0 +1,110 @@
+"""Withdrawals in the register: reserved under the merchant's lock, recorded as they go on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from core.messages import Message, Withdrawal, content_hash
+from core.money import format_minor
+from core.reasons import Refusal, refuse
+from core.records import WithdrawalRecord
+from core.withdrawal.calendar import next_day_starts
+from core.withdrawal.policy import WithdrawalPolicy
+from ledger.reading import Reading
+
+_AMOUNTS = frozenset({"below_minimum", "above_maximum", "insufficient_funds", "receivable_outstanding"})
+
+
+class Reserved(Message):
+    """The answer to a reservation: the money is set aside (now or before), or the refusal with its reason code."""
+
+    outcome: Literal["reserved", "exists", "refused"]
+    refusal: Refusal | None = None
+
+
+class StoredWithdrawal(Message):
+    """What a withdrawal goes on from: the request, and its last recorded state."""
+
+    withdrawal: Withdrawal
+    account_version: int
+    needs_approval: bool
+    revision: int
+    closed: bool
+    state: dict[str, Any] | None
+
+
+class Withdrawals(Reading):
+    """The register's withdrawals."""
+
+    async def reserve(
+        self,
+        withdrawal: Withdrawal,
+        policy: WithdrawalPolicy,
+        *,
+        now: datetime,
+        record: WithdrawalRecord | None = None,
+    ) -> Reserved:
+        """Check the account, the limits, the debts and the balance, write the row and set the money aside: one
+        transaction under the merchant's lock, so that two requests never reserve the same money.
+
+        The same request again answers `exists`. A refused one leaves nothing behind.
+        """
+        amount = withdrawal.amount_minor
+        day_start = next_day_starts(now, policy.day_offset).timestamp() - 86_400
+        row = await self._row(
+            "SELECT * FROM reserve($1, $2, $3, $4, $5, $6, to_timestamp($7), $8, $9, $10)",
+            withdrawal,
+            content_hash(withdrawal),
+            policy.minimum_minor,
+            policy.maximum_minor,
+            policy.daily_count_max,
+            policy.daily_sum_max_minor,
+            day_start,
+            policy.needs_approval(amount),
+            now,
+            record,
+        )
+        assert row is not None
+        if row["outcome"] in {"reserved", "exists"}:
+            return Reserved(outcome=row["outcome"])
+        return Reserved(outcome="refused", refusal=_refusal(row["outcome"], row["detail"], withdrawal.currency))
+
+    async def record_withdrawal(self, record: WithdrawalRecord) -> bool:
+        """Keep the withdrawal's row, its notices, and what its payouts came to. False: as new a record stands."""
+        return bool(await self._call("SELECT record_withdrawal($1)", record))
+
+    async def known_withdrawal(self, withdrawal_id: str) -> StoredWithdrawal | None:
+        """What is known of a withdrawal; None where nothing was ever reserved for it."""
+        row = await self._row(
+            "SELECT body, account_version, needs_approval, revision, closed, state FROM withdrawals"
+            " WHERE withdrawal_id = $1",
+            withdrawal_id,
+        )
+        if row is None:
+            return None
+        return StoredWithdrawal(**{**row, "withdrawal": Withdrawal.model_validate(row["body"])})
+
+    async def available(self, merchant_id: str, currency: str) -> int:
+        """What the merchant may withdraw, in minor units."""
+        return await self._call(  # type: ignore[no-any-return]  # a BIGINT
+            "SELECT coalesce((SELECT balance_minor FROM accounts WHERE path = $1 AND currency = $2), 0)",
+            f"merchant/{merchant_id}/available",
+            currency,
+        )
+
+
+def _refusal(code: str, detail: str | None, currency: str) -> Refusal:
+    if code == "daily_limit":
+        return refuse(code, "It turns over at the policy's midnight.")
+    if code in _AMOUNTS and detail is not None:
+        return refuse(code, f"{_BY[code]} {format_minor(int(detail), currency)}.")
+    return refuse(code, detail or "")
+
+
+_BY = {
+    "below_minimum": "At least",
+    "above_maximum": "At most",
+    "insufficient_funds": "It is short by",
+    "receivable_outstanding": "It is",
+}
