@@ -14,7 +14,6 @@ from temporalio.common import RawValue
 
 with workflow.unsafe.imports_passed_through():
     from activities.withdrawal import OpenedWithdrawal, WithdrawalActivities
-
     from core.inbox import Channel
     from core.messages import WITHDRAWAL_COMMANDS, WITHDRAWAL_WORKFLOW, Answer, Command, Withdrawal, read, read_command
     from core.reasons import Refusal
@@ -116,12 +115,11 @@ class WithdrawalWorkflow:
 
     async def _carry_out(self, step: Step) -> Any:
         """Postings and records where the ledger is near; what goes to a bank as an activity that everybody can see."""
+        activity: Any = WithdrawalActivities.by_step(step)
         if not isinstance(step, Pay | Query):
-            answer = await quickly(WithdrawalActivities.by_step(step), step, step.summary, StepAnswer)
-            return answer.result
-        activity = WithdrawalActivities.pay if isinstance(step, Pay) else WithdrawalActivities.query
+            return (await quickly(activity, step, step.summary, StepAnswer)).result
         return await workflow.execute_activity(
-            activity,  # type: ignore[arg-type]  # two methods of one shape
+            activity,
             step,
             start_to_close_timeout=SENDING,
             retry_policy=PATIENT_RETRY,

@@ -1,0 +1,291 @@
+"""What is done for a withdrawal: reserve, open an attempt, pay once, look up, close, book what came back.
+
+Each may be repeated: the database's keys make a second time harmless, and an instruction goes out only after its row
+was moved from `open` to `sending` by this very try. Whoever finds it moved already looks the payout up instead.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import activity
+
+from activities.rails.base import Payee, PayoutInstruction, Rail
+from core.errors import Misconfigured
+from core.messages import Message, Withdrawal, content_hash
+from core.policy import parse_policy
+from core.reasons import Refusal, refuse
+from core.withdrawal.payouts import PayoutResult
+from core.withdrawal.policy import WithdrawalPolicy
+from core.withdrawal.state import WithdrawalState
+from core.withdrawal.stepping import (
+    AttemptOpened,
+    BankReturn,
+    ClosePaid,
+    CloseVoid,
+    Disagrees,
+    OpenAttempt,
+    Pay,
+    Query,
+    Record,
+    Reserve,
+    Step,
+    StepAnswer,
+    SuspendAccount,
+)
+from core.withdrawal.viewing import resume
+from ledger.book import Book, Posted
+from ledger.payouts import PayoutAttempt
+from ledger.register import Register
+
+LEASE = timedelta(seconds=10)
+"""From taking the row to the first byte on the wire: a worker that was frozen for longer must not pay afterwards."""
+
+
+class OpenedWithdrawal(Message):
+    """What a withdrawal lives under, the state that is known of it from before, or why it may not begin."""
+
+    policy: WithdrawalPolicy | None = None
+    state: WithdrawalState | None = None
+    refusal: Refusal | None = None
+
+
+class WithdrawalActivities:
+    """Carries out a withdrawal's steps against the register, the book and the rails (`*`: any other rail)."""
+
+    def __init__(self, register: Register, book: Book, rails: Mapping[str, Rail]) -> None:
+        self._register = register
+        self._book = book
+        self._rails = rails
+
+    @activity.defn
+    async def open_withdrawal(self, withdrawal: Withdrawal) -> OpenedWithdrawal:
+        """The policy; or, where this withdrawal was reserved before, the state it goes on from.
+
+        Raises:
+            Unavailable: the database did not answer; a retry helps.
+        """
+        known = await self._register.known_withdrawal(withdrawal.withdrawal_id)
+        if known is not None and known.withdrawal != withdrawal:
+            return OpenedWithdrawal(refusal=refuse("withdrawal_exists_with_different_content", field="withdrawal_id"))
+        if known is not None and known.state is not None:
+            return OpenedWithdrawal(state=resume(known.state, known.revision))
+        stored = await self._register.policy(None)
+        if stored is None:
+            return OpenedWithdrawal(refusal=refuse("unknown_policy", "default"))
+        return OpenedWithdrawal(policy=parse_policy(stored.text).withdrawal)
+
+    @classmethod
+    def by_step(cls, step: Step) -> Callable[..., Any]:
+        """The activity of a step: one verb at every level."""
+        return _BY_STEP[type(step)]
+
+    @property
+    def all(self) -> list[Callable[..., Any]]:
+        """All activities, for a worker."""
+        return [self.open_withdrawal, *(getattr(self, method.__name__) for method in _BY_STEP.values())]
+
+    # --- the ledger's part -----------------------------------------------------------------------------
+
+    @activity.defn
+    async def reserve(self, step: Reserve) -> StepAnswer:
+        """Every check, the row and the posting, in one transaction under the merchant's lock."""
+        answer = await self._register.reserve(step.withdrawal, step.policy, now=step.at, record=step.record)
+        return StepAnswer(refusal=answer.refusal)
+
+    @activity.defn
+    async def open_attempt(self, step: OpenAttempt) -> StepAnswer:
+        """The intent, before anything is sent. The row that exists wins."""
+        withdrawal_id = step.withdrawal.withdrawal_id
+        known = await self._register.known_withdrawal(withdrawal_id)
+        version = known.account_version if known else None
+        account = await self._register.account(step.withdrawal.account_id, version)
+        if account is None:
+            return StepAnswer(refusal=refuse("unknown_account", step.withdrawal.account_id))
+        rail = self._rail(account.rail)
+        if rail is None or not rail.key_pattern.fullmatch(step.key):
+            return StepAnswer(disagrees=Disagrees(message=f"no rail {account.rail} that takes the key {step.key}"))
+        opened = await self._register.open_attempt(
+            withdrawal_id,
+            step.number,
+            step.key,
+            request_hash=content_hash(step.withdrawal),
+            amount_minor=step.amount_minor,
+            terms=rail.terms,
+            approvals=step.approvals,
+            now=step.at,
+            record=step.record,
+        )
+        return StepAnswer(refusal=opened) if isinstance(opened, Refusal) else StepAnswer(opened=_as_opened(opened))
+
+    @activity.defn
+    async def close_paid(self, step: ClosePaid) -> StepAnswer:
+        """Reserved → the rail's cash, and the fee → income."""
+        return _booked(
+            await self._book.pay(
+                step.withdrawal_id,
+                rail=step.rail,
+                amount_minor=step.amount_minor,
+                fee_minor=step.fee_minor,
+                currency=step.currency,
+                occurred_at=step.at,
+                record=step.record,
+            )
+        )
+
+    @activity.defn
+    async def close_void(self, step: CloseVoid) -> StepAnswer:
+        """Reserved → what the merchant owes, then available."""
+        return _booked(
+            await self._book.void(
+                step.withdrawal_id,
+                merchant_id=step.merchant_id,
+                amount_minor=step.amount_minor,
+                currency=step.currency,
+                occurred_at=step.at,
+                record=step.record,
+            )
+        )
+
+    @activity.defn
+    async def bank_return(self, step: BankReturn) -> StepAnswer:
+        """The rail's cash → what the merchant owes, then available."""
+        return _booked(
+            await self._book.bank_return(
+                step.withdrawal_id,
+                k=step.k,
+                merchant_id=step.merchant_id,
+                rail=step.rail,
+                amount_minor=step.amount_minor,
+                currency=step.currency,
+                occurred_at=step.at,
+                record=step.record,
+            )
+        )
+
+    @activity.defn
+    async def suspend_account(self, step: SuspendAccount) -> StepAnswer:
+        """No more money to this account until its merchant has changed it."""
+        await self._register.suspend_account(step.account_id, step.reason, step.at)
+        return StepAnswer()
+
+    @activity.defn
+    async def record_withdrawal(self, step: Record) -> StepAnswer:
+        """The register's row and the notices; a lower revision changes nothing."""
+        await self._register.record_withdrawal(step.record)
+        return StepAnswer()
+
+    # --- the rail's part -------------------------------------------------------------------------------
+
+    @activity.defn
+    async def pay(self, step: Pay) -> PayoutResult:
+        """Send the instruction once; where somebody may have sent it before, say what the rail knows of it.
+
+        Raises:
+            Unavailable: the database did not answer, so that nothing was sent by this try; a retry helps.
+        """
+        clock = _Clock()
+        row = await self._row(step)
+        take_from = "unknown" if step.resend else "open"
+        if clock.now() >= step.send_by:
+            # Whoever moves the row decides: after this nobody can send it any more.
+            if not step.resend and await self._move(step, "unsent", take_from, None, clock):
+                return PayoutResult(outcome="not_sent")
+            return PayoutResult(outcome="not_sent") if step.resend else await self._look(row)
+        if not await self._move(step, "sending", take_from, LEASE, clock):
+            return await self._look(row)
+        if clock.since_moved() >= LEASE or clock.now() >= step.send_by:
+            return PayoutResult(outcome="unknown", message="the lease ran out before it was sent")
+        return await self._rail_of(row).pay(_instruction(row))
+
+    @activity.defn
+    async def query(self, step: Query) -> PayoutResult:
+        """What the rail knows of it.
+
+        Raises:
+            Unavailable: the database did not answer; a retry helps.
+        """
+        return await self._look(await self._row(step))
+
+    async def _look(self, row: PayoutAttempt) -> PayoutResult:
+        return await self._rail_of(row).query(row.key)
+
+    async def _row(self, step: Pay | Query) -> PayoutAttempt:
+        row = await self._register.attempt(step.key)
+        if row is None:
+            raise Misconfigured(f"the register has no payout with the key {step.key}: another database?")
+        return row
+
+    async def _move(self, step: Pay, to: Any, take_from: Any, lease: timedelta | None, clock: _Clock) -> bool:
+        clock.moving()
+        until = clock.now() + lease if lease else None
+        return await self._register.update_attempt(step.key, to, when=[take_from], lease_until=until, now=clock.now())
+
+    def _rail(self, name: str) -> Rail | None:
+        return self._rails.get(name) or self._rails.get("*")
+
+    def _rail_of(self, row: PayoutAttempt) -> Rail:
+        rail = self._rail(row.rail)
+        if rail is None:
+            raise Misconfigured(f"no rail {row.rail} is configured, and payout {row.key} is on it")
+        return rail
+
+
+class _Clock:
+    """The server's time, which follows a skipped clock, plus what has passed here since the activity began.
+
+    `monotonic` runs on while a process is stopped, so that a frozen worker knows how long it slept.
+    """
+
+    def __init__(self) -> None:
+        self._started_at = activity.info().started_time
+        self._began = self._moved = time.monotonic()
+
+    def now(self) -> datetime:
+        return self._started_at + timedelta(seconds=time.monotonic() - self._began)
+
+    def moving(self) -> None:
+        """The row is about to be taken: the lease runs from here."""
+        self._moved = time.monotonic()
+
+    def since_moved(self) -> timedelta:
+        return timedelta(seconds=time.monotonic() - self._moved)
+
+
+def _as_opened(row: PayoutAttempt) -> AttemptOpened:
+    return AttemptOpened(
+        key=row.key,
+        rail=row.rail,
+        terms=row.terms,
+        account_version=row.account_version,
+        account_last4=row.last4,
+        opened_at=row.created_at,
+    )
+
+
+def _instruction(row: PayoutAttempt) -> PayoutInstruction:
+    """From the row alone, so that sending again sends the identical request."""
+    account = Payee(token=row.rail_token, last4=row.last4, holder=row.holder)
+    return PayoutInstruction(key=row.key, amount_minor=row.amount_minor, currency=row.currency, account=account)
+
+
+def _booked(posted: Posted) -> StepAnswer:
+    if posted.outcome in {"posted", "exists"}:
+        return StepAnswer()
+    return StepAnswer(disagrees=Disagrees(message=f"{posted.outcome}: {posted.detail}"))
+
+
+_BY_STEP: dict[type[Step], Callable[..., Any]] = {
+    Reserve: WithdrawalActivities.reserve,
+    OpenAttempt: WithdrawalActivities.open_attempt,
+    ClosePaid: WithdrawalActivities.close_paid,
+    CloseVoid: WithdrawalActivities.close_void,
+    BankReturn: WithdrawalActivities.bank_return,
+    SuspendAccount: WithdrawalActivities.suspend_account,
+    Record: WithdrawalActivities.record_withdrawal,
+    Pay: WithdrawalActivities.pay,
+    Query: WithdrawalActivities.query,
+}
