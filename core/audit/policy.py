@@ -62,6 +62,12 @@ class ClosedDays(Message):
     utc_offset: Duration = timedelta()
     """How far the country's midnight is ahead of UTC."""
 
+    @model_validator(mode="after")
+    def _in_order(self) -> ClosedDays:
+        if not date(1970, 1, 1) <= self.first <= self.last <= date(2200, 1, 1):
+            raise ValueError("first must not be after last, and both lie between 1970 and 2200")
+        return self
+
 
 class Trial(Message):
     """Another threshold for one rule, tried on live orders: judged and recorded, never counted."""
@@ -86,7 +92,7 @@ class Override(Message):
 
 
 class AuditPolicy(Message):
-    """What the audit of a parcel goes by. Resolved for one order and route with `core.audit.routes.for_route`."""
+    """What the audit of a parcel goes by; `for_route` folds the overrides in for one parcel."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")] = "default"
 
@@ -108,7 +114,6 @@ class AuditPolicy(Message):
     speed_max_kmh: Annotated[int, Field(strict=True, ge=1, le=40_000)] = 900
     between_cities_min: Duration = timedelta(hours=2)
     clock_skew: Duration = timedelta(minutes=10)
-    dense_scans: Annotated[int, Field(strict=True, ge=2, le=1000)] = 5
     weight_factor: Annotated[float, Field(gt=1, le=1000)] = 3.0
 
     # service: late, slow, stale

@@ -54,7 +54,9 @@ def number_possible(case: Case) -> Finding:
         return PASS["number_possible"]
     judged = CARRIERS.judge(case.carrier, number)
     if judged.answer == "impossible":
-        return _fail("number_possible", "fatal", "number", number=number, reason=judged.reason)
+        return _fail(
+            "number_possible", "fatal", "number", number=number, reason=judged.reason, reason_zh=judged.reason_zh
+        )
     if judged.answer == "other_carrier_likelier":
         likelier = [candidate.carrier for candidate in judged.candidates]
         return Finding("number_possible", "unknown", evidence={"number": number, "likelier": likelier})

@@ -10,6 +10,7 @@ import difflib
 import re
 import tomllib
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Annotated, Literal
@@ -23,6 +24,9 @@ Certainty = Literal["check_digit", "prefix", "shape"]
 """Why a carrier is a candidate: a check digit agrees, the shape is its alone, or the shape is one of its own."""
 
 Answer = Literal["possible", "impossible", "other_carrier_likelier"]
+
+_Reason = tuple[str, str]
+"""A sentence in English and in Chinese."""
 
 SHORTEST, LONGEST = 6, 32
 """Lengths of any number whose carrier publishes no format."""
@@ -81,6 +85,7 @@ class NumberAnswer(Message):
     normalised: str
     answer: Answer
     reason: str
+    reason_zh: str
     candidates: tuple[Candidate, ...] = ()
 
 
@@ -162,46 +167,61 @@ class CarrierTable:
         only by characters, length, or a check digit that fails.
         """
         normalised, _ = normalise(number)
-        answer, reason = self._answer(carrier_id, normalised)
+        answer, (reason, reason_zh) = self._answer(carrier_id, normalised)
         return NumberAnswer(
-            normalised=normalised, answer=answer, reason=reason, candidates=self._candidates(normalised)
+            normalised=normalised,
+            answer=answer,
+            reason=reason,
+            reason_zh=reason_zh,
+            candidates=self._candidates(normalised),
         )
 
     def fits(self, carrier_id: str, normalised: str) -> bool:
         """Whether a normalised number has one of the carrier's own shapes, check digit included: the quick yes."""
         return any(shape.judge(normalised) for shape in self._own.get(carrier_id, ()))
 
-    def _answer(self, carrier_id: str | None, number: str) -> tuple[Answer, str]:
+    def _answer(self, carrier_id: str | None, number: str) -> tuple[Answer, _Reason]:
         carrier = self._by_id.get(carrier_id or "")
         if carrier is None and (found := self._candidates(number)):
-            return "possible", f"It could be a number of {self._names(found)}."
+            names = self._names(found)
+            return "possible", (f"It could be a number of {names[0]}.", f"可能是{names[1]}的单号。")
         if why := _malformed(number, closed=carrier is not None and carrier.numbers == "closed"):
             return "impossible", why
         if carrier is None:
             return self._answer_for_any(number)
         own = [shape.judge(number) for shape in self._own[carrier.id]]
         if any(own):
-            return "possible", f"It has the form of a {carrier.name} number."
+            return "possible", (f"It has the form of a {carrier.name} number.", f"符合{carrier.name_zh}的单号格式。")
         if False in own:
-            return "impossible", f"It has the form of a {carrier.name} number, but its check digit is wrong."
+            return "impossible", _wrong_digit(carrier)
         if carrier.numbers == "closed":
             return self._answer_for_closed(carrier, number)
         if carrier.numbers == "open" and (others := [c for c in self._candidates(number) if c.distinctive]):
-            return "other_carrier_likelier", f"It has the form of a number of {self._names(others)}."
-        return "possible", f"{carrier.name} publishes no form that refutes it."
+            names = self._names(others)
+            return "other_carrier_likelier", (
+                f"It has the form of a number of {names[0]}.",
+                f"更像是{names[1]}的单号。",
+            )
+        return "possible", (
+            f"{carrier.name} publishes no form that refutes it.",
+            f"{carrier.name_zh}未公布可据以否定的单号格式。",
+        )
 
-    def _answer_for_closed(self, carrier: CarrierInfo, number: str) -> tuple[Answer, str]:
-        forms = len(carrier.formats)
-        why = f"It has none of the {forms} forms of {carrier.name}." if forms > 1 else f"It is no {carrier.name} form."
+    def _answer_for_closed(self, carrier: CarrierInfo, number: str) -> tuple[Answer, _Reason]:
+        why = (f"It has no form that {carrier.name} uses.", f"不符合{carrier.name_zh}的任何单号格式。")
         if others := [c for c in self._candidates(number) if c.certainty != "shape"]:
-            return "other_carrier_likelier", f"{why} It fits {self._names(others)}."
+            names = self._names(others)
+            return "other_carrier_likelier", (f"{why[0]} It fits {names[0]}.", f"{why[1]}更像是{names[1]}的单号。")
         return "impossible", why
 
-    def _answer_for_any(self, number: str) -> tuple[Answer, str]:
+    def _answer_for_any(self, number: str) -> tuple[Answer, _Reason]:
         failed = [shape for shape in self._shapes if shape.format.distinctive and shape.judge(number) is False]
         if failed:
-            return "impossible", f"It has the form of a {failed[0].carrier.name} number, but its check digit is wrong."
-        return "possible", "It has no known form; only a carrier that publishes none could have printed it."
+            return "impossible", _wrong_digit(failed[0].carrier)
+        return "possible", (
+            "It has no known form; only a carrier that publishes none could have printed it.",
+            "不符合任何已知格式，只可能来自未公布格式的快递公司。",
+        )
 
     def _candidates(self, number: str) -> tuple[Candidate, ...]:
         best: dict[str, Candidate] = {}
@@ -214,8 +234,9 @@ class CarrierTable:
                 best[found.carrier] = found
         return tuple(sorted(best.values(), key=lambda candidate: _ORDER[candidate.certainty]))
 
-    def _names(self, candidates: list[Candidate] | tuple[Candidate, ...]) -> str:
-        return ", ".join(self._by_id[candidate.carrier].name for candidate in candidates[:5])
+    def _names(self, candidates: Sequence[Candidate]) -> _Reason:
+        named = [self._by_id[candidate.carrier] for candidate in candidates[:5]]
+        return ", ".join(carrier.name for carrier in named), "、".join(carrier.name_zh for carrier in named)
 
 
 _ORDER: dict[Certainty, int] = {"check_digit": 0, "prefix": 1, "shape": 2}
@@ -235,20 +256,31 @@ def _candidate(shape: _Shape) -> Candidate:
     )
 
 
-def _malformed(number: str, *, closed: bool) -> str:
-    """Why no carrier at all prints such a number; "" where one might."""
+def _wrong_digit(carrier: CarrierInfo) -> _Reason:
+    return (
+        f"It has the form of a {carrier.name} number, but its check digit is wrong.",
+        f"符合{carrier.name_zh}的单号格式，但校验位错误。",
+    )
+
+
+def _malformed(number: str, *, closed: bool) -> _Reason | None:
+    """Why no carrier at all prints such a number; None where one might."""
     if not number:
-        return "It is empty."
+        return "It is empty.", "单号为空。"
     strange = sorted({character for character in number if not (character.isascii() and character.isalnum())})
     if strange:
-        return f"It has characters that no number has: {' '.join(repr(c) for c in strange[:5])}."
+        shown = " ".join(repr(character) for character in strange[:5])
+        return f"It has characters that no number has: {shown}.", f"含有单号中不会出现的字符：{shown}。"
     if closed:
-        return ""
+        return None
     if not SHORTEST <= len(number) <= LONGEST:
-        return f"It has {len(number)} characters; numbers have {SHORTEST} to {LONGEST}."
+        return (
+            f"It has {len(number)} characters; numbers have {SHORTEST} to {LONGEST}.",
+            f"共 {len(number)} 位，单号应为 {SHORTEST} 至 {LONGEST} 位。",
+        )
     if sum(character.isdigit() for character in number) < FEWEST_DIGITS:
-        return "It has hardly any digits."
-    return ""
+        return "It has hardly any digits.", "几乎不含数字。"
+    return None
 
 
 # --- normalising -----------------------------------------------------------------------------------------
