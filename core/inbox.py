@@ -14,6 +14,9 @@ from core.reasons import Refusal
 JOURNAL_KEPT = 500
 """Entries kept word for word; older ones are counted by outcome or code."""
 
+MESSAGE_KEPT = 500
+"""Characters of an entry's message; a journal travels with its state."""
+
 Channel = Literal["update", "signal", "deadline", "system"]
 Outcome = Literal["accepted", "duplicate", "refused", "noted"]
 
@@ -54,6 +57,7 @@ class Inbox(Message):
         message: str | None = None,
     ) -> Inbox:
         """The inbox with one more line in its journal."""
+        said = refusal.message if refusal else message
         entry = JournalEntry(
             seq=self.seq + 1,
             at=at,
@@ -63,7 +67,7 @@ class Inbox(Message):
             actor=command.actor if command else None,
             outcome=outcome,
             code=refusal.code if refusal else None,
-            message=refusal.message if refusal else message,
+            message=said[:MESSAGE_KEPT] if said else None,
         )
         kept, dropped = (*self.journal, entry), self.dropped
         if len(kept) > JOURNAL_KEPT:

@@ -89,9 +89,11 @@ class Policy(Message):
 
     def commission_for(self, merchant_id: str, category: str) -> int:
         """Basis points for one line: the most specific rule that names a rate, else the policy's own."""
-        matching = [r for r in self.rules if r.commission_bps is not None and r.matches(merchant_id, category)]
-        best = max(matching, key=lambda rule: rule.specificity, default=None)
-        return self.commission_bps if best is None or best.commission_bps is None else best.commission_bps
+        bps = self.commission_bps
+        for rule in sorted(self.rules, key=lambda rule: rule.specificity):
+            if rule.commission_bps is not None and rule.matches(merchant_id, category):
+                bps = rule.commission_bps
+        return bps
 
 
 def policy_hash(text: str) -> str:
@@ -121,9 +123,12 @@ def resolve(policy: Policy, order: Order) -> Policy:
     """The policy with its exceptions folded in for this order; the most specific rule wins each limit.
 
     Of an order with goods of several categories, a rule applies where any line matches. Commission stays by line.
+    Of two rules that are as specific, the later in the file wins. Rules about other orders do not travel along.
     """
+    rules = tuple(
+        rule for rule in policy.rules if any(rule.matches(order.merchant_id, line.category) for line in order.lines)
+    )
     limits = policy.order.model_dump()
-    for rule in sorted(policy.rules, key=lambda rule: rule.specificity):
-        if rule.order and any(rule.matches(order.merchant_id, line.category) for line in order.lines):
-            limits.update(rule.order)
-    return policy.model_copy(update={"order": OrderLimits.model_validate(limits)})
+    for rule in sorted(rules, key=lambda rule: rule.specificity):
+        limits.update(rule.order)
+    return policy.model_copy(update={"order": OrderLimits.model_validate(limits), "rules": rules})

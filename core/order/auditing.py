@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.audit.verdict import OrderFacts, Verdict
 from core.messages import AppealAudit, DecideAudit
 from core.order.receiving import follow_deliveries
 from core.order.refunding import refund_parcels
-from core.order.state import OrderState, Parcel
+from core.order.state import REVIEW_OVERDUE, Decision, OrderState, Parcel
 from core.reasons import Refusal, refuse
+
+SILENCE: frozenset[str] = frozenset({"no_pickup", "undelivered", "no_new_scan", "carrier_silent"})
+"""Reviews that were asked for only because nothing was heard; they end by themselves when the carrier delivers."""
+CORRECTION_OVER = "correction_time_over"
+"""The review of a rejection that nobody corrected, of goods that were received."""
 
 
 def facts_of(state: OrderState) -> OrderFacts:
@@ -29,27 +35,59 @@ def facts_of(state: OrderState) -> OrderFacts:
 def judged(state: OrderState, parcel_id: str, waybill: str, verdict: Verdict, now: datetime) -> OrderState:
     """The order after an audit looked at a parcel. A verdict on a number that was corrected meanwhile is nothing."""
     parcel = state.parcel(parcel_id)
-    if parcel is None or not parcel.live or parcel.waybill != waybill or state.phase != "shipped":
+    if parcel is None or not parcel.live or parcel.waybill != waybill or state.phase != "shipped" or state.crediting:
         return state
+    before = parcel.verdict
+    verdict = _knowing(before, verdict)
+    came_back = verdict.returned_at is not None and (before is None or before.returned_at is None)
     parcel = parcel.model_copy(update={"verdict": verdict, "answered": parcel.answered or verdict.carrier_answered})
     if parcel.delivered_at is not None and parcel.delivered_known_at is None:
         parcel = parcel.model_copy(update={"delivered_known_at": now})
-    if parcel.audit == "approved" and verdict.returned_at is not None and not state.receipt.in_person:
+    if parcel.audit == "approved" and came_back:
         # It comes back before the credit: what was approved is looked at again.
         parcel = parcel.model_copy(update={"audit": "collecting", "audit_since": now})
-    state = state.with_parcel(parcel)
-    if parcel.audit == "collecting":
-        if verdict.outcome == "approved":
-            state = approve(state, parcel, now)
-        elif verdict.outcome == "rejected":
-            state = reject(state, parcel, now, "; ".join(verdict.reasons))
-        elif verdict.outcome == "needs_review":
-            state = send_to_review(state, parcel, verdict.reasons, now)
-    return follow_deliveries(state, now)
+    return follow_deliveries(_weighed(state.with_parcel(parcel), parcel, verdict, now), now)
+
+
+def _knowing(known: Verdict | None, verdict: Verdict) -> Verdict:
+    """The verdict with the scans that are known already: a provider that says less than before takes nothing back.
+
+    Nor does it reject: a trace that is gone is the provider's failure, at most a person's question.
+    """
+    if known is None or known.last_scan_at is None:
+        return verdict
+    if verdict.last_scan_at is not None and verdict.last_scan_at >= known.last_scan_at:
+        return verdict
+    return replace(
+        verdict,
+        outcome="needs_review" if verdict.outcome == "rejected" else verdict.outcome,
+        label_at=verdict.label_at or known.label_at,
+        first_physical_at=verdict.first_physical_at or known.first_physical_at,
+        last_scan_at=known.last_scan_at,
+        delivered_at=verdict.delivered_at or known.delivered_at,
+        returned_at=verdict.returned_at or known.returned_at,
+        refused_at=verdict.refused_at or known.refused_at,
+    )
+
+
+def _weighed(state: OrderState, parcel: Parcel, verdict: Verdict, now: datetime) -> OrderState:
+    """What the verdict does to a parcel that waits for one."""
+    if verdict.outcome == "approved" and (parcel.audit == "collecting" or _only_silent(parcel)):
+        return approve(state, parcel, now)
+    if parcel.audit == "collecting" and verdict.outcome == "rejected":
+        return reject(state, parcel, now, "; ".join(verdict.reasons))
+    if parcel.audit == "collecting" and verdict.outcome == "needs_review":
+        return send_to_review(state, parcel, verdict.reasons, now)
+    return state
+
+
+def _only_silent(parcel: Parcel) -> bool:
+    return parcel.audit == "in_review" and bool(parcel.findings_of_review) and set(parcel.findings_of_review) <= SILENCE
 
 
 def approve(state: OrderState, parcel: Parcel, now: datetime) -> OrderState:
     """The parcel's logistics information is true."""
+    state = state.without_hold(REVIEW_OVERDUE, parcel.parcel_id)
     return state.with_parcel(
         parcel.model_copy(
             update={
@@ -105,10 +143,12 @@ def correction_ends_at(parcel: Parcel) -> datetime | None:
 def correction_over(state: OrderState, parcel: Parcel, now: datetime) -> OrderState:
     """Nobody corrected: the parcel's money goes back, unless the goods were received, which a person must judge."""
     if parcel.delivered_at is not None or state.receipt.status == "confirmed":
-        return send_to_review(state, parcel, ("correction_time_over",), now)
-    return refund_parcels(
-        state, (parcel,), f"parcel-{parcel.parcel_id}", "logistics information rejected", "refunded", now
-    )
+        return send_to_review(state, parcel, (CORRECTION_OVER,), now)
+    return _refund_rejected(state, parcel, "logistics information rejected", now)
+
+
+def _refund_rejected(state: OrderState, parcel: Parcel, why: str, now: datetime) -> OrderState:
+    return refund_parcels(state, (parcel,), f"parcel-{parcel.parcel_id}", why, "refunded", now)
 
 
 def check_decision(state: OrderState, command: DecideAudit) -> Refusal | None:
@@ -120,20 +160,25 @@ def check_decision(state: OrderState, command: DecideAudit) -> Refusal | None:
 
 
 def decide_audit(state: OrderState, command: DecideAudit, now: datetime) -> OrderState:
-    """A person's verdict stands; an approval does not replace delivery."""
+    """A person's verdict stands; an approval does not replace delivery.
+
+    A rejection after the correction time is the last word, also on goods that were received: the money goes back.
+    """
     parcel = _one(state, command.parcel_id, "in_review", "not_in_review")
     assert isinstance(parcel, Parcel)
-    state = state.model_copy(
-        update={"holds": tuple(h for h in state.holds if h.name != overdue_hold(parcel.parcel_id))}
+    reviewer = command.actor.id
+    decision = Decision(
+        verdict=command.verdict, reviewer=reviewer, reason=command.reason, waybill=parcel.waybill, at=now
     )
+    last_word = CORRECTION_OVER in parcel.findings_of_review
+    parcel = parcel.model_copy(update={"decisions": (*parcel.decisions, decision)})
+    state = state.without_hold(REVIEW_OVERDUE, parcel.parcel_id)
     if command.verdict == "approved":
         return approve(state, parcel, now)
-    return reject(state, parcel, now, f"reviewer {command.actor.id}: {command.reason}")
-
-
-def overdue_hold(parcel_id: str) -> str:
-    """The name of the hold for a review that nobody finished."""
-    return f"review_overdue-{parcel_id}"
+    why = f"reviewer {reviewer}: {command.reason}"
+    if last_word:
+        return _refund_rejected(state, parcel.model_copy(update={"audit": "rejected", "audit_since": now}), why, now)
+    return reject(state, parcel, now, why)
 
 
 def check_appeal(state: OrderState, command: AppealAudit) -> Refusal | None:
@@ -170,7 +215,9 @@ def _one(state: OrderState, parcel_id: str | None, stage: str, code: str) -> Par
 
 
 def only_weak(parcel: Parcel) -> bool:
-    """The last verdict found nothing fatal and nothing strong."""
+    """The last verdict found nothing fatal and nothing strong, and no person rejected this number."""
+    if any((d.waybill, d.verdict) == (parcel.waybill, "rejected") for d in parcel.decisions):
+        return False
     return parcel.verdict is not None and all(
         finding.outcome != "fail" or finding.weight not in {"fatal", "strong"} for finding in parcel.verdict.findings
     )

@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from core.messages import Message, NextDeadline, Time
-from core.order.auditing import approve, correction_ends_at, correction_over, only_weak, overdue_hold, send_to_review
-from core.order.holding import stuck_hold
+from core.order.auditing import approve, correction_ends_at, correction_over, only_weak, send_to_review
 from core.order.opening import refuse_goods
 from core.order.receiving import confirm_by_timeout, follow_deliveries
 from core.order.refunding import refund_parcels, refund_unshipped
-from core.order.state import Hold, OrderState, Parcel
+from core.order.state import REFUND_STUCK, REVIEW_OVERDUE, Hold, OrderState, Parcel
 
 LOOKS: frozenset[str] = frozenset({"pickup_by", "receipt_by", "undelivered_by", "undelivered_end"})
 """Deadlines that are judged by what the carrier knows now: it is asked once more before they pass."""
+
+NO_PICKUP = "no_pickup"
+"""Why a person must look at a parcel that no carrier is known to have picked up."""
 
 
 class Deadline(Message):
@@ -75,14 +77,21 @@ def _shipping(state: OrderState) -> Iterator[Deadline]:
 
 def _parcel(state: OrderState, parcel: Parcel) -> Iterator[Deadline]:
     limits, subject = state.policy.order, parcel.parcel_id
-    if not parcel.moved and parcel.audit == "collecting":
+    if _awaits_pickup(parcel):
         yield Deadline(name="pickup_by", at=parcel.uploaded_at + limits.pickup_within, subject=subject)
     correction = correction_ends_at(parcel)
     if correction is not None:
         yield Deadline(name="audit_correction", at=correction, subject=subject)
-    if parcel.audit == "in_review" and not any(h.name == overdue_hold(subject) for h in state.holds):
+    if parcel.audit == "in_review" and not state.has_hold(REVIEW_OVERDUE, subject):
         yield Deadline(name="review_sla", at=parcel.audit_since + limits.review_sla, subject=subject)
         yield Deadline(name="review_end", at=parcel.audit_since + limits.review_end, subject=subject)
+
+
+def _awaits_pickup(parcel: Parcel) -> bool:
+    """No carrier has it, and neither a correction nor an appeal is open, which have their own clocks."""
+    if parcel.moved or NO_PICKUP in parcel.findings_of_review:
+        return False
+    return parcel.audit == "collecting" or (parcel.audit == "in_review" and parcel.appeal is None)
 
 
 def _receiving(state: OrderState) -> Iterator[Deadline]:
@@ -168,9 +177,13 @@ def _pass_ship_by(state: OrderState, deadline: Deadline, now: datetime) -> Order
 
 def _pass_pickup_by(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
     parcel = _of(state, deadline)
-    if not parcel.answered or state.receipt.status == "confirmed":
-        return send_to_review(state, parcel, ("no_pickup",), now)
-    return refund_parcels(state, (parcel,), f"parcel-{parcel.parcel_id}", "no carrier picked it up", "cancelled", now)
+    if parcel.answered and state.receipt.status != "confirmed":
+        cause = f"parcel-{parcel.parcel_id}"
+        return refund_parcels(state, (parcel,), cause, "no carrier picked it up", "cancelled", now)
+    if parcel.audit == "in_review":
+        found = (*parcel.findings_of_review, NO_PICKUP)
+        return state.with_parcel(parcel.model_copy(update={"findings_of_review": found}))
+    return send_to_review(state, parcel, (NO_PICKUP,), now)
 
 
 def _pass_audit_correction(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
@@ -187,7 +200,8 @@ def _pass_review_end(state: OrderState, deadline: Deadline, now: datetime) -> Or
         return approve(state, parcel, now)
     return state.holding(
         Hold(
-            name=overdue_hold(parcel.parcel_id),
+            name=REVIEW_OVERDUE,
+            subject=parcel.parcel_id,
             scope="credit",
             reason=f"parcel {parcel.parcel_id} waits for a reviewer",
             owner="reviewer",
@@ -229,7 +243,8 @@ def _pass_refund_stuck(state: OrderState, deadline: Deadline, now: datetime) -> 
 
 def refund_stuck_hold(cause: str, why: str, now: datetime) -> Hold:
     """The hold for a refund that people must resolve; it stops nothing else."""
-    return Hold(name=stuck_hold(cause), scope="payout", reason=f"refund {cause}: {why}", owner="operator", since=now)
+    reason = f"refund {cause}: {why}"
+    return Hold(name=REFUND_STUCK, subject=cause, scope="payout", reason=reason, owner="operator", since=now)
 
 
 def _of(state: OrderState, deadline: Deadline) -> Parcel:

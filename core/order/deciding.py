@@ -122,19 +122,41 @@ def receive(
     A refused update leaves nothing behind; a refused signal is journaled and uses up its id. `claims` are what the
     register said of the numbers of `to_claim`.
     """
-    first = first_answer(state, command)
-    if first is not None:
-        return _journaled(state, command, now, channel, first), first
-    refusal = refusal_of(state, command, now, claims)
-    if refusal is not None:
-        if channel == "update":
-            return state, refusal
-        return _journaled(_answered(state, command, refusal), command, now, channel, refusal), refusal
+    answer = first_answer(state, command)
+    if answer is None:
+        answer = refusal_of(state, command, now, claims)
+        if answer is not None and channel == "signal" and _may_remember(state, command, answer):
+            state = _answered(state, command, answer)
+    if isinstance(answer, Refusal):
+        return (state if channel == "update" else _journaled(state, command, now, channel, answer)), answer
+    if answer is not None:
+        return _journaled(state, command, now, channel, answer), answer
     after = follow_deliveries(VERBS[type(command)].effect(state, command, now), now)
     answer = answer_of(after)
-    if isinstance(command, ReportScan) and after.scans_kept == state.scans_kept:
+    if isinstance(command, ReportScan) and _nothing_new(state, after):
         answer = answer.model_copy(update={"outcome": "duplicate"})
-    return _journaled(_answered(after, command, answer), command, now, channel, answer), answer
+    said = _said(state, after, command)
+    return _journaled(_answered(after, command, answer), command, now, channel, answer, said), answer
+
+
+def _nothing_new(state: OrderState, after: OrderState) -> bool:
+    return (after.scans_kept, after.scans_dropped) == (state.scans_kept, state.scans_dropped)
+
+
+def _may_remember(state: OrderState, command: Command, refusal: Refusal) -> bool:
+    """Whether a refused signal's id is kept. Ids are counted too, and strangers do not use up the parties' share."""
+    if refusal.code == "wrong_actor":
+        limits = state.policy.order
+        return state.inbox.counted < limits.commands_max - limits.commands_reserved
+    return state.inbox.counted < _allowance(state, command)
+
+
+def _said(state: OrderState, after: OrderState, command: Command) -> str | None:
+    """What the journal keeps of an accepted command: its reason, and the receipt deadline where it moved."""
+    reason = getattr(command, "reason", None) or getattr(command, "statement", None)
+    old, new = state.receipt.deadline, after.receipt.deadline
+    moved = f"receipt_by moved from {old.isoformat()} to {new.isoformat()}" if old and new and old != new else None
+    return ": ".join(filter(None, (moved, reason))) or None
 
 
 def _answered(state: OrderState, command: Command, answer: Answer | Refusal) -> OrderState:
@@ -145,11 +167,16 @@ def _answered(state: OrderState, command: Command, answer: Answer | Refusal) -> 
 
 
 def _journaled(
-    state: OrderState, command: Command, now: datetime, channel: Channel, answer: Answer | Refusal
+    state: OrderState,
+    command: Command,
+    now: datetime,
+    channel: Channel,
+    answer: Answer | Refusal,
+    said: str | None = None,
 ) -> OrderState:
     refusal = answer if isinstance(answer, Refusal) else None
     outcome = answer.outcome if isinstance(answer, Answer) else "refused"
-    inbox = state.inbox.noted(now, channel, command.verb, outcome, command=command, refusal=refusal)
+    inbox = state.inbox.noted(now, channel, command.verb, outcome, command=command, refusal=refusal, message=said)
     return state.model_copy(update={"inbox": inbox, "revision": state.revision + 1})
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from core.messages import DecideScreening, LiftHold, PlaceHold, ResolveRefund
 from core.order.opening import refuse_goods, release
-from core.order.state import Hold, OrderState
+from core.order.state import REFUND_STUCK, REVIEW_OVERDUE, Hold, OrderState
 from core.reasons import Refusal, refuse
 
 
@@ -16,7 +16,7 @@ def check_place(state: OrderState, command: PlaceHold) -> Refusal | None:
         return refuse("reason_missing", field="reason")
     if any(hold.name == command.name for hold in state.holds):
         return refuse("hold_exists", field="name")
-    if command.scope != "payout" and state.credited_at is not None:
+    if command.scope != "payout" and (state.credited_at is not None or state.crediting):
         return refuse("already_credited")
     return None
 
@@ -42,10 +42,30 @@ def check_lift(state: OrderState, command: LiftHold) -> Refusal | None:
 
 
 def lift(state: OrderState, command: LiftHold, now: datetime) -> OrderState:
-    """What the hold stopped moves at once."""
-    left = tuple(hold for hold in state.holds if hold.name != command.name)
-    state = state.model_copy(update={"holds": left})
+    """What the hold stopped moves at once. One of ours that still has its reason starts what it stood for anew."""
+    lifted = {hold.subject for hold in state.holds if hold.name == command.name}
+    state = state.model_copy(update={"holds": tuple(hold for hold in state.holds if hold.name != command.name)})
+    if command.name == REVIEW_OVERDUE:
+        state = _review_again(state, lifted, now)
+    elif command.name == REFUND_STUCK:
+        state = _refund_again(state, lifted, now)
     return state.noticing("merchant", "hold_lifted", now, name=command.name, reason=command.reason)
+
+
+def _review_again(state: OrderState, parcels: set[str], now: datetime) -> OrderState:
+    """The reviewers' clock starts again."""
+    for parcel in state.live_parcels:
+        if parcel.parcel_id in parcels and parcel.audit == "in_review":
+            state = state.with_parcel(parcel.model_copy(update={"audit_since": now}))
+    return state
+
+
+def _refund_again(state: OrderState, causes: set[str], now: datetime) -> OrderState:
+    """The channel is asked again, under the same key, and sent what it never got."""
+    for refund in state.refunds:
+        if refund.cause in causes and refund.status in {"stuck", "failed"}:
+            state = state.with_refund(refund.model_copy(update={"status": "booked", "since": now, "votes": ()}))
+    return state
 
 
 def check_screening(state: OrderState, command: DecideScreening) -> Refusal | None:
@@ -62,11 +82,6 @@ def decide_screening(state: OrderState, command: DecideScreening, now: datetime)
     return refuse_goods(state, command.reason, now)
 
 
-def stuck_hold(cause: str) -> str:
-    """The name of the hold for a refund whose outcome nobody knows."""
-    return f"refund_stuck-{cause}"
-
-
 def check_resolution(state: OrderState, command: ResolveRefund) -> Refusal | None:
     """Whether such a refund waits for people, and this person has not spoken yet."""
     refund = state.refund(command.cause)
@@ -80,9 +95,10 @@ def check_resolution(state: OrderState, command: ResolveRefund) -> Refusal | Non
 
 
 def resolve_refund(state: OrderState, command: ResolveRefund, now: datetime) -> OrderState:
-    """The second of two people who agree settles it: arrived is booked, failed sends a new instruction by hand.
+    """The second of two people who agree settles it: arrived is booked; failed stays with the operators.
 
-    Two who disagree settle nothing; the votes start again.
+    They pay by hand and say so here, or lift the hold, which asks the channel again. Two who disagree settle
+    nothing; the votes start again.
     """
     refund = state.refund(command.cause)
     assert refund is not None
@@ -94,6 +110,5 @@ def resolve_refund(state: OrderState, command: ResolveRefund, now: datetime) -> 
         return state.with_refund(refund.model_copy(update={"votes": votes}))
     if command.outcome == "arrived":
         changed = refund.model_copy(update={"votes": votes, "status": "confirmed", "reference": command.reference})
-        state = state.model_copy(update={"holds": tuple(h for h in state.holds if h.name != stuck_hold(refund.cause))})
-        return state.with_refund(changed)
+        return state.with_refund(changed).without_hold(REFUND_STUCK, refund.cause)
     return state.with_refund(refund.model_copy(update={"votes": (), "status": "failed"}))

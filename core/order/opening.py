@@ -39,8 +39,10 @@ def screened(state: OrderState, screening: Screening, now: datetime) -> OrderSta
     """The order after screening: let go, held for a person, or refused."""
     reason = "; ".join(screening.reasons)
     state = state.model_copy(update={"screened": True, "screening_reason": reason or None})
+    if state.phase != "opening":
+        return state
     if screening.verdict == "allow":
-        return release(state, min(now, max(state.order.payment.paid_at, state.opened_at)), now)
+        return release(state, min(now, state.order.payment.paid_at), now)
     if screening.verdict == "refuse":
         return refuse_goods(state, reason, now)
     state = state.model_copy(update={"phase": "screening_held", "screening_since": now})
@@ -48,14 +50,12 @@ def screened(state: OrderState, screening: Screening, now: datetime) -> OrderSta
 
 
 def release(state: OrderState, since: datetime, now: datetime) -> OrderState:
-    """The merchant may ship; the clock runs from `since`, an order's own limit from its own time."""
-    limits = state.policy.order
-    ship_by = since + limits.ship_within
-    own = state.order.ship_by
-    if own is not None:
-        latest = since + limits.ship_by_longest
-        # An own limit that passed while a person looked at the goods leaves at least a day from now.
-        ship_by = max(min(own, latest), now + limits.ship_after_screening) if own <= now else min(own, latest)
+    """The merchant may ship; the clock runs from `since`, an order's own limit is its own time."""
+    limits, own = state.policy.order, state.order.ship_by
+    ship_by = since + limits.ship_within if own is None else min(own, since + limits.ship_by_longest)
+    if ship_by <= now:
+        # It passed while a person looked at the goods, or before the order reached us: a day is left at least.
+        ship_by = now + limits.ship_after_screening
     state = state.model_copy(
         update={"phase": "awaiting_shipment", "released_at": now, "ship_by": ship_by, "screening_since": None}
     )

@@ -21,7 +21,7 @@ def recover(order: Order, saved: Mapping[str, Any], references: Collection[str],
         saved: the `state` of the last OrderRecord.
         references: all movements of this order in the ledger.
     """
-    state = OrderState.model_validate({**saved, "order": order})
+    state = OrderState.model_validate({**saved, "order": order, "doing": None})
     for step in _missing(state, references):
         state = posted(state, step, now)
     inbox = state.inbox.noted(now, "system", "rescue", "noted")

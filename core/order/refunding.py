@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from core.order.shares import end_units, everything_ended
-from core.order.state import OrderState, Parcel, Phase, Receipt, Refund
+from core.order.state import REVIEW_OVERDUE, OrderState, Parcel, Phase, Receipt, Refund
 
 End = Literal["refused", "cancelled", "refunded"]
 
@@ -35,6 +35,7 @@ def refund_parcels(
     units: dict[str, int] = {}
     for parcel in parcels:
         state = state.with_parcel(parcel.model_copy(update={"ended": True}))
+        state = state.without_hold(REVIEW_OVERDUE, parcel.parcel_id)
         for part in parcel.lines:
             units[part.line_id] = units.get(part.line_id, 0) + part.quantity
     return _owe(state, units, cause, reason, end, now)
@@ -43,7 +44,8 @@ def refund_parcels(
 def _owe(state: OrderState, units: dict[str, int], cause: str, reason: str, end: End, now: datetime) -> OrderState:
     lines, amount = end_units(state, units)
     state = state.model_copy(update={"lines": lines})
-    if amount and state.refund(cause) is None:
+    if amount:
+        cause = _unused(state, cause)
         refund = Refund(cause=cause, amount_minor=amount, reason=reason, since=now)
         state = state.model_copy(update={"refunds": (*state.refunds, refund)})
     state = state.noticing("buyer", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
@@ -55,7 +57,15 @@ def _owe(state: OrderState, units: dict[str, int], cause: str, reason: str, end:
     return state
 
 
+def _unused(state: OrderState, cause: str) -> str:
+    """The cause, numbered where it names a refund already: `undelivered` can end one parcel and later another."""
+    taken = {refund.cause for refund in state.refunds}
+    names = (cause, *(f"{cause}-{number}" for number in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)
+
+
 def over(state: OrderState, phase: Phase) -> OrderState:
     """The order has ended; no clock of it runs any more."""
     receipt = state.receipt if state.receipt.status == "confirmed" else Receipt()
-    return state.model_copy(update={"phase": phase, "receipt": receipt})
+    holds = tuple(hold for hold in state.holds if hold.name != REVIEW_OVERDUE)
+    return state.model_copy(update={"phase": phase, "receipt": receipt, "holds": holds})

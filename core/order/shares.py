@@ -60,7 +60,7 @@ def end_units(state: OrderState, units: Mapping[str, int]) -> tuple[tuple[LineSt
         refunded_minor(after, after.ended) - refunded_minor(before, before.ended)
         for before, after in zip(state.lines, lines, strict=True)
     )
-    if all(line.ended == line.quantity for line in lines):
+    if not everything_ended(state) and all(line.ended == line.quantity for line in lines):
         amount += state.order.freight_minor
     return lines, amount
 

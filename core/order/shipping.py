@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
+from core.audit.trace import PHYSICAL_STAGES
 from core.audit.waybills import carrier, judge, suggest
 from core.messages import CorrectWaybill, LineQuantity, Message, ParcelReport, ReportScan, ReportShipment, Scan
-from core.order.state import Attempt, OrderState, Parcel
+from core.order.state import REVIEW_OVERDUE, Attempt, OrderState, Parcel
 from core.reasons import Refusal, refuse
 
 
@@ -29,19 +30,19 @@ class WaybillToClaim(Message):
 
 def check_shipment(state: OrderState, command: ReportShipment) -> Refusal | None:
     """Whether these parcels can be what is left of the order."""
-    if state.phase in {"credited"}:
+    if state.phase == "credited":
         return refuse("already_shipped")
-    if state.phase == "screening_held":
-        return refuse("not_released", "Goods wait for screening.")
+    if state.phase in {"opening", "screening_held"}:
+        return refuse("not_released", "Its goods are not screened yet.")
     left = state.left_to_ship()
     if not left:
         return refuse("nothing_left_to_ship")
     known = {line.line_id for line in state.lines}
     seen: set[str] = set()
     for index, report in enumerate(command.parcels):
-        field = f"parcels.{index}"
+        field = f"parcels.{index}."
         if report.parcel_id in seen or state.parcel(report.parcel_id) is not None:
-            return refuse("parcel_exists", report.parcel_id, field=f"{field}.parcel_id")
+            return refuse("parcel_exists", report.parcel_id, field=f"{field}parcel_id")
         seen.add(report.parcel_id)
         refusal = _check_number(report.carrier, report.carrier_name, report.waybill, field)
         refusal = refusal or _take(report, left, known, field)
@@ -54,19 +55,19 @@ def _take(report: ParcelReport, left: dict[str, int], known: set[str], field: st
     """Take a parcel's units out of `left`, or say why they are not there."""
     if report.lines is None:
         if not left:
-            return refuse("nothing_left_to_ship", field=f"{field}.lines")
+            return refuse("nothing_left_to_ship", field=f"{field}lines")
         left.clear()
         return None
     if not report.lines:
-        return refuse("unknown_line", "A parcel needs at least one line, or null for all.", field=f"{field}.lines")
+        return refuse("unknown_line", "A parcel needs at least one line, or null for all.", field=f"{field}lines")
     for part in report.lines:
         if part.line_id not in known:
-            return refuse("unknown_line", f"Known: {', '.join(sorted(known))}.", field=f"{field}.lines")
+            return refuse("unknown_line", f"Known: {', '.join(sorted(known))}.", field=f"{field}lines")
         if part.quantity > left.get(part.line_id, 0):
             return refuse(
                 "quantity_too_large",
                 f"Line {part.line_id}: {left.get(part.line_id, 0)} left, {part.quantity} reported.",
-                field=f"{field}.lines",
+                field=f"{field}lines",
             )
         left[part.line_id] -= part.quantity
         if not left[part.line_id]:
@@ -76,14 +77,14 @@ def _take(report: ParcelReport, left: dict[str, int], known: set[str], field: st
 
 def _check_number(carrier_id: str, name: str | None, waybill: str, field: str) -> Refusal | None:
     if carrier_id == "other" and name is None:
-        return refuse("unknown_carrier", "`other` needs a carrier_name.", field=f"{field}.carrier_name")
+        return refuse("unknown_carrier", "`other` needs a carrier_name.", field=f"{field}carrier_name")
     if carrier_id != "other" and carrier(carrier_id) is None:
         near = ", ".join(suggest(carrier_id))
         hint = f"Did you mean {near}?" if near else "Use `other` with a carrier_name."
-        return refuse("unknown_carrier", hint, field=f"{field}.carrier")
+        return refuse("unknown_carrier", hint, field=f"{field}carrier")
     verdict = judge(carrier_id, waybill)
     if verdict.answer == "impossible":
-        return refuse("impossible_waybill", verdict.reason, field=f"{field}.waybill")
+        return refuse("impossible_waybill", verdict.reason, field=f"{field}waybill")
     return None
 
 
@@ -107,10 +108,8 @@ def to_claim(command: ReportShipment | CorrectWaybill) -> tuple[WaybillToClaim, 
 
 def check_claims(claims: Sequence[Claim]) -> Refusal | None:
     """A number this merchant used for another buyer or address is refused; a rival's claim is not."""
-    for index, claim in enumerate(claims):
-        if claim.outcome == "in_use":
-            return refuse("waybill_in_use", f"Parcel {claim.parcel_id}.", field=f"parcels.{index}.waybill")
-    return None
+    taken = next((claim for claim in claims if claim.outcome == "in_use"), None)
+    return refuse("waybill_in_use", f"Parcel {taken.parcel_id}.", field="waybill") if taken else None
 
 
 def ship(state: OrderState, command: ReportShipment, now: datetime) -> OrderState:
@@ -164,6 +163,7 @@ def correct(state: OrderState, command: CorrectWaybill, now: datetime) -> OrderS
             "audit_since": now,
             "verdict": None,
             "pushed": (),
+            "pushed_physical_at": None,
             "looked_at": None,
             "delivered_known_at": None,
             "answered": False,
@@ -172,8 +172,17 @@ def correct(state: OrderState, command: CorrectWaybill, now: datetime) -> OrderS
             "findings_of_review": (),
         }
     )
-    state = state.with_parcel(corrected)
+    state = state.with_parcel(corrected).without_hold(REVIEW_OVERDUE, parcel.parcel_id)
+    # A number that was given up and is used again is claimed again, and can be given up again.
+    again = claim_key(parcel.parcel_id, corrected.carrier, corrected.waybill)
+    released = tuple(key for key in state.claims_released if key != again)
+    state = state.model_copy(update={"claims_released": released})
     return state.noticing("buyer", "waybill_corrected", now, parcel_id=parcel.parcel_id, waybill=corrected.waybill)
+
+
+def claim_key(parcel_id: str, carrier_id: str, waybill: str) -> str:
+    """The claim of a number as `claims_released` remembers it."""
+    return f"{parcel_id}:{carrier_id}:{waybill}"
 
 
 def closed_attempt(parcel: Parcel, now: datetime, reason: str | None) -> Attempt:
@@ -196,7 +205,12 @@ def check_scan(state: OrderState, command: ReportScan) -> Refusal | None:
 
 def _scanned(state: OrderState, command: ReportScan) -> tuple[Parcel, ...]:
     number = normalised(command.carrier, command.waybill)
-    return tuple(p for p in state.live_parcels if p.waybill == number and command.carrier in (p.carrier, "other"))
+    return tuple(
+        parcel
+        for parcel in state.live_parcels
+        if parcel.waybill == number
+        and (parcel.carrier == command.carrier or "other" in (parcel.carrier, command.carrier))
+    )
 
 
 def new_scans(state: OrderState, parcel: Parcel, scans: Sequence[Scan]) -> tuple[Scan, ...]:
@@ -224,9 +238,19 @@ def append_scans(state: OrderState, command: ReportScan, now: datetime) -> Order
         )
         if not kept:
             continue
-        changed = parcel.model_copy(update={"pushed": (*parcel.pushed, *kept)})
+        physical = parcel.pushed_physical_at or _first_physical(state, kept, now)
+        changed = parcel.model_copy(update={"pushed": (*parcel.pushed, *kept), "pushed_physical_at": physical})
         back = any(scan.stage in {"returning", "returned", "refused"} for scan in kept)
-        if back and parcel.audit == "approved" and state.phase == "shipped":
+        if back and parcel.audit == "approved" and state.phase == "shipped" and not state.crediting:
             changed = changed.model_copy(update={"audit": "collecting", "audit_since": now})
         state = state.with_parcel(changed)
     return state
+
+
+def _first_physical(state: OrderState, scans: Sequence[Scan], now: datetime) -> datetime | None:
+    """The first scan that shows this order's parcel with a carrier; the audit's own limits say which cannot be its."""
+    limits, paid_at = state.policy.audit, state.order.payment.paid_at
+    earliest, latest = paid_at - limits.early_weak, now + limits.clock_skew
+    return min(
+        (scan.at for scan in scans if scan.stage in PHYSICAL_STAGES and earliest <= scan.at <= latest), default=None
+    )

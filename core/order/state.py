@@ -1,7 +1,7 @@
 """What an order is: four regions (phase, audit, receipt, after-sale), its parcels, refunds and holds.
 
 Everything here is data and questions about it. What changes it stands in the files named after the change:
-`shipping`, `receiving`, `auditing`, `holding`, `screening`, `refunding`, `deadlines`, `finishing`.
+`opening`, `shipping`, `receiving`, `auditing`, `holding`, `refunding`, `deadlines`, `stepping`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,13 @@ Phase = Literal[
 AuditStage = Literal["not_started", "collecting", "approved", "rejected", "in_review"]
 ENDS: frozenset[Phase] = frozenset({"settled", "refused", "cancelled", "refunded"})
 """Phases that an order does not leave. It is *closed* once its money has also arrived."""
+
+REVIEW_OVERDUE = "review_overdue"
+"""The hold for a parcel's review that nobody finished; its subject is the parcel."""
+REFUND_STUCK = "refund_stuck"
+"""The hold for a refund that people must resolve; its subject is the refund's cause."""
+LEDGER_DISAGREES = "ledger_disagrees"
+"""The hold for a posting that the ledger refused."""
 
 WORST_FIRST: tuple[AuditStage, ...] = ("rejected", "in_review", "collecting", "not_started", "approved")
 
@@ -59,6 +66,16 @@ class Attempt(Message):
     reasons: tuple[str, ...] = ()
 
 
+class Decision(Message):
+    """What a reviewer said of a parcel's number, and why."""
+
+    verdict: Literal["approved", "rejected"]
+    reviewer: str
+    reason: str
+    waybill: str
+    at: Time
+
+
 class Parcel(Message):
     """One box of an order, with its own audit and its own fate."""
 
@@ -76,6 +93,8 @@ class Parcel(Message):
     """Its lines were refunded; nothing about it is waited for any more."""
     verdict: Verdict | None = None
     pushed: tuple[Scan, ...] = ()
+    pushed_physical_at: Time | None = None
+    """The first pushed scan with the parcel in a carrier's hands: it counts before an audit has looked at it."""
     looked_at: Time | None = None
     """When the carrier was last asked for a deadline's sake."""
     delivered_known_at: Time | None = None
@@ -87,7 +106,8 @@ class Parcel(Message):
     findings_of_review: tuple[str, ...] = ()
     """Why a person must look: rule names, or the deadline that asked for it."""
     answered: bool = False
-    """The carrier has said something about this number, be it that there is no trace."""
+    """The carrier has said something about this number, be it that there is no trace. A look starts it anew."""
+    decisions: tuple[Decision, ...] = ()
 
     @property
     def live(self) -> bool:
@@ -100,7 +120,8 @@ class Parcel(Message):
 
     @property
     def first_physical_at(self) -> datetime | None:
-        return self.verdict.first_physical_at if self.verdict else None
+        judged = self.verdict.first_physical_at if self.verdict else None
+        return judged or self.pushed_physical_at
 
     @property
     def delivered_at(self) -> datetime | None:
@@ -128,9 +149,13 @@ class Refund(Message):
 
 
 class Hold(Message):
-    """A named reason why money does not move, with an owner who can lift it."""
+    """A named reason why money does not move, with an owner who can lift it.
+
+    `subject` is the parcel or refund that one of ours is about: several may stand under one name.
+    """
 
     name: Name
+    subject: str = ""
     scope: Literal["credit", "payout", "all"]
     reason: str
     owner: str
@@ -152,6 +177,18 @@ class Receipt(Message):
     def in_person(self) -> bool:
         """Somebody said so; a timeout is nobody."""
         return self.status == "confirmed" and self.by != "timeout"
+
+
+class Doing(Message):
+    """A step that was decided and is being carried out; what arrives meanwhile cannot stop it any more.
+
+    `notice_seq` is kept for the notice it brings, so that notices of commands that overtake it get other numbers.
+    """
+
+    verb: str
+    about: str = ""
+    notice_seq: int | None = None
+    claims: tuple[str, ...] = ()
 
 
 class OrderState(Message):
@@ -190,6 +227,7 @@ class OrderState(Message):
     """Not yet recorded."""
     notice_seq: int = 0
     recorded_revision: int = -1
+    doing: Doing | None = None
     scans_kept: int = 0
     scans_dropped: int = 0
     inbox: Inbox = Inbox()
@@ -219,6 +257,11 @@ class OrderState(Message):
     @property
     def withdrawal_due(self) -> bool:
         return self.phase == "settled" and self.policy.order.auto_withdraw and not self.withdrawal_started
+
+    @property
+    def crediting(self) -> bool:
+        """The credit was decided; the ledger has not answered yet."""
+        return self.doing is not None and self.doing.verb == "credit"
 
     @property
     def audit(self) -> AuditStage:
@@ -270,8 +313,18 @@ class OrderState(Message):
         notice = Notice(seq=self.notice_seq + 1, to=to, name=name, at=at, facts=facts)
         return self.model_copy(update={"notices": (*self.notices, notice), "notice_seq": self.notice_seq + 1})
 
+    def has_hold(self, name: str, subject: str = "") -> bool:
+        return any((hold.name, hold.subject) == (name, subject) for hold in self.holds)
+
     def holding(self, hold: Hold) -> OrderState:
         """The state with this hold, once."""
-        if any(present.name == hold.name for present in self.holds):
+        if self.has_hold(hold.name, hold.subject):
             return self
         return self.model_copy(update={"holds": (*self.holds, hold)})
+
+    def without_hold(self, name: str, subject: str) -> OrderState:
+        """The state without this hold; the same state where there is none."""
+        if not self.has_hold(name, subject):
+            return self
+        left = tuple(hold for hold in self.holds if (hold.name, hold.subject) != (name, subject))
+        return self.model_copy(update={"holds": left})

@@ -15,8 +15,8 @@ from core.order.auditing import judged
 from core.order.deadlines import due_looks, refund_stuck_hold, settles_at
 from core.order.opening import Screening, screened
 from core.order.shares import credit_shares
-from core.order.shipping import WaybillToClaim
-from core.order.state import Hold, OrderState, Parcel
+from core.order.shipping import WaybillToClaim, claim_key
+from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, Doing, Hold, OrderState, Parcel
 
 PostingOutcome = Literal["posted", "exists", "conflict", "insufficient_funds"]
 
@@ -75,9 +75,11 @@ class RefundOutcome(Message):
 def next_step(state: OrderState, now: datetime) -> Step | None:
     """The most urgent thing that is due; None where the order only waits. Ask again after each step."""
     money_stands = bool(state.held("all"))
+    if not state.funded and not money_stands:
+        return Step(verb="fund")
     if not state.funded:
-        return None if money_stands else Step(verb="fund")
-    if not state.screened:
+        return _record_step(state)
+    if state.phase == "opening":
         return Step(verb="screen")
     if not money_stands and (step := _refund_step(state)) is not None:
         return step
@@ -91,6 +93,10 @@ def next_step(state: OrderState, now: datetime) -> Step | None:
         return Step(verb="settle")
     if state.withdrawal_due and not state.held("payout", "all"):
         return Step(verb="start_withdrawal")
+    return _record_step(state)
+
+
+def _record_step(state: OrderState) -> Step | None:
     return Step(verb="record") if state.revision > state.recorded_revision else None
 
 
@@ -130,11 +136,11 @@ def claims_to_release(state: OrderState) -> tuple[WaybillToClaim, ...]:
         for attempt in parcel.attempts
         if (attempt.carrier, attempt.waybill) != (parcel.carrier, parcel.waybill)
     ]
-    return tuple(claim for claim in (*unused, *replaced) if _claim(claim) not in state.claims_released)
+    return tuple(claim for claim in (*unused, *replaced) if _key(claim) not in state.claims_released)
 
 
-def _claim(claim: WaybillToClaim) -> str:
-    return f"{claim.parcel_id}:{claim.carrier}:{claim.waybill}"
+def _key(claim: WaybillToClaim) -> str:
+    return claim_key(claim.parcel_id, claim.carrier, claim.waybill)
 
 
 def audit_watches(state: OrderState) -> tuple[AuditWatch, ...]:
@@ -172,8 +178,38 @@ def refund_watches(state: OrderState) -> tuple[RefundWatch, ...]:
 # --- what came of it -------------------------------------------------------------------------------------
 
 
+_TELLING: frozenset[str] = frozenset({"credit", "settle", "refund_arrived"})
+"""Steps that bring one notice."""
+
+
+def begun(state: OrderState, step: Step) -> OrderState:
+    """The order while a step is carried out: what was decided stands, whatever arrives before the answer.
+
+    The posting is made from this state (`posting_for`), and `posted` or `ledger_disagrees` follows it. Not a new
+    revision: nothing is true yet that anybody must be told.
+    """
+    if step.verb in {"look", "record", "screen"}:
+        return state
+    telling = step.verb in _TELLING
+    claims = tuple(_key(claim) for claim in claims_to_release(state)) if step.verb == "release_claims" else ()
+    seq = state.notice_seq + 1 if telling else None
+    doing = Doing(verb=step.verb, about=step.about, notice_seq=seq, claims=claims)
+    return state.model_copy(update={"doing": doing, "notice_seq": state.notice_seq + telling})
+
+
 def posted(state: OrderState, step: Step, now: datetime) -> OrderState:
     """The order once a step's posting stands in the ledger (or the step needed none)."""
+    doing = state.doing or begun(state, step).doing
+    state = _done(state, step, now)
+    if doing is not None and doing.notice_seq is not None and state.notices:
+        # The notice that this step brought is the last one; it has the number that was kept for it.
+        told = state.notices[-1].model_copy(update={"seq": doing.notice_seq})
+        last = max(doing.notice_seq, state.notice_seq - 1)
+        state = state.model_copy(update={"notices": (*state.notices[:-1], told), "notice_seq": last})
+    return _next_revision(state.model_copy(update={"doing": None}))
+
+
+def _done(state: OrderState, step: Step, now: datetime) -> OrderState:
     if step.verb == "fund":
         state = state.model_copy(update={"funded": True})
     elif step.verb == "credit":
@@ -193,11 +229,11 @@ def posted(state: OrderState, step: Step, now: datetime) -> OrderState:
     elif step.verb in {"refund", "refund_arrived"}:
         state = _refund_posted(state, step, now)
     elif step.verb == "release_claims":
-        released = (*state.claims_released, *(_claim(claim) for claim in claims_to_release(state)))
-        state = state.model_copy(update={"claims_released": released})
+        given_up = state.doing.claims if state.doing else tuple(_key(claim) for claim in claims_to_release(state))
+        state = state.model_copy(update={"claims_released": (*state.claims_released, *given_up)})
     elif step.verb == "start_withdrawal":
         state = state.model_copy(update={"withdrawal_started": True})
-    return _next_revision(state)
+    return state
 
 
 def _refund_posted(state: OrderState, step: Step, now: datetime) -> OrderState:
@@ -206,20 +242,20 @@ def _refund_posted(state: OrderState, step: Step, now: datetime) -> OrderState:
     if step.verb == "refund":
         # The three days of patience with the channel begin when it can be told.
         return state.with_refund(refund.model_copy(update={"status": "booked", "since": now}))
-    state = state.with_refund(refund.model_copy(update={"status": "arrived"}))
+    state = state.with_refund(refund.model_copy(update={"status": "arrived"})).without_hold(REFUND_STUCK, refund.cause)
     return state.noticing("buyer", "refund_arrived", now, cause=refund.cause, amount_minor=str(refund.amount_minor))
 
 
 def ledger_disagrees(state: OrderState, step: Step, outcome: str, detail: str, now: datetime) -> OrderState:
     """The ledger refuses what the core holds for right: money stands still until an operator has looked."""
     hold = Hold(
-        name="ledger_disagrees",
+        name=LEDGER_DISAGREES,
         scope="all",
         reason=f"{step.verb} {step.about}: {outcome} {detail}".strip(),
         owner="operator",
         since=now,
     )
-    return _next_revision(state.holding(hold))
+    return _next_revision(state.holding(hold).model_copy(update={"doing": None}))
 
 
 def screening_done(state: OrderState, screening: Screening, now: datetime) -> OrderState:
@@ -229,15 +265,19 @@ def screening_done(state: OrderState, screening: Screening, now: datetime) -> Or
 
 def looked(state: OrderState, parcel_id: str, waybill: str, verdict: Verdict, now: datetime) -> OrderState:
     """The order after a carrier was asked for a deadline's sake. A silent carrier says nothing about the parcel."""
-    state = judged(state, parcel_id, waybill, verdict, now)
     parcel = state.parcel(parcel_id)
-    if parcel is not None:
-        state = state.with_parcel(parcel.model_copy(update={"looked_at": now}))
+    if parcel is not None and parcel.waybill == waybill:
+        # A deadline that looked is judged by this look: what the carrier said days ago it may not say now.
+        fresh = parcel.model_copy(update={"looked_at": now, "answered": False})
+        state = judged(state.with_parcel(fresh), parcel_id, waybill, verdict, now)
     return _next_revision(state)
 
 
 def audited(state: OrderState, watch: AuditWatch, verdict: Verdict, now: datetime) -> OrderState:
-    """The order after an audit's watch reported."""
+    """The order after an audit's watch reported; what was asked of another carrier than the parcel's is nothing."""
+    parcel = state.parcel(watch.parcel_id)
+    if parcel is None or parcel.carrier != watch.carrier:
+        return state
     return _next_revision(judged(state, watch.parcel_id, watch.waybill, verdict, now))
 
 
@@ -246,13 +286,12 @@ def refund_reported(state: OrderState, watch: RefundWatch, outcome: RefundOutcom
     refund = state.refund(watch.cause)
     if refund is None or refund.status not in {"booked", "stuck"}:
         return state
-    stuck = refund_stuck_hold(refund.cause, outcome.message or "the channel refused it", now)
     if outcome.state == "arrived":
-        state = state.model_copy(update={"holds": tuple(h for h in state.holds if h.name != stuck.name)})
+        state = state.without_hold(REFUND_STUCK, refund.cause)
         changed = refund.model_copy(update={"status": "confirmed", "reference": outcome.reference})
     else:
         changed = refund.model_copy(update={"status": "failed"})
-        state = state.holding(stuck)
+        state = state.holding(refund_stuck_hold(refund.cause, outcome.message or "the channel refused it", now))
     return _next_revision(state.with_refund(changed))
 
 

@@ -10,7 +10,7 @@ from core.messages import HoldView
 from core.money import format_minor
 from core.order.deadlines import deadlines, next_deadline, settles_at
 from core.order.shares import refunded_minor
-from core.order.state import OrderState, Parcel, Refund
+from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE, OrderState, Parcel, Refund
 from core.records import OrderRecord
 
 
@@ -63,6 +63,13 @@ def holds_of(state: OrderState) -> tuple[HoldView, ...]:
     return (*_named(state), *_waiting(state), *(_refund(refund) for refund in _open_refunds(state)))
 
 
+_HOLD_HELP = {
+    REVIEW_OVERDUE: "A reviewer sends decide_audit; lift_hold gives the reviewers their time again.",
+    REFUND_STUCK: "Two people send resolve_refund; lift_hold asks the channel again.",
+    LEDGER_DISAGREES: "An operator finds out why; lift_hold tries the posting again.",
+}
+
+
 def _named(state: OrderState) -> Iterator[HoldView]:
     for hold in state.holds:
         yield HoldView(
@@ -70,7 +77,7 @@ def _named(state: OrderState) -> Iterator[HoldView]:
             since=hold.since,
             expected_release=hold.review_at,
             who_can_act=hold.owner,
-            what_helps=f"{hold.reason}. An operator lifts it with lift_hold.",
+            what_helps=f"{hold.reason}. {_HOLD_HELP.get(hold.name, 'An operator lifts it with lift_hold.')}",
         )
 
 
@@ -81,7 +88,7 @@ def _waiting(state: OrderState) -> Iterator[HoldView]:
             since=state.screening_since,
             expected_release=state.screening_since + state.policy.order.screening_end,
             who_can_act="reviewer",
-            what_helps="A reviewer sends decide_screening.",
+            what_helps=f"A reviewer sends decide_screening.{_overdue(state, 'screening_sla', '')}",
         )
     if state.phase in {"awaiting_shipment", "shipped"}:
         if state.left_to_ship() and state.released_at is not None:
@@ -124,8 +131,19 @@ def _audit(state: OrderState, parcel: Parcel) -> HoldView:
         since=parcel.audit_since,
         expected_release=due.at if due else None,
         who_can_act=who,
-        what_helps=f"Parcel {parcel.parcel_id}: {helps}{seen}",
+        what_helps=f"Parcel {parcel.parcel_id}: {helps}{seen}{_overdue(state, 'review_sla', parcel.parcel_id)}",
     )
+
+
+def _overdue(state: OrderState, sla: str, subject: str) -> str:
+    """Says that people were told that they are late. What was told earlier, of another wait, has another time."""
+    since = (
+        state.screening_since if not subject else next(p.audit_since for p in state.parcels if p.parcel_id == subject)
+    )
+    key = f"{sla}:{subject}:"
+    late = [datetime.fromisoformat(told.removeprefix(key)) for told in state.told if told.startswith(key)]
+    passed = [at for at in late if since is not None and at >= since]
+    return f" Overdue since {_clock(passed[-1])}." if passed else ""
 
 
 def _receipt(state: OrderState) -> HoldView:
@@ -148,7 +166,7 @@ def _refund(refund: Refund) -> HoldView:
         reason=f"refund_{refund.status}",
         since=refund.since,
         who_can_act="operator" if people else "channel",
-        what_helps=("Two people send resolve_refund." if people else "The payment channel says that the buyer has it."),
+        what_helps="Two people send resolve_refund." if people else "The payment channel says that the buyer has it.",
     )
 
 
