@@ -75,8 +75,8 @@ class Postgres(Service):
     # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait until the last client has left by itself.
     stop_signal = signal.SIGINT
 
-    def __init__(self, home: Path, *, durable: bool = True) -> None:
-        super().__init__(home)
+    def __init__(self, home: Path, *, durable: bool = True, usual: bool = False) -> None:
+        super().__init__(home, usual=usual)
         self._durable = durable
 
     @property

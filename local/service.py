@@ -60,8 +60,12 @@ class Service:
     port_names: ClassVar[tuple[str, ...]] = ("port",)
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
-    def __init__(self, home: Path) -> None:
+    usual_ports: ClassVar[Mapping[str, int]] = {}
+    """What other programs expect, where it is free and nothing else was used before."""
+
+    def __init__(self, home: Path, *, usual: bool = False) -> None:
         self.home = home.absolute()
+        self._usual = usual
         self._child: subprocess.Popen[bytes] | None = None
         self._footprint: pids.Footprint | None = None
 
@@ -163,7 +167,7 @@ class Service:
     def _choose_ports(self) -> dict[str, int]:
         """Those of the last time, so that bookmarks and settings stay good; another where one is taken."""
         last = pids.read(self.footprint_file)
-        kept = last.ports if last else {}
+        kept = last.ports if last else self.usual_ports if self._usual else {}
         return {name: kept[name] if name in kept and _is_free(kept[name]) else free_port() for name in self.port_names}
 
     def _launch(self, ports: dict[str, int]) -> None:

@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from core.errors import Misconfigured, Unavailable
 from core.search_attributes import SEARCH_ATTRIBUTES
@@ -37,6 +37,8 @@ class Temporal(Service):
 
     name = "temporal"
     port_names = ("port", "ui", "http")
+    # Those of the `temporal` command line, which then needs no address.
+    usual_ports: ClassVar[Mapping[str, int]] = {"port": 7233, "ui": 8233}
 
     @property
     def address(self) -> str:

@@ -1,0 +1,220 @@
+"""The stand-in bank: it pays out once under each key, and can refuse, dawdle, lose answers, and send money back.
+
+The beginning of a payee's token chooses a payout's fate:
+
+    refuse-…   it fails (ACCOUNT_CLOSED)
+    slow-…     it is accepted, and paid after two look-ups
+    lost-…     it is paid, but the request and two look-ups get no answer
+    return-…   it is paid, and comes back at the second look-up
+
+A plan (`POST /bank/plans`) chooses the same for any key, token or last four digits.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from core.messages import AmountMinor, Currency, Message
+from local.journal import JournaledStore
+
+Answer = tuple[int, dict[str, Any]]
+Key = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9]{1,32}$")]
+Outcome = Literal["paid", "processing", "failed", "unknown", "returned"]
+
+_PAYOUTS = """
+CREATE TABLE IF NOT EXISTS payouts (
+    key TEXT PRIMARY KEY, amount_minor INTEGER NOT NULL, currency TEXT NOT NULL,
+    token TEXT NOT NULL, last4 TEXT, holder TEXT,
+    state TEXT NOT NULL, reference TEXT NOT NULL, code TEXT, message TEXT,
+    returned_minor INTEGER NOT NULL DEFAULT 0, returns INTEGER NOT NULL DEFAULT 0,
+    looks_left INTEGER, silent_looks INTEGER NOT NULL DEFAULT 0
+)
+"""
+_PLANS = "CREATE TABLE IF NOT EXISTS plans (subject TEXT PRIMARY KEY, plan TEXT NOT NULL)"
+
+
+class BankAccount(Message):
+    """Where to."""
+
+    token: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128)]
+    last4: str | None = None
+    holder: str | None = None
+
+
+class NewPayout(Message):
+    """An instruction to pay."""
+
+    key: Key
+    amount_minor: AmountMinor
+    currency: Currency
+    account: BankAccount
+
+
+class PayoutPlan(Message):
+    """What becomes of payouts to an account (or under a key): `match`. `looks` null is until it is told to finish."""
+
+    match: str
+    outcome: Outcome
+    looks: Annotated[int, Field(ge=0)] | None = 2
+    code: str = "ACCOUNT_CLOSED"
+    message: str = "as planned"
+
+
+class FinishPayout(Message):
+    """The end of a payout that was accepted."""
+
+    key: Key
+    state: Literal["paid", "failed"] = "paid"
+    code: str | None = None
+
+
+class ReturnPayout(Message):
+    """A paid payout comes back, all of it or a part."""
+
+    key: Key
+    amount_minor: AmountMinor | None = None
+
+
+_BY_TOKEN: dict[str, Outcome] = {"refuse-": "failed", "slow-": "processing", "lost-": "unknown", "return-": "returned"}
+
+
+class BankDesk:
+    """Executes payouts; every effect is journaled in the transaction that makes it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._store = JournaledStore(folder / "bank.db", _PAYOUTS, _PLANS)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._store.close()
+
+    def effects(self) -> list[dict[str, Any]]:
+        """The journal."""
+        return self._store.effects()
+
+    def pay(self, given: NewPayout) -> Answer:
+        """Pay once under a key: the same again gets what is known, another content is 409."""
+        known = self._payout(given.key)
+        if known is not None:
+            same = self._content(given) == {name: known[name] for name in self._content(given)}
+            return (
+                self._shown(known) if same else (409, {"code": "KEY_REUSED", "message": "another payout has this key"})
+            )
+        plan = self._plan(given)
+        outcome = plan.outcome if plan else "paid"
+        state = {"processing": "accepted", "failed": "failed"}.get(outcome, "paid")
+        with self._store.transaction():
+            self._store.write(
+                "INSERT INTO payouts (key, amount_minor, currency, token, last4, holder, state, reference, code,"
+                " message, looks_left, returns, silent_looks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                *self._content(given).values(),
+                *(state, f"PO{secrets.token_hex(8)}"),
+                *((plan.code, plan.message) if plan and state == "failed" else (None, None)),
+                *(plan.looks if plan else None, outcome == "returned"),
+                (plan.looks or 0) + 1 if plan and outcome == "unknown" else 0,
+            )
+            if state == "paid":
+                self._journal("payout", given.key, given.amount_minor)
+        return self._answer(given.key)
+
+    def status(self, key: str, *, stale: bool = False) -> Answer:
+        """What became of a payout; a look-up brings what is planned nearer."""
+        known = None if stale else self._payout(key)
+        if known is None:
+            return 404, {"code": "PAYOUT_UNKNOWN", "message": "no such payout"}
+        if not known["silent_looks"] and known["looks_left"] is not None:
+            self._look(known)
+        return self._answer(key)
+
+    def _look(self, known: dict[str, Any]) -> None:
+        """Count a look-up down; at the end, what was planned happens."""
+        key, left = known["key"], known["looks_left"]
+        due = left == 0 if known["state"] == "accepted" else left <= 1
+        if not due:
+            self._store.write("UPDATE payouts SET looks_left = looks_left - 1 WHERE key = ?", key)
+        elif known["state"] == "accepted":
+            self.finish(FinishPayout(key=key))
+        elif known["state"] == "paid" and known["returns"]:
+            self.give_back(ReturnPayout(key=key))
+
+    def _answer(self, key: str) -> Answer:
+        known = self._payout(key)
+        assert known is not None  # the caller has just written or read it
+        if known["silent_looks"]:
+            self._store.write("UPDATE payouts SET silent_looks = silent_looks - 1 WHERE key = ?", key)
+            return 503, {"code": "TRY_LATER", "message": "as planned"}
+        return self._shown(known)
+
+    def finish(self, given: FinishPayout) -> Answer:
+        """End a payout that was accepted."""
+        with self._store.transaction():
+            ended = self._store.write(
+                "UPDATE payouts SET state = ?, code = ? WHERE key = ? AND state = 'accepted'",
+                *(given.state, given.code, given.key),
+            )
+            if ended and given.state == "paid":
+                self._journal("payout", given.key, None)
+        return (200, {"key": given.key}) if ended else (404, {"code": "PAYOUT_UNKNOWN", "message": "none accepted"})
+
+    def give_back(self, given: ReturnPayout) -> Answer:
+        """Send a paid payout back."""
+        known = self._payout(given.key)
+        if known is None or known["state"] not in {"paid", "returned"}:
+            return 404, {"code": "PAYOUT_UNKNOWN", "message": "none paid"}
+        left = known["amount_minor"] - known["returned_minor"]
+        amount = left if given.amount_minor is None else given.amount_minor
+        if not 0 < amount <= left:
+            return 400, {"code": "MALFORMED", "message": f"{left} is left to return"}
+        with self._store.transaction():
+            self._store.write(
+                "UPDATE payouts SET state = 'returned', returned_minor = returned_minor + ? WHERE key = ?",
+                *(amount, given.key),
+            )
+            self._journal("return", given.key, amount)
+        return 200, {"key": given.key, "returned_minor": known["returned_minor"] + amount}
+
+    def subjects(self, key: str) -> tuple[str, ...]:
+        """What else a payout is called by: its payee's token and last four digits."""
+        known = self._payout(key)
+        return tuple(filter(None, (known["token"], known["last4"]))) if known else ()
+
+    def plan(self, given: PayoutPlan) -> Answer:
+        """Choose what becomes of later payouts."""
+        self._store.write("INSERT OR REPLACE INTO plans VALUES (?, ?)", given.match, given.model_dump_json())
+        return 200, {"match": given.match}
+
+    def _payout(self, key: str) -> dict[str, Any] | None:
+        return self._store.row("SELECT * FROM payouts WHERE key = ?", key)
+
+    def _plan(self, given: NewPayout) -> PayoutPlan | None:
+        for subject in (given.key, given.account.token, given.account.last4, "*"):
+            if row := self._store.row("SELECT plan FROM plans WHERE subject = ?", subject):
+                return PayoutPlan.model_validate_json(row["plan"])
+        for prefix, outcome in _BY_TOKEN.items():
+            if given.account.token.startswith(prefix):
+                return PayoutPlan(match=given.account.token, outcome=outcome)
+        return None
+
+    def _journal(self, effect: str, key: str, amount_minor: int | None) -> None:
+        payout = self._payout(key)
+        assert payout is not None  # written in this very transaction
+        self._store.journal(
+            effect,
+            key=key,
+            subject=payout["token"],
+            amount_minor=payout["amount_minor"] if amount_minor is None else amount_minor,
+            currency=payout["currency"],
+        )
+
+    @staticmethod
+    def _content(given: NewPayout) -> dict[str, Any]:
+        return {**given.model_dump(exclude={"account"}), **given.account.model_dump()}
+
+    @staticmethod
+    def _shown(payout: dict[str, Any]) -> Answer:
+        shown = ("key", "state", "amount_minor", "currency", "reference", "returned_minor", "code", "message")
+        return 200, {name: payout[name] for name in shown if payout[name] is not None}

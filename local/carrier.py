@@ -1,0 +1,133 @@
+"""The stand-in carrier: it knows the scans that somebody gave it, and of no other parcel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from core.messages import Message, Scan
+from local.journal import Store
+
+ParcelAnswer = Literal["no_trace", "unknown_carrier", "bad_number"]
+
+_PARCELS = """
+CREATE TABLE IF NOT EXISTS parcels (
+    carrier TEXT NOT NULL, waybill TEXT NOT NULL,
+    phone_last4 TEXT, answer TEXT, frozen_after INTEGER,
+    PRIMARY KEY (carrier, waybill)
+)
+"""
+_SCANS = """
+CREATE TABLE IF NOT EXISTS scans (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    carrier TEXT NOT NULL, waybill TEXT NOT NULL, at TEXT NOT NULL, code TEXT NOT NULL, scan TEXT NOT NULL,
+    UNIQUE (carrier, waybill, at, code)
+)
+"""
+
+
+class Track(Message):
+    """A question: where is this parcel?"""
+
+    carrier: str
+    waybill: str
+    phone_last4: str | None = None
+
+
+class NewScans(Message):
+    """Scans of a parcel, added to those that it has. With `phone_last4` only who knows it gets an answer."""
+
+    carrier: str
+    waybill: str
+    scans: Annotated[tuple[Scan, ...], Field(max_length=2000)] = ()
+    phone_last4: str | None = None
+
+
+class Freeze(Message):
+    """From now on the parcel's new scans are not shown; `frozen` false shows them all again."""
+
+    carrier: str
+    waybill: str
+    frozen: bool = True
+
+
+class Mark(Message):
+    """Answer this whatever is known of the parcel; null answers by the scans again."""
+
+    carrier: str
+    waybill: str
+    answer: ParcelAnswer | None = None
+
+
+class CarrierDesk:
+    """Registers parcels and answers where they are."""
+
+    def __init__(self, folder: Path) -> None:
+        self._store = Store(folder / "carrier.db", _PARCELS, _SCANS)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._store.close()
+
+    def add(self, given: NewScans) -> dict[str, Any]:
+        """Register the parcel and append scans; one of the same time and code is the same scan."""
+        with self._store.transaction():
+            self._register(given.carrier, given.waybill)
+            if given.phone_last4 is not None:
+                self._set("phone_last4", given.phone_last4, given)
+            for scan in given.scans:
+                self._store.write(
+                    "INSERT OR IGNORE INTO scans (carrier, waybill, at, code, scan) VALUES (?, ?, ?, ?, ?)",
+                    *(given.carrier, given.waybill, scan.at.isoformat(), scan.code, scan.model_dump_json()),
+                )
+        return {"scans": len(self._scans(given.carrier, given.waybill, None))}
+
+    def freeze(self, given: Freeze) -> dict[str, Any]:
+        """Show nothing new of a parcel, or all again."""
+        last = self._store.row("SELECT coalesce(max(seq), 0) AS seq FROM scans")
+        with self._store.transaction():
+            self._register(given.carrier, given.waybill)
+            self._set("frozen_after", last["seq"] if given.frozen and last else None, given)
+        return {"frozen": given.frozen}
+
+    def mark(self, given: Mark) -> dict[str, Any]:
+        """Answer as told about a parcel."""
+        with self._store.transaction():
+            self._register(given.carrier, given.waybill)
+            self._set("answer", given.answer, given)
+        return {"answer": given.answer}
+
+    def track(self, asked: Track, *, stale: bool = False) -> dict[str, Any]:
+        """All scans of a parcel, ascending; `stale` leaves the last one out, as a slow replica does."""
+        parcel = self._store.row(
+            "SELECT * FROM parcels WHERE carrier = ? AND waybill = ?", asked.carrier, asked.waybill
+        )
+        if parcel is None:
+            return {"status": "no_trace", "waybill": asked.waybill}
+        if parcel["answer"] is not None:
+            return {"status": parcel["answer"], "waybill": asked.waybill}
+        if parcel["phone_last4"] not in (None, asked.phone_last4):
+            # As the carriers that want the digits do: without the right ones they know nothing.
+            return {"status": "no_trace", "waybill": asked.waybill, "detail": "wrong or no phone digits"}
+        scans = self._scans(asked.carrier, asked.waybill, parcel["frozen_after"])
+        scans = scans[:-1] if stale else scans
+        return {"status": "found" if scans else "no_trace", "waybill": asked.waybill, "scans": scans}
+
+    def _register(self, carrier: str, waybill: str) -> None:
+        self._store.write("INSERT OR IGNORE INTO parcels (carrier, waybill) VALUES (?, ?)", carrier, waybill)
+
+    def _set(self, column: str, value: str | int | None, given: NewScans | Freeze | Mark) -> None:
+        self._store.write(
+            f"UPDATE parcels SET {column} = ? WHERE carrier = ? AND waybill = ?", value, given.carrier, given.waybill
+        )
+
+    def _scans(self, carrier: str, waybill: str, frozen_after: int | None) -> list[dict[str, Any]]:
+        rows = self._store.rows(
+            "SELECT seq, scan FROM scans WHERE carrier = ? AND waybill = ? ORDER BY seq", carrier, waybill
+        )
+        shown = [
+            Scan.model_validate_json(row["scan"]) for row in rows if frozen_after is None or row["seq"] <= frozen_after
+        ]
+        return [scan.model_dump(mode="json", exclude_none=True) for scan in sorted(shown, key=lambda scan: scan.at)]

@@ -1,0 +1,249 @@
+"""The stand-in payment channel: it knows payments, and gives money back once under each key.
+
+So that any storefront can try the stack, it believes a payment that it is first asked about, with the amount and the
+currency that it is asked for, and remembers it. The beginning of a payment's reference chooses its fate:
+
+    forged…    the channel does not know it
+    unpaid…    it was never paid
+    slow-…     its refunds are under way for two look-ups
+    lost-…     its refunds happen, but the request and two look-ups get no answer
+    refuse-…   its refunds are refused (PAYER_ACCOUNT_CLOSED)
+
+A plan (`POST /channel/plans`) chooses the same for any reference or key.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from core.messages import AmountMinor, Currency, Message, Time
+from core.money import MAX_AMOUNT_MINOR
+from local.journal import JournaledStore, utc_now
+
+Answer = tuple[int, dict[str, Any]]
+Key = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9]{1,32}$")]
+Outcome = Literal["arrived", "processing", "refused", "unknown"]
+
+_PAYMENTS = """
+CREATE TABLE IF NOT EXISTS payments (
+    reference TEXT PRIMARY KEY, state TEXT NOT NULL, amount_minor INTEGER NOT NULL, currency TEXT NOT NULL,
+    paid_at TEXT NOT NULL
+)
+"""
+_REFUNDS = """
+CREATE TABLE IF NOT EXISTS refunds (
+    key TEXT PRIMARY KEY, payment_reference TEXT NOT NULL, amount_minor INTEGER NOT NULL, currency TEXT NOT NULL,
+    reason TEXT NOT NULL, state TEXT NOT NULL, reference TEXT NOT NULL, code TEXT, message TEXT,
+    looks_left INTEGER, silent_looks INTEGER NOT NULL DEFAULT 0
+)
+"""
+_REFUNDS_OF_A_PAYMENT = "CREATE INDEX IF NOT EXISTS refunds_of_a_payment ON refunds (payment_reference)"
+_PLANS = "CREATE TABLE IF NOT EXISTS plans (subject TEXT PRIMARY KEY, plan TEXT NOT NULL)"
+
+
+class PaymentQuestion(Message):
+    """Is this payment known, and what was paid?"""
+
+    reference: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    amount_minor: Annotated[int, Field(ge=1, le=MAX_AMOUNT_MINOR)] | None = None
+    currency: Currency | None = None
+
+
+class NewPayment(Message):
+    """A payment as it is to be known."""
+
+    reference: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    state: Literal["paid", "unpaid"] = "paid"
+    amount_minor: AmountMinor
+    currency: Currency
+    paid_at: Time | None = None
+
+
+class NewRefund(Message):
+    """An instruction to give money back."""
+
+    key: Key
+    payment_reference: str
+    amount_minor: AmountMinor
+    currency: Currency
+    reason: str = ""
+
+
+class RefundPlan(Message):
+    """What becomes of refunds of a payment (or under a key): `match`. `looks` null is until it is told to finish."""
+
+    match: str
+    outcome: Outcome
+    looks: Annotated[int, Field(ge=0)] | None = 2
+    code: str = "PAYER_ACCOUNT_CLOSED"
+    message: str = "as planned"
+
+
+class FinishRefund(Message):
+    """The end of a refund that is under way."""
+
+    key: Key
+    state: Literal["arrived", "refused"] = "arrived"
+    code: str | None = None
+
+
+_BY_REFERENCE: dict[str, Outcome] = {"slow-": "processing", "lost-": "unknown", "refuse-": "refused"}
+
+
+class ChannelDesk:
+    """Answers for payments and executes refunds; every effect is journaled in the transaction that makes it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._store = JournaledStore(folder / "channel.db", _PAYMENTS, _REFUNDS, _REFUNDS_OF_A_PAYMENT, _PLANS)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._store.close()
+
+    def effects(self) -> list[dict[str, Any]]:
+        """The journal."""
+        return self._store.effects()
+
+    # --- payments ---
+
+    def payment(self, asked: PaymentQuestion) -> Answer:
+        """A payment as it is known; one that nobody named before is believed."""
+        known = self._payment(asked.reference)
+        believable = asked.amount_minor is not None and asked.currency is not None
+        if known is None and believable and not asked.reference.startswith("forged"):
+            state: Literal["paid", "unpaid"] = "unpaid" if asked.reference.startswith("unpaid") else "paid"
+            self.know(NewPayment(**{**asked.model_dump(), "state": state}))
+            known = self._payment(asked.reference)
+        if known is None:
+            return 404, {"code": "PAYMENT_UNKNOWN", "message": "no such payment"}
+        return 200, known
+
+    def know(self, given: NewPayment) -> Answer:
+        """Remember a payment, in place of what was known of it."""
+        self._store.write(
+            "INSERT OR REPLACE INTO payments (reference, state, amount_minor, currency, paid_at)"
+            " VALUES (?, ?, ?, ?, ?)",
+            *(given.reference, given.state, given.amount_minor, given.currency),
+            given.paid_at.isoformat() if given.paid_at else utc_now(),
+        )
+        return 200, {"reference": given.reference}
+
+    def _payment(self, reference: str) -> dict[str, Any] | None:
+        known = self._store.row("SELECT * FROM payments WHERE reference = ?", reference)
+        return None if known is None else {**known, "refunded_minor": self._given_back(reference)}
+
+    def _given_back(self, reference: str) -> int:
+        """What has gone or is going back."""
+        row = self._store.row(
+            "SELECT coalesce(sum(amount_minor), 0) AS total FROM refunds"
+            " WHERE payment_reference = ? AND state <> 'refused'",
+            reference,
+        )
+        return int(row["total"]) if row else 0
+
+    # --- refunds ---
+
+    def refund(self, given: NewRefund) -> Answer:
+        """Give money back once under a key: the same again gets what is known, another content is 409."""
+        known = self._refund(given.key)
+        if known is not None:
+            same = all(known[name] == value for name, value in given.model_dump().items())
+            return (
+                self._shown(known) if same else (409, {"code": "KEY_REUSED", "message": "another refund has this key"})
+            )
+        plan = self._plan(given)
+        refusal = self._why_not(given) or (plan.code if plan and plan.outcome == "refused" else None)
+        state = "refused" if refusal else "processing" if plan and plan.outcome == "processing" else "arrived"
+        silent = (plan.looks or 0) + 1 if plan and plan.outcome == "unknown" and not refusal else 0
+        with self._store.transaction():
+            self._store.write(
+                "INSERT INTO refunds (key, payment_reference, amount_minor, currency, reason, state, reference, code,"
+                " message, looks_left, silent_looks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                *given.model_dump().values(),
+                *(state, f"RF{secrets.token_hex(8)}", refusal, plan.message if refusal and plan else None),
+                *(plan.looks if plan else None, silent),
+            )
+            if state == "arrived":
+                self._journal(given.key)
+        return self._answer(given.key)
+
+    def refund_status(self, key: str, *, stale: bool = False) -> Answer:
+        """What became of a refund; a look-up brings one that is under way nearer to its end."""
+        known = None if stale else self._refund(key)
+        if known is None:
+            return 404, {"code": "REFUND_UNKNOWN", "message": "no such refund"}
+        if not known["silent_looks"] and known["state"] == "processing" and known["looks_left"] is not None:
+            if known["looks_left"] == 0:
+                self.finish(FinishRefund(key=key))
+            else:
+                self._store.write("UPDATE refunds SET looks_left = looks_left - 1 WHERE key = ?", key)
+        return self._answer(key)
+
+    def _answer(self, key: str) -> Answer:
+        known = self._refund(key)
+        assert known is not None  # the caller has just written or read it
+        if known["silent_looks"]:
+            self._store.write("UPDATE refunds SET silent_looks = silent_looks - 1 WHERE key = ?", key)
+            return 503, {"code": "TRY_LATER", "message": "as planned"}
+        return self._shown(known)
+
+    def finish(self, given: FinishRefund) -> Answer:
+        """End a refund that is under way."""
+        with self._store.transaction():
+            ended = self._store.write(
+                "UPDATE refunds SET state = ?, code = ? WHERE key = ? AND state = 'processing'",
+                *(given.state, given.code, given.key),
+            )
+            if ended and given.state == "arrived":
+                self._journal(given.key)
+        return (200, {"key": given.key}) if ended else (404, {"code": "REFUND_UNKNOWN", "message": "none under way"})
+
+    def subjects(self, key: str) -> tuple[str, ...]:
+        """What else a refund is called by: its payment's reference."""
+        known = self._refund(key)
+        return (known["payment_reference"],) if known else ()
+
+    def plan(self, given: RefundPlan) -> Answer:
+        """Choose what becomes of later refunds."""
+        self._store.write("INSERT OR REPLACE INTO plans VALUES (?, ?)", given.match, given.model_dump_json())
+        return 200, {"match": given.match}
+
+    def _refund(self, key: str) -> dict[str, Any] | None:
+        return self._store.row("SELECT * FROM refunds WHERE key = ?", key)
+
+    def _plan(self, given: NewRefund) -> RefundPlan | None:
+        for subject in (given.key, given.payment_reference, "*"):
+            if row := self._store.row("SELECT plan FROM plans WHERE subject = ?", subject):
+                return RefundPlan.model_validate_json(row["plan"])
+        for prefix, outcome in _BY_REFERENCE.items():
+            if given.payment_reference.startswith(prefix):
+                return RefundPlan(match=given.payment_reference, outcome=outcome)
+        return None
+
+    def _why_not(self, given: NewRefund) -> str | None:
+        payment = self._payment(given.payment_reference)
+        if payment is None or payment["state"] != "paid":
+            return "PAYMENT_UNKNOWN"
+        if payment["currency"] != given.currency:
+            return "WRONG_CURRENCY"
+        over = payment["refunded_minor"] + given.amount_minor > payment["amount_minor"]
+        return "MORE_THAN_PAID" if over else None
+
+    def _journal(self, key: str) -> None:
+        refund = self._refund(key)
+        assert refund is not None  # written in this very transaction
+        self._store.journal(
+            "refund",
+            key=key,
+            subject=refund["payment_reference"],
+            amount_minor=refund["amount_minor"],
+            currency=refund["currency"],
+        )
+
+    def _shown(self, refund: dict[str, Any]) -> Answer:
+        shown = ("key", "state", "amount_minor", "currency", "reference", "code", "message")
+        return 200, {name: refund[name] for name in shown if refund[name] is not None}

@@ -1,0 +1,172 @@
+"""Playing the world: give the stand-ins scans, plans and faults, and read what they have done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from core.errors import BadInput, Unavailable
+from core.messages import Scan
+from local.bank import Outcome as PayoutOutcome
+from local.carrier import ParcelAnswer
+from local.channel import Outcome as RefundOutcome
+from local.faults import Kind, Side, Verb
+from local.journal import Effect
+
+
+class WorldClient:
+    """A connection to the stand-ins; an async context manager. Every method raises `Unavailable` where they are down,
+    and `BadInput` where they cannot read what they are told.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.AsyncClient(base_url=self.url, timeout=30, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._http.aclose()
+
+    # --- the carrier ---
+
+    async def add_scans(
+        self,
+        carrier: str,
+        waybill: str,
+        scans: Iterable[Scan | Mapping[str, Any]],
+        phone_last4: str | None = None,
+    ) -> None:
+        """Register a parcel, and add scans to its trace; the same scan again changes nothing."""
+        plain = [scan.model_dump(mode="json") if isinstance(scan, Scan) else dict(scan) for scan in scans]
+        await self._tell(
+            "carrier/scans", {"carrier": carrier, "waybill": waybill, "scans": plain, "phone_last4": phone_last4}
+        )
+
+    async def freeze(self, carrier: str, waybill: str, frozen: bool = True) -> None:
+        """Show no newer scans of a parcel from now on; `frozen` False shows them all."""
+        await self._tell("carrier/freeze", {"carrier": carrier, "waybill": waybill, "frozen": frozen})
+
+    async def mark(self, carrier: str, waybill: str, answer: ParcelAnswer | None) -> None:
+        """Answer this for a parcel, whatever its scans; None answers by the scans again."""
+        await self._tell("carrier/mark", {"carrier": carrier, "waybill": waybill, "answer": answer})
+
+    # --- the payment channel ---
+
+    async def add_payment(
+        self, reference: str, amount_minor: int, currency: str, *, state: str = "paid", paid_at: str | None = None
+    ) -> None:
+        """Let the channel know a payment before anybody asks for it."""
+        body = {"reference": reference, "amount_minor": amount_minor, "currency": currency, "state": state}
+        await self._tell("channel/payments", {**body, "paid_at": paid_at})
+
+    async def plan_refunds(
+        self, match: str, outcome: RefundOutcome, *, looks: int | None = 2, code: str = "PAYER_ACCOUNT_CLOSED"
+    ) -> None:
+        """Choose what becomes of refunds of a payment, or under a key; `looks` None until `finish_refund`."""
+        await self._tell("channel/plans", {"match": match, "outcome": outcome, "looks": looks, "code": code})
+
+    async def finish_refund(self, key: str, state: str = "arrived", code: str | None = None) -> None:
+        """End a refund that is under way."""
+        await self._tell("channel/refunds/finish", {"key": key, "state": state, "code": code})
+
+    async def refunded_minor(self, payment_reference: str) -> int:
+        """What the buyer has back of a payment."""
+        return sum(effect.amount_minor for effect in await self.journal("channel", payment_reference))
+
+    async def refund_effects(self, payment_reference: str) -> int:
+        """How often money went back for a payment."""
+        return len(await self.journal("channel", payment_reference))
+
+    # --- the bank ---
+
+    async def plan_payouts(
+        self, match: str, outcome: PayoutOutcome, *, looks: int | None = 2, code: str = "ACCOUNT_CLOSED"
+    ) -> None:
+        """Choose what becomes of payouts to a token or last four digits, or under a key."""
+        await self._tell("bank/plans", {"match": match, "outcome": outcome, "looks": looks, "code": code})
+
+    async def refuse_account(self, token: str, code: str = "ACCOUNT_CLOSED") -> None:
+        """Fail all payouts to an account; the codes are in `activities.rails.sandbox.FAILURES`."""
+        await self.plan_payouts(token, "failed", code=code)
+
+    async def finish_payout(self, key: str, state: str = "paid", code: str | None = None) -> None:
+        """End a payout that was accepted."""
+        await self._tell("bank/payouts/finish", {"key": key, "state": state, "code": code})
+
+    async def return_payout(self, key: str, amount_minor: int | None = None) -> None:
+        """Send a paid payout back, all that is left of it or a part."""
+        await self._tell("bank/payouts/return", {"key": key, "amount_minor": amount_minor})
+
+    async def payout_effects(self, token: str) -> int:
+        """How often the bank paid to an account."""
+        return sum(effect.effect == "payout" for effect in await self.journal("bank", token))
+
+    async def paid_minor(self, token: str) -> int:
+        """What an account has from the bank: payouts less what came back."""
+        effects = await self.journal("bank", token)
+        return sum(effect.amount_minor * (1 if effect.effect == "payout" else -1) for effect in effects)
+
+    # --- all of them ---
+
+    async def journal(self, on: Side, subject: str | None = None) -> list[Effect]:
+        """Money that moved at the channel or the bank, in order: of one payment or payee's token, or all."""
+        answer = await self._ask("GET", "journal", params={"on": on})
+        effects = [Effect.model_validate(effect) for effect in answer["effects"]]
+        return [effect for effect in effects if subject in (None, effect.subject)]
+
+    async def fault(
+        self,
+        on: Side | str,
+        *,
+        kind: Kind | str,
+        match: str = "*",
+        verb: Verb | None = None,
+        times: int | None = 1,
+        rate: float | None = None,
+        seed: int = 0,
+        **more: Any,
+    ) -> int:
+        """Misbehave; see `local.faults.Fault`. `times` None is for ever; `more` is `status`, `seconds`, …
+
+        Returns:
+            The fault's number.
+        """
+        body = {"on": on, "kind": kind, "match": match, "verb": verb, "rate": rate, "seed": seed, **more}
+        answer = await self._tell("faults", {**body, "times": None if rate is not None else times})
+        return int(answer["number"])
+
+    async def faults(self) -> list[dict[str, Any]]:
+        """The faults that still wait."""
+        return list((await self._ask("GET", "faults"))["faults"])
+
+    async def clear_faults(self) -> None:
+        """Behave."""
+        await self._ask("DELETE", "faults")
+
+    async def asked(self, on: Side, verb: Verb | None = None, match: str = "*") -> int:
+        """How often a stand-in was asked since its process started."""
+        params = {"on": on, "match": match, **({"verb": verb} if verb else {})}
+        return int((await self._ask("GET", "asked", params=params))["asked"])
+
+    async def _tell(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._ask("POST", path, json=body)
+
+    async def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        try:
+            answer = await self._http.request(method, f"/{path}", **request)
+        except httpx.HTTPError as error:
+            raise Unavailable(f"the stand-ins do not answer at {self.url}: {error}") from None
+        if answer.status_code != 200:
+            raise BadInput(f"{path}: {answer.text}")
+        return dict(answer.json())

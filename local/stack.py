@@ -1,0 +1,151 @@
+"""The whole stack on one machine: PostgreSQL, Temporal, and the stand-ins for carrier, payment channel and bank.
+
+    async with LocalStack(Path("var")) as stack:
+        await migrate(stack.settings.needed("database_owner_url"))
+        async with running_worker(stack.settings):
+            ...
+
+State stays under the home from one run to the next. What a killed program left running is adopted, or ended where it
+would be started with another command today. One program at a time has a home.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from config import STACK_FILE, Settings
+from core.errors import Misconfigured
+from local import pids
+from local.client import WorldClient
+from local.postgres import Postgres
+from local.service import Service
+from local.standins import StandIns
+from local.temporal import Temporal
+
+
+class LocalStack:
+    """An async context manager that starts the servers together and ends them in order.
+
+    Args:
+        home: folder for all that the stack keeps.
+        base: settings that the stack does not bring: policies, screening, build. The defaults where not given.
+        durable: False gives up safety against a loss of power for speed; for tests.
+        temporary: delete everything at the end, even when this program is killed.
+    """
+
+    def __init__(
+        self, home: Path, *, base: Settings | None = None, durable: bool = True, temporary: bool = False
+    ) -> None:
+        self.home = home.absolute()
+        self.postgres = Postgres(self.home, durable=durable)
+        self.temporal = Temporal(self.home, usual=not temporary)
+        self.standins = StandIns(self.home, guarding=temporary)
+        self._base = base or Settings()
+        self._temporary = temporary
+        self._lock: int | None = None
+        self._world: WorldClient | None = None
+
+    @classmethod
+    def temporary(cls, *, base: Settings | None = None, durable: bool = True) -> LocalStack:
+        """A stack in a fresh folder that is deleted at the end; for a demonstration or a test."""
+        home = Path(tempfile.mkdtemp(prefix="dakuan-"))
+        # Others may walk through it, not look into it: under root, PostgreSQL's own user has its data in there.
+        home.chmod(0o711)
+        return cls(home, base=base, durable=durable, temporary=True)
+
+    @property
+    def services(self) -> Sequence[Service]:
+        """The servers, in the order in which they are ended."""
+        return (self.standins, self.temporal, self.postgres)
+
+    @property
+    def settings(self) -> Settings:
+        """How to reach everything."""
+        return self._base.model_copy(update={**self._addresses(), "temporal_options": {}, "home": self.home})
+
+    @property
+    def world(self) -> WorldClient:
+        """Plays carrier, payer and bank. Of the event loop that it is first used in."""
+        if self._world is None:
+            self._world = WorldClient(self.standins.url)
+        return self._world
+
+    async def __aenter__(self) -> Self:
+        """Start, or adopt, all of them.
+
+        Raises:
+            Misconfigured: another program has this home, or a server is not installed.
+            Unavailable: a server did not start; the message ends with the last lines of its log.
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        self._take_lock()
+        starting = [asyncio.create_task(asyncio.to_thread(service.start)) for service in self.services]
+        try:
+            # Not gather, which would leave servers starting behind our back when one fails or we are interrupted.
+            await asyncio.wait(starting)
+            for started in starting:
+                started.result()
+        except BaseException:
+            await asyncio.wait(starting)
+            await self._stop()
+            raise
+        written = {**self._addresses(), "pids": {service.name: service.pid for service in self.services}}
+        pids.write(self.home / STACK_FILE, json.dumps(written, indent=2))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    def _addresses(self) -> dict[str, str]:
+        return {
+            "database_url": self.postgres.worker_dsn,
+            "database_owner_url": self.postgres.owner_dsn,
+            "temporal_address": self.temporal.address,
+            "temporal_namespace": self.temporal.namespace,
+            "temporal_ui_url": self.temporal.ui_url,
+            "carrier_url": self.standins.carrier_url,
+            "channel_url": self.standins.channel_url,
+            "bank_url": self.standins.bank_url,
+            "world_url": self.standins.url,
+        }
+
+    async def _stop(self) -> None:
+        (self.home / STACK_FILE).unlink(missing_ok=True)
+        if self._world is not None:
+            await self._world.close()
+            self._world = None
+        for service in self.services:
+            await asyncio.to_thread(service.stop)
+        if self._temporary:
+            await asyncio.to_thread(self.postgres.remove)
+            await asyncio.to_thread(shutil.rmtree, self.home, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _take_lock(self) -> None:
+        """The system gives the lock back when a program ends, however it ends."""
+        lock = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise Misconfigured(f"a local stack is up under {self.home} already: use it, or end it first") from None
+        self._lock = lock
+
+
+def running(home: Path) -> dict[str, int]:
+    """The servers of a home that run, by name, with their process numbers; for a look from outside."""
+    found = {name: pids.read(home / f"{name}.json") for name in (Postgres.name, Temporal.name, StandIns.name)}
+    return {name: left.pid for name, left in found.items() if left is not None and pids.is_running(left)}

@@ -1,0 +1,83 @@
+"""The stand-ins' process as a server of the local stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from local import pids
+from local.service import LOOPBACK, Service
+
+_PROJECT = Path(__file__).resolve().parent.parent
+
+
+class StandIns(Service):
+    """Carrier, payment channel and bank.
+
+    Args:
+        home: folder for footprint, log and all that they keep.
+        guarding: the stand-ins end all servers of the home, and delete it, when the program that started them is gone;
+            for stacks that nobody would ever adopt.
+    """
+
+    name = "world"
+
+    def __init__(self, home: Path, *, guarding: bool = False, usual: bool = False) -> None:
+        super().__init__(home, usual=usual)
+        self._guarding = guarding
+
+    @property
+    def url(self) -> str:
+        """Where faults, plans and journals are."""
+        return f"http://{LOOPBACK}:{self.ports['port']}"
+
+    @property
+    def carrier_url(self) -> str:
+        return f"{self.url}/carrier"
+
+    @property
+    def channel_url(self) -> str:
+        return f"{self.url}/channel"
+
+    @property
+    def bank_url(self) -> str:
+        return f"{self.url}/bank"
+
+    @property
+    def data(self) -> Path:
+        """Folder of what they keep."""
+        return self.home / "world"
+
+    def remove(self) -> None:
+        """Stop them and delete all that they keep."""
+        self.stop()
+        shutil.rmtree(self.data, ignore_errors=True)
+        for file in (self.footprint_file, self.log_file):
+            file.unlink(missing_ok=True)
+
+    def command(self, ports: Mapping[str, int]) -> Sequence[str]:
+        """The stand-ins on the loopback interface."""
+        guard = ["--guard", f"{os.getpid()}:{pids.started(os.getpid())}"] if self._guarding else []
+        return [sys.executable, "-m", "local.world", "--port", str(ports["port"]), "--data", str(self.data), *guard]
+
+    def identity(self) -> Mapping[str, Any]:
+        """In the project's folder, so that its packages are found however this program was started."""
+        return {"cwd": _PROJECT}
+
+    def answers(self) -> bool:
+        """Whether they say that they are well."""
+        try:
+            # Without the proxies of the environment, which would not find this machine's loopback.
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+                f"{self.url}/health", timeout=2
+            ) as reply:
+                return bool(json.load(reply).get("ok"))
+        except (OSError, ValueError, urllib.error.URLError):
+            return False

@@ -1,0 +1,345 @@
+"""The stand-ins' one process: a carrier, a payment channel and a bank over real HTTP, with all that they keep on disk.
+
+    python -m local.world --port 8400 --data FOLDER
+
+What they are asked (`activities/*/sandbox.py` speaks these dialects):
+
+    POST /carrier/track              {carrier, waybill, phone_last4?}
+    GET  /channel/payments           ?reference&amount_minor&currency
+    POST /channel/refunds            {key, payment_reference, amount_minor, currency, reason}
+    GET  /channel/refunds/{key}
+    POST /bank/payouts               {key, amount_minor, currency, account: {token, last4?, holder?}}
+    GET  /bank/payouts/{key}
+
+What they are told, by whoever plays the world (`local.client.WorldClient`):
+
+    POST /carrier/scans              {carrier, waybill, scans: [{at, code, stage, city?, text?}], phone_last4?}
+    POST /carrier/freeze             {carrier, waybill, frozen}
+    POST /carrier/mark               {carrier, waybill, answer: no_trace|unknown_carrier|bad_number|null}
+    POST /channel/payments           {reference, state, amount_minor, currency, paid_at?}
+    POST /channel/plans              {match, outcome: arrived|processing|refused|unknown, looks?, code?}
+    POST /channel/refunds/finish     {key, state, code?}
+    POST /bank/plans                 {match, outcome: paid|processing|failed|unknown|returned, looks?, code?}
+    POST /bank/payouts/finish        {key, state, code?}
+    POST /bank/payouts/return        {key, amount_minor?}
+    POST GET DELETE /faults          see `local.faults.Fault`
+    GET  /journal?on=channel|bank    money that moved there, in order
+    GET  /asked?on=&verb=&match=     how often they were asked since this process started
+
+References and tokens with certain beginnings have their fate in their name: see `local.channel` and `local.bank`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvicorn
+from pydantic import BaseModel, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from core.messages import reasons_of
+from local.bank import BankDesk, FinishPayout, NewPayout, PayoutPlan, ReturnPayout
+from local.carrier import CarrierDesk, Freeze, Mark, NewScans, Track
+from local.channel import ChannelDesk, FinishRefund, NewPayment, NewRefund, PaymentQuestion, RefundPlan
+from local.faults import Fault, Faults, Side, Verb
+from local.guard import guard
+from local.service import LOOPBACK
+
+Answer = tuple[int, dict[str, Any]]
+M = TypeVar("M", bound=BaseModel)
+
+LARGEST_REQUEST = 4 * 1024 * 1024
+_WEB_PAGE = b"<!doctype html><html><head><title>502</title></head><body><h1>Bad gateway</h1></body></html>"
+_TEN_MEGABYTES = 10 * 1024 * 1024
+
+
+class Malformed(Exception):
+    """The request cannot be read: 400 with field and reason."""
+
+
+class World:
+    """The three desks, their faults, and what they were asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.carrier = CarrierDesk(folder)
+        self.channel = ChannelDesk(folder)
+        self.bank = BankDesk(folder)
+        self.faults = Faults(folder)
+        self._asked: Counter[tuple[Side, Verb, frozenset[str]]] = Counter()
+
+    def close(self) -> None:
+        """Give the files back."""
+        for desk in (self.carrier, self.channel, self.bank, self.faults):
+            desk.close()
+
+    # --- what they are asked ---
+
+    async def track(self, request: Request) -> Response:
+        asked = await _body(request, Track)
+        subjects = frozenset({asked.waybill})
+        return await self._misbehaving(
+            "carrier",
+            "track",
+            subjects,
+            lambda: (200, self.carrier.track(asked)),
+            lambda: (200, self.carrier.track(asked, stale=True)),
+        )
+
+    async def payment(self, request: Request) -> Response:
+        asked = _query(request, PaymentQuestion)
+        subjects = frozenset({asked.reference})
+        return await self._misbehaving("channel", "payment", subjects, lambda: self.channel.payment(asked))
+
+    async def refund(self, request: Request) -> Response:
+        given = await _body(request, NewRefund)
+        subjects = frozenset({given.key, given.payment_reference})
+        return await self._misbehaving("channel", "refund", subjects, lambda: self.channel.refund(given))
+
+    async def refund_status(self, request: Request) -> Response:
+        key = request.path_params["key"]
+        return await self._misbehaving(
+            "channel",
+            "refund_status",
+            frozenset({key, *self.channel.subjects(key)}),
+            lambda: self.channel.refund_status(key),
+            lambda: self.channel.refund_status(key, stale=True),
+        )
+
+    async def payout(self, request: Request) -> Response:
+        given = await _body(request, NewPayout)
+        subjects = frozenset({given.key, given.account.token, *filter(None, [given.account.last4])})
+        return await self._misbehaving("bank", "payout", subjects, lambda: self.bank.pay(given))
+
+    async def payout_status(self, request: Request) -> Response:
+        key = request.path_params["key"]
+        return await self._misbehaving(
+            "bank",
+            "payout_status",
+            frozenset({key, *self.bank.subjects(key)}),
+            lambda: self.bank.status(key),
+            lambda: self.bank.status(key, stale=True),
+        )
+
+    async def _misbehaving(
+        self,
+        on: Side,
+        verb: Verb,
+        subjects: frozenset[str],
+        act: Callable[[], Answer],
+        stale: Callable[[], Answer] | None = None,
+    ) -> Response:
+        """Act and answer, or do whatever a fault wants instead."""
+        self._asked[on, verb, subjects] += 1
+        fault = self.faults.take(on, verb, subjects)
+        if fault is None:
+            return _json(*act())
+        if fault.kind == "delay":
+            await asyncio.sleep(fault.seconds)
+        elif fault.kind == "status_before_effect":
+            return _status(fault)
+        elif fault.kind == "cut_before_effect":
+            return Cut()
+        status, answer = stale() if stale and fault.kind == "stale_lookup" else act()
+        if fault.kind == "slow_answer":
+            await asyncio.sleep(fault.seconds)
+        return _spoiled(fault, status, answer)
+
+    # --- what is looked at ---
+
+    async def journal(self, request: Request) -> Response:
+        on = request.query_params.get("on")
+        if on == "channel":
+            return _json(200, {"effects": self.channel.effects()})
+        if on == "bank":
+            return _json(200, {"effects": self.bank.effects()})
+        raise Malformed("on: must be channel or bank")
+
+    async def asked(self, request: Request) -> Response:
+        wanted = request.query_params
+        match = wanted.get("match", "*")
+        total = sum(
+            count
+            for (on, verb, subjects), count in self._asked.items()
+            if wanted.get("on", on) == on and wanted.get("verb", verb) == verb and (match == "*" or match in subjects)
+        )
+        return _json(200, {"asked": total})
+
+    async def all_faults(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            self.faults.clear()
+        return _json(200, {"faults": self.faults.all()})
+
+    async def new_fault(self, request: Request) -> Response:
+        return _json(200, {"number": self.faults.add(await _body(request, Fault))})
+
+
+# --- answers ---------------------------------------------------------------------------------------------
+
+
+def _json(status: int, answer: dict[str, Any]) -> Response:
+    return Response(json.dumps(answer, ensure_ascii=False), status, media_type="application/json")
+
+
+def _status(fault: Fault) -> Response:
+    headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
+    return Response(_WEB_PAGE, fault.status, headers, "text/html")
+
+
+def _spoiled(fault: Fault, status: int, answer: dict[str, Any]) -> Response:
+    """The answer as the fault wants it, now that the effect has happened."""
+    whole = json.dumps(answer, ensure_ascii=False).encode()
+    match fault.kind:
+        case "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "status_after_effect":
+            return _status(fault)
+        case "cut":
+            return Cut()
+        case "html":
+            return Response(_WEB_PAGE, 200, media_type="text/html")
+        case "garbage":
+            return Response(whole[: len(whole) // 2], status, media_type="application/json")
+        case "huge":
+            return Response(whole[:-1] + b', "more": "' + b"x" * _TEN_MEGABYTES + b'"}', status)
+        case "wrong_types":
+            return _json(status, {name: [value] for name, value in answer.items()})
+        case "wrong_amount" if "amount_minor" in answer:
+            return _json(status, {**answer, "amount_minor": answer["amount_minor"] + 1})
+        case "wrong_key":
+            return _json(status, {**answer, **dict.fromkeys({"key", "reference", "waybill"} & answer.keys(), "other")})
+    return _json(status, answer)
+
+
+class Cut(Response):
+    """An answer that breaks off: the server closes the connection when less comes than was announced."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b'{"key": ', "more_body": True})
+
+
+# --- requests --------------------------------------------------------------------------------------------
+
+
+async def _body(request: Request, model: type[M]) -> M:
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > LARGEST_REQUEST:
+            raise Malformed("too large")
+    try:
+        return model.model_validate_json(bytes(raw))
+    except ValidationError as error:
+        raise Malformed(_first_reason(error)) from None
+
+
+def _query(request: Request, model: type[M]) -> M:
+    try:
+        return model.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise Malformed(_first_reason(error)) from None
+
+
+def _first_reason(error: ValidationError) -> str:
+    reason = reasons_of(error)[0]
+    return f"{reason['field']}: {reason['message']}"
+
+
+async def _malformed(request: Request, error: Exception) -> Response:
+    return _json(400, {"code": "MALFORMED", "message": str(error)})
+
+
+def _told(model: type[M], tell: Callable[[M], Answer | dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that hands its body on."""
+
+    async def endpoint(request: Request) -> Response:
+        answer = tell(await _body(request, model))
+        return _json(*answer) if isinstance(answer, tuple) else _json(200, answer)
+
+    return endpoint
+
+
+async def _health(request: Request) -> Response:
+    return _json(200, {"ok": True})
+
+
+def application(folder: Path) -> Starlette:
+    """The stand-ins as an ASGI application; what they keep is in the folder."""
+    world = World(folder)
+    carrier, channel, bank = world.carrier, world.channel, world.bank
+
+    @asynccontextmanager
+    async def closing(app: Starlette) -> AsyncIterator[None]:
+        yield
+        world.close()
+
+    return Starlette(
+        routes=[
+            Route("/health", _health),
+            Route("/carrier/track", world.track, methods=["POST"]),
+            Route("/carrier/scans", _told(NewScans, carrier.add), methods=["POST"]),
+            Route("/carrier/freeze", _told(Freeze, carrier.freeze), methods=["POST"]),
+            Route("/carrier/mark", _told(Mark, carrier.mark), methods=["POST"]),
+            Route("/channel/payments", world.payment, methods=["GET"]),
+            Route("/channel/payments", _told(NewPayment, channel.know), methods=["POST"]),
+            Route("/channel/plans", _told(RefundPlan, channel.plan), methods=["POST"]),
+            Route("/channel/refunds", world.refund, methods=["POST"]),
+            Route("/channel/refunds/finish", _told(FinishRefund, channel.finish), methods=["POST"]),
+            Route("/channel/refunds/{key}", world.refund_status, methods=["GET"]),
+            Route("/bank/plans", _told(PayoutPlan, bank.plan), methods=["POST"]),
+            Route("/bank/payouts", world.payout, methods=["POST"]),
+            Route("/bank/payouts/finish", _told(FinishPayout, bank.finish), methods=["POST"]),
+            Route("/bank/payouts/return", _told(ReturnPayout, bank.give_back), methods=["POST"]),
+            Route("/bank/payouts/{key}", world.payout_status, methods=["GET"]),
+            Route("/faults", world.new_fault, methods=["POST"]),
+            Route("/faults", world.all_faults, methods=["GET", "DELETE"]),
+            Route("/journal", world.journal),
+            Route("/asked", world.asked),
+        ],
+        exception_handlers={Malformed: _malformed},
+        lifespan=closing,
+    )
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    arguments = argparse.ArgumentParser(
+        description="A carrier, a payment channel and a bank that stand in for real ones."
+    )
+    arguments.add_argument("--port", type=int, required=True)
+    arguments.add_argument("--data", type=Path, required=True, help="folder for what they keep")
+    arguments.add_argument("--guard", metavar="PID:START", help="end the whole stack around FOLDER when this one ends")
+    given = arguments.parse_args()
+    if given.guard:
+        threading.Thread(target=guard, args=(given.data.parent, given.guard), daemon=True).start()
+    uvicorn.run(
+        application(given.data),
+        host=LOOPBACK,
+        port=given.port,
+        http="h11",
+        loop="asyncio",
+        log_level="critical",
+        access_log=False,
+        # Longer than any client keeps an idle connection: it must not use one just as we close it.
+        timeout_keep_alive=600,
+        timeout_graceful_shutdown=2,
+    )
+
+
+if __name__ == "__main__":
+    main()
