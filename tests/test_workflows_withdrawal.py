@@ -1,0 +1,383 @@
+"""Withdrawals on a real Temporal, a real PostgreSQL and a bank over real HTTP that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from pg import Database
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import Replayer
+from withdrawal_stage import Bank, Stage, kill
+
+import client as door
+from core.messages import TASK_QUEUE, WITHDRAWAL_WORKFLOW
+from ledger.book import Book
+from ledger.register import Register
+from local.client import WorldClient
+from local.temporal import Temporal
+
+LARGE = 3_000_000
+
+
+@pytest.fixture(scope="module")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
+    server = Temporal(tmp_path_factory.mktemp("temporal"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
+    running = Bank(tmp_path_factory.mktemp("bank"))
+    yield running
+    running.stop()
+
+
+@pytest_asyncio.fixture
+async def stage(temporal: Temporal, bank: Bank, database: Database) -> AsyncIterator[Stage]:
+    client = await Client.connect(temporal.address, data_converter=door.DATA_CONVERTER)
+    async with WorldClient(bank.url) as world:
+        made = Stage(
+            client,
+            Book(database.pool),
+            Register(database.pool),
+            world,
+            temporal.address,
+            database.worker_dsn,
+            database.owner_dsn,
+        )
+        await world.clear_faults()
+        yield made
+
+
+# --- paid ------------------------------------------------------------------------------------------------
+
+
+async def test_a_withdrawal_is_paid_once_and_final_after_the_watch(stage: Stage) -> None:
+    await stage.furnish()
+    async with stage.worker():
+        handle = await stage.start()
+        state = await stage.phase(handle, "paid")
+        assert (await stage.available(), await stage.effects()) == (4_990_000, 1)
+        assert state["next_deadline"]["name"] == "query_at"
+        await stage.skip(handle, days=12)
+        result = await handle.result()
+    assert result["phase"] == "final"
+    assert await stage.effects() == 1
+
+
+async def test_the_same_request_again_is_the_same_withdrawal_and_another_content_is_refused(stage: Stage) -> None:
+    await stage.furnish()
+    withdrawal = stage.asked()
+    async with stage.worker():
+        handles = await asyncio.gather(*(door.start_withdrawal(stage.client, withdrawal) for _ in range(5)))
+        await stage.phase(handles[0], "paid")
+        assert (await stage.available(), await stage.effects()) == (4_990_000, 1)
+        await handles[0].terminate()
+        # Temporal has forgotten it, or it was lost: the register has not.
+        again = await door.start_withdrawal(stage.client, withdrawal)
+        await stage.phase(again, "paid")
+        assert (await stage.available(), await stage.effects()) == (4_990_000, 1)
+        await again.terminate()
+        other = withdrawal.model_copy(update={"amount_minor": 20_000})
+        assert await failure_of(await door.start_withdrawal(stage.client, other)) == (
+            "withdrawal_exists_with_different_content"
+        )
+
+
+async def failure_of(handle: Any) -> str | None:
+    """The reason code with which a withdrawal failed."""
+    with pytest.raises(WorkflowFailureError) as caught:
+        await handle.result()
+    assert isinstance(caught.value.cause, ApplicationError)
+    return caught.value.cause.type
+
+
+async def test_racing_withdrawals_never_reserve_the_same_money(stage: Stage) -> None:
+    await stage.furnish(available=25_000)
+    async with stage.worker():
+        handles = [await stage.start(10_000) for _ in range(5)]
+        states = [await stage.phase(handle, "paid", "refused") for handle in handles]
+        refused = [handle for handle, state in zip(handles, states, strict=True) if state["phase"] == "refused"]
+        assert len(refused) == 3
+        assert {await failure_of(handle) for handle in refused} == {"insufficient_funds"}
+    assert (await stage.available(), await stage.effects()) == (5_000, 2)
+
+
+async def test_a_refused_request_may_be_made_again_under_its_id(stage: Stage) -> None:
+    await stage.furnish(available=5_000)
+    withdrawal = stage.asked()
+    async with stage.worker():
+        assert await failure_of(await door.start_withdrawal(stage.client, withdrawal)) == "insufficient_funds"
+        more = Stage(stage.client, stage.book, stage.register, stage.world, "", "", "", number=stage.number)
+        more.merchant = stage.merchant
+        await stage.book.post([_money(stage.merchant, 5_000)])
+        await stage.phase(await door.start_withdrawal(stage.client, withdrawal), "paid")
+
+
+def _money(merchant: str, amount: int) -> Any:
+    from datetime import UTC, datetime
+
+    from ledger.movements import Leg, Movement
+
+    legs = [Leg("psp/sandbox", f"merchant/{merchant}/available", amount)]
+    return Movement(f"more/{merchant}", "CNY", datetime.now(UTC), legs)
+
+
+# --- unknown ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["status_after_effect", "cut", "html", "garbage", "wrong_amount"])
+async def test_an_effect_reported_as_a_failure_turns_out_paid_once(stage: Stage, kind: str) -> None:
+    await stage.furnish()
+    await stage.world.fault("bank", verb="payout", match=stage.token, kind=kind)
+    async with stage.worker():
+        handle = await stage.start()
+        await stage.phase(handle, "unknown")
+        assert await stage.effects() == 1
+        assert (await handle.query("withdrawal"))["booked"] is None
+        await stage.skip(handle, minutes=2)
+        await stage.phase(handle, "paid")
+    assert (await stage.available(), await stage.effects()) == (4_990_000, 1)
+
+
+async def test_a_request_that_never_arrived_goes_again_under_the_same_key(stage: Stage) -> None:
+    await stage.furnish()
+    await stage.world.fault("bank", verb="payout", match=stage.token, kind="cut_before_effect")
+    async with stage.worker():
+        handle = await stage.start()
+        await stage.phase(handle, "unknown")
+        await stage.skip(handle, minutes=6)
+        state = await stage.phase(handle, "paid")
+    assert [attempt["sends"] for attempt in state["attempts"]] == [2]
+    assert await stage.effects() == 1
+
+
+async def test_unknown_then_failed_is_given_back(stage: Stage) -> None:
+    await stage.furnish()
+    await stage.world.refuse_account(stage.token, code="PAYEE_REFUSED")
+    await stage.world.fault("bank", verb="payout", match=stage.token, kind="status_after_effect")
+    async with stage.worker():
+        handle = await stage.start()
+        await stage.phase(handle, "unknown")
+        await stage.skip(handle, minutes=2)
+        await stage.phase(handle, "failed")
+    assert (await stage.available(), await stage.effects()) == (5_000_000, 0)
+
+
+async def test_a_bank_that_stays_silent_is_left_to_two_people(stage: Stage) -> None:
+    await stage.furnish()
+    await stage.world.fault("bank", verb="payout", match=stage.token, kind="status_after_effect", times=None)
+    await stage.world.fault("bank", verb="payout_status", match=stage.token, kind="status_before_effect", times=None)
+    said = {"outcome": "paid", "reference": "B-1", "reason": "the bank's letter"}
+    async with stage.worker():
+        handle = await stage.start()
+        await stage.phase(handle, "unknown")
+        assert await stage.code(handle, "resolve_unknown", stage.command("operator", "ann", **said)) == "too_early"
+        await stage.skip(handle, days=8)
+        await stage.until(handle, lambda state: bool(state["holds"]))
+        assert "payout_stuck" in await stage.reasons(handle)
+        await stage.send(handle, "resolve_unknown", "operator", "ann", **said)
+        assert await stage.code(handle, "resolve_unknown", stage.command("operator", "ann", **said)) == (
+            "needs_other_person"
+        )
+        await stage.send(handle, "resolve_unknown", "reviewer", "bob", **said)
+        await stage.phase(handle, "paid")
+    assert (await stage.available(), await stage.effects()) == (4_990_000, 1)
+
+
+# --- refused by the bank, returned -----------------------------------------------------------------------
+
+
+async def test_a_closed_account_is_given_back_and_suspended(stage: Stage) -> None:
+    await stage.furnish()
+    await stage.world.refuse_account(stage.token, code="ACCOUNT_CLOSED")
+    async with stage.worker():
+        handle = await stage.start()
+        state = await stage.phase(handle, "failed")
+        assert "ACCOUNT_CLOSED" in state["reason"]
+        assert await failure_of(await stage.start()) == "account_suspended"
+    assert (await stage.available(), await stage.effects()) == (5_000_000, 0)
+
+
+async def test_money_that_comes_back_days_later_is_credited_again(stage: Stage) -> None:
+    await stage.furnish()
+    async with stage.worker():
+        handle = await stage.start()
+        state = await stage.phase(handle, "paid")
+        await stage.skip(handle, days=2)
+        await stage.world.return_payout(state["attempts"][0]["key"], 4_000)
+        await stage.report(handle, "returned", "ev-1", 4_000)
+        await stage.report(handle, "returned", "ev-1", 4_000)
+        await stage.phase(handle, "returned")
+        assert await stage.available() == 4_994_000
+        await stage.world.return_payout(state["attempts"][0]["key"])  # the callback of this one is lost
+        await stage.skip(handle, days=2)
+        await stage.until(handle, lambda state: len(state["returns_minor"]) == 2)
+    assert await stage.available() == 5_000_000
+
+
+async def test_late_paid_after_failed_waits_for_people_and_posts_nothing(stage: Stage) -> None:
+    await stage.furnish()
+    await stage.world.refuse_account(stage.token, code="PAYEE_REFUSED")
+    async with stage.worker():
+        handle = await stage.start()
+        await stage.phase(handle, "failed")
+        await stage.report(handle, "paid", "ev-1")
+        assert await stage.reasons(handle) == ["paid_after_failed"]
+        assert (await handle.query("withdrawal"))["booked"] == "void"
+    assert await stage.available() == 5_000_000
+
+
+# --- people ----------------------------------------------------------------------------------------------
+
+
+async def test_a_large_withdrawal_waits_for_two_people(stage: Stage) -> None:
+    await stage.furnish()
+    async with stage.worker():
+        handle = await stage.start(LARGE)
+        await stage.phase(handle, "in_approval")
+        own = stage.command("operator", stage.merchant)
+        assert await stage.code(handle, "approve", own) == "needs_other_person"
+        await stage.send(handle, "approve", "reviewer", "bob")
+        assert await stage.code(handle, "approve", stage.command("operator", "bob")) == "needs_other_person"
+        assert await stage.effects() == 0
+        answer = await stage.send(handle, "approve", "operator", "cleo")
+        assert answer["phase"] in {"approved", "submitting"}
+        await stage.phase(handle, "paid")
+    assert await stage.effects() == 1
+
+
+async def test_nobody_approves_in_time_and_it_is_given_back(stage: Stage) -> None:
+    await stage.furnish()
+    async with stage.worker():
+        handle = await stage.start(LARGE)
+        await stage.phase(handle, "in_approval")
+        await stage.skip(handle, hours=24, seconds=1)
+        assert (await handle.result())["phase"] == "rejected"
+    assert await stage.available() == 5_000_000
+
+
+@pytest.mark.parametrize("by", ["update", "signal"])
+async def test_the_merchant_cancels_before_it_is_submitted(stage: Stage, by: str) -> None:
+    await stage.furnish()
+    async with stage.worker():
+        handle = await stage.start(LARGE)
+        await stage.phase(handle, "in_approval")
+        if by == "update":
+            assert (await stage.send(handle, "cancel", "merchant"))["phase"] == "cancelled"
+        else:
+            await handle.signal("cancel", stage.command("merchant"))
+        assert (await handle.result())["phase"] == "cancelled"
+    assert (await stage.available(), await stage.effects()) == (5_000_000, 0)
+
+
+async def test_cancel_after_submission_is_refused(stage: Stage) -> None:
+    await stage.furnish(token="slow-")
+    async with stage.worker():
+        handle = await stage.start()
+        await stage.phase(handle, "submitted")
+        body = stage.command("merchant")
+        assert await stage.code(handle, "cancel", body) == "already_submitted"
+        await handle.signal("cancel", body)
+        journal = await handle.query("journal")
+        assert journal[-1]["code"] == "already_submitted"
+
+
+# --- a worker that is killed between the effect and its report --------------------------------------------
+
+
+async def test_a_worker_killed_after_the_effect_pays_once(stage: Stage) -> None:
+    await stage.furnish()
+    await stage.world.fault("bank", verb="payout", match=stage.token, kind="slow_answer", seconds=8)
+    process = stage.worker_process()
+    try:
+        handle = await stage.start()
+        for _ in range(300):
+            if await stage.effects():
+                break
+            await asyncio.sleep(0.05)
+        assert await stage.effects() == 1
+    finally:
+        kill(process)
+    async with stage.worker():
+        # The instruction is lost with its worker; Temporal notices when its time is up, and it is looked up.
+        await stage.skip(handle, minutes=1)
+        await stage.phase(handle, "paid")
+    assert (await stage.available(), await stage.effects()) == (4_990_000, 1)
+
+
+# --- whatever arrives ------------------------------------------------------------------------------------
+
+JUNK: list[Any] = [None, 7, "x", [], {}, {"command_id": "c"}, {"command_id": "bad id", "actor": 1}, {"a": "\x00"}]
+
+
+async def test_no_malformed_message_wedges_or_loses_anything(stage: Stage) -> None:
+    await stage.furnish()
+    verbs = ("cancel", "approve", "reject", "resolve_unknown", "report_payout")
+    async with stage.worker():
+        handle = await stage.start(LARGE)
+        await stage.phase(handle, "in_approval")
+        for verb in verbs:
+            for body in JUNK:
+                await handle.signal(verb, body)
+                assert await stage.code(handle, verb, body if isinstance(body, dict) else {}) == "malformed"
+            await handle.signal(verb)
+            await handle.signal(verb, args=[{}, {}])
+        await handle.signal("no_such_verb", {})
+        assert await stage.code(handle, "no_such_verb", {}) == "unknown_verb"
+        journal = await handle.query("journal")
+        assert len(journal) == len(verbs) * (len(JUNK) + 2) + 1
+        assert {entry["code"] for entry in journal} == {"malformed", "unknown_verb"}
+        await stage.send(handle, "cancel", "merchant")
+        assert (await handle.result())["phase"] == "cancelled"
+
+
+@pytest.mark.parametrize("body", [None, 7, {}, {"withdrawal_id": "w"}, {"amount_minor": -1}])
+async def test_a_malformed_request_fails_at_once_with_its_reason(stage: Stage, body: Any) -> None:
+    await stage.furnish()
+    async with stage.worker():
+        handle = await stage.client.start_workflow(
+            WITHDRAWAL_WORKFLOW, body, id=f"withdrawal-junk-{stage.number}", task_queue=TASK_QUEUE
+        )
+        assert await failure_of(handle) == "malformed"
+
+
+# --- what an operator sees, and replay -------------------------------------------------------------------
+
+
+async def test_the_web_ui_shows_state_holds_and_deadline(stage: Stage) -> None:
+    await stage.furnish()
+    async with stage.worker():
+        handle = await stage.start(LARGE)
+        await stage.phase(handle, "in_approval")
+        description = await handle.describe()
+        found = {pair.key.name: pair.value for pair in description.typed_search_attributes}
+        assert found["WithdrawalState"] == "in_approval"
+        assert found["HoldReasons"] == ["awaiting_approval"]
+        assert (found["AmountMinor"], found["Currency"], found["MerchantId"]) == (LARGE, "CNY", stage.merchant)
+        assert found["NextDeadline"] is not None
+        assert await description.static_summary() is not None
+
+
+async def test_every_history_replays(stage: Stage) -> None:
+    await stage.furnish()
+    await stage.world.fault("bank", verb="payout", match=stage.token, kind="cut_before_effect")
+    async with stage.worker(cached=0):
+        handle = await stage.start(LARGE)
+        await stage.phase(handle, "in_approval")
+        await stage.send(handle, "approve", "reviewer", "bob")
+        await handle.signal("approve", stage.command("operator", "cleo"))
+        await stage.phase(handle, "unknown")
+        await stage.skip(handle, minutes=6)
+        await stage.phase(handle, "paid")
+        await stage.skip(handle, days=12)
+        await handle.result()
+        history = await handle.fetch_history()
+    await Replayer(plugins=[door.plugin()], workflows=[]).replay_workflow(history)
