@@ -159,7 +159,8 @@ class Lists(Reading):
         """A merchant's money, one line a currency; empty where the merchant never had any."""
         return await self._all(
             Balance,
-            "SELECT currency, coalesce(sum(balance_minor) FILTER (WHERE what = 'proceeds'), 0)::BIGINT AS pending_minor,"
+            "SELECT currency,"
+            " coalesce(sum(balance_minor) FILTER (WHERE what = 'proceeds'), 0)::BIGINT AS pending_minor,"
             " coalesce(sum(balance_minor) FILTER (WHERE what = 'available'), 0)::BIGINT AS available_minor,"
             " coalesce(sum(balance_minor) FILTER (WHERE what = 'reserved'), 0)::BIGINT AS reserved_minor,"
             " coalesce(sum(balance_minor) FILTER (WHERE what = 'receivable'), 0)::BIGINT AS receivable_minor,"
@@ -173,6 +174,16 @@ class Lists(Reading):
             " JOIN accounts a ON a.path = 'withdrawal/' || w.withdrawal_id || '/reserved' WHERE w.merchant_id = $1"
             ") AS money GROUP BY currency ORDER BY currency",
             merchant_id,
+        )
+
+    async def balances(self) -> list[AccountBalance]:
+        """All accounts summed up by purpose: `order/*/escrow` is what is held for all orders."""
+        return await self._all(
+            AccountBalance,
+            "SELECT CASE WHEN a.guarded THEN regexp_replace(a.path, '^([a-z]+)/[^/]+/([a-z_]+).*$', '\\1/*/\\2')"
+            " ELSE a.path END AS path, a.currency, sum(coalesce(a.balance_minor, e.sum_minor, 0))::BIGINT AS balance_minor"
+            " FROM accounts a LEFT JOIN (SELECT account_id, sum(delta_minor) AS sum_minor FROM entries"
+            " GROUP BY account_id) AS e ON e.account_id = a.id GROUP BY 1, 2 ORDER BY 1, 2",
         )
 
     async def order_money(self, order_id: str) -> Money:

@@ -11,7 +11,6 @@ import asyncpg
 from core.errors import Misconfigured, Unavailable
 from ledger.pool import CONNECT_WITHIN, SCHEMA, TROUBLE, address_of
 
-
 LOCK = 0x64616B75616E
 """The advisory lock under which migrations run: two starting workers apply each file once."""
 WORKER = "dakuan_worker"

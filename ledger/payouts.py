@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from core.errors import Refused
 from core.messages import Actor, Message
@@ -77,7 +77,7 @@ class Payouts(Reading):
         account_id: str,
         merchant_id: str,
         *,
-        kind: AccountKind,
+        kind: AccountKind = "bank_card",
         currency: str,
         holder: str,
         last4: str,
@@ -94,7 +94,6 @@ class Payouts(Reading):
         Raises:
             Refused: `unknown_account`, the id is another merchant's; a retry does not help.
         """
-        assert kind in get_args(AccountKind)
         version = await self._call(
             "SELECT bind_account($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             account_id,
@@ -201,7 +200,7 @@ class Payouts(Reading):
         lease_until: datetime | None = None,
         now: datetime,
     ) -> bool:
-        """Compare and set: move the attempt to `state` if it is in one of `when`. False: it was not, nothing changed."""
+        """Compare and set: move the attempt to `state` if it is in one of `when`. False: it was not; as it was."""
         return bool(await self._call("SELECT update_attempt($1, $2, $3, $4, $5)", key, state, when, lease_until, now))
 
     async def attempt(self, key: str) -> PayoutAttempt | None:

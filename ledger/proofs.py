@@ -1,7 +1,237 @@
-"""stub"""
+"""Proofs: what must hold of the books at any moment, one query each.
 
-from typing import Any
+A query finds what speaks against its sentence; a proof holds where it finds nothing. Register and ledger are written
+in one transaction, so that no proof needs a quiet moment.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from core.messages import Message
+from ledger.pool import troubles
+
+EVIDENCE_MAX = 20
 
 
-async def prove(pool: Any) -> list[Any]:
-    return []
+class Proof(Message):
+    """One proof: whether it holds, and what speaks against it (the first rows)."""
+
+    name: str
+    sentence: str
+    holds: bool
+    evidence: tuple[dict[str, Any], ...] = ()
+
+
+class _Claim(NamedTuple):
+    name: str
+    sentence: str
+    against: str
+
+
+CLAIMS = (
+    _Claim(
+        "balances",
+        "Each stored balance is the sum of its transfers, and not below zero.",
+        """
+        SELECT a.path, a.currency, a.balance_minor, coalesce(e.sum_minor, 0)::BIGINT AS sum_minor
+        FROM accounts a
+        LEFT JOIN (SELECT account_id, sum(delta_minor) AS sum_minor FROM entries GROUP BY account_id) AS e
+            ON e.account_id = a.id
+        WHERE a.guarded AND (a.balance_minor IS DISTINCT FROM coalesce(e.sum_minor, 0) OR a.balance_minor < 0)
+        ORDER BY a.path
+        """,
+    ),
+    _Claim(
+        "escrow",
+        "What was funded was credited or refunded, or is still held; nothing is held after the credit or the end.",
+        """
+        SELECT h.*, o.total_minor, o.closed
+        FROM (
+            SELECT path, split_part(path, '/', 2) AS order_id, sum(delta_minor)::BIGINT AS held_minor,
+                   coalesce(sum(delta_minor) FILTER (WHERE reference LIKE 'order/%/fund'), 0)::BIGINT AS funded_minor,
+                   bool_or(reference LIKE 'order/%/credit') AS credited,
+                   bool_or(reference NOT LIKE 'order/' || split_part(path, '/', 2) || '/fund'
+                           AND reference NOT LIKE 'order/' || split_part(path, '/', 2) || '/credit'
+                           AND reference NOT LIKE 'order/' || split_part(path, '/', 2) || '/refund/%') AS strange
+            FROM entries WHERE path LIKE 'order/%/escrow' GROUP BY path, currency
+        ) AS h
+        LEFT JOIN orders o ON o.order_id = h.order_id
+        WHERE h.strange OR (h.held_minor <> 0 AND (h.credited OR o.closed)) OR h.funded_minor <> o.total_minor
+        ORDER BY h.path
+        """,
+    ),
+    _Claim(
+        "proceeds",
+        "A settled order has no proceeds left.",
+        """
+        SELECT a.path, a.balance_minor, m.reference, o.phase
+        FROM accounts a
+        LEFT JOIN movements m ON m.reference = 'order/' || split_part(a.path, '/', 2) || '/settle'
+        LEFT JOIN orders o ON o.order_id = split_part(a.path, '/', 2)
+        WHERE a.path LIKE 'order/%/proceeds' AND a.balance_minor <> 0
+          AND (m.id IS NOT NULL OR o.phase = 'settled' OR o.closed)
+        ORDER BY a.path
+        """,
+    ),
+    _Claim(
+        "reserved",
+        "What is reserved is the amount of each withdrawal that is not closed, and nothing else.",
+        """
+        SELECT coalesce(w.withdrawal_id, split_part(a.path, '/', 2)) AS withdrawal_id, w.merchant_id,
+               a.balance_minor AS reserved_minor, w.open_minor
+        FROM (
+            SELECT i.withdrawal_id, i.merchant_id, i.currency, CASE WHEN m.id IS NULL THEN i.amount_minor ELSE 0 END
+                   AS open_minor
+            FROM withdrawals i LEFT JOIN movements m ON m.reference = 'withdrawal/' || i.withdrawal_id || '/close'
+        ) AS w
+        FULL JOIN (SELECT * FROM accounts WHERE path LIKE 'withdrawal/%/reserved') AS a
+            ON a.path = 'withdrawal/' || w.withdrawal_id || '/reserved' AND a.currency = w.currency
+        WHERE coalesce(a.balance_minor, 0) <> coalesce(w.open_minor, 0)
+        ORDER BY 1
+        """,
+    ),
+    _Claim(
+        "refunds",
+        "An order's refunded figure is what its refunds moved, at most what was paid; once it is closed they arrived.",
+        """
+        SELECT o.order_id, o.refunded_minor, coalesce(r.moved_minor, 0)::BIGINT AS moved_minor, o.total_minor,
+               coalesce(r.owed_minor, 0)::BIGINT AS owed_minor, o.closed
+        FROM orders o
+        LEFT JOIN (
+            SELECT split_part(path, '/', 2) AS order_id, sum(delta_minor) AS owed_minor,
+                   sum(delta_minor) FILTER (WHERE delta_minor > 0) AS moved_minor
+            FROM entries WHERE path LIKE 'order/%/refund_payable/%' GROUP BY 1
+        ) AS r ON r.order_id = o.order_id
+        WHERE (o.revision >= 0 AND o.refunded_minor <> coalesce(r.moved_minor, 0))
+           OR r.moved_minor > o.total_minor OR (o.closed AND r.owed_minor <> 0)
+        ORDER BY o.order_id
+        """,
+    ),
+    _Claim(
+        "credit_earned",
+        "An order is credited once at most, and only with an approved audit and a confirmed receipt.",
+        """
+        SELECT c.order_id, c.credits, o.audit, o.receipt
+        FROM (
+            SELECT split_part(reference, '/', 2) AS order_id, count(DISTINCT movement_id) AS credits
+            FROM entries WHERE path LIKE 'order/%/proceeds' AND delta_minor > 0 GROUP BY 1
+        ) AS c
+        LEFT JOIN orders o ON o.order_id = c.order_id AND o.revision >= 0
+        WHERE c.credits > 1 OR o.audit <> 'approved' OR o.receipt <> 'confirmed'
+        ORDER BY c.order_id
+        """,
+    ),
+    _Claim(
+        "register_agrees",
+        "The register says funded, credited, settled or refunded exactly where the books do.",
+        """
+        SELECT o.order_id, o.phase, f.id IS NOT NULL AS funded, c.id IS NOT NULL AS credited,
+               s.id IS NOT NULL AS settled, o.refunded_minor, o.total_minor, o.closed
+        FROM orders o
+        LEFT JOIN movements f ON f.reference = 'order/' || o.order_id || '/fund'
+        LEFT JOIN movements c ON c.reference = 'order/' || o.order_id || '/credit'
+        LEFT JOIN movements s ON s.reference = 'order/' || o.order_id || '/settle'
+        WHERE o.revision >= 0 AND (
+            (o.phase IN ('credited', 'settled')) <> (c.id IS NOT NULL)
+            OR (o.phase = 'settled') <> (s.id IS NOT NULL)
+            OR (o.phase IN ('refused', 'cancelled', 'refunded') AND o.closed AND f.id IS NOT NULL
+                AND o.refunded_minor <> o.total_minor)
+            OR (o.state ? 'funded' AND (o.state ->> 'funded')::BOOLEAN <> (f.id IS NOT NULL)))
+        ORDER BY o.order_id
+        """,
+    ),
+    _Claim(
+        "payments",
+        "The parts of a payment that orders claim never sum to more than was paid.",
+        """
+        SELECT p.channel, p.payment, p.paid_minor, p.claimed_minor, coalesce(o.parts_minor, 0)::BIGINT AS parts_minor
+        FROM payments p
+        LEFT JOIN (
+            SELECT channel, payment, sum(total_minor) AS parts_minor, array_agg(DISTINCT currency) AS currencies
+            FROM orders GROUP BY channel, payment
+        ) AS o USING (channel, payment)
+        WHERE coalesce(o.parts_minor, 0) > p.paid_minor OR coalesce(o.parts_minor, 0) <> p.claimed_minor
+           OR o.currencies <> ARRAY[p.currency]
+        ORDER BY p.channel, p.payment
+        """,
+    ),
+    _Claim(
+        "payouts",
+        "A withdrawal is closed once; only what was paid comes back, and never more; what is over is closed.",
+        """
+        SELECT x.*, w.state_name, w.closed
+        FROM (
+            SELECT split_part(reference, '/', 2) AS withdrawal_id,
+                   count(DISTINCT movement_id) FILTER (WHERE path LIKE 'withdrawal/%' AND delta_minor < 0) AS closes,
+                   coalesce(-sum(delta_minor) FILTER (WHERE reference LIKE 'withdrawal/%/close'
+                       AND path LIKE 'rail/%/cash'), 0)::BIGINT AS paid_minor,
+                   coalesce(sum(delta_minor) FILTER (WHERE reference LIKE 'withdrawal/%/return/%'
+                       AND path LIKE 'rail/%/cash'), 0)::BIGINT AS returned_minor
+            FROM entries WHERE reference LIKE 'withdrawal/%' GROUP BY 1
+        ) AS x
+        FULL JOIN withdrawals w ON w.withdrawal_id = x.withdrawal_id
+        WHERE x.closes > 1 OR -x.returned_minor > x.paid_minor OR (w.closed AND coalesce(x.closes, 0) = 0)
+           OR (w.state_name IN ('failed', 'rejected', 'cancelled') AND x.paid_minor > 0)
+           OR (w.closed AND w.state_name IN ('paid', 'returned', 'final') AND coalesce(x.paid_minor, 0) = 0)
+        ORDER BY 1
+        """,
+    ),
+    _Claim(
+        "books_balance",
+        "In each currency, assets are liabilities and net income.",
+        """
+        SELECT currency, sum(amount) FILTER (WHERE kind = 'asset') AS assets_minor,
+               sum(amount) FILTER (WHERE kind = 'liability') AS liabilities_minor,
+               sum(amount) FILTER (WHERE kind = 'income') AS income_minor,
+               sum(amount) FILTER (WHERE kind = 'expense') AS expense_minor
+        FROM (
+            SELECT a.currency, a.kind, coalesce(a.balance_minor, s.sum_minor, 0)::BIGINT AS amount
+            FROM accounts a
+            LEFT JOIN (SELECT account_id, sum(delta_minor) AS sum_minor FROM entries GROUP BY account_id) AS s
+                ON s.account_id = a.id
+        ) AS b
+        GROUP BY currency
+        HAVING sum(CASE WHEN kind IN ('asset', 'expense') THEN amount ELSE -amount END) <> 0
+        ORDER BY currency
+        """,
+    ),
+    _Claim(
+        "has_or_owes",
+        "No merchant has available money while owing.",
+        """
+        SELECT a.path, a.currency, a.balance_minor AS available_minor, r.balance_minor AS receivable_minor
+        FROM accounts a
+        JOIN accounts r ON r.path = left(a.path, -9) || 'receivable' AND r.currency = a.currency
+        WHERE a.path LIKE 'merchant/%/available' AND a.balance_minor > 0 AND r.balance_minor > 0
+        ORDER BY a.path
+        """,
+    ),
+    _Claim(
+        "orphaned_escrow",
+        "No money is held for an order that is closed or that the register does not know.",
+        """
+        SELECT a.path, a.currency, a.balance_minor, o.phase
+        FROM accounts a LEFT JOIN orders o ON o.order_id = split_part(a.path, '/', 2)
+        WHERE a.path LIKE 'order/%/escrow' AND a.balance_minor > 0 AND (o.order_id IS NULL OR o.closed)
+        ORDER BY a.path
+        """,
+    ),
+)
+
+
+async def prove(connection: asyncpg.Pool[Any] | asyncpg.Connection[Any]) -> list[Proof]:
+    """Look for what speaks against each proof.
+
+    Raises:
+        Unavailable: the database does not answer; a retry helps.
+    """
+    proofs = []
+    for claim in CLAIMS:
+        async with troubles():
+            rows = await connection.fetch(f"SELECT * FROM ({claim.against}) AS against LIMIT {EVIDENCE_MAX}")
+        evidence = tuple(dict(row) for row in rows)
+        proofs.append(Proof(name=claim.name, sentence=claim.sentence, holds=not evidence, evidence=evidence))
+    return proofs

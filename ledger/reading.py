@@ -18,6 +18,11 @@ class Reading:
     def __init__(self, pool: asyncpg.Pool[Any]) -> None:
         self._pool = pool
 
+    @property
+    def pool(self) -> asyncpg.Pool[Any]:
+        """The pool, for what asks across the register and the books, such as the proofs."""
+        return self._pool
+
     async def _call(self, query: str, *arguments: object) -> Any:
         """One value."""
         async with troubles():

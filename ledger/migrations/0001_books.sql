@@ -52,6 +52,15 @@ CREATE TABLE transfers (
 CREATE INDEX transfers_by_debit ON transfers (debit_account);
 CREATE INDEX transfers_by_credit ON transfers (credit_account);
 
+-- What each transfer does to each of its two accounts, in the account's own sense: above zero adds to its balance.
+CREATE VIEW entries AS
+SELECT t.movement_id, t.leg, m.reference, m.occurred_at, e.account_id, a.path, a.kind, t.currency,
+       e.side * CASE WHEN a.kind IN ('liability', 'income') THEN 1 ELSE -1 END * t.amount_minor AS delta_minor
+FROM transfers t
+JOIN movements m ON m.id = t.movement_id
+CROSS JOIN LATERAL (VALUES (t.debit_account, -1), (t.credit_account, 1)) AS e (account_id, side)
+JOIN accounts a ON a.id = e.account_id;
+
 CREATE FUNCTION refuse_change() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'the books are only added to: % on % is refused', TG_OP, TG_TABLE_NAME

@@ -1,0 +1,186 @@
+"""Orders, records and withdrawals for tests of the ledger."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from core.messages import Actor, Address, Line, Order, Payment, Withdrawal, content_hash
+from core.records import Notice, OrderRecord, WithdrawalRecord
+from core.withdrawal.policy import WithdrawalPolicy
+from ledger.book import Book, Posted
+from ledger.orders import OpenOutcome
+from ledger.register import Register
+
+NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+POLICY_HASH = "p" * 64
+LIMITS = WithdrawalPolicy()
+
+
+def an_order(order_id: str = "A1", total: int = 1000, **fields: Any) -> Order:
+    """An order of one line; `paid`, `payment` and `channel` describe its payment."""
+    paid = fields.pop("paid", total)
+    reference = fields.pop("payment", f"pay-{order_id}")
+    payment = Payment(reference=reference, channel=fields.pop("channel", "wechat"), paid_minor=paid, paid_at=NOW)
+    line = Line(line_id="1", title="茶叶", category="food.tea", quantity=1, unit_price_minor=total)
+    place = Address(country="CN", province="浙江省", city="杭州市")
+    given = {"merchant_id": "m-1", "buyer_id": "b-1", "currency": "CNY", "total_minor": total, **fields}
+    return Order(order_id=order_id, lines=(line,), payment=payment, ship_from=place, ship_to=place, **given)
+
+
+async def opened(
+    register: Register, order: Order, *, by: str = "run-1", paid: int | None = None, policy_hash: str = POLICY_HASH
+) -> OpenOutcome:
+    """Register an order under a policy that is there."""
+    await register.register_policy("default", policy_hash, f"text of {policy_hash}")
+    return await register.open_order(
+        order,
+        content_hash(order),
+        opened_by=by,
+        paid_minor_confirmed=order.payment.paid_minor if paid is None else paid,
+        policy_hash=policy_hash,
+        now=NOW,
+    )
+
+
+def a_record(order_id: str = "A1", revision: int = 1, **fields: Any) -> OrderRecord:
+    """A record of an order that waits for its shipment."""
+    given: dict[str, Any] = {"phase": "awaiting_shipment", "audit": "not_started", "receipt": "not_due", "state": {}}
+    return OrderRecord(order_id=order_id, revision=revision, recorded_at=NOW, **{**given, **fields})
+
+
+def a_notice(seq: int, name: str = "shipped", to: Any = "buyer", **facts: str) -> Notice:
+    return Notice(seq=seq, to=to, name=name, at=NOW, facts=facts)
+
+
+async def funded(register: Register, book: Book, order_id: str = "A1", total: int = 1000, **fields: Any) -> Order:
+    """An order whose buyer's money is in escrow."""
+    order = an_order(order_id, total, **fields)
+    await opened(register, order)
+    assert (await fund(book, order)).outcome == "posted"
+    return order
+
+
+async def fund(book: Book, order: Order, **fields: Any) -> Posted:
+    return await book.fund(
+        order.order_id,
+        channel=order.payment.channel,
+        amount_minor=order.total_minor,
+        currency=order.currency,
+        occurred_at=NOW,
+        **fields,
+    )
+
+
+async def credit(book: Book, order: Order, commission: int = 50, discount: int = 0, **fields: Any) -> Posted:
+    """Credit all that was paid, unless `proceeds_minor` says how much."""
+    given = {"proceeds_minor": order.total_minor - commission, "discount_minor": discount, **fields}
+    return await book.credit(
+        order.order_id,
+        merchant_id=order.merchant_id,
+        commission_minor=commission,
+        currency=order.currency,
+        occurred_at=NOW,
+        **given,
+    )
+
+
+async def settle(book: Book, order: Order, amount: int = 950, **fields: Any) -> Posted:
+    return await book.settle(
+        order.order_id,
+        merchant_id=order.merchant_id,
+        amount_minor=amount,
+        currency=order.currency,
+        occurred_at=NOW,
+        **fields,
+    )
+
+
+async def refund(book: Book, order: Order, cause: str = "cancel", amount: int = 1000, **fields: Any) -> Posted:
+    return await book.refund(
+        order.order_id, cause=cause, from_escrow_minor=amount, currency=order.currency, occurred_at=NOW, **fields
+    )
+
+
+async def refund_arrived(book: Book, order: Order, cause: str = "cancel", amount: int = 1000, **fields: Any) -> Posted:
+    return await book.refund_arrived(
+        order.order_id,
+        cause=cause,
+        channel=order.payment.channel,
+        amount_minor=amount,
+        currency=order.currency,
+        occurred_at=NOW,
+        **fields,
+    )
+
+
+async def earned(register: Register, book: Book, amount: int, merchant: str = "m-1", order_id: str = "E1") -> None:
+    """The merchant has this much available, and a payout account."""
+    order = await funded(register, book, order_id, amount, merchant_id=merchant)
+    assert (await credit(book, order, commission=0)).moved
+    assert (await settle(book, order, amount)).moved
+    await bound(register, merchant)
+
+
+async def bound(register: Register, merchant: str = "m-1", account_id: str | None = None, **fields: Any) -> int:
+    given: dict[str, Any] = {
+        "kind": "bank_card",
+        "currency": "CNY",
+        "holder": "茶店",
+        "last4": "4242",
+        "rail": "sandbox",
+        "rail_token": "tok",
+        "now": NOW,
+    }
+    return await register.bind_account(account_id or f"acc-{merchant}", merchant, **{**given, **fields})
+
+
+def a_withdrawal(withdrawal_id: str = "W1", amount: int = 500, merchant: str = "m-1", **fields: Any) -> Withdrawal:
+    given: dict[str, Any] = {
+        "currency": "CNY",
+        "account_id": f"acc-{merchant}",
+        "requested_by": Actor(role="merchant", id=merchant),
+    }
+    return Withdrawal(withdrawal_id=withdrawal_id, merchant_id=merchant, amount_minor=amount, **{**given, **fields})
+
+
+def a_withdrawal_record(withdrawal_id: str = "W1", revision: int = 1, **fields: Any) -> WithdrawalRecord:
+    given: dict[str, Any] = {"state_name": "requested", "state": {"attempts": []}}
+    return WithdrawalRecord(withdrawal_id=withdrawal_id, revision=revision, recorded_at=NOW, **{**given, **fields})
+
+
+async def pay(book: Book, withdrawal: Withdrawal, fee: int = 0, **fields: Any) -> Posted:
+    return await book.pay(
+        withdrawal.withdrawal_id,
+        rail="sandbox",
+        amount_minor=withdrawal.amount_minor - fee,
+        fee_minor=fee,
+        currency=withdrawal.currency,
+        occurred_at=NOW,
+        **fields,
+    )
+
+
+async def void(book: Book, withdrawal: Withdrawal, **fields: Any) -> Posted:
+    return await book.void(
+        withdrawal.withdrawal_id,
+        merchant_id=withdrawal.merchant_id,
+        amount_minor=withdrawal.amount_minor,
+        currency=withdrawal.currency,
+        occurred_at=NOW,
+        **fields,
+    )
+
+
+async def bank_return(book: Book, withdrawal: Withdrawal, amount: int, k: int = 1, **fields: Any) -> Posted:
+    return await book.bank_return(
+        withdrawal.withdrawal_id,
+        k=k,
+        merchant_id=withdrawal.merchant_id,
+        rail="sandbox",
+        amount_minor=amount,
+        currency=withdrawal.currency,
+        occurred_at=NOW,
+        **fields,
+    )
