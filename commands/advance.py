@@ -1,0 +1,89 @@
+"""`advance ID DURATION`: move one order's or withdrawal's clock ahead, on a stack that allows it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import TimeSkipper
+
+import client as door
+from commands.console import JsonFlag, command, tell
+from commands.link import temporal
+from commands.reading import Subject, subject_of
+from commands.views import clock, deadline_line
+from core.durations import parse_duration
+from core.errors import Misconfigured, Refused, Unavailable
+from core.reasons import SENTENCES
+
+
+NOT_ALLOWED = {
+    RPCStatusCode.UNIMPLEMENTED,
+    RPCStatusCode.INVALID_ARGUMENT,
+    RPCStatusCode.FAILED_PRECONDITION,
+    RPCStatusCode.PERMISSION_DENIED,
+}
+"""How servers say that time is not to be skipped there."""
+
+
+@command
+async def advance(
+    subject: Annotated[str, typer.Argument(metavar="ID", help="An order's id, or withdrawal-… .")],
+    duration: Annotated[str, typer.Argument(help="How far: 90s, 30m, 48h, 3d, 1d12h.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Skip time for one order or withdrawal, as if the days had passed. Only its own clock moves."""
+    about, ahead = subject_of(subject), duration_of(duration)
+    async with temporal() as client:
+        await skip(client, about, ahead)
+        state = await door.query(client, about.workflow_id, "withdrawal" if about.is_withdrawal else "order")
+        now = await TimeSkipper(client).get_current_time(client.get_workflow_handle(about.workflow_id))
+    view: dict[str, Any] = {
+        "id": subject,
+        "now": now.isoformat(),
+        "phase": state.get("phase"),
+        "next_deadline": state.get("next_deadline"),
+    }
+    line = f"{subject}: it is {clock(now)}; {state.get('phase')}"
+    due = f", waits for {deadline_line(state)}" if state.get("next_deadline") else ""
+    tell(view, lambda console: console.print(line + due))
+
+
+def duration_of(text: str, what: str = "duration") -> timedelta:
+    """A length of time above zero.
+
+    Raises:
+        Refused: `malformed`; it is none.
+    """
+    try:
+        ahead = parse_duration(text)
+    except ValueError as error:
+        raise Refused("malformed", f"{what}: {error}", what) from None
+    if not ahead:
+        raise Refused("malformed", f"{what}: must be longer than nothing", what)
+    return ahead
+
+
+async def skip(client: Client, about: Subject, ahead: timedelta) -> None:
+    """Let the time pass for one workflow, and return when everything that fell due was begun.
+
+    Raises:
+        Refused: `not_running`, the workflow is over or never was.
+        Misconfigured: this Temporal does not allow time skipping.
+    """
+    handle = client.get_workflow_handle(about.workflow_id)
+    try:
+        if (await handle.describe()).status != WorkflowExecutionStatus.RUNNING:
+            raise Refused("not_running", f"The workflow of {about.noun} {about.id} has ended: its clock stands still.")
+        await TimeSkipper(client).fast_forward(handle, ahead)
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            raise Refused("not_running", f"{SENTENCES['not_running']} {about.workflow_id}") from None
+        if error.status in NOT_ALLOWED:
+            raise Misconfigured(
+                f"This Temporal does not let time be skipped ({error.message}). The local stack does: starter.py up."
+            ) from None
+        raise Unavailable(f"Temporal did not answer: {error.message}") from None

@@ -1,0 +1,31 @@
+"""`balance MERCHANT`: a merchant's money, a line a currency."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from commands.console import JsonFlag, command, table, tell
+from commands.link import books
+from commands.reading import id_of
+from core.money import format_minor
+
+COLUMNS = ("currency", "pending", "available", "reserved", "receivable", "deposit")
+
+
+@command
+async def balance(
+    merchant: Annotated[str, typer.Argument(help="The merchant's id.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """What a merchant will have (pending), may withdraw (available), is being paid (reserved), and owes (receivable)."""
+    id_of(merchant, "merchant")
+    async with books() as register:
+        rows = await register.balance(merchant)
+    view = {"merchant_id": merchant, "balances": [row.model_dump(mode="json") for row in rows]}
+    cells = [
+        (row.currency, *(format_minor(getattr(row, f"{column}_minor"), row.currency) for column in COLUMNS[1:]))
+        for row in rows
+    ]
+    tell(view, lambda console: console.print(table(f"Merchant {merchant}", COLUMNS, cells, numbers=COLUMNS[1:])))

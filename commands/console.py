@@ -1,0 +1,189 @@
+"""How commands speak: tables for people, JSON for scripts, one sentence when something is refused, never a traceback.
+
+Exit codes: 0 done · 1 refused, or something did not answer · 2 bad usage · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Annotated, Any, ParamSpec
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from client import run
+from core.errors import DakuanError, Refused
+from core.reasons import SENTENCES
+
+P = ParamSpec("P")
+
+REFUSED = 1
+INTERRUPTED = 130
+WIDE = 240
+"""Columns of a table that goes to a file or a pipe."""
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.")]
+"""The parameter that every command has, by the name `as_json`."""
+
+_as_json: ContextVar[bool] = ContextVar("as_json", default=False)
+
+
+class Malformed(Refused):
+    """What was given is not a well-formed message. `reasons` are all of them: `[{"field", "message"}]`."""
+
+    def __init__(self, code: str, reasons: list[dict[str, str]]) -> None:
+        told = "; ".join(f"{reason['field']}: {reason['message']}" for reason in reasons[:10])
+        more = f"; and {len(reasons) - 10} more" if len(reasons) > 10 else ""
+        super().__init__(code, f"{SENTENCES[code]} {told}{more}", reasons[0]["field"])
+        self.reasons = reasons
+
+
+class Failed(DakuanError):
+    """A command did what it could and says no; what there was to say is said already."""
+
+
+def command(main: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """An asynchronous function as a command: runs it, and turns every failure into a sentence and an exit code."""
+
+    @functools.wraps(main)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        _as_json.set(bool(kwargs.get("as_json")))
+        code = _outcome(main(*args, **kwargs))
+        if code:
+            raise typer.Exit(code)
+
+    return wrapped
+
+
+def _outcome(main: Coroutine[Any, Any, None]) -> int:
+    try:
+        run(main)
+    except typer.Exit as exit_:
+        return exit_.exit_code
+    except typer.BadParameter:
+        raise  # bad usage: typer says it and exits with 2
+    except Failed:
+        return REFUSED
+    except KeyboardInterrupt:
+        tell_line("Interrupted.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us (`| head`) has had enough; without this Python complains once more while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except DakuanError as error:
+        tell_error(error)
+        return REFUSED
+    except Exception as error:  # the last resort: a person at a terminal gets a sentence, whatever broke
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        sentence = f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})"
+        tell_error(Refused("internal_error", f"This is a defect of Dakuan: {' '.join(sentence.split())}"))
+        return REFUSED
+    return 0
+
+
+def error_view(error: DakuanError) -> dict[str, Any]:
+    """An error as scripts get it: `{"code", "message", "field", "reasons"?}`; its class in words where it has no code."""
+    code = error.code if isinstance(error, Refused) else _snake(type(error).__name__)
+    view: dict[str, Any] = {"code": code, "message": str(error), "field": getattr(error, "field", None)}
+    if isinstance(error, Malformed):
+        view["reasons"] = error.reasons
+    return view
+
+
+def tell_error(error: DakuanError, about: str = "", **more: Any) -> None:
+    """Say why not: on stderr for people, `{"error": …}` with `more` on stdout for scripts."""
+    view = error_view(error)
+    if _as_json.get():
+        tell_json({"error": view | more})
+        return
+    where = f"{about}: " if about else ""
+    if isinstance(error, Malformed):
+        tell_line(f"{view['code']}: {where}{SENTENCES[error.code]}")
+        for reason in error.reasons:
+            tell_line(f"  {reason['field']}: {reason['message']}")
+    else:
+        field = f" ({view['field']})" if view["field"] else ""
+        tell_line(f"{view['code']}{field}: {where}{view['message']}")
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+def tell_line(line: str) -> None:
+    """One line on stderr."""
+    print(clean(line), file=sys.stderr, flush=True)
+
+
+# --- what people and scripts get -------------------------------------------------------------------------
+
+
+def wants_json() -> bool:
+    """Whether this run answers scripts."""
+    return _as_json.get()
+
+
+def tell_json(value: Any) -> None:
+    """One JSON document on stdout, on one line."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def tell(value: Any, show: Callable[[Console], None]) -> None:
+    """The value for scripts, or what `show` prints for people."""
+    if _as_json.get():
+        tell_json(value)
+    else:
+        show(screen())
+
+
+def screen() -> Console:
+    """Where people read. Data is data: no markup, emoji or highlighting in what orders and carriers say."""
+    return Console(markup=False, emoji=False, highlight=False, width=_width())
+
+
+def _width() -> int | None:
+    """A terminal's own; a file or a pipe has none, and a table is only as wide as what is in it."""
+    return None if sys.stdout.isatty() else WIDE
+
+
+def error_screen() -> Console:
+    """As `screen`, on stderr."""
+    return Console(markup=False, emoji=False, highlight=False, stderr=True)
+
+
+def clean(value: Any) -> str:
+    """A value as one cell: nothing in it can move the cursor or break the line."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Sequence[str] = ()) -> Table:
+    """A table of cleaned cells; the columns in `numbers` stand to the right."""
+    grid = Table(title=Text(title), title_justify="left", header_style="bold")
+    for column in columns:
+        grid.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(clean(cell)) for cell in row))
+    return grid
+
+
+def facts(title: str, values: Mapping[str, Any]) -> Table:
+    """Two columns: what, and its value; empty values are left out."""
+    grid = Table(title=Text(title), title_justify="left", show_header=False)
+    grid.add_column(style="bold")
+    grid.add_column(overflow="fold")
+    for name, value in values.items():
+        if value not in (None, "", [], (), {}):
+            grid.add_row(Text(name), Text(clean(value)))
+    return grid

@@ -1,0 +1,193 @@
+"""`doctor`: what answers, and whether roles, search attributes, migrations and settings are as they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import httpx
+from rich.table import Table
+from rich.text import Text
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest, GetSystemInfoRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import TimeSkipper
+
+import client as door
+from commands.console import Failed, JsonFlag, clean, command, tell
+from config import Settings, load
+from core.errors import DakuanError
+from core.messages import TASK_QUEUE
+from ledger.inspecting import inspect_database
+from worker import search_attributes
+
+ANSWER_WITHIN = timedelta(seconds=5)
+POLLED_WITHIN = timedelta(minutes=2)
+"""A poll is renewed once a minute; the server remembers pollers for five."""
+PORTS = {"carrier": "carrier_url", "payment channel": "channel_url", "bank": "bank_url"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. Not `ok` and `required`: nothing works before it is put right."""
+
+    name: str
+    ok: bool
+    found: str
+    helps: str = ""
+    required: bool = True
+
+
+@command
+async def doctor(as_json: JsonFlag = False) -> None:
+    """Look at everything Dakuan stands on, and say what to do where it is not as it should be."""
+    settings = load()
+    findings = [_settings(settings), *await _temporal(settings), *await _database(settings), *await _ports(settings)]
+    ok = all(finding.ok for finding in findings if finding.required)
+    tell({"ok": ok, "findings": [vars(finding) for finding in findings]}, lambda console: console.print(_table(findings)))
+    if not ok:
+        raise Failed
+
+
+def _settings(settings: Settings) -> Finding:
+    local = settings.world_url is not None
+    return Finding("settings", True, f"the local stack under {settings.home}" if local else "the environment")
+
+
+# --- Temporal --------------------------------------------------------------------------------------------
+
+
+async def _temporal(settings: Settings) -> list[Finding]:
+    try:
+        client = await door.connect(settings)
+    except DakuanError as error:
+        return [Finding("temporal", False, str(error), "start it, or set TEMPORAL_ADDRESS; `starter.py up` brings one")]
+    address = f"{settings.temporal_address}, namespace {settings.temporal_namespace}"
+    return [
+        await _looked("temporal", lambda: _version(client, address), "look at the server's log"),
+        await _looked("search attributes", lambda: _attributes(client), "a worker registers them when it starts"),
+        await _looked("worker", lambda: _pollers(client), "start one: `python worker.py`"),
+        await _looked("time skipping", lambda: _skipping(client), "only demonstrations and tests need it", required=False),
+    ]
+
+
+async def _looked(
+    name: str, look: Callable[[], Awaitable[tuple[bool, str]]], helps: str, *, required: bool = True
+) -> Finding:
+    """One look; whatever goes wrong is its finding."""
+    try:
+        ok, found = await look()
+    except DakuanError as error:
+        ok, found = False, str(error)
+    except RPCError as error:
+        ok, found = False, error.message
+    return Finding(name, ok, found, "" if ok else helps, required)
+
+
+async def _version(client: Client, address: str) -> tuple[bool, str]:
+    info = await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=ANSWER_WITHIN)
+    await client.workflow_service.describe_namespace(
+        DescribeNamespaceRequest(namespace=client.namespace), timeout=ANSWER_WITHIN
+    )
+    return True, f"server {info.server_version} at {address}"
+
+
+async def _attributes(client: Client) -> tuple[bool, str]:
+    found = await search_attributes(client)
+    wrong = [f"{name}: {state}" for name, state in found.items() if state != "present"]
+    return not wrong, "; ".join(wrong) or f"all {len(found)} present, with their types"
+
+
+async def _pollers(client: Client) -> tuple[bool, str]:
+    polling = []
+    for kind in (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
+        request = DescribeTaskQueueRequest(
+            namespace=client.namespace, task_queue=TaskQueue(name=TASK_QUEUE), task_queue_type=kind
+        )
+        answer = await client.workflow_service.describe_task_queue(request, timeout=ANSWER_WITHIN)
+        since = datetime.now(UTC) - POLLED_WITHIN
+        polling.append({p.identity for p in answer.pollers if p.last_access_time.ToDatetime(UTC) > since})
+    if not all(polling):
+        return False, f"nobody polls task queue {TASK_QUEUE}"
+    return True, f"task queue {TASK_QUEUE} is polled by {', '.join(sorted(polling[0] | polling[1]))}"
+
+
+async def _skipping(client: Client) -> tuple[bool, str]:
+    """Whether time may be skipped, asked by a request about a workflow that cannot exist: it is refused either way,
+    as not found where skipping is allowed.
+    """
+    try:
+        await TimeSkipper(client).fast_forward(client.get_workflow_handle("doctor/none"), timedelta(seconds=1))
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            return True, "allowed"
+        return False, error.message
+    return True, "allowed"
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------
+
+
+async def _database(settings: Settings) -> list[Finding]:
+    findings = [await _role("database", settings.database_url, "DATABASE_URL", required=True)]
+    if settings.database_owner_url is not None:
+        findings.append(await _role("database owner", settings.database_owner_url, "DATABASE_OWNER_URL", required=False))
+    return findings
+
+
+async def _role(name: str, dsn: str | None, variable: str, *, required: bool) -> Finding:
+    if dsn is None:
+        return Finding(name, False, f"{variable} is not set", f"set {variable}, or run `python starter.py up`", required)
+    try:
+        seen = await inspect_database(dsn)
+    except DakuanError as error:
+        return Finding(name, False, str(error), f"start it, or set {variable}", required)
+    told = f"{seen.role} on PostgreSQL {seen.server_version}"
+    if seen.migrations_missing:
+        helps = "run `python starter.py migrate` with DATABASE_OWNER_URL"
+        return Finding(name, False, f"{told}; lacks {', '.join(seen.migrations_missing)}", helps, required)
+    if required and (seen.superuser or seen.too_powerful):
+        helps = "give DATABASE_URL a role of its own, such as the one that `migrate` makes"
+        return Finding(name, False, f"{told}; it may change the books past their functions", helps, required)
+    if required and "default" not in seen.policies:
+        return Finding(name, False, f"{told}; no policy `default`", "a worker registers it when it starts", required)
+    policies = f", policies {', '.join(seen.policies)}" if required else ""
+    return Finding(name, True, f"{told}, {seen.migrations_known} migrations{policies}", required=required)
+
+
+# --- carrier, channel, bank ------------------------------------------------------------------------------
+
+
+async def _ports(settings: Settings) -> list[Finding]:
+    found = []
+    async with httpx.AsyncClient(timeout=ANSWER_WITHIN.total_seconds(), trust_env=False) as http:
+        for name, field in PORTS.items():
+            found.append(await _port(http, name, getattr(settings, field), field))
+    return found
+
+
+async def _port(http: httpx.AsyncClient, name: str, url: str | None, field: str) -> Finding:
+    variable = f"DAKUAN_{field.upper()}"
+    if url is None:
+        return Finding(name, False, f"{variable} is not set", f"set {variable}, or run `python starter.py up`")
+    try:
+        reply = await http.get(url)
+    except httpx.HTTPError as error:
+        return Finding(name, False, f"{url} does not answer: {error or type(error).__name__}", "start it")
+    return Finding(name, True, f"{url} answers ({reply.status_code})")
+
+
+# --- for people ------------------------------------------------------------------------------------------
+
+
+def _table(findings: list[Finding]) -> Table:
+    grid = Table(title="Doctor", title_justify="left", header_style="bold")
+    for column in ("what", "", "found", "what to do"):
+        grid.add_column(column, overflow="fold")
+    for finding in findings:
+        mark = Text("ok", "green") if finding.ok else Text("NO", "bold red") if finding.required else Text("no", "yellow")
+        grid.add_row(Text(finding.name), mark, Text(clean(finding.found)), Text(clean(finding.helps)))
+    return grid

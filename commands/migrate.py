@@ -1,0 +1,19 @@
+"""`migrate`: bring the database to this version, as its owner."""
+
+from __future__ import annotations
+
+from commands.console import JsonFlag, command, tell
+from config import load
+from ledger.migrate import migrate as apply
+from ledger.pool import address_of
+from worker import role_in
+
+
+@command
+async def migrate(as_json: JsonFlag = False) -> None:
+    """Apply the missing migrations with DATABASE_OWNER_URL, and grant DATABASE_URL's role what it needs."""
+    settings = load()
+    owner = settings.needed("database_owner_url")
+    applied = await apply(owner, worker=role_in(settings.needed("database_url")))
+    said = ", ".join(applied) or "nothing was missing"
+    tell({"applied": applied}, lambda console: console.print(f"{address_of(owner)}: {said}"))

@@ -1,0 +1,42 @@
+"""`notices`: what buyers, merchants and staff are to be told, in an order that a reader can go on from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from commands.console import JsonFlag, command, table, tell
+from commands.link import books
+from commands.views import clock
+
+COLUMNS = ("no", "at", "to", "about", "notice", "facts")
+
+
+@command
+async def notices(
+    after: Annotated[int, typer.Option(min=0, max=2**62, help="The last number that was read.")] = 0,
+    to: Annotated[str | None, typer.Option(help="buyer, merchant, reviewer or operator.")] = None,
+    subject: Annotated[str | None, typer.Option(help="order/A1001 or withdrawal/W1.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 100,
+    as_json: JsonFlag = False,
+) -> None:
+    """Read notices after a number; none is ever passed over. The answer's `last` is where to go on."""
+    async with books() as register:
+        rows = await register.notices(after_id=after, to=to, subject=subject, limit=limit)
+    view = {
+        "notices": [row.model_dump(mode="json") for row in rows],
+        "last": rows[-1].notice_id if rows else after,
+    }
+    cells = [
+        (
+            str(row.notice_id),
+            clock(row.at),
+            row.to,
+            row.subject,
+            row.name,
+            ", ".join(f"{name} {fact}" for name, fact in row.facts.items()),
+        )
+        for row in rows
+    ]
+    tell(view, lambda console: console.print(table(f"{len(rows)} notices", COLUMNS, cells, numbers=("no",))))

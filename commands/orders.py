@@ -1,0 +1,50 @@
+"""`orders`: a list from PostgreSQL, by filters."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from commands.console import JsonFlag, command, table, tell
+from commands.link import books
+from commands.views import minute
+from core.money import format_minor
+from ledger.lists import OrderRow
+
+COLUMNS = ("order", "merchant", "total", "phase", "audit", "receipt", "waits for", "held by", "refunded", "opened")
+
+
+@command
+async def orders(
+    merchant: Annotated[str | None, typer.Option(help="Of this merchant.")] = None,
+    phase: Annotated[str | None, typer.Option(help="In this phase, such as shipped.")] = None,
+    audit: Annotated[str | None, typer.Option(help="With this audit, such as in_review.")] = None,
+    held: Annotated[bool | None, typer.Option("--held/--not-held", help="Whose money is held back, or not.")] = None,
+    closed: Annotated[bool | None, typer.Option("--closed/--open", help="Closed, or still open.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the newest first.")] = 50,
+    as_json: JsonFlag = False,
+) -> None:
+    """List orders, the newest first."""
+    async with books() as register:
+        rows = await register.orders(
+            merchant_id=merchant, phase=phase, audit=audit, held=held, closed=closed, limit=limit
+        )
+    view = {"orders": [row.model_dump(mode="json") for row in rows]}
+    tell(view, lambda console: console.print(table(f"{len(rows)} orders", COLUMNS, [_cells(row) for row in rows])))
+
+
+def _cells(row: OrderRow) -> tuple[str, ...]:
+    due = f"{row.next_deadline_name} {minute(row.next_deadline_at)}" if row.next_deadline_name else ""
+    return (
+        row.order_id,
+        row.merchant_id,
+        format_minor(row.total_minor, row.currency),
+        row.phase,
+        row.audit,
+        row.receipt,
+        due,
+        ", ".join(row.hold_reasons),
+        format_minor(row.refunded_minor, row.currency) if row.refunded_minor else "",
+        minute(row.opened_at),
+    )

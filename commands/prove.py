@@ -1,0 +1,93 @@
+"""`prove`: every invariant of the books with its evidence, and every open order or withdrawal with its workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+import client as door
+from commands.console import Failed, JsonFlag, clean, command, tell, tell_line
+from commands.link import database
+from config import load
+from core.errors import Unavailable
+from core.messages import order_workflow_id, withdrawal_workflow_id
+from ledger.proofs import Proof
+from ledger.proofs import prove as prove_books
+from ledger.register import Register
+
+OPEN_AT_MOST = 100_000
+
+
+@command
+async def prove(as_json: JsonFlag = False) -> None:
+    """Prove that no money was lost, created or paid twice, and that none is orphaned. Exit code 1 where not."""
+    async with database() as pool:
+        proofs = list(await prove_books(pool))
+        try:
+            proofs.append(await prove_workflows(await door.connect(load()), Register(pool)))
+        except Unavailable as error:
+            tell_line(f"Whether each open order has its workflow was not looked at: {error}")
+    ok = all(proof.holds for proof in proofs)
+    view = {"ok": ok, "proofs": [proof.model_dump(mode="json") for proof in proofs]}
+    tell(view, lambda console: console.print(proofs_table(proofs)))
+    if not ok:
+        raise Failed
+
+
+async def prove_workflows(client: Client, register: Register) -> Proof:
+    """Each open order and withdrawal has a workflow that runs; money without one is orphaned.
+
+    Raises:
+        Unavailable: Temporal did not answer.
+    """
+    wanted = {order_workflow_id(row.order_id) for row in await register.orders(closed=False, limit=OPEN_AT_MOST)}
+    open_rows = await register.withdrawals(closed=False, limit=OPEN_AT_MOST)
+    wanted |= {withdrawal_workflow_id(row.withdrawal_id) for row in open_rows}
+    try:
+        running = {run.id async for run in client.list_workflows("ExecutionStatus = 'Running'", page_size=1000)}
+        # The list lags behind: whoever is missing is asked for by name.
+        orphans = [lost for lost in sorted(wanted - running) if await _is_orphan(client, register, lost)]
+    except RPCError as error:
+        raise Unavailable(f"Temporal did not answer: {error.message}") from None
+    return Proof(
+        name="workflows",
+        sentence="Each open order and withdrawal has a workflow that runs.",
+        holds=not orphans,
+        evidence=tuple({"workflow_id": lost, "helps": _helps(lost)} for lost in orphans),
+    )
+
+
+async def _is_orphan(client: Client, register: Register, workflow_id: str) -> bool:
+    try:
+        description = await client.get_workflow_handle(workflow_id).describe()
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+    else:
+        if description.status == WorkflowExecutionStatus.RUNNING:
+            return False
+    # It may have closed since the rows were read.
+    noun, _, id_ = workflow_id.partition("-")
+    row = await (register.order_row(id_) if noun == "order" else register.withdrawal_row(id_))
+    return row is not None and not row.closed
+
+
+def _helps(workflow_id: str) -> str:
+    noun, _, id_ = workflow_id.partition("-")
+    return f"starter.py rescue {id_}" if noun == "order" else f"start withdrawal {id_} again with the same body"
+
+
+def proofs_table(proofs: Sequence[Proof]) -> Table:
+    """Name, whether it holds, and what was found where it does not."""
+    grid = Table(title="Proofs", title_justify="left", header_style="bold")
+    for column in ("proof", "holds", "what it says", "evidence"):
+        grid.add_column(column, overflow="fold")
+    for proof in proofs:
+        holds = Text("yes", "green") if proof.holds else Text("NO", "bold red")
+        against = "\n".join(clean(row) for row in proof.evidence)
+        grid.add_row(Text(proof.name), holds, Text(proof.sentence), Text(against))
+    return grid

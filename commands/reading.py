@@ -1,0 +1,284 @@
+"""What people give to commands: files, JSON, ids, actors. Whatever cannot be read is said in a sentence."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import ValidationError
+
+from commands.console import Malformed
+from core.errors import BadInput, Refused
+from core.messages import (
+    Message,
+    order_workflow_id,
+    reasons_of,
+    withdrawal_workflow_id,
+)
+
+M = TypeVar("M", bound=Message)
+
+LARGEST_FILE = 256 * 1024 * 1024
+"""Bytes read at once; more than a million orders."""
+LONGEST_INTEGER = 20
+"""Digits. No amount has more than sixteen; thousands of digits would only cost time."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SPACE = re.compile(r"[ \t\n\r]*")
+_WITHDRAWAL = "withdrawal-"
+
+
+# --- files -----------------------------------------------------------------------------------------------
+
+
+def read_text(file: str) -> str:
+    """The text of a file, or of stdin for `-`.
+
+    Raises:
+        BadInput: it cannot be opened, is too large, begins with a byte order mark, or is not UTF-8.
+    """
+    name = "stdin" if file == "-" else file
+    raw = _bytes_of(file)
+    if len(raw) > LARGEST_FILE:
+        raise BadInput(f"{name} is larger than {LARGEST_FILE // 1024**2} MB; split it")
+    if raw.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise BadInput(f"{name} begins with a byte order mark; save it as UTF-8 without one")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise BadInput(f"{name}, line {line}: byte {error.start} is not UTF-8") from None
+
+
+def _bytes_of(file: str) -> bytes:
+    try:
+        if file == "-":
+            return sys.stdin.buffer.read(LARGEST_FILE + 1)
+        with Path(file).open("rb") as stream:
+            return stream.read(LARGEST_FILE + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise BadInput(f"{file} cannot be read: {why}") from None
+
+
+# --- JSON ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Document:
+    """One JSON value of a file: the line it begins on, and the value or why there is none."""
+
+    line: int
+    value: Any = None
+    wrong: BadInput | None = None
+
+
+def parse_json(text: str) -> Any:
+    """One JSON value, read more strictly than Python does: no doubled keys, NaN, endless numbers, lone surrogates.
+
+    Raises:
+        BadInput: says what is wrong and where.
+    """
+    value, end = _value_at(text, _SPACE.match(text).end())  # type: ignore[union-attr]  # it matches nothing, too
+    rest = _SPACE.match(text, end).end()  # type: ignore[union-attr]  # as above
+    if rest != len(text):
+        raise BadInput(f"line {_line(text, rest)}: something follows after the JSON value")
+    return value
+
+
+def documents(text: str) -> list[Document]:
+    """The JSON values of a text: one, the elements of one array, or one a line (JSON lines).
+
+    Raises:
+        BadInput: there is nothing in it.
+    """
+    start = _SPACE.match(text).end()  # type: ignore[union-attr]  # it matches nothing, too
+    if start == len(text):
+        raise BadInput("there is no order in it: it is empty")
+    if text[start] == "[":
+        return list(_elements(text, start))
+    if _is_lines(text[start:]):
+        lines = enumerate(text.split("\n"), 1)
+        return [_document(number, line) for number, line in lines if line.strip()]
+    return [_document(_line(text, start), text)]
+
+
+def _is_lines(text: str) -> bool:
+    """Whether several values follow each other, the first of them whole on its line."""
+    first, _, rest = text.partition("\n")
+    if not rest.strip():
+        return False
+    try:
+        parse_json(first)
+    except BadInput:
+        # A broken first line of several that each look like an object: one of them is wrong, not all.
+        return first.rstrip().endswith("}") and rest.lstrip().startswith("{")
+    return True
+
+
+def _document(line: int, text: str) -> Document:
+    try:
+        return Document(line, parse_json(text))
+    except BadInput as error:
+        return Document(line, wrong=error)
+
+
+def _elements(text: str, start: int) -> Iterator[Document]:
+    """The elements of an array, each with its line; a break in the array's own form ends it."""
+    position, first = start + 1, True
+    while True:
+        position = _SPACE.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
+        line = _line(text, position)
+        if position < len(text) and text[position] == "]" and first:
+            raise BadInput("there is no order in it: the array is empty")
+        try:
+            value, position = _value_at(text, position)
+        except BadInput as error:
+            yield Document(line, wrong=error)
+            return
+        yield Document(line, value)
+        position, first = _SPACE.match(text, position).end(), False  # type: ignore[union-attr]  # as above
+        mark = text[position : position + 1]
+        position += 1
+        if mark == "]":
+            rest = _SPACE.match(text, position).end()  # type: ignore[union-attr]  # as above
+            if rest != len(text):
+                yield Document(_line(text, rest), wrong=BadInput("something follows after the array"))
+            return
+        if mark != ",":
+            yield Document(_line(text, position), wrong=BadInput("a comma or ] is missing here"))
+            return
+
+
+def _line(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
+
+
+def _value_at(text: str, position: int) -> tuple[Any, int]:
+    try:
+        value, end = _DECODER.raw_decode(text, position)
+    except json.JSONDecodeError as error:
+        raise BadInput(f"line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from None
+    except BadInput as error:
+        raise BadInput(f"line {_line(text, position)}: {error}") from None
+    except RecursionError:
+        raise BadInput(f"line {_line(text, position)}: nested too deeply") from None
+    if "\\u" in text:
+        _refuse_surrogates(value, _line(text, position))
+    return value, end
+
+
+def _refuse_surrogates(value: Any, line: int) -> None:
+    """Half a character (`\\ud800`) is a Python string that no file, database or wire can carry."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BadInput(f"line {line}: a string holds half a character (a lone surrogate)") from None
+    except RecursionError:
+        raise BadInput(f"line {line}: nested too deeply") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise BadInput(f"the key {key!r} stands twice in one object")
+        found[key] = value
+    return found
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > LONGEST_INTEGER:
+        raise BadInput(f"a number has {len(digits)} digits")
+    return int(digits)
+
+
+def _decimal(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise BadInput(f"the number {text[:20]} is too large")
+    return number
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise BadInput(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_decimal, parse_constant=_no_constant
+)
+
+
+# --- messages --------------------------------------------------------------------------------------------
+
+
+def read_message(model: type[M], body: Any, code: str) -> M:
+    """A message from JSON, unknown fields refused.
+
+    Raises:
+        Malformed: with every reason, field by field.
+    """
+    try:
+        return model.model_validate(body, extra="forbid")
+    except ValidationError as error:
+        raise Malformed(code, reasons_of(error)) from None
+    except (RecursionError, ValueError, TypeError) as error:
+        raise Malformed(code, [{"field": "(whole)", "message": f"cannot be read: {type(error).__name__}"}]) from None
+
+
+def id_of(text: str, what: str = "id") -> str:
+    """An id as the contract knows it.
+
+    Raises:
+        Refused: `malformed`; it is none.
+    """
+    if not _ID.fullmatch(text):
+        raise Refused("malformed", f"{what}: {text[:80]!r} is not 1 to 64 of A-Z a-z 0-9 _ -", what)
+    return text
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a command is about: an order, or a withdrawal (`withdrawal-…`)."""
+
+    id: str
+    is_withdrawal: bool
+
+    @property
+    def workflow_id(self) -> str:
+        """The id of its workflow."""
+        return withdrawal_workflow_id(self.id) if self.is_withdrawal else order_workflow_id(self.id)
+
+    @property
+    def noun(self) -> str:
+        """How a sentence calls it."""
+        return "withdrawal" if self.is_withdrawal else "order"
+
+
+def subject_of(text: str) -> Subject:
+    """An order's id, or `withdrawal-` and a withdrawal's id.
+
+    Raises:
+        Refused: `malformed`; it is neither.
+    """
+    if text.startswith(_WITHDRAWAL):
+        return Subject(id_of(text.removeprefix(_WITHDRAWAL)), is_withdrawal=True)
+    return Subject(id_of(text), is_withdrawal=False)
+
+
+def actor_of(text: str) -> dict[str, str]:
+    """`merchant:m-7` as a message has it; whether there is such a role is for the message to say.
+
+    Raises:
+        Refused: `malformed`; there is no colon.
+    """
+    role, colon, id_ = text.partition(":")
+    if not colon:
+        raise Refused("malformed", f"--as {text[:80]!r} is not ROLE:ID, such as merchant:m-7", "actor")
+    return {"role": role, "id": id_}

@@ -1,0 +1,80 @@
+"""`send VERB ID`: any command of an order or a withdrawal, checked here before it is sent."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any
+
+import typer
+
+import client as door
+from commands.console import JsonFlag, Malformed, command, facts, tell
+from commands.link import temporal
+from commands.reading import Subject, actor_of, id_of, parse_json, read_message, read_text, subject_of
+from commands.views import deadline_line
+from core.errors import BadInput, Refused
+from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Command
+
+
+@command
+async def send(
+    verb: Annotated[str, typer.Argument(help="The command's name, such as confirm_receipt.")],
+    subject: Annotated[str, typer.Argument(metavar="ID", help="An order's id, or withdrawal-… .")],
+    body: Annotated[str, typer.Option(help="The command's fields: JSON, or @FILE (@- reads stdin).")] = "{}",
+    command_id: Annotated[str | None, typer.Option("--id", help="The command's id; a fresh one unless given.")] = None,
+    actor: Annotated[str | None, typer.Option("--as", metavar="ROLE:ID", help="Who sends it.")] = None,
+    as_signal: Annotated[bool, typer.Option("--signal", help="As a Signal: its answer stands in the journal.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Send a command to an order or a withdrawal and print its answer. The same id again: the first answer again."""
+    about = subject_of(subject)
+    checked = checked_command(about, verb, body, command_id, actor)
+    payload = checked.model_dump(mode="json", exclude_unset=True)
+    async with temporal() as client:
+        if as_signal:
+            await door.signal(client, about.workflow_id, verb, payload)
+            answer: dict[str, Any] = {"outcome": "sent"}
+        else:
+            answer = await door.send(client, about.workflow_id, verb, payload)
+    view = {"command_id": checked.command_id, **answer}
+    shown = {**view, "next_deadline": deadline_line(answer)}
+    tell(view, lambda console: console.print(facts(f"{verb} {subject}", shown)))
+
+
+def checked_command(about: Subject, verb: str, body: str, command_id: str | None, actor: str | None) -> Command:
+    """The command from what was typed.
+
+    Raises:
+        Refused: `unknown_verb` or `malformed`, field by field.
+        BadInput: the body's file cannot be read.
+    """
+    commands = WITHDRAWAL_COMMANDS if about.is_withdrawal else ORDER_COMMANDS
+    model = commands.get(verb)
+    if model is None:
+        known = ", ".join(sorted(commands))
+        raise Refused("unknown_verb", f"There is no command {verb[:64]!r} of a {about.noun}. Known: {known}.")
+    fields = _fields(body)
+    _put(fields, "command_id", id_of(command_id, "command_id") if command_id is not None else None)
+    _put(fields, "actor", actor_of(actor) if actor is not None else None)
+    fields.setdefault("command_id", str(uuid.uuid4()))
+    return read_message(model, fields, "malformed")
+
+
+def _fields(body: str) -> dict[str, Any]:
+    text = read_text(body[1:]) if body.startswith("@") else body
+    try:
+        value = parse_json(text)
+    except BadInput as error:
+        raise Malformed("malformed", [{"field": "body", "message": str(error)}]) from None
+    if not isinstance(value, dict):
+        raise Malformed("malformed", [{"field": "body", "message": "must be one JSON object"}])
+    return value
+
+
+def _put(fields: dict[str, Any], name: str, given: Any) -> None:
+    """A field given beside the body; saying it twice, differently, is refused rather than guessed."""
+    if given is None:
+        return
+    if name in fields and fields[name] != given:
+        raise Refused("malformed", f"The body and the option disagree about {name}.", name)
+    fields[name] = given

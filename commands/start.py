@@ -1,0 +1,144 @@
+"""`start FILE|-`: start the workflows of one order or of many, once each of them is well formed."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from temporalio.client import Client, WorkflowHandle
+
+import client as door
+from commands.console import Failed, JsonFlag, Malformed, command, error_view, table, tell, tell_error
+from commands.link import temporal
+from commands.reading import Document, documents, read_message, read_text
+from commands.views import deadline_line
+from core.errors import DakuanError, Refused
+from core.messages import Order, content_hash, order_workflow_id
+
+AT_ONCE = 8
+"""Orders that open side by side."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one order of the file."""
+
+    line: int
+    order_id: str | None
+    state: dict[str, Any] | None = None
+    error: DakuanError | None = None
+
+    def view(self) -> dict[str, Any]:
+        """As scripts get it."""
+        if self.error is not None:
+            return {"line": self.line, "order_id": self.order_id, "error": error_view(self.error)}
+        assert self.state is not None
+        assert self.order_id is not None
+        return {
+            "line": self.line,
+            "order_id": self.order_id,
+            "workflow_id": order_workflow_id(self.order_id),
+            "phase": self.state.get("phase"),
+            "audit": self.state.get("audit"),
+            "next_deadline": self.state.get("next_deadline"),
+        }
+
+
+@command
+async def start(
+    file: Annotated[str, typer.Argument(help="A JSON order, a JSON array or JSON lines; - reads stdin.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Start orders. Each is checked first; what is malformed starts nothing. The same order again: the same answer."""
+    found = [_checked(document) for document in documents(read_text(file))]
+    ready = [order for order in found if isinstance(order, tuple)]
+    outcomes = [outcome for outcome in found if isinstance(outcome, Outcome)]
+    if ready:
+        async with temporal() as client:
+            outcomes += await _start_all(client, ready)
+    _report(sorted(outcomes, key=lambda outcome: outcome.line))
+
+
+def _checked(document: Document) -> tuple[int, Order] | Outcome:
+    if document.wrong is not None:
+        reasons = [{"field": "(whole)", "message": str(document.wrong)}]
+        return Outcome(document.line, None, error=Malformed("invalid_order", reasons))
+    try:
+        return document.line, read_message(Order, document.value, "invalid_order")
+    except Malformed as error:
+        named = document.value.get("order_id") if isinstance(document.value, dict) else None
+        return Outcome(document.line, named if isinstance(named, str) else None, error=error)
+
+
+async def _start_all(client: Client, orders: list[tuple[int, Order]]) -> list[Outcome]:
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(line: int, order: Order) -> Outcome:
+        async with gate:
+            try:
+                return Outcome(line, order.order_id, state=await start_one(client, order))
+            except DakuanError as error:
+                return Outcome(line, order.order_id, error=error)
+
+    return list(await asyncio.gather(*(one(line, order) for line, order in orders)))
+
+
+async def start_one(client: Client, order: Order) -> dict[str, Any]:
+    """Start an order and wait until it is open; an order that runs or ran already gives its state.
+
+    Raises:
+        Refused: with the reason code; `order_exists_with_different_content` where the id is another order's.
+        Unavailable: Temporal or every worker is away; a retry helps and starts nothing twice.
+    """
+    handle: WorkflowHandle[Any, Any]
+    try:
+        handle = await door.start_order(client, order)
+    except Refused as over:
+        if over.code != "order_over":
+            raise
+        handle = client.get_workflow_handle(order_workflow_id(order.order_id))
+    state = await door.opened(handle)
+    known = state.get("order")
+    if known is not None and content_hash(Order.model_validate(known)) != content_hash(order):
+        raise Refused(
+            "order_exists_with_different_content", f"Another order with the id {order.order_id} exists.", "order_id"
+        )
+    return state
+
+
+def _report(outcomes: list[Outcome]) -> None:
+    failed = any(outcome.error for outcome in outcomes)
+    if len(outcomes) == 1:
+        _report_one(outcomes[0])
+    else:
+        tell({"orders": [outcome.view() for outcome in outcomes]}, lambda console: _show_many(console, outcomes))
+    if failed:
+        raise Failed
+
+
+def _report_one(outcome: Outcome) -> None:
+    if outcome.error is not None:
+        tell_error(outcome.error, about=_about(outcome), line=outcome.line)
+    else:
+        tell(outcome.view(), lambda console: _show_many(console, [outcome]))
+
+
+def _show_many(console: Console, outcomes: list[Outcome]) -> None:
+    rows = [
+        (outcome.order_id, outcome.state.get("phase"), deadline_line(outcome.state), f"order-{outcome.order_id}")
+        for outcome in outcomes
+        if outcome.state is not None
+    ]
+    if rows:
+        console.print(table("Orders", ("order", "phase", "next deadline", "workflow"), rows))
+    for outcome in outcomes:
+        if outcome.error is not None:
+            tell_error(outcome.error, about=_about(outcome))
+
+
+def _about(outcome: Outcome) -> str:
+    named = f", order {outcome.order_id[:64]}" if outcome.order_id else ""
+    return f"line {outcome.line}{named}"

@@ -1,0 +1,201 @@
+"""Orders, withdrawals and money as people read them: what every command's tables are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.table import Table
+
+from commands.console import facts, table
+from core.money import format_minor
+from ledger.lists import AccountBalance, TransferRow
+
+
+def clock(at: Any) -> str:
+    """A time as people read it, from a datetime or from JSON; empty where there is none."""
+    if at is None:
+        return ""
+    moment = at if isinstance(at, datetime) else datetime.fromisoformat(str(at))
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def minute(at: datetime | None) -> str:
+    """A time in a list: UTC, to the minute."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if at else ""
+
+
+def deadline_line(state: Mapping[str, Any]) -> str:
+    """`ship_by at 2026-11-24 16:00:00 UTC`; empty where nothing is waited for."""
+    due = state.get("next_deadline")
+    return f"{due['name']} at {clock(due['at'])}" if due else ""
+
+
+def order_facts(state: Mapping[str, Any]) -> Table:
+    """An order at a glance."""
+    order = state.get("order") or {}
+    receipt = state.get("receipt") or {}
+    total, currency = order.get("total_minor"), order.get("currency", "")
+    return facts(
+        f"Order {state.get('order_id')}",
+        {
+            "merchant": order.get("merchant_id"),
+            "buyer": order.get("buyer_id"),
+            "total": format_minor(total, currency) if total is not None else None,
+            "phase": state.get("phase"),
+            "audit": state.get("audit"),
+            "receipt": " by ".join(filter(None, (receipt.get("status"), receipt.get("by")))),
+            "after-sale": state.get("after_sale"),
+            "waits for": deadline_line(state) or ("nothing, it is closed" if state.get("closed") else "a person"),
+            "policy": (state.get("policy") or {}).get("name"),
+        },
+    )
+
+
+def withdrawal_facts(state: Mapping[str, Any]) -> Table:
+    """A withdrawal at a glance."""
+    asked = state.get("withdrawal") or {}
+    currency = asked.get("currency", "")
+    return facts(
+        f"Withdrawal {state.get('withdrawal_id') or asked.get('withdrawal_id')}",
+        {
+            "merchant": asked.get("merchant_id"),
+            "amount": format_minor(asked["amount_minor"], currency) if asked else None,
+            "fee": format_minor(state["fee_minor"], currency) if state.get("fee_minor") else None,
+            "account": asked.get("account_id"),
+            "state": state.get("phase"),
+            "because": state.get("reason"),
+            "waits for": deadline_line(state) or ("nothing, it is closed" if state.get("closed") else ""),
+        },
+    )
+
+
+def holds_table(holds: Sequence[Mapping[str, Any]]) -> Table:
+    """Why the money is not there."""
+    return table(
+        "Why the money is not there",
+        ("reason", "since", "expected by", "who can act", "what helps"),
+        [
+            (h["reason"], clock(h["since"]), clock(h.get("expected_release")), h["who_can_act"], h["what_helps"])
+            for h in holds
+        ],
+    )
+
+
+def parcels_table(parcels: Sequence[Mapping[str, Any]]) -> Table:
+    """Parcels with what the audit found."""
+    return table(
+        "Parcels",
+        ("parcel", "carrier", "waybill", "audit", "delivered", "findings"),
+        [
+            (
+                parcel["parcel_id"],
+                parcel["carrier"],
+                parcel["waybill"],
+                "ended" if parcel.get("ended") else parcel["audit"],
+                clock((parcel.get("verdict") or {}).get("delivered_at")),
+                findings_line(parcel.get("verdict") or {}),
+            )
+            for parcel in parcels
+        ],
+    )
+
+
+def findings_line(verdict: Mapping[str, Any]) -> str:
+    """`trace_exists passed · destination_matches failed: …`."""
+    told = []
+    for finding in verdict.get("findings", ()):
+        evidence = finding.get("evidence")
+        passed = finding.get("outcome") in {"pass", "passed", "ok"}
+        told.append(f"{finding.get('rule')} {finding.get('outcome')}" + ("" if passed or not evidence else f": {evidence}"))
+    return " · ".join(told)
+
+
+def refunds_table(refunds: Sequence[Mapping[str, Any]], currency: str) -> Table:
+    """Money on its way back to the buyer."""
+    return table(
+        "Refunds",
+        ("cause", "amount", "status", "since", "reference", "reason"),
+        [
+            (
+                refund["cause"],
+                format_minor(refund["amount_minor"], currency),
+                refund["status"],
+                clock(refund["since"]),
+                refund.get("reference"),
+                refund["reason"],
+            )
+            for refund in refunds
+        ],
+        numbers=("amount",),
+    )
+
+
+def payouts_table(attempts: Sequence[Mapping[str, Any]]) -> Table:
+    """The payouts of a withdrawal."""
+    return table(
+        "Payouts",
+        ("no", "rail", "key", "account", "outcome", "why"),
+        [
+            (
+                attempt["number"],
+                attempt["rail"],
+                attempt["key"],
+                f"…{attempt['account_last4']}" if attempt.get("account_last4") else "",
+                attempt["outcome"],
+                " ".join(filter(None, ((attempt.get("failure") or {}).get(part) for part in ("failure", "code")))),
+            )
+            for attempt in attempts
+        ],
+        numbers=("no",),
+    )
+
+
+def journal_table(journal: Sequence[Mapping[str, Any]]) -> Table:
+    """What came in, and what was answered."""
+    return table(
+        "Journal",
+        ("no", "at", "by", "verb", "actor", "outcome", "why"),
+        [
+            (
+                entry["seq"],
+                clock(entry["at"]),
+                entry["channel"],
+                entry["verb"],
+                ":".join((entry["actor"]["role"], entry["actor"]["id"])) if entry.get("actor") else "",
+                entry["outcome"],
+                ": ".join(filter(None, (entry.get("code"), entry.get("message")))),
+            )
+            for entry in journal
+            if "seq" in entry
+        ],
+        numbers=("no",),
+    )
+
+
+# --- from the register -----------------------------------------------------------------------------------
+
+
+def row_facts(title: str, row: Mapping[str, Any]) -> Table:
+    """A row of the register, as it is."""
+    return facts(title, {name.replace("_", " "): value for name, value in row.items()})
+
+
+def accounts_table(accounts: Sequence[AccountBalance]) -> Table:
+    """Accounts of the ledger and what stands on them."""
+    rows = [(account.path, format_minor(account.balance_minor, account.currency)) for account in accounts]
+    return table("Accounts", ("account", "balance"), rows, numbers=("balance",))
+
+
+def transfers_table(transfers: Sequence[TransferRow]) -> Table:
+    """What moved, in the order it happened."""
+    return table(
+        "Movements",
+        ("reference", "from", "to", "amount", "at"),
+        [
+            (row.reference, row.debit, row.credit, format_minor(row.amount_minor, row.currency), clock(row.occurred_at))
+            for row in transfers
+        ],
+        numbers=("amount",),
+    )

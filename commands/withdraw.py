@@ -1,0 +1,93 @@
+"""`withdraw MERCHANT AMOUNT --account ID`: a merchant asks for a part of what is available."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Annotated, Any
+
+import typer
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+
+import client as door
+from commands.console import Failed, JsonFlag, command, tell
+from commands.link import temporal
+from commands.reading import actor_of, id_of, read_message
+from commands.views import withdrawal_facts
+from core.errors import Refused
+from core.messages import Withdrawal
+from core.money import parse_amount
+from core.reasons import SENTENCES
+
+LOOK_EVERY = 0.2
+"""Seconds between two looks at a withdrawal that is waited for."""
+PASSING = frozenset({"approved", "submitting", "submitted"})
+"""States that end without a person, unless something is held."""
+NOT_PAID = frozenset({"failed", "rejected", "cancelled"})
+
+
+@command
+async def withdraw(
+    merchant: Annotated[str, typer.Argument(help="The merchant's id.")],
+    amount: Annotated[str, typer.Argument(help="In major units, such as 120.50.")],
+    account: Annotated[str, typer.Option(help="The payout account's id.")],
+    currency: Annotated[str, typer.Option(help="ISO 4217.")] = "CNY",
+    withdrawal_id: Annotated[str | None, typer.Option("--id", help="The withdrawal's id; a fresh one unless given.")] = None,
+    actor: Annotated[str | None, typer.Option("--as", metavar="ROLE:ID", help="Who asks; the merchant unless given.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until it is paid, given back, or waits for a person.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Ask for a withdrawal. The same id again gets the same answer and moves nothing twice."""
+    asked = {
+        "withdrawal_id": withdrawal_id or f"w-{uuid.uuid4().hex[:16]}",
+        "merchant_id": id_of(merchant, "merchant"),
+        "amount_minor": parse_amount(amount, currency),
+        "currency": currency,
+        "account_id": id_of(account, "account"),
+        "requested_by": actor_of(actor) if actor else {"role": "merchant", "id": merchant},
+    }
+    withdrawal = read_message(Withdrawal, asked, "malformed")
+    async with temporal() as client:
+        state = await ask(client, withdrawal, wait=wait)
+    tell(state, lambda console: console.print(withdrawal_facts(state)))
+    if state["phase"] in NOT_PAID:
+        raise Failed
+
+
+async def ask(client: Client, withdrawal: Withdrawal, *, wait: bool) -> dict[str, Any]:
+    """Start a withdrawal and return its state once its money is reserved; with `wait`, once it is decided.
+
+    Raises:
+        Refused: with the reason code; nothing was reserved.
+        Unavailable: Temporal or every worker is away; a retry helps and reserves nothing twice.
+    """
+    handle = await door.start_withdrawal(client, withdrawal)
+    while True:
+        state = await _state(client, handle)
+        known = state.get("withdrawal")
+        if known is not None and Withdrawal.model_validate(known) != withdrawal:
+            code = "withdrawal_exists_with_different_content"
+            raise Refused(code, f"{SENTENCES[code]} {withdrawal.withdrawal_id}", "withdrawal_id")
+        if state.get("phase") == "refused":
+            refusal = state["refusal"]
+            raise Refused(refusal["code"], refusal["message"], refusal.get("field"))
+        if _answered(state, wait=wait):
+            return state
+        await asyncio.sleep(LOOK_EVERY)
+
+
+async def _state(client: Client, handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
+    state = dict(await door.query(client, handle.id, "withdrawal"))
+    if "withdrawal" not in state and (await handle.describe()).status == WorkflowExecutionStatus.FAILED:
+        try:
+            await handle.result()
+        except WorkflowFailureError as error:
+            raise door.refusal_in(error) from None
+    return state
+
+
+def _answered(state: dict[str, Any], *, wait: bool) -> bool:
+    phase = state.get("phase")
+    if phase in {None, "requested", "opening"}:
+        return False
+    return not wait or phase not in PASSING or bool(state.get("holds"))

@@ -1,0 +1,45 @@
+"""`withdrawals`: a list from PostgreSQL, by filters."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from commands.console import JsonFlag, command, table, tell
+from commands.link import books
+from commands.views import minute
+from core.money import format_minor
+from ledger.lists import WithdrawalRow
+
+COLUMNS = ("withdrawal", "merchant", "amount", "account", "state", "waits for", "requested by", "requested")
+
+
+@command
+async def withdrawals(
+    merchant: Annotated[str | None, typer.Option(help="Of this merchant.")] = None,
+    state: Annotated[str | None, typer.Option(help="In this state, such as in_approval or unknown.")] = None,
+    closed: Annotated[bool | None, typer.Option("--closed/--open", help="Closed, or still open.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the newest first.")] = 50,
+    as_json: JsonFlag = False,
+) -> None:
+    """List withdrawals, the newest first."""
+    async with books() as register:
+        rows = await register.withdrawals(merchant_id=merchant, state_name=state, closed=closed, limit=limit)
+    view = {"withdrawals": [row.model_dump(mode="json") for row in rows]}
+    title = f"{len(rows)} withdrawals"
+    tell(view, lambda console: console.print(table(title, COLUMNS, [_cells(row) for row in rows], numbers=("amount",))))
+
+
+def _cells(row: WithdrawalRow) -> tuple[str, ...]:
+    due = f"{row.next_deadline_name} {minute(row.next_deadline_at)}" if row.next_deadline_name else ""
+    return (
+        row.withdrawal_id,
+        row.merchant_id,
+        format_minor(row.amount_minor, row.currency),
+        f"{row.account_id} …{row.last4}",
+        row.state_name,
+        due,
+        row.requested_by,
+        minute(row.requested_at),
+    )

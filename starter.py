@@ -1,0 +1,57 @@
+"""The command line: puts the commands together, nothing else. `python starter.py --help`."""
+
+from __future__ import annotations
+
+import typer
+
+from commands.accounts import accounts
+from commands.advance import advance
+from commands.balance import balance
+from commands.demo import demo
+from commands.doctor import doctor
+from commands.migrate import migrate
+from commands.notices import notices
+from commands.orders import orders
+from commands.policy import policy
+from commands.prove import prove
+from commands.rescue import rescue
+from commands.send import send
+from commands.show import show
+from commands.start import start
+from commands.up import up
+from commands.withdraw import withdraw
+from commands.withdrawals import withdrawals
+
+COMMANDS = (
+    up,
+    demo,
+    doctor,
+    start,
+    send,
+    show,
+    withdraw,
+    balance,
+    orders,
+    withdrawals,
+    advance,
+    rescue,
+    prove,
+    notices,
+    policy,
+    migrate,
+)
+"""In the order of the help; a new one is a line above and a line here."""
+
+app = typer.Typer(
+    name="dakuan",
+    help="Durable payment verification for marketplace orders, on Temporal and PostgreSQL.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for one in COMMANDS:
+    app.command()(one)
+app.add_typer(accounts)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,287 @@
+"""Composition root: settings → pool, carriers, channels, rails → activities → Worker.
+
+`python worker.py` runs until SIGTERM or Ctrl-C, drains, and ends with 0; where Temporal or PostgreSQL does not answer,
+with 1 and a sentence that names the address. `running_worker` is the same inside another program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import asyncpg
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
+
+import client as door
+from activities.carriers.sandbox import SandboxCarrier
+from activities.channels.sandbox import SandboxChannel
+from activities.http import HttpClient
+from activities.logistics import LogisticsActivities
+from activities.money import MoneyActivities
+from activities.opening import OpeningActivities
+from activities.payout import PayoutActivities
+from activities.rails.sandbox import SandboxRail
+from activities.screening import ScreeningActivities, parse_rules
+from activities.withdrawal import WithdrawalActivities
+from config import Settings, load
+from core.errors import BadInput, DakuanError, Misconfigured, Unavailable
+from core.messages import TASK_QUEUE
+from core.policy import Policy, parse_policy
+from core.search_attributes import SEARCH_ATTRIBUTES
+from ledger.book import Book
+from ledger.migrate import WORKER as WORKER_ROLE
+from ledger.migrate import migrate, pending
+from ledger.pool import open_pool
+from ledger.register import Register
+
+STICKY_TIMEOUT = timedelta(seconds=2)
+"""How long a task waits for the worker that has its workflow in memory: after a kill that worker is gone."""
+DRAIN_WITHIN = timedelta(seconds=20)
+"""What runs when we are told to end may end; by default the SDK would cancel it at once."""
+ATTRIBUTES_WITHIN = timedelta(seconds=10)
+
+log = logging.getLogger("dakuan.worker")
+
+
+async def main(settings: Settings) -> int:
+    """Run until told to end; the exit code."""
+    stop = on_signals()
+    async with running_worker(settings):
+        log.info("polling task queue %s", TASK_QUEUE)
+        await stop.wait()
+        log.info("draining, at most %s", DRAIN_WITHIN)
+    return 0
+
+
+@asynccontextmanager
+async def running_worker(settings: Settings) -> AsyncIterator[Client]:
+    """A worker that polls while the block runs, and its client. Drains at the end.
+
+    Raises:
+        Unavailable: Temporal or PostgreSQL does not answer at the address that the message names; a retry may help.
+        Misconfigured: a setting is missing, a search attribute has another type, or migrations are missing.
+    """
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(ready_database(settings))
+        client = await door.connect(settings)
+        await register_search_attributes(client)
+        activities = await wire(settings, stack, pool, client)
+        async with build_worker(client, activities, settings):
+            yield client
+
+
+async def wire(
+    settings: Settings, stack: AsyncExitStack, pool: asyncpg.Pool[Any], client: Client
+) -> list[Callable[..., Any]]:
+    """All activities on their ports. A new carrier, channel or rail is one more line in its mapping.
+
+    Args:
+        stack: closes the connections that are opened here.
+    """
+    carrier_http = await stack.enter_async_context(HttpClient(settings.needed("carrier_url"), name="carrier"))
+    channel_http = await stack.enter_async_context(HttpClient(settings.needed("channel_url"), name="channel"))
+    bank_http = await stack.enter_async_context(HttpClient(settings.needed("bank_url"), name="bank"))
+    carriers = {"*": SandboxCarrier(carrier_http)}
+    channels = {"*": SandboxChannel(channel_http)}
+    rails = {"*": SandboxRail(bank_http)}
+
+    register, book = Register(pool), Book(pool)
+    opening = OpeningActivities(register, channels)
+    screening = ScreeningActivities(parse_rules(settings.screening.read_text(encoding="utf-8")))
+    logistics = LogisticsActivities(register, carriers)
+    money = MoneyActivities(book, channels)
+    payout = PayoutActivities(register, lambda withdrawal: door.start_withdrawal(client, withdrawal))
+    withdrawal = WithdrawalActivities(register, book, rails)
+    return [
+        *(opening.open, opening.record, opening.rescue),
+        screening.screen,
+        *(logistics.claim_waybills, logistics.release_claims, logistics.audit, logistics.look),
+        *(money.fund, money.credit, money.settle, money.refund, money.refund_arrived, money.pay_refund),
+        payout.start_withdrawal,
+        *(withdrawal.open_withdrawal, withdrawal.reserve, withdrawal.open_attempt, withdrawal.pay, withdrawal.query),
+        *(withdrawal.close_paid, withdrawal.close_void, withdrawal.bank_return),
+        *(withdrawal.suspend_account, withdrawal.record_withdrawal),
+    ]
+
+
+@asynccontextmanager
+async def ready_database(settings: Settings) -> AsyncIterator[asyncpg.Pool[Any]]:
+    """A pool on a migrated database that knows the policies of the folder.
+
+    Migrations are applied where the owner's address is known too; a worker that has only its own says what is missing.
+    """
+    if settings.database_owner_url is not None:
+        await migrate(settings.database_owner_url, worker=role_in(settings.needed("database_url")))
+    pool = await open_pool(settings.needed("database_url"))
+    try:
+        if missing := await pending(pool):
+            raise Misconfigured(
+                f"The database lacks {len(missing)} migrations, {missing[0]} first: "
+                "run `python starter.py migrate` with DATABASE_OWNER_URL"
+            )
+        await register_policies(Register(pool), settings.policies, settings.screening)
+        yield pool
+    finally:
+        await pool.close()
+
+
+def role_in(dsn: str) -> str:
+    """The role that a database address logs in as."""
+    return unquote(urlsplit(dsn).username or WORKER_ROLE)
+
+
+async def register_policies(register: Register, folder: Path, screening: Path) -> list[Policy]:
+    """Register every policy file of the folder, save the screening rules and drafts (`name.draft.toml`).
+
+    Raises:
+        Misconfigured: a file cannot be read; the sentence names it.
+    """
+    found = []
+    for file in sorted(folder.glob("*.toml")):
+        if file == screening or "." in file.stem:
+            continue
+        text = file.read_text(encoding="utf-8")
+        try:
+            policy = parse_policy(text)
+        except BadInput as error:
+            raise Misconfigured(f"{file}: {error}") from None
+        await register.register_policy(policy.name, policy.content_hash, text)
+        found.append(policy)
+    return found
+
+
+def build_worker(client: Client, activities: Sequence[Callable[..., Any]], settings: Settings) -> Worker:
+    """The worker, not yet running."""
+    return Worker(
+        client,
+        task_queue=TASK_QUEUE,
+        plugins=[door.plugin(activities)],
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        graceful_shutdown_timeout=DRAIN_WITHIN,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        deployment_config=_deployment(settings),
+    )
+
+
+def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
+    """With a build id, tasks come only once an operator makes that version current; open orders then move to it."""
+    if settings.build_id is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(deployment_name="dakuan", build_id=settings.build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
+    )
+
+
+# --- search attributes -----------------------------------------------------------------------------------
+
+_TYPES = {
+    "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    "KeywordList": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+    "Int": IndexedValueType.INDEXED_VALUE_TYPE_INT,
+    "Datetime": IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
+}
+
+
+async def search_attributes(client: Client) -> dict[str, str]:
+    """Ours by name, each `present`, `missing`, or the type it has instead.
+
+    Raises:
+        Unavailable: Temporal did not answer.
+        Misconfigured: this Temporal does not let us ask.
+    """
+    request = ListSearchAttributesRequest(namespace=client.namespace)
+    try:
+        listed = await client.operator_service.list_search_attributes(request, timeout=ATTRIBUTES_WITHIN)
+    except RPCError as error:
+        raise _operator_refused(client, error) from None
+    found = {}
+    for name, kind in SEARCH_ATTRIBUTES.items():
+        type_ = listed.custom_attributes.get(name)
+        found[name] = "missing" if type_ is None else "present" if type_ == _TYPES[kind] else _type_name(type_)
+    return found
+
+
+async def register_search_attributes(client: Client) -> None:
+    """Add what is missing. Without them a workflow that sets one would be stuck.
+
+    Raises:
+        Misconfigured: one exists with another type; adding it again would silently change nothing.
+        Unavailable: Temporal did not answer.
+    """
+    try:
+        found = await search_attributes(client)
+    except Misconfigured as error:
+        # A managed service keeps this to its own console; there the attributes are added once, by hand.
+        log.warning("%s", error)
+        return
+    clashes = [
+        f"{name} is {state}, not {SEARCH_ATTRIBUTES[name]}"
+        for name, state in found.items()
+        if state not in {"present", "missing"}
+    ]
+    if clashes:
+        raise Misconfigured(f"Search attributes of namespace {client.namespace} clash: {'; '.join(clashes)}.")
+    missing = {name: _TYPES[SEARCH_ATTRIBUTES[name]] for name, state in found.items() if state == "missing"}
+    if not missing:
+        return
+    request = AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
+    try:
+        await client.operator_service.add_search_attributes(request, timeout=ATTRIBUTES_WITHIN)
+    except RPCError as error:
+        if error.status != RPCStatusCode.ALREADY_EXISTS:  # another worker that starts beside us was first
+            raise _operator_refused(client, error) from None
+
+
+def _type_name(value: Any) -> str:
+    return IndexedValueType.Name(value).removeprefix("INDEXED_VALUE_TYPE_")
+
+
+def _operator_refused(client: Client, error: RPCError) -> DakuanError:
+    if error.status in {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED}:
+        needed = ", ".join(f"{name} ({kind})" for name, kind in SEARCH_ATTRIBUTES.items())
+        return Misconfigured(
+            f"Temporal does not let us register search attributes in {client.namespace} ({error.message}). "
+            f"Have them added by whoever may: {needed}."
+        )
+    return Unavailable(f"Temporal did not answer: {error.message}")
+
+
+# --- as a program ----------------------------------------------------------------------------------------
+
+
+def on_signals() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def cli() -> int:
+    """`python worker.py`."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    try:
+        return door.run(main(load()))
+    except DakuanError as error:
+        print(f"worker: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(cli())
