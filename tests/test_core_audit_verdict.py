@@ -133,6 +133,56 @@ def test_a_refusal_is_told_apart() -> None:
     assert verdict_on(*HONEST[:6], scan(43, "refused")).refused_at == hour(43)
 
 
+# --- fakes -----------------------------------------------------------------------------------------------
+
+
+def moved_by(scans: tuple[Scan, ...], hours: float) -> tuple[Scan, ...]:
+    return tuple(s.model_copy(update={"at": s.at + timedelta(hours=hours)}) for s in scans)
+
+
+FAKES: dict[str, tuple[Scan, ...]] = {
+    "frozen after pickup": HONEST[:3],
+    "label only": HONEST[:1],
+    "no trace at all": (),
+    "signed where it was picked up": (HONEST[1], scan(12, "delivered", "杭州市")),
+    "signed at once": (HONEST[1], scan(6.2, "delivered", "北京市")),
+    "empty parcel in the buyer's city": LOCAL,
+    "recycled from an older parcel": moved_by(HONEST, -24 * 40),
+    "shifted three days before the payment": moved_by(HONEST, -72),
+    "shifted a day before the payment and reported when delivered": moved_by(HONEST, -24 - 16),
+    "wrong destination": WRONG_CITY,
+    "another order's number": (*HONEST[:5], scan(40, "delivered", "广东省深圳市")),
+    "wrong origin and destination district": (
+        scan(6, "picked_up", "上海市"),
+        *HONEST[2:6],
+        scan(42, "delivered", "北京市朝阳区"),
+    ),
+    "delivered before it was picked up": (scan(5.5, "delivered", "北京市"), *HONEST[1:5]),
+    "impossible speed": (HONEST[1], scan(7, "arrived", "北京市"), scan(7.5, "delivered", "北京市海淀区")),
+    "returned": (*HONEST[:6], scan(43, "returned", "杭州市")),
+    "from the future": moved_by(HONEST, 24 * 30),
+}
+
+
+@pytest.mark.parametrize("name", FAKES)
+def test_no_fake_is_approved_without_a_person(name: str) -> None:
+    now = 24 * 12
+    traces = (a_trace(*FAKES[name], at=now, answer="found" if FAKES[name] else "no_trace"),)
+    assert verdict_on(traces=traces, now=now).outcome in {"needs_review", "rejected"}
+
+
+@pytest.mark.parametrize(
+    "scans",
+    [
+        (scan(6, "picked_up", "上海市"), *HONEST[2:]),  # wrong origin: warehouses are many
+        (*HONEST[:6], scan(42, "delivered", "北京市朝阳区")),  # another address in the buyer's city
+        moved_by(HONEST, -24),  # a day before the payment was confirmed
+    ],
+)
+def test_what_an_honest_parcel_could_also_look_like_is_not_decidable_and_passes(scans: tuple[Scan, ...]) -> None:
+    assert verdict_on(*scans).outcome == "approved"
+
+
 # --- silence ---------------------------------------------------------------------------------------------
 
 SILENT: tuple[TraceAnswer, ...] = ("throttled", "auth", "unavailable")
@@ -148,6 +198,23 @@ def test_a_providers_silence_never_goes_further_than_review(answer: TraceAnswer,
         assert (verdict.outcome, verdict.reasons) == ("pending", ("no_scan_yet",))
     else:
         assert (verdict.outcome, verdict.reasons) == ("needs_review", ("carrier_silent",))
+
+
+@pytest.mark.parametrize("answer", [*SILENT, "no_trace", "unknown_carrier", "bad_number"])
+def test_a_look_that_brings_nothing_takes_nothing_away(answer: TraceAnswer) -> None:
+    before = verdict_on(*HONEST[:5], now=40)
+    parcel = a_parcel(known=before.milestones)
+    after = verdict_on(traces=(a_trace(answer=answer, at=260),), parcel=parcel, now=260)
+    assert after.milestones == before.milestones
+    assert (after.outcome, after.reasons) == ("pending", ("not_delivered",))
+
+
+def test_silence_is_counted_from_the_last_scan_that_was_seen() -> None:
+    before = verdict_on(*HONEST[:5], now=40)
+    parcel = a_parcel(known=before.milestones)
+    seen = (a_trace(answer="unavailable", at=260),)
+    assert verdict_on(traces=seen, parcel=parcel, now=30 + 239).outcome == "pending"
+    assert verdict_on(traces=seen, parcel=parcel, now=30 + 240).reasons == ("carrier_silent",)
 
 
 def test_the_horizon_sends_a_frozen_parcel_to_a_person() -> None:
@@ -271,7 +338,7 @@ def test_every_reason_is_told_in_two_languages() -> None:
 CITIES = [None, "", "杭州市", "北京市", "北京市海淀区", "上海市", "中转站", "sao paulo, SP", "Beijing", "深圳"]
 moments = st.one_of(
     st.floats(-2000, 2000).map(hour),
-    st.datetimes(datetime.min.replace(year=1971), datetime.min.replace(year=2199), timezones=st.just(UTC)),
+    st.integers(10**6, 7 * 10**9).map(lambda second: datetime.fromtimestamp(second, UTC)),
 )
 scans = st.builds(
     Scan,

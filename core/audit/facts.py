@@ -39,10 +39,25 @@ class NoTrace(Message):
     looks: Count = 1
 
 
+class Milestones(Message):
+    """What the trace of a parcel has shown so far: times of scans that can be its order's.
+
+    `returned_at` stands only while the parcel is on its way back or was refused, and not again with the buyer.
+    """
+
+    label_at: Time | None = None
+    first_physical_at: Time | None = None
+    last_scan_at: Time | None = None
+    delivered_at: Time | None = None
+    returned_at: Time | None = None
+    refused_at: Time | None = None
+
+
 class ParcelFacts(Message):
     """What the audit must know of a parcel: what its merchant claimed, and what earlier looks brought.
 
-    `looks` counts the looks before this one. `no_trace` is kept by `remember`. `providers` is how many providers are
+    `looks` counts the looks before this one. `known` are the milestones of the verdict before, so that a look which
+    brings nothing takes nothing away. `no_trace` is kept by `remember`. `providers` is how many providers are
     configured for the carrier. `carrier_no_trace_share` is the share of this carrier's recent answers (over all
     parcels, `carrier_answers` of them) that were no-trace; null where nobody counts.
     """
@@ -56,6 +71,7 @@ class ParcelFacts(Message):
     attempt: Count = 1
     rivals: tuple[Rival, ...] = ()
     looks: Count = 0
+    known: Milestones | None = None
     no_trace: tuple[NoTrace, ...] = ()
     providers: Count = 1
     carrier_no_trace_share: float | None = None

@@ -101,7 +101,8 @@ def carrier_agrees(case: Case) -> Finding:
 
 def trace_exists(case: Case) -> Finding:
     """The carrier knows the number: three days after upload it should, after seven it must."""
-    if case.run:
+    # What was seen once exists, even if the provider forgets it.
+    if case.run or (case.parcel.known is not None and case.parcel.known.last_scan_at is not None):
         return PASS["trace_exists"]
     silent = remember(case.parcel.no_trace, case.traces)
     if not silent:
@@ -189,7 +190,7 @@ def time_order(case: Case) -> Finding:
     # A corrected number may be reported after the delivery; a first one that is was looked for among delivered parcels.
     if case.parcel.attempt <= 1 and uploaded - delivered.at > skew:
         return _fail(
-            "time_order", "weak", "clock", what="before_upload", at=_at(delivered.at), uploaded_at=_at(uploaded)
+            "time_order", "weak", "claim", what="before_upload", at=_at(delivered.at), uploaded_at=_at(uploaded)
         )
     return PASS["time_order"]
 
@@ -303,13 +304,13 @@ def origin_matches(case: Case) -> Finding:
 
 def moved(case: Case) -> Finding:
     """Between pickup and signature it was in another city, where the buyer lives in another than the merchant."""
-    order, end = case.order, case.delivered
-    if end is None or case.own[0] is end:
-        return UNKNOWN["moved"]
-    if not addresses_apart(order.ship_from, order.ship_to):
+    end = case.delivered
+    if end is None or not addresses_apart(case.order.ship_from, case.order.ship_to):
         return UNKNOWN["moved"]
     way = [place for place, scan in case.placed if scan.at <= end.at]
-    if len(way) < 2:
+    if case.picked_up is not None and case.picked_up.at > end.at:
+        return _moved_after(case.picked_up, end)
+    if len(way) < 2 or case.own[0] is end:
         return UNKNOWN["moved"]
     start, unknown = way[0], False
     for place in way[1:]:
@@ -318,6 +319,14 @@ def moved(case: Case) -> Finding:
             return PASS["moved"]
         unknown = unknown or apart is None
     return UNKNOWN["moved"] if unknown else _fail("moved", "weak", "movement", place=start, scans=len(way))
+
+
+def _moved_after(picked_up: Scan, end: Scan) -> Finding:
+    """Picked up in one city when it had been signed for in another: the way does not lead to the signature."""
+    if picked_up.city and end.city and different_cities(picked_up.city, end.city):
+        evidence = {"what": "after", "place": end.city, "picked_up": picked_up.city}
+        return Finding("moved", "fail", "weak", "movement", evidence)
+    return UNKNOWN["moved"]
 
 
 def not_returned(case: Case) -> Finding:

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
 from core.audit.case import Case, lay_out
 from core.audit.explain import Language, advice, sentence
-from core.audit.facts import NoTrace, OrderFacts, ParcelFacts, Rival, remember
+from core.audit.facts import Milestones, NoTrace, OrderFacts, ParcelFacts, Rival, remember
 from core.audit.findings import Finding
 from core.audit.policy import AuditPolicy, next_look
 from core.audit.rules import RULE_SET, judge_rules
@@ -20,6 +20,7 @@ from core.audit.trace import Trace, merge
 
 __all__ = [
     "RULE_SET",
+    "Milestones",
     "NoTrace",
     "OrderFacts",
     "ParcelFacts",
@@ -61,6 +62,18 @@ class Verdict:
     returned_at: datetime | None = None
     refused_at: datetime | None = None
 
+    @property
+    def milestones(self) -> Milestones:
+        """What is to be handed to the next look as `ParcelFacts.known`."""
+        return Milestones(
+            label_at=self.label_at,
+            first_physical_at=self.first_physical_at,
+            last_scan_at=self.last_scan_at,
+            delivered_at=self.delivered_at,
+            returned_at=self.returned_at,
+            refused_at=self.refused_at,
+        )
+
     def told(self, language: Language = "en") -> tuple[str, ...]:
         """One sentence for every reason, with what the merchant can do: for people, in English or Chinese."""
         failed = {finding.rule: finding for finding in self.findings if finding.outcome == "fail"}
@@ -95,25 +108,26 @@ def audit(
     case = lay_out(order, parcel, traces, policy, now)
     findings, shadow = judge_rules(case)
     outcome, reasons = _decide(case, findings)
-    run, own = case.run, case.own
-    return Verdict(
+    own, back, known = case.own, case.back, parcel.known
+    verdict = Verdict(
         outcome=outcome,
         reasons=reasons,
         findings=tuple(findings),
-        shadow=tuple(shadow),
         carrier=case.carrier,
         policy=policy.name,
         rule_set=RULE_SET,
         judged_at=now,
         carrier_answered=case.answered,
+        shadow=tuple(shadow),
         look_again_at=now + next_look(parcel.looks, policy) if outcome == "pending" else None,
         label_at=case.label.at if case.label is not None else None,
         first_physical_at=own[0].at if own else None,
-        last_scan_at=run[-1].at if run else None,
+        last_scan_at=case.run[-1].at if case.run else None,
         delivered_at=case.delivered.at if case.delivered is not None else None,
-        returned_at=case.back.at if case.back is not None else None,
-        refused_at=case.back.at if case.back is not None and case.back.stage == "refused" else None,
+        returned_at=back.at if back is not None else None,
+        refused_at=back.at if back is not None and back.stage == "refused" else None,
     )
+    return replace(verdict, **dict(known)) if known is not None and not case.run else verdict
 
 
 def _decide(case: Case, findings: list[Finding]) -> tuple[VerdictOutcome, tuple[str, ...]]:
@@ -141,9 +155,13 @@ def _weak_count(failed: list[Finding], findings: list[Finding]) -> int:
 
 def _wait(case: Case) -> tuple[VerdictOutcome, tuple[str, ...]]:
     """The trace may still grow; but not for ever."""
-    since = max(case.parcel.uploaded_at, case.own[-1].at) if case.own else case.parcel.uploaded_at
+    since, known = case.parcel.uploaded_at, case.parcel.known
+    if case.own:
+        since = max(since, case.own[-1].at)
+    elif known is not None and known.last_scan_at is not None and not case.run:
+        since = max(since, min(known.last_scan_at, case.now))
     if case.waited(since, case.now) >= case.policy.horizon:
         return "needs_review", ("no_new_scan" if case.answered else "carrier_silent",)
-    if case.own:
+    if case.own or (known is not None and known.first_physical_at is not None and not case.run):
         return "pending", ("not_delivered",)
     return "pending", ("not_picked_up" if case.run else "no_scan_yet",)
