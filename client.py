@@ -69,7 +69,9 @@ class _TolerantConverter(PydanticPayloadConverter):
 DATA_CONVERTER = DataConverter(payload_converter_class=_TolerantConverter)
 
 
-def plugin(activities: Sequence[Callable[..., Any]] = (), *, runner: SandboxedWorkflowRunner | None = None) -> SimplePlugin:
+def plugin(
+    activities: Sequence[Callable[..., Any]] = (), *, runner: SandboxedWorkflowRunner | None = None
+) -> SimplePlugin:
     """Converter, runner, workflows and activities in one.
 
     Production passes all modules through the sandbox: its call restrictions stay, and a task costs half.

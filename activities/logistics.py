@@ -10,8 +10,8 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.carriers.base import Carrier, TraceQuery
 from activities.requests import AuditRequest, ClaimRequest, Claims, ReleaseRequest
-from core.audit.trace import Trace
 from core.audit.facts import NoTrace
+from core.audit.trace import Trace
 from core.audit.verdict import ParcelFacts, Rival, Verdict, audit, next_look, remember
 from core.messages import Address
 from core.order.shipping import Claim
@@ -82,9 +82,7 @@ class LogisticsActivities:
         verdict, _ = await self._judge(request, ())
         return verdict
 
-    async def _judge(
-        self, request: AuditRequest, known: tuple[NoTrace, ...]
-    ) -> tuple[Verdict, tuple[NoTrace, ...]]:
+    async def _judge(self, request: AuditRequest, known: tuple[NoTrace, ...]) -> tuple[Verdict, tuple[NoTrace, ...]]:
         # The server's clock, which follows the order's skipped time; the machine's would not.
         now = activity.info().started_time
         carrier = self._carriers.get(request.carrier) or self._carriers["*"]

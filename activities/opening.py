@@ -93,6 +93,4 @@ class OpeningActivities:
         if not found.state:
             text = await self._register.policy_text(found.policy_hash)
             policy = resolve(parse_policy(text), found.order)
-        return Rescued(
-            order=found.order, policy=policy, state=found.state or {}, references=tuple(found.references)
-        )
+        return Rescued(order=found.order, policy=policy, state=found.state or {}, references=tuple(found.references))

@@ -29,7 +29,8 @@ ARRAY = 256
 NAIVE_SCHEMA = """
 CREATE SCHEMA naive;
 CREATE TABLE naive.accounts (path TEXT PRIMARY KEY, balance BIGINT NOT NULL);
-CREATE TABLE naive.entries (id BIGSERIAL PRIMARY KEY, path TEXT NOT NULL, amount BIGINT NOT NULL, reference TEXT NOT NULL);
+CREATE TABLE naive.entries (
+    id BIGSERIAL PRIMARY KEY, path TEXT NOT NULL, amount BIGINT NOT NULL, reference TEXT NOT NULL);
 INSERT INTO naive.accounts SELECT 'merchant/' || i, 0 FROM generate_series(0, 31) AS i;
 INSERT INTO naive.accounts VALUES ('platform', 1000000000000);
 GRANT USAGE ON SCHEMA naive TO PUBLIC;

@@ -44,9 +44,7 @@ class PeerActivities:
 
     @activity.defn
     async def bench_fund(self, order_id: str) -> None:
-        await self._book.fund(
-            order_id, channel="bench", amount_minor=AMOUNT, currency="CNY", occurred_at=_now()
-        )
+        await self._book.fund(order_id, channel="bench", amount_minor=AMOUNT, currency="CNY", occurred_at=_now())
 
     @activity.defn
     async def bench_screen(self, order_id: str) -> str:
@@ -164,9 +162,7 @@ class BaseOrder:
         await workflow.wait_condition(lambda: self.shipped, timeout=SHIP_BY)
         await workflow.execute_activity(PeerActivities.bench_claim, order_id, start_to_close_timeout=SLOW)
         await workflow.execute_activity(PeerActivities.bench_audit, order_id, start_to_close_timeout=SLOW)
-        await workflow.execute_activity(
-            PeerActivities.bench_record, [order_id, "audited"], start_to_close_timeout=SLOW
-        )
+        await workflow.execute_activity(PeerActivities.bench_record, [order_id, "audited"], start_to_close_timeout=SLOW)
         workflow.upsert_search_attributes([PHASE.value_set("shipped"), AUDIT.value_set("approved")])
         await workflow.wait_condition(lambda: self.confirmed, timeout=CONFIRM_BY)
         await workflow.execute_activity(PeerActivities.bench_credit, order_id, start_to_close_timeout=SLOW)

@@ -8,25 +8,23 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from commands.console import Failed, JsonFlag, command, error_screen, table, tell
+from commands.console import Failed, command, error_screen, table
 from commands.stage import Stage
 from commands.stories import STORIES
 from core.errors import DakuanError
-from ledger.migrate import migrate
-from ledger.pool import open_pool
+from core.money import format_minor
+from ledger.lists import AccountBalance
 from ledger.proofs import Proof, prove
 from ledger.register import Register
 from local.stack import LocalStack
-from worker import running_worker
+from worker import ready_database, running_worker
 
 AT_ONCE = 8
 """Orders that live at the same time: enough to keep two cores busy."""
@@ -53,16 +51,18 @@ async def demo(
     keep: Annotated[bool, typer.Option(help="Leave the stack up until Ctrl-C, to look at the Web UI.")] = False,
 ) -> None:
     """Watch orders live: paid, shipped, audited, confirmed, credited, withdrawn, and everything that goes wrong."""
-    async with _stack() as (stage, stack):
+    async with _stack(seed) as (stage, stack):
         began = time.perf_counter()
         tellings = await _tell_all(stage, orders)
         seconds = time.perf_counter() - began
         proofs = await prove(stage.register.pool)
         balances = await stage.register.balances()
-        _show(Console(), tellings, balances, proofs, orders / seconds, stack.ui_url)
+        _show(Console(), tellings, balances, proofs, orders / seconds, stack.settings.temporal_ui_url or "")
         ok = all(telling.ok for telling in tellings) and all(proof.holds for proof in proofs)
         if report is not None:
-            report.write_text(json.dumps(_as_json(ok, tellings, proofs, orders / seconds), ensure_ascii=False, indent=2))
+            report.write_text(
+                json.dumps(_as_json(ok, tellings, proofs, orders / seconds), ensure_ascii=False, indent=2)
+            )
         if keep:
             await asyncio.Event().wait()
     if not ok:
@@ -70,19 +70,14 @@ async def demo(
 
 
 @asynccontextmanager
-async def _stack() -> AsyncIterator[tuple[Stage, LocalStack]]:
+async def _stack(seed: int) -> AsyncIterator[tuple[Stage, LocalStack]]:
     """A whole stack in a folder that goes away, a worker on it, and the stage on top."""
-    with TemporaryDirectory(prefix="dakuan-demo-") as folder:
-        async with LocalStack(Path(folder)) as stack:
-            settings = stack.settings
-            await migrate(settings.database_owner_url)
-            async with running_worker(settings) as client:
-                pool = await open_pool(settings.database_url)
-                try:
-                    tag = secrets.token_hex(3)
-                    yield Stage(client, stack.world, Register(pool), seed=0, tag=tag), stack
-                finally:
-                    await pool.close()
+    async with (
+        LocalStack.temporary(durable=False) as stack,
+        running_worker(stack.settings) as client,
+        ready_database(stack.settings) as pool,
+    ):
+        yield Stage(client, stack.world, Register(pool), seed, secrets.token_hex(3)), stack
 
 
 async def _tell_all(stage: Stage, orders: int) -> list[Telling]:
@@ -123,13 +118,21 @@ async def _tell(stage: Stage, number: int, name: str) -> Telling:
 
 
 def _show(
-    console: Console, tellings: Sequence[Telling], balances: Sequence[Any], proofs: Sequence[Proof], pace: float, ui: str
+    console: Console,
+    tellings: Sequence[Telling],
+    balances: Sequence[AccountBalance],
+    proofs: Sequence[Proof],
+    pace: float,
+    ui: str,
 ) -> None:
     """Story → expected → got, the balances, the proofs, and where to look further."""
     rows = [("✓" if t.ok else "✗", t.order, t.name, t.expected, t.got) for t in tellings]
+    money = [(balance.path, format_minor(balance.balance_minor, balance.currency)) for balance in balances]
     console.print(table("Stories", ("", "order", "story", "expected", "got"), rows))
-    console.print(table("Balances", ("account", "minor units"), balances, numbers=("minor units",)))
-    console.print(table("Proofs", ("", "proof", "says"), [("✓" if p.holds else "✗", p.name, p.sentence) for p in proofs]))
+    console.print(table("Balances", ("account", "amount"), money, numbers=("amount",)))
+    console.print(
+        table("Proofs", ("", "proof", "says"), [("✓" if p.holds else "✗", p.name, p.sentence) for p in proofs])
+    )
     failed = [telling for telling in tellings if not telling.ok]
     console.print(f"{len(tellings) - len(failed)} of {len(tellings)} orders as expected, {pace:.1f} orders/s")
     console.print(f"Web UI: {ui} (while the demo runs; --keep leaves it up)")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from commands.stage import StagedOrder
 from core.errors import Refused
@@ -244,8 +244,7 @@ async def _earn(play: StagedOrder, account: str) -> int:
         holder=play.order.merchant_id,
         last4="4242",
         rail_token=f"tok-{account}",
-        is_default=True,
-        now=play.now,
+        now=datetime.now(UTC),
     )
     await happy(play)
     return await play.stage.register.available(play.order.merchant_id, play.order.currency)
@@ -256,13 +255,13 @@ async def _paid_out(play: StagedOrder, account: str, *, wait_days: float = 0) ->
     amount = await play.stage.register.available(play.order.merchant_id, play.order.currency)
     handle = await play.withdraw(amount, account)
     for _ in range(100):
-        state = (await handle.query("withdrawal"))["state"]
+        state = (await handle.query("withdrawal"))["phase"]
         if state not in {"requested", "approved", "submitting", "submitted"}:
             break
         await asyncio.sleep(0.1)
     if wait_days:
         await play.skip(handle, timedelta(days=wait_days))
-        state = (await handle.query("withdrawal"))["state"]
+        state = (await handle.query("withdrawal"))["phase"]
     left = await play.stage.register.available(play.order.merchant_id, play.order.currency)
     effects = await play.stage.world.payout_effects(f"tok-{account}")
     return f"{state}, the bank paid {effects} times, {_money(play.order, left)} left"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from temporalio import workflow
@@ -28,8 +29,8 @@ with workflow.unsafe.imports_passed_through():
         Posted,
         RefundRequest,
         ReleaseRequest,
-        RescueRequest,
         Rescued,
+        RescueRequest,
         StartWithdrawalRequest,
     )
     from activities.screening import ScreeningActivities
@@ -77,7 +78,7 @@ with workflow.unsafe.imports_passed_through():
 
 LOOK_LIMIT = timedelta(seconds=30)
 """One query of a carrier, its retries apart."""
-POLLING = RetryPolicy(initial_interval=timedelta(minutes=30), backoff_coefficient=2, maximum_interval=timedelta(hours=12))
+POLLING = RetryPolicy(initial_interval=timedelta(minutes=30), maximum_interval=timedelta(hours=12))
 """For a carrier poll that fails unexpectedly; one that only has to look again says itself when."""
 WITHDRAWAL_START = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
 
@@ -249,12 +250,9 @@ class OrderWorkflow:
     # --- what runs beside the order --------------------------------------------------------------------
 
     def _keep_watches(self) -> None:
-        wanted: list[tuple[Any, Any]] = []
-        for audit in audit_watches(self._order):
-            wanted.append((audit, lambda audit=audit: self._audit(audit)))
-        for refund in refund_watches(self._order):
-            wanted.append((refund, lambda refund=refund: self._refund(refund)))
-        self._watches.keep(wanted)
+        audits = [(watch, partial(self._audit, watch)) for watch in audit_watches(self._order)]
+        refunds = [(watch, partial(self._refund, watch)) for watch in refund_watches(self._order)]
+        self._watches.keep([*audits, *refunds])
 
     async def _audit(self, watch: AuditWatch) -> None:
         """Poll the carrier in one retrying activity, which costs three events however often it looks."""

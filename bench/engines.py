@@ -1,0 +1,156 @@
+"""One happy order on each engine, as a client sees it: start, ship, confirm, settled."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import asyncpg
+from temporalio.client import Client
+
+import client as door
+from core.messages import Address, Line, Order, Payment
+
+LOOK_EVERY = 0.01
+
+
+class Engine(Protocol):
+    """How one order is driven."""
+
+    name: str
+
+    async def start(self, order_id: str) -> None:
+        """Start the order; returns once it waits for shipment."""
+
+    async def ship(self, order_id: str) -> None:
+        """Report the shipment; returns once the audit is approved."""
+
+    async def confirm(self, order_id: str) -> None:
+        """Confirm the receipt; returns when the engine answers."""
+
+    async def settled(self, order_id: str) -> None:
+        """Wait for the end."""
+
+
+async def until(check: Callable[[], Awaitable[Any]]) -> None:
+    """Ask until it is so: the database of another process tells nobody."""
+    while not await check():
+        await asyncio.sleep(LOOK_EVERY)  # no event to wait for: it happens in another process
+
+
+async def happy(engine: Engine, pool: asyncpg.Pool[Any], order_id: str) -> float:
+    """One order; seconds from the confirmation to the credit in the ledger."""
+    await engine.start(order_id)
+    await engine.ship(order_id)
+    began = time.perf_counter()
+    confirming = asyncio.create_task(engine.confirm(order_id))
+    reference = f"order/{order_id}/credit"
+    await until(lambda: pool.fetchval("SELECT 1 FROM movements WHERE reference = $1", reference))
+    credited = time.perf_counter() - began
+    await confirming
+    await engine.settled(order_id)
+    return credited
+
+
+class Product:
+    """Ours."""
+
+    name = "product"
+
+    def __init__(self, client: Client, pool: asyncpg.Pool[Any], scan: Callable[[str, str], Awaitable[None]]) -> None:
+        self._client, self._pool, self._scan = client, pool, scan
+
+    async def start(self, order_id: str) -> None:
+        await door.opened(await door.start_order(self._client, bench_order(order_id)))
+
+    async def ship(self, order_id: str) -> None:
+        waybill = waybill_of(order_id)
+        await self._scan(order_id, waybill)
+        parcel = {"parcel_id": "p1", "carrier": "sandbox", "waybill": waybill}
+        await self._send("report_shipment", "merchant", order_id, parcels=[parcel])
+        await until(
+            lambda: self._pool.fetchval("SELECT 1 FROM orders WHERE order_id = $1 AND audit = 'approved'", order_id)
+        )
+
+    async def confirm(self, order_id: str) -> None:
+        await self._send("confirm_receipt", "buyer", order_id)
+
+    async def settled(self, order_id: str) -> None:
+        await self._client.get_workflow_handle(f"order-{order_id}").result()
+
+    async def _send(self, verb: str, role: str, order_id: str, **body: Any) -> None:
+        actor = {"role": role, "id": f"{role[0]}-{order_id}"}
+        await door.send(
+            self._client, f"order-{order_id}", verb, {"command_id": f"{verb}-{order_id}"[:64], "actor": actor, **body}
+        )
+
+
+class Peer:
+    """A hand-written order: bare by updates, base by signals."""
+
+    def __init__(self, name: str, client: Client, pool: asyncpg.Pool[Any]) -> None:
+        self.name, self._client, self._pool = name, client, pool
+
+    async def start(self, order_id: str) -> None:
+        kind = "BareOrder" if self.name == "bare" else "BaseOrder"
+        await self._client.start_workflow(kind, order_id, id=f"bench-{order_id}", task_queue=f"bench-{self.name}")
+        await until(
+            lambda: self._pool.fetchval("SELECT 1 FROM movements WHERE reference = $1", f"order/{order_id}/fund")
+        )
+        await asyncio.sleep(LOOK_EVERY)
+
+    async def ship(self, order_id: str) -> None:
+        handle = self._client.get_workflow_handle(f"bench-{order_id}")
+        if self.name == "bare":
+            await handle.execute_update("ship", order_id)
+        else:
+            await handle.signal("ship")
+        await until(
+            lambda: self._pool.fetchval("SELECT 1 FROM bench.marks WHERE order_id = $1 AND what = 'audited'", order_id)
+        )
+
+    async def confirm(self, order_id: str) -> None:
+        handle = self._client.get_workflow_handle(f"bench-{order_id}")
+        if self.name == "bare":
+            await handle.execute_update("confirm")
+        else:
+            await handle.signal("confirm")
+
+    async def settled(self, order_id: str) -> None:
+        await self._client.get_workflow_handle(f"bench-{order_id}").result()
+
+
+def waybill_of(order_id: str) -> str:
+    """A number that the sandbox carrier could have given out, made from the order's id."""
+    digits = [int(character, 16) % 10 for character in order_id.encode().hex()][-10:]
+    doubled = [d if i % 2 else (d * 2 - 9 if d * 2 > 9 else d * 2) for i, d in enumerate(reversed(digits))]
+    return "SBX" + "".join(map(str, digits)) + str(-sum(doubled) % 10)
+
+
+def bench_order(order_id: str, policy: str | None = "bench") -> Order:
+    """The order of contract.md, one a client."""
+    lines = (
+        Line(line_id="1", title="手工酥饼 500g", category="food.snacks", quantity=2, unit_price_minor=1990),
+        Line(line_id="2", title="茶叶 100g", category="food.tea", quantity=1, unit_price_minor=8800),
+    )
+    return Order(
+        order_id=order_id,
+        merchant_id=f"m-{order_id}",
+        buyer_id=f"b-{order_id}",
+        currency="CNY",
+        lines=lines,
+        freight_minor=800,
+        total_minor=13580,
+        payment=Payment(
+            reference=f"pay-{order_id}",
+            channel="bench",
+            paid_minor=13580,
+            paid_at=datetime.now(UTC) - timedelta(minutes=1),
+        ),
+        ship_from=Address(country="CN", province="浙江省", city="杭州市"),
+        ship_to=Address(country="CN", province="北京市", city="北京市", district="海淀区", phone_last4="8817"),
+        policy=policy,
+    )

@@ -1,0 +1,226 @@
+"""`python -m bench orders`: the product's happy order against *bare* and *base*, interleaved on one server.
+
+Each engine has a worker process of its own. Rounds alternate; ratios are medians of pairs of neighbouring rounds.
+Events and tasks are counted on one order with the default policy and are exact.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import asyncpg
+import typer
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client
+from temporalio.testing import TimeSkipper
+
+import client as door
+from bench.engines import Engine, Peer, Product, bench_order, happy
+from bench.figures import Figures, median_ratio, percentile, show, write
+from config import PROJECT
+from core.policy import policy_hash
+from ledger.migrate import migrate
+from ledger.pool import open_pool
+from ledger.register import Register
+from local.stack import LocalStack
+
+CLIENTS = 24
+BENCH_POLICY = """
+name = "bench"
+commission_bps = 500
+[order]
+settlement_delay = "200ms"
+after_sale_window = "0s"
+"""
+BENCH_SCHEMA = """
+CREATE SCHEMA bench;
+CREATE TABLE bench.marks (order_id TEXT NOT NULL, what TEXT NOT NULL, PRIMARY KEY (order_id, what));
+CREATE FUNCTION dakuan.bench_mark(p_order_id TEXT, p_what TEXT) RETURNS VOID LANGUAGE sql SECURITY DEFINER AS $$
+    INSERT INTO bench.marks VALUES (p_order_id, p_what) ON CONFLICT DO NOTHING
+$$;
+GRANT USAGE ON SCHEMA bench TO PUBLIC;
+GRANT SELECT ON bench.marks TO PUBLIC;
+"""
+STARTS_WITHIN = 4.0
+"""Seconds until all three workers poll; a start costs each about one."""
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def orders(
+    pairs: Annotated[int, typer.Option(help="Interleaved rounds of each engine.")] = 5,
+    per_round: Annotated[int, typer.Option(help="Orders a round and engine.")] = 96,
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+) -> None:
+    """Orders per second, worker CPU per order, confirm → credited, workflow tasks and events."""
+    door.run(_measure(pairs, per_round, json))
+
+
+async def _measure(pairs: int, per_round: int, file: Path | None) -> None:
+    with TemporaryDirectory(prefix="dakuan-bench-") as folder:
+        async with LocalStack(Path(folder)) as stack:
+            settings = stack.settings
+            await migrate(settings.needed("database_owner_url"))
+            await _prepare(settings.needed("database_owner_url"))
+            pool = await open_pool(settings.needed("database_url"), size=CLIENTS)
+            await Register(pool).register_policy("bench", policy_hash(BENCH_POLICY), BENCH_POLICY)
+            environment = {**os.environ, "DAKUAN_HOME": str(folder)}
+            async with _workers(environment) as workers:
+                client = await door.connect(settings)
+                engines = [
+                    Product(client, pool, lambda _, waybill: _travelled(stack, waybill)),
+                    Peer("bare", client, pool),
+                    Peer("base", client, pool),
+                ]
+                rounds = await _rounds(engines, workers, pool, pairs, per_round)
+                counts = await _count(client, stack, pool)
+            await pool.close()
+    _report(rounds, counts, file)
+
+
+async def _prepare(owner_dsn: str) -> None:
+    connection = await asyncpg.connect(owner_dsn)
+    try:
+        await connection.execute(BENCH_SCHEMA)
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def _workers(environment: dict[str, str]) -> AsyncIterator[dict[str, int]]:
+    """One worker process an engine; their process ids by name."""
+    commands = {
+        "product": [str(PROJECT / "worker.py")],
+        "bare": ["-m", "bench.peer_worker", "bare"],
+        "base": ["-m", "bench.peer_worker", "base"],
+    }
+    quiet = asyncio.subprocess.DEVNULL
+    running = {
+        name: await asyncio.create_subprocess_exec(
+            sys.executable, *arguments, cwd=PROJECT, env=environment, stdout=quiet, stderr=quiet
+        )
+        for name, arguments in commands.items()
+    }
+    try:
+        await asyncio.sleep(STARTS_WITHIN)
+        yield {name: process.pid for name, process in running.items()}
+    finally:
+        for process in running.values():
+            process.terminate()
+        for process in running.values():
+            await process.wait()
+
+
+class _Round:
+    """What one round of one engine measured."""
+
+    def __init__(self, orders_per_s: float, cpu_ms: float, credited_ms: list[float]) -> None:
+        self.orders_per_s, self.cpu_ms, self.credited_ms = orders_per_s, cpu_ms, credited_ms
+
+
+async def _rounds(
+    engines: Sequence[Engine], workers: dict[str, int], pool: asyncpg.Pool[Any], pairs: int, per_round: int
+) -> dict[str, list[_Round]]:
+    numbers = itertools.count()
+    measured: dict[str, list[_Round]] = {engine.name: [] for engine in engines}
+    for engine in engines:  # warm up, not counted
+        await _round(engine, workers[engine.name], pool, numbers, CLIENTS)
+    for pair in range(pairs):
+        for engine in engines if pair % 2 == 0 else reversed(engines):
+            measured[engine.name].append(await _round(engine, workers[engine.name], pool, numbers, per_round))
+            print(f"{engine.name} {measured[engine.name][-1].orders_per_s:.1f} orders/s", file=sys.stderr)
+    return measured
+
+
+async def _round(
+    engine: Engine, worker: int, pool: asyncpg.Pool[Any], numbers: itertools.count[int], orders: int
+) -> _Round:
+    todo = iter([f"{engine.name[:2]}-{next(numbers):07}" for _ in range(orders)])
+    credited: list[float] = []
+
+    async def one_client() -> None:
+        for order_id in todo:
+            seconds = await happy(engine, pool, order_id)
+            credited.append(seconds * 1000)
+
+    cpu, began = _cpu_seconds(worker), time.perf_counter()
+    await asyncio.gather(*(one_client() for _ in range(CLIENTS)))
+    seconds = time.perf_counter() - began
+    return _Round(orders / seconds, (_cpu_seconds(worker) - cpu) * 1000 / orders, credited)
+
+
+def _cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+async def _travelled(stack: LocalStack, waybill: str) -> None:
+    """A parcel that is picked up and delivered at once."""
+    now = datetime.now(UTC)
+    await stack.world.add_scans(
+        "sandbox",
+        waybill,
+        [
+            {"at": (now - timedelta(seconds=2)).isoformat(), "code": "1", "stage": "picked_up", "city": "杭州市"},
+            {"at": (now - timedelta(seconds=1)).isoformat(), "code": "2", "stage": "delivered", "city": "北京市"},
+        ],
+    )
+
+
+async def _count(client: Client, stack: LocalStack, pool: asyncpg.Pool[Any]) -> Figures:
+    """Workflow tasks and events of one happy order under the default policy, days skipped."""
+    product = Product(client, pool, lambda _, waybill: _travelled(stack, waybill))
+    order = bench_order("count-1", policy=None)
+    handle = await door.start_order(client, order)
+    await door.opened(handle)
+    await product.ship("count-1")
+    await product.confirm("count-1")
+    await TimeSkipper(client).fast_forward(handle, timedelta(days=8))
+    await handle.result()
+    names = [EventType.Name(event.event_type) for event in (await handle.fetch_history()).events]
+    own = [name for name in names if "TIME_SKIPPING" not in name and "OPTIONS_UPDATED" not in name]
+    return {
+        "workflow_tasks": float(sum(name == "EVENT_TYPE_WORKFLOW_TASK_COMPLETED" for name in own)),
+        "events": float(len(own)),
+    }
+
+
+def _report(rounds: dict[str, list[_Round]], counts: Figures, file: Path | None) -> None:
+    def of(name: str, what: str) -> list[float]:
+        return [getattr(measured, what) for measured in rounds[name]]
+
+    def credited(name: str, percent: float) -> list[float]:
+        return [percentile(measured.credited_ms, percent) for measured in rounds[name]]
+
+    figures: Figures = {
+        **counts,
+        "orders_ratio_bare": median_ratio(of("product", "orders_per_s"), of("bare", "orders_per_s")),
+        "orders_ratio_base": median_ratio(of("product", "orders_per_s"), of("base", "orders_per_s")),
+        "worker_cpu_ratio_base": median_ratio(of("product", "cpu_ms"), of("base", "cpu_ms")),
+        "worker_cpu_ratio_bare": median_ratio(of("product", "cpu_ms"), of("bare", "cpu_ms")),
+        "credited_p50_ratio_base": median_ratio(credited("product", 50), credited("base", 50)),
+        "credited_p99_ratio_base": median_ratio(credited("product", 99), credited("base", 99)),
+    }
+    rows = [
+        (
+            name,
+            f"{percentile(of(name, 'orders_per_s'), 50):.1f}",
+            f"{percentile(of(name, 'cpu_ms'), 50):.1f}",
+            f"{percentile(credited(name, 50), 50):.0f}",
+            f"{percentile(credited(name, 99), 50):.0f}",
+        )
+        for name in rounds
+    ]
+    columns = ("engine", "orders/s", "worker CPU ms/order", "credited p50 ms", "credited p99 ms")
+    show(f"Happy order, {CLIENTS} clients, medians", columns, rows, figures)
+    write(figures, file)
