@@ -55,7 +55,7 @@ types: $(READY)
 	$(RUN) -m mypy
 
 docs: $(READY)
-	$(RUN) docs/generate.py
+	$(RUN) -m docs.generate
 
 bench: $(READY)
 	$(RUN) -m bench orders

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
 
 from temporalio.client import Client
 
@@ -12,11 +11,8 @@ import client as door
 from config import load
 from core.errors import Misconfigured
 from ledger.migrate import pending
-from ledger.pool import open_pool
+from ledger.pool import Pool, open_pool
 from ledger.register import Register
-
-if TYPE_CHECKING:
-    import asyncpg
 
 READERS = 2
 """Connections of one command."""
@@ -33,7 +29,7 @@ async def temporal() -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def database() -> AsyncIterator[asyncpg.Pool[Any]]:
+async def database() -> AsyncIterator[Pool]:
     """A small pool on the configured database, migrated.
 
     Raises:

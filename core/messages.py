@@ -22,6 +22,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -106,7 +107,12 @@ Code = Annotated[str, StringConstraints(strict=True, max_length=64), AfterValida
 Told = Annotated[str, StringConstraints(strict=True, max_length=500), AfterValidator(_printable)]
 """What a carrier or a rail says in its own words; may be empty."""
 Place = Annotated[str, StringConstraints(strict=True, max_length=80), AfterValidator(_printable)]
-Currency = Annotated[str, StringConstraints(strict=True), AfterValidator(_known_currency)]
+Currency = Annotated[
+    str,
+    StringConstraints(strict=True),
+    AfterValidator(_known_currency),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$"}),
+]
 AmountMinor = Annotated[int, Field(strict=True, ge=1, le=MAX_AMOUNT_MINOR)]
 AmountOrZero = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT_MINOR)]
 Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
@@ -232,6 +238,8 @@ class Command(Message):
 
 
 class LineQuantity(Message):
+    """How much of one line of the order a parcel holds."""
+
     line_id: Id
     quantity: Quantity
 

@@ -81,7 +81,7 @@ SENTENCES: dict[str, str] = {
 
 
 class Refusal(BaseModel):
-    """Why a command was refused: `code` is a key of SENTENCES, `message` a sentence, `field` a dotted path."""
+    """Why a command was refused: `code` is a reason code, `message` a sentence, `field` a dotted path."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 from pydantic import BaseModel
@@ -32,6 +32,9 @@ TROUBLE = (
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
+Pool: TypeAlias = "asyncpg.Pool[Any]"
+"""For those who pass it on and know nothing of the driver."""
+
 
 def encode(value: Any) -> str:
     """JSON for PostgreSQL, of a model or of plain values. NUL, which a JSONB text cannot hold, becomes U+FFFD."""
@@ -52,7 +55,7 @@ async def _leave_as_it_is(_: asyncpg.Connection[Any]) -> None:
     """Nothing of ours outlives its statement in a session, so that giving a connection back costs no round trip."""
 
 
-async def open_pool(dsn: str, *, size: int = 10) -> asyncpg.Pool[Any]:
+async def open_pool(dsn: str, *, size: int = 10) -> Pool:
     """A pool for one process and event loop.
 
     Raises:

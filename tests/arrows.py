@@ -74,6 +74,8 @@ SQL_IN_SMALL = re.compile(r"^\s*(select\s.+\sfrom|insert\s+into|update\s+\w+\s+s
 
 ENVIRONMENT = {"environ", "environb", "getenv", "putenv"}
 ENVIRONMENT_ROOMS = {"config", "tests"}
+PARENTS = {"local", "commands", "bench"}
+"""Rooms that start processes and may pass the environment on."""
 
 
 class Source(NamedTuple):
@@ -160,9 +162,19 @@ def _of_environment(room: str, tree: ast.AST) -> Found:
     for line, module in imports(tree):
         if module in {f"os.{name}" for name in ENVIRONMENT}:
             yield line, "only config.py reads the environment"
+    passed_on = {id(part) for part in _passed_on(tree)} if room in PARENTS else set()
     for node in ast.walk(tree):
+        if id(node) in passed_on:
+            continue
         if isinstance(node, ast.Attribute) and node.attr in ENVIRONMENT and ast.unparse(node.value) == "os":
             yield node.lineno, "only config.py reads the environment"
+
+
+def _passed_on(tree: ast.AST) -> Iterator[ast.AST]:
+    """`os.environ` inside `{**os.environ, …}`: the whole of it, for a child, without a look at what is in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            yield from (value for key, value in zip(node.keys, node.values, strict=True) if key is None)
 
 
 def _of_sql(room: str, tree: ast.AST) -> Found:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from graphlib import TopologicalSorter
 
 import pytest
-from arrows import ARROWS, ROOT, Source, sources, violations
+from arrows import ARROWS, ROOT, Source, imports, sources, violations
 
 ALL = list(sources())
 
@@ -59,6 +60,8 @@ def test_the_package_of_workflows_is_empty() -> None:
             "commands may not import activities",
         ),
         ("commands/show.py", "import os\nhome = os.environ['HOME']", "only config.py reads the environment"),
+        ("activities/http.py", "import os\nenv = {**os.environ}", "only config.py reads the environment"),
+        ("bench/orders.py", "import os\nx = os.environ.get('X')", "only config.py reads the environment"),
         ("client.py", "from os import getenv", "only config.py reads the environment"),
         ("client.py", "import commands.show", "client may not import commands"),
         ("local/postgres.py", "from ledger.migrate import migrate", "local may not import ledger"),
@@ -83,8 +86,17 @@ def test_a_planted_violation_is_found(path: str, text: str, said: str) -> None:
         ("ledger/book.py", "import asyncpg\nQ = 'SELECT 1'"),
         ("commands/show.py", '"""SELECT the order FROM the list."""\nprint("Select one from the list.")'),
         ("config.py", "import os\nx = os.environ"),
+        ("bench/orders.py", "import os\nenv = {**os.environ, 'DAKUAN_HOME': 'x'}"),
         ("tests/test_x.py", "from ledger.book import Book\nimport starter"),
     ],
 )
 def test_what_is_allowed_is_not_complained_of(path: str, text: str) -> None:
     assert violations(Source(path, text)) == []
+
+
+def test_tests_name_their_helpers_without_a_folder() -> None:
+    """`order_driver` and `tests.order_driver` would be two modules, each with its own fixtures and classes."""
+    found = [
+        source.path for source in ALL for _, module in imports(ast.parse(source.text)) if module.startswith("tests.")
+    ]
+    assert found == []

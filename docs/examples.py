@@ -1,0 +1,109 @@
+"""Examples of every message, as a storefront would send them. They stand in the contract and are read by a test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Body = dict[str, Any]
+
+ORDER: Body = {
+    "order_id": "A1001",
+    "merchant_id": "m-7",
+    "buyer_id": "b-42",
+    "currency": "CNY",
+    "lines": [
+        {"line_id": "1", "title": "手工酥饼 500g", "category": "food.snacks", "quantity": 2, "unit_price_minor": 1990},
+        {"line_id": "2", "title": "茶叶 100g", "category": "food.tea", "quantity": 1, "unit_price_minor": 8800},
+    ],
+    "freight_minor": 800,
+    "discount_minor": 0,
+    "discount_funded_by": "merchant",
+    "total_minor": 13580,
+    "payment": {
+        "reference": "wx-420000",
+        "channel": "wechat",
+        "paid_minor": 13580,
+        "paid_at": "2026-11-22T16:00:00+08:00",
+    },
+    "ship_from": {"country": "CN", "province": "浙江省", "city": "杭州市"},
+    "ship_to": {"country": "CN", "province": "北京市", "city": "北京市", "district": "海淀区", "phone_last4": "8817"},
+    "delivery_mode": "express",
+    "ship_by": None,
+    "policy": None,
+}
+
+WITHDRAWAL: Body = {
+    "withdrawal_id": "W2001",
+    "merchant_id": "m-7",
+    "amount_minor": 10000,
+    "currency": "CNY",
+    "account_id": "acct-1",
+    "requested_by": {"role": "merchant", "id": "m-7"},
+}
+
+MERCHANT = {"role": "merchant", "id": "m-7"}
+BUYER = {"role": "buyer", "id": "b-42"}
+REVIEWER = {"role": "reviewer", "id": "r-1"}
+OPERATOR = {"role": "operator", "id": "o-1"}
+
+_PARCEL: Body = {"parcel_id": "p1", "carrier": "sf", "waybill": "SF1234567890123"}
+
+COMMANDS: dict[str, Body] = {
+    "report_shipment": {
+        "actor": MERCHANT,
+        "parcels": [{**_PARCEL, "lines": [{"line_id": "1", "quantity": 2}], "weight_g": 1200}],
+        "shipped_at": "2026-11-23T10:00:00+08:00",
+    },
+    "correct_waybill": {"actor": MERCHANT, **_PARCEL, "reason": "a digit was mistyped"},
+    "report_scan": {
+        "actor": {"role": "carrier", "id": "gateway-1"},
+        "carrier": "sf",
+        "waybill": "SF1234567890123",
+        "scans": [{"at": "2026-11-23T18:20:00+08:00", "code": "50", "stage": "picked_up", "city": "杭州市"}],
+        "provider": "kuaidi100",
+    },
+    "confirm_receipt": {"actor": BUYER},
+    "extend_receipt": {"actor": BUYER, "reason": "I am away until Sunday"},
+    "cancel_order": {"actor": BUYER, "reason": "ordered twice"},
+    "decide_audit": {"actor": REVIEWER, "verdict": "approved", "reason": "the carrier confirmed it by phone"},
+    "appeal_audit": {"actor": MERCHANT, "statement": "The parcel was handed over; the receipt is with the carrier."},
+    "decide_screening": {"actor": REVIEWER, "verdict": "allow", "reason": "a toy, not a weapon"},
+    "resolve_refund": {
+        "actor": OPERATOR,
+        "cause": "cancel",
+        "outcome": "arrived",
+        "reference": "wx-refund-77",
+        "reason": "the channel's statement lists it",
+    },
+    "place_hold": {
+        "actor": OPERATOR,
+        "name": "suspected_fraud",
+        "scope": "all",
+        "reason": "a report from another buyer",
+        "review_at": "2026-12-01T09:00:00+08:00",
+    },
+    "lift_hold": {"actor": OPERATOR, "name": "suspected_fraud", "reason": "the report was unfounded"},
+    "cancel": {"actor": MERCHANT},
+    "approve": {"actor": REVIEWER},
+    "reject": {"actor": REVIEWER, "reason": "the account is not the merchant's"},
+    "resolve_unknown": {
+        "actor": OPERATOR,
+        "outcome": "paid",
+        "reference": "bank-20261124-9",
+        "reason": "the bank's statement lists it",
+    },
+    "report_payout": {
+        "actor": {"role": "rail", "id": "bank"},
+        "event_id": "evt-1",
+        "key": "mfrggzdfmztwq2lknnwg23tpoa",
+        "outcome": "paid",
+        "amount_minor": 10000,
+        "currency": "CNY",
+    },
+}
+"""Verb → the command's body without its `command_id`."""
+
+
+def command(verb: str, command_id: str = "c-1") -> Body:
+    """The whole body of the example for a verb."""
+    return {"command_id": command_id, **COMMANDS[verb]}

@@ -1,0 +1,344 @@
+"""Writes `docs/contract.md` and a JSON Schema per message from the models: `make docs`. A test keeps them equal."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from core.messages import (
+    ORDER_COMMANDS,
+    ORDER_WORKFLOW,
+    TASK_QUEUE,
+    WITHDRAWAL_COMMANDS,
+    WITHDRAWAL_WORKFLOW,
+    Actor,
+    Address,
+    Answer,
+    Command,
+    HoldView,
+    JournalEntry,
+    Line,
+    LineQuantity,
+    Message,
+    NextDeadline,
+    Order,
+    ParcelReport,
+    Payment,
+    Role,
+    Scan,
+    Withdrawal,
+)
+from core.order.deciding import VERBS as ORDER_VERBS
+from core.order.state import AuditStage, Receipt
+from core.order.state import Phase as OrderPhase
+from core.reasons import SENTENCES, Refusal
+from core.search_attributes import SEARCH_ATTRIBUTES
+from core.withdrawal.deciding import VERBS as WITHDRAWAL_VERBS
+from core.withdrawal.state import Phase as WithdrawalPhase
+from docs import examples
+
+HERE = Path(__file__).parent
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+RECEIVED: tuple[type[Message], ...] = (Order, Withdrawal, *ORDER_COMMANDS.values(), *WITHDRAWAL_COMMANDS.values())
+ANSWERED: tuple[type[BaseModel], ...] = (Answer, JournalEntry, HoldView, Refusal)
+ROLES_OF: Mapping[type[Command], frozenset[str]] = {
+    command: verb.roles for verbs in (ORDER_VERBS, WITHDRAWAL_VERBS) for command, verb in verbs.items()
+}
+QUERIES = {
+    "order": "the whole state of an order as JSON: regions, lines, parcels, refunds, holds, next deadline",
+    "withdrawal": "the whole state of a withdrawal as JSON: phase, approvals, payouts, holds, next deadline",
+    "journal": "what came in and what was answered, oldest first: a list of [JournalEntry](#journalentry);"
+    ' where entries were let go, a last line counts them: `{"dropped": {code: count}}`',
+    "holds": "why the money is not here: a list of [HoldView](#holdview)",
+}
+
+
+def pages() -> dict[str, str]:
+    """Path below `docs/` → text, of all that is generated."""
+    return {"contract.md": contract()} | {f"schemas/{name}.json": text for name, text in schemas().items()}
+
+
+def schemas() -> dict[str, str]:
+    """Name of the message → its JSON Schema."""
+    received = {model.__name__: model.model_json_schema(mode="validation") for model in RECEIVED}
+    answered = {model.__name__: model.model_json_schema(mode="serialization") for model in ANSWERED}
+    return {
+        name: json.dumps({"$schema": DIALECT, **schema}, ensure_ascii=False, indent=2) + "\n"
+        for name, schema in {**received, **answered}.items()
+    }
+
+
+# --- contract.md: sections of blocks, a blank line between any two ------------------------------------------
+
+Blocks = Iterator[str]
+
+
+def contract() -> str:
+    """The page that a storefront's engineer reads."""
+    sections: Sequence[Callable[[], Blocks]] = (
+        _intro,
+        _order,
+        _sending,
+        _order_commands,
+        _answers,
+        _queries,
+        _withdrawals,
+        _codes,
+        _search,
+    )
+    return "\n\n".join(block for section in sections for block in section()) + "\n"
+
+
+def _intro() -> Blocks:
+    yield _prose("""
+        # The contract
+
+        Generated from the models by `make docs`; change `core/messages.py`, not this page. Names and shapes are added,
+        never renamed or reused. A JSON Schema for each message is in [`schemas/`](schemas).
+        """)
+    yield _table(
+        ("what", "name"),
+        [
+            ("task queue", f"`{TASK_QUEUE}`"),
+            ("an order's workflow", f"type `{ORDER_WORKFLOW}`, id `order-{{order_id}}`"),
+            ("a withdrawal's workflow", f"type `{WITHDRAWAL_WORKFLOW}`, id `withdrawal-{{withdrawal_id}}`"),
+            ("namespace", "from the configuration; whoever may write to it may claim any role"),
+        ],
+    )
+    rules = _prose("""
+        - **Payloads** are plain JSON (`json/plain`), one object each. Unknown fields are ignored when they come through
+          Temporal, and refused in files and on the command line.
+        - **Ids** are `[A-Za-z0-9_-]{1,64}`.
+        - **Money** is an integer of minor units with an ISO 4217 currency, at most 10^15. `1.0`, `"1"` and `true` are
+          no integers.
+        - **Times** are RFC 3339 with an offset, in the years 1970 to 2199: `2026-11-22T16:00:00+08:00`. Answers are in
+          UTC.
+        - **Texts** hold no control characters save tab and new line.
+        - A field that is not required may be left out; where a type says *or null*, null means the same.
+        """)
+    yield f"{rules}\n- **Roles**: {_words(get_args(Role))}."
+
+
+def _order() -> Blocks:
+    yield _prose("""
+        ## Start an order
+
+        The input of `OrderWorkflow`. A malformed order fails the workflow at once with the type `invalid_order` and the
+        reasons field by field. The same order again gets the first answer; another body under its id is refused.
+        """)
+    yield _json(examples.ORDER)
+    for model in (Order, Line, Payment, Address):
+        yield from _fields(model)
+    yield _prose("""
+        `total_minor` is the goods plus freight less discount, and `payment.paid_minor` covers it; one payment may be
+        for several orders. `policy` is the name of a registered policy. Streets, names and whole phone numbers never
+        enter.
+        """)
+
+
+def _sending() -> Blocks:
+    yield _prose("""
+        ## Commands
+
+        Each verb is an Update and a Signal of that name, with one JSON argument. Every command carries
+        """)
+    yield _table(
+        ("field", "type", "required"),
+        [
+            (
+                "`command_id`",
+                "id",
+                "yes, the sender's own: the same id again gets the first answer and changes nothing",
+            ),
+            ("`actor`", "[Actor](#actor)", "yes: who sends it, a party of this order or a role of the platform"),
+        ],
+    )
+    yield from _fields(Actor)
+    yield "With the `temporal` command line:"
+    yield f"""```sh
+temporal workflow update execute --workflow-id order-A1001 --name confirm_receipt \\
+  --input '{json.dumps(examples.command("confirm_receipt"))}'
+```"""
+
+
+def _order_commands() -> Blocks:
+    yield "### Commands of an order"
+    yield _verbs(ORDER_COMMANDS)
+    for model in (ParcelReport, LineQuantity, Scan):
+        yield from _fields(model)
+    yield _examples(ORDER_COMMANDS)
+
+
+def _answers() -> Blocks:
+    yield _prose("""
+        ## Answers
+
+        An accepted update returns an Answer as soon as it is decided, before its effects. A refused update fails with
+        an application error whose type is the reason code and whose details are a Refusal. A signal's answer, refusals
+        included, is a line of the journal.
+        """)
+    for model in (Answer, NextDeadline, Refusal):
+        yield from _fields(model)
+    yield _table(
+        ("region", "values"),
+        [
+            ("`phase` of an order", _words(get_args(OrderPhase))),
+            ("`audit`, of the parcel that stands worst", _words(get_args(AuditStage))),
+            ("`receipt`", _words(get_args(Receipt.model_fields["status"].annotation))),
+            ("`phase` of a withdrawal, whose `audit` and `receipt` are `none`", _words(get_args(WithdrawalPhase))),
+        ],
+    )
+
+
+def _queries() -> Blocks:
+    yield "## Queries"
+    yield _table(("query", "returns"), [(f"`{name}`", text) for name, text in QUERIES.items()])
+    yield "In both lists a field that has nothing to say is left out."
+    for model in (JournalEntry, HoldView):
+        yield from _fields(model)
+
+
+def _withdrawals() -> Blocks:
+    yield "## Withdrawals"
+    yield "The input of `WithdrawalWorkflow`:"
+    yield _json(examples.WITHDRAWAL)
+    yield from _fields(Withdrawal)
+    yield "### Commands of a withdrawal"
+    yield _verbs(WITHDRAWAL_COMMANDS)
+    yield _examples(WITHDRAWAL_COMMANDS)
+
+
+def _codes() -> Blocks:
+    yield "## Reason codes"
+    yield _table(("code", "sentence"), [(f"`{code}`", sentence) for code, sentence in SENTENCES.items()])
+
+
+def _search() -> Blocks:
+    yield "## Search attributes"
+    yield _table(("name", "type"), [(f"`{name}`", kind) for name, kind in SEARCH_ATTRIBUTES.items()])
+
+
+# --- blocks ----------------------------------------------------------------------------------------------
+
+
+def _prose(text: str) -> str:
+    """Text as it stands in the source, less the source's own indentation."""
+    return textwrap.dedent(text).strip()
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    ruled = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    return "\n".join([*ruled, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def _words(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def _json(body: Any) -> str:
+    return f"```json\n{json.dumps(body, ensure_ascii=False, indent=2)}\n```"
+
+
+def _examples(commands: Mapping[str, type[Command]]) -> str:
+    """One line a verb."""
+    lines = [f"{verb}  {json.dumps(examples.command(verb), ensure_ascii=False)}" for verb in commands]
+    return "\n".join(["```text", *lines, "```"])
+
+
+def _fields(model: type[BaseModel]) -> Blocks:
+    """A heading, what the model is for, and a table of its fields."""
+    answered = model in ANSWERED  # there every field is present, null where there is nothing to say
+    schema = model.model_json_schema(mode="serialization" if answered else "validation")
+    required = set(schema.get("required", ()))
+    yield f"#### {model.__name__}"
+    yield _first_paragraph(model)
+    yield _table(
+        ("field", "type") if answered else ("field", "type", "required"),
+        [
+            (f"`{name}`", _type(part), *(() if answered else ("yes" if name in required else _default(part),)))
+            for name, part in schema["properties"].items()
+        ],
+    )
+
+
+def _first_paragraph(model: type[BaseModel]) -> str:
+    return " ".join((model.__doc__ or "").split("\n\n")[0].split())
+
+
+def _default(schema: Mapping[str, Any]) -> str:
+    default = schema.get("default")
+    return "no" if default is None else f"no, `{json.dumps(default)}`"
+
+
+def _verbs(commands: Mapping[str, type[Command]]) -> str:
+    rows = []
+    for verb, model in commands.items():
+        schema = model.model_json_schema()
+        fields = [
+            f"`{name}`{'' if name in schema['required'] else '?'}: {_type(part, brief=True)}"
+            for name, part in schema["properties"].items()
+            if name not in Command.model_fields
+        ]
+        link = f"[`{verb}`](schemas/{model.__name__}.json)"
+        rows.append((link, ", ".join(sorted(ROLES_OF[model])), _first_paragraph(model), "; ".join(fields) or "none"))
+    return _table(("verb", "who", "what", "further fields (`?`: may be left out)"), rows)
+
+
+def _type(schema: Mapping[str, Any], *, brief: bool = False) -> str:
+    """A type in words: `integer, 1 to 1,000,000`, `id`, `time`, `list of 1 to 200 Line`."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in schema:
+        kinds = [_type(part, brief=brief) for part in schema["anyOf"] if part.get("type") != "null"]
+        return " or ".join(kinds) + ("" if brief else " or null")
+    if "enum" in schema:
+        return _words(schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    kind = {"array": _list_type, "integer": _integer_type, "string": _string_type}.get(schema.get("type", ""))
+    return kind(schema, brief) if kind else str(schema.get("type", "any"))
+
+
+def _list_type(schema: Mapping[str, Any], brief: bool) -> str:
+    least, most = schema.get("minItems"), schema.get("maxItems")
+    count = f"{least} to {most} " if least and most else ""
+    return f"list of {count}{_type(schema['items'], brief=brief)}"
+
+
+def _integer_type(schema: Mapping[str, Any], brief: bool) -> str:
+    least, most = schema.get("minimum"), schema.get("maximum")
+    return "integer" if brief or least is None or most is None else f"integer, {least} to {most:,}"
+
+
+def _string_type(schema: Mapping[str, Any], brief: bool) -> str:
+    if schema.get("format") == "date-time":
+        return "time"
+    if "pattern" in schema:
+        pattern = schema["pattern"].removeprefix("^").removesuffix("$")
+        return "id" if pattern == "[A-Za-z0-9_-]{1,64}" else f"`{pattern}`"
+    if brief or "maxLength" not in schema:
+        return "text"
+    return f"text, {schema.get('minLength', 0)} to {schema['maxLength']} characters"
+
+
+def main() -> None:
+    """Write every page, and take away schemas of messages that are gone."""
+    wanted = pages()
+    (HERE / "schemas").mkdir(exist_ok=True)
+    for stale in (HERE / "schemas").glob("*.json"):
+        if f"schemas/{stale.name}" not in wanted:
+            stale.unlink()
+    for path, text in wanted.items():
+        (HERE / path).write_text(text, encoding="utf-8")
+    print(f"{len(wanted)} pages written to {HERE}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,407 @@
+"""What comes from outside is a message or a refusal that names the field: never an exception, never a guess."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from orders import ABSENT, bent, order_body
+from pydantic import TypeAdapter
+
+from core.messages import (
+    ORDER_COMMANDS,
+    WITHDRAWAL_COMMANDS,
+    Command,
+    Message,
+    Order,
+    Time,
+    Unreadable,
+    Withdrawal,
+    automatic_withdrawal_id,
+    content_hash,
+    order_workflow_id,
+    read,
+    read_command,
+    refund_key,
+    withdrawal_workflow_id,
+)
+from core.money import MAX_AMOUNT_MINOR
+from core.reasons import SENTENCES, Refusal
+
+COMMANDS: Mapping[str, type[Command]] = {**ORDER_COMMANDS, **WITHDRAWAL_COMMANDS}
+
+
+def refused(model: type[Message], body: Any, *, strictly: bool = False) -> Refusal:
+    answer = read(model, body, "invalid_order", strictly=strictly)
+    assert isinstance(answer, Refusal), f"accepted: {answer}"
+    assert answer.code == "invalid_order"
+    assert answer.message.startswith(SENTENCES["invalid_order"])
+    return answer
+
+
+# --- orders ----------------------------------------------------------------------------------------------
+
+NO_INTEGER = [1.0, 1.5, "1", "", True, False, None, math.nan, math.inf, [], {}, 10**400]
+NO_AMOUNT = [*NO_INTEGER, -1, MAX_AMOUNT_MINOR + 1]
+NO_ID = ["", "a b", "a/b", "ä", "a\n", "a\x00", "x" * 65, "订单", 7, None, ["a"], True]
+NO_TEXT = ["", "x" * 501, "a\x00b", "\x1b[2J", "\x7f", "\x85", "\ud800", 7, None, ["a"], b"a\xff"]
+NO_TIME = [
+    "2026-11-22T16:00:00",  # naive
+    datetime.fromisoformat("2026-11-22T16:00:00"),
+    "2026-11-22",
+    "1700000000",
+    1700000000,
+    1700000000.5,
+    "2026-11-22T16:00Z",
+    "2026-02-30T16:00:00Z",
+    "2026-11-22T24:30:00Z",
+    "2026-11-22T16:00:00+25:00",
+    "0001-01-01T00:00:00+08:00",
+    "9999-12-31T23:59:59Z",
+    "２０２６-11-22T16:00:00Z",
+    "yesterday",
+    "",
+    True,
+    {},
+]
+
+BAD_VALUES: dict[str, list[Any]] = {
+    "order_id": [ABSENT, *NO_ID],
+    "merchant_id": [ABSENT, *NO_ID],
+    "buyer_id": [ABSENT, *NO_ID],
+    "currency": [ABSENT, "", "cny", "RMB", "XYZ", "CNY ", 156, None, ["CNY"]],
+    "lines": [ABSENT, [], None, {}, "lines", [None], [[]], 1],
+    "lines.0.line_id": [ABSENT, *NO_ID],
+    "lines.0.title": [ABSENT, *NO_TEXT],
+    "lines.0.category": [ABSENT, "", "Food", "food snacks", "x" * 81, "食品", 7, None],
+    "lines.0.quantity": [ABSENT, 0, 1_000_001, *NO_INTEGER, -1],
+    "lines.0.unit_price_minor": [ABSENT, *NO_AMOUNT],
+    "freight_minor": NO_AMOUNT,
+    "discount_minor": NO_AMOUNT,
+    "discount_funded_by": ["buyer", "", None, 1],
+    "total_minor": [ABSENT, 0, *NO_AMOUNT],
+    "payment": [ABSENT, None, [], "wx-420000", {}],
+    "payment.reference": [ABSENT, "", "x" * 65, "wx\x00", 7, None],
+    "payment.channel": [ABSENT, "", "WeChat", "we chat", "x" * 33, None],
+    "payment.paid_minor": [ABSENT, 0, *NO_AMOUNT],
+    "payment.paid_at": [ABSENT, None, *NO_TIME],
+    "ship_from": [ABSENT, None, [], "CN"],
+    "ship_from.country": [ABSENT, "", "China", "cn", "CHN", None, 86],
+    "ship_to.province": ["x" * 81, "a\x00", 7],
+    "ship_to.phone_last4": ["", "817", "88170", "８８１７", 8817, "88a7"],
+    "delivery_mode": ["pigeon", "", None],
+    "ship_by": NO_TIME,
+    "policy": ["", "Default", "a/b", "x" * 65, 7, {"settlement_delay": "0d"}],
+}
+BAD = [(path, value) for path, values in BAD_VALUES.items() for value in values]
+
+
+@pytest.mark.parametrize(("path", "value"), BAD, ids=[f"{path}={value!r:.40}" for path, value in BAD])
+def test_a_bad_value_is_refused_by_the_name_of_its_field(path: str, value: Any) -> None:
+    field = refused(Order, bent(path, value)).field
+    assert field is not None
+    assert field.startswith(path)
+
+
+@pytest.mark.parametrize("strictly", [False, True])
+def test_a_well_formed_order_is_read(strictly: bool) -> None:
+    order = read(Order, order_body(), "invalid_order", strictly=strictly)
+    assert isinstance(order, Order)
+    assert sum(line.price_minor for line in order.lines) + order.freight_minor == order.total_minor == 13580
+    assert order.payment.paid_at == datetime(2026, 11, 22, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("path", ["freight_minor", "discount_minor", "discount_funded_by", "delivery_mode", "ship_by"])
+def test_an_optional_field_may_be_left_out(path: str) -> None:
+    body = bent(path, ABSENT, order_body(freight_minor=0, total_minor=12780))
+    assert isinstance(read(Order, body), Order)
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "said"),
+    [
+        (order_body(total_minor=13579), "total_minor", "is 13580, not 13579"),
+        (order_body(freight_minor=801), "total_minor", "is 13581, not 13580"),
+        (order_body(discount_minor=12781), "discount_minor", "more than the goods"),
+        (bent("payment.paid_minor", 13579), "payment.paid_minor", "does not cover"),
+        (bent("lines.1.line_id", "1"), "lines", "the same line_id"),
+        (order_body(lines=[order_body()["lines"][0]] * 201), "lines", "at most 200"),
+    ],
+    ids=["total", "freight", "discount", "unpaid", "twins", "many"],
+)
+def test_an_order_whose_numbers_disagree_is_refused(body: Any, field: str, said: str) -> None:
+    refusal = refused(Order, body)
+    assert refusal.field == field
+    assert said in refusal.message
+
+
+def test_goods_beyond_the_largest_amount_are_refused_even_when_a_discount_brings_the_total_down() -> None:
+    dear = {**order_body()["lines"][0], "quantity": 2, "unit_price_minor": MAX_AMOUNT_MINOR}
+    body = order_body(lines=[dear], freight_minor=0, discount_minor=MAX_AMOUNT_MINOR, total_minor=MAX_AMOUNT_MINOR)
+    assert refused(Order, bent("payment.paid_minor", MAX_AMOUNT_MINOR, body)).field == "lines"
+
+
+def test_the_largest_order_is_accepted() -> None:
+    line = {**order_body()["lines"][0], "quantity": 1, "unit_price_minor": MAX_AMOUNT_MINOR}
+    body = order_body(lines=[line], freight_minor=0, total_minor=MAX_AMOUNT_MINOR)
+    assert isinstance(read(Order, bent("payment.paid_minor", MAX_AMOUNT_MINOR, body)), Order)
+
+
+def test_one_payment_may_be_larger_than_the_order() -> None:
+    assert isinstance(read(Order, bent("payment.paid_minor", 99_999)), Order)
+
+
+@pytest.mark.parametrize("path", ["settlement_delay", "payment.note", "lines.0.sku", "ship_to.street"])
+def test_an_unknown_field_is_ignored_across_temporal_and_refused_where_people_type(path: str) -> None:
+    body = bent(path, "x")
+    assert isinstance(read(Order, body), Order)
+    refusal = refused(Order, body, strictly=True)
+    assert refusal.field == path
+
+
+def test_the_name_of_an_unknown_field_cannot_write_to_a_terminal() -> None:
+    refusal = refused(Order, order_body(**{"\x1b[2J" + "x" * 1000: 1}), strictly=True)
+    assert refusal.field is not None
+    assert "\x1b" not in refusal.field + refusal.message
+    assert len(refusal.field) <= 80
+
+
+def test_every_wrong_field_is_told_up_to_ten() -> None:
+    message = refused(Order, order_body(order_id="", currency="x", total_minor=0)).message
+    assert all(field in message for field in ("order_id: ", "currency: ", "total_minor: "))
+    assert refused(Order, {}).message.count("Field required") == 9
+
+
+@pytest.mark.parametrize("body", [None, [], "order", 7, b"{}", [order_body()], math.nan])
+def test_what_is_no_object_is_refused_as_a_whole(body: Any) -> None:
+    assert refused(Order, body).field == "(whole)"
+
+
+def test_what_nobody_can_decode_is_refused_with_the_reason() -> None:
+    assert "no such codec" in refused(Order, Unreadable(why="no such codec")).message
+
+
+def test_chinese_titles_new_lines_and_young_emoji_are_text() -> None:
+    for title in ("手工酥饼 500g", "two\nlines\tand a tab", "\U0001fae9", "𠮷野家", "é", "👨‍👩‍👧"):
+        assert isinstance(read(Order, bent("lines.0.title", title)), Order)
+
+
+# --- times, hashes, ids ----------------------------------------------------------------------------------
+
+
+@given(
+    st.datetimes(datetime.fromisoformat("1971-01-01"), datetime.fromisoformat("2198-12-31")),
+    st.integers(-1439, 1439),
+)
+def test_a_time_is_one_instant_in_utc_however_it_is_spelled(local: datetime, minutes: int) -> None:
+    at = local.replace(tzinfo=timezone(timedelta(minutes=minutes)))
+    told = TypeAdapter(Time).validate_python(at.isoformat())
+    assert told == at
+    assert told.tzinfo is UTC
+
+
+def test_nanoseconds_are_cut_not_refused() -> None:
+    told = TypeAdapter(Time).validate_python("2026-11-22T16:00:00.123456789+08:00")
+    assert told == datetime(2026, 11, 22, 8, 0, 0, 123456, tzinfo=UTC)
+
+
+def test_the_same_order_has_the_same_hash_whatever_the_order_of_its_keys_and_the_offset_of_its_times() -> None:
+    body = dict(reversed(list(order_body().items())))
+    body = bent("payment.paid_at", "2026-11-22T08:00:00Z", body)
+    assert content_hash(Order(**body)) == content_hash(Order(**order_body()))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("buyer_id", "b-43"),
+        ("lines.0.title", "酥饼"),
+        ("payment.paid_minor", 13581),
+        ("ship_by", "2026-12-01T00:00:00Z"),
+    ],
+)
+def test_another_content_has_another_hash(path: str, value: Any) -> None:
+    assert content_hash(Order(**bent(path, value))) != content_hash(Order(**order_body()))
+
+
+def test_ids_are_short_and_without_slashes() -> None:
+    longest = "x" * 64
+    assert order_workflow_id("A1") == "order-A1"
+    assert withdrawal_workflow_id("W1") == "withdrawal-W1"
+    assert automatic_withdrawal_id("A1") == "auto-A1"
+    assert len(automatic_withdrawal_id(longest)) <= 64
+    assert automatic_withdrawal_id(longest) != automatic_withdrawal_id("x" * 63 + "y")
+
+
+def test_a_refund_has_one_key_for_ever() -> None:
+    assert refund_key("A1001", "cancel") == refund_key("A1001", "cancel")
+    assert len({refund_key(order, cause) for order in ("A1", "A2") for cause in ("x", "y")}) == 4
+    assert refund_key("A1001", "cancel").isalnum()
+    assert len(refund_key("A1001", "cancel")) == 32
+
+
+# --- commands --------------------------------------------------------------------------------------------
+
+PARCEL = {"parcel_id": "p1", "carrier": "sf", "waybill": "SF1234567890123"}
+SCAN = {"at": "2026-11-23T10:00:00Z", "code": "50", "stage": "picked_up"}
+FIELDS: dict[str, dict[str, Any]] = {
+    "report_shipment": {"parcels": [PARCEL]},
+    "correct_waybill": {**PARCEL, "reason": "typing error"},
+    "report_scan": {"carrier": "sf", "waybill": "SF1234567890123", "scans": [SCAN], "provider": "kuaidi100"},
+    "confirm_receipt": {},
+    "extend_receipt": {},
+    "cancel_order": {"reason": "changed my mind"},
+    "decide_audit": {"verdict": "approved", "reason": "seen the parcel"},
+    "appeal_audit": {"statement": "the carrier lost it"},
+    "decide_screening": {"verdict": "allow", "reason": "a toy"},
+    "resolve_refund": {"cause": "cancel", "outcome": "arrived", "reference": "r-1", "reason": "the bank's letter"},
+    "place_hold": {"name": "suspected", "scope": "all", "reason": "a tip"},
+    "lift_hold": {"name": "suspected", "reason": "unfounded"},
+    "cancel": {},
+    "approve": {},
+    "reject": {"reason": "not ours"},
+    "resolve_unknown": {"outcome": "paid", "reference": "b-1", "reason": "the bank's letter"},
+    "report_payout": {"event_id": "e1", "key": "k1", "outcome": "paid", "amount_minor": 1, "currency": "CNY"},
+}
+
+
+def command_body(verb: str, **changes: Any) -> dict[str, Any]:
+    return {"command_id": "c-1", "actor": {"role": "merchant", "id": "m-7"}, **FIELDS[verb], **changes}
+
+
+def test_every_verb_is_tried_here() -> None:
+    assert FIELDS.keys() == COMMANDS.keys()
+
+
+@pytest.mark.parametrize("verb", FIELDS)
+def test_a_command_with_its_required_fields_is_read(verb: str) -> None:
+    command = read_command(COMMANDS, verb, command_body(verb), strictly=True)
+    assert isinstance(command, COMMANDS[verb])
+    assert command.verb == verb
+
+
+@pytest.mark.parametrize(
+    ("verb", "missing"),
+    [
+        (verb, name)
+        for verb, model in COMMANDS.items()
+        for name, field in model.model_fields.items()
+        if field.is_required()
+    ],
+)
+def test_a_command_without_a_required_field_is_refused(verb: str, missing: str) -> None:
+    body = {name: value for name, value in command_body(verb).items() if name != missing}
+    answer = read_command(COMMANDS, verb, body)
+    assert isinstance(answer, Refusal)
+    assert (answer.code, answer.field) == ("malformed", missing)
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "value"),
+    [
+        ("confirm_receipt", "command_id", "a b"),
+        ("confirm_receipt", "actor", "buyer:b-42"),
+        ("confirm_receipt", "actor.role", "admin"),
+        ("confirm_receipt", "actor.id", ""),
+        ("confirm_receipt", "reason", "x\x00"),
+        ("cancel_order", "reason", "x" * 501),
+        ("report_shipment", "parcels", []),
+        ("report_shipment", "parcels", [PARCEL] * 51),
+        ("report_shipment", "parcels.0.parcel_id", "p/1"),
+        ("report_shipment", "parcels.0.carrier", ""),
+        ("report_shipment", "parcels.0.waybill", "SF\x001"),
+        ("report_shipment", "parcels.0.waybill", 1234567890123),
+        ("report_shipment", "parcels.0.lines", [{"line_id": "1", "quantity": 0}]),
+        ("report_shipment", "parcels.0.weight_g", 1.5),
+        ("report_shipment", "shipped_at", 1700000000),
+        ("report_scan", "scans", []),
+        ("report_scan", "scans", [SCAN] * 501),
+        ("report_scan", "scans.0.at", "2026-11-23 10:00:00"),
+        ("report_scan", "scans.0.stage", "teleported"),
+        ("report_scan", "scans.0.text", "x\x00"),
+        ("decide_audit", "verdict", "maybe"),
+        ("decide_screening", "verdict", "approved"),
+        ("resolve_refund", "outcome", "paid"),
+        ("place_hold", "scope", "everything"),
+        ("place_hold", "name", "a b"),
+        ("place_hold", "review_at", "soon"),
+        ("report_payout", "amount_minor", 0),
+        ("report_payout", "amount_minor", 1.0),
+        ("report_payout", "key", "k" * 33),
+        ("report_payout", "currency", "cny"),
+        ("report_payout", "message", "\x00"),
+        ("resolve_unknown", "reference", ""),
+    ],
+)
+def test_a_bad_field_of_a_command_is_refused_by_name(verb: str, path: str, value: Any) -> None:
+    answer = read_command(COMMANDS, verb, bent(path, value, command_body(verb)))
+    assert isinstance(answer, Refusal)
+    assert answer.code == "malformed"
+    assert (answer.field or "").startswith(path)
+
+
+def test_a_blank_reason_is_read_as_none_given() -> None:
+    command = read_command(COMMANDS, "cancel_order", command_body("cancel_order", reason=" \u3000\n"))
+    assert isinstance(command, Command)
+    assert command.model_dump()["reason"] == ""
+
+
+def test_an_unknown_verb_is_refused_with_those_that_are_known() -> None:
+    answer = read_command(ORDER_COMMANDS, "confirm", {})
+    assert isinstance(answer, Refusal)
+    assert answer.code == "unknown_verb"
+    assert "confirm_receipt" in answer.message
+
+
+def test_no_verb_is_both_an_orders_and_a_withdrawals() -> None:
+    assert not ORDER_COMMANDS.keys() & WITHDRAWAL_COMMANDS.keys()
+
+
+# --- anything at all -------------------------------------------------------------------------------------
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+MODELS: list[type[Message]] = [Order, Withdrawal, *COMMANDS.values()]
+
+
+@given(st.sampled_from(MODELS), ANY_JSON, st.booleans())
+def test_reading_answers_whatever_comes(model: type[Message], body: Any, strictly: bool) -> None:
+    answer = read(model, body, strictly=strictly)
+    assert isinstance(answer, Refusal | model)
+
+
+PATHS = sorted({path for path in BAD_VALUES if path != "lines"})
+
+
+@given(st.sampled_from(PATHS), ANY_JSON, st.booleans())
+def test_an_order_bent_anywhere_is_read_or_refused_and_what_is_read_survives_json(
+    path: str, value: Any, strictly: bool
+) -> None:
+    answer = read(Order, bent(path, value), "invalid_order", strictly=strictly)
+    if isinstance(answer, Order):
+        again = read(Order, json.loads(answer.model_dump_json()), strictly=True)
+        assert again == answer
+    else:
+        assert "\x00" not in answer.message
+
+
+def test_a_body_nested_too_deeply_is_answered() -> None:
+    body: Any = {}
+    for _ in range(5_000):
+        body = {"lines": [body]}
+    assert isinstance(read(Order, body), Refusal)
+    assert isinstance(read(Order, bent("lines.0.title", body)), Refusal)
+
+
+def test_a_message_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Order.__setattr__(Order(**order_body()), "total_minor", 1)
