@@ -24,7 +24,8 @@ class WorldClient:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.AsyncClient(base_url=self.url, timeout=30, trust_env=False)
+        # No TLS on the loopback; without this the client would read the machine's certificates first.
+        self._http = httpx.AsyncClient(base_url=self.url, timeout=30, trust_env=False, verify=False)
 
     async def __aenter__(self) -> Self:
         return self

@@ -78,11 +78,11 @@ class Fault(BaseModel):
             return verb in _LOOK_UPS
         return self.kind not in _OF_ACTS or verb in _ACTS or on == "carrier"
 
-    def by_chance(self, number: int, subject: str, nth: int) -> bool:
+    def by_chance(self, subject: str, nth: int) -> bool:
         """Whether it strikes the nth request of a subject: the same with the same seed, in whatever order they come."""
         if self.rate is None:
             return True
-        digest = hashlib.sha256(f"{self.seed}/{number}/{subject}/{nth}".encode()).digest()
+        digest = hashlib.sha256(f"{self.seed}/{self.kind}/{subject}/{nth}".encode()).digest()
         return int.from_bytes(digest[:8], "big") < self.rate * 2**64
 
 
@@ -133,7 +133,7 @@ class Faults:
             if not fault.meets(on, verb, subjects):
                 continue
             nth = self._asked[number, subject] = self._asked.get((number, subject), 0) + 1
-            if fault.by_chance(number, f"{on}/{verb}/{subject}", nth):
+            if fault.by_chance(f"{on}/{verb}/{subject}", nth):
                 self._use(number, fault, left)
                 return fault
         return None
