@@ -163,7 +163,7 @@ async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]
     """
     handle = client.get_workflow_handle(workflow_id)
     try:
-        answer = await handle.execute_update(verb, body, id=body.get("command_id"), rpc_timeout=ANSWER_WITHIN)
+        answer = await handle.execute_update(verb, body, rpc_timeout=ANSWER_WITHIN)
     except WorkflowUpdateFailedError as error:
         raise refusal_in(error) from None
     except RPCError as error:
