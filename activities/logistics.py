@@ -61,13 +61,13 @@ class LogisticsActivities:
         Raises:
             ApplicationError: benign; nothing new, look again after a delay that grows by policy.
         """
-        attempt, known = activity.info().attempt, _known_silence()
-        verdict, known = await self._judge(request, known)
+        attempt = activity.info().attempt
+        verdict, silences = await self._judge(request, _known_silences())
         if _is_news(request, verdict):
             return verdict
         # The next attempt must know how long and how often there was no trace; a heartbeat carries it over.
-        activity.heartbeat([entry.model_dump(mode="json") for entry in known])
-        delay = next_look(attempt, request.policy)
+        activity.heartbeat([entry.model_dump(mode="json") for entry in silences])
+        delay = next_look(attempt - 1, request.policy)
         seen = "silent" if not verdict.carrier_answered else "nothing new"
         raise ApplicationError(
             f"{request.carrier} {request.waybill}: {seen}; next look in {delay}",
@@ -82,7 +82,7 @@ class LogisticsActivities:
         verdict, _ = await self._judge(request, ())
         return verdict
 
-    async def _judge(self, request: AuditRequest, known: tuple[NoTrace, ...]) -> tuple[Verdict, tuple[NoTrace, ...]]:
+    async def _judge(self, request: AuditRequest, silences: tuple[NoTrace, ...]) -> tuple[Verdict, tuple[NoTrace, ...]]:
         # The server's clock, which follows the order's skipped time; the machine's would not.
         now = activity.info().started_time
         carrier = self._carriers.get(request.carrier) or self._carriers["*"]
@@ -94,7 +94,7 @@ class LogisticsActivities:
             request.facts.merchant_id,
             since=now - request.policy.reuse_window,
         )
-        known = remember(known, traces)
+        silences = remember(silences, traces)
         parcel = ParcelFacts(
             parcel_id=request.parcel_id,
             carrier=request.carrier,
@@ -105,12 +105,13 @@ class LogisticsActivities:
             rivals=tuple(Rival(merchant_id=rival.merchant_id, claimed_at=rival.claimed_at) for rival in rivals),
             attempt=request.attempt,
             looks=activity.info().attempt - 1,
-            no_trace=known,
+            known=request.known,
+            no_trace=silences,
         )
-        return audit(request.facts, parcel, traces, request.policy, now), known
+        return audit(request.facts, parcel, traces, request.policy, now), silences
 
 
-def _known_silence() -> tuple[NoTrace, ...]:
+def _known_silences() -> tuple[NoTrace, ...]:
     """What earlier attempts of this activity noted; nothing where there were none or the note is not readable."""
     details = activity.info().heartbeat_details
     noted = details[0] if details else []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
+from core.audit.facts import Milestones, OrderFacts
 from core.audit.policy import AuditPolicy
-from core.audit.verdict import OrderFacts
 from core.messages import Address, Message, Order, Scan
 from core.order.shipping import Claim, WaybillToClaim
 from core.policy import Policy
@@ -80,10 +80,10 @@ class AuditRequest(Message):
     uploaded_at: datetime
     weight_g: int | None = None
     attempt: int = 1
+    known: Milestones | None = None
     pushed: tuple[Scan, ...] = ()
     phone_last4: str | None = None
     policy: AuditPolicy
-    policy_name: str
     collecting: bool
     moved: bool
     delivered: bool

@@ -37,8 +37,9 @@ class Engine(Protocol):
 
 async def until(check: Callable[[], Awaitable[Any]]) -> None:
     """Ask until it is so: the database of another process tells nobody."""
-    while not await check():
-        await asyncio.sleep(LOOK_EVERY)  # no event to wait for: it happens in another process
+    # It happens in another process: there is no event to wait for.
+    while not await check():  # noqa: ASYNC110
+        await asyncio.sleep(LOOK_EVERY)
 
 
 async def happy(engine: Engine, pool: asyncpg.Pool[Any], order_id: str) -> float:

@@ -19,8 +19,9 @@ import typer
 
 from bench.figures import Figures, median_ratio, percentile, show, write
 from client import run
-from ledger.book import Book, Leg, Movement
+from ledger.book import Book
 from ledger.migrate import migrate
+from ledger.movements import Leg, Movement
 from ledger.pool import open_pool
 from local.postgres import Postgres
 
@@ -159,7 +160,7 @@ def _movement(caller: int, counter: _Counter) -> Movement:
         Leg("psp/bench", f"merchant/{caller}/available", 95),
         Leg("psp/bench", "income/commission", 5),
     ]
-    return Movement(f"bench/{counter.take()}", "CNY", legs, datetime.now(UTC))
+    return Movement(f"bench/{counter.take()}", "CNY", datetime.now(UTC), legs)
 
 
 async def _single(book: Book, caller: int, counter: _Counter) -> int:

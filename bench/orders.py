@@ -76,7 +76,7 @@ async def _measure(pairs: int, per_round: int, file: Path | None) -> None:
             environment = {**os.environ, "DAKUAN_HOME": str(folder)}
             async with _workers(environment) as workers:
                 client = await door.connect(settings)
-                engines = [
+                engines: list[Engine] = [
                     Product(client, pool, lambda _, waybill: _travelled(stack, waybill)),
                     Peer("bare", client, pool),
                     Peer("base", client, pool),

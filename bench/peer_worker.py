@@ -1,4 +1,4 @@
-"""`python -m bench.peer_worker NAME`: a worker for one peer, in a process of its own so that its CPU can be told apart."""
+"""`python -m bench.peer_worker NAME`: a worker for one peer, in a process whose CPU can be told apart."""
 
 from __future__ import annotations
 

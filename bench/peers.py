@@ -47,8 +47,8 @@ class PeerActivities:
         await self._book.fund(order_id, channel="bench", amount_minor=AMOUNT, currency="CNY", occurred_at=_now())
 
     @activity.defn
-    async def bench_screen(self, order_id: str) -> str:
-        return "allow"
+    async def bench_screen(self, order_id: str) -> None:
+        """Goods are fine."""
 
     @activity.defn
     async def bench_claim(self, order_id: str) -> None:
@@ -110,25 +110,31 @@ class BareOrder:
     @workflow.run
     async def run(self, order_id: str) -> str:
         for step in (PeerActivities.bench_open, PeerActivities.bench_fund, PeerActivities.bench_screen):
-            await workflow.execute_local_activity(step, order_id, schedule_to_close_timeout=QUICK)
+            await workflow.execute_local_activity_method(step, order_id, schedule_to_close_timeout=QUICK)
         await self._record(order_id, "awaiting_shipment")
         self._show("awaiting_shipment", SHIP_BY)
         await workflow.wait_condition(lambda: self.shipped, timeout=SHIP_BY)
         self._show("shipped", CONFIRM_BY)
-        await workflow.execute_activity(PeerActivities.bench_audit, order_id, start_to_close_timeout=SLOW)
+        await workflow.execute_activity_method(PeerActivities.bench_audit, order_id, start_to_close_timeout=SLOW)
         await self._record(order_id, "audited")
         self._show("shipped", CONFIRM_BY, "approved")
         await workflow.wait_condition(lambda: self.confirmed, timeout=CONFIRM_BY)
-        await workflow.execute_local_activity(PeerActivities.bench_credit, order_id, schedule_to_close_timeout=QUICK)
+        await workflow.execute_local_activity_method(
+            PeerActivities.bench_credit, order_id, schedule_to_close_timeout=QUICK
+        )
         self._show("credited", SETTLE_AFTER, "approved")
         await workflow.sleep(SETTLE_AFTER)
-        await workflow.execute_local_activity(PeerActivities.bench_settle, order_id, schedule_to_close_timeout=QUICK)
+        await workflow.execute_local_activity_method(
+            PeerActivities.bench_settle, order_id, schedule_to_close_timeout=QUICK
+        )
         self._show("settled", SETTLE_AFTER, "approved")
         return "settled"
 
     @workflow.update
     async def ship(self, order_id: str) -> str:
-        await workflow.execute_local_activity(PeerActivities.bench_claim, order_id, schedule_to_close_timeout=QUICK)
+        await workflow.execute_local_activity_method(
+            PeerActivities.bench_claim, order_id, schedule_to_close_timeout=QUICK
+        )
         self.shipped = True
         return "accepted"
 
@@ -138,7 +144,7 @@ class BareOrder:
         return "accepted"
 
     async def _record(self, order_id: str, what: str) -> None:
-        await workflow.execute_local_activity(
+        await workflow.execute_local_activity_method(
             PeerActivities.bench_record, [order_id, what], schedule_to_close_timeout=QUICK
         )
 
@@ -158,16 +164,18 @@ class BaseOrder:
     @workflow.run
     async def run(self, order_id: str) -> str:
         for step in (PeerActivities.bench_open, PeerActivities.bench_fund, PeerActivities.bench_screen):
-            await workflow.execute_activity(step, order_id, start_to_close_timeout=SLOW)
+            await workflow.execute_activity_method(step, order_id, start_to_close_timeout=SLOW)
         await workflow.wait_condition(lambda: self.shipped, timeout=SHIP_BY)
-        await workflow.execute_activity(PeerActivities.bench_claim, order_id, start_to_close_timeout=SLOW)
-        await workflow.execute_activity(PeerActivities.bench_audit, order_id, start_to_close_timeout=SLOW)
-        await workflow.execute_activity(PeerActivities.bench_record, [order_id, "audited"], start_to_close_timeout=SLOW)
+        await workflow.execute_activity_method(PeerActivities.bench_claim, order_id, start_to_close_timeout=SLOW)
+        await workflow.execute_activity_method(PeerActivities.bench_audit, order_id, start_to_close_timeout=SLOW)
+        await workflow.execute_activity_method(
+            PeerActivities.bench_record, [order_id, "audited"], start_to_close_timeout=SLOW
+        )
         workflow.upsert_search_attributes([PHASE.value_set("shipped"), AUDIT.value_set("approved")])
         await workflow.wait_condition(lambda: self.confirmed, timeout=CONFIRM_BY)
-        await workflow.execute_activity(PeerActivities.bench_credit, order_id, start_to_close_timeout=SLOW)
+        await workflow.execute_activity_method(PeerActivities.bench_credit, order_id, start_to_close_timeout=SLOW)
         await workflow.sleep(SETTLE_AFTER)
-        await workflow.execute_activity(PeerActivities.bench_settle, order_id, start_to_close_timeout=SLOW)
+        await workflow.execute_activity_method(PeerActivities.bench_settle, order_id, start_to_close_timeout=SLOW)
         workflow.upsert_search_attributes([PHASE.value_set("settled"), RECEIPT.value_set("confirmed")])
         return "settled"
 

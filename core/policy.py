@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from datetime import timedelta
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, ValidationError
@@ -87,6 +88,14 @@ class Policy(Message):
     rules: tuple[Rule, ...] = ()
     content_hash: str = ""
 
+    @cached_property
+    def as_json(self) -> dict[str, Any]:
+        """The policy as JSON: it goes into every record of its order and is the same in all. Not to be changed.
+
+        A copy with other values must not be made of a policy that was written already.
+        """
+        return self.model_dump(mode="json")
+
     def commission_for(self, merchant_id: str, category: str) -> int:
         """Basis points for one line: the most specific rule that names a rate, else the policy's own."""
         bps = self.commission_bps
@@ -131,4 +140,5 @@ def resolve(policy: Policy, order: Order) -> Policy:
     limits = policy.order.model_dump()
     for rule in sorted(rules, key=lambda rule: rule.specificity):
         limits.update(rule.order)
-    return policy.model_copy(update={"order": OrderLimits.model_validate(limits), "rules": rules})
+    audit = policy.audit.model_copy(update={"name": policy.name})
+    return policy.model_copy(update={"order": OrderLimits.model_validate(limits), "audit": audit, "rules": rules})

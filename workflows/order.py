@@ -23,18 +23,13 @@ with workflow.unsafe.imports_passed_through():
     from activities.requests import (
         AuditRequest,
         ClaimRequest,
-        Claims,
-        Opened,
         OpenRequest,
-        Posted,
         RefundRequest,
         ReleaseRequest,
-        Rescued,
         RescueRequest,
         StartWithdrawalRequest,
     )
     from activities.screening import ScreeningActivities
-    from core.audit.verdict import Verdict
     from core.inbox import Channel
     from core.messages import (
         ORDER_COMMANDS,
@@ -50,14 +45,13 @@ with workflow.unsafe.imports_passed_through():
     from core.order.auditing import facts_of
     from core.order.deadlines import pass_deadlines, wake_at
     from core.order.deciding import first_answer, note_unreadable, receive, refusal_of
-    from core.order.opening import Screening, begin
+    from core.order.opening import begin
     from core.order.postings import posting_for
     from core.order.recovering import recover
     from core.order.shipping import Claim, to_claim
     from core.order.state import OrderState
     from core.order.stepping import (
         AuditWatch,
-        RefundOutcome,
         RefundWatch,
         Step,
         audit_watches,
@@ -131,7 +125,7 @@ class OrderWorkflow:
 
     async def _register(self, order: Order) -> None:
         request = OpenRequest(order=order, opened_by=workflow.info().first_execution_run_id, now=workflow.now())
-        opened = await quickly(OpeningActivities.open, request, "register, check the payment", Opened)
+        opened = await quickly(OpeningActivities.open, request, "register, check the payment")
         if opened.refusal is not None:
             await self._fail(opened.refusal)
         elif opened.policy is not None:
@@ -139,7 +133,7 @@ class OrderWorkflow:
 
     async def _rescue(self, order: Order) -> None:
         request = RescueRequest(order_id=order.order_id, opened_by=workflow.info().first_execution_run_id)
-        rescued = await quickly(OpeningActivities.rescue, request, "what register and ledger know", Rescued)
+        rescued = await quickly(OpeningActivities.rescue, request, "what register and ledger know")
         if rescued.refusal is not None or rescued.order is None:
             await self._fail(rescued.refusal)
         elif rescued.policy is not None:
@@ -183,17 +177,17 @@ class OrderWorkflow:
 
     async def _carry_out(self, step: Step) -> None:
         if step.verb == "screen":
-            screening = await quickly(ScreeningActivities.screen, self._order.order, "screen the goods", Screening)
+            screening = await quickly(ScreeningActivities.screen, self._order.order, "screen the goods")
             self._state = screening_done(self._order, screening, workflow.now())
         elif step.verb == "record":
             record = record_of(self._order, workflow.now())
-            await quickly(OpeningActivities.record, record, "record", bool)
+            await quickly(OpeningActivities.record, record, "record")
             self._note_record(record.revision, record.notices)
         elif step.verb == "release_claims":
             request = ReleaseRequest(
                 order_id=self._order.order.order_id, claims=claims_to_release(self._order), now=workflow.now()
             )
-            await quickly(LogisticsActivities.release_claims, request, "release waybill claims", bool)
+            await quickly(LogisticsActivities.release_claims, request, "release waybill claims")
             self._state = posted(self._order, step, workflow.now())
         elif step.verb == "look":
             await self._look(step.about)
@@ -207,7 +201,7 @@ class OrderWorkflow:
         now = workflow.now()
         request = posting_for(self._order, step, now)
         summary = f"{step.verb} {step.about}".strip()
-        result = await quickly(MoneyActivities.by_verb(step.verb), request, summary, Posted)
+        result = await quickly(MoneyActivities.by_verb(step.verb), request, summary)
         if result.outcome in {"posted", "exists"}:
             self._state = posted(self._order, step, now)
             self._note_record(request.record.revision, request.record.notices)
@@ -221,12 +215,11 @@ class OrderWorkflow:
         """Ask the carrier once more before a deadline is judged by what it knows."""
         parcel = self._order.parcel(parcel_id)
         assert parcel is not None
-        verdict = await workflow.execute_activity(
+        verdict = await workflow.execute_activity_method(
             LogisticsActivities.look,
             self._audit_request(parcel_id),
             start_to_close_timeout=LOOK_LIMIT,
             summary=f"look at {parcel.waybill} before the deadline",
-            result_type=Verdict,
         )
         self._state = looked(self._order, parcel_id, parcel.waybill, verdict, workflow.now())
 
@@ -238,7 +231,7 @@ class OrderWorkflow:
             currency=order.currency,
             proceeds_minor=self._order.credited_minor,
         )
-        await workflow.execute_activity(
+        await workflow.execute_activity_method(
             PayoutActivities.start_withdrawal,
             request,
             start_to_close_timeout=LOOK_LIMIT,
@@ -257,13 +250,12 @@ class OrderWorkflow:
     async def _audit(self, watch: AuditWatch) -> None:
         """Poll the carrier in one retrying activity, which costs three events however often it looks."""
         try:
-            verdict = await workflow.execute_activity(
+            verdict = await workflow.execute_activity_method(
                 LogisticsActivities.audit,
                 self._audit_request(watch.parcel_id),
                 start_to_close_timeout=LOOK_LIMIT,
                 retry_policy=POLLING,
                 summary=f"audit {watch.carrier} {watch.waybill}",
-                result_type=Verdict,
             )
         except ActivityError as error:
             if not is_cancelled_exception(error):
@@ -285,10 +277,10 @@ class OrderWorkflow:
             uploaded_at=parcel.uploaded_at,
             weight_g=parcel.weight_g,
             attempt=len(parcel.attempts) + 1,
+            known=parcel.verdict.milestones if parcel.verdict else None,
             pushed=parcel.pushed,
             phone_last4=self._order.order.ship_to.phone_last4,
             policy=self._order.policy.audit,
-            policy_name=self._order.policy.name,
             collecting=parcel.audit == "collecting",
             moved=parcel.moved,
             delivered=parcel.delivered_at is not None,
@@ -309,13 +301,12 @@ class OrderWorkflow:
             reason=refund.reason,
         )
         try:
-            outcome = await workflow.execute_activity(
+            outcome = await workflow.execute_activity_method(
                 MoneyActivities.pay_refund,
                 request,
                 start_to_close_timeout=LOOK_LIMIT,
                 retry_policy=WITHDRAWAL_START,
                 summary=f"refund {refund.cause} through {order.payment.channel}",
-                result_type=RefundOutcome,
             )
         except ActivityError as error:
             if not is_cancelled_exception(error):
@@ -383,7 +374,7 @@ class OrderWorkflow:
             waybills=to_claim(command),
             now=workflow.now(),
         )
-        return (await quickly(LogisticsActivities.claim_waybills, request, "claim the waybill", Claims)).claims
+        return (await quickly(LogisticsActivities.claim_waybills, request, "claim the waybill")).claims
 
     @workflow.signal(dynamic=True)
     async def on_signal(self, name: str, args: Sequence[RawValue]) -> None:

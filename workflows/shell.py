@@ -7,7 +7,7 @@ type is a reason code.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NoReturn, TypeVar
 
@@ -18,8 +18,10 @@ from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_e
 with workflow.unsafe.imports_passed_through():
     from core.messages import Unreadable
     from core.reasons import Refusal
-    from core.search_attributes import SEARCH_ATTRIBUTES
+    from core.search_attributes import SEARCH_ATTRIBUTES, SearchAttributeType
 
+A = TypeVar("A")
+P = TypeVar("P")
 R = TypeVar("R")
 
 QUICK = timedelta(seconds=3)
@@ -30,29 +32,18 @@ PATIENT_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_inter
 """For ever: a posting is repeated until the ledger answers. Its answers, refusals included, are values."""
 
 
-async def quickly(activity: Callable[..., Any], request: Any, summary: str, result: type[R]) -> R:
+async def quickly(activity: Callable[[A, P], Awaitable[R]], request: P, summary: str) -> R:
     """Carry out a ledger or register activity: locally, and where that takes long or fails as a regular one."""
     try:
-        done = await workflow.execute_local_activity(
-            activity,
-            request,
-            schedule_to_close_timeout=QUICK,
-            retry_policy=QUICK_RETRY,
-            summary=summary,
-            result_type=result,
+        return await workflow.execute_local_activity_method(
+            activity, request, schedule_to_close_timeout=QUICK, retry_policy=QUICK_RETRY, summary=summary
         )
     except FailureError as error:  # a local activity's failure comes bare, a regular one's in an ActivityError
         if is_cancelled_exception(error):
             raise
-        done = await workflow.execute_activity(
-            activity,
-            request,
-            start_to_close_timeout=PATIENT,
-            retry_policy=PATIENT_RETRY,
-            summary=summary,
-            result_type=result,
-        )
-    return done  # type: ignore[no-any-return]  # the SDK's overload for bound methods loses the type
+    return await workflow.execute_activity_method(
+        activity, request, start_to_close_timeout=PATIENT, retry_policy=PATIENT_RETRY, summary=summary
+    )
 
 
 def body_of(args: Sequence[RawValue]) -> Any:
@@ -104,15 +95,13 @@ class DeadlineTimer:
         self.rang = True
 
 
-_KEYS: dict[str, SearchAttributeKey[Any]] = {
-    name: {
-        "Keyword": SearchAttributeKey.for_keyword,
-        "KeywordList": SearchAttributeKey.for_keyword_list,
-        "Int": SearchAttributeKey.for_int,
-        "Datetime": SearchAttributeKey.for_datetime,
-    }[kind](name)
-    for name, kind in SEARCH_ATTRIBUTES.items()
+_MAKERS: dict[SearchAttributeType, Callable[[str], SearchAttributeKey[Any]]] = {
+    "Keyword": SearchAttributeKey.for_keyword,
+    "KeywordList": SearchAttributeKey.for_keyword_list,
+    "Int": SearchAttributeKey.for_int,
+    "Datetime": SearchAttributeKey.for_datetime,
 }
+_KEYS = {name: _MAKERS[kind](name) for name, kind in SEARCH_ATTRIBUTES.items()}
 
 
 def _search_value(value: Any) -> Any:

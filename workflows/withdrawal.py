@@ -13,7 +13,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 with workflow.unsafe.imports_passed_through():
-    from activities.withdrawal import OpenedWithdrawal, WithdrawalActivities
+    from activities.withdrawal import WithdrawalActivities
     from core.inbox import Channel
     from core.messages import WITHDRAWAL_COMMANDS, WITHDRAWAL_WORKFLOW, Answer, Command, Withdrawal, read, read_command
     from core.reasons import Refusal
@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from core.withdrawal.opening import begin
     from core.withdrawal.payouts import PayoutResult
     from core.withdrawal.state import WithdrawalState
-    from core.withdrawal.stepping import Pay, Query, Step, StepAnswer, finish, next_step
+    from core.withdrawal.stepping import Pay, Query, Step, finish, next_step
     from core.withdrawal.viewing import details_of, holds_of, journal_view, search_values, withdrawal_view
     from workflows.shell import PATIENT_RETRY, DeadlineTimer, Page, body_of, quickly, refused
 
@@ -72,7 +72,7 @@ class WithdrawalWorkflow:
         if workflow.info().continued_run_id and "state" in carried:
             self._state = WithdrawalState.model_validate(carried["state"])
             return
-        opened = await quickly(WithdrawalActivities.open_withdrawal, withdrawal, "policy", OpenedWithdrawal)
+        opened = await quickly(WithdrawalActivities.open_withdrawal, withdrawal, "policy")
         if opened.refusal is not None:
             await self._fail(opened.refusal)
         elif opened.state is not None:
@@ -117,7 +117,7 @@ class WithdrawalWorkflow:
         """Postings and records where the ledger is near; what goes to a bank as an activity that everybody can see."""
         activity: Any = WithdrawalActivities.by_step(step)
         if not isinstance(step, Pay | Query):
-            return (await quickly(activity, step, step.summary, StepAnswer)).result
+            return (await quickly(activity, step, step.summary)).result
         return await workflow.execute_activity(
             activity,
             step,
