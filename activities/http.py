@@ -55,7 +55,8 @@ class Reply:
             UnreadableAnswer: not JSON, not an object, a field twice, or numbers that JSON does not have.
         """
         try:
-            body = json.loads(self.raw, parse_constant=_no_such_number, object_pairs_hook=_each_once)
+            # Decoded here: left to itself, json guesses at other encodings.
+            body = json.loads(self.raw.decode(), parse_constant=_no_such_number, object_pairs_hook=_each_once)
         except (ValueError, RecursionError) as error:
             raise UnreadableAnswer(f"{self.source} answered {self.status}, not with JSON: {error}") from None
         if not isinstance(body, dict):
@@ -89,6 +90,8 @@ class HttpClient:
             follow_redirects=False,
             # Nothing but our settings decides where a request goes: no proxies, no .netrc of the machine.
             trust_env=False,
+            # Plain HTTP stays plain, for redirects are not followed: reading all certificates would be for nothing.
+            verify=not base_url.startswith("http://"),
             headers={"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})},
         )
 

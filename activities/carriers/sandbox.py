@@ -44,4 +44,6 @@ class SandboxCarrier:
             return silent(query, PROVIDER, "unavailable", "answered about another waybill")
         if answer.status != "found":
             return told(query, PROVIDER, answer.status, answer.detail)
+        if not answer.scans:
+            return silent(query, PROVIDER, "unavailable", "found the parcel, and told no scan of it")
         return found(query, PROVIDER, answer.scans, answer.detail)

@@ -59,6 +59,9 @@ class SandboxRail:
         """See `Rail.pay`."""
         try:
             reply = await self._http.post("payouts", instruction.model_dump())
+            # The bank's word that it could not read the instruction, and did nothing.
+            if reply.status == 400 and (problem := reply.read(_Problem)).code == "MALFORMED":
+                return PayoutResult(outcome="failed", failure="ours", code=problem.code, message=problem.message)
             return _result(reply, instruction.key)
         except (Unavailable, UnreadableAnswer) as error:
             return _unknown(error)
@@ -77,11 +80,8 @@ class SandboxRail:
 def _result(reply: Reply, key: str) -> PayoutResult:
     """What a whole, readable answer about this key says.
 
-    400 is the bank's word that it could not read the instruction and did nothing. 409 says that the key was used for
-    another instruction, and nothing of what became of that one.
+    409 says that the key was used for another instruction, and nothing of what became of that one.
     """
-    if reply.status == 400 and (problem := reply.read(_Problem)).code == "MALFORMED":
-        return PayoutResult(outcome="failed", failure="ours", code=problem.code, message=problem.message)
     if reply.status != 200:
         raise UnreadableAnswer(f"{reply.source} answered {reply.status} {reply.read(_Problem).code}")
     payout = reply.read(_Payout)
