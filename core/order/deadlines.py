@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import NamedTuple
 
-from core.messages import Message, NextDeadline, Time
+from core.messages import NextDeadline
 from core.order.auditing import approve, correction_ends_at, correction_over, only_weak, send_to_review
 from core.order.opening import refuse_goods
 from core.order.receiving import confirm_by_timeout, follow_deliveries
@@ -23,11 +24,11 @@ NO_PICKUP = "no_pickup"
 """Why a person must look at a parcel that no carrier is known to have picked up."""
 
 
-class Deadline(Message):
+class Deadline(NamedTuple):
     """One deadline: its name, when, and the parcel it is about (or the refund's cause)."""
 
     name: str
-    at: Time
+    at: datetime
     subject: str = ""
 
     @property
@@ -37,7 +38,7 @@ class Deadline(Message):
 
 def deadlines(state: OrderState) -> tuple[Deadline, ...]:
     """All deadlines that run, earliest first."""
-    found = [deadline for deadline in _all(state) if deadline.key not in state.told]
+    found = [deadline for deadline in _all(state) if not state.told or deadline.key not in state.told]
     return tuple(sorted(found, key=lambda deadline: (deadline.at, deadline.name, deadline.subject)))
 
 

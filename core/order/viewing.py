@@ -16,6 +16,7 @@ from core.records import OrderRecord
 
 def record_of(state: OrderState, now: datetime) -> OrderRecord:
     """The register's row, with the notices it does not hold yet."""
+    kept = state.model_dump(mode="json", exclude={"order", "policy", "notices"})
     return OrderRecord(
         order_id=state.order.order_id,
         revision=state.revision,
@@ -26,7 +27,7 @@ def record_of(state: OrderState, now: datetime) -> OrderRecord:
         hold_reasons=hold_reasons(state),
         refunded_minor=sum(r.amount_minor for r in state.refunds if r.status != "owed"),
         closed=state.closed,
-        state=state.model_copy(update={"notices": ()}).model_dump(mode="json", exclude={"order"}),
+        state={**kept, "policy": state.policy.as_json, "notices": []},
         notices=state.notices,
         recorded_at=now,
     )

@@ -1,0 +1,482 @@
+"""An order without Temporal: the shell's loop by hand, a clock, and books, register, carrier and channel in memory.
+
+It does what `workflows/order.py` does, in the same order, and checks after every posting what must be true of money.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from core.audit.findings import Finding
+from core.audit.verdict import Verdict
+from core.audit.waybills import sandbox_number
+from core.inbox import Channel
+from core.messages import ORDER_COMMANDS, Answer, Command, Order, read_command
+from core.order.deadlines import deadlines, pass_deadlines, wake_at
+from core.order.deciding import first_answer, note_unreadable, receive, refusal_of
+from core.order.opening import Screening, begin
+from core.order.postings import CreditPosting, FundPosting, Posting, RefundPosting, SettlePosting, posting_for
+from core.order.shares import credit_shares
+from core.order.shipping import Claim, to_claim
+from core.order.state import OrderState
+from core.order.stepping import (
+    RefundOutcome,
+    Step,
+    audit_watches,
+    audited,
+    begun,
+    claims_to_release,
+    credit_due,
+    ledger_disagrees,
+    looked,
+    next_step,
+    posted,
+    recorded,
+    refund_reported,
+    refund_watches,
+    screening_done,
+)
+from core.order.viewing import record_of
+from core.policy import OrderLimits, Policy
+from core.reasons import Refusal
+from core.records import Notice, OrderRecord
+
+T0 = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
+SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
+PEOPLE = {"merchant": "m-7", "buyer": "b-42", "carrier": "gateway", "reviewer": "r-1", "operator": "o-1"}
+WAYBILLS = [sandbox_number(serial) for serial in range(1, 60)]
+MOST_STEPS = 60
+"""More than any order needs between two events; beyond that it runs in circles."""
+
+
+def an_order(**fields: Any) -> Order:
+    """Three units in two lines, 135.80 CNY, paid at T0; `fields` replace what is given."""
+    body: dict[str, Any] = {
+        "order_id": "A1001",
+        "merchant_id": PEOPLE["merchant"],
+        "buyer_id": PEOPLE["buyer"],
+        "currency": "CNY",
+        "lines": [
+            {"line_id": "1", "title": "手工酥饼", "category": "food.snacks", "quantity": 2, "unit_price_minor": 1990},
+            {"line_id": "2", "title": "茶叶", "category": "food.tea", "quantity": 1, "unit_price_minor": 8800},
+        ],
+        "freight_minor": 800,
+        "total_minor": 13580,
+        "payment": {"reference": "wx-1", "channel": "wechat", "paid_minor": 13580, "paid_at": T0.isoformat()},
+        "ship_from": {"country": "CN", "province": "浙江省", "city": "杭州市"},
+        "ship_to": {"country": "CN", "province": "北京市", "city": "北京市"},
+    }
+    return Order.model_validate({**body, **fields})
+
+
+def a_policy(commission_bps: int = 500, **limits: Any) -> Policy:
+    """The default limits with these replaced."""
+    return Policy(name="test", commission_bps=commission_bps, order=OrderLimits.model_validate(limits))
+
+
+def failing(rule: str, weight: Any) -> Finding:
+    """A rule that failed."""
+    return Finding(rule, "fail", weight)
+
+
+def a_verdict(outcome: Any = "pending", *reasons: str, now: datetime = T0, **fields: Any) -> Verdict:
+    """What an audit says; a milestone given is also the last scan unless that is given too."""
+    scans = [fields[name] for name in MILESTONES if fields.get(name) is not None]
+    defaults: dict[str, Any] = {
+        "findings": (),
+        "carrier": "sandbox",
+        "policy": "default",
+        "rule_set": "test",
+        "judged_at": now,
+        "carrier_answered": True,
+        "last_scan_at": max(scans, default=None),
+    }
+    return Verdict(outcome=outcome, reasons=reasons, **{**defaults, **fields})
+
+
+MILESTONES = ("label_at", "first_physical_at", "delivered_at", "returned_at")
+
+
+class Books:
+    """Double entry in memory: a balance an account, guarded where the ledger guards, references posted once."""
+
+    def __init__(self) -> None:
+        self.balances: dict[str, int] = {}
+        self.movements: dict[str, tuple[Any, ...]] = {}
+
+    def post(self, reference: str, *legs: tuple[str, str, int]) -> str:
+        """Move each (debit, credit, amount) or nothing; credit-side accounts may not fall below zero."""
+        if reference in self.movements:
+            return "exists" if self.movements[reference] == legs else "conflict"
+        after = dict(self.balances)
+        for debit, credit, amount in legs:
+            assert amount >= 0, (reference, legs)
+            after[debit] = after.get(debit, 0) - amount
+            after[credit] = after.get(credit, 0) + amount
+        if any(balance < 0 for account, balance in after.items() if not account.startswith(("psp", "expense"))):
+            return "insufficient_funds"
+        self.balances, self.movements[reference] = after, legs
+        return "posted"
+
+    def of(self, account: str) -> int:
+        return self.balances.get(account, 0)
+
+    def payable(self) -> int:
+        """All that is owed to the buyer and has not arrived."""
+        return sum(balance for account, balance in self.balances.items() if account.startswith("payable/"))
+
+
+class OrderDriver:
+    """One order, played by hand. `say` holds what the carrier answers at the next looks, by parcel."""
+
+    def __init__(
+        self, order: Order | None = None, policy: Policy | None = None, screening: Screening | None = None
+    ) -> None:
+        self.order = order or an_order()
+        self.now = T0
+        self.screening = screening or Screening(verdict="allow")
+        self.state = begin(self.order, policy or a_policy(), self.now)
+        self.books = Books()
+        self.ledger_says: deque[str] = deque()
+        self.say: dict[str, Verdict] = {}
+        self.register_says: dict[str, Any] = {}
+        self.record: OrderRecord | None = None
+        self.told: dict[int, Notice] = {}
+        self.released: list[str] = []
+        self.withdrawals = 0
+        self.steps: list[Step] = []
+        self.during: Callable[[Step], None] | None = None
+        self._ids = 0
+
+    # --- the shell's loop --------------------------------------------------------------------------------
+
+    def open(self) -> OrderDriver:
+        """Fund, screen and wait."""
+        self.do_what_is_due()
+        return self
+
+    def do_what_is_due(self) -> None:
+        """Pass deadlines and carry out steps until the order only waits."""
+        for _ in range(MOST_STEPS):
+            self.state = pass_deadlines(self.state, self.now)
+            step = next_step(self.state, self.now)
+            if step is None:
+                return
+            self.carry_out(step)
+        raise AssertionError(f"it runs in circles: {self.steps[-6:]}")
+
+    def carry_out(self, step: Step) -> None:
+        """One step of the shell; `during` is called while it is under way."""
+        self.steps.append(step)
+        if step.verb == "screen":
+            self.state = screening_done(self.state, self.screening, self.now)
+        elif step.verb == "record":
+            self._keep(record_of(self.state, self.now))
+        elif step.verb == "look":
+            self._look(step.about)
+        else:
+            self._begin_and_finish(step)
+
+    def _begin_and_finish(self, step: Step) -> None:
+        self.state = begun(self.state, step)
+        if step.verb == "release_claims":
+            claims = [f"{claim.carrier}:{claim.waybill}" for claim in claims_to_release(self.state)]
+            self._meanwhile(step)
+            self.released += claims
+            self.state = posted(self.state, step, self.now)
+        elif step.verb == "start_withdrawal":
+            self._meanwhile(step)
+            self.withdrawals += 1
+            self.state = posted(self.state, step, self.now)
+        else:
+            self._post(step)
+
+    def _meanwhile(self, step: Step) -> None:
+        if self.during is not None:
+            self.during(step)
+
+    def _post(self, step: Step) -> None:
+        if step.verb == "credit":
+            self._check_credit()
+        request = posting_for(self.state, step, self.now)
+        self._meanwhile(step)
+        answer = self.ledger_says.popleft() if self.ledger_says else self._book(step, request)
+        if answer in {"posted", "exists"}:
+            self.state = posted(self.state, step, self.now)
+            self._keep(request.record)
+        else:
+            self.state = ledger_disagrees(self.state, step, answer, "", self.now)
+
+    def _check_credit(self) -> None:
+        state = self.state
+        assert credit_due(state)
+        assert all(parcel.audit == "approved" for parcel in state.live_parcels)
+        assert state.receipt.status == "confirmed"
+        assert not state.left_to_ship()
+        assert not state.held("credit", "all")
+
+    def _book(self, step: Step, request: Posting) -> str:
+        base = f"order/{request.order_id}"
+        if isinstance(request, FundPosting):
+            return self.books.post(f"{base}/fund", ("psp", "escrow", request.amount_minor))
+        if isinstance(request, CreditPosting):
+            return self.books.post(
+                f"{base}/credit",
+                ("escrow", "proceeds", request.proceeds_minor),
+                ("escrow", "commission", request.commission_minor),
+                ("expense/discount", "proceeds", request.discount_minor),
+            )
+        if isinstance(request, SettlePosting):
+            return self.books.post(f"{base}/settle", ("proceeds", "available", request.amount_minor))
+        assert isinstance(request, RefundPosting)
+        payable = f"payable/{request.cause}"
+        if step.verb == "refund":
+            return self.books.post(f"{base}/refund/{request.cause}", ("escrow", payable, request.amount_minor))
+        return self.books.post(f"{base}/refund/{request.cause}/paid", (payable, "psp", request.amount_minor))
+
+    def _keep(self, record: OrderRecord) -> None:
+        """The register: a lower revision never overwrites a higher one, a notice is stored once."""
+        if self.record is None or record.revision >= self.record.revision:
+            self.record = record
+        for notice in record.notices:
+            assert self.told.setdefault(notice.seq, notice) == notice, "two notices with one number"
+        self.state = recorded(self.state, record.revision, max((n.seq for n in record.notices), default=0))
+
+    def _look(self, parcel_id: str) -> None:
+        parcel = self.state.parcel(parcel_id)
+        assert parcel is not None
+        verdict = self.say.get(parcel_id) or a_verdict(now=self.now, carrier_answered=False)
+        self.state = looked(self.state, parcel_id, parcel.waybill, verdict, self.now)
+
+    # --- time --------------------------------------------------------------------------------------------
+
+    def advance(self, by: timedelta) -> OrderDriver:
+        """Let time pass as the timer does: wake at every deadline, and at the end."""
+        target = self.now + by
+        while not self.state.closed:
+            deadline = wake_at(self.state, self.now)
+            if deadline is None or deadline.at > target:
+                break
+            self.now = deadline.at
+            self.do_what_is_due()
+        self.now = target
+        if not self.state.closed:
+            self.do_what_is_due()
+        return self
+
+    def until(self, at: datetime) -> OrderDriver:
+        return self.advance(at - self.now)
+
+    def outage(self, by: timedelta) -> OrderDriver:
+        """Nothing of ours runs for a while."""
+        self.now += by
+        return self
+
+    def deadline(self, name: str, subject: str | None = None) -> datetime:
+        """When the running deadline of this name passes."""
+        return next(d.at for d in deadlines(self.state) if d.name == name and subject in (None, d.subject))
+
+    def waits_for(self) -> set[str]:
+        return {deadline.name for deadline in deadlines(self.state)}
+
+    # --- what comes in -----------------------------------------------------------------------------------
+
+    def command(self, verb: str, role: str, **fields: Any) -> Command:
+        """A well-formed command of this role's person, with an id of its own unless one is given."""
+        self._ids += 1
+        body = {"command_id": f"c{self._ids}", "actor": {"role": role, "id": PEOPLE.get(role, "x")}, **fields}
+        command = read_command(ORDER_COMMANDS, verb, body)
+        assert isinstance(command, Command), command
+        return command
+
+    def send(self, verb: str, role: str, *, channel: Channel = "update", **fields: Any) -> Answer | Refusal:
+        """A command arrives, is answered, and its effects are carried out."""
+        answer = self.arrive(self.command(verb, role, **fields), channel)
+        self.do_what_is_due()
+        return answer
+
+    def arrive(self, command: Command, channel: Channel = "update") -> Answer | Refusal:
+        """A command is answered, and nothing else happens yet."""
+        before = self.state
+        self.state, answer = receive(self.state, command, self.now, channel, self._claims(command))
+        if channel == "update" and isinstance(answer, Refusal):
+            assert self.state is before, "a refused update leaves nothing behind"
+        return answer
+
+    def _claims(self, command: Command) -> Sequence[Claim]:
+        if command.verb not in {"report_shipment", "correct_waybill"} or first_answer(self.state, command):
+            return ()
+        if refusal_of(self.state, command, self.now) is not None:
+            return ()
+        numbers = to_claim(command)  # type: ignore[arg-type]  # these two verbs are what it takes
+        return [Claim(parcel_id=n.parcel_id, outcome=self.register_says.get(n.waybill, "claimed")) for n in numbers]
+
+    def junk(self, verb: str, body: Any) -> None:
+        """A signal that nobody can read."""
+        refusal = read_command(ORDER_COMMANDS, verb, body)
+        assert isinstance(refusal, Refusal)
+        self.state = note_unreadable(self.state, verb, refusal, self.now)
+        self.do_what_is_due()
+
+    # --- what is heard -----------------------------------------------------------------------------------
+
+    def hear(self, parcel_id: str, outcome: Any = "pending", *reasons: str, **fields: Any) -> bool:
+        """The audit's watch of this parcel reports; False where none runs."""
+        verdict = a_verdict(outcome, *reasons, now=self.now, **fields)
+        self.say[parcel_id] = verdict
+        watch = next((watch for watch in audit_watches(self.state) if watch.parcel_id == parcel_id), None)
+        if watch is None:
+            return False
+        self.state = audited(self.state, watch, verdict, self.now)
+        self.do_what_is_due()
+        return True
+
+    def channel_says(self, outcome: Any, cause: str | None = None) -> bool:
+        """The payment channel's last word on a refund; False where nobody waits for one."""
+        watch = next((watch for watch in refund_watches(self.state) if cause in (None, watch.cause)), None)
+        if watch is None:
+            return False
+        self.state = refund_reported(self.state, watch, RefundOutcome(state=outcome, reference="ref"), self.now)
+        self.do_what_is_due()
+        return True
+
+    # --- short ways --------------------------------------------------------------------------------------
+
+    def ship(self, *parcels: Mapping[str, Any]) -> Answer | Refusal:
+        """Report parcels; without any, one parcel `p1` with everything."""
+        return self.send("report_shipment", "merchant", parcels=list(parcels) or [a_parcel()])
+
+    def deliver(self, *parcel_ids: str) -> None:
+        """The carrier delivered these parcels (all), and their audits approve."""
+        for parcel_id in parcel_ids or tuple(parcel.parcel_id for parcel in self.state.live_parcels):
+            self.hear(parcel_id, "approved", first_physical_at=self.now, delivered_at=self.now)
+
+    def confirm(self) -> Answer | Refusal:
+        return self.send("confirm_receipt", "buyer")
+
+    def hold(self, name: str = "risk", scope: str = "credit") -> Answer | Refusal:
+        return self.send("place_hold", "operator", name=name, scope=scope, reason="looks odd")
+
+    def lift(self, name: str = "risk") -> Answer | Refusal:
+        return self.send("lift_hold", "operator", name=name, reason="checked")
+
+    def decide(self, verdict: str, parcel_id: str | None = None) -> Answer | Refusal:
+        return self.send("decide_audit", "reviewer", verdict=verdict, reason="seen", parcel_id=parcel_id)
+
+    @property
+    def phase(self) -> str:
+        return self.state.phase
+
+    @property
+    def audit(self) -> str:
+        return self.state.audit
+
+    @property
+    def receipt(self) -> str:
+        return self.state.receipt.status
+
+    def parcel(self, parcel_id: str = "p1") -> Any:
+        parcel = self.state.parcel(parcel_id)
+        assert parcel is not None
+        return parcel
+
+    def notices(self, name: str) -> list[Notice]:
+        """Notices of this name, as the register has them."""
+        return [notice for notice in self.told.values() if notice.name == name]
+
+    def holds(self) -> set[str]:
+        return {hold.name for hold in self.state.holds}
+
+    def refunds(self) -> dict[str, int]:
+        return {refund.cause: refund.amount_minor for refund in self.state.refunds}
+
+    # --- what must be true -------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """The invariants that can be seen from one state and the books."""
+        self.check_money()
+        self.check_waiting()
+        self.check_inbox()
+        self.check_parcels()
+
+    def check_money(self) -> None:
+        state, books = self.state, self.books
+        assert sum(books.balances.values()) == 0
+        owed = sum(refund.amount_minor for refund in state.refunds)
+        booked = sum(refund.amount_minor for refund in state.refunds if refund.status != "owed")
+        arrived = sum(refund.amount_minor for refund in state.refunds if refund.status == "arrived")
+        assert books.payable() == booked - arrived
+        total = self.order.total_minor if state.funded else 0
+        shares = credit_shares(state) if state.credited_at else None
+        taken = shares.proceeds_minor + shares.commission_minor if shares else 0
+        assert books.of("escrow") == total - booked - taken
+        assert owed + taken <= self.order.total_minor
+        if state.closed:
+            assert books.of("escrow") == 0
+            assert books.payable() == 0
+            assert owed + taken == self.order.total_minor
+        if state.phase in {"cancelled", "refused", "refunded"}:
+            assert owed == self.order.total_minor
+            assert state.credited_at is None
+        assert len({refund.cause for refund in state.refunds}) == len(state.refunds)
+
+    def check_waiting(self) -> None:
+        """Everything that is not closed waits for a deadline, a watch or a named hold; nothing is left to do."""
+        state = self.state
+        if state.closed:
+            return
+        assert next_step(state, self.now) is None
+        waits = wake_at(state, self.now) is not None or state.holds or audit_watches(state) or refund_watches(state)
+        assert waits, f"{state.phase} waits for nothing"
+        assert all(hold.owner for hold in state.holds)
+        assert state.recorded_revision == state.revision
+        assert state.notices == ()
+        assert self.record is not None
+        assert self.record.revision == state.revision
+
+    def check_inbox(self) -> None:
+        inbox, limits = self.state.inbox, self.state.policy.order
+        assert inbox.seq == len(inbox.journal) + sum(inbox.dropped.values())
+        assert [entry.seq for entry in inbox.journal] == list(range(inbox.seq - len(inbox.journal) + 1, inbox.seq + 1))
+        assert len(inbox.answers) == inbox.counted <= limits.commands_max
+        assert self.state.scans_kept <= limits.scans_max
+
+    def check_parcels(self) -> None:
+        state = self.state
+        assert not (state.credited_at and state.left_to_ship())
+        for line in state.lines:
+            units = (
+                part.quantity for parcel in state.live_parcels for part in parcel.lines if part.line_id == line.line_id
+            )
+            assert 0 <= line.ended <= line.quantity
+            assert line.ended + sum(units) <= line.quantity
+        live = bool(state.live_parcels)
+        assert live == (state.phase in {"shipped", "credited", "settled"})
+
+    def check_json(self) -> None:
+        """A state survives its own JSON, and what the register holds is enough to start again from."""
+        assert OrderState.model_validate(self.state.model_dump(mode="json")) == self.state
+        if self.record is not None and not self.state.closed:
+            assert self.record.state == self.state.model_dump(mode="json", exclude={"order", "recorded_revision"}) | {
+                "recorded_revision": self.record.state["recorded_revision"]
+            }
+
+
+def a_parcel(number: int = 1, lines: Mapping[str, int] | None = None, **fields: Any) -> dict[str, Any]:
+    """A parcel report `p{number}`; `lines` by id, None for all that is left."""
+    parts = None if lines is None else [{"line_id": line, "quantity": count} for line, count in lines.items()]
+    return {
+        "parcel_id": f"p{number}",
+        "carrier": "sandbox",
+        "waybill": WAYBILLS[number],
+        "lines": parts,
+        **fields,
+    }
+
+
+def a_scan(stage: str, at: datetime, **fields: Any) -> dict[str, Any]:
+    """One scan as a carrier's gateway reports it."""
+    return {"at": at.isoformat(), "code": stage, "stage": stage, **fields}

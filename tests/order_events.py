@@ -1,0 +1,312 @@
+"""Things that may happen to an order, each by its name: what the machine, the walks and the sequences draw from.
+
+An event is total: it may arrive at any time, and where it makes no sense the order refuses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from order_driver import (
+    DAY,
+    HOUR,
+    SECOND,
+    OrderDriver,
+    a_parcel,
+    a_policy,
+    a_scan,
+    a_verdict,
+    an_order,
+    failing,
+)
+
+from core.messages import Answer
+from core.order.deadlines import wake_at
+from core.order.opening import Screening
+from core.order.stepping import Step
+from core.reasons import Refusal
+
+Event = Callable[[OrderDriver], object]
+
+
+def happen(driver: OrderDriver, name: str) -> None:
+    """Let an event happen, unless the order's workflow has ended."""
+    if not driver.state.closed:
+        EVENTS[name](driver)
+
+
+def play(driver: OrderDriver, names: Iterable[str]) -> OrderDriver:
+    """Let events happen one after the other."""
+    for name in names:
+        happen(driver, name)
+    return driver
+
+
+# --- what an event does ------------------------------------------------------------------------------------
+
+
+def _send(driver: OrderDriver, verb: str, role: str, channel: Any = "update", **fields: Any) -> None:
+    driver.send(verb, role, channel=channel, **fields)
+
+
+def _ship(driver: OrderDriver, *parcels: dict[str, Any], claim: str = "claimed", channel: Any = "update") -> None:
+    for parcel in parcels:
+        driver.register_says[parcel["waybill"]] = claim
+    driver.send("report_shipment", "merchant", channel=channel, parcels=list(parcels))
+
+
+def _ship_next(driver: OrderDriver, lines: dict[str, int] | None = None) -> None:
+    _ship(driver, a_parcel(len(driver.state.parcels) + 1, lines))
+
+
+def _correct(driver: OrderDriver, parcel_id: str, number: int) -> None:
+    fields = {"parcel_id": parcel_id, "carrier": "sandbox", "waybill": a_parcel(number)["waybill"], "reason": "typo"}
+    driver.send("correct_waybill", "merchant", **fields)
+
+
+def _push(driver: OrderDriver, number: int, stage: str) -> None:
+    scan, waybill = a_scan(stage, driver.now), a_parcel(number)["waybill"]
+    driver.send("report_scan", "carrier", carrier="sandbox", waybill=waybill, scans=[scan], provider="sandbox")
+
+
+def _resolve(driver: OrderDriver, person: str, outcome: str) -> None:
+    cause = next((refund.cause for refund in driver.state.refunds if refund.status != "arrived"), "cancel")
+    actor = {"role": "operator", "id": person}
+    driver.send("resolve_refund", "operator", actor=actor, cause=cause, outcome=outcome, reference="x", reason="y")
+
+
+def _meddle(driver: OrderDriver, role: str, channel: Any) -> None:
+    driver.send("confirm_receipt", role, channel=channel, actor={"role": role, "id": "stranger"})
+
+
+def _repeat(driver: OrderDriver, which: int) -> None:
+    """A duplicate gets the first answer, and nothing else changes."""
+    answers = list(driver.state.inbox.answers.items())
+    if not answers:
+        return
+    command_id, first = answers[which % len(answers)]
+    before = driver.state
+    answer = driver.arrive(driver.command("cancel_order", "buyer", command_id=command_id, reason="again"), "signal")
+    assert answer == (first.model_copy(update={"outcome": "duplicate"}) if isinstance(first, Answer) else first)
+    untouched = driver.state.model_copy(update={"inbox": before.inbox, "revision": before.revision})
+    assert untouched == before
+    assert driver.state.inbox.answers == before.inbox.answers
+    driver.do_what_is_due()
+
+
+MOVED, DELIVERED, RETURNED = ("last_scan_at",), ("delivered_at",), ("delivered_at", "returned_at")
+
+
+def _milestones(driver: OrderDriver, seen: tuple[str, ...]) -> dict[str, Any]:
+    return {**dict.fromkeys(seen, driver.now), "first_physical_at": driver.now - HOUR} if seen else {}
+
+
+def _hear(driver: OrderDriver, parcel_id: str, outcome: str, seen: tuple[str, ...] = (), weight: str = "weak") -> None:
+    findings = (failing("speed_possible", weight),)
+    driver.hear(parcel_id, outcome, "speed_possible", findings=findings, **_milestones(driver, seen))
+
+
+def _hear_silence(driver: OrderDriver, parcel_id: str, outcome: str) -> None:
+    driver.hear(parcel_id, outcome, "carrier_silent", carrier_answered=False)
+
+
+def _next_look(driver: OrderDriver, parcel_id: str, answered: bool, seen: tuple[str, ...] = ()) -> None:
+    fields = _milestones(driver, seen)
+    driver.say[parcel_id] = a_verdict("pending", now=driver.now, carrier_answered=answered, **fields)
+
+
+def _advance(driver: OrderDriver, by: timedelta) -> None:
+    driver.advance(by)
+
+
+def _to_deadline(driver: OrderDriver, early: timedelta) -> None:
+    """To the next deadline, or just before it."""
+    deadline = wake_at(driver.state, driver.now)
+    if deadline is not None and deadline.at - early > driver.now:
+        driver.until(deadline.at - early)
+
+
+def _outage(driver: OrderDriver, by: timedelta) -> None:
+    """Nobody runs for a while; what comes next is a command, and only then the deadlines."""
+    driver.outage(by).send("confirm_receipt", "buyer")
+
+
+def _ledger(driver: OrderDriver, answer: str) -> None:
+    if not driver.ledger_says:
+        driver.ledger_says.append(answer)
+
+
+def _interrupt(driver: OrderDriver, scope: str, stage: str) -> None:
+    """A hold and a scan arrive while the next step is being carried out."""
+
+    def during(step: Step) -> None:
+        driver.during = None
+        answer = driver.arrive(driver.command("place_hold", "operator", scope=scope, name="late", reason="odd"))
+        if step.verb == "credit" and scope != "payout":
+            assert isinstance(answer, Refusal)
+        scan, waybill = a_scan(stage, driver.now), a_parcel(1)["waybill"]
+        fields = {"carrier": "sandbox", "waybill": waybill, "scans": [scan], "provider": "sandbox"}
+        driver.arrive(driver.command("report_scan", "carrier", **fields), "signal")
+
+    driver.during = during
+
+
+def _progress(driver: OrderDriver) -> None:
+    """The natural next thing."""
+    state = driver.state
+    if state.phase == "screening_held":
+        driver.send("decide_screening", "reviewer", verdict="allow", reason="fine")
+    elif state.phase == "awaiting_shipment" or (state.left_to_ship() and state.phase == "shipped"):
+        _ship_next(driver)
+    elif state.audit == "in_review":
+        in_review = next(parcel for parcel in state.live_parcels if parcel.audit == "in_review")
+        driver.decide("approved", in_review.parcel_id)
+    elif state.phase == "shipped" and state.all_delivered_at is None:
+        driver.deliver()
+    elif state.phase == "shipped" and state.receipt.status != "confirmed":
+        driver.confirm()
+    elif state.holds:
+        driver.lift(state.holds[0].name)
+    elif not driver.channel_says("arrived"):
+        _to_deadline(driver, timedelta())
+
+
+# --- the events --------------------------------------------------------------------------------------------
+
+MERCHANT: dict[str, Event] = {
+    "ship all": partial(_ship_next),
+    "ship one of line 1": partial(_ship_next, lines={"1": 1}),
+    "ship line 2": partial(_ship_next, lines={"2": 1}),
+    "ship in two": lambda d: _ship(d, a_parcel(1, {"1": 1}), a_parcel(2)),
+    "ship too much": partial(_ship_next, lines={"1": 5}),
+    "ship a number in use": lambda d: _ship(d, a_parcel(9), claim="in_use", channel="signal"),
+    "correct p1": partial(_correct, parcel_id="p1", number=4),
+    "correct p1 again": partial(_correct, parcel_id="p1", number=1),
+    "correct p2": partial(_correct, parcel_id="p2", number=5),
+    "appeal": partial(_send, verb="appeal_audit", role="merchant", statement="it was sent"),
+    "appeal p1": partial(_send, verb="appeal_audit", role="merchant", statement="it was sent", parcel_id="p1"),
+}
+BUYER: dict[str, Event] = {
+    "confirm": partial(_send, verb="confirm_receipt", role="buyer"),
+    "confirm by signal": partial(_send, verb="confirm_receipt", role="buyer", channel="signal"),
+    "extend": partial(_send, verb="extend_receipt", role="buyer"),
+    "cancel": partial(_send, verb="cancel_order", role="buyer", reason="changed my mind"),
+    "cancel without reason": partial(_send, verb="cancel_order", role="buyer", channel="signal", reason=""),
+    "stranger as buyer": partial(_meddle, role="buyer", channel="signal"),
+    "merchant confirms": partial(_meddle, role="merchant", channel="update"),
+    "again, the first": partial(_repeat, which=0),
+    "again, the last": partial(_repeat, which=-1),
+    "junk": lambda d: d.junk("confirm_receipt", {"command_id": 5}),
+}
+PLATFORM: dict[str, Event] = {
+    "approve": partial(OrderDriver.decide, verdict="approved"),
+    "approve p1": partial(OrderDriver.decide, verdict="approved", parcel_id="p1"),
+    "approve p2": partial(OrderDriver.decide, verdict="approved", parcel_id="p2"),
+    "reject": partial(OrderDriver.decide, verdict="rejected"),
+    "reject p1": partial(OrderDriver.decide, verdict="rejected", parcel_id="p1"),
+    "allow goods": partial(_send, verb="decide_screening", role="reviewer", verdict="allow", reason="fine"),
+    "refuse goods": partial(_send, verb="decide_screening", role="reviewer", verdict="refuse", reason="banned"),
+    "operator confirms": partial(_send, verb="confirm_receipt", role="operator", reason="the buyer called"),
+    "hold credit": partial(OrderDriver.hold, name="one", scope="credit"),
+    "hold payout": partial(OrderDriver.hold, name="two", scope="payout"),
+    "hold all": partial(OrderDriver.hold, name="three", scope="all"),
+    **{
+        f"lift {name}": partial(OrderDriver.lift, name=name)
+        for name in ("one", "two", "three", "late", "ledger_disagrees", "review_overdue", "refund_stuck")
+    },
+    "o-1 says arrived": partial(_resolve, person="o-1", outcome="arrived"),
+    "o-2 says arrived": partial(_resolve, person="o-2", outcome="arrived"),
+    "o-2 says failed": partial(_resolve, person="o-2", outcome="failed"),
+}
+
+
+def _carrier_events(parcel: str, number: int) -> dict[str, Event]:
+    hear, look = partial(_hear, parcel_id=parcel), partial(_next_look, parcel_id=parcel)
+    push = partial(_push, number=number)
+    return {
+        f"{parcel}: approved, delivered": partial(hear, outcome="approved", seen=DELIVERED),
+        f"{parcel}: moves": partial(hear, outcome="pending", seen=MOVED),
+        f"{parcel}: no trace": partial(hear, outcome="pending"),
+        f"{parcel}: rejected": partial(hear, outcome="rejected", weight="fatal"),
+        f"{parcel}: rejected, delivered": partial(hear, outcome="rejected", weight="fatal", seen=DELIVERED),
+        f"{parcel}: to review": partial(hear, outcome="needs_review", weight="strong", seen=MOVED),
+        f"{parcel}: to review, weak": partial(hear, outcome="needs_review", seen=DELIVERED),
+        f"{parcel}: returns": partial(hear, outcome="rejected", weight="fatal", seen=RETURNED),
+        f"{parcel}: silent to review": partial(_hear_silence, parcel_id=parcel, outcome="needs_review"),
+        f"{parcel}: silent": partial(_hear_silence, parcel_id=parcel, outcome="pending"),
+        f"{parcel}: next look: no trace": partial(look, answered=True),
+        f"{parcel}: next look: silent": partial(look, answered=False),
+        f"{parcel}: next look: delivered": partial(look, answered=True, seen=DELIVERED),
+        f"{parcel}: next look: returned": partial(look, answered=True, seen=RETURNED),
+        f"{parcel}: scanned label": partial(push, stage="label"),
+        f"{parcel}: scanned picked up": partial(push, stage="picked_up"),
+        f"{parcel}: scanned returned": partial(push, stage="returned"),
+    }
+
+
+CARRIER: dict[str, Event] = {
+    **_carrier_events("p1", 1),
+    **_carrier_events("p2", 2),
+    "all delivered": OrderDriver.deliver,
+}
+MONEY: dict[str, Event] = {
+    "refund arrives": lambda d: d.channel_says("arrived"),
+    "refund refused": lambda d: d.channel_says("refused"),
+    "ledger: conflict": partial(_ledger, answer="conflict"),
+    "ledger: insufficient": partial(_ledger, answer="insufficient_funds"),
+    "meanwhile credit hold": partial(_interrupt, scope="credit", stage="returned"),
+    "meanwhile all hold": partial(_interrupt, scope="all", stage="delivered"),
+}
+TIME: dict[str, Event] = {
+    "a second": partial(_advance, by=SECOND),
+    "an hour": partial(_advance, by=HOUR),
+    "a day": partial(_advance, by=DAY),
+    "five days": partial(_advance, by=5 * DAY),
+    "a month": partial(_advance, by=31 * DAY),
+    "to the deadline": partial(_to_deadline, early=timedelta()),
+    "just before the deadline": partial(_to_deadline, early=SECOND),
+    "an outage of a day": partial(_outage, by=DAY),
+    "an outage of a month": partial(_outage, by=31 * DAY),
+}
+PROGRESS: dict[str, Event] = {"progress": _progress}
+EVENTS: dict[str, Event] = {**MERCHANT, **BUYER, **PLATFORM, **CARRIER, **MONEY, **TIME, **PROGRESS}
+
+STARTS: dict[str, tuple[str, ...]] = {
+    "new": (),
+    "shipped": ("ship all",),
+    "in two parcels": ("ship in two",),
+    "partly shipped": ("ship one of line 1",),
+    "one moves, one waits": ("ship in two", "p1: moves"),
+    "in review": ("ship all", "p1: to review"),
+    "in review, one delivered": ("ship in two", "p2: approved, delivered", "p1: to review, weak"),
+    "rejected": ("ship all", "p1: rejected"),
+    "rejected, delivered": ("ship in two", "p1: rejected, delivered", "p2: approved, delivered"),
+    "appealed": ("ship all", "p1: rejected", "a day", "appeal"),
+    "delivered": ("ship all", "all delivered"),
+    "delivered, held": ("ship in two", "hold credit", "all delivered", "confirm"),
+    "confirmed early": ("ship all", "confirm"),
+    "credited": ("ship all", "all delivered", "confirm"),
+    "credited, part refunded": ("ship one of line 1", "p1: approved, delivered", "five days", "confirm"),
+    "cancelled": ("ship all", "cancel"),
+    "refund refused": ("cancel", "refund refused"),
+    "refund stuck": ("cancel", "five days"),
+    "one refunded": ("ship in two", "p1: rejected", "five days"),
+    "asked for": ("ship all", "p1: moves", "a month"),
+}
+"""Where an order stands when chance takes over."""
+
+
+def a_driver(start: str, kind: int) -> OrderDriver:
+    """An order at one of STARTS; `kind` chooses a variety of order and policy."""
+    screening, small, discount, auto = kind % 8, kind % 3 == 0, kind % 5 < 2, kind % 2 == 0
+    fields: dict[str, Any] = {"discount_minor": 333, "total_minor": 13247} if discount else {}
+    order = an_order(discount_funded_by="platform" if kind % 5 else "merchant", **fields)
+    counts = {"commands_max": 14, "commands_reserved": 3, "scans_max": 3} if small else {}
+    verdict: Any = {6: "hold", 7: "refuse"}.get(screening, "allow") if start == "new" else "allow"
+    driver = OrderDriver(order, a_policy(auto_withdraw=auto, **counts), Screening(verdict=verdict, reasons=("rule",)))
+    if start == "new" and kind % 11 == 0:
+        driver.ledger_says.append("conflict")
+    return play(driver.open(), STARTS[start])

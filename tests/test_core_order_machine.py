@@ -1,0 +1,96 @@
+"""The order's core under anything that may arrive: what must always be true holds after every event."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from order_driver import OrderDriver
+from order_events import (
+    BUYER,
+    CARRIER,
+    EVENTS,
+    MERCHANT,
+    MONEY,
+    PLATFORM,
+    PROGRESS,
+    STARTS,
+    TIME,
+    a_driver,
+    happen,
+)
+
+from core.order.stepping import audit_watches, refund_watches
+
+
+def any_of(events: Iterable[str]) -> st.SearchStrategy[str]:
+    return st.sampled_from(list(events))
+
+
+class OrderMachine(RuleBasedStateMachine):
+    """One order somewhere in its life, and everybody who can do something to it, at any time and in any order."""
+
+    driver: OrderDriver
+    revision = 0
+
+    @initialize(start=any_of(STARTS), kind=st.integers(0, 500))
+    def begin(self, start: str, kind: int) -> None:
+        self.driver = a_driver(start, kind)
+
+    def happens(self, event: str) -> None:
+        self.revision = self.driver.state.revision
+        happen(self.driver, event)
+
+    @rule(event=any_of({**MERCHANT, **BUYER, **PLATFORM}))
+    def people(self, event: str) -> None:
+        self.happens(event)
+
+    @rule(event=any_of({**CARRIER, **MONEY}))
+    def world(self, event: str) -> None:
+        self.happens(event)
+
+    @rule(event=any_of({**TIME, **PROGRESS}))
+    def time(self, event: str) -> None:
+        self.happens(event)
+
+    @invariant()
+    def what_must_be_true(self) -> None:
+        self.driver.check()
+        assert self.driver.state.revision >= self.revision
+
+    @precondition(lambda self: self.driver.state.closed)
+    @invariant()
+    def a_closed_order_runs_nothing(self) -> None:
+        assert not audit_watches(self.driver.state)
+        assert not refund_watches(self.driver.state)
+
+    def teardown(self) -> None:
+        if hasattr(self, "driver"):
+            self.driver.check_json()
+
+
+TestOrderMachine = OrderMachine.TestCase
+TestOrderMachine.settings = settings(
+    max_examples=2000, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_breaks_on_a_long_random_walk(seed: int) -> None:
+    chance = random.Random(seed)
+    names = [*EVENTS, *(["progress"] * 12), *(["refund arrives"] * 3)]
+    for _ in range(12):
+        driver = a_driver(chance.choice(list(STARTS)), chance.randrange(500))
+        walk: list[str] = []
+        while len(walk) < 60 and not driver.state.closed:
+            walk.append(chance.choice(names))
+            try:
+                happen(driver, walk[-1])
+                driver.check()
+            except AssertionError as error:
+                raise AssertionError(f"after {walk}") from error
+        driver.check_json()
