@@ -133,8 +133,7 @@ async def start_order(client: Client, order: Order, *, rescue: bool = False) -> 
 
 
 def _lines_of(order: Order) -> str:
-    rows = [f"| {line.line_id} | {line.title.replace('|', '/')} | {line.quantity} |" for line in order.lines[:20]]
-    return "\n".join(["| line | goods | quantity |", "| --- | --- | --- |", *rows])
+    return "\n".join(f"- {line.quantity} × {line.title} (line {line.line_id})" for line in order.lines[:20])
 
 
 async def start_withdrawal(client: Client, withdrawal: Withdrawal) -> WorkflowHandle[Any, Any]:

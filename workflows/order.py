@@ -46,6 +46,7 @@ with workflow.unsafe.imports_passed_through():
     from core.order.deadlines import pass_deadlines, wake_at
     from core.order.deciding import first_answer, note_unreadable, receive, refusal_of
     from core.order.opening import begin
+    from core.order.page import details_of
     from core.order.postings import posting_for
     from core.order.recovering import recover
     from core.order.shipping import Claim, to_claim
@@ -66,7 +67,7 @@ with workflow.unsafe.imports_passed_through():
         refund_watches,
         screening_done,
     )
-    from core.order.viewing import details_of, holds_of, journal_view, order_view, record_of, search_values
+    from core.order.viewing import holds_of, journal_view, order_view, record_of, search_values
     from core.reasons import Refusal
     from workflows.shell import DeadlineTimer, Page, Watches, body_of, quickly, refused
 

@@ -7,9 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from core.messages import HoldView
-from core.money import format_minor
 from core.order.deadlines import deadlines, next_deadline, settles_at
-from core.order.shares import refunded_minor
 from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE, OrderState, Parcel, Refund
 from core.records import OrderRecord
 
@@ -144,7 +142,7 @@ def _overdue(state: OrderState, sla: str, subject: str) -> str:
     key = f"{sla}:{subject}:"
     late = [datetime.fromisoformat(told.removeprefix(key)) for told in state.told if told.startswith(key)]
     passed = [at for at in late if since is not None and at >= since]
-    return f" Overdue since {_clock(passed[-1])}." if passed else ""
+    return f" Overdue since {clock(passed[-1])}." if passed else ""
 
 
 def _receipt(state: OrderState) -> HoldView:
@@ -186,59 +184,6 @@ def search_values(state: OrderState) -> dict[str, Any]:
     }
 
 
-def details_of(state: OrderState) -> str:
-    """The order's page in the Web UI, in markdown: regions, what is awaited and until when, why money is held."""
-    order = state.order
-    rows = [
-        ("phase", state.phase),
-        ("audit", state.audit),
-        ("receipt", state.receipt.status + (f" by {state.receipt.by}" if state.receipt.by else "")),
-        ("after-sale", state.after_sale),
-    ]
-    lines = [
-        f"### Order {order.order_id}: {format_minor(order.total_minor, order.currency)} for {order.merchant_id}",
-        "",
-        "| region | now |",
-        "| --- | --- |",
-        *(f"| {name} | {value} |" for name, value in rows),
-        "",
-        *(f"**Next deadline** {d.name} at {_clock(d.at)}" for d in deadlines(state)[:1]),
-        "",
-        *_money_lines(state),
-        *_hold_lines(state),
-        *_parcel_lines(state),
-    ]
-    return "\n".join(lines)
-
-
-def _money_lines(state: OrderState) -> Iterator[str]:
-    currency = state.order.currency
-    gone = sum(refunded_minor(line, line.ended) for line in state.lines)
-    if state.credited_at is not None:
-        yield f"Credited {format_minor(state.credited_minor, currency)} on {_clock(state.credited_at)}."
-    elif gone:
-        yield f"Goods worth {format_minor(gone, currency)} go back to the buyer."
-    for refund in state.refunds:
-        yield f"- refund `{refund.cause}`: {format_minor(refund.amount_minor, currency)}, {refund.status}"
-
-
-def _hold_lines(state: OrderState) -> Iterator[str]:
-    views = holds_of(state)
-    if views:
-        yield "\n**Why the money is not here**\n"
-    for view in views:
-        until = f", expected by {_clock(view.expected_release)}" if view.expected_release else ""
-        yield f"- `{view.reason}` since {_clock(view.since)}{until}; {view.who_can_act}: {view.what_helps}"
-
-
-def _parcel_lines(state: OrderState) -> Iterator[str]:
-    if state.parcels:
-        yield "\n| parcel | carrier | waybill | audit | scans say |\n| --- | --- | --- | --- | --- |"
-    for parcel in state.parcels:
-        said = "delivered" if parcel.delivered_at else "moving" if parcel.moved else "nothing physical"
-        fate = "ended" if parcel.ended else parcel.audit
-        yield f"| {parcel.parcel_id} | {parcel.carrier} | {parcel.waybill} | {fate} | {said} |"
-
-
-def _clock(at: datetime) -> str:
+def clock(at: datetime) -> str:
+    """A time for people."""
     return at.strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,60 @@
+"""The order's page in the Web UI, in markdown: regions, what is awaited and until when, why money is held.
+
+Lists and no tables: the Web UI shows a table without space between its columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from core.money import format_minor
+from core.order.deadlines import deadlines
+from core.order.shares import refunded_minor
+from core.order.state import OrderState, Parcel
+from core.order.viewing import clock, holds_of
+
+
+def details_of(state: OrderState) -> str:
+    """The current details of the order's workflow."""
+    return "\n".join((*_regions(state), *_waits(state), *_money(state), *_holds(state), *map(_parcel, state.parcels)))
+
+
+def _regions(state: OrderState) -> Iterator[str]:
+    order = state.order
+    yield f"### Order {order.order_id}: {format_minor(order.total_minor, order.currency)} for {order.merchant_id}\n"
+    by = f" by {state.receipt.by}" if state.receipt.by else ""
+    yield f"- phase **{state.phase}**"
+    yield f"- audit **{state.audit}**"
+    yield f"- receipt **{state.receipt.status}**{by}"
+    yield f"- after-sale **{state.after_sale}**"
+
+
+def _waits(state: OrderState) -> Iterator[str]:
+    for deadline in deadlines(state)[:1]:
+        yield f"\n**Next deadline** `{deadline.name}` at {clock(deadline.at)}\n"
+
+
+def _money(state: OrderState) -> Iterator[str]:
+    currency = state.order.currency
+    gone = sum(refunded_minor(line, line.ended) for line in state.lines)
+    if state.credited_at is not None:
+        yield f"\nCredited {format_minor(state.credited_minor, currency)} on {clock(state.credited_at)}.\n"
+    elif gone:
+        yield f"\nGoods worth {format_minor(gone, currency)} go back to the buyer.\n"
+    for refund in state.refunds:
+        yield f"- refund `{refund.cause}`: {format_minor(refund.amount_minor, currency)}, {refund.status}"
+
+
+def _holds(state: OrderState) -> Iterator[str]:
+    views = holds_of(state)
+    if views:
+        yield "\n**Why the money is not here**\n"
+    for view in views:
+        until = f", expected by {clock(view.expected_release)}" if view.expected_release else ""
+        yield f"- `{view.reason}` since {clock(view.since)}{until}; {view.who_can_act}: {view.what_helps}"
+
+
+def _parcel(parcel: Parcel) -> str:
+    said = "delivered" if parcel.delivered_at else "moving" if parcel.moved else "nothing physical yet"
+    fate = "ended" if parcel.ended else parcel.audit
+    return f"\n**Parcel {parcel.parcel_id}** {parcel.carrier} `{parcel.waybill}`: audit {fate}; the carrier says {said}"
