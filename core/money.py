@@ -18,7 +18,8 @@ CURRENCIES: dict[str, int] = {
 }
 """ISO 4217 code → number of decimals."""
 
-_AMOUNT = re.compile(r"(?:\d{1,16}|\d{1,3}(?:,\d{3}){1,5})(?:\.(\d{1,16}))?", re.ASCII)
+_DIGITS = len(str(MAX_AMOUNT_MINOR))
+_AMOUNT = re.compile(r"(\d+|\d{1,3}(?:,\d{3})+)(?:\.(\d+))?", re.ASCII)
 """Digits, with commas between thousands only: `1,50` is no amount, though somewhere it means one and a half."""
 
 
@@ -37,16 +38,16 @@ def parse_amount(text: str, currency: str) -> int:
     exponent = CURRENCIES.get(currency)
     if exponent is None:
         raise BadInput(f"currency: {currency!r} is not an ISO 4217 code, such as CNY")
-    written = _AMOUNT.fullmatch(text.strip())
+    written, shown = _AMOUNT.fullmatch(text.strip()), text.strip()[:40]
     if written is None:
-        raise BadInput(f"amount: {text[:40]!r} is not a positive number, such as 120.50")
-    if len((written[1] or "").rstrip("0")) > exponent:
-        raise BadInput(f"amount: {currency} has {exponent} decimals; {text.strip()} has more")
-    minor = int(Decimal(written[0].replace(",", "")).scaleb(exponent))
+        raise BadInput(f"amount: {shown!r} is not a positive number, such as 120.50")
+    whole, decimals = written[1].replace(",", "").lstrip("0"), (written[2] or "").rstrip("0")
+    if len(decimals) > exponent:
+        raise BadInput(f"amount: {currency} has {exponent} decimals; {shown} has more")
+    if len(whole) > _DIGITS or (minor := int(f"{whole}{decimals:0<{exponent}}" or 0)) > MAX_AMOUNT_MINOR:
+        raise BadInput(f"amount: {shown} {currency} is more than can be moved at once")
     if minor == 0:
         raise BadInput("amount: must be above zero")
-    if minor > MAX_AMOUNT_MINOR:
-        raise BadInput(f"amount: {text.strip()} {currency} is more than can be moved at once")
     return minor
 
 
