@@ -1,0 +1,126 @@
+"""`backtest FOLDER`: past orders live again on a stack of their own, and the report says whether as they should."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from commands.console import Failed, JsonFlag, command, error_screen, tell, wants_json
+from commands.olist.building import unfit
+from commands.olist.comparing import Fate, fate_of, fate_unpaid
+from commands.olist.living import Stage
+from commands.olist.past import PastOrder, past_orders
+from commands.olist.report import Proof, Report
+from commands.olist.rows import BadRow, read_folder
+from commands.reading import read_text
+from core.errors import BadInput
+from core.policy import parse_policy
+from ledger.migrate import migrate
+from ledger.pool import Pool, open_pool
+from ledger.proofs import prove
+from ledger.register import Register
+from local.stack import LocalStack
+from worker import running_worker
+
+POLICY = Path(__file__).resolve().parents[1] / "policies" / "olist.toml"
+AT_ONCE = 40
+"""Orders that live side by side: enough to keep two cores busy while each waits for its own clock."""
+POOL_SIZE = 4
+
+
+@command
+async def backtest(
+    folder: Annotated[Path, typer.Argument(help="Orders, items, payments, customers, sellers: .csv or .csv.gz.")],
+    limit: Annotated[int | None, typer.Option(help="At most so many orders, the first of the file.", min=1)] = None,
+    policy: Annotated[str | None, typer.Option(help="The policy they live under.", show_default="olist.toml")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the whole report to this file, as JSON.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Live past orders again, in the column format of the public Olist data set, days passing by time skipping."""
+    orders, bad_rows = _read(folder)
+    text = read_text(policy or str(POLICY))
+    parse_policy(text)
+    if report is not None:
+        _write(report, "")
+    found = await _backtest(orders[:limit], text)
+    found = replace(found, bad_rows=bad_rows)
+    if report is not None:
+        _write(report, json.dumps(found.as_json(), ensure_ascii=False, indent=2) + "\n")
+    tell(found.as_json(), found.show)
+    if not found.holds:
+        raise Failed
+
+
+def _read(folder: Path) -> tuple[list[PastOrder], list[BadRow]]:
+    """The past orders that can be lived, and every row that cannot be used."""
+    tables = read_folder(folder)
+    orders, bad_rows = past_orders(tables)
+    file = tables.rows["orders"][0].file if orders else ""
+    fit = []
+    for order in orders:
+        bad = unfit(order, file)
+        if bad is None:
+            fit.append(order)
+        else:
+            bad_rows.append(bad)
+    return fit, bad_rows
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"the report {file} cannot be written: {error.strerror or error}") from None
+
+
+# --- living ----------------------------------------------------------------------------------------------
+
+
+async def _backtest(orders: Sequence[PastOrder], policy_text: str) -> Report:
+    async with _stack(policy_text) as (stage, pool):
+        began = time.perf_counter()
+        fates = await _live_all(stage, orders)
+        seconds = time.perf_counter() - began
+        proofs = [Proof(proof.name, proof.holds) for proof in await prove(pool)]
+    return Report(fates=fates, bad_rows=(), proofs=proofs, seconds=seconds)
+
+
+@asynccontextmanager
+async def _stack(policy_text: str) -> AsyncIterator[tuple[Stage, Pool]]:
+    """A whole stack in a folder that goes away, a worker on it, and the policy in its register."""
+    policy = parse_policy(policy_text)
+    async with LocalStack.temporary(durable=False) as stack:
+        await migrate(stack.settings.needed("database_owner_url"))
+        async with running_worker(stack.settings) as client:
+            pool = await open_pool(stack.settings.needed("database_url"), size=POOL_SIZE)
+            try:
+                await Register(pool).register_policy(policy.name, policy.content_hash, policy_text)
+                yield Stage(client, stack.world, policy), pool
+            finally:
+                await pool.close()
+
+
+async def _live_all(stage: Stage, orders: Sequence[PastOrder]) -> list[Fate]:
+    """Every order's fate, in their order; a few live at once, and a bar shows how many have."""
+    fates: list[Fate | None] = [None] * len(orders)
+    waiting = iter(list(enumerate(orders)))
+    columns = (TextColumn("orders"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=error_screen(), disable=wants_json()) as progress:
+        bar = progress.add_task("orders", total=len(orders))
+
+        async def one_after_the_other() -> None:
+            for place, past in waiting:
+                fates[place] = fate_unpaid(past) if past.paid_at is None else fate_of(await stage.live(past))
+                progress.advance(bar)
+
+        await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
+    return [fate for fate in fates if fate is not None]
