@@ -6,6 +6,7 @@ import typer
 
 from commands.accounts import accounts
 from commands.advance import advance
+from commands.backtest import backtest
 from commands.balance import balance
 from commands.demo import demo
 from commands.doctor import doctor
@@ -19,12 +20,14 @@ from commands.send import send
 from commands.show import show
 from commands.start import start
 from commands.up import up
+from commands.waybill import waybill
 from commands.withdraw import withdraw
 from commands.withdrawals import withdrawals
 
 COMMANDS = (
     up,
     demo,
+    backtest,
     doctor,
     start,
     send,
@@ -38,6 +41,7 @@ COMMANDS = (
     prove,
     notices,
     policy,
+    waybill,
     migrate,
 )
 """In the order of the help; a new one is a line above and a line here."""
