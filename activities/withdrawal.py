@@ -41,7 +41,7 @@ from ledger.book import Book, Posted
 from ledger.payouts import PayoutAttempt
 from ledger.register import Register
 
-LEASE = timedelta(seconds=10)
+LEASE = timedelta(seconds=3)
 """From taking the row to the first byte on the wire: a worker that was frozen for longer must not pay afterwards."""
 
 

@@ -9,19 +9,19 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.workflow import SandboxImportNotificationPolicy
 
 import client as door
 from activities.http import HttpClient
@@ -34,31 +34,19 @@ from ledger.book import Book
 from ledger.movements import Leg, Movement
 from ledger.register import Register
 from local.client import WorldClient
-from local.service import LOOPBACK, free_port
 
 PROJECT = Path(__file__).parents[1]
 POLICY = 'name = "default"\n[withdrawal]\nmaximum_minor = 5000000\napproval_above_minor = 2000000\n'
 _numbers = itertools.count(1)
 
 
-class Bank:
-    """The stand-ins' process."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.url = f"http://{LOOPBACK}:{self.port}"
-        command = [sys.executable, "-m", "local.world", "--port", str(self.port), "--data", str(folder)]
-        self._process = subprocess.Popen(command, cwd=PROJECT)
-        for _ in range(200):
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{self.url}/health", trust_env=False).status_code == 200:
-                    return
-            time.sleep(0.05)
-        raise AssertionError("the stand-ins did not start")
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait()
+STRICT = SandboxedWorkflowRunner(
+    restrictions=replace(
+        SandboxRestrictions.default,
+        import_notification_policy=SandboxImportNotificationPolicy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH,
+    )
+)
+"""Refuses a module that a workflow lets through without saying so."""
 
 
 @dataclass
@@ -96,8 +84,12 @@ class Stage:
             rail_token=self.token,
             now=datetime.now(UTC),
         )
-        legs = [Leg("psp/sandbox", f"merchant/{self.merchant}/available", available)]
-        await self.book.post([Movement(f"opening/{self.merchant}", "CNY", datetime.now(UTC), legs)])
+        await self.earn("opening", available)
+
+    async def earn(self, why: str, amount_minor: int) -> None:
+        """Money that the merchant may withdraw."""
+        legs = [Leg("psp/sandbox", f"merchant/{self.merchant}/available", amount_minor)]
+        await self.book.post([Movement(f"{why}/{self.merchant}", "CNY", datetime.now(UTC), legs)])
 
     def asked(self, amount_minor: int = 10_000, **fields: Any) -> Withdrawal:
         """A request of this stage's merchant, under an id of its own."""
@@ -115,12 +107,20 @@ class Stage:
     async def start(self, amount_minor: int = 10_000, **fields: Any) -> WorkflowHandle[Any, Any]:
         return await door.start_withdrawal(self.client, self.asked(amount_minor, **fields))
 
+    async def clear(self) -> None:
+        """End what still waits: another test's worker must not be asked about it."""
+        for number in range(1, self.withdrawals + 1):
+            with contextlib.suppress(RPCError):
+                await self.client.get_workflow_handle(f"withdrawal-w-{self.number}-{number}").terminate()
+
     # --- looking ---------------------------------------------------------------------------------------
 
-    async def until(self, handle: WorkflowHandle[Any, Any], holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    async def until(
+        self, handle: WorkflowHandle[Any, Any], holds: Callable[[dict[str, Any]], bool], *, seconds: float = 15
+    ) -> dict[str, Any]:
         """The state once it is so."""
         state: dict[str, Any] = {}
-        for _ in range(300):
+        for _ in range(int(seconds / 0.05)):
             state = dict(await handle.query("withdrawal"))
             if holds(state):
                 return state
@@ -195,9 +195,7 @@ class Stage:
     # --- workers ---------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def worker(
-        self, *, runner: SandboxedWorkflowRunner | None = None, cached: int = 100
-    ) -> AsyncIterator[Worker]:
+    async def worker(self, *, runner: SandboxedWorkflowRunner = STRICT, cached: int = 100) -> AsyncIterator[Worker]:
         """A worker in this process."""
         async with HttpClient(f"{self.world.url}/bank", name="bank") as bank:
             activities = WithdrawalActivities(self.register, self.book, {"*": SandboxRail(bank)}).all

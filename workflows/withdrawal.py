@@ -26,8 +26,8 @@ with workflow.unsafe.imports_passed_through():
     from core.withdrawal.viewing import details_of, holds_of, journal_view, search_values, withdrawal_view
     from workflows.shell import PATIENT_RETRY, DeadlineTimer, Page, body_of, quickly, refused
 
-SENDING = timedelta(seconds=30)
-"""One instruction or look-up, the rail's own time limit included. A try that was lost is found by its lease."""
+SENDING = timedelta(seconds=15)
+"""One instruction or look-up, the rail's own time limit included; also how soon a killed worker's try is missed."""
 
 
 @workflow.defn(name=WITHDRAWAL_WORKFLOW)
