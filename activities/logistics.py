@@ -140,7 +140,8 @@ def _is_news(request: AuditRequest, verdict: Verdict) -> bool:
     delivered = verdict.delivered_at is not None and verdict.returned_at is None
     moved = verdict.first_physical_at is not None
     came_back = verdict.returned_at is not None and not request.collecting
-    return (moved and not request.moved) or delivered != request.delivered or came_back
+    # A delivered scan that is gone is no news: the order keeps it until a later scan says otherwise.
+    return (moved and not request.moved) or (delivered and not request.delivered) or came_back
 
 
 def destination_key(ship_to: Address) -> str:
