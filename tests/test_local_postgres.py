@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import asyncpg
 import pytest
 
 from core.errors import Unavailable
-from local.postgres import Postgres
+from local.postgres import Postgres, installed_postgres
 
 
 @pytest.fixture(scope="module")
@@ -130,5 +131,23 @@ def test_a_first_start_that_was_cut_off_begins_anew(tmp_path: Path) -> None:
     try:
         server.start()
         assert server.is_running()
+    finally:
+        server.remove()
+
+
+def test_binaries_in_a_closed_folder_are_copied_to_where_the_servers_user_can_run_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "closed"
+    shutil.copytree(installed_postgres(), closed / "program", symlinks=True)
+    closed.chmod(0o700)
+    monkeypatch.setattr("local.postgres.installed_postgres", lambda: closed / "program")
+    home = tmp_path / "home"
+    home.mkdir()
+    server = Postgres(home, durable=False)
+    try:
+        server.start()
+        assert server.is_running()
+        assert stat.S_IMODE(closed.stat().st_mode) == 0o700
     finally:
         server.remove()

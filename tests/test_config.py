@@ -1,0 +1,155 @@
+"""Settings: what the environment says, what the local stack lends, and sentences for what cannot be right."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config import DEFAULT_TEMPORAL_ADDRESS, STACK_FILE, Settings
+from core.errors import Misconfigured
+
+STACK = {
+    "database_url": "postgresql://w:secret@127.0.0.1:5555/dakuan",
+    "database_owner_url": "postgresql://o:secret@127.0.0.1:5555/dakuan",
+    "temporal_address": "127.0.0.1:7777",
+    "temporal_namespace": "default",
+    "temporal_ui_url": "http://127.0.0.1:8888",
+    "carrier_url": "http://127.0.0.1:9999/carrier",
+    "channel_url": "http://127.0.0.1:9999/channel",
+    "bank_url": "http://127.0.0.1:9999/bank",
+    "world_url": "http://127.0.0.1:9999",
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    """An environment whose local stack is up."""
+    written: dict[str, Any] = {**STACK, "pids": {"postgres": os.getpid()}}
+    (tmp_path / STACK_FILE).write_text(json.dumps(written))
+    return {"DAKUAN_HOME": str(tmp_path)}
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> dict[str, str]:
+    """An environment without a stack."""
+    return {"DAKUAN_HOME": str(tmp_path)}
+
+
+def test_an_empty_environment_has_defaults_and_no_database(empty: dict[str, str]) -> None:
+    settings = Settings.from_env(empty)
+    assert settings.temporal_address == DEFAULT_TEMPORAL_ADDRESS
+    assert settings.database_url is None
+    assert (settings.policies / "default.toml").is_file()
+    assert settings.screening.is_file()
+
+
+def test_what_is_needed_and_missing_is_named(empty: dict[str, str]) -> None:
+    with pytest.raises(Misconfigured, match=r"^DATABASE_URL is not set, and no local stack is up under /"):
+        Settings.from_env(empty).needed("database_url")
+
+
+def test_the_environment_is_read(empty: dict[str, str], tmp_path: Path) -> None:
+    settings = Settings.from_env(
+        {
+            **empty,
+            "DATABASE_URL": "postgresql://u:p@db:5432/dakuan",
+            "DATABASE_OWNER_URL": "postgresql:///dakuan?host=/run/postgresql",
+            "TEMPORAL_ADDRESS": "temporal.internal:7233",
+            "TEMPORAL_NAMESPACE": "shop",
+            "TEMPORAL_API_KEY": "key",
+            "DAKUAN_CARRIER_URL": "https://carrier.example/api",
+            "DAKUAN_POLICIES": str(tmp_path),
+            "DAKUAN_BUILD_ID": "2026-11-22",
+        }
+    )
+    assert settings.needed("database_url") == "postgresql://u:p@db:5432/dakuan"
+    assert settings.carrier_url == "https://carrier.example/api"
+    assert (settings.policies, settings.screening) == (tmp_path, tmp_path / "screening.toml")
+    assert settings.build_id == "2026-11-22"
+    connect = settings.temporal_connect_config()
+    assert (connect["target_host"], connect["namespace"]) == ("temporal.internal:7233", "shop")
+    assert connect["api_key"] == "key"
+    assert connect["tls"]
+
+
+def test_an_empty_value_is_no_value(empty: dict[str, str]) -> None:
+    assert Settings.from_env({**empty, "DATABASE_URL": "", "TEMPORAL_ADDRESS": ""}).database_url is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DATABASE_URL", "dakuan"),
+        ("DATABASE_URL", "mysql://u:hunter2@db/dakuan"),
+        ("DATABASE_URL", "postgresql://u:hunter2@db:99999/dakuan"),
+        ("DATABASE_OWNER_URL", "postgresql://"),
+        ("TEMPORAL_ADDRESS", "temporal.internal"),
+        ("TEMPORAL_ADDRESS", "temporal.internal:seven"),
+        ("TEMPORAL_ADDRESS", ":7233"),
+        ("TEMPORAL_ADDRESS", "host:99999"),
+        ("DAKUAN_CARRIER_URL", "carrier.example"),
+        ("DAKUAN_CHANNEL_URL", "ftp://channel.example"),
+        ("DAKUAN_BANK_URL", "http://[::1"),
+        ("DAKUAN_POLICIES", "/there/is/no/such/folder"),
+        ("DAKUAN_SCREENING", "/there/is/no/such/file"),
+        ("TEMPORAL_PROFILE", "nobody-wrote-this"),
+    ],
+)
+def test_a_value_that_cannot_be_right_is_refused_by_name_and_without_its_secrets(
+    empty: dict[str, str], variable: str, value: str
+) -> None:
+    with pytest.raises(Misconfigured, match="TEMPORAL_" if variable == "TEMPORAL_PROFILE" else variable) as caught:
+        Settings.from_env({**empty, variable: value})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_passwords_stand_in_no_representation(home: dict[str, str]) -> None:
+    assert "secret" not in repr(Settings.from_env(home))
+    assert "secret" not in str(Settings.from_env(home))
+
+
+def test_the_local_stack_that_is_up_lends_everything(home: dict[str, str]) -> None:
+    settings = Settings.from_env(home)
+    assert {name: getattr(settings, name) for name in STACK} == STACK
+
+
+def test_a_stack_whose_server_is_gone_lends_nothing(home: dict[str, str]) -> None:
+    file = Path(home["DAKUAN_HOME"]) / STACK_FILE
+    gone = os.posix_spawn("/bin/true", ["true"], {})
+    os.waitpid(gone, 0)
+    file.write_text(json.dumps({**STACK, "pids": {"postgres": gone}}))
+    assert Settings.from_env(home).database_url is None
+
+
+def test_a_stack_file_that_cannot_be_read_says_what_to_do(home: dict[str, str]) -> None:
+    (Path(home["DAKUAN_HOME"]) / STACK_FILE).write_text("{")
+    with pytest.raises(Misconfigured, match="delete it"):
+        Settings.from_env(home)
+
+
+def test_ones_own_database_is_never_mixed_with_the_stacks_temporal(home: dict[str, str]) -> None:
+    own = {"DATABASE_URL": "postgresql://u:p@db/dakuan"}
+    with pytest.raises(Misconfigured, match="DATABASE_URL is set and TEMPORAL_ADDRESS is not"):
+        Settings.from_env({**home, **own})
+    with pytest.raises(Misconfigured, match="TEMPORAL_ADDRESS is set and DATABASE_URL is not"):
+        Settings.from_env({**home, "TEMPORAL_ADDRESS": "temporal.internal:7233"})
+    both = Settings.from_env({**home, **own, "TEMPORAL_ADDRESS": "temporal.internal:7233"})
+    assert both.bank_url is None
+    assert both.world_url is None
+
+
+def test_the_stacks_own_addresses_may_be_spelt_out(home: dict[str, str]) -> None:
+    named = {"DATABASE_URL": STACK["database_url"], "TEMPORAL_ADDRESS": STACK["temporal_address"]}
+    for variable, value in named.items():
+        assert Settings.from_env({**home, variable: value}) == Settings.from_env(home)
+    assert Settings.from_env({**home, **named}) == Settings.from_env(home)
+
+
+def test_one_address_beside_the_stack_may_be_another(home: dict[str, str]) -> None:
+    settings = Settings.from_env({**home, "DAKUAN_BANK_URL": "http://127.0.0.1:1234/bank"})
+    assert settings.bank_url == "http://127.0.0.1:1234/bank"
+    assert settings.carrier_url == STACK["carrier_url"]
