@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from rich.console import Console
 
 from commands.console import JsonFlag, command, tell, tell_line
@@ -15,8 +13,8 @@ from worker import on_signals, running_worker
 @command
 async def up(as_json: JsonFlag = False) -> None:
     """Run the local stack and a worker. What a killed `up` left running is adopted; Ctrl-C ends everything."""
-    stop = on_signals()
-    async with LocalStack(load().home) as stack, running_worker(stack.settings):
+    stop, settings = on_signals(), load()
+    async with LocalStack(settings.home, base=settings) as stack, running_worker(stack.settings):
         view = stack_view(stack.settings)
         tell(view, lambda console: _show(console, view))
         await stop.wait()

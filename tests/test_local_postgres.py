@@ -138,10 +138,12 @@ def test_a_first_start_that_was_cut_off_begins_anew(tmp_path: Path) -> None:
 def test_binaries_in_a_closed_folder_are_copied_to_where_the_servers_user_can_run_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closed = tmp_path / "closed"
-    shutil.copytree(installed_postgres(), closed / "program", symlinks=True)
+    installed, closed = installed_postgres(), tmp_path / "closed"
+    package, libraries = installed.parent, installed.parent.with_suffix(".libs")
+    shutil.copytree(installed, closed / package.name / installed.name, symlinks=True)
+    shutil.copytree(libraries, closed / libraries.name, symlinks=True)
     closed.chmod(0o700)
-    monkeypatch.setattr("local.postgres.installed_postgres", lambda: closed / "program")
+    monkeypatch.setattr("local.postgres.installed_postgres", lambda: closed / package.name / installed.name)
     home = tmp_path / "home"
     home.mkdir()
     server = Postgres(home, durable=False)
