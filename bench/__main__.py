@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import typer
 
+from bench.audit import audit_bench
 from bench.ledger import ledger
 from bench.orders import orders
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 app.command()(orders)
 app.command()(ledger)
+app.command("audit")(audit_bench)
 
 if __name__ == "__main__":
     app()

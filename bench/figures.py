@@ -40,7 +40,8 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], figu
         grid.add_column(column, justify="left" if index == 0 else "right")
     for row in rows:
         grid.add_row(*row)
-    console.print(grid)
+    if rows:
+        console.print(grid)
     summary = Table(title="Figures", title_justify="left", show_header=False)
     for name, value in figures.items():
         summary.add_row(name, f"{value:,.3f}")

@@ -38,13 +38,13 @@ def timeline(past: PastOrder) -> tuple[Event, ...]:
     found = [Event("picked_up", past.picked_up_at - past.paid_at)] if past.picked_up_at else []
     if past.delivered_at:
         found.append(Event("delivered", past.delivered_at - past.paid_at))
-    uploaded_at = _uploaded_at(past)
-    if uploaded_at is not None:
-        found.append(Event("upload", uploaded_at - past.paid_at))
+    uploaded = uploaded_at(past)
+    if uploaded is not None:
+        found.append(Event("upload", uploaded - past.paid_at))
     if past.status == "canceled":
         found.append(Event("cancel", _cancelled_at(past) - past.paid_at))
     elif past.delivered_at and (confirms := confirms_after(past.order_id)) is not None:
-        confirmed_at = max(past.delivered_at + confirms, uploaded_at or past.delivered_at)
+        confirmed_at = max(past.delivered_at + confirms, uploaded or past.delivered_at)
         found.append(Event("confirm", confirmed_at - past.paid_at))
     return tuple(sorted(found, key=lambda event: (event.after, ORDER_OF_EVENTS.index(event.what))))
 
@@ -54,7 +54,7 @@ def first_scan_at(past: PastOrder) -> datetime | None:
     return min((at for at in (past.picked_up_at, past.delivered_at) if at is not None), default=None)
 
 
-def _uploaded_at(past: PastOrder) -> datetime | None:
+def uploaded_at(past: PastOrder) -> datetime | None:
     """When the merchant gave the number: never before the payment, when there was no order yet."""
     first = first_scan_at(past)
     if first is None or past.paid_at is None:
