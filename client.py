@@ -7,11 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import temporalio.api.common.v1
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter
@@ -33,6 +42,7 @@ from core.messages import (
     withdrawal_workflow_id,
 )
 from core.money import format_minor
+from core.reasons import SENTENCES
 from workflows.order import OrderWorkflow
 from workflows.withdrawal import WithdrawalWorkflow
 
@@ -42,6 +52,9 @@ WORKFLOWS: Sequence[type] = (OrderWorkflow, WithdrawalWorkflow)
 LAST_PAUSE = 0.2
 """Seconds before a process that used a Client ends: without it one in five aborts (sdk-python issue 300)."""
 ANSWER_WITHIN = timedelta(seconds=30)
+_ENDED_BY_SOMEBODY = frozenset(
+    {WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.TIMED_OUT}
+)
 
 
 class _TolerantConverter(PydanticPayloadConverter):
@@ -130,6 +143,8 @@ async def start_order(client: Client, order: Order, *, rescue: bool = False) -> 
         )
     except WorkflowAlreadyStartedError:
         raise Refused("order_over", f"The workflow of order {order.order_id} has completed.") from None
+    except RPCError as error:
+        raise Unavailable(f"Temporal did not answer: {error.message}") from None
 
 
 def _lines_of(order: Order) -> str:
@@ -152,21 +167,29 @@ async def start_withdrawal(client: Client, withdrawal: Withdrawal) -> WorkflowHa
         )
     except WorkflowAlreadyStartedError:
         return client.get_workflow_handle(workflow_id)
+    except RPCError as error:
+        raise Unavailable(f"Temporal did not answer: {error.message}") from None
 
 
 async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]) -> dict[str, Any]:
     """Send a command as an Update and wait for its answer.
 
     Raises:
-        Refused: with the reason code; `unknown_order` where no such workflow runs. A retry does not help.
+        Refused: with the reason code; `order_over` or `withdrawal_over` once it has ended, `not_running` where it never
+            was. A retry does not help.
+        Unavailable: no answer in time; a retry with the same command id helps and changes nothing twice.
     """
     handle = client.get_workflow_handle(workflow_id)
     try:
         answer = await handle.execute_update(verb, body, rpc_timeout=ANSWER_WITHIN)
     except WorkflowUpdateFailedError as error:
         raise refusal_in(error) from None
+    except WorkflowUpdateRPCTimeoutOrCancelledError:
+        raise Unavailable(
+            f"{workflow_id} did not answer within {ANSWER_WITHIN.seconds} s: is a worker running?"
+        ) from None
     except RPCError as error:
-        raise _not_there(error, workflow_id) from None
+        raise await _unreached(error, handle) from None
     return dict(answer)
 
 
@@ -174,43 +197,67 @@ async def signal(client: Client, workflow_id: str, verb: str, body: dict[str, An
     """Send a command as a Signal; its answer stands in the journal.
 
     Raises:
-        Refused: `unknown_order` where no such workflow runs.
+        Refused: as `send`, where no such workflow runs.
+        Unavailable: Temporal did not answer; a retry with the same command id helps.
     """
+    handle = client.get_workflow_handle(workflow_id)
     try:
-        await client.get_workflow_handle(workflow_id).signal(verb, body)
+        await handle.signal(verb, body)
     except RPCError as error:
-        raise _not_there(error, workflow_id) from None
+        raise await _unreached(error, handle) from None
 
 
 async def query(client: Client, workflow_id: str, name: str) -> Any:
     """The answer of a query.
 
     Raises:
-        Refused: `unknown_order` where Temporal knows no such workflow.
+        Refused: `not_running` where Temporal knows no such workflow.
+        Unavailable: no answer in time; a retry may help.
     """
+    return await _query(client.get_workflow_handle(workflow_id), name)
+
+
+async def _query(handle: WorkflowHandle[Any, Any], name: str) -> Any:
     try:
-        return await client.get_workflow_handle(workflow_id).query(name, rpc_timeout=ANSWER_WITHIN)
+        return await handle.query(name, rpc_timeout=ANSWER_WITHIN)
+    except WorkflowQueryFailedError as error:
+        raise Unavailable(f"{handle.id} cannot answer: {error}") from None
     except RPCError as error:
-        raise _not_there(error, workflow_id) from None
+        raise _not_there(error, handle.id) from None
 
 
 async def opened(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
     """Wait until an order is open and return its state.
 
     Raises:
-        Refused: the order was refused, with the reason code of the failure.
+        Refused: the order was refused, with the reason code of the failure; `not_running` where it was ended meanwhile.
+        Unavailable: no answer in time; a retry may help.
     """
     while True:
-        state = await handle.query("order", rpc_timeout=ANSWER_WITHIN)
+        state = await _query(handle, "order")
         if state.get("phase") != "opening":
             return dict(state)
-        description = await handle.describe()
-        if description.status is not None and description.status.name == "FAILED":
-            try:
-                await handle.result()
-            except WorkflowFailureError as error:
-                raise refusal_in(error) from None
+        await refuse_if_failed(handle)
         await asyncio.sleep(0.05)
+
+
+async def refuse_if_failed(handle: WorkflowHandle[Any, Any]) -> None:
+    """Nothing, while a workflow runs or once it has completed.
+
+    Raises:
+        Refused: with the reason code of its failure; `not_running` where somebody ended it.
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    try:
+        status = (await handle.describe()).status
+        if status == WorkflowExecutionStatus.FAILED:
+            await handle.result()
+    except WorkflowFailureError as error:
+        raise refusal_in(error) from None
+    except RPCError as error:
+        raise _not_there(error, handle.id) from None
+    if status in _ENDED_BY_SOMEBODY:
+        raise Refused("not_running", f"The workflow {handle.id} was ended: {status.name.lower()}.")
 
 
 def refusal_in(error: WorkflowUpdateFailedError | WorkflowFailureError) -> Refused:
@@ -220,6 +267,16 @@ def refusal_in(error: WorkflowUpdateFailedError | WorkflowFailureError) -> Refus
         details = cause.details[0] if cause.details and isinstance(cause.details[0], dict) else {}
         return Refused(cause.type or "malformed", cause.message, details.get("field"))
     return Refused("malformed", str(cause))
+
+
+async def _unreached(error: RPCError, handle: WorkflowHandle[Any, Any]) -> Exception:
+    """Why a command found nobody: it is over, it never was, or Temporal does not answer."""
+    if error.status == RPCStatusCode.NOT_FOUND:
+        with suppress(RPCError):
+            if (await handle.describe()).status == WorkflowExecutionStatus.COMPLETED:
+                code = "withdrawal_over" if handle.id.startswith("withdrawal-") else "order_over"
+                return Refused(code, SENTENCES[code])
+    return _not_there(error, handle.id)
 
 
 def _not_there(error: RPCError, workflow_id: str) -> Exception:

@@ -13,7 +13,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -34,7 +33,7 @@ from activities.money import MoneyActivities
 from activities.opening import OpeningActivities
 from activities.payout import PayoutActivities
 from activities.rails.sandbox import SandboxRail
-from activities.screening import ScreeningActivities, parse_rules
+from activities.screening import ScreeningActivities, ScreeningRules, parse_rules
 from activities.withdrawal import WithdrawalActivities
 from config import Settings, load
 from core.errors import BadInput, DakuanError, Misconfigured, Unavailable
@@ -100,7 +99,7 @@ async def wire(
 
     register, book = Register(pool), Book(pool)
     opening = OpeningActivities(register, channels)
-    screening = ScreeningActivities(parse_rules(settings.screening.read_text(encoding="utf-8")))
+    screening = ScreeningActivities(screening_in(settings))
     logistics = LogisticsActivities(register, carriers)
     money = MoneyActivities(book, channels)
     payout = PayoutActivities(register, lambda withdrawal: door.start_withdrawal(client, withdrawal))
@@ -132,7 +131,7 @@ async def ready_database(settings: Settings) -> AsyncIterator[asyncpg.Pool[Any]]
                 f"The database lacks {len(missing)} migrations, {missing[0]} first: "
                 "run `python starter.py migrate` with DATABASE_OWNER_URL"
             )
-        await register_policies(Register(pool), settings.policies, settings.screening)
+        await register_policies(Register(pool), settings)
         yield pool
     finally:
         await pool.close()
@@ -143,24 +142,44 @@ def role_in(dsn: str) -> str:
     return unquote(urlsplit(dsn).username or WORKER_ROLE)
 
 
-async def register_policies(register: Register, folder: Path, screening: Path) -> list[Policy]:
-    """Register every policy file of the folder, save the screening rules and drafts (`name.draft.toml`).
+async def register_policies(register: Register, settings: Settings) -> None:
+    """Register every policy file of the folder.
+
+    Raises:
+        Misconfigured: a file cannot be read; the sentence names it.
+    """
+    for policy, text in policies_in(settings):
+        await register.register_policy(policy.name, policy.content_hash, text)
+
+
+def policies_in(settings: Settings) -> list[tuple[Policy, str]]:
+    """The policies of the folder with their texts, save the screening rules and drafts (`name.draft.toml`).
 
     Raises:
         Misconfigured: a file cannot be read; the sentence names it.
     """
     found = []
-    for file in sorted(folder.glob("*.toml")):
-        if file == screening or "." in file.stem:
+    for file in sorted(settings.policies.glob("*.toml")):
+        if file == settings.screening or "." in file.stem:
             continue
-        text = file.read_text(encoding="utf-8")
         try:
-            policy = parse_policy(text)
-        except BadInput as error:
+            text = file.read_text(encoding="utf-8")
+            found.append((parse_policy(text), text))
+        except (BadInput, OSError, UnicodeDecodeError) as error:
             raise Misconfigured(f"{file}: {error}") from None
-        await register.register_policy(policy.name, policy.content_hash, text)
-        found.append(policy)
     return found
+
+
+def screening_in(settings: Settings) -> ScreeningRules:
+    """The screening rules.
+
+    Raises:
+        Misconfigured: the file cannot be read; the sentence names it.
+    """
+    try:
+        return parse_rules(settings.screening.read_text(encoding="utf-8"))
+    except (Misconfigured, OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{settings.screening}: {error}") from None
 
 
 def build_worker(client: Client, activities: Sequence[Callable[..., Any]], settings: Settings) -> Worker:

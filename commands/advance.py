@@ -19,7 +19,6 @@ from core.durations import parse_duration
 from core.errors import Misconfigured, Refused, Unavailable
 from core.reasons import SENTENCES
 
-
 NOT_ALLOWED = {
     RPCStatusCode.UNIMPLEMENTED,
     RPCStatusCode.INVALID_ARGUMENT,

@@ -19,7 +19,7 @@ async def balance(
     merchant: Annotated[str, typer.Argument(help="The merchant's id.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """What a merchant will have (pending), may withdraw (available), is being paid (reserved), and owes (receivable)."""
+    """What a merchant will have (pending), may withdraw (available), is being paid (reserved), owes (receivable)."""
     id_of(merchant, "merchant")
     async with books() as register:
         rows = await register.balance(merchant)

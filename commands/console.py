@@ -18,9 +18,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from temporalio.service import RPCError
 
 from client import run
-from core.errors import DakuanError, Refused
+from core.errors import DakuanError, Refused, Unavailable
 from core.reasons import SENTENCES
 
 P = ParamSpec("P")
@@ -81,6 +82,9 @@ def _outcome(main: Coroutine[Any, Any, None]) -> int:
     except DakuanError as error:
         tell_error(error)
         return REFUSED
+    except RPCError as error:
+        tell_error(Unavailable(f"Temporal did not answer: {error.message}"))
+        return REFUSED
     except Exception as error:  # the last resort: a person at a terminal gets a sentence, whatever broke
         where = traceback.extract_tb(error.__traceback__)[-1]
         sentence = f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})"
@@ -90,7 +94,7 @@ def _outcome(main: Coroutine[Any, Any, None]) -> int:
 
 
 def error_view(error: DakuanError) -> dict[str, Any]:
-    """An error as scripts get it: `{"code", "message", "field", "reasons"?}`; its class in words where it has no code."""
+    """An error for scripts: `{"code", "message", "field", "reasons"?}`; its class in words where it has no code."""
     code = error.code if isinstance(error, Refused) else _snake(type(error).__name__)
     view: dict[str, Any] = {"code": code, "message": str(error), "field": getattr(error, "field", None)}
     if isinstance(error, Malformed):

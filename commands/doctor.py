@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import httpx
 from rich.table import Table
 from rich.text import Text
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest, GetSystemInfoRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper
 
 import client as door
 from commands.console import Failed, JsonFlag, clean, command, tell
+from commands.link import ANSWER_WITHIN, pollers
 from config import Settings, load
 from core.errors import DakuanError
 from core.messages import TASK_QUEUE
 from ledger.inspecting import inspect_database
 from worker import search_attributes
 
-ANSWER_WITHIN = timedelta(seconds=5)
-POLLED_WITHIN = timedelta(minutes=2)
-"""A poll is renewed once a minute; the server remembers pollers for five."""
 PORTS = {"carrier": "carrier_url", "payment channel": "channel_url", "bank": "bank_url"}
 
 
@@ -47,7 +43,9 @@ async def doctor(as_json: JsonFlag = False) -> None:
     settings = load()
     findings = [_settings(settings), *await _temporal(settings), *await _database(settings), *await _ports(settings)]
     ok = all(finding.ok for finding in findings if finding.required)
-    tell({"ok": ok, "findings": [vars(finding) for finding in findings]}, lambda console: console.print(_table(findings)))
+    tell(
+        {"ok": ok, "findings": [vars(finding) for finding in findings]}, lambda console: console.print(_table(findings))
+    )
     if not ok:
         raise Failed
 
@@ -70,7 +68,9 @@ async def _temporal(settings: Settings) -> list[Finding]:
         await _looked("temporal", lambda: _version(client, address), "look at the server's log"),
         await _looked("search attributes", lambda: _attributes(client), "a worker registers them when it starts"),
         await _looked("worker", lambda: _pollers(client), "start one: `python worker.py`"),
-        await _looked("time skipping", lambda: _skipping(client), "only demonstrations and tests need it", required=False),
+        await _looked(
+            "time skipping", lambda: _skipping(client), "only demonstrations and tests need it", required=False
+        ),
     ]
 
 
@@ -102,14 +102,7 @@ async def _attributes(client: Client) -> tuple[bool, str]:
 
 
 async def _pollers(client: Client) -> tuple[bool, str]:
-    polling = []
-    for kind in (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
-        request = DescribeTaskQueueRequest(
-            namespace=client.namespace, task_queue=TaskQueue(name=TASK_QUEUE), task_queue_type=kind
-        )
-        answer = await client.workflow_service.describe_task_queue(request, timeout=ANSWER_WITHIN)
-        since = datetime.now(UTC) - POLLED_WITHIN
-        polling.append({p.identity for p in answer.pollers if p.last_access_time.ToDatetime(UTC) > since})
+    polling = await pollers(client)
     if not all(polling):
         return False, f"nobody polls task queue {TASK_QUEUE}"
     return True, f"task queue {TASK_QUEUE} is polled by {', '.join(sorted(polling[0] | polling[1]))}"
@@ -134,13 +127,17 @@ async def _skipping(client: Client) -> tuple[bool, str]:
 async def _database(settings: Settings) -> list[Finding]:
     findings = [await _role("database", settings.database_url, "DATABASE_URL", required=True)]
     if settings.database_owner_url is not None:
-        findings.append(await _role("database owner", settings.database_owner_url, "DATABASE_OWNER_URL", required=False))
+        findings.append(
+            await _role("database owner", settings.database_owner_url, "DATABASE_OWNER_URL", required=False)
+        )
     return findings
 
 
 async def _role(name: str, dsn: str | None, variable: str, *, required: bool) -> Finding:
     if dsn is None:
-        return Finding(name, False, f"{variable} is not set", f"set {variable}, or run `python starter.py up`", required)
+        return Finding(
+            name, False, f"{variable} is not set", f"set {variable}, or run `python starter.py up`", required
+        )
     try:
         seen = await inspect_database(dsn)
     except DakuanError as error:
@@ -188,6 +185,8 @@ def _table(findings: list[Finding]) -> Table:
     for column in ("what", "", "found", "what to do"):
         grid.add_column(column, overflow="fold")
     for finding in findings:
-        mark = Text("ok", "green") if finding.ok else Text("NO", "bold red") if finding.required else Text("no", "yellow")
+        mark = (
+            Text("ok", "green") if finding.ok else Text("NO", "bold red") if finding.required else Text("no", "yellow")
+        )
         grid.add_row(Text(finding.name), mark, Text(clean(finding.found)), Text(clean(finding.helps)))
     return grid

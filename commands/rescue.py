@@ -52,4 +52,6 @@ async def refuse_while_running(client: Client, order_id: str) -> None:
             return
         raise Unavailable(f"Temporal did not answer: {error.message}") from None
     if description.status == WorkflowExecutionStatus.RUNNING:
-        raise Refused("still_running", f"The workflow of order {order_id} runs: there is nothing to rescue.", "order_id")
+        raise Refused(
+            "still_running", f"The workflow of order {order_id} runs: there is nothing to rescue.", "order_id"
+        )

@@ -108,7 +108,9 @@ def findings_line(verdict: Mapping[str, Any]) -> str:
     for finding in verdict.get("findings", ()):
         evidence = finding.get("evidence")
         passed = finding.get("outcome") in {"pass", "passed", "ok"}
-        told.append(f"{finding.get('rule')} {finding.get('outcome')}" + ("" if passed or not evidence else f": {evidence}"))
+        told.append(
+            f"{finding.get('rule')} {finding.get('outcome')}" + ("" if passed or not evidence else f": {evidence}")
+        )
     return " · ".join(told)
 
 

@@ -7,7 +7,7 @@ import uuid
 from typing import Annotated, Any
 
 import typer
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 
 import client as door
 from commands.console import Failed, JsonFlag, command, tell
@@ -32,8 +32,12 @@ async def withdraw(
     amount: Annotated[str, typer.Argument(help="In major units, such as 120.50.")],
     account: Annotated[str, typer.Option(help="The payout account's id.")],
     currency: Annotated[str, typer.Option(help="ISO 4217.")] = "CNY",
-    withdrawal_id: Annotated[str | None, typer.Option("--id", help="The withdrawal's id; a fresh one unless given.")] = None,
-    actor: Annotated[str | None, typer.Option("--as", metavar="ROLE:ID", help="Who asks; the merchant unless given.")] = None,
+    withdrawal_id: Annotated[
+        str | None, typer.Option("--id", help="The withdrawal's id; a fresh one unless given.")
+    ] = None,
+    actor: Annotated[
+        str | None, typer.Option("--as", metavar="ROLE:ID", help="Who asks; the merchant unless given.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it is paid, given back, or waits for a person.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -78,11 +82,8 @@ async def ask(client: Client, withdrawal: Withdrawal, *, wait: bool) -> dict[str
 
 async def _state(client: Client, handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
     state = dict(await door.query(client, handle.id, "withdrawal"))
-    if "withdrawal" not in state and (await handle.describe()).status == WorkflowExecutionStatus.FAILED:
-        try:
-            await handle.result()
-        except WorkflowFailureError as error:
-            raise door.refusal_in(error) from None
+    if "withdrawal" not in state:
+        await door.refuse_if_failed(handle)
     return state
 
 

@@ -28,10 +28,11 @@ async def inspect_database(dsn: str) -> Inspection:
     pool = await open_pool(dsn, size=1)
     try:
         async with troubles():
-            role, version, superuser = await pool.fetchrow(
-                "SELECT current_user, current_setting('server_version'),"
-                " (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)"
+            seen = await pool.fetchrow(
+                "SELECT current_user AS role, current_setting('server_version') AS version,"
+                " (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser"
             )
+            assert seen is not None
             missing = await pending(pool)
             policies, powers = [], []
             if not missing:
@@ -45,9 +46,9 @@ async def inspect_database(dsn: str) -> Inspection:
     finally:
         await pool.close()
     return Inspection(
-        role=role,
-        server_version=version,
-        superuser=superuser,
+        role=seen["role"],
+        server_version=seen["version"],
+        superuser=seen["superuser"],
         migrations_known=len(migrations()),
         migrations_missing=tuple(missing),
         too_powerful=tuple(row["name"] for row in powers),

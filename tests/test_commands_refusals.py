@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import client as door
 from starter import app
@@ -205,7 +204,14 @@ COMMAND = {"reason": "changed my mind"}
         (("cancel_order", "A1", "--as", "buyer:b", "--body", '{"reason": "a", "reason": "b"}'), "malformed", "body"),
         (("cancel_order", "A1", "--as", "buyer:b", "--body", "@missing.json"), "bad_input", None),
         (
-            ("cancel_order", "A1", "--as", "buyer:b", "--body", '{"reason": "x", "actor": {"role": "buyer", "id": "c"}}'),
+            (
+                "cancel_order",
+                "A1",
+                "--as",
+                "buyer:b",
+                "--body",
+                '{"reason": "x", "actor": {"role": "buyer", "id": "c"}}',
+            ),
             "malformed",
             "actor",
         ),
