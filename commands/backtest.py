@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from commands.console import Failed, JsonFlag, command, error_screen, tell, wants_json
 from commands.olist.building import unfit
-from commands.olist.comparing import Fate, fate_of, fate_unpaid
+from commands.olist.comparing import Fate, buyers_have_it, fate_of, fate_unpaid
 from commands.olist.living import Stage
 from commands.olist.past import PastOrder, past_orders
 from commands.olist.report import Proof, Report
@@ -28,6 +29,7 @@ from ledger.migrate import migrate
 from ledger.pool import Pool, open_pool
 from ledger.proofs import prove
 from ledger.register import Register
+from local.client import WorldClient
 from local.stack import LocalStack
 from worker import running_worker
 
@@ -50,7 +52,7 @@ async def backtest(
     text = read_text(policy or str(POLICY))
     parse_policy(text)
     if report is not None:
-        _write(report, "")
+        _write(report, "", mode="a")  # that it can be written is known before anything is lived
     found = await _backtest(orders[:limit], text)
     found = replace(found, bad_rows=bad_rows)
     if report is not None:
@@ -75,9 +77,10 @@ def _read(folder: Path) -> tuple[list[PastOrder], list[BadRow]]:
     return fit, bad_rows
 
 
-def _write(file: Path, text: str) -> None:
+def _write(file: Path, text: str, mode: str = "w") -> None:
     try:
-        file.write_text(text, encoding="utf-8")
+        with file.open(mode, encoding="utf-8") as stream:
+            stream.write(text)
     except OSError as error:
         raise BadInput(f"the report {file} cannot be written: {error.strerror or error}") from None
 
@@ -86,16 +89,17 @@ def _write(file: Path, text: str) -> None:
 
 
 async def _backtest(orders: Sequence[PastOrder], policy_text: str) -> Report:
-    async with _stack(policy_text) as (stage, pool):
+    async with _stack(policy_text) as (stage, world, pool):
         began = time.perf_counter()
         fates = await _live_all(stage, orders)
         seconds = time.perf_counter() - began
         proofs = [Proof(proof.name, proof.holds) for proof in await prove(pool)]
+        proofs.append(Proof("buyers_have_it", buyers_have_it(fates, await _sent_back(world))))
     return Report(fates=fates, bad_rows=(), proofs=proofs, seconds=seconds)
 
 
 @asynccontextmanager
-async def _stack(policy_text: str) -> AsyncIterator[tuple[Stage, Pool]]:
+async def _stack(policy_text: str) -> AsyncIterator[tuple[Stage, WorldClient, Pool]]:
     """A whole stack in a folder that goes away, a worker on it, and the policy in its register."""
     policy = parse_policy(policy_text)
     async with LocalStack.temporary(durable=False) as stack:
@@ -104,9 +108,17 @@ async def _stack(policy_text: str) -> AsyncIterator[tuple[Stage, Pool]]:
             pool = await open_pool(stack.settings.needed("database_url"), size=POOL_SIZE)
             try:
                 await Register(pool).register_policy(policy.name, policy.content_hash, policy_text)
-                yield Stage(client, stack.world, policy), pool
+                yield Stage(client, stack.world, policy), stack.world, pool
             finally:
                 await pool.close()
+
+
+async def _sent_back(world: WorldClient) -> dict[str, int]:
+    """What the payment channel sent back, by payment, from its own journal."""
+    found: Counter[str] = Counter()
+    for effect in await world.journal("channel"):
+        found[effect.subject] += effect.amount_minor
+    return dict(found)
 
 
 async def _live_all(stage: Stage, orders: Sequence[PastOrder]) -> list[Fate]:

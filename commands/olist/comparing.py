@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from commands.olist.expecting import Ending, expectation
 from commands.olist.living import Life
 from commands.olist.past import PastOrder
+from commands.olist.timeline import timeline
 from core.money import format_minor
 
 ENDINGS: dict[str, str] = {
@@ -27,6 +30,7 @@ class Fate:
     """One past order's outcome beside the expected one; amounts in centavos."""
 
     order_id: str
+    payment_id: str
     outcome: str
     expected: Ending
     why: str
@@ -49,16 +53,17 @@ class Fate:
 def fate_unpaid(past: PastOrder) -> Fate:
     """The fate of an order that was never paid: it starts nothing."""
     expected = expectation(past)
-    return Fate(order_id=past.order_id, outcome="never_paid", expected=expected.ending, why=expected.because)
+    return Fate(past.order_id, past.payment_id, "never_paid", expected=expected.ending, why=expected.because)
 
 
 def fate_of(life: Life) -> Fate:
     """The fate of an order that was lived."""
     expected, state = expectation(life.past), life.state
     refunds = state.get("refunds", [])
-    told = "; ".join(part for part in (expected.because, *_refusals(life), _end(life)) if part)
+    told = "; ".join(part for part in (expected.because, _events(life.past), *_refusals(life), _end(life)) if part)
     fate = Fate(
         order_id=life.past.order_id,
+        payment_id=life.past.payment_id,
         outcome=_outcome(life),
         expected=expected.ending,
         why=told,
@@ -69,7 +74,7 @@ def fate_of(life: Life) -> Fate:
     )
     if state.get("closed") and fate.left_minor:
         missing = format_minor(fate.left_minor, life.order.currency)
-        return Fate(**{**vars(fate), "outcome": "money_missing", "why": f"{told}; {missing} is not accounted for"})
+        return replace(fate, outcome="money_missing", why=f"{told}; {missing} is not accounted for")
     return fate
 
 
@@ -77,6 +82,12 @@ def _outcome(life: Life) -> str:
     if life.failure is not None:
         return "not_lived"
     return str(life.state["phase"]) if life.state.get("closed") else "held"
+
+
+def _events(past: PastOrder) -> str:
+    """What happened on which day after the payment."""
+    told = ", ".join(f"{event.what} on day {event.after / timedelta(days=1):.1f}" for event in timeline(past))
+    return f"by the record: {told}" if told else ""
 
 
 def _refusals(life: Life) -> list[str]:
@@ -95,3 +106,19 @@ def _end(life: Life) -> str:
         return f"refunded: {', '.join(reasons)}"
     receipt = life.state["receipt"]
     return f"receipt confirmed by {receipt['by']}" if receipt.get("by") else ""
+
+
+def buyers_have_it(fates: Sequence[Fate], sent_back: Mapping[str, int]) -> bool:
+    """Whether the channel's own journal agrees: it sent back what these orders say has arrived, and nothing twice.
+
+    Args:
+        fates: all of them; a payment with an order that is still open is not looked at, its refund may be on its way.
+        sent_back: centavos that the channel sent back, by the payment's reference.
+    """
+    owed: dict[str, int] = {}
+    open_payments = {fate.payment_id for fate in fates if fate.outcome in {"held", "not_lived"}}
+    for fate in fates:
+        owed[fate.payment_id] = owed.get(fate.payment_id, 0) + fate.refunded_minor
+    return sent_back.keys() <= owed.keys() and all(
+        sent_back.get(payment, 0) == amount for payment, amount in owed.items() if payment not in open_payments
+    )
