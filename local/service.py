@@ -175,9 +175,16 @@ class Service:
         if self._child is not None:
             self._child.wait()  # its last child, which somebody else ended
         with self.log_file.open("ab") as log:
-            # A session of its own: a Ctrl-C at the terminal is for us, and we end the servers in their order.
             self._child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **self.identity()
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # A Ctrl-C at the terminal is for us, and we end the servers in their order.
+                start_new_session=True,
+                # What they keep is nobody else's to read.
+                umask=0o077,
+                **self.identity(),
             )
         self._footprint = pids.footprint(self._child.pid, command, ports)
         if self._footprint is not None:
