@@ -181,7 +181,8 @@ class Lists(Reading):
         return await self._all(
             AccountBalance,
             "SELECT CASE WHEN a.guarded THEN regexp_replace(a.path, '^([a-z]+)/[^/]+/([a-z_]+).*$', '\\1/*/\\2')"
-            " ELSE a.path END AS path, a.currency, sum(coalesce(a.balance_minor, e.sum_minor, 0))::BIGINT AS balance_minor"
+            " ELSE a.path END AS path, a.currency,"
+            " sum(coalesce(a.balance_minor, e.sum_minor, 0))::BIGINT AS balance_minor"
             " FROM accounts a LEFT JOIN (SELECT account_id, sum(delta_minor) AS sum_minor FROM entries"
             " GROUP BY account_id) AS e ON e.account_id = a.id GROUP BY 1, 2 ORDER BY 1, 2",
         )

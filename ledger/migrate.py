@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from core.errors import Misconfigured, Unavailable
-from ledger.pool import CONNECT_WITHIN, SCHEMA, TROUBLE, address_of
+from ledger.pool import CONNECT_WITHIN, SCHEMA, TROUBLE, Connected, address_of, troubles
 
 LOCK = 0x64616B75616E
 """The advisory lock under which migrations run: two starting workers apply each file once."""
@@ -39,7 +39,8 @@ async def migrate(owner_dsn: str, *, worker: str = WORKER) -> list[str]:
 
     Raises:
         Unavailable: the database does not answer; a retry helps.
-        Misconfigured: a migration that was applied has been edited since; a retry does not help.
+        Misconfigured: a migration that was applied has been edited since, or the worker's role cannot be made, or is
+            the owner's own; a retry does not help.
     """
     try:
         connection = await asyncpg.connect(owner_dsn, timeout=CONNECT_WITHIN)
@@ -47,7 +48,7 @@ async def migrate(owner_dsn: str, *, worker: str = WORKER) -> list[str]:
         raise Unavailable(f"PostgreSQL does not answer at {address_of(owner_dsn)}: {error}") from None
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
-        async with connection.transaction():
+        async with troubles(), connection.transaction():
             return await _apply(connection, worker)
     finally:
         await connection.close()
@@ -79,7 +80,7 @@ async def _missing(connection: asyncpg.Connection[Any]) -> list[Migration]:
     return [migration for migration in migrations() if migration.name not in known]
 
 
-async def pending(connection: asyncpg.Connection[Any] | asyncpg.Pool[Any]) -> list[str]:
+async def pending(connection: Connected) -> list[str]:
     """Names of migrations that were not applied yet."""
     exists = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{SCHEMA}.schema_migrations")
     rows = await connection.fetch(f"SELECT name FROM {SCHEMA}.schema_migrations") if exists else []
@@ -89,13 +90,30 @@ async def pending(connection: asyncpg.Connection[Any] | asyncpg.Pool[Any]) -> li
 
 async def _grant(connection: asyncpg.Connection[Any], worker: str) -> None:
     """The worker reads, and writes only through the functions that keep the rules."""
-    exists = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", worker)
-    if not exists:
-        await connection.execute(f'CREATE ROLE "{worker}" LOGIN')
+    await _make_role(connection, worker)
+    name = await connection.fetchval("SELECT quote_ident($1)", worker)
     await connection.execute(
-        f'REVOKE ALL ON ALL TABLES IN SCHEMA {SCHEMA} FROM PUBLIC, "{worker}";'
+        f"REVOKE ALL ON ALL TABLES IN SCHEMA {SCHEMA} FROM PUBLIC, {name};"
         f" REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {SCHEMA} FROM PUBLIC;"
-        f' GRANT USAGE ON SCHEMA {SCHEMA} TO "{worker}";'
-        f' GRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO "{worker}";'
-        f' GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {SCHEMA} TO "{worker}"'
+        f" GRANT USAGE ON SCHEMA {SCHEMA} TO {name};"
+        f" GRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO {name};"
+        f" GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {SCHEMA} TO {name}"
     )
+
+
+async def _make_role(connection: asyncpg.Connection[Any], worker: str) -> None:
+    """A role without a password: who may log in, and how, is for the server's administrator to say."""
+    if worker == await connection.fetchval("SELECT current_user"):
+        raise Misconfigured(f"{worker} owns the tables and cannot be the worker's role, which must not change them")
+    if await connection.fetchval("SELECT TRUE FROM pg_roles WHERE rolname = $1", worker):
+        return
+    name = await connection.fetchval("SELECT quote_ident($1)", worker)
+    try:
+        async with connection.transaction():
+            await connection.execute(f"CREATE ROLE {name} LOGIN")
+    except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
+        pass  # another database of the server was migrated at the same moment; roles are the server's
+    except asyncpg.InsufficientPrivilegeError:
+        raise Misconfigured(
+            f"the owner may not create roles: let an administrator run CREATE ROLE {name} LOGIN"
+        ) from None

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 from pydantic import BaseModel
 
 from core.errors import Unavailable
@@ -16,6 +17,9 @@ from core.errors import Unavailable
 CONNECT_WITHIN = 10.0
 ANSWER_WITHIN = 30.0
 SCHEMA = "dakuan"
+
+Connected: TypeAlias = "asyncpg.Pool[Any] | asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
+"""Whatever can be asked a query."""
 
 TROUBLE = (
     OSError,

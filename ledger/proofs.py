@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import asyncpg
-
 from core.messages import Message
-from ledger.pool import troubles
+from ledger.pool import Connected, troubles
 
 EVIDENCE_MAX = 20
 
@@ -116,7 +114,7 @@ CLAIMS = (
         """
         SELECT c.order_id, c.credits, o.audit, o.receipt
         FROM (
-            SELECT split_part(reference, '/', 2) AS order_id, count(DISTINCT movement_id) AS credits
+            SELECT split_part(path, '/', 2) AS order_id, count(DISTINCT movement_id) AS credits
             FROM entries WHERE path LIKE 'order/%/proceeds' AND delta_minor > 0 GROUP BY 1
         ) AS c
         LEFT JOIN orders o ON o.order_id = c.order_id AND o.revision >= 0
@@ -173,7 +171,7 @@ CLAIMS = (
             FROM entries WHERE reference LIKE 'withdrawal/%' GROUP BY 1
         ) AS x
         FULL JOIN withdrawals w ON w.withdrawal_id = x.withdrawal_id
-        WHERE x.closes > 1 OR -x.returned_minor > x.paid_minor OR (w.closed AND coalesce(x.closes, 0) = 0)
+        WHERE x.closes > 1 OR x.returned_minor > x.paid_minor OR (w.closed AND coalesce(x.closes, 0) = 0)
            OR (w.state_name IN ('failed', 'rejected', 'cancelled') AND x.paid_minor > 0)
            OR (w.closed AND w.state_name IN ('paid', 'returned', 'final') AND coalesce(x.paid_minor, 0) = 0)
         ORDER BY 1
@@ -222,7 +220,7 @@ CLAIMS = (
 )
 
 
-async def prove(connection: asyncpg.Pool[Any] | asyncpg.Connection[Any]) -> list[Proof]:
+async def prove(connection: Connected) -> list[Proof]:
     """Look for what speaks against each proof.
 
     Raises:

@@ -11,8 +11,9 @@ from ledger.notices import Notices
 from ledger.orders import Orders
 from ledger.payouts import Payouts
 from ledger.policies import Policies
+from ledger.reviews import Reviews
 from ledger.withdrawals import Withdrawals
 
 
-class Register(Orders, Policies, Claims, Withdrawals, Payouts, Notices, Lists):
+class Register(Orders, Policies, Claims, Withdrawals, Payouts, Notices, Reviews, Lists):
     """The register behind one pool. Raises `Unavailable` where the database does not answer; a retry helps."""

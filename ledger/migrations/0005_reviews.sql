@@ -1,0 +1,33 @@
+-- The review queue: who looks at what, so that two people do not look at the same.
+
+CREATE TABLE review_claims (
+    order_id   TEXT NOT NULL REFERENCES orders (order_id),
+    -- A parcel's id, or '' where the goods themselves are screened.
+    parcel_id  TEXT NOT NULL,
+    reviewer   TEXT NOT NULL,
+    claimed_at TIMESTAMPTZ NOT NULL,
+    CONSTRAINT one_reviewer_a_parcel PRIMARY KEY (order_id, parcel_id)
+);
+
+-- Take a review, or learn who has it. The same reviewer again keeps it; the row is the guard, not a look before it.
+CREATE FUNCTION claim_review(p_order_id TEXT, p_parcel_id TEXT, p_reviewer TEXT, p_now TIMESTAMPTZ) RETURNS TEXT
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_reviewer TEXT;
+BEGIN
+    INSERT INTO review_claims (order_id, parcel_id, reviewer, claimed_at)
+    VALUES (p_order_id, p_parcel_id, p_reviewer, p_now)
+    ON CONFLICT ON CONSTRAINT one_reviewer_a_parcel DO NOTHING;
+    SELECT c.reviewer INTO v_reviewer FROM review_claims c
+    WHERE c.order_id = p_order_id AND c.parcel_id = p_parcel_id;
+    RETURN v_reviewer;
+END $$;
+
+-- Give a review back; true where this reviewer had it.
+CREATE FUNCTION release_review(p_order_id TEXT, p_parcel_id TEXT, p_reviewer TEXT) RETURNS BOOLEAN
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    DELETE FROM review_claims c
+    WHERE c.order_id = p_order_id AND c.parcel_id = p_parcel_id AND c.reviewer = p_reviewer;
+    RETURN FOUND;
+END $$;

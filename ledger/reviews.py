@@ -1,0 +1,68 @@
+"""The review queue: parcels and goods that wait for a person, the longest first, and who looks at them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from core.durations import Duration
+from core.messages import Message
+from ledger.reading import Reading
+
+
+class Review(Message):
+    """One thing that waits for a person. `parcel_id` is "" where the goods are screened.
+
+    `verdict` is the audit's last, as JSON; `sla` is how long a person may take, from `since`.
+    """
+
+    kind: Literal["audit", "screening"]
+    order_id: str
+    parcel_id: str
+    merchant_id: str
+    currency: str
+    total_minor: int
+    reasons: tuple[str, ...]
+    verdict: dict[str, Any] | None
+    since: datetime
+    sla: Duration
+    reviewer: str | None
+    claimed_at: datetime | None
+
+
+_QUEUE = """
+    SELECT 'audit' AS kind, o.order_id, p.parcel ->> 'parcel_id' AS parcel_id, o.merchant_id, o.currency, o.total_minor,
+           ARRAY(SELECT jsonb_array_elements_text(p.parcel -> 'findings_of_review')) AS reasons,
+           p.parcel -> 'verdict' AS verdict, (p.parcel ->> 'audit_since')::TIMESTAMPTZ AS since,
+           o.state #>> '{policy,order,review_sla}' AS sla
+    FROM orders o CROSS JOIN LATERAL jsonb_array_elements(o.state -> 'parcels') AS p (parcel)
+    WHERE NOT o.closed AND p.parcel ->> 'audit' = 'in_review' AND NOT (p.parcel ->> 'ended')::BOOLEAN
+    UNION ALL
+    SELECT 'screening', o.order_id, '', o.merchant_id, o.currency, o.total_minor,
+           ARRAY[coalesce(o.state ->> 'screening_reason', 'screening')], NULL,
+           (o.state ->> 'screening_since')::TIMESTAMPTZ, o.state #>> '{policy,order,screening_sla}'
+    FROM orders o WHERE o.phase = 'screening_held'
+"""
+
+
+class Reviews(Reading):
+    """The register's review queue."""
+
+    async def reviews(self, *, order_id: str | None = None, limit: int = 100) -> list[Review]:
+        """What waits for a person, the longest first."""
+        return await self._all(
+            Review,
+            f"SELECT q.*, c.reviewer, c.claimed_at FROM ({_QUEUE}) AS q"
+            " LEFT JOIN review_claims c ON c.order_id = q.order_id AND c.parcel_id = q.parcel_id"
+            " WHERE $1::TEXT IS NULL OR q.order_id = $1 ORDER BY q.since, q.order_id, q.parcel_id LIMIT $2",
+            order_id,
+            limit,
+        )
+
+    async def claim_review(self, order_id: str, parcel_id: str, reviewer: str, now: datetime) -> str:
+        """Take a review; returns who has it, which is somebody else where they were first."""
+        return str(await self._call("SELECT claim_review($1, $2, $3, $4)", order_id, parcel_id, reviewer, now))
+
+    async def release_review(self, order_id: str, parcel_id: str, reviewer: str) -> bool:
+        """Give a review back; False where this reviewer did not have it."""
+        return bool(await self._call("SELECT release_review($1, $2, $3)", order_id, parcel_id, reviewer))

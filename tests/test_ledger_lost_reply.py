@@ -1,0 +1,187 @@
+"""The reply to COMMIT is lost: the caller learns `Unavailable`, asks again, and the money moved once.
+
+A relay on this machine stands between us and PostgreSQL. Once armed it cuts the connection instead of passing on the
+first reply that comes after the database shows the effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+from ledger_kit import (
+    LIMITS,
+    NOW,
+    a_record,
+    a_withdrawal,
+    a_withdrawal_record,
+    an_order,
+    bank_return,
+    credit,
+    earned,
+    fund,
+    funded,
+    opened,
+    pay,
+    refund,
+    refund_arrived,
+    settle,
+    void,
+)
+from pg import Database
+
+from core.errors import Unavailable
+from ledger.book import Book
+from ledger.pool import open_pool
+from ledger.register import Register
+
+
+class Relay:
+    """Passes bytes both ways, until a reply finds the question `cut_when` answered with yes."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._to = (host, port)
+        self.cut_when: Callable[[], Awaitable[bool]] | None = None
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_connection(*self._to)
+        up = asyncio.create_task(self._pass(reader, up_writer))
+        try:
+            while data := await up_reader.read(65536):
+                if self.cut_when is not None and await self.cut_when():
+                    self.cut_when = None
+                    break
+                writer.write(data)
+                await writer.drain()
+        finally:
+            up.cancel()
+            for end in (up_writer, writer):
+                end.transport.abort()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def relay(database: Database) -> AsyncIterator[tuple[Relay, Book, Register]]:
+    """The relay, and book and register behind it."""
+    address = urlsplit(database.worker_dsn)
+    assert address.hostname is not None
+    assert address.port is not None
+    relay = Relay(address.hostname, address.port)
+    server = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    pool = await open_pool(database.worker_dsn.replace(f":{address.port}/", f":{port}/"), size=1)
+    yield relay, Book(pool), Register(pool)
+    pool.terminate()
+    server.close()
+
+
+MOVES = ["fund", "refund", "refund_arrived", "credit", "settle", "reserve", "pay", "void", "bank_return"]
+
+
+@pytest.mark.parametrize("what", MOVES)
+async def test_a_reply_that_is_lost_moves_the_money_once(
+    database: Database, book: Book, register: Register, relay: tuple[Relay, Book, Register], what: str
+) -> None:
+    between, far_book, far_register = relay
+    order, withdrawal = an_order(), a_withdrawal()
+    await _prepare(what, book, register)
+    calls: dict[str, tuple[str, Callable[[Book, Register], Awaitable[object]]]] = {
+        "fund": ("order/A1/fund", lambda b, r: fund(b, order, record=a_record(revision=7))),
+        "refund": ("order/A1/refund/cancel", lambda b, r: refund(b, order)),
+        "refund_arrived": ("order/A1/refund/cancel/paid", lambda b, r: refund_arrived(b, order)),
+        "credit": ("order/A1/credit", lambda b, r: credit(b, order)),
+        "settle": ("order/A1/settle", lambda b, r: settle(b, order)),
+        "reserve": ("withdrawal/W1/reserve", lambda b, r: r.reserve(withdrawal, LIMITS, now=NOW)),
+        "pay": ("withdrawal/W1/close", lambda b, r: pay(b, withdrawal, record=a_withdrawal_record(revision=7))),
+        "void": ("withdrawal/W1/close", lambda b, r: void(b, withdrawal)),
+        "bank_return": ("withdrawal/W1/return/1", lambda b, r: bank_return(b, withdrawal, 500)),
+    }
+    reference, call = calls[what]
+
+    async def committed() -> bool:
+        found = await database.pool.fetchval("SELECT count(*) FROM movements WHERE reference = $1", reference)
+        return bool(found)
+
+    await far_register.available("m-1", "CNY")  # connect, before the line is cut
+    between.cut_when = committed
+    with pytest.raises(Unavailable):
+        await call(far_book, far_register)
+    before = await register.balances()
+    again = await call(far_book, far_register)
+    assert getattr(again, "outcome", None) == "exists"
+    assert await register.balances() == before
+    assert await database.pool.fetchval("SELECT count(*) FROM movements WHERE reference = $1", reference) == 1
+
+
+async def _prepare(what: str, book: Book, register: Register) -> None:
+    """Everything up to the movement in question."""
+    if what in {"reserve", "pay", "void", "bank_return"}:
+        await earned(register, book, 1000)
+        if what != "reserve":
+            await register.reserve(a_withdrawal(), LIMITS, now=NOW)
+        if what == "bank_return":
+            await pay(book, a_withdrawal())
+        return
+    if what == "fund":
+        await opened(register, an_order())
+        return
+    order = await funded(register, book)
+    if what == "refund_arrived":
+        await refund(book, order)
+    if what == "settle":
+        await credit(book, order)
+
+
+async def test_an_order_whose_registration_lost_its_reply_is_registered_once(
+    database: Database, register: Register, relay: tuple[Relay, Book, Register]
+) -> None:
+    between, _, far = relay
+    await opened(register, an_order("A0"))  # the policy is there
+    await far.available("m-1", "CNY")
+
+    async def committed() -> bool:
+        return await register.stored_order("A1") is not None
+
+    between.cut_when = committed
+    with pytest.raises(Unavailable):
+        await opened(far, an_order())
+    assert await opened(far, an_order()) == "same_run"
+    assert await register.stored_order("A1") == an_order()
+
+
+WAITING = "FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = current_database()"
+
+
+async def test_a_backend_that_is_ended_in_the_middle_is_unavailable_and_nothing_moved(
+    database: Database, book: Book, register: Register
+) -> None:
+    order = await funded(register, book)
+    async with database.owner.acquire() as blocker:
+        began = blocker.transaction()
+        await began.start()
+        await blocker.execute("SELECT FROM accounts WHERE path = 'order/A1/escrow' FOR UPDATE")
+        waiting = asyncio.create_task(credit(book, order))
+        await _until_somebody_waits_for_a_lock(database)
+        async with database.owner.acquire() as operator:
+            await operator.execute(f"SELECT pg_terminate_backend(pid) {WAITING}")
+        with pytest.raises(Unavailable):
+            await waiting
+        await began.rollback()
+    assert (await credit(book, order)).outcome == "posted"
+
+
+async def _until_somebody_waits_for_a_lock(database: Database) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            if await database.owner.fetchval(f"SELECT count(*) {WAITING}"):
+                return
+            await asyncio.sleep(0.01)

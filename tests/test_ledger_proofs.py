@@ -1,0 +1,261 @@
+"""Each proof fails where its sentence is violated, names what speaks against it, and no other test could see that.
+
+The violations are planted by the owner of the tables with the guards taken off, as a hand at the database would.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ledger_kit import (
+    LIMITS,
+    NOW,
+    a_record,
+    a_withdrawal,
+    an_order,
+    bank_return,
+    credit,
+    earned,
+    fund,
+    funded,
+    opened,
+    pay,
+    refund,
+    refund_arrived,
+    settle,
+)
+from pg import Database
+
+from ledger import movements
+from ledger.book import Book
+from ledger.movements import Leg, Movement
+from ledger.proofs import CLAIMS, EVIDENCE_MAX, prove
+from ledger.register import Register
+
+OFF = (
+    "ALTER TABLE movements DISABLE TRIGGER USER; ALTER TABLE transfers DISABLE TRIGGER USER;"
+    " ALTER TABLE accounts DISABLE TRIGGER USER;"
+)
+
+
+async def _a_busy_book(register: Register, book: Book) -> None:
+    """One of everything, done rightly: a settled, a refunded and a held order, a paid and a returned withdrawal."""
+    settled = an_order("A1")
+    await opened(register, settled)
+    await fund(book, settled)
+    await credit(book, settled)
+    done: dict[str, Any] = {
+        "phase": "settled",
+        "audit": "approved",
+        "receipt": "confirmed",
+        "closed": True,
+        "state": {"funded": True},
+    }
+    await settle(book, settled, record=a_record("A1", **done))
+    back = await funded(register, book, "A2")
+    await refund(book, back)
+    await refund_arrived(
+        book, back, record=a_record("A2", phase="cancelled", closed=True, refunded_minor=1000, state={"funded": True})
+    )
+    held = an_order("A3")
+    await opened(register, held)
+    await fund(book, held, record=a_record("A3", state={"funded": True}))
+    await earned(register, book, 5000)
+    for name, amount in (("W1", 400), ("W2", 300), ("W3", 200)):
+        answer = await register.reserve(a_withdrawal(name, amount), LIMITS, now=NOW)
+        assert answer.outcome == "reserved"
+    await pay(book, a_withdrawal("W1", 400), fee=10)
+    await bank_return(book, a_withdrawal("W1", 400), 390)
+    await pay(book, a_withdrawal("W2", 300))
+
+
+async def _failing(database: Database) -> dict[str, tuple[dict[str, object], ...]]:
+    return {proof.name: proof.evidence for proof in await prove(database.pool) if not proof.holds}
+
+
+async def test_all_proofs_hold_of_books_that_are_right(database: Database, book: Book, register: Register) -> None:
+    await _a_busy_book(register, book)
+    proofs = await prove(database.pool)
+    assert {proof.name for proof in proofs if proof.holds} == {claim.name for claim in CLAIMS}
+    assert all(proof.sentence.endswith(".") for proof in proofs)
+
+
+async def test_a_single_connection_can_be_asked_too(database: Database) -> None:
+    async with database.owner.acquire() as connection:
+        assert all(proof.holds for proof in await prove(connection))
+
+
+PLANTED = {
+    "a balance changed by hand": (
+        "UPDATE accounts SET balance_minor = balance_minor + 1 WHERE path = 'merchant/m-1/available'",
+        {"balances", "books_balance"},
+        "merchant/m-1/available",
+    ),
+    "a balance below zero": (
+        "ALTER TABLE accounts DROP CONSTRAINT guarded_balance_never_negative;"
+        "UPDATE accounts SET balance_minor = -5 WHERE path = 'order/A1/escrow'",
+        {"balances", "books_balance"},
+        "order/A1/escrow",
+    ),
+    "a transfer taken out": (
+        "DELETE FROM transfers WHERE movement_id = (SELECT id FROM movements WHERE reference = 'order/A3/fund')",
+        {"balances", "books_balance"},
+        "order/A3/escrow",
+    ),
+    "a transfer made larger": (
+        "UPDATE transfers SET amount_minor = 2000"
+        " WHERE movement_id = (SELECT id FROM movements WHERE reference = 'order/A3/fund')",
+        {"balances", "escrow", "books_balance"},
+        "order/A3/escrow",
+    ),
+    "another merchant's proceeds emptied into the rail": (
+        "UPDATE movements SET reference = 'order/A3/fund-by-hand' WHERE reference = 'order/A3/fund'",
+        {"escrow", "register_agrees"},
+        "order/A3/escrow",
+    ),
+    "escrow left after the end": (
+        "UPDATE orders SET closed = TRUE WHERE order_id = 'A3'",
+        {"escrow", "orphaned_escrow"},
+        "order/A3/escrow",
+    ),
+    "an order forgotten while money is held": (
+        "DELETE FROM orders WHERE order_id = 'A3'; UPDATE payments SET claimed_minor = 0 WHERE payment = 'pay-A3'",
+        {"orphaned_escrow"},
+        "order/A3/escrow",
+    ),
+    "a reservation without its withdrawal": (
+        "DELETE FROM withdrawals WHERE withdrawal_id = 'W3'",
+        {"reserved"},
+        "W3",
+    ),
+    "a withdrawal whose amount was changed": (
+        "UPDATE withdrawals SET amount_minor = 900 WHERE withdrawal_id = 'W3'",
+        {"reserved"},
+        "W3",
+    ),
+    "a refund that the register does not know": (
+        "UPDATE orders SET refunded_minor = 0 WHERE order_id = 'A2'",
+        {"refunds", "register_agrees"},
+        "A2",
+    ),
+    "a refund beyond what was paid": (
+        "ALTER TABLE orders DROP CONSTRAINT order_never_refunds_more_than_paid;"
+        "UPDATE orders SET total_minor = 900 WHERE order_id = 'A2';"
+        "UPDATE payments SET claimed_minor = 900 WHERE payment = 'pay-A2'",
+        {"refunds", "register_agrees", "escrow"},
+        "A2",
+    ),
+    "a closed order whose buyer waits for the money": (
+        "UPDATE movements SET reference = 'suspended' WHERE reference = 'order/A2/refund/cancel/paid';"
+        "UPDATE transfers SET debit_account = (SELECT id FROM accounts WHERE path = 'suspense')"
+        " WHERE movement_id = (SELECT id FROM movements WHERE reference = 'suspended');"
+        "UPDATE accounts SET balance_minor = 1000 WHERE path = 'order/A2/refund_payable/cancel'",
+        {"refunds"},
+        "A2",
+    ),
+    "a credit without an approved audit": (
+        "UPDATE orders SET audit = 'in_review' WHERE order_id = 'A1'",
+        {"credit_earned"},
+        "A1",
+    ),
+    "a credit without a receipt": (
+        "UPDATE orders SET receipt = 'awaited' WHERE order_id = 'A1'",
+        {"credit_earned"},
+        "A1",
+    ),
+    "a register that says credited": (
+        "UPDATE orders SET phase = 'credited' WHERE order_id = 'A3'",
+        {"register_agrees"},
+        "A3",
+    ),
+    "a register that forgot the settlement": (
+        "UPDATE orders SET phase = 'credited' WHERE order_id = 'A1'",
+        {"register_agrees"},
+        "A1",
+    ),
+    "a register that says not funded": (
+        "UPDATE orders SET state = '{\"funded\": false}' WHERE order_id = 'A3'",
+        {"register_agrees"},
+        "A3",
+    ),
+    "a payment claimed twice": (
+        "ALTER TABLE payments DROP CONSTRAINT payment_not_over_claimed;"
+        "UPDATE payments SET paid_minor = 500 WHERE payment = 'pay-A3'",
+        {"payments"},
+        "pay-A3",
+    ),
+    "a claim that no order makes": (
+        "UPDATE payments SET claimed_minor = 0 WHERE payment = 'pay-A3'",
+        {"payments"},
+        "pay-A3",
+    ),
+    "a withdrawal that is over and was never closed": (
+        "UPDATE withdrawals SET closed = TRUE, state_name = 'cancelled' WHERE withdrawal_id = 'W3'",
+        {"payouts"},
+        "W3",
+    ),
+    "a withdrawal given back and paid": (
+        "UPDATE withdrawals SET state_name = 'cancelled' WHERE withdrawal_id = 'W2'",
+        {"payouts"},
+        "W2",
+    ),
+    "a bank that returned more than it was paid": (
+        "UPDATE movements SET reference = 'withdrawal/W2/return/1' WHERE reference = 'withdrawal/W1/return/1'",
+        {"payouts"},
+        "W2",
+    ),
+}
+
+
+async def test_each_planted_violation_is_found_and_named(database: Database, book: Book, register: Register) -> None:
+    await _a_busy_book(register, book)
+    await book.post([Movement("adjust/1", "CNY", NOW, [Leg("psp/wechat", "suspense", 7)])])
+    found = {}
+    for what, (statement, _, culprit) in PLANTED.items():
+        async with database.owner.acquire() as owner:
+            planting = owner.transaction()
+            await planting.start()
+            await owner.execute(OFF + statement)
+            failing = {proof.name: str(proof.evidence) for proof in await prove(owner) if not proof.holds}
+            await planting.rollback()
+        assert any(culprit in evidence for evidence in failing.values()), (what, failing)
+        found[what] = set(failing)
+    assert found == {what: expected for what, (_, expected, _) in PLANTED.items()}
+    assert set().union(*found.values()) >= {claim.name for claim in CLAIMS} - {"proceeds", "has_or_owes"}
+
+
+async def test_proceeds_left_after_the_settlement_are_found(database: Database, book: Book, register: Register) -> None:
+    order = await funded(register, book)
+    await credit(book, order)
+    await settle(book, order)
+    await book.post([Movement("adjust/1", "CNY", NOW, [Leg("psp/wechat", "order/A1/proceeds", 1)])])
+    database.broken = True
+    assert (await _failing(database)).keys() == {"proceeds", "credit_earned"}
+
+
+async def test_a_second_credit_is_found(database: Database, book: Book, register: Register) -> None:
+    order = await funded(register, book)
+    await credit(book, order)
+    await book.post([Movement("adjust/1", "CNY", NOW, [Leg("psp/wechat", "order/A1/proceeds", 1)])])
+    database.broken = True
+    assert (await _failing(database)).keys() == {"credit_earned"}
+
+
+async def test_a_merchant_who_has_and_owes_is_found(database: Database, book: Book, register: Register) -> None:
+    await earned(register, book, 700)
+    await book.post([Movement("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "suspense", 1)])])
+    database.broken = True
+    failing = await _failing(database)
+    assert failing == {
+        "has_or_owes": (
+            {"path": "merchant/m-1/available", "currency": "CNY", "available_minor": 700, "receivable_minor": 1},
+        )
+    }
+
+
+async def test_evidence_is_the_first_rows_only(database: Database, book: Book, register: Register) -> None:
+    for n in range(EVIDENCE_MAX + 3):
+        held = movements.fund(f"X{n:02}", channel="wechat", amount_minor=1, currency="CNY", occurred_at=NOW)
+        await book.post([held])
+    database.broken = True
+    assert len((await _failing(database))["orphaned_escrow"]) == EVIDENCE_MAX

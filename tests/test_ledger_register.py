@@ -1,0 +1,372 @@
+"""The register on a real PostgreSQL: opening once, records that never go back, policies, waybill claims."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+from ledger_kit import DAY, NOW, a_notice, a_record, an_order, credit, fund, funded, opened, refund, settle
+from pg import Database
+
+from core.audit.facts import Rival
+from ledger.book import Book
+from ledger.register import Register
+
+# --- opening ---------------------------------------------------------------------------------------------
+
+
+async def test_an_order_is_registered_once_and_a_retry_gets_the_same_answer(register: Register) -> None:
+    order = an_order()
+    assert await opened(register, order) == "registered"
+    assert await opened(register, order) == "same_run"
+    assert await register.stored_order("A1") == order
+
+
+async def test_a_retry_after_the_money_moved_is_still_a_retry(book: Book, register: Register) -> None:
+    order = await funded(register, book)
+    assert await opened(register, order) == "same_run"
+
+
+async def test_another_body_under_the_same_id_is_refused(register: Register) -> None:
+    await opened(register, an_order())
+    assert await opened(register, an_order(total=1001)) == "different_content"
+    assert await opened(register, an_order(buyer_id="b-2"), by="run-2") == "different_content"
+
+
+async def test_a_run_lost_before_money_moved_is_taken_over(register: Register) -> None:
+    order = an_order()
+    await opened(register, order)
+    assert await opened(register, order, by="run-2") == "taken_over"
+    assert await opened(register, order, by="run-2") == "same_run"
+    assert await opened(register, order, by="run-1") == "taken_over"
+
+
+async def test_an_order_whose_money_moved_opens_for_no_other_run(book: Book, register: Register) -> None:
+    order = await funded(register, book)
+    assert await opened(register, order, by="run-2") == "money_moved"
+
+
+async def test_an_order_that_is_closed_is_over(book: Book, register: Register) -> None:
+    order = await funded(register, book)
+    await credit(book, order)
+    done = a_record(phase="settled", audit="approved", receipt="confirmed", closed=True)
+    await settle(book, order, record=done)
+    assert await opened(register, order, by="run-2") == "over"
+
+
+async def test_until_a_state_is_recorded_the_policy_of_the_last_answer_counts(register: Register) -> None:
+    order = an_order()
+    await opened(register, order, policy_hash="1" * 64)
+    await opened(register, order, policy_hash="2" * 64)
+    known = await register.known_order("A1")
+    assert known is not None
+    assert known.policy_hash == "2" * 64
+    await register.record_order(a_record())
+    await opened(register, order, policy_hash="1" * 64)
+    assert (await register.known_order("A1")) == known.model_copy(update={"revision": 1, "state": {}})
+
+
+async def test_the_same_order_many_times_at_once_is_registered_once(register: Register) -> None:
+    order = an_order()
+    answers = Counter(await asyncio.gather(*(opened(register, order, by=f"run-{n}") for n in range(20))))
+    assert answers == {"registered": 1, "taken_over": 19}
+
+
+async def test_two_bodies_under_one_id_at_once_leave_one_winner(register: Register) -> None:
+    for n in range(10):
+        bodies = [an_order(f"A{n}", 100, payment=f"p-{n}-1"), an_order(f"A{n}", 200, payment=f"p-{n}-2")]
+        answers = await asyncio.gather(*(opened(register, body) for body in bodies))
+        assert sorted(answers) == ["different_content", "registered"]
+
+
+# --- payments --------------------------------------------------------------------------------------------
+
+
+async def test_the_parts_of_a_payment_never_sum_to_more_than_the_payment(register: Register) -> None:
+    def part(order_id: str, total: int) -> asyncio.Future[str]:
+        return opened(register, an_order(order_id, total, paid=1000, payment="shared"))  # type: ignore[return-value]
+
+    assert await part("A1", 600) == "registered"
+    assert await part("A2", 500) == "payment_over_claimed"
+    assert await part("A3", 400) == "registered"
+    assert await part("A4", 1) == "payment_over_claimed"
+    assert await register.stored_order("A2") is None
+
+
+async def test_what_the_channel_confirms_counts_not_what_the_storefront_says(register: Register) -> None:
+    assert await opened(register, an_order(total=1000, paid=5000), paid=999) == "payment_over_claimed"
+    assert await opened(register, an_order(total=1000, paid=5000), paid=5000) == "registered"
+
+
+async def test_a_part_in_another_currency_is_over_claimed(register: Register) -> None:
+    await opened(register, an_order("A1", 100, paid=1000, payment="shared"))
+    other = an_order("A2", 100, paid=1000, payment="shared", currency="USD")
+    assert await opened(register, other) == "payment_over_claimed"
+
+
+async def test_the_same_reference_at_another_channel_is_another_payment(register: Register) -> None:
+    assert await opened(register, an_order("A1", 100, payment="x", channel="wechat")) == "registered"
+    assert await opened(register, an_order("A2", 100, payment="x", channel="alipay")) == "registered"
+
+
+async def test_orders_racing_for_one_payment_never_claim_more_than_it(register: Register) -> None:
+    orders = [an_order(f"A{n}", 300, paid=1000, payment="shared") for n in range(20)]
+    answers = Counter(await asyncio.gather(*(opened(register, order) for order in orders)))
+    assert answers == {"registered": 3, "payment_over_claimed": 17}
+
+
+# --- records and rescue ----------------------------------------------------------------------------------
+
+
+async def test_a_lower_revision_never_overwrites_a_higher_one(register: Register) -> None:
+    await opened(register, an_order())
+    assert await register.record_order(a_record(revision=5, phase="shipped"))
+    assert not await register.record_order(a_record(revision=4, phase="awaiting_shipment"))
+    assert not await register.record_order(a_record(revision=5, phase="awaiting_shipment"))
+    row = await register.order_row("A1")
+    assert row is not None
+    assert row.phase == "shipped"
+
+
+async def test_records_in_any_order_end_at_the_newest(register: Register) -> None:
+    await opened(register, an_order())
+    records = [a_record(revision=n, receipt=f"r{n}") for n in range(30)]
+    await asyncio.gather(*(register.record_order(record) for record in reversed(records)))
+    row = await register.order_row("A1")
+    assert row is not None
+    assert row.receipt == "r29"
+
+
+async def test_everything_of_a_record_is_kept(register: Register) -> None:
+    await opened(register, an_order())
+    due = {"name": "ship_by", "at": NOW}
+    record = a_record(next_deadline=due, hold_reasons=("shipment", "fraud"), state={"a": [1, "茶"]})
+    await register.record_order(record)
+    row = await register.order_row("A1")
+    assert row is not None
+    assert (row.next_deadline_name, row.next_deadline_at) == ("ship_by", NOW)
+    assert row.hold_reasons == ("shipment", "fraud")
+    assert row.recorded_at == NOW
+    known = await register.known_order("A1")
+    assert known is not None
+    assert known.state == {"a": [1, "茶"]}
+
+
+async def test_a_rescue_finds_order_state_and_every_movement(book: Book, register: Register) -> None:
+    order = an_order("A_1")
+    await opened(register, order)
+    await funded(register, book, "AX1")  # `_` must not stand for any letter
+    await funded(register, book, "A_10")
+    await fund(book, order, record=a_record("A_1", revision=2, state={"phase": "x"}))
+    record = a_record("A_1", revision=3, refunded_minor=10, state={"phase": "x"})
+    await refund(book, order, "parcel-p1", 10, record=record)
+    found = await register.rescue_order("A_1", "run-9")
+    assert found is not None
+    assert found.order == order
+    assert found.opened_by == "run-9"
+    assert found.state == {"phase": "x"}
+    assert found.references == ("order/A_1/fund", "order/A_1/refund/parcel-p1")
+    assert await opened(register, order, by="run-9") == "same_run"
+
+
+async def test_a_rescue_of_a_closed_order_takes_nothing_over(register: Register) -> None:
+    await opened(register, an_order())
+    await register.record_order(a_record(phase="refused", closed=True))
+    found = await register.rescue_order("A1", "run-9")
+    assert found is not None
+    assert found.closed
+    assert found.opened_by == "run-1"
+
+
+async def test_an_order_that_nobody_registered_is_not_known(register: Register) -> None:
+    assert await register.rescue_order("A1", "run-9") is None
+    assert await register.known_order("A1") is None
+    assert await register.stored_order("A1") is None
+    assert await register.order_row("A1") is None
+
+
+# --- policies --------------------------------------------------------------------------------------------
+
+
+async def test_a_name_points_to_its_newest_text_and_old_texts_stay(register: Register) -> None:
+    await register.register_policy("default", "h1", "one")
+    await register.register_policy("default", "h2", "two")
+    newest = await register.policy(None)
+    assert newest is not None
+    assert (newest.name, newest.content_hash, newest.text) == ("default", "h2", "two")
+    assert await register.policy_text("h1") == "one"
+    await register.register_policy("default", "h1", "one")
+    back = await register.policy("default")
+    assert back is not None
+    assert back.content_hash == "h1"
+
+
+async def test_a_policy_never_changes_under_its_hash(register: Register) -> None:
+    await register.register_policy("default", "h1", "one")
+    with pytest.raises(Exception, match="another text under this hash"):
+        await register.register_policy("default", "h1", "two")
+    assert await register.policy_text("h1") == "one"
+
+
+async def test_one_text_may_have_two_names(register: Register) -> None:
+    await register.register_policy("a", "h1", "one")
+    await register.register_policy("b", "h1", "one")
+    second = await register.policy("b")
+    assert second is not None
+    assert second.name == "b"
+
+
+async def test_an_unknown_policy_is_none(register: Register) -> None:
+    assert await register.policy("nope") is None
+    with pytest.raises(LookupError):
+        await register.policy_text("nope")
+
+
+# --- waybill claims --------------------------------------------------------------------------------------
+
+
+async def _order(register: Register, order_id: str, merchant: str = "m-1", buyer: str = "b-1") -> None:
+    await opened(register, an_order(order_id, merchant_id=merchant, buyer_id=buyer))
+
+
+async def _claim(
+    register: Register, order_id: str, *numbers: str, merchant: str = "m-1", buyer: str = "b-1", place: str = "CN/1"
+) -> list[str]:
+    parcels = [(f"p{n}", "sf", number) for n, number in enumerate(numbers, start=1)]
+    return list(await register.claim_waybills(order_id, merchant, buyer, place, parcels, NOW))
+
+
+async def test_a_number_is_claimed_and_the_same_claim_again_gets_the_same_answer(register: Register) -> None:
+    await _order(register, "A1")
+    assert await _claim(register, "A1", "SF1", "SF2") == ["claimed", "claimed"]
+    assert await _claim(register, "A1", "SF1", "SF2") == ["claimed", "claimed"]
+
+
+async def test_a_merged_parcel_for_the_same_buyer_and_place_is_allowed(register: Register) -> None:
+    await _order(register, "A1")
+    await _order(register, "A2")
+    await _claim(register, "A1", "SF1")
+    assert await _claim(register, "A2", "SF1") == ["merged"]
+    assert await _claim(register, "A2", "SF1") == ["merged"]
+
+
+async def test_a_number_in_use_for_another_buyer_or_place_is_refused_and_nothing_is_claimed(
+    register: Register,
+) -> None:
+    await _order(register, "A1")
+    await _order(register, "A2", buyer="b-2")
+    await _claim(register, "A1", "SF1")
+    assert await _claim(register, "A2", "SF2", "SF1", buyer="b-2") == ["claimed", "in_use"]
+    assert await _claim(register, "A2", "SF1", place="CN/2") == ["in_use"]
+    await _order(register, "A3", buyer="b-3")
+    assert await _claim(register, "A3", "SF2", buyer="b-3") == ["claimed"]
+
+
+async def test_another_merchants_claim_is_contested_and_both_see_each_other(register: Register) -> None:
+    await _order(register, "A1")
+    await _order(register, "A2", merchant="m-2", buyer="b-2")
+    await _claim(register, "A1", "SF1")
+    assert await _claim(register, "A2", "SF1", merchant="m-2", buyer="b-2") == ["contested"]
+    assert await register.rival_claims("sf", "SF1", "m-1", since=NOW - DAY) == (
+        Rival(merchant_id="m-2", claimed_at=NOW),
+    )
+    assert [rival.merchant_id for rival in await register.rival_claims("sf", "SF1", "m-2", since=NOW)] == ["m-1"]
+
+
+async def test_rivals_outside_the_window_or_given_up_do_not_count(register: Register) -> None:
+    await _order(register, "A1")
+    await _claim(register, "A1", "SF1")
+    assert await register.rival_claims("sf", "SF1", "m-2", since=NOW + DAY) == ()
+    await register.release_claims("A1", [("p1", "sf", "SF1")], NOW)
+    assert await register.rival_claims("sf", "SF1", "m-2", since=NOW - DAY) == ()
+
+
+async def test_a_number_that_was_given_up_can_be_used_again(register: Register) -> None:
+    await _order(register, "A1")
+    await _order(register, "A2", buyer="b-2")
+    await _claim(register, "A1", "SF1")
+    await register.release_claims("A1", [("p1", "sf", "SF1")], NOW)
+    await register.release_claims("A1", [("p1", "sf", "SF1")], NOW)
+    assert await _claim(register, "A2", "SF1", buyer="b-2") == ["claimed"]
+    assert await _claim(register, "A1", "SF1") == ["in_use"]
+
+
+async def test_a_corrected_number_can_be_corrected_back(register: Register) -> None:
+    await _order(register, "A1")
+    await _claim(register, "A1", "SF1")
+    await register.release_claims("A1", [("p1", "sf", "SF1")], NOW)
+    assert await _claim(register, "A1", "SF1") == ["claimed"]
+    assert len(await register.rival_claims("sf", "SF1", "m-2", since=NOW)) == 1
+
+
+async def test_the_same_number_of_another_carrier_is_another_number(register: Register) -> None:
+    await _order(register, "A1")
+    await _order(register, "A2", buyer="b-2")
+    await _claim(register, "A1", "X1")
+    other = await register.claim_waybills("A2", "m-1", "b-2", "CN/1", [("p1", "zto", "X1")], NOW)
+    assert other == ["claimed"]
+
+
+async def test_two_orders_racing_for_one_number_leave_one_winner(register: Register) -> None:
+    for n in range(8):
+        await asyncio.gather(*(_order(register, f"R{n}-{k}", buyer=f"b-{k}") for k in range(8)))
+        numbers = [f"SF{n}", f"ZZ{n}"]
+        answers = await asyncio.gather(
+            *(_claim(register, f"R{n}-{k}", *numbers[:: 1 if k % 2 else -1], buyer=f"b-{k}") for k in range(8))
+        )
+        assert sum(answer == ["claimed", "claimed"] for answer in answers) == 1
+        assert sum(answer == ["in_use", "in_use"] for answer in answers) == 7
+
+
+async def test_a_number_with_a_character_that_no_text_can_hold_is_claimed_all_the_same(register: Register) -> None:
+    await _order(register, "A1")
+    assert await _claim(register, "A1", "SF\0") == ["claimed"]
+    assert await register.rival_claims("sf", "SF\0", "m-2", since=NOW) != ()
+
+
+async def test_no_numbers_are_no_claims(register: Register) -> None:
+    assert await register.claim_waybills("A1", "m-1", "b-1", "x", [], NOW) == []
+
+
+# --- notices ---------------------------------------------------------------------------------------------
+
+
+async def test_a_notice_is_stored_once_and_read_in_order(register: Register) -> None:
+    await opened(register, an_order())
+    await register.record_order(
+        a_record(revision=1, notices=(a_notice(1, "shipped"), a_notice(2, "credited", "merchant")))
+    )
+    again = (a_notice(2, "credited", "merchant"), a_notice(3, "settled", "merchant"))
+    await register.record_order(a_record(revision=2, notices=again))
+    found = await register.notices()
+    assert [(n.seq, n.to, n.name) for n in found] == [
+        (1, "buyer", "shipped"),
+        (2, "merchant", "credited"),
+        (3, "merchant", "settled"),
+    ]
+    assert (found[0].buyer_id, found[0].merchant_id, found[0].subject) == ("b-1", "m-1", "order/A1")
+    assert [n.seq for n in await register.notices(after_id=found[0].notice_id, limit=1)] == [2]
+    assert [n.seq for n in await register.notices(to="buyer")] == [1]
+    assert await register.notices(subject="order/A2") == []
+
+
+async def test_an_older_record_still_brings_its_notices(register: Register) -> None:
+    await opened(register, an_order())
+    await register.record_order(a_record(revision=2, notices=(a_notice(2),)))
+    await register.record_order(a_record(revision=1, notices=(a_notice(1),)))
+    assert sorted(n.seq for n in await register.notices()) == [1, 2]
+
+
+async def test_a_reader_who_goes_on_from_the_last_id_misses_nothing(database: Database, register: Register) -> None:
+    """A transaction that took its id first and ends last: readers wait for it instead of passing it over."""
+    await opened(register, an_order("A1"))
+    await opened(register, an_order("A2"))
+    async with database.pool.acquire() as slow:
+        began = slow.transaction()
+        await began.start()
+        await slow.execute("SELECT record_order($1)", a_record("A1", notices=(a_notice(1, "slow"),)))
+        await register.record_order(a_record("A2", notices=(a_notice(1, "quick"),)))
+        assert await register.notices() == []
+        await began.commit()
+    assert [n.name for n in await register.notices()] == ["slow", "quick"]
