@@ -11,7 +11,7 @@ from core.money import format_minor
 from core.order.deadlines import deadlines
 from core.order.shares import refunded_minor
 from core.order.state import OrderState, Parcel
-from core.order.viewing import clock, holds_of
+from core.order.viewing import clock, holds_of, told_of
 
 
 def details_of(state: OrderState) -> str:
@@ -54,7 +54,12 @@ def _holds(state: OrderState) -> Iterator[str]:
         yield f"- `{view.reason}` since {clock(view.since)}{until}; {view.who_can_act}: {view.what_helps}"
 
 
-def _parcel(parcel: Parcel) -> str:
+def _parcel(parcel: Parcel) -> Iterator[str]:
     said = "delivered" if parcel.delivered_at else "moving" if parcel.moved else "nothing physical yet"
     fate = "ended" if parcel.ended else parcel.audit
-    return f"\n**Parcel {parcel.parcel_id}** {parcel.carrier} `{parcel.waybill}`: audit {fate}; the carrier says {said}"
+    yield (
+        f"\n**Parcel {parcel.parcel_id}** {parcel.carrier} `{parcel.waybill}`: audit {fate}; the carrier says {said}\n"
+    )
+    for english, chinese in zip(told_of(parcel, "en"), told_of(parcel, "zh"), strict=True):
+        yield f"- {english}"
+        yield f"- {chinese}"

@@ -136,7 +136,8 @@ def claims_to_release(state: OrderState) -> tuple[WaybillToClaim, ...]:
         for attempt in parcel.attempts
         if (attempt.carrier, attempt.waybill) != (parcel.carrier, parcel.waybill)
     ]
-    return tuple(claim for claim in (*unused, *replaced) if _key(claim) not in state.claims_released)
+    by_key = {_key(claim): claim for claim in (*unused, *replaced)}
+    return tuple(claim for key, claim in by_key.items() if key not in state.claims_released)
 
 
 def _key(claim: WaybillToClaim) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from core.audit.explain import Language, sentence
 from core.messages import HoldView
 from core.order.deadlines import deadlines, next_deadline, settles_at
 from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE, OrderState, Parcel, Refund
@@ -123,8 +124,8 @@ _AUDIT_HELP = {
 def _audit(state: OrderState, parcel: Parcel) -> HoldView:
     who, helps = _AUDIT_HELP[parcel.audit]
     due = next((d for d in deadlines(state) if d.subject == parcel.parcel_id), None)
-    found = parcel.findings_of_review or (parcel.verdict.reasons if parcel.verdict else ())
-    seen = f" Found: {', '.join(found)}." if found else ""
+    told = told_of(parcel)
+    seen = f" {' '.join(told)}" if told else ""
     return HoldView(
         reason=f"audit_{parcel.audit}",
         since=parcel.audit_since,
@@ -132,6 +133,13 @@ def _audit(state: OrderState, parcel: Parcel) -> HoldView:
         who_can_act=who,
         what_helps=f"Parcel {parcel.parcel_id}: {helps}{seen}{_overdue(state, 'review_sla', parcel.parcel_id)}",
     )
+
+
+def told_of(parcel: Parcel, language: Language = "en") -> tuple[str, ...]:
+    """One sentence a finding: what was seen, what was expected, what the merchant can do."""
+    if parcel.verdict is not None and parcel.verdict.reasons:
+        return parcel.verdict.told(language)
+    return tuple(sentence(reason, "fail", {}, language) for reason in parcel.findings_of_review)
 
 
 def _overdue(state: OrderState, sla: str, subject: str) -> str:

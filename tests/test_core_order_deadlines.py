@@ -1,0 +1,416 @@
+"""Every deadline from both sides: nothing a second before, its effect when it passes; and what an outage does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import pytest
+from order_driver import (
+    DAY,
+    HOUR,
+    SECOND,
+    T0,
+    WAYBILLS,
+    OrderDriver,
+    a_parcel,
+    a_policy,
+    a_scan,
+    a_verdict,
+    an_order,
+    failing,
+)
+
+from core.messages import Answer
+from core.order import deadlines as module
+from core.order.deadlines import deadlines, next_deadline, wake_at
+from core.order.opening import Screening
+from core.reasons import Refusal
+
+
+def opened(**limits: Any) -> OrderDriver:
+    return OrderDriver(policy=a_policy(**limits)).open()
+
+
+def held() -> OrderDriver:
+    return OrderDriver(screening=Screening(verdict="hold", reasons=("medicine",))).open()
+
+
+def shipped() -> OrderDriver:
+    driver = opened()
+    driver.ship()
+    driver.say["p1"] = a_verdict()
+    return driver
+
+
+def moving() -> OrderDriver:
+    driver = shipped()
+    driver.hear("p1", first_physical_at=T0)
+    return driver
+
+
+def delivered() -> OrderDriver:
+    driver = shipped()
+    driver.deliver()
+    return driver
+
+
+def rejected() -> OrderDriver:
+    driver = shipped()
+    driver.hear("p1", "rejected", "number_possible")
+    return driver
+
+
+def in_review() -> OrderDriver:
+    driver = shipped()
+    strong = (failing("speed_possible", "strong"),)
+    driver.hear("p1", "needs_review", "speed_possible", first_physical_at=T0, findings=strong)
+    return driver
+
+
+def asked() -> OrderDriver:
+    return moving().advance(30 * DAY)
+
+
+def credited() -> OrderDriver:
+    driver = delivered()
+    driver.confirm()
+    return driver
+
+
+def refunding() -> OrderDriver:
+    driver = opened()
+    driver.send("cancel_order", "buyer", reason="no")
+    return driver
+
+
+def told(name: str) -> Callable[[OrderDriver], bool]:
+    return lambda driver: bool(driver.notices(name))
+
+
+class Case(NamedTuple):
+    """A deadline: where it runs, how long after T0 it passes, and how one sees that it passed."""
+
+    name: str
+    start: Callable[[], OrderDriver]
+    after: Any
+    passed: Callable[[OrderDriver], bool]
+
+
+CASES = (
+    Case("screening_sla", held, 24 * HOUR, told("screening_overdue")),
+    Case("screening_end", held, 72 * HOUR, lambda d: d.phase == "refused" and d.refunds() == {"screening": 13580}),
+    Case("ship_reminder", opened, 24 * HOUR, told("ship_reminder")),
+    Case("ship_by", opened, 48 * HOUR, lambda d: d.phase == "cancelled" and d.refunds() == {"ship_by": 13580}),
+    Case("pickup_by", shipped, 5 * DAY, lambda d: d.phase == "cancelled" and d.refunds() == {"parcel-p1": 13580}),
+    Case("receipt_reminder", delivered, 5 * DAY, told("receipt_reminder")),
+    Case("receipt_by", delivered, 7 * DAY, lambda d: d.state.receipt.by == "timeout" and d.phase == "credited"),
+    Case("undelivered_by", moving, 30 * DAY, lambda d: d.audit == "in_review" and told("undelivered")(d)),
+    Case("undelivered_end", asked, 37 * DAY, lambda d: d.phase == "refunded"),
+    Case("audit_correction", rejected, 3 * DAY, lambda d: d.phase == "refunded"),
+    Case("review_sla", in_review, 24 * HOUR, told("review_overdue")),
+    Case("review_end", in_review, 7 * DAY, lambda d: d.holds() == {"review_overdue"}),
+    Case("settle_at", credited, 7 * DAY, lambda d: d.phase == "settled"),
+    Case("refund_stuck", refunding, 3 * DAY, lambda d: d.holds() == {"refund_stuck"}),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_deadline_passes_at_its_second_and_not_before(case: Case) -> None:
+    driver = case.start()
+    assert driver.deadline(case.name) == T0 + case.after
+    driver.until(T0 + case.after - SECOND)
+    assert not case.passed(driver)
+    assert case.name in driver.waits_for()
+    driver.advance(SECOND)
+    assert case.passed(driver)
+    assert T0 + case.after not in [d.at for d in deadlines(driver.state) if d.name == case.name]
+    driver.check()
+
+
+def test_every_deadline_of_the_code_is_tested_here() -> None:
+    assert {case.name for case in CASES} == {*module._PASSING, "settle_at"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_deadline_passed_in_an_outage_passes_when_somebody_looks(case: Case) -> None:
+    driver = case.start().outage(60 * DAY)
+    driver.do_what_is_due()
+    driver.check()
+    assert all(deadline.at > driver.now for deadline in deadlines(driver.state))
+
+
+def test_limits_are_the_policys() -> None:
+    driver = opened(ship_within="5d", ship_reminder="1d")
+    assert driver.deadline("ship_by") == T0 + 5 * DAY
+    assert driver.deadline("ship_reminder") == T0 + 4 * DAY
+
+
+# --- shipping -------------------------------------------------------------------------------------------------
+
+
+def test_no_reminder_where_there_is_no_time_for_one() -> None:
+    driver = opened(ship_within="12h")
+    assert "ship_reminder" not in driver.waits_for()
+
+
+def test_ship_by_refunds_only_what_was_not_shipped() -> None:
+    driver = opened()
+    driver.ship(a_parcel(1, {"1": 1}))
+    driver.say["p1"] = a_verdict(first_physical_at=T0)
+    driver.advance(2 * DAY)
+    assert (driver.phase, driver.refunds()) == ("shipped", {"ship_by": 10790})
+    assert driver.state.shipped_at == T0 + 2 * DAY
+    assert driver.state.fully_shipped
+    driver.check()
+
+
+def test_shipped_order_has_no_ship_by() -> None:
+    assert not {"ship_by", "ship_reminder"} & shipped().waits_for()
+
+
+# --- pickup ---------------------------------------------------------------------------------------------------
+
+
+def test_pickup_is_judged_by_a_look_at_the_carrier() -> None:
+    driver = shipped()
+    driver.say["p1"] = a_verdict(first_physical_at=T0 + 4 * DAY)
+    driver.advance(5 * DAY)
+    assert (driver.phase, driver.audit) == ("shipped", "collecting")
+    assert [step.about for step in driver.steps if step.verb == "look"] == ["p1"]
+
+
+def test_carrier_that_never_answered_sends_a_missing_pickup_to_review() -> None:
+    driver = shipped()
+    driver.say["p1"] = a_verdict(carrier_answered=False)
+    driver.advance(5 * DAY)
+    assert (driver.phase, driver.audit) == ("shipped", "in_review")
+    assert driver.parcel().findings_of_review == ("no_pickup",)
+
+
+def test_carrier_that_answered_once_and_is_silent_now_is_no_evidence() -> None:
+    driver = shipped()
+    driver.hear("p1", carrier_answered=True)
+    driver.say["p1"] = a_verdict(carrier_answered=False)
+    driver.advance(5 * DAY)
+    assert (driver.phase, driver.audit) == ("shipped", "in_review")
+
+
+def test_missing_pickup_of_what_the_buyer_confirmed_goes_to_review() -> None:
+    driver = shipped()
+    driver.confirm()
+    driver.advance(5 * DAY)
+    assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "in_review", {})
+
+
+def test_number_without_a_trace_that_waits_for_a_reviewer_is_refunded_when_pickup_is_due() -> None:
+    driver = shipped().advance(3 * DAY)
+    driver.hear("p1", "needs_review", "trace_exists")
+    driver.advance(2 * DAY)
+    assert (driver.phase, driver.refunds()) == ("cancelled", {"parcel-p1": 13580})
+
+
+def test_review_of_a_parcel_whose_carrier_is_silent_goes_on_when_pickup_is_due() -> None:
+    driver = shipped()
+    driver.hear("p1", "needs_review", "carrier_known", carrier_answered=False)
+    driver.advance(5 * DAY)
+    assert driver.parcel().findings_of_review == ("carrier_known", "no_pickup")
+    assert driver.parcel().audit_since == T0
+
+
+def test_appeal_and_correction_have_their_own_clocks_beside_pickup() -> None:
+    driver = shipped().advance(4 * DAY)
+    driver.hear("p1", "rejected", "not_returned")
+    assert "pickup_by" not in driver.waits_for()
+    driver.send("appeal_audit", "merchant", statement="it will be sent")
+    assert "pickup_by" not in driver.waits_for()
+
+
+def test_correction_starts_the_pickup_clock_anew() -> None:
+    driver = shipped().advance(4 * DAY)
+    body = {"parcel_id": "p1", "carrier": "sandbox", "waybill": WAYBILLS[9], "reason": "a typo"}
+    driver.send("correct_waybill", "merchant", **body)
+    assert driver.deadline("pickup_by") == T0 + 9 * DAY
+
+
+def test_pickup_ends_one_parcel_and_not_the_order() -> None:
+    driver = opened()
+    driver.ship(a_parcel(1, {"1": 1}), a_parcel(2))
+    driver.say["p1"] = a_verdict()
+    driver.deliver("p2")
+    driver.advance(5 * DAY)
+    assert driver.refunds() == {"parcel-p1": 1990}
+    assert (driver.phase, driver.receipt) == ("shipped", "awaited")
+
+
+# --- delivery -------------------------------------------------------------------------------------------------
+
+
+def test_silence_is_judged_by_a_look_at_the_carrier() -> None:
+    driver = delivered()
+    driver.say["p1"] = a_verdict("rejected", now=T0 + DAY, first_physical_at=T0, delivered_at=T0, returned_at=T0 + DAY)
+    driver.advance(7 * DAY)
+    assert (driver.receipt, driver.audit, driver.phase) == ("not_due", "rejected", "shipped")
+
+
+def test_undelivered_parcel_that_arrives_in_the_last_week_is_confirmed_as_any_other() -> None:
+    driver = asked().advance(3 * DAY)
+    driver.deliver()
+    assert (driver.audit, driver.receipt) == ("approved", "awaited")
+    driver.advance(7 * DAY)
+    assert driver.phase == "credited"
+
+
+def test_undelivered_end_refunds_what_is_missing_and_keeps_the_rest() -> None:
+    driver = opened()
+    driver.ship(a_parcel(1, {"1": 1}), a_parcel(2))
+    driver.hear("p1", first_physical_at=T0)
+    driver.deliver("p2")
+    driver.advance(37 * DAY)
+    assert driver.refunds() == {"undelivered": 1990}
+    assert (driver.phase, driver.receipt) == ("shipped", "awaited")
+    driver.advance(2 * DAY)
+    assert driver.phase == "credited"
+    driver.check()
+
+
+def test_second_refund_for_the_same_reason_gets_a_cause_of_its_own() -> None:
+    """One parcel never arrives; the other comes back after that and is refunded too: no cent stays in escrow."""
+    driver = opened()
+    driver.ship(a_parcel(1, {"1": 1}), a_parcel(2))
+    driver.hear("p1", first_physical_at=T0)
+    driver.hear("p2", "needs_review", "speed_possible", first_physical_at=T0, delivered_at=T0)
+    driver.advance(37 * DAY)
+    driver.decide("approved", "p2")
+    back = {"first_physical_at": T0, "delivered_at": T0, "returned_at": driver.now}
+    driver.say["p2"] = a_verdict("needs_review", "not_returned", now=driver.now, **back)
+    driver.advance(2 * DAY)
+    assert driver.refunds() == {"undelivered": 1990, "undelivered-2": 11590}
+    assert driver.phase == "refunded"
+    driver.check()
+
+
+# --- reviews --------------------------------------------------------------------------------------------------
+
+
+def test_review_told_once_shows_as_overdue() -> None:
+    driver = in_review().advance(3 * DAY)
+    assert len(driver.notices("review_overdue")) == 1
+
+
+def test_lifting_an_overdue_review_gives_the_reviewers_their_time_again() -> None:
+    driver = in_review().advance(7 * DAY)
+    driver.lift("review_overdue")
+    assert driver.holds() == set()
+    assert driver.deadline("review_end") == T0 + 14 * DAY
+    driver.advance(7 * DAY)
+    assert driver.holds() == {"review_overdue"}
+
+
+# --- settling -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("confirm_after", "credit_after", "settles"), [(0, 0, 7), (0, 2, 7), (0, 5, 9), (1, 1, 8)])
+def test_settlement_is_the_later_of_delay_and_window(confirm_after: int, credit_after: int, settles: int) -> None:
+    driver = shipped()
+    driver.hear("p1", "needs_review", "speed_possible", first_physical_at=T0)
+    driver.advance(confirm_after * DAY).confirm()
+    driver.until(T0 + credit_after * DAY).decide("approved")
+    assert driver.deadline("settle_at") == T0 + settles * DAY
+
+
+# --- together, late, in order ---------------------------------------------------------------------------------
+
+
+def test_command_and_deadline_due_together_the_command_wins() -> None:
+    driver = opened().outage(48 * HOUR)
+    assert isinstance(driver.ship(), Answer)
+    assert driver.phase == "shipped"
+    driver = delivered().outage(7 * DAY)
+    driver.confirm()
+    assert driver.state.receipt.by == "buyer"
+
+
+def test_commands_come_first_after_an_outage_and_then_the_deadlines_in_due_order() -> None:
+    driver = held().outage(80 * HOUR)
+    driver.send("decide_screening", "reviewer", verdict="allow", reason="fine")
+    assert driver.phase == "awaiting_shipment"
+    assert driver.state.ship_by == T0 + 128 * HOUR
+    driver = opened().outage(60 * HOUR)
+    driver.do_what_is_due()
+    passed = [entry.verb for entry in driver.state.inbox.journal if entry.channel == "deadline"]
+    assert passed == ["ship_reminder", "ship_by"]
+
+
+def test_each_deadline_is_judged_anew() -> None:
+    """Undelivered is asked for first; when the buyer was asked only now, the week for the answer starts now."""
+    driver = moving().outage(60 * DAY)
+    driver.do_what_is_due()
+    assert driver.phase == "shipped"
+    assert driver.deadline("undelivered_end") == T0 + 67 * DAY
+
+
+def test_correction_that_arrives_after_an_outage_beats_the_refund() -> None:
+    driver = rejected().outage(5 * DAY)
+    body = {"parcel_id": "p1", "carrier": "sandbox", "waybill": WAYBILLS[9], "reason": "a typo"}
+    assert isinstance(driver.send("correct_waybill", "merchant", **body), Answer)
+    assert (driver.phase, driver.audit) == ("shipped", "collecting")
+
+
+def test_deadlines_are_journaled_with_what_they_are_about() -> None:
+    driver = shipped().advance(5 * DAY)
+    entry = driver.state.inbox.journal[-1]
+    assert (entry.channel, entry.verb, entry.outcome, entry.message) == ("deadline", "pickup_by", "noted", "p1")
+
+
+def test_next_deadline_is_the_earliest_and_the_timer_never_waits_for_the_past() -> None:
+    driver = opened()
+    first = next_deadline(driver.state)
+    assert first is not None
+    assert (first.name, first.at) == ("ship_reminder", T0 + DAY)
+    waiting = wake_at(driver.state, T0 + DAY)
+    assert waiting is not None
+    assert (waiting.name, waiting.at) == ("ship_by", T0 + 2 * DAY)
+
+
+def test_settlement_that_a_hold_stops_needs_no_timer() -> None:
+    driver = credited()
+    driver.hold(scope="payout")
+    driver.advance(7 * DAY)
+    assert driver.phase == "settled"
+
+
+def test_holds_stop_no_duties() -> None:
+    driver = opened()
+    driver.hold(scope="all")
+    driver.advance(2 * DAY)
+    assert driver.phase == "cancelled"
+    assert driver.state.refunds[0].status == "owed"
+    assert driver.books.of("escrow") == 13580
+    driver.lift()
+    assert driver.state.refunds[0].status == "booked"
+
+
+def test_reminders_of_a_deadline_that_moved_are_told_again() -> None:
+    own = an_order(ship_by=(T0 + 4 * DAY).isoformat())
+    driver = OrderDriver(own).open().advance(4 * DAY - SECOND)
+    assert len(driver.notices("ship_reminder")) == 1
+
+
+def test_a_pushed_delivery_starts_the_clock_once_the_audit_has_seen_it() -> None:
+    driver = shipped()
+    scans = [a_scan("delivered", T0)]
+    body = {"carrier": "sandbox", "waybill": WAYBILLS[1], "scans": scans, "provider": "sandbox"}
+    answer: Answer | Refusal = driver.send("report_scan", "carrier", **body)
+    assert isinstance(answer, Answer)
+    driver.deliver()
+    assert driver.receipt == "awaited"
+
+
+def test_deadline_names_are_told_apart_by_their_subject() -> None:
+    driver = opened()
+    driver.ship(a_parcel(1, {"1": 1}), a_parcel(2))
+    pickups = [(d.subject, d.at) for d in deadlines(driver.state) if d.name == "pickup_by"]
+    day: datetime = T0 + 5 * DAY
+    assert pickups == [("p1", day), ("p2", day)]

@@ -1,0 +1,332 @@
+"""Shipment, corrections and scans: what is accepted, what is refused and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from order_driver import DAY, HOUR, T0, WAYBILLS, OrderDriver, a_parcel, a_policy, a_scan, a_verdict
+
+from core.messages import Answer
+from core.order.state import OrderState
+from core.order.stepping import audit_watches, audited, looked
+from core.reasons import Refusal
+
+
+def opened(**limits: Any) -> OrderDriver:
+    return OrderDriver(policy=a_policy(**limits)).open()
+
+
+def refused(answer: Answer | Refusal) -> tuple[str, str | None]:
+    assert isinstance(answer, Refusal), answer
+    return answer.code, answer.field
+
+
+def accepted(answer: Answer | Refusal) -> Answer:
+    assert isinstance(answer, Answer), answer
+    return answer
+
+
+def correct(driver: OrderDriver, parcel_id: str = "p1", number: int = 11, **fields: Any) -> Answer | Refusal:
+    body = {"parcel_id": parcel_id, "carrier": "sandbox", "waybill": WAYBILLS[number], "reason": "a typo", **fields}
+    return driver.send("correct_waybill", "merchant", **body)
+
+
+def push(driver: OrderDriver, *stages: str, number: int = 1, at: Any = None, **fields: Any) -> Answer | Refusal:
+    scans = [a_scan(stage, at or driver.now) for stage in stages]
+    body = {"carrier": "sandbox", "waybill": WAYBILLS[number], "scans": scans, "provider": "sandbox", **fields}
+    return driver.send("report_scan", "carrier", **body)
+
+
+# --- report_shipment ------------------------------------------------------------------------------------------
+
+
+def test_shipment_starts_the_audit_and_tells_the_buyer_carrier_and_waybill() -> None:
+    driver = opened()
+    answer = accepted(driver.ship())
+    assert (answer.phase, answer.audit, answer.receipt) == ("shipped", "collecting", "not_due")
+    told = driver.notices("shipped")[0]
+    assert (told.to, told.facts["carrier"], told.facts["waybill"]) == ("buyer", "sandbox", WAYBILLS[1])
+    assert driver.parcel().lines[0].quantity == 2
+
+
+def test_lines_null_means_all_that_is_left() -> None:
+    driver = opened()
+    driver.ship(a_parcel(1, {"1": 1}), a_parcel(2))
+    assert [(part.line_id, part.quantity) for part in driver.parcel("p2").lines] == [("1", 1), ("2", 1)]
+    assert driver.state.fully_shipped
+
+
+def test_part_of_an_order_is_shipped_and_the_rest_later() -> None:
+    driver = opened()
+    driver.ship(a_parcel(1, {"1": 1}))
+    assert driver.state.left_to_ship() == {"1": 1, "2": 1}
+    assert driver.state.shipped_at is None
+    driver.advance(HOUR).ship(a_parcel(2))
+    assert driver.state.shipped_at == T0 + HOUR
+
+
+@pytest.mark.parametrize(
+    ("parcel", "code", "field"),
+    [
+        (a_parcel(1, {"9": 1}), "unknown_line", "parcels.0.lines"),
+        (a_parcel(1, {}), "unknown_line", "parcels.0.lines"),
+        (a_parcel(1, {"1": 3}), "quantity_too_large", "parcels.0.lines"),
+        (a_parcel(1, carrier="sandbx"), "unknown_carrier", "parcels.0.carrier"),
+        (a_parcel(1, carrier="other"), "unknown_carrier", "parcels.0.carrier_name"),
+        (a_parcel(1, waybill="SBX000011"), "impossible_waybill", "parcels.0.waybill"),
+    ],
+)
+def test_shipment_that_cannot_be_is_refused_with_code_and_field(parcel: Any, code: str, field: str) -> None:
+    driver = opened()
+    assert refused(driver.ship(parcel)) == (code, field)
+    assert driver.state.parcels == ()
+
+
+def test_same_line_twice_in_a_parcel_counts_twice() -> None:
+    parts = [{"line_id": "1", "quantity": 1}, {"line_id": "1", "quantity": 2}]
+    assert refused(opened().ship({**a_parcel(1), "lines": parts}))[0] == "quantity_too_large"
+
+
+def test_second_parcel_with_nothing_left_for_it_is_refused() -> None:
+    assert refused(opened().ship(a_parcel(1), a_parcel(2))) == ("nothing_left_to_ship", "parcels.1.lines")
+
+
+def test_nothing_left_to_ship_is_refused() -> None:
+    driver = opened()
+    driver.ship()
+    assert refused(driver.ship(a_parcel(2)))[0] == "nothing_left_to_ship"
+
+
+def test_parcel_id_is_used_once() -> None:
+    driver = opened()
+    driver.ship(a_parcel(1, {"1": 1}))
+    assert refused(driver.ship(a_parcel(1))) == ("parcel_exists", "parcels.0.parcel_id")
+    twice = [a_parcel(2, {"1": 1}), a_parcel(2)]
+    assert refused(driver.ship(*twice)) == ("parcel_exists", "parcels.1.parcel_id")
+
+
+def test_unknown_carrier_is_refused_with_a_suggestion() -> None:
+    answer = opened().ship(a_parcel(1, carrier="yunda-express"))
+    assert isinstance(answer, Refusal)
+    assert "yunda" in answer.message
+
+
+def test_other_carrier_with_a_name_is_accepted() -> None:
+    driver = opened()
+    accepted(driver.ship(a_parcel(1, carrier="other", carrier_name="Village Post", waybill="VP123456")))
+    assert driver.parcel().carrier_name == "Village Post"
+
+
+def test_number_in_use_by_this_merchant_is_refused_and_leaves_nothing() -> None:
+    driver = opened()
+    driver.register_says[WAYBILLS[1]] = "in_use"
+    assert refused(driver.ship())[0] == "waybill_in_use"
+    assert driver.state.parcels == ()
+    assert driver.state.inbox.counted == 0
+
+
+@pytest.mark.parametrize("claim", ["claimed", "merged", "contested"])
+def test_merged_and_contested_numbers_are_accepted(claim: str) -> None:
+    driver = opened()
+    driver.register_says[WAYBILLS[1]] = claim
+    accepted(driver.ship())
+
+
+def test_shipment_after_the_credit_or_the_end_is_refused() -> None:
+    driver = opened()
+    driver.ship()
+    driver.deliver()
+    driver.confirm()
+    assert refused(driver.ship(a_parcel(2)))[0] == "already_shipped"
+    driver = opened()
+    driver.send("cancel_order", "buyer", reason="no")
+    assert refused(driver.ship())[0] == "order_over"
+
+
+# --- correct_waybill ------------------------------------------------------------------------------------------
+
+
+def test_correction_keeps_the_old_number_releases_its_claim_and_opens_a_new_attempt() -> None:
+    driver = opened()
+    driver.ship()
+    driver.hear("p1", first_physical_at=T0)
+    driver.advance(DAY)
+    accepted(correct(driver))
+    parcel = driver.parcel()
+    assert parcel.waybill == WAYBILLS[11]
+    assert (parcel.audit, parcel.verdict, parcel.moved, parcel.uploaded_at) == ("collecting", None, False, T0 + DAY)
+    assert [(attempt.waybill, attempt.reason) for attempt in parcel.attempts] == [(WAYBILLS[1], "a typo")]
+    assert driver.released == [f"sandbox:{WAYBILLS[1]}"]
+
+
+def test_verdict_on_a_number_that_was_corrected_meanwhile_is_nothing() -> None:
+    driver = opened()
+    driver.ship()
+    old = audit_watches(driver.state)[0]
+    correct(driver)
+    approved = a_verdict("approved", delivered_at=T0)
+    assert audited(driver.state, old, approved, T0).parcels == driver.state.parcels
+    assert looked(driver.state, "p1", old.waybill, approved, T0).parcels == driver.state.parcels
+
+
+def test_number_given_up_and_used_again_is_claimed_and_released_again() -> None:
+    driver = opened()
+    driver.ship()
+    correct(driver, number=11)
+    correct(driver, number=1)
+    correct(driver, number=12)
+    assert driver.released == [f"sandbox:{WAYBILLS[n]}" for n in (1, 11, 1)]
+
+
+def test_corrections_are_counted() -> None:
+    driver = opened(corrections_max=2)
+    driver.ship()
+    accepted(correct(driver, number=11))
+    accepted(correct(driver, number=12))
+    assert refused(correct(driver, number=13))[0] == "too_many_corrections"
+
+
+def test_correction_of_an_approved_parcel_is_refused() -> None:
+    driver = opened()
+    driver.ship()
+    driver.deliver()
+    assert refused(correct(driver))[0] == "parcel_approved"
+    driver.confirm()
+    assert refused(correct(driver))[0] == "parcel_approved"
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "field"),
+    [
+        ({"parcel_id": "p9"}, "unknown_parcel", "parcel_id"),
+        ({"reason": ""}, "reason_missing", "reason"),
+        ({"carrier": "nobody"}, "unknown_carrier", "carrier"),
+        ({"waybill": "SBX000011"}, "impossible_waybill", "waybill"),
+    ],
+)
+def test_correction_that_cannot_be_is_refused(fields: Any, code: str, field: str) -> None:
+    driver = opened()
+    driver.ship()
+    assert refused(correct(driver, **fields)) == (code, field)
+
+
+def test_correction_to_a_number_in_use_is_refused() -> None:
+    driver = opened()
+    driver.ship()
+    driver.register_says[WAYBILLS[11]] = "in_use"
+    assert refused(correct(driver))[0] == "waybill_in_use"
+    assert driver.parcel().waybill == WAYBILLS[1]
+
+
+def test_correction_stops_a_receipt_clock_that_another_number_started() -> None:
+    driver = opened()
+    driver.ship()
+    driver.hear("p1", "needs_review", "moved", first_physical_at=T0, delivered_at=T0)
+    assert driver.receipt == "awaited"
+    correct(driver)
+    assert driver.receipt == "not_due"
+
+
+# --- report_scan ----------------------------------------------------------------------------------------------
+
+
+def test_scan_is_appended_and_the_audit_looks_again() -> None:
+    driver = opened()
+    driver.ship()
+    before = audit_watches(driver.state)
+    accepted(push(driver, "label"))
+    after = audit_watches(driver.state)
+    assert before != after
+    assert len(driver.parcel().pushed) == 1
+
+
+def test_same_parcel_time_and_code_is_a_duplicate() -> None:
+    driver = opened()
+    driver.ship()
+    assert accepted(push(driver, "label")).outcome == "accepted"
+    assert accepted(push(driver, "label")).outcome == "duplicate"
+    assert accepted(push(driver, "label", "label", at=T0 + HOUR)).outcome == "accepted"
+    assert len(driver.parcel().pushed) == 2
+
+
+def test_scan_of_an_unknown_number_is_refused() -> None:
+    driver = opened()
+    driver.ship()
+    assert refused(push(driver, "label", number=2)) == ("unknown_parcel", "waybill")
+    assert refused(push(driver, "label", carrier="sf"))[0] == "unknown_parcel"
+
+
+def test_scan_of_a_parcel_with_another_carrier_is_found_by_its_number() -> None:
+    driver = opened()
+    driver.ship(a_parcel(1, carrier="other", carrier_name="Village Post"))
+    accepted(push(driver, "label", carrier="sandbox"))
+
+
+def test_pushed_pickup_counts_before_the_audit_has_looked() -> None:
+    driver = opened()
+    driver.ship()
+    push(driver, "picked_up")
+    assert driver.parcel().moved
+    assert refused(driver.send("cancel_order", "buyer", reason="too late"))[0] == "already_moving"
+
+
+@pytest.mark.parametrize("at", [T0 - 3 * DAY, T0 + DAY])
+def test_pushed_pickup_of_another_time_is_not_this_orders(at: Any) -> None:
+    driver = opened()
+    driver.ship()
+    push(driver, "picked_up", at=at)
+    assert not driver.parcel().moved
+
+
+def test_label_alone_is_no_movement() -> None:
+    driver = opened()
+    driver.ship()
+    push(driver, "label", "cancelled")
+    assert not driver.parcel().moved
+
+
+def test_scans_beyond_the_limit_are_counted_and_not_kept() -> None:
+    driver = opened(scans_max=2000)
+    driver.ship()
+    for hour in range(0, 2000, 500):
+        scans = [a_scan("in_transit", T0 + (hour + n) * HOUR, code=f"s{n}") for n in range(500)]
+        body = {"carrier": "sandbox", "waybill": WAYBILLS[1], "scans": scans, "provider": "sandbox"}
+        accepted(driver.send("report_scan", "carrier", **body))
+    assert driver.state.scans_kept == 2000
+    assert accepted(push(driver, "delivered", "out_for_delivery", at=T0 + 9000 * HOUR)).outcome == "accepted"
+    assert (driver.state.scans_kept, driver.state.scans_dropped) == (2000, 2)
+
+
+def test_scans_use_up_no_commands() -> None:
+    driver = opened(commands_max=5, commands_reserved=0)
+    driver.ship()
+    for hour in range(20):
+        accepted(push(driver, "in_transit", at=T0 + hour * HOUR))
+    accepted(driver.confirm())
+
+
+def test_return_scan_before_the_credit_reopens_an_approved_audit() -> None:
+    driver = opened()
+    driver.ship()
+    driver.deliver()
+    assert driver.audit == "approved"
+    push(driver, "returned")
+    assert driver.audit == "collecting"
+
+
+def test_return_scan_after_the_credit_changes_nothing() -> None:
+    driver = opened()
+    driver.ship()
+    driver.deliver()
+    driver.confirm()
+    accepted(push(driver, "returned"))
+    assert (driver.phase, driver.audit) == ("credited", "approved")
+
+
+def test_state_of_parcels_survives_json() -> None:
+    driver = opened()
+    driver.ship(a_parcel(1, {"1": 1}, weight_g=800), a_parcel(2))
+    push(driver, "picked_up")
+    correct(driver, "p2")
+    assert OrderState.model_validate(driver.state.model_dump(mode="json")) == driver.state
