@@ -6,6 +6,7 @@ Worker, starter and replay use the same plugin, so that converter, sandbox and w
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -114,7 +115,10 @@ async def connect(settings: Settings) -> Client:
     try:
         return await Client.connect(**target, data_converter=DATA_CONVERTER)
     except RuntimeError as error:
-        raise Unavailable(f"Temporal does not answer at {target.get('target_host')}: {error}") from None
+        # The bridge prints its own types; what the system said stands in the middle of them.
+        said = re.search(r'message: "([^"]+)"', str(error))
+        why = said[1] if said else str(error)
+        raise Unavailable(f"Temporal does not answer at {target.get('target_host')}: {why}") from None
 
 
 # --- orders and withdrawals ------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from commands.orders import orders
 from commands.policy import policy
 from commands.prove import prove
 from commands.rescue import rescue
+from commands.reviews import reviews
 from commands.send import send
 from commands.show import show
 from commands.start import start
@@ -38,6 +39,7 @@ COMMANDS = (
     withdrawals,
     advance,
     rescue,
+    reviews,
     prove,
     notices,
     policy,

@@ -38,7 +38,10 @@ async def temporal() -> AsyncIterator[Client]:
     Raises:
         Unavailable: it does not answer, and the message names the address; or nobody works there, and it says so.
     """
-    client = await door.connect(load())
+    try:
+        client = await door.connect(load())
+    except Unavailable as error:
+        raise Unavailable(f"{error}. Start it, set TEMPORAL_ADDRESS, or run `python starter.py up`") from None
     try:
         yield client
     except (Unavailable, RPCError) as error:

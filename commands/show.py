@@ -2,99 +2,161 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 import client as door
 from commands.console import JsonFlag, command, tell
-from commands.link import books, temporal
+from commands.link import books, pollers, temporal
 from commands.reading import Subject, subject_of
+from commands.reviews import LangOption, language_of
 from commands.views import (
     accounts_table,
+    findings_table,
     holds_table,
     journal_table,
     order_facts,
     parcels_table,
     payouts_table,
     refunds_table,
-    row_facts,
     transfers_table,
     withdrawal_facts,
 )
+from core.audit.explain import Language
 from core.errors import Refused
+from core.messages import HoldView
+from core.order import viewing
+from core.order.state import OrderState
 from core.reasons import SENTENCES
+from core.withdrawal import viewing as withdrawal_viewing
 from ledger.lists import Money
 from ledger.register import Register
+
+GONE = "gone"
+"""The status of a workflow that Temporal does not know, or not any more."""
 
 
 @command
 async def show(
     subject: Annotated[str, typer.Argument(metavar="ID", help="An order's id, or withdrawal-… .")],
+    lang: LangOption = "en",
     as_json: JsonFlag = False,
 ) -> None:
-    """Show an order or a withdrawal. One whose workflow is gone from Temporal is shown as the register has it."""
-    about = subject_of(subject)
+    """Show an order or a withdrawal. One whose workflow is gone or cannot answer is shown as the register has it."""
+    about, language = subject_of(subject), language_of(lang)
     async with temporal() as client:
-        told = await _from_workflow(client, about)
+        status = await _status(client, about)
+        working = all(await pollers(client))
+        told = await _from_workflow(client, about) if status != GONE and working else None
     async with books() as register:
         if told is None:
             told = await _from_register(register, about)
-        money = await _money(register, about)
-    view = {**told, "money": money.model_dump(mode="json")}
-    tell(view, lambda console: _show(console, about, told, money))
+        money = await (register.withdrawal_money(about.id) if about.is_withdrawal else register.order_money(about.id))
+    view = {"workflow": status, **told, "money": money.model_dump(mode="json")}
+    tell(view, lambda console: _show(console, about, view, money, language))
 
 
-async def _from_workflow(client: Client, about: Subject) -> dict[str, Any] | None:
-    """What the workflow says; None where Temporal knows none, or it never got so far as to have a state."""
+async def _status(client: Client, about: Subject) -> str:
+    """`running`, `completed`, `terminated` …, or `gone`."""
     try:
-        state = await door.query(client, about.workflow_id, "withdrawal" if about.is_withdrawal else "order")
-        if len(state) <= 1:
-            return None
-        journal = await door.query(client, about.workflow_id, "journal")
-        holds = await door.query(client, about.workflow_id, "holds")
-    except Refused:
-        return None
+        status = (await client.get_workflow_handle(about.workflow_id).describe()).status
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            return GONE
+        raise
+    return status.name.lower() if status is not None else GONE
+
+
+async def _from_workflow(client: Client, about: Subject) -> dict[str, Any]:
+    """What the workflow says.
+
+    Raises:
+        Refused: it never opened; with the reason code.
+    """
+    state = await door.query(client, about.workflow_id, "withdrawal" if about.is_withdrawal else "order")
+    if len(state) <= 1:
+        await door.refuse_if_failed(client.get_workflow_handle(about.workflow_id))
+    journal = await door.query(client, about.workflow_id, "journal")
+    holds = await door.query(client, about.workflow_id, "holds")
     return {"source": "workflow", "state": state, "holds": holds, "journal": journal}
 
 
 async def _from_register(register: Register, about: Subject) -> dict[str, Any]:
-    """What the register has.
+    """What the register has: the state as it was last recorded.
 
     Raises:
         Refused: `unknown_order`, or `not_running` for a withdrawal: nobody knows it.
     """
-    row = await (register.withdrawal_row(about.id) if about.is_withdrawal else register.order_row(about.id))
-    if row is None:
+    view = await (_stored_withdrawal(register, about.id) if about.is_withdrawal else _stored_order(register, about.id))
+    if view is None:
         code = "not_running" if about.is_withdrawal else "unknown_order"
         raise Refused(code, f"{SENTENCES[code]} {about.id}", "id")
-    return {"source": "register", "state": row.model_dump(mode="json"), "holds": [], "journal": []}
+    return {"source": "register", **view}
 
 
-async def _money(register: Register, about: Subject) -> Money:
-    return await (register.withdrawal_money(about.id) if about.is_withdrawal else register.order_money(about.id))
+async def _stored_order(register: Register, order_id: str) -> dict[str, Any] | None:
+    known = await register.known_order(order_id)
+    if known is None:
+        return None
+    if not known.state:
+        return {"state": {"order_id": order_id, "phase": "opening", "closed": known.closed}, "holds": [], "journal": []}
+    state = OrderState.model_validate({**known.state, "order": known.order})
+    return {
+        "state": viewing.order_view(state),
+        "holds": _plain(viewing.holds_of(state)),
+        "journal": viewing.journal_view(state),
+    }
+
+
+async def _stored_withdrawal(register: Register, withdrawal_id: str) -> dict[str, Any] | None:
+    known = await register.known_withdrawal(withdrawal_id)
+    if known is None or known.state is None:
+        return None
+    state = withdrawal_viewing.resume(known.state, known.revision)
+    return {
+        "state": withdrawal_viewing.withdrawal_view(state),
+        "holds": _plain(withdrawal_viewing.holds_of(state)),
+        "journal": withdrawal_viewing.journal_view(state),
+    }
+
+
+def _plain(holds: Sequence[HoldView]) -> list[dict[str, Any]]:
+    return [hold.model_dump(mode="json", exclude_none=True) for hold in holds]
 
 
 # --- for people ------------------------------------------------------------------------------------------
 
 
-def _show(console: Console, about: Subject, told: dict[str, Any], money: Money) -> None:
-    state = told["state"]
-    if told["source"] == "register":
-        console.print("Its workflow is not in Temporal; this is what the register has.")
-        console.print(row_facts(f"{about.noun.capitalize()} {about.id}", state))
-    elif about.is_withdrawal:
-        console.print(withdrawal_facts(state), payouts_table(state.get("attempts", ())))
-    else:
-        console.print(order_facts(state))
-        if state.get("parcels"):
-            console.print(parcels_table(state["parcels"]))
-        if state.get("refunds"):
-            console.print(refunds_table(state["refunds"], state["order"]["currency"]))
-    if told["holds"]:
-        console.print(holds_table(told["holds"]))
-    if told["journal"]:
-        console.print(journal_table(told["journal"]))
-    console.print(accounts_table(money.accounts), transfers_table(money.transfers))
+def _show(console: Console, about: Subject, view: dict[str, Any], money: Money, language: Language) -> None:
+    state = view["state"]
+    for line in _warnings(about, view):
+        console.print(line, style="yellow")
+    console.print(withdrawal_facts(state) if about.is_withdrawal else order_facts(state))
+    parcels, refunds = state.get("parcels", ()), state.get("refunds", ())
+    findings = findings_table(parcels, language)
+    for shown in (
+        parcels_table(parcels) if parcels else None,
+        findings,
+        refunds_table(refunds, state["order"]["currency"]) if refunds else None,
+        payouts_table(state["attempts"]) if state.get("attempts") else None,
+        holds_table(view["holds"]) if view["holds"] else None,
+        journal_table(view["journal"]) if view["journal"] else None,
+        accounts_table(money.accounts) if money.accounts else None,
+        transfers_table(money.transfers) if money.transfers else None,
+    ):
+        if shown is not None:
+            console.print(shown)
+
+
+def _warnings(about: Subject, view: dict[str, Any]) -> Iterator[str]:
+    if view["source"] == "register":
+        why = "is not in Temporal" if view["workflow"] == GONE else "cannot answer: no worker polls its task queue"
+        yield f"Its workflow {why}. This is what the register has."
+    if view["workflow"] not in {"running", "completed"} and not view["state"].get("closed"):
+        helps = "start it again with the same body" if about.is_withdrawal else f"python starter.py rescue {about.id}"
+        yield f"Nobody looks after it: its workflow is {view['workflow']}. What helps: {helps}"

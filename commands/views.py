@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from commands.console import facts, table
+from core.audit.explain import Language, advice, sentence
 from core.money import format_minor
 from ledger.lists import AccountBalance, TransferRow
 
@@ -84,34 +86,54 @@ def holds_table(holds: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def parcels_table(parcels: Sequence[Mapping[str, Any]]) -> Table:
-    """Parcels with what the audit found."""
+    """Parcels, and how the audit of each came out."""
     return table(
         "Parcels",
-        ("parcel", "carrier", "waybill", "audit", "delivered", "findings"),
+        ("parcel", "carrier", "waybill", "audit", "picked up", "delivered", "rules"),
         [
             (
                 parcel["parcel_id"],
                 parcel["carrier"],
                 parcel["waybill"],
                 "ended" if parcel.get("ended") else parcel["audit"],
+                clock((parcel.get("verdict") or {}).get("first_physical_at")),
                 clock((parcel.get("verdict") or {}).get("delivered_at")),
-                findings_line(parcel.get("verdict") or {}),
+                _counts(parcel.get("verdict") or {}),
             )
             for parcel in parcels
         ],
     )
 
 
-def findings_line(verdict: Mapping[str, Any]) -> str:
-    """`trace_exists passed · destination_matches failed: …`."""
-    told = []
-    for finding in verdict.get("findings", ()):
-        evidence = finding.get("evidence")
-        passed = finding.get("outcome") in {"pass", "passed", "ok"}
-        told.append(
-            f"{finding.get('rule')} {finding.get('outcome')}" + ("" if passed or not evidence else f": {evidence}")
-        )
-    return " · ".join(told)
+def _counts(verdict: Mapping[str, Any]) -> str:
+    counted = Counter(finding["outcome"] for finding in verdict.get("findings", ()))
+    return ", ".join(f"{count} {outcome}" for outcome, count in sorted(counted.items()))
+
+
+def findings_table(parcels: Sequence[Mapping[str, Any]], language: Language = "en") -> Table | None:
+    """What speaks against parcels, or is waited for, in sentences; None where there is nothing to say."""
+    rows = []
+    for parcel in parcels:
+        verdict = parcel.get("verdict") or {}
+        against = _against(verdict)
+        for reason in dict.fromkeys((*verdict.get("reasons", ()), *against)):
+            evidence = against.get(reason, {}).get("evidence", {})
+            said, helps = sentence(reason, "fail", evidence, language), advice(reason, "fail", language)
+            rows.append((parcel["parcel_id"], reason, said, helps))
+    return table("Findings", ("parcel", "rule", "what was found", "what helps"), rows) if rows else None
+
+
+def told_reasons(reasons: Sequence[str], verdict: Mapping[str, Any], language: Language = "en") -> list[str]:
+    """A sentence for each reason, from the verdict's evidence."""
+    against = _against(verdict)
+    return [
+        sentence(reason, "fail", against.get(reason, {}).get("evidence", {}), language)
+        for reason in dict.fromkeys((*reasons, *verdict.get("reasons", ())))
+    ]
+
+
+def _against(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    return {found["rule"]: found for found in verdict.get("findings", ()) if found["outcome"] == "fail"}
 
 
 def refunds_table(refunds: Sequence[Mapping[str, Any]], currency: str) -> Table:
@@ -177,11 +199,6 @@ def journal_table(journal: Sequence[Mapping[str, Any]]) -> Table:
 
 
 # --- from the register -----------------------------------------------------------------------------------
-
-
-def row_facts(title: str, row: Mapping[str, Any]) -> Table:
-    """A row of the register, as it is."""
-    return facts(title, {name.replace("_", " "): value for name, value in row.items()})
 
 
 def accounts_table(accounts: Sequence[AccountBalance]) -> Table:
