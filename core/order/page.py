@@ -16,7 +16,8 @@ from core.order.viewing import clock, holds_of, told_of
 
 def details_of(state: OrderState) -> str:
     """The current details of the order's workflow."""
-    return "\n".join((*_regions(state), *_waits(state), *_money(state), *_holds(state), *map(_parcel, state.parcels)))
+    parcels = (line for parcel in state.parcels for line in _parcel(parcel))
+    return "\n".join((*_regions(state), *_waits(state), *_money(state), *_holds(state), *parcels))
 
 
 def _regions(state: OrderState) -> Iterator[str]:

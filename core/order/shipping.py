@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
+from core.audit.masking import mask
 from core.audit.trace import PHYSICAL_STAGES
 from core.audit.waybills import carrier, judge, suggest
 from core.messages import CorrectWaybill, LineQuantity, Message, ParcelReport, ReportScan, ReportShipment, Scan
@@ -229,7 +230,7 @@ def append_scans(state: OrderState, command: ReportScan, now: datetime) -> Order
     for parcel in _scanned(state, command):
         fresh = new_scans(state, parcel, command.scans)
         room = max(0, state.policy.order.scans_max - state.scans_kept)
-        kept = fresh[:room]
+        kept = tuple(_masked(scan) for scan in fresh[:room])
         state = state.model_copy(
             update={
                 "scans_kept": state.scans_kept + len(kept),
@@ -245,6 +246,11 @@ def append_scans(state: OrderState, command: ReportScan, now: datetime) -> Order
             changed = changed.model_copy(update={"audit": "collecting", "audit_since": now})
         state = state.with_parcel(changed)
     return state
+
+
+def _masked(scan: Scan) -> Scan:
+    """The scan without people: whoever pushes it may not have masked its text."""
+    return scan if scan.text is None else scan.model_copy(update={"text": mask(scan.text)})
 
 
 def _first_physical(state: OrderState, scans: Sequence[Scan], now: datetime) -> datetime | None:

@@ -1,0 +1,108 @@
+"""`reviews`: what waits for a person, why, since when, and who looks at it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from commands.console import JsonFlag, command, table, tell
+from commands.link import books
+from commands.views import clock, told_reasons
+from core.audit.explain import Language
+from core.errors import BadInput, Refused
+from core.money import format_minor
+from core.reasons import SENTENCES
+from ledger.register import Register
+from ledger.reviews import Review
+
+LangOption = Annotated[str, typer.Option("--lang", help="Sentences in `en` or `zh`.")]
+
+
+@command
+async def reviews(
+    claim: Annotated[str | None, typer.Option(help="Take the reviews of this order.")] = None,
+    release: Annotated[str | None, typer.Option(help="Give the reviews of this order back.")] = None,
+    parcel: Annotated[str | None, typer.Option(help="Only this parcel of it.")] = None,
+    reviewer: Annotated[str | None, typer.Option("--as", help="Who you are: the reviewer's id.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    lang: LangOption = "en",
+    as_json: JsonFlag = False,
+) -> None:
+    """The review queue, the longest waiting first. Decide with `send decide_audit` or `send decide_screening`."""
+    language = language_of(lang)
+    order_id = claim or release
+    if order_id is not None and reviewer is None:
+        raise typer.BadParameter("say who you are: --as REVIEWER")
+    if claim is not None and release is not None:
+        raise typer.BadParameter("either --claim or --release")
+    async with books() as register:
+        queue = await register.reviews(order_id=order_id, limit=limit)
+        queue = [one for one in queue if parcel in (None, one.parcel_id)]
+        if order_id is not None and reviewer is not None:
+            if not queue:
+                raise Refused("not_in_review", f"{SENTENCES['not_in_review']} {order_id}", "id")
+            await _take(register, queue, reviewer, give_back=release is not None)
+            queue = [one for one in await register.reviews(order_id=order_id) if parcel in (None, one.parcel_id)]
+    now = datetime.now(UTC)
+    views = [_view(one, language, now) for one in queue]
+    tell(views, lambda console: _show(console, views))
+
+
+def language_of(lang: str) -> Language:
+    """`en` or `zh`.
+
+    Raises:
+        BadInput: another language.
+    """
+    if lang == "en":
+        return "en"
+    if lang == "zh":
+        return "zh"
+    raise BadInput(f"--lang: {lang!r} is not a language we speak; en or zh")
+
+
+async def _take(register: Register, queue: list[Review], reviewer: str, *, give_back: bool) -> None:
+    for one in queue:
+        if give_back:
+            if not await register.release_review(one.order_id, one.parcel_id, reviewer):
+                raise Refused("needs_other_person", f"{one.order_id} {one.parcel_id} is not yours to give back.", "as")
+            continue
+        holder = await register.claim_review(one.order_id, one.parcel_id, reviewer, datetime.now(UTC))
+        if holder != reviewer:
+            raise Refused("needs_other_person", f"{holder} looks at {one.order_id} {one.parcel_id} already.", "as")
+
+
+def _view(one: Review, language: Language, now: datetime) -> dict[str, Any]:
+    due = one.since + one.sla
+    return {
+        "kind": one.kind,
+        "order_id": one.order_id,
+        "parcel_id": one.parcel_id,
+        "merchant_id": one.merchant_id,
+        "total_minor": one.total_minor,
+        "currency": one.currency,
+        "reasons": list(one.reasons),
+        "evidence": told_reasons(one.reasons, one.verdict or {}, language),
+        "since": one.since.isoformat(),
+        "due": due.isoformat(),
+        "overdue": due < now,
+        "reviewer": one.reviewer,
+    }
+
+
+def _show(console: Console, views: list[dict[str, Any]]) -> None:
+    rows = [
+        (
+            f"{view['order_id']} {view['parcel_id']}".strip(),
+            format_minor(view["total_minor"], view["currency"]),
+            " ".join(view["evidence"]),
+            clock(view["since"]),
+            clock(view["due"]) + (" overdue" if view["overdue"] else ""),
+            view["reviewer"],
+        )
+        for view in views
+    ]
+    console.print(table("Reviews", ("order", "amount", "why", "waiting since", "due", "reviewer"), rows))
