@@ -292,7 +292,7 @@ class OrderDriver:
         assert isinstance(command, Command), command
         return command
 
-    def send(self, verb: str, role: str, *, channel: Channel = "update", **fields: Any) -> Answer | Refusal:
+    def send(self, verb: str, role: str, *, channel: Any = "update", **fields: Any) -> Answer | Refusal:
         """A command arrives, is answered, and its effects are carried out."""
         answer = self.arrive(self.command(verb, role, **fields), channel)
         self.do_what_is_due()
@@ -389,6 +389,9 @@ class OrderDriver:
 
     def holds(self) -> set[str]:
         return {hold.name for hold in self.state.holds}
+
+    def refund_status(self) -> list[str]:
+        return [refund.status for refund in self.state.refunds]
 
     def refunds(self) -> dict[str, int]:
         return {refund.cause: refund.amount_minor for refund in self.state.refunds}

@@ -1,0 +1,50 @@
+"""Answers by command id, and a journal that keeps the last entries and counts the rest."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from core.inbox import JOURNAL_KEPT, MESSAGE_KEPT, Inbox
+from core.messages import Answer
+from core.reasons import refuse
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+ANSWER = Answer(outcome="accepted", phase="shipped", audit="collecting", receipt="not_due")
+
+
+def test_new_id_has_no_answer() -> None:
+    assert Inbox().answer_to("x") is None
+
+
+def test_answer_comes_back_as_a_duplicate_and_a_refusal_as_itself() -> None:
+    refusal = refuse("nothing_shipped")
+    inbox = Inbox().answered("a", ANSWER).answered("b", refusal)
+    assert inbox.answer_to("a") == ANSWER.model_copy(update={"outcome": "duplicate"})
+    assert inbox.answer_to("b") == refusal
+    assert inbox.counted == 2
+
+
+def test_journal_keeps_the_last_entries_and_counts_the_rest_by_code_or_outcome() -> None:
+    inbox = Inbox()
+    for _ in range(3):
+        inbox = inbox.noted(NOW, "signal", "x", "refused", refusal=refuse("malformed"))
+    for _ in range(2):
+        inbox = inbox.noted(NOW, "deadline", "ship_by", "noted")
+    for _ in range(JOURNAL_KEPT):
+        inbox = inbox.noted(NOW, "update", "confirm_receipt", "accepted")
+    assert len(inbox.journal) == JOURNAL_KEPT
+    assert inbox.dropped == {"malformed": 3, "noted": 2}
+    assert inbox.seq == JOURNAL_KEPT + 5
+    assert inbox.journal[0].seq == 6
+
+
+def test_entries_do_not_grow_without_end() -> None:
+    inbox = Inbox().noted(NOW, "signal", "v" * 1000, "refused", message="m" * 5000)
+    entry = inbox.journal[0]
+    assert (len(entry.verb), len(entry.message or "")) == (64, MESSAGE_KEPT)
+
+
+def test_inbox_survives_json() -> None:
+    inbox = Inbox().answered("a", ANSWER).answered("b", refuse("malformed", field="x"))
+    inbox = inbox.noted(NOW, "system", "rescue", "noted")
+    assert Inbox.model_validate(inbox.model_dump(mode="json")) == inbox

@@ -1,0 +1,216 @@
+"""Who may send what, duplicates, counts, and what a refusal leaves behind."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, get_args
+
+import pytest
+from order_driver import DAY, PEOPLE, WAYBILLS, OrderDriver, a_parcel, a_policy, a_scan
+
+from core.messages import ORDER_COMMANDS, Answer, Role
+from core.order.deciding import VERBS, receive, refusal_of
+from core.order.opening import Screening
+from core.reasons import SENTENCES, Refusal
+
+BODIES: dict[str, dict[str, Any]] = {
+    "report_shipment": {"parcels": [a_parcel()]},
+    "correct_waybill": {"parcel_id": "p1", "carrier": "sandbox", "waybill": WAYBILLS[5], "reason": "typo"},
+    "report_scan": {"carrier": "sandbox", "waybill": WAYBILLS[1], "scans": [], "provider": "x"},
+    "confirm_receipt": {},
+    "extend_receipt": {},
+    "cancel_order": {"reason": "no"},
+    "decide_audit": {"verdict": "approved", "reason": "seen"},
+    "appeal_audit": {"statement": "it was sent"},
+    "decide_screening": {"verdict": "allow", "reason": "seen"},
+    "resolve_refund": {"cause": "cancel", "outcome": "arrived", "reference": "r", "reason": "seen"},
+    "place_hold": {"name": "a", "scope": "all", "reason": "odd"},
+    "lift_hold": {"name": "a", "reason": "checked"},
+}
+SENDERS = {
+    "report_shipment": {"merchant"},
+    "correct_waybill": {"merchant"},
+    "report_scan": {"carrier"},
+    "confirm_receipt": {"buyer", "operator"},
+    "extend_receipt": {"buyer"},
+    "cancel_order": {"buyer", "operator"},
+    "decide_audit": {"reviewer"},
+    "appeal_audit": {"merchant"},
+    "decide_screening": {"reviewer"},
+    "resolve_refund": {"operator", "reviewer"},
+    "place_hold": {"operator"},
+    "lift_hold": {"operator"},
+}
+
+
+def opened(**limits: Any) -> OrderDriver:
+    return OrderDriver(policy=a_policy(**limits)).open()
+
+
+def code(answer: Answer | Refusal) -> str:
+    return answer.code if isinstance(answer, Refusal) else answer.outcome
+
+
+def body_of(verb: str, driver: OrderDriver) -> dict[str, Any]:
+    scans = {"scans": [a_scan("label", driver.now)]} if verb == "report_scan" else {}
+    return {**BODIES[verb], **scans}
+
+
+# --- who ------------------------------------------------------------------------------------------------------
+
+
+def test_every_verb_has_its_senders() -> None:
+    assert {model.verb: set(verb.roles) for model, verb in VERBS.items()} == SENDERS
+    assert set(ORDER_COMMANDS) == set(SENDERS) == set(BODIES)
+
+
+@pytest.mark.parametrize(("verb", "role"), list(itertools.product(sorted(BODIES), get_args(Role))))
+def test_another_role_is_refused_and_the_right_one_is_not(verb: str, role: str) -> None:
+    driver = opened()
+    answer = driver.send(verb, role, **body_of(verb, driver))
+    wrong = isinstance(answer, Refusal) and (answer.code, answer.field) == ("wrong_actor", "actor.role")
+    assert wrong == (role not in SENDERS[verb])
+
+
+@pytest.mark.parametrize(("verb", "role"), [("report_shipment", "merchant"), ("cancel_order", "buyer")])
+def test_merchant_or_buyer_of_another_order_is_refused(verb: str, role: str) -> None:
+    driver = opened()
+    answer = driver.send(verb, role, actor={"role": role, "id": "somebody"}, **body_of(verb, driver))
+    assert isinstance(answer, Refusal)
+    assert (answer.code, answer.field) == ("wrong_actor", "actor.id")
+
+
+def test_refusals_say_why_in_a_sentence() -> None:
+    answer = opened().confirm()
+    assert isinstance(answer, Refusal)
+    assert answer.message.startswith(SENTENCES["nothing_shipped"])
+
+
+# --- the same again -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channel", ["update", "signal"])
+def test_same_command_id_gets_the_first_answer_and_changes_nothing(channel: Any) -> None:
+    driver = opened()
+    first = driver.send("report_shipment", "merchant", command_id="x", parcels=[a_parcel()])
+    assert isinstance(first, Answer)
+    driver.advance(DAY).deliver()
+    before = driver.state
+    again = driver.arrive(driver.command("confirm_receipt", "buyer", command_id="x"), channel)
+    assert again == first.model_copy(update={"outcome": "duplicate"})
+    assert driver.state.model_copy(update={"inbox": before.inbox, "revision": before.revision}) == before
+    assert driver.state.inbox.counted == before.inbox.counted
+    assert driver.state.inbox.journal[-1].outcome == "duplicate"
+
+
+def test_refused_update_leaves_nothing_behind_and_its_id_can_be_used_again() -> None:
+    driver = opened()
+    before = driver.state
+    assert code(driver.send("confirm_receipt", "buyer", command_id="x")) == "nothing_shipped"
+    assert driver.state == before
+    driver.ship()
+    assert code(driver.send("confirm_receipt", "buyer", command_id="x")) == "accepted"
+
+
+def test_refused_signal_is_journaled_and_uses_up_its_id() -> None:
+    driver = opened()
+    first = driver.send("confirm_receipt", "buyer", command_id="x", channel="signal")
+    assert code(first) == "nothing_shipped"
+    entry = driver.state.inbox.journal[-1]
+    assert (entry.channel, entry.outcome, entry.code) == ("signal", "refused", "nothing_shipped")
+    assert entry.actor is not None
+    assert entry.actor.id == PEOPLE["buyer"]
+    driver.ship()
+    assert driver.send("confirm_receipt", "buyer", command_id="x", channel="signal") == first
+    before = driver.state
+    assert driver.send("confirm_receipt", "buyer", command_id="x") == first
+    assert driver.state == before
+    assert driver.receipt == "not_due"
+
+
+def test_unreadable_signal_stands_in_the_journal_and_uses_up_nothing() -> None:
+    driver = opened()
+    driver.junk("confirm_receipt", {"command_id": 7})
+    driver.junk("no_such_verb", None)
+    codes = [entry.code for entry in driver.state.inbox.journal]
+    assert codes == ["malformed", "unknown_verb"]
+    assert driver.state.inbox.counted == 0
+
+
+# --- how many -------------------------------------------------------------------------------------------------
+
+
+def noise(driver: OrderDriver, times: int, role: str = "merchant", **fields: Any) -> list[str]:
+    """Commands that are refused, as signals, which count."""
+    body = {"parcel_id": "p9", "carrier": "sandbox", "waybill": WAYBILLS[5], "reason": "x", **fields}
+    return [code(driver.send("correct_waybill", role, channel="signal", **body)) for _ in range(times)]
+
+
+def test_merchant_gets_180_of_200_commands_and_buyer_and_operator_the_rest() -> None:
+    driver = opened()
+    assert set(noise(driver, 180)) == {"unknown_parcel"}
+    assert noise(driver, 3) == ["too_many_commands"] * 3
+    assert code(driver.ship()) == "too_many_commands"
+    for number in range(10):
+        assert code(driver.hold(f"h{number}")) == "accepted"
+        assert code(driver.lift(f"h{number}")) == "accepted"
+    assert code(driver.hold("last")) == "too_many_commands"
+    assert driver.state.inbox.counted == 200
+    driver.check()
+
+
+def test_refusals_beyond_the_count_are_journaled_and_not_remembered() -> None:
+    driver = opened(commands_max=5, commands_reserved=2)
+    noise(driver, 3000)
+    inbox = driver.state.inbox
+    assert len(inbox.answers) == inbox.counted == 3
+    assert inbox.seq == 3000
+    assert (len(inbox.journal), inbox.dropped) == (500, {"unknown_parcel": 3, "too_many_commands": 2497})
+    driver.check()
+
+
+def test_strangers_do_not_use_up_what_is_kept_for_buyer_and_operator() -> None:
+    driver = opened(commands_max=5, commands_reserved=2)
+    stranger = {"actor": {"role": "buyer", "id": "stranger"}}
+    for _ in range(20):
+        driver.send("cancel_order", "buyer", channel="signal", reason="x", **stranger)
+    assert driver.state.inbox.counted == 3
+    assert code(driver.send("cancel_order", "buyer", reason="mine")) == "accepted"
+
+
+def test_duplicates_and_refused_updates_are_not_counted() -> None:
+    driver = opened()
+    driver.send("report_shipment", "merchant", command_id="x", parcels=[a_parcel()])
+    for _ in range(30):
+        driver.send("report_shipment", "merchant", command_id="x", parcels=[a_parcel()])
+        driver.ship(a_parcel(2))
+    assert driver.state.inbox.counted == 1
+
+
+# --- total ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("screening", ["allow", "hold", "refuse"])
+@pytest.mark.parametrize("start", ["new", "shipped", "confirmed", "credited", "cancelled"])
+@pytest.mark.parametrize("verb", sorted(BODIES))
+def test_every_command_is_answered_everywhere_and_the_validator_says_what_the_handler_says(
+    verb: str, start: str, screening: Any
+) -> None:
+    driver = OrderDriver(screening=Screening(verdict=screening)).open()
+    for step in {"new": (), "shipped": (1,), "confirmed": (1, 2), "credited": (1, 2, 3), "cancelled": (4,)}[start]:
+        if step == 1:
+            driver.ship()
+        elif step == 2:
+            driver.confirm()
+        elif step == 3:
+            driver.deliver()
+        else:
+            driver.send("cancel_order", "buyer", reason="no")
+    role = sorted(SENDERS[verb])[0]
+    command = driver.command(verb, role, **body_of(verb, driver))
+    expected = refusal_of(driver.state, command, driver.now)
+    after, answer = receive(driver.state, command, driver.now, "update")
+    assert (answer if isinstance(answer, Refusal) else None) == expected
+    if isinstance(answer, Answer):
+        assert (answer.phase, answer.audit, answer.receipt) == (after.phase, after.audit, after.receipt.status)
+        assert after.revision == driver.state.revision + 1

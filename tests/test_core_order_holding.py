@@ -1,0 +1,319 @@
+"""Holds and stuck refunds: what stops which money, who lets it go, and what the ledger's refusal does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from order_driver import DAY, HOUR, T0, WAYBILLS, OrderDriver, a_policy, a_scan
+
+from core.messages import Answer
+from core.order.stepping import Step, refund_watches
+from core.reasons import Refusal
+
+
+def delivered(**limits: Any) -> OrderDriver:
+    driver = OrderDriver(policy=a_policy(**limits)).open()
+    driver.ship()
+    driver.deliver()
+    return driver
+
+
+def cancelled() -> OrderDriver:
+    driver = OrderDriver().open()
+    driver.send("cancel_order", "buyer", reason="no")
+    return driver
+
+
+def code(answer: Answer | Refusal) -> str:
+    return answer.code if isinstance(answer, Refusal) else answer.outcome
+
+
+def resolve(driver: OrderDriver, person: str, outcome: str = "arrived", **fields: Any) -> str:
+    actor = {"role": "operator", "id": person}
+    body = {"actor": actor, "cause": "cancel", "outcome": outcome, "reference": "bank-1", "reason": "bank statement"}
+    return code(driver.send("resolve_refund", "operator", **{**body, **fields}))
+
+
+# --- scopes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("scope", "phase"), [("credit", "shipped"), ("all", "shipped"), ("payout", "credited")])
+def test_hold_stops_the_credit_by_its_scope_and_lifting_moves_it_at_once(scope: str, phase: str) -> None:
+    driver = delivered()
+    driver.hold(scope=scope)
+    driver.confirm()
+    assert driver.phase == phase
+    assert code(driver.lift()) == "accepted"
+    assert driver.phase == "credited"
+
+
+def test_payout_hold_stops_the_automatic_withdrawal_and_nothing_else() -> None:
+    driver = delivered(auto_withdraw=True)
+    driver.confirm()
+    assert code(driver.hold(scope="payout")) == "accepted"
+    driver.advance(8 * DAY)
+    assert (driver.phase, driver.withdrawals, driver.state.closed) == ("settled", 0, False)
+    driver.check()
+    driver.lift()
+    assert (driver.withdrawals, driver.state.closed) == (1, True)
+
+
+def test_hold_on_all_stops_refunds_too() -> None:
+    driver = OrderDriver().open()
+    driver.hold(scope="all")
+    driver.send("cancel_order", "buyer", reason="no")
+    assert driver.refund_status() == ["owed"]
+    driver.check()
+    driver.lift()
+    assert driver.refund_status() == ["booked"]
+    driver.hold(scope="all")
+    assert refund_watches(driver.state) == ()
+    assert not driver.channel_says("arrived")
+    driver.lift()
+    assert driver.channel_says("arrived")
+    assert driver.state.closed
+
+
+def test_credit_hold_stops_no_refund() -> None:
+    driver = OrderDriver().open()
+    driver.hold(scope="credit")
+    driver.send("cancel_order", "buyer", reason="no")
+    driver.channel_says("arrived")
+    assert driver.state.closed
+
+
+def test_clocks_run_on_under_a_hold() -> None:
+    driver = delivered()
+    driver.hold(scope="all")
+    driver.advance(7 * DAY)
+    assert driver.state.receipt.by == "timeout"
+    assert driver.phase == "shipped"
+    driver.lift()
+    assert driver.phase == "credited"
+
+
+def test_two_holds_are_lifted_one_by_one() -> None:
+    driver = delivered()
+    driver.hold("one")
+    driver.hold("two")
+    driver.confirm()
+    driver.lift("one")
+    assert driver.phase == "shipped"
+    driver.lift("two")
+    assert driver.phase == "credited"
+
+
+@pytest.mark.parametrize("scope", ["credit", "all"])
+def test_hold_after_the_credit_is_refused(scope: str) -> None:
+    driver = delivered()
+    driver.confirm()
+    assert code(driver.hold(scope=scope)) == "already_credited"
+
+
+@pytest.mark.parametrize("scope", ["credit", "all", "payout"])
+def test_hold_that_arrives_while_the_credit_is_posted_comes_too_late(scope: str) -> None:
+    driver = delivered()
+    answers: list[str] = []
+
+    def during(step: Step) -> None:
+        if step.verb == "credit":
+            late = driver.command("place_hold", "operator", name="late", scope=scope, reason="odd")
+            answers.append(code(driver.arrive(late)))
+
+    driver.during = during
+    driver.confirm()
+    assert driver.phase == "credited"
+    assert answers == ["accepted" if scope == "payout" else "already_credited"]
+    driver.check()
+
+
+def test_notices_of_a_command_that_overtakes_a_posting_are_all_kept() -> None:
+    driver = delivered()
+
+    def during(step: Step) -> None:
+        if step.verb == "credit":
+            driver.arrive(driver.command("place_hold", "operator", name="late", scope="payout", reason="odd"))
+
+    driver.during = during
+    driver.confirm()
+    assert [notice.name for _, notice in sorted(driver.told.items())][-2:] == ["credited", "hold_placed"]
+    assert sorted(driver.told) == list(range(1, len(driver.told) + 1))
+
+
+def test_return_that_arrives_while_the_credit_is_posted_changes_no_audit() -> None:
+    driver = delivered()
+
+    def during(step: Step) -> None:
+        if step.verb == "credit":
+            scans = [a_scan("returned", driver.now)]
+            body = {"carrier": "sandbox", "waybill": WAYBILLS[1], "scans": scans, "provider": "sandbox"}
+            driver.arrive(driver.command("report_scan", "carrier", **body))
+
+    driver.during = during
+    driver.confirm()
+    assert (driver.phase, driver.audit) == ("credited", "approved")
+
+
+def test_holds_need_a_reason_and_a_name_of_their_own() -> None:
+    driver = delivered()
+    assert code(driver.send("place_hold", "operator", name="a", scope="all", reason="")) == "reason_missing"
+    assert code(driver.hold("a")) == "accepted"
+    assert code(driver.hold("a")) == "hold_exists"
+    assert code(driver.send("lift_hold", "operator", name="a", reason="")) == "reason_missing"
+    assert code(driver.lift("b")) == "no_such_hold"
+    assert code(driver.lift("a")) == "accepted"
+
+
+def test_hold_names_its_owner_reason_and_review_date() -> None:
+    driver = delivered()
+    review = (T0 + DAY).isoformat()
+    driver.send("place_hold", "operator", name="a", scope="all", reason="police request", review_at=review)
+    hold = driver.state.holds[0]
+    assert (hold.owner, hold.reason, hold.since, hold.review_at) == ("operator o-1", "police request", T0, T0 + DAY)
+
+
+# --- refunds --------------------------------------------------------------------------------------------------
+
+
+def test_refund_counts_only_when_the_channel_says_that_the_buyer_has_it() -> None:
+    driver = cancelled()
+    assert driver.books.of("payable/cancel") == 13580
+    assert not driver.state.closed
+    driver.channel_says("arrived")
+    assert driver.books.of("payable/cancel") == 0
+    assert driver.state.closed
+
+
+def test_refund_without_an_outcome_is_held_after_three_days_and_still_asked_about() -> None:
+    driver = cancelled().advance(3 * DAY)
+    assert driver.state.holds[0].name == "refund_stuck"
+    assert (driver.state.holds[0].subject, driver.state.holds[0].owner) == ("cancel", "operator")
+    assert len(refund_watches(driver.state)) == 1
+    driver.channel_says("arrived")
+    assert (driver.state.closed, driver.holds()) == (True, set())
+
+
+def test_refund_that_the_channel_refused_waits_for_people() -> None:
+    driver = cancelled()
+    driver.channel_says("refused")
+    assert driver.refund_status() == ["failed"]
+    assert driver.holds() == {"refund_stuck"}
+    assert refund_watches(driver.state) == ()
+    driver.check()
+
+
+def test_two_people_resolve_a_stuck_refund() -> None:
+    driver = cancelled()
+    assert resolve(driver, "o-1") == "no_such_refund"
+    driver.advance(3 * DAY)
+    assert resolve(driver, "o-1", reason="") == "reason_missing"
+    assert resolve(driver, "o-1", cause="other") == "no_such_refund"
+    assert resolve(driver, "o-1") == "accepted"
+    assert not driver.state.closed
+    assert resolve(driver, "o-1") == "needs_other_person"
+    assert resolve(driver, "o-2") == "accepted"
+    assert (driver.state.closed, driver.holds()) == (True, set())
+    assert driver.state.refunds[0].reference == "bank-1"
+
+
+def test_two_people_who_disagree_settle_nothing() -> None:
+    driver = cancelled().advance(3 * DAY)
+    resolve(driver, "o-1", "arrived")
+    resolve(driver, "o-2", "failed")
+    assert driver.refund_status() == ["stuck"]
+    assert driver.state.refunds[0].votes == ()
+    resolve(driver, "o-1")
+    resolve(driver, "o-2")
+    assert driver.state.closed
+
+
+def test_refund_that_two_people_call_failed_stays_with_them() -> None:
+    driver = cancelled().advance(3 * DAY)
+    resolve(driver, "o-1", "failed")
+    resolve(driver, "o-2", "failed")
+    assert driver.refund_status() == ["failed"]
+    assert driver.holds() == {"refund_stuck"}
+    driver.check()
+    resolve(driver, "o-1")
+    resolve(driver, "o-2")
+    assert driver.state.closed
+
+
+def test_lifting_the_hold_of_a_failed_refund_asks_the_channel_again() -> None:
+    driver = cancelled()
+    driver.channel_says("refused")
+    driver.lift("refund_stuck")
+    assert (driver.refund_status(), driver.holds()) == (["booked"], set())
+    driver.channel_says("refused")
+    assert driver.holds() == {"refund_stuck"}
+    driver.lift("refund_stuck")
+    driver.channel_says("arrived")
+    assert driver.state.closed
+
+
+def test_channel_that_speaks_after_people_did_changes_nothing() -> None:
+    driver = cancelled().advance(3 * DAY)
+    resolve(driver, "o-1")
+    resolve(driver, "o-2")
+    assert not driver.channel_says("refused")
+    driver.check()
+
+
+# --- the ledger disagrees -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", ["conflict", "insufficient_funds"])
+@pytest.mark.parametrize("verb", ["fund", "credit", "settle", "refund", "refund_arrived"])
+def test_ledger_that_disagrees_is_a_hold_with_an_owner_and_never_a_retry_for_ever(verb: str, answer: str) -> None:
+    driver = disagreeing(verb, answer)
+    hold = driver.state.holds[0]
+    assert (hold.name, hold.scope, hold.owner) == ("ledger_disagrees", "all", "operator")
+    assert answer in hold.reason
+    driver.check()
+    tried = len(driver.steps)
+    driver.advance(DAY)
+    assert not [step for step in driver.steps[tried:] if step.verb == verb]
+    driver.lift("ledger_disagrees")
+    assert [step for step in driver.steps[tried:] if step.verb == verb]
+    driver.check()
+
+
+def disagreeing(verb: str, answer: str) -> OrderDriver:
+    """An order whose ledger refuses this posting."""
+    driver = OrderDriver()
+    if verb == "fund":
+        driver.ledger_says.append(answer)
+        return driver.open()
+    driver.open()
+    if verb in {"credit", "settle"}:
+        driver.ship()
+        driver.deliver()
+        if verb == "settle":
+            driver.confirm()
+        driver.ledger_says.append(answer)
+        if verb == "credit":
+            driver.confirm()
+        return driver.advance(8 * DAY) if verb == "settle" else driver
+    if verb == "refund":
+        driver.ledger_says.append(answer)
+    driver.send("cancel_order", "buyer", reason="no")
+    if verb == "refund_arrived":
+        driver.ledger_says.append(answer)
+        driver.channel_says("arrived")
+    return driver
+
+
+def test_posting_that_stands_already_is_success() -> None:
+    driver = OrderDriver()
+    driver.ledger_says.append("exists")
+    assert driver.open().phase == "awaiting_shipment"
+
+
+def test_automatic_withdrawal_starts_once_after_settlement() -> None:
+    driver = delivered(auto_withdraw=True)
+    driver.confirm()
+    driver.advance(7 * DAY - HOUR)
+    assert driver.withdrawals == 0
+    driver.advance(HOUR)
+    assert (driver.withdrawals, driver.state.closed) == (1, True)
