@@ -1,0 +1,111 @@
+"""An order that lost its workflow starts again from what register and ledger know."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+from order_driver import DAY, T0, OrderDriver, a_policy
+
+from core.order.recovering import recover
+from core.order.state import OrderState
+from core.order.stepping import Step, begun, next_step
+
+
+def recovered(driver: OrderDriver, references: Collection[str] | None = None) -> OrderState:
+    assert driver.record is not None
+    known = driver.books.movements if references is None else references
+    return recover(driver.order, driver.record.state, list(known), driver.now)
+
+
+def at(stage: str) -> OrderDriver:
+    driver = OrderDriver(policy=a_policy(auto_withdraw=True)).open()
+    if stage == "opened":
+        return driver
+    if stage in {"cancelled", "stuck"}:
+        driver.send("cancel_order", "buyer", reason="no")
+        return driver.advance(3 * DAY) if stage == "stuck" else driver
+    driver.ship()
+    if stage == "shipped":
+        return driver
+    driver.deliver()
+    if stage == "credited":
+        driver.confirm()
+    return driver
+
+
+@pytest.mark.parametrize("stage", ["opened", "shipped", "delivered", "credited", "cancelled", "stuck"])
+def test_recovered_order_is_the_lost_one_and_says_so_in_its_journal(stage: str) -> None:
+    driver = at(stage)
+    state = recovered(driver)
+    assert state.inbox.journal[-1].verb == "rescue"
+    assert state.revision == driver.state.revision + 1
+    same = {name: getattr(driver.state, name) for name in ("inbox", "revision", "recorded_revision")}
+    assert state.model_copy(update=same) == driver.state
+
+
+@pytest.mark.parametrize(
+    ("stage", "reference", "phase"),
+    [
+        ("credited", "order/A1001/settle", "settled"),
+        ("delivered", "order/A1001/credit", "credited"),
+    ],
+)
+def test_state_follows_a_posting_that_it_did_not_know(stage: str, reference: str, phase: str) -> None:
+    driver = at(stage)
+    state = recovered(driver, [*driver.books.movements, reference])
+    assert state.phase == phase
+
+
+def test_fund_that_stands_is_not_posted_again() -> None:
+    driver = OrderDriver()
+    driver.ledger_says.append("conflict")
+    driver.open()
+    state = recovered(driver, ["order/A1001/fund"])
+    assert state.funded
+    step = next_step(state, T0)
+    assert step is not None
+    assert step.verb == "screen"
+
+
+def test_refunds_that_were_booked_or_arrived_are_known() -> None:
+    driver = OrderDriver().open()
+    driver.hold(scope="all")
+    driver.send("cancel_order", "buyer", reason="no")
+    booked = recovered(driver, [*driver.books.movements, "order/A1001/refund/cancel"])
+    assert [refund.status for refund in booked.refunds] == ["booked"]
+    both = ["order/A1001/fund", "order/A1001/refund/cancel", "order/A1001/refund/cancel/paid"]
+    arrived = recovered(driver, both)
+    assert [refund.status for refund in arrived.refunds] == ["arrived"]
+    assert arrived.closed
+
+
+def test_stuck_refund_that_arrived_loses_its_hold() -> None:
+    driver = at("stuck")
+    state = recovered(driver, [*driver.books.movements, "order/A1001/refund/cancel/paid"])
+    assert (state.closed, state.holds) == (True, ())
+
+
+def test_step_that_was_under_way_is_decided_again() -> None:
+    driver = at("delivered")
+    driver.hold()
+    driver.confirm()
+    assert driver.record is not None
+    under_way = begun(driver.state.without_hold("risk", ""), Step(verb="credit"))
+    saved = under_way.model_dump(mode="json", exclude={"order"})
+    state = recover(driver.order, saved, list(driver.books.movements), driver.now)
+    assert state.doing is None
+    step = next_step(state, driver.now)
+    assert step is not None
+    assert step.verb == "credit"
+
+
+def test_recovered_order_lives_on() -> None:
+    driver = at("shipped")
+    driver.state = recovered(driver)
+    driver.do_what_is_due()
+    driver.deliver()
+    driver.confirm()
+    driver.advance(8 * DAY)
+    assert (driver.phase, driver.state.closed) == ("settled", True)
+    driver.check()
