@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from orders import ABSENT, bent, order_body
 from typer.testing import CliRunner, Result
 
 import client as door
@@ -19,32 +19,6 @@ from starter import app
 PROJECT = Path(__file__).parents[1]
 NOBODY = "127.0.0.1:9"
 """The discard port: nothing listens there."""
-
-ORDER: dict[str, Any] = {
-    "order_id": "A1001",
-    "merchant_id": "m-7",
-    "buyer_id": "b-42",
-    "currency": "CNY",
-    "lines": [
-        {"line_id": "1", "title": "手工酥饼 500g", "category": "food.snacks", "quantity": 2, "unit_price_minor": 1990},
-        {"line_id": "2", "title": "茶叶 100g", "category": "food.tea", "quantity": 1, "unit_price_minor": 8800},
-    ],
-    "freight_minor": 800,
-    "discount_minor": 0,
-    "discount_funded_by": "merchant",
-    "total_minor": 13580,
-    "payment": {
-        "reference": "wx-420000",
-        "channel": "wechat",
-        "paid_minor": 13580,
-        "paid_at": "2026-11-22T16:00:00+08:00",
-    },
-    "ship_from": {"country": "CN", "province": "浙江省", "city": "杭州市"},
-    "ship_to": {"country": "CN", "province": "北京市", "city": "北京市", "district": "海淀区", "phone_last4": "8817"},
-    "delivery_mode": "express",
-    "ship_by": None,
-    "policy": None,
-}
 
 
 @pytest.fixture(autouse=True)
@@ -61,25 +35,16 @@ def run(*arguments: str, stdin: str | bytes | None = None) -> Result:
 
 
 def order_with(path: str, value: Any) -> str:
-    """The order with one field changed; `...` takes it out."""
-    order = copy.deepcopy(ORDER)
-    *parents, last = path.split(".")
-    target: Any = order
-    for name in parents:
-        target = target[int(name)] if name.isdigit() else target[name]
-    if value is ...:
-        del target[last]
-    else:
-        target[last] = value
-    return json.dumps(order)
+    """The order with one field changed, as a file has it."""
+    return json.dumps(bent(path, value))
 
 
 BAD_ORDERS = [
-    ("order_id", ...),
-    ("lines", ...),
-    ("ship_to", ...),
-    ("payment.reference", ...),
-    ("lines.0.title", ...),
+    ("order_id", ABSENT),
+    ("lines", ABSENT),
+    ("ship_to", ABSENT),
+    ("payment.reference", ABSENT),
+    ("lines.0.title", ABSENT),
     ("surprise", 1),
     ("lines.0.colour", "red"),
     ("payment.iban", "x"),
@@ -152,9 +117,9 @@ BAD_FILES = [
     ('{"total_minor": ' + "9" * 10_000 + "}", "10000 digits"),
     ("[" * 100_000, "nested too deeply"),
     ('{"a":' * 100_000, "nested too deeply"),
-    ("\ufeff" + json.dumps(ORDER), "byte order mark"),
-    (json.dumps(ORDER).encode("utf-16"), "byte order mark"),
-    (json.dumps(ORDER, ensure_ascii=False).encode("gb18030"), "not UTF-8"),
+    ("\ufeff" + json.dumps(order_body()), "byte order mark"),
+    (json.dumps(order_body()).encode("utf-16"), "byte order mark"),
+    (json.dumps(order_body(), ensure_ascii=False).encode("gb18030"), "not UTF-8"),
     ('{"order_id": "\\ud800"}', "half a character"),
 ]
 
@@ -181,7 +146,7 @@ def test_every_malformed_order_of_many_is_named_by_its_line(tmp_path: Path) -> N
 
 
 def test_the_wrong_exponent_of_a_currency_shows_as_totals_that_do_not_add_up_or_a_payment_that_does_not_cover() -> None:
-    order = copy.deepcopy(ORDER) | {"currency": "JPY", "total_minor": 136}
+    order = order_body(currency="JPY", total_minor=136)
     answered = run("start", "-", stdin=json.dumps(order))
     assert answered.exit_code == 1
     assert "total_minor" in answered.stderr
@@ -279,7 +244,7 @@ def test_bad_usage_ends_with_two(arguments: tuple[str, ...]) -> None:
     [("show", "A1"), ("send", "confirm_receipt", "A1", "--as", "buyer:b"), ("advance", "A1", "1d"), ("start", "-")],
 )
 def test_a_temporal_that_is_down_is_named_by_its_address(arguments: tuple[str, ...]) -> None:
-    answered = run(*arguments, stdin=json.dumps(ORDER))
+    answered = run(*arguments, stdin=json.dumps(order_body()))
     assert answered.exit_code == 1
     assert NOBODY in answered.stderr
     assert "Temporal" in answered.stderr

@@ -1,0 +1,376 @@
+"""The command line on the real stack: `up`, and everything that is done beside it, from start to withdrawal.
+
+One `up` serves all tests here; each test has an order, a payment and a merchant of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from orders import order_body
+from typer.testing import CliRunner, Result
+
+import client as door
+from config import STACK_FILE, load
+from core.messages import Scan
+from local.client import WorldClient
+from local.postgres import Postgres
+from local.stack import running
+from starter import app
+
+PROJECT = Path(__file__).parents[1]
+COMES_UP_WITHIN = 90.0
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Up:
+    """A running `up`, as a program of its own."""
+
+    home: Path
+    process: subprocess.Popen[str] = field(init=False)
+
+    def start(self) -> None:
+        """Start it and wait until it says that it is up."""
+        self.process = subprocess.Popen(
+            [sys.executable, str(PROJECT / "starter.py"), "up", "--json"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"DAKUAN_HOME": str(self.home)},
+        )
+        assert self.process.stdout is not None
+        told = json.loads(self.process.stdout.readline())
+        assert told["web_ui"].startswith("http://127.0.0.1:")
+
+    def end(self, sign: signal.Signals) -> int:
+        """End it and give its exit code."""
+        self.process.send_signal(sign)
+        code = self.process.wait(COMES_UP_WITHIN)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """The stack and the worker of this file."""
+    found = Up(tmp_path_factory.mktemp("up"))
+    found.start()
+    yield found
+    assert found.end(signal.SIGTERM) == 0
+    assert not (found.home / STACK_FILE).exists()
+    Postgres(found.home).remove()
+
+
+@pytest.fixture(autouse=True)
+def _at_home(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands find the stack by its home, as in another terminal."""
+    for name in ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "DATABASE_URL", "DATABASE_OWNER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DAKUAN_HOME", str(up.home))
+    monkeypatch.setattr(door, "LAST_PAUSE", 0.0)
+
+
+def run(*arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(app, list(arguments), input=stdin)
+
+
+def ask(*arguments: str, stdin: str | None = None) -> dict[str, Any]:
+    """The JSON answer of a command that must succeed."""
+    answered = run(*arguments, "--json", stdin=stdin)
+    assert answered.exit_code == 0, answered.output
+    return dict(json.loads(answered.stdout))
+
+
+def refusal(*arguments: str, stdin: str | None = None) -> str:
+    """The reason code of a command that must be refused."""
+    answered = run(*arguments, "--json", stdin=stdin)
+    assert answered.exit_code == 1, answered.output
+    return str(json.loads(answered.stdout)["error"]["code"])
+
+
+def fresh_order(**changes: Any) -> dict[str, Any]:
+    """An order, a merchant and a payment that no other test has."""
+    number = next(_numbers)
+    body = order_body(order_id=f"L{number}", merchant_id=f"m-{number}", buyer_id=f"b-{number}")
+    paid_at = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+    body["payment"] |= {"reference": f"life-{number}", "paid_at": paid_at}
+    return body | changes
+
+
+def fresh_waybill() -> str:
+    """A number that the sandbox carrier could have given out: digits and their Luhn check digit."""
+    digits = [int(digit) for digit in f"{next(_numbers):010}"]
+    doubled = [digit * 2 if index % 2 else digit for index, digit in enumerate(digits)]
+    return "SBX" + "".join(map(str, digits)) + str(-sum(value - 9 if value > 9 else value for value in doubled) % 10)
+
+
+def started(**changes: Any) -> dict[str, Any]:
+    """An order that is open."""
+    order = fresh_order(**changes)
+    assert ask("start", "-", stdin=json.dumps(order))["phase"] == "awaiting_shipment"
+    return order
+
+
+def ship(order: dict[str, Any], waybill: str, *more: str) -> dict[str, Any]:
+    parcel = {"parcel_id": "p1", "carrier": "sandbox", "waybill": waybill, "lines": None}
+    body = json.dumps({"parcels": [parcel]})
+    return ask(
+        "send", "report_shipment", order["order_id"], "--as", f"merchant:{order['merchant_id']}", "--body", body, *more
+    )
+
+
+def scan(order: dict[str, Any], waybill: str, stage: str, days: float) -> None:
+    """The carrier sees the parcel, so many days from now."""
+    city = order["ship_from"]["city"] if stage == "picked_up" else order["ship_to"]["city"]
+    at = datetime.now(UTC) + timedelta(days=days)
+    seen = Scan.model_validate({"at": at, "code": stage, "stage": stage, "city": city, "text": stage})
+
+    async def tell() -> None:
+        async with WorldClient(load().needed("world_url")) as world:
+            await world.add_scans("sandbox", waybill, [seen])
+
+    asyncio.run(tell())
+
+
+def shown(subject: str, phase: str, within: float = 20.0) -> dict[str, Any]:
+    """What `show` says once the subject has come to a phase."""
+    give_up_at = time.monotonic() + within
+    while (view := ask("show", subject))["state"]["phase"] != phase:
+        assert time.monotonic() < give_up_at, view["state"]["phase"]
+        time.sleep(0.1)
+    return view
+
+
+def settled() -> dict[str, Any]:
+    """An order that went all the way to its settlement."""
+    order, waybill = started(), fresh_waybill()
+    ship(order, waybill)
+    scan(order, waybill, "picked_up", 0)
+    ask("advance", order["order_id"], "1d")
+    scan(order, waybill, "delivered", 1)
+    ask("advance", order["order_id"], "1d")
+    ask("send", "confirm_receipt", order["order_id"], "--as", f"buyer:{order['buyer_id']}")
+    assert ask("advance", order["order_id"], "8d")["phase"] == "settled"
+    return order
+
+
+# --- one order, from start to withdrawal -----------------------------------------------------------------
+
+
+def test_an_order_goes_from_start_to_withdrawal_by_the_command_line() -> None:
+    order = settled()
+    merchant = order["merchant_id"]
+    view = ask("show", order["order_id"])
+    assert (view["workflow"], view["source"], view["state"]["closed"]) == ("completed", "workflow", True)
+    assert [row["reference"] for row in view["money"]["transfers"]] == [
+        f"order/{order['order_id']}/{step}" for step in ("fund", "credit", "credit", "settle")
+    ]
+    assert ask("balance", merchant)["balances"][0]["available_minor"] == 12941
+
+    assert refusal("withdraw", merchant, "1", "--account", "acc") == "unknown_account"
+    ask("accounts", "bind", merchant, f"acc-{merchant}", "--holder", "王芳", "--last4", "1234")
+    withdrawal = f"w-{merchant}"
+    paid = ask("withdraw", merchant, "100.50", "--account", f"acc-{merchant}", "--id", withdrawal, "--wait")
+    assert paid["phase"] == "paid"
+    again = ask("withdraw", merchant, "100.50", "--account", f"acc-{merchant}", "--id", withdrawal)
+    assert again["attempts"][0]["key"] == paid["attempts"][0]["key"]
+    different = refusal("withdraw", merchant, "100.51", "--account", f"acc-{merchant}", "--id", withdrawal)
+    assert different == "withdrawal_exists_with_different_content"
+    assert refusal("withdraw", merchant, "28.92", "--account", f"acc-{merchant}") == "insufficient_funds"
+    money = ask("show", f"withdrawal-{withdrawal}")["money"]
+    assert [row["reference"] for row in money["transfers"]] == [
+        f"withdrawal/{withdrawal}/{step}" for step in ("reserve", "close")
+    ]
+    assert ask("balance", merchant)["balances"][0]["available_minor"] == 2891
+    assert [row["withdrawal_id"] for row in ask("withdrawals", "--merchant", merchant)["withdrawals"]] == [withdrawal]
+    names = [notice["name"] for notice in ask("notices", "--subject", f"order/{order['order_id']}")["notices"]]
+    assert names[:2] == ["ship", "shipped"]
+    assert names[-1] == "settled"
+    assert ask("prove")["ok"]
+
+
+def test_the_same_order_again_gets_the_same_answer_and_another_body_is_refused() -> None:
+    order = fresh_order()
+    first = ask("start", "-", stdin=json.dumps(order))
+    assert ask("start", "-", stdin=json.dumps(order)) == first
+    other = order | {"buyer_id": "somebody-else"}
+    assert refusal("start", "-", stdin=json.dumps(other)) == "order_exists_with_different_content"
+
+
+def test_the_same_order_again_gets_its_answer_when_it_is_over() -> None:
+    order = started()
+    buyer = f"buyer:{order['buyer_id']}"
+    ask("send", "cancel_order", order["order_id"], "--as", buyer, "--body", '{"reason": "changed my mind"}')
+    view = shown(order["order_id"], "cancelled")
+    assert view["state"]["refunds"][0]["amount_minor"] == order["total_minor"]
+    deadline = time.monotonic() + 20
+    while ask("show", order["order_id"])["workflow"] != "completed":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert ask("start", "-", stdin=json.dumps(order))["phase"] == "cancelled"
+    other = order | {"buyer_id": "somebody-else"}
+    assert refusal("start", "-", stdin=json.dumps(other)) == "order_exists_with_different_content"
+    again = ("send", "cancel_order", order["order_id"], "--as", buyer, "--body", '{"reason": "again"}')
+    assert refusal(*again) == "order_over"
+
+
+def test_a_file_of_many_starts_the_good_ones_and_names_the_others(tmp_path: Path) -> None:
+    good, forged, broken = fresh_order(), fresh_order(), fresh_order(surprise=1)
+    forged["payment"]["reference"] = f"forged-{forged['order_id']}"
+    file = tmp_path / "orders.jsonl"
+    file.write_text("\n".join(json.dumps(order) for order in (good, forged, broken)))
+    answered = run("start", str(file), "--json")
+    assert answered.exit_code == 1
+    outcomes = json.loads(answered.stdout)["orders"]
+    assert outcomes[0]["phase"] == "awaiting_shipment"
+    assert [outcome.get("error", {}).get("code") for outcome in outcomes] == [
+        None,
+        "payment_not_found",
+        "invalid_order",
+    ]
+    assert refusal("show", forged["order_id"]) == "payment_not_found"
+    assert refusal("show", broken["order_id"]) == "unknown_order"
+
+
+# --- commands --------------------------------------------------------------------------------------------
+
+
+def test_the_same_command_again_gets_the_first_answer_and_is_called_a_duplicate() -> None:
+    order = started()
+    waybill = fresh_waybill()
+    first = ship(order, waybill, "--id", "c1")
+    again = ship(order, waybill, "--id", "c1")
+    assert (first.pop("outcome"), again.pop("outcome")) == ("accepted", "duplicate")
+    assert again == first
+
+
+def test_a_refused_command_says_why_in_code_and_sentence() -> None:
+    order = started()
+    arguments = ("send", "confirm_receipt", order["order_id"], "--as", f"buyer:{order['buyer_id']}")
+    assert refusal(*arguments) == "nothing_shipped"
+    assert run(*arguments).stderr.startswith("nothing_shipped: Nothing was shipped yet.")
+    assert refusal("send", "confirm_receipt", order["order_id"], "--as", "buyer:stranger") == "wrong_actor"
+    assert refusal("send", "confirm_receipt", "never-was", "--as", "buyer:b") == "not_running"
+
+
+def test_a_signal_is_answered_in_the_journal() -> None:
+    order = started()
+    arguments = ("send", "confirm_receipt", order["order_id"], "--as", f"buyer:{order['buyer_id']}", "--id", "s1")
+    assert ask(*arguments, "--signal") == {"command_id": "s1", "outcome": "sent"}
+    give_up_at = time.monotonic() + 20
+    while not (journal := ask("show", order["order_id"])["journal"]):
+        assert time.monotonic() < give_up_at
+        time.sleep(0.1)
+    assert [(entry["command_id"], entry["outcome"], entry["code"]) for entry in journal] == [
+        ("s1", "refused", "nothing_shipped")
+    ]
+
+
+def test_lists_are_filtered() -> None:
+    order = started()
+    mine = ("orders", "--merchant", order["merchant_id"])
+    assert [row["order_id"] for row in ask(*mine)["orders"]] == [order["order_id"]]
+    assert ask(*mine, "--phase", "awaiting_shipment", "--held", "--open")["orders"]
+    assert ask(*mine, "--closed")["orders"] == []
+    assert ask(*mine, "--not-held")["orders"] == []
+    assert len(ask("orders", "--limit", "1")["orders"]) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("orders",), ("withdrawals",), ("notices",), ("prove",), ("doctor",), ("accounts", "list", "m-1")]
+)
+def test_people_get_tables(arguments: tuple[str, ...]) -> None:
+    answered = run(*arguments)
+    assert answered.exit_code == 0, answered.output
+    assert "─" in answered.stdout
+
+
+def test_what_merchants_write_is_shown_and_never_obeyed() -> None:
+    order = fresh_order()
+    order["lines"][0]["title"] = "[bold red]:smile: [/nothing]"
+    ask("start", "-", stdin=json.dumps(order))
+    reason = json.dumps({"reason": "[link=http://x]free[/link] :gift:"})
+    ask("send", "cancel_order", order["order_id"], "--as", f"buyer:{order['buyer_id']}", "--body", reason)
+    assert "[link=http://x]free[/link] :gift:" in run("show", order["order_id"]).stdout
+
+
+# --- when something is lost ------------------------------------------------------------------------------
+
+
+def terminate(order_id: str) -> None:
+    async def end() -> None:
+        client = await door.connect(load())
+        await client.get_workflow_handle(f"order-{order_id}").terminate("for a test")
+
+    asyncio.run(end())
+
+
+def test_a_lost_order_is_named_by_prove_and_goes_on_after_its_rescue() -> None:
+    order = started()
+    order_id = order["order_id"]
+    assert refusal("rescue", order_id) == "still_running"
+    assert refusal("rescue", "never-was") == "unknown_order"
+    terminate(order_id)
+    answered = run("prove", "--json")
+    assert answered.exit_code == 1
+    failed = [proof for proof in json.loads(answered.stdout)["proofs"] if not proof["holds"]]
+    assert [proof["name"] for proof in failed] == ["workflows"]
+    assert failed[0]["evidence"] == [{"workflow_id": f"order-{order_id}", "helps": f"starter.py rescue {order_id}"}]
+    assert f"starter.py rescue {order_id}" in run("show", order_id).stdout
+    assert ask("rescue", order_id)["state"]["phase"] == "awaiting_shipment"
+    assert ask("prove")["ok"]
+    ship(order, fresh_waybill())
+    assert [row["reference"] for row in ask("show", order_id)["money"]["transfers"]] == [f"order/{order_id}/fund"]
+
+
+def test_time_is_skipped_only_for_what_runs() -> None:
+    order = started()
+    assert ask("advance", order["order_id"], "1h30m")["next_deadline"]["name"] == "ship_reminder"
+    assert refusal("advance", "never-was", "1h") == "not_running"
+
+
+def test_a_second_up_in_the_same_home_is_refused(up: Up) -> None:
+    assert refusal("up") == "misconfigured"
+
+
+def test_a_worker_beside_up_drains_and_ends_with_zero(up: Up) -> None:
+    process = subprocess.Popen(
+        [sys.executable, str(PROJECT / "worker.py")],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"DAKUAN_HOME": str(up.home)},
+    )
+    assert process.stderr is not None
+    assert "polling task queue dakuan" in process.stderr.readline()
+    process.terminate()
+    told = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(COMES_UP_WITHIN) == 0
+    assert "Traceback" not in told
+
+
+def test_what_a_killed_up_left_behind_goes_on_in_the_next(up: Up) -> None:
+    order = started()
+    before = running(up.home)
+    assert len(before) == 3
+    assert up.end(signal.SIGKILL) == -signal.SIGKILL
+    up.start()
+    assert running(up.home) == before, "they are adopted"
+    assert ask("show", order["order_id"])["state"]["phase"] == "awaiting_shipment"
+    assert ship(order, fresh_waybill())["outcome"] == "accepted"
+    assert ask("prove")["ok"]
+    assert ask("doctor")["ok"]
