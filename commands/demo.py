@@ -14,6 +14,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from temporalio.service import RPCError
 
 from commands.console import Failed, command, error_screen, table
 from commands.stage import Stage
@@ -108,7 +109,7 @@ async def _tell(stage: Stage, number: int, name: str) -> Telling:
     play = stage.play(number)
     try:
         expected, got = await STORIES[name](play)
-    except DakuanError as error:
+    except (DakuanError, RPCError) as error:
         # A story that breaks is a result like any other: it is shown, and the rest goes on.
         expected, got = "the story ends", f"{type(error).__name__}: {error}"
     return Telling(play.name, name, expected, got)

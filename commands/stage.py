@@ -18,6 +18,7 @@ import client as door
 from core.errors import Refused
 from core.messages import Actor, Address, Line, Order, Payment, Withdrawal
 from core.money import share_bps
+from core.policy import parse_policy
 from ledger.register import Register
 from local.client import WorldClient
 
@@ -51,6 +52,12 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.skipper = TimeSkipper(self.client)
+
+    async def policy_of(self, text: str) -> str:
+        """Register a policy for a story; its name."""
+        policy = parse_policy(text)
+        await self.register.register_policy(policy.name, policy.content_hash, text)
+        return policy.name
 
     def play(self, number: int) -> StagedOrder:
         """The order of this number; the same seed makes the same order."""
@@ -115,6 +122,10 @@ class StagedOrder:
         """Make it an order with another payment."""
         self.order = self._make(reference=reference)
 
+    def under(self, policy: str) -> None:
+        """Let it live under another policy."""
+        self.order = self.order.model_copy(update={"policy": policy})
+
     def new_waybill(self) -> str:
         """A number that the sandbox carrier could have given out: ten digits and a Luhn check digit."""
         digits = [self.chance.randint(0, 9) for _ in range(10)]
@@ -169,6 +180,14 @@ class StagedOrder:
         where = city or (self.order.ship_from.city if stage in {"picked_up", "label"} else self.order.ship_to.city)
         scan = {"at": self.now.isoformat(), "code": stage, "stage": stage, "city": where, "text": stage}
         await self.stage.world.add_scans("sandbox", self.waybill, [scan])
+
+    async def scans_at(self, *seen: tuple[datetime, str, str | None]) -> None:
+        """The carrier tells of scans at other times than now."""
+        scans = [
+            {"at": at.isoformat(), "code": stage, "stage": stage, "city": city, "text": stage}
+            for at, stage, city in seen
+        ]
+        await self.stage.world.add_scans("sandbox", self.waybill, scans)
 
     async def travel(self) -> None:
         """Picked up, carried for three days, delivered to the buyer's city."""
