@@ -52,6 +52,5 @@ async def refuse_while_running(client: Client, order_id: str) -> None:
             return
         raise Unavailable(f"Temporal did not answer: {error.message}") from None
     if description.status == WorkflowExecutionStatus.RUNNING:
-        raise Refused(
-            "still_running", f"The workflow of order {order_id} runs: there is nothing to rescue.", "order_id"
-        )
+        message = f"{SENTENCES['still_running']} There is nothing to rescue of order {order_id}."
+        raise Refused("still_running", message, "order_id")
