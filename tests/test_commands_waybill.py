@@ -1,0 +1,60 @@
+"""`waybill`: recognition on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import client as door
+from core.audit.waybills import sandbox_number
+from starter import app
+
+
+@pytest.fixture(autouse=True)
+def _quick_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "LAST_PAUSE", 0.0)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["waybill", *arguments])
+
+
+def test_what_was_typed_is_normalised_and_recognised() -> None:
+    answer = json.loads(run("１Z5R89390357567127", "--json").stdout)
+    assert (answer["normalised"], answer["answer"], answer["carriers"]) == ("1Z5R89390357567127", "possible", ["ups"])
+    assert answer["changes"]
+
+
+def test_a_wrong_check_digit_of_the_named_carrier_is_impossible_and_says_why() -> None:
+    good = sandbox_number(7)
+    wrong = good[:-1] + str((int(good[-1]) + 1) % 10)
+    answer = json.loads(run(wrong, "--carrier", "sandbox", "--json").stdout)
+    assert answer["answer"] == "impossible"
+    assert answer["reason"]
+
+
+def test_a_file_gives_one_line_a_number(tmp_path: Path) -> None:
+    file = tmp_path / "numbers.txt"
+    file.write_text("SF6026131434978\n\n78474409893076\n", encoding="utf-8")
+    lines = run("--file", str(file), "--json").stdout.splitlines()
+    assert [json.loads(line)["input"] for line in lines] == ["SF6026131434978", "78474409893076"]
+
+
+def test_an_unknown_carrier_is_refused_with_suggestions() -> None:
+    result = run("12345678", "--carrier", "sff")
+    assert result.exit_code == 1
+    assert "sf" in result.stderr
+
+
+def test_no_number_is_bad_usage() -> None:
+    assert run().exit_code == 2
+
+
+@pytest.mark.parametrize("junk", ["\x00", "😀" * 50, "-" * 3, "９" * 400])
+def test_any_text_gets_an_answer(junk: str) -> None:
+    result = run("--json", "--", junk)
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["answer"] == "impossible"
