@@ -203,7 +203,11 @@ class OrderDriver:
             self._check_credit()
         request = posting_for(self.state, step, self.now)
         self._meanwhile(step)
-        answer = self.ledger_says.popleft() if self.ledger_says else self._book(step, request)
+        if self.ledger_says:
+            answer = self.ledger_says.popleft()
+        else:
+            answer = self._book(step, request)
+            assert answer == "posted", f"{step.verb} {step.about} is posted once, out of money that is there: {answer}"
         if answer in {"posted", "exists"}:
             self.state = posted(self.state, step, self.now)
             self._keep(request.record)

@@ -5,7 +5,8 @@ An event is total: it may arrive at any time, and where it makes no sense the or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import random
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -276,6 +277,9 @@ EVENTS: dict[str, Event] = {**MERCHANT, **BUYER, **PLATFORM, **CARRIER, **MONEY,
 
 STARTS: dict[str, tuple[str, ...]] = {
     "new": (),
+    "goods held": (),
+    "goods refused": (),
+    "not funded": (),
     "shipped": ("ship all",),
     "in two parcels": ("ship in two",),
     "partly shipped": ("ship one of line 1",),
@@ -299,14 +303,33 @@ STARTS: dict[str, tuple[str, ...]] = {
 """Where an order stands when chance takes over."""
 
 
+SCREENINGS: dict[str, Any] = {"goods held": "hold", "goods refused": "refuse"}
+
+
 def a_driver(start: str, kind: int) -> OrderDriver:
     """An order at one of STARTS; `kind` chooses a variety of order and policy."""
-    screening, small, discount, auto = kind % 8, kind % 3 == 0, kind % 5 < 2, kind % 2 == 0
-    fields: dict[str, Any] = {"discount_minor": 333, "total_minor": 13247} if discount else {}
+    fields: dict[str, Any] = {"discount_minor": 333, "total_minor": 13247} if kind % 5 < 2 else {}
     order = an_order(discount_funded_by="platform" if kind % 5 else "merchant", **fields)
-    counts = {"commands_max": 14, "commands_reserved": 3, "scans_max": 3} if small else {}
-    verdict: Any = {6: "hold", 7: "refuse"}.get(screening, "allow") if start == "new" else "allow"
-    driver = OrderDriver(order, a_policy(auto_withdraw=auto, **counts), Screening(verdict=verdict, reasons=("rule",)))
-    if start == "new" and kind % 11 == 0:
+    limits: dict[str, Any] = {"auto_withdraw": kind % 2 == 0}
+    if kind % 3 == 0:
+        limits |= {"commands_max": 14, "commands_reserved": 3, "scans_max": 3}
+    if kind % 7 == 0:
+        limits |= {"ship_within": "20d", "corrections_max": 1}
+    screening = Screening(verdict=SCREENINGS.get(start, "allow"), reasons=("rule",))
+    driver = OrderDriver(order, a_policy(**limits), screening)
+    if start == "not funded":
         driver.ledger_says.append("conflict")
     return play(driver.open(), STARTS[start])
+
+
+def walks(seeds: Iterable[int], steps: int = 50) -> Iterator[tuple[OrderDriver, list[str]]]:
+    """Random lives of orders: after every event the driver, and all that happened to it so far."""
+    names = [*EVENTS, *(["progress"] * 12), *(["refund arrives"] * 3)]
+    for seed in seeds:
+        chance = random.Random(seed)
+        driver = a_driver(chance.choice(list(STARTS)), chance.randrange(500))
+        happened: list[str] = []
+        while len(happened) < steps and not driver.state.closed:
+            happened.append(chance.choice(names))
+            happen(driver, happened[-1])
+            yield driver, happened

@@ -1,0 +1,175 @@
+"""`docs/state-machine.md` draws what the core does: every arrow that is seen, and none that is not."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from order_driver import DAY, OrderDriver, a_policy, failing
+from order_events import STARTS, a_driver, play, walks
+
+from core.durations import format_duration
+from core.order import auditing, holding, receiving, shipping
+from core.order import deadlines as deadlines_module
+from core.order.deciding import VERBS
+from core.order.state import (
+    LEDGER_DISAGREES,
+    REFUND_STUCK,
+    REVIEW_OVERDUE,
+    AuditStage,
+    OrderState,
+    Phase,
+    Receipt,
+    Refund,
+)
+from core.policy import OrderLimits
+
+PAGE = (Path(__file__).parents[1] / "docs" / "state-machine.md").read_text(encoding="utf-8")
+SECTIONS = {section.partition("\n")[0]: section for section in PAGE.split("\n## ")}
+Edge = tuple[str, str]
+
+
+def drawn(section: str) -> set[Edge]:
+    """The arrows of a section's diagram, without its beginning and its ends."""
+    arrows = re.findall(r"^ +(\S+) --> ([\w*\[\]]+)", SECTIONS[section], re.MULTILINE)
+    return {(one, other) for one, other in arrows if "[*]" not in (one, other)}
+
+
+def rows(section: str) -> list[list[str]]:
+    """A section's table without its head: cells by row."""
+    lines = [line.strip("| ") for line in SECTIONS[section].splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in line.split(" | ")] for line in lines]
+
+
+def names(cell: str) -> set[str]:
+    return set(re.findall(r"`(\w+)`", cell))
+
+
+class Watcher:
+    """Sees every change of a state: the core makes them all with `model_copy`."""
+
+    def __init__(self) -> None:
+        self.edges: dict[str, set[Edge]] = {"phase": set(), "audit": set(), "receipt": set(), "refund": set()}
+        self.holds: dict[str, tuple[str, str]] = {}
+
+    def see(self, before: OrderState, after: OrderState) -> None:
+        self._edge("phase", before.phase, after.phase)
+        self._edge("receipt", before.receipt.status, after.receipt.status)
+        parcels = {parcel.parcel_id: parcel.audit for parcel in before.parcels}
+        for parcel in after.parcels:
+            self._edge("audit", parcels.get(parcel.parcel_id, parcel.audit), parcel.audit)
+        refunds = {refund.cause: refund.status for refund in before.refunds}
+        for refund in after.refunds:
+            self._edge("refund", refunds.get(refund.cause, refund.status), refund.status)
+        for hold in after.holds:
+            if not hold.owner.startswith("operator "):
+                self.holds[hold.name] = (hold.scope, hold.owner)
+
+    def _edge(self, region: str, before: str, after: str) -> None:
+        if before != after:
+            self.edges[region].add((before, after))
+
+
+@pytest.fixture(scope="module")
+def seen() -> Watcher:
+    """What many random lives and a few chosen ones show."""
+    watcher, copy = Watcher(), OrderState.model_copy
+
+    def watching(self: OrderState, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> OrderState:
+        copied = copy(self, update=update, deep=deep)
+        watcher.see(self, copied)
+        return copied
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OrderState, "model_copy", watching)
+        for start in STARTS:
+            a_driver(start, 1)
+        chosen_lives()
+        for _ in walks(range(300)):
+            pass
+    return watcher
+
+
+def chosen_lives() -> None:
+    """Ways that chance finds seldom."""
+    play(a_driver("not funded", 1), ["cancel"])
+    play(a_driver("goods held", 1), ["cancel"])
+    play(a_driver("refund refused", 1), ["o-1 says arrived", "o-2 says arrived"])
+    play(a_driver("refund stuck", 1), ["o-1 says arrived", "o-2 says failed", "o-1 says arrived", "o-2 says arrived"])
+    play(a_driver("refund stuck", 1), ["lift refund_stuck"])
+    play(a_driver("partly shipped", 7), ["p1: rejected", "five days"])
+    play(a_driver("rejected, delivered", 1), ["five days"])
+    driver = OrderDriver(policy=a_policy()).open()
+    driver.ship()
+    driver.hear("p1", "needs_review", "moved", findings=(failing("moved", "weak"),))
+    driver.confirm()
+    driver.advance(8 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("section", "region"),
+    [("Phase", "phase"), ("Audit, by parcel", "audit"), ("Receipt", "receipt"), ("A refund", "refund")],
+)
+def test_every_arrow_is_drawn_and_every_drawn_arrow_is_seen(seen: Watcher, section: str, region: str) -> None:
+    assert drawn(section) == seen.edges[region]
+
+
+def test_every_value_of_a_region_is_on_the_page() -> None:
+    phases = {name for edge in drawn("Phase") for name in edge}
+    assert phases == set(get_args(Phase))
+    stages = {name for edge in drawn("Audit, by parcel") for name in edge}
+    assert stages | {"not_started"} == set(get_args(AuditStage))
+    receipts = {name for edge in drawn("Receipt") for name in edge}
+    assert receipts | {"paused"} == set(get_args(Receipt.model_fields["status"].annotation))
+    refunds = {name for edge in drawn("A refund") for name in edge}
+    assert refunds == set(get_args(Refund.model_fields["status"].annotation))
+    assert get_args(OrderState.model_fields["after_sale"].annotation) == ("none",)
+
+
+def test_every_verb_stands_with_its_senders() -> None:
+    table = {next(iter(names(verb))): set(senders.split(", ")) for verb, senders, _ in rows("Commands")}
+    assert table == {model.verb: set(verb.roles) for model, verb in VERBS.items()}
+
+
+def test_every_refusal_of_a_verb_stands_with_it() -> None:
+    """The codes that the source of a verb's check can give are those of its row."""
+    for verb, _, codes in rows("Commands"):
+        assert names(codes) == refusals_in_source(next(iter(names(verb)))), verb
+
+
+def refusals_in_source(verb: str) -> set[str]:
+    """Codes in `refuse("…")` and in the codes handed to helpers, over the functions a verb's check calls."""
+    functions: dict[str, list[Any]] = {
+        "report_shipment": [shipping.check_shipment, shipping._take, shipping._check_number, shipping.check_claims],
+        "correct_waybill": [shipping.check_correction, shipping._check_number, shipping.check_claims],
+        "report_scan": [shipping.check_scan],
+        "confirm_receipt": [receiving.check_confirmation],
+        "extend_receipt": [receiving.check_extension],
+        "cancel_order": [receiving.check_cancel],
+        "decide_audit": [auditing.check_decision, auditing._one],
+        "appeal_audit": [auditing.check_appeal, auditing._one],
+        "decide_screening": [holding.check_screening],
+        "resolve_refund": [holding.check_resolution],
+        "place_hold": [holding.check_place],
+        "lift_hold": [holding.check_lift],
+    }
+    source = "".join(inspect.getsource(function) for function in functions[verb])
+    handed = re.findall(r'_one\(state, command\.parcel_id, "\w+", "(\w+)"\)', source)
+    return {*re.findall(r'refuse\(\s*"(\w+)"', source), *handed}
+
+
+def test_every_deadline_stands_with_its_limit_and_default() -> None:
+    table = {next(iter(names(row[0]))): (next(iter(names(row[1]))), row[2]) for row in rows("Deadlines")}
+    assert set(table) == {*deadlines_module._PASSING, "settle_at"}
+    limits = OrderLimits()
+    assert {limit: format_duration(getattr(limits, limit)) for limit, _ in table.values()} == dict(table.values())
+
+
+def test_every_hold_of_our_own_stands_with_scope_and_owner(seen: Watcher) -> None:
+    table = {next(iter(names(row[0]))): (row[1], row[2]) for row in rows("Holds of our own")}
+    assert table == seen.holds
+    assert set(table) == {REVIEW_OVERDUE, REFUND_STUCK, LEDGER_DISAGREES}
