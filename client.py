@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import temporalio.api.common.v1
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
@@ -31,7 +32,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from config import Settings
-from core.errors import Refused, Unavailable
+from core.errors import Misconfigured, Refused, Unavailable
 from core.messages import (
     ORDER_WORKFLOW,
     TASK_QUEUE,
@@ -110,15 +111,29 @@ async def connect(settings: Settings) -> Client:
 
     Raises:
         Unavailable: nothing answers at the address; the message names it. A retry helps once it does.
+        Misconfigured: it has no such namespace.
     """
     target = settings.temporal_connect_config()
     try:
-        return await Client.connect(**target, data_converter=DATA_CONVERTER)
+        client = await Client.connect(**target, data_converter=DATA_CONVERTER)
     except RuntimeError as error:
         # The bridge prints its own types; what the system said stands in the middle of them.
         said = re.search(r'message: "([^"]+)"', str(error))
         why = said[1] if said else str(error)
         raise Unavailable(f"Temporal does not answer at {target.get('target_host')}: {why}") from None
+    await _find_namespace(client)
+    return client
+
+
+async def _find_namespace(client: Client) -> None:
+    """Without its namespace every answer would be "not found", as if orders were missing."""
+    request = DescribeNamespaceRequest(namespace=client.namespace)
+    try:
+        await client.workflow_service.describe_namespace(request, timeout=ANSWER_WITHIN)
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            raise Misconfigured(f"Temporal has no namespace {client.namespace}: set TEMPORAL_NAMESPACE") from None
+        # Whoever may not look at the namespace may still work in it.
 
 
 # --- orders and withdrawals ------------------------------------------------------------------------------
@@ -148,7 +163,7 @@ async def start_order(client: Client, order: Order, *, rescue: bool = False) -> 
     except WorkflowAlreadyStartedError:
         raise Refused("order_over", f"The workflow of order {order.order_id} has completed.") from None
     except RPCError as error:
-        raise Unavailable(f"Temporal did not answer: {error.message}") from None
+        raise _not_there(error, "") from None
 
 
 def _lines_of(order: Order) -> str:
@@ -172,7 +187,7 @@ async def start_withdrawal(client: Client, withdrawal: Withdrawal) -> WorkflowHa
     except WorkflowAlreadyStartedError:
         return client.get_workflow_handle(workflow_id)
     except RPCError as error:
-        raise Unavailable(f"Temporal did not answer: {error.message}") from None
+        raise _not_there(error, "") from None
 
 
 async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -243,6 +258,20 @@ async def opened(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
             return dict(state)
         await refuse_if_failed(handle)
         await asyncio.sleep(0.05)
+
+
+async def status_of(client: Client, workflow_id: str) -> WorkflowExecutionStatus | None:
+    """How a workflow is; None where Temporal knows none of this id, or not any more.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    try:
+        return (await client.get_workflow_handle(workflow_id).describe()).status
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            return None
+        raise _not_there(error, workflow_id) from None
 
 
 async def refuse_if_failed(handle: WorkflowHandle[Any, Any]) -> None:

@@ -41,8 +41,9 @@ from core.messages import TASK_QUEUE
 from core.policy import Policy, parse_policy
 from core.search_attributes import SEARCH_ATTRIBUTES
 from ledger.book import Book
+from ledger.inspecting import refuse_unready
 from ledger.migrate import WORKER as WORKER_ROLE
-from ledger.migrate import migrate, pending
+from ledger.migrate import migrate
 from ledger.pool import open_pool
 from ledger.register import Register
 
@@ -126,11 +127,7 @@ async def ready_database(settings: Settings) -> AsyncIterator[asyncpg.Pool[Any]]
         await migrate(settings.database_owner_url, worker=role_in(settings.needed("database_url")))
     pool = await open_pool(settings.needed("database_url"))
     try:
-        if missing := await pending(pool):
-            raise Misconfigured(
-                f"The database lacks {len(missing)} migrations, {missing[0]} first: "
-                "run `python starter.py migrate` with DATABASE_OWNER_URL"
-            )
+        await refuse_unready(pool)
         await register_policies(Register(pool), settings)
         yield pool
     finally:

@@ -74,13 +74,14 @@ async def skip(client: Client, about: Subject, ahead: timedelta) -> None:
         Misconfigured: this Temporal does not allow time skipping.
     """
     handle = client.get_workflow_handle(about.workflow_id)
+    status = await door.status_of(client, about.workflow_id)
+    if status is None:
+        raise Refused("not_running", f"{SENTENCES['not_running']} {about.workflow_id}")
+    if status != WorkflowExecutionStatus.RUNNING:
+        raise Refused("not_running", f"The workflow of {about.noun} {about.id} has ended: its clock stands still.")
     try:
-        if (await handle.describe()).status != WorkflowExecutionStatus.RUNNING:
-            raise Refused("not_running", f"The workflow of {about.noun} {about.id} has ended: its clock stands still.")
         await TimeSkipper(client).fast_forward(handle, ahead)
     except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
-            raise Refused("not_running", f"{SENTENCES['not_running']} {about.workflow_id}") from None
         if error.status in NOT_ALLOWED:
             raise Misconfigured(
                 f"This Temporal does not let time be skipped ({error.message}). The local stack does: starter.py up."

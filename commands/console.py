@@ -6,6 +6,7 @@ Exit codes: 0 done · 1 refused, or something did not answer · 2 bad usage · 1
 from __future__ import annotations
 
 import functools
+import io
 import json
 import os
 import sys
@@ -57,11 +58,19 @@ def command(main: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     @functools.wraps(main)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         _as_json.set(bool(kwargs.get("as_json")))
+        _write_anything()
         code = _outcome(main(*args, **kwargs))
         if code:
             raise typer.Exit(code)
 
     return wrapped
+
+
+def _write_anything() -> None:
+    """A terminal that knows few letters, or an argument that was no text, must not end in an error about letters."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _outcome(main: Coroutine[Any, Any, None]) -> int:
@@ -81,6 +90,9 @@ def _outcome(main: Coroutine[Any, Any, None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except DakuanError as error:
         tell_error(error)
+        return REFUSED
+    except UnicodeEncodeError:
+        tell_error(Refused("malformed", f"{SENTENCES['malformed']} What was typed is not UTF-8."))
         return REFUSED
     except RPCError as error:
         tell_error(Unavailable(f"Temporal did not answer: {error.message}"))

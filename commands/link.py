@@ -15,9 +15,9 @@ from temporalio.service import RPCError
 
 import client as door
 from config import load
-from core.errors import Misconfigured, Unavailable
+from core.errors import Unavailable
 from core.messages import TASK_QUEUE
-from ledger.migrate import pending
+from ledger.inspecting import refuse_unready
 from ledger.pool import Pool, open_pool
 from ledger.register import Register
 
@@ -85,8 +85,7 @@ async def database() -> AsyncIterator[Pool]:
     """
     pool = await open_pool(load().needed("database_url"), size=READERS)
     try:
-        if missing := await pending(pool):
-            raise Misconfigured(f"The database lacks migrations, {missing[0]} first: run `python starter.py migrate`")
+        await refuse_unready(pool)
         yield pool
     finally:
         await pool.close()

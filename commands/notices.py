@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,7 +16,7 @@ COLUMNS = ("no", "at", "to", "about", "notice", "facts")
 @command
 async def notices(
     after: Annotated[int, typer.Option(min=0, max=2**62, help="The last number that was read.")] = 0,
-    to: Annotated[str | None, typer.Option(help="buyer, merchant, reviewer or operator.")] = None,
+    to: Annotated[Literal["buyer", "merchant", "reviewer", "operator"] | None, typer.Option(help="For whom.")] = None,
     subject: Annotated[str | None, typer.Option(help="order/A1001 or withdrawal/W1.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 100,
     as_json: JsonFlag = False,

@@ -8,8 +8,10 @@ import typer
 
 from commands.console import JsonFlag, command, table, tell
 from commands.link import books
+from commands.reading import id_of
 from commands.views import minute
 from core.money import format_minor
+from core.order.state import AuditStage, Phase
 from ledger.lists import OrderRow
 
 COLUMNS = ("order", "merchant", "total", "phase", "audit", "receipt", "waits for", "held by", "refunded", "opened")
@@ -18,14 +20,16 @@ COLUMNS = ("order", "merchant", "total", "phase", "audit", "receipt", "waits for
 @command
 async def orders(
     merchant: Annotated[str | None, typer.Option(help="Of this merchant.")] = None,
-    phase: Annotated[str | None, typer.Option(help="In this phase, such as shipped.")] = None,
-    audit: Annotated[str | None, typer.Option(help="With this audit, such as in_review.")] = None,
+    phase: Annotated[Phase | None, typer.Option(help="In this phase.")] = None,
+    audit: Annotated[AuditStage | None, typer.Option(help="With this audit.")] = None,
     held: Annotated[bool | None, typer.Option("--held/--not-held", help="Whose money is held back, or not.")] = None,
     closed: Annotated[bool | None, typer.Option("--closed/--open", help="Closed, or still open.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the newest first.")] = 50,
     as_json: JsonFlag = False,
 ) -> None:
     """List orders, the newest first."""
+    if merchant is not None:
+        id_of(merchant, "merchant")
     async with books() as register:
         rows = await register.orders(
             merchant_id=merchant, phase=phase, audit=audit, held=held, closed=closed, limit=limit

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 import client as door
 from commands.console import Failed, JsonFlag, clean, command, tell, tell_line
@@ -62,14 +62,8 @@ async def prove_workflows(client: Client, register: Register) -> Proof:
 
 
 async def _is_orphan(client: Client, register: Register, workflow_id: str) -> bool:
-    try:
-        description = await client.get_workflow_handle(workflow_id).describe()
-    except RPCError as error:
-        if error.status != RPCStatusCode.NOT_FOUND:
-            raise
-    else:
-        if description.status == WorkflowExecutionStatus.RUNNING:
-            return False
+    if await door.status_of(client, workflow_id) == WorkflowExecutionStatus.RUNNING:
+        return False
     # It may have closed since the rows were read.
     noun, _, id_ = workflow_id.partition("-")
     row = await (register.order_row(id_) if noun == "order" else register.withdrawal_row(id_))

@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
 
 import client as door
 from commands.console import JsonFlag, command, tell
 from commands.link import books, temporal
 from commands.reading import id_of
 from commands.views import holds_table, order_facts
-from core.errors import Refused, Unavailable
+from core.errors import Refused
 from core.messages import order_workflow_id
 from core.reasons import SENTENCES
 
@@ -45,12 +44,6 @@ async def refuse_while_running(client: Client, order_id: str) -> None:
     Raises:
         Refused: `still_running`.
     """
-    try:
-        description = await client.get_workflow_handle(order_workflow_id(order_id)).describe()
-    except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
-            return
-        raise Unavailable(f"Temporal did not answer: {error.message}") from None
-    if description.status == WorkflowExecutionStatus.RUNNING:
+    if await door.status_of(client, order_workflow_id(order_id)) == WorkflowExecutionStatus.RUNNING:
         message = f"{SENTENCES['still_running']} There is nothing to rescue of order {order_id}."
         raise Refused("still_running", message, "order_id")

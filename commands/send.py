@@ -63,7 +63,10 @@ def checked_command(about: Subject, verb: str, body: str, command_id: str | None
 def _fields(body: str) -> dict[str, Any]:
     text = read_text(body[1:]) if body.startswith("@") else body
     try:
+        text.encode()  # an argument that is not UTF-8 reaches us as half characters
         value = parse_json(text)
+    except UnicodeEncodeError:
+        raise Malformed("malformed", [{"field": "body", "message": "is not UTF-8"}]) from None
     except BadInput as error:
         raise Malformed("malformed", [{"field": "body", "message": str(error)}]) from None
     if not isinstance(value, dict):

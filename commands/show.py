@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
 import client as door
 from commands.console import JsonFlag, command, tell
@@ -50,7 +49,8 @@ async def show(
     """Show an order or a withdrawal. One whose workflow is gone or cannot answer is shown as the register has it."""
     about, language = subject_of(subject), language_of(lang)
     async with temporal() as client:
-        status = await _status(client, about)
+        found = await door.status_of(client, about.workflow_id)
+        status = found.name.lower() if found is not None else GONE
         working = all(await pollers(client))
         told = await _from_workflow(client, about) if status != GONE and working else None
     async with books() as register:
@@ -59,17 +59,6 @@ async def show(
         money = await (register.withdrawal_money(about.id) if about.is_withdrawal else register.order_money(about.id))
     view = {"workflow": status, **told, "money": money.model_dump(mode="json")}
     tell(view, lambda console: _show(console, about, view, money, language))
-
-
-async def _status(client: Client, about: Subject) -> str:
-    """`running`, `completed`, `terminated` …, or `gone`."""
-    try:
-        status = (await client.get_workflow_handle(about.workflow_id).describe()).status
-    except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
-            return GONE
-        raise
-    return status.name.lower() if status is not None else GONE
 
 
 async def _from_workflow(client: Client, about: Subject) -> dict[str, Any]:

@@ -8,8 +8,10 @@ import typer
 
 from commands.console import JsonFlag, command, table, tell
 from commands.link import books
+from commands.reading import id_of
 from commands.views import minute
 from core.money import format_minor
+from core.withdrawal.state import Phase
 from ledger.lists import WithdrawalRow
 
 COLUMNS = ("withdrawal", "merchant", "amount", "account", "state", "waits for", "requested by", "requested")
@@ -18,12 +20,14 @@ COLUMNS = ("withdrawal", "merchant", "amount", "account", "state", "waits for", 
 @command
 async def withdrawals(
     merchant: Annotated[str | None, typer.Option(help="Of this merchant.")] = None,
-    state: Annotated[str | None, typer.Option(help="In this state, such as in_approval or unknown.")] = None,
+    state: Annotated[Phase | None, typer.Option(help="In this state.")] = None,
     closed: Annotated[bool | None, typer.Option("--closed/--open", help="Closed, or still open.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the newest first.")] = 50,
     as_json: JsonFlag = False,
 ) -> None:
     """List withdrawals, the newest first."""
+    if merchant is not None:
+        id_of(merchant, "merchant")
     async with books() as register:
         rows = await register.withdrawals(merchant_id=merchant, state_name=state, closed=closed, limit=limit)
     view = {"withdrawals": [row.model_dump(mode="json") for row in rows]}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncpg
+
+from core.errors import Misconfigured
 from core.messages import Message
 from ledger.migrate import migrations, pending
-from ledger.pool import SCHEMA, open_pool, troubles
+from ledger.pool import SCHEMA, Pool, open_pool, troubles
 
 
 class Inspection(Message):
@@ -19,11 +22,40 @@ class Inspection(Message):
     policies: tuple[str, ...] = ()
 
 
+async def missing_migrations(pool: Pool) -> list[str]:
+    """Names of migrations that were not applied yet.
+
+    Raises:
+        Unavailable: the database does not answer; a retry helps.
+        Misconfigured: this role may not even look.
+    """
+    try:
+        async with troubles():
+            return await pending(pool)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise Misconfigured(f"PostgreSQL: {error}: run `python starter.py migrate`, which grants it") from None
+
+
+async def refuse_unready(pool: Pool) -> None:
+    """Nothing, where the database is of this version and may be used.
+
+    Raises:
+        Unavailable: it does not answer; a retry helps.
+        Misconfigured: it lacks migrations, or this role its rights.
+    """
+    if missing := await missing_migrations(pool):
+        raise Misconfigured(
+            f"The database lacks {len(missing)} migrations, {missing[0]} first: "
+            "run `python starter.py migrate` with DATABASE_OWNER_URL"
+        )
+
+
 async def inspect_database(dsn: str) -> Inspection:
     """Look at a database through one connection.
 
     Raises:
         Unavailable: it does not answer; the message names the address, without its password.
+        Misconfigured: this role may not even look.
     """
     pool = await open_pool(dsn, size=1)
     try:
@@ -33,7 +65,8 @@ async def inspect_database(dsn: str) -> Inspection:
                 " (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser"
             )
             assert seen is not None
-            missing = await pending(pool)
+        missing = await missing_migrations(pool)
+        async with troubles():
             policies, powers = [], []
             if not missing:
                 policies = await pool.fetch(f"SELECT name FROM {SCHEMA}.policy_names ORDER BY name")

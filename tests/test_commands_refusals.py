@@ -166,6 +166,7 @@ COMMAND = {"reason": "changed my mind"}
         (("cancel_order", "A1", "--as", "buyer:b", "--id", "a b", "--body", "{}"), "malformed", "command_id"),
         (("cancel_order", "A1", "--as", "buyer:b", "--body", "{"), "malformed", "body"),
         (("cancel_order", "A1", "--as", "buyer:b", "--body", "[]"), "malformed", "body"),
+        (("cancel_order", "A1", "--as", "buyer:b", "--body", '{"reason": "\udcff"}'), "malformed", "body"),
         (("cancel_order", "A1", "--as", "buyer:b", "--body", '{"reason": "a", "reason": "b"}'), "malformed", "body"),
         (("cancel_order", "A1", "--as", "buyer:b", "--body", "@missing.json"), "bad_input", None),
         (
@@ -222,6 +223,8 @@ def test_a_malformed_command_is_refused_before_anything_is_asked(
         (("show", "../etc"), "id"),
         (("rescue", "A 1"), "order_id"),
         (("policy", "missing.toml"), "cannot be read"),
+        (("orders", "--merchant", "m 7"), "merchant"),
+        (("show", "\udcff"), "id"),
     ],
 )
 def test_what_people_type_wrong_is_said_in_one_sentence(arguments: tuple[str, ...], told: str) -> None:
@@ -233,7 +236,15 @@ def test_what_people_type_wrong_is_said_in_one_sentence(arguments: tuple[str, ..
 
 @pytest.mark.parametrize(
     "arguments",
-    [("nonsense",), ("start",), ("start", "a", "b"), ("send", "x"), ("withdraw", "m", "1"), ("orders", "--limit", "0")],
+    [
+        ("nonsense",),
+        ("start",),
+        ("start", "a", "b"),
+        ("send", "x"),
+        ("withdraw", "m", "1"),
+        ("orders", "--limit", "0"),
+        ("orders", "--phase", "lost"),
+    ],
 )
 def test_bad_usage_ends_with_two(arguments: tuple[str, ...]) -> None:
     assert run(*arguments).exit_code == 2

@@ -1,0 +1,149 @@
+"""The composition root: every activity is served, every refusal at start is a sentence."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+from unittest.mock import create_autospec
+
+import pytest
+import pytest_asyncio
+from pg import Database
+from temporalio import activity
+from temporalio.client import Client
+
+import activities
+import client as door
+from config import Settings
+from core.errors import Misconfigured
+from core.search_attributes import SEARCH_ATTRIBUTES
+from ledger.register import Register
+from local.temporal import Temporal
+from worker import (
+    policies_in,
+    ready_database,
+    register_search_attributes,
+    role_in,
+    running_worker,
+    screening_in,
+    search_attributes,
+    wire,
+)
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    server = Temporal(tmp_path_factory.mktemp("temporal"), usual=False)
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(temporal_server: Temporal) -> AsyncIterator[Client]:
+    yield await door.connect(Settings(temporal_address=temporal_server.address))
+
+
+def settings(database: Database | None = None, **changes: Any) -> Settings:
+    known: dict[str, Any] = {"carrier_url": NOWHERE, "channel_url": NOWHERE, "bank_url": NOWHERE}
+    return Settings(**known | ({"database_url": database.worker_dsn} if database else {}) | changes)
+
+
+def _written() -> set[str]:
+    """The names of all activities under `activities/`."""
+    names = set()
+    for module in pkgutil.walk_packages(activities.__path__, "activities."):
+        for _, kind in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            for _, method in inspect.getmembers(kind, inspect.isfunction):
+                definition = activity._Definition.from_callable(method)
+                if definition is not None and definition.name is not None:
+                    names.add(definition.name)
+    return names
+
+
+async def test_every_activity_that_is_written_is_served_under_one_name() -> None:
+    async with AsyncExitStack() as stack:
+        served = await wire(settings(), stack, create_autospec(Any), create_autospec(Client, instance=True))
+        names = [str(definition.name) for one in served if (definition := activity._Definition.from_callable(one))]
+    assert sorted(names) == sorted(_written())
+
+
+async def test_policies_of_the_folder_are_registered_and_drafts_and_screening_rules_are_not(
+    database: Database, tmp_path: Path
+) -> None:
+    for name in ("default", "slow"):
+        (tmp_path / f"{name}.toml").write_text(f'name = "{name}"\n')
+    (tmp_path / "new.draft.toml").write_text('name = "new"\n')
+    (tmp_path / "screening.toml").write_text("")
+    given = settings(database, policies=tmp_path, screening=tmp_path / "screening.toml")
+    async with ready_database(given) as pool:
+        register = Register(pool)
+        found = await register.policy("slow")
+        assert found is not None
+        assert found.text == 'name = "slow"\n'
+        assert await register.policy("new") is None
+
+
+@pytest.mark.parametrize("text", ["name = ", 'name = "x"\ncolour = 1\n', "\xff"])
+def test_a_policy_that_cannot_be_read_is_named_by_its_file(text: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(Misconfigured, match=r"bad\.toml"):
+        policies_in(settings(policies=tmp_path))
+
+
+def test_screening_rules_that_cannot_be_read_are_named_by_their_file(tmp_path: Path) -> None:
+    (tmp_path / "screening.toml").write_text("[[rules]]\nverdict = 1\n")
+    with pytest.raises(Misconfigured, match=r"screening\.toml"):
+        screening_in(settings(screening=tmp_path / "screening.toml"))
+    with pytest.raises(Misconfigured, match=r"missing\.toml"):
+        screening_in(settings(screening=tmp_path / "missing.toml"))
+
+
+async def test_a_database_without_migrations_is_refused_with_what_to_do(database: Database) -> None:
+    await database.owner.execute("DELETE FROM schema_migrations WHERE name LIKE '0003%'")
+    with pytest.raises(Misconfigured, match=r"lacks 1 migrations, 0003_.*starter\.py migrate"):
+        async with ready_database(settings(database)):
+            pass
+
+
+async def test_a_role_without_rights_is_refused_with_what_to_do(database: Database) -> None:
+    await database.owner.execute(f'REVOKE USAGE ON SCHEMA dakuan FROM "{role_in(database.worker_dsn)}"')
+    try:
+        with pytest.raises(Misconfigured, match=r"permission denied.*starter\.py migrate"):
+            async with ready_database(settings(database)):
+                pass
+    finally:
+        await database.owner.execute(f'GRANT USAGE ON SCHEMA dakuan TO "{role_in(database.worker_dsn)}"')
+
+
+async def test_a_namespace_that_is_not_there_is_named(temporal_server: Temporal) -> None:
+    given = Settings(temporal_address=temporal_server.address, temporal_namespace="elsewhere")
+    with pytest.raises(Misconfigured, match="no namespace elsewhere"):
+        await door.connect(given)
+
+
+async def test_search_attributes_are_there_with_their_types_and_registered_once(client: Client) -> None:
+    await register_search_attributes(client)
+    assert await search_attributes(client) == dict.fromkeys(SEARCH_ATTRIBUTES, "present")
+
+
+async def test_a_search_attribute_of_another_type_keeps_the_worker_from_starting(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SEARCH_ATTRIBUTES, "AmountMinor", "Keyword")
+    with pytest.raises(Misconfigured, match="AmountMinor is INT, not Keyword"):
+        await register_search_attributes(client)
+
+
+async def test_a_missing_setting_is_named(database: Database, temporal_server: Temporal) -> None:
+    given = settings(database, temporal_address=temporal_server.address, bank_url=None)
+    with pytest.raises(Misconfigured, match="DAKUAN_BANK_URL is not set"):
+        async with running_worker(given):
+            pass
