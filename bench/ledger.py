@@ -131,7 +131,8 @@ async def _round(way: Callable[[int], Awaitable[int]], seconds: float, latencies
     async def caller(number: int) -> None:
         nonlocal done
         while (began := time.perf_counter()) < ends:
-            done += await way(number)
+            posted = await way(number)
+            done += posted  # not `done += await …`: that adds to what it read before the wait
             latencies.append(time.perf_counter() - began)
 
     began = time.perf_counter()

@@ -27,21 +27,19 @@ CREATE TABLE movements (
     recorded_at  TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
     -- Its "C" order also finds all movements of one order by their common beginning.
     CONSTRAINT movements_reference_key UNIQUE (reference),
-    CONSTRAINT movements_id_currency_key UNIQUE (id, currency),
     CONSTRAINT reference_in_bounds CHECK (length(reference) BETWEEN 1 AND 300),
     CONSTRAINT currency_is_iso4217 CHECK (currency ~ '^[A-Z]{3}$'),
     CONSTRAINT link_known FOREIGN KEY (linked_to) REFERENCES movements (reference)
 );
 
 CREATE TABLE transfers (
-    movement_id    BIGINT NOT NULL,
+    movement_id    BIGINT NOT NULL REFERENCES movements (id),
     leg            INT NOT NULL,
     debit_account  BIGINT NOT NULL,
     credit_account BIGINT NOT NULL,
     currency       TEXT COLLATE "C" NOT NULL,
     amount_minor   BIGINT NOT NULL,
     CONSTRAINT transfers_pkey PRIMARY KEY (movement_id, leg),
-    CONSTRAINT in_its_movements_currency FOREIGN KEY (movement_id, currency) REFERENCES movements (id, currency),
     CONSTRAINT debit_in_its_currency FOREIGN KEY (debit_account, currency) REFERENCES accounts (id, currency),
     CONSTRAINT credit_in_its_currency FOREIGN KEY (credit_account, currency) REFERENCES accounts (id, currency),
     CONSTRAINT amount_in_bounds CHECK (amount_minor BETWEEN 1 AND 1000000000000000),
@@ -93,18 +91,20 @@ CREATE FUNCTION account_guarded(p_path TEXT) RETURNS BOOLEAN LANGUAGE sql IMMUTA
 $$;
 
 -- Create the accounts that do not exist yet, in path order, so that two calls never wait for each other in a circle.
-CREATE FUNCTION open_accounts(p_paths TEXT[], p_currencies TEXT[]) RETURNS VOID LANGUAGE plpgsql AS $$
+-- A key is `path currency`.
+CREATE FUNCTION open_accounts(p_keys TEXT[]) RETURNS VOID LANGUAGE plpgsql AS $$
 DECLARE
     v_unknown TEXT;
 BEGIN
-    SELECT w.path INTO v_unknown FROM unnest(p_paths) AS w (path) WHERE account_kind(w.path) IS NULL LIMIT 1;
+    SELECT split_part(w.key, ' ', 1) INTO v_unknown FROM unnest(p_keys) AS w (key)
+    WHERE account_kind(split_part(w.key, ' ', 1)) IS NULL LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'no account has the path %', v_unknown USING ERRCODE = 'invalid_parameter_value';
     END IF;
     INSERT INTO accounts (path, currency, kind, guarded, balance_minor)
     SELECT w.path, w.currency, account_kind(w.path), account_guarded(w.path),
            CASE WHEN account_guarded(w.path) THEN 0 END
-    FROM unnest(p_paths, p_currencies) AS w (path, currency)
+    FROM (SELECT split_part(k, ' ', 1) AS path, split_part(k, ' ', 2) AS currency FROM unnest(p_keys) AS k) AS w
     WHERE NOT EXISTS (SELECT FROM accounts a WHERE a.path = w.path AND a.currency = w.currency)
     ORDER BY w.path COLLATE "C", w.currency COLLATE "C"
     ON CONFLICT ON CONSTRAINT accounts_path_currency_key DO NOTHING;
@@ -127,18 +127,20 @@ CREATE FUNCTION post(
     p_references TEXT[], p_currencies TEXT[], p_occurred_at TIMESTAMPTZ[], p_linked_to TEXT[], p_emptied TEXT[],
     p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
 ) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
+-- A session keeps its plans. One that was made while the tables were small must not scan them when they are large.
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_movements  INT := cardinality(p_references);
     v_legs       INT := cardinality(p_leg_of);
-    -- The accounts of the call, one position each.
-    v_paths      TEXT[];
-    v_currencies TEXT[];
+    -- The accounts of the call, one position each; balances of the guarded ones only.
+    v_keys       TEXT[];
     v_ids        BIGINT[];
     v_signs      INT[];
     v_balances   BIGINT[];
     v_before     BIGINT[];
-    -- By leg: positions of its debit, its credit, and the receivable that its credit repays.
+    -- By leg: its currency, and the positions of its debit, its credit, and the receivable that its credit repays.
+    v_currencies TEXT[] := '{}';
     v_debit_at   INT[];
     v_credit_at  INT[];
     v_owed_at    INT[];
@@ -156,7 +158,6 @@ DECLARE
     t_legs       INT[] := '{}';
     t_debits     INT[] := '{}';
     t_credits    INT[] := '{}';
-    t_currencies TEXT[] := '{}';
     t_amounts    BIGINT[] := '{}';
     -- Of the movement in hand.
     v_i          INT;
@@ -177,58 +178,54 @@ BEGIN
         RETURN;
     END IF;
     FOR v_k IN 1..v_legs LOOP
-        IF p_leg_of[v_k] NOT BETWEEN 1 AND v_movements OR p_leg_of[v_k] < p_leg_of[v_k - 1] THEN
+        v_i := p_leg_of[v_k];
+        IF v_i NOT BETWEEN 1 AND v_movements OR v_i < p_leg_of[v_k - 1] THEN
             RAISE EXCEPTION 'leg % is out of place', v_k USING ERRCODE = 'invalid_parameter_value';
         END IF;
-        IF v_first[p_leg_of[v_k]] IS NULL THEN
-            v_first[p_leg_of[v_k]] := v_k;
+        IF v_first[v_i] IS NULL THEN
+            v_first[v_i] := v_k;
         END IF;
+        v_currencies[v_k] := p_currencies[v_i];
     END LOOP;
 
-    -- The accounts of the call; where a merchant gets available money, what that merchant owes is one of them.
-    SELECT array_agg(w.path ORDER BY w.path, w.currency), array_agg(w.currency ORDER BY w.path, w.currency)
-    INTO v_paths, v_currencies
+    -- The accounts of the call in the order of their keys; where a merchant gets available money, what that merchant
+    -- owes is one of them.
+    SELECT array_agg(DISTINCT e.key COLLATE "C" ORDER BY e.key COLLATE "C") FILTER (WHERE e.key IS NOT NULL),
+           array_agg(e.pos ORDER BY e.leg) FILTER (WHERE e.role = 1),
+           array_agg(e.pos ORDER BY e.leg) FILTER (WHERE e.role = 2),
+           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 3)
+    INTO v_keys, v_debit_at, v_credit_at, v_owed_at
     FROM (
-        SELECT DISTINCT e.path COLLATE "C" AS path, m.currency COLLATE "C" AS currency
-        FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) AS l (movement, debit, credit, amount)
-        JOIN unnest(p_currencies) WITH ORDINALITY AS m (currency, n) ON m.n = l.movement
+        SELECT l.leg, r.role, r.path || ' ' || l.currency AS key,
+               dense_rank() OVER (ORDER BY (r.path || ' ' || l.currency) COLLATE "C") AS pos
+        FROM unnest(p_debits, p_credits, p_amounts, v_currencies)
+             WITH ORDINALITY AS l (debit, credit, amount, currency, leg)
         CROSS JOIN LATERAL (VALUES
-            (l.debit),
-            (l.credit),
-            (CASE WHEN l.credit LIKE 'merchant/%/available' THEN left(l.credit, -9) || 'receivable' END)
-        ) AS e (path)
-        WHERE l.amount <> 0 AND e.path IS NOT NULL
-    ) AS w;
-    IF (SELECT count(*) FROM unnest(v_paths, v_currencies) AS w (path, currency)
-        JOIN accounts a ON a.path = w.path AND a.currency = w.currency) < coalesce(cardinality(v_paths), 0) THEN
-        PERFORM open_accounts(v_paths, v_currencies);
-    END IF;
-    SELECT array_agg(a.id ORDER BY w.n),
-           array_agg(CASE WHEN a.kind IN ('liability', 'income') THEN 1 ELSE -1 END ORDER BY w.n)
-    INTO v_ids, v_signs
-    FROM unnest(v_paths, v_currencies) WITH ORDINALITY AS w (path, currency, n)
-    JOIN accounts a ON a.path = w.path AND a.currency = w.currency;
+            (1, CASE WHEN l.amount <> 0 THEN l.debit COLLATE "C" END),
+            (2, CASE WHEN l.amount <> 0 THEN l.credit END),
+            (3, CASE WHEN l.amount <> 0 AND l.credit LIKE 'merchant/%/available'
+                     THEN left(l.credit, -9) || 'receivable' END)
+        ) AS r (role, path)
+    ) AS e;
+    FOR v_n IN 1..2 LOOP
+        SELECT array_agg(a.id ORDER BY w.n),
+               array_agg(CASE WHEN a.kind IN ('liability', 'income') THEN 1 ELSE -1 END ORDER BY w.n)
+        INTO v_ids, v_signs
+        FROM unnest(v_keys) WITH ORDINALITY AS w (key, n)
+        JOIN accounts a ON a.path = split_part(w.key, ' ', 1) AND a.currency = split_part(w.key, ' ', 2);
+        EXIT WHEN cardinality(v_ids) = cardinality(v_keys) OR v_keys IS NULL;
+        PERFORM open_accounts(v_keys);
+    END LOOP;
 
     -- What is read under the locks is the newest.
-    WITH locked AS MATERIALIZED (
-        SELECT a.id, a.balance_minor FROM accounts a
-        WHERE a.id = ANY (v_ids) AND a.guarded ORDER BY a.id FOR NO KEY UPDATE
-    )
-    SELECT array_agg(k.balance_minor ORDER BY w.n) INTO v_balances
-    FROM unnest(v_ids) WITH ORDINALITY AS w (id, n) LEFT JOIN locked k ON k.id = w.id;
+    v_balances := array_fill(NULL::BIGINT, ARRAY[coalesce(cardinality(v_keys), 0)]);
+    FOR v_n, v_amount IN
+        SELECT w.n, a.balance_minor FROM unnest(v_ids) WITH ORDINALITY AS w (id, n) JOIN accounts a ON a.id = w.id
+        WHERE a.guarded ORDER BY a.id FOR NO KEY UPDATE OF a
+    LOOP
+        v_balances[v_n] := v_amount;
+    END LOOP;
     v_before := v_balances;
-
-    SELECT array_agg(d.n ORDER BY l.n), array_agg(c.n ORDER BY l.n), array_agg(r.n ORDER BY l.n)
-    INTO v_debit_at, v_credit_at, v_owed_at
-    FROM unnest(p_leg_of, p_debits, p_credits) WITH ORDINALITY AS l (movement, debit, credit, n)
-    JOIN unnest(p_currencies) WITH ORDINALITY AS m (currency, n) ON m.n = l.movement
-    LEFT JOIN unnest(v_paths, v_currencies) WITH ORDINALITY AS d (path, currency, n)
-        ON d.path = l.debit AND d.currency = m.currency
-    LEFT JOIN unnest(v_paths, v_currencies) WITH ORDINALITY AS c (path, currency, n)
-        ON c.path = l.credit AND c.currency = m.currency
-    LEFT JOIN unnest(v_paths, v_currencies) WITH ORDINALITY AS r (path, currency, n)
-        ON r.path = CASE WHEN l.credit LIKE 'merchant/%/available' THEN left(l.credit, -9) || 'receivable' END
-        AND r.currency = m.currency;
 
     SELECT array_agg(m.request_hash ORDER BY r.n) INTO v_stored
     FROM unnest(p_references) WITH ORDINALITY AS r (reference, n)
@@ -276,7 +273,6 @@ BEGIN
                 t_legs := array_append(t_legs, v_n);
                 t_debits := array_append(t_debits, v_debit);
                 t_credits := array_append(t_credits, v_credit);
-                t_currencies := array_append(t_currencies, p_currencies[v_i]);
                 t_amounts := array_append(t_amounts, v_part);
                 v_balances[v_debit] := v_balances[v_debit] - v_signs[v_debit] * v_part;
                 v_balances[v_credit] := v_balances[v_credit] + v_signs[v_credit] * v_part;
@@ -292,10 +288,10 @@ BEGIN
             IF v_balances[t_debits[v_k]] < 0 OR v_balances[t_credits[v_k]] < 0 THEN
                 v_debit := CASE WHEN v_balances[t_debits[v_k]] < 0 THEN t_debits[v_k] ELSE t_credits[v_k] END;
                 v_outcomes[v_i] := 'insufficient_funds';
-                v_accounts[v_i] := v_paths[v_debit];
+                v_accounts[v_i] := split_part(v_keys[v_debit], ' ', 1);
                 v_shorts[v_i] := -v_balances[v_debit];
                 EXIT;
-            ELSIF v_paths[t_debits[v_k]] = p_emptied[v_i] AND v_balances[t_debits[v_k]] > 0 THEN
+            ELSIF v_balances[t_debits[v_k]] > 0 AND split_part(v_keys[t_debits[v_k]], ' ', 1) = p_emptied[v_i] THEN
                 v_outcomes[v_i] := 'conflict';
                 v_accounts[v_i] := p_emptied[v_i];
                 v_shorts[v_i] := v_balances[t_debits[v_k]];
@@ -312,7 +308,6 @@ BEGIN
             t_legs := t_legs[1:v_mark];
             t_debits := t_debits[1:v_mark];
             t_credits := t_credits[1:v_mark];
-            t_currencies := t_currencies[1:v_mark];
             t_amounts := t_amounts[1:v_mark];
             CONTINUE;
         END IF;
@@ -336,9 +331,8 @@ BEGIN
             RAISE EXCEPTION 'a reference was posted meanwhile' USING ERRCODE = 'serialization_failure';
         END IF;
         INSERT INTO transfers (movement_id, leg, debit_account, credit_account, currency, amount_minor)
-        SELECT t.movement, t.leg, v_ids[t.debit], v_ids[t.credit], t.currency, t.amount
-        FROM unnest(t_movements, t_legs, t_debits, t_credits, t_currencies, t_amounts)
-             AS t (movement, leg, debit, credit, currency, amount);
+        SELECT t.movement, t.leg, v_ids[t.debit], v_ids[t.credit], split_part(v_keys[t.debit], ' ', 2), t.amount
+        FROM unnest(t_movements, t_legs, t_debits, t_credits, t_amounts) AS t (movement, leg, debit, credit, amount);
         UPDATE accounts a SET balance_minor = b.balance
         FROM unnest(v_ids, v_before, v_balances) AS b (id, before, balance)
         WHERE a.id = b.id AND b.balance <> b.before;
