@@ -27,6 +27,7 @@ TABLES = (
     "withdrawal_approvals",
     "payout_attempts",
     "payout_events",
+    "review_claims",
     "schema_migrations",
 )
 
