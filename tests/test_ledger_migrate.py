@@ -40,8 +40,9 @@ async def _pending(dsn: str) -> list[str]:
 
 
 def test_names_are_numbered_in_order() -> None:
-    assert sorted(NAMES) == NAMES
-    assert [name[:4] for name in NAMES] == [f"{n:04}" for n in range(1, len(NAMES) + 1)]
+    numbers = [name[:4] for name in NAMES]
+    assert all(number.isdecimal() for number in numbers)
+    assert sorted(set(numbers)) == numbers
 
 
 async def test_an_empty_database_gets_every_migration_once(empty: str) -> None:
