@@ -9,7 +9,7 @@ import asyncio
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any, TypeVar
 
 import temporalio.api.common.v1
@@ -272,6 +272,32 @@ async def status_of(client: Client, workflow_id: str) -> WorkflowExecutionStatus
         if error.status == RPCStatusCode.NOT_FOUND:
             return None
         raise _not_there(error, workflow_id) from None
+
+
+async def retries(client: Client, workflow_id: str) -> list[dict[str, Any]]:
+    """What a workflow is trying again: `[{activity, attempt, failure, next_at?}]`; empty where it is not known.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    try:
+        description = await client.get_workflow_handle(workflow_id).describe()
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            return []
+        raise _not_there(error, workflow_id) from None
+    return [
+        {
+            "activity": pending.activity_type.name,
+            "attempt": pending.attempt,
+            "failure": pending.last_failure.message,
+            "next_at": pending.next_attempt_schedule_time.ToDatetime(UTC).isoformat()
+            if pending.HasField("next_attempt_schedule_time")
+            else None,
+        }
+        for pending in description.raw_description.pending_activities
+        if pending.HasField("last_failure")
+    ]
 
 
 async def refuse_if_failed(handle: WorkflowHandle[Any, Any]) -> None:

@@ -23,6 +23,7 @@ from commands.views import (
     parcels_table,
     payouts_table,
     refunds_table,
+    retries_table,
     transfers_table,
     withdrawal_facts,
 )
@@ -72,7 +73,10 @@ async def _from_workflow(client: Client, about: Subject) -> dict[str, Any]:
         await door.refuse_if_failed(client.get_workflow_handle(about.workflow_id))
     journal = await door.query(client, about.workflow_id, "journal")
     holds = await door.query(client, about.workflow_id, "holds")
-    return {"source": "workflow", "state": state, "holds": holds, "journal": journal}
+    retries = await door.retries(client, about.workflow_id)
+    # While it opens it knows nothing but that.
+    known = {("withdrawal_id" if about.is_withdrawal else "order_id"): about.id, **state}
+    return {"source": "workflow", "state": known, "holds": holds, "journal": journal, "retries": retries}
 
 
 async def _from_register(register: Register, about: Subject) -> dict[str, Any]:
@@ -134,6 +138,7 @@ def _show(console: Console, about: Subject, view: dict[str, Any], money: Money, 
         refunds_table(refunds, state["order"]["currency"]) if refunds else None,
         payouts_table(state["attempts"]) if state.get("attempts") else None,
         holds_table(view["holds"]) if view["holds"] else None,
+        retries_table(view["retries"]) if view.get("retries") else None,
         journal_table(view["journal"]) if view["journal"] else None,
         accounts_table(money.accounts) if money.accounts else None,
         transfers_table(money.transfers) if money.transfers else None,

@@ -15,11 +15,13 @@ from commands.console import Failed, JsonFlag, Malformed, command, error_view, t
 from commands.link import temporal
 from commands.reading import Document, documents, read_message, read_text
 from commands.views import deadline_line
-from core.errors import DakuanError, Refused
+from core.errors import DakuanError, Refused, Unavailable
 from core.messages import Order, content_hash, order_workflow_id
 
 AT_ONCE = 8
 """Orders that open side by side."""
+OPENS_WITHIN = 60.0
+"""Seconds. A payment channel that is away keeps an order opening for as long as it is away."""
 
 
 @dataclass(frozen=True)
@@ -100,13 +102,25 @@ async def start_one(client: Client, order: Order) -> dict[str, Any]:
         if over.code != "order_over":
             raise
         handle = client.get_workflow_handle(order_workflow_id(order.order_id))
-    state = await door.opened(handle)
+    state = await _opened(client, handle)
     known = state.get("order")
     if known is not None and content_hash(Order.model_validate(known)) != content_hash(order):
         raise Refused(
             "order_exists_with_different_content", f"Another order with the id {order.order_id} exists.", "order_id"
         )
     return state
+
+
+async def _opened(client: Client, handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(OPENS_WITHIN):
+            return await door.opened(handle)
+    except TimeoutError:
+        tried = "; ".join(f"{one['activity']}: {one['failure']}" for one in await door.retries(client, handle.id))
+        raise Unavailable(
+            f"{handle.id} is started and still opening ({tried or 'nobody says why'}). "
+            "It goes on by itself; look with `show`."
+        ) from None
 
 
 def _report(outcomes: list[Outcome]) -> None:

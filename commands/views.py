@@ -49,7 +49,7 @@ def order_facts(state: Mapping[str, Any]) -> Table:
             "audit": state.get("audit"),
             "receipt": " by ".join(filter(None, (receipt.get("status"), receipt.get("by")))),
             "after-sale": state.get("after_sale"),
-            "waits for": deadline_line(state) or ("nothing, it is closed" if state.get("closed") else "a person"),
+            "waits for": deadline_line(state) or ("nothing, it is closed" if state.get("closed") else None),
             "policy": (state.get("policy") or {}).get("name"),
         },
     )
@@ -173,6 +173,16 @@ def payouts_table(attempts: Sequence[Mapping[str, Any]]) -> Table:
             for attempt in attempts
         ],
         numbers=("no",),
+    )
+
+
+def retries_table(retries: Sequence[Mapping[str, Any]]) -> Table:
+    """What is tried again, and why."""
+    return table(
+        "Tried again",
+        ("activity", "attempt", "next", "last failure"),
+        [(one["activity"], one["attempt"], clock(one["next_at"]), one["failure"]) for one in retries],
+        numbers=("attempt",),
     )
 
 

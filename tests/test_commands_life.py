@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from orders import order_body
 from typer.testing import CliRunner, Result
 
 import client as door
+from commands import start as start_command
 from config import STACK_FILE, load
 from core.messages import Scan
 from local.client import WorldClient
@@ -139,11 +140,17 @@ def scan(order: dict[str, Any], waybill: str, stage: str, days: float) -> None:
     at = datetime.now(UTC) + timedelta(days=days)
     seen = Scan.model_validate({"at": at, "code": stage, "stage": stage, "city": city, "text": stage})
 
-    async def tell() -> None:
-        async with WorldClient(load().needed("world_url")) as world:
-            await world.add_scans("sandbox", waybill, [seen])
+    play(lambda world: world.add_scans("sandbox", waybill, [seen]))
 
-    asyncio.run(tell())
+
+def play(act: Callable[[WorldClient], Awaitable[Any]]) -> None:
+    """Play carrier, payer or bank."""
+
+    async def playing() -> None:
+        async with WorldClient(load().needed("world_url")) as world:
+            await act(world)
+
+    asyncio.run(playing())
 
 
 def shown(subject: str, phase: str, within: float = 20.0) -> dict[str, Any]:
@@ -244,6 +251,26 @@ def test_a_file_of_many_starts_the_good_ones_and_names_the_others(tmp_path: Path
     ]
     assert refusal("show", forged["order_id"]) == "payment_not_found"
     assert refusal("show", broken["order_id"]) == "unknown_order"
+
+
+def test_an_order_whose_payment_channel_is_away_says_so_and_opens_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(start_command, "OPENS_WITHIN", 4.0)
+    order = fresh_order()
+    reference = order["payment"]["reference"]
+    away = {"kind": "status_before_effect", "verb": "payment", "match": reference, "times": None}
+    play(lambda world: world.fault("channel", **away))
+    answered = run("start", "-", "--json", stdin=json.dumps(order))
+    assert answered.exit_code == 1
+    error = json.loads(answered.stdout)["error"]
+    assert error["code"] == "unavailable"
+    assert "still opening (open: channel answered 503)" in error["message"]
+    view = ask("show", order["order_id"])
+    assert (view["state"]["phase"], view["retries"][0]["activity"]) == ("opening", "open")
+    assert "channel answered 503" in run("show", order["order_id"]).stdout
+    play(lambda world: world.clear_faults())
+    shown(order["order_id"], "awaiting_shipment", within=60)
 
 
 # --- commands --------------------------------------------------------------------------------------------
