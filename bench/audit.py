@@ -1,7 +1,7 @@
 """`python -m bench audit`: what the audit makes of honest parcels and of named fakes, by rule and by verdict.
 
-Each parcel lives through the audit's own looks: growing intervals, scans visible when they have happened, until there is
-a verdict other than pending. Nothing is random but by seed, and there is no clock but the parcel's.
+Each parcel lives through the audit's own looks: growing intervals, scans visible when they have happened, until there
+is a verdict other than pending. Nothing is random but by seed, and there is no clock but the parcel's.
 """
 
 from __future__ import annotations

@@ -12,10 +12,9 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import asyncpg
@@ -28,6 +27,7 @@ import client as door
 from bench.engines import Engine, Peer, Product, bench_order, happy
 from bench.figures import Figures, median_ratio, percentile, show, write
 from config import PROJECT
+from core.errors import Unavailable
 from core.policy import policy_hash
 from ledger.migrate import migrate
 from ledger.pool import open_pool
@@ -66,24 +66,22 @@ def orders(
 
 
 async def _measure(pairs: int, per_round: int, file: Path | None) -> None:
-    with TemporaryDirectory(prefix="dakuan-bench-") as folder:
-        async with LocalStack(Path(folder)) as stack:
-            settings = stack.settings
-            await migrate(settings.needed("database_owner_url"))
-            await _prepare(settings.needed("database_owner_url"))
-            pool = await open_pool(settings.needed("database_url"), size=CLIENTS)
-            await Register(pool).register_policy("bench", policy_hash(BENCH_POLICY), BENCH_POLICY)
-            environment = {**os.environ, "DAKUAN_HOME": str(folder)}
-            async with _workers(environment) as workers:
-                client = await door.connect(settings)
-                engines: list[Engine] = [
-                    Product(client, pool, lambda _, waybill: _travelled(stack, waybill)),
-                    Peer("bare", client, pool),
-                    Peer("base", client, pool),
-                ]
-                rounds = await _rounds(engines, workers, pool, pairs, per_round)
-                counts = await _count(client, stack, pool)
-            await pool.close()
+    async with LocalStack.temporary() as stack, AsyncExitStack() as opened:
+        settings = stack.settings
+        await migrate(settings.needed("database_owner_url"))
+        await _prepare(settings.needed("database_owner_url"))
+        pool = await open_pool(settings.needed("database_url"), size=CLIENTS)
+        opened.push_async_callback(pool.close)
+        await Register(pool).register_policy("bench", policy_hash(BENCH_POLICY), BENCH_POLICY)
+        workers = await opened.enter_async_context(_workers(stack.home))
+        client = await door.connect(settings)
+        engines: list[Engine] = [
+            Product(client, pool, lambda waybill: _travelled(stack, waybill)),
+            Peer("bare", client, pool),
+            Peer("base", client, pool),
+        ]
+        rounds = await _rounds(engines, workers, pool, pairs, per_round)
+        counts = await _count(client, stack, pool)
     _report(rounds, counts, file)
 
 
@@ -96,28 +94,41 @@ async def _prepare(owner_dsn: str) -> None:
 
 
 @asynccontextmanager
-async def _workers(environment: dict[str, str]) -> AsyncIterator[dict[str, int]]:
-    """One worker process an engine; their process ids by name."""
+async def _workers(folder: Path) -> AsyncIterator[dict[str, int]]:
+    """One worker process an engine, each with its log; their process ids by name.
+
+    Raises:
+        Unavailable: one of them ended at once; with the last line it said.
+    """
     commands = {
         "product": [str(PROJECT / "worker.py")],
         "bare": ["-m", "bench.peer_worker", "bare"],
         "base": ["-m", "bench.peer_worker", "base"],
     }
-    quiet = asyncio.subprocess.DEVNULL
-    running = {
-        name: await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, cwd=PROJECT, env=environment, stdout=quiet, stderr=quiet
-        )
-        for name, arguments in commands.items()
-    }
+    environment = {**os.environ, "DAKUAN_HOME": str(folder)}
+    running = {}
+    for name, arguments in commands.items():
+        with _log_of(folder, name).open("wb") as log:
+            running[name] = await asyncio.create_subprocess_exec(
+                sys.executable, *arguments, cwd=PROJECT, env=environment, stdout=log, stderr=log
+            )
     try:
         await asyncio.sleep(STARTS_WITHIN)
+        for name, process in running.items():
+            if process.returncode is not None:
+                last = _log_of(folder, name).read_text(errors="replace").strip().splitlines()[-1:]
+                raise Unavailable(f"the {name} worker ended at once: {' '.join(last)}")
         yield {name: process.pid for name, process in running.items()}
     finally:
         for process in running.values():
-            process.terminate()
+            if process.returncode is None:
+                process.terminate()
         for process in running.values():
             await process.wait()
+
+
+def _log_of(folder: Path, name: str) -> Path:
+    return folder / f"worker-{name}.log"
 
 
 class _Round:
@@ -165,21 +176,20 @@ def _cpu_seconds(pid: int) -> float:
 
 
 async def _travelled(stack: LocalStack, waybill: str) -> None:
-    """A parcel that is picked up and delivered at once."""
+    """A parcel that was picked up two days ago, was on its way, and is being delivered as its number is reported."""
     now = datetime.now(UTC)
-    await stack.world.add_scans(
-        "sandbox",
-        waybill,
-        [
-            {"at": (now - timedelta(seconds=2)).isoformat(), "code": "1", "stage": "picked_up", "city": "杭州市"},
-            {"at": (now - timedelta(seconds=1)).isoformat(), "code": "2", "stage": "delivered", "city": "北京市"},
-        ],
+    seen = (
+        (timedelta(days=-2), "picked_up", "杭州市"),
+        (timedelta(days=-1), "in_transit", "南京市"),
+        (timedelta(seconds=30), "delivered", "北京市"),
     )
+    scans = [{"at": (now + at).isoformat(), "code": stage, "stage": stage, "city": city} for at, stage, city in seen]
+    await stack.world.add_scans("sandbox", waybill, scans)
 
 
 async def _count(client: Client, stack: LocalStack, pool: asyncpg.Pool[Any]) -> Figures:
     """Workflow tasks and events of one happy order under the default policy, days skipped."""
-    product = Product(client, pool, lambda _, waybill: _travelled(stack, waybill))
+    product = Product(client, pool, lambda waybill: _travelled(stack, waybill))
     order = bench_order("count-1", policy=None)
     handle = await door.start_order(client, order)
     await door.opened(handle)

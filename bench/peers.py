@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-import asyncpg
-import httpx
 from temporalio import activity, workflow
 from temporalio.common import SearchAttributeKey
 
 with workflow.unsafe.imports_passed_through():
+    import asyncpg
+    import httpx
+
     from ledger.book import Book
 
 PHASE = SearchAttributeKey.for_keyword("OrderPhase")
