@@ -1,6 +1,7 @@
-"""PostgreSQL for tests: one real server a session, one migrated template, one clone of it a test.
+"""PostgreSQL for tests: one real server a session, one migrated template, a clone of it for each test.
 
 When a test ends, every proof must hold; a test that breaks the books on purpose says so (`database.broken = True`).
+A clone is emptied and used again, which takes a quarter of the time of another.
 """
 
 from __future__ import annotations
@@ -16,12 +17,17 @@ import pytest_asyncio
 
 from ledger.book import Book
 from ledger.migrate import migrate
-from ledger.pool import open_pool
+from ledger.pool import SCHEMA, open_pool
 from ledger.proofs import prove
 from ledger.register import Register
 from local.postgres import Postgres
 
 _numbers = itertools.count(1)
+_spare: list[str] = []
+"""Clones that were emptied."""
+
+_KEPT = ("transfers", "movements", "accounts")
+"""Tables whose triggers let nothing be removed."""
 
 
 @dataclass
@@ -74,10 +80,9 @@ async def template(postgres_server: Postgres) -> str:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def database(postgres_server: Postgres, template: str) -> AsyncIterator[Database]:
-    """A database of the test's own. When the test ends, the proofs hold."""
-    name = f"dakuan_test_{next(_numbers)}"
+    """A database of the test's own, and empty. When the test ends, the proofs hold."""
     outside = await asyncpg.connect(postgres_server.owner_dsn)
-    await outside.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    name = _spare.pop() if _spare else await _clone(outside, template)
     owner_dsn, worker_dsn = _at(postgres_server.owner_dsn, name), _at(postgres_server.worker_dsn, name)
     pool, owner = await open_pool(worker_dsn, size=16), await open_pool(owner_dsn, size=4)
     found = Database(name, owner_dsn, worker_dsn, pool, owner)
@@ -89,8 +94,36 @@ async def database(postgres_server: Postgres, template: str) -> AsyncIterator[Da
     finally:
         pool.terminate()
         owner.terminate()
-        await outside.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await outside.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = $1 AND backend_type = 'client backend'",
+            name,
+        )
         await outside.close()
+        await _empty(owner_dsn)
+        _spare.append(name)
+
+
+async def _clone(connection: asyncpg.Connection[Any], template: str) -> str:
+    name = f"dakuan_test_{next(_numbers)}"
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    return name
+
+
+async def _empty(owner_dsn: str) -> None:
+    connection = await asyncpg.connect(owner_dsn, server_settings={"search_path": SCHEMA})
+    try:
+        async with connection.transaction():
+            tables = await connection.fetch(
+                "SELECT tablename FROM pg_tables WHERE schemaname = $1 AND tablename <> 'schema_migrations'", SCHEMA
+            )
+            for table in _KEPT:
+                await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+            await connection.execute(f"TRUNCATE {', '.join(row['tablename'] for row in tables)} RESTART IDENTITY")
+            for table in _KEPT:
+                await connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+    finally:
+        await connection.close()
 
 
 @pytest.fixture
