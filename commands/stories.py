@@ -19,6 +19,8 @@ Told = tuple[str, str]
 Story = Callable[[StagedOrder], Awaitable[Told]]
 
 STORIES: dict[str, Story] = {}
+UNDER_WAY = frozenset({"opening", "requested", "approved", "submitting", "submitted"})
+"""Phases of a withdrawal that end by themselves within moments."""
 
 SHADOW_POLICY = """
 name = "demo-shadow"
@@ -353,7 +355,7 @@ async def _paid_out(play: StagedOrder, account: str, *, wait_days: float = 0) ->
     handle = await play.withdraw(amount, account)
     for _ in range(100):
         state = (await handle.query("withdrawal"))["phase"]
-        if state not in {"requested", "approved", "submitting", "submitted"}:
+        if state not in UNDER_WAY:
             break
         await asyncio.sleep(0.1)
     if wait_days:
