@@ -57,6 +57,7 @@ with workflow.unsafe.imports_passed_through():
         Step,
         audit_watches,
         audited,
+        begun,
         claims_to_release,
         ledger_disagrees,
         looked,
@@ -185,11 +186,7 @@ class OrderWorkflow:
             await quickly(OpeningActivities.record, record, "record")
             self._note_record(record.revision, record.notices)
         elif step.verb == "release_claims":
-            request = ReleaseRequest(
-                order_id=self._order.order.order_id, claims=claims_to_release(self._order), now=workflow.now()
-            )
-            await quickly(LogisticsActivities.release_claims, request, "release waybill claims")
-            self._state = posted(self._order, step, workflow.now())
+            await self._release_claims(step)
         elif step.verb == "look":
             await self._look(step.about)
         elif step.verb == "start_withdrawal":
@@ -200,6 +197,8 @@ class OrderWorkflow:
     async def _post(self, step: Step) -> None:
         """A movement and the record of what it makes true, in one transaction."""
         now = workflow.now()
+        # The ledger may take long. What arrives meanwhile finds that this was decided.
+        self._state = begun(self._order, step)
         request = posting_for(self._order, step, now)
         summary = f"{step.verb} {step.about}".strip()
         result = await quickly(MoneyActivities.by_verb(step.verb), request, summary)
@@ -211,6 +210,16 @@ class OrderWorkflow:
 
     def _note_record(self, revision: int, notices: Sequence[Any]) -> None:
         self._state = recorded(self._order, revision, max((n.seq for n in notices), default=0))
+
+    async def _release_claims(self, step: Step) -> None:
+        """No command is decided meanwhile: it may claim again the very number that is given up here."""
+        async with self._deciding:
+            self._state = begun(self._order, step)
+            request = ReleaseRequest(
+                order_id=self._order.order.order_id, claims=claims_to_release(self._order), now=workflow.now()
+            )
+            await quickly(LogisticsActivities.release_claims, request, "release waybill claims")
+            self._state = posted(self._order, step, workflow.now())
 
     async def _look(self, parcel_id: str) -> None:
         """Ask the carrier once more before a deadline is judged by what it knows."""
@@ -225,6 +234,7 @@ class OrderWorkflow:
         self._state = looked(self._order, parcel_id, parcel.waybill, verdict, workflow.now())
 
     async def _start_withdrawal(self, step: Step) -> None:
+        self._state = begun(self._order, step)
         order = self._order.order
         request = StartWithdrawalRequest(
             order_id=order.order_id,
@@ -327,12 +337,12 @@ class OrderWorkflow:
         command = read_command(ORDER_COMMANDS, verb, body)
         if isinstance(command, Refusal):
             refused(command)
-        if self._state is None:
+        if not self._opened:
             return
-        first = first_answer(self._state, command)
+        first = first_answer(self._order, command)
         refusal = first if isinstance(first, Refusal) else None
         if first is None:
-            refusal = refusal_of(self._state, command, workflow.now())
+            refusal = refusal_of(self._order, command, workflow.now())
         if refusal is not None:
             refused(refusal)
 
@@ -358,7 +368,8 @@ class OrderWorkflow:
 
     @property
     def _opened(self) -> bool:
-        return self._state is not None and self._state.phase != "opening"
+        """Commands are decided: the goods were screened, or a person must help before they can be."""
+        return self._state is not None and (self._state.phase != "opening" or bool(self._state.holds))
 
     async def _claim(self, command: Command) -> tuple[Claim, ...]:
         """Numbers are claimed before their parcel is accepted; everything the state alone refuses comes first."""

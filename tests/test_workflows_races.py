@@ -1,0 +1,158 @@
+"""Commands that arrive while a posting is on its way to a ledger that does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from pg import Database
+
+import client as door
+from commands.stage import Stage, StagedOrder
+from config import Settings
+from core.errors import Unavailable
+from core.records import OrderRecord
+from ledger.book import Book, Posted
+from ledger.movements import Movement
+from ledger.register import Register
+from local.client import WorldClient
+from local.temporal import Temporal
+from worker import build_worker, register_policies, register_search_attributes, wire
+
+PATIENCE = 20.0
+
+
+class Ledger:
+    """What does not answer, and what it refuses: the last words of references."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.away: set[str] = set()
+        self.refusing: set[str] = set()
+        posts = Book._for_order
+
+        async def _for_order(book: Book, movement: Movement, record: OrderRecord | None) -> Posted:
+            last = movement.reference.rsplit("/", 1)[-1]
+            if last in self.away:
+                raise Unavailable("it does not answer")
+            if last in self.refusing:
+                return Posted(reference=movement.reference, outcome="conflict")
+            return await posts(book, movement, record)
+
+        patch.setattr(Book, "_for_order", _for_order)
+
+
+@pytest.fixture(scope="module")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
+    server = Temporal(tmp_path_factory.mktemp("temporal"), usual=False)
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def ledger(monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    return Ledger(monkeypatch)
+
+
+@pytest_asyncio.fixture
+async def play(
+    temporal: Temporal, world: WorldClient, database: Database, ledger: Ledger, request: pytest.FixtureRequest
+) -> AsyncIterator[Callable[[], Any]]:
+    settings = Settings(
+        temporal_address=temporal.address,
+        database_url=database.worker_dsn,
+        carrier_url=f"{world.url}/carrier",
+        channel_url=f"{world.url}/channel",
+        bank_url=f"{world.url}/bank",
+    )
+    client = await door.connect(settings)
+    await register_search_attributes(client)
+    register = Register(database.pool)
+    await register_policies(register, settings)
+    stage = Stage(client, world, register, seed=7, tag=f"race-{abs(hash(request.node.name)) % 10**6}")
+    played: list[StagedOrder] = []
+
+    @asynccontextmanager
+    async def order() -> AsyncIterator[StagedOrder]:
+        async with AsyncExitStack() as stack:
+            activities = await wire(settings, stack, database.pool, client)
+            await stack.enter_async_context(build_worker(client, activities, settings))
+            played.append(stage.play(len(played) + 1))
+            yield played[-1]
+
+    yield order
+    for one in played:
+        await end(one)
+
+
+async def end(order: StagedOrder) -> None:
+    """It must not be asked about by another test's worker."""
+    if (await door.status_of(order.stage.client, order.handle.id)) == 1:
+        await order.handle.terminate()
+
+
+async def until(order: StagedOrder, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    state: dict[str, Any] = {}
+    for _ in range(int(PATIENCE / 0.05)):
+        state = await order.state()
+        if holds(state):
+            return state
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"it never came to that: {state}")
+
+
+async def under_way(order: StagedOrder, activity: str) -> None:
+    """Wait until a posting is a regular activity that is tried again and again."""
+    for _ in range(int(PATIENCE / 0.05)):
+        if any(one["activity"] == activity for one in await door.retries(order.stage.client, order.handle.id)):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{activity} is not tried")
+
+
+async def approved(order: StagedOrder) -> None:
+    """Paid, shipped, delivered: the buyer's word is all that lacks."""
+    await order.start()
+    await order.ship()
+    await order.travel()
+    await order.days(0.6)
+    await until(order, lambda state: state["audit"] == "approved")
+
+
+async def test_what_arrives_while_the_credit_is_posted_cannot_stop_it_any_more(
+    play: Callable[[], Any], ledger: Ledger, database: Database
+) -> None:
+    async with play() as order:
+        await approved(order)
+        ledger.away.add("credit")
+        await order.send("confirm_receipt", "buyer")
+        await under_way(order, "credit")
+        hold = {"name": "risk", "scope": "credit", "reason": "a tip"}
+        assert await order.refused("place_hold", "operator", **hold) == "already_credited"
+        scan = {"at": order.now.isoformat(), "code": "back", "stage": "returned"}
+        await order.send("report_scan", "carrier", carrier="sandbox", waybill=order.waybill, provider="x", scans=[scan])
+        await order.send("place_hold", "operator", name="later", scope="payout", reason="a tip")
+        ledger.away.clear()
+        state = await until(order, lambda state: state["phase"] == "credited")
+        assert (state["audit"], state["receipt"]["status"]) == ("approved", "confirmed")
+        await until(order, lambda state: state["recorded_revision"] == state["revision"])
+    told = await database.pool.fetch("SELECT name FROM notices WHERE subject = $1 ORDER BY seq", f"order/{order.name}")
+    names = [row["name"] for row in told]
+    assert (names.count("credited"), names.count("hold_placed")) == (1, 1)
+
+
+async def test_an_order_whose_funding_the_ledger_refuses_goes_on_when_its_hold_is_lifted(
+    play: Callable[[], Any], ledger: Ledger
+) -> None:
+    async with play() as order:
+        ledger.refusing.add("fund")
+        await door.start_order(order.stage.client, order.order)
+        await until(order, lambda state: bool(state.get("holds")))
+        ledger.refusing.clear()
+        await asyncio.wait_for(order.send("lift_hold", "operator", name="ledger_disagrees", reason="put right"), 10)
+        state = await until(order, lambda state: state["phase"] == "awaiting_shipment")
+        assert state["funded"]
