@@ -3,6 +3,7 @@
     DATABASE_URL, DATABASE_OWNER_URL   PostgreSQL: as the worker's role, and as the owner's, for migrations
     TEMPORAL_ADDRESS, TEMPORAL_…       Temporal, as the `temporal` command line reads them (profiles, TLS, API key)
     DAKUAN_CARRIER_URL                 tracking provider     (the sandbox dialect of the stand-ins)
+    DAKUAN_CARRIERS                    file of tracking providers and their order (`core.providers`); else the sandbox
     DAKUAN_CHANNEL_URL                 payment channel
     DAKUAN_BANK_URL                    rail for payouts
     DAKUAN_POLICIES                    folder of policy files; default `policies/`
@@ -27,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from temporalio.envconfig import ClientConfig
 
 from core.errors import Misconfigured
+from core.providers import Providers, parse_providers
 
 PROJECT = Path(__file__).resolve().parent
 DEFAULT_TEMPORAL_ADDRESS = "localhost:7233"
@@ -64,6 +66,8 @@ class Settings(BaseModel):
     """Further arguments of `Client.connect`: TLS, API key, metadata."""
     temporal_ui_url: str | None = None
     carrier_url: str | None = None
+    providers: Providers | None = Field(default=None, repr=False)
+    """None: the sandbox for every carrier."""
     channel_url: str | None = None
     bank_url: str | None = None
     world_url: str | None = None
@@ -92,6 +96,7 @@ class Settings(BaseModel):
         return cls(
             **_with_stack(given, _temporal(variables), _stack(home)),
             policies=policies,
+            providers=_providers(variables),
             screening=_path(variables, "DAKUAN_SCREENING", policies / "screening.toml"),
             home=home,
             build_id=variables.get("DAKUAN_BUILD_ID"),
@@ -177,6 +182,16 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True  # it runs as another user
     return True
+
+
+def _providers(variables: Mapping[str, str]) -> Providers | None:
+    if "DAKUAN_CARRIERS" not in variables:
+        return None
+    file = _path(variables, "DAKUAN_CARRIERS", PROJECT)
+    try:
+        return parse_providers(file.read_text(encoding="utf-8"), variables)
+    except (Misconfigured, OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"DAKUAN_CARRIERS: {file}: {error}") from None
 
 
 def _check_address(field: str, value: str) -> None:

@@ -25,6 +25,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
 import client as door
+from activities.carriers.base import Carrier
+from activities.carriers.chosen import ChosenCarriers
+from activities.carriers.easypost import EasyPostCarrier
+from activities.carriers.kdniao import KdniaoCarrier
+from activities.carriers.kuaidi100 import Kuaidi100Carrier
+from activities.carriers.paced import PacedCarrier
 from activities.carriers.sandbox import SandboxCarrier
 from activities.channels.sandbox import SandboxChannel
 from activities.http import HttpClient
@@ -39,6 +45,7 @@ from config import Settings, load
 from core.errors import BadInput, DakuanError, Misconfigured, Unavailable
 from core.messages import TASK_QUEUE
 from core.policy import Policy, parse_policy
+from core.providers import Provider, Providers
 from core.search_attributes import SEARCH_ATTRIBUTES
 from ledger.book import Book
 from ledger.inspecting import refuse_unready
@@ -86,19 +93,18 @@ async def running_worker(settings: Settings) -> AsyncIterator[Client]:
 async def wire(
     settings: Settings, stack: AsyncExitStack, pool: asyncpg.Pool[Any], client: Client
 ) -> list[Callable[..., Any]]:
-    """All activities on their ports. A new carrier, channel or rail is one more line in its mapping.
+    """All activities on their ports. A new channel or rail is one more line in its mapping.
 
     Args:
         stack: closes the connections that are opened here.
     """
-    carrier_http = await stack.enter_async_context(HttpClient(settings.needed("carrier_url"), name="carrier"))
     channel_http = await stack.enter_async_context(HttpClient(settings.needed("channel_url"), name="channel"))
     bank_http = await stack.enter_async_context(HttpClient(settings.needed("bank_url"), name="bank"))
-    carriers = {"*": SandboxCarrier(carrier_http)}
     channels = {"*": SandboxChannel(channel_http)}
     rails = {"*": SandboxRail(bank_http)}
 
     register, book = Register(pool), Book(pool)
+    carriers = await open_carriers(settings, stack, register)
     opening = OpeningActivities(register, channels)
     screening = ScreeningActivities(screening_in(settings))
     logistics = LogisticsActivities(register, carriers)
@@ -115,6 +121,42 @@ async def wire(
         *(withdrawal.close_paid, withdrawal.close_void, withdrawal.bank_return),
         *(withdrawal.suspend_account, withdrawal.record_withdrawal),
     ]
+
+
+async def open_carriers(settings: Settings, stack: AsyncExitStack, register: Register) -> ChosenCarriers:
+    """The tracking providers, each behind its interval, in their order.
+
+    Args:
+        stack: closes the connections that are opened here.
+    """
+    chosen = settings.providers or Providers(default=("sandbox",))
+    carriers: dict[str, Carrier] = {}
+    for name in dict.fromkeys((*chosen.default, *(one for order in chosen.carriers.values() for one in order))):
+        provider = chosen.providers.get(name) or Provider(kind="sandbox")
+        http = await stack.enter_async_context(HttpClient(_url(settings, provider), name=name))
+        interval = provider.interval or timedelta()
+        carriers[name] = PacedCarrier(carrier_of(provider, http), name, register, interval)
+    return ChosenCarriers(carriers, chosen.default, chosen.carriers)
+
+
+def _url(settings: Settings, provider: Provider) -> str:
+    if provider.url.startswith("/"):
+        if settings.world_url is None:
+            raise Misconfigured(f"DAKUAN_CARRIERS: {provider.url} is a path of the stand-ins, and none are up")
+        return settings.world_url + provider.url
+    return provider.url or settings.needed("carrier_url")
+
+
+def carrier_of(provider: Provider, http: HttpClient) -> Carrier:
+    """The adapter of a provider. A new one is one more line here, and in `core.providers`."""
+    match provider.kind:
+        case "kuaidi100":
+            return Kuaidi100Carrier(http, key=provider.key, customer=provider.customer, salt=provider.salt)
+        case "kdniao":
+            return KdniaoCarrier(http, key=provider.key, business_id=provider.customer)
+        case "easypost":
+            return EasyPostCarrier(http, key=provider.key, secret=provider.salt)
+    return SandboxCarrier(http)
 
 
 @asynccontextmanager

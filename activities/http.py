@@ -41,12 +41,17 @@ class Reply:
             UnreadableAnswer: no such JSON. The message names the first wrong field, never its value, which may hold
                 anything.
         """
+        return self.parsed(self.json(), model, f"{self.source} answered {self.status}")
+
+    @staticmethod
+    def parsed(value: dict[str, Any], model: type[M], source: str) -> M:
+        """A JSON object as a model; see `read`."""
         try:
-            return model.model_validate(self.json())
+            return model.model_validate(value)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             field = ".".join(map(str, first["loc"])) or "(whole)"
-            raise UnreadableAnswer(f"{self.source} answered {self.status}: {field}: {first['msg']}") from None
+            raise UnreadableAnswer(f"{source}: {field}: {first['msg']}") from None
 
     def json(self) -> dict[str, Any]:
         """Its JSON object.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.carriers.base import Carrier, TraceQuery
+from activities.carriers.base import TraceQuery
+from activities.carriers.chosen import Carriers
 from activities.requests import AuditRequest, ClaimRequest, Claims, ReleaseRequest
 from core.audit.facts import NoTrace
 from core.audit.trace import Trace
@@ -17,11 +18,18 @@ from core.messages import Address
 from core.order.shipping import Claim
 from ledger.register import Register
 
+RECENT = timedelta(hours=6)
+"""How far back answers tell an outage: by the machine's clock, which all orders of a carrier share."""
+MOST_RECENT = 500
+"""How many numbers' answers make the share."""
+COUNTS_AFTER = timedelta(hours=24)
+"""A number this young has no trace in the best of times, and says nothing about its carrier."""
+
 
 class LogisticsActivities:
-    """Asks carriers for traces and judges them with the core; `carriers` has `*` for every other carrier."""
+    """Asks providers for traces and judges them with the core."""
 
-    def __init__(self, register: Register, carriers: Mapping[str, Carrier]) -> None:
+    def __init__(self, register: Register, carriers: Carriers) -> None:
         self._register = register
         self._carriers = carriers
 
@@ -85,9 +93,18 @@ class LogisticsActivities:
     async def _judge(self, request: AuditRequest, silences: tuple[NoTrace, ...]) -> tuple[Verdict, tuple[NoTrace, ...]]:
         # The server's clock, which follows the order's skipped time; the machine's would not.
         now = activity.info().started_time
-        carrier = self._carriers.get(request.carrier) or self._carriers["*"]
         query = TraceQuery(carrier=request.carrier, waybill=request.waybill, phone_last4=request.phone_last4)
-        traces = [await carrier.trace(query), *_pushed(request, now)]
+        answers = await self._carriers.traces(query)
+        pushed = await self._register.pushed_traces(request.carrier, request.waybill)
+        traces = [*answers, *pushed, *_reported(request, pushed, now)]
+        recent = await self._register.note_answer(
+            request.carrier,
+            request.waybill,
+            _no_trace(answers, now - request.uploaded_at),
+            datetime.now(UTC),
+            window=RECENT,
+            most=MOST_RECENT,
+        )
         rivals = await self._register.rival_claims(
             request.carrier,
             request.waybill,
@@ -107,6 +124,9 @@ class LogisticsActivities:
             looks=activity.info().attempt - 1,
             known=request.known,
             no_trace=silences,
+            providers=self._carriers.providers(request.carrier),
+            carrier_no_trace_share=recent.no_trace_share,
+            carrier_answers=recent.answers,
         )
         return audit(request.facts, parcel, traces, request.policy, now), silences
 
@@ -118,8 +138,20 @@ def _known_silences() -> tuple[NoTrace, ...]:
     return tuple(NoTrace.model_validate(entry) for entry in noted) if isinstance(noted, list) else ()
 
 
-def _pushed(request: AuditRequest, now: datetime) -> list[Trace]:
-    if not request.pushed:
+def _no_trace(answers: Sequence[Trace], age: timedelta) -> bool | None:
+    """Whether the carrier had no trace of a number that should have one by now; None where that says nothing of it."""
+    if any(trace.scans for trace in answers):
+        return False
+    if age < COUNTS_AFTER:
+        return None
+    return True if any(trace.answer == "no_trace" for trace in answers) else None
+
+
+def _reported(request: AuditRequest, pushed: Sequence[Trace], now: datetime) -> list[Trace]:
+    """Scans that the order was told of, as a trace. Those that a kept push found with another carrier stay its."""
+    elsewhere = {(scan.at, scan.code) for trace in pushed if trace.carrier != request.carrier for scan in trace.scans}
+    scans = tuple(scan for scan in request.pushed if (scan.at, scan.code) not in elsewhere)
+    if not scans:
         return []
     return [
         Trace(
@@ -128,7 +160,7 @@ def _pushed(request: AuditRequest, now: datetime) -> list[Trace]:
             waybill=request.waybill,
             fetched_at=now,
             answer="found",
-            scans=request.pushed,
+            scans=scans,
         )
     ]
 

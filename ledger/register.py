@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ledger.claims import Claims
 from ledger.lists import Lists
+from ledger.looks import Looks
 from ledger.notices import Notices
 from ledger.orders import Orders
 from ledger.payouts import Payouts
@@ -15,5 +16,5 @@ from ledger.reviews import Reviews
 from ledger.withdrawals import Withdrawals
 
 
-class Register(Orders, Policies, Claims, Withdrawals, Payouts, Notices, Reviews, Lists):
+class Register(Orders, Policies, Claims, Withdrawals, Payouts, Notices, Reviews, Looks, Lists):
     """The register behind one pool. Raises `Unavailable` where the database does not answer; a retry helps."""

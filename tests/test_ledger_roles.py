@@ -28,6 +28,10 @@ TABLES = (
     "payout_attempts",
     "payout_events",
     "review_claims",
+    "carrier_looks",
+    "carrier_answers",
+    "pushes",
+    "pushed_traces",
     "schema_migrations",
 )
 

@@ -1,8 +1,11 @@
 """The port to whoever knows where parcels are: a carrier, or an aggregator of many.
 
-A new one is a class with `trace`, in a file of its own beside this one:
+A new one is a class with `serves` and `trace`, in a file of its own beside this one:
 
     class HarborCarrier:
+        def serves(self, carrier: str) -> bool:
+            return carrier == "harbor"
+
         async def trace(self, query: TraceQuery) -> Trace:
             try:
                 reply = await self._http.get(f"parcels/{query.waybill}")
@@ -14,7 +17,8 @@ A new one is a class with `trace`, in a file of its own beside this one:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Literal, Protocol
 
 from activities.clock import activity_time
@@ -23,6 +27,7 @@ from core.audit.trace import Trace, TraceAnswer
 from core.messages import Message, Scan
 
 Silence = Literal["throttled", "auth", "unavailable"]
+Contact = Literal["matched", "refused"]
 _LONGEST_DETAIL = 300
 
 
@@ -37,6 +42,10 @@ class TraceQuery(Message):
 class Carrier(Protocol):
     """Tells all that is known of a parcel."""
 
+    def serves(self, carrier: str) -> bool:
+        """Whether it knows the parcels of a carrier at all."""
+        ...
+
     async def trace(self, query: TraceQuery) -> Trace:
         """The trace, or which silence it was. Never raises for what the provider does.
 
@@ -46,17 +55,78 @@ class Carrier(Protocol):
         ...
 
 
-def found(query: TraceQuery, provider: str, scans: Iterable[Scan], detail: str | None = None) -> Trace:
-    """A trace with these scans, ascending, each once, its texts masked; without scans `no_trace`."""
+class Pushed(Message):
+    """What a push says of one number.
+
+    `asked` is the carrier that the merchant named, where the push tells it apart from the one that was found.
+    `replaces`: it is the whole history, and what was told before is void.
+    """
+
+    trace: Trace
+    asked: str
+    replaces: bool = False
+
+
+class PushReader(Protocol):
+    """Understands what one vendor pushes. Pure: no clock of its own, nothing sent or stored."""
+
+    name: str
+
+    def verified(self, body: bytes, headers: Mapping[str, str]) -> bool:
+        """Whether it was signed with our secret. False, too, where there is no secret. Never raises.
+
+        Args:
+            headers: their names in lower case.
+        """
+        ...
+
+    def read_push(self, body: bytes) -> list[Pushed]:
+        """What a verified body says, number by number; empty where it is about nothing of ours.
+
+        Raises:
+            UnreadableAnswer: it cannot be read. The same bytes again cannot be read either.
+        """
+        ...
+
+    def acknowledge(self, now: datetime, *, taken: bool, why: str = "") -> bytes:
+        """The body of our answer, as the vendor wants it."""
+        ...
+
+
+def found(
+    query: TraceQuery,
+    provider: str,
+    scans: Iterable[Scan],
+    detail: str | None = None,
+    *,
+    carrier: str | None = None,
+    contact: Contact | None = None,
+    weight_g: int | None = None,
+) -> Trace:
+    """A trace with these scans, ascending, each once, its texts masked; without scans `no_trace`.
+
+    Args:
+        carrier: whose number it is, where the provider found another carrier than was asked.
+        contact: see `Trace.contact`.
+        weight_g: what the carrier weighed.
+    """
     unique = {(scan.at, scan.code, scan.stage, scan.city, scan.text): scan for scan in scans}
     ordered = sorted(unique.values(), key=lambda scan: scan.at)
     masked = tuple(scan.model_copy(update={"text": mask(scan.text)}) if scan.text else scan for scan in ordered)
-    return _trace(query, provider, "found" if masked else "no_trace", masked, detail)
+    trace = _trace(query, provider, "found" if masked else "no_trace", masked, detail)
+    more = {"carrier": carrier or query.carrier, "contact": contact, "weight_g": weight_g}
+    return trace.model_copy(update=more) if masked else trace
 
 
 def told(query: TraceQuery, provider: str, answer: TraceAnswer, detail: str | None = None) -> Trace:
     """The provider's word that it has nothing on the number."""
     return _trace(query, provider, answer, (), detail)
+
+
+def refused_contact(query: TraceQuery, provider: str, detail: str) -> Trace:
+    """The carrier knows the number and does not take the buyer's last four digits for its receiver's."""
+    trace = _trace(query, provider, "found", (), detail)
+    return trace.model_copy(update={"contact": "refused"})
 
 
 def silent(query: TraceQuery, provider: str, why: Silence, detail: str) -> Trace:
@@ -72,5 +142,5 @@ def _trace(query: TraceQuery, provider: str, answer: TraceAnswer, scans: tuple[S
         fetched_at=activity_time(),
         answer=answer,
         scans=scans,
-        detail=detail[:_LONGEST_DETAIL] if detail else None,
+        detail=mask(detail)[:_LONGEST_DETAIL] if detail else None,
     )

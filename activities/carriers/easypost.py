@@ -1,0 +1,198 @@
+"""EasyPost, an aggregator of mostly Western carriers: trackers, and its `tracker.updated` events.
+
+Creating the tracker of a number that has one already gives that one back, so that a look is one idempotent request.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from activities.carriers.base import Pushed, Silence, TraceQuery, found, silent, told
+from activities.carriers.reading import MOST_EVENTS, VendorText, local_time, number_of, scan_of
+from activities.http import HttpClient, Reply
+from core.audit.trace import Trace
+from core.errors import Unavailable, UnreadableAnswer
+from core.messages import Message, Scan, Stage
+
+PROVIDER = "easypost"
+SIGNATURE = "x-hmac-signature"
+
+CARRIERS = {
+    "amazon": "AmazonShipping",
+    "canada_post": "CanadaPost",
+    "canpar": "Canpar",
+    "dhl": "DHLExpress",
+    "dpd": "DPD",
+    "fedex": "FedEx",
+    "lasership": "LaserShip",
+    "ontrac": "OnTrac",
+    "purolator": "Purolator",
+    "sf": "SFExpress",
+    "ups": "UPS",
+    "usps": "USPS",
+    "yodel": "Yodel",
+}
+"""Our carriers that it serves, and what it calls them."""
+_OURS = {name.casefold(): carrier for carrier, name in CARRIERS.items()}
+
+_STAGES: dict[str, Stage] = {
+    "pre_transit": "label",
+    "in_transit": "in_transit",
+    "out_for_delivery": "out_for_delivery",
+    "delivered": "delivered",
+    "available_for_pickup": "locker",
+    "return_to_sender": "returning",
+    "failure": "exception",
+    "cancelled": "cancelled",
+}
+_DETAILED: dict[tuple[str, str], Stage] = {
+    ("in_transit", "arrived_at_facility"): "arrived",
+    ("in_transit", "arrived_at_destination"): "arrived",
+    ("in_transit", "picked_up"): "picked_up",
+    ("failure", "refused"): "refused",
+    ("return_to_sender", "delivered"): "returned",
+}
+_PICKED_UP = frozenset({"PU"})
+"""Carriers' own codes for taking the parcel, which EasyPost files under its coarser words."""
+_UNKNOWN = "unknown"
+_SILENT: dict[int, Silence] = {401: "auth", 402: "auth", 403: "auth", 429: "throttled"}
+_GRAMS_PER_OUNCE = 28.349523125
+_HEAVIEST_OZ = 1_000_000
+
+
+class _Place(Message):
+    city: VendorText = None
+    state: VendorText = None
+    country: VendorText = None
+
+
+class _Event(Message):
+    datetime: VendorText = None
+    message: VendorText = None
+    status: VendorText = None
+    status_detail: VendorText = None
+    carrier_code: VendorText = None
+    tracking_location: _Place | None = None
+
+
+class _Tracker(Message):
+    tracking_code: VendorText = None
+    carrier: VendorText = None
+    status: VendorText = None
+    weight: float | None = None
+    is_return: bool | None = None
+    tracking_details: Annotated[tuple[_Event, ...], Field(max_length=MOST_EVENTS)] = ()
+
+
+class _Webhook(Message):
+    description: VendorText = None
+    result: dict[str, Any] = {}
+
+
+class EasyPostCarrier:
+    """Asks EasyPost.
+
+    Args:
+        http: at its base address.
+        key: of the account, sent as a name without a password.
+        secret: of the webhook; empty where nothing is pushed.
+    """
+
+    name = PROVIDER
+
+    def __init__(self, http: HttpClient, *, key: str, secret: str = "") -> None:
+        self._http = http
+        self._secret = unicodedata.normalize("NFKD", secret).encode()
+        self._headers = {"Authorization": "Basic " + base64.b64encode(f"{key}:".encode()).decode()}
+
+    def serves(self, carrier: str) -> bool:
+        """See `Carrier.serves`."""
+        return carrier in CARRIERS
+
+    async def trace(self, query: TraceQuery) -> Trace:
+        """See `Carrier.trace`."""
+        carrier = CARRIERS.get(query.carrier)
+        if carrier is None:
+            return told(query, PROVIDER, "unknown_carrier", f"{PROVIDER} does not serve {query.carrier}")
+        tracker = {"tracking_code": query.waybill, "carrier": carrier}
+        try:
+            reply = await self._http.post("v2/trackers", {"tracker": tracker}, self._headers)
+            return read_answer(reply, query)
+        except (Unavailable, UnreadableAnswer) as error:
+            return silent(query, PROVIDER, "unavailable", str(error))
+
+    # --- what it pushes ---
+
+    def verified(self, body: bytes, headers: Mapping[str, str]) -> bool:
+        """See `PushReader.verified`: an HMAC over the very bytes stands in a header."""
+        expected = "hmac-sha256-hex=" + hmac.new(self._secret, body, hashlib.sha256).hexdigest()
+        given = headers.get(SIGNATURE, "").strip().lower()
+        return bool(self._secret) and hmac.compare_digest(expected.encode(), given.encode(errors="replace"))
+
+    def read_push(self, body: bytes) -> list[Pushed]:
+        """See `PushReader.read_push`. Events that are not about trackers say nothing to us."""
+        event = Reply(status=200, raw=body, source=PROVIDER).read(_Webhook)
+        if event.description not in {"tracker.updated", "tracker.created"}:
+            return []
+        tracker = Reply.parsed(event.result, _Tracker, PROVIDER)
+        carrier = _OURS.get((tracker.carrier or "").casefold())
+        if carrier is None:
+            raise UnreadableAnswer("a push of a carrier that we do not know")
+        query = TraceQuery(carrier=carrier, waybill=number_of(tracker.tracking_code))
+        return [Pushed(trace=_trace(tracker, query), asked=carrier)]
+
+    def acknowledge(self, now: datetime, *, taken: bool, why: str = "") -> bytes:
+        """See `PushReader.acknowledge`: it reads only the status."""
+        return b"{}"
+
+
+def read_answer(reply: Reply, query: TraceQuery) -> Trace:
+    """The port's answer from what came back on a query.
+
+    Raises:
+        UnreadableAnswer: it cannot be read, or is about another number.
+    """
+    if reply.status not in (200, 201):
+        return silent(query, PROVIDER, _SILENT.get(reply.status, "unavailable"), f"answered {reply.status}")
+    tracker = reply.read(_Tracker)
+    if (tracker.tracking_code or "").strip().upper() != query.waybill.upper():
+        raise UnreadableAnswer("answered about another waybill")
+    return _trace(tracker, query)
+
+
+def _trace(tracker: _Tracker, query: TraceQuery) -> Trace:
+    scans = [scan for event in tracker.tracking_details if (scan := _scan(event, bool(tracker.is_return))) is not None]
+    if not scans and tracker.status not in (_UNKNOWN, "pre_transit"):
+        return silent(query, PROVIDER, "unavailable", f"{str(tracker.status)[:40]} without a single event")
+    carrier = _OURS.get((tracker.carrier or "").casefold())
+    return found(query, PROVIDER, scans, carrier=carrier, weight_g=_grams(tracker.weight))
+
+
+def _scan(event: _Event, is_return: bool) -> Scan | None:
+    """One event; None of one that says nothing. On a return's way the sender's signature is no delivery."""
+    status = event.status or _UNKNOWN
+    if status in (_UNKNOWN, "error"):
+        return None
+    stage = _DETAILED.get((status, event.status_detail or "")) or _STAGES.get(status, "in_transit")
+    if event.carrier_code in _PICKED_UP and stage in {"in_transit", "arrived"}:
+        stage = "picked_up"
+    if is_return and stage == "delivered":
+        stage = "returned"
+    place = event.tracking_location
+    written = ", ".join(part for part in (place.city, place.state) if part) if place and place.city else None
+    code = "/".join(part for part in (status, event.status_detail, event.carrier_code) if part)
+    return scan_of(local_time(event.datetime, "+00:00"), code, stage, written, event.message)
+
+
+def _grams(ounces: float | None) -> int | None:
+    if ounces is None or not 0 < ounces < _HEAVIEST_OZ:
+        return None
+    return max(1, round(ounces * _GRAMS_PER_OUNCE))

@@ -1,0 +1,297 @@
+"""Kuaidi100 (快递100), an aggregator: query, subscription, and what it pushes.
+
+A query is a signed form; the answer has the newest event first. Its `state` 2 is a problem, where Kdniao's 2 is a
+parcel on its way. It asks for 30 minutes between two queries of one number, or locks the number: `PacedCarrier`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Final, Literal
+from urllib.parse import urlencode
+
+from pydantic import Field
+
+from activities.carriers.base import Pushed, Silence, TraceQuery, found, refused_contact, silent, told
+from activities.carriers.reading import (
+    MOST_EVENTS,
+    VendorText,
+    carrier_called,
+    form_of,
+    local_time,
+    needs_phone,
+    number_of,
+    scan_of,
+)
+from activities.http import HttpClient, Reply
+from core.audit.trace import Trace
+from core.audit.waybills import CARRIERS
+from core.errors import Unavailable, UnreadableAnswer
+from core.messages import Message, Scan, Stage
+
+PROVIDER: Final = "kuaidi100"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+_STAGES: dict[str, Stage] = {
+    "0": "in_transit",
+    "1": "picked_up",
+    "2": "exception",
+    "3": "delivered",
+    "4": "returned",
+    "5": "out_for_delivery",
+    "6": "returning",
+    "7": "in_transit",
+    "8": "customs",
+    "10": "customs",
+    "11": "customs",
+    "12": "customs",
+    "13": "customs",
+    "14": "refused",
+    # Finer ones of the newer format.
+    "101": "label",
+    "102": "label",
+    "103": "picked_up",
+    "1001": "arrived",
+    "1002": "in_transit",
+    "1003": "in_transit",
+    "203": "refused",
+    "205": "locker",
+    "210": "cancelled",
+    "401": "cancelled",
+    "501": "locker",
+}
+_NAMED: dict[str, str] = {
+    "在途": "0",
+    "揽收": "1",
+    "疑难": "2",
+    "签收": "3",
+    "退签": "4",
+    "派件": "5",
+    "退回": "6",
+    "转投": "7",
+    "清关": "8",
+    "拒签": "14",
+    "拒收": "203",
+    "下单": "101",
+    "待揽收": "102",
+    "投柜或驿站": "501",
+}
+_SILENT: dict[str, Silence] = {"400": "auth", "503": "auth", "600": "auth", "601": "auth"}
+_NO_RESULT = "500"
+_WRONG_DIGITS = "408"
+_LOCKED = ("锁", "频繁", "次数")
+"""Words of a refusal that is about how often was asked."""
+
+SubscribeOutcome = Literal["subscribed", "refused", "unknown_carrier", "auth", "unavailable"]
+_SUBSCRIBED: dict[str, SubscribeOutcome] = {
+    "200": "subscribed",
+    "501": "subscribed",  # somebody was first, most often we ourselves
+    "600": "auth",
+    "601": "auth",
+    "700": "refused",
+    "701": "unknown_carrier",
+    "702": "unknown_carrier",
+}
+
+
+class _Event(Message):
+    time: VendorText = None
+    ftime: VendorText = None
+    context: VendorText = None
+    areaName: VendorText = None
+    location: VendorText = None
+    status: VendorText = None
+    statusCode: VendorText = None
+
+
+class _Answer(Message):
+    nu: VendorText = None
+    com: VendorText = None
+    state: VendorText = None
+    status: VendorText = None
+    returnCode: VendorText = None
+    message: VendorText = None
+    data: Annotated[tuple[_Event, ...], Field(max_length=MOST_EVENTS)] = ()
+
+
+class _Push(Message):
+    status: Literal["polling", "shutdown", "abort", "updateall"]
+    message: VendorText = None
+    comOld: VendorText = None
+    comNew: VendorText = None
+    lastResult: _Answer
+
+
+class Subscription(Message):
+    """What became of a subscription; `unavailable` may have had its effect, and may be repeated."""
+
+    outcome: SubscribeOutcome
+    detail: str = ""
+
+
+class Kuaidi100Carrier:
+    """Asks Kuaidi100.
+
+    Args:
+        http: at its base address.
+        key, customer: of the account.
+        salt: with which it signs what it pushes; empty where nothing is pushed.
+    """
+
+    name = PROVIDER
+
+    def __init__(self, http: HttpClient, *, key: str, customer: str, salt: str = "") -> None:
+        self._http, self._key, self._customer, self._salt = http, key, customer, salt
+
+    def serves(self, carrier: str) -> bool:
+        """See `Carrier.serves`."""
+        known = CARRIERS.carrier(carrier)
+        return known is not None and bool(known.kuaidi100)
+
+    async def trace(self, query: TraceQuery) -> Trace:
+        """See `Carrier.trace`."""
+        carrier = CARRIERS.carrier(query.carrier)
+        if carrier is None or not carrier.kuaidi100:
+            return told(query, PROVIDER, "unknown_carrier", f"{PROVIDER} does not serve {query.carrier}")
+        phone = query.phone_last4 if carrier.needs_phone else None
+        param = json.dumps(
+            {
+                "com": carrier.kuaidi100,
+                "num": query.waybill,
+                "phone": phone or "",
+                "from": "",
+                "to": "",
+                "resultv2": "4",
+                "show": "0",
+                "order": "desc",
+            },
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+        form = {"customer": self._customer, "sign": _md5(param + self._key + self._customer), "param": param}
+        try:
+            reply = await self._http.ask("POST", "poll/query.do", content=urlencode(form).encode(), headers=FORM)
+            return read_answer(reply, query)
+        except (Unavailable, UnreadableAnswer) as error:
+            return silent(query, PROVIDER, "unavailable", str(error))
+
+    async def subscribe(self, query: TraceQuery, callback_url: str) -> Subscription:
+        """Let the scans of a number be pushed to an address. Asking twice changes nothing."""
+        carrier = CARRIERS.carrier(query.carrier)
+        if carrier is None or not carrier.kuaidi100:
+            return Subscription(outcome="unknown_carrier", detail=f"{PROVIDER} does not serve {query.carrier}")
+        parameters = {"callbackurl": callback_url, "salt": self._salt, "resultv2": "4", "autoCom": "1"}
+        if carrier.needs_phone and query.phone_last4:
+            parameters["phone"] = query.phone_last4
+        param = json.dumps(
+            {"company": carrier.kuaidi100, "number": query.waybill, "key": self._key, "parameters": parameters},
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+        form = {"schema": "json", "param": param}
+        try:
+            reply = await self._http.ask("POST", "poll", content=urlencode(form).encode(), headers=FORM)
+            answer = reply.read(_Answer)
+        except (Unavailable, UnreadableAnswer) as error:
+            return Subscription(outcome="unavailable", detail=str(error))
+        outcome = _SUBSCRIBED.get(answer.returnCode or "", "unavailable")
+        return Subscription(outcome=outcome, detail=(answer.message or "")[:300])
+
+    # --- what it pushes ---
+
+    def verified(self, body: bytes, headers: Mapping[str, str]) -> bool:
+        """See `PushReader.verified`: the form's `sign` is over its `param` and our salt."""
+        try:
+            form = form_of(body)
+        except UnreadableAnswer:
+            return False
+        expected = _md5(form.get("param", "") + self._salt)
+        return bool(self._salt) and hmac.compare_digest(expected.encode(), form.get("sign", "").upper().encode())
+
+    def read_push(self, body: bytes) -> list[Pushed]:
+        """See `PushReader.read_push`. The whole history comes with every push."""
+        param = form_of(body).get("param", "")
+        push = Reply(status=200, raw=param.encode(), source=PROVIDER).read(_Push)
+        told_of = push.lastResult
+        waybill = number_of(told_of.nu)
+        asked = carrier_called(push.comOld, PROVIDER) or carrier_called(told_of.com, PROVIDER)
+        if asked is None:
+            raise UnreadableAnswer("a push of a carrier that we do not know")
+        found_at = carrier_called(push.comNew, PROVIDER) or carrier_called(told_of.com, PROVIDER)
+        query = TraceQuery(carrier=asked, waybill=waybill)
+        detail = f"{push.status}: {push.message or ''}".rstrip(": ")
+        if told_of.data:
+            trace = found(query, PROVIDER, _scans(told_of), detail, carrier=found_at)
+        elif push.status == "abort":
+            # Given up without a record: its word that the carrier has none.
+            trace = told(query, PROVIDER, "no_trace", detail)
+        else:
+            trace = silent(query, PROVIDER, "unavailable", detail)
+        return [Pushed(trace=trace, asked=asked, replaces=push.status == "updateall")]
+
+    def acknowledge(self, now: datetime, *, taken: bool, why: str = "") -> bytes:
+        """See `PushReader.acknowledge`."""
+        if taken:
+            return '{"result":true,"returnCode":"200","message":"成功"}'.encode()
+        return json.dumps({"result": False, "returnCode": "500", "message": why}, separators=(",", ":")).encode()
+
+
+def read_answer(reply: Reply, query: TraceQuery) -> Trace:
+    """The port's answer from what came back on a query.
+
+    Raises:
+        UnreadableAnswer: it cannot be read, or is about another number.
+    """
+    if reply.status != 200:
+        why: dict[int, Silence] = {401: "auth", 403: "auth", 429: "throttled"}
+        return silent(query, PROVIDER, why.get(reply.status, "unavailable"), f"answered {reply.status}")
+    answer = reply.read(_Answer)
+    if answer.status != "200":
+        return _failure(answer, query)
+    if (answer.nu or "").strip().upper() != query.waybill.upper():
+        raise UnreadableAnswer("answered about another waybill")
+    scans = _scans(answer)
+    contact: Literal["matched"] | None = "matched" if query.phone_last4 and needs_phone(query.carrier) else None
+    return found(query, PROVIDER, scans, carrier=carrier_called(answer.com, PROVIDER), contact=contact)
+
+
+def _failure(answer: _Answer, query: TraceQuery) -> Trace:
+    code, message = answer.returnCode or "", answer.message or ""
+    detail = f"{code} {message}".strip()
+    if any(word in message for word in _LOCKED):
+        return silent(query, PROVIDER, "throttled", detail)
+    if code == _NO_RESULT:
+        return told(query, PROVIDER, "no_trace", detail)
+    if code == _WRONG_DIGITS and needs_phone(query.carrier):
+        if query.phone_last4:
+            return refused_contact(query, PROVIDER, detail)
+        return silent(query, PROVIDER, "unavailable", f"{query.carrier} wants the receiver's last four digits")
+    return silent(query, PROVIDER, _SILENT.get(code, "unavailable"), detail)
+
+
+def _scans(answer: _Answer) -> list[Scan]:
+    return [_scan(event, answer.state if index == 0 else None) for index, event in enumerate(answer.data)]
+
+
+def _scan(event: _Event, state: str | None) -> Scan:
+    """One event; `state` is the parcel's, which is that of its newest event."""
+    code = event.statusCode or _NAMED.get(event.status or "") or state or "0"
+    stage = _stage(code)
+    if stage == "delivered" and state == "4":
+        stage = "returned"  # signed for, by the sender: only the parcel's own state says so
+    place = event.areaName or event.location
+    return scan_of(local_time(event.ftime or event.time), code, stage, place, event.context)
+
+
+def _stage(code: str) -> Stage:
+    """The stage of a code; of a finer one that is new, that of its group. Unknown ones are a parcel on its way."""
+    group = code[0] if len(code) == 3 else "0"
+    return _STAGES.get(code) or _STAGES.get(group, "in_transit")
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest().upper()

@@ -1,0 +1,139 @@
+"""What the vendors' dialects share: texts that are numbers, local times, places in brackets, codes of carriers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Annotated, Literal
+from urllib.parse import parse_qsl
+
+from pydantic import BeforeValidator, ValidationError
+
+from core.audit.masking import mask
+from core.audit.waybills import CARRIERS, normalise
+from core.errors import UnreadableAnswer
+from core.messages import Scan, Stage
+
+MOST_EVENTS = 2000
+CHINA = timezone(timedelta(hours=8))
+"""What the vendors' "CST" means, and the zone of a time that names none."""
+
+_PLAIN = re.compile(r"(\d{4})-(\d\d?)-(\d\d?)[ T](\d\d?):(\d\d):(\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
+_JAVA = re.compile(r"[A-Za-z]{3} ([A-Za-z]{3}) +(\d\d?) (\d\d):(\d\d):(\d\d) CST (\d{4})", re.ASCII)
+_OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)", re.ASCII)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_BRACKETED = re.compile(r"\s*【([\u4e00-\u9fff]{1,10}(?:市|自治州|地区|盟))】")
+_NUMBER = re.compile(r"[A-Z0-9-]{1,64}")
+_PLACEHOLDER = re.compile(r"[Xx,\s*-]*")
+_LONGEST_PLACE = 80
+_LONGEST_CODE = 64
+_MOST_FIELDS = 20
+
+
+def _as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+VendorText = Annotated[str | None, BeforeValidator(_as_text)]
+"""A text that a vendor now and then writes as a number, or leaves out."""
+
+
+def local_time(text: str | None, offset: str | None = None) -> datetime:
+    """A vendor's time: `2025-01-09 19:22:16`, RFC 3339, or `Thu Mar 26 15:37:57 CST 2023`, whose weekday may be wrong.
+
+    Args:
+        offset: the zone of a time that names none, such as `+02:00`; China's where it is not given.
+
+    Raises:
+        UnreadableAnswer: no such time.
+    """
+    text = (text or "").strip()
+    try:
+        if found := _JAVA.fullmatch(text):
+            month, day, hour, minute, second, year = found.groups()
+            at = datetime(int(year), _MONTHS.index(month.lower()) + 1, int(day), int(hour), int(minute), int(second))  # noqa: DTZ001  # its zone follows
+            return at.replace(tzinfo=CHINA).astimezone(UTC)
+        if found := _PLAIN.fullmatch(text):
+            *parts, zone = found.groups()
+            at = datetime(*(int(part) for part in parts))  # type: ignore[arg-type]  # noqa: DTZ001  # six numbers; its zone follows
+            return at.replace(tzinfo=_zone(zone or offset)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise UnreadableAnswer(f"{text[:40]!r} is no time")
+
+
+def _zone(offset: str | None) -> timezone:
+    if not offset:
+        return CHINA
+    if offset == "Z":
+        return UTC
+    found = _OFFSET.fullmatch(offset)
+    if found is None:
+        raise ValueError("no offset")
+    distance = timedelta(hours=int(found[2]), minutes=int(found[3]))
+    return timezone(distance if found[1] == "+" else -distance)
+
+
+def scan_of(at: datetime, code: str | None, stage: Stage, place: str | None, text: str | None) -> Scan:
+    """A scan of the port from a vendor's event. The text is masked here, before anybody may store it.
+
+    Raises:
+        UnreadableAnswer: a time that no parcel can have.
+    """
+    masked = mask(text) if text else None
+    city = mask(place)[:_LONGEST_PLACE].strip() if place and not _PLACEHOLDER.fullmatch(place) else None
+    if not city and masked and (bracketed := _BRACKETED.match(masked)):
+        city = bracketed[1]
+    try:
+        return Scan(at=at, code=mask(code or "")[:_LONGEST_CODE], stage=stage, city=city or None, text=masked or None)
+    except ValidationError:
+        raise UnreadableAnswer(f"an event at {at.isoformat()} cannot be read") from None
+
+
+def carrier_called(code: str | None, vendor: Literal["kuaidi100", "kdniao"]) -> str | None:
+    """Our id of the carrier that a vendor calls so; None where no carrier of ours is called so."""
+    wanted = (code or "").strip().casefold()
+    if not wanted:
+        return None
+    return next((carrier.id for carrier in CARRIERS.carriers if getattr(carrier, vendor).casefold() == wanted), None)
+
+
+def number_of(text: str | None) -> str:
+    """A waybill number as the orders write it.
+
+    Raises:
+        UnreadableAnswer: no number at all, or one that no waybill can be.
+    """
+    number, _ = normalise(text or "")
+    if not _NUMBER.fullmatch(number):
+        raise UnreadableAnswer("no waybill number")
+    return number
+
+
+def needs_phone(carrier_id: str) -> bool:
+    """Whether the carrier answers only with the last four digits of a phone."""
+    carrier = CARRIERS.carrier(carrier_id)
+    return carrier is not None and carrier.needs_phone
+
+
+def form_of(body: bytes) -> Mapping[str, str]:
+    """The fields of an `application/x-www-form-urlencoded` body.
+
+    Raises:
+        UnreadableAnswer: it is none, or has a field twice.
+    """
+    try:
+        pairs = parse_qsl(
+            body.decode().strip(),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=_MOST_FIELDS,
+        )
+    except ValueError as error:
+        raise UnreadableAnswer(f"not a form: {error}") from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise UnreadableAnswer("a form with a field twice")
+    return fields

@@ -1,0 +1,117 @@
+"""Which tracking providers there are, and which of them is asked about which carrier: the file of DAKUAN_CARRIERS.
+
+default = ["kuaidi100", "kdniao"]      # asked in this order
+
+[carriers]
+ups = ["easypost"]
+
+[providers.kuaidi100]
+customer = "$KUAIDI100_CUSTOMER"       # "$NAME" is a variable of the environment
+key = "$KUAIDI100_KEY"
+salt = "$KUAIDI100_SALT"               # for what it pushes
+interval = "30m"                       # the shortest time between two questions about one number
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.audit.waybills import CARRIERS
+from core.durations import Duration
+from core.errors import Misconfigured
+from core.messages import Id, reasons_of
+
+Kind = Literal["sandbox", "kuaidi100", "kdniao", "easypost"]
+
+URLS: Mapping[str, str] = {
+    "kuaidi100": "https://poll.kuaidi100.com",
+    "kdniao": "https://api.kdniao.com",
+    "easypost": "https://api.easypost.com",
+}
+INTERVALS: Mapping[str, timedelta] = {"kuaidi100": timedelta(minutes=30)}
+"""What the vendors ask for; a number that is asked for more often is locked."""
+_NEEDS: Mapping[str, tuple[str, ...]] = {
+    "kuaidi100": ("key", "customer"),
+    "kdniao": ("key", "customer"),
+    "easypost": ("key",),
+}
+
+
+class Provider(BaseModel):
+    """One provider and our account there.
+
+    `customer` is Kuaidi100's customer or Kdniao's business id; `salt` is what Kuaidi100 and EasyPost sign pushes with.
+    `url` may be a path of the stand-ins, such as "/kuaidi100".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    kind: Kind | None = None
+    url: str = ""
+    key: str = Field(default="", repr=False)
+    customer: str = Field(default="", repr=False)
+    salt: str = Field(default="", repr=False)
+    interval: Duration | None = None
+
+
+class Providers(BaseModel):
+    """The whole file, resolved: no `$NAME` left, and every provider with its kind, address and interval."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    default: Annotated[tuple[Id, ...], Field(min_length=1)]
+    carriers: dict[str, Annotated[tuple[Id, ...], Field(min_length=1)]] = {}
+    providers: dict[Id, Provider] = {}
+
+
+def parse_providers(text: str, variables: Mapping[str, str]) -> Providers:
+    """Read the file.
+
+    Args:
+        variables: the environment, for `$NAME`.
+
+    Raises:
+        Misconfigured: it cannot be read, names a carrier, provider or variable that there is not, or lacks a key.
+    """
+    try:
+        read = Providers.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(str(error)) from None
+    except ValidationError as error:
+        reason = reasons_of(error)[0]
+        raise Misconfigured(f"{reason['field']}: {reason['message']}") from None
+    for carrier, order in (("default", read.default), *read.carriers.items()):
+        if carrier not in ("default", "other") and CARRIERS.carrier(carrier) is None:
+            raise Misconfigured(f"carriers: there is no carrier {carrier!r}")
+        for name in order:
+            if name not in read.providers and name != "sandbox":
+                raise Misconfigured(f"{carrier}: there is no provider {name!r}")
+    providers = {name: _resolved(name, provider, variables) for name, provider in read.providers.items()}
+    return read.model_copy(update={"providers": providers})
+
+
+def _resolved(name: str, provider: Provider, variables: Mapping[str, str]) -> Provider:
+    kind = provider.kind or name
+    if kind not in ("sandbox", *URLS):
+        raise Misconfigured(f"providers.{name}: say its kind: sandbox, {', '.join(URLS)}")
+    fields = {field: _value(name, getattr(provider, field), variables) for field in ("key", "customer", "salt")}
+    for field in _NEEDS.get(kind, ()):
+        if not fields[field]:
+            raise Misconfigured(f"providers.{name}.{field} is missing")
+    interval = provider.interval if provider.interval is not None else INTERVALS.get(kind, timedelta())
+    return provider.model_copy(
+        update={**fields, "kind": kind, "url": provider.url or URLS.get(kind, ""), "interval": interval}
+    )
+
+
+def _value(provider: str, written: str, variables: Mapping[str, str]) -> str:
+    if not written.startswith("$"):
+        return written
+    if written[1:] not in variables:
+        raise Misconfigured(f"providers.{provider}: {written[1:]} is not set")
+    return variables[written[1:]]
