@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from order_driver import DAY, HOUR, T0, WAYBILLS, OrderDriver, a_policy, a_scan
+from order_driver import DAY, HOUR, T0, WAYBILLS, OrderDriver, a_policy, a_scan, a_verdict
 
 from core.messages import Answer
-from core.order.stepping import Step, refund_watches
+from core.order.stepping import Step, looked, refund_watches
 from core.reasons import Refusal
 
 
@@ -149,6 +149,19 @@ def test_return_that_arrives_while_the_credit_is_posted_changes_no_audit() -> No
             scans = [a_scan("returned", driver.now)]
             body = {"carrier": "sandbox", "waybill": WAYBILLS[1], "scans": scans, "provider": "sandbox"}
             driver.arrive(driver.command("report_scan", "carrier", **body))
+
+    driver.during = during
+    driver.confirm()
+    assert (driver.phase, driver.audit) == ("credited", "approved")
+
+
+def test_audit_that_reports_while_the_credit_is_posted_changes_nothing() -> None:
+    driver = delivered()
+
+    def during(step: Step) -> None:
+        if step.verb == "credit":
+            back = a_verdict("rejected", "not_returned", first_physical_at=T0, returned_at=T0)
+            driver.state = looked(driver.state, "p1", WAYBILLS[1], back, driver.now)
 
     driver.during = during
     driver.confirm()

@@ -10,6 +10,7 @@ from order_driver import DAY, HOUR, SECOND, T0, OrderDriver, a_policy, an_order
 
 from core.messages import Answer, Order
 from core.order.opening import Screening, check_payment_time
+from core.order.stepping import screening_done
 from core.reasons import Refusal
 
 HELD = Screening(verdict="hold", reasons=("medicine",))
@@ -164,3 +165,10 @@ def test_order_cancelled_while_it_opens_is_funded_and_refunded_and_never_release
     driver.channel_says("arrived")
     assert driver.state.closed
     driver.check()
+
+
+def test_screening_that_reports_after_the_order_was_cancelled_releases_nothing() -> None:
+    driver = OrderDriver()
+    driver.ledger_says.append("conflict")
+    driver.open().send("cancel_order", "buyer", reason="no")
+    assert screening_done(driver.state, Screening(verdict="allow"), driver.now).phase == "cancelled"

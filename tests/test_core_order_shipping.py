@@ -170,6 +170,15 @@ def test_verdict_on_a_number_that_was_corrected_meanwhile_is_nothing() -> None:
     assert looked(driver.state, "p1", old.waybill, approved, T0).parcels == driver.state.parcels
 
 
+def test_verdict_of_a_carrier_that_was_corrected_meanwhile_is_nothing() -> None:
+    driver = opened()
+    driver.ship(a_parcel(1, waybill="1234567890123"))
+    old = audit_watches(driver.state)[0]
+    accepted(correct(driver, carrier="zto", waybill="1234567890123"))
+    rejected = a_verdict("rejected", "trace_exists")
+    assert audited(driver.state, old, rejected, T0).parcels == driver.state.parcels
+
+
 def test_number_given_up_and_used_again_is_claimed_and_released_again() -> None:
     driver = opened()
     driver.ship()
