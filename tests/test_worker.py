@@ -107,10 +107,17 @@ def test_screening_rules_that_cannot_be_read_are_named_by_their_file(tmp_path: P
 
 
 async def test_a_database_without_migrations_is_refused_with_what_to_do(database: Database) -> None:
-    await database.owner.execute("DELETE FROM schema_migrations WHERE name LIKE '0003%'")
-    with pytest.raises(Misconfigured, match=r"lacks 1 migrations, 0003_.*starter\.py migrate"):
-        async with ready_database(settings(database)):
-            pass
+    taken = await database.owner.fetchrow(
+        "DELETE FROM schema_migrations WHERE name LIKE '0003%' RETURNING name, checksum"
+    )
+    assert taken is not None
+    try:
+        with pytest.raises(Misconfigured, match=r"lacks 1 migrations, 0003_.*starter\.py migrate"):
+            async with ready_database(settings(database)):
+                pass
+    finally:
+        # The server's databases serve other tests, too.
+        await database.owner.execute("INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)", *taken)
 
 
 async def test_a_role_without_rights_is_refused_with_what_to_do(database: Database) -> None:
