@@ -250,7 +250,7 @@ class ParcelReport(Message):
     parcel_id: Id
     carrier: Word
     waybill: Word
-    lines: tuple[LineQuantity, ...] | None = None
+    lines: Annotated[tuple[LineQuantity, ...], Field(max_length=200)] | None = None
     weight_g: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)] | None = None
     carrier_name: Text | None = None
 

@@ -37,6 +37,7 @@ SENTENCES: dict[str, str] = {
     "waybill_in_use": "This merchant already used the number for another buyer or address.",
     "not_released": "The order is not released for shipment.",
     "parcel_exists": "The order has a parcel of this id.",
+    "too_many_parcels": "The order has as many parcels as it may.",
     "unknown_parcel": "The order has no such parcel.",
     "parcel_required": "Several parcels are meant; say which.",
     "too_many_corrections": "The waybill was corrected as often as it may be.",

@@ -13,6 +13,11 @@ from core.messages import CorrectWaybill, LineQuantity, Message, ParcelReport, R
 from core.order.state import REVIEW_OVERDUE, Attempt, OrderState, Parcel
 from core.reasons import Refusal, refuse
 
+SCANS_WEIGH = 400_000
+"""Bytes of pushed scans that an order keeps: its whole state must fit in one message of the engine, at most 2 MB."""
+PARCELS_MAX = 200
+"""Parcels of an order. Each has an audit of its own, and the engine takes 2,000 at a time."""
+
 
 class Claim(Message):
     """What the register says of a waybill claim: `merged` is the same buyer's second parcel label, allowed."""
@@ -38,6 +43,8 @@ def check_shipment(state: OrderState, command: ReportShipment) -> Refusal | None
     left = state.left_to_ship()
     if not left:
         return refuse("nothing_left_to_ship")
+    if len(state.parcels) + len(command.parcels) > PARCELS_MAX:
+        return refuse("too_many_parcels", f"At most {PARCELS_MAX}.", field="parcels")
     known = {line.line_id for line in state.lines}
     seen: set[str] = set()
     for index, report in enumerate(command.parcels):
@@ -229,8 +236,7 @@ def append_scans(state: OrderState, command: ReportScan, now: datetime) -> Order
     """The scans join the parcel's; its audit looks again, and reopens where the parcel comes back before the credit."""
     for parcel in _scanned(state, command):
         fresh = new_scans(state, parcel, command.scans)
-        room = max(0, state.policy.order.scans_max - state.scans_kept)
-        kept = tuple(_masked(scan) for scan in fresh[:room])
+        kept = _with_room(state, [_masked(scan) for scan in fresh])
         state = state.model_copy(
             update={
                 "scans_kept": state.scans_kept + len(kept),
@@ -246,6 +252,23 @@ def append_scans(state: OrderState, command: ReportScan, now: datetime) -> Order
             changed = changed.model_copy(update={"audit": "collecting", "audit_since": now})
         state = state.with_parcel(changed)
     return state
+
+
+def _with_room(state: OrderState, scans: Sequence[Scan]) -> tuple[Scan, ...]:
+    """As many of these scans, from the first, as may still be kept."""
+    left = SCANS_WEIGH - sum(_weight(scan) for parcel in state.parcels for scan in parcel.pushed)
+    kept = []
+    for scan in scans[: max(0, state.policy.order.scans_max - state.scans_kept)]:
+        left -= _weight(scan)
+        if left < 0:
+            break
+        kept.append(scan)
+    return tuple(kept)
+
+
+def _weight(scan: Scan) -> int:
+    """About what a scan takes as JSON."""
+    return 150 + sum(len(text.encode()) for text in (scan.code, scan.city, scan.text) if text)
 
 
 def _masked(scan: Scan) -> Scan:
