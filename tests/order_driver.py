@@ -5,6 +5,7 @@ It does what `workflows/order.py` does, in the same order, and checks after ever
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -150,6 +151,16 @@ class OrderDriver:
         self.steps: list[Step] = []
         self.during: Callable[[Step], None] | None = None
         self._ids = 0
+
+    def fork(self) -> OrderDriver:
+        """Another order with the same past, to be given another future."""
+        other = copy.copy(self)
+        other.books = Books()
+        other.books.balances, other.books.movements = dict(self.books.balances), dict(self.books.movements)
+        other.ledger_says, other.say = deque(self.ledger_says), dict(self.say)
+        other.register_says, other.told = dict(self.register_says), dict(self.told)
+        other.released, other.steps = list(self.released), list(self.steps)
+        return other
 
     # --- the shell's loop --------------------------------------------------------------------------------
 

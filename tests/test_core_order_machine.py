@@ -88,3 +88,35 @@ def test_nothing_breaks_on_a_long_random_walk(first: int) -> None:
                 driver.check_json()
     except AssertionError as error:
         raise AssertionError(f"after {happened}") from error
+
+
+ALPHABET = (
+    "ship all",
+    "ship one of line 1",
+    "all delivered",
+    "p1: rejected",
+    "p1: to review",
+    "confirm",
+    "cancel",
+    "approve p1",
+    "correct p1",
+    "hold all",
+    "to the deadline",
+)
+
+
+def test_every_sequence_of_four_events_keeps_what_must_be_true() -> None:
+    count = 0
+    lives = [a_driver("new", 1)]
+    for length in range(4):
+        longer = []
+        for driver in lives:
+            for event in ALPHABET:
+                fork = driver.fork()
+                happen(fork, event)
+                fork.check()
+                count += 1
+                if length < 3 and not fork.state.closed:
+                    longer.append(fork)
+        lives = longer
+    assert count > 14_000
