@@ -15,6 +15,7 @@ from commands.notices import notices
 from commands.orders import orders
 from commands.policy import policy
 from commands.prove import prove
+from commands.push import push
 from commands.rescue import rescue
 from commands.reviews import reviews
 from commands.send import send
@@ -44,6 +45,7 @@ COMMANDS = (
     notices,
     policy,
     waybill,
+    push,
     migrate,
 )
 """In the order of the help; a new one is a line above and a line here."""

@@ -25,12 +25,13 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
 import client as door
-from activities.carriers.base import Carrier
+from activities.carriers.base import Carrier, PushReader
 from activities.carriers.chosen import ChosenCarriers
 from activities.carriers.easypost import EasyPostCarrier
 from activities.carriers.kdniao import KdniaoCarrier
 from activities.carriers.kuaidi100 import Kuaidi100Carrier
 from activities.carriers.paced import PacedCarrier
+from activities.carriers.pushes import PushDesk
 from activities.carriers.sandbox import SandboxCarrier
 from activities.channels.sandbox import SandboxChannel
 from activities.http import HttpClient
@@ -43,7 +44,7 @@ from activities.screening import ScreeningActivities, ScreeningRules, parse_rule
 from activities.withdrawal import WithdrawalActivities
 from config import Settings, load
 from core.errors import BadInput, DakuanError, Misconfigured, Unavailable
-from core.messages import TASK_QUEUE
+from core.messages import TASK_QUEUE, ReportScan, order_workflow_id
 from core.policy import Policy, parse_policy
 from core.providers import Provider, Providers
 from core.search_attributes import SEARCH_ATTRIBUTES
@@ -157,6 +158,23 @@ def carrier_of(provider: Provider, http: HttpClient) -> Carrier:
         case "easypost":
             return EasyPostCarrier(http, key=provider.key, secret=provider.salt)
     return SandboxCarrier(http)
+
+
+@asynccontextmanager
+async def push_desk(settings: Settings, register: Register, client: Client) -> AsyncIterator[PushDesk]:
+    """Where the pushes of the configured providers are taken; scans go to their orders as Signals."""
+
+    async def report(order_id: str, command: dict[str, Any]) -> None:
+        await door.signal(client, order_workflow_id(order_id), ReportScan.verb, command)
+
+    async with AsyncExitStack() as stack:
+        readers: dict[str, PushReader] = {}
+        for name, provider in (settings.providers.providers if settings.providers else {}).items():
+            http = await stack.enter_async_context(HttpClient(_url(settings, provider), name=name))
+            carrier = carrier_of(provider, http)
+            if isinstance(carrier, PushReader):
+                readers[name] = carrier
+        yield PushDesk(register, readers, report)
 
 
 @asynccontextmanager

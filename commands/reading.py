@@ -56,6 +56,18 @@ def read_text(file: str) -> str:
         raise BadInput(f"{name}, line {line}: byte {error.start} is not UTF-8") from None
 
 
+def read_bytes(file: str) -> bytes:
+    """The bytes of a file, or of stdin for `-`, as they are.
+
+    Raises:
+        BadInput: it cannot be opened, or is too large.
+    """
+    raw = _bytes_of(file)
+    if len(raw) > LARGEST_FILE:
+        raise BadInput(f"{file} is larger than {LARGEST_FILE // 1024**2} MB")
+    return raw
+
+
 def _bytes_of(file: str) -> bytes:
     try:
         if file == "-":

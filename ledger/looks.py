@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from core.audit.trace import Trace
 from core.messages import Message
 from ledger.pool import clean, troubles
 from ledger.reading import Reading
+
+PushOutcome = Literal["applied", "kept", "nothing_new", "wrong_signature", "unreadable", "too_large"]
 
 
 class Answers(NamedTuple):
@@ -25,10 +27,15 @@ class Answers(NamedTuple):
 
 
 class Journaled(NamedTuple):
-    """A push in the journal; `outcome` is there where it came before and was dealt with."""
+    """A push in the journal.
+
+    `outcome` is there where it came before and was dealt with; `unfinished` where it came before and was not.
+    """
 
     id: int
-    outcome: str | None
+    outcome: PushOutcome | None
+    detail: str
+    unfinished: bool
 
 
 class Claimant(Message):
@@ -84,11 +91,17 @@ class Looks(Reading):
         self, vendor: str, digest: str, body: bytes, headers: Mapping[str, str], now: datetime
     ) -> Journaled:
         """Write a push down before anything is made of it; the same one again is found."""
-        row = await self._row("SELECT * FROM journal_push($1, $2, $3, $4, $5)", vendor, digest, body, headers, now)
+        # The statement sees the journal as it was before: a row that it finds there is of an earlier time.
+        row = await self._row(
+            "SELECT j.id, j.outcome, coalesce(p.detail, '') AS detail,"
+            " p.id IS NOT NULL AND j.outcome IS NULL AS unfinished"
+            " FROM journal_push($1, $2, $3, $4, $5) AS j LEFT JOIN pushes p ON p.id = j.id",
+            *(vendor, digest, body, headers, now),
+        )
         assert row is not None  # the function always returns its row
-        return Journaled(row["id"], row["outcome"])
+        return Journaled(*row)
 
-    async def finish_push(self, push_id: int, outcome: str, detail: str = "") -> None:
+    async def finish_push(self, push_id: int, outcome: PushOutcome, detail: str = "") -> None:
         """What became of it; the first answer stays."""
         await self._call("SELECT finish_push($1, $2, $3)", push_id, outcome, clean(detail))
 

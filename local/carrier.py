@@ -61,6 +61,12 @@ class Mark(Message):
     answer: ParcelAnswer | None = None
 
 
+class Interval(Message):
+    """A vendor that locks a number which is asked for again within so many seconds; 0 locks none."""
+
+    seconds: Annotated[float, Field(ge=0, le=86400)]
+
+
 class CarrierDesk:
     """Registers parcels and answers where they are."""
 

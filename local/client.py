@@ -62,6 +62,10 @@ class WorldClient:
         """Answer this for a parcel, whatever its scans; None answers by the scans again."""
         await self._tell("carrier/mark", {"carrier": carrier, "waybill": waybill, "answer": answer})
 
+    async def lock_numbers(self, seconds: float) -> None:
+        """Let Kuaidi100 lock a number that is asked for again so soon; 0 for never."""
+        await self._tell("carrier/interval", {"seconds": seconds})
+
     # --- the payment channel ---
 
     async def add_payment(

@@ -11,11 +11,17 @@ What they are asked (`activities/*/sandbox.py` speaks these dialects):
     POST /bank/payouts               {key, amount_minor, currency, account: {token, last4?, holder?}}
     GET  /bank/payouts/{key}
 
+    POST /kuaidi100/poll/query.do    the vendors' own dialects (`local.dialects`), over the same parcels
+    POST /kuaidi100/poll
+    POST /kdniao/api/dist
+    POST /easypost/v2/trackers
+
 What they are told, by whoever plays the world (`local.client.WorldClient`):
 
     POST /carrier/scans              {carrier, waybill, scans: [{at, code, stage, city?, text?}], phone_last4?}
     POST /carrier/freeze             {carrier, waybill, frozen}
     POST /carrier/mark               {carrier, waybill, answer: no_trace|unknown_carrier|bad_number|null}
+    POST /carrier/interval           {seconds}  how long Kuaidi100 locks a number that was asked for
     POST /channel/payments           {reference, state, amount_minor, currency, paid_at?}
     POST /channel/plans              {match, outcome: arrived|processing|refused|unknown, looks?, code?}
     POST /channel/refunds/finish     {key, state, code?}
@@ -53,8 +59,9 @@ from starlette.types import Receive, Scope, Send
 
 from core.messages import reasons_of
 from local.bank import BankDesk, FinishPayout, NewPayout, PayoutPlan, ReturnPayout
-from local.carrier import CarrierDesk, Freeze, Mark, NewScans, Track
+from local.carrier import CarrierDesk, Freeze, Interval, Mark, NewScans, Track
 from local.channel import ChannelDesk, FinishRefund, NewPayment, NewRefund, PaymentQuestion, RefundPlan
+from local.dialects import Dialects, Vendor
 from local.faults import Fault, Faults, Side, Verb
 from local.guard import guard
 from local.service import LOOPBACK
@@ -64,6 +71,8 @@ M = TypeVar("M", bound=BaseModel)
 
 LARGEST_REQUEST = 4 * 1024 * 1024
 _WEB_PAGE = b"<!doctype html><html><head><title>502</title></head><body><h1>Bad gateway</h1></body></html>"
+_NAMES = {"key", "reference", "waybill", "nu", "LogisticCode", "tracking_code"}
+"""What an answer calls the thing that it is about."""
 _TEN_MEGABYTES = 10 * 1024 * 1024
 
 
@@ -76,6 +85,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.carrier = CarrierDesk(folder)
+        self.dialects = Dialects(self.carrier)
         self.channel = ChannelDesk(folder)
         self.bank = BankDesk(folder)
         self.faults = Faults(folder)
@@ -98,6 +108,28 @@ class World:
             lambda: (200, self.carrier.track(asked)),
             lambda: (200, self.carrier.track(asked, stale=True)),
         )
+
+    def vendor(self, vendor: Vendor) -> Callable[[Request], Awaitable[Response]]:
+        """A vendor's question about a number, in its own dialect."""
+
+        async def endpoint(request: Request) -> Response:
+            body, authorization = await _raw(request), request.headers.get("authorization", "")
+            return await self._misbehaving(
+                "carrier",
+                "track",
+                frozenset({self.dialects.about(vendor, body)}),
+                lambda: self.dialects.answer(vendor, body, authorization),
+                lambda: self.dialects.answer(vendor, body, authorization, stale=True),
+            )
+
+        return endpoint
+
+    async def subscribe(self, request: Request) -> Response:
+        return _json(*self.dialects.subscribe(await _raw(request)))
+
+    def pace(self, given: Interval) -> dict[str, Any]:
+        self.dialects.interval_s = given.seconds
+        return {"seconds": given.seconds}
 
     async def payment(self, request: Request) -> Response:
         asked = _query(request, PaymentQuestion)
@@ -220,7 +252,7 @@ def _spoiled(fault: Fault, status: int, answer: dict[str, Any]) -> Response:
         case "wrong_amount" if "amount_minor" in answer:
             return _json(status, {**answer, "amount_minor": answer["amount_minor"] + 1})
         case "wrong_key":
-            return _json(status, {**answer, **dict.fromkeys({"key", "reference", "waybill"} & answer.keys(), "other")})
+            return _json(status, {**answer, **dict.fromkeys(_NAMES & answer.keys(), "other")})
     return _json(status, answer)
 
 
@@ -236,14 +268,18 @@ class Cut(Response):
 # --- requests --------------------------------------------------------------------------------------------
 
 
-async def _body(request: Request, model: type[M]) -> M:
+async def _raw(request: Request) -> bytes:
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk
         if len(raw) > LARGEST_REQUEST:
             raise Malformed("too large")
+    return bytes(raw)
+
+
+async def _body(request: Request, model: type[M]) -> M:
     try:
-        return model.model_validate_json(bytes(raw))
+        return model.model_validate_json(await _raw(request))
     except ValidationError as error:
         raise Malformed(_first_reason(error)) from None
 
@@ -295,6 +331,11 @@ def application(folder: Path) -> Starlette:
             Route("/carrier/scans", _told(NewScans, carrier.add), methods=["POST"]),
             Route("/carrier/freeze", _told(Freeze, carrier.freeze), methods=["POST"]),
             Route("/carrier/mark", _told(Mark, carrier.mark), methods=["POST"]),
+            Route("/carrier/interval", _told(Interval, world.pace), methods=["POST"]),
+            Route("/kuaidi100/poll/query.do", world.vendor("kuaidi100"), methods=["POST"]),
+            Route("/kuaidi100/poll", world.subscribe, methods=["POST"]),
+            Route("/kdniao/api/dist", world.vendor("kdniao"), methods=["POST"]),
+            Route("/easypost/v2/trackers", world.vendor("easypost"), methods=["POST"]),
             Route("/channel/payments", world.payment, methods=["GET"]),
             Route("/channel/payments", _told(NewPayment, channel.know), methods=["POST"]),
             Route("/channel/plans", _told(RefundPlan, channel.plan), methods=["POST"]),

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from activities.clock import activity_time
 from core.audit.masking import mask
@@ -67,10 +67,14 @@ class Pushed(Message):
     replaces: bool = False
 
 
+@runtime_checkable
 class PushReader(Protocol):
     """Understands what one vendor pushes. Pure: no clock of its own, nothing sent or stored."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The vendor's."""
+        ...
 
     def verified(self, body: bytes, headers: Mapping[str, str]) -> bool:
         """Whether it was signed with our secret. False, too, where there is no secret. Never raises.
