@@ -41,6 +41,15 @@ async def quickly(activity: Callable[[A, P], Awaitable[R]], request: P, summary:
     except FailureError as error:  # a local activity's failure comes bare, a regular one's in an ActivityError
         if is_cancelled_exception(error):
             raise
+    return await durably(activity, request, summary)
+
+
+async def durably(activity: Callable[[A, P], Awaitable[R]], request: P, summary: str) -> R:
+    """Carry out a ledger or register activity after the decision for it stands in the history.
+
+    A local activity acts first: where its worker dies before the report, the decision is made anew, perhaps another
+    one, because of what arrived meanwhile.
+    """
     return await workflow.execute_activity_method(
         activity, request, start_to_close_timeout=PATIENT, retry_policy=PATIENT_RETRY, summary=summary
     )
