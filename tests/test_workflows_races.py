@@ -156,3 +156,17 @@ async def test_an_order_whose_funding_the_ledger_refuses_goes_on_when_its_hold_i
         await asyncio.wait_for(order.send("lift_hold", "operator", name="ledger_disagrees", reason="put right"), 10)
         state = await until(order, lambda state: state["phase"] == "awaiting_shipment")
         assert state["funded"]
+
+
+async def test_a_refund_is_decided_in_the_history_before_it_is_posted(play: Callable[[], Any]) -> None:
+    """Otherwise a worker killed after the posting leaves the next one free to decide for another refund."""
+    async with play() as order:
+        await order.start()
+        await order.send("cancel_order", "buyer", reason="no longer wanted")
+        await order.handle.result()
+        scheduled = [
+            event.activity_task_scheduled_event_attributes.activity_type.name
+            async for event in order.handle.fetch_history_events()
+            if event.HasField("activity_task_scheduled_event_attributes")
+        ]
+    assert scheduled == ["refund", "pay_refund"]

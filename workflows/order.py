@@ -70,12 +70,14 @@ with workflow.unsafe.imports_passed_through():
     )
     from core.order.viewing import holds_of, journal_view, order_view, record_of, search_values
     from core.reasons import Refusal
-    from workflows.shell import DeadlineTimer, Page, Watches, body_of, quickly, refused
+    from workflows.shell import DeadlineTimer, Page, Watches, body_of, durably, quickly, refused
 
 LOOK_LIMIT = timedelta(seconds=30)
 """One query of a carrier, its retries apart."""
 POLLING = RetryPolicy(initial_interval=timedelta(minutes=30), maximum_interval=timedelta(hours=12))
 """For a carrier poll that fails unexpectedly; one that only has to look again says itself when."""
+DECIDED_ONCE: frozenset[str] = frozenset({"refund"})
+"""Postings that another decision could contradict: a deadline and a cancellation refund the same money otherwise."""
 WITHDRAWAL_START = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
 
 
@@ -201,7 +203,8 @@ class OrderWorkflow:
         self._state = begun(self._order, step)
         request = posting_for(self._order, step, now)
         summary = f"{step.verb} {step.about}".strip()
-        result = await quickly(MoneyActivities.by_verb(step.verb), request, summary)
+        carry_out = durably if step.verb in DECIDED_ONCE else quickly
+        result = await carry_out(MoneyActivities.by_verb(step.verb), request, summary)
         if result.outcome in {"posted", "exists"}:
             self._state = posted(self._order, step, now)
             self._note_record(request.record.revision, request.record.notices)
