@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -156,6 +157,30 @@ async def test_an_order_whose_funding_the_ledger_refuses_goes_on_when_its_hold_i
         await asyncio.wait_for(order.send("lift_hold", "operator", name="ledger_disagrees", reason="put right"), 10)
         state = await until(order, lambda state: state["phase"] == "awaiting_shipment")
         assert state["funded"]
+
+
+async def test_a_shipment_whose_number_is_being_claimed_beats_the_deadline_that_passes_meanwhile(
+    play: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims, away = Register.claim_waybills, asyncio.Event()
+
+    async def claim_waybills(register: Register, *args: Any, **kwargs: Any) -> Any:
+        if not away.is_set():
+            raise Unavailable("it does not answer")
+        return await claims(register, *args, **kwargs)
+
+    monkeypatch.setattr(Register, "claim_waybills", claim_waybills)
+    async with play() as order:
+        await order.start()
+        ship_by = datetime.fromisoformat((await order.state())["ship_by"])
+        await order.days((ship_by - order.now) / timedelta(days=1) - 0.003)
+        shipment = asyncio.create_task(order.ship())
+        await under_way(order, "claim_waybills")
+        await order.days(0.006)
+        away.set()
+        await order.days(0.002)
+        await asyncio.wait_for(shipment, PATIENCE)
+        assert (await order.state())["phase"] == "shipped"
 
 
 async def test_a_refund_is_decided_in_the_history_before_it_is_posted(play: Callable[[], Any]) -> None:

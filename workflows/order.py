@@ -155,7 +155,9 @@ class OrderWorkflow:
     async def _do_what_is_due(self) -> None:
         while True:
             self._changed = False
-            self._state = pass_deadlines(self._order, workflow.now())
+            # A command whose number is still being claimed came first, and wins over what falls due meanwhile.
+            async with self._deciding:
+                self._state = pass_deadlines(self._order, workflow.now())
             step = next_step(self._order, workflow.now())
             if step is None:
                 return
