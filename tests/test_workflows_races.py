@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from pg import Database
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
 
 import client as door
 from commands.stage import Stage, StagedOrder
@@ -195,3 +197,16 @@ async def test_a_refund_is_decided_in_the_history_before_it_is_posted(play: Call
             if event.HasField("activity_task_scheduled_event_attributes")
         ]
     assert scheduled == ["refund", "pay_refund"]
+
+
+async def test_an_order_under_a_foreign_workflow_id_is_refused_and_registers_nothing(
+    play: Callable[[], Any], database: Database
+) -> None:
+    async with play() as order:
+        start = order.stage.client.execute_workflow
+        with pytest.raises(WorkflowFailureError) as failed:
+            await start("OrderWorkflow", order.order, id=f"mine-{order.name}", task_queue="dakuan")
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert failed.value.cause.type == "invalid_order"
+    assert failed.value.cause.details[0]["field"] == "order_id"
+    assert await database.pool.fetchval("SELECT count(*) FROM orders") == 0

@@ -39,13 +39,12 @@ with workflow.unsafe.imports_passed_through():
         CorrectWaybill,
         Order,
         ReportShipment,
-        read,
         read_command,
     )
     from core.order.auditing import facts_of
     from core.order.deadlines import pass_deadlines, wake_at
     from core.order.deciding import first_answer, note_unreadable, receive, refusal_of
-    from core.order.opening import begin
+    from core.order.opening import begin, read_order
     from core.order.page import details_of
     from core.order.postings import posting_for
     from core.order.recovering import recover
@@ -114,7 +113,7 @@ class OrderWorkflow:
         return order_view(self._order)
 
     async def _open(self, bodies: Sequence[Any]) -> None:
-        order = read(Order, bodies[0] if bodies else None, "invalid_order")
+        order = read_order(bodies[0] if bodies else None, workflow.info().workflow_id)
         if isinstance(order, Refusal):
             await self._fail(order)
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from core.messages import Message, Order
+from core.messages import Message, Order, order_workflow_id, read
 from core.order.refunding import refund_all
 from core.order.shares import lines_of
 from core.order.state import OrderState
@@ -18,6 +18,14 @@ class Screening(Message):
 
     verdict: Literal["allow", "hold", "refuse"]
     reasons: tuple[str, ...] = ()
+
+
+def read_order(body: object, workflow_id: str) -> Order | Refusal:
+    """The order that a workflow was started with. Under a foreign id, two workflows could hold the same order."""
+    order = read(Order, body, "invalid_order")
+    if isinstance(order, Refusal) or workflow_id == order_workflow_id(order.order_id):
+        return order
+    return refuse("invalid_order", f"Its workflow's id is {order_workflow_id(order.order_id)}.", field="order_id")
 
 
 def check_payment_time(order: Order, policy: Policy, now: datetime) -> Refusal | None:
