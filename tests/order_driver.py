@@ -210,8 +210,7 @@ class OrderDriver:
             self.during(step)
 
     def _post(self, step: Step) -> None:
-        if step.verb == "credit":
-            self._check_credit()
+        self._check_decision(step)
         request = posting_for(self.state, step, self.now)
         self._meanwhile(step)
         if self.ledger_says:
@@ -224,9 +223,15 @@ class OrderDriver:
             self._keep(request.record)
         else:
             self.state = ledger_disagrees(self.state, step, answer, "", self.now)
+            assert self.state.has_hold("ledger_disagrees")
 
-    def _check_credit(self) -> None:
+    def _check_decision(self, step: Step) -> None:
         state = self.state
+        assert not state.held("all"), f"{step.verb} under a hold on all"
+        if step.verb == "settle":
+            assert not state.held("credit")
+        if step.verb != "credit":
+            return
         assert credit_due(state)
         assert all(parcel.audit == "approved" for parcel in state.live_parcels)
         assert state.receipt.status == "confirmed"

@@ -161,7 +161,10 @@ def test_merchant_gets_180_of_200_commands_and_buyer_and_operator_the_rest() -> 
 
 def test_refusals_beyond_the_count_are_journaled_and_not_remembered() -> None:
     driver = opened(commands_max=5, commands_reserved=2)
-    noise(driver, 3000)
+    body = {"parcel_id": "p9", "carrier": "sandbox", "waybill": WAYBILLS[5], "reason": "x"}
+    for _ in range(3000):
+        driver.arrive(driver.command("correct_waybill", "merchant", **body), "signal")
+    driver.do_what_is_due()
     inbox = driver.state.inbox
     assert len(inbox.answers) == inbox.counted == 3
     assert inbox.seq == 3000
