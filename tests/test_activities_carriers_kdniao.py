@@ -104,6 +104,8 @@ async def test_the_digits_of_the_phone_go_with_the_question(standins: StandIns, 
     async with adapter("kdniao", standins) as carrier:
         right = await carrier.trace(query("kdniao", waybill, "sf", "1234"))
         wrong = await carrier.trace(query("kdniao", waybill, "sf", "9999"))
+        none = await carrier.trace(query("kdniao", waybill, "sf"))
+    assert none.answer == "unavailable"
     assert (right.answer, right.contact) == ("found", "matched")
     assert (wrong.answer, wrong.contact) == ("no_trace", None)
 

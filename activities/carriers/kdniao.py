@@ -25,6 +25,7 @@ from activities.carriers.reading import (
     carrier_called,
     form_of,
     local_time,
+    needs_phone,
     number_of,
     scan_of,
 )
@@ -214,6 +215,9 @@ def read_answer(reply: Reply, query: TraceQuery, *, sent_digits: bool = False) -
     scans = _scans(answer)
     if not scans and not _says_nothing_known(answer):
         raise UnreadableAnswer("a parcel on its way without a single event")
+    if not scans and needs_phone(query.carrier) and not sent_digits:
+        # Without the digits it would say so of any number, which is no word about this one.
+        return silent(query, PROVIDER, "unavailable", f"{query.carrier} wants the receiver's last four digits")
     carrier = carrier_called(answer.ShipperCode, PROVIDER)
     return found(query, PROVIDER, scans, answer.Reason, carrier=carrier, contact=contact)
 
