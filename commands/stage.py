@@ -156,11 +156,14 @@ class StagedOrder:
 
     async def send(self, verb: str, role: str, **body: Any) -> dict[str, Any]:
         """Somebody sends a command as an update."""
+        return await door.send(self.stage.client, f"order-{self.name}", verb, self.command(role, **body))
+
+    def command(self, role: str, **body: Any) -> dict[str, Any]:
+        """A command of the party with this role, under an id of its own."""
         self.commands += 1
         who = {"merchant": self.order.merchant_id, "buyer": self.order.buyer_id}.get(role, f"{role}-1")
         actor = Actor.model_validate({"role": role, "id": who}).model_dump()
-        command = {"command_id": f"{self.name}-{self.commands}", "actor": actor, **body}
-        return await door.send(self.stage.client, f"order-{self.name}", verb, command)
+        return {"command_id": f"{self.name}-{self.commands}", "actor": actor, **body}
 
     async def refused(self, verb: str, role: str, **body: Any) -> str:
         """The reason code with which a command is refused, or `accepted`."""

@@ -69,7 +69,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from core.order.viewing import holds_of, journal_view, order_view, record_of, search_values
     from core.reasons import Refusal
-    from workflows.shell import DeadlineTimer, Page, Watches, body_of, durably, quickly, refused
+    from workflows.shell import DeadlineTimer, Page, Watches, body_of, durably, only, quickly, refused
 
 LOOK_LIMIT = timedelta(seconds=30)
 """One query of a carrier, its retries apart."""
@@ -336,9 +336,9 @@ class OrderWorkflow:
 
     # --- commands --------------------------------------------------------------------------------------
 
-    def _validate(self, verb: str, body: Any) -> None:
+    def _validate(self, verb: str, bodies: Sequence[Any]) -> None:
         """Refuse an update before it costs history. While the order still opens, only what cannot be read."""
-        command = read_command(ORDER_COMMANDS, verb, body)
+        command = read_command(ORDER_COMMANDS, verb, only(bodies))
         if isinstance(command, Refusal):
             refused(command)
         if not self._opened:
@@ -350,8 +350,8 @@ class OrderWorkflow:
         if refusal is not None:
             refused(refusal)
 
-    async def _update(self, verb: str, body: Any) -> Answer:
-        command = read_command(ORDER_COMMANDS, verb, body)
+    async def _update(self, verb: str, bodies: Sequence[Any]) -> Answer:
+        command = read_command(ORDER_COMMANDS, verb, only(bodies))
         if isinstance(command, Refusal):
             refused(command)
         answer = await self._decide(command, "update")
@@ -410,103 +410,103 @@ class OrderWorkflow:
 
     @on_unknown_update.validator
     def refuse_unknown_update(self, name: str, args: Sequence[RawValue]) -> None:
-        self._validate(name, None)
+        self._validate(name, (None,))
 
     @workflow.update(description="The merchant handed parcels to a carrier.")
-    async def report_shipment(self, body: Any = None) -> Answer:
-        return await self._update("report_shipment", body)
+    async def report_shipment(self, *bodies: Any) -> Answer:
+        return await self._update("report_shipment", bodies)
 
     @report_shipment.validator
-    def _check_report_shipment(self, body: Any = None) -> None:
-        self._validate("report_shipment", body)
+    def _check_report_shipment(self, *bodies: Any) -> None:
+        self._validate("report_shipment", bodies)
 
     @workflow.update(description="The merchant corrects a parcel's carrier or number.")
-    async def correct_waybill(self, body: Any = None) -> Answer:
-        return await self._update("correct_waybill", body)
+    async def correct_waybill(self, *bodies: Any) -> Answer:
+        return await self._update("correct_waybill", bodies)
 
     @correct_waybill.validator
-    def _check_correct_waybill(self, body: Any = None) -> None:
-        self._validate("correct_waybill", body)
+    def _check_correct_waybill(self, *bodies: Any) -> None:
+        self._validate("correct_waybill", bodies)
 
     @workflow.update(description="A carrier's gateway pushes scans.")
-    async def report_scan(self, body: Any = None) -> Answer:
-        return await self._update("report_scan", body)
+    async def report_scan(self, *bodies: Any) -> Answer:
+        return await self._update("report_scan", bodies)
 
     @report_scan.validator
-    def _check_report_scan(self, body: Any = None) -> None:
-        self._validate("report_scan", body)
+    def _check_report_scan(self, *bodies: Any) -> None:
+        self._validate("report_scan", bodies)
 
     @workflow.update(description="The buyer has the goods.")
-    async def confirm_receipt(self, body: Any = None) -> Answer:
-        return await self._update("confirm_receipt", body)
+    async def confirm_receipt(self, *bodies: Any) -> Answer:
+        return await self._update("confirm_receipt", bodies)
 
     @confirm_receipt.validator
-    def _check_confirm_receipt(self, body: Any = None) -> None:
-        self._validate("confirm_receipt", body)
+    def _check_confirm_receipt(self, *bodies: Any) -> None:
+        self._validate("confirm_receipt", bodies)
 
     @workflow.update(description="The buyer needs more time.")
-    async def extend_receipt(self, body: Any = None) -> Answer:
-        return await self._update("extend_receipt", body)
+    async def extend_receipt(self, *bodies: Any) -> Answer:
+        return await self._update("extend_receipt", bodies)
 
     @extend_receipt.validator
-    def _check_extend_receipt(self, body: Any = None) -> None:
-        self._validate("extend_receipt", body)
+    def _check_extend_receipt(self, *bodies: Any) -> None:
+        self._validate("extend_receipt", bodies)
 
     @workflow.update(description="The buyer calls the order off.")
-    async def cancel_order(self, body: Any = None) -> Answer:
-        return await self._update("cancel_order", body)
+    async def cancel_order(self, *bodies: Any) -> Answer:
+        return await self._update("cancel_order", bodies)
 
     @cancel_order.validator
-    def _check_cancel_order(self, body: Any = None) -> None:
-        self._validate("cancel_order", body)
+    def _check_cancel_order(self, *bodies: Any) -> None:
+        self._validate("cancel_order", bodies)
 
     @workflow.update(description="A reviewer's verdict on a parcel in review.")
-    async def decide_audit(self, body: Any = None) -> Answer:
-        return await self._update("decide_audit", body)
+    async def decide_audit(self, *bodies: Any) -> Answer:
+        return await self._update("decide_audit", bodies)
 
     @decide_audit.validator
-    def _check_decide_audit(self, body: Any = None) -> None:
-        self._validate("decide_audit", body)
+    def _check_decide_audit(self, *bodies: Any) -> None:
+        self._validate("decide_audit", bodies)
 
     @workflow.update(description="The merchant asks a person to look at a rejection.")
-    async def appeal_audit(self, body: Any = None) -> Answer:
-        return await self._update("appeal_audit", body)
+    async def appeal_audit(self, *bodies: Any) -> Answer:
+        return await self._update("appeal_audit", bodies)
 
     @appeal_audit.validator
-    def _check_appeal_audit(self, body: Any = None) -> None:
-        self._validate("appeal_audit", body)
+    def _check_appeal_audit(self, *bodies: Any) -> None:
+        self._validate("appeal_audit", bodies)
 
     @workflow.update(description="A reviewer lets held goods pass, or not.")
-    async def decide_screening(self, body: Any = None) -> Answer:
-        return await self._update("decide_screening", body)
+    async def decide_screening(self, *bodies: Any) -> Answer:
+        return await self._update("decide_screening", bodies)
 
     @decide_screening.validator
-    def _check_decide_screening(self, body: Any = None) -> None:
-        self._validate("decide_screening", body)
+    def _check_decide_screening(self, *bodies: Any) -> None:
+        self._validate("decide_screening", bodies)
 
     @workflow.update(description="Two people say what became of a stuck refund.")
-    async def resolve_refund(self, body: Any = None) -> Answer:
-        return await self._update("resolve_refund", body)
+    async def resolve_refund(self, *bodies: Any) -> Answer:
+        return await self._update("resolve_refund", bodies)
 
     @resolve_refund.validator
-    def _check_resolve_refund(self, body: Any = None) -> None:
-        self._validate("resolve_refund", body)
+    def _check_resolve_refund(self, *bodies: Any) -> None:
+        self._validate("resolve_refund", bodies)
 
     @workflow.update(description="An operator stops money.")
-    async def place_hold(self, body: Any = None) -> Answer:
-        return await self._update("place_hold", body)
+    async def place_hold(self, *bodies: Any) -> Answer:
+        return await self._update("place_hold", bodies)
 
     @place_hold.validator
-    def _check_place_hold(self, body: Any = None) -> None:
-        self._validate("place_hold", body)
+    def _check_place_hold(self, *bodies: Any) -> None:
+        self._validate("place_hold", bodies)
 
     @workflow.update(description="An operator lets money move again.")
-    async def lift_hold(self, body: Any = None) -> Answer:
-        return await self._update("lift_hold", body)
+    async def lift_hold(self, *bodies: Any) -> Answer:
+        return await self._update("lift_hold", bodies)
 
     @lift_hold.validator
-    def _check_lift_hold(self, body: Any = None) -> None:
-        self._validate("lift_hold", body)
+    def _check_lift_hold(self, *bodies: Any) -> None:
+        self._validate("lift_hold", bodies)
 
     # --- queries ---------------------------------------------------------------------------------------
 

@@ -55,6 +55,11 @@ async def durably(activity: Callable[[A, P], Awaitable[R]], request: P, summary:
     )
 
 
+def only(bodies: Sequence[Any]) -> Any:
+    """The one argument of an update; none or several become a value that is refused."""
+    return bodies[0] if len(bodies) == 1 else Unreadable(why=f"It takes one JSON object, not {len(bodies)} arguments.")
+
+
 def body_of(args: Sequence[RawValue]) -> Any:
     """The one JSON argument of a signal; anything else becomes a value that is refused."""
     if len(args) != 1:
