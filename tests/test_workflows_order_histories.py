@@ -1,0 +1,29 @@
+"""Histories of orders, one for each wait and end, replay with the code as it is now."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+
+import client as door
+
+HISTORIES = {
+    file.stem: file.read_text(encoding="utf-8")
+    for file in sorted((Path(__file__).parent / "histories").glob("order_*.json"))
+}
+
+
+def test_there_are_histories_to_replay() -> None:
+    assert len(HISTORIES) >= 19
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+async def test_a_stored_history_replays(name: str) -> None:
+    # An order refuses to live under another id than its own.
+    started = json.loads(HISTORIES[name])["events"][0]["workflowExecutionStartedEventAttributes"]
+    history = WorkflowHistory.from_json(started["workflowId"], HISTORIES[name])
+    await Replayer(workflows=[], plugins=[door.plugin()]).replay_workflow(history)
