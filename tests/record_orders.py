@@ -176,7 +176,7 @@ async def main() -> None:
             await asyncio.sleep(0.3)
             history = (await play.handle.fetch_history()).to_json()
             anonymous = re.sub(r'"identity": ?"[^"]*"', '"identity": "worker"', history)
-            anonymous = re.sub(r'"stackTrace": ?"(?:[^"\\\\]|\\\\.)*"', '"stackTrace": ""', anonymous)
+            anonymous = re.sub(r'"stackTrace": ?"(?:[^"\\]|\\.)*"', '"stackTrace": ""', anonymous)
             (HISTORIES / f"order_{getattr(story, '__name__', number)}.json").write_text(anonymous, encoding="utf-8")
 
 
