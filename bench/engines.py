@@ -71,7 +71,13 @@ class Product:
         self._client, self._pool, self._scan = client, pool, scan
 
     async def start(self, order_id: str) -> None:
-        await door.opened(await door.start_order(self._client, bench_order(order_id)))
+        # Asked in the database, as its peers are: a query that meets the first task costs a task of its own.
+        await door.start_order(self._client, bench_order(order_id))
+        await until(
+            lambda: self._pool.fetchval(
+                "SELECT 1 FROM orders WHERE order_id = $1 AND phase = 'awaiting_shipment'", order_id
+            )
+        )
 
     async def ship(self, order_id: str) -> None:
         waybill = waybill_of(order_id)

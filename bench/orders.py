@@ -24,7 +24,7 @@ from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
 import client as door
-from bench.engines import Engine, Peer, Product, bench_order, happy
+from bench.engines import Engine, Peer, Product, bench_order, happy, until
 from bench.figures import Figures, median_ratio, percentile, show, write
 from config import PROJECT
 from core.errors import Unavailable
@@ -190,9 +190,10 @@ async def _travelled(stack: LocalStack, waybill: str) -> None:
 async def _count(client: Client, stack: LocalStack, pool: asyncpg.Pool[Any]) -> Figures:
     """Workflow tasks and events of one happy order under the default policy, days skipped."""
     product = Product(client, pool, lambda waybill: _travelled(stack, waybill))
-    order = bench_order("count-1", policy=None)
-    handle = await door.start_order(client, order)
-    await door.opened(handle)
+    handle = await door.start_order(client, bench_order("count-1", policy=None))
+    await until(
+        lambda: pool.fetchval("SELECT 1 FROM orders WHERE order_id = 'count-1' AND phase = 'awaiting_shipment'")
+    )
     await product.ship("count-1")
     await product.confirm("count-1")
     await TimeSkipper(client).fast_forward(handle, timedelta(days=8))
