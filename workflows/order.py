@@ -73,8 +73,9 @@ with workflow.unsafe.imports_passed_through():
 
 LOOK_LIMIT = timedelta(seconds=30)
 """One query of a carrier, its retries apart."""
-POLLING = RetryPolicy(initial_interval=timedelta(minutes=30), maximum_interval=timedelta(hours=12))
-"""For a carrier poll that fails unexpectedly; one that only has to look again says itself when."""
+POLLING = RetryPolicy(initial_interval=timedelta(minutes=1), maximum_interval=timedelta(minutes=5))
+"""For a poll that ended unexpectedly: its worker died, the database was away. One that only has to look again says
+itself when, and a carrier's shortest interval is kept by its adapter."""
 DECIDED_ONCE: frozenset[str] = frozenset({"refund"})
 """Postings that another decision could contradict: a deadline and a cancellation refund the same money otherwise."""
 WITHDRAWAL_START = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
