@@ -53,7 +53,7 @@ DOOMED = {
 }
 """The effects after which a worker dies, and what becomes of their orders."""
 RESTING = frozenset({"awaiting_shipment", "shipped"})
-RECOVERS_WITHIN, LOOK_EVERY = 40.0, 0.1
+RECOVERS_WITHIN, LOOK_EVERY = 120.0, 0.1
 """Seconds."""
 
 
