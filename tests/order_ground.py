@@ -148,7 +148,8 @@ async def open_ground(temporal: Temporal, world: WorldClient, database: Database
     await register_search_attributes(client)
     register = Register(database.pool)
     await register_policies(register, settings)
-    made = Ground(client, world, register, seed=5, tag=f"g{next(_grounds)}")
+    number = next(_grounds)  # the world of a session knows the waybills of all
+    made = Ground(client, world, register, seed=1000 + number, tag=f"g{number}")
     made.settings, made.database, made.named = settings, database, {}
     for policy in (QUICK, PAYING):
         await made.policy_of(policy)

@@ -30,6 +30,8 @@ with workflow.unsafe.imports_passed_through():
         StartWithdrawalRequest,
     )
     from activities.screening import ScreeningActivities
+    from core.audit.findings import Finding  # noqa: F401  # the converter looks for Verdict's types among the passed
+    from core.audit.verdict import Verdict
     from core.inbox import Channel
     from core.messages import (
         ORDER_COMMANDS,
@@ -43,7 +45,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from core.order.auditing import facts_of
     from core.order.deadlines import pass_deadlines, wake_at
-    from core.order.deciding import first_answer, note_unreadable, receive, refusal_of
+    from core.order.deciding import first_answer, note_cancellation, note_unreadable, receive, refusal_of
     from core.order.opening import begin, read_order
     from core.order.page import details_of
     from core.order.postings import posting_for
@@ -69,7 +71,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from core.order.viewing import holds_of, journal_view, order_view, record_of, search_values
     from core.reasons import Refusal
-    from workflows.shell import DeadlineTimer, Page, Watches, body_of, durably, only, quickly, refused
+    from workflows.shell import DeadlineTimer, Page, Watches, body_of, durably, only, quickly, refused, unstoppable
 
 LOOK_LIMIT = timedelta(seconds=30)
 """One query of a carrier, its retries apart."""
@@ -90,6 +92,7 @@ class OrderWorkflow:
         self._failed: Refusal | None = None
         self._changed = True
         self._deciding = asyncio.Lock()
+        self._undecided = 0
         self._timer = DeadlineTimer()
         self._watches = Watches()
         self._page = Page()
@@ -99,6 +102,9 @@ class OrderWorkflow:
     @workflow.run
     async def run(self, *bodies: Any) -> dict[str, Any]:
         """Hold the buyer's money until the order is settled, or the buyer has it back."""
+        return await unstoppable(self._live(bodies), self._keep_on)
+
+    async def _live(self, bodies: Sequence[Any]) -> dict[str, Any]:
         await self._open(bodies)
         while not self._order.closed:
             await self._do_what_is_due()
@@ -112,6 +118,11 @@ class OrderWorkflow:
         self._timer.stop()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return order_view(self._order)
+
+    def _keep_on(self) -> None:
+        if self._state is not None:
+            self._state = note_cancellation(self._state, workflow.now())
+            self._changed = True
 
     async def _open(self, bodies: Sequence[Any]) -> None:
         order = read_order(bodies[0] if bodies else None, workflow.info().workflow_id)
@@ -230,7 +241,7 @@ class OrderWorkflow:
         """Ask the carrier once more before a deadline is judged by what it knows."""
         parcel = self._order.parcel(parcel_id)
         assert parcel is not None
-        verdict = await workflow.execute_activity_method(
+        verdict: Verdict = await workflow.execute_activity_method(
             LogisticsActivities.look,
             self._audit_request(parcel_id),
             start_to_close_timeout=LOOK_LIMIT,
@@ -266,7 +277,7 @@ class OrderWorkflow:
     async def _audit(self, watch: AuditWatch) -> None:
         """Poll the carrier in one retrying activity, which costs three events however often it looks."""
         try:
-            verdict = await workflow.execute_activity_method(
+            verdict: Verdict = await workflow.execute_activity_method(
                 LogisticsActivities.audit,
                 self._audit_request(watch.parcel_id),
                 start_to_close_timeout=LOOK_LIMIT,
@@ -338,11 +349,14 @@ class OrderWorkflow:
     # --- commands --------------------------------------------------------------------------------------
 
     def _validate(self, verb: str, bodies: Sequence[Any]) -> None:
-        """Refuse an update before it costs history. While the order still opens, only what cannot be read."""
+        """Refuse an update before it costs history.
+
+        While the order opens or another command is being decided, only what cannot be read: the rest is judged after.
+        """
         command = read_command(ORDER_COMMANDS, verb, only(bodies))
         if isinstance(command, Refusal):
             refused(command)
-        if not self._opened:
+        if not self._opened or self._undecided:
             return
         first = first_answer(self._order, command)
         refusal = first if isinstance(first, Refusal) else None
@@ -362,13 +376,17 @@ class OrderWorkflow:
 
     async def _decide(self, command: Command, channel: Channel) -> Answer | Refusal:
         """One command at a time: a claim in the register must not be overtaken by another command."""
-        await workflow.wait_condition(lambda: self._opened or self._failed is not None)
-        if self._failed is not None:
-            return self._failed
-        async with self._deciding:
-            claims = await self._claim(command)
-            self._state, answer = receive(self._order, command, workflow.now(), channel, claims)
-            self._changed = True
+        self._undecided += 1
+        try:
+            await workflow.wait_condition(lambda: self._opened or self._failed is not None)
+            if self._failed is not None:
+                return self._failed
+            async with self._deciding:
+                claims = await self._claim(command)
+                self._state, answer = receive(self._order, command, workflow.now(), channel, claims)
+                self._changed = True
+        finally:
+            self._undecided -= 1
         return answer
 
     @property

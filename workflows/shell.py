@@ -7,7 +7,7 @@ type is a reason code.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NoReturn, TypeVar
 
@@ -53,6 +53,22 @@ async def durably(activity: Callable[[A, P], Awaitable[R]], request: P, summary:
     return await workflow.execute_activity_method(
         activity, request, start_to_close_timeout=PATIENT, retry_policy=PATIENT_RETRY, summary=summary
     )
+
+
+async def unstoppable(story: Coroutine[Any, Any, R], asked: Callable[[], None]) -> R:
+    """Live a story to its end, whoever asks Temporal to cancel its workflow: the money would stay where it is for ever.
+
+    Args:
+        asked: called for each such request.
+    """
+    living = asyncio.create_task(story)
+    while not living.done():
+        try:
+            await asyncio.wait([living])
+        except asyncio.CancelledError:  # also when a worker forgets the workflow, and ends its tasks one by one
+            if workflow.cancellation_reason() is not None:
+                asked()
+    return living.result()
 
 
 def only(bodies: Sequence[Any]) -> Any:

@@ -184,3 +184,10 @@ def note_unreadable(state: OrderState, verb: str, refusal: Refusal, now: datetim
     """The order after a signal that could not be read: it stands in the journal, nothing else changes."""
     inbox = state.inbox.noted(now, "signal", verb, "refused", refusal=refusal)
     return state.model_copy(update={"inbox": inbox, "revision": state.revision + 1})
+
+
+def note_cancellation(state: OrderState, now: datetime) -> OrderState:
+    """The order after somebody asked the engine to cancel its workflow, which cancels no order: it is journaled."""
+    why = "Cancelling a workflow cancels no order: send cancel_order."
+    inbox = state.inbox.noted(now, "system", "cancel_workflow", "noted", message=why)
+    return state.model_copy(update={"inbox": inbox, "revision": state.revision + 1})

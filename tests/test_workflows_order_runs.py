@@ -1,0 +1,279 @@
+"""What an order carries from one run to the next, and what replaces a run that was lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from order_ground import Ground, approved, open_ground, strict_runner, travelled, until
+from pg import Database
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.worker import Replayer
+
+import client as door
+from commands.stage import StagedOrder
+from core.errors import Refused
+from core.messages import refund_key
+from local.client import WorldClient
+from local.temporal import Temporal
+
+SUGGESTED_AT = 60
+"""Events after which this file's server suggests to continue as new; some 4,000 in earnest."""
+
+
+class Impatient(Temporal):
+    """A server that suggests it early."""
+
+    def command(self, ports: Mapping[str, int]) -> Sequence[str]:
+        """The usual one, and the limit."""
+        limit = f"limit.historyCount.suggestContinueAsNew={SUGGESTED_AT}"
+        return [*super().command(ports), "--dynamic-config-value", limit]
+
+
+@pytest.fixture(scope="module")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
+    server = Impatient(tmp_path_factory.mktemp("temporal"), usual=False)
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest_asyncio.fixture
+async def ground(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[Ground]:
+    async with open_ground(temporal, world, database) as ground:
+        yield ground
+
+
+async def runs(order: StagedOrder) -> int:
+    """How often the order went on in a new run."""
+    found, run_id = 0, (await order.handle.describe()).run_id
+    while run_id:
+        handle = order.stage.client.get_workflow_handle(order.handle.id, run_id=run_id)
+        first = await anext(handle.fetch_history_events(page_size=1))
+        run_id = first.workflow_execution_started_event_attributes.continued_execution_run_id
+        found += bool(run_id)
+    return found
+
+
+# --- continued as new ------------------------------------------------------------------------------------
+
+
+async def test_an_order_goes_on_in_new_runs_with_all_that_it_knows(ground: Ground) -> None:
+    order = ground.order("long")
+    async with ground.worker():
+        await order.start()
+        place = order.command("operator", name="first", scope="payout", reason="unusual")
+        first = await door.send(ground.client, order.handle.id, "place_hold", place)
+        for number in range(12):
+            await order.send("place_hold", "operator", name=f"h{number}", scope="credit", reason="unusual")
+            await order.send("lift_hold", "operator", name=f"h{number}", reason="checked")
+        assert await runs(order) >= 2
+        again = await door.send(ground.client, order.handle.id, "place_hold", place)
+        assert again == {**first, "outcome": "duplicate"}
+        assert [hold["name"] for hold in (await order.state())["holds"]] == ["first"]
+        verbs = [(entry["verb"], entry["outcome"]) for entry in await order.handle.query("journal")]
+        assert verbs[0] == ("place_hold", "accepted")
+        assert verbs[-1] == ("place_hold", "duplicate")
+        assert len(verbs) == 26
+        await travelled(order)
+        await order.ship()
+        await until(order.state, lambda state: state["audit"] == "approved")
+        await order.send("confirm_receipt", "buyer")
+        assert (await order.handle.result())["phase"] == "settled"
+        assert order.name in str(await order.handle.query("__temporal_workflow_metadata"))
+    assert await ground.references() == Counter(f"order/{order.name}/{move}" for move in ("fund", "credit", "settle"))
+
+
+async def test_no_command_is_lost_where_runs_meet(ground: Ground) -> None:
+    order = ground.order("crowded")
+    async with ground.worker():
+        await order.start()
+        await door.send(
+            ground.client,
+            order.handle.id,
+            "place_hold",
+            order.command("operator", name="h", scope="payout", reason="r"),
+        )
+
+        async def update(number: int) -> str:
+            answer = await order.send("place_hold", "operator", name=f"u{number}", scope="payout", reason="unusual")
+            return str(answer["outcome"])
+
+        async def signal(number: int) -> None:
+            command = order.command("operator", name=f"s{number}", scope="payout", reason="unusual")
+            await door.signal(ground.client, order.handle.id, "place_hold", command)
+
+        updates = await asyncio.gather(*(update(n) for n in range(40)), *(signal(n) for n in range(60)))
+        # The client asks the next run again where a run ended with its answer on the way; nothing is done twice.
+        assert set(updates[:40]) <= {"accepted", "duplicate"}
+        state = await until(order.state, lambda state: len(state["holds"]) == 101)
+        assert {hold["name"] for hold in state["holds"]} == {
+            "h",
+            *(f"u{n}" for n in range(40)),
+            *(f"s{n}" for n in range(60)),
+        }
+        assert await runs(order) >= 1
+
+
+# --- lost and rescued ------------------------------------------------------------------------------------
+
+
+async def test_a_request_to_cancel_the_workflow_does_not_orphan_the_money(ground: Ground) -> None:
+    order = ground.order("clicked")
+    async with ground.worker():
+        await approved(order)
+        await order.handle.cancel()
+        await until(lambda: order.handle.query("journal"), lambda journal: journal[-1]["verb"] == "cancel_workflow")
+        assert (await order.handle.describe()).status == WorkflowExecutionStatus.RUNNING
+        await order.send("confirm_receipt", "buyer")
+        assert (await order.handle.result())["phase"] == "settled"
+
+
+async def paid(order: StagedOrder) -> None:
+    await order.start()
+
+
+async def on_its_way(order: StagedOrder) -> None:
+    await order.start()
+    await order.ship()
+
+
+async def held(order: StagedOrder) -> None:
+    await approved(order)
+    await order.send("place_hold", "operator", name="risk", scope="credit", reason="unusual")
+    await order.send("confirm_receipt", "buyer")
+
+
+async def credited(order: StagedOrder) -> None:
+    order.under("default")
+    await approved(order)
+    await order.send("confirm_receipt", "buyer")
+    await until(order.state, lambda state: state["phase"] == "credited")
+
+
+async def refund_sent(order: StagedOrder) -> None:
+    await order.stage.world.plan_refunds(order.order.payment.reference, "processing", looks=None)
+    await order.start()
+    await order.send("cancel_order", "buyer", reason="no longer wanted")
+    await until(order.state, lambda state: bool(state["refunds"]) and state["refunds"][0]["status"] == "booked")
+
+
+async def _to_the_end(order: StagedOrder) -> str:
+    """Whatever this order still needs; the phase it ends in."""
+    phase = (await order.state())["phase"]
+    if phase == "cancelled":
+        await order.stage.world.finish_refund(refund_key(order.name, "cancel"))
+    elif phase == "credited":
+        await order.days(8)
+    else:
+        if phase == "awaiting_shipment":
+            await order.ship()
+        await travelled(order)
+        await order.days(1)
+        await until(order.state, lambda state: state["audit"] == "approved")
+        for hold in (await order.state())["holds"]:
+            await order.send("lift_hold", "operator", name=hold["name"], reason="checked")
+        assert await order.refused("confirm_receipt", "buyer") in {"accepted", "already_confirmed"}
+    return str((await order.handle.result())["phase"])
+
+
+WAITS: dict[Callable[[StagedOrder], Awaitable[None]], str] = {
+    paid: "settled",
+    on_its_way: "settled",
+    held: "settled",
+    credited: "settled",
+    refund_sent: "cancelled",
+}
+"""Where an order may be lost, and how it ends all the same."""
+
+
+@pytest.mark.parametrize("wait", WAITS, ids=lambda wait: wait.__name__)
+async def test_a_terminated_order_is_rescued_where_it_was(wait: Any, ground: Ground) -> None:
+    order = ground.order("lost")
+    async with ground.worker():
+        await wait(order)
+        before = await order.state()
+        await order.handle.terminate("somebody slipped")
+        with pytest.raises(Refused) as refused:
+            await order.start()
+        assert refused.value.code in {"order_already_open", "order_over"}
+        await door.opened(await door.start_order(ground.client, order.order, rescue=True))
+        after = await order.state()
+        for region in ("phase", "audit", "holds", "refunds", "credited_minor"):
+            assert after[region] == before[region]
+        assert await _to_the_end(order) == WAITS[wait]
+    assert set((await ground.references()).values()) == {1}
+    expected = 1 if WAITS[wait] == "cancelled" else 0
+    assert await ground.world.refund_effects(order.order.payment.reference) == expected
+
+
+async def test_an_order_that_is_over_cannot_be_rescued(ground: Ground) -> None:
+    order = ground.order("over")
+    async with ground.worker():
+        await order.start()
+        await order.send("cancel_order", "buyer", reason="no longer wanted")
+        await order.handle.result()
+        with pytest.raises(Refused) as refused:
+            await door.opened(await door.start_order(ground.client, order.order, rescue=True))
+    assert refused.value.code == "order_over"
+
+
+# --- set back --------------------------------------------------------------------------------------------
+
+
+async def reset(order: StagedOrder, run_id: str, event_id: int) -> None:
+    """Set the order back to the end of a run's workflow task; what came in later is given to it again."""
+    request = ResetWorkflowExecutionRequest(
+        namespace=order.stage.client.namespace,
+        workflow_execution=WorkflowExecution(workflow_id=order.handle.id, run_id=run_id),
+        reason="an operator wants to see it again",
+        workflow_task_finish_event_id=event_id,
+        request_id=f"{order.name}-{event_id}",
+    )
+    await order.stage.client.workflow_service.reset_workflow_execution(request)
+
+
+async def test_a_reset_to_any_point_moves_no_money_again(ground: Ground) -> None:
+    order = ground.order("again")
+    async with ground.worker():
+        await approved(order)
+        await order.send("confirm_receipt", "buyer")
+        await order.handle.result()
+        history = await order.handle.fetch_history()
+        run_id = (await order.handle.describe()).run_id
+        money = await ground.references()
+        points = [e.event_id for e in history.events if e.HasField("workflow_task_completed_event_attributes")]
+        for point in points:
+            await reset(order, run_id, point)
+            result = await asyncio.wait_for(order.handle.result(), 20)
+            assert result["phase"] == "settled", point
+    assert await ground.references() == money
+    assert set(money.values()) == {1}
+
+
+# --- nothing kept in memory ------------------------------------------------------------------------------
+
+
+async def test_a_worker_that_keeps_no_workflow_in_memory_does_the_same(ground: Ground) -> None:
+    happy, given_back = ground.order("happy"), ground.order("given back")
+    async with ground.worker(cached=0, runner=strict_runner()):
+        await approved(happy)
+        await happy.handle.signal("confirm_reciept", {})
+        await happy.handle.cancel()
+        await happy.send("place_hold", "operator", name="risk", scope="credit", reason="unusual")
+        await happy.send("confirm_receipt", "buyer")
+        await happy.send("lift_hold", "operator", name="risk", reason="checked")
+        assert (await happy.handle.result())["phase"] == "settled"
+        await given_back.start()
+        await given_back.send("cancel_order", "buyer", reason="no longer wanted")
+        assert (await given_back.handle.result())["phase"] == "cancelled"
+        for order in (happy, given_back):
+            history = await order.handle.fetch_history()
+            assert not [e for e in history.events if e.HasField("workflow_task_failed_event_attributes")]
+            await Replayer(workflows=[], plugins=[door.plugin(runner=strict_runner())]).replay_workflow(history)
