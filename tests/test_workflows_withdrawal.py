@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from pg import Database
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
@@ -343,6 +343,9 @@ async def test_no_malformed_message_wedges_or_loses_anything(stage: Stage) -> No
                 assert await stage.code(handle, verb, body if isinstance(body, dict) else {}) == "malformed"
             await handle.signal(verb)
             await handle.signal(verb, args=[{}, {}])
+            with pytest.raises(WorkflowUpdateFailedError) as refused:
+                await handle.execute_update(verb, args=[{}, {}])
+            assert door.refusal_in(refused.value).code == "malformed"
         await handle.signal("no_such_verb", {})
         assert await stage.code(handle, "no_such_verb", {}) == "unknown_verb"
         journal = await handle.query("journal")
@@ -360,6 +363,21 @@ async def test_a_malformed_request_fails_at_once_with_its_reason(stage: Stage, b
             WITHDRAWAL_WORKFLOW, body, id=f"withdrawal-junk-{stage.number}", task_queue=TASK_QUEUE
         )
         assert await failure_of(handle) == "malformed"
+
+
+async def test_a_request_to_cancel_the_workflow_leaves_no_money_reserved_for_ever(stage: Stage) -> None:
+    await stage.furnish()
+    async with stage.worker(cached=0):
+        handle = await stage.start(LARGE)
+        await stage.phase(handle, "in_approval")
+        await handle.cancel()
+        for _ in range(100):
+            if (journal := await handle.query("journal")) and journal[-1]["verb"] == "cancel_workflow":
+                break
+            await asyncio.sleep(0.05)
+        await stage.send(handle, "cancel", "merchant")
+        assert (await handle.result())["phase"] == "cancelled"
+    assert await stage.available() == 5_000_000
 
 
 # --- what an operator sees, and replay -------------------------------------------------------------------

@@ -18,13 +18,13 @@ with workflow.unsafe.imports_passed_through():
     from core.messages import WITHDRAWAL_COMMANDS, WITHDRAWAL_WORKFLOW, Answer, Command, Withdrawal, read, read_command
     from core.reasons import Refusal
     from core.withdrawal.deadlines import next_deadline, pass_deadlines
-    from core.withdrawal.deciding import first_answer, note_unreadable, receive, refusal_of
+    from core.withdrawal.deciding import first_answer, note_cancellation, note_unreadable, receive, refusal_of
     from core.withdrawal.opening import begin
     from core.withdrawal.payouts import PayoutResult
     from core.withdrawal.state import WithdrawalState
     from core.withdrawal.stepping import Pay, Query, Step, finish, next_step
     from core.withdrawal.viewing import details_of, holds_of, journal_view, search_values, withdrawal_view
-    from workflows.shell import PATIENT_RETRY, DeadlineTimer, Page, body_of, quickly, refused
+    from workflows.shell import PATIENT_RETRY, DeadlineTimer, Page, body_of, only, quickly, refused, unstoppable
 
 SENDING = timedelta(seconds=15)
 """One instruction or look-up, the rail's own time limit included; also how soon a killed worker's try is missed."""
@@ -46,6 +46,9 @@ class WithdrawalWorkflow:
     @workflow.run
     async def run(self, *bodies: Any) -> dict[str, Any]:
         """Reserve, have it approved, pay once, book what the bank did, and watch for what comes back."""
+        return await unstoppable(self._live(bodies), self._keep_on)
+
+    async def _live(self, bodies: Sequence[Any]) -> dict[str, Any]:
         await self._open(bodies)
         while True:
             await self._do_what_is_due()
@@ -62,6 +65,11 @@ class WithdrawalWorkflow:
         if self._withdrawal.refusal is not None:
             refused(self._withdrawal.refusal)
         return withdrawal_view(self._withdrawal)
+
+    def _keep_on(self) -> None:
+        if self._state is not None:
+            self._state = note_cancellation(self._state, workflow.now())
+            self._changed = True
 
     async def _open(self, bodies: Sequence[Any]) -> None:
         withdrawal = read(Withdrawal, bodies[0] if bodies else None)
@@ -132,9 +140,9 @@ class WithdrawalWorkflow:
 
     # --- commands --------------------------------------------------------------------------------------
 
-    def _validate(self, verb: str, body: Any) -> None:
+    def _validate(self, verb: str, bodies: Sequence[Any]) -> None:
         """Refuse an update before it costs history. While the withdrawal opens, only what cannot be read."""
-        command = read_command(WITHDRAWAL_COMMANDS, verb, body)
+        command = read_command(WITHDRAWAL_COMMANDS, verb, only(bodies))
         if isinstance(command, Refusal):
             refused(command)
         if self._state is None:
@@ -146,8 +154,8 @@ class WithdrawalWorkflow:
         if refusal is not None:
             refused(refusal)
 
-    async def _update(self, verb: str, body: Any) -> Answer:
-        command = read_command(WITHDRAWAL_COMMANDS, verb, body)
+    async def _update(self, verb: str, bodies: Sequence[Any]) -> Answer:
+        command = read_command(WITHDRAWAL_COMMANDS, verb, only(bodies))
         if isinstance(command, Refusal):
             refused(command)
         answer = await self._decide(command, "update")
@@ -181,47 +189,47 @@ class WithdrawalWorkflow:
 
     @on_unknown_update.validator
     def refuse_unknown_update(self, name: str, args: Sequence[RawValue]) -> None:
-        self._validate(name, None)
+        self._validate(name, (None,))
 
     @workflow.update(description="The merchant takes the request back.")
-    async def cancel(self, body: Any = None) -> Answer:
-        return await self._update("cancel", body)
+    async def cancel(self, *bodies: Any) -> Answer:
+        return await self._update("cancel", bodies)
 
     @cancel.validator
-    def _check_cancel(self, body: Any = None) -> None:
-        self._validate("cancel", body)
+    def _check_cancel(self, *bodies: Any) -> None:
+        self._validate("cancel", bodies)
 
     @workflow.update(description="One of two people lets it go; or what was wrong on our side is right again.")
-    async def approve(self, body: Any = None) -> Answer:
-        return await self._update("approve", body)
+    async def approve(self, *bodies: Any) -> Answer:
+        return await self._update("approve", bodies)
 
     @approve.validator
-    def _check_approve(self, body: Any = None) -> None:
-        self._validate("approve", body)
+    def _check_approve(self, *bodies: Any) -> None:
+        self._validate("approve", bodies)
 
     @workflow.update(description="A person refuses it; the money is given back.")
-    async def reject(self, body: Any = None) -> Answer:
-        return await self._update("reject", body)
+    async def reject(self, *bodies: Any) -> Answer:
+        return await self._update("reject", bodies)
 
     @reject.validator
-    def _check_reject(self, body: Any = None) -> None:
-        self._validate("reject", body)
+    def _check_reject(self, *bodies: Any) -> None:
+        self._validate("reject", bodies)
 
     @workflow.update(description="Two people say, with the bank's reference, what became of a payout.")
-    async def resolve_unknown(self, body: Any = None) -> Answer:
-        return await self._update("resolve_unknown", body)
+    async def resolve_unknown(self, *bodies: Any) -> Answer:
+        return await self._update("resolve_unknown", bodies)
 
     @resolve_unknown.validator
-    def _check_resolve_unknown(self, body: Any = None) -> None:
-        self._validate("resolve_unknown", body)
+    def _check_resolve_unknown(self, *bodies: Any) -> None:
+        self._validate("resolve_unknown", bodies)
 
     @workflow.update(description="A rail's callback.")
-    async def report_payout(self, body: Any = None) -> Answer:
-        return await self._update("report_payout", body)
+    async def report_payout(self, *bodies: Any) -> Answer:
+        return await self._update("report_payout", bodies)
 
     @report_payout.validator
-    def _check_report_payout(self, body: Any = None) -> None:
-        self._validate("report_payout", body)
+    def _check_report_payout(self, *bodies: Any) -> None:
+        self._validate("report_payout", bodies)
 
     # --- queries ---------------------------------------------------------------------------------------
 

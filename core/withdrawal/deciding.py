@@ -157,6 +157,13 @@ def note_unreadable(state: WithdrawalState, name: str, refusal: Refusal, now: da
     return state.changed(inbox=inbox, revision=state.revision + 1)
 
 
+def note_cancellation(state: WithdrawalState, now: datetime) -> WithdrawalState:
+    """The withdrawal after somebody asked the engine to cancel its workflow, which calls nothing off: journaled."""
+    why = "Cancelling a workflow calls no withdrawal off: send cancel."
+    inbox = state.inbox.noted(now, "system", "cancel_workflow", "noted", message=why)
+    return state.changed(inbox=inbox, revision=state.revision + 1)
+
+
 def _too_many(state: WithdrawalState, command: Command) -> bool:
     """Callbacks are counted apart, so that a noisy rail locks out no person; some are kept for those who decide."""
     if isinstance(command, ReportPayout):
