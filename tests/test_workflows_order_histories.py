@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from order_ground import strict_runner
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
@@ -18,12 +19,21 @@ HISTORIES = {
 
 
 def test_there_are_histories_to_replay() -> None:
-    assert len(HISTORIES) >= 19
+    assert len(HISTORIES) >= 29
+
+
+def _history(name: str) -> WorkflowHistory:
+    # An order refuses to live under another id than its own.
+    started = json.loads(HISTORIES[name])["events"][0]["workflowExecutionStartedEventAttributes"]
+    return WorkflowHistory.from_json(started["workflowId"], HISTORIES[name])
 
 
 @pytest.mark.parametrize("name", HISTORIES)
 async def test_a_stored_history_replays(name: str) -> None:
-    # An order refuses to live under another id than its own.
-    started = json.loads(HISTORIES[name])["events"][0]["workflowExecutionStartedEventAttributes"]
-    history = WorkflowHistory.from_json(started["workflowId"], HISTORIES[name])
-    await Replayer(workflows=[], plugins=[door.plugin()]).replay_workflow(history)
+    await Replayer(workflows=[], plugins=[door.plugin()]).replay_workflow(_history(name))
+
+
+@pytest.mark.parametrize("name", ["order_settled", "order_refund_resolved", "order_continued_as_new"])
+async def test_a_history_replays_where_only_what_is_passed_through_is_let_through(name: str) -> None:
+    plugin = door.plugin(runner=strict_runner())
+    await Replayer(workflows=[], plugins=[plugin]).replay_workflow(_history(name))
