@@ -46,7 +46,9 @@ class Telling(NamedTuple):
 
 @command
 async def demo(
-    orders: Annotated[int, typer.Option(help="How many orders.", min=1, max=999)] = 30,
+    orders: Annotated[
+        int, typer.Option(help="How many orders; by default enough to tell every story.", min=1, max=999)
+    ] = max(30, len(STORIES)),
     seed: Annotated[int, typer.Option(help="The same seed makes the same orders.")] = 1,
     report: Annotated[Path | None, typer.Option("--json", help="Write the result to this file, as JSON.")] = None,
     keep: Annotated[bool, typer.Option(help="Leave the stack up until Ctrl-C, to look at the Web UI.")] = False,

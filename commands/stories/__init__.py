@@ -1,0 +1,11 @@
+"""The stories of the demonstration: what may become of an order or a withdrawal, one function each.
+
+`STORIES` has them all by name, in the order in which the demonstration tells them.
+"""
+
+from commands.stories.audits import AUDITS
+from commands.stories.orders import ORDERS
+from commands.stories.telling import Story
+from commands.stories.withdrawals import WITHDRAWALS
+
+STORIES: dict[str, Story] = {**ORDERS, **AUDITS, **WITHDRAWALS}
