@@ -7,18 +7,24 @@ The beginning of a payee's token chooses a payout's fate:
     lost-…     it is paid, but the request and two look-ups get no answer
     return-…   it is paid, and comes back at the second look-up
 
-A plan (`POST /bank/plans`) chooses the same for any key, token or last four digits.
+A plan (`POST /bank/plans`) chooses the same for any key, token or last four digits, and what becomes of it later.
+
+Like many banks it may remember a key only for so long (`POST /bank/window`): after that the same key pays again. What
+happens to a payout is told in callbacks (`local.callbacks`) to whoever fetches them.
 """
 
 from __future__ import annotations
 
 import secrets
+import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
 from core.messages import AmountMinor, Currency, Message
+from local.callbacks import CALLBACKS, Callbacks
+from local.faults import Faults
 from local.journal import JournaledStore
 
 Answer = tuple[int, dict[str, Any]]
@@ -34,6 +40,9 @@ CREATE TABLE IF NOT EXISTS payouts (
     looks_left INTEGER, silent_looks INTEGER NOT NULL DEFAULT 0
 )
 """
+_KEYS = "CREATE TABLE IF NOT EXISTS keys (key TEXT PRIMARY KEY, token TEXT NOT NULL, at REAL NOT NULL)"
+_WINDOW = "CREATE TABLE IF NOT EXISTS window (seconds REAL NOT NULL)"
+_RETURNS = "CREATE TABLE IF NOT EXISTS returns_due (key TEXT PRIMARY KEY, at REAL NOT NULL, amount_minor INTEGER)"
 _PLANS = "CREATE TABLE IF NOT EXISTS plans (subject TEXT PRIMARY KEY, plan TEXT NOT NULL)"
 
 
@@ -55,13 +64,20 @@ class NewPayout(Message):
 
 
 class PayoutPlan(Message):
-    """What becomes of payouts to an account (or under a key): `match`. `looks` null is until it is told to finish."""
+    """What becomes of payouts to an account (or under a key): `match`. `looks` null is until it is told to finish.
+
+    `then`: how one that is processing ends after its look-ups. `return_after_s`: what was paid comes back that much
+    later, all of it or `return_minor`.
+    """
 
     match: str
     outcome: Outcome
     looks: Annotated[int, Field(ge=0)] | None = 2
     code: str = "ACCOUNT_CLOSED"
     message: str = "as planned"
+    then: Literal["paid", "failed"] = "paid"
+    return_after_s: Annotated[float, Field(ge=0)] | None = None
+    return_minor: AmountMinor | None = None
 
 
 class FinishPayout(Message):
@@ -79,14 +95,22 @@ class ReturnPayout(Message):
     amount_minor: AmountMinor | None = None
 
 
+class KeyWindow(Message):
+    """How long the bank remembers a key; null for ever."""
+
+    seconds: Annotated[float, Field(ge=0)] | None = None
+
+
 _BY_TOKEN: dict[str, Outcome] = {"refuse-": "failed", "slow-": "processing", "lost-": "unknown", "return-": "returned"}
 
 
 class BankDesk:
     """Executes payouts; every effect is journaled in the transaction that makes it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._store = JournaledStore(folder / "bank.db", _PAYOUTS, _PLANS)
+    def __init__(self, folder: Path, faults: Faults) -> None:
+        schema = (_PAYOUTS, _PLANS, _KEYS, _WINDOW, _RETURNS, CALLBACKS)
+        self._store = JournaledStore(folder / "bank.db", *schema)
+        self.callbacks = Callbacks(self._store, faults)
 
     def close(self) -> None:
         """Give the file back."""
@@ -97,8 +121,11 @@ class BankDesk:
         return self._store.effects()
 
     def pay(self, given: NewPayout) -> Answer:
-        """Pay once under a key: the same again gets what is known, another content is 409."""
-        known = self._payout(given.key)
+        """Pay once under a key: the same again gets what is known, another content is 409.
+
+        That holds for as long as the bank remembers the key.
+        """
+        known = self._remembered(given.key)
         if known is not None:
             same = self._content(given) == {name: known[name] for name in self._content(given)}
             return (
@@ -109,17 +136,46 @@ class BankDesk:
         state = {"processing": "accepted", "failed": "failed"}.get(outcome, "paid")
         with self._store.transaction():
             self._store.write(
-                "INSERT INTO payouts (key, amount_minor, currency, token, last4, holder, state, reference, code,"
-                " message, looks_left, returns, silent_looks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO payouts (key, amount_minor, currency, token, last4, holder, state, reference,"
+                " code, message, looks_left, returns, silent_looks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 *self._content(given).values(),
                 *(state, f"PO{secrets.token_hex(8)}"),
                 *((plan.code, plan.message) if plan and state == "failed" else (None, None)),
                 *(plan.looks if plan else None, outcome == "returned"),
                 (plan.looks or 0) + 1 if plan and outcome == "unknown" else 0,
             )
+            self._store.write(
+                "INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", given.key, given.account.token, time.time()
+            )
             if state == "paid":
                 self._journal("payout", given.key, given.amount_minor)
+                self._plan_return(given.key, plan)
+            elif state == "failed":
+                self._call_back("failed", given.key, given.amount_minor)
         return self._answer(given.key)
+
+    def hear(self, given: NewPayout) -> None:
+        """Know whom a key is about, whatever becomes of the request."""
+        self._store.write("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", given.key, given.account.token, time.time())
+
+    def about(self, key: str) -> str:
+        """The payee's token of a key that was ever heard of, else the key."""
+        row = self._store.row("SELECT token FROM keys WHERE key = ?", key)
+        return str(row["token"]) if row else key
+
+    def remember_for(self, given: KeyWindow) -> Answer:
+        """Choose how long a key is remembered."""
+        with self._store.transaction():
+            self._store.write("DELETE FROM window")
+            if given.seconds is not None:
+                self._store.write("INSERT INTO window VALUES (?)", given.seconds)
+        return 200, {"seconds": given.seconds}
+
+    def due_callbacks(self) -> Answer:
+        """What wants to be delivered now; what is to come back by now comes back first."""
+        for row in self._store.rows("SELECT key, amount_minor FROM returns_due WHERE at <= ?", time.time()):
+            self.give_back(ReturnPayout(key=row["key"], amount_minor=row["amount_minor"]))
+        return 200, self.callbacks.due()
 
     def status(self, key: str, *, stale: bool = False) -> Answer:
         """What became of a payout; a look-up brings what is planned nearer."""
@@ -137,7 +193,9 @@ class BankDesk:
         if not due:
             self._store.write("UPDATE payouts SET looks_left = looks_left - 1 WHERE key = ?", key)
         elif known["state"] == "accepted":
-            self.finish(FinishPayout(key=key))
+            plan = self._plan_of(key, known["token"], known["last4"])
+            then = plan.then if plan else "paid"
+            self.finish(FinishPayout(key=key, state=then, code=plan.code if plan and then == "failed" else None))
         elif known["state"] == "paid" and known["returns"]:
             self.give_back(ReturnPayout(key=key))
 
@@ -158,6 +216,9 @@ class BankDesk:
             )
             if ended and given.state == "paid":
                 self._journal("payout", given.key, None)
+                self._plan_return(given.key, self._plan_of(given.key, *self.subjects(given.key)))
+            elif ended:
+                self._call_back("failed", given.key, None)
         return (200, {"key": given.key}) if ended else (404, {"code": "PAYOUT_UNKNOWN", "message": "none accepted"})
 
     def give_back(self, given: ReturnPayout) -> Answer:
@@ -174,6 +235,7 @@ class BankDesk:
                 "UPDATE payouts SET state = 'returned', returned_minor = returned_minor + ? WHERE key = ?",
                 *(amount, given.key),
             )
+            self._store.write("DELETE FROM returns_due WHERE key = ?", given.key)
             self._journal("return", given.key, amount)
         return 200, {"key": given.key, "returned_minor": known["returned_minor"] + amount}
 
@@ -190,10 +252,27 @@ class BankDesk:
     def _payout(self, key: str) -> dict[str, Any] | None:
         return self._store.row("SELECT * FROM payouts WHERE key = ?", key)
 
-    def _plan(self, given: NewPayout) -> PayoutPlan | None:
-        for subject in (given.key, given.account.token, given.account.last4, "*"):
+    def _remembered(self, key: str) -> dict[str, Any] | None:
+        """The payout under a key, unless the key was forgotten meanwhile."""
+        row = self._store.row(
+            "SELECT 1 FROM keys, window WHERE key = ? AND keys.at + window.seconds < ?", key, time.time()
+        )
+        return None if row else self._payout(key)
+
+    def _plan_of(self, *subjects: str | None) -> PayoutPlan | None:
+        for subject in (*subjects, "*"):
             if row := self._store.row("SELECT plan FROM plans WHERE subject = ?", subject):
                 return PayoutPlan.model_validate_json(row["plan"])
+        return None
+
+    def _plan_return(self, key: str, plan: PayoutPlan | None) -> None:
+        if plan is not None and plan.return_after_s is not None:
+            at = time.time() + plan.return_after_s
+            self._store.write("INSERT OR REPLACE INTO returns_due VALUES (?, ?, ?)", key, at, plan.return_minor)
+
+    def _plan(self, given: NewPayout) -> PayoutPlan | None:
+        if plan := self._plan_of(given.key, given.account.token, given.account.last4):
+            return plan
         for prefix, outcome in _BY_TOKEN.items():
             if given.account.token.startswith(prefix):
                 return PayoutPlan(match=given.account.token, outcome=outcome)
@@ -209,6 +288,12 @@ class BankDesk:
             amount_minor=payout["amount_minor"] if amount_minor is None else amount_minor,
             currency=payout["currency"],
         )
+        self._call_back({"payout": "paid", "return": "returned"}[effect], key, amount_minor)
+
+    def _call_back(self, outcome: str, key: str, amount_minor: int | None) -> None:
+        payout = self._payout(key)
+        assert payout is not None  # written in this very transaction
+        self.callbacks.tell(outcome, payout, payout["amount_minor"] if amount_minor is None else amount_minor)
 
     @staticmethod
     def _content(given: NewPayout) -> dict[str, Any]:

@@ -96,10 +96,19 @@ class WorldClient:
     # --- the bank ---
 
     async def plan_payouts(
-        self, match: str, outcome: PayoutOutcome, *, looks: int | None = 2, code: str = "ACCOUNT_CLOSED"
+        self,
+        match: str,
+        outcome: PayoutOutcome,
+        *,
+        looks: int | None = 2,
+        code: str = "ACCOUNT_CLOSED",
+        **more: Any,
     ) -> None:
-        """Choose what becomes of payouts to a token or last four digits, or under a key."""
-        await self._tell("bank/plans", {"match": match, "outcome": outcome, "looks": looks, "code": code})
+        """Choose what becomes of payouts to a token or last four digits, or under a key; see `local.bank.PayoutPlan`.
+
+        `more` is `then`, `return_after_s`, `return_minor`.
+        """
+        await self._tell("bank/plans", {"match": match, "outcome": outcome, "looks": looks, "code": code, **more})
 
     async def refuse_account(self, token: str, code: str = "ACCOUNT_CLOSED") -> None:
         """Fail all payouts to an account; the codes are in `activities.rails.sandbox.FAILURES`."""
@@ -112,6 +121,19 @@ class WorldClient:
     async def return_payout(self, key: str, amount_minor: int | None = None) -> None:
         """Send a paid payout back, all that is left of it or a part."""
         await self._tell("bank/payouts/return", {"key": key, "amount_minor": amount_minor})
+
+    async def remember_keys(self, seconds: float | None) -> None:
+        """How long the bank remembers a key: after that the same key pays again. None: for ever."""
+        await self._tell("bank/window", {"seconds": seconds})
+
+    async def callbacks(self) -> tuple[list[dict[str, Any]], int]:
+        """What the bank calls back about now, at most some hundreds, and how many are left in all."""
+        answer = await self._ask("GET", "bank/callbacks")
+        return list(answer["callbacks"]), int(answer["left"])
+
+    async def acknowledge(self, seqs: Iterable[int]) -> None:
+        """These callbacks were delivered; until this is said they come again."""
+        await self._tell("bank/callbacks", {"seqs": list(seqs)})
 
     async def payout_effects(self, token: str) -> int:
         """How often the bank paid to an account."""
@@ -163,6 +185,10 @@ class WorldClient:
         """How often a stand-in was asked since its process started."""
         params = {"on": on, "match": match, **({"verb": verb} if verb else {})}
         return int((await self._ask("GET", "asked", params=params))["asked"])
+
+    async def tally(self) -> dict[str, int]:
+        """`asked/SIDE/VERB` and `struck/SIDE/VERB/KIND` with how often, whatever processes died meanwhile."""
+        return {name: int(n) for name, n in (await self._ask("GET", "tally")).items()}
 
     async def _tell(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return await self._ask("POST", path, json=body)

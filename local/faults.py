@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from local.journal import Store
 
 Side = Literal["carrier", "channel", "bank"]
-Verb = Literal["track", "payment", "refund", "refund_status", "payout", "payout_status"]
+Verb = Literal["track", "payment", "refund", "refund_status", "payout", "payout_status", "callback"]
 Kind = Literal[
     "delay",  # wait `seconds`, then act and answer
     "slow_answer",  # act, wait `seconds`, then answer
@@ -31,6 +31,9 @@ Kind = Literal[
     "wrong_amount",  # act, then tell another amount
     "wrong_key",  # act, then answer about somebody else's
     "stale_lookup",  # a look-up that does not know yet what happened; a trace without its last scan
+    "callback_lost",  # the bank never calls back about it
+    "callback_twice",  # it calls back twice
+    "callback_late",  # it calls back `seconds` later, behind what happened after it
 ]
 
 _ACTS: frozenset[Verb] = frozenset({"refund", "payout"})
@@ -38,15 +41,16 @@ _LOOK_UPS: frozenset[Verb] = frozenset({"track", "refund_status", "payout_status
 _OF_ACTS: frozenset[Kind] = frozenset(
     {"status_before_effect", "status_after_effect", "cut_before_effect", "cut", "die", "wrong_amount"}
 )
+_OF_CALLBACKS: frozenset[Kind] = frozenset({"callback_lost", "callback_twice", "callback_late"})
 
 
 class Fault(BaseModel):
     """One way to misbehave.
 
     Without `verb`, kinds that speak of an effect meet refunds and payouts (and every question to the carrier, who has
-    no effects), a stale look-up meets look-ups, and all others meet whatever comes first. `match` is a waybill, a
-    payment's reference, a key, a payee's token or last four digits, or "*". `times` None is for ever; it is 1 where
-    nothing is said, and for ever with a `rate`.
+    no effects), a stale look-up meets look-ups, kinds of callbacks meet those, and all others whatever question comes
+    first. `match` is a waybill, a payment's reference, a key, a payee's token or last four digits, or "*". `times` None
+    is for ever; it is 1 where nothing is said, and for ever with a `rate`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,6 +76,8 @@ class Fault(BaseModel):
         """Whether it is about this request."""
         if self.on not in ("*", on) or (self.match != "*" and self.match not in subjects):
             return False
+        if (verb == "callback") != (self.kind in _OF_CALLBACKS):
+            return False
         if self.verb is not None:
             return self.verb == verb
         if self.kind == "stale_lookup":
@@ -87,7 +93,7 @@ class Fault(BaseModel):
 
 
 class Faults:
-    """The faults that wait to strike."""
+    """The faults that wait to strike, and how often each kind of question was asked and each kind of fault struck."""
 
     def __init__(self, folder: Path) -> None:
         self._store = Store(
@@ -95,15 +101,21 @@ class Faults:
             "CREATE TABLE IF NOT EXISTS faults"
             " (number INTEGER PRIMARY KEY AUTOINCREMENT, fault TEXT NOT NULL, times_left INTEGER)",
         )
+        # On disk: chance goes by how often a subject was asked, and must go on where a killed process stopped.
+        self._counts = Store(
+            folder / "counts.db",
+            "CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, n INTEGER NOT NULL)",
+            through=False,
+        )
         self._waiting: dict[int, tuple[Fault, int | None]] = {
             row["number"]: (Fault.model_validate_json(row["fault"]), row["times_left"])
             for row in self._store.rows("SELECT * FROM faults ORDER BY number")
         }
-        self._asked: dict[tuple[int, str], int] = {}
 
     def close(self) -> None:
-        """Give the file back."""
+        """Give the files back."""
         self._store.close()
+        self._counts.close()
 
     def add(self, fault: Fault) -> int:
         """Let it wait; its number."""
@@ -123,20 +135,39 @@ class Faults:
     def clear(self) -> None:
         """Behave from now on."""
         self._store.write("DELETE FROM faults")
+        self._counts.write("DELETE FROM counts WHERE name LIKE 'nth/%'")
         self._waiting.clear()
-        self._asked.clear()
 
-    def take(self, on: Side, verb: Verb, subjects: frozenset[str]) -> Fault | None:
-        """The first fault that strikes this request; it is used up before it strikes."""
-        subject = "/".join(sorted(subjects))
+    def tally(self) -> dict[str, int]:
+        """`asked/SIDE/VERB` and `struck/SIDE/VERB/KIND` with how often, since the folder was made."""
+        rows = self._counts.rows("SELECT name, n FROM counts WHERE name NOT LIKE 'nth/%' ORDER BY name")
+        return {row["name"]: row["n"] for row in rows}
+
+    def take(self, on: Side, verb: Verb, subjects: frozenset[str], about: str = "") -> Fault | None:
+        """The first fault that strikes this request; it is used up before it strikes.
+
+        Args:
+            about: by what chance goes, where some subjects are others in every run; else by all of them.
+        """
+        name = f"{on}/{verb}/{about or '/'.join(sorted(subjects))}"
+        self._count(f"asked/{on}/{verb}")
+        nth = self._count(f"nth/{name}") if self._waiting else 0
         for number, (fault, left) in list(self._waiting.items()):
-            if not fault.meets(on, verb, subjects):
-                continue
-            nth = self._asked[number, subject] = self._asked.get((number, subject), 0) + 1
-            if fault.by_chance(f"{on}/{verb}/{subject}", nth):
+            if fault.meets(on, verb, subjects) and fault.by_chance(name, nth):
                 self._use(number, fault, left)
+                self._count(f"struck/{on}/{verb}/{fault.kind}")
                 return fault
         return None
+
+    def _count(self, name: str) -> int:
+        """One more; how many now."""
+        self._counts.write(
+            "INSERT INTO counts VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET n = counts.n + 1",
+            name,
+        )
+        row = self._counts.row("SELECT n FROM counts WHERE name = ?", name)
+        assert row is not None  # written just now
+        return int(row["n"])
 
     def _use(self, number: int, fault: Fault, left: int | None) -> None:
         if left is None:

@@ -44,14 +44,18 @@ class Effect(BaseModel):
 
 
 class Store:
-    """An SQLite file. Used from one thread; a transaction never spans a wait."""
+    """An SQLite file. Used from one thread; a transaction never spans a wait.
 
-    def __init__(self, path: Path, *schema: str) -> None:
+    Args:
+        through: False leaves the last writes to the system: a kill loses none of them, only a loss of power does.
+    """
+
+    def __init__(self, path: Path, *schema: str, through: bool = True) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute(f"PRAGMA synchronous = {'FULL' if through else 'NORMAL'}")
         for statement in schema:
             self._connection.execute(statement)
 

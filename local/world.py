@@ -25,12 +25,17 @@ What they are told, by whoever plays the world (`local.client.WorldClient`):
     POST /channel/payments           {reference, state, amount_minor, currency, paid_at?}
     POST /channel/plans              {match, outcome: arrived|processing|refused|unknown, looks?, code?}
     POST /channel/refunds/finish     {key, state, code?}
-    POST /bank/plans                 {match, outcome: paid|processing|failed|unknown|returned, looks?, code?}
+    POST /bank/plans                 {match, outcome: paid|processing|failed|unknown|returned, looks?, code?,
+                                      then?, return_after_s?, return_minor?}
+    POST /bank/window                {seconds}  how long the bank remembers a key
+    GET  /bank/callbacks             what the bank calls back about, until it is acknowledged
+    POST /bank/callbacks             {seqs}     these were delivered
     POST /bank/payouts/finish        {key, state, code?}
     POST /bank/payouts/return        {key, amount_minor?}
     POST GET DELETE /faults          see `local.faults.Fault`
     GET  /journal?on=channel|bank    money that moved there, in order
     GET  /asked?on=&verb=&match=     how often they were asked since this process started
+    GET  /tally                      how often each was asked, and each kind of fault struck, since the folder was made
 
 References and tokens with certain beginnings have their fate in their name: see `local.channel` and `local.bank`.
 """
@@ -58,7 +63,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from core.messages import reasons_of
-from local.bank import BankDesk, FinishPayout, NewPayout, PayoutPlan, ReturnPayout
+from local.bank import BankDesk, FinishPayout, KeyWindow, NewPayout, PayoutPlan, ReturnPayout
+from local.callbacks import Acknowledged
 from local.carrier import CarrierDesk, Freeze, Interval, Mark, NewScans, Track
 from local.channel import ChannelDesk, FinishRefund, NewPayment, NewRefund, PaymentQuestion, RefundPlan
 from local.dialects import Dialects, Vendor
@@ -87,8 +93,8 @@ class World:
         self.carrier = CarrierDesk(folder)
         self.dialects = Dialects(self.carrier)
         self.channel = ChannelDesk(folder)
-        self.bank = BankDesk(folder)
         self.faults = Faults(folder)
+        self.bank = BankDesk(folder, self.faults)
         self._asked: Counter[tuple[Side, Verb, frozenset[str]]] = Counter()
 
     def close(self) -> None:
@@ -153,8 +159,12 @@ class World:
 
     async def payout(self, request: Request) -> Response:
         given = await _body(request, NewPayout)
+        self.bank.hear(given)
         subjects = frozenset({given.key, given.account.token, *filter(None, [given.account.last4])})
-        return await self._misbehaving("bank", "payout", subjects, lambda: self.bank.pay(given))
+        # A key is another one in every run: chance goes by the payee.
+        return await self._misbehaving(
+            "bank", "payout", subjects, lambda: self.bank.pay(given), about=given.account.token
+        )
 
     async def payout_status(self, request: Request) -> Response:
         key = request.path_params["key"]
@@ -164,6 +174,7 @@ class World:
             frozenset({key, *self.bank.subjects(key)}),
             lambda: self.bank.status(key),
             lambda: self.bank.status(key, stale=True),
+            about=self.bank.about(key),
         )
 
     async def _misbehaving(
@@ -173,10 +184,11 @@ class World:
         subjects: frozenset[str],
         act: Callable[[], Answer],
         stale: Callable[[], Answer] | None = None,
+        about: str = "",
     ) -> Response:
         """Act and answer, or do whatever a fault wants instead."""
         self._asked[on, verb, subjects] += 1
-        fault = self.faults.take(on, verb, subjects)
+        fault = self.faults.take(on, verb, subjects, about)
         if fault is None:
             return _json(*act())
         if fault.kind == "delay":
@@ -209,6 +221,12 @@ class World:
             if wanted.get("on", on) == on and wanted.get("verb", verb) == verb and (match == "*" or match in subjects)
         )
         return _json(200, {"asked": total})
+
+    async def tally(self, request: Request) -> Response:
+        return _json(200, self.faults.tally())
+
+    async def callbacks(self, request: Request) -> Response:
+        return _json(*self.bank.due_callbacks())
 
     async def all_faults(self, request: Request) -> Response:
         if request.method == "DELETE":
@@ -344,6 +362,9 @@ def application(folder: Path) -> Starlette:
             Route("/channel/refunds/{key}", world.refund_status, methods=["GET"]),
             Route("/bank/plans", _told(PayoutPlan, bank.plan), methods=["POST"]),
             Route("/bank/payouts", world.payout, methods=["POST"]),
+            Route("/bank/window", _told(KeyWindow, bank.remember_for), methods=["POST"]),
+            Route("/bank/callbacks", world.callbacks, methods=["GET"]),
+            Route("/bank/callbacks", _told(Acknowledged, bank.callbacks.acknowledge), methods=["POST"]),
             Route("/bank/payouts/finish", _told(FinishPayout, bank.finish), methods=["POST"]),
             Route("/bank/payouts/return", _told(ReturnPayout, bank.give_back), methods=["POST"]),
             Route("/bank/payouts/{key}", world.payout_status, methods=["GET"]),
@@ -351,6 +372,7 @@ def application(folder: Path) -> Starlette:
             Route("/faults", world.all_faults, methods=["GET", "DELETE"]),
             Route("/journal", world.journal),
             Route("/asked", world.asked),
+            Route("/tally", world.tally),
         ],
         exception_handlers={Malformed: _malformed},
         lifespan=closing,

@@ -413,3 +413,53 @@ async def test_everything_survives_a_kill(standins: StandIns, caller: Caller, wo
     assert [await caller.refund_state(slow) for _ in range(2)] == ["processing", "arrived"]
     await world.clear_faults()
     assert (await caller.track(waybill))["status"] == "found"
+
+
+# --- a bank's memory and its callbacks -------------------------------------------------------------------
+
+
+def _instruction(key: str, token: str) -> dict[str, Any]:
+    return {"key": key, "amount_minor": 700, "currency": "CNY", "account": {"token": token}}
+
+
+async def test_a_key_that_the_bank_forgot_pays_again(world: WorldClient) -> None:
+    async with httpx.AsyncClient(base_url=world.url, trust_env=False) as http:
+        await world.remember_keys(0.2)
+        try:
+            for wait in (0, 0, 0.4):
+                await asyncio.sleep(wait)
+                await http.post("/bank/payouts", json=_instruction("forgotten1", "tok-forgotten"))
+        finally:
+            await world.remember_keys(None)
+    assert await world.payout_effects("tok-forgotten") == 2
+
+
+async def test_callbacks_come_until_they_are_acknowledged_and_returns_come_by_themselves(world: WorldClient) -> None:
+    await world.plan_payouts("tok-called", "paid", return_after_s=0.3, return_minor=200)
+    async with httpx.AsyncClient(base_url=world.url, trust_env=False) as http:
+        await http.post("/bank/payouts", json=_instruction("called1", "tok-called"))
+    told = [("paid", 700)]
+    for _ in range(2):
+        assert [(one["outcome"], one["amount_minor"]) for one in await _called_back(world, "called1")] == told
+        await asyncio.sleep(0.4)
+        told = [("paid", 700), ("returned", 200)]
+    await world.acknowledge([one["seq"] for one in await _called_back(world, "called1")])
+    assert await _called_back(world, "called1") == []
+
+
+async def test_callbacks_are_lost_doubled_and_late_by_the_payees_chance(world: WorldClient) -> None:
+    for token, kind in (("tok-lost", "callback_lost"), ("tok-twice", "callback_twice"), ("tok-late", "callback_late")):
+        await world.fault("bank", verb="callback", kind=kind, match=token, seconds=0.3)
+    async with httpx.AsyncClient(base_url=world.url, trust_env=False) as http:
+        for token in ("tok-lost", "tok-twice", "tok-late"):
+            await http.post("/bank/payouts", json=_instruction(f"cb{token[4:]}", token))
+    counts = [len(await _called_back(world, key)) for key in ("cblost", "cbtwice", "cblate")]
+    await asyncio.sleep(0.4)
+    later = [await _called_back(world, key) for key in ("cblost", "cbtwice", "cblate")]
+    assert (counts, [len(one) for one in later]) == ([0, 1, 0], [0, 2, 1])
+    assert len({one["event_id"] for one in later[1]}) == 1
+
+
+async def _called_back(world: WorldClient, key: str) -> list[dict[str, Any]]:
+    due, _ = await world.callbacks()
+    return [one for one in due if one["key"] == key]
