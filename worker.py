@@ -118,9 +118,7 @@ async def wire(
         *(logistics.claim_waybills, logistics.release_claims, logistics.audit, logistics.look),
         *(money.fund, money.credit, money.settle, money.refund, money.refund_arrived, money.pay_refund),
         payout.start_withdrawal,
-        *(withdrawal.open_withdrawal, withdrawal.reserve, withdrawal.open_attempt, withdrawal.pay, withdrawal.query),
-        *(withdrawal.close_paid, withdrawal.close_void, withdrawal.bank_return),
-        *(withdrawal.suspend_account, withdrawal.record_withdrawal),
+        *withdrawal.all,
     ]
 
 

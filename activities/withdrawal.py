@@ -27,6 +27,7 @@ from core.withdrawal.stepping import (
     ClosePaid,
     CloseVoid,
     Disagrees,
+    MoveToSuspense,
     OpenAttempt,
     Pay,
     Query,
@@ -143,6 +144,19 @@ class WithdrawalActivities:
             await self._book.void(
                 step.withdrawal_id,
                 merchant_id=step.merchant_id,
+                amount_minor=step.amount_minor,
+                currency=step.currency,
+                occurred_at=step.at,
+                record=step.record,
+            )
+        )
+
+    @activity.defn
+    async def move_to_suspense(self, step: MoveToSuspense) -> StepAnswer:
+        """Reserved → suspense."""
+        return _booked(
+            await self._book.move_to_suspense(
+                step.withdrawal_id,
                 amount_minor=step.amount_minor,
                 currency=step.currency,
                 occurred_at=step.at,
@@ -283,6 +297,7 @@ _BY_STEP: dict[type[Step], Callable[..., Any]] = {
     OpenAttempt: WithdrawalActivities.open_attempt,
     ClosePaid: WithdrawalActivities.close_paid,
     CloseVoid: WithdrawalActivities.close_void,
+    MoveToSuspense: WithdrawalActivities.move_to_suspense,
     BankReturn: WithdrawalActivities.bank_return,
     SuspendAccount: WithdrawalActivities.suspend_account,
     Record: WithdrawalActivities.record_withdrawal,

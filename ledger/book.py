@@ -203,6 +203,21 @@ class Book:
         )
         return await self._for_withdrawal(withdrawal_id, movement, record)
 
+    async def move_to_suspense(
+        self,
+        withdrawal_id: str,
+        *,
+        amount_minor: int,
+        currency: str,
+        occurred_at: datetime,
+        record: WithdrawalRecord | None = None,
+    ) -> Posted:
+        """What was set aside waits for some days, since two people said that its payout failed."""
+        movement = movements.move_to_suspense(
+            withdrawal_id, amount_minor=amount_minor, currency=currency, occurred_at=occurred_at
+        )
+        return await self._for_withdrawal(withdrawal_id, movement, record)
+
     async def bank_return(
         self,
         withdrawal_id: str,

@@ -30,6 +30,10 @@ class Movement(NamedTuple):
     linked_to: str | None = None
 
 
+SUSPENSE = "suspense"
+"""Money whose owner is not certain yet."""
+
+
 def escrow(order_id: str) -> str:
     """What is held for the buyer."""
     return f"order/{order_id}/escrow"
@@ -135,6 +139,16 @@ def void(withdrawal_id: str, *, merchant_id: str, amount_minor: int, currency: s
     held = reserved(withdrawal_id)
     legs = [Leg(held, available(merchant_id), amount_minor)]
     return Movement(f"withdrawal/{withdrawal_id}/close", currency, occurred_at, legs, emptied=held)
+
+
+def move_to_suspense(withdrawal_id: str, *, amount_minor: int, currency: str, occurred_at: datetime) -> Movement:
+    """Two people said that the payout failed: the money leaves what is set aside, and goes to nobody yet.
+
+    A close that follows is asked for as ever; the database takes it out of suspense.
+    """
+    held = reserved(withdrawal_id)
+    legs = [Leg(held, SUSPENSE, amount_minor)]
+    return Movement(f"withdrawal/{withdrawal_id}/suspense", currency, occurred_at, legs, emptied=held)
 
 
 def bank_return(

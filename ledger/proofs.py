@@ -76,19 +76,39 @@ CLAIMS = (
     ),
     _Claim(
         "reserved",
-        "What is reserved is the amount of each withdrawal that is not closed, and nothing else.",
+        "What is reserved is the amount of each withdrawal that is not closed or in suspense, and nothing else.",
         """
         SELECT coalesce(w.withdrawal_id, split_part(a.path, '/', 2)) AS withdrawal_id, w.merchant_id,
                a.balance_minor AS reserved_minor, w.open_minor
         FROM (
-            SELECT i.withdrawal_id, i.merchant_id, i.currency, CASE WHEN m.id IS NULL THEN i.amount_minor ELSE 0 END
-                   AS open_minor
-            FROM withdrawals i LEFT JOIN movements m ON m.reference = 'withdrawal/' || i.withdrawal_id || '/close'
+            SELECT i.withdrawal_id, i.merchant_id, i.currency,
+                   CASE WHEN coalesce(m.id, s.id) IS NULL THEN i.amount_minor ELSE 0 END AS open_minor
+            FROM withdrawals i
+            LEFT JOIN movements m ON m.reference = 'withdrawal/' || i.withdrawal_id || '/close'
+            LEFT JOIN movements s ON s.reference = 'withdrawal/' || i.withdrawal_id || '/suspense'
         ) AS w
         FULL JOIN (SELECT * FROM accounts WHERE path LIKE 'withdrawal/%/reserved') AS a
             ON a.path = 'withdrawal/' || w.withdrawal_id || '/reserved' AND a.currency = w.currency
         WHERE coalesce(a.balance_minor, 0) <> coalesce(w.open_minor, 0)
         ORDER BY 1
+        """,
+    ),
+    _Claim(
+        "suspense",
+        "A withdrawal goes to suspense whole, and leaves it once, whole, when it is closed.",
+        """
+        SELECT s.*, w.amount_minor, c.id IS NOT NULL AS closed
+        FROM (
+            SELECT split_part(reference, '/', 2) AS withdrawal_id,
+                   coalesce(sum(delta_minor) FILTER (WHERE delta_minor > 0), 0)::BIGINT AS in_minor,
+                   coalesce(-sum(delta_minor) FILTER (WHERE delta_minor < 0), 0)::BIGINT AS out_minor
+            FROM entries WHERE path = 'suspense' AND reference LIKE 'withdrawal/%' GROUP BY 1
+        ) AS s
+        LEFT JOIN withdrawals w ON w.withdrawal_id = s.withdrawal_id
+        LEFT JOIN movements c ON c.reference = 'withdrawal/' || s.withdrawal_id || '/close'
+        WHERE s.in_minor IS DISTINCT FROM w.amount_minor
+           OR s.out_minor <> CASE WHEN c.id IS NULL THEN 0 ELSE s.in_minor END
+        ORDER BY s.withdrawal_id
         """,
     ),
     _Claim(
@@ -163,7 +183,8 @@ CLAIMS = (
         SELECT x.*, w.state_name, w.closed
         FROM (
             SELECT split_part(reference, '/', 2) AS withdrawal_id,
-                   count(DISTINCT movement_id) FILTER (WHERE path LIKE 'withdrawal/%' AND delta_minor < 0) AS closes,
+                   count(DISTINCT movement_id) FILTER (WHERE delta_minor < 0 AND (path = 'suspense'
+                       OR path LIKE 'withdrawal/%' AND reference NOT LIKE 'withdrawal/%/suspense')) AS closes,
                    coalesce(-sum(delta_minor) FILTER (WHERE reference LIKE 'withdrawal/%/close'
                        AND path LIKE 'rail/%/cash'), 0)::BIGINT AS paid_minor,
                    coalesce(sum(delta_minor) FILTER (WHERE reference LIKE 'withdrawal/%/return/%'

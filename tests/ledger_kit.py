@@ -173,6 +173,16 @@ async def void(book: Book, withdrawal: Withdrawal, **fields: Any) -> Posted:
     )
 
 
+async def move_to_suspense(book: Book, withdrawal: Withdrawal, **fields: Any) -> Posted:
+    return await book.move_to_suspense(
+        withdrawal.withdrawal_id,
+        amount_minor=withdrawal.amount_minor,
+        currency=withdrawal.currency,
+        occurred_at=NOW,
+        **fields,
+    )
+
+
 async def bank_return(book: Book, withdrawal: Withdrawal, amount: int, k: int = 1, **fields: Any) -> Posted:
     return await book.bank_return(
         withdrawal.withdrawal_id,

@@ -45,6 +45,9 @@ EFFECTS: dict[str, tuple[Any, str]] = {
     "refund": (Book, "refund"),
     "channel": (SandboxChannel, "refund"),
     "arrived": (Book, "refund_arrived"),
+    "suspense": (Book, "move_to_suspense"),
+    "void": (Book, "void"),
+    "pay": (Book, "pay"),
 }
 """What can be done and not reported, and where it is done."""
 WAITS = timedelta(seconds=4)

@@ -1,4 +1,4 @@
-"""Record a history of a withdrawal for each of its waits and ends: `python tests/record_withdrawals.py`.
+"""Record a history of a withdrawal for each of its waits and ends: `python tests/record_withdrawals.py [NAME …]`.
 
 Old histories are never deleted once the workflow was released; new ones get new names.
 """
@@ -6,6 +6,7 @@ Old histories are never deleted once the workflow was released; new ones get new
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -177,7 +178,7 @@ async def record(postgres: Postgres, temporal: Temporal, standins: StandIns) -> 
     client = await Client.connect(temporal.address, data_converter=door.DATA_CONVERTER, identity="recorder")
     HISTORIES.mkdir(exist_ok=True)
     async with WorldClient(standins.url) as world:
-        for story in STORIES:
+        for story in [story for story in STORIES if story.__name__ in (sys.argv[1:] or [story.__name__])]:
             stage = Stage(client, Book(pool), Register(pool), world, temporal.address, worker, owner)
             await stage.furnish()
             async with stage.worker():

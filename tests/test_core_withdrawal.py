@@ -391,6 +391,15 @@ def test_the_identical_request_goes_again_after_two_not_found_apart() -> None:
     assert made.phase == "paid"
 
 
+def test_a_rail_that_is_out_for_days_is_sent_the_same_ever_more_rarely() -> None:
+    made = desk(*[answered("unknown")] * 30)
+    made.looks.extend([answered("not_found")] * 60)
+    made.wait(days=3)
+    hours = [round((step.at - made.sent[0].at) / timedelta(hours=1), 1) for step in made.sent]
+    assert hours == [0, 0.1, 1.1, 2.1, 3.1, 4.1]  # then half of the window of a day is over
+    assert len({step.key for step in made.sent}) == 1
+
+
 def test_two_not_found_too_near_are_one() -> None:
     made = unknown_desk(policy=WithdrawalPolicy(not_found_apart=timedelta(minutes=10)))
     made.looks.extend([answered("not_found"), answered("not_found")])
@@ -478,13 +487,13 @@ def test_failed_by_hand_stays_put_for_days_before_it_is_given_back() -> None:
     for person in ("ann", "bob"):
         made.send("resolve_unknown", "operator", person, **said("failed"))
     assert made.phase == "in_suspense"
-    assert made.books.reserved == 10_000
+    assert (made.books.reserved, made.books.suspense) == (0, 10_000)
     assert made.code("cancel", "merchant", "m-7") == "already_submitted"
-    made.wait(days=2.9)
+    made.wait(days=4.9)
     assert made.phase == "in_suspense"
     made.wait(days=0.1)
     assert made.phase == "failed"
-    assert made.books.available == 5_000_000
+    assert (made.books.available, made.books.suspense) == (5_000_000, 0)
 
 
 def test_a_payout_found_while_in_suspense_is_paid() -> None:
@@ -495,7 +504,21 @@ def test_a_payout_found_while_in_suspense_is_paid() -> None:
     assert made.code("resolve_unknown", "operator", "cleo", **said("failed")) == "not_unknown"
     made.report("paid")
     assert made.phase == "paid"
-    assert made.books.cash_out == 10_000
+    assert (made.books.cash_out, made.books.suspense) == (10_000, 0)
+
+
+def test_two_people_who_learn_better_pay_out_of_suspense() -> None:
+    made = stuck_desk()
+    made.wait(days=3)
+    for person in ("ann", "bob"):
+        made.send("resolve_unknown", "operator", person, **said("failed"))
+    made.wait(days=1)
+    for person in ("ann", "bob"):
+        made.send("resolve_unknown", "operator", person, **said("paid", "B-78"))
+    assert made.phase == "paid"
+    assert (made.books.cash_out, made.books.suspense, made.books.reserved) == (10_000, 0, 0)
+    made.wait(days=20)
+    assert made.state.over
 
 
 def test_nobody_resolves_what_is_not_unknown() -> None:

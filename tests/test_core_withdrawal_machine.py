@@ -223,12 +223,13 @@ class Withdrawing(RuleBasedStateMachine):
     def money_is_conserved_and_closed_once(self) -> None:
         books, state = self.desk.books, self.desk.state
         assert books.total == OPENING
-        assert set(books.references) <= {"reserve", "close"} | {f"return/{k}" for k in range(1, 20)}
+        assert set(books.references) <= {"reserve", "suspense", "close"} | {f"return/{k}" for k in range(1, 20)}
         assert books.cash_out <= state.net_minor
-        if "close" not in books.references:
-            assert books.reserved == (state.withdrawal.amount_minor if "reserve" in books.references else 0)
+        held = state.withdrawal.amount_minor if "reserve" in books.references else 0
+        if "close" in books.references:
+            assert (books.reserved, books.suspense) == (0, 0)
         else:
-            assert books.reserved == 0
+            assert (books.reserved, books.suspense) == ((0, held) if "suspense" in books.references else (held, 0))
 
     @invariant()
     def what_the_books_say_the_bank_did(self) -> None:
@@ -283,7 +284,7 @@ class Withdrawing(RuleBasedStateMachine):
         state = self.desk.state
         assert state.over, (state.phase, state.holds, deadlines(state))
         assert state.phase in ENDS
-        assert self.desk.books.reserved == 0
+        assert (self.desk.books.reserved, self.desk.books.suspense) == (0, 0)
         self.what_the_books_say_the_bank_did()
 
 

@@ -18,11 +18,13 @@ from ledger_kit import (
     earned,
     fund,
     funded,
+    move_to_suspense,
     opened,
     pay,
     refund,
     refund_arrived,
     settle,
+    void,
 )
 from pg import Database
 
@@ -61,12 +63,15 @@ async def _a_busy_book(register: Register, book: Book) -> None:
     await opened(register, held)
     await fund(book, held, record=a_record("A3", state={"funded": True}))
     await earned(register, book, 5000)
-    for name, amount in (("W1", 400), ("W2", 300), ("W3", 200)):
+    for name, amount in (("W1", 400), ("W2", 300), ("W3", 200), ("W4", 100), ("W5", 100)):
         answer = await register.reserve(a_withdrawal(name, amount), LIMITS, now=NOW)
         assert answer.outcome == "reserved"
     await pay(book, a_withdrawal("W1", 400), fee=10)
     await bank_return(book, a_withdrawal("W1", 400), 390)
     await pay(book, a_withdrawal("W2", 300))
+    for name in ("W4", "W5"):
+        await move_to_suspense(book, a_withdrawal(name, 100))
+    await void(book, a_withdrawal("W5", 100))
 
 
 async def _failing(database: Database) -> dict[str, tuple[dict[str, object], ...]]:
@@ -112,6 +117,12 @@ PLANTED = {
         "UPDATE movements SET reference = 'order/A3/fund-by-hand' WHERE reference = 'order/A3/fund'",
         {"escrow", "register_agrees"},
         "order/A3/escrow",
+    ),
+    "a part of what stands in suspense gone": (
+        "UPDATE transfers SET amount_minor = 60"
+        " WHERE movement_id = (SELECT id FROM movements WHERE reference = 'withdrawal/W4/suspense')",
+        {"balances", "suspense", "books_balance"},
+        "W4",
     ),
     "escrow left after the end": (
         "UPDATE orders SET closed = TRUE WHERE order_id = 'A3'",

@@ -21,6 +21,7 @@ from core.withdrawal.stepping import (
     CloseVoid,
     Disagrees,
     Done,
+    MoveToSuspense,
     OpenAttempt,
     Pay,
     Query,
@@ -64,13 +65,18 @@ class Books:
     """One merchant's balances; every posting under its reference, once."""
 
     def __init__(self, available: int) -> None:
-        self.available, self.reserved, self.cash_out, self.fees = available, 0, 0, 0
+        self.available, self.reserved, self.suspense, self.cash_out, self.fees = available, 0, 0, 0, 0
         self.references: dict[str, Any] = {}
         self.broken: str | None = None
 
     @property
     def total(self) -> int:
-        return self.available + self.reserved + self.cash_out + self.fees
+        return self.available + self.reserved + self.suspense + self.cash_out + self.fees
+
+    @property
+    def held(self) -> str:
+        """Where a close takes the money from."""
+        return "suspense" if "suspense" in self.references else "reserved"
 
     def post(self, reference: str, content: Any, **moves: int) -> Result:
         if self.broken:
@@ -172,12 +178,14 @@ class Desk:
                 return self.looks.popleft() if self.looks else answered("accepted")
             case ClosePaid():
                 content, total = ("paid", step.amount_minor, step.fee_minor), step.amount_minor + step.fee_minor
-                return self.books.post(
-                    "close", content, reserved=-total, cash_out=step.amount_minor, fees=step.fee_minor
-                )
+                moves = {self.books.held: -total, "cash_out": step.amount_minor, "fees": step.fee_minor}
+                return self.books.post("close", content, **moves)
             case CloseVoid():
                 amount = step.amount_minor
-                return self.books.post("close", ("void", amount), reserved=-amount, available=amount)
+                return self.books.post("close", ("void", amount), **{self.books.held: -amount, "available": amount})
+            case MoveToSuspense():
+                amount = step.amount_minor
+                return self.books.post("suspense", amount, reserved=-amount, suspense=amount)
             case BankReturn():
                 amount = step.amount_minor
                 return self.books.post(f"return/{step.k}", amount, cash_out=-amount, available=amount)
@@ -229,7 +237,7 @@ class Desk:
         """The invariants after every step: one effect, conserved money, nothing waits for nobody."""
         state, books = self.state, self.books
         owed = state.withdrawal.amount_minor if state.reserved and state.booked is None else 0
-        assert books.reserved == owed
+        assert (books.reserved, books.suspense) == ((0, owed) if state.suspended else (owed, 0))
         assert books.cash_out >= 0
         if books.broken is None:
             waits = deadlines(state) or state.holds

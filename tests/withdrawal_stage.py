@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+import pytest_asyncio
+from pg import Database
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
@@ -34,6 +38,7 @@ from ledger.book import Book
 from ledger.movements import Leg, Movement
 from ledger.register import Register
 from local.client import WorldClient
+from local.temporal import Temporal
 
 PROJECT = Path(__file__).parents[1]
 POLICY = 'name = "default"\n[withdrawal]\nmaximum_minor = 5000000\napproval_above_minor = 2000000\n'
@@ -212,7 +217,25 @@ class Stage:
 
     def worker_process(self) -> subprocess.Popen[bytes]:
         """A worker of its own process, to be killed."""
-        environment = {
+        program = [sys.executable, "worker.py"]
+        return subprocess.Popen(program, cwd=PROJECT, env=self.environment, stderr=subprocess.DEVNULL)
+
+    @contextmanager
+    def mortal(self, folder: Path, effects: Mapping[str, str]) -> Iterator[None]:
+        """One that dies right after each of these effects, for the withdrawal beside it; see `mortal_worker`."""
+        program = [sys.executable, str(PROJECT / "tests" / "mortal_worker.py"), str(folder), json.dumps(effects)]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(program, cwd=PROJECT, env=self.environment, stderr=log)
+            try:
+                yield
+            finally:
+                process.terminate()
+                process.wait(30)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of a process that works on this stage."""
+        return {
             **os.environ,
             "DATABASE_URL": self.worker_dsn,
             "DATABASE_OWNER_URL": self.owner_dsn,
@@ -220,11 +243,31 @@ class Stage:
             "DAKUAN_CARRIER_URL": f"{self.world.url}/carrier",
             "DAKUAN_CHANNEL_URL": f"{self.world.url}/channel",
             "DAKUAN_BANK_URL": f"{self.world.url}/bank",
+            "PYTHONPATH": str(PROJECT),
         }
-        return subprocess.Popen([sys.executable, "worker.py"], cwd=PROJECT, env=environment, stderr=subprocess.DEVNULL)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """As a power cut would."""
     process.send_signal(signal.SIGKILL)
     process.wait()
+
+
+@pytest.fixture(scope="session")
+def money_temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
+    """A Temporal for withdrawals."""
+    server = Temporal(tmp_path_factory.mktemp("money_temporal"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def money_stage(money_temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[Stage]:
+    """One test's stage, not furnished yet."""
+    address = money_temporal.address
+    client = await Client.connect(address, data_converter=door.DATA_CONVERTER)
+    book, register = Book(database.pool), Register(database.pool)
+    made = Stage(client, book, register, world, address, database.worker_dsn, database.owner_dsn)
+    yield made
+    await made.clear()

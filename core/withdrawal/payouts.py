@@ -123,9 +123,12 @@ class Attempt(Message):
     def may_resend(self, apart: timedelta, now: datetime) -> bool:
         """Whether the identical request may go out again: the rail promises deduplication, less than half of that
         time has passed, and it said "not found" twice, far enough apart to rule out one stale look-up.
+
+        `apart` doubles with each sending, so that a rail that is out for hours is not sent the same all the time.
         """
         if self.outcome != "unknown" or self.terms.dedup_window is None or len(self.not_found_at) < 2:
             return False
+        apart *= 2 ** max(min(self.sends, 20) - 1, 0)
         return now < self.send_by(timedelta()) and self.not_found_at[-1] - self.not_found_at[0] >= apart
 
 

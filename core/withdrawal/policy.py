@@ -48,7 +48,7 @@ class WithdrawalPolicy(Message):
     """Two "not found" nearer than this count as one: a look-up may be stale."""
     person_after: Duration = timedelta(days=3)
     resolve_margin: Duration = timedelta(hours=24)
-    suspense_for: Duration = timedelta(days=3)
+    suspense_for: Duration = timedelta(days=5)
 
     return_watch_working_days: Annotated[int, Field(strict=True, ge=0, le=60)] = 7
     commands_max: Count = 200

@@ -92,6 +92,8 @@ class WithdrawalState(Message):
 
     reserved: bool = False
     booked: Literal["paid", "void"] | None = None
+    suspended: bool = False
+    """Moved to suspense, from where it is closed."""
     returns_minor: tuple[int, ...] = ()
 
     approve_by: Time | None = None

@@ -103,7 +103,7 @@ class _Closing(Recorded):
 
 
 class ClosePaid(_Closing):
-    """Reserved to the rail's cash, and the fee to income."""
+    """Reserved, or what stands in suspense, to the rail's cash, and the fee to income."""
 
     told: ClassVar[str] = "book it as paid"
     rail: str
@@ -112,11 +112,18 @@ class ClosePaid(_Closing):
 
 
 class CloseVoid(_Closing):
-    """Reserved back to what the merchant owes first, then to available."""
+    """Reserved, or what stands in suspense, back to what the merchant owes first, then to available."""
 
     told: ClassVar[str] = "give the reserved money back"
     amount_minor: int
     reason: str
+
+
+class MoveToSuspense(_Closing):
+    """Reserved to suspense: two people said "failed", and may be wrong."""
+
+    told: ClassVar[str] = "move the reserved money to suspense"
+    amount_minor: int
 
 
 class BankReturn(_Closing):
@@ -239,6 +246,8 @@ def _booking(state: WithdrawalState, now: datetime) -> Step | None:
         step = ClosePaid(**whose, rail=paid.rail, amount_minor=state.net_minor, fee_minor=state.fee_minor)
     elif state.phase in GIVEN_BACK and state.booked is None and state.incident is None:
         step = CloseVoid(**whose, amount_minor=state.withdrawal.amount_minor, reason=state.reason or state.phase)
+    elif state.phase == "in_suspense" and not state.suspended:
+        step = MoveToSuspense(**whose, amount_minor=state.withdrawal.amount_minor)
     elif state.booked == "paid" and state.return_due_minor and paid is not None:
         k = len(state.returns_minor) + 1
         step = BankReturn(**whose, rail=paid.rail, k=k, amount_minor=state.return_due_minor)
@@ -316,6 +325,8 @@ def _done(state: WithdrawalState, step: Step, now: datetime) -> WithdrawalState:
         return state.changed(booked="paid")
     if isinstance(step, CloseVoid):
         return state.changed(booked="void")
+    if isinstance(step, MoveToSuspense):
+        return state.changed(suspended=True)
     if isinstance(step, BankReturn):
         return state.changed(returns_minor=(*state.returns_minor, step.amount_minor))
     return state.changed(account_suspension="done") if isinstance(step, SuspendAccount) else state
