@@ -24,8 +24,13 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.contrib.pydantic import PydanticPayloadConverter
-from temporalio.converter import DataConverter
+from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
+from temporalio.converter import (
+    CompositePayloadConverter,
+    DataConverter,
+    DefaultPayloadConverter,
+    JSONPlainPayloadConverter,
+)
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.plugin import SimplePlugin
 from temporalio.service import RPCError, RPCStatusCode
@@ -38,6 +43,8 @@ from core.messages import (
     TASK_QUEUE,
     WITHDRAWAL_WORKFLOW,
     Order,
+    ReportPayout,
+    Resumption,
     Unreadable,
     Withdrawal,
     order_workflow_id,
@@ -59,11 +66,19 @@ _ENDED_BY_SOMEBODY = frozenset(
 )
 
 
-class _TolerantConverter(PydanticPayloadConverter):
+_PYDANTIC = PydanticJSONPlainPayloadConverter()
+"""One for all: every workflow gets a converter of its own, and would build the schemas of its types again."""
+
+
+class _TolerantConverter(CompositePayloadConverter):
     """Turns a payload that nobody can decode into a value that is refused, where any value is taken.
 
     An exception there would fail the workflow task again and again and wedge the order for ever.
     """
+
+    def __init__(self) -> None:
+        usual = DefaultPayloadConverter.default_encoding_payload_converters
+        super().__init__(*(_PYDANTIC if isinstance(one, JSONPlainPayloadConverter) else one for one in usual))
 
     def from_payloads(
         self, payloads: Sequence[temporalio.api.common.v1.Payload], type_hints: list[type] | None = None
@@ -186,6 +201,47 @@ async def start_withdrawal(client: Client, withdrawal: Withdrawal) -> WorkflowHa
         )
     except WorkflowAlreadyStartedError:
         return client.get_workflow_handle(workflow_id)
+    except RPCError as error:
+        raise _not_there(error, "") from None
+
+
+async def report_payout(client: Client, withdrawal_id: str, event: ReportPayout) -> WorkflowHandle[Any, Any]:
+    """Tell a withdrawal what became of a payout, as a Signal: what it made of it stands in its journal.
+
+    For callbacks and statements: a return is accepted for ever. A withdrawal whose workflow has ended, or was lost, goes
+    on from the register first; one that the register does not know fails as `unknown_withdrawal`. Each event id counts
+    once, however often it is told.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps and counts nothing twice.
+    """
+    return await _resumed(client, withdrawal_id, ReportPayout.verb, event.model_dump(mode="json"))
+
+
+async def resume_withdrawal(client: Client, withdrawal_id: str) -> WorkflowHandle[Any, Any]:
+    """Let a withdrawal whose workflow was lost go on from the register; one that runs is returned as it is.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    return await _resumed(client, withdrawal_id)
+
+
+async def _resumed(
+    client: Client, withdrawal_id: str, verb: str | None = None, body: dict[str, Any] | None = None
+) -> WorkflowHandle[Any, Any]:
+    try:
+        return await client.start_workflow(
+            WITHDRAWAL_WORKFLOW,
+            args=[Resumption(withdrawal_id=withdrawal_id), {"resume": True}],
+            id=withdrawal_workflow_id(withdrawal_id),
+            task_queue=TASK_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=verb,
+            start_signal_args=[body] if verb else [],
+            static_summary=f"withdrawal {withdrawal_id} · goes on",
+        )
     except RPCError as error:
         raise _not_there(error, "") from None
 
