@@ -3,7 +3,8 @@
     DATABASE_URL, DATABASE_OWNER_URL   PostgreSQL: as the worker's role, and as the owner's, for migrations
     TEMPORAL_ADDRESS, TEMPORAL_…       Temporal, as the `temporal` command line reads them (profiles, TLS, API key)
     DAKUAN_CARRIER_URL                 tracking provider     (the sandbox dialect of the stand-ins)
-    DAKUAN_CARRIERS                    file of tracking providers and their order (`core.providers`); else the sandbox
+    DAKUAN_CARRIERS                    file of tracking providers and their order (`core.providers`); on a local stack
+                                       `local/carriers.toml`, elsewhere the sandbox dialect, where it is not set
     DAKUAN_CHANNEL_URL                 payment channel
     DAKUAN_BANK_URL                    rail for payouts
     DAKUAN_POLICIES                    folder of policy files; default `policies/`
@@ -32,6 +33,8 @@ from core.providers import Providers, parse_providers
 
 PROJECT = Path(__file__).resolve().parent
 DEFAULT_TEMPORAL_ADDRESS = "localhost:7233"
+STANDIN_CARRIERS = PROJECT / "local" / "carriers.toml"
+"""The tracking providers of a local stack: the stand-ins, in the vendors' own dialects."""
 STACK_FILE = "stack.json"
 """What a local stack that is up writes into its home: a JSON object of this module's settings by name, and `pids`."""
 
@@ -93,10 +96,14 @@ class Settings(BaseModel):
         given = {field: variables[variable] for field, variable in _VARIABLES.items() if variable in variables}
         for field, value in given.items():
             _check_address(field, value)
+        found = _with_stack(given, _temporal(variables), _stack(home))
+        providers = _providers(variables)
+        if providers is None and "world_url" in found and "carrier_url" not in given:
+            providers = standin_providers()
         return cls(
-            **_with_stack(given, _temporal(variables), _stack(home)),
+            **found,
             policies=policies,
-            providers=_providers(variables),
+            providers=providers,
             screening=_path(variables, "DAKUAN_SCREENING", policies / "screening.toml"),
             home=home,
             build_id=variables.get("DAKUAN_BUILD_ID"),
@@ -182,6 +189,11 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True  # it runs as another user
     return True
+
+
+def standin_providers() -> Providers:
+    """Whom a local stack asks about parcels where nothing else is said."""
+    return parse_providers(STANDIN_CARRIERS.read_text(encoding="utf-8"), {})
 
 
 def _providers(variables: Mapping[str, str]) -> Providers | None:

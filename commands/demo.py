@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from temporalio.service import RPCError
 
 from commands.console import Failed, command, error_screen, table
+from commands.numbers import PRINTERS
 from commands.stage import Stage
 from commands.stories import STORIES
 from core.errors import DakuanError
@@ -80,7 +81,7 @@ async def _stack(seed: int) -> AsyncIterator[tuple[Stage, LocalStack]]:
         running_worker(stack.settings) as client,
         ready_database(stack.settings) as pool,
     ):
-        yield Stage(client, stack.world, Register(pool), seed, secrets.token_hex(3)), stack
+        yield Stage(client, stack.world, Register(pool), seed, secrets.token_hex(3), PRINTERS), stack
 
 
 async def _tell_all(stage: Stage, orders: int) -> list[Telling]:

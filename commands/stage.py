@@ -7,6 +7,7 @@ happen when the order thinks they do.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,8 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import TimeSkipper
 
 import client as door
+from commands.numbers import printed_number
+from core.audit.waybills import carrier as known_carrier
 from core.errors import Refused
 from core.messages import Actor, Address, Line, Order, Payment, Withdrawal
 from core.money import share_bps
@@ -28,6 +31,8 @@ BUYER_CITIES = (
     Address(country="CN", province="广东省", city="深圳市", district="南山区", phone_last4="0231"),
     Address(country="CN", province="四川省", city="成都市", district="武侯区", phone_last4="5520"),
 )
+AMERICAN_BUYER = Address(country="US", province="CA", city="Los Angeles")
+"""Of parcels that go with a carrier of that country."""
 GOODS = (
     ("手工酥饼 500g", "food.snacks", 1990),
     ("茶叶 100g", "food.tea", 8800),
@@ -41,13 +46,17 @@ COMMISSION_BPS = 500
 
 @dataclass
 class Stage:
-    """One running stack, and the seed from which all orders are made."""
+    """One running stack, and the seed from which all orders are made.
+
+    `carriers`: with whom orders are sent, one after the other, where their story does not say.
+    """
 
     client: Client
     world: WorldClient
     register: Register
     seed: int
     tag: str
+    carriers: Sequence[str] = ("sandbox",)
     skipper: TimeSkipper = field(init=False)
 
     def __post_init__(self) -> None:
@@ -61,7 +70,8 @@ class Stage:
 
     def play(self, number: int) -> StagedOrder:
         """The order of this number; the same seed makes the same order."""
-        return StagedOrder(self, random.Random(f"{self.seed}/{number}"), f"{self.tag}-{number:03}")
+        carrier = self.carriers[number % len(self.carriers)]
+        return StagedOrder(self, random.Random(f"{self.seed}/{number}"), f"{self.tag}-{number:03}", carrier)
 
 
 @dataclass
@@ -71,6 +81,7 @@ class StagedOrder:
     stage: Stage
     chance: random.Random
     name: str
+    carrier: str = "sandbox"
     skipped: timedelta = timedelta(0)
     waybill: str = ""
     commands: int = 0
@@ -95,6 +106,7 @@ class StagedOrder:
             for index, (title, usual, price) in enumerate(chosen, start=1)
         )
         freight = self.chance.choice((0, 800))
+        buyer = self.chance.choice(BUYER_CITIES)
         total = sum(line.price_minor for line in lines) + freight
         return Order(
             order_id=self.name,
@@ -111,7 +123,7 @@ class StagedOrder:
                 paid_at=datetime.now(UTC) - timedelta(minutes=self.chance.randint(1, 20)),
             ),
             ship_from=MERCHANT_CITY,
-            ship_to=self.chance.choice(BUYER_CITIES),
+            ship_to=AMERICAN_BUYER if self.carrier == "ups" else buyer,
         )
 
     def of_category(self, category: str) -> None:
@@ -127,10 +139,13 @@ class StagedOrder:
         self.order = self.order.model_copy(update={"policy": policy})
 
     def new_waybill(self) -> str:
-        """A number that the sandbox carrier could have given out: ten digits and a Luhn check digit."""
-        digits = [self.chance.randint(0, 9) for _ in range(10)]
-        doubled = [d if i % 2 else (d * 2 - 9 if d * 2 > 9 else d * 2) for i, d in enumerate(reversed(digits))]
-        return "SBX" + "".join(map(str, digits)) + str(-sum(doubled) % 10)
+        """Another number that this order's carrier could have printed."""
+        return printed_number(self.carrier, self.chance)
+
+    def sent_with(self, carrier: str) -> None:
+        """Let this carrier take the parcel."""
+        self.carrier = carrier
+        self.waybill = self.new_waybill()
 
     # --- money it should come to -----------------------------------------------------------------------
 
@@ -174,15 +189,17 @@ class StagedOrder:
         return "accepted"
 
     async def ship(self, waybill: str | None = None) -> dict[str, Any]:
-        """The merchant hands everything to the sandbox carrier."""
-        parcel = {"parcel_id": "p1", "carrier": "sandbox", "waybill": waybill or self.waybill, "lines": None}
-        return await self.send("report_shipment", "merchant", parcels=[parcel])
+        """The merchant hands everything to the carrier."""
+        return await self.send("report_shipment", "merchant", parcels=[self.parcel(waybill)])
+
+    def parcel(self, waybill: str | None = None) -> dict[str, Any]:
+        """Everything in one parcel, as a merchant reports it."""
+        return {"parcel_id": "p1", "carrier": self.carrier, "waybill": waybill or self.waybill, "lines": None}
 
     async def scan(self, stage: str, city: str | None = None) -> None:
         """The carrier sees the parcel now."""
         where = city or (self.order.ship_from.city if stage in {"picked_up", "label"} else self.order.ship_to.city)
-        scan = {"at": self.now.isoformat(), "code": stage, "stage": stage, "city": where, "text": stage}
-        await self.stage.world.add_scans("sandbox", self.waybill, [scan])
+        await self.scans_at((self.now, stage, where))
 
     async def scans_at(self, *seen: tuple[datetime, str, str | None]) -> None:
         """The carrier tells of scans at other times than now."""
@@ -190,13 +207,15 @@ class StagedOrder:
             {"at": at.isoformat(), "code": stage, "stage": stage, "city": city, "text": stage}
             for at, stage, city in seen
         ]
-        await self.stage.world.add_scans("sandbox", self.waybill, scans)
+        known = known_carrier(self.carrier)
+        digits = self.order.ship_to.phone_last4 if known is not None and known.needs_phone else None
+        await self.stage.world.add_scans(self.carrier, self.waybill, scans, digits)
 
     async def travel(self) -> None:
         """Picked up, carried for three days, delivered to the buyer's city."""
         await self.scan("picked_up")
         await self.days(1)
-        await self.scan("in_transit", "南京市")
+        await self.scan("in_transit", "上海市")
         await self.days(1)
         await self.scan("arrived")
         await self.days(1)

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from config import STACK_FILE, Settings
+from config import STACK_FILE, Settings, standin_providers
 from core.errors import Misconfigured
 from local import pids
 from local.client import WorldClient
@@ -70,7 +70,9 @@ class LocalStack:
     @property
     def settings(self) -> Settings:
         """How to reach everything."""
-        return self._base.model_copy(update={**self._addresses(), "temporal_options": {}, "home": self.home})
+        providers = self._base.providers or standin_providers()
+        own = {"temporal_options": {}, "home": self.home, "providers": providers}
+        return self._base.model_copy(update={**self._addresses(), **own})
 
     @property
     def world(self) -> WorldClient:

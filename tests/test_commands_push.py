@@ -1,4 +1,4 @@
-"""The vendors' adapters and pushes on the real stack: `up` with providers, orders shipped with Chinese carriers."""
+"""The vendors' adapters and pushes on the real stack: `up` as it comes, orders shipped with Chinese carriers."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from local.client import WorldClient
 from local.dialects import Vendor, push_of
 from local.postgres import Postgres
 
-PROVIDERS = Path(__file__).parents[1] / "local" / "carriers.toml"
-NAMES = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "DATABASE_URL", "DATABASE_OWNER_URL")
+NAMES = ("DAKUAN_CARRIERS", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "DATABASE_URL", "DATABASE_OWNER_URL")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +33,6 @@ def vendors_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         for name in NAMES:
             patch.delenv(name, raising=False)
         found = Up(tmp_path_factory.mktemp("vendors"))
-        patch.setenv("DAKUAN_CARRIERS", str(PROVIDERS))
         patch.setenv("DAKUAN_HOME", str(found.home))
         patch.setattr(door, "LAST_PAUSE", 0.0)
         found.start()

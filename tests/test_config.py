@@ -153,3 +153,19 @@ def test_one_address_beside_the_stack_may_be_another(home: dict[str, str]) -> No
     settings = Settings.from_env({**home, "DAKUAN_BANK_URL": "http://127.0.0.1:1234/bank"})
     assert settings.bank_url == "http://127.0.0.1:1234/bank"
     assert settings.carrier_url == STACK["carrier_url"]
+
+
+def test_a_local_stack_asks_the_vendors_dialects_unless_told_otherwise(home: dict[str, str], tmp_path: Path) -> None:
+    usual = Settings.from_env(home).providers
+    assert usual is not None
+    assert {provider.kind for provider in usual.providers.values()} == {"kuaidi100", "kdniao", "easypost"}
+    assert Settings.from_env({**home, "DAKUAN_CARRIER_URL": "https://carrier.example/api"}).providers is None
+    own = tmp_path / "own.toml"
+    own.write_text('default = ["sandbox"]\n')
+    named = Settings.from_env({**home, "DAKUAN_CARRIERS": str(own)}).providers
+    assert named is not None
+    assert named.default == ("sandbox",)
+
+
+def test_without_a_stack_no_provider_is_made_up(empty: dict[str, str]) -> None:
+    assert Settings.from_env(empty).providers is None
