@@ -18,6 +18,7 @@ from core.audit.policy import AuditPolicy
 from core.durations import Duration
 from core.errors import BadInput
 from core.messages import Id, Message, Order, reasons_of
+from core.reconciliation.policy import ReconciliationPolicy
 from core.withdrawal.policy import WithdrawalPolicy
 
 Bps = Annotated[int, Field(strict=True, ge=0, le=10_000)]
@@ -85,6 +86,8 @@ class Policy(Message):
     commission_bps: Bps = 0
     audit: AuditPolicy = AuditPolicy()
     withdrawal: WithdrawalPolicy = WithdrawalPolicy()
+    reconciliation: ReconciliationPolicy = Field(default=ReconciliationPolicy(), exclude=True)
+    """No order lives under it, so that it does not travel with orders."""
     rules: tuple[Rule, ...] = ()
     content_hash: str = ""
 

@@ -13,8 +13,9 @@ from ledger.orders import Orders
 from ledger.payouts import Payouts
 from ledger.policies import Policies
 from ledger.reviews import Reviews
+from ledger.statements import Statements
 from ledger.withdrawals import Withdrawals
 
 
-class Register(Orders, Policies, Claims, Withdrawals, Payouts, Notices, Reviews, Looks, Lists):
+class Register(Orders, Policies, Claims, Withdrawals, Payouts, Notices, Reviews, Looks, Lists, Statements):
     """The register behind one pool. Raises `Unavailable` where the database does not answer; a retry helps."""

@@ -32,6 +32,10 @@ TABLES = (
     "carrier_answers",
     "pushes",
     "pushed_traces",
+    "statement_lines",
+    "statement_periods",
+    "reconciliation_breaks",
+    "reconciliation_runs",
     "schema_migrations",
 )
 

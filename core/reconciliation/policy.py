@@ -1,0 +1,25 @@
+"""How long something may be under way before its absence from the other side is a break.
+
+Every number is configuration; `policies/default.toml` says where each comes from.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from core.durations import Duration
+from core.messages import Message
+
+
+class ReconciliationPolicy(Message):
+    """Tolerances of a comparison, all counted from when a side says that it happened.
+
+    `missing_after`: we booked it and a statement that covers the time does not have it. `late_after`: a statement has
+    it and we have not heard. `stuck_after`: sent, and nobody knows. `overdue_after`: a deadline of an order or a
+    withdrawal passed and nothing came of it.
+    """
+
+    missing_after: Duration = timedelta(hours=1)
+    late_after: Duration = timedelta(hours=1)
+    stuck_after: Duration = timedelta(days=3)
+    overdue_after: Duration = timedelta(hours=6)

@@ -1,0 +1,160 @@
+-- Reconciliation: what rails and channels say in their statements, and where that differs from what we know.
+
+-- A line is stored as it was told. Its id is the other side's own and is never used twice.
+CREATE TABLE statement_lines (
+    scope        TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    line_id      TEXT COLLATE "C" NOT NULL,
+    kind         TEXT NOT NULL,
+    key          TEXT COLLATE "C",
+    amount_minor BIGINT NOT NULL,
+    fee_minor    BIGINT NOT NULL DEFAULT 0,
+    currency     TEXT COLLATE "C" NOT NULL,
+    at           TIMESTAMPTZ NOT NULL,
+    reference    TEXT,
+    event_id     TEXT,
+    loaded_at    TIMESTAMPTZ NOT NULL,
+    CONSTRAINT a_line_is_stored_once PRIMARY KEY (scope, name, line_id),
+    CONSTRAINT statement_scope_known CHECK (scope IN ('rail', 'channel')),
+    CONSTRAINT statement_kind_known CHECK (
+        (scope = 'rail' AND kind IN ('payout', 'return', 'funding'))
+        OR (scope = 'channel' AND kind IN ('payment', 'refund', 'settlement'))),
+    CONSTRAINT statement_amount_in_bounds CHECK (amount_minor BETWEEN 1 AND 1000000000000000),
+    CONSTRAINT statement_fee_in_bounds CHECK (fee_minor BETWEEN 0 AND amount_minor)
+);
+
+-- The lines about one payout, refund, payment or settlement.
+CREATE INDEX statement_lines_by_key ON statement_lines (scope, name, key);
+
+-- Times of which a statement told everything, so that an absence means something.
+CREATE TABLE statement_periods (
+    scope     TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    since     TIMESTAMPTZ NOT NULL,
+    until     TIMESTAMPTZ NOT NULL,
+    loaded_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (scope, name, since, until),
+    CONSTRAINT a_period_has_a_length CHECK (since < until)
+);
+
+-- Each break that was ever found. It is open until a later run does not find it any more.
+CREATE TABLE reconciliation_breaks (
+    break_id      TEXT COLLATE "C" PRIMARY KEY,
+    scope         TEXT NOT NULL,
+    name          TEXT NOT NULL,
+    reason        TEXT NOT NULL,
+    body          JSONB NOT NULL,
+    first_seen_at TIMESTAMPTZ NOT NULL,
+    last_seen_at  TIMESTAMPTZ NOT NULL,
+    resolved_at   TIMESTAMPTZ
+);
+
+-- What is open, as lists show it.
+CREATE INDEX open_breaks ON reconciliation_breaks (scope, name) WHERE resolved_at IS NULL;
+
+-- The last run of each comparison.
+CREATE TABLE reconciliation_runs (
+    scope  TEXT NOT NULL,
+    name   TEXT NOT NULL,
+    ran_at TIMESTAMPTZ NOT NULL,
+    ours   INT NOT NULL,
+    theirs INT NOT NULL,
+    breaks INT NOT NULL,
+    PRIMARY KEY (scope, name)
+);
+
+-- The different lines of a statement.
+CREATE FUNCTION told_lines(p_lines JSONB) RETURNS TABLE (
+    line_id TEXT, kind TEXT, key TEXT, amount_minor BIGINT, fee_minor BIGINT, currency TEXT, at TIMESTAMPTZ,
+    reference TEXT, event_id TEXT
+) LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    SELECT DISTINCT r.line_id, r.kind, r.key, r.amount_minor, coalesce(r.fee_minor, 0), r.currency, r.at, r.reference,
+                    r.event_id
+    FROM jsonb_to_recordset(p_lines) AS r (
+        line_id TEXT, kind TEXT, key TEXT, amount_minor BIGINT, fee_minor BIGINT, currency TEXT, at TIMESTAMPTZ,
+        reference TEXT, event_id TEXT)
+$$;
+
+-- Store a statement, all of it or nothing. `added` lines are new; where lines are told otherwise than before, under the
+-- same id, `different` has their ids and nothing is stored.
+CREATE FUNCTION load_statement(
+    p_scope TEXT, p_name TEXT, p_lines JSONB, p_since TIMESTAMPTZ, p_until TIMESTAMPTZ, p_now TIMESTAMPTZ
+) RETURNS TABLE (added INT, different TEXT[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    -- One statement of a rail or channel after the other.
+    PERFORM pg_advisory_xact_lock(hashtextextended('statement/' || p_scope || '/' || p_name, 0));
+    SELECT array_agg(DISTINCT d.line_id ORDER BY d.line_id) INTO different
+    FROM (
+        SELECT t.line_id FROM told_lines(p_lines) AS t GROUP BY t.line_id HAVING count(*) > 1
+        UNION
+        SELECT t.line_id FROM told_lines(p_lines) AS t JOIN statement_lines s
+            ON s.scope = p_scope AND s.name = p_name AND s.line_id = t.line_id
+        WHERE (s.kind, s.key, s.amount_minor, s.fee_minor, s.currency, s.at, s.reference, s.event_id)
+            IS DISTINCT FROM
+              (t.kind, t.key, t.amount_minor, t.fee_minor, t.currency, t.at, t.reference, t.event_id)
+    ) AS d;
+    added := 0;
+    IF different IS NULL THEN
+        INSERT INTO statement_lines (scope, name, line_id, kind, key, amount_minor, fee_minor, currency, at, reference,
+                                     event_id, loaded_at)
+        SELECT p_scope, p_name, t.line_id, t.kind, t.key, t.amount_minor, t.fee_minor, t.currency, t.at, t.reference,
+               t.event_id, p_now
+        FROM told_lines(p_lines) AS t
+        ON CONFLICT ON CONSTRAINT a_line_is_stored_once DO NOTHING;
+        GET DIAGNOSTICS added = ROW_COUNT;
+        IF p_since < p_until THEN
+            INSERT INTO statement_periods (scope, name, since, until, loaded_at)
+            VALUES (p_scope, p_name, p_since, p_until, p_now)
+            ON CONFLICT DO NOTHING;
+        END IF;
+    END IF;
+    RETURN NEXT;
+END $$;
+
+-- Keep what a run of a comparison found; answers with the ids of the breaks that are new, or are back.
+-- A run that saw less than one before it changes nothing.
+CREATE FUNCTION record_breaks(
+    p_scope TEXT, p_name TEXT, p_breaks JSONB, p_ours INT, p_theirs INT, p_now TIMESTAMPTZ
+) RETURNS TEXT[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_subject TEXT := 'reconciliation/' || p_scope || '/' || p_name;
+    v_seq     INT;
+    v_new     TEXT[];
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(v_subject, 0));
+    IF EXISTS (SELECT FROM reconciliation_runs r WHERE r.scope = p_scope AND r.name = p_name AND r.ran_at > p_now) THEN
+        RETURN '{}';
+    END IF;
+    INSERT INTO reconciliation_runs (scope, name, ran_at, ours, theirs, breaks)
+    VALUES (p_scope, p_name, p_now, p_ours, p_theirs, jsonb_array_length(p_breaks))
+    ON CONFLICT (scope, name) DO UPDATE
+    SET ran_at = excluded.ran_at, ours = excluded.ours, theirs = excluded.theirs, breaks = excluded.breaks;
+
+    SELECT coalesce(array_agg(f.body ->> 'break_id' ORDER BY f.body ->> 'break_id'), '{}') INTO v_new
+    FROM jsonb_array_elements(p_breaks) AS f (body)
+    WHERE NOT EXISTS (SELECT FROM reconciliation_breaks b
+                      WHERE b.break_id = f.body ->> 'break_id' AND b.resolved_at IS NULL);
+    INSERT INTO reconciliation_breaks (break_id, scope, name, reason, body, first_seen_at, last_seen_at)
+    SELECT f.body ->> 'break_id', p_scope, p_name, f.body ->> 'reason', f.body, p_now, p_now
+    FROM jsonb_array_elements(p_breaks) AS f (body)
+    ON CONFLICT (break_id) DO UPDATE
+    SET body = excluded.body, last_seen_at = excluded.last_seen_at, resolved_at = NULL;
+    UPDATE reconciliation_breaks b SET resolved_at = p_now
+    WHERE b.scope = p_scope AND b.name = p_name AND b.resolved_at IS NULL
+      AND NOT EXISTS (SELECT FROM jsonb_array_elements(p_breaks) AS f (body) WHERE f.body ->> 'break_id' = b.break_id);
+
+    SELECT coalesce(max(n.seq), 0) INTO v_seq FROM notices n WHERE n.subject = v_subject;
+    PERFORM add_notices(v_subject, jsonb_agg(jsonb_build_object(
+        'seq', v_seq + f.n, 'to', 'operator', 'name', 'break_found', 'at', p_now,
+        'facts', jsonb_strip_nulls(jsonb_build_object(
+            'reason', f.body ->> 'reason', 'kind', f.body ->> 'kind', 'key', f.body ->> 'key',
+            'about', f.body ->> 'subject', 'ours_minor', f.body ->> 'ours_minor',
+            'theirs_minor', f.body ->> 'theirs_minor',
+            'currency', coalesce(f.body ->> 'theirs_currency', f.body ->> 'ours_currency'))))))
+    FROM (SELECT b.body, row_number() OVER (ORDER BY b.body ->> 'break_id') AS n
+          FROM jsonb_array_elements(p_breaks) AS b (body) WHERE b.body ->> 'break_id' = ANY (v_new)) AS f
+    HAVING count(*) > 0;
+    RETURN v_new;
+END $$;

@@ -1,0 +1,249 @@
+"""Both sides of a comparison, read in one snapshot: what is posted meanwhile is seen whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple, TypeVar
+
+from core.messages import Message
+from core.reconciliation.lines import Covered, OurLine, Scope, TheirLine
+from ledger.pool import Connected, Pool, troubles
+
+M = TypeVar("M", bound=Message)
+
+
+class Sides(NamedTuple):
+    """Two sides, and the times of which theirs tells everything; None: of all."""
+
+    ours: list[OurLine]
+    theirs: list[TheirLine]
+    covered: list[Covered] | None
+
+
+async def both_sides(pool: Pool, scope: Scope, name: str) -> Sides:
+    """What we know and what they say, at one moment.
+
+    Raises:
+        Unavailable: the database does not answer; a retry helps.
+    """
+    async with _snapshot(pool) as connection:
+        if scope in {"withdrawals", "orders"}:
+            ours, theirs = _BOOKS[scope]
+            return Sides(await _ours(connection, ours), await _theirs(connection, theirs), None)
+        found = [line for query in _STATED[scope] for line in await _ours(connection, query, name)]
+        told = await _theirs(
+            connection,
+            "SELECT line_id, kind, key, amount_minor, fee_minor, currency, at, reference, event_id"
+            " FROM statement_lines WHERE scope = $1 AND name = $2",
+            *(scope, name),
+        )
+        periods = await connection.fetch(
+            "SELECT since, until FROM statement_periods WHERE scope = $1 AND name = $2", scope, name
+        )
+        return Sides(found, told, [Covered.model_validate(dict(row)) for row in periods])
+
+
+@asynccontextmanager
+async def _snapshot(pool: Pool) -> AsyncIterator[Connected]:
+    async with (
+        troubles(),
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        yield connection
+
+
+async def _ours(connection: Connected, query: str, *arguments: str) -> list[OurLine]:
+    return await _lines(OurLine, connection, query, *arguments)
+
+
+async def _theirs(connection: Connected, query: str, *arguments: str) -> list[TheirLine]:
+    return await _lines(TheirLine, connection, query, *arguments)
+
+
+async def _lines(model: type[M], connection: Connected, query: str, *arguments: str) -> list[M]:
+    return [model.model_validate(dict(row)) for row in await connection.fetch(query, *arguments)]
+
+
+# --- with others -------------------------------------------------------------------------------------------
+
+# What left the rail's cash for a payout, and when we booked it.
+_PAYOUTS = """
+    SELECT 'payout' AS kind, a.key, 'withdrawal/' || a.withdrawal_id AS subject,
+           CASE WHEN a.state = 'paid' AND b.amount_minor IS NOT NULL THEN 'booked'
+                WHEN a.state IN ('failed', 'unsent') THEN 'given_back' ELSE 'under_way' END AS stand,
+           CASE WHEN a.state = 'paid' THEN coalesce(b.amount_minor, a.amount_minor) ELSE a.amount_minor END
+               AS amount_minor,
+           a.currency, a.created_at AS begun_at,
+           CASE WHEN a.state = 'paid' THEN coalesce(b.recorded_at, a.updated_at) ELSE a.updated_at END AS at
+    FROM payout_attempts a
+    LEFT JOIN LATERAL (
+        SELECT sum(t.amount_minor)::BIGINT AS amount_minor, max(m.recorded_at) AS recorded_at
+        FROM movements m JOIN transfers t ON t.movement_id = m.id JOIN accounts c ON c.id = t.credit_account
+        WHERE m.reference = 'withdrawal/' || a.withdrawal_id || '/close' AND c.path = 'rail/' || $1 || '/cash'
+    ) AS b ON TRUE
+    WHERE a.rail = $1
+"""
+
+# What came back to the rail's cash of the payout that was paid.
+_RETURNS = """
+    SELECT 'return' AS kind, a.key, 'withdrawal/' || a.withdrawal_id AS subject,
+           sum(t.amount_minor)::BIGINT AS amount_minor, a.currency, a.created_at AS begun_at,
+           max(m.recorded_at) AS at
+    FROM payout_attempts a
+    JOIN movements m ON m.reference > 'withdrawal/' || a.withdrawal_id || '/return/'
+        AND m.reference < 'withdrawal/' || a.withdrawal_id || '/return0'
+    JOIN transfers t ON t.movement_id = m.id
+    JOIN accounts d ON d.id = t.debit_account AND d.path = 'rail/' || $1 || '/cash'
+    WHERE a.rail = $1 AND a.state = 'paid'
+    GROUP BY a.key, a.withdrawal_id, a.currency, a.created_at
+"""
+
+# What channels sent to the rail. It may be days on its way: it is stuck before it is missing.
+_FUNDINGS = """
+    SELECT 'funding' AS kind, split_part(m.reference, '/', 4) AS key,
+           'channel/' || split_part(m.reference, '/', 2) AS subject, 'under_way' AS stand,
+           sum(t.amount_minor)::BIGINT AS amount_minor, m.currency, m.occurred_at AS at
+    FROM movements m JOIN transfers t ON t.movement_id = m.id JOIN accounts d ON d.id = t.debit_account
+    WHERE m.reference > 'psp/' AND m.reference < 'psp0' AND m.reference LIKE 'psp/%/settlement/%'
+      AND d.path = 'rail/' || $1 || '/cash'
+    GROUP BY m.id
+"""
+
+# What buyers paid for the orders that the register knows.
+_PAYMENTS = """
+    SELECT 'payment' AS kind, p.payment AS key, 'order/' || min(o.order_id) AS subject, p.paid_minor AS amount_minor,
+           p.currency, min(o.opened_at) AS at, min((o.body #>> '{payment,paid_at}')::TIMESTAMPTZ) AS begun_at
+    FROM payments p JOIN orders o ON o.channel = p.channel AND o.payment = p.payment
+    WHERE p.channel = $1
+    GROUP BY p.channel, p.payment
+"""
+
+# Refunds by the key that the channel knows them by (`core.messages.refund_key`).
+_REFUNDS = """
+    SELECT 'refund' AS kind, 'order/' || o.order_id AS subject,
+           left(encode(sha256(convert_to(r.reference, 'UTF8')), 'hex'), 32) AS key,
+           CASE WHEN p.id IS NULL THEN 'under_way' ELSE 'booked' END AS stand,
+           sum(t.amount_minor)::BIGINT AS amount_minor, r.currency, r.recorded_at AS begun_at,
+           coalesce(p.recorded_at, r.recorded_at) AS at
+    FROM orders o
+    JOIN movements r ON r.reference > 'order/' || o.order_id || '/refund/'
+        AND r.reference < 'order/' || o.order_id || '/refund0'
+    JOIN transfers t ON t.movement_id = r.id
+    JOIN accounts c ON c.id = t.credit_account AND c.path LIKE 'order/%/refund\\_payable/%'
+    LEFT JOIN movements p ON p.reference = r.reference || '/paid'
+    WHERE o.channel = $1
+    GROUP BY o.order_id, r.id, p.id
+"""
+
+# What the channel sent on to a rail, with its fee.
+_SETTLEMENTS = """
+    SELECT 'settlement' AS kind, split_part(m.reference, '/', 4) AS key, 'channel/' || $1 AS subject,
+           sum(t.amount_minor)::BIGINT AS amount_minor, m.currency, m.occurred_at AS at
+    FROM movements m JOIN transfers t ON t.movement_id = m.id JOIN accounts c ON c.id = t.credit_account
+    WHERE m.reference > 'psp/' || $1 || '/settlement/' AND m.reference < 'psp/' || $1 || '/settlement0'
+      AND c.path = 'psp/' || $1
+    GROUP BY m.id
+"""
+
+_STATED = {"rail": (_PAYOUTS, _RETURNS, _FUNDINGS), "channel": (_PAYMENTS, _REFUNDS, _SETTLEMENTS)}
+
+# --- between our books -------------------------------------------------------------------------------------
+
+# What a withdrawal says of itself: booked as paid or given back, what came back, and by when it goes on.
+_WITHDRAWALS_SAY = """
+    WITH said AS (
+        SELECT w.*, w.state ->> 'booked' AS booked,
+               coalesce(w.recorded_at, w.requested_at) AS said_at,
+               (SELECT a.amount_minor FROM payout_attempts a
+                WHERE a.withdrawal_id = w.withdrawal_id AND a.state = 'paid') AS net_minor,
+               (SELECT sum(r.amount::BIGINT)::BIGINT
+                FROM jsonb_array_elements_text(coalesce(w.state -> 'returns_minor', '[]')) AS r (amount))
+                   AS back_minor
+        FROM withdrawals w WHERE w.revision >= 0
+    )
+    SELECT CASE WHEN booked = 'void' OR state_name IN ('failed', 'rejected', 'cancelled') THEN 'given_back'
+                ELSE 'paid' END AS kind,
+           withdrawal_id AS key, 'withdrawal/' || withdrawal_id AS subject,
+           CASE WHEN booked IS NULL THEN 'under_way' ELSE 'booked' END AS stand,
+           CASE WHEN booked = 'void' OR state_name IN ('failed', 'rejected', 'cancelled') THEN amount_minor
+                ELSE net_minor END AS amount_minor,
+           currency, said_at AS at
+    FROM said
+    WHERE booked IS NOT NULL OR state_name IN ('failed', 'rejected', 'cancelled', 'paid', 'returned', 'final')
+    UNION ALL
+    SELECT 'came_back', withdrawal_id, 'withdrawal/' || withdrawal_id, 'booked', back_minor, currency, said_at
+    FROM said WHERE back_minor > 0
+    UNION ALL
+    SELECT 'deadline', withdrawal_id, 'withdrawal/' || withdrawal_id, 'under_way', NULL, currency, next_deadline_at
+    FROM said WHERE NOT closed AND next_deadline_at IS NOT NULL
+"""
+
+_WITHDRAWALS_IN_THE_LEDGER = """
+    SELECT 'withdrawal/' || id || '/' || kind AS line_id, kind, id AS key, sum(amount_minor)::BIGINT AS amount_minor,
+           currency, max(recorded_at) AS at
+    FROM (
+        SELECT split_part(m.reference, '/', 2) AS id, m.currency, m.recorded_at, t.amount_minor,
+               CASE WHEN m.reference LIKE '%/return/%' THEN CASE WHEN d.path LIKE 'rail/%' THEN 'came_back' END
+                    WHEN c.path LIKE 'rail/%' THEN 'paid'
+                    WHEN c.path LIKE 'merchant/%' THEN 'given_back' END AS kind
+        FROM movements m JOIN transfers t ON t.movement_id = m.id
+        JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
+        WHERE m.reference > 'withdrawal/' AND m.reference < 'withdrawal0'
+          AND (m.reference LIKE '%/close' OR m.reference LIKE '%/return/%')
+    ) AS moved
+    WHERE kind IS NOT NULL
+    GROUP BY id, kind, currency
+"""
+
+# What an order says of itself, refund by refund.
+_ORDERS_SAY = """
+    WITH said AS (
+        SELECT o.*, 'order/' || order_id AS subject, coalesce(recorded_at, opened_at) AS said_at
+        FROM orders o WHERE revision >= 0
+    )
+    SELECT 'fund' AS kind, order_id AS key, subject, 'booked' AS stand, total_minor AS amount_minor, currency,
+           said_at AS at
+    FROM said WHERE (state ->> 'funded')::BOOLEAN
+    UNION ALL
+    SELECT k.kind, order_id, subject, 'booked', (state ->> 'credited_minor')::BIGINT, currency, said_at
+    FROM said CROSS JOIN (VALUES ('credit'), ('settle')) AS k (kind)
+    WHERE phase = 'settled' OR (phase = 'credited' AND k.kind = 'credit')
+    UNION ALL
+    SELECT k.kind, order_id || '/' || r.cause, subject, 'booked', r.amount_minor, currency, said_at
+    FROM said
+    CROSS JOIN LATERAL jsonb_to_recordset(coalesce(state -> 'refunds', '[]'))
+        AS r (cause TEXT, amount_minor BIGINT, status TEXT)
+    CROSS JOIN (VALUES ('refund_booked'), ('refund_arrived')) AS k (kind)
+    WHERE r.status = 'arrived' OR (k.kind = 'refund_booked' AND r.status <> 'owed')
+    UNION ALL
+    SELECT 'deadline', order_id, subject, 'under_way', NULL, currency, next_deadline_at
+    FROM said WHERE NOT closed AND next_deadline_at IS NOT NULL
+"""
+
+_ORDERS_IN_THE_LEDGER = """
+    SELECT reference AS line_id, kind, key, sum(amount_minor)::BIGINT AS amount_minor, currency, max(recorded_at) AS at
+    FROM (
+        SELECT m.reference, m.currency, m.recorded_at, t.amount_minor, k.kind,
+               split_part(m.reference, '/', 2)
+                   || CASE WHEN k.kind LIKE 'refund%' THEN '/' || split_part(m.reference, '/', 4) ELSE '' END AS key,
+               d.path AS debit, c.path AS credit
+        FROM movements m JOIN transfers t ON t.movement_id = m.id
+        JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
+        CROSS JOIN LATERAL (VALUES (CASE
+            WHEN m.reference LIKE 'order/%/refund/%/paid' THEN 'refund_arrived'
+            WHEN m.reference LIKE 'order/%/refund/%' THEN 'refund_booked'
+            ELSE split_part(m.reference, '/', 3) END)) AS k (kind)
+        WHERE m.reference > 'order/' AND m.reference < 'order0'
+    ) AS moved
+    WHERE CASE kind WHEN 'fund' THEN credit LIKE 'order/%/escrow' WHEN 'credit' THEN credit LIKE 'order/%/proceeds'
+                    WHEN 'settle' THEN debit LIKE 'order/%/proceeds' WHEN 'refund_arrived' THEN credit LIKE 'psp/%'
+                    WHEN 'refund_booked' THEN credit LIKE 'order/%/refund\\_payable/%' END
+    GROUP BY reference, kind, key, currency
+"""
+
+_BOOKS = {
+    "withdrawals": (_WITHDRAWALS_SAY, _WITHDRAWALS_IN_THE_LEDGER),
+    "orders": (_ORDERS_SAY, _ORDERS_IN_THE_LEDGER),
+}
