@@ -208,9 +208,9 @@ async def start_withdrawal(client: Client, withdrawal: Withdrawal) -> WorkflowHa
 async def report_payout(client: Client, withdrawal_id: str, event: ReportPayout) -> WorkflowHandle[Any, Any]:
     """Tell a withdrawal what became of a payout, as a Signal: what it made of it stands in its journal.
 
-    For callbacks and statements: a return is accepted for ever. A withdrawal whose workflow has ended, or was lost, goes
-    on from the register first; one that the register does not know fails as `unknown_withdrawal`. Each event id counts
-    once, however often it is told.
+    For callbacks and statements: a return is accepted for ever. A withdrawal whose workflow has ended, or was lost,
+    goes on from the register first; one that the register does not know fails as `unknown_withdrawal`. Each event id
+    counts once, however often it is told.
 
     Raises:
         Unavailable: Temporal did not answer; a retry helps and counts nothing twice.

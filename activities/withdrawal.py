@@ -15,7 +15,7 @@ from temporalio import activity
 
 from activities.rails.base import Payee, PayoutInstruction, Rail
 from core.errors import Misconfigured
-from core.messages import Message, Withdrawal, content_hash
+from core.messages import Message, Resumption, Withdrawal, content_hash
 from core.policy import parse_policy
 from core.reasons import Refusal, refuse
 from core.withdrawal.payouts import PayoutResult
@@ -79,6 +79,18 @@ class WithdrawalActivities:
             return OpenedWithdrawal(refusal=refuse("unknown_policy", "default"))
         return OpenedWithdrawal(policy=parse_policy(stored.text).withdrawal)
 
+    @activity.defn
+    async def resume_withdrawal(self, asked: Resumption) -> OpenedWithdrawal:
+        """The state from the register, whatever became of its workflow; or that nothing was ever reserved.
+
+        Raises:
+            Unavailable: the database did not answer; a retry helps.
+        """
+        known = await self._register.known_withdrawal(asked.withdrawal_id)
+        if known is None or known.state is None:
+            return OpenedWithdrawal(refusal=refuse("unknown_withdrawal", field="withdrawal_id"))
+        return OpenedWithdrawal(state=resume(known.state, known.revision))
+
     @classmethod
     def by_step(cls, step: Step) -> Callable[..., Any]:
         """The activity of a step: one verb at every level."""
@@ -87,7 +99,8 @@ class WithdrawalActivities:
     @property
     def all(self) -> list[Callable[..., Any]]:
         """All activities, for a worker."""
-        return [self.open_withdrawal, *(getattr(self, method.__name__) for method in _BY_STEP.values())]
+        openings = [self.open_withdrawal, self.resume_withdrawal]
+        return [*openings, *(getattr(self, method.__name__) for method in _BY_STEP.values())]
 
     # --- the ledger's part -----------------------------------------------------------------------------
 

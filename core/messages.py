@@ -447,6 +447,14 @@ class Withdrawal(Message):
     requested_by: Actor
 
 
+class Resumption(Message):
+    """The other input of `WithdrawalWorkflow`: go on with a withdrawal that the register knows, whatever became of its
+    workflow. A report about its payout that comes after the end starts it so.
+    """
+
+    withdrawal_id: Id
+
+
 class CancelWithdrawal(Command):
     """The merchant takes the request back, before it is submitted."""
 

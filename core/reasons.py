@@ -73,6 +73,7 @@ SENTENCES: dict[str, str] = {
     "not_in_approval": "The withdrawal does not wait for approval.",
     "not_unknown": "The payout's outcome is not unknown.",
     "withdrawal_over": "The withdrawal is over.",
+    "unknown_withdrawal": "No such withdrawal is registered.",
     "unknown_payout": "The withdrawal has no payout with this key.",
     "wrong_amount": "The amount is not the payout's.",
     "event_exists_with_different_content": "Another event with this id was counted.",

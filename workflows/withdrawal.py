@@ -15,7 +15,16 @@ from temporalio.common import RawValue
 with workflow.unsafe.imports_passed_through():
     from activities.withdrawal import WithdrawalActivities
     from core.inbox import Channel
-    from core.messages import WITHDRAWAL_COMMANDS, WITHDRAWAL_WORKFLOW, Answer, Command, Withdrawal, read, read_command
+    from core.messages import (
+        WITHDRAWAL_COMMANDS,
+        WITHDRAWAL_WORKFLOW,
+        Answer,
+        Command,
+        Resumption,
+        Withdrawal,
+        read,
+        read_command,
+    )
     from core.reasons import Refusal
     from core.withdrawal.deadlines import next_deadline, pass_deadlines
     from core.withdrawal.deciding import first_answer, note_cancellation, note_unreadable, receive, refusal_of
@@ -24,7 +33,17 @@ with workflow.unsafe.imports_passed_through():
     from core.withdrawal.state import WithdrawalState
     from core.withdrawal.stepping import Pay, Query, Step, finish, next_step
     from core.withdrawal.viewing import details_of, holds_of, journal_view, search_values, withdrawal_view
-    from workflows.shell import PATIENT_RETRY, DeadlineTimer, Page, body_of, only, quickly, refused, unstoppable
+    from workflows.shell import (
+        PATIENT_RETRY,
+        DeadlineTimer,
+        Page,
+        body_of,
+        durably,
+        only,
+        quickly,
+        refused,
+        unstoppable,
+    )
 
 SENDING = timedelta(seconds=15)
 """One instruction or look-up, the rail's own time limit included; also how soon a killed worker's try is missed."""
@@ -72,21 +91,26 @@ class WithdrawalWorkflow:
             self._changed = True
 
     async def _open(self, bodies: Sequence[Any]) -> None:
-        withdrawal = read(Withdrawal, bodies[0] if bodies else None)
-        if isinstance(withdrawal, Refusal):
-            await self._fail(withdrawal)
+        how = bodies[1] if len(bodies) > 1 and isinstance(bodies[1], dict) else {}
+        if workflow.info().continued_run_id and "state" in how:
+            self._state = WithdrawalState.model_validate(how["state"])
             return
-        carried = bodies[1] if len(bodies) > 1 and isinstance(bodies[1], dict) else {}
-        if workflow.info().continued_run_id and "state" in carried:
-            self._state = WithdrawalState.model_validate(carried["state"])
+        body = bodies[0] if bodies else None
+        asked = read(Resumption, body) if how.get("resume") is True else read(Withdrawal, body)
+        if isinstance(asked, Refusal):
+            await self._fail(asked)
             return
-        opened = await quickly(WithdrawalActivities.open_withdrawal, withdrawal, "policy")
+        if isinstance(asked, Resumption):
+            # Read once, and in the history: a second look would find what this very run has recorded meanwhile.
+            opened = await durably(WithdrawalActivities.resume_withdrawal, asked, "resume")
+        else:
+            opened = await quickly(WithdrawalActivities.open_withdrawal, asked, "policy")
         if opened.refusal is not None:
             await self._fail(opened.refusal)
         elif opened.state is not None:
             self._state = opened.state
-        elif opened.policy is not None:
-            self._state = begin(withdrawal, opened.policy, workflow.now(), workflow.uuid4().hex)
+        elif opened.policy is not None and isinstance(asked, Withdrawal):
+            self._state = begin(asked, opened.policy, workflow.now(), workflow.uuid4().hex)
         self._changed = True
 
     async def _fail(self, refusal: Refusal) -> None:
