@@ -10,7 +10,8 @@ The beginning of a payee's token chooses a payout's fate:
 A plan (`POST /bank/plans`) chooses the same for any key, token or last four digits, and what becomes of it later.
 
 Like many banks it may remember a key only for so long (`POST /bank/window`): after that the same key pays again. What
-happens to a payout is told in callbacks (`local.callbacks`) to whoever fetches them.
+happens to a payout is told in callbacks (`local.callbacks`) to whoever fetches them, and all of it stands in the bank's
+statement (`GET /bank/statement`), mistakes of the bank included (`POST /bank/mistakes`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from core.messages import AmountMinor, Currency, Message
 from local.callbacks import CALLBACKS, Callbacks
 from local.faults import Faults
 from local.journal import JournaledStore
+from local.statements import StatementQuestion, page
 
 Answer = tuple[int, dict[str, Any]]
 Key = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9]{1,32}$")]
@@ -43,6 +45,7 @@ CREATE TABLE IF NOT EXISTS payouts (
 _KEYS = "CREATE TABLE IF NOT EXISTS keys (key TEXT PRIMARY KEY, token TEXT NOT NULL, at REAL NOT NULL)"
 _WINDOW = "CREATE TABLE IF NOT EXISTS window (seconds REAL NOT NULL)"
 _RETURNS = "CREATE TABLE IF NOT EXISTS returns_due (key TEXT PRIMARY KEY, at REAL NOT NULL, amount_minor INTEGER)"
+_EVENTS = "CREATE TABLE IF NOT EXISTS line_events (seq INTEGER PRIMARY KEY, event_id TEXT NOT NULL)"
 _PLANS = "CREATE TABLE IF NOT EXISTS plans (subject TEXT PRIMARY KEY, plan TEXT NOT NULL)"
 
 
@@ -101,6 +104,24 @@ class KeyWindow(Message):
     seconds: Annotated[float, Field(ge=0)] | None = None
 
 
+class Mistake(Message):
+    """Money that the bank moves of its own accord, under a key of its own or somebody's; `return` brings it back."""
+
+    effect: Literal["payout", "return"] = "payout"
+    key: Key
+    amount_minor: AmountMinor
+    currency: Currency
+    token: str = "mistake"
+
+
+class Funding(Message):
+    """Money that arrives for us: what a channel settled."""
+
+    key: Key
+    amount_minor: AmountMinor
+    currency: Currency
+
+
 _BY_TOKEN: dict[str, Outcome] = {"refuse-": "failed", "slow-": "processing", "lost-": "unknown", "return-": "returned"}
 
 
@@ -108,7 +129,7 @@ class BankDesk:
     """Executes payouts; every effect is journaled in the transaction that makes it."""
 
     def __init__(self, folder: Path, faults: Faults) -> None:
-        schema = (_PAYOUTS, _PLANS, _KEYS, _WINDOW, _RETURNS, CALLBACKS)
+        schema = (_PAYOUTS, _PLANS, _KEYS, _WINDOW, _RETURNS, _EVENTS, CALLBACKS)
         self._store = JournaledStore(folder / "bank.db", *schema)
         self.callbacks = Callbacks(self._store, faults)
 
@@ -239,6 +260,34 @@ class BankDesk:
             self._journal("return", given.key, amount)
         return 200, {"key": given.key, "returned_minor": known["returned_minor"] + amount}
 
+    def err(self, given: Mistake) -> Answer:
+        """Move money that nobody asked for, or take such money back. Nobody is called back about it."""
+        with self._store.transaction():
+            self._store.journal(given.effect, **given.model_dump(exclude={"effect", "token"}), subject=given.token)
+        return 200, {"key": given.key}
+
+    def receive(self, given: Funding) -> None:
+        """Take money in, once under a key."""
+        with self._store.transaction():
+            if not self._store.row("SELECT 1 FROM effects WHERE effect = 'funding' AND key = ?", given.key):
+                self._store.journal("funding", **given.model_dump(), subject="")
+
+    def statement(self, asked: StatementQuestion) -> Answer:
+        """What moved on a day."""
+        rows = self._store.rows(
+            "SELECT effects.*, event_id, reference FROM effects LEFT JOIN line_events USING (seq)"
+            " LEFT JOIN payouts USING (key) WHERE effects.at >= ? ORDER BY seq",
+            asked.day.isoformat(),
+        )
+        shown = ("key", "amount_minor", "currency", "at", "reference", "event_id")
+        return page(
+            asked,
+            [
+                {"line_id": f"E{row['seq']}", "kind": row["effect"], **{name: row[name] for name in shown}}
+                for row in rows
+            ],
+        )
+
     def subjects(self, key: str) -> tuple[str, ...]:
         """What else a payout is called by: its payee's token and last four digits."""
         known = self._payout(key)
@@ -288,12 +337,13 @@ class BankDesk:
             amount_minor=payout["amount_minor"] if amount_minor is None else amount_minor,
             currency=payout["currency"],
         )
-        self._call_back({"payout": "paid", "return": "returned"}[effect], key, amount_minor)
+        event_id = self._call_back({"payout": "paid", "return": "returned"}[effect], key, amount_minor)
+        self._store.write("INSERT INTO line_events SELECT max(seq), ? FROM effects", event_id)
 
-    def _call_back(self, outcome: str, key: str, amount_minor: int | None) -> None:
+    def _call_back(self, outcome: str, key: str, amount_minor: int | None) -> str:
         payout = self._payout(key)
         assert payout is not None  # written in this very transaction
-        self.callbacks.tell(outcome, payout, payout["amount_minor"] if amount_minor is None else amount_minor)
+        return self.callbacks.tell(outcome, payout, payout["amount_minor"] if amount_minor is None else amount_minor)
 
     @staticmethod
     def _content(given: NewPayout) -> dict[str, Any]:

@@ -34,8 +34,12 @@ class Callbacks:
     def __init__(self, store: Store, faults: Faults) -> None:
         self._store, self._faults = store, faults
 
-    def tell(self, outcome: str, payout: dict[str, Any], amount_minor: int) -> None:
-        """Call back about an event of a payout; to be called inside the transaction that makes it true."""
+    def tell(self, outcome: str, payout: dict[str, Any], amount_minor: int) -> str:
+        """Call back about an event of a payout; to be called inside the transaction that makes it true.
+
+        Returns:
+            The event's id.
+        """
         row = self._store.row("SELECT count(DISTINCT event_id) AS n FROM callbacks WHERE key = ?", payout["key"])
         event_id = f"ev-{payout['key']}-{row['n'] + 1 if row else 1}"
         subjects = frozenset(filter(None, (payout["key"], payout["token"], payout["last4"])))
@@ -51,6 +55,7 @@ class Callbacks:
                 *(event_id, payout["key"], outcome, amount_minor, payout["currency"], payout["code"]),
                 *(time.time() + wait, taken),
             )
+        return event_id
 
     def due(self) -> dict[str, Any]:
         """Those that want to be delivered now, the oldest first."""

@@ -19,6 +19,12 @@ CREATE TABLE IF NOT EXISTS parcels (
     PRIMARY KEY (carrier, waybill)
 )
 """
+_SUBSCRIPTIONS = """
+CREATE TABLE IF NOT EXISTS subscriptions (
+    carrier TEXT NOT NULL, waybill TEXT NOT NULL, callback TEXT NOT NULL, salt TEXT NOT NULL,
+    PRIMARY KEY (carrier, waybill)
+)
+"""
 _SCANS = """
 CREATE TABLE IF NOT EXISTS scans (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -71,7 +77,7 @@ class CarrierDesk:
     """Registers parcels and answers where they are."""
 
     def __init__(self, folder: Path) -> None:
-        self._store = Store(folder / "carrier.db", _PARCELS, _SCANS)
+        self._store = Store(folder / "carrier.db", _PARCELS, _SCANS, _SUBSCRIPTIONS)
 
     def close(self) -> None:
         """Give the file back."""
@@ -120,6 +126,28 @@ class CarrierDesk:
         scans = self._scans(asked.carrier, asked.waybill, parcel["frozen_after"])
         scans = scans[:-1] if stale else scans
         return {"status": "found" if scans else "no_trace", "waybill": asked.waybill, "scans": scans}
+
+    def scans(self, carrier: str, waybill: str) -> list[dict[str, Any]]:
+        """All that is shown of a parcel, ascending."""
+        parcel = self._store.row("SELECT frozen_after FROM parcels WHERE carrier = ? AND waybill = ?", carrier, waybill)
+        return self._scans(carrier, waybill, parcel["frozen_after"]) if parcel is not None else []
+
+    # --- who wants to be told ---
+
+    def subscribe(self, carrier: str, waybill: str, callback: str, salt: str) -> bool:
+        """Note who wants a parcel's scans; False where they were wanted already."""
+        known = self.subscription(waybill) is not None
+        with self._store.transaction():
+            self._store.write(
+                "INSERT OR IGNORE INTO subscriptions (carrier, waybill, callback, salt) VALUES (?, ?, ?, ?)",
+                *(carrier, waybill, callback, salt),
+            )
+        return not known
+
+    def subscription(self, waybill: str) -> dict[str, Any] | None:
+        """Carrier, callback and salt under which a number was subscribed; None where it was not."""
+        row = self._store.row("SELECT * FROM subscriptions WHERE waybill = ?", waybill)
+        return None if row is None else dict(row)
 
     def _register(self, carrier: str, waybill: str) -> None:
         self._store.write("INSERT OR IGNORE INTO parcels (carrier, waybill) VALUES (?, ?)", carrier, waybill)

@@ -10,10 +10,14 @@ currency that it is asked for, and remembers it. The beginning of a payment's re
     refuse-…   its refunds are refused (PAYER_ACCOUNT_CLOSED)
 
 A plan (`POST /channel/plans`) chooses the same for any reference or key.
+
+It settles when it is told to (`POST /channel/settle`): what was paid less what went back and less its fee goes to the
+bank. All of it stands in its statement (`GET /channel/statement`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +27,7 @@ from pydantic import Field, StringConstraints
 from core.messages import AmountMinor, Currency, Message, Time
 from core.money import MAX_AMOUNT_MINOR
 from local.journal import JournaledStore, utc_now
+from local.statements import StatementQuestion, page
 
 Answer = tuple[int, dict[str, Any]]
 Key = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9]{1,32}$")]
@@ -42,6 +47,13 @@ CREATE TABLE IF NOT EXISTS refunds (
 )
 """
 _REFUNDS_OF_A_PAYMENT = "CREATE INDEX IF NOT EXISTS refunds_of_a_payment ON refunds (payment_reference)"
+_SETTLEMENTS = """
+CREATE TABLE IF NOT EXISTS settlements (
+    settlement_id TEXT PRIMARY KEY, currency TEXT NOT NULL, gross_minor INTEGER NOT NULL, fee_minor INTEGER NOT NULL,
+    at TEXT NOT NULL
+)
+"""
+_SETTLED = "CREATE TABLE IF NOT EXISTS settled (line_id TEXT PRIMARY KEY, settlement_id TEXT NOT NULL)"
 _PLANS = "CREATE TABLE IF NOT EXISTS plans (subject TEXT PRIMARY KEY, plan TEXT NOT NULL)"
 
 
@@ -91,6 +103,12 @@ class FinishRefund(Message):
     code: str | None = None
 
 
+class Settle(Message):
+    """The channel sends on what it holds, less its fee of what was paid."""
+
+    fee_bps: Annotated[int, Field(ge=0, le=10_000)] = 60
+
+
 _BY_REFERENCE: dict[str, Outcome] = {"slow-": "processing", "lost-": "unknown", "refuse-": "refused"}
 
 
@@ -98,7 +116,8 @@ class ChannelDesk:
     """Answers for payments and executes refunds; every effect is journaled in the transaction that makes it."""
 
     def __init__(self, folder: Path) -> None:
-        self._store = JournaledStore(folder / "channel.db", _PAYMENTS, _REFUNDS, _REFUNDS_OF_A_PAYMENT, _PLANS)
+        schema = (_PAYMENTS, _REFUNDS, _REFUNDS_OF_A_PAYMENT, _SETTLEMENTS, _SETTLED, _PLANS)
+        self._store = JournaledStore(folder / "channel.db", *schema)
 
     def close(self) -> None:
         """Give the file back."""
@@ -144,6 +163,50 @@ class ChannelDesk:
             reference,
         )
         return int(row["total"]) if row else 0
+
+    # --- settlements and the statement ---
+
+    def settle(self, given: Settle) -> list[dict[str, Any]]:
+        """Send on what was not settled yet, currency by currency, where that is more than went back.
+
+        Returns:
+            Every settlement ever, so that whoever passes the money on loses none.
+        """
+        done = {row["line_id"] for row in self._store.rows("SELECT line_id FROM settled")}
+        moved = [line for line in self._moved() if line["kind"] != "settlement" and line["line_id"] not in done]
+        for currency in sorted({line["currency"] for line in moved}):
+            self._settle([line for line in moved if line["currency"] == currency], currency, given.fee_bps)
+        return self._store.rows("SELECT * FROM settlements ORDER BY at, settlement_id")
+
+    def _settle(self, lines: list[dict[str, Any]], currency: str, fee_bps: int) -> None:
+        paid = sum(line["amount_minor"] for line in lines if line["kind"] == "payment")
+        gross = paid - sum(line["amount_minor"] for line in lines if line["kind"] == "refund")
+        fee = paid * fee_bps // 10_000
+        if gross <= fee:
+            return
+        settlement_id = f"ST{secrets.token_hex(8)}"
+        with self._store.transaction():
+            self._store.write(
+                "INSERT INTO settlements VALUES (?, ?, ?, ?, ?)", settlement_id, currency, gross, fee, utc_now()
+            )
+            for line in lines:
+                self._store.write("INSERT INTO settled VALUES (?, ?)", line["line_id"], settlement_id)
+
+    def statement(self, asked: StatementQuestion) -> Answer:
+        """What moved on a day."""
+        return page(asked, self._moved())
+
+    def _moved(self) -> list[dict[str, Any]]:
+        paid = self._store.rows("SELECT * FROM payments WHERE state = 'paid' ORDER BY rowid")
+        settled = self._store.rows("SELECT * FROM settlements ORDER BY rowid")
+        return [
+            *(_line("payment", f"P-{_short(one['reference'])}", one["reference"], one, one["paid_at"]) for one in paid),
+            *(_line("refund", f"R-{one['seq']}", one["key"], one, one["at"]) for one in self.effects()),
+            *(
+                _line("settlement", one["settlement_id"], one["settlement_id"], one, one["at"], one["gross_minor"])
+                for one in settled
+            ),
+        ]
 
     # --- refunds ---
 
@@ -247,3 +310,22 @@ class ChannelDesk:
     def _shown(self, refund: dict[str, Any]) -> Answer:
         shown = ("key", "state", "amount_minor", "currency", "reference", "code", "message")
         return 200, {name: refund[name] for name in shown if refund[name] is not None}
+
+
+def _short(reference: str) -> str:
+    """A payment's reference as a part of a line's id, which knows few letters."""
+    return hashlib.sha256(reference.encode()).hexdigest()[:24]
+
+
+def _line(
+    kind: str, line_id: str, key: str, row: dict[str, Any], at: str, amount_minor: int | None = None
+) -> dict[str, Any]:
+    return {
+        "line_id": line_id,
+        "kind": kind,
+        "key": key,
+        "amount_minor": row["amount_minor"] if amount_minor is None else amount_minor,
+        "fee_minor": row.get("fee_minor", 0),
+        "currency": row["currency"],
+        "at": at,
+    }

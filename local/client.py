@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -62,6 +63,11 @@ class WorldClient:
         """Answer this for a parcel, whatever its scans; None answers by the scans again."""
         await self._tell("carrier/mark", {"carrier": carrier, "waybill": waybill, "answer": answer})
 
+    async def pushed(self, waybill: str) -> bytes | None:
+        """The body that Kuaidi100 would push now of a number; None where it was not subscribed, or has no scan."""
+        reply = await self._http.get(f"kuaidi100/pushes/{quote(waybill, safe='')}")
+        return reply.content if reply.status_code == 200 else None
+
     async def lock_numbers(self, seconds: float) -> None:
         """Let Kuaidi100 lock a number that is asked for again so soon; 0 for never."""
         await self._tell("carrier/interval", {"seconds": seconds})
@@ -93,6 +99,12 @@ class WorldClient:
         """How often money went back for a payment."""
         return len(await self.journal("channel", payment_reference))
 
+    async def settle(self, *, fee_bps: int = 60) -> list[dict[str, Any]]:
+        """Let the channel send on what it holds; every settlement ever, as `{settlement_id, currency, gross_minor,
+        fee_minor, at}`.
+        """
+        return list((await self._tell("channel/settle", {"fee_bps": fee_bps}))["settlements"])
+
     # --- the bank ---
 
     async def plan_payouts(
@@ -121,6 +133,13 @@ class WorldClient:
     async def return_payout(self, key: str, amount_minor: int | None = None) -> None:
         """Send a paid payout back, all that is left of it or a part."""
         await self._tell("bank/payouts/return", {"key": key, "amount_minor": amount_minor})
+
+    async def bank_errs(
+        self, key: str, amount_minor: int, currency: str, *, effect: str = "payout", token: str = "mistake"
+    ) -> None:
+        """Let the bank move money that nobody asked for; `effect="return"` brings such money back."""
+        body = {"effect": effect, "key": key, "amount_minor": amount_minor, "currency": currency, "token": token}
+        await self._tell("bank/mistakes", body)
 
     async def remember_keys(self, seconds: float | None) -> None:
         """How long the bank remembers a key: after that the same key pays again. None: for ever."""

@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from local.journal import Store
 
 Side = Literal["carrier", "channel", "bank"]
-Verb = Literal["track", "payment", "refund", "refund_status", "payout", "payout_status", "callback"]
+Verb = Literal[
+    "track", "subscribe", "payment", "refund", "refund_status", "payout", "payout_status", "callback", "statement"
+]
 Kind = Literal[
     "delay",  # wait `seconds`, then act and answer
     "slow_answer",  # act, wait `seconds`, then answer
@@ -80,6 +82,8 @@ class Fault(BaseModel):
             return False
         if self.verb is not None:
             return self.verb == verb
+        if verb == "subscribe":
+            return False  # only where it is named: what is said of a carrier is about its answers
         if self.kind == "stale_lookup":
             return verb in _LOOK_UPS
         return self.kind not in _OF_ACTS or verb in _ACTS or on == "carrier"

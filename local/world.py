@@ -8,11 +8,13 @@ What they are asked (`activities/*/sandbox.py` speaks these dialects):
     GET  /channel/payments           ?reference&amount_minor&currency
     POST /channel/refunds            {key, payment_reference, amount_minor, currency, reason}
     GET  /channel/refunds/{key}
+    GET  /channel/statement          ?day&until&after
     POST /bank/payouts               {key, amount_minor, currency, account: {token, last4?, holder?}}
     GET  /bank/payouts/{key}
+    GET  /bank/statement             ?day&until&after
 
     POST /kuaidi100/poll/query.do    the vendors' own dialects (`local.dialects`), over the same parcels
-    POST /kuaidi100/poll
+    POST /kuaidi100/poll             a subscription
     POST /kdniao/api/dist
     POST /easypost/v2/trackers
 
@@ -21,9 +23,11 @@ What they are told, by whoever plays the world (`local.client.WorldClient`):
     POST /carrier/scans              {carrier, waybill, scans: [{at, code, stage, city?, text?}], phone_last4?}
     POST /carrier/freeze             {carrier, waybill, frozen}
     POST /carrier/mark               {carrier, waybill, answer: no_trace|unknown_carrier|bad_number|null}
+    GET  /kuaidi100/pushes/{number}  the body that it would push now of a subscribed number, for `starter.py push`
     POST /carrier/interval           {seconds}  how long Kuaidi100 locks a number that was asked for
     POST /channel/payments           {reference, state, amount_minor, currency, paid_at?}
     POST /channel/plans              {match, outcome: arrived|processing|refused|unknown, looks?, code?}
+    POST /channel/settle             {fee_bps?}  what it holds goes to the bank
     POST /channel/refunds/finish     {key, state, code?}
     POST /bank/plans                 {match, outcome: paid|processing|failed|unknown|returned, looks?, code?,
                                       then?, return_after_s?, return_minor?}
@@ -31,6 +35,7 @@ What they are told, by whoever plays the world (`local.client.WorldClient`):
     GET  /bank/callbacks             what the bank calls back about, until it is acknowledged
     POST /bank/callbacks             {seqs}     these were delivered
     POST /bank/payouts/finish        {key, state, code?}
+    POST /bank/mistakes              {effect: payout|return, key, amount_minor, currency, token?}
     POST /bank/payouts/return        {key, amount_minor?}
     POST GET DELETE /faults          see `local.faults.Fault`
     GET  /journal?on=channel|bank    money that moved there, in order
@@ -52,7 +57,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import uvicorn
 from pydantic import BaseModel, ValidationError
@@ -63,14 +68,15 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from core.messages import reasons_of
-from local.bank import BankDesk, FinishPayout, KeyWindow, NewPayout, PayoutPlan, ReturnPayout
+from local.bank import BankDesk, FinishPayout, Funding, KeyWindow, Mistake, NewPayout, PayoutPlan, ReturnPayout
 from local.callbacks import Acknowledged
 from local.carrier import CarrierDesk, Freeze, Interval, Mark, NewScans, Track
-from local.channel import ChannelDesk, FinishRefund, NewPayment, NewRefund, PaymentQuestion, RefundPlan
+from local.channel import ChannelDesk, FinishRefund, NewPayment, NewRefund, PaymentQuestion, RefundPlan, Settle
 from local.dialects import Dialects, Vendor
 from local.faults import Fault, Faults, Side, Verb
 from local.guard import guard
 from local.service import LOOPBACK
+from local.statements import StatementQuestion
 
 Answer = tuple[int, dict[str, Any]]
 M = TypeVar("M", bound=BaseModel)
@@ -131,7 +137,15 @@ class World:
         return endpoint
 
     async def subscribe(self, request: Request) -> Response:
-        return _json(*self.dialects.subscribe(await _raw(request)))
+        body = await _raw(request)
+        subjects = frozenset({self.dialects.subscribed(body)})
+        return await self._misbehaving("carrier", "subscribe", subjects, lambda: self.dialects.subscribe(body))
+
+    async def push(self, request: Request) -> Response:
+        body = self.dialects.push(request.path_params["number"])
+        if body is None:
+            return _json(404, {"code": "NOT_SUBSCRIBED", "message": "nobody subscribed it, or nothing is known of it"})
+        return Response(body, media_type="application/x-www-form-urlencoded")
 
     def pace(self, given: Interval) -> dict[str, Any]:
         self.dialects.interval_s = given.seconds
@@ -176,6 +190,24 @@ class World:
             lambda: self.bank.status(key, stale=True),
             about=self.bank.about(key),
         )
+
+    def statement(self, on: Literal["channel", "bank"]) -> Callable[[Request], Awaitable[Response]]:
+        """What moved there on a day."""
+
+        async def endpoint(request: Request) -> Response:
+            asked = _query(request, StatementQuestion)
+            desk = self.channel if on == "channel" else self.bank
+            return await self._misbehaving(on, "statement", frozenset(), lambda: desk.statement(asked))
+
+        return endpoint
+
+    def settle(self, given: Settle) -> dict[str, Any]:
+        """The channel sends on what it holds; the bank takes in what it has not taken in yet."""
+        settlements = self.channel.settle(given)
+        for one in settlements:
+            net = one["gross_minor"] - one["fee_minor"]
+            self.bank.receive(Funding(key=one["settlement_id"], amount_minor=net, currency=one["currency"]))
+        return {"settlements": settlements}
 
     async def _misbehaving(
         self,
@@ -352,6 +384,7 @@ def application(folder: Path) -> Starlette:
             Route("/carrier/interval", _told(Interval, world.pace), methods=["POST"]),
             Route("/kuaidi100/poll/query.do", world.vendor("kuaidi100"), methods=["POST"]),
             Route("/kuaidi100/poll", world.subscribe, methods=["POST"]),
+            Route("/kuaidi100/pushes/{number}", world.push),
             Route("/kdniao/api/dist", world.vendor("kdniao"), methods=["POST"]),
             Route("/easypost/v2/trackers", world.vendor("easypost"), methods=["POST"]),
             Route("/channel/payments", world.payment, methods=["GET"]),
@@ -360,6 +393,10 @@ def application(folder: Path) -> Starlette:
             Route("/channel/refunds", world.refund, methods=["POST"]),
             Route("/channel/refunds/finish", _told(FinishRefund, channel.finish), methods=["POST"]),
             Route("/channel/refunds/{key}", world.refund_status, methods=["GET"]),
+            Route("/channel/statement", world.statement("channel"), methods=["GET"]),
+            Route("/channel/settle", _told(Settle, world.settle), methods=["POST"]),
+            Route("/bank/statement", world.statement("bank"), methods=["GET"]),
+            Route("/bank/mistakes", _told(Mistake, bank.err), methods=["POST"]),
             Route("/bank/plans", _told(PayoutPlan, bank.plan), methods=["POST"]),
             Route("/bank/payouts", world.payout, methods=["POST"]),
             Route("/bank/window", _told(KeyWindow, bank.remember_for), methods=["POST"]),

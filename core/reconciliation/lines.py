@@ -53,8 +53,8 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 """What a statement of a rail and of a channel may hold."""
 
 
-Key = Annotated[str, StringConstraints(strict=True, pattern=r"^[\x21-\x7e]{1,250}$")]
-"""What both sides know a thing by: visible ASCII without spaces."""
+Key = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,250}$")]
+"""What both sides know a thing by."""
 
 
 class OurLine(Message):
