@@ -61,14 +61,16 @@ class Statements(Reading):
             )
         return int(row["added"])
 
-    async def statement_lines(self, scope: Scope, name: str) -> list[TheirLine]:
-        """All lines that a rail or channel ever told, in the order in which they happened."""
+    async def statement_lines(self, scope: Scope, name: str, key: str | None = None) -> list[TheirLine]:
+        """The lines that a rail or channel ever told, of one key or all, in the order in which they happened."""
         return await self._all(
             TheirLine,
             "SELECT line_id, kind, key, amount_minor, fee_minor, currency, at, reference, event_id"
-            " FROM statement_lines WHERE scope = $1 AND name = $2 ORDER BY at, line_id",
+            " FROM statement_lines WHERE scope = $1 AND name = $2 AND ($3::TEXT IS NULL OR key = $3)"
+            " ORDER BY at, line_id",
             scope,
             name,
+            key,
         )
 
     async def statement_periods(self, scope: Scope, name: str) -> list[Covered]:

@@ -3,6 +3,8 @@
 A new one is a class with these three methods in a file beside this one. The rule for all of them: only the channel's
 own clear word is an answer. A refund whose request got no readable answer is `unknown`, whatever the error looked
 like, since a channel may act and then fail to say so; `refund_status` decides.
+
+One that tells statements has `activities.statements.TellsStatements.statement`, too.
 """
 
 from __future__ import annotations

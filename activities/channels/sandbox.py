@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 from activities.channels.base import PaymentFact, RefundAnswer, RefundInstruction
 from activities.http import HttpClient, Reply
+from activities.statements import sandbox_statement
 from core.errors import Unavailable, UnreadableAnswer
 from core.messages import AmountMinor, AmountOrZero, Currency, Message, Time
+from core.reconciliation.lines import Statement
 
 
 class _Payment(Message):
@@ -80,6 +83,10 @@ class SandboxChannel:
             return self._answer(reply, key)
         except (Unavailable, UnreadableAnswer) as error:
             return _unknown(error)
+
+    async def statement(self, day: date) -> Statement:
+        """See `TellsStatements.statement`."""
+        return await sandbox_statement(self._http, day)
 
     def _answer(self, reply: Reply, key: str) -> RefundAnswer:
         """Only 200 with a whole refund of this key says anything; every other status leaves the outcome open."""

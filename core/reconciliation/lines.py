@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from core.messages import AmountOrZero, Currency, Message, Name, Time, Word
+from core.messages import AmountOrZero, Currency, Id, Message, Time, Word
 from core.money import format_minor
 
 Scope = Literal["rail", "channel", "withdrawals", "orders"]
@@ -87,7 +87,7 @@ class TheirLine(Message):
     currency: Currency
     at: Time
     reference: Word | None = None
-    event_id: Name | None = None
+    event_id: Id | None = None
     fee_minor: AmountOrZero = 0
 
 

@@ -1,0 +1,127 @@
+"""What is done to reconcile: fetch a statement, compare both sides, keep and tell the breaks.
+
+Each may be repeated: lines are stored once under their own ids, and a break that is known is only seen again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import activity
+
+from activities.statements import TellsStatements
+from core.errors import Misconfigured
+from core.messages import Message, Time
+from core.policy import parse_policy
+from core.reconciliation.breaks import breaks, by_reason
+from core.reconciliation.lines import Break, Scope, Statement
+from core.reconciliation.policy import ReconciliationPolicy
+from ledger.reconciling import both_sides
+from ledger.register import Register
+
+BREAKS_IN_A_SUMMARY = 50
+"""A workflow's result shows so many; all of them stand in the register."""
+
+
+class Comparison(Message):
+    """What to compare at which moment; `days` of statements are fetched first, that of `now` the last."""
+
+    scope: Scope
+    name: str
+    now: Time
+    days: int = 2
+
+
+class Fetched(Message):
+    """What came of fetching statements; `told` False: this rail or channel tells none, or it is our own books."""
+
+    told: bool = False
+    lines: int = 0
+    added: int = 0
+
+
+class Summary(Message):
+    """What a comparison found. `breaks` are the first of `count`; `new` are the ids of those nobody had seen."""
+
+    scope: Scope
+    name: str
+    at: Time
+    ours: int
+    theirs: int
+    count: int
+    by_reason: dict[str, int]
+    breaks: tuple[Break, ...]
+    new: tuple[str, ...]
+
+
+class ReconciliationActivities:
+    """Compares the books with statements of rails and channels (`*`: any other), and with the register."""
+
+    def __init__(self, register: Register, rails: Mapping[str, object], channels: Mapping[str, object]) -> None:
+        self._register = register
+        self._tellers: dict[str, Mapping[str, object]] = {"rail": rails, "channel": channels}
+
+    @activity.defn
+    async def fetch_statements(self, asked: Comparison) -> Fetched:
+        """Fetch and store the statements of some days.
+
+        Raises:
+            Unavailable, UnreadableAnswer: no answer, or nonsense; a retry may help.
+            BadInput: a line was told otherwise before. A retry does not help; the comparison goes on without.
+        """
+        fetched = Fetched()
+        for back in reversed(range(asked.days)):
+            statement = await self._fetch(asked, asked.now - timedelta(days=back))
+            if statement is None:
+                return fetched
+            added = await self._register.load_statement(asked.scope, asked.name, statement, asked.now)
+            fetched = Fetched(told=True, lines=fetched.lines + len(statement.lines), added=fetched.added + added)
+        return fetched
+
+    async def _fetch(self, asked: Comparison, at: datetime) -> Statement | None:
+        tellers = self._tellers.get(asked.scope, {})
+        teller = tellers.get(asked.name) or tellers.get("*")
+        return await teller.statement(at.date()) if isinstance(teller, TellsStatements) else None
+
+    @activity.defn
+    async def compare(self, asked: Comparison) -> Summary:
+        """Compare both sides as one snapshot of the database has them, and keep the breaks.
+
+        Raises:
+            Unavailable: the database did not answer; a retry helps.
+        """
+        found, ours, theirs = await self.look(asked.scope, asked.name, asked.now)
+        new = await self._register.record_breaks(
+            asked.scope, asked.name, found, ours=ours, theirs=theirs, now=asked.now
+        )
+        return Summary(
+            scope=asked.scope,
+            name=asked.name,
+            at=asked.now,
+            ours=ours,
+            theirs=theirs,
+            count=len(found),
+            by_reason=by_reason(found),
+            breaks=tuple(found[:BREAKS_IN_A_SUMMARY]),
+            new=tuple(new),
+        )
+
+    async def look(self, scope: Scope, name: str, now: datetime) -> tuple[list[Break], int, int]:
+        """All breaks and how many lines each side has; nothing is kept."""
+        policy = await self._policy()
+        sides = await both_sides(self._register.pool, scope, name)
+        found = breaks(scope, name, sides.ours, sides.theirs, now, policy, covered=sides.covered)
+        return found, len(sides.ours), len(sides.theirs)
+
+    async def _policy(self) -> ReconciliationPolicy:
+        stored = await self._register.policy(None)
+        if stored is None:
+            raise Misconfigured("no policy `default` is registered: is DAKUAN_POLICIES the folder of the policies?")
+        return parse_policy(stored.text).reconciliation
+
+    @property
+    def all(self) -> list[Any]:
+        """All activities, for a worker."""
+        return [self.fetch_statements, self.compare]

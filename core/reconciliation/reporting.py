@@ -1,0 +1,51 @@
+"""What a statement knows and a withdrawal has not heard, as the callbacks that never came."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+
+from core.messages import Actor, ReportPayout
+from core.reconciliation.lines import Break, TheirLine
+
+
+def withdrawal_in(found: Break) -> str | None:
+    """The withdrawal that has to hear of a break's lines; None where it is not of that kind."""
+    if found.scope != "rail" or found.reason not in {"late", "returned"} or found.subject is None:
+        return None
+    return found.subject.removeprefix("withdrawal/")
+
+
+def reports(found: Break, lines: Sequence[TheirLine], counted: Collection[str]) -> list[ReportPayout]:
+    """The events to report, in the order in which they happened.
+
+    A part that came back, told without the id under which its rail calls back, is left out: the callback would count
+    the same money a second time. A look-up finds it.
+
+    Args:
+        lines: the rail's lines about the break's key.
+        counted: ids of events that the withdrawal has counted.
+    """
+    paid = sum(line.amount_minor for line in lines if line.kind == "payout")
+    told = []
+    for line in lines:
+        event_id = line.event_id or _made_of(line)
+        whole = line.kind == "payout" or line.amount_minor == paid
+        if event_id not in counted and (whole or line.event_id is not None):
+            told.append(
+                ReportPayout(
+                    command_id=_made_of(line),
+                    actor=Actor(role="rail", id=found.name),
+                    event_id=event_id,
+                    key=found.key,
+                    outcome="returned" if line.kind == "return" else "paid",
+                    amount_minor=line.amount_minor,
+                    currency=line.currency,
+                )
+            )
+    return told
+
+
+def _made_of(line: TheirLine) -> str:
+    """An id for what a line tells: the same for ever, whatever letters the line's own has."""
+    return f"st-{hashlib.sha256(line.line_id.encode()).hexdigest()[:40]}"
