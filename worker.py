@@ -25,7 +25,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
 import client as door
-from activities.carriers.base import Carrier, PushReader
+from activities.carriers.base import Carrier, PushReader, Subscribing
 from activities.carriers.chosen import ChosenCarriers
 from activities.carriers.easypost import EasyPostCarrier
 from activities.carriers.kdniao import KdniaoCarrier
@@ -34,6 +34,7 @@ from activities.carriers.paced import PacedCarrier
 from activities.carriers.pushes import PushDesk
 from activities.carriers.sandbox import SandboxCarrier
 from activities.channels.sandbox import SandboxChannel
+from activities.carriers.subscribed import Subscriber
 from activities.http import HttpClient
 from activities.logistics import LogisticsActivities
 from activities.money import MoneyActivities
@@ -55,6 +56,7 @@ from ledger.migrate import migrate
 from ledger.pool import open_pool
 from ledger.register import Register
 
+from ledger.vault import Vault
 STICKY_TIMEOUT = timedelta(seconds=2)
 """How long a task waits for the worker that has its workflow in memory: after a kill that worker is gone."""
 DRAIN_WITHIN = timedelta(seconds=20)
@@ -132,10 +134,14 @@ async def open_carriers(settings: Settings, stack: AsyncExitStack, register: Reg
     carriers: dict[str, Carrier] = {}
     for name in dict.fromkeys((*chosen.default, *(one for order in chosen.carriers.values() for one in order))):
         provider = chosen.providers.get(name) or Provider(kind="sandbox")
+    subscribers: dict[str, Subscriber] = {}
         http = await stack.enter_async_context(HttpClient(_url(settings, provider), name=name))
         interval = provider.interval or timedelta()
-        carriers[name] = PacedCarrier(carrier_of(provider, http), name, register, interval)
-    return ChosenCarriers(carriers, chosen.default, chosen.carriers)
+        adapter = carrier_of(provider, http)
+        carriers[name] = PacedCarrier(adapter, name, register, interval)
+        if provider.callback and isinstance(adapter, Subscribing):
+            subscribers[name] = Subscriber(adapter, name, register, provider.callback)
+    return ChosenCarriers(carriers, chosen.default, chosen.carriers, subscribers)
 
 
 def _url(settings: Settings, provider: Provider) -> str:

@@ -70,6 +70,8 @@ class LogisticsActivities:
             ApplicationError: benign; nothing new, look again after a delay that grows by policy.
         """
         attempt = activity.info().attempt
+        # Here, not in the workflow: it costs no event, and comes again with the next look where a provider was away.
+        await self._carriers.subscribe(_query(request))
         verdict, silences = await self._judge(request, _known_silences())
         if _is_news(request, verdict):
             return verdict
@@ -93,8 +95,7 @@ class LogisticsActivities:
     async def _judge(self, request: AuditRequest, silences: tuple[NoTrace, ...]) -> tuple[Verdict, tuple[NoTrace, ...]]:
         # The server's clock, which follows the order's skipped time; the machine's would not.
         now = activity.info().started_time
-        query = TraceQuery(carrier=request.carrier, waybill=request.waybill, phone_last4=request.phone_last4)
-        answers = await self._carriers.traces(query)
+        answers = await self._carriers.traces(_query(request))
         pushed = await self._register.pushed_traces(request.carrier, request.waybill)
         traces = [*answers, *pushed, *_reported(request, pushed, now)]
         recent = await self._register.note_answer(
@@ -129,6 +130,10 @@ class LogisticsActivities:
             carrier_answers=recent.answers,
         )
         return audit(request.facts, parcel, traces, request.policy, now), silences
+
+
+def _query(request: AuditRequest) -> TraceQuery:
+    return TraceQuery(carrier=request.carrier, waybill=request.waybill, phone_last4=request.phone_last4)
 
 
 def _known_silences() -> tuple[NoTrace, ...]:

@@ -10,6 +10,11 @@ customer = "$KUAIDI100_CUSTOMER"       # "$NAME" is a variable of the environmen
 key = "$KUAIDI100_KEY"
 salt = "$KUAIDI100_SALT"               # for what it pushes
 interval = "30m"                       # the shortest time between two questions about one number
+callback = "https://shop.example/push/kuaidi100"   # where it shall push; without, numbers are only asked for
+
+[keep]
+details = "30d"                        # bodies of pushes, answers with the digits that were sent
+numbers = "180d"                       # pushed traces (masked), subscriptions, the journal of pushes
 """
 
 from __future__ import annotations
@@ -17,9 +22,9 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from core.audit.waybills import CARRIERS
 from core.durations import Duration
@@ -42,11 +47,16 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+_SUBSCRIBED = ("kuaidi100",)
+"""EasyPost pushes whatever was asked for once; Kdniao pushes by contract."""
+
+
 class Provider(BaseModel):
     """One provider and our account there.
 
     `customer` is Kuaidi100's customer or Kdniao's business id; `salt` is what Kuaidi100 and EasyPost sign pushes with.
-    `url` may be a path of the stand-ins, such as "/kuaidi100".
+    `callback` is the address that Kuaidi100 is asked to push to. `url` may be a path of the stand-ins, such as
+    "/kuaidi100".
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -56,7 +66,25 @@ class Provider(BaseModel):
     key: str = Field(default="", repr=False)
     customer: str = Field(default="", repr=False)
     salt: str = Field(default="", repr=False)
+    callback: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/?#]+\S*)?$", max_length=500)] = ""
     interval: Duration | None = None
+
+
+class Keep(BaseModel):
+    """How long what providers said is kept, by what `starter.py forget` goes; at least a week."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    details: Duration = timedelta(days=30)
+    """Bodies of pushes, which may name people, and answers with the digits that were sent."""
+    numbers: Duration = timedelta(days=180)
+    """Pushed traces (masked), subscriptions, and that a push came."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not timedelta(days=7) <= self.details <= self.numbers:
+            raise ValueError("details must be at least 7 days, and numbers not less than details")
+        return self
 
 
 class Providers(BaseModel):
@@ -67,6 +95,7 @@ class Providers(BaseModel):
     default: Annotated[tuple[Id, ...], Field(min_length=1)]
     carriers: dict[str, Annotated[tuple[Id, ...], Field(min_length=1)]] = {}
     providers: dict[Id, Provider] = {}
+    keep: Keep = Keep()
 
 
 def parse_providers(text: str, variables: Mapping[str, str]) -> Providers:
@@ -103,6 +132,12 @@ def _resolved(name: str, provider: Provider, variables: Mapping[str, str]) -> Pr
     for field in _NEEDS.get(kind, ()):
         if not fields[field]:
             raise Misconfigured(f"providers.{name}.{field} is missing")
+    if provider.callback and kind not in _SUBSCRIBED:
+        raise Misconfigured(
+            f"providers.{name}.callback: only {', '.join(_SUBSCRIBED)} is asked to push number by number"
+        )
+    if provider.callback and not fields["salt"]:
+        raise Misconfigured(f"providers.{name}.salt is missing: what comes to the callback could not be verified")
     interval = provider.interval if provider.interval is not None else INTERVALS.get(kind, timedelta())
     return provider.model_copy(
         update={**fields, "kind": kind, "url": provider.url or URLS.get(kind, ""), "interval": interval}

@@ -85,6 +85,23 @@ class Looks(Reading):
         )
         return Answers(0, 0) if row is None else Answers(row["answers"], row["without_trace"])
 
+    # --- subscriptions ---
+
+    async def take_subscription(
+        self, provider: str, carrier: str, waybill: str, again: timedelta, now: datetime
+    ) -> bool:
+        """Take the right to subscribe a number; False where that is done, or was tried within `again`."""
+        number = clean(carrier), clean(waybill)
+        return bool(await self._call("SELECT take_subscription($1, $2, $3, $4, $5)", provider, *number, again, now))
+
+    async def finish_subscription(self, provider: str, number: tuple[str, str], outcome: str, detail: str) -> None:
+        """What became of subscribing a number (carrier, waybill)."""
+        carrier, waybill = number
+        await self._call(
+            "SELECT finish_subscription($1, $2, $3, $4, $5)",
+            *(provider, clean(carrier), clean(waybill), outcome, clean(detail)),
+        )
+
     # --- pushes ---
 
     async def journal_push(

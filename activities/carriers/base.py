@@ -28,6 +28,7 @@ from core.messages import Message, Scan
 
 Silence = Literal["throttled", "auth", "unavailable"]
 Contact = Literal["matched", "refused"]
+SubscribeOutcome = Literal["subscribed", "refused", "unknown_carrier", "auth", "unavailable"]
 _LONGEST_DETAIL = 300
 
 
@@ -52,6 +53,26 @@ class Carrier(Protocol):
         `no_trace`, `unknown_carrier` and `bad_number` only where the provider says so in its own words; everything
         else that is no trace is `throttled`, `auth` or `unavailable`, which is evidence of nothing.
         """
+        ...
+
+
+class Subscription(Message):
+    """What became of a subscription; `unavailable` may have had its effect, and may be repeated."""
+
+    outcome: SubscribeOutcome
+    detail: str = ""
+
+
+@runtime_checkable
+class Subscribing(Protocol):
+    """A provider that pushes a number's scans where it was asked to, number by number."""
+
+    def serves(self, carrier: str) -> bool:
+        """See `Carrier.serves`."""
+        ...
+
+    async def subscribe(self, query: TraceQuery, callback_url: str) -> Subscription:
+        """Let the scans of a number be pushed to an address. Asking twice changes nothing. Never raises."""
         ...
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from activities.carriers.base import Carrier, TraceQuery
+from activities.carriers.subscribed import Subscriber
 from core.audit.trace import Trace
 
 
@@ -20,6 +21,10 @@ class Carriers(Protocol):
         """What they say of a number; at least one answer, which may be a silence."""
         ...
 
+    async def subscribe(self, query: TraceQuery) -> None:
+        """Let those that push tell of a number by themselves; once, however often this is asked."""
+        ...
+
 
 class ChosenCarriers:
     """Providers in an order that may differ by carrier.
@@ -28,6 +33,7 @@ class ChosenCarriers:
         providers: by name.
         default: names in the order in which they are asked.
         by_carrier: other orders, by our carrier ids.
+        subscribers: those of the providers that push the numbers which they were asked to.
     """
 
     def __init__(
@@ -35,8 +41,10 @@ class ChosenCarriers:
         providers: Mapping[str, Carrier],
         default: Sequence[str],
         by_carrier: Mapping[str, Sequence[str]] | None = None,
+        subscribers: Mapping[str, Subscriber] | None = None,
     ) -> None:
         self._providers, self._default, self._by_carrier = providers, tuple(default), dict(by_carrier or {})
+        self._subscribers = dict(subscribers or {})
 
     def providers(self, carrier: str) -> int:
         """See `Carriers.providers`; those that do not serve it do not count."""
@@ -55,6 +63,12 @@ class ChosenCarriers:
             if traces[-1].scans:
                 break
         return traces
+
+    async def subscribe(self, query: TraceQuery) -> None:
+        """See `Carriers.subscribe`."""
+        for name in self._order(query.carrier):
+            if name in self._subscribers:
+                await self._subscribers[name].subscribe(query)
 
     def _order(self, carrier: str) -> Sequence[str]:
         return self._by_carrier.get(carrier, self._default)

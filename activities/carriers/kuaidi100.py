@@ -16,7 +16,17 @@ from urllib.parse import urlencode
 
 from pydantic import Field
 
-from activities.carriers.base import Pushed, Silence, TraceQuery, found, refused_contact, silent, told
+from activities.carriers.base import (
+    Pushed,
+    Silence,
+    SubscribeOutcome,
+    Subscription,
+    TraceQuery,
+    found,
+    refused_contact,
+    silent,
+    told,
+)
 from activities.carriers.reading import (
     MOST_EVENTS,
     VendorText,
@@ -86,7 +96,6 @@ _WRONG_DIGITS = "408"
 _LOCKED = ("锁", "频繁", "次数")
 """Words of a refusal that is about how often was asked."""
 
-SubscribeOutcome = Literal["subscribed", "refused", "unknown_carrier", "auth", "unavailable"]
 _SUBSCRIBED: dict[str, SubscribeOutcome] = {
     "200": "subscribed",
     "501": "subscribed",  # somebody was first, most often we ourselves
@@ -124,13 +133,6 @@ class _Push(Message):
     comOld: VendorText = None
     comNew: VendorText = None
     lastResult: _Answer
-
-
-class Subscription(Message):
-    """What became of a subscription; `unavailable` may have had its effect, and may be repeated."""
-
-    outcome: SubscribeOutcome
-    detail: str = ""
 
 
 class Kuaidi100Carrier:
@@ -180,7 +182,7 @@ class Kuaidi100Carrier:
             return silent(query, PROVIDER, "unavailable", str(error))
 
     async def subscribe(self, query: TraceQuery, callback_url: str) -> Subscription:
-        """Let the scans of a number be pushed to an address. Asking twice changes nothing."""
+        """See `Subscribing.subscribe`. What it pushes is signed with the salt that is sent here."""
         carrier = CARRIERS.carrier(query.carrier)
         if carrier is None or not carrier.kuaidi100:
             return Subscription(outcome="unknown_carrier", detail=f"{PROVIDER} does not serve {query.carrier}")
