@@ -33,8 +33,8 @@ from activities.carriers.kuaidi100 import Kuaidi100Carrier
 from activities.carriers.paced import PacedCarrier
 from activities.carriers.pushes import PushDesk
 from activities.carriers.sandbox import SandboxCarrier
-from activities.channels.sandbox import SandboxChannel
 from activities.carriers.subscribed import Subscriber
+from activities.channels.sandbox import SandboxChannel
 from activities.http import HttpClient
 from activities.logistics import LogisticsActivities
 from activities.money import MoneyActivities
@@ -56,7 +56,6 @@ from ledger.migrate import migrate
 from ledger.pool import open_pool
 from ledger.register import Register
 
-from ledger.vault import Vault
 STICKY_TIMEOUT = timedelta(seconds=2)
 """How long a task waits for the worker that has its workflow in memory: after a kill that worker is gone."""
 DRAIN_WITHIN = timedelta(seconds=20)
@@ -132,9 +131,9 @@ async def open_carriers(settings: Settings, stack: AsyncExitStack, register: Reg
     """
     chosen = settings.providers or Providers(default=("sandbox",))
     carriers: dict[str, Carrier] = {}
+    subscribers: dict[str, Subscriber] = {}
     for name in dict.fromkeys((*chosen.default, *(one for order in chosen.carriers.values() for one in order))):
         provider = chosen.providers.get(name) or Provider(kind="sandbox")
-    subscribers: dict[str, Subscriber] = {}
         http = await stack.enter_async_context(HttpClient(_url(settings, provider), name=name))
         interval = provider.interval or timedelta()
         adapter = carrier_of(provider, http)
