@@ -30,6 +30,7 @@ TABLES = (
     "review_claims",
     "carrier_looks",
     "carrier_answers",
+    "carrier_subscriptions",
     "pushes",
     "pushed_traces",
     "statement_lines",
