@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import UTC, timedelta
@@ -52,6 +53,7 @@ from core.messages import (
 )
 from core.money import format_minor
 from core.reasons import SENTENCES
+    RecheckWithdrawal,
 from workflows.order import OrderWorkflow
 from workflows.withdrawal import WithdrawalWorkflow
 
@@ -238,6 +240,19 @@ async def _resumed(
             task_queue=TASK_QUEUE,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+async def recheck_withdrawal(client: Client, withdrawal_id: str) -> None:
+    """Tell a withdrawal to look again whether it may still go: its account was suspended, or its merchant owes money.
+
+    One that has ended is left alone; those that nobody tells look by themselves every few hours.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    body = {"command_id": f"recheck-{uuid.uuid4()}", "actor": {"role": "system", "id": "accounts"}}
+    with suppress(Refused):
+        await signal(client, withdrawal_workflow_id(withdrawal_id), RecheckWithdrawal.verb, body)
+
+
             start_signal=verb,
             start_signal_args=[body] if verb else [],
             static_summary=f"withdrawal {withdrawal_id} · goes on",

@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -112,7 +113,8 @@ async def wire(
     logistics = LogisticsActivities(register, carriers)
     money = MoneyActivities(book, channels)
     payout = PayoutActivities(register, lambda withdrawal: door.start_withdrawal(client, withdrawal))
-    withdrawal = WithdrawalActivities(register, book, rails)
+    recheck = partial(door.recheck_withdrawal, client)
+    withdrawal = WithdrawalActivities(register, book, rails, recheck)
     return [
         *(opening.open, opening.record, opening.rescue),
         screening.screen,

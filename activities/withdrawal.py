@@ -7,7 +7,7 @@ was moved from `open` to `sending` by this very try. Whoever finds it moved alre
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ from core.withdrawal.state import WithdrawalState
 from core.withdrawal.stepping import (
     AttemptOpened,
     BankReturn,
+    CheckStanding,
     ClosePaid,
     CloseVoid,
     Disagrees,
@@ -42,6 +43,9 @@ from ledger.book import Book, Posted
 from ledger.payouts import PayoutAttempt
 from ledger.register import Register
 
+Recheck = Callable[[str], Awaitable[object]]
+"""Tells the withdrawal of this id to look again whether it may still go."""
+
 LEASE = timedelta(seconds=3)
 """From taking the row to the first byte on the wire: a worker that was frozen for longer must not pay afterwards."""
 
@@ -55,12 +59,19 @@ class OpenedWithdrawal(Message):
 
 
 class WithdrawalActivities:
-    """Carries out a withdrawal's steps against the register, the book and the rails (`*`: any other rail)."""
+    """Carries out a withdrawal's steps against the register, the book and the rails (`*`: any other rail).
 
-    def __init__(self, register: Register, book: Book, rails: Mapping[str, Rail]) -> None:
+    `recheck` tells other withdrawals that wait that something about their account has changed; without it they find
+    out when they look by themselves.
+    """
+
+    def __init__(
+        self, register: Register, book: Book, rails: Mapping[str, Rail], recheck: Recheck | None = None
+    ) -> None:
         self._register = register
         self._book = book
         self._rails = rails
+        self._recheck = recheck
 
     @activity.defn
     async def open_withdrawal(self, withdrawal: Withdrawal) -> OpenedWithdrawal:
@@ -74,9 +85,9 @@ class WithdrawalActivities:
             return OpenedWithdrawal(refusal=refuse("withdrawal_exists_with_different_content", field="withdrawal_id"))
         if known is not None and known.state is not None:
             return OpenedWithdrawal(state=resume(known.state, known.revision))
-        stored = await self._register.policy(None)
+        stored = await self._register.policy(withdrawal.policy)
         if stored is None:
-            return OpenedWithdrawal(refusal=refuse("unknown_policy", "default"))
+            return OpenedWithdrawal(refusal=refuse("unknown_policy", withdrawal.policy or "default", field="policy"))
         return OpenedWithdrawal(policy=parse_policy(stored.text).withdrawal)
 
     @activity.defn
@@ -197,7 +208,15 @@ class WithdrawalActivities:
     async def suspend_account(self, step: SuspendAccount) -> StepAnswer:
         """No more money to this account until its merchant has changed it."""
         await self._register.suspend_account(step.account_id, step.reason, step.at)
+        if self._recheck is not None:
+            for withdrawal_id in await self._register.waiting_withdrawals(step.merchant_id, step.account_id):
+                await self._recheck(withdrawal_id)
         return StepAnswer()
+
+    @activity.defn
+    async def check_standing(self, step: CheckStanding) -> StepAnswer:
+        """Whether it may still be paid: the account is not suspended, and nothing is owed."""
+        return StepAnswer(refusal=await self._register.standing(step.merchant_id, step.account_id, step.currency))
 
     @activity.defn
     async def record_withdrawal(self, step: Record) -> StepAnswer:
@@ -313,6 +332,7 @@ _BY_STEP: dict[type[Step], Callable[..., Any]] = {
     MoveToSuspense: WithdrawalActivities.move_to_suspense,
     BankReturn: WithdrawalActivities.bank_return,
     SuspendAccount: WithdrawalActivities.suspend_account,
+    CheckStanding: WithdrawalActivities.check_standing,
     Record: WithdrawalActivities.record_withdrawal,
     Pay: WithdrawalActivities.pay,
     Query: WithdrawalActivities.query,

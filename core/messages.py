@@ -99,6 +99,7 @@ Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=50
 Reason = Annotated[
     str,
     StringConstraints(strict=True, strip_whitespace=True, max_length=500),
+PolicyName = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9_-]{1,64}$")]
     AfterValidator(_printable),
 ]
 Word = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64), AfterValidator(_printable)]
@@ -178,7 +179,7 @@ class Order(Message):
     ship_to: Address
     delivery_mode: Literal["express"] = "express"
     ship_by: Time | None = None
-    policy: Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9_-]{1,64}$")] | None = None
+    policy: PolicyName | None = None
 
     @model_validator(mode="after")
     def _adds_up(self) -> Order:
@@ -437,7 +438,11 @@ class HoldView(Message):
 
 
 class Withdrawal(Message):
-    """The input of `WithdrawalWorkflow`: a merchant asks for a part of what is available."""
+    """The input of `WithdrawalWorkflow`: a merchant asks for a part of what is available.
+
+    `policy` names the limits it lives under, `default` unless given; a merchant does not choose it. `leaving` waives
+    the minimum, so that a merchant who goes can take the last cent along; only an operator says so.
+    """
 
     withdrawal_id: Id
     merchant_id: Id
@@ -451,6 +456,9 @@ class Resumption(Message):
     """The other input of `WithdrawalWorkflow`: go on with a withdrawal that the register knows, whatever became of its
     workflow. A report about its payout that comes after the end starts it so.
     """
+    # Left out where they say nothing, so that a request from before they existed is still the same content.
+    policy: PolicyName | None = Field(default=None, exclude_if=lambda value: value is None)
+    leaving: Annotated[bool, Field(strict=True)] = Field(default=False, exclude_if=lambda value: value is False)
 
     withdrawal_id: Id
 
@@ -491,6 +499,13 @@ FailureClass = Literal["payee", "quota", "ours", "risk", "user", "unknown"]
 `unknown` is a code that no table knows: it decides nothing.
 """
 
+class RecheckWithdrawal(Command):
+    """Look again whether it may still go: its account was suspended, or its merchant owes money since."""
+
+    verb: ClassVar[str] = "recheck"
+    reason: Reason | None = None
+
+
 
 class ReportPayout(Command):
     """A rail's callback: what became of the payout with this key. `event_id` counts once, for ever.
@@ -511,7 +526,14 @@ class ReportPayout(Command):
 
 WITHDRAWAL_COMMANDS: Mapping[str, type[Command]] = {
     command.verb: command
-    for command in (CancelWithdrawal, ApproveWithdrawal, RejectWithdrawal, ResolveUnknown, ReportPayout)
+    for command in (
+        CancelWithdrawal,
+        ApproveWithdrawal,
+        RejectWithdrawal,
+        ResolveUnknown,
+        ReportPayout,
+        RecheckWithdrawal,
+    )
 }
 
 # --- reading -------------------------------------------------------------------------------------------

@@ -85,6 +85,7 @@ COMMANDS: dict[str, Body] = {
     "lift_hold": {"actor": OPERATOR, "name": "suspected_fraud", "reason": "the report was unfounded"},
     "cancel": {"actor": MERCHANT},
     "approve": {"actor": REVIEWER},
+    "recheck": {"actor": OPERATOR, "reason": "the account was suspended"},
     "reject": {"actor": REVIEWER, "reason": "the account is not the merchant's"},
     "resolve_unknown": {
         "actor": OPERATOR,

@@ -56,7 +56,7 @@ class Withdrawals(Reading):
             "SELECT * FROM reserve($1, $2, $3, $4, $5, $6, to_timestamp($7), $8, $9, $10)",
             withdrawal,
             content_hash(withdrawal),
-            policy.minimum_minor,
+            policy.least(withdrawal),
             policy.maximum_minor,
             policy.daily_count_max,
             policy.daily_sum_max_minor,
@@ -86,6 +86,33 @@ class Withdrawals(Reading):
         return StoredWithdrawal(**{**row, "withdrawal": Withdrawal.model_validate(row["body"])})
 
     async def available(self, merchant_id: str, currency: str) -> int:
+    async def standing(self, merchant_id: str, account_id: str, currency: str) -> Refusal | None:
+        """Why a withdrawal that was reserved may not be paid any more: its account is suspended, or money is owed."""
+        row = await self._row(
+            "SELECT (SELECT suspended_at IS NOT NULL FROM payout_accounts WHERE account_id = $2) AS suspended,"
+            " (SELECT balance_minor FROM accounts WHERE path = $1 AND currency = $3) AS owed",
+            f"merchant/{merchant_id}/receivable",
+            account_id,
+            currency,
+        )
+        assert row is not None
+        if row["suspended"]:
+            return refuse("account_suspended", account_id)
+        if row["owed"]:
+            return _refusal("receivable_outstanding", str(row["owed"]), currency)
+        return None
+
+    async def waiting_withdrawals(self, merchant_id: str, account_id: str | None = None) -> list[str]:
+        """The ids of a merchant's withdrawals that are reserved and not submitted, of one account where it is named."""
+        ids = await self._call(
+            "SELECT coalesce(array_agg(withdrawal_id ORDER BY withdrawal_id), '{}') FROM withdrawals"
+            " WHERE merchant_id = $1 AND account_id = coalesce($2, account_id) AND NOT closed"
+            " AND state_name IN ('requested', 'in_approval', 'approved')",
+            merchant_id,
+            account_id,
+        )
+        return list(ids)
+
         """What the merchant may withdraw, in minor units."""
         return await self._call(  # type: ignore[no-any-return]  # a BIGINT
             "SELECT coalesce((SELECT balance_minor FROM accounts WHERE path = $1 AND currency = $2), 0)",

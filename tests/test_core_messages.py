@@ -267,6 +267,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "approve": {},
     "reject": {"reason": "not ours"},
     "resolve_unknown": {"outcome": "paid", "reference": "b-1", "reason": "the bank's letter"},
+    "recheck": {},
     "report_payout": {"event_id": "e1", "key": "k1", "outcome": "paid", "amount_minor": 1, "currency": "CNY"},
 }
 

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from withdrawal_desk import NO_WINDOW, RAIL, SEED, T0, Desk, answered, asked, names
 
-from core.messages import Answer
+from core.messages import WITHDRAWAL_COMMANDS, Answer, read_command
 from core.reasons import SENTENCES, Refusal, refuse
 from core.withdrawal.calendar import after_working_days, next_day_starts
 from core.withdrawal.deadlines import next_deadline
+from core.withdrawal.deciding import receive
 from core.withdrawal.payouts import RailTerms, attempt_key
 from core.withdrawal.policy import WithdrawalPolicy
-from core.withdrawal.stepping import Pay, Query, finish, next_step
+from core.withdrawal.stepping import CheckStanding, Pay, Query, finish, next_step
 from core.withdrawal.viewing import (
     details_of,
     holds_of,
@@ -530,6 +531,93 @@ def test_nobody_resolves_what_is_not_unknown() -> None:
     assert made.code("resolve_unknown", "merchant", "m-7", **said()) == "wrong_actor"
 
 
+# --- while it waits --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", ["account_suspended", "receivable_outstanding"])
+def test_what_waits_for_people_is_given_back_once_it_may_not_be_paid_any_more(reason: str) -> None:
+    made = desk(withdrawal=asked(3_000_000))
+    made.wait(hours=6)
+    assert (made.phase, made.steps.count("CheckStanding")) == ("in_approval", 1)
+    made.standing = refuse(reason)
+    made.wait(hours=6)
+    assert made.phase == "cancelled"
+    assert made.state.reason is not None
+    assert made.state.reason.startswith(reason)
+    assert made.books.available == 5_000_000
+    assert names(made)[-1] == "merchant:withdrawal_cancelled"
+
+
+def test_who_is_told_looks_at_once() -> None:
+    made = desk(answered("failed", "ours"))
+    assert reasons(made) == ["our_side"]
+    made.send("recheck", "operator", "ann")
+    assert made.phase == "approved"
+    made.standing = refuse("account_suspended")
+    made.send("recheck", "system", "accounts")
+    assert made.phase == "cancelled"
+    assert made.code("recheck", "operator", "ann") == "withdrawal_over"
+
+
+def test_nothing_that_was_submitted_is_looked_at_again() -> None:
+    made = desk(answered("accepted"))
+    assert made.code("recheck", "operator", "ann") == "already_submitted"
+    assert made.code("recheck", "merchant", "m-7") == "wrong_actor"
+    made.standing = refuse("account_suspended")
+    made.wait(days=2)
+    assert made.phase == "submitted"
+
+
+def test_an_approval_that_overtakes_the_look_is_judged_before_it_is_sent() -> None:
+    made = desk(withdrawal=asked(3_000_000))
+    made.state = receive_only(made, "recheck", "operator", "ann")
+    step = pending(made, CheckStanding)
+    for person in ("ann", "bob"):
+        made.state = receive_only(made, "approve", "operator", person)
+    made.state = finish(made.state, step, refuse("account_suspended"), made.now)
+    assert made.phase == "submitting"
+    made.account = refuse("account_suspended")  # the same is found once more, in the transaction that opens the payout
+    assert made.run().phase == "cancelled"
+    assert made.sent == []
+
+
+def test_people_are_not_told_that_we_look_after_ourselves() -> None:
+    made = desk(withdrawal=asked(3_000_000))
+    deadline = next_deadline(made.state)
+    assert deadline is not None
+    assert deadline.name == "approve_by"
+
+
+# --- limits of a policy ----------------------------------------------------------------------------------
+
+
+def test_a_merchant_who_leaves_takes_the_last_cent_along() -> None:
+    policy = WithdrawalPolicy(minimum_minor=1_000)
+    operator = {"role": "operator", "id": "ann"}
+    assert desk(withdrawal=asked(7), policy=policy).state.refusal.code == "below_minimum"  # type: ignore[union-attr]
+    made = desk(answered("paid"), withdrawal=asked(7, leaving=True, requested_by=operator), policy=policy)
+    assert made.phase == "paid"
+    feeding = WithdrawalPolicy(fee_minor=10)
+    refused = desk(withdrawal=asked(10, leaving=True, requested_by=operator), policy=feeding).state.refusal
+    assert refused is not None
+    assert refused.code == "below_minimum"  # the fee would leave nothing to pay
+
+
+@pytest.mark.parametrize(("field", "value"), [("leaving", True), ("policy", "large")])
+def test_a_merchant_chooses_neither_the_policy_nor_to_be_leaving(field: str, value: Any) -> None:
+    refused = desk(withdrawal=asked(**{field: value})).state.refusal
+    assert refused is not None
+    assert (refused.code, refused.field) == ("wrong_actor", field)
+
+
+def test_a_request_from_before_policies_could_be_named_is_still_the_same_content() -> None:
+    assert set(asked().model_dump()) == {
+        *("withdrawal_id", "merchant_id", "amount_minor", "currency", "account_id", "requested_by")
+    }
+    operator = {"role": "operator", "id": "ann"}
+    assert asked(leaving=True, policy="large", requested_by=operator).model_dump()["policy"] == "large"
+
+
 # --- callbacks -------------------------------------------------------------------------------------------
 
 
@@ -670,6 +758,15 @@ def test_a_return_before_paid_is_both() -> None:
 
 
 # --- races between a step and a command ------------------------------------------------------------------
+
+
+def receive_only(made: Desk, verb: str, role: str, who: str) -> Any:
+    """The state after a command, before anything follows from it."""
+    made.commands += 1
+    body = {"command_id": f"r-{made.commands}", "actor": {"role": role, "id": who}}
+    command = read_command(WITHDRAWAL_COMMANDS, verb, body)
+    assert not isinstance(command, Refusal)
+    return receive(made.state, command, made.now, "update")[0]
 
 
 def pending(made: Desk, kind: type[Any]) -> Any:

@@ -17,6 +17,7 @@ from core.withdrawal.state import WithdrawalState
 from core.withdrawal.stepping import (
     AttemptOpened,
     BankReturn,
+    CheckStanding,
     ClosePaid,
     CloseVoid,
     Disagrees,
@@ -107,6 +108,7 @@ class Desk:
         self.now = T0
         self.state: WithdrawalState = begin(withdrawal or asked(), policy or WithdrawalPolicy(), T0, SEED)
         self.terms, self.account = terms, account
+        self.standing: Refusal | None = None
         self.books = Books(available)
         self.pays: deque[PayoutResult] = deque()
         self.looks: deque[PayoutResult] = deque()
@@ -189,6 +191,8 @@ class Desk:
             case BankReturn():
                 amount = step.amount_minor
                 return self.books.post(f"return/{step.k}", amount, cash_out=-amount, available=amount)
+            case CheckStanding():
+                return self.standing or Done()
             case SuspendAccount():
                 self.suspended.append(step.account_id)
             case Record():

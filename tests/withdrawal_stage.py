@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +204,8 @@ class Stage:
     async def worker(self, *, runner: SandboxedWorkflowRunner = STRICT, cached: int = 100) -> AsyncIterator[Worker]:
         """A worker in this process."""
         async with HttpClient(f"{self.world.url}/bank", name="bank") as bank:
-            activities = WithdrawalActivities(self.register, self.book, {"*": SandboxRail(bank)}).all
+            recheck = partial(door.recheck_withdrawal, self.client)
+            activities = WithdrawalActivities(self.register, self.book, {"*": SandboxRail(bank)}, recheck).all
             worker = Worker(
                 self.client,
                 task_queue=TASK_QUEUE,

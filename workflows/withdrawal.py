@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
         read_command,
     )
     from core.reasons import Refusal
-    from core.withdrawal.deadlines import next_deadline, pass_deadlines
+    from core.withdrawal.deadlines import next_wake, pass_deadlines
     from core.withdrawal.deciding import first_answer, note_cancellation, note_unreadable, receive, refusal_of
     from core.withdrawal.opening import begin
     from core.withdrawal.payouts import PayoutResult
@@ -131,7 +131,7 @@ class WithdrawalWorkflow:
 
     async def _wait(self) -> None:
         """Until something changes or the next deadline passes; then the core is asked again, whatever woke us."""
-        deadline = next_deadline(self._withdrawal)
+        deadline = next_wake(self._withdrawal)
         self._timer.arm(deadline.name if deadline else None, deadline.at if deadline else None)
         await workflow.wait_condition(lambda: self._changed or self._timer.rang)
 
@@ -246,6 +246,14 @@ class WithdrawalWorkflow:
     @resolve_unknown.validator
     def _check_resolve_unknown(self, *bodies: Any) -> None:
         self._validate("resolve_unknown", bodies)
+
+    @workflow.update(description="Look again whether it may still go: account suspended, or money owed.")
+    async def recheck(self, *bodies: Any) -> Answer:
+        return await self._update("recheck", bodies)
+
+    @recheck.validator
+    def _check_recheck(self, *bodies: Any) -> None:
+        self._validate("recheck", bodies)
 
     @workflow.update(description="A rail's callback.")
     async def report_payout(self, *bodies: Any) -> Answer:

@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 from core.messages import Message, NextDeadline, Time
 from core.withdrawal.outcomes import failed, give_back, go_on
 from core.withdrawal.payouts import Attempt, Failure
-from core.withdrawal.state import WithdrawalState
+from core.withdrawal.state import WAITS_AT_HOME, WithdrawalState
 
 WATCH_LOOKS = (timedelta(days=1), timedelta(days=3))
 """After "paid", for a rail whose success is not final: a return's callback may be lost."""
 LAST_LOOK_BEFORE = timedelta(hours=1)
+STANDING_AT = "standing_at"
 
 
 class Deadline(Message):
@@ -31,9 +32,15 @@ def deadlines(state: WithdrawalState) -> tuple[Deadline, ...]:
     return tuple(sorted(_all(state), key=lambda deadline: (deadline.at, deadline.name)))
 
 
-def next_deadline(state: WithdrawalState) -> NextDeadline | None:
-    """The earliest deadline as storefronts see it."""
+def next_wake(state: WithdrawalState) -> NextDeadline | None:
+    """The earliest deadline of all: when the workflow looks up by itself."""
     running = deadlines(state)
+    return NextDeadline(name=running[0].name, at=running[0].at) if running else None
+
+
+def next_deadline(state: WithdrawalState) -> NextDeadline | None:
+    """The earliest deadline that means something to people: not that we look after ourselves."""
+    running = [deadline for deadline in deadlines(state) if deadline.name != STANDING_AT]
     return NextDeadline(name=running[0].name, at=running[0].at) if running else None
 
 
@@ -42,6 +49,9 @@ def _all(state: WithdrawalState) -> Iterator[Deadline]:
         yield Deadline(name="approve_by", at=state.approve_by)
     if state.phase == "approved" and state.not_before is not None:
         yield Deadline(name="submit_at", at=state.not_before)
+    if state.phase in WAITS_AT_HOME and not state.standing_due:
+        since = max(filter(None, (state.phase_since, state.standing_checked_at)))
+        yield Deadline(name=STANDING_AT, at=since + state.policy.standing_every)
     if state.phase == "in_suspense" and state.suspense_until is not None:
         yield Deadline(name="suspense_until", at=state.suspense_until)
     if state.watch_until is not None:
@@ -105,6 +115,10 @@ def _pass_submit_at(state: WithdrawalState, deadline: Deadline, now: datetime) -
     return go_on(state.changed(not_before=None), now)
 
 
+def _pass_standing_at(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:
+    return state.changed(standing_due=True)
+
+
 def _pass_query_at(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:
     attempt = state.attempt(deadline.attempt)
     return state.with_attempt(attempt.model_copy(update={"look_due": True}))
@@ -130,6 +144,7 @@ def _pass_watch_until(state: WithdrawalState, deadline: Deadline, now: datetime)
 _PASSING: dict[str, Callable[[WithdrawalState, Deadline, datetime], WithdrawalState]] = {
     "approve_by": _pass_approve_by,
     "submit_at": _pass_submit_at,
+    STANDING_AT: _pass_standing_at,
     "query_at": _pass_query_at,
     "person_at": _pass_person_at,
     "suspense_until": _pass_suspense_until,

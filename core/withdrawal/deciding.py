@@ -12,6 +12,7 @@ from core.messages import (
     ApproveWithdrawal,
     CancelWithdrawal,
     Command,
+    RecheckWithdrawal,
     RejectWithdrawal,
     ReportPayout,
     ResolveUnknown,
@@ -20,7 +21,15 @@ from core.reasons import Refusal, refuse
 from core.withdrawal import reporting, resolving
 from core.withdrawal.deadlines import next_deadline
 from core.withdrawal.outcomes import give_back, go_on
-from core.withdrawal.state import ENDS, PEOPLE_NEEDED, PERSON_LIFTS, WITH_THE_RAIL, Approval, WithdrawalState
+from core.withdrawal.state import (
+    ENDS,
+    PEOPLE_NEEDED,
+    PERSON_LIFTS,
+    WAITS_AT_HOME,
+    WITH_THE_RAIL,
+    Approval,
+    WithdrawalState,
+)
 
 COMMANDS_RESERVED = 20
 """Of the commands that a withdrawal may receive, those kept for the people who must decide about it."""
@@ -88,12 +97,22 @@ def _reject(state: WithdrawalState, command: RejectWithdrawal, now: datetime) ->
     return give_back(state, "rejected", command.reason, now)
 
 
+def _check_recheck(state: WithdrawalState, command: RecheckWithdrawal, now: datetime) -> Refusal | None:
+    return _check_cancel(state, CancelWithdrawal(command_id=command.command_id, actor=command.actor), now)
+
+
+def _recheck(state: WithdrawalState, command: RecheckWithdrawal, now: datetime) -> WithdrawalState:
+    # What is not reserved yet is checked by the reservation itself.
+    return state.changed(standing_due=True) if state.phase in WAITS_AT_HOME else state
+
+
 VERBS: Mapping[type[Command], Verb] = {
     CancelWithdrawal: Verb(frozenset({"merchant", "operator", "system"}), _check_cancel, _cancel),
     ApproveWithdrawal: Verb(PEOPLE, _check_approve, _approve),
     RejectWithdrawal: Verb(PEOPLE, _check_reject, _reject),
     ResolveUnknown: Verb(PEOPLE, resolving.check_resolution, resolving.resolve),
     ReportPayout: Verb(frozenset({"rail"}), reporting.check_report, reporting.report),
+    RecheckWithdrawal: Verb(frozenset({"operator", "system"}), _check_recheck, _recheck),
 }
 
 

@@ -30,10 +30,14 @@ def check_request(withdrawal: Withdrawal, policy: WithdrawalPolicy) -> Refusal |
     own = requester.role != "merchant" or requester.id == withdrawal.merchant_id
     if requester.role not in REQUESTERS or not own:
         return refuse("wrong_actor", field="requested_by")
+    if withdrawal.policy is not None and requester.role == "merchant":
+        return refuse("wrong_actor", "A merchant does not choose the policy.", field="policy")
+    if withdrawal.leaving and requester.role != "operator":
+        return refuse("wrong_actor", "Only an operator says that a merchant leaves.", field="leaving")
     if policy.currencies and withdrawal.currency not in policy.currencies:
         return refuse("wrong_currency", f"Allowed: {', '.join(policy.currencies)}.", field="currency")
     amount, currency = withdrawal.amount_minor, withdrawal.currency
-    least = max(policy.minimum_minor, policy.fee(amount) + 1)
+    least = max(policy.least(withdrawal), policy.fee(amount) + 1)
     if amount < least:
         return refuse("below_minimum", f"At least {format_minor(least, currency)}.", field="amount_minor")
     if amount > policy.maximum_minor:

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from core.durations import Duration
-from core.messages import AmountMinor, AmountOrZero, Currency, Message
+from core.messages import AmountMinor, AmountOrZero, Currency, Message, Withdrawal
 from core.money import MAX_AMOUNT_MINOR, share_bps
 
 Bps = Annotated[int, Field(strict=True, ge=0, le=10_000)]
@@ -31,12 +31,18 @@ class WithdrawalPolicy(Message):
     day_offset: Duration = timedelta(hours=8)
     """Where the business day begins, ahead of UTC: counts, sums and quotas turn over at its midnight."""
     currencies: tuple[Currency, ...] = ()
+    cooling: Duration = timedelta(hours=72)
+    """No money goes to a payout account before it has been bound, or changed, for so long."""
+    accounts_must_be_verified: bool = False
     fee_minor: AmountOrZero = 0
     fee_bps: Bps = 0
 
     approval_above_minor: AmountOrZero = 2_000_000
     """Larger amounts wait for two people, neither of them the requester."""
     approval_sla: Duration = timedelta(hours=24)
+
+    standing_every: Duration = timedelta(hours=6)
+    """While it waits to be submitted: how often it is checked that its account is not suspended and nothing is owed."""
 
     send_within: Duration = timedelta(hours=1)
     """An instruction that is not on the wire by then is given up unsent, and a new one made."""
@@ -57,6 +63,10 @@ class WithdrawalPolicy(Message):
     def fee(self, amount_minor: int) -> int:
         """What is kept of a withdrawal of this amount, minor units; the fixed part and the rate, rounded down."""
         return self.fee_minor + share_bps(amount_minor, self.fee_bps)
+
+    def least(self, withdrawal: Withdrawal) -> int:
+        """The smallest amount that may be asked for, minor units; a merchant who leaves may take the last cent."""
+        return 1 if withdrawal.leaving else self.minimum_minor
 
     def needs_approval(self, amount_minor: int) -> bool:
         """Whether two people must let this amount go."""

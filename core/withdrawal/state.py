@@ -39,6 +39,9 @@ PAID_OUT: frozenset[Phase] = frozenset({"paid", "returned", "final"})
 ENDS: frozenset[Phase] = GIVEN_BACK | PAID_OUT | {"refused"}
 """Phases in which the outcome is decided; a withdrawal is *over* once its money is booked and nobody watches it."""
 
+WAITS_AT_HOME: frozenset[Phase] = frozenset({"in_approval", "approved"})
+"""Reserved and not submitted: whoever may not be paid any more gets nothing, and the money is given back."""
+
 WITH_THE_RAIL: frozenset[Phase] = frozenset({"submitting", "submitted", "unknown", "in_suspense"})
 
 PEOPLE_NEEDED = 2
@@ -102,6 +105,9 @@ class WithdrawalState(Message):
     attempts: tuple[Attempt, ...] = ()
     statements: tuple[Statement, ...] = ()
     suspense_until: Time | None = None
+    standing_due: bool = False
+    """To be checked now: whether its account and its merchant are still in order."""
+    standing_checked_at: Time | None = None
     incident: int | None = None
     """The number of an attempt that is said to be paid after it was known to have failed."""
     account_suspension: Literal["wanted", "done"] | None = None
@@ -192,6 +198,7 @@ class WithdrawalState(Message):
             approve_by=None,
             not_before=None,
             suspense_until=None,
+            standing_due=False,
             statements=(),
             holds=tuple(hold for hold in self.holds if hold.name in {"ledger_disagrees", "paid_after_failed"}),
         )

@@ -16,7 +16,7 @@ from core.withdrawal.opening import refused, reserved
 from core.withdrawal.outcomes import contradicts, give_back, learn, unknown, unsent
 from core.withdrawal.payouts import Attempt, PayoutResult, RailTerms, attempt_key
 from core.withdrawal.policy import WithdrawalPolicy
-from core.withdrawal.state import GIVEN_BACK, PAID_OUT, WithdrawalState
+from core.withdrawal.state import GIVEN_BACK, PAID_OUT, WAITS_AT_HOME, WithdrawalState
 from core.withdrawal.viewing import record_of
 
 
@@ -135,6 +135,16 @@ class BankReturn(_Closing):
     amount_minor: int
 
 
+class CheckStanding(Step):
+    """Whether the account is still in order and the merchant owes nothing, while the withdrawal waits."""
+
+    told: ClassVar[str] = "check account and debts"
+    withdrawal_id: str
+    merchant_id: str
+    account_id: str
+    currency: str
+
+
 class SuspendAccount(Step):
     """No more money to this payout account, and no automatic withdrawal to it."""
 
@@ -208,6 +218,8 @@ def finish(state: WithdrawalState, step: Step, result: Result, now: datetime) ->
         state = refused(state, result, now)
     elif isinstance(result, Disagrees):
         state = state.holding("ledger_disagrees", "operator", now, step=type(step).__name__, told=result.message)
+    elif isinstance(step, CheckStanding):
+        state = _checked(state, result, now)
     elif isinstance(step, OpenAttempt):
         state = _opened(state, step, result, now)
     elif isinstance(step, Pay):
@@ -277,6 +289,14 @@ def _aside(state: WithdrawalState, now: datetime) -> Step | None:
             merchant_id=withdrawal.merchant_id,
             account_id=withdrawal.account_id,
             reason=state.reason or state.phase,
+        )
+    if state.standing_due and state.phase in WAITS_AT_HOME:
+        return CheckStanding(
+            at=now,
+            withdrawal_id=withdrawal.withdrawal_id,
+            merchant_id=withdrawal.merchant_id,
+            account_id=withdrawal.account_id,
+            currency=withdrawal.currency,
         )
     looking = next((attempt for attempt in state.attempts if attempt.look_due), None)
     return Query(**_about(state, looking, now), decided=looking.outcome) if looking else None
@@ -351,6 +371,13 @@ def _opened(state: WithdrawalState, step: OpenAttempt, result: Result, now: date
     assert isinstance(result, AttemptOpened)
     attempt = Attempt(number=step.number, **result.model_dump())
     return state.changed(attempts=(*state.attempts, attempt))
+
+
+def _checked(state: WithdrawalState, result: Result, now: datetime) -> WithdrawalState:
+    state = state.changed(standing_due=False, standing_checked_at=now)
+    if not isinstance(result, Refusal) or state.phase not in WAITS_AT_HOME or state.incident is not None:
+        return state
+    return give_back(state, "cancelled", f"{result.code}: {result.message}", now)
 
 
 def _payout(result: Result) -> PayoutResult:
