@@ -10,13 +10,21 @@ import re
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import temporalio.api.common.v1
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import (
     Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
@@ -41,6 +49,7 @@ from config import Settings
 from core.errors import Misconfigured, Refused, Unavailable
 from core.messages import (
     ORDER_WORKFLOW,
+    RECONCILIATION_WORKFLOW,
     TASK_QUEUE,
     WITHDRAWAL_WORKFLOW,
     Order,
@@ -49,17 +58,19 @@ from core.messages import (
     Unreadable,
     Withdrawal,
     order_workflow_id,
+    reconciliation_workflow_id,
     withdrawal_workflow_id,
 )
 from core.money import format_minor
 from core.reasons import SENTENCES
     RecheckWithdrawal,
 from workflows.order import OrderWorkflow
+from workflows.reconciliation import ReconciliationWorkflow
 from workflows.withdrawal import WithdrawalWorkflow
 
 T = TypeVar("T")
 
-WORKFLOWS: Sequence[type] = (OrderWorkflow, WithdrawalWorkflow)
+WORKFLOWS: Sequence[type] = (OrderWorkflow, WithdrawalWorkflow, ReconciliationWorkflow)
 LAST_PAUSE = 0.2
 """Seconds before a process that used a Client ends: without it one in five aborts (sdk-python issue 300)."""
 ANSWER_WITHIN = timedelta(seconds=30)
@@ -259,6 +270,72 @@ async def recheck_withdrawal(client: Client, withdrawal_id: str) -> None:
         )
     except RPCError as error:
         raise _not_there(error, "") from None
+
+
+async def start_reconciliation(client: Client, scope: str, name: str, now: datetime) -> WorkflowHandle[Any, Any]:
+    """Start a comparison of this day; one of the same day that runs, or ran, is returned as it is.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    workflow_id = f"{reconciliation_workflow_id(scope, name)}-{now:%Y-%m-%d}"
+    try:
+        return await client.start_workflow(
+            RECONCILIATION_WORKFLOW,
+            {"scope": scope, "name": name, "now": now.isoformat()},
+            id=workflow_id,
+            task_queue=TASK_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"reconciliation {scope} {name} · {now:%Y-%m-%d}",
+        )
+    except WorkflowAlreadyStartedError:
+        return client.get_workflow_handle(workflow_id)
+    except RPCError as error:
+        raise _not_there(error, "") from None
+
+
+async def schedule_reconciliation(client: Client, scope: str, name: str, every: timedelta, offset: timedelta) -> bool:
+    """Compare again and again, `offset` after midnight UTC at first. False: it was scheduled already, and is so now.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    schedule_id = reconciliation_workflow_id(scope, name)
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(
+            RECONCILIATION_WORKFLOW,
+            {"scope": scope, "name": name},
+            id=schedule_id,
+            task_queue=TASK_QUEUE,
+            static_summary=f"reconciliation {scope} {name}",
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every, offset=offset)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=every),
+    )
+    try:
+        await client.create_schedule(schedule_id, schedule)
+    except ScheduleAlreadyRunningError:
+        await client.get_schedule_handle(schedule_id).update(lambda _: ScheduleUpdate(schedule=schedule))
+        return False
+    except RPCError as error:
+        raise _not_there(error, "") from None
+    return True
+
+
+async def unschedule_reconciliation(client: Client, scope: str, name: str) -> bool:
+    """Compare no more by schedule. False: it was not scheduled.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    try:
+        await client.get_schedule_handle(reconciliation_workflow_id(scope, name)).delete()
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            return False
+        raise _not_there(error, "") from None
+    return True
 
 
 async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -35,13 +35,16 @@ from activities.carriers.paced import PacedCarrier
 from activities.carriers.pushes import PushDesk
 from activities.carriers.sandbox import SandboxCarrier
 from activities.carriers.subscribed import Subscriber
+from activities.channels.base import PaymentChannel
 from activities.channels.sandbox import SandboxChannel
 from activities.http import HttpClient
 from activities.logistics import LogisticsActivities
 from activities.money import MoneyActivities
 from activities.opening import OpeningActivities
 from activities.payout import PayoutActivities
+from activities.rails.base import Rail
 from activities.rails.sandbox import SandboxRail
+from activities.reconciliation import ReconciliationActivities
 from activities.screening import ScreeningActivities, ScreeningRules, parse_rules
 from activities.withdrawal import WithdrawalActivities
 from config import Settings, load
@@ -101,11 +104,7 @@ async def wire(
     Args:
         stack: closes the connections that are opened here.
     """
-    channel_http = await stack.enter_async_context(HttpClient(settings.needed("channel_url"), name="channel"))
-    bank_http = await stack.enter_async_context(HttpClient(settings.needed("bank_url"), name="bank"))
-    channels = {"*": SandboxChannel(channel_http)}
-    rails = {"*": SandboxRail(bank_http)}
-
+    channels, rails = await open_channels(settings, stack), await open_rails(settings, stack)
     register, book = Register(pool), Book(pool)
     carriers = await open_carriers(settings, stack, register)
     opening = OpeningActivities(register, channels)
@@ -122,7 +121,36 @@ async def wire(
         *(money.fund, money.credit, money.settle, money.refund, money.refund_arrived, money.pay_refund),
         payout.start_withdrawal,
         *withdrawal.all,
+        *ReconciliationActivities(register, rails, channels).all,
     ]
+
+
+async def open_channels(settings: Settings, stack: AsyncExitStack) -> dict[str, PaymentChannel]:
+    """The payment channels by name; `*` is any other.
+
+    Args:
+        stack: closes the connections that are opened here.
+    """
+    http = await stack.enter_async_context(HttpClient(settings.needed("channel_url"), name="channel"))
+    return {"*": SandboxChannel(http)}
+
+
+async def open_rails(settings: Settings, stack: AsyncExitStack) -> dict[str, Rail]:
+    """The rails by name; `*` is any other.
+
+    Args:
+        stack: closes the connections that are opened here.
+    """
+    http = await stack.enter_async_context(HttpClient(settings.needed("bank_url"), name="bank"))
+    return {"*": SandboxRail(http)}
+
+
+@asynccontextmanager
+async def reconciliation_desk(settings: Settings, register: Register) -> AsyncIterator[ReconciliationActivities]:
+    """Where both sides are compared, outside of a worker."""
+    async with AsyncExitStack() as stack:
+        rails, channels = await open_rails(settings, stack), await open_channels(settings, stack)
+        yield ReconciliationActivities(register, rails, channels)
 
 
 async def open_carriers(settings: Settings, stack: AsyncExitStack, register: Register) -> ChosenCarriers:

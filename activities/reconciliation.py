@@ -13,10 +13,10 @@ from temporalio import activity
 
 from activities.statements import TellsStatements
 from core.errors import Misconfigured
-from core.messages import Message, Time
+from core.messages import Message
 from core.policy import parse_policy
 from core.reconciliation.breaks import breaks, by_reason
-from core.reconciliation.lines import Break, Scope, Statement
+from core.reconciliation.lines import Break, Comparison, Scope, Statement, Summary
 from core.reconciliation.policy import ReconciliationPolicy
 from ledger.reconciling import both_sides
 from ledger.register import Register
@@ -25,35 +25,12 @@ BREAKS_IN_A_SUMMARY = 50
 """A workflow's result shows so many; all of them stand in the register."""
 
 
-class Comparison(Message):
-    """What to compare at which moment; `days` of statements are fetched first, that of `now` the last."""
-
-    scope: Scope
-    name: str
-    now: Time
-    days: int = 2
-
-
 class Fetched(Message):
     """What came of fetching statements; `told` False: this rail or channel tells none, or it is our own books."""
 
     told: bool = False
     lines: int = 0
     added: int = 0
-
-
-class Summary(Message):
-    """What a comparison found. `breaks` are the first of `count`; `new` are the ids of those nobody had seen."""
-
-    scope: Scope
-    name: str
-    at: Time
-    ours: int
-    theirs: int
-    count: int
-    by_reason: dict[str, int]
-    breaks: tuple[Break, ...]
-    new: tuple[str, ...]
 
 
 class ReconciliationActivities:

@@ -32,6 +32,7 @@ from core.reasons import Refusal, refuse
 TASK_QUEUE = "dakuan"
 ORDER_WORKFLOW = "OrderWorkflow"
 WITHDRAWAL_WORKFLOW = "WithdrawalWorkflow"
+RECONCILIATION_WORKFLOW = "ReconciliationWorkflow"
 
 
 def order_workflow_id(order_id: str) -> str:
@@ -42,6 +43,11 @@ def order_workflow_id(order_id: str) -> str:
 def withdrawal_workflow_id(withdrawal_id: str) -> str:
     """`withdrawal-{withdrawal_id}`."""
     return f"withdrawal-{withdrawal_id}"
+
+
+def reconciliation_workflow_id(scope: str, name: str) -> str:
+    """`reconciliation-{scope}-{name}`; a schedule of this id adds the time to the workflow's."""
+    return f"reconciliation-{scope}-{name}"
 
 
 def refund_key(order_id: str, cause: str) -> str:

@@ -3,6 +3,8 @@
 A new one is a class with these members in a file beside this one. The rule for all of them: `failed` only where the
 rail itself says, readably, that this payout will not happen. A cut connection, a timeout, a 5xx, an answer that
 cannot be read, even a connection that was never made: `unknown`, and a look-up decides.
+
+One that tells statements has `activities.statements.TellsStatements.statement`, too.
 """
 
 from __future__ import annotations

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Literal
 
 from activities.http import HttpClient, Reply
 from activities.rails.base import PayoutInstruction
+from activities.statements import sandbox_statement
 from core.errors import Unavailable, UnreadableAnswer
 from core.messages import AmountMinor, AmountOrZero, Currency, FailureClass, Message
+from core.reconciliation.lines import Statement
 from core.withdrawal.payouts import PayoutResult, RailTerms
 
 FAILURES: dict[str, FailureClass] = {
@@ -75,6 +77,10 @@ class SandboxRail:
             return _result(reply, key)
         except (Unavailable, UnreadableAnswer) as error:
             return _unknown(error)
+
+    async def statement(self, day: date) -> Statement:
+        """See `TellsStatements.statement`."""
+        return await sandbox_statement(self._http, day)
 
 
 def _result(reply: Reply, key: str) -> PayoutResult:

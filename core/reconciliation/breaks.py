@@ -65,6 +65,11 @@ class _View:
         """Whether it is so for longer than is tolerated. Between our own books there is nothing to wait for."""
         return self.covered is None or self.now - at > than
 
+    def has_not_heard(self, ours: OurLine, told: TheirLine) -> bool:
+        """Whether something that they tell should be known to us by now."""
+        waits = ours.stand == "under_way" and ours.kind not in _MAY_BE_AHEAD
+        return waits and self.older(told.at, self.policy.late_after)
+
     def lacks(self, ours: OurLine) -> bool:
         """Whether it should stand on their side by now: statements tell everything about all its time."""
         if not self.older(ours.at, self.policy.missing_after):
@@ -142,7 +147,7 @@ def _judge(case: _Case, view: _View) -> Iterator[Break]:
             return  # the surplus was given back
     elif not outs:
         yield from _absent(case, ours, view)
-    elif ours.stand == "under_way" and not backs and view.older(outs[0].at, view.policy.late_after):
+    elif view.has_not_heard(ours, outs[0]) and not backs:
         yield _break(case, view, "late", outs)
     yield from _returns(case, backs, view)
 

@@ -136,5 +136,28 @@ class Break(Message):
         return _shown(self.ours_minor, self.ours_currency), _shown(self.theirs_minor, self.theirs_currency)
 
 
+class Comparison(Message):
+    """What to compare at which moment; `days` of statements are fetched first, that of `now` the last."""
+
+    scope: Scope
+    name: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    now: Time
+    days: Annotated[int, Field(ge=1, le=366)] = 2
+
+
+class Summary(Message):
+    """What a comparison found. `breaks` are the first of `count`; `new` are the ids of those nobody had seen."""
+
+    scope: Scope
+    name: str
+    at: Time
+    ours: int
+    theirs: int
+    count: int
+    by_reason: dict[str, int]
+    breaks: tuple[Break, ...]
+    new: tuple[str, ...]
+
+
 def _shown(amount_minor: int | None, currency: str | None) -> str:
     return "nothing" if amount_minor is None or currency is None else format_minor(amount_minor, currency)

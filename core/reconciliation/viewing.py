@@ -1,0 +1,30 @@
+"""What others see of a comparison: the page in the Web UI, in markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from core.reconciliation.lines import Break, Summary
+
+
+def details_of(summary: Summary, not_fetched: str | None = None) -> str:
+    """The comparison's page: how much was compared, the breaks by reason, and each with both sides' figures."""
+    return "\n".join(_lines(summary, not_fetched))
+
+
+def _lines(summary: Summary, not_fetched: str | None) -> Iterator[str]:
+    yield f"### {summary.scope} {summary.name}: " + ("clean" if not summary.count else f"{summary.count} breaks")
+    yield f"\n{summary.ours} of ours, {summary.theirs} of theirs, at {summary.at:%Y-%m-%d %H:%M} UTC"
+    if not_fetched:
+        yield f"\n**No statement was fetched**: {not_fetched}"
+    if summary.by_reason:
+        yield "\n" + ", ".join(f"{count} `{reason}`" for reason, count in summary.by_reason.items()) + "\n"
+    yield from (_line(found) for found in summary.breaks)
+    if summary.count > len(summary.breaks):
+        yield f"- and {summary.count - len(summary.breaks)} more: `starter.py reconcile --json` has all"
+
+
+def _line(found: Break) -> str:
+    ours, theirs = found.figures
+    about = f" ({found.subject})" if found.subject else ""
+    return f"- `{found.reason}` {found.kind} {found.key}{about}: ours {ours}, theirs {theirs}; {found.helps}"

@@ -1,0 +1,369 @@
+"""Both sides from a real PostgreSQL: what the books did, against statements and against what the register says."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from ledger_kit import (
+    LIMITS,
+    NOW,
+    a_record,
+    a_withdrawal,
+    a_withdrawal_record,
+    an_order,
+    bank_return,
+    credit,
+    earned,
+    fund,
+    opened,
+    pay,
+    refund,
+    refund_arrived,
+    settle,
+    void,
+)
+from pg import Database
+
+from core.errors import BadInput
+from core.messages import refund_key
+from core.reconciliation.breaks import breaks
+from core.reconciliation.lines import Break, Covered, Scope, Statement, TheirLine
+from core.withdrawal.payouts import RailTerms
+from ledger.book import Book
+from ledger.movements import Leg, Movement
+from ledger.reconciling import both_sides
+from ledger.register import Register
+
+LATER = datetime.now(UTC) + timedelta(days=2)
+"""When it is looked at: everything that the tests do is older than any tolerance but that of what is stuck."""
+ALL_TIME = Covered(since=NOW - timedelta(days=4000), until=LATER)
+
+
+async def found(database: Database, scope: Scope, name: str, now: datetime = LATER) -> list[Break]:
+    sides = await both_sides(database.pool, scope, name)
+    return breaks(scope, name, sides.ours, sides.theirs, now, covered=sides.covered)
+
+
+async def reasons(database: Database, scope: Scope, name: str, now: datetime = LATER) -> list[tuple[str, str, str]]:
+    return [(one.reason, one.kind, one.key) for one in await found(database, scope, name, now)]
+
+
+def line(kind: str, key: str, amount: int, line_id: str | None = None, **more: Any) -> TheirLine:
+    given = {"line_id": line_id or f"{kind}-{key}", "kind": kind, "key": key, "amount_minor": amount}
+    return TheirLine.model_validate({"currency": "CNY", "at": NOW, **given, **more})
+
+
+async def told(register: Register, scope: Scope, name: str, *lines: TheirLine) -> int:
+    return await register.load_statement(scope, name, Statement(lines=lines, covered=ALL_TIME), NOW)
+
+
+async def _paid(register: Register, book: Book, name: str = "W1", amount: int = 500, back: int = 0) -> str:
+    """A withdrawal that was paid under the key, and of which so much came back."""
+    withdrawal = a_withdrawal(name, amount)
+    assert (await register.reserve(withdrawal, LIMITS, now=NOW)).outcome == "reserved"
+    key = f"key{name}"
+    await register.open_attempt(
+        name, 1, key, request_hash="h", amount_minor=amount, terms=RailTerms(), rail="sandbox", now=NOW
+    )
+    state: dict[str, Any] = {"booked": "paid", "attempts": [{"key": key, "outcome": "paid", "events": []}]}
+    record = a_withdrawal_record(name, state_name="paid", closed=True, state=state)
+    assert (await pay(book, withdrawal, record=record)).outcome == "posted"
+    if back:
+        record = a_withdrawal_record(
+            name, 2, state_name="returned", closed=True, state={**state, "returns_minor": [back]}
+        )
+        assert (await bank_return(book, withdrawal, back, record=record)).outcome == "posted"
+    return key
+
+
+# --- rails -----------------------------------------------------------------------------------------------
+
+
+async def test_payouts_and_returns_agree_with_their_statement(
+    database: Database, book: Book, register: Register
+) -> None:
+    await earned(register, book, 5000)
+    await _paid(register, book, "W1", 500)
+    await _paid(register, book, "W2", 400, back=400)
+    await told(
+        register,
+        "rail",
+        "sandbox",
+        line("payout", "keyW1", 500),
+        line("payout", "keyW2", 400),
+        line("return", "keyW2", 400),
+    )
+    assert await found(database, "rail", "sandbox") == []
+    assert await found(database, "withdrawals", "books") == []
+
+
+async def test_each_kind_of_difference_with_a_rail_is_found(database: Database, book: Book, register: Register) -> None:
+    await earned(register, book, 5000)
+    for number, back in enumerate((0, 0, 0, 0, 100), start=1):
+        await _paid(register, book, f"W{number}", 100 * number, back=back)
+    await told(
+        register,
+        "rail",
+        "sandbox",
+        line("payout", "keyW2", 201),
+        line("payout", "keyW3", 300),
+        line("payout", "keyW3", 300, "again"),
+        line("payout", "keyW4", 400),
+        line("return", "keyW4", 400),
+        line("payout", "keyW5", 500),
+        line("payout", "foreign", 7),
+    )
+    database.broken = True  # as it should be: the proof of the statements speaks against it, too
+    assert await reasons(database, "rail", "sandbox") == [
+        ("extra", "payout", "foreign"),
+        ("missing", "payout", "keyW1"),
+        ("amount", "payout", "keyW2"),
+        ("duplicate", "payout", "keyW3"),
+        ("returned", "return", "keyW4"),
+        ("missing", "return", "keyW5"),
+    ]
+
+
+async def test_what_is_under_way_is_no_break_and_stuck_after_days(
+    database: Database, book: Book, register: Register
+) -> None:
+    await earned(register, book, 5000)
+    await register.reserve(a_withdrawal("W1", 500), LIMITS, now=NOW)
+    await register.open_attempt(
+        "W1", 1, "keyW1", request_hash="h", amount_minor=500, terms=RailTerms(), rail="sandbox", now=NOW
+    )
+    await told(register, "rail", "sandbox")
+    soon = NOW + timedelta(hours=3)
+    assert await found(database, "rail", "sandbox", soon) == []
+    assert await reasons(database, "rail", "sandbox", NOW + timedelta(days=4)) == [("stuck", "payout", "keyW1")]
+    await told(register, "rail", "sandbox", line("payout", "keyW1", 500))
+    assert await reasons(database, "rail", "sandbox", soon) == [("late", "payout", "keyW1")]
+    assert await found(database, "rail", "sandbox", NOW + timedelta(minutes=30)) == []
+
+
+async def test_another_rails_money_is_nobodys_business(database: Database, book: Book, register: Register) -> None:
+    await earned(register, book, 5000)
+    await _paid(register, book)
+    await told(register, "rail", "other")
+    assert await found(database, "rail", "other") == []
+
+
+# --- channels --------------------------------------------------------------------------------------------
+
+
+async def _an_order_refunded(register: Register, book: Book, order_id: str = "A1", *, arrived: bool = True) -> None:
+    order = an_order(order_id)
+    await opened(register, order)
+    state: dict[str, Any] = {"funded": True, "refunds": [{"cause": "cancel", "amount_minor": 1000, "status": "booked"}]}
+    await fund(book, order, record=a_record(order_id, state={"funded": True}))
+    record = a_record(order_id, 2, phase="cancelled", refunded_minor=1000, state=state)
+    await refund(book, order, record=record)
+    if arrived:
+        state = {**state, "refunds": [{"cause": "cancel", "amount_minor": 1000, "status": "arrived"}]}
+        record = a_record(order_id, 3, phase="cancelled", closed=True, refunded_minor=1000, state=state)
+        await refund_arrived(book, order, record=record)
+
+
+async def test_payments_refunds_and_settlements_agree_with_the_channels_statement(
+    database: Database, book: Book, register: Register
+) -> None:
+    await _an_order_refunded(register, book)
+    order = an_order("A2", 9000)
+    await opened(register, order)
+    await fund(book, order, record=a_record("A2", state={"funded": True}))
+    legs = [Leg("rail/sandbox/cash", "psp/wechat", 8900), Leg("expense/psp_fee", "psp/wechat", 100)]
+    await book.post([Movement("psp/wechat/settlement/S1", "CNY", NOW, legs)])
+    await told(
+        register,
+        "channel",
+        "wechat",
+        line("payment", "pay-A1", 1000),
+        line("payment", "pay-A2", 9000),
+        line("refund", refund_key("A1", "cancel"), 1000),
+        line("settlement", "S1", 9000, fee_minor=100),
+    )
+    await told(register, "rail", "sandbox", line("funding", "S1", 8900))
+    assert await found(database, "channel", "wechat") == []
+    assert await found(database, "rail", "sandbox") == []
+    assert await found(database, "orders", "books") == []
+
+
+async def test_each_kind_of_difference_with_a_channel_is_found(
+    database: Database, book: Book, register: Register
+) -> None:
+    await _an_order_refunded(register, book, "A1")
+    await _an_order_refunded(register, book, "A2")
+    await _an_order_refunded(register, book, "A3", arrived=False)
+    await told(
+        register,
+        "channel",
+        "wechat",
+        line("payment", "pay-A1", 999),
+        line("payment", "pay-A2", 1000),
+        line("payment", "pay-A3", 1000),
+        line("payment", "nobodys", 5),
+        line("refund", refund_key("A2", "cancel"), 1000),
+        line("refund", refund_key("A3", "cancel"), 1000),
+        line("settlement", "S9", 100),
+    )
+    database.broken = True
+    assert sorted(await reasons(database, "channel", "wechat")) == sorted(
+        [
+            ("amount", "payment", "pay-A1"),
+            ("extra", "payment", "nobodys"),
+            ("missing", "refund", refund_key("A1", "cancel")),
+            ("late", "refund", refund_key("A3", "cancel")),
+            ("extra", "settlement", "S9"),
+        ]
+    )
+
+
+# --- our own books ---------------------------------------------------------------------------------------
+
+
+async def test_a_whole_life_of_an_order_agrees_with_the_ledger(
+    database: Database, book: Book, register: Register
+) -> None:
+    order = an_order()
+    await opened(register, order)
+    done: dict[str, Any] = {"audit": "approved", "receipt": "confirmed"}
+    state = {"funded": True, "credited_minor": 950}
+    await fund(book, order, record=a_record(state={"funded": True}))
+    assert await found(database, "orders", "books") == []
+    await credit(book, order, record=a_record("A1", 2, phase="credited", state=state, **done))
+    assert await found(database, "orders", "books") == []
+    await settle(book, order, record=a_record("A1", 3, phase="settled", closed=True, state=state, **done))
+    assert await found(database, "orders", "books") == []
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "expected"),
+    [
+        ("UPDATE orders SET phase = 'credited'", [("missing", "credit", "A1")]),
+        ("UPDATE orders SET phase = 'settled'", [("missing", "credit", "A1"), ("missing", "settle", "A1")]),
+        ("UPDATE orders SET state = jsonb_set(state, '{funded}', 'false')", [("extra", "fund", "A1")]),
+        ("UPDATE orders SET total_minor = 999", [("amount", "fund", "A1")]),
+        (
+            'UPDATE orders SET state = state || \'{"refunds": [{"cause": "x", "amount_minor": 5, "status":'
+            ' "booked"}]}\'',
+            [("missing", "refund_booked", "A1/x")],
+        ),
+        (
+            "UPDATE orders SET next_deadline_at = now() - INTERVAL '1 day', next_deadline_name = 'ship_by'",
+            [("stuck", "deadline", "A1")],
+        ),
+    ],
+)
+async def test_a_register_that_was_changed_by_hand_is_found(
+    database: Database, book: Book, register: Register, by_hand: str, expected: list[tuple[str, str, str]]
+) -> None:
+    order = an_order()
+    await opened(register, order)
+    await fund(book, order, record=a_record(state={"funded": True}))
+    await database.owner.execute(by_hand)
+    database.broken = True
+    assert await reasons(database, "orders", "books") == expected
+
+
+async def test_withdrawals_agree_with_the_ledger_however_they_end(
+    database: Database, book: Book, register: Register
+) -> None:
+    await earned(register, book, 5000)
+    await _paid(register, book, "W1", 500, back=200)
+    await register.reserve(a_withdrawal("W2", 300), LIMITS, now=NOW)
+    record = a_withdrawal_record("W2", state_name="rejected", closed=True, state={"booked": "void", "attempts": []})
+    await void(book, a_withdrawal("W2", 300), record=record)
+    assert await found(database, "withdrawals", "books") == []
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "expected"),
+    [
+        (
+            "UPDATE withdrawals SET state = state || '{\"booked\": \"void\"}', state_name = 'failed'",
+            [("missing", "given_back", "W1"), ("extra", "paid", "W1")],
+        ),
+        ("UPDATE withdrawals SET state = state || '{\"returns_minor\": [70]}'", [("amount", "came_back", "W1")]),
+        ("UPDATE withdrawals SET state = state - 'returns_minor'", [("extra", "came_back", "W1")]),
+        ("UPDATE payout_attempts SET amount_minor = 499", [("amount", "paid", "W1")]),
+    ],
+)
+async def test_a_withdrawal_that_was_changed_by_hand_is_found(
+    database: Database, book: Book, register: Register, by_hand: str, expected: list[tuple[str, str, str]]
+) -> None:
+    await earned(register, book, 5000)
+    await _paid(register, book, "W1", 500, back=200)
+    await database.owner.execute(by_hand)
+    database.broken = True
+    assert sorted(await reasons(database, "withdrawals", "books")) == sorted(expected)
+
+
+# --- statements and breaks are kept ----------------------------------------------------------------------
+
+
+async def test_a_statement_is_stored_once_and_never_changed(database: Database, register: Register) -> None:
+    lines = (line("payout", "k1", 5), line("return", "k1", 5))
+    assert await told(register, "rail", "sandbox", *lines) == 2
+    assert await told(register, "rail", "sandbox", *lines) == 0
+    assert await told(register, "rail", "sandbox", *lines, line("payout", "k2", 1), line("return", "k2", 1)) == 2
+    assert await told(register, "rail", "other", *lines) == 2
+    with pytest.raises(BadInput, match="payout-k1: told otherwise before"):
+        await told(register, "rail", "sandbox", line("payout", "k1", 6), line("payout", "k3", 1))
+    assert len(await register.statement_lines("rail", "sandbox")) == 4
+    assert [one.key for one in await register.statement_lines("rail", "sandbox", "k2")] == ["k2", "k2"]
+    with pytest.raises(BadInput, match="twice"):
+        await told(register, "rail", "sandbox", line("payout", "k4", 1, "l"), line("payout", "k4", 2, "l"))
+    assert await register.statement_periods("rail", "sandbox") == [ALL_TIME]
+
+
+async def test_one_statement_loaded_by_many_at_once_is_stored_once(database: Database, register: Register) -> None:
+    lines = tuple(one for n in range(50) for one in (line("payout", f"k{n}", 5), line("return", f"k{n}", 5)))
+    added = await asyncio.gather(*(told(register, "rail", "sandbox", *lines) for _ in range(6)))
+    assert sorted(added) == [0, 0, 0, 0, 0, 100]
+
+
+async def test_breaks_have_a_history_and_a_notice_each(database: Database, register: Register) -> None:
+    async def run(now: datetime, *lines: TheirLine) -> list[str]:
+        hits = breaks("rail", "sandbox", [], lines, now, covered=[])
+        return await register.record_breaks("rail", "sandbox", hits, ours=0, theirs=len(lines), now=now)
+
+    first, second = line("payout", "k1", 5), line("payout", "k2", 6)
+    at = [NOW + timedelta(days=n) for n in range(6)]
+    assert await run(at[1], first) == ["rail/sandbox/payout/k1/extra"]
+    assert await run(at[1], first) == []
+    assert await run(at[2], first, second) == ["rail/sandbox/payout/k2/extra"]
+    assert [known.found.key for known in await register.known_breaks()] == ["k1", "k2"]
+    assert await run(at[3], second) == []
+    assert [known.found.key for known in await register.known_breaks()] == ["k2"]
+    assert await run(at[4], first, second) == ["rail/sandbox/payout/k1/extra"]
+    assert await run(at[0]) == [], "an older run changes nothing"
+    open_breaks = await register.known_breaks(scope="rail", name="sandbox")
+    assert [(known.found.key, known.first_seen_at, known.last_seen_at) for known in open_breaks] == [
+        ("k1", at[1], at[4]),
+        ("k2", at[2], at[4]),
+    ]
+    await run(at[5])
+    assert await register.known_breaks() == []
+    assert [known.resolved_at for known in await register.known_breaks(resolved=True)] == [at[5], at[5]]
+    notices = await register.notices(subject="reconciliation/rail/sandbox")
+    assert [(one.name, one.to, one.facts["key"]) for one in notices] == [
+        ("break_found", "operator", key) for key in ("k1", "k2", "k1")
+    ]
+    assert [(one.name, one.breaks) for one in await register.last_runs()] == [("sandbox", 0)]
+
+
+async def test_what_there_is_to_compare_is_known(database: Database, book: Book, register: Register) -> None:
+    assert await register.comparisons() == [("orders", "books"), ("withdrawals", "books")]
+    await earned(register, book, 5000)
+    await _paid(register, book)
+    await told(register, "rail", "other")
+    assert await register.comparisons() == [
+        ("channel", "wechat"),
+        ("orders", "books"),
+        ("rail", "other"),
+        ("rail", "sandbox"),
+        ("withdrawals", "books"),
+    ]

@@ -1,0 +1,207 @@
+"""Reconciliation on a real Temporal, a real PostgreSQL, and a bank and a channel of its own over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from pg import Database
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.worker import Replayer, Worker
+from withdrawal_stage import STRICT, Stage
+
+import client as door
+from activities.channels.sandbox import SandboxChannel
+from activities.http import HttpClient
+from activities.rails.sandbox import SandboxRail
+from activities.reconciliation import ReconciliationActivities
+from core.errors import BadInput, UnreadableAnswer
+from core.messages import RECONCILIATION_WORKFLOW, TASK_QUEUE
+from core.reconciliation.lines import Comparison
+from ledger.book import Book
+from ledger.register import Register
+from local.client import WorldClient
+from local.standins import StandIns
+from local.temporal import Temporal
+
+DAY = timedelta(days=1)
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
+    server = Temporal(tmp_path_factory.mktemp("temporal"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest_asyncio.fixture
+async def own_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WorldClient]:
+    """Stand-ins that know of nobody else's payouts."""
+    server = StandIns(tmp_path_factory.mktemp("own"))
+    server.start()
+    async with WorldClient(server.url) as client:
+        yield client
+    server.stop()
+
+
+@pytest_asyncio.fixture
+async def stage(temporal: Temporal, own_world: WorldClient, database: Database) -> AsyncIterator[Stage]:
+    client = await Client.connect(temporal.address, data_converter=door.DATA_CONVERTER)
+    book, register = Book(database.pool), Register(database.pool)
+    made = Stage(client, book, register, own_world, temporal.address, database.worker_dsn, database.owner_dsn)
+    await made.furnish()
+    yield made
+    await made.clear()
+
+
+@asynccontextmanager
+async def desk(stage: Stage) -> AsyncIterator[ReconciliationActivities]:
+    async with (
+        HttpClient(f"{stage.world.url}/bank", name="bank") as bank,
+        HttpClient(f"{stage.world.url}/channel", name="channel") as channel,
+    ):
+        yield ReconciliationActivities(stage.register, {"*": SandboxRail(bank)}, {"*": SandboxChannel(channel)})
+
+
+@asynccontextmanager
+async def reconciling(stage: Stage) -> AsyncIterator[None]:
+    """A worker that compares."""
+    async with desk(stage) as activities:
+        plugin = door.plugin(activities.all, runner=STRICT)
+        async with Worker(stage.client, task_queue=TASK_QUEUE, plugins=[plugin]):
+            yield
+
+
+async def run(stage: Stage, scope: str = "rail", name: str = "sandbox") -> WorkflowHandle[Any, Any]:
+    """A comparison of now, under an id of its own."""
+    body = {"scope": scope, "name": name, "now": datetime.now(UTC).isoformat()}
+    workflow_id = f"reconciliation-{next(_numbers)}"
+    handle = await stage.client.start_workflow(RECONCILIATION_WORKFLOW, body, id=workflow_id, task_queue=TASK_QUEUE)
+    await handle.result()
+    return handle
+
+
+async def compared(stage: Stage, scope: str = "rail", name: str = "sandbox") -> Any:
+    return await (await run(stage, scope, name)).result()
+
+
+async def paid(stage: Stage, amount_minor: int = 10_000) -> str:
+    """A withdrawal that the bank paid; its key."""
+    async with stage.worker():
+        handle = await stage.start(amount_minor)
+        state = await stage.phase(handle, "paid")
+    return str(state["attempts"][-1]["key"])
+
+
+async def test_a_clean_day_is_empty(stage: Stage) -> None:
+    await paid(stage)
+    async with reconciling(stage):
+        summary = await compared(stage)
+        assert (summary["count"], summary["ours"], summary["theirs"], summary["not_fetched"]) == (0, 1, 1, None)
+        assert (await compared(stage, "withdrawals", "books"))["count"] == 0
+
+
+async def test_a_payout_that_nobody_asked_for_is_found_told_once_and_gone_when_reversed(stage: Stage) -> None:
+    await paid(stage)
+    await stage.world.bank_errs("planted1", 777, "CNY")
+    async with reconciling(stage):
+        first = await compared(stage)
+        assert first["by_reason"] == {"extra": 1}
+        assert first["breaks"][0]["theirs_minor"] == 777
+        assert first["new"] == ["rail/sandbox/payout/planted1/extra"]
+        again = await compared(stage)
+        assert (again["count"], again["new"]) == (1, [])
+        await stage.world.bank_errs("planted1", 777, "CNY", effect="return")
+        assert (await compared(stage))["count"] == 0
+    notices = await stage.register.notices(subject="reconciliation/rail/sandbox")
+    assert [(notice.name, notice.facts["reason"]) for notice in notices] == [("break_found", "extra")]
+    assert await stage.register.known_breaks() == []
+
+
+async def test_a_day_is_compared_under_one_id(stage: Stage) -> None:
+    now = datetime.now(UTC)
+    async with reconciling(stage):
+        first = await door.start_reconciliation(stage.client, "channel", "wechat", now)
+        await first.result()
+        again = await door.start_reconciliation(stage.client, "channel", "wechat", now)
+        assert await again.result() == await first.result()
+        assert first.id == f"reconciliation-channel-wechat-{now:%Y-%m-%d}"
+        assert len(await stage.register.last_runs()) == 1
+
+
+async def test_the_page_shows_the_breaks(stage: Stage) -> None:
+    await stage.world.bank_errs("planted2", 777, "CNY")
+    async with reconciling(stage):
+        handle = await run(stage)
+        page = await handle.query("__temporal_workflow_metadata")
+        assert (await handle.query("summary"))["count"] == 1
+        history = await handle.fetch_history()
+    assert "`extra` payout planted2: ours nothing, theirs 7.77 CNY" in str(page)
+    await Replayer(workflows=[], plugins=[door.plugin(runner=STRICT)]).replay_workflow(history)
+    await stage.world.bank_errs("planted2", 777, "CNY", effect="return")
+    async with desk(stage) as activities:
+        await activities.fetch_statements(Comparison(scope="rail", name="sandbox", now=datetime.now(UTC)))
+
+
+async def test_a_bank_that_does_not_answer_is_asked_again(stage: Stage) -> None:
+    await paid(stage)
+    await stage.world.fault("bank", kind="status_before_effect", verb="statement", times=2)
+    async with reconciling(stage):
+        summary = await compared(stage)
+    assert (summary["theirs"], summary["not_fetched"]) == (1, None)
+
+
+@pytest.mark.parametrize("kind", ["html", "garbage", "wrong_types", "cut", "huge"])
+async def test_a_statement_that_cannot_be_read_stores_nothing(stage: Stage, kind: str) -> None:
+    await stage.world.bank_errs("planted3", 777, "CNY")
+    await stage.world.fault("bank", kind=kind, verb="statement")
+    async with desk(stage) as activities:
+        with pytest.raises(Exception) as caught:  # noqa: PT011  # either error of the port
+            await activities.fetch_statements(Comparison(scope="rail", name="sandbox", now=datetime.now(UTC)))
+    assert type(caught.value).__name__ in {"Unavailable", UnreadableAnswer.__name__}
+    assert await stage.register.statement_lines("rail", "sandbox") == []
+
+
+@pytest.mark.parametrize("body", [None, {}, {"scope": "moon", "name": "x"}, {"scope": "rail", "name": "a b"}, [1]])
+async def test_a_start_without_sense_fails_with_its_reason(stage: Stage, body: Any) -> None:
+    async with reconciling(stage):
+        handle = await stage.client.start_workflow(
+            RECONCILIATION_WORKFLOW, body, id=f"senseless-{id(body)}", task_queue=TASK_QUEUE
+        )
+        with pytest.raises(WorkflowFailureError) as caught:
+            await handle.result()
+    assert getattr(caught.value.cause, "type", None) == "malformed"
+
+
+async def test_a_schedule_compares_by_itself(stage: Stage) -> None:
+    await paid(stage)
+    async with reconciling(stage):
+        assert await door.schedule_reconciliation(stage.client, "rail", "sandbox", DAY, timedelta(hours=3))
+        assert not await door.schedule_reconciliation(stage.client, "rail", "sandbox", DAY, timedelta(hours=3))
+        await stage.client.get_schedule_handle("reconciliation-rail-sandbox").trigger()
+        for _ in range(200):
+            if runs := await stage.register.last_runs():
+                break
+            await asyncio.sleep(0.05)
+        assert [(run.name, run.breaks) for run in runs] == [("sandbox", 0)]
+        assert await door.unschedule_reconciliation(stage.client, "rail", "sandbox")
+        assert not await door.unschedule_reconciliation(stage.client, "rail", "sandbox")
+
+
+async def test_a_line_that_is_told_otherwise_is_refused(stage: Stage) -> None:
+    await stage.world.add_payment("p-changed", 100, "CNY")
+    async with desk(stage) as activities:
+        asked = Comparison(scope="channel", name="wechat", now=datetime.now(UTC))
+        await activities.fetch_statements(asked)
+        await stage.world.add_payment("p-changed", 200, "CNY")
+        with pytest.raises(BadInput, match="told otherwise before"):
+            await activities.fetch_statements(asked.model_copy(update={"now": datetime.now(UTC)}))
+    assert [line.amount_minor for line in await stage.register.statement_lines("channel", "wechat")] == [100]

@@ -1,0 +1,85 @@
+"""One comparison of a day: fetch the statement, compare, and show what is not as it should be.
+
+A Temporal Schedule starts one a day for each rail, each channel, and our own books (`starter.py reconcile --schedule`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.reconciliation import Fetched, ReconciliationActivities
+    from core.errors import final_error_names
+    from core.messages import RECONCILIATION_WORKFLOW, read
+    from core.reasons import Refusal
+    from core.reconciliation.lines import Comparison, Summary
+    from core.reconciliation.viewing import details_of
+    from workflows.shell import refused
+
+FETCHING = timedelta(minutes=5)
+FETCHED_WITHIN = timedelta(hours=2)
+"""For all tries: then both sides are compared with what is known of earlier days."""
+COMPARING = timedelta(minutes=10)
+RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    maximum_interval=timedelta(minutes=5),
+    non_retryable_error_types=final_error_names(),
+)
+
+
+@workflow.defn(name=RECONCILIATION_WORKFLOW)
+class ReconciliationWorkflow:
+    """Two sides of the money, compared."""
+
+    def __init__(self) -> None:
+        self._summary: Summary | None = None
+
+    @workflow.run
+    async def run(self, *bodies: Any) -> dict[str, Any]:
+        """Fetch, compare, and give back the summary; breaks are no failure of the workflow."""
+        asked = _read(bodies)
+        not_fetched = await self._fetch(asked)
+        self._summary = await workflow.execute_activity_method(
+            ReconciliationActivities.compare,
+            asked,
+            start_to_close_timeout=COMPARING,
+            retry_policy=RETRY,
+            summary=f"compare {asked.scope}/{asked.name}",
+        )
+        workflow.set_current_details(details_of(self._summary, not_fetched))
+        return {**self._summary.model_dump(mode="json"), "not_fetched": not_fetched}
+
+    async def _fetch(self, asked: Comparison) -> str | None:
+        """Why there is no statement of these days, in words; None where there is one, or none is told at all."""
+        try:
+            fetched: Fetched = await workflow.execute_activity_method(
+                ReconciliationActivities.fetch_statements,
+                asked,
+                start_to_close_timeout=FETCHING,
+                schedule_to_close_timeout=FETCHED_WITHIN,
+                retry_policy=RETRY,
+                summary=f"statements of {asked.scope}/{asked.name}",
+            )
+        except ActivityError as error:
+            return str(error.cause or error)
+        return None if fetched.told or asked.scope in {"withdrawals", "orders"} else "it tells no statements"
+
+    @workflow.query(description="What was found")
+    def summary(self) -> dict[str, Any]:
+        """The summary as JSON; empty while it is not known."""
+        return self._summary.model_dump(mode="json") if self._summary is not None else {}
+
+
+def _read(bodies: Sequence[Any]) -> Comparison:
+    """What to compare; a schedule's fixed input says no time, which is then the workflow's."""
+    body = bodies[0] if bodies and isinstance(bodies[0], dict) else {}
+    asked = read(Comparison, {"now": workflow.now(), **body})
+    if isinstance(asked, Refusal):
+        refused(asked)
+    return asked
