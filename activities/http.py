@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -33,6 +33,8 @@ class Reply:
     status: int
     raw: bytes
     source: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """With names in lower case; the first where a header came twice."""
 
     def read(self, model: type[M]) -> M:
         """Its JSON object as a model.
@@ -143,7 +145,8 @@ class HttpClient:
             raise Unavailable(f"{self.name} at {self._client.base_url} did not answer: {why}") from None
         if response.status_code >= 500:
             raise Unavailable(f"{self.name} answered {response.status_code}")
-        return Reply(status=response.status_code, raw=raw, source=self.name)
+        headers = {name.lower(): value for name, value in reversed(response.headers.multi_items())}
+        return Reply(status=response.status_code, raw=raw, source=self.name, headers=headers)
 
     async def _body(self, response: httpx.Response) -> bytes:
         if response.headers.get("Content-Encoding", "identity") != "identity":

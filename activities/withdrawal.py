@@ -257,7 +257,7 @@ class WithdrawalActivities:
         return await self._look(await self._row(step))
 
     async def _look(self, row: PayoutAttempt) -> PayoutResult:
-        return await self._rail_of(row).query(row.key)
+        return await self._rail_of(row).query(_instruction(row))
 
     async def _row(self, step: Pay | Query) -> PayoutAttempt:
         row = await self._register.attempt(step.key)

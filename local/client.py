@@ -163,6 +163,15 @@ class WorldClient:
         effects = await self.journal("bank", token)
         return sum(effect.amount_minor * (1 if effect.effect == "payout" else -1) for effect in effects)
 
+    # --- WeChat Pay ---
+
+    async def wechatpay_callback(self, about: str, key: str) -> tuple[bytes, dict[str, str]]:
+        """Body and headers of what WeChat Pay would call back now about a number of `transfer`, `withdraw` or `refund`:
+        signed, encrypted, and with another id each time.
+        """
+        made = await self._tell("wechatpay/notifications", {"about": about, "key": key})
+        return str(made["body"]).encode(), dict(made["headers"])
+
     # --- all of them ---
 
     async def journal(self, on: Side, subject: str | None = None) -> list[Effect]:

@@ -32,6 +32,8 @@ Kind = Literal[
     "wrong_types",  # act, then answer with every value in an array
     "wrong_amount",  # act, then tell another amount
     "wrong_key",  # act, then answer about somebody else's
+    "unsigned",  # act, then answer without the signature that belongs to it
+    "wrong_signature",  # act, then sign it wrongly
     "stale_lookup",  # a look-up that does not know yet what happened; a trace without its last scan
     "callback_lost",  # the bank never calls back about it
     "callback_twice",  # it calls back twice

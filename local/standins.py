@@ -14,6 +14,7 @@ from typing import Any
 
 from local import pids
 from local.service import LOOPBACK, Service
+from local.wechatpay_keys import RAILS_FILE
 
 _PROJECT = Path(__file__).resolve().parent.parent
 
@@ -49,6 +50,11 @@ class StandIns(Service):
     @property
     def bank_url(self) -> str:
         return f"{self.url}/bank"
+
+    @property
+    def rails_file(self) -> Path:
+        """How the product reaches the stand-in WeChat Pay, keys and all; there once they answer."""
+        return self.data / "wechatpay" / RAILS_FILE
 
     @property
     def data(self) -> Path:

@@ -77,8 +77,10 @@ from local.faults import Fault, Faults, Side, Verb
 from local.guard import guard
 from local.service import LOOPBACK
 from local.statements import StatementQuestion
+from local.wechatpay import WechatPay
 
 Answer = tuple[int, dict[str, Any]]
+Dress = Callable[[int, dict[str, Any]], Response]
 M = TypeVar("M", bound=BaseModel)
 
 LARGEST_REQUEST = 4 * 1024 * 1024
@@ -101,11 +103,12 @@ class World:
         self.channel = ChannelDesk(folder)
         self.faults = Faults(folder)
         self.bank = BankDesk(folder, self.faults)
+        self.wechatpay = WechatPay(folder, self.bank, self.channel, self._misbehaving)
         self._asked: Counter[tuple[Side, Verb, frozenset[str]]] = Counter()
 
     def close(self) -> None:
         """Give the files back."""
-        for desk in (self.carrier, self.channel, self.bank, self.faults):
+        for desk in (self.carrier, self.channel, self.wechatpay, self.bank, self.faults):
             desk.close()
 
     # --- what they are asked ---
@@ -217,12 +220,14 @@ class World:
         act: Callable[[], Answer],
         stale: Callable[[], Answer] | None = None,
         about: str = "",
+        dress: Dress | None = None,
     ) -> Response:
-        """Act and answer, or do whatever a fault wants instead."""
+        """Act and answer, or do whatever a fault wants instead. `dress` says it in another dialect than ours."""
+        dress = dress or _json
         self._asked[on, verb, subjects] += 1
         fault = self.faults.take(on, verb, subjects, about)
         if fault is None:
-            return _json(*act())
+            return dress(*act())
         if fault.kind == "delay":
             await asyncio.sleep(fault.seconds)
         elif fault.kind == "status_before_effect":
@@ -232,7 +237,7 @@ class World:
         status, answer = stale() if stale and fault.kind == "stale_lookup" else act()
         if fault.kind == "slow_answer":
             await asyncio.sleep(fault.seconds)
-        return _spoiled(fault, status, answer)
+        return _spoiled(fault, status, answer, dress)
 
     # --- what is looked at ---
 
@@ -281,7 +286,7 @@ def _status(fault: Fault) -> Response:
     return Response(_WEB_PAGE, fault.status, headers, "text/html")
 
 
-def _spoiled(fault: Fault, status: int, answer: dict[str, Any]) -> Response:
+def _spoiled(fault: Fault, status: int, answer: dict[str, Any], dress: Dress) -> Response:
     """The answer as the fault wants it, now that the effect has happened."""
     whole = json.dumps(answer, ensure_ascii=False).encode()
     match fault.kind:
@@ -300,10 +305,22 @@ def _spoiled(fault: Fault, status: int, answer: dict[str, Any]) -> Response:
         case "wrong_types":
             return _json(status, {name: [value] for name, value in answer.items()})
         case "wrong_amount" if "amount_minor" in answer:
-            return _json(status, {**answer, "amount_minor": answer["amount_minor"] + 1})
+            return dress(status, {**answer, "amount_minor": answer["amount_minor"] + 1})
         case "wrong_key":
-            return _json(status, {**answer, **dict.fromkeys(_NAMES & answer.keys(), "other")})
-    return _json(status, answer)
+            return dress(status, {**answer, **dict.fromkeys(_NAMES & answer.keys(), "other")})
+        case "unsigned" | "wrong_signature":
+            return _unsigned(dress(status, answer), wrong=fault.kind == "wrong_signature")
+    return dress(status, answer)
+
+
+def _unsigned(response: Response, *, wrong: bool) -> Response:
+    """An answer whose signature is gone, or is another answer's."""
+    for name in [name for name in response.headers if name.endswith("-signature")]:
+        if wrong:
+            response.headers[name] = response.headers[name][::-1]
+        else:
+            del response.headers[name]
+    return response
 
 
 class Cut(Response):
@@ -387,6 +404,7 @@ def application(folder: Path) -> Starlette:
             Route("/kuaidi100/pushes/{number}", world.push),
             Route("/kdniao/api/dist", world.vendor("kdniao"), methods=["POST"]),
             Route("/easypost/v2/trackers", world.vendor("easypost"), methods=["POST"]),
+            *world.wechatpay.routes(),
             Route("/channel/payments", world.payment, methods=["GET"]),
             Route("/channel/payments", _told(NewPayment, channel.know), methods=["POST"]),
             Route("/channel/plans", _told(RefundPlan, channel.plan), methods=["POST"]),

@@ -274,10 +274,10 @@ async def test_no_nonsense_is_a_refunds_end(name: str) -> None:
 
 async def test_a_payout_is_paid_and_found_again(adapters: Adapters) -> None:
     token, key = fresh("tok-"), fresh()
-    assert (await adapters.rail.query(key)).outcome == "not_found"
+    assert (await adapters.rail.query(payout_of(key, token))).outcome == "not_found"
     result = await adapters.rail.pay(payout_of(key, token))
     assert (result.outcome, result.amount_minor, result.currency) == ("paid", 1000, "CNY")
-    assert await adapters.rail.query(key) == result
+    assert await adapters.rail.query(payout_of(key, token)) == result
 
 
 @pytest.mark.parametrize(("code", "failure"), [*FAILURES.items(), ("NEVER_SEEN", "unknown")])
@@ -288,7 +288,7 @@ async def test_a_banks_code_is_classified(
     await world.refuse_account(token, code=code)
     result = await adapters.rail.pay(payout_of(key, token))
     assert (result.outcome, result.failure, result.code) == ("failed", failure, code)
-    assert await adapters.rail.query(key) == result
+    assert await adapters.rail.query(payout_of(key, token)) == result
 
 
 async def test_an_accepted_payout_is_paid_later_and_may_come_back(adapters: Adapters, world: WorldClient) -> None:
@@ -296,9 +296,9 @@ async def test_an_accepted_payout_is_paid_later_and_may_come_back(adapters: Adap
     await world.plan_payouts(token, "processing", looks=None)
     assert (await adapters.rail.pay(payout_of(key, token))).outcome == "accepted"
     await world.finish_payout(key)
-    assert (await adapters.rail.query(key)).outcome == "paid"
+    assert (await adapters.rail.query(payout_of(key, token))).outcome == "paid"
     await world.return_payout(key, 250)
-    result = await adapters.rail.query(key)
+    result = await adapters.rail.query(payout_of(key, token))
     assert (result.outcome, result.returned_minor) == ("returned", 250)
 
 
@@ -335,7 +335,7 @@ async def test_a_payout_without_a_readable_answer_is_unknown_and_the_look_up_dec
     result = await adapters.rail.pay(payout_of(key, token))
     assert (result.outcome, result.failure) == ("unknown", None)
     assert result.message
-    assert (await adapters.rail.query(key)).outcome == ("paid" if effects else "not_found")
+    assert (await adapters.rail.query(payout_of(key, token))).outcome == ("paid" if effects else "not_found")
     assert await world.payout_effects(token) == effects
 
 
@@ -350,14 +350,14 @@ async def test_a_bank_that_is_slow_is_unknown_and_the_look_up_decides(standins: 
     await world.fault("bank", match=key, kind="slow_answer", seconds=3)
     async with HttpClient(standins.bank_url, name="the bank", answers_within=timedelta(seconds=1)) as client:
         assert (await SandboxRail(client).pay(payout_of(key, token))).outcome == "unknown"
-        assert (await SandboxRail(client).query(key)).outcome == "paid"
+        assert (await SandboxRail(client).query(payout_of(key, token))).outcome == "paid"
 
 
 async def test_a_bank_that_is_not_there_is_unknown() -> None:
     async with HttpClient(f"http://127.0.0.1:{free_port()}", name="the bank") as client:
         rail = SandboxRail(client)
         assert (await rail.pay(payout_of("k1", "tok"))).outcome == "unknown"
-        assert (await rail.query("k1")).outcome == "unknown"
+        assert (await rail.query(payout_of("k1", "tok"))).outcome == "unknown"
 
 
 @pytest.mark.parametrize("name", nonsense(GOOD_PAYOUT))
@@ -368,10 +368,10 @@ async def test_no_nonsense_is_a_payouts_end(name: str) -> None:
     ):
         rail = SandboxRail(client)
         assert (await rail.pay(payout_of("k1", "tok"))).outcome == "unknown"
-        assert (await rail.query("k1")).outcome == "unknown"
+        assert (await rail.query(payout_of("k1", "tok"))).outcome == "unknown"
 
 
 async def test_a_malformed_refusal_to_a_look_up_is_no_failure_of_the_payout() -> None:
     body = b'{"code": "MALFORMED", "message": "no such page"}'
     async with answering(http(body, "400 Bad Request")) as url, HttpClient(url, name="the bank") as client:
-        assert (await SandboxRail(client).query("k1")).outcome == "unknown"
+        assert (await SandboxRail(client).query(payout_of("k1", "tok"))).outcome == "unknown"

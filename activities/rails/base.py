@@ -48,6 +48,10 @@ class Rail(Protocol):
         """Send the instruction. Never raises for what the rail does: that is `unknown`."""
         ...
 
-    async def query(self, key: str) -> PayoutResult:
-        """What became of it; `not_found` is the rail's word that it knows no such key. Never raises, as `pay`."""
+    async def query(self, instruction: PayoutInstruction) -> PayoutResult:
+        """What became of it. Never raises, as `pay`.
+
+        `not_found` is the rail's word that nothing happens under this key unless it is told again: it knows no such
+        key, or has it noted and waits for the identical instruction.
+        """
         ...

@@ -68,13 +68,13 @@ class SandboxRail:
         except (Unavailable, UnreadableAnswer) as error:
             return _unknown(error)
 
-    async def query(self, key: str) -> PayoutResult:
+    async def query(self, instruction: PayoutInstruction) -> PayoutResult:
         """See `Rail.query`."""
         try:
-            reply = await self._http.get(f"payouts/{key}")
+            reply = await self._http.get(f"payouts/{instruction.key}")
             if reply.status == 404 and reply.read(_Problem).code == "PAYOUT_UNKNOWN":
                 return PayoutResult(outcome="not_found")
-            return _result(reply, key)
+            return _result(reply, instruction.key)
         except (Unavailable, UnreadableAnswer) as error:
             return _unknown(error)
 

@@ -1,0 +1,183 @@
+"""WeChat Pay, merchant transfer: from our balance to a person's wallet.
+
+The person may have to take the money: until then, and at most a day, the bill waits for them. What has arrived stays.
+
+Source: pay.weixin.qq.com/docs/merchant/apis/mch-trans/transfer-bill/transfer-to-user.html, and its neighbours on the
+look-up and on the reasons of failure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from activities.http import Reply
+from activities.rails.base import PayoutInstruction
+from activities.rails.wechatpay import CURRENCY, missing, only_about, ours, refused, unknown
+from activities.wechatpay.client import WechatPayClient
+from activities.wechatpay.resources import TransferBill
+from core.errors import Unavailable, UnreadableAnswer
+from core.messages import FailureClass
+from core.withdrawal.payouts import PayoutResult, RailTerms
+
+BILLS = "/v3/fund-app/mch-transfer/transfer-bills"
+NAME_FROM_MINOR = 200_000
+"""From ¥2,000 on the payee's name is required, and compared."""
+NO_NAME_BELOW_MINOR = 30
+"""Below ¥0.30 WeChat Pay takes no name."""
+
+STATES: Mapping[str, str] = {
+    "ACCEPTED": "accepted",
+    "PROCESSING": "accepted",
+    "WAIT_USER_CONFIRM": "accepted",
+    "TRANSFERING": "accepted",
+    "CANCELING": "accepted",
+    "SUCCESS": "paid",
+    "FAIL": "failed",
+    "CANCELLED": "failed",
+}
+"""WeChat Pay's states of a bill, its own spelling, and ours."""
+
+FAILURES: Mapping[str, FailureClass] = {
+    "ACCOUNT_FROZEN": "payee",
+    "ACCOUNT_NOT_EXIST": "payee",
+    "BANK_CARD_ACCOUNT_ABNORMAL": "payee",
+    "BANK_CARD_BANK_INFO_WRONG": "payee",
+    "BANK_CARD_CARD_INFO_WRONG": "payee",
+    "BANK_CARD_PARAM_ERROR": "payee",
+    "BANK_CARD_STATUS_ABNORMAL": "payee",
+    "ID_CARD_NOT_CORRECT": "payee",
+    "NAME_NOT_CORRECT": "payee",
+    "OPENID_INVALID": "payee",
+    "PAYEE_ACCOUNT_ABNORMAL": "payee",
+    "REAL_NAME_CHECK_FAIL": "payee",
+    "BANK_CARD_COLLECTIONS_ABOVE_QUOTA": "quota",
+    "BLOCK_B2C_USERLIMITAMOUNT_BSRULE_MONTH": "quota",
+    "BLOCK_B2C_USERLIMITAMOUNT_MONTH": "quota",
+    "DAY_RECEIVED_COUNT_EXCEED": "quota",
+    "DAY_RECEIVED_QUOTA_EXCEED": "quota",
+    "REALNAME_ACCOUNT_RECEIVED_QUOTA_EXCEED": "quota",
+    "TRANSFER_QUOTA_EXCEED": "quota",
+    "BUDGET_NOT_ENOUGH": "ours",
+    "EXCEEDED_ESTIMATED_AMOUNT": "ours",
+    "MERCHANT_NOT_CONFIRM": "ours",
+    "PAYER_ACCOUNT_ABNORMAL": "ours",
+    "PRODUCT_AUTH_CHECK_FAIL": "ours",
+    "RECEIVE_ACCOUNT_NOT_CONFIGURE": "ours",
+    "RELATED_ORDER_TRANSFER_AMOUNT_EXCEED": "ours",
+    "RELATED_ORDER_TRANSFER_COUNT_EXCEED": "ours",
+    "RESERVATION_INFO_NOT_MATCH": "ours",
+    "RESERVATION_SCENE_NOT_MATCH": "ours",
+    "RESERVATION_STATE_INVALID": "ours",
+    "TRANSFER_REMARK_SET_FAIL": "ours",
+    "TRANSFER_SCENE_INVALID": "ours",
+    "TRANSFER_SCENE_UNAVAILABLE": "ours",
+    "MCH_CANCEL": "risk",
+    "MERCHANT_REJECT": "risk",
+    "TRANSFER_RISK": "risk",
+    "OVERDUE_CLOSE": "user",
+}
+"""WeChat Pay's reasons of a failed bill and what each means for us. OTHER_FAIL_REASON_TYPE says nothing, and is not
+here: a code that is in no table decides nothing.
+
+A person of our own who said no (MCH_CANCEL, MERCHANT_REJECT) is heard again before the money is sent again.
+"""
+
+
+class WechatPayTransfer:
+    """Pays into wallets; an account's token is the person's openid.
+
+    Args:
+        appid: the app whose openids these are.
+        scene: the transfer scene that WeChat Pay gave us, and what must be said of it: `reports` is type → content.
+        remark: what the person reads, at most 32 characters.
+        notify_url: where the callbacks go; none where it is empty.
+    """
+
+    # A number is the merchant's own for ever; we rely on that no longer than a bill can be looked up.
+    terms = RailTerms(dedup_window=timedelta(days=30), query_window=timedelta(days=30), success_is_final=True)
+    key_pattern = re.compile(r"[A-Za-z0-9]{1,32}")
+
+    def __init__(
+        self,
+        client: WechatPayClient,
+        *,
+        name: str = "wechatpay_transfer",
+        appid: str,
+        scene: str,
+        reports: Mapping[str, str] | None = None,
+        remark: str = "提现",
+        notify_url: str = "",
+    ) -> None:
+        self._client, self.name, self._appid, self._scene = client, name, appid, scene
+        self._reports, self._remark, self._notify_url = dict(reports or {}), remark[:32], notify_url
+
+    async def pay(self, instruction: PayoutInstruction) -> PayoutResult:
+        """See `Rail.pay`."""
+        if instruction.currency != CURRENCY:
+            return ours("CURRENCY", f"WeChat Pay pays in {CURRENCY} only")
+        if instruction.amount_minor >= NAME_FROM_MINOR and not instruction.account.holder:
+            return ours("NAME_REQUIRED", "from 2,000.00 CNY on WeChat Pay needs the holder's name")
+        try:
+            reply = await self._client.post(BILLS, self._bill(instruction))
+            return self._result(reply, instruction) if reply.status == 200 else refused(reply)
+        except (Unavailable, UnreadableAnswer) as error:
+            return unknown(error)
+
+    async def query(self, instruction: PayoutInstruction) -> PayoutResult:
+        """See `Rail.query`."""
+        try:
+            reply = await self._client.get(f"{BILLS}/out-bill-no/{instruction.key}")
+            return self._result(reply, instruction) if reply.status == 200 else missing(reply)
+        except (Unavailable, UnreadableAnswer) as error:
+            return unknown(error)
+
+    def _bill(self, instruction: PayoutInstruction) -> dict[str, Any]:
+        named = instruction.account.holder and instruction.amount_minor >= NO_NAME_BELOW_MINOR
+        # Encrypted anew each time: WeChat Pay compares the name, so that sending it again is still the same request.
+        name = {"user_name": self._client.platform.encrypt(instruction.account.holder or "")} if named else {}
+        reports = [{"info_type": kind, "info_content": content} for kind, content in self._reports.items()]
+        return {
+            "appid": self._appid,
+            "out_bill_no": instruction.key,
+            "transfer_scene_id": self._scene,
+            "openid": instruction.account.token,
+            **name,
+            "transfer_amount": instruction.amount_minor,
+            "transfer_remark": self._remark,
+            **({"notify_url": self._notify_url} if self._notify_url else {}),
+            "transfer_scene_report_infos": reports,
+        }
+
+    def _result(self, reply: Reply, instruction: PayoutInstruction) -> PayoutResult:
+        bill = reply.read(TransferBill)
+        only_about(instruction, reply.source, key=bill.out_bill_no, payee=bill.openid)
+        if bill.state != "SUCCESS":
+            # Where it paid another amount than it was told to, the withdrawal must hear of it.
+            only_about(instruction, reply.source, amount_minor=bill.transfer_amount)
+        return result_of_transfer(bill)
+
+
+def result_of_transfer(bill: TransferBill) -> PayoutResult:
+    """A bill as a result. A state or a reason that is in no table decides nothing."""
+    outcome = STATES.get(bill.state, "unknown")
+    code = bill.fail_reason or bill.state
+    return PayoutResult.model_validate(
+        {
+            "outcome": outcome,
+            "amount_minor": bill.transfer_amount,
+            "currency": CURRENCY,
+            "failure": _failure(bill) if outcome == "failed" else None,
+            "code": None if outcome == "paid" else code[:64],
+            "message": bill.state if outcome != "paid" else None,
+            "reference": bill.transfer_bill_no,
+        }
+    )
+
+
+def _failure(bill: TransferBill) -> FailureClass:
+    if bill.state == "CANCELLED":
+        return "risk"  # we never call a transfer back: somebody did by hand
+    return FAILURES.get(bill.fail_reason or "", "unknown")

@@ -1,0 +1,62 @@
+"""Asking WeChat Pay: signed, and nothing believed that it did not sign."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from activities.http import HttpClient, Reply
+from activities.wechatpay.signing import MerchantSigner, PlatformKeys
+from core.errors import UnreadableAnswer
+from core.messages import Message
+
+
+class Problem(Message):
+    """What WeChat Pay says instead of an answer."""
+
+    code: str
+    message: str = ""
+
+
+class WechatPayClient:
+    """One merchant's connection to WeChat Pay.
+
+    Args:
+        http: at its base address.
+    """
+
+    def __init__(self, http: HttpClient, signer: MerchantSigner, platform: PlatformKeys) -> None:
+        self._http, self._signer, self.platform = http, signer, platform
+        self.mchid = signer.mchid
+
+    async def get(self, path: str) -> Reply:
+        """Look something up; `path` with its query. See `ask`."""
+        return await self.ask("GET", path, None)
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> Reply:
+        """Send an instruction. See `ask`."""
+        return await self.ask("POST", path, body)
+
+    async def ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Reply:
+        """One exchange, never repeated here.
+
+        Returns:
+            What WeChat Pay signed, whatever its status below 500.
+
+        Raises:
+            Unavailable: nothing whole came back in time, or a 5xx; what was sent may have had its effect.
+            UnreadableAnswer: nobody signed the answer, or somebody else did: it says nothing at all.
+        """
+        content = b"" if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        headers = {
+            "Authorization": self._signer.authorization(method, path, content),
+            "Wechatpay-Serial": self.platform.serial,
+            "User-Agent": "dakuan",
+            **({"Content-Type": "application/json"} if content else {}),
+        }
+        reply = await self._http.ask(method, path, content=content or None, headers=headers)
+        why = self.platform.why_not(reply.headers, reply.raw)
+        if why is not None:
+            raise UnreadableAnswer(f"{reply.source} answered {reply.status}, and {why}")
+        return reply

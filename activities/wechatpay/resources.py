@@ -1,0 +1,104 @@
+"""What WeChat Pay's answers and the resources of its callbacks look like; fields that we do not use are passed over."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from core.messages import AmountMinor, Currency, Message, Time
+
+
+class TransferBill(Message):
+    """A merchant transfer: the answer to an instruction (without amount), to a look-up, and in a callback."""
+
+    out_bill_no: str
+    transfer_bill_no: str
+    state: str
+    transfer_amount: AmountMinor | None = None
+    fail_reason: str | None = None
+    openid: str | None = None
+    package_info: str | None = None
+
+
+class WithdrawTaken(Message):
+    """The answer to an e-commerce withdraw: taken, no more."""
+
+    sub_mchid: str
+    out_request_no: str
+    withdraw_id: str
+
+
+class Withdraw(Message):
+    """An e-commerce withdraw, in the answer to a look-up and in a callback."""
+
+    sub_mchid: str
+    out_request_no: str
+    withdraw_id: str
+    status: str
+    amount: AmountMinor
+    reason: str | None = None
+
+
+class PaymentAmount(Message):
+    """What the buyer pays: `total` is the order's price, whoever bears a discount."""
+
+    total: AmountMinor
+    currency: Currency = "CNY"
+
+
+class Transaction(Message):
+    """A payment, in the answer to a look-up."""
+
+    out_trade_no: str
+    trade_state: str
+    transaction_id: str | None = None
+    success_time: Time | None = None
+    amount: PaymentAmount | None = None
+
+
+class RefundAmount(Message):
+    """What goes back. In a callback the currency is not said."""
+
+    refund: AmountMinor
+    currency: Currency = "CNY"
+
+
+class Refund(Message):
+    """A refund: the answer to an instruction and to a look-up.
+
+    An e-commerce refund's first answer has no state yet.
+    """
+
+    out_refund_no: str
+    refund_id: str
+    amount: RefundAmount
+    status: str | None = None
+    out_trade_no: str | None = None
+    transaction_id: str | None = None
+
+
+class RefundNews(Message):
+    """A refund in a callback."""
+
+    out_refund_no: str
+    refund_id: str
+    refund_status: str
+    amount: RefundAmount
+
+
+class Sealed(Message):
+    """A callback's resource, encrypted."""
+
+    algorithm: str
+    ciphertext: str
+    nonce: str
+    associated_data: str = ""
+    original_type: str = ""
+
+
+class Notification(Message):
+    """A callback."""
+
+    id: str
+    event_type: str
+    resource_type: str
+    resource: Sealed = Field(repr=False)

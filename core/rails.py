@@ -1,0 +1,163 @@
+"""Which rails and payment channels there are, and our accounts with them: the file of DAKUAN_RAILS.
+
+[accounts.wechatpay]
+mchid = "1900000109"
+serial = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"     # of the merchant's certificate
+private_key = "apiclient_key.pem"                       # a file beside this one
+apiv3_key = "$WECHATPAY_APIV3_KEY"                      # "$NAME" is a variable of the environment
+
+[accounts.wechatpay.platform_keys]                      # WeChat Pay's public keys; names are encrypted for the first
+PUB_KEY_ID_0114232134912410000000000000 = "pub_key.pem"
+
+[rails.wechatpay_transfer]                              # what a payout account names as its rail
+account = "wechatpay"
+appid = "wx8888888888888888"
+scene = "1000"
+reports = { "活动名称" = "提现", "奖励说明" = "货款" }
+notify_url = "https://example.com/callbacks/wechatpay"
+
+[channels.wechat]                                       # what an order names as its payment's channel
+account = "wechatpay"
+
+A rail or channel that is not named here is asked at DAKUAN_BANK_URL or DAKUAN_CHANNEL_URL, as ever.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from core.errors import Misconfigured
+from core.messages import Id, reasons_of
+
+AccountKind = Literal["wechatpay"]
+RailKind = Literal["wechatpay_transfer", "wechatpay_withdraw"]
+RAIL_KINDS: tuple[RailKind, ...] = ("wechatpay_transfer", "wechatpay_withdraw")
+URLS: Mapping[str, str] = {"wechatpay": "https://api.mch.weixin.qq.com"}
+APIV3_KEY_BYTES = 32
+
+Line = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class MerchantAccount(_Part):
+    """Our account with a provider that both takes payments and makes payouts.
+
+    In the file `private_key` and `platform_keys` name files; resolved, they are the files' content. `url` may be a path
+    of the stand-ins, such as "/wechatpay".
+    """
+
+    kind: AccountKind | None = None
+    url: str = ""
+    mchid: Line
+    serial: Line
+    private_key: str = Field(repr=False)
+    apiv3_key: str = Field(repr=False)
+    platform_keys: Annotated[dict[str, str], Field(min_length=1, repr=False)]
+
+
+class RailEntry(_Part):
+    """A rail: which account pays, and what the provider wants to know besides.
+
+    `appid`, `scene` and `reports` are a merchant transfer's; `bank_memo` an e-commerce withdraw's.
+    """
+
+    kind: RailKind | None = None
+    account: Id
+    appid: str = ""
+    scene: str = ""
+    reports: dict[str, str] = {}
+    remark: str = ""
+    bank_memo: str = ""
+    notify_url: str = ""
+
+
+class ChannelEntry(_Part):
+    """A payment channel: which account was paid."""
+
+    account: Id
+    notify_url: str = ""
+
+
+class Rails(_Part):
+    """The whole file, resolved: no `$NAME` left, keys read, every rail and account with its kind and address."""
+
+    accounts: dict[Id, MerchantAccount] = {}
+    rails: dict[Id, RailEntry] = {}
+    channels: dict[Id, ChannelEntry] = {}
+
+
+def parse_rails(text: str, variables: Mapping[str, str], read: Callable[[str], str]) -> Rails:
+    """Read the file.
+
+    Args:
+        variables: the environment, for `$NAME`.
+        read: the content of a file beside it; raises OSError where it cannot be read.
+
+    Raises:
+        Misconfigured: it cannot be read, names an account, variable or file that there is not, or lacks something.
+    """
+    try:
+        found = Rails.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(str(error)) from None
+    except ValidationError as error:
+        reason = reasons_of(error)[0]
+        raise Misconfigured(f"{reason['field']}: {reason['message']}") from None
+    accounts = {name: _account(name, account, variables, read) for name, account in found.accounts.items()}
+    rails = {name: _rail(name, rail, accounts) for name, rail in found.rails.items()}
+    for name, channel in found.channels.items():
+        if channel.account not in accounts:
+            raise Misconfigured(f"channels.{name}: there is no account {channel.account!r}")
+    return found.model_copy(update={"accounts": accounts, "rails": rails})
+
+
+def _account(
+    name: str, account: MerchantAccount, variables: Mapping[str, str], read: Callable[[str], str]
+) -> MerchantAccount:
+    where = f"accounts.{name}"
+    kind = account.kind or name
+    if kind not in URLS:
+        raise Misconfigured(f"{where}: say its kind: {', '.join(URLS)}")
+    plain = {field: _value(where, getattr(account, field), variables) for field in ("mchid", "serial", "apiv3_key")}
+    if len(plain["apiv3_key"].encode()) != APIV3_KEY_BYTES:
+        raise Misconfigured(f"{where}.apiv3_key: must be of {APIV3_KEY_BYTES} bytes")
+    private_key = _file(f"{where}.private_key", _value(where, account.private_key, variables), read)
+    platform_keys = {
+        serial: _file(f"{where}.platform_keys.{serial}", file, read) for serial, file in account.platform_keys.items()
+    }
+    keys = {"private_key": private_key, "platform_keys": platform_keys}
+    return account.model_copy(update={**plain, **keys, "kind": kind, "url": account.url or URLS[kind]})
+
+
+def _rail(name: str, rail: RailEntry, accounts: Mapping[str, MerchantAccount]) -> RailEntry:
+    kind = rail.kind or name
+    if kind not in RAIL_KINDS:
+        raise Misconfigured(f"rails.{name}: say its kind: {', '.join(RAIL_KINDS)}")
+    if rail.account not in accounts:
+        raise Misconfigured(f"rails.{name}: there is no account {rail.account!r}")
+    for field in ("appid", "scene") if kind == "wechatpay_transfer" else ():
+        if not getattr(rail, field):
+            raise Misconfigured(f"rails.{name}.{field} is missing")
+    return rail.model_copy(update={"kind": kind})
+
+
+def _value(where: str, written: str, variables: Mapping[str, str]) -> str:
+    if not written.startswith("$"):
+        return written
+    if written[1:] not in variables:
+        raise Misconfigured(f"{where}: {written[1:]} is not set")
+    return variables[written[1:]]
+
+
+def _file(where: str, file: str, read: Callable[[str], str]) -> str:
+    try:
+        return read(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{where}: {file} cannot be read: {type(error).__name__}") from None

@@ -1,0 +1,118 @@
+"""The keys of the stand-in WeChat Pay and of its one merchant: made once a folder, never the same twice.
+
+Beside them lies `rails.toml`, which tells the product how to reach it all (see `core.rails`).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+MCHID = "1900000001"
+APPID = "wxstandin00000001"
+PLATFORM_SERIAL = "PUB_KEY_ID_0119000000012026112300000000000001"
+RAILS_FILE = "rails.toml"
+_MERCHANT, _PLATFORM, _PUBLIC = "merchant_key.pem", "platform_key.pem", "platform_public.pem"
+
+_RAILS = """# Made by the stand-ins: WeChat Pay as the local stack plays it.
+
+[accounts.wechatpay]
+kind = "wechatpay"
+url = "/wechatpay"                  # a path of the stand-ins
+mchid = "{mchid}"
+serial = "{serial}"
+private_key = "{merchant}"
+apiv3_key = "{apiv3_key}"
+
+[accounts.wechatpay.platform_keys]
+{platform_serial} = "{public}"
+
+[rails.wechatpay_transfer]
+account = "wechatpay"
+appid = "{appid}"
+scene = "1000"
+reports = {{ "活动名称" = "提现", "奖励说明" = "货款" }}
+
+[rails.wechatpay_withdraw]
+account = "wechatpay"
+
+[channels.wechatpay]
+account = "wechatpay"
+"""
+
+
+@dataclass(frozen=True)
+class WechatPayKeys:
+    """What the stand-in knows: its own key, its merchant's public key, and the APIv3 key that they share."""
+
+    mchid: str
+    serial: str
+    merchant: RSAPrivateKey
+    platform: RSAPrivateKey
+    platform_serial: str
+    apiv3_key: str
+
+    @property
+    def merchant_public(self) -> RSAPublicKey:
+        return self.merchant.public_key()
+
+
+def wechatpay_keys(folder: Path) -> WechatPayKeys:
+    """The keys in a folder, made where they are missing."""
+    if not (folder / RAILS_FILE).is_file():
+        _make(folder)
+    account = tomllib.loads((folder / RAILS_FILE).read_text(encoding="utf-8"))["accounts"]["wechatpay"]
+    return WechatPayKeys(
+        mchid=account["mchid"],
+        serial=account["serial"],
+        merchant=_load(folder / _MERCHANT),
+        platform=_load(folder / _PLATFORM),
+        platform_serial=PLATFORM_SERIAL,
+        apiv3_key=account["apiv3_key"],
+    )
+
+
+def _make(folder: Path) -> None:
+    """The file that names them comes last: what broke off is made anew."""
+    folder.mkdir(parents=True, exist_ok=True)
+    merchant, platform = (generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
+    for name, key in ((_MERCHANT, merchant), (_PLATFORM, platform)):
+        _write(folder / name, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public = platform.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    _write(folder / _PUBLIC, public)
+    text = _RAILS.format(
+        mchid=MCHID,
+        serial=secrets.token_hex(20).upper(),
+        merchant=_MERCHANT,
+        apiv3_key=secrets.token_hex(16),
+        platform_serial=PLATFORM_SERIAL,
+        public=_PUBLIC,
+        appid=APPID,
+    )
+    _write(folder / RAILS_FILE, text.encode())
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Whole or not at all, and for our own eyes."""
+    unfinished = file.with_suffix(".new")
+    unfinished.touch(mode=0o600)
+    unfinished.write_bytes(content)
+    os.replace(unfinished, file)
+
+
+def _load(file: Path) -> RSAPrivateKey:
+    key = load_pem_private_key(file.read_bytes(), password=None)
+    assert isinstance(key, RSAPrivateKey)  # made above
+    return key
