@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from bench.audit import audit_bench
+from bench.faults.command import faults
 from bench.ledger import ledger
 from bench.orders import orders
 
@@ -12,6 +13,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 app.command()(orders)
 app.command()(ledger)
 app.command("audit")(audit_bench)
+app.command()(faults)
 
 if __name__ == "__main__":
     app()

@@ -1,0 +1,1 @@
+"""`python -m bench faults`: withdrawals under fire, and the promise that the bank sees one effect each or none."""

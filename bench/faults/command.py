@@ -1,0 +1,39 @@
+"""The command line of the fault bench."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import client as door
+from bench.faults.plan import Storm
+from bench.faults.race import race
+from bench.faults.report import Board, tell, tell_race
+from bench.faults.run import under_fire
+
+
+def faults(
+    withdrawals: Annotated[int, typer.Option(min=1, help="Withdrawals; one in 25 is funded by a real order.")] = 2000,
+    seed: Annotated[int | None, typer.Option(help="The same seed repeats the plan; else one is drawn.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="How long the storm lasts at least.")] = None,
+    only_race: Annotated[bool, typer.Option("--race", help="Only the race for one balance.")] = False,
+    no_race: Annotated[bool, typer.Option("--no-race", help="Without the race.")] = False,
+    bug: Annotated[str | None, typer.Option(help="Plant a bug that loses money: the bench must find it.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+) -> None:
+    """Withdrawals while workers, database, Temporal and bank die: each is paid once or never, and the books know."""
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    if only_race:
+        raced = asyncio.run(race(seed))
+        tell_race(raced, json)
+        raise typer.Exit(0 if raced.clean else 1)
+    storm = Storm.over(withdrawals) if seconds is None else Storm.of(seconds)
+    raced_first = None if no_race else asyncio.run(race(seed))
+    with Board() as board:
+        told, evidence, verdict = door.run(under_fire(seed, withdrawals, board, storm=storm, bug=bug))
+    tell(told, evidence, verdict, raced_first, json)
+    raise typer.Exit(0 if verdict.clean and (raced_first is None or raced_first.clean) else 1)

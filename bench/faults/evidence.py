@@ -1,0 +1,99 @@
+"""What the judge looks at, collected: the bank's journal, the transfers, the register, the workflows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import asyncpg
+from temporalio.client import Client
+
+from bench.faults.judging import Asked, AtBank, Evidence, InBooks, InRegister
+from bench.faults.plan import Fate
+from ledger.proofs import prove
+from local.client import WorldClient
+from local.journal import Effect
+
+_BOOKS = """
+SELECT x.withdrawal_id,
+       coalesce(sum(delta_minor) FILTER (WHERE path LIKE 'withdrawal/%/reserved' OR path = 'suspense'), 0)::BIGINT
+           AS held_minor,
+       coalesce(-sum(delta_minor) FILTER (WHERE path LIKE 'rail/%/cash' AND delta_minor < 0), 0)::BIGINT AS paid_minor,
+       coalesce(sum(delta_minor) FILTER (WHERE path LIKE 'rail/%/cash' AND delta_minor > 0), 0)::BIGINT
+           AS returned_minor,
+       coalesce(sum(delta_minor) FILTER (WHERE path = 'income/withdrawal_fee'), 0)::BIGINT AS fee_minor
+FROM (SELECT split_part(reference, '/', 2) AS withdrawal_id, path, delta_minor FROM entries
+      WHERE reference LIKE 'withdrawal/%') AS x
+GROUP BY 1
+"""
+_REGISTER = """
+SELECT withdrawal_id, state_name, closed, next_deadline_name,
+       ARRAY(SELECT hold ->> 'name' FROM jsonb_array_elements(coalesce(state -> 'holds', '[]')) AS hold) AS holds
+FROM withdrawals
+"""
+_AVAILABLE = """
+SELECT split_part(path, '/', 2) AS merchant_id, balance_minor FROM accounts WHERE path LIKE 'merchant/%/available'
+"""
+
+
+async def collect(
+    fates: Sequence[Fate],
+    given_minor: Mapping[str, int],
+    *,
+    pool: asyncpg.Pool[Any],
+    world: WorldClient,
+    client: Client,
+) -> Evidence:
+    """All of it. Everything is up and at rest."""
+    proofs = await prove(pool)
+    return Evidence(
+        asked=[Asked(fate.withdrawal_id, fate.merchant_id, fate.amount_minor, fate.token) for fate in fates],
+        bank=at_bank(await world.journal("bank")),
+        books=await books_of(pool),
+        register=await standings(pool, await _workflows(client)),
+        given_minor=given_minor,
+        available_minor={row["merchant_id"]: row["balance_minor"] for row in await pool.fetch(_AVAILABLE)},
+        broken_proofs=[(proof.name, proof.evidence) for proof in proofs if not proof.holds],
+    )
+
+
+def at_bank(effects: Iterable[Effect]) -> dict[str, AtBank]:
+    """The journal by payee."""
+    payouts: defaultdict[str, list[int]] = defaultdict(list)
+    returned: defaultdict[str, int] = defaultdict(int)
+    for effect in effects:
+        if effect.effect == "payout":
+            payouts[effect.subject].append(effect.amount_minor)
+        else:
+            returned[effect.subject] += effect.amount_minor
+    return {token: AtBank(tuple(payouts[token]), returned[token]) for token in {*payouts, *returned}}
+
+
+async def books_of(pool: asyncpg.Pool[Any]) -> dict[str, InBooks]:
+    """What the transfers of each withdrawal sum up to."""
+    rows = [dict(row) for row in await pool.fetch(_BOOKS)]
+    return {row.pop("withdrawal_id"): InBooks(**row) for row in rows}
+
+
+async def standings(pool: asyncpg.Pool[Any], workflows: Mapping[str, str] | None = None) -> dict[str, InRegister]:
+    """Where each withdrawal stands."""
+    return {
+        row["withdrawal_id"]: InRegister(
+            phase=row["state_name"],
+            closed=row["closed"],
+            deadline=row["next_deadline_name"],
+            holds=tuple(row["holds"]),
+            workflow=(workflows or {}).get(row["withdrawal_id"], "RUNNING" if workflows is None else "unknown"),
+        )
+        for row in await pool.fetch(_REGISTER)
+    }
+
+
+async def _workflows(client: Client) -> dict[str, str]:
+    """How each withdrawal's last run is."""
+    found: dict[str, str] = {}
+    async for execution in client.list_workflows("WorkflowType = 'WithdrawalWorkflow'"):
+        status = execution.status.name if execution.status is not None else "unknown"
+        found.setdefault(execution.id.removeprefix("withdrawal-"), status)  # the newest comes first
+    return found

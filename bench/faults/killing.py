@@ -1,0 +1,150 @@
+"""Processes that are killed and come again: workers, the database, Temporal, the bank."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from bench.faults.plan import Storm, Strike, strikes
+from config import PROJECT, Settings
+from local.service import Service
+from local.stack import LocalStack
+
+ENDS_WITHIN = 30.0
+OURS = ("DAKUAN_", "TEMPORAL_", "DATABASE_")
+"""Variables that would lead a worker elsewhere."""
+
+
+class MortalWorker:
+    """One worker that is born again whenever it is killed; see `bench.faults.worker`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    @asynccontextmanager
+    async def running(
+        cls, number: int, settings: Settings, storm: Storm, bug: str | None
+    ) -> AsyncIterator[MortalWorker]:
+        """A worker for the block; no process of it stays behind."""
+        told = json.dumps({"key_window": storm.key_window, "bug": bug})
+        with (settings.home / f"worker-{number}.log").open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "bench.faults.worker", told),
+                cwd=PROJECT,
+                env={**_environment(settings)},
+                stdin=asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a Ctrl-C is for the bench, which ends its input
+            )
+        try:
+            yield cls(process)
+        finally:
+            assert process.stdin is not None  # a pipe, see above
+            process.stdin.close()
+            try:
+                await asyncio.wait_for(process.wait(), ENDS_WITHIN)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+    async def tell(self, word: str) -> None:
+        """`kill`, `stop` or `go`."""
+        assert self._process.stdin is not None  # a pipe, see above
+        with suppress(ConnectionError):  # it is gone; who waits for its work will notice
+            self._process.stdin.write(f"{word}\n".encode())
+            await self._process.stdin.drain()
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    own = {name: value for name, value in {**os.environ}.items() if not name.startswith(OURS)}
+    given = {
+        "DATABASE_URL": settings.database_url,
+        "TEMPORAL_ADDRESS": settings.temporal_address,
+        "DAKUAN_CARRIER_URL": settings.carrier_url,
+        "DAKUAN_CHANNEL_URL": settings.channel_url,
+        "DAKUAN_BANK_URL": settings.bank_url,
+        "DAKUAN_POLICIES": settings.policies,
+        "DAKUAN_SCREENING": settings.screening,
+        "DAKUAN_HOME": settings.home / "nowhere",
+    }
+    return own | {name: str(value) for name, value in given.items()}
+
+
+class Reaper:
+    """Kills as planned while the storm lasts, and brings everything back at its end."""
+
+    def __init__(self, stack: LocalStack, workers: list[MortalWorker], seed: int, storm: Storm) -> None:
+        self._stack, self._workers = stack, workers
+        self._seed, self._storm = seed, storm
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._ended = asyncio.Event()
+        self._servers: dict[str, asyncio.Lock] = {}
+        self.kills: Counter[str] = Counter()
+        self.down: set[str] = set()
+
+    async def strike(self) -> None:
+        """Kill until told that the storm is over, then wait until everything is up again."""
+        began = time.monotonic()
+        for strike in strikes(self._seed, self._storm):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), max(0.0, began + strike.at - time.monotonic()))
+            if self._ended.is_set():
+                break
+            task = asyncio.create_task(self._carry_out(strike))
+            self._under_way.add(task)
+        await asyncio.gather(*self._under_way)
+
+    def end(self) -> None:
+        """The storm is over."""
+        self._ended.set()
+
+    async def _carry_out(self, strike: Strike) -> None:
+        self.kills[strike.kill] += 1
+        match strike.kill:
+            case "worker":
+                await self._workers[strike.which % len(self._workers)].tell("kill")
+            case "freeze":
+                await self._freeze(self._workers[strike.which % len(self._workers)])
+            case "postgres":
+                await self._fell(self._stack.postgres, 0.5)
+            case "temporal":
+                await self._fell(self._stack.temporal, 0.5)
+            case "bank":
+                await self._fell(self._stack.standins, 1.0)
+            case "outage":
+                await self._fell(self._stack.standins, self._storm.outage)
+
+    async def _freeze(self, worker: MortalWorker) -> None:
+        """Stop it for longer than Temporal waits for its activities; then it wakes and goes on where it was."""
+        await worker.tell("stop")
+        await self._rest(self._storm.freeze)
+        await worker.tell("go")
+
+    async def _fell(self, server: Service, seconds: float) -> None:
+        async with self._servers.setdefault(server.name, asyncio.Lock()):
+            self.down.add(server.name)
+            await asyncio.to_thread(server.kill)
+            await self._rest(seconds)
+            await asyncio.to_thread(server.start)
+            self.down.discard(server.name)
+
+    async def _rest(self, seconds: float) -> None:
+        """So long, or until the storm is over."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), seconds)
+
+
+def log_of(home: Path, number: int) -> str:
+    """The last line a worker said."""
+    with suppress(OSError):
+        return (home / f"worker-{number}.log").read_text(errors="replace").strip().splitlines()[-1:][0]
+    return ""

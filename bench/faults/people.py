@@ -1,0 +1,172 @@
+"""The people around the withdrawals: merchants who ask, two reviewers who approve, operators who ask the bank."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import asyncpg
+from temporalio.client import Client
+
+import client as door
+from bench.engines import bench_order, waybill_of
+from bench.faults.plan import Fate, Storm
+from core.errors import Refused, Unavailable
+from core.messages import Actor, Withdrawal, withdrawal_workflow_id
+from ledger.register import Register
+from local.client import WorldClient
+
+T = TypeVar("T")
+TRIES_AGAIN_AFTER = 0.5
+LOOKS_EVERY = 1.0
+BACKLOG_MAX = 150
+"""Withdrawals begun and not yet decided: more at once would only wait for each other."""
+_WAITING = """
+SELECT withdrawal_id, state_name,
+       ARRAY(SELECT hold ->> 'name' FROM jsonb_array_elements(coalesce(state -> 'holds', '[]')) AS hold) AS holds
+FROM withdrawals
+WHERE state_name = 'in_approval' OR jsonb_array_length(coalesce(state -> 'holds', '[]')) > 0
+"""
+_BACKLOG = "SELECT count(*) FROM withdrawals WHERE NOT closed AND state_name IN ('requested', 'approved', 'submitting')"
+
+
+async def patiently(act: Callable[[], Awaitable[T]]) -> T:
+    """Try until there is an answer, as a storefront does: every request carries an id that makes a second harmless."""
+    while True:
+        try:
+            return await act()
+        except Unavailable:
+            await asyncio.sleep(TRIES_AGAIN_AFTER)
+
+
+class Merchants:
+    """Ask for their money, each when its fate wants; some have orders first that bring it in."""
+
+    def __init__(self, client: Client, pool: asyncpg.Pool[Any], world: WorldClient, storm: Storm) -> None:
+        self._client, self._pool, self._world, self._storm = client, pool, world, storm
+        self._register = Register(pool)
+        self.begun = 0
+
+    async def ask(self, fates: Sequence[Fate]) -> None:
+        """All of them; returns when all withdrawals have begun."""
+        began = time.monotonic()
+        asking: list[asyncio.Task[None]] = []
+        for fate in fates:
+            await asyncio.sleep(max(0.0, began + fate.begins * self._storm.seconds - time.monotonic()))
+            if len(asking) % 20 == 0:
+                await self._room()
+            asking.append(asyncio.create_task(self._one(fate)))
+        await asyncio.gather(*asking)
+
+    async def _room(self) -> None:
+        """Wait until not too many are under way."""
+        # They are in other processes' hands: there is no event to wait for.
+        while await self._backlog() > BACKLOG_MAX:  # noqa: ASYNC110
+            await asyncio.sleep(TRIES_AGAIN_AFTER)
+
+    async def _backlog(self) -> int:
+        try:
+            return int(await self._pool.fetchval(_BACKLOG))
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            return 0  # it is being killed; who waits for it would only make the storm longer
+
+    async def _one(self, fate: Fate) -> None:
+        if fate.order_id is not None:
+            await self._sell(fate.order_id)
+        withdrawal = Withdrawal(
+            withdrawal_id=fate.withdrawal_id,
+            merchant_id=fate.merchant_id,
+            amount_minor=fate.amount_minor,
+            currency="CNY",
+            account_id=fate.account_id,
+            requested_by=Actor(role="merchant", id=fate.merchant_id),
+        )
+        await patiently(lambda: door.start_withdrawal(self._client, withdrawal))
+        self.begun += 1
+
+    async def _sell(self, order_id: str) -> None:
+        """One order from payment to settled, whatever dies meanwhile."""
+        await patiently(lambda: door.start_order(self._client, bench_order(order_id, policy=None)))
+        await patiently(lambda: self._travelled(order_id))
+        parcel = {"parcel_id": "p1", "carrier": "sandbox", "waybill": waybill_of(order_id)}
+        await self._send(order_id, "report_shipment", "merchant", parcels=[parcel])
+        await self._until(order_id, lambda row: row.audit == "approved")
+        await self._send(order_id, "confirm_receipt", "buyer")
+        await self._until(order_id, lambda row: row.phase == "settled")
+
+    async def _travelled(self, order_id: str) -> None:
+        now = datetime.now(UTC)
+        seen = ((-2, "picked_up", "杭州市"), (-1, "in_transit", "南京市"), (0, "delivered", "北京市"))
+        scans = [
+            {"at": (now + timedelta(days=days)).isoformat(), "code": stage, "stage": stage, "city": city}
+            for days, stage, city in seen
+        ]
+        await self._world.add_scans("sandbox", waybill_of(order_id), scans)
+
+    async def _send(self, order_id: str, verb: str, role: str, **body: Any) -> None:
+        command = {"command_id": f"{verb}-{order_id}", "actor": {"role": role, "id": f"{role[0]}-{order_id}"}, **body}
+
+        async def sent() -> None:
+            try:
+                await door.send(self._client, f"order-{order_id}", verb, command)
+            except Refused as refusal:
+                if refusal.code == "not_running":  # the start is not known everywhere yet
+                    raise Unavailable(str(refusal)) from None
+                raise
+
+        await patiently(sent)
+
+    async def _until(self, order_id: str, so: Callable[[Any], bool]) -> None:
+        while True:
+            row = await patiently(lambda: self._register.order_row(order_id))
+            if row is not None and so(row):
+                return
+            await asyncio.sleep(TRIES_AGAIN_AFTER)
+
+
+class Desk:
+    """Two reviewers and two operators. They ask the bank itself, and say what its journal says."""
+
+    def __init__(self, client: Client, pool: asyncpg.Pool[Any], world: WorldClient, fates: Sequence[Fate]) -> None:
+        self._client, self._pool, self._world = client, pool, world
+        self._tokens = {fate.withdrawal_id: fate.token for fate in fates}
+        self._commands = 0
+        self.acts: Counter[str] = Counter()
+
+    async def sit(self) -> None:
+        """Work until cancelled."""
+        while True:
+            with suppress(Unavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                await self.round()
+            await asyncio.sleep(LOOKS_EVERY)
+
+    async def round(self) -> None:
+        """Whatever waits for a person now."""
+        for row in await self._pool.fetch(_WAITING):
+            if row["state_name"] == "in_approval":
+                await self._both(row["withdrawal_id"], "approve")
+            elif "payout_stuck" in row["holds"] or "amount_disagrees" in row["holds"]:
+                await self._resolve(row["withdrawal_id"])
+
+    async def _resolve(self, withdrawal_id: str) -> None:
+        journal = await self._world.journal("bank", self._tokens[withdrawal_id])
+        outcome = "paid" if any(effect.effect == "payout" for effect in journal) else "failed"
+        reference = f"bank-letter-{withdrawal_id}"
+        await self._both(withdrawal_id, "resolve_unknown", outcome=outcome, reference=reference, reason="by letter")
+
+    async def _both(self, withdrawal_id: str, verb: str, **body: Any) -> None:
+        for person in ("operator-1", "operator-2"):
+            self._commands += 1
+            actor = {"role": "operator", "id": person}
+            command = {"command_id": f"desk-{self._commands}", "actor": actor, **body}
+            try:
+                await door.send(self._client, withdrawal_workflow_id(withdrawal_id), verb, command)
+                self.acts[verb] += 1
+            except Refused as refusal:
+                self.acts[refusal.code] += 1
+                return

@@ -1,0 +1,272 @@
+"""A run: build the stack, let the storm rage, let it settle, let days pass, and judge.
+
+Business times are those of a policy in seconds: the schedule of look-ups is the real one, quicker. Technical limits
+(how soon a dead worker's activity is missed, how long a request may take) are the product's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+from temporalio.client import Client
+from temporalio.testing import TimeSkipper
+
+import client as door
+from bench.faults.evidence import at_bank, books_of, collect, standings
+from bench.faults.judging import AtBank, Evidence, InBooks, Verdict, judge
+from bench.faults.killing import MortalWorker, Reaper
+from bench.faults.people import Desk, Merchants, patiently
+from bench.faults.plan import Fate, Storm, bank_faults, fates
+from bench.faults.postman import Postman
+from bench.faults.report import Board, Told
+from config import PROJECT, Settings
+from core.messages import withdrawal_workflow_id
+from ledger.book import Book
+from ledger.migrate import migrate
+from ledger.movements import Leg, Movement
+from ledger.pool import open_pool
+from ledger.register import Register
+from local.client import WorldClient
+from local.journal import Effect
+from local.stack import LocalStack
+from worker import register_policies, register_search_attributes
+
+WORKERS = 2
+CONNECTIONS = 24
+SETTLES_WITHIN = 120.0
+"""Seconds from the end of the storm."""
+LOOKS_EVERY = 0.5
+DAYS_AFTER = timedelta(days=1, hours=1)
+"""Past the first look that watches for returns whose callback was lost."""
+POLICY = """
+name = "default"
+commission_bps = 500
+[order]
+settlement_delay = "200ms"
+after_sale_window = "0s"
+[audit]
+look_first = "1s"
+look_longest = "1s"
+[withdrawal]
+daily_count_max = 100000
+approval_above_minor = 2000000
+query_after = ["1s", "3s", "8s"]
+query_every = "10s"
+not_found_apart = "1500ms"
+person_after = "45s"
+resolve_margin = "5s"
+suspense_for = "5s"
+"""
+
+
+@dataclass
+class Scene:
+    """What everybody in a run shares."""
+
+    stack: LocalStack
+    settings: Settings
+    pool: asyncpg.Pool[Any]
+    client: Client
+    world: WorldClient
+    fates: Sequence[Fate]
+    storm: Storm
+    told: Told
+    board: Board
+
+
+async def under_fire(
+    seed: int, withdrawals: int, board: Board, *, storm: Storm | None = None, bug: str | None = None
+) -> tuple[Told, Evidence, Verdict]:
+    """One run on a stack of its own, which is deleted afterwards."""
+    storm = storm or Storm.over(withdrawals)
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # it tells at length of every kill of its server
+    async with AsyncExitStack() as opened:
+        scene = await _open(opened, seed, withdrawals, storm, board)
+        given = await _furnish(scene)
+        workers = [
+            await opened.enter_async_context(MortalWorker.running(number, scene.settings, storm, bug))
+            for number in range(1, WORKERS + 1)
+        ]
+        postman = Postman(scene.world, Register(scene.pool), scene.client)
+        desk = Desk(scene.client, scene.pool, scene.world, scene.fates)
+        busy = [asyncio.create_task(work) for work in (postman.walk(), desk.sit())]
+        try:
+            await _storm(scene, workers, seed)
+            await _settle(scene, postman)
+            await _days_after(scene, postman)
+        finally:
+            for task in busy:
+                task.cancel()
+            await asyncio.gather(*busy, return_exceptions=True)
+        scene.told.tally = await scene.world.tally()
+        scene.told.callbacks, scene.told.people = postman.delivered, desk.acts
+        evidence = await collect(scene.fates, given, pool=scene.pool, world=scene.world, client=scene.client)
+    return scene.told, evidence, judge(evidence)
+
+
+# --- before ----------------------------------------------------------------------------------------------
+
+
+async def _open(opened: AsyncExitStack, seed: int, withdrawals: int, storm: Storm, board: Board) -> Scene:
+    stack = LocalStack.temporary(base=Settings(screening=PROJECT / "policies" / "screening.toml"))
+    board.show("starting servers", 0, 1)
+    await opened.enter_async_context(stack)
+    folder = stack.home / "policies"
+    folder.mkdir()
+    (folder / "default.toml").write_text(POLICY)
+    settings = stack.settings.model_copy(update={"policies": folder})
+    await migrate(settings.needed("database_owner_url"))
+    pool = await open_pool(settings.needed("database_url"), size=CONNECTIONS)
+    opened.push_async_callback(pool.close)
+    await register_policies(Register(pool), settings)
+    client = await door.connect(settings)
+    await register_search_attributes(client)
+    world = await opened.enter_async_context(WorldClient(stack.standins.url))
+    board.show("starting servers", 1, 1)
+    return Scene(stack, settings, pool, client, world, fates(seed, withdrawals), storm, Told(seed, withdrawals), board)
+
+
+async def _furnish(scene: Scene) -> dict[str, int]:
+    """Accounts, money, and what the bank makes of each payee; what each merchant has been given."""
+    now, given = datetime.now(UTC), dict[str, int]()
+    for fate in scene.fates:
+        given[fate.merchant_id] = given.get(fate.merchant_id, 0) + fate.amount_minor
+    await _all(_furnished(scene, fate, now) for fate in scene.fates)
+    sold = {fate.merchant_id for fate in scene.fates if fate.order_id is not None}
+    scene.told.orders = len(sold)
+    movements = [
+        Movement(f"opening/{merchant}", "CNY", now, [Leg("psp/opening", f"merchant/{merchant}/available", amount)])
+        for merchant, amount in given.items()
+        if merchant not in sold
+    ]
+    await Book(scene.pool).post(movements)
+    await scene.world.remember_keys(scene.storm.key_window)
+    for fault in bank_faults(scene.told.seed):
+        await scene.world.fault("bank", **fault)
+    return given
+
+
+async def _furnished(scene: Scene, fate: Fate, now: datetime) -> None:
+    await Register(scene.pool).bind_account(
+        *(fate.account_id, fate.merchant_id),
+        currency="CNY",
+        holder="Li Wei",
+        last4=f"{fate.number % 10_000:04}",
+        rail="sandbox",
+        rail_token=fate.token,
+        is_default=False,
+        now=now,
+    )
+    await scene.world.plan_payouts(fate.token, **fate.bank)
+
+
+async def _all(works: Iterable[Any], at_once: int = CONNECTIONS) -> None:
+    gate = asyncio.Semaphore(at_once)
+
+    async def one(work: Any) -> None:
+        async with gate:
+            await work
+
+    await asyncio.gather(*map(one, works))
+
+
+# --- the storm -------------------------------------------------------------------------------------------
+
+
+async def _storm(scene: Scene, workers: list[MortalWorker], seed: int) -> None:
+    """Until every withdrawal has begun, and for as long as was planned."""
+    began = time.monotonic()
+    reaper = Reaper(scene.stack, workers, seed, scene.storm)
+    merchants = Merchants(scene.client, scene.pool, scene.world, scene.storm)
+    killing = asyncio.create_task(reaper.strike())
+    asking = asyncio.create_task(merchants.ask(scene.fates))
+    try:
+        while not asking.done() or time.monotonic() < began + scene.storm.seconds:
+            down = f", {', '.join(sorted(reaper.down))} down" if reaper.down else ""
+            more = f"({reaper.kills.total()} killed{down})"
+            scene.board.show("storm: begun", merchants.begun, len(scene.fates), more)
+            if killing.done():
+                break  # it failed; say so below
+            await asyncio.sleep(LOOKS_EVERY)
+        if not killing.done():
+            await asking
+    finally:
+        asking.cancel()
+        reaper.end()
+        await killing
+    scene.board.show("storm: begun", merchants.begun, len(scene.fates), f"({reaper.kills.total()} killed)")
+    scene.told.kills, scene.told.storm_s = reaper.kills, time.monotonic() - began
+    await patiently(scene.world.clear_faults)
+
+
+async def _settle(scene: Scene, postman: Postman) -> None:
+    """Wait until all are at rest and every callback is delivered, or the time is up."""
+    began = time.monotonic()
+    total = len(scene.fates)
+    while time.monotonic() - began < SETTLES_WITHIN:
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            resting = sum(found.at_rest for found in (await standings(scene.pool)).values())
+            _, left = await patiently(scene.world.callbacks)
+            scene.board.show("settling: at rest", resting, total)
+            if resting == total and not left:
+                break
+        await asyncio.sleep(LOOKS_EVERY)
+    scene.told.settle_s = time.monotonic() - began
+
+
+# --- days after ------------------------------------------------------------------------------------------
+
+
+async def _days_after(scene: Scene, postman: Postman) -> None:
+    """Banks return days later; and a return whose callback was lost is found by the look of the next day."""
+    register = Register(scene.pool)
+    for fate in scene.fates:
+        if fate.comes_back_later_minor is not None:
+            paid = [one for one in await register.attempts(fate.withdrawal_id) if one.state == "paid"]
+            if paid and _was_paid(await scene.world.journal("bank", fate.token)):
+                await scene.world.return_payout(paid[0].key, fate.comes_back_later_minor)
+    await _until_quiet(scene)
+    behind = await _behind(scene)
+    scene.told.skipped = len(behind)
+    skipper = TimeSkipper(scene.client)
+    for index, withdrawal_id in enumerate(behind):
+        handle = scene.client.get_workflow_handle(withdrawal_workflow_id(withdrawal_id))
+        await skipper.fast_forward(handle, DAYS_AFTER)
+        scene.board.show("days after: let pass", index + 1, len(behind))
+    await _until_quiet(scene)
+
+
+def _was_paid(effects: Sequence[Effect]) -> bool:
+    return any(effect.effect == "payout" for effect in effects)
+
+
+async def _behind(scene: Scene) -> list[str]:
+    """Withdrawals whose bank returned what our books do not know of."""
+    bank = at_bank(await scene.world.journal("bank"))
+    books = await books_of(scene.pool)
+    return [
+        fate.withdrawal_id
+        for fate in scene.fates
+        if bank.get(fate.token, AtBank()).returned_minor != books.get(fate.withdrawal_id, InBooks()).returned_minor
+    ]
+
+
+async def _until_quiet(scene: Scene) -> None:
+    """Until the bank has nothing to deliver and nothing comes to rest or leaves it for a moment."""
+    last, since = None, time.monotonic()
+    until = since + SETTLES_WITHIN / 4
+    while time.monotonic() < until:
+        now = (await scene.world.callbacks())[1], await scene.pool.fetchval("SELECT max(id) FROM movements")
+        if now != last:
+            last, since = now, time.monotonic()
+        elif not now[0] and time.monotonic() - since > 3.0:
+            return
+        await asyncio.sleep(LOOKS_EVERY)

@@ -1,0 +1,122 @@
+"""A worker that may be killed: `python -m bench.faults.worker '{"key_window": 30}'`, told by lines on its input.
+
+    kill      kill -9 the worker; another is born at once, from this parent that has imported everything already
+    stop      freeze it; `go` lets it go on
+    (end)     the input ends: kill it, and end; so nothing stays behind when the bench itself is killed
+
+`bug` plants a bug that loses money, to see that the bench finds it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import select
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+
+import worker
+from activities.rails.base import PayoutInstruction
+from activities.rails.sandbox import SandboxRail
+from config import load
+from core.withdrawal.payouts import PayoutResult
+
+LOOK_EVERY = 0.05
+BORN_AGAIN_AFTER = 0.5
+"""Seconds after a worker that ended by itself: its database or its Temporal is down."""
+_SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "go": signal.SIGCONT}
+
+
+# --- planted bugs ----------------------------------------------------------------------------------------
+
+
+def _replace_pay(pay: Callable[[SandboxRail, PayoutInstruction], Awaitable[PayoutResult]]) -> None:
+    SandboxRail.pay = pay  # type: ignore[method-assign, assignment]  # this is the bug
+
+
+def _new_key_on_retry() -> None:
+    """An uncertain instruction goes again at once, under another key."""
+    pay = SandboxRail.pay
+
+    async def careless(rail: SandboxRail, instruction: PayoutInstruction) -> PayoutResult:
+        result = await pay(rail, instruction)
+        if result.outcome != "unknown":
+            return result
+        return await pay(rail, instruction.model_copy(update={"key": secrets.token_hex(13)}))
+
+    _replace_pay(careless)
+
+
+def _give_back_on_timeout() -> None:
+    """An uncertain instruction counts as failed."""
+    pay = SandboxRail.pay
+
+    async def careless(rail: SandboxRail, instruction: PayoutInstruction) -> PayoutResult:
+        result = await pay(rail, instruction)
+        if result.outcome != "unknown":
+            return result
+        return PayoutResult(outcome="failed", failure="user", code="TIMEOUT", message=result.message)
+
+    _replace_pay(careless)
+
+
+def _believe_in_long_keys() -> None:
+    """The bank's keys are taken to live for days, so that an instruction may go again after they were forgotten."""
+    SandboxRail.terms = SandboxRail.terms.model_copy(update={"dedup_window": timedelta(days=6)})
+
+
+BUGS: Mapping[str, Callable[[], None]] = {
+    "new_key_on_retry": _new_key_on_retry,
+    "give_back_on_timeout": _give_back_on_timeout,
+    "believe_in_long_keys": _believe_in_long_keys,
+}
+
+
+# --- lives -----------------------------------------------------------------------------------------------
+
+
+def _born(first: bool) -> int:
+    """A worker in a process of its own; its number."""
+    if not first:
+        time.sleep(BORN_AGAIN_AFTER)
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os._exit(worker.cli())
+    return child
+
+
+def nurse() -> None:
+    """Keep one worker alive until the input ends."""
+    child = _born(first=True)
+    while True:
+        readable, _, _ = select.select([0], [], [], LOOK_EVERY)
+        told = os.read(0, 4096).decode() if readable else None
+        for word in (told or "").split():
+            os.kill(child, _SIGNALS[word])
+        if told == "":
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            child = _born(first=os.WIFSIGNALED(status))
+
+
+def main() -> None:
+    """See the module."""
+    told = json.loads(sys.argv[1])
+    load()
+    terms = SandboxRail.terms
+    SandboxRail.terms = terms.model_copy(update={"dedup_window": timedelta(seconds=told["key_window"])})
+    if told.get("bug"):
+        BUGS[told["bug"]]()
+    nurse()
+
+
+if __name__ == "__main__":
+    main()
