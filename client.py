@@ -53,6 +53,7 @@ from core.messages import (
     TASK_QUEUE,
     WITHDRAWAL_WORKFLOW,
     Order,
+    RecheckWithdrawal,
     ReportPayout,
     Resumption,
     Unreadable,
@@ -63,7 +64,6 @@ from core.messages import (
 )
 from core.money import format_minor
 from core.reasons import SENTENCES
-    RecheckWithdrawal,
 from workflows.order import OrderWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.withdrawal import WithdrawalWorkflow
@@ -240,17 +240,6 @@ async def resume_withdrawal(client: Client, withdrawal_id: str) -> WorkflowHandl
     return await _resumed(client, withdrawal_id)
 
 
-async def _resumed(
-    client: Client, withdrawal_id: str, verb: str | None = None, body: dict[str, Any] | None = None
-) -> WorkflowHandle[Any, Any]:
-    try:
-        return await client.start_workflow(
-            WITHDRAWAL_WORKFLOW,
-            args=[Resumption(withdrawal_id=withdrawal_id), {"resume": True}],
-            id=withdrawal_workflow_id(withdrawal_id),
-            task_queue=TASK_QUEUE,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
 async def recheck_withdrawal(client: Client, withdrawal_id: str) -> None:
     """Tell a withdrawal to look again whether it may still go: its account was suspended, or its merchant owes money.
 
@@ -264,6 +253,17 @@ async def recheck_withdrawal(client: Client, withdrawal_id: str) -> None:
         await signal(client, withdrawal_workflow_id(withdrawal_id), RecheckWithdrawal.verb, body)
 
 
+async def _resumed(
+    client: Client, withdrawal_id: str, verb: str | None = None, body: dict[str, Any] | None = None
+) -> WorkflowHandle[Any, Any]:
+    try:
+        return await client.start_workflow(
+            WITHDRAWAL_WORKFLOW,
+            args=[Resumption(withdrawal_id=withdrawal_id), {"resume": True}],
+            id=withdrawal_workflow_id(withdrawal_id),
+            task_queue=TASK_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=verb,
             start_signal_args=[body] if verb else [],
             static_summary=f"withdrawal {withdrawal_id} · goes on",

@@ -99,13 +99,13 @@ def _known_currency(code: str) -> str:
 
 
 Id = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+PolicyName = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9_-]{1,64}$")]
 Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 """A hold or a refund's cause; some are made from an id and a word."""
 Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=500), AfterValidator(_printable)]
 Reason = Annotated[
     str,
     StringConstraints(strict=True, strip_whitespace=True, max_length=500),
-PolicyName = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9_-]{1,64}$")]
     AfterValidator(_printable),
 ]
 Word = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64), AfterValidator(_printable)]
@@ -456,15 +456,15 @@ class Withdrawal(Message):
     currency: Currency
     account_id: Id
     requested_by: Actor
+    # Left out where they say nothing, so that a request from before they existed is still the same content.
+    policy: PolicyName | None = Field(default=None, exclude_if=lambda value: value is None)
+    leaving: Annotated[bool, Field(strict=True)] = Field(default=False, exclude_if=lambda value: value is False)
 
 
 class Resumption(Message):
     """The other input of `WithdrawalWorkflow`: go on with a withdrawal that the register knows, whatever became of its
     workflow. A report about its payout that comes after the end starts it so.
     """
-    # Left out where they say nothing, so that a request from before they existed is still the same content.
-    policy: PolicyName | None = Field(default=None, exclude_if=lambda value: value is None)
-    leaving: Annotated[bool, Field(strict=True)] = Field(default=False, exclude_if=lambda value: value is False)
 
     withdrawal_id: Id
 
@@ -499,18 +499,18 @@ class ResolveUnknown(Command):
     reason: Reason
 
 
-FailureClass = Literal["payee", "quota", "ours", "risk", "user", "unknown"]
-"""Why a rail refused: the payee is bad · a limit of the day · our own account · risk control · the payee did not act.
-
-`unknown` is a code that no table knows: it decides nothing.
-"""
-
 class RecheckWithdrawal(Command):
     """Look again whether it may still go: its account was suspended, or its merchant owes money since."""
 
     verb: ClassVar[str] = "recheck"
     reason: Reason | None = None
 
+
+FailureClass = Literal["payee", "quota", "ours", "risk", "user", "unknown"]
+"""Why a rail refused: the payee is bad · a limit of the day · our own account · risk control · the payee did not act.
+
+`unknown` is a code that no table knows: it decides nothing.
+"""
 
 
 class ReportPayout(Command):
