@@ -14,8 +14,10 @@ from activities.requests import AuditRequest, ClaimRequest, Claims, ReleaseReque
 from core.audit.facts import NoTrace
 from core.audit.trace import Trace
 from core.audit.verdict import ParcelFacts, Rival, Verdict, audit, next_look, remember
+from core.audit.waybills import CARRIERS
 from core.messages import Address
 from core.order.shipping import Claim
+from ledger.looks import KeptPush
 from ledger.register import Register
 
 RECENT = timedelta(hours=6)
@@ -96,7 +98,7 @@ class LogisticsActivities:
         # The server's clock, which follows the order's skipped time; the machine's would not.
         now = activity.info().started_time
         answers = await self._carriers.traces(_query(request))
-        pushed = await self._register.pushed_traces(request.carrier, request.waybill)
+        pushed = _pushed(request, await self._register.kept_pushes(request.waybill), answers)
         traces = [*answers, *pushed, *_reported(request, pushed, now)]
         recent = await self._register.note_answer(
             request.carrier,
@@ -150,6 +152,17 @@ def _no_trace(answers: Sequence[Trace], age: timedelta) -> bool | None:
     if age < COUNTS_AFTER:
         return None
     return True if any(trace.answer == "no_trace" for trace in answers) else None
+
+
+def _pushed(request: AuditRequest, kept: Sequence[KeptPush], answers: Sequence[Trace]) -> list[Trace]:
+    """The kept pushes that may be of this parcel; see `CarrierTable.may_be`."""
+    unseen = any(trace.answer == "no_trace" for trace in answers) and not any(trace.scans for trace in answers)
+    return [
+        push.trace
+        for push in kept
+        if push.asked == request.carrier
+        or CARRIERS.may_be(request.carrier, push.trace.carrier, request.waybill, unseen=unseen)
+    ]
 
 
 def _reported(request: AuditRequest, pushed: Sequence[Trace], now: datetime) -> list[Trace]:

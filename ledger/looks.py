@@ -45,6 +45,13 @@ class Claimant(Message):
     carrier: str
 
 
+class KeptPush(NamedTuple):
+    """A pushed trace, and the carrier under which it was asked for; the trace may tell of another."""
+
+    asked: str
+    trace: Trace
+
+
 class Looks(Reading):
     """The register's memory of providers."""
 
@@ -139,13 +146,20 @@ class Looks(Reading):
             )
         return [Trace.model_validate(row["trace"]) for row in rows]
 
-    async def claimants(self, carriers: tuple[str, ...], waybill: str) -> list[Claimant]:
-        """The open orders that use a number now, under one of these carriers or `other`."""
+    async def kept_pushes(self, waybill: str) -> list[KeptPush]:
+        """What was pushed of a number under whatever carrier, one trace a provider and carrier."""
+        async with troubles():
+            rows = await self._pool.fetch(
+                "SELECT carrier, trace FROM pushed_traces WHERE waybill = $1 ORDER BY provider, carrier", clean(waybill)
+            )
+        return [KeptPush(asked=row["carrier"], trace=Trace.model_validate(row["trace"])) for row in rows]
+
+    async def claimants(self, waybill: str) -> list[Claimant]:
+        """The open orders that use a number now, under whatever carrier."""
         return await self._all(
             Claimant,
             "SELECT DISTINCT c.order_id, c.carrier FROM waybill_claims c JOIN orders o ON o.order_id = c.order_id"
-            " WHERE c.carrier = ANY ($1) AND c.waybill = $2 AND c.released_at IS NULL AND NOT o.closed"
+            " WHERE c.waybill = $1 AND c.released_at IS NULL AND NOT o.closed"
             " ORDER BY c.order_id, c.carrier",
-            [clean(carrier) for carrier in (*carriers, "other")],
             clean(waybill),
         )

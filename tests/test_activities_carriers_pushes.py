@@ -13,7 +13,7 @@ from pg import Database
 from temporalio.testing import ActivityEnvironment
 from vendors import START, VENDORS, account, fresh, plain, query, scan, way
 
-from activities.carriers.base import Carrier, PushReader, found, told
+from activities.carriers.base import Carrier, PushReader, found, silent, told
 from activities.carriers.chosen import ChosenCarriers
 from activities.carriers.pushes import LARGEST_PUSH, PushDesk
 from activities.logistics import LogisticsActivities
@@ -186,6 +186,33 @@ async def test_a_parcel_of_another_carrier_reaches_the_order_under_the_carrier_i
     assert kept.carrier == "zto"
 
 
+@pytest.mark.parametrize(
+    ("named", "found_with", "number", "told_of"),
+    [
+        ("zto", "yto", "YT", True),  # only YTO prints such numbers
+        ("ups", "yto", "YT", True),
+        ("other", "zto", "7", True),
+        ("jd", "zto", "7", False),  # both print such digits: two parcels, for all one knows
+        ("zto", "ups", "YT", False),  # UPS never printed it
+    ],
+)
+async def test_a_push_under_another_code_reaches_whoever_can_only_mean_that_parcel(
+    desk: PushDesk,
+    orders: Orders,
+    register: Register,
+    named: str,
+    found_with: str,
+    number: str,
+    told_of: bool,
+) -> None:
+    waybill = fresh(number)
+    await shipped(register, waybill, named)
+    vendor: Vendor = "easypost" if found_with == "ups" else "kuaidi100"
+    answer = await desk.receive(vendor, *push_of(vendor, found_with, waybill, plain(way())))
+    assert (answer.outcome, answer.orders) == (("applied", ("A1",)) if told_of else ("kept", ()))
+    assert [command.carrier for _, command in orders.taken] == [named] * told_of
+
+
 async def test_more_scans_than_a_command_takes_come_in_several(
     desk: PushDesk, orders: Orders, register: Register
 ) -> None:
@@ -277,6 +304,29 @@ async def test_scans_of_an_unknown_number_are_found_when_it_is_shipped(
     nothing = Fixed(told(query("kuaidi100", waybill), "one", "no_trace"))
     verdict = await looked(register, nothing, request(waybill))
     assert verdict.delivered_at == START + timedelta(hours=30)
+
+
+@pytest.mark.parametrize(
+    ("named", "found_with", "number", "answer", "found_it"),
+    [
+        ("zto", "yto", "YT", "unavailable", True),
+        ("other", "yto", "YT", "unknown_carrier", True),
+        ("jd", "zto", "7", "no_trace", True),  # the named carrier has none: it may be a wrong drop-down
+        ("jd", "zto", "7", "unavailable", False),
+        ("zto", "ups", "YT", "no_trace", False),
+    ],
+)
+async def test_a_push_kept_under_another_code_is_found_by_the_number(
+    desk: PushDesk, register: Register, named: str, found_with: str, number: str, answer: Any, found_it: bool
+) -> None:
+    waybill = fresh(number)
+    vendor: Vendor = "easypost" if found_with == "ups" else "kdniao"
+    await desk.receive(vendor, *push_of(vendor, found_with, waybill, plain(way())))
+    asked = query("kdniao", waybill, named)
+    says = silent(asked, "one", answer, "") if answer == "unavailable" else told(asked, "one", answer)
+    verdict = await looked(register, Fixed(says), request(waybill, carrier=named, carrier_name="阿强快运"))
+    assert (verdict.delivered_at is not None) is found_it
+    assert verdict.carrier == (found_with if found_it else named)
 
 
 async def test_another_carrier_that_a_push_found_is_judged_with(desk: PushDesk, register: Register) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from activities.carriers.base import Pushed, PushReader
 from core.audit.trace import SILENT_ANSWERS
+from core.audit.waybills import CARRIERS
 from core.errors import Refused, UnreadableAnswer
 from core.messages import Message, Scan
 from ledger.looks import Claimant, Journaled, PushOutcome
@@ -108,13 +109,11 @@ class PushDesk:
         return outcome, numbers[:300], orders
 
     async def _keep(self, pushed: Pushed, journaled: Journaled, now: datetime) -> list[Scan]:
-        """Keep a pushed trace where an order that names either carrier will look; which of its scans are new."""
+        """Keep a pushed trace for those who will look the number up; which of its scans are new."""
         trace = pushed.trace
         before = await self._register.pushed_traces(pushed.asked, trace.waybill)
         known = {(scan.at, scan.code) for kept in before for scan in kept.scans}
-        claimants = await self._claimants(pushed)
-        for carrier in dict.fromkeys((pushed.asked, trace.carrier, *(claimant.carrier for claimant in claimants))):
-            await self._register.keep_pushed(carrier, trace, replaces=pushed.replaces, now=now)
+        await self._register.keep_pushed(pushed.asked, trace, replaces=pushed.replaces, now=now)
         # One that broke off may have kept its scans without telling anybody.
         known = set() if journaled.unfinished else known
         return [scan for scan in trace.scans if (scan.at, scan.code) not in known]
@@ -134,7 +133,13 @@ class PushDesk:
         return took
 
     async def _claimants(self, pushed: Pushed) -> list[Claimant]:
-        return await self._register.claimants((pushed.asked, pushed.trace.carrier), pushed.trace.waybill)
+        """The orders whose parcel it may be: under either carrier, or under one that hardly printed this number."""
+        trace = pushed.trace
+        return [
+            claimant
+            for claimant in await self._register.claimants(trace.waybill)
+            if claimant.carrier == pushed.asked or CARRIERS.may_be(claimant.carrier, trace.carrier, trace.waybill)
+        ]
 
 
 def _refused(reader: PushReader, body: bytes, headers: Mapping[str, str]) -> PushOutcome | None:

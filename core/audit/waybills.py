@@ -180,6 +180,21 @@ class CarrierTable:
         """Whether a normalised number has one of the carrier's own shapes, check digit included: the quick yes."""
         return any(shape.judge(normalised) for shape in self._own.get(carrier_id, ()))
 
+    def may_be(self, claimed: str, found: str, normalised: str, *, unseen: bool = False) -> bool:
+        """Whether a parcel that was found with one carrier may be that of a merchant who named another.
+
+        The same digits alone do not make it so: carriers print them independently. It may where the merchant named
+        none of the table, or one that hardly printed this number.
+
+        Args:
+            unseen: the named carrier knows nothing of the number; then it may also where both could have printed it.
+        """
+        if claimed == found:
+            return True
+        if self.carrier(found) is None or self.judge(found, normalised).answer != "possible":
+            return False
+        return unseen or self.carrier(claimed) is None or self.judge(claimed, normalised).answer != "possible"
+
     def _answer(self, carrier_id: str | None, number: str) -> tuple[Answer, _Reason]:
         carrier = self._by_id.get(carrier_id or "")
         if carrier is None and (found := self._candidates(number)):
