@@ -26,7 +26,7 @@ from ledger.lists import AccountBalance
 from ledger.proofs import Proof, prove
 from ledger.register import Register
 from local.stack import LocalStack
-from worker import ready_database, running_worker
+from worker import push_desk, ready_database, running_worker
 
 AT_ONCE = 8
 """Orders that live at the same time: enough to keep two cores busy."""
@@ -80,8 +80,9 @@ async def _stack(seed: int) -> AsyncIterator[tuple[Stage, LocalStack]]:
         LocalStack.temporary(durable=False) as stack,
         running_worker(stack.settings) as client,
         ready_database(stack.settings) as pool,
+        push_desk(stack.settings, Register(pool), client) as desk,
     ):
-        yield Stage(client, stack.world, Register(pool), seed, secrets.token_hex(3), PRINTERS), stack
+        yield Stage(client, stack.world, Register(pool), seed, secrets.token_hex(3), PRINTERS, desk.receive), stack
 
 
 async def _tell_all(stage: Stage, orders: int) -> list[Telling]:

@@ -6,8 +6,9 @@ happen when the order thinks they do.
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,7 +49,8 @@ COMMISSION_BPS = 500
 class Stage:
     """One running stack, and the seed from which all orders are made.
 
-    `carriers`: with whom orders are sent, one after the other, where their story does not say.
+    `carriers`: with whom orders are sent, one after the other, where their story does not say. `take_push`
+    is where their pushes arrive: vendor, body, headers.
     """
 
     client: Client
@@ -57,6 +59,7 @@ class Stage:
     seed: int
     tag: str
     carriers: Sequence[str] = ("sandbox",)
+    take_push: Callable[[str, bytes, Mapping[str, str]], Awaitable[Any]] | None = None
     skipper: TimeSkipper = field(init=False)
 
     def __post_init__(self) -> None:
@@ -211,6 +214,15 @@ class StagedOrder:
         digits = self.order.ship_to.phone_last4 if known is not None and known.needs_phone else None
         await self.stage.world.add_scans(self.carrier, self.waybill, scans, digits)
 
+    async def pushed(self) -> str:
+        """Kuaidi100 pushes what it knows of the parcel; what became of that, or `nothing` where it never will."""
+        for _ in range(100):
+            if body := await self.stage.world.pushed(self.waybill):
+                assert self.stage.take_push is not None
+                return str((await self.stage.take_push("kuaidi100", body, {})).outcome)
+            await asyncio.sleep(0.1)
+        return "nothing"
+
     async def travel(self) -> None:
         """Picked up, carried for three days, delivered to the buyer's city."""
         await self.scan("picked_up")
@@ -233,6 +245,13 @@ class StagedOrder:
     async def state(self) -> dict[str, Any]:
         """What the order says of itself."""
         return dict(await self.handle.query("order"))
+
+    async def until(self, reached: Callable[[dict[str, Any]], bool], within_s: float = 10.0) -> None:
+        """Wait until the order has heard of something, without skipping time; at most so long."""
+        for _ in range(round(within_s / 0.05)):
+            if reached(await self.state()):
+                return
+            await asyncio.sleep(0.05)
 
     # --- withdrawals -----------------------------------------------------------------------------------
 

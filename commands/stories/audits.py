@@ -146,3 +146,32 @@ async def shadow_rule(play: StagedOrder) -> Told:
     seen = ", ".join(finding["rule"] for finding in shadow)
     await play.days(8)
     return f"origin_matches in shadow; {settled(play)}", f"{seen} in shadow; {await ending(play)}"
+
+
+@AUDITS.story("subscribed: what the provider pushes is known at once")
+async def subscribed(play: StagedOrder) -> Told:
+    play.sent_with("yto")
+    await play.start()
+    await play.ship()
+    await play.scan("picked_up")
+    pushed = await play.pushed()
+    await play.until(lambda state: state["parcels"][0]["pushed_physical_at"] is not None)
+    await play.travel()
+    await play.send("confirm_receipt", "buyer")
+    await play.days(8)
+    return f"push applied, {settled(play)}", f"push {pushed}, {await ending(play)}"
+
+
+@AUDITS.story("first provider throttled: the next one has the trace")
+async def throttled(play: StagedOrder) -> Told:
+    play.sent_with("yto")
+    await play.start()
+    await play.stage.world.fault("carrier", match=play.waybill, kind="status_before_effect", status=429, times=1)
+    await play.scan("picked_up")
+    await play.ship()
+    await play.until(lambda state: state["parcels"][0]["verdict"] is not None)
+    moved = "moved" if (await play.state())["parcels"][0]["verdict"]["first_physical_at"] else "unseen"
+    await play.travel()
+    await play.send("confirm_receipt", "buyer")
+    await play.days(8)
+    return f"moved, then {settled(play)}", f"{moved}, then {await ending(play)}"
