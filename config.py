@@ -7,6 +7,7 @@
                                        `local/carriers.toml`, elsewhere the sandbox dialect, where it is not set
     DAKUAN_CHANNEL_URL                 payment channel
     DAKUAN_BANK_URL                    rail for payouts
+    DAKUAN_ACCOUNT_KEYS                ID:KEY,ID:KEY…: what seals account numbers; 32 bytes in base64, the newest first
     DAKUAN_POLICIES                    folder of policy files; default `policies/`
     DAKUAN_SCREENING                   screening rules; default `screening.toml` in that folder
     DAKUAN_HOME                        folder of the local stack; default `var/` beside this file
@@ -18,8 +19,11 @@ against one's own database and the stand-ins' Temporal.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +41,9 @@ STANDIN_CARRIERS = PROJECT / "local" / "carriers.toml"
 """The tracking providers of a local stack: the stand-ins, in the vendors' own dialects."""
 STACK_FILE = "stack.json"
 """What a local stack that is up writes into its home: a JSON object of this module's settings by name, and `pids`."""
+
+ACCOUNT_KEYS_FILE = "account-keys"
+"""Where a local stack keeps its own value of DAKUAN_ACCOUNT_KEYS."""
 
 _VARIABLES = {
     "database_url": "DATABASE_URL",
@@ -73,6 +80,8 @@ class Settings(BaseModel):
     """None: the sandbox for every carrier."""
     channel_url: str | None = None
     bank_url: str | None = None
+    account_keys: Mapping[str, bytes] = Field(default={}, repr=False)
+    """What seals account numbers, by the keys' ids; the first seals, all open."""
     world_url: str | None = None
     """The stand-ins' own address; None where the carrier, the channel and the bank are real."""
     policies: Path = PROJECT / "policies"
@@ -102,6 +111,7 @@ class Settings(BaseModel):
             providers = standin_providers()
         return cls(
             **found,
+            account_keys=_account_keys(variables, home if "world_url" in found else None),
             policies=policies,
             providers=providers,
             screening=_path(variables, "DAKUAN_SCREENING", policies / "screening.toml"),
@@ -194,6 +204,40 @@ def _is_alive(pid: int) -> bool:
 def standin_providers() -> Providers:
     """Whom a local stack asks about parcels where nothing else is said."""
     return parse_providers(STANDIN_CARRIERS.read_text(encoding="utf-8"), {})
+
+
+def parse_account_keys(text: str) -> dict[str, bytes]:
+    """The keys of `ID:KEY,ID:KEY…`, in their order.
+
+    Raises:
+        Misconfigured: one is not 32 bytes in base64 behind an id, or two have one id. It repeats no key.
+    """
+    keys: dict[str, bytes] = {}
+    for number, part in enumerate(text.split(","), 1):
+        key_id, _, encoded = part.strip().partition(":")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", key_id) or len(key) != 32 or key_id in keys:
+            raise Misconfigured(
+                f"DAKUAN_ACCOUNT_KEYS: entry {number} is not ID:KEY with an id of its own and 32 bytes in base64; "
+                "`openssl rand -base64 32` makes a key"
+            )
+        keys[key_id] = key
+    return keys
+
+
+def _account_keys(variables: Mapping[str, str], home: Path | None) -> dict[str, bytes]:
+    """What is set; otherwise what the local stack that is used has made for itself."""
+    if "DAKUAN_ACCOUNT_KEYS" in variables:
+        return parse_account_keys(variables["DAKUAN_ACCOUNT_KEYS"])
+    if home is None or not (home / ACCOUNT_KEYS_FILE).exists():
+        return {}
+    try:
+        return parse_account_keys((home / ACCOUNT_KEYS_FILE).read_text(encoding="ascii"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{home / ACCOUNT_KEYS_FILE} cannot be read: {error}") from None
 
 
 def _providers(variables: Mapping[str, str]) -> Providers | None:

@@ -59,6 +59,7 @@ from ledger.migrate import WORKER as WORKER_ROLE
 from ledger.migrate import migrate
 from ledger.pool import open_pool
 from ledger.register import Register
+from ledger.vault import Vault
 
 STICKY_TIMEOUT = timedelta(seconds=2)
 """How long a task waits for the worker that has its workflow in memory: after a kill that worker is gone."""
@@ -113,7 +114,7 @@ async def wire(
     money = MoneyActivities(book, channels)
     payout = PayoutActivities(register, lambda withdrawal: door.start_withdrawal(client, withdrawal))
     recheck = partial(door.recheck_withdrawal, client)
-    withdrawal = WithdrawalActivities(register, book, rails, recheck)
+    withdrawal = WithdrawalActivities(register, book, rails, recheck, Vault(settings.account_keys))
     return [
         *(opening.open, opening.record, opening.rescue),
         screening.screen,

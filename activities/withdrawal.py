@@ -16,6 +16,7 @@ from temporalio import activity
 from activities.rails.base import Payee, PayoutInstruction, Rail
 from core.errors import Misconfigured
 from core.messages import Message, Resumption, Withdrawal, content_hash
+from core.payout_accounts import masked
 from core.policy import parse_policy
 from core.reasons import Refusal, refuse
 from core.withdrawal.payouts import PayoutResult
@@ -42,6 +43,7 @@ from core.withdrawal.viewing import resume
 from ledger.book import Book, Posted
 from ledger.payouts import PayoutAttempt
 from ledger.register import Register
+from ledger.vault import Vault
 
 Recheck = Callable[[str], Awaitable[object]]
 """Tells the withdrawal of this id to look again whether it may still go."""
@@ -62,16 +64,22 @@ class WithdrawalActivities:
     """Carries out a withdrawal's steps against the register, the book and the rails (`*`: any other rail).
 
     `recheck` tells other withdrawals that wait that something about their account has changed; without it they find
-    out when they look by themselves.
+    out when they look by themselves. `vault` opens account numbers, each at the moment when it is paid to.
     """
 
     def __init__(
-        self, register: Register, book: Book, rails: Mapping[str, Rail], recheck: Recheck | None = None
+        self,
+        register: Register,
+        book: Book,
+        rails: Mapping[str, Rail],
+        recheck: Recheck | None = None,
+        vault: Vault | None = None,
     ) -> None:
         self._register = register
         self._book = book
         self._rails = rails
         self._recheck = recheck
+        self._vault = vault or Vault({})
 
     @activity.defn
     async def open_withdrawal(self, withdrawal: Withdrawal) -> OpenedWithdrawal:
@@ -231,7 +239,8 @@ class WithdrawalActivities:
         """Send the instruction once; where somebody may have sent it before, say what the rail knows of it.
 
         Raises:
-            Unavailable: the database did not answer, so that nothing was sent by this try; a retry helps.
+            Unavailable: the database did not answer, or this worker cannot open the account's number, so that nothing
+                was sent by this try; a retry helps.
         """
         clock = _Clock()
         row = await self._row(step)
@@ -241,11 +250,13 @@ class WithdrawalActivities:
             if not step.resend and await self._move(step, "unsent", take_from, None, clock):
                 return PayoutResult(outcome="not_sent")
             return PayoutResult(outcome="not_sent") if step.resend else await self._look(row)
+        # Opened before the row is taken: a worker without the key must not leave it as if it had been sent.
+        instruction = await self._with_number(row)
         if not await self._move(step, "sending", take_from, LEASE, clock):
             return await self._look(row)
         if clock.since_moved() >= LEASE or clock.now() >= step.send_by:
             return PayoutResult(outcome="unknown", message="the lease ran out before it was sent")
-        return await self._rail_of(row).pay(_instruction(row))
+        return _discreet(await self._rail_of(row).pay(instruction), row)
 
     @activity.defn
     async def query(self, step: Query) -> PayoutResult:
@@ -257,7 +268,20 @@ class WithdrawalActivities:
         return await self._look(await self._row(step))
 
     async def _look(self, row: PayoutAttempt) -> PayoutResult:
-        return await self._rail_of(row).query(_instruction(row))
+        return _discreet(await self._rail_of(row).query(_instruction(row)), row)
+
+    async def _with_number(self, row: PayoutAttempt) -> PayoutInstruction:
+        """The instruction with all that the rail must know; the same each time, since an account's version is fixed."""
+        account = await self._register.account(row.account_id, row.account_version)
+        sealed = await self._register.sealed_number(row.account_id, row.account_version)
+        known = {
+            "kind": account.kind if account else None,
+            "number": sealed.open(self._vault) if sealed else None,
+            "bank_name": account.bank_name if account else None,
+            "bank_code": account.bank_code if account else None,
+        }
+        instruction = _instruction(row)
+        return instruction.model_copy(update={"account": instruction.account.model_copy(update=known)})
 
     async def _row(self, step: Pay | Query) -> PayoutAttempt:
         row = await self._register.attempt(step.key)
@@ -316,6 +340,13 @@ def _instruction(row: PayoutAttempt) -> PayoutInstruction:
     """From the row alone, so that sending again sends the identical request."""
     account = Payee(token=row.rail_token, last4=row.last4, holder=row.holder)
     return PayoutInstruction(key=row.key, amount_minor=row.amount_minor, currency=row.currency, account=account)
+
+
+def _discreet(result: PayoutResult, row: PayoutAttempt) -> PayoutResult:
+    """A rail's answer may repeat the account's number, and answers stay in histories for ever."""
+    if result.message is None:
+        return result
+    return result.model_copy(update={"message": masked(result.message, row.last4)})
 
 
 def _booked(posted: Posted) -> StepAnswer:

@@ -1,4 +1,4 @@
-"""Where payouts go, and the attempts to make them."""
+"""The attempts to pay: written before anything is sent."""
 
 from __future__ import annotations
 
@@ -6,34 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from core.errors import Refused
 from core.messages import Actor, Message
-from core.reasons import SENTENCES, Refusal, refuse
+from core.reasons import Refusal, refuse
 from core.records import WithdrawalRecord
 from core.withdrawal.payouts import RailTerms
 from ledger.reading import Reading
 
-AccountKind = Literal["bank_card", "company_account", "wallet", "iban"]
 AttemptState = Literal["open", "sending", "unsent", "accepted", "unknown", "paid", "failed"]
-
-
-class PayoutAccount(Message):
-    """A payout account in one version. `last4` is all that is shown; `rail_token` names it to its rail."""
-
-    account_id: str
-    merchant_id: str
-    version: int
-    kind: AccountKind
-    currency: str
-    holder: str
-    last4: str
-    rail: str
-    rail_token: str
-    is_default: bool
-    suspended_at: datetime | None
-    suspended_for: str | None
-    cooling_until: datetime | None
-    created_at: datetime
 
 
 class PayoutAttempt(Message):
@@ -59,91 +38,11 @@ class PayoutAttempt(Message):
     updated_at: datetime
 
 
-_ACCOUNT = (
-    "SELECT a.account_id, a.merchant_id, v.version, v.kind, v.currency, v.holder, v.last4, v.rail, v.rail_token,"
-    " a.is_default, a.suspended_at, a.suspended_for, v.cooling_until, v.created_at"
-    " FROM payout_accounts a JOIN payout_account_versions v USING (account_id)"
-)
 _ATTEMPT = f"SELECT {', '.join(PayoutAttempt.model_fields)} FROM payout_attempts"
 
 
 class Payouts(Reading):
-    """The register's payout accounts and attempts."""
-
-    # --- accounts --------------------------------------------------------------------------------------
-
-    async def bind_account(
-        self,
-        account_id: str,
-        merchant_id: str,
-        *,
-        kind: AccountKind = "bank_card",
-        currency: str,
-        holder: str,
-        last4: str,
-        rail: str,
-        rail_token: str,
-        is_default: bool = True,
-        cooling_until: datetime | None = None,
-        now: datetime,
-    ) -> int:
-        """Bind an account, or change it; returns its version. The same again keeps its version and its cooling.
-
-        A change lifts a suspension: the merchant has put the account right. A new default takes the place of the old.
-
-        Raises:
-            Refused: `unknown_account`, the id is another merchant's; a retry does not help.
-        """
-        version = await self._call(
-            "SELECT bind_account($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-            account_id,
-            merchant_id,
-            kind,
-            currency,
-            holder,
-            last4,
-            rail,
-            rail_token,
-            is_default,
-            cooling_until,
-            now,
-        )
-        if version is None:
-            raise Refused("unknown_account", f"{SENTENCES['unknown_account']} {account_id} is another's.", "account_id")
-        return int(version)
-
-    async def account(self, account_id: str, version: int | None = None) -> PayoutAccount | None:
-        """An account in this version, the newest where none is given."""
-        return await self._one(
-            PayoutAccount,
-            f"{_ACCOUNT} WHERE account_id = $1 AND v.version = coalesce($2, a.version)",
-            account_id,
-            version,
-        )
-
-    async def accounts(self, merchant_id: str) -> list[PayoutAccount]:
-        """All accounts of a merchant, the default first."""
-        return await self._all(
-            PayoutAccount,
-            f"{_ACCOUNT} WHERE a.merchant_id = $1 AND v.version = a.version ORDER BY a.is_default DESC, account_id",
-            merchant_id,
-        )
-
-    async def default_account(self, merchant_id: str, currency: str) -> PayoutAccount | None:
-        """Where automatic withdrawals go; None where there is none, it is suspended, or it is in another currency."""
-        return await self._one(
-            PayoutAccount,
-            f"{_ACCOUNT} WHERE a.merchant_id = $1 AND v.version = a.version AND a.is_default"
-            " AND a.suspended_at IS NULL AND v.currency = $2",
-            merchant_id,
-            currency,
-        )
-
-    async def suspend_account(self, account_id: str, reason: str, now: datetime) -> bool:
-        """No more money to this account until its merchant has changed it. False: it was suspended already."""
-        return bool(await self._call("SELECT suspend_account($1, $2, $3)", account_id, reason, now))
-
-    # --- attempts --------------------------------------------------------------------------------------
+    """The register's payout attempts."""
 
     async def open_attempt(
         self,

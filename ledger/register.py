@@ -10,6 +10,7 @@ from ledger.lists import Lists
 from ledger.looks import Looks
 from ledger.notices import Notices
 from ledger.orders import Orders
+from ledger.payout_accounts import PayoutAccounts
 from ledger.payouts import Payouts
 from ledger.policies import Policies
 from ledger.reviews import Reviews
@@ -17,5 +18,7 @@ from ledger.statements import Statements
 from ledger.withdrawals import Withdrawals
 
 
-class Register(Orders, Policies, Claims, Withdrawals, Payouts, Notices, Reviews, Looks, Lists, Statements):
+class Register(
+    Orders, Policies, Claims, Withdrawals, PayoutAccounts, Payouts, Notices, Reviews, Looks, Lists, Statements
+):
     """The register behind one pool. Raises `Unavailable` where the database does not answer; a retry helps."""

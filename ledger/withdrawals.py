@@ -51,9 +51,10 @@ class Withdrawals(Reading):
         The same request again answers `exists`. A refused one leaves nothing behind.
         """
         amount = withdrawal.amount_minor
+        reserve = "reserve_verified" if policy.accounts_must_be_verified else "reserve"
         day_start = next_day_starts(now, policy.day_offset).timestamp() - 86_400
         row = await self._row(
-            "SELECT * FROM reserve($1, $2, $3, $4, $5, $6, to_timestamp($7), $8, $9, $10)",
+            f"SELECT * FROM {reserve}($1, $2, $3, $4, $5, $6, to_timestamp($7), $8, $9, $10)",
             withdrawal,
             content_hash(withdrawal),
             policy.least(withdrawal),
@@ -85,7 +86,6 @@ class Withdrawals(Reading):
             return None
         return StoredWithdrawal(**{**row, "withdrawal": Withdrawal.model_validate(row["body"])})
 
-    async def available(self, merchant_id: str, currency: str) -> int:
     async def standing(self, merchant_id: str, account_id: str, currency: str) -> Refusal | None:
         """Why a withdrawal that was reserved may not be paid any more: its account is suspended, or money is owed."""
         row = await self._row(
@@ -113,6 +113,7 @@ class Withdrawals(Reading):
         )
         return list(ids)
 
+    async def available(self, merchant_id: str, currency: str) -> int:
         """What the merchant may withdraw, in minor units."""
         return await self._call(  # type: ignore[no-any-return]  # a BIGINT
             "SELECT coalesce((SELECT balance_minor FROM accounts WHERE path = $1 AND currency = $2), 0)",

@@ -12,9 +12,11 @@ would be started with another command today. One program at a time has a home.
 from __future__ import annotations
 
 import asyncio
+import base64
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -22,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from config import STACK_FILE, Settings, standin_providers
+from config import ACCOUNT_KEYS_FILE, STACK_FILE, Settings, parse_account_keys, standin_providers
 from core.errors import Misconfigured
 from local import pids
 from local.client import WorldClient
@@ -71,7 +73,8 @@ class LocalStack:
     def settings(self) -> Settings:
         """How to reach everything."""
         providers = self._base.providers or standin_providers()
-        own = {"temporal_options": {}, "home": self.home, "providers": providers}
+        keys = self._base.account_keys or self._account_keys()
+        own = {"temporal_options": {}, "home": self.home, "providers": providers, "account_keys": keys}
         return self._base.model_copy(update={**self._addresses(), **own})
 
     @property
@@ -135,6 +138,14 @@ class LocalStack:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def _account_keys(self) -> dict[str, bytes]:
+        """The home's own keys, made when they are first needed; nobody else may read them."""
+        file = self.home / ACCOUNT_KEYS_FILE
+        if not file.exists():
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as written:
+                written.write(f"local:{base64.b64encode(secrets.token_bytes(32)).decode()}")
+        return parse_account_keys(file.read_text(encoding="ascii"))
 
     def _take_lock(self) -> None:
         """The system gives the lock back when a program ends, however it ends."""

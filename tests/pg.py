@@ -26,7 +26,7 @@ _numbers = itertools.count(1)
 _spare: list[str] = []
 """Clones that were emptied."""
 
-_KEPT = ("transfers", "movements", "accounts")
+_KEPT = ("transfers", "movements", "accounts", "payout_account_changes")
 """Tables whose triggers let nothing be removed."""
 
 

@@ -189,7 +189,10 @@ def test_an_order_goes_from_start_to_withdrawal_by_the_command_line() -> None:
     assert ask("balance", merchant)["balances"][0]["available_minor"] == 12941
 
     assert refusal("withdraw", merchant, "1", "--account", "acc") == "unknown_account"
-    ask("accounts", "bind", merchant, f"acc-{merchant}", "--holder", "王芳", "--last4", "1234")
+    by = ("--by", "operator:ann", "--reason", "papers seen")
+    ask("accounts", "merchant", merchant, "--name", "王芳", *by)
+    bind = ("accounts", "bind", merchant, f"acc-{merchant}", "--holder", "王 芳")
+    assert ask(*bind, "--cooling", "0s", *by, stdin="6222 0212 3456 7894")["accounts"][0]["last4"] == "7894"
     withdrawal = f"w-{merchant}"
     paid = ask("withdraw", merchant, "100.50", "--account", f"acc-{merchant}", "--id", withdrawal, "--wait")
     assert paid["phase"] == "paid"

@@ -23,6 +23,8 @@ TABLES = (
     "merchants",
     "payout_accounts",
     "payout_account_versions",
+    "payout_account_numbers",
+    "payout_account_changes",
     "withdrawals",
     "withdrawal_approvals",
     "payout_attempts",

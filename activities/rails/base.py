@@ -12,16 +12,26 @@ from __future__ import annotations
 import re
 from typing import Annotated, Protocol
 
-from pydantic import StringConstraints
+from pydantic import Field, SecretStr, StringConstraints
 
 from core.messages import AmountMinor, Currency, Message
+from core.payout_accounts import AccountKind
 from core.withdrawal.payouts import PayoutResult, RailTerms
 
 
 class Payee(Message):
-    """Where the money goes: the rail's own token for the account, and what a person may see of it."""
+    """Where the money goes: the rail's own token for the account, its number, and what a person may see of it.
+
+    `number` comes out of the vault for this one call. It stands in no text and no JSON that is made of this, so that it
+    reaches no log and no history; a rail that needs it asks for `number.get_secret_value()`. None: the account has no
+    number that we know, only the token; or the instruction is only looked up.
+    """
 
     token: str
+    kind: AccountKind | None = None
+    number: SecretStr | None = Field(default=None, repr=False, exclude=True)
+    bank_name: str | None = None
+    bank_code: str | None = None
     last4: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,4}$")] | None = None
     holder: str | None = None
 

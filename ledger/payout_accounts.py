@@ -1,0 +1,291 @@
+"""Payout accounts: where merchants are paid, whom they belong to, and who changed what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from pydantic import SecretStr
+
+from core.errors import Refused, Unavailable
+from core.messages import Actor, Message
+from core.payout_accounts import LONGEST_REASON, AccountKind, AccountNumber, Bank
+from core.reasons import refuse
+from ledger.pool import troubles
+from ledger.reading import Reading
+from ledger.vault import Sealed, Vault
+
+Insistence = Literal["new", "known"]
+RACES_MAX = 5
+"""How often two people change one account at the same moment before we give up."""
+SYSTEM = Actor(role="rail", id="dakuan")
+"""Who suspends an account because a rail said so."""
+NO_BANK = Bank()
+
+
+class PayoutAccount(Message):
+    """A payout account in one version. `last4` is all that is shown; `rail_token` names it to its rail."""
+
+    account_id: str
+    merchant_id: str
+    version: int
+    kind: AccountKind
+    currency: str
+    holder: str
+    last4: str
+    rail: str
+    rail_token: str
+    bank_name: str | None = None
+    bank_code: str | None = None
+    has_number: bool = False
+    is_default: bool
+    suspended_at: datetime | None
+    suspended_for: str | None
+    suspended_by: str | None = None
+    cooling_until: datetime | None
+    verified_at: datetime | None = None
+    created_at: datetime
+
+
+class AccountChange(Message):
+    """One entry of the history of a merchant's accounts; without an account it is about the merchant."""
+
+    merchant_id: str
+    account_id: str | None
+    version: int | None
+    what: str
+    detail: str
+    role: str
+    who: str
+    why: str
+    at: datetime
+
+
+class SealedNumber(Message):
+    """The row of a number."""
+
+    account_id: str
+    version: int
+    key_id: str
+    nonce: bytes
+    ciphertext: bytes
+
+    def open(self, vault: Vault) -> SecretStr:
+        """The number; raises as `Vault.open`."""
+        return vault.open(Sealed(self.key_id, self.nonce, self.ciphertext), self.account_id, self.version)
+
+
+_ACCOUNT = (
+    "SELECT a.account_id, a.merchant_id, v.version, v.kind, v.currency, v.holder, v.last4, v.rail, v.rail_token,"
+    " v.bank_name, v.bank_code, n.account_id IS NOT NULL AS has_number, a.is_default, a.suspended_at, a.suspended_for,"
+    " a.suspended_by, v.cooling_until, v.verified_at, v.created_at"
+    " FROM payout_accounts a JOIN payout_account_versions v USING (account_id)"
+    " LEFT JOIN payout_account_numbers n ON n.account_id = v.account_id AND n.version = v.version"
+)
+_NUMBER = f"SELECT {', '.join(SealedNumber.model_fields)} FROM payout_account_numbers"
+_CHANGE = f"SELECT {', '.join(AccountChange.model_fields)} FROM payout_account_changes"
+
+
+class PayoutAccounts(Reading):
+    """The register's payout accounts."""
+
+    # --- merchants -------------------------------------------------------------------------------------
+
+    async def legal_name(self, merchant_id: str) -> str | None:
+        """What the merchant is called by law; None where nobody has said so."""
+        name = await self._call("SELECT legal_name FROM merchants WHERE merchant_id = $1", merchant_id)
+        return None if name is None else str(name)
+
+    async def name_merchant(
+        self, merchant_id: str, name: str, *, held_by_others: Sequence[str] = (), by: Actor, why: str, now: datetime
+    ) -> bool:
+        """Let the merchant be called so, and suspend its accounts that are held under another name.
+
+        Args:
+            held_by_others: ids of those accounts.
+
+        Returns:
+            False where it was called so already.
+        """
+        return bool(
+            await self._call(
+                "SELECT name_merchant($1, $2, $3, $4, $5, $6, $7)",
+                *(merchant_id, name, list(held_by_others), by.role, by.id, why, now),
+            )
+        )
+
+    # --- changes ---------------------------------------------------------------------------------------
+
+    async def bind_account(
+        self,
+        account_id: str,
+        merchant_id: str,
+        *,
+        kind: AccountKind = "bank_card",
+        currency: str,
+        holder: str,
+        last4: str = "",
+        rail: str,
+        rail_token: str,
+        bank: Bank = NO_BANK,
+        is_default: bool = True,
+        cooling_until: datetime | None = None,
+        number: AccountNumber | None = None,
+        vault: Vault | None = None,
+        insists: Insistence | None = None,
+        by: Actor | None = None,
+        why: str = "bound",
+        now: datetime,
+    ) -> int:
+        """Bind an account, or change it; returns its version. The same again keeps its version and its cooling.
+
+        A change lifts a suspension that a rail's answer brought about: the merchant has put the account right. What a
+        person suspended stays so. A new default takes the place of the old.
+
+        Args:
+            last4: of an account that only its rail knows by `rail_token`; where there is a number, they are its own.
+            vault: seals the number.
+            insists: `new` refuses to change an account, `known` to make one.
+            by: who does it; the merchant where it is not given.
+
+        Raises:
+            Refused: `unknown_account`, the id is another merchant's, or not there though insisted on;
+                `account_exists`, it is there though insisted not. A retry does not help.
+            Misconfigured: there is a number and no key to seal it; a retry does not help.
+        """
+        who = by or Actor(role="merchant", id=merchant_id)
+        vault = vault or Vault({})
+        for _ in range(RACES_MAX):
+            newest = await self._call("SELECT version FROM payout_accounts WHERE account_id = $1", account_id)
+            expected = int(newest or 0) + 1
+            sealed = vault.seal(number.number, account_id, expected) if number else None
+            row = await self._row(
+                "SELECT * FROM bind_account($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,"
+                " $18, $19, $20, $21, $22)",
+                *(account_id, merchant_id, kind, currency, holder, number.last4 if number else last4),
+                *(rail, rail_token, bank.name, bank.code, is_default, cooling_until),
+                *(insists, expected if sealed else None),
+                *((sealed.key_id, sealed.nonce, sealed.ciphertext) if sealed else (None, None, None)),
+                vault.fingerprints(number.number, account_id) if number else None,
+                *(who.role, who.id, why, now),
+            )
+            assert row is not None
+            if row["outcome"] != "raced":
+                return _bound(account_id, row["outcome"], row["bound_version"])
+        raise Unavailable(f"account {account_id} is being changed by others")
+
+    async def suspend_account(
+        self, account_id: str, reason: str, now: datetime, *, by: Actor = SYSTEM, why: str | None = None
+    ) -> bool:
+        """No more money to this account until its merchant has changed it, or, where a person suspended it, until a
+        person resumes it. False: it was suspended already.
+        """
+        return bool(
+            await self._call(
+                "SELECT suspend_account($1, $2, $3, $4, $5, $6)",
+                *(account_id, reason, by.role, by.id, (why or reason or "suspended")[:LONGEST_REASON], now),
+            )
+        )
+
+    async def resume_account(self, account_id: str, *, by: Actor, why: str, now: datetime) -> bool:
+        """Lift a suspension. False: there was none."""
+        return bool(await self._call("SELECT resume_account($1, $2, $3, $4, $5)", account_id, by.role, by.id, why, now))
+
+    async def verify_account(
+        self, account_id: str, version: int, *, how: str, by: Actor, why: str, now: datetime
+    ) -> bool:
+        """The account in this version, the newest, is proven the merchant's. False: it was, or is not the newest."""
+        return bool(
+            await self._call(
+                "SELECT verify_account($1, $2, $3, $4, $5, $6, $7)",
+                *(account_id, version, how, by.role, by.id, why, now),
+            )
+        )
+
+    # --- looking ---------------------------------------------------------------------------------------
+
+    async def account(self, account_id: str, version: int | None = None) -> PayoutAccount | None:
+        """An account in this version, the newest where none is given."""
+        return await self._one(
+            PayoutAccount,
+            f"{_ACCOUNT} WHERE a.account_id = $1 AND v.version = coalesce($2, a.version)",
+            account_id,
+            version,
+        )
+
+    async def accounts(self, merchant_id: str) -> list[PayoutAccount]:
+        """All accounts of a merchant, the default first."""
+        return await self._all(
+            PayoutAccount,
+            f"{_ACCOUNT} WHERE a.merchant_id = $1 AND v.version = a.version ORDER BY a.is_default DESC, a.account_id",
+            merchant_id,
+        )
+
+    async def default_account(self, merchant_id: str, currency: str) -> PayoutAccount | None:
+        """Where automatic withdrawals go; None where there is none, it is suspended, or it is in another currency."""
+        return await self._one(
+            PayoutAccount,
+            f"{_ACCOUNT} WHERE a.merchant_id = $1 AND v.version = a.version AND a.is_default"
+            " AND a.suspended_at IS NULL AND v.currency = $2",
+            merchant_id,
+            currency,
+        )
+
+    async def account_changes(self, merchant_id: str, account_id: str | None = None) -> list[AccountChange]:
+        """What was done to a merchant's accounts, or to one of them, the oldest first."""
+        return await self._all(
+            AccountChange,
+            f"{_CHANGE} WHERE merchant_id = $1 AND ($2::TEXT IS NULL OR account_id = $2) ORDER BY id",
+            merchant_id,
+            account_id,
+        )
+
+    # --- numbers ---------------------------------------------------------------------------------------
+
+    async def sealed_number(self, account_id: str, version: int) -> SealedNumber | None:
+        """The sealed number of an account in this version; None where only its rail knows it."""
+        return await self._one(SealedNumber, f"{_NUMBER} WHERE account_id = $1 AND version = $2", account_id, version)
+
+    async def reseal(self, vault: Vault, *, by: Actor, why: str, now: datetime) -> int:
+        """Seal every number with the vault's first key; returns how many were sealed with another.
+
+        May be stopped anywhere and run again.
+
+        Raises:
+            Unavailable: a number does not open; those before it are done.
+        """
+        resealed = 0
+        while True:
+            async with troubles():
+                rows = await self._pool.fetch(f"{_NUMBER} WHERE key_id <> $1 LIMIT 100", vault.newest)
+            if not rows:
+                return resealed
+            for row in rows:
+                resealed += await self._reseal(SealedNumber.model_validate(dict(row)), vault, by, why, now)
+
+    async def _reseal(self, row: SealedNumber, vault: Vault, by: Actor, why: str, now: datetime) -> bool:
+        number = row.open(vault)
+        sealed = vault.seal(number, row.account_id, row.version)
+        return bool(
+            await self._call(
+                "SELECT reseal_account($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                *(row.account_id, row.version, row.nonce, sealed.key_id, sealed.nonce, sealed.ciphertext),
+                vault.fingerprints(number, row.account_id)[0],
+                *(by.role, by.id, why, now),
+            )
+        )
+
+
+def _bound(account_id: str, outcome: str, version: int | None) -> int:
+    """The version, or the refusal."""
+    if outcome == "another_merchants":
+        refusal = refuse("unknown_account", f"{account_id} is another's.", "account_id")
+    elif outcome == "missing":
+        refusal = refuse("unknown_account", f"Bind {account_id} first.", "account_id")
+    elif outcome == "exists":
+        refusal = refuse("account_exists", f"{account_id} is in version {version}; replace it.", "account_id")
+    else:
+        assert version is not None
+        return version
+    raise Refused(refusal.code, refusal.message, refusal.field)
