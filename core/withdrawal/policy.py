@@ -34,9 +34,6 @@ class WithdrawalPolicy(Message):
     cooling: Duration = timedelta(hours=72)
     """No money goes to a payout account before it has been bound, or changed, for so long."""
     accounts_must_be_verified: bool = False
-    cooling: Duration = timedelta(hours=72)
-    """No money goes to a payout account before it has been bound, or changed, for so long."""
-    accounts_must_be_verified: bool = False
     fee_minor: AmountOrZero = 0
     fee_bps: Bps = 0
 
