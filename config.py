@@ -7,6 +7,7 @@
                                        `local/carriers.toml`, elsewhere the sandbox dialect, where it is not set
     DAKUAN_CHANNEL_URL                 payment channel
     DAKUAN_BANK_URL                    rail for payouts
+    DAKUAN_RAILS                       file of further rails and channels, and our accounts with them (`core.rails`)
     DAKUAN_ACCOUNT_KEYS                ID:KEY,ID:KEY…: what seals account numbers; 32 bytes in base64, the newest first
     DAKUAN_POLICIES                    folder of policy files; default `policies/`
     DAKUAN_SCREENING                   screening rules; default `screening.toml` in that folder
@@ -34,6 +35,7 @@ from temporalio.envconfig import ClientConfig
 
 from core.errors import Misconfigured
 from core.providers import Providers, parse_providers
+from core.rails import Rails, parse_rails
 
 PROJECT = Path(__file__).resolve().parent
 DEFAULT_TEMPORAL_ADDRESS = "localhost:7233"
@@ -82,6 +84,10 @@ class Settings(BaseModel):
     bank_url: str | None = None
     account_keys: Mapping[str, bytes] = Field(default={}, repr=False)
     """What seals account numbers, by the keys' ids; the first seals, all open."""
+    rails: Rails | None = Field(default=None, repr=False)
+    """None: every rail is the bank, every channel the payment channel above."""
+    rails_file: Path | None = None
+    """Where `rails` was read."""
     world_url: str | None = None
     """The stand-ins' own address; None where the carrier, the channel and the bank are real."""
     policies: Path = PROJECT / "policies"
@@ -109,8 +115,11 @@ class Settings(BaseModel):
         providers = _providers(variables)
         if providers is None and "world_url" in found and "carrier_url" not in given:
             providers = standin_providers()
+        rails_file = _rails_file(variables, found.pop("rails_file", None))
         return cls(
             **found,
+            rails=read_rails(rails_file, variables) if rails_file else None,
+            rails_file=rails_file,
             account_keys=_account_keys(variables, home if "world_url" in found else None),
             policies=policies,
             providers=providers,
@@ -248,6 +257,29 @@ def _providers(variables: Mapping[str, str]) -> Providers | None:
         return parse_providers(file.read_text(encoding="utf-8"), variables)
     except (Misconfigured, OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"DAKUAN_CARRIERS: {file}: {error}") from None
+
+
+def read_rails(file: Path, variables: Mapping[str, str]) -> Rails:
+    """The rails and channels of a file, and the keys that lie beside it.
+
+    Raises:
+        Misconfigured: it or a key cannot be read; the sentence names the file.
+    """
+    try:
+        return parse_rails(
+            file.read_text(encoding="utf-8"),
+            variables,
+            lambda name: (file.parent / Path(name).expanduser()).read_text(encoding="utf-8"),
+        )
+    except (Misconfigured, OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"DAKUAN_RAILS: {file}: {error}") from None
+
+
+def _rails_file(variables: Mapping[str, str], stacks: str | None) -> Path | None:
+    """The file that is set; otherwise the one of the local stack that is used."""
+    if "DAKUAN_RAILS" in variables:
+        return _path(variables, "DAKUAN_RAILS", PROJECT)
+    return Path(stacks) if stacks and Path(stacks).is_file() else None
 
 
 def _check_address(field: str, value: str) -> None:

@@ -8,6 +8,7 @@ from commands.accounts import accounts
 from commands.advance import advance
 from commands.backtest import backtest
 from commands.balance import balance
+from commands.callback import callback
 from commands.demo import demo
 from commands.doctor import doctor
 from commands.migrate import migrate
@@ -15,6 +16,7 @@ from commands.notices import notices
 from commands.orders import orders
 from commands.policy import policy
 from commands.prove import prove
+from commands.purge import purge
 from commands.push import push
 from commands.rescue import rescue
 from commands.reviews import reviews
@@ -46,6 +48,8 @@ COMMANDS = (
     policy,
     waybill,
     push,
+    callback,
+    purge,
     migrate,
 )
 """In the order of the help; a new one is a line above and a line here."""

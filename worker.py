@@ -26,6 +26,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
 import client as door
+from activities.callbacks import CallbackDesk
 from activities.carriers.base import Carrier, PushReader, Subscribing
 from activities.carriers.chosen import ChosenCarriers
 from activities.carriers.easypost import EasyPostCarrier
@@ -37,6 +38,7 @@ from activities.carriers.sandbox import SandboxCarrier
 from activities.carriers.subscribed import Subscriber
 from activities.channels.base import PaymentChannel
 from activities.channels.sandbox import SandboxChannel
+from activities.channels.wechatpay import WechatPayChannel
 from activities.http import HttpClient
 from activities.logistics import LogisticsActivities
 from activities.money import MoneyActivities
@@ -44,14 +46,20 @@ from activities.opening import OpeningActivities
 from activities.payout import PayoutActivities
 from activities.rails.base import Rail
 from activities.rails.sandbox import SandboxRail
+from activities.rails.wechatpay_transfer import WechatPayTransfer
+from activities.rails.wechatpay_withdraw import WechatPayWithdraw
 from activities.reconciliation import ReconciliationActivities
 from activities.screening import ScreeningActivities, ScreeningRules, parse_rules
+from activities.wechatpay.client import WechatPayClient
+from activities.wechatpay.notifications import WechatPayCallbacks
+from activities.wechatpay.signing import MerchantSigner, PlatformKeys
 from activities.withdrawal import WithdrawalActivities
 from config import Settings, load
 from core.errors import BadInput, DakuanError, Misconfigured, Unavailable
 from core.messages import TASK_QUEUE, ReportScan, order_workflow_id
 from core.policy import Policy, parse_policy
 from core.providers import Provider, Providers
+from core.rails import RAIL_KINDS, MerchantAccount, RailEntry, Rails
 from core.search_attributes import SEARCH_ATTRIBUTES
 from ledger.book import Book
 from ledger.inspecting import refuse_unready
@@ -66,6 +74,7 @@ STICKY_TIMEOUT = timedelta(seconds=2)
 DRAIN_WITHIN = timedelta(seconds=20)
 """What runs when we are told to end may end; by default the SDK would cancel it at once."""
 ATTRIBUTES_WITHIN = timedelta(seconds=10)
+_TRANSFER, _WITHDRAW = RAIL_KINDS
 
 log = logging.getLogger("dakuan.worker")
 
@@ -133,7 +142,10 @@ async def open_channels(settings: Settings, stack: AsyncExitStack) -> dict[str, 
         stack: closes the connections that are opened here.
     """
     http = await stack.enter_async_context(HttpClient(settings.needed("channel_url"), name="channel"))
-    return {"*": SandboxChannel(http)}
+    accounts = await open_accounts(settings, stack)
+    given = (settings.rails or Rails()).channels
+    named = {name: WechatPayChannel(accounts[one.account], notify_url=one.notify_url) for name, one in given.items()}
+    return {"*": SandboxChannel(http), **named}
 
 
 async def open_rails(settings: Settings, stack: AsyncExitStack) -> dict[str, Rail]:
@@ -143,7 +155,9 @@ async def open_rails(settings: Settings, stack: AsyncExitStack) -> dict[str, Rai
         stack: closes the connections that are opened here.
     """
     http = await stack.enter_async_context(HttpClient(settings.needed("bank_url"), name="bank"))
-    return {"*": SandboxRail(http)}
+    accounts = await open_accounts(settings, stack)
+    given = (settings.rails or Rails()).rails
+    return {"*": SandboxRail(http), **{name: rail_of(name, one, accounts[one.account]) for name, one in given.items()}}
 
 
 @asynccontextmanager
@@ -152,6 +166,58 @@ async def reconciliation_desk(settings: Settings, register: Register) -> AsyncIt
     async with AsyncExitStack() as stack:
         rails, channels = await open_rails(settings, stack), await open_channels(settings, stack)
         yield ReconciliationActivities(register, rails, channels)
+
+
+async def open_accounts(settings: Settings, stack: AsyncExitStack) -> dict[str, WechatPayClient]:
+    """A connection for each account of DAKUAN_RAILS, by name.
+
+    Args:
+        stack: closes the connections that are opened here.
+    """
+    accounts = {}
+    for name, account in (settings.rails or Rails()).accounts.items():
+        url = _url_of(settings, account.url, "DAKUAN_RAILS")
+        http = await stack.enter_async_context(HttpClient(url, name=f"WeChat Pay ({name})"))
+        accounts[name] = wechatpay_client(account, http)
+    return accounts
+
+
+def wechatpay_client(account: MerchantAccount, http: HttpClient) -> WechatPayClient:
+    """A merchant's connection to WeChat Pay, with its keys."""
+    signer = MerchantSigner(account.mchid, account.serial, account.private_key)
+    return WechatPayClient(http, signer, PlatformKeys(account.platform_keys))
+
+
+def callback_desk(settings: Settings, register: Register, client: Client) -> CallbackDesk:
+    """Where the callbacks of the accounts of DAKUAN_RAILS are taken; withdrawals are told, also those that are over."""
+    given = settings.rails or Rails()
+    readers = {
+        name: WechatPayCallbacks(
+            name,
+            PlatformKeys(account.platform_keys),
+            account.apiv3_key,
+            transfers=[rail for rail, one in given.rails.items() if (one.account, one.kind) == (name, _TRANSFER)],
+            withdraws=[rail for rail, one in given.rails.items() if (one.account, one.kind) == (name, _WITHDRAW)],
+        )
+        for name, account in given.accounts.items()
+    }
+    return CallbackDesk(register, readers, partial(door.report_payout, client))
+
+
+def rail_of(name: str, entry: RailEntry, client: WechatPayClient) -> Rail:
+    """The adapter of a rail. A new one is one more line here, and in `core.rails`."""
+    said = {"remark": entry.remark} if entry.remark else {}
+    if entry.kind == _TRANSFER:
+        return WechatPayTransfer(
+            client,
+            name=name,
+            appid=entry.appid,
+            scene=entry.scene,
+            reports=entry.reports,
+            notify_url=entry.notify_url,
+            **said,
+        )
+    return WechatPayWithdraw(client, name=name, bank_memo=entry.bank_memo, notify_url=entry.notify_url, **said)
 
 
 async def open_carriers(settings: Settings, stack: AsyncExitStack, register: Register) -> ChosenCarriers:
@@ -175,11 +241,16 @@ async def open_carriers(settings: Settings, stack: AsyncExitStack, register: Reg
 
 
 def _url(settings: Settings, provider: Provider) -> str:
-    if provider.url.startswith("/"):
-        if settings.world_url is None:
-            raise Misconfigured(f"DAKUAN_CARRIERS: {provider.url} is a path of the stand-ins, and none are up")
-        return settings.world_url + provider.url
-    return provider.url or settings.needed("carrier_url")
+    return _url_of(settings, provider.url, "DAKUAN_CARRIERS") or settings.needed("carrier_url")
+
+
+def _url_of(settings: Settings, url: str, variable: str) -> str:
+    """An address as it is written, or a path of the stand-ins."""
+    if not url.startswith("/"):
+        return url
+    if settings.world_url is None:
+        raise Misconfigured(f"{variable}: {url} is a path of the stand-ins, and none are up")
+    return settings.world_url + url
 
 
 def carrier_of(provider: Provider, http: HttpClient) -> Carrier:

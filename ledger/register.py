@@ -5,6 +5,7 @@ One front for its parts; each call is one or two round trips and may be repeated
 
 from __future__ import annotations
 
+from ledger.callbacks import Callbacks
 from ledger.claims import Claims
 from ledger.lists import Lists
 from ledger.looks import Looks
@@ -19,6 +20,17 @@ from ledger.withdrawals import Withdrawals
 
 
 class Register(
-    Orders, Policies, Claims, Withdrawals, PayoutAccounts, Payouts, Notices, Reviews, Looks, Lists, Statements
+    Orders,
+    Policies,
+    Claims,
+    Withdrawals,
+    PayoutAccounts,
+    Payouts,
+    Notices,
+    Reviews,
+    Looks,
+    Lists,
+    Statements,
+    Callbacks,
 ):
     """The register behind one pool. Raises `Unavailable` where the database does not answer; a retry helps."""

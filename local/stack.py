@@ -24,8 +24,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from config import ACCOUNT_KEYS_FILE, STACK_FILE, Settings, parse_account_keys, standin_providers
+from config import ACCOUNT_KEYS_FILE, STACK_FILE, Settings, parse_account_keys, read_rails, standin_providers
 from core.errors import Misconfigured
+from core.rails import Rails
 from local import pids
 from local.client import WorldClient
 from local.postgres import Postgres
@@ -74,7 +75,13 @@ class LocalStack:
         """How to reach everything."""
         providers = self._base.providers or standin_providers()
         keys = self._base.account_keys or self._account_keys()
-        own = {"temporal_options": {}, "home": self.home, "providers": providers, "account_keys": keys}
+        own = {
+            "temporal_options": {},
+            "home": self.home,
+            "providers": providers,
+            "account_keys": keys,
+            "rails": self._rails(),
+        }
         return self._base.model_copy(update={**self._addresses(), **own})
 
     @property
@@ -123,6 +130,7 @@ class LocalStack:
             "channel_url": self.standins.channel_url,
             "bank_url": self.standins.bank_url,
             "world_url": self.standins.url,
+            "rails_file": str(self.standins.rails_file),
         }
 
     async def _stop(self) -> None:
@@ -138,6 +146,11 @@ class LocalStack:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def _rails(self) -> Rails | None:
+        """The stand-in WeChat Pay, unless other rails are configured."""
+        file = self.standins.rails_file
+        return self._base.rails or (read_rails(file, {}) if file.is_file() else None)
 
     def _account_keys(self) -> dict[str, bytes]:
         """The home's own keys, made when they are first needed; nobody else may read them."""

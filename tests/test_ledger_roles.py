@@ -35,6 +35,7 @@ TABLES = (
     "carrier_subscriptions",
     "pushes",
     "pushed_traces",
+    "callbacks",
     "statement_lines",
     "statement_periods",
     "reconciliation_breaks",

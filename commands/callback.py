@@ -1,0 +1,63 @@
+"""`callback PROVIDER`: give what a rail or a payment channel called back to its withdrawal, as the address that it is
+sent to would.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from commands.console import Failed, JsonFlag, command, facts, tell
+from commands.link import books, temporal
+from commands.reading import read_bytes
+from config import load
+from core.errors import BadInput
+from worker import callback_desk
+
+
+@command
+async def callback(
+    provider: Annotated[str, typer.Argument(help="An account of the file in DAKUAN_RAILS, such as wechatpay.")],
+    file: Annotated[str, typer.Option(help="The body as it came, byte by byte; - reads stdin.")],
+    headers: Annotated[str, typer.Option(help="A file with its headers: a line NAME: VALUE each, or a JSON object.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Take one callback: verify, journal, and tell its withdrawal. Exit code 1 where it is refused."""
+    given = headers_of(read_bytes(headers))
+    body = read_bytes(file)
+    async with books() as register, temporal() as client:
+        answer = await callback_desk(load(), register, client).receive(provider, body, given)
+    view = {
+        "outcome": answer.outcome,
+        "repeated": answer.repeated,
+        "withdrawal_id": answer.withdrawal_id,
+        "detail": answer.detail,
+        "status": answer.status,
+        "acknowledgement": answer.body.decode(),
+    }
+    tell(view, lambda console: console.print(facts(f"callback {provider}", view)))
+    if answer.status != 200:
+        raise Failed
+
+
+def headers_of(raw: bytes) -> dict[str, str]:
+    """The headers of a file.
+
+    Raises:
+        BadInput: it is neither of the two forms.
+    """
+    try:
+        text = raw.decode()
+        if text.lstrip().startswith("{"):
+            found = json.loads(text)
+            if all(isinstance(value, str) for value in found.values()):
+                return {name.strip().lower(): value for name, value in found.items()}
+            raise BadInput("--headers: every value of the JSON object must be a string")
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"--headers: it is neither lines of NAME: VALUE nor a JSON object: {error}") from None
+    lines = [line.partition(":") for line in text.splitlines() if line.strip()]
+    if not all(colon and name.strip() for name, colon, _ in lines):
+        raise BadInput("--headers: a line is not NAME: VALUE")
+    return {name.strip().lower(): value.strip() for name, _, value in lines}

@@ -1,0 +1,106 @@
+"""The register's journal of callbacks: what rails and payment channels said without being asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from core.messages import Message
+from ledger.pool import clean
+from ledger.reading import Reading
+
+CallbackOutcome = Literal[
+    "reported",  # given to the withdrawal, whose journal says what it made of it
+    "repeated",  # its event was given on before
+    "noted",  # about a refund, which its order asks for by itself
+    "nothing_new",  # about something that is still under way
+    "unknown_payout",  # about no payout of ours
+    "other_rail",  # about a payout on another rail
+    "wrong_amount",  # about another amount than was to be paid
+    "refused",  # no withdrawal takes it
+    "wrong_signature",
+    "unreadable",
+    "too_large",
+]
+
+
+class JournaledCallback(NamedTuple):
+    """A callback in the journal; with an outcome where it came before and was dealt with."""
+
+    id: int
+    outcome: CallbackOutcome | None
+    detail: str
+
+
+class CallbackRow(Message):
+    """A callback as it is kept; without its body once that is purged."""
+
+    id: int
+    provider: str
+    received_at: datetime
+    outcome: CallbackOutcome | None
+    detail: str
+    about: str | None
+    key: str | None
+    event_id: str | None
+    repeats: int
+
+
+class Purged(NamedTuple):
+    """Callbacks whose raw body is gone, and those of strangers that are gone whole."""
+
+    emptied: int
+    removed: int
+
+
+class Callbacks(Reading):
+    """The register's journal of callbacks."""
+
+    async def journal_callback(
+        self, provider: str, digest: str, body: bytes, headers: Mapping[str, str], now: datetime
+    ) -> JournaledCallback:
+        """Write a callback down before anything is made of it; the same one again is found."""
+        row = await self._row(
+            "SELECT id, outcome, detail FROM journal_callback($1, $2, $3, $4, $5)",
+            *(provider, digest, body, {name: clean(value) for name, value in headers.items()}, now),
+        )
+        assert row is not None  # the function always returns its row
+        return JournaledCallback(*row)
+
+    async def finish_callback(
+        self,
+        callback_id: int,
+        outcome: CallbackOutcome,
+        detail: str = "",
+        *,
+        about: str | None = None,
+        key: str | None = None,
+        event_id: str | None = None,
+    ) -> None:
+        """What became of it; the first answer stays."""
+        await self._call(
+            "SELECT finish_callback($1, $2, $3, $4, $5, $6)",
+            *(callback_id, outcome, clean(detail), about, key, event_id),
+        )
+
+    async def was_reported(self, provider: str, event_id: str) -> bool:
+        """Whether an event was given to its withdrawal before, by whichever callback."""
+        return bool(
+            await self._call(
+                "SELECT EXISTS (SELECT FROM callbacks WHERE provider = $1 AND event_id = $2 AND outcome = 'reported')",
+                provider,
+                event_id,
+            )
+        )
+
+    async def callbacks(self, key: str) -> list[CallbackRow]:
+        """What was called back about a payout or a refund, in order."""
+        columns = ", ".join(CallbackRow.model_fields)
+        return await self._all(CallbackRow, f"SELECT {columns} FROM callbacks WHERE key = $1 ORDER BY id", key)
+
+    async def purge_callbacks(self, before: datetime) -> Purged:
+        """Forget the raw bodies that came before a time. What became of each stays, and that it came."""
+        row = await self._row("SELECT emptied, removed FROM purge_callbacks($1)", before)
+        assert row is not None  # the function always returns its row
+        return Purged(*row)

@@ -1,0 +1,64 @@
+-- What rails and payment channels call back: each callback as it came, before anything is made of it.
+
+-- The same bytes under the same signature are the same callback. The raw body is kept for some weeks only (purge_callbacks);
+-- what became of it, for ever.
+CREATE TABLE callbacks (
+    id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    provider    TEXT NOT NULL,
+    digest      TEXT NOT NULL,
+    body        BYTEA,
+    headers     JSONB NOT NULL,
+    received_at TIMESTAMPTZ NOT NULL,
+    -- Null until it is known what became of it: one that broke off is taken up again when it comes again.
+    outcome     TEXT,
+    detail      TEXT NOT NULL DEFAULT '',
+    about       TEXT,
+    key         TEXT,
+    event_id    TEXT,
+    repeats     INT NOT NULL DEFAULT 0,
+    CONSTRAINT a_callback_is_journaled_once UNIQUE (provider, digest)
+);
+
+-- Whether an event was given on before, however often it is signed anew.
+CREATE INDEX callbacks_by_event ON callbacks (provider, event_id) WHERE event_id IS NOT NULL;
+-- What was called back about a payout or a refund.
+CREATE INDEX callbacks_by_key ON callbacks (key) WHERE key IS NOT NULL;
+-- What is to be purged.
+CREATE INDEX callbacks_by_age ON callbacks (received_at) WHERE body IS NOT NULL;
+
+CREATE FUNCTION journal_callback(
+    p_provider TEXT, p_digest TEXT, p_body BYTEA, p_headers JSONB, p_now TIMESTAMPTZ
+) RETURNS TABLE (id BIGINT, outcome TEXT, detail TEXT)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    INSERT INTO callbacks AS c (provider, digest, body, headers, received_at)
+    VALUES (p_provider, p_digest, p_body, p_headers, p_now)
+    ON CONFLICT ON CONSTRAINT a_callback_is_journaled_once DO UPDATE SET repeats = c.repeats + 1
+    RETURNING c.id, c.outcome, c.detail
+$$;
+
+-- What became of it; the first answer stays. Of what only says again what is known, the bytes are not needed.
+CREATE FUNCTION finish_callback(
+    p_id BIGINT, p_outcome TEXT, p_detail TEXT, p_about TEXT, p_key TEXT, p_event_id TEXT
+) RETURNS VOID
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    UPDATE callbacks c
+    SET outcome = p_outcome, detail = p_detail, about = p_about, key = p_key, event_id = p_event_id,
+        body = CASE WHEN p_outcome <> 'repeated' THEN c.body END
+    WHERE c.id = p_id AND c.outcome IS NULL
+$$;
+
+-- Forget the raw bodies that came before a time, and whole what was nobody's: how many of each.
+CREATE FUNCTION purge_callbacks(p_before TIMESTAMPTZ) RETURNS TABLE (emptied BIGINT, removed BIGINT)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    WITH gone AS (
+        DELETE FROM callbacks c
+        WHERE c.received_at < p_before AND c.outcome IN ('wrong_signature', 'too_large')
+        RETURNING 1
+    ), empty AS (
+        UPDATE callbacks c SET body = NULL, headers = '{}'
+        WHERE c.received_at < p_before AND c.body IS NOT NULL
+          AND c.outcome IS DISTINCT FROM 'wrong_signature' AND c.outcome IS DISTINCT FROM 'too_large'
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM empty), (SELECT count(*) FROM gone)
+$$;
