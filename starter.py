@@ -18,6 +18,7 @@ from commands.policy import policy
 from commands.prove import prove
 from commands.purge import purge
 from commands.push import push
+from commands.reconcile import reconcile
 from commands.rescue import rescue
 from commands.reviews import reviews
 from commands.send import send
@@ -44,6 +45,7 @@ COMMANDS = (
     rescue,
     reviews,
     prove,
+    reconcile,
     notices,
     policy,
     waybill,

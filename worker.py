@@ -161,9 +161,14 @@ async def open_rails(settings: Settings, stack: AsyncExitStack) -> dict[str, Rai
 
 
 @asynccontextmanager
-async def reconciliation_desk(settings: Settings, register: Register) -> AsyncIterator[ReconciliationActivities]:
-    """Where both sides are compared, outside of a worker."""
+async def reconciliation_desk(
+    settings: Settings, register: Register, *, fetching: bool = True
+) -> AsyncIterator[ReconciliationActivities]:
+    """Where both sides are compared, outside of a worker; without `fetching` only what is stored."""
     async with AsyncExitStack() as stack:
+        if not fetching:
+            yield ReconciliationActivities(register, {}, {})
+            return
         rails, channels = await open_rails(settings, stack), await open_channels(settings, stack)
         yield ReconciliationActivities(register, rails, channels)
 

@@ -69,10 +69,7 @@ class ReconciliationActivities:
         Raises:
             Unavailable: the database did not answer; a retry helps.
         """
-        found, ours, theirs = await self.look(asked.scope, asked.name, asked.now)
-        new = await self._register.record_breaks(
-            asked.scope, asked.name, found, ours=ours, theirs=theirs, now=asked.now
-        )
+        found, ours, theirs, new = await self._compare(asked)
         return Summary(
             scope=asked.scope,
             name=asked.name,
@@ -84,6 +81,18 @@ class ReconciliationActivities:
             breaks=tuple(found[:BREAKS_IN_A_SUMMARY]),
             new=tuple(new),
         )
+
+    async def compare_all(self, asked: Comparison) -> tuple[list[Break], int, int]:
+        """As `compare`: all breaks, and how many lines each side has."""
+        found, ours, theirs, _ = await self._compare(asked)
+        return found, ours, theirs
+
+    async def _compare(self, asked: Comparison) -> tuple[list[Break], int, int, list[str]]:
+        found, ours, theirs = await self.look(asked.scope, asked.name, asked.now)
+        new = await self._register.record_breaks(
+            asked.scope, asked.name, found, ours=ours, theirs=theirs, now=asked.now
+        )
+        return found, ours, theirs, new
 
     async def look(self, scope: Scope, name: str, now: datetime) -> tuple[list[Break], int, int]:
         """All breaks and how many lines each side has; nothing is kept."""

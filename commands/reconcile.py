@@ -1,0 +1,206 @@
+"""`reconcile`: our books against the statements of rails and channels, and against the register, break by break.
+
+Exit code 0 when all agree, 1 when there are breaks or a statement could not be had, 2 when a file cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+import client as door
+from commands.console import Failed, JsonFlag, command, table, tell, tell_line
+from commands.link import books, temporal
+from commands.reading import id_of
+from commands.statement_files import read_statement, refuse_file
+from commands.views import clock
+from config import load
+from core.errors import BadInput, Unavailable, UnreadableAnswer
+from core.reconciliation.breaks import by_reason
+from core.reconciliation.lines import Break, Comparison, Covered, Scope, Statement
+from core.reconciliation.reporting import reports, withdrawal_in
+from ledger.register import Register
+from worker import reconciliation_desk
+
+EVERY: Mapping[str, timedelta] = {"daily": timedelta(days=1), "hourly": timedelta(hours=1)}
+AFTER_MIDNIGHT = timedelta(hours=1)
+"""UTC. By then the other side has closed its day."""
+COLUMNS = ("reason", "where", "what", "key", "about", "ours", "theirs", "since", "what to do")
+
+
+@command
+async def reconcile(
+    rail: Annotated[str | None, typer.Option(help="Only this rail, such as sandbox.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Only this payment channel, such as wechat.")] = None,
+    statement: Annotated[
+        str | None, typer.Option(help="Its statement as a CSV file (docs/reconciliation.md); `-` is stdin.")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day that the file tells whole.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day that the file tells whole.")
+    ] = None,
+    days: Annotated[
+        int, typer.Option(min=1, max=366, help="Fetch the statements of so many days, today the last.")
+    ] = 3,
+    apply: Annotated[bool, typer.Option("--apply", help="Tell withdrawals what only a statement knows.")] = False,
+    schedule: Annotated[
+        Literal["daily", "hourly"] | None, typer.Option(help="Do this again and again, by Temporal Schedules.")
+    ] = None,
+    unschedule: Annotated[bool, typer.Option("--unschedule", help="Do it no more.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare the books with statements and with the register. Exit code 1 where they differ."""
+    only = _only(rail, channel)
+    if statement is not None and only is None:
+        raise typer.BadParameter("--statement needs --rail or --channel: say whose it is")
+    if schedule is not None and unschedule:
+        raise typer.BadParameter("either --schedule or --unschedule")
+    async with books() as register:
+        wanted = await _wanted(register, only)
+        if schedule is not None or unschedule:
+            await _schedule(wanted, EVERY[schedule] if schedule else None)
+            return
+        now = datetime.now(UTC)
+        if statement is not None and only is not None:
+            await _load(register, *only, statement, since, until, now)
+        views = [
+            await _compared(register, Comparison(scope=scope, name=name, now=now, days=days), fetch=statement is None)
+            for scope, name in wanted
+        ]
+        found = [Break.model_validate(one) for view in views for one in view["breaks"]]
+        told = await _apply(register, found) if apply else []
+    ok = not found and not any(view["not_fetched"] for view in views)
+    answer = {"ok": ok, "by_reason": by_reason(found), "comparisons": views, "told": told}
+    tell(answer, lambda console: _show(console, views, found, told))
+    if not ok:
+        raise Failed
+
+
+def _only(rail: str | None, channel: str | None) -> tuple[Scope, str] | None:
+    if rail is not None and channel is not None:
+        raise typer.BadParameter("either --rail or --channel")
+    if rail is not None:
+        return "rail", id_of(rail, "rail")
+    return ("channel", id_of(channel, "channel")) if channel is not None else None
+
+
+async def _wanted(register: Register, only: tuple[Scope, str] | None) -> list[tuple[Scope, str]]:
+    return [only] if only is not None else await register.comparisons()
+
+
+async def _load(
+    register: Register,
+    scope: Scope,
+    name: str,
+    file: str,
+    since: datetime | None,
+    until: datetime | None,
+    now: datetime,
+) -> None:
+    try:
+        lines = read_statement(file, scope)
+        first = since or (datetime.combine(min(line.at for line in lines).date(), time()) if lines else None)
+        last = until or (datetime.combine(max(line.at for line in lines).date(), time()) if lines else None)
+        covered = None
+        if first is not None and last is not None:
+            end = min(last.replace(tzinfo=UTC) + timedelta(days=1), now)
+            start = first.replace(tzinfo=UTC)
+            if last < first:
+                raise BadInput("--to: it lies before --from")
+            covered = Covered(since=start, until=end) if start < end else None
+        await register.load_statement(scope, name, Statement(lines=lines, covered=covered), now)
+    except BadInput as error:
+        refuse_file(error)
+
+
+async def _compared(register: Register, asked: Comparison, *, fetch: bool) -> dict[str, Any]:
+    """One comparison, with why its statement could not be had, where that is so."""
+    not_fetched: str | None = None
+    async with reconciliation_desk(load(), register, fetching=fetch) as desk:
+        if fetch:
+            try:
+                fetched = await desk.fetch_statements(asked)
+                tells = fetched.told or asked.scope in {"withdrawals", "orders"}
+                note = None if tells else "it tells no statements over its API: give one with --statement"
+            except (Unavailable, UnreadableAnswer, BadInput) as error:
+                not_fetched = note = str(error)
+        else:
+            note = None
+        found, ours, theirs = await desk.compare_all(asked)
+    return {
+        "scope": asked.scope,
+        "name": asked.name,
+        "ours": ours,
+        "theirs": theirs,
+        "not_fetched": not_fetched,
+        "note": note,
+        "by_reason": by_reason(found),
+        "breaks": [{**one.model_dump(mode="json"), "break_id": one.break_id} for one in found],
+    }
+
+
+async def _apply(register: Register, found: Sequence[Break]) -> list[dict[str, str]]:
+    """Tell each withdrawal what it has not heard; what was told."""
+    told = []
+    heard = [(one, withdrawal) for one in found if (withdrawal := withdrawal_in(one)) is not None]
+    if not heard:
+        return []
+    async with temporal() as client:
+        for one, withdrawal in heard:
+            counted = {event["event_id"] for event in await register.payout_events(withdrawal)}
+            lines = await register.statement_lines(one.scope, one.name, one.key)
+            for report in reports(one, lines, counted):
+                await door.report_payout(client, withdrawal, report)
+                told.append({"withdrawal_id": withdrawal, "key": one.key, "outcome": report.outcome})
+    return told
+
+
+async def _schedule(wanted: Sequence[tuple[Scope, str]], every: timedelta | None) -> None:
+    rows = []
+    async with temporal() as client:
+        for scope, name in wanted:
+            if every is None:
+                done = await door.unschedule_reconciliation(client, scope, name)
+                rows.append((f"{scope}/{name}", "scheduled no more" if done else "was not scheduled"))
+                continue
+            offset = AFTER_MIDNIGHT if every > AFTER_MIDNIGHT else timedelta()
+            new = await door.schedule_reconciliation(client, scope, name, every, offset)
+            rows.append((f"{scope}/{name}", "scheduled" if new else "scheduled anew"))
+    view = {"schedules": [{"comparison": comparison, "outcome": outcome} for comparison, outcome in rows]}
+    tell(view, lambda console: console.print(table("Schedules", ("comparison", ""), rows)))
+
+
+def _show(
+    console: Console, views: Sequence[Mapping[str, Any]], found: Sequence[Break], told: Sequence[Mapping[str, str]]
+) -> None:
+    rows = [(f"{v['scope']}/{v['name']}", str(v["ours"]), str(v["theirs"]), str(len(v["breaks"]))) for v in views]
+    numbers = ("ours", "theirs", "breaks")
+    console.print(table("Compared", ("comparison", *numbers), rows, numbers=numbers))
+    for view in views:
+        if view["note"]:
+            tell_line(f"{view['scope']}/{view['name']}: no statement: {view['note']}")
+    if found:
+        cells = [
+            (
+                one.reason,
+                f"{one.scope}/{one.name}",
+                one.kind,
+                one.key,
+                one.subject,
+                *one.figures,
+                clock(one.since),
+                one.helps,
+            )
+            for one in sorted(found, key=lambda one: (one.reason, one.scope, one.name))
+        ]
+        console.print(table(f"{len(found)} breaks", COLUMNS, cells, numbers=("ours", "theirs")))
+    else:
+        console.print("No breaks.")
+    for report in told:
+        console.print(f"Told withdrawal {report['withdrawal_id']}: payout {report['key']} {report['outcome']}")

@@ -1,0 +1,152 @@
+"""`reconcile` by the command line: clean, broken, mended; files good and bad; told to withdrawals; scheduled."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pg import Database
+from reconciliation_ground import ask, own_world, paid, run, stage, temporal
+from withdrawal_stage import Stage
+
+__all__ = ["own_world", "stage", "temporal"]
+
+HEADER = "line_id,kind,key,amount,currency,at"
+NOW = datetime.now(UTC).isoformat()
+
+
+def a_file(folder: Path, *rows: str, header: str = HEADER) -> str:
+    file = folder / "statement.csv"
+    file.write_text("\n".join((header, *rows)) + "\n", encoding="utf-8")
+    return str(file)
+
+
+async def test_clean_books_end_with_0_and_say_what_was_compared(stage: Stage) -> None:
+    await paid(stage)
+    answer = await ask("reconcile")
+    assert answer["ok"] is True
+    assert {(one["scope"], one["name"]) for one in answer["comparisons"]} == {
+        ("orders", "books"),
+        ("rail", "sandbox"),
+        ("withdrawals", "books"),
+    }
+    shown = await run("reconcile")
+    assert (shown.exit_code, "No breaks." in shown.stdout) == (0, True)
+
+
+async def test_a_planted_payout_ends_with_1_and_is_gone_once_reversed(stage: Stage) -> None:
+    await paid(stage)
+    await stage.world.bank_errs("planted1", 777, "CNY")
+    answer = await ask("reconcile", "--rail", "sandbox", code=1)
+    (found,) = answer["comparisons"][0]["breaks"]
+    assert (found["reason"], found["key"], found["ours_minor"], found["theirs_minor"]) == (
+        "extra",
+        "planted1",
+        None,
+        777,
+    )
+    shown = await run("reconcile")
+    assert shown.exit_code == 1
+    assert all(word in shown.stdout for word in ("extra", "planted1", "nothing", "7.77 CNY", "have it reversed"))
+    await stage.world.bank_errs("planted1", 777, "CNY", effect="return")
+    assert (await ask("reconcile"))["by_reason"] == {}
+
+
+async def test_a_statement_file_is_compared_and_stored_once(stage: Stage, tmp_path: Path) -> None:
+    key = await paid(stage)
+    rows = [
+        f"L1,payout,{key},100.00,CNY,{NOW}",
+        f"L2,payout,{key},100.00,CNY,{NOW}",
+        f'L3,return,{key},"100.00",CNY,{NOW}',
+    ]
+    file = a_file(tmp_path, *rows[:1])
+    for _ in range(2):
+        assert (await ask("reconcile", "--rail", "sandbox", "--statement", file))["ok"] is True
+    assert len(await stage.register.statement_lines("rail", "sandbox")) == 1
+    answer = await ask("reconcile", "--rail", "sandbox", "--statement", a_file(tmp_path, *rows[:2]), code=1)
+    assert answer["by_reason"] == {"duplicate": 1}
+    assert (await ask("reconcile", "--rail", "sandbox", "--statement", a_file(tmp_path, *rows)))["ok"] is True
+    changed = await ask(
+        "reconcile", "--rail", "sandbox", "--statement", a_file(tmp_path, rows[0].replace("100", "90")), code=2
+    )
+    assert "L1: told otherwise before" in changed["error"]["message"]
+
+
+async def test_a_bad_row_is_told_with_its_number_and_field(stage: Stage, tmp_path: Path) -> None:
+    file = a_file(tmp_path, f"L0,payout,k0,1,CNY,{NOW}", f"L1,payout,k,1.234,CNY,{NOW}", f"L2,cat,k,1,CNY,{NOW}")
+    answer = await ask("reconcile", "--rail", "sandbox", "--statement", file, code=2)
+    assert [(one["row"], one["field"]) for one in answer["error"]["reasons"]] == [(3, "amount"), (4, "kind")]
+    shown = await run("reconcile", "--rail", "sandbox", "--statement", file)
+    assert (shown.exit_code, "row 4, kind: 'cat' is none of a rail's" in shown.stderr) == (2, True)
+    assert await stage.register.statement_lines("rail", "sandbox") == []
+
+
+async def test_bad_usage_ends_with_2(stage: Stage, tmp_path: Path) -> None:
+    file = a_file(tmp_path)
+    for arguments in (
+        ("--statement", file),
+        ("--rail", "a", "--channel", "b"),
+        ("--schedule", "daily", "--unschedule"),
+        ("--schedule", "yearly"),
+        ("--days", "0"),
+        ("--rail", "sandbox", "--statement", str(tmp_path / "absent.csv")),
+        ("--rail", "sandbox", "--statement", file, "--from", "2026-11-03", "--to", "2026-11-01"),
+    ):
+        answered = await run("reconcile", *arguments)
+        assert (answered.exit_code, "Traceback" in answered.output) == (2, False), arguments
+
+
+async def test_a_file_says_of_which_days_it_tells_everything(stage: Stage, tmp_path: Path, database: Database) -> None:
+    await paid(stage)
+    await database.owner.execute(
+        "ALTER TABLE movements DISABLE TRIGGER USER;"
+        " UPDATE movements SET recorded_at = recorded_at - INTERVAL '2 days';"
+        " UPDATE payout_attempts SET created_at = created_at - INTERVAL '2 days'"
+    )
+    empty = a_file(tmp_path)
+    assert (await ask("reconcile", "--rail", "sandbox", "--statement", empty))["ok"] is True, "it tells of no time"
+    since, today = (datetime.now(UTC) - timedelta(days=3)).strftime("%Y-%m-%d"), datetime.now(UTC).strftime("%Y-%m-%d")
+    whole = ("reconcile", "--rail", "sandbox", "--statement", empty, "--from", since, "--to", today)
+    assert (await ask(*whole, code=1))["by_reason"] == {"missing": 1}
+    database.broken = True  # and the proof of the statements says so, too
+
+
+async def test_a_bank_that_is_away_is_told_and_the_rest_is_compared(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await paid(stage)
+    monkeypatch.setenv("DAKUAN_BANK_URL", "http://127.0.0.1:9")
+    answer = await ask("reconcile", code=1)
+    told = {one["scope"]: one["not_fetched"] for one in answer["comparisons"]}
+    assert "did not answer" in told["rail"]
+    assert (told["orders"], told["withdrawals"], answer["by_reason"]) == (None, None, {})
+
+
+async def test_a_return_that_only_the_statement_knows_is_said_and_with_apply_told(stage: Stage, tmp_path: Path) -> None:
+    long_ago = (datetime.now(UTC) - timedelta(hours=5)).isoformat()
+    async with stage.worker():
+        handle = await stage.start(10_000)
+        state = await stage.phase(handle, "paid")
+        key = state["attempts"][-1]["key"]
+        file = a_file(tmp_path, f"L1,payout,{key},100,CNY,{long_ago}", f"L2,return,{key},100,CNY,{long_ago}")
+        said = await ask("reconcile", "--rail", "sandbox", "--statement", file, code=1)
+        assert (said["by_reason"], said["told"]) == ({"returned": 1}, [])
+        assert await stage.available() == 4_990_000
+        told = await ask("reconcile", "--rail", "sandbox", "--statement", file, "--apply", code=1)
+        assert [one["outcome"] for one in told["told"]] == ["paid", "returned"]
+        await stage.phase(handle, "returned")
+        assert await stage.available() == 5_000_000
+        assert (await ask("reconcile", "--rail", "sandbox", "--statement", file, "--apply"))["told"] == []
+        assert await stage.available() == 5_000_000
+
+
+async def test_schedules_are_made_again_and_taken_away(stage: Stage) -> None:
+    await paid(stage)
+    made = await ask("reconcile", "--schedule", "daily")
+    assert {one["comparison"] for one in made["schedules"]} == {"orders/books", "rail/sandbox", "withdrawals/books"}
+    assert {one["outcome"] for one in made["schedules"]} == {"scheduled"}
+    again = await ask("reconcile", "--schedule", "hourly")
+    assert {one["outcome"] for one in again["schedules"]} == {"scheduled anew"}
+    assert {one["outcome"] for one in (await ask("reconcile", "--unschedule"))["schedules"]} == {"scheduled no more"}
+    assert {one["outcome"] for one in (await ask("reconcile", "--unschedule"))["schedules"]} == {"was not scheduled"}
