@@ -64,13 +64,14 @@ from core.messages import (
 )
 from core.money import format_minor
 from core.reasons import SENTENCES
+from workflows.auto_withdrawal import AutoWithdrawalWorkflow
 from workflows.order import OrderWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.withdrawal import WithdrawalWorkflow
 
 T = TypeVar("T")
 
-WORKFLOWS: Sequence[type] = (OrderWorkflow, WithdrawalWorkflow, ReconciliationWorkflow)
+WORKFLOWS: Sequence[type] = (OrderWorkflow, WithdrawalWorkflow, AutoWithdrawalWorkflow, ReconciliationWorkflow)
 LAST_PAUSE = 0.2
 """Seconds before a process that used a Client ends: without it one in five aborts (sdk-python issue 300)."""
 ANSWER_WITHIN = timedelta(seconds=30)

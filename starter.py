@@ -21,6 +21,7 @@ from commands.push import push
 from commands.reconcile import reconcile
 from commands.rescue import rescue
 from commands.reviews import reviews
+from commands.schedules import schedules
 from commands.send import send
 from commands.show import show
 from commands.start import start
@@ -66,6 +67,7 @@ app = typer.Typer(
 for one in COMMANDS:
     app.command()(one)
 app.add_typer(accounts)
+app.add_typer(schedules)
 
 if __name__ == "__main__":
     app()

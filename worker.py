@@ -129,7 +129,7 @@ async def wire(
         screening.screen,
         *(logistics.claim_waybills, logistics.release_claims, logistics.audit, logistics.look),
         *(money.fund, money.credit, money.settle, money.refund, money.refund_arrived, money.pay_refund),
-        payout.start_withdrawal,
+        *(payout.start_withdrawal, payout.start_scheduled_withdrawal),
         *withdrawal.all,
         *ReconciliationActivities(register, rails, channels).all,
     ]

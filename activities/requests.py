@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from core.audit.facts import Milestones, OrderFacts
 from core.audit.policy import AuditPolicy
-from core.messages import Address, Message, Order, Scan
+from core.messages import Address, AutomaticWithdrawals, Message, Order, Scan
 from core.order.shipping import Claim, WaybillToClaim
 from core.policy import Policy
 from core.reasons import Refusal
@@ -102,9 +102,26 @@ class RefundRequest(Message):
 
 
 class StartWithdrawalRequest(Message):
-    """The automatic withdrawal of an order's own proceeds."""
+    """The automatic withdrawal of an order's own proceeds, under the order's own policy."""
 
     order_id: str
     merchant_id: str
     currency: str
     proceeds_minor: int
+    policy: str | None = None
+
+
+class ScheduledWithdrawalRequest(Message):
+    """The automatic withdrawal of a schedule; `due_at` is its nominal time, `now` the time of the workflow."""
+
+    plan: AutomaticWithdrawals
+    due_at: datetime
+    now: datetime
+
+
+class StartedWithdrawal(Message):
+    """The withdrawal that was started, or why none was: the money stays available, and the merchant can ask for it."""
+
+    withdrawal_id: str | None = None
+    amount_minor: int = 0
+    skipped: Refusal | None = None

@@ -32,6 +32,7 @@ from core.reasons import Refusal, refuse
 TASK_QUEUE = "dakuan"
 ORDER_WORKFLOW = "OrderWorkflow"
 WITHDRAWAL_WORKFLOW = "WithdrawalWorkflow"
+AUTO_WITHDRAWAL_WORKFLOW = "AutoWithdrawalWorkflow"
 RECONCILIATION_WORKFLOW = "ReconciliationWorkflow"
 
 
@@ -59,6 +60,17 @@ def automatic_withdrawal_id(order_id: str) -> str:
     """The id of the withdrawal that an order starts for its own proceeds: one an order, for ever."""
     direct = f"auto-{order_id}"
     return direct if len(direct) <= 64 else f"auto-{hashlib.sha256(order_id.encode()).hexdigest()[:40]}"
+
+
+def auto_withdrawal_schedule_id(merchant_id: str, currency: str) -> str:
+    """The schedule of a merchant's automatic withdrawals in one currency, and the beginning of its workflows' ids."""
+    return f"auto-withdrawal-{merchant_id}-{currency}"
+
+
+def scheduled_withdrawal_id(merchant_id: str, currency: str, due_at: datetime) -> str:
+    """The id of the withdrawal that a schedule starts at this nominal time: one a time, whatever is tried again."""
+    told = f"{merchant_id}/{currency}/{due_at.astimezone(UTC).isoformat(timespec='seconds')}"
+    return f"sched-{due_at.astimezone(UTC):%Y%m%dT%H%M%S}-{hashlib.sha256(told.encode()).hexdigest()[:24]}"
 
 
 # --- field types ---------------------------------------------------------------------------------------
@@ -467,6 +479,20 @@ class Resumption(Message):
     """
 
     withdrawal_id: Id
+
+
+class AutomaticWithdrawals(Message):
+    """The input of `AutoWithdrawalWorkflow`: withdraw what is available, less `keep_minor`, if it is `minimum_minor`.
+
+    Without `account_id` it goes to the merchant's default account of that moment.
+    """
+
+    merchant_id: Id
+    currency: Currency
+    account_id: Id | None = None
+    keep_minor: AmountOrZero = 0
+    minimum_minor: AmountMinor = 1
+    policy: PolicyName | None = None
 
 
 class CancelWithdrawal(Command):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from core.messages import Message, Withdrawal, content_hash
@@ -10,6 +10,7 @@ from core.money import format_minor
 from core.reasons import Refusal, refuse
 from core.records import WithdrawalRecord
 from core.withdrawal.calendar import next_day_starts
+from core.withdrawal.estimating import Standing
 from core.withdrawal.policy import WithdrawalPolicy
 from ledger.reading import Reading
 
@@ -85,6 +86,32 @@ class Withdrawals(Reading):
         if row is None:
             return None
         return StoredWithdrawal(**{**row, "withdrawal": Withdrawal.model_validate(row["body"])})
+
+    async def estimated_standing(
+        self, merchant_id: str, account_id: str, currency: str, policy: WithdrawalPolicy, now: datetime
+    ) -> Standing:
+        """What stands for and against a withdrawal now; nothing is locked and nothing is written."""
+        row = await self._row(
+            "SELECT coalesce(v.balance_minor, 0) AS available_minor, coalesce(o.balance_minor, 0) AS owed_minor,"
+            " d.count_today, d.sum_today_minor, a.merchant_id IS NOT NULL AS account_found,"
+            " a.currency AS account_currency, a.suspended_at IS NOT NULL AS account_suspended,"
+            " a.cooling_until AS account_cooling_until, a.verified_at IS NOT NULL AS account_verified, a.rail"
+            " FROM (SELECT count(*) AS count_today, coalesce(sum(w.amount_minor), 0)::BIGINT AS sum_today_minor"
+            "       FROM withdrawals w WHERE w.merchant_id = $1 AND w.currency = $3"
+            "       AND w.requested_at >= $4 AND w.requested_at < $4 + INTERVAL '24 hours'"
+            "       AND w.state_name NOT IN ('rejected', 'cancelled', 'failed')) AS d"
+            " LEFT JOIN accounts v ON v.path = 'merchant/' || $1 || '/available' AND v.currency = $3"
+            " LEFT JOIN accounts o ON o.path = 'merchant/' || $1 || '/receivable' AND o.currency = $3"
+            " LEFT JOIN (SELECT p.merchant_id, p.suspended_at, x.currency, x.cooling_until, x.verified_at, x.rail"
+            "            FROM payout_accounts p JOIN payout_account_versions x USING (account_id, version)"
+            "            WHERE p.account_id = $2 AND p.merchant_id = $1) AS a ON TRUE",
+            merchant_id,
+            account_id,
+            currency,
+            next_day_starts(now, policy.day_offset) - timedelta(days=1),
+        )
+        assert row is not None
+        return Standing.model_validate(dict(row))
 
     async def standing(self, merchant_id: str, account_id: str, currency: str) -> Refusal | None:
         """Why a withdrawal that was reserved may not be paid any more: its account is suspended, or money is owed."""

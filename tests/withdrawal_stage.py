@@ -30,6 +30,7 @@ from temporalio.workflow import SandboxImportNotificationPolicy
 
 import client as door
 from activities.http import HttpClient
+from activities.payout import PayoutActivities
 from activities.rails.sandbox import SandboxRail
 from activities.withdrawal import WithdrawalActivities
 from core.errors import Refused
@@ -205,7 +206,11 @@ class Stage:
         """A worker in this process."""
         async with HttpClient(f"{self.world.url}/bank", name="bank") as bank:
             recheck = partial(door.recheck_withdrawal, self.client)
-            activities = WithdrawalActivities(self.register, self.book, {"*": SandboxRail(bank)}, recheck).all
+            payout = PayoutActivities(self.register, partial(door.start_withdrawal, self.client))
+            activities: list[Callable[..., Any]] = [
+                *WithdrawalActivities(self.register, self.book, {"*": SandboxRail(bank)}, recheck).all,
+                *(payout.start_withdrawal, payout.start_scheduled_withdrawal),
+            ]
             worker = Worker(
                 self.client,
                 task_queue=TASK_QUEUE,

@@ -68,6 +68,7 @@ with workflow.unsafe.imports_passed_through():
         refund_reported,
         refund_watches,
         screening_done,
+        withdrawal_answered,
     )
     from core.order.viewing import holds_of, journal_view, order_view, record_of, search_values
     from core.reasons import Refusal
@@ -257,8 +258,9 @@ class OrderWorkflow:
             merchant_id=order.merchant_id,
             currency=order.currency,
             proceeds_minor=self._order.credited_minor,
+            policy=self._order.policy.name,
         )
-        await workflow.execute_activity_method(
+        started = await workflow.execute_activity_method(
             PayoutActivities.start_withdrawal,
             request,
             start_to_close_timeout=LOOK_LIMIT,
@@ -266,6 +268,7 @@ class OrderWorkflow:
             summary="start the automatic withdrawal",
         )
         self._state = posted(self._order, step, workflow.now())
+        self._state = withdrawal_answered(self._order, started.withdrawal_id, started.skipped, workflow.now())
 
     # --- what runs beside the order --------------------------------------------------------------------
 

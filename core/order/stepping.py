@@ -17,6 +17,7 @@ from core.order.opening import Screening, screened
 from core.order.shares import credit_shares
 from core.order.shipping import WaybillToClaim, claim_key
 from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, Doing, Hold, OrderState, Parcel
+from core.reasons import Refusal
 
 PostingOutcome = Literal["posted", "exists", "conflict", "insufficient_funds"]
 
@@ -245,6 +246,17 @@ def _refund_posted(state: OrderState, step: Step, now: datetime) -> OrderState:
         return state.with_refund(refund.model_copy(update={"status": "booked", "since": now}))
     state = state.with_refund(refund.model_copy(update={"status": "arrived"})).without_hold(REFUND_STUCK, refund.cause)
     return state.noticing("buyer", "refund_arrived", now, cause=refund.cause, amount_minor=str(refund.amount_minor))
+
+
+def withdrawal_answered(
+    state: OrderState, withdrawal_id: str | None, skipped: Refusal | None, now: datetime
+) -> OrderState:
+    """What became of the order's automatic withdrawal, for its journal; a merchant is told why there is none."""
+    inbox = state.inbox.noted(
+        now, "system", "start_withdrawal", "noted", refusal=skipped, message=f"withdrawal {withdrawal_id}"
+    )
+    state = state.model_copy(update={"inbox": inbox, "revision": state.revision + 1})
+    return state.noticing("merchant", "withdrawal_skipped", now, reason=skipped.code) if skipped else state
 
 
 def ledger_disagrees(state: OrderState, step: Step, outcome: str, detail: str, now: datetime) -> OrderState:

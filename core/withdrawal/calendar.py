@@ -1,19 +1,23 @@
-"""Days as banks count them: Monday to Friday, by the policy's own midnight.
+"""Days as banks count them: Monday to Friday, by the policy's own midnight, and not on the days that are named closed.
 
-Public holidays are not known; they only make a watch shorter than the bank's own, and a return is accepted for ever.
+A watch names none: public holidays only make it shorter than the bank's own, and a return is accepted for ever.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
 
 
-def after_working_days(start: datetime, days: int, offset: timedelta) -> datetime:
+def after_working_days(
+    start: datetime, days: int, offset: timedelta, closed: Collection[date] = frozenset()
+) -> datetime:
     """The same time of day, that many working days later; `offset` is the local midnight's lead over UTC."""
     at = start
     while days > 0:
         at += timedelta(days=1)
-        if (at + offset).weekday() < 5:
+        local = at + offset
+        if local.weekday() < 5 and local.date() not in closed:
             days -= 1
     return at
 

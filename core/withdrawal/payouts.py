@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from core.durations import Duration
 from core.messages import FailureClass, Message, Time
@@ -19,12 +21,14 @@ class RailTerms(Message):
     """What a rail promises about its keys and its successes; an attempt keeps those it was made under.
 
     `dedup_window`: how long an identical request under the same key has no second effect; None: no promise, so that
-    nothing is ever sent again. `query_window`: how long a payout can be looked up.
+    nothing is ever sent again. `query_window`: how long a payout can be looked up. `arrival_working_days`: when the
+    payee usually has the money; 0: the same day.
     """
 
     dedup_window: Duration | None = None
     query_window: Duration | None = None
     success_is_final: bool = False
+    arrival_working_days: Annotated[int, Field(strict=True, ge=0, le=60)] = 1
 
 
 class PayoutResult(Message):

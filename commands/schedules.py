@@ -1,0 +1,277 @@
+"""`schedules create|list|pause|resume|trigger|delete`: a merchant's automatic withdrawals, by a Temporal Schedule."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, timedelta
+from typing import Annotated, Any
+
+import typer
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionExecutionStartWorkflow,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleDescription,
+    ScheduleHandle,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleState,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from commands.advance import duration_of
+from commands.console import JsonFlag, command, table, tell
+from commands.link import books, temporal
+from commands.reading import id_of, read_message
+from commands.views import clock
+from core.errors import Refused, Unavailable
+from core.messages import AUTO_WITHDRAWAL_WORKFLOW, TASK_QUEUE, AutomaticWithdrawals, auto_withdrawal_schedule_id
+from core.money import format_minor, parse_amount
+from core.reasons import SENTENCES
+
+CATCH_UP = timedelta(days=1)
+"""After an outage of Temporal a time that was missed is made up for, if it lies no further back."""
+MOST_OFTEN = timedelta(minutes=1)
+PREFIX = "auto-withdrawal-"
+COLUMNS = ("merchant", "when", "account", "keeps", "at least", "state", "next", "last came to")
+
+schedules = typer.Typer(name="schedules", help="Automatic withdrawals of merchants, by schedule.", no_args_is_help=True)
+
+Merchant = Annotated[str, typer.Argument(help="The merchant's id.")]
+InCurrency = Annotated[str, typer.Option(help="ISO 4217.")]
+
+
+# --- what may be done with one ---------------------------------------------------------------------------
+
+
+async def create_schedule(client: Client, plan: AutomaticWithdrawals, spec: ScheduleSpec, *, paused: bool) -> None:
+    """Withdraw by this schedule from now on. The same again changes nothing.
+
+    Raises:
+        Refused: `schedule_exists`, the merchant has another one; `malformed`, no calendar has such times.
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    schedule_id = auto_withdrawal_schedule_id(plan.merchant_id, plan.currency)
+    action = ScheduleActionStartWorkflow(
+        AUTO_WITHDRAWAL_WORKFLOW,
+        plan,
+        id=schedule_id,  # the server adds the nominal time
+        task_queue=TASK_QUEUE,
+        static_summary=f"automatic withdrawal · {plan.merchant_id} · {plan.currency}",
+    )
+    policy = SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP)
+    schedule = Schedule(action=action, spec=spec, policy=policy, state=ScheduleState(paused=paused))
+    memo = {"plan": plan.model_dump(mode="json"), "times": _times(spec)}
+    try:
+        await client.create_schedule(schedule_id, schedule, memo=memo)
+    except ScheduleAlreadyRunningError:
+        known = await client.get_schedule_handle(schedule_id).describe()
+        if await known.memo() != memo:
+            message = f"{SENTENCES['schedule_exists']} Delete it first: `schedules delete {plan.merchant_id}`."
+            raise Refused("schedule_exists", message, "merchant") from None
+    except RPCError as error:
+        if error.status == RPCStatusCode.INVALID_ARGUMENT:
+            raise Refused("malformed", f"{SENTENCES['malformed']} {error.message}", "cron") from None
+        raise Unavailable(f"Temporal did not answer: {error.message}") from None
+
+
+@asynccontextmanager
+async def schedule_of(client: Client, merchant_id: str, currency: str) -> AsyncIterator[ScheduleHandle]:
+    """The schedule of a merchant; what happens to it inside the block is answered in our words.
+
+    Raises:
+        Refused: `unknown_schedule`.
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    try:
+        yield client.get_schedule_handle(auto_withdrawal_schedule_id(merchant_id, currency))
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            message = f"{SENTENCES['unknown_schedule']} {merchant_id}, {currency}"
+            raise Refused("unknown_schedule", message, "merchant") from None
+        raise Unavailable(f"Temporal did not answer: {error.message}") from None
+
+
+def spec_of(every: str | None, cron: str | None, timezone: str | None) -> ScheduleSpec:
+    """When it is due: every so often, or at the times of a cron expression in a time zone.
+
+    Raises:
+        Refused: `malformed`: both or neither, or no length of time.
+    """
+    if (every is None) == (cron is None):
+        raise Refused("malformed", "Give either --every 1d or --cron '0 9 * * MON'.", "every")
+    if every is not None:
+        length = duration_of(every, "every")
+        if length < MOST_OFTEN:
+            raise Refused("malformed", "every: must be a minute at least", "every")
+        return ScheduleSpec(intervals=[ScheduleIntervalSpec(every=length)])
+    return ScheduleSpec(cron_expressions=[str(cron)], time_zone_name=timezone)
+
+
+def _times(spec: ScheduleSpec) -> str:
+    if spec.intervals:
+        return f"every {spec.intervals[0].every}"
+    return " ".join(filter(None, (spec.cron_expressions[0], spec.time_zone_name)))
+
+
+# --- commands --------------------------------------------------------------------------------------------
+
+
+@schedules.command("create")
+@command
+async def create(
+    merchant: Merchant,
+    every: Annotated[str | None, typer.Option(help="How often: 1d, 12h, 7d.")] = None,
+    cron: Annotated[str | None, typer.Option(help="Or when: '0 9 * * MON'.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Of --cron, such as Asia/Shanghai; UTC unless given.")] = None,
+    account: Annotated[
+        str | None, typer.Option(help="The payout account; the default one of the moment unless given.")
+    ] = None,
+    keep_balance: Annotated[str, typer.Option(help="What stays, in major units.")] = "0",
+    minimum: Annotated[str, typer.Option(help="Less is not worth a withdrawal, in major units.")] = "0",
+    currency: InCurrency = "CNY",
+    policy: Annotated[str | None, typer.Option(help="The policy whose limits count; default unless given.")] = None,
+    paused: Annotated[bool, typer.Option("--paused", help="Create it, and let nothing happen yet.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Withdraw what is available by a schedule. The same again changes nothing."""
+    fields = {
+        "merchant_id": id_of(merchant, "merchant"),
+        "currency": currency,
+        "account_id": account,
+        "keep_minor": _amount_or_zero(keep_balance, currency),
+        "minimum_minor": _amount_or_zero(minimum, currency) or 1,
+        "policy": policy,
+    }
+    plan, spec = read_message(AutomaticWithdrawals, fields, "malformed"), spec_of(every, cron, timezone)
+    async with books() as register:
+        if account is not None and account not in {row.account_id for row in await register.accounts(merchant)}:
+            raise Refused("unknown_account", f"{SENTENCES['unknown_account']} {account}", "account")
+        if await register.policy(policy) is None:
+            raise Refused("unknown_policy", f"{SENTENCES['unknown_policy']} {policy or 'default'}", "policy")
+    async with temporal() as client:
+        await create_schedule(client, plan, spec, paused=paused)
+        async with schedule_of(client, merchant, currency) as handle:
+            view = await _view(client, await handle.describe())
+    _tell([view])
+
+
+def _amount_or_zero(text: str, currency: str) -> int:
+    return 0 if text.strip() in {"0", "0.0", "0.00"} else parse_amount(text, currency)
+
+
+@schedules.command("list")
+@command
+async def list_schedules(
+    merchant: Annotated[str | None, typer.Option(help="Of this merchant.")] = None, as_json: JsonFlag = False
+) -> None:
+    """List the automatic withdrawals that are scheduled. A new one appears here after a moment."""
+    async with temporal() as client:
+        ids = [found.id async for found in await client.list_schedules() if found.id.startswith(PREFIX)]
+        views = [await _view(client, await client.get_schedule_handle(id_).describe()) for id_ in ids]
+    _tell([view for view in views if merchant in (None, view["merchant_id"])])
+
+
+@schedules.command("pause")
+@command
+async def pause(
+    merchant: Merchant,
+    reason: Annotated[str, typer.Option(help="Why, for whoever looks at it.")] = "paused by an operator",
+    currency: InCurrency = "CNY",
+    as_json: JsonFlag = False,
+) -> None:
+    """Let nothing be withdrawn until it is resumed."""
+    await _do(merchant, currency, lambda handle: handle.pause(note=reason[:500]))
+
+
+@schedules.command("resume")
+@command
+async def resume(merchant: Merchant, currency: InCurrency = "CNY", as_json: JsonFlag = False) -> None:
+    """Go on after a pause."""
+    await _do(merchant, currency, lambda handle: handle.unpause(note="resumed"))
+
+
+@schedules.command("trigger")
+@command
+async def trigger(merchant: Merchant, currency: InCurrency = "CNY", as_json: JsonFlag = False) -> None:
+    """Withdraw now, as if the time had come."""
+    await _do(merchant, currency, lambda handle: handle.trigger())
+
+
+@schedules.command("delete")
+@command
+async def delete(merchant: Merchant, currency: InCurrency = "CNY", as_json: JsonFlag = False) -> None:
+    """Withdraw by this schedule no more. What was started goes on."""
+    async with temporal() as client, schedule_of(client, id_of(merchant, "merchant"), currency) as handle:
+        await handle.delete()
+    told = {"merchant_id": merchant, "currency": currency, "deleted": True}
+    sentence = f"Nothing is withdrawn for {merchant} in {currency} by schedule any more."
+    tell(told, lambda console: console.print(sentence))
+
+
+async def _do(merchant: str, currency: str, act: Callable[[ScheduleHandle], Awaitable[None]]) -> None:
+    async with temporal() as client, schedule_of(client, id_of(merchant, "merchant"), currency) as handle:
+        await act(handle)
+        view = await _view(client, await handle.describe())
+    _tell([view])
+
+
+# --- what people and scripts get -------------------------------------------------------------------------
+
+
+async def _view(client: Client, known: ScheduleDescription) -> dict[str, Any]:
+    memo, info = await known.memo(), known.info
+    return {
+        "schedule_id": known.id,
+        **memo.get("plan", {}),
+        "when": memo.get("times", ""),
+        "paused": known.schedule.state.paused,
+        "note": known.schedule.state.note,
+        "next_at": next((at.astimezone(UTC).isoformat() for at in info.next_action_times), None),
+        "last": await _last(client, known),
+    }
+
+
+async def _last(client: Client, known: ScheduleDescription) -> dict[str, Any] | None:
+    """What the last time came to: `{"due_at", "withdrawal_id"?, "amount_minor", "skipped"?}`; None before the first."""
+    if not known.info.recent_actions:
+        return None
+    latest = known.info.recent_actions[-1]
+    told: dict[str, Any] = {"due_at": latest.scheduled_at.astimezone(UTC).isoformat()}
+    if isinstance(latest.action, ScheduleActionExecutionStartWorkflow):
+        handle = client.get_workflow_handle(
+            latest.action.workflow_id, first_execution_run_id=latest.action.first_execution_run_id
+        )
+        description = await handle.describe()
+        told["workflow_id"] = latest.action.workflow_id
+        if description.close_time is not None:
+            told |= await handle.result()
+    return told
+
+
+def _tell(views: list[dict[str, Any]]) -> None:
+    rows = [_cells(view) for view in views]
+    shown = table(f"{len(views)} schedules", COLUMNS, rows, numbers=("keeps", "at least"))
+    tell({"schedules": views}, lambda console: console.print(shown))
+
+
+def _cells(view: dict[str, Any]) -> tuple[str, ...]:
+    currency = view.get("currency", "")
+    last = view["last"] or {}
+    skipped = last.get("skipped")
+    came_to = f"skipped: {skipped['code']}" if skipped else last.get("withdrawal_id", "")
+    return (
+        view.get("merchant_id", ""),
+        view["when"],
+        view.get("account_id") or "the default",
+        format_minor(view.get("keep_minor", 0), currency),
+        format_minor(view.get("minimum_minor", 0), currency),
+        f"paused: {view['note']}" if view["paused"] else "running",
+        clock(view["next_at"]),
+        f"{clock(last['due_at'])} {came_to}" if last else "",
+    )

@@ -1,0 +1,41 @@
+"""One automatic withdrawal of a merchant, started by a schedule: what is available then, less what stays."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+
+with workflow.unsafe.imports_passed_through():
+    from activities.payout import PayoutActivities
+    from activities.requests import ScheduledWithdrawalRequest
+    from core.messages import AUTO_WITHDRAWAL_WORKFLOW, AutomaticWithdrawals, read
+    from core.money import format_minor
+    from core.reasons import Refusal
+    from workflows.shell import durably, only, refused
+
+DUE_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
+"""When the schedule meant it to start; set by the server, and the same however late it does."""
+
+
+@workflow.defn(name=AUTO_WITHDRAWAL_WORKFLOW)
+class AutoWithdrawalWorkflow:
+    """Starts one withdrawal, or says why none was started."""
+
+    @workflow.run
+    async def run(self, *bodies: Any) -> dict[str, Any]:
+        """`{"due_at", "withdrawal_id"?, "amount_minor", "skipped"?: {code, message}}`."""
+        plan = read(AutomaticWithdrawals, only(bodies))
+        if isinstance(plan, Refusal):
+            refused(plan)
+        due_at: datetime = workflow.info().typed_search_attributes.get(DUE_AT) or workflow.info().start_time
+        request = ScheduledWithdrawalRequest(plan=plan, due_at=due_at, now=workflow.now())
+        started = await durably(PayoutActivities.start_scheduled_withdrawal, request, "start the withdrawal")
+        if started.skipped is not None:
+            told = f"Nothing was withdrawn: `{started.skipped.code}`. {started.skipped.message}"
+        else:
+            told = f"{format_minor(started.amount_minor, plan.currency)} as `withdrawal-{started.withdrawal_id}`"
+        workflow.set_current_details(told)
+        return {"due_at": due_at.isoformat(), **started.model_dump(mode="json", exclude_none=True)}
