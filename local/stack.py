@@ -100,6 +100,7 @@ class LocalStack:
         """
         self.home.mkdir(parents=True, exist_ok=True)
         self._take_lock()
+        self._account_keys()
         starting = [asyncio.create_task(asyncio.to_thread(service.start)) for service in self.services]
         try:
             # Not gather, which would leave servers starting behind our back when one fails or we are interrupted.
