@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -11,9 +12,16 @@ from temporalio.client import Client
 
 from bench.faults.judging import Asked, AtBank, Evidence, InBooks, InRegister
 from bench.faults.plan import Fate
+from config import Settings
+from core.reconciliation.lines import Break, Comparison
 from ledger.proofs import prove
+from ledger.register import Register
 from local.client import WorldClient
 from local.journal import Effect
+from worker import reconciliation_desk
+
+OPENING = "opening"
+"""The channel that merchants' first money comes from; no statement tells of it."""
 
 _BOOKS = """
 SELECT x.withdrawal_id,
@@ -44,6 +52,7 @@ async def collect(
     pool: asyncpg.Pool[Any],
     world: WorldClient,
     client: Client,
+    settings: Settings,
 ) -> Evidence:
     """All of it. Everything is up and at rest."""
     proofs = await prove(pool)
@@ -54,6 +63,7 @@ async def collect(
         register=await standings(pool, await _workflows(client)),
         given_minor=given_minor,
         available_minor={row["merchant_id"]: row["balance_minor"] for row in await pool.fetch(_AVAILABLE)},
+        breaks=await product_breaks(settings, pool),
         broken_proofs=[(proof.name, proof.evidence) for proof in proofs if not proof.holds],
     )
 
@@ -88,6 +98,18 @@ async def standings(pool: asyncpg.Pool[Any], workflows: Mapping[str, str] | None
         )
         for row in await pool.fetch(_REGISTER)
     }
+
+
+async def product_breaks(settings: Settings, pool: asyncpg.Pool[Any]) -> list[tuple[str, str]]:
+    """What the product's own reconciliation finds: of what, and what. The opening balances came from nowhere."""
+    register, found = Register(pool), list[Break]()
+    async with reconciliation_desk(settings, register) as desk:
+        for scope, name in await register.comparisons():
+            if (scope, name) != ("channel", OPENING):
+                asked = Comparison(scope=scope, name=name, now=datetime.now(UTC), days=2)
+                await desk.fetch_statements(asked)
+                found += (await desk.compare_all(asked))[0]
+    return [(one.subject or one.key, f"{one.scope}/{one.name} {one.reason} {one.kind}: {one.figures}") for one in found]
 
 
 async def _workflows(client: Client) -> dict[str, str]:

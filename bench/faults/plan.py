@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 SHARE_OF_ORDERS = 25
@@ -60,6 +61,8 @@ class Fate:
     bank: Mapping[str, Any]
     comes_back_later_minor: int | None
     """What the bank returns days after, once nobody disturbs any more."""
+    comes_back_after: timedelta
+    """How long after; some when nobody watches any more."""
 
     @property
     def account_id(self) -> str:
@@ -126,6 +129,7 @@ def _fate(seed: int, number: int, of_order: bool, merchants: int) -> Fate:
         outcome=outcome,
         bank=bank,
         comes_back_later_minor=later,
+        comes_back_after=timedelta(days=chance.choice((2, 20))),
     )
 
 
@@ -137,6 +141,7 @@ def bank_faults(seed: int) -> list[dict[str, Any]]:
     """
     return [
         *_of("payout", seed, status_after_effect=0.07, cut=0.07, garbage=0.03, html=0.02, wrong_key=0.01),
+        *_of("payout", seed, wrong_amount=0.005),
         {"verb": "payout", "kind": "slow_answer", "rate": 0.01, "seconds": 12.0, "seed": seed},
         *_of("payout", seed, status_before_effect=0.05, cut_before_effect=0.05),
         *_of("payout_status", seed, stale_lookup=0.30, status_before_effect=0.10, garbage=0.05, wrong_types=0.02),

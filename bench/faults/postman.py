@@ -11,8 +11,8 @@ from temporalio.client import Client
 
 import client as door
 from activities.rails.sandbox import FAILURES
-from core.errors import Refused, Unavailable
-from core.messages import ReportPayout, withdrawal_workflow_id
+from core.errors import Unavailable
+from core.messages import Actor, ReportPayout
 from ledger.register import Register
 from local.client import WorldClient
 
@@ -56,33 +56,35 @@ class Postman:
             if attempt is None:
                 self.delivered["unknown key"] += 1
                 return True
-            workflow_id = withdrawal_workflow_id(attempt.withdrawal_id)
-            for body in _bodies(callback, attempt.rail):
-                await door.signal(self._client, workflow_id, ReportPayout.verb, body)
+            for report in _reports(callback, attempt.rail):
+                await door.report_payout(self._client, attempt.withdrawal_id, report)
             self.delivered[callback["outcome"]] += 1
-        except Refused as refusal:
-            self.delivered[refusal.code] += 1
         except Unavailable:
             return False
         return True
 
 
-def _bodies(callback: dict[str, Any], rail: str) -> list[dict[str, Any]]:
+def _reports(callback: dict[str, Any], rail: str) -> list[ReportPayout]:
     """The callback; before every seventh a forgery that must be refused, and nothing of it believed."""
-    code = callback["code"]
-    body = {
-        "command_id": f"callback-{callback['seq']}",
-        "actor": {"role": "rail", "id": rail},
-        "event_id": callback["event_id"],
-        "key": callback["key"],
-        "outcome": callback["outcome"],
-        "amount_minor": callback["amount_minor"],
-        "currency": callback["currency"],
-        "failure": FAILURES.get(code or "", "unknown") if callback["outcome"] == "failed" else None,
-        "code": code,
-    }
-    if callback["seq"] % 7:
-        return [body]
-    forged = {**body, "command_id": f"forged-{callback['seq']}", "event_id": f"forged-{callback['seq']}"}
-    wrong = ({"amount_minor": body["amount_minor"] + 1}, {"currency": "JPY"}, {"key": "nobodys1"})
-    return [{**forged, **wrong[callback["seq"] // 7 % len(wrong)]}, body]
+    seq, code, outcome = callback["seq"], callback["code"], callback["outcome"]
+    report = ReportPayout(
+        command_id=f"callback-{seq}",
+        actor=Actor(role="rail", id=rail),
+        event_id=callback["event_id"],
+        key=callback["key"],
+        outcome=outcome,
+        amount_minor=callback["amount_minor"],
+        currency=callback["currency"],
+        failure=FAILURES.get(code or "", "unknown") if outcome == "failed" else None,
+        code=code,
+    )
+    if seq % 7:
+        return [report]
+    lies: tuple[dict[str, Any], ...] = (
+        {"amount_minor": report.amount_minor + 1},
+        {"currency": "JPY"},
+        {"key": "nobodys1"},
+        {"actor": Actor(role="rail", id="another")},
+    )
+    lie = {"command_id": f"forged-{seq}", "event_id": f"forged-{seq}", **lies[seq // 7 % len(lies)]}
+    return [report.model_copy(update=lie), report]

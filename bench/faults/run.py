@@ -20,7 +20,7 @@ from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
 import client as door
-from bench.faults.evidence import at_bank, books_of, collect, standings
+from bench.faults.evidence import OPENING, at_bank, books_of, collect, standings
 from bench.faults.judging import AtBank, Evidence, InBooks, Verdict, judge
 from bench.faults.killing import MortalWorker, Reaper
 from bench.faults.people import Desk, Merchants, patiently
@@ -35,7 +35,6 @@ from ledger.movements import Leg, Movement
 from ledger.pool import open_pool
 from ledger.register import Register
 from local.client import WorldClient
-from local.journal import Effect
 from local.stack import LocalStack
 from worker import register_policies, register_search_attributes
 
@@ -108,7 +107,9 @@ async def under_fire(
             await asyncio.gather(*busy, return_exceptions=True)
         scene.told.tally = await scene.world.tally()
         scene.told.callbacks, scene.told.people = postman.delivered, desk.acts
-        evidence = await collect(scene.fates, given, pool=scene.pool, world=scene.world, client=scene.client)
+        evidence = await collect(
+            scene.fates, given, pool=scene.pool, world=scene.world, client=scene.client, settings=scene.settings
+        )
     return scene.told, evidence, judge(evidence)
 
 
@@ -143,7 +144,7 @@ async def _furnish(scene: Scene) -> dict[str, int]:
     sold = {fate.merchant_id for fate in scene.fates if fate.order_id is not None}
     scene.told.orders = len(sold)
     movements = [
-        Movement(f"opening/{merchant}", "CNY", now, [Leg("psp/opening", f"merchant/{merchant}/available", amount)])
+        Movement(f"opening/{merchant}", "CNY", now, [Leg(f"psp/{OPENING}", f"merchant/{merchant}/available", amount)])
         for merchant, amount in given.items()
         if merchant not in sold
     ]
@@ -231,21 +232,20 @@ async def _days_after(scene: Scene, postman: Postman) -> None:
     for fate in scene.fates:
         if fate.comes_back_later_minor is not None:
             paid = [one for one in await register.attempts(fate.withdrawal_id) if one.state == "paid"]
-            if paid and _was_paid(await scene.world.journal("bank", fate.token)):
+            if paid:
+                await _let_pass(scene, fate.withdrawal_id, fate.comes_back_after)
                 await scene.world.return_payout(paid[0].key, fate.comes_back_later_minor)
     await _until_quiet(scene)
-    behind = await _behind(scene)
-    scene.told.skipped = len(behind)
-    skipper = TimeSkipper(scene.client)
-    for index, withdrawal_id in enumerate(behind):
-        handle = scene.client.get_workflow_handle(withdrawal_workflow_id(withdrawal_id))
-        await skipper.fast_forward(handle, DAYS_AFTER)
-        scene.board.show("days after: let pass", index + 1, len(behind))
+    for withdrawal_id in await _behind(scene):
+        await _let_pass(scene, withdrawal_id, DAYS_AFTER)
     await _until_quiet(scene)
 
 
-def _was_paid(effects: Sequence[Effect]) -> bool:
-    return any(effect.effect == "payout" for effect in effects)
+async def _let_pass(scene: Scene, withdrawal_id: str, time: timedelta) -> None:
+    handle = scene.client.get_workflow_handle(withdrawal_workflow_id(withdrawal_id))
+    await TimeSkipper(scene.client).fast_forward(handle, time)
+    scene.told.skipped += 1
+    scene.board.show("days after: let pass", scene.told.skipped, scene.told.skipped)
 
 
 async def _behind(scene: Scene) -> list[str]:
