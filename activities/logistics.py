@@ -13,7 +13,7 @@ from activities.carriers.chosen import Carriers
 from activities.requests import AuditRequest, ClaimRequest, Claims, ReleaseRequest
 from core.audit.facts import NoTrace
 from core.audit.trace import Trace
-from core.audit.verdict import ParcelFacts, Rival, Verdict, audit, next_look, remember
+from core.audit.verdict import ParcelFacts, Verdict, audit, next_look, remember
 from core.audit.waybills import CARRIERS
 from core.messages import Address
 from core.order.shipping import Claim
@@ -109,6 +109,7 @@ class LogisticsActivities:
             most=MOST_RECENT,
         )
         rivals = await self._register.rival_claims(
+            request.facts.order_id,
             request.carrier,
             request.waybill,
             request.facts.merchant_id,
@@ -122,7 +123,7 @@ class LogisticsActivities:
             waybill=request.waybill,
             uploaded_at=request.uploaded_at,
             weight_g=request.weight_g,
-            rivals=tuple(Rival(merchant_id=rival.merchant_id, claimed_at=rival.claimed_at) for rival in rivals),
+            rivals=rivals,
             attempt=request.attempt,
             looks=activity.info().attempt - 1,
             known=request.known,

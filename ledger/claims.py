@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from core.audit.facts import Rival
+from core.audit.waybills import CARRIERS
 from ledger.pool import clean
 from ledger.reading import Reading
 
@@ -50,19 +51,37 @@ class Claims(Reading):
         """Give numbers up, so that they can be used again."""
         await self._call("SELECT release_claims($1, $2, $3, $4, $5)", order_id, *_columns(parcels), now)
 
-    async def rival_claims(self, carrier: str, waybill: str, merchant_id: str, *, since: datetime) -> tuple[Rival, ...]:
-        """Other merchants' live claims of a number made since a time, the earliest first."""
-        rivals = await self._all(
-            Rival,
-            "SELECT merchant_id, claimed_at FROM waybill_claims"
-            " WHERE carrier = $1 AND waybill = $2 AND merchant_id <> $3 AND released_at IS NULL AND claimed_at >= $4"
-            " ORDER BY claimed_at, id",
-            clean(carrier),
-            clean(waybill),
-            merchant_id,
-            since,
+    async def rival_claims(
+        self, order_id: str, carrier: str, waybill: str, merchant_id: str, *, since: datetime
+    ) -> tuple[Rival, ...]:
+        """Live claims of a number, made since a time, that stand against an order's, the earliest first.
+
+        Other merchants', and the same merchant's for another buyer or place under another carrier's name, which intake
+        does not see. Claims under another carrier count where the number can only be that one parcel's.
+        """
+        claims = await self._all(
+            _Claim,
+            "SELECT c.carrier, c.merchant_id, c.claimed_at, o.body -> 'ship_to' AS ship_to,"
+            "       (o.body #>> '{payment,paid_at}')::TIMESTAMPTZ AS paid_at"
+            " FROM waybill_claims c JOIN orders o ON o.order_id = c.order_id"
+            " LEFT JOIN orders own ON own.order_id = $1"
+            " WHERE c.waybill = $3 AND c.released_at IS NULL AND c.claimed_at >= $5 AND c.order_id <> $1"
+            "   AND (c.merchant_id <> $4 OR c.carrier <> $2 AND own.order_id IS NOT NULL"
+            "        AND (o.buyer_id, o.body -> 'ship_to') <> (own.buyer_id, own.body -> 'ship_to'))"
+            " ORDER BY c.claimed_at, c.id",
+            *(order_id, clean(carrier), clean(waybill), merchant_id, since),
         )
-        return tuple(rivals)
+        return tuple(
+            Rival(
+                merchant_id=claim.merchant_id, claimed_at=claim.claimed_at, ship_to=claim.ship_to, paid_at=claim.paid_at
+            )
+            for claim in claims
+            if CARRIERS.one_parcel(carrier, claim.carrier, waybill)
+        )
+
+
+class _Claim(Rival):
+    carrier: str
 
 
 def _columns(parcels: Sequence[ParcelNumber]) -> tuple[list[str], list[str], list[str]]:

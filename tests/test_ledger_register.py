@@ -268,18 +268,39 @@ async def test_another_merchants_claim_is_contested_and_both_see_each_other(regi
     await _order(register, "A2", merchant="m-2", buyer="b-2")
     await _claim(register, "A1", "SF1")
     assert await _claim(register, "A2", "SF1", merchant="m-2", buyer="b-2") == ["contested"]
-    assert await register.rival_claims("sf", "SF1", "m-1", since=NOW - DAY) == (
-        Rival(merchant_id="m-2", claimed_at=NOW),
+    assert await register.rival_claims("A1", "sf", "SF1", "m-1", since=NOW - DAY) == (
+        Rival(merchant_id="m-2", claimed_at=NOW, ship_to=an_order().ship_to, paid_at=NOW),
     )
-    assert [rival.merchant_id for rival in await register.rival_claims("sf", "SF1", "m-2", since=NOW)] == ["m-1"]
+    assert [rival.merchant_id for rival in await register.rival_claims("A2", "sf", "SF1", "m-2", since=NOW)] == ["m-1"]
+
+
+async def test_the_number_is_contested_under_another_carriers_name_where_only_one_printed_it(
+    register: Register,
+) -> None:
+    await _order(register, "A1")
+    await _order(register, "A2", merchant="m-2", buyer="b-2")
+    await _order(register, "A3", buyer="b-3")
+    number, digits = "YT9693083639795", "78474409893076"
+    for order, merchant, buyer in (("A1", "m-1", "b-1"), ("A2", "m-2", "b-2"), ("A3", "m-1", "b-3")):
+        named = "yto" if order == "A1" else "zto" if order == "A2" else "other"
+        parcels = [("p1", named, number), ("p2", "jd" if named == "zto" else "zto", digits)]
+        await register.claim_waybills(order, merchant, buyer, f"CN/{order}", parcels[: 1 if order == "A3" else 2], NOW)
+    rivals = await register.rival_claims("A1", "yto", number, "m-1", since=NOW)
+    assert [rival.merchant_id for rival in rivals] == ["m-2", "m-1"]  # its own merchant's, for another buyer
+    assert [r.merchant_id for r in await register.rival_claims("A3", "other", number, "m-1", since=NOW)] == [
+        "m-1",
+        "m-2",
+    ]
+    # Carriers print the same digits independently: two parcels.
+    assert await register.rival_claims("A1", "zto", digits, "m-1", since=NOW) == ()
 
 
 async def test_rivals_outside_the_window_or_given_up_do_not_count(register: Register) -> None:
     await _order(register, "A1")
     await _claim(register, "A1", "SF1")
-    assert await register.rival_claims("sf", "SF1", "m-2", since=NOW + DAY) == ()
+    assert await register.rival_claims("A2", "sf", "SF1", "m-2", since=NOW + DAY) == ()
     await register.release_claims("A1", [("p1", "sf", "SF1")], NOW)
-    assert await register.rival_claims("sf", "SF1", "m-2", since=NOW - DAY) == ()
+    assert await register.rival_claims("A2", "sf", "SF1", "m-2", since=NOW - DAY) == ()
 
 
 async def test_a_number_that_was_given_up_can_be_used_again(register: Register) -> None:
@@ -297,7 +318,7 @@ async def test_a_corrected_number_can_be_corrected_back(register: Register) -> N
     await _claim(register, "A1", "SF1")
     await register.release_claims("A1", [("p1", "sf", "SF1")], NOW)
     assert await _claim(register, "A1", "SF1") == ["claimed"]
-    assert len(await register.rival_claims("sf", "SF1", "m-2", since=NOW)) == 1
+    assert len(await register.rival_claims("A2", "sf", "SF1", "m-2", since=NOW)) == 1
 
 
 async def test_the_same_number_of_another_carrier_is_another_number(register: Register) -> None:
@@ -322,7 +343,7 @@ async def test_two_orders_racing_for_one_number_leave_one_winner(register: Regis
 async def test_a_number_with_a_character_that_no_text_can_hold_is_claimed_all_the_same(register: Register) -> None:
     await _order(register, "A1")
     assert await _claim(register, "A1", "SF\0") == ["claimed"]
-    assert await register.rival_claims("sf", "SF\0", "m-2", since=NOW) != ()
+    assert await register.rival_claims("A2", "sf", "SF\0", "m-2", since=NOW) != ()
 
 
 async def test_no_numbers_are_no_claims(register: Register) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from commands.stage import StagedOrder
+from commands.stage import BUYER_CITIES, StagedOrder
 from commands.stories.telling import Chapter, Told, ending, given_back, settled
 
 AUDITS = Chapter()
@@ -43,6 +43,33 @@ async def reused_waybill(play: StagedOrder) -> Told:
     await play.send("confirm_receipt", "buyer")
     await play.days(8)
     return f"waybill_in_use; the first {settled(play)}", f"{code}; the first {await ending(play)}"
+
+
+@AUDITS.story("number used by two merchants: the trace tells whose it is")
+async def contested_number(play: StagedOrder) -> Told:
+    play.sent_with("yto")
+    thief = play.stage.play(800_000 + int(play.name[-3:]))
+    thief.sent_with("yto")
+    thief.waybill = play.waybill
+    elsewhere = next(place for place in BUYER_CITIES if place.city != play.order.ship_to.city)
+    thief.order = thief.order.model_copy(update={"ship_to": elsewhere})
+    await thief.start()
+    await thief.ship()
+    await play.start()
+    await play.ship()
+    await play.travel()
+    await play.send("confirm_receipt", "buyer")
+    await thief.days(3.5)
+    verdict = (await thief.state())["parcels"][0]["verdict"]
+    reasons = ", ".join(verdict["reasons"])
+    await thief.days(4)
+    # Nobody corrected it, and something was delivered: a person has the last word.
+    await thief.send("decide_audit", "reviewer", verdict="rejected", reason="the parcel is the other merchant's")
+    await play.days(8)
+    return (
+        f"thief rejected: number_unclaimed, then {given_back(thief, 'refunded')}; the other {settled(play)}",
+        f"thief {verdict['outcome']}: {reasons}, then {await ending(thief)}; the other {await ending(play)}",
+    )
 
 
 @AUDITS.story("frozen trace: a reviewer approves, the buyer confirms")

@@ -13,6 +13,7 @@ from core.audit.trace import PHYSICAL_STAGES, SILENT_ANSWERS, Trace, merge
 from core.audit.waybills import carrier as known_carrier
 from core.messages import Scan
 
+_FORWARDED = ("转寄", "转投", "改寄", "更址", "redirected", "new address")
 _NOTED = frozenset({"picked_up", "out_for_delivery", "locker", "delivered", "returning", "returned", "refused"})
 _DAY = timedelta(days=1)
 
@@ -54,6 +55,12 @@ class Case:
         if self.policy.closed_days and waited > timedelta():
             waited -= self._rested(start, end)
         return max(waited, timedelta())
+
+    def detoured(self, place: str) -> bool:
+        """Whether a place is a consolidation hub, or the parcel was forwarded on the buyer's wish."""
+        if any(hub in place for hub in self.policy.hubs):
+            return True
+        return any(word in (scan.text or "").casefold() for scan in self.own for word in _FORWARDED)
 
     def _rested(self, start: datetime, end: datetime) -> timedelta:
         carrier = known_carrier(self.carrier)

@@ -24,10 +24,12 @@ class OrderFacts(Message):
 
 
 class Rival(Message):
-    """Another merchant's live claim of the same number."""
+    """Another order's live claim of the same number; what is known of that order tells whose parcel it is."""
 
     merchant_id: Id
     claimed_at: Time
+    ship_to: Address | None = None
+    paid_at: Time | None = None
 
 
 class NoTrace(Message):

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from core.audit.case import Case
+from core.audit.contests import may_be_settled, settled
 from core.audit.facts import NoTrace, remember
 from core.audit.findings import PASS, UNKNOWN, Cause, Finding
 from core.audit.places import (
@@ -28,7 +29,6 @@ from core.audit.waybills import CARRIERS
 from core.audit.waybills import carrier as known_carrier
 from core.messages import Scan
 
-_FORWARDED = ("转寄", "转投", "改寄", "更址", "redirected", "new address")
 _LAST_MILE = frozenset({"out_for_delivery", "locker"})
 
 
@@ -72,16 +72,26 @@ def carrier_known(case: Case) -> Finding:
 
 
 def number_unclaimed(case: Case) -> Finding:
-    """No other merchant holds a live claim of the number. Who claimed later has to explain more."""
+    """No other order holds a live claim of the number, or the trace tells that it is this order's.
+
+    While the trace may still tell, nothing is held against anybody; where it ends without telling, who claimed later
+    has to explain more. Merged parcels of one buyer are no rivals.
+    """
     window = case.policy.reuse_window
     rivals = [rival for rival in case.parcel.rivals if case.now - rival.claimed_at <= window]
     if not rivals:
         return PASS["number_unclaimed"]
     first = min(rival.claimed_at for rival in rivals)
     later = first <= case.parcel.uploaded_at
-    return _fail(
-        "number_unclaimed", "strong" if later else "weak", "claim", rivals=len(rivals), first_at=_at(first), later=later
-    )
+    evidence: dict[str, Any] = {"rivals": len(rivals), "first_at": _at(first), "later": later}
+    whose = settled(case, rivals)
+    if whose == "ours":
+        return Finding("number_unclaimed", "pass", evidence={**evidence, "what": whose})
+    if whose == "theirs":
+        return _fail("number_unclaimed", "fatal", "claim", **evidence, what=whose)
+    if may_be_settled(case, rivals):
+        return Finding("number_unclaimed", "unknown", evidence=evidence)
+    return _fail("number_unclaimed", "strong" if later else "weak", "claim", **evidence)
 
 
 def carrier_agrees(case: Case) -> Finding:
@@ -247,7 +257,7 @@ def destination_matches(case: Case) -> Finding:
     if found.agrees:
         return _here("destination_matches", scan.city, found.level)
     evidence = {"place": scan.city, "level": found.level, "expected": _written(case)}
-    if _detoured(case, scan):
+    if case.detoured(scan.city):
         return Finding("destination_matches", "unknown", evidence=evidence)
     return _elsewhere(found, signed, evidence)
 
@@ -278,14 +288,6 @@ def _last_place(case: Case) -> tuple[Scan | None, bool]:
 def _written(case: Case) -> str:
     to = case.order.ship_to
     return " ".join(part for part in (to.province, to.city, to.district) if part) or to.country
-
-
-def _detoured(case: Case, scan: Scan) -> bool:
-    """Through a consolidation hub, or forwarded to another address on the buyer's wish."""
-    place = scan.city or ""
-    if any(hub in place for hub in case.policy.hubs):
-        return True
-    return any(word in (s.text or "").casefold() for s in case.own for word in _FORWARDED)
 
 
 def origin_matches(case: Case) -> Finding:

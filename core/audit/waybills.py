@@ -195,6 +195,13 @@ class CarrierTable:
             return False
         return unseen or self.carrier(claimed) is None or self.judge(claimed, normalised).answer != "possible"
 
+    def one_parcel(self, one: str, other: str, normalised: str) -> bool:
+        """Whether one number under two carriers' names can only be one parcel's: not both could have printed it."""
+        return one == other or not all(
+            self.carrier(named) is not None and self.judge(named, normalised).answer == "possible"
+            for named in (one, other)
+        )
+
     def _answer(self, carrier_id: str | None, number: str) -> tuple[Answer, _Reason]:
         carrier = self._by_id.get(carrier_id or "")
         if carrier is None and (found := self._candidates(number)):
