@@ -65,6 +65,7 @@ async def contested_number(play: StagedOrder) -> Told:
     await thief.days(4)
     # Nobody corrected it, and something was delivered: a person has the last word.
     await thief.send("decide_audit", "reviewer", verdict="rejected", reason="the parcel is the other merchant's")
+    await thief.days(1)
     await play.days(8)
     return (
         f"thief rejected: number_unclaimed, then {given_back(thief, 'refunded')}; the other {settled(play)}",
