@@ -26,7 +26,6 @@ from typing import Self
 
 from config import ACCOUNT_KEYS_FILE, STACK_FILE, Settings, parse_account_keys, read_rails, standin_providers
 from core.errors import Misconfigured
-from core.rails import Rails
 from local import pids
 from local.client import WorldClient
 from local.postgres import Postgres
@@ -80,7 +79,7 @@ class LocalStack:
             "home": self.home,
             "providers": providers,
             "account_keys": keys,
-            "rails": self._rails(),
+            **self._rails(),
         }
         return self._base.model_copy(update={**self._addresses(), **own})
 
@@ -148,10 +147,12 @@ class LocalStack:
             os.close(self._lock)
             self._lock = None
 
-    def _rails(self) -> Rails | None:
-        """The stand-in WeChat Pay, unless other rails are configured."""
+    def _rails(self) -> dict[str, object]:
+        """The stand-in WeChat Pay, once its keys are made, unless other rails are configured."""
         file = self.standins.rails_file
-        return self._base.rails or (read_rails(file, {}) if file.is_file() else None)
+        if self._base.rails is not None or not file.is_file():
+            return {"rails": self._base.rails, "rails_file": self._base.rails_file}
+        return {"rails": read_rails(file, {}), "rails_file": file}
 
     def _account_keys(self) -> dict[str, bytes]:
         """The home's own keys, made when they are first needed; nobody else may read them."""
