@@ -21,9 +21,11 @@ from temporalio.client import (
     SchedulePolicy,
     ScheduleSpec,
     ScheduleState,
+    WorkflowExecutionStatus,
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+import client as door
 from commands.advance import duration_of
 from commands.console import JsonFlag, command, table, tell
 from commands.link import books, temporal
@@ -237,20 +239,24 @@ async def _view(client: Client, known: ScheduleDescription) -> dict[str, Any]:
     }
 
 
+def latest_run(known: ScheduleDescription) -> str | None:
+    """The id of the workflow that was started last; None before the first."""
+    recent = known.info.recent_actions
+    action = recent[-1].action if recent else None
+    return action.workflow_id if isinstance(action, ScheduleActionExecutionStartWorkflow) else None
+
+
 async def _last(client: Client, known: ScheduleDescription) -> dict[str, Any] | None:
     """What the last time came to: `{"due_at", "withdrawal_id"?, "amount_minor", "skipped"?}`; None before the first."""
-    if not known.info.recent_actions:
+    workflow_id = latest_run(known)
+    if workflow_id is None:
         return None
-    latest = known.info.recent_actions[-1]
-    told: dict[str, Any] = {"due_at": latest.scheduled_at.astimezone(UTC).isoformat()}
-    if isinstance(latest.action, ScheduleActionExecutionStartWorkflow):
-        handle = client.get_workflow_handle(
-            latest.action.workflow_id, first_execution_run_id=latest.action.first_execution_run_id
-        )
-        description = await handle.describe()
-        told["workflow_id"] = latest.action.workflow_id
-        if description.close_time is not None:
-            told |= await handle.result()
+    told = {
+        "due_at": known.info.recent_actions[-1].scheduled_at.astimezone(UTC).isoformat(),
+        "workflow_id": workflow_id,
+    }
+    if await door.status_of(client, workflow_id) == WorkflowExecutionStatus.COMPLETED:
+        told |= await client.get_workflow_handle(workflow_id).result()
     return told
 
 

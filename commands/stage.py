@@ -255,15 +255,15 @@ class StagedOrder:
 
     # --- withdrawals -----------------------------------------------------------------------------------
 
-    async def withdraw(self, amount_minor: int, account_id: str) -> WorkflowHandle[Any, Any]:
-        """The merchant asks for money."""
+    async def withdraw(self, amount_minor: int, account_id: str, **fields: Any) -> WorkflowHandle[Any, Any]:
+        """The merchant asks for money; `fields` are others of `Withdrawal`."""
         self.withdrawals += 1
-        withdrawal = Withdrawal(
-            withdrawal_id=f"w-{self.name}-{self.withdrawals}",
-            merchant_id=self.order.merchant_id,
-            amount_minor=amount_minor,
-            currency=self.order.currency,
-            account_id=account_id,
-            requested_by=Actor(role="merchant", id=self.order.merchant_id),
-        )
-        return await door.start_withdrawal(self.stage.client, withdrawal)
+        asked = {
+            "withdrawal_id": f"w-{self.name}-{self.withdrawals}",
+            "merchant_id": self.order.merchant_id,
+            "amount_minor": amount_minor,
+            "currency": self.order.currency,
+            "account_id": account_id,
+            "requested_by": {"role": "merchant", "id": self.order.merchant_id},
+        }
+        return await door.start_withdrawal(self.stage.client, Withdrawal.model_validate({**asked, **fields}))
