@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from core.messages import Message
 from ledger.pool import Connected, troubles
+from ledger.statement_proof import AGAINST as AGAINST_STATEMENTS
 
 EVIDENCE_MAX = 20
 
@@ -237,6 +238,11 @@ CLAIMS = (
         WHERE a.path LIKE 'order/%/escrow' AND a.balance_minor > 0 AND (o.order_id IS NULL OR o.closed)
         ORDER BY a.path
         """,
+    ),
+    _Claim(
+        "statements",
+        "Where a statement is loaded, what both sides have of a payout, refund or settlement is the same money.",
+        AGAINST_STATEMENTS,
     ),
 )
 

@@ -134,6 +134,12 @@ PLANTED = {
         {"orphaned_escrow"},
         "order/A3/escrow",
     ),
+    "a payout that nobody asked for, in the rail's statement": (
+        "INSERT INTO statement_lines (scope, name, line_id, kind, key, amount_minor, currency, at, loaded_at)"
+        " VALUES ('rail', 'sandbox', 'L1', 'payout', 'foreign', 5, 'CNY', now(), now())",
+        {"statements"},
+        "foreign",
+    ),
     "a reservation without its withdrawal": (
         "DELETE FROM withdrawals WHERE withdrawal_id = 'W3'",
         {"reserved"},

@@ -34,6 +34,7 @@ from core.reconciliation.lines import Break, Covered, Scope, Statement, TheirLin
 from core.withdrawal.payouts import RailTerms
 from ledger.book import Book
 from ledger.movements import Leg, Movement
+from ledger.proofs import prove
 from ledger.reconciling import both_sides
 from ledger.register import Register
 
@@ -367,3 +368,91 @@ async def test_what_there_is_to_compare_is_known(database: Database, book: Book,
         ("rail", "sandbox"),
         ("withdrawals", "books"),
     ]
+
+
+# --- the proof -------------------------------------------------------------------------------------------
+
+
+async def disproved(database: Database) -> list[str]:
+    """The keys that speak against the proof of the statements."""
+    (proof,) = [one for one in await prove(database.pool) if one.name == "statements"]
+    return [str(row["key"]) for row in proof.evidence]
+
+
+@pytest.mark.parametrize(
+    ("lines", "whole", "wrong"),
+    [
+        ([line("payout", "keyW1", 500)], True, False),
+        ([line("payout", "keyW1", 501)], False, True),
+        ([line("payout", "keyW1", 500), line("payout", "keyW1", 500, "again")], False, True),
+        (
+            [line("payout", "keyW1", 500), line("payout", "keyW1", 500, "again"), line("return", "keyW1", 500)],
+            True,
+            False,
+        ),
+        ([line("payout", "keyW1", 500), line("return", "keyW1", 500)], True, False),
+        ([], False, False),
+        ([], True, True),
+        ([line("payout", "foreign", 5)], False, True),
+        ([line("payout", "foreign", 5), line("return", "foreign", 5)], False, False),
+    ],
+    ids=[
+        "same",
+        "more",
+        "twice",
+        "twice, mended",
+        "back, not heard",
+        "untold",
+        "missing",
+        "foreign",
+        "foreign, mended",
+    ],
+)
+async def test_the_proof_of_statements_holds_of_what_both_sides_should_have(
+    database: Database, book: Book, register: Register, lines: list[TheirLine], whole: bool, wrong: bool
+) -> None:
+    await earned(register, book, 5000)
+    await _paid(register, book)
+    covered = ALL_TIME if whole else None
+    await register.load_statement("rail", "sandbox", Statement(lines=tuple(lines), covered=covered), NOW)
+    database.broken = wrong
+    assert bool(await disproved(database)) == wrong
+
+
+@pytest.mark.parametrize(
+    ("lines", "whole", "wrong"),
+    [
+        ([line("payout", "keyW1", 500), line("return", "keyW1", 300)], True, False),
+        ([line("payout", "keyW1", 500)], False, False),
+        ([line("payout", "keyW1", 500)], True, True),
+        ([line("return", "keyW1", 300)], False, False),
+        ([line("payout", "keyW1", 499)], False, True),
+        ([line("payout", "keyW1", 500), line("return", "keyW1", 200)], True, True),
+    ],
+)
+async def test_the_proof_of_statements_knows_what_came_back(
+    database: Database, book: Book, register: Register, lines: list[TheirLine], whole: bool, wrong: bool
+) -> None:
+    await earned(register, book, 5000)
+    await _paid(register, book, back=300)
+    covered = ALL_TIME if whole else None
+    await register.load_statement("rail", "sandbox", Statement(lines=tuple(lines), covered=covered), NOW)
+    database.broken = wrong
+    assert bool(await disproved(database)) == wrong
+
+
+async def test_the_proof_of_statements_knows_refunds_and_settlements(
+    database: Database, book: Book, register: Register
+) -> None:
+    for order_id in ("A1", "A2", "A3"):
+        await _an_order_refunded(register, book, order_id, arrived=order_id != "A3")
+    legs = [Leg("rail/sandbox/cash", "psp/wechat", 890), Leg("expense/psp_fee", "psp/wechat", 10)]
+    await book.post([Movement("psp/wechat/settlement/S1", "CNY", NOW, legs)])
+    keys = {order_id: refund_key(order_id, "cancel") for order_id in ("A1", "A2", "A3")}
+    right = [line("refund", keys["A1"], 1000), line("refund", keys["A3"], 1000), line("settlement", "S1", 900, "S1")]
+    await register.load_statement("channel", "wechat", Statement(lines=tuple(right)), NOW)
+    assert await disproved(database) == []
+    wrong = [line("refund", keys["A2"], 7), line("refund", "foreign", 1), line("settlement", "S1", 1, "S1b")]
+    await register.load_statement("channel", "wechat", Statement(lines=tuple(wrong)), NOW)
+    database.broken = True
+    assert sorted(await disproved(database)) == sorted([keys["A2"], "foreign", "S1"])

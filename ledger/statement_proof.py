@@ -1,0 +1,78 @@
+"""The proof that cash at channels and rails is what their statements say, where one is loaded: key by key.
+
+Judged is what both sides should have by now. What only one of them can know yet (a return not heard of, a settlement
+not booked, whatever no statement covers) is for the reconciliation, which has tolerances.
+"""
+
+from __future__ import annotations
+
+# An hour apart on either side: clocks, and the other side's own bookkeeping.
+AGAINST = """
+    WITH covered AS (
+        SELECT scope, name, range_agg(tstzrange(since, until)) AS times FROM statement_periods GROUP BY scope, name
+    ), told AS (
+        SELECT scope, name, CASE kind WHEN 'return' THEN 'payout' ELSE kind END AS kind,
+               coalesce(key, 'line ' || line_id) AS key, currency,
+               sum(CASE kind WHEN 'return' THEN -amount_minor ELSE amount_minor END)::BIGINT AS told_minor,
+               coalesce(sum(amount_minor) FILTER (WHERE kind = 'return'), 0)::BIGINT AS told_back_minor
+        FROM statement_lines GROUP BY 1, 2, 3, 4, 5
+    ), stated AS (
+        SELECT scope, name FROM covered UNION SELECT scope, name FROM told
+    ), booked AS (
+        SELECT 'rail' AS scope, a.rail AS name, 'payout' AS kind, a.key, a.currency,
+               CASE WHEN a.state = 'paid' THEN 'booked' WHEN a.state IN ('failed', 'unsent') THEN 'dead'
+                    ELSE 'under_way' END AS stand,
+               coalesce(b.out_minor, 0) - coalesce(b.back_minor, 0) AS booked_minor,
+               coalesce(b.back_minor, 0) AS booked_back_minor,
+               tstzrange(least(a.created_at, b.recorded_at) - INTERVAL '1 hour', b.recorded_at + INTERVAL '1 hour')
+                   AS times
+        FROM payout_attempts a JOIN stated s ON s.scope = 'rail' AND s.name = a.rail
+        LEFT JOIN LATERAL (
+            SELECT -sum(e.delta_minor) FILTER (WHERE e.delta_minor < 0) AS out_minor,
+                   sum(e.delta_minor) FILTER (WHERE e.delta_minor > 0) AS back_minor, max(m.recorded_at) AS recorded_at
+            FROM movements m JOIN entries e ON e.movement_id = m.id
+            WHERE m.reference > 'withdrawal/' || a.withdrawal_id || '/'
+              AND m.reference < 'withdrawal/' || a.withdrawal_id || '0'
+              AND e.path = 'rail/' || a.rail || '/cash' AND a.state = 'paid'
+        ) AS b ON TRUE
+        UNION ALL
+        SELECT 'channel', o.channel, 'refund', left(encode(sha256(convert_to(r.reference, 'UTF8')), 'hex'), 32),
+               r.currency, CASE WHEN p.id IS NULL THEN 'under_way' ELSE 'booked' END,
+               coalesce((SELECT sum(t.amount_minor)::BIGINT FROM transfers t WHERE t.movement_id = p.id), 0), 0,
+               tstzrange(least(r.recorded_at, p.recorded_at) - INTERVAL '1 hour', p.recorded_at + INTERVAL '1 hour')
+        FROM orders o JOIN stated s ON s.scope = 'channel' AND s.name = o.channel
+        JOIN movements r ON r.reference > 'order/' || o.order_id || '/refund/'
+            AND r.reference < 'order/' || o.order_id || '/refund0' AND r.reference NOT LIKE '%/paid'
+        LEFT JOIN movements p ON p.reference = r.reference || '/paid'
+        UNION ALL
+        SELECT 'channel', s.name, 'settlement', split_part(m.reference, '/', 4), m.currency, 'booked',
+               -sum(e.delta_minor)::BIGINT, 0,
+               tstzrange(m.occurred_at - INTERVAL '1 hour', m.occurred_at + INTERVAL '1 hour')
+        FROM stated s
+        JOIN movements m ON m.reference > 'psp/' || s.name || '/settlement/'
+            AND m.reference < 'psp/' || s.name || '/settlement0'
+        JOIN entries e ON e.movement_id = m.id AND e.path = 'psp/' || s.name
+        WHERE s.scope = 'channel'
+        GROUP BY s.name, m.id
+    )
+    SELECT scope, name, kind, key, currency, t.told_minor, b.booked_minor, b.stand
+    FROM told t
+    FULL JOIN booked b USING (scope, name, kind, key, currency)
+    LEFT JOIN covered c USING (scope, name)
+    WHERE CASE
+        -- Nobody asked for it, and they have not taken it back.
+        WHEN b.key IS NULL THEN kind IN ('payout', 'refund') AND t.told_minor <> 0
+        WHEN b.stand = 'dead' THEN t.told_minor <> 0
+        WHEN b.stand = 'under_way' THEN FALSE
+        -- Booked, and a statement that tells of all its time does not have it.
+        WHEN t.key IS NULL THEN b.booked_minor + b.booked_back_minor <> 0 AND coalesce(c.times @> b.times, FALSE)
+        -- The payout stands in an earlier statement, which nobody loaded.
+        WHEN t.told_minor + t.told_back_minor = 0 AND NOT coalesce(c.times @> b.times, FALSE) THEN FALSE
+        WHEN t.told_back_minor > b.booked_back_minor THEN t.told_minor > b.booked_minor
+        -- What came back will stand in a later one.
+        WHEN t.told_back_minor < b.booked_back_minor AND NOT coalesce(c.times @> b.times, FALSE)
+            THEN t.told_minor + t.told_back_minor <> b.booked_minor + b.booked_back_minor
+        ELSE t.told_minor <> b.booked_minor
+    END
+    ORDER BY scope, name, kind, key
+"""
