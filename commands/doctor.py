@@ -41,7 +41,13 @@ class Finding:
 async def doctor(as_json: JsonFlag = False) -> None:
     """Look at everything Dakuan stands on, and say what to do where it is not as it should be."""
     settings = load()
-    findings = [_settings(settings), *await _temporal(settings), *await _database(settings), *await _ports(settings)]
+    findings = [
+        _settings(settings),
+        _account_keys(settings),
+        *await _temporal(settings),
+        *await _database(settings),
+        *await _ports(settings),
+    ]
     ok = all(finding.ok for finding in findings if finding.required)
     tell(
         {"ok": ok, "findings": [vars(finding) for finding in findings]}, lambda console: console.print(_table(findings))
@@ -53,6 +59,12 @@ async def doctor(as_json: JsonFlag = False) -> None:
 def _settings(settings: Settings) -> Finding:
     local = settings.world_url is not None
     return Finding("settings", True, f"the local stack under {settings.home}" if local else "the environment")
+
+
+def _account_keys(settings: Settings) -> Finding:
+    helps = "set DAKUAN_ACCOUNT_KEYS; without it no account number can be bound, nor paid to"
+    found = f"{len(settings.account_keys)}, the newest is {next(iter(settings.account_keys), 'none')}"
+    return Finding("account keys", bool(settings.account_keys), found, helps, required=False)
 
 
 # --- Temporal --------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
-from config import Settings
+from config import ACCOUNT_KEYS_FILE, Settings
 from core.errors import Misconfigured, Unavailable
 from core.search_attributes import SEARCH_ATTRIBUTES
 from local import pids
@@ -78,6 +78,8 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Local
 async def test_everything_answers_and_other_programs_find_it(stack: LocalStack) -> None:
     found = Settings.from_env({"DAKUAN_HOME": str(stack.home)})
     assert found == stack.settings
+    assert (stack.home / ACCOUNT_KEYS_FILE).stat().st_mode & 0o077 == 0
+    assert [len(key) for key in found.account_keys.values()] == [32]
     assert set(running(stack.home)) == {"postgres", "temporal", "world"}
     connection = await asyncpg.connect(found.needed("database_url"))
     assert await connection.fetchval("SELECT 1") == 1

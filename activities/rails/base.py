@@ -32,6 +32,12 @@ class Payee(Message):
     number: SecretStr | None = Field(default=None, repr=False, exclude=True)
     bank_name: str | None = None
     bank_code: str | None = None
+
+    @property
+    def address(self) -> str:
+        """What is paid to by a rail that takes numbers and wallets as they are: the number, or else the token."""
+        return self.number.get_secret_value() if self.number else self.token
+
     last4: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,4}$")] | None = None
     holder: str | None = None
 

@@ -87,7 +87,7 @@ A person of our own who said no (MCH_CANCEL, MERCHANT_REJECT) is heard again bef
 
 
 class WechatPayTransfer:
-    """Pays into wallets; an account's token is the person's openid.
+    """Pays into wallets; an account's number, or else its token, is the person's openid.
 
     Args:
         appid: the app whose openids these are.
@@ -143,7 +143,7 @@ class WechatPayTransfer:
             "appid": self._appid,
             "out_bill_no": instruction.key,
             "transfer_scene_id": self._scene,
-            "openid": instruction.account.token,
+            "openid": instruction.account.address,
             **name,
             "transfer_amount": instruction.amount_minor,
             "transfer_remark": self._remark,
