@@ -12,9 +12,9 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
@@ -27,7 +27,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymen
 
 import client as door
 from activities.callbacks import CallbackDesk
-from activities.carriers.base import Carrier, PushReader, Subscribing
+from activities.carriers.base import Carrier, PushReader, Subscribing, TraceQuery, check
 from activities.carriers.chosen import ChosenCarriers
 from activities.carriers.easypost import EasyPostCarrier
 from activities.carriers.kdniao import KdniaoCarrier
@@ -74,6 +74,7 @@ STICKY_TIMEOUT = timedelta(seconds=2)
 DRAIN_WITHIN = timedelta(seconds=20)
 """What runs when we are told to end may end; by default the SDK would cancel it at once."""
 ATTRIBUTES_WITHIN = timedelta(seconds=10)
+CHECKED_WITHIN = timedelta(seconds=5)
 _TRANSFER, _WITHDRAW = RAIL_KINDS
 
 log = logging.getLogger("dakuan.worker")
@@ -234,7 +235,7 @@ async def open_carriers(settings: Settings, stack: AsyncExitStack, register: Reg
     chosen = settings.providers or Providers(default=("sandbox",))
     carriers: dict[str, Carrier] = {}
     subscribers: dict[str, Subscriber] = {}
-    for name in dict.fromkeys((*chosen.default, *(one for order in chosen.carriers.values() for one in order))):
+    for name in _named(chosen):
         provider = chosen.providers.get(name) or Provider(kind="sandbox")
         http = await stack.enter_async_context(HttpClient(_url(settings, provider), name=name))
         interval = provider.interval or timedelta()
@@ -243,6 +244,37 @@ async def open_carriers(settings: Settings, stack: AsyncExitStack, register: Reg
         if provider.callback and isinstance(adapter, Subscribing):
             subscribers[name] = Subscriber(adapter, name, register, provider.callback)
     return ChosenCarriers(carriers, chosen.default, chosen.carriers, subscribers)
+
+
+class ProviderCheck(NamedTuple):
+    """A provider, its address, and whether it answers and takes our account: the outcome of `carriers.base.Checked`."""
+
+    name: str
+    url: str
+    outcome: str
+    detail: str
+
+
+async def check_providers(settings: Settings, now: datetime) -> list[ProviderCheck]:
+    """Try each configured provider.
+
+    Kuaidi100 and Kdniao are asked for one number that no parcel has, which counts as a query; of each second another.
+    """
+    chosen = settings.providers or Providers(default=("sandbox",))
+    probe = TraceQuery(carrier="yto", waybill=f"YT{int(now.timestamp()):013}")
+    found = []
+    for name in _named(chosen):
+        provider = chosen.providers.get(name) or Provider(kind="sandbox")
+        url = _url(settings, provider)
+        async with HttpClient(url, name=name, answers_within=CHECKED_WITHIN) as http:
+            checked = await check(carrier_of(provider, http), probe)
+        found.append(ProviderCheck(name, url, checked.outcome, checked.detail))
+    return found
+
+
+def _named(chosen: Providers) -> tuple[str, ...]:
+    """Every provider that is asked about some carrier, once."""
+    return tuple(dict.fromkeys((*chosen.default, *(one for order in chosen.carriers.values() for one in order))))
 
 
 def _url(settings: Settings, provider: Provider) -> str:

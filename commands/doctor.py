@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 from rich.table import Table
@@ -21,9 +21,9 @@ from config import Settings, load
 from core.errors import DakuanError
 from core.messages import TASK_QUEUE
 from ledger.inspecting import inspect_database
-from worker import search_attributes
+from worker import ProviderCheck, check_providers, search_attributes
 
-PORTS = {"carrier": "carrier_url", "payment channel": "channel_url", "bank": "bank_url"}
+PORTS = {"payment channel": "channel_url", "bank": "bank_url"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ async def doctor(as_json: JsonFlag = False) -> None:
         _account_keys(settings),
         *await _temporal(settings),
         *await _database(settings),
+        *await _providers(settings),
         *await _ports(settings),
     ]
     ok = all(finding.ok for finding in findings if finding.required)
@@ -167,7 +168,34 @@ async def _role(name: str, dsn: str | None, variable: str, *, required: bool) ->
     return Finding(name, True, f"{told}, {seen.migrations_known} migrations{policies}", required=required)
 
 
-# --- carrier, channel, bank ------------------------------------------------------------------------------
+# --- tracking providers ----------------------------------------------------------------------------------
+
+
+async def _providers(settings: Settings) -> list[Finding]:
+    """Whether each answers, and takes our account."""
+    try:
+        checked = await check_providers(settings, datetime.now(UTC))
+    except DakuanError as error:
+        helps = "set DAKUAN_CARRIERS or DAKUAN_CARRIER_URL, or run `python starter.py up`"
+        return [Finding("tracking providers", False, str(error), helps)]
+    return [Finding(f"provider {one.name}", one.outcome in ("accepted", "cannot_tell"), *_told(one)) for one in checked]
+
+
+def _told(checked: ProviderCheck) -> tuple[str, str]:
+    """What was found, and what helps."""
+    url = checked.url
+    detail = f" ({checked.detail})" if checked.detail else ""
+    match checked.outcome:
+        case "accepted":
+            return f"{url} answers, our account is accepted", ""
+        case "cannot_tell":
+            return f"{url} answers; whether our account is accepted cannot be told{detail}", ""
+        case "refused":
+            return f"{url} refuses our account{detail}", "check its key and customer in the file of DAKUAN_CARRIERS"
+    return f"{url} gives no answer of use{detail}", "look at its address and at the provider's own status"
+
+
+# --- channel, bank ------------------------------------------------------------------------------
 
 
 async def _ports(settings: Settings) -> list[Finding]:

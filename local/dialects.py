@@ -136,6 +136,12 @@ class Dialects:
             case "easypost":
                 return 201, _easypost(code, waybill, scans)
 
+    def trackers(self, authorization: str) -> Answer:
+        """EasyPost's list of trackers, which is empty for whoever may see it."""
+        if not _signed("easypost", b"", authorization):
+            return _unsigned("easypost")
+        return 200, {"trackers": [], "has_more": False}
+
     @staticmethod
     def subscribed(body: bytes) -> str:
         """The number that a subscription is about, for faults; "" where it cannot be read."""

@@ -144,6 +144,12 @@ class World:
         subjects = frozenset({self.dialects.subscribed(body)})
         return await self._misbehaving("carrier", "subscribe", subjects, lambda: self.dialects.subscribe(body))
 
+    async def trackers(self, request: Request) -> Response:
+        authorization = request.headers.get("authorization", "")
+        return await self._misbehaving(
+            "carrier", "track", frozenset({"trackers"}), lambda: self.dialects.trackers(authorization)
+        )
+
     async def push(self, request: Request) -> Response:
         body = self.dialects.push(request.path_params["number"])
         if body is None:
@@ -404,6 +410,7 @@ def application(folder: Path) -> Starlette:
             Route("/kuaidi100/pushes/{number}", world.push),
             Route("/kdniao/api/dist", world.vendor("kdniao"), methods=["POST"]),
             Route("/easypost/v2/trackers", world.vendor("easypost"), methods=["POST"]),
+            Route("/easypost/v2/trackers", world.trackers, methods=["GET"]),
             *world.wechatpay.routes(),
             Route("/channel/payments", world.payment, methods=["GET"]),
             Route("/channel/payments", _told(NewPayment, channel.know), methods=["POST"]),

@@ -56,6 +56,35 @@ class Carrier(Protocol):
         ...
 
 
+class Checked(Message):
+    """Whether a provider answers, and takes our account; `cannot_tell` where it answers something else."""
+
+    outcome: Literal["accepted", "refused", "cannot_tell", "unreachable"]
+    detail: str = ""
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A provider whose account can be tried without a parcel."""
+
+    async def check(self) -> Checked:
+        """Try the account, at no charge. Never raises."""
+        ...
+
+
+async def check(carrier: Carrier, probe: TraceQuery) -> Checked:
+    """Try a provider, by its own check or by asking for a number that no parcel has. Never raises."""
+    if isinstance(carrier, Checkable):
+        return await carrier.check()
+    trace = await carrier.trace(probe)
+    outcome: Mapping[str, Literal["refused", "cannot_tell", "unreachable"]] = {
+        "auth": "refused",
+        "throttled": "cannot_tell",
+        "unavailable": "unreachable",
+    }
+    return Checked(outcome=outcome.get(trace.answer, "accepted"), detail=trace.detail or "")
+
+
 class Subscription(Message):
     """What became of a subscription; `unavailable` may have had its effect, and may be repeated."""
 

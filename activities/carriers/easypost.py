@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from activities.carriers.base import Pushed, Silence, TraceQuery, found, silent, told
+from activities.carriers.base import Checked, Pushed, Silence, TraceQuery, found, silent, told
 from activities.carriers.reading import MOST_EVENTS, VendorText, local_time, number_of, scan_of
 from activities.http import HttpClient, Reply
 from core.audit.trace import Trace
@@ -128,6 +128,17 @@ class EasyPostCarrier:
             return read_answer(reply, query)
         except (Unavailable, UnreadableAnswer) as error:
             return silent(query, PROVIDER, "unavailable", str(error))
+
+    async def check(self) -> Checked:
+        """See `Checkable.check`: the list of our trackers, since asking for a new one is charged."""
+        try:
+            reply = await self._http.ask("GET", "v2/trackers", params={"page_size": 1}, headers=self._headers)
+        except (Unavailable, UnreadableAnswer) as error:
+            return Checked(outcome="unreachable", detail=str(error))
+        if reply.status == 200:
+            return Checked(outcome="accepted")
+        refused = _SILENT.get(reply.status) == "auth"
+        return Checked(outcome="refused" if refused else "cannot_tell", detail=f"answered {reply.status}")
 
     # --- what it pushes ---
 
