@@ -12,6 +12,8 @@ from pg import Database
 from bench.faults.judging import Asked, AtBank, Breach, Evidence, InBooks, InRegister, judge
 from bench.faults.plan import Storm, bank_faults, fates, strikes
 from bench.faults.race import race_on
+from bench.faults.report import Board
+from bench.faults.run import under_fire
 
 ASKED = Asked("w-1", "m-1", 1_000, "tok-w-1")
 PAID = Evidence(
@@ -189,3 +191,17 @@ async def test_racing_requests_never_reserve_the_same_money(database: Database) 
     assert raced.clean
     assert (raced.rounds, raced.requests) == (3, 198)
     assert 0 < raced.reserved < 180
+
+
+# --- a small run -----------------------------------------------------------------------------------------
+
+
+async def test_a_small_storm_breaks_no_promise() -> None:
+    storm = Storm(seconds=8, key_window=4, outage=5, kill_every=(2, 3), freeze=5, missed_after=4)
+    with Board() as board:
+        told, evidence, verdict = await under_fire(11, 12, board, storm=storm)
+    assert verdict.breaches == []
+    assert told.kills["worker"] >= 2
+    assert all(told.kills[server] for server in ("postgres", "temporal", "outage"))
+    assert len(evidence.register) == 12
+    assert any(bank.payouts_minor for bank in evidence.bank.values())

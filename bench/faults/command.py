@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 import client as door
 from bench.faults.plan import Storm
@@ -33,6 +34,9 @@ def faults(
         raise typer.Exit(0 if raced.clean else 1)
     storm = Storm.over(withdrawals) if seconds is None else Storm.of(seconds)
     raced_first = None if no_race else asyncio.run(race(seed))
+    # The SDK tells of every server that dies, and here they are meant to.
+    logging = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=logging)))
     with Board() as board:
         told, evidence, verdict = door.run(under_fire(seed, withdrawals, board, storm=storm, bug=bug))
     tell(told, evidence, verdict, raced_first, json)

@@ -34,6 +34,8 @@ class Storm:
     outage: float
     kill_every: tuple[float, float] = (3.0, 6.0)
     freeze: float = 17.0
+    missed_after: float | None = None
+    """How soon a dead worker's activity is missed; None: as the product has it. For tests, which have no time."""
 
     @classmethod
     def of(cls, seconds: float) -> Storm:
@@ -100,7 +102,7 @@ _OUTCOMES: Mapping[str, tuple[float, Mapping[str, Any]]] = {
 
 def fates(seed: int, withdrawals: int) -> list[Fate]:
     """All withdrawals of a run, in the order in which they begin."""
-    orders = max(1, withdrawals // SHARE_OF_ORDERS)
+    orders = withdrawals // SHARE_OF_ORDERS
     made = [_fate(seed, number, number <= orders, max(1, withdrawals // 4)) for number in range(1, withdrawals + 1)]
     return sorted(made, key=lambda fate: fate.begins)
 

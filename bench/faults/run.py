@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -43,6 +44,7 @@ CONNECTIONS = 24
 SETTLES_WITHIN = 120.0
 """Seconds from the end of the storm."""
 LOOKS_EVERY = 0.5
+QUIET_FOR = 1.5
 DAYS_AFTER = timedelta(days=1, hours=1)
 """Past the first look that watches for returns whose callback was lost."""
 POLICY = """
@@ -60,9 +62,9 @@ approval_above_minor = 2000000
 query_after = ["1s", "3s", "8s"]
 query_every = "10s"
 not_found_apart = "1500ms"
-person_after = "45s"
-resolve_margin = "5s"
-suspense_for = "5s"
+person_after = "{person_after}s"
+resolve_margin = "{margin}s"
+suspense_for = "{margin}s"
 """
 
 
@@ -122,7 +124,9 @@ async def _open(opened: AsyncExitStack, seed: int, withdrawals: int, storm: Stor
     await opened.enter_async_context(stack)
     folder = stack.home / "policies"
     folder.mkdir()
-    (folder / "default.toml").write_text(POLICY)
+    (folder / "default.toml").write_text(
+        POLICY.format(person_after=math.ceil(storm.key_window * 1.5), margin=math.ceil(storm.key_window / 6))
+    )
     settings = stack.settings.model_copy(update={"policies": folder})
     await migrate(settings.needed("database_owner_url"))
     pool = await open_pool(settings.needed("database_url"), size=CONNECTIONS)
@@ -267,6 +271,6 @@ async def _until_quiet(scene: Scene) -> None:
         now = (await scene.world.callbacks())[1], await scene.pool.fetchval("SELECT max(id) FROM movements")
         if now != last:
             last, since = now, time.monotonic()
-        elif not now[0] and time.monotonic() - since > 3.0:
+        elif not now[0] and time.monotonic() - since > QUIET_FOR:
             return
         await asyncio.sleep(LOOKS_EVERY)

@@ -20,6 +20,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
 import worker
+import workflows.shell
+import workflows.withdrawal
 from activities.rails.base import PayoutInstruction
 from activities.rails.sandbox import SandboxRail
 from config import load
@@ -113,6 +115,8 @@ def main() -> None:
     load()
     terms = SandboxRail.terms
     SandboxRail.terms = terms.model_copy(update={"dedup_window": timedelta(seconds=told["key_window"])})
+    if told.get("missed_after"):
+        workflows.shell.PATIENT = workflows.withdrawal.SENDING = timedelta(seconds=told["missed_after"])
     if told.get("bug"):
         BUGS[told["bug"]]()
     nurse()
