@@ -22,9 +22,12 @@ from commands.reconcile import reconcile
 from commands.rescue import rescue
 from commands.reviews import reviews
 from commands.schedules import schedules
+from commands.safeguarding import safeguarding
 from commands.send import send
+from commands.settlement import settlement
 from commands.show import show
 from commands.start import start
+from commands.statement import statement
 from commands.up import up
 from commands.waybill import waybill
 from commands.withdraw import withdraw
@@ -47,6 +50,9 @@ COMMANDS = (
     reviews,
     prove,
     reconcile,
+    statement,
+    settlement,
+    safeguarding,
     notices,
     policy,
     waybill,

@@ -159,6 +159,32 @@ class Book:
         )
         return await self._for_order(movement, record)
 
+    # --- of a channel ----------------------------------------------------------------------------------
+
+    async def psp_settlement(
+        self,
+        channel: str,
+        settlement_id: str,
+        *,
+        rail: str,
+        net_minor: int,
+        fee_minor: int,
+        currency: str,
+        occurred_at: datetime,
+    ) -> Posted:
+        """What the channel held is with the rail now, less its fee. The id is the channel's own."""
+        movement = movements.psp_settlement(
+            channel,
+            settlement_id,
+            rail=rail,
+            net_minor=net_minor,
+            fee_minor=fee_minor,
+            currency=currency,
+            occurred_at=occurred_at,
+        )
+        (posted,) = await self.post([movement])
+        return posted
+
     # --- of a withdrawal; `Register.reserve` begins it -------------------------------------------------
 
     async def pay(

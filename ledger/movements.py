@@ -122,6 +122,25 @@ def refund_arrived(
     return Movement(f"order/{order_id}/refund/{cause}/paid", currency, occurred_at, legs)
 
 
+# --- of a channel ----------------------------------------------------------------------------------------
+
+
+def psp_settlement(
+    channel: str,
+    settlement_id: str,
+    *,
+    rail: str,
+    net_minor: int,
+    fee_minor: int,
+    currency: str,
+    occurred_at: datetime,
+) -> Movement:
+    """What the channel held is with the rail now, less its fee."""
+    at_channel = f"psp/{channel}"
+    legs = [Leg(f"rail/{rail}/cash", at_channel, net_minor), Leg("expense/psp_fee", at_channel, fee_minor)]
+    return Movement(f"{at_channel}/settlement/{settlement_id}", currency, occurred_at, legs)
+
+
 # --- of a withdrawal -------------------------------------------------------------------------------------
 
 

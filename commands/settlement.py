@@ -1,0 +1,133 @@
+"""`settlement CHANNEL`: book what a payment channel has sent on to a rail, with the fee it kept.
+
+Exit code 0 when all stand in the books, 1 when one cannot be booked, 2 when a file cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from commands.console import Failed, JsonFlag, command, table, tell
+from commands.link import books
+from commands.reading import id_of
+from commands.statement_files import read_rows, refuse_file
+from config import load
+from core.errors import BadInput
+from core.messages import AmountMinor, AmountOrZero, Currency, Id, Message, Time
+from core.money import format_minor, parse_amount
+from core.reconciliation.lines import Comparison
+from ledger.book import Book, Posted
+from ledger.register import Register
+from worker import reconciliation_desk
+
+NEEDED = ("settlement_id", "gross", "fee", "net", "currency", "settled_at")
+
+
+class Settlement(Message):
+    """One settlement as its channel tells it: `gross_minor` left the channel, all but the fee arrives."""
+
+    settlement_id: Id
+    gross_minor: AmountMinor
+    fee_minor: AmountOrZero
+    currency: Currency
+    settled_at: Time
+
+    @property
+    def net_minor(self) -> int:
+        return self.gross_minor - self.fee_minor
+
+
+@command
+async def settlement(
+    channel: Annotated[str, typer.Argument(help="The payment channel, such as wechat.")],
+    file: Annotated[
+        str | None, typer.Option(help="CSV of settlements (docs/reconciliation.md); else its own statement is fetched.")
+    ] = None,
+    rail: Annotated[str, typer.Option(help="Where the money arrives.")] = "sandbox",
+    days: Annotated[int, typer.Option(min=1, max=366, help="Fetch so many days, today the last.")] = 3,
+    as_json: JsonFlag = False,
+) -> None:
+    """Book what a channel settled: its fee is an expense, the rest is with the rail. Again changes nothing."""
+    id_of(channel, "channel")
+    id_of(rail, "rail")
+    async with books() as register:
+        found = _read(file) if file is not None else await _fetched(register, channel, days)
+        book = Book(register.pool)
+        posted = [await _book(book, channel, rail, one) for one in found]
+    views = [_view(one, answer) for one, answer in zip(found, posted, strict=True)]
+    ok = all(answer.moved for answer in posted)
+    tell({"ok": ok, "settlements": views}, lambda console: _show(console, views))
+    if not ok:
+        raise Failed
+
+
+def _read(file: str) -> list[Settlement]:
+    def row(fields: Mapping[str, str]) -> Settlement:
+        currency = fields["currency"]
+        gross, net = parse_amount(fields["gross"], currency), parse_amount(fields["net"], currency)
+        fee = parse_amount(fields["fee"], currency) if fields["fee"].strip(" 0.,") else 0
+        if gross - fee != net:
+            raise BadInput(f"net: gross less fee is {format_minor(gross - fee, currency)}, not {fields['net']}")
+        given = {name: fields[name] for name in ("settlement_id", "currency", "settled_at")}
+        return Settlement.model_validate({**given, "gross_minor": gross, "fee_minor": fee})
+
+    try:
+        return read_rows(file, NEEDED, (), row)
+    except BadInput as error:
+        refuse_file(error)
+
+
+async def _fetched(register: Register, channel: str, days: int) -> list[Settlement]:
+    """What the channel's statement tells of settlements, those of earlier statements too."""
+    asked = Comparison(scope="channel", name=channel, now=datetime.now(UTC), days=days)
+    async with reconciliation_desk(load(), register) as desk:
+        fetched = await desk.fetch_statements(asked)
+    if not fetched.told:
+        raise BadInput(f"{channel} tells no statements over its API: give its settlements with --file")
+    return [
+        Settlement(
+            settlement_id=line.key or line.line_id,
+            gross_minor=line.amount_minor,
+            fee_minor=line.fee_minor,
+            currency=line.currency,
+            settled_at=line.at,
+        )
+        for line in await register.statement_lines("channel", channel)
+        if line.kind == "settlement"
+    ]
+
+
+async def _book(book: Book, channel: str, rail: str, one: Settlement) -> Posted:
+    return await book.psp_settlement(
+        channel,
+        one.settlement_id,
+        rail=rail,
+        net_minor=one.net_minor,
+        fee_minor=one.fee_minor,
+        currency=one.currency,
+        occurred_at=one.settled_at,
+    )
+
+
+def _view(one: Settlement, answer: Posted) -> dict[str, Any]:
+    return {**one.model_dump(mode="json"), "net_minor": one.net_minor, "outcome": answer.outcome}
+
+
+def _show(console: Console, views: Sequence[Mapping[str, Any]]) -> None:
+    amounts = ("gross", "fee", "net")
+    rows = [
+        (
+            view["settlement_id"],
+            *(format_minor(view[f"{name}_minor"], view["currency"]) for name in amounts),
+            view["outcome"],
+        )
+        for view in views
+    ]
+    console.print(table("Settlements", ("settlement", *amounts, "outcome"), rows, numbers=amounts))
+    if any(view["outcome"] == "conflict" for view in views):
+        console.print("conflict: booked before with other figures or another rail; nothing was changed")

@@ -1,0 +1,118 @@
+"""`statement MERCHANT`: what moved for a merchant, row by row, with the balance after each; as a table, CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from commands.console import JsonFlag, command, table, tell
+from commands.link import database
+from commands.reading import id_of
+from commands.views import minute
+from core.errors import BadInput
+from core.merchant_statement import PARTS, Held, MerchantStatement, StatementRow
+from core.money import CURRENCIES, format_minor
+from ledger.merchant_statements import merchant_statements
+
+DAYS = 30
+DAY = ["%Y-%m-%d"]
+CSV_COLUMNS = ("currency", "at", "type", "about", "reference", "amount", "balance", *PARTS)
+
+
+@command
+async def statement(
+    merchant: Annotated[str, typer.Argument(help="The merchant's id.")],
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=DAY, help="First day (UTC); thirty days ago unless given.")
+    ] = None,
+    until: Annotated[datetime | None, typer.Option("--to", formats=DAY, help="Last day; today unless given.")] = None,
+    file: Annotated[str | None, typer.Option("--csv", help="Write CSV to this file; `-` is stdout.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Every movement of a merchant's money, with opening and closing balance."""
+    id_of(merchant, "merchant")
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    first = since.replace(tzinfo=UTC) if since else today - timedelta(days=DAYS)
+    last = until.replace(tzinfo=UTC) if until else today
+    if last < first:
+        raise typer.BadParameter("--to lies before --from")
+    if file is not None and as_json:
+        raise typer.BadParameter("either --csv or --json")
+    async with database() as pool:
+        found = await merchant_statements(pool, merchant, first, last + timedelta(days=1))
+    if file is not None:
+        _write(file, found)
+        return
+    view = {"merchant_id": merchant, "statements": [one.model_dump(mode="json") for one in found]}
+    tell(view, lambda console: _show(console, merchant, found))
+
+
+def _write(file: str, found: Sequence[MerchantStatement]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(CSV_COLUMNS)
+    for one in found:
+        writer.writerow(_edge(one, "opening", one.since, one.opening))
+        writer.writerows(_cells(one.currency, row) for row in one.rows)
+        writer.writerow(_edge(one, "closing", one.until, one.closing))
+    try:
+        if file == "-":
+            sys.stdout.write(text.getvalue())
+        else:
+            Path(file).write_text(text.getvalue(), encoding="utf-8", newline="")
+    except OSError as error:
+        raise BadInput(f"{file} cannot be written: {error.strerror}") from None
+
+
+def _edge(one: MerchantStatement, kind: str, at: datetime, held: Held) -> list[str]:
+    parts = (_decimal(getattr(held, f"{part}_minor"), one.currency) for part in PARTS)
+    return [one.currency, at.isoformat(), kind, "", "", "", _decimal(held.total_minor, one.currency), *parts]
+
+
+def _cells(currency: str, row: StatementRow) -> list[str]:
+    parts = (_decimal(getattr(row.changed, f"{part}_minor"), currency) for part in PARTS)
+    amounts = (_decimal(row.amount_minor, currency), _decimal(row.balance_minor, currency))
+    return [currency, row.at.isoformat(), row.type, row.about, row.reference, *amounts, *parts]
+
+
+def _decimal(amount_minor: int, currency: str) -> str:
+    """Without thousands, as programs read it."""
+    exponent = CURRENCIES.get(currency, 0)
+    return f"{Decimal(amount_minor).scaleb(-exponent):.{exponent}f}"
+
+
+def _show(console: Console, merchant: str, found: Sequence[MerchantStatement]) -> None:
+    if not found:
+        console.print(f"Nothing ever moved for {merchant}.")
+    for one in found:
+        rows = [
+            (minute(row.at), row.type, row.about, _moved(row, one.currency), *_amounts(row, one.currency))
+            for row in one.rows
+        ]
+        opening = ("", "opening", "", "", "", format_minor(one.opening.total_minor, one.currency))
+        closing = ("", "closing", "", "", "", format_minor(one.closing.total_minor, one.currency))
+        columns = ("at", "type", "about", "changed", "amount", "balance")
+        title = f"{merchant}, {one.currency}, {one.since:%Y-%m-%d} to {one.until - timedelta(days=1):%Y-%m-%d}"
+        console.print(table(title, columns, [opening, *rows, closing], numbers=("amount", "balance")))
+        held = ", ".join(
+            f"{part} {format_minor(getattr(one.closing, f'{part}_minor'), one.currency)}" for part in PARTS
+        )
+        console.print(f"Closing: {held}")
+
+
+def _amounts(row: StatementRow, currency: str) -> tuple[str, str]:
+    return format_minor(row.amount_minor, currency), format_minor(row.balance_minor, currency)
+
+
+def _moved(row: StatementRow, currency: str) -> str:
+    changed = ((part, getattr(row.changed, f"{part}_minor")) for part in PARTS)
+    return ", ".join(f"{part} {format_minor(amount, currency)}" for part, amount in changed if amount)

@@ -1,0 +1,159 @@
+"""A merchant's statement: every transfer of theirs as a typed row, with the balance after it.
+
+The balance is all that is theirs: pending, available, deposit and reserved, less what they owe. A row that moves money
+between these changes it by nothing and still says what moved where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Literal
+
+from core.messages import Message, Time
+
+RowType = Literal[
+    "credit",
+    "settle",
+    "refund",
+    "reserve",
+    "payout",
+    "fee",
+    "given_back",
+    "suspense",
+    "return",
+    "fee_back",
+    "made_good",
+    "adjustment",
+]
+"""`given_back`: a reservation that was not paid. `suspense`: nobody knows yet whether it was. `made_good`: what the
+bank kept of a return and the platform bears."""
+
+PARTS = ("pending", "available", "deposit", "reserved", "owed")
+
+
+class Held(Message):
+    """What a merchant has, or how it changed, in minor units."""
+
+    pending_minor: int = 0
+    available_minor: int = 0
+    deposit_minor: int = 0
+    reserved_minor: int = 0
+    owed_minor: int = 0
+
+    @property
+    def total_minor(self) -> int:
+        """All that is theirs; below zero where they owe more than they have."""
+        return self.pending_minor + self.available_minor + self.deposit_minor + self.reserved_minor - self.owed_minor
+
+    def plus(self, other: Held) -> Held:
+        """Both together."""
+        return Held(
+            **{f"{part}_minor": getattr(self, f"{part}_minor") + getattr(other, f"{part}_minor") for part in PARTS}
+        )
+
+
+class MerchantTransfer(Held):
+    """One transfer of the ledger and what it changed for the merchant; `debit` and `credit` are account paths."""
+
+    movement_id: int
+    reference: str
+    occurred_at: Time
+    currency: str
+    debit: str
+    credit: str
+
+
+class StatementRow(Message):
+    """`amount_minor` is the change to `balance_minor`, which stands after it; `changed` says where."""
+
+    at: Time
+    type: RowType
+    about: str
+    reference: str
+    amount_minor: int
+    changed: Held
+    balance_minor: int
+    available_minor: int
+
+
+class MerchantStatement(Message):
+    """One currency of one merchant: what there was, what moved, what there is."""
+
+    merchant_id: str
+    currency: str
+    since: Time
+    until: Time
+    opening: Held
+    rows: tuple[StatementRow, ...]
+    closing: Held
+
+
+def statement(
+    merchant_id: str, currency: str, since: Time, until: Time, opening: Held, transfers: Iterable[MerchantTransfer]
+) -> MerchantStatement:
+    """The statement of a time.
+
+    Args:
+        opening: what there was when it began.
+        transfers: those of this currency and time, by time and movement; those of one movement beside each other.
+    """
+    held = opening
+    rows = []
+    for _, of_movement in groupby(transfers, key=lambda one: one.movement_id):
+        for kind, same in _by_type(tuple(of_movement)):
+            changed = Held()
+            for one in same:
+                changed = changed.plus(one)
+            held = held.plus(changed)
+            first = same[0]
+            rows.append(
+                StatementRow(
+                    at=first.occurred_at,
+                    type=kind,
+                    about="/".join(first.reference.split("/")[:2]),
+                    reference=first.reference,
+                    amount_minor=changed.total_minor,
+                    changed=changed,
+                    balance_minor=held.total_minor,
+                    available_minor=held.available_minor,
+                )
+            )
+    return MerchantStatement(
+        merchant_id=merchant_id,
+        currency=currency,
+        since=since,
+        until=until,
+        opening=opening,
+        rows=tuple(rows),
+        closing=held,
+    )
+
+
+def _by_type(transfers: Sequence[MerchantTransfer]) -> Iterable[tuple[RowType, list[MerchantTransfer]]]:
+    found: dict[RowType, list[MerchantTransfer]] = {}
+    for one in transfers:
+        found.setdefault(type_of(one), []).append(one)
+    return found.items()
+
+
+def type_of(transfer: MerchantTransfer) -> RowType:
+    """What a transfer is to its merchant: by its movement, and where that has several, by where the money goes."""
+    noun, _, rest = transfer.reference.partition("/")
+    verb = rest.partition("/")[2].partition("/")[0]
+    if noun == "order":
+        return _OF_ORDERS.get(verb, "adjustment")
+    if noun != "withdrawal":
+        return "adjustment"
+    if verb == "close":
+        if transfer.credit == "income/withdrawal_fee":
+            return "fee"
+        return "payout" if transfer.credit.startswith("rail/") else "given_back"
+    if verb == "return":
+        return _OF_RETURNS.get(transfer.debit, "return")
+    return _OF_WITHDRAWALS.get(verb, "adjustment")
+
+
+_OF_ORDERS: dict[str, RowType] = {"credit": "credit", "settle": "settle", "refund": "refund"}
+_OF_WITHDRAWALS: dict[str, RowType] = {"reserve": "reserve", "suspense": "suspense"}
+_OF_RETURNS: dict[str, RowType] = {"income/withdrawal_fee": "fee_back", "expense/rail_fee": "made_good"}

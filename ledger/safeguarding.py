@@ -1,0 +1,109 @@
+"""Safeguarding: what is owed to buyers and merchants, against the cash held at channels and rails."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from core.messages import Message
+from ledger.pool import Pool, troubles
+
+
+class Owed(Message):
+    """Client money of one kind: `escrow`, `proceeds`, `refund_payable`, `available`, `deposit`, `reserved`,
+    `suspense`.
+    """
+
+    kind: str
+    amount_minor: int
+
+
+class Place(Message):
+    """Cash at a channel or with a rail by our books. `stated_minor` is what its loaded statements sum up to, since the
+    first of them; None: none is loaded.
+    """
+
+    scope: str
+    name: str
+    cash_minor: int
+    stated_minor: int | None
+
+
+class Safeguard(Message):
+    """One currency: what is owed and what is held. `short_minor` is 0 where all client money is covered."""
+
+    currency: str
+    owed: tuple[Owed, ...]
+    held: tuple[Place, ...]
+    owed_minor: int
+    held_minor: int
+    short_minor: int
+    own_minor: int
+    """What is held beyond client money: the platform's own."""
+
+
+class _Sum(NamedTuple):
+    currency: str
+    what: str
+    amount_minor: int
+
+
+_BALANCES = """
+    SELECT a.currency,
+           CASE WHEN a.path LIKE 'psp/%' OR a.path LIKE 'rail/%' THEN a.path
+                WHEN a.path = 'suspense' THEN a.path ELSE split_part(a.path, '/', 3) END AS what,
+           sum(coalesce(a.balance_minor, e.sum_minor, 0))::BIGINT AS amount_minor
+    FROM accounts a
+    LEFT JOIN (SELECT account_id, sum(delta_minor) AS sum_minor FROM entries GROUP BY account_id) AS e
+        ON e.account_id = a.id
+    WHERE a.path LIKE 'psp/%' OR a.path LIKE 'rail/%' OR a.kind = 'liability'
+    GROUP BY 1, 2 ORDER BY 1, 2
+"""
+_STATED = """
+    SELECT currency, CASE scope WHEN 'rail' THEN 'rail/' || name || '/cash' ELSE 'psp/' || name END AS what,
+           sum(CASE WHEN kind IN ('payout', 'refund', 'settlement') THEN -amount_minor ELSE amount_minor END)::BIGINT
+               AS amount_minor
+    FROM statement_lines GROUP BY 1, 2
+"""
+
+
+async def safeguards(pool: Pool) -> list[Safeguard]:
+    """One line a currency, at one moment.
+
+    Raises:
+        Unavailable: the database does not answer; a retry helps.
+    """
+    async with (
+        troubles(),
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        balances = [_Sum(*row.values()) for row in await connection.fetch(_BALANCES)]
+        stated = {(row["currency"], row["what"]): row["amount_minor"] for row in await connection.fetch(_STATED)}
+    currencies = sorted({one.currency for one in balances})
+    return [
+        _safeguard(currency, [one for one in balances if one.currency == currency], stated) for currency in currencies
+    ]
+
+
+def _safeguard(currency: str, sums: list[_Sum], stated: dict[tuple[str, str], int]) -> Safeguard:
+    held = tuple(
+        Place(
+            scope="channel" if one.what.startswith("psp/") else "rail",
+            name=one.what.split("/")[1],
+            cash_minor=one.amount_minor,
+            stated_minor=stated.get((currency, one.what)),
+        )
+        for one in sums
+        if "/" in one.what
+    )
+    owed = tuple(Owed(kind=one.what, amount_minor=one.amount_minor) for one in sums if "/" not in one.what)
+    owed_minor, held_minor = sum(one.amount_minor for one in owed), sum(place.cash_minor for place in held)
+    return Safeguard(
+        currency=currency,
+        owed=owed,
+        held=held,
+        owed_minor=owed_minor,
+        held_minor=held_minor,
+        short_minor=max(owed_minor - held_minor, 0),
+        own_minor=max(held_minor - owed_minor, 0),
+    )

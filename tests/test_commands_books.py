@@ -1,0 +1,168 @@
+"""`statement`, `settlement` and `safeguarding` by the command line, on real books."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from pg import Database
+from reconciliation_ground import ask, own_world, paid, run, stage, temporal
+from withdrawal_stage import Stage
+
+from ledger.movements import Leg, Movement
+
+__all__ = ["own_world", "stage", "temporal"]
+
+TOMORROW = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%d")
+
+
+# --- the merchant's statement ----------------------------------------------------------------------------
+
+
+async def test_a_merchants_statement_adds_up_to_what_they_have(stage: Stage) -> None:
+    await paid(stage, 12_345)
+    answer = await ask("statement", stage.merchant, "--to", TOMORROW)
+    (one,) = answer["statements"]
+    assert [row["type"] for row in one["rows"]] == ["adjustment", "reserve", "payout"]
+    assert one["opening"]["available_minor"] == 0
+    assert one["closing"]["available_minor"] == await stage.available() == 5_000_000 - 12_345
+    assert sum(row["amount_minor"] for row in one["rows"]) == 5_000_000 - 12_345
+    assert [row["balance_minor"] for row in one["rows"]] == [5_000_000, 5_000_000, 5_000_000 - 12_345]
+    shown = await run("statement", stage.merchant)
+    assert all(word in shown.stdout for word in ("opening", "payout", "-123.45 CNY", "49,876.55 CNY", "closing"))
+
+
+async def test_the_csv_has_plain_decimals_and_the_same_sums(stage: Stage, tmp_path: Path) -> None:
+    await paid(stage)
+    file = tmp_path / "statement.csv"
+    assert (await run("statement", stage.merchant, "--csv", str(file))).exit_code == 0
+    rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8"))))
+    assert [row["type"] for row in rows] == ["opening", "adjustment", "reserve", "payout", "closing"]
+    moved = sum(Decimal(row["amount"]) for row in rows[1:-1])
+    assert Decimal(rows[0]["balance"]) + moved == Decimal(rows[-1]["balance"]) == Decimal("49900.00")
+    printed = await run("statement", stage.merchant, "--csv", "-")
+    assert printed.stdout.splitlines()[0].startswith("currency,at,type,about,reference,amount,balance,pending")
+
+
+async def test_another_time_has_the_rest_as_opening_balance(stage: Stage) -> None:
+    await paid(stage)
+    later = (datetime.now(UTC) + timedelta(days=3)).strftime("%Y-%m-%d")
+    (one,) = (await ask("statement", stage.merchant, "--from", later, "--to", later))["statements"]
+    assert (one["rows"], one["opening"], one["closing"]["available_minor"]) == ([], one["closing"], 4_990_000)
+    assert (await ask("statement", "nobody"))["statements"] == []
+
+
+async def test_a_statement_of_no_time_or_nowhere_is_refused(stage: Stage) -> None:
+    for arguments, code in (
+        (("m-1", "--from", "2026-11-02", "--to", "2026-11-01"), 2),
+        (("m-1", "--from", "yesterday"), 2),
+        (("m-1", "--csv", "-", "--json"), 2),
+        (("m/1",), 1),
+        (("m-1", "--csv", "/no/such/folder/x.csv"), 1),
+    ):
+        answered = await run("statement", *arguments)
+        assert (answered.exit_code, "Traceback" in answered.output) == (code, False), arguments
+
+
+# --- settlements -----------------------------------------------------------------------------------------
+
+
+async def _a_funded_order(stage: Stage, amount_minor: int = 100_000) -> None:
+    """Money at the channel, as the channel knows it."""
+    await stage.world.add_payment(f"pay-{stage.merchant}", amount_minor, "CNY")
+    legs = [Leg("psp/wechat", "order/X/escrow", amount_minor)]
+    await stage.book.post([Movement("order/X/by-hand", "CNY", datetime.now(UTC), legs)])
+
+
+async def _balance(stage: Stage, path: str) -> int:
+    return {row.path: row.balance_minor for row in await stage.register.balances()}.get(path, 0)
+
+
+async def test_what_a_channel_settled_is_booked_once_with_its_fee(stage: Stage, database: Database) -> None:
+    database.broken = True  # money of an order that nobody registered
+    await _a_funded_order(stage)
+    await stage.world.settle(fee_bps=60)
+    first = await ask("settlement", "wechat")
+    (one,) = first["settlements"]
+    assert (one["gross_minor"], one["fee_minor"], one["net_minor"], one["outcome"]) == (100_000, 600, 99_400, "posted")
+    assert (await ask("settlement", "wechat"))["settlements"][0]["outcome"] == "exists"
+    assert await _balance(stage, "psp/wechat") == 0
+    assert await _balance(stage, "rail/sandbox/cash") == 99_400
+    assert await _balance(stage, "expense/psp_fee") == 600
+    other = await ask("settlement", "wechat", "--rail", "other", code=1)
+    assert other["settlements"][0]["outcome"] == "conflict"
+    answer = await ask("reconcile", "--rail", "sandbox")
+    assert (answer["ok"], answer["comparisons"][0]["ours"], answer["comparisons"][0]["theirs"]) == (True, 1, 1)
+
+
+async def test_settlements_of_a_file_are_booked_and_bad_rows_told(
+    stage: Stage, database: Database, tmp_path: Path
+) -> None:
+    database.broken = True
+    await _a_funded_order(stage)
+    file = tmp_path / "settlements.csv"
+
+    def write(*rows: str) -> str:
+        file.write_text("\n".join(("settlement_id,gross,fee,net,currency,settled_at", *rows)), encoding="utf-8")
+        return str(file)
+
+    at = "2026-11-22T08:00:00Z"
+    good = write(f"S1,600.00,3.60,596.40,CNY,{at}", f"S2,400.00,0,400,CNY,{at}")
+    assert [one["outcome"] for one in (await ask("settlement", "wechat", "--file", good))["settlements"]] == [
+        "posted"
+    ] * 2
+    assert [one["outcome"] for one in (await ask("settlement", "wechat", "--file", good))["settlements"]] == [
+        "exists"
+    ] * 2
+    changed = write(f"S1,600.00,3.70,596.30,CNY,{at}")
+    assert (await ask("settlement", "wechat", "--file", changed, code=1))["settlements"][0]["outcome"] == "conflict"
+    assert await _balance(stage, "psp/wechat") == 0
+    bad = write(f"S3,600.00,3.60,600,CNY,{at}", f"S/4,1,0,1,CNY,{at}", f"S5,1,2,1,CNY,{at}")
+    answer = await ask("settlement", "wechat", "--file", bad, code=2)
+    assert [(one["row"], one["field"]) for one in answer["error"]["reasons"]] == [
+        (2, "net"),
+        (3, "settlement_id"),
+        (4, "net"),
+    ]
+    assert (await run("settlement", "we chat")).exit_code == 1
+
+
+# --- safeguarding ----------------------------------------------------------------------------------------
+
+
+async def test_client_money_is_covered_and_a_hole_is_told(stage: Stage, database: Database) -> None:
+    await paid(stage)
+    answer = await ask("safeguarding")
+    (one,) = answer["currencies"]
+    assert (one["currency"], one["owed_minor"], one["held_minor"], one["short_minor"]) == (
+        "CNY",
+        4_990_000,
+        4_990_000,
+        0,
+    )
+    shown = await run("safeguarding")
+    assert "CNY: covered" in shown.stdout
+    assert "rail sandbox has paid out 100.00 CNY more than came in" in shown.stdout
+    legs = [Leg("expense/goodwill", "psp/sandbox", 777)]
+    await stage.book.post([Movement("adjustment/hole", "CNY", datetime.now(UTC), legs)])
+    hole: Any = await ask("safeguarding", code=1)
+    assert hole["currencies"][0]["short_minor"] == 777
+    assert "client money is short by 7.77 CNY" in (await run("safeguarding")).stdout
+
+
+async def test_statements_stand_beside_the_cash(stage: Stage) -> None:
+    await paid(stage)
+    await ask("reconcile")
+    (one,) = (await ask("safeguarding"))["currencies"]
+    places = {(place["scope"], place["name"]): place for place in one["held"]}
+    assert places["rail", "sandbox"] == {
+        "scope": "rail",
+        "name": "sandbox",
+        "cash_minor": -10_000,
+        "stated_minor": -10_000,
+    }
+    assert places["channel", "sandbox"]["stated_minor"] is None
