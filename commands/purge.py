@@ -1,4 +1,4 @@
-"""`purge`: forget the raw bytes of old callbacks; what became of them stays."""
+"""`purge`: forget the raw bytes of old callbacks and pushes, and what providers said of parcels long ago."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import typer
 from commands.advance import duration_of
 from commands.console import JsonFlag, command, facts, tell
 from commands.link import books
+from config import load
 from core.errors import BadInput
+from core.providers import Keep
 
 SHORTEST_DAYS = 7
 """Within a week somebody may still want to know what exactly was said."""
@@ -21,11 +23,19 @@ async def purge(
     older_than: Annotated[str, typer.Option(help="Age of what is forgotten, such as 90d.")] = "90d",
     as_json: JsonFlag = False,
 ) -> None:
-    """Forget the raw callbacks of rails and payment channels that are older; their outcomes are kept for ever."""
+    """Forget the raw callbacks of rails and payment channels that are older; their outcomes are kept for ever.
+
+    What tracking providers said and pushed goes by `[keep]` of the file in DAKUAN_CARRIERS: by default what may name
+    people after 30 days, the rest after 180, save of parcels of open orders. Run it daily.
+    """
     age = duration_of(older_than, "older-than")
     if age.days < SHORTEST_DAYS:
         raise BadInput(f"--older-than: {older_than[:40]!r} is less than {SHORTEST_DAYS}d")
+    providers, now = load().providers, datetime.now(UTC)
+    keep = providers.keep if providers is not None else Keep()
     async with books() as register:
-        purged = await register.purge_callbacks(datetime.now(UTC) - age)
-    view = {"emptied": purged.emptied, "removed": purged.removed}
-    tell(view, lambda console: console.print(facts("purge", view)))
+        purged = await register.purge_callbacks(now - age)
+        looks = await register.purge_logistics(now - keep.details, now - keep.numbers)
+    view = {"emptied": purged.emptied, "removed": purged.removed, "logistics": looks._asdict()}
+    shown = {**view, "logistics": ", ".join(f"{count} {kind}" for kind, count in looks._asdict().items())}
+    tell(view, lambda console: console.print(facts("purge", shown)))

@@ -71,7 +71,7 @@ class Provider(BaseModel):
 
 
 class Keep(BaseModel):
-    """How long what providers said is kept, by what `starter.py forget` goes; at least a week."""
+    """How long what providers said is kept, which `starter.py purge` goes by; at least a week."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -45,6 +45,17 @@ class Claimant(Message):
     carrier: str
 
 
+class PurgedLooks(NamedTuple):
+    """How many rows of each kind were purged; of `push_bodies` the row is kept, with its outcome."""
+
+    push_bodies: int
+    looks: int
+    answers: int
+    pushes: int
+    traces: int
+    subscriptions: int
+
+
 class KeptPush(NamedTuple):
     """A pushed trace, and the carrier under which it was asked for; the trace may tell of another."""
 
@@ -163,3 +174,21 @@ class Looks(Reading):
             " ORDER BY c.order_id, c.carrier",
             clean(waybill),
         )
+
+    # --- what is old ---
+
+    async def purge_logistics(self, details_before: datetime, before: datetime, *, most: int = 1000) -> PurgedLooks:
+        """Purge what is known of numbers from before a time, and what may name people from before another.
+
+        Looks, answers and the bodies of pushes go by `details_before`; pushes, pushed traces and subscriptions by
+        `before`, save of numbers that an open order uses. Nothing of the last seven days goes. Safe to repeat, and to
+        break off: `most` rows of a kind go at a time.
+        """
+        total = PurgedLooks(0, 0, 0, 0, 0, 0)
+        while True:
+            row = await self._row("SELECT * FROM purge_logistics($1, $2, $3)", details_before, before, most)
+            assert row is not None  # it always returns its row
+            gone = PurgedLooks(**dict(row))
+            total = PurgedLooks(*(one + other for one, other in zip(total, gone, strict=True)))
+            if max(gone) < most:
+                return total

@@ -1,4 +1,4 @@
--- Numbers that providers were asked to push, look-ups by number alone, and how what was remembered is forgotten again.
+-- Numbers that providers were asked to push, look-ups by number alone, and how what was remembered is purged.
 
 -- One row a number and provider: a retry does not subscribe twice. No outcome: somebody is at it, or died at it.
 CREATE TABLE carrier_subscriptions (
@@ -38,7 +38,7 @@ $$;
 CREATE INDEX pushed_traces_by_number ON pushed_traces (waybill);
 CREATE INDEX live_claims_by_number_alone ON waybill_claims (waybill) WHERE released_at IS NULL;
 
--- Forgetting goes by age.
+-- Purging goes by age.
 CREATE INDEX pushes_by_age ON pushes (received_at);
 CREATE INDEX carrier_looks_by_age ON carrier_looks (asked_at);
 CREATE INDEX carrier_answers_by_age ON carrier_answers (answered_at);
@@ -49,11 +49,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_te
                    WHERE c.waybill = p_waybill AND c.released_at IS NULL AND NOT o.closed)
 $$;
 
--- Forget what is old, at most p_limit rows of each kind; how many rows of each went. Nothing of the last week goes,
+-- Purge what is old, at most p_limit rows of each kind; how many rows of each went. Nothing of the last week goes,
 -- whatever is asked, and no pushed trace of a number that an open order uses.
 --
 -- p_details_before: looks (answers, phone digits), the bodies of pushes. p_before: all else that is known of a number.
-CREATE FUNCTION forget_logistics(p_details_before TIMESTAMPTZ, p_before TIMESTAMPTZ, p_limit INT)
+CREATE FUNCTION purge_logistics(p_details_before TIMESTAMPTZ, p_before TIMESTAMPTZ, p_limit INT)
 RETURNS TABLE (push_bodies BIGINT, looks BIGINT, answers BIGINT, pushes BIGINT, traces BIGINT, subscriptions BIGINT)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 #variable_conflict use_column

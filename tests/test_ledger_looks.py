@@ -1,0 +1,83 @@
+"""What was remembered of providers is purged by age: details first, and nothing that an open order still needs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from ledger_kit import an_order, opened
+from pg import Database
+from vendors import fresh, query, way
+
+from activities.carriers.base import found
+from core.errors import Misconfigured
+from core.providers import Keep, parse_providers
+from ledger.looks import PurgedLooks
+from ledger.register import Register
+
+NOW = datetime.now(UTC)
+DETAILS, NUMBERS = Keep().details, Keep().numbers
+NOTHING = PurgedLooks(0, 0, 0, 0, 0, 0)
+
+
+async def remembered(register: Register, waybill: str, age: timedelta) -> None:
+    """One row of each kind, so old."""
+    at, number = NOW - age, ("yto", waybill)
+    trace = found(query("kdniao", waybill), "kdniao", way())
+    await register.take_look("kdniao", *number, "8817", timedelta(minutes=30), at)
+    await register.keep_answer("kdniao", "8817", number, trace)
+    await register.note_answer(*number, True, at, window=timedelta(hours=1), most=10)
+    await register.take_subscription("kuaidi100", *number, timedelta(hours=1), at)
+    pushed = await register.journal_push("kdniao", waybill, b"a body", {"user-agent": "x"}, at)
+    await register.finish_push(pushed.id, "kept")
+    await register.keep_pushed("yto", trace, replaces=False, now=at)
+
+
+async def purged(register: Register, **more: int) -> PurgedLooks:
+    return await register.purge_logistics(NOW - DETAILS, NOW - NUMBERS, **more)
+
+
+async def test_what_is_young_stays(register: Register) -> None:
+    await remembered(register, fresh(), DETAILS - timedelta(days=1))
+    assert await purged(register) == NOTHING
+
+
+async def test_details_go_before_the_rest(register: Register, database: Database) -> None:
+    waybill = fresh()
+    await remembered(register, waybill, DETAILS + timedelta(days=1))
+    assert await purged(register) == PurgedLooks(push_bodies=1, looks=1, answers=1, pushes=0, traces=0, subscriptions=0)
+    assert await purged(register) == NOTHING
+    row = await database.pool.fetchrow("SELECT length(body) AS bytes, headers, outcome FROM pushes")
+    assert row is not None
+    assert (row["bytes"], row["headers"], row["outcome"]) == (0, {}, "kept")
+    assert (await register.journal_push("kdniao", waybill, b"a body", {}, NOW)).outcome == "kept"
+    assert len(await register.kept_pushes(waybill)) == 1
+
+
+async def test_in_the_end_all_of_it_goes(register: Register) -> None:
+    for _ in range(5):
+        await remembered(register, fresh(), NUMBERS + timedelta(days=1))
+    assert await purged(register, most=2) == PurgedLooks(0, 5, 5, 5, 5, 5)
+
+
+async def test_what_an_open_order_uses_stays(register: Register) -> None:
+    waybill = fresh()
+    await opened(register, an_order("A1"))
+    await register.claim_waybills("A1", "m-1", "b-1", "CN", [("p1", "yto", waybill)], NOW)
+    await remembered(register, waybill, NUMBERS + timedelta(days=1))
+    gone = await purged(register)
+    assert (gone.traces, gone.subscriptions) == (0, 0)
+    assert len(await register.kept_pushes(waybill)) == 1
+
+
+async def test_nothing_of_the_last_week_goes_whatever_is_asked(register: Register) -> None:
+    await remembered(register, fresh(), timedelta(days=6))
+    assert await register.purge_logistics(NOW, NOW + timedelta(days=1)) == NOTHING
+
+
+def test_the_ages_stand_in_the_file_of_providers() -> None:
+    text = 'default = ["sandbox"]\n[keep]\ndetails = "14d"\nnumbers = "60d"\n'
+    assert parse_providers(text, {}).keep == Keep(details=timedelta(days=14), numbers=timedelta(days=60))
+    for wrong in ('details = "6d"', 'details = "60d"\nnumbers = "30d"', 'detials = "30d"'):
+        with pytest.raises(Misconfigured, match="keep"):
+            parse_providers(f'default = ["sandbox"]\n[keep]\n{wrong}\n', {})
