@@ -21,8 +21,8 @@ from commands.push import push
 from commands.reconcile import reconcile
 from commands.rescue import rescue
 from commands.reviews import reviews
-from commands.schedules import schedules
 from commands.safeguarding import safeguarding
+from commands.schedules import schedules
 from commands.send import send
 from commands.settlement import settlement
 from commands.show import show
