@@ -19,7 +19,7 @@ from ledger.vault import Sealed, Vault
 Insistence = Literal["new", "known"]
 RACES_MAX = 5
 """How often two people change one account at the same moment before we give up."""
-SYSTEM = Actor(role="rail", id="dakuan")
+SYSTEM = Actor(role="system", id="withdrawals")
 """Who suspends an account because a rail said so."""
 NO_BANK = Bank()
 

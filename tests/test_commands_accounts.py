@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pg import Database
 from typer.testing import CliRunner, Result
+from withdrawal_stage import Stage
 
 import client as door
+from commands.account_changes import tell_waiting
 from starter import app
 
 CARD, OTHER_CARD = "6222021234567894", "4111111111111111"
@@ -236,6 +239,23 @@ def test_only_operators_name_merchants() -> None:
     assert refusal("merchant", "m-1", "--name", " ", *ANN) == ("malformed", "name")
     assert refusal("merchant", "m 1", "--name", "x", *ANN) == ("malformed", "merchant")
     assert ask("merchant", "m-1") == {"merchant_id": "m-1", "legal_name": None, "accounts": []}
+
+
+async def test_what_waits_for_a_suspended_account_is_told_at_once(
+    money_stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = money_stage
+    await stage.furnish()
+    async with stage.worker():
+        handle = await stage.start(3_000_000)
+        await stage.phase(handle, "in_approval")
+        await stage.register.suspend_account(stage.account, "stolen", datetime.now(UTC))
+        monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+        await tell_waiting(stage.register, stage.merchant, [stage.account])
+        assert "1 withdrawals wait for it and could not be told" in capsys.readouterr().err
+        monkeypatch.setenv("TEMPORAL_ADDRESS", stage.address)
+        await tell_waiting(stage.register, stage.merchant, [stage.account])
+        assert (await handle.result())["phase"] == "cancelled"
 
 
 # --- rotation --------------------------------------------------------------------------------------------

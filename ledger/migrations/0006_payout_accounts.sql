@@ -193,13 +193,13 @@ END $$;
 
 DROP FUNCTION suspend_account(TEXT, TEXT, TIMESTAMPTZ);
 
--- No more money to an account. `p_reason` is what its merchant is told; the worker itself suspends as the role `rail`.
+-- No more money to an account. `p_reason` is what its merchant is told; what a rail's answer brings about, the system does.
 CREATE FUNCTION suspend_account(
     p_account_id TEXT, p_reason TEXT, p_role TEXT, p_who TEXT, p_why TEXT, p_now TIMESTAMPTZ
 ) RETURNS BOOLEAN
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
-    v_person TEXT := CASE WHEN p_role <> 'rail' THEN p_role || ':' || p_who END;
+    v_person TEXT := CASE WHEN p_role <> 'system' THEN p_role || ':' || p_who END;
 BEGIN
     -- A person who suspends what a rail has suspended before makes it theirs.
     UPDATE payout_accounts a

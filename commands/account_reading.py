@@ -1,0 +1,126 @@
+"""What people type about payout accounts: who, why, which account, and its number.
+
+A number is better given on standard input or in a file than with `--number`, which a shell keeps in its history.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.reading import actor_of, id_of, read_message
+from core.durations import parse_duration
+from core.errors import Refused
+from core.messages import Actor
+from core.payout_accounts import LONGEST_TYPED, AccountKind, AccountNumber, check_actor, check_reason, judge_number
+from core.policy import parse_policy
+from core.reasons import refuse
+from core.withdrawal.policy import WithdrawalPolicy
+from ledger.payout_accounts import PayoutAccount
+from ledger.register import Register
+
+MerchantArgument = Annotated[str, typer.Argument(help="The merchant's id.")]
+AccountArgument = Annotated[str, typer.Argument(help="The account's id, ours.")]
+By = Annotated[str | None, typer.Option("--by", "--as", metavar="ROLE:ID", help="Who does it, such as operator:ann.")]
+Reason = Annotated[str | None, typer.Option(help="Why, for the record.")]
+Number = Annotated[str | None, typer.Option(help="The number; better on standard input or in --number-file.")]
+NumberFile = Annotated[Path | None, typer.Option(help="File whose first line is the number; - is standard input.")]
+Cooling = Annotated[
+    str | None,
+    typer.Option(help="No money goes there before this has passed, such as 72h; less than the policy's: operators."),
+]
+BankName = Annotated[str | None, typer.Option("--bank", help="The bank's name; for company accounts this or the code.")]
+BankCode = Annotated[str | None, typer.Option(help="The bank's CNAPS number of 12 digits, or its BIC.")]
+Rail = Annotated[str | None, typer.Option(help="The rail that pays it.")]
+Token = Annotated[str | None, typer.Option(help="The rail's own name for the account.")]
+Last4 = Annotated[str | None, typer.Option(help="With --token: the last four of a number that only the rail knows.")]
+
+
+async def known_account(register: Register, account: str) -> PayoutAccount:
+    known = await register.account(id_of(account, "account"))
+    if known is None:
+        raise refused("unknown_account", account)
+    return known
+
+
+def actor_by(by: str | None) -> Actor:
+    if by is None:
+        raise Refused("malformed", "by: say who does it with --by ROLE:ID, such as operator:ann", "by")
+    return read_message(Actor, actor_of(by), "malformed")
+
+
+def refused(code: str, detail: str) -> Refused:
+    refusal = refuse(code, detail, "account")
+    return Refused(refusal.code, refusal.message, refusal.field)
+
+
+def number_of(
+    kind: AccountKind, number: str | None, file: Path | None, token: str | None, last4: str | None
+) -> AccountNumber | None:
+    """The number that was typed; None where only the rail knows it, by its token.
+
+    Raises:
+        Refused: there is none, or both a number and its last four, or it cannot be right.
+    """
+    if last4 is None:
+        return judge_number(kind, _typed(number, file))
+    if number is not None or file is not None:
+        raise Refused("malformed", "last4: the last four come from the number; leave --last4 away", "last4")
+    if not token:
+        raise Refused("malformed", "last4: give the number instead, or with --token what the rail calls it", "last4")
+    if not (len(last4) == 4 and last4.isascii() and last4.isalnum()):
+        raise Refused("malformed", "last4: must be the last four digits or letters, and no more", "last4")
+    return None
+
+
+def _typed(number: str | None, file: Path | None) -> str:
+    if number is not None and file is not None:
+        raise Refused("malformed", "number: either --number or --number-file", "number")
+    if number is not None:
+        return number
+    if file is None and sys.stdin.isatty():
+        return str(typer.prompt("Account number", hide_input=True))
+    if file is None or str(file) == "-":
+        line = sys.stdin.readline(LONGEST_TYPED * 2)
+    else:
+        try:
+            with file.open(encoding="utf-8") as lines:
+                line = lines.readline(LONGEST_TYPED * 2)
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is not UTF-8"
+            raise Refused("malformed", f"number_file: {file} cannot be read: {why}", "number_file") from None
+    if not line.strip():
+        raise Refused("malformed", "number: give it on standard input or with --number-file FILE", "number")
+    return line.rstrip("\r\n")
+
+
+def token_of(token: str) -> str:
+    if not (1 <= len(token) <= 128) or not token.isprintable():
+        raise Refused("malformed", "token: must be 1 to 128 printable characters", "token")
+    return token
+
+
+async def cooling_until(
+    register: Register, cooling: str | None, who: Actor, merchant: str, reason: str | None
+) -> datetime | None:
+    """When the account has cooled off: after the policy's time, or what was asked for.
+
+    Raises:
+        Refused: a shorter time was asked for by somebody who is no operator, or without a reason.
+    """
+    stored = await register.policy(None)
+    policy = parse_policy(stored.text).withdrawal if stored else WithdrawalPolicy()
+    wanted = policy.cooling
+    if cooling is not None:
+        try:
+            wanted = parse_duration(cooling)
+        except ValueError as error:
+            raise Refused("malformed", f"cooling: {error}", "cooling") from None
+    if wanted < policy.cooling:
+        check_actor(who, "shorten_cooling", merchant)
+        check_reason(reason)
+    return datetime.now(UTC) + wanted if wanted > timedelta(0) else None
