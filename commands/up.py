@@ -49,6 +49,7 @@ def stack_view(settings: Settings) -> dict[str, str]:
         "DAKUAN_CARRIER_URL": settings.carrier_url,
         "DAKUAN_CHANNEL_URL": settings.channel_url,
         "DAKUAN_BANK_URL": settings.bank_url,
+        "STANDINS": settings.world_url,
     }
     return {name: value for name, value in found.items() if value is not None}
 
