@@ -273,13 +273,18 @@ async def _resumed(
         raise _not_there(error, "") from None
 
 
-async def start_reconciliation(client: Client, scope: str, name: str, now: datetime) -> WorkflowHandle[Any, Any]:
+async def start_reconciliation(
+    client: Client, scope: str, name: str, now: datetime, *, label: str | None = None
+) -> WorkflowHandle[Any, Any]:
     """Start a comparison of this day; one of the same day that runs, or ran, is returned as it is.
+
+    Args:
+        label: of a further comparison, in place of the day.
 
     Raises:
         Unavailable: Temporal did not answer; a retry helps.
     """
-    workflow_id = f"{reconciliation_workflow_id(scope, name)}-{now:%Y-%m-%d}"
+    workflow_id = f"{reconciliation_workflow_id(scope, name)}-{label or f'{now:%Y-%m-%d}'}"
     try:
         return await client.start_workflow(
             RECONCILIATION_WORKFLOW,

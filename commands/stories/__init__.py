@@ -4,8 +4,9 @@
 """
 
 from commands.stories.audits import AUDITS
+from commands.stories.books import BOOKS
 from commands.stories.orders import ORDERS
 from commands.stories.telling import Story
 from commands.stories.withdrawals import WITHDRAWALS
 
-STORIES: dict[str, Story] = {**ORDERS, **AUDITS, **WITHDRAWALS}
+STORIES: dict[str, Story] = {**ORDERS, **AUDITS, **WITHDRAWALS, **BOOKS}
