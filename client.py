@@ -399,15 +399,15 @@ async def _query(handle: WorkflowHandle[Any, Any], name: str) -> Any:
         raise _not_there(error, handle.id) from None
 
 
-async def opened(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
-    """Wait until an order is open and return its state.
+async def opened(handle: WorkflowHandle[Any, Any], what: str = "order") -> dict[str, Any]:
+    """Wait until an order (or `what` is its query: a withdrawal) is open and return its state.
 
     Raises:
         Refused: the order was refused, with the reason code of the failure; `not_running` where it was ended meanwhile.
         Unavailable: no answer in time; a retry may help.
     """
     while True:
-        state = await _query(handle, "order")
+        state = await _query(handle, what)
         if state.get("phase") != "opening":
             return dict(state)
         await refuse_if_failed(handle)

@@ -1,8 +1,8 @@
-"""`rescue ORDER`: an order whose workflow was terminated, failed or reset starts again from register and ledger."""
+"""`rescue ID`: an order or withdrawal whose workflow is lost goes on from register and ledger."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -10,40 +10,56 @@ from temporalio.client import Client, WorkflowExecutionStatus
 import client as door
 from commands.console import JsonFlag, command, tell
 from commands.link import books, temporal
-from commands.reading import id_of
-from commands.views import holds_table, order_facts
+from commands.reading import Subject, subject_of
+from commands.views import holds_table, order_facts, withdrawal_facts
 from core.errors import Refused
-from core.messages import order_workflow_id
 from core.reasons import SENTENCES
 
 
 @command
 async def rescue(
-    order_id: Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")],
+    subject: Annotated[str, typer.Argument(metavar="ID", help="An order's id, or withdrawal-… .")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Start an order's workflow again where it is lost and money is held. Nothing is posted twice."""
-    id_of(order_id, "order_id")
+    """Start a workflow again where it is lost and money is held. Nothing is posted twice."""
+    about = subject_of(subject)
+    view = await (_rescue_withdrawal(about) if about.is_withdrawal else _rescue_order(about))
+    show = withdrawal_facts if about.is_withdrawal else order_facts
+    tell(view, lambda console: console.print(show(view["state"]), holds_table(view["holds"])))
+
+
+async def _rescue_order(about: Subject) -> dict[str, Any]:
     async with books() as register:
-        known = await register.known_order(order_id)
+        known = await register.known_order(about.id)
     if known is None:
-        raise Refused("unknown_order", f"{SENTENCES['unknown_order']} {order_id}", "order_id")
+        raise Refused("unknown_order", f"{SENTENCES['unknown_order']} {about.id}", "order_id")
     if known.closed:
-        raise Refused("order_over", f"Order {order_id} is closed and its money is where it belongs.", "order_id")
+        raise Refused("order_over", f"Order {about.id} is closed and its money is where it belongs.", "order_id")
     async with temporal() as client:
-        await refuse_while_running(client, order_id)
+        await refuse_while_running(client, about)
         handle = await door.start_order(client, known.order, rescue=True)
-        state = await door.opened(handle)
-        holds = await door.query(client, handle.id, "holds")
-    tell({"state": state, "holds": holds}, lambda console: console.print(order_facts(state), holds_table(holds)))
+        return {"state": await door.opened(handle), "holds": await door.query(client, handle.id, "holds")}
 
 
-async def refuse_while_running(client: Client, order_id: str) -> None:
+async def _rescue_withdrawal(about: Subject) -> dict[str, Any]:
+    """One that has ended goes on, too: it ends again at once."""
+    async with books() as register:
+        known = await register.known_withdrawal(about.id)
+    if known is None:
+        raise Refused("unknown_withdrawal", f"{SENTENCES['unknown_withdrawal']} {about.id}", "withdrawal_id")
+    async with temporal() as client:
+        await refuse_while_running(client, about)
+        handle = await door.resume_withdrawal(client, about.id)
+        state = await door.opened(handle, "withdrawal")
+        return {"state": state, "holds": await door.query(client, handle.id, "holds")}
+
+
+async def refuse_while_running(client: Client, about: Subject) -> None:
     """A second workflow beside one that runs would be two minds about the same money.
 
     Raises:
         Refused: `still_running`.
     """
-    if await door.status_of(client, order_workflow_id(order_id)) == WorkflowExecutionStatus.RUNNING:
-        message = f"{SENTENCES['still_running']} There is nothing to rescue of order {order_id}."
-        raise Refused("still_running", message, "order_id")
+    if await door.status_of(client, about.workflow_id) == WorkflowExecutionStatus.RUNNING:
+        message = f"{SENTENCES['still_running']} There is nothing to rescue of {about.noun} {about.id}."
+        raise Refused("still_running", message, f"{about.noun}_id")

@@ -13,7 +13,7 @@ from commands.link import temporal
 from commands.reading import Subject, actor_of, id_of, parse_json, read_message, read_text, subject_of
 from commands.views import deadline_line
 from core.errors import BadInput, Refused
-from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Command
+from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Command, ReportPayout
 
 
 @command
@@ -31,9 +31,12 @@ async def send(
     checked = checked_command(about, verb, body, command_id, actor)
     payload = checked.model_dump(mode="json", exclude_unset=True)
     async with temporal() as client:
-        if as_signal:
-            await door.signal(client, about.workflow_id, verb, payload)
+        if as_signal and isinstance(checked, ReportPayout):
+            await door.report_payout(client, about.id, checked)  # also to one that has ended
             answer: dict[str, Any] = {"outcome": "sent"}
+        elif as_signal:
+            await door.signal(client, about.workflow_id, verb, payload)
+            answer = {"outcome": "sent"}
         else:
             answer = await door.send(client, about.workflow_id, verb, payload)
     view = {"command_id": checked.command_id, **answer}

@@ -152,5 +152,6 @@ def _warnings(about: Subject, view: dict[str, Any]) -> Iterator[str]:
         why = "is not in Temporal" if view["workflow"] == GONE else "cannot answer: no worker polls its task queue"
         yield f"Its workflow {why}. This is what the register has."
     if view["workflow"] not in {"running", "completed"} and not view["state"].get("closed"):
-        helps = "start it again with the same body" if about.is_withdrawal else f"python starter.py rescue {about.id}"
+        subject = about.workflow_id if about.is_withdrawal else about.id
+        helps = f"python starter.py rescue {subject}"
         yield f"Nobody looks after it: its workflow is {view['workflow']}. What helps: {helps}"

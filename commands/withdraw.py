@@ -11,6 +11,7 @@ from temporalio.client import Client, WorkflowHandle
 
 import client as door
 from commands.console import Failed, JsonFlag, command, tell
+from commands.estimating import estimate_now, show_estimate
 from commands.link import temporal
 from commands.reading import actor_of, id_of, read_message
 from commands.views import withdrawal_facts
@@ -38,6 +39,15 @@ async def withdraw(
     actor: Annotated[
         str | None, typer.Option("--as", metavar="ROLE:ID", help="Who asks; the merchant unless given.")
     ] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="The policy whose limits and fee count; not for the merchant to say.")
+    ] = None,
+    leaving: Annotated[
+        bool, typer.Option("--leaving", help="The merchant leaves: no minimum. With --as operator:….")
+    ] = False,
+    estimating: Annotated[
+        bool, typer.Option("--estimate", help="Only say fee, arrival, limits and what stands against it.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Until it is paid, given back, or waits for a person.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -49,8 +59,14 @@ async def withdraw(
         "currency": currency,
         "account_id": id_of(account, "account"),
         "requested_by": actor_of(actor) if actor else {"role": "merchant", "id": merchant},
+        "policy": policy,
+        "leaving": leaving,
     }
     withdrawal = read_message(Withdrawal, asked, "malformed")
+    if estimating:
+        found = await estimate_now(withdrawal)
+        tell(found.model_dump(mode="json"), lambda console: show_estimate(console, found))
+        return
     async with temporal() as client:
         state = await ask(client, withdrawal, wait=wait)
     tell(state, lambda console: console.print(withdrawal_facts(state)))

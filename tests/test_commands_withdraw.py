@@ -1,0 +1,179 @@
+"""Withdrawals on the command line of a real stack: estimate, schedules, why the money is not here, and what is lost."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from test_commands_life import Up, ask, play, refusal, run, settled, shown
+
+import client as door
+from config import load
+from local.postgres import Postgres
+
+BY = ("--by", "operator:ann", "--reason", "papers seen")
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """The stack and the worker of this file."""
+    found = Up(tmp_path_factory.mktemp("up"))
+    found.start()
+    yield found
+    assert found.end(signal.SIGTERM) == 0
+    Postgres(found.home).remove()
+
+
+@pytest.fixture(autouse=True)
+def _at_home(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands find the stack by its home, as in another terminal."""
+    for name in ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "DATABASE_URL", "DATABASE_OWNER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DAKUAN_HOME", str(up.home))
+    monkeypatch.setattr(door, "LAST_PAUSE", 0.0)
+
+
+@pytest.fixture(scope="module")
+def earner(up: Up) -> Iterator[tuple[str, str]]:
+    """A merchant who has earned 129.41 CNY, and the merchant's account."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAKUAN_HOME", str(up.home))
+        merchant = settled()["merchant_id"]
+        account = f"acc-{merchant}"
+        ask("accounts", "merchant", merchant, "--name", "王芳", *BY)
+        bind = ("accounts", "bind", merchant, account, "--holder", "王芳", "--cooling", "0s")
+        ask(*bind, *BY, stdin="6222 0212 3456 7894")
+        yield merchant, account
+
+
+def _codes(found: dict[str, Any]) -> list[str]:
+    return [refusal["code"] for refusal in found["against"]]
+
+
+def test_an_estimate_says_fee_arrival_and_what_stands_against_it_and_writes_nothing(earner: tuple[str, str]) -> None:
+    merchant, account = earner
+    found = ask("withdraw", merchant, "100", "--account", account, "--estimate")
+    assert (found["fee_minor"], found["net_minor"], found["needs_approval"]) == (0, 10_000, False)
+    assert (found["available_minor"], found["count_left_today"], found["against"]) == (12_941, 10, [])
+    assert datetime.fromisoformat(found["arrives_by"]) > datetime.now(UTC)
+    assert datetime.fromisoformat(found["limits_turn_over_at"]) > datetime.now(UTC)
+    assert _codes(ask("withdraw", merchant, "0.99", "--account", account, "--estimate")) == ["below_minimum"]
+    much = ask("withdraw", merchant, "60000", "--account", account, "--estimate")
+    assert _codes(much) == ["above_maximum", "insufficient_funds"]
+    assert (much["needs_approval"], much["arrives_by"]) == (True, None)
+    assert _codes(ask("withdraw", merchant, "1", "--account", "nobodys", "--estimate")) == ["unknown_account"]
+    leaving = ("--leaving", "--as", "operator:ann")
+    assert ask("withdraw", merchant, "0.99", "--account", account, "--estimate", *leaving)["against"] == []
+    assert refusal("withdraw", merchant, "1", "--account", account, "--policy", "nobodys", "--estimate") == (
+        "unknown_policy"
+    )
+    assert ask("withdrawals", "--merchant", merchant)["withdrawals"] == []
+    told = run("withdraw", merchant, "60000", "--account", account, "--estimate")
+    assert told.exit_code == 0
+    assert "above_maximum" in told.stdout
+    assert "two people" in told.stdout
+
+
+def test_a_schedule_is_created_triggered_paused_and_deleted(earner: tuple[str, str]) -> None:
+    merchant, account = earner
+    create = ("schedules", "create", merchant, "--account", account, "--keep-balance", "120", "--minimum", "1")
+    (made,) = ask(*create, "--cron", "0 9 * * MON", "--timezone", "Asia/Shanghai")["schedules"]
+    assert (made["keep_minor"], made["minimum_minor"], made["paused"]) == (12_000, 100, False)
+    assert datetime.fromisoformat(made["next_at"]).hour == 1  # nine in the morning in China
+    ask(*create, "--cron", "0 9 * * MON", "--timezone", "Asia/Shanghai")
+    assert refusal(*create, "--every", "1d") == "schedule_exists"
+    ask("schedules", "trigger", merchant)
+    withdrawal_id = _last(merchant)["withdrawal_id"]
+    assert shown(f"withdrawal-{withdrawal_id}", "paid")["state"]["withdrawal"]["amount_minor"] == 941
+    assert ask("schedules", "pause", merchant, "--reason", "checking")["schedules"][0]["note"] == "checking"
+    assert ask("schedules", "resume", merchant)["schedules"][0]["paused"] is False
+    ask("accounts", "suspend", account, *BY)
+    ask("schedules", "trigger", merchant)
+    assert _last(merchant, runs=2)["skipped"]["code"] in {"nothing_available", "account_suspended"}
+    ask("accounts", "resume", account, *BY)
+    table = run("schedules", "list", "--merchant", merchant).stdout
+    assert "skipped:" in table
+    assert ask("schedules", "delete", merchant)["deleted"] is True
+    assert refusal("schedules", "delete", merchant) == "unknown_schedule"
+    assert refusal("schedules", "pause", merchant) == "unknown_schedule"
+
+
+def _last(merchant: str, runs: int = 1) -> dict[str, Any]:
+    """What the schedule's last time came to, once it has come to something."""
+    for _ in range(100):
+        found = [view for view in ask("schedules", "list", "--merchant", merchant)["schedules"] if view["last"]]
+        if found and {"skipped", "withdrawal_id"} & found[0]["last"].keys():
+            last: dict[str, Any] = found[0]["last"]
+            if runs == 1 or "skipped" in last:
+                return last
+    raise AssertionError("the schedule starts nothing")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--every", "1d", "--cron", "0 9 * * *"), "either"),
+        ((), "either"),
+        (("--every", "never"), "every"),
+        (("--every", "30s"), "a minute"),
+        (("--cron", "99 99 * * *"), "cron"),
+        (("--every", "1d", "--keep-balance", "-5"), "positive"),
+        (("--every", "1d", "--minimum", "1.005"), "decimals"),
+        (("--every", "1d", "--currency", "yuan"), "ISO 4217"),
+        (("--every", "1d", "--account", "nobodys"), "no such payout account"),
+        (("--every", "1d", "--policy", "nobodys"), "No policy"),
+    ],
+)
+def test_a_schedule_that_makes_no_sense_is_refused_in_a_sentence(arguments: tuple[str, ...], said: str) -> None:
+    answered = run("schedules", "create", "m-nobody", *arguments)
+    assert answered.exit_code == 1
+    assert said in answered.stderr
+    assert "Traceback" not in answered.output
+
+
+def test_a_withdrawal_whose_workflow_is_lost_is_shown_rescued_and_paid(earner: tuple[str, str]) -> None:
+    merchant, account = earner
+    play(lambda world: world.fault("bank", verb="payout", match=account, kind="status_after_effect", times=1))
+    state = ask("withdraw", merchant, "5", "--account", account, "--id", f"lost-{merchant}", "--wait")
+    assert state["phase"] == "unknown"
+    subject = f"withdrawal-lost-{merchant}"
+    (held,) = ask("show", subject)["holds"]
+    assert (held["reason"], held["who_can_act"]) == ("outcome_unknown", "rail")
+    assert held["expected_release"]
+    assert refusal("rescue", subject) == "still_running"
+    _terminate(subject)
+    view = ask("show", subject)
+    assert (view["workflow"], view["holds"][0]["reason"]) == ("terminated", "outcome_unknown")
+    assert f"starter.py rescue {subject}" in run("show", subject).stdout
+    assert ask("rescue", subject)["state"]["phase"] == "unknown"
+    ask("advance", subject, "2h")
+    paid = shown(subject, "paid")
+    assert [row["reference"] for row in paid["money"]["transfers"]] == [
+        f"withdrawal/lost-{merchant}/{step}" for step in ("reserve", "close")
+    ]
+    assert refusal("rescue", "withdrawal-never-was") == "unknown_withdrawal"
+
+
+def _terminate(workflow_id: str) -> None:
+    async def end() -> None:
+        client = await door.connect(load())
+        await client.get_workflow_handle(workflow_id).terminate()
+
+    door.run(end())
+
+
+def test_a_report_after_the_end_is_taken_by_the_command_line(earner: tuple[str, str]) -> None:
+    merchant, account = earner
+    subject = f"withdrawal-back-{merchant}"
+    state = ask("withdraw", merchant, "7", "--account", account, "--id", f"back-{merchant}", "--wait")
+    key = state["attempts"][0]["key"]
+    ask("advance", subject, "12d")
+    shown(subject, "final")
+    body = f'{{"event_id": "ev-1", "key": "{key}", "outcome": "returned", "amount_minor": 700, "currency": "CNY"}}'
+    told = ask("send", "report_payout", subject, "--as", "rail:sandbox", "--body", body, "--signal")
+    assert told["outcome"] == "sent"
+    back = shown(subject, "returned")
+    assert back["money"]["transfers"][-1]["reference"] == f"withdrawal/back-{merchant}/return/1"
