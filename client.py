@@ -140,7 +140,7 @@ async def connect(settings: Settings) -> Client:
 
     Raises:
         Unavailable: nothing answers at the address; the message names it. A retry helps once it does.
-        Misconfigured: it has no such namespace.
+        Misconfigured: no address is set, or there is no such namespace.
     """
     target = settings.temporal_connect_config()
     try:

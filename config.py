@@ -38,7 +38,6 @@ from core.providers import Providers, parse_providers
 from core.rails import Rails, parse_rails
 
 PROJECT = Path(__file__).resolve().parent
-DEFAULT_TEMPORAL_ADDRESS = "localhost:7233"
 STANDIN_CARRIERS = PROJECT / "local" / "carriers.toml"
 """The tracking providers of a local stack: the stand-ins, in the vendors' own dialects."""
 STACK_FILE = "stack.json"
@@ -72,7 +71,8 @@ class Settings(BaseModel):
 
     database_url: str | None = Field(default=None, repr=False)
     database_owner_url: str | None = Field(default=None, repr=False)
-    temporal_address: str = DEFAULT_TEMPORAL_ADDRESS
+    temporal_address: str | None = None
+    """None, unlike Temporal's own tools: what happens to listen on this machine may be somebody else's."""
     temporal_namespace: str = "default"
     temporal_options: Mapping[str, Any] = Field(default={}, repr=False)
     """Further arguments of `Client.connect`: TLS, API key, metadata."""
@@ -143,8 +143,13 @@ class Settings(BaseModel):
         return str(value)
 
     def temporal_connect_config(self) -> dict[str, Any]:
-        """Keyword arguments of `temporalio.client.Client.connect`."""
-        return {**self.temporal_options, "target_host": self.temporal_address, "namespace": self.temporal_namespace}
+        """Keyword arguments of `temporalio.client.Client.connect`.
+
+        Raises:
+            Misconfigured: no address is set, and no local stack is up.
+        """
+        address = self.needed("temporal_address")
+        return {**self.temporal_options, "target_host": address, "namespace": self.temporal_namespace}
 
 
 def load() -> Settings:
@@ -287,7 +292,7 @@ def _check_address(field: str, value: str) -> None:
     if schemes is None:
         host, _, port = value.rpartition(":")
         right = bool(host) and port.isascii() and port.isdecimal() and int(port) < 65536
-        example = DEFAULT_TEMPORAL_ADDRESS
+        example = "temporal.example:7233"
     else:
         example = _EXAMPLES[schemes[0]]
         try:

@@ -498,7 +498,7 @@ def cli() -> int:
         return door.run(main(load()))
     except DakuanError as error:
         print(f"worker: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, Misconfigured) else 1  # a supervisor need not start it again
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """How commands speak: tables for people, JSON for scripts, one sentence when something is refused, never a traceback.
 
-Exit codes: 0 done · 1 refused, or something did not answer · 2 bad usage · 130 interrupted.
+Exit codes: 0 done · 1 refused, or something did not answer · 2 bad usage, or a setting is missing or wrong ·
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from rich.text import Text
 from temporalio.service import RPCError
 
 from client import run
-from core.errors import DakuanError, Refused, Unavailable
+from core.errors import DakuanError, Misconfigured, Refused, Unavailable
 from core.reasons import SENTENCES
 
 P = ParamSpec("P")
 
 REFUSED = 1
+MISUSED = 2
 INTERRUPTED = 130
 WIDE = 240
 """Columns of a table that goes to a file or a pipe."""
@@ -90,7 +92,7 @@ def _outcome(main: Coroutine[Any, Any, None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except DakuanError as error:
         tell_error(error)
-        return REFUSED
+        return MISUSED if isinstance(error, Misconfigured) else REFUSED
     except UnicodeEncodeError:
         tell_error(Refused("malformed", f"{SENTENCES['malformed']} What was typed is not UTF-8."))
         return REFUSED

@@ -51,8 +51,8 @@ def ask(*arguments: str, stdin: str | None = None) -> dict[str, Any]:
 def refusal(*arguments: str, stdin: str | None = None) -> tuple[str, str | None]:
     """Reason code and field."""
     answered = run(*arguments, "--json", stdin=stdin)
-    assert answered.exit_code == 1, answered.output
     error = json.loads(answered.stdout)["error"]
+    assert answered.exit_code == (2 if error["code"] == "misconfigured" else 1), answered.output
     return error["code"], error["field"]
 
 
@@ -158,7 +158,7 @@ def test_without_a_key_no_number_is_stored(monkeypatch: pytest.MonkeyPatch) -> N
     named(name="茶店")
     monkeypatch.delenv("DAKUAN_ACCOUNT_KEYS")
     answered = run("bind", "m-1", "acc", "--holder", "茶店", stdin=CARD)
-    assert answered.exit_code == 1
+    assert answered.exit_code == 2
     assert "DAKUAN_ACCOUNT_KEYS is not set" in answered.output
     assert "openssl rand -base64 32" in answered.output
     token = ask("bind", "m-1", "acc", "--holder", "茶店", "--token", "tok-1", "--last4", "1234")
@@ -169,7 +169,7 @@ def test_without_a_key_no_number_is_stored(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_key_that_is_none_is_refused_without_being_repeated(keys: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAKUAN_ACCOUNT_KEYS", keys)
     answered = run("list", "m-1")
-    assert answered.exit_code == 1
+    assert answered.exit_code == 2
     assert "DAKUAN_ACCOUNT_KEYS: entry" in answered.output
     assert KEYS[3:20] not in answered.output
 

@@ -265,6 +265,27 @@ def test_a_temporal_that_is_down_is_named_by_its_address(arguments: tuple[str, .
     assert "Temporal" in answered.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "setting"),
+    [
+        (("show", "A1"), "TEMPORAL_ADDRESS"),
+        (("send", "confirm_receipt", "A1", "--as", "buyer:b"), "TEMPORAL_ADDRESS"),
+        (("start", "-"), "TEMPORAL_ADDRESS"),
+        (("orders",), "DATABASE_URL"),
+        (("prove",), "DATABASE_URL"),
+    ],
+)
+def test_without_settings_and_a_stack_a_command_says_which_it_lacks_and_how_to_start_one(
+    arguments: tuple[str, ...], setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TEMPORAL_ADDRESS", "DATABASE_URL"):
+        monkeypatch.delenv(name)
+    answered = run(*arguments, stdin=json.dumps(order_body()))
+    assert answered.exit_code == 2
+    assert f"{setting} is not set, and no local stack is up" in answered.stderr
+    assert answered.stderr.rstrip().endswith("set it, or run `python starter.py up`")
+
+
 @pytest.mark.parametrize("name", ["orders", "withdrawals", "prove", "notices", "accounts list m-7", "balance m-7"])
 def test_a_database_that_is_down_is_named_by_its_address_and_not_by_its_password(name: str) -> None:
     answered = run(*name.split(), "--json")

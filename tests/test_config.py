@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from config import DEFAULT_TEMPORAL_ADDRESS, STACK_FILE, Settings
+from config import STACK_FILE, Settings
 from core.errors import Misconfigured
 
 STACK = {
@@ -39,9 +39,9 @@ def empty(tmp_path: Path) -> dict[str, str]:
     return {"DAKUAN_HOME": str(tmp_path)}
 
 
-def test_an_empty_environment_has_defaults_and_no_database(empty: dict[str, str]) -> None:
+def test_an_empty_environment_has_defaults_and_no_addresses(empty: dict[str, str]) -> None:
     settings = Settings.from_env(empty)
-    assert settings.temporal_address == DEFAULT_TEMPORAL_ADDRESS
+    assert settings.temporal_address is None
     assert settings.database_url is None
     assert (settings.policies / "default.toml").is_file()
     assert settings.screening.is_file()
@@ -50,6 +50,8 @@ def test_an_empty_environment_has_defaults_and_no_database(empty: dict[str, str]
 def test_what_is_needed_and_missing_is_named(empty: dict[str, str]) -> None:
     with pytest.raises(Misconfigured, match=r"^DATABASE_URL is not set, and no local stack is up under /"):
         Settings.from_env(empty).needed("database_url")
+    with pytest.raises(Misconfigured, match=r"^TEMPORAL_ADDRESS is not set, .* run `python starter\.py up`$"):
+        Settings.from_env(empty).temporal_connect_config()
 
 
 def test_the_environment_is_read(empty: dict[str, str], tmp_path: Path) -> None:
