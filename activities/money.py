@@ -136,4 +136,4 @@ class MoneyActivities:
 
 
 def _answer(result: Result) -> Posted:
-    return Posted(outcome=result.outcome, detail=result.detail)
+    return Posted(outcome=result.outcome, detail=result.detail, overtaken=result.overtaken)

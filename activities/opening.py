@@ -12,7 +12,7 @@ from core.messages import Order, content_hash
 from core.order.opening import check_payment_time
 from core.policy import parse_policy, resolve
 from core.reasons import Refusal, refuse
-from core.records import OrderRecord
+from core.records import OrderRecord, Standing
 from ledger.register import Register
 
 _NOT_OPENED = {
@@ -58,7 +58,11 @@ class OpeningActivities:
         )
         if opened in _NOT_OPENED:
             return Opened(refusal=refuse(_NOT_OPENED[opened]))
-        return Opened(policy=policy)
+        return Opened(policy=policy, known=opened == "same_run" and await self._recorded(order.order_id))
+
+    async def _recorded(self, order_id: str) -> bool:
+        known = await self._register.known_order(order_id)
+        return known is not None and known.state is not None
 
     async def _paid_minor(self, order: Order) -> int | Refusal:
         """What the channel says was paid: a storefront's word alone mints no escrow."""
@@ -76,10 +80,13 @@ class OpeningActivities:
         return fact.paid_minor
 
     @activity.defn
-    async def record(self, record: OrderRecord) -> bool:
-        """Keep the order's row and notices; a lower revision changes nothing."""
-        await self._register.record_order(record)
-        return True
+    async def record(self, record: OrderRecord) -> Standing:
+        """Keep the order's row and notices; a lower revision changes nothing. What stood tells the order where it is.
+
+        Raises:
+            Unavailable: the database did not answer; a retry helps.
+        """
+        return await self._register.record_order(record)
 
     @activity.defn
     async def rescue(self, request: RescueRequest) -> Rescued:
@@ -87,7 +94,7 @@ class OpeningActivities:
         found = await self._register.rescue_order(request.order_id, request.opened_by)
         if found is None:
             return Rescued(refusal=refuse("unknown_order", request.order_id))
-        if found.closed:
+        if found.closed and not request.set_back:
             return Rescued(refusal=refuse("order_over"))
         policy = None
         if not found.state:

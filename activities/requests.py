@@ -22,15 +22,20 @@ class OpenRequest(Message):
 
 
 class Opened(Message):
-    """The order's resolved policy, or why it may not open."""
+    """The order's resolved policy, or why it may not open. `known`: this very workflow opened it before, and was set
+    back, or lost its worker before it could tell."""
 
     policy: Policy | None = None
+    known: bool = False
     refusal: Refusal | None = None
 
 
 class RescueRequest(Message):
+    """`set_back`: the workflow is the order's own, and only older than what is known; then one that is over counts."""
+
     order_id: str
     opened_by: str
+    set_back: bool = False
 
 
 class Rescued(Message):
@@ -44,10 +49,14 @@ class Rescued(Message):
 
 
 class Posted(Message):
-    """The ledger's answer to a posting. Only `posted` and `exists` mean that the money moved."""
+    """The ledger's answer to a posting. Only `posted` and `exists` mean that the money moved.
+
+    `overtaken`: the register did not keep the record that came with it, since it had one as new or newer.
+    """
 
     outcome: Literal["posted", "exists", "conflict", "insufficient_funds"]
     detail: str = ""
+    overtaken: bool = False
 
 
 class ClaimRequest(Message):

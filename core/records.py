@@ -40,6 +40,15 @@ class OrderRecord(Message):
     recorded_at: Time
 
 
+class Standing(Message):
+    """What stood in the register and the books as an order was recorded: whether the record was kept, the revision
+    that the register had before, and all movements of the order."""
+
+    kept: bool
+    revision: int
+    references: tuple[str, ...] = ()
+
+
 class WithdrawalRecord(Message):
     """The register's row of a withdrawal, as far as its workflow moves it."""
 

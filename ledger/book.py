@@ -27,13 +27,15 @@ class Posted(Message):
     """The answer to one movement. `posted` and `exists` mean that the money moved, now or before.
 
     With `insufficient_funds`, `account` would be `short_by_minor` below zero. A `conflict` with an account says that
-    the account, which the movement should have emptied or leave alone, stands against it by that much.
+    the account, which the movement should have emptied or leave alone, stands against it by that much. `overtaken`: the
+    register had a record as new or newer, and did not keep the one that came with the movement.
     """
 
     reference: str
     outcome: Outcome
     account: str | None = None
     short_by_minor: int | None = None
+    overtaken: bool = False
 
     @property
     def moved(self) -> bool:
@@ -307,9 +309,14 @@ class Book:
     async def _for_order(self, movement: Movement, record: OrderRecord | None) -> Posted:
         async with troubles():
             row = await self._pool.fetchrow(
-                "SELECT * FROM post_for_order($1, $2, $3, $4, $5, $6, $7, $8)", *_columns(movement), record
+                "SELECT p.*, (SELECT o.revision >= $9 FROM orders o WHERE o.order_id = $10) AS overtaken"
+                " FROM post_for_order($1, $2, $3, $4, $5, $6, $7, $8) AS p",
+                *_columns(movement),
+                record,
+                record.revision if record else None,
+                record.order_id if record else None,
             )
-        return _posted(movement, row)
+        return _posted(movement, row).model_copy(update={"overtaken": bool(row["overtaken"])})
 
     async def _for_withdrawal(self, withdrawal_id: str, movement: Movement, record: WithdrawalRecord | None) -> Posted:
         async with troubles():

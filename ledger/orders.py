@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
+from core.errors import Misconfigured
 from core.messages import Message, Order
-from core.records import OrderRecord
+from core.records import OrderRecord, Standing
 from ledger.reading import Reading, below
 
 OpenOutcome = Literal[
@@ -56,9 +57,21 @@ class Orders(Reading):
             now,
         )
 
-    async def record_order(self, record: OrderRecord) -> bool:
-        """Keep the order's row and its notices. False: a record as new or newer stands already."""
-        return bool(await self._call("SELECT record_order($1)", record))
+    async def record_order(self, record: OrderRecord) -> Standing:
+        """Keep the order's row and its notices, unless a record as new or newer stands already; say what stood."""
+        # One statement: its snapshot is older than what the function writes, so that `revision` is the row's before.
+        standing = await self._one(
+            Standing,
+            "SELECT record_order($1) AS kept, o.revision,"
+            " ARRAY(SELECT m.reference FROM movements m WHERE m.reference >= $3 AND m.reference < $4 ORDER BY m.id)"
+            " AS references FROM orders o WHERE o.order_id = $2",
+            record,
+            record.order_id,
+            *below(f"order/{record.order_id}"),
+        )
+        if standing is None:
+            raise Misconfigured(f"order {record.order_id} is not registered: another database?")
+        return standing
 
     async def known_order(self, order_id: str) -> StoredOrder | None:
         """What is known of an order; None where no such order was registered."""

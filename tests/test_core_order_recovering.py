@@ -7,9 +7,10 @@ from collections.abc import Collection
 import pytest
 from order_driver import DAY, T0, OrderDriver, a_policy
 
-from core.order.recovering import recover
+from core.order.recovering import follow, recover
 from core.order.state import OrderState
 from core.order.stepping import Step, begun, next_step
+from core.records import Standing
 
 
 def recovered(driver: OrderDriver, references: Collection[str] | None = None) -> OrderState:
@@ -109,3 +110,56 @@ def test_recovered_order_lives_on() -> None:
     driver.advance(8 * DAY)
     assert (driver.phase, driver.state.closed) == ("settled", True)
     driver.check()
+
+
+# --- what stood as it was recorded -----------------------------------------------------------------------
+
+
+def followed(driver: OrderDriver, *references: str, kept: bool = True, revision: int = 0) -> OrderState | None:
+    known = (*driver.books.movements, *references)
+    return follow(driver.state, Standing(kept=kept, revision=revision, references=known), driver.now)
+
+
+@pytest.mark.parametrize("stage", ["opened", "shipped", "delivered", "credited", "cancelled", "stuck"])
+def test_order_that_knows_all_movements_stays_as_it_is(stage: str) -> None:
+    driver = at(stage)
+    assert followed(driver) is driver.state
+
+
+def test_hold_that_came_between_a_credit_and_its_report_finds_it_credited() -> None:
+    driver = at("delivered")
+    driver.hold()
+    driver.confirm()
+    state = followed(driver, "order/A1001/credit")
+    assert state is not None
+    assert (state.phase, {hold.name for hold in state.holds}) == ("credited", {"risk"})
+    assert state.inbox.journal[-1].verb == "credit"
+    assert next_step(state, driver.now) == Step(verb="record")
+
+
+def test_return_that_came_between_a_credit_and_its_report_came_too_late() -> None:
+    driver = at("delivered")
+    driver.hold()
+    driver.confirm()
+    rejected = driver.parcel().model_copy(update={"audit": "rejected"})
+    driver.state = driver.state.with_parcel(rejected)
+    state = followed(driver, "order/A1001/credit")
+    assert state is not None
+    assert (state.phase, state.audit) == ("credited", "approved")
+
+
+@pytest.mark.parametrize(
+    ("stage", "reference"),
+    [("shipped", "order/A1001/credit"), ("opened", "order/A1001/credit"), ("shipped", "order/A1001/refund/cancel")],
+)
+def test_order_that_was_set_back_must_start_from_the_register(stage: str, reference: str) -> None:
+    assert followed(at(stage), reference) is None
+
+
+def test_order_that_follows_a_lost_report_is_recorded_under_a_higher_revision() -> None:
+    driver = at("delivered")
+    taken = driver.state.revision
+    state = followed(driver, kept=False, revision=taken)
+    assert state is not None
+    assert state.revision == taken + 1
+    assert next_step(state, driver.now) == Step(verb="record")

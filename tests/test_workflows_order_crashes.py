@@ -128,6 +128,35 @@ def _posted(ends: Mapping[str, str]) -> Counter[str]:
     return Counter(f"order/{name}/{move}" for name, end in ends.items() for move in moves[end])
 
 
+# --- in the gap ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arrives", ["hold", "return"])
+async def test_what_arrives_between_a_credit_and_its_report_comes_too_late(
+    arrives: str, ground: Ground, tmp_path: Path
+) -> None:
+    order = ground.order(arrives)
+    async with ground.worker():
+        await approved(order)
+    await door.signal(ground.client, order.handle.id, "confirm_receipt", order.command("buyer"))
+    with ground.mortal(tmp_path, {"credit": order.name}):
+        await until(lambda: asyncio.to_thread((tmp_path / "credit").exists), bool)
+        # The credit stands and nobody has heard of it. The next worker meets this first.
+        if arrives == "hold":
+            hold = order.command("operator", name="risk", scope="credit", reason="unusual")
+            await door.signal(ground.client, order.handle.id, "place_hold", hold)
+        else:
+            scan = {"at": order.now.isoformat(), "stage": "returning", "code": "returning", "text": "sent back"}
+            told = order.command("carrier", carrier="sandbox", waybill=order.waybill, scans=[scan], provider="sandbox")
+            await door.signal(ground.client, order.handle.id, "report_scan", told)
+        if arrives == "hold":
+            await until(order.state, lambda state: state["holds"] != [] and state["phase"] == "credited")
+            await order.send("lift_hold", "operator", name="risk", reason="checked")
+        assert await _ending(order, "settled") == "settled"
+    references = await ground.references()
+    assert references[f"order/{order.name}/credit"] == references[f"order/{order.name}/settle"] == 1
+
+
 # --- by chance -------------------------------------------------------------------------------------------
 
 

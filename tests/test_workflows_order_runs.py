@@ -257,6 +257,32 @@ async def test_a_reset_to_any_point_moves_no_money_again(ground: Ground) -> None
     assert set(money.values()) == {1}
 
 
+async def test_an_order_that_was_set_back_goes_on_from_what_is_known(ground: Ground) -> None:
+    order = ground.order("set back")
+    order.under("default")
+
+    async def known() -> tuple[str, str]:
+        """The phase that the order says, and the one that the register has."""
+        row = await ground.register.order_row(order.name)
+        assert row is not None
+        return (await order.state())["phase"], row.phase
+
+    async with ground.worker():
+        await approved(order)
+        await order.send("confirm_receipt", "buyer")
+        await until(known, lambda got: got == ("credited", "credited"))
+        history, money = await order.handle.fetch_history(), await ground.references()
+        run_id = (await order.handle.describe()).run_id
+        for event in history.events:
+            if event.HasField("workflow_task_completed_event_attributes"):
+                await reset(order, run_id, event.event_id)
+                await until(known, lambda got: got == ("credited", "credited"))
+        await order.days(30)
+        assert (await order.handle.result())["phase"] == "settled"
+        assert await known() == ("settled", "settled")
+    assert await ground.references() == money + Counter([f"order/{order.name}/settle"])
+
+
 # --- nothing kept in memory ------------------------------------------------------------------------------
 
 

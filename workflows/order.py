@@ -49,7 +49,7 @@ with workflow.unsafe.imports_passed_through():
     from core.order.opening import begin, read_order
     from core.order.page import details_of
     from core.order.postings import posting_for
-    from core.order.recovering import recover
+    from core.order.recovering import follow, recover
     from core.order.shipping import Claim, to_claim
     from core.order.state import OrderState
     from core.order.stepping import (
@@ -144,11 +144,14 @@ class OrderWorkflow:
         opened = await quickly(OpeningActivities.open, request, "register, check the payment")
         if opened.refusal is not None:
             await self._fail(opened.refusal)
+        elif opened.known:
+            await self._rescue(order, set_back=True)
         elif opened.policy is not None:
             self._state = begin(order, opened.policy, workflow.now())
 
-    async def _rescue(self, order: Order) -> None:
-        request = RescueRequest(order_id=order.order_id, opened_by=workflow.info().first_execution_run_id)
+    async def _rescue(self, order: Order, *, set_back: bool = False) -> None:
+        run = workflow.info().first_execution_run_id
+        request = RescueRequest(order_id=order.order_id, opened_by=run, set_back=set_back)
         rescued = await quickly(OpeningActivities.rescue, request, "what register and ledger know")
         if rescued.refusal is not None or rescued.order is None:
             await self._fail(rescued.refusal)
@@ -198,9 +201,7 @@ class OrderWorkflow:
             screening = await quickly(ScreeningActivities.screen, self._order.order, "screen the goods")
             self._state = screening_done(self._order, screening, workflow.now())
         elif step.verb == "record":
-            record = record_of(self._order, workflow.now())
-            await quickly(OpeningActivities.record, record, "record")
-            self._note_record(record.revision, record.notices)
+            await self._record()
         elif step.verb == "release_claims":
             await self._release_claims(step)
         elif step.verb == "look":
@@ -221,12 +222,25 @@ class OrderWorkflow:
         result = await carry_out(MoneyActivities.by_verb(step.verb), request, summary)
         if result.outcome in {"posted", "exists"}:
             self._state = posted(self._order, step, now)
-            self._note_record(request.record.revision, request.record.notices)
+            if not result.overtaken:
+                self._note_record(request.record.revision, request.record.notices)
         else:
             self._state = ledger_disagrees(self._order, step, result.outcome, result.detail, now)
 
     def _note_record(self, revision: int, notices: Sequence[Any]) -> None:
         self._state = recorded(self._order, revision, max((n.seq for n in notices), default=0))
+
+    async def _record(self) -> None:
+        """Tell the register, which tells what it and the books know: the ledger's facts win."""
+        record = record_of(self._order, workflow.now())
+        standing = await quickly(OpeningActivities.record, record, "record")
+        self._note_record(record.revision, record.notices)
+        async with self._deciding:
+            followed = follow(self._order, standing, workflow.now())
+            if followed is None:
+                await self._rescue(self._order.order, set_back=True)
+            else:
+                self._state = followed
 
     async def _release_claims(self, step: Step) -> None:
         """No command is decided meanwhile: it may claim again the very number that is given up here."""
