@@ -24,6 +24,7 @@ from order_events import (
 )
 
 from core.order.stepping import audit_watches, refund_watches
+from core.order.viewing import holds_of
 
 
 def any_of(events: Iterable[str]) -> st.SearchStrategy[str]:
@@ -60,6 +61,13 @@ class OrderMachine(RuleBasedStateMachine):
     def what_must_be_true(self) -> None:
         self.driver.check()
         assert self.driver.state.revision >= self.revision
+
+    @precondition(lambda self: not self.driver.state.closed)
+    @invariant()
+    def an_open_order_says_why_its_money_is_not_there(self) -> None:
+        views = holds_of(self.driver.state)
+        assert views, self.driver.state.phase
+        assert all(view.who_can_act and view.what_helps for view in views)
 
     @precondition(lambda self: self.driver.state.closed)
     @invariant()

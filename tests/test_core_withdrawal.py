@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from withdrawal_desk import NO_WINDOW, RAIL, SEED, T0, Desk, answered, asked, names
@@ -16,6 +16,7 @@ from core.withdrawal.deadlines import next_deadline
 from core.withdrawal.deciding import receive
 from core.withdrawal.payouts import RailTerms, attempt_key
 from core.withdrawal.policy import WithdrawalPolicy
+from core.withdrawal.state import ENDS, Phase
 from core.withdrawal.stepping import CheckStanding, Pay, Query, finish, next_step
 from core.withdrawal.viewing import (
     details_of,
@@ -930,6 +931,30 @@ def test_every_hold_says_who_and_what_helps() -> None:
         assert view.who_can_act
         assert view.what_helps
     assert "resolve_unknown" in holds_of(made.state)[-1].what_helps
+
+
+def test_each_phase_in_which_money_waits_says_why_since_when_and_who_must_act() -> None:
+    waits = {
+        "requested": (Desk(), "being_submitted", "system", False),
+        "in_approval": (desk(withdrawal=asked(LARGE)), "awaiting_approval", "reviewer", True),
+        "approved": (desk(answered("failed", "quota")), "quota", "system", True),
+        "submitting": (desk(withdrawal=asked(LARGE)), "being_submitted", "system", False),
+        "submitted": (desk(answered("accepted")), "with_the_bank", "rail", True),
+        "unknown": (unknown_desk(), "outcome_unknown", "rail", True),
+        "in_suspense": (stuck_desk(), "in_suspense", "operator", True),
+    }
+    for person in ("ann", "bob"):
+        waits["submitting"][0].state = receive_only(waits["submitting"][0], "approve", "operator", person)
+    waits["in_suspense"][0].wait(days=3)
+    for person in ("ann", "bob"):
+        waits["in_suspense"][0].send("resolve_unknown", "operator", person, **said("failed"))
+    for phase, (made, reason, who, expected) in waits.items():
+        (view,) = holds_of(made.state)
+        assert (made.phase, view.reason, view.who_can_act) == (phase, reason, who)
+        assert view.since == made.state.phase_since
+        assert (view.expected_release is not None) == expected
+        assert view.what_helps
+    assert set(waits) == set(get_args(Phase)) - ENDS
 
 
 def test_a_refusal_is_not_an_answer_by_signal_either() -> None:

@@ -265,7 +265,13 @@ class Withdrawing(RuleBasedStateMachine):
     @invariant()
     def everything_can_be_shown(self) -> None:
         assert details_of(self.desk.state)
-        holds_of(self.desk.state)
+
+    @invariant()
+    def it_says_why_the_money_is_not_there(self) -> None:
+        state = self.desk.state
+        views = holds_of(state)
+        assert views or state.phase in ENDS, state.phase
+        assert all(view.who_can_act and view.what_helps and view.since <= self.desk.now for view in views)
 
     def teardown(self) -> None:
         """When the noise stops and people speak the truth, it ends within bounded time."""
