@@ -1,0 +1,112 @@
+"""Withdrawals over WeChat Pay, whole: real Temporal, PostgreSQL and HTTP, the real adapters and the real callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from temporalio.worker import Worker
+from wechatpay_ground import fresh, standin_adapters
+from withdrawal_stage import STRICT, Stage
+
+import client as door
+from activities.callbacks import CallbackAnswer, CallbackDesk
+from activities.wechatpay.notifications import WechatPayCallbacks
+from activities.wechatpay.signing import PlatformKeys
+from activities.withdrawal import WithdrawalActivities
+from config import read_rails
+from core.messages import TASK_QUEUE
+from local.standins import StandIns
+
+
+@asynccontextmanager
+async def on_wechat_pay(stage: Stage, standins: StandIns, rail: str) -> AsyncIterator[CallbackDesk]:
+    """A merchant with money and an account on this rail, a worker, and the desk for callbacks."""
+    await stage.furnish()
+    stage.token = fresh("o-")
+    await stage.register.bind_account(
+        stage.account,
+        stage.merchant,
+        kind="wallet",
+        currency="CNY",
+        holder="李伟",
+        last4="4242",
+        rail=rail,
+        rail_token=stage.token,
+        now=datetime.now(UTC),
+    )
+    account = read_rails(standins.rails_file, {}).accounts["wechatpay"]
+    reader = WechatPayCallbacks(
+        "wechatpay",
+        PlatformKeys(account.platform_keys),
+        account.apiv3_key,
+        transfers=["wechatpay_transfer"],
+        withdraws=["wechatpay_withdraw"],
+    )
+    desk = CallbackDesk(stage.register, {"wechatpay": reader}, partial(door.report_payout, stage.client))
+    async with standin_adapters(standins) as adapters:
+        rails: Any = {"wechatpay_transfer": adapters.transfer, "wechatpay_withdraw": adapters.withdraw}
+        worker = Worker(
+            stage.client,
+            task_queue=TASK_QUEUE,
+            plugins=[door.plugin(WithdrawalActivities(stage.register, stage.book, rails).all, runner=STRICT)],
+            graceful_shutdown_timeout=timedelta(seconds=5),
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+        )
+        async with worker:
+            yield desk
+
+
+async def called_back(stage: Stage, desk: CallbackDesk, about: str, key: str) -> CallbackAnswer:
+    return await desk.receive("wechatpay", *await stage.world.wechatpay_callback(about, key))
+
+
+async def test_a_transfer_whose_answer_was_lost_turns_out_paid_once(money_stage: Stage, standins: StandIns) -> None:
+    async with on_wechat_pay(money_stage, standins, "wechatpay_transfer"):
+        await money_stage.world.fault("bank", verb="payout", match=money_stage.token, kind="wrong_signature")
+        handle = await money_stage.start(250_000)
+        state = await money_stage.phase(handle, "unknown")
+        assert await money_stage.available() == 4_750_000
+        await money_stage.skip(handle, minutes=2)
+        state = await money_stage.phase(handle, "final")
+    assert state["attempts"][-1]["outcome"] == "paid"
+    assert await money_stage.effects() == 1
+
+
+async def test_a_withdraw_is_paid_by_callback_and_comes_back_by_callback(
+    money_stage: Stage, standins: StandIns
+) -> None:
+    stage = money_stage
+    async with on_wechat_pay(stage, standins, "wechatpay_withdraw") as desk:
+        handle = await stage.start(10_000)
+        state = await stage.phase(handle, "submitted")
+        key = state["attempts"][-1]["key"]
+        answers = [await called_back(stage, desk, "withdraw", key) for _ in range(3)]
+        assert [answer.outcome for answer in answers] == ["reported", "repeated", "repeated"]
+        await stage.phase(handle, "paid")
+        await stage.world.return_payout(key)
+        assert (await called_back(stage, desk, "withdraw", key)).outcome == "reported"
+        await stage.phase(handle, "returned")
+        # The same news again, newly signed, credits nothing again.
+        assert (await called_back(stage, desk, "withdraw", key)).outcome == "repeated"
+    assert await stage.available() == 5_000_000
+    assert await stage.effects() == 1
+
+
+async def test_a_return_that_comes_after_the_watch_is_over_is_booked(money_stage: Stage, standins: StandIns) -> None:
+    stage = money_stage
+    async with on_wechat_pay(stage, standins, "wechatpay_withdraw") as desk:
+        handle = await stage.start(10_000)
+        key = (await stage.phase(handle, "submitted"))["attempts"][-1]["key"]
+        await called_back(stage, desk, "withdraw", key)
+        await stage.phase(handle, "paid")
+        await stage.skip(handle, days=20)
+        await stage.phase(handle, "final")
+        await handle.result()
+        await stage.world.return_payout(key)
+        assert (await called_back(stage, desk, "withdraw", key)).outcome == "reported"
+        await stage.phase(stage.client.get_workflow_handle(handle.id), "returned")
+    assert await stage.available() == 5_000_000
