@@ -10,6 +10,7 @@ from temporalio.client import WorkflowFailureError
 from withdrawal_stage import Stage
 
 import client as door
+from core.errors import Unavailable
 from core.policy import parse_policy
 from ledger.movements import Leg, Movement
 
@@ -163,3 +164,21 @@ async def test_a_policy_that_nobody_knows_is_refused(money_stage: Stage, fields:
             await handle.result()
     refusal = door.refusal_in(failed.value)
     assert (refusal.code, refusal.field) in {("unknown_policy", "policy"), ("malformed", "policy")}
+
+
+async def test_a_withdrawal_that_cannot_open_yet_says_so(money_stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = money_stage
+    await stage.furnish()
+
+    async def away(withdrawal_id: str) -> None:
+        raise Unavailable("the database does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.register, "known_withdrawal", away)
+        async with stage.worker():
+            handle = await stage.start()
+            (view,) = await handle.query("holds")
+            assert (view["reason"], view["who_can_act"]) == ("opening", "system")
+            patch.undo()
+            await stage.phase(handle, "paid")
+    assert await stage.effects() == 1

@@ -72,7 +72,18 @@ with workflow.unsafe.imports_passed_through():
     )
     from core.order.viewing import holds_of, journal_view, order_view, record_of, search_values
     from core.reasons import Refusal
-    from workflows.shell import DeadlineTimer, Page, Watches, body_of, durably, only, quickly, refused, unstoppable
+    from workflows.shell import (
+        DeadlineTimer,
+        Page,
+        Watches,
+        body_of,
+        durably,
+        only,
+        opening_holds,
+        quickly,
+        refused,
+        unstoppable,
+    )
 
 LOOK_LIMIT = timedelta(seconds=30)
 """One query of a carrier, its retries apart."""
@@ -560,5 +571,5 @@ class OrderWorkflow:
     def holds(self) -> list[dict[str, Any]]:
         """`[{reason, since, expected_release?, who_can_act, what_helps}]`."""
         if self._state is None:
-            return []
+            return opening_holds() if self._failed is None else []
         return [view.model_dump(mode="json", exclude_none=True) for view in holds_of(self._state)]

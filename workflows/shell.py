@@ -16,7 +16,7 @@ from temporalio.common import RawValue, RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from core.messages import Unreadable
+    from core.messages import HoldView, Unreadable
     from core.reasons import Refusal
     from core.search_attributes import SEARCH_ATTRIBUTES, SearchAttributeType
 
@@ -94,6 +94,13 @@ def refused(refusal: Refusal) -> NoReturn:
     """
     details = refusal.model_dump(exclude_none=True)
     raise ApplicationError(refusal.message, details, type=refusal.code, non_retryable=True)
+
+
+def opening_holds() -> list[dict[str, Any]]:
+    """Why nothing moves yet while a workflow has no state: for its `holds` query."""
+    helps = "it goes on by itself once register and payment channel answer; `show` tells what is tried again, and why"
+    view = HoldView(reason="opening", since=workflow.info().workflow_start_time, who_can_act="system", what_helps=helps)
+    return [view.model_dump(mode="json", exclude_none=True)]
 
 
 class DeadlineTimer:

@@ -40,6 +40,7 @@ with workflow.unsafe.imports_passed_through():
         body_of,
         durably,
         only,
+        opening_holds,
         quickly,
         refused,
         unstoppable,
@@ -279,5 +280,5 @@ class WithdrawalWorkflow:
     def holds(self) -> list[dict[str, Any]]:
         """`[{reason, since, expected_release?, who_can_act, what_helps}]`."""
         if self._state is None:
-            return []
+            return opening_holds() if self._failed is None else []
         return [view.model_dump(mode="json", exclude_none=True) for view in holds_of(self._state)]
