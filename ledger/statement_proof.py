@@ -18,32 +18,43 @@ AGAINST = """
         FROM statement_lines GROUP BY 1, 2, 3, 4, 5
     ), stated AS (
         SELECT scope, name FROM covered UNION SELECT scope, name FROM told
+    ), cash AS (
+        SELECT split_part(m.reference, '/', 2) AS withdrawal_id, split_part(e.path, '/', 2) AS rail,
+               coalesce(sum(e.amount_minor) FILTER (WHERE e.side = 'out'), 0)::BIGINT AS out_minor,
+               coalesce(sum(e.amount_minor) FILTER (WHERE e.side = 'back'), 0)::BIGINT AS back_minor,
+               max(m.recorded_at) AS recorded_at
+        FROM (
+            SELECT t.movement_id, a.path, 'out' AS side, t.amount_minor FROM transfers t
+            JOIN accounts a ON a.id = t.credit_account WHERE a.path LIKE 'rail/%/cash'
+            UNION ALL
+            SELECT t.movement_id, a.path, 'back', t.amount_minor FROM transfers t
+            JOIN accounts a ON a.id = t.debit_account WHERE a.path LIKE 'rail/%/cash'
+        ) AS e
+        JOIN movements m ON m.id = e.movement_id
+        WHERE m.reference LIKE 'withdrawal/%' AND EXISTS (SELECT FROM stated WHERE scope = 'rail')
+        GROUP BY 1, 2
+    ), refunds AS (
+        SELECT o.channel, r.reference, r.currency, r.recorded_at, p.id AS paid, p.recorded_at AS paid_at,
+               (SELECT sum(t.amount_minor)::BIGINT FROM transfers t WHERE t.movement_id = p.id) AS paid_minor
+        FROM movements r
+        JOIN orders o ON o.order_id = split_part(r.reference, '/', 2)
+        JOIN stated s ON s.scope = 'channel' AND s.name = o.channel
+        LEFT JOIN movements p ON p.reference = r.reference || '/paid'
+        WHERE r.reference LIKE 'order/%/refund/%' AND r.reference NOT LIKE '%/paid'
     ), booked AS (
         SELECT 'rail' AS scope, a.rail AS name, 'payout' AS kind, a.key, a.currency,
                CASE WHEN a.state = 'paid' THEN 'booked' WHEN a.state IN ('failed', 'unsent') THEN 'dead'
                     ELSE 'under_way' END AS stand,
-               coalesce(b.out_minor, 0) - coalesce(b.back_minor, 0) AS booked_minor,
-               coalesce(b.back_minor, 0) AS booked_back_minor,
+               coalesce(b.out_minor - b.back_minor, 0) AS booked_minor, coalesce(b.back_minor, 0) AS booked_back_minor,
                tstzrange(least(a.created_at, b.recorded_at) - INTERVAL '1 hour', b.recorded_at + INTERVAL '1 hour')
                    AS times
         FROM payout_attempts a JOIN stated s ON s.scope = 'rail' AND s.name = a.rail
-        LEFT JOIN LATERAL (
-            SELECT -sum(e.delta_minor) FILTER (WHERE e.delta_minor < 0) AS out_minor,
-                   sum(e.delta_minor) FILTER (WHERE e.delta_minor > 0) AS back_minor, max(m.recorded_at) AS recorded_at
-            FROM movements m JOIN entries e ON e.movement_id = m.id
-            WHERE m.reference > 'withdrawal/' || a.withdrawal_id || '/'
-              AND m.reference < 'withdrawal/' || a.withdrawal_id || '0'
-              AND e.path = 'rail/' || a.rail || '/cash' AND a.state = 'paid'
-        ) AS b ON TRUE
+        LEFT JOIN cash b ON b.withdrawal_id = a.withdrawal_id AND b.rail = a.rail AND a.state = 'paid'
         UNION ALL
-        SELECT 'channel', o.channel, 'refund', left(encode(sha256(convert_to(r.reference, 'UTF8')), 'hex'), 32),
-               r.currency, CASE WHEN p.id IS NULL THEN 'under_way' ELSE 'booked' END,
-               coalesce((SELECT sum(t.amount_minor)::BIGINT FROM transfers t WHERE t.movement_id = p.id), 0), 0,
-               tstzrange(least(r.recorded_at, p.recorded_at) - INTERVAL '1 hour', p.recorded_at + INTERVAL '1 hour')
-        FROM orders o JOIN stated s ON s.scope = 'channel' AND s.name = o.channel
-        JOIN movements r ON r.reference > 'order/' || o.order_id || '/refund/'
-            AND r.reference < 'order/' || o.order_id || '/refund0' AND r.reference NOT LIKE '%/paid'
-        LEFT JOIN movements p ON p.reference = r.reference || '/paid'
+        SELECT 'channel', r.channel, 'refund', left(encode(sha256(convert_to(r.reference, 'UTF8')), 'hex'), 32),
+               r.currency, CASE WHEN r.paid IS NULL THEN 'under_way' ELSE 'booked' END, coalesce(r.paid_minor, 0), 0,
+               tstzrange(least(r.recorded_at, r.paid_at) - INTERVAL '1 hour', r.paid_at + INTERVAL '1 hour')
+        FROM refunds r
         UNION ALL
         SELECT 'channel', s.name, 'settlement', split_part(m.reference, '/', 4), m.currency, 'booked',
                -sum(e.delta_minor)::BIGINT, 0,

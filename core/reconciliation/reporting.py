@@ -11,9 +11,9 @@ from core.reconciliation.lines import Break, TheirLine
 
 def withdrawal_in(found: Break) -> str | None:
     """The withdrawal that has to hear of a break's lines; None where it is not of that kind."""
-    if found.scope != "rail" or found.reason not in {"late", "returned"} or found.subject is None:
-        return None
-    return found.subject.removeprefix("withdrawal/")
+    noun, _, withdrawal_id = (found.subject or "").partition("/")
+    heard = found.scope != "rail" or found.reason not in {"late", "returned"} or noun != "withdrawal"
+    return None if heard else withdrawal_id
 
 
 def reports(found: Break, lines: Sequence[TheirLine], counted: Collection[str]) -> list[ReportPayout]:
