@@ -358,6 +358,10 @@ async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]
     except WorkflowUpdateFailedError as error:
         raise refusal_in(error) from None
     except WorkflowUpdateRPCTimeoutOrCancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # The SDK makes one error of both: whoever is told to stop must not take it for a lost answer.
+            raise asyncio.CancelledError from None
         raise Unavailable(
             f"{workflow_id} did not answer within {ANSWER_WITHIN.seconds} s: is a worker running?"
         ) from None
