@@ -197,7 +197,7 @@ async def test_racing_requests_never_reserve_the_same_money(database: Database) 
 
 
 async def test_a_small_storm_breaks_no_promise() -> None:
-    storm = Storm(seconds=8, key_window=4, outage=5, kill_every=(2, 3), freeze=5, missed_after=4)
+    storm = Storm(seconds=8, key_window=4, outage=5, kill_every=(2, 3), freeze=5)
     with Board() as board:
         told, evidence, verdict = await under_fire(11, 12, board, storm=storm)
     assert verdict.breaches == []

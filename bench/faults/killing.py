@@ -34,7 +34,7 @@ class MortalWorker:
         cls, number: int, settings: Settings, storm: Storm, bug: str | None
     ) -> AsyncIterator[MortalWorker]:
         """A worker for the block; no process of it stays behind."""
-        told = json.dumps({"key_window": storm.key_window, "missed_after": storm.missed_after, "bug": bug})
+        told = json.dumps({"key_window": storm.key_window, "quicker": storm.quicker, "bug": bug})
         with (settings.home / f"worker-{number}.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "bench.faults.worker", told),

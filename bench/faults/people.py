@@ -24,6 +24,9 @@ from local.client import WorldClient
 T = TypeVar("T")
 TRIES_AGAIN_AFTER = 0.5
 LOOKS_EVERY = 1.0
+AT_ONCE = 8
+RESOLVED = frozenset({"payout_stuck", "amount_disagrees"})
+"""Holds about which operators write to the bank. Others wait for them, and this is enough."""
 BACKLOG_MAX = 150
 """Withdrawals begun and not yet decided: more at once would only wait for each other."""
 _WAITING = """
@@ -55,13 +58,12 @@ class Merchants:
     async def ask(self, fates: Sequence[Fate]) -> None:
         """All of them; returns when all withdrawals have begun."""
         began = time.monotonic()
-        asking: list[asyncio.Task[None]] = []
-        for fate in fates:
-            await asyncio.sleep(max(0.0, began + fate.begins * self._storm.seconds - time.monotonic()))
-            if len(asking) % 20 == 0:
-                await self._room()
-            asking.append(asyncio.create_task(self._one(fate)))
-        await asyncio.gather(*asking)
+        async with asyncio.TaskGroup() as asking:
+            for index, fate in enumerate(fates):
+                await asyncio.sleep(max(0.0, began + fate.begins * self._storm.seconds - time.monotonic()))
+                if index % 20 == 0:
+                    await self._room()
+                asking.create_task(self._one(fate))
 
     async def _room(self) -> None:
         """Wait until not too many are under way."""
@@ -117,7 +119,8 @@ class Merchants:
             except Refused as refusal:
                 if refusal.code == "not_running":  # the start is not known everywhere yet
                     raise Unavailable(str(refusal)) from None
-                raise
+                if refusal.code != "order_over":  # over, by this very command, whose answer was lost
+                    raise
 
         await patiently(sent)
 
@@ -147,11 +150,17 @@ class Desk:
 
     async def round(self) -> None:
         """Whatever waits for a person now."""
-        for row in await self._pool.fetch(_WAITING):
-            if row["state_name"] == "in_approval":
-                await self._both(row["withdrawal_id"], "approve")
-            elif "payout_stuck" in row["holds"] or "amount_disagrees" in row["holds"]:
-                await self._resolve(row["withdrawal_id"])
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(withdrawal_id: str, state: str, holds: Sequence[str]) -> None:
+            async with gate:
+                if state == "in_approval":
+                    await self._both(withdrawal_id, "approve")
+                elif RESOLVED & set(holds):
+                    await self._resolve(withdrawal_id)
+
+        rows = await self._pool.fetch(_WAITING)
+        await asyncio.gather(*(one(row["withdrawal_id"], row["state_name"], row["holds"]) for row in rows))
 
     async def _resolve(self, withdrawal_id: str) -> None:
         journal = await self._world.journal("bank", self._tokens[withdrawal_id])

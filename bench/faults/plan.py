@@ -33,20 +33,21 @@ class Storm:
     key_window: float
     outage: float
     kill_every: tuple[float, float] = (3.0, 6.0)
-    freeze: float = 17.0
-    missed_after: float | None = None
-    """How soon a dead worker's activity is missed; None: as the product has it. For tests, which have no time."""
+    freeze: float = 6.0
+    quicker: float = 0.25
+    """By how much the product's technical limits are shorter: a key window of half a minute leaves no 15 s to miss a
+    dead worker in."""
 
     @classmethod
     def of(cls, seconds: float) -> Storm:
-        """One that lasts so long at least; the bank is out for a fifth of it."""
-        window = min(max(8.0, seconds / 6), 30.0)
+        """One that lasts so long at least; the bank is out for a quarter of it."""
+        window = min(max(12.0, seconds / 5), 30.0)
         return cls(seconds=seconds, key_window=window, outage=window * 1.2)
 
     @classmethod
     def over(cls, withdrawals: int) -> Storm:
         """One that lasts as long as so many withdrawals take two cores."""
-        return cls.of(max(90.0, withdrawals * 0.075))
+        return cls.of(max(100.0, withdrawals * 0.075))
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def bank_faults(seed: int) -> list[dict[str, Any]]:
     return [
         *_of("payout", seed, status_after_effect=0.07, cut=0.07, garbage=0.03, html=0.02, wrong_key=0.01),
         *_of("payout", seed, wrong_amount=0.005),
-        {"verb": "payout", "kind": "slow_answer", "rate": 0.01, "seconds": 12.0, "seed": seed},
+        {"verb": "payout", "kind": "slow_answer", "rate": 0.01, "seconds": 5.0, "seed": seed},
         *_of("payout", seed, status_before_effect=0.05, cut_before_effect=0.05),
         *_of("payout_status", seed, stale_lookup=0.30, status_before_effect=0.10, garbage=0.05, wrong_types=0.02),
         {"verb": "callback", "kind": "callback_lost", "rate": 0.10, "seed": seed},

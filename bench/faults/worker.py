@@ -1,4 +1,6 @@
-"""A worker that may be killed: `python -m bench.faults.worker '{"key_window": 30}'`, told by lines on its input.
+"""A worker that may be killed, told how by lines on its input.
+
+    python -m bench.faults.worker '{"key_window": 30, "quicker": 0.25}'
 
     kill      kill -9 the worker; another is born at once, from this parent that has imported everything already
     stop      freeze it; `go` lets it go on
@@ -19,9 +21,13 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
+from temporalio.common import RetryPolicy
+
 import worker
+import workflows.order
 import workflows.shell
 import workflows.withdrawal
+from activities.http import HttpClient
 from activities.rails.base import PayoutInstruction
 from activities.rails.sandbox import SandboxRail
 from config import load
@@ -78,6 +84,19 @@ BUGS: Mapping[str, Callable[[], None]] = {
 }
 
 
+# --- time ------------------------------------------------------------------------------------------------
+
+
+def hurry(quicker: float) -> None:
+    """Shorten the limits after which a dead worker is missed and a silent bank given up, as the policy's times are."""
+    workflows.shell.PATIENT *= quicker
+    workflows.withdrawal.SENDING *= quicker
+    workflows.order.LOOK_LIMIT *= quicker
+    workflows.order.POLLING = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=5))
+    usual = HttpClient.__init__.__kwdefaults__ or {}
+    usual["answers_within"] *= quicker
+
+
 # --- lives -----------------------------------------------------------------------------------------------
 
 
@@ -115,8 +134,7 @@ def main() -> None:
     load()
     terms = SandboxRail.terms
     SandboxRail.terms = terms.model_copy(update={"dedup_window": timedelta(seconds=told["key_window"])})
-    if told.get("missed_after"):
-        workflows.shell.PATIENT = workflows.withdrawal.SENDING = timedelta(seconds=told["missed_after"])
+    hurry(told["quicker"])
     if told.get("bug"):
         BUGS[told["bug"]]()
     nurse()
