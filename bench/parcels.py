@@ -31,15 +31,20 @@ CITIES = (
     ("山东省", "青岛市"),
     ("云南省", "昆明市"),
 )
+_PROVINCES = {city: province for province, city in CITIES}
 HUBS = ("郑州市", "长沙市", "合肥市", "济南市", "南昌市")
 
 
 class Shipment(NamedTuple):
-    """One parcel with all its scans, as the carrier will tell them in time."""
+    """One parcel with all its scans, as the carrier will tell them in time.
+
+    `tells_ahead`: the last scan is told with the one before it, although it has not happened yet.
+    """
 
     order: OrderFacts
     parcel: ParcelFacts
     scans: tuple[Scan, ...]
+    tells_ahead: bool = False
 
 
 def scan(at: datetime, stage: Stage, city: str | None) -> Scan:
@@ -131,9 +136,28 @@ def number_of_another_order(shipment: Shipment, chance: random.Random) -> Shipme
     city = _elsewhere(shipment, chance)
     middle = _pickup(shipment) + 2
     scans = (*shipment.scans[:middle], *_at_city(shipment.scans[middle:], city))
-    rival = Rival(merchant_id="m-rival", claimed_at=shipment.parcel.uploaded_at - timedelta(hours=3))
-    parcel = shipment.parcel.model_copy(update={"rivals": (rival,)})
-    return shipment._replace(parcel=parcel, scans=scans)
+    return _contested(shipment, city)._replace(scans=scans)
+
+
+def number_of_another_order_in_the_buyers_city(shipment: Shipment, chance: random.Random) -> Shipment:
+    """Another merchant's parcel to the same city: its trace fits both."""
+    return _contested(shipment, shipment.order.ship_to.city or "")
+
+
+def _contested(shipment: Shipment, city: str) -> Shipment:
+    """Somebody else, whose buyer is in this city, claimed the number before."""
+    rival = Rival(
+        merchant_id="m-rival",
+        claimed_at=shipment.parcel.uploaded_at - timedelta(hours=3),
+        ship_to=Address(country="CN", province=_PROVINCES[city], city=city),
+        paid_at=shipment.order.paid_at - timedelta(hours=1),
+    )
+    return shipment._replace(parcel=shipment.parcel.model_copy(update={"rivals": (rival,)}))
+
+
+def honest_and_claimed_by_a_thief(shipment: Shipment, chance: random.Random) -> Shipment:
+    """An honest parcel whose number somebody in another city claimed first: the trace must tell."""
+    return _contested(shipment, _elsewhere(shipment, chance))
 
 
 def wrong_destination(shipment: Shipment, chance: random.Random) -> Shipment:
@@ -202,7 +226,7 @@ def sent_before_the_payment(shipment: Shipment, chance: random.Random) -> Shipme
 def delivered_in_the_future(shipment: Shipment, chance: random.Random) -> Shipment:
     """A signature that has not happened yet when the first scans are told."""
     last = shipment.scans[-1].model_copy(update={"at": shipment.scans[-1].at + timedelta(days=40)})
-    return shipment._replace(scans=(*shipment.scans[:-1], last))
+    return shipment._replace(scans=(*shipment.scans[:-1], last), tells_ahead=True)
 
 
 def unknown_carrier(shipment: Shipment, chance: random.Random) -> Shipment:
@@ -233,6 +257,7 @@ FAKES: dict[str, Fake] = {
         empty_parcel_in_the_buyers_city,
         recycled_from_an_older_trace,
         number_of_another_order,
+        number_of_another_order_in_the_buyers_city,
         wrong_destination,
         wrong_origin_and_nothing_between,
         delivered_before_shipped,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from core.audit.facts import OrderFacts, ParcelFacts
 from core.audit.places import agreement
@@ -15,7 +15,6 @@ from core.messages import Scan
 
 _FORWARDED = ("转寄", "转投", "改寄", "更址", "redirected", "new address")
 _NOTED = frozenset({"picked_up", "out_for_delivery", "locker", "delivered", "returning", "returned", "refused"})
-_DAY = timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -63,16 +62,16 @@ class Case:
         return any(word in (scan.text or "").casefold() for scan in self.own for word in _FORWARDED)
 
     def _rested(self, start: datetime, end: datetime) -> timedelta:
-        carrier = known_carrier(self.carrier)
-        country = carrier.country if carrier is not None else self.order.ship_from.country
         rested = timedelta()
         for closed in self.policy.closed_days:
-            if closed.country == country:
-                opens = datetime(closed.last.year, closed.last.month, closed.last.day, tzinfo=UTC) + _DAY
-                closes = datetime(closed.first.year, closed.first.month, closed.first.day, tzinfo=UTC)
-                first, last = max(start, closes - closed.utc_offset), min(end, opens - closed.utc_offset)
-                rested += max(last - first, timedelta())
+            closes, opens = closed.span
+            if closes < end and start < opens and closed.country == self._country():
+                rested += min(end, opens) - max(start, closes)
         return rested
+
+    def _country(self) -> str:
+        carrier = known_carrier(self.carrier)
+        return carrier.country if carrier is not None else self.order.ship_from.country
 
 
 def lay_out(
@@ -133,6 +132,7 @@ def _older_use(scans: list[Scan], order: OrderFacts, policy: AuditPolicy) -> int
 
 def _follow(case: Case, earliest: datetime, latest: datetime) -> None:
     """Walk the scans once and note what they add up to."""
+    physical, own, placed = case.physical, case.own, case.placed
     for scan in case.run:
         stage = scan.stage
         if stage not in PHYSICAL_STAGES:
@@ -142,14 +142,13 @@ def _follow(case: Case, earliest: datetime, latest: datetime) -> None:
                 case.cancelled = scan
             continue
         case.cancelled = None
-        case.physical.append(scan)
-        if not earliest <= scan.at <= latest:
-            continue
-        case.own.append(scan)
-        if scan.city:
-            case.placed.append((scan.city, scan))
-        if stage in _NOTED:
-            _note(case, scan, stage)
+        physical.append(scan)
+        if earliest <= scan.at <= latest:
+            own.append(scan)
+            if scan.city:
+                placed.append((scan.city, scan))
+            if stage in _NOTED:
+                _note(case, scan, stage)
 
 
 def _note(case: Case, scan: Scan, stage: str) -> None:

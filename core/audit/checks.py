@@ -75,9 +75,11 @@ def _luhn(_: Check, serial: str) -> str:
 
 def luhn(serial: str) -> str:
     """The Luhn digit: from the right every second digit is doubled, and both digits of the product count."""
-    doubled = (int(digit) * 2 for digit in serial[::-1][::2])
-    total = sum(value - 9 if value > 9 else value for value in doubled)
-    return str(-(total + sum(int(digit) for digit in serial[::-1][1::2])) % 10)
+    doubled, plain = serial[::-2], serial[-2::-2]
+    return str(-(sum(map(_DOUBLED.__getitem__, doubled)) + sum(map(int, plain))) % 10)
+
+
+_DOUBLED = {str(digit): digit * 2 - (9 if digit > 4 else 0) for digit in range(10)}
 
 
 def _weighted_sum(weights: Sequence[int], serial: str) -> int:

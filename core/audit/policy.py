@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
@@ -67,6 +68,12 @@ class ClosedDays(Message):
         if not date(1970, 1, 1) <= self.first <= self.last <= date(2200, 1, 1):
             raise ValueError("first must not be after last, and both lie between 1970 and 2200")
         return self
+
+    @cached_property
+    def span(self) -> tuple[datetime, datetime]:
+        """From the first day's midnight of the country to the one after the last day, in UTC."""
+        closes = datetime.combine(self.first, time(), UTC) - self.utc_offset
+        return closes, datetime.combine(self.last, time(), UTC) + timedelta(days=1) - self.utc_offset
 
 
 class Trial(Message):

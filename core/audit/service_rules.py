@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from itertools import pairwise
+from operator import sub
 from typing import Any
 
 from core.audit.case import Case
@@ -44,7 +45,7 @@ def keeps_moving(case: Case) -> Finding:
     if len(case.own) < 2:
         return UNKNOWN["keeps_moving"]
     times = [scan.at for scan in case.own]
-    gap, since = max((later - sooner, sooner) for sooner, later in pairwise(times))
+    gap = max(map(sub, times[1:], times))
     policy, to = case.policy, case.order.ship_to
     if gap <= policy.gap_max:
         return PASS["keeps_moving"]
@@ -53,6 +54,7 @@ def keeps_moving(case: Case) -> Finding:
         limit = policy.gap_max_very_remote
     elif same_region(to, policy.remote):
         limit = policy.gap_max_remote
+    since = max(sooner for sooner, later in pairwise(times) if later - sooner == gap)
     return _judge("keeps_moving", case.waited(since, since + gap), limit, since=since.isoformat())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from itertools import pairwise
+from operator import lt
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -62,8 +62,10 @@ def merge(traces: Iterable[Trace]) -> list[Scan]:
     codes, and pushes often come without text. Of two tellings the one that knows a place is kept.
     """
     traces = tuple(traces)
-    if len(traces) == 1 and all(one.at < other.at for one, other in pairwise(traces[0].scans)):
-        return list(traces[0].scans)
+    if len(traces) == 1:
+        times = [scan.at for scan in traces[0].scans]
+        if all(map(lt, times, times[1:])):
+            return list(traces[0].scans)
     kept: dict[tuple[datetime, str], list[Scan]] = {}
     for trace in traces:
         for scan in trace.scans:

@@ -309,18 +309,22 @@ def moved(case: Case) -> Finding:
     end = case.delivered
     if end is None or not addresses_apart(case.order.ship_from, case.order.ship_to):
         return UNKNOWN["moved"]
-    way = [place for place, scan in case.placed if scan.at <= end.at]
     if case.picked_up is not None and case.picked_up.at > end.at:
         return _moved_after(case.picked_up, end)
-    if len(way) < 2 or case.own[0] is end:
+    if len(case.placed) < 2 or case.own[0] is end:
         return UNKNOWN["moved"]
-    start, unknown = way[0], False
-    for place in way[1:]:
+    start, scans, unknown = case.placed[0][0], 0, False
+    for place, scan in case.placed:
+        if scan.at > end.at:
+            break
+        scans += 1
         apart = different_cities(start, place) if place != start else False
         if apart:
             return PASS["moved"]
         unknown = unknown or apart is None
-    return UNKNOWN["moved"] if unknown else _fail("moved", "weak", "movement", place=start, scans=len(way))
+    if unknown or scans < 2:
+        return UNKNOWN["moved"]
+    return _fail("moved", "weak", "movement", place=start, scans=scans)
 
 
 def _moved_after(picked_up: Scan, end: Scan) -> Finding:

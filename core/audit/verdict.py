@@ -98,13 +98,14 @@ def audit(
         policy: the thresholds, overrides included; they are folded in here.
         now: aware; the time of the look.
     """
-    policy = policy.for_route(
-        merchant_id=order.merchant_id,
-        categories=order.categories,
-        carrier=parcel.carrier,
-        origin=(order.ship_from.country, order.ship_from.province),
-        destination=(order.ship_to.country, order.ship_to.province),
-    )
+    if policy.overrides:
+        policy = policy.for_route(
+            merchant_id=order.merchant_id,
+            categories=order.categories,
+            carrier=parcel.carrier,
+            origin=(order.ship_from.country, order.ship_from.province),
+            destination=(order.ship_to.country, order.ship_to.province),
+        )
     case = lay_out(order, parcel, traces, policy, now)
     findings, shadow = judge_rules(case)
     outcome, reasons = _decide(case, findings)
