@@ -103,7 +103,7 @@ async def test_a_debt_stops_what_waits_for_our_side_before_it_is_sent_again(mone
     await stage.world.refuse_account(stage.token, code="OUR_FUNDS")
     async with stage.worker():
         handle = await stage.start()
-        await stage.until(handle, lambda state: bool(state["holds"]))
+        await stage.until(handle, lambda state: bool(state.get("holds")))
         await _owes(stage, 4_000)
         await stage.send(handle, "approve", "operator", "ann")
         state = await stage.phase(handle, "cancelled")
