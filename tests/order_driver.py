@@ -464,7 +464,9 @@ class OrderDriver:
         inbox, limits = self.state.inbox, self.state.policy.order
         assert inbox.seq == len(inbox.journal) + sum(inbox.dropped.values())
         assert [entry.seq for entry in inbox.journal] == list(range(inbox.seq - len(inbox.journal) + 1, inbox.seq + 1))
-        assert len(inbox.answers) == inbox.counted <= limits.commands_max
+        assert len(inbox.answers) == inbox.counted
+        assert inbox.counted - self.state.staff_commands <= limits.commands_max
+        assert self.state.staff_commands <= 2 * limits.commands_max
         assert self.state.scans_kept <= limits.scans_max
 
     def check_parcels(self) -> None:

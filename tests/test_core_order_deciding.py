@@ -146,16 +146,39 @@ def noise(driver: OrderDriver, times: int, role: str = "merchant", **fields: Any
     return [code(driver.send("correct_waybill", role, channel="signal", **body)) for _ in range(times)]
 
 
-def test_merchant_gets_180_of_200_commands_and_buyer_and_operator_the_rest() -> None:
+def test_merchant_gets_180_of_200_commands_and_buyer_the_rest() -> None:
     driver = opened()
     assert set(noise(driver, 180)) == {"unknown_parcel"}
     assert noise(driver, 3) == ["too_many_commands"] * 3
     assert code(driver.ship()) == "too_many_commands"
-    for number in range(10):
-        assert code(driver.hold(f"h{number}")) == "accepted"
-        assert code(driver.lift(f"h{number}")) == "accepted"
-    assert code(driver.hold("last")) == "too_many_commands"
-    assert driver.state.inbox.counted == 200
+    for _ in range(30):
+        assert code(driver.send("confirm_receipt", "buyer", channel="signal")) == "nothing_shipped"
+    assert driver.state.inbox.counted == 180
+    assert code(driver.send("cancel_order", "buyer", reason="mine")) == "accepted"
+    driver.check()
+
+
+def test_parties_that_used_up_their_commands_lock_out_nobody_of_the_platform() -> None:
+    driver = OrderDriver(policy=a_policy(commands_max=5, commands_reserved=2), screening=Screening(verdict="hold"))
+    driver.open()
+    noise(driver, 3)
+    assert code(driver.hold()) == "accepted"
+    assert code(driver.send("decide_screening", "reviewer", verdict="allow", reason="seen")) == "accepted"
+    assert code(driver.lift()) == "accepted"
+    driver.check()
+
+
+def test_holds_can_be_lifted_whatever_operators_have_sent_before() -> None:
+    driver = opened(commands_max=20, commands_reserved=5)
+    names = [f"h{number}" for number in range(15)]
+    assert {code(driver.hold(name)) for name in names} == {"accepted"}
+    assert code(driver.hold("more")) == "too_many_commands"
+    decision = {"verdict": "approved", "reason": "seen"}
+    noise = [code(driver.send("decide_audit", "reviewer", channel="signal", **decision)) for _ in range(30)]
+    assert set(noise) == {"not_in_review"}
+    assert {code(driver.lift(name)) for name in names} == {"accepted"}
+    assert driver.state.holds == ()
+    assert code(driver.ship()) == "accepted"
     driver.check()
 
 

@@ -30,6 +30,9 @@ from core.order.shipping import Claim
 from core.order.state import OrderState
 from core.reasons import Refusal, refuse
 
+STAFF: frozenset[str] = frozenset({"reviewer", "operator"})
+"""People of the platform, whose commands are counted apart from the parties'."""
+
 Check = Callable[[OrderState, Any, datetime], Refusal | None]
 Effect = Callable[[OrderState, Any, datetime], OrderState]
 
@@ -85,7 +88,7 @@ def refusal_of(state: OrderState, command: Command, now: datetime, claims: Seque
         return wrong
     if state.over and not (verb.afterwards and not state.closed):
         return refuse("order_over", f"It is {state.phase}.")
-    if not isinstance(command, ReportScan) and state.inbox.counted >= _allowance(state, command):
+    if not isinstance(command, ReportScan) and _left(state, command) <= 0:
         return refuse("too_many_commands")
     return verb.check(state, command, now) or shipping.check_claims(claims)
 
@@ -101,12 +104,25 @@ def _wrong_actor(state: OrderState, command: Command, verb: Verb) -> Refusal | N
     return None
 
 
-def _allowance(state: OrderState, command: Command) -> int:
-    """Some commands are kept for the buyer and operators, so that a noisy merchant cannot lock them out."""
+def _left(state: OrderState, command: Command) -> int:
+    """How many such commands the order still takes.
+
+    Some of the parties' are kept for the buyer, so that a noisy merchant cannot lock that one out. People of the
+    platform have room of their own, some of it kept for what lets an order go on; and whatever they have sent, the
+    holds they placed can be lifted again.
+    """
     limits = state.policy.order
-    if command.actor.role in {"buyer", "operator"}:
-        return limits.commands_max
-    return limits.commands_max - limits.commands_reserved
+    sent = _counted(state, command)
+    if isinstance(command, LiftHold):
+        return 2 * limits.commands_max - sent
+    may_use_all = command.actor.role == "buyer" or isinstance(command, DecideAudit | DecideScreening | ResolveRefund)
+    return limits.commands_max - (0 if may_use_all else limits.commands_reserved) - sent
+
+
+def _counted(state: OrderState, command: Command) -> int:
+    """How many commands this sender's side has used up."""
+    staff = state.staff_commands
+    return staff if command.actor.role in STAFF else state.inbox.counted - staff
 
 
 def first_answer(state: OrderState, command: Command) -> Answer | Refusal | None:
@@ -125,7 +141,7 @@ def receive(
     answer = first_answer(state, command)
     if answer is None:
         answer = refusal_of(state, command, now, claims)
-        if answer is not None and channel == "signal" and _may_remember(state, command, answer):
+        if answer is not None and channel == "signal" and _may_remember(state, command):
             state = _answered(state, command, answer)
     if isinstance(answer, Refusal):
         return (state if channel == "update" else _journaled(state, command, now, channel, answer)), answer
@@ -143,12 +159,10 @@ def _nothing_new(state: OrderState, after: OrderState) -> bool:
     return (after.scans_kept, after.scans_dropped) == (state.scans_kept, state.scans_dropped)
 
 
-def _may_remember(state: OrderState, command: Command, refusal: Refusal) -> bool:
-    """Whether a refused signal's id is kept. Ids are counted too, and strangers do not use up the parties' share."""
-    if refusal.code == "wrong_actor":
-        limits = state.policy.order
-        return state.inbox.counted < limits.commands_max - limits.commands_reserved
-    return state.inbox.counted < _allowance(state, command)
+def _may_remember(state: OrderState, command: Command) -> bool:
+    """Whether a refused signal's id is kept. Ids are counted too: refusals, also of strangers, use up nothing kept."""
+    limits = state.policy.order
+    return _counted(state, command) < limits.commands_max - limits.commands_reserved
 
 
 def _said(state: OrderState, after: OrderState, command: Command) -> str | None:
@@ -161,6 +175,8 @@ def _said(state: OrderState, after: OrderState, command: Command) -> str | None:
 
 def _answered(state: OrderState, command: Command, answer: Answer | Refusal) -> OrderState:
     """Remember the answer. Scans deduplicate themselves and come by the thousand: their ids are not kept."""
+    if command.actor.role in STAFF:
+        state = state.model_copy(update={"staff_commands": state.staff_commands + 1})
     if isinstance(command, ReportScan):
         return state
     return state.model_copy(update={"inbox": state.inbox.answered(command.command_id, answer)})

@@ -228,6 +228,8 @@ class OrderState(Message):
     notice_seq: int = 0
     recorded_revision: int = -1
     doing: Doing | None = None
+    staff_commands: int = 0
+    """Of the commands that the inbox counts, those of people of the platform."""
     scans_kept: int = 0
     scans_dropped: int = 0
     inbox: Inbox = Inbox()
