@@ -5,10 +5,12 @@ Old histories are never deleted once the workflow was released; new ones get new
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from temporalio.client import Client, WorkflowHandle
 from withdrawal_stage import Stage
 
 import client as door
+from commands.schedules import create_schedule, latest_run, schedule_of, spec_of
+from core.messages import AutomaticWithdrawals, ReportPayout
 from ledger.book import Book
 from ledger.migrate import migrate
 from ledger.pool import open_pool
@@ -161,9 +165,43 @@ async def paid_after_failed(stage: Stage) -> Handle:
     return handle
 
 
+async def resumed(stage: Stage) -> Handle:
+    """A return that comes after the end."""
+    handle = await final(stage)
+    state = await handle.query("withdrawal")
+    fields = {"event_id": "e-1", "key": state["attempts"][0]["key"], "outcome": "returned"}
+    body = stage.command("rail", "sandbox", amount_minor=10_000, currency="CNY", **fields)
+    again = await door.report_payout(stage.client, state["withdrawal_id"], ReportPayout.model_validate(body))
+    await again.result()
+    return again
+
+
+async def account_suspended(stage: Stage) -> Handle:
+    handle = await in_approval(stage)
+    await stage.register.suspend_account(stage.account, "stolen", datetime.now(UTC))
+    await door.recheck_withdrawal(stage.client, f"w-{stage.number}-1")
+    await handle.result()
+    return handle
+
+
+async def by_schedule(stage: Stage) -> Handle:
+    """Not the withdrawal, but the workflow that the schedule starts."""
+    plan = AutomaticWithdrawals(merchant_id=stage.merchant, currency="CNY", keep_minor=500)
+    await create_schedule(stage.client, plan, spec_of("1d", None, None), paused=False)
+    async with schedule_of(stage.client, stage.merchant, "CNY") as schedule:
+        await schedule.trigger()
+        while (workflow_id := latest_run(await schedule.describe())) is None:  # noqa: ASYNC110  # nothing tells us
+            await asyncio.sleep(0.05)
+        await schedule.delete()
+    handle = stage.client.get_workflow_handle(workflow_id)
+    await handle.result()
+    return handle
+
+
 STORIES: tuple[Story, ...] = (
     *(in_approval, rejected, rejected_by_silence, cancelled, refused, waits_for_quota, our_side, submitted, unknown),
     *(stuck, in_suspense, sent_again, paid, final, returned, failed, paid_after_failed),
+    *(resumed, account_suspended, by_schedule),
 )
 
 

@@ -17,7 +17,7 @@ HISTORIES = {
 
 
 def test_there_are_histories_to_replay() -> None:
-    assert len(HISTORIES) >= 17
+    assert len(HISTORIES) >= 20
 
 
 @pytest.mark.parametrize("name", HISTORIES)
