@@ -169,7 +169,7 @@ def test_parties_that_used_up_their_commands_lock_out_nobody_of_the_platform() -
 
 
 def test_holds_can_be_lifted_whatever_operators_have_sent_before() -> None:
-    driver = opened(commands_max=20, commands_reserved=5)
+    driver = opened(commands_max=15, commands_reserved=5)
     names = [f"h{number}" for number in range(15)]
     assert {code(driver.hold(name)) for name in names} == {"accepted"}
     assert code(driver.hold("more")) == "too_many_commands"

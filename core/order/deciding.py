@@ -108,15 +108,15 @@ def _left(state: OrderState, command: Command) -> int:
     """How many such commands the order still takes.
 
     Some of the parties' are kept for the buyer, so that a noisy merchant cannot lock that one out. People of the
-    platform have room of their own, some of it kept for what lets an order go on; and whatever they have sent, the
-    holds they placed can be lifted again.
+    platform have room of their own; what ends a wait for them is taken beyond it, as often again, else the wait might
+    never end: whatever they have sent, the holds they placed can be lifted.
     """
     limits = state.policy.order
     sent = _counted(state, command)
-    if isinstance(command, LiftHold):
-        return 2 * limits.commands_max - sent
-    may_use_all = command.actor.role == "buyer" or isinstance(command, DecideAudit | DecideScreening | ResolveRefund)
-    return limits.commands_max - (0 if may_use_all else limits.commands_reserved) - sent
+    if command.actor.role in STAFF:
+        ends_a_wait = isinstance(command, LiftHold | ResolveRefund | DecideAudit | DecideScreening)
+        return limits.commands_max * (2 if ends_a_wait else 1) - sent
+    return limits.commands_max - (0 if command.actor.role == "buyer" else limits.commands_reserved) - sent
 
 
 def _counted(state: OrderState, command: Command) -> int:
