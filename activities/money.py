@@ -124,11 +124,13 @@ class MoneyActivities:
                 reason=request.reason,
             )
             answer = await channel.refund(instruction)
-        if answer.state in {"arrived", "refused"}:
+        # What arrived under this key must be what was sent: another amount is nobody's word yet.
+        told = (answer.amount_minor or request.amount_minor, answer.currency or request.currency)
+        if answer.state in {"arrived", "refused"} and told == (request.amount_minor, request.currency):
             return RefundOutcome(state=answer.state, reference=answer.reference, message=answer.message)
         attempt = activity.info().attempt
         raise ApplicationError(
-            f"refund {key}: {answer.state}; asked {attempt} times",
+            f"refund {key}: {' '.join(filter(None, (answer.state, answer.code, answer.message)))}; asked {attempt} times",
             type="OutcomeUnknown",
             category=ApplicationErrorCategory.BENIGN,
             next_retry_delay=refund_query_delay(attempt),

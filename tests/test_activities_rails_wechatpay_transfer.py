@@ -52,6 +52,7 @@ async def test_a_transfer_waits_for_its_payee(rail: WechatPayTransfer, world: Wo
     await world.plan_payouts(asked.account.token, "processing", looks=None)
     result = await rail.pay(asked)
     assert (result.outcome, result.code) == ("accepted", "WAIT_USER_CONFIRM")
+    assert result.to_confirm == f"package-{asked.key}"
     await world.finish_payout(asked.key, state="failed", code="PAYEE_OVERDUE")
     result = await rail.query(asked)
     assert (result.outcome, result.failure, result.code) == ("failed", "user", "OVERDUE_CLOSE")

@@ -76,6 +76,24 @@ async def test_a_transfer_whose_answer_was_lost_turns_out_paid_once(money_stage:
     assert await money_stage.effects() == 1
 
 
+async def test_a_payee_who_must_take_the_money_is_waited_for_and_may_let_it_pass(
+    money_stage: Stage, standins: StandIns
+) -> None:
+    stage = money_stage
+    async with on_wechat_pay(stage, standins, "wechatpay_transfer") as desk:
+        await stage.world.plan_payouts(stage.token, "processing", looks=None)
+        handle = await stage.start(10_000)
+        attempt = (await stage.phase(handle, "submitted"))["attempts"][-1]
+        assert attempt["to_confirm"] == f"package-{attempt['key']}"
+        assert await stage.reasons(handle) == ["awaiting_payee"]
+        await stage.world.finish_payout(attempt["key"], state="failed", code="PAYEE_OVERDUE")
+        assert (await called_back(stage, desk, "transfer", attempt["key"])).outcome == "reported"
+        state = await stage.phase(handle, "failed")
+    assert state["attempts"][-1]["failure"]["code"] == "OVERDUE_CLOSE"
+    assert await stage.available() == 5_000_000
+    assert await stage.effects() == 0
+
+
 async def test_a_withdraw_is_paid_by_callback_and_comes_back_by_callback(
     money_stage: Stage, standins: StandIns
 ) -> None:

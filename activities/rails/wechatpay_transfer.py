@@ -173,6 +173,7 @@ def result_of_transfer(bill: TransferBill) -> PayoutResult:
             "code": None if outcome == "paid" else code[:64],
             "message": bill.state if outcome != "paid" else None,
             "reference": bill.transfer_bill_no,
+            "to_confirm": bill.package_info if outcome == "accepted" else None,
         }
     )
 

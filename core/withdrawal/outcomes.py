@@ -153,7 +153,12 @@ def unknown(state: WithdrawalState, attempt: Attempt, now: datetime) -> Withdraw
 
 def _accepted(state: WithdrawalState, attempt: Attempt, result: PayoutResult, now: datetime) -> WithdrawalState:
     attempt = attempt.model_copy(
-        update={"outcome": "accepted", "reference": result.reference or attempt.reference, "not_found_at": ()}
+        update={
+            "outcome": "accepted",
+            "reference": result.reference or attempt.reference,
+            "to_confirm": result.to_confirm or attempt.to_confirm,
+            "not_found_at": (),
+        }
     )
     state = state.with_attempt(attempt)
     waits_for_people = state.hold("payout_stuck") is not None or state.phase == "in_suspense"

@@ -36,7 +36,8 @@ class PayoutResult(Message):
 
     `accepted`: the rail has it and has not finished. `not_found`: the rail says that it knows no such key.
     `not_sent`: it certainly never left us. `unknown`: no answer, or one that cannot be read.
-    `returned_minor` is all that has come back so far, not only the last part.
+    `returned_minor` is all that has come back so far, not only the last part. `to_confirm` is what the payee's app needs
+    where the payee must take the money; a rail says it once, when it accepts.
     """
 
     outcome: Literal["accepted", "paid", "failed", "returned", "not_found", "not_sent", "unknown"]
@@ -47,6 +48,7 @@ class PayoutResult(Message):
     code: str | None = None
     message: str | None = None
     reference: str | None = None
+    to_confirm: str | None = None
 
 
 class PayoutEvent(Message):
@@ -90,6 +92,7 @@ class Attempt(Message):
     not_found_at: tuple[Time, ...] = ()
     """Answers "not found" since the last sending."""
     reference: str | None = None
+    to_confirm: str | None = None
     failure: Failure | None = None
     events: tuple[PayoutEvent, ...] = ()
     looked_back_minor: int = 0

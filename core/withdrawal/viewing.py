@@ -141,6 +141,9 @@ def _waiting(state: WithdrawalState) -> HoldView | None:
         return _hold_view(state, "quota", state.not_before, "system", "the rail's limit of the day turns over")
     if state.phase in {"requested", "submitting"}:
         return _hold_view(state, "being_submitted", None, "system", "nothing; it goes on by itself")
+    if state.phase == "submitted" and latest is not None and latest.to_confirm:
+        helps = "the payee takes the money in the rail's app, to which the storefront hands `to_confirm` of the payout"
+        return _hold_view(state, "awaiting_payee", _next_look(state), "merchant", helps)
     if state.phase == "submitted":
         return _hold_view(state, "with_the_bank", _next_look(state), "rail", "the bank's answer or callback")
     if state.phase == "in_suspense":
