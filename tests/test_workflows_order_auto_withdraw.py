@@ -1,0 +1,90 @@
+"""An order whose policy says so withdraws its own proceeds when they are available, or says in its journal why not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from order_ground import Ground, approved, open_ground, until
+from pg import Database
+
+from commands.stage import StagedOrder
+from core.messages import automatic_withdrawal_id
+from local.client import WorldClient
+from local.temporal import Temporal
+
+
+@pytest.fixture(scope="module")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
+    """A server of this file's own: its workers must be asked about nobody else's orders."""
+    server = Temporal(tmp_path_factory.mktemp("temporal"), usual=False)
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest_asyncio.fixture
+async def ground(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[Ground]:
+    async with open_ground(temporal, world, database) as ground:
+        yield ground
+
+
+async def _bound(ground: Ground, name: str) -> StagedOrder:
+    """An order under a policy that withdraws, whose merchant has a default account."""
+    order = ground.order(name)
+    order.under("paying")
+    await ground.register.bind_account(
+        f"a-{order.name}",
+        order.order.merchant_id,
+        kind="bank_card",
+        currency="CNY",
+        holder="Li Wei",
+        last4="4242",
+        rail="sandbox",
+        rail_token=f"tok-{order.name}",
+        now=datetime.now(UTC),
+    )
+    return order
+
+
+async def _settled(ground: Ground, order: StagedOrder) -> dict[str, Any]:
+    """The journal's last word about the withdrawal of an order that has lived to its end."""
+    await approved(order)
+    await order.send("confirm_receipt", "buyer")
+
+    async def closed() -> bool:
+        row = await ground.register.order_row(order.name)
+        return row is not None and row.closed
+
+    await until(closed, bool)
+    journal = await order.handle.query("journal")
+    return next(entry for entry in reversed(journal) if entry["verb"] == "start_withdrawal")
+
+
+async def test_an_order_withdraws_its_own_proceeds_once_they_are_available(ground: Ground) -> None:
+    order = await _bound(ground, "pays")
+    async with ground.worker():
+        entry = await _settled(ground, order)
+        withdrawal_id = automatic_withdrawal_id(order.name)
+        assert entry["message"] == f"withdrawal {withdrawal_id}"
+        await until(lambda: ground.world.payout_effects(f"tok-{order.name}"), bool)
+        (row,) = await ground.register.withdrawals(merchant_id=order.order.merchant_id)
+    assert (row.withdrawal_id, row.amount_minor) == (withdrawal_id, order.merchants_share)
+    assert row.requested_by == f"order-{order.name}"
+    assert await ground.register.available(order.order.merchant_id, "CNY") == 0
+
+
+async def test_an_order_stops_at_a_suspended_account_and_tells_its_merchant(ground: Ground) -> None:
+    order = await _bound(ground, "stops")
+    await ground.register.suspend_account(f"a-{order.name}", "returned", datetime.now(UTC))
+    async with ground.worker():
+        assert (await _settled(ground, order))["code"] == "account_suspended"
+    assert await ground.register.withdrawals(merchant_id=order.order.merchant_id) == []
+    assert await ground.register.available(order.order.merchant_id, "CNY") == order.merchants_share
+    notices = await ground.register.notices(subject=f"order/{order.name}")
+    assert [notice.facts for notice in notices if notice.name == "withdrawal_skipped"] == [
+        {"reason": "account_suspended"}
+    ]
