@@ -1,6 +1,7 @@
 """What came in, and what was answered: the part of a state that makes duplicates harmless and nothing silent.
 
-A command id that was answered gets the first answer again. The journal keeps the last entries and counts the rest.
+A command that was answered gets the first answer again: the same id of the same sender, since senders choose their ids
+without knowing each other. The journal keeps the last entries and counts the rest.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Outcome = Literal["accepted", "duplicate", "refused", "noted"]
 
 
 class Inbox(Message):
-    """Answers by command id, the journal, and how many commands were counted.
+    """Answers by sender and command id, the journal, and how many commands were counted.
 
     `counted` are the commands that used up an id; `scans` the scans kept; `dropped` counts journal entries
     that were let go, by code or outcome.
@@ -34,16 +35,17 @@ class Inbox(Message):
     counted: int = 0
     dropped: dict[str, int] = {}
 
-    def answer_to(self, command_id: str) -> Answer | Refusal | None:
-        """The first answer to this id, marked as a duplicate; None where the id is new."""
-        first = self.answers.get(command_id)
+    def answer_to(self, command: Command) -> Answer | Refusal | None:
+        """The first answer to this sender's id, marked as a duplicate; None where the id is new."""
+        first = self.answers.get(_key(command))
         if isinstance(first, Answer):
             return first.model_copy(update={"outcome": "duplicate"})
         return first
 
-    def answered(self, command_id: str, answer: Answer | Refusal) -> Inbox:
+    def answered(self, command: Command, answer: Answer | Refusal) -> Inbox:
         """The inbox with this answer remembered and the command counted."""
-        return self.model_copy(update={"answers": {**self.answers, command_id: answer}, "counted": self.counted + 1})
+        answers = {**self.answers, _key(command): answer}
+        return self.model_copy(update={"answers": answers, "counted": self.counted + 1})
 
     def noted(
         self,
@@ -75,3 +77,7 @@ class Inbox(Message):
             key = oldest.code or oldest.outcome
             dropped = {**dropped, key: dropped.get(key, 0) + 1}
         return self.model_copy(update={"journal": kept, "seq": self.seq + 1, "dropped": dropped})
+
+
+def _key(command: Command) -> str:
+    return f"{command.actor.role}/{command.actor.id}/{command.command_id}"

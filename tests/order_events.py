@@ -88,9 +88,12 @@ def _repeat(driver: OrderDriver, which: int) -> None:
     answers = list(driver.state.inbox.answers.items())
     if not answers:
         return
-    command_id, first = answers[which % len(answers)]
+    key, first = answers[which % len(answers)]
+    role, actor_id, command_id = key.split("/")
+    actor = {"role": role, "id": actor_id}
     before = driver.state
-    answer = driver.arrive(driver.command("cancel_order", "buyer", command_id=command_id, reason="again"), "signal")
+    again = driver.command("cancel_order", "buyer", actor=actor, command_id=command_id, reason="again")
+    answer = driver.arrive(again, "signal")
     assert answer == (first.model_copy(update={"outcome": "duplicate"}) if isinstance(first, Answer) else first)
     untouched = driver.state.model_copy(update={"inbox": before.inbox, "revision": before.revision})
     assert untouched == before

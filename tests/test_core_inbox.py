@@ -5,22 +5,34 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from core.inbox import JOURNAL_KEPT, MESSAGE_KEPT, Inbox
-from core.messages import Answer
+from core.messages import Actor, Answer, CancelOrder
 from core.reasons import refuse
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 ANSWER = Answer(outcome="accepted", phase="shipped", audit="collecting", receipt="not_due")
 
 
+def sent(command_id: str, role: str = "buyer", actor_id: str = "b-1") -> CancelOrder:
+    actor = Actor.model_validate({"role": role, "id": actor_id})
+    return CancelOrder(command_id=command_id, actor=actor, reason="no")
+
+
 def test_new_id_has_no_answer() -> None:
-    assert Inbox().answer_to("x") is None
+    assert Inbox().answer_to(sent("x")) is None
+
+
+def test_senders_choose_their_ids_without_knowing_each_other() -> None:
+    inbox = Inbox().answered(sent("1"), ANSWER)
+    assert inbox.answer_to(sent("1")) is not None
+    assert inbox.answer_to(sent("1", "operator", "b-1")) is None
+    assert inbox.answer_to(sent("1", "buyer", "b-2")) is None
 
 
 def test_answer_comes_back_as_a_duplicate_and_a_refusal_as_itself() -> None:
     refusal = refuse("nothing_shipped")
-    inbox = Inbox().answered("a", ANSWER).answered("b", refusal)
-    assert inbox.answer_to("a") == ANSWER.model_copy(update={"outcome": "duplicate"})
-    assert inbox.answer_to("b") == refusal
+    inbox = Inbox().answered(sent("a"), ANSWER).answered(sent("b"), refusal)
+    assert inbox.answer_to(sent("a")) == ANSWER.model_copy(update={"outcome": "duplicate"})
+    assert inbox.answer_to(sent("b")) == refusal
     assert inbox.counted == 2
 
 
@@ -45,6 +57,6 @@ def test_entries_do_not_grow_without_end() -> None:
 
 
 def test_inbox_survives_json() -> None:
-    inbox = Inbox().answered("a", ANSWER).answered("b", refuse("malformed", field="x"))
+    inbox = Inbox().answered(sent("a"), ANSWER).answered(sent("b"), refuse("malformed", field="x"))
     inbox = inbox.noted(NOW, "system", "rescue", "noted")
     assert Inbox.model_validate(inbox.model_dump(mode="json")) == inbox

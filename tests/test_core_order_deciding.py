@@ -96,11 +96,19 @@ def test_same_command_id_gets_the_first_answer_and_changes_nothing(channel: Any)
     assert isinstance(first, Answer)
     driver.advance(DAY).deliver()
     before = driver.state
-    again = driver.arrive(driver.command("confirm_receipt", "buyer", command_id="x"), channel)
+    again = driver.arrive(driver.command("appeal_audit", "merchant", command_id="x", statement="please look"), channel)
     assert again == first.model_copy(update={"outcome": "duplicate"})
     assert driver.state.model_copy(update={"inbox": before.inbox, "revision": before.revision}) == before
     assert driver.state.inbox.counted == before.inbox.counted
     assert driver.state.inbox.journal[-1].outcome == "duplicate"
+
+
+def test_buyer_who_happens_to_use_a_merchants_id_is_heard() -> None:
+    driver = opened()
+    driver.send("report_shipment", "merchant", command_id="x", parcels=[a_parcel()])
+    driver.advance(DAY).deliver()
+    assert code(driver.send("confirm_receipt", "buyer", command_id="x")) == "accepted"
+    assert driver.state.receipt.status == "confirmed"
 
 
 def test_refused_update_leaves_nothing_behind_and_its_id_can_be_used_again() -> None:

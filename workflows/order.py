@@ -13,7 +13,6 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.logistics import LogisticsActivities
@@ -304,18 +303,13 @@ class OrderWorkflow:
 
     async def _audit(self, watch: AuditWatch) -> None:
         """Poll the carrier in one retrying activity, which costs three events however often it looks."""
-        try:
-            verdict: Verdict = await workflow.execute_activity_method(
-                LogisticsActivities.audit,
-                self._audit_request(watch.parcel_id),
-                start_to_close_timeout=LOOK_LIMIT,
-                retry_policy=POLLING,
-                summary=f"audit {watch.carrier} {watch.waybill}",
-            )
-        except ActivityError as error:
-            if not is_cancelled_exception(error):
-                raise
-            return
+        verdict: Verdict = await workflow.execute_activity_method(
+            LogisticsActivities.audit,
+            self._audit_request(watch.parcel_id),
+            start_to_close_timeout=LOOK_LIMIT,
+            retry_policy=POLLING,
+            summary=f"audit {watch.carrier} {watch.waybill}",
+        )
         self._watches.done(watch)
         self._state = audited(self._order, watch, verdict, workflow.now())
         self._changed = True
@@ -355,18 +349,13 @@ class OrderWorkflow:
             currency=order.currency,
             reason=refund.reason,
         )
-        try:
-            outcome = await workflow.execute_activity_method(
-                MoneyActivities.pay_refund,
-                request,
-                start_to_close_timeout=LOOK_LIMIT,
-                retry_policy=WITHDRAWAL_START,
-                summary=f"refund {refund.cause} through {order.payment.channel}",
-            )
-        except ActivityError as error:
-            if not is_cancelled_exception(error):
-                raise
-            return
+        outcome = await workflow.execute_activity_method(
+            MoneyActivities.pay_refund,
+            request,
+            start_to_close_timeout=LOOK_LIMIT,
+            retry_policy=WITHDRAWAL_START,
+            summary=f"refund {refund.cause} through {order.payment.channel}",
+        )
         self._watches.done(watch)
         self._state = refund_reported(self._order, watch, outcome, workflow.now())
         self._changed = True
@@ -569,7 +558,7 @@ class OrderWorkflow:
 
     @workflow.query(description="Why the money is not here")
     def holds(self) -> list[dict[str, Any]]:
-        """`[{reason, since, expected_release?, who_can_act, what_helps}]`."""
+        """`[{reason, since, expected_release?, who_can_act, what_helps, what_helps_zh?}]`."""
         if self._state is None:
             return opening_holds() if self._failed is None else []
         return [view.model_dump(mode="json", exclude_none=True) for view in holds_of(self._state)]

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy, SearchAttributeKey
-from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from core.messages import HoldView, Unreadable
@@ -27,6 +27,8 @@ R = TypeVar("R")
 QUICK = timedelta(seconds=3)
 """A local activity that needs longer falls back to a regular one, which everybody can see."""
 QUICK_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_attempts=3)
+WATCHED_AGAIN = timedelta(hours=1)
+"""After a watch failed in a way that no retry mends, such as a setting that is wrong."""
 PATIENT = timedelta(seconds=30)
 PATIENT_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 """For ever: a posting is repeated until the ledger answers. Its answers, refusals included, are values."""
@@ -161,7 +163,8 @@ class Page:
             _KEYS[name].value_unset() if value is None else _KEYS[name].value_set(_search_value(value))
             for name, value in changed.items()
         ]
-        workflow.upsert_search_attributes(updates)
+        if updates:
+            workflow.upsert_search_attributes(updates)
         self._shown = dict(values)
         workflow.set_current_details(details)
 
@@ -172,14 +175,26 @@ class Watches:
     def __init__(self) -> None:
         self._tasks: dict[Any, asyncio.Task[None]] = {}
 
-    def keep(self, wanted: Sequence[tuple[Any, Callable[[], Any]]]) -> None:
+    def keep(self, wanted: Sequence[tuple[Any, Callable[[], Awaitable[None]]]]) -> None:
         """Start the wanted watches that do not run; cancel those that are not wanted any more."""
         starts = dict(wanted)
         for watch in [watch for watch in self._tasks if watch not in starts]:
             self._tasks.pop(watch).cancel()
         for watch, start in starts.items():
             if watch not in self._tasks:
-                self._tasks[watch] = asyncio.create_task(start())
+                self._tasks[watch] = asyncio.create_task(self._go_on(start))
+
+    async def _go_on(self, start: Callable[[], Awaitable[None]]) -> None:
+        """Whatever makes a watch's activity fail for good is ours to repair; then it goes on by itself."""
+        while True:
+            try:
+                await start()
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    return
+            else:
+                return
+            await workflow.sleep(WATCHED_AGAIN, summary="watch again after a failure")
 
     def done(self, watch: Any) -> None:
         """A watch reported; if the core still wants one like it, it starts anew."""

@@ -127,7 +127,7 @@ def _counted(state: OrderState, command: Command) -> int:
 
 def first_answer(state: OrderState, command: Command) -> Answer | Refusal | None:
     """What this command id was answered before; None where it is new."""
-    return state.inbox.answer_to(command.command_id)
+    return state.inbox.answer_to(command)
 
 
 def receive(
@@ -179,7 +179,7 @@ def _answered(state: OrderState, command: Command, answer: Answer | Refusal) -> 
         state = state.model_copy(update={"staff_commands": state.staff_commands + 1})
     if isinstance(command, ReportScan):
         return state
-    return state.model_copy(update={"inbox": state.inbox.answered(command.command_id, answer)})
+    return state.model_copy(update={"inbox": state.inbox.answered(command, answer)})
 
 
 def _journaled(

@@ -57,9 +57,13 @@ class AuditWatch(Message):
 
 
 class RefundWatch(Message):
-    """The channel is told of a refund and asked until the buyer has the money."""
+    """The channel is told of a refund and asked until the buyer has the money.
+
+    `stuck`: its hold stands. An operator who lifts that hold lets the channel be asked at once.
+    """
 
     cause: str
+    stuck: bool
 
 
 class RefundOutcome(Message):
@@ -174,7 +178,8 @@ def refund_watches(state: OrderState) -> tuple[RefundWatch, ...]:
     """The refunds that are on their way. One that is stuck is still asked about."""
     if state.held("all"):
         return ()
-    return tuple(RefundWatch(cause=r.cause) for r in state.refunds if r.status in {"booked", "stuck"})
+    on_their_way = (refund for refund in state.refunds if refund.status in {"booked", "stuck"})
+    return tuple(RefundWatch(cause=r.cause, stuck=state.has_hold(REFUND_STUCK, r.cause)) for r in on_their_way)
 
 
 # --- what came of it -------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ def answer_of(state: WithdrawalState) -> Answer:
 
 def first_answer(state: WithdrawalState, command: Command) -> Answer | Refusal | None:
     """What this command id was answered before; None where it is new."""
-    return state.inbox.answer_to(command.command_id)
+    return state.inbox.answer_to(command)
 
 
 def refusal_of(state: WithdrawalState, command: Command, now: datetime) -> Refusal | None:
@@ -193,7 +193,7 @@ def _too_many(state: WithdrawalState, command: Command) -> bool:
 
 def _answered(state: WithdrawalState, command: Command, answer: Answer | Refusal) -> WithdrawalState:
     callbacks = state.callbacks + isinstance(command, ReportPayout)
-    return state.changed(inbox=state.inbox.answered(command.command_id, answer), callbacks=callbacks)
+    return state.changed(inbox=state.inbox.answered(command, answer), callbacks=callbacks)
 
 
 def _journaled(
