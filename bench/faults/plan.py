@@ -16,6 +16,8 @@ SHARE_OF_ORDERS = 25
 """One withdrawal in so many takes out what a real order brought in."""
 ORDER_PROCEEDS_MINOR = 12_941
 """What `bench.engines.bench_order` leaves its merchant, 5 % commission taken line by line."""
+LOOKS = (1, 3, 8, *range(10, 100, 10))
+"""Seconds after an uncertain answer at which the policy of a run looks."""
 LARGE_MINOR = 2_500_000
 """Above the policy's approval threshold."""
 
@@ -40,8 +42,8 @@ class Storm:
 
     @classmethod
     def of(cls, seconds: float) -> Storm:
-        """One that lasts so long at least; the bank is out for a quarter of it."""
-        window = min(max(12.0, seconds / 5), 30.0)
+        """One that lasts so long at least; the bank is out for a third of it, or for 36 s."""
+        window = min(seconds * 0.3, 30.0)
         return cls(seconds=seconds, key_window=window, outage=window * 1.2)
 
     @classmethod
@@ -87,7 +89,7 @@ class Strike:
 
 
 _OUTCOMES: Mapping[str, tuple[float, Mapping[str, Any]]] = {
-    "paid": (74.0, {"outcome": "paid"}),
+    "paid": (72.0, {"outcome": "paid"}),
     "processing": (8.0, {"outcome": "processing", "looks": 1}),
     "processing_failed": (3.0, {"outcome": "processing", "looks": 1, "then": "failed", "code": "ACCOUNT_FROZEN"}),
     "payee": (5.0, {"outcome": "failed", "code": "ACCOUNT_CLOSED"}),
@@ -97,6 +99,7 @@ _OUTCOMES: Mapping[str, tuple[float, Mapping[str, Any]]] = {
     "our_side": (0.5, {"outcome": "failed", "code": "OUR_FUNDS"}),
     "risk": (0.5, {"outcome": "failed", "code": "RISK"}),
     "returned": (5.0, {"outcome": "paid"}),
+    "truth_comes_late": (2.0, {"outcome": "paid"}),
 }
 """What the bank makes of a withdrawal's payouts, with percents."""
 
@@ -157,6 +160,23 @@ def bank_faults(seed: int) -> list[dict[str, Any]]:
 def _of(verb: str, seed: int, **rates: float) -> Iterator[dict[str, Any]]:
     for kind, rate in rates.items():
         yield {"verb": verb, "kind": kind, "rate": rate, "seed": seed}
+
+
+def own_faults(fate: Fate, storm: Storm) -> list[dict[str, Any]]:
+    """What the bank does to this payee alone.
+
+    The worst that a bank can do: it pays and the answer is cut, it does not call back, it answers no look-up until it
+    has forgotten the key, and then says that it never heard of it.
+    """
+    if fate.outcome != "truth_comes_late":
+        return []
+    blind = sum(1 for after in LOOKS if after < storm.key_window)
+    return [
+        {"verb": "payout", "kind": "cut", "match": fate.token},
+        {"verb": "callback", "kind": "callback_lost", "match": fate.token},
+        {"verb": "payout_status", "kind": "status_before_effect", "match": fate.token, "times": blind},
+        {"verb": "payout_status", "kind": "stale_lookup", "match": fate.token, "times": 3},
+    ]
 
 
 def strikes(seed: int, storm: Storm) -> Iterator[Strike]:

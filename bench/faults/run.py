@@ -25,7 +25,7 @@ from bench.faults.evidence import OPENING, at_bank, books_of, collect, standings
 from bench.faults.judging import AtBank, Evidence, InBooks, Verdict, judge
 from bench.faults.killing import MortalWorker, Reaper
 from bench.faults.people import Desk, Merchants, patiently
-from bench.faults.plan import Fate, Storm, bank_faults, fates
+from bench.faults.plan import Fate, Storm, bank_faults, fates, own_faults
 from bench.faults.postman import Postman
 from bench.faults.report import Board, Told
 from config import PROJECT, Settings
@@ -100,9 +100,13 @@ async def under_fire(
         desk = Desk(scene.client, scene.pool, scene.world, scene.fates)
         busy = [asyncio.create_task(work) for work in (postman.walk(), desk.sit())]
         try:
-            await _storm(scene, workers, seed)
-            await _settle(scene, postman)
-            await _days_after(scene, postman)
+            async with asyncio.TaskGroup() as asking:
+                merchants = Merchants(scene.client, scene.pool, scene.world, storm)
+                all_begun = asking.create_task(merchants.ask(scene.fates))
+                await _storm(scene, workers, merchants)
+                await _settle(scene, all_begun)
+                all_begun.cancel()  # what has not begun by now never will, and the judge misses it
+            await _days_after(scene)
         finally:
             for task in busy:
                 task.cancel()
@@ -154,7 +158,8 @@ async def _furnish(scene: Scene) -> dict[str, int]:
     ]
     await Book(scene.pool).post(movements)
     await scene.world.remember_keys(scene.storm.key_window)
-    for fault in bank_faults(scene.told.seed):
+    own = [fault for fate in scene.fates for fault in own_faults(fate, scene.storm)]
+    for fault in (*own, *bank_faults(scene.told.seed)):  # the first that fits strikes
         await scene.world.fault("bank", **fault)
     return given
 
@@ -186,29 +191,27 @@ async def _all(works: Iterable[Any], at_once: int = CONNECTIONS) -> None:
 # --- the storm -------------------------------------------------------------------------------------------
 
 
-async def _storm(scene: Scene, workers: list[MortalWorker], seed: int) -> None:
-    """Until every withdrawal has begun, and for as long as was planned."""
-    began = time.monotonic()
-    reaper = Reaper(scene.stack, workers, seed, scene.storm)
-    merchants = Merchants(scene.client, scene.pool, scene.world, scene.storm)
+async def _storm(scene: Scene, workers: list[MortalWorker], merchants: Merchants) -> None:
+    """For as long as was planned, and until every withdrawal has begun whose money is there."""
+    began, total = time.monotonic(), len(scene.fates)
+    reaper = Reaper(scene.stack, workers, scene.told.seed, scene.storm)
     async with asyncio.TaskGroup() as raging:
         raging.create_task(reaper.strike())
-        asking = raging.create_task(merchants.ask(scene.fates))
         try:
-            while not asking.done() or time.monotonic() < began + scene.storm.seconds:
+            while time.monotonic() < began + scene.storm.seconds or merchants.begun + merchants.selling < total:
                 down = f", {', '.join(sorted(reaper.down))} down" if reaper.down else ""
                 more = f"({reaper.kills.total()} killed{down})"
-                scene.board.show("storm: begun", merchants.begun, len(scene.fates), more)
+                scene.board.show("storm: begun", merchants.begun, total, more)
                 await asyncio.sleep(LOOKS_EVERY)
         finally:
             reaper.end()
-    scene.board.show("storm: begun", merchants.begun, len(scene.fates), f"({reaper.kills.total()} killed)")
+    scene.board.show("storm: begun", merchants.begun, total, f"({reaper.kills.total()} killed)")
     scene.told.kills, scene.told.storm_s = reaper.kills, time.monotonic() - began
     await patiently(scene.world.clear_faults)
 
 
-async def _settle(scene: Scene, postman: Postman) -> None:
-    """Wait until all are at rest and every callback is delivered, or the time is up."""
+async def _settle(scene: Scene, all_begun: asyncio.Task[None]) -> None:
+    """Wait until all have begun and are at rest and every callback is delivered, or the time is up."""
     began = time.monotonic()
     total = len(scene.fates)
     while time.monotonic() - began < SETTLES_WITHIN:
@@ -216,7 +219,7 @@ async def _settle(scene: Scene, postman: Postman) -> None:
             resting = sum(found.at_rest for found in (await standings(scene.pool)).values())
             _, left = await patiently(scene.world.callbacks)
             scene.board.show("settling: at rest", resting, total)
-            if resting == total and not left:
+            if all_begun.done() and resting == total and not left:
                 break
         await asyncio.sleep(LOOKS_EVERY)
     scene.told.settle_s = time.monotonic() - began
@@ -225,7 +228,7 @@ async def _settle(scene: Scene, postman: Postman) -> None:
 # --- days after ------------------------------------------------------------------------------------------
 
 
-async def _days_after(scene: Scene, postman: Postman) -> None:
+async def _days_after(scene: Scene) -> None:
     """Banks return days later; and a return whose callback was lost is found by the look of the next day."""
     register = Register(scene.pool)
     for fate in scene.fates:
