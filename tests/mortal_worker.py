@@ -48,6 +48,7 @@ EFFECTS: dict[str, tuple[Any, str]] = {
     "suspense": (Book, "move_to_suspense"),
     "void": (Book, "void"),
     "pay": (Book, "pay"),
+    "return": (Book, "bank_return"),
 }
 """What can be done and not reported, and where it is done."""
 WAITS = timedelta(seconds=4)

@@ -31,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from core.withdrawal.opening import begin
     from core.withdrawal.payouts import PayoutResult
     from core.withdrawal.state import WithdrawalState
-    from core.withdrawal.stepping import Pay, Query, Step, finish, next_step
+    from core.withdrawal.stepping import Closing, Pay, Query, Step, finish, next_step
     from core.withdrawal.viewing import details_of, holds_of, journal_view, search_values, withdrawal_view
     from workflows.shell import (
         PATIENT_RETRY,
@@ -147,10 +147,15 @@ class WithdrawalWorkflow:
         return self._state
 
     async def _carry_out(self, step: Step) -> Any:
-        """Postings and records where the ledger is near; what goes to a bank as an activity that everybody can see."""
+        """Records where the ledger is near; what goes to a bank as an activity that everybody can see.
+
+        A closing, too: done first and reported later, it would be decided anew after its worker's death, and otherwise
+        where a callback has come meanwhile: another amount back, or paid where the books say given back.
+        """
         activity: Any = WithdrawalActivities.by_step(step)
         if not isinstance(step, Pay | Query):
-            return (await quickly(activity, step, step.summary)).result
+            carry_out = durably if isinstance(step, Closing) else quickly
+            return (await carry_out(activity, step, step.summary)).result
         return await workflow.execute_activity(
             activity,
             step,

@@ -96,13 +96,15 @@ class Query(_AboutPayout):
         return f"look {self.key} up at {self.rail}"
 
 
-class _Closing(Recorded):
+class Closing(Recorded):
+    """Money leaves the reservation, or comes back: which way and how much is decided once."""
+
     withdrawal_id: str
     merchant_id: str
     currency: str
 
 
-class ClosePaid(_Closing):
+class ClosePaid(Closing):
     """Reserved, or what stands in suspense, to the rail's cash, and the fee to income."""
 
     told: ClassVar[str] = "book it as paid"
@@ -111,7 +113,7 @@ class ClosePaid(_Closing):
     fee_minor: int
 
 
-class CloseVoid(_Closing):
+class CloseVoid(Closing):
     """Reserved, or what stands in suspense, back to what the merchant owes first, then to available."""
 
     told: ClassVar[str] = "give the reserved money back"
@@ -119,14 +121,14 @@ class CloseVoid(_Closing):
     reason: str
 
 
-class MoveToSuspense(_Closing):
+class MoveToSuspense(Closing):
     """Reserved to suspense: two people said "failed", and may be wrong."""
 
     told: ClassVar[str] = "move the reserved money to suspense"
     amount_minor: int
 
 
-class BankReturn(_Closing):
+class BankReturn(Closing):
     """The rail's cash back to the merchant: the `k`-th return of this withdrawal."""
 
     told: ClassVar[str] = "book what came back"
@@ -252,7 +254,7 @@ def _booking(state: WithdrawalState, now: datetime) -> Step | None:
         "currency": state.withdrawal.currency,
         "record": record_of(state, now),
     }
-    step: _Closing | None = None
+    step: Closing | None = None
     paid = state.paid_attempt
     if state.phase in PAID_OUT and state.booked is None and paid is not None:
         step = ClosePaid(**whose, rail=paid.rail, amount_minor=state.net_minor, fee_minor=state.fee_minor)

@@ -1,0 +1,101 @@
+"""Workers killed right after a withdrawal's money moved, while the bank says something else in the gap."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pg import Database
+from temporalio.client import WorkflowHandle
+from withdrawal_stage import Stage
+
+from core.messages import TASK_QUEUE, WITHDRAWAL_WORKFLOW
+
+Handle = WorkflowHandle[Any, Any]
+
+
+async def _started(stage: Stage, withdrawal_id: str, **fields: Any) -> Handle:
+    """A withdrawal whose worker is missed after 2 s, and not after 10."""
+    return await stage.client.start_workflow(
+        WITHDRAWAL_WORKFLOW,
+        stage.asked(withdrawal_id=withdrawal_id, **fields),
+        id=f"withdrawal-{withdrawal_id}",
+        task_queue=TASK_QUEUE,
+        task_timeout=timedelta(seconds=2),
+    )
+
+
+async def _died(folder: Path, effect: str) -> None:
+    for _ in range(600):
+        if await asyncio.to_thread((folder / effect).exists):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"no worker died of {effect}")
+
+
+async def _says(stage: Stage, handle: Handle, outcome: str, event_id: str, amount_minor: int = 10_000) -> None:
+    """The bank calls back, whether anybody works or not."""
+    (attempt,) = await stage.register.attempts(handle.id.removeprefix("withdrawal-"))
+    money = {"amount_minor": amount_minor, "currency": "CNY"}
+    fields = {"key": attempt.key, "outcome": outcome, "event_id": event_id, **money}
+    await handle.signal("report_payout", stage.command("rail", "sandbox", **fields))
+
+
+async def _references(database: Database, withdrawal_id: str) -> list[str]:
+    base = f"withdrawal/{withdrawal_id}/"
+    rows = await database.pool.fetch("SELECT reference FROM movements WHERE starts_with(reference, $1)", base)
+    return sorted(row["reference"].removeprefix(base) for row in rows)
+
+
+async def test_what_the_bank_says_between_a_closing_and_its_report_contradicts_no_books(
+    money_stage: Stage, database: Database, tmp_path: Path
+) -> None:
+    """Paid, and at once back; given back, and then said to be paid; a part back, and then another part."""
+    stage = money_stage
+    await stage.furnish()
+    paid, given, back = (f"w-{stage.number}-{effect}" for effect in ("pay", "void", "return"))
+    await _bind_a_closed_account(stage)
+    with stage.mortal(tmp_path, {"pay": paid, "void": given, "return": back}):
+        handles = [await _started(stage, paid), await _started(stage, back)]
+        handles.append(await _started(stage, given, account_id=f"closed-{stage.number}"))
+        await _died(tmp_path, "pay")
+        await _says(stage, handles[0], "failed", "ev-1")
+        await _died(tmp_path, "void")
+        await _says(stage, handles[2], "paid", "ev-1")
+        await stage.phase(handles[1], "paid")
+        await _says(stage, handles[1], "returned", "ev-1", 4_000)
+        await _died(tmp_path, "return")
+        await _says(stage, handles[1], "returned", "ev-2", 2_500)
+        for handle, wanted in zip(handles, ([10_000], [4_000, 2_500], []), strict=True):
+            await stage.until(handle, _booked(wanted), seconds=30)
+        assert [await stage.reasons(handle) for handle in handles] == [[], [], ["paid_after_failed"]]
+        for handle in handles:
+            await handle.terminate()
+    assert await _references(database, paid) == ["close", "reserve", "return/1"]
+    assert await _references(database, given) == ["close", "reserve"]
+    assert await _references(database, back) == ["close", "reserve", "return/1", "return/2"]
+    assert (await stage.available(), await stage.effects()) == (4_996_500, 2)
+
+
+def _booked(returns_minor: list[int]) -> Callable[[dict[str, Any]], bool]:
+    return lambda state: state.get("booked") is not None and state["returns_minor"] == returns_minor
+
+
+async def _bind_a_closed_account(stage: Stage) -> None:
+    token = f"closed-{stage.number}"
+    await stage.world.refuse_account(token, code="PAYEE_REFUSED")
+    await stage.register.bind_account(
+        token,
+        stage.merchant,
+        kind="bank_card",
+        currency="CNY",
+        holder="Li Wei",
+        last4="1881",
+        rail="sandbox",
+        rail_token=token,
+        is_default=False,
+        now=datetime.now(UTC),
+    )
