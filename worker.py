@@ -272,6 +272,17 @@ async def check_providers(settings: Settings, now: datetime) -> list[ProviderChe
     return found
 
 
+async def check_accounts(settings: Settings) -> list[ProviderCheck]:
+    """Try each account of DAKUAN_RAILS: whether WeChat Pay takes our signature, and we its."""
+    found = []
+    for name, account in (settings.rails or Rails()).accounts.items():
+        url = _url_of(settings, account.url, "DAKUAN_RAILS")
+        async with HttpClient(url, name=name, answers_within=CHECKED_WITHIN) as http:
+            checked = await wechatpay_client(account, http).check()
+        found.append(ProviderCheck(name, url, checked.outcome, checked.detail))
+    return found
+
+
 def _named(chosen: Providers) -> tuple[str, ...]:
     """Every provider that is asked about some carrier, once."""
     return tuple(dict.fromkeys((*chosen.default, *(one for order in chosen.carriers.values() for one in order))))

@@ -129,8 +129,9 @@ class MoneyActivities:
         if answer.state in {"arrived", "refused"} and told == (request.amount_minor, request.currency):
             return RefundOutcome(state=answer.state, reference=answer.reference, message=answer.message)
         attempt = activity.info().attempt
+        said = " ".join(filter(None, (answer.state, answer.code, answer.message)))
         raise ApplicationError(
-            f"refund {key}: {' '.join(filter(None, (answer.state, answer.code, answer.message)))}; asked {attempt} times",
+            f"refund {key}: {said}; asked {attempt} times",
             type="OutcomeUnknown",
             category=ApplicationErrorCategory.BENIGN,
             next_retry_delay=refund_query_delay(attempt),

@@ -20,8 +20,9 @@ from commands.link import ANSWER_WITHIN, pollers
 from config import Settings, load
 from core.errors import DakuanError
 from core.messages import TASK_QUEUE
+from core.rails import Rails
 from ledger.inspecting import inspect_database
-from worker import ProviderCheck, check_providers, search_attributes
+from worker import ProviderCheck, check_accounts, check_providers, search_attributes
 
 PORTS = {"payment channel": "channel_url", "bank": "bank_url"}
 
@@ -48,6 +49,7 @@ async def doctor(as_json: JsonFlag = False) -> None:
         *await _database(settings),
         *await _providers(settings),
         *await _ports(settings),
+        *await _accounts(settings),
     ]
     ok = all(finding.ok for finding in findings if finding.required)
     tell(
@@ -215,6 +217,42 @@ async def _port(http: httpx.AsyncClient, name: str, url: str | None, field: str)
     except httpx.HTTPError as error:
         return Finding(name, False, f"{url} does not answer: {error or type(error).__name__}", "start it")
     return Finding(name, True, f"{url} answers ({reply.status_code})")
+
+
+# --- rails and channels ----------------------------------------------------------------------------------
+
+
+async def _accounts(settings: Settings) -> list[Finding]:
+    """Whether each account of DAKUAN_RAILS is taken; without one, the bank and the payment channel are all there is."""
+    try:
+        checked = await check_accounts(settings)
+    except DakuanError as error:
+        return [Finding("accounts with rails", False, str(error), "look at the file of DAKUAN_RAILS")]
+    given = settings.rails or Rails()
+    rails = [(name, rail.account) for name, rail in given.rails.items()]
+    paths = [*rails, *((name, channel.account) for name, channel in given.channels.items())]
+    return [_account(one, [name for name, account in paths if account == one.name]) for one in checked]
+
+
+def _account(checked: ProviderCheck, paths: list[str]) -> Finding:
+    detail = f" ({checked.detail})" if checked.detail else ""
+    told = {
+        "accepted": f"{checked.url} answers, and both sides' signatures are right; for {', '.join(paths) or 'nothing'}",
+        "refused": f"{checked.url} refuses our account{detail}",
+        "cannot_tell": f"{checked.url} answers, and nothing that can be believed{detail}",
+    }
+    helps = {
+        "accepted": "",
+        "refused": "check its mchid, serial and private_key in the file of DAKUAN_RAILS",
+        "cannot_tell": "check its platform_keys in the file of DAKUAN_RAILS, and this machine's clock",
+    }
+    found = told.get(checked.outcome, f"{checked.url} does not answer{detail}")
+    return Finding(
+        f"account {checked.name}",
+        checked.outcome == "accepted",
+        found,
+        helps.get(checked.outcome, "look at its url in the file of DAKUAN_RAILS"),
+    )
 
 
 # --- for people ------------------------------------------------------------------------------------------

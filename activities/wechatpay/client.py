@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
+from activities.carriers.base import Checked
 from activities.http import HttpClient, Reply
 from activities.wechatpay.signing import MerchantSigner, PlatformKeys
-from core.errors import UnreadableAnswer
+from core.errors import Unavailable, UnreadableAnswer
 from core.messages import Message
 
 
@@ -29,6 +31,19 @@ class WechatPayClient:
     def __init__(self, http: HttpClient, signer: MerchantSigner, platform: PlatformKeys) -> None:
         self._http, self._signer, self.platform = http, signer, platform
         self.mchid = signer.mchid
+
+    async def check(self) -> Checked:
+        """Try the account by looking for a payment that nobody made. Never raises."""
+        try:
+            reply = await self.get(f"/v3/pay/transactions/out-trade-no/doctor?mchid={quote(self.mchid, safe='')}")
+            code = "" if reply.status == 200 else reply.read(Problem).code
+        except Unavailable as error:
+            return Checked(outcome="unreachable", detail=str(error)[:200])
+        except UnreadableAnswer as error:
+            return Checked(outcome="cannot_tell", detail=str(error)[:200])
+        if reply.status in {200, 404}:
+            return Checked(outcome="accepted")
+        return Checked(outcome="refused" if reply.status in {401, 403} else "cannot_tell", detail=code[:64])
 
     async def get(self, path: str) -> Reply:
         """Look something up; `path` with its query. See `ask`."""
