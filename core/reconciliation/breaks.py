@@ -16,8 +16,8 @@ from core.reconciliation.policy import ReconciliationPolicy
 
 HELPS: Mapping[Reason, str] = {
     "missing": "ask whether it was executed, with the key; nothing is booked back before they say in writing",
-    "extra": "ask who ordered it; have it reversed, or book it by two people",
-    "amount": "ask which amount moved; have the difference corrected, or book it by two people",
+    "extra": "ask who ordered it, and have it reversed",
+    "amount": "ask which amount moved, and have the difference corrected under the same key",
     "currency": "ask what moved; have it reversed and sent again in the right currency",
     "duplicate": "have the surplus reversed; until then the rail or channel holds less than the books say",
     "late": "report it with --apply, or wait for the callback; a look-up brings it too",

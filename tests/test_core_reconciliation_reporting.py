@@ -1,0 +1,70 @@
+"""What only a statement knows becomes the callbacks that never came: each event once, and never twice by two ways."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from core.reconciliation.lines import Break, Summary, TheirLine
+from core.reconciliation.reporting import reports, withdrawal_in
+from core.reconciliation.viewing import details_of
+
+NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
+
+
+def a_break(**fields: Any) -> Break:
+    given = {"scope": "rail", "name": "bank", "reason": "returned", "kind": "return", "key": "k1", "since": NOW}
+    return Break.model_validate({**given, "subject": "withdrawal/W1", "helps": "report it", **fields})
+
+
+def line(line_id: str, kind: str = "return", amount: int = 1000, event_id: str | None = None) -> TheirLine:
+    return TheirLine(
+        line_id=line_id, kind=kind, key="k1", amount_minor=amount, currency="CNY", at=NOW, event_id=event_id
+    )
+
+
+PAID = line("L1", "payout", event_id="ev-1")
+
+
+def test_what_was_heard_is_not_reported_again() -> None:
+    lines = [PAID, line("L2", event_id="ev-2")]
+    assert [(one.outcome, one.event_id) for one in reports(a_break(), lines, ())] == [
+        ("paid", "ev-1"),
+        ("returned", "ev-2"),
+    ]
+    assert [one.event_id for one in reports(a_break(), lines, {"ev-1"})] == ["ev-2"]
+    assert reports(a_break(), lines, {"ev-1", "ev-2"}) == []
+
+
+def test_a_part_without_the_rails_own_event_is_left_to_the_look_ups() -> None:
+    assert reports(a_break(), [PAID, line("L2", amount=400)], {"ev-1"}) == []
+    (part,) = reports(a_break(), [PAID, line("L2", amount=400, event_id="ev-2")], {"ev-1"})
+    assert (part.amount_minor, part.actor.id) == (400, "bank")
+
+
+def test_a_line_without_an_event_has_the_same_id_for_ever() -> None:
+    lines = [line("L1", "payout"), line("a/very:long.id" * 10)]
+    first, again = reports(a_break(), lines, ()), reports(a_break(), lines, ())
+    assert [one.event_id for one in first] == [one.event_id for one in again]
+    assert len({one.event_id for one in first}) == 2
+    assert reports(a_break(), lines, {one.event_id for one in first}) == []
+
+
+def test_only_what_a_withdrawal_has_not_heard_is_reported_to_one() -> None:
+    assert withdrawal_in(a_break()) == "W1"
+    assert withdrawal_in(a_break(reason="late", kind="payout")) == "W1"
+    for other in ({"reason": "extra"}, {"scope": "channel"}, {"subject": None}, {"subject": "account/a"}):
+        assert withdrawal_in(a_break(**other)) is None
+
+
+def test_the_page_names_each_break_with_both_figures_and_counts_the_rest() -> None:
+    found = a_break(ours_minor=5, ours_currency="CNY", theirs_minor=7, theirs_currency="CNY")
+    given: dict[str, Any] = {"scope": "rail", "name": "bank", "at": NOW + timedelta(hours=1), "ours": 3, "theirs": 4}
+    page = details_of(
+        Summary(**given, count=3, by_reason={"returned": 3}, breaks=(found,), new=()), "the bank did not answer"
+    )
+    assert "### rail bank: 3 breaks" in page
+    assert "`returned` return k1 (withdrawal/W1): ours 0.05 CNY, theirs 0.07 CNY; report it" in page
+    assert "and 2 more" in page
+    assert "**No statement was fetched**: the bank did not answer" in page
+    assert "clean" in details_of(Summary(**given, count=0, by_reason={}, breaks=(), new=()))
