@@ -73,14 +73,20 @@ def withdrawal_facts(state: Mapping[str, Any]) -> Table:
     )
 
 
-def holds_table(holds: Sequence[Mapping[str, Any]]) -> Table:
-    """Why the money is not there."""
+def holds_table(holds: Sequence[Mapping[str, Any]], language: Language = "en") -> Table:
+    """Why the money is not there; in English where it is not said in Chinese."""
     return table(
         "Why the money is not there",
         ("reason", "since", "expected by", "who can act", "what helps"),
         [
-            (h["reason"], clock(h["since"]), clock(h.get("expected_release")), h["who_can_act"], h["what_helps"])
-            for h in holds
+            (
+                hold["reason"],
+                clock(hold["since"]),
+                clock(hold.get("expected_release")),
+                hold["who_can_act"],
+                (hold.get("what_helps_zh") if language == "zh" else None) or hold["what_helps"],
+            )
+            for hold in holds
         ],
     )
 
@@ -96,7 +102,7 @@ def parcels_table(parcels: Sequence[Mapping[str, Any]]) -> Table:
                 parcel["carrier"],
                 parcel["waybill"],
                 "ended" if parcel.get("ended") else parcel["audit"],
-                clock((parcel.get("verdict") or {}).get("first_physical_at")),
+                clock((parcel.get("verdict") or {}).get("first_physical_at") or parcel.get("pushed_physical_at")),
                 clock((parcel.get("verdict") or {}).get("delivered_at")),
                 _counts(parcel.get("verdict") or {}),
             )

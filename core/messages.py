@@ -450,6 +450,8 @@ class HoldView(Message):
     expected_release: Time | None = None
     who_can_act: str
     what_helps: str
+    what_helps_zh: str | None = None
+    """The same in Chinese, where it is said in Chinese."""
 
 
 # --- withdrawals ---------------------------------------------------------------------------------------

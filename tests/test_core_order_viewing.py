@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from typing import Any
 
@@ -108,6 +109,20 @@ def test_every_open_order_says_why_its_money_is_not_here_and_what_helps(start: s
     views = holds_of(driver.state)
     assert driver.state.closed or views
     assert all(view.who_can_act and view.what_helps for view in views)
+    assert all(re.search("[\u4e00-\u9fff]", view.what_helps_zh or "") for view in views)
+
+
+def test_what_was_found_and_that_it_is_overdue_is_said_in_both_languages() -> None:
+    driver = shipped()
+    strong = (failing("not_recycled", "strong"),)
+    driver.hear("p1", "needs_review", "not_recycled", first_physical_at=T0, findings=strong)
+    driver.advance(DAY)
+    told = view(driver, "audit_in_review")
+    assert "The carrier had this parcel" in told.what_helps
+    assert "Report the number of the parcel" in told.what_helps
+    assert told.what_helps_zh is not None
+    for part in ("包裹 p1", "快递公司在", "请填写本订单实际发出包裹的单号", "已超时"):
+        assert part in told.what_helps_zh
 
 
 # --- shapes ---------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from importlib import resources
 from typing import Any, Literal
 
 Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
 _ENTRIES: dict[str, dict[str, dict[str, str]]] = tomllib.loads(
     resources.files("core.audit").joinpath("sentences.toml").read_text(encoding="utf-8")

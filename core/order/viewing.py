@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from core.audit.explain import Language, sentence
+from core.audit.explain import LANGUAGES, Language, sentence
 from core.messages import HoldView
 from core.order.deadlines import deadlines, next_deadline, settles_at
 from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE, OrderState, Parcel, Refund
@@ -64,20 +64,32 @@ def holds_of(state: OrderState) -> tuple[HoldView, ...]:
 
 
 _HOLD_HELP = {
-    REVIEW_OVERDUE: "A reviewer sends decide_audit; lift_hold gives the reviewers their time again.",
-    REFUND_STUCK: "Two people send resolve_refund; lift_hold asks the channel again.",
-    LEDGER_DISAGREES: "An operator finds out why; lift_hold tries the posting again.",
+    REVIEW_OVERDUE: (
+        "A reviewer sends decide_audit; lift_hold gives the reviewers their time again.",
+        "需审核人员提交 decide_audit；lift_hold 可重新给予审核时间。",
+    ),
+    REFUND_STUCK: (
+        "Two people send resolve_refund; lift_hold asks the channel again.",
+        "需两人提交 resolve_refund；lift_hold 将再次查询支付渠道。",
+    ),
+    LEDGER_DISAGREES: (
+        "An operator finds out why; lift_hold tries the posting again.",
+        "需运营人员查明原因；lift_hold 将再次尝试记账。",
+    ),
 }
+_LIFT = ("An operator lifts it with lift_hold.", "需运营人员以 lift_hold 解除。")
 
 
 def _named(state: OrderState) -> Iterator[HoldView]:
     for hold in state.holds:
+        helps, helps_zh = _HOLD_HELP.get(hold.name, _LIFT)
         yield HoldView(
             reason=hold.name,
             since=hold.since,
             expected_release=hold.review_at,
             who_can_act=hold.owner,
-            what_helps=f"{hold.reason}. {_HOLD_HELP.get(hold.name, 'An operator lifts it with lift_hold.')}",
+            what_helps=f"{hold.reason}. {helps}",
+            what_helps_zh=f"{hold.reason}。{helps_zh}",
         )
 
 
@@ -89,6 +101,7 @@ def _waiting(state: OrderState) -> Iterator[HoldView]:
             expected_release=state.screening_since + state.policy.order.screening_end,
             who_can_act="reviewer",
             what_helps=f"A reviewer sends decide_screening.{_overdue(state, 'screening_sla', '')}",
+            what_helps_zh=f"等待审核人员提交 decide_screening。{_overdue(state, 'screening_sla', '', 'zh')}",
         )
     if state.phase in {"awaiting_shipment", "shipped"}:
         if state.left_to_ship() and state.released_at is not None:
@@ -98,6 +111,7 @@ def _waiting(state: OrderState) -> Iterator[HoldView]:
                 expected_release=state.ship_by,
                 who_can_act="merchant",
                 what_helps="The merchant ships what is left and sends report_shipment.",
+                what_helps_zh="请商家寄出剩余商品并提交 report_shipment。",
             )
         for parcel in state.live_parcels:
             if parcel.audit != "approved":
@@ -111,27 +125,37 @@ def _waiting(state: OrderState) -> Iterator[HoldView]:
             expected_release=settles_at(state),
             who_can_act="nobody",
             what_helps="It becomes available when the settlement delay and the after-sale window end.",
+            what_helps_zh="结算期与售后期结束后即可提现。",
         )
 
 
 _AUDIT_HELP = {
-    "collecting": ("carrier", "The carrier's next scans; report_scan makes the audit look at once."),
-    "in_review": ("reviewer", "A reviewer sends decide_audit."),
-    "rejected": ("merchant", "The merchant sends correct_waybill, or appeal_audit with a statement."),
+    "collecting": (
+        "carrier",
+        "The carrier's next scans; report_scan makes the audit look at once.",
+        "等待快递公司更新轨迹；report_scan 可使审核立即查看。",
+    ),
+    "in_review": ("reviewer", "A reviewer sends decide_audit.", "等待审核人员提交 decide_audit。"),
+    "rejected": (
+        "merchant",
+        "The merchant sends correct_waybill, or appeal_audit with a statement.",
+        "请商家以 correct_waybill 更正单号，或以 appeal_audit 说明理由申诉。",
+    ),
 }
 
 
 def _audit(state: OrderState, parcel: Parcel) -> HoldView:
-    who, helps = _AUDIT_HELP[parcel.audit]
+    who, helps, helps_zh = _AUDIT_HELP[parcel.audit]
     due = next((d for d in deadlines(state) if d.subject == parcel.parcel_id), None)
-    told = told_of(parcel)
-    seen = f" {' '.join(told)}" if told else ""
+    told, told_zh = (" ".join(("", *told_of(parcel, "en"))), "".join(told_of(parcel, "zh")))
+    late = {lang: _overdue(state, "review_sla", parcel.parcel_id, lang) for lang in LANGUAGES}
     return HoldView(
         reason=f"audit_{parcel.audit}",
         since=parcel.audit_since,
         expected_release=due.at if due else None,
         who_can_act=who,
-        what_helps=f"Parcel {parcel.parcel_id}: {helps}{seen}{_overdue(state, 'review_sla', parcel.parcel_id)}",
+        what_helps=f"Parcel {parcel.parcel_id}: {helps}{told}{late['en']}",
+        what_helps_zh=f"包裹 {parcel.parcel_id}：{helps_zh}{told_zh}{late['zh']}",
     )
 
 
@@ -142,7 +166,7 @@ def told_of(parcel: Parcel, language: Language = "en") -> tuple[str, ...]:
     return tuple(sentence(reason, "fail", {}, language) for reason in parcel.findings_of_review)
 
 
-def _overdue(state: OrderState, sla: str, subject: str) -> str:
+def _overdue(state: OrderState, sla: str, subject: str, language: Language = "en") -> str:
     """Says that people were told that they are late. What was told earlier, of another wait, has another time."""
     since = (
         state.screening_since if not subject else next(p.audit_since for p in state.parcels if p.parcel_id == subject)
@@ -150,7 +174,9 @@ def _overdue(state: OrderState, sla: str, subject: str) -> str:
     key = f"{sla}:{subject}:"
     late = [datetime.fromisoformat(told.removeprefix(key)) for told in state.told if told.startswith(key)]
     passed = [at for at in late if since is not None and at >= since]
-    return f" Overdue since {clock(passed[-1])}." if passed else ""
+    if not passed:
+        return ""
+    return f" Overdue since {clock(passed[-1])}." if language == "en" else f"自 {clock(passed[-1])} 起已超时。"
 
 
 def _receipt(state: OrderState) -> HoldView:
@@ -160,6 +186,7 @@ def _receipt(state: OrderState) -> HoldView:
         expected_release=state.receipt.deadline,
         who_can_act="buyer",
         what_helps="The buyer sends confirm_receipt; silence confirms only after the carrier delivered.",
+        what_helps_zh="等待买家提交 confirm_receipt；快递签收后买家逾期未确认则自动确认。",
     )
 
 
@@ -174,6 +201,7 @@ def _refund(refund: Refund) -> HoldView:
         since=refund.since,
         who_can_act="operator" if people else "channel",
         what_helps="Two people send resolve_refund." if people else "The payment channel says that the buyer has it.",
+        what_helps_zh="需两人提交 resolve_refund。" if people else "等待支付渠道确认退款到账。",
     )
 
 
