@@ -39,6 +39,7 @@ _REGISTER = """
 SELECT withdrawal_id, state_name, closed, next_deadline_name,
        ARRAY(SELECT hold ->> 'name' FROM jsonb_array_elements(coalesce(state -> 'holds', '[]')) AS hold) AS holds
 FROM withdrawals
+WHERE $1 OR NOT closed
 """
 _AVAILABLE = """
 SELECT split_part(path, '/', 2) AS merchant_id, balance_minor FROM accounts WHERE path LIKE 'merchant/%/available'
@@ -86,7 +87,9 @@ async def books_of(pool: asyncpg.Pool[Any]) -> dict[str, InBooks]:
     return {row.pop("withdrawal_id"): InBooks(**row) for row in rows}
 
 
-async def standings(pool: asyncpg.Pool[Any], workflows: Mapping[str, str] | None = None) -> dict[str, InRegister]:
+async def standings(
+    pool: asyncpg.Pool[Any], workflows: Mapping[str, str] | None = None, *, only_open: bool = False
+) -> dict[str, InRegister]:
     """Where each withdrawal stands."""
     return {
         row["withdrawal_id"]: InRegister(
@@ -96,7 +99,7 @@ async def standings(pool: asyncpg.Pool[Any], workflows: Mapping[str, str] | None
             holds=tuple(row["holds"]),
             workflow=(workflows or {}).get(row["withdrawal_id"], "RUNNING" if workflows is None else "unknown"),
         )
-        for row in await pool.fetch(_REGISTER)
+        for row in await pool.fetch(_REGISTER, not only_open)
     }
 
 
@@ -110,6 +113,12 @@ async def product_breaks(settings: Settings, pool: asyncpg.Pool[Any]) -> list[tu
                 await desk.fetch_statements(asked)
                 found += (await desk.compare_all(asked))[0]
     return [(one.subject or one.key, f"{one.scope}/{one.name} {one.reason} {one.kind}: {one.figures}") for one in found]
+
+
+async def resting(pool: asyncpg.Pool[Any]) -> int:
+    """How many withdrawals are at rest. Asked often: the many that are closed are only counted."""
+    closed = int(await pool.fetchval("SELECT count(*) FROM withdrawals WHERE closed"))
+    return closed + sum(found.at_rest for found in (await standings(pool, only_open=True)).values())
 
 
 async def _workflows(client: Client) -> dict[str, str]:

@@ -25,6 +25,8 @@ T = TypeVar("T")
 TRIES_AGAIN_AFTER = 0.5
 LOOKS_EVERY = 1.0
 AT_ONCE = 8
+LETS_LIE = 5.0
+"""Seconds before the same case is taken up again."""
 RESOLVED = frozenset({"payout_stuck", "amount_disagrees"})
 """Holds about which operators write to the bank. Others wait for them, and this is enough."""
 BACKLOG_MAX = 150
@@ -33,7 +35,7 @@ _WAITING = """
 SELECT withdrawal_id, state_name,
        ARRAY(SELECT hold ->> 'name' FROM jsonb_array_elements(coalesce(state -> 'holds', '[]')) AS hold) AS holds
 FROM withdrawals
-WHERE state_name = 'in_approval' OR jsonb_array_length(coalesce(state -> 'holds', '[]')) > 0
+WHERE NOT closed AND state_name IN ('in_approval', 'unknown')
 """
 _BACKLOG = "SELECT count(*) FROM withdrawals WHERE NOT closed AND state_name IN ('requested', 'approved', 'submitting')"
 
@@ -143,6 +145,7 @@ class Desk:
         self._client, self._pool, self._world = client, pool, world
         self._tokens = {fate.withdrawal_id: fate.token for fate in fates}
         self._commands = 0
+        self._looked_at: dict[str, float] = {}
         self.acts: Counter[str] = Counter()
 
     async def sit(self) -> None:
@@ -156,15 +159,18 @@ class Desk:
         """Whatever waits for a person now."""
         gate = asyncio.Semaphore(AT_ONCE)
 
-        async def one(withdrawal_id: str, state: str, holds: Sequence[str]) -> None:
+        async def one(withdrawal_id: str, state: str) -> None:
             async with gate:
-                if state == "in_approval":
-                    await self._both(withdrawal_id, "approve")
-                elif RESOLVED & set(holds):
-                    await self._resolve(withdrawal_id)
+                with suppress(Unavailable):  # it is still there at the next round
+                    await (
+                        self._both(withdrawal_id, "approve") if state == "in_approval" else self._resolve(withdrawal_id)
+                    )
 
         rows = await self._pool.fetch(_WAITING)
-        await asyncio.gather(*(one(row["withdrawal_id"], row["state_name"], row["holds"]) for row in rows))
+        mine = [row for row in rows if row["state_name"] == "in_approval" or RESOLVED & set(row["holds"])]
+        due = [row for row in mine if self._looked_at.get(row["withdrawal_id"], 0.0) < time.monotonic() - LETS_LIE]
+        self._looked_at |= {row["withdrawal_id"]: time.monotonic() for row in due}
+        await asyncio.gather(*(one(row["withdrawal_id"], row["state_name"]) for row in due))
 
     async def _resolve(self, withdrawal_id: str) -> None:
         journal = await self._world.journal("bank", self._tokens[withdrawal_id])
@@ -182,4 +188,5 @@ class Desk:
                 self.acts[verb] += 1
             except Refused as refusal:
                 self.acts[refusal.code] += 1
-                return
+                if refusal.code != "needs_other_person":  # this one spoke before, and the answer was lost
+                    return

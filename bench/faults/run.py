@@ -21,7 +21,7 @@ from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
 import client as door
-from bench.faults.evidence import OPENING, at_bank, books_of, collect, standings
+from bench.faults.evidence import OPENING, at_bank, books_of, collect, resting
 from bench.faults.judging import AtBank, Evidence, InBooks, Verdict, judge
 from bench.faults.killing import MortalWorker, Reaper
 from bench.faults.people import Desk, Merchants, patiently
@@ -216,10 +216,10 @@ async def _settle(scene: Scene, all_begun: asyncio.Task[None]) -> None:
     total = len(scene.fates)
     while time.monotonic() - began < SETTLES_WITHIN:
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-            resting = sum(found.at_rest for found in (await standings(scene.pool)).values())
+            there = await resting(scene.pool)
             _, left = await patiently(scene.world.callbacks)
-            scene.board.show("settling: at rest", resting, total)
-            if all_begun.done() and resting == total and not left:
+            scene.board.show("settling: at rest", there, total)
+            if all_begun.done() and there == total and not left:
                 break
         await asyncio.sleep(LOOKS_EVERY)
     scene.told.settle_s = time.monotonic() - began
