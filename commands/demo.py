@@ -26,7 +26,7 @@ from ledger.lists import AccountBalance
 from ledger.proofs import Proof, prove
 from ledger.register import Register
 from local.stack import LocalStack
-from worker import push_desk, ready_database, running_worker
+from worker import callback_desk, push_desk, ready_database, running_worker
 
 AT_ONCE = 8
 """Orders that live at the same time: enough to keep two cores busy."""
@@ -82,7 +82,10 @@ async def _stack(seed: int) -> AsyncIterator[tuple[Stage, LocalStack]]:
         ready_database(stack.settings) as pool,
         push_desk(stack.settings, Register(pool), client) as desk,
     ):
-        yield Stage(client, stack.world, Register(pool), seed, secrets.token_hex(3), PRINTERS, desk.receive), stack
+        register = Register(pool)
+        called_back = callback_desk(stack.settings, register, client).receive
+        tag = secrets.token_hex(3)
+        yield Stage(client, stack.world, register, seed, tag, PRINTERS, desk.receive, called_back), stack
 
 
 async def _tell_all(stage: Stage, orders: int) -> list[Telling]:

@@ -50,7 +50,7 @@ class Stage:
     """One running stack, and the seed from which all orders are made.
 
     `carriers`: with whom orders are sent, one after the other, where their story does not say. `take_push`
-    is where their pushes arrive: vendor, body, headers.
+    is where their pushes arrive: vendor, body, headers. `take_callback` is where rails and channels call back.
     """
 
     client: Client
@@ -60,6 +60,7 @@ class Stage:
     tag: str
     carriers: Sequence[str] = ("sandbox",)
     take_push: Callable[[str, bytes, Mapping[str, str]], Awaitable[Any]] | None = None
+    take_callback: Callable[[str, bytes, Mapping[str, str]], Awaitable[Any]] | None = None
     skipper: TimeSkipper = field(init=False)
 
     def __post_init__(self) -> None:

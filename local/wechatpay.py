@@ -151,6 +151,13 @@ class WechatPay:
         """Give the file back."""
         self._bills.close()
 
+    def knows(self, key: str) -> bool:
+        """Whether a payout, refund or payment came this way: the sandbox's own statements are not about it."""
+        return self._bills.row("SELECT 1 FROM bills WHERE key = ?", key) is not None
+
+    def _note(self, key: str, api: str, payee: str) -> None:
+        self._bills.write("INSERT OR IGNORE INTO bills VALUES (?, ?, ?)", key, api, payee)
+
     def routes(self) -> list[Route]:
         """Its paths, as WeChat Pay names them, below `PREFIX`."""
         bills, withdraws = f"{PREFIX}/v3/fund-app/mch-transfer/transfer-bills", f"{PREFIX}/v3/ecommerce/fund/withdraw"
@@ -216,7 +223,7 @@ class WechatPay:
         account = BankAccount(token=token, holder=holder)
         given = NewPayout(key=key, amount_minor=amount_minor, currency="CNY", account=account)
         self._bank.hear(given)
-        self._bills.write("INSERT OR IGNORE INTO bills VALUES (?, ?, ?)", key, api, token)
+        self._note(key, api, token)
         dress = self._taken if api == "withdraw" else self._transferred(new=True)
         return await self._misbehaving(
             "bank", "payout", frozenset({key, token}), lambda: self._bank.pay(given), about=token, dress=dress
@@ -323,6 +330,7 @@ class WechatPay:
             raise _Refused(404, "ORDER_NOT_EXIST", "订单不存在")
         asked = PaymentQuestion(reference=reference if way == "id" else _reference(reference))
         subjects = frozenset({reference, asked.reference})
+        self._note(asked.reference, "payment", "")
         return await self._misbehaving(
             "channel", "payment", subjects, lambda: self._channel.payment(asked), dress=self._shown_payment
         )
@@ -364,6 +372,7 @@ class WechatPay:
             currency=asked.amount.currency,
             reason=asked.reason,
         )
+        self._note(given.key, "refund", reference)
         subjects = frozenset({given.key, reference})
         dress = self._refunded(new=True)
         return await self._misbehaving("channel", "refund", subjects, lambda: self._channel.refund(given), dress=dress)

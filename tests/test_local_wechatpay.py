@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -159,6 +160,26 @@ async def test_a_callback_is_verified_and_opened(other: Independent, world: Worl
     assert opened["resource"][number] == key
     event = {"transfer": "MCHTRANSFER.BILL.FINISHED", "withdraw": "MCHWITHDRAW.CHANGE", "refund": "REFUND.SUCCESS"}
     assert opened["event_type"] == event[about]
+
+
+async def test_what_went_through_wechat_pay_is_on_no_statement_of_the_sandbox(
+    other: Independent, world: WorldClient, standins: StandIns
+) -> None:
+    key, reference, refund = fresh(), fresh("wx"), fresh()
+    await transfer(other, key, fresh("o-"))
+    await world.add_payment(reference, 1000, "CNY")
+    amount = {"refund": 1000, "total": 1000, "currency": "CNY"}
+    await other.ask("query", out_trade_no=reference)
+    await other.ask("refund", out_refund_no=refund, out_trade_no=reference, amount=amount)
+    day = datetime.now(UTC).date().isoformat()
+    async with httpx.AsyncClient(trust_env=False, base_url=standins.url) as http:
+        stated = [
+            line["key"]
+            for desk in ("bank", "channel")
+            for line in (await http.get(f"/{desk}/statement", params={"day": day})).json()["lines"]
+        ]
+    assert not {key, reference, refund} & set(stated)
+    assert {effect.key for effect in await world.journal("channel", reference)} == {refund}
 
 
 async def test_a_wrong_signature_is_noticed_by_the_other_client(other: Independent, world: WorldClient) -> None:

@@ -7,6 +7,7 @@ from commands.stories.audits import AUDITS
 from commands.stories.books import BOOKS
 from commands.stories.orders import ORDERS
 from commands.stories.telling import Story
+from commands.stories.wechatpay import WECHATPAY
 from commands.stories.withdrawals import WITHDRAWALS
 
-STORIES: dict[str, Story] = {**ORDERS, **AUDITS, **WITHDRAWALS, **BOOKS}
+STORIES: dict[str, Story] = {**ORDERS, **AUDITS, **WITHDRAWALS, **WECHATPAY, **BOOKS}
