@@ -46,6 +46,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from config import Settings
+from core.account_drops import ACCOUNT_DROP_WORKFLOW, AccountDrop
 from core.errors import Misconfigured, Refused, Unavailable
 from core.messages import (
     ORDER_WORKFLOW,
@@ -64,6 +65,7 @@ from core.messages import (
 )
 from core.money import format_minor
 from core.reasons import SENTENCES
+from workflows.account_drop import AccountDropWorkflow
 from workflows.auto_withdrawal import AutoWithdrawalWorkflow
 from workflows.order import OrderWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
@@ -72,7 +74,13 @@ from workflows.withdrawal import WithdrawalWorkflow
 
 T = TypeVar("T")
 
-WORKFLOWS: Sequence[type] = (OrderWorkflow, WithdrawalWorkflow, AutoWithdrawalWorkflow, ReconciliationWorkflow)
+WORKFLOWS: Sequence[type] = (
+    OrderWorkflow,
+    WithdrawalWorkflow,
+    AutoWithdrawalWorkflow,
+    ReconciliationWorkflow,
+    AccountDropWorkflow,
+)
 LAST_PAUSE = 0.2
 """Seconds before a process that used a Client ends: without it one in five aborts (sdk-python issue 300)."""
 ANSWER_WITHIN = timedelta(seconds=30)
@@ -255,6 +263,21 @@ async def recheck_withdrawal(client: Client, withdrawal_id: str) -> None:
     body = {"command_id": f"recheck-{uuid.uuid4()}", "actor": {"role": "system", "id": "accounts"}}
     with suppress(Refused):
         await signal(client, withdrawal_workflow_id(withdrawal_id), RecheckWithdrawal.verb, body)
+
+
+async def start_account_drop(client: Client, drop: AccountDrop) -> WorkflowHandle[Any, Any]:
+    """Send a small amount to an account; one that was started under this key is returned as it is."""
+    try:
+        return await client.start_workflow(
+            ACCOUNT_DROP_WORKFLOW,
+            drop,
+            id=drop.workflow_id,
+            task_queue=TASK_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            static_summary=f"verify account {drop.account_id}",
+        )
+    except WorkflowAlreadyStartedError:
+        return client.get_workflow_handle(drop.workflow_id)
 
 
 async def _resumed(

@@ -26,6 +26,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
 import client as door
+from activities.account_drops import AccountDropActivities
 from activities.callbacks import CallbackDesk
 from activities.carriers.base import Carrier, PushReader, Subscribing, TraceQuery, check
 from activities.carriers.chosen import ChosenCarriers
@@ -123,8 +124,10 @@ async def wire(
     logistics = LogisticsActivities(register, carriers)
     money = MoneyActivities(book, channels)
     payout = PayoutActivities(register, lambda withdrawal: door.start_withdrawal(client, withdrawal))
+    vault = Vault(settings.account_keys)
+    drops = AccountDropActivities(register, rails, vault)
     recheck = partial(door.recheck_withdrawal, client)
-    withdrawal = WithdrawalActivities(register, book, rails, recheck, Vault(settings.account_keys))
+    withdrawal = WithdrawalActivities(register, book, rails, recheck, vault)
     return [
         *(opening.open, opening.record, opening.rescue),
         screening.screen,
@@ -132,6 +135,7 @@ async def wire(
         *(money.fund, money.credit, money.settle, money.refund, money.refund_arrived, money.pay_refund),
         *(payout.start_withdrawal, payout.start_scheduled_withdrawal),
         *withdrawal.all,
+        *drops.all,
         *ReconciliationActivities(register, rails, channels).all,
     ]
 

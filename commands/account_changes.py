@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from temporalio.client import Client
 
 import client as door
-from commands.account_reading import AccountArgument, By, Reason, actor_by, known_account, refused
+from commands.account_reading import (
+    AccountArgument,
+    By,
+    Reason,
+    actor_by,
+    known_account,
+    refused,
+    withdrawal_policy,
+)
 from commands.account_views import account_view
 from commands.console import JsonFlag, command, tell, tell_line
 from commands.link import books, temporal
 from config import load
-from core.errors import Unavailable
+from core.account_drops import AccountDrop, DropAnswer
+from core.errors import Refused, Unavailable
 from core.messages import Actor
+from core.money import parse_amount
 from core.payout_accounts import check_actor, check_reason, judge_holder
 from ledger.payout_accounts import PayoutAccount
 from ledger.register import Register
 from ledger.vault import Vault
+
+KNOWN_WITHIN_S = 5.0
+"""How long a command waits for a bank's answer before it says that the amount is on its way."""
 
 
 @command
@@ -49,16 +68,60 @@ async def resume_account(
 
 @command
 async def verify_account(
-    account: AccountArgument, by: By = None, reason: Reason = None, as_json: JsonFlag = False
+    account: AccountArgument,
+    amount: Annotated[str | None, typer.Option(help="What arrived after `accounts drop`, such as 0.37.")] = None,
+    by: By = None,
+    reason: Reason = None,
+    as_json: JsonFlag = False,
 ) -> None:
-    """Say that an account, as it is now, was proven to be the merchant's. A change needs another proof."""
-    async with _changing(account, by, reason) as (register, known, who, why):
-        check_actor(who, "verify", known.merchant_id)
+    """Prove that an account, as it is now, is the merchant's: by the amount that was sent, or by an operator's word."""
+    async with _changing(account, by, reason or (amount and "told the amount")) as (register, known, who, why):
+        check_actor(who, "verify" if amount is None else "tell_amount", known.merchant_id)
         judge_holder(known.holder, await register.legal_name(known.merchant_id))
-        if not await register.verify_account(
-            account, known.version, how="by hand", by=who, why=why, now=datetime.now(UTC)
-        ):
+        now = datetime.now(UTC)
+        if amount is not None:
+            told = await register.tell_drop(account, parse_amount(amount, known.currency), by=who, why=why, now=now)
+            if told.refusal is not None:
+                raise Refused(told.refusal.code, told.refusal.message, told.refusal.field)
+        elif not await register.verify_account(account, known.version, how="by hand", by=who, why=why, now=now):
             raise refused("already_verified", f"{account}, version {known.version}.")
+
+
+@command
+async def drop(account: AccountArgument, by: By = None, reason: Reason = None, as_json: JsonFlag = False) -> None:
+    """Send a random amount from 0.01 to 0.99 to an account. Whoever tells how much it was has proven it is theirs."""
+    who, why = actor_by(by), check_reason(reason)
+    async with books() as register, temporal() as client:
+        known = await known_account(register, account)
+        check_actor(who, "drop", known.merchant_id)
+        judge_holder(known.holder, await register.legal_name(known.merchant_id))
+        policy = await withdrawal_policy(register)
+        limits = {"valid": policy.drop_valid, "tries": policy.drop_tries, "drops_max": policy.drops_max}
+        sent = AccountDrop(key=secrets.token_hex(16), account_id=account, by=who, why=why, **limits)
+        answer = await _sent(register, client, sent)
+    if answer.state == "failed":
+        raise refused("drop_failed", answer.detail or "")
+    told = "has arrived at the bank" if answer.state == "paid" else f"is on its way ({answer.state})"
+    tell(
+        {"account_id": account, "key": sent.key, "state": answer.state},
+        lambda console: console.print(f"An amount {told}. `accounts verify {account} --amount …` takes what it was."),
+    )
+
+
+async def _sent(register: Register, client: Client, sent: AccountDrop) -> DropAnswer:
+    """Where it stands when it is known, or after some moments.
+
+    Raises:
+        Refused: nothing was sent, and why.
+    """
+    handle = await door.start_account_drop(client, sent)
+    with suppress(TimeoutError):
+        answer = DropAnswer.model_validate(await asyncio.wait_for(handle.result(), KNOWN_WITHIN_S))
+        if answer.refusal is not None:
+            raise Refused(answer.refusal.code, answer.refusal.message, answer.refusal.field)
+        return answer
+    row = await register.drop(sent.key)
+    return DropAnswer(state=row.state if row else "open")
 
 
 async def tell_waiting(register: Register, merchant: str, account_ids: Sequence[str]) -> None:

@@ -104,6 +104,12 @@ def token_of(token: str) -> str:
     return token
 
 
+async def withdrawal_policy(register: Register) -> WithdrawalPolicy:
+    """The limits of the default policy; our own where none is registered yet."""
+    stored = await register.policy(None)
+    return parse_policy(stored.text).withdrawal if stored else WithdrawalPolicy()
+
+
 async def cooling_until(
     register: Register, cooling: str | None, who: Actor, merchant: str, reason: str | None
 ) -> datetime | None:
@@ -112,8 +118,7 @@ async def cooling_until(
     Raises:
         Refused: a shorter time was asked for by somebody who is no operator, or without a reason.
     """
-    stored = await register.policy(None)
-    policy = parse_policy(stored.text).withdrawal if stored else WithdrawalPolicy()
+    policy = await withdrawal_policy(register)
     wanted = policy.cooling
     if cooling is not None:
         try:

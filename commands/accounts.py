@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from commands.account_changes import reseal, resume_account, suspend_account, tell_waiting, verify_account
+from commands.account_changes import drop, reseal, resume_account, suspend_account, tell_waiting, verify_account
 from commands.account_reading import (
     AccountArgument,
     BankCode,
@@ -210,4 +210,5 @@ async def _tell_accounts(register: Register, merchant: str, hint: str = "") -> N
 
 for verb, done in (("suspend", suspend_account), ("resume", resume_account), ("verify", verify_account)):
     accounts.command(verb)(done)
+accounts.command("drop")(drop)
 accounts.command("reseal")(reseal)

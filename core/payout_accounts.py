@@ -219,7 +219,7 @@ _ALIKE = (
 
 # --- people ----------------------------------------------------------------------------------------------
 
-Change = Literal["name", "bind", "shorten_cooling", "suspend", "resume", "verify", "reseal"]
+Change = Literal["name", "bind", "shorten_cooling", "suspend", "resume", "verify", "drop", "tell_amount", "reseal"]
 
 _MAY: dict[Change, frozenset[str]] = {
     "name": frozenset({"operator"}),
@@ -228,6 +228,8 @@ _MAY: dict[Change, frozenset[str]] = {
     "suspend": frozenset({"merchant", "reviewer", "operator"}),
     "resume": frozenset({"operator"}),
     "verify": frozenset({"operator"}),
+    "drop": frozenset({"operator"}),
+    "tell_amount": frozenset({"merchant", "operator"}),
     "reseal": frozenset({"operator"}),
 }
 

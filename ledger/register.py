@@ -5,6 +5,7 @@ One front for its parts; each call is one or two round trips and may be repeated
 
 from __future__ import annotations
 
+from ledger.account_drops import AccountDrops
 from ledger.callbacks import Callbacks
 from ledger.claims import Claims
 from ledger.lists import Lists
@@ -25,6 +26,7 @@ class Register(
     Claims,
     Withdrawals,
     PayoutAccounts,
+    AccountDrops,
     Payouts,
     Notices,
     Reviews,

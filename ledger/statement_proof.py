@@ -51,6 +51,16 @@ AGAINST = """
         FROM payout_attempts a JOIN stated s ON s.scope = 'rail' AND s.name = a.rail
         LEFT JOIN cash b ON b.withdrawal_id = a.withdrawal_id AND b.rail = a.rail AND a.state = 'paid'
         UNION ALL
+        SELECT 'rail', d.rail, 'payout', d.key, d.currency,
+               CASE WHEN d.state = 'paid' THEN 'booked' WHEN d.state IN ('failed', 'unsent') THEN 'dead'
+                    ELSE 'under_way' END,
+               coalesce(t.amount_minor, 0), 0,
+               tstzrange(least(d.created_at, m.recorded_at) - INTERVAL '1 hour', m.recorded_at + INTERVAL '1 hour')
+        FROM account_drops d JOIN stated s ON s.scope = 'rail' AND s.name = d.rail
+        LEFT JOIN movements m ON d.state = 'paid'
+            AND m.reference = concat_ws('/', 'account', d.account_id, d.version, 'drop', d.drop_no)
+        LEFT JOIN transfers t ON t.movement_id = m.id AND t.leg = 1
+        UNION ALL
         SELECT 'channel', r.channel, 'refund', left(encode(sha256(convert_to(r.reference, 'UTF8')), 'hex'), 32),
                r.currency, CASE WHEN r.paid IS NULL THEN 'under_way' ELSE 'booked' END, coalesce(r.paid_minor, 0), 0,
                tstzrange(least(r.recorded_at, r.paid_at) - INTERVAL '1 hour', r.paid_at + INTERVAL '1 hour')

@@ -214,6 +214,31 @@ def test_an_order_goes_from_start_to_withdrawal_by_the_command_line() -> None:
     assert ask("prove")["ok"]
 
 
+def test_an_account_is_verified_by_telling_what_arrived() -> None:
+    merchant = f"m-{next(_numbers)}"
+    account, by = f"acc-{merchant}", ("--by", "operator:ann", "--reason", "papers seen")
+    ask("accounts", "merchant", merchant, "--name", "王芳", *by)
+    ask("accounts", "bind", merchant, account, "--holder", "王芳", stdin="6222021234567894")
+    assert refusal("accounts", "drop", account, "--by", f"merchant:{merchant}", "--reason", "please") == "wrong_actor"
+    told = ("accounts", "verify", account, "--by", f"merchant:{merchant}", "--amount")
+    assert refusal(*told, "0.37") == "no_drop"
+    assert ask("accounts", "drop", account, *by)["state"] == "paid"
+    (arrived,) = asyncio.run(_arrived(account))
+    assert refusal(*told, "1.00") == "wrong_drop_amount"
+    assert refusal(*told, "0.001") == "bad_input"
+    assert ask(*told, f"0.{arrived:02}")["verified_at"] is not None
+    assert refusal("accounts", "drop", account, *by) == "already_verified"
+    assert ask("prove")["ok"]
+
+
+async def _arrived(token: str) -> list[int]:
+    """What the bank has paid to an account, in minor units."""
+    url = load().world_url
+    assert url is not None
+    async with WorldClient(url) as world:
+        return [effect.amount_minor for effect in await world.journal("bank") if effect.subject == token]
+
+
 def test_the_same_order_again_gets_the_same_answer_and_another_body_is_refused() -> None:
     order = fresh_order()
     first = ask("start", "-", stdin=json.dumps(order))

@@ -25,6 +25,7 @@ TABLES = (
     "payout_account_versions",
     "payout_account_numbers",
     "payout_account_changes",
+    "account_drops",
     "withdrawals",
     "withdrawal_approvals",
     "payout_attempts",

@@ -34,6 +34,11 @@ class WithdrawalPolicy(Message):
     cooling: Duration = timedelta(hours=72)
     """No money goes to a payout account before it has been bound, or changed, for so long."""
     accounts_must_be_verified: bool = False
+    drop_valid: Duration = timedelta(days=7)
+    """How long after a small amount was sent to an account somebody may tell how much it was."""
+    drop_tries: Annotated[int, Field(strict=True, ge=1, le=20)] = 3
+    drops_max: Annotated[int, Field(strict=True, ge=1, le=20)] = 3
+    """Amounts that are sent to one version of an account."""
     fee_minor: AmountOrZero = 0
     fee_bps: Bps = 0
 

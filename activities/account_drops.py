@@ -1,0 +1,133 @@
+"""What is done for a penny drop: written down, sent once, looked up until somebody knows.
+
+It is never sent again: an amount that never arrives costs less than one that arrives twice would teach.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from temporalio import activity
+
+from activities.rails.base import Payee, PayoutInstruction, Rail
+from core.account_drops import LARGEST_MINOR, AccountDrop, DropAnswer, DropState
+from core.errors import Misconfigured
+from core.payout_accounts import masked
+from core.withdrawal.payouts import PayoutResult
+from ledger.account_drops import StoredDrop
+from ledger.payout_accounts import PayoutAccount
+from ledger.register import Register
+from ledger.vault import Vault
+
+_BECOMES: dict[str, DropState] = {
+    "paid": "paid",
+    "returned": "paid",
+    "failed": "failed",
+    "not_sent": "unsent",
+    "accepted": "accepted",
+    "not_found": "unknown",
+    "unknown": "unknown",
+}
+"""A rail's outcome and what the drop becomes. What came back had been paid; "not found" may be a stale look-up."""
+_UNDECIDED: tuple[DropState, ...] = ("sending", "accepted", "unknown")
+
+
+class AccountDropActivities:
+    """Sends small amounts to accounts over the rails (`*`: any other)."""
+
+    def __init__(self, register: Register, rails: Mapping[str, Rail], vault: Vault) -> None:
+        self._register = register
+        self._rails = rails
+        self._vault = vault
+
+    @property
+    def all(self) -> list[Callable[..., Any]]:
+        """All activities, for a worker."""
+        return [self.open_account_drop, self.pay_account_drop, self.look_account_drop, self.give_up_account_drop]
+
+    @activity.defn
+    async def open_account_drop(self, drop: AccountDrop) -> DropAnswer:
+        """Write down a random amount. The row that exists wins.
+
+        Raises:
+            Unavailable: the database did not answer; a retry helps.
+        """
+        amount = 1 + secrets.randbelow(LARGEST_MINOR)
+        refusal = await self._register.open_drop(drop, amount, activity.info().started_time)
+        return DropAnswer(refusal=refusal) if refusal else DropAnswer(state="open")
+
+    @activity.defn
+    async def pay_account_drop(self, key: str) -> DropAnswer:
+        """Send it once; where somebody may have sent it before, look it up.
+
+        Raises:
+            Unavailable: the database did not answer, or this worker cannot open the account's number; nothing was
+                sent by this try, and a retry helps.
+        """
+        row, account = await self._known(key)
+        # Opened before the row is taken: a worker without the key must not leave it as if it had been sent.
+        instruction = await self._instruction(row, account, with_number=True)
+        if not await self._register.update_drop(key, "sending", when=["open"], now=activity.info().started_time):
+            return await self.look_account_drop(key)
+        return await self._keep(row, account, await self._rail(row).pay(instruction))
+
+    @activity.defn
+    async def look_account_drop(self, key: str) -> DropAnswer:
+        """What the rail knows of it.
+
+        Raises:
+            Unavailable: the database did not answer; a retry helps.
+        """
+        row, account = await self._known(key)
+        if row.state not in _UNDECIDED:
+            return DropAnswer(state=row.state, detail=row.detail)
+        instruction = await self._instruction(row, account, with_number=False)
+        return await self._keep(row, account, await self._rail(row).query(instruction))
+
+    @activity.defn
+    async def give_up_account_drop(self, key: str) -> DropAnswer:
+        """Nobody found out in time what became of it; a statement of the rail may still tell."""
+        await self._register.update_drop(key, "lost", when=_UNDECIDED, now=activity.info().started_time)
+        row, _ = await self._known(key)
+        return DropAnswer(state=row.state, detail=row.detail)
+
+    async def _keep(self, row: StoredDrop, account: PayoutAccount, result: PayoutResult) -> DropAnswer:
+        """Another amount or currency than ours is an answer about something else: unknown."""
+        state = _BECOMES[result.outcome]
+        same = (result.amount_minor, result.currency) == (row.amount_minor, row.currency)
+        if state == "paid" and result.amount_minor is not None and not same:
+            state = "unknown"
+        told = ": ".join(filter(None, (result.code, result.message))) if state != "paid" else ""
+        detail = masked(told, account.last4) or None
+        now = activity.info().started_time
+        await self._register.update_drop(row.key, state, when=_UNDECIDED, detail=detail, now=now)
+        kept, _ = await self._known(row.key)
+        return DropAnswer(state=kept.state, detail=kept.detail)
+
+    async def _known(self, key: str) -> tuple[StoredDrop, PayoutAccount]:
+        row = await self._register.drop(key)
+        account = await self._register.account(row.account_id, row.version) if row else None
+        if row is None or account is None:
+            raise Misconfigured(f"the register has no drop with the key {key}: another database?")
+        return row, account
+
+    async def _instruction(self, row: StoredDrop, account: PayoutAccount, *, with_number: bool) -> PayoutInstruction:
+        sealed = await self._register.sealed_number(row.account_id, row.version) if with_number else None
+        payee = Payee(
+            token=account.rail_token,
+            kind=account.kind,
+            number=sealed.open(self._vault) if sealed else None,
+            bank_name=account.bank_name,
+            bank_code=account.bank_code,
+            last4=account.last4,
+            holder=account.holder,
+        )
+        return PayoutInstruction(key=row.key, amount_minor=row.amount_minor, currency=row.currency, account=payee)
+
+    def _rail(self, row: StoredDrop) -> Rail:
+        rail = self._rails.get(row.rail) or self._rails.get("*")
+        if rail is None:
+            raise Misconfigured(f"no rail {row.rail} is configured, and drop {row.key} is on it")
+        return rail

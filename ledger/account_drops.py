@@ -1,0 +1,75 @@
+"""Penny drops in the register: written down before they are sent, booked when they are paid, told by who saw them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from core.account_drops import AccountDrop, DropState
+from core.messages import Actor, Message
+from core.reasons import Refusal, refuse
+from ledger.reading import Reading
+
+
+class StoredDrop(Message):
+    """The row of a drop."""
+
+    key: str
+    account_id: str
+    version: int
+    drop_no: int
+    amount_minor: int
+    currency: str
+    rail: str
+    state: DropState
+    detail: str | None
+    tries_left: int
+    valid_until: datetime
+    created_at: datetime
+    updated_at: datetime
+
+
+class ToldDrop(NamedTuple):
+    """What came of telling an amount: None, the account is verified; or why not."""
+
+    refusal: Refusal | None
+    tries_left: int | None
+
+
+_DROP = f"SELECT {', '.join(StoredDrop.model_fields)} FROM account_drops"
+
+
+class AccountDrops(Reading):
+    """The register's penny drops."""
+
+    async def open_drop(self, drop: AccountDrop, amount_minor: int, now: datetime) -> Refusal | None:
+        """Write down what is to be sent; the one of this key that exists is left as it is. None: it is there."""
+        outcome = await self._call(
+            "SELECT open_drop($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            *(drop.key, drop.account_id, amount_minor, drop.tries, now + drop.valid, drop.drops_max),
+            *(drop.by.role, drop.by.id, drop.why, now),
+        )
+        return None if outcome in {"opened", "exists"} else refuse(outcome, drop.account_id, "account")
+
+    async def update_drop(
+        self, key: str, state: DropState, *, when: Sequence[DropState], detail: str | None = None, now: datetime
+    ) -> bool:
+        """Compare and set: move a drop to `state` if it is in one of `when`; what is paid is booked with it."""
+        return bool(await self._call("SELECT update_drop($1, $2, $3, $4, $5)", key, state, list(when), detail, now))
+
+    async def drop(self, key: str) -> StoredDrop | None:
+        """The drop with this key."""
+        return await self._one(StoredDrop, f"{_DROP} WHERE key = $1", key)
+
+    async def tell_drop(self, account_id: str, amount_minor: int, *, by: Actor, why: str, now: datetime) -> ToldDrop:
+        """Say how much arrived. The right amount verifies the account; a wrong one costs a try, and is recorded."""
+        row = await self._row(
+            "SELECT * FROM tell_drop($1, $2, $3, $4, $5, $6)", account_id, amount_minor, by.role, by.id, why, now
+        )
+        assert row is not None
+        outcome, left = str(row["outcome"]), row["tries_left"]
+        if outcome == "verified":
+            return ToldDrop(None, left)
+        detail = f"{left} tries left." if outcome == "wrong_drop_amount" else ""
+        return ToldDrop(refuse(outcome, detail, "amount"), left)

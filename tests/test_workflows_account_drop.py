@@ -1,0 +1,234 @@
+"""Penny drops on the real stack: sent once, booked when paid, told by whoever sees it, unknown and not failed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pg import Database
+from temporalio.client import WorkflowHandle
+from temporalio.worker import Worker
+from withdrawal_stage import STRICT, Stage
+
+import client as door
+from activities.account_drops import AccountDropActivities
+from activities.http import HttpClient
+from activities.rails.sandbox import SandboxRail
+from core.account_drops import AccountDrop, DropAnswer, look_after
+from core.messages import TASK_QUEUE, Actor
+from core.payout_accounts import judge_number
+from ledger.account_drops import StoredDrop
+from ledger.reconciling import both_sides
+from ledger.vault import Vault
+
+CARD = "6222021234567894"
+VAULT = Vault({"k1": bytes(range(32))})
+ANN = Actor(role="operator", id="ann")
+
+
+@asynccontextmanager
+async def working(stage: Stage, vault: Vault = VAULT) -> AsyncIterator[None]:
+    async with HttpClient(f"{stage.world.url}/bank", name="bank") as bank:
+        activities = AccountDropActivities(stage.register, {"*": SandboxRail(bank)}, vault).all
+        worker = Worker(stage.client, task_queue=TASK_QUEUE, plugins=[door.plugin(activities, runner=STRICT)])
+        async with worker:
+            yield
+
+
+@pytest.fixture
+async def stage(money_stage: Stage) -> Stage:
+    """A merchant whose card is bound, with its number."""
+    await money_stage.furnish()
+    await money_stage.register.bind_account(
+        *(money_stage.account, money_stage.merchant),
+        currency="CNY",
+        holder="Li Wei",
+        rail="sandbox",
+        rail_token=money_stage.token,
+        number=judge_number("bank_card", CARD),
+        vault=VAULT,
+        now=datetime.now(UTC),
+    )
+    return money_stage
+
+
+async def send(stage: Stage, key: str, **limits: Any) -> WorkflowHandle[Any, Any]:
+    drop = AccountDrop(key=f"{key}{stage.number}", account_id=stage.account, by=ANN, why="first payout", **limits)
+    return await door.start_account_drop(stage.client, drop)
+
+
+async def answered(handle: WorkflowHandle[Any, Any]) -> DropAnswer:
+    return DropAnswer.model_validate(await handle.result())
+
+
+async def row(stage: Stage, key: str) -> StoredDrop:
+    found = await stage.register.drop(f"{key}{stage.number}")
+    assert found is not None
+    return found
+
+
+async def told(stage: Stage, amount: int, at: datetime | None = None) -> str:
+    """`verified`, or the reason code."""
+    answer = await stage.register.tell_drop(stage.account, amount, by=ANN, why="told", now=at or datetime.now(UTC))
+    return answer.refusal.code if answer.refusal else "verified"
+
+
+async def cost(database: Database) -> tuple[int, int]:
+    """What the books say that drops have cost, and what left the rail."""
+    return await database.balance("expense/rail_fee"), await database.balance("rail/sandbox/cash")
+
+
+async def test_what_was_sent_is_booked_and_telling_it_verifies_the_account(stage: Stage, database: Database) -> None:
+    async with working(stage):
+        assert await answered(await send(stage, "a")) == DropAnswer(state="paid")
+        again = await send(stage, "a")
+        assert (await answered(again)).state == "paid"
+    drop = await row(stage, "a")
+    assert 1 <= drop.amount_minor <= 99
+    assert await cost(database) == (drop.amount_minor, -drop.amount_minor)
+    assert await stage.effects() == 1
+    assert await stage.available() == 5_000_000
+
+    wrong = drop.amount_minor % 99 + 1
+    assert await told(stage, wrong) == "wrong_drop_amount"
+    assert await told(stage, drop.amount_minor) == "verified"
+    assert await told(stage, drop.amount_minor) == "already_verified"
+    account = await stage.register.account(stage.account)
+    assert account is not None
+    assert account.verified_at is not None
+    changes = [(change.what, change.detail) for change in await stage.register.account_changes(stage.merchant)]
+    assert changes[-3:] == [("dropped", ""), ("told_wrong", "2 tries left"), ("verified", "penny drop")]
+    assert str(drop.amount_minor) not in [detail for _, detail in changes]
+
+
+async def test_the_amount_is_in_no_history(stage: Stage) -> None:
+    async with working(stage):
+        handle = await send(stage, "a")
+        await answered(handle)
+    history = (await handle.fetch_history()).to_json()
+    assert "amount" not in history
+    assert CARD not in history
+
+
+async def test_three_wrong_amounts_are_enough(stage: Stage) -> None:
+    async with working(stage):
+        await answered(await send(stage, "a"))
+        amount = (await row(stage, "a")).amount_minor
+        codes = await asyncio.gather(*(told(stage, other) for other in range(100, 106)))
+        assert sorted(codes) == ["drop_tries_used_up"] * 3 + ["wrong_drop_amount"] * 3
+        assert await told(stage, amount) == "drop_tries_used_up"
+        for key in ("b", "c"):
+            assert (await answered(await send(stage, key))).state == "paid"
+        refusal = (await answered(await send(stage, "d"))).refusal
+    assert refusal is not None
+    assert refusal.code == "drops_used_up"
+    assert await told(stage, (await row(stage, "c")).amount_minor) == "verified"
+
+
+async def test_an_amount_is_worth_something_for_a_week(stage: Stage) -> None:
+    async with working(stage):
+        await answered(await send(stage, "a"))
+    amount, now = (await row(stage, "a")).amount_minor, datetime.now(UTC)
+    assert await told(stage, amount, now + timedelta(days=7, seconds=1)) == "drop_expired"
+    assert await told(stage, amount, now + timedelta(days=6.9)) == "verified"
+
+
+async def test_a_change_of_the_account_makes_the_amount_worthless(stage: Stage) -> None:
+    async with working(stage):
+        await answered(await send(stage, "a"))
+    amount = (await row(stage, "a")).amount_minor
+    await stage.register.bind_account(
+        *(stage.account, stage.merchant),
+        currency="CNY",
+        holder="Li Wei",
+        last4="9999",
+        rail="sandbox",
+        rail_token="other",
+        now=datetime.now(UTC),
+    )
+    assert await told(stage, amount) == "no_drop"
+
+
+async def test_a_timeout_is_unknown_and_becomes_paid_once(stage: Stage, database: Database) -> None:
+    await stage.world.fault("bank", verb="payout", match=stage.token, kind="status_after_effect", times=1)
+    async with working(stage):
+        handle = await send(stage, "a")
+        await _until(stage, "a", "unknown")
+        assert await cost(database) == (0, 0)
+        refusal = (await answered(await send(stage, "b"))).refusal
+        assert refusal is not None
+        assert refusal.code == "drop_under_way"
+        assert await told(stage, 100) == "wrong_drop_amount"  # whoever saw it may tell it before the bank does
+        await stage.skip(handle, minutes=1, seconds=1)
+        assert (await answered(handle)).state == "paid"
+    amount = (await row(stage, "a")).amount_minor
+    assert await cost(database) == (amount, -amount)
+    assert await stage.effects() == 1
+
+
+async def test_what_never_becomes_known_is_lost_and_not_failed(stage: Stage, database: Database) -> None:
+    await stage.world.fault("bank", verb="payout", match=stage.token, kind="status_before_effect", times=1)
+    async with working(stage):
+        handle = await send(stage, "a", valid=timedelta(hours=2))
+        await _until(stage, "a", "unknown")
+        for wait in (61, 301, 3601, 21601):
+            await stage.skip(handle, seconds=wait)
+        assert (await answered(handle)).state == "lost"
+        assert (await answered(await send(stage, "b"))).state == "paid"
+    assert await stage.effects() == 1
+    sides = await both_sides(database.pool, "rail", "sandbox")
+    stands = {line.key: line.stand for line in sides.ours}
+    assert stands == {f"a{stage.number}": "under_way", f"b{stage.number}": "booked"}
+
+
+async def test_a_bank_that_refuses_says_why_and_nothing_is_booked(stage: Stage, database: Database) -> None:
+    await stage.world.refuse_account(stage.token, code="ACCOUNT_CLOSED")
+    async with working(stage):
+        answer = await answered(await send(stage, "a"))
+        assert (answer.state, (answer.detail or "").split(":")[0]) == ("failed", "ACCOUNT_CLOSED")
+    assert await cost(database) == (0, 0)
+    assert await told(stage, (await row(stage, "a")).amount_minor) == "no_drop"
+
+
+async def test_nothing_is_sent_to_a_suspended_or_verified_account(stage: Stage) -> None:
+    async with working(stage):
+        await stage.register.suspend_account(stage.account, "fraud", datetime.now(UTC), by=ANN)
+        suspended = (await answered(await send(stage, "a"))).refusal
+        await stage.register.resume_account(stage.account, by=ANN, why="no fraud", now=datetime.now(UTC))
+        await stage.register.verify_account(
+            stage.account, 2, how="by hand", by=ANN, why="papers", now=datetime.now(UTC)
+        )
+        verified = (await answered(await send(stage, "b"))).refusal
+    assert suspended is not None
+    assert verified is not None
+    assert (suspended.code, verified.code) == ("account_suspended", "already_verified")
+    assert await stage.effects() == 0
+
+
+async def test_a_worker_without_the_key_leaves_it_to_one_that_has_it(stage: Stage) -> None:
+    async with working(stage, Vault({})):
+        handle = await send(stage, "a")
+        await asyncio.sleep(0.5)
+    assert (await row(stage, "a")).state == "open"
+    async with working(stage):
+        assert (await answered(handle)).state == "paid"
+    assert await stage.effects() == 1
+
+
+def test_looks_become_rarer() -> None:
+    waits = [look_after(number) for number in range(7)]
+    assert waits == sorted(waits)
+    assert sum(waits[:6], timedelta()) > timedelta(days=2)
+
+
+async def _until(stage: Stage, key: str, state: str) -> None:
+    for _ in range(200):
+        found = await stage.register.drop(f"{key}{stage.number}")
+        if found is not None and found.state == state:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"the drop never became {state}")
