@@ -247,9 +247,11 @@ class WithdrawalActivities:
         take_from = "unknown" if step.resend else "open"
         if clock.now() >= step.send_by:
             # Whoever moves the row decides: after this nobody can send it any more.
-            if not step.resend and await self._move(step, "unsent", take_from, None, clock):
+            if step.resend or await self._move(step, "unsent", take_from, None, clock):
                 return PayoutResult(outcome="not_sent")
-            return PayoutResult(outcome="not_sent") if step.resend else await self._look(row)
+            # Moved before: by a try whose report was lost, or by one that sent it.
+            row = await self._row(step)
+            return PayoutResult(outcome="not_sent") if row.state == "unsent" else await self._look(row)
         # Opened before the row is taken: a worker without the key must not leave it as if it had been sent.
         instruction = await self._with_number(row)
         if not await self._move(step, "sending", take_from, LEASE, clock):

@@ -1,0 +1,90 @@
+"""A payout that was given up unsent is known not to be on its way, however often somebody is asked about it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from ledger_kit import NOW, a_withdrawal, bound, earned
+from temporalio.testing import ActivityEnvironment
+
+from activities.rails.base import PayoutInstruction
+from activities.withdrawal import WithdrawalActivities
+from core.withdrawal.payouts import PayoutResult, RailTerms
+from core.withdrawal.policy import WithdrawalPolicy
+from core.withdrawal.stepping import Pay
+from ledger.book import Book
+from ledger.register import Register
+
+KEY = "key1"
+TERMS = RailTerms(dedup_window=timedelta(days=6))
+TOO_LATE = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a test's activity begins."""
+
+
+class Counting:
+    """A rail that counts what it is asked."""
+
+    name = "sandbox"
+    terms = TERMS
+    key_pattern = re.compile(r"[a-z0-9]{1,32}")
+
+    def __init__(self) -> None:
+        self.paid = self.looked = 0
+
+    async def pay(self, instruction: PayoutInstruction) -> PayoutResult:
+        self.paid += 1
+        return PayoutResult(outcome="unknown")
+
+    async def query(self, instruction: PayoutInstruction) -> PayoutResult:
+        self.looked += 1
+        return PayoutResult(outcome="not_found")
+
+
+@pytest.fixture
+def rail() -> Counting:
+    return Counting()
+
+
+def _pay(send_by: datetime) -> Pay:
+    return Pay(
+        at=NOW,
+        withdrawal_id="W1",
+        merchant_id="m-1",
+        account_id="acc-m-1",
+        account_version=1,
+        number=1,
+        key=KEY,
+        rail="sandbox",
+        amount_minor=500,
+        currency="CNY",
+        send_by=send_by,
+    )
+
+
+async def _opened(register: Register, book: Book) -> None:
+    await earned(register, book, 1000)
+    await bound(register)
+    await register.reserve(a_withdrawal(), WithdrawalPolicy(), now=NOW)
+    await register.open_attempt("W1", 1, KEY, request_hash="h", amount_minor=500, terms=TERMS, now=NOW)
+
+
+async def test_a_try_whose_report_was_lost_is_told_again_that_nothing_was_sent(
+    register: Register, book: Book, rail: Counting
+) -> None:
+    await _opened(register, book)
+    activities = WithdrawalActivities(register, book, {"*": rail})
+    answers = [await ActivityEnvironment().run(activities.pay, _pay(TOO_LATE)) for _ in range(3)]
+    assert [answer.outcome for answer in answers] == ["not_sent"] * 3
+    assert (rail.paid, rail.looked) == (0, 0)
+
+
+async def test_a_try_that_may_have_sent_it_is_looked_up_however_late(
+    register: Register, book: Book, rail: Counting
+) -> None:
+    await _opened(register, book)
+    activities = WithdrawalActivities(register, book, {"*": rail})
+    await ActivityEnvironment().run(activities.pay, _pay(NOW + timedelta(hours=1)))
+    late = await ActivityEnvironment().run(activities.pay, _pay(TOO_LATE))
+    assert (late.outcome, rail.paid, rail.looked) == ("not_found", 1, 1)
