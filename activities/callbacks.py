@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
+from activities.rails.base import names_payee
 from core.errors import Refused, UnreadableAnswer
 from core.messages import Actor, Message, ReportPayout
 from core.withdrawal.payouts import PayoutResult
@@ -183,8 +184,10 @@ def _wrong(heard: Heard, row: PayoutAttempt | None) -> CallbackOutcome | None:
         return "unknown_payout"
     if row.rail not in heard.rails:
         return "other_rail"
-    said = (heard.result.amount_minor, heard.result.currency, heard.payee or row.rail_token)
-    return None if said == (row.amount_minor, row.currency, row.rail_token) else "wrong_amount"
+    if heard.payee is not None and not names_payee(heard.payee, row.rail_token, row.last4):
+        return "wrong_payee"
+    said = (heard.result.amount_minor, heard.result.currency)
+    return None if said == (row.amount_minor, row.currency) else "wrong_amount"
 
 
 def _command(heard: Heard, row: PayoutAttempt) -> ReportPayout:

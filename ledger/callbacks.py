@@ -17,6 +17,7 @@ CallbackOutcome = Literal[
     "nothing_new",  # about something that is still under way
     "unknown_payout",  # about no payout of ours
     "other_rail",  # about a payout on another rail
+    "wrong_payee",  # about a payout to somebody else than ours
     "wrong_amount",  # about another amount than was to be paid
     "refused",  # no withdrawal takes it
     "wrong_signature",

@@ -167,6 +167,11 @@ async def test_a_refunds_callback_is_kept_and_its_order_asks_by_itself(ground: G
     assert ground.heard.told == []
 
 
+async def test_a_payee_is_known_by_the_end_of_a_number_that_only_the_vault_knows(ground: Ground) -> None:
+    await ground.payout()
+    assert (await ground.hear(TRANSFER, {**BILL, "openid": "o-MYE42l80oelYMDE34nYD4564242"})).outcome == "reported"
+
+
 # --- again and again ---------------------------------------------------------------------------------------
 
 
@@ -218,7 +223,7 @@ async def test_what_broke_off_is_taken_up_when_it_comes_again(ground: Ground) ->
         ({"out_bill_no": "nobodys"}, "unknown_payout"),
         ({"transfer_amount": 10_001}, "wrong_amount"),
         ({"transfer_amount": 9_999, "state": "FAIL", "fail_reason": "TRANSFER_RISK"}, "wrong_amount"),
-        ({"openid": "o-2"}, "wrong_amount"),
+        ({"openid": "o-2"}, "wrong_payee"),
         ({"state": "PROCESSING"}, "nothing_new"),
         ({"state": "BRAND_NEW"}, "nothing_new"),
     ],

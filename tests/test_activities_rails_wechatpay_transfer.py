@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from nonsense import nonsense
+from pydantic import SecretStr
 from wechatpay_ground import Forge, fresh, payout_of, standin_adapters
 
 from activities.rails.wechatpay import REFUSALS
@@ -79,6 +80,19 @@ async def test_from_two_thousand_on_the_name_is_sent_and_read(rail: WechatPayTra
     assert (result.outcome, result.failure, result.code) == ("failed", "ours", "NAME_REQUIRED")
     assert (await rail.pay(payout_of(fresh(), fresh("o-"), 199_999, holder=None))).outcome == "paid"
     assert (await rail.pay(payout_of(fresh(), fresh("o-"), 29))).outcome == "paid"
+
+
+async def test_a_wallets_number_out_of_the_vault_is_paid_and_looked_up_without_it(
+    rail: WechatPayTransfer, world: WorldClient
+) -> None:
+    asked = payout_of(fresh(), "acc-1")
+    openid = f"o-{fresh()}4242"
+    opened = asked.account.model_copy(update={"number": SecretStr(openid)})
+    assert (await rail.pay(asked.model_copy(update={"account": opened}))).outcome == "paid"
+    assert (await rail.query(asked)).outcome == "paid"
+    others = asked.account.model_copy(update={"last4": "1111"})
+    assert (await rail.query(asked.model_copy(update={"account": others}))).outcome == "unknown"
+    assert await world.payout_effects(openid) == 1
 
 
 async def test_another_currency_is_never_sent(rail: WechatPayTransfer, world: WorldClient) -> None:

@@ -42,6 +42,13 @@ class Payee(Message):
     holder: str | None = None
 
 
+def names_payee(said: str, token: str, last4: str | None) -> bool:
+    """Whether a rail speaks of this account: by its token, or by a number that ends as ours, which a look-up has not
+    opened.
+    """
+    return said == token or (bool(last4) and said[-4:] == last4)
+
+
 class PayoutInstruction(Message):
     """Pay this much. Under one key a rail pays once, within its window; a resend is the identical instruction."""
 

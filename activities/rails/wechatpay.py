@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from activities.http import Reply
-from activities.rails.base import PayoutInstruction
+from activities.rails.base import PayoutInstruction, names_payee
 from activities.wechatpay.client import Problem
 from core.errors import DakuanError, UnreadableAnswer
 from core.messages import FailureClass
@@ -74,13 +74,18 @@ def ours(code: str, message: str) -> PayoutResult:
     return PayoutResult(outcome="failed", failure="ours", code=code, message=message)
 
 
-def only_about(instruction: PayoutInstruction, source: str, **said: object) -> None:
-    """Pass where what an answer says of itself is what was asked.
+def only_about(
+    instruction: PayoutInstruction, source: str, *, key: str, payee: str | None = None, amount_minor: int | None = None
+) -> None:
+    """Pass where what an answer says of itself is what was asked; None says nothing.
 
     Raises:
         UnreadableAnswer: it is about something else, and says nothing of this payout.
     """
-    asked = {"key": instruction.key, "amount_minor": instruction.amount_minor, "payee": instruction.account.token}
-    for name, value in said.items():
-        if value is not None and value != asked[name]:
-            raise UnreadableAnswer(f"{source} answered about another {name.partition('_')[0]}")
+    account = instruction.account
+    if key != instruction.key:
+        raise UnreadableAnswer(f"{source} answered about another number")
+    if payee is not None and payee != account.address and not names_payee(payee, account.token, account.last4):
+        raise UnreadableAnswer(f"{source} answered about another payee")
+    if amount_minor not in (None, instruction.amount_minor):
+        raise UnreadableAnswer(f"{source} answered about another amount")

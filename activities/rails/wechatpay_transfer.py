@@ -153,10 +153,9 @@ class WechatPayTransfer:
 
     def _result(self, reply: Reply, instruction: PayoutInstruction) -> PayoutResult:
         bill = reply.read(TransferBill)
-        only_about(instruction, reply.source, key=bill.out_bill_no, payee=bill.openid)
-        if bill.state != "SUCCESS":
-            # Where it paid another amount than it was told to, the withdrawal must hear of it.
-            only_about(instruction, reply.source, amount_minor=bill.transfer_amount)
+        # Where it paid another amount than it was told to, the withdrawal must hear of it.
+        amount_minor = None if bill.state == "SUCCESS" else bill.transfer_amount
+        only_about(instruction, reply.source, key=bill.out_bill_no, payee=bill.openid, amount_minor=amount_minor)
         return result_of_transfer(bill)
 
 

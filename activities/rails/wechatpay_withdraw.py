@@ -56,7 +56,7 @@ people, so that the first of these that is found tells its class; a text with no
 
 
 class WechatPayWithdraw:
-    """Pays out to sub-merchants' banks; an account's token is the sub-merchant's number.
+    """Pays out to sub-merchants' banks; an account's token is the sub-merchant's number, whatever its bank's may be.
 
     Args:
         remark, bank_memo: ours, and what the bank shows; at most 56 and 32 characters.
@@ -116,9 +116,10 @@ def _taken(reply: Reply, instruction: PayoutInstruction) -> PayoutResult:
 
 def _found(reply: Reply, instruction: PayoutInstruction) -> PayoutResult:
     withdraw = reply.read(Withdraw)
-    only_about(instruction, reply.source, key=withdraw.out_request_no, payee=withdraw.sub_mchid)
-    if withdraw.status not in {"SUCCESS", "REFUND"}:
-        only_about(instruction, reply.source, amount_minor=withdraw.amount)
+    # Where it paid another amount than it was told to, the withdrawal must hear of it.
+    amount_minor = None if withdraw.status in {"SUCCESS", "REFUND"} else withdraw.amount
+    payee = withdraw.sub_mchid
+    only_about(instruction, reply.source, key=withdraw.out_request_no, payee=payee, amount_minor=amount_minor)
     return result_of_withdraw(withdraw)
 
 
