@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import uvicorn
 from pg import Database
 from temporalio.client import Client
 from typer.testing import CliRunner, Result
@@ -18,48 +21,50 @@ import client as door
 from ledger.book import Book
 from ledger.register import Register
 from local.client import WorldClient
-from local.standins import StandIns
+from local.service import LOOPBACK, free_port
 from local.temporal import Temporal
+from local.world import application
 from starter import app
 
 
-@pytest.fixture(scope="module")
-def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
-    server = Temporal(tmp_path_factory.mktemp("temporal"))
-    server.start()
-    yield server
-    server.stop()
-
-
 @pytest_asyncio.fixture
-async def own_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WorldClient]:
-    """Stand-ins that know of nobody else's payouts."""
-    server = StandIns(tmp_path_factory.mktemp("own"))
-    server.start()
-    async with WorldClient(server.url) as client:
+async def own_world(tmp_path: Path) -> AsyncIterator[WorldClient]:
+    """Stand-ins that know of nobody else's payouts: served from a thread, which starts sooner than a process."""
+    config = uvicorn.Config(
+        lambda: application(tmp_path / "world"), factory=True, host=LOOPBACK, port=free_port(), log_level="critical"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    for _ in range(1000):
+        if server.started:
+            break
+        await asyncio.sleep(0.01)
+    async with WorldClient(f"http://{LOOPBACK}:{config.port}") as client:
         yield client
-    server.stop()
+    server.should_exit = True
+    await asyncio.to_thread(thread.join)
 
 
 @pytest_asyncio.fixture
 async def stage(
-    temporal: Temporal, own_world: WorldClient, database: Database, monkeypatch: pytest.MonkeyPatch
+    money_temporal: Temporal, own_world: WorldClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Stage]:
     """A merchant with money, and settings by which commands find all of it."""
-    client = await Client.connect(temporal.address, data_converter=door.DATA_CONVERTER)
+    client = await Client.connect(money_temporal.address, data_converter=door.DATA_CONVERTER)
     made = Stage(
         client,
         Book(database.pool),
         Register(database.pool),
         own_world,
-        temporal.address,
+        money_temporal.address,
         database.worker_dsn,
         database.owner_dsn,
     )
     await made.furnish()
     monkeypatch.setattr(door, "LAST_PAUSE", 0.0)
     monkeypatch.setenv("DATABASE_URL", database.worker_dsn)
-    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal.address)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", money_temporal.address)
     monkeypatch.setenv("DAKUAN_BANK_URL", f"{own_world.url}/bank")
     monkeypatch.setenv("DAKUAN_CHANNEL_URL", f"{own_world.url}/channel")
     yield made

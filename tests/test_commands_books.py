@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pg import Database
-from reconciliation_ground import ask, own_world, paid, run, stage, temporal
+from reconciliation_ground import ask, own_world, paid, run, stage
 from withdrawal_stage import Stage
 
 from ledger.movements import Leg, Movement
 
-__all__ = ["own_world", "stage", "temporal"]
+__all__ = ["own_world", "stage"]
 
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%d")
 

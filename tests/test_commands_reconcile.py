@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from pg import Database
-from reconciliation_ground import ask, own_world, paid, run, stage, temporal
+from reconciliation_ground import ask, own_world, paid, run, stage
 from withdrawal_stage import Stage
 
-__all__ = ["own_world", "stage", "temporal"]
+__all__ = ["own_world", "stage"]
 
 HEADER = "line_id,kind,key,amount,currency,at"
 NOW = datetime.now(UTC).isoformat()

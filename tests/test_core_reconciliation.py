@@ -162,9 +162,9 @@ def test_our_own_books_need_no_tolerance() -> None:
 
 # --- many at once ----------------------------------------------------------------------------------------
 
-PLANTS: dict[str, Callable[[list[OurLine], list[TheirLine], int], None]] = {
-    "missing": lambda o, t, i: t.pop(i) and None,
-    "extra": lambda o, t, i: o.pop(i) and None,
+PLANTS: dict[str, Callable[[list[OurLine], list[TheirLine], int], object]] = {
+    "missing": lambda o, t, i: t.pop(i),
+    "extra": lambda o, t, i: o.pop(i),
     "amount": lambda o, t, i: t.__setitem__(i, t[i].model_copy(update={"amount_minor": t[i].amount_minor + 1})),
     "currency": lambda o, t, i: t.__setitem__(i, t[i].model_copy(update={"currency": "JPY"})),
     "duplicate": lambda o, t, i: t.append(t[i].model_copy(update={"line_id": "twice"})),

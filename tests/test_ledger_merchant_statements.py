@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from ledger_kit import (
 )
 from pg import Database
 
-from core.merchant_statement import Held, MerchantStatement, MerchantTransfer, statement, type_of
+from core.merchant_statement import Held, MerchantStatement, MerchantTransfer, StatementRow, statement, type_of
 from ledger.book import Book
 from ledger.merchant_statements import merchant_statements
 from ledger.movements import Leg, Movement
@@ -47,7 +48,7 @@ async def _a_whole_life(register: Register, book: Book) -> None:
     for n, name in enumerate(("W1", "W2", "W3", "W4"), start=3):
         answer = await register.reserve(a_withdrawal(name, 1_000), LIMITS, now=NOW + n * DAY)
         assert answer.outcome == "reserved"
-    at = {"currency": "CNY", "occurred_at": NOW + 7 * DAY}
+    at: dict[str, Any] = {"currency": "CNY", "occurred_at": NOW + 7 * DAY}
     await book.pay("W1", rail="sandbox", amount_minor=990, fee_minor=10, **at)
     await book.void("W2", merchant_id="m-1", amount_minor=1_000, **at)
     for name in ("W3", "W4"):
@@ -101,7 +102,7 @@ async def test_from_any_day_to_any_other_it_adds_up(database: Database, book: Bo
     days = [NOW - DAY + n * DAY for n in range(14)]
     parts = [await merchant_statements(database.pool, "m-1", since, until) for since, until in pairwise([*days, FAR])]
     held = Held()
-    rows = []
+    rows: list[StatementRow] = []
     for part in (one for day in parts for one in day):
         assert part.opening == held
         assert part.opening.total_minor + sum(row.amount_minor for row in part.rows) == part.closing.total_minor
