@@ -316,6 +316,7 @@ class Book:
                 record.revision if record else None,
                 record.order_id if record else None,
             )
+        assert row is not None  # the function answers with one row
         return _posted(movement, row).model_copy(update={"overtaken": bool(row["overtaken"])})
 
     async def _for_withdrawal(self, withdrawal_id: str, movement: Movement, record: WithdrawalRecord | None) -> Posted:

@@ -271,7 +271,10 @@ class Withdrawing(RuleBasedStateMachine):
         state = self.desk.state
         views = holds_of(state)
         assert views or state.phase in ENDS, state.phase
-        assert all(view.who_can_act and view.what_helps and view.since <= self.desk.now for view in views)
+        assert all(
+            view.who_can_act and view.what_helps and view.what_helps_zh and view.since <= self.desk.now
+            for view in views
+        )
 
     def teardown(self) -> None:
         """When the noise stops and people speak the truth, it ends within bounded time."""

@@ -36,8 +36,8 @@ class PayoutResult(Message):
 
     `accepted`: the rail has it and has not finished. `not_found`: the rail says that it knows no such key.
     `not_sent`: it certainly never left us. `unknown`: no answer, or one that cannot be read.
-    `returned_minor` is all that has come back so far, not only the last part. `to_confirm` is what the payee's app needs
-    where the payee must take the money; a rail says it once, when it accepts.
+    `returned_minor` is all that has come back so far, not only the last part. `to_confirm` is what the payee's app
+    needs where the payee must take the money; a rail says it once, when it accepts.
     """
 
     outcome: Literal["accepted", "paid", "failed", "returned", "not_found", "not_sent", "unknown"]

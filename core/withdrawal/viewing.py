@@ -10,17 +10,9 @@ from core.messages import HoldView
 from core.money import format_minor
 from core.records import WithdrawalRecord
 from core.withdrawal.deadlines import next_deadline
+from core.withdrawal.helping import HELD, WAITING, Help
 from core.withdrawal.resolving import disputed, resolvable_from
 from core.withdrawal.state import PEOPLE_NEEDED, Hold, WithdrawalState
-
-HELPS: dict[str, str] = {
-    "our_side": "put our own account with the rail right, then `approve`; or `reject` it, and the money is given back",
-    "ledger_disagrees": "find out why the books refuse it, then `approve` to try again",
-    "payout_stuck": "ask the bank; then `resolve_unknown` by two people, with the bank's reference",
-    "amount_disagrees": "ask the bank which amount it paid; then `resolve_unknown` by two people",
-    "paid_after_failed": "ask the bank which is true; then `resolve_unknown` by two people closes the case",
-}
-"""What would speed it up, by the name of a hold."""
 
 
 def record_of(state: WithdrawalState, now: datetime) -> WithdrawalRecord:
@@ -130,26 +122,19 @@ def _waiting(state: WithdrawalState) -> HoldView | None:
     latest = state.latest
     if state.phase == "in_approval":
         missing = PEOPLE_NEEDED - len(state.approvals)
-        return _hold_view(
-            state,
-            "awaiting_approval",
-            state.approve_by,
-            "reviewer",
-            f"`approve` by {missing} more, neither of them the requester; silence gives the money back",
-        )
+        return _hold_view(state, "awaiting_approval", state.approve_by, "reviewer", missing)
     if state.phase == "approved" and state.not_before is not None:
-        return _hold_view(state, "quota", state.not_before, "system", "the rail's limit of the day turns over")
+        return _hold_view(state, "quota", state.not_before, "system")
     if state.phase in {"requested", "submitting"}:
-        return _hold_view(state, "being_submitted", None, "system", "nothing; it goes on by itself")
+        return _hold_view(state, "being_submitted", None, "system")
     if state.phase == "submitted" and latest is not None and latest.to_confirm:
-        helps = "the payee takes the money in the rail's app, to which the storefront hands `to_confirm` of the payout"
-        return _hold_view(state, "awaiting_payee", _next_look(state), "merchant", helps)
+        return _hold_view(state, "awaiting_payee", _next_look(state), "merchant")
     if state.phase == "submitted":
-        return _hold_view(state, "with_the_bank", _next_look(state), "rail", "the bank's answer or callback")
+        return _hold_view(state, "with_the_bank", _next_look(state), "rail")
     if state.phase == "in_suspense":
-        return _hold_view(state, "in_suspense", state.suspense_until, "operator", "`resolve_unknown` if it was paid")
+        return _hold_view(state, "in_suspense", state.suspense_until, "operator")
     if state.phase == "unknown" and latest is not None:
-        return _hold_view(state, "outcome_unknown", _next_look(state), "rail", "the bank's answer to a look-up")
+        return _hold_view(state, "outcome_unknown", _next_look(state), "rail")
     return None
 
 
@@ -158,12 +143,29 @@ def _next_look(state: WithdrawalState) -> datetime | None:
     return deadline.at if deadline and deadline.name == "query_at" else None
 
 
-def _hold_view(state: WithdrawalState, reason: str, release: datetime | None, who: str, helps: str) -> HoldView:
-    return HoldView(reason=reason, since=state.phase_since, expected_release=release, who_can_act=who, what_helps=helps)
+def _hold_view(
+    state: WithdrawalState, reason: str, release: datetime | None, who: str, missing: int | None = None
+) -> HoldView:
+    helps = WAITING[reason]
+    return HoldView(
+        reason=reason,
+        since=state.phase_since,
+        expected_release=release,
+        who_can_act=who,
+        what_helps=helps.en.format(missing),
+        what_helps_zh=helps.zh.format(missing),
+    )
 
 
 def _held(state: WithdrawalState, hold: Hold) -> HoldView:
-    helps, attempt = HELPS[hold.name], disputed(state)
-    if "resolve_unknown" in helps and attempt is not None:
-        helps = f"{helps}, from {_clock(resolvable_from(state, attempt))}"
-    return HoldView(reason=hold.name, since=hold.since, who_can_act=hold.owner, what_helps=helps)
+    helps, attempt = HELD[hold.name], disputed(state)
+    if "resolve_unknown" in helps.en and attempt is not None:
+        opens = _clock(resolvable_from(state, attempt))
+        helps = Help(f"{helps.en}, from {opens}", f"{helps.zh}最早可提交时间：{opens}。")
+    return HoldView(
+        reason=hold.name,
+        since=hold.since,
+        who_can_act=hold.owner,
+        what_helps=helps.en,
+        what_helps_zh=helps.zh,
+    )
