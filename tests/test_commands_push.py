@@ -130,3 +130,21 @@ def test_the_real_adapter_is_asked_and_the_next_one_where_it_is_away() -> None:
     asyncio.run(play())
     shipped("P3", waybill, "yto")
     assert first_scan("P3")
+
+
+def test_a_shipment_is_subscribed_and_what_the_provider_pushes_reaches_it(tmp_path: Path) -> None:
+    waybill = fresh()
+    order = shipped("P4", waybill, "yto")
+
+    async def pushed() -> bytes:
+        async with WorldClient(load().needed("world_url")) as world:
+            await world.add_scans("yto", waybill, seen(order, "picked_up"))
+            for _ in range(200):
+                if body := await world.pushed(waybill):
+                    return body
+                await asyncio.sleep(0.05)
+        raise AssertionError("never subscribed")
+
+    answered = push(tmp_path, "kuaidi100", asyncio.run(pushed()), {})
+    assert json.loads(answered.stdout)["orders"] == ["P4"]
+    assert first_scan("P4")
