@@ -456,3 +456,15 @@ async def test_the_proof_of_statements_knows_refunds_and_settlements(
     await register.load_statement("channel", "wechat", Statement(lines=tuple(wrong)), NOW)
     database.broken = True
     assert sorted(await disproved(database)) == sorted([keys["A2"], "foreign", "S1"])
+
+
+async def test_a_settlement_booked_by_many_at_once_stands_once_and_otherwise_is_a_conflict(
+    database: Database, book: Book
+) -> None:
+    given: dict[str, Any] = {"rail": "sandbox", "fee_minor": 6, "currency": "CNY", "occurred_at": NOW}
+    answers = await asyncio.gather(*(book.psp_settlement("wechat", "S1", net_minor=994, **given) for _ in range(8)))
+    assert sorted(answer.outcome for answer in answers) == ["exists"] * 7 + ["posted"]
+    assert (await book.psp_settlement("wechat", "S1", net_minor=993, **given)).outcome == "conflict"
+    assert await database.balance("psp/wechat") == -1_000
+    assert await database.balance("rail/sandbox/cash") == 994
+    assert await database.balance("expense/psp_fee") == 6
