@@ -193,9 +193,16 @@ async def open_accounts(settings: Settings, stack: AsyncExitStack) -> dict[str, 
 
 
 def wechatpay_client(account: MerchantAccount, http: HttpClient) -> WechatPayClient:
-    """A merchant's connection to WeChat Pay, with its keys."""
-    signer = MerchantSigner(account.mchid, account.serial, account.private_key)
-    return WechatPayClient(http, signer, PlatformKeys(account.platform_keys))
+    """A merchant's connection to WeChat Pay, with its keys.
+
+    Raises:
+        Misconfigured: a key is none; the sentence names account and key, and repeats nothing of it.
+    """
+    try:
+        signer = MerchantSigner(account.mchid, account.serial, account.private_key)
+        return WechatPayClient(http, signer, PlatformKeys(account.platform_keys))
+    except Misconfigured as error:
+        raise Misconfigured(f"DAKUAN_RAILS: account of merchant {account.mchid}: {error}") from None
 
 
 def callback_desk(settings: Settings, register: Register, client: Client) -> CallbackDesk:

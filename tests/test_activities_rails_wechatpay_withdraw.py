@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
 from nonsense import nonsense
 from wechatpay_ground import Forge, fresh, payout_of, standin_adapters
 
-from activities.rails.wechatpay import OPEN_REFUSALS, REFUSALS
-from activities.rails.wechatpay_withdraw import FAILURES, STATES, WechatPayWithdraw
+from activities.http import Reply
+from activities.rails.wechatpay import OPEN_REFUSALS, REFUSALS, missing, refused
+from activities.rails.wechatpay_withdraw import FAILURES, STATES, WechatPayWithdraw, _found, _taken
+from core.errors import UnreadableAnswer
 from local.client import WorldClient
 from local.standins import StandIns
 
@@ -160,3 +166,30 @@ async def test_taken_says_nothing_of_an_end(forge: Forge) -> None:
         assert (await adapters.withdraw.pay(ASKED)).outcome == "accepted"
     async with forge.adapters(forge.answer({**TAKEN, "out_request_no": "other"})) as adapters:
         assert (await adapters.withdraw.pay(ASKED)).outcome == "unknown"
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+_ANYTHING = st.dictionaries(st.sampled_from([*WITHDRAW, "code"]), _JSON | st.sampled_from(["SUCCESS", NUMBER, 1000]))
+
+
+@given(told=_ANYTHING, status=st.sampled_from([200, 400, 403, 404, 429]))
+def test_no_json_that_wechat_pay_could_sign_breaks_a_rail_or_pays(told: dict[str, Any], status: int) -> None:
+    """Whatever it says, only the whole truth about this number is an end."""
+    reply = Reply(status=status, raw=json.dumps(told).encode(), source="WeChat Pay")
+    for read in (refused, missing, partial(_found, instruction=ASKED), partial(_taken, instruction=ASKED)):
+        try:
+            result = read(reply)
+        except UnreadableAnswer:
+            continue
+        if result.outcome in {"paid", "returned"}:
+            assert (told["out_request_no"], told["amount"], told["sub_mchid"]) == (
+                NUMBER,
+                result.amount_minor,
+                "1900000109",
+            )
+        if result.outcome == "failed":
+            assert told.get("status") in {"FAIL", "CLOSE"} or (status, told["code"]) in REFUSALS

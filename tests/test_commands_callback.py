@@ -192,6 +192,13 @@ def test_the_doctor_says_whose_keys_are_wrong(forge: Forge) -> None:
     assert (ok, "does not answer" in found, "url" in helps) == (False, True, True)
 
 
+def test_the_doctor_says_which_key_is_none() -> None:
+    for fields in ({"private_key": "secret words"}, {"platform_keys": {"PUB_KEY_ID_9": "secret words"}}):
+        [finding] = asyncio.run(_accounts(_changed(load(), **fields)))
+        assert (finding.ok, "DAKUAN_RAILS: account of merchant 1900000001" in finding.found) == (False, True)
+        assert "secret" not in finding.found
+
+
 def test_without_a_file_there_is_nothing_to_say() -> None:
     assert asyncio.run(_accounts(Settings())) == []
     assert read_rails(load().rails_file or Path(), {}) == load().rails
