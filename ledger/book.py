@@ -317,7 +317,7 @@ class Book:
                 record.order_id if record else None,
             )
         assert row is not None  # the function answers with one row
-        return _posted(movement, row).model_copy(update={"overtaken": bool(row["overtaken"])})
+        return _posted(movement, row).model_copy(update={"overtaken": bool(row and row["overtaken"])})
 
     async def _for_withdrawal(self, withdrawal_id: str, movement: Movement, record: WithdrawalRecord | None) -> Posted:
         async with troubles():
