@@ -8,8 +8,9 @@ import pytest
 from order_driver import DAY, HOUR, T0, WAYBILLS, OrderDriver, a_parcel, a_policy, a_scan, a_verdict
 
 from core.messages import Answer
+from core.order.shipping import Claim
 from core.order.state import OrderState
-from core.order.stepping import audit_watches, audited, looked
+from core.order.stepping import audit_watches, audited, claimed_in_vain, claims_to_release, looked
 from core.reasons import Refusal
 
 
@@ -305,6 +306,24 @@ def test_scans_beyond_the_limit_are_counted_and_not_kept() -> None:
     assert driver.state.scans_kept == 2000
     assert accepted(push(driver, "delivered", "out_for_delivery", at=T0 + 9000 * HOUR)).outcome == "accepted"
     assert (driver.state.scans_kept, driver.state.scans_dropped) == (2000, 2)
+
+
+def test_number_claimed_for_a_command_refused_after_all_is_given_up_once_and_never_one_in_use() -> None:
+    driver = opened()
+    driver.ship()
+    body = {"parcel_id": "p1", "carrier": "sandbox", "reason": "a typo"}
+    other, own = (driver.command("correct_waybill", "merchant", waybill=WAYBILLS[n], **body) for n in (11, 1))
+    claimed = (Claim(parcel_id="p1", outcome="claimed"),)
+    for command in (other, own):
+        driver.state = claimed_in_vain(driver.state, command, claimed)
+    driver.do_what_is_due()
+    assert driver.released == [f"sandbox:{WAYBILLS[11]}"]
+    assert claims_to_release(driver.state) == ()
+    driver.state = claimed_in_vain(driver.state, other, claimed)
+    driver.do_what_is_due()
+    assert driver.released == [f"sandbox:{WAYBILLS[11]}"] * 2
+    for claims in ((), (Claim(parcel_id="p1", outcome="in_use"),)):
+        assert claimed_in_vain(driver.state, other, claims) == driver.state
 
 
 def test_scans_use_up_no_commands() -> None:

@@ -58,6 +58,7 @@ with workflow.unsafe.imports_passed_through():
         audit_watches,
         audited,
         begun,
+        claimed_in_vain,
         claims_to_release,
         ledger_disagrees,
         looked,
@@ -401,6 +402,8 @@ class OrderWorkflow:
             async with self._deciding:
                 claims = await self._claim(command)
                 self._state, answer = receive(self._order, command, workflow.now(), channel, claims)
+                if isinstance(answer, Refusal):
+                    self._state = claimed_in_vain(self._order, command, claims)
                 self._changed = True
         finally:
             self._undecided -= 1

@@ -221,6 +221,8 @@ class OrderState(Message):
     withdrawal_started: bool = False
     claims_released: tuple[str, ...] = ()
     """Parcels whose waybill claims were given up, as `parcel_id:carrier:waybill`."""
+    claims_in_vain: tuple[tuple[str, str, str], ...] = ()
+    """Parcel, carrier and number of claims whose command was refused after all; to be given up."""
     told: tuple[str, ...] = ()
     """Deadlines that passed and only had to be told, by key."""
     notices: tuple[Notice, ...] = ()

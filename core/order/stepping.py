@@ -6,16 +6,17 @@ for days: an audit that polls a carrier, a refund on its way through the channel
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
 from core.audit.verdict import Verdict
-from core.messages import Message
+from core.messages import Command, CorrectWaybill, Message, ReportShipment
 from core.order.auditing import judged
 from core.order.deadlines import due_looks, refund_stuck_hold, settles_at
 from core.order.opening import Screening, screened
 from core.order.shares import credit_shares
-from core.order.shipping import WaybillToClaim, claim_key
+from core.order.shipping import Claim, WaybillToClaim, check_claims, claim_key, to_claim
 from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, Doing, Hold, OrderState, Parcel
 from core.reasons import Refusal
 
@@ -131,8 +132,20 @@ def settle_due(state: OrderState, now: datetime) -> bool:
     return state.phase == "credited" and settles_at(state) <= now and not state.held("credit", "all")
 
 
+def claimed_in_vain(state: OrderState, command: Command, claims: Sequence[Claim]) -> OrderState:
+    """The order after a command was refused: what was claimed for it, before something else came first, is given up.
+
+    Numbers are claimed all or none, and where one is in use none.
+    """
+    if not isinstance(command, ReportShipment | CorrectWaybill) or not claims or check_claims(claims):
+        return state
+    vain = tuple((claim.parcel_id, claim.carrier, claim.waybill) for claim in to_claim(command))
+    return state.model_copy(update={"claims_in_vain": (*state.claims_in_vain, *vain)})
+
+
 def claims_to_release(state: OrderState) -> tuple[WaybillToClaim, ...]:
-    """Numbers that may be used again: of parcels that ended before they moved, and those that were corrected."""
+    """Numbers that may be used again: of parcels that ended before they moved, those that were corrected, and those
+    that were claimed in vain."""
     ended = (p for p in state.parcels if p.ended and not p.moved)
     unused = [WaybillToClaim(parcel_id=p.parcel_id, carrier=p.carrier, waybill=p.waybill) for p in ended]
     replaced = [
@@ -142,7 +155,13 @@ def claims_to_release(state: OrderState) -> tuple[WaybillToClaim, ...]:
         if (attempt.carrier, attempt.waybill) != (parcel.carrier, parcel.waybill)
     ]
     by_key = {_key(claim): claim for claim in (*unused, *replaced)}
-    return tuple(claim for key, claim in by_key.items() if key not in state.claims_released)
+    given_up = {key: claim for key, claim in by_key.items() if key not in state.claims_released}
+    used = {claim_key(p.parcel_id, p.carrier, p.waybill) for p in state.parcels}
+    for parcel_id, carrier, waybill in state.claims_in_vain:
+        claim = WaybillToClaim(parcel_id=parcel_id, carrier=carrier, waybill=waybill)
+        if _key(claim) not in used:
+            given_up[_key(claim)] = claim
+    return tuple(given_up.values())
 
 
 def _key(claim: WaybillToClaim) -> str:
@@ -237,7 +256,10 @@ def _done(state: OrderState, step: Step, now: datetime) -> OrderState:
         state = _refund_posted(state, step, now)
     elif step.verb == "release_claims":
         given_up = state.doing.claims if state.doing else tuple(_key(claim) for claim in claims_to_release(state))
-        state = state.model_copy(update={"claims_released": (*state.claims_released, *given_up)})
+        # What was given up once and claimed in vain again is given up again.
+        released = tuple(dict.fromkeys((*state.claims_released, *given_up)))
+        vain = tuple(claim for claim in state.claims_in_vain if claim_key(*claim) not in given_up)
+        state = state.model_copy(update={"claims_released": released, "claims_in_vain": vain})
     elif step.verb == "start_withdrawal":
         state = state.model_copy(update={"withdrawal_started": True})
     return state
