@@ -20,6 +20,8 @@ from local.client import WorldClient
 from local.journal import Effect
 from worker import reconciliation_desk
 
+IN_HAND = frozenset({"in_approval", "unknown", "in_suspense"})
+"""Where the desk of a run brings a withdrawal on within seconds."""
 OPENING = "opening"
 """The channel that merchants' first money comes from; no statement tells of it."""
 
@@ -116,9 +118,13 @@ async def product_breaks(settings: Settings, pool: asyncpg.Pool[Any]) -> list[tu
 
 
 async def resting(pool: asyncpg.Pool[Any]) -> int:
-    """How many withdrawals are at rest. Asked often: the many that are closed are only counted."""
+    """How many withdrawals are at rest, and not only until the people of a run have come to them.
+
+    Asked often: the many that are closed are only counted.
+    """
     closed = int(await pool.fetchval("SELECT count(*) FROM withdrawals WHERE closed"))
-    return closed + sum(found.at_rest for found in (await standings(pool, only_open=True)).values())
+    opened = (await standings(pool, only_open=True)).values()
+    return closed + sum(found.at_rest and found.phase not in IN_HAND for found in opened)
 
 
 async def _workflows(client: Client) -> dict[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ENDS = frozenset({"paid", "returned", "final", "failed", "rejected", "cancelled"})
-WAITS_FOR_A_DEADLINE = {"approved": "submit_at", "in_approval": "approve_by", "in_suspense": "suspense_until"}
+WAITS_FOR_A_DEADLINE = {"approved": "submit_at", "in_approval": "approve_by"}
 """Where it may stand still until a named moment; a payout that is only being looked for stands nowhere."""
 
 NEVER = frozenset({"ledger_disagrees", "paid_after_failed"})
@@ -69,6 +69,8 @@ class InRegister:
         """The named person or deadline that an open withdrawal waits for; None where it waits for neither."""
         if self.holds:
             return f"a person: {self.holds[0]}"
+        if self.phase == "in_suspense":  # it is still looked for, which may come before the end
+            return "suspense_until"
         wanted = WAITS_FOR_A_DEADLINE.get(self.phase)
         return self.deadline if wanted is not None and self.deadline == wanted else None
 

@@ -37,13 +37,13 @@ class Storm:
     kill_every: tuple[float, float] = (3.0, 6.0)
     freeze: float = 6.0
     quicker: float = 0.25
-    """By how much the product's technical limits are shorter: a key window of half a minute leaves no 15 s to miss a
+    """By how much the product's technical limits are shorter: a key window of 20 s leaves no 15 s to miss a
     dead worker in."""
 
     @classmethod
     def of(cls, seconds: float) -> Storm:
-        """One that lasts so long at least; the bank is out for a third of it, or for 36 s."""
-        window = min(seconds * 0.3, 30.0)
+        """One that lasts so long at least; the bank is out for a third of it, or for 24 s."""
+        window = min(seconds * 0.3, 20.0)
         return cls(seconds=seconds, key_window=window, outage=window * 1.2)
 
     @classmethod
