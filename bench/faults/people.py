@@ -56,8 +56,6 @@ class Merchants:
         self._client, self._pool, self._world, self._storm = client, pool, world, storm
         self._register = Register(pool)
         self.begun = 0
-        self.selling = 0
-        """Those that still wait for their orders' money."""
 
     async def ask(self, fates: Sequence[Fate]) -> None:
         """All of them; returns when all withdrawals have begun."""
@@ -83,9 +81,7 @@ class Merchants:
 
     async def _one(self, fate: Fate) -> None:
         if fate.order_id is not None:
-            self.selling += 1
             await self._sell(fate.order_id)
-            self.selling -= 1
         withdrawal = Withdrawal(
             withdrawal_id=fate.withdrawal_id,
             merchant_id=fate.merchant_id,

@@ -49,7 +49,7 @@ class Storm:
     @classmethod
     def over(cls, withdrawals: int) -> Storm:
         """One that lasts as long as so many withdrawals take two cores."""
-        return cls.of(max(100.0, withdrawals * 0.075))
+        return cls.of(max(100.0, withdrawals * 0.11))
 
 
 @dataclass(frozen=True)

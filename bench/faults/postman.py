@@ -64,6 +64,10 @@ class Postman:
         return True
 
 
+MORE_THAN_ANY = 10**9
+"""Minor units; above every payout of a run."""
+
+
 def _reports(callback: dict[str, Any], rail: str) -> list[ReportPayout]:
     """The callback; before every seventh a forgery that must be refused, and nothing of it believed."""
     seq, code, outcome = callback["seq"], callback["code"], callback["outcome"]
@@ -81,7 +85,8 @@ def _reports(callback: dict[str, Any], rail: str) -> list[ReportPayout]:
     if seq % 7:
         return [report]
     lies: tuple[dict[str, Any], ...] = (
-        {"amount_minor": report.amount_minor + 1},
+        # Of a part that came back nobody can say that it was another part; of more than was paid, everybody.
+        {"amount_minor": report.amount_minor + MORE_THAN_ANY},
         {"currency": "JPY"},
         {"key": "nobodys1"},
         {"actor": Actor(role="rail", id="another")},

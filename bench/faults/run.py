@@ -192,13 +192,13 @@ async def _all(works: Iterable[Any], at_once: int = CONNECTIONS) -> None:
 
 
 async def _storm(scene: Scene, workers: list[MortalWorker], merchants: Merchants) -> None:
-    """For as long as was planned, and until every withdrawal has begun whose money is there."""
-    began, total = time.monotonic(), len(scene.fates)
+    """For as long as was planned, and until every withdrawal has begun: but not for ever, if some never do."""
+    began, total, planned = time.monotonic(), len(scene.fates), scene.storm.seconds
     reaper = Reaper(scene.stack, workers, scene.told.seed, scene.storm)
     async with asyncio.TaskGroup() as raging:
         raging.create_task(reaper.strike())
         try:
-            while time.monotonic() < began + scene.storm.seconds or merchants.begun + merchants.selling < total:
+            while (passed := time.monotonic() - began) < planned or (merchants.begun < total and passed < 2 * planned):
                 down = f", {', '.join(sorted(reaper.down))} down" if reaper.down else ""
                 more = f"({reaper.kills.total()} killed{down})"
                 scene.board.show("storm: begun", merchants.begun, total, more)
