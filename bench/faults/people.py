@@ -76,7 +76,7 @@ class Merchants:
     async def _backlog(self) -> int:
         try:
             return int(await self._pool.fetchval(_BACKLOG))
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError):
             return 0  # it is being killed; who waits for it would only make the storm longer
 
     async def _one(self, fate: Fate) -> None:
@@ -147,7 +147,14 @@ class Desk:
     async def sit(self) -> None:
         """Work until cancelled."""
         while True:
-            with suppress(Unavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            with suppress(
+                Unavailable,
+                OSError,
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+                asyncpg.InternalClientError,
+                TimeoutError,
+            ):
                 await self.round()
             await asyncio.sleep(LOOKS_EVERY)
 

@@ -215,7 +215,9 @@ async def _settle(scene: Scene, all_begun: asyncio.Task[None]) -> None:
     began = time.monotonic()
     total = len(scene.fates)
     while time.monotonic() - began < SETTLES_WITHIN:
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        with suppress(
+            OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError
+        ):
             there = await resting(scene.pool)
             _, left = await patiently(scene.world.callbacks)
             scene.board.show("settling: at rest", there, total)
