@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from bench.audit import audit_bench
 from bench.faults.command import faults
 from bench.ledger import ledger
 from bench.orders import orders
+from core.errors import DakuanError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 app.command()(orders)
@@ -16,4 +19,8 @@ app.command("audit")(audit_bench)
 app.command()(faults)
 
 if __name__ == "__main__":
-    app()
+    try:
+        app()
+    except DakuanError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
