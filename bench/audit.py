@@ -18,11 +18,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from backtest.past import PastOrder, past_orders
+from backtest.rows import read_folder
+from backtest.timeline import first_scan_at, uploaded_at
 from bench.figures import Figures, percentile, show, write
 from bench.parcels import FAKES, UNDECIDABLE, Fake, Shipment, honest, honest_and_claimed_by_a_thief, scan
-from commands.olist.past import PastOrder, past_orders
-from commands.olist.rows import read_folder
-from commands.olist.timeline import first_scan_at, uploaded_at
 from core.audit.facts import NoTrace, OrderFacts, ParcelFacts
 from core.audit.policy import SERVICE_RULES, TRUTH_RULES, AuditPolicy
 from core.audit.trace import Trace

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import asyncpg
 from temporalio.client import Client
 
-import client as door
+import gateway
 from core.messages import Address, Line, Order, Payment
 
 LOOK_EVERY = 0.01
@@ -72,7 +72,7 @@ class Product:
 
     async def start(self, order_id: str) -> None:
         # Asked in the database, as its peers are: a query that meets the first task costs a task of its own.
-        await door.start_order(self._client, bench_order(order_id))
+        await gateway.start_order(self._client, bench_order(order_id))
         await until(
             lambda: self._pool.fetchval(
                 "SELECT 1 FROM orders WHERE order_id = $1 AND phase = 'awaiting_shipment'", order_id
@@ -96,7 +96,7 @@ class Product:
 
     async def _send(self, verb: str, role: str, order_id: str, **body: Any) -> None:
         actor = {"role": role, "id": f"{role[0]}-{order_id}"}
-        await door.send(
+        await gateway.send(
             self._client, f"order-{order_id}", verb, {"command_id": f"{verb}-{order_id}"[:64], "actor": actor, **body}
         )
 

@@ -18,7 +18,7 @@ import asyncpg
 import typer
 
 from bench.figures import Figures, median_ratio, percentile, show, write
-from client import run
+from gateway import run
 from ledger.book import Book
 from ledger.migrate import migrate
 from ledger.movements import Leg, Movement

@@ -23,7 +23,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
-import client as door
+import gateway
 from bench.engines import Engine, Peer, Product, bench_order, happy, until
 from bench.figures import Figures, median_ratio, percentile, show, write
 from config import PROJECT
@@ -62,7 +62,7 @@ def orders(
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
 ) -> None:
     """Orders per second, worker CPU per order, confirm → credited, workflow tasks and events."""
-    door.run(_measure(pairs, per_round, json))
+    gateway.run(_measure(pairs, per_round, json))
 
 
 async def _measure(pairs: int, per_round: int, file: Path | None) -> None:
@@ -74,7 +74,7 @@ async def _measure(pairs: int, per_round: int, file: Path | None) -> None:
         opened.push_async_callback(pool.close)
         await Register(pool).register_policy("bench", policy_hash(BENCH_POLICY), BENCH_POLICY)
         workers = await opened.enter_async_context(_workers(stack.home))
-        client = await door.connect(settings)
+        client = await gateway.connect(settings)
         engines: list[Engine] = [
             Product(client, pool, lambda waybill: _travelled(stack, waybill)),
             Peer("bare", client, pool),
@@ -190,7 +190,7 @@ async def _travelled(stack: LocalStack, waybill: str) -> None:
 async def _count(client: Client, stack: LocalStack, pool: asyncpg.Pool[Any]) -> Figures:
     """Workflow tasks and events of one happy order under the default policy, days skipped."""
     product = Product(client, pool, lambda waybill: _travelled(stack, waybill))
-    handle = await door.start_order(client, bench_order("count-1", policy=None))
+    handle = await gateway.start_order(client, bench_order("count-1", policy=None))
     await until(
         lambda: pool.fetchval("SELECT 1 FROM orders WHERE order_id = 'count-1' AND phase = 'awaiting_shipment'")
     )

@@ -9,7 +9,7 @@ import sys
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-import client as door
+import gateway
 from bench.peers import BareOrder, BaseOrder, PeerActivities
 from config import Settings, load
 from ledger.book import Book
@@ -22,8 +22,8 @@ async def main(peer: str, settings: Settings) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     pool = await open_pool(settings.needed("database_url"))
     activities = PeerActivities(Book(pool), pool, settings.needed("carrier_url"))
-    runner = door.passing_runner() if peer == "bare" else SandboxedWorkflowRunner()
-    client = await door.connect(settings)
+    runner = gateway.passing_runner() if peer == "bare" else SandboxedWorkflowRunner()
+    client = await gateway.connect(settings)
     async with Worker(
         client,
         task_queue=f"bench-{peer}",
@@ -36,4 +36,4 @@ async def main(peer: str, settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    door.run(main(sys.argv[1], load()))
+    gateway.run(main(sys.argv[1], load()))

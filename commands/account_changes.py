@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from temporalio.client import Client
 
-import client as door
+import gateway
 from commands.account_reading import (
     AccountArgument,
     By,
@@ -114,7 +114,7 @@ async def _sent(register: Register, client: Client, sent: AccountDrop) -> DropAn
     Raises:
         Refused: nothing was sent, and why.
     """
-    handle = await door.start_account_drop(client, sent)
+    handle = await gateway.start_account_drop(client, sent)
     with suppress(TimeoutError):
         answer = DropAnswer.model_validate(await asyncio.wait_for(handle.result(), KNOWN_WITHIN_S))
         if answer.refusal is not None:
@@ -132,7 +132,7 @@ async def tell_waiting(register: Register, merchant: str, account_ids: Sequence[
     try:
         async with temporal() as client:
             for withdrawal_id in waiting:
-                await door.recheck_withdrawal(client, withdrawal_id)
+                await gateway.recheck_withdrawal(client, withdrawal_id)
     except Unavailable as error:
         tell_line(
             f"{len(waiting)} withdrawals wait for it and could not be told, so they find out by themselves: {error}"

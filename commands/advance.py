@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper
 
-import client as door
+import gateway
 from commands.console import JsonFlag, command, tell
 from commands.link import temporal
 from commands.reading import Subject, subject_of
@@ -38,7 +38,7 @@ async def advance(
     about, ahead = subject_of(subject), duration_of(duration)
     async with temporal() as client:
         await skip(client, about, ahead)
-        state = await door.query(client, about.workflow_id, "withdrawal" if about.is_withdrawal else "order")
+        state = await gateway.query(client, about.workflow_id, "withdrawal" if about.is_withdrawal else "order")
         now = await TimeSkipper(client).get_current_time(client.get_workflow_handle(about.workflow_id))
     view: dict[str, Any] = {
         "id": subject,
@@ -74,7 +74,7 @@ async def skip(client: Client, about: Subject, ahead: timedelta) -> None:
         Misconfigured: this Temporal does not allow time skipping.
     """
     handle = client.get_workflow_handle(about.workflow_id)
-    status = await door.status_of(client, about.workflow_id)
+    status = await gateway.status_of(client, about.workflow_id)
     if status is None:
         raise Refused("not_running", f"{SENTENCES['not_running']} {about.workflow_id}")
     if status != WorkflowExecutionStatus.RUNNING:

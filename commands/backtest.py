@@ -15,13 +15,13 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from backtest.building import unfit
+from backtest.comparing import Fate, buyers_have_it, fate_of, fate_unpaid
+from backtest.living import Stage
+from backtest.past import PastOrder, past_orders
+from backtest.rows import BadRow, read_folder
+from commands.backtest_report import Proof, Report
 from commands.console import Failed, JsonFlag, command, error_screen, tell, wants_json
-from commands.olist.building import unfit
-from commands.olist.comparing import Fate, buyers_have_it, fate_of, fate_unpaid
-from commands.olist.living import Stage
-from commands.olist.past import PastOrder, past_orders
-from commands.olist.report import Proof, Report
-from commands.olist.rows import BadRow, read_folder
 from commands.reading import read_text
 from core.errors import BadInput
 from core.policy import parse_policy

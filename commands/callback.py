@@ -14,7 +14,7 @@ from commands.link import books, temporal
 from commands.reading import read_bytes
 from config import load
 from core.errors import BadInput
-from worker import callback_desk
+from wiring import callback_desk
 
 
 @command

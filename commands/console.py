@@ -22,9 +22,9 @@ from rich.table import Table
 from rich.text import Text
 from temporalio.service import RPCError
 
-from client import run
 from core.errors import DakuanError, Misconfigured, Refused, Unavailable
 from core.reasons import SENTENCES
+from gateway import run
 
 P = ParamSpec("P")
 

@@ -17,16 +17,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from temporalio.service import RPCError
 
 from commands.console import Failed, command, error_screen, table
-from commands.numbers import PRINTERS
-from commands.stage import Stage
-from commands.stories import STORIES
 from core.errors import DakuanError
 from core.money import format_minor
+from demo.numbers import PRINTERS
+from demo.stage import Stage
+from demo.stories import STORIES
 from ledger.lists import AccountBalance
 from ledger.proofs import Proof, prove
 from ledger.register import Register
 from local.stack import LocalStack
-from worker import callback_desk, push_desk, ready_database, running_worker
+from wiring import callback_desk, push_desk, ready_database
+from worker import running_worker
 
 AT_ONCE = 8
 """Orders that live at the same time: enough to keep two cores busy."""

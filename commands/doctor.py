@@ -14,7 +14,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper
 
-import client as door
+import gateway
 from commands.console import Failed, JsonFlag, clean, command, tell
 from commands.link import ANSWER_WITHIN, pollers
 from config import Settings, load
@@ -22,7 +22,8 @@ from core.errors import DakuanError
 from core.messages import TASK_QUEUE
 from core.rails import Rails
 from ledger.inspecting import inspect_database
-from worker import ProviderCheck, check_accounts, check_providers, search_attributes
+from wiring import ProviderCheck, check_accounts, check_providers
+from worker import search_attributes
 
 PORTS = {"payment channel": "channel_url", "bank": "bank_url"}
 
@@ -75,7 +76,7 @@ def _account_keys(settings: Settings) -> Finding:
 
 async def _temporal(settings: Settings) -> list[Finding]:
     try:
-        client = await door.connect(settings)
+        client = await gateway.connect(settings)
     except DakuanError as error:
         return [Finding("temporal", False, str(error), "start it, or set TEMPORAL_ADDRESS; `starter.py up` brings one")]
     address = f"{settings.temporal_address}, namespace {settings.temporal_namespace}"

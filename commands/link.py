@@ -13,7 +13,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-import client as door
+import gateway
 from config import load
 from core.errors import Unavailable
 from core.messages import TASK_QUEUE
@@ -39,7 +39,7 @@ async def temporal() -> AsyncIterator[Client]:
         Unavailable: it does not answer, and the message names the address; or nobody works there, and it says so.
     """
     try:
-        client = await door.connect(load())
+        client = await gateway.connect(load())
     except Unavailable as error:
         raise Unavailable(f"{error}. Start it, set TEMPORAL_ADDRESS, or run `python starter.py up`") from None
     try:

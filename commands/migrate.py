@@ -6,7 +6,7 @@ from commands.console import JsonFlag, command, tell
 from config import load
 from ledger.migrate import migrate as apply
 from ledger.pool import address_of
-from worker import role_in
+from wiring import role_in
 
 
 @command

@@ -9,7 +9,7 @@ from rich.text import Text
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-import client as door
+import gateway
 from commands.console import Failed, JsonFlag, clean, command, tell, tell_line
 from commands.link import database
 from config import load
@@ -28,7 +28,7 @@ async def prove(as_json: JsonFlag = False) -> None:
     async with database() as pool:
         proofs = list(await prove_books(pool))
         try:
-            proofs.append(await prove_workflows(await door.connect(load()), Register(pool)))
+            proofs.append(await prove_workflows(await gateway.connect(load()), Register(pool)))
         except Unavailable as error:
             tell_line(f"Whether each open order has its workflow was not looked at: {error}")
     ok = all(proof.holds for proof in proofs)
@@ -62,7 +62,7 @@ async def prove_workflows(client: Client, register: Register) -> Proof:
 
 
 async def _is_orphan(client: Client, register: Register, workflow_id: str) -> bool:
-    if await door.status_of(client, workflow_id) == WorkflowExecutionStatus.RUNNING:
+    if await gateway.status_of(client, workflow_id) == WorkflowExecutionStatus.RUNNING:
         return False
     # It may have closed since the rows were read.
     noun, _, id_ = workflow_id.partition("-")

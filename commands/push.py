@@ -11,7 +11,7 @@ from commands.link import books, temporal
 from commands.reading import read_bytes
 from config import load
 from core.errors import BadInput
-from worker import push_desk
+from wiring import push_desk
 
 
 @command

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-import client as door
+import gateway
 from commands.console import Failed, JsonFlag, command, table, tell, tell_line
 from commands.link import books, temporal
 from commands.reading import id_of
@@ -24,7 +24,7 @@ from core.reconciliation.breaks import by_reason
 from core.reconciliation.lines import Break, Comparison, Covered, Scope, Statement
 from core.reconciliation.reporting import reports, withdrawal_in
 from ledger.register import Register
-from worker import reconciliation_desk
+from wiring import reconciliation_desk
 
 EVERY: Mapping[str, timedelta] = {"daily": timedelta(days=1), "hourly": timedelta(hours=1)}
 AFTER_MIDNIGHT = timedelta(hours=1)
@@ -156,7 +156,7 @@ async def _apply(register: Register, found: Sequence[Break]) -> list[dict[str, s
             counted = {event["event_id"] for event in await register.payout_events(withdrawal)}
             lines = await register.statement_lines(one.scope, one.name, one.key)
             for report in reports(one, lines, counted):
-                await door.report_payout(client, withdrawal, report)
+                await gateway.report_payout(client, withdrawal, report)
                 told.append({"withdrawal_id": withdrawal, "key": one.key, "outcome": report.outcome})
     return told
 
@@ -166,11 +166,11 @@ async def _schedule(wanted: Sequence[tuple[Scope, str]], every: timedelta | None
     async with temporal() as client:
         for scope, name in wanted:
             if every is None:
-                done = await door.unschedule_reconciliation(client, scope, name)
+                done = await gateway.unschedule_reconciliation(client, scope, name)
                 rows.append((f"{scope}/{name}", "scheduled no more" if done else "was not scheduled"))
                 continue
             offset = AFTER_MIDNIGHT if every > AFTER_MIDNIGHT else timedelta()
-            new = await door.schedule_reconciliation(client, scope, name, every, offset)
+            new = await gateway.schedule_reconciliation(client, scope, name, every, offset)
             rows.append((f"{scope}/{name}", "scheduled" if new else "scheduled anew"))
     view = {"schedules": [{"comparison": comparison, "outcome": outcome} for comparison, outcome in rows]}
     tell(view, lambda console: console.print(table("Schedules", ("comparison", ""), rows)))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from temporalio.client import Client, WorkflowExecutionStatus
 
-import client as door
+import gateway
 from commands.console import JsonFlag, command, tell
 from commands.link import books, temporal
 from commands.reading import Subject, subject_of
@@ -37,8 +37,8 @@ async def _rescue_order(about: Subject) -> dict[str, Any]:
         raise Refused("order_over", f"Order {about.id} is closed and its money is where it belongs.", "order_id")
     async with temporal() as client:
         await refuse_while_running(client, about)
-        handle = await door.start_order(client, known.order, rescue=True)
-        return {"state": await door.opened(handle), "holds": await door.query(client, handle.id, "holds")}
+        handle = await gateway.start_order(client, known.order, rescue=True)
+        return {"state": await gateway.opened(handle), "holds": await gateway.query(client, handle.id, "holds")}
 
 
 async def _rescue_withdrawal(about: Subject) -> dict[str, Any]:
@@ -49,9 +49,9 @@ async def _rescue_withdrawal(about: Subject) -> dict[str, Any]:
         raise Refused("unknown_withdrawal", f"{SENTENCES['unknown_withdrawal']} {about.id}", "withdrawal_id")
     async with temporal() as client:
         await refuse_while_running(client, about)
-        handle = await door.resume_withdrawal(client, about.id)
-        state = await door.opened(handle, "withdrawal")
-        return {"state": state, "holds": await door.query(client, handle.id, "holds")}
+        handle = await gateway.resume_withdrawal(client, about.id)
+        state = await gateway.opened(handle, "withdrawal")
+        return {"state": state, "holds": await gateway.query(client, handle.id, "holds")}
 
 
 async def refuse_while_running(client: Client, about: Subject) -> None:
@@ -60,6 +60,6 @@ async def refuse_while_running(client: Client, about: Subject) -> None:
     Raises:
         Refused: `still_running`.
     """
-    if await door.status_of(client, about.workflow_id) == WorkflowExecutionStatus.RUNNING:
+    if await gateway.status_of(client, about.workflow_id) == WorkflowExecutionStatus.RUNNING:
         message = f"{SENTENCES['still_running']} There is nothing to rescue of {about.noun} {about.id}."
         raise Refused("still_running", message, f"{about.noun}_id")

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, timedelta
 from typing import Annotated, Any
 
 import typer
 from temporalio.client import (
     Client,
-    Schedule,
-    ScheduleActionExecutionStartWorkflow,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
     ScheduleDescription,
     ScheduleHandle,
     ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
     ScheduleSpec,
-    ScheduleState,
     WorkflowExecutionStatus,
 )
-from temporalio.service import RPCError, RPCStatusCode
 
-import client as door
+import gateway
 from commands.advance import duration_of
 from commands.console import JsonFlag, command, table, tell
 from commands.link import books, temporal
 from commands.reading import id_of, read_message
 from commands.views import clock
-from core.errors import Refused, Unavailable
-from core.messages import AUTO_WITHDRAWAL_WORKFLOW, TASK_QUEUE, AutomaticWithdrawals, auto_withdrawal_schedule_id
+from core.errors import Refused
+from core.messages import AutomaticWithdrawals
 from core.money import format_minor, parse_amount
 from core.reasons import SENTENCES
+from gateway.schedules import create_schedule, latest_run, schedule_of
 
-CATCH_UP = timedelta(days=1)
-"""After an outage of Temporal a time that was missed is made up for, if it lies no further back."""
 MOST_OFTEN = timedelta(minutes=1)
 PREFIX = "auto-withdrawal-"
 COLUMNS = ("merchant", "when", "account", "keeps", "at least", "state", "next", "last came to")
@@ -49,54 +39,6 @@ InCurrency = Annotated[str, typer.Option(help="ISO 4217.")]
 
 
 # --- what may be done with one ---------------------------------------------------------------------------
-
-
-async def create_schedule(client: Client, plan: AutomaticWithdrawals, spec: ScheduleSpec, *, paused: bool) -> None:
-    """Withdraw by this schedule from now on. The same again changes nothing.
-
-    Raises:
-        Refused: `schedule_exists`, the merchant has another one; `malformed`, no calendar has such times.
-        Unavailable: Temporal did not answer; a retry helps.
-    """
-    schedule_id = auto_withdrawal_schedule_id(plan.merchant_id, plan.currency)
-    action = ScheduleActionStartWorkflow(
-        AUTO_WITHDRAWAL_WORKFLOW,
-        plan,
-        id=schedule_id,  # the server adds the nominal time
-        task_queue=TASK_QUEUE,
-        static_summary=f"automatic withdrawal · {plan.merchant_id} · {plan.currency}",
-    )
-    policy = SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP)
-    schedule = Schedule(action=action, spec=spec, policy=policy, state=ScheduleState(paused=paused))
-    memo = {"plan": plan.model_dump(mode="json"), "times": _times(spec)}
-    try:
-        await client.create_schedule(schedule_id, schedule, memo=memo)
-    except ScheduleAlreadyRunningError:
-        known = await client.get_schedule_handle(schedule_id).describe()
-        if await known.memo() != memo:
-            message = f"{SENTENCES['schedule_exists']} Delete it first: `schedules delete {plan.merchant_id}`."
-            raise Refused("schedule_exists", message, "merchant") from None
-    except RPCError as error:
-        if error.status == RPCStatusCode.INVALID_ARGUMENT:
-            raise Refused("malformed", f"{SENTENCES['malformed']} {error.message}", "cron") from None
-        raise Unavailable(f"Temporal did not answer: {error.message}") from None
-
-
-@asynccontextmanager
-async def schedule_of(client: Client, merchant_id: str, currency: str) -> AsyncIterator[ScheduleHandle]:
-    """The schedule of a merchant; what happens to it inside the block is answered in our words.
-
-    Raises:
-        Refused: `unknown_schedule`.
-        Unavailable: Temporal did not answer; a retry helps.
-    """
-    try:
-        yield client.get_schedule_handle(auto_withdrawal_schedule_id(merchant_id, currency))
-    except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
-            message = f"{SENTENCES['unknown_schedule']} {merchant_id}, {currency}"
-            raise Refused("unknown_schedule", message, "merchant") from None
-        raise Unavailable(f"Temporal did not answer: {error.message}") from None
 
 
 def spec_of(every: str | None, cron: str | None, timezone: str | None) -> ScheduleSpec:
@@ -113,15 +55,6 @@ def spec_of(every: str | None, cron: str | None, timezone: str | None) -> Schedu
             raise Refused("malformed", "every: must be a minute at least", "every")
         return ScheduleSpec(intervals=[ScheduleIntervalSpec(every=length)])
     return ScheduleSpec(cron_expressions=[str(cron)], time_zone_name=timezone)
-
-
-def _times(spec: ScheduleSpec) -> str:
-    if spec.intervals:
-        return f"every {spec.intervals[0].every}"
-    return " ".join(filter(None, (spec.cron_expressions[0], spec.time_zone_name)))
-
-
-# --- commands --------------------------------------------------------------------------------------------
 
 
 @schedules.command("create")
@@ -239,13 +172,6 @@ async def _view(client: Client, known: ScheduleDescription) -> dict[str, Any]:
     }
 
 
-def latest_run(known: ScheduleDescription) -> str | None:
-    """The id of the workflow that was started last; None before the first."""
-    recent = known.info.recent_actions
-    action = recent[-1].action if recent else None
-    return action.workflow_id if isinstance(action, ScheduleActionExecutionStartWorkflow) else None
-
-
 async def _last(client: Client, known: ScheduleDescription) -> dict[str, Any] | None:
     """What the last time came to: `{"due_at", "withdrawal_id"?, "amount_minor", "skipped"?}`; None before the first."""
     workflow_id = latest_run(known)
@@ -255,7 +181,7 @@ async def _last(client: Client, known: ScheduleDescription) -> dict[str, Any] | 
         "due_at": known.info.recent_actions[-1].scheduled_at.astimezone(UTC).isoformat(),
         "workflow_id": workflow_id,
     }
-    if await door.status_of(client, workflow_id) == WorkflowExecutionStatus.COMPLETED:
+    if await gateway.status_of(client, workflow_id) == WorkflowExecutionStatus.COMPLETED:
         told |= await client.get_workflow_handle(workflow_id).result()
     return told
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-import client as door
+import gateway
 from commands.console import JsonFlag, Malformed, command, facts, tell
 from commands.link import temporal
 from commands.reading import Subject, actor_of, id_of, parse_json, read_message, read_text, subject_of
@@ -32,13 +32,13 @@ async def send(
     payload = checked.model_dump(mode="json", exclude_unset=True)
     async with temporal() as client:
         if as_signal and isinstance(checked, ReportPayout):
-            await door.report_payout(client, about.id, checked)  # also to one that has ended
+            await gateway.report_payout(client, about.id, checked)  # also to one that has ended
             answer: dict[str, Any] = {"outcome": "sent"}
         elif as_signal:
-            await door.signal(client, about.workflow_id, verb, payload)
+            await gateway.signal(client, about.workflow_id, verb, payload)
             answer = {"outcome": "sent"}
         else:
-            answer = await door.send(client, about.workflow_id, verb, payload)
+            answer = await gateway.send(client, about.workflow_id, verb, payload)
     view = {"command_id": checked.command_id, **answer}
     shown = {**view, "next_deadline": deadline_line(answer)}
     tell(view, lambda console: console.print(facts(f"{verb} {subject}", shown)))

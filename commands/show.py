@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from temporalio.client import Client
 
-import client as door
+import gateway
 from commands.console import JsonFlag, command, tell
 from commands.link import books, pollers, temporal
 from commands.reading import Subject, subject_of
@@ -50,7 +50,7 @@ async def show(
     """Show an order or a withdrawal. One whose workflow is gone or cannot answer is shown as the register has it."""
     about, language = subject_of(subject), language_of(lang)
     async with temporal() as client:
-        found = await door.status_of(client, about.workflow_id)
+        found = await gateway.status_of(client, about.workflow_id)
         status = found.name.lower() if found is not None else GONE
         working = all(await pollers(client))
         told = await _from_workflow(client, about) if status != GONE and working else None
@@ -68,12 +68,12 @@ async def _from_workflow(client: Client, about: Subject) -> dict[str, Any]:
     Raises:
         Refused: it never opened; with the reason code.
     """
-    state = await door.query(client, about.workflow_id, "withdrawal" if about.is_withdrawal else "order")
+    state = await gateway.query(client, about.workflow_id, "withdrawal" if about.is_withdrawal else "order")
     if len(state) <= 1:
-        await door.refuse_if_failed(client.get_workflow_handle(about.workflow_id))
-    journal = await door.query(client, about.workflow_id, "journal")
-    holds = await door.query(client, about.workflow_id, "holds")
-    retries = await door.retries(client, about.workflow_id)
+        await gateway.refuse_if_failed(client.get_workflow_handle(about.workflow_id))
+    journal = await gateway.query(client, about.workflow_id, "journal")
+    holds = await gateway.query(client, about.workflow_id, "holds")
+    retries = await gateway.retries(client, about.workflow_id)
     # While it opens it knows nothing but that.
     known = {("withdrawal_id" if about.is_withdrawal else "order_id"): about.id, **state}
     return {"source": "workflow", "state": known, "holds": holds, "journal": journal, "retries": retries}

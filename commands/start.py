@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from temporalio.client import Client, WorkflowHandle
 
-import client as door
+import gateway
 from commands.console import Failed, JsonFlag, Malformed, command, error_view, table, tell, tell_error
 from commands.link import temporal
 from commands.reading import Document, documents, read_message, read_text
@@ -97,7 +97,7 @@ async def start_one(client: Client, order: Order) -> dict[str, Any]:
     """
     handle: WorkflowHandle[Any, Any]
     try:
-        handle = await door.start_order(client, order)
+        handle = await gateway.start_order(client, order)
     except Refused as over:
         if over.code != "order_over":
             raise
@@ -114,9 +114,9 @@ async def start_one(client: Client, order: Order) -> dict[str, Any]:
 async def _opened(client: Client, handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
     try:
         async with asyncio.timeout(OPENS_WITHIN):
-            return await door.opened(handle)
+            return await gateway.opened(handle)
     except TimeoutError:
-        tried = "; ".join(f"{one['activity']}: {one['failure']}" for one in await door.retries(client, handle.id))
+        tried = "; ".join(f"{one['activity']}: {one['failure']}" for one in await gateway.retries(client, handle.id))
         raise Unavailable(
             f"{handle.id} is started and still opening ({tried or 'nobody says why'}). "
             "It goes on by itself; look with `show`."

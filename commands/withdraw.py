@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from temporalio.client import Client, WorkflowHandle
 
-import client as door
+import gateway
 from commands.console import Failed, JsonFlag, command, tell
 from commands.estimating import estimate_now, show_estimate
 from commands.link import temporal
@@ -81,7 +81,7 @@ async def ask(client: Client, withdrawal: Withdrawal, *, wait: bool) -> dict[str
         Refused: with the reason code; nothing was reserved.
         Unavailable: Temporal or every worker is away; a retry helps and reserves nothing twice.
     """
-    handle = await door.start_withdrawal(client, withdrawal)
+    handle = await gateway.start_withdrawal(client, withdrawal)
     while True:
         state = await _state(client, handle)
         known = state.get("withdrawal")
@@ -97,9 +97,9 @@ async def ask(client: Client, withdrawal: Withdrawal, *, wait: bool) -> dict[str
 
 
 async def _state(client: Client, handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
-    state = dict(await door.query(client, handle.id, "withdrawal"))
+    state = dict(await gateway.query(client, handle.id, "withdrawal"))
     if "withdrawal" not in state:
-        await door.refuse_if_failed(handle)
+        await gateway.refuse_if_failed(handle)
     return state
 
 

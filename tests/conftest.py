@@ -15,7 +15,7 @@ LAST_PAUSE = 0.3
 """Seconds: a process that used a Temporal client and ends at once aborts now and then (sdk-python issue 300)."""
 
 _PLUGINS = ("pg", "stack", "order_stage", "withdrawal_stage", "wechatpay_ground")
-pytest_plugins = [plugin for plugin in _PLUGINS if (HERE / f"{plugin}.py").is_file()]
+pytest_plugins = [plugin for plugin in _PLUGINS if (HERE / "support" / f"{plugin}.py").is_file()]
 """`pg.py` gives PostgreSQL, `stack.py` the stand-ins, `order_stage.py` a whole stack for orders,
 `withdrawal_stage.py` one for withdrawals."""
 

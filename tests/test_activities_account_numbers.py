@@ -18,7 +18,7 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 from withdrawal_stage import STRICT, Stage
 
-import client as door
+import gateway
 from activities.http import HttpClient
 from activities.rails.base import Payee, PayoutInstruction
 from activities.rails.sandbox import SandboxRail
@@ -225,7 +225,7 @@ async def _worker(stage: Stage) -> AsyncIterator[Talkative]:
         async with Worker(
             stage.client,
             task_queue=TASK_QUEUE,
-            plugins=[door.plugin(activities, runner=STRICT)],
+            plugins=[gateway.plugin(activities, runner=STRICT)],
             max_cached_workflows=9,
         ):
             yield rail

@@ -14,8 +14,7 @@ from test_commands_life import run
 from typer.testing import Result
 from wechatpay_ground import Forge
 
-import client as door
-from activities.wechatpay.notifications import TRANSFER
+import gateway
 from commands.callback import headers_of
 from commands.doctor import _accounts
 from config import Settings, load, read_rails
@@ -23,6 +22,7 @@ from core.errors import BadInput
 from core.messages import Actor, Withdrawal
 from core.withdrawal.payouts import RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
+from inbound.wechatpay import TRANSFER
 from ledger.book import Book
 from ledger.movements import Leg, Movement
 from ledger.pool import open_pool
@@ -66,7 +66,7 @@ def _environment(
         "DAKUAN_HOME": str(tmp_path / "var"),
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(door, "LAST_PAUSE", 0.0)
+    monkeypatch.setattr(gateway, "LAST_PAUSE", 0.0)
 
 
 async def _payout(dsn: str, withdrawal_id: str) -> None:
@@ -103,7 +103,7 @@ async def _payout(dsn: str, withdrawal_id: str) -> None:
 
 async def _end(withdrawal_id: str) -> list[str]:
     """End the workflow that was told; the signals that it had."""
-    client = await door.connect(load())
+    client = await gateway.connect(load())
     handle = client.get_workflow_handle(f"withdrawal-{withdrawal_id}")
     history = await handle.fetch_history()
     await handle.terminate()

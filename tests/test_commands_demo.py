@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from commands.stories import STORIES
+from demo.stories import STORIES
 
 PROJECT = Path(__file__).parents[1]
 PATIENCE_S = 240

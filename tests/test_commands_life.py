@@ -23,7 +23,7 @@ import pytest
 from orders import order_body
 from typer.testing import CliRunner, Result
 
-import client as door
+import gateway
 from commands import start as start_command
 from config import STACK_FILE, load
 from core.messages import Scan
@@ -82,7 +82,7 @@ def _at_home(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "DATABASE_URL", "DATABASE_OWNER_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DAKUAN_HOME", str(up.home))
-    monkeypatch.setattr(door, "LAST_PAUSE", 0.0)
+    monkeypatch.setattr(gateway, "LAST_PAUSE", 0.0)
 
 
 def run(*arguments: str, stdin: str | None = None) -> Result:
@@ -369,7 +369,7 @@ def test_what_merchants_write_is_shown_and_never_obeyed() -> None:
 
 def terminate(order_id: str) -> None:
     async def end() -> None:
-        client = await door.connect(load())
+        client = await gateway.connect(load())
         await client.get_workflow_handle(f"order-{order_id}").terminate("for a test")
 
     asyncio.run(end())

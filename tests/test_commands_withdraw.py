@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from test_commands_life import Up, ask, play, refusal, run, settled, shown
 
-import client as door
+import gateway
 from config import load
 from local.postgres import Postgres
 
@@ -36,7 +36,7 @@ def _at_home(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "DATABASE_URL", "DATABASE_OWNER_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DAKUAN_HOME", str(up.home))
-    monkeypatch.setattr(door, "LAST_PAUSE", 0.0)
+    monkeypatch.setattr(gateway, "LAST_PAUSE", 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -166,10 +166,10 @@ def test_a_withdrawal_whose_workflow_is_lost_is_shown_rescued_and_paid(earner: t
 
 def _terminate(workflow_id: str) -> None:
     async def end() -> None:
-        client = await door.connect(load())
+        client = await gateway.connect(load())
         await client.get_workflow_handle(workflow_id).terminate()
 
-    door.run(end())
+    gateway.run(end())
 
 
 def test_a_report_after_the_end_is_taken_by_the_command_line(earner: tuple[str, str]) -> None:

@@ -17,7 +17,7 @@ def test_no_file_crosses_an_arrow() -> None:
 
 def test_every_room_is_read() -> None:
     rooms = {source.room for source in ALL}
-    assert {"core", "ledger", "activities", "workflows", "client", "worker", "starter", "commands", "local"} <= rooms
+    assert {"core", "ledger", "activities", "workflows", "gateway", "worker", "starter", "commands", "local"} <= rooms
     assert rooms <= ARROWS.keys()
 
 
@@ -48,7 +48,7 @@ def test_the_package_of_workflows_is_empty() -> None:
         ("core/money.py", "text = open('x').read()", "may not call open"),
         ("core/money.py", "from . import errors", "a relative import"),
         ("ledger/book.py", "from activities.requests import Posted", "ledger may not import activities"),
-        ("activities/money.py", "from client import connect", "activities may not import client"),
+        ("activities/money.py", "from gateway import connect", "activities may not import gateway"),
         ("activities/money.py", "import asyncpg", "asyncpg is not for activities"),
         ("workflows/order.py", "from ledger.book import Book", "workflows may not import ledger"),
         ("workflows/order.py", "with passed():\n    import starter", "workflows may not import starter"),
@@ -62,10 +62,10 @@ def test_the_package_of_workflows_is_empty() -> None:
         ("commands/show.py", "import os\nhome = os.environ['HOME']", "only config.py reads the environment"),
         ("activities/http.py", "import os\nenv = {**os.environ}", "only config.py reads the environment"),
         ("bench/orders.py", "import os\nx = os.environ.get('X')", "only config.py reads the environment"),
-        ("client.py", "from os import getenv", "only config.py reads the environment"),
-        ("client.py", "import commands.show", "client may not import commands"),
+        ("gateway.py", "from os import getenv", "only config.py reads the environment"),
+        ("gateway.py", "import commands.show", "gateway may not import commands"),
         ("local/postgres.py", "from ledger.migrate import migrate", "local may not import ledger"),
-        ("starter.py", "from client import connect", "starter may not import client"),
+        ("starter.py", "from gateway import connect", "starter may not import gateway"),
         ("worker.py", "rows = 'SELECT 1'", "SQL stands only in ledger"),
         ("commands/show.py", "q = f'''\n  SELECT *\n  FROM {t} WHERE x'''", "SQL stands only in ledger"),
         ("activities/money.py", "q = 'INSERT INTO t VALUES (1)'", "SQL stands only in ledger"),

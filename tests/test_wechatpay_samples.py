@@ -12,9 +12,9 @@ from wechatpay_ground import Forge, payout_of, refund_of
 
 from activities.rails.wechatpay_transfer import STATES, result_of_transfer
 from activities.rails.wechatpay_withdraw import result_of_withdraw
-from activities.wechatpay.notifications import TRANSFER, WechatPayCallbacks
 from activities.wechatpay.resources import Refund, TransferBill, Withdraw, WithdrawTaken
 from activities.wechatpay.signing import PlatformKeys
+from inbound.wechatpay import TRANSFER, WechatPayCallbacks
 
 FILES: dict[str, type[BaseModel]] = {
     "CreateFundAppMerchantTransferBillResponse": TransferBill,

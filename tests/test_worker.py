@@ -18,22 +18,14 @@ from temporalio import activity
 from temporalio.client import Client
 
 import activities
-import client as door
+import gateway
 from config import Settings
 from core.errors import Misconfigured
 from core.search_attributes import SEARCH_ATTRIBUTES
 from ledger.register import Register
 from local.temporal import Temporal
-from worker import (
-    policies_in,
-    ready_database,
-    register_search_attributes,
-    role_in,
-    running_worker,
-    screening_in,
-    search_attributes,
-    wire,
-)
+from wiring import policies_in, ready_database, role_in, screening_in, wire
+from worker import register_search_attributes, running_worker, search_attributes
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -48,7 +40,7 @@ def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def client(temporal_server: Temporal) -> AsyncIterator[Client]:
-    yield await door.connect(Settings(temporal_address=temporal_server.address))
+    yield await gateway.connect(Settings(temporal_address=temporal_server.address))
 
 
 def settings(database: Database | None = None, **changes: Any) -> Settings:
@@ -133,7 +125,7 @@ async def test_a_role_without_rights_is_refused_with_what_to_do(database: Databa
 async def test_a_namespace_that_is_not_there_is_named(temporal_server: Temporal) -> None:
     given = Settings(temporal_address=temporal_server.address, temporal_namespace="elsewhere")
     with pytest.raises(Misconfigured, match="no namespace elsewhere"):
-        await door.connect(given)
+        await gateway.connect(given)
 
 
 async def test_search_attributes_are_there_with_their_types_and_registered_once(client: Client) -> None:

@@ -14,7 +14,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.worker import Worker
 from withdrawal_stage import STRICT, Stage
 
-import client as door
+import gateway
 from activities.account_drops import AccountDropActivities
 from activities.http import HttpClient
 from activities.rails.sandbox import SandboxRail
@@ -34,7 +34,7 @@ ANN = Actor(role="operator", id="ann")
 async def working(stage: Stage, vault: Vault = VAULT) -> AsyncIterator[None]:
     async with HttpClient(f"{stage.world.url}/bank", name="bank") as bank:
         activities = AccountDropActivities(stage.register, {"*": SandboxRail(bank)}, vault).all
-        worker = Worker(stage.client, task_queue=TASK_QUEUE, plugins=[door.plugin(activities, runner=STRICT)])
+        worker = Worker(stage.client, task_queue=TASK_QUEUE, plugins=[gateway.plugin(activities, runner=STRICT)])
         async with worker:
             yield
 
@@ -58,7 +58,7 @@ async def stage(money_stage: Stage) -> Stage:
 
 async def send(stage: Stage, key: str, **limits: Any) -> WorkflowHandle[Any, Any]:
     drop = AccountDrop(key=f"{key}{stage.number}", account_id=stage.account, by=ANN, why="first payout", **limits)
-    return await door.start_account_drop(stage.client, drop)
+    return await gateway.start_account_drop(stage.client, drop)
 
 
 async def answered(handle: WorkflowHandle[Any, Any]) -> DropAnswer:

@@ -13,10 +13,9 @@ from temporalio.client import ScheduleHandle, ScheduleIntervalSpec, ScheduleSpec
 from temporalio.testing import ActivityEnvironment
 from withdrawal_stage import Stage
 
-import client as door
+import gateway
 from activities.payout import PayoutActivities
 from activities.requests import ScheduledWithdrawalRequest, StartedWithdrawal, StartWithdrawalRequest
-from commands.schedules import create_schedule, schedule_of
 from core.errors import Refused
 from core.messages import (
     AUTO_WITHDRAWAL_WORKFLOW,
@@ -28,6 +27,7 @@ from core.messages import (
 )
 from core.policy import policy_hash
 from core.withdrawal.policy import WithdrawalPolicy
+from gateway.schedules import create_schedule, schedule_of
 from ledger.movements import Leg, Movement
 
 DAILY = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(days=1))])
@@ -109,7 +109,7 @@ async def test_a_plan_that_cannot_be_read_fails_at_once(money_stage: Stage) -> N
         )
         with pytest.raises(WorkflowFailureError) as failed:
             await handle.result()
-    assert door.refusal_in(failed.value).code == "malformed"
+    assert gateway.refusal_in(failed.value).code == "malformed"
 
 
 # --- what is started, and what is not --------------------------------------------------------------------

@@ -13,10 +13,10 @@ from order_stage import Play
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
 
-import client as door
-from commands.stage import StagedOrder
+import gateway
 from core.errors import Refused
 from core.messages import ORDER_COMMANDS
+from demo.stage import StagedOrder
 
 Prepare = Callable[[StagedOrder], Awaitable[dict[str, Any]]]
 
@@ -131,7 +131,7 @@ VERBS: dict[str, Prepare] = {
 
 async def _code(play: StagedOrder, verb: str, command: dict[str, Any]) -> str:
     try:
-        await door.send(play.stage.client, play.handle.id, verb, command)
+        await gateway.send(play.stage.client, play.handle.id, verb, command)
     except Refused as refusal:
         return refusal.code
     return "accepted"
@@ -167,14 +167,14 @@ async def test_a_verb_as_an_update_is_accepted_once_and_answered_again(verb: str
     order = play()
     body = await VERBS[verb](order)
     command = order.command(**body)
-    first = await door.send(order.stage.client, order.handle.id, verb, command)
-    again = await door.send(order.stage.client, order.handle.id, verb, command)
+    first = await gateway.send(order.stage.client, order.handle.id, verb, command)
+    again = await gateway.send(order.stage.client, order.handle.id, verb, command)
     assert (first["outcome"], again["outcome"]) == ("accepted", "duplicate")
     if verb != "report_scan":
         assert {**first, "outcome": ""} == {**again, "outcome": ""}
     stranger = {**command, "command_id": "other", "actor": {"role": "rail", "id": "x"}}
     with pytest.raises(Refused) as refused:
-        await door.send(order.stage.client, order.handle.id, verb, stranger)
+        await gateway.send(order.stage.client, order.handle.id, verb, stranger)
     assert refused.value.code == "wrong_actor"
 
 
@@ -183,12 +183,12 @@ async def test_a_verb_as_a_signal_is_answered_in_the_journal(verb: str, play: Pl
     order = play()
     command = order.command(**await VERBS[verb](order))
     stranger = {**command, "command_id": f"{order.name}-stranger", "actor": {"role": "rail", "id": "x"}}
-    await door.signal(order.stage.client, order.handle.id, verb, stranger)
+    await gateway.signal(order.stage.client, order.handle.id, verb, stranger)
     assert await _journaled(order, stranger["command_id"], 1) == ["refused"]
-    await door.signal(order.stage.client, order.handle.id, verb, command)
+    await gateway.signal(order.stage.client, order.handle.id, verb, command)
     assert await _journaled(order, command["command_id"], 1) == ["accepted"]
     if verb != "cancel_order":  # it is over, and closes
-        await door.signal(order.stage.client, order.handle.id, verb, command)
+        await gateway.signal(order.stage.client, order.handle.id, verb, command)
         assert await _journaled(order, command["command_id"], 2) == ["accepted", "duplicate"]
 
 
@@ -273,9 +273,9 @@ async def test_holds_say_why_the_money_is_not_here_and_who_can_act(play: Play) -
 
 async def test_the_same_order_a_hundred_times_at_once_is_one_order(play: Play) -> None:
     order = play()
-    handles = await asyncio.gather(*(door.start_order(order.stage.client, order.order) for _ in range(100)))
+    handles = await asyncio.gather(*(gateway.start_order(order.stage.client, order.order) for _ in range(100)))
     assert len({handle.id for handle in handles}) == 1
-    state = await door.opened(handles[0])
+    state = await gateway.opened(handles[0])
     assert state["phase"] == "awaiting_shipment"
     money = await order.stage.register.order_money(order.name)
     assert [transfer.reference for transfer in money.transfers] == [f"order/{order.name}/fund"]
@@ -306,7 +306,7 @@ async def test_a_malformed_order_fails_at_once_with_its_fields(play: Play) -> No
     client = play().stage.client
     with pytest.raises(WorkflowFailureError) as failed:
         await client.execute_workflow("OrderWorkflow", {"order_id": "x"}, id="order-bad-1", task_queue="dakuan")
-    refusal = door.refusal_in(failed.value)
+    refusal = gateway.refusal_in(failed.value)
     assert refusal.code == "invalid_order"
     assert "merchant_id" in str(refusal)
 
@@ -368,7 +368,7 @@ async def test_a_pushed_scan_makes_the_audit_look_at_once(play: Play) -> None:
     body = await report_scan(order)
     returning = {**body["scans"][0], "code": "2", "stage": "returning"}
     body["scans"].append(returning)
-    await door.send(order.stage.client, order.handle.id, "report_scan", order.command(**body))
+    await gateway.send(order.stage.client, order.handle.id, "report_scan", order.command(**body))
     state = await _until(order, lambda state: state["audit"] == "rejected")
     assert state["parcels"][0]["verdict"]["returned_at"]
     assert await order.refused("cancel_order", "buyer", reason="no") == "already_moving"
@@ -403,7 +403,7 @@ async def test_a_terminated_order_is_rescued_and_nothing_is_posted_twice(play: P
     order = play()
     await _shipped(order)
     await order.handle.terminate("an operator slipped")
-    await door.opened(await door.start_order(order.stage.client, order.order, rescue=True))
+    await gateway.opened(await gateway.start_order(order.stage.client, order.order, rescue=True))
     await order.travel()
     await order.send("confirm_receipt", "buyer")
     await _until(order, lambda state: state["phase"] == "credited")

@@ -11,8 +11,8 @@ import pytest_asyncio
 from order_ground import Ground, approved, open_ground, until
 from pg import Database
 
-from commands.stage import StagedOrder
 from core.messages import automatic_withdrawal_id
+from demo.stage import StagedOrder
 from local.client import WorldClient
 from local.temporal import Temporal
 

@@ -16,9 +16,9 @@ import pytest_asyncio
 from order_ground import Ground, approved, open_ground, travelled, until
 from pg import Database
 
-import client as door
-from commands.stage import StagedOrder
+import gateway
 from core.errors import Refused
+from demo.stage import StagedOrder
 from local.client import WorldClient
 from local.temporal import Temporal
 
@@ -92,10 +92,10 @@ async def _let_go(orders: Mapping[str, StagedOrder]) -> None:
 
     async def signal(effect: str, verb: str, role: str, **body: Any) -> None:
         order = orders[effect]
-        await door.signal(order.stage.client, order.handle.id, verb, order.command(role, **body))
+        await gateway.signal(order.stage.client, order.handle.id, verb, order.command(role, **body))
 
     for effect in ("open", "fund"):
-        await door.start_order(orders[effect].stage.client, orders[effect].order)
+        await gateway.start_order(orders[effect].stage.client, orders[effect].order)
     await signal("record", "place_hold", "operator", name="risk", scope="credit", reason="unusual")
     parcel = {"parcel_id": "p1", "carrier": "sandbox", "waybill": orders["claim"].waybill}
     await signal("claim", "report_shipment", "merchant", parcels=[parcel])
@@ -138,17 +138,17 @@ async def test_what_arrives_between_a_credit_and_its_report_comes_too_late(
     order = ground.order(arrives)
     async with ground.worker():
         await approved(order)
-    await door.signal(ground.client, order.handle.id, "confirm_receipt", order.command("buyer"))
+    await gateway.signal(ground.client, order.handle.id, "confirm_receipt", order.command("buyer"))
     with ground.mortal(tmp_path, {"credit": order.name}):
         await until(lambda: asyncio.to_thread((tmp_path / "credit").exists), bool)
         # The credit stands and nobody has heard of it. The next worker meets this first.
         if arrives == "hold":
             hold = order.command("operator", name="risk", scope="credit", reason="unusual")
-            await door.signal(ground.client, order.handle.id, "place_hold", hold)
+            await gateway.signal(ground.client, order.handle.id, "place_hold", hold)
         else:
             scan = {"at": order.now.isoformat(), "stage": "returning", "code": "returning", "text": "sent back"}
             told = order.command("carrier", carrier="sandbox", waybill=order.waybill, scans=[scan], provider="sandbox")
-            await door.signal(ground.client, order.handle.id, "report_scan", told)
+            await gateway.signal(ground.client, order.handle.id, "report_scan", told)
         if arrives == "hold":
             await until(order.state, lambda state: state["holds"] != [] and state["phase"] == "credited")
             await order.send("lift_hold", "operator", name="risk", reason="checked")
@@ -178,14 +178,14 @@ async def _live(order: StagedOrder, end: str, later: float) -> None:
     """One order with a storefront that sends again, the very same, whatever had no answer."""
     await asyncio.sleep(later)
     client, register = order.stage.client, order.stage.register
-    await door.start_order(client, order.order)
+    await gateway.start_order(client, order.order)
 
     async def send(verb: str, role: str, **body: Any) -> None:
         command = order.command(role, **body)
 
         async def answer() -> str:
             try:
-                return str((await door.send(client, order.handle.id, verb, command))["outcome"])
+                return str((await gateway.send(client, order.handle.id, verb, command))["outcome"])
             except Refused as refusal:
                 return refusal.code
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from order_stage import Play
 
-from commands.stage import StagedOrder
 from core.order.deadlines import _PASSING
+from demo.stage import StagedOrder
 
 MINUTES = timedelta(minutes=5)
 """Before and after a deadline; a busy machine takes some of it."""

@@ -16,8 +16,8 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.common import RawValue
 
-import client as door
-from commands.stage import StagedOrder
+import gateway
+from demo.stage import StagedOrder
 
 PROJECT = Path(__file__).parents[1]
 
@@ -80,10 +80,10 @@ async def test_every_malformed_update_is_refused_and_wedges_nothing(play: Play) 
     for arguments in FORMS.values():
         with pytest.raises(WorkflowUpdateFailedError) as refused:
             await order.handle.execute_update("confirm_receipt", args=arguments)
-        assert door.refusal_in(refused.value).code == "malformed"
+        assert gateway.refusal_in(refused.value).code == "malformed"
     with pytest.raises(WorkflowUpdateFailedError) as refused:
         await order.handle.execute_update("confirm_reciept", {"command_id": "typo"})
-    assert door.refusal_in(refused.value).code == "unknown_verb"
+    assert gateway.refusal_in(refused.value).code == "unknown_verb"
     assert (await order.handle.describe()).history_length == before
     await _goes_on(order)
 
@@ -98,7 +98,7 @@ async def test_every_malformed_start_fails_at_once_as_an_invalid_order(form: str
             ),
             20,
         )
-    assert door.refusal_in(failed.value).code == "invalid_order"
+    assert gateway.refusal_in(failed.value).code == "invalid_order"
 
 
 # --- the plain command line of Temporal as the storefront -------------------------------------------------------
@@ -123,7 +123,7 @@ async def test_a_plain_temporal_command_line_is_a_storefront(play: Play) -> None
         "workflow", "start", "--type", "OrderWorkflow", "--task-queue", "dakuan", *where, "--input", body
     )
     assert started.returncode == 0, started.stderr
-    await door.opened(order.handle)
+    await gateway.opened(order.handle)
     parcel = {"parcel_id": "p1", "carrier": "sandbox", "waybill": order.waybill}
     shipment = json.dumps(order.command("merchant", parcels=[parcel]))
     shipped = await run("workflow", "update", "execute", *where, "--name", "report_shipment", "--input", shipment)

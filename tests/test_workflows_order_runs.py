@@ -16,10 +16,10 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.worker import Replayer
 
-import client as door
-from commands.stage import StagedOrder
+import gateway
 from core.errors import Refused
 from core.messages import refund_key
+from demo.stage import StagedOrder
 from local.client import WorldClient
 from local.temporal import Temporal
 
@@ -69,12 +69,12 @@ async def test_an_order_goes_on_in_new_runs_with_all_that_it_knows(ground: Groun
     async with ground.worker():
         await order.start()
         place = order.command("operator", name="first", scope="payout", reason="unusual")
-        first = await door.send(ground.client, order.handle.id, "place_hold", place)
+        first = await gateway.send(ground.client, order.handle.id, "place_hold", place)
         for number in range(12):
             await order.send("place_hold", "operator", name=f"h{number}", scope="credit", reason="unusual")
             await order.send("lift_hold", "operator", name=f"h{number}", reason="checked")
         assert await runs(order) >= 2
-        again = await door.send(ground.client, order.handle.id, "place_hold", place)
+        again = await gateway.send(ground.client, order.handle.id, "place_hold", place)
         assert again == {**first, "outcome": "duplicate"}
         assert [hold["name"] for hold in (await order.state())["holds"]] == ["first"]
         verbs = [(entry["verb"], entry["outcome"]) for entry in await order.handle.query("journal")]
@@ -94,7 +94,7 @@ async def test_no_command_is_lost_where_runs_meet(ground: Ground) -> None:
     order = ground.order("crowded")
     async with ground.worker():
         await order.start()
-        await door.send(
+        await gateway.send(
             ground.client,
             order.handle.id,
             "place_hold",
@@ -107,7 +107,7 @@ async def test_no_command_is_lost_where_runs_meet(ground: Ground) -> None:
 
         async def signal(number: int) -> None:
             command = order.command("operator", name=f"s{number}", scope="payout", reason="unusual")
-            await door.signal(ground.client, order.handle.id, "place_hold", command)
+            await gateway.signal(ground.client, order.handle.id, "place_hold", command)
 
         updates = await asyncio.gather(*(update(n) for n in range(40)), *(signal(n) for n in range(60)))
         # The client asks the next run again where a run ended with its answer on the way; nothing is done twice.
@@ -203,7 +203,7 @@ async def test_a_terminated_order_is_rescued_where_it_was(wait: Any, ground: Gro
         with pytest.raises(Refused) as refused:
             await order.start()
         assert refused.value.code in {"order_already_open", "order_over"}
-        await door.opened(await door.start_order(ground.client, order.order, rescue=True))
+        await gateway.opened(await gateway.start_order(ground.client, order.order, rescue=True))
         after = await order.state()
         for region in ("phase", "audit", "holds", "refunds", "credited_minor"):
             assert after[region] == before[region]
@@ -220,7 +220,7 @@ async def test_an_order_that_is_over_cannot_be_rescued(ground: Ground) -> None:
         await order.send("cancel_order", "buyer", reason="no longer wanted")
         await order.handle.result()
         with pytest.raises(Refused) as refused:
-            await door.opened(await door.start_order(ground.client, order.order, rescue=True))
+            await gateway.opened(await gateway.start_order(ground.client, order.order, rescue=True))
     assert refused.value.code == "order_over"
 
 
@@ -302,4 +302,4 @@ async def test_a_worker_that_keeps_no_workflow_in_memory_does_the_same(ground: G
         for order in (happy, given_back):
             history = await order.handle.fetch_history()
             assert not [e for e in history.events if e.HasField("workflow_task_failed_event_attributes")]
-            await Replayer(workflows=[], plugins=[door.plugin(runner=strict_runner())]).replay_workflow(history)
+            await Replayer(workflows=[], plugins=[gateway.plugin(runner=strict_runner())]).replay_workflow(history)

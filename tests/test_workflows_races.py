@@ -14,17 +14,18 @@ from pg import Database
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-import client as door
-from commands.stage import Stage, StagedOrder
+import gateway
 from config import Settings
 from core.errors import Unavailable
 from core.records import OrderRecord
+from demo.stage import Stage, StagedOrder
 from ledger.book import Book, Posted
 from ledger.movements import Movement
 from ledger.register import Register
 from local.client import WorldClient
 from local.temporal import Temporal
-from worker import build_worker, register_policies, register_search_attributes, wire
+from wiring import register_policies, wire
+from worker import build_worker, register_search_attributes
 
 PATIENCE = 20.0
 
@@ -72,7 +73,7 @@ async def play(
         channel_url=f"{world.url}/channel",
         bank_url=f"{world.url}/bank",
     )
-    client = await door.connect(settings)
+    client = await gateway.connect(settings)
     await register_search_attributes(client)
     register = Register(database.pool)
     await register_policies(register, settings)
@@ -94,7 +95,7 @@ async def play(
 
 async def end(order: StagedOrder) -> None:
     """It must not be asked about by another test's worker."""
-    if (await door.status_of(order.stage.client, order.handle.id)) == 1:
+    if (await gateway.status_of(order.stage.client, order.handle.id)) == 1:
         await order.handle.terminate()
 
 
@@ -111,7 +112,7 @@ async def until(order: StagedOrder, holds: Callable[[dict[str, Any]], bool]) -> 
 async def under_way(order: StagedOrder, activity: str) -> None:
     """Wait until a posting is a regular activity that is tried again and again."""
     for _ in range(int(PATIENCE / 0.05)):
-        if any(one["activity"] == activity for one in await door.retries(order.stage.client, order.handle.id)):
+        if any(one["activity"] == activity for one in await gateway.retries(order.stage.client, order.handle.id)):
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"{activity} is not tried")
@@ -153,7 +154,7 @@ async def test_an_order_whose_funding_the_ledger_refuses_goes_on_when_its_hold_i
 ) -> None:
     async with play() as order:
         ledger.refusing.add("fund")
-        await door.start_order(order.stage.client, order.order)
+        await gateway.start_order(order.stage.client, order.order)
         await until(order, lambda state: bool(state.get("holds")))
         ledger.refusing.clear()
         await asyncio.wait_for(order.send("lift_hold", "operator", name="ledger_disagrees", reason="put right"), 10)

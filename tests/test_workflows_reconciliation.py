@@ -15,7 +15,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Replayer, Worker
 from withdrawal_stage import STRICT, Stage
 
-import client as door
+import gateway
 from activities.channels.sandbox import SandboxChannel
 from activities.http import HttpClient
 from activities.rails.sandbox import SandboxRail
@@ -43,7 +43,7 @@ async def desk(stage: Stage) -> AsyncIterator[ReconciliationActivities]:
 async def reconciling(stage: Stage) -> AsyncIterator[None]:
     """A worker that compares."""
     async with desk(stage) as activities:
-        plugin = door.plugin(activities.all, runner=STRICT)
+        plugin = gateway.plugin(activities.all, runner=STRICT)
         async with Worker(stage.client, task_queue=TASK_QUEUE, plugins=[plugin]):
             yield
 
@@ -89,9 +89,9 @@ async def test_a_payout_that_nobody_asked_for_is_found_told_once_and_gone_when_r
 async def test_a_day_is_compared_under_one_id(stage: Stage) -> None:
     now = datetime.now(UTC)
     async with reconciling(stage):
-        first = await door.start_reconciliation(stage.client, "channel", "wechat", now)
+        first = await gateway.start_reconciliation(stage.client, "channel", "wechat", now)
         await first.result()
-        again = await door.start_reconciliation(stage.client, "channel", "wechat", now)
+        again = await gateway.start_reconciliation(stage.client, "channel", "wechat", now)
         assert await again.result() == await first.result()
         assert first.id == f"reconciliation-channel-wechat-{now:%Y-%m-%d}"
         assert len(await stage.register.last_runs()) == 1
@@ -105,7 +105,7 @@ async def test_the_page_shows_the_breaks(stage: Stage) -> None:
         assert (await handle.query("summary"))["count"] == 1
         history = await handle.fetch_history()
     assert "`extra` payout planted2: ours nothing, theirs 7.77 CNY" in str(page)
-    await Replayer(workflows=[], plugins=[door.plugin(runner=STRICT)]).replay_workflow(history)
+    await Replayer(workflows=[], plugins=[gateway.plugin(runner=STRICT)]).replay_workflow(history)
     await stage.world.bank_errs("planted2", 777, "CNY", effect="return")
     async with desk(stage) as activities:
         await activities.fetch_statements(Comparison(scope="rail", name="sandbox", now=datetime.now(UTC)))
@@ -144,16 +144,16 @@ async def test_a_start_without_sense_fails_with_its_reason(stage: Stage) -> None
 async def test_a_schedule_compares_by_itself(stage: Stage) -> None:
     await paid(stage)
     async with reconciling(stage):
-        assert await door.schedule_reconciliation(stage.client, "rail", "sandbox", DAY, timedelta(hours=3))
-        assert not await door.schedule_reconciliation(stage.client, "rail", "sandbox", DAY, timedelta(hours=3))
+        assert await gateway.schedule_reconciliation(stage.client, "rail", "sandbox", DAY, timedelta(hours=3))
+        assert not await gateway.schedule_reconciliation(stage.client, "rail", "sandbox", DAY, timedelta(hours=3))
         await stage.client.get_schedule_handle("reconciliation-rail-sandbox").trigger()
         for _ in range(200):
             if runs := await stage.register.last_runs():
                 break
             await asyncio.sleep(0.05)
         assert [(run.name, run.breaks) for run in runs] == [("sandbox", 0)]
-        assert await door.unschedule_reconciliation(stage.client, "rail", "sandbox")
-        assert not await door.unschedule_reconciliation(stage.client, "rail", "sandbox")
+        assert await gateway.unschedule_reconciliation(stage.client, "rail", "sandbox")
+        assert not await gateway.unschedule_reconciliation(stage.client, "rail", "sandbox")
 
 
 async def test_a_line_that_is_told_otherwise_is_refused(stage: Stage) -> None:

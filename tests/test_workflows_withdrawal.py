@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
 from withdrawal_stage import Stage, kill
 
-import client as door
+import gateway
 from core.messages import TASK_QUEUE, WITHDRAWAL_WORKFLOW
 from ledger.book import Book
 from ledger.register import Register
@@ -36,7 +36,7 @@ def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
 
 @pytest_asyncio.fixture
 async def stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[Stage]:
-    client = await Client.connect(temporal.address, data_converter=door.DATA_CONVERTER)
+    client = await Client.connect(temporal.address, data_converter=gateway.DATA_CONVERTER)
     made = Stage(
         client,
         Book(database.pool),
@@ -70,17 +70,17 @@ async def test_the_same_request_again_is_the_same_withdrawal_and_another_content
     await stage.furnish()
     withdrawal = stage.asked()
     async with stage.worker():
-        handles = await asyncio.gather(*(door.start_withdrawal(stage.client, withdrawal) for _ in range(5)))
+        handles = await asyncio.gather(*(gateway.start_withdrawal(stage.client, withdrawal) for _ in range(5)))
         await stage.phase(handles[0], "paid")
         assert (await stage.available(), await stage.effects()) == (4_990_000, 1)
         await handles[0].terminate()
         # Temporal has forgotten it, or it was lost: the register has not.
-        again = await door.start_withdrawal(stage.client, withdrawal)
+        again = await gateway.start_withdrawal(stage.client, withdrawal)
         await stage.phase(again, "paid")
         assert (await stage.available(), await stage.effects()) == (4_990_000, 1)
         await again.terminate()
         other = withdrawal.model_copy(update={"amount_minor": 20_000})
-        assert await failure_of(await door.start_withdrawal(stage.client, other)) == (
+        assert await failure_of(await gateway.start_withdrawal(stage.client, other)) == (
             "withdrawal_exists_with_different_content"
         )
 
@@ -108,9 +108,9 @@ async def test_a_refused_request_may_be_made_again_under_its_id(stage: Stage) ->
     await stage.furnish(available=5_000)
     withdrawal = stage.asked()
     async with stage.worker():
-        assert await failure_of(await door.start_withdrawal(stage.client, withdrawal)) == "insufficient_funds"
+        assert await failure_of(await gateway.start_withdrawal(stage.client, withdrawal)) == "insufficient_funds"
         await stage.earn("more", 5_000)
-        await stage.phase(await door.start_withdrawal(stage.client, withdrawal), "paid")
+        await stage.phase(await gateway.start_withdrawal(stage.client, withdrawal), "paid")
 
 
 # --- unknown ---------------------------------------------------------------------------------------------
@@ -306,7 +306,7 @@ async def test_a_return_after_the_end_is_taken_up_from_the_register(stage: Stage
     await stage.furnish()
     withdrawal = stage.asked()
     async with stage.worker():
-        handle = await door.start_withdrawal(stage.client, withdrawal)
+        handle = await gateway.start_withdrawal(stage.client, withdrawal)
         state = await stage.phase(handle, "paid")
         await stage.skip(handle, days=12)
         assert (await handle.result())["phase"] == "final"
@@ -345,7 +345,7 @@ async def test_no_malformed_message_wedges_or_loses_anything(stage: Stage) -> No
             await handle.signal(verb, args=[{}, {}])
             with pytest.raises(WorkflowUpdateFailedError) as refused:
                 await handle.execute_update(verb, args=[{}, {}])
-            assert door.refusal_in(refused.value).code == "malformed"
+            assert gateway.refusal_in(refused.value).code == "malformed"
         await handle.signal("no_such_verb", {})
         assert await stage.code(handle, "no_such_verb", {}) == "unknown_verb"
         journal = await handle.query("journal")
@@ -411,4 +411,4 @@ async def test_every_history_replays(stage: Stage) -> None:
         await stage.skip(handle, days=12)
         await handle.result()
         history = await handle.fetch_history()
-    await Replayer(plugins=[door.plugin()], workflows=[]).replay_workflow(history)
+    await Replayer(plugins=[gateway.plugin()], workflows=[]).replay_workflow(history)

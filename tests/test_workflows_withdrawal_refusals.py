@@ -9,7 +9,7 @@ from typing import Any
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from withdrawal_stage import Stage
 
-import client as door
+import gateway
 from core.messages import TASK_QUEUE, WITHDRAWAL_WORKFLOW
 from core.policy import policy_hash
 
@@ -29,7 +29,7 @@ async def _came_to(handle: WorkflowHandle[Any, Any]) -> tuple[str, str | None]:
     try:
         state = await handle.result()
     except WorkflowFailureError as error:
-        refusal = door.refusal_in(error)
+        refusal = gateway.refusal_in(error)
         return refusal.code, refusal.field
     return str(state["phase"]), None
 
@@ -94,13 +94,13 @@ async def test_the_same_id_again_gets_the_first_answer_and_another_content_is_re
     await stage.furnish(available=100_000)
     withdrawal = stage.asked()
     async with stage.worker():
-        first = await door.start_withdrawal(stage.client, withdrawal)
+        first = await gateway.start_withdrawal(stage.client, withdrawal)
         await stage.phase(first, "paid")
-        again = await door.start_withdrawal(stage.client, withdrawal)
+        again = await gateway.start_withdrawal(stage.client, withdrawal)
         assert (await again.describe()).run_id == first.first_execution_run_id
         await first.terminate()
         other = withdrawal.model_copy(update={"leaving": True, "requested_by": withdrawal.requested_by})
-        code, field = await _came_to(await door.start_withdrawal(stage.client, other))
+        code, field = await _came_to(await gateway.start_withdrawal(stage.client, other))
         assert (code, field) == ("withdrawal_exists_with_different_content", "withdrawal_id")
     assert (await stage.available(), await stage.effects()) == (90_000, 1)
 

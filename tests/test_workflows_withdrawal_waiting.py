@@ -9,7 +9,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from withdrawal_stage import Stage
 
-import client as door
+import gateway
 from core.errors import Unavailable
 from core.policy import parse_policy
 from ledger.movements import Leg, Movement
@@ -53,7 +53,7 @@ async def test_a_suspended_account_stops_what_waits_for_people_at_once(money_sta
         await stage.phase(handle, "in_approval")
         await stage.register.suspend_account(stage.account, "stolen", datetime.now(UTC))
         (waiting,) = await stage.register.waiting_withdrawals(stage.merchant)
-        await door.recheck_withdrawal(stage.client, waiting)
+        await gateway.recheck_withdrawal(stage.client, waiting)
         state = await handle.result()
     assert (state["phase"], state["reason"].split(":")[0]) == ("cancelled", "account_suspended")
     assert (await stage.available(), await stage.effects()) == (5_000_000, 0)
@@ -91,7 +91,7 @@ async def test_a_debt_cancels_what_waits_and_is_repaid_from_it(money_stage: Stag
         handle = await stage.start(LARGE)
         await stage.phase(handle, "in_approval")
         await _owes(stage, 1_000_000)
-        await door.recheck_withdrawal(stage.client, handle.id.removeprefix("withdrawal-"))
+        await gateway.recheck_withdrawal(stage.client, handle.id.removeprefix("withdrawal-"))
         state = await handle.result()
     assert state["reason"].startswith("receivable_outstanding")
     assert await stage.available() == LARGE - 1_000_000
@@ -162,7 +162,7 @@ async def test_a_policy_that_nobody_knows_is_refused(money_stage: Stage, fields:
         )
         with pytest.raises(WorkflowFailureError) as failed:
             await handle.result()
-    refusal = door.refusal_in(failed.value)
+    refusal = gateway.refusal_in(failed.value)
     assert (refusal.code, refusal.field) in {("unknown_policy", "policy"), ("malformed", "policy")}
 
 

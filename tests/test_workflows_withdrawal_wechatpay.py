@@ -12,13 +12,13 @@ from temporalio.worker import Worker
 from wechatpay_ground import fresh, standin_adapters
 from withdrawal_stage import STRICT, Stage
 
-import client as door
-from activities.callbacks import CallbackAnswer, CallbackDesk
-from activities.wechatpay.notifications import WechatPayCallbacks
+import gateway
 from activities.wechatpay.signing import PlatformKeys
 from activities.withdrawal import WithdrawalActivities
 from config import read_rails
 from core.messages import TASK_QUEUE
+from inbound.callbacks import CallbackAnswer, CallbackDesk
+from inbound.wechatpay import WechatPayCallbacks
 from local.standins import StandIns
 
 
@@ -46,13 +46,13 @@ async def on_wechat_pay(stage: Stage, standins: StandIns, rail: str) -> AsyncIte
         transfers=["wechatpay_transfer"],
         withdraws=["wechatpay_withdraw"],
     )
-    desk = CallbackDesk(stage.register, {"wechatpay": reader}, partial(door.report_payout, stage.client))
+    desk = CallbackDesk(stage.register, {"wechatpay": reader}, partial(gateway.report_payout, stage.client))
     async with standin_adapters(standins) as adapters:
         rails: Any = {"wechatpay_transfer": adapters.transfer, "wechatpay_withdraw": adapters.withdraw}
         worker = Worker(
             stage.client,
             task_queue=TASK_QUEUE,
-            plugins=[door.plugin(WithdrawalActivities(stage.register, stage.book, rails).all, runner=STRICT)],
+            plugins=[gateway.plugin(WithdrawalActivities(stage.register, stage.book, rails).all, runner=STRICT)],
             graceful_shutdown_timeout=timedelta(seconds=5),
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         )

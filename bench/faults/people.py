@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import asyncpg
 from temporalio.client import Client
 
-import client as door
+import gateway
 from bench.engines import bench_order, waybill_of
 from bench.faults.plan import Fate, Storm
 from core.errors import Refused, Unavailable
@@ -90,12 +90,12 @@ class Merchants:
             account_id=fate.account_id,
             requested_by=Actor(role="merchant", id=fate.merchant_id),
         )
-        await patiently(lambda: door.start_withdrawal(self._client, withdrawal))
+        await patiently(lambda: gateway.start_withdrawal(self._client, withdrawal))
         self.begun += 1
 
     async def _sell(self, order_id: str) -> None:
         """One order from payment to settled, whatever dies meanwhile."""
-        await patiently(lambda: door.start_order(self._client, bench_order(order_id, policy=None)))
+        await patiently(lambda: gateway.start_order(self._client, bench_order(order_id, policy=None)))
         await patiently(lambda: self._travelled(order_id))
         parcel = {"parcel_id": "p1", "carrier": "sandbox", "waybill": waybill_of(order_id)}
         await self._send(order_id, "report_shipment", "merchant", parcels=[parcel])
@@ -117,7 +117,7 @@ class Merchants:
 
         async def sent() -> None:
             try:
-                await door.send(self._client, f"order-{order_id}", verb, command)
+                await gateway.send(self._client, f"order-{order_id}", verb, command)
             except Refused as refusal:
                 if refusal.code == "not_running":  # the start is not known everywhere yet
                     raise Unavailable(str(refusal)) from None
@@ -187,7 +187,7 @@ class Desk:
             actor = {"role": "operator", "id": person}
             command = {"command_id": f"desk-{self._commands}", "actor": actor, **body}
             try:
-                await door.send(self._client, withdrawal_workflow_id(withdrawal_id), verb, command)
+                await gateway.send(self._client, withdrawal_workflow_id(withdrawal_id), verb, command)
                 self.acts[verb] += 1
             except Refused as refusal:
                 self.acts[refusal.code] += 1

@@ -9,7 +9,7 @@ from typing import Any
 
 from temporalio.client import Client
 
-import client as door
+import gateway
 from activities.rails.sandbox import FAILURES
 from core.errors import Unavailable
 from core.messages import Actor, ReportPayout
@@ -57,7 +57,7 @@ class Postman:
                 self.delivered["unknown key"] += 1
                 return True
             for report in _reports(callback, attempt.rail):
-                await door.report_payout(self._client, attempt.withdrawal_id, report)
+                await gateway.report_payout(self._client, attempt.withdrawal_id, report)
             self.delivered[callback["outcome"]] += 1
         except Unavailable:
             return False

@@ -20,7 +20,7 @@ import asyncpg
 from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
-import client as door
+import gateway
 from bench.faults.evidence import OPENING, at_bank, books_of, collect, resting
 from bench.faults.judging import AtBank, Evidence, InBooks, Verdict, judge
 from bench.faults.killing import MortalWorker, Reaper
@@ -37,7 +37,8 @@ from ledger.pool import open_pool
 from ledger.register import Register
 from local.client import WorldClient
 from local.stack import LocalStack
-from worker import register_policies, register_search_attributes
+from wiring import register_policies
+from worker import register_search_attributes
 
 WORKERS = 2
 CONNECTIONS = 24
@@ -136,7 +137,7 @@ async def _open(opened: AsyncExitStack, seed: int, withdrawals: int, storm: Stor
     pool = await open_pool(settings.needed("database_url"), size=CONNECTIONS)
     opened.push_async_callback(pool.close)
     await register_policies(Register(pool), settings)
-    client = await door.connect(settings)
+    client = await gateway.connect(settings)
     await register_search_attributes(client)
     world = await opened.enter_async_context(WorldClient(stack.standins.url))
     board.show("starting servers", 1, 1)

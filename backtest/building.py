@@ -1,0 +1,99 @@
+"""Builds the order that a past order becomes, and what the data do not have: its waybill and its buyer's habits.
+
+Whatever is made up is made from the order's id alone, so that every run lives the same lives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+
+from backtest.past import CURRENCY, PastOrder
+from backtest.rows import BadRow
+from core.audit.waybills import sandbox_number
+from core.messages import Line, Order, Payment, reasons_of
+
+CARRIER = "olist_post"
+WAYBILL_PREFIX = "OLP"
+CHANNEL = "olist"
+GOODS = "goods"
+SURCHARGE = "surcharge"
+"""The category, and the line's id, of what was paid beyond goods and freight (interest on instalments, mostly)."""
+CONFIRMS_WITHIN = timedelta(days=2)
+
+
+def order_of(past: PastOrder, paid_at: datetime, policy: str | None) -> Order:
+    """The order, paid at another time than it was.
+
+    What was paid is the fact. Paid beyond goods and freight: a line of its own, so that the buyer's refund is whole.
+    Paid less: a discount of the merchant's, since nobody is known who paid the rest.
+
+    Raises:
+        ValidationError: the order breaks the contract, by an amount or by the number of its lines.
+    """
+    lines = [
+        Line(
+            line_id=item.item_id,
+            title=f"product {item.product_id}",
+            category=GOODS,
+            quantity=1,
+            unit_price_minor=item.price_minor,
+        )
+        for item in past.items
+    ]
+    beyond = past.paid_minor - past.due_minor
+    if beyond > 0:
+        surcharge = Line(
+            line_id=SURCHARGE,
+            title="paid beyond goods and freight",
+            category=SURCHARGE,
+            quantity=1,
+            unit_price_minor=beyond,
+        )
+        lines.append(surcharge)
+    return Order(
+        order_id=past.order_id,
+        merchant_id=past.merchant_id,
+        buyer_id=past.buyer_id,
+        currency=CURRENCY,
+        lines=tuple(lines),
+        freight_minor=sum(item.freight_minor for item in past.items),
+        discount_minor=max(0, -beyond),
+        total_minor=past.paid_minor,
+        payment=Payment(reference=past.payment_id, channel=CHANNEL, paid_minor=past.payment_minor, paid_at=paid_at),
+        ship_from=past.ship_from,
+        ship_to=past.ship_to,
+        ship_by=paid_at + (past.ship_by - past.paid_at) if past.paid_at else None,
+        policy=policy,
+    )
+
+
+def unfit(past: PastOrder, file: str) -> BadRow | None:
+    """Why this past order cannot become an order of ours; None where it can, or was never paid."""
+    if past.paid_at is None:
+        return None
+    try:
+        order_of(past, past.paid_at, None)
+    except ValidationError as error:
+        reason = reasons_of(error)[0]
+        return BadRow(file, past.line, f"order {past.order_id}: {reason['field']}: {reason['message']}")
+    return None
+
+
+def waybill_of(order_id: str) -> str:
+    """A number with a right check digit; every order its own."""
+    return sandbox_number(_number(f"waybill {order_id}") % 10**20, WAYBILL_PREFIX)
+
+
+def confirms_after(order_id: str) -> timedelta | None:
+    """How long after the delivery the buyer confirms; None for the half that stays silent."""
+    number = _number(f"buyer {order_id}")
+    if number % 2:
+        return None
+    return timedelta(seconds=60 + number // 2 % int(CONFIRMS_WITHIN.total_seconds() - 60))
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")

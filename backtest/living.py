@@ -1,0 +1,185 @@
+"""Lives a past order on a running stack, at its real distances in time.
+
+Each order has its own clock: nothing is skipped by itself, the clock jumps from one event to the next, and deadlines
+that lie between pass inside the jump. A scan is given to the carrier just before the clock passes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import TimeSkipper
+
+import gateway
+from backtest.building import CARRIER, order_of, waybill_of
+from backtest.past import PastOrder
+from backtest.timeline import Event, What, timeline
+from core.errors import Refused, Unavailable
+from core.messages import Address, Order, order_workflow_id
+from core.policy import Policy
+from local.client import WorldClient
+
+PARCEL = "p1"
+PAST_THE_MOMENT = timedelta(seconds=1)
+"""A jump ends a little after what it jumps to, so that the order's clock has certainly passed it."""
+STAGES: dict[What, str] = {"picked_up": "picked_up", "delivered": "delivered"}
+
+
+@dataclass
+class Life:
+    """What became of one past order."""
+
+    past: PastOrder
+    order: Order
+    state: dict[str, Any] = field(default_factory=dict)
+    """The order's own view at the end; empty where it never opened."""
+    holds: list[dict[str, Any]] = field(default_factory=list)
+    """Why money is not there yet, where the order is still open."""
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    """Commands that were refused: (verb, reason code)."""
+    failure: str | None = None
+    """Why the order could not be lived to its end: refused at opening, or the stack failed it."""
+
+
+class Stage:
+    """A running stack for past orders: lives as many of them at once as it is asked to."""
+
+    def __init__(self, client: Client, world: WorldClient, policy: Policy) -> None:
+        self._client = client
+        self._world = world
+        self._policy = policy
+        self._skipper = TimeSkipper(client)
+
+    async def live(self, past: PastOrder) -> Life:
+        """Live one paid order from its payment to its end. Never raises: what fails is told in the life."""
+        life = Life(past, order_of(past, datetime.now(UTC), self._policy.name))
+        player = _Player(self._client, self._world, self._skipper, life)
+        try:
+            await player.play(timeline(past), _patience(self._policy))
+        except Exception as error:  # whatever fails one order is told in the report; the others live on
+            life.failure = f"{type(error).__name__}: {error}"
+        return life
+
+
+def _patience(policy: Policy) -> timedelta:
+    """How long after its last event an order may take to end by itself, all its limits one after the other."""
+    limits = policy.order
+    return sum(
+        (
+            limits.ship_by_longest,
+            limits.pickup_within,
+            limits.undelivered_within,
+            limits.undelivered_end,
+            limits.correction_within,
+            limits.review_end,
+            limits.receipt_within,
+            limits.settlement_delay,
+            limits.after_sale_window,
+            limits.refund_stuck_after,
+        ),
+        timedelta(days=1),
+    )
+
+
+class _Player:
+    """One order and everybody who acts on it."""
+
+    def __init__(self, client: Client, world: WorldClient, skipper: TimeSkipper, life: Life) -> None:
+        self._client, self._world, self._skipper, self._life = client, world, skipper, life
+        self._paid_at = life.order.payment.paid_at
+        self._waybill = waybill_of(life.order.order_id)
+        self._skipped = timedelta()
+        self._uploaded = False
+        self._ended = False
+
+    async def play(self, events: Sequence[Event], patience: timedelta) -> None:
+        """The whole life."""
+        handle = await gateway.start_order(self._client, self._life.order)
+        for after, together in groupby(events, lambda event: event.after):
+            await self._jump(handle, after)
+            for event in together:
+                if not self._ended:
+                    await self._do(event)
+        if not self._ended:
+            await self._skip(handle, patience)
+        await self._look_back(handle)
+
+    # --- time ------------------------------------------------------------------------------------------
+
+    @property
+    def _now(self) -> datetime:
+        """The order's own time: the time of day, and what was skipped."""
+        return datetime.now(UTC) + self._skipped
+
+    async def _jump(self, handle: WorkflowHandle[Any, Any], after: timedelta) -> None:
+        ahead = self._paid_at + after + PAST_THE_MOMENT - self._now
+        if ahead > PAST_THE_MOMENT and not self._ended:
+            await self._skip(handle, ahead)
+
+    async def _skip(self, handle: WorkflowHandle[Any, Any], ahead: timedelta) -> None:
+        try:
+            self._ended = not await self._skipper.fast_forward(handle, ahead)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            self._ended = True
+        self._skipped += ahead
+
+    # --- what happens ----------------------------------------------------------------------------------
+
+    async def _do(self, event: Event) -> None:
+        order = self._life.order
+        if event.what in STAGES:
+            await self._scan(event, order.ship_from if event.what == "picked_up" else order.ship_to)
+        elif event.what == "upload":
+            parcel = {"parcel_id": PARCEL, "carrier": CARRIER, "waybill": self._waybill, "lines": None}
+            self._uploaded = await self._send(event, "report_shipment", "merchant", order.merchant_id, parcels=[parcel])
+        elif event.what == "cancel":
+            await self._send(event, "cancel_order", "buyer", order.buyer_id, reason="canceled, says the record")
+        else:
+            await self._send(event, "confirm_receipt", "buyer", order.buyer_id)
+
+    async def _scan(self, event: Event, where: Address) -> None:
+        """The carrier sees the parcel, and its gateway tells us where we know the number already."""
+        scan = {
+            "at": (self._paid_at + event.after).isoformat(),
+            "code": event.what,
+            "stage": STAGES[event.what],
+            "city": ", ".join(part for part in (where.city, where.province) if part),
+        }
+        await self._world.add_scans(CARRIER, self._waybill, [scan])
+        if self._uploaded:
+            told = {"carrier": CARRIER, "waybill": self._waybill, "scans": [scan], "provider": CARRIER}
+            await self._send(event, "report_scan", "carrier", CARRIER, **told)
+
+    async def _send(self, event: Event, verb: str, role: str, who: str, **fields: Any) -> bool:
+        """Send the command of an event; whether it was accepted. A refusal is a part of the story."""
+        workflow_id = order_workflow_id(self._life.order.order_id)
+        body = {"command_id": f"past-{event.what}", "actor": {"role": role, "id": who}, **fields}
+        try:
+            await gateway.send(self._client, workflow_id, verb, body)
+        except Refused as refusal:
+            self._life.refused.append((verb, refusal.code))
+            return False
+        return True
+
+    # --- the end ---------------------------------------------------------------------------------------
+
+    async def _look_back(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """What the order says of itself: its result, or its state where it has not ended."""
+        if not self._ended:
+            self._life.state = await gateway.query(self._client, handle.id, "order")
+            self._life.holds = await gateway.query(self._client, handle.id, "holds")
+            return
+        try:
+            self._life.state = await handle.result(rpc_timeout=gateway.ANSWER_WITHIN)
+        except WorkflowFailureError as error:
+            self._life.failure = f"refused: {gateway.refusal_in(error).code}"
+        except RPCError as error:
+            raise Unavailable(f"Temporal did not say how it ended: {error.message}") from None

@@ -1,0 +1,13 @@
+"""The stories of the demonstration: what may become of an order or a withdrawal, one function each.
+
+`STORIES` has them all by name, in the order in which the demonstration tells them.
+"""
+
+from demo.stories.audits import AUDITS
+from demo.stories.books import BOOKS
+from demo.stories.orders import ORDERS
+from demo.stories.telling import Story
+from demo.stories.wechatpay import WECHATPAY
+from demo.stories.withdrawals import WITHDRAWALS
+
+STORIES: dict[str, Story] = {**ORDERS, **AUDITS, **WITHDRAWALS, **WECHATPAY, **BOOKS}

@@ -1,0 +1,93 @@
+"""Schedules of automatic withdrawals, in Temporal."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionExecutionStartWorkflow,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleDescription,
+    ScheduleHandle,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleState,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from core.errors import Refused, Unavailable
+from core.messages import AUTO_WITHDRAWAL_WORKFLOW, TASK_QUEUE, AutomaticWithdrawals, auto_withdrawal_schedule_id
+from core.reasons import SENTENCES
+
+CATCH_UP = timedelta(days=1)
+"""After an outage of Temporal a time that was missed is made up for, if it lies no further back."""
+
+
+async def create_schedule(client: Client, plan: AutomaticWithdrawals, spec: ScheduleSpec, *, paused: bool) -> None:
+    """Withdraw by this schedule from now on. The same again changes nothing.
+
+    Raises:
+        Refused: `schedule_exists`, the merchant has another one; `malformed`, no calendar has such times.
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    schedule_id = auto_withdrawal_schedule_id(plan.merchant_id, plan.currency)
+    action = ScheduleActionStartWorkflow(
+        AUTO_WITHDRAWAL_WORKFLOW,
+        plan,
+        id=schedule_id,  # the server adds the nominal time
+        task_queue=TASK_QUEUE,
+        static_summary=f"automatic withdrawal · {plan.merchant_id} · {plan.currency}",
+    )
+    policy = SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP)
+    schedule = Schedule(action=action, spec=spec, policy=policy, state=ScheduleState(paused=paused))
+    memo = {"plan": plan.model_dump(mode="json"), "times": times_of(spec)}
+    try:
+        await client.create_schedule(schedule_id, schedule, memo=memo)
+    except ScheduleAlreadyRunningError:
+        known = await client.get_schedule_handle(schedule_id).describe()
+        if await known.memo() != memo:
+            message = f"{SENTENCES['schedule_exists']} Delete it first: `schedules delete {plan.merchant_id}`."
+            raise Refused("schedule_exists", message, "merchant") from None
+    except RPCError as error:
+        if error.status == RPCStatusCode.INVALID_ARGUMENT:
+            raise Refused("malformed", f"{SENTENCES['malformed']} {error.message}", "cron") from None
+        raise Unavailable(f"Temporal did not answer: {error.message}") from None
+
+
+@asynccontextmanager
+async def schedule_of(client: Client, merchant_id: str, currency: str) -> AsyncIterator[ScheduleHandle]:
+    """The schedule of a merchant; what happens to it inside the block is answered in our words.
+
+    Raises:
+        Refused: `unknown_schedule`.
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    try:
+        yield client.get_schedule_handle(auto_withdrawal_schedule_id(merchant_id, currency))
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            message = f"{SENTENCES['unknown_schedule']} {merchant_id}, {currency}"
+            raise Refused("unknown_schedule", message, "merchant") from None
+        raise Unavailable(f"Temporal did not answer: {error.message}") from None
+
+
+def times_of(spec: ScheduleSpec) -> str:
+    if spec.intervals:
+        return f"every {spec.intervals[0].every}"
+    return " ".join(filter(None, (spec.cron_expressions[0], spec.time_zone_name)))
+
+
+# --- commands --------------------------------------------------------------------------------------------
+
+
+def latest_run(known: ScheduleDescription) -> str | None:
+    """The id of the workflow that was started last; None before the first."""
+    recent = known.info.recent_actions
+    action = recent[-1].action if recent else None
+    return action.workflow_id if isinstance(action, ScheduleActionExecutionStartWorkflow) else None

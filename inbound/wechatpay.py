@@ -1,0 +1,129 @@
+"""What WeChat Pay calls back: the end of a transfer, each change of a withdraw, and the end of a refund.
+
+Source: pay.weixin.qq.com/doc/v3/partner/4013049135 (withdraw: MCHWITHDRAW.CHANGE), merchant/4013071196 (refund), and
+the chapter on the callback of a merchant transfer (MCHTRANSFER.BILL.FINISHED).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from activities.channels.wechatpay import answer_of_refund
+from activities.http import Reply
+from activities.rails.wechatpay_transfer import result_of_transfer
+from activities.rails.wechatpay_withdraw import result_of_withdraw
+from activities.wechatpay.resources import Notification, RefundNews, TransferBill, Withdraw
+from activities.wechatpay.signing import PlatformKeys, decrypt_resource
+from core.errors import UnreadableAnswer
+from core.withdrawal.payouts import PayoutResult
+from inbound.callbacks import Heard
+
+M = TypeVar("M", bound=BaseModel)
+
+TRANSFER = "MCHTRANSFER.BILL.FINISHED"
+WITHDRAW = "MCHWITHDRAW.CHANGE"
+REFUND = "REFUND."
+"""Followed by the state."""
+ALGORITHM = "AEAD_AES_256_GCM"
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NUMBER = re.compile(r"[A-Za-z0-9_|*@-]{1,64}")
+"""What WeChat Pay lets a merchant's own number be."""
+
+
+class WechatPayCallbacks:
+    """Reads the callbacks of one account.
+
+    Args:
+        transfers, withdraws: names of the rails that this account pays for.
+    """
+
+    headers: tuple[str, ...] = (
+        "wechatpay-signature",
+        "wechatpay-timestamp",
+        "wechatpay-nonce",
+        "wechatpay-serial",
+        "wechatpay-signature-type",
+        "request-id",
+        "content-type",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        platform: PlatformKeys,
+        apiv3_key: str,
+        *,
+        transfers: Sequence[str] = (),
+        withdraws: Sequence[str] = (),
+    ) -> None:
+        self.name, self._platform, self._apiv3_key = name, platform, apiv3_key
+        self._transfers, self._withdraws = tuple(transfers), tuple(withdraws)
+
+    def why_not(self, body: bytes, headers: Mapping[str, str]) -> str | None:
+        """See `CallbackReader.why_not`."""
+        return self._platform.why_not(headers, body)
+
+    def acknowledge(self, *, taken: bool, why: str) -> bytes:
+        """See `CallbackReader.acknowledge`."""
+        said = {"code": "SUCCESS", "message": "成功"} if taken else {"code": "FAIL", "message": why or "失败"}
+        return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def read(self, body: bytes) -> Heard:
+        """See `CallbackReader.read`."""
+        told = _read(body, Notification, "the callback")
+        if told.resource_type != "encrypt-resource" or told.resource.algorithm != ALGORITHM:
+            raise UnreadableAnswer(f"the callback {told.event_type[:64]} is encrypted in a way that we do not know")
+        sealed = told.resource
+        plain = decrypt_resource(self._apiv3_key, sealed.nonce, sealed.associated_data, sealed.ciphertext)
+        if told.event_type == TRANSFER:
+            return self._transfer(_read(plain, TransferBill, "the transfer"))
+        if told.event_type == WITHDRAW:
+            return self._withdraw(_read(plain, Withdraw, "the withdraw"))
+        if told.event_type.startswith(REFUND):
+            return _refund(_read(plain, RefundNews, "the refund"))
+        raise UnreadableAnswer(f"there is no reading of callbacks about {told.event_type[:64]}")
+
+    def _transfer(self, bill: TransferBill) -> Heard:
+        if bill.transfer_amount is None:
+            raise UnreadableAnswer("the transfer: transfer_amount is missing")
+        key, result = bill.out_bill_no, result_of_transfer(bill)
+        event_id = _event_id(key, bill.state)
+        rails, payee = self._transfers, bill.openid
+        return Heard(about="payout", rails=rails, key=key, event_id=event_id, payee=payee, result=result)
+
+    def _withdraw(self, withdraw: Withdraw) -> Heard:
+        key, result = withdraw.out_request_no, result_of_withdraw(withdraw)
+        event_id = _event_id(key, withdraw.status)
+        rails, payee = self._withdraws, withdraw.sub_mchid
+        return Heard(about="payout", rails=rails, key=key, event_id=event_id, payee=payee, result=result)
+
+
+def _refund(news: RefundNews) -> Heard:
+    answer = answer_of_refund(news.refund_status, news.refund_id, news.amount.refund, news.amount.currency)
+    outcome = {"arrived": "paid", "refused": "failed", "unknown": "unknown"}.get(answer.state, "accepted")
+    told = {"amount_minor": answer.amount_minor, "currency": answer.currency, "code": news.refund_status[:64]}
+    result = PayoutResult.model_validate({"outcome": outcome, "reference": answer.reference, **told})
+    event_id = _event_id(news.out_refund_no, news.refund_status)
+    return Heard(about="refund", key=news.out_refund_no, event_id=event_id, result=result)
+
+
+def _event_id(key: str, state: str) -> str:
+    """Of what it says, not of the callback: a number reaches each state once, however often WeChat Pay says so.
+
+    Raises:
+        UnreadableAnswer: no merchant's number looks like that.
+    """
+    if not _NUMBER.fullmatch(key):
+        raise UnreadableAnswer("the callback is about no number that a merchant may give")
+    event_id = f"{key}-{state}"
+    return event_id if _ID.fullmatch(event_id) else hashlib.sha256(event_id.encode()).hexdigest()
+
+
+def _read(raw: bytes, model: type[M], source: str) -> M:
+    return Reply.parsed(Reply(status=200, raw=raw, source=source).json(), model, source)

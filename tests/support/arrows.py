@@ -1,0 +1,217 @@
+"""Who may import whom, read from the sources without running them.
+
+starter → commands → demo, backtest → gateway → workflows → activities → ledger → core
+commands, demo, backtest → wiring, worker, local, ledger      wiring → gateway, inbound, activities, ledger
+inbound → activities, ledger      local → core      everyone may import core and config
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+
+EVERYONES = {"core", "config"}
+EVERYTHING = {
+    "starter",
+    "commands",
+    "gateway",
+    "worker",
+    "wiring",
+    "inbound",
+    "workflows",
+    "activities",
+    "ledger",
+    "local",
+    "demo",
+    "backtest",
+    "bench",
+} | EVERYONES
+ARROWS: dict[str, set[str]] = {
+    "core": {"core"},
+    "config": {"core"},
+    "ledger": EVERYONES,
+    "activities": {"ledger"} | EVERYONES,
+    "workflows": {"activities"} | EVERYONES,
+    "gateway": {"workflows"} | EVERYONES,
+    "inbound": {"activities", "ledger"} | EVERYONES,
+    "wiring": {"gateway", "inbound", "activities", "ledger"} | EVERYONES,
+    "worker": {"gateway", "wiring", "workflows", "activities", "ledger"} | EVERYONES,
+    "local": EVERYONES,
+    "demo": {"gateway", "wiring", "worker", "local", "ledger", "inbound"} | EVERYONES,
+    "backtest": {"gateway", "wiring", "worker", "local", "ledger"} | EVERYONES,
+    "commands": {"gateway", "wiring", "worker", "demo", "backtest", "local", "ledger", "inbound"} | EVERYONES,
+    "starter": {"commands"} | EVERYONES,
+    "docs": EVERYONES,
+    "bench": EVERYTHING,
+    "tests": EVERYTHING | {"docs"},
+}
+"""Room → the rooms it may import, besides itself."""
+
+ONLY_IN: dict[str, set[str]] = {
+    "asyncpg": {"ledger", "local", "bench", "tests", "wiring", "worker", "config"},
+    "temporalio": {
+        "workflows",
+        "activities",
+        "gateway",
+        "wiring",
+        "worker",
+        "config",
+        "commands",
+        "demo",
+        "backtest",
+        "local",
+        "bench",
+        "tests",
+    },
+    "httpx": {"activities", "inbound", "wiring", "commands", "demo", "backtest", "local", "bench", "tests"},
+    "starlette": {"local", "tests"},
+    "uvicorn": {"local", "tests"},
+    "typer": {"commands", "starter", "bench", "tests"},
+    "rich": {"commands", "demo", "backtest", "starter", "bench", "tests"},
+}
+"""Library → the rooms that may import it."""
+
+CORE_MAY_IMPORT = frozenset(
+    {"__future__", "collections", "dataclasses", "enum", "functools", "itertools", "typing"}
+    | {"datetime", "decimal", "math", "operator", "base64", "hashlib", "json", "tomllib", "importlib.resources"}
+    | {"re", "difflib", "unicodedata", "pydantic", "iso4217", "stdnum"}
+)
+"""No clock, chance, file, socket, process or environment. `importlib.resources`: tables that ship inside core."""
+IMPURE_CALLS = {"open", "input", "print", "exec", "eval", "__import__"}
+IMPURE_METHODS = {"now", "utcnow", "today", "fromtimestamp"}
+
+SQL_ROOMS = {"ledger", "local", "bench", "tests"}
+SQL = re.compile(
+    r"^\s*SELECT\s|\bSELECT\s.+\sFROM\b|\bINSERT\s+INTO\b|\bUPDATE\s+[\w.]+\s+SET\b|\bDELETE\s+FROM\b"
+    r"|\b(CREATE|ALTER|DROP)\s+(TABLE|ROLE|SCHEMA|DATABASE|INDEX|FUNCTION)\b|^\s*(GRANT|TRUNCATE|VACUUM|BEGIN|COMMIT)\b",
+    re.DOTALL,
+)
+SQL_IN_SMALL = re.compile(r"^\s*(select\s.+\sfrom|insert\s+into|update\s+\w+\s+set|delete\s+from)\s", re.DOTALL)
+
+ENVIRONMENT = {"environ", "environb", "getenv", "putenv"}
+ENVIRONMENT_ROOMS = {"config", "tests"}
+PARENTS = {"local", "commands", "demo", "backtest", "bench"}
+"""Rooms that start processes and may pass the environment on."""
+
+
+class Source(NamedTuple):
+    """One Python file: its path inside the project, and its text."""
+
+    path: str
+    text: str
+
+    @property
+    def room(self) -> str:
+        """The first part of its path: `core`, `worker`, …"""
+        return self.path.partition("/")[0].removesuffix(".py")
+
+
+def sources(root: Path = ROOT) -> Iterator[Source]:
+    """Every Python file of the project, nothing that was built or installed."""
+    for file in sorted([*root.glob("*.py"), *root.glob("[a-z]*/**/*.py")]):
+        path = file.relative_to(root)
+        if path.parts[0] not in {"var", "build", "dist"}:
+            yield Source(path.as_posix(), file.read_text(encoding="utf-8"))
+
+
+def violations(source: Source) -> list[str]:
+    """What this file does that its room may not, each with file and line. Total over files that parse."""
+    tree = ast.parse(source.text, source.path)
+    checks = (_of_arrows, _of_libraries, _of_purity, _of_environment, _of_sql)
+    return [f"{source.path}:{line}: {what}" for check in checks for line, what in check(source.room, tree)]
+
+
+Found = Iterator[tuple[int, str]]
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """(line, module) of every import, those inside functions and blocks too; `.` stands for a relative one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                yield node.lineno, "."
+            else:
+                for alias in node.names:
+                    yield node.lineno, f"{node.module}.{alias.name}"
+
+
+def _of_arrows(room: str, tree: ast.AST) -> Found:
+    if room not in ARROWS:
+        yield 1, f"no arrows are drawn for the room {room}"
+        return
+    for line, module in imports(tree):
+        target = module.partition(".")[0]
+        if module == ".":
+            yield line, "a relative import; say from where"
+        elif target in ARROWS and target != room and target not in ARROWS[room]:
+            yield line, f"{room} may not import {target}"
+
+
+def _of_libraries(room: str, tree: ast.AST) -> Found:
+    for line, module in imports(tree):
+        library = module.partition(".")[0]
+        if library in ONLY_IN and room not in ONLY_IN[library]:
+            yield line, f"{library} is not for {room}"
+
+
+def _of_purity(room: str, tree: ast.AST) -> Found:
+    if room != "core":
+        return
+    for line, module in imports(tree):
+        top = module.partition(".")[0]
+        if top != "core" and not {module, top, ".".join(module.split(".")[:2])} & CORE_MAY_IMPORT:
+            kind = "the standard library's" if top in sys.stdlib_module_names else "the library"
+            yield line, f"core is pure and may not import {kind} {module}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.id if isinstance(node.func, ast.Name) else ""
+            method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            if name in IMPURE_CALLS or method in IMPURE_METHODS:
+                yield node.lineno, f"core is pure and may not call {name or method}"
+
+
+def _of_environment(room: str, tree: ast.AST) -> Found:
+    if room in ENVIRONMENT_ROOMS:
+        return
+    for line, module in imports(tree):
+        if module in {f"os.{name}" for name in ENVIRONMENT}:
+            yield line, "only config.py reads the environment"
+    passed_on = {id(part) for part in _passed_on(tree)} if room in PARENTS else set()
+    for node in ast.walk(tree):
+        if id(node) in passed_on:
+            continue
+        if isinstance(node, ast.Attribute) and node.attr in ENVIRONMENT and ast.unparse(node.value) == "os":
+            yield node.lineno, "only config.py reads the environment"
+
+
+def _passed_on(tree: ast.AST) -> Iterator[ast.AST]:
+    """`os.environ` inside `{**os.environ, …}`: the whole of it, for a child, without a look at what is in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            yield from (value for key, value in zip(node.keys, node.values, strict=True) if key is None)
+
+
+def _of_sql(room: str, tree: ast.AST) -> Found:
+    if room in SQL_ROOMS:
+        return
+    docstrings = {id(node) for node in _docstrings(tree)}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in docstrings:
+            continue
+        if SQL.search(node.value) or SQL_IN_SMALL.search(node.value):
+            yield node.lineno, "SQL stands only in ledger"
+
+
+def _docstrings(tree: ast.AST) -> Iterator[ast.AST]:
+    """Strings that are statements: docstrings of modules, classes, functions and attributes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield node.value

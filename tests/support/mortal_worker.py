@@ -1,0 +1,151 @@
+"""A worker that dies by kill -9: right after an effect and before anybody hears of it, or at moments that chance picks.
+
+    python tests/support/mortal_worker.py FOLDER '{"credit": "A1"}'   dies after the credit of order A1, once
+    python tests/support/mortal_worker.py FOLDER '{"kills": 5, "seed": 3}'   dies five times
+
+It is started again each time, from a parent that has imported everything already. When all deaths were died it works
+on until it is told to end, and leaves the file `done` in the folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio.common import RetryPolicy
+
+import gateway
+import worker
+import workflows.order
+import workflows.shell
+from activities.channels.sandbox import SandboxChannel
+from config import load
+from ledger.book import Book
+from ledger.register import Register
+
+EFFECTS: dict[str, tuple[Any, str]] = {
+    "open": (Register, "open_order"),
+    "fund": (Book, "fund"),
+    "record": (Register, "record_order"),
+    "claim": (Register, "claim_waybills"),
+    "release": (Register, "release_claims"),
+    "credit": (Book, "credit"),
+    "settle": (Book, "settle"),
+    "withdrawal": (gateway, "start_withdrawal"),
+    "refund": (Book, "refund"),
+    "channel": (SandboxChannel, "refund"),
+    "arrived": (Book, "refund_arrived"),
+    "suspense": (Book, "move_to_suspense"),
+    "void": (Book, "void"),
+    "pay": (Book, "pay"),
+    "return": (Book, "bank_return"),
+}
+"""What can be done and not reported, and where it is done."""
+WAITS = timedelta(seconds=4)
+"""How long Temporal waits for the report of an activity whose worker died; 30 s in earnest."""
+ALIVE_S = (0.6, 2.0)
+"""Seconds that a worker lives when chance ends it; a third of one passes before it polls."""
+
+
+_one_death = asyncio.Lock()
+"""One effect at a time: a worker that dies of one has not begun the others."""
+
+
+def mortal(act: Callable[..., Awaitable[Any]], order_id: str, died: Path) -> Callable[..., Awaitable[Any]]:
+    """The act; the first time that it is done for this order, nobody hears of it."""
+
+    async def acted(*args: Any, **kwargs: Any) -> Any:
+        if order_id not in f"{args}{kwargs}":
+            return await act(*args, **kwargs)
+        async with _one_death:
+            answer = await act(*args, **kwargs)
+            die_once(died)
+            return answer
+
+    return acted
+
+
+def die_once(died: Path) -> None:
+    """Die, if this is the first time."""
+    if not died.exists():
+        died.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def until_it_dies(body: Callable[[], object]) -> bool:
+    """Run this in a child process; whether it was killed."""
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if body() == 0 else 1)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+    _, status = os.waitpid(child, 0)
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
+        sys.exit("the worker failed")
+    return os.WIFSIGNALED(status)
+
+
+def hurry() -> None:
+    """A test does not wait as long as earnest does for what a dead worker had begun."""
+    workflows.shell.PATIENT = workflows.order.LOOK_LIMIT = WAITS
+    workflows.order.POLLING = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=1)
+
+
+def after_effects(folder: Path, doomed: dict[str, str]) -> None:
+    """Die after each of these effects, for the order beside it."""
+    for effect, order_id in doomed.items():
+        place, name = EFFECTS[effect]
+        setattr(place, name, mortal(getattr(place, name), order_id, folder / effect))
+    hurry()
+
+    def work() -> int:
+        threading.Thread(target=tell, daemon=True).start()
+        return worker.cli()
+
+    def tell() -> None:
+        while not all((folder / effect).exists() for effect in doomed):
+            time.sleep(0.05)
+        (folder / "done").touch()
+
+    while until_it_dies(work):
+        pass
+
+
+def by_chance(folder: Path, kills: int, seed: int) -> None:
+    """Die this often, whatever is being done."""
+    chance = random.Random(seed)
+    hurry()
+    lives = [chance.uniform(*ALIVE_S) for _ in range(kills)]
+
+    def work(seconds: float | None) -> int:
+        if seconds is not None:
+            threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        return worker.cli()
+
+    for seconds in lives:
+        assert until_it_dies(lambda seconds=seconds: work(seconds))  # type: ignore[misc]  # mypy knows no default here
+    (folder / "done").touch()
+    until_it_dies(lambda: work(None))
+
+
+def main() -> None:
+    """See the module."""
+    folder, told = Path(sys.argv[1]), json.loads(sys.argv[2])
+    load()
+    if "kills" in told:
+        by_chance(folder, told["kills"], told["seed"])
+    else:
+        after_effects(folder, told)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""Ground for tests of orders whose workers come and go: a Temporal and a database of their own, and quick policies.
+
+The one task queue is asked by one worker at a time; see `order_stage` for the stage that most tests share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pg import Database
+from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.workflow import SandboxImportNotificationPolicy
+
+import gateway
+from config import Settings
+from core.errors import Unavailable
+from core.messages import TASK_QUEUE
+from demo.stage import Stage, StagedOrder
+from ledger.register import Register
+from local.client import WorldClient
+from local.temporal import Temporal
+from wiring import register_policies, wire
+from worker import register_search_attributes
+
+PROJECT = Path(__file__).parents[2]
+T = TypeVar("T")
+_grounds = itertools.count(1)
+QUICK = """
+name = "quick"
+commission_bps = 500
+[order]
+settlement_delay = "200ms"
+after_sale_window = "0s"
+[audit]
+look_first = "1s"
+look_longest = "1s"
+"""
+PAYING = QUICK.replace('"quick"', '"paying"').replace("[order]", "[order]\nauto_withdraw = true")
+RECOVERS_WITHIN, LOOK_EVERY = 120.0, 0.1
+"""Seconds."""
+
+
+class Hasty(Interceptor):
+    """Starts workflows whose tasks are given up after 2 s, and not after 10, where a worker does not report."""
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        return _HastyStarts(next)
+
+
+class _HastyStarts(OutboundInterceptor):
+    async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:
+        input.task_timeout = timedelta(seconds=2)
+        return await super().start_workflow(input)
+
+
+def strict_runner() -> SandboxedWorkflowRunner:
+    """Refuses an import of ours that a workflow file forgot to pass through."""
+    policy = SandboxImportNotificationPolicy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH
+    return SandboxedWorkflowRunner(restrictions=replace(SandboxRestrictions.default, import_notification_policy=policy))
+
+
+class Ground(Stage):
+    """A stage whose workers come and go."""
+
+    settings: Settings
+    database: Database
+    named: dict[str, StagedOrder]
+
+    def order(self, name: str) -> StagedOrder:
+        """The order of this name; made once."""
+        if name not in self.named:
+            order = self.named[name] = self.play(len(self.named) + 1)
+            paid = order.order.payment.model_copy(update={"paid_at": order.now - timedelta(days=3)})
+            order.order = order.order.model_copy(update={"payment": paid, "policy": "quick"})
+        return self.named[name]
+
+    @asynccontextmanager
+    async def worker(self, *, cached: int = 100, runner: SandboxedWorkflowRunner | None = None) -> AsyncIterator[None]:
+        """One in this process, which dies of nothing."""
+        async with AsyncExitStack() as stack:
+            activities = await wire(self.settings, stack, self.database.pool, self.client)
+            worker = Worker(
+                self.client,
+                task_queue=TASK_QUEUE,
+                plugins=[gateway.plugin(activities, runner=runner)],
+                max_cached_workflows=cached,
+                sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+                graceful_shutdown_timeout=timedelta(seconds=5),
+            )
+            await stack.enter_async_context(worker)
+            yield
+
+    @contextmanager
+    def mortal(self, folder: Path, how: Mapping[str, Any]) -> Iterator[None]:
+        """One that dies; see `mortal_worker`."""
+        addresses = {
+            "DATABASE_URL": self.settings.database_url,
+            "TEMPORAL_ADDRESS": self.settings.temporal_address,
+            "DAKUAN_CARRIER_URL": self.settings.carrier_url,
+            "DAKUAN_CHANNEL_URL": self.settings.channel_url,
+            "DAKUAN_BANK_URL": self.settings.bank_url,
+            "PYTHONPATH": str(PROJECT),
+        }
+        program = [
+            sys.executable,
+            str(PROJECT / "tests" / "support" / "mortal_worker.py"),
+            str(folder),
+            json.dumps(how),
+        ]
+        environment = {**os.environ, **{name: str(value) for name, value in addresses.items()}}
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(program, cwd=PROJECT, env=environment, stderr=log)
+            try:
+                yield
+            finally:
+                process.terminate()
+                process.wait(30)
+
+    async def references(self) -> Counter[str]:
+        """How often each movement was posted."""
+        rows = await self.database.pool.fetch("SELECT reference FROM movements")
+        return Counter(str(row["reference"]) for row in rows)
+
+
+@asynccontextmanager
+async def open_ground(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[Ground]:
+    """Ground on these; what still runs at the end is ended, so that no other test's worker is asked about it."""
+    settings = Settings(
+        temporal_address=temporal.address,
+        database_url=database.worker_dsn,
+        carrier_url=f"{world.url}/carrier",
+        channel_url=f"{world.url}/channel",
+        bank_url=f"{world.url}/bank",
+    )
+    plain = (await gateway.connect(settings)).config()
+    plain["interceptors"] = [Hasty()]
+    client = Client(**plain)
+    await register_search_attributes(client)
+    register = Register(database.pool)
+    await register_policies(register, settings)
+    number = next(_grounds)  # the world of a session knows the waybills of all
+    made = Ground(client, world, register, seed=1000 + number, tag=f"g{number}")
+    made.settings, made.database, made.named = settings, database, {}
+    for policy in (QUICK, PAYING):
+        await made.policy_of(policy)
+    try:
+        yield made
+    finally:
+        for order in made.named.values():
+            with contextlib.suppress(RPCError):  # most have ended
+                await order.handle.terminate()
+
+
+async def until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -> T:
+    """The answer once it is so, whatever fails meanwhile: workers die."""
+    got: T | Unavailable | None = None
+    for _ in range(int(RECOVERS_WITHIN / LOOK_EVERY)):
+        try:
+            answer = got = await ask()
+            if holds(answer):
+                return answer
+        except Unavailable as error:
+            got = error
+        await asyncio.sleep(LOOK_EVERY)
+    raise AssertionError(f"it never came to that: {got}")
+
+
+async def approved(order: StagedOrder) -> None:
+    """Paid, shipped, delivered: the buyer's word is all that lacks."""
+    await order.start()
+    await travelled(order)
+    await order.ship()
+    await until(order.state, lambda state: state["audit"] == "approved")
+
+
+async def travelled(order: StagedOrder) -> None:
+    """It was sent two days ago and has arrived."""
+    sent, between, arrived = (order.now - timedelta(days=days) for days in (2, 1, 0))
+    start, end = order.order.ship_from.city, order.order.ship_to.city
+    await order.scans_at((sent, "picked_up", start), (between, "in_transit", "南京市"), (arrived, "delivered", end))

@@ -1,0 +1,91 @@
+"""The ground of tests about reconciliation by the command line: books, a bank and a channel of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import uvicorn
+from pg import Database
+from temporalio.client import Client
+from typer.testing import CliRunner, Result
+from withdrawal_stage import Stage
+
+import gateway
+from ledger.book import Book
+from ledger.register import Register
+from local.client import WorldClient
+from local.service import LOOPBACK, free_port
+from local.temporal import Temporal
+from local.world import application
+from starter import app
+
+
+@pytest_asyncio.fixture
+async def own_world(tmp_path: Path) -> AsyncIterator[WorldClient]:
+    """Stand-ins that know of nobody else's payouts: served from a thread, which starts sooner than a process."""
+    config = uvicorn.Config(
+        lambda: application(tmp_path / "world"), factory=True, host=LOOPBACK, port=free_port(), log_level="critical"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    for _ in range(1000):
+        if server.started:
+            break
+        await asyncio.sleep(0.01)
+    async with WorldClient(f"http://{LOOPBACK}:{config.port}") as client:
+        yield client
+    server.should_exit = True
+    await asyncio.to_thread(thread.join)
+
+
+@pytest_asyncio.fixture
+async def stage(
+    money_temporal: Temporal, own_world: WorldClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Stage]:
+    """A merchant with money, and settings by which commands find all of it."""
+    client = await Client.connect(money_temporal.address, data_converter=gateway.DATA_CONVERTER)
+    made = Stage(
+        client,
+        Book(database.pool),
+        Register(database.pool),
+        own_world,
+        money_temporal.address,
+        database.worker_dsn,
+        database.owner_dsn,
+    )
+    await made.furnish()
+    monkeypatch.setattr(gateway, "LAST_PAUSE", 0.0)
+    monkeypatch.setenv("DATABASE_URL", database.worker_dsn)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", money_temporal.address)
+    monkeypatch.setenv("DAKUAN_BANK_URL", f"{own_world.url}/bank")
+    monkeypatch.setenv("DAKUAN_CHANNEL_URL", f"{own_world.url}/channel")
+    yield made
+    await made.clear()
+
+
+async def run(*arguments: str, stdin: str | None = None) -> Result:
+    """A command, in a thread with a loop of its own."""
+    return await asyncio.to_thread(CliRunner().invoke, app, list(arguments), input=stdin)
+
+
+async def ask(*arguments: str, code: int = 0, stdin: str | None = None) -> Any:
+    """The JSON answer of a command that must end so."""
+    answered = await run(*arguments, "--json", stdin=stdin)
+    assert answered.exit_code == code, answered.output
+    return json.loads(answered.stdout)
+
+
+async def paid(stage: Stage, amount_minor: int = 10_000) -> str:
+    """A withdrawal that the bank paid; its key."""
+    async with stage.worker():
+        handle = await stage.start(amount_minor)
+        state = await stage.phase(handle, "paid")
+    return str(state["attempts"][-1]["key"])

@@ -1,0 +1,362 @@
+"""Pushes: verified, journaled, given to their orders once, kept where nobody knows the number yet."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from ledger_kit import NOW, an_order, opened
+from pg import Database
+from temporalio.testing import ActivityEnvironment
+from vendors import START, VENDORS, account, fresh, plain, query, scan, way
+
+from activities.carriers.base import Carrier, PushReader, found, silent, told
+from activities.carriers.chosen import ChosenCarriers
+from activities.logistics import LogisticsActivities
+from activities.requests import AuditRequest
+from core.audit.facts import OrderFacts
+from core.audit.policy import AuditPolicy
+from core.audit.trace import Trace
+from core.errors import Refused, Unavailable
+from core.messages import ReportScan
+from inbound.pushes import LARGEST_PUSH, PushDesk
+from ledger.register import Register
+from local.dialects import Vendor, push_of
+from wiring import carrier_of
+
+
+class Orders:
+    """Orders that take scans, once a command, as their workflows do."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, ReportScan]] = []
+        self.ids: set[tuple[str, str]] = set()
+        self.down = self.over = False
+
+    async def report(self, order_id: str, command: dict[str, Any]) -> None:
+        if self.down:
+            raise Unavailable("Temporal did not answer")
+        if self.over:
+            raise Refused("order_over", "It is over.")
+        read = ReportScan.model_validate(command, extra="forbid")
+        if (order_id, read.command_id) not in self.ids:
+            self.ids.add((order_id, read.command_id))
+            self.taken.append((order_id, read))
+
+
+@pytest.fixture
+def orders() -> Orders:
+    return Orders()
+
+
+@pytest.fixture
+def desk(register: Register, orders: Orders) -> PushDesk:
+    readers: dict[str, PushReader] = {}
+    for vendor in VENDORS:
+        reader = carrier_of(account(vendor), None)  # type: ignore[arg-type]  # asks nobody
+        assert isinstance(reader, PushReader)
+        readers[vendor] = reader
+    return PushDesk(register, readers, orders.report)
+
+
+async def shipped(register: Register, waybill: str, carrier: str = "yto", order_id: str = "A1") -> None:
+    await opened(register, an_order(order_id))
+    await register.claim_waybills(order_id, "m-1", "b-1", "CN", [("p1", carrier, waybill)], NOW)
+
+
+async def outcomes(database: Database) -> list[tuple[str | None, int]]:
+    rows = await database.pool.fetch("SELECT outcome, repeats FROM pushes ORDER BY id")
+    return [(row["outcome"], row["repeats"]) for row in rows]
+
+
+def carrier_for(vendor: Vendor) -> str:
+    return "ups" if vendor == "easypost" else "yto"
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_a_push_reaches_the_order_that_uses_the_number(
+    vendor: Vendor, desk: PushDesk, orders: Orders, register: Register, database: Database
+) -> None:
+    waybill, carrier = fresh(), carrier_for(vendor)
+    await shipped(register, waybill, carrier)
+    body, headers = push_of(vendor, carrier, waybill, plain(way()))
+    answer = await desk.receive(vendor, body, headers)
+    assert (answer.status, answer.outcome, answer.orders) == (200, "applied", ("A1",))
+    ((order_id, command),) = orders.taken
+    assert (order_id, command.carrier, command.waybill, command.provider) == ("A1", carrier, waybill, vendor)
+    assert [one.stage for one in command.scans] == [one.stage for one in way()]
+    assert "13812345678" not in command.model_dump_json()
+    assert await outcomes(database) == [("applied", 0)]
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_a_wrong_signature_is_refused_and_journaled(
+    vendor: Vendor, desk: PushDesk, orders: Orders, register: Register, database: Database
+) -> None:
+    waybill, carrier = fresh(), carrier_for(vendor)
+    await shipped(register, waybill, carrier)
+    body, headers = push_of(vendor, carrier, waybill, plain(way()))
+    for forged in (body.replace(b"%", b"%25", 1) if vendor != "easypost" else body + b" ", b"", b"\xff\xfe", b"{}"):
+        answer = await desk.receive(vendor, forged, headers)
+        assert (answer.status, answer.outcome) == (401, "wrong_signature")
+    assert orders.taken == []
+    assert await register.pushed_traces(carrier, waybill) == []
+    assert {outcome for outcome, _ in await outcomes(database)} == {"wrong_signature"}
+    # What was forged does not stand in the way of the true one.
+    assert (await desk.receive(vendor, body, headers)).outcome == "applied"
+
+
+async def test_a_thousand_replays_are_one_push(
+    desk: PushDesk, orders: Orders, register: Register, database: Database
+) -> None:
+    waybill = fresh()
+    await shipped(register, waybill)
+    body, headers = push_of("kuaidi100", "yto", waybill, plain(way()))
+    for _ in range(100):
+        answers = await asyncio.gather(*(desk.receive("kuaidi100", body, headers) for _ in range(10)))
+        assert {answer.outcome for answer in answers} == {"applied"}
+        assert {answer.body for answer in answers} == {'{"result":true,"returnCode":"200","message":"成功"}'.encode()}
+    assert len(orders.taken) == 1
+    assert await outcomes(database) == [("applied", 999)]
+
+
+async def test_a_longer_history_tells_only_what_is_new(desk: PushDesk, orders: Orders, register: Register) -> None:
+    waybill = fresh()
+    await shipped(register, waybill)
+    for length in (2, 4, 3, 6):
+        body, headers = push_of("kdniao", "yto", waybill, plain(way()[:length]))
+        await desk.receive("kdniao", body, headers)
+    assert [len(command.scans) for _, command in orders.taken] == [2, 2, 2]
+    (kept,) = await register.pushed_traces("yto", waybill)
+    assert len(kept.scans) == 6
+
+
+async def test_an_update_of_everything_replaces_what_was_told(desk: PushDesk, register: Register) -> None:
+    waybill = fresh()
+    for scans, status in ((way(), "polling"), (way()[:2], "updateall")):
+        body, headers = push_of("kuaidi100", "yto", waybill, plain(scans), status=status)
+        await desk.receive("kuaidi100", body, headers)
+    (kept,) = await register.pushed_traces("yto", waybill)
+    assert len(kept.scans) == 2
+
+
+async def test_an_order_is_told_again_where_the_first_time_broke_off(
+    desk: PushDesk, orders: Orders, register: Register, database: Database
+) -> None:
+    waybill = fresh()
+    await shipped(register, waybill)
+    body, headers = push_of("kuaidi100", "yto", waybill, plain(way()))
+    orders.down = True
+    with pytest.raises(Unavailable):
+        await desk.receive("kuaidi100", body, headers)
+    assert await outcomes(database) == [(None, 0)]
+    orders.down = False
+    assert (await desk.receive("kuaidi100", body, headers)).outcome == "applied"
+    assert [len(command.scans) for _, command in orders.taken] == [len(way())]
+
+
+async def test_an_order_that_is_over_is_not_told(desk: PushDesk, orders: Orders, register: Register) -> None:
+    waybill = fresh()
+    await shipped(register, waybill)
+    orders.over = True
+    body, headers = push_of("kuaidi100", "yto", waybill, plain(way()))
+    assert (await desk.receive("kuaidi100", body, headers)).outcome == "kept"
+
+
+async def test_every_order_of_a_merged_parcel_is_told(desk: PushDesk, orders: Orders, register: Register) -> None:
+    waybill = fresh()
+    await shipped(register, waybill)
+    await shipped(register, waybill, order_id="A2")
+    body, headers = push_of("kuaidi100", "yto", waybill, plain(way()))
+    assert (await desk.receive("kuaidi100", body, headers)).orders == ("A1", "A2")
+
+
+async def test_a_parcel_of_another_carrier_reaches_the_order_under_the_carrier_it_named(
+    desk: PushDesk, orders: Orders, register: Register
+) -> None:
+    waybill = fresh()
+    await shipped(register, waybill, "yto")
+    body, headers = push_of("kuaidi100", "zto", waybill, plain(way()), comOld="yuantong", comNew="zhongtong")
+    assert (await desk.receive("kuaidi100", body, headers)).orders == ("A1",)
+    assert [command.carrier for _, command in orders.taken] == ["yto"]
+    (kept,) = await register.pushed_traces("yto", waybill)
+    assert kept.carrier == "zto"
+
+
+@pytest.mark.parametrize(
+    ("named", "found_with", "number", "told_of"),
+    [
+        ("zto", "yto", "YT", True),  # only YTO prints such numbers
+        ("ups", "yto", "YT", True),
+        ("other", "zto", "7", True),
+        ("jd", "zto", "7", False),  # both print such digits: two parcels, for all one knows
+        ("zto", "ups", "YT", False),  # UPS never printed it
+    ],
+)
+async def test_a_push_under_another_code_reaches_whoever_can_only_mean_that_parcel(
+    desk: PushDesk,
+    orders: Orders,
+    register: Register,
+    named: str,
+    found_with: str,
+    number: str,
+    told_of: bool,
+) -> None:
+    waybill = fresh(number)
+    await shipped(register, waybill, named)
+    vendor: Vendor = "easypost" if found_with == "ups" else "kuaidi100"
+    answer = await desk.receive(vendor, *push_of(vendor, found_with, waybill, plain(way())))
+    assert (answer.outcome, answer.orders) == (("applied", ("A1",)) if told_of else ("kept", ()))
+    assert [command.carrier for _, command in orders.taken] == [named] * told_of
+
+
+async def test_more_scans_than_a_command_takes_come_in_several(
+    desk: PushDesk, orders: Orders, register: Register
+) -> None:
+    waybill = fresh()
+    await shipped(register, waybill)
+    many = [scan(minute / 60, "in_transit") for minute in range(1200)]
+    body, headers = push_of("kuaidi100", "yto", waybill, plain(many))
+    assert (await desk.receive("kuaidi100", body, headers)).outcome == "applied"
+    assert [len(command.scans) for _, command in orders.taken] == [500, 500, 200]
+    assert len({command.command_id for _, command in orders.taken}) == 3
+
+
+async def test_what_is_too_large_is_refused_and_hardly_kept(desk: PushDesk, database: Database) -> None:
+    answer = await desk.receive("kuaidi100", b"x" * (LARGEST_PUSH + 1), {})
+    assert (answer.status, answer.outcome) == (413, "too_large")
+    assert await database.pool.fetchval("SELECT max(length(body)) FROM pushes") == 4096
+
+
+async def test_verified_nonsense_is_unreadable_and_journaled(desk: PushDesk, database: Database) -> None:
+    body, headers = push_of("kuaidi100", "yto", "!!", plain(way()))
+    answer = await desk.receive("kuaidi100", body, headers)
+    assert (answer.status, answer.outcome) == (400, "unreadable")
+    assert await outcomes(database) == [("unreadable", 0)]
+
+
+async def test_a_vendor_without_an_account_is_refused(desk: PushDesk) -> None:
+    with pytest.raises(Refused, match="easypost, kdniao, kuaidi100"):
+        await desk.receive("pigeon", b"", {})
+
+
+async def test_the_journal_has_the_very_bytes(desk: PushDesk, database: Database) -> None:
+    body, headers = push_of("easypost", "ups", "1Z0000000000000001", plain(way()))
+    await desk.receive("easypost", body, {**headers, "Cookie": "secret"})
+    row = await database.pool.fetchrow("SELECT body, headers::text AS headers FROM pushes")
+    assert row is not None
+    assert row["body"] == body
+    assert "secret" not in str(row["headers"])
+
+
+# --- what the audit makes of it --------------------------------------------------------------------------
+
+
+class Fixed:
+    """A provider that has one trace to tell."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.answer = trace
+
+    def serves(self, carrier: str) -> bool:
+        return True
+
+    async def trace(self, query: Any) -> Trace:
+        return self.answer
+
+
+def request(waybill: str, **fields: Any) -> AuditRequest:
+    order = an_order("A1")
+    facts = OrderFacts(
+        order_id="A1", merchant_id="m-1", paid_at=START, ship_from=order.ship_from, ship_to=order.ship_to
+    )
+    given: dict[str, Any] = {
+        "facts": facts,
+        "parcel_id": "p1",
+        "carrier": "yto",
+        "waybill": waybill,
+        "uploaded_at": START,
+        "policy": AuditPolicy(),
+        "collecting": True,
+        "moved": False,
+        "delivered": False,
+    }
+    return AuditRequest(**{**given, **fields})
+
+
+async def looked(register: Register, carrier: Carrier, asked: AuditRequest) -> Any:
+    activities = LogisticsActivities(register, ChosenCarriers({"one": carrier}, ("one",)))
+    environment = ActivityEnvironment()
+    environment.info = dataclasses.replace(environment.info, started_time=START + timedelta(days=2))
+    return await environment.run(activities.look, asked)
+
+
+async def test_scans_of_an_unknown_number_are_found_when_it_is_shipped(
+    desk: PushDesk, orders: Orders, register: Register
+) -> None:
+    waybill = fresh()
+    body, headers = push_of("kuaidi100", "yto", waybill, plain(way()))
+    assert (await desk.receive("kuaidi100", body, headers)).outcome == "kept"
+    assert orders.taken == []
+    nothing = Fixed(told(query("kuaidi100", waybill), "one", "no_trace"))
+    verdict = await looked(register, nothing, request(waybill))
+    assert verdict.delivered_at == START + timedelta(hours=30)
+
+
+@pytest.mark.parametrize(
+    ("named", "found_with", "number", "answer", "found_it"),
+    [
+        ("zto", "yto", "YT", "unavailable", True),
+        ("other", "yto", "YT", "unknown_carrier", True),
+        ("jd", "zto", "7", "no_trace", True),  # the named carrier has none: it may be a wrong drop-down
+        ("jd", "zto", "7", "unavailable", False),
+        ("zto", "ups", "YT", "no_trace", False),
+    ],
+)
+async def test_a_push_kept_under_another_code_is_found_by_the_number(
+    desk: PushDesk, register: Register, named: str, found_with: str, number: str, answer: Any, found_it: bool
+) -> None:
+    waybill = fresh(number)
+    vendor: Vendor = "easypost" if found_with == "ups" else "kdniao"
+    await desk.receive(vendor, *push_of(vendor, found_with, waybill, plain(way())))
+    asked = query("kdniao", waybill, named)
+    says = silent(asked, "one", answer, "") if answer == "unavailable" else told(asked, "one", answer)
+    verdict = await looked(register, Fixed(says), request(waybill, carrier=named, carrier_name="阿强快运"))
+    assert (verdict.delivered_at is not None) is found_it
+    assert verdict.carrier == (found_with if found_it else named)
+
+
+async def test_another_carrier_that_a_push_found_is_judged_with(desk: PushDesk, register: Register) -> None:
+    waybill = fresh()
+    await shipped(register, waybill, "yto")
+    body, headers = push_of("kuaidi100", "zto", waybill, plain(way()), comOld="yuantong", comNew="zhongtong")
+    await desk.receive("kuaidi100", body, headers)
+    (kept,) = await register.pushed_traces("yto", waybill)
+    nothing = Fixed(told(query("kuaidi100", waybill), "one", "no_trace"))
+    verdict = await looked(register, nothing, request(waybill, pushed=kept.scans))
+    agrees = next(finding for finding in verdict.findings if finding.rule == "carrier_agrees")
+    assert agrees.evidence == {"claimed": "yto", "found": "zto"}
+
+
+async def test_an_outage_shows_in_the_other_numbers_of_the_carrier(register: Register) -> None:
+    old = START - timedelta(days=4)
+    for number in range(25):
+        waybill = f"YT{number:013}"
+        await looked(
+            register, Fixed(told(query("kdniao", waybill), "one", "no_trace")), request(waybill, uploaded_at=old)
+        )
+    waybill = fresh()
+    silent_carrier = Fixed(told(query("kdniao", waybill), "one", "no_trace"))
+    verdict = await looked(register, silent_carrier, request(waybill, uploaded_at=old))
+    exists = next(finding for finding in verdict.findings if finding.rule == "trace_exists")
+    assert exists.outcome == "unknown"
+    assert exists.evidence["outage_share"] == 1.0
+    for number in range(25):
+        moving = f"YT{number:013}"
+        await looked(register, Fixed(found(query("kdniao", moving), "one", way())), request(moving))
+    verdict = await looked(register, silent_carrier, request(waybill, uploaded_at=old))
+    exists = next(finding for finding in verdict.findings if finding.rule == "trace_exists")
+    assert exists.outcome == "fail"
