@@ -19,8 +19,9 @@ from temporalio.client import Client, WorkflowHandle
 from withdrawal_stage import Stage
 
 import gateway
+from commands.schedules import spec_of
 from core.messages import AutomaticWithdrawals, ReportPayout
-from gateway.schedules import create_schedule, latest_run, schedule_of, spec_of
+from gateway.schedules import create_schedule, latest_run, schedule_of
 from ledger.book import Book
 from ledger.migrate import migrate
 from ledger.pool import open_pool
