@@ -14,9 +14,9 @@ SHARED_DATA = "DAKUAN_SHARED_DATA"
 LAST_PAUSE = 0.3
 """Seconds: a process that used a Temporal client and ends at once aborts now and then (sdk-python issue 300)."""
 
-_PLUGINS = ("pg", "stack", "order_stage", "withdrawal_stage", "wechatpay_ground")
+_PLUGINS = ("databases", "stand_ins", "order_stage", "withdrawal_stage", "wechatpay_adapters")
 pytest_plugins = [plugin for plugin in _PLUGINS if (HERE / "support" / f"{plugin}.py").is_file()]
-"""`pg.py` gives PostgreSQL, `stack.py` the stand-ins, `order_stage.py` a whole stack for orders,
+"""`databases.py` gives PostgreSQL, `stand_ins.py` the stand-ins, `order_stage.py` a whole stack for orders,
 `withdrawal_stage.py` one for withdrawals."""
 
 # No deadline: two cores are shared with servers. In CI the same examples every time, so that red means a change.

@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from ledger_kit import NOW, a_withdrawal, bound, earned
+from ledger_samples import NOW, a_withdrawal, bound, earned
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
-from withdrawal_stage import STRICT, Stage
+from withdrawal_stage import STRICT, WithdrawalStage
 
 import gateway
 from activities.http import HttpClient
@@ -168,7 +168,7 @@ def test_no_text_of_an_instruction_holds_the_number() -> None:
 
 async def test_the_number_is_in_no_table_no_file_no_history_and_no_log(
     postgres_server: Postgres,
-    money_stage: Stage,
+    money_stage: WithdrawalStage,
     world: WorldClient,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -218,7 +218,7 @@ def _files_with(server: Postgres, text: str) -> list[str]:
 
 
 @asynccontextmanager
-async def _worker(stage: Stage) -> AsyncIterator[Talkative]:
+async def _worker(stage: WithdrawalStage) -> AsyncIterator[Talkative]:
     async with HttpClient(f"{stage.world.url}/bank", name="bank") as bank:
         rail = Talkative(SandboxRail(bank))
         activities = WithdrawalActivities(stage.register, stage.book, {"*": rail}, vault=VAULT).all

@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
-from pg import Database
-from vendors import fresh, query, way
+from databases import Database
+from vendor_adapters import fresh, query, way
 
 from activities.carriers.base import TraceQuery, found, silent, told
 from activities.carriers.chosen import ChosenCarriers

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vendors import plain, query, way
+from vendor_adapters import plain, query, way
 
 from activities.carriers.easypost import EasyPostCarrier, read_answer
 from activities.http import Reply

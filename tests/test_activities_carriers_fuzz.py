@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vendors import START, VENDORS, account, query
+from vendor_adapters import START, VENDORS, account, query
 
 from activities.carriers import easypost, kdniao, kuaidi100
 from activities.carriers.base import PushReader, TraceQuery, silent

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from vendors import adapter, fresh, plain, query, way
+from vendor_adapters import adapter, fresh, plain, query, way
 
 from activities.carriers.kdniao import STAGES, KdniaoCarrier, read_answer, stage_of
 from activities.carriers.reading import local_time

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from nonsense import answering, http
-from vendors import adapter, at, fresh, plain, query, way
+from malformed_answers import answering, http
+from vendor_adapters import adapter, at, fresh, plain, query, way
 
 from activities.carriers.kuaidi100 import Kuaidi100Carrier, read_answer
 from activities.http import Reply

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from pg import Database
-from vendors import fresh, query, scan
+from databases import Database
+from vendor_adapters import fresh, query, scan
 
 from activities.carriers.base import Silence, TraceQuery, found, silent
 from activities.carriers.paced import PacedCarrier

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from pg import Database
-from vendors import fresh, query, way
+from databases import Database
+from vendor_adapters import fresh, query, way
 
 from activities.carriers import subscribed
 from activities.carriers.base import SubscribeOutcome, Subscription, TraceQuery

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from nonsense import answering, http, nonsense
-from vendors import SERVED, VENDORS, adapter, at, fresh, query, scan, way
+from malformed_answers import answering, http, malformed_answers
+from vendor_adapters import SERVED, VENDORS, adapter, at, fresh, query, scan, way
 
 from core.audit.trace import SILENT_ANSWERS
 from local.client import WorldClient
@@ -126,9 +126,9 @@ async def test_a_vendor_that_is_not_there_says_nothing_of_the_parcel(vendor: Ven
         assert (await carrier.trace(query(vendor, "N123456"))).answer == "unavailable"
 
 
-@pytest.mark.parametrize("name", nonsense({}))
+@pytest.mark.parametrize("name", malformed_answers({}))
 async def test_no_nonsense_is_a_trace(vendor: Vendor, name: str) -> None:
-    async with answering(nonsense(GOOD[vendor])[name]) as url, at(vendor, url) as carrier:
+    async with answering(malformed_answers(GOOD[vendor])[name]) as url, at(vendor, url) as carrier:
         trace = await carrier.trace(query(vendor, "N123456"))
     assert trace.answer in SILENT_ANSWERS, (trace.answer, trace.detail)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from nonsense import nonsense
-from wechatpay_ground import Forge, fresh, refund_of, standin_adapters
+from malformed_answers import malformed_answers
+from wechatpay_adapters import Forge, fresh, refund_of, standin_adapters
 
 from activities.channels.wechatpay import STATES, WechatPayChannel
 from activities.wechatpay.resources import Transaction
@@ -92,9 +92,9 @@ async def test_a_payment_that_is_not_told_whole_is_unreadable(forge: Forge, fiel
             await adapters.channel.payment("T1", "CNY", 1000)
 
 
-@pytest.mark.parametrize("name", nonsense(PAYMENT))
+@pytest.mark.parametrize("name", malformed_answers(PAYMENT))
 async def test_no_nonsense_is_a_payment(forge: Forge, name: str) -> None:
-    async with forge.adapters(nonsense(PAYMENT)[name]) as adapters:
+    async with forge.adapters(malformed_answers(PAYMENT)[name]) as adapters:
         with pytest.raises((Unavailable, UnreadableAnswer)):
             await adapters.channel.payment("T1", "CNY", 1000)
 
@@ -185,9 +185,9 @@ async def test_another_amount_than_was_asked_is_unknown(channel: WechatPayChanne
     assert (answer.state, answer.code) == ("unknown", "AMOUNT_DISAGREES")
 
 
-@pytest.mark.parametrize("name", nonsense(REFUND))
+@pytest.mark.parametrize("name", malformed_answers(REFUND))
 async def test_no_nonsense_is_a_refunds_end(forge: Forge, name: str) -> None:
-    async with forge.adapters(nonsense(REFUND)[name]) as adapters:
+    async with forge.adapters(malformed_answers(REFUND)[name]) as adapters:
         assert (await adapters.channel.refund(refund_of("k1", "T1"))).state == "unknown"
         assert (await adapters.channel.refund_status("k1")).state == "unknown"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from nonsense import answering, http
+from malformed_answers import answering, http
 from pydantic import BaseModel
 
 from activities.http import LARGEST_ANSWER, HttpClient

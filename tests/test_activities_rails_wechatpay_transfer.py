@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from nonsense import nonsense
+from malformed_answers import malformed_answers
 from pydantic import SecretStr
-from wechatpay_ground import Forge, fresh, payout_of, standin_adapters
+from wechatpay_adapters import Forge, fresh, payout_of, standin_adapters
 
 from activities.rails.wechatpay import REFUSALS
 from activities.rails.wechatpay_transfer import FAILURES, STATES, WechatPayTransfer
@@ -215,9 +215,9 @@ async def test_a_refusal_or_absence_that_is_not_signed_is_no_word_of_the_rail(
         assert (await adapters.transfer.query(ASKED)).outcome == "unknown"
 
 
-@pytest.mark.parametrize("name", nonsense(BILL))
+@pytest.mark.parametrize("name", malformed_answers(BILL))
 async def test_no_nonsense_is_a_transfers_end(forge: Forge, name: str) -> None:
-    async with forge.adapters(nonsense(BILL)[name]) as adapters:
+    async with forge.adapters(malformed_answers(BILL)[name]) as adapters:
         assert (await adapters.transfer.pay(ASKED)).outcome == "unknown"
         assert (await adapters.transfer.query(ASKED)).outcome == "unknown"
 

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
-from nonsense import nonsense
-from wechatpay_ground import Forge, fresh, payout_of, standin_adapters
+from malformed_answers import malformed_answers
+from wechatpay_adapters import Forge, fresh, payout_of, standin_adapters
 
 from activities.http import Reply
 from activities.rails.wechatpay import OPEN_REFUSALS, REFUSALS, missing, refused
@@ -154,9 +154,9 @@ async def test_every_other_refusal_leaves_it_open(forge: Forge, status: int, cod
         assert (await adapters.withdraw.pay(ASKED)).outcome == "unknown"
 
 
-@pytest.mark.parametrize("name", nonsense(WITHDRAW))
+@pytest.mark.parametrize("name", malformed_answers(WITHDRAW))
 async def test_no_nonsense_is_a_withdraws_end(forge: Forge, name: str) -> None:
-    async with forge.adapters(nonsense(WITHDRAW)[name]) as adapters:
+    async with forge.adapters(malformed_answers(WITHDRAW)[name]) as adapters:
         assert (await adapters.withdraw.pay(ASKED)).outcome == "unknown"
         assert (await adapters.withdraw.query(ASKED)).outcome == "unknown"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from nonsense import answering, http, nonsense
+from malformed_answers import answering, http, malformed_answers
 
 from activities.carriers.base import TraceQuery
 from activities.carriers.sandbox import SandboxCarrier
@@ -142,10 +142,10 @@ async def test_a_carrier_that_misbehaves_is_unavailable(adapters: Adapters, worl
     assert trace.detail
 
 
-@pytest.mark.parametrize("name", nonsense(GOOD_TRACE))
+@pytest.mark.parametrize("name", malformed_answers(GOOD_TRACE))
 async def test_no_nonsense_is_a_trace(name: str) -> None:
     async with (
-        answering(nonsense(GOOD_TRACE)[name]) as url,
+        answering(malformed_answers(GOOD_TRACE)[name]) as url,
         HttpClient(url, name="the carrier", answers_within=timedelta(seconds=5)) as client,
     ):
         trace = await SandboxCarrier(client).trace(TraceQuery(carrier="sandbox", waybill="SBX1"))
@@ -187,10 +187,10 @@ async def test_an_unknown_or_unpaid_payment_is_none(adapters: Adapters, beginnin
     assert await adapters.channel.payment(fresh(beginning), "CNY", 1000) is None
 
 
-@pytest.mark.parametrize("name", nonsense(GOOD_PAYMENT))
+@pytest.mark.parametrize("name", malformed_answers(GOOD_PAYMENT))
 async def test_no_nonsense_is_a_payment_nor_the_lack_of_one(name: str) -> None:
     async with (
-        answering(nonsense(GOOD_PAYMENT)[name]) as url,
+        answering(malformed_answers(GOOD_PAYMENT)[name]) as url,
         HttpClient(url, name="the channel", answers_within=timedelta(seconds=5)) as client,
     ):
         with pytest.raises((Unavailable, UnreadableAnswer)):
@@ -258,10 +258,10 @@ async def test_a_refund_without_a_readable_answer_is_unknown_and_the_look_up_dec
     assert await world.refund_effects(reference) == effects
 
 
-@pytest.mark.parametrize("name", nonsense(GOOD_REFUND))
+@pytest.mark.parametrize("name", malformed_answers(GOOD_REFUND))
 async def test_no_nonsense_is_a_refunds_end(name: str) -> None:
     async with (
-        answering(nonsense(GOOD_REFUND)[name]) as url,
+        answering(malformed_answers(GOOD_REFUND)[name]) as url,
         HttpClient(url, name="the channel", answers_within=timedelta(seconds=5)) as client,
     ):
         channel = SandboxChannel(client)
@@ -360,10 +360,10 @@ async def test_a_bank_that_is_not_there_is_unknown() -> None:
         assert (await rail.query(payout_of("k1", "tok"))).outcome == "unknown"
 
 
-@pytest.mark.parametrize("name", nonsense(GOOD_PAYOUT))
+@pytest.mark.parametrize("name", malformed_answers(GOOD_PAYOUT))
 async def test_no_nonsense_is_a_payouts_end(name: str) -> None:
     async with (
-        answering(nonsense(GOOD_PAYOUT)[name]) as url,
+        answering(malformed_answers(GOOD_PAYOUT)[name]) as url,
         HttpClient(url, name="the bank", answers_within=timedelta(seconds=5)) as client,
     ):
         rail = SandboxRail(client)

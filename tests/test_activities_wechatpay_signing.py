@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
-from wechatpay_ground import Forge
+from wechatpay_adapters import Forge
 from wechatpayv3 import utils as independent
 
 from activities.wechatpay.signing import CLOCKS_APART, MerchantSigner, PlatformKeys, decrypt_resource

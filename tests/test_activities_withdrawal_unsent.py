@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ledger_kit import NOW, a_withdrawal, bound, earned
+from ledger_samples import NOW, a_withdrawal, bound, earned
 from temporalio.testing import ActivityEnvironment
 
 from activities.rails.base import PayoutInstruction

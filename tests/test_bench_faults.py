@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from pg import Database
+from databases import Database
 
 from bench.faults.judging import Asked, AtBank, Breach, Evidence, InBooks, InRegister, judge
 from bench.faults.plan import Storm, bank_faults, fates, strikes

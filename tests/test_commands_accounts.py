@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pg import Database
+from databases import Database
 from typer.testing import CliRunner, Result
-from withdrawal_stage import Stage
+from withdrawal_stage import WithdrawalStage
 
 import gateway
 from commands.account_changes import tell_waiting
@@ -242,7 +242,7 @@ def test_only_operators_name_merchants() -> None:
 
 
 async def test_what_waits_for_a_suspended_account_is_told_at_once(
-    money_stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    money_stage: WithdrawalStage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stage = money_stage
     await stage.furnish()

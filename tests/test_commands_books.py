@@ -9,9 +9,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from pg import Database
-from reconciliation_ground import ask, own_world, paid, run, stage
-from withdrawal_stage import Stage
+from databases import Database
+from reconciliation_stage import ask, own_world, paid, run, stage
+from withdrawal_stage import WithdrawalStage
 
 from ledger.movements import Leg, Movement
 
@@ -23,7 +23,7 @@ TOMORROW = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%d")
 # --- the merchant's statement ----------------------------------------------------------------------------
 
 
-async def test_a_merchants_statement_adds_up_to_what_they_have(stage: Stage) -> None:
+async def test_a_merchants_statement_adds_up_to_what_they_have(stage: WithdrawalStage) -> None:
     await paid(stage, 12_345)
     answer = await ask("statement", stage.merchant, "--to", TOMORROW)
     (one,) = answer["statements"]
@@ -36,7 +36,7 @@ async def test_a_merchants_statement_adds_up_to_what_they_have(stage: Stage) -> 
     assert all(word in shown.stdout for word in ("opening", "payout", "-123.45 CNY", "49,876.55 CNY", "closing"))
 
 
-async def test_the_csv_has_plain_decimals_and_the_same_sums(stage: Stage, tmp_path: Path) -> None:
+async def test_the_csv_has_plain_decimals_and_the_same_sums(stage: WithdrawalStage, tmp_path: Path) -> None:
     await paid(stage)
     file = tmp_path / "statement.csv"
     assert (await run("statement", stage.merchant, "--csv", str(file))).exit_code == 0
@@ -48,7 +48,7 @@ async def test_the_csv_has_plain_decimals_and_the_same_sums(stage: Stage, tmp_pa
     assert printed.stdout.splitlines()[0].startswith("currency,at,type,about,reference,amount,balance,pending")
 
 
-async def test_another_time_has_the_rest_as_opening_balance(stage: Stage) -> None:
+async def test_another_time_has_the_rest_as_opening_balance(stage: WithdrawalStage) -> None:
     await paid(stage)
     later = (datetime.now(UTC) + timedelta(days=3)).strftime("%Y-%m-%d")
     (one,) = (await ask("statement", stage.merchant, "--from", later, "--to", later))["statements"]
@@ -56,7 +56,7 @@ async def test_another_time_has_the_rest_as_opening_balance(stage: Stage) -> Non
     assert (await ask("statement", "nobody"))["statements"] == []
 
 
-async def test_a_statement_of_no_time_or_nowhere_is_refused(stage: Stage) -> None:
+async def test_a_statement_of_no_time_or_nowhere_is_refused(stage: WithdrawalStage) -> None:
     for arguments, code in (
         (("m-1", "--from", "2026-11-02", "--to", "2026-11-01"), 2),
         (("m-1", "--from", "yesterday"), 2),
@@ -71,18 +71,18 @@ async def test_a_statement_of_no_time_or_nowhere_is_refused(stage: Stage) -> Non
 # --- settlements -----------------------------------------------------------------------------------------
 
 
-async def _a_funded_order(stage: Stage, amount_minor: int = 100_000) -> None:
+async def _a_funded_order(stage: WithdrawalStage, amount_minor: int = 100_000) -> None:
     """Money at the channel, as the channel knows it."""
     await stage.world.add_payment(f"pay-{stage.merchant}", amount_minor, "CNY")
     legs = [Leg("psp/wechat", "order/X/escrow", amount_minor)]
     await stage.book.post([Movement("order/X/by-hand", "CNY", datetime.now(UTC), legs)])
 
 
-async def _balance(stage: Stage, path: str) -> int:
+async def _balance(stage: WithdrawalStage, path: str) -> int:
     return {row.path: row.balance_minor for row in await stage.register.balances()}.get(path, 0)
 
 
-async def test_what_a_channel_settled_is_booked_once_with_its_fee(stage: Stage, database: Database) -> None:
+async def test_what_a_channel_settled_is_booked_once_with_its_fee(stage: WithdrawalStage, database: Database) -> None:
     database.broken = True  # money of an order that nobody registered
     await _a_funded_order(stage)
     await stage.world.settle(fee_bps=60)
@@ -100,7 +100,7 @@ async def test_what_a_channel_settled_is_booked_once_with_its_fee(stage: Stage, 
 
 
 async def test_settlements_of_a_file_are_booked_and_bad_rows_told(
-    stage: Stage, database: Database, tmp_path: Path
+    stage: WithdrawalStage, database: Database, tmp_path: Path
 ) -> None:
     database.broken = True
     await _a_funded_order(stage)
@@ -134,7 +134,7 @@ async def test_settlements_of_a_file_are_booked_and_bad_rows_told(
 # --- safeguarding ----------------------------------------------------------------------------------------
 
 
-async def test_client_money_is_covered_and_a_hole_is_told(stage: Stage, database: Database) -> None:
+async def test_client_money_is_covered_and_a_hole_is_told(stage: WithdrawalStage, database: Database) -> None:
     await paid(stage)
     answer = await ask("safeguarding")
     (one,) = answer["currencies"]
@@ -154,7 +154,7 @@ async def test_client_money_is_covered_and_a_hole_is_told(stage: Stage, database
     assert "client money is short by 7.77 CNY" in (await run("safeguarding")).stdout
 
 
-async def test_statements_stand_beside_the_cash(stage: Stage) -> None:
+async def test_statements_stand_beside_the_cash(stage: WithdrawalStage) -> None:
     await paid(stage)
     await ask("reconcile")
     (one,) = (await ask("safeguarding"))["currencies"]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pg import Database
+from databases import Database
 from test_commands_life import run
 from typer.testing import Result
-from wechatpay_ground import Forge
+from wechatpay_adapters import Forge
 
 import gateway
 from commands.callback import headers_of

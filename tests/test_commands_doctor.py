@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from vendors import VENDORS, at
+from vendor_adapters import VENDORS, at
 
 from activities.carriers.base import TraceQuery, check
 from commands.doctor import _providers

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from orders import order_body
+from order_bodies import order_body
 from typer.testing import CliRunner, Result
 
 import gateway

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from orders import order_body
+from order_bodies import order_body
 from test_commands_life import Up, ask, run
-from vendors import fresh, plain
+from vendor_adapters import fresh, plain
 
 import gateway
 from config import load

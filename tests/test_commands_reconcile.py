@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from pg import Database
-from reconciliation_ground import ask, own_world, paid, run, stage
-from withdrawal_stage import Stage
+from databases import Database
+from reconciliation_stage import ask, own_world, paid, run, stage
+from withdrawal_stage import WithdrawalStage
 
 __all__ = ["own_world", "stage"]
 
@@ -22,7 +22,7 @@ def a_file(folder: Path, *rows: str, header: str = HEADER) -> str:
     return str(file)
 
 
-async def test_clean_books_end_with_0_and_say_what_was_compared(stage: Stage) -> None:
+async def test_clean_books_end_with_0_and_say_what_was_compared(stage: WithdrawalStage) -> None:
     await paid(stage)
     answer = await ask("reconcile")
     assert answer["ok"] is True
@@ -35,7 +35,7 @@ async def test_clean_books_end_with_0_and_say_what_was_compared(stage: Stage) ->
     assert (shown.exit_code, "No breaks." in shown.stdout) == (0, True)
 
 
-async def test_a_planted_payout_ends_with_1_and_is_gone_once_reversed(stage: Stage) -> None:
+async def test_a_planted_payout_ends_with_1_and_is_gone_once_reversed(stage: WithdrawalStage) -> None:
     await paid(stage)
     await stage.world.bank_errs("planted1", 777, "CNY")
     answer = await ask("reconcile", "--rail", "sandbox", code=1)
@@ -53,7 +53,7 @@ async def test_a_planted_payout_ends_with_1_and_is_gone_once_reversed(stage: Sta
     assert (await ask("reconcile"))["by_reason"] == {}
 
 
-async def test_a_statement_file_is_compared_and_stored_once(stage: Stage, tmp_path: Path) -> None:
+async def test_a_statement_file_is_compared_and_stored_once(stage: WithdrawalStage, tmp_path: Path) -> None:
     key = await paid(stage)
     rows = [
         f"L1,payout,{key},100.00,CNY,{NOW}",
@@ -73,7 +73,7 @@ async def test_a_statement_file_is_compared_and_stored_once(stage: Stage, tmp_pa
     assert "L1: told otherwise before" in changed["error"]["message"]
 
 
-async def test_a_bad_row_is_told_with_its_number_and_field(stage: Stage, tmp_path: Path) -> None:
+async def test_a_bad_row_is_told_with_its_number_and_field(stage: WithdrawalStage, tmp_path: Path) -> None:
     file = a_file(tmp_path, f"L0,payout,k0,1,CNY,{NOW}", f"L1,payout,k,1.234,CNY,{NOW}", f"L2,cat,k,1,CNY,{NOW}")
     answer = await ask("reconcile", "--rail", "sandbox", "--statement", file, code=2)
     assert [(one["row"], one["field"]) for one in answer["error"]["reasons"]] == [(3, "amount"), (4, "kind")]
@@ -82,7 +82,7 @@ async def test_a_bad_row_is_told_with_its_number_and_field(stage: Stage, tmp_pat
     assert await stage.register.statement_lines("rail", "sandbox") == []
 
 
-async def test_bad_usage_ends_with_2(stage: Stage, tmp_path: Path) -> None:
+async def test_bad_usage_ends_with_2(stage: WithdrawalStage, tmp_path: Path) -> None:
     file = a_file(tmp_path)
     for arguments in (
         ("--statement", file),
@@ -97,7 +97,9 @@ async def test_bad_usage_ends_with_2(stage: Stage, tmp_path: Path) -> None:
         assert (answered.exit_code, "Traceback" in answered.output) == (2, False), arguments
 
 
-async def test_a_file_says_of_which_days_it_tells_everything(stage: Stage, tmp_path: Path, database: Database) -> None:
+async def test_a_file_says_of_which_days_it_tells_everything(
+    stage: WithdrawalStage, tmp_path: Path, database: Database
+) -> None:
     await paid(stage)
     await database.owner.execute(
         "ALTER TABLE movements DISABLE TRIGGER USER;"
@@ -113,7 +115,7 @@ async def test_a_file_says_of_which_days_it_tells_everything(stage: Stage, tmp_p
 
 
 async def test_a_bank_that_is_away_is_told_and_the_rest_is_compared(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: WithdrawalStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await paid(stage)
     monkeypatch.setenv("DAKUAN_BANK_URL", "http://127.0.0.1:9")
@@ -123,7 +125,9 @@ async def test_a_bank_that_is_away_is_told_and_the_rest_is_compared(
     assert (told["orders"], told["withdrawals"], answer["by_reason"]) == (None, None, {})
 
 
-async def test_a_return_that_only_the_statement_knows_is_said_and_with_apply_told(stage: Stage, tmp_path: Path) -> None:
+async def test_a_return_that_only_the_statement_knows_is_said_and_with_apply_told(
+    stage: WithdrawalStage, tmp_path: Path
+) -> None:
     long_ago = (datetime.now(UTC) - timedelta(hours=5)).isoformat()
     async with stage.worker():
         handle = await stage.start(10_000)
@@ -141,7 +145,7 @@ async def test_a_return_that_only_the_statement_knows_is_said_and_with_apply_tol
         assert await stage.available() == 5_000_000
 
 
-async def test_schedules_are_made_again_and_taken_away(stage: Stage) -> None:
+async def test_schedules_are_made_again_and_taken_away(stage: WithdrawalStage) -> None:
     await paid(stage)
     made = await ask("reconcile", "--schedule", "daily")
     assert {one["comparison"] for one in made["schedules"]} == {"orders/books", "rail/sandbox", "withdrawals/books"}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from orders import ABSENT, bent, order_body
+from order_bodies import ABSENT, bent, order_body
 from typer.testing import CliRunner, Result
 
 import gateway

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from parcels import BEIJING, HONEST, a_parcel, a_trace, an_order, found, hour, scan, verdict_on
+from audited_parcels import BEIJING, HONEST, a_parcel, a_trace, an_order, found, hour, scan, verdict_on
 
 from core.audit.verdict import Rival, Verdict
 from core.messages import Address

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from parcels import BEIJING, HONEST, POLICY, a_parcel, a_trace, an_order, found, hour, scan, verdict_on
+from audited_parcels import BEIJING, HONEST, POLICY, a_parcel, a_trace, an_order, found, hour, scan, verdict_on
 
 from core.audit.policy import AuditPolicy, ClosedDays
 from core.audit.trace import merge

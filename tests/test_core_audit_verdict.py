@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from parcels import (
+from audited_parcels import (
     BEIJING,
     HANGZHOU,
     HONEST,
@@ -24,6 +22,8 @@ from parcels import (
     scan,
     verdict_on,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from core.audit.findings import Finding

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orders import ABSENT, bent, order_body
+from order_bodies import ABSENT, bent, order_body
 from pydantic import TypeAdapter
 
 from core.messages import (

@@ -7,7 +7,7 @@ from itertools import permutations
 from typing import Any, get_args
 
 import pytest
-from withdrawal_desk import NO_WINDOW, RAIL, SEED, T0, Desk, answered, asked, names
+from withdrawal_driver import NO_WINDOW, RAIL, SEED, T0, WithdrawalDriver, answered, asked, names
 
 from core.messages import WITHDRAWAL_COMMANDS, Answer, read_command
 from core.reasons import SENTENCES, Refusal, refuse
@@ -31,19 +31,19 @@ from core.withdrawal.viewing import (
 LARGE = 3_000_000
 
 
-def desk(*pays: Any, **fields: Any) -> Desk:
+def desk(*pays: Any, **fields: Any) -> WithdrawalDriver:
     """A desk whose bank gives these answers to instructions, run until it waits."""
-    made = Desk(**fields)
+    made = WithdrawalDriver(**fields)
     made.pays.extend(pays)
     made.run()
     return made
 
 
-def unknown_desk(**fields: Any) -> Desk:
+def unknown_desk(**fields: Any) -> WithdrawalDriver:
     return desk(answered("unknown"), **fields)
 
 
-def reasons(made: Desk) -> list[str]:
+def reasons(made: WithdrawalDriver) -> list[str]:
     return [view.reason for view in holds_of(made.state)]
 
 
@@ -191,7 +191,7 @@ def test_the_merchant_cancels_before_it_is_submitted() -> None:
 
 
 def test_cancel_before_the_reservation_reserves_and_gives_back() -> None:
-    made = Desk()
+    made = WithdrawalDriver()
     made.send("cancel", "merchant", "m-7")
     assert made.steps == ["Reserve", "CloseVoid"]
     assert made.phase == "cancelled"
@@ -205,7 +205,7 @@ def test_cancel_is_refused_once_it_is_submitted(pay: str) -> None:
 
 
 def test_no_cancel_slips_between_the_decision_to_submit_and_the_submission() -> None:
-    made = Desk()
+    made = WithdrawalDriver()
     while not isinstance(step := next_step(made.state, made.now), Pay):
         assert step is not None
         made.state = finish(made.state, step, made.carry_out(step), made.now)
@@ -448,7 +448,7 @@ def test_an_instruction_that_never_left_gets_a_new_key_and_after_five_a_person_l
 # --- people resolve --------------------------------------------------------------------------------------
 
 
-def stuck_desk(**fields: Any) -> Desk:
+def stuck_desk(**fields: Any) -> WithdrawalDriver:
     made = unknown_desk(**fields)
     made.looks.extend([answered("unknown")] * 50)
     return made
@@ -761,7 +761,7 @@ def test_a_return_before_paid_is_both() -> None:
 # --- races between a step and a command ------------------------------------------------------------------
 
 
-def receive_only(made: Desk, verb: str, role: str, who: str) -> Any:
+def receive_only(made: WithdrawalDriver, verb: str, role: str, who: str) -> Any:
     """The state after a command, before anything follows from it."""
     made.commands += 1
     body = {"command_id": f"r-{made.commands}", "actor": {"role": role, "id": who}}
@@ -770,7 +770,7 @@ def receive_only(made: Desk, verb: str, role: str, who: str) -> Any:
     return receive(made.state, command, made.now, "update")[0]
 
 
-def pending(made: Desk, kind: type[Any]) -> Any:
+def pending(made: WithdrawalDriver, kind: type[Any]) -> Any:
     """Run until the core asks for a step of this kind, and leave it undone."""
     while not isinstance(step := next_step(made.state, made.now), kind):
         assert step is not None
@@ -778,7 +778,7 @@ def pending(made: Desk, kind: type[Any]) -> Any:
     return step
 
 
-def report_only(made: Desk, outcome: str, **fields: Any) -> None:
+def report_only(made: WithdrawalDriver, outcome: str, **fields: Any) -> None:
     """A callback arrives while a step is under way."""
     run, made.run = made.run, lambda: made  # type: ignore[method-assign]
     made.report(outcome, **fields)
@@ -786,7 +786,7 @@ def report_only(made: Desk, outcome: str, **fields: Any) -> None:
 
 
 def test_a_callback_that_overtakes_the_answer_decides() -> None:
-    made = Desk()
+    made = WithdrawalDriver()
     step = pending(made, Pay)
     report_only(made, "paid")
     made.state = finish(made.state, step, answered("accepted"), made.now)
@@ -796,7 +796,7 @@ def test_a_callback_that_overtakes_the_answer_decides() -> None:
 
 
 def test_an_answer_that_contradicts_a_callback_is_looked_into_before_it_counts() -> None:
-    made = Desk()
+    made = WithdrawalDriver()
     step = pending(made, Pay)
     report_only(made, "paid")
     made.looks.append(answered("paid"))
@@ -821,7 +821,7 @@ def test_an_old_look_that_contradicts_a_callback_is_asked_again() -> None:
 
 
 def test_a_paid_answer_after_a_failed_callback_is_a_case() -> None:
-    made = Desk()
+    made = WithdrawalDriver()
     step = pending(made, Pay)
     report_only(made, "failed", failure="user")
     made.looks.append(answered("paid"))
@@ -834,7 +834,7 @@ def test_a_paid_answer_after_a_failed_callback_is_a_case() -> None:
 
 
 def test_books_that_refuse_for_good_hold_it_until_a_person_says_try_again() -> None:
-    made = Desk()
+    made = WithdrawalDriver()
     made.pays.append(answered("paid"))
     pending(made, Pay)
     made.books.broken = "conflict: withdrawal/w-1/close"
@@ -935,7 +935,7 @@ def test_every_hold_says_who_and_what_helps() -> None:
 
 def test_each_phase_in_which_money_waits_says_why_since_when_and_who_must_act() -> None:
     waits = {
-        "requested": (Desk(), "being_submitted", "system", False),
+        "requested": (WithdrawalDriver(), "being_submitted", "system", False),
         "in_approval": (desk(withdrawal=asked(LARGE)), "awaiting_approval", "reviewer", True),
         "approved": (desk(answered("failed", "quota")), "quota", "system", True),
         "submitting": (desk(withdrawal=asked(LARGE)), "being_submitted", "system", False),
@@ -966,7 +966,7 @@ def test_a_refusal_is_not_an_answer_by_signal_either() -> None:
 
 def test_receive_never_raises_in_any_phase() -> None:
     for made in (
-        Desk(),
+        WithdrawalDriver(),
         desk(),
         desk(available=1),
         desk(answered("paid")),

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from withdrawal_desk import RAIL, T0, Desk, answered, asked
+from withdrawal_driver import RAIL, T0, WithdrawalDriver, answered, asked
 
 from core.messages import WITHDRAWAL_COMMANDS, read_command
 from core.reasons import Refusal
@@ -74,7 +74,7 @@ class Withdrawing(RuleBasedStateMachine):
     def begin(self, amount: int, window: timedelta | None, fee: int, start: str, fate: str, fault: str) -> None:
         """Three of four begin where the payout has gone out: the interesting things happen after that."""
         policy = WithdrawalPolicy(fee_minor=fee, attempts_max=3)
-        self.desk = Desk(asked(amount), policy, terms=RailTerms(dedup_window=window), available=OPENING)
+        self.desk = WithdrawalDriver(asked(amount), policy, terms=RailTerms(dedup_window=window), available=OPENING)
         self.bank = Bank(window)
         self.under_way: Step | None = None
         self.result: Result | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
-from withdrawal_stage import Stage
+from withdrawal_stage import WithdrawalStage
 
 import gateway
 from core.messages import ReportPayout
@@ -33,7 +33,7 @@ def told(key: str, event_id: str = "ev-1", **fields: Any) -> ReportPayout:
     )
 
 
-async def _final(stage: Stage) -> tuple[str, str]:
+async def _final(stage: WithdrawalStage) -> tuple[str, str]:
     """The id of a withdrawal whose workflow has ended, and the key of its payout."""
     handle = await stage.start()
     state = await stage.phase(handle, "paid")
@@ -42,7 +42,7 @@ async def _final(stage: Stage) -> tuple[str, str]:
     return state["withdrawal"]["withdrawal_id"], state["attempts"][0]["key"]
 
 
-async def _journal(stage: Stage, withdrawal_id: str) -> list[tuple[str, str | None]]:
+async def _journal(stage: WithdrawalStage, withdrawal_id: str) -> list[tuple[str, str | None]]:
     """Outcomes and codes of the reports, from the register."""
     known = await stage.register.known_withdrawal(withdrawal_id)
     assert known is not None
@@ -51,7 +51,7 @@ async def _journal(stage: Stage, withdrawal_id: str) -> list[tuple[str, str | No
     return [(entry["outcome"], entry["code"]) for entry in entries if entry["verb"] == "report_payout"]
 
 
-async def test_a_return_after_the_end_is_taken_and_many_more_of_it_move_nothing(money_stage: Stage) -> None:
+async def test_a_return_after_the_end_is_taken_and_many_more_of_it_move_nothing(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish()
     async with stage.worker():
@@ -78,7 +78,9 @@ WRONG: dict[str, dict[str, Any]] = {
 }
 
 
-async def test_reports_that_do_not_fit_are_journaled_with_their_reason_and_move_nothing(money_stage: Stage) -> None:
+async def test_reports_that_do_not_fit_are_journaled_with_their_reason_and_move_nothing(
+    money_stage: WithdrawalStage,
+) -> None:
     stage = money_stage
     await stage.furnish()
     async with stage.worker():
@@ -96,7 +98,7 @@ async def test_reports_that_do_not_fit_are_journaled_with_their_reason_and_move_
     assert await stage.available() == 4_990_000
 
 
-async def test_another_content_under_a_counted_event_is_refused(money_stage: Stage) -> None:
+async def test_another_content_under_a_counted_event_is_refused(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish()
     async with stage.worker():
@@ -108,7 +110,7 @@ async def test_another_content_under_a_counted_event_is_refused(money_stage: Sta
     assert await stage.available() == 4_994_000
 
 
-async def test_a_report_to_a_withdrawal_that_runs_reaches_it(money_stage: Stage) -> None:
+async def test_a_report_to_a_withdrawal_that_runs_reaches_it(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish(token="slow-")
     async with stage.worker():
@@ -121,7 +123,7 @@ async def test_a_report_to_a_withdrawal_that_runs_reaches_it(money_stage: Stage)
         assert (await handle.describe()).run_id == handle.first_execution_run_id
 
 
-async def test_the_same_report_a_thousand_times_to_one_that_runs_moves_nothing(money_stage: Stage) -> None:
+async def test_the_same_report_a_thousand_times_to_one_that_runs_moves_nothing(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish(token="slow-")
     async with stage.worker():
@@ -137,7 +139,9 @@ async def test_the_same_report_a_thousand_times_to_one_that_runs_moves_nothing(m
     assert (await stage.available(), await stage.effects()) == (4_990_000, 0)
 
 
-async def test_a_report_about_a_withdrawal_that_nobody_knows_fails_with_its_reason(money_stage: Stage) -> None:
+async def test_a_report_about_a_withdrawal_that_nobody_knows_fails_with_its_reason(
+    money_stage: WithdrawalStage,
+) -> None:
     stage = money_stage
     await stage.furnish()
     async with stage.worker():
@@ -148,7 +152,7 @@ async def test_a_report_about_a_withdrawal_that_nobody_knows_fails_with_its_reas
     assert await stage.available() == 5_000_000
 
 
-async def test_a_withdrawal_whose_workflow_was_lost_goes_on_from_the_register(money_stage: Stage) -> None:
+async def test_a_withdrawal_whose_workflow_was_lost_goes_on_from_the_register(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish(token="slow-")
     async with stage.worker():
@@ -162,7 +166,7 @@ async def test_a_withdrawal_whose_workflow_was_lost_goes_on_from_the_register(mo
     assert await stage.effects() == 1
 
 
-async def test_a_report_is_kept_while_no_worker_is_there(money_stage: Stage) -> None:
+async def test_a_report_is_kept_while_no_worker_is_there(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish()
     async with stage.worker():

@@ -61,7 +61,7 @@ def test_the_package_of_workflows_is_empty() -> None:
         ),
         ("commands/show.py", "import os\nhome = os.environ['HOME']", "only config.py reads the environment"),
         ("activities/http.py", "import os\nenv = {**os.environ}", "only config.py reads the environment"),
-        ("bench/orders.py", "import os\nx = os.environ.get('X')", "only config.py reads the environment"),
+        ("bench/order_bodies.py", "import os\nx = os.environ.get('X')", "only config.py reads the environment"),
         ("gateway.py", "from os import getenv", "only config.py reads the environment"),
         ("gateway.py", "import commands.show", "gateway may not import commands"),
         ("local/postgres.py", "from ledger.migrate import migrate", "local may not import ledger"),
@@ -86,7 +86,7 @@ def test_a_planted_violation_is_found(path: str, text: str, said: str) -> None:
         ("ledger/book.py", "import asyncpg\nQ = 'SELECT 1'"),
         ("commands/show.py", '"""SELECT the order FROM the list."""\nprint("Select one from the list.")'),
         ("config.py", "import os\nx = os.environ"),
-        ("bench/orders.py", "import os\nenv = {**os.environ, 'DAKUAN_HOME': 'x'}"),
+        ("bench/order_bodies.py", "import os\nenv = {**os.environ, 'DAKUAN_HOME': 'x'}"),
         ("tests/test_x.py", "from ledger.book import Book\nimport starter"),
     ],
 )

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from databases import Database
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pg import Database
-from wechatpay_ground import Forge
+from wechatpay_adapters import Forge
 
 from activities.wechatpay.signing import PlatformKeys
 from core.errors import Refused, Unavailable, UnreadableAnswer

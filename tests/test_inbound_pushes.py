@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from ledger_kit import NOW, an_order, opened
-from pg import Database
+from databases import Database
+from ledger_samples import NOW, an_order, opened
 from temporalio.testing import ActivityEnvironment
-from vendors import START, VENDORS, account, fresh, plain, query, scan, way
+from vendor_adapters import START, VENDORS, account, fresh, plain, query, scan, way
 
 from activities.carriers.base import Carrier, PushReader, found, silent, told
 from activities.carriers.chosen import ChosenCarriers

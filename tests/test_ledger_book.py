@@ -6,7 +6,8 @@ import asyncio
 import random
 
 import pytest
-from ledger_kit import (
+from databases import Database
+from ledger_samples import (
     NOW,
     a_notice,
     a_record,
@@ -19,7 +20,6 @@ from ledger_kit import (
     refund_arrived,
     settle,
 )
-from pg import Database
 
 from core.messages import Order
 from ledger import movements

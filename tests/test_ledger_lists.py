@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ledger_kit import LIMITS, NOW, a_record, a_withdrawal, an_order, credit, earned, fund, funded, opened, settle
+from ledger_samples import LIMITS, NOW, a_record, a_withdrawal, an_order, credit, earned, fund, funded, opened, settle
 
 from ledger.book import Book
 from ledger.register import Register

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ledger_kit import an_order, opened
-from pg import Database
-from vendors import fresh, query, way
+from databases import Database
+from ledger_samples import an_order, opened
+from vendor_adapters import fresh, query, way
 
 from activities.carriers.base import found
 from core.errors import Misconfigured

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from ledger_kit import (
+from databases import Database
+from ledger_samples import (
     LIMITS,
     NOW,
     a_record,
@@ -32,7 +33,6 @@ from ledger_kit import (
     settle,
     void,
 )
-from pg import Database
 
 from core.errors import Unavailable
 from ledger.book import Book

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from databases import Database
 from hypothesis import given
 from hypothesis import strategies as st
-from ledger_kit import (
+from ledger_samples import (
     DAY,
     LIMITS,
     NOW,
@@ -19,7 +20,6 @@ from ledger_kit import (
     refund,
     settle,
 )
-from pg import Database
 
 from core.merchant_statement import Held, MerchantStatement, MerchantTransfer, StatementRow, statement, type_of
 from ledger.book import Book

@@ -6,10 +6,10 @@ import asyncio
 from collections import defaultdict
 from typing import Any, NamedTuple
 
+from databases import Database
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_kit import NOW
-from pg import Database
+from ledger_samples import NOW
 
 from ledger import movements
 from ledger.book import Book, Posted

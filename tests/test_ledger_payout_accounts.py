@@ -10,8 +10,8 @@ from typing import Any
 
 import asyncpg
 import pytest
-from ledger_kit import DAY, LIMITS, NOW, a_withdrawal, bound, earned
-from pg import Database
+from databases import Database
+from ledger_samples import DAY, LIMITS, NOW, a_withdrawal, bound, earned
 
 from core.errors import Misconfigured, Refused, Unavailable
 from core.messages import Actor

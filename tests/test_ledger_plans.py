@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from asyncpg.pool import PoolConnectionProxy
-from pg import Database
+from databases import Database
 
 from ledger.book import Book
 from ledger.movements import Leg, Movement

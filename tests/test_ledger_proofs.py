@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger_kit import (
+from databases import Database
+from ledger_samples import (
     LIMITS,
     NOW,
     a_record,
@@ -26,7 +27,6 @@ from ledger_kit import (
     settle,
     void,
 )
-from pg import Database
 
 from ledger import movements
 from ledger.book import Book

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from ledger_kit import (
+from databases import Database
+from ledger_samples import (
     LIMITS,
     NOW,
     a_record,
@@ -25,7 +26,6 @@ from ledger_kit import (
     settle,
     void,
 )
-from pg import Database
 
 from core.errors import BadInput
 from core.messages import refund_key

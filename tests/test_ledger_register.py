@@ -6,8 +6,8 @@ import asyncio
 from collections import Counter
 
 import pytest
-from ledger_kit import DAY, NOW, a_notice, a_record, an_order, credit, fund, funded, opened, refund, settle
-from pg import Database
+from databases import Database
+from ledger_samples import DAY, NOW, a_notice, a_record, an_order, credit, fund, funded, opened, refund, settle
 
 from core.audit.facts import Rival
 from ledger.book import Book

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from ledger_kit import NOW, a_record, funded
+from databases import Database
+from ledger_samples import NOW, a_record, funded
 from order_driver import OrderDriver
-from pg import Database
 
 from core.order.viewing import record_of
 from ledger.book import Book

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
-from ledger_kit import funded
-from pg import Database
+from databases import Database
+from ledger_samples import funded
 
 from ledger.book import Book
 from ledger.register import Register

@@ -7,7 +7,8 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from ledger_kit import (
+from databases import Database
+from ledger_samples import (
     LIMITS,
     NOW,
     a_withdrawal,
@@ -18,7 +19,6 @@ from ledger_kit import (
     pay,
     void,
 )
-from pg import Database
 
 from core.withdrawal.payouts import RailTerms
 from ledger.book import Book

@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from ledger_kit import (
+from databases import Database
+from ledger_samples import (
     DAY,
     LIMITS,
     NOW,
@@ -21,7 +22,6 @@ from ledger_kit import (
     pay,
     void,
 )
-from pg import Database
 
 from core.errors import Refused
 from core.messages import Actor, Withdrawal

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from wechatpay_ground import Forge, payout_of, refund_of
+from wechatpay_adapters import Forge, payout_of, refund_of
 
 from activities.rails.wechatpay_transfer import STATES, result_of_transfer
 from activities.rails.wechatpay_withdraw import result_of_withdraw

@@ -13,7 +13,7 @@ from unittest.mock import create_autospec
 
 import pytest
 import pytest_asyncio
-from pg import Database
+from databases import Database
 from temporalio import activity
 from temporalio.client import Client
 

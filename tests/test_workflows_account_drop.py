@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pg import Database
+from databases import Database
 from temporalio.client import WorkflowHandle
 from temporalio.worker import Worker
-from withdrawal_stage import STRICT, Stage
+from withdrawal_stage import STRICT, WithdrawalStage
 
 import gateway
 from activities.account_drops import AccountDropActivities
@@ -31,7 +31,7 @@ ANN = Actor(role="operator", id="ann")
 
 
 @asynccontextmanager
-async def working(stage: Stage, vault: Vault = VAULT) -> AsyncIterator[None]:
+async def working(stage: WithdrawalStage, vault: Vault = VAULT) -> AsyncIterator[None]:
     async with HttpClient(f"{stage.world.url}/bank", name="bank") as bank:
         activities = AccountDropActivities(stage.register, {"*": SandboxRail(bank)}, vault).all
         worker = Worker(stage.client, task_queue=TASK_QUEUE, plugins=[gateway.plugin(activities, runner=STRICT)])
@@ -40,7 +40,7 @@ async def working(stage: Stage, vault: Vault = VAULT) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def stage(money_stage: Stage) -> Stage:
+async def stage(money_stage: WithdrawalStage) -> WithdrawalStage:
     """A merchant whose card is bound, with its number."""
     await money_stage.furnish()
     await money_stage.register.bind_account(
@@ -56,7 +56,7 @@ async def stage(money_stage: Stage) -> Stage:
     return money_stage
 
 
-async def send(stage: Stage, key: str, **limits: Any) -> WorkflowHandle[Any, Any]:
+async def send(stage: WithdrawalStage, key: str, **limits: Any) -> WorkflowHandle[Any, Any]:
     drop = AccountDrop(key=f"{key}{stage.number}", account_id=stage.account, by=ANN, why="first payout", **limits)
     return await gateway.start_account_drop(stage.client, drop)
 
@@ -65,13 +65,13 @@ async def answered(handle: WorkflowHandle[Any, Any]) -> DropAnswer:
     return DropAnswer.model_validate(await handle.result())
 
 
-async def row(stage: Stage, key: str) -> StoredDrop:
+async def row(stage: WithdrawalStage, key: str) -> StoredDrop:
     found = await stage.register.drop(f"{key}{stage.number}")
     assert found is not None
     return found
 
 
-async def told(stage: Stage, amount: int, at: datetime | None = None) -> str:
+async def told(stage: WithdrawalStage, amount: int, at: datetime | None = None) -> str:
     """`verified`, or the reason code."""
     answer = await stage.register.tell_drop(stage.account, amount, by=ANN, why="told", now=at or datetime.now(UTC))
     return answer.refusal.code if answer.refusal else "verified"
@@ -82,7 +82,9 @@ async def cost(database: Database) -> tuple[int, int]:
     return await database.balance("expense/rail_fee"), await database.balance("rail/sandbox/cash")
 
 
-async def test_what_was_sent_is_booked_and_telling_it_verifies_the_account(stage: Stage, database: Database) -> None:
+async def test_what_was_sent_is_booked_and_telling_it_verifies_the_account(
+    stage: WithdrawalStage, database: Database
+) -> None:
     async with working(stage):
         assert await answered(await send(stage, "a")) == DropAnswer(state="paid")
         again = await send(stage, "a")
@@ -105,7 +107,7 @@ async def test_what_was_sent_is_booked_and_telling_it_verifies_the_account(stage
     assert str(drop.amount_minor) not in [detail for _, detail in changes]
 
 
-async def test_the_amount_is_in_no_history(stage: Stage) -> None:
+async def test_the_amount_is_in_no_history(stage: WithdrawalStage) -> None:
     async with working(stage):
         handle = await send(stage, "a")
         await answered(handle)
@@ -114,7 +116,7 @@ async def test_the_amount_is_in_no_history(stage: Stage) -> None:
     assert CARD not in history
 
 
-async def test_three_wrong_amounts_are_enough(stage: Stage) -> None:
+async def test_three_wrong_amounts_are_enough(stage: WithdrawalStage) -> None:
     async with working(stage):
         await answered(await send(stage, "a"))
         amount = (await row(stage, "a")).amount_minor
@@ -129,7 +131,7 @@ async def test_three_wrong_amounts_are_enough(stage: Stage) -> None:
     assert await told(stage, (await row(stage, "c")).amount_minor) == "verified"
 
 
-async def test_an_amount_is_worth_something_for_a_week(stage: Stage) -> None:
+async def test_an_amount_is_worth_something_for_a_week(stage: WithdrawalStage) -> None:
     async with working(stage):
         await answered(await send(stage, "a"))
     amount, now = (await row(stage, "a")).amount_minor, datetime.now(UTC)
@@ -137,7 +139,7 @@ async def test_an_amount_is_worth_something_for_a_week(stage: Stage) -> None:
     assert await told(stage, amount, now + timedelta(days=6.9)) == "verified"
 
 
-async def test_a_change_of_the_account_makes_the_amount_worthless(stage: Stage) -> None:
+async def test_a_change_of_the_account_makes_the_amount_worthless(stage: WithdrawalStage) -> None:
     async with working(stage):
         await answered(await send(stage, "a"))
     amount = (await row(stage, "a")).amount_minor
@@ -153,7 +155,7 @@ async def test_a_change_of_the_account_makes_the_amount_worthless(stage: Stage) 
     assert await told(stage, amount) == "no_drop"
 
 
-async def test_a_timeout_is_unknown_and_becomes_paid_once(stage: Stage, database: Database) -> None:
+async def test_a_timeout_is_unknown_and_becomes_paid_once(stage: WithdrawalStage, database: Database) -> None:
     await stage.world.fault("bank", verb="payout", match=stage.token, kind="status_after_effect", times=1)
     async with working(stage):
         handle = await send(stage, "a")
@@ -170,7 +172,7 @@ async def test_a_timeout_is_unknown_and_becomes_paid_once(stage: Stage, database
     assert await stage.effects() == 1
 
 
-async def test_what_never_becomes_known_is_lost_and_not_failed(stage: Stage, database: Database) -> None:
+async def test_what_never_becomes_known_is_lost_and_not_failed(stage: WithdrawalStage, database: Database) -> None:
     await stage.world.fault("bank", verb="payout", match=stage.token, kind="status_before_effect", times=1)
     async with working(stage):
         handle = await send(stage, "a", valid=timedelta(hours=2))
@@ -185,7 +187,7 @@ async def test_what_never_becomes_known_is_lost_and_not_failed(stage: Stage, dat
     assert stands == {f"a{stage.number}": "under_way", f"b{stage.number}": "booked"}
 
 
-async def test_a_bank_that_refuses_says_why_and_nothing_is_booked(stage: Stage, database: Database) -> None:
+async def test_a_bank_that_refuses_says_why_and_nothing_is_booked(stage: WithdrawalStage, database: Database) -> None:
     await stage.world.refuse_account(stage.token, code="ACCOUNT_CLOSED")
     async with working(stage):
         answer = await answered(await send(stage, "a"))
@@ -194,7 +196,7 @@ async def test_a_bank_that_refuses_says_why_and_nothing_is_booked(stage: Stage, 
     assert await told(stage, (await row(stage, "a")).amount_minor) == "no_drop"
 
 
-async def test_nothing_is_sent_to_a_suspended_or_verified_account(stage: Stage) -> None:
+async def test_nothing_is_sent_to_a_suspended_or_verified_account(stage: WithdrawalStage) -> None:
     async with working(stage):
         await stage.register.suspend_account(stage.account, "fraud", datetime.now(UTC), by=ANN)
         suspended = (await answered(await send(stage, "a"))).refusal
@@ -209,7 +211,7 @@ async def test_nothing_is_sent_to_a_suspended_or_verified_account(stage: Stage) 
     assert await stage.effects() == 0
 
 
-async def test_a_worker_without_the_key_leaves_it_to_one_that_has_it(stage: Stage) -> None:
+async def test_a_worker_without_the_key_leaves_it_to_one_that_has_it(stage: WithdrawalStage) -> None:
     async with working(stage, Vault({})):
         handle = await send(stage, "a")
         await asyncio.sleep(0.5)
@@ -225,7 +227,7 @@ def test_looks_become_rarer() -> None:
     assert sum(waits[:6], timedelta()) > timedelta(days=2)
 
 
-async def _until(stage: Stage, key: str, state: str) -> None:
+async def _until(stage: WithdrawalStage, key: str, state: str) -> None:
     for _ in range(200):
         found = await stage.register.drop(f"{key}{stage.number}")
         if found is not None and found.state == state:

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from temporalio.client import ScheduleHandle, ScheduleIntervalSpec, ScheduleSpec, WorkflowFailureError
 from temporalio.testing import ActivityEnvironment
-from withdrawal_stage import Stage
+from withdrawal_stage import WithdrawalStage
 
 import gateway
 from activities.payout import PayoutActivities
@@ -34,12 +34,12 @@ DAILY = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(days=1))])
 DUE = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
 
 
-def plan_of(stage: Stage, **fields: Any) -> AutomaticWithdrawals:
+def plan_of(stage: WithdrawalStage, **fields: Any) -> AutomaticWithdrawals:
     return AutomaticWithdrawals.model_validate({"merchant_id": stage.merchant, "currency": "CNY", **fields})
 
 
 @pytest_asyncio.fixture
-async def scheduled(money_stage: Stage) -> AsyncIterator[Stage]:
+async def scheduled(money_stage: WithdrawalStage) -> AsyncIterator[WithdrawalStage]:
     """A stage whose schedule ends with the test."""
     yield money_stage
     await _delete(money_stage)
@@ -48,7 +48,7 @@ async def scheduled(money_stage: Stage) -> AsyncIterator[Stage]:
     assert gone.value.code == "unknown_schedule"
 
 
-async def _delete(stage: Stage) -> None:
+async def _delete(stage: WithdrawalStage) -> None:
     async with schedule_of(stage.client, stage.merchant, "CNY") as handle:
         await handle.delete()
 
@@ -66,7 +66,7 @@ async def ran(handle: ScheduleHandle, times: int = 1) -> list[str]:
 # --- by schedule -----------------------------------------------------------------------------------------
 
 
-async def test_a_schedule_withdraws_what_is_available_less_what_stays(scheduled: Stage) -> None:
+async def test_a_schedule_withdraws_what_is_available_less_what_stays(scheduled: WithdrawalStage) -> None:
     stage = scheduled
     await stage.furnish(available=100_000)
     async with stage.worker():
@@ -85,7 +85,7 @@ async def test_a_schedule_withdraws_what_is_available_less_what_stays(scheduled:
     assert (await stage.available(), await stage.effects()) == (30_000, 1)
 
 
-async def test_a_schedule_that_is_created_twice_is_one_and_another_is_refused(scheduled: Stage) -> None:
+async def test_a_schedule_that_is_created_twice_is_one_and_another_is_refused(scheduled: WithdrawalStage) -> None:
     stage = scheduled
     await stage.furnish()
     for _ in range(2):
@@ -95,14 +95,14 @@ async def test_a_schedule_that_is_created_twice_is_one_and_another_is_refused(sc
     assert refused.value.code == "schedule_exists"
 
 
-async def test_a_schedule_of_impossible_times_is_refused(money_stage: Stage) -> None:
+async def test_a_schedule_of_impossible_times_is_refused(money_stage: WithdrawalStage) -> None:
     spec = ScheduleSpec(cron_expressions=["99 * * * *"])
     with pytest.raises(Refused) as refused:
         await create_schedule(money_stage.client, plan_of(money_stage), spec, paused=True)
     assert refused.value.code == "malformed"
 
 
-async def test_a_plan_that_cannot_be_read_fails_at_once(money_stage: Stage) -> None:
+async def test_a_plan_that_cannot_be_read_fails_at_once(money_stage: WithdrawalStage) -> None:
     async with money_stage.worker():
         handle = await money_stage.client.start_workflow(
             AUTO_WITHDRAWAL_WORKFLOW, {"merchant_id": "m 7"}, id="auto-junk", task_queue=TASK_QUEUE
@@ -118,7 +118,7 @@ async def test_a_plan_that_cannot_be_read_fails_at_once(money_stage: Stage) -> N
 class Desk:
     """The activities of a stage, and what they started."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: WithdrawalStage) -> None:
         self.stage, self.started = stage, list[Withdrawal]()
         self.activities = PayoutActivities(stage.register, self._start)
 
@@ -142,7 +142,7 @@ class Desk:
         return await ActivityEnvironment().run(self.activities.start_withdrawal, request)
 
 
-async def test_a_time_that_is_tried_again_starts_what_it_started_before(money_stage: Stage) -> None:
+async def test_a_time_that_is_tried_again_starts_what_it_started_before(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish(available=100_000)
     desk = Desk(stage)
@@ -155,13 +155,13 @@ async def test_a_time_that_is_tried_again_starts_what_it_started_before(money_st
     assert len({withdrawal.withdrawal_id for withdrawal in desk.started}) == 2
 
 
-async def test_more_than_the_policy_allows_at_once_is_withdrawn_in_parts(money_stage: Stage) -> None:
+async def test_more_than_the_policy_allows_at_once_is_withdrawn_in_parts(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish(available=7_000_000)
     assert (await Desk(stage).due()).amount_minor == 5_000_000
 
 
-async def test_what_stands_against_it_is_said_and_nothing_is_started(money_stage: Stage) -> None:
+async def test_what_stands_against_it_is_said_and_nothing_is_started(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish(available=10_000)
     desk, now = Desk(stage), datetime.now(UTC)
@@ -177,7 +177,7 @@ async def test_what_stands_against_it_is_said_and_nothing_is_started(money_stage
     assert await desk.skipped(account_id=stage.account) == "account_suspended"
 
 
-async def test_who_owes_money_in_a_currency_is_not_paid_in_it_by_schedule(money_stage: Stage) -> None:
+async def test_who_owes_money_in_a_currency_is_not_paid_in_it_by_schedule(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish(available=10_000)
     legs = [Leg(f"merchant/{stage.merchant}/receivable", "psp/sandbox", 500)]
@@ -189,7 +189,9 @@ async def test_who_owes_money_in_a_currency_is_not_paid_in_it_by_schedule(money_
 # --- of an order -----------------------------------------------------------------------------------------
 
 
-async def test_an_order_withdraws_the_lesser_of_its_proceeds_and_what_is_available(money_stage: Stage) -> None:
+async def test_an_order_withdraws_the_lesser_of_its_proceeds_and_what_is_available(
+    money_stage: WithdrawalStage,
+) -> None:
     stage = money_stage
     await stage.furnish(available=10_000)
     desk = Desk(stage)
@@ -199,7 +201,7 @@ async def test_an_order_withdraws_the_lesser_of_its_proceeds_and_what_is_availab
     assert {withdrawal.account_id for withdrawal in desk.started} == {stage.account}
 
 
-async def test_an_order_withdraws_nothing_to_a_suspended_account(money_stage: Stage) -> None:
+async def test_an_order_withdraws_nothing_to_a_suspended_account(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish(available=10_000)
     await stage.register.suspend_account(stage.account, "returned", datetime.now(UTC))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from order_ground import Ground, approved, open_ground, until
-from pg import Database
+from databases import Database
+from order_crash_stage import CrashStage, approved, open_crash_stage, until
 
 from core.messages import automatic_withdrawal_id
 from demo.stage import StagedOrder
@@ -27,16 +27,16 @@ def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
 
 
 @pytest_asyncio.fixture
-async def ground(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[Ground]:
-    async with open_ground(temporal, world, database) as ground:
-        yield ground
+async def stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[CrashStage]:
+    async with open_crash_stage(temporal, world, database) as stage:
+        yield stage
 
 
-async def _bound(ground: Ground, name: str) -> StagedOrder:
+async def _bound(stage: CrashStage, name: str) -> StagedOrder:
     """An order under a policy that withdraws, whose merchant has a default account."""
-    order = ground.order(name)
+    order = stage.order(name)
     order.under("paying")
-    await ground.register.bind_account(
+    await stage.register.bind_account(
         f"a-{order.name}",
         order.order.merchant_id,
         kind="bank_card",
@@ -50,13 +50,13 @@ async def _bound(ground: Ground, name: str) -> StagedOrder:
     return order
 
 
-async def _settled(ground: Ground, order: StagedOrder) -> dict[str, Any]:
+async def _settled(stage: CrashStage, order: StagedOrder) -> dict[str, Any]:
     """The journal's last word about the withdrawal of an order that has lived to its end."""
     await approved(order)
     await order.send("confirm_receipt", "buyer")
 
     async def closed() -> bool:
-        row = await ground.register.order_row(order.name)
+        row = await stage.register.order_row(order.name)
         return row is not None and row.closed
 
     await until(closed, bool)
@@ -64,27 +64,27 @@ async def _settled(ground: Ground, order: StagedOrder) -> dict[str, Any]:
     return next(entry for entry in reversed(journal) if entry["verb"] == "start_withdrawal")
 
 
-async def test_an_order_withdraws_its_own_proceeds_once_they_are_available(ground: Ground) -> None:
-    order = await _bound(ground, "pays")
-    async with ground.worker():
-        entry = await _settled(ground, order)
+async def test_an_order_withdraws_its_own_proceeds_once_they_are_available(stage: CrashStage) -> None:
+    order = await _bound(stage, "pays")
+    async with stage.worker():
+        entry = await _settled(stage, order)
         withdrawal_id = automatic_withdrawal_id(order.name)
         assert entry["message"] == f"withdrawal {withdrawal_id}"
-        await until(lambda: ground.world.payout_effects(f"tok-{order.name}"), bool)
-        (row,) = await ground.register.withdrawals(merchant_id=order.order.merchant_id)
+        await until(lambda: stage.world.payout_effects(f"tok-{order.name}"), bool)
+        (row,) = await stage.register.withdrawals(merchant_id=order.order.merchant_id)
     assert (row.withdrawal_id, row.amount_minor) == (withdrawal_id, order.merchants_share)
     assert row.requested_by == f"order-{order.name}"
-    assert await ground.register.available(order.order.merchant_id, "CNY") == 0
+    assert await stage.register.available(order.order.merchant_id, "CNY") == 0
 
 
-async def test_an_order_stops_at_a_suspended_account_and_tells_its_merchant(ground: Ground) -> None:
-    order = await _bound(ground, "stops")
-    await ground.register.suspend_account(f"a-{order.name}", "returned", datetime.now(UTC))
-    async with ground.worker():
-        assert (await _settled(ground, order))["code"] == "account_suspended"
-    assert await ground.register.withdrawals(merchant_id=order.order.merchant_id) == []
-    assert await ground.register.available(order.order.merchant_id, "CNY") == order.merchants_share
-    notices = await ground.register.notices(subject=f"order/{order.name}")
+async def test_an_order_stops_at_a_suspended_account_and_tells_its_merchant(stage: CrashStage) -> None:
+    order = await _bound(stage, "stops")
+    await stage.register.suspend_account(f"a-{order.name}", "returned", datetime.now(UTC))
+    async with stage.worker():
+        assert (await _settled(stage, order))["code"] == "account_suspended"
+    assert await stage.register.withdrawals(merchant_id=order.order.merchant_id) == []
+    assert await stage.register.available(order.order.merchant_id, "CNY") == order.merchants_share
+    notices = await stage.register.notices(subject=f"order/{order.name}")
     assert [notice.facts for notice in notices if notice.name == "withdrawal_skipped"] == [
         {"reason": "account_suspended"}
     ]

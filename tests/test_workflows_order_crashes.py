@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from order_ground import Ground, approved, open_ground, travelled, until
-from pg import Database
+from databases import Database
+from order_crash_stage import CrashStage, approved, open_crash_stage, travelled, until
 
 import gateway
 from core.errors import Refused
@@ -42,17 +42,17 @@ def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
 
 
 @pytest_asyncio.fixture
-async def ground(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[Ground]:
-    async with open_ground(temporal, world, database) as ground:
-        yield ground
+async def stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[CrashStage]:
+    async with open_crash_stage(temporal, world, database) as stage:
+        yield stage
 
 
-async def test_an_effect_that_nobody_heard_of_is_done_once(ground: Ground, tmp_path: Path) -> None:
-    orders = {effect: ground.order(effect) for effect in DOOMED}
+async def test_an_effect_that_nobody_heard_of_is_done_once(stage: CrashStage, tmp_path: Path) -> None:
+    orders = {effect: stage.order(effect) for effect in DOOMED}
     paying = orders["withdrawal"]
     paying.under("paying")
-    await _account(ground, paying)
-    async with ground.worker():
+    await _account(stage, paying)
+    async with stage.worker():
         await asyncio.gather(
             *(approved(orders[effect]) for effect in ("credit", "settle", "withdrawal")),
             *(orders[effect].start() for effect in ("record", "claim", "release", "refund", "channel", "arrived")),
@@ -60,21 +60,21 @@ async def test_an_effect_that_nobody_heard_of_is_done_once(ground: Ground, tmp_p
         await orders["release"].ship()
     # Nobody works: everything is due at once for those that die.
     await _let_go(orders)
-    with ground.mortal(tmp_path, {effect: order.name for effect, order in orders.items()}):
+    with stage.mortal(tmp_path, {effect: order.name for effect, order in orders.items()}):
         await until(lambda: asyncio.to_thread((tmp_path / "done").exists), bool)
-        await until(lambda: ground.world.payout_effects(f"tok-{paying.name}"), bool)
+        await until(lambda: stage.world.payout_effects(f"tok-{paying.name}"), bool)
         ended = {effect: await _ending(orders[effect], wanted) for effect, wanted in DOOMED.items()}
     assert ended == DOOMED
-    references = await ground.references()
+    references = await stage.references()
     posted = _posted({orders[effect].name: wanted for effect, wanted in DOOMED.items()})
     assert {name: count for name, count in references.items() if name.startswith("order/")} == posted
     for effect in ("refund", "channel", "arrived", "release"):
-        assert await ground.world.refund_effects(orders[effect].order.payment.reference) == 1
-    assert await ground.world.payout_effects(f"tok-{paying.name}") == 1
+        assert await stage.world.refund_effects(orders[effect].order.payment.reference) == 1
+    assert await stage.world.payout_effects(f"tok-{paying.name}") == 1
 
 
-async def _account(ground: Ground, order: StagedOrder) -> None:
-    await ground.register.bind_account(
+async def _account(stage: CrashStage, order: StagedOrder) -> None:
+    await stage.register.bind_account(
         account_id=f"a-{order.name}",
         merchant_id=order.order.merchant_id,
         kind="bank_card",
@@ -133,44 +133,44 @@ def _posted(ends: Mapping[str, str]) -> Counter[str]:
 
 @pytest.mark.parametrize("arrives", ["hold", "return"])
 async def test_what_arrives_between_a_credit_and_its_report_comes_too_late(
-    arrives: str, ground: Ground, tmp_path: Path
+    arrives: str, stage: CrashStage, tmp_path: Path
 ) -> None:
-    order = ground.order(arrives)
-    async with ground.worker():
+    order = stage.order(arrives)
+    async with stage.worker():
         await approved(order)
-    await gateway.signal(ground.client, order.handle.id, "confirm_receipt", order.command("buyer"))
-    with ground.mortal(tmp_path, {"credit": order.name}):
+    await gateway.signal(stage.client, order.handle.id, "confirm_receipt", order.command("buyer"))
+    with stage.mortal(tmp_path, {"credit": order.name}):
         await until(lambda: asyncio.to_thread((tmp_path / "credit").exists), bool)
         # The credit stands and nobody has heard of it. The next worker meets this first.
         if arrives == "hold":
             hold = order.command("operator", name="risk", scope="credit", reason="unusual")
-            await gateway.signal(ground.client, order.handle.id, "place_hold", hold)
+            await gateway.signal(stage.client, order.handle.id, "place_hold", hold)
         else:
             scan = {"at": order.now.isoformat(), "stage": "returning", "code": "returning", "text": "sent back"}
             told = order.command("carrier", carrier="sandbox", waybill=order.waybill, scans=[scan], provider="sandbox")
-            await gateway.signal(ground.client, order.handle.id, "report_scan", told)
+            await gateway.signal(stage.client, order.handle.id, "report_scan", told)
         if arrives == "hold":
             await until(order.state, lambda state: state["holds"] != [] and state["phase"] == "credited")
             await order.send("lift_hold", "operator", name="risk", reason="checked")
         assert await _ending(order, "settled") == "settled"
-    references = await ground.references()
+    references = await stage.references()
     assert references[f"order/{order.name}/credit"] == references[f"order/{order.name}/settle"] == 1
 
 
 # --- by chance -------------------------------------------------------------------------------------------
 
 
-async def test_orders_whose_workers_die_again_and_again_end_right(ground: Ground, tmp_path: Path) -> None:
-    orders = [ground.order(f"order-{number}") for number in range(20)]
+async def test_orders_whose_workers_die_again_and_again_end_right(stage: CrashStage, tmp_path: Path) -> None:
+    orders = [stage.order(f"order-{number}") for number in range(20)]
     chance = random.Random(20)
     wanted = {order.name: chance.choice(("settled", "settled", "cancelled")) for order in orders}
-    with ground.mortal(tmp_path, {"kills": 5, "seed": 7}):
+    with stage.mortal(tmp_path, {"kills": 5, "seed": 7}):
         await asyncio.gather(*(_live(order, wanted[order.name], chance.uniform(0, 4)) for order in orders))
         ended = {order.name: await _ending(order, wanted[order.name]) for order in orders}
     assert ended == wanted
-    assert await ground.references() == _posted(wanted)
+    assert await stage.references() == _posted(wanted)
     for order in orders:
-        given_back = await ground.world.refund_effects(order.order.payment.reference)
+        given_back = await stage.world.refund_effects(order.order.payment.reference)
         assert given_back == (wanted[order.name] == "cancelled")
 
 

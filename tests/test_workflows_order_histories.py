@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from order_ground import strict_runner
+from order_crash_stage import strict_runner
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from order_ground import Ground, approved, open_ground, strict_runner, travelled, until
-from pg import Database
+from databases import Database
+from order_crash_stage import CrashStage, approved, open_crash_stage, strict_runner, travelled, until
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus
@@ -45,9 +45,9 @@ def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
 
 
 @pytest_asyncio.fixture
-async def ground(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[Ground]:
-    async with open_ground(temporal, world, database) as ground:
-        yield ground
+async def stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[CrashStage]:
+    async with open_crash_stage(temporal, world, database) as stage:
+        yield stage
 
 
 async def runs(order: StagedOrder) -> int:
@@ -64,17 +64,17 @@ async def runs(order: StagedOrder) -> int:
 # --- continued as new ------------------------------------------------------------------------------------
 
 
-async def test_an_order_goes_on_in_new_runs_with_all_that_it_knows(ground: Ground) -> None:
-    order = ground.order("long")
-    async with ground.worker():
+async def test_an_order_goes_on_in_new_runs_with_all_that_it_knows(stage: CrashStage) -> None:
+    order = stage.order("long")
+    async with stage.worker():
         await order.start()
         place = order.command("operator", name="first", scope="payout", reason="unusual")
-        first = await gateway.send(ground.client, order.handle.id, "place_hold", place)
+        first = await gateway.send(stage.client, order.handle.id, "place_hold", place)
         for number in range(12):
             await order.send("place_hold", "operator", name=f"h{number}", scope="credit", reason="unusual")
             await order.send("lift_hold", "operator", name=f"h{number}", reason="checked")
         assert await runs(order) >= 2
-        again = await gateway.send(ground.client, order.handle.id, "place_hold", place)
+        again = await gateway.send(stage.client, order.handle.id, "place_hold", place)
         assert again == {**first, "outcome": "duplicate"}
         assert [hold["name"] for hold in (await order.state())["holds"]] == ["first"]
         verbs = [(entry["verb"], entry["outcome"]) for entry in await order.handle.query("journal")]
@@ -87,15 +87,15 @@ async def test_an_order_goes_on_in_new_runs_with_all_that_it_knows(ground: Groun
         await order.send("confirm_receipt", "buyer")
         assert (await order.handle.result())["phase"] == "settled"
         assert order.name in str(await order.handle.query("__temporal_workflow_metadata"))
-    assert await ground.references() == Counter(f"order/{order.name}/{move}" for move in ("fund", "credit", "settle"))
+    assert await stage.references() == Counter(f"order/{order.name}/{move}" for move in ("fund", "credit", "settle"))
 
 
-async def test_no_command_is_lost_where_runs_meet(ground: Ground) -> None:
-    order = ground.order("crowded")
-    async with ground.worker():
+async def test_no_command_is_lost_where_runs_meet(stage: CrashStage) -> None:
+    order = stage.order("crowded")
+    async with stage.worker():
         await order.start()
         await gateway.send(
-            ground.client,
+            stage.client,
             order.handle.id,
             "place_hold",
             order.command("operator", name="h", scope="payout", reason="r"),
@@ -107,7 +107,7 @@ async def test_no_command_is_lost_where_runs_meet(ground: Ground) -> None:
 
         async def signal(number: int) -> None:
             command = order.command("operator", name=f"s{number}", scope="payout", reason="unusual")
-            await gateway.signal(ground.client, order.handle.id, "place_hold", command)
+            await gateway.signal(stage.client, order.handle.id, "place_hold", command)
 
         updates = await asyncio.gather(*(update(n) for n in range(40)), *(signal(n) for n in range(60)))
         # The client asks the next run again where a run ended with its answer on the way; nothing is done twice.
@@ -124,9 +124,9 @@ async def test_no_command_is_lost_where_runs_meet(ground: Ground) -> None:
 # --- lost and rescued ------------------------------------------------------------------------------------
 
 
-async def test_a_request_to_cancel_the_workflow_does_not_orphan_the_money(ground: Ground) -> None:
-    order = ground.order("clicked")
-    async with ground.worker():
+async def test_a_request_to_cancel_the_workflow_does_not_orphan_the_money(stage: CrashStage) -> None:
+    order = stage.order("clicked")
+    async with stage.worker():
         await approved(order)
         await order.handle.cancel()
         await until(lambda: order.handle.query("journal"), lambda journal: journal[-1]["verb"] == "cancel_workflow")
@@ -194,33 +194,33 @@ WAITS: dict[Callable[[StagedOrder], Awaitable[None]], str] = {
 
 
 @pytest.mark.parametrize("wait", WAITS, ids=lambda wait: wait.__name__)
-async def test_a_terminated_order_is_rescued_where_it_was(wait: Any, ground: Ground) -> None:
-    order = ground.order("lost")
-    async with ground.worker():
+async def test_a_terminated_order_is_rescued_where_it_was(wait: Any, stage: CrashStage) -> None:
+    order = stage.order("lost")
+    async with stage.worker():
         await wait(order)
         before = await order.state()
         await order.handle.terminate("somebody slipped")
         with pytest.raises(Refused) as refused:
             await order.start()
         assert refused.value.code in {"order_already_open", "order_over"}
-        await gateway.opened(await gateway.start_order(ground.client, order.order, rescue=True))
+        await gateway.opened(await gateway.start_order(stage.client, order.order, rescue=True))
         after = await order.state()
         for region in ("phase", "audit", "holds", "refunds", "credited_minor"):
             assert after[region] == before[region]
         assert await _to_the_end(order) == WAITS[wait]
-    assert set((await ground.references()).values()) == {1}
+    assert set((await stage.references()).values()) == {1}
     expected = 1 if WAITS[wait] == "cancelled" else 0
-    assert await ground.world.refund_effects(order.order.payment.reference) == expected
+    assert await stage.world.refund_effects(order.order.payment.reference) == expected
 
 
-async def test_an_order_that_is_over_cannot_be_rescued(ground: Ground) -> None:
-    order = ground.order("over")
-    async with ground.worker():
+async def test_an_order_that_is_over_cannot_be_rescued(stage: CrashStage) -> None:
+    order = stage.order("over")
+    async with stage.worker():
         await order.start()
         await order.send("cancel_order", "buyer", reason="no longer wanted")
         await order.handle.result()
         with pytest.raises(Refused) as refused:
-            await gateway.opened(await gateway.start_order(ground.client, order.order, rescue=True))
+            await gateway.opened(await gateway.start_order(stage.client, order.order, rescue=True))
     assert refused.value.code == "order_over"
 
 
@@ -239,39 +239,39 @@ async def reset(order: StagedOrder, run_id: str, event_id: int) -> None:
     await order.stage.client.workflow_service.reset_workflow_execution(request)
 
 
-async def test_a_reset_to_any_point_moves_no_money_again(ground: Ground) -> None:
-    order = ground.order("again")
-    async with ground.worker():
+async def test_a_reset_to_any_point_moves_no_money_again(stage: CrashStage) -> None:
+    order = stage.order("again")
+    async with stage.worker():
         await approved(order)
         await order.send("confirm_receipt", "buyer")
         await order.handle.result()
         history = await order.handle.fetch_history()
         run_id = (await order.handle.describe()).run_id
-        money = await ground.references()
+        money = await stage.references()
         points = [e.event_id for e in history.events if e.HasField("workflow_task_completed_event_attributes")]
         for point in points:
             await reset(order, run_id, point)
             result = await asyncio.wait_for(order.handle.result(), 20)
             assert result["phase"] == "settled", point
-    assert await ground.references() == money
+    assert await stage.references() == money
     assert set(money.values()) == {1}
 
 
-async def test_an_order_that_was_set_back_goes_on_from_what_is_known(ground: Ground) -> None:
-    order = ground.order("set back")
+async def test_an_order_that_was_set_back_goes_on_from_what_is_known(stage: CrashStage) -> None:
+    order = stage.order("set back")
     order.under("default")
 
     async def known() -> tuple[str, str]:
         """The phase that the order says, and the one that the register has."""
-        row = await ground.register.order_row(order.name)
+        row = await stage.register.order_row(order.name)
         assert row is not None
         return (await order.state())["phase"], row.phase
 
-    async with ground.worker():
+    async with stage.worker():
         await approved(order)
         await order.send("confirm_receipt", "buyer")
         await until(known, lambda got: got == ("credited", "credited"))
-        history, money = await order.handle.fetch_history(), await ground.references()
+        history, money = await order.handle.fetch_history(), await stage.references()
         run_id = (await order.handle.describe()).run_id
         for event in history.events:
             if event.HasField("workflow_task_completed_event_attributes"):
@@ -280,15 +280,15 @@ async def test_an_order_that_was_set_back_goes_on_from_what_is_known(ground: Gro
         await order.days(30)
         assert (await order.handle.result())["phase"] == "settled"
         assert await known() == ("settled", "settled")
-    assert await ground.references() == money + Counter([f"order/{order.name}/settle"])
+    assert await stage.references() == money + Counter([f"order/{order.name}/settle"])
 
 
 # --- nothing kept in memory ------------------------------------------------------------------------------
 
 
-async def test_a_worker_that_keeps_no_workflow_in_memory_does_the_same(ground: Ground) -> None:
-    happy, given_back = ground.order("happy"), ground.order("given back")
-    async with ground.worker(cached=0, runner=strict_runner()):
+async def test_a_worker_that_keeps_no_workflow_in_memory_does_the_same(stage: CrashStage) -> None:
+    happy, given_back = stage.order("happy"), stage.order("given back")
+    async with stage.worker(cached=0, runner=strict_runner()):
         await approved(happy)
         await happy.handle.signal("confirm_reciept", {})
         await happy.handle.cancel()

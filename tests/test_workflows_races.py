@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from pg import Database
+from databases import Database
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from reconciliation_ground import own_world, paid, stage
+from reconciliation_stage import own_world, paid, stage
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Replayer, Worker
-from withdrawal_stage import STRICT, Stage
+from withdrawal_stage import STRICT, WithdrawalStage
 
 import gateway
 from activities.channels.sandbox import SandboxChannel
@@ -31,7 +31,7 @@ _numbers = itertools.count(1)
 
 
 @asynccontextmanager
-async def desk(stage: Stage) -> AsyncIterator[ReconciliationActivities]:
+async def desk(stage: WithdrawalStage) -> AsyncIterator[ReconciliationActivities]:
     async with (
         HttpClient(f"{stage.world.url}/bank", name="bank") as bank,
         HttpClient(f"{stage.world.url}/channel", name="channel") as channel,
@@ -40,7 +40,7 @@ async def desk(stage: Stage) -> AsyncIterator[ReconciliationActivities]:
 
 
 @asynccontextmanager
-async def reconciling(stage: Stage) -> AsyncIterator[None]:
+async def reconciling(stage: WithdrawalStage) -> AsyncIterator[None]:
     """A worker that compares."""
     async with desk(stage) as activities:
         plugin = gateway.plugin(activities.all, runner=STRICT)
@@ -48,7 +48,7 @@ async def reconciling(stage: Stage) -> AsyncIterator[None]:
             yield
 
 
-async def run(stage: Stage, scope: str = "rail", name: str = "sandbox") -> WorkflowHandle[Any, Any]:
+async def run(stage: WithdrawalStage, scope: str = "rail", name: str = "sandbox") -> WorkflowHandle[Any, Any]:
     """A comparison of now, under an id of its own."""
     body = {"scope": scope, "name": name, "now": datetime.now(UTC).isoformat()}
     workflow_id = f"reconciliation-{next(_numbers)}"
@@ -57,11 +57,11 @@ async def run(stage: Stage, scope: str = "rail", name: str = "sandbox") -> Workf
     return handle
 
 
-async def compared(stage: Stage, scope: str = "rail", name: str = "sandbox") -> Any:
+async def compared(stage: WithdrawalStage, scope: str = "rail", name: str = "sandbox") -> Any:
     return await (await run(stage, scope, name)).result()
 
 
-async def test_a_clean_day_is_empty(stage: Stage) -> None:
+async def test_a_clean_day_is_empty(stage: WithdrawalStage) -> None:
     await paid(stage)
     async with reconciling(stage):
         summary = await compared(stage)
@@ -69,7 +69,7 @@ async def test_a_clean_day_is_empty(stage: Stage) -> None:
         assert (await compared(stage, "withdrawals", "books"))["count"] == 0
 
 
-async def test_a_payout_that_nobody_asked_for_is_found_told_once_and_gone_when_reversed(stage: Stage) -> None:
+async def test_a_payout_that_nobody_asked_for_is_found_told_once_and_gone_when_reversed(stage: WithdrawalStage) -> None:
     await paid(stage)
     await stage.world.bank_errs("planted1", 777, "CNY")
     async with reconciling(stage):
@@ -86,7 +86,7 @@ async def test_a_payout_that_nobody_asked_for_is_found_told_once_and_gone_when_r
     assert await stage.register.known_breaks() == []
 
 
-async def test_a_day_is_compared_under_one_id(stage: Stage) -> None:
+async def test_a_day_is_compared_under_one_id(stage: WithdrawalStage) -> None:
     now = datetime.now(UTC)
     async with reconciling(stage):
         first = await gateway.start_reconciliation(stage.client, "channel", "wechat", now)
@@ -97,7 +97,7 @@ async def test_a_day_is_compared_under_one_id(stage: Stage) -> None:
         assert len(await stage.register.last_runs()) == 1
 
 
-async def test_the_page_shows_the_breaks(stage: Stage) -> None:
+async def test_the_page_shows_the_breaks(stage: WithdrawalStage) -> None:
     await stage.world.bank_errs("planted2", 777, "CNY")
     async with reconciling(stage):
         handle = await run(stage)
@@ -111,7 +111,7 @@ async def test_the_page_shows_the_breaks(stage: Stage) -> None:
         await activities.fetch_statements(Comparison(scope="rail", name="sandbox", now=datetime.now(UTC)))
 
 
-async def test_a_bank_that_does_not_answer_is_asked_again(stage: Stage) -> None:
+async def test_a_bank_that_does_not_answer_is_asked_again(stage: WithdrawalStage) -> None:
     await paid(stage)
     await stage.world.fault("bank", kind="status_before_effect", verb="statement", times=1)
     async with reconciling(stage):
@@ -119,7 +119,7 @@ async def test_a_bank_that_does_not_answer_is_asked_again(stage: Stage) -> None:
     assert (summary["theirs"], summary["not_fetched"]) == (1, None)
 
 
-async def test_a_statement_that_cannot_be_read_stores_nothing(stage: Stage) -> None:
+async def test_a_statement_that_cannot_be_read_stores_nothing(stage: WithdrawalStage) -> None:
     await stage.world.bank_errs("planted3", 777, "CNY")
     async with desk(stage) as activities:
         for kind in ("html", "garbage", "wrong_types", "cut", "huge"):
@@ -129,7 +129,7 @@ async def test_a_statement_that_cannot_be_read_stores_nothing(stage: Stage) -> N
     assert await stage.register.statement_lines("rail", "sandbox") == []
 
 
-async def test_a_start_without_sense_fails_with_its_reason(stage: Stage) -> None:
+async def test_a_start_without_sense_fails_with_its_reason(stage: WithdrawalStage) -> None:
     bodies: tuple[Any, ...] = (None, {}, {"scope": "moon", "name": "x"}, {"scope": "rail", "name": "a b"}, [1])
     async with reconciling(stage):
         for number, body in enumerate(bodies):
@@ -141,7 +141,7 @@ async def test_a_start_without_sense_fails_with_its_reason(stage: Stage) -> None
             assert getattr(caught.value.cause, "type", None) == "malformed"
 
 
-async def test_a_schedule_compares_by_itself(stage: Stage) -> None:
+async def test_a_schedule_compares_by_itself(stage: WithdrawalStage) -> None:
     await paid(stage)
     async with reconciling(stage):
         assert await gateway.schedule_reconciliation(stage.client, "rail", "sandbox", DAY, timedelta(hours=3))
@@ -156,7 +156,7 @@ async def test_a_schedule_compares_by_itself(stage: Stage) -> None:
         assert not await gateway.unschedule_reconciliation(stage.client, "rail", "sandbox")
 
 
-async def test_a_line_that_is_told_otherwise_is_refused(stage: Stage) -> None:
+async def test_a_line_that_is_told_otherwise_is_refused(stage: WithdrawalStage) -> None:
     await stage.world.add_payment("p-changed", 100, "CNY")
     async with desk(stage) as activities:
         asked = Comparison(scope="channel", name="wechat", now=datetime.now(UTC))

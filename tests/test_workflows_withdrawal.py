@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from pg import Database
+from databases import Database
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
-from withdrawal_stage import Stage, kill
+from withdrawal_stage import WithdrawalStage, kill
 
 import gateway
 from core.messages import TASK_QUEUE, WITHDRAWAL_WORKFLOW
@@ -35,9 +35,9 @@ def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
 
 
 @pytest_asyncio.fixture
-async def stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[Stage]:
+async def stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[WithdrawalStage]:
     client = await Client.connect(temporal.address, data_converter=gateway.DATA_CONVERTER)
-    made = Stage(
+    made = WithdrawalStage(
         client,
         Book(database.pool),
         Register(database.pool),
@@ -53,7 +53,7 @@ async def stage(temporal: Temporal, world: WorldClient, database: Database) -> A
 # --- paid ------------------------------------------------------------------------------------------------
 
 
-async def test_a_withdrawal_is_paid_once_and_final_after_the_watch(stage: Stage) -> None:
+async def test_a_withdrawal_is_paid_once_and_final_after_the_watch(stage: WithdrawalStage) -> None:
     await stage.furnish()
     async with stage.worker():
         handle = await stage.start()
@@ -66,7 +66,9 @@ async def test_a_withdrawal_is_paid_once_and_final_after_the_watch(stage: Stage)
     assert await stage.effects() == 1
 
 
-async def test_the_same_request_again_is_the_same_withdrawal_and_another_content_is_refused(stage: Stage) -> None:
+async def test_the_same_request_again_is_the_same_withdrawal_and_another_content_is_refused(
+    stage: WithdrawalStage,
+) -> None:
     await stage.furnish()
     withdrawal = stage.asked()
     async with stage.worker():
@@ -93,7 +95,7 @@ async def failure_of(handle: Any) -> str | None:
     return caught.value.cause.type
 
 
-async def test_racing_withdrawals_never_reserve_the_same_money(stage: Stage) -> None:
+async def test_racing_withdrawals_never_reserve_the_same_money(stage: WithdrawalStage) -> None:
     await stage.furnish(available=25_000)
     async with stage.worker():
         handles = [await stage.start(10_000) for _ in range(5)]
@@ -104,7 +106,7 @@ async def test_racing_withdrawals_never_reserve_the_same_money(stage: Stage) -> 
     assert (await stage.available(), await stage.effects()) == (5_000, 2)
 
 
-async def test_a_refused_request_may_be_made_again_under_its_id(stage: Stage) -> None:
+async def test_a_refused_request_may_be_made_again_under_its_id(stage: WithdrawalStage) -> None:
     await stage.furnish(available=5_000)
     withdrawal = stage.asked()
     async with stage.worker():
@@ -117,7 +119,7 @@ async def test_a_refused_request_may_be_made_again_under_its_id(stage: Stage) ->
 
 
 @pytest.mark.parametrize("kind", ["status_after_effect", "cut", "html", "garbage", "wrong_amount"])
-async def test_an_effect_reported_as_a_failure_turns_out_paid_once(stage: Stage, kind: Kind) -> None:
+async def test_an_effect_reported_as_a_failure_turns_out_paid_once(stage: WithdrawalStage, kind: Kind) -> None:
     await stage.furnish()
     await stage.world.fault("bank", verb="payout", match=stage.token, kind=kind)
     async with stage.worker():
@@ -130,7 +132,7 @@ async def test_an_effect_reported_as_a_failure_turns_out_paid_once(stage: Stage,
     assert (await stage.available(), await stage.effects()) == (4_990_000, 1)
 
 
-async def test_a_request_that_never_arrived_goes_again_under_the_same_key(stage: Stage) -> None:
+async def test_a_request_that_never_arrived_goes_again_under_the_same_key(stage: WithdrawalStage) -> None:
     await stage.furnish()
     await stage.world.fault("bank", verb="payout", match=stage.token, kind="cut_before_effect")
     async with stage.worker():
@@ -142,7 +144,7 @@ async def test_a_request_that_never_arrived_goes_again_under_the_same_key(stage:
     assert await stage.effects() == 1
 
 
-async def test_unknown_then_failed_is_given_back(stage: Stage) -> None:
+async def test_unknown_then_failed_is_given_back(stage: WithdrawalStage) -> None:
     await stage.furnish()
     await stage.world.refuse_account(stage.token, code="PAYEE_REFUSED")
     await stage.world.fault("bank", verb="payout", match=stage.token, kind="status_after_effect")
@@ -154,7 +156,7 @@ async def test_unknown_then_failed_is_given_back(stage: Stage) -> None:
     assert (await stage.available(), await stage.effects()) == (5_000_000, 0)
 
 
-async def test_a_bank_that_stays_silent_is_left_to_two_people(stage: Stage) -> None:
+async def test_a_bank_that_stays_silent_is_left_to_two_people(stage: WithdrawalStage) -> None:
     await stage.furnish()
     await stage.world.fault("bank", verb="payout", match=stage.token, kind="status_after_effect", times=None)
     await stage.world.fault("bank", verb="payout_status", match=stage.token, kind="status_before_effect", times=None)
@@ -178,7 +180,7 @@ async def test_a_bank_that_stays_silent_is_left_to_two_people(stage: Stage) -> N
 # --- refused by the bank, returned -----------------------------------------------------------------------
 
 
-async def test_a_closed_account_is_given_back_and_suspended(stage: Stage) -> None:
+async def test_a_closed_account_is_given_back_and_suspended(stage: WithdrawalStage) -> None:
     await stage.furnish()
     await stage.world.refuse_account(stage.token, code="ACCOUNT_CLOSED")
     async with stage.worker():
@@ -189,7 +191,7 @@ async def test_a_closed_account_is_given_back_and_suspended(stage: Stage) -> Non
     assert (await stage.available(), await stage.effects()) == (5_000_000, 0)
 
 
-async def test_money_that_comes_back_days_later_is_credited_again(stage: Stage) -> None:
+async def test_money_that_comes_back_days_later_is_credited_again(stage: WithdrawalStage) -> None:
     await stage.furnish()
     async with stage.worker():
         handle = await stage.start()
@@ -206,7 +208,7 @@ async def test_money_that_comes_back_days_later_is_credited_again(stage: Stage) 
     assert await stage.available() == 5_000_000
 
 
-async def test_late_paid_after_failed_waits_for_people_and_posts_nothing(stage: Stage) -> None:
+async def test_late_paid_after_failed_waits_for_people_and_posts_nothing(stage: WithdrawalStage) -> None:
     await stage.furnish()
     await stage.world.refuse_account(stage.token, code="PAYEE_REFUSED")
     async with stage.worker():
@@ -221,7 +223,7 @@ async def test_late_paid_after_failed_waits_for_people_and_posts_nothing(stage: 
 # --- people ----------------------------------------------------------------------------------------------
 
 
-async def test_a_large_withdrawal_waits_for_two_people(stage: Stage) -> None:
+async def test_a_large_withdrawal_waits_for_two_people(stage: WithdrawalStage) -> None:
     await stage.furnish()
     async with stage.worker():
         handle = await stage.start(LARGE)
@@ -237,7 +239,7 @@ async def test_a_large_withdrawal_waits_for_two_people(stage: Stage) -> None:
     assert await stage.effects() == 1
 
 
-async def test_nobody_approves_in_time_and_it_is_given_back(stage: Stage) -> None:
+async def test_nobody_approves_in_time_and_it_is_given_back(stage: WithdrawalStage) -> None:
     await stage.furnish()
     async with stage.worker():
         handle = await stage.start(LARGE)
@@ -248,7 +250,7 @@ async def test_nobody_approves_in_time_and_it_is_given_back(stage: Stage) -> Non
 
 
 @pytest.mark.parametrize("by", ["update", "signal"])
-async def test_the_merchant_cancels_before_it_is_submitted(stage: Stage, by: str) -> None:
+async def test_the_merchant_cancels_before_it_is_submitted(stage: WithdrawalStage, by: str) -> None:
     await stage.furnish()
     async with stage.worker():
         handle = await stage.start(LARGE)
@@ -261,7 +263,7 @@ async def test_the_merchant_cancels_before_it_is_submitted(stage: Stage, by: str
     assert (await stage.available(), await stage.effects()) == (5_000_000, 0)
 
 
-async def test_cancel_after_submission_is_refused(stage: Stage) -> None:
+async def test_cancel_after_submission_is_refused(stage: WithdrawalStage) -> None:
     await stage.furnish(token="slow-")
     async with stage.worker():
         handle = await stage.start()
@@ -277,7 +279,7 @@ async def test_cancel_after_submission_is_refused(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("kind", ["slow_answer", "delay"])
-async def test_a_worker_killed_while_the_bank_works_pays_once(stage: Stage, kind: Kind) -> None:
+async def test_a_worker_killed_while_the_bank_works_pays_once(stage: WithdrawalStage, kind: Kind) -> None:
     """`slow_answer`: the effect is there, its report is lost. `delay`: the effect comes after the worker is gone."""
     await stage.furnish()
     await stage.world.fault("bank", verb="payout", match=stage.token, kind=kind, seconds=4)
@@ -302,7 +304,7 @@ async def test_a_worker_killed_while_the_bank_works_pays_once(stage: Stage, kind
 # --- after the end ---------------------------------------------------------------------------------------
 
 
-async def test_a_return_after_the_end_is_taken_up_from_the_register(stage: Stage) -> None:
+async def test_a_return_after_the_end_is_taken_up_from_the_register(stage: WithdrawalStage) -> None:
     await stage.furnish()
     withdrawal = stage.asked()
     async with stage.worker():
@@ -331,7 +333,7 @@ async def test_a_return_after_the_end_is_taken_up_from_the_register(stage: Stage
 JUNK: list[Any] = [None, 7, "x", [], {}, {"command_id": "c"}, {"command_id": "bad id", "actor": 1}, {"a": "\x00"}]
 
 
-async def test_no_malformed_message_wedges_or_loses_anything(stage: Stage) -> None:
+async def test_no_malformed_message_wedges_or_loses_anything(stage: WithdrawalStage) -> None:
     await stage.furnish()
     verbs = ("cancel", "approve", "reject", "resolve_unknown", "report_payout")
     async with stage.worker():
@@ -356,7 +358,7 @@ async def test_no_malformed_message_wedges_or_loses_anything(stage: Stage) -> No
 
 
 @pytest.mark.parametrize("body", [None, 7, {}, {"withdrawal_id": "w"}, {"amount_minor": -1}])
-async def test_a_malformed_request_fails_at_once_with_its_reason(stage: Stage, body: Any) -> None:
+async def test_a_malformed_request_fails_at_once_with_its_reason(stage: WithdrawalStage, body: Any) -> None:
     await stage.furnish()
     async with stage.worker():
         handle = await stage.client.start_workflow(
@@ -365,7 +367,7 @@ async def test_a_malformed_request_fails_at_once_with_its_reason(stage: Stage, b
         assert await failure_of(handle) == "malformed"
 
 
-async def test_a_request_to_cancel_the_workflow_leaves_no_money_reserved_for_ever(stage: Stage) -> None:
+async def test_a_request_to_cancel_the_workflow_leaves_no_money_reserved_for_ever(stage: WithdrawalStage) -> None:
     await stage.furnish()
     async with stage.worker(cached=0):
         handle = await stage.start(LARGE)
@@ -383,7 +385,7 @@ async def test_a_request_to_cancel_the_workflow_leaves_no_money_reserved_for_eve
 # --- what an operator sees, and replay -------------------------------------------------------------------
 
 
-async def test_the_web_ui_shows_state_holds_and_deadline(stage: Stage) -> None:
+async def test_the_web_ui_shows_state_holds_and_deadline(stage: WithdrawalStage) -> None:
     await stage.furnish()
     async with stage.worker():
         handle = await stage.start(LARGE)
@@ -397,7 +399,7 @@ async def test_the_web_ui_shows_state_holds_and_deadline(stage: Stage) -> None:
         assert await description.static_summary() is not None
 
 
-async def test_every_history_replays(stage: Stage) -> None:
+async def test_every_history_replays(stage: WithdrawalStage) -> None:
     await stage.furnish()
     await stage.world.fault("bank", verb="payout", match=stage.token, kind="cut_before_effect")
     async with stage.worker(cached=0):

@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pg import Database
+from databases import Database
 from temporalio.client import WorkflowHandle
-from withdrawal_stage import Stage
+from withdrawal_stage import WithdrawalStage
 
 from core.messages import TASK_QUEUE, WITHDRAWAL_WORKFLOW
 
 Handle = WorkflowHandle[Any, Any]
 
 
-async def _started(stage: Stage, withdrawal_id: str, **fields: Any) -> Handle:
+async def _started(stage: WithdrawalStage, withdrawal_id: str, **fields: Any) -> Handle:
     """A withdrawal whose worker is missed after 2 s, and not after 10."""
     return await stage.client.start_workflow(
         WITHDRAWAL_WORKFLOW,
@@ -36,7 +36,9 @@ async def _died(folder: Path, effect: str) -> None:
     raise AssertionError(f"no worker died of {effect}")
 
 
-async def _says(stage: Stage, handle: Handle, outcome: str, event_id: str, amount_minor: int = 10_000) -> None:
+async def _says(
+    stage: WithdrawalStage, handle: Handle, outcome: str, event_id: str, amount_minor: int = 10_000
+) -> None:
     """The bank calls back, whether anybody works or not."""
     (attempt,) = await stage.register.attempts(handle.id.removeprefix("withdrawal-"))
     money = {"amount_minor": amount_minor, "currency": "CNY"}
@@ -51,7 +53,7 @@ async def _references(database: Database, withdrawal_id: str) -> list[str]:
 
 
 async def test_what_the_bank_says_between_a_closing_and_its_report_contradicts_no_books(
-    money_stage: Stage, database: Database, tmp_path: Path
+    money_stage: WithdrawalStage, database: Database, tmp_path: Path
 ) -> None:
     """Paid, and at once back; given back, and then said to be paid; a part back, and then another part."""
     stage = money_stage
@@ -84,7 +86,7 @@ def _booked(returns_minor: list[int]) -> Callable[[dict[str, Any]], bool]:
     return lambda state: state.get("booked") is not None and state["returns_minor"] == returns_minor
 
 
-async def _bind_a_closed_account(stage: Stage) -> None:
+async def _bind_a_closed_account(stage: WithdrawalStage) -> None:
     token = f"closed-{stage.number}"
     await stage.world.refuse_account(token, code="PAYEE_REFUSED")
     await stage.register.bind_account(

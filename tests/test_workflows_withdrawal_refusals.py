@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio.client import WorkflowFailureError, WorkflowHandle
-from withdrawal_stage import Stage
+from withdrawal_stage import WithdrawalStage
 
 import gateway
 from core.messages import TASK_QUEUE, WITHDRAWAL_WORKFLOW
@@ -18,7 +18,7 @@ OPERATOR = {"role": "operator", "id": "ann"}
 OTHERS = "m-somebody-else"
 
 
-async def _bind(stage: Stage, account_id: str, merchant: str = "", **fields: Any) -> None:
+async def _bind(stage: WithdrawalStage, account_id: str, merchant: str = "", **fields: Any) -> None:
     given = {"kind": "bank_card", "currency": "CNY", "holder": "Li Wei", "last4": "1234", "rail": "sandbox"}
     more = {"rail_token": f"tok-{account_id}", "is_default": False, "now": datetime.now(UTC)}
     await stage.register.bind_account(account_id, merchant or stage.merchant, **{**given, **more, **fields})
@@ -34,7 +34,7 @@ async def _came_to(handle: WorkflowHandle[Any, Any]) -> tuple[str, str | None]:
     return str(state["phase"]), None
 
 
-async def test_a_request_that_must_not_be_made_is_refused_by_its_reason(money_stage: Stage) -> None:
+async def test_a_request_that_must_not_be_made_is_refused_by_its_reason(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish(available=10_000)
     await stage.register.register_policy("strict", policy_hash(STRICT), STRICT)
@@ -89,7 +89,9 @@ async def test_a_request_that_must_not_be_made_is_refused_by_its_reason(money_st
     assert await stage.register.withdrawals(merchant_id=stage.merchant) == []
 
 
-async def test_the_same_id_again_gets_the_first_answer_and_another_content_is_refused(money_stage: Stage) -> None:
+async def test_the_same_id_again_gets_the_first_answer_and_another_content_is_refused(
+    money_stage: WithdrawalStage,
+) -> None:
     stage = money_stage
     await stage.furnish(available=100_000)
     withdrawal = stage.asked()
@@ -105,7 +107,7 @@ async def test_the_same_id_again_gets_the_first_answer_and_another_content_is_re
     assert (await stage.available(), await stage.effects()) == (90_000, 1)
 
 
-async def test_commands_that_come_too_late_or_from_the_wrong_person_move_nothing(money_stage: Stage) -> None:
+async def test_commands_that_come_too_late_or_from_the_wrong_person_move_nothing(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish(token="slow-")
     async with stage.worker():

@@ -8,9 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pg import Database
+from databases import Database
 from temporalio.client import WorkflowHandle
-from withdrawal_stage import Stage
+from withdrawal_stage import WithdrawalStage
 
 from core.messages import TASK_QUEUE, WITHDRAWAL_WORKFLOW
 
@@ -18,12 +18,12 @@ FAILED = {"outcome": "failed", "reference": "B-1", "reason": "the bank's letter"
 PAID = {"outcome": "paid", "reference": "B-2", "reason": "the bank's second letter"}
 
 
-async def _two_people(stage: Stage, handle: WorkflowHandle[Any, Any], said: dict[str, str]) -> None:
+async def _two_people(stage: WithdrawalStage, handle: WorkflowHandle[Any, Any], said: dict[str, str]) -> None:
     for person in ("ann", "bob"):
         await stage.send(handle, "resolve_unknown", "operator", person, **said)
 
 
-async def _stuck(stage: Stage, *, effect: bool) -> WorkflowHandle[Any, Any]:
+async def _stuck(stage: WithdrawalStage, *, effect: bool) -> WorkflowHandle[Any, Any]:
     """A withdrawal whose payout is unknown and late enough for people; the bank has paid where `effect` says so."""
     await stage.furnish()
     kind: Any = "status_after_effect" if effect else "status_before_effect"
@@ -43,7 +43,7 @@ async def _stuck(stage: Stage, *, effect: bool) -> WorkflowHandle[Any, Any]:
 
 
 async def test_failed_by_hand_stands_in_suspense_and_is_given_back_days_later(
-    money_stage: Stage, database: Database
+    money_stage: WithdrawalStage, database: Database
 ) -> None:
     stage = money_stage
     async with stage.worker():
@@ -60,7 +60,9 @@ async def test_failed_by_hand_stands_in_suspense_and_is_given_back_days_later(
     assert (await stage.available(), await stage.effects()) == (5_000_000, 0)
 
 
-async def test_a_bank_that_paid_after_all_is_paid_out_of_suspense(money_stage: Stage, database: Database) -> None:
+async def test_a_bank_that_paid_after_all_is_paid_out_of_suspense(
+    money_stage: WithdrawalStage, database: Database
+) -> None:
     stage = money_stage
     async with stage.worker():
         handle = await _stuck(stage, effect=True)
@@ -75,7 +77,9 @@ async def test_a_bank_that_paid_after_all_is_paid_out_of_suspense(money_stage: S
     assert (await stage.available(), await stage.effects()) == (4_990_000, 1)
 
 
-async def test_a_word_at_the_very_end_of_suspense_closes_it_once(money_stage: Stage, database: Database) -> None:
+async def test_a_word_at_the_very_end_of_suspense_closes_it_once(
+    money_stage: WithdrawalStage, database: Database
+) -> None:
     """People's "paid" and the deadline that gives the money back, at once: one of them, and the other is a case."""
     stage = money_stage
     async with stage.worker():
@@ -94,7 +98,7 @@ async def test_a_word_at_the_very_end_of_suspense_closes_it_once(money_stage: St
 
 
 async def test_a_worker_killed_right_after_suspense_moves_it_once(
-    money_stage: Stage, database: Database, tmp_path: Path
+    money_stage: WithdrawalStage, database: Database, tmp_path: Path
 ) -> None:
     stage = money_stage
     async with stage.worker():

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from temporalio.client import WorkflowFailureError
-from withdrawal_stage import Stage
+from withdrawal_stage import WithdrawalStage
 
 import gateway
 from core.errors import Unavailable
@@ -29,13 +29,13 @@ currencies = ["CNY"]
 OPERATOR = {"role": "operator", "id": "ann"}
 
 
-async def _owes(stage: Stage, amount_minor: int) -> None:
+async def _owes(stage: WithdrawalStage, amount_minor: int) -> None:
     """The merchant owes money since. Nothing is available meanwhile: it stands in reservations."""
     legs = [Leg(f"merchant/{stage.merchant}/receivable", "psp/sandbox", amount_minor)]
     await stage.book.post([Movement(f"clawback/{stage.merchant}", "CNY", datetime.now(UTC), legs)])
 
 
-async def _codes(stage: Stage, *requests: dict[str, Any]) -> list[str]:
+async def _codes(stage: WithdrawalStage, *requests: dict[str, Any]) -> list[str]:
     """What becomes of requests, one after the other: the phase, or the reason code of the refusal."""
     found = []
     for request in requests:
@@ -45,7 +45,7 @@ async def _codes(stage: Stage, *requests: dict[str, Any]) -> list[str]:
     return found
 
 
-async def test_a_suspended_account_stops_what_waits_for_people_at_once(money_stage: Stage) -> None:
+async def test_a_suspended_account_stops_what_waits_for_people_at_once(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish()
     async with stage.worker():
@@ -59,7 +59,7 @@ async def test_a_suspended_account_stops_what_waits_for_people_at_once(money_sta
     assert (await stage.available(), await stage.effects()) == (5_000_000, 0)
 
 
-async def test_nobody_tells_and_it_is_found_within_hours(money_stage: Stage) -> None:
+async def test_nobody_tells_and_it_is_found_within_hours(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish()
     async with stage.worker():
@@ -71,7 +71,7 @@ async def test_nobody_tells_and_it_is_found_within_hours(money_stage: Stage) -> 
     assert await stage.available() == 5_000_000
 
 
-async def test_a_payout_that_came_back_stops_the_others_to_its_account(money_stage: Stage) -> None:
+async def test_a_payout_that_came_back_stops_the_others_to_its_account(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish()
     async with stage.worker():
@@ -84,7 +84,7 @@ async def test_a_payout_that_came_back_stops_the_others_to_its_account(money_sta
     assert await stage.available() == 5_000_000
 
 
-async def test_a_debt_cancels_what_waits_and_is_repaid_from_it(money_stage: Stage) -> None:
+async def test_a_debt_cancels_what_waits_and_is_repaid_from_it(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish(available=LARGE)
     async with stage.worker():
@@ -97,7 +97,7 @@ async def test_a_debt_cancels_what_waits_and_is_repaid_from_it(money_stage: Stag
     assert await stage.available() == LARGE - 1_000_000
 
 
-async def test_a_debt_stops_what_waits_for_our_side_before_it_is_sent_again(money_stage: Stage) -> None:
+async def test_a_debt_stops_what_waits_for_our_side_before_it_is_sent_again(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish(available=10_000)
     await stage.world.refuse_account(stage.token, code="OUR_FUNDS")
@@ -115,7 +115,7 @@ async def test_a_debt_stops_what_waits_for_our_side_before_it_is_sent_again(mone
 # --- limits of a policy ----------------------------------------------------------------------------------
 
 
-async def test_limits_and_fee_are_those_of_the_policy_that_the_request_names(money_stage: Stage) -> None:
+async def test_limits_and_fee_are_those_of_the_policy_that_the_request_names(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish(policy='name = "default"\n')
     tight = parse_policy(TIGHT)
@@ -135,14 +135,14 @@ async def test_limits_and_fee_are_those_of_the_policy_that_the_request_names(mon
     assert (paid["fee_minor"], paid["net_minor"]) == (250, 9_750)
 
 
-async def test_the_days_count_ends_at_the_policys_midnight(money_stage: Stage) -> None:
+async def test_the_days_count_ends_at_the_policys_midnight(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish(policy='name = "default"\n[withdrawal]\ndaily_count_max = 2\n')
     async with stage.worker():
         assert await _codes(stage, *[{"amount_minor": 100}] * 3) == ["paid", "paid", "daily_limit"]
 
 
-async def test_a_merchant_who_leaves_takes_what_is_below_the_minimum(money_stage: Stage) -> None:
+async def test_a_merchant_who_leaves_takes_what_is_below_the_minimum(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish(available=37)
     async with stage.worker():
@@ -152,7 +152,7 @@ async def test_a_merchant_who_leaves_takes_what_is_below_the_minimum(money_stage
 
 
 @pytest.mark.parametrize("fields", [{"policy": "nobodys", "requested_by": OPERATOR}, {"policy": "No Such"}])
-async def test_a_policy_that_nobody_knows_is_refused(money_stage: Stage, fields: dict[str, Any]) -> None:
+async def test_a_policy_that_nobody_knows_is_refused(money_stage: WithdrawalStage, fields: dict[str, Any]) -> None:
     stage = money_stage
     await stage.furnish()
     body = {**stage.asked().model_dump(mode="json"), **fields}
@@ -166,7 +166,9 @@ async def test_a_policy_that_nobody_knows_is_refused(money_stage: Stage, fields:
     assert (refusal.code, refusal.field) in {("unknown_policy", "policy"), ("malformed", "policy")}
 
 
-async def test_a_withdrawal_that_cannot_open_yet_says_so(money_stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_withdrawal_that_cannot_open_yet_says_so(
+    money_stage: WithdrawalStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage = money_stage
     await stage.furnish()
 

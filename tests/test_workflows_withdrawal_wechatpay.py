@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 from temporalio.worker import Worker
-from wechatpay_ground import fresh, standin_adapters
-from withdrawal_stage import STRICT, Stage
+from wechatpay_adapters import fresh, standin_adapters
+from withdrawal_stage import STRICT, WithdrawalStage
 
 import gateway
 from activities.wechatpay.signing import PlatformKeys
@@ -23,7 +23,7 @@ from local.standins import StandIns
 
 
 @asynccontextmanager
-async def on_wechat_pay(stage: Stage, standins: StandIns, rail: str) -> AsyncIterator[CallbackDesk]:
+async def on_wechat_pay(stage: WithdrawalStage, standins: StandIns, rail: str) -> AsyncIterator[CallbackDesk]:
     """A merchant with money and an account on this rail, a worker, and the desk for callbacks."""
     await stage.furnish()
     stage.token = fresh("o-")
@@ -60,11 +60,13 @@ async def on_wechat_pay(stage: Stage, standins: StandIns, rail: str) -> AsyncIte
             yield desk
 
 
-async def called_back(stage: Stage, desk: CallbackDesk, about: str, key: str) -> CallbackAnswer:
+async def called_back(stage: WithdrawalStage, desk: CallbackDesk, about: str, key: str) -> CallbackAnswer:
     return await desk.receive("wechatpay", *await stage.world.wechatpay_callback(about, key))
 
 
-async def test_a_transfer_whose_answer_was_lost_turns_out_paid_once(money_stage: Stage, standins: StandIns) -> None:
+async def test_a_transfer_whose_answer_was_lost_turns_out_paid_once(
+    money_stage: WithdrawalStage, standins: StandIns
+) -> None:
     async with on_wechat_pay(money_stage, standins, "wechatpay_transfer"):
         await money_stage.world.fault("bank", verb="payout", match=money_stage.token, kind="wrong_signature")
         handle = await money_stage.start(250_000)
@@ -77,7 +79,7 @@ async def test_a_transfer_whose_answer_was_lost_turns_out_paid_once(money_stage:
 
 
 async def test_a_payee_who_must_take_the_money_is_waited_for_and_may_let_it_pass(
-    money_stage: Stage, standins: StandIns
+    money_stage: WithdrawalStage, standins: StandIns
 ) -> None:
     stage = money_stage
     async with on_wechat_pay(stage, standins, "wechatpay_transfer") as desk:
@@ -95,7 +97,7 @@ async def test_a_payee_who_must_take_the_money_is_waited_for_and_may_let_it_pass
 
 
 async def test_a_withdraw_is_paid_by_callback_and_comes_back_by_callback(
-    money_stage: Stage, standins: StandIns
+    money_stage: WithdrawalStage, standins: StandIns
 ) -> None:
     stage = money_stage
     async with on_wechat_pay(stage, standins, "wechatpay_withdraw") as desk:
@@ -114,7 +116,9 @@ async def test_a_withdraw_is_paid_by_callback_and_comes_back_by_callback(
     assert await stage.effects() == 1
 
 
-async def test_a_return_that_comes_after_the_watch_is_over_is_booked(money_stage: Stage, standins: StandIns) -> None:
+async def test_a_return_that_comes_after_the_watch_is_over_is_booked(
+    money_stage: WithdrawalStage, standins: StandIns
+) -> None:
     stage = money_stage
     async with on_wechat_pay(stage, standins, "wechatpay_withdraw") as desk:
         handle = await stage.start(10_000)

@@ -16,7 +16,7 @@ from typing import Any
 
 import asyncpg
 from temporalio.client import Client, WorkflowHandle
-from withdrawal_stage import Stage
+from withdrawal_stage import WithdrawalStage
 
 import gateway
 from commands.schedules import spec_of
@@ -35,31 +35,31 @@ HISTORIES = Path(__file__).parents[1] / "histories"
 LARGE = 3_000_000
 FAILED = {"outcome": "failed", "reference": "B-1", "reason": "the bank's letter"}
 Handle = WorkflowHandle[Any, Any]
-Story = Callable[[Stage], Awaitable[Handle]]
+Story = Callable[[WithdrawalStage], Awaitable[Handle]]
 
 
-async def in_approval(stage: Stage) -> Handle:
+async def in_approval(stage: WithdrawalStage) -> Handle:
     handle = await stage.start(LARGE)
     await stage.phase(handle, "in_approval")
     await stage.send(handle, "approve", "reviewer", "bob")
     return handle
 
 
-async def rejected(stage: Stage) -> Handle:
+async def rejected(stage: WithdrawalStage) -> Handle:
     handle = await in_approval(stage)
     await stage.send(handle, "reject", "reviewer", "cleo", reason="not this merchant")
     await handle.result()
     return handle
 
 
-async def rejected_by_silence(stage: Stage) -> Handle:
+async def rejected_by_silence(stage: WithdrawalStage) -> Handle:
     handle = await in_approval(stage)
     await stage.skip(handle, hours=25)
     await handle.result()
     return handle
 
 
-async def cancelled(stage: Stage) -> Handle:
+async def cancelled(stage: WithdrawalStage) -> Handle:
     handle = await stage.start(LARGE)
     await stage.phase(handle, "in_approval")
     await handle.signal("nonsense", 7)
@@ -68,20 +68,20 @@ async def cancelled(stage: Stage) -> Handle:
     return handle
 
 
-async def refused(stage: Stage) -> Handle:
+async def refused(stage: WithdrawalStage) -> Handle:
     handle = await stage.start(4_999_999, withdrawal_id="w-poor", merchant_id="m-poor")
     await stage.until(handle, lambda state: state["phase"] == "refused")
     return handle
 
 
-async def waits_for_quota(stage: Stage) -> Handle:
+async def waits_for_quota(stage: WithdrawalStage) -> Handle:
     await stage.world.refuse_account(stage.token, code="DAILY_LIMIT")
     handle = await stage.start()
     await stage.phase(handle, "approved")
     return handle
 
 
-async def our_side(stage: Stage) -> Handle:
+async def our_side(stage: WithdrawalStage) -> Handle:
     await stage.world.refuse_account(stage.token, code="OUR_FUNDS")
     handle = await stage.start()
     await stage.phase(handle, "approved")
@@ -90,7 +90,7 @@ async def our_side(stage: Stage) -> Handle:
     return handle
 
 
-async def submitted(stage: Stage) -> Handle:
+async def submitted(stage: WithdrawalStage) -> Handle:
     await stage.world.plan_payouts(stage.token, "processing", looks=None)
     handle = await stage.start()
     await stage.phase(handle, "submitted")
@@ -98,7 +98,7 @@ async def submitted(stage: Stage) -> Handle:
     return handle
 
 
-async def unknown(stage: Stage) -> Handle:
+async def unknown(stage: WithdrawalStage) -> Handle:
     await stage.world.fault("bank", verb="payout", match=stage.token, kind="cut")
     await stage.world.fault("bank", verb="payout_status", match=stage.token, kind="html", times=None)
     handle = await stage.start()
@@ -107,14 +107,14 @@ async def unknown(stage: Stage) -> Handle:
     return handle
 
 
-async def stuck(stage: Stage) -> Handle:
+async def stuck(stage: WithdrawalStage) -> Handle:
     handle = await unknown(stage)
     await stage.skip(handle, days=8)
     await stage.until(handle, lambda state: bool(state["holds"]))
     return handle
 
 
-async def in_suspense(stage: Stage) -> Handle:
+async def in_suspense(stage: WithdrawalStage) -> Handle:
     handle = await stuck(stage)
     for person in ("ann", "bob"):
         await stage.send(
@@ -124,7 +124,7 @@ async def in_suspense(stage: Stage) -> Handle:
     return handle
 
 
-async def sent_again(stage: Stage) -> Handle:
+async def sent_again(stage: WithdrawalStage) -> Handle:
     await stage.world.fault("bank", verb="payout", match=stage.token, kind="cut_before_effect")
     handle = await stage.start()
     await stage.phase(handle, "unknown")
@@ -133,40 +133,40 @@ async def sent_again(stage: Stage) -> Handle:
     return handle
 
 
-async def paid(stage: Stage) -> Handle:
+async def paid(stage: WithdrawalStage) -> Handle:
     handle = await stage.start()
     await stage.phase(handle, "paid")
     return handle
 
 
-async def final(stage: Stage) -> Handle:
+async def final(stage: WithdrawalStage) -> Handle:
     handle = await paid(stage)
     await stage.skip(handle, days=12)
     await handle.result()
     return handle
 
 
-async def returned(stage: Stage) -> Handle:
+async def returned(stage: WithdrawalStage) -> Handle:
     handle = await paid(stage)
     await stage.report(handle, "returned", "e-1", 4_000)
     await stage.phase(handle, "returned")
     return handle
 
 
-async def failed(stage: Stage) -> Handle:
+async def failed(stage: WithdrawalStage) -> Handle:
     await stage.world.refuse_account(stage.token)
     handle = await stage.start()
     await stage.phase(handle, "failed")
     return handle
 
 
-async def paid_after_failed(stage: Stage) -> Handle:
+async def paid_after_failed(stage: WithdrawalStage) -> Handle:
     handle = await failed(stage)
     await stage.report(handle, "paid", "e-1")
     return handle
 
 
-async def resumed(stage: Stage) -> Handle:
+async def resumed(stage: WithdrawalStage) -> Handle:
     """A return that comes after the end."""
     handle = await final(stage)
     state = await handle.query("withdrawal")
@@ -177,7 +177,7 @@ async def resumed(stage: Stage) -> Handle:
     return again
 
 
-async def account_suspended(stage: Stage) -> Handle:
+async def account_suspended(stage: WithdrawalStage) -> Handle:
     handle = await in_approval(stage)
     await stage.register.suspend_account(stage.account, "stolen", datetime.now(UTC))
     await gateway.recheck_withdrawal(stage.client, f"w-{stage.number}-1")
@@ -185,7 +185,7 @@ async def account_suspended(stage: Stage) -> Handle:
     return handle
 
 
-async def by_schedule(stage: Stage) -> Handle:
+async def by_schedule(stage: WithdrawalStage) -> Handle:
     """Not the withdrawal, but the workflow that the schedule starts."""
     plan = AutomaticWithdrawals(merchant_id=stage.merchant, currency="CNY", keep_minor=500)
     await create_schedule(stage.client, plan, spec_of("1d", None, None), paused=False)
@@ -218,7 +218,7 @@ async def record(postgres: Postgres, temporal: Temporal, standins: StandIns) -> 
     HISTORIES.mkdir(exist_ok=True)
     async with WorldClient(standins.url) as world:
         for story in [story for story in STORIES if story.__name__ in (sys.argv[1:] or [story.__name__])]:
-            stage = Stage(client, Book(pool), Register(pool), world, temporal.address, worker, owner)
+            stage = WithdrawalStage(client, Book(pool), Register(pool), world, temporal.address, worker, owner)
             await stage.furnish()
             async with stage.worker():
                 history = await (await story(stage)).fetch_history()

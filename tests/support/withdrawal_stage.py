@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from pg import Database
+from databases import Database
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
@@ -57,7 +57,7 @@ STRICT = SandboxedWorkflowRunner(
 
 
 @dataclass
-class Stage:
+class WithdrawalStage:
     """One test's database, bank and clock; `m-…` has money, and an account `acc-…` at the bank."""
 
     client: Client
@@ -229,10 +229,10 @@ class Stage:
 
     @contextmanager
     def mortal(self, folder: Path, effects: Mapping[str, str]) -> Iterator[None]:
-        """One that dies right after each of these effects, for the withdrawal beside it; see `mortal_worker`."""
+        """One that dies right after each of these effects, for the withdrawal beside it; see `crashing_worker`."""
         program = [
             sys.executable,
-            str(PROJECT / "tests" / "support" / "mortal_worker.py"),
+            str(PROJECT / "tests" / "support" / "crashing_worker.py"),
             str(folder),
             json.dumps(effects),
         ]
@@ -275,11 +275,13 @@ def money_temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tempora
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def money_stage(money_temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[Stage]:
+async def money_stage(
+    money_temporal: Temporal, world: WorldClient, database: Database
+) -> AsyncIterator[WithdrawalStage]:
     """One test's stage, not furnished yet."""
     address = money_temporal.address
     client = await Client.connect(address, data_converter=gateway.DATA_CONVERTER)
     book, register = Book(database.pool), Register(database.pool)
-    made = Stage(client, book, register, world, address, database.worker_dsn, database.owner_dsn)
+    made = WithdrawalStage(client, book, register, world, address, database.worker_dsn, database.owner_dsn)
     yield made
     await made.clear()

@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
-from nonsense import answering, http
+from malformed_answers import answering, http
 
 from activities.channels.base import RefundInstruction
 from activities.channels.wechatpay import WechatPayChannel

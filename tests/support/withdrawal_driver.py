@@ -1,4 +1,4 @@
-"""A desk that carries out a withdrawal's steps against a scripted bank and books in memory."""
+"""A withdrawal without Temporal: its steps are carried out against a scripted bank and books in memory."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Books:
         return Done()
 
 
-class Desk:
+class WithdrawalDriver:
     """Begins a withdrawal, and carries out what the core asks until it waits."""
 
     def __init__(
@@ -126,7 +126,7 @@ class Desk:
 
     # --- the loop --------------------------------------------------------------------------------------
 
-    def run(self) -> Desk:
+    def run(self) -> WithdrawalDriver:
         """Everything that can be done now."""
         for _ in range(200):
             self.state = pass_deadlines(self.state, self.now)
@@ -137,7 +137,7 @@ class Desk:
             self.state = finish(self.state, step, self.carry_out(step), self.now)
         raise AssertionError(f"never waits: {self.steps[-10:]}")
 
-    def wait(self, **delta: float) -> Desk:
+    def wait(self, **delta: float) -> WithdrawalDriver:
         """Time passes, deadline by deadline."""
         until = self.now + timedelta(**delta)
         while (due := next((d for d in deadlines(self.state) if d.at <= until), None)) is not None:
@@ -253,6 +253,6 @@ class Desk:
             assert (kept.revision, kept.state) == (state.revision, record_of(state, self.now).state)
 
 
-def names(desk: Desk) -> list[str]:
+def names(desk: WithdrawalDriver) -> list[str]:
     """Notices as `to:name`, in order."""
     return [f"{to}:{name}" for _, (to, name) in sorted(desk.told.items())]

@@ -1,7 +1,7 @@
 """A worker that dies by kill -9: right after an effect and before anybody hears of it, or at moments that chance picks.
 
-    python tests/support/mortal_worker.py FOLDER '{"credit": "A1"}'   dies after the credit of order A1, once
-    python tests/support/mortal_worker.py FOLDER '{"kills": 5, "seed": 3}'   dies five times
+    python tests/support/crashing_worker.py FOLDER '{"credit": "A1"}'   dies after the credit of order A1, once
+    python tests/support/crashing_worker.py FOLDER '{"kills": 5, "seed": 3}'   dies five times
 
 It is started again each time, from a parent that has imported everything already. When all deaths were died it works
 on until it is told to end, and leaves the file `done` in the folder.

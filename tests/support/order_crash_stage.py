@@ -1,4 +1,4 @@
-"""Ground for tests of orders whose workers come and go: a Temporal and a database of their own, and quick policies.
+"""A stage for orders whose workers come and go: a Temporal and a database of their own, and quick policies.
 
 The one task queue is asked by one worker at a time; see `order_stage` for the stage that most tests share.
 """
@@ -20,7 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pg import Database
+from databases import Database
 from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.worker import Worker
@@ -40,7 +40,7 @@ from worker import register_search_attributes
 
 PROJECT = Path(__file__).parents[2]
 T = TypeVar("T")
-_grounds = itertools.count(1)
+_stages = itertools.count(1)
 QUICK = """
 name = "quick"
 commission_bps = 500
@@ -75,7 +75,7 @@ def strict_runner() -> SandboxedWorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=replace(SandboxRestrictions.default, import_notification_policy=policy))
 
 
-class Ground(Stage):
+class CrashStage(Stage):
     """A stage whose workers come and go."""
 
     settings: Settings
@@ -108,7 +108,7 @@ class Ground(Stage):
 
     @contextmanager
     def mortal(self, folder: Path, how: Mapping[str, Any]) -> Iterator[None]:
-        """One that dies; see `mortal_worker`."""
+        """One that dies; see `crashing_worker`."""
         addresses = {
             "DATABASE_URL": self.settings.database_url,
             "TEMPORAL_ADDRESS": self.settings.temporal_address,
@@ -119,7 +119,7 @@ class Ground(Stage):
         }
         program = [
             sys.executable,
-            str(PROJECT / "tests" / "support" / "mortal_worker.py"),
+            str(PROJECT / "tests" / "support" / "crashing_worker.py"),
             str(folder),
             json.dumps(how),
         ]
@@ -139,8 +139,8 @@ class Ground(Stage):
 
 
 @asynccontextmanager
-async def open_ground(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[Ground]:
-    """Ground on these; what still runs at the end is ended, so that no other test's worker is asked about it."""
+async def open_crash_stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[CrashStage]:
+    """A stage on these servers. At its end, what still runs is ended: no later test's worker may be asked about it."""
     settings = Settings(
         temporal_address=temporal.address,
         database_url=database.worker_dsn,
@@ -154,8 +154,8 @@ async def open_ground(temporal: Temporal, world: WorldClient, database: Database
     await register_search_attributes(client)
     register = Register(database.pool)
     await register_policies(register, settings)
-    number = next(_grounds)  # the world of a session knows the waybills of all
-    made = Ground(client, world, register, seed=1000 + number, tag=f"g{number}")
+    number = next(_stages)  # the world of a session knows the waybills of all
+    made = CrashStage(client, world, register, seed=1000 + number, tag=f"g{number}")
     made.settings, made.database, made.named = settings, database, {}
     for policy in (QUICK, PAYING):
         await made.policy_of(policy)

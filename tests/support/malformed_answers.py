@@ -1,4 +1,4 @@
-"""A provider that answers nonsense: whatever bytes a test wants, over real HTTP."""
+"""Malformed answers of a provider: the bytes that a test wants, over real HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def http(body: bytes, status: str = "200 OK", *headers: str, length: int | None 
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
 
 
-def nonsense(good: dict[str, Any]) -> dict[str, bytes]:
+def malformed_answers(good: dict[str, Any]) -> dict[str, bytes]:
     """Ways to answer that are not the good answer, by name. None of them may be taken for it."""
     whole = json.dumps(good).encode()
     return {

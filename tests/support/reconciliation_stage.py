@@ -1,4 +1,4 @@
-"""The ground of tests about reconciliation by the command line: books, a bank and a channel of their own."""
+"""A stage for reconciliation by the command line: books, a bank and a channel of its own."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import uvicorn
-from pg import Database
+from databases import Database
 from temporalio.client import Client
 from typer.testing import CliRunner, Result
-from withdrawal_stage import Stage
+from withdrawal_stage import WithdrawalStage
 
 import gateway
 from ledger.book import Book
@@ -49,10 +49,10 @@ async def own_world(tmp_path: Path) -> AsyncIterator[WorldClient]:
 @pytest_asyncio.fixture
 async def stage(
     money_temporal: Temporal, own_world: WorldClient, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[WithdrawalStage]:
     """A merchant with money, and settings by which commands find all of it."""
     client = await Client.connect(money_temporal.address, data_converter=gateway.DATA_CONVERTER)
-    made = Stage(
+    made = WithdrawalStage(
         client,
         Book(database.pool),
         Register(database.pool),
@@ -83,7 +83,7 @@ async def ask(*arguments: str, code: int = 0, stdin: str | None = None) -> Any:
     return json.loads(answered.stdout)
 
 
-async def paid(stage: Stage, amount_minor: int = 10_000) -> str:
+async def paid(stage: WithdrawalStage, amount_minor: int = 10_000) -> str:
     """A withdrawal that the bank paid; its key."""
     async with stage.worker():
         handle = await stage.start(amount_minor)
