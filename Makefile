@@ -11,7 +11,7 @@ PIP := $(RUN) -m pip --disable-pip-version-check --no-input
 # Further arguments for the program behind a target: make demo ARGS="--orders 60", make test ARGS=tests/test_core_money.py
 ARGS ?=
 
-.PHONY: help setup demo up test check lint types docs bench lock clean
+.PHONY: help setup demo up test check lint types docs schema bench lock clean
 
 help:
 	@echo "make demo    orders go through all six steps on a local stack, with a report"
@@ -20,6 +20,7 @@ help:
 	@echo "make check   lint, format, types, all tests"
 	@echo "make bench   what an order and a posting cost, against the plain ways"
 	@echo "make docs    docs/contract.md and docs/schemas from the models"
+	@echo "make schema  ledger/schema.sql from the migrations"
 	@echo "make lock    requirements.lock from pyproject.toml (needs uv)"
 	@echo "make clean   the environment and all caches; the data in var/ stays"
 
@@ -56,6 +57,9 @@ types: $(READY)
 
 docs: $(READY)
 	$(RUN) -m docs.generate
+
+schema: $(READY)
+	$(RUN) -m docs.schema
 
 bench: $(READY)
 	$(RUN) -m bench orders

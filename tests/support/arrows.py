@@ -47,7 +47,7 @@ ARROWS: dict[str, set[str]] = {
     "backtest": {"gateway", "wiring", "worker", "local", "ledger"} | EVERYONES,
     "commands": {"gateway", "wiring", "worker", "demo", "backtest", "local", "ledger", "inbound"} | EVERYONES,
     "starter": {"commands"} | EVERYONES,
-    "docs": EVERYONES,
+    "docs": {"local", "ledger"} | EVERYONES,
     "bench": EVERYTHING,
     "tests": EVERYTHING | {"docs"},
 }

@@ -1,40 +1,4 @@
--- How money leaves: payout accounts, withdrawals, their approvals and attempts, and what rails said.
-
--- One row a merchant: the lock under which withdrawals are asked for one by one.
-CREATE TABLE merchants (
-    merchant_id TEXT PRIMARY KEY
-);
-
-CREATE TABLE payout_accounts (
-    account_id   TEXT PRIMARY KEY,
-    merchant_id  TEXT NOT NULL REFERENCES merchants (merchant_id),
-    version      INT NOT NULL,
-    is_default   BOOLEAN NOT NULL DEFAULT FALSE,
-    suspended_at TIMESTAMPTZ,
-    suspended_for TEXT,
-    CONSTRAINT account_id_form CHECK (account_id ~ '^[A-Za-z0-9_-]{1,64}$')
-);
-
-CREATE UNIQUE INDEX one_default_a_merchant ON payout_accounts (merchant_id) WHERE is_default;
-CREATE INDEX payout_accounts_by_merchant ON payout_accounts (merchant_id);
-
--- Where an account leads. A change is a new version; a withdrawal keeps the one it was asked for.
-CREATE TABLE payout_account_versions (
-    account_id    TEXT NOT NULL REFERENCES payout_accounts (account_id),
-    version       INT NOT NULL,
-    kind          TEXT NOT NULL,
-    currency      TEXT NOT NULL,
-    holder        TEXT NOT NULL,
-    last4         TEXT NOT NULL,
-    rail          TEXT NOT NULL,
-    rail_token    TEXT NOT NULL,
-    cooling_until TIMESTAMPTZ,
-    created_at    TIMESTAMPTZ NOT NULL,
-    PRIMARY KEY (account_id, version),
-    CONSTRAINT account_kind_known CHECK (kind IN ('bank_card', 'company_account', 'wallet', 'iban')),
-    CONSTRAINT only_the_last_four_are_shown CHECK (length(last4) BETWEEN 1 AND 4),
-    CONSTRAINT rail_form CHECK (rail ~ '^[A-Za-z0-9_-]{1,64}$')
-);
+-- Withdrawals: their approvals and attempts, what rails said, and the movements that a withdrawal makes.
 
 CREATE TABLE withdrawals (
     withdrawal_id      TEXT PRIMARY KEY,
@@ -123,61 +87,7 @@ CREATE TABLE payout_events (
     CONSTRAINT an_event_counts_once PRIMARY KEY (rail, event_id)
 );
 
--- --- payout accounts -------------------------------------------------------------------------------------
-
-CREATE FUNCTION bind_account(
-    p_account_id TEXT, p_merchant_id TEXT, p_kind TEXT, p_currency TEXT, p_holder TEXT, p_last4 TEXT, p_rail TEXT,
-    p_rail_token TEXT, p_is_default BOOLEAN, p_cooling_until TIMESTAMPTZ, p_now TIMESTAMPTZ
-) RETURNS INT
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
-DECLARE
-    v_account payout_accounts%ROWTYPE;
-    v_version INT;
-BEGIN
-    INSERT INTO merchants (merchant_id) VALUES (p_merchant_id) ON CONFLICT DO NOTHING;
-    PERFORM FROM merchants m WHERE m.merchant_id = p_merchant_id FOR UPDATE;
-    SELECT * INTO v_account FROM payout_accounts a WHERE a.account_id = p_account_id;
-    IF FOUND AND v_account.merchant_id <> p_merchant_id THEN
-        RETURN NULL;
-    END IF;
-    SELECT v.version INTO v_version FROM payout_account_versions v
-    WHERE v.account_id = p_account_id AND v.version = v_account.version
-      AND (v.kind, v.currency, v.holder, v.last4, v.rail, v.rail_token)
-        = (p_kind, p_currency, p_holder, p_last4, p_rail, p_rail_token);
-    IF p_is_default THEN
-        UPDATE payout_accounts SET is_default = FALSE
-        WHERE merchant_id = p_merchant_id AND is_default AND account_id <> p_account_id;
-    END IF;
-    IF v_version IS NOT NULL THEN
-        -- The same again: its cooling goes on from where it began.
-        UPDATE payout_accounts SET is_default = p_is_default WHERE account_id = p_account_id;
-        RETURN v_version;
-    END IF;
-    v_version := coalesce(v_account.version, 0) + 1;
-    INSERT INTO payout_accounts AS a (account_id, merchant_id, version, is_default)
-    VALUES (p_account_id, p_merchant_id, v_version, p_is_default)
-    ON CONFLICT (account_id) DO UPDATE
-    SET version = v_version, is_default = p_is_default, suspended_at = NULL, suspended_for = NULL
-    WHERE a.merchant_id = p_merchant_id;
-    IF NOT FOUND THEN
-        RETURN NULL;
-    END IF;
-    INSERT INTO payout_account_versions (account_id, version, kind, currency, holder, last4, rail, rail_token,
-                                         cooling_until, created_at)
-    VALUES (p_account_id, v_version, p_kind, p_currency, p_holder, p_last4, p_rail, p_rail_token, p_cooling_until,
-            p_now);
-    RETURN v_version;
-END $$;
-
-CREATE FUNCTION suspend_account(p_account_id TEXT, p_reason TEXT, p_now TIMESTAMPTZ) RETURNS BOOLEAN
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
-BEGIN
-    UPDATE payout_accounts SET suspended_at = p_now, suspended_for = p_reason
-    WHERE account_id = p_account_id AND suspended_at IS NULL;
-    RETURN FOUND;
-END $$;
-
--- --- records ---------------------------------------------------------------------------------------------
+-- --- records -------------------------------------------------------------------------------------------------
 
 -- Keep what a withdrawal has become (a WithdrawalRecord), with what its payouts came to and the events that said so.
 CREATE FUNCTION record_withdrawal(p_record JSONB) RETURNS BOOLEAN
@@ -215,7 +125,7 @@ BEGIN
     RETURN v_kept;
 END $$;
 
--- --- reserve ---------------------------------------------------------------------------------------------
+-- --- reserve -------------------------------------------------------------------------------------------------
 
 -- Reserve a withdrawal's amount: every check, the row and the posting in one transaction under the merchant's lock.
 -- Answers `reserved`, `exists` (the same before), or a reason code with what it is about.
@@ -302,27 +212,71 @@ BEGIN
     RETURN QUERY SELECT 'reserved', v_id;
 END $$;
 
--- --- close and return ------------------------------------------------------------------------------------
+-- As `reserve`, and refused for an account that nobody verified. Under the merchant's lock, which a change of the
+-- account takes too, so that `reserve` sees the version that was looked at here.
+CREATE FUNCTION reserve_verified(
+    p_withdrawal JSONB, p_content_hash TEXT, p_minimum BIGINT, p_maximum BIGINT, p_daily_count INT, p_daily_sum BIGINT,
+    p_day_start TIMESTAMPTZ, p_needs_approval BOOLEAN, p_now TIMESTAMPTZ, p_record JSONB
+) RETURNS TABLE (outcome TEXT, detail TEXT)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_merchant TEXT := p_withdrawal ->> 'merchant_id';
+BEGIN
+    PERFORM FROM merchants m WHERE m.merchant_id = v_merchant FOR UPDATE;
+    IF NOT EXISTS (SELECT FROM withdrawals w WHERE w.withdrawal_id = p_withdrawal ->> 'withdrawal_id')
+       AND EXISTS (SELECT FROM payout_accounts a JOIN payout_account_versions v USING (account_id, version)
+                   WHERE a.account_id = p_withdrawal ->> 'account_id' AND a.merchant_id = v_merchant
+                     AND a.suspended_at IS NULL AND v.verified_at IS NULL) THEN
+        RETURN QUERY SELECT 'account_unverified', p_withdrawal ->> 'account_id';
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT * FROM reserve(p_withdrawal, p_content_hash, p_minimum, p_maximum, p_daily_count, p_daily_sum,
+                                       p_day_start, p_needs_approval, p_now, p_record);
+END $$;
 
--- Close (pay or void) or bank return, and the record of what it makes true: both or neither. The withdrawal's row is
--- locked first, so that a void and a new attempt cannot both pass.
+-- --- close, suspense and return ------------------------------------------------------------------------------
+
+-- Suspense is where the money of a payout stays for some days after two people said that it failed. It leaves from
+-- there once: back to the merchant, or to the rail when the bank turns out to have paid after all.
+
+-- Close (pay or void), suspense or bank return, and the record of what it makes true: both or neither. The withdrawal's
+-- row is locked first, so that a void and a new attempt cannot both pass.
+--
+-- A close is asked for as if the money were reserved. Where it stands in suspense it leaves from there, whole: whoever
+-- asks may not know yet that it was moved, and must not have to.
 CREATE FUNCTION post_for_withdrawal(
     p_withdrawal_id TEXT, p_reference TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ, p_emptied TEXT,
     p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[], p_record JSONB
 ) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
-    v_reserved TEXT := 'withdrawal/' || p_withdrawal_id || '/reserved';
-    v_sum      BIGINT := (SELECT coalesce(sum(a), 0) FROM unnest(p_amounts) AS a);
-    v_paid     BIGINT;
-    v_back     BIGINT;
+    v_base      TEXT := 'withdrawal/' || p_withdrawal_id;
+    v_reserved  TEXT := v_base || '/reserved';
+    v_debits    TEXT[] := p_debits;
+    v_emptied   TEXT := p_emptied;
+    v_sum       BIGINT := (SELECT coalesce(sum(a), 0) FROM unnest(p_amounts) AS a);
+    v_suspended BIGINT;
+    v_paid      BIGINT;
+    v_back      BIGINT;
 BEGIN
     PERFORM FROM withdrawals w WHERE w.withdrawal_id = p_withdrawal_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'withdrawal % is not registered', p_withdrawal_id USING ERRCODE = 'foreign_key_violation';
     END IF;
+    IF p_reference = v_base || '/close' THEN
+        SELECT sum(t.amount_minor) INTO v_suspended
+        FROM movements m JOIN transfers t ON t.movement_id = m.id
+        WHERE m.reference = v_base || '/suspense';
+        IF v_suspended IS NOT NULL THEN
+            v_debits := array_replace(p_debits, v_reserved, 'suspense');
+            v_emptied := NULL;
+        END IF;
+    END IF;
     IF NOT EXISTS (SELECT FROM movements m WHERE m.reference = p_reference) THEN
-        IF v_reserved = ANY (p_debits) THEN
+        IF v_suspended <> v_sum THEN
+            -- Suspense is shared and stores no balance: nothing but this keeps a withdrawal to its own money.
+            SELECT 'conflict', 'suspense', abs(v_suspended - v_sum) INTO outcome, account, short_by;
+        ELSIF v_reserved = ANY (p_debits) THEN
             -- Given back only while no payout may still arrive.
             SELECT 'conflict', v_reserved, v_sum INTO outcome, account, short_by
             FROM payout_attempts a
@@ -335,7 +289,7 @@ BEGIN
             -- What a bank sends back was paid, and is never more than was paid.
             SELECT coalesce(sum(t.amount_minor), 0) INTO v_paid
             FROM movements m JOIN transfers t ON t.movement_id = m.id JOIN accounts a ON a.id = t.credit_account
-            WHERE m.reference = 'withdrawal/' || p_withdrawal_id || '/close' AND a.path LIKE 'rail/%';
+            WHERE m.reference = v_base || '/close' AND a.path LIKE 'rail/%';
             SELECT coalesce(sum(t.amount_minor), 0) INTO v_back
             FROM movements m JOIN transfers t ON t.movement_id = m.id JOIN accounts a ON a.id = t.debit_account
             WHERE m.reference LIKE 'withdrawal/' || replace(p_withdrawal_id, '_', '\_') || '/return/%'
@@ -353,15 +307,15 @@ BEGIN
         END IF;
     END IF;
     SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
-    FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[p_emptied],
-              array_fill(1, ARRAY[cardinality(p_debits)]), p_debits, p_credits, p_amounts) AS p;
+    FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[v_emptied],
+              array_fill(1, ARRAY[cardinality(p_debits)]), v_debits, p_credits, p_amounts) AS p;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
         PERFORM record_withdrawal(p_record);
     END IF;
     RETURN NEXT;
 END $$;
 
--- --- attempts --------------------------------------------------------------------------------------------
+-- --- attempts ------------------------------------------------------------------------------------------------
 
 -- Write the intent to pay before anything is sent; the attempt of this number that exists is left as it is.
 -- Answers `opened`, `exists`, or the reason code for which nothing may be sent.

@@ -1,4 +1,42 @@
--- What rails and payment channels call back: each callback as it came, before anything is made of it.
+-- What comes in by itself: pushes of carriers' vendors, callbacks of rails and channels. Each is kept as it came, before
+-- anything is made of it.
+
+-- --- pushes --------------------------------------------------------------------------------------------------
+
+-- Every push as it came, before anything is made of it. The same bytes again are the same push.
+CREATE TABLE pushes (
+    id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    vendor      TEXT NOT NULL,
+    digest      TEXT NOT NULL,
+    body        BYTEA NOT NULL,
+    headers     JSONB NOT NULL,
+    received_at TIMESTAMPTZ NOT NULL,
+    -- Null until it is known what became of it: a push that broke off is taken up again when it comes again.
+    outcome     TEXT,
+    detail      TEXT NOT NULL DEFAULT '',
+    repeats     INT NOT NULL DEFAULT 0,
+    CONSTRAINT a_push_is_journaled_once UNIQUE (vendor, digest)
+);
+
+-- Purging goes by age.
+CREATE INDEX pushes_by_age ON pushes (received_at);
+
+CREATE FUNCTION journal_push(
+    p_vendor TEXT, p_digest TEXT, p_body BYTEA, p_headers JSONB, p_now TIMESTAMPTZ
+) RETURNS TABLE (id BIGINT, outcome TEXT)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    INSERT INTO pushes AS p (vendor, digest, body, headers, received_at)
+    VALUES (p_vendor, p_digest, p_body, p_headers, p_now)
+    ON CONFLICT ON CONSTRAINT a_push_is_journaled_once DO UPDATE SET repeats = p.repeats + 1
+    RETURNING p.id, p.outcome
+$$;
+
+CREATE FUNCTION finish_push(p_id BIGINT, p_outcome TEXT, p_detail TEXT) RETURNS VOID
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    UPDATE pushes p SET outcome = p_outcome, detail = p_detail WHERE p.id = p_id AND p.outcome IS NULL
+$$;
+
+-- --- callbacks -----------------------------------------------------------------------------------------------
 
 -- The same bytes under the same signature are the same callback. The raw body is kept for some weeks only (purge_callbacks);
 -- what became of it, for ever.

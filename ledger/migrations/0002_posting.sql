@@ -1,0 +1,232 @@
+-- Post movements, each whole or not at all, and answer for each in the order given:
+--   posted · exists (the same request before) · conflict (the same reference, another request; or `account`, which
+--   the movement should have emptied, would keep `short_by`) · insufficient_funds (`account` would be `short_by`
+--   below zero). Only `posted` uses the reference up.
+--
+-- Leg k moves `p_amounts[k]` for movement `p_leg_of[k]` (1-based, ascending); legs of 0 are dropped.
+-- `p_emptied[i]` names an account that must stand at zero after movement i, or is null.
+-- Whatever would become a merchant's available money repays first what the merchant owes: never both above zero.
+-- The split is computed once, under the locks, and stored; the hash covers the request, so a retry gets the first one.
+--
+-- Order of locks: missing accounts in path order, guarded accounts in id order, then references in their own order.
+-- Then the movements are judged one by one in memory, so that one that cannot be posted spoils no other, and all that
+-- can be are written at once.
+CREATE FUNCTION post(
+    p_references TEXT[], p_currencies TEXT[], p_occurred_at TIMESTAMPTZ[], p_linked_to TEXT[], p_emptied TEXT[],
+    p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
+) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
+-- A session keeps its plans, and one that was made while the books were short must serve when they are long. Without
+-- sequential scans the planner still chose hash and merge joins over a whole index of `movements`: after 100,000
+-- movements one posting cost ten times as much. Nested loops look up what is asked for and nothing else.
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+DECLARE
+    v_movements  INT := cardinality(p_references);
+    v_legs       INT := cardinality(p_leg_of);
+    -- The accounts of the call, one position each; balances of the guarded ones only.
+    v_keys       TEXT[];
+    v_ids        BIGINT[];
+    v_signs      INT[];
+    v_balances   BIGINT[];
+    v_before     BIGINT[];
+    -- By leg: its currency, and the positions of its debit, its credit, and the receivable that its credit repays.
+    v_currencies TEXT[] := '{}';
+    v_debit_at   INT[];
+    v_credit_at  INT[];
+    v_owed_at    INT[];
+    -- By movement: its first leg, the hash that is stored, the answer.
+    v_first      INT[] := array_fill(NULL::INT, ARRAY[v_movements]);
+    v_stored     BYTEA[];
+    v_outcomes   TEXT[] := array_fill(NULL::TEXT, ARRAY[v_movements]);
+    v_accounts   TEXT[] := array_fill(NULL::TEXT, ARRAY[v_movements]);
+    v_shorts     BIGINT[] := array_fill(NULL::BIGINT, ARRAY[v_movements]);
+    -- What will be written: movements, and their transfers.
+    w_ids        BIGINT[] := '{}';
+    w_indexes    INT[] := '{}';
+    w_hashes     BYTEA[] := '{}';
+    t_movements  BIGINT[] := '{}';
+    t_legs       INT[] := '{}';
+    t_debits     INT[] := '{}';
+    t_credits    INT[] := '{}';
+    t_amounts    BIGINT[] := '{}';
+    -- Of the movement in hand.
+    v_i          INT;
+    v_k          INT;
+    v_n          INT;
+    v_mark       INT;
+    v_request    TEXT;
+    v_hash       BYTEA;
+    v_last       TEXT;
+    v_last_hash  BYTEA;
+    v_id         BIGINT;
+    v_amount     BIGINT;
+    v_part       BIGINT;
+    v_debit      INT;
+    v_credit     INT;
+BEGIN
+    IF v_movements = 0 THEN
+        RETURN;
+    END IF;
+    FOR v_k IN 1..v_legs LOOP
+        v_i := p_leg_of[v_k];
+        IF v_i NOT BETWEEN 1 AND v_movements OR v_i < p_leg_of[v_k - 1] THEN
+            RAISE EXCEPTION 'leg % is out of place', v_k USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+        IF v_first[v_i] IS NULL THEN
+            v_first[v_i] := v_k;
+        END IF;
+        v_currencies[v_k] := p_currencies[v_i];
+    END LOOP;
+
+    -- The accounts of the call in the order of their keys; where a merchant gets available money, what that merchant
+    -- owes is one of them.
+    SELECT array_agg(DISTINCT e.key COLLATE "C" ORDER BY e.key COLLATE "C") FILTER (WHERE e.key IS NOT NULL),
+           array_agg(e.pos ORDER BY e.leg) FILTER (WHERE e.role = 1),
+           array_agg(e.pos ORDER BY e.leg) FILTER (WHERE e.role = 2),
+           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 3)
+    INTO v_keys, v_debit_at, v_credit_at, v_owed_at
+    FROM (
+        SELECT l.leg, r.role, r.path || ' ' || l.currency AS key,
+               dense_rank() OVER (ORDER BY (r.path || ' ' || l.currency) COLLATE "C") AS pos
+        FROM unnest(p_debits, p_credits, p_amounts, v_currencies)
+             WITH ORDINALITY AS l (debit, credit, amount, currency, leg)
+        CROSS JOIN LATERAL (VALUES
+            (1, CASE WHEN l.amount <> 0 THEN l.debit COLLATE "C" END),
+            (2, CASE WHEN l.amount <> 0 THEN l.credit END),
+            (3, CASE WHEN l.amount <> 0 AND l.credit LIKE 'merchant/%/available'
+                     THEN left(l.credit, -9) || 'receivable' END)
+        ) AS r (role, path)
+    ) AS e;
+    FOR v_n IN 1..2 LOOP
+        SELECT array_agg(a.id ORDER BY w.n),
+               array_agg(CASE WHEN a.kind IN ('liability', 'income') THEN 1 ELSE -1 END ORDER BY w.n)
+        INTO v_ids, v_signs
+        FROM unnest(v_keys) WITH ORDINALITY AS w (key, n)
+        JOIN accounts a ON a.path = split_part(w.key, ' ', 1) AND a.currency = split_part(w.key, ' ', 2);
+        EXIT WHEN cardinality(v_ids) = cardinality(v_keys) OR v_keys IS NULL;
+        PERFORM open_accounts(v_keys);
+    END LOOP;
+
+    -- What is read under the locks is the newest.
+    v_balances := array_fill(NULL::BIGINT, ARRAY[coalesce(cardinality(v_keys), 0)]);
+    FOR v_n, v_amount IN
+        SELECT w.n, a.balance_minor FROM unnest(v_ids) WITH ORDINALITY AS w (id, n) JOIN accounts a ON a.id = w.id
+        WHERE a.guarded ORDER BY a.id FOR NO KEY UPDATE OF a
+    LOOP
+        v_balances[v_n] := v_amount;
+    END LOOP;
+    v_before := v_balances;
+
+    SELECT array_agg(m.request_hash ORDER BY r.n) INTO v_stored
+    FROM unnest(p_references) WITH ORDINALITY AS r (reference, n)
+    LEFT JOIN movements m ON m.reference = r.reference;
+
+    FOR v_i IN
+        SELECT r.n FROM unnest(p_references) WITH ORDINALITY AS r (reference, n)
+        ORDER BY r.reference COLLATE "C", r.n
+    LOOP
+        v_request := p_references[v_i] || ' ' || p_currencies[v_i];
+        v_k := v_first[v_i];
+        WHILE v_k <= v_legs AND p_leg_of[v_k] = v_i LOOP
+            IF p_amounts[v_k] <> 0 THEN
+                v_request := v_request || E'\n' || p_debits[v_k] || ' ' || p_credits[v_k] || ' ' || p_amounts[v_k];
+            END IF;
+            v_k := v_k + 1;
+        END LOOP;
+        v_hash := sha256(convert_to(v_request, 'UTF8'));
+
+        IF v_stored[v_i] IS NULL AND p_references[v_i] = v_last THEN
+            v_stored[v_i] := v_last_hash;
+        END IF;
+        IF v_stored[v_i] IS NOT NULL THEN
+            v_outcomes[v_i] := CASE WHEN v_stored[v_i] = v_hash THEN 'exists' ELSE 'conflict' END;
+            CONTINUE;
+        END IF;
+
+        v_mark := cardinality(t_amounts);
+        v_id := nextval('movements_id_seq');
+        v_n := 0;
+        v_k := v_first[v_i];
+        WHILE v_k <= v_legs AND p_leg_of[v_k] = v_i LOOP
+            v_amount := p_amounts[v_k];
+            v_debit := v_debit_at[v_k];
+            v_credit := v_owed_at[v_k];
+            v_part := least(v_amount, v_balances[v_credit]);
+            IF v_credit IS NULL OR v_part <= 0 THEN
+                v_credit := v_credit_at[v_k];
+                v_part := v_amount;
+            END IF;
+            -- At most twice: what is owed, then the rest.
+            WHILE v_amount <> 0 LOOP
+                v_n := v_n + 1;
+                t_movements := array_append(t_movements, v_id);
+                t_legs := array_append(t_legs, v_n);
+                t_debits := array_append(t_debits, v_debit);
+                t_credits := array_append(t_credits, v_credit);
+                t_amounts := array_append(t_amounts, v_part);
+                v_balances[v_debit] := v_balances[v_debit] - v_signs[v_debit] * v_part;
+                v_balances[v_credit] := v_balances[v_credit] + v_signs[v_credit] * v_part;
+                v_amount := v_amount - v_part;
+                v_credit := v_credit_at[v_k];
+                v_part := v_amount;
+            END LOOP;
+            v_k := v_k + 1;
+        END LOOP;
+
+        v_outcomes[v_i] := 'posted';
+        FOR v_k IN v_mark + 1..cardinality(t_amounts) LOOP
+            IF v_balances[t_debits[v_k]] < 0 OR v_balances[t_credits[v_k]] < 0 THEN
+                v_debit := CASE WHEN v_balances[t_debits[v_k]] < 0 THEN t_debits[v_k] ELSE t_credits[v_k] END;
+                v_outcomes[v_i] := 'insufficient_funds';
+                v_accounts[v_i] := split_part(v_keys[v_debit], ' ', 1);
+                v_shorts[v_i] := -v_balances[v_debit];
+                EXIT;
+            ELSIF v_balances[t_debits[v_k]] > 0 AND split_part(v_keys[t_debits[v_k]], ' ', 1) = p_emptied[v_i] THEN
+                v_outcomes[v_i] := 'conflict';
+                v_accounts[v_i] := p_emptied[v_i];
+                v_shorts[v_i] := v_balances[t_debits[v_k]];
+            END IF;
+        END LOOP;
+        IF v_outcomes[v_i] <> 'posted' THEN
+            FOR v_k IN v_mark + 1..cardinality(t_amounts) LOOP
+                v_debit := t_debits[v_k];
+                v_credit := t_credits[v_k];
+                v_balances[v_debit] := v_balances[v_debit] + v_signs[v_debit] * t_amounts[v_k];
+                v_balances[v_credit] := v_balances[v_credit] - v_signs[v_credit] * t_amounts[v_k];
+            END LOOP;
+            t_movements := t_movements[1:v_mark];
+            t_legs := t_legs[1:v_mark];
+            t_debits := t_debits[1:v_mark];
+            t_credits := t_credits[1:v_mark];
+            t_amounts := t_amounts[1:v_mark];
+            CONTINUE;
+        END IF;
+        w_ids := array_append(w_ids, v_id);
+        w_indexes := array_append(w_indexes, v_i);
+        w_hashes := array_append(w_hashes, v_hash);
+        v_last := p_references[v_i];
+        v_last_hash := v_hash;
+    END LOOP;
+
+    IF cardinality(w_ids) > 0 THEN
+        INSERT INTO movements (id, reference, currency, request_hash, linked_to, occurred_at)
+        SELECT w.id, p_references[w.i], p_currencies[w.i], w.hash, p_linked_to[w.i], p_occurred_at[w.i]
+        FROM unnest(w_ids, w_indexes, w_hashes) WITH ORDINALITY AS w (id, i, hash, n)
+        ORDER BY w.n
+        ON CONFLICT ON CONSTRAINT movements_reference_key DO NOTHING;
+        GET DIAGNOSTICS v_n = ROW_COUNT;
+        IF v_n < cardinality(w_ids) THEN
+            -- Another call posted one of these references since we looked. The unique key is the guard, not the look:
+            -- the whole call is made again, and then finds it.
+            RAISE EXCEPTION 'a reference was posted meanwhile' USING ERRCODE = 'serialization_failure';
+        END IF;
+        INSERT INTO transfers (movement_id, leg, debit_account, credit_account, currency, amount_minor)
+        SELECT t.movement, t.leg, v_ids[t.debit], v_ids[t.credit], split_part(v_keys[t.debit], ' ', 2), t.amount
+        FROM unnest(t_movements, t_legs, t_debits, t_credits, t_amounts) AS t (movement, leg, debit, credit, amount);
+        UPDATE accounts a SET balance_minor = b.balance
+        FROM unnest(v_ids, v_before, v_balances) AS b (id, before, balance)
+        WHERE a.id = b.id AND b.balance <> b.before;
+    END IF;
+    RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
+END $$;

@@ -1,0 +1,194 @@
+-- What is remembered of the providers of traces: when each number was asked for, what was answered, what was pushed,
+-- which numbers they were asked to push, and how all of it is purged.
+
+-- --- looks ---------------------------------------------------------------------------------------------------
+
+-- One row a number and provider: the guard of the vendor's shortest interval, and the last answer for looks within it.
+CREATE TABLE carrier_looks (
+    provider    TEXT NOT NULL,
+    carrier     TEXT NOT NULL,
+    waybill     TEXT NOT NULL,
+    asked_at    TIMESTAMPTZ NOT NULL,
+    -- With which digits it was asked; the answer is not another buyer's to see.
+    phone_last4 TEXT NOT NULL DEFAULT '',
+    trace       JSONB,
+    CONSTRAINT one_look_a_number PRIMARY KEY (provider, carrier, waybill)
+);
+
+CREATE INDEX carrier_looks_by_age ON carrier_looks (asked_at);
+
+-- Take the right to ask for a number; false within the interval after the last time. Of many at once one gets it.
+CREATE FUNCTION take_look(
+    p_provider TEXT, p_carrier TEXT, p_waybill TEXT, p_phone_last4 TEXT, p_interval INTERVAL, p_now TIMESTAMPTZ
+) RETURNS BOOLEAN
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    INSERT INTO carrier_looks AS l (provider, carrier, waybill, asked_at, phone_last4)
+    VALUES (p_provider, p_carrier, p_waybill, p_now, p_phone_last4)
+    ON CONFLICT ON CONSTRAINT one_look_a_number
+    DO UPDATE SET asked_at = excluded.asked_at,
+                  trace = CASE WHEN l.phone_last4 = excluded.phone_last4 THEN l.trace END,
+                  phone_last4 = excluded.phone_last4
+    WHERE l.asked_at <= excluded.asked_at - p_interval;
+    RETURN FOUND;
+END $$;
+
+-- Keep what was answered, for looks within the interval.
+CREATE FUNCTION keep_answer(p_provider TEXT, p_carrier TEXT, p_waybill TEXT, p_phone_last4 TEXT, p_trace JSONB)
+RETURNS VOID
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    UPDATE carrier_looks l SET trace = p_trace
+    WHERE l.provider = p_provider AND l.carrier = p_carrier AND l.waybill = p_waybill AND l.phone_last4 = p_phone_last4
+$$;
+
+-- --- answers -------------------------------------------------------------------------------------------------
+
+-- The last answer about each number, by the machine's clock: an outage shows in many of a carrier at once.
+CREATE TABLE carrier_answers (
+    carrier     TEXT NOT NULL,
+    waybill     TEXT NOT NULL,
+    answered_at TIMESTAMPTZ NOT NULL,
+    no_trace    BOOLEAN NOT NULL,
+    CONSTRAINT one_answer_a_number PRIMARY KEY (carrier, waybill)
+) WITH (fillfactor = 80);
+
+-- The newest answers of one carrier.
+CREATE INDEX carrier_answers_by_time ON carrier_answers (carrier, answered_at DESC);
+
+CREATE INDEX carrier_answers_by_age ON carrier_answers (answered_at);
+
+-- Note an answer (p_no_trace null: none to note), and tell of the others' since a time, of the newest p_most numbers.
+CREATE FUNCTION note_answer(
+    p_carrier TEXT, p_waybill TEXT, p_no_trace BOOLEAN, p_now TIMESTAMPTZ, p_window INTERVAL, p_most INT
+) RETURNS TABLE (answers BIGINT, without_trace BIGINT)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    IF p_no_trace IS NOT NULL THEN
+        INSERT INTO carrier_answers AS a (carrier, waybill, answered_at, no_trace)
+        VALUES (p_carrier, p_waybill, p_now, p_no_trace)
+        ON CONFLICT ON CONSTRAINT one_answer_a_number
+        DO UPDATE SET answered_at = excluded.answered_at, no_trace = excluded.no_trace;
+    END IF;
+    RETURN QUERY
+    SELECT count(*), count(*) FILTER (WHERE newest.no_trace)
+    FROM (SELECT a.no_trace FROM carrier_answers a
+          WHERE a.carrier = p_carrier AND a.answered_at > p_now - p_window AND a.waybill <> p_waybill
+          ORDER BY a.answered_at DESC LIMIT p_most) AS newest;
+END $$;
+
+-- --- pushed traces -------------------------------------------------------------------------------------------
+
+-- What was pushed of a number, masked, whether an order knows the number by now or not. `carrier` is the one that was
+-- asked for; the trace may tell of another.
+CREATE TABLE pushed_traces (
+    carrier     TEXT NOT NULL,
+    waybill     TEXT NOT NULL,
+    provider    TEXT NOT NULL,
+    scans       INT NOT NULL,
+    trace       JSONB NOT NULL,
+    received_at TIMESTAMPTZ NOT NULL,
+    CONSTRAINT one_pushed_trace_a_number PRIMARY KEY (carrier, waybill, provider)
+);
+
+-- What was pushed of a number under any carrier: a merchant may have named the wrong one.
+CREATE INDEX pushed_traces_by_number ON pushed_traces (waybill);
+
+-- Keep a pushed trace. Each push holds the whole history, so that a shorter one came late, and changes nothing.
+CREATE FUNCTION keep_pushed(
+    p_carrier TEXT, p_waybill TEXT, p_provider TEXT, p_trace JSONB, p_replaces BOOLEAN, p_now TIMESTAMPTZ
+) RETURNS VOID
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    INSERT INTO pushed_traces AS k (carrier, waybill, provider, scans, trace, received_at)
+    VALUES (p_carrier, p_waybill, p_provider, jsonb_array_length(p_trace -> 'scans'), p_trace, p_now)
+    ON CONFLICT ON CONSTRAINT one_pushed_trace_a_number
+    DO UPDATE SET scans = excluded.scans, trace = excluded.trace, received_at = excluded.received_at
+    WHERE p_replaces OR excluded.scans >= k.scans
+$$;
+
+-- --- subscriptions -------------------------------------------------------------------------------------------
+
+-- One row a number and provider: a retry does not subscribe twice. No outcome: somebody is at it, or died at it.
+CREATE TABLE carrier_subscriptions (
+    provider TEXT NOT NULL,
+    carrier  TEXT NOT NULL,
+    waybill  TEXT NOT NULL,
+    asked_at TIMESTAMPTZ NOT NULL,
+    tries    INT NOT NULL DEFAULT 1,
+    outcome  TEXT,
+    detail   TEXT NOT NULL DEFAULT '',
+    CONSTRAINT one_subscription_a_number PRIMARY KEY (provider, carrier, waybill)
+);
+
+-- Take the right to subscribe a number; false where that is done or refused for good, or was tried within p_again.
+CREATE FUNCTION take_subscription(
+    p_provider TEXT, p_carrier TEXT, p_waybill TEXT, p_again INTERVAL, p_now TIMESTAMPTZ
+) RETURNS BOOLEAN
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    INSERT INTO carrier_subscriptions AS s (provider, carrier, waybill, asked_at)
+    VALUES (p_provider, p_carrier, p_waybill, p_now)
+    ON CONFLICT ON CONSTRAINT one_subscription_a_number
+    DO UPDATE SET asked_at = excluded.asked_at, tries = s.tries + 1, outcome = NULL
+    WHERE (s.outcome IS NULL OR s.outcome IN ('unavailable', 'auth')) AND s.asked_at <= excluded.asked_at - p_again;
+    RETURN FOUND;
+END $$;
+
+CREATE FUNCTION finish_subscription(
+    p_provider TEXT, p_carrier TEXT, p_waybill TEXT, p_outcome TEXT, p_detail TEXT
+) RETURNS VOID
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    UPDATE carrier_subscriptions s SET outcome = p_outcome, detail = p_detail
+    WHERE s.provider = p_provider AND s.carrier = p_carrier AND s.waybill = p_waybill
+$$;
+
+-- --- purging -------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION number_in_use(p_waybill TEXT) RETURNS BOOLEAN
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM waybill_claims c JOIN orders o ON o.order_id = c.order_id
+                   WHERE c.waybill = p_waybill AND c.released_at IS NULL AND NOT o.closed)
+$$;
+
+-- Purge what is old, at most p_limit rows of each kind; how many rows of each went. Nothing of the last week goes,
+-- whatever is asked, and no pushed trace of a number that an open order uses.
+--
+-- p_details_before: looks (answers, phone digits), the bodies of pushes. p_before: all else that is known of a number.
+CREATE FUNCTION purge_logistics(p_details_before TIMESTAMPTZ, p_before TIMESTAMPTZ, p_limit INT)
+RETURNS TABLE (push_bodies BIGINT, looks BIGINT, answers BIGINT, pushes BIGINT, traces BIGINT, subscriptions BIGINT)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    v_details TIMESTAMPTZ := LEAST(p_details_before, now() - INTERVAL '7 days');
+    v_all TIMESTAMPTZ := LEAST(p_before, now() - INTERVAL '7 days');
+BEGIN
+    RETURN QUERY
+    WITH gone AS (
+        DELETE FROM pushes p WHERE p.id IN (SELECT o.id FROM pushes o WHERE o.received_at < v_all LIMIT p_limit)
+        RETURNING p.id
+    ), emptied AS (
+        UPDATE pushes p SET body = '', headers = '{}'
+        WHERE p.id IN (SELECT o.id FROM pushes o WHERE o.received_at < v_details AND o.received_at >= v_all
+                       AND length(o.body) > 0 LIMIT p_limit)
+        RETURNING p.id
+    ), unlooked AS (
+        DELETE FROM carrier_looks l
+        WHERE l.ctid IN (SELECT o.ctid FROM carrier_looks o WHERE o.asked_at < v_details LIMIT p_limit)
+        RETURNING l.waybill
+    ), unanswered AS (
+        DELETE FROM carrier_answers a
+        WHERE a.ctid IN (SELECT o.ctid FROM carrier_answers o WHERE o.answered_at < v_details LIMIT p_limit)
+        RETURNING a.waybill
+    ), untraced AS (
+        DELETE FROM pushed_traces t
+        WHERE t.ctid IN (SELECT o.ctid FROM pushed_traces o WHERE o.received_at < v_all
+                         AND NOT number_in_use(o.waybill) LIMIT p_limit)
+        RETURNING t.waybill
+    ), unsubscribed AS (
+        DELETE FROM carrier_subscriptions s
+        WHERE s.ctid IN (SELECT o.ctid FROM carrier_subscriptions o WHERE o.asked_at < v_all
+                         AND NOT number_in_use(o.waybill) LIMIT p_limit)
+        RETURNING s.waybill
+    )
+    SELECT (SELECT count(*) FROM emptied), (SELECT count(*) FROM unlooked), (SELECT count(*) FROM unanswered),
+           (SELECT count(*) FROM gone), (SELECT count(*) FROM untraced), (SELECT count(*) FROM unsubscribed);
+END $$;
