@@ -53,6 +53,12 @@ class Heard(Message):
     """`accepted`: still under way."""
 
 
+class Unfollowed(Message):
+    """A callback that is the provider's own, about something that Dakuan does not follow."""
+
+    about: str
+
+
 class CallbackReader(Protocol):
     """One provider's callbacks: pure, no network."""
 
@@ -64,7 +70,7 @@ class CallbackReader(Protocol):
         """Why this is not the provider's own word; None where it is. Headers in lower case."""
         ...
 
-    def read(self, body: bytes) -> Heard:
+    def read(self, body: bytes) -> Heard | Unfollowed:
         """What it says.
 
         Raises:
@@ -153,6 +159,9 @@ class CallbackDesk:
             heard = reader.read(body)
         except UnreadableAnswer as error:
             return _Found(outcome="unreadable", detail=str(error)[:300])
+        if isinstance(heard, Unfollowed):
+            # It is received: the provider would only send it again.
+            return _Found(outcome="noted", detail=f"about {heard.about}, which is not followed"[:300])
         said = f"{heard.key} {heard.result.code or heard.result.outcome}"[:300]
         if heard.about == "refund":
             return _Found(outcome="noted", detail=said, heard=heard)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from activities.carriers.base import Pushed, PushReader
+from activities.carriers.base import PushContent, Pushed, PushReader
 from core.audit.trace import SILENT_ANSWERS
 from core.audit.waybills import CARRIERS
 from core.errors import Refused, UnreadableAnswer
@@ -26,8 +26,12 @@ KEPT_OF_REFUSED = 4096
 SCANS_A_COMMAND = 500
 _HEADERS = ("content-type", "user-agent", "x-hmac-signature")
 _LONGEST_HEADER = 300
+_LONGEST_DETAIL = 300
 
-_STATUS: Mapping[str, int] = {"wrong_signature": 401, "unreadable": 400, "too_large": 413}
+_STATUS: Mapping[str, int] = {"wrong_signature": 401, "too_large": 413}
+"""How refusals are answered. What is signed is received, also where it cannot be read: the vendor would send the same
+bytes again, or stop pushing. It stands in the journal.
+"""
 
 Report = Callable[[str, dict[str, Any]], Awaitable[None]]
 """Gives an order (its id) a `report_scan`. Raises `Refused` where it is over, `Unavailable` where a retry helps."""
@@ -92,12 +96,14 @@ class PushDesk:
         if refused is not None:
             return refused, "", ()
         try:
-            pushes = reader.read_push(body)
+            content = reader.read_push(body)
         except UnreadableAnswer as error:
-            return "unreadable", str(error)[:300], ()
+            return "unreadable", str(error)[:_LONGEST_DETAIL], ()
+        if content.unread and not content.parcels:
+            return "unreadable", _summary(content), ()
         told: dict[str, None] = {}
         kept = False
-        for index, pushed in enumerate(pushes):
+        for index, pushed in enumerate(content.parcels):
             if pushed.trace.answer in SILENT_ANSWERS:
                 continue
             fresh = await self._keep(pushed, journaled, now)
@@ -105,8 +111,7 @@ class PushDesk:
             told.update(dict.fromkeys(await self._tell(reader.name, pushed, fresh, f"{journaled.id}-{index}")))
         orders = tuple(told)
         outcome: PushOutcome = "applied" if orders else "kept" if kept else "nothing_new"
-        numbers = ", ".join(dict.fromkeys(f"{pushed.asked} {pushed.trace.waybill}" for pushed in pushes))
-        return outcome, numbers[:300], orders
+        return outcome, _summary(content), orders
 
     async def _keep(self, pushed: Pushed, journaled: Journaled, now: datetime) -> list[Scan]:
         """Keep a pushed trace for those who will look the number up; which of its scans are new."""
@@ -146,6 +151,15 @@ def _refused(reader: PushReader, body: bytes, headers: Mapping[str, str]) -> Pus
     if len(body) > LARGEST_PUSH:
         return "too_large"
     return None if reader.verified(body, headers) else "wrong_signature"
+
+
+def _summary(content: PushContent) -> str:
+    """The numbers that a push is about, and what of it could not be read; both have their room."""
+    numbers = ", ".join(dict.fromkeys(f"{pushed.asked} {pushed.trace.waybill}" for pushed in content.parcels))
+    if not content.unread:
+        return numbers[:_LONGEST_DETAIL]
+    unread = f"{len(content.unread)} not read: {'; '.join(content.unread)}"[: _LONGEST_DETAIL // 2]
+    return f"{numbers[: _LONGEST_DETAIL // 2 - 2]}; {unread}" if numbers else unread
 
 
 def _digest(body: bytes, headers: Mapping[str, str]) -> str:

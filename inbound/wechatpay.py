@@ -22,7 +22,7 @@ from activities.wechatpay.resources import Notification, RefundNews, TransferBil
 from activities.wechatpay.signing import PlatformKeys, decrypt_resource
 from core.errors import UnreadableAnswer
 from core.withdrawal.payouts import PayoutResult
-from inbound.callbacks import Heard
+from inbound.callbacks import Heard, Unfollowed
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -74,9 +74,11 @@ class WechatPayCallbacks:
         said = {"code": "SUCCESS", "message": "成功"} if taken else {"code": "FAIL", "message": why or "失败"}
         return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
 
-    def read(self, body: bytes) -> Heard:
-        """See `CallbackReader.read`."""
+    def read(self, body: bytes) -> Heard | Unfollowed:
+        """See `CallbackReader.read`. WeChat Pay sends all news of an account to one address, payments among them."""
         told = _read(body, Notification, "the callback")
+        if told.event_type not in (TRANSFER, WITHDRAW) and not told.event_type.startswith(REFUND):
+            return Unfollowed(about=told.event_type[:64])
         if told.resource_type != "encrypt-resource" or told.resource.algorithm != ALGORITHM:
             raise UnreadableAnswer(f"the callback {told.event_type[:64]} is encrypted in a way that we do not know")
         sealed = told.resource
@@ -85,9 +87,7 @@ class WechatPayCallbacks:
             return self._transfer(_read(plain, TransferBill, "the transfer"))
         if told.event_type == WITHDRAW:
             return self._withdraw(_read(plain, Withdraw, "the withdraw"))
-        if told.event_type.startswith(REFUND):
-            return _refund(_read(plain, RefundNews, "the refund"))
-        raise UnreadableAnswer(f"there is no reading of callbacks about {told.event_type[:64]}")
+        return _refund(_read(plain, RefundNews, "the refund"))
 
     def _transfer(self, bill: TransferBill) -> Heard:
         if bill.transfer_amount is None:

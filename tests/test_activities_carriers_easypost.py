@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from vendor_adapters import plain, query, way
 
-from activities.carriers.easypost import EasyPostCarrier, read_answer
+from activities.carriers.base import PushContent
+from activities.carriers.easypost import EasyPostCarrier, carrier_named, read_answer
 from activities.http import Reply
 from core.audit.trace import Trace
 from core.errors import UnreadableAnswer
@@ -26,7 +27,7 @@ def answered(body: dict[str, Any], carrier: str, waybill: str) -> Trace:
     return read_answer(reply, query("easypost", waybill, carrier))
 
 
-def tracker(*details: dict[str, Any], **fields: Any) -> dict[str, Any]:
+def tracker(*details: dict[str, Any] | None, **fields: Any) -> dict[str, Any]:
     return {
         "tracking_code": "1Z1",
         "carrier": "UPS",
@@ -48,7 +49,7 @@ def test_the_published_tracker_is_read(shared_data: Path) -> None:
 
 def test_the_published_event_is_read(shared_data: Path) -> None:
     raw = (shared_data / "tracking_samples" / "easypost_event-body.json").read_bytes()
-    (pushed,) = READER.read_push(raw)
+    (pushed,) = READER.read_push(raw).parcels
     trace = pushed.trace
     assert (trace.carrier, trace.weight_g, len(trace.scans)) == ("fedex", 17418, 7)
     assert [one.stage for one in trace.scans][:3] == ["label", "picked_up", "arrived"]
@@ -105,9 +106,48 @@ def test_an_event_is_verified_by_its_header() -> None:
 
 
 def test_other_events_say_nothing_to_us() -> None:
-    assert READER.read_push(b'{"description": "batch.created", "result": {}}') == []
+    assert READER.read_push(b'{"description": "batch.created", "result": {}}') == PushContent()
 
 
 def test_an_event_of_a_carrier_that_we_do_not_know_is_not_read() -> None:
-    with pytest.raises(UnreadableAnswer):
+    with pytest.raises(UnreadableAnswer, match="'Pigeon', which is none of ours"):
         READER.read_push(json.dumps({"description": "tracker.updated", "result": tracker(carrier="Pigeon")}).encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "carrier"),
+    [
+        ("UPSDAP", "ups"),
+        ("FedExDefault", "fedex"),
+        ("FedexDefault", "fedex"),
+        ("FedExSmartPost", "fedex"),
+        ("UPSMailInnovations", "ups"),
+        ("DHLPaket", "dhl"),
+        ("DHL Express", "dhl"),
+        ("CanadaPost", "canada_post"),
+        ("DPDUK", "dpd"),
+        ("Pigeon", None),
+        ("dap", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_easyposts_accounts_and_services_are_their_carriers(name: str | None, carrier: str | None) -> None:
+    assert carrier_named(name) == carrier
+
+
+def test_a_bad_event_spoils_no_other() -> None:
+    bad = [detail("in_transit", datetime=""), detail("in_transit", tracking_location="Seattle"), None]
+    raw = json.dumps(
+        {
+            "description": "tracker.updated",
+            "result": tracker(*bad, detail("delivered"), carrier="UPSDAP", weight="heavy", is_return="no"),
+        }
+    )
+    content = READER.read_push(raw.encode())
+    assert [[one.stage for one in pushed.trace.scans] for pushed in content.parcels] == [["delivered"]]
+    assert len(content.unread) == 3
+
+
+def test_no_history_is_no_scans() -> None:
+    assert answered(tracker(tracking_details=None, status="unknown"), "ups", "1Z1").answer == "no_trace"

@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import urlencode
 
 import pytest
 from vendor_adapters import adapter, fresh, plain, query, way
@@ -42,6 +43,9 @@ def test_both_times_are_chinas_and_a_wrong_weekday_does_not_matter() -> None:
     assert local_time("2023-03-26 15:37:57") == moment
     for weekday in ("Thu", "Sun", "Xyz"):
         assert local_time(f"{weekday} Mar 26 15:37:57 CST 2023") == moment
+    for slashed in ("2023/03/26 15:37:57", "2023/3/26 15:37:57", "2023.03.26 15:37:57"):
+        assert local_time(slashed) == moment
+    assert local_time("2023/3/6 5:07") == datetime(2023, 3, 5, 21, 7, tzinfo=UTC)
     assert local_time("2023-03-26 15:37:57", "+02:00") == datetime(2023, 3, 26, 13, 37, 57, tzinfo=UTC)
 
 
@@ -142,8 +146,50 @@ def test_a_push_is_verified_and_read() -> None:
     assert READER.verified(raw, headers)
     assert not READER.verified(raw.replace(b"RequestData=", b"RequestData=+"), headers)
     assert not KdniaoCarrier(None, key="another", business_id="b").verified(raw, headers)  # type: ignore[arg-type]  # asks nobody
-    (pushed,) = READER.read_push(raw)
+    (pushed,) = READER.read_push(raw).parcels
     assert (pushed.asked, pushed.trace.answer, len(pushed.trace.scans)) == ("yto", "found", len(way()))
+
+
+def pushing(*data: object) -> bytes:
+    return urlencode({"RequestType": "101", "RequestData": json.dumps({"Data": data}, ensure_ascii=False)}).encode()
+
+
+def parcel(number: str = "227213764418", **fields: Any) -> dict[str, Any]:
+    event = {"AcceptTime": "2026/11/28 05:09:48", "AcceptStation": "已收件"}
+    return {"ShipperCode": "STO", "LogisticCode": number, "Success": True, "State": "2", "Traces": [event], **fields}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        parcel("YT6188800000017（测试）"),
+        parcel(ShipperCode="PIGEON"),
+        parcel(Traces={}),
+        parcel(Success="perhaps"),
+        None,
+        "text",
+        [],
+    ],
+)
+def test_a_bad_parcel_spoils_no_other(bad: object) -> None:
+    content = READER.read_push(pushing(bad, parcel()))
+    assert [(pushed.asked, pushed.trace.answer) for pushed in content.parcels] == [("sto", "found")]
+    (why,) = content.unread
+    assert why.startswith("entry 1: ")
+
+
+def test_an_event_without_a_readable_time_spoils_no_other() -> None:
+    events = [{"AcceptTime": time, "AcceptStation": "已收件"} for time in ("", "soon", "2026/11/28 05:09:48")]
+    content = READER.read_push(pushing(parcel(Traces=[*events, None])))
+    assert [len(pushed.trace.scans) for pushed in content.parcels] == [1]
+    assert len(content.unread) == 3
+
+
+def test_events_of_which_none_can_be_read_are_no_word_about_the_parcel() -> None:
+    content = READER.read_push(pushing(parcel(State="0", Traces=[{"AcceptTime": "soon"}])))
+    assert [pushed.trace.answer for pushed in content.parcels] == ["unavailable"]
+    with pytest.raises(UnreadableAnswer, match="is no time"):
+        answered(body(State="0", Traces=[{"AcceptTime": "soon"}]))
 
 
 def test_the_acknowledgement_has_the_published_fields(shared_data: Path) -> None:

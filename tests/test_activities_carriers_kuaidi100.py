@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 import pytest
 from malformed_answers import answering, http
@@ -16,7 +17,7 @@ from activities.http import Reply
 from core.audit.trace import SILENT_ANSWERS, Trace
 from core.errors import UnreadableAnswer
 from local.client import WorldClient
-from local.dialects import push_of
+from local.dialects import SALT, push_of
 from local.standins import StandIns
 
 
@@ -97,9 +98,12 @@ def test_an_answer_about_another_number_is_none() -> None:
 
 
 @pytest.mark.parametrize("when", ["", "yesterday", "2026-13-45 16:00:00", "0001-01-01 00:00:00", "9999-12-31 23:59:59"])
-def test_an_event_without_a_time_spoils_the_whole_trace(when: str) -> None:
+def test_an_event_without_a_time_is_left_out_and_named(when: str) -> None:
+    trace = answered(event(), event(when))
+    assert (trace.answer, len(trace.scans)) == ("found", 1)
+    assert "1 of its events cannot be read, the first: entry 2" in (trace.detail or "")
     with pytest.raises(UnreadableAnswer):
-        answered(event(), event(when))
+        answered(event(when))
 
 
 @pytest.mark.parametrize(
@@ -182,6 +186,11 @@ async def test_a_locked_number_is_throttled(standins: StandIns, world: WorldClie
     assert answers == ["found", "throttled"]
 
 
+def signed(push: dict[str, Any]) -> bytes:
+    param = json.dumps(push, ensure_ascii=False)
+    return urlencode({"param": param, "sign": hashlib.md5((param + SALT).encode()).hexdigest().upper()}).encode()
+
+
 # --- pushes ----------------------------------------------------------------------------------------------
 
 READER = Kuaidi100Carrier(None, key="k", customer="c", salt="standin-salt")  # type: ignore[arg-type]  # asks nobody
@@ -190,31 +199,62 @@ READER = Kuaidi100Carrier(None, key="k", customer="c", salt="standin-salt")  # t
 def test_a_push_tells_the_whole_history() -> None:
     body, headers = push_of("kuaidi100", "yto", "YT0000000000001", plain(way()))
     assert READER.verified(body, headers)
-    (pushed,) = READER.read_push(body)
+    (pushed,) = READER.read_push(body).parcels
     assert [one.stage for one in pushed.trace.scans] == [one.stage for one in way()]
     assert (pushed.asked, pushed.trace.carrier, pushed.replaces) == ("yto", "yto", False)
 
 
 def test_a_push_says_which_carrier_was_found_instead() -> None:
     body, _ = push_of("kuaidi100", "zto", "YT0000000000001", plain(way()), comOld="yuantong", comNew="zhongtong")
-    (pushed,) = READER.read_push(body)
+    (pushed,) = READER.read_push(body).parcels
     assert (pushed.asked, pushed.trace.carrier) == ("yto", "zto")
 
 
 def test_a_number_given_up_without_a_record_has_no_trace() -> None:
     body, _ = push_of("kuaidi100", "yto", "YT0000000000001", [], status="abort", message="3天查询无记录")
-    (pushed,) = READER.read_push(body)
+    (pushed,) = READER.read_push(body).parcels
     assert (pushed.trace.answer, pushed.trace.scans) == ("no_trace", ())
 
 
 def test_a_number_given_up_without_a_change_keeps_its_history() -> None:
     body, _ = push_of("kuaidi100", "yto", "YT0000000000001", plain(way()), status="abort", message="60天无变化")
-    assert READER.read_push(body)[0].trace.answer == "found"
+    assert READER.read_push(body).parcels[0].trace.answer == "found"
 
 
 def test_a_push_that_says_nothing_yet_is_silent() -> None:
     body, _ = push_of("kuaidi100", "yto", "YT0000000000001", [])
-    assert READER.read_push(body)[0].trace.answer == "unavailable"
+    assert READER.read_push(body).parcels[0].trace.answer == "unavailable"
+
+
+@pytest.mark.parametrize("data", [None, ""])
+def test_no_history_is_no_scans(data: object) -> None:
+    nothing = {"nu": "YT6188800000017", "com": "yuantong", "status": "201", "state": "0", "data": data}
+    content = READER.read_push(signed({"status": "abort", "message": "3天查询无记录", "lastResult": nothing}))
+    assert [pushed.trace.answer for pushed in content.parcels] == ["no_trace"]
+    assert content.unread == ()
+
+
+def test_a_bad_event_spoils_no_other_and_a_status_that_is_new_spoils_nothing() -> None:
+    events = [
+        {"ftime": "2026/11/22 16:00", "context": "已签收", "statusCode": "301"},
+        {"ftime": "", "context": "派件"},
+        None,
+        {"ftime": "2026-11-22 09:00:00", "context": "已揽收", "statusCode": "103"},
+    ]
+    result = {"nu": "YT6188800000017", "com": "yuantong", "state": "3", "data": events}
+    content = READER.read_push(signed({"status": "a new word", "lastResult": result}))
+    (pushed,) = content.parcels
+    assert [one.stage for one in pushed.trace.scans] == ["picked_up", "delivered"]
+    assert pushed.trace.scans[-1].at == datetime(2026, 11, 22, 8, tzinfo=UTC)
+    assert len(content.unread) == 2
+    assert "2 of its events" in (pushed.trace.detail or "")
+
+
+def test_events_of_which_none_can_be_read_are_no_word_about_the_parcel() -> None:
+    result = {"nu": "YT6188800000017", "com": "yuantong", "state": "0", "data": [{"ftime": "soon"}]}
+    content = READER.read_push(signed({"status": "abort", "message": "3天查询无记录", "lastResult": result}))
+    assert [pushed.trace.answer for pushed in content.parcels] == ["unavailable"]
+    assert content.unread == ("YT6188800000017: entry 1: 'soon' is no time",)
 
 
 def test_a_push_without_our_salt_is_not_the_vendors() -> None:

@@ -129,7 +129,7 @@ async def test_the_stand_in_pushes_what_was_subscribed_signed_with_the_salt_it_w
     async with HttpClient(standins.url, name="kuaidi100") as http:
         reader = Kuaidi100Carrier(http, key=KEY, customer=CUSTOMER, salt=SALT)
         assert reader.verified(body, {})
-        [pushed] = reader.read_push(body)
+        [pushed] = reader.read_push(body).parcels
     assert (pushed.asked, [scan.stage for scan in pushed.trace.scans]) == ("yto", [scan.stage for scan in way()])
 
 

@@ -297,7 +297,6 @@ async def test_a_callback_that_is_too_large_is_refused_and_hardly_kept(ground: G
         (TRANSFER, {**BILL, "transfer_amount": None}, {}),
         (TRANSFER, {**BILL, "out_bill_no": "drop table; --"}, {}),
         (TRANSFER, {**BILL, "out_bill_no": "a\u0000b"}, {}),
-        ("TRANSACTION.SUCCESS", BILL, {}),
         (TRANSFER, BILL, {"resource": {"algorithm": "NONE", "ciphertext": "", "nonce": ""}}),
         (
             TRANSFER,
@@ -314,6 +313,15 @@ async def test_a_signed_callback_that_cannot_be_read_is_refused(
     await ground.payout()
     answer = await ground.hear(event, resource, **changed)
     assert (answer.status, answer.outcome) == (400, "unreadable")
+    assert ground.heard.told == []
+
+
+@pytest.mark.parametrize("event", ["TRANSACTION.SUCCESS", "PROFITSHARING", "COUPON.USE"])
+async def test_a_signed_callback_about_something_else_is_received(ground: Ground, event: str) -> None:
+    await ground.payout()
+    answer = await ground.hear(event, {"transaction_id": "4200"})
+    assert (answer.status, answer.outcome, json.loads(answer.body)["code"]) == (200, "noted", "SUCCESS")
+    assert event in answer.detail
     assert ground.heard.told == []
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from datetime import timedelta
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -234,8 +235,42 @@ async def test_what_is_too_large_is_refused_and_hardly_kept(desk: PushDesk, data
 async def test_verified_nonsense_is_unreadable_and_journaled(desk: PushDesk, database: Database) -> None:
     body, headers = push_of("kuaidi100", "yto", "!!", plain(way()))
     answer = await desk.receive("kuaidi100", body, headers)
-    assert (answer.status, answer.outcome) == (400, "unreadable")
+    assert (answer.status, answer.outcome) == (200, "unreadable")
+    assert json.loads(answer.body)["result"] is True, "the vendor would send the same bytes again"
     assert await outcomes(database) == [("unreadable", 0)]
+
+
+async def test_a_carrier_that_is_none_of_ours_is_journaled_and_received(desk: PushDesk, database: Database) -> None:
+    answer = await desk.receive("easypost", *push_of("easypost", "PigeonPost", "1Z0000000000000001", plain(way())))
+    assert (answer.status, answer.outcome) == (200, "unreadable")
+    assert "PigeonPost" in answer.detail
+    assert await outcomes(database) == [("unreadable", 0)]
+
+
+async def test_one_bad_entry_spoils_no_other_of_a_push(
+    desk: PushDesk, orders: Orders, register: Register, database: Database
+) -> None:
+    waybill = fresh()
+    await shipped(register, waybill)
+    good = {
+        "ShipperCode": "YTO",
+        "LogisticCode": waybill,
+        "Success": True,
+        "State": "2",
+        "Traces": [{"AcceptTime": "2026/11/28 5:09", "AcceptStation": "已收件"}, {"AcceptTime": ""}],
+    }
+    answer = await desk.receive("kdniao", *kdniao_push([{**good, "LogisticCode": "YT1（测试）"}, good]))
+    assert (answer.status, answer.outcome, answer.orders) == (200, "applied", ("A1",))
+    assert json.loads(answer.body)["Success"] is True
+    assert "2 not read: entry 1: no waybill number" in answer.detail
+    ((_, command),) = orders.taken
+    assert [one.at for one in command.scans] == [datetime(2026, 11, 27, 21, 9, tzinfo=UTC)]
+    assert "not read" in str(await database.pool.fetchval("SELECT detail FROM pushes"))
+
+
+def kdniao_push(parcels: list[dict[str, Any]]) -> tuple[bytes, dict[str, str]]:
+    body, headers = push_of("kdniao", "yto", "YT0", [], Data=parcels)
+    return body, headers
 
 
 async def test_a_vendor_without_an_account_is_refused(desk: PushDesk) -> None:

@@ -14,6 +14,7 @@ from activities.rails.wechatpay_transfer import STATES, result_of_transfer
 from activities.rails.wechatpay_withdraw import result_of_withdraw
 from activities.wechatpay.resources import Refund, TransferBill, Withdraw, WithdrawTaken
 from activities.wechatpay.signing import PlatformKeys
+from inbound.callbacks import Heard
 from inbound.wechatpay import TRANSFER, WechatPayCallbacks
 
 FILES: dict[str, type[BaseModel]] = {
@@ -72,8 +73,10 @@ def test_the_sample_of_a_callback_is_heard(samples: Path, forge: Forge) -> None:
     )
     resource = _sample(samples, "MerchantTransferBillFinishedResource")
     heard = reader.read(forge.callback(TRANSFER, resource)[0])
+    assert isinstance(heard, Heard)
     assert (heard.key, heard.result.outcome) == (resource["out_bill_no"], "accepted")
     failed = reader.read(forge.callback(TRANSFER, {**resource, "state": "FAIL"})[0])
+    assert isinstance(failed, Heard)
     assert (failed.result.failure, failed.result.amount_minor) == ("payee", resource["transfer_amount"])
 
 

@@ -117,6 +117,13 @@ class Pushed(Message):
     replaces: bool = False
 
 
+class PushContent(Message):
+    """What a verified push says: the parcels that can be read, and a sentence about each entry that cannot."""
+
+    parcels: tuple[Pushed, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
 @runtime_checkable
 class PushReader(Protocol):
     """Understands what one vendor pushes. Pure: no clock of its own, nothing sent or stored."""
@@ -134,11 +141,13 @@ class PushReader(Protocol):
         """
         ...
 
-    def read_push(self, body: bytes) -> list[Pushed]:
+    def read_push(self, body: bytes) -> PushContent:
         """What a verified body says, number by number; empty where it is about nothing of ours.
 
+        One bad entry must not lose the others: what can be read is taken, and the rest is named in `unread`.
+
         Raises:
-            UnreadableAnswer: it cannot be read. The same bytes again cannot be read either.
+            UnreadableAnswer: nothing of it can be read. The same bytes again cannot be read either.
         """
         ...
 

@@ -11,12 +11,19 @@ import hmac
 import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from activities.carriers.base import Checked, Pushed, Silence, TraceQuery, found, silent, told
-from activities.carriers.reading import MOST_EVENTS, VendorText, local_time, number_of, scan_of
+from activities.carriers.base import Checked, PushContent, Pushed, Silence, TraceQuery, found, silent, told
+from activities.carriers.reading import (
+    VendorEvents,
+    VendorText,
+    entry_of,
+    local_time,
+    number_of,
+    read_each,
+    scan_of,
+    with_unread,
+)
 from activities.http import HttpClient, Reply
 from core.audit.trace import Trace
 from core.errors import Unavailable, UnreadableAnswer
@@ -42,6 +49,42 @@ CARRIERS = {
 }
 """Our carriers that it serves, and what it calls them."""
 _OURS = {name.casefold(): carrier for carrier, name in CARRIERS.items()}
+_SERVICES = {
+    "amazonmws": "amazon",
+    "amazonshippingus": "amazon",
+    "canadapostv2": "canada_post",
+    "dhlecommerceasia": "dhl",
+    "dhlecommerce": "dhl",
+    "dhlecs": "dhl",
+    "dhlfreight": "dhl",
+    "dhlgermany": "dhl",
+    "dhlglobalmail": "dhl",
+    "dhlgm": "dhl",
+    "dhlpaket": "dhl",
+    "dhlparcel": "dhl",
+    "dhlsmartmail": "dhl",
+    "dpddirect": "dpd",
+    "dpdlocal": "dpd",
+    "dpdnl": "dpd",
+    "dpduk": "dpd",
+    "interlinkexpress": "dpd",
+    "fedexcrossborder": "fedex",
+    "fedexground": "fedex",
+    "fedexmailview": "fedex",
+    "fedexsamedaycity": "fedex",
+    "fedexsmartpost": "fedex",
+    "lasershipv2": "lasership",
+    "ontracv3": "ontrac",
+    "purolatorinternational": "purolator",
+    "sf": "sf",
+    "upsiparcel": "ups",
+    "upsmailinnovations": "ups",
+    "upssurepost": "ups",
+    "uspsreturns": "usps",
+}
+"""Services of a carrier that EasyPost has as carriers of their own, in small letters."""
+_ACCOUNTS = ("default", "dap")
+"""What EasyPost adds to a carrier's name for its own accounts there: FedExDefault, UPSDAP."""
 
 _STAGES: dict[str, Stage] = {
     "pre_transit": "label",
@@ -87,9 +130,9 @@ class _Tracker(Message):
     tracking_code: VendorText = None
     carrier: VendorText = None
     status: VendorText = None
-    weight: float | None = None
-    is_return: bool | None = None
-    tracking_details: Annotated[tuple[_Event, ...], Field(max_length=MOST_EVENTS)] = ()
+    weight: Any = None
+    is_return: Any = None
+    tracking_details: VendorEvents = ()
 
 
 class _Webhook(Message):
@@ -148,21 +191,33 @@ class EasyPostCarrier:
         given = headers.get(SIGNATURE, "").strip().lower()
         return bool(self._secret) and hmac.compare_digest(expected.encode(), given.encode(errors="replace"))
 
-    def read_push(self, body: bytes) -> list[Pushed]:
+    def read_push(self, body: bytes) -> PushContent:
         """See `PushReader.read_push`. Events that are not about trackers say nothing to us."""
         event = Reply(status=200, raw=body, source=PROVIDER).read(_Webhook)
         if event.description not in {"tracker.updated", "tracker.created"}:
-            return []
+            return PushContent()
         tracker = Reply.parsed(event.result, _Tracker, PROVIDER)
-        carrier = _OURS.get((tracker.carrier or "").casefold())
+        waybill = number_of(tracker.tracking_code)
+        carrier = carrier_named(tracker.carrier)
         if carrier is None:
-            raise UnreadableAnswer("a push of a carrier that we do not know")
-        query = TraceQuery(carrier=carrier, waybill=number_of(tracker.tracking_code))
-        return [Pushed(trace=_trace(tracker, query), asked=carrier)]
+            raise UnreadableAnswer(
+                f"{waybill} is of the carrier {(tracker.carrier or '')[:40]!r}, which is none of ours"
+            )
+        trace, unread = _trace(tracker, TraceQuery(carrier=carrier, waybill=waybill))
+        named = tuple(f"{waybill}: {why}" for why in unread)
+        return PushContent(parcels=(Pushed(trace=trace, asked=carrier),), unread=named)
 
     def acknowledge(self, now: datetime, *, taken: bool, why: str = "") -> bytes:
         """See `PushReader.acknowledge`: it reads only the status."""
         return b"{}"
+
+
+def carrier_named(name: str | None) -> str | None:
+    """Our id of what EasyPost calls a carrier, a service of one, or its own account with one; None for others."""
+    called = (name or "").strip().casefold().replace(" ", "").replace("_", "")
+    candidates = [called, *(called.removesuffix(suffix) for suffix in _ACCOUNTS if called.endswith(suffix))]
+    found_at = (_OURS.get(one) or _SERVICES.get(one) for one in candidates)
+    return next((carrier for carrier in found_at if carrier), None)
 
 
 def read_answer(reply: Reply, query: TraceQuery) -> Trace:
@@ -176,15 +231,22 @@ def read_answer(reply: Reply, query: TraceQuery) -> Trace:
     tracker = reply.read(_Tracker)
     if (tracker.tracking_code or "").strip().upper() != query.waybill.upper():
         raise UnreadableAnswer("answered about another waybill")
-    return _trace(tracker, query)
+    trace, unread = _trace(tracker, query)
+    if unread and not trace.scans:
+        raise UnreadableAnswer(unread[0])
+    return trace
 
 
-def _trace(tracker: _Tracker, query: TraceQuery) -> Trace:
-    scans = [scan for event in tracker.tracking_details if (scan := _scan(event, bool(tracker.is_return))) is not None]
-    if not scans and tracker.status not in (_UNKNOWN, "pre_transit"):
-        return silent(query, PROVIDER, "unavailable", f"{str(tracker.status)[:40]} without a single event")
-    carrier = _OURS.get((tracker.carrier or "").casefold())
-    return found(query, PROVIDER, scans, carrier=carrier, weight_g=_grams(tracker.weight))
+def _trace(tracker: _Tracker, query: TraceQuery) -> tuple[Trace, list[str]]:
+    """The trace, and why the other events cannot be read."""
+    is_return = tracker.is_return is True
+    read, unread = read_each(tracker.tracking_details, lambda item: _scan(entry_of(item, _Event, PROVIDER), is_return))
+    scans = [scan for scan in read if scan is not None]
+    if not scans and (unread or tracker.status not in (_UNKNOWN, "pre_transit")):
+        why = with_unread(f"{str(tracker.status)[:40]} without a single event", unread)
+        return silent(query, PROVIDER, "unavailable", why or ""), unread
+    carrier, detail = carrier_named(tracker.carrier), with_unread(None, unread)
+    return found(query, PROVIDER, scans, detail, carrier=carrier, weight_g=_grams(tracker.weight)), unread
 
 
 def _scan(event: _Event, is_return: bool) -> Scan | None:
@@ -203,7 +265,8 @@ def _scan(event: _Event, is_return: bool) -> Scan | None:
     return scan_of(local_time(event.datetime, "+00:00"), code, stage, written, event.message)
 
 
-def _grams(ounces: float | None) -> int | None:
-    if ounces is None or not 0 < ounces < _HEAVIEST_OZ:
+def _grams(ounces: object) -> int | None:
+    """A weight in grams; None where it is no number, or none that a parcel can have."""
+    if isinstance(ounces, bool) or not isinstance(ounces, int | float) or not 0 < ounces < _HEAVIEST_OZ:
         return None
     return max(1, round(ounces * _GRAMS_PER_OUNCE))

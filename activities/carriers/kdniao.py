@@ -17,17 +17,21 @@ from urllib.parse import unquote, urlencode
 
 from pydantic import Field
 
-from activities.carriers.base import Pushed, Silence, TraceQuery, found, silent, told
+from activities.carriers.base import PushContent, Pushed, Silence, TraceQuery, found, silent, told
 from activities.carriers.reading import (
     CHINA,
-    MOST_EVENTS,
+    VendorEvents,
+    VendorList,
     VendorText,
     carrier_called,
+    entry_of,
     form_of,
     local_time,
     needs_phone,
     number_of,
+    read_each,
     scan_of,
+    with_unread,
 )
 from activities.http import HttpClient, Reply
 from core.audit.trace import Trace
@@ -101,17 +105,17 @@ class _Event(Message):
 class _Answer(Message):
     ShipperCode: VendorText = None
     LogisticCode: VendorText = None
-    Success: bool = False
+    Success: bool | None = None
     Reason: VendorText = None
     ResultCode: VendorText = None
     State: VendorText = None
     StateEx: VendorText = None
-    Traces: Annotated[tuple[_Event, ...], Field(max_length=MOST_EVENTS)] | None = None
+    Traces: VendorEvents = ()
 
 
 class _Push(Message):
     EBusinessID: VendorText = None
-    Data: Annotated[tuple[_Answer, ...], Field(max_length=500)]
+    Data: Annotated[VendorList, Field(max_length=500)]
 
 
 class KdniaoCarrier:
@@ -169,13 +173,16 @@ class KdniaoCarrier:
         candidates = (given, unquote(given))
         return bool(self._key) and any(hmac.compare_digest(expected.encode(), one.encode()) for one in candidates)
 
-    def read_push(self, body: bytes) -> list[Pushed]:
+    def read_push(self, body: bytes) -> PushContent:
         """See `PushReader.read_push`. One push may be about many numbers, each with its whole history."""
         form = form_of(body)
         if form.get("RequestType") not in _PUSHES:
             raise UnreadableAnswer("a push of another kind than traces")
         push = Reply(status=200, raw=form.get("RequestData", "").encode(), source=PROVIDER).read(_Push)
-        return [pushed for answer in push.Data if (pushed := _pushed(answer)) is not None]
+        parcels, unread = read_each(push.Data, _pushed)
+        for item in parcels:
+            unread += item.unread
+        return PushContent(parcels=tuple(item.parcels[0] for item in parcels), unread=tuple(unread))
 
     def acknowledge(self, now: datetime, *, taken: bool, why: str = "") -> bytes:
         """See `PushReader.acknowledge`; its clock is China's."""
@@ -212,14 +219,16 @@ def read_answer(reply: Reply, query: TraceQuery, *, sent_digits: bool = False) -
     if (answer.LogisticCode or "").strip().upper() != query.waybill.upper():
         raise UnreadableAnswer("answered about another waybill")
     contact: Literal["matched"] | None = "matched" if sent_digits else None
-    scans = _scans(answer)
+    scans, unread = _scans(answer)
+    if unread and not scans:
+        raise UnreadableAnswer(unread[0])
     if not scans and not _says_nothing_known(answer):
         raise UnreadableAnswer("a parcel on its way without a single event")
     if not scans and needs_phone(query.carrier) and not sent_digits:
         # Without the digits it would say so of any number, which is no word about this one.
         return silent(query, PROVIDER, "unavailable", f"{query.carrier} wants the receiver's last four digits")
     carrier = carrier_called(answer.ShipperCode, PROVIDER)
-    return found(query, PROVIDER, scans, answer.Reason, carrier=carrier, contact=contact)
+    return found(query, PROVIDER, scans, with_unread(answer.Reason, unread), carrier=carrier, contact=contact)
 
 
 def _says_nothing_known(answer: _Answer) -> bool:
@@ -227,15 +236,23 @@ def _says_nothing_known(answer: _Answer) -> bool:
     return (answer.StateEx or answer.State) in {"0", "401"} or answer.Reason == _NOTHING_KNOWN
 
 
-def _scans(answer: _Answer) -> list[Scan]:
-    events = answer.Traces or ()
-    newest = max(range(len(events)), key=lambda i: (_at(events[i]), i), default=0) if events else 0
+def _scans(answer: _Answer) -> tuple[list[Scan], list[str]]:
+    """The scans, and why the other events cannot be read."""
+    events, unread = read_each(answer.Traces, _dated)
+    newest = max(range(len(events)), key=lambda i: (events[i][0], i), default=0)
     parcel = answer.StateEx or answer.State
-    scans = [_scan(event, parcel if index == newest else None) for index, event in enumerate(events)]
-    return [scan for scan in scans if scan is not None]
+    scans = [_scan(at, event, parcel if index == newest else None) for index, (at, event) in enumerate(events)]
+    return [scan for scan in scans if scan is not None], unread
 
 
-def _scan(event: _Event, parcel: str | None) -> Scan | None:
+def _dated(item: object) -> tuple[datetime, _Event]:
+    event = entry_of(item, _Event, PROVIDER)
+    at = local_time(event.AcceptTime, event.Timezone)
+    _scan(at, event, None)  # an event that no scan can be made of is read no further
+    return at, event
+
+
+def _scan(at: datetime, event: _Event, parcel: str | None) -> Scan | None:
     """One event; `parcel` is the parcel's own code, where this is its newest event."""
     code = event.Action or parcel or "2"
     stage = stage_of(code)
@@ -243,11 +260,7 @@ def _scan(event: _Event, parcel: str | None) -> Scan | None:
         stage = "returned"  # signed for, by the sender: only the parcel's own code says so
     if stage is None:
         return None
-    return scan_of(_at(event), code, stage, event.Location, event.AcceptStation)
-
-
-def _at(event: _Event) -> datetime:
-    return local_time(event.AcceptTime, event.Timezone)
+    return scan_of(at, code, stage, event.Location, event.AcceptStation)
 
 
 def stage_of(code: str) -> Stage | None:
@@ -257,17 +270,24 @@ def stage_of(code: str) -> Stage | None:
     return STAGES.get(code[:1], "in_transit") or "in_transit"
 
 
-def _pushed(answer: _Answer) -> Pushed | None:
-    """What a push says of one number; None where the carrier is none of ours."""
+def _pushed(item: object) -> PushContent:
+    """What a push says of one number.
+
+    Raises:
+        UnreadableAnswer: the carrier is none of ours, or the entry cannot be read.
+    """
+    answer = entry_of(item, _Answer, PROVIDER)
     carrier = carrier_called(answer.ShipperCode, PROVIDER)
     if carrier is None:
-        return None
+        raise UnreadableAnswer(f"the carrier {(answer.ShipperCode or '')[:40]!r} is none of ours")
     query = TraceQuery(carrier=carrier, waybill=number_of(answer.LogisticCode))
-    scans = _scans(answer)
+    scans, unread = _scans(answer)
+    detail = with_unread(answer.Reason, unread)
     if scans:
-        trace = found(query, PROVIDER, scans, answer.Reason)
-    elif answer.Success and _says_nothing_known(answer):
-        trace = told(query, PROVIDER, "no_trace", answer.Reason)
+        trace = found(query, PROVIDER, scans, detail)
+    elif answer.Success and not unread and _says_nothing_known(answer):
+        trace = told(query, PROVIDER, "no_trace", detail)
     else:
-        trace = silent(query, PROVIDER, "unavailable", answer.Reason or "a push without a single event")
-    return Pushed(trace=trace, asked=carrier)
+        trace = silent(query, PROVIDER, "unavailable", detail or "a push without a single event")
+    named = tuple(f"{query.waybill}: {why}" for why in unread)
+    return PushContent(parcels=(Pushed(trace=trace, asked=carrier),), unread=named)

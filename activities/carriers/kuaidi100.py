@@ -11,12 +11,11 @@ import hmac
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 from urllib.parse import urlencode
 
-from pydantic import Field
-
 from activities.carriers.base import (
+    PushContent,
     Pushed,
     Silence,
     SubscribeOutcome,
@@ -28,14 +27,17 @@ from activities.carriers.base import (
     told,
 )
 from activities.carriers.reading import (
-    MOST_EVENTS,
+    VendorEvents,
     VendorText,
     carrier_called,
+    entry_of,
     form_of,
     local_time,
     needs_phone,
     number_of,
+    read_each,
     scan_of,
+    with_unread,
 )
 from activities.http import HttpClient, Reply
 from core.audit.trace import Trace
@@ -124,11 +126,12 @@ class _Answer(Message):
     status: VendorText = None
     returnCode: VendorText = None
     message: VendorText = None
-    data: Annotated[tuple[_Event, ...], Field(max_length=MOST_EVENTS)] = ()
+    data: VendorEvents = ()
 
 
 class _Push(Message):
-    status: Literal["polling", "shutdown", "abort", "updateall"]
+    status: VendorText = None
+    """`polling`, `shutdown`, `abort`, `updateall`, or one that is new."""
     message: VendorText = None
     comOld: VendorText = None
     comNew: VendorText = None
@@ -214,26 +217,29 @@ class Kuaidi100Carrier:
         expected = _md5(form.get("param", "") + self._salt)
         return bool(self._salt) and hmac.compare_digest(expected.encode(), form.get("sign", "").upper().encode())
 
-    def read_push(self, body: bytes) -> list[Pushed]:
+    def read_push(self, body: bytes) -> PushContent:
         """See `PushReader.read_push`. The whole history comes with every push."""
         param = form_of(body).get("param", "")
         push = Reply(status=200, raw=param.encode(), source=PROVIDER).read(_Push)
-        told_of = push.lastResult
-        waybill = number_of(told_of.nu)
-        asked = carrier_called(push.comOld, PROVIDER) or carrier_called(told_of.com, PROVIDER)
+        result = push.lastResult
+        waybill = number_of(result.nu)
+        asked = carrier_called(push.comOld, PROVIDER) or carrier_called(result.com, PROVIDER)
         if asked is None:
-            raise UnreadableAnswer("a push of a carrier that we do not know")
-        found_at = carrier_called(push.comNew, PROVIDER) or carrier_called(told_of.com, PROVIDER)
+            code = (push.comOld or result.com or "")[:40]
+            raise UnreadableAnswer(f"{waybill} is of the carrier {code!r}, which is none of ours")
+        found_at = carrier_called(push.comNew, PROVIDER) or carrier_called(result.com, PROVIDER)
         query = TraceQuery(carrier=asked, waybill=waybill)
-        detail = f"{push.status}: {push.message or ''}".rstrip(": ")
-        if told_of.data:
-            trace = found(query, PROVIDER, _scans(told_of), detail, carrier=found_at)
-        elif push.status == "abort":
+        scans, unread = _scans(result)
+        detail = with_unread(f"{push.status}: {push.message or ''}".rstrip(": "), unread)
+        if scans:
+            trace = found(query, PROVIDER, scans, detail, carrier=found_at)
+        elif push.status == "abort" and not unread:
             # Given up without a record: its word that the carrier has none.
             trace = told(query, PROVIDER, "no_trace", detail)
         else:
-            trace = silent(query, PROVIDER, "unavailable", detail)
-        return [Pushed(trace=trace, asked=asked, replaces=push.status == "updateall")]
+            trace = silent(query, PROVIDER, "unavailable", detail or "a push without a single event")
+        pushed = Pushed(trace=trace, asked=asked, replaces=push.status == "updateall" and not unread)
+        return PushContent(parcels=(pushed,), unread=tuple(f"{waybill}: {why}" for why in unread))
 
     def acknowledge(self, now: datetime, *, taken: bool, why: str = "") -> bytes:
         """See `PushReader.acknowledge`."""
@@ -256,9 +262,12 @@ def read_answer(reply: Reply, query: TraceQuery) -> Trace:
         return _failure(answer, query)
     if (answer.nu or "").strip().upper() != query.waybill.upper():
         raise UnreadableAnswer("answered about another waybill")
-    scans = _scans(answer)
+    scans, unread = _scans(answer)
+    if unread and not scans:
+        raise UnreadableAnswer(unread[0])
     contact: Literal["matched"] | None = "matched" if query.phone_last4 and needs_phone(query.carrier) else None
-    return found(query, PROVIDER, scans, carrier=carrier_called(answer.com, PROVIDER), contact=contact)
+    carrier = carrier_called(answer.com, PROVIDER)
+    return found(query, PROVIDER, scans, with_unread(None, unread), carrier=carrier, contact=contact)
 
 
 def _failure(answer: _Answer, query: TraceQuery) -> Trace:
@@ -275,12 +284,20 @@ def _failure(answer: _Answer, query: TraceQuery) -> Trace:
     return silent(query, PROVIDER, _SILENT.get(code, "unavailable"), detail)
 
 
-def _scans(answer: _Answer) -> list[Scan]:
-    return [_scan(event, answer.state if index == 0 else None) for index, event in enumerate(answer.data)]
+def _scans(answer: _Answer) -> tuple[list[Scan], list[str]]:
+    """The scans, and why the other events cannot be read. The newest comes first, and the parcel's state is its."""
+    scans: list[Scan] = []
+
+    def take(item: object) -> None:
+        event = entry_of(item, _Event, PROVIDER)
+        scans.append(_scan(event, None if scans else answer.state))
+
+    _, unread = read_each(answer.data, take)
+    return scans, unread
 
 
 def _scan(event: _Event, state: str | None) -> Scan:
-    """One event; `state` is the parcel's, which is that of its newest event."""
+    """One event; `state` is the parcel's, where this is its newest event."""
     code = event.statusCode or _NAMED.get(event.status or "") or state or "0"
     stage = _stage(code)
     if stage == "delivered" and state == "4":

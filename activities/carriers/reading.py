@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
+from activities.http import Reply
 from core.audit.masking import mask
 from core.audit.waybills import CARRIERS, normalise
 from core.errors import UnreadableAnswer
-from core.messages import Scan, Stage
+from core.messages import Message, Scan, Stage
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Message)
 
 MOST_EVENTS = 2000
 CHINA = timezone(timedelta(hours=8))
 """What the vendors' "CST" means, and the zone of a time that names none."""
 
-_PLAIN = re.compile(r"(\d{4})-(\d\d?)-(\d\d?)[ T](\d\d?):(\d\d):(\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
+_PLAIN = re.compile(
+    r"(\d{4})([-/.])(\d\d?)\2(\d\d?)(?: +|T)(\d\d?):(\d\d)(?::(\d\d)(?:\.\d{1,9})?)? ?(Z|[+-]\d\d:?\d\d)?", re.ASCII
+)
 _JAVA = re.compile(r"[A-Za-z]{3} ([A-Za-z]{3}) +(\d\d?) (\d\d):(\d\d):(\d\d) CST (\d{4})", re.ASCII)
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)", re.ASCII)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -35,12 +41,57 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _nothing_for_null(value: object) -> object:
+    return () if value is None or value == "" else value
+
+
+VendorList = Annotated[tuple[Any, ...], BeforeValidator(_nothing_for_null)]
+"""A list whose entries are read one by one, so that a bad one spoils no other; null is an empty one."""
+VendorEvents = Annotated[VendorList, Field(max_length=MOST_EVENTS)]
+"""The events of one parcel."""
 VendorText = Annotated[str | None, BeforeValidator(_as_text)]
 """A text that a vendor now and then writes as a number, or leaves out."""
 
 
+def read_each(items: Iterable[object], read: Callable[[Any], T]) -> tuple[list[T], list[str]]:
+    """Read the entries of a list one by one: those that can be read, and for each other one why not.
+
+    Args:
+        read: raises `UnreadableAnswer` for an entry that cannot be read.
+    """
+    taken: list[T] = []
+    unread: list[str] = []
+    for number, item in enumerate(items, 1):
+        try:
+            taken.append(read(item))
+        except UnreadableAnswer as error:
+            unread.append(f"entry {number}: {error}")
+    return taken, unread
+
+
+def entry_of(item: object, model: type[E], source: str) -> E:
+    """One entry of a list.
+
+    Raises:
+        UnreadableAnswer: it is no object, or not of this form.
+    """
+    if not isinstance(item, dict):
+        raise UnreadableAnswer(f"{source}: not an object")
+    return Reply.parsed(item, model, source)
+
+
+def with_unread(detail: str | None, unread: list[str]) -> str | None:
+    """A trace's detail, and how many of its events could not be read."""
+    if not unread:
+        return detail
+    note = f"{len(unread)} of its events cannot be read, the first: {unread[0]}"
+    return f"{detail}; {note}" if detail else note
+
+
 def local_time(text: str | None, offset: str | None = None) -> datetime:
-    """A vendor's time: `2025-01-09 19:22:16`, RFC 3339, or `Thu Mar 26 15:37:57 CST 2023`, whose weekday may be wrong.
+    """A vendor's time: `2025-01-09 19:22:16`, `2025/1/9 19:22`, RFC 3339, or `Thu Mar 26 15:37:57 CST 2023`.
+
+    The weekday of the last form is often wrong, and not looked at.
 
     Args:
         offset: the zone of a time that names none, such as `+02:00`; China's where it is not given.
@@ -55,8 +106,8 @@ def local_time(text: str | None, offset: str | None = None) -> datetime:
             at = datetime(int(year), _MONTHS.index(month.lower()) + 1, int(day), int(hour), int(minute), int(second))  # noqa: DTZ001  # its zone follows
             return at.replace(tzinfo=CHINA).astimezone(UTC)
         if found := _PLAIN.fullmatch(text):
-            *parts, zone = found.groups()
-            at = datetime(*(int(part) for part in parts))  # type: ignore[arg-type]  # noqa: DTZ001  # six numbers; its zone follows
+            year, _, month, day, hour, minute, second, zone = found.groups()
+            at = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0))  # noqa: DTZ001  # its zone follows
             return at.replace(tzinfo=_zone(zone or offset)).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
