@@ -255,6 +255,11 @@ class Command(Message):
     command_id: Id
     actor: Actor
 
+    @classmethod
+    def purpose(cls) -> str:
+        """What it says, in one line: people see it beside the verb. It is the first line of the docstring."""
+        return (cls.__doc__ or "").strip().partition("\n")[0]
+
 
 class LineQuantity(Message):
     """How much of one line of the order a parcel holds."""
@@ -505,7 +510,7 @@ class CancelWithdrawal(Command):
 
 
 class ApproveWithdrawal(Command):
-    """One of two people lets a large withdrawal go."""
+    """One of two people lets a large withdrawal go, or says that what was wrong on our side is right again."""
 
     verb: ClassVar[str] = "approve"
     reason: Reason | None = None
@@ -542,7 +547,7 @@ FailureClass = Literal["payee", "quota", "ours", "risk", "user", "unknown"]
 
 
 class ReportPayout(Command):
-    """A rail's callback: what became of the payout with this key. `event_id` counts once, for ever.
+    """A rail's callback: what became of the payout with this key. Each `event_id` counts once.
 
     `failure` is the class of the rail's `code`, by the table of whoever verified the callback; null: not classified.
     """

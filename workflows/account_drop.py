@@ -7,7 +7,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.account_drops import AccountDropActivities
     from core.account_drops import ACCOUNT_DROP_WORKFLOW, AccountDrop, DropAnswer, look_after
-    from workflows.shell import durably, quickly
+    from workflows.running import run_durable, run_local
 
 
 @workflow.defn(name=ACCOUNT_DROP_WORKFLOW)
@@ -17,11 +17,11 @@ class AccountDropWorkflow:
     @workflow.run
     async def run(self, drop: AccountDrop) -> DropAnswer:
         """Where it stands in the end, or why nothing was sent."""
-        opened = await quickly(AccountDropActivities.open_account_drop, drop, "write the drop down")
+        opened = await run_local(AccountDropActivities.open_account_drop, drop, "write the drop down")
         if opened.over:
             return opened
         give_up_at = workflow.now() + drop.valid
-        answer = await durably(AccountDropActivities.pay_account_drop, drop.key, f"pay {drop.key}")
+        answer = await run_durable(AccountDropActivities.pay_account_drop, drop.key, f"pay {drop.key}")
         looks = 0
         while not answer.over and workflow.now() < give_up_at:
             workflow.set_current_details(
@@ -29,7 +29,7 @@ class AccountDropWorkflow:
             )
             await workflow.sleep(look_after(looks), summary="look it up")
             looks += 1
-            answer = await durably(AccountDropActivities.look_account_drop, drop.key, f"look {drop.key} up")
+            answer = await run_durable(AccountDropActivities.look_account_drop, drop.key, f"look {drop.key} up")
         if not answer.over:
-            answer = await durably(AccountDropActivities.give_up_account_drop, drop.key, "give it up")
+            answer = await run_durable(AccountDropActivities.give_up_account_drop, drop.key, "give it up")
         return answer

@@ -14,7 +14,8 @@ with workflow.unsafe.imports_passed_through():
     from core.messages import AUTO_WITHDRAWAL_WORKFLOW, AutomaticWithdrawals, read
     from core.money import format_minor
     from core.reasons import Refusal
-    from workflows.shell import durably, only, refused
+    from workflows.machine import single_argument
+    from workflows.running import raise_refusal, run_durable
 
 DUE_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 """When the schedule meant it to start; set by the server, and the same however late it does."""
@@ -27,12 +28,12 @@ class AutoWithdrawalWorkflow:
     @workflow.run
     async def run(self, *bodies: Any) -> dict[str, Any]:
         """`{"due_at", "withdrawal_id"?, "amount_minor", "skipped"?: {code, message}}`."""
-        plan = read(AutomaticWithdrawals, only(bodies))
+        plan = read(AutomaticWithdrawals, single_argument(bodies))
         if isinstance(plan, Refusal):
-            refused(plan)
+            raise_refusal(plan)
         due_at: datetime = workflow.info().typed_search_attributes.get(DUE_AT) or workflow.info().start_time
         request = ScheduledWithdrawalRequest(plan=plan, due_at=due_at, now=workflow.now())
-        started = await durably(PayoutActivities.start_scheduled_withdrawal, request, "start the withdrawal")
+        started = await run_durable(PayoutActivities.start_scheduled_withdrawal, request, "start the withdrawal")
         if started.skipped is not None:
             told = f"Nothing was withdrawn: `{started.skipped.code}`. {started.skipped.message}"
         else:

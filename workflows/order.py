@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
+from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.logistics import LogisticsActivities
@@ -40,11 +39,11 @@ with workflow.unsafe.imports_passed_through():
         CorrectWaybill,
         Order,
         ReportShipment,
-        read_command,
     )
+    from core.order import deciding, viewing
     from core.order.auditing import facts_of
     from core.order.deadlines import pass_deadlines, wake_at
-    from core.order.deciding import first_answer, note_cancellation, note_unreadable, receive, refusal_of
+    from core.order.deciding import first_answer, refusal_of
     from core.order.opening import begin, read_order
     from core.order.page import details_of
     from core.order.postings import posting_for
@@ -70,20 +69,11 @@ with workflow.unsafe.imports_passed_through():
         screening_done,
         withdrawal_answered,
     )
-    from core.order.viewing import holds_of, journal_view, order_view, record_of, search_values
+    from core.order.viewing import order_view, record_of, search_values
     from core.reasons import Refusal
-    from workflows.shell import (
-        DeadlineTimer,
-        Page,
-        Watches,
-        body_of,
-        durably,
-        only,
-        opening_holds,
-        quickly,
-        refused,
-        unstoppable,
-    )
+    from workflows.machine import Machine, start_options
+    from workflows.running import ignoring_cancellation, run_durable, run_local
+    from workflows.waiting import Watches
 
 LOOK_LIMIT = timedelta(seconds=30)
 """One query of a carrier, its retries apart."""
@@ -96,25 +86,19 @@ WITHDRAWAL_START = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_in
 
 
 @workflow.defn(name=ORDER_WORKFLOW)
-class OrderWorkflow:
+class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
     """Durable escrow of one marketplace order."""
 
     def __init__(self) -> None:
-        self._state: OrderState | None = None
-        self._failed: Refusal | None = None
-        self._changed = True
-        self._deciding = asyncio.Lock()
-        self._undecided = 0
-        self._timer = DeadlineTimer()
+        super().__init__(deciding, viewing)
         self._watches = Watches()
-        self._page = Page()
 
     # --- the story -------------------------------------------------------------------------------------
 
     @workflow.run
     async def run(self, *bodies: Any) -> dict[str, Any]:
         """Hold the buyer's money until the order is settled, or the buyer has it back."""
-        return await unstoppable(self._live(bodies), self._keep_on)
+        return await ignoring_cancellation(self._live(bodies), self._note_cancellation)
 
     async def _live(self, bodies: Sequence[Any]) -> dict[str, Any]:
         await self._open(bodies)
@@ -123,25 +107,20 @@ class OrderWorkflow:
             self._keep_watches()
             self._show()
             if workflow.info().is_continue_as_new_suggested():
-                await self._continue_as_new()
+                self._watches.end()
+                await self._continue_as_new(self._order.order)
             if not self._order.closed:
-                await self._wait()
+                await self._wait_until(wake_at(self._order, workflow.now()))
         self._watches.end()
         self._timer.stop()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return order_view(self._order)
 
-    def _keep_on(self) -> None:
-        if self._state is not None:
-            self._state = note_cancellation(self._state, workflow.now())
-            self._changed = True
-
     async def _open(self, bodies: Sequence[Any]) -> None:
         order = read_order(bodies[0] if bodies else None, workflow.info().workflow_id)
         if isinstance(order, Refusal):
             await self._fail(order)
-            return
-        carried = bodies[1] if len(bodies) > 1 and isinstance(bodies[1], dict) else {}
+        carried = start_options(bodies)
         if workflow.info().continued_run_id and "state" in carried:
             self._state = OrderState.model_validate(carried["state"])
         elif carried.get("rescue") is True:
@@ -152,7 +131,7 @@ class OrderWorkflow:
 
     async def _register(self, order: Order) -> None:
         request = OpenRequest(order=order, opened_by=workflow.info().first_execution_run_id, now=workflow.now())
-        opened = await quickly(OpeningActivities.open, request, "register, check the payment")
+        opened = await run_local(OpeningActivities.open, request, "register, check the payment")
         if opened.refusal is not None:
             await self._fail(opened.refusal)
         elif opened.known:
@@ -163,42 +142,25 @@ class OrderWorkflow:
     async def _rescue(self, order: Order, *, set_back: bool = False) -> None:
         run = workflow.info().first_execution_run_id
         request = RescueRequest(order_id=order.order_id, opened_by=run, set_back=set_back)
-        rescued = await quickly(OpeningActivities.rescue, request, "what register and ledger know")
-        if rescued.refusal is not None or rescued.order is None:
+        rescued = await run_local(OpeningActivities.rescue, request, "what register and ledger know")
+        if rescued.refusal is not None:
             await self._fail(rescued.refusal)
-        elif rescued.policy is not None:
+        assert rescued.order is not None  # a rescue answers an order or a refusal
+        if rescued.policy is not None:
             self._state = begin(rescued.order, rescued.policy, workflow.now())
         else:
             self._state = recover(rescued.order, rescued.state, rescued.references, workflow.now())
-
-    async def _fail(self, refusal: Refusal | None) -> None:
-        """The order never was: fail the workflow with the reason, after whoever waits was told."""
-        assert refusal is not None
-        self._failed = refusal
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        refused(refusal)
 
     async def _do_what_is_due(self) -> None:
         while True:
             self._changed = False
             # A command whose number is still being claimed came first, and wins over what falls due meanwhile.
-            async with self._deciding:
+            async with self._one_command:
                 self._state = pass_deadlines(self._order, workflow.now())
             step = next_step(self._order, workflow.now())
             if step is None:
                 return
             await self._carry_out(step)
-
-    async def _wait(self) -> None:
-        """Until something changes or the next deadline passes; then the core is asked again, whatever woke us."""
-        deadline = wake_at(self._order, workflow.now())
-        self._timer.arm(deadline.name if deadline else None, deadline.at if deadline else None)
-        await workflow.wait_condition(lambda: self._changed or self._timer.rang)
-
-    async def _continue_as_new(self) -> None:
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        self._watches.end()
-        workflow.continue_as_new(args=[self._order.order, {"state": self._order.model_dump(mode="json")}])
 
     # --- steps -----------------------------------------------------------------------------------------
 
@@ -209,7 +171,7 @@ class OrderWorkflow:
 
     async def _carry_out(self, step: Step) -> None:
         if step.verb == "screen":
-            screening = await quickly(ScreeningActivities.screen, self._order.order, "screen the goods")
+            screening = await run_local(ScreeningActivities.screen, self._order.order, "screen the goods")
             self._state = screening_done(self._order, screening, workflow.now())
         elif step.verb == "record":
             await self._record()
@@ -229,7 +191,7 @@ class OrderWorkflow:
         self._state = begun(self._order, step)
         request = posting_for(self._order, step, now)
         summary = f"{step.verb} {step.about}".strip()
-        carry_out = durably if step.verb in DECIDED_ONCE else quickly
+        carry_out = run_durable if step.verb in DECIDED_ONCE else run_local
         result = await carry_out(MoneyActivities.by_verb(step.verb), request, summary)
         if result.outcome in {"posted", "exists"}:
             self._state = posted(self._order, step, now)
@@ -244,9 +206,9 @@ class OrderWorkflow:
     async def _record(self) -> None:
         """Tell the register, which tells what it and the books know: the ledger's facts win."""
         record = record_of(self._order, workflow.now())
-        standing = await quickly(OpeningActivities.record, record, "record")
+        standing = await run_local(OpeningActivities.record, record, "record")
         self._note_record(record.revision, record.notices)
-        async with self._deciding:
+        async with self._one_command:
             followed = follow(self._order, standing, workflow.now())
             if followed is None:
                 await self._rescue(self._order.order, set_back=True)
@@ -255,12 +217,12 @@ class OrderWorkflow:
 
     async def _release_claims(self, step: Step) -> None:
         """No command is decided meanwhile: it may claim again the very number that is given up here."""
-        async with self._deciding:
+        async with self._one_command:
             self._state = begun(self._order, step)
             request = ReleaseRequest(
                 order_id=self._order.order.order_id, claims=claims_to_release(self._order), now=workflow.now()
             )
-            await quickly(LogisticsActivities.release_claims, request, "release waybill claims")
+            await run_local(LogisticsActivities.release_claims, request, "release waybill claims")
             self._state = posted(self._order, step, workflow.now())
 
     async def _look(self, parcel_id: str) -> None:
@@ -366,47 +328,14 @@ class OrderWorkflow:
 
     # --- commands --------------------------------------------------------------------------------------
 
-    def _validate(self, verb: str, bodies: Sequence[Any]) -> None:
-        """Refuse an update before it costs history.
-
-        While the order opens or another command is being decided, only what cannot be read: the rest is judged after.
-        """
-        command = read_command(ORDER_COMMANDS, verb, only(bodies))
-        if isinstance(command, Refusal):
-            refused(command)
-        if not self._opened or self._undecided:
-            return
-        first = first_answer(self._order, command)
-        refusal = first if isinstance(first, Refusal) else None
-        if first is None:
-            refusal = refusal_of(self._order, command, workflow.now())
-        if refusal is not None:
-            refused(refusal)
-
-    async def _update(self, verb: str, bodies: Sequence[Any]) -> Answer:
-        command = read_command(ORDER_COMMANDS, verb, only(bodies))
-        if isinstance(command, Refusal):
-            refused(command)
-        answer = await self._decide(command, "update")
+    async def _receive(self, command: Command, channel: Channel) -> Answer | Refusal:
+        """Claim the numbers that a command brings, then let the core decide."""
+        # The register may take long, and deadlines wait for `_one_command` meanwhile: a number that was claimed in
+        # time must not find the order called off by a deadline that passed during its claim.
+        claims = await self._claim(command)
+        self._state, answer = deciding.receive(self._order, command, workflow.now(), channel, claims)
         if isinstance(answer, Refusal):
-            refused(answer)
-        return answer
-
-    async def _decide(self, command: Command, channel: Channel) -> Answer | Refusal:
-        """One command at a time: a claim in the register must not be overtaken by another command."""
-        self._undecided += 1
-        try:
-            await workflow.wait_condition(lambda: self._opened or self._failed is not None)
-            if self._failed is not None:
-                return self._failed
-            async with self._deciding:
-                claims = await self._claim(command)
-                self._state, answer = receive(self._order, command, workflow.now(), channel, claims)
-                if isinstance(answer, Refusal):
-                    self._state = claimed_in_vain(self._order, command, claims)
-                self._changed = True
-        finally:
-            self._undecided -= 1
+            self._state = claimed_in_vain(self._order, command, claims)
         return answer
 
     @property
@@ -429,123 +358,7 @@ class OrderWorkflow:
             waybills=to_claim(command),
             now=workflow.now(),
         )
-        return (await quickly(LogisticsActivities.claim_waybills, request, "claim the waybill")).claims
-
-    @workflow.signal(dynamic=True)
-    async def on_signal(self, name: str, args: Sequence[RawValue]) -> None:
-        """Every verb as a signal; answered in the journal, refusals included."""
-        command = read_command(ORDER_COMMANDS, name, body_of(args))
-        if isinstance(command, Refusal):
-            await workflow.wait_condition(lambda: self._opened or self._failed is not None)
-            if self._state is not None:
-                self._state = note_unreadable(self._state, name, command, workflow.now())
-                self._changed = True
-            return
-        await self._decide(command, "signal")
-
-    @workflow.update(dynamic=True)
-    async def on_unknown_update(self, name: str, args: Sequence[RawValue]) -> None:
-        """No such verb: its validator refuses."""
-
-    @on_unknown_update.validator
-    def refuse_unknown_update(self, name: str, args: Sequence[RawValue]) -> None:
-        self._validate(name, (None,))
-
-    @workflow.update(description="The merchant handed parcels to a carrier.")
-    async def report_shipment(self, *bodies: Any) -> Answer:
-        return await self._update("report_shipment", bodies)
-
-    @report_shipment.validator
-    def _check_report_shipment(self, *bodies: Any) -> None:
-        self._validate("report_shipment", bodies)
-
-    @workflow.update(description="The merchant corrects a parcel's carrier or number.")
-    async def correct_waybill(self, *bodies: Any) -> Answer:
-        return await self._update("correct_waybill", bodies)
-
-    @correct_waybill.validator
-    def _check_correct_waybill(self, *bodies: Any) -> None:
-        self._validate("correct_waybill", bodies)
-
-    @workflow.update(description="A carrier's gateway pushes scans.")
-    async def report_scan(self, *bodies: Any) -> Answer:
-        return await self._update("report_scan", bodies)
-
-    @report_scan.validator
-    def _check_report_scan(self, *bodies: Any) -> None:
-        self._validate("report_scan", bodies)
-
-    @workflow.update(description="The buyer has the goods.")
-    async def confirm_receipt(self, *bodies: Any) -> Answer:
-        return await self._update("confirm_receipt", bodies)
-
-    @confirm_receipt.validator
-    def _check_confirm_receipt(self, *bodies: Any) -> None:
-        self._validate("confirm_receipt", bodies)
-
-    @workflow.update(description="The buyer needs more time.")
-    async def extend_receipt(self, *bodies: Any) -> Answer:
-        return await self._update("extend_receipt", bodies)
-
-    @extend_receipt.validator
-    def _check_extend_receipt(self, *bodies: Any) -> None:
-        self._validate("extend_receipt", bodies)
-
-    @workflow.update(description="The buyer calls the order off.")
-    async def cancel_order(self, *bodies: Any) -> Answer:
-        return await self._update("cancel_order", bodies)
-
-    @cancel_order.validator
-    def _check_cancel_order(self, *bodies: Any) -> None:
-        self._validate("cancel_order", bodies)
-
-    @workflow.update(description="A reviewer's verdict on a parcel in review.")
-    async def decide_audit(self, *bodies: Any) -> Answer:
-        return await self._update("decide_audit", bodies)
-
-    @decide_audit.validator
-    def _check_decide_audit(self, *bodies: Any) -> None:
-        self._validate("decide_audit", bodies)
-
-    @workflow.update(description="The merchant asks a person to look at a rejection.")
-    async def appeal_audit(self, *bodies: Any) -> Answer:
-        return await self._update("appeal_audit", bodies)
-
-    @appeal_audit.validator
-    def _check_appeal_audit(self, *bodies: Any) -> None:
-        self._validate("appeal_audit", bodies)
-
-    @workflow.update(description="A reviewer lets held goods pass, or not.")
-    async def decide_screening(self, *bodies: Any) -> Answer:
-        return await self._update("decide_screening", bodies)
-
-    @decide_screening.validator
-    def _check_decide_screening(self, *bodies: Any) -> None:
-        self._validate("decide_screening", bodies)
-
-    @workflow.update(description="Two people say what became of a stuck refund.")
-    async def resolve_refund(self, *bodies: Any) -> Answer:
-        return await self._update("resolve_refund", bodies)
-
-    @resolve_refund.validator
-    def _check_resolve_refund(self, *bodies: Any) -> None:
-        self._validate("resolve_refund", bodies)
-
-    @workflow.update(description="An operator stops money.")
-    async def place_hold(self, *bodies: Any) -> Answer:
-        return await self._update("place_hold", bodies)
-
-    @place_hold.validator
-    def _check_place_hold(self, *bodies: Any) -> None:
-        self._validate("place_hold", bodies)
-
-    @workflow.update(description="An operator lets money move again.")
-    async def lift_hold(self, *bodies: Any) -> Answer:
-        return await self._update("lift_hold", bodies)
-
-    @lift_hold.validator
-    def _check_lift_hold(self, *bodies: Any) -> None:
-        self._validate("lift_hold", bodies)
+        return (await run_local(LogisticsActivities.claim_waybills, request, "claim the waybill")).claims
 
     # --- queries ---------------------------------------------------------------------------------------
 
@@ -553,15 +366,3 @@ class OrderWorkflow:
     def order(self) -> dict[str, Any]:
         """The whole state as JSON; while it opens only its phase."""
         return order_view(self._state) if self._state is not None else {"phase": "opening"}
-
-    @workflow.query(description="What came in, and what was answered")
-    def journal(self) -> list[dict[str, Any]]:
-        """`[{seq, at, channel, verb, command_id, actor, outcome, code?, message?}]`."""
-        return journal_view(self._state) if self._state is not None else []
-
-    @workflow.query(description="Why the money is not here")
-    def holds(self) -> list[dict[str, Any]]:
-        """`[{reason, since, expected_release?, who_can_act, what_helps, what_helps_zh?}]`."""
-        if self._state is None:
-            return opening_holds() if self._failed is None else []
-        return [view.model_dump(mode="json", exclude_none=True) for view in holds_of(self._state)]

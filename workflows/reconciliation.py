@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from core.reasons import Refusal
     from core.reconciliation.lines import Comparison, Summary
     from core.reconciliation.viewing import details_of
-    from workflows.shell import refused
+    from workflows.running import raise_refusal
 
 FETCHING = timedelta(minutes=5)
 FETCHED_WITHIN = timedelta(hours=2)
@@ -81,5 +81,5 @@ def _read(bodies: Sequence[Any]) -> Comparison:
     body = bodies[0] if bodies and isinstance(bodies[0], dict) else {}
     asked = read(Comparison, {"now": workflow.now(), **body})
     if isinstance(asked, Refusal):
-        refused(asked)
+        raise_refusal(asked)
     return asked

@@ -25,7 +25,7 @@ from temporalio.common import RetryPolicy
 
 import worker
 import workflows.order
-import workflows.shell
+import workflows.running
 import workflows.withdrawal
 from activities.http import HttpClient
 from activities.rails.base import PayoutInstruction
@@ -89,7 +89,7 @@ BUGS: Mapping[str, Callable[[], None]] = {
 
 def hurry(quicker: float) -> None:
     """Shorten the limits after which a dead worker is missed and a silent bank given up, as the policy's times are."""
-    workflows.shell.PATIENT *= quicker
+    workflows.running.PATIENT *= quicker
     workflows.withdrawal.SENDING *= quicker
     workflows.order.LOOK_LIMIT *= quicker
     workflows.order.POLLING = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=5))

@@ -27,7 +27,7 @@ from temporalio.common import RetryPolicy
 import gateway
 import worker
 import workflows.order
-import workflows.shell
+import workflows.running
 from activities.channels.sandbox import SandboxChannel
 from config import load
 from ledger.book import Book
@@ -96,7 +96,7 @@ def until_it_dies(body: Callable[[], object]) -> bool:
 
 def hurry() -> None:
     """A test does not wait as long as earnest does for what a dead worker had begun."""
-    workflows.shell.PATIENT = workflows.order.LOOK_LIMIT = WAITS
+    workflows.running.PATIENT = workflows.order.LOOK_LIMIT = WAITS
     workflows.order.POLLING = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=1)
 
 

@@ -1,0 +1,90 @@
+"""The machine: what a workflow has because its core has it, so that a new verb touches no file in `workflows/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from temporalio import workflow
+
+from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Command, Id, Unreadable
+from core.withdrawal import deciding, viewing
+from core.withdrawal.state import WithdrawalState
+from workflows.machine import Machine, single_argument, start_options
+from workflows.order import OrderWorkflow
+from workflows.withdrawal import WithdrawalWorkflow
+
+WORKFLOWS = Path(__file__).parent.parent / "workflows"
+MACHINES: Mapping[type[Machine[Any]], Mapping[str, type[Command]]] = {
+    OrderWorkflow: ORDER_COMMANDS,
+    WithdrawalWorkflow: WITHDRAWAL_COMMANDS,
+}
+
+
+class Praise(Command):
+    """Somebody is pleased.
+
+    This line is for readers of the schema.
+    """
+
+    verb: ClassVar[str] = "praise"
+    whom: Id
+
+
+@workflow.defn(name="Praised")
+class Praised(Machine[WithdrawalState], commands={**WITHDRAWAL_COMMANDS, "praise": Praise}):
+    """A workflow whose core learned a verb."""
+
+    def __init__(self) -> None:
+        super().__init__(deciding, viewing)
+
+    @workflow.run
+    async def run(self) -> None:
+        """Nothing to live."""
+
+
+def _definition(machine: type[Machine[Any]]) -> workflow._Definition:
+    return workflow._Definition.must_from_class(machine)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_each_command_is_an_update_that_says_what_it_is_for(machine: type[Machine[Any]]) -> None:
+    updates = _definition(machine).updates
+    known = {name: update.description for name, update in updates.items() if name}
+    assert known == {verb: command.purpose() for verb, command in MACHINES[machine].items()}
+    assert all(said and said.endswith(".") for said in known.values())
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_unknown_verbs_reach_a_handler_and_any_signal_does(machine: type[Machine[Any]]) -> None:
+    definition = _definition(machine)
+    assert definition.updates[None].validator is not None
+    assert set(definition.signals) == {None}
+    assert {"journal", "holds"} < set(definition.queries)
+
+
+def test_a_verb_that_the_core_learns_is_an_update_at_once() -> None:
+    updates = _definition(Praised).updates
+    assert updates["praise"].description == "Somebody is pleased."
+    assert set(updates) == {None, "praise", *WITHDRAWAL_COMMANDS}
+
+
+def test_no_verb_is_named_in_the_workflows() -> None:
+    verbs = {f'"{verb}"' for verb in (*ORDER_COMMANDS, *WITHDRAWAL_COMMANDS)}
+    for path in WORKFLOWS.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert [verb for verb in verbs if verb in text] == [], path.name
+
+
+def test_an_update_takes_one_argument() -> None:
+    assert single_argument(({"a": 1},)) == {"a": 1}
+    assert isinstance(single_argument(()), Unreadable)
+    assert isinstance(single_argument((1, 2)), Unreadable)
+
+
+def test_only_an_object_says_how_to_start() -> None:
+    assert start_options(({}, {"rescue": True})) == {"rescue": True}
+    others: list[tuple[Any, ...]] = [(), ({},), ({}, "rescue"), ({}, None)]
+    assert [start_options(bodies) for bodies in others] == [{}] * 4

@@ -1,0 +1,258 @@
+"""A workflow around a core: it reads what arrives, lets the core decide, journals, and waits.
+
+A subclass names the commands and the core, and adds its story (`run`), its steps and a query for its whole state.
+Each command of the contract becomes one Update, described by the command's own docstring; one dynamic Signal takes the
+same verbs. So a new verb changes no file here.
+
+Temporal runs a workflow's coroutines one at a time, and switches between them only at an `await` that has to wait.
+Everything between two such awaits is atomic. Each await below says what may have changed when it returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RawValue
+
+with workflow.unsafe.imports_passed_through():
+    from core.inbox import Channel
+    from core.messages import Answer, Command, HoldView, Message, Unreadable, read_command
+    from core.reasons import Refusal
+    from workflows.page import Page
+    from workflows.running import raise_refusal
+    from workflows.waiting import DeadlineTimer, Due
+
+S = TypeVar("S", bound=Message)
+"""The state that the core keeps: frozen, so that each change is a new object."""
+Shown = TypeVar("Shown", bound=Message, contravariant=True)
+
+
+class Core(Protocol[S]):
+    """The module that decides commands. Pure and total: it raises nothing."""
+
+    def first_answer(self, state: S, command: Command, /) -> Answer | Refusal | None:
+        """What this command was answered before; None where it is new."""
+
+    def refusal_of(self, state: S, command: Command, now: datetime, /) -> Refusal | None:
+        """Why a new command would be refused now."""
+
+    def receive(self, state: S, command: Command, now: datetime, channel: Channel, /) -> tuple[S, Answer | Refusal]:
+        """The state after a command, and its answer."""
+        ...
+
+    def note_unreadable(self, state: S, verb: str, refusal: Refusal, now: datetime, /) -> S:
+        """The state after a signal that could not be read."""
+        ...
+
+    def note_cancellation(self, state: S, now: datetime, /) -> S:
+        """The state after a request to cancel the workflow, which calls nothing off."""
+        ...
+
+
+class Views(Protocol[Shown]):
+    """The module that says what others see."""
+
+    def journal_view(self, state: Shown, /) -> list[dict[str, Any]]:
+        """The journal as JSON, oldest first."""
+        ...
+
+    def holds_of(self, state: Shown, /) -> tuple[HoldView, ...]:
+        """Why the money is not here yet."""
+        ...
+
+
+class Machine(Generic[S]):
+    """A durable state with one Update and one Signal a command, and queries for its journal and its holds."""
+
+    COMMANDS: ClassVar[Mapping[str, type[Command]]] = {}
+
+    def __init_subclass__(cls, commands: Mapping[str, type[Command]], **others: Any) -> None:
+        super().__init_subclass__(**others)
+        cls.COMMANDS = commands
+        for verb, command in commands.items():
+            setattr(cls, verb, _update_of(verb, command.purpose()))
+
+    def __init__(self, core: Core[S], views: Views[S]) -> None:
+        self._core = core
+        self._views = views
+        self._state: S | None = None
+        self._failed: Refusal | None = None
+        self._changed = True
+        self._undecided = 0
+        self._one_command = asyncio.Lock()
+        self._timer = DeadlineTimer()
+        self._page = Page()
+
+    # --- the life ----------------------------------------------------------------------------------------
+
+    @property
+    def _opened(self) -> bool:
+        """Whether commands can be decided."""
+        return self._state is not None
+
+    def _note_cancellation(self) -> None:
+        """Cancelling the workflow calls nothing off; the request stands in the journal."""
+        if self._state is not None:
+            self._state = self._core.note_cancellation(self._state, workflow.now())
+            self._changed = True
+
+    async def _fail(self, refusal: Refusal) -> NoReturn:
+        """Nothing was opened: end the workflow with the reason as its failure."""
+        self._failed = refusal
+        # Commands that arrived early wait for the opening. If the workflow ended first, their senders would get a
+        # failure of the service instead of the reason.
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        raise_refusal(refusal)
+
+    async def _wait_until(self, due: Due | None) -> None:
+        """Wait until something changes or the deadline passes. Either may be stale: the caller asks the core again."""
+        self._timer.arm(due)
+        # A command decided before this line has set `_changed`; waiting for a wake-up alone would miss it.
+        await workflow.wait_condition(lambda: self._changed or self._timer.rang)
+
+    async def _continue_as_new(self, started_with: Message) -> NoReturn:
+        """Go on in a new run, with a short history and the same state."""
+        # A handler that is still running would be lost with this run, its sender without an answer. The state is
+        # taken afterwards: the last handler may have changed it.
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        assert self._state is not None
+        workflow.continue_as_new(args=[started_with, {"state": self._state.model_dump(mode="json")}])
+
+    # --- commands ----------------------------------------------------------------------------------------
+
+    def _validate(self, verb: str, bodies: Sequence[Any]) -> None:
+        """Refuse an update before it costs history.
+
+        While the workflow opens or another command is being decided, only what cannot be read is refused here; the
+        state to judge by is not there yet.
+        """
+        command = read_command(self.COMMANDS, verb, single_argument(bodies))
+        if isinstance(command, Refusal):
+            raise_refusal(command)
+        if self._state is None or not self._opened or self._undecided:
+            return
+        answer = self._core.first_answer(self._state, command)
+        refusal = answer if answer is not None else self._core.refusal_of(self._state, command, workflow.now())
+        if isinstance(refusal, Refusal):
+            raise_refusal(refusal)
+
+    async def _update(self, verb: str, bodies: Sequence[Any]) -> Answer:
+        command = read_command(self.COMMANDS, verb, single_argument(bodies))
+        answer = command if isinstance(command, Refusal) else await self._decide(command, "update")
+        if isinstance(answer, Refusal):
+            raise_refusal(answer)
+        return answer
+
+    async def _decide(self, command: Command, channel: Channel) -> Answer | Refusal:
+        """One command at a time, in the order in which they arrived."""
+        self._undecided += 1
+        try:
+            # Commands may arrive with the start, before the opening has asked register and payment channel. A failed
+            # opening ends the wait too: `_fail` waits for this handler.
+            await workflow.wait_condition(lambda: self._opened or self._failed is not None)
+            if self._failed is not None:
+                return self._failed
+            # Deciding may wait for the register (`_receive`). Another command that ran in between would decide on a
+            # state that this one is about to replace.
+            async with self._one_command:
+                answer = await self._receive(command, channel)
+                self._changed = True
+        finally:
+            self._undecided -= 1
+        return answer
+
+    async def _receive(self, command: Command, channel: Channel) -> Answer | Refusal:
+        """Let the core decide. A subclass whose commands need the register asks it here."""
+        assert self._state is not None
+        self._state, answer = self._core.receive(self._state, command, workflow.now(), channel)
+        return answer
+
+    @workflow.signal(dynamic=True)
+    async def on_signal(self, name: str, args: Sequence[RawValue]) -> None:
+        """Every verb as a signal, answered in the journal, refusals included. Nothing raises: it would end the run."""
+        command = read_command(self.COMMANDS, name, signal_body(args))
+        if not isinstance(command, Refusal):
+            await self._decide(command, "signal")
+            return
+        # The journal is a part of the state; before the opening there is none to write to.
+        await workflow.wait_condition(lambda: self._opened or self._failed is not None)
+        if self._state is not None:
+            self._state = self._core.note_unreadable(self._state, name, command, workflow.now())
+            self._changed = True
+
+    @workflow.update(dynamic=True)
+    async def on_unknown_update(self, name: str, args: Sequence[RawValue]) -> None:
+        """No such verb: its validator refuses."""
+
+    @on_unknown_update.validator
+    def refuse_unknown_update(self, name: str, args: Sequence[RawValue]) -> None:
+        self._validate(name, (None,))
+
+    # --- queries -----------------------------------------------------------------------------------------
+
+    @workflow.query(description="What came in, and what was answered")
+    def journal(self) -> list[dict[str, Any]]:
+        """`[{seq, at, channel, verb, command_id, actor, outcome, code?, message?}]`."""
+        return self._views.journal_view(self._state) if self._state is not None else []
+
+    @workflow.query(description="Why the money is not here")
+    def holds(self) -> list[dict[str, Any]]:
+        """`[{reason, since, expected_release?, who_can_act, what_helps, what_helps_zh?}]`."""
+        if self._state is not None:
+            views = self._views.holds_of(self._state)
+        else:
+            views = (_opening(),) if self._failed is None else ()
+        return [view.model_dump(mode="json", exclude_none=True) for view in views]
+
+
+def _update_of(verb: str, description: str) -> Any:
+    """The Update of one verb. It takes any arguments: a typed one would fail to decode with no reason code."""
+
+    async def handle(self: Machine[Any], *bodies: Any) -> Answer:
+        return await self._update(verb, bodies)
+
+    def validate(self: Machine[Any], *bodies: Any) -> None:
+        self._validate(verb, bodies)
+
+    handle.__name__ = handle.__qualname__ = verb
+    update = workflow.update(name=verb, description=description)(handle)
+    update.validator(validate)
+    return update
+
+
+def _opening() -> HoldView:
+    """Why nothing moves yet while a workflow has no state."""
+    return HoldView(
+        reason="opening",
+        since=workflow.info().workflow_start_time,
+        who_can_act="system",
+        what_helps="it goes on by itself once register and payment channel answer; `show` tells what is tried again,"
+        " and why",
+    )
+
+
+# --- what arrives ------------------------------------------------------------------------------------------
+
+
+def single_argument(bodies: Sequence[Any]) -> Any:
+    """The one argument of an update; none or several become a value that is refused."""
+    return bodies[0] if len(bodies) == 1 else Unreadable(why=f"It takes one JSON object, not {len(bodies)} arguments.")
+
+
+def signal_body(args: Sequence[RawValue]) -> Any:
+    """The one JSON argument of a signal; anything else becomes a value that is refused."""
+    if len(args) != 1:
+        return Unreadable(why=f"It takes one JSON object, not {len(args)} arguments.")
+    try:
+        return workflow.payload_converter().from_payload(args[0].payload)
+    except Exception as error:  # any encoding and any bytes may arrive; a signal handler must not raise
+        return Unreadable(why=f"It cannot be decoded: {type(error).__name__}.")
+
+
+def start_options(bodies: Sequence[Any]) -> dict[str, Any]:
+    """The second argument of a start: how to open, or the state of the run before. Anything else counts as none."""
+    return bodies[1] if len(bodies) > 1 and isinstance(bodies[1], dict) else {}

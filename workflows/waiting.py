@@ -1,0 +1,93 @@
+"""What a workflow waits for: its next deadline, and activities that run beside it for days."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+WATCHED_AGAIN = timedelta(hours=1)
+"""After a watch failed in a way that no retry mends, such as a wrong setting."""
+
+
+class Due(Protocol):
+    """A deadline: what passes, and when."""
+
+    @property
+    def name(self) -> str:
+        """Its name, as people see it."""
+        ...
+
+    @property
+    def at(self) -> datetime:
+        """When it passes."""
+        ...
+
+
+class DeadlineTimer:
+    """One timer for the earliest deadline, started anew only when that deadline moves."""
+
+    def __init__(self) -> None:
+        self._armed: tuple[str, datetime] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.rang = False
+
+    def arm(self, due: Due | None) -> None:
+        """Ring when it is due; with None not at all."""
+        wanted = (due.name, due.at) if due is not None else None
+        if wanted == self._armed and not self.rang:
+            return
+        self.stop()
+        self._armed = wanted
+        if wanted is not None:
+            self._task = asyncio.create_task(self._ring(*wanted))
+
+    def stop(self) -> None:
+        """Ring no more."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+        self._armed, self._task, self.rang = None, None, False
+
+    async def _ring(self, name: str, at: datetime) -> None:
+        await workflow.sleep(max(timedelta(0), at - workflow.now()), summary=name)
+        self.rang = True
+
+
+class Watches:
+    """Activities that run beside a workflow for days, one task a watch; started and ended as the core asks."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[Any, asyncio.Task[None]] = {}
+
+    def keep(self, wanted: Sequence[tuple[Any, Callable[[], Awaitable[None]]]]) -> None:
+        """Start the wanted watches that do not run; cancel those that are no longer wanted."""
+        starts = dict(wanted)
+        for watch in [watch for watch in self._tasks if watch not in starts]:
+            self._tasks.pop(watch).cancel()
+        for watch, start in starts.items():
+            if watch not in self._tasks:
+                self._tasks[watch] = asyncio.create_task(self._go_on(start))
+
+    async def _go_on(self, start: Callable[[], Awaitable[None]]) -> None:
+        """A permanent failure is a bug or a wrong setting on our side; retry hourly, so that the watch recovers."""
+        while True:
+            try:
+                await start()
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    return
+            else:
+                return
+            await workflow.sleep(WATCHED_AGAIN, summary="watch again after a failure")
+
+    def done(self, watch: Any) -> None:
+        """A watch reported; if the core still wants one like it, it starts anew."""
+        self._tasks.pop(watch, None)
+
+    def end(self) -> None:
+        """End all."""
+        self.keep(())
