@@ -13,6 +13,7 @@
     DAKUAN_SCREENING                   screening rules; default `screening.toml` in that folder
     DAKUAN_HOME                        folder of the local stack; default `var/` beside this file
     DAKUAN_BUILD_ID                    name of this build, where worker versioning is used
+    DAKUAN_PLAIN_HTTP                  HOST,HOST…: other machines that may be asked without TLS
 
 What is unset is taken from the local stack under DAKUAN_HOME while it is up, all of it or nothing: a worker never runs
 against one's own database and the stand-ins' Temporal.
@@ -33,6 +34,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 from temporalio.envconfig import ClientConfig
 
+from core.addresses import is_plain_remote, parse_database_address
 from core.errors import Misconfigured
 from core.providers import Providers, parse_providers
 from core.rails import Rails, parse_rails
@@ -54,14 +56,8 @@ _VARIABLES = {
     "channel_url": "DAKUAN_CHANNEL_URL",
     "bank_url": "DAKUAN_BANK_URL",
 }
-_SCHEMES = {
-    "database_url": ("postgresql", "postgres"),
-    "database_owner_url": ("postgresql", "postgres"),
-    "carrier_url": ("http", "https"),
-    "channel_url": ("http", "https"),
-    "bank_url": ("http", "https"),
-}
-_EXAMPLES = {"postgresql": "postgresql://user:password@host:5432/dakuan", "http": "https://host/path"}
+_DATABASES = ("database_url", "database_owner_url")
+_PROVIDERS = ("carrier_url", "channel_url", "bank_url")
 
 
 class Settings(BaseModel):
@@ -77,11 +73,11 @@ class Settings(BaseModel):
     temporal_options: Mapping[str, Any] = Field(default={}, repr=False)
     """Further arguments of `Client.connect`: TLS, API key, metadata."""
     temporal_ui_url: str | None = None
-    carrier_url: str | None = None
+    carrier_url: str | None = Field(default=None, repr=False)
     providers: Providers | None = Field(default=None, repr=False)
     """None: the sandbox for every carrier."""
-    channel_url: str | None = None
-    bank_url: str | None = None
+    channel_url: str | None = Field(default=None, repr=False)
+    bank_url: str | None = Field(default=None, repr=False)
     account_keys: Mapping[str, bytes] = Field(default={}, repr=False)
     """What seals account numbers, by the keys' ids; the first seals, all open."""
     rails: Rails | None = Field(default=None, repr=False)
@@ -116,7 +112,7 @@ class Settings(BaseModel):
         if providers is None and "world_url" in found and "carrier_url" not in given:
             providers = standin_providers()
         rails_file = _rails_file(variables, found.pop("rails_file", None))
-        return cls(
+        settings = cls(
             **found,
             rails=read_rails(rails_file, variables) if rails_file else None,
             rails_file=rails_file,
@@ -127,6 +123,8 @@ class Settings(BaseModel):
             home=home,
             build_id=variables.get("DAKUAN_BUILD_ID"),
         )
+        _refuse_plain(settings, variables.get("DAKUAN_PLAIN_HTTP", ""))
+        return settings
 
     def needed(self, field: str) -> str:
         """The address in a field, for those who cannot do without it.
@@ -288,21 +286,48 @@ def _rails_file(variables: Mapping[str, str], stacks: str | None) -> Path | None
 
 
 def _check_address(field: str, value: str) -> None:
-    schemes = _SCHEMES.get(field)
-    if schemes is None:
+    variable = _VARIABLES[field]
+    if field in _DATABASES:
+        parse_database_address(value, variable)
+        return
+    if field in _PROVIDERS:
+        right, example = _is_http(value), "https://host/path"
+    else:
         host, _, port = value.rpartition(":")
         right = bool(host) and port.isascii() and port.isdecimal() and int(port) < 65536
         example = "temporal.example:7233"
-    else:
-        example = _EXAMPLES[schemes[0]]
-        try:
-            parts = urlsplit(value)
-            right = parts.scheme in schemes and bool(parts.hostname or parts.query) and parts.port != 0
-        except ValueError:
-            right = False
     if not right:
         # The value may hold a password, so that it is not repeated.
-        raise Misconfigured(f"{_VARIABLES[field]} is not an address such as {example}")
+        raise Misconfigured(f"{variable} is not an address such as {example}")
+
+
+def _is_http(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _refuse_plain(settings: Settings, allowed: str) -> None:
+    """Keys and personal data never go to another machine in the open, unless a person has named it.
+
+    Raises:
+        Misconfigured: an address is plain HTTP to a machine that is not named; the sentence has its host alone.
+    """
+    named = {host.strip() for host in allowed.split(",")}
+    given = {_VARIABLES[field]: getattr(settings, field) for field in _PROVIDERS}
+    for name, provider in (settings.providers.providers if settings.providers else {}).items():
+        given[f"DAKUAN_CARRIERS: providers.{name}.url"] = provider.url
+    for name, account in (settings.rails.accounts if settings.rails else {}).items():
+        given[f"DAKUAN_RAILS: accounts.{name}.url"] = account.url
+    for where, url in given.items():
+        host = urlsplit(url).hostname if url and is_plain_remote(url) else None
+        if host is not None and host not in named:
+            raise Misconfigured(
+                f"{where} is plain http:// to {host}, so that anyone on the way reads and changes what is sent: "
+                f"use https://, or allow it by name: DAKUAN_PLAIN_HTTP={host}"
+            )
 
 
 def _path(

@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 import asyncpg
 from temporalio.client import Client
@@ -43,6 +42,7 @@ from activities.wechatpay.client import WechatPayClient
 from activities.wechatpay.signing import MerchantSigner, PlatformKeys
 from activities.withdrawal import WithdrawalActivities
 from config import Settings
+from core.addresses import parse_database_address
 from core.errors import BadInput, Misconfigured
 from core.messages import ReportScan, order_workflow_id
 from core.policy import Policy, parse_policy
@@ -315,7 +315,7 @@ async def ready_database(settings: Settings) -> AsyncIterator[asyncpg.Pool[Any]]
 
 def role_in(dsn: str) -> str:
     """The role that a database address logs in as."""
-    return unquote(urlsplit(dsn).username or WORKER_ROLE)
+    return parse_database_address(dsn).user or WORKER_ROLE
 
 
 async def register_policies(register: Register, settings: Settings) -> None:

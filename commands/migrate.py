@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from commands.console import JsonFlag, command, tell
 from config import load
+from core.addresses import parse_database_address
 from ledger.migrate import migrate as apply
-from ledger.pool import address_of
 from wiring import role_in
 
 
@@ -16,4 +16,4 @@ async def migrate(as_json: JsonFlag = False) -> None:
     owner = settings.needed("database_owner_url")
     applied = await apply(owner, worker=role_in(settings.needed("database_url")))
     said = ", ".join(applied) or "nothing was missing"
-    tell({"applied": applied}, lambda console: console.print(f"{address_of(owner)}: {said}"))
+    tell({"applied": applied}, lambda console: console.print(f"{parse_database_address(owner).shown}: {said}"))

@@ -9,6 +9,7 @@
     │   └── Misconfigured         a setting is missing or wrong
     └── RetryableError            the world may answer better next time
         ├── Unavailable           a carrier, channel, rail, database or server did not answer
+        │   └── DatabaseUnavailable   the database answers and takes no writes: a standby, or a demoted primary
         ├── UnreadableAnswer      it answered nonsense: never evidence, never a posting
         └── OutcomeUnknown        an instruction was sent and nobody knows whether it had its effect
 
@@ -66,6 +67,10 @@ class Misconfigured(FinalError):
 
 class Unavailable(RetryableError):
     """The other side did not answer."""
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database takes no writes."""
 
 
 class UnreadableAnswer(RetryableError):

@@ -62,7 +62,7 @@ class Provider(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     kind: Kind | None = None
-    url: str = ""
+    url: str = Field(default="", repr=False)
     key: str = Field(default="", repr=False)
     customer: str = Field(default="", repr=False)
     salt: str = Field(default="", repr=False)

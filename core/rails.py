@@ -54,7 +54,7 @@ class MerchantAccount(_Part):
     """
 
     kind: AccountKind | None = None
-    url: str = ""
+    url: str = Field(default="", repr=False)
     mchid: Line
     serial: Line
     private_key: str = Field(repr=False)

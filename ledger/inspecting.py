@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncpg
 
+from core.addresses import parse_database_address
 from core.errors import Misconfigured
 from core.messages import Message
-from ledger.migrate import migrations, pending
-from ledger.pool import SCHEMA, Pool, open_pool, troubles
+from ledger.migrate import SchemaState, migrations, schema_state
+from ledger.pool import ENCODING, SCHEMA, Pool, open_pool, troubles
+from ledger.sessions import shares_sessions
 
 
 class Inspection(Message):
@@ -20,10 +22,25 @@ class Inspection(Message):
     migrations_missing: tuple[str, ...]
     too_powerful: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
+    encoding: str = ENCODING
+    timezone: str = "UTC"
+    """The server's own; sessions of ours set theirs."""
+    read_only: bool = False
+    """A standby, or a demoted primary."""
+    pooled: bool = False
+    """A pooler stands before it."""
+    unkept: tuple[str, ...] = ()
+    """What the address asks for and the driver cannot give."""
+    unknown_migrations: tuple[str, ...] = ()
+    """Applied, and not of this version: a newer one was here."""
+    edited_migrations: tuple[str, ...] = ()
+    """Applied with another content than this version has."""
+    lacking_rights: tuple[str, ...] = ()
+    """Tables that this role may not read, or functions that it may not call."""
 
 
-async def missing_migrations(pool: Pool) -> list[str]:
-    """Names of migrations that were not applied yet.
+async def _state(pool: Pool) -> SchemaState:
+    """The schema beside this version.
 
     Raises:
         Unavailable: the database does not answer; a retry helps.
@@ -31,7 +48,7 @@ async def missing_migrations(pool: Pool) -> list[str]:
     """
     try:
         async with troubles():
-            return await pending(pool)
+            return await schema_state(pool)
     except asyncpg.InsufficientPrivilegeError as error:
         raise Misconfigured(f"PostgreSQL: {error}: run `python starter.py migrate`, which grants it") from None
 
@@ -41,49 +58,80 @@ async def refuse_unready(pool: Pool) -> None:
 
     Raises:
         Unavailable: it does not answer; a retry helps.
-        Misconfigured: it lacks migrations, or this role its rights.
+        Misconfigured: it lacks migrations or has those of a newer version, or this role lacks its rights.
     """
-    if missing := await missing_migrations(pool):
+    state = await _state(pool)
+    if state.missing:
         raise Misconfigured(
-            f"The database lacks {len(missing)} migrations, {missing[0]} first: "
+            f"The database lacks {len(state.missing)} migrations, {state.missing[0]} first: "
             "run `python starter.py migrate` with DATABASE_OWNER_URL"
+        )
+    if state.unknown:
+        raise Misconfigured(
+            f"The database is newer than this version of Dakuan: {state.unknown[0]} was applied to it. "
+            "Run the version that brought it"
+        )
+    if state.edited:
+        raise Misconfigured(
+            f"The database has another {state.edited[0]} than this version of Dakuan: it was edited after it was "
+            "applied. Run the version that applied it"
         )
 
 
+_POWERS = """
+SELECT t.name FROM unnest($1::TEXT[]) AS t (name)
+ WHERE has_table_privilege(t.name, 'UPDATE') OR has_table_privilege(t.name, 'DELETE')
+    OR has_table_privilege(t.name, 'TRUNCATE') ORDER BY t.name
+"""
+_LACKS = """
+SELECT format('%s (read)', c.relname) AS name FROM pg_class c
+ WHERE c.relnamespace = $1::REGNAMESPACE AND c.relkind IN ('r', 'v', 'p') AND NOT has_table_privilege(c.oid, 'SELECT')
+ UNION ALL
+SELECT format('%s (call)', p.proname) FROM pg_proc p
+ WHERE p.pronamespace = $1::REGNAMESPACE AND NOT has_function_privilege(p.oid, 'EXECUTE')
+ ORDER BY name
+"""
+
+
 async def inspect_database(dsn: str) -> Inspection:
-    """Look at a database through one connection.
+    """Look at a database through one connection; at one that takes no writes too.
 
     Raises:
         Unavailable: it does not answer; the message names the address, without its password.
-        Misconfigured: this role may not even look.
+        Misconfigured: the address cannot be read, or this role may not even look.
     """
-    pool = await open_pool(dsn, size=1)
+    pool = await open_pool(dsn, size=1, writable=False)
     try:
-        async with troubles():
-            seen = await pool.fetchrow(
-                "SELECT current_user AS role, current_setting('server_version') AS version,"
-                " (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser"
+        async with troubles(), pool.acquire() as connection:
+            seen = await connection.fetchrow(
+                "SELECT current_user AS role, current_setting('server_version') AS server_version,"
+                " (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,"
+                " pg_is_in_recovery() OR current_setting('default_transaction_read_only')::BOOLEAN AS read_only,"
+                " (SELECT reset_val FROM pg_settings WHERE name = 'TimeZone') AS timezone,"
+                " pg_encoding_to_char(encoding) AS encoding FROM pg_database WHERE datname = current_database()"
             )
             assert seen is not None
-        missing = await missing_migrations(pool)
+            pooled = await shares_sessions(connection)
+        state = await _state(pool)
         async with troubles():
-            policies, powers = [], []
-            if not missing:
-                policies = await pool.fetch(f"SELECT name FROM {SCHEMA}.policy_names ORDER BY name")
-                powers = await pool.fetch(
-                    "SELECT t.name FROM unnest($1::TEXT[]) AS t (name)"
-                    " WHERE has_table_privilege(t.name, 'UPDATE') OR has_table_privilege(t.name, 'DELETE')"
-                    " OR has_table_privilege(t.name, 'TRUNCATE') ORDER BY t.name",
-                    [f"{SCHEMA}.{table}" for table in ("transfers", "movements", "accounts")],
-                )
+            policies, powers, lacks = [], [], []
+            if not state.missing:
+                tables = [f"{SCHEMA}.{table}" for table in ("transfers", "movements", "accounts")]
+                lacks = await pool.fetch(_LACKS, SCHEMA)
+                powers = await pool.fetch(_POWERS, tables)
+                if not lacks:
+                    policies = await pool.fetch(f"SELECT name FROM {SCHEMA}.policy_names ORDER BY name")
     finally:
         await pool.close()
     return Inspection(
-        role=seen["role"],
-        server_version=seen["version"],
-        superuser=seen["superuser"],
+        **dict(seen),
         migrations_known=len(migrations()),
-        migrations_missing=tuple(missing),
+        migrations_missing=state.missing,
+        unknown_migrations=state.unknown,
+        edited_migrations=state.edited,
         too_powerful=tuple(row["name"] for row in powers),
+        lacking_rights=tuple(row["name"] for row in lacks),
         policies=tuple(row["name"] for row in policies),
+        pooled=pooled,
+        unkept=parse_database_address(dsn).unkept,
     )

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from core.errors import Misconfigured, Unavailable
-from ledger.pool import CONNECT_WITHIN, SCHEMA, TROUBLE, Connected, address_of, troubles
+from core.errors import Misconfigured
+from ledger.pool import SCHEMA, Connected, connect, refuse_encoding, troubles
 
 LOCK = 0x64616B75616E
 """The advisory lock under which migrations run: two starting workers apply each file once."""
@@ -42,13 +42,12 @@ async def migrate(owner_dsn: str, *, worker: str = WORKER) -> list[str]:
         Misconfigured: a migration that was applied has been edited since, or the worker's role cannot be made, or is
             the owner's own; a retry does not help.
     """
+    connection = await connect(owner_dsn, "DATABASE_OWNER_URL")
     try:
-        connection = await asyncpg.connect(owner_dsn, timeout=CONNECT_WITHIN)
-    except (*TROUBLE, asyncpg.PostgresError) as error:
-        raise Unavailable(f"PostgreSQL does not answer at {address_of(owner_dsn)}: {error}") from None
-    try:
-        await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+        refuse_encoding(connection)
         async with troubles(), connection.transaction():
+            # Of the transaction, not of the session: a pooler may give each transaction another session.
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
             return await _apply(connection, worker)
     finally:
         await connection.close()
@@ -71,21 +70,40 @@ async def _apply(connection: asyncpg.Connection[Any], worker: str) -> list[str]:
 
 
 async def _missing(connection: asyncpg.Connection[Any]) -> list[Migration]:
-    known = {
-        row["name"]: row["checksum"] for row in await connection.fetch(f"SELECT * FROM {SCHEMA}.schema_migrations")
-    }
-    for migration in migrations():
-        if known.get(migration.name, migration.checksum) != migration.checksum:
-            raise Misconfigured(f"migration {migration.name} was edited after it was applied")
-    return [migration for migration in migrations() if migration.name not in known]
+    state = await schema_state(connection)
+    if state.edited:
+        raise Misconfigured(f"migration {state.edited[0]} was edited after it was applied")
+    if state.unknown:
+        raise Misconfigured(
+            f"the database is newer than this version: {state.unknown[0]} was applied to it; run the newer version"
+        )
+    return [migration for migration in migrations() if migration.name in state.missing]
+
+
+class SchemaState(NamedTuple):
+    """A database beside this version: `missing` here, `unknown` to us, `edited` since they were applied."""
+
+    missing: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+
+
+async def schema_state(connection: Connected) -> SchemaState:
+    """Which migrations were applied, compared with those of this version. Reads only."""
+    exists = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{SCHEMA}.schema_migrations")
+    rows = await connection.fetch(f"SELECT name, checksum FROM {SCHEMA}.schema_migrations") if exists else []
+    applied = {row["name"]: row["checksum"] for row in rows}
+    ours = {migration.name: migration.checksum for migration in migrations()}
+    return SchemaState(
+        missing=tuple(name for name in ours if name not in applied),
+        unknown=tuple(sorted(name for name in applied if name not in ours)),
+        edited=tuple(name for name in ours if applied.get(name, ours[name]) != ours[name]),
+    )
 
 
 async def pending(connection: Connected) -> list[str]:
     """Names of migrations that were not applied yet."""
-    exists = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{SCHEMA}.schema_migrations")
-    rows = await connection.fetch(f"SELECT name FROM {SCHEMA}.schema_migrations") if exists else []
-    known = {row["name"] for row in rows}
-    return [migration.name for migration in migrations() if migration.name not in known]
+    return list((await schema_state(connection)).missing)
 
 
 async def _grant(connection: asyncpg.Connection[Any], worker: str) -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from pydantic import BaseModel
 
-from core.errors import Unavailable
+from core.addresses import DatabaseAddress, hide_passwords, parse_database_address
+from core.errors import DakuanError, DatabaseUnavailable, Misconfigured, Unavailable
+from ledger.sessions import SCHEMA, SIGNS_OF_A_POOLER, Session, arguments, shares_sessions
 
-CONNECT_WITHIN = 10.0
+__all__ = ["SCHEMA", "TROUBLE", "Connected", "Pool", "clean", "connect", "encode", "open_pool", "troubles"]
+
 ANSWER_WITHIN = 30.0
-SCHEMA = "dakuan"
+ENCODING = "UTF8"
 
 Connected: TypeAlias = "asyncpg.Pool[Any] | asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 """Whatever can be asked a query."""
@@ -34,6 +37,15 @@ TROUBLE = (
     asyncpg.LockNotAvailableError,
 )
 """Errors after which the same call may be made again: every call carries a key that makes a second one harmless."""
+
+_REFUSED = (
+    asyncpg.InvalidAuthorizationSpecificationError,  # and of it, a wrong password
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.UndefinedObjectError,  # a setting that the server does not know
+    asyncpg.InvalidParameterValueError,
+    asyncpg.ClientConfigurationError,
+)
+"""What a server says of an address that stays wrong however often it is tried."""
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -57,33 +69,116 @@ async def _prepare(connection: asyncpg.Connection[Any]) -> None:
 
 
 async def _leave_as_it_is(_: asyncpg.Connection[Any]) -> None:
-    """Nothing of ours outlives its statement in a session, so that giving a connection back costs no round trip."""
+    """We set no session state, so asyncpg need not reset the connection when it is released."""
 
 
-async def open_pool(dsn: str, *, size: int = 10) -> Pool:
-    """A pool for one process and event loop.
+async def open_pool(dsn: str, *, size: int = 10, writable: bool = True) -> Pool:
+    """A pool for one process and event loop; behind a pooler too, which is noticed.
+
+    Args:
+        writable: connect only to a server that takes writes.
 
     Raises:
-        Unavailable: nothing answers at the address; the message names it, without its password.
+        Unavailable: nothing answers at the address, or only servers that take no writes (`DatabaseUnavailable`); the
+            message names the address, without its password. A retry may help.
+        Misconfigured: the address cannot be read, or the server refuses what it says.
     """
-    try:
-        return await asyncpg.create_pool(
-            dsn,
+    address = parse_database_address(dsn)
+    if not address.pooled:
+        try:
+            pool = await _opened(address, size, shared=False, writable=writable)
+        except SIGNS_OF_A_POOLER:
+            pass
+        else:
+            if not await _is_shared(pool):
+                return pool
+            pool.terminate()
+    return await _opened(address, size, shared=True, writable=writable)
+
+
+async def _opened(address: DatabaseAddress, size: int, *, shared: bool, writable: bool) -> Pool:
+    async def prepare(connection: asyncpg.Connection[Any]) -> None:
+        if isinstance(connection, Session):
+            connection.pool = pool
+        await _prepare(connection)
+
+    with _translated(address, shared=shared):
+        pool: Pool = asyncpg.create_pool(
+            **arguments(address, shared=shared, writable=writable),
             min_size=1,
             max_size=size,
-            timeout=CONNECT_WITHIN,
             command_timeout=ANSWER_WITHIN,
-            init=_prepare,
+            init=prepare,
             reset=_leave_as_it_is,
-            server_settings={"search_path": SCHEMA, "timezone": "UTC", "jit": "off"},
         )
+        await pool
+    return pool
+
+
+async def _is_shared(pool: Pool) -> bool:
+    try:
+        async with troubles(), pool.acquire() as connection:
+            return await shares_sessions(connection)
+    except SIGNS_OF_A_POOLER:
+        return True
+    except BaseException:
+        pool.terminate()
+        raise
+
+
+async def connect(dsn: str, variable: str = "DATABASE_URL") -> asyncpg.Connection[Any]:
+    """One connection, for work that a pool is too much for; the caller closes it.
+
+    Raises:
+        Unavailable: as of `open_pool`.
+        Misconfigured: as of `open_pool`.
+    """
+    address = parse_database_address(dsn, variable)
+    for shared in (False, True) if not address.pooled else (True,):
+        try:
+            with _translated(address, shared=shared):
+                connection: asyncpg.Connection[Any] = await asyncpg.connect(
+                    **arguments(address, shared=shared, writable=True)
+                )
+                if shared or not await shares_sessions(connection):
+                    return connection
+                connection.terminate()
+        except SIGNS_OF_A_POOLER:
+            continue
+    raise AssertionError("the second form raises or returns")
+
+
+@contextmanager
+def _translated(address: DatabaseAddress, *, shared: bool) -> Iterator[None]:
+    """Errors of a first connection, as sentences without a password. Signs of a pooler pass where none was expected."""
+    try:
+        yield
+    except DakuanError:
+        raise
+    except SIGNS_OF_A_POOLER as error:
+        if not shared:
+            raise
+        raise Misconfigured(_pooler_refuses(address, error)) from None
+    except asyncpg.TargetServerAttributeNotMatched:
+        raise DatabaseUnavailable(
+            f"PostgreSQL at {address.shown} is read-only, not the primary. A retry helps once it is promoted, "
+            "or name all servers in the address: postgresql://user@a,b/dakuan"
+        ) from None
+    except (*_REFUSED, ValueError) as error:
+        raise Misconfigured(f"PostgreSQL at {address.shown} refuses the connection: {_said(error)}") from None
     except (*TROUBLE, asyncpg.PostgresError) as error:
-        raise Unavailable(f"PostgreSQL does not answer at {address_of(dsn)}: {error}") from None
+        raise Unavailable(f"PostgreSQL does not answer at {address.shown}: {_said(error)}") from None
 
 
-def address_of(dsn: str) -> str:
-    """Host, port and database of a DSN: what may be shown."""
-    return dsn.rpartition("@")[2] or dsn
+def _pooler_refuses(address: DatabaseAddress, error: Exception) -> str:
+    return (
+        f"the pooler at {address.shown} (PgBouncer or alike) refuses the session: {_said(error)}. "
+        "Remove such parameters from the address, or have the pooler ignore them"
+    )
+
+
+def _said(error: Exception) -> str:
+    return hide_passwords(str(error) or type(error).__name__)
 
 
 @asynccontextmanager
@@ -93,5 +188,24 @@ async def troubles() -> AsyncIterator[None]:
         yield
     except asyncpg.DataError:
         raise  # an interface error too, but about what we gave
+    except asyncpg.ReadOnlySQLTransactionError as error:
+        raise DatabaseUnavailable(
+            "PostgreSQL is read-only here: not the primary, or not any more. Its sessions are given up, "
+            "and the next try connects anew"
+        ) from error
     except TROUBLE as error:
-        raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
+        raise Unavailable(f"PostgreSQL: {type(error).__name__}: {_said(error)}") from error
+
+
+def refuse_encoding(connection: Any) -> None:
+    """Nothing, where every text can be stored.
+
+    Raises:
+        Misconfigured: the database has another encoding than UTF-8, which cannot be changed afterwards.
+    """
+    encoding = connection.get_settings().server_encoding
+    if encoding != ENCODING:
+        raise Misconfigured(
+            f"The database is encoded in {encoding}, and Dakuan needs {ENCODING}: make another one with "
+            "`createdb -E UTF8 -T template0`, and name it in the address"
+        )

@@ -1,0 +1,120 @@
+"""Sessions with PostgreSQL: one of our own, or one of a pooler that shares it with others between transactions.
+
+A session whose server takes no writes any more (a primary after a failover) gives up all sessions of its pool, so that
+the next call connects anew and finds the primary. Behind a pooler in transaction mode (PgBouncer, Supabase, Neon) every
+statement runs in a transaction that brings its settings along, because nothing else of a session stays ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+from urllib.parse import urlencode
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from core.addresses import DatabaseAddress
+
+SCHEMA = "dakuan"
+SETTINGS: Mapping[str, str] = {"search_path": SCHEMA, "timezone": "UTC", "jit": "off"}
+"""Of every session."""
+_AT_START = frozenset({"application_name", "options"})
+"""What poolers take when a session begins; they refuse our other settings there."""
+
+SIGNS_OF_A_POOLER = (
+    asyncpg.ProtocolViolationError,  # "unsupported startup parameter: search_path"
+    asyncpg.DuplicatePreparedStatementError,
+    asyncpg.InvalidSQLStatementNameError,  # "prepared statement … does not exist"
+)
+"""Errors of a first connection that only a pooler makes."""
+
+_Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
+
+
+class Session(asyncpg.Connection):
+    """A session of our own."""
+
+    pool: asyncpg.Pool[Any] | None = None
+    """What it belongs to, once it was prepared."""
+
+    async def execute(self, *args: Any, **more: Any) -> Any:
+        """As asyncpg's; see `_watched`."""
+        return await self._watched(super().execute, *args, **more)
+
+    async def executemany(self, *args: Any, **more: Any) -> Any:
+        """As asyncpg's; see `_watched`."""
+        return await self._watched(super().executemany, *args, **more)
+
+    async def fetch(self, *args: Any, **more: Any) -> Any:
+        """As asyncpg's; see `_watched`."""
+        return await self._watched(super().fetch, *args, **more)
+
+    async def fetchrow(self, *args: Any, **more: Any) -> Any:
+        """As asyncpg's; see `_watched`."""
+        return await self._watched(super().fetchrow, *args, **more)
+
+    async def fetchval(self, *args: Any, **more: Any) -> Any:
+        """As asyncpg's; see `_watched`."""
+        return await self._watched(super().fetchval, *args, **more)
+
+    async def _watched(self, call: Any, *args: Any, **more: Any) -> Any:
+        try:
+            return await call(*args, **more)
+        except asyncpg.ReadOnlySQLTransactionError:
+            # The other sessions are as old as this one. Each is closed when it is released or taken next.
+            if self.pool is not None:
+                await self.pool.expire_connections()
+            raise
+
+
+class SharedSession(Session):
+    """A session behind a pooler: ours only while a transaction lasts."""
+
+    local = "".join(f" SET LOCAL {name} = '{value}';" for name, value in SETTINGS.items())
+
+    async def execute(self, *args: Any, **more: Any) -> Any:
+        """As asyncpg's; a transaction that begins takes our settings along in the same message."""
+        query, *given = args
+        if not given and query.startswith("BEGIN"):
+            return await super().execute(f"{query.rstrip().removesuffix(';')};{self.local}", **more)
+        return await super().execute(*args, **more)
+
+    async def _watched(self, call: Any, *args: Any, **more: Any) -> Any:
+        if self.is_in_transaction() or str(args[0]).startswith("BEGIN"):
+            return await super()._watched(call, *args, **more)
+        async with self.transaction():
+            return await super()._watched(call, *args, **more)
+
+
+def arguments(address: DatabaseAddress, *, shared: bool, writable: bool) -> dict[str, Any]:
+    """Keyword arguments of `asyncpg.connect` and `asyncpg.create_pool`.
+
+    Args:
+        shared: a pooler stands before the server.
+        writable: pass over servers that take no writes, unless the address itself says which are wanted.
+    """
+    query = urlencode(address.driver)
+    settings = {**address.settings, **({} if shared else SETTINGS)}
+    if shared:
+        settings = {name: value for name, value in settings.items() if name in _AT_START}
+    wanted = {"target_session_attrs": "read-write"} if writable and "target_session_attrs" not in address.driver else {}
+    return {
+        "dsn": f"postgresql://?{query}" if query else "postgresql://",
+        "host": list(address.hosts) or None,
+        "port": list(address.ports) or None,
+        "user": address.user,
+        "password": address.password,
+        "database": address.database,
+        "timeout": address.connect_within,
+        "connection_class": SharedSession if shared else Session,
+        "server_settings": settings,
+        # A statement prepared in one transaction may not be there in the next.
+        **({"statement_cache_size": 0} if shared else {}),
+        **wanted,
+    }
+
+
+async def shares_sessions(connection: _Connection) -> bool:
+    """Whether a pooler answered: what it calls the session is not what the server calls it."""
+    return bool(await connection.fetchval("SELECT pg_backend_pid()") != connection.get_server_pid())

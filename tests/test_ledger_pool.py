@@ -1,0 +1,227 @@
+"""Connections: a demoted primary, several hosts, a pooler in transaction mode, wrong encodings, refused addresses."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+from pg import Database
+
+from core.errors import DatabaseUnavailable, Misconfigured, Unavailable
+from ledger.book import Book
+from ledger.inspecting import inspect_database
+from ledger.migrate import migrate
+from ledger.pool import connect, open_pool, troubles
+from ledger.register import Register
+from local.postgres import Postgres
+from local.service import accepts, free_port
+
+PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+
+
+@pytest.fixture(scope="module")
+def other_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A server of this module's own, which may be demoted."""
+    server = Postgres(tmp_path_factory.mktemp("other"), durable=False)
+    server.start()
+    yield server
+    server.remove()
+
+
+def demote(server: Postgres, demoted: bool) -> None:
+    """Let a server take no writes any more, in the sessions that it has too; or take them again."""
+    assert server.pid is not None
+    with (server.data / "postgresql.auto.conf").open("a") as settings:
+        settings.write(f"default_transaction_read_only = {'on' if demoted else 'off'}\n")
+    os.kill(server.pid, signal.SIGHUP)
+
+
+async def settled(server: Postgres, demoted: bool) -> None:
+    """Wait until a new session sees it."""
+    for _ in range(100):
+        connection = await asyncpg.connect(server.owner_dsn)
+        read_only = await connection.fetchval("SHOW default_transaction_read_only")
+        await connection.close()
+        if (read_only == "on") is demoted:
+            return
+    raise AssertionError("the server does not reload")
+
+
+async def test_sessions_of_a_demoted_primary_are_given_up_and_the_next_try_finds_the_primary(
+    database: Database, other_server: Postgres
+) -> None:
+    await migrate(other_server.owner_dsn)
+    await _same_password(database, other_server)
+    old, new = urlsplit(other_server.owner_dsn), urlsplit(database.owner_dsn)
+    both = f"postgresql://{old.username}:{old.password}@127.0.0.1:{old.port},127.0.0.1:{new.port}/{database.name}"
+    connection = await asyncpg.connect(other_server.owner_dsn)
+    await connection.execute(f"CREATE DATABASE {database.name}")
+    await connection.close()
+    pool = await open_pool(both, size=2)
+    try:
+        ports = "SELECT current_setting('port')"
+        assert await pool.fetchval(ports) == str(old.port)
+        demote(other_server, True)
+        await settled(other_server, True)
+        with pytest.raises(DatabaseUnavailable, match="not the primary"):
+            async with troubles():
+                await pool.execute("CREATE TABLE public.t (x INT)")
+        assert await pool.fetchval(ports) == str(new.port)
+    finally:
+        pool.terminate()
+        demote(other_server, False)
+        await settled(other_server, False)
+
+
+async def _same_password(database: Database, other: Postgres) -> None:
+    mine, theirs = urlsplit(database.owner_dsn), urlsplit(other.owner_dsn)
+    connection = await asyncpg.connect(other.owner_dsn)
+    await connection.execute(f"ALTER ROLE {theirs.username} PASSWORD '{mine.password}'")
+    await connection.close()
+    keys = other.home / "postgres.keys"
+    keys.write_text(keys.read_text().replace(str(theirs.password), str(mine.password)))
+
+
+async def test_a_server_that_takes_no_writes_is_called_that_and_looked_at_all_the_same(other_server: Postgres) -> None:
+    await migrate(other_server.owner_dsn)
+    demote(other_server, True)
+    try:
+        await settled(other_server, True)
+        for attempt in (open_pool(other_server.worker_dsn), connect(other_server.worker_dsn)):
+            with pytest.raises(DatabaseUnavailable, match="is read-only, not the primary") as caught:
+                await attempt
+            assert str(urlsplit(other_server.worker_dsn).password) not in str(caught.value)
+        assert (await inspect_database(other_server.worker_dsn)).read_only
+    finally:
+        demote(other_server, False)
+        await settled(other_server, False)
+
+
+async def test_several_hosts_are_tried_in_their_order(database: Database) -> None:
+    where = urlsplit(database.worker_dsn)
+    several = database.worker_dsn.replace(f"127.0.0.1:{where.port}", f"127.0.0.1:9,127.0.0.1:{where.port}")
+    pool = await open_pool(several)
+    assert await pool.fetchval("SELECT 1") == 1
+    pool.terminate()
+
+
+@pytest.mark.parametrize("query", ["connect_timeout=10", "channel_binding=prefer", "keepalives=1", "pgbouncer=true"])
+async def test_parameters_of_other_drivers_are_taken(database: Database, query: str) -> None:
+    pool = await open_pool(f"{database.worker_dsn}?{query}")
+    assert await Register(pool).comparisons()
+    pool.terminate()
+
+
+async def test_what_the_server_refuses_is_misconfigured_and_shows_no_password(database: Database) -> None:
+    where = urlsplit(database.worker_dsn)
+    wrong = [
+        database.worker_dsn.replace(str(where.password), "unmistakable"),
+        database.worker_dsn.replace(str(where.username), "no_such_role"),
+        f"{database.worker_dsn}_missing",
+        f"{database.worker_dsn}?sslmode=perhaps",
+    ]
+    for dsn in wrong:
+        with pytest.raises((Misconfigured, Unavailable)) as caught:
+            await open_pool(dsn)
+        assert isinstance(caught.value, Misconfigured), dsn
+        assert "unmistakable" not in str(caught.value)
+        assert str(where.password) not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+async def test_a_database_that_cannot_store_every_text_is_refused(postgres_server: Postgres, encoding: str) -> None:
+    name = f"dakuan_{encoding.lower()}"
+    outside = await asyncpg.connect(postgres_server.owner_dsn)
+    try:
+        await outside.execute(
+            f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
+        )
+        dsn = f"{postgres_server.owner_dsn.rpartition('/')[0]}/{name}"
+        with pytest.raises(Misconfigured, match=f"encoded in {encoding}.*UTF8"):
+            await migrate(dsn)
+        assert (await inspect_database(dsn)).encoding == encoding
+    finally:
+        await outside.execute(f"DROP DATABASE {name}")
+        await outside.close()
+
+
+# --- poolers ---------------------------------------------------------------------------------------------
+
+
+async def test_behind_a_pooler_every_statement_brings_its_settings_along(database: Database) -> None:
+    """As an address says it, on a server of one's own: nothing is prepared, nothing of a session is relied on."""
+    pool = await open_pool(f"{database.worker_dsn}?pgbouncer=true", size=1)
+    try:
+        async with pool.acquire() as connection:
+            assert await connection.fetchval("SHOW search_path") == "dakuan"
+            assert await connection.fetchval("SHOW timezone") == "UTC"
+            async with connection.transaction():
+                assert await connection.fetchval("SHOW search_path") == "dakuan"
+            assert await connection.fetch("SELECT * FROM pg_prepared_statements") == []
+            assert (await connection.execute("SELECT 1")) == "SELECT 1"
+            assert not connection.is_in_transaction()
+    finally:
+        pool.terminate()
+
+
+@pytest.fixture
+def bouncer(database: Database, tmp_path: Path) -> Iterator[int]:
+    """PgBouncer before the test's database, in transaction mode, with one session of the server for all clients."""
+    if PGBOUNCER is None:
+        pytest.skip("PgBouncer is not installed")
+    port, where = free_port(), urlsplit(database.owner_dsn)
+    worker = urlsplit(database.worker_dsn)
+    (tmp_path / "users.txt").write_text(
+        f'"{where.username}" "{where.password}"\n"{worker.username}" "{worker.password}"\n'
+    )
+    (tmp_path / "pgbouncer.ini").write_text(
+        f"[databases]\n* = host=127.0.0.1 port={where.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+        f"listen_port = {port}\nauth_type = plain\nauth_file = {tmp_path}/users.txt\npool_mode = transaction\n"
+        "default_pool_size = 2\nunix_socket_dir =\n"
+    )
+    command = [PGBOUNCER, str(tmp_path / "pgbouncer.ini")]
+    options: dict[str, Any] = {}
+    if os.geteuid() == 0:  # it does not run as root
+        user = pwd.getpwnam("nobody")
+        options = {"user": user.pw_uid, "group": user.pw_gid}
+        for folder in (tmp_path, *tmp_path.parents):
+            if folder.name.startswith("pytest-"):
+                folder.chmod(0o755)
+        tmp_path.chmod(0o755)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **options)
+    for _ in range(100):
+        if accepts(port):
+            break
+        time.sleep(0.05)
+    yield port
+    process.terminate()
+    process.wait()
+
+
+async def test_pgbouncer_in_transaction_mode_is_noticed_and_works(database: Database, bouncer: int) -> None:
+    port = urlsplit(database.worker_dsn).port
+    worker = database.worker_dsn.replace(f":{port}/", f":{bouncer}/")
+    owner = database.owner_dsn.replace(f":{port}/", f":{bouncer}/")
+    assert await migrate(owner) == []
+    pools = [await open_pool(worker, size=4) for _ in range(2)]
+    try:
+        for pool in pools * 5:
+            register, book = Register(pool), Book(pool)
+            assert await register.comparisons()
+            assert await register.known_order("none") is None
+            assert book is not None
+        seen = await inspect_database(worker)
+        assert (seen.pooled, seen.read_only, seen.migrations_missing) == (True, False, ())
+    finally:
+        for pool in pools:
+            pool.terminate()
