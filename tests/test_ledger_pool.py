@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from pg import Database
+from databases import Database
 
 from core.errors import DatabaseUnavailable, Misconfigured, Unavailable
 from ledger.book import Book
