@@ -143,10 +143,10 @@ def _document(line: int, text: str) -> Document:
 
 def _elements(text: str, start: int) -> Iterator[Document]:
     """The elements of an array, each with its line; a break in the array's own form ends it."""
-    position, first = start + 1, True
+    position, first, lines = start + 1, True, _LineCounter(text)
     while True:
         position = _SPACE.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
-        line = _line(text, position)
+        line = lines.at(position)
         if position < len(text) and text[position] == "]" and first:
             raise BadInput("there is no order in it: the array is empty")
         try:
@@ -161,11 +161,23 @@ def _elements(text: str, start: int) -> Iterator[Document]:
         if mark == "]":
             rest = _SPACE.match(text, position).end()  # type: ignore[union-attr]  # as above
             if rest != len(text):
-                yield Document(_line(text, rest), wrong=BadInput("something follows after the array"))
+                yield Document(lines.at(rest), wrong=BadInput("something follows after the array"))
             return
         if mark != ",":
-            yield Document(_line(text, position), wrong=BadInput("a comma or ] is missing here"))
+            yield Document(lines.at(position), wrong=BadInput("a comma or ] is missing here"))
             return
+
+
+class _LineCounter:
+    """The lines of ascending positions. Counted from the last one: from the start, n elements would read n² / 2."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._position, self._line = text, 0, 1
+
+    def at(self, position: int) -> int:
+        self._line += self._text.count("\n", self._position, position)
+        self._position = position
+        return self._line
 
 
 def _line(text: str, position: int) -> int:
@@ -181,19 +193,19 @@ def _value_at(text: str, position: int) -> tuple[Any, int]:
         raise BadInput(f"line {_line(text, position)}: {error}") from None
     except RecursionError:
         raise BadInput(f"line {_line(text, position)}: nested too deeply") from None
-    if "\\u" in text:
-        _refuse_surrogates(value, _line(text, position))
+    if text.find("\\u", position, end) != -1:
+        _refuse_surrogates(value, text, position)
     return value, end
 
 
-def _refuse_surrogates(value: Any, line: int) -> None:
+def _refuse_surrogates(value: Any, text: str, position: int) -> None:
     """Half a character (`\\ud800`) is a Python string that no file, database or wire can carry."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise BadInput(f"line {line}: a string holds half a character (a lone surrogate)") from None
+        raise BadInput(f"line {_line(text, position)}: a string holds half a character (a lone surrogate)") from None
     except RecursionError:
-        raise BadInput(f"line {line}: nested too deeply") from None
+        raise BadInput(f"line {_line(text, position)}: nested too deeply") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

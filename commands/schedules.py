@@ -79,8 +79,8 @@ async def create(
         "merchant_id": id_of(merchant, "merchant"),
         "currency": currency,
         "account_id": account,
-        "keep_minor": _amount_or_zero(keep_balance, currency),
-        "minimum_minor": _amount_or_zero(minimum, currency) or 1,
+        "keep_minor": _amount_or_zero(keep_balance, currency, "keep_balance"),
+        "minimum_minor": _amount_or_zero(minimum, currency, "minimum") or 1,
         "policy": policy,
     }
     plan, spec = read_message(AutomaticWithdrawals, fields, "malformed"), spec_of(every, cron, timezone)
@@ -96,8 +96,8 @@ async def create(
     _tell([view])
 
 
-def _amount_or_zero(text: str, currency: str) -> int:
-    return 0 if text.strip() in {"0", "0.0", "0.00"} else parse_amount(text, currency)
+def _amount_or_zero(text: str, currency: str, field: str) -> int:
+    return 0 if text.strip() in {"0", "0.0", "0.00"} else parse_amount(text, currency, field)
 
 
 @schedules.command("list")

@@ -15,7 +15,7 @@ from rich.console import Console
 from commands.console import Failed, JsonFlag, command, table, tell
 from commands.link import books
 from commands.reading import id_of
-from commands.statement_files import read_rows, refuse_file
+from commands.statement_files import parse_fee, read_rows, refuse_file
 from config import load
 from core.errors import BadInput
 from core.messages import AmountMinor, AmountOrZero, Currency, Id, Message, Time
@@ -69,8 +69,9 @@ async def settlement(
 def _read(file: str) -> list[Settlement]:
     def row(fields: Mapping[str, str]) -> Settlement:
         currency = fields["currency"]
-        gross, net = parse_amount(fields["gross"], currency), parse_amount(fields["net"], currency)
-        fee = parse_amount(fields["fee"], currency) if fields["fee"].strip(" 0.,") else 0
+        gross = parse_amount(fields["gross"], currency, "gross")
+        fee = parse_fee(fields["fee"], currency)
+        net = parse_amount(fields["net"], currency, "net")
         if gross - fee != net:
             raise BadInput(f"net: gross less fee is {format_minor(gross - fee, currency)}, not {fields['net']}")
         given = {name: fields[name] for name in ("settlement_id", "currency", "settled_at")}

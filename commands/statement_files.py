@@ -56,20 +56,22 @@ def read_statement(file: str, scope: Scope) -> tuple[TheirLine, ...]:
             raise BadInput(f"kind: {row['kind'][:40]!r} is none of a {scope}'s: {', '.join(KINDS[scope])}")
         body: dict[str, Any] = {name: row[name] or None for name in ("key", "reference", "event_id") if name in row}
         amount = parse_amount(row["amount"], row["currency"])
-        fee = _fee(row.get("fee", ""), row["currency"], amount)
+        fee = parse_fee(row.get("fee", ""), row["currency"])
+        if fee > amount:
+            raise BadInput("fee: it is more than the amount")
         given = {name: row[name] for name in ("line_id", "kind", "currency", "at")}
         return TheirLine.model_validate({**body, **given, "amount_minor": amount, "fee_minor": fee})
 
     return tuple(read_rows(file, NEEDED, OPTIONAL, line))
 
 
-def _fee(text: str, currency: str, amount_minor: int) -> int:
-    if not text.strip(" 0.,"):
-        return 0
-    fee = parse_amount(text, currency)
-    if fee > amount_minor:
-        raise BadInput("fee: it is more than the amount")
-    return fee
+def parse_fee(text: str, currency: str) -> int:
+    """A fee in minor units; an empty one is none.
+
+    Raises:
+        BadInput: it is no amount of this currency.
+    """
+    return parse_amount(text, currency, "fee") if text.strip(" 0.,") else 0
 
 
 def read_rows(
@@ -95,7 +97,9 @@ def read_rows(
             field, _, why = str(error).partition(": ")
             bad.append(BadRow(number, field, why))
         except ValidationError as error:
-            bad += [BadRow(number, reason["field"], reason["message"]) for reason in reasons_of(error)]
+            # Columns are called without the unit that the models' fields end in.
+            named = [(reason["field"].removesuffix("_minor"), reason["message"]) for reason in reasons_of(error)]
+            bad += [BadRow(number, field, message) for field, message in named]
     if bad:
         raise BadFile(file, bad)
     return found

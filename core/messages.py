@@ -79,6 +79,7 @@ def scheduled_withdrawal_id(merchant_id: str, currency: str, due_at: datetime) -
 # Control characters save tab and new line, and halves of surrogate pairs: no database or terminal takes them. Spelled
 # out, since Python's own tables grow with each version, and a replay must decide as the first run did.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_CARRIAGE_RETURN = re.compile("\r\n?")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _YEARS = range(1970, 2200)
 
@@ -87,6 +88,10 @@ def _printable(text: str) -> str:
     if (found := _UNPRINTABLE.search(text)) is not None:
         raise ValueError(f"contains the control character U+{ord(found.group()):04X}")
     return text
+
+
+def _without_returns(value: object) -> object:
+    return _CARRIAGE_RETURN.sub(" ", value) if isinstance(value, str) else value
 
 
 def _rfc3339(value: object) -> object:
@@ -115,13 +120,17 @@ PolicyName = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9_-]
 Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 """A hold or a refund's cause; some are made from an id and a word."""
 Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=500), AfterValidator(_printable)]
+Title = Annotated[Text, BeforeValidator(_without_returns)]
+"""Goods' titles are pasted from elsewhere; a paid order is not refused for a Windows line break in one."""
 Reason = Annotated[
     str,
     StringConstraints(strict=True, strip_whitespace=True, max_length=500),
     AfterValidator(_printable),
 ]
 Word = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64), AfterValidator(_printable)]
-"""A carrier, a waybill, a reference: somebody else's name for something."""
+"""A carrier, a waybill: somebody else's name for something."""
+Reference = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=255), AfterValidator(_printable)]
+"""A payment provider's id of something. Stripe's may have 255 characters, and a Checkout session's has 66."""
 Code = Annotated[str, StringConstraints(strict=True, max_length=64), AfterValidator(_printable)]
 Told = Annotated[str, StringConstraints(strict=True, max_length=500), AfterValidator(_printable)]
 """What a carrier or a rail says in its own words; may be empty."""
@@ -151,7 +160,7 @@ class Line(Message):
     """One line of goods; `unit_price_minor` may be 0 for a gift."""
 
     line_id: Id
-    title: Text
+    title: Title
     category: Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9_.-]{1,80}$")]
     quantity: Quantity
     unit_price_minor: AmountOrZero
@@ -164,7 +173,7 @@ class Line(Message):
 class Payment(Message):
     """The buyer's payment as the storefront tells it; `paid_minor` is the whole of it, for one or several orders."""
 
-    reference: Word
+    reference: Reference
     channel: Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9_-]{1,32}$")]
     paid_minor: AmountMinor
     paid_at: Time
@@ -589,7 +598,10 @@ def content_hash(message: Message) -> str:
 def reasons_of(error: ValidationError) -> list[dict[str, str]]:
     """Field by field what was wrong: `[{"field": "lines.0.quantity", "message": "…"}]`."""
     reasons = []
-    for detail in error.errors(include_url=False, include_input=False, include_context=False):
+    details = error.errors(include_url=False, include_input=False, include_context=False)
+    for detail in details:
+        if detail["type"] == "too_short" and any(_lies_in(other["loc"], detail["loc"]) for other in details):
+            continue  # it is only short of what was wrong, which has its own reason
         field = ".".join(_shown(part) for part in detail["loc"])
         message = detail["msg"].removeprefix("Value error, ")
         head, colon, tail = message.partition(": ")
@@ -597,6 +609,10 @@ def reasons_of(error: ValidationError) -> list[dict[str, str]]:
             field, message = head, tail
         reasons.append({"field": field or "(whole)", "message": message})
     return reasons
+
+
+def _lies_in(inner: tuple[str | int, ...], outer: tuple[str | int, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _shown(part: str | int) -> str:

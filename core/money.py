@@ -29,8 +29,11 @@ def format_minor(amount_minor: int, currency: str) -> str:
     return f"{Decimal(amount_minor).scaleb(-exponent):,.{exponent}f} {currency}"
 
 
-def parse_amount(text: str, currency: str) -> int:
+def parse_amount(text: str, currency: str, field: str = "amount") -> int:
     """`"135.80", "CNY"` → 13580.
+
+    Args:
+        field: what the amount is called where it was written, for the messages.
 
     Raises:
         BadInput: not a positive decimal number, finer than the currency's smallest unit, or above the maximum.
@@ -40,14 +43,14 @@ def parse_amount(text: str, currency: str) -> int:
         raise BadInput(f"currency: {currency!r} is not an ISO 4217 code, such as CNY")
     written, shown = _AMOUNT.fullmatch(text.strip()), text.strip()[:40]
     if written is None:
-        raise BadInput(f"amount: {shown!r} is not a positive number, such as 120.50")
+        raise BadInput(f"{field}: {shown!r} is not a positive number, such as 120.50")
     whole, decimals = written[1].replace(",", "").lstrip("0"), (written[2] or "").rstrip("0")
     if len(decimals) > exponent:
-        raise BadInput(f"amount: {currency} has {exponent} decimals; {shown} has more")
+        raise BadInput(f"{field}: {currency} has {exponent} decimals; {shown} has more")
     if len(whole) > _DIGITS or (minor := int(f"{whole}{decimals:0<{exponent}}" or 0)) > MAX_AMOUNT_MINOR:
-        raise BadInput(f"amount: {shown} {currency} is more than can be moved at once")
+        raise BadInput(f"{field}: {shown} {currency} is more than can be moved at once")
     if minor == 0:
-        raise BadInput("amount: must be above zero")
+        raise BadInput(f"{field}: must be above zero")
     return minor
 
 

@@ -60,7 +60,7 @@ _PLANS = "CREATE TABLE IF NOT EXISTS plans (subject TEXT PRIMARY KEY, plan TEXT 
 class PaymentQuestion(Message):
     """Is this payment known, and what was paid?"""
 
-    reference: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    reference: Annotated[str, StringConstraints(min_length=1, max_length=255)]
     amount_minor: Annotated[int, Field(ge=1, le=MAX_AMOUNT_MINOR)] | None = None
     currency: Currency | None = None
 
@@ -68,7 +68,7 @@ class PaymentQuestion(Message):
 class NewPayment(Message):
     """A payment as it is to be known."""
 
-    reference: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    reference: Annotated[str, StringConstraints(min_length=1, max_length=255)]
     state: Literal["paid", "unpaid"] = "paid"
     amount_minor: AmountMinor
     currency: Currency

@@ -77,6 +77,15 @@ async def test_a_payment_of_which_a_part_went_back_was_paid(channel: WechatPayCh
     assert fact.paid_minor == 1000
 
 
+@pytest.mark.parametrize("reference", ["cs_live_" + "a1" * 30, "T 1", "T/1", "中"])
+async def test_a_reference_that_none_of_its_payments_can_have_is_unknown_and_not_asked_for(
+    forge: Forge, reference: str
+) -> None:
+    refusal = forge.answer({"code": "PARAM_ERROR", "message": "no"}, "400 Bad Request")
+    async with forge.adapters(refusal) as adapters:
+        assert await adapters.channel.payment(reference, "CNY", 1000) is None
+
+
 @pytest.mark.parametrize("state", ["NOTPAY", "CLOSED", "REVOKED", "USERPAYING", "PAYERROR", "BRAND_NEW"])
 async def test_only_a_paid_payment_is_a_fact(forge: Forge, state: str) -> None:
     async with forge.adapters(forge.answer({**PAYMENT, "trade_state": state})) as adapters:

@@ -121,12 +121,22 @@ async def test_settlements_of_a_file_are_booked_and_bad_rows_told(
     changed = write(f"S1,600.00,3.70,596.30,CNY,{at}")
     assert (await ask("settlement", "wechat", "--file", changed, code=1))["settlements"][0]["outcome"] == "conflict"
     assert await _balance(stage, "psp/wechat") == 0
-    bad = write(f"S3,600.00,3.60,600,CNY,{at}", f"S/4,1,0,1,CNY,{at}", f"S5,1,2,1,CNY,{at}")
+    bad = write(
+        f"S3,600.00,3.60,600,CNY,{at}",
+        f"S/4,1,0,1,CNY,{at}",
+        f"S5,1,2,1,CNY,{at}",
+        f"S6,47.80,0.28680,47.51320,CNY,{at}",
+        f"S7,10.00,0,10.001,CNY,{at}",
+        f"S8,-5.00,0,-5.00,CNY,{at}",
+    )
     answer = await ask("settlement", "wechat", "--file", bad, code=2)
     assert [(one["row"], one["field"]) for one in answer["error"]["reasons"]] == [
         (2, "net"),
         (3, "settlement_id"),
         (4, "net"),
+        (5, "fee"),
+        (6, "net"),
+        (7, "gross"),
     ]
     assert (await run("settlement", "we chat")).exit_code == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,24 @@ def test_a_broken_first_line_does_not_turn_json_lines_into_one_document() -> Non
 def test_an_array_gives_its_elements_with_their_lines() -> None:
     found = documents('[\n {"a": 1},\n {"a":\n 2}\n]')
     assert [(document.line, document.value) for document in found] == [(2, {"a": 1}), (3, {"a": 2})]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("escaped", [True, False])
+def test_four_times_the_elements_take_about_four_times_as_long(indent: int | None, escaped: bool) -> None:
+    """Counting lines from the start for each element takes sixteen times as long."""
+
+    def seconds(elements: int) -> float:
+        order = {"order_id": "A1", "title": "茶饼" * 50}
+        text = json.dumps([order] * elements, indent=indent, ensure_ascii=escaped)
+        times = []
+        for _ in range(3):
+            begun = time.process_time()
+            assert len(documents(text)) == elements
+            times.append(time.process_time() - begun)
+        return min(times)
+
+    assert seconds(12_000) < 9 * max(seconds(3_000), 0.005)
 
 
 @pytest.mark.parametrize("text", ['[{"a": 1},', '[{"a": 1} {"a": 2}]', '[{"a": 1}] x', "[{}", "[,]"])

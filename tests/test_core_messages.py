@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from order_bodies import ABSENT, bent, order_body
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from core.messages import (
     ORDER_COMMANDS,
@@ -28,6 +28,7 @@ from core.messages import (
     order_workflow_id,
     read,
     read_command,
+    reasons_of,
     refund_key,
     withdrawal_workflow_id,
 )
@@ -87,7 +88,7 @@ BAD_VALUES: dict[str, list[Any]] = {
     "discount_funded_by": ["buyer", "", None, 1],
     "total_minor": [ABSENT, 0, *NO_AMOUNT],
     "payment": [ABSENT, None, [], "wx-420000", {}],
-    "payment.reference": [ABSENT, "", "x" * 65, "wx\x00", 7, None],
+    "payment.reference": [ABSENT, "", "x" * 256, "wx\x00", 7, None],
     "payment.channel": [ABSENT, "", "WeChat", "we chat", "x" * 33, None],
     "payment.paid_minor": [ABSENT, 0, *NO_AMOUNT],
     "payment.paid_at": [ABSENT, None, *NO_TIME],
@@ -185,6 +186,33 @@ def test_what_is_no_object_is_refused_as_a_whole(body: Any) -> None:
 
 def test_what_nobody_can_decode_is_refused_with_the_reason() -> None:
     assert "no such codec" in refused(Order, Unreadable(why="no such codec")).message
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"title": "a\x00b"}, {"line_id": "a b"}, {"quantity": 0}, {"title": "a\x00b", "quantity": 0}]
+)
+def test_a_bad_line_has_its_own_reasons_and_no_other(wrong: dict[str, Any]) -> None:
+    body = order_body()
+    body["lines"] = [{**body["lines"][0], **wrong}]
+    with pytest.raises(ValidationError) as caught:
+        Order.model_validate(body)
+    assert [reason["field"] for reason in reasons_of(caught.value)] == [f"lines.0.{name}" for name in wrong]
+    assert "at least 1 item" not in refused(Order, body).message
+    assert "at least 1 item" in refused(Order, {**body, "lines": []}).message
+
+
+def test_a_windows_line_break_in_a_title_is_a_space() -> None:
+    body = order_body()
+    body["lines"][0]["title"] = "Mug\r\nblue\rlarge"
+    read_order = read(Order, body)
+    assert isinstance(read_order, Order)
+    assert read_order.lines[0].title == "Mug blue large"
+
+
+def test_a_payments_reference_may_be_as_long_as_stripes() -> None:
+    body = order_body()
+    body["payment"]["reference"] = "cs_live_" + "a1" * 123
+    assert isinstance(read(Order, body), Order)
 
 
 def test_chinese_titles_new_lines_and_young_emoji_are_text() -> None:

@@ -73,6 +73,12 @@ def test_an_amount_that_is_none_or_too_fine_or_too_large_is_refused(text: str, c
         parse_amount(text, currency)
 
 
+@pytest.mark.parametrize("text", ["0.28680", "-0.06", "0", "9" * 20])
+def test_a_refusal_names_what_the_amount_is_called(text: str) -> None:
+    with pytest.raises(BadInput, match=r"^fee: "):
+        parse_amount(text, "CNY", "fee")
+
+
 @given(st.text())
 def test_words_are_read_exactly_or_refused(text: str) -> None:
     try:

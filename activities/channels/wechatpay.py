@@ -24,7 +24,9 @@ REFUNDS = "/v3/refund/domestic/refunds"
 PAID = frozenset({"SUCCESS", "REFUND"})
 """REFUND: paid, and at least a part of it has gone back since."""
 UNKNOWN_PAYMENT = frozenset({"ORDER_NOT_EXIST", "ORDERNOTEXIST", "RESOURCE_NOT_EXISTS", "NOT_FOUND"})
-_TRANSACTION_ID = re.compile(r"\d{28}")
+_TRANSACTION_ID = re.compile(r"\d{28}", re.ASCII)
+_TRADE_NO = re.compile(r"[A-Za-z0-9_|*-]{1,32}")
+"""All that an `out_trade_no` can be. Anything else WeChat Pay refuses as a bad parameter instead of not finding it."""
 
 STATES: Mapping[str, RefundState] = {
     "SUCCESS": "arrived",
@@ -95,6 +97,8 @@ class WechatPayChannel:
 
     async def _transaction(self, reference: str) -> Transaction | None:
         """The payment under WeChat Pay's number or under the storefront's; None where neither is known."""
+        if not _TRADE_NO.fullmatch(reference):
+            return None
         ways = ["id", "out-trade-no"] if _TRANSACTION_ID.fullmatch(reference) else ["out-trade-no"]
         for way in ways:
             about = f"{quote(reference, safe='')}?mchid={quote(self._client.mchid, safe='')}"

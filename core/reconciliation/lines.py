@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from core.messages import AmountOrZero, Currency, Id, Message, Time, Word
+from core.messages import AmountOrZero, Currency, Id, Message, Reference, Time
 from core.money import format_minor
 
 Scope = Literal["rail", "channel", "withdrawals", "orders"]
@@ -53,7 +53,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 """What a statement of a rail and of a channel may hold."""
 
 
-Key = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,250}$")]
+Key = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,255}$")]
 """What both sides know a thing by."""
 
 
@@ -86,7 +86,7 @@ class TheirLine(Message):
     amount_minor: AmountOrZero
     currency: Currency
     at: Time
-    reference: Word | None = None
+    reference: Reference | None = None
     event_id: Id | None = None
     fee_minor: AmountOrZero = 0
 
