@@ -10,6 +10,8 @@ READY := $(VENV)/.ready
 PIP := $(RUN) -m pip --disable-pip-version-check --no-input
 # Further arguments for the program behind a target: make demo ARGS="--orders 60", make test ARGS=tests/test_core_money.py
 ARGS ?=
+# A file of tests stays in one process, which starts its servers once; `make test PARALLEL=` runs all in one.
+PARALLEL ?= --numprocesses auto --dist loadfile
 
 .PHONY: help setup demo up test check lint types docs schema bench lock clean
 
@@ -44,7 +46,7 @@ up: $(READY)
 	$(RUN) starter.py up $(ARGS)
 
 test: $(READY)
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest $(PARALLEL) $(ARGS)
 
 check: lint types test
 

@@ -7,22 +7,18 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from sizes import load_profile
 
 HERE = Path(__file__).parent
 SHARED_DATA = "DAKUAN_SHARED_DATA"
 LAST_PAUSE = 0.3
 """Seconds: a process that used a Temporal client and ends at once aborts now and then (sdk-python issue 300)."""
 
-_PLUGINS = ("databases", "stand_ins", "order_stage", "withdrawal_stage", "wechatpay_adapters")
-pytest_plugins = [plugin for plugin in _PLUGINS if (HERE / "support" / f"{plugin}.py").is_file()]
+pytest_plugins = ("databases", "stand_ins", "order_stage", "withdrawal_stage", "wechatpay_adapters")
 """`databases.py` gives PostgreSQL, `stand_ins.py` the stand-ins, `order_stage.py` a whole stack for orders,
 `withdrawal_stage.py` one for withdrawals."""
 
-# No deadline: two cores are shared with servers. In CI the same examples every time, so that red means a change.
-settings.register_profile("here", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "here")
+load_profile()
 
 
 @pytest.fixture(scope="session")

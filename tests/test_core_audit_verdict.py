@@ -25,6 +25,7 @@ from audited_parcels import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
+from sizes import at_least
 
 from core.audit.findings import Finding
 from core.audit.policy import AuditPolicy, Override, Trial
@@ -378,7 +379,7 @@ orders = st.builds(
 nows = st.floats(-2000, 5000)
 
 
-@settings(max_examples=200)
+@settings(max_examples=at_least(200))
 @given(orders, st.lists(traces, max_size=3), nows)
 def test_the_audit_never_raises_and_always_explains_itself(order: OrderFacts, seen: list[Trace], now: float) -> None:
     verdict = audit(order, a_parcel(), seen, POLICY, hour(now))

@@ -22,6 +22,7 @@ from order_events import (
     happen,
     walks,
 )
+from sizes import MACHINE_EXAMPLES, WALKS
 
 from core.order.stepping import audit_watches, refund_watches
 from core.order.viewing import holds_of
@@ -82,11 +83,11 @@ class OrderMachine(RuleBasedStateMachine):
 
 TestOrderMachine = OrderMachine.TestCase
 TestOrderMachine.settings = settings(
-    max_examples=2000, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=MACHINE_EXAMPLES, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
-@pytest.mark.parametrize("first", range(0, 800, 100))
+@pytest.mark.parametrize("first", range(0, WALKS, 100))
 def test_nothing_breaks_on_a_long_random_walk(first: int) -> None:
     happened: list[str] = []
     try:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from order_driver import T0, OrderDriver, a_parcel, a_policy, an_order
+from sizes import at_least
 
 from core.messages import Order
 from core.order.opening import begin
@@ -114,7 +115,7 @@ def test_more_units_than_there_are_end_only_those() -> None:
 Lines = st.lists(st.tuples(st.integers(1, 5), st.integers(0, 10_000)), min_size=1, max_size=4)
 
 
-@settings(max_examples=300)
+@settings(max_examples=at_least(300))
 @given(lines=Lines, freight=st.integers(0, 900), share=st.integers(0, 100), bps=st.integers(0, 10_000), data=st.data())
 def test_refunds_and_credit_together_are_what_was_paid_whatever_is_refunded_in_whatever_steps(
     lines: list[tuple[int, int]], freight: int, share: int, bps: int, data: st.DataObject
@@ -143,7 +144,7 @@ def test_refunds_and_credit_together_are_what_was_paid_whatever_is_refunded_in_w
     assert all(commission * 10_000 <= paid * bps for paid, commission in rates)
 
 
-@settings(max_examples=200)
+@settings(max_examples=at_least(200))
 @given(quantity=st.integers(1, 50), price=st.integers(0, 9999), bps=st.integers(0, 10_000), steps=st.data())
 def test_commission_given_back_in_steps_is_never_negative_and_exact_in_the_end(
     quantity: int, price: int, bps: int, steps: st.DataObject

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sizes import MACHINE_EXAMPLES
 from withdrawal_driver import RAIL, T0, WithdrawalDriver, answered, asked
 
 from core.messages import WITHDRAWAL_COMMANDS, read_command
@@ -299,7 +300,7 @@ class Withdrawing(RuleBasedStateMachine):
 
 TestWithdrawing = Withdrawing.TestCase
 TestWithdrawing.settings = settings(
-    max_examples=300,
+    max_examples=MACHINE_EXAMPLES,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],

@@ -12,6 +12,7 @@ import pytest
 from databases import Database
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sizes import at_least
 from wechatpay_adapters import Forge
 
 from activities.wechatpay.signing import PlatformKeys
@@ -330,7 +331,7 @@ async def test_a_provider_that_nobody_configured_is_refused(ground: Ground) -> N
         await ground.desk.receive("alipay", b"{}", {})
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=at_least(200), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.binary(max_size=300), headers=st.dictionaries(st.text(max_size=20), st.text(max_size=30), max_size=4))
 def test_no_bytes_break_the_reader(forge: Forge, body: bytes, headers: dict[str, str]) -> None:
     account = forge.rails.accounts["wechatpay"]

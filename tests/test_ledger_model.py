@@ -10,6 +10,7 @@ from databases import Database
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_samples import NOW
+from sizes import on_servers
 
 from ledger import movements
 from ledger.book import Book, Posted
@@ -145,7 +146,7 @@ async def test_any_sequence_of_movements_does_what_a_dictionary_does(database: D
     database.broken = True  # movements without orders, and debts while money is available
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=on_servers(150), deadline=None)
     @given(wanted=st.lists(wishes, max_size=25), batch=st.sampled_from([1, 3, 25]))
     def example(wanted: list[Wish], batch: int) -> None:
         asyncio.run_coroutine_threadsafe(_same(database, book, wanted, batch), loop).result(60)
