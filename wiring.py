@@ -325,7 +325,7 @@ async def register_policies(register: Register, settings: Settings) -> None:
         Misconfigured: a file cannot be read; the sentence names it.
     """
     for policy, text in policies_in(settings):
-        await register.register_policy(policy.name, policy.content_hash, text)
+        await register.policies.keep(policy.name, policy.content_hash, text)
 
 
 def policies_in(settings: Settings) -> list[tuple[Policy, str]]:

@@ -55,7 +55,7 @@ class AccountDropActivities:
             Unavailable: the database did not answer; a retry helps.
         """
         amount = 1 + secrets.randbelow(LARGEST_MINOR)
-        refusal = await self._register.open_drop(drop, amount, activity.info().started_time)
+        refusal = await self._register.drops.open(drop, amount, activity.info().started_time)
         return DropAnswer(refusal=refusal) if refusal else DropAnswer(state="open")
 
     @activity.defn
@@ -69,7 +69,7 @@ class AccountDropActivities:
         row, account = await self._known(key)
         # Opened before the row is taken: a worker without the key must not leave it as if it had been sent.
         instruction = await self._instruction(row, account, with_number=True)
-        if not await self._register.update_drop(key, "sending", when=["open"], now=activity.info().started_time):
+        if not await self._register.drops.update(key, "sending", when=["open"], now=activity.info().started_time):
             return await self.look_account_drop(key)
         return await self._keep(row, account, await self._rail(row).pay(instruction))
 
@@ -89,7 +89,7 @@ class AccountDropActivities:
     @activity.defn
     async def give_up_account_drop(self, key: str) -> DropAnswer:
         """Nobody found out in time what became of it; a statement of the rail may still tell."""
-        await self._register.update_drop(key, "lost", when=_UNDECIDED, now=activity.info().started_time)
+        await self._register.drops.update(key, "lost", when=_UNDECIDED, now=activity.info().started_time)
         row, _ = await self._known(key)
         return DropAnswer(state=row.state, detail=row.detail)
 
@@ -102,19 +102,19 @@ class AccountDropActivities:
         told = ": ".join(filter(None, (result.code, result.message))) if state != "paid" else ""
         detail = masked(told, account.last4) or None
         now = activity.info().started_time
-        await self._register.update_drop(row.key, state, when=_UNDECIDED, detail=detail, now=now)
+        await self._register.drops.update(row.key, state, when=_UNDECIDED, detail=detail, now=now)
         kept, _ = await self._known(row.key)
         return DropAnswer(state=kept.state, detail=kept.detail)
 
     async def _known(self, key: str) -> tuple[StoredDrop, PayoutAccount]:
-        row = await self._register.drop(key)
-        account = await self._register.account(row.account_id, row.version) if row else None
+        row = await self._register.drops.get(key)
+        account = await self._register.accounts.get(row.account_id, row.version) if row else None
         if row is None or account is None:
             raise Misconfigured(f"the register has no drop with the key {key}: another database?")
         return row, account
 
     async def _instruction(self, row: StoredDrop, account: PayoutAccount, *, with_number: bool) -> PayoutInstruction:
-        sealed = await self._register.sealed_number(row.account_id, row.version) if with_number else None
+        sealed = await self._register.accounts.sealed_number(row.account_id, row.version) if with_number else None
         payee = Payee(
             token=account.rail_token,
             kind=account.kind,

@@ -17,7 +17,7 @@ from core.audit.verdict import ParcelFacts, Verdict, audit, next_look, remember
 from core.audit.waybills import CARRIERS
 from core.messages import Address
 from core.order.shipping import Claim
-from ledger.looks import KeptPush
+from ledger.pushes import KeptPush
 from ledger.register import Register
 
 RECENT = timedelta(hours=6)
@@ -42,7 +42,7 @@ class LogisticsActivities:
         Raises:
             Unavailable: the database did not answer; a retry helps and claims nothing twice.
         """
-        outcomes = await self._register.claim_waybills(
+        outcomes = await self._register.claims.claim(
             request.order_id,
             request.merchant_id,
             request.buyer_id,
@@ -61,7 +61,7 @@ class LogisticsActivities:
     async def release_claims(self, request: ReleaseRequest) -> bool:
         """Give numbers up, so that they can be used again."""
         claims = [(claim.parcel_id, claim.carrier, claim.waybill) for claim in request.claims]
-        await self._register.release_claims(request.order_id, claims, request.now)
+        await self._register.claims.release(request.order_id, claims, request.now)
         return True
 
     @activity.defn
@@ -98,9 +98,9 @@ class LogisticsActivities:
         # The server's clock, which follows the order's skipped time; the machine's would not.
         now = activity.info().started_time
         answers = await self._carriers.traces(_query(request))
-        pushed = _pushed(request, await self._register.kept_pushes(request.waybill), answers)
+        pushed = _pushed(request, await self._register.pushes.of_number(request.waybill), answers)
         traces = [*answers, *pushed, *_reported(request, pushed, now)]
-        recent = await self._register.note_answer(
+        recent = await self._register.providers.note_answer(
             request.carrier,
             request.waybill,
             _no_trace(answers, now - request.uploaded_at),
@@ -108,7 +108,7 @@ class LogisticsActivities:
             window=RECENT,
             most=MOST_RECENT,
         )
-        rivals = await self._register.rival_claims(
+        rivals = await self._register.claims.rivals(
             request.facts.order_id,
             request.carrier,
             request.waybill,

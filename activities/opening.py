@@ -39,7 +39,7 @@ class OpeningActivities:
             Unavailable: the channel or the database did not answer; a retry helps.
         """
         order = request.order
-        stored = await self._register.policy(order.policy)
+        stored = await self._register.policies.newest(order.policy)
         if stored is None:
             return Opened(refusal=refuse("unknown_policy", order.policy or "default", field="policy"))
         policy = resolve(parse_policy(stored.text), order)
@@ -48,7 +48,7 @@ class OpeningActivities:
         paid = await self._paid_minor(order)
         if isinstance(paid, Refusal):
             return Opened(refusal=paid)
-        opened = await self._register.open_order(
+        opened = await self._register.orders.open(
             order,
             content_hash(order),
             opened_by=request.opened_by,
@@ -61,7 +61,7 @@ class OpeningActivities:
         return Opened(policy=policy, known=opened == "same_run" and await self._recorded(order.order_id))
 
     async def _recorded(self, order_id: str) -> bool:
-        known = await self._register.known_order(order_id)
+        known = await self._register.orders.known(order_id)
         return known is not None and known.state is not None
 
     async def _paid_minor(self, order: Order) -> int | Refusal:
@@ -86,18 +86,18 @@ class OpeningActivities:
         Raises:
             Unavailable: the database did not answer; a retry helps.
         """
-        return await self._register.record_order(record)
+        return await self._register.orders.record(record)
 
     @activity.defn
     async def rescue(self, request: RescueRequest) -> Rescued:
         """What register and ledger know of an order whose workflow was lost."""
-        found = await self._register.rescue_order(request.order_id, request.opened_by)
+        found = await self._register.orders.rescue(request.order_id, request.opened_by)
         if found is None:
             return Rescued(refusal=refuse("unknown_order", request.order_id))
         if found.closed and not request.set_back:
             return Rescued(refusal=refuse("order_over"))
         policy = None
         if not found.state:
-            text = await self._register.policy_text(found.policy_hash)
+            text = await self._register.policies.text(found.policy_hash)
             policy = resolve(parse_policy(text), found.order)
         return Rescued(order=found.order, policy=policy, state=found.state or {}, references=tuple(found.references))

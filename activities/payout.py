@@ -82,7 +82,7 @@ class PayoutActivities:
         least_minor: int = 1,
     ) -> StartedWithdrawal:
         """Start the withdrawal that this draft becomes with account and amount; one that was reserved goes on."""
-        known = await self._register.known_withdrawal(draft.withdrawal_id)
+        known = await self._register.withdrawals.known(draft.withdrawal_id)
         if known is not None:
             await self._start(known.withdrawal)
             return StartedWithdrawal(withdrawal_id=draft.withdrawal_id, amount_minor=known.withdrawal.amount_minor)
@@ -92,7 +92,7 @@ class PayoutActivities:
         account = account_id or await self._default_account(draft)
         if isinstance(account, Refusal):
             return StartedWithdrawal(skipped=account)
-        standing = await self._register.estimated_standing(draft.merchant_id, account, draft.currency, policy, now)
+        standing = await self._register.withdrawals.standing(draft.merchant_id, account, draft.currency, policy, now)
         amount = affordable(policy, standing, keep_minor)
         amount = amount if most_minor is None else min(amount, most_minor)
         if amount <= 0:
@@ -108,14 +108,14 @@ class PayoutActivities:
         return StartedWithdrawal(withdrawal_id=withdrawal.withdrawal_id, amount_minor=amount)
 
     async def _policy(self, name: str | None) -> WithdrawalPolicy | Refusal:
-        stored = await self._register.policy(name)
+        stored = await self._register.policies.newest(name)
         if stored is None:
             return refuse("unknown_policy", name or "default", field="policy")
         return parse_policy(stored.text).withdrawal
 
     async def _default_account(self, draft: Withdrawal) -> str | Refusal:
         """Where automatic withdrawals go. One that is suspended is named, so that the merchant learns that it is."""
-        for account in await self._register.accounts(draft.merchant_id):
+        for account in await self._register.accounts.of_merchant(draft.merchant_id):
             if account.is_default and account.currency == draft.currency:
                 return account.account_id
         return refuse("unknown_account", f"There is no default account in {draft.currency}.", field="account_id")

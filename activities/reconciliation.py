@@ -53,7 +53,7 @@ class ReconciliationActivities:
             statement = await self._fetch(asked, asked.now - timedelta(days=back))
             if statement is None:
                 return fetched
-            added = await self._register.load_statement(asked.scope, asked.name, statement, asked.now)
+            added = await self._register.statements.load(asked.scope, asked.name, statement, asked.now)
             fetched = Fetched(told=True, lines=fetched.lines + len(statement.lines), added=fetched.added + added)
         return fetched
 
@@ -89,7 +89,7 @@ class ReconciliationActivities:
 
     async def _compare(self, asked: Comparison) -> tuple[list[Break], int, int, list[str]]:
         found, ours, theirs = await self.look(asked.scope, asked.name, asked.now)
-        new = await self._register.record_breaks(
+        new = await self._register.breaks.record(
             asked.scope, asked.name, found, ours=ours, theirs=theirs, now=asked.now
         )
         return found, ours, theirs, new
@@ -102,7 +102,7 @@ class ReconciliationActivities:
         return found, len(sides.ours), len(sides.theirs)
 
     async def _policy(self) -> ReconciliationPolicy:
-        stored = await self._register.policy(None)
+        stored = await self._register.policies.newest(None)
         if stored is None:
             raise Misconfigured("no policy `default` is registered: is DAKUAN_POLICIES the folder of the policies?")
         return parse_policy(stored.text).reconciliation

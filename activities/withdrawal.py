@@ -88,12 +88,12 @@ class WithdrawalActivities:
         Raises:
             Unavailable: the database did not answer; a retry helps.
         """
-        known = await self._register.known_withdrawal(withdrawal.withdrawal_id)
+        known = await self._register.withdrawals.known(withdrawal.withdrawal_id)
         if known is not None and known.withdrawal != withdrawal:
             return OpenedWithdrawal(refusal=refuse("withdrawal_exists_with_different_content", field="withdrawal_id"))
         if known is not None and known.state is not None:
             return OpenedWithdrawal(state=resume(known.state, known.revision))
-        stored = await self._register.policy(withdrawal.policy)
+        stored = await self._register.policies.newest(withdrawal.policy)
         if stored is None:
             return OpenedWithdrawal(refusal=refuse("unknown_policy", withdrawal.policy or "default", field="policy"))
         return OpenedWithdrawal(policy=parse_policy(stored.text).withdrawal)
@@ -105,7 +105,7 @@ class WithdrawalActivities:
         Raises:
             Unavailable: the database did not answer; a retry helps.
         """
-        known = await self._register.known_withdrawal(asked.withdrawal_id)
+        known = await self._register.withdrawals.known(asked.withdrawal_id)
         if known is None or known.state is None:
             return OpenedWithdrawal(refusal=refuse("unknown_withdrawal", field="withdrawal_id"))
         return OpenedWithdrawal(state=resume(known.state, known.revision))
@@ -126,22 +126,22 @@ class WithdrawalActivities:
     @activity.defn
     async def reserve(self, step: Reserve) -> StepAnswer:
         """Every check, the row and the posting, in one transaction under the merchant's lock."""
-        answer = await self._register.reserve(step.withdrawal, step.policy, now=step.at, record=step.record)
+        answer = await self._register.withdrawals.reserve(step.withdrawal, step.policy, now=step.at, record=step.record)
         return StepAnswer(refusal=answer.refusal)
 
     @activity.defn
     async def open_attempt(self, step: OpenAttempt) -> StepAnswer:
         """The intent, before anything is sent. The row that exists wins."""
         withdrawal_id = step.withdrawal.withdrawal_id
-        known = await self._register.known_withdrawal(withdrawal_id)
+        known = await self._register.withdrawals.known(withdrawal_id)
         version = known.account_version if known else None
-        account = await self._register.account(step.withdrawal.account_id, version)
+        account = await self._register.accounts.get(step.withdrawal.account_id, version)
         if account is None:
             return StepAnswer(refusal=refuse("unknown_account", step.withdrawal.account_id))
         rail = self._rail(account.rail)
         if rail is None or not rail.key_pattern.fullmatch(step.key):
             return StepAnswer(disagrees=Disagrees(message=f"no rail {account.rail} that takes the key {step.key}"))
-        opened = await self._register.open_attempt(
+        opened = await self._register.payouts.open(
             withdrawal_id,
             step.number,
             step.key,
@@ -215,21 +215,23 @@ class WithdrawalActivities:
     @activity.defn
     async def suspend_account(self, step: SuspendAccount) -> StepAnswer:
         """No more money to this account until its merchant has changed it."""
-        await self._register.suspend_account(step.account_id, step.reason, step.at)
+        await self._register.accounts.suspend(step.account_id, step.reason, step.at)
         if self._recheck is not None:
-            for withdrawal_id in await self._register.waiting_withdrawals(step.merchant_id, step.account_id):
+            for withdrawal_id in await self._register.withdrawals.waiting(step.merchant_id, step.account_id):
                 await self._recheck(withdrawal_id)
         return StepAnswer()
 
     @activity.defn
     async def check_standing(self, step: CheckStanding) -> StepAnswer:
         """Whether it may still be paid: the account is not suspended, and nothing is owed."""
-        return StepAnswer(refusal=await self._register.standing(step.merchant_id, step.account_id, step.currency))
+        return StepAnswer(
+            refusal=await self._register.withdrawals.obstacle(step.merchant_id, step.account_id, step.currency)
+        )
 
     @activity.defn
     async def record_withdrawal(self, step: Record) -> StepAnswer:
         """The register's row and the notices; a lower revision changes nothing."""
-        await self._register.record_withdrawal(step.record)
+        await self._register.withdrawals.record(step.record)
         return StepAnswer()
 
     # --- the rail's part -------------------------------------------------------------------------------
@@ -274,8 +276,8 @@ class WithdrawalActivities:
 
     async def _with_number(self, row: PayoutAttempt) -> PayoutInstruction:
         """The instruction with all that the rail must know; the same each time, since an account's version is fixed."""
-        account = await self._register.account(row.account_id, row.account_version)
-        sealed = await self._register.sealed_number(row.account_id, row.account_version)
+        account = await self._register.accounts.get(row.account_id, row.account_version)
+        sealed = await self._register.accounts.sealed_number(row.account_id, row.account_version)
         known = {
             "kind": account.kind if account else None,
             "number": sealed.open(self._vault) if sealed else None,
@@ -286,7 +288,7 @@ class WithdrawalActivities:
         return instruction.model_copy(update={"account": instruction.account.model_copy(update=known)})
 
     async def _row(self, step: Pay | Query) -> PayoutAttempt:
-        row = await self._register.attempt(step.key)
+        row = await self._register.payouts.get(step.key)
         if row is None:
             raise Misconfigured(f"the register has no payout with the key {step.key}: another database?")
         return row
@@ -294,7 +296,7 @@ class WithdrawalActivities:
     async def _move(self, step: Pay, to: Any, take_from: Any, lease: timedelta | None, clock: _Clock) -> bool:
         clock.moving()
         until = clock.now() + lease if lease else None
-        return await self._register.update_attempt(step.key, to, when=[take_from], lease_until=until, now=clock.now())
+        return await self._register.payouts.update(step.key, to, when=[take_from], lease_until=until, now=clock.now())
 
     def _rail(self, name: str) -> Rail | None:
         return self._rails.get(name) or self._rails.get("*")

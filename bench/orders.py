@@ -72,7 +72,7 @@ async def _measure(pairs: int, per_round: int, file: Path | None) -> None:
         await _prepare(settings.needed("database_owner_url"))
         pool = await open_pool(settings.needed("database_url"), size=CLIENTS)
         opened.push_async_callback(pool.close)
-        await Register(pool).register_policy("bench", policy_hash(BENCH_POLICY), BENCH_POLICY)
+        await Register(pool).policies.keep("bench", policy_hash(BENCH_POLICY), BENCH_POLICY)
         workers = await opened.enter_async_context(_workers(stack.home))
         client = await gateway.connect(settings)
         engines: list[Engine] = [

@@ -46,7 +46,7 @@ async def suspend_account(
     """Let no more money go to an account until an operator resumes it."""
     async with _changing(account, by, reason) as (register, known, who, why):
         check_actor(who, "suspend", known.merchant_id)
-        if not await register.suspend_account(account, why, datetime.now(UTC), by=who, why=why):
+        if not await register.accounts.suspend(account, why, datetime.now(UTC), by=who, why=why):
             raise refused("account_suspended", f"{account} is, since {known.suspended_at}.")
         await tell_waiting(register, known.merchant_id, [account])
 
@@ -59,10 +59,10 @@ async def resume_account(
     async with _changing(account, by, reason) as (register, known, who, why):
         check_actor(who, "resume", known.merchant_id)
         if known.suspended_at is not None:
-            legal_name = await register.legal_name(known.merchant_id)
+            legal_name = await register.accounts.legal_name(known.merchant_id)
             if legal_name is not None:
                 judge_holder(known.holder, legal_name)
-        if not await register.resume_account(account, by=who, why=why, now=datetime.now(UTC)):
+        if not await register.accounts.resume(account, by=who, why=why, now=datetime.now(UTC)):
             raise refused("not_suspended", account)
 
 
@@ -77,13 +77,13 @@ async def verify_account(
     """Prove that an account, as it is now, is the merchant's: by the amount that was sent, or by an operator's word."""
     async with _changing(account, by, reason or (amount and "told the amount")) as (register, known, who, why):
         check_actor(who, "verify" if amount is None else "tell_amount", known.merchant_id)
-        judge_holder(known.holder, await register.legal_name(known.merchant_id))
+        judge_holder(known.holder, await register.accounts.legal_name(known.merchant_id))
         now = datetime.now(UTC)
         if amount is not None:
-            told = await register.tell_drop(account, parse_amount(amount, known.currency), by=who, why=why, now=now)
+            told = await register.drops.tell(account, parse_amount(amount, known.currency), by=who, why=why, now=now)
             if told.refusal is not None:
                 raise Refused(told.refusal.code, told.refusal.message, told.refusal.field)
-        elif not await register.verify_account(account, known.version, how="by hand", by=who, why=why, now=now):
+        elif not await register.accounts.verify(account, known.version, how="by hand", by=who, why=why, now=now):
             raise refused("already_verified", f"{account}, version {known.version}.")
 
 
@@ -94,7 +94,7 @@ async def drop(account: AccountArgument, by: By = None, reason: Reason = None, a
     async with books() as register, temporal() as client:
         known = await known_account(register, account)
         check_actor(who, "drop", known.merchant_id)
-        judge_holder(known.holder, await register.legal_name(known.merchant_id))
+        judge_holder(known.holder, await register.accounts.legal_name(known.merchant_id))
         policy = await withdrawal_policy(register)
         limits = {"valid": policy.drop_valid, "tries": policy.drop_tries, "drops_max": policy.drops_max}
         sent = AccountDrop(key=secrets.token_hex(16), account_id=account, by=who, why=why, **limits)
@@ -120,13 +120,13 @@ async def _sent(register: Register, client: Client, sent: AccountDrop) -> DropAn
         if answer.refusal is not None:
             raise Refused(answer.refusal.code, answer.refusal.message, answer.refusal.field)
         return answer
-    row = await register.drop(sent.key)
+    row = await register.drops.get(sent.key)
     return DropAnswer(state=row.state if row else "open")
 
 
 async def tell_waiting(register: Register, merchant: str, account_ids: Sequence[str]) -> None:
     """Let the withdrawals that wait for these accounts look again, at once; otherwise they do within hours."""
-    waiting = [one for account in account_ids for one in await register.waiting_withdrawals(merchant, account)]
+    waiting = [one for account in account_ids for one in await register.withdrawals.waiting(merchant, account)]
     if not waiting:
         return
     try:
@@ -157,7 +157,7 @@ async def reseal(by: By = None, reason: Reason = None, as_json: JsonFlag = False
     check_actor(who, "reseal")
     key_id = vault.newest
     async with books() as register:
-        count = await register.reseal(vault, by=who, why=why, now=datetime.now(UTC))
+        count = await register.accounts.reseal(vault, by=who, why=why, now=datetime.now(UTC))
     tell(
         {"resealed": count, "key_id": key_id},
         lambda console: console.print(f"{count} numbers sealed again; all are sealed with the key {key_id}."),

@@ -41,7 +41,7 @@ Last4 = Annotated[str | None, typer.Option(help="With --token: the last four of 
 
 
 async def known_account(register: Register, account: str) -> PayoutAccount:
-    known = await register.account(id_of(account, "account"))
+    known = await register.accounts.get(id_of(account, "account"))
     if known is None:
         raise refused("unknown_account", account)
     return known
@@ -106,7 +106,7 @@ def token_of(token: str) -> str:
 
 async def withdrawal_policy(register: Register) -> WithdrawalPolicy:
     """The limits of the default policy; our own where none is registered yet."""
-    stored = await register.policy(None)
+    stored = await register.policies.newest(None)
     return parse_policy(stored.text).withdrawal if stored else WithdrawalPolicy()
 
 

@@ -60,8 +60,12 @@ async def name_merchant(
         if name is not None:
             who, why, name = actor_by(by), check_reason(reason), check_name(name, "name")
             check_actor(who, "name")
-            others = [row.account_id for row in await register.accounts(merchant) if not _same(row.holder, name)]
-            await register.name_merchant(merchant, name, held_by_others=others, by=who, why=why, now=datetime.now(UTC))
+            others = [
+                row.account_id for row in await register.accounts.of_merchant(merchant) if not _same(row.holder, name)
+            ]
+            await register.accounts.name_merchant(
+                merchant, name, held_by_others=others, by=who, why=why, now=datetime.now(UTC)
+            )
             await tell_waiting(register, merchant, others)
         await _tell_accounts(register, merchant)
 
@@ -105,8 +109,8 @@ async def bind_account(
     async with books() as register:
         holder, kept = check_name(holder, "holder"), judge_bank(kind, bank, bank_code)
         judged = number_of(kind, number, number_file, token, last4)
-        judge_holder(holder, await register.legal_name(merchant))
-        await register.bind_account(
+        judge_holder(holder, await register.accounts.legal_name(merchant))
+        await register.accounts.bind(
             account,
             merchant,
             kind=kind,
@@ -120,7 +124,7 @@ async def bind_account(
             cooling_until=await cooling_until(register, cooling, who, merchant, reason),
             number=judged,
             vault=Vault(load().account_keys),
-            insists="new",
+            must_be="new",
             by=who,
             why=why,
             now=datetime.now(UTC),
@@ -155,9 +159,9 @@ async def replace_account(
         check_actor(who, "bind", known.merchant_id)
         held = check_name(holder or known.holder, "holder")
         judged = number_of(kind or known.kind, number, number_file, token, last4)
-        judge_holder(held, await register.legal_name(known.merchant_id))
+        judge_holder(held, await register.accounts.legal_name(known.merchant_id))
         moved = bool(bank or bank_code or (kind and kind != known.kind))
-        await register.bind_account(
+        await register.accounts.bind(
             account,
             known.merchant_id,
             kind=kind or known.kind,
@@ -171,7 +175,7 @@ async def replace_account(
             cooling_until=await cooling_until(register, cooling, who, known.merchant_id, reason),
             number=judged,
             vault=Vault(load().account_keys),
-            insists="known",
+            must_be="known",
             by=who,
             why=why,
             now=datetime.now(UTC),
@@ -201,11 +205,13 @@ async def history(
     """Who changed what in a merchant's payout accounts, when and why."""
     id_of(merchant, "merchant")
     async with books() as register:
-        tell_history(merchant, await register.account_changes(merchant, account and id_of(account, "account")))
+        tell_history(merchant, await register.accounts.changes(merchant, account and id_of(account, "account")))
 
 
 async def _tell_accounts(register: Register, merchant: str, hint: str = "") -> None:
-    tell_accounts(merchant, await register.legal_name(merchant), await register.accounts(merchant), hint)
+    tell_accounts(
+        merchant, await register.accounts.legal_name(merchant), await register.accounts.of_merchant(merchant), hint
+    )
 
 
 for verb, done in (("suspend", suspend_account), ("resume", resume_account), ("verify", verify_account)):

@@ -107,7 +107,7 @@ async def _stack(policy_text: str) -> AsyncIterator[tuple[Stage, WorldClient, Po
         async with running_worker(stack.settings) as client:
             pool = await open_pool(stack.settings.needed("database_url"), size=POOL_SIZE)
             try:
-                await Register(pool).register_policy(policy.name, policy.content_hash, policy_text)
+                await Register(pool).policies.keep(policy.name, policy.content_hash, policy_text)
                 yield Stage(client, stack.world, policy), stack.world, pool
             finally:
                 await pool.close()

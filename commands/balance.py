@@ -22,7 +22,7 @@ async def balance(
     """What a merchant will have (pending), may withdraw (available), is being paid (reserved), owes (receivable)."""
     id_of(merchant, "merchant")
     async with books() as register:
-        rows = await register.balance(merchant)
+        rows = await register.balances.of_merchant(merchant)
     view = {"merchant_id": merchant, "balances": [row.model_dump(mode="json") for row in rows]}
     cells = [
         (row.currency, *(format_minor(getattr(row, f"{column}_minor"), row.currency) for column in COLUMNS[1:]))

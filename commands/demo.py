@@ -22,7 +22,7 @@ from core.money import format_minor
 from demo.numbers import PRINTERS
 from demo.stage import Stage
 from demo.stories import STORIES
-from ledger.lists import AccountBalance
+from ledger.balances import AccountBalance
 from ledger.proofs import Proof, prove
 from ledger.register import Register
 from local.stack import LocalStack
@@ -61,7 +61,7 @@ async def demo(
         tellings = await _tell_all(stage, orders)
         seconds = time.perf_counter() - began
         proofs = await prove(stage.register.pool)
-        balances = await stage.register.balances()
+        balances = await stage.register.balances.by_purpose()
         _show(Console(), tellings, balances, proofs, orders / seconds, stack.settings.temporal_ui_url or "")
         ok = all(telling.ok for telling in tellings) and all(proof.holds for proof in proofs)
         if report is not None:

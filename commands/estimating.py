@@ -30,12 +30,12 @@ async def estimate_now(withdrawal: Withdrawal) -> Estimate:
     """
     now = datetime.now(UTC)
     async with books() as register:
-        stored = await register.policy(withdrawal.policy)
+        stored = await register.policies.newest(withdrawal.policy)
         if stored is None:
             named = withdrawal.policy or "default"
             raise Refused("unknown_policy", f"{SENTENCES['unknown_policy']} {named}", "policy")
         policy = parse_policy(stored.text)
-        standing = await register.estimated_standing(
+        standing = await register.withdrawals.standing(
             withdrawal.merchant_id, withdrawal.account_id, withdrawal.currency, policy.withdrawal, now
         )
     closed = frozenset(day for days in policy.audit.closed_days for day in days_between(days.first, days.last))

@@ -23,7 +23,7 @@ async def notices(
 ) -> None:
     """Read notices after a number; none is ever passed over. The answer's `last` is where to go on."""
     async with books() as register:
-        rows = await register.notices(after_id=after, to=to, subject=subject, limit=limit)
+        rows = await register.notices.read(after_id=after, to=to, subject=subject, limit=limit)
     view = {
         "notices": [row.model_dump(mode="json") for row in rows],
         "last": rows[-1].notice_id if rows else after,

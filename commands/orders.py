@@ -12,7 +12,7 @@ from commands.reading import id_of
 from commands.views import minute
 from core.money import format_minor
 from core.order.state import AuditStage, Phase
-from ledger.lists import OrderRow
+from ledger.orders import OrderRow
 
 COLUMNS = ("order", "merchant", "total", "phase", "audit", "receipt", "waits for", "held by", "refunded", "opened")
 
@@ -31,7 +31,7 @@ async def orders(
     if merchant is not None:
         id_of(merchant, "merchant")
     async with books() as register:
-        rows = await register.orders(
+        rows = await register.orders.rows(
             merchant_id=merchant, phase=phase, audit=audit, held=held, closed=closed, limit=limit
         )
     view = {"orders": [row.model_dump(mode="json") for row in rows]}

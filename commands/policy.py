@@ -23,6 +23,6 @@ async def policy(
     parsed = parse_policy(text)
     if not check:
         async with books() as register:
-            await register.register_policy(parsed.name, parsed.content_hash, text)
+            await register.policies.keep(parsed.name, parsed.content_hash, text)
     view = {"name": parsed.name, "content_hash": parsed.content_hash, "registered": not check}
     tell(view, lambda console: console.print(facts(f"Policy {parsed.name}", view)))

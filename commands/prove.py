@@ -44,8 +44,8 @@ async def prove_workflows(client: Client, register: Register) -> Proof:
     Raises:
         Unavailable: Temporal did not answer.
     """
-    wanted = {order_workflow_id(row.order_id) for row in await register.orders(closed=False, limit=OPEN_AT_MOST)}
-    open_rows = await register.withdrawals(closed=False, limit=OPEN_AT_MOST)
+    wanted = {order_workflow_id(row.order_id) for row in await register.orders.rows(closed=False, limit=OPEN_AT_MOST)}
+    open_rows = await register.withdrawals.rows(closed=False, limit=OPEN_AT_MOST)
     wanted |= {withdrawal_workflow_id(row.withdrawal_id) for row in open_rows}
     try:
         running = {run.id async for run in client.list_workflows("ExecutionStatus = 'Running'", page_size=1000)}
@@ -66,7 +66,7 @@ async def _is_orphan(client: Client, register: Register, workflow_id: str) -> bo
         return False
     # It may have closed since the rows were read.
     noun, _, id_ = workflow_id.partition("-")
-    row = await (register.order_row(id_) if noun == "order" else register.withdrawal_row(id_))
+    row = await (register.orders.row(id_) if noun == "order" else register.withdrawals.row(id_))
     return row is not None and not row.closed
 
 

@@ -34,8 +34,8 @@ async def purge(
     providers, now = load().providers, datetime.now(UTC)
     keep = providers.keep if providers is not None else Keep()
     async with books() as register:
-        purged = await register.purge_callbacks(now - age)
-        looks = await register.purge_logistics(now - keep.details, now - keep.numbers)
+        purged = await register.callbacks.purge(now - age)
+        looks = await register.providers.purge(now - keep.details, now - keep.numbers)
     view = {"emptied": purged.emptied, "removed": purged.removed, "logistics": looks._asdict()}
     shown = {**view, "logistics": ", ".join(f"{count} {kind}" for kind, count in looks._asdict().items())}
     tell(view, lambda console: console.print(facts("purge", shown)))

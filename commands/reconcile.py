@@ -91,7 +91,7 @@ def _only(rail: str | None, channel: str | None) -> tuple[Scope, str] | None:
 
 
 async def _wanted(register: Register, only: tuple[Scope, str] | None) -> list[tuple[Scope, str]]:
-    return [only] if only is not None else await register.comparisons()
+    return [only] if only is not None else await register.breaks.comparisons()
 
 
 async def _load(
@@ -114,7 +114,7 @@ async def _load(
             if last < first:
                 raise BadInput("--to: it lies before --from")
             covered = Covered(since=start, until=end) if start < end else None
-        await register.load_statement(scope, name, Statement(lines=lines, covered=covered), now)
+        await register.statements.load(scope, name, Statement(lines=lines, covered=covered), now)
     except BadInput as error:
         refuse_file(error)
 
@@ -153,8 +153,8 @@ async def _apply(register: Register, found: Sequence[Break]) -> list[dict[str, s
         return []
     async with temporal() as client:
         for one, withdrawal in heard:
-            counted = {event["event_id"] for event in await register.payout_events(withdrawal)}
-            lines = await register.statement_lines(one.scope, one.name, one.key)
+            counted = {event["event_id"] for event in await register.payouts.events(withdrawal)}
+            lines = await register.statements.lines(one.scope, one.name, one.key)
             for report in reports(one, lines, counted):
                 await gateway.report_payout(client, withdrawal, report)
                 told.append({"withdrawal_id": withdrawal, "key": one.key, "outcome": report.outcome})

@@ -30,7 +30,7 @@ async def rescue(
 
 async def _rescue_order(about: Subject) -> dict[str, Any]:
     async with books() as register:
-        known = await register.known_order(about.id)
+        known = await register.orders.known(about.id)
     if known is None:
         raise Refused("unknown_order", f"{SENTENCES['unknown_order']} {about.id}", "order_id")
     if known.closed:
@@ -44,7 +44,7 @@ async def _rescue_order(about: Subject) -> dict[str, Any]:
 async def _rescue_withdrawal(about: Subject) -> dict[str, Any]:
     """One that has ended goes on, too: it ends again at once."""
     async with books() as register:
-        known = await register.known_withdrawal(about.id)
+        known = await register.withdrawals.known(about.id)
     if known is None:
         raise Refused("unknown_withdrawal", f"{SENTENCES['unknown_withdrawal']} {about.id}", "withdrawal_id")
     async with temporal() as client:

@@ -39,13 +39,15 @@ async def reviews(
     if claim is not None and release is not None:
         raise typer.BadParameter("either --claim or --release")
     async with books() as register:
-        queue = await register.reviews(order_id=order_id, limit=limit)
+        queue = await register.reviews.waiting(order_id=order_id, limit=limit)
         queue = [one for one in queue if parcel in (None, one.parcel_id)]
         if order_id is not None and reviewer is not None:
             if not queue:
                 raise Refused("not_in_review", f"{SENTENCES['not_in_review']} {order_id}", "id")
             await _take(register, queue, reviewer, give_back=release is not None)
-            queue = [one for one in await register.reviews(order_id=order_id) if parcel in (None, one.parcel_id)]
+            queue = [
+                one for one in await register.reviews.waiting(order_id=order_id) if parcel in (None, one.parcel_id)
+            ]
     now = datetime.now(UTC)
     views = [_view(one, language, now) for one in queue]
     tell(views, lambda console: _show(console, views))
@@ -67,10 +69,10 @@ def language_of(lang: str) -> Language:
 async def _take(register: Register, queue: list[Review], reviewer: str, *, give_back: bool) -> None:
     for one in queue:
         if give_back:
-            if not await register.release_review(one.order_id, one.parcel_id, reviewer):
+            if not await register.reviews.release(one.order_id, one.parcel_id, reviewer):
                 raise Refused("needs_other_person", f"{one.order_id} {one.parcel_id} is not yours to give back.", "as")
             continue
-        holder = await register.claim_review(one.order_id, one.parcel_id, reviewer, datetime.now(UTC))
+        holder = await register.reviews.claim(one.order_id, one.parcel_id, reviewer, datetime.now(UTC))
         if holder != reviewer:
             raise Refused("needs_other_person", f"{holder} looks at {one.order_id} {one.parcel_id} already.", "as")
 

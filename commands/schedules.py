@@ -85,9 +85,11 @@ async def create(
     }
     plan, spec = read_message(AutomaticWithdrawals, fields, "malformed"), spec_of(every, cron, timezone)
     async with books() as register:
-        if account is not None and account not in {row.account_id for row in await register.accounts(merchant)}:
+        if account is not None and account not in {
+            row.account_id for row in await register.accounts.of_merchant(merchant)
+        }:
             raise Refused("unknown_account", f"{SENTENCES['unknown_account']} {account}", "account")
-        if await register.policy(policy) is None:
+        if await register.policies.newest(policy) is None:
             raise Refused("unknown_policy", f"{SENTENCES['unknown_policy']} {policy or 'default'}", "policy")
     async with temporal() as client:
         await create_schedule(client, plan, spec, paused=paused)

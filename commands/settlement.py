@@ -98,7 +98,7 @@ async def _fetched(register: Register, channel: str, days: int) -> list[Settleme
             currency=line.currency,
             settled_at=line.at,
         )
-        for line in await register.statement_lines("channel", channel)
+        for line in await register.statements.lines("channel", channel)
         if line.kind == "settlement"
     ]
 

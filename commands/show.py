@@ -34,7 +34,7 @@ from core.order import viewing
 from core.order.state import OrderState
 from core.reasons import SENTENCES
 from core.withdrawal import viewing as withdrawal_viewing
-from ledger.lists import Money
+from ledger.balances import Money
 from ledger.register import Register
 
 GONE = "gone"
@@ -57,7 +57,9 @@ async def show(
     async with books() as register:
         if told is None:
             told = await _from_register(register, about)
-        money = await (register.withdrawal_money(about.id) if about.is_withdrawal else register.order_money(about.id))
+        money = await (
+            register.balances.of_withdrawal(about.id) if about.is_withdrawal else register.balances.of_order(about.id)
+        )
     view = {"workflow": status, **told, "money": money.model_dump(mode="json")}
     tell(view, lambda console: _show(console, about, view, money, language))
 
@@ -93,7 +95,7 @@ async def _from_register(register: Register, about: Subject) -> dict[str, Any]:
 
 
 async def _stored_order(register: Register, order_id: str) -> dict[str, Any] | None:
-    known = await register.known_order(order_id)
+    known = await register.orders.known(order_id)
     if known is None:
         return None
     if not known.state:
@@ -107,7 +109,7 @@ async def _stored_order(register: Register, order_id: str) -> dict[str, Any] | N
 
 
 async def _stored_withdrawal(register: Register, withdrawal_id: str) -> dict[str, Any] | None:
-    known = await register.known_withdrawal(withdrawal_id)
+    known = await register.withdrawals.known(withdrawal_id)
     if known is None or known.state is None:
         return None
     state = withdrawal_viewing.resume(known.state, known.revision)

@@ -12,7 +12,7 @@ from rich.table import Table
 from commands.console import facts, table
 from core.audit.explain import Language, advice, sentence
 from core.money import format_minor
-from ledger.lists import AccountBalance, TransferRow
+from ledger.balances import AccountBalance, TransferRow
 
 
 def clock(at: Any) -> str:

@@ -12,7 +12,7 @@ from commands.reading import id_of
 from commands.views import minute
 from core.money import format_minor
 from core.withdrawal.state import Phase
-from ledger.lists import WithdrawalRow
+from ledger.withdrawals import WithdrawalRow
 
 COLUMNS = ("withdrawal", "merchant", "amount", "account", "state", "waits for", "requested by", "requested")
 
@@ -29,7 +29,7 @@ async def withdrawals(
     if merchant is not None:
         id_of(merchant, "merchant")
     async with books() as register:
-        rows = await register.withdrawals(merchant_id=merchant, state_name=state, closed=closed, limit=limit)
+        rows = await register.withdrawals.rows(merchant_id=merchant, state_name=state, closed=closed, limit=limit)
     view = {"withdrawals": [row.model_dump(mode="json") for row in rows]}
     title = f"{len(rows)} withdrawals"
     tell(view, lambda console: console.print(table(title, COLUMNS, [_cells(row) for row in rows], numbers=("amount",))))

@@ -69,7 +69,7 @@ class Stage:
     async def policy_of(self, text: str) -> str:
         """Register a policy for a story; its name."""
         policy = parse_policy(text)
-        await self.register.register_policy(policy.name, policy.content_hash, text)
+        await self.register.policies.keep(policy.name, policy.content_hash, text)
         return policy.name
 
     def play(self, number: int) -> StagedOrder:

@@ -129,7 +129,7 @@ class CallbackDesk:
             raise Refused("malformed", f"No {provider[:64]!r} calls us back; those that do: {known}.", "provider")
         lower = {name.lower(): value for name, value in headers.items()}
         refused = _refused(reader, body, lower)
-        journaled = await self._register.journal_callback(
+        journaled = await self._register.callbacks.journal(
             provider,
             _digest(reader, body, lower),
             body[:KEPT_OF_REFUSED] if refused else body,
@@ -139,7 +139,7 @@ class CallbackDesk:
         if journaled.outcome is not None:
             return _answer(reader, _Found(outcome=journaled.outcome, detail=journaled.detail), repeated=True)
         found = refused or await self._take(reader, body)
-        await self._register.finish_callback(
+        await self._register.callbacks.finish(
             journaled.id,
             found.outcome,
             found.detail,
@@ -151,7 +151,7 @@ class CallbackDesk:
 
     async def purge(self, kept_for: timedelta = KEPT_FOR) -> Purged:
         """Forget the raw bodies of older callbacks."""
-        return await self._register.purge_callbacks(datetime.now(UTC) - kept_for)
+        return await self._register.callbacks.purge(datetime.now(UTC) - kept_for)
 
     async def _take(self, reader: CallbackReader, body: bytes) -> _Found:
         """What becomes of a callback that is the provider's own."""
@@ -165,13 +165,13 @@ class CallbackDesk:
         said = f"{heard.key} {heard.result.code or heard.result.outcome}"[:300]
         if heard.about == "refund":
             return _Found(outcome="noted", detail=said, heard=heard)
-        row = await self._register.attempt(heard.key)
+        row = await self._register.payouts.get(heard.key)
         wrong = _wrong(heard, row)
         if wrong is not None or row is None:
             return _Found(outcome=wrong or "unknown_payout", detail=said, heard=heard)
         if heard.result.outcome not in {"paid", "failed", "returned"}:
             return _Found(outcome="nothing_new", detail=said, heard=heard, withdrawal_id=row.withdrawal_id)
-        if await self._register.was_reported(reader.name, heard.event_id):
+        if await self._register.callbacks.was_reported(reader.name, heard.event_id):
             return _Found(outcome="repeated", detail=said, heard=heard, withdrawal_id=row.withdrawal_id)
         try:
             await self._report(row.withdrawal_id, _command(heard, row))

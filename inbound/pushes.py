@@ -16,7 +16,8 @@ from core.audit.trace import SILENT_ANSWERS
 from core.audit.waybills import CARRIERS
 from core.errors import Refused, UnreadableAnswer
 from core.messages import Message, Scan
-from ledger.looks import Claimant, Journaled, PushOutcome
+from ledger.claims import Claimant
+from ledger.pushes import Journaled, PushOutcome
 from ledger.register import Register
 
 LARGEST_PUSH = 1024 * 1024
@@ -77,7 +78,7 @@ class PushDesk:
         now = datetime.now(UTC)
         lower = {name.lower(): value for name, value in headers.items()}
         refused = _refused(reader, body, lower)
-        journaled = await self._register.journal_push(
+        journaled = await self._register.pushes.journal(
             vendor,
             _digest(body, lower),
             body if refused is None else body[:KEPT_OF_REFUSED],
@@ -87,7 +88,7 @@ class PushDesk:
         if journaled.outcome is not None:
             return _answer(reader, now, journaled.outcome, journaled.detail, repeated=True)
         outcome, detail, orders = await self._outcome(reader, refused, body, journaled, now)
-        await self._register.finish_push(journaled.id, outcome, detail)
+        await self._register.pushes.finish(journaled.id, outcome, detail)
         return _answer(reader, now, outcome, detail, orders)
 
     async def _outcome(
@@ -116,9 +117,9 @@ class PushDesk:
     async def _keep(self, pushed: Pushed, journaled: Journaled, now: datetime) -> list[Scan]:
         """Keep a pushed trace for those who will look the number up; which of its scans are new."""
         trace = pushed.trace
-        before = await self._register.pushed_traces(pushed.asked, trace.waybill)
+        before = await self._register.pushes.traces(pushed.asked, trace.waybill)
         known = {(scan.at, scan.code) for kept in before for scan in kept.scans}
-        await self._register.keep_pushed(pushed.asked, trace, replaces=pushed.replaces, now=now)
+        await self._register.pushes.keep(pushed.asked, trace, replaces=pushed.replaces, now=now)
         # One that broke off may have kept its scans without telling anybody.
         known = set() if journaled.unfinished else known
         return [scan for scan in trace.scans if (scan.at, scan.code) not in known]
@@ -142,7 +143,7 @@ class PushDesk:
         trace = pushed.trace
         return [
             claimant
-            for claimant in await self._register.claimants(trace.waybill)
+            for claimant in await self._register.claims.claimants(trace.waybill)
             if claimant.carrier == pushed.asked or CARRIERS.may_be(claimant.carrier, trace.carrier, trace.waybill)
         ]
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from core.account_drops import AccountDrop, DropState
 from core.messages import Actor, Message
 from core.reasons import Refusal, refuse
-from ledger.reading import Reading
+from ledger.register_part import RegisterPart
 
 
 class StoredDrop(Message):
@@ -40,10 +40,10 @@ class ToldDrop(NamedTuple):
 _DROP = f"SELECT {', '.join(StoredDrop.model_fields)} FROM account_drops"
 
 
-class AccountDrops(Reading):
+class AccountDrops(RegisterPart):
     """The register's penny drops."""
 
-    async def open_drop(self, drop: AccountDrop, amount_minor: int, now: datetime) -> Refusal | None:
+    async def open(self, drop: AccountDrop, amount_minor: int, now: datetime) -> Refusal | None:
         """Write down what is to be sent; the one of this key that exists is left as it is. None: it is there."""
         outcome = await self._call(
             "SELECT open_drop($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -52,17 +52,17 @@ class AccountDrops(Reading):
         )
         return None if outcome in {"opened", "exists"} else refuse(outcome, drop.account_id, "account")
 
-    async def update_drop(
+    async def update(
         self, key: str, state: DropState, *, when: Sequence[DropState], detail: str | None = None, now: datetime
     ) -> bool:
         """Compare and set: move a drop to `state` if it is in one of `when`; what is paid is booked with it."""
         return bool(await self._call("SELECT update_drop($1, $2, $3, $4, $5)", key, state, list(when), detail, now))
 
-    async def drop(self, key: str) -> StoredDrop | None:
+    async def get(self, key: str) -> StoredDrop | None:
         """The drop with this key."""
         return await self._one(StoredDrop, f"{_DROP} WHERE key = $1", key)
 
-    async def tell_drop(self, account_id: str, amount_minor: int, *, by: Actor, why: str, now: datetime) -> ToldDrop:
+    async def tell(self, account_id: str, amount_minor: int, *, by: Actor, why: str, now: datetime) -> ToldDrop:
         """Say how much arrived. The right amount verifies the account; a wrong one costs a try, and is recorded."""
         row = await self._row(
             "SELECT * FROM tell_drop($1, $2, $3, $4, $5, $6)", account_id, amount_minor, by.role, by.id, why, now

@@ -18,7 +18,7 @@ from core.messages import Message
 from core.records import OrderRecord, WithdrawalRecord
 from ledger import movements
 from ledger.movements import Movement
-from ledger.pool import troubles
+from ledger.pool import translate_errors
 
 Outcome = Literal["posted", "exists", "conflict", "insufficient_funds"]
 
@@ -291,7 +291,7 @@ class Book:
 
     async def _post(self, batch: Sequence[Movement]) -> list[Posted]:
         legs = [(index, leg) for index, movement in enumerate(batch, start=1) for leg in movement.legs]
-        async with troubles():
+        async with translate_errors():
             rows = await self._pool.fetch(
                 "SELECT * FROM post($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                 [movement.reference for movement in batch],
@@ -307,7 +307,7 @@ class Book:
         return [_posted(movement, row) for movement, row in zip(batch, rows, strict=True)]
 
     async def _for_order(self, movement: Movement, record: OrderRecord | None) -> Posted:
-        async with troubles():
+        async with translate_errors():
             row = await self._pool.fetchrow(
                 "SELECT p.*, (SELECT o.revision >= $9 FROM orders o WHERE o.order_id = $10) AS overtaken"
                 " FROM post_for_order($1, $2, $3, $4, $5, $6, $7, $8) AS p",
@@ -320,7 +320,7 @@ class Book:
         return _posted(movement, row).model_copy(update={"overtaken": bool(row and row["overtaken"])})
 
     async def _for_withdrawal(self, withdrawal_id: str, movement: Movement, record: WithdrawalRecord | None) -> Posted:
-        async with troubles():
+        async with translate_errors():
             row = await self._pool.fetchrow(
                 "SELECT * FROM post_for_withdrawal($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                 withdrawal_id,

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from core.messages import Message
 from ledger.pool import clean
-from ledger.reading import Reading
+from ledger.register_part import RegisterPart
 
 CallbackOutcome = Literal[
     "reported",  # given to the withdrawal, whose journal says what it made of it
@@ -55,10 +55,10 @@ class Purged(NamedTuple):
     removed: int
 
 
-class Callbacks(Reading):
+class Callbacks(RegisterPart):
     """The register's journal of callbacks."""
 
-    async def journal_callback(
+    async def journal(
         self, provider: str, digest: str, body: bytes, headers: Mapping[str, str], now: datetime
     ) -> JournaledCallback:
         """Write a callback down before anything is made of it; the same one again is found."""
@@ -69,7 +69,7 @@ class Callbacks(Reading):
         assert row is not None  # the function always returns its row
         return JournaledCallback(*row)
 
-    async def finish_callback(
+    async def finish(
         self,
         callback_id: int,
         outcome: CallbackOutcome,
@@ -95,12 +95,12 @@ class Callbacks(Reading):
             )
         )
 
-    async def callbacks(self, key: str) -> list[CallbackRow]:
+    async def of_key(self, key: str) -> list[CallbackRow]:
         """What was called back about a payout or a refund, in order."""
         columns = ", ".join(CallbackRow.model_fields)
         return await self._all(CallbackRow, f"SELECT {columns} FROM callbacks WHERE key = $1 ORDER BY id", key)
 
-    async def purge_callbacks(self, before: datetime) -> Purged:
+    async def purge(self, before: datetime) -> Purged:
         """Forget the raw bodies that came before a time. What became of each stays, and that it came."""
         row = await self._row("SELECT emptied, removed FROM purge_callbacks($1)", before)
         assert row is not None  # the function always returns its row

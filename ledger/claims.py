@@ -8,18 +8,26 @@ from typing import Literal
 
 from core.audit.facts import Rival
 from core.audit.waybills import CARRIERS
+from core.messages import Message
 from ledger.pool import clean
-from ledger.reading import Reading
+from ledger.register_part import RegisterPart
 
 ClaimOutcome = Literal["claimed", "merged", "in_use", "contested"]
 ParcelNumber = tuple[str, str, str]
 """Parcel id, carrier, waybill."""
 
 
-class Claims(Reading):
+class Claimant(Message):
+    """An order that uses a number now, and the carrier it named."""
+
+    order_id: str
+    carrier: str
+
+
+class Claims(RegisterPart):
     """The register's waybill claims."""
 
-    async def claim_waybills(
+    async def claim(
         self,
         order_id: str,
         merchant_id: str,
@@ -47,11 +55,11 @@ class Claims(Reading):
             now,
         )
 
-    async def release_claims(self, order_id: str, parcels: Sequence[ParcelNumber], now: datetime) -> None:
+    async def release(self, order_id: str, parcels: Sequence[ParcelNumber], now: datetime) -> None:
         """Give numbers up, so that they can be used again."""
         await self._call("SELECT release_claims($1, $2, $3, $4, $5)", order_id, *_columns(parcels), now)
 
-    async def rival_claims(
+    async def rivals(
         self, order_id: str, carrier: str, waybill: str, merchant_id: str, *, since: datetime
     ) -> tuple[Rival, ...]:
         """Live claims of a number, made since a time, that stand against an order's, the earliest first.
@@ -77,6 +85,16 @@ class Claims(Reading):
             )
             for claim in claims
             if CARRIERS.one_parcel(carrier, claim.carrier, waybill)
+        )
+
+    async def claimants(self, waybill: str) -> list[Claimant]:
+        """The open orders that use a number now, under whatever carrier."""
+        return await self._all(
+            Claimant,
+            "SELECT DISTINCT c.order_id, c.carrier FROM waybill_claims c JOIN orders o ON o.order_id = c.order_id"
+            " WHERE c.waybill = $1 AND c.released_at IS NULL AND NOT o.closed"
+            " ORDER BY c.order_id, c.carrier",
+            clean(waybill),
         )
 
 

@@ -8,7 +8,7 @@ from core.addresses import parse_database_address
 from core.errors import Misconfigured
 from core.messages import Message
 from ledger.migrate import SchemaState, migrations, schema_state
-from ledger.pool import ENCODING, SCHEMA, Pool, open_pool, troubles
+from ledger.pool import ENCODING, SCHEMA, Pool, open_pool, translate_errors
 from ledger.sessions import shares_sessions
 
 
@@ -47,7 +47,7 @@ async def _state(pool: Pool) -> SchemaState:
         Misconfigured: this role may not even look.
     """
     try:
-        async with troubles():
+        async with translate_errors():
             return await schema_state(pool)
     except asyncpg.InsufficientPrivilegeError as error:
         raise Misconfigured(f"PostgreSQL: {error}: run `python starter.py migrate`, which grants it") from None
@@ -102,7 +102,7 @@ async def inspect_database(dsn: str) -> Inspection:
     """
     pool = await open_pool(dsn, size=1, writable=False)
     try:
-        async with troubles(), pool.acquire() as connection:
+        async with translate_errors(), pool.acquire() as connection:
             seen = await connection.fetchrow(
                 "SELECT current_user AS role, current_setting('server_version') AS server_version,"
                 " (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,"
@@ -113,7 +113,7 @@ async def inspect_database(dsn: str) -> Inspection:
             assert seen is not None
             pooled = await shares_sessions(connection)
         state = await _state(pool)
-        async with troubles():
+        async with translate_errors():
             policies, powers, lacks = [], [], []
             if not state.missing:
                 tables = [f"{SCHEMA}.{table}" for table in ("transfers", "movements", "accounts")]

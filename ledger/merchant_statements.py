@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.merchant_statement import Held, MerchantStatement, MerchantTransfer, statement
-from ledger.pool import Pool, troubles
+from ledger.pool import Pool, translate_errors
 
 # Each transfer that touches an account of the merchant, with what it changes there. What stands in suspense for a
 # withdrawal is still the merchant's.
@@ -73,7 +73,7 @@ async def merchant_statements(
         Unavailable: the database does not answer; a retry helps.
     """
     async with (
-        troubles(),
+        translate_errors(),
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):

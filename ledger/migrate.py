@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from core.errors import Misconfigured
-from ledger.pool import SCHEMA, Connected, connect, refuse_encoding, troubles
+from ledger.pool import SCHEMA, Connected, connect, refuse_encoding, translate_errors
 
 LOCK = 0x64616B75616E
 """The advisory lock under which migrations run: two starting workers apply each file once."""
@@ -45,7 +45,7 @@ async def migrate(owner_dsn: str, *, worker: str = WORKER) -> list[str]:
     connection = await connect(owner_dsn, "DATABASE_OWNER_URL")
     try:
         refuse_encoding(connection)
-        async with troubles(), connection.transaction():
+        async with translate_errors(), connection.transaction():
             # Of the transaction, not of the session: a pooler may give each transaction another session.
             await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
             return await _apply(connection, worker)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from core.messages import Message
-from ledger.reading import Reading
+from ledger.register_part import RegisterPart
 
 
 class StoredNotice(Message):
@@ -23,10 +23,10 @@ class StoredNotice(Message):
     at: datetime
 
 
-class Notices(Reading):
+class Notices(RegisterPart):
     """The register's notices."""
 
-    async def notices(
+    async def read(
         self, *, after_id: int = 0, limit: int = 100, to: str | None = None, subject: str | None = None
     ) -> list[StoredNotice]:
         """Notices after one that was read, in order. None is passed over: what a transaction that still runs may add

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from core.errors import Misconfigured
 from core.messages import Message, Order
 from core.records import OrderRecord, Standing
-from ledger.reading import Reading, below
+from ledger.register_part import RegisterPart, below
 
 OpenOutcome = Literal[
     "registered", "same_run", "taken_over", "money_moved", "over", "different_content", "payment_over_claimed"
@@ -27,10 +27,34 @@ class StoredOrder(Message):
     references: tuple[str, ...]
 
 
-class Orders(Reading):
+class OrderRow(Message):
+    """An order as lists show it."""
+
+    order_id: str
+    merchant_id: str
+    buyer_id: str
+    currency: str
+    total_minor: int
+    phase: str
+    audit: str
+    receipt: str
+    next_deadline_name: str | None
+    next_deadline_at: datetime | None
+    hold_reasons: tuple[str, ...]
+    refunded_minor: int
+    closed: bool
+    content_hash: str
+    opened_at: datetime
+    recorded_at: datetime | None
+
+
+_ORDER = f"SELECT {', '.join(OrderRow.model_fields)} FROM orders"
+
+
+class Orders(RegisterPart):
     """The register's orders, and the parts of payments that they claim."""
 
-    async def open_order(
+    async def open(
         self,
         order: Order,
         content_hash: str,
@@ -57,7 +81,7 @@ class Orders(Reading):
             now,
         )
 
-    async def record_order(self, record: OrderRecord) -> Standing:
+    async def record(self, record: OrderRecord) -> Standing:
         """Keep the order's row and its notices, unless a record as new or newer stands already; say what stood."""
         # One statement: its snapshot is older than what the function writes, so that `revision` is the row's before.
         standing = await self._one(
@@ -73,7 +97,7 @@ class Orders(Reading):
             raise Misconfigured(f"order {record.order_id} is not registered: another database?")
         return standing
 
-    async def known_order(self, order_id: str) -> StoredOrder | None:
+    async def known(self, order_id: str) -> StoredOrder | None:
         """What is known of an order; None where no such order was registered."""
         row = await self._row(
             "SELECT body, opened_by, policy_hash, revision, closed, state,"
@@ -86,12 +110,46 @@ class Orders(Reading):
             return None
         return StoredOrder(**{**row, "order": Order.model_validate(row["body"])})
 
-    async def rescue_order(self, order_id: str, opened_by: str) -> StoredOrder | None:
+    async def rescue(self, order_id: str, opened_by: str) -> StoredOrder | None:
         """Take an order over for another run, where it is not closed, and return what is known of it."""
         await self._call("SELECT take_over_order($1, $2)", order_id, opened_by)
-        return await self.known_order(order_id)
+        return await self.known(order_id)
 
-    async def stored_order(self, order_id: str) -> Order | None:
+    async def stored(self, order_id: str) -> Order | None:
         """The order as it was registered."""
         found = await self._call("SELECT body FROM orders WHERE order_id = $1", order_id)
         return Order.model_validate(found) if found is not None else None
+
+    async def row(self, order_id: str) -> OrderRow | None:
+        """One order as lists show it."""
+        return await self._one(OrderRow, f"{_ORDER} WHERE order_id = $1", order_id)
+
+    async def rows(
+        self,
+        *,
+        merchant_id: str | None = None,
+        buyer_id: str | None = None,
+        phase: str | None = None,
+        audit: str | None = None,
+        held: bool | None = None,
+        hold_reason: str | None = None,
+        closed: bool | None = None,
+        limit: int = 100,
+    ) -> list[OrderRow]:
+        """Orders by filter, the newest first; a filter of None lets all through."""
+        return await self._all(
+            OrderRow,
+            f"{_ORDER} WHERE ($1::TEXT IS NULL OR merchant_id = $1) AND ($2::TEXT IS NULL OR buyer_id = $2)"
+            " AND ($3::TEXT IS NULL OR phase = $3) AND ($4::TEXT IS NULL OR audit = $4)"
+            " AND ($5::BOOLEAN IS NULL OR (cardinality(hold_reasons) > 0) = $5)"
+            " AND ($6::TEXT IS NULL OR $6 = ANY (hold_reasons)) AND ($7::BOOLEAN IS NULL OR closed = $7)"
+            " ORDER BY opened_at DESC, order_id LIMIT $8",
+            merchant_id,
+            buyer_id,
+            phase,
+            audit,
+            held,
+            hold_reason,
+            closed,
+            limit,
+        )

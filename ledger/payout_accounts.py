@@ -12,11 +12,11 @@ from core.errors import Refused, Unavailable
 from core.messages import Actor, Message
 from core.payout_accounts import LONGEST_REASON, AccountKind, AccountNumber, Bank
 from core.reasons import refuse
-from ledger.pool import troubles
-from ledger.reading import Reading
+from ledger.pool import translate_errors
+from ledger.register_part import RegisterPart
 from ledger.vault import Sealed, Vault
 
-Insistence = Literal["new", "known"]
+MustBe = Literal["new", "known"]
 RACES_MAX = 5
 """How often two people change one account at the same moment before we give up."""
 SYSTEM = Actor(role="system", id="withdrawals")
@@ -87,7 +87,7 @@ _NUMBER = f"SELECT {', '.join(SealedNumber.model_fields)} FROM payout_account_nu
 _CHANGE = f"SELECT {', '.join(AccountChange.model_fields)} FROM payout_account_changes"
 
 
-class PayoutAccounts(Reading):
+class PayoutAccounts(RegisterPart):
     """The register's payout accounts."""
 
     # --- merchants -------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ class PayoutAccounts(Reading):
 
     # --- changes ---------------------------------------------------------------------------------------
 
-    async def bind_account(
+    async def bind(
         self,
         account_id: str,
         merchant_id: str,
@@ -133,7 +133,7 @@ class PayoutAccounts(Reading):
         cooling_until: datetime | None = None,
         number: AccountNumber | None = None,
         vault: Vault | None = None,
-        insists: Insistence | None = None,
+        must_be: MustBe | None = None,
         by: Actor | None = None,
         why: str = "bound",
         now: datetime,
@@ -146,12 +146,12 @@ class PayoutAccounts(Reading):
         Args:
             last4: of an account that only its rail knows by `rail_token`; where there is a number, they are its own.
             vault: seals the number.
-            insists: `new` refuses to change an account, `known` to make one.
+            must_be: `new` refuses to change an account, `known` to make one.
             by: who does it; the merchant where it is not given.
 
         Raises:
-            Refused: `unknown_account`, the id is another merchant's, or not there though insisted on;
-                `account_exists`, it is there though insisted not. A retry does not help.
+            Refused: `unknown_account`, the id is another merchant's, or not there though it must be;
+                `account_exists`, it is there though it must be new. A retry does not help.
             Misconfigured: there is a number and no key to seal it; a retry does not help.
         """
         who = by or Actor(role="merchant", id=merchant_id)
@@ -165,7 +165,7 @@ class PayoutAccounts(Reading):
                 " $18, $19, $20, $21, $22)",
                 *(account_id, merchant_id, kind, currency, holder, number.last4 if number else last4),
                 *(rail, rail_token, bank.name, bank.code, is_default, cooling_until),
-                *(insists, expected if sealed else None),
+                *(must_be, expected if sealed else None),
                 *((sealed.key_id, sealed.nonce, sealed.ciphertext) if sealed else (None, None, None)),
                 vault.fingerprints(number.number, account_id) if number else None,
                 *(who.role, who.id, why, now),
@@ -175,7 +175,7 @@ class PayoutAccounts(Reading):
                 return _bound(account_id, row["outcome"], row["bound_version"])
         raise Unavailable(f"account {account_id} is being changed by others")
 
-    async def suspend_account(
+    async def suspend(
         self, account_id: str, reason: str, now: datetime, *, by: Actor = SYSTEM, why: str | None = None
     ) -> bool:
         """No more money to this account until its merchant has changed it, or, where a person suspended it, until a
@@ -188,13 +188,11 @@ class PayoutAccounts(Reading):
             )
         )
 
-    async def resume_account(self, account_id: str, *, by: Actor, why: str, now: datetime) -> bool:
+    async def resume(self, account_id: str, *, by: Actor, why: str, now: datetime) -> bool:
         """Lift a suspension. False: there was none."""
         return bool(await self._call("SELECT resume_account($1, $2, $3, $4, $5)", account_id, by.role, by.id, why, now))
 
-    async def verify_account(
-        self, account_id: str, version: int, *, how: str, by: Actor, why: str, now: datetime
-    ) -> bool:
+    async def verify(self, account_id: str, version: int, *, how: str, by: Actor, why: str, now: datetime) -> bool:
         """The account in this version, the newest, is proven the merchant's. False: it was, or is not the newest."""
         return bool(
             await self._call(
@@ -205,7 +203,7 @@ class PayoutAccounts(Reading):
 
     # --- looking ---------------------------------------------------------------------------------------
 
-    async def account(self, account_id: str, version: int | None = None) -> PayoutAccount | None:
+    async def get(self, account_id: str, version: int | None = None) -> PayoutAccount | None:
         """An account in this version, the newest where none is given."""
         return await self._one(
             PayoutAccount,
@@ -214,7 +212,7 @@ class PayoutAccounts(Reading):
             version,
         )
 
-    async def accounts(self, merchant_id: str) -> list[PayoutAccount]:
+    async def of_merchant(self, merchant_id: str) -> list[PayoutAccount]:
         """All accounts of a merchant, the default first."""
         return await self._all(
             PayoutAccount,
@@ -222,7 +220,7 @@ class PayoutAccounts(Reading):
             merchant_id,
         )
 
-    async def default_account(self, merchant_id: str, currency: str) -> PayoutAccount | None:
+    async def default(self, merchant_id: str, currency: str) -> PayoutAccount | None:
         """Where automatic withdrawals go; None where there is none, it is suspended, or it is in another currency."""
         return await self._one(
             PayoutAccount,
@@ -232,7 +230,7 @@ class PayoutAccounts(Reading):
             currency,
         )
 
-    async def account_changes(self, merchant_id: str, account_id: str | None = None) -> list[AccountChange]:
+    async def changes(self, merchant_id: str, account_id: str | None = None) -> list[AccountChange]:
         """What was done to a merchant's accounts, or to one of them, the oldest first."""
         return await self._all(
             AccountChange,
@@ -257,7 +255,7 @@ class PayoutAccounts(Reading):
         """
         resealed = 0
         while True:
-            async with troubles():
+            async with translate_errors():
                 rows = await self._pool.fetch(f"{_NUMBER} WHERE key_id <> $1 LIMIT 100", vault.newest)
             if not rows:
                 return resealed

@@ -10,7 +10,7 @@ from core.messages import Actor, Message
 from core.reasons import Refusal, refuse
 from core.records import WithdrawalRecord
 from core.withdrawal.payouts import RailTerms
-from ledger.reading import Reading
+from ledger.register_part import RegisterPart
 
 AttemptState = Literal["open", "sending", "unsent", "accepted", "unknown", "paid", "failed"]
 
@@ -41,10 +41,10 @@ class PayoutAttempt(Message):
 _ATTEMPT = f"SELECT {', '.join(PayoutAttempt.model_fields)} FROM payout_attempts"
 
 
-class Payouts(Reading):
+class Payouts(RegisterPart):
     """The register's payout attempts."""
 
-    async def open_attempt(
+    async def open(
         self,
         withdrawal_id: str,
         number: int,
@@ -90,7 +90,7 @@ class Payouts(Reading):
         assert attempt is not None
         return attempt
 
-    async def update_attempt(
+    async def update(
         self,
         key: str,
         state: AttemptState,
@@ -102,15 +102,15 @@ class Payouts(Reading):
         """Compare and set: move the attempt to `state` if it is in one of `when`. False: it was not; as it was."""
         return bool(await self._call("SELECT update_attempt($1, $2, $3, $4, $5)", key, state, when, lease_until, now))
 
-    async def attempt(self, key: str) -> PayoutAttempt | None:
+    async def get(self, key: str) -> PayoutAttempt | None:
         """The attempt with this key."""
         return await self._one(PayoutAttempt, f"{_ATTEMPT} WHERE key = $1", key)
 
-    async def attempts(self, withdrawal_id: str) -> list[PayoutAttempt]:
+    async def of_withdrawal(self, withdrawal_id: str) -> list[PayoutAttempt]:
         """All attempts of a withdrawal, in order."""
         return await self._all(PayoutAttempt, f"{_ATTEMPT} WHERE withdrawal_id = $1 ORDER BY attempt_no", withdrawal_id)
 
-    async def payout_events(self, withdrawal_id: str) -> list[dict[str, Any]]:
+    async def events(self, withdrawal_id: str) -> list[dict[str, Any]]:
         """The events of rails that were counted for a withdrawal."""
         rows = await self._call(
             "SELECT coalesce(jsonb_agg(to_jsonb(e) ORDER BY e.at, e.event_id), '[]') FROM payout_events e"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.messages import Message
-from ledger.reading import Reading
+from ledger.register_part import RegisterPart
 
 DEFAULT = "default"
 
@@ -16,14 +16,14 @@ class StoredPolicy(Message):
     text: str
 
 
-class Policies(Reading):
+class Policies(RegisterPart):
     """The register's policies."""
 
-    async def register_policy(self, name: str, content_hash: str, text: str) -> None:
+    async def keep(self, name: str, content_hash: str, text: str) -> None:
         """Keep a text under its hash, and let the name point to it. The same again changes nothing."""
         await self._call("SELECT register_policy($1, $2, $3)", name, content_hash, text)
 
-    async def policy(self, name: str | None) -> StoredPolicy | None:
+    async def newest(self, name: str | None) -> StoredPolicy | None:
         """The newest policy of this name, `default` where none is named; None where the name is not known."""
         return await self._one(
             StoredPolicy,
@@ -32,7 +32,7 @@ class Policies(Reading):
             name or DEFAULT,
         )
 
-    async def policy_text(self, content_hash: str) -> str:
+    async def text(self, content_hash: str) -> str:
         """The text that an order began under."""
         text = await self._call("SELECT text FROM policies WHERE content_hash = $1", content_hash)
         if text is None:

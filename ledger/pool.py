@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, and what its troubles mean to us."""
+"""Connections to PostgreSQL, and what its errors mean to us."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.addresses import DatabaseAddress, hide_passwords, parse_database_addre
 from core.errors import DakuanError, DatabaseUnavailable, Misconfigured, Unavailable
 from ledger.sessions import SCHEMA, SIGNS_OF_A_POOLER, Session, arguments, shares_sessions
 
-__all__ = ["SCHEMA", "TROUBLE", "Connected", "Pool", "clean", "connect", "encode", "open_pool", "troubles"]
+__all__ = ["SCHEMA", "TROUBLE", "Connected", "Pool", "clean", "connect", "encode", "open_pool", "translate_errors"]
 
 ANSWER_WITHIN = 30.0
 ENCODING = "UTF8"
@@ -117,7 +117,7 @@ async def _opened(address: DatabaseAddress, size: int, *, shared: bool, writable
 
 async def _is_shared(pool: Pool) -> bool:
     try:
-        async with troubles(), pool.acquire() as connection:
+        async with translate_errors(), pool.acquire() as connection:
             return await shares_sessions(connection)
     except SIGNS_OF_A_POOLER:
         return True
@@ -182,7 +182,7 @@ def _said(error: Exception) -> str:
 
 
 @asynccontextmanager
-async def troubles() -> AsyncIterator[None]:
+async def translate_errors() -> AsyncIterator[None]:
     """Turn trouble with the connection into `Unavailable`; everything else is a defect and stays loud."""
     try:
         yield

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from core.messages import Message
-from ledger.pool import Connected, troubles
+from ledger.pool import Connected, translate_errors
 from ledger.statement_proof import AGAINST as AGAINST_STATEMENTS
 
 EVIDENCE_MAX = 20
@@ -255,7 +255,7 @@ async def prove(connection: Connected) -> list[Proof]:
     """
     proofs = []
     for claim in CLAIMS:
-        async with troubles():
+        async with translate_errors():
             rows = await connection.fetch(f"SELECT * FROM ({claim.against}) AS against LIMIT {EVIDENCE_MAX}")
         evidence = tuple(dict(row) for row in rows)
         proofs.append(Proof(name=claim.name, sentence=claim.sentence, holds=not evidence, evidence=evidence))

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from core.messages import Message
 from core.reconciliation.lines import Covered, OurLine, Scope, TheirLine
-from ledger.pool import Connected, Pool, troubles
+from ledger.pool import Connected, Pool, translate_errors
 
 M = TypeVar("M", bound=Message)
 
@@ -47,7 +47,7 @@ async def both_sides(pool: Pool, scope: Scope, name: str) -> Sides:
 @asynccontextmanager
 async def _snapshot(pool: Pool) -> AsyncIterator[Connected]:
     async with (
-        troubles(),
+        translate_errors(),
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):

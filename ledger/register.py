@@ -1,38 +1,49 @@
 """The register: what the workflows know, where it can be listed and where a rescue finds it.
 
-One front for its parts; each call is one or two round trips and may be repeated.
+Each part is an attribute: `register.orders.open(…)`, `register.claims.claim(…)`. Each call is one or two round trips
+and may be repeated.
 """
 
 from __future__ import annotations
 
 from ledger.account_drops import AccountDrops
+from ledger.balances import Balances
+from ledger.breaks import Breaks
 from ledger.callbacks import Callbacks
 from ledger.claims import Claims
-from ledger.lists import Lists
-from ledger.looks import Looks
 from ledger.notices import Notices
 from ledger.orders import Orders
 from ledger.payout_accounts import PayoutAccounts
 from ledger.payouts import Payouts
 from ledger.policies import Policies
+from ledger.pool import Pool
+from ledger.provider_log import ProviderLog
+from ledger.pushes import Pushes
 from ledger.reviews import Reviews
 from ledger.statements import Statements
 from ledger.withdrawals import Withdrawals
 
 
-class Register(
-    Orders,
-    Policies,
-    Claims,
-    Withdrawals,
-    PayoutAccounts,
-    AccountDrops,
-    Payouts,
-    Notices,
-    Reviews,
-    Looks,
-    Lists,
-    Statements,
-    Callbacks,
-):
-    """The register behind one pool. Raises `Unavailable` where the database does not answer; a retry helps."""
+class Register:
+    """The register behind one pool. Every method of a part raises `Unavailable` where the database does not answer; a
+    retry helps.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        """For what reads across register and books, such as the proofs."""
+        self.orders = Orders(pool)
+        self.policies = Policies(pool)
+        self.claims = Claims(pool)
+        self.reviews = Reviews(pool)
+        self.notices = Notices(pool)
+        self.accounts = PayoutAccounts(pool)
+        self.drops = AccountDrops(pool)
+        self.withdrawals = Withdrawals(pool)
+        self.payouts = Payouts(pool)
+        self.balances = Balances(pool)
+        self.providers = ProviderLog(pool)
+        self.pushes = Pushes(pool)
+        self.callbacks = Callbacks(pool)
+        self.statements = Statements(pool)
+        self.breaks = Breaks(pool)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from core.durations import Duration
 from core.messages import Message
-from ledger.reading import Reading
+from ledger.register_part import RegisterPart
 
 
 class Review(Message):
@@ -45,10 +45,10 @@ _QUEUE = """
 """
 
 
-class Reviews(Reading):
+class Reviews(RegisterPart):
     """The register's review queue."""
 
-    async def reviews(self, *, order_id: str | None = None, limit: int = 100) -> list[Review]:
+    async def waiting(self, *, order_id: str | None = None, limit: int = 100) -> list[Review]:
         """What waits for a person, the longest first."""
         return await self._all(
             Review,
@@ -59,10 +59,10 @@ class Reviews(Reading):
             limit,
         )
 
-    async def claim_review(self, order_id: str, parcel_id: str, reviewer: str, now: datetime) -> str:
+    async def claim(self, order_id: str, parcel_id: str, reviewer: str, now: datetime) -> str:
         """Take a review; returns who has it, which is somebody else where they were first."""
         return str(await self._call("SELECT claim_review($1, $2, $3, $4)", order_id, parcel_id, reviewer, now))
 
-    async def release_review(self, order_id: str, parcel_id: str, reviewer: str) -> bool:
+    async def release(self, order_id: str, parcel_id: str, reviewer: str) -> bool:
         """Give a review back; False where this reviewer did not have it."""
         return bool(await self._call("SELECT release_review($1, $2, $3)", order_id, parcel_id, reviewer))

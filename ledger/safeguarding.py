@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from core.messages import Message
-from ledger.pool import Pool, troubles
+from ledger.pool import Pool, translate_errors
 
 
 class Owed(Message):
@@ -73,7 +73,7 @@ async def safeguards(pool: Pool) -> list[Safeguard]:
         Unavailable: the database does not answer; a retry helps.
     """
     async with (
-        troubles(),
+        translate_errors(),
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):

@@ -537,7 +537,7 @@ CREATE FUNCTION bind_account(
     p_bank_code text,
     p_is_default boolean,
     p_cooling_until timestamp with time zone,
-    p_insists text,
+    p_must_be text,
     p_expected integer,
     p_key_id text,
     p_nonce bytea,
@@ -573,10 +573,10 @@ BEGIN
     INTO v_same
     FROM payout_account_versions v LEFT JOIN payout_account_numbers n USING (account_id, version)
     WHERE v.account_id = p_account_id AND v.version = v_account.version;
-    IF v_account.version IS NULL AND p_insists = 'known' THEN
+    IF v_account.version IS NULL AND p_must_be = 'known' THEN
         RETURN QUERY SELECT 'missing', NULL::INT;
         RETURN;
-    ELSIF v_account.version IS NOT NULL AND NOT v_same AND p_insists = 'new' THEN
+    ELSIF v_account.version IS NOT NULL AND NOT v_same AND p_must_be = 'new' THEN
         RETURN QUERY SELECT 'exists', v_account.version;
         RETURN;
     ELSIF v_same IS NOT TRUE AND p_expected IS NOT NULL AND p_expected <> coalesce(v_account.version, 0) + 1 THEN

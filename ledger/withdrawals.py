@@ -12,7 +12,7 @@ from core.records import WithdrawalRecord
 from core.withdrawal.calendar import next_day_starts
 from core.withdrawal.estimating import Standing
 from core.withdrawal.policy import WithdrawalPolicy
-from ledger.reading import Reading
+from ledger.register_part import RegisterPart
 
 _AMOUNTS = frozenset({"below_minimum", "above_maximum", "insufficient_funds", "receivable_outstanding"})
 
@@ -35,7 +35,33 @@ class StoredWithdrawal(Message):
     state: dict[str, Any] | None
 
 
-class Withdrawals(Reading):
+class WithdrawalRow(Message):
+    """A withdrawal as lists show it; `last4` are those of the account it was asked for."""
+
+    withdrawal_id: str
+    merchant_id: str
+    amount_minor: int
+    currency: str
+    account_id: str
+    last4: str
+    state_name: str
+    next_deadline_name: str | None
+    next_deadline_at: datetime | None
+    closed: bool
+    requested_by: str
+    requested_at: datetime
+    recorded_at: datetime | None
+
+
+_WITHDRAWAL = (
+    "SELECT w.withdrawal_id, w.merchant_id, w.amount_minor, w.currency, w.account_id, v.last4, w.state_name,"
+    " w.next_deadline_name, w.next_deadline_at, w.closed, w.requested_by, w.requested_at, w.recorded_at"
+    " FROM withdrawals w JOIN payout_account_versions v"
+    " ON v.account_id = w.account_id AND v.version = w.account_version"
+)
+
+
+class Withdrawals(RegisterPart):
     """The register's withdrawals."""
 
     async def reserve(
@@ -72,11 +98,11 @@ class Withdrawals(Reading):
             return Reserved(outcome=row["outcome"])
         return Reserved(outcome="refused", refusal=_refusal(row["outcome"], row["detail"], withdrawal.currency))
 
-    async def record_withdrawal(self, record: WithdrawalRecord) -> bool:
+    async def record(self, record: WithdrawalRecord) -> bool:
         """Keep the withdrawal's row, its notices, and what its payouts came to. False: as new a record stands."""
         return bool(await self._call("SELECT record_withdrawal($1)", record))
 
-    async def known_withdrawal(self, withdrawal_id: str) -> StoredWithdrawal | None:
+    async def known(self, withdrawal_id: str) -> StoredWithdrawal | None:
         """What is known of a withdrawal; None where nothing was ever reserved for it."""
         row = await self._row(
             "SELECT body, account_version, needs_approval, revision, closed, state FROM withdrawals"
@@ -87,7 +113,7 @@ class Withdrawals(Reading):
             return None
         return StoredWithdrawal(**{**row, "withdrawal": Withdrawal.model_validate(row["body"])})
 
-    async def estimated_standing(
+    async def standing(
         self, merchant_id: str, account_id: str, currency: str, policy: WithdrawalPolicy, now: datetime
     ) -> Standing:
         """What stands for and against a withdrawal now; nothing is locked and nothing is written."""
@@ -113,7 +139,7 @@ class Withdrawals(Reading):
         assert row is not None
         return Standing.model_validate(dict(row))
 
-    async def standing(self, merchant_id: str, account_id: str, currency: str) -> Refusal | None:
+    async def obstacle(self, merchant_id: str, account_id: str, currency: str) -> Refusal | None:
         """Why a withdrawal that was reserved may not be paid any more: its account is suspended, or money is owed."""
         row = await self._row(
             "SELECT (SELECT suspended_at IS NOT NULL FROM payout_accounts WHERE account_id = $2) AS suspended,"
@@ -129,7 +155,7 @@ class Withdrawals(Reading):
             return _refusal("receivable_outstanding", str(row["owed"]), currency)
         return None
 
-    async def waiting_withdrawals(self, merchant_id: str, account_id: str | None = None) -> list[str]:
+    async def waiting(self, merchant_id: str, account_id: str | None = None) -> list[str]:
         """The ids of a merchant's withdrawals that are reserved and not submitted, of one account where it is named."""
         ids = await self._call(
             "SELECT coalesce(array_agg(withdrawal_id ORDER BY withdrawal_id), '{}') FROM withdrawals"
@@ -146,6 +172,30 @@ class Withdrawals(Reading):
             "SELECT coalesce((SELECT balance_minor FROM accounts WHERE path = $1 AND currency = $2), 0)",
             f"merchant/{merchant_id}/available",
             currency,
+        )
+
+    async def row(self, withdrawal_id: str) -> WithdrawalRow | None:
+        """One withdrawal as lists show it."""
+        return await self._one(WithdrawalRow, f"{_WITHDRAWAL} WHERE w.withdrawal_id = $1", withdrawal_id)
+
+    async def rows(
+        self,
+        *,
+        merchant_id: str | None = None,
+        state_name: str | None = None,
+        closed: bool | None = None,
+        limit: int = 100,
+    ) -> list[WithdrawalRow]:
+        """Withdrawals by filter, the newest first; a filter of None lets all through."""
+        return await self._all(
+            WithdrawalRow,
+            f"{_WITHDRAWAL} WHERE ($1::TEXT IS NULL OR w.merchant_id = $1)"
+            " AND ($2::TEXT IS NULL OR w.state_name = $2) AND ($3::BOOLEAN IS NULL OR w.closed = $3)"
+            " ORDER BY w.requested_at DESC, w.withdrawal_id LIMIT $4",
+            merchant_id,
+            state_name,
+            closed,
+            limit,
         )
 
 

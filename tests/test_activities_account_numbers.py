@@ -92,8 +92,8 @@ async def _opened(register: Register, book: Book, card: str = CARD, bank: Bank |
     await earned(register, book, 1000)
     number = judge_number("bank_card", card)
     await bound(register, number=number, vault=VAULT, bank=bank or Bank())
-    await register.reserve(a_withdrawal(), WithdrawalPolicy(), now=NOW)
-    await register.open_attempt("W1", 1, KEY, request_hash="h", amount_minor=500, terms=Talkative.terms, now=NOW)
+    await register.withdrawals.reserve(a_withdrawal(), WithdrawalPolicy(), now=NOW)
+    await register.payouts.open("W1", 1, KEY, request_hash="h", amount_minor=500, terms=Talkative.terms, now=NOW)
 
 
 def _paying(register: Register, book: Book, rail: Talkative, vault: Vault) -> WithdrawalActivities:
@@ -123,8 +123,8 @@ async def test_the_identical_request_goes_again_after_a_rotation_and_a_change(re
     rail = Talkative()
     await _opened(register, book)
     await ActivityEnvironment().run(_paying(register, book, rail, VAULT).pay, _pay())
-    await register.update_attempt(KEY, "unknown", when=["sending"], now=NOW)
-    await register.reseal(ROTATED, by=ANN, why="rotation", now=NOW)
+    await register.payouts.update(KEY, "unknown", when=["sending"], now=NOW)
+    await register.accounts.reseal(ROTATED, by=ANN, why="rotation", now=NOW)
     await bound(register, number=judge_number("bank_card", OTHER_CARD), vault=ROTATED)
     await ActivityEnvironment().run(_paying(register, book, rail, ROTATED).pay, _pay(resend=True))
     assert rail.told[0] == rail.told[1]
@@ -139,7 +139,7 @@ async def test_a_worker_without_the_key_sends_nothing_and_leaves_it_to_one_that_
     for vault in (Vault({}), Vault({"k1": bytes(32)})):
         with pytest.raises(Unavailable):
             await ActivityEnvironment().run(_paying(register, book, rail, vault).pay, _pay())
-    attempt = await register.attempt(KEY)
+    attempt = await register.payouts.get(KEY)
     assert attempt is not None
     assert (attempt.state, rail.told) == ("open", [])
     await ActivityEnvironment().run(_paying(register, book, rail, VAULT).pay, _pay())
@@ -149,8 +149,8 @@ async def test_a_worker_without_the_key_sends_nothing_and_leaves_it_to_one_that_
 async def test_an_account_that_only_its_rail_knows_is_paid_by_its_token(register: Register, book: Book) -> None:
     rail = Talkative()
     await earned(register, book, 1000)
-    await register.reserve(a_withdrawal(), WithdrawalPolicy(), now=NOW)
-    await register.open_attempt("W1", 1, KEY, request_hash="h", amount_minor=500, terms=rail.terms, now=NOW)
+    await register.withdrawals.reserve(a_withdrawal(), WithdrawalPolicy(), now=NOW)
+    await register.payouts.open("W1", 1, KEY, request_hash="h", amount_minor=500, terms=rail.terms, now=NOW)
     result = await ActivityEnvironment().run(_paying(register, book, rail, Vault({})).pay, _pay())
     assert result.message == "account tok accepted"
     assert (rail.told[0].account.token, rail.told[0].account.number) == ("tok", None)
@@ -176,7 +176,7 @@ async def test_the_number_is_in_no_table_no_file_no_history_and_no_log(
     stage, number = money_stage, judge_number("bank_card", CARD)
     await stage.furnish()
     now = datetime.now(UTC)
-    await stage.register.bind_account(
+    await stage.register.accounts.bind(
         *(stage.account, stage.merchant),
         currency="CNY",
         holder="Li Wei",

@@ -104,7 +104,7 @@ async def test_the_share_without_a_trace_counts_each_other_number_once(register:
     now = datetime.now(UTC)
 
     async def note(number: str, no_trace: bool | None, at: datetime = now) -> tuple[int, float | None]:
-        answers = await register.note_answer("yto", number, no_trace, at, window=timedelta(hours=6), most=500)
+        answers = await register.providers.note_answer("yto", number, no_trace, at, window=timedelta(hours=6), most=500)
         return answers.answers, answers.no_trace_share
 
     assert await note("N1", True) == (0, None)

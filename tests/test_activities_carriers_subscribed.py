@@ -80,7 +80,9 @@ async def test_a_worker_that_died_at_it_is_followed_by_another(
 ) -> None:
     register, asked = Register(database.pool), query("kdniao", fresh())
     long_ago = datetime.now(UTC) - timedelta(hours=2)
-    assert await register.take_subscription("counting", asked.carrier, asked.waybill, timedelta(hours=1), long_ago)
+    assert await register.providers.take_subscription(
+        "counting", asked.carrier, asked.waybill, timedelta(hours=1), long_ago
+    )
     carrier = Counting()
     await Subscriber(carrier, "counting", register, CALLBACK).subscribe(asked)
     assert await outcome_of(database, asked.waybill) == ("subscribed", 2)

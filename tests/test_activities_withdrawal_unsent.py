@@ -66,8 +66,8 @@ def _pay(send_by: datetime) -> Pay:
 async def _opened(register: Register, book: Book) -> None:
     await earned(register, book, 1000)
     await bound(register)
-    await register.reserve(a_withdrawal(), WithdrawalPolicy(), now=NOW)
-    await register.open_attempt("W1", 1, KEY, request_hash="h", amount_minor=500, terms=TERMS, now=NOW)
+    await register.withdrawals.reserve(a_withdrawal(), WithdrawalPolicy(), now=NOW)
+    await register.payouts.open("W1", 1, KEY, request_hash="h", amount_minor=500, terms=TERMS, now=NOW)
 
 
 async def test_a_try_whose_report_was_lost_is_told_again_that_nothing_was_sent(

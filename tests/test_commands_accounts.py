@@ -249,7 +249,7 @@ async def test_what_waits_for_a_suspended_account_is_told_at_once(
     async with stage.worker():
         handle = await stage.start(3_000_000)
         await stage.phase(handle, "in_approval")
-        await stage.register.suspend_account(stage.account, "stolen", datetime.now(UTC))
+        await stage.register.accounts.suspend(stage.account, "stolen", datetime.now(UTC))
         monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
         await tell_waiting(stage.register, stage.merchant, [stage.account])
         assert "1 withdrawals wait for it and could not be told" in capsys.readouterr().err

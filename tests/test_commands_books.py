@@ -79,7 +79,7 @@ async def _a_funded_order(stage: WithdrawalStage, amount_minor: int = 100_000) -
 
 
 async def _balance(stage: WithdrawalStage, path: str) -> int:
-    return {row.path: row.balance_minor for row in await stage.register.balances()}.get(path, 0)
+    return {row.path: row.balance_minor for row in await stage.register.balances.by_purpose()}.get(path, 0)
 
 
 async def test_what_a_channel_settled_is_booked_once_with_its_fee(stage: WithdrawalStage, database: Database) -> None:

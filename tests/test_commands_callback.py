@@ -73,7 +73,7 @@ async def _payout(dsn: str, withdrawal_id: str) -> None:
     """A payout of 100.00 over the transfer rail, on the wire."""
     now, pool = datetime.now(UTC), await open_pool(dsn)
     register, book = Register(pool), Book(pool)
-    await register.bind_account(
+    await register.accounts.bind(
         "acc",
         "m-1",
         kind="wallet",
@@ -94,8 +94,8 @@ async def _payout(dsn: str, withdrawal_id: str) -> None:
         account_id="acc",
         requested_by=Actor(role="merchant", id="m-1"),
     )
-    await register.reserve(withdrawal, WithdrawalPolicy(), now=now)
-    await register.open_attempt(
+    await register.withdrawals.reserve(withdrawal, WithdrawalPolicy(), now=now)
+    await register.payouts.open(
         withdrawal_id, 1, KEY, request_hash="h", amount_minor=10_000, terms=RailTerms(), now=now
     )
     await pool.close()

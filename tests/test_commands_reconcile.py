@@ -63,7 +63,7 @@ async def test_a_statement_file_is_compared_and_stored_once(stage: WithdrawalSta
     file = a_file(tmp_path, *rows[:1])
     for _ in range(2):
         assert (await ask("reconcile", "--rail", "sandbox", "--statement", file))["ok"] is True
-    assert len(await stage.register.statement_lines("rail", "sandbox")) == 1
+    assert len(await stage.register.statements.lines("rail", "sandbox")) == 1
     answer = await ask("reconcile", "--rail", "sandbox", "--statement", a_file(tmp_path, *rows[:2]), code=1)
     assert answer["by_reason"] == {"duplicate": 1}
     assert (await ask("reconcile", "--rail", "sandbox", "--statement", a_file(tmp_path, *rows)))["ok"] is True
@@ -79,7 +79,7 @@ async def test_a_bad_row_is_told_with_its_number_and_field(stage: WithdrawalStag
     assert [(one["row"], one["field"]) for one in answer["error"]["reasons"]] == [(3, "amount"), (4, "kind")]
     shown = await run("reconcile", "--rail", "sandbox", "--statement", file)
     assert (shown.exit_code, "row 4, kind: 'cat' is none of a rail's" in shown.stderr) == (2, True)
-    assert await stage.register.statement_lines("rail", "sandbox") == []
+    assert await stage.register.statements.lines("rail", "sandbox") == []
 
 
 async def test_bad_usage_ends_with_2(stage: WithdrawalStage, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ async def _final(stage: WithdrawalStage) -> tuple[str, str]:
 
 async def _journal(stage: WithdrawalStage, withdrawal_id: str) -> list[tuple[str, str | None]]:
     """Outcomes and codes of the reports, from the register."""
-    known = await stage.register.known_withdrawal(withdrawal_id)
+    known = await stage.register.withdrawals.known(withdrawal_id)
     assert known is not None
     assert known.state is not None
     entries = known.state["inbox"]["journal"]

@@ -88,7 +88,7 @@ class Ground:
         self.desk = CallbackDesk(self.register, {"wechatpay": self.reader}, self.heard)
 
     async def payout(self, rail: str = "wallet") -> None:
-        await self.register.bind_account(
+        await self.register.accounts.bind(
             "acc",
             "m-1",
             kind="wallet",
@@ -109,8 +109,8 @@ class Ground:
             account_id="acc",
             requested_by=Actor(role="merchant", id="m-1"),
         )
-        assert (await self.register.reserve(withdrawal, WithdrawalPolicy(), now=NOW)).outcome == "reserved"
-        await self.register.open_attempt(
+        assert (await self.register.withdrawals.reserve(withdrawal, WithdrawalPolicy(), now=NOW)).outcome == "reserved"
+        await self.register.payouts.open(
             "w-1", 1, KEY, request_hash="h", amount_minor=10_000, terms=RailTerms(), now=NOW
         )
 
@@ -140,7 +140,7 @@ async def test_the_end_of_a_transfer_is_told_to_its_withdrawal(ground: Ground) -
     assert (event.actor.role, event.actor.id) == ("rail", "wallet")
     assert (event.key, event.outcome, event.amount_minor, event.currency) == (KEY, "paid", 10_000, "CNY")
     assert event.event_id == f"{KEY}-SUCCESS"
-    [row] = await ground.register.callbacks(KEY)
+    [row] = await ground.register.callbacks.of_key(KEY)
     assert (row.outcome, row.about, row.event_id) == ("reported", "payout", event.event_id)
 
 
@@ -164,7 +164,7 @@ async def test_a_bank_return_of_a_withdraw_is_told_as_a_return(ground: Ground) -
 async def test_a_refunds_callback_is_kept_and_its_order_asks_by_itself(ground: Ground) -> None:
     answer = await ground.hear("REFUND.SUCCESS", REFUND)
     assert (answer.status, answer.outcome) == (200, "noted")
-    assert [row.about for row in await ground.register.callbacks("r1")] == ["refund"]
+    assert [row.about for row in await ground.register.callbacks.of_key("r1")] == ["refund"]
     assert ground.heard.told == []
 
 

@@ -65,7 +65,7 @@ def desk(register: Register, orders: Orders) -> PushDesk:
 
 async def shipped(register: Register, waybill: str, carrier: str = "yto", order_id: str = "A1") -> None:
     await opened(register, an_order(order_id))
-    await register.claim_waybills(order_id, "m-1", "b-1", "CN", [("p1", carrier, waybill)], NOW)
+    await register.claims.claim(order_id, "m-1", "b-1", "CN", [("p1", carrier, waybill)], NOW)
 
 
 async def outcomes(database: Database) -> list[tuple[str | None, int]]:
@@ -104,7 +104,7 @@ async def test_a_wrong_signature_is_refused_and_journaled(
         answer = await desk.receive(vendor, forged, headers)
         assert (answer.status, answer.outcome) == (401, "wrong_signature")
     assert orders.taken == []
-    assert await register.pushed_traces(carrier, waybill) == []
+    assert await register.pushes.traces(carrier, waybill) == []
     assert {outcome for outcome, _ in await outcomes(database)} == {"wrong_signature"}
     # What was forged does not stand in the way of the true one.
     assert (await desk.receive(vendor, body, headers)).outcome == "applied"
@@ -131,7 +131,7 @@ async def test_a_longer_history_tells_only_what_is_new(desk: PushDesk, orders: O
         body, headers = push_of("kdniao", "yto", waybill, plain(way()[:length]))
         await desk.receive("kdniao", body, headers)
     assert [len(command.scans) for _, command in orders.taken] == [2, 2, 2]
-    (kept,) = await register.pushed_traces("yto", waybill)
+    (kept,) = await register.pushes.traces("yto", waybill)
     assert len(kept.scans) == 6
 
 
@@ -140,7 +140,7 @@ async def test_an_update_of_everything_replaces_what_was_told(desk: PushDesk, re
     for scans, status in ((way(), "polling"), (way()[:2], "updateall")):
         body, headers = push_of("kuaidi100", "yto", waybill, plain(scans), status=status)
         await desk.receive("kuaidi100", body, headers)
-    (kept,) = await register.pushed_traces("yto", waybill)
+    (kept,) = await register.pushes.traces("yto", waybill)
     assert len(kept.scans) == 2
 
 
@@ -183,7 +183,7 @@ async def test_a_parcel_of_another_carrier_reaches_the_order_under_the_carrier_i
     body, headers = push_of("kuaidi100", "zto", waybill, plain(way()), comOld="yuantong", comNew="zhongtong")
     assert (await desk.receive("kuaidi100", body, headers)).orders == ("A1",)
     assert [command.carrier for _, command in orders.taken] == ["yto"]
-    (kept,) = await register.pushed_traces("yto", waybill)
+    (kept,) = await register.pushes.traces("yto", waybill)
     assert kept.carrier == "zto"
 
 
@@ -369,7 +369,7 @@ async def test_another_carrier_that_a_push_found_is_judged_with(desk: PushDesk, 
     await shipped(register, waybill, "yto")
     body, headers = push_of("kuaidi100", "zto", waybill, plain(way()), comOld="yuantong", comNew="zhongtong")
     await desk.receive("kuaidi100", body, headers)
-    (kept,) = await register.pushed_traces("yto", waybill)
+    (kept,) = await register.pushes.traces("yto", waybill)
     nothing = Fixed(told(query("kuaidi100", waybill), "one", "no_trace"))
     verdict = await looked(register, nothing, request(waybill, pushed=kept.scans))
     agrees = next(finding for finding in verdict.findings if finding.rule == "carrier_agrees")

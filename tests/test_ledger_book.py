@@ -39,7 +39,7 @@ async def test_an_order_goes_from_the_channel_to_the_merchant(
     assert await database.balance("order/A1/proceeds") == 950
     assert await database.balance("income/commission") == 50
     assert (await settle(book, order, 950)).outcome == "posted"
-    assert await register.available("m-1", "CNY") == 950
+    assert await register.withdrawals.available("m-1", "CNY") == 950
     assert await database.balance("order/A1/escrow") == 0
 
 
@@ -105,9 +105,9 @@ async def test_every_movement_twice_moves_the_money_once(database: Database, boo
     order = an_order()
     await opened(register, order)
     assert [answer.outcome for answer in await _through(book, order)] == ["posted"] * 5
-    before = await register.order_money("A1")
+    before = await register.balances.of_order("A1")
     assert [answer.outcome for answer in await _through(book, order)] == ["exists"] * 5
-    assert await register.order_money("A1") == before
+    assert await register.balances.of_order("A1") == before
 
 
 async def test_a_movement_with_another_amount_under_its_reference_is_a_conflict(book: Book, register: Register) -> None:
@@ -209,7 +209,7 @@ async def test_a_settlement_repays_first_what_the_merchant_owes(
     order = await funded(register, book)
     await credit(book, order, commission=50)
     assert (await settle(book, order, 950)).outcome == "posted"
-    assert await register.available("m-1", "CNY") == left
+    assert await register.withdrawals.available("m-1", "CNY") == left
     assert await database.balance("merchant/m-1/receivable") == max(owed - 950, 0)
 
 
@@ -220,9 +220,9 @@ async def test_a_split_is_computed_once_and_a_retry_gets_the_first(
     order = await funded(register, book)
     await credit(book, order, commission=50)
     await settle(book, order, 950)
-    before = await register.order_money("A1")
+    before = await register.balances.of_order("A1")
     assert (await settle(book, order, 950)).outcome == "exists"
-    assert await register.order_money("A1") == before
+    assert await register.balances.of_order("A1") == before
 
 
 # --- with a record ---------------------------------------------------------------------------------------
@@ -233,19 +233,19 @@ async def test_a_posting_and_its_record_are_one_transaction(book: Book, register
     await opened(register, order)
     record = a_record(revision=3, notices=(a_notice(1, amount="1000"),), state={"funded": True, "x": "a\0b"})
     assert (await fund(book, order, record=record)).outcome == "posted"
-    row = await register.order_row("A1")
+    row = await register.orders.row("A1")
     assert row is not None
     assert row.phase == "awaiting_shipment"
-    known = await register.known_order("A1")
+    known = await register.orders.known("A1")
     assert known is not None
     assert known.state == {"funded": True, "x": "a\N{REPLACEMENT CHARACTER}b"}
-    assert [notice.facts for notice in await register.notices()] == [{"amount": "1000"}]
+    assert [notice.facts for notice in await register.notices.read()] == [{"amount": "1000"}]
 
 
 async def test_a_posting_that_exists_still_records(book: Book, register: Register) -> None:
     order = await funded(register, book)
     assert (await fund(book, order, record=a_record(revision=2))).outcome == "exists"
-    known = await register.known_order("A1")
+    known = await register.orders.known("A1")
     assert known is not None
     assert known.revision == 2
 
@@ -255,10 +255,10 @@ async def test_a_refused_posting_records_nothing(book: Book, register: Register)
     record = a_record(revision=2, notices=(a_notice(1),))
     assert (await refund(book, order, amount=2000, record=record)).outcome == "insufficient_funds"
     assert (await book.fund("A1", channel="x", amount_minor=1, currency="CNY", occurred_at=NOW, record=record)).outcome
-    known = await register.known_order("A1")
+    known = await register.orders.known("A1")
     assert known is not None
     assert known.revision == -1
-    assert await register.notices() == []
+    assert await register.notices.read() == []
 
 
 async def test_a_record_that_the_database_refuses_undoes_its_posting(
@@ -362,7 +362,7 @@ async def test_the_same_movement_many_times_at_once_is_posted_once(
     for movement in (fund, credit, settle):
         answers = await asyncio.gather(*(movement(book, order) for _ in range(24)))
         assert sorted(a.outcome for a in answers) == ["exists"] * 23 + ["posted"]
-    assert await register.available("m-1", "CNY") == 950
+    assert await register.withdrawals.available("m-1", "CNY") == 950
 
 
 async def test_refunds_racing_for_one_escrow_never_take_more_than_there_is(
@@ -393,4 +393,4 @@ async def test_many_orders_at_once_on_hot_accounts_sum_up(database: Database, bo
     await asyncio.gather(*(live(n) for n in numbers))
     assert await database.balance("psp/wechat") == 80_000
     assert await database.balance("income/commission") == 80 * 50
-    assert await register.available("m-1", "CNY") == 80 * 950
+    assert await register.withdrawals.available("m-1", "CNY") == 80 * 950

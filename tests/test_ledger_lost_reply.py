@@ -100,7 +100,7 @@ async def test_a_reply_that_is_lost_moves_the_money_once(
         "refund_arrived": ("order/A1/refund/cancel/paid", lambda b, r: refund_arrived(b, order)),
         "credit": ("order/A1/credit", lambda b, r: credit(b, order)),
         "settle": ("order/A1/settle", lambda b, r: settle(b, order)),
-        "reserve": ("withdrawal/W1/reserve", lambda b, r: r.reserve(withdrawal, LIMITS, now=NOW)),
+        "reserve": ("withdrawal/W1/reserve", lambda b, r: r.withdrawals.reserve(withdrawal, LIMITS, now=NOW)),
         "pay": ("withdrawal/W1/close", lambda b, r: pay(b, withdrawal, record=a_withdrawal_record(revision=7))),
         "void": ("withdrawal/W1/close", lambda b, r: void(b, withdrawal)),
         "bank_return": ("withdrawal/W1/return/1", lambda b, r: bank_return(b, withdrawal, 500)),
@@ -111,14 +111,14 @@ async def test_a_reply_that_is_lost_moves_the_money_once(
         found = await database.pool.fetchval("SELECT count(*) FROM movements WHERE reference = $1", reference)
         return bool(found)
 
-    await far_register.available("m-1", "CNY")  # connect, before the line is cut
+    await far_register.withdrawals.available("m-1", "CNY")  # connect, before the line is cut
     between.cut_when = committed
     with pytest.raises(Unavailable):
         await call(far_book, far_register)
-    before = await register.balances()
+    before = await register.balances.by_purpose()
     again = await call(far_book, far_register)
     assert getattr(again, "outcome", None) == "exists"
-    assert await register.balances() == before
+    assert await register.balances.by_purpose() == before
     assert await database.pool.fetchval("SELECT count(*) FROM movements WHERE reference = $1", reference) == 1
 
 
@@ -127,7 +127,7 @@ async def _prepare(what: str, book: Book, register: Register) -> None:
     if what in {"reserve", "pay", "void", "bank_return"}:
         await earned(register, book, 1000)
         if what != "reserve":
-            await register.reserve(a_withdrawal(), LIMITS, now=NOW)
+            await register.withdrawals.reserve(a_withdrawal(), LIMITS, now=NOW)
         if what == "bank_return":
             await pay(book, a_withdrawal())
         return
@@ -146,16 +146,16 @@ async def test_an_order_whose_registration_lost_its_reply_is_registered_once(
 ) -> None:
     between, _, far = relay
     await opened(register, an_order("A0"))  # the policy is there
-    await far.available("m-1", "CNY")
+    await far.withdrawals.available("m-1", "CNY")
 
     async def committed() -> bool:
-        return await register.stored_order("A1") is not None
+        return await register.orders.stored("A1") is not None
 
     between.cut_when = committed
     with pytest.raises(Unavailable):
         await opened(far, an_order())
     assert await opened(far, an_order()) == "same_run"
-    assert await register.stored_order("A1") == an_order()
+    assert await register.orders.stored("A1") == an_order()
 
 
 WAITING = "FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = current_database()"

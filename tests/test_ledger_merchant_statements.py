@@ -46,7 +46,7 @@ async def _a_whole_life(register: Register, book: Book) -> None:
     returned = await funded(register, book, "A4", 100)
     await refund(book, returned, amount=100)
     for n, name in enumerate(("W1", "W2", "W3", "W4"), start=3):
-        answer = await register.reserve(a_withdrawal(name, 1_000), LIMITS, now=NOW + n * DAY)
+        answer = await register.withdrawals.reserve(a_withdrawal(name, 1_000), LIMITS, now=NOW + n * DAY)
         assert answer.outcome == "reserved"
     at: dict[str, Any] = {"currency": "CNY", "occurred_at": NOW + 7 * DAY}
     await book.pay("W1", rail="sandbox", amount_minor=990, fee_minor=10, **at)
@@ -109,7 +109,7 @@ async def test_from_any_day_to_any_other_it_adds_up(database: Database, book: Bo
         held = part.closing
         rows += part.rows
     assert (held, tuple(rows)) == (whole.closing, whole.rows)
-    (balance,) = await register.balance("m-1")
+    (balance,) = await register.balances.of_merchant("m-1")
     assert held == Held(
         pending_minor=balance.pending_minor,
         available_minor=balance.available_minor,

@@ -32,13 +32,13 @@ async def keep(register: Register, card: str = CARD, vault: Vault = VAULT, **fie
 
 
 async def kept(register: Register, version: int, account: str = "acc-m-1", vault: Vault = VAULT) -> str:
-    row = await register.sealed_number(account, version)
+    row = await register.accounts.sealed_number(account, version)
     assert row is not None
     return row.open(vault).get_secret_value()
 
 
 async def history(register: Register, merchant: str = "m-1") -> list[str]:
-    return [change.what for change in await register.account_changes(merchant)]
+    return [change.what for change in await register.accounts.changes(merchant)]
 
 
 # --- numbers ---------------------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ async def history(register: Register, merchant: str = "m-1") -> list[str]:
 
 async def test_a_number_is_sealed_and_only_its_last_four_are_shown(database: Database, register: Register) -> None:
     assert await keep(register) == 1
-    account = await register.account("acc-m-1")
+    account = await register.accounts.get("acc-m-1")
     assert account is not None
     assert (account.last4, account.has_number) == ("7894", True)
     assert await kept(register, 1) == CARD
@@ -57,7 +57,7 @@ async def test_the_same_number_again_is_the_same_version_under_any_key(register:
     assert await keep(register) == 1
     assert await keep(register) == 1
     assert await keep(register, vault=ROTATED) == 1
-    await register.reseal(ROTATED, by=ANN, why="rotation", now=NOW)
+    await register.accounts.reseal(ROTATED, by=ANN, why="rotation", now=NOW)
     assert await keep(register, vault=ROTATED) == 1
     assert await history(register) == ["bound", "resealed"]
 
@@ -74,14 +74,14 @@ async def test_a_number_takes_the_place_of_a_token_and_the_other_way_round(regis
     assert await bound(register, last4="7894") == 1
     assert await keep(register) == 2
     assert await bound(register, last4="7894") == 3
-    assert await register.sealed_number("acc-m-1", 3) is None
+    assert await register.accounts.sealed_number("acc-m-1", 3) is None
     assert await kept(register, 2) == CARD
 
 
 async def test_without_a_key_no_number_is_bound(register: Register) -> None:
     with pytest.raises(Misconfigured, match="DAKUAN_ACCOUNT_KEYS"):
         await keep(register, vault=Vault({}))
-    assert await register.account("acc-m-1") is None
+    assert await register.accounts.get("acc-m-1") is None
 
 
 async def test_changes_at_once_each_open_in_their_own_version(register: Register) -> None:
@@ -115,11 +115,11 @@ async def test_all_versions_are_sealed_again_under_the_newest_key(register: Regi
     await keep(register)
     await keep(register, OTHER_CARD)
     await keep(register, CARD, account_id="b")
-    assert await register.reseal(ROTATED, by=ANN, why="rotation", now=NOW) == 3
-    assert await register.reseal(ROTATED, by=ANN, why="rotation", now=NOW) == 0
+    assert await register.accounts.reseal(ROTATED, by=ANN, why="rotation", now=NOW) == 3
+    assert await register.accounts.reseal(ROTATED, by=ANN, why="rotation", now=NOW) == 0
     alone = Vault({"k2": bytes(range(2, 34))})
     assert [await kept(register, version, vault=alone) for version in (1, 2)] == [CARD, OTHER_CARD]
-    changes = [change for change in await register.account_changes("m-1") if change.what == "resealed"]
+    changes = [change for change in await register.accounts.changes("m-1") if change.what == "resealed"]
     assert {(change.detail, change.role, change.who, change.why) for change in changes} == {
         ("k1 → k2", "operator", "ann", "rotation")
     }
@@ -128,7 +128,9 @@ async def test_all_versions_are_sealed_again_under_the_newest_key(register: Regi
 async def test_two_rotations_at_once_seal_each_number_once(register: Register) -> None:
     for index in range(12):
         await keep(register, account_id=f"a{index}")
-    counts = await asyncio.gather(*(register.reseal(ROTATED, by=ANN, why="rotation", now=NOW) for _ in range(3)))
+    counts = await asyncio.gather(
+        *(register.accounts.reseal(ROTATED, by=ANN, why="rotation", now=NOW) for _ in range(3))
+    )
     assert sum(counts) == 12
     assert (await history(register)).count("resealed") == 12
 
@@ -136,7 +138,7 @@ async def test_two_rotations_at_once_seal_each_number_once(register: Register) -
 async def test_a_rotation_without_the_old_key_says_so_and_breaks_nothing(register: Register) -> None:
     await keep(register)
     with pytest.raises(Unavailable, match="sealed with the key k1"):
-        await register.reseal(Vault({"k2": bytes(32)}), by=ANN, why="rotation", now=NOW)
+        await register.accounts.reseal(Vault({"k2": bytes(32)}), by=ANN, why="rotation", now=NOW)
     assert await kept(register, 1) == CARD
 
 
@@ -144,15 +146,15 @@ async def test_a_rotation_without_the_old_key_says_so_and_breaks_nothing(registe
 
 
 async def test_who_insists_on_a_new_account_changes_none(register: Register) -> None:
-    assert await keep(register, insists="new") == 1
-    assert await keep(register, insists="new") == 1
+    assert await keep(register, must_be="new") == 1
+    assert await keep(register, must_be="new") == 1
     with pytest.raises(Refused) as caught:
-        await keep(register, OTHER_CARD, insists="new")
+        await keep(register, OTHER_CARD, must_be="new")
     assert caught.value.code == "account_exists"
     with pytest.raises(Refused) as caught:
-        await keep(register, account_id="b", insists="known")
+        await keep(register, account_id="b", must_be="known")
     assert caught.value.code == "unknown_account"
-    assert await keep(register, OTHER_CARD, insists="known") == 2
+    assert await keep(register, OTHER_CARD, must_be="known") == 2
 
 
 async def test_another_merchants_account_is_nobody_elses(register: Register) -> None:
@@ -173,7 +175,7 @@ async def test_moving_the_default_is_a_change_of_both(register: Register) -> Non
     await keep(register, account_id="a")
     await keep(register, account_id="b")
     await keep(register, account_id="a")
-    told = [(change.what, change.account_id) for change in await register.account_changes("m-1")]
+    told = [(change.what, change.account_id) for change in await register.accounts.changes("m-1")]
     assert told == [
         ("bound", "a"),
         ("no_longer_default", "a"),
@@ -186,9 +188,9 @@ async def test_moving_the_default_is_a_change_of_both(register: Register) -> Non
 async def test_a_withdrawal_keeps_the_number_it_was_asked_for(book: Book, register: Register) -> None:
     await earned(register, book, 1000)
     assert await keep(register) == 2
-    assert (await register.reserve(a_withdrawal(), LIMITS, now=NOW)).refusal is None
+    assert (await register.withdrawals.reserve(a_withdrawal(), LIMITS, now=NOW)).refusal is None
     assert await keep(register, OTHER_CARD) == 3
-    known = await register.known_withdrawal("W1")
+    known = await register.withdrawals.known("W1")
     assert known is not None
     assert await kept(register, known.account_version) == CARD
 
@@ -196,10 +198,10 @@ async def test_a_withdrawal_keeps_the_number_it_was_asked_for(book: Book, regist
 async def test_a_changed_account_cools_off_again(book: Book, register: Register) -> None:
     await earned(register, book, 1000)
     await keep(register, cooling_until=NOW + 3 * DAY)
-    refusal = (await register.reserve(a_withdrawal(), LIMITS, now=NOW)).refusal
+    refusal = (await register.withdrawals.reserve(a_withdrawal(), LIMITS, now=NOW)).refusal
     assert refusal is not None
     assert refusal.code == "account_cooling"
-    assert (await register.reserve(a_withdrawal(), LIMITS, now=NOW + 3 * DAY)).refusal is None
+    assert (await register.withdrawals.reserve(a_withdrawal(), LIMITS, now=NOW + 3 * DAY)).refusal is None
 
 
 # --- suspension ------------------------------------------------------------------------------------------
@@ -207,29 +209,29 @@ async def test_a_changed_account_cools_off_again(book: Book, register: Register)
 
 async def test_a_change_lifts_what_a_rail_suspended_and_not_what_a_person_did(register: Register) -> None:
     await keep(register)
-    assert await register.suspend_account("acc-m-1", "returned", NOW)
+    assert await register.accounts.suspend("acc-m-1", "returned", NOW)
     await keep(register, OTHER_CARD)
-    account = await register.account("acc-m-1")
+    account = await register.accounts.get("acc-m-1")
     assert account is not None
     assert account.suspended_at is None
 
-    assert await register.suspend_account("acc-m-1", "stolen card", NOW, by=ANN, why="stolen card")
+    assert await register.accounts.suspend("acc-m-1", "stolen card", NOW, by=ANN, why="stolen card")
     await keep(register)
-    account = await register.account("acc-m-1")
+    account = await register.accounts.get("acc-m-1")
     assert account is not None
     assert (account.suspended_at, account.suspended_for, account.suspended_by) == (NOW, "stolen card", "operator:ann")
-    assert await register.resume_account("acc-m-1", by=ANN, why="card is back", now=NOW)
-    assert not await register.resume_account("acc-m-1", by=ANN, why="card is back", now=NOW)
+    assert await register.accounts.resume("acc-m-1", by=ANN, why="card is back", now=NOW)
+    assert not await register.accounts.resume("acc-m-1", by=ANN, why="card is back", now=NOW)
 
 
 async def test_a_person_takes_over_a_rails_suspension_and_no_rail_a_persons(register: Register) -> None:
     await keep(register)
-    assert await register.suspend_account("acc-m-1", "returned", NOW)
-    assert not await register.suspend_account("acc-m-1", "returned again", NOW)
-    assert await register.suspend_account("acc-m-1", "fraud", NOW, by=ANN)
-    assert not await register.suspend_account("acc-m-1", "returned again", NOW)
-    assert not await register.suspend_account("acc-m-1", "fraud", NOW, by=ANN)
-    account = await register.account("acc-m-1")
+    assert await register.accounts.suspend("acc-m-1", "returned", NOW)
+    assert not await register.accounts.suspend("acc-m-1", "returned again", NOW)
+    assert await register.accounts.suspend("acc-m-1", "fraud", NOW, by=ANN)
+    assert not await register.accounts.suspend("acc-m-1", "returned again", NOW)
+    assert not await register.accounts.suspend("acc-m-1", "fraud", NOW, by=ANN)
+    account = await register.accounts.get("acc-m-1")
     assert account is not None
     assert account.suspended_for == "fraud"
     assert await history(register) == ["bound", "suspended", "suspended"]
@@ -237,7 +239,7 @@ async def test_a_person_takes_over_a_rails_suspension_and_no_rail_a_persons(regi
 
 async def test_a_rails_reason_may_be_long(register: Register) -> None:
     await keep(register)
-    assert await register.suspend_account("acc-m-1", "x" * 2000, NOW)
+    assert await register.accounts.suspend("acc-m-1", "x" * 2000, NOW)
 
 
 # --- verification ----------------------------------------------------------------------------------------
@@ -246,34 +248,34 @@ async def test_a_rails_reason_may_be_long(register: Register) -> None:
 async def test_an_unverified_account_is_refused_where_the_policy_says_so(book: Book, register: Register) -> None:
     await earned(register, book, 1000)
     await keep(register)
-    refusal = (await register.reserve(a_withdrawal(), STRICT, now=NOW)).refusal
+    refusal = (await register.withdrawals.reserve(a_withdrawal(), STRICT, now=NOW)).refusal
     assert refusal is not None
     assert refusal.code == "account_unverified"
-    assert await register.verify_account("acc-m-1", 2, how="by hand", by=ANN, why="seen the passbook", now=NOW)
-    assert not await register.verify_account("acc-m-1", 2, how="by hand", by=ANN, why="again", now=NOW)
-    assert (await register.reserve(a_withdrawal(), STRICT, now=NOW)).outcome == "reserved"
-    assert (await register.reserve(a_withdrawal(), STRICT, now=NOW)).outcome == "exists"
+    assert await register.accounts.verify("acc-m-1", 2, how="by hand", by=ANN, why="seen the passbook", now=NOW)
+    assert not await register.accounts.verify("acc-m-1", 2, how="by hand", by=ANN, why="again", now=NOW)
+    assert (await register.withdrawals.reserve(a_withdrawal(), STRICT, now=NOW)).outcome == "reserved"
+    assert (await register.withdrawals.reserve(a_withdrawal(), STRICT, now=NOW)).outcome == "exists"
 
 
 async def test_a_change_of_a_verified_account_is_not_verified(book: Book, register: Register) -> None:
     await earned(register, book, 1000)
-    await register.verify_account("acc-m-1", 1, how="by hand", by=ANN, why="seen", now=NOW)
-    assert (await register.reserve(a_withdrawal("W1"), STRICT, now=NOW)).refusal is None
+    await register.accounts.verify("acc-m-1", 1, how="by hand", by=ANN, why="seen", now=NOW)
+    assert (await register.withdrawals.reserve(a_withdrawal("W1"), STRICT, now=NOW)).refusal is None
     await keep(register)
-    assert (await register.reserve(a_withdrawal("W1"), STRICT, now=NOW)).outcome == "exists"
-    refusal = (await register.reserve(a_withdrawal("W2"), STRICT, now=NOW)).refusal
+    assert (await register.withdrawals.reserve(a_withdrawal("W1"), STRICT, now=NOW)).outcome == "exists"
+    refusal = (await register.withdrawals.reserve(a_withdrawal("W2"), STRICT, now=NOW)).refusal
     assert refusal is not None
     assert refusal.code == "account_unverified"
-    assert not await register.verify_account("acc-m-1", 1, how="by hand", by=ANN, why="late", now=NOW)
+    assert not await register.accounts.verify("acc-m-1", 1, how="by hand", by=ANN, why="late", now=NOW)
 
 
 async def test_other_refusals_come_as_they_did(book: Book, register: Register) -> None:
     await earned(register, book, 1000)
-    await register.suspend_account("acc-m-1", "returned", NOW)
-    refusal = (await register.reserve(a_withdrawal(), STRICT, now=NOW)).refusal
+    await register.accounts.suspend("acc-m-1", "returned", NOW)
+    refusal = (await register.withdrawals.reserve(a_withdrawal(), STRICT, now=NOW)).refusal
     assert refusal is not None
     assert refusal.code == "account_suspended"
-    refusal = (await register.reserve(a_withdrawal(account_id="nowhere"), STRICT, now=NOW)).refusal
+    refusal = (await register.withdrawals.reserve(a_withdrawal(account_id="nowhere"), STRICT, now=NOW)).refusal
     assert refusal is not None
     assert refusal.code == "unknown_account"
 
@@ -284,25 +286,27 @@ async def test_other_refusals_come_as_they_did(book: Book, register: Register) -
 async def test_a_merchant_is_named_and_accounts_of_others_are_suspended(register: Register) -> None:
     await keep(register, account_id="a")
     await keep(register, account_id="b", merchant="m-2")
-    assert await register.legal_name("m-1") is None
-    assert await register.name_merchant("m-1", "茶店", held_by_others=["a", "b"], by=ANN, why="licence", now=NOW)
-    assert not await register.name_merchant("m-1", "茶店", by=ANN, why="licence", now=NOW)
-    assert await register.name_merchant("m-1", "新茶店", by=ANN, why="renamed", now=NOW)
-    assert await register.legal_name("m-1") == "新茶店"
-    mine, theirs = await register.account("a"), await register.account("b")
+    assert await register.accounts.legal_name("m-1") is None
+    assert await register.accounts.name_merchant(
+        "m-1", "茶店", held_by_others=["a", "b"], by=ANN, why="licence", now=NOW
+    )
+    assert not await register.accounts.name_merchant("m-1", "茶店", by=ANN, why="licence", now=NOW)
+    assert await register.accounts.name_merchant("m-1", "新茶店", by=ANN, why="renamed", now=NOW)
+    assert await register.accounts.legal_name("m-1") == "新茶店"
+    mine, theirs = await register.accounts.get("a"), await register.accounts.get("b")
     assert mine is not None
     assert theirs is not None
     assert (mine.suspended_for, theirs.suspended_for) == ("holder_mismatch", None)
-    changes = [(change.what, change.detail) for change in await register.account_changes("m-1")]
+    changes = [(change.what, change.detail) for change in await register.accounts.changes("m-1")]
     assert changes[1:] == [("suspended", "holder_mismatch"), ("named", "茶店"), ("named", "茶店 → 新茶店")]
 
 
 async def test_every_change_says_who_and_why(register: Register) -> None:
     await keep(register, by=ANN, why="by phone", cooling_until=NOW + timedelta(hours=72))
-    (change,) = await register.account_changes("m-1", "acc-m-1")
+    (change,) = await register.accounts.changes("m-1", "acc-m-1")
     assert (change.role, change.who, change.why, change.version) == ("operator", "ann", "by phone", 1)
     assert change.detail.startswith("bank_card …7894 cools off until 20")
-    assert await register.account_changes("m-1", "other") == []
+    assert await register.accounts.changes("m-1", "other") == []
 
 
 @pytest.mark.parametrize(

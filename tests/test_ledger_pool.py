@@ -21,7 +21,7 @@ from core.errors import DatabaseUnavailable, Misconfigured, Unavailable
 from ledger.book import Book
 from ledger.inspecting import inspect_database
 from ledger.migrate import migrate
-from ledger.pool import connect, open_pool, troubles
+from ledger.pool import connect, open_pool, translate_errors
 from ledger.register import Register
 from local.postgres import Postgres
 from local.service import accepts, free_port
@@ -74,7 +74,7 @@ async def test_sessions_of_a_demoted_primary_are_given_up_and_the_next_try_finds
         demote(other_server, True)
         await settled(other_server, True)
         with pytest.raises(DatabaseUnavailable, match="not the primary"):
-            async with troubles():
+            async with translate_errors():
                 await pool.execute("CREATE TABLE public.t (x INT)")
         assert await pool.fetchval(ports) == str(new.port)
     finally:
@@ -118,7 +118,7 @@ async def test_several_hosts_are_tried_in_their_order(database: Database) -> Non
 @pytest.mark.parametrize("query", ["connect_timeout=10", "channel_binding=prefer", "keepalives=1", "pgbouncer=true"])
 async def test_parameters_of_other_drivers_are_taken(database: Database, query: str) -> None:
     pool = await open_pool(f"{database.worker_dsn}?{query}")
-    assert await Register(pool).comparisons()
+    assert await Register(pool).breaks.comparisons()
     pool.terminate()
 
 
@@ -217,8 +217,8 @@ async def test_pgbouncer_in_transaction_mode_is_noticed_and_works(database: Data
     try:
         for pool in pools * 5:
             register, book = Register(pool), Book(pool)
-            assert await register.comparisons()
-            assert await register.known_order("none") is None
+            assert await register.breaks.comparisons()
+            assert await register.orders.known("none") is None
             assert book is not None
         seen = await inspect_database(worker)
         assert (seen.pooled, seen.read_only, seen.migrations_missing) == (True, False, ())

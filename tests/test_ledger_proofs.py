@@ -64,7 +64,7 @@ async def _a_busy_book(register: Register, book: Book) -> None:
     await fund(book, held, record=a_record("A3", state={"funded": True}))
     await earned(register, book, 5000)
     for name, amount in (("W1", 400), ("W2", 300), ("W3", 200), ("W4", 100), ("W5", 100)):
-        answer = await register.reserve(a_withdrawal(name, amount), LIMITS, now=NOW)
+        answer = await register.withdrawals.reserve(a_withdrawal(name, amount), LIMITS, now=NOW)
         assert answer.outcome == "reserved"
     await pay(book, a_withdrawal("W1", 400), fee=10)
     await bank_return(book, a_withdrawal("W1", 400), 390)

@@ -58,15 +58,15 @@ def line(kind: str, key: str, amount: int, line_id: str | None = None, **more: A
 
 
 async def told(register: Register, scope: Scope, name: str, *lines: TheirLine) -> int:
-    return await register.load_statement(scope, name, Statement(lines=lines, covered=ALL_TIME), NOW)
+    return await register.statements.load(scope, name, Statement(lines=lines, covered=ALL_TIME), NOW)
 
 
 async def _paid(register: Register, book: Book, name: str = "W1", amount: int = 500, back: int = 0) -> str:
     """A withdrawal that was paid under the key, and of which so much came back."""
     withdrawal = a_withdrawal(name, amount)
-    assert (await register.reserve(withdrawal, LIMITS, now=NOW)).outcome == "reserved"
+    assert (await register.withdrawals.reserve(withdrawal, LIMITS, now=NOW)).outcome == "reserved"
     key = f"key{name}"
-    await register.open_attempt(
+    await register.payouts.open(
         name, 1, key, request_hash="h", amount_minor=amount, terms=RailTerms(), rail="sandbox", now=NOW
     )
     state: dict[str, Any] = {"booked": "paid", "attempts": [{"key": key, "outcome": "paid", "events": []}]}
@@ -132,8 +132,8 @@ async def test_what_is_under_way_is_no_break_and_stuck_after_days(
     database: Database, book: Book, register: Register
 ) -> None:
     await earned(register, book, 5000)
-    await register.reserve(a_withdrawal("W1", 500), LIMITS, now=NOW)
-    await register.open_attempt(
+    await register.withdrawals.reserve(a_withdrawal("W1", 500), LIMITS, now=NOW)
+    await register.payouts.open(
         "W1", 1, "keyW1", request_hash="h", amount_minor=500, terms=RailTerms(), rail="sandbox", now=NOW
     )
     await told(register, "rail", "sandbox")
@@ -274,7 +274,7 @@ async def test_withdrawals_agree_with_the_ledger_however_they_end(
 ) -> None:
     await earned(register, book, 5000)
     await _paid(register, book, "W1", 500, back=200)
-    await register.reserve(a_withdrawal("W2", 300), LIMITS, now=NOW)
+    await register.withdrawals.reserve(a_withdrawal("W2", 300), LIMITS, now=NOW)
     record = a_withdrawal_record("W2", state_name="rejected", closed=True, state={"booked": "void", "attempts": []})
     await void(book, a_withdrawal("W2", 300), record=record)
     assert await found(database, "withdrawals", "books") == []
@@ -313,11 +313,11 @@ async def test_a_statement_is_stored_once_and_never_changed(database: Database, 
     assert await told(register, "rail", "other", *lines) == 2
     with pytest.raises(BadInput, match="payout-k1: told otherwise before"):
         await told(register, "rail", "sandbox", line("payout", "k1", 6), line("payout", "k3", 1))
-    assert len(await register.statement_lines("rail", "sandbox")) == 4
-    assert [one.key for one in await register.statement_lines("rail", "sandbox", "k2")] == ["k2", "k2"]
+    assert len(await register.statements.lines("rail", "sandbox")) == 4
+    assert [one.key for one in await register.statements.lines("rail", "sandbox", "k2")] == ["k2", "k2"]
     with pytest.raises(BadInput, match="twice"):
         await told(register, "rail", "sandbox", line("payout", "k4", 1, "l"), line("payout", "k4", 2, "l"))
-    assert await register.statement_periods("rail", "sandbox") == [ALL_TIME]
+    assert await register.statements.periods("rail", "sandbox") == [ALL_TIME]
 
 
 async def test_one_statement_loaded_by_many_at_once_is_stored_once(database: Database, register: Register) -> None:
@@ -329,39 +329,39 @@ async def test_one_statement_loaded_by_many_at_once_is_stored_once(database: Dat
 async def test_breaks_have_a_history_and_a_notice_each(database: Database, register: Register) -> None:
     async def run(now: datetime, *lines: TheirLine) -> list[str]:
         hits = breaks("rail", "sandbox", [], lines, now, covered=[])
-        return await register.record_breaks("rail", "sandbox", hits, ours=0, theirs=len(lines), now=now)
+        return await register.breaks.record("rail", "sandbox", hits, ours=0, theirs=len(lines), now=now)
 
     first, second = line("payout", "k1", 5), line("payout", "k2", 6)
     at = [NOW + timedelta(days=n) for n in range(6)]
     assert await run(at[1], first) == ["rail/sandbox/payout/k1/extra"]
     assert await run(at[1], first) == []
     assert await run(at[2], first, second) == ["rail/sandbox/payout/k2/extra"]
-    assert [known.found.key for known in await register.known_breaks()] == ["k1", "k2"]
+    assert [known.found.key for known in await register.breaks.known()] == ["k1", "k2"]
     assert await run(at[3], second) == []
-    assert [known.found.key for known in await register.known_breaks()] == ["k2"]
+    assert [known.found.key for known in await register.breaks.known()] == ["k2"]
     assert await run(at[4], first, second) == ["rail/sandbox/payout/k1/extra"]
     assert await run(at[0]) == [], "an older run changes nothing"
-    open_breaks = await register.known_breaks(scope="rail", name="sandbox")
+    open_breaks = await register.breaks.known(scope="rail", name="sandbox")
     assert [(known.found.key, known.first_seen_at, known.last_seen_at) for known in open_breaks] == [
         ("k1", at[1], at[4]),
         ("k2", at[2], at[4]),
     ]
     await run(at[5])
-    assert await register.known_breaks() == []
-    assert [known.resolved_at for known in await register.known_breaks(resolved=True)] == [at[5], at[5]]
-    notices = await register.notices(subject="reconciliation/rail/sandbox")
+    assert await register.breaks.known() == []
+    assert [known.resolved_at for known in await register.breaks.known(resolved=True)] == [at[5], at[5]]
+    notices = await register.notices.read(subject="reconciliation/rail/sandbox")
     assert [(one.name, one.to, one.facts["key"]) for one in notices] == [
         ("break_found", "operator", key) for key in ("k1", "k2", "k1")
     ]
-    assert [(one.name, one.breaks) for one in await register.last_runs()] == [("sandbox", 0)]
+    assert [(one.name, one.breaks) for one in await register.breaks.last_runs()] == [("sandbox", 0)]
 
 
 async def test_what_there_is_to_compare_is_known(database: Database, book: Book, register: Register) -> None:
-    assert await register.comparisons() == [("orders", "books"), ("withdrawals", "books")]
+    assert await register.breaks.comparisons() == [("orders", "books"), ("withdrawals", "books")]
     await earned(register, book, 5000)
     await _paid(register, book)
     await told(register, "rail", "other")
-    assert await register.comparisons() == [
+    assert await register.breaks.comparisons() == [
         ("channel", "wechat"),
         ("orders", "books"),
         ("rail", "other"),
@@ -414,7 +414,7 @@ async def test_the_proof_of_statements_holds_of_what_both_sides_should_have(
     await earned(register, book, 5000)
     await _paid(register, book)
     covered = ALL_TIME if whole else None
-    await register.load_statement("rail", "sandbox", Statement(lines=tuple(lines), covered=covered), NOW)
+    await register.statements.load("rail", "sandbox", Statement(lines=tuple(lines), covered=covered), NOW)
     database.broken = wrong
     assert bool(await disproved(database)) == wrong
 
@@ -436,7 +436,7 @@ async def test_the_proof_of_statements_knows_what_came_back(
     await earned(register, book, 5000)
     await _paid(register, book, back=300)
     covered = ALL_TIME if whole else None
-    await register.load_statement("rail", "sandbox", Statement(lines=tuple(lines), covered=covered), NOW)
+    await register.statements.load("rail", "sandbox", Statement(lines=tuple(lines), covered=covered), NOW)
     database.broken = wrong
     assert bool(await disproved(database)) == wrong
 
@@ -450,10 +450,10 @@ async def test_the_proof_of_statements_knows_refunds_and_settlements(
     await book.post([Movement("psp/wechat/settlement/S1", "CNY", NOW, legs)])
     keys = {order_id: refund_key(order_id, "cancel") for order_id in ("A1", "A2", "A3")}
     right = [line("refund", keys["A1"], 1000), line("refund", keys["A3"], 1000), line("settlement", "S1", 900, "S1")]
-    await register.load_statement("channel", "wechat", Statement(lines=tuple(right)), NOW)
+    await register.statements.load("channel", "wechat", Statement(lines=tuple(right)), NOW)
     assert await disproved(database) == []
     wrong = [line("refund", keys["A2"], 7), line("refund", "foreign", 1), line("settlement", "S1", 1, "S1b")]
-    await register.load_statement("channel", "wechat", Statement(lines=tuple(wrong)), NOW)
+    await register.statements.load("channel", "wechat", Statement(lines=tuple(wrong)), NOW)
     database.broken = True
     assert sorted(await disproved(database)) == sorted([keys["A2"], "foreign", "S1"])
 

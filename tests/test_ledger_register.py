@@ -20,7 +20,7 @@ async def test_an_order_is_registered_once_and_a_retry_gets_the_same_answer(regi
     order = an_order()
     assert await opened(register, order) == "registered"
     assert await opened(register, order) == "same_run"
-    assert await register.stored_order("A1") == order
+    assert await register.orders.stored("A1") == order
 
 
 async def test_a_retry_after_the_money_moved_is_still_a_retry(book: Book, register: Register) -> None:
@@ -59,12 +59,12 @@ async def test_until_a_state_is_recorded_the_policy_of_the_last_answer_counts(re
     order = an_order()
     await opened(register, order, policy_hash="1" * 64)
     await opened(register, order, policy_hash="2" * 64)
-    known = await register.known_order("A1")
+    known = await register.orders.known("A1")
     assert known is not None
     assert known.policy_hash == "2" * 64
-    await register.record_order(a_record())
+    await register.orders.record(a_record())
     await opened(register, order, policy_hash="1" * 64)
-    assert (await register.known_order("A1")) == known.model_copy(update={"revision": 1, "state": {}})
+    assert (await register.orders.known("A1")) == known.model_copy(update={"revision": 1, "state": {}})
 
 
 async def test_the_same_order_many_times_at_once_is_registered_once(register: Register) -> None:
@@ -91,7 +91,7 @@ async def test_the_parts_of_a_payment_never_sum_to_more_than_the_payment(registe
     assert await part("A2", 500) == "payment_over_claimed"
     assert await part("A3", 400) == "registered"
     assert await part("A4", 1) == "payment_over_claimed"
-    assert await register.stored_order("A2") is None
+    assert await register.orders.stored("A2") is None
 
 
 async def test_what_the_channel_confirms_counts_not_what_the_storefront_says(register: Register) -> None:
@@ -121,11 +121,11 @@ async def test_orders_racing_for_one_payment_never_claim_more_than_it(register: 
 
 async def test_a_lower_revision_never_overwrites_a_higher_one(register: Register) -> None:
     await opened(register, an_order())
-    assert (await register.record_order(a_record(revision=5, phase="shipped"))).kept
+    assert (await register.orders.record(a_record(revision=5, phase="shipped"))).kept
     for older in (4, 5):
-        standing = await register.record_order(a_record(revision=older, phase="awaiting_shipment"))
+        standing = await register.orders.record(a_record(revision=older, phase="awaiting_shipment"))
         assert (standing.kept, standing.revision) == (False, 5)
-    row = await register.order_row("A1")
+    row = await register.orders.row("A1")
     assert row is not None
     assert row.phase == "shipped"
 
@@ -133,8 +133,8 @@ async def test_a_lower_revision_never_overwrites_a_higher_one(register: Register
 async def test_records_in_any_order_end_at_the_newest(register: Register) -> None:
     await opened(register, an_order())
     records = [a_record(revision=n, receipt=f"r{n}") for n in range(30)]
-    await asyncio.gather(*(register.record_order(record) for record in reversed(records)))
-    row = await register.order_row("A1")
+    await asyncio.gather(*(register.orders.record(record) for record in reversed(records)))
+    row = await register.orders.row("A1")
     assert row is not None
     assert row.receipt == "r29"
 
@@ -143,13 +143,13 @@ async def test_everything_of_a_record_is_kept(register: Register) -> None:
     await opened(register, an_order())
     due = {"name": "ship_by", "at": NOW}
     record = a_record(next_deadline=due, hold_reasons=("shipment", "fraud"), state={"a": [1, "茶"]})
-    await register.record_order(record)
-    row = await register.order_row("A1")
+    await register.orders.record(record)
+    row = await register.orders.row("A1")
     assert row is not None
     assert (row.next_deadline_name, row.next_deadline_at) == ("ship_by", NOW)
     assert row.hold_reasons == ("shipment", "fraud")
     assert row.recorded_at == NOW
-    known = await register.known_order("A1")
+    known = await register.orders.known("A1")
     assert known is not None
     assert known.state == {"a": [1, "茶"]}
 
@@ -162,7 +162,7 @@ async def test_a_rescue_finds_order_state_and_every_movement(book: Book, registe
     await fund(book, order, record=a_record("A_1", revision=2, state={"phase": "x"}))
     record = a_record("A_1", revision=3, refunded_minor=10, state={"phase": "x"})
     await refund(book, order, "parcel-p1", 10, record=record)
-    found = await register.rescue_order("A_1", "run-9")
+    found = await register.orders.rescue("A_1", "run-9")
     assert found is not None
     assert found.order == order
     assert found.opened_by == "run-9"
@@ -173,55 +173,55 @@ async def test_a_rescue_finds_order_state_and_every_movement(book: Book, registe
 
 async def test_a_rescue_of_a_closed_order_takes_nothing_over(register: Register) -> None:
     await opened(register, an_order())
-    await register.record_order(a_record(phase="refused", closed=True))
-    found = await register.rescue_order("A1", "run-9")
+    await register.orders.record(a_record(phase="refused", closed=True))
+    found = await register.orders.rescue("A1", "run-9")
     assert found is not None
     assert found.closed
     assert found.opened_by == "run-1"
 
 
 async def test_an_order_that_nobody_registered_is_not_known(register: Register) -> None:
-    assert await register.rescue_order("A1", "run-9") is None
-    assert await register.known_order("A1") is None
-    assert await register.stored_order("A1") is None
-    assert await register.order_row("A1") is None
+    assert await register.orders.rescue("A1", "run-9") is None
+    assert await register.orders.known("A1") is None
+    assert await register.orders.stored("A1") is None
+    assert await register.orders.row("A1") is None
 
 
 # --- policies --------------------------------------------------------------------------------------------
 
 
 async def test_a_name_points_to_its_newest_text_and_old_texts_stay(register: Register) -> None:
-    await register.register_policy("default", "h1", "one")
-    await register.register_policy("default", "h2", "two")
-    newest = await register.policy(None)
+    await register.policies.keep("default", "h1", "one")
+    await register.policies.keep("default", "h2", "two")
+    newest = await register.policies.newest(None)
     assert newest is not None
     assert (newest.name, newest.content_hash, newest.text) == ("default", "h2", "two")
-    assert await register.policy_text("h1") == "one"
-    await register.register_policy("default", "h1", "one")
-    back = await register.policy("default")
+    assert await register.policies.text("h1") == "one"
+    await register.policies.keep("default", "h1", "one")
+    back = await register.policies.newest("default")
     assert back is not None
     assert back.content_hash == "h1"
 
 
 async def test_a_policy_never_changes_under_its_hash(register: Register) -> None:
-    await register.register_policy("default", "h1", "one")
+    await register.policies.keep("default", "h1", "one")
     with pytest.raises(Exception, match="another text under this hash"):
-        await register.register_policy("default", "h1", "two")
-    assert await register.policy_text("h1") == "one"
+        await register.policies.keep("default", "h1", "two")
+    assert await register.policies.text("h1") == "one"
 
 
 async def test_one_text_may_have_two_names(register: Register) -> None:
-    await register.register_policy("a", "h1", "one")
-    await register.register_policy("b", "h1", "one")
-    second = await register.policy("b")
+    await register.policies.keep("a", "h1", "one")
+    await register.policies.keep("b", "h1", "one")
+    second = await register.policies.newest("b")
     assert second is not None
     assert second.name == "b"
 
 
 async def test_an_unknown_policy_is_none(register: Register) -> None:
-    assert await register.policy("nope") is None
+    assert await register.policies.newest("nope") is None
     with pytest.raises(LookupError):
-        await register.policy_text("nope")
+        await register.policies.text("nope")
 
 
 # --- waybill claims --------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ async def _claim(
     register: Register, order_id: str, *numbers: str, merchant: str = "m-1", buyer: str = "b-1", place: str = "CN/1"
 ) -> list[str]:
     parcels = [(f"p{n}", "sf", number) for n, number in enumerate(numbers, start=1)]
-    return list(await register.claim_waybills(order_id, merchant, buyer, place, parcels, NOW))
+    return list(await register.claims.claim(order_id, merchant, buyer, place, parcels, NOW))
 
 
 async def test_a_number_is_claimed_and_the_same_claim_again_gets_the_same_answer(register: Register) -> None:
@@ -269,10 +269,10 @@ async def test_another_merchants_claim_is_contested_and_both_see_each_other(regi
     await _order(register, "A2", merchant="m-2", buyer="b-2")
     await _claim(register, "A1", "SF1")
     assert await _claim(register, "A2", "SF1", merchant="m-2", buyer="b-2") == ["contested"]
-    assert await register.rival_claims("A1", "sf", "SF1", "m-1", since=NOW - DAY) == (
+    assert await register.claims.rivals("A1", "sf", "SF1", "m-1", since=NOW - DAY) == (
         Rival(merchant_id="m-2", claimed_at=NOW, ship_to=an_order().ship_to, paid_at=NOW),
     )
-    assert [rival.merchant_id for rival in await register.rival_claims("A2", "sf", "SF1", "m-2", since=NOW)] == ["m-1"]
+    assert [rival.merchant_id for rival in await register.claims.rivals("A2", "sf", "SF1", "m-2", since=NOW)] == ["m-1"]
 
 
 async def test_the_number_is_contested_under_another_carriers_name_where_only_one_printed_it(
@@ -285,31 +285,31 @@ async def test_the_number_is_contested_under_another_carriers_name_where_only_on
     for order, merchant, buyer in (("A1", "m-1", "b-1"), ("A2", "m-2", "b-2"), ("A3", "m-1", "b-3")):
         named = "yto" if order == "A1" else "zto" if order == "A2" else "other"
         parcels = [("p1", named, number), ("p2", "jd" if named == "zto" else "zto", digits)]
-        await register.claim_waybills(order, merchant, buyer, f"CN/{order}", parcels[: 1 if order == "A3" else 2], NOW)
-    rivals = await register.rival_claims("A1", "yto", number, "m-1", since=NOW)
+        await register.claims.claim(order, merchant, buyer, f"CN/{order}", parcels[: 1 if order == "A3" else 2], NOW)
+    rivals = await register.claims.rivals("A1", "yto", number, "m-1", since=NOW)
     assert [rival.merchant_id for rival in rivals] == ["m-2", "m-1"]  # its own merchant's, for another buyer
-    assert [r.merchant_id for r in await register.rival_claims("A3", "other", number, "m-1", since=NOW)] == [
+    assert [r.merchant_id for r in await register.claims.rivals("A3", "other", number, "m-1", since=NOW)] == [
         "m-1",
         "m-2",
     ]
     # Carriers print the same digits independently: two parcels.
-    assert await register.rival_claims("A1", "zto", digits, "m-1", since=NOW) == ()
+    assert await register.claims.rivals("A1", "zto", digits, "m-1", since=NOW) == ()
 
 
 async def test_rivals_outside_the_window_or_given_up_do_not_count(register: Register) -> None:
     await _order(register, "A1")
     await _claim(register, "A1", "SF1")
-    assert await register.rival_claims("A2", "sf", "SF1", "m-2", since=NOW + DAY) == ()
-    await register.release_claims("A1", [("p1", "sf", "SF1")], NOW)
-    assert await register.rival_claims("A2", "sf", "SF1", "m-2", since=NOW - DAY) == ()
+    assert await register.claims.rivals("A2", "sf", "SF1", "m-2", since=NOW + DAY) == ()
+    await register.claims.release("A1", [("p1", "sf", "SF1")], NOW)
+    assert await register.claims.rivals("A2", "sf", "SF1", "m-2", since=NOW - DAY) == ()
 
 
 async def test_a_number_that_was_given_up_can_be_used_again(register: Register) -> None:
     await _order(register, "A1")
     await _order(register, "A2", buyer="b-2")
     await _claim(register, "A1", "SF1")
-    await register.release_claims("A1", [("p1", "sf", "SF1")], NOW)
-    await register.release_claims("A1", [("p1", "sf", "SF1")], NOW)
+    await register.claims.release("A1", [("p1", "sf", "SF1")], NOW)
+    await register.claims.release("A1", [("p1", "sf", "SF1")], NOW)
     assert await _claim(register, "A2", "SF1", buyer="b-2") == ["claimed"]
     assert await _claim(register, "A1", "SF1") == ["in_use"]
 
@@ -317,16 +317,16 @@ async def test_a_number_that_was_given_up_can_be_used_again(register: Register) 
 async def test_a_corrected_number_can_be_corrected_back(register: Register) -> None:
     await _order(register, "A1")
     await _claim(register, "A1", "SF1")
-    await register.release_claims("A1", [("p1", "sf", "SF1")], NOW)
+    await register.claims.release("A1", [("p1", "sf", "SF1")], NOW)
     assert await _claim(register, "A1", "SF1") == ["claimed"]
-    assert len(await register.rival_claims("A2", "sf", "SF1", "m-2", since=NOW)) == 1
+    assert len(await register.claims.rivals("A2", "sf", "SF1", "m-2", since=NOW)) == 1
 
 
 async def test_the_same_number_of_another_carrier_is_another_number(register: Register) -> None:
     await _order(register, "A1")
     await _order(register, "A2", buyer="b-2")
     await _claim(register, "A1", "X1")
-    other = await register.claim_waybills("A2", "m-1", "b-2", "CN/1", [("p1", "zto", "X1")], NOW)
+    other = await register.claims.claim("A2", "m-1", "b-2", "CN/1", [("p1", "zto", "X1")], NOW)
     assert other == ["claimed"]
 
 
@@ -344,11 +344,11 @@ async def test_two_orders_racing_for_one_number_leave_one_winner(register: Regis
 async def test_a_number_with_a_character_that_no_text_can_hold_is_claimed_all_the_same(register: Register) -> None:
     await _order(register, "A1")
     assert await _claim(register, "A1", "SF\0") == ["claimed"]
-    assert await register.rival_claims("A2", "sf", "SF\0", "m-2", since=NOW) != ()
+    assert await register.claims.rivals("A2", "sf", "SF\0", "m-2", since=NOW) != ()
 
 
 async def test_no_numbers_are_no_claims(register: Register) -> None:
-    assert await register.claim_waybills("A1", "m-1", "b-1", "x", [], NOW) == []
+    assert await register.claims.claim("A1", "m-1", "b-1", "x", [], NOW) == []
 
 
 # --- notices ---------------------------------------------------------------------------------------------
@@ -356,28 +356,28 @@ async def test_no_numbers_are_no_claims(register: Register) -> None:
 
 async def test_a_notice_is_stored_once_and_read_in_order(register: Register) -> None:
     await opened(register, an_order())
-    await register.record_order(
+    await register.orders.record(
         a_record(revision=1, notices=(a_notice(1, "shipped"), a_notice(2, "credited", "merchant")))
     )
     again = (a_notice(2, "credited", "merchant"), a_notice(3, "settled", "merchant"))
-    await register.record_order(a_record(revision=2, notices=again))
-    found = await register.notices()
+    await register.orders.record(a_record(revision=2, notices=again))
+    found = await register.notices.read()
     assert [(n.seq, n.to, n.name) for n in found] == [
         (1, "buyer", "shipped"),
         (2, "merchant", "credited"),
         (3, "merchant", "settled"),
     ]
     assert (found[0].buyer_id, found[0].merchant_id, found[0].subject) == ("b-1", "m-1", "order/A1")
-    assert [n.seq for n in await register.notices(after_id=found[0].notice_id, limit=1)] == [2]
-    assert [n.seq for n in await register.notices(to="buyer")] == [1]
-    assert await register.notices(subject="order/A2") == []
+    assert [n.seq for n in await register.notices.read(after_id=found[0].notice_id, limit=1)] == [2]
+    assert [n.seq for n in await register.notices.read(to="buyer")] == [1]
+    assert await register.notices.read(subject="order/A2") == []
 
 
 async def test_an_older_record_still_brings_its_notices(register: Register) -> None:
     await opened(register, an_order())
-    await register.record_order(a_record(revision=2, notices=(a_notice(2),)))
-    await register.record_order(a_record(revision=1, notices=(a_notice(1),)))
-    assert sorted(n.seq for n in await register.notices()) == [1, 2]
+    await register.orders.record(a_record(revision=2, notices=(a_notice(2),)))
+    await register.orders.record(a_record(revision=1, notices=(a_notice(1),)))
+    assert sorted(n.seq for n in await register.notices.read()) == [1, 2]
 
 
 async def test_a_reader_who_goes_on_from_the_last_id_misses_nothing(database: Database, register: Register) -> None:
@@ -388,7 +388,7 @@ async def test_a_reader_who_goes_on_from_the_last_id_misses_nothing(database: Da
         began = slow.transaction()
         await began.start()
         await slow.execute("SELECT record_order($1)", a_record("A1", notices=(a_notice(1, "slow"),)))
-        await register.record_order(a_record("A2", notices=(a_notice(1, "quick"),)))
-        assert await register.notices() == []
+        await register.orders.record(a_record("A2", notices=(a_notice(1, "quick"),)))
+        assert await register.notices.read() == []
         await began.commit()
-    assert [n.name for n in await register.notices()] == ["slow", "quick"]
+    assert [n.name for n in await register.notices.read()] == ["slow", "quick"]

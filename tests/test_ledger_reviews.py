@@ -24,14 +24,14 @@ async def _waiting(register: Register, order_id: str, hours: int = 0) -> None:
     parcels = record.state["parcels"]
     parcels[0]["audit_since"] = (NOW - timedelta(hours=hours)).isoformat()
     changed = {"order_id": order_id, "state": record.state, "revision": 1, "notices": (), "refunded_minor": 0}
-    await register.record_order(record.model_copy(update=changed))
+    await register.orders.record(record.model_copy(update=changed))
 
 
 async def test_what_waits_longest_comes_first_with_reasons_and_sla(database: Database) -> None:
     register = Register(database.pool)
     await _waiting(register, "new", hours=1)
     await _waiting(register, "old", hours=30)
-    queue = await register.reviews()
+    queue = await register.reviews.waiting()
     assert [(one.order_id, one.parcel_id, one.kind) for one in queue] == [
         ("old", "p1", "audit"),
         ("new", "p1", "audit"),
@@ -50,8 +50,8 @@ async def test_goods_that_wait_for_screening_are_in_the_queue(database: Database
         "screening_since": NOW.isoformat(),
         "policy": {"order": {"screening_sla": "24h"}},
     }
-    await register.record_order(a_record("held", phase="screening_held", state=state))
-    (only,) = await register.reviews()
+    await register.orders.record(a_record("held", phase="screening_held", state=state))
+    (only,) = await register.reviews.waiting()
     assert (only.kind, only.parcel_id, only.reasons) == ("screening", "", ("medicine (line 1)",))
 
 
@@ -59,19 +59,19 @@ async def test_one_reviewer_has_a_review_however_many_reach_for_it(database: Dat
     register = Register(database.pool)
     await _waiting(register, "A1")
     people = [f"r-{number}" for number in range(8)]
-    holders = await asyncio.gather(*(register.claim_review("A1", "p1", person, NOW) for person in people))
+    holders = await asyncio.gather(*(register.reviews.claim("A1", "p1", person, NOW) for person in people))
     assert len(set(holders)) == 1
     holder = holders[0]
     other = next(person for person in people if person != holder)
-    assert await register.claim_review("A1", "p1", holder, NOW) == holder
-    assert not await register.release_review("A1", "p1", other)
-    assert await register.release_review("A1", "p1", holder)
-    assert await register.claim_review("A1", "p1", other, NOW) == other
-    assert [one.reviewer for one in await register.reviews()] == [other]
+    assert await register.reviews.claim("A1", "p1", holder, NOW) == holder
+    assert not await register.reviews.release("A1", "p1", other)
+    assert await register.reviews.release("A1", "p1", holder)
+    assert await register.reviews.claim("A1", "p1", other, NOW) == other
+    assert [one.reviewer for one in await register.reviews.waiting()] == [other]
 
 
 async def test_what_was_decided_leaves_the_queue(database: Database) -> None:
     register = Register(database.pool)
     await _waiting(register, "A1")
-    await register.record_order(a_record("A1", revision=9, phase="shipped", state={"parcels": []}))
-    assert await register.reviews() == []
+    await register.orders.record(a_record("A1", revision=9, phase="shipped", state={"parcels": []}))
+    assert await register.reviews.waiting() == []

@@ -29,9 +29,9 @@ TERMS = RailTerms(dedup_window=timedelta(days=6))
 
 
 async def _reserved(book: Book, register: Register, amount: int = 500, name: str = "W1") -> None:
-    if await register.available("m-1", "CNY") == 0:
+    if await register.withdrawals.available("m-1", "CNY") == 0:
         await earned(register, book, 5_000)
-    answer = await register.reserve(a_withdrawal(name, amount), LIMITS, now=NOW)
+    answer = await register.withdrawals.reserve(a_withdrawal(name, amount), LIMITS, now=NOW)
     assert answer.outcome == "reserved"
 
 
@@ -43,12 +43,12 @@ async def test_what_two_people_call_failed_stands_in_suspense_and_then_goes_back
     assert (await move_to_suspense(book, a_withdrawal(), record=record)).outcome == "posted"
     assert await database.balance("withdrawal/W1/reserved") == 0
     assert await database.balance("suspense") == 500
-    row = await register.withdrawal_row("W1")
+    row = await register.withdrawals.row("W1")
     assert row is not None
     assert row.state_name == "in_suspense"
     assert (await void(book, a_withdrawal())).outcome == "posted"
     assert await database.balance("suspense") == 0
-    assert await register.available("m-1", "CNY") == 5_000
+    assert await register.withdrawals.available("m-1", "CNY") == 5_000
 
 
 async def test_a_bank_that_paid_after_all_is_booked_out_of_suspense(
@@ -121,7 +121,7 @@ async def test_to_suspense_racing_a_close_ends_closed_once(database: Database, b
 
 async def test_nothing_leaves_suspense_while_its_payout_may_still_arrive(book: Book, register: Register) -> None:
     await _reserved(book, register)
-    await register.open_attempt("W1", 1, "k1", request_hash="h", amount_minor=500, terms=TERMS, now=NOW)
+    await register.payouts.open("W1", 1, "k1", request_hash="h", amount_minor=500, terms=TERMS, now=NOW)
     await move_to_suspense(book, a_withdrawal())
     assert (await void(book, a_withdrawal())).outcome == "conflict"
     dead = a_withdrawal_record(revision=2, state={"attempts": [{"key": "k1", "outcome": "failed", "events": []}]})
@@ -135,7 +135,7 @@ async def test_what_leaves_suspense_repays_first_what_the_merchant_owes(
     await move_to_suspense(book, a_withdrawal(amount=5_000))
     await book.post([Movement("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "psp/wechat", 200)])])
     assert (await void(book, a_withdrawal(amount=5_000))).outcome == "posted"
-    assert await register.available("m-1", "CNY") == 4_800
+    assert await register.withdrawals.available("m-1", "CNY") == 4_800
     assert await database.balance("merchant/m-1/receivable") == 0
 
 

@@ -39,14 +39,14 @@ ANNA, BEN = Actor(role="reviewer", id="anna"), Actor(role="operator", id="ben")
 
 async def _reserve(register: Register, withdrawal: Withdrawal, policy: WithdrawalPolicy = LIMITS, **fields: Any) -> str:
     """`reserved`, `exists`, or the reason code."""
-    answer = await register.reserve(withdrawal, policy, **{"now": NOW, **fields})
+    answer = await register.withdrawals.reserve(withdrawal, policy, **{"now": NOW, **fields})
     return answer.refusal.code if answer.refusal else answer.outcome
 
 
 async def _open(register: Register, number: int = 1, key: str = "k1", **fields: Any) -> PayoutAttempt | str:
     """The attempt, or the reason code."""
     given = {"request_hash": "h", "amount_minor": 500, "terms": TERMS, "now": NOW}
-    opened = await register.open_attempt("W1", number, key, **{**given, **fields})
+    opened = await register.payouts.open("W1", number, key, **{**given, **fields})
     return opened.code if isinstance(opened, Refusal) else opened
 
 
@@ -60,13 +60,13 @@ async def test_a_withdrawal_sets_its_amount_aside_with_row_and_record(
     record = a_withdrawal_record(revision=1, state={"attempts": [], "x": 1}, notices=(a_notice(1, to="merchant"),))
     assert await _reserve(register, a_withdrawal(), record=record) == "reserved"
     assert await database.balance("withdrawal/W1/reserved") == 500
-    assert await register.available("m-1", "CNY") == 1500
-    known = await register.known_withdrawal("W1")
+    assert await register.withdrawals.available("m-1", "CNY") == 1500
+    known = await register.withdrawals.known("W1")
     assert known is not None
     assert known.withdrawal == a_withdrawal()
     assert (known.account_version, known.revision, known.closed) == (1, 1, False)
     assert known.state == {"attempts": [], "x": 1}
-    (notice,) = await register.notices()
+    (notice,) = await register.notices.read()
     assert (notice.subject, notice.merchant_id, notice.buyer_id) == ("withdrawal/W1", "m-1", None)
 
 
@@ -75,17 +75,17 @@ async def test_the_same_withdrawal_again_exists_and_another_body_is_refused(book
     assert await _reserve(register, a_withdrawal()) == "reserved"
     assert await _reserve(register, a_withdrawal()) == "exists"
     assert await _reserve(register, a_withdrawal(amount=501)) == "withdrawal_exists_with_different_content"
-    assert await register.available("m-1", "CNY") == 1500
+    assert await register.withdrawals.available("m-1", "CNY") == 1500
 
 
 async def test_a_withdrawal_beyond_what_is_available_leaves_nothing_behind(book: Book, register: Register) -> None:
     await earned(register, book, 499)
-    answer = await register.reserve(a_withdrawal(), LIMITS, now=NOW, record=a_withdrawal_record())
+    answer = await register.withdrawals.reserve(a_withdrawal(), LIMITS, now=NOW, record=a_withdrawal_record())
     assert answer.refusal is not None
     assert answer.refusal.code == "insufficient_funds"
     assert "short by 0.01 CNY" in answer.refusal.message
-    assert await register.known_withdrawal("W1") is None
-    assert await register.withdrawal_row("W1") is None
+    assert await register.withdrawals.known("W1") is None
+    assert await register.withdrawals.row("W1") is None
 
 
 async def test_limits_and_accounts_are_checked_with_their_reason_codes(book: Book, register: Register) -> None:
@@ -94,7 +94,7 @@ async def test_limits_and_accounts_are_checked_with_their_reason_codes(book: Boo
     await bound(register, "m-1", "usd", currency="USD", is_default=False)
     await bound(register, "m-1", "cooling", is_default=False, cooling_until=NOW + DAY)
     await bound(register, "m-1", "bad", is_default=False)
-    await register.suspend_account("bad", "returned", NOW)
+    await register.accounts.suspend("bad", "returned", NOW)
     limits = WithdrawalPolicy(minimum_minor=100, maximum_minor=50_000)
     wanted = {
         "below_minimum": a_withdrawal(amount=99),
@@ -144,7 +144,7 @@ async def test_racing_withdrawals_never_reserve_the_same_money(
     await earned(register, book, 1000)
     answers = Counter(await asyncio.gather(*(_reserve(register, a_withdrawal(f"W{n}", 300)) for n in range(12))))
     assert answers == {"reserved": 3, "insufficient_funds": 9}
-    assert await register.available("m-1", "CNY") == 100
+    assert await register.withdrawals.available("m-1", "CNY") == 100
 
 
 async def test_racing_withdrawals_never_pass_the_days_count(book: Book, register: Register) -> None:
@@ -176,7 +176,7 @@ async def test_a_paid_withdrawal_leaves_for_the_rail_and_its_fee_stays(
     assert await database.balance("income/withdrawal_fee") == 20
     assert (await pay(book, a_withdrawal(), fee=20)).outcome == "exists"
     assert (await pay(book, a_withdrawal(), fee=21)).outcome == "conflict"
-    row = await register.withdrawal_row("W1")
+    row = await register.withdrawals.row("W1")
     assert row is not None
     assert (row.state_name, row.closed, row.last4) == ("paid", True, "4242")
 
@@ -207,7 +207,7 @@ async def test_what_is_given_back_repays_first_what_the_merchant_owes(
     await _reserve(register, a_withdrawal())
     await book.post([Movement("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "suspense", 200)])])
     assert (await void(book, a_withdrawal())).outcome == "posted"
-    assert await register.available("m-1", "CNY") == 300
+    assert await register.withdrawals.available("m-1", "CNY") == 300
     assert await database.balance("merchant/m-1/receivable") == 0
     assert (await void(book, a_withdrawal())).outcome == "exists"
 
@@ -224,7 +224,7 @@ async def test_a_bank_returns_only_what_was_paid_and_never_more(
     assert (await bank_return(book, a_withdrawal(), 300, k=1)).outcome == "exists"
     assert (await bank_return(book, a_withdrawal(), 181, k=2)).outcome == "conflict"
     assert (await bank_return(book, a_withdrawal(), 180, k=2)).outcome == "posted"
-    assert await register.available("m-1", "CNY") == 480
+    assert await register.withdrawals.available("m-1", "CNY") == 480
 
 
 async def test_a_return_after_a_void_is_refused(book: Book, register: Register) -> None:
@@ -241,7 +241,7 @@ async def test_a_rail_at_fault_gives_the_fee_back_and_we_make_good_what_a_bank_k
     await _reserve(register, a_withdrawal())
     await pay(book, a_withdrawal(), fee=20)
     assert (await bank_return(book, a_withdrawal(), 470, fee_back_minor=20, shortfall_minor=10)).outcome == "posted"
-    assert await register.available("m-1", "CNY") == 500
+    assert await register.withdrawals.available("m-1", "CNY") == 500
     assert await database.balance("expense/rail_fee") == 10
 
 
@@ -271,8 +271,8 @@ async def test_an_attempt_is_written_with_the_account_as_it_was_asked_for(book: 
     assert isinstance(attempt, PayoutAttempt)
     assert (attempt.account_version, attempt.last4, attempt.rail, attempt.rail_token) == (1, "4242", "sandbox", "tok")
     assert (attempt.state, attempt.terms, attempt.deadline) == ("open", TERMS, NOW + DAY)
-    assert await register.attempt("k1") == attempt
-    assert await register.attempts("W1") == [attempt]
+    assert await register.payouts.get("k1") == attempt
+    assert await register.payouts.of_withdrawal("W1") == [attempt]
 
 
 async def test_the_attempt_that_exists_wins_over_another_key(book: Book, register: Register) -> None:
@@ -280,7 +280,7 @@ async def test_the_attempt_that_exists_wins_over_another_key(book: Book, registe
     await _reserve(register, a_withdrawal())
     first = await _open(register)
     assert await _open(register, key="k2") == first
-    assert await register.attempt("k2") is None
+    assert await register.payouts.get("k2") is None
 
 
 async def test_a_second_attempt_waits_until_the_first_is_known_to_be_dead(book: Book, register: Register) -> None:
@@ -292,7 +292,7 @@ async def test_a_second_attempt_waits_until_the_first_is_known_to_be_dead(book: 
     failed = a_withdrawal_record(revision=2, state={"attempts": [{"key": "k1", "outcome": "failed", "events": []}]})
     second = await _open(register, 2, "k2", record=failed)
     assert isinstance(second, PayoutAttempt)
-    assert [attempt.state for attempt in await register.attempts("W1")] == ["failed", "open"]
+    assert [attempt.state for attempt in await register.payouts.of_withdrawal("W1")] == ["failed", "open"]
 
 
 async def test_a_key_is_used_once_for_ever(book: Book, register: Register) -> None:
@@ -302,9 +302,9 @@ async def test_a_key_is_used_once_for_ever(book: Book, register: Register) -> No
     await _open(register)
     given = {"request_hash": "h", "amount_minor": 100, "terms": TERMS, "now": NOW}
     with pytest.raises(Exception, match="payout_attempts_pkey"):
-        await register.open_attempt("W2", 1, "k1", **given)  # type: ignore[arg-type]
+        await register.payouts.open("W2", 1, "k1", **given)  # type: ignore[arg-type]
     with pytest.raises(Exception, match="key_fits_every_rail"):
-        await register.open_attempt("W2", 1, "k" * 33, **given)  # type: ignore[arg-type]
+        await register.payouts.open("W2", 1, "k" * 33, **given)  # type: ignore[arg-type]
 
 
 async def test_only_one_of_many_moves_an_attempt(book: Book, register: Register) -> None:
@@ -312,12 +312,12 @@ async def test_only_one_of_many_moves_an_attempt(book: Book, register: Register)
     await _reserve(register, a_withdrawal())
     await _open(register)
     moves = await asyncio.gather(
-        *(register.update_attempt("k1", "sending", when=["open"], lease_until=NOW, now=NOW) for _ in range(8))
+        *(register.payouts.update("k1", "sending", when=["open"], lease_until=NOW, now=NOW) for _ in range(8))
     )
     assert sorted(moves) == [False] * 7 + [True]
-    assert not await register.update_attempt("nope", "sending", now=NOW)
-    assert await register.update_attempt("k1", "unknown", now=NOW)
-    moved = await register.attempt("k1")
+    assert not await register.payouts.update("nope", "sending", now=NOW)
+    assert await register.payouts.update("k1", "unknown", now=NOW)
+    moved = await register.payouts.get("k1")
     assert moved is not None
     assert (moved.state, moved.lease_until) == ("unknown", None)
 
@@ -338,7 +338,7 @@ async def test_nothing_is_given_back_while_a_payout_may_still_arrive(book: Book,
         revision=2, state_name="failed", state={"attempts": [{"key": "k1", "outcome": "failed", "events": []}]}
     )
     assert (await void(book, a_withdrawal(), record=failed)).outcome == "posted"
-    attempt = await register.attempt("k1")
+    attempt = await register.payouts.get("k1")
     assert attempt is not None
     assert attempt.state == "failed"
 
@@ -350,7 +350,7 @@ async def test_a_void_racing_an_attempt_leaves_one_of_them(book: Book, register:
         await _reserve(register, withdrawal)
         given_back, opened = await asyncio.gather(
             void(book, withdrawal),
-            register.open_attempt(f"V{n}", 1, f"key{n}", request_hash="h", amount_minor=100, terms=TERMS, now=NOW),
+            register.payouts.open(f"V{n}", 1, f"key{n}", request_hash="h", amount_minor=100, terms=TERMS, now=NOW),
         )
         assert (given_back.outcome == "posted") == isinstance(opened, Refusal)
 
@@ -358,8 +358,8 @@ async def test_a_void_racing_an_attempt_leaves_one_of_them(book: Book, register:
 async def test_an_account_suspended_meanwhile_gets_no_money(book: Book, register: Register) -> None:
     await earned(register, book, 1000)
     await _reserve(register, a_withdrawal())
-    assert await register.suspend_account("acc-m-1", "returned", NOW)
-    assert not await register.suspend_account("acc-m-1", "again", NOW)
+    assert await register.accounts.suspend("acc-m-1", "returned", NOW)
+    assert not await register.accounts.suspend("acc-m-1", "again", NOW)
     assert await _open(register) == "account_suspended"
 
 
@@ -397,24 +397,24 @@ async def test_each_event_of_a_rail_counts_once(book: Book, register: Register) 
     await _open(register)
     event = {"event_id": "e1", "outcome": "paid", "amount_minor": 500, "at": NOW.isoformat()}
     state = {"attempts": [{"key": "k1", "outcome": "paid", "events": [event]}]}
-    await register.record_withdrawal(a_withdrawal_record(revision=2, state_name="submitted", state=state))
-    await register.record_withdrawal(a_withdrawal_record(revision=3, state_name="submitted", state=state))
-    assert [found["event_id"] for found in await register.payout_events("W1")] == ["e1"]
+    await register.withdrawals.record(a_withdrawal_record(revision=2, state_name="submitted", state=state))
+    await register.withdrawals.record(a_withdrawal_record(revision=3, state_name="submitted", state=state))
+    assert [found["event_id"] for found in await register.payouts.events("W1")] == ["e1"]
 
 
 async def test_a_lower_revision_of_a_withdrawal_changes_nothing(book: Book, register: Register) -> None:
     await earned(register, book, 1000)
     await _reserve(register, a_withdrawal())
-    assert await register.record_withdrawal(a_withdrawal_record(revision=4, state_name="submitted"))
-    assert not await register.record_withdrawal(a_withdrawal_record(revision=3, state_name="approved"))
-    row = await register.withdrawal_row("W1")
+    assert await register.withdrawals.record(a_withdrawal_record(revision=4, state_name="submitted"))
+    assert not await register.withdrawals.record(a_withdrawal_record(revision=3, state_name="approved"))
+    row = await register.withdrawals.row("W1")
     assert row is not None
     assert row.state_name == "submitted"
 
 
 async def test_a_record_of_an_unknown_withdrawal_is_a_defect_and_loud(register: Register) -> None:
     with pytest.raises(Exception, match="withdrawal W9 is not registered"):
-        await register.record_withdrawal(a_withdrawal_record("W9"))
+        await register.withdrawals.record(a_withdrawal_record("W9"))
 
 
 # --- payout accounts -------------------------------------------------------------------------------------
@@ -423,11 +423,11 @@ async def test_a_record_of_an_unknown_withdrawal_is_a_defect_and_loud(register: 
 async def test_a_change_of_an_account_is_a_new_version_and_the_same_again_is_not(register: Register) -> None:
     assert await bound(register, cooling_until=NOW + DAY) == 1
     assert await bound(register, cooling_until=NOW + 9 * DAY) == 1
-    same = await register.account("acc-m-1")
+    same = await register.accounts.get("acc-m-1")
     assert same is not None
     assert same.cooling_until == NOW + DAY
     assert await bound(register, last4="1111") == 2
-    newest, first = await register.account("acc-m-1"), await register.account("acc-m-1", 1)
+    newest, first = await register.accounts.get("acc-m-1"), await register.accounts.get("acc-m-1", 1)
     assert newest is not None
     assert first is not None
     assert (newest.last4, first.last4) == ("1111", "4242")
@@ -436,25 +436,25 @@ async def test_a_change_of_an_account_is_a_new_version_and_the_same_again_is_not
 async def test_a_merchant_has_one_default_account(register: Register) -> None:
     await bound(register, "m-1", "a")
     await bound(register, "m-1", "b")
-    default = await register.default_account("m-1", "CNY")
+    default = await register.accounts.default("m-1", "CNY")
     assert default is not None
     assert default.account_id == "b"
-    assert [account.is_default for account in await register.accounts("m-1")] == [True, False]
-    assert await register.default_account("m-1", "USD") is None
-    await register.suspend_account("b", "returned", NOW)
-    assert await register.default_account("m-1", "CNY") is None
+    assert [account.is_default for account in await register.accounts.of_merchant("m-1")] == [True, False]
+    assert await register.accounts.default("m-1", "USD") is None
+    await register.accounts.suspend("b", "returned", NOW)
+    assert await register.accounts.default("m-1", "CNY") is None
 
 
 async def test_defaults_bound_at_once_leave_one(register: Register) -> None:
     await asyncio.gather(*(bound(register, "m-1", f"a{n}") for n in range(10)))
-    assert [account.is_default for account in await register.accounts("m-1")] == [True] + [False] * 9
+    assert [account.is_default for account in await register.accounts.of_merchant("m-1")] == [True] + [False] * 9
 
 
 async def test_a_change_lifts_a_suspension(register: Register) -> None:
     await bound(register)
-    await register.suspend_account("acc-m-1", "closed at the bank", NOW)
+    await register.accounts.suspend("acc-m-1", "closed at the bank", NOW)
     await bound(register, last4="1111")
-    account = await register.account("acc-m-1")
+    account = await register.accounts.get("acc-m-1")
     assert account is not None
     assert account.suspended_at is None
 
@@ -464,6 +464,6 @@ async def test_an_account_id_belongs_to_one_merchant(register: Register) -> None
     with pytest.raises(Refused) as refused:
         await bound(register, "m-2", "acc")
     assert refused.value.code == "unknown_account"
-    account = await register.account("acc")
+    account = await register.accounts.get("acc")
     assert account is not None
     assert account.merchant_id == "m-1"

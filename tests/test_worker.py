@@ -77,10 +77,10 @@ async def test_policies_of_the_folder_are_registered_and_drafts_and_screening_ru
     given = settings(database, policies=tmp_path, screening=tmp_path / "screening.toml")
     async with ready_database(given) as pool:
         register = Register(pool)
-        found = await register.policy("slow")
+        found = await register.policies.newest("slow")
         assert found is not None
         assert found.text == 'name = "slow"\n'
-        assert await register.policy("new") is None
+        assert await register.policies.newest("new") is None
 
 
 @pytest.mark.parametrize("text", ["name = ", 'name = "x"\ncolour = 1\n', "\xff"])

@@ -43,7 +43,7 @@ async def working(stage: WithdrawalStage, vault: Vault = VAULT) -> AsyncIterator
 async def stage(money_stage: WithdrawalStage) -> WithdrawalStage:
     """A merchant whose card is bound, with its number."""
     await money_stage.furnish()
-    await money_stage.register.bind_account(
+    await money_stage.register.accounts.bind(
         *(money_stage.account, money_stage.merchant),
         currency="CNY",
         holder="Li Wei",
@@ -66,14 +66,14 @@ async def answered(handle: WorkflowHandle[Any, Any]) -> DropAnswer:
 
 
 async def row(stage: WithdrawalStage, key: str) -> StoredDrop:
-    found = await stage.register.drop(f"{key}{stage.number}")
+    found = await stage.register.drops.get(f"{key}{stage.number}")
     assert found is not None
     return found
 
 
 async def told(stage: WithdrawalStage, amount: int, at: datetime | None = None) -> str:
     """`verified`, or the reason code."""
-    answer = await stage.register.tell_drop(stage.account, amount, by=ANN, why="told", now=at or datetime.now(UTC))
+    answer = await stage.register.drops.tell(stage.account, amount, by=ANN, why="told", now=at or datetime.now(UTC))
     return answer.refusal.code if answer.refusal else "verified"
 
 
@@ -99,10 +99,10 @@ async def test_what_was_sent_is_booked_and_telling_it_verifies_the_account(
     assert await told(stage, wrong) == "wrong_drop_amount"
     assert await told(stage, drop.amount_minor) == "verified"
     assert await told(stage, drop.amount_minor) == "already_verified"
-    account = await stage.register.account(stage.account)
+    account = await stage.register.accounts.get(stage.account)
     assert account is not None
     assert account.verified_at is not None
-    changes = [(change.what, change.detail) for change in await stage.register.account_changes(stage.merchant)]
+    changes = [(change.what, change.detail) for change in await stage.register.accounts.changes(stage.merchant)]
     assert changes[-3:] == [("dropped", ""), ("told_wrong", "2 tries left"), ("verified", "penny drop")]
     assert str(drop.amount_minor) not in [detail for _, detail in changes]
 
@@ -143,7 +143,7 @@ async def test_a_change_of_the_account_makes_the_amount_worthless(stage: Withdra
     async with working(stage):
         await answered(await send(stage, "a"))
     amount = (await row(stage, "a")).amount_minor
-    await stage.register.bind_account(
+    await stage.register.accounts.bind(
         *(stage.account, stage.merchant),
         currency="CNY",
         holder="Li Wei",
@@ -198,10 +198,10 @@ async def test_a_bank_that_refuses_says_why_and_nothing_is_booked(stage: Withdra
 
 async def test_nothing_is_sent_to_a_suspended_or_verified_account(stage: WithdrawalStage) -> None:
     async with working(stage):
-        await stage.register.suspend_account(stage.account, "fraud", datetime.now(UTC), by=ANN)
+        await stage.register.accounts.suspend(stage.account, "fraud", datetime.now(UTC), by=ANN)
         suspended = (await answered(await send(stage, "a"))).refusal
-        await stage.register.resume_account(stage.account, by=ANN, why="no fraud", now=datetime.now(UTC))
-        await stage.register.verify_account(
+        await stage.register.accounts.resume(stage.account, by=ANN, why="no fraud", now=datetime.now(UTC))
+        await stage.register.accounts.verify(
             stage.account, 2, how="by hand", by=ANN, why="papers", now=datetime.now(UTC)
         )
         verified = (await answered(await send(stage, "b"))).refusal
@@ -229,7 +229,7 @@ def test_looks_become_rarer() -> None:
 
 async def _until(stage: WithdrawalStage, key: str, state: str) -> None:
     for _ in range(200):
-        found = await stage.register.drop(f"{key}{stage.number}")
+        found = await stage.register.drops.get(f"{key}{stage.number}")
         if found is not None and found.state == state:
             return
         await asyncio.sleep(0.05)

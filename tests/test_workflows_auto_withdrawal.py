@@ -147,7 +147,7 @@ async def test_a_time_that_is_tried_again_starts_what_it_started_before(money_st
     await stage.furnish(available=100_000)
     desk = Desk(stage)
     first = await desk.due()
-    await stage.register.reserve(desk.started[0], WithdrawalPolicy(), now=datetime.now(UTC))
+    await stage.register.withdrawals.reserve(desk.started[0], WithdrawalPolicy(), now=datetime.now(UTC))
     await stage.earn("more", 50_000)
     assert await desk.due() == first
     assert desk.started[1] == desk.started[0]
@@ -170,9 +170,9 @@ async def test_what_stands_against_it_is_said_and_nothing_is_started(money_stage
     assert await desk.skipped(account_id="nobodys") == "unknown_account"
     assert await desk.skipped(policy="nobodys") == "unknown_policy"
     text = 'name = "default"\n[withdrawal]\ndaily_count_max = 0\n'
-    await stage.register.register_policy("default", policy_hash(text), text)
+    await stage.register.policies.keep("default", policy_hash(text), text)
     assert await desk.skipped() == "daily_limit"
-    await stage.register.suspend_account(stage.account, "stolen", now)
+    await stage.register.accounts.suspend(stage.account, "stolen", now)
     assert await desk.skipped() == "account_suspended"
     assert await desk.skipped(account_id=stage.account) == "account_suspended"
 
@@ -204,7 +204,7 @@ async def test_an_order_withdraws_the_lesser_of_its_proceeds_and_what_is_availab
 async def test_an_order_withdraws_nothing_to_a_suspended_account(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish(available=10_000)
-    await stage.register.suspend_account(stage.account, "returned", datetime.now(UTC))
+    await stage.register.accounts.suspend(stage.account, "returned", datetime.now(UTC))
     desk = Desk(stage)
     answer = await desk.of_order(4_000)
     assert answer.skipped is not None

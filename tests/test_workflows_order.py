@@ -277,7 +277,7 @@ async def test_the_same_order_a_hundred_times_at_once_is_one_order(play: Play) -
     assert len({handle.id for handle in handles}) == 1
     state = await gateway.opened(handles[0])
     assert state["phase"] == "awaiting_shipment"
-    money = await order.stage.register.order_money(order.name)
+    money = await order.stage.register.balances.of_order(order.name)
     assert [transfer.reference for transfer in money.transfers] == [f"order/{order.name}/fund"]
 
 
@@ -290,7 +290,7 @@ async def test_two_orders_cannot_claim_more_than_their_payment(play: Play) -> No
         with pytest.raises(Refused) as refused:
             await second.start()
         assert refused.value.code == "payment_over_claimed"
-    assert await second.stage.register.order_row(second.name) is None
+    assert await second.stage.register.orders.row(second.name) is None
 
 
 async def test_confirm_and_cancel_at_once_do_not_both_move_money(play: Play) -> None:
@@ -327,7 +327,7 @@ async def test_a_refused_refund_is_settled_by_two_people_and_no_fewer(play: Play
         codes.append(await _code(order, "resolve_refund", command))
     assert codes == ["accepted", "needs_other_person", "accepted"]
     await order.handle.result()
-    row = await order.stage.register.order_row(order.name)
+    row = await order.stage.register.orders.row(order.name)
     assert row is not None
     assert row.closed
 
@@ -358,7 +358,7 @@ async def test_what_is_not_shipped_in_time_goes_back_and_the_rest_goes_on(play: 
     assert [refund["cause"] for refund in state["refunds"]] == ["ship_by"]
     await order.send("confirm_receipt", "buyer")
     await order.days(8)
-    row = await order.stage.register.order_row(order.name)
+    row = await order.stage.register.orders.row(order.name)
     assert row is not None
     assert (row.phase, row.closed) == ("settled", True)
 
@@ -407,7 +407,7 @@ async def test_a_terminated_order_is_rescued_and_nothing_is_posted_twice(play: P
     await order.travel()
     await order.send("confirm_receipt", "buyer")
     await _until(order, lambda state: state["phase"] == "credited")
-    money = await order.stage.register.order_money(order.name)
+    money = await order.stage.register.balances.of_order(order.name)
     references = Counter(transfer.reference for transfer in money.transfers)
     assert references[f"order/{order.name}/fund"] == 1
 
@@ -420,7 +420,7 @@ async def test_a_reset_changes_no_money(play: Play) -> None:
     await _delivered(order)
     await order.send("confirm_receipt", "buyer")
     await _until(order, lambda state: state["phase"] == "credited")
-    before = await order.stage.register.order_money(order.name)
+    before = await order.stage.register.balances.of_order(order.name)
     run = (await order.handle.describe()).run_id
     request = ResetWorkflowExecutionRequest(
         namespace="default",
@@ -431,5 +431,5 @@ async def test_a_reset_changes_no_money(play: Play) -> None:
     )
     await order.stage.client.workflow_service.reset_workflow_execution(request)
     await _until(order, lambda state: state["phase"] != "opening")
-    after = await order.stage.register.order_money(order.name)
+    after = await order.stage.register.balances.of_order(order.name)
     assert [t.reference for t in after.transfers] == [t.reference for t in before.transfers]

@@ -36,7 +36,7 @@ async def _bound(stage: CrashStage, name: str) -> StagedOrder:
     """An order under a policy that withdraws, whose merchant has a default account."""
     order = stage.order(name)
     order.under("paying")
-    await stage.register.bind_account(
+    await stage.register.accounts.bind(
         f"a-{order.name}",
         order.order.merchant_id,
         kind="bank_card",
@@ -56,7 +56,7 @@ async def _settled(stage: CrashStage, order: StagedOrder) -> dict[str, Any]:
     await order.send("confirm_receipt", "buyer")
 
     async def closed() -> bool:
-        row = await stage.register.order_row(order.name)
+        row = await stage.register.orders.row(order.name)
         return row is not None and row.closed
 
     await until(closed, bool)
@@ -71,20 +71,20 @@ async def test_an_order_withdraws_its_own_proceeds_once_they_are_available(stage
         withdrawal_id = automatic_withdrawal_id(order.name)
         assert entry["message"] == f"withdrawal {withdrawal_id}"
         await until(lambda: stage.world.payout_effects(f"tok-{order.name}"), bool)
-        (row,) = await stage.register.withdrawals(merchant_id=order.order.merchant_id)
+        (row,) = await stage.register.withdrawals.rows(merchant_id=order.order.merchant_id)
     assert (row.withdrawal_id, row.amount_minor) == (withdrawal_id, order.merchants_share)
     assert row.requested_by == f"order-{order.name}"
-    assert await stage.register.available(order.order.merchant_id, "CNY") == 0
+    assert await stage.register.withdrawals.available(order.order.merchant_id, "CNY") == 0
 
 
 async def test_an_order_stops_at_a_suspended_account_and_tells_its_merchant(stage: CrashStage) -> None:
     order = await _bound(stage, "stops")
-    await stage.register.suspend_account(f"a-{order.name}", "returned", datetime.now(UTC))
+    await stage.register.accounts.suspend(f"a-{order.name}", "returned", datetime.now(UTC))
     async with stage.worker():
         assert (await _settled(stage, order))["code"] == "account_suspended"
-    assert await stage.register.withdrawals(merchant_id=order.order.merchant_id) == []
-    assert await stage.register.available(order.order.merchant_id, "CNY") == order.merchants_share
-    notices = await stage.register.notices(subject=f"order/{order.name}")
+    assert await stage.register.withdrawals.rows(merchant_id=order.order.merchant_id) == []
+    assert await stage.register.withdrawals.available(order.order.merchant_id, "CNY") == order.merchants_share
+    notices = await stage.register.notices.read(subject=f"order/{order.name}")
     assert [notice.facts for notice in notices if notice.name == "withdrawal_skipped"] == [
         {"reason": "account_suspended"}
     ]

@@ -74,7 +74,7 @@ async def test_an_effect_that_nobody_heard_of_is_done_once(stage: CrashStage, tm
 
 
 async def _account(stage: CrashStage, order: StagedOrder) -> None:
-    await stage.register.bind_account(
+    await stage.register.accounts.bind(
         account_id=f"a-{order.name}",
         merchant_id=order.order.merchant_id,
         kind="bank_card",
@@ -109,7 +109,7 @@ async def _ending(order: StagedOrder, wanted: str) -> str:
     """The phase in the register, once it is the wanted one or will not be; of what is over, once it is closed."""
 
     async def phase() -> str:
-        row = await order.stage.register.order_row(order.name)
+        row = await order.stage.register.orders.row(order.name)
         return "unknown" if row is None else row.phase if row.closed or row.phase in RESTING else f"{row.phase}, open"
 
     with contextlib.suppress(AssertionError):
@@ -198,5 +198,5 @@ async def _live(order: StagedOrder, end: str, later: float) -> None:
     await travelled(order)
     parcel = {"parcel_id": "p1", "carrier": "sandbox", "waybill": order.waybill}
     await send("report_shipment", "merchant", parcels=[parcel])
-    await until(lambda: register.order_row(order.name), lambda row: row is not None and row.audit == "approved")
+    await until(lambda: register.orders.row(order.name), lambda row: row is not None and row.audit == "approved")
     await send("confirm_receipt", "buyer")

@@ -53,7 +53,7 @@ async def deadline(order: StagedOrder, name: str) -> datetime:
 
 async def told(order: StagedOrder) -> set[tuple[str, str]]:
     """What stands in the register for whom."""
-    notices = await order.stage.register.notices(subject=f"order/{order.name}", limit=1000)
+    notices = await order.stage.register.notices.read(subject=f"order/{order.name}", limit=1000)
     return {(notice.to, notice.name) for notice in notices}
 
 

@@ -263,7 +263,7 @@ async def test_an_order_that_was_set_back_goes_on_from_what_is_known(stage: Cras
 
     async def known() -> tuple[str, str]:
         """The phase that the order says, and the one that the register has."""
-        row = await stage.register.order_row(order.name)
+        row = await stage.register.orders.row(order.name)
         assert row is not None
         return (await order.state())["phase"], row.phase
 

@@ -20,6 +20,7 @@ from core.errors import Unavailable
 from core.records import OrderRecord
 from demo.stage import Stage, StagedOrder
 from ledger.book import Book, Posted
+from ledger.claims import Claims
 from ledger.movements import Movement
 from ledger.register import Register
 from local.client import WorldClient
@@ -165,14 +166,14 @@ async def test_an_order_whose_funding_the_ledger_refuses_goes_on_when_its_hold_i
 async def test_a_shipment_whose_number_is_being_claimed_beats_the_deadline_that_passes_meanwhile(
     play: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claims, away = Register.claim_waybills, asyncio.Event()
+    claim, away = Claims.claim, asyncio.Event()
 
-    async def claim_waybills(register: Register, *args: Any, **kwargs: Any) -> Any:
+    async def claim_when_there(claims: Claims, *args: Any, **kwargs: Any) -> Any:
         if not away.is_set():
             raise Unavailable("it does not answer")
-        return await claims(register, *args, **kwargs)
+        return await claim(claims, *args, **kwargs)
 
-    monkeypatch.setattr(Register, "claim_waybills", claim_waybills)
+    monkeypatch.setattr(Claims, "claim", claim_when_there)
     async with play() as order:
         await order.start()
         ship_by = datetime.fromisoformat((await order.state())["ship_by"])

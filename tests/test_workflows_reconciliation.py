@@ -81,9 +81,9 @@ async def test_a_payout_that_nobody_asked_for_is_found_told_once_and_gone_when_r
         assert (again["count"], again["new"]) == (1, [])
         await stage.world.bank_errs("planted1", 777, "CNY", effect="return")
         assert (await compared(stage))["count"] == 0
-    notices = await stage.register.notices(subject="reconciliation/rail/sandbox")
+    notices = await stage.register.notices.read(subject="reconciliation/rail/sandbox")
     assert [(notice.name, notice.facts["reason"]) for notice in notices] == [("break_found", "extra")]
-    assert await stage.register.known_breaks() == []
+    assert await stage.register.breaks.known() == []
 
 
 async def test_a_day_is_compared_under_one_id(stage: WithdrawalStage) -> None:
@@ -94,7 +94,7 @@ async def test_a_day_is_compared_under_one_id(stage: WithdrawalStage) -> None:
         again = await gateway.start_reconciliation(stage.client, "channel", "wechat", now)
         assert await again.result() == await first.result()
         assert first.id == f"reconciliation-channel-wechat-{now:%Y-%m-%d}"
-        assert len(await stage.register.last_runs()) == 1
+        assert len(await stage.register.breaks.last_runs()) == 1
 
 
 async def test_the_page_shows_the_breaks(stage: WithdrawalStage) -> None:
@@ -126,7 +126,7 @@ async def test_a_statement_that_cannot_be_read_stores_nothing(stage: WithdrawalS
             await stage.world.fault("bank", kind=kind, verb="statement")
             with pytest.raises((Unavailable, UnreadableAnswer)):
                 await activities.fetch_statements(Comparison(scope="rail", name="sandbox", now=datetime.now(UTC)))
-    assert await stage.register.statement_lines("rail", "sandbox") == []
+    assert await stage.register.statements.lines("rail", "sandbox") == []
 
 
 async def test_a_start_without_sense_fails_with_its_reason(stage: WithdrawalStage) -> None:
@@ -148,7 +148,7 @@ async def test_a_schedule_compares_by_itself(stage: WithdrawalStage) -> None:
         assert not await gateway.schedule_reconciliation(stage.client, "rail", "sandbox", DAY, timedelta(hours=3))
         await stage.client.get_schedule_handle("reconciliation-rail-sandbox").trigger()
         for _ in range(200):
-            if runs := await stage.register.last_runs():
+            if runs := await stage.register.breaks.last_runs():
                 break
             await asyncio.sleep(0.05)
         assert [(run.name, run.breaks) for run in runs] == [("sandbox", 0)]
@@ -164,4 +164,4 @@ async def test_a_line_that_is_told_otherwise_is_refused(stage: WithdrawalStage) 
         await stage.world.add_payment("p-changed", 200, "CNY")
         with pytest.raises(BadInput, match="told otherwise before"):
             await activities.fetch_statements(asked.model_copy(update={"now": datetime.now(UTC)}))
-    assert [line.amount_minor for line in await stage.register.statement_lines("channel", "wechat")] == [100]
+    assert [line.amount_minor for line in await stage.register.statements.lines("channel", "wechat")] == [100]

@@ -40,7 +40,7 @@ async def _says(
     stage: WithdrawalStage, handle: Handle, outcome: str, event_id: str, amount_minor: int = 10_000
 ) -> None:
     """The bank calls back, whether anybody works or not."""
-    (attempt,) = await stage.register.attempts(handle.id.removeprefix("withdrawal-"))
+    (attempt,) = await stage.register.payouts.of_withdrawal(handle.id.removeprefix("withdrawal-"))
     money = {"amount_minor": amount_minor, "currency": "CNY"}
     fields = {"key": attempt.key, "outcome": outcome, "event_id": event_id, **money}
     await handle.signal("report_payout", stage.command("rail", "sandbox", **fields))
@@ -89,7 +89,7 @@ def _booked(returns_minor: list[int]) -> Callable[[dict[str, Any]], bool]:
 async def _bind_a_closed_account(stage: WithdrawalStage) -> None:
     token = f"closed-{stage.number}"
     await stage.world.refuse_account(token, code="PAYEE_REFUSED")
-    await stage.register.bind_account(
+    await stage.register.accounts.bind(
         token,
         stage.merchant,
         kind="bank_card",

@@ -21,7 +21,7 @@ OTHERS = "m-somebody-else"
 async def _bind(stage: WithdrawalStage, account_id: str, merchant: str = "", **fields: Any) -> None:
     given = {"kind": "bank_card", "currency": "CNY", "holder": "Li Wei", "last4": "1234", "rail": "sandbox"}
     more = {"rail_token": f"tok-{account_id}", "is_default": False, "now": datetime.now(UTC)}
-    await stage.register.bind_account(account_id, merchant or stage.merchant, **{**given, **more, **fields})
+    await stage.register.accounts.bind(account_id, merchant or stage.merchant, **{**given, **more, **fields})
 
 
 async def _came_to(handle: WorkflowHandle[Any, Any]) -> tuple[str, str | None]:
@@ -37,11 +37,11 @@ async def _came_to(handle: WorkflowHandle[Any, Any]) -> tuple[str, str | None]:
 async def test_a_request_that_must_not_be_made_is_refused_by_its_reason(money_stage: WithdrawalStage) -> None:
     stage = money_stage
     await stage.furnish(available=10_000)
-    await stage.register.register_policy("strict", policy_hash(STRICT), STRICT)
+    await stage.register.policies.keep("strict", policy_hash(STRICT), STRICT)
     number, now = stage.number, datetime.now(UTC)
     await _bind(stage, f"foreign-{number}", OTHERS)
     await _bind(stage, f"bad-{number}")
-    await stage.register.suspend_account(f"bad-{number}", "returned", now)
+    await stage.register.accounts.suspend(f"bad-{number}", "returned", now)
     await _bind(stage, f"cooling-{number}", cooling_until=now + timedelta(hours=1))
     await _bind(stage, f"usd-{number}", currency="USD")
     wanted: list[tuple[dict[str, Any], str, str | None]] = [
@@ -86,7 +86,7 @@ async def test_a_request_that_must_not_be_made_is_refused_by_its_reason(money_st
         got = await asyncio.gather(*(ask(index, fields) for index, (fields, _, _) in enumerate(wanted)))
     assert [(fields, *found) for (fields, _, _), found in zip(wanted, got, strict=True)] == wanted
     assert await stage.available() == 10_000
-    assert await stage.register.withdrawals(merchant_id=stage.merchant) == []
+    assert await stage.register.withdrawals.rows(merchant_id=stage.merchant) == []
 
 
 async def test_the_same_id_again_gets_the_first_answer_and_another_content_is_refused(

@@ -51,8 +51,8 @@ async def test_a_suspended_account_stops_what_waits_for_people_at_once(money_sta
     async with stage.worker():
         handle = await stage.start(LARGE)
         await stage.phase(handle, "in_approval")
-        await stage.register.suspend_account(stage.account, "stolen", datetime.now(UTC))
-        (waiting,) = await stage.register.waiting_withdrawals(stage.merchant)
+        await stage.register.accounts.suspend(stage.account, "stolen", datetime.now(UTC))
+        (waiting,) = await stage.register.withdrawals.waiting(stage.merchant)
         await gateway.recheck_withdrawal(stage.client, waiting)
         state = await handle.result()
     assert (state["phase"], state["reason"].split(":")[0]) == ("cancelled", "account_suspended")
@@ -65,7 +65,7 @@ async def test_nobody_tells_and_it_is_found_within_hours(money_stage: Withdrawal
     async with stage.worker():
         handle = await stage.start(LARGE)
         await stage.phase(handle, "in_approval")
-        await stage.register.suspend_account(stage.account, "stolen", datetime.now(UTC))
+        await stage.register.accounts.suspend(stage.account, "stolen", datetime.now(UTC))
         await stage.skip(handle, hours=6, seconds=1)
         assert (await handle.result())["phase"] == "cancelled"
     assert await stage.available() == 5_000_000
@@ -119,7 +119,7 @@ async def test_limits_and_fee_are_those_of_the_policy_that_the_request_names(mon
     stage = money_stage
     await stage.furnish(policy='name = "default"\n')
     tight = parse_policy(TIGHT)
-    await stage.register.register_policy("tight", tight.content_hash, TIGHT)
+    await stage.register.policies.keep("tight", tight.content_hash, TIGHT)
     under: dict[str, Any] = {"policy": "tight", "requested_by": OPERATOR}
     async with stage.worker():
         assert await _codes(
@@ -176,7 +176,7 @@ async def test_a_withdrawal_that_cannot_open_yet_says_so(
         raise Unavailable("the database does not answer")
 
     with monkeypatch.context() as patch:
-        patch.setattr(stage.register, "known_withdrawal", away)
+        patch.setattr(stage.register.withdrawals, "known", away)
         async with stage.worker():
             handle = await stage.start()
             (view,) = await handle.query("holds")

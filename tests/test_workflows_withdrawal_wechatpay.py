@@ -27,7 +27,7 @@ async def on_wechat_pay(stage: WithdrawalStage, standins: StandIns, rail: str) -
     """A merchant with money and an account on this rail, a worker, and the desk for callbacks."""
     await stage.furnish()
     stage.token = fresh("o-")
-    await stage.register.bind_account(
+    await stage.register.accounts.bind(
         stage.account,
         stage.merchant,
         kind="wallet",

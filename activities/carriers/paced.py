@@ -40,11 +40,13 @@ class PacedCarrier:
         if not self._interval or not self.serves(query.carrier):
             return await self._carrier.trace(query)
         number, digits = (query.carrier, query.waybill), query.phone_last4
-        if not await self._register.take_look(self._provider, *number, digits, self._interval, datetime.now(UTC)):
-            kept = await self._register.last_answer(self._provider, *number, digits)
+        if not await self._register.providers.take_look(
+            self._provider, *number, digits, self._interval, datetime.now(UTC)
+        ):
+            kept = await self._register.providers.last_answer(self._provider, *number, digits)
             why = f"asked less than {format_duration(self._interval)} ago"
             return kept or silent(query, self._provider, "throttled", why)
         trace = await self._carrier.trace(query)
         if trace.answer not in SILENT_ANSWERS:
-            await self._register.keep_answer(self._provider, digits, number, trace)
+            await self._register.providers.keep_answer(self._provider, digits, number, trace)
         return trace

@@ -32,11 +32,13 @@ class Subscriber:
         if not self._carrier.serves(query.carrier):
             return
         number = (query.carrier, query.waybill)
-        if not await self._register.take_subscription(self._provider, *number, AGAIN_AFTER, datetime.now(UTC)):
+        if not await self._register.providers.take_subscription(
+            self._provider, *number, AGAIN_AFTER, datetime.now(UTC)
+        ):
             return
         try:
             async with asyncio.timeout(SUBSCRIBED_WITHIN.total_seconds()):
                 answer = await self._carrier.subscribe(query, self._callback)
         except TimeoutError:
             answer = Subscription(outcome="unavailable", detail=f"no answer within {SUBSCRIBED_WITHIN.seconds} s")
-        await self._register.finish_subscription(self._provider, number, answer.outcome, answer.detail)
+        await self._register.providers.finish_subscription(self._provider, number, answer.outcome, answer.detail)

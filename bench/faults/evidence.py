@@ -109,7 +109,7 @@ async def product_breaks(settings: Settings, pool: asyncpg.Pool[Any]) -> list[tu
     """What the product's own reconciliation finds: of what, and what. The opening balances came from nowhere."""
     register, found = Register(pool), list[Break]()
     async with reconciliation_desk(settings, register) as desk:
-        for scope, name in await register.comparisons():
+        for scope, name in await register.breaks.comparisons():
             if (scope, name) != ("channel", OPENING):
                 asked = Comparison(scope=scope, name=name, now=datetime.now(UTC), days=2)
                 await desk.fetch_statements(asked)

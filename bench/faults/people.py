@@ -128,7 +128,7 @@ class Merchants:
 
     async def _until(self, order_id: str, so: Callable[[Any], bool]) -> None:
         while True:
-            row = await patiently(lambda: self._register.order_row(order_id))
+            row = await patiently(lambda: self._register.orders.row(order_id))
             if row is not None and so(row):
                 return
             await asyncio.sleep(TRIES_AGAIN_AFTER)

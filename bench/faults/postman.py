@@ -52,7 +52,7 @@ class Postman:
     async def _delivered(self, callback: dict[str, Any]) -> bool:
         """Whether it need not come again."""
         try:
-            attempt = await self._register.attempt(callback["key"])
+            attempt = await self._register.payouts.get(callback["key"])
             if attempt is None:
                 self.delivered["unknown key"] += 1
                 return True

@@ -89,7 +89,7 @@ async def _round(pool: asyncpg.Pool[Any], chance: random.Random, number: int, re
     register, now = Register(pool), datetime.now(UTC)
     legs = [Leg("psp/race", f"merchant/{merchant}/available", balance)]
     await Book(pool).post([Movement(f"race/{number}", "CNY", now, legs)])
-    await register.bind_account(
+    await register.accounts.bind(
         *(f"acc-{merchant}", merchant),
         currency="CNY",
         holder="Li Wei",
@@ -101,9 +101,9 @@ async def _round(pool: asyncpg.Pool[Any], chance: random.Random, number: int, re
     asked = [_asked(merchant, index, amount) for index, amount in enumerate(amounts)]
     twice = [*asked, *asked[: requests // 10]]
     chance.shuffle(twice)
-    answers = await asyncio.gather(*(register.reserve(one, _POLICY, now=now) for one in twice))
+    answers = await asyncio.gather(*(register.withdrawals.reserve(one, _POLICY, now=now) for one in twice))
     taken = {one.withdrawal_id: one.amount_minor for one, got in zip(twice, answers, strict=True) if not got.refusal}
-    left = await register.available(merchant, "CNY")
+    left = await register.withdrawals.available(merchant, "CNY")
     codes = Counter(got.refusal.code if got.refusal else got.outcome for got in answers)
     found.rounds += 1
     found.requests += len(twice)

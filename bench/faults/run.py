@@ -166,7 +166,7 @@ async def _furnish(scene: Scene) -> dict[str, int]:
 
 
 async def _furnished(scene: Scene, fate: Fate, now: datetime) -> None:
-    await Register(scene.pool).bind_account(
+    await Register(scene.pool).accounts.bind(
         *(fate.account_id, fate.merchant_id),
         currency="CNY",
         holder="Li Wei",
@@ -236,7 +236,7 @@ async def _days_after(scene: Scene) -> None:
     register = Register(scene.pool)
     for fate in scene.fates:
         if fate.comes_back_later_minor is not None:
-            paid = [one for one in await register.attempts(fate.withdrawal_id) if one.state == "paid"]
+            paid = [one for one in await register.payouts.of_withdrawal(fate.withdrawal_id) if one.state == "paid"]
             if paid:
                 await _let_pass(scene, fate.withdrawal_id, fate.comes_back_after)
                 await scene.world.return_payout(paid[0].key, fate.comes_back_later_minor)

@@ -120,5 +120,5 @@ async def forged_payment(play: StagedOrder) -> Told:
 
 
 async def _ending_unregistered(play: StagedOrder) -> str:
-    row = await play.stage.register.order_row(play.order.order_id)
+    row = await play.stage.register.orders.row(play.order.order_id)
     return "never registered" if row is None else f"registered as {row.phase}"

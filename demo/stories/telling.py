@@ -46,7 +46,7 @@ async def ending(play: StagedOrder) -> str:
     """How the order ended, from the register and the ledger; waits a little for the last posting."""
     register, order = play.stage.register, play.order
     for _ in range(100):
-        row = await register.order_row(order.order_id)
+        row = await register.orders.row(order.order_id)
         if row is not None and row.closed:
             break
         await asyncio.sleep(0.1)
@@ -55,7 +55,7 @@ async def ending(play: StagedOrder) -> str:
     if not row.closed:
         return f"open: {row.phase}, audit {row.audit}, receipt {row.receipt}"
     if row.phase == "settled":
-        available = await register.available(order.merchant_id, order.currency)
+        available = await register.withdrawals.available(order.merchant_id, order.currency)
         return f"settled; merchant has {money(order, available)}"
     arrived = await play.stage.world.refunded_minor(order.payment.reference)
     return f"{row.phase}; buyer has {money(order, arrived)} back"

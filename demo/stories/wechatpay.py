@@ -19,7 +19,7 @@ WECHATPAY = Chapter()
 async def _withdraw_all(play: StagedOrder, rail: str) -> WorkflowHandle[Any, Any]:
     """Live through a happy order, bind an account with this rail, and ask for all that is available."""
     account = f"a-{play.name}"
-    await play.stage.register.bind_account(
+    await play.stage.register.accounts.bind(
         account_id=account,
         merchant_id=play.order.merchant_id,
         kind="wallet" if rail == "wechatpay_transfer" else "company_account",
@@ -31,7 +31,7 @@ async def _withdraw_all(play: StagedOrder, rail: str) -> WorkflowHandle[Any, Any
         now=datetime.now(UTC),
     )
     await happy(play)
-    available = await play.stage.register.available(play.order.merchant_id, play.order.currency)
+    available = await play.stage.register.withdrawals.available(play.order.merchant_id, play.order.currency)
     return await play.withdraw(available, account)
 
 
@@ -58,7 +58,7 @@ async def _called_back(play: StagedOrder, about: str, key: str) -> str:
 
 async def _left(play: StagedOrder) -> str:
     """How often it was paid, and what the merchant still has."""
-    left = await play.stage.register.available(play.order.merchant_id, play.order.currency)
+    left = await play.stage.register.withdrawals.available(play.order.merchant_id, play.order.currency)
     effects = await play.stage.world.payout_effects(f"payee-a-{play.name}")
     return f"paid {effects} times, {money(play.order, left)} left"
 

@@ -34,7 +34,7 @@ CAREFUL_POLICY = 'name = "careful"\n[withdrawal]\napproval_above_minor = 1_00\n'
 async def _earn(play: StagedOrder, account: str, *, cooling: timedelta | None = None) -> int:
     """Live through a happy order and bind an account; what is available then."""
     now = datetime.now(UTC)
-    await play.stage.register.bind_account(
+    await play.stage.register.accounts.bind(
         account_id=account,
         merchant_id=play.order.merchant_id,
         currency=play.order.currency,
@@ -50,7 +50,7 @@ async def _earn(play: StagedOrder, account: str, *, cooling: timedelta | None = 
 
 
 async def _available(play: StagedOrder) -> int:
-    return await play.stage.register.available(play.order.merchant_id, play.order.currency)
+    return await play.stage.register.withdrawals.available(play.order.merchant_id, play.order.currency)
 
 
 async def _until(handle: Handle, so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

@@ -127,11 +127,11 @@ END $$;
 
 -- Bind an account, or change it. The number, if there is one, comes sealed for the version that the caller expects.
 -- Answers the version, with `bound`, `replaced`, `same`, or why not: `another_merchants`, `exists` or `missing` where
--- the caller insisted, `raced` where the expected version is not the next.
+-- the caller said what it must be (`new`, `known`), `raced` where the expected version is not the next.
 CREATE FUNCTION bind_account(
     p_account_id TEXT, p_merchant_id TEXT, p_kind TEXT, p_currency TEXT, p_holder TEXT, p_last4 TEXT, p_rail TEXT,
     p_rail_token TEXT, p_bank_name TEXT, p_bank_code TEXT, p_is_default BOOLEAN, p_cooling_until TIMESTAMPTZ,
-    p_insists TEXT, p_expected INT, p_key_id TEXT, p_nonce BYTEA, p_ciphertext BYTEA, p_fingerprints BYTEA[],
+    p_must_be TEXT, p_expected INT, p_key_id TEXT, p_nonce BYTEA, p_ciphertext BYTEA, p_fingerprints BYTEA[],
     p_role TEXT, p_who TEXT, p_why TEXT, p_now TIMESTAMPTZ
 ) RETURNS TABLE (outcome TEXT, bound_version INT)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
@@ -155,10 +155,10 @@ BEGIN
     INTO v_same
     FROM payout_account_versions v LEFT JOIN payout_account_numbers n USING (account_id, version)
     WHERE v.account_id = p_account_id AND v.version = v_account.version;
-    IF v_account.version IS NULL AND p_insists = 'known' THEN
+    IF v_account.version IS NULL AND p_must_be = 'known' THEN
         RETURN QUERY SELECT 'missing', NULL::INT;
         RETURN;
-    ELSIF v_account.version IS NOT NULL AND NOT v_same AND p_insists = 'new' THEN
+    ELSIF v_account.version IS NOT NULL AND NOT v_same AND p_must_be = 'new' THEN
         RETURN QUERY SELECT 'exists', v_account.version;
         RETURN;
     ELSIF v_same IS NOT TRUE AND p_expected IS NOT NULL AND p_expected <> coalesce(v_account.version, 0) + 1 THEN

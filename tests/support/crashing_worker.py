@@ -31,14 +31,15 @@ import workflows.running
 from activities.channels.sandbox import SandboxChannel
 from config import load
 from ledger.book import Book
-from ledger.register import Register
+from ledger.claims import Claims
+from ledger.orders import Orders
 
 EFFECTS: dict[str, tuple[Any, str]] = {
-    "open": (Register, "open_order"),
+    "open": (Orders, "open"),
     "fund": (Book, "fund"),
-    "record": (Register, "record_order"),
-    "claim": (Register, "claim_waybills"),
-    "release": (Register, "release_claims"),
+    "record": (Orders, "record"),
+    "claim": (Claims, "claim"),
+    "release": (Claims, "release"),
     "credit": (Book, "credit"),
     "settle": (Book, "settle"),
     "withdrawal": (gateway, "start_withdrawal"),

@@ -33,8 +33,8 @@ async def opened(
     register: Register, order: Order, *, by: str = "run-1", paid: int | None = None, policy_hash: str = POLICY_HASH
 ) -> OpenOutcome:
     """Register an order under a policy that is there."""
-    await register.register_policy("default", policy_hash, f"text of {policy_hash}")
-    return await register.open_order(
+    await register.policies.keep("default", policy_hash, f"text of {policy_hash}")
+    return await register.orders.open(
         order,
         content_hash(order),
         opened_by=by,
@@ -133,7 +133,7 @@ async def bound(register: Register, merchant: str = "m-1", account_id: str | Non
         "rail_token": "tok",
         "now": NOW,
     }
-    return await register.bind_account(account_id or f"acc-{merchant}", merchant, **{**given, **fields})
+    return await register.accounts.bind(account_id or f"acc-{merchant}", merchant, **{**given, **fields})
 
 
 def a_withdrawal(withdrawal_id: str = "W1", amount: int = 500, merchant: str = "m-1", **fields: Any) -> Withdrawal:

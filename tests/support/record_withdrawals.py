@@ -179,7 +179,7 @@ async def resumed(stage: WithdrawalStage) -> Handle:
 
 async def account_suspended(stage: WithdrawalStage) -> Handle:
     handle = await in_approval(stage)
-    await stage.register.suspend_account(stage.account, "stolen", datetime.now(UTC))
+    await stage.register.accounts.suspend(stage.account, "stolen", datetime.now(UTC))
     await gateway.recheck_withdrawal(stage.client, f"w-{stage.number}-1")
     await handle.result()
     return handle

@@ -79,8 +79,8 @@ class WithdrawalStage:
     async def furnish(self, available: int = 5_000_000, token: str | None = None, policy: str = POLICY) -> None:
         """A policy, a payout account, and money that the merchant may withdraw."""
         self.token = f"{token}{self.number}" if token else self.token
-        await self.register.register_policy("default", policy_hash(policy), policy)
-        await self.register.bind_account(
+        await self.register.policies.keep("default", policy_hash(policy), policy)
+        await self.register.accounts.bind(
             self.account,
             self.merchant,
             kind="bank_card",
@@ -139,14 +139,14 @@ class WithdrawalStage:
         state = await self.until(handle, lambda state: state["phase"] in phases)
         withdrawal_id = state["withdrawal"]["withdrawal_id"]
         for _ in range(100):
-            row = await self.register.withdrawal_row(withdrawal_id)
+            row = await self.register.withdrawals.row(withdrawal_id)
             if state["phase"] == "refused" or (row is not None and row.state_name == state["phase"]):
                 return dict(await handle.query("withdrawal"))
             await asyncio.sleep(0.05)
         raise AssertionError(f"the register does not know that it is {state['phase']}")
 
     async def available(self) -> int:
-        return await self.register.available(self.merchant, "CNY")
+        return await self.register.withdrawals.available(self.merchant, "CNY")
 
     async def effects(self) -> int:
         """How often the bank paid."""

@@ -7,29 +7,24 @@ from typing import Any, TypeVar
 import asyncpg
 
 from core.messages import Message
-from ledger.pool import troubles
+from ledger.pool import translate_errors
 
 M = TypeVar("M", bound=Message)
 
 
-class Reading:
+class RegisterPart:
     """A part of the register. Every method raises `Unavailable` where the database does not answer; a retry helps."""
 
     def __init__(self, pool: asyncpg.Pool[Any]) -> None:
         self._pool = pool
 
-    @property
-    def pool(self) -> asyncpg.Pool[Any]:
-        """The pool, for what asks across the register and the books, such as the proofs."""
-        return self._pool
-
     async def _call(self, query: str, *arguments: object) -> Any:
         """One value."""
-        async with troubles():
+        async with translate_errors():
             return await self._pool.fetchval(query, *arguments)
 
     async def _row(self, query: str, *arguments: object) -> asyncpg.Record | None:
-        async with troubles():
+        async with translate_errors():
             return await self._pool.fetchrow(query, *arguments)
 
     async def _one(self, model: type[M], query: str, *arguments: object) -> M | None:
@@ -37,7 +32,7 @@ class Reading:
         return model.model_validate(dict(row)) if row is not None else None
 
     async def _all(self, model: type[M], query: str, *arguments: object) -> list[M]:
-        async with troubles():
+        async with translate_errors():
             rows = await self._pool.fetch(query, *arguments)
         return [model.model_validate(dict(row)) for row in rows]
 

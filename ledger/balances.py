@@ -1,50 +1,11 @@
-"""Lists: orders, withdrawals and money as people ask for them. Reads only."""
+"""Balances: what merchants, orders and withdrawals have in the books. Reads only."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from core.messages import Message
-from ledger.reading import Reading, below
-
-
-class OrderRow(Message):
-    """An order as lists show it."""
-
-    order_id: str
-    merchant_id: str
-    buyer_id: str
-    currency: str
-    total_minor: int
-    phase: str
-    audit: str
-    receipt: str
-    next_deadline_name: str | None
-    next_deadline_at: datetime | None
-    hold_reasons: tuple[str, ...]
-    refunded_minor: int
-    closed: bool
-    content_hash: str
-    opened_at: datetime
-    recorded_at: datetime | None
-
-
-class WithdrawalRow(Message):
-    """A withdrawal as lists show it; `last4` are those of the account it was asked for."""
-
-    withdrawal_id: str
-    merchant_id: str
-    amount_minor: int
-    currency: str
-    account_id: str
-    last4: str
-    state_name: str
-    next_deadline_name: str | None
-    next_deadline_at: datetime | None
-    closed: bool
-    requested_by: str
-    requested_at: datetime
-    recorded_at: datetime | None
+from ledger.register_part import RegisterPart, below
 
 
 class Balance(Message):
@@ -85,77 +46,10 @@ class Money(Message):
     transfers: tuple[TransferRow, ...]
 
 
-_ORDER = f"SELECT {', '.join(OrderRow.model_fields)} FROM orders"
-_WITHDRAWAL = (
-    "SELECT w.withdrawal_id, w.merchant_id, w.amount_minor, w.currency, w.account_id, v.last4, w.state_name,"
-    " w.next_deadline_name, w.next_deadline_at, w.closed, w.requested_by, w.requested_at, w.recorded_at"
-    " FROM withdrawals w JOIN payout_account_versions v"
-    " ON v.account_id = w.account_id AND v.version = w.account_version"
-)
+class Balances(RegisterPart):
+    """The register's view of the books."""
 
-
-class Lists(Reading):
-    """Lists over register and ledger."""
-
-    async def order_row(self, order_id: str) -> OrderRow | None:
-        """One order as lists show it."""
-        return await self._one(OrderRow, f"{_ORDER} WHERE order_id = $1", order_id)
-
-    async def orders(
-        self,
-        *,
-        merchant_id: str | None = None,
-        buyer_id: str | None = None,
-        phase: str | None = None,
-        audit: str | None = None,
-        held: bool | None = None,
-        hold_reason: str | None = None,
-        closed: bool | None = None,
-        limit: int = 100,
-    ) -> list[OrderRow]:
-        """Orders by filter, the newest first; a filter of None lets all through."""
-        return await self._all(
-            OrderRow,
-            f"{_ORDER} WHERE ($1::TEXT IS NULL OR merchant_id = $1) AND ($2::TEXT IS NULL OR buyer_id = $2)"
-            " AND ($3::TEXT IS NULL OR phase = $3) AND ($4::TEXT IS NULL OR audit = $4)"
-            " AND ($5::BOOLEAN IS NULL OR (cardinality(hold_reasons) > 0) = $5)"
-            " AND ($6::TEXT IS NULL OR $6 = ANY (hold_reasons)) AND ($7::BOOLEAN IS NULL OR closed = $7)"
-            " ORDER BY opened_at DESC, order_id LIMIT $8",
-            merchant_id,
-            buyer_id,
-            phase,
-            audit,
-            held,
-            hold_reason,
-            closed,
-            limit,
-        )
-
-    async def withdrawal_row(self, withdrawal_id: str) -> WithdrawalRow | None:
-        """One withdrawal as lists show it."""
-        return await self._one(WithdrawalRow, f"{_WITHDRAWAL} WHERE w.withdrawal_id = $1", withdrawal_id)
-
-    async def withdrawals(
-        self,
-        *,
-        merchant_id: str | None = None,
-        state_name: str | None = None,
-        closed: bool | None = None,
-        limit: int = 100,
-    ) -> list[WithdrawalRow]:
-        """Withdrawals by filter, the newest first; a filter of None lets all through."""
-        return await self._all(
-            WithdrawalRow,
-            f"{_WITHDRAWAL} WHERE ($1::TEXT IS NULL OR w.merchant_id = $1)"
-            " AND ($2::TEXT IS NULL OR w.state_name = $2) AND ($3::BOOLEAN IS NULL OR w.closed = $3)"
-            " ORDER BY w.requested_at DESC, w.withdrawal_id LIMIT $4",
-            merchant_id,
-            state_name,
-            closed,
-            limit,
-        )
-
-    async def balance(self, merchant_id: str) -> list[Balance]:
+    async def of_merchant(self, merchant_id: str) -> list[Balance]:
         """A merchant's money, one line a currency; empty where the merchant never had any."""
         return await self._all(
             Balance,
@@ -176,7 +70,7 @@ class Lists(Reading):
             merchant_id,
         )
 
-    async def balances(self) -> list[AccountBalance]:
+    async def by_purpose(self) -> list[AccountBalance]:
         """All accounts summed up by purpose: `order/*/escrow` is what is held for all orders."""
         return await self._all(
             AccountBalance,
@@ -187,11 +81,11 @@ class Lists(Reading):
             " GROUP BY account_id) AS e ON e.account_id = a.id GROUP BY 1, 2 ORDER BY 1, 2",
         )
 
-    async def order_money(self, order_id: str) -> Money:
+    async def of_order(self, order_id: str) -> Money:
         """The accounts and movements of one order."""
         return await self._money(f"order/{order_id}")
 
-    async def withdrawal_money(self, withdrawal_id: str) -> Money:
+    async def of_withdrawal(self, withdrawal_id: str) -> Money:
         """The accounts and movements of one withdrawal."""
         return await self._money(f"withdrawal/{withdrawal_id}")
 

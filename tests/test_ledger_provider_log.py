@@ -12,29 +12,29 @@ from vendor_adapters import fresh, query, way
 from activities.carriers.base import found
 from core.errors import Misconfigured
 from core.providers import Keep, parse_providers
-from ledger.looks import PurgedLooks
+from ledger.provider_log import PurgedProviderLog
 from ledger.register import Register
 
 NOW = datetime.now(UTC)
 DETAILS, NUMBERS = Keep().details, Keep().numbers
-NOTHING = PurgedLooks(0, 0, 0, 0, 0, 0)
+NOTHING = PurgedProviderLog(0, 0, 0, 0, 0, 0)
 
 
 async def remembered(register: Register, waybill: str, age: timedelta) -> None:
     """One row of each kind, so old."""
     at, number = NOW - age, ("yto", waybill)
     trace = found(query("kdniao", waybill), "kdniao", way())
-    await register.take_look("kdniao", *number, "8817", timedelta(minutes=30), at)
-    await register.keep_answer("kdniao", "8817", number, trace)
-    await register.note_answer(*number, True, at, window=timedelta(hours=1), most=10)
-    await register.take_subscription("kuaidi100", *number, timedelta(hours=1), at)
-    pushed = await register.journal_push("kdniao", waybill, b"a body", {"user-agent": "x"}, at)
-    await register.finish_push(pushed.id, "kept")
-    await register.keep_pushed("yto", trace, replaces=False, now=at)
+    await register.providers.take_look("kdniao", *number, "8817", timedelta(minutes=30), at)
+    await register.providers.keep_answer("kdniao", "8817", number, trace)
+    await register.providers.note_answer(*number, True, at, window=timedelta(hours=1), most=10)
+    await register.providers.take_subscription("kuaidi100", *number, timedelta(hours=1), at)
+    pushed = await register.pushes.journal("kdniao", waybill, b"a body", {"user-agent": "x"}, at)
+    await register.pushes.finish(pushed.id, "kept")
+    await register.pushes.keep("yto", trace, replaces=False, now=at)
 
 
-async def purged(register: Register, **more: int) -> PurgedLooks:
-    return await register.purge_logistics(NOW - DETAILS, NOW - NUMBERS, **more)
+async def purged(register: Register, **more: int) -> PurgedProviderLog:
+    return await register.providers.purge(NOW - DETAILS, NOW - NUMBERS, **more)
 
 
 async def test_what_is_young_stays(register: Register) -> None:
@@ -45,34 +45,36 @@ async def test_what_is_young_stays(register: Register) -> None:
 async def test_details_go_before_the_rest(register: Register, database: Database) -> None:
     waybill = fresh()
     await remembered(register, waybill, DETAILS + timedelta(days=1))
-    assert await purged(register) == PurgedLooks(push_bodies=1, looks=1, answers=1, pushes=0, traces=0, subscriptions=0)
+    assert await purged(register) == PurgedProviderLog(
+        push_bodies=1, looks=1, answers=1, pushes=0, traces=0, subscriptions=0
+    )
     assert await purged(register) == NOTHING
     row = await database.pool.fetchrow("SELECT length(body) AS bytes, headers, outcome FROM pushes")
     assert row is not None
     assert (row["bytes"], row["headers"], row["outcome"]) == (0, {}, "kept")
-    assert (await register.journal_push("kdniao", waybill, b"a body", {}, NOW)).outcome == "kept"
-    assert len(await register.kept_pushes(waybill)) == 1
+    assert (await register.pushes.journal("kdniao", waybill, b"a body", {}, NOW)).outcome == "kept"
+    assert len(await register.pushes.of_number(waybill)) == 1
 
 
 async def test_in_the_end_all_of_it_goes(register: Register) -> None:
     for _ in range(5):
         await remembered(register, fresh(), NUMBERS + timedelta(days=1))
-    assert await purged(register, most=2) == PurgedLooks(0, 5, 5, 5, 5, 5)
+    assert await purged(register, most=2) == PurgedProviderLog(0, 5, 5, 5, 5, 5)
 
 
 async def test_what_an_open_order_uses_stays(register: Register) -> None:
     waybill = fresh()
     await opened(register, an_order("A1"))
-    await register.claim_waybills("A1", "m-1", "b-1", "CN", [("p1", "yto", waybill)], NOW)
+    await register.claims.claim("A1", "m-1", "b-1", "CN", [("p1", "yto", waybill)], NOW)
     await remembered(register, waybill, NUMBERS + timedelta(days=1))
     gone = await purged(register)
     assert (gone.traces, gone.subscriptions) == (0, 0)
-    assert len(await register.kept_pushes(waybill)) == 1
+    assert len(await register.pushes.of_number(waybill)) == 1
 
 
 async def test_nothing_of_the_last_week_goes_whatever_is_asked(register: Register) -> None:
     await remembered(register, fresh(), timedelta(days=6))
-    assert await register.purge_logistics(NOW, NOW + timedelta(days=1)) == NOTHING
+    assert await register.providers.purge(NOW, NOW + timedelta(days=1)) == NOTHING
 
 
 def test_the_ages_stand_in_the_file_of_providers() -> None:

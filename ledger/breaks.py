@@ -1,0 +1,80 @@
+"""Breaks: what reconciliation found between others' statements, our books and the register."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from core.messages import Message
+from core.reconciliation.lines import Break, Scope
+from ledger.pool import translate_errors
+from ledger.register_part import RegisterPart
+
+
+class KnownBreak(Message):
+    """A break with its history; open while `resolved_at` is None."""
+
+    found: Break
+    first_seen_at: datetime
+    last_seen_at: datetime
+    resolved_at: datetime | None
+
+
+class Run(Message):
+    """The last run of a comparison: how many lines each side had, and how many breaks there were."""
+
+    scope: Scope
+    name: str
+    ran_at: datetime
+    ours: int
+    theirs: int
+    breaks: int
+
+
+class Breaks(RegisterPart):
+    """The register's breaks."""
+
+    async def record(
+        self, scope: Scope, name: str, found: Sequence[Break], *, ours: int, theirs: int, now: datetime
+    ) -> list[str]:
+        """Keep what a run found: new breaks with a notice each, known ones seen again, the others of this comparison
+        resolved. Returns the ids of those that are new, or are back. A run older than the last one changes nothing.
+        """
+        bodies = [{**one.model_dump(mode="json"), "break_id": one.break_id} for one in found]
+        return list(
+            await self._call("SELECT record_breaks($1, $2, $3, $4, $5, $6)", scope, name, bodies, ours, theirs, now)
+        )
+
+    async def known(
+        self, *, scope: Scope | None = None, name: str | None = None, resolved: bool = False, limit: int = 1000
+    ) -> list[KnownBreak]:
+        """Breaks that are open, or with `resolved` all that ever were; the oldest first."""
+        rows = await self._records(
+            "SELECT body, first_seen_at, last_seen_at, resolved_at FROM reconciliation_breaks"
+            " WHERE ($1::TEXT IS NULL OR scope = $1) AND ($2::TEXT IS NULL OR name = $2)"
+            " AND ($3 OR resolved_at IS NULL) ORDER BY first_seen_at, break_id LIMIT $4",
+            scope,
+            name,
+            resolved,
+            limit,
+        )
+        return [KnownBreak(**{**row, "found": Break.model_validate(row["body"])}) for row in rows]
+
+    async def last_runs(self) -> list[Run]:
+        """The last run of each comparison."""
+        return await self._all(Run, "SELECT * FROM reconciliation_runs ORDER BY scope, name")
+
+    async def comparisons(self) -> list[tuple[Scope, str]]:
+        """What there is to compare: our books, each rail that has payouts or a statement, each channel likewise."""
+        rows = await self._records(
+            "SELECT 'withdrawals' AS scope, 'books' AS name UNION SELECT 'orders', 'books'"
+            " UNION SELECT 'rail', rail FROM payout_attempts UNION SELECT 'channel', channel FROM payments"
+            " UNION SELECT scope, name FROM statement_lines UNION SELECT scope, name FROM statement_periods"
+            " ORDER BY scope, name"
+        )
+        return [(row["scope"], row["name"]) for row in rows]
+
+    async def _records(self, query: str, *arguments: object) -> list[dict[str, Any]]:
+        async with translate_errors():
+            return [dict(row) for row in await self._pool.fetch(query, *arguments)]
