@@ -32,7 +32,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
-from temporalio.envconfig import ClientConfig
 
 from core.addresses import is_plain_remote, parse_database_address
 from core.errors import Misconfigured
@@ -161,6 +160,8 @@ def load() -> Settings:
 def _temporal(variables: Mapping[str, str]) -> dict[str, Any]:
     """Temporal's own variables and profiles: address, namespace, and what else its client takes."""
     try:
+        from temporalio.envconfig import ClientConfig  # only here: commands of the database alone do not load Temporal
+
         read = dict(ClientConfig.load_client_connect_config(override_env_vars=dict(variables)))
     except (RuntimeError, ValueError, OSError) as error:
         raise Misconfigured(f"TEMPORAL_…: the settings of Temporal cannot be read: {error}") from None

@@ -1,79 +1,76 @@
-"""The command line: puts the commands together, nothing else. `python starter.py --help`."""
+"""The command line: `dakuan`, or `python starter.py`. A command's module is loaded when it is called."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from commands.accounts import accounts
-from commands.advance import advance
-from commands.backtest import backtest
-from commands.balance import balance
-from commands.callback import callback
-from commands.demo import demo
-from commands.doctor import doctor
-from commands.migrate import migrate
-from commands.notices import notices
-from commands.orders import orders
-from commands.policy import policy
-from commands.prove import prove
-from commands.purge import purge
-from commands.push import push
-from commands.reconcile import reconcile
-from commands.rescue import rescue
-from commands.reviews import reviews
-from commands.safeguarding import safeguarding
-from commands.schedules import schedules
-from commands.send import send
-from commands.settlement import settlement
-from commands.show import show
-from commands.start import start
-from commands.statement import statement
-from commands.up import up
-from commands.waybill import waybill
-from commands.withdraw import withdraw
-from commands.withdrawals import withdrawals
+from commands.group import group_of
 
-COMMANDS = (
-    up,
-    demo,
-    backtest,
-    doctor,
-    start,
-    send,
-    show,
-    withdraw,
-    balance,
-    orders,
-    withdrawals,
-    advance,
-    rescue,
-    reviews,
-    prove,
-    reconcile,
-    statement,
-    settlement,
-    safeguarding,
-    notices,
-    policy,
-    waybill,
-    push,
-    callback,
-    purge,
-    migrate,
-)
-"""In the order of the help; a new one is a line above and a line here."""
+COMMANDS = {
+    "up": "Run the local stack and a worker.",
+    "demo": "Watch orders live: paid, shipped, audited, confirmed, credited, withdrawn, and what goes wrong.",
+    "backtest": "Live past orders again, in the columns of the public Olist data set, days passing by time skipping.",
+    "doctor": "Look at everything Dakuan stands on, and say what to do where it is not as it should be.",
+    "start": "Start orders.",
+    "send": "Send a command to an order or a withdrawal and print its answer.",
+    "show": "Show an order or a withdrawal.",
+    "withdraw": "Ask for a withdrawal.",
+    "balance": "What a merchant will have, may withdraw, is being paid, and owes.",
+    "orders": "List orders, the newest first.",
+    "withdrawals": "List withdrawals, the newest first.",
+    "advance": "Skip time for one order or withdrawal, as if the days had passed.",
+    "rescue": "Start a workflow again where it is lost and money is held.",
+    "reviews": "The review queue, the longest waiting first.",
+    "prove": "Prove that no money was lost, created or paid twice, and that none is orphaned.",
+    "reconcile": "Compare the books with statements and with the register.",
+    "statement": "Every movement of a merchant's money, with opening and closing balance.",
+    "settlement": "Book what a channel settled: its fee is an expense, the rest is with the rail.",
+    "safeguarding": "Client money owed, against cash at each channel and rail.",
+    "notices": "Read notices after a number; none is ever passed over.",
+    "policy": "Register a policy by its name and content.",
+    "waybill": "Recognise waybill numbers.",
+    "push": "Take one push of a tracking provider: verify, journal, and tell its orders.",
+    "callback": "Take one callback: verify, journal, and tell its withdrawal.",
+    "purge": "Forget the raw callbacks of rails and payment channels that are older; their outcomes are kept.",
+    "migrate": "Apply the missing migrations with DATABASE_OWNER_URL, and grant DATABASE_URL's role what it needs.",
+    "accounts": "Payout accounts: bind, replace, suspend, verify, and their history.",
+    "schedules": "Automatic withdrawals of merchants, by schedule.",
+}
+"""In the order of the help: `commands/NAME.py`, and the sentence its docstring begins with. A new one is a line."""
 
 app = typer.Typer(
     name="dakuan",
+    cls=group_of(COMMANDS),
     help="Durable payment verification for marketplace orders, on Temporal and PostgreSQL.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for one in COMMANDS:
-    app.command()(one)
-app.add_typer(accounts)
-app.add_typer(schedules)
+
+
+def _show_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import PackageNotFoundError, version  # only here: it costs as much as the whole help
+
+    try:
+        typer.echo(f"dakuan {version('dakuan')}")
+    except PackageNotFoundError:
+        typer.echo("dakuan, from files that are not installed: their version is in pyproject.toml")
+    raise typer.Exit
+
+
+@app.callback()
+def main(
+    shows_version: Annotated[
+        bool, typer.Option("--version", help="Show the version and end.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """The options before a command."""
+
 
 if __name__ == "__main__":
     app()

@@ -15,25 +15,35 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.plugin import SimplePlugin
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 import gateway
 from config import Settings, load
-from core.errors import DakuanError, Misconfigured, Unavailable
+from core.errors import DakuanError, Misconfigured
 from core.messages import TASK_QUEUE
-from core.search_attributes import SEARCH_ATTRIBUTES
 from wiring import ready_database, wire
+from workflows.account_drop import AccountDropWorkflow
+from workflows.auto_withdrawal import AutoWithdrawalWorkflow
+from workflows.order import OrderWorkflow
+from workflows.reconciliation import ReconciliationWorkflow
+from workflows.sandbox import ContextFreeRunner, treats_all_alike
+from workflows.withdrawal import WithdrawalWorkflow
 
+WORKFLOWS: Sequence[type] = (
+    OrderWorkflow,
+    WithdrawalWorkflow,
+    AutoWithdrawalWorkflow,
+    ReconciliationWorkflow,
+    AccountDropWorkflow,
+)
 STICKY_TIMEOUT = timedelta(seconds=2)
 """How long a task waits for the worker that has its workflow in memory: after a kill that worker is gone."""
 DRAIN_WITHIN = timedelta(seconds=20)
-"""What runs when we are told to end may end; by default the SDK would cancel it at once."""
-ATTRIBUTES_WITHIN = timedelta(seconds=10)
+"""Activities that run when the worker is asked to end have this long; by default the SDK cancels them at once."""
 
 log = logging.getLogger("dakuan.worker")
 
@@ -58,8 +68,8 @@ async def running_worker(settings: Settings) -> AsyncIterator[Client]:
     """
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(ready_database(settings))
-        client = await gateway.connect(settings)
-        await register_search_attributes(client)
+        client = await stack.enter_async_context(gateway.connected(settings))
+        await gateway.register_search_attributes(client)
         activities = await wire(settings, stack, pool, client)
         async with build_worker(client, activities, settings):
             yield client
@@ -70,13 +80,37 @@ def build_worker(client: Client, activities: Sequence[Callable[..., Any]], setti
     return Worker(
         client,
         task_queue=TASK_QUEUE,
-        plugins=[gateway.plugin(activities)],
+        plugins=[plugin(activities)],
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         graceful_shutdown_timeout=DRAIN_WITHIN,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         deployment_config=_deployment(settings),
     )
+
+
+def plugin(
+    activities: Sequence[Callable[..., Any]] = (), *, runner: SandboxedWorkflowRunner | None = None
+) -> SimplePlugin:
+    """Converter, sandbox, workflows and activities in one, for worker and replay, so that they never diverge.
+
+    Args:
+        runner: a stricter sandbox, for tests.
+    """
+    return SimplePlugin(
+        "dakuan",
+        data_converter=gateway.DATA_CONVERTER,
+        workflow_runner=runner or passing_runner(),
+        workflows=WORKFLOWS,
+        activities=activities or None,
+    )
+
+
+def passing_runner() -> SandboxedWorkflowRunner:
+    """The production sandbox: forbidden calls stay forbidden, no module is loaded again, and a task costs half."""
+    restrictions = SandboxRestrictions.default.with_passthrough_all_modules()
+    runner = ContextFreeRunner if treats_all_alike(gateway.DATA_CONVERTER) else SandboxedWorkflowRunner
+    return runner(restrictions=restrictions)
 
 
 def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
@@ -88,80 +122,6 @@ def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
         use_worker_versioning=True,
         default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
     )
-
-
-# --- search attributes -----------------------------------------------------------------------------------
-
-_TYPES = {
-    "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
-    "KeywordList": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
-    "Int": IndexedValueType.INDEXED_VALUE_TYPE_INT,
-    "Datetime": IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
-}
-
-
-async def search_attributes(client: Client) -> dict[str, str]:
-    """Ours by name, each `present`, `missing`, or the type it has instead.
-
-    Raises:
-        Unavailable: Temporal did not answer.
-        Misconfigured: this Temporal does not let us ask.
-    """
-    request = ListSearchAttributesRequest(namespace=client.namespace)
-    try:
-        listed = await client.operator_service.list_search_attributes(request, timeout=ATTRIBUTES_WITHIN)
-    except RPCError as error:
-        raise _operator_refused(client, error) from None
-    found = {}
-    for name, kind in SEARCH_ATTRIBUTES.items():
-        type_ = listed.custom_attributes.get(name)
-        found[name] = "missing" if type_ is None else "present" if type_ == _TYPES[kind] else _type_name(type_)
-    return found
-
-
-async def register_search_attributes(client: Client) -> None:
-    """Add what is missing. Without them a workflow that sets one would be stuck.
-
-    Raises:
-        Misconfigured: one exists with another type; adding it again would silently change nothing.
-        Unavailable: Temporal did not answer.
-    """
-    try:
-        found = await search_attributes(client)
-    except Misconfigured as error:
-        # A managed service keeps this to its own console; there the attributes are added once, by hand.
-        log.warning("%s", error)
-        return
-    clashes = [
-        f"{name} is {state}, not {SEARCH_ATTRIBUTES[name]}"
-        for name, state in found.items()
-        if state not in {"present", "missing"}
-    ]
-    if clashes:
-        raise Misconfigured(f"Search attributes of namespace {client.namespace} clash: {'; '.join(clashes)}.")
-    missing = {name: _TYPES[SEARCH_ATTRIBUTES[name]] for name, state in found.items() if state == "missing"}
-    if not missing:
-        return
-    request = AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
-    try:
-        await client.operator_service.add_search_attributes(request, timeout=ATTRIBUTES_WITHIN)
-    except RPCError as error:
-        if error.status != RPCStatusCode.ALREADY_EXISTS:  # another worker that starts beside us was first
-            raise _operator_refused(client, error) from None
-
-
-def _type_name(value: Any) -> str:
-    return IndexedValueType.Name(value).removeprefix("INDEXED_VALUE_TYPE_")
-
-
-def _operator_refused(client: Client, error: RPCError) -> DakuanError:
-    if error.status in {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED}:
-        needed = ", ".join(f"{name} ({kind})" for name, kind in SEARCH_ATTRIBUTES.items())
-        return Misconfigured(
-            f"Temporal does not let us register search attributes in {client.namespace} ({error.message}). "
-            f"Have them added by whoever may: {needed}."
-        )
-    return Unavailable(f"Temporal did not answer: {error.message}")
 
 
 # --- as a program ----------------------------------------------------------------------------------------
@@ -179,7 +139,7 @@ def cli() -> int:
     """`python worker.py`."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     try:
-        return gateway.run(main(load()))
+        return asyncio.run(main(load()))
     except DakuanError as error:
         print(f"worker: {error}", file=sys.stderr)
         return 2 if isinstance(error, Misconfigured) else 1  # a supervisor need not start it again

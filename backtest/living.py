@@ -23,6 +23,7 @@ from backtest.timeline import Event, What, timeline
 from core.errors import Refused, Unavailable
 from core.messages import Address, Order, order_workflow_id
 from core.policy import Policy
+from gateway.sending import ANSWER_WITHIN
 from local.client import WorldClient
 
 PARCEL = "p1"
@@ -178,7 +179,7 @@ class _Player:
             self._life.holds = await gateway.query(self._client, handle.id, "holds")
             return
         try:
-            self._life.state = await handle.result(rpc_timeout=gateway.ANSWER_WITHIN)
+            self._life.state = await handle.result(rpc_timeout=ANSWER_WITHIN)
         except WorkflowFailureError as error:
             self._life.failure = f"refused: {gateway.refusal_in(error).code}"
         except RPCError as error:

@@ -18,7 +18,6 @@ import asyncpg
 import typer
 
 from bench.figures import Figures, median_ratio, percentile, show, write
-from gateway import run
 from ledger.book import Book
 from ledger.migrate import migrate
 from ledger.movements import Leg, Movement
@@ -46,7 +45,7 @@ def ledger(
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
 ) -> None:
     """Postings per second: naive, one call each, in arrays; with 32 callers on hot merchant and platform accounts."""
-    run(_measure(seconds, rounds, json))
+    asyncio.run(_measure(seconds, rounds, json))
 
 
 async def _measure(seconds: float, rounds: int, file: Path | None) -> None:

@@ -62,7 +62,7 @@ def orders(
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
 ) -> None:
     """Orders per second, worker CPU per order, confirm → credited, workflow tasks and events."""
-    gateway.run(_measure(pairs, per_round, json))
+    asyncio.run(_measure(pairs, per_round, json))
 
 
 async def _measure(pairs: int, per_round: int, file: Path | None) -> None:
@@ -74,7 +74,7 @@ async def _measure(pairs: int, per_round: int, file: Path | None) -> None:
         opened.push_async_callback(pool.close)
         await Register(pool).policies.keep("bench", policy_hash(BENCH_POLICY), BENCH_POLICY)
         workers = await opened.enter_async_context(_workers(stack.home))
-        client = await gateway.connect(settings)
+        client = await opened.enter_async_context(gateway.connected(settings))
         engines: list[Engine] = [
             Product(client, pool, lambda waybill: _travelled(stack, waybill)),
             Peer("bare", client, pool),

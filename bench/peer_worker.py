@@ -14,6 +14,7 @@ from bench.peers import BareOrder, BaseOrder, PeerActivities
 from config import Settings, load
 from ledger.book import Book
 from ledger.pool import open_pool
+from worker import passing_runner
 
 
 async def main(peer: str, settings: Settings) -> None:
@@ -22,18 +23,20 @@ async def main(peer: str, settings: Settings) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     pool = await open_pool(settings.needed("database_url"))
     activities = PeerActivities(Book(pool), pool, settings.needed("carrier_url"))
-    runner = gateway.passing_runner() if peer == "bare" else SandboxedWorkflowRunner()
-    client = await gateway.connect(settings)
-    async with Worker(
-        client,
-        task_queue=f"bench-{peer}",
-        workflows=[BareOrder, BaseOrder],
-        activities=activities.all(),
-        workflow_runner=runner,
+    runner = passing_runner() if peer == "bare" else SandboxedWorkflowRunner()
+    async with (
+        gateway.connected(settings) as client,
+        Worker(
+            client,
+            task_queue=f"bench-{peer}",
+            workflows=[BareOrder, BaseOrder],
+            activities=activities.all(),
+            workflow_runner=runner,
+        ),
     ):
         await stop.wait()
     await pool.close()
 
 
 if __name__ == "__main__":
-    gateway.run(main(sys.argv[1], load()))
+    asyncio.run(main(sys.argv[1], load()))

@@ -24,7 +24,8 @@ from commands.account_reading import (
 )
 from commands.account_views import account_view
 from commands.console import JsonFlag, command, tell, tell_line
-from commands.link import books, temporal
+from commands.link import books
+from commands.service import temporal
 from config import load
 from core.account_drops import AccountDrop, DropAnswer
 from core.errors import Refused, Unavailable

@@ -29,6 +29,7 @@ from commands.account_reading import (
 )
 from commands.account_views import tell_accounts, tell_history
 from commands.console import JsonFlag, command
+from commands.group import plain_app
 from commands.link import books
 from commands.reading import id_of
 from config import load
@@ -38,7 +39,7 @@ from core.payout_accounts import Bank, check_actor, check_name, check_reason, ju
 from ledger.register import Register
 from ledger.vault import Vault
 
-accounts = typer.Typer(
+accounts = plain_app(
     name="accounts", help="Payout accounts: bind, replace, suspend, verify, and their history.", no_args_is_help=True
 )
 

@@ -12,8 +12,8 @@ from temporalio.testing import TimeSkipper
 
 import gateway
 from commands.console import JsonFlag, command, tell
-from commands.link import temporal
 from commands.reading import Subject, subject_of
+from commands.service import temporal
 from commands.views import clock, deadline_line
 from core.durations import parse_duration
 from core.errors import Misconfigured, Refused, Unavailable

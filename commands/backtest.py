@@ -47,7 +47,7 @@ async def backtest(
     report: Annotated[Path | None, typer.Option(help="Write the whole report to this file, as JSON.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Live past orders again, in the column format of the public Olist data set, days passing by time skipping."""
+    """Live past orders again, in the columns of the public Olist data set, days passing by time skipping."""
     orders, bad_rows = _read(folder)
     text = read_text(policy or str(POLICY))
     parse_policy(text)

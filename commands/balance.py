@@ -19,7 +19,10 @@ async def balance(
     merchant: Annotated[str, typer.Argument(help="The merchant's id.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """What a merchant will have (pending), may withdraw (available), is being paid (reserved), owes (receivable)."""
+    """What a merchant will have, may withdraw, is being paid, and owes.
+
+    In this order: pending, available, reserved, receivable.
+    """
     id_of(merchant, "merchant")
     async with books() as register:
         rows = await register.balances.of_merchant(merchant)

@@ -6,6 +6,7 @@ Exit codes: 0 done · 1 refused, or something did not answer · 2 bad usage, or 
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import io
 import json
@@ -20,11 +21,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from temporalio.service import RPCError
 
 from core.errors import DakuanError, Misconfigured, Refused, Unavailable
 from core.reasons import SENTENCES
-from gateway import run
 
 P = ParamSpec("P")
 
@@ -77,7 +76,7 @@ def _write_anything() -> None:
 
 def _outcome(main: Coroutine[Any, Any, None]) -> int:
     try:
-        run(main)
+        asyncio.run(main)
     except typer.Exit as exit_:
         return exit_.exit_code
     except typer.BadParameter:
@@ -96,15 +95,21 @@ def _outcome(main: Coroutine[Any, Any, None]) -> int:
     except UnicodeEncodeError:
         tell_error(Refused("malformed", f"{SENTENCES['malformed']} What was typed is not UTF-8."))
         return REFUSED
-    except RPCError as error:
-        tell_error(Unavailable(f"Temporal did not answer: {error.message}"))
-        return REFUSED
-    except Exception as error:  # the last resort: a person at a terminal gets a sentence, whatever broke
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        sentence = f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})"
-        tell_error(Refused("internal_error", f"This is a defect of Dakuan: {' '.join(sentence.split())}"))
+    except Exception as error:
+        tell_error(_unforeseen(error))
         return REFUSED
     return 0
+
+
+def _unforeseen(error: Exception) -> DakuanError:
+    """The last resort: a person at a terminal gets a sentence and no traceback."""
+    from temporalio.service import RPCError  # only here: most commands do not load Temporal
+
+    if isinstance(error, RPCError):
+        return Unavailable(f"Temporal did not answer: {error.message}")
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    sentence = f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})"
+    return Refused("internal_error", f"This is a defect of Dakuan: {' '.join(sentence.split())}")
 
 
 def error_view(error: DakuanError) -> dict[str, Any]:

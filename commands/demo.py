@@ -55,7 +55,7 @@ async def demo(
     report: Annotated[Path | None, typer.Option("--json", help="Write the result to this file, as JSON.")] = None,
     keep: Annotated[bool, typer.Option(help="Leave the stack up until Ctrl-C, to look at the Web UI.")] = False,
 ) -> None:
-    """Watch orders live: paid, shipped, audited, confirmed, credited, withdrawn, and everything that goes wrong."""
+    """Watch orders live: paid, shipped, audited, confirmed, credited, withdrawn, and what goes wrong."""
     async with _stack(seed) as (stage, stack):
         began = time.perf_counter()
         tellings = await _tell_all(stage, orders)

@@ -16,14 +16,13 @@ from temporalio.testing import TimeSkipper
 
 import gateway
 from commands.console import Failed, JsonFlag, clean, command, tell
-from commands.link import ANSWER_WITHIN, pollers
+from commands.service import ANSWER_WITHIN, pollers
 from config import Settings, load
 from core.errors import DakuanError
 from core.messages import TASK_QUEUE
 from core.rails import Rails
 from ledger.inspecting import inspect_database
 from wiring import ProviderCheck, check_accounts, check_providers
-from worker import search_attributes
 
 PORTS = {"payment channel": "channel_url", "bank": "bank_url"}
 
@@ -76,9 +75,13 @@ def _account_keys(settings: Settings) -> Finding:
 
 async def _temporal(settings: Settings) -> list[Finding]:
     try:
-        client = await gateway.connect(settings)
+        async with gateway.connected(settings) as client:
+            return await _service(settings, client)
     except DakuanError as error:
         return [Finding("temporal", False, str(error), "start it, or set TEMPORAL_ADDRESS; `starter.py up` brings one")]
+
+
+async def _service(settings: Settings, client: Client) -> list[Finding]:
     address = f"{settings.temporal_address}, namespace {settings.temporal_namespace}"
     return [
         await _looked("temporal", lambda: _version(client, address), "look at the server's log"),
@@ -112,7 +115,7 @@ async def _version(client: Client, address: str) -> tuple[bool, str]:
 
 
 async def _attributes(client: Client) -> tuple[bool, str]:
-    found = await search_attributes(client)
+    found = await gateway.search_attributes(client)
     wrong = [f"{name}: {state}" for name, state in found.items() if state != "present"]
     return not wrong, "; ".join(wrong) or f"all {len(found)} present, with their types"
 

@@ -28,7 +28,8 @@ async def prove(as_json: JsonFlag = False) -> None:
     async with database() as pool:
         proofs = list(await prove_books(pool))
         try:
-            proofs.append(await prove_workflows(await gateway.connect(load()), Register(pool)))
+            async with gateway.connected(load()) as client:
+                proofs.append(await prove_workflows(client, Register(pool)))
         except Unavailable as error:
             tell_line(f"Whether each open order has its workflow was not looked at: {error}")
     ok = all(proof.holds for proof in proofs)

@@ -23,7 +23,7 @@ async def purge(
     older_than: Annotated[str, typer.Option(help="Age of what is forgotten, such as 90d.")] = "90d",
     as_json: JsonFlag = False,
 ) -> None:
-    """Forget the raw callbacks of rails and payment channels that are older; their outcomes are kept for ever.
+    """Forget the raw callbacks of rails and payment channels that are older; their outcomes are kept.
 
     What tracking providers said and pushed goes by `[keep]` of the file in DAKUAN_CARRIERS: by default what may name
     people after 30 days, the rest after 180, save of parcels of open orders. Run it daily.

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from commands.console import Failed, JsonFlag, command, facts, tell
-from commands.link import books, temporal
+from commands.link import books
 from commands.reading import read_bytes
+from commands.service import temporal
 from config import load
 from core.errors import BadInput
 from wiring import push_desk

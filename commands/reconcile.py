@@ -14,8 +14,9 @@ from rich.console import Console
 
 import gateway
 from commands.console import Failed, JsonFlag, command, table, tell, tell_line
-from commands.link import books, temporal
+from commands.link import books
 from commands.reading import id_of
+from commands.service import temporal
 from commands.statement_files import read_statement, refuse_file
 from commands.views import clock
 from config import load

@@ -9,8 +9,9 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 import gateway
 from commands.console import JsonFlag, command, tell
-from commands.link import books, temporal
+from commands.link import books
 from commands.reading import Subject, subject_of
+from commands.service import temporal
 from commands.views import holds_table, order_facts, withdrawal_facts
 from core.errors import Refused
 from core.reasons import SENTENCES

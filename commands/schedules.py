@@ -19,8 +19,10 @@ from temporalio.client import (
 import gateway
 from commands.advance import duration_of
 from commands.console import JsonFlag, command, table, tell
-from commands.link import books, temporal
+from commands.group import plain_app
+from commands.link import books
 from commands.reading import id_of, read_message
+from commands.service import temporal
 from commands.views import clock
 from core.errors import Refused
 from core.messages import AutomaticWithdrawals
@@ -32,7 +34,7 @@ MOST_OFTEN = timedelta(minutes=1)
 PREFIX = "auto-withdrawal-"
 COLUMNS = ("merchant", "when", "account", "keeps", "at least", "state", "next", "last came to")
 
-schedules = typer.Typer(name="schedules", help="Automatic withdrawals of merchants, by schedule.", no_args_is_help=True)
+schedules = plain_app(name="schedules", help="Automatic withdrawals of merchants, by schedule.", no_args_is_help=True)
 
 Merchant = Annotated[str, typer.Argument(help="The merchant's id.")]
 InCurrency = Annotated[str, typer.Option(help="ISO 4217.")]

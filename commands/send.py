@@ -9,8 +9,8 @@ import typer
 
 import gateway
 from commands.console import JsonFlag, Malformed, command, facts, tell
-from commands.link import temporal
 from commands.reading import Subject, actor_of, id_of, parse_json, read_message, read_text, subject_of
+from commands.service import temporal
 from commands.views import deadline_line
 from core.errors import BadInput, Refused
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Command, ReportPayout

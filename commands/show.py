@@ -11,9 +11,10 @@ from temporalio.client import Client
 
 import gateway
 from commands.console import JsonFlag, command, tell
-from commands.link import books, pollers, temporal
+from commands.link import books
 from commands.reading import Subject, subject_of
 from commands.reviews import LangOption, language_of
+from commands.service import pollers, temporal
 from commands.views import (
     accounts_table,
     findings_table,

@@ -12,8 +12,8 @@ from temporalio.client import Client, WorkflowHandle
 
 import gateway
 from commands.console import Failed, JsonFlag, Malformed, command, error_view, table, tell, tell_error
-from commands.link import temporal
 from commands.reading import Document, documents, read_message, read_text
+from commands.service import temporal
 from commands.views import deadline_line
 from core.errors import DakuanError, Refused, Unavailable
 from core.messages import Order, content_hash, order_workflow_id

@@ -12,8 +12,8 @@ from temporalio.client import Client, WorkflowHandle
 import gateway
 from commands.console import Failed, JsonFlag, command, tell
 from commands.estimating import estimate_now, show_estimate
-from commands.link import temporal
 from commands.reading import actor_of, id_of, read_message
+from commands.service import temporal
 from commands.views import withdrawal_facts
 from core.errors import Refused
 from core.messages import Withdrawal

@@ -18,7 +18,6 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 from withdrawal_stage import STRICT, WithdrawalStage
 
-import gateway
 from activities.http import HttpClient
 from activities.rails.base import Payee, PayoutInstruction
 from activities.rails.sandbox import SandboxRail
@@ -34,6 +33,7 @@ from ledger.register import Register
 from ledger.vault import Vault
 from local.client import WorldClient
 from local.postgres import Postgres
+from worker import plugin
 
 CARD, OTHER_CARD = "6222021234567894", "4111111111111111"
 VAULT = Vault({"k1": bytes(range(32))})
@@ -225,7 +225,7 @@ async def _worker(stage: WithdrawalStage) -> AsyncIterator[Talkative]:
         async with Worker(
             stage.client,
             task_queue=TASK_QUEUE,
-            plugins=[gateway.plugin(activities, runner=STRICT)],
+            plugins=[plugin(activities, runner=STRICT)],
             max_cached_workflows=9,
         ):
             yield rail

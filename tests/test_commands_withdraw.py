@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 from collections.abc import Iterator
@@ -166,10 +167,10 @@ def test_a_withdrawal_whose_workflow_is_lost_is_shown_rescued_and_paid(earner: t
 
 def _terminate(workflow_id: str) -> None:
     async def end() -> None:
-        client = await gateway.connect(load())
-        await client.get_workflow_handle(workflow_id).terminate()
+        async with gateway.connected(load()) as client:
+            await client.get_workflow_handle(workflow_id).terminate()
 
-    gateway.run(end())
+    asyncio.run(end())
 
 
 def test_a_report_after_the_end_is_taken_by_the_command_line(earner: tuple[str, str]) -> None:

@@ -25,7 +25,7 @@ from core.search_attributes import SEARCH_ATTRIBUTES
 from ledger.register import Register
 from local.temporal import Temporal
 from wiring import policies_in, ready_database, role_in, screening_in, wire
-from worker import register_search_attributes, running_worker, search_attributes
+from worker import running_worker
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -129,8 +129,8 @@ async def test_a_namespace_that_is_not_there_is_named(temporal_server: Temporal)
 
 
 async def test_search_attributes_are_there_with_their_types_and_registered_once(client: Client) -> None:
-    await register_search_attributes(client)
-    assert await search_attributes(client) == dict.fromkeys(SEARCH_ATTRIBUTES, "present")
+    await gateway.register_search_attributes(client)
+    assert await gateway.search_attributes(client) == dict.fromkeys(SEARCH_ATTRIBUTES, "present")
 
 
 async def test_a_search_attribute_of_another_type_keeps_the_worker_from_starting(
@@ -138,7 +138,7 @@ async def test_a_search_attribute_of_another_type_keeps_the_worker_from_starting
 ) -> None:
     monkeypatch.setitem(SEARCH_ATTRIBUTES, "AmountMinor", "Keyword")
     with pytest.raises(Misconfigured, match="AmountMinor is INT, not Keyword"):
-        await register_search_attributes(client)
+        await gateway.register_search_attributes(client)
 
 
 async def test_a_missing_setting_is_named(database: Database, temporal_server: Temporal) -> None:

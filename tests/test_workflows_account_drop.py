@@ -24,6 +24,7 @@ from core.payout_accounts import judge_number
 from ledger.account_drops import StoredDrop
 from ledger.reconciling import both_sides
 from ledger.vault import Vault
+from worker import plugin
 
 CARD = "6222021234567894"
 VAULT = Vault({"k1": bytes(range(32))})
@@ -34,7 +35,7 @@ ANN = Actor(role="operator", id="ann")
 async def working(stage: WithdrawalStage, vault: Vault = VAULT) -> AsyncIterator[None]:
     async with HttpClient(f"{stage.world.url}/bank", name="bank") as bank:
         activities = AccountDropActivities(stage.register, {"*": SandboxRail(bank)}, vault).all
-        worker = Worker(stage.client, task_queue=TASK_QUEUE, plugins=[gateway.plugin(activities, runner=STRICT)])
+        worker = Worker(stage.client, task_queue=TASK_QUEUE, plugins=[plugin(activities, runner=STRICT)])
         async with worker:
             yield
 

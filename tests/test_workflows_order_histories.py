@@ -10,7 +10,7 @@ from order_crash_stage import strict_runner
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
-import gateway
+from worker import plugin
 
 HISTORIES = {
     file.stem: file.read_text(encoding="utf-8")
@@ -30,10 +30,10 @@ def _history(name: str) -> WorkflowHistory:
 
 @pytest.mark.parametrize("name", HISTORIES)
 async def test_a_stored_history_replays(name: str) -> None:
-    await Replayer(workflows=[], plugins=[gateway.plugin()]).replay_workflow(_history(name))
+    await Replayer(workflows=[], plugins=[plugin()]).replay_workflow(_history(name))
 
 
 @pytest.mark.parametrize("name", ["order_settled", "order_refund_resolved", "order_continued_as_new"])
 async def test_a_history_replays_where_only_what_is_passed_through_is_let_through(name: str) -> None:
-    plugin = gateway.plugin(runner=strict_runner())
-    await Replayer(workflows=[], plugins=[plugin]).replay_workflow(_history(name))
+    strict = plugin(runner=strict_runner())
+    await Replayer(workflows=[], plugins=[strict]).replay_workflow(_history(name))

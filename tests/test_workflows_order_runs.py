@@ -22,6 +22,7 @@ from core.messages import refund_key
 from demo.stage import StagedOrder
 from local.client import WorldClient
 from local.temporal import Temporal
+from worker import plugin
 
 SUGGESTED_AT = 60
 """Events after which this file's server suggests to continue as new; some 4,000 in earnest."""
@@ -302,4 +303,4 @@ async def test_a_worker_that_keeps_no_workflow_in_memory_does_the_same(stage: Cr
         for order in (happy, given_back):
             history = await order.handle.fetch_history()
             assert not [e for e in history.events if e.HasField("workflow_task_failed_event_attributes")]
-            await Replayer(workflows=[], plugins=[gateway.plugin(runner=strict_runner())]).replay_workflow(history)
+            await Replayer(workflows=[], plugins=[plugin(runner=strict_runner())]).replay_workflow(history)

@@ -26,7 +26,7 @@ from ledger.register import Register
 from local.client import WorldClient
 from local.temporal import Temporal
 from wiring import register_policies, wire
-from worker import build_worker, register_search_attributes
+from worker import build_worker
 
 PATIENCE = 20.0
 
@@ -75,7 +75,7 @@ async def play(
         bank_url=f"{world.url}/bank",
     )
     client = await gateway.connect(settings)
-    await register_search_attributes(client)
+    await gateway.register_search_attributes(client)
     register = Register(database.pool)
     await register_policies(register, settings)
     stage = Stage(client, world, register, seed=7, tag=f"race-{abs(hash(request.node.name)) % 10**6}")

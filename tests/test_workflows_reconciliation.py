@@ -23,6 +23,7 @@ from activities.reconciliation import ReconciliationActivities
 from core.errors import BadInput, Unavailable, UnreadableAnswer
 from core.messages import RECONCILIATION_WORKFLOW, TASK_QUEUE
 from core.reconciliation.lines import Comparison
+from worker import plugin
 
 __all__ = ["own_world", "stage"]
 
@@ -43,8 +44,8 @@ async def desk(stage: WithdrawalStage) -> AsyncIterator[ReconciliationActivities
 async def reconciling(stage: WithdrawalStage) -> AsyncIterator[None]:
     """A worker that compares."""
     async with desk(stage) as activities:
-        plugin = gateway.plugin(activities.all, runner=STRICT)
-        async with Worker(stage.client, task_queue=TASK_QUEUE, plugins=[plugin]):
+        comparing = plugin(activities.all, runner=STRICT)
+        async with Worker(stage.client, task_queue=TASK_QUEUE, plugins=[comparing]):
             yield
 
 
@@ -105,7 +106,7 @@ async def test_the_page_shows_the_breaks(stage: WithdrawalStage) -> None:
         assert (await handle.query("summary"))["count"] == 1
         history = await handle.fetch_history()
     assert "`extra` payout planted2: ours nothing, theirs 7.77 CNY" in str(page)
-    await Replayer(workflows=[], plugins=[gateway.plugin(runner=STRICT)]).replay_workflow(history)
+    await Replayer(workflows=[], plugins=[plugin(runner=STRICT)]).replay_workflow(history)
     await stage.world.bank_errs("planted2", 777, "CNY", effect="return")
     async with desk(stage) as activities:
         await activities.fetch_statements(Comparison(scope="rail", name="sandbox", now=datetime.now(UTC)))

@@ -22,6 +22,7 @@ from ledger.register import Register
 from local.client import WorldClient
 from local.faults import Kind
 from local.temporal import Temporal
+from worker import plugin
 
 LARGE = 3_000_000
 
@@ -413,4 +414,4 @@ async def test_every_history_replays(stage: WithdrawalStage) -> None:
         await stage.skip(handle, days=12)
         await handle.result()
         history = await handle.fetch_history()
-    await Replayer(plugins=[gateway.plugin()], workflows=[]).replay_workflow(history)
+    await Replayer(plugins=[plugin()], workflows=[]).replay_workflow(history)

@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
-import gateway
+from worker import plugin
 
 HISTORIES = {
     file.stem: file.read_text(encoding="utf-8")
@@ -23,4 +23,4 @@ def test_there_are_histories_to_replay() -> None:
 @pytest.mark.parametrize("name", HISTORIES)
 async def test_a_stored_history_replays(name: str) -> None:
     history = WorkflowHistory.from_json(name, HISTORIES[name])
-    await Replayer(workflows=[], plugins=[gateway.plugin()]).replay_workflow(history)
+    await Replayer(workflows=[], plugins=[plugin()]).replay_workflow(history)

@@ -20,6 +20,7 @@ from core.messages import TASK_QUEUE
 from inbound.callbacks import CallbackAnswer, CallbackDesk
 from inbound.wechatpay import WechatPayCallbacks
 from local.standins import StandIns
+from worker import plugin
 
 
 @asynccontextmanager
@@ -52,7 +53,7 @@ async def on_wechat_pay(stage: WithdrawalStage, standins: StandIns, rail: str) -
         worker = Worker(
             stage.client,
             task_queue=TASK_QUEUE,
-            plugins=[gateway.plugin(WithdrawalActivities(stage.register, stage.book, rails).all, runner=STRICT)],
+            plugins=[plugin(WithdrawalActivities(stage.register, stage.book, rails).all, runner=STRICT)],
             graceful_shutdown_timeout=timedelta(seconds=5),
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         )

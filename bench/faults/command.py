@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
-import gateway
 from bench.faults.plan import Storm
 from bench.faults.race import race
 from bench.faults.report import Board, tell, tell_race
@@ -38,6 +37,6 @@ def faults(
     logging = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
     Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=logging)))
     with Board() as board:
-        told, evidence, verdict = gateway.run(under_fire(seed, withdrawals, board, storm=storm, bug=bug))
+        told, evidence, verdict = asyncio.run(under_fire(seed, withdrawals, board, storm=storm, bug=bug))
     tell(told, evidence, verdict, raced_first, json)
     raise typer.Exit(0 if verdict.clean and (raced_first is None or raced_first.clean) else 1)

@@ -38,7 +38,6 @@ from ledger.register import Register
 from local.client import WorldClient
 from local.stack import LocalStack
 from wiring import register_policies
-from worker import register_search_attributes
 
 WORKERS = 2
 CONNECTIONS = 24
@@ -137,8 +136,8 @@ async def _open(opened: AsyncExitStack, seed: int, withdrawals: int, storm: Stor
     pool = await open_pool(settings.needed("database_url"), size=CONNECTIONS)
     opened.push_async_callback(pool.close)
     await register_policies(Register(pool), settings)
-    client = await gateway.connect(settings)
-    await register_search_attributes(client)
+    client = await opened.enter_async_context(gateway.connected(settings))
+    await gateway.register_search_attributes(client)
     world = await opened.enter_async_context(WorldClient(stack.standins.url))
     board.show("starting servers", 1, 1)
     return Scene(stack, settings, pool, client, world, fates(seed, withdrawals), storm, Told(seed, withdrawals), board)

@@ -38,7 +38,7 @@ ARROWS: dict[str, set[str]] = {
     "ledger": EVERYONES,
     "activities": {"ledger"} | EVERYONES,
     "workflows": {"activities"} | EVERYONES,
-    "gateway": {"workflows"} | EVERYONES,
+    "gateway": EVERYONES,
     "inbound": {"activities", "ledger"} | EVERYONES,
     "wiring": {"gateway", "inbound", "activities", "ledger"} | EVERYONES,
     "worker": {"gateway", "wiring", "workflows", "activities", "ledger"} | EVERYONES,

@@ -36,7 +36,7 @@ from ledger.register import Register
 from local.client import WorldClient
 from local.temporal import Temporal
 from wiring import register_policies, wire
-from worker import register_search_attributes
+from worker import plugin
 
 PROJECT = Path(__file__).parents[2]
 T = TypeVar("T")
@@ -98,7 +98,7 @@ class CrashStage(Stage):
             worker = Worker(
                 self.client,
                 task_queue=TASK_QUEUE,
-                plugins=[gateway.plugin(activities, runner=runner)],
+                plugins=[plugin(activities, runner=runner)],
                 max_cached_workflows=cached,
                 sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
                 graceful_shutdown_timeout=timedelta(seconds=5),
@@ -151,7 +151,7 @@ async def open_crash_stage(temporal: Temporal, world: WorldClient, database: Dat
     plain = (await gateway.connect(settings)).config()
     plain["interceptors"] = [Hasty()]
     client = Client(**plain)
-    await register_search_attributes(client)
+    await gateway.register_search_attributes(client)
     register = Register(database.pool)
     await register_policies(register, settings)
     number = next(_stages)  # the world of a session knows the waybills of all

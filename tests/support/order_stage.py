@@ -17,7 +17,7 @@ from ledger.proofs import prove
 from ledger.register import Register
 from local.stack import LocalStack
 from wiring import ready_database, wire
-from worker import build_worker, register_search_attributes
+from worker import build_worker
 
 Play = Callable[[], StagedOrder]
 _numbers = itertools.count(1)
@@ -30,7 +30,7 @@ async def order_stage() -> AsyncIterator[Stage]:
         stack = await opened.enter_async_context(LocalStack.temporary(durable=False))
         pool = await opened.enter_async_context(ready_database(stack.settings))
         client = await gateway.connect(stack.settings)
-        await register_search_attributes(client)
+        await gateway.register_search_attributes(client)
         activities = await wire(stack.settings, opened, pool, client)
         await opened.enter_async_context(build_worker(client, activities, stack.settings))
         yield Stage(client, stack.world, Register(pool), seed=11, tag="t")

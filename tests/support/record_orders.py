@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from unittest.mock import patch
 
-import gateway
 import local.temporal
 from core.errors import Unavailable
 from core.records import OrderRecord
@@ -307,4 +306,4 @@ async def _record(stories: Sequence[Story]) -> None:
 
 
 if __name__ == "__main__":
-    gateway.run(main(sys.argv[1:]))
+    asyncio.run(main(sys.argv[1:]))

@@ -21,6 +21,7 @@ from withdrawal_stage import WithdrawalStage
 import gateway
 from commands.schedules import spec_of
 from core.messages import AutomaticWithdrawals, ReportPayout
+from gateway.connecting import LAST_PAUSE
 from gateway.schedules import create_schedule, latest_run, schedule_of
 from ledger.book import Book
 from ledger.migrate import migrate
@@ -228,6 +229,7 @@ async def record(postgres: Postgres, temporal: Temporal, standins: StandIns) -> 
             file.write_text(_without_paths(history.to_json()) + "\n", encoding="utf-8")
             print(f"{file.name}: {len(history.events)} events")
     await pool.close()
+    await asyncio.sleep(LAST_PAUSE)
 
 
 def _without_paths(text: str) -> str:
@@ -246,7 +248,7 @@ def main() -> None:
         try:
             for server in servers:
                 server.start()
-            gateway.run(record(*servers))
+            asyncio.run(record(*servers))
         finally:
             for server in servers:
                 server.stop()

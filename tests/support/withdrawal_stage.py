@@ -41,6 +41,7 @@ from ledger.movements import Leg, Movement
 from ledger.register import Register
 from local.client import WorldClient
 from local.temporal import Temporal
+from worker import plugin
 
 PROJECT = Path(__file__).parents[2]
 POLICY = 'name = "default"\n[withdrawal]\nmaximum_minor = 5000000\napproval_above_minor = 2000000\n'
@@ -214,7 +215,7 @@ class WithdrawalStage:
             worker = Worker(
                 self.client,
                 task_queue=TASK_QUEUE,
-                plugins=[gateway.plugin(activities, runner=runner)],
+                plugins=[plugin(activities, runner=runner)],
                 max_cached_workflows=cached,
                 graceful_shutdown_timeout=timedelta(seconds=5),
                 sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),

@@ -1,0 +1,51 @@
+"""A group of commands whose modules are loaded when they are called: `--help` and a wrong name load none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+
+class Unloaded(TyperCommand):
+    """A command known by its name and one sentence. Its module is `commands.NAME`, and its function has the name too.
+
+    The parser asks a command for a context first, and goes on with the command that the context names: the loaded one.
+    """
+
+    def __init__(self, name: str, sentence: str) -> None:
+        super().__init__(name, help=sentence, short_help=sentence)
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """The loaded command's own context."""
+        return load(str(self.name)).make_context(info_name, args, parent=parent, **extra)
+
+
+def load(name: str) -> Any:
+    """The command of this name, its module loaded: a function, or a group of its own (`accounts`)."""
+    made = getattr(import_module(f"commands.{name}"), name)
+    if isinstance(made, typer.Typer):
+        return get_command(made)
+    alone = plain_app()
+    alone.command(name)(made)
+    return get_command(alone)
+
+
+def group_of(sentences: Mapping[str, str]) -> type[TyperGroup]:
+    """A group of these commands, in this order."""
+
+    class Commands(TyperGroup):
+        def __init__(self, **attributes: Any) -> None:
+            super().__init__(**attributes)
+            self.commands = {name: Unloaded(name, sentence) for name, sentence in sentences.items()}
+
+    return Commands
+
+
+def plain_app(**settings: Any) -> typer.Typer:
+    """An app whose help shows text as it is written: markup would swallow `[keep]`."""
+    return typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, **settings)

@@ -1,0 +1,49 @@
+"""How values cross Temporal: one converter for client, worker and replay, so that they never diverge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import temporalio.api.common.v1
+from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
+from temporalio.converter import (
+    CompositePayloadConverter,
+    DataConverter,
+    DefaultPayloadConverter,
+    JSONPlainPayloadConverter,
+)
+
+from core.messages import Unreadable
+
+_PYDANTIC = PydanticJSONPlainPayloadConverter()
+"""Shared: the SDK makes a converter for each workflow, and each would build the schemas of its types again."""
+
+
+class _TolerantConverter(CompositePayloadConverter):
+    """Turns a payload that cannot be decoded into `Unreadable` where any value is taken; its handler refuses it.
+
+    An exception there would fail the workflow task again and again, and the order could not go on.
+    """
+
+    def __init__(self) -> None:
+        usual = DefaultPayloadConverter.default_encoding_payload_converters
+        super().__init__(*(_PYDANTIC if isinstance(one, JSONPlainPayloadConverter) else one for one in usual))
+
+    def from_payloads(
+        self, payloads: Sequence[temporalio.api.common.v1.Payload], type_hints: list[type] | None = None
+    ) -> list[Any]:
+        """Each value, or `Unreadable` where no certain type was asked for; surplus payloads have no type."""
+        hints: list[Any] = [*(type_hints or []), *([None] * len(payloads))]
+        return [self._one(payload, hint) for payload, hint in zip(payloads, hints, strict=False)]
+
+    def _one(self, payload: temporalio.api.common.v1.Payload, hint: type | None) -> Any:
+        try:
+            return super().from_payloads([payload], [hint] if hint else None)[0]
+        except Exception as error:
+            if hint in (None, Any):
+                return Unreadable(why=f"It cannot be decoded: {type(error).__name__}.")
+            raise
+
+
+DATA_CONVERTER = DataConverter(payload_converter_class=_TolerantConverter)

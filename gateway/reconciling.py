@@ -1,0 +1,96 @@
+"""Reconciliations: one of a day, and a schedule of them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    WorkflowHandle,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from core.messages import RECONCILIATION_WORKFLOW, TASK_QUEUE, reconciliation_workflow_id
+from gateway.refusals import in_our_words
+
+
+async def start_reconciliation(
+    client: Client, scope: str, name: str, now: datetime, *, label: str | None = None
+) -> WorkflowHandle[Any, Any]:
+    """Start a comparison of this day; one of the same day that runs, or ran, is returned as it is.
+
+    Args:
+        label: of a further comparison, in place of the day.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    workflow_id = f"{reconciliation_workflow_id(scope, name)}-{label or f'{now:%Y-%m-%d}'}"
+    try:
+        with in_our_words():
+            return await client.start_workflow(
+                RECONCILIATION_WORKFLOW,
+                {"scope": scope, "name": name, "now": now.isoformat()},
+                id=workflow_id,
+                task_queue=TASK_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=f"reconciliation {scope} {name} · {now:%Y-%m-%d}",
+            )
+    except WorkflowAlreadyStartedError:
+        return client.get_workflow_handle(workflow_id)
+
+
+async def schedule_reconciliation(client: Client, scope: str, name: str, every: timedelta, offset: timedelta) -> bool:
+    """Compare again and again, `offset` after midnight UTC at first. False: it was scheduled already, and is so now.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    schedule_id = reconciliation_workflow_id(scope, name)
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(
+            RECONCILIATION_WORKFLOW,
+            {"scope": scope, "name": name},
+            id=schedule_id,
+            task_queue=TASK_QUEUE,
+            static_summary=f"reconciliation {scope} {name}",
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every, offset=offset)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=every),
+    )
+    with in_our_words(schedule_id):
+        try:
+            await client.create_schedule(schedule_id, schedule)
+        except ScheduleAlreadyRunningError:
+            await client.get_schedule_handle(schedule_id).update(lambda _: ScheduleUpdate(schedule=schedule))
+            return False
+    return True
+
+
+async def unschedule_reconciliation(client: Client, scope: str, name: str) -> bool:
+    """End the schedule. False: there was none.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    schedule_id = reconciliation_workflow_id(scope, name)
+    with in_our_words(schedule_id):
+        try:
+            await client.get_schedule_handle(schedule_id).delete()
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+    return True

@@ -1,0 +1,75 @@
+"""Failures of Temporal and of workflows in our own words: refused, unavailable, not running."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from temporalio.client import (
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+)
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from core.errors import Refused, Unavailable
+from core.reasons import SENTENCES
+
+_ENDED_FROM_OUTSIDE = frozenset(
+    {WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.TIMED_OUT}
+)
+
+
+@contextmanager
+def in_our_words(workflow_id: str = "") -> Iterator[None]:
+    """Raises Temporal's own error from the block as `Unavailable`, or as `Refused` where it knows no such workflow."""
+    try:
+        yield
+    except RPCError as error:
+        raise _named(error, workflow_id) from None
+
+
+async def refuse_if_failed(handle: WorkflowHandle[Any, Any]) -> None:
+    """Nothing, while a workflow runs or once it has completed.
+
+    Raises:
+        Refused: with the reason code of its failure; `not_running` where it was ended from outside.
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    try:
+        with in_our_words(handle.id):
+            status = (await handle.describe()).status
+            if status == WorkflowExecutionStatus.FAILED:
+                await handle.result()
+    except WorkflowFailureError as error:
+        raise refusal_in(error) from None
+    if status in _ENDED_FROM_OUTSIDE:
+        raise Refused("not_running", f"The workflow {handle.id} was ended: {status.name.lower()}.")
+
+
+def refusal_in(error: WorkflowUpdateFailedError | WorkflowFailureError) -> Refused:
+    """The refusal that a failed update or workflow carries: its type is the reason code."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        details = cause.details[0] if cause.details and isinstance(cause.details[0], dict) else {}
+        return Refused(cause.type or "malformed", cause.message, details.get("field"))
+    return Refused("malformed", str(cause))
+
+
+async def unreached(error: RPCError, handle: WorkflowHandle[Any, Any]) -> Exception:
+    """Why a command reached no workflow: it is over, it never was, or Temporal does not answer."""
+    if error.status == RPCStatusCode.NOT_FOUND:
+        with suppress(RPCError):
+            if (await handle.describe()).status == WorkflowExecutionStatus.COMPLETED:
+                code = "withdrawal_over" if handle.id.startswith("withdrawal-") else "order_over"
+                return Refused(code, SENTENCES[code])
+    return _named(error, handle.id)
+
+
+def _named(error: RPCError, workflow_id: str) -> Exception:
+    if error.status == RPCStatusCode.NOT_FOUND:
+        return Refused("not_running", f"No workflow {workflow_id} runs.")
+    return Unavailable(f"Temporal did not answer: {error.message}")

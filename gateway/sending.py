@@ -1,0 +1,71 @@
+"""Sending commands to a workflow that runs: an Update is answered, a Signal is not."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.service import RPCError
+
+from core.errors import Refused, Unavailable
+from core.messages import RecheckWithdrawal, withdrawal_workflow_id
+from gateway.refusals import refusal_in, unreached
+
+ANSWER_WITHIN = timedelta(seconds=30)
+
+
+async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Send a command as an Update and wait for its answer.
+
+    Raises:
+        Refused: with the reason code; `order_over` or `withdrawal_over` once it has ended, `not_running` where it never
+            was. A retry does not help.
+        Unavailable: no answer in time; a retry with the same command id helps and changes nothing twice.
+    """
+    handle = client.get_workflow_handle(workflow_id)
+    try:
+        answer = await handle.execute_update(verb, body, rpc_timeout=ANSWER_WITHIN)
+    except WorkflowUpdateFailedError as error:
+        raise refusal_in(error) from None
+    except WorkflowUpdateRPCTimeoutOrCancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # The SDK raises one error for both: a cancelled caller must not take it for a lost answer.
+            raise asyncio.CancelledError from None
+        raise Unavailable(
+            f"{workflow_id} did not answer within {ANSWER_WITHIN.seconds} s: is a worker running?"
+        ) from None
+    except RPCError as error:
+        raise await unreached(error, handle) from None
+    return dict(answer)
+
+
+async def signal(client: Client, workflow_id: str, verb: str, body: dict[str, Any]) -> None:
+    """Send a command as a Signal; its answer stands in the journal.
+
+    Raises:
+        Refused: as `send`, where no such workflow runs.
+        Unavailable: Temporal did not answer; a retry with the same command id helps.
+    """
+    handle = client.get_workflow_handle(workflow_id)
+    try:
+        await handle.signal(verb, body)
+    except RPCError as error:
+        raise await unreached(error, handle) from None
+
+
+async def recheck_withdrawal(client: Client, withdrawal_id: str) -> None:
+    """Let a withdrawal look again whether it may go on: its account was suspended, or its merchant owed money.
+
+    One that has ended is left alone. Without this each looks by itself every few hours.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    body = {"command_id": f"recheck-{uuid.uuid4()}", "actor": {"role": "system", "id": "accounts"}}
+    with suppress(Refused):
+        await signal(client, withdrawal_workflow_id(withdrawal_id), RecheckWithdrawal.verb, body)

@@ -1,0 +1,137 @@
+"""Starting workflows: their ids, and what happens where one of this id runs, ended or failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from core.account_drops import ACCOUNT_DROP_WORKFLOW, AccountDrop
+from core.errors import Refused
+from core.messages import (
+    ORDER_WORKFLOW,
+    TASK_QUEUE,
+    WITHDRAWAL_WORKFLOW,
+    Order,
+    ReportPayout,
+    Resumption,
+    Withdrawal,
+    order_workflow_id,
+    withdrawal_workflow_id,
+)
+from core.money import format_minor
+from gateway.refusals import in_our_words
+
+
+async def start_order(client: Client, order: Order, *, rescue: bool = False) -> WorkflowHandle[Any, Any]:
+    """Start an order's workflow; one that runs is returned as it is.
+
+    Raises:
+        Refused: `order_over`, the workflow of this id completed.
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    args: list[Any] = [order, {"rescue": True}] if rescue else [order]
+    reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE if rescue else WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY
+    try:
+        with in_our_words():
+            return await client.start_workflow(
+                ORDER_WORKFLOW,
+                args=args,
+                id=order_workflow_id(order.order_id),
+                task_queue=TASK_QUEUE,
+                id_reuse_policy=reuse,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=f"order {order.order_id} · {order.merchant_id} · "
+                f"{format_minor(order.total_minor, order.currency)}",
+                static_details=_lines_of(order),
+            )
+    except WorkflowAlreadyStartedError:
+        raise Refused("order_over", f"The workflow of order {order.order_id} has completed.") from None
+
+
+def _lines_of(order: Order) -> str:
+    return "\n".join(f"- {line.quantity} × {line.title} (line {line.line_id})" for line in order.lines[:20])
+
+
+async def start_withdrawal(client: Client, withdrawal: Withdrawal) -> WorkflowHandle[Any, Any]:
+    """Start a withdrawal's workflow; one that runs or ran is returned as it is.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    workflow_id = withdrawal_workflow_id(withdrawal.withdrawal_id)
+    try:
+        with in_our_words():
+            return await client.start_workflow(
+                WITHDRAWAL_WORKFLOW,
+                withdrawal,
+                id=workflow_id,
+                task_queue=TASK_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=f"withdrawal {withdrawal.withdrawal_id} · {withdrawal.merchant_id} · "
+                f"{format_minor(withdrawal.amount_minor, withdrawal.currency)}",
+            )
+    except WorkflowAlreadyStartedError:
+        return client.get_workflow_handle(workflow_id)
+
+
+async def report_payout(client: Client, withdrawal_id: str, event: ReportPayout) -> WorkflowHandle[Any, Any]:
+    """Give a withdrawal the outcome of a payout, as a Signal; its answer stands in the withdrawal's journal.
+
+    For callbacks and statements: a bank's return is accepted at any time. A withdrawal whose workflow has ended, or was
+    lost, goes on from the register first; one that the register does not know fails as `unknown_withdrawal`. Each event
+    id counts once, however often it is delivered.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps and counts nothing twice.
+    """
+    return await _resumed(client, withdrawal_id, ReportPayout.verb, event.model_dump(mode="json"))
+
+
+async def resume_withdrawal(client: Client, withdrawal_id: str) -> WorkflowHandle[Any, Any]:
+    """Let a withdrawal whose workflow was lost go on from the register; one that runs is returned as it is.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    return await _resumed(client, withdrawal_id)
+
+
+async def _resumed(
+    client: Client, withdrawal_id: str, verb: str | None = None, body: dict[str, Any] | None = None
+) -> WorkflowHandle[Any, Any]:
+    with in_our_words():
+        return await client.start_workflow(
+            WITHDRAWAL_WORKFLOW,
+            args=[Resumption(withdrawal_id=withdrawal_id), {"resume": True}],
+            id=withdrawal_workflow_id(withdrawal_id),
+            task_queue=TASK_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=verb,
+            start_signal_args=[body] if verb else [],
+            static_summary=f"withdrawal {withdrawal_id} · goes on",
+        )
+
+
+async def start_account_drop(client: Client, drop: AccountDrop) -> WorkflowHandle[Any, Any]:
+    """Send a small amount to an account; one that was started under this key is returned as it is.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps and sends nothing twice.
+    """
+    try:
+        with in_our_words():
+            return await client.start_workflow(
+                ACCOUNT_DROP_WORKFLOW,
+                drop,
+                id=drop.workflow_id,
+                task_queue=TASK_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary=f"verify account {drop.account_id}",
+            )
+    except WorkflowAlreadyStartedError:
+        return client.get_workflow_handle(drop.workflow_id)

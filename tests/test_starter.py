@@ -1,0 +1,104 @@
+"""The command line: each command is listed without being loaded, is found by its name, and shows its help whole."""
+
+from __future__ import annotations
+
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from commands.group import load
+from starter import COMMANDS, app
+
+ROOT = Path(__file__).parents[1]
+HELP_CPU_S = 0.6
+"""The goal is 0.3 on a quiet machine; the command line took 1.5 when it loaded every command."""
+
+run = CliRunner().invoke
+
+
+def test_each_listed_sentence_begins_the_commands_own_help() -> None:
+    for name, sentence in COMMANDS.items():
+        told = " ".join((load(name).help or "").split())
+        assert told.startswith(sentence.removesuffix(".")), name
+
+
+def test_each_command_module_that_answers_to_its_name_is_listed() -> None:
+    named = [
+        file.stem
+        for file in (ROOT / "commands").glob("*.py")
+        if re.search(rf"^(async def {file.stem}\(|{file.stem} = plain_app)", file.read_text(encoding="utf-8"), re.M)
+    ]
+    assert sorted(named) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_the_help_loads_neither_commands_nor_temporal(flag: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    code = (
+        f"import sys; sys.argv[1:] = ['{flag}']\ntry:\n import starter; starter.app()\nfinally:\n print(*sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    *help_lines, modules = shown.stdout.splitlines()
+    assert all(any(line.strip().startswith(name) for line in help_lines) for name in COMMANDS)
+    loaded = set(modules.split())
+    assert not loaded & {"temporalio", "asyncpg", "httpx", "pydantic", "gateway", "wiring", "rich"}
+    assert {name for name in loaded if name.startswith("commands")} == {"commands", "commands.group"}
+    assert used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime < HELP_CPU_S
+
+
+@pytest.mark.parametrize("name", ["balance", "orders", "notices", "policy", "statement", "waybill"])
+def test_a_command_of_the_database_alone_loads_no_temporal(name: str) -> None:
+    code = f"import sys, commands.{name}; print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not set(shown.stdout.split()) & {"temporalio", "httpx", "gateway"}
+
+
+def test_a_command_that_reaches_temporal_loads_no_workflow() -> None:
+    code = "import sys, commands.start, commands.show, commands.send; print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = shown.stdout.split()
+    assert "gateway" in loaded
+    assert not [name for name in loaded if name.startswith(("workflows", "activities", "temporalio.worker"))]
+
+
+@pytest.mark.parametrize("argv", [["-h"], ["show", "-h"], ["accounts", "-h"], ["accounts", "bind", "-h"]])
+def test_the_short_flag_helps_at_every_level(argv: list[str]) -> None:
+    shown = run(app, argv)
+    assert shown.exit_code == 0
+    assert "Show this message and exit." in shown.stdout
+
+
+def test_the_version_is_shown() -> None:
+    shown = run(app, ["--version"])
+    assert (shown.exit_code, shown.stdout[:7]) == (0, "dakuan ")
+
+
+def test_a_mistyped_command_is_met_with_the_likely_one() -> None:
+    shown = run(app, ["shwo"])
+    assert shown.exit_code == 2
+    assert "Did you mean 'show'?" in shown.stderr
+
+
+def test_help_shows_brackets_as_they_are_written() -> None:
+    assert "`[keep]`" in run(app, ["purge", "--help"]).stdout
+
+
+def test_a_shell_completes_commands_and_their_options() -> None:
+    def completed(words: str) -> list[str]:
+        count = len(words.split(" ")) - 1
+        environment = {
+            "_DAKUAN_COMPLETE": "complete_bash",
+            "COMP_WORDS": f"dakuan {words}",
+            "COMP_CWORD": str(count + 1),
+        }
+        return run(app, [], prog_name="dakuan", env=environment).stdout.split()
+
+    assert completed("sett") == ["settlement"]
+    assert "--older-than" in completed("purge --")
+    assert completed("accounts susp") == ["suspend"]
