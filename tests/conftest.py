@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from sizes import load_profile
 
+from gateway import connecting
+
 HERE = Path(__file__).parent
 SHARED_DATA = "DAKUAN_SHARED_DATA"
 LAST_PAUSE = 0.3
@@ -28,6 +30,12 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the sample data is not there: no folder {folder}; {SHARED_DATA} names another")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_pause_at_the_end() -> None:
+    """A client of ours pauses before its program ends; the test run pauses once, in `pytest_unconfigure`."""
+    connecting.LAST_PAUSE = 0.0
 
 
 def pytest_unconfigure() -> None:

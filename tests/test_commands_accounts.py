@@ -12,7 +12,6 @@ from databases import Database
 from typer.testing import CliRunner, Result
 from withdrawal_stage import WithdrawalStage
 
-import gateway
 from commands.account_changes import tell_waiting
 from starter import app
 
@@ -31,7 +30,6 @@ def _settings(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setenv("DATABASE_URL", database.worker_dsn)
     monkeypatch.setenv("DAKUAN_HOME", str(tmp_path))
     monkeypatch.setenv("DAKUAN_ACCOUNT_KEYS", KEYS)
-    monkeypatch.setattr(gateway, "LAST_PAUSE", 0.0)
 
 
 def run(*arguments: str, stdin: str | None = None) -> Result:

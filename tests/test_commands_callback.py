@@ -66,7 +66,6 @@ def _environment(
         "DAKUAN_HOME": str(tmp_path / "var"),
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(gateway, "LAST_PAUSE", 0.0)
 
 
 async def _payout(dsn: str, withdrawal_id: str) -> None:

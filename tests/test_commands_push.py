@@ -16,7 +16,6 @@ from order_bodies import order_body
 from test_commands_life import Up, ask, run
 from vendor_adapters import fresh, plain
 
-import gateway
 from config import load
 from core.messages import Scan
 from local.client import WorldClient
@@ -34,7 +33,6 @@ def vendors_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
             patch.delenv(name, raising=False)
         found = Up(tmp_path_factory.mktemp("vendors"))
         patch.setenv("DAKUAN_HOME", str(found.home))
-        patch.setattr(gateway, "LAST_PAUSE", 0.0)
         found.start()
         yield found
         assert found.end(signal.SIGTERM) == 0

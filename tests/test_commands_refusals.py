@@ -13,7 +13,6 @@ import pytest
 from order_bodies import ABSENT, bent, order_body
 from typer.testing import CliRunner, Result
 
-import gateway
 from starter import app
 
 PROJECT = Path(__file__).parents[1]
@@ -24,7 +23,6 @@ NOBODY = "127.0.0.1:9"
 @pytest.fixture(autouse=True)
 def _nobody_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Addresses where nothing answers: what gets as far as connecting says so."""
-    monkeypatch.setattr(gateway, "LAST_PAUSE", 0.0)
     monkeypatch.setenv("TEMPORAL_ADDRESS", NOBODY)
     monkeypatch.setenv("DATABASE_URL", f"postgresql://worker:secret@{NOBODY}/dakuan")
     monkeypatch.setenv("DAKUAN_HOME", str(tmp_path))

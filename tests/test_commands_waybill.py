@@ -8,14 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-import gateway
 from core.audit.waybills import sandbox_number
 from starter import app
-
-
-@pytest.fixture(autouse=True)
-def _quick_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway, "LAST_PAUSE", 0.0)
 
 
 def run(*arguments: str) -> Result:

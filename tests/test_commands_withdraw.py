@@ -37,7 +37,6 @@ def _at_home(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "DATABASE_URL", "DATABASE_OWNER_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DAKUAN_HOME", str(up.home))
-    monkeypatch.setattr(gateway, "LAST_PAUSE", 0.0)
 
 
 @pytest.fixture(scope="module")

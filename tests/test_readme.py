@@ -72,7 +72,7 @@ def test_the_walk_by_hand_ends_as_the_readme_says(environment: dict[str, str]) -
 def test_every_command_of_the_readme_exists() -> None:
     named = set(re.findall(r"starter\.py ([a-z]+)", README))
     done = subprocess.run([sys.executable, "starter.py", "--help"], cwd=PROJECT, capture_output=True, text=True)
-    known = set(re.findall(r"^│ ([a-z]+) ", done.stdout, flags=re.MULTILINE))
+    known = set(re.findall(r"^  ([a-z]+) ", done.stdout, flags=re.MULTILINE))
     assert named <= known, named - known
 
 

@@ -62,7 +62,6 @@ async def stage(
         database.owner_dsn,
     )
     await made.furnish()
-    monkeypatch.setattr(gateway, "LAST_PAUSE", 0.0)
     monkeypatch.setenv("DATABASE_URL", database.worker_dsn)
     monkeypatch.setenv("TEMPORAL_ADDRESS", money_temporal.address)
     monkeypatch.setenv("DAKUAN_BANK_URL", f"{own_world.url}/bank")
