@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 import sys
@@ -21,6 +20,7 @@ from core.messages import (
     reasons_of,
     withdrawal_workflow_id,
 )
+from inbound.texts import decode
 
 M = TypeVar("M", bound=Message)
 
@@ -41,19 +41,13 @@ def read_text(file: str) -> str:
     """The text of a file, or of stdin for `-`.
 
     Raises:
-        BadInput: it cannot be opened, is too large, begins with a byte order mark, or is not UTF-8.
+        BadInput: it cannot be opened, is too large, or is in no encoding that `decode` knows.
     """
     name = "stdin" if file == "-" else file
     raw = _bytes_of(file)
     if len(raw) > LARGEST_FILE:
         raise BadInput(f"{name} is larger than {LARGEST_FILE // 1024**2} MB; split it")
-    if raw.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise BadInput(f"{name} begins with a byte order mark; save it as UTF-8 without one")
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise BadInput(f"{name}, line {line}: byte {error.start} is not UTF-8") from None
+    return decode(raw, name)
 
 
 def read_bytes(file: str) -> bytes:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -16,32 +14,17 @@ from core.errors import BadInput
 from core.messages import reasons_of
 from core.money import parse_amount
 from core.reconciliation.lines import KINDS, Scope, TheirLine
+from inbound.tables import BadFile, BadRow, Cells, cells_of, check_ids, delimiter_of, with_point
 
 T = TypeVar("T")
 
-ROWS_AT_MOST = 1_000_000
 ROWS_SHOWN = 50
 BAD_USAGE = 2
 NEEDED = ("line_id", "kind", "key", "amount", "currency", "at")
 OPTIONAL = ("reference", "event_id", "fee")
-
-
-class BadRow(NamedTuple):
-    """What is wrong in a file: the line of the file, the field, and why."""
-
-    row: int
-    field: str
-    message: str
-
-
-class BadFile(BadInput):
-    """Rows that cannot be read; all of them in `rows`."""
-
-    def __init__(self, file: str, rows: Sequence[BadRow]) -> None:
-        first = rows[0]
-        more = f", and {len(rows) - 1} more" if len(rows) > 1 else ""
-        super().__init__(f"{file}, row {first.row}, {first.field}: {first.message}{more}")
-        self.rows = tuple(rows)
+IDS = frozenset({"line_id", "key", "reference", "event_id", "settlement_id"})
+"""Columns in which a spreadsheet that took an id for a number lost digits."""
+AMOUNTS = frozenset({"amount", "fee", "gross", "net"})
 
 
 def read_statement(file: str, scope: Scope) -> tuple[TheirLine, ...]:
@@ -94,8 +77,7 @@ def read_rows(
         try:
             found.append(read(row))
         except BadInput as error:
-            field, _, why = str(error).partition(": ")
-            bad.append(BadRow(number, field, why))
+            bad.append(_bad(number, str(error)))
         except ValidationError as error:
             # Columns are called without the unit that the models' fields end in.
             named = [(reason["field"].removesuffix("_minor"), reason["message"]) for reason in reasons_of(error)]
@@ -106,22 +88,33 @@ def read_rows(
 
 
 def _rows(file: str, needed: Sequence[str], optional: Sequence[str]) -> Iterator[tuple[int, dict[str, str] | BadRow]]:
-    reader = csv.reader(io.StringIO(read_text(file), newline=""), strict=True)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        _check_header(file, header, needed, optional)
-        for count, cells in enumerate(reader):
-            if count >= ROWS_AT_MOST:
-                raise BadFile(file, [BadRow(reader.line_num, "(whole)", f"more than {ROWS_AT_MOST} rows; split it")])
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(header):
-                message = f"{len(cells)} fields, and the header has {len(header)}"
-                yield reader.line_num, BadRow(reader.line_num, "(whole)", message)
-            else:
-                yield reader.line_num, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-    except csv.Error as error:
-        raise BadFile(file, [BadRow(reader.line_num, "(whole)", f"not CSV: {error}")]) from None
+    text = read_text(file)
+    delimiter = delimiter_of(text)
+    rows = cells_of(file, text, delimiter)
+    header = [name.lower() for name in next(rows, Cells(1, [], [])).cells]
+    _check_header(file, header, needed, optional)
+    for row in rows:
+        if len(row.cells) != len(header):
+            yield row.line, BadRow(row.line, "(whole)", f"{len(row.cells)} fields, and the header has {len(header)}")
+        elif wrong := check_ids(row, header, IDS):
+            yield row.line, _bad(row.line, wrong)
+        else:
+            try:
+                yield (
+                    row.line,
+                    {
+                        name: with_point(cell, delimiter, name) if name in AMOUNTS else cell
+                        for name, cell in zip(header, row.cells, strict=True)
+                    },
+                )
+            except BadInput as error:
+                yield row.line, _bad(row.line, str(error))
+
+
+def _bad(line: int, said: str) -> BadRow:
+    """A row that is wrong, from a message that begins with its field."""
+    field, _, why = said.partition(": ")
+    return BadRow(line, field, why)
 
 
 def _check_header(file: str, header: list[str], needed: Sequence[str], optional: Sequence[str]) -> None:

@@ -12,6 +12,12 @@ from commands.reading import read_text
 from core.audit.waybills import carrier as carrier_of
 from core.audit.waybills import judge, recognise, suggest
 from core.errors import BadInput
+from inbound.tables import BadFile, BadRow, cells_of, damage, delimiter_of
+
+USUAL_COLUMNS = (
+    *("waybill", "waybill number", "tracking number", "tracking_number", "tracking code", "tracking no", "tracking"),
+    *("运单号", "运单号码", "快递单号", "物流单号", "快递号", "单号"),
+)
 
 
 @command
@@ -19,7 +25,12 @@ async def waybill(
     numbers: Annotated[
         list[str] | None, typer.Argument(help="As typed; spaces, dashes and width do not matter.")
     ] = None,
-    file: Annotated[str | None, typer.Option(help="One number a line; - reads stdin.")] = None,
+    file: Annotated[
+        str | None, typer.Option(help="One number a line, or a CSV file with a column of them; - reads stdin.")
+    ] = None,
+    column: Annotated[
+        str | None, typer.Option(help="The column of a CSV file; without, one that is called as numbers usually are.")
+    ] = None,
     carrier: Annotated[str | None, typer.Option(help="Our id of the carrier it is said to be of.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -27,7 +38,9 @@ async def waybill(
     if carrier is not None and carrier != "other" and carrier_of(carrier) is None:
         near = ", ".join(suggest(carrier)) or "none like it"
         raise BadInput(f"carrier: {carrier!r} is not in the table; did you mean: {near}")
-    typed = [*(numbers or []), *([line for line in read_text(file).splitlines() if line.strip()] if file else [])]
+    if column is not None and file is None:
+        raise typer.BadParameter("--column needs --file")
+    typed = [*(numbers or []), *(_numbers(file, column) if file else [])]
     if not typed:
         raise typer.BadParameter("give a number, or --file")
     answers = [_answer(number, carrier) for number in typed]
@@ -37,6 +50,40 @@ async def waybill(
         return
     rows = [(a["input"], a["normalised"], ", ".join(a["carriers"]), a["answer"], a["reason"]) for a in answers]
     console().print(table("Waybills", ("input", "normalised", "could be", "answer", "why"), rows))
+
+
+def _numbers(file: str, column: str | None) -> list[str]:
+    """The numbers of a file: its lines, or a column of its CSV.
+
+    Raises:
+        BadFile: there is no such column, or a spreadsheet changed a number in it; every such row is named.
+    """
+    text = read_text(file)
+    delimiter = delimiter_of(text)
+    rows = list(cells_of(file, text, delimiter))
+    header = [name.casefold() for name in rows[0].cells] if rows else []
+    named = [name for name in ([column] if column else USUAL_COLUMNS) if name.strip().casefold() in header]
+    if column is not None and not named:
+        there = ", ".join(rows[0].cells) if rows else "nothing"
+        raise BadFile(file, [BadRow(1, column[:40], f"there is no such column; there are {there[:300]}")])
+    if not named and any(sum(map(bool, row.cells)) > 1 for row in rows):
+        there = ", ".join(rows[0].cells)
+        several = (
+            f"several columns, none called as numbers usually are: name one with --column; there are {there[:300]}"
+        )
+        raise BadFile(file, [BadRow(1, "(whole)", several)])
+    index = header.index(named[0].strip().casefold()) if named else 0
+    found, bad = [], []
+    for row in rows[1:] if named else rows:
+        cell = row.cells[index] if index < len(row.cells) else ""
+        why = damage(cell) if cell and not row.as_text[index] else None
+        if why is not None:
+            bad.append(BadRow(row.line, named[0] if named else "number", why))
+        elif cell:
+            found.append(cell)
+    if bad:
+        raise BadFile(file, bad)
+    return found
 
 
 def _answer(number: str, carrier: str | None) -> dict[str, Any]:
@@ -49,5 +96,15 @@ def _answer(number: str, carrier: str | None) -> dict[str, Any]:
         "candidates": [candidate.model_dump(mode="json") for candidate in said.candidates],
         "carriers": list(dict.fromkeys(candidate.carrier for candidate in said.candidates)),
         "answer": said.answer,
-        "reason": said.reason,
+        "reason": said.reason + _lost_zeros(said.normalised, carrier) * (said.answer == "impossible"),
     }
+
+
+def _lost_zeros(number: str, carrier: str | None) -> str:
+    """What to say of a number that is impossible, and would not be with the zeros that spreadsheets take away."""
+    for zeros in ("0", "00", "000") if number.isdecimal() else ():
+        judged = judge(carrier, zeros + number)
+        if judged.answer == "possible" and any(one.certainty == "check_digit" for one in judged.candidates):
+            before = "a zero" if zeros == "0" else f"{len(zeros)} zeros"
+            return f" With {before} before it, which a spreadsheet takes away, it would be possible."
+    return ""

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commands.statement_files import BadFile, read_statement
+from commands.statement_files import read_statement
 from core.errors import BadInput
+from inbound.tables import BadFile
 
 HEADER = "line_id,kind,key,amount,currency,at"
 AT = "2026-11-20T00:00:00Z"
@@ -75,6 +76,60 @@ def test_a_bad_header_is_told(tmp_path: Path, header: str, field: str) -> None:
     with pytest.raises(BadFile) as caught:
         read_statement(a_file(tmp_path, header=header), "rail")
     assert (caught.value.rows[0].row, caught.value.rows[0].field) == (1, field)
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "amount", "minor"),
+    [
+        (";", "1.234,50", 123_450),
+        (";", "12,5", 1_250),
+        (";", "12.50", 1_250),
+        (";", "1234", 123_400),
+        ("\t", "1.234.567,89", 123_456_789),
+        ("\t", "1,234.50", 123_450),
+        (",", '"1,234.50"', 123_450),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gbk"])
+def test_what_spreadsheets_save_is_read(tmp_path: Path, delimiter: str, amount: str, minor: int, encoding: str) -> None:
+    row = delimiter.join(("L1", "payout", '"=""007"""', amount, "CNY", AT, "招商银行"))
+    file = tmp_path / "statement.csv"
+    header = delimiter.join((*HEADER.split(","), "reference"))
+    file.write_bytes(f"{header}\r\n{row}\r\n".encode(encoding))
+    (line,) = read_statement(str(file), "rail")
+    assert (line.amount_minor, line.key, line.reference) == (minor, "007", "招商银行")
+
+
+@pytest.mark.parametrize("amount", ["1.234", "1,234"])
+def test_an_amount_that_may_be_a_thousand_times_as_much_is_refused(tmp_path: Path, amount: str) -> None:
+    file = a_file(tmp_path, f"L1;payout;k;{amount};KWD;{AT}", header=HEADER.replace(",", ";"))
+    with pytest.raises(BadFile, match=r"may be 1234 or 1\.234"):
+        read_statement(file, "rail")
+
+
+@pytest.mark.parametrize(
+    ("cell", "why"),
+    [
+        ("4.2E+27", "rounded by a spreadsheet"),
+        ("1.23e+12", "rounded by a spreadsheet"),
+        ("4200001234567890000", "cut to 15 digits"),
+        ("#REF!", "spreadsheet's error"),
+        ("########", "spreadsheet's error"),
+    ],
+)
+@pytest.mark.parametrize("field", ["line_id", "key", "reference"])
+def test_an_id_that_a_spreadsheet_damaged_is_named(tmp_path: Path, field: str, cell: str, why: str) -> None:
+    row = {"line_id": "L1", "kind": "payout", "key": "k", "amount": "1", "currency": "CNY", "at": AT, "reference": "r"}
+    file = a_file(tmp_path, ",".join({**row, field: cell}.values()), header=",".join(row))
+    with pytest.raises(BadFile) as caught:
+        read_statement(file, "rail")
+    (bad,) = caught.value.rows
+    assert (bad.field, why in bad.message) == (field, True), bad
+
+
+def test_an_id_that_is_marked_as_text_is_taken(tmp_path: Path) -> None:
+    file = a_file(tmp_path, f'L1,payout,"=""4200001234567890000""",1,CNY,{AT}')
+    assert read_statement(file, "rail")[0].key == "4200001234567890000"
 
 
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: f"{HEADER}\n{text}".encode())))

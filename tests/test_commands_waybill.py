@@ -37,6 +37,44 @@ def test_a_file_gives_one_line_a_number(tmp_path: Path) -> None:
     assert [json.loads(line)["input"] for line in lines] == ["SF6026131434978", "78474409893076"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gbk"])
+@pytest.mark.parametrize(("header", "delimiter"), [("快递单号", ","), ("Tracking Number", ";"), ("运单号", "\t")])
+def test_a_spreadsheets_column_is_read(tmp_path: Path, encoding: str, header: str, delimiter: str) -> None:
+    if encoding == "gbk" and header.isascii():
+        header = "单号"
+    file = tmp_path / "shipped.csv"
+    rows = [("订单", header), ("A1", "SF6026131434978"), ("A2", '"=""78474409893076"""'), ("A3", "")]
+    file.write_bytes("\r\n".join(delimiter.join(row) for row in rows).encode(encoding))
+    for more in ((), ("--column", header)):
+        lines = run("--file", str(file), "--json", *more).stdout.splitlines()
+        assert [json.loads(line)["input"] for line in lines] == ["SF6026131434978", "78474409893076"]
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "said"),
+    [
+        ("order,number\nA1,78474409893076", (), "name one with --column; there are order, number"),
+        ("order,number\nA1,78474409893076", ("--column", "waybill"), "no such column; there are order, number"),
+        ("waybill\n7.84744E+13", (), "row 2, waybill: '7.84744E+13' was rounded by a spreadsheet"),
+    ],
+)
+def test_a_column_that_is_not_there_or_is_damaged_is_named(
+    tmp_path: Path, text: str, more: tuple[str, ...], said: str
+) -> None:
+    file = tmp_path / "shipped.csv"
+    file.write_text(text, encoding="utf-8")
+    result = run("--file", str(file), *more)
+    assert result.exit_code == 1
+    assert said in result.stderr
+
+
+def test_a_number_without_its_leading_zeros_is_told_so() -> None:
+    whole = json.loads(run("03071790000523483741", "--carrier", "usps", "--json").stdout)
+    cut = json.loads(run("3071790000523483741", "--carrier", "usps", "--json").stdout)
+    assert (whole["answer"], cut["answer"]) == ("possible", "impossible")
+    assert "With a zero before it, which a spreadsheet takes away" in cut["reason"]
+
+
 def test_an_unknown_carrier_is_refused_with_suggestions() -> None:
     result = run("12345678", "--carrier", "sff")
     assert result.exit_code == 1
