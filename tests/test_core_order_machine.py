@@ -20,9 +20,9 @@ from order_events import (
     TIME,
     a_driver,
     happen,
-    walks,
+    walk,
 )
-from sizes import MACHINE_EXAMPLES, WALKS
+from sizes import MACHINE_EXAMPLES, ORDER_WALKS
 
 from core.order.stepping import audit_watches, refund_watches
 from core.order.viewing import holds_of
@@ -87,16 +87,9 @@ TestOrderMachine.settings = settings(
 )
 
 
-@pytest.mark.parametrize("first", range(0, WALKS, 100))
+@pytest.mark.parametrize("first", range(0, ORDER_WALKS, 100))
 def test_nothing_breaks_on_a_long_random_walk(first: int) -> None:
-    happened: list[str] = []
-    try:
-        for driver, happened in walks(range(first, first + 100)):
-            driver.check()
-            if len(happened) % 25 == 0:
-                driver.check_json()
-    except AssertionError as error:
-        raise AssertionError(f"after {happened}") from error
+    assert sum(map(walk, range(first, first + 100))) > 100 * 5
 
 
 ALPHABET = (

@@ -336,3 +336,16 @@ def walks(seeds: Iterable[int], steps: int = 50) -> Iterator[tuple[OrderDriver, 
             happened.append(chance.choice(names))
             happen(driver, happened[-1])
             yield driver, happened
+
+
+def walk(seed: int) -> int:
+    """A random life of an order, checked after every event; how many events it had."""
+    happened: list[str] = []
+    try:
+        for driver, happened in walks([seed]):
+            driver.check()
+            if len(happened) % 25 == 0:
+                driver.check_json()
+    except Exception as error:
+        raise AssertionError(f"walk {seed}, after {happened}: {error!r}") from error
+    return len(happened)

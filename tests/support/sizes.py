@@ -13,8 +13,8 @@ SOAK_EXAMPLES_ON_SERVERS = 2_000
 """Of one whose every example asks a database or a provider."""
 MACHINE_EXAMPLES = SOAK_EXAMPLES if SOAK else 300
 """Lives that hypothesis makes up for a state machine."""
-WALKS = 800
-"""Random walks through the life of an order, and of a withdrawal; `soak.py` takes many more."""
+ORDER_WALKS, WITHDRAWAL_WALKS = 800, 100
+"""Random walks through their lives; `soak.py` takes many more."""
 
 
 def at_least(examples: int) -> int:
