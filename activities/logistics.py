@@ -10,8 +10,10 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.carriers.base import TraceQuery
 from activities.carriers.chosen import Carriers
+from activities.policies import ParsedPolicies
 from activities.requests import AuditRequest, ClaimRequest, Claims, ReleaseRequest
 from core.audit.facts import NoTrace
+from core.audit.policy import AuditPolicy
 from core.audit.trace import Trace
 from core.audit.verdict import ParcelFacts, Verdict, audit, next_look, remember
 from core.audit.waybills import CARRIERS
@@ -34,6 +36,7 @@ class LogisticsActivities:
     def __init__(self, register: Register, carriers: Carriers) -> None:
         self._register = register
         self._carriers = carriers
+        self._policies = ParsedPolicies(register.policies)
 
     @activity.defn
     async def claim_waybills(self, request: ClaimRequest) -> Claims:
@@ -74,12 +77,13 @@ class LogisticsActivities:
         attempt = activity.info().attempt
         # Here, not in the workflow: it costs no event, and comes again with the next look where a provider was away.
         await self._carriers.subscribe(_query(request))
-        verdict, silences = await self._judge(request, _known_silences())
+        policy = (await self._policies.of(request.policy_hash)).audit
+        verdict, silences = await self._judge(request, policy, _known_silences())
         if _is_news(request, verdict):
             return verdict
         # The next attempt must know how long and how often there was no trace; a heartbeat carries it over.
         activity.heartbeat([entry.model_dump(mode="json") for entry in silences])
-        delay = next_look(attempt - 1, request.policy)
+        delay = next_look(attempt - 1, policy)
         seen = "silent" if not verdict.carrier_answered else "nothing new"
         raise ApplicationError(
             f"{request.carrier} {request.waybill}: {seen}; next look in {delay}",
@@ -91,10 +95,13 @@ class LogisticsActivities:
     @activity.defn
     async def look(self, request: AuditRequest) -> Verdict:
         """Ask the carrier once. A carrier that does not answer leaves a verdict that says so."""
-        verdict, _ = await self._judge(request, ())
+        policy = (await self._policies.of(request.policy_hash)).audit
+        verdict, _ = await self._judge(request, policy, ())
         return verdict
 
-    async def _judge(self, request: AuditRequest, silences: tuple[NoTrace, ...]) -> tuple[Verdict, tuple[NoTrace, ...]]:
+    async def _judge(
+        self, request: AuditRequest, policy: AuditPolicy, silences: tuple[NoTrace, ...]
+    ) -> tuple[Verdict, tuple[NoTrace, ...]]:
         # The server's clock, which follows the order's skipped time; the machine's would not.
         now = activity.info().started_time
         answers = await self._carriers.traces(_query(request))
@@ -113,7 +120,7 @@ class LogisticsActivities:
             request.carrier,
             request.waybill,
             request.facts.merchant_id,
-            since=now - request.policy.reuse_window,
+            since=now - policy.reuse_window,
         )
         silences = remember(silences, traces)
         parcel = ParcelFacts(
@@ -132,7 +139,7 @@ class LogisticsActivities:
             carrier_no_trace_share=recent.no_trace_share,
             carrier_answers=recent.answers,
         )
-        return audit(request.facts, parcel, traces, request.policy, now), silences
+        return audit(request.facts, parcel, traces, policy, now), silences
 
 
 def _query(request: AuditRequest) -> TraceQuery:

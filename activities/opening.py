@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from temporalio import activity
 
 from activities.channels.base import PaymentChannel
+from activities.policies import ParsedPolicies
 from activities.requests import Opened, OpenRequest, Rescued, RescueRequest
 from core.messages import Order, content_hash
 from core.order.opening import check_payment_time
-from core.policy import parse_policy, resolve
+from core.policy import resolve
 from core.reasons import Refusal, refuse
 from core.records import OrderRecord, Standing
 from ledger.register import Register
@@ -29,6 +30,7 @@ class OpeningActivities:
 
     def __init__(self, register: Register, channels: Mapping[str, PaymentChannel]) -> None:
         self._register = register
+        self._policies = ParsedPolicies(register.policies)
         self._channels = channels
 
     @activity.defn
@@ -39,10 +41,10 @@ class OpeningActivities:
             Unavailable: the channel or the database did not answer; a retry helps.
         """
         order = request.order
-        stored = await self._register.policies.newest(order.policy)
-        if stored is None:
+        newest = await self._policies.newest(order.policy)
+        if newest is None:
             return Opened(refusal=refuse("unknown_policy", order.policy or "default", field="policy"))
-        policy = resolve(parse_policy(stored.text), order)
+        policy = resolve(newest, order)
         if (refusal := check_payment_time(order, policy, request.now)) is not None:
             return Opened(refusal=refusal)
         paid = await self._paid_minor(order)
@@ -53,7 +55,7 @@ class OpeningActivities:
             content_hash(order),
             opened_by=request.opened_by,
             paid_minor_confirmed=paid,
-            policy_hash=stored.content_hash,
+            policy_hash=policy.content_hash,
             now=request.now,
         )
         if opened in _NOT_OPENED:
@@ -96,8 +98,5 @@ class OpeningActivities:
             return Rescued(refusal=refuse("unknown_order", request.order_id))
         if found.closed and not request.set_back:
             return Rescued(refusal=refuse("order_over"))
-        policy = None
-        if not found.state:
-            text = await self._register.policies.text(found.policy_hash)
-            policy = resolve(parse_policy(text), found.order)
+        policy = resolve(await self._policies.of(found.policy_hash), found.order)
         return Rescued(order=found.order, policy=policy, state=found.state or {}, references=tuple(found.references))

@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from core.audit.facts import Milestones, OrderFacts
-from core.audit.policy import AuditPolicy
 from core.messages import Address, AutomaticWithdrawals, Message, Order, Scan
 from core.order.shipping import Claim, WaybillToClaim
-from core.policy import Policy
+from core.policy import OrderPolicy
 from core.reasons import Refusal
 
 
@@ -25,7 +24,7 @@ class Opened(Message):
     """The order's resolved policy, or why it may not open. `known`: this very workflow opened it before, and was set
     back, or lost its worker before it could tell."""
 
-    policy: Policy | None = None
+    policy: OrderPolicy | None = None
     known: bool = False
     refusal: Refusal | None = None
 
@@ -39,10 +38,10 @@ class RescueRequest(Message):
 
 
 class Rescued(Message):
-    """The order as register and ledger know it. `policy` is given where no state was ever recorded."""
+    """The order as register and ledger know it, and its policy. `state` is empty where none was ever recorded."""
 
     order: Order | None = None
-    policy: Policy | None = None
+    policy: OrderPolicy | None = None
     state: dict[str, Any] = {}
     references: tuple[str, ...] = ()
     refusal: Refusal | None = None
@@ -79,7 +78,10 @@ class ReleaseRequest(Message):
 
 
 class AuditRequest(Message):
-    """One parcel to audit. `collecting`, `moved` and `delivered` are what the order knows: any change is news."""
+    """One parcel to audit, by the policy of this hash.
+
+    `collecting`, `moved` and `delivered` are what the order knows: any change is news.
+    """
 
     facts: OrderFacts
     parcel_id: str
@@ -92,7 +94,7 @@ class AuditRequest(Message):
     known: Milestones | None = None
     pushed: tuple[Scan, ...] = ()
     phone_last4: str | None = None
-    policy: AuditPolicy
+    policy_hash: str
     collecting: bool
     moved: bool
     delivered: bool

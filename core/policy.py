@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from datetime import timedelta
-from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, ValidationError
@@ -78,26 +77,21 @@ class Rule(Message):
         return (self.merchant_id is not None, len(self.category or ""))
 
 
-class Policy(Message):
-    """A named set of rules. After `resolve` the exceptions are folded in and `content_hash` says from which text."""
+class OrderPolicy(Message):
+    """What of a policy travels with an order, its exceptions folded in. `content_hash` says from which text.
+
+    Records and audits name the text by its hash: it never changes, and what they need of it is read from there.
+    """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
+    content_hash: str = ""
     order: OrderLimits = OrderLimits()
     commission_bps: Bps = 0
-    audit: AuditPolicy = AuditPolicy()
-    withdrawal: WithdrawalPolicy = WithdrawalPolicy()
-    reconciliation: ReconciliationPolicy = Field(default=ReconciliationPolicy(), exclude=True)
-    """No order lives under it, so that it does not travel with orders."""
     rules: tuple[Rule, ...] = ()
-    content_hash: str = ""
-
-    @cached_property
-    def as_json(self) -> dict[str, Any]:
-        """The policy as JSON: it goes into every record of its order and is the same in all. Not to be changed.
-
-        A copy with other values must not be made of a policy that was written already.
-        """
-        return self.model_dump(mode="json")
+    early_weak: Duration = AuditPolicy().early_weak
+    """The audit's: a scan so long before the payment is another parcel's."""
+    clock_skew: Duration = AuditPolicy().clock_skew
+    """The audit's: how far a scan may lie in the future."""
 
     def commission_for(self, merchant_id: str, category: str) -> int:
         """Basis points for one line: the most specific rule that names a rate, else the policy's own."""
@@ -106,6 +100,19 @@ class Policy(Message):
             if rule.commission_bps is not None and rule.matches(merchant_id, category):
                 bps = rule.commission_bps
         return bps
+
+
+class Policy(Message):
+    """A named set of rules, as its text has them; `resolve` makes of it what one order lives under."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
+    order: OrderLimits = OrderLimits()
+    commission_bps: Bps = 0
+    audit: AuditPolicy = AuditPolicy()
+    withdrawal: WithdrawalPolicy = WithdrawalPolicy()
+    reconciliation: ReconciliationPolicy = ReconciliationPolicy()
+    rules: tuple[Rule, ...] = ()
+    content_hash: str = ""
 
 
 def policy_hash(text: str) -> str:
@@ -128,11 +135,12 @@ def parse_policy(text: str) -> Policy:
     except ValidationError as error:
         told = "; ".join(f"{reason['field']}: {reason['message']}" for reason in reasons_of(error))
         raise BadInput(f"policy: {told}") from None
-    return policy.model_copy(update={"content_hash": policy_hash(text)})
+    audit = policy.audit.model_copy(update={"name": policy.name})
+    return policy.model_copy(update={"audit": audit, "content_hash": policy_hash(text)})
 
 
-def resolve(policy: Policy, order: Order) -> Policy:
-    """The policy with its exceptions folded in for this order; the most specific rule wins each limit.
+def resolve(policy: Policy, order: Order) -> OrderPolicy:
+    """What an order lives under: the exceptions folded in for it; the most specific rule wins each limit.
 
     Of an order with goods of several categories, a rule applies where any line matches. Commission stays by line.
     Of two rules that are as specific, the later in the file wins. Rules about other orders do not travel along.
@@ -143,5 +151,12 @@ def resolve(policy: Policy, order: Order) -> Policy:
     limits = policy.order.model_dump()
     for rule in sorted(rules, key=lambda rule: rule.specificity):
         limits.update(rule.order)
-    audit = policy.audit.model_copy(update={"name": policy.name})
-    return policy.model_copy(update={"order": OrderLimits.model_validate(limits), "audit": audit, "rules": rules})
+    return OrderPolicy(
+        name=policy.name,
+        content_hash=policy.content_hash,
+        order=OrderLimits.model_validate(limits),
+        commission_bps=policy.commission_bps,
+        rules=rules,
+        early_weak=policy.audit.early_weak,
+        clock_skew=policy.audit.clock_skew,
+    )

@@ -34,13 +34,13 @@ _QUEUE = """
     SELECT 'audit' AS kind, o.order_id, p.parcel ->> 'parcel_id' AS parcel_id, o.merchant_id, o.currency, o.total_minor,
            ARRAY(SELECT jsonb_array_elements_text(p.parcel -> 'findings_of_review')) AS reasons,
            p.parcel -> 'verdict' AS verdict, (p.parcel ->> 'audit_since')::TIMESTAMPTZ AS since,
-           o.state #>> '{policy,order,review_sla}' AS sla
+           o.state #>> '{policy,review_sla}' AS sla
     FROM orders o CROSS JOIN LATERAL jsonb_array_elements(o.state -> 'parcels') AS p (parcel)
     WHERE NOT o.closed AND p.parcel ->> 'audit' = 'in_review' AND NOT (p.parcel ->> 'ended')::BOOLEAN
     UNION ALL
     SELECT 'screening', o.order_id, '', o.merchant_id, o.currency, o.total_minor,
            ARRAY[coalesce(o.state ->> 'screening_reason', 'screening')], NULL,
-           (o.state ->> 'screening_since')::TIMESTAMPTZ, o.state #>> '{policy,order,screening_sla}'
+           (o.state ->> 'screening_since')::TIMESTAMPTZ, o.state #>> '{policy,screening_sla}'
     FROM orders o WHERE o.phase = 'screening_held'
 """
 

@@ -16,7 +16,7 @@ from core.order.postings import CreditPosting, FundPosting, RefundPosting, Settl
 from core.order.shares import credit_shares, end_units, everything_ended, lines_of
 from core.order.state import OrderState
 from core.order.stepping import Step
-from core.policy import Policy, Rule
+from core.policy import OrderPolicy, Rule
 
 
 def order_of(*lines: tuple[int, int], freight: int = 0, discount: int = 0, by: str = "merchant") -> Order:
@@ -83,7 +83,7 @@ def test_discount_is_spread_over_the_lines_by_price() -> None:
 
 def test_commission_is_the_lines_most_specific_rate() -> None:
     rules = (Rule(category="food", commission_bps=100), Rule(merchant_id="m-7", commission_bps=1000))
-    policy = Policy(name="x", commission_bps=500, rules=rules)
+    policy = OrderPolicy(name="x", commission_bps=500, rules=rules)
     assert lines_of(order_of((1, 1000)), policy)[0].commission_minor == 100
 
 

@@ -16,7 +16,7 @@ from core.records import Standing
 def recovered(driver: OrderDriver, references: Collection[str] | None = None) -> OrderState:
     assert driver.record is not None
     known = driver.books.movements if references is None else references
-    return recover(driver.order, driver.record.state, list(known), driver.now)
+    return recover(driver.order, driver.state.policy, driver.record.state, list(known), driver.now)
 
 
 def at(stage: str) -> OrderDriver:
@@ -94,7 +94,7 @@ def test_step_that_was_under_way_is_decided_again() -> None:
     assert driver.record is not None
     under_way = begun(driver.state.without_hold("risk", ""), Step(verb="credit"))
     saved = under_way.model_dump(mode="json", exclude={"order"})
-    state = recover(driver.order, saved, list(driver.books.movements), driver.now)
+    state = recover(driver.order, driver.state.policy, saved, list(driver.books.movements), driver.now)
     assert state.doing is None
     step = next_step(state, driver.now)
     assert step is not None

@@ -9,7 +9,7 @@ import pytest
 from order_driver import an_order
 
 from core.errors import BadInput
-from core.policy import OrderLimits, Policy, Rule, parse_policy, policy_hash, resolve
+from core.policy import OrderLimits, OrderPolicy, Policy, Rule, parse_policy, policy_hash, resolve
 
 POLICIES = Path(__file__).parents[1] / "policies"
 OF_ORDERS = [path for path in sorted(POLICIES.glob("*.toml")) if path.stem != "screening"]
@@ -131,7 +131,6 @@ def test_rule_speaks_of_its_category_and_all_below_it_and_of_no_other() -> None:
 )
 def test_commission_is_the_most_specific_rate(merchant: str, category: str, bps: int) -> None:
     policy = parse_policy(RULES)
-    assert policy.commission_for(merchant, category) == bps
     resolved = resolve(policy, an_order(merchant_id=merchant, lines=one_line(category), **TOTALS))
     assert resolved.commission_for(merchant, category) == bps
 
@@ -146,8 +145,9 @@ def one_line(category: str) -> list[dict[str, object]]:
 def test_of_two_rules_as_specific_the_later_wins() -> None:
     rules = tuple(Rule(category="food", commission_bps=n, order={"ship_within": f"{n}d"}) for n in (1, 2))
     policy = Policy(name="x", rules=rules)
-    assert policy.commission_for("m", "food") == 2
-    assert resolve(policy, an_order()).order.ship_within == timedelta(days=2)
+    resolved = resolve(policy, an_order(lines=one_line("food"), **TOTALS))
+    assert resolved.commission_for("m", "food") == 2
+    assert resolved.order.ship_within == timedelta(days=2)
 
 
 def test_resolved_policy_takes_along_only_its_own_rules_and_says_from_which_text() -> None:
@@ -158,11 +158,19 @@ def test_resolved_policy_takes_along_only_its_own_rules_and_says_from_which_text
 
 
 def test_resolving_twice_changes_nothing() -> None:
-    once = resolve(parse_policy(RULES), an_order())
-    assert resolve(once, an_order()) == once
+    policy, order = parse_policy(RULES), an_order()
+    assert resolve(policy, order) == resolve(policy, order)
 
 
 def test_policy_survives_json() -> None:
     policy = resolve(parse_policy(RULES), an_order())
-    assert Policy.model_validate(policy.as_json) == policy
-    assert policy.as_json == policy.model_dump(mode="json")
+    assert OrderPolicy.model_validate(policy.model_dump(mode="json")) == policy
+
+
+def test_an_order_takes_along_what_its_scans_are_judged_by_and_names_the_rest() -> None:
+    policy = parse_policy('name = "x"\n[audit]\nearly_weak = "3d"\nclock_skew = "1m"')
+    resolved = resolve(policy, an_order())
+    assert (resolved.early_weak, resolved.clock_skew) == (timedelta(days=3), timedelta(minutes=1))
+    assert not hasattr(resolved, "audit")
+    assert len(resolved.model_dump_json()) < 900
+    assert policy.audit.name == "x"

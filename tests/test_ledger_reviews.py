@@ -48,7 +48,7 @@ async def test_goods_that_wait_for_screening_are_in_the_queue(database: Database
         "parcels": [],
         "screening_reason": "medicine (line 1)",
         "screening_since": NOW.isoformat(),
-        "policy": {"order": {"screening_sla": "24h"}},
+        "policy": {"screening_sla": "24h"},
     }
     await register.orders.record(a_record("held", phase="screening_held", state=state))
     (only,) = await register.reviews.waiting()

@@ -69,7 +69,7 @@ with workflow.unsafe.imports_passed_through():
         screening_done,
         withdrawal_answered,
     )
-    from core.order.viewing import order_view, record_of, search_values
+    from core.order.viewing import order_view, record_of, search_values, summary_of
     from core.reasons import Refusal
     from workflows.machine import Machine, start_options
     from workflows.running import ignoring_cancellation, run_durable, run_local
@@ -114,7 +114,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         self._watches.end()
         self._timer.stop()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        return order_view(self._order)
+        return summary_of(self._order)
 
     async def _open(self, bodies: Sequence[Any]) -> None:
         order = read_order(bodies[0] if bodies else None, workflow.info().workflow_id)
@@ -145,11 +145,13 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         rescued = await run_local(OpeningActivities.rescue, request, "what register and ledger know")
         if rescued.refusal is not None:
             await self._fail(rescued.refusal)
-        assert rescued.order is not None  # a rescue answers an order or a refusal
-        if rescued.policy is not None:
+        # A rescue answers these or a refusal.
+        assert rescued.order is not None
+        assert rescued.policy is not None
+        if not rescued.state:
             self._state = begin(rescued.order, rescued.policy, workflow.now())
         else:
-            self._state = recover(rescued.order, rescued.state, rescued.references, workflow.now())
+            self._state = recover(rescued.order, rescued.policy, rescued.state, rescued.references, workflow.now())
 
     async def _do_what_is_due(self) -> None:
         while True:
@@ -292,7 +294,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             known=parcel.verdict.milestones if parcel.verdict else None,
             pushed=parcel.pushed,
             phone_last4=self._order.order.ship_to.phone_last4,
-            policy=self._order.policy.audit,
+            policy_hash=self._order.policy.content_hash,
             collecting=parcel.audit == "collecting",
             moved=parcel.moved,
             delivered=parcel.delivered_at is not None,

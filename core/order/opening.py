@@ -9,7 +9,7 @@ from core.messages import Message, Order, order_workflow_id, read
 from core.order.refunding import refund_all
 from core.order.shares import lines_of
 from core.order.state import OrderState
-from core.policy import Policy
+from core.policy import OrderPolicy
 from core.reasons import Refusal, refuse
 
 
@@ -28,7 +28,7 @@ def read_order(body: object, workflow_id: str) -> Order | Refusal:
     return refuse("invalid_order", f"Its workflow's id is {order_workflow_id(order.order_id)}.", field="order_id")
 
 
-def check_payment_time(order: Order, policy: Policy, now: datetime) -> Refusal | None:
+def check_payment_time(order: Order, policy: OrderPolicy, now: datetime) -> Refusal | None:
     """A payment from the future or from long ago is refused (`payment_time`), unless the policy allows it."""
     limits = policy.order
     if order.payment.paid_at > now + limits.payment_skew:
@@ -38,7 +38,7 @@ def check_payment_time(order: Order, policy: Policy, now: datetime) -> Refusal |
     return None
 
 
-def begin(order: Order, policy: Policy, now: datetime) -> OrderState:
+def begin(order: Order, policy: OrderPolicy, now: datetime) -> OrderState:
     """The first state of an order: registered, its payment checked, nothing booked yet."""
     return OrderState(order=order, policy=policy, opened_at=now, lines=lines_of(order, policy))
 

@@ -14,17 +14,21 @@ from typing import Any
 from core.messages import Order
 from core.order.state import OrderState
 from core.order.stepping import Step, posted
+from core.policy import OrderPolicy
 from core.records import Standing
 
 
-def recover(order: Order, saved: Mapping[str, Any], references: Collection[str], now: datetime) -> OrderState:
+def recover(
+    order: Order, policy: OrderPolicy, saved: Mapping[str, Any], references: Collection[str], now: datetime
+) -> OrderState:
     """The state to start again from.
 
     Args:
+        policy: what the order lives under; its record only names it.
         saved: the `state` of the last OrderRecord.
         references: all movements of this order in the ledger.
     """
-    state = OrderState.model_validate({**saved, "order": order, "doing": None})
+    state = OrderState.model_validate({**saved, "order": order, "policy": policy, "doing": None})
     for step in _missing(state, references):
         state = posted(state, step, now)
     inbox = state.inbox.noted(now, "system", "rescue", "noted")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from core.messages import Message, Order
 from core.money import given_back, share_bps, spread
 from core.order.state import LineState, OrderState
-from core.policy import Policy
+from core.policy import OrderPolicy
 
 
 class CreditShares(Message):
@@ -25,7 +25,7 @@ class CreditShares(Message):
     discount_minor: int
 
 
-def lines_of(order: Order, policy: Policy) -> tuple[LineState, ...]:
+def lines_of(order: Order, policy: OrderPolicy) -> tuple[LineState, ...]:
     """The order's lines with the discount spread over them by price and the commission fixed."""
     discounts = spread(order.discount_minor, [line.price_minor for line in order.lines])
     platform_pays = order.discount_funded_by == "platform"

@@ -278,7 +278,7 @@ def _masked(scan: Scan) -> Scan:
 
 def _first_physical(state: OrderState, scans: Sequence[Scan], now: datetime) -> datetime | None:
     """The first scan that shows this order's parcel with a carrier; the audit's own limits say which cannot be its."""
-    limits, paid_at = state.policy.audit, state.order.payment.paid_at
+    limits, paid_at = state.policy, state.order.payment.paid_at
     earliest, latest = paid_at - limits.early_weak, now + limits.clock_skew
     return min(
         (scan.at for scan in scans if scan.stage in PHYSICAL_STAGES and earliest <= scan.at <= latest), default=None

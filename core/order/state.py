@@ -12,7 +12,7 @@ from typing import Literal
 from core.audit.verdict import Verdict
 from core.inbox import Inbox
 from core.messages import Id, LineQuantity, Message, Name, Order, Reason, Scan, Time
-from core.policy import Policy
+from core.policy import OrderPolicy
 from core.records import Notice
 
 Phase = Literal[
@@ -195,7 +195,7 @@ class OrderState(Message):
     """One order between two events. Frozen: every change is a new state with a higher `revision`."""
 
     order: Order
-    policy: Policy
+    policy: OrderPolicy
     revision: int = 0
     opened_at: Time
     phase: Phase = "opening"

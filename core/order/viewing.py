@@ -26,10 +26,29 @@ def record_of(state: OrderState, now: datetime) -> OrderRecord:
         hold_reasons=hold_reasons(state),
         refunded_minor=sum(r.amount_minor for r in state.refunds if r.status != "owed"),
         closed=state.closed,
-        state={**kept, "policy": state.policy.as_json, "notices": []},
+        state={**kept, "policy": _named_policy(state), "notices": []},
         notices=state.notices,
         recorded_at=now,
     )
+
+
+def _named_policy(state: OrderState) -> dict[str, Any]:
+    """The policy's name, the hash under which a rescue finds it, and how long people may take, for their lists."""
+    limits = state.policy.model_dump(mode="json", include={"name", "content_hash"})
+    slas = state.policy.order.model_dump(mode="json", include={"review_sla", "screening_sla"})
+    return {**limits, **slas}
+
+
+def summary_of(state: OrderState) -> dict[str, Any]:
+    """How an order ended, for the result of its workflow. The register has the whole state."""
+    return {
+        "order_id": state.order.order_id,
+        "phase": state.phase,
+        "currency": state.order.currency,
+        "credited_minor": state.credited_minor,
+        "commission_minor": state.commission_minor,
+        "refunded_minor": sum(refund.amount_minor for refund in state.refunds),
+    }
 
 
 def order_view(state: OrderState) -> dict[str, Any]:

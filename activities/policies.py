@@ -1,0 +1,44 @@
+"""Policies as activities use them: read by name or by hash, each text parsed once a process."""
+
+from __future__ import annotations
+
+from core.policy import Policy, parse_policy
+from ledger.policies import Policies
+
+KEPT = 64
+"""Parsed policies a process keeps; few are in use at a time."""
+
+
+class ParsedPolicies:
+    """The register's policies, parsed. A text never changes under its hash, so that a parsed one stays true."""
+
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
+        self._parsed: dict[str, Policy] = {}
+
+    async def newest(self, name: str | None) -> Policy | None:
+        """The newest policy of this name, `default` where none is named; None where the name is not known.
+
+        Raises:
+            Unavailable: the database did not answer; a retry helps.
+        """
+        stored = await self._policies.newest(name)
+        if stored is None:
+            return None
+        return self._parsed.get(stored.content_hash) or self._keep(stored.text)
+
+    async def of(self, content_hash: str) -> Policy:
+        """The policy whose text has this hash.
+
+        Raises:
+            Unavailable: the database did not answer; a retry helps.
+            LookupError: no such text was registered: another database; a retry does not help.
+        """
+        return self._parsed.get(content_hash) or self._keep(await self._policies.text(content_hash))
+
+    def _keep(self, text: str) -> Policy:
+        policy = parse_policy(text)
+        while len(self._parsed) >= KEPT:
+            del self._parsed[next(iter(self._parsed))]
+        self._parsed[policy.content_hash] = policy
+        return policy
