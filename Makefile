@@ -13,12 +13,13 @@ ARGS ?=
 # A file of tests stays in one process, which starts its servers once; `make test PARALLEL=` runs all in one.
 PARALLEL ?= --numprocesses auto --dist loadfile
 
-.PHONY: help setup demo up test check lint types docs schema bench lock clean
+.PHONY: help setup demo up test soak check lint types docs schema bench lock clean
 
 help:
 	@echo "make demo    orders go through all six steps on a local stack, with a report"
 	@echo "make up      the local stack and a worker, until Ctrl-C"
 	@echo "make test    all tests"
+	@echo "make soak    the large numbers: two hours of random lives, examples and faults"
 	@echo "make check   lint, format, types, all tests"
 	@echo "make bench   what an order and a posting cost, against the plain ways"
 	@echo "make docs    docs/contract.md and docs/schemas from the models"
@@ -47,6 +48,9 @@ up: $(READY)
 
 test: $(READY)
 	$(RUN) -m pytest $(PARALLEL) $(ARGS)
+
+soak: $(READY)
+	$(RUN) tests/support/soak.py $(ARGS)
 
 check: lint types test
 

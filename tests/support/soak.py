@@ -1,0 +1,145 @@
+"""The large numbers: what takes hours and finds the rare. `make test` tries the same things, fewer times.
+
+    python tests/support/soak.py                         everything, about two hours on two cores
+    python tests/support/soak.py orders --walks 1000     one part, smaller
+
+Parts: `hypothesis` (every test by hypothesis), `orders` and `withdrawals` (random walks of the core, each named by its
+seed), `faults` (the fault bench). A part that fails does not stop the others; then the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import order_events
+import typer
+import withdrawal_life
+from rich.console import Console
+from rich.table import Table
+from sizes import VARIABLE
+
+PROJECT = Path(__file__).parents[2]
+WALKS: dict[str, Callable[[int], int]] = {"orders": order_events.walk, "withdrawals": withdrawal_life.walk}
+PARTS = ("hypothesis", *WALKS, "faults")
+AT_A_TIME = 100
+"""Walks that a process takes before it reports."""
+SAYS_EVERY = 10.0
+"""Seconds."""
+SHOWN = 5
+"""Failed walks whose events are printed."""
+
+
+@dataclass
+class Figures:
+    """How a part went."""
+
+    part: str
+    size: str
+    events: int
+    failed: int
+    seconds: float
+
+
+def _walk_some(kind: str, first: int, count: int) -> tuple[int, list[str]]:
+    """Walks with these seeds: their events, and what was wrong."""
+    events, wrong = 0, []
+    for seed in range(first, first + count):
+        try:
+            events += WALKS[kind](seed)
+        except AssertionError as error:
+            wrong.append(str(error))
+    return events, wrong
+
+
+def _chunks(first: int, walks: int) -> Iterator[tuple[int, int]]:
+    for start in range(first, first + walks, AT_A_TIME):
+        yield start, min(AT_A_TIME, first + walks - start)
+
+
+def walk_all(kind: str, first: int, walks: int) -> Figures:
+    """Walk on all cores, and say now and then how far it is."""
+    began = said = time.monotonic()
+    done = events = failed = 0
+    with multiprocessing.Pool() as pool:
+        waiting = [pool.apply_async(_walk_some, (kind, *chunk)) for chunk in _chunks(first, walks)]
+        for chunk, answer in zip(_chunks(first, walks), waiting, strict=True):
+            had, wrong = answer.get()
+            done, events = done + chunk[1], events + had
+            for text in wrong[: max(0, SHOWN - failed)]:
+                print(text, file=sys.stderr, flush=True)
+            failed += len(wrong)
+            if time.monotonic() > said + SAYS_EVERY:
+                said = time.monotonic()
+                rate = done / (said - began)
+                left = (walks - done) / rate / 60
+                print(f"{kind}: {done:,}/{walks:,} walks, {failed} failed, {left:.0f} min left", flush=True)
+    size = f"{walks:,} walks from {first}"
+    return Figures(kind, size, events, failed, time.monotonic() - began)
+
+
+def run_program(part: str, size: str, *arguments: str, **environment: str) -> Figures:
+    """A program that says itself how far it is."""
+    began = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=PROJECT, env={**os.environ, **environment}, check=False
+    )
+    return Figures(part, size, 0, int(ended.returncode != 0), time.monotonic() - began)
+
+
+def soak(
+    parts: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(PARTS)}; all unless named.")] = None,
+    examples: Annotated[int, typer.Option(min=1, help="Of every test by hypothesis.")] = 20_000,
+    walks: Annotated[int, typer.Option(min=1, help="Through orders, and as many through withdrawals.")] = 200_000,
+    first: Annotated[int, typer.Option(min=0, help="The first walk's seed.")] = 0,
+    withdrawals: Annotated[int, typer.Option(min=1, help="Of the fault bench.")] = 2_000,
+    file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
+) -> None:
+    """The large numbers, part by part, and their figures at the end."""
+    wanted = parts or PARTS
+    if unknown := [part for part in wanted if part not in PARTS]:
+        raise typer.BadParameter(f"no part is called {unknown[0]!r}; there are {', '.join(PARTS)}")
+    sharing = ("--numprocesses", "auto", "--dist", "worksteal", "--verbose")
+    runs: dict[str, Callable[[], Figures]] = {
+        **{kind: partial(walk_all, kind, first, walks) for kind in WALKS},
+        "hypothesis": lambda: run_program(
+            "hypothesis",
+            f"{examples:,} examples a test",
+            *("pytest", "-m", "hypothesis", *sharing),
+            **{VARIABLE: str(examples)},
+        ),
+        "faults": lambda: run_program(
+            "faults", f"{withdrawals:,} withdrawals", "bench", "faults", "--withdrawals", str(withdrawals)
+        ),
+    }
+    figures = []
+    for part in wanted:
+        print(f"{part} ...", flush=True)
+        figures.append(runs[part]())
+    tell(figures, file)
+    raise typer.Exit(code=int(any(one.failed for one in figures)))
+
+
+def tell(figures: list[Figures], file: Path | None) -> None:
+    """The figures as a table, and as a file where one is named."""
+    table = Table("part", "size", "events", "failed", "minutes")
+    for one in figures:
+        table.add_row(
+            one.part, one.size, f"{one.events:,}" if one.events else "", str(one.failed), f"{one.seconds / 60:.1f}"
+        )
+    Console().print(table)
+    if file is not None:
+        file.write_text(json.dumps([asdict(one) for one in figures], indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(soak)
