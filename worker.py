@@ -25,7 +25,8 @@ import gateway
 from config import Settings, load
 from core.errors import DakuanError, Misconfigured
 from core.messages import TASK_QUEUE
-from wiring import ready_database, wire
+from wiring.activities import wire
+from wiring.database import ready_database
 from workflows.account_drop import AccountDropWorkflow
 from workflows.auto_withdrawal import AutoWithdrawalWorkflow
 from workflows.order import OrderWorkflow

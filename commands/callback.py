@@ -15,7 +15,7 @@ from commands.reading import read_bytes
 from commands.service import temporal
 from config import load
 from core.errors import BadInput
-from wiring import callback_desk
+from wiring.desks import callback_desk
 
 
 @command

@@ -26,7 +26,8 @@ from ledger.balances import AccountBalance
 from ledger.proofs import Proof, prove
 from ledger.register import Register
 from local.stack import LocalStack
-from wiring import callback_desk, push_desk, ready_database
+from wiring.database import ready_database
+from wiring.desks import callback_desk, push_desk
 from worker import running_worker
 
 AT_ONCE = 8

@@ -22,7 +22,9 @@ from core.errors import DakuanError
 from core.messages import TASK_QUEUE
 from core.rails import Rails
 from ledger.inspecting import inspect_database
-from wiring import ProviderCheck, check_accounts, check_providers
+from wiring.addresses import ProviderCheck
+from wiring.carriers import check_providers
+from wiring.rails import check_accounts
 
 PORTS = {"payment channel": "channel_url", "bank": "bank_url"}
 

@@ -18,7 +18,7 @@ from core.policy import parse_policy
 from core.reasons import SENTENCES
 from core.withdrawal.estimating import Estimate, days_between, estimate
 from core.withdrawal.payouts import RailTerms
-from wiring import open_rails
+from wiring.rails import open_rails
 
 
 async def estimate_now(withdrawal: Withdrawal) -> Estimate:

@@ -6,7 +6,7 @@ from commands.console import JsonFlag, command, tell
 from config import load
 from core.addresses import parse_database_address
 from ledger.migrate import migrate as apply
-from wiring import role_in
+from wiring.database import role_in
 
 
 @command

@@ -12,7 +12,7 @@ from commands.reading import read_bytes
 from commands.service import temporal
 from config import load
 from core.errors import BadInput
-from wiring import push_desk
+from wiring.desks import push_desk
 
 
 @command

@@ -25,7 +25,7 @@ from core.reconciliation.breaks import by_reason
 from core.reconciliation.lines import Break, Comparison, Covered, Scope, Statement
 from core.reconciliation.reporting import reports, withdrawal_in
 from ledger.register import Register
-from wiring import reconciliation_desk
+from wiring.desks import reconciliation_desk
 
 EVERY: Mapping[str, timedelta] = {"daily": timedelta(days=1), "hourly": timedelta(hours=1)}
 AFTER_MIDNIGHT = timedelta(hours=1)

@@ -23,7 +23,7 @@ from core.money import format_minor, parse_amount
 from core.reconciliation.lines import Comparison
 from ledger.book import Book, Posted
 from ledger.register import Register
-from wiring import reconciliation_desk
+from wiring.desks import reconciliation_desk
 
 NEEDED = ("settlement_id", "gross", "fee", "net", "currency", "settled_at")
 

@@ -21,7 +21,7 @@ from core.audit.verdict import ParcelFacts, audit
 from core.errors import UnreadableAnswer
 from core.messages import Address
 from local.dialects import Vendor
-from wiring import carrier_of
+from wiring.carriers import carrier_of
 
 READ = {"kuaidi100": kuaidi100.read_answer, "kdniao": kdniao.read_answer, "easypost": easypost.read_answer}
 FIELDS = {

@@ -25,7 +25,7 @@ from ledger.register import Register
 from local.client import WorldClient
 from local.dialects import CUSTOMER, KEY, SALT
 from local.standins import StandIns
-from wiring import open_carriers
+from wiring.carriers import open_carriers
 
 CALLBACK = "https://shop.example/push"
 

@@ -14,7 +14,7 @@ from core.providers import Provider
 from local.client import WorldClient
 from local.dialects import Vendor
 from local.standins import StandIns
-from wiring import check_providers
+from wiring.carriers import check_providers
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 

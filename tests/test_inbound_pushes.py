@@ -26,7 +26,7 @@ from core.policy import policy_hash
 from inbound.pushes import LARGEST_PUSH, PushDesk
 from ledger.register import Register
 from local.dialects import Vendor, push_of
-from wiring import carrier_of
+from wiring.carriers import carrier_of
 
 
 class Orders:

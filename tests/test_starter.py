@@ -52,7 +52,7 @@ def test_the_help_loads_neither_commands_nor_temporal(flag: str) -> None:
     assert used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime < HELP_CPU_S
 
 
-@pytest.mark.parametrize("name", ["balance", "orders", "notices", "policy", "statement", "waybill"])
+@pytest.mark.parametrize("name", ["balance", "orders", "notices", "policy", "migrate", "statement", "waybill"])
 def test_a_command_of_the_database_alone_loads_no_temporal(name: str) -> None:
     code = f"import sys, commands.{name}; print(*sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -24,7 +24,8 @@ from core.errors import Misconfigured
 from core.search_attributes import SEARCH_ATTRIBUTES
 from ledger.register import Register
 from local.temporal import Temporal
-from wiring import policies_in, ready_database, role_in, screening_in, wire
+from wiring.activities import screening_in, wire
+from wiring.database import policies_in, ready_database, role_in
 from worker import running_worker
 
 NOWHERE = "http://127.0.0.1:9"

@@ -25,7 +25,8 @@ from ledger.movements import Movement
 from ledger.register import Register
 from local.client import WorldClient
 from local.temporal import Temporal
-from wiring import register_policies, wire
+from wiring.activities import wire
+from wiring.database import register_policies
 from worker import build_worker
 
 PATIENCE = 20.0

@@ -18,7 +18,7 @@ from ledger.proofs import prove
 from ledger.register import Register
 from local.client import WorldClient
 from local.journal import Effect
-from wiring import reconciliation_desk
+from wiring.desks import reconciliation_desk
 
 IN_HAND = frozenset({"in_approval", "unknown", "in_suspense"})
 """Where the desk of a run brings a withdrawal on within seconds."""

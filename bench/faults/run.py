@@ -37,7 +37,7 @@ from ledger.pool import open_pool
 from ledger.register import Register
 from local.client import WorldClient
 from local.stack import LocalStack
-from wiring import register_policies
+from wiring.database import register_policies
 
 WORKERS = 2
 CONNECTIONS = 24

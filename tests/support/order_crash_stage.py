@@ -35,7 +35,8 @@ from demo.stage import Stage, StagedOrder
 from ledger.register import Register
 from local.client import WorldClient
 from local.temporal import Temporal
-from wiring import register_policies, wire
+from wiring.activities import wire
+from wiring.database import register_policies
 from worker import plugin
 
 PROJECT = Path(__file__).parents[2]

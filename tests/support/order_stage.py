@@ -16,7 +16,8 @@ from demo.stage import Stage, StagedOrder
 from ledger.proofs import prove
 from ledger.register import Register
 from local.stack import LocalStack
-from wiring import ready_database, wire
+from wiring.activities import wire
+from wiring.database import ready_database
 from worker import build_worker
 
 Play = Callable[[], StagedOrder]

@@ -22,7 +22,7 @@ from ledger.book import Book, Posted
 from ledger.movements import Movement
 from ledger.register import Register
 from local.stack import LocalStack
-from wiring import ready_database
+from wiring.database import ready_database
 from worker import running_worker
 
 HISTORIES = Path(__file__).parents[1] / "histories"

@@ -15,7 +15,7 @@ from core.providers import Provider
 from local import dialects
 from local.dialects import Vendor
 from local.standins import StandIns
-from wiring import carrier_of
+from wiring.carriers import carrier_of
 
 VENDORS: tuple[Vendor, ...] = ("kuaidi100", "kdniao", "easypost")
 SERVED: dict[Vendor, str] = {"kuaidi100": "yto", "kdniao": "yto", "easypost": "ups"}

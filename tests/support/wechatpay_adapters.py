@@ -31,7 +31,7 @@ from config import read_rails
 from core.rails import Rails
 from local.standins import StandIns
 from local.wechatpay_keys import RAILS_FILE, WechatPayKeys, wechatpay_keys
-from wiring import rail_of, wechatpay_client
+from wiring.rails import rail_of, wechatpay_client
 
 _numbers = itertools.count(1)
 SHORT = timedelta(seconds=5)

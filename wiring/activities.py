@@ -1,0 +1,72 @@
+"""Settings → all activities of a worker, on their ports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+import asyncpg
+from temporalio.client import Client
+
+import gateway
+from activities.account_drops import AccountDropActivities
+from activities.logistics import LogisticsActivities
+from activities.money import MoneyActivities
+from activities.opening import OpeningActivities
+from activities.payout import PayoutActivities
+from activities.reconciliation import ReconciliationActivities
+from activities.screening import ScreeningActivities, ScreeningRules, parse_rules
+from activities.withdrawal import WithdrawalActivities
+from config import Settings
+from core.errors import Misconfigured
+from ledger.book import Book
+from ledger.register import Register
+from ledger.vault import Vault
+from wiring.carriers import open_carriers
+from wiring.rails import open_channels, open_rails
+
+
+async def wire(
+    settings: Settings, stack: AsyncExitStack, pool: asyncpg.Pool[Any], client: Client
+) -> list[Callable[..., Any]]:
+    """All activities on their ports. A new channel or rail is one more line in its mapping.
+
+    Args:
+        stack: closes the connections that are opened here.
+    """
+    channels, rails = await open_channels(settings, stack), await open_rails(settings, stack)
+    register, book = Register(pool), Book(pool)
+    carriers = await open_carriers(settings, stack, register)
+    opening = OpeningActivities(register, channels)
+    screening = ScreeningActivities(screening_in(settings))
+    logistics = LogisticsActivities(register, carriers)
+    money = MoneyActivities(book, channels)
+    payout = PayoutActivities(register, lambda withdrawal: gateway.start_withdrawal(client, withdrawal))
+    vault = Vault(settings.account_keys)
+    drops = AccountDropActivities(register, rails, vault)
+    recheck = partial(gateway.recheck_withdrawal, client)
+    withdrawal = WithdrawalActivities(register, book, rails, recheck, vault)
+    return [
+        *(opening.open, opening.record, opening.rescue),
+        screening.screen,
+        *(logistics.claim_waybills, logistics.release_claims, logistics.audit, logistics.look),
+        *(money.fund, money.credit, money.settle, money.refund, money.refund_arrived, money.pay_refund),
+        *(payout.start_withdrawal, payout.start_scheduled_withdrawal),
+        *withdrawal.all,
+        *drops.all,
+        *ReconciliationActivities(register, rails, channels).all,
+    ]
+
+
+def screening_in(settings: Settings) -> ScreeningRules:
+    """The screening rules.
+
+    Raises:
+        Misconfigured: the file cannot be read; the sentence names it.
+    """
+    try:
+        return parse_rules(settings.screening.read_text(encoding="utf-8"))
+    except (Misconfigured, OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{settings.screening}: {error}") from None

@@ -1,0 +1,75 @@
+"""Settings → the desks that take pushes, callbacks and statements."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any
+
+from temporalio.client import Client
+
+import gateway
+from activities.carriers.base import PushReader
+from activities.http import HttpClient
+from activities.reconciliation import ReconciliationActivities
+from activities.wechatpay.signing import PlatformKeys
+from config import Settings
+from core.messages import ReportScan, order_workflow_id
+from core.rails import Rails
+from inbound.callbacks import CallbackDesk
+from inbound.pushes import PushDesk
+from inbound.wechatpay import WechatPayCallbacks
+from ledger.register import Register
+from wiring.carriers import carrier_of, provider_url
+from wiring.rails import open_channels, open_rails
+
+
+@asynccontextmanager
+async def push_desk(settings: Settings, register: Register, client: Client) -> AsyncIterator[PushDesk]:
+    """Where the pushes of the configured providers are taken; scans go to their orders as Signals."""
+
+    async def report(order_id: str, command: dict[str, Any]) -> None:
+        await gateway.signal(client, order_workflow_id(order_id), ReportScan.verb, command)
+
+    async with AsyncExitStack() as stack:
+        readers: dict[str, PushReader] = {}
+        for name, provider in (settings.providers.providers if settings.providers else {}).items():
+            http = await stack.enter_async_context(HttpClient(provider_url(settings, provider), name=name))
+            carrier = carrier_of(provider, http)
+            if isinstance(carrier, PushReader):
+                readers[name] = carrier
+        yield PushDesk(register, readers, report)
+
+
+def callback_desk(settings: Settings, register: Register, client: Client) -> CallbackDesk:
+    """Where the callbacks of the accounts of DAKUAN_RAILS are taken; withdrawals are told, also those that are over."""
+    given = settings.rails or Rails()
+
+    def rails_of(account: str, kind: str) -> list[str]:
+        return [rail for rail, one in given.rails.items() if (one.account, one.kind) == (account, kind)]
+
+    readers = {
+        name: WechatPayCallbacks(
+            name,
+            PlatformKeys(account.platform_keys),
+            account.apiv3_key,
+            transfers=rails_of(name, "wechatpay_transfer"),
+            withdraws=rails_of(name, "wechatpay_withdraw"),
+        )
+        for name, account in given.accounts.items()
+    }
+    return CallbackDesk(register, readers, partial(gateway.report_payout, client))
+
+
+@asynccontextmanager
+async def reconciliation_desk(
+    settings: Settings, register: Register, *, fetching: bool = True
+) -> AsyncIterator[ReconciliationActivities]:
+    """Where both sides are compared, outside of a worker; without `fetching` only what is stored."""
+    async with AsyncExitStack() as stack:
+        if not fetching:
+            yield ReconciliationActivities(register, {}, {})
+            return
+        rails, channels = await open_rails(settings, stack), await open_channels(settings, stack)
+        yield ReconciliationActivities(register, rails, channels)

@@ -1,0 +1,99 @@
+"""Settings → payment channels and rails, on our accounts with them."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from activities.channels.base import PaymentChannel
+from activities.channels.sandbox import SandboxChannel
+from activities.channels.wechatpay import WechatPayChannel
+from activities.http import HttpClient
+from activities.rails.base import Rail
+from activities.rails.sandbox import SandboxRail
+from activities.rails.wechatpay_transfer import WechatPayTransfer
+from activities.rails.wechatpay_withdraw import WechatPayWithdraw
+from activities.wechatpay.client import WechatPayClient
+from activities.wechatpay.signing import MerchantSigner, PlatformKeys
+from config import Settings
+from core.errors import Misconfigured
+from core.rails import MerchantAccount, RailEntry, Rails
+from wiring.addresses import CHECKED_WITHIN, ProviderCheck, vendor_url
+
+
+async def open_channels(settings: Settings, stack: AsyncExitStack) -> dict[str, PaymentChannel]:
+    """The payment channels by name; `*` is any other.
+
+    Args:
+        stack: closes the connections that are opened here.
+    """
+    http = await stack.enter_async_context(HttpClient(settings.needed("channel_url"), name="channel"))
+    accounts = await open_accounts(settings, stack)
+    given = (settings.rails or Rails()).channels
+    named = {name: WechatPayChannel(accounts[one.account], notify_url=one.notify_url) for name, one in given.items()}
+    return {"*": SandboxChannel(http), **named}
+
+
+async def open_rails(settings: Settings, stack: AsyncExitStack) -> dict[str, Rail]:
+    """The rails by name; `*` is any other.
+
+    Args:
+        stack: closes the connections that are opened here.
+    """
+    http = await stack.enter_async_context(HttpClient(settings.needed("bank_url"), name="bank"))
+    accounts = await open_accounts(settings, stack)
+    given = (settings.rails or Rails()).rails
+    return {"*": SandboxRail(http), **{name: rail_of(name, one, accounts[one.account]) for name, one in given.items()}}
+
+
+async def open_accounts(settings: Settings, stack: AsyncExitStack) -> dict[str, WechatPayClient]:
+    """A connection for each account of DAKUAN_RAILS, by name.
+
+    Args:
+        stack: closes the connections that are opened here.
+    """
+    accounts = {}
+    for name, account in (settings.rails or Rails()).accounts.items():
+        url = vendor_url(settings, account.url, "DAKUAN_RAILS")
+        http = await stack.enter_async_context(HttpClient(url, name=f"WeChat Pay ({name})"))
+        accounts[name] = wechatpay_client(account, http)
+    return accounts
+
+
+def wechatpay_client(account: MerchantAccount, http: HttpClient) -> WechatPayClient:
+    """A merchant's connection to WeChat Pay, with its keys.
+
+    Raises:
+        Misconfigured: a key is none; the sentence names account and key, and repeats nothing of it.
+    """
+    try:
+        signer = MerchantSigner(account.mchid, account.serial, account.private_key)
+        return WechatPayClient(http, signer, PlatformKeys(account.platform_keys))
+    except Misconfigured as error:
+        raise Misconfigured(f"DAKUAN_RAILS: account of merchant {account.mchid}: {error}") from None
+
+
+def rail_of(name: str, entry: RailEntry, client: WechatPayClient) -> Rail:
+    """The adapter of a rail. A new kind is one more branch here, and a line in `core.rails`."""
+    said = {"remark": entry.remark} if entry.remark else {}
+    if entry.kind == "wechatpay_transfer":
+        return WechatPayTransfer(
+            client,
+            name=name,
+            appid=entry.appid,
+            scene=entry.scene,
+            reports=entry.reports,
+            notify_url=entry.notify_url,
+            **said,
+        )
+    return WechatPayWithdraw(client, name=name, bank_memo=entry.bank_memo, notify_url=entry.notify_url, **said)
+
+
+async def check_accounts(settings: Settings) -> list[ProviderCheck]:
+    """Try each account of DAKUAN_RAILS: whether WeChat Pay takes our signature, and we its."""
+    found = []
+    for name, account in (settings.rails or Rails()).accounts.items():
+        url = vendor_url(settings, account.url, "DAKUAN_RAILS")
+        async with HttpClient(url, name=name, answers_within=CHECKED_WITHIN) as http:
+            checked = await wechatpay_client(account, http).check()
+        found.append(ProviderCheck(name, url, checked.outcome, checked.detail))
+    return found
