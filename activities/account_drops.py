@@ -11,9 +11,10 @@ from typing import Any
 
 from temporalio import activity
 
+from activities.pacing import UNREACHED_TRIES
 from activities.rails.base import Payee, PayoutInstruction, Rail
 from core.account_drops import LARGEST_MINOR, AccountDrop, DropAnswer, DropState
-from core.errors import Misconfigured
+from core.errors import Misconfigured, NotSent
 from core.payout_accounts import masked
 from core.withdrawal.payouts import PayoutResult
 from ledger.account_drops import StoredDrop
@@ -63,6 +64,7 @@ class AccountDropActivities:
         """Send it once; where somebody may have sent it before, look it up.
 
         Raises:
+            NotSent: the rail cannot be reached, and the row is as before; a retry soon is safe.
             Unavailable: the database did not answer, or this worker cannot open the account's number; nothing was
                 sent by this try, and a retry helps.
         """
@@ -71,7 +73,16 @@ class AccountDropActivities:
         instruction = await self._instruction(row, account, with_number=True)
         if not await self._register.drops.update(key, "sending", when=["open"], now=activity.info().started_time):
             return await self.look_account_drop(key)
-        return await self._keep(row, account, await self._rail(row).pay(instruction))
+        result = await self._rail(row).pay(instruction)
+        info = activity.info()
+        # A worker that dies before this leaves a row that is looked up, as one that may have been sent.
+        if (
+            result.outcome == "not_sent"
+            and info.attempt < UNREACHED_TRIES
+            and await self._register.drops.update(key, "open", when=["sending"], now=info.started_time)
+        ):
+            raise NotSent(masked(result.message or "", account.last4))
+        return await self._keep(row, account, result)
 
     @activity.defn
     async def look_account_drop(self, key: str) -> DropAnswer:

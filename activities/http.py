@@ -17,13 +17,18 @@ from typing import Any, Self, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from core.errors import Unavailable, UnreadableAnswer
+from core.addresses import hide_passwords, split_login
+from core.errors import NotSent, Unavailable, UnreadableAnswer
 
 M = TypeVar("M", bound=BaseModel)
 
 ANSWERS_WITHIN = timedelta(seconds=10)
 """From sending to the last byte. Short, so that a frozen worker that wakes does not send what is no longer wanted."""
+CONNECTED_WITHIN = 0.7
+"""Part of that time for the connection, so that one that is not made is known as that when the whole time is over."""
 LARGEST_ANSWER = 1024 * 1024
+_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
+"""Refused, not resolved, no TLS, no free connection: these come before the first byte of a request is written."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class HttpClient:
     """A connection to one provider; an async context manager.
 
     Args:
-        base_url: what every path is appended to.
+        base_url: what every path is appended to. A login in it is sent as such, and stands in no message and no log.
         name: of the provider, for messages.
         answers_within: limit for a whole exchange.
         headers: sent with every request.
@@ -91,9 +96,12 @@ class HttpClient:
     ) -> None:
         self.name = name
         self._seconds = answers_within.total_seconds()
+        url, login = split_login(base_url)
+        connecting = self._seconds * CONNECTED_WITHIN
         self._client = httpx.AsyncClient(
-            base_url=base_url.rstrip("/") + "/",
-            timeout=self._seconds,
+            base_url=url.rstrip("/") + "/",
+            auth=login,
+            timeout=httpx.Timeout(self._seconds, connect=connecting, pool=connecting),
             follow_redirects=False,
             # Nothing but our settings decides where a request goes: no proxies, no .netrc of the machine.
             trust_env=False,
@@ -129,6 +137,7 @@ class HttpClient:
             The answer, where its status is below 500; redirects are answers too.
 
         Raises:
+            NotSent: no connection was made: nothing was sent.
             Unavailable: nothing whole came back in time, or a 5xx. What was sent may have had its effect.
             UnreadableAnswer: larger than `LARGEST_ANSWER`, or compressed though that was not asked for.
         """
@@ -138,11 +147,12 @@ class HttpClient:
                 self._client.stream(method, path.lstrip("/"), **request) as response,
             ):
                 raw = await self._body(response)
+        except _NEVER_LEFT as error:
+            raise NotSent(f"{self.name} at {self._client.base_url} cannot be reached: {_why(error)}") from None
         except TimeoutError:
             raise Unavailable(f"{self.name} did not answer within {self._seconds:g} s") from None
         except (httpx.HTTPError, httpx.StreamError) as error:
-            why = str(error) or type(error).__name__
-            raise Unavailable(f"{self.name} at {self._client.base_url} did not answer: {why}") from None
+            raise Unavailable(f"{self.name} at {self._client.base_url} did not answer: {_why(error)}") from None
         if response.status_code >= 500:
             raise Unavailable(f"{self.name} answered {response.status_code}")
         headers = {name.lower(): value for name, value in reversed(response.headers.multi_items())}
@@ -157,6 +167,10 @@ class HttpClient:
             if len(body) > LARGEST_ANSWER:
                 raise UnreadableAnswer(f"{self.name} answered with more than {LARGEST_ANSWER // 1024} KB")
         return bytes(body)
+
+
+def _why(error: Exception) -> str:
+    return hide_passwords(str(error) or type(error).__name__)
 
 
 def _no_such_number(text: str) -> Any:

@@ -9,8 +9,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.channels.base import PaymentChannel, RefundInstruction
-from activities.pacing import refund_query_delay
+from activities.pacing import UNREACHED_DELAY, refund_query_delay
 from activities.requests import Posted, RefundRequest
+from core.errors import NotSent
 from core.messages import refund_key
 from core.order.postings import CreditPosting, FundPosting, RefundPosting, SettlePosting
 from core.order.stepping import RefundOutcome
@@ -129,12 +130,14 @@ class MoneyActivities:
         if answer.state in {"arrived", "refused"} and told == (request.amount_minor, request.currency):
             return RefundOutcome(state=answer.state, reference=answer.reference, message=answer.message)
         attempt = activity.info().attempt
+        delay = refund_query_delay(attempt)
         said = " ".join(filter(None, (answer.state, answer.code, answer.message)))
         raise ApplicationError(
             f"refund {key}: {said}; asked {attempt} times",
             type="OutcomeUnknown",
             category=ApplicationErrorCategory.BENIGN,
-            next_retry_delay=refund_query_delay(attempt),
+            # What was not even asked is asked again soon.
+            next_retry_delay=min(delay, UNREACHED_DELAY) if answer.code == NotSent.__name__ else delay,
         )
 
 

@@ -14,3 +14,9 @@ def refund_query_delay(attempt: int) -> timedelta:
         attempt: of the activity, from 1.
     """
     return _REFUND_QUERIES[attempt - 1] if attempt <= len(_REFUND_QUERIES) else timedelta(days=1)
+
+
+UNREACHED_DELAY = timedelta(minutes=1)
+"""Before an instruction goes out again that certainly did not reach the other side."""
+UNREACHED_TRIES = 60
+"""So often a penny drop is tried that never left us; with the growing pauses between, about an hour."""

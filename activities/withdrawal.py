@@ -14,7 +14,7 @@ from typing import Any
 from temporalio import activity
 
 from activities.rails.base import Payee, PayoutInstruction, Rail
-from core.errors import Misconfigured
+from core.errors import Misconfigured, NotSent
 from core.messages import Message, Resumption, Withdrawal, content_hash
 from core.payout_accounts import masked
 from core.policy import parse_policy
@@ -241,6 +241,7 @@ class WithdrawalActivities:
         """Send the instruction once; where somebody may have sent it before, say what the rail knows of it.
 
         Raises:
+            NotSent: the rail cannot be reached, and the row is as before; a retry soon is safe.
             Unavailable: the database did not answer, or this worker cannot open the account's number, so that nothing
                 was sent by this try; a retry helps.
         """
@@ -260,7 +261,19 @@ class WithdrawalActivities:
             return await self._look(row)
         if clock.since_moved() >= LEASE or clock.now() >= step.send_by:
             return PayoutResult(outcome="unknown", message="the lease ran out before it was sent")
-        return _discreet(await self._rail_of(row).pay(instruction), row)
+        result = _discreet(await self._rail_of(row).pay(instruction), row)
+        if result.outcome == "not_sent":
+            await self._give_back(step, take_from, result, clock)
+        return result
+
+    async def _give_back(self, step: Pay, to: str, result: PayoutResult, clock: _Clock) -> None:
+        """Nothing was sent: the row is as if it had not been taken, and a first instruction is tried again soon.
+
+        A worker that dies before this leaves a row that is looked up, as one that may have been sent. A second
+        instruction is not insisted on: it is looked up meanwhile, as the first may have had its effect.
+        """
+        if await self._move(step, to, "sending", None, clock) and not step.resend:
+            raise NotSent(result.message or "")
 
     @activity.defn
     async def query(self, step: Query) -> PayoutResult:

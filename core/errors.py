@@ -9,7 +9,8 @@
     │   └── Misconfigured         a setting is missing or wrong
     └── RetryableError            the world may answer better next time
         ├── Unavailable           a carrier, channel, rail, database or server did not answer
-        │   └── DatabaseUnavailable   the database answers and takes no writes: a standby, or a demoted primary
+        │   ├── DatabaseUnavailable   the database answers and takes no writes: a standby, or a demoted primary
+        │   └── NotSent               no connection was made, so that nothing reached the other side
         ├── UnreadableAnswer      it answered nonsense: never evidence, never a posting
         └── OutcomeUnknown        an instruction was sent and nobody knows whether it had its effect
 
@@ -71,6 +72,10 @@ class Unavailable(RetryableError):
 
 class DatabaseUnavailable(Unavailable):
     """The database takes no writes."""
+
+
+class NotSent(Unavailable):
+    """No connection was made: nothing was sent, and trying again soon is safe."""
 
 
 class UnreadableAnswer(RetryableError):

@@ -353,10 +353,10 @@ async def test_a_bank_that_is_slow_is_unknown_and_the_look_up_decides(standins: 
         assert (await SandboxRail(client).query(payout_of(key, token))).outcome == "paid"
 
 
-async def test_a_bank_that_is_not_there_is_unknown() -> None:
+async def test_a_bank_that_is_not_there_was_sent_nothing() -> None:
     async with HttpClient(f"http://127.0.0.1:{free_port()}", name="the bank") as client:
         rail = SandboxRail(client)
-        assert (await rail.pay(payout_of("k1", "tok"))).outcome == "unknown"
+        assert (await rail.pay(payout_of("k1", "tok"))).outcome == "not_sent"
         assert (await rail.query(payout_of("k1", "tok"))).outcome == "unknown"
 
 

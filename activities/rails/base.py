@@ -2,7 +2,7 @@
 
 A new one is a class with these members in a file beside this one. The rule for all of them: `failed` only where the
 rail itself says, readably, that this payout will not happen. A cut connection, a timeout, a 5xx, an answer that
-cannot be read, even a connection that was never made: `unknown`, and a look-up decides.
+cannot be read: `unknown`, and a look-up decides. A connection that was never made: `not_sent`, and it is sent soon.
 
 One that tells statements has `activities.statements.TellsStatements.statement`, too.
 """
@@ -10,10 +10,11 @@ One that tells statements has `activities.statements.TellsStatements.statement`,
 from __future__ import annotations
 
 import re
-from typing import Annotated, Protocol
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, SecretStr, StringConstraints
 
+from core.errors import DakuanError, NotSent
 from core.messages import AmountMinor, Currency, Message
 from core.payout_accounts import AccountKind
 from core.withdrawal.payouts import PayoutResult, RailTerms
@@ -68,7 +69,7 @@ class Rail(Protocol):
     """The keys it takes. Ours fit every rail: at most 32 letters and digits."""
 
     async def pay(self, instruction: PayoutInstruction) -> PayoutResult:
-        """Send the instruction. Never raises for what the rail does: that is `unknown`."""
+        """Send the instruction. Never raises for what the rail does: that is `unknown`, or `not_sent`."""
         ...
 
     async def query(self, instruction: PayoutInstruction) -> PayoutResult:
@@ -78,3 +79,13 @@ class Rail(Protocol):
         key, or has it noted and waits for the identical instruction.
         """
         ...
+
+
+def no_answer(error: DakuanError, *, paying: bool = False) -> PayoutResult:
+    """What an exchange without a readable answer says: `unknown`, or `not_sent` of an instruction that never left us.
+
+    Args:
+        paying: an instruction was to be sent. A look-up that was not sent says nothing about the payout.
+    """
+    outcome: Literal["not_sent", "unknown"] = "not_sent" if paying and isinstance(error, NotSent) else "unknown"
+    return PayoutResult(outcome=outcome, code=type(error).__name__, message=str(error)[:500])

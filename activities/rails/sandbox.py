@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Literal
 
 from activities.http import HttpClient, Reply
-from activities.rails.base import PayoutInstruction
+from activities.rails.base import PayoutInstruction, no_answer
 from activities.statements import sandbox_statement
 from core.errors import Unavailable, UnreadableAnswer
 from core.messages import AmountMinor, AmountOrZero, Currency, FailureClass, Message
@@ -66,7 +66,7 @@ class SandboxRail:
                 return PayoutResult(outcome="failed", failure="ours", code=problem.code, message=problem.message)
             return _result(reply, instruction.key)
         except (Unavailable, UnreadableAnswer) as error:
-            return _unknown(error)
+            return no_answer(error, paying=True)
 
     async def query(self, instruction: PayoutInstruction) -> PayoutResult:
         """See `Rail.query`."""
@@ -76,7 +76,7 @@ class SandboxRail:
                 return PayoutResult(outcome="not_found")
             return _result(reply, instruction.key)
         except (Unavailable, UnreadableAnswer) as error:
-            return _unknown(error)
+            return no_answer(error)
 
     async def statement(self, day: date) -> Statement:
         """See `TellsStatements.statement`."""
@@ -103,7 +103,3 @@ def _result(reply: Reply, key: str) -> PayoutResult:
         message=payout.message,
         reference=payout.reference,
     )
-
-
-def _unknown(error: Exception) -> PayoutResult:
-    return PayoutResult(outcome="unknown", code=type(error).__name__, message=str(error))

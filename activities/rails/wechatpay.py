@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from activities.http import Reply
 from activities.rails.base import PayoutInstruction, names_payee
 from activities.wechatpay.client import Problem
-from core.errors import DakuanError, UnreadableAnswer
+from core.errors import UnreadableAnswer
 from core.messages import FailureClass
 from core.withdrawal.payouts import PayoutResult
 
@@ -62,11 +62,6 @@ def missing(reply: Reply) -> PayoutResult:
     if reply.status == 404 and problem.code in UNKNOWN_BILL:
         return PayoutResult(outcome="not_found", code=problem.code)
     raise UnreadableAnswer(f"{reply.source} answered {reply.status} {problem.code[:64]}: {problem.message[:200]}")
-
-
-def unknown(error: DakuanError) -> PayoutResult:
-    """No answer, or one that cannot be believed."""
-    return PayoutResult(outcome="unknown", code=type(error).__name__, message=str(error)[:500])
 
 
 def ours(code: str, message: str) -> PayoutResult:

@@ -14,8 +14,8 @@ from datetime import timedelta
 from typing import Any
 
 from activities.http import Reply
-from activities.rails.base import PayoutInstruction
-from activities.rails.wechatpay import CURRENCY, missing, only_about, ours, refused, unknown
+from activities.rails.base import PayoutInstruction, no_answer
+from activities.rails.wechatpay import CURRENCY, missing, only_about, ours, refused
 from activities.wechatpay.client import WechatPayClient
 from activities.wechatpay.resources import TransferBill
 from core.errors import Unavailable, UnreadableAnswer
@@ -124,7 +124,7 @@ class WechatPayTransfer:
             reply = await self._client.post(BILLS, self._bill(instruction))
             return self._result(reply, instruction) if reply.status == 200 else refused(reply)
         except (Unavailable, UnreadableAnswer) as error:
-            return unknown(error)
+            return no_answer(error, paying=True)
 
     async def query(self, instruction: PayoutInstruction) -> PayoutResult:
         """See `Rail.query`."""
@@ -132,7 +132,7 @@ class WechatPayTransfer:
             reply = await self._client.get(f"{BILLS}/out-bill-no/{instruction.key}")
             return self._result(reply, instruction) if reply.status == 200 else missing(reply)
         except (Unavailable, UnreadableAnswer) as error:
-            return unknown(error)
+            return no_answer(error)
 
     def _bill(self, instruction: PayoutInstruction) -> dict[str, Any]:
         named = instruction.account.holder and instruction.amount_minor >= NO_NAME_BELOW_MINOR

@@ -13,8 +13,8 @@ from datetime import timedelta
 from urllib.parse import quote
 
 from activities.http import Reply
-from activities.rails.base import PayoutInstruction
-from activities.rails.wechatpay import CURRENCY, missing, only_about, ours, refused, unknown
+from activities.rails.base import PayoutInstruction, no_answer
+from activities.rails.wechatpay import CURRENCY, missing, only_about, ours, refused
 from activities.wechatpay.client import WechatPayClient
 from activities.wechatpay.resources import Withdraw, WithdrawTaken
 from core.errors import Unavailable, UnreadableAnswer
@@ -96,7 +96,7 @@ class WechatPayWithdraw:
             reply = await self._client.post(WITHDRAWS, body)
             return _taken(reply, instruction) if reply.status == 200 else refused(reply)
         except (Unavailable, UnreadableAnswer) as error:
-            return unknown(error)
+            return no_answer(error, paying=True)
 
     async def query(self, instruction: PayoutInstruction) -> PayoutResult:
         """See `Rail.query`."""
@@ -105,7 +105,7 @@ class WechatPayWithdraw:
             reply = await self._client.get(f"{WITHDRAWS}/out-request-no/{about}")
             return _found(reply, instruction) if reply.status == 200 else missing(reply)
         except (Unavailable, UnreadableAnswer) as error:
-            return unknown(error)
+            return no_answer(error)
 
 
 def _taken(reply: Reply, instruction: PayoutInstruction) -> PayoutResult:
