@@ -78,7 +78,7 @@ class LogisticsActivities:
         # Here, not in the workflow: it costs no event, and comes again with the next look where a provider was away.
         await self._carriers.subscribe(_query(request))
         policy = (await self._policies.of(request.policy_hash)).audit
-        verdict, silences = await self._judge(request, policy, _known_silences())
+        verdict, silences = await self._judge(request, policy, _known_silences() or request.no_trace)
         if _is_news(request, verdict):
             return verdict
         # The next attempt must know how long and how often there was no trace; a heartbeat carries it over.
@@ -96,7 +96,7 @@ class LogisticsActivities:
     async def look(self, request: AuditRequest) -> Verdict:
         """Ask the carrier once. A carrier that does not answer leaves a verdict that says so."""
         policy = (await self._policies.of(request.policy_hash)).audit
-        verdict, _ = await self._judge(request, policy, ())
+        verdict, _ = await self._judge(request, policy, request.no_trace)
         return verdict
 
     async def _judge(
@@ -143,7 +143,12 @@ class LogisticsActivities:
 
 
 def _query(request: AuditRequest) -> TraceQuery:
-    return TraceQuery(carrier=request.carrier, waybill=request.waybill, phone_last4=request.phone_last4)
+    return TraceQuery(
+        carrier=request.carrier,
+        waybill=request.waybill,
+        phone_last4=request.phone_last4,
+        sender_last4=request.sender_last4,
+    )
 
 
 def _known_silences() -> tuple[NoTrace, ...]:
@@ -194,6 +199,8 @@ def _reported(request: AuditRequest, pushed: Sequence[Trace], now: datetime) -> 
 def _is_news(request: AuditRequest, verdict: Verdict) -> bool:
     """Whether the order must hear of it: a verdict it waits for, a first scan, the delivery, a return."""
     if request.collecting and verdict.outcome != "pending":
+        return True
+    if request.silent_review and verdict.outcome == "approved":
         return True
     delivered = verdict.delivered_at is not None and verdict.returned_at is None
     moved = verdict.first_physical_at is not None

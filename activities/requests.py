@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from core.audit.facts import Milestones, OrderFacts
+from core.audit.facts import Milestones, NoTrace, OrderFacts
 from core.messages import Address, AutomaticWithdrawals, Message, Order, Scan
 from core.order.shipping import Claim, WaybillToClaim
 from core.policy import OrderPolicy
@@ -81,6 +81,8 @@ class AuditRequest(Message):
     """One parcel to audit, by the policy of this hash.
 
     `collecting`, `moved` and `delivered` are what the order knows: any change is news.
+    `phone_last4` and `sender_last4` are digits of the buyer's and the sender's phone. `no_trace` is the history of such
+    answers that the order knows. `silent_review`: only silence sent the parcel to review, which an approval ends.
     """
 
     facts: OrderFacts
@@ -94,10 +96,13 @@ class AuditRequest(Message):
     known: Milestones | None = None
     pushed: tuple[Scan, ...] = ()
     phone_last4: str | None = None
+    sender_last4: str | None = None
+    no_trace: tuple[NoTrace, ...] = ()
     policy_hash: str
     collecting: bool
     moved: bool
     delivered: bool
+    silent_review: bool = False
 
 
 class RefundRequest(Message):

@@ -87,7 +87,7 @@ def _view(one: Review, language: Language, now: datetime) -> dict[str, Any]:
         "total_minor": one.total_minor,
         "currency": one.currency,
         "reasons": list(one.reasons),
-        "evidence": told_reasons(one.reasons, one.verdict or {}, language),
+        "evidence": told_reasons(one.reasons, one.verdict or {}, language, one.evidence or {}),
         "since": one.since.isoformat(),
         "due": due.isoformat(),
         "overdue": due < now,

@@ -134,11 +134,17 @@ def findings_table(parcels: Sequence[Mapping[str, Any]], language: Language = "e
     return table("Findings", ("parcel", "rule", "what was found", "what helps"), rows) if rows else None
 
 
-def told_reasons(reasons: Sequence[str], verdict: Mapping[str, Any], language: Language = "en") -> list[str]:
-    """A sentence for each reason, from the verdict's evidence."""
-    against = _against(verdict)
+def told_reasons(
+    reasons: Sequence[str],
+    verdict: Mapping[str, Any],
+    language: Language = "en",
+    kept: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[str]:
+    """A sentence for each reason, from the verdict's evidence; `kept` is what the reasons went by when they came up."""
+    against = {rule: found.get("evidence", {}) for rule, found in _against(verdict).items()}
+    evidence = {**against, **(kept or {})}
     return [
-        sentence(reason, "fail", against.get(reason, {}).get("evidence", {}), language)
+        sentence(reason, "fail", evidence.get(reason, {}), language)
         for reason in dict.fromkeys((*reasons, *verdict.get("reasons", ())))
     ]
 

@@ -92,6 +92,8 @@ class OrderPolicy(Message):
     """The audit's: a scan so long before the payment is another parcel's."""
     clock_skew: Duration = AuditPolicy().clock_skew
     """The audit's: how far a scan may lie in the future."""
+    no_trace_apart: Duration = AuditPolicy().no_trace_apart
+    """The audit's: how far two looks lie apart, of which a strong absence needs two."""
 
     def commission_for(self, merchant_id: str, category: str) -> int:
         """Basis points for one line: the most specific rule that names a rate, else the policy's own."""
@@ -159,4 +161,5 @@ def resolve(policy: Policy, order: Order) -> OrderPolicy:
         rules=rules,
         early_weak=policy.audit.early_weak,
         clock_skew=policy.audit.clock_skew,
+        no_trace_apart=policy.audit.no_trace_apart,
     )

@@ -13,7 +13,8 @@ from ledger.register_part import RegisterPart
 class Review(Message):
     """One thing that waits for a person. `parcel_id` is "" where the goods are screened.
 
-    `verdict` is the audit's last, as JSON; `sla` is how long a person may take, from `since`.
+    `verdict` is the audit's last, as JSON; `evidence` what the reasons went by, by rule. `sla` is how long a
+    person may take, from `since`.
     """
 
     kind: Literal["audit", "screening"]
@@ -24,6 +25,7 @@ class Review(Message):
     total_minor: int
     reasons: tuple[str, ...]
     verdict: dict[str, Any] | None
+    evidence: dict[str, Any] | None
     since: datetime
     sla: Duration
     reviewer: str | None
@@ -33,13 +35,14 @@ class Review(Message):
 _QUEUE = """
     SELECT 'audit' AS kind, o.order_id, p.parcel ->> 'parcel_id' AS parcel_id, o.merchant_id, o.currency, o.total_minor,
            ARRAY(SELECT jsonb_array_elements_text(p.parcel -> 'findings_of_review')) AS reasons,
-           p.parcel -> 'verdict' AS verdict, (p.parcel ->> 'audit_since')::TIMESTAMPTZ AS since,
+           p.parcel -> 'verdict' AS verdict, p.parcel -> 'evidence_of_review' AS evidence,
+           (p.parcel ->> 'audit_since')::TIMESTAMPTZ AS since,
            o.state #>> '{policy,review_sla}' AS sla
     FROM orders o CROSS JOIN LATERAL jsonb_array_elements(o.state -> 'parcels') AS p (parcel)
     WHERE NOT o.closed AND p.parcel ->> 'audit' = 'in_review' AND NOT (p.parcel ->> 'ended')::BOOLEAN
     UNION ALL
     SELECT 'screening', o.order_id, '', o.merchant_id, o.currency, o.total_minor,
-           ARRAY[coalesce(o.state ->> 'screening_reason', 'screening')], NULL,
+           ARRAY[coalesce(o.state ->> 'screening_reason', 'screening')], NULL, NULL,
            (o.state ->> 'screening_since')::TIMESTAMPTZ, o.state #>> '{policy,screening_sla}'
     FROM orders o WHERE o.phase = 'screening_held'
 """

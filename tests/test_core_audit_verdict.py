@@ -50,7 +50,7 @@ def test_an_honest_delivered_parcel_is_approved() -> None:
     assert verdict.delivered_at == verdict.last_scan_at == hour(42)
     assert verdict.returned_at is None
     assert verdict.carrier_answered
-    assert (verdict.policy, verdict.rule_set) == ("default", "2")
+    assert (verdict.policy, verdict.rule_set) == ("default", "3")
 
 
 @pytest.mark.parametrize("seen", range(1, 7))

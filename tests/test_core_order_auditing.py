@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from order_driver import DAY, HOUR, SECOND, T0, WAYBILLS, OrderDriver, a_parcel, a_policy, a_verdict, failing
 
+from core.audit.findings import Finding
 from core.messages import Answer
 from core.order.auditing import facts_of
 from core.order.stepping import audit_watches
+from core.order.viewing import told_of
 from core.reasons import Refusal
 
 
@@ -121,6 +123,30 @@ def test_carrier_that_delivers_ends_a_review_that_only_silence_had_asked_for() -
     assert driver.audit == "in_review"
     driver.deliver()
     assert driver.audit == "approved"
+
+
+def test_late_scans_end_a_review_for_a_missing_trace_also_after_receipt_by_timeout() -> None:
+    driver = shipped()
+    missing = (Finding("trace_exists", "fail", "strong", "trace", {"waited_h": 80.0, "looks": 9}),)
+    driver.hear("p1", "needs_review", "trace_exists", findings=missing)
+    driver.hear("p1", "needs_review", "moved", first_physical_at=T0, delivered_at=T0 + DAY)
+    driver.say["p1"] = driver.parcel().verdict or a_verdict()
+    driver.advance(8 * DAY)
+    assert (driver.state.receipt.by, driver.audit) == ("timeout", "in_review")
+    assert [watch.silent_review for watch in audit_watches(driver.state)] == [True], "it is still polled"
+    driver.hear("p1", "approved", first_physical_at=T0, delivered_at=T0 + DAY)
+    assert (driver.phase, driver.audit) == ("credited", "approved")
+
+
+def test_a_review_keeps_the_numbers_of_its_sentences() -> None:
+    driver = shipped()
+    missing = (Finding("trace_exists", "fail", "strong", "trace", {"waited_h": 80.0, "looks": 9}),)
+    driver.hear("p1", "needs_review", "trace_exists", findings=missing)
+    driver.hear("p1", "pending", "not_delivered", first_physical_at=T0)
+    told = " ".join(told_of(driver.parcel()))
+    assert "80.0 hours after the report" in told
+    assert "(9 looks)" in told
+    assert "?" not in told
 
 
 def test_carrier_that_delivers_ends_no_review_that_had_a_finding() -> None:

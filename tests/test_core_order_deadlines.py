@@ -204,11 +204,70 @@ def test_missing_pickup_of_what_the_buyer_confirmed_goes_to_review() -> None:
     assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "in_review", {})
 
 
-def test_number_without_a_trace_that_waits_for_a_reviewer_is_refunded_when_pickup_is_due() -> None:
+def test_number_without_a_trace_that_waits_for_a_reviewer_stays_with_the_reviewer_when_pickup_is_due() -> None:
     driver = shipped().advance(3 * DAY)
     driver.hear("p1", "needs_review", "trace_exists")
     driver.advance(2 * DAY)
+    assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "in_review", {})
+    assert driver.parcel().findings_of_review == ("trace_exists", "no_pickup")
+
+
+def test_answers_that_say_nothing_about_the_parcel_send_a_missing_pickup_to_review() -> None:
+    driver = shipped()
+    driver.say["p1"] = a_verdict(carrier_says="doubtful", doubts=("phone_missing",))
+    driver.advance(5 * DAY)
+    assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "in_review", {})
+    assert driver.parcel().findings_of_review == ("no_pickup", "phone_missing")
+
+
+def test_one_good_answer_is_asked_for_again_before_money_goes_back() -> None:
+    driver = shipped()
+    driver.say["p1"] = a_verdict(carrier_says="absent_once")
+    driver.advance(5 * DAY)
+    assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "collecting", {})
+    assert driver.deadline("pickup_by") == T0 + 5 * DAY + 12 * HOUR
+    driver.say["p1"] = a_verdict(carrier_says="absent")
+    driver.advance(12 * HOUR)
     assert (driver.phase, driver.refunds()) == ("cancelled", {"parcel-p1": 13580})
+
+
+def test_one_good_answer_and_no_second_is_a_persons_to_judge() -> None:
+    driver = shipped()
+    driver.say["p1"] = a_verdict(carrier_says="absent_once")
+    driver.advance(5 * DAY)
+    driver.say["p1"] = a_verdict(carrier_answered=False)
+    driver.advance(12 * HOUR)
+    assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "in_review", {})
+
+
+def test_carrier_that_refuses_the_digits_for_weeks_refunds_nothing_undelivered() -> None:
+    driver = shipped()
+    driver.say["p1"] = a_verdict(carrier_says="doubtful", doubts=("phone_missing",))
+    driver.advance(60 * DAY)
+    assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "in_review", {})
+    assert driver.deadline("undelivered_end") > driver.now, "it is asked again"
+    driver.say["p1"] = a_verdict(carrier_says="absent", now=driver.now)
+    driver.advance(8 * DAY)
+    assert driver.refunds() == {"undelivered": 13580}
+
+
+def test_carrier_is_asked_before_a_correction_that_did_not_come_is_judged() -> None:
+    """Scans came late, after the number was rejected for having none: a person decides."""
+    driver = shipped()
+    driver.hear("p1", "rejected", "trace_exists")
+    driver.say["p1"] = a_verdict("pending", "not_delivered", first_physical_at=T0 + DAY)
+    driver.advance(3 * DAY)
+    assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "in_review", {})
+    assert [step.about for step in driver.steps if step.verb == "look"] == ["p1"]
+
+
+def test_what_a_person_rejected_is_refunded_though_the_carrier_tells_of_it() -> None:
+    driver = shipped()
+    driver.hear("p1", "needs_review", "speed_possible", first_physical_at=T0)
+    driver.decide("rejected", "p1")
+    driver.say["p1"] = a_verdict("pending", "not_delivered", first_physical_at=T0)
+    driver.advance(3 * DAY)
+    assert driver.refunds() == {"parcel-p1": 13580}
 
 
 def test_review_of_a_parcel_whose_carrier_is_silent_goes_on_when_pickup_is_due() -> None:

@@ -343,6 +343,29 @@ def test_return_scan_before_the_credit_reopens_an_approved_audit() -> None:
     assert driver.audit == "collecting"
 
 
+@pytest.mark.parametrize("stage", ["picked_up", "in_transit", "delivered"])
+def test_scan_after_the_delivery_lets_the_audit_look_again(stage: str) -> None:
+    """It may be the way back under the same number; a harmless one is approved again."""
+    driver = opened()
+    driver.ship()
+    driver.hold()
+    driver.deliver()
+    accepted(push(driver, stage, at=T0 + DAY))
+    assert driver.audit == "collecting"
+    driver.hear("p1", "approved", first_physical_at=T0, delivered_at=T0, last_scan_at=T0 + DAY)
+    assert driver.audit == "approved"
+
+
+def test_second_journey_under_the_same_number_is_never_credited_by_silence() -> None:
+    driver = opened()
+    driver.ship()
+    driver.deliver()
+    back = {"first_physical_at": T0, "delivered_at": T0, "returned_at": T0 + DAY}
+    driver.say["p1"] = a_verdict("needs_review", "not_returned", now=T0 + 7 * DAY, last_scan_at=T0 + DAY, **back)
+    driver.advance(20 * DAY)
+    assert (driver.phase, driver.audit, driver.receipt) == ("shipped", "in_review", "not_due")
+
+
 def test_return_scan_after_the_credit_changes_nothing() -> None:
     driver = opened()
     driver.ship()

@@ -41,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
         ReportShipment,
     )
     from core.order import deciding, viewing
-    from core.order.auditing import facts_of
+    from core.order.auditing import facts_of, only_silent
     from core.order.deadlines import pass_deadlines, wake_at
     from core.order.deciding import first_answer, refusal_of
     from core.order.opening import begin, read_order
@@ -294,6 +294,9 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             known=parcel.verdict.milestones if parcel.verdict else None,
             pushed=parcel.pushed,
             phone_last4=self._order.order.ship_to.phone_last4,
+            sender_last4=self._order.order.ship_from.phone_last4,
+            no_trace=parcel.verdict.no_trace if parcel.verdict else (),
+            silent_review=only_silent(parcel),
             policy_hash=self._order.policy.content_hash,
             collecting=parcel.audit == "collecting",
             moved=parcel.moved,

@@ -33,11 +33,17 @@ _LONGEST_DETAIL = 300
 
 
 class TraceQuery(Message):
-    """One number of one carrier. Some carriers answer only with the last four digits of a phone."""
+    """One number of one carrier.
+
+    Some carriers answer only with the last four digits of a phone: the receiver's or the sender's, whichever the label
+    has. `code` is the vendor's code of the carrier's service to ask about; "" leaves that to the adapter.
+    """
 
     carrier: str
     waybill: str
     phone_last4: str | None = None
+    sender_last4: str | None = None
+    code: str = ""
 
 
 class Carrier(Protocol):

@@ -36,7 +36,8 @@ class SandboxCarrier:
     async def trace(self, query: TraceQuery) -> Trace:
         """See `Carrier.trace`."""
         try:
-            reply = await self._http.post("track", query.model_dump(exclude_none=True))
+            asked = query.model_dump(include={"carrier", "waybill", "phone_last4"}, exclude_none=True)
+            reply = await self._http.post("track", asked)
             if why := _SILENT_STATUS.get(reply.status):
                 return silent(query, PROVIDER, why, f"answered {reply.status}")
             if reply.status != 200:

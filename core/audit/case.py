@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
 
 from core.audit.facts import OrderFacts, ParcelFacts
 from core.audit.places import agreement
@@ -17,6 +18,14 @@ _FORWARDED = ("转寄", "转投", "改寄", "更址", "redirected", "new address
 _NOTED = frozenset({"picked_up", "out_for_delivery", "locker", "delivered", "returning", "returned", "refused"})
 
 
+class SecondJourney(NamedTuple):
+    """The same number on its way again after it was delivered: its first and last scan, and where it ended."""
+
+    start: Scan
+    end: Scan
+    ended: Literal["back", "elsewhere", "moving", "unclear"]
+
+
 @dataclass(slots=True)
 class Case:
     """All that the rules look at. Made by `lay_out`; rules read it and change nothing.
@@ -24,7 +33,8 @@ class Case:
     `run` are the scans of this use of the number, ascending; `older` counts those of a former use. `physical` are
     those of the run with the parcel in the carrier's hands. `own` are the physical ones that can be this order's:
     not from long before the payment, not from the future. What follows is about those: `placed` are their places and
-    times; `attempt`, `locker` and `delivered` the first of their kind; `back` where it turned around.
+    times; `attempt`, `locker` and `delivered` the first of their kind; `back` where it turned around, which may be the
+    start of a second `journey` under the same number.
     """
 
     order: OrderFacts
@@ -47,6 +57,7 @@ class Case:
     delivered: Scan | None = None
     back: Scan | None = None
     back_unclear: bool = False
+    journey: SecondJourney | None = None
 
     def waited(self, start: datetime, end: datetime) -> timedelta:
         """Time between two moments without the closed days of the carrier's country; never negative."""
@@ -149,6 +160,31 @@ def _follow(case: Case, earliest: datetime, latest: datetime) -> None:
                 placed.append((scan.city, scan))
             if stage in _NOTED:
                 _note(case, scan, stage)
+    if case.delivered is not None and case.back is None:
+        case.journey = _second_journey(case, case.delivered)
+        case.back = case.journey.start if case.journey is not None else None
+
+
+def _second_journey(case: Case, delivered: Scan) -> SecondJourney | None:
+    """Carriers use the outbound number for the way back: delivered, picked up there, delivered where it came from.
+
+    A parcel that is delivered twice to the buyer's place (first to a locker, say) makes no second journey, nor do
+    scans that were written down late; it takes a new pickup, or an end in another place.
+    """
+    later = [scan for scan in case.own if scan.at - delivered.at > case.policy.clock_skew]
+    if not later or case.own[0].at >= delivered.at:
+        return None
+    start = next((scan for scan in later if scan.stage == "picked_up"), None)
+    end = next((scan for scan in reversed(later) if scan.stage == "delivered"), later[-1])
+    origin = agreement(case.order.ship_from, end.city or "").agrees
+    to = agreement(case.order.ship_to, end.city or "").agrees
+    if origin is True and to is not True:
+        return SecondJourney(start or later[0], end, "back")
+    if start is not None:
+        if end.stage != "delivered" or end.at < start.at:
+            return SecondJourney(start, later[-1], "moving")
+        return SecondJourney(start, end, "elsewhere" if to is False else "unclear")
+    return SecondJourney(later[0], end, "elsewhere") if end.stage == "delivered" and to is False else None
 
 
 def _note(case: Case, scan: Scan, stage: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from core.audit.policy import Count
-from core.audit.trace import Trace
+from core.audit.trace import Lacking, Trace
 from core.messages import Address, Id, Message, Time
 
 
@@ -33,12 +33,23 @@ class Rival(Message):
 
 
 class NoTrace(Message):
-    """That a provider answered `no_trace` (or called the number bad): between when and when, and how often."""
+    """That a provider answered `no_trace` (or called the number bad): between when and when, and how often.
+
+    `lacking`, `question` and `questions` are those of the traces: each question to a provider has its own history.
+    """
 
     provider: str
     first_at: Time
     last_at: Time
     looks: Count = 1
+    lacking: Lacking | None = None
+    question: str = ""
+    questions: Count = 1
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells one history from another."""
+        return self.provider, self.question, self.lacking or ""
 
 
 class Milestones(Message):
@@ -85,20 +96,27 @@ def remember(known: Iterable[NoTrace], traces: Iterable[Trace]) -> tuple[NoTrace
 
     An activity that polls keeps it between its attempts and hands it over in `ParcelFacts.no_trace`.
     """
-    history = {entry.provider: entry for entry in known}
+    history = {entry.key: entry for entry in known}
     for trace in traces:
         if trace.answer not in ("no_trace", "bad_number"):
             continue
-        before = history.get(trace.provider)
+        look = NoTrace(
+            provider=trace.provider,
+            first_at=trace.fetched_at,
+            last_at=trace.fetched_at,
+            lacking=trace.lacking,
+            question=trace.question,
+            questions=trace.questions,
+        )
+        before = history.get(look.key)
         if before is None:
-            history[trace.provider] = NoTrace(
-                provider=trace.provider, first_at=trace.fetched_at, last_at=trace.fetched_at
-            )
+            history[look.key] = look
         elif not before.first_at <= trace.fetched_at <= before.last_at:
-            history[trace.provider] = NoTrace(
-                provider=trace.provider,
-                first_at=min(before.first_at, trace.fetched_at),
-                last_at=max(before.last_at, trace.fetched_at),
-                looks=before.looks + 1,
+            history[look.key] = look.model_copy(
+                update={
+                    "first_at": min(before.first_at, trace.fetched_at),
+                    "last_at": max(before.last_at, trace.fetched_at),
+                    "looks": before.looks + 1,
+                }
             )
     return tuple(history.values())

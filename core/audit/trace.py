@@ -11,6 +11,9 @@ from pydantic import Field
 
 from core.messages import Message, Scan, Stage, Time
 
+Lacking = Literal["phone", "service"]
+"""What a question may lack: the digits of the phone on the label, or the service of the carrier that has the number."""
+
 TraceAnswer = Literal["found", "no_trace", "unknown_carrier", "bad_number", "throttled", "auth", "unavailable"]
 
 PHYSICAL_STAGES: frozenset[Stage] = frozenset(
@@ -49,10 +52,17 @@ class Trace(Message):
     answer: TraceAnswer
     scans: tuple[Scan, ...] = ()
     detail: str | None = None
-    contact: Literal["matched", "refused"] | None = None
-    """Whether the last four digits of the buyer's phone, sent with the query, were the right ones for this number."""
+    contact: Literal["matched", "refused", "sender"] | None = None
+    """Whether the last four digits of the buyer's phone, sent with the query, were the right ones for this number;
+    `sender`: those of the sender's phone were."""
     weight_g: Annotated[int, Field(ge=1)] | None = None
     """What the carrier weighed."""
+    lacking: Lacking | None = None
+    """What the question lacked. A `no_trace` to such a question says nothing about the parcel."""
+    question: str = ""
+    """Which of several questions this answers: a service of the carrier, the sender's digits. "" where there is one."""
+    questions: Annotated[int, Field(ge=1)] = 1
+    """How many questions it takes until a `no_trace` covers all that the provider could know of the number."""
 
 
 def merge(traces: Iterable[Trace]) -> list[Scan]:

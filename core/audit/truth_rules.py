@@ -11,6 +11,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+from core.audit.absence import looked_apart, outage
 from core.audit.case import Case
 from core.audit.contests import may_be_settled, settled
 from core.audit.facts import NoTrace, remember
@@ -123,27 +124,34 @@ def trace_exists(case: Case) -> Finding:
     evidence: dict[str, Any] = {
         "waited_h": _hours(waited),
         "looks": sum(entry.looks for entry in silent),
-        "providers": [entry.provider for entry in silent],
+        "providers": list(dict.fromkeys(entry.provider for entry in silent)),
     }
+    if all(entry.lacking for entry in silent):
+        evidence["what"] = silent[0].lacking
     if waited < policy.no_trace_strong:
         return Finding("trace_exists", "unknown", evidence=evidence)
-    if share is not None and share >= policy.outage_share and case.parcel.carrier_answers >= policy.outage_answers_min:
-        return Finding("trace_exists", "unknown", evidence={**evidence, "outage_share": round(share, 2)})
+    if outage(case):
+        return Finding("trace_exists", "unknown", evidence={**evidence, "outage_share": round(share or 0, 2)})
     certain = waited >= policy.no_trace_fatal and _looked_apart(case, silent)
     return Finding("trace_exists", "fail", "fatal" if certain else "strong", "trace", evidence)
 
 
 def _looked_apart(case: Case, silent: tuple[NoTrace, ...]) -> bool:
-    """Two looks far enough apart, and a second provider's word where one is configured."""
-    apart = any(entry.last_at - entry.first_at >= case.policy.no_trace_apart for entry in silent)
-    return apart and len(silent) >= min(2, case.parcel.providers)
+    """A strong absence, and a second provider's word where one is configured."""
+    said = {entry.provider for entry in silent}
+    return looked_apart(case, silent) and len(said) >= min(2, case.parcel.providers)
 
 
 def contact_matches(case: Case) -> Finding:
-    """A carrier that answers only with the buyer's last four digits has answered, or refused them."""
+    """A carrier that answers only with the buyer's last four digits has answered, or refused them.
+
+    The sender's digits open the trace too, and say nothing about the buyer.
+    """
     answers = {trace.contact for trace in case.traces}
     if "matched" in answers:
         return Finding("contact_matches", "pass", "confirms")
+    if "sender" in answers:
+        return Finding("contact_matches", "unknown", evidence={"what": "sender"})
     if "refused" in answers:
         return _fail("contact_matches", "weak", "contact", last4=case.order.ship_to.phone_last4)
     return UNKNOWN["contact_matches"]
@@ -342,6 +350,12 @@ def not_returned(case: Case) -> Finding:
     if case.back is None:
         return PASS["not_returned"] if case.own else UNKNOWN["not_returned"]
     back = case.back
+    if case.journey is not None and case.delivered is not None:
+        place, delivered_at = case.journey.end.city or "", _at(case.delivered.at)
+        what = f"after_delivery_{case.journey.ended}"
+        return _fail(
+            "not_returned", "strong", "trace", what=what, at=_at(back.at), place=place, delivered_at=delivered_at
+        )
     if case.back_unclear:
         return _fail("not_returned", "strong", "trace", what="unclear", at=_at(back.at))
     return _fail("not_returned", "fatal", "trace", what=back.stage, at=_at(back.at))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+from core.audit.absence import CarrierWord, Doubt, carrier_word, doubts
 from core.audit.case import Case, lay_out
 from core.audit.explain import Language, advice, sentence
 from core.audit.facts import Milestones, NoTrace, OrderFacts, ParcelFacts, Rival, remember
@@ -42,7 +43,8 @@ class Verdict:
     `reasons` are the rules that decided, or why it waits (`no_scan_yet`, `not_picked_up`, `not_delivered`) or why its
     time is up (`no_new_scan`, `carrier_silent`). `findings` count, `shadow` ones do not. `carrier` is the one whose
     trace it is. The milestones are scans that can be this order's; `returned_at` stands only while the parcel is
-    on its way back or was refused, and not again with the buyer.
+    on its way back or was refused, and not again with the buyer. `carrier_says` is what a default may go by, `doubts`
+    why it says nothing about the parcel, and `no_trace` the history of such answers for the next look.
     """
 
     outcome: VerdictOutcome
@@ -61,6 +63,9 @@ class Verdict:
     delivered_at: datetime | None = None
     returned_at: datetime | None = None
     refused_at: datetime | None = None
+    carrier_says: CarrierWord = "nothing"
+    doubts: tuple[Doubt, ...] = ()
+    no_trace: tuple[NoTrace, ...] = ()
 
     @property
     def milestones(self) -> Milestones:
@@ -127,6 +132,9 @@ def audit(
         delivered_at=case.delivered.at if case.delivered is not None else None,
         returned_at=back.at if back is not None else None,
         refused_at=back.at if back is not None and back.stage == "refused" else None,
+        carrier_says=carrier_word(case),
+        doubts=doubts(case),
+        no_trace=() if case.run else remember(parcel.no_trace, case.traces),
     )
     return replace(verdict, **dict(known)) if known is not None and not case.run else verdict
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
+from core.audit.absence import CarrierWord
 from core.audit.verdict import OrderFacts, Verdict
 from core.messages import AppealAudit, DecideAudit
 from core.order.receiving import follow_deliveries
@@ -12,8 +14,22 @@ from core.order.refunding import refund_parcels
 from core.order.state import REVIEW_OVERDUE, Decision, OrderState, Parcel
 from core.reasons import Refusal, refuse
 
-SILENCE: frozenset[str] = frozenset({"no_pickup", "undelivered", "no_new_scan", "carrier_silent"})
-"""Reviews that were asked for only because nothing was heard; they end by themselves when the carrier delivers."""
+SILENCE: frozenset[str] = frozenset(
+    {
+        "no_pickup",
+        "undelivered",
+        "no_new_scan",
+        "carrier_silent",
+        "trace_exists",
+        "contact_matches",
+        "phone_missing",
+        "service_unasked",
+        "other_carrier_likelier",
+        "carrier_out",
+    }
+)
+"""Reasons that say only that nothing was heard, or why. A review that has no others ends by itself when scans come
+late and every rule passes."""
 CORRECTION_OVER = "correction_time_over"
 """The review of a rejection that nobody corrected, of goods that were received."""
 
@@ -40,7 +56,7 @@ def judged(state: OrderState, parcel_id: str, waybill: str, verdict: Verdict, no
     before = parcel.verdict
     verdict = _knowing(before, verdict)
     came_back = verdict.returned_at is not None and (before is None or before.returned_at is None)
-    parcel = parcel.model_copy(update={"verdict": verdict, "answered": parcel.answered or verdict.carrier_answered})
+    parcel = parcel.model_copy(update={"verdict": verdict})
     if parcel.delivered_at is not None and parcel.delivered_known_at is None:
         parcel = parcel.model_copy(update={"delivered_known_at": now})
     if parcel.audit == "approved" and came_back:
@@ -72,7 +88,7 @@ def _knowing(known: Verdict | None, verdict: Verdict) -> Verdict:
 
 def _weighed(state: OrderState, parcel: Parcel, verdict: Verdict, now: datetime) -> OrderState:
     """What the verdict does to a parcel that waits for one."""
-    if verdict.outcome == "approved" and (parcel.audit == "collecting" or _only_silent(parcel)):
+    if verdict.outcome == "approved" and (parcel.audit == "collecting" or only_silent(parcel)):
         return approve(state, parcel, now)
     if parcel.audit == "collecting" and verdict.outcome == "rejected":
         return reject(state, parcel, now, "; ".join(verdict.reasons))
@@ -81,7 +97,8 @@ def _weighed(state: OrderState, parcel: Parcel, verdict: Verdict, now: datetime)
     return state
 
 
-def _only_silent(parcel: Parcel) -> bool:
+def only_silent(parcel: Parcel) -> bool:
+    """Whether the parcel is in review for no other reason than that nothing was heard of it."""
     return parcel.audit == "in_review" and bool(parcel.findings_of_review) and set(parcel.findings_of_review) <= SILENCE
 
 
@@ -94,6 +111,7 @@ def approve(state: OrderState, parcel: Parcel, now: datetime) -> OrderState:
                 "audit": "approved",
                 "audit_since": now,
                 "findings_of_review": (),
+                "evidence_of_review": {},
                 "correction_left": None,
             }
         )
@@ -113,6 +131,7 @@ def reject(state: OrderState, parcel: Parcel, now: datetime, why: str) -> OrderS
             "audit_since": now,
             "correction_left": left,
             "findings_of_review": (),
+            "evidence_of_review": {},
         }
     )
     state = state.with_parcel(rejected)
@@ -127,10 +146,32 @@ def reject(state: OrderState, parcel: Parcel, now: datetime, why: str) -> OrderS
 
 
 def send_to_review(state: OrderState, parcel: Parcel, reasons: tuple[str, ...], now: datetime) -> OrderState:
-    """A person must look."""
-    in_review = parcel.model_copy(update={"audit": "in_review", "audit_since": now, "findings_of_review": reasons})
+    """A person must look. What the reasons went by is kept: later verdicts bring evidence of their own."""
+    in_review = parcel.model_copy(
+        update={
+            "audit": "in_review",
+            "audit_since": now,
+            "findings_of_review": reasons,
+            "evidence_of_review": _evidence(parcel.verdict, reasons),
+        }
+    )
     state = state.with_parcel(in_review)
     return state.noticing("reviewer", "audit_in_review", now, parcel_id=parcel.parcel_id, reasons="; ".join(reasons))
+
+
+def carrier_says(parcel: Parcel) -> CarrierWord:
+    """What the carriers said of the parcel at the last look, as far as a default may go by it."""
+    return parcel.verdict.carrier_says if parcel.verdict is not None else "nothing"
+
+
+def doubts_of(parcel: Parcel) -> tuple[str, ...]:
+    """Why the carriers' last answers say nothing about the parcel, for the person who must look."""
+    return parcel.verdict.doubts if parcel.verdict is not None else ()
+
+
+def _evidence(verdict: Verdict | None, reasons: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    findings = verdict.findings if verdict is not None else ()
+    return {found.rule: found.evidence for found in findings if found.outcome == "fail" and found.rule in reasons}
 
 
 def correction_ends_at(parcel: Parcel) -> datetime | None:
@@ -141,10 +182,24 @@ def correction_ends_at(parcel: Parcel) -> datetime | None:
 
 
 def correction_over(state: OrderState, parcel: Parcel, now: datetime) -> OrderState:
-    """Nobody corrected: the parcel's money goes back, unless the goods were received, which a person must judge."""
-    if parcel.delivered_at is not None or state.receipt.status == "confirmed":
+    """No correction came: the parcel's money goes back, unless the goods may have been received; a person judges that.
+
+    The carrier was just asked again: scans that came late may have made an automatic rejection wrong.
+    """
+    received = parcel.delivered_at is not None or state.receipt.status == "confirmed"
+    if received or (_contradicted(parcel) and not _rejected_by_a_person(parcel)):
         return send_to_review(state, parcel, (CORRECTION_OVER,), now)
     return _refund_rejected(state, parcel, "logistics information rejected", now)
+
+
+def _contradicted(parcel: Parcel) -> bool:
+    """Whether the carriers now tell of a parcel on its way that no rule rejects."""
+    verdict = parcel.verdict
+    return verdict is not None and verdict.carrier_says == "scans" and verdict.outcome != "rejected"
+
+
+def _rejected_by_a_person(parcel: Parcel) -> bool:
+    return any((d.waybill, d.verdict) == (parcel.waybill, "rejected") for d in parcel.decisions)
 
 
 def _refund_rejected(state: OrderState, parcel: Parcel, why: str, now: datetime) -> OrderState:
@@ -216,7 +271,7 @@ def _one(state: OrderState, parcel_id: str | None, stage: str, code: str) -> Par
 
 def only_weak(parcel: Parcel) -> bool:
     """The last verdict found nothing fatal and nothing strong, and no person rejected this number."""
-    if any((d.waybill, d.verdict) == (parcel.waybill, "rejected") for d in parcel.decisions):
+    if _rejected_by_a_person(parcel):
         return False
     return parcel.verdict is not None and all(
         finding.outcome != "fail" or finding.weight not in {"fatal", "strong"} for finding in parcel.verdict.findings

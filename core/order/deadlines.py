@@ -11,17 +11,27 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.messages import NextDeadline
-from core.order.auditing import approve, correction_ends_at, correction_over, only_weak, send_to_review
+from core.order.auditing import (
+    approve,
+    carrier_says,
+    correction_ends_at,
+    correction_over,
+    doubts_of,
+    only_weak,
+    send_to_review,
+)
 from core.order.opening import refuse_goods
 from core.order.receiving import confirm_by_timeout, follow_deliveries
 from core.order.refunding import refund_parcels, refund_unshipped
 from core.order.state import REFUND_STUCK, REVIEW_OVERDUE, Hold, OrderState, Parcel
 
-LOOKS: frozenset[str] = frozenset({"pickup_by", "receipt_by", "undelivered_by", "undelivered_end"})
+LOOKS: frozenset[str] = frozenset({"pickup_by", "receipt_by", "undelivered_by", "undelivered_end", "audit_correction"})
 """Deadlines that are judged by what the carrier knows now: it is asked once more before they pass."""
 
 NO_PICKUP = "no_pickup"
 """Why a person must look at a parcel that no carrier is known to have picked up."""
+UNDELIVERED = "undelivered"
+"""Why a person must look at a parcel that was not delivered in the time that parcels take."""
 
 
 class Deadline(NamedTuple):
@@ -79,7 +89,8 @@ def _shipping(state: OrderState) -> Iterator[Deadline]:
 def _parcel(state: OrderState, parcel: Parcel) -> Iterator[Deadline]:
     limits, subject = state.policy.order, parcel.parcel_id
     if _awaits_pickup(parcel):
-        yield Deadline(name="pickup_by", at=parcel.uploaded_at + limits.pickup_within, subject=subject)
+        at = parcel.pickup_again_at or parcel.uploaded_at + limits.pickup_within
+        yield Deadline(name="pickup_by", at=at, subject=subject)
     correction = correction_ends_at(parcel)
     if correction is not None:
         yield Deadline(name="audit_correction", at=correction, subject=subject)
@@ -177,14 +188,19 @@ def _pass_ship_by(state: OrderState, deadline: Deadline, now: datetime) -> Order
 
 
 def _pass_pickup_by(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    """Refund only on a strong absence. A parcel in review stays with the reviewer."""
     parcel = _of(state, deadline)
-    if parcel.answered and state.receipt.status != "confirmed":
-        cause = f"parcel-{parcel.parcel_id}"
-        return refund_parcels(state, (parcel,), cause, "no carrier picked it up", "cancelled", now)
+    reasons = (NO_PICKUP, *doubts_of(parcel))
     if parcel.audit == "in_review":
-        found = (*parcel.findings_of_review, NO_PICKUP)
-        return state.with_parcel(parcel.model_copy(update={"findings_of_review": found}))
-    return send_to_review(state, parcel, (NO_PICKUP,), now)
+        return _keep_in_review(state, parcel, reasons, now)
+    if state.receipt.status != "confirmed":
+        if carrier_says(parcel) == "absent":
+            cause = f"parcel-{parcel.parcel_id}"
+            return refund_parcels(state, (parcel,), cause, "no carrier picked it up", "cancelled", now)
+        if carrier_says(parcel) == "absent_once" and parcel.pickup_again_at is None:
+            again = now + state.policy.no_trace_apart
+            return state.with_parcel(parcel.model_copy(update={"pickup_again_at": again}))
+    return send_to_review(state, parcel, reasons, now)
 
 
 def _pass_audit_correction(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
@@ -225,14 +241,30 @@ def _pass_receipt_by(state: OrderState, deadline: Deadline, now: datetime) -> Or
 def _pass_undelivered_by(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
     for parcel in state.live_parcels:
         if parcel.delivered_at is None and parcel.audit == "collecting":
-            state = send_to_review(state, parcel, ("undelivered",), now)
+            state = send_to_review(state, parcel, (UNDELIVERED, *doubts_of(parcel)), now)
     state = state.model_copy(update={"undelivered_asked_at": now})
     return state.noticing("buyer", "undelivered", now, answer="confirm_receipt")
 
 
 def _pass_undelivered_end(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    """Refund what the carriers say did not arrive. Where they do not say so a person decides, and they are asked again
+    after as long."""
     missing = [parcel for parcel in state.live_parcels if parcel.delivered_at is None]
-    return refund_parcels(state, missing, "undelivered", "never delivered", "refunded", now)
+    known = [parcel for parcel in missing if carrier_says(parcel) in {"absent", "scans"}]
+    if known:
+        state = refund_parcels(state, known, "undelivered", "never delivered", "refunded", now)
+    doubtful = [parcel for parcel in missing if parcel not in known]
+    for parcel in doubtful:
+        state = _keep_in_review(state, parcel, (UNDELIVERED, *doubts_of(parcel)), now)
+    return state.model_copy(update={"undelivered_asked_at": now}) if doubtful else state
+
+
+def _keep_in_review(state: OrderState, parcel: Parcel, reasons: tuple[str, ...], now: datetime) -> OrderState:
+    """A person must look, or still does."""
+    if parcel.audit != "in_review":
+        return send_to_review(state, parcel, reasons, now)
+    found = tuple(dict.fromkeys((*parcel.findings_of_review, *reasons)))
+    return state.with_parcel(parcel.model_copy(update={"findings_of_review": found}))
 
 
 def _pass_refund_stuck(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:

@@ -9,7 +9,7 @@ from typing import Literal
 from core.audit.masking import mask
 from core.audit.trace import PHYSICAL_STAGES
 from core.audit.waybills import carrier, judge, suggest
-from core.messages import CorrectWaybill, LineQuantity, Message, ParcelReport, ReportScan, ReportShipment, Scan
+from core.messages import CorrectWaybill, LineQuantity, Message, ParcelReport, ReportScan, ReportShipment, Scan, Stage
 from core.order.state import REVIEW_OVERDUE, Attempt, OrderState, Parcel
 from core.reasons import Refusal, refuse
 
@@ -17,6 +17,9 @@ SCANS_WEIGH = 400_000
 """Bytes of pushed scans that an order keeps: its whole state must fit in one message of the engine, at most 2 MB."""
 PARCELS_MAX = 200
 """Parcels of an order. Each has an audit of its own, and the engine takes 2,000 at a time."""
+
+
+_BACK: frozenset[Stage] = frozenset({"returning", "returned", "refused"})
 
 
 class Claim(Message):
@@ -174,10 +177,11 @@ def correct(state: OrderState, command: CorrectWaybill, now: datetime) -> OrderS
             "pushed_physical_at": None,
             "looked_at": None,
             "delivered_known_at": None,
-            "answered": False,
             "corrections": parcel.corrections + 1,
             "correction_left": None,
             "findings_of_review": (),
+            "evidence_of_review": {},
+            "pickup_again_at": None,
         }
     )
     state = state.with_parcel(corrected).without_hold(REVIEW_OVERDUE, parcel.parcel_id)
@@ -247,11 +251,24 @@ def append_scans(state: OrderState, command: ReportScan, now: datetime) -> Order
             continue
         physical = parcel.pushed_physical_at or _first_physical(state, kept, now)
         changed = parcel.model_copy(update={"pushed": (*parcel.pushed, *kept), "pushed_physical_at": physical})
-        back = any(scan.stage in {"returning", "returned", "refused"} for scan in kept)
-        if back and parcel.audit == "approved" and state.phase == "shipped" and not state.crediting:
+        if (
+            _may_come_back(parcel, kept)
+            and parcel.audit == "approved"
+            and state.phase == "shipped"
+            and not state.crediting
+        ):
             changed = changed.model_copy(update={"audit": "collecting", "audit_since": now})
         state = state.with_parcel(changed)
     return state
+
+
+def _may_come_back(parcel: Parcel, scans: Sequence[Scan]) -> bool:
+    """Whether new scans may tell of a way back, also under the same number after its delivery."""
+    delivered_at = parcel.delivered_at
+    return any(
+        scan.stage in _BACK or (delivered_at is not None and scan.at > delivered_at and scan.stage in PHYSICAL_STAGES)
+        for scan in scans
+    )
 
 
 def _with_room(state: OrderState, scans: Sequence[Scan]) -> tuple[Scan, ...]:

@@ -7,7 +7,7 @@ Everything here is data and questions about it. What changes it stands in the fi
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from core.audit.verdict import Verdict
 from core.inbox import Inbox
@@ -105,8 +105,10 @@ class Parcel(Message):
     """What is left of the correction clock; it stands still during an appeal."""
     findings_of_review: tuple[str, ...] = ()
     """Why a person must look: rule names, or the deadline that asked for it."""
-    answered: bool = False
-    """The carrier has said something about this number, be it that there is no trace. A look starts it anew."""
+    evidence_of_review: dict[str, dict[str, Any]] = {}
+    """What these reasons went by, by rule: the numbers of the reviewer's sentences."""
+    pickup_again_at: Time | None = None
+    """When the carrier is asked a second time before the order gives up on a pickup."""
     decisions: tuple[Decision, ...] = ()
 
     @property

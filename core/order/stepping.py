@@ -12,7 +12,7 @@ from typing import Literal
 
 from core.audit.verdict import Verdict
 from core.messages import Command, CorrectWaybill, Message, ReportShipment
-from core.order.auditing import judged
+from core.order.auditing import judged, only_silent
 from core.order.deadlines import due_looks, refund_stuck_hold, settles_at
 from core.order.opening import Screening, screened
 from core.order.shares import credit_shares
@@ -55,6 +55,7 @@ class AuditWatch(Message):
     scans: int
     moved: bool
     delivered: bool
+    silent_review: bool = False
 
 
 class RefundWatch(Message):
@@ -169,7 +170,8 @@ def _key(claim: WaybillToClaim) -> str:
 
 
 def audit_watches(state: OrderState) -> tuple[AuditWatch, ...]:
-    """The parcels whose carrier must be polled: for a verdict, or to learn of the delivery."""
+    """The parcels whose carrier must be polled: for a verdict, to end a review that silence made, or to learn of the
+    delivery."""
     if state.phase != "shipped":
         return ()
     confirmed = state.receipt.status == "confirmed"
@@ -183,9 +185,12 @@ def audit_watches(state: OrderState) -> tuple[AuditWatch, ...]:
             scans=len(parcel.pushed),
             moved=parcel.moved,
             delivered=parcel.delivered_at is not None,
+            silent_review=only_silent(parcel),
         )
         for parcel in state.live_parcels
-        if parcel.audit == "collecting" or not (confirmed or parcel.delivered_at or _came_back(parcel))
+        if parcel.audit == "collecting"
+        or only_silent(parcel)
+        or not (confirmed or parcel.delivered_at or _came_back(parcel))
     )
 
 
@@ -307,8 +312,8 @@ def looked(state: OrderState, parcel_id: str, waybill: str, verdict: Verdict, no
     """The order after a carrier was asked for a deadline's sake. A silent carrier says nothing about the parcel."""
     parcel = state.parcel(parcel_id)
     if parcel is not None and parcel.waybill == waybill:
-        # A deadline that looked is judged by this look: what the carrier said days ago it may not say now.
-        fresh = parcel.model_copy(update={"looked_at": now, "answered": False})
+        # The deadline is judged by this look's verdict: what the carrier said days ago it may not say now.
+        fresh = parcel.model_copy(update={"looked_at": now})
         state = judged(state.with_parcel(fresh), parcel_id, waybill, verdict, now)
     return _next_revision(state)
 

@@ -179,10 +179,15 @@ def _audit(state: OrderState, parcel: Parcel) -> HoldView:
 
 
 def told_of(parcel: Parcel, language: Language = "en") -> tuple[str, ...]:
-    """One sentence a finding: what was seen, what was expected, what the merchant can do."""
-    if parcel.verdict is not None and parcel.verdict.reasons:
-        return parcel.verdict.told(language)
-    return tuple(sentence(reason, "fail", {}, language) for reason in parcel.findings_of_review)
+    """One sentence a finding: what was seen, what was expected, what the merchant can do.
+
+    What sent the parcel to review comes first, with the evidence of that time.
+    """
+    verdict = parcel.verdict
+    now = verdict.told(language) if verdict is not None and verdict.reasons else ()
+    earlier = [r for r in parcel.findings_of_review if verdict is None or r not in verdict.reasons]
+    kept = (sentence(reason, "fail", parcel.evidence_of_review.get(reason, {}), language) for reason in earlier)
+    return (*kept, *now)
 
 
 def _overdue(state: OrderState, sla: str, subject: str, language: Language = "en") -> str:

@@ -94,8 +94,16 @@ def a_verdict(outcome: Any = "pending", *reasons: str, now: datetime = T0, **fie
         "judged_at": now,
         "carrier_answered": True,
         "last_scan_at": max(scans, default=None),
+        "carrier_says": _says(fields),
     }
     return Verdict(outcome=outcome, reasons=reasons, **{**defaults, **fields})
+
+
+def _says(fields: dict[str, Any]) -> str:
+    """What such a verdict lets defaults go by: an answer without a scan is a strong absence unless it is given."""
+    if not fields.get("carrier_answered", True):
+        return "nothing"
+    return "scans" if fields.get("first_physical_at") else "absent"
 
 
 MILESTONES = ("label_at", "first_physical_at", "delivered_at", "returned_at")
