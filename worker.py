@@ -23,8 +23,10 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 import gateway
 from config import Settings, load
+from core.addresses import hide_passwords
 from core.errors import DakuanError, Misconfigured
 from core.messages import TASK_QUEUE
+from logs import log_to
 from wiring.activities import wire
 from wiring.database import ready_database
 from workflows.account_drop import AccountDropWorkflow
@@ -138,11 +140,11 @@ def on_signals() -> asyncio.Event:
 
 def cli() -> int:
     """`python worker.py`."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    log_to(logging.StreamHandler(sys.stderr))
     try:
         return asyncio.run(main(load()))
     except DakuanError as error:
-        print(f"worker: {error}", file=sys.stderr)
+        print(f"worker: {hide_passwords(str(error))}", file=sys.stderr)
         return 2 if isinstance(error, Misconfigured) else 1  # a supervisor need not start it again
 
 

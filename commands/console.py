@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from core.addresses import hide_passwords
 from core.errors import DakuanError, Misconfigured, Refused, Unavailable
 from core.reasons import SENTENCES
 
@@ -115,7 +116,7 @@ def _unforeseen(error: Exception) -> DakuanError:
 def error_view(error: DakuanError) -> dict[str, Any]:
     """An error for scripts: `{"code", "message", "field", "reasons"?}`; its class in words where it has no code."""
     code = error.code if isinstance(error, Refused) else _snake(type(error).__name__)
-    view: dict[str, Any] = {"code": code, "message": str(error), "field": getattr(error, "field", None)}
+    view: dict[str, Any] = {"code": code, "message": hide_passwords(str(error)), "field": getattr(error, "field", None)}
     if isinstance(error, Malformed):
         view["reasons"] = error.reasons
     return view
@@ -143,7 +144,7 @@ def _snake(name: str) -> str:
 
 def tell_line(line: str) -> None:
     """One line on stderr."""
-    print(clean(line), file=sys.stderr, flush=True)
+    print(clean(hide_passwords(line)), file=sys.stderr, flush=True)
 
 
 # --- what people and scripts get -------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import gateway
 from commands.console import Failed, JsonFlag, clean, command, tell
 from commands.service import ANSWER_WITHIN, pollers
 from config import Settings, load
+from core.addresses import shown_url, split_login
 from core.errors import DakuanError
 from core.messages import TASK_QUEUE
 from core.rails import Rails
@@ -207,22 +208,20 @@ def _told(checked: ProviderCheck) -> tuple[str, str]:
 
 
 async def _ports(settings: Settings) -> list[Finding]:
-    found = []
-    async with httpx.AsyncClient(timeout=ANSWER_WITHIN.total_seconds(), trust_env=False) as http:
-        for name, field in PORTS.items():
-            found.append(await _port(http, name, getattr(settings, field), field))
-    return found
+    return [await _port(name, getattr(settings, field), field) for name, field in PORTS.items()]
 
 
-async def _port(http: httpx.AsyncClient, name: str, url: str | None, field: str) -> Finding:
+async def _port(name: str, url: str | None, field: str) -> Finding:
     variable = f"DAKUAN_{field.upper()}"
     if url is None:
         return Finding(name, False, f"{variable} is not set", f"set {variable}, or run `python starter.py up`")
+    shown, (plain, login) = shown_url(url), split_login(url)
     try:
-        reply = await http.get(url)
+        async with httpx.AsyncClient(timeout=ANSWER_WITHIN.total_seconds(), trust_env=False, auth=login) as http:
+            reply = await http.get(plain)
     except httpx.HTTPError as error:
-        return Finding(name, False, f"{url} does not answer: {error or type(error).__name__}", "start it")
-    return Finding(name, True, f"{url} answers ({reply.status_code})")
+        return Finding(name, False, f"{shown} does not answer: {error or type(error).__name__}", "start it")
+    return Finding(name, True, f"{shown} answers ({reply.status_code})")
 
 
 # --- rails and channels ----------------------------------------------------------------------------------

@@ -2,40 +2,61 @@
 
 from __future__ import annotations
 
-import logging
-from logging.handlers import RotatingFileHandler
-from pathlib import Path
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
 from commands.console import JsonFlag, command, tell, tell_line
 from config import Settings, load
+from core.addresses import hide_passwords
+from core.errors import Unavailable
+from local.service import Service
 from local.stack import LocalStack
+from logs import log_to_file
 from worker import on_signals, running_worker
 
 WORKER_LOG = "worker.log"
-LOG_BYTES = 10 * 1024 * 1024
+LOOK_EVERY = 1.0
+"""Seconds between two looks whether the servers of the stack are alive."""
 
 
 @command
-async def up(as_json: JsonFlag = False) -> None:
+async def up(
+    passwords: Annotated[bool, typer.Option("--passwords", help="Show the databases' addresses whole.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
     """Run the local stack and a worker. What a killed `up` left running is adopted; Ctrl-C ends everything."""
     stop, settings = on_signals(), load()
     async with LocalStack(settings.home, base=settings) as stack, running_worker(stack.settings):
-        _log_to(settings.home / WORKER_LOG)
+        # What the worker says goes to a file: this terminal is for people.
+        log_to_file(settings.home / WORKER_LOG)
         view = stack_view(stack.settings)
+        if not passwords:
+            view = {name: hide_passwords(value) for name, value in view.items()}
         tell(view, lambda console: _show(console, view))
-        await stop.wait()
+        await _watch(stop, stack.services)
         tell_line("Ending. The orders stay where they are: `up` goes on with them.")
 
 
-def _log_to(file: Path) -> None:
-    """What the worker says goes to a file: this terminal is for people."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        handlers=[RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")],
-    )
+async def _watch(stop: asyncio.Event, services: Sequence[Service]) -> None:
+    """Wait until told to end.
+
+    Raises:
+        Unavailable: a server of the stack died; everything that needs it would fail again and again.
+    """
+    while not stop.is_set():
+        for service in services:
+            if not service.is_running():
+                raise Unavailable(
+                    f"{service.name} of the local stack has ended by itself, so `up` ends too. Its log is "
+                    f"{service.log_file}. Start `up` again: everything goes on where it was"
+                )
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), LOOK_EVERY)
 
 
 def stack_view(settings: Settings) -> dict[str, str]:

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict
 
 from core.errors import Misconfigured, Unavailable
 from local import pids
-from local.service import LOOPBACK, Service, accepts
+from local.service import LOOPBACK, Service, accepts, open_private
 
 DATABASE = "dakuan"
 OWNER = "dakuan_owner"
@@ -199,7 +199,7 @@ class Postgres(Service):
             check=False,
             **self.identity(),
         )
-        with self.log_file.open("ab") as log:
+        with open_private(self.log_file) as log:
             log.write(done.stdout)
         # The single-user mode reports a failed statement and ends well all the same.
         if done.returncode != 0 or b"ERROR:" in done.stdout or b"FATAL:" in done.stdout:

@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 from core.errors import Unavailable
 from local import pids
@@ -48,6 +48,13 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def open_private(file: Path) -> BinaryIO:
+    """A log to add to that only its owner may read, the one that lay there before too."""
+    file.touch(mode=0o600)
+    file.chmod(0o600)
+    return file.open("ab")
 
 
 class Service:
@@ -174,7 +181,7 @@ class Service:
         command = list(self.command(ports))
         if self._child is not None:
             self._child.wait()  # its last child, which somebody else ended
-        with self.log_file.open("ab") as log:
+        with open_private(self.log_file) as log:
             self._child = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

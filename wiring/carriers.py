@@ -15,6 +15,7 @@ from activities.carriers.sandbox import SandboxCarrier
 from activities.carriers.subscribed import Subscriber
 from activities.http import HttpClient
 from config import Settings
+from core.addresses import shown_url
 from core.providers import Provider, Providers
 from ledger.register import Register
 from wiring.addresses import CHECKED_WITHIN, ProviderCheck, vendor_url
@@ -65,7 +66,7 @@ async def check_providers(settings: Settings, now: datetime) -> list[ProviderChe
         url = provider_url(settings, provider)
         async with HttpClient(url, name=name, answers_within=CHECKED_WITHIN) as http:
             checked = await check(carrier_of(provider, http), probe)
-        found.append(ProviderCheck(name, url, checked.outcome, checked.detail))
+        found.append(ProviderCheck(name, shown_url(url), checked.outcome, checked.detail))
     return found
 
 

@@ -15,6 +15,7 @@ from activities.rails.wechatpay_withdraw import WechatPayWithdraw
 from activities.wechatpay.client import WechatPayClient
 from activities.wechatpay.signing import MerchantSigner, PlatformKeys
 from config import Settings
+from core.addresses import shown_url
 from core.errors import Misconfigured
 from core.rails import MerchantAccount, RailEntry, Rails
 from wiring.addresses import CHECKED_WITHIN, ProviderCheck, vendor_url
@@ -95,5 +96,5 @@ async def check_accounts(settings: Settings) -> list[ProviderCheck]:
         url = vendor_url(settings, account.url, "DAKUAN_RAILS")
         async with HttpClient(url, name=name, answers_within=CHECKED_WITHIN) as http:
             checked = await wechatpay_client(account, http).check()
-        found.append(ProviderCheck(name, url, checked.outcome, checked.detail))
+        found.append(ProviderCheck(name, shown_url(url), checked.outcome, checked.detail))
     return found
