@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.channels.base import PaymentChannel, RefundInstruction
 from activities.pacing import UNREACHED_DELAY, refund_query_delay
 from activities.requests import Posted, RefundRequest
-from core.errors import NotSent
+from core.errors import Misconfigured, NotSent
 from core.messages import refund_key
 from core.order.postings import CreditPosting, FundPosting, RefundPosting, SettlePosting
 from core.order.stepping import RefundOutcome
@@ -113,7 +113,9 @@ class MoneyActivities:
         Raises:
             ApplicationError: benign, retried after a growing delay, while the outcome is not known.
         """
-        channel = self._channels.get(request.channel) or self._channels["*"]
+        channel = self._channels.get(request.channel) or self._channels.get("*")
+        if channel is None:
+            raise Misconfigured(f"no channel {request.channel} is set up, and order {request.order_id} was paid by it")
         key = refund_key(request.order_id, request.cause)
         answer = await channel.refund_status(key)
         if answer.state == "not_found":

@@ -86,7 +86,7 @@ class PayoutActivities:
         if known is not None:
             await self._start(known.withdrawal)
             return StartedWithdrawal(withdrawal_id=draft.withdrawal_id, amount_minor=known.withdrawal.amount_minor)
-        policy = await self._policy(draft.policy)
+        policy = await self._policy(draft.policy, draft.currency)
         if isinstance(policy, Refusal):
             return StartedWithdrawal(skipped=policy)
         account = account_id or await self._default_account(draft)
@@ -107,11 +107,11 @@ class PayoutActivities:
         await self._start(withdrawal)
         return StartedWithdrawal(withdrawal_id=withdrawal.withdrawal_id, amount_minor=amount)
 
-    async def _policy(self, name: str | None) -> WithdrawalPolicy | Refusal:
+    async def _policy(self, name: str | None, currency: str) -> WithdrawalPolicy | Refusal:
         stored = await self._register.policies.newest(name)
         if stored is None:
             return refuse("unknown_policy", name or "default", field="policy")
-        return parse_policy(stored.text).withdrawal
+        return parse_policy(stored.text).withdrawal.in_currency(currency)
 
     async def _default_account(self, draft: Withdrawal) -> str | Refusal:
         """Where automatic withdrawals go. One that is suspended is named, so that the merchant learns that it is."""

@@ -96,7 +96,24 @@ class WithdrawalActivities:
         stored = await self._register.policies.newest(withdrawal.policy)
         if stored is None:
             return OpenedWithdrawal(refusal=refuse("unknown_policy", withdrawal.policy or "default", field="policy"))
-        return OpenedWithdrawal(policy=parse_policy(stored.text).withdrawal)
+        policy = parse_policy(stored.text).withdrawal.in_currency(withdrawal.currency)
+        if isinstance(policy, Refusal):
+            return OpenedWithdrawal(refusal=policy)
+        if (obstacle := await self._obstacle(withdrawal)) is not None:
+            return OpenedWithdrawal(refusal=obstacle)
+        return OpenedWithdrawal(policy=policy)
+
+    async def _obstacle(self, withdrawal: Withdrawal) -> Refusal | None:
+        """Why the account's rail can never pay this: it would be reserved, and then wait for ever. An account that is
+        not there is the reservation's to refuse.
+        """
+        account = await self._register.accounts.get(withdrawal.account_id)
+        if account is None or account.merchant_id != withdrawal.merchant_id:
+            return None
+        rail = self._rail(account.rail)
+        if rail is None:
+            return refuse("rail_cannot_pay", f"No rail {account.rail} is set up.", field="account_id")
+        return rail.terms.obstacle(account.rail, withdrawal.currency, account.kind)
 
     @activity.defn
     async def resume_withdrawal(self, asked: Resumption) -> OpenedWithdrawal:

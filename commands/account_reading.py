@@ -35,7 +35,9 @@ Cooling = Annotated[
 ]
 BankName = Annotated[str | None, typer.Option("--bank", help="The bank's name; for company accounts this or the code.")]
 BankCode = Annotated[str | None, typer.Option(help="The bank's CNAPS number of 12 digits, or its BIC.")]
-Rail = Annotated[str | None, typer.Option(help="The rail that pays it.")]
+Rail = Annotated[
+    str | None, typer.Option(help="The rail that pays it; sandbox on a local stack, elsewhere to be named.")
+]
 Token = Annotated[str | None, typer.Option(help="The rail's own name for the account.")]
 Last4 = Annotated[str | None, typer.Option(help="With --token: the last four of a number that only the rail knows.")]
 

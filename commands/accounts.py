@@ -31,6 +31,7 @@ from commands.account_views import tell_accounts, tell_history
 from commands.console import JsonFlag, command
 from commands.group import plain_app
 from commands.link import books
+from commands.rail_choice import check_rail, rail_named
 from commands.reading import id_of
 from config import load
 from core.errors import Refused
@@ -92,7 +93,7 @@ async def bind_account(
     currency: Annotated[str, typer.Option(help="ISO 4217.")] = "CNY",
     bank: BankName = None,
     bank_code: BankCode = None,
-    rail: Rail = "sandbox",
+    rail: Rail = None,
     token: Token = None,
     last4: Last4 = None,
     default: Annotated[bool, typer.Option("--default/--no-default", help="Automatic withdrawals go there.")] = True,
@@ -111,6 +112,8 @@ async def bind_account(
         holder, kept = check_name(holder, "holder"), judge_bank(kind, bank, bank_code)
         judged = number_of(kind, number, number_file, token, last4)
         judge_holder(holder, await register.accounts.legal_name(merchant))
+        rail = rail_named(load(), rail)
+        await check_rail(load(), rail, currency, kind, judged)
         await register.accounts.bind(
             account,
             merchant,
@@ -118,7 +121,7 @@ async def bind_account(
             currency=currency,
             holder=holder,
             last4=last4 or "",
-            rail=id_of(rail or "sandbox", "rail"),
+            rail=rail,
             rail_token=token_of(token or account),
             bank=kept,
             is_default=default,
@@ -161,6 +164,8 @@ async def replace_account(
         held = check_name(holder or known.holder, "holder")
         judged = number_of(kind or known.kind, number, number_file, token, last4)
         judge_holder(held, await register.accounts.legal_name(known.merchant_id))
+        rail = id_of(rail or known.rail, "rail")
+        await check_rail(load(), rail, known.currency, kind or known.kind, judged)
         moved = bool(bank or bank_code or (kind and kind != known.kind))
         await register.accounts.bind(
             account,
@@ -169,7 +174,7 @@ async def replace_account(
             currency=known.currency,
             holder=held,
             last4=last4 or "",
-            rail=id_of(rail or known.rail, "rail"),
+            rail=rail,
             rail_token=token_of(token or known.rail_token),
             bank=judge_bank(kind or known.kind, bank, bank_code) if moved else Bank(known.bank_name, known.bank_code),
             is_default=known.is_default,

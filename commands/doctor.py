@@ -208,7 +208,11 @@ def _told(checked: ProviderCheck) -> tuple[str, str]:
 
 
 async def _ports(settings: Settings) -> list[Finding]:
-    return [await _port(name, getattr(settings, field), field) for name, field in PORTS.items()]
+    given = settings.rails or Rails()
+    # Real rails and channels need no stand-in beside them.
+    alone = {"channel_url": bool(given.channels), "bank_url": bool(given.rails)}
+    found = [(name, field, getattr(settings, field)) for name, field in PORTS.items()]
+    return [await _port(name, url, field) for name, field, url in found if url is not None or not alone[field]]
 
 
 async def _port(name: str, url: str | None, field: str) -> Finding:

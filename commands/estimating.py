@@ -15,7 +15,7 @@ from core.errors import Misconfigured, Refused
 from core.messages import Withdrawal
 from core.money import MAX_AMOUNT_MINOR, format_minor
 from core.policy import parse_policy
-from core.reasons import SENTENCES
+from core.reasons import SENTENCES, Refusal
 from core.withdrawal.estimating import Estimate, days_between, estimate
 from core.withdrawal.payouts import RailTerms
 from wiring.rails import open_rails
@@ -25,7 +25,7 @@ async def estimate_now(withdrawal: Withdrawal) -> Estimate:
     """What would become of this request now, by its policy, the register and its account's rail.
 
     Raises:
-        Refused: `unknown_policy`.
+        Refused: `unknown_policy`, or `wrong_currency`: the policy has no limits in this currency.
         Unavailable: the database did not answer; a retry helps.
     """
     now = datetime.now(UTC)
@@ -35,12 +35,15 @@ async def estimate_now(withdrawal: Withdrawal) -> Estimate:
             named = withdrawal.policy or "default"
             raise Refused("unknown_policy", f"{SENTENCES['unknown_policy']} {named}", "policy")
         policy = parse_policy(stored.text)
+        limits = policy.withdrawal.in_currency(withdrawal.currency)
+        if isinstance(limits, Refusal):
+            raise Refused(limits.code, limits.message, limits.field)
         standing = await register.withdrawals.standing(
-            withdrawal.merchant_id, withdrawal.account_id, withdrawal.currency, policy.withdrawal, now
+            withdrawal.merchant_id, withdrawal.account_id, withdrawal.currency, limits, now
         )
     closed = frozenset(day for days in policy.audit.closed_days for day in days_between(days.first, days.last))
     terms = await terms_of(standing.rail) if standing.rail is not None else None
-    return estimate(withdrawal, policy.withdrawal, standing, terms, now, closed)
+    return estimate(withdrawal, limits, standing, terms, now, closed)
 
 
 async def terms_of(rail: str) -> RailTerms | None:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from commands.console import Failed, JsonFlag, command, table, tell
 from commands.link import books
+from commands.rail_choice import rail_named
 from commands.reading import id_of
 from commands.statement_files import parse_fee, read_rows, refuse_file
 from config import load
@@ -48,13 +49,15 @@ async def settlement(
     file: Annotated[
         str | None, typer.Option(help="CSV of settlements (docs/reconciliation.md); else its own statement is fetched.")
     ] = None,
-    rail: Annotated[str, typer.Option(help="Where the money arrives.")] = "sandbox",
+    rail: Annotated[
+        str | None, typer.Option(help="Where the money arrives; on a local stack sandbox, elsewhere to be named.")
+    ] = None,
     days: Annotated[int, typer.Option(min=1, max=366, help="Fetch so many days, today the last.")] = 3,
     as_json: JsonFlag = False,
 ) -> None:
     """Book what a channel settled: its fee is an expense, the rest is with the rail. Again changes nothing."""
     id_of(channel, "channel")
-    id_of(rail, "rail")
+    rail = rail_named(load(), rail)
     async with books() as register:
         found = _read(file) if file is not None else await _fetched(register, channel, days)
         book = Book(register.pool)

@@ -69,6 +69,7 @@ SENTENCES: dict[str, str] = {
     "account_cooling": "The payout account is new or changed and cools off.",
     "account_suspended": "The payout account is suspended.",
     "account_unverified": "Nobody has verified yet that the payout account is the merchant's.",
+    "rail_cannot_pay": "The rail cannot pay to this account.",
     "account_exists": "The merchant has a payout account of this id.",
     "account_number_invalid": "The account number cannot be right.",
     "bank_missing": "The account's bank is missing.",

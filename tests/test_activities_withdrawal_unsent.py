@@ -11,9 +11,11 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.rails.base import PayoutInstruction
 from activities.withdrawal import WithdrawalActivities
+from core.withdrawal.opening import begin
 from core.withdrawal.payouts import PayoutResult, RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
 from core.withdrawal.stepping import Pay
+from core.withdrawal.viewing import record_of
 from ledger.book import Book
 from ledger.register import Register
 
@@ -42,6 +44,12 @@ class Counting:
         return PayoutResult(outcome="not_found")
 
 
+class Yen(Counting):
+    """A rail that pays in yen only."""
+
+    terms = RailTerms(currencies=("JPY",))
+
+
 @pytest.fixture
 def rail() -> Counting:
     return Counting()
@@ -68,6 +76,29 @@ async def _opened(register: Register, book: Book) -> None:
     await bound(register)
     await register.withdrawals.reserve(a_withdrawal(), WithdrawalPolicy(), now=NOW)
     await register.payouts.open("W1", 1, KEY, request_hash="h", amount_minor=500, terms=TERMS, now=NOW)
+
+
+async def test_what_the_accounts_rail_can_never_pay_is_refused_before_it_is_reserved(
+    register: Register, book: Book, rail: Counting
+) -> None:
+    await earned(register, book, 1000)
+    await bound(register)
+    await register.policies.keep("default", "h", 'name = "default"\n')
+    asked = a_withdrawal()
+    for rails, code in (
+        ({"*": rail}, None),
+        ({"sandbox": Yen()}, "wrong_currency"),
+        ({"other": rail}, "rail_cannot_pay"),
+    ):
+        activities = WithdrawalActivities(register, book, rails)
+        opened = await ActivityEnvironment().run(activities.open_withdrawal, asked)
+        assert (opened.refusal and opened.refusal.code) == code
+    # One that is reserved goes on, whatever the rails have become.
+    record = record_of(begin(asked, WithdrawalPolicy(), NOW, "s" * 32), NOW)
+    await register.withdrawals.reserve(asked, WithdrawalPolicy(), now=NOW, record=record)
+    activities = WithdrawalActivities(register, book, {"sandbox": Yen()})
+    opened = await ActivityEnvironment().run(activities.open_withdrawal, asked)
+    assert opened.refusal is None
 
 
 async def test_a_try_whose_report_was_lost_is_told_again_that_nothing_was_sent(

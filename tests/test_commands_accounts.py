@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from withdrawal_stage import WithdrawalStage
 
 from commands.account_changes import tell_waiting
+from local.wechatpay_keys import RAILS_FILE, wechatpay_keys
 from starter import app
 
 CARD, OTHER_CARD = "6222021234567894", "4111111111111111"
@@ -20,6 +21,7 @@ KEYS = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 ROTATED = f"k2:AgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fICE=,{KEYS}"
 ANN = ("--by", "operator:ann", "--reason", "papers seen")
 NAMES = ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "DATABASE_OWNER_URL")
+OPENID = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"
 
 
 @pytest.fixture(autouse=True)
@@ -30,11 +32,13 @@ def _settings(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setenv("DATABASE_URL", database.worker_dsn)
     monkeypatch.setenv("DAKUAN_HOME", str(tmp_path))
     monkeypatch.setenv("DAKUAN_ACCOUNT_KEYS", KEYS)
+    monkeypatch.setenv("DAKUAN_BANK_URL", "http://127.0.0.1:9")
 
 
 def run(*arguments: str, stdin: str | None = None) -> Result:
     """A command; whatever it says, it does not say the number."""
-    answered = CliRunner().invoke(app, ["accounts", *arguments], input=stdin)
+    rail = ("--rail", "sandbox") if arguments[0] == "bind" and "--rail" not in arguments else ()
+    answered = CliRunner().invoke(app, ["accounts", *arguments, *rail], input=stdin)
     assert CARD not in answered.output
     assert OTHER_CARD not in answered.output
     return answered
@@ -67,6 +71,61 @@ def bound(
 def changes(account: str | None = None) -> list[tuple[str, str]]:
     rows = ask("history", "m-1", *(("--account", account) if account else ()))["changes"]
     return [(row["what"], f"{row['role']}:{row['who']}") for row in rows]
+
+
+# --- rails -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wechatpay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The rails of a WeChat Pay account, and no bank beside them."""
+    wechatpay_keys(tmp_path)
+    rails = (tmp_path / RAILS_FILE).read_text(encoding="utf-8").replace('"/wechatpay"', '"http://127.0.0.1:9"')
+    (tmp_path / RAILS_FILE).write_text(rails, encoding="utf-8")
+    monkeypatch.setenv("DAKUAN_RAILS", str(tmp_path / RAILS_FILE))
+    monkeypatch.delenv("DAKUAN_BANK_URL")
+
+
+@pytest.mark.usefixtures("wechatpay")
+@pytest.mark.parametrize(
+    ("more", "number", "refused"),
+    [
+        (
+            ("--kind", "wallet", "--rail", "wechatpay_transfer", "--currency", "JPY"),
+            OPENID,
+            ("wrong_currency", "currency"),
+        ),
+        (("--rail", "wechatpay_transfer"), CARD, ("rail_cannot_pay", "kind")),
+        (("--kind", "wallet", "--rail", "wechatpay_transfer"), "2088102146225135", ("rail_cannot_pay", "number")),
+        (("--rail", "wechatpay_withdraw", "--currency", "USD"), CARD, ("wrong_currency", "currency")),
+        (("--kind", "wallet", "--rail", "wechatpay_withdraw"), OPENID, ("rail_cannot_pay", "kind")),
+        (("--rail", "sandbox"), CARD, ("rail_cannot_pay", "rail")),
+        (("--rail", "mistyped"), CARD, ("rail_cannot_pay", "rail")),
+    ],
+)
+def test_an_account_that_its_rail_can_never_pay_is_refused(
+    more: tuple[str, ...], number: str, refused: tuple[str, str]
+) -> None:
+    named(name="茶店")
+    assert refusal("bind", "m-1", "acc", "--holder", "茶店", *more, stdin=number) == refused
+    assert ask("list", "m-1")["accounts"] == []
+
+
+@pytest.mark.usefixtures("wechatpay")
+def test_an_account_that_its_rail_can_pay_is_bound_and_not_replaced_by_one_that_it_cannot() -> None:
+    named(name="茶店")
+    wallet = ("--kind", "wallet", "--rail", "wechatpay_transfer")
+    ask("bind", "m-1", "acc", "--holder", "茶店", *wallet, stdin=OPENID)
+    change = ("replace", "acc", "--kind", "bank_card", "--reason", "a card")
+    assert refusal(*change, stdin=CARD) == ("rail_cannot_pay", "kind")
+
+
+def test_outside_of_a_local_stack_the_rail_must_be_named() -> None:
+    named(name="茶店")
+    bind = ["accounts", "bind", "m-1", "acc", "--holder", "茶店", "--json"]
+    answered = CliRunner().invoke(app, bind, input=CARD)
+    error = json.loads(answered.stdout)["error"]
+    assert (error["code"], error["field"]) == ("malformed", "rail")
 
 
 # --- binding ---------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from ledger.movements import Leg, Movement
 
 __all__ = ["own_world", "stage"]
 
+RAIL = ("--rail", "sandbox")
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%d")
 
 
@@ -86,10 +87,10 @@ async def test_what_a_channel_settled_is_booked_once_with_its_fee(stage: Withdra
     database.broken = True  # money of an order that nobody registered
     await _a_funded_order(stage)
     await stage.world.settle(fee_bps=60)
-    first = await ask("settlement", "wechat")
+    first = await ask("settlement", "wechat", *RAIL)
     (one,) = first["settlements"]
     assert (one["gross_minor"], one["fee_minor"], one["net_minor"], one["outcome"]) == (100_000, 600, 99_400, "posted")
-    assert (await ask("settlement", "wechat"))["settlements"][0]["outcome"] == "exists"
+    assert (await ask("settlement", "wechat", *RAIL))["settlements"][0]["outcome"] == "exists"
     assert await _balance(stage, "psp/wechat") == 0
     assert await _balance(stage, "rail/sandbox/cash") == 99_400
     assert await _balance(stage, "expense/psp_fee") == 600
@@ -112,14 +113,16 @@ async def test_settlements_of_a_file_are_booked_and_bad_rows_told(
 
     at = "2026-11-22T08:00:00Z"
     good = write(f"S1,600.00,3.60,596.40,CNY,{at}", f"S2,400.00,0,400,CNY,{at}")
-    assert [one["outcome"] for one in (await ask("settlement", "wechat", "--file", good))["settlements"]] == [
+    assert [one["outcome"] for one in (await ask("settlement", "wechat", *RAIL, "--file", good))["settlements"]] == [
         "posted"
     ] * 2
-    assert [one["outcome"] for one in (await ask("settlement", "wechat", "--file", good))["settlements"]] == [
+    assert [one["outcome"] for one in (await ask("settlement", "wechat", *RAIL, "--file", good))["settlements"]] == [
         "exists"
     ] * 2
     changed = write(f"S1,600.00,3.70,596.30,CNY,{at}")
-    assert (await ask("settlement", "wechat", "--file", changed, code=1))["settlements"][0]["outcome"] == "conflict"
+    assert (await ask("settlement", "wechat", *RAIL, "--file", changed, code=1))["settlements"][0][
+        "outcome"
+    ] == "conflict"
     assert await _balance(stage, "psp/wechat") == 0
     bad = write(
         f"S3,600.00,3.60,600,CNY,{at}",
@@ -129,7 +132,7 @@ async def test_settlements_of_a_file_are_booked_and_bad_rows_told(
         f"S7,10.00,0,10.001,CNY,{at}",
         f"S8,-5.00,0,-5.00,CNY,{at}",
     )
-    answer = await ask("settlement", "wechat", "--file", bad, code=2)
+    answer = await ask("settlement", "wechat", *RAIL, "--file", bad, code=2)
     assert [(one["row"], one["field"]) for one in answer["error"]["reasons"]] == [
         (2, "net"),
         (3, "settlement_id"),
@@ -139,6 +142,8 @@ async def test_settlements_of_a_file_are_booked_and_bad_rows_told(
         (7, "gross"),
     ]
     assert (await run("settlement", "we chat")).exit_code == 1
+    unnamed = await ask("settlement", "wechat", "--file", good, code=1)
+    assert unnamed["error"]["field"] == "rail", "only a local stack has a rail of its own to default to"
 
 
 # --- safeguarding ----------------------------------------------------------------------------------------

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from withdrawal_driver import NO_WINDOW, RAIL, SEED, T0, WithdrawalDriver, answered, asked, names
 
 from core.messages import WITHDRAWAL_COMMANDS, Answer, read_command
+from core.money import CURRENCIES
+from core.policy import parse_policy
 from core.reasons import SENTENCES, Refusal, refuse
 from core.withdrawal.calendar import after_working_days, next_day_starts
 from core.withdrawal.deadlines import next_deadline
 from core.withdrawal.deciding import receive
 from core.withdrawal.payouts import RailTerms, attempt_key
-from core.withdrawal.policy import WithdrawalPolicy
+from core.withdrawal.policy import CurrencyLimits, WithdrawalPolicy
 from core.withdrawal.state import ENDS, Phase
 from core.withdrawal.stepping import CheckStanding, Pay, Query, finish, next_step
 from core.withdrawal.viewing import (
@@ -97,6 +100,44 @@ def test_keys_are_short_random_and_not_made_of_our_ids() -> None:
     made = desk()
     assert "w-1" not in made.sent[0].key
     assert SEED not in str(withdrawal_view(made.state))
+
+
+# --- limits of a currency ----------------------------------------------------------------------------------
+
+
+def test_each_currency_has_its_own_amounts_and_one_without_is_refused() -> None:
+    vnd = CurrencyLimits(minimum_minor=3_500, maximum_minor=180_000_000)
+    policy = WithdrawalPolicy(amounts_in="CNY", maximum_minor=5_000_000, limits={"VND": vnd})
+    cny, dong, dollars = (policy.in_currency(currency) for currency in ("CNY", "VND", "USD"))
+    assert isinstance(cny, WithdrawalPolicy)
+    assert isinstance(dong, WithdrawalPolicy)
+    assert isinstance(dollars, Refusal)
+    assert (cny.minimum_minor, cny.maximum_minor) == (100, 5_000_000)
+    assert (dong.minimum_minor, dong.maximum_minor, dong.daily_count_max) == (3_500, 180_000_000, 10)
+    assert (dollars.code, "[withdrawal.limits.USD]" in dollars.message) == ("wrong_currency", True)
+    # What is folded in needs no room in the state and in records.
+    assert not {"amounts_in", "limits"} & dong.model_dump().keys()
+
+
+def test_amounts_without_a_currency_hold_for_all() -> None:
+    assert WithdrawalPolicy(maximum_minor=7).in_currency("JPY") == WithdrawalPolicy(maximum_minor=7)
+
+
+def test_the_default_policys_limits_are_worth_about_the_same_in_each_currency() -> None:
+    """Units of a currency in a US dollar, roughly, as they were in 2026: no limit is off by its decimals."""
+    rates = {"CNY": 7.1, "JPY": 150, "KRW": 1400, "VND": 25_500, "IDR": 16_500, "KWD": 0.31, "INR": 87, "THB": 34}
+    rates |= {"USD": 1, "EUR": 0.87, "GBP": 0.76, "HKD": 7.8, "TWD": 31, "BRL": 5.5, "MXN": 18.5, "PHP": 57, "MYR": 4.2}
+    rates |= {"AUD": 1.5, "CAD": 1.38, "CHF": 0.82, "NZD": 1.7, "SGD": 1.3, "MOP": 8}
+    text = (Path(__file__).parents[1] / "policies" / "default.toml").read_text(encoding="utf-8")
+    policy = parse_policy(text).withdrawal
+    assert {*policy.limits, policy.amounts_in} == rates.keys()
+    for currency, rate in rates.items():
+        own = policy.in_currency(currency)
+        assert isinstance(own, WithdrawalPolicy)
+        dollar = rate * 10 ** CURRENCIES[currency]
+        assert 5_500 < own.maximum_minor / dollar < 8_500, currency
+        assert 2_000 < own.approval_above_minor / dollar < 3_500, currency
+        assert 0.05 < own.minimum_minor / dollar < 1.5, currency
 
 
 # --- never reserved --------------------------------------------------------------------------------------

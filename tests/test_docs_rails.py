@@ -79,6 +79,8 @@ def test_the_windows_are_the_rails_own() -> None:
             f"{rail.terms.dedup_window.days} days",
             f"{rail.terms.query_window.days} days",
             "yes" if rail.terms.success_is_final else "no",
+            ", ".join(rail.terms.currencies) or "any currency",
+            (", ".join(rail.terms.account_kinds) or "any account") + (", of WeChat" if rail.terms.wallet else ""),
         )
         for name, rail in rails.items()
     }

@@ -19,13 +19,15 @@ from temporalio.client import Client
 
 import activities
 import gateway
-from config import Settings
+from config import Settings, read_rails
 from core.errors import Misconfigured
 from core.search_attributes import SEARCH_ATTRIBUTES
 from ledger.register import Register
 from local.temporal import Temporal
+from local.wechatpay_keys import RAILS_FILE, wechatpay_keys
 from wiring.activities import screening_in, wire
 from wiring.database import policies_in, ready_database, role_in
+from wiring.rails import open_channels, open_rails
 from worker import running_worker
 
 NOWHERE = "http://127.0.0.1:9"
@@ -66,6 +68,23 @@ async def test_every_activity_that_is_written_is_served_under_one_name() -> None
         served = await wire(settings(), stack, create_autospec(Any), create_autospec(Client, instance=True))
         names = [str(definition.name) for one in served if (definition := activity._Definition.from_callable(one))]
     assert sorted(names) == sorted(_written())
+
+
+async def test_real_rails_and_channels_need_no_stand_ins_beside_them(tmp_path: Path) -> None:
+    wechatpay_keys(tmp_path)
+    text = (tmp_path / RAILS_FILE).read_text(encoding="utf-8").replace('"/wechatpay"', f'"{NOWHERE}"')
+    (tmp_path / RAILS_FILE).write_text(text, encoding="utf-8")
+    rails = read_rails(tmp_path / RAILS_FILE, {})
+    real = Settings(rails=rails, carrier_url=NOWHERE)
+    async with AsyncExitStack() as stack:
+        assert set(await open_rails(real, stack)) == {"wechatpay_transfer", "wechatpay_withdraw"}
+        assert set(await open_channels(real, stack)) == {"wechatpay"}
+        assert await wire(real, stack, create_autospec(Any), create_autospec(Client, instance=True))
+    async with AsyncExitStack() as stack:
+        with pytest.raises(Misconfigured, match="DAKUAN_BANK_URL"):
+            await open_rails(Settings(), stack)
+        with pytest.raises(Misconfigured, match="DAKUAN_CHANNEL_URL"):
+            await open_channels(Settings(), stack)
 
 
 async def test_policies_of_the_folder_are_registered_and_drafts_and_screening_rules_are_not(

@@ -22,28 +22,34 @@ from wiring.addresses import CHECKED_WITHIN, ProviderCheck, vendor_url
 
 
 async def open_channels(settings: Settings, stack: AsyncExitStack) -> dict[str, PaymentChannel]:
-    """The payment channels by name; `*` is any other.
+    """The payment channels by name; `*` is any other, where DAKUAN_CHANNEL_URL is set. Real ones stand alone.
 
     Args:
         stack: closes the connections that are opened here.
     """
-    http = await stack.enter_async_context(HttpClient(settings.needed("channel_url"), name="channel"))
     accounts = await open_accounts(settings, stack)
     given = (settings.rails or Rails()).channels
-    named = {name: WechatPayChannel(accounts[one.account], notify_url=one.notify_url) for name, one in given.items()}
-    return {"*": SandboxChannel(http), **named}
+    channels: dict[str, PaymentChannel] = {
+        name: WechatPayChannel(accounts[one.account], notify_url=one.notify_url) for name, one in given.items()
+    }
+    if settings.channel_url is not None or not channels:
+        url = settings.needed("channel_url")
+        channels["*"] = SandboxChannel(await stack.enter_async_context(HttpClient(url, name="channel")))
+    return channels
 
 
 async def open_rails(settings: Settings, stack: AsyncExitStack) -> dict[str, Rail]:
-    """The rails by name; `*` is any other.
+    """The rails by name; `*` is any other, where DAKUAN_BANK_URL is set. Real ones stand alone.
 
     Args:
         stack: closes the connections that are opened here.
     """
-    http = await stack.enter_async_context(HttpClient(settings.needed("bank_url"), name="bank"))
     accounts = await open_accounts(settings, stack)
     given = (settings.rails or Rails()).rails
-    return {"*": SandboxRail(http), **{name: rail_of(name, one, accounts[one.account]) for name, one in given.items()}}
+    rails = {name: rail_of(name, one, accounts[one.account]) for name, one in given.items()}
+    if settings.bank_url is not None or not rails:
+        rails["*"] = SandboxRail(await stack.enter_async_context(HttpClient(settings.needed("bank_url"), name="bank")))
+    return rails
 
 
 async def open_accounts(settings: Settings, stack: AsyncExitStack) -> dict[str, WechatPayClient]:

@@ -97,7 +97,14 @@ class WechatPayTransfer:
     """
 
     # A number is the merchant's own for ever; we rely on that no longer than a bill can be looked up.
-    terms = RailTerms(dedup_window=timedelta(days=30), query_window=timedelta(days=30), success_is_final=True)
+    terms = RailTerms(
+        dedup_window=timedelta(days=30),
+        query_window=timedelta(days=30),
+        success_is_final=True,
+        currencies=(CURRENCY,),
+        account_kinds=("wallet",),
+        wallet="WeChat openid",
+    )
     key_pattern = re.compile(r"[A-Za-z0-9]{1,32}")
 
     def __init__(

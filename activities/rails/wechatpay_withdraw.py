@@ -63,7 +63,13 @@ class WechatPayWithdraw:
         notify_url: where the callbacks go; none where it is empty.
     """
 
-    terms = RailTerms(dedup_window=timedelta(days=6), query_window=timedelta(days=90), success_is_final=False)
+    terms = RailTerms(
+        dedup_window=timedelta(days=6),
+        query_window=timedelta(days=90),
+        success_is_final=False,
+        currencies=(CURRENCY,),
+        account_kinds=("bank_card", "company_account"),
+    )
     key_pattern = re.compile(r"[A-Za-z0-9]{1,32}")
 
     def __init__(

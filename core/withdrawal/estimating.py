@@ -69,7 +69,7 @@ def estimate(
     """
     amount = withdrawal.amount_minor
     fee, approval = policy.fee(amount), policy.needs_approval(amount)
-    against = tuple(_against(withdrawal, policy, standing, now))
+    against = tuple(_against(withdrawal, policy, standing, terms, now))
     known = terms is not None and standing.account_found and not approval
     days = terms.arrival_working_days if terms is not None else 0
     return Estimate(
@@ -87,13 +87,19 @@ def estimate(
     )
 
 
-def _against(withdrawal: Withdrawal, policy: WithdrawalPolicy, standing: Standing, now: datetime) -> Iterator[Refusal]:
+def _against(
+    withdrawal: Withdrawal, policy: WithdrawalPolicy, standing: Standing, terms: RailTerms | None, now: datetime
+) -> Iterator[Refusal]:
     """Every reason, in the order in which the reservation looks."""
     amount, currency = withdrawal.amount_minor, withdrawal.currency
     asked = check_request(withdrawal, policy)
     if asked is not None:
         yield asked
     yield from _against_account(withdrawal, policy, standing, now)
+    if terms is not None and standing.rail is not None and standing.account_currency == withdrawal.currency:
+        obstacle = terms.obstacle(standing.rail, withdrawal.currency, None)
+        if obstacle is not None:
+            yield obstacle
     if standing.owed_minor > 0:
         yield refuse("receivable_outstanding", f"It is {format_minor(standing.owed_minor, currency)}.")
     if standing.count_today >= policy.daily_count_max:

@@ -14,7 +14,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from core.durations import Duration
-from core.messages import FailureClass, Message, Time
+from core.messages import Currency, FailureClass, Message, Time
+from core.payout_accounts import AccountKind
+from core.reasons import Refusal, refuse
 
 
 class RailTerms(Message):
@@ -29,6 +31,30 @@ class RailTerms(Message):
     query_window: Duration | None = None
     success_is_final: bool = False
     arrival_working_days: Annotated[int, Field(strict=True, ge=0, le=60)] = 1
+    # Left out of what is stored where they say nothing.
+    currencies: tuple[Currency, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """All that it pays in; empty: any."""
+    account_kinds: tuple[AccountKind, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """All kinds of accounts that it pays to; empty: any."""
+    wallet: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Whose wallets it pays to, as `AccountNumber.hint` calls them; None: anybody's."""
+
+    def obstacle(self, rail: str, currency: str, kind: AccountKind | None, hint: str | None = None) -> Refusal | None:
+        """Why this rail can never pay to such an account; None where it can.
+
+        Args:
+            hint: what the number was taken for, where it is known.
+        """
+        if self.currencies and currency not in self.currencies:
+            pays = f"The rail {rail} pays in {', '.join(self.currencies)} only, not in {currency}."
+            return refuse("wrong_currency", pays, field="currency")
+        if self.account_kinds and kind is not None and kind not in self.account_kinds:
+            pays = f"The rail {rail} pays to {', '.join(self.account_kinds)} only, not to {kind}."
+            return refuse("rail_cannot_pay", pays, field="kind")
+        if self.wallet is not None and kind == "wallet" and hint is not None and hint != self.wallet:
+            pays = f"The rail {rail} pays to a {self.wallet}, and this is a {hint}."
+            return refuse("rail_cannot_pay", pays, field="number")
+        return None
 
 
 class PayoutResult(Message):

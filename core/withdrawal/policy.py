@@ -5,6 +5,7 @@ Every number is configuration; `policies/default.toml` says where each comes fro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated
 
@@ -13,17 +14,32 @@ from pydantic import Field
 from core.durations import Duration
 from core.messages import AmountMinor, AmountOrZero, Currency, Message, Withdrawal
 from core.money import MAX_AMOUNT_MINOR, share_bps
+from core.reasons import Refusal, refuse
 
 Bps = Annotated[int, Field(strict=True, ge=0, le=10_000)]
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 
 
+class CurrencyLimits(Message):
+    """The amounts of one currency, in its minor units; those that are left out are the policy's own."""
+
+    minimum_minor: AmountMinor | None = None
+    maximum_minor: AmountMinor | None = None
+    daily_sum_max_minor: AmountMinor | None = None
+    approval_above_minor: AmountOrZero | None = None
+    fee_minor: AmountOrZero | None = None
+
+
 class WithdrawalPolicy(Message):
     """What a withdrawal lives under, from its request until nobody watches it any more.
 
-    Amounts are minor units of the withdrawal's own currency. `currencies` empty allows every currency.
+    Amounts are minor units of `amounts_in`, and each other currency has its own in `limits`: 5,000,000 is 50,000.00 in
+    CNY and about 200 dollars in VND. Without `amounts_in` they hold for every currency as they are. `currencies` empty
+    allows every currency.
     """
 
+    amounts_in: Currency | None = Field(default=None, exclude_if=lambda value: value is None)
+    limits: Mapping[Currency, CurrencyLimits] = Field(default={}, exclude_if=lambda value: not value)
     minimum_minor: AmountMinor = 100
     maximum_minor: AmountMinor = 5_000_000
     daily_count_max: Count = 10
@@ -64,6 +80,16 @@ class WithdrawalPolicy(Message):
     return_watch_working_days: Annotated[int, Field(strict=True, ge=0, le=60)] = 7
     commands_max: Count = 200
     callbacks_max: Count = 2000
+
+    def in_currency(self, currency: str) -> WithdrawalPolicy | Refusal:
+        """The policy with the amounts of one currency folded in; `wrong_currency` where it has none for that."""
+        own = self.limits.get(currency)
+        if own is None and self.amounts_in not in (None, currency):
+            known = ", ".join(sorted({*self.limits, *filter(None, [self.amounts_in])}))
+            told = f"The policy has no limits in {currency}, only in {known}; it needs [withdrawal.limits.{currency}]."
+            return refuse("wrong_currency", told, field="currency")
+        amounts = own.model_dump(exclude_none=True) if own is not None else {}
+        return self.model_copy(update={**amounts, "amounts_in": None, "limits": {}})
 
     def fee(self, amount_minor: int) -> int:
         """What is kept of a withdrawal of this amount, minor units; the fixed part and the rate, rounded down."""

@@ -1,0 +1,49 @@
+"""Which rail is meant, and whether it can pay to an account at all."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from commands.reading import id_of
+from config import Settings
+from core.errors import Refused
+from core.payout_accounts import AccountKind, AccountNumber
+from core.reasons import Refusal, refuse
+from wiring.rails import open_rails
+
+STANDIN = "sandbox"
+
+
+def rail_named(settings: Settings, rail: str | None) -> str:
+    """The rail that was named; on a local stack the stand-in bank where none was.
+
+    Raises:
+        Refused: `malformed`; it is no name, or none was given where rails are real.
+    """
+    if rail is not None:
+        return id_of(rail, "rail")
+    if settings.world_url is not None:
+        return STANDIN
+    known = ", ".join(settings.rails.rails) if settings.rails else ""
+    raise Refused("malformed", f"rail: say which it is with --rail{f': {known}' if known else ''}", "rail")
+
+
+async def check_rail(
+    settings: Settings, rail: str, currency: str, kind: AccountKind, number: AccountNumber | None
+) -> None:
+    """See that a rail is set up and can pay to such an account: money that waits for one that cannot waits for ever.
+
+    Raises:
+        Refused: `wrong_currency` or `rail_cannot_pay`.
+        Misconfigured: the rails' file or a key in it cannot be right.
+    """
+    async with AsyncExitStack() as stack:
+        rails = await open_rails(settings, stack)
+        found = rails.get(rail) or rails.get("*")
+        obstacle: Refusal | None
+        if found is None:
+            obstacle = refuse("rail_cannot_pay", f"No rail {rail} is set up, only {', '.join(rails)}.", field="rail")
+        else:
+            obstacle = found.terms.obstacle(rail, currency, kind, number.hint if number else None)
+    if obstacle is not None:
+        raise Refused(obstacle.code, obstacle.message, obstacle.field)
