@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
@@ -17,17 +17,26 @@ import pytest_asyncio
 
 from ledger.book import Book
 from ledger.migrate import migrate
-from ledger.pool import SCHEMA, open_pool
+from ledger.pool import SCHEMA, Connected, open_pool
 from ledger.proofs import prove
 from ledger.register import Register
 from local.postgres import Postgres
 
 _numbers = itertools.count(1)
-_spare: list[str] = []
-"""Clones that were emptied."""
+_spare: dict[str, Database] = {}
+"""Clones that were emptied, by name."""
 
 _KEPT = ("transfers", "movements", "accounts", "payout_account_changes")
 """Tables whose triggers let nothing be removed."""
+_CLIENTS = "FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'"
+_TOUCHED = """
+SELECT t.relname FROM pg_class t
+WHERE t.relnamespace = $1::TEXT::regnamespace AND t.relkind = 'r' AND t.relname <> 'schema_migrations'
+  AND (pg_relation_size(t.oid) > 0 OR EXISTS (
+      SELECT FROM pg_depend d JOIN pg_class s ON s.oid = d.objid
+      WHERE d.refobjid = t.oid AND CASE WHEN s.relkind = 'S' THEN pg_sequence_last_value(s.oid) END IS NOT NULL))
+"""
+"""Tables that have or had rows, or whose identities were drawn."""
 
 
 @dataclass
@@ -69,61 +78,72 @@ def _at(dsn: str, database: str) -> str:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def template(postgres_server: Postgres) -> str:
+async def outside(postgres_server: Postgres) -> AsyncIterator[asyncpg.Pool[Any]]:
+    """The owner, connected to a database that no test uses."""
+    async with asyncpg.create_pool(postgres_server.owner_dsn, min_size=1, max_size=1) as pool:
+        yield pool
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def template(postgres_server: Postgres, outside: asyncpg.Pool[Any]) -> str:
     """The name of a migrated database that nobody connects to."""
-    connection = await asyncpg.connect(postgres_server.owner_dsn)
-    await connection.execute("CREATE DATABASE dakuan_template")
-    await connection.close()
+    await outside.execute("CREATE DATABASE dakuan_template")
     await migrate(_at(postgres_server.owner_dsn, "dakuan_template"))
     return "dakuan_template"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def database(postgres_server: Postgres, template: str) -> AsyncIterator[Database]:
+async def database(postgres_server: Postgres, template: str, outside: asyncpg.Pool[Any]) -> AsyncIterator[Database]:
     """A database of the test's own, and empty. When the test ends, the proofs hold."""
-    outside = await asyncpg.connect(postgres_server.owner_dsn)
-    name = _spare.pop() if _spare else await _clone(outside, template)
-    owner_dsn, worker_dsn = _at(postgres_server.owner_dsn, name), _at(postgres_server.worker_dsn, name)
-    pool, owner = await open_pool(worker_dsn, size=16), await open_pool(owner_dsn, size=4)
-    found = Database(name, owner_dsn, worker_dsn, pool, owner)
+    name = next(iter(_spare), None) or await _clone(outside, template)
+    found = _spare.pop(name, None) or await _connected(postgres_server, name)
     try:
         yield found
         if not found.broken:
-            violated = [proof for proof in await prove(pool) if not proof.holds]
+            violated = [proof for proof in await prove(found.pool) if not proof.holds]
             assert not violated, violated
     finally:
-        pool.terminate()
-        owner.terminate()
-        await outside.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-            " WHERE datname = $1 AND backend_type = 'client backend'",
-            name,
-        )
-        await outside.close()
-        await _empty(owner_dsn)
-        _spare.append(name)
+        _spare[name] = await _emptied(postgres_server, found, outside)
 
 
-async def _clone(connection: asyncpg.Connection[Any], template: str) -> str:
+async def _clone(outside: asyncpg.Pool[Any], template: str) -> str:
     name = f"dakuan_test_{next(_numbers)}"
-    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    await outside.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     return name
 
 
-async def _empty(owner_dsn: str) -> None:
-    connection = await asyncpg.connect(owner_dsn, server_settings={"search_path": SCHEMA})
-    try:
-        async with connection.transaction():
-            tables = await connection.fetch(
-                "SELECT tablename FROM pg_tables WHERE schemaname = $1 AND tablename <> 'schema_migrations'", SCHEMA
-            )
-            for table in _KEPT:
-                await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-            await connection.execute(f"TRUNCATE {', '.join(row['tablename'] for row in tables)} RESTART IDENTITY")
-            for table in _KEPT:
-                await connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
-    finally:
-        await connection.close()
+async def _connected(server: Postgres, name: str) -> Database:
+    owner_dsn, worker_dsn = _at(server.owner_dsn, name), _at(server.worker_dsn, name)
+    return Database(
+        name, owner_dsn, worker_dsn, await open_pool(worker_dsn, size=16), await open_pool(owner_dsn, size=4)
+    )
+
+
+async def _emptied(server: Postgres, used: Database, outside: asyncpg.Pool[Any]) -> Database:
+    """The database without rows, and with nobody in it but our pools. Pools that are in use are opened anew."""
+    pools = (used.pool, used.owner)
+    idle = all(pool.get_size() == pool.get_idle_size() for pool in pools)
+    there = await outside.fetchval(f"SELECT count(*) {_CLIENTS}", used.name)
+    if not idle or there != sum(pool.get_size() for pool in pools):
+        for pool in pools:
+            pool.terminate()
+        await outside.execute(f"SELECT pg_terminate_backend(pid, 5000) {_CLIENTS}", used.name)
+        used = await _connected(server, used.name)
+    async with used.owner.acquire() as connection, connection.transaction():
+        await _empty(connection)
+    return replace(used, broken=False)
+
+
+async def _empty(connection: Connected) -> None:
+    """Remove all rows, and count from 1 again. Most tables were not touched, and are not asked about."""
+    touched = [row["relname"] for row in await connection.fetch(_TOUCHED, SCHEMA)]
+    if not touched:
+        return
+    for table in _KEPT:
+        await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    await connection.execute(f"TRUNCATE {', '.join(touched)} RESTART IDENTITY CASCADE")
+    for table in _KEPT:
+        await connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
 
 
 @pytest.fixture
