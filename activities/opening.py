@@ -1,4 +1,4 @@
-"""Opening an order: register it, check its payment with the channel, resolve its policy; record and rescue it."""
+"""Opening an order: check its payment with the channel, then register, fund, screen and record it at once; rescue."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from temporalio import activity
 from activities.channels.base import PaymentChannel
 from activities.policies import ParsedPolicies
 from activities.requests import Opened, OpenRequest, Rescued, RescueRequest
+from activities.screening import ScreeningRules, judge_goods
 from core.messages import Order, content_hash
+from core.order.folding import open_at_once
 from core.order.opening import check_payment_time
-from core.policy import resolve
+from core.order.viewing import record_of
+from core.policy import OrderPolicy, resolve
 from core.reasons import Refusal, refuse
 from core.records import OrderRecord, Standing
+from ledger.movements import fund
+from ledger.orders import NEVER_RECORDED
 from ledger.register import Register
 
 _NOT_OPENED = {
@@ -28,14 +33,17 @@ _NOT_OPENED = {
 class OpeningActivities:
     """Opens, records and rescues orders against the register and the payment channels."""
 
-    def __init__(self, register: Register, channels: Mapping[str, PaymentChannel]) -> None:
+    def __init__(self, register: Register, channels: Mapping[str, PaymentChannel], rules: ScreeningRules) -> None:
         self._register = register
         self._policies = ParsedPolicies(register.policies)
         self._channels = channels
+        self._rules = rules
 
     @activity.defn
     async def open(self, request: OpenRequest) -> Opened:
-        """Register the order once its payment is known to the channel. The same order again gets the same answer.
+        """Register, fund, screen and record an order whose payment the channel knows, in one transaction.
+
+        The same order again gets the same answer.
 
         Raises:
             Unavailable: the channel or the database did not answer; a retry helps.
@@ -47,24 +55,36 @@ class OpeningActivities:
         policy = resolve(newest, order)
         if (refusal := check_payment_time(order, policy, request.now)) is not None:
             return Opened(refusal=refusal)
+        # Nothing is written before the channel has confirmed the payment.
         paid = await self._paid_minor(order)
         if isinstance(paid, Refusal):
             return Opened(refusal=paid)
+        return await self._open(request, policy, paid)
+
+    async def _open(self, request: OpenRequest, policy: OrderPolicy, paid_minor: int) -> Opened:
+        order, screening = request.order, judge_goods(request.order, self._rules)
         opened = await self._register.orders.open(
             order,
             content_hash(order),
             opened_by=request.opened_by,
-            paid_minor_confirmed=paid,
+            paid_minor_confirmed=paid_minor,
             policy_hash=policy.content_hash,
             now=request.now,
+            fund=fund(
+                order.order_id,
+                channel=order.payment.channel,
+                amount_minor=order.total_minor,
+                currency=order.currency,
+                occurred_at=request.now,
+            ),
+            record=record_of(open_at_once(order, policy, screening, request.now), request.now),
         )
-        if opened in _NOT_OPENED:
-            return Opened(refusal=refuse(_NOT_OPENED[opened]))
-        return Opened(policy=policy, known=opened == "same_run" and await self._recorded(order.order_id))
-
-    async def _recorded(self, order_id: str) -> bool:
-        known = await self._register.orders.known(order_id)
-        return known is not None and known.state is not None
+        if opened.outcome in _NOT_OPENED:
+            return Opened(refusal=refuse(_NOT_OPENED[opened.outcome]))
+        if opened.outcome == "registered" and opened.recorded:
+            standing = Standing(kept=True, revision=NEVER_RECORDED, references=opened.references)
+            return Opened(policy=policy, screening=screening, standing=standing)
+        return Opened(policy=policy, known=opened.outcome == "same_run" and opened.recorded)
 
     async def _paid_minor(self, order: Order) -> int | Refusal:
         """What the channel says was paid: a storefront's word alone mints no escrow."""

@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 from core.audit.facts import Milestones, NoTrace, OrderFacts
 from core.messages import Address, AutomaticWithdrawals, Message, Order, Scan
+from core.order.opening import Screening
 from core.order.shipping import Claim, WaybillToClaim
 from core.policy import OrderPolicy
 from core.reasons import Refusal
+from core.records import Standing
 
 
 class OpenRequest(Message):
@@ -21,10 +23,16 @@ class OpenRequest(Message):
 
 
 class Opened(Message):
-    """The order's resolved policy, or why it may not open. `known`: this very workflow opened it before, and was set
-    back, or lost its worker before it could tell."""
+    """The order's policy, or why it may not open.
+
+    With `screening` and `standing` it was funded, screened and recorded with its registration. Without them it was only
+    registered, and goes on step by step. `known`: this very workflow opened it before, and was set back, or lost its
+    worker before it could report.
+    """
 
     policy: OrderPolicy | None = None
+    screening: Screening | None = None
+    standing: Standing | None = None
     known: bool = False
     refusal: Refusal | None = None
 

@@ -17,7 +17,7 @@ import asyncpg
 from core.messages import Message
 from core.records import OrderRecord, WithdrawalRecord
 from ledger import movements
-from ledger.movements import Movement
+from ledger.movements import Movement, columns_of
 from ledger.pool import translate_errors
 
 Outcome = Literal["posted", "exists", "conflict", "insufficient_funds"]
@@ -311,7 +311,7 @@ class Book:
             row = await self._pool.fetchrow(
                 "SELECT p.*, (SELECT o.revision >= $9 FROM orders o WHERE o.order_id = $10) AS overtaken"
                 " FROM post_for_order($1, $2, $3, $4, $5, $6, $7, $8) AS p",
-                *_columns(movement),
+                *columns_of(movement),
                 record,
                 record.revision if record else None,
                 record.order_id if record else None,
@@ -324,22 +324,10 @@ class Book:
             row = await self._pool.fetchrow(
                 "SELECT * FROM post_for_withdrawal($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                 withdrawal_id,
-                *_columns(movement),
+                *columns_of(movement),
                 record,
             )
         return _posted(movement, row)
-
-
-def _columns(movement: Movement) -> tuple[object, ...]:
-    return (
-        movement.reference,
-        movement.currency,
-        movement.occurred_at,
-        movement.emptied,
-        [leg.debit for leg in movement.legs],
-        [leg.credit for leg in movement.legs],
-        [leg.amount_minor for leg in movement.legs],
-    )
 
 
 def _posted(movement: Movement, row: Any) -> Posted:

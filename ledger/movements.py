@@ -30,6 +30,19 @@ class Movement(NamedTuple):
     linked_to: str | None = None
 
 
+def columns_of(movement: Movement) -> tuple[object, ...]:
+    """A movement as the posting functions take it: reference, currency, time, what it empties, and its legs."""
+    return (
+        movement.reference,
+        movement.currency,
+        movement.occurred_at,
+        movement.emptied,
+        [leg.debit for leg in movement.legs],
+        [leg.credit for leg in movement.legs],
+        [leg.amount_minor for leg in movement.legs],
+    )
+
+
 SUSPENSE = "suspense"
 """Money whose owner is not certain yet."""
 

@@ -8,11 +8,16 @@ from typing import Any, Literal
 from core.errors import Misconfigured
 from core.messages import Message, Order
 from core.records import OrderRecord, Standing
+from ledger.movements import Movement, columns_of
 from ledger.register_part import RegisterPart, below
 
 OpenOutcome = Literal[
     "registered", "same_run", "taken_over", "money_moved", "over", "different_content", "payment_over_claimed"
 ]
+
+
+NEVER_RECORDED = -1
+"""The revision of an order that is registered and nothing more."""
 
 
 class StoredOrder(Message):
@@ -51,6 +56,17 @@ class OrderRow(Message):
 _ORDER = f"SELECT {', '.join(OrderRow.model_fields)} FROM orders"
 
 
+class Opening(Message):
+    """What became of opening an order; `recorded`: a state of it is known, from this opening or from before.
+
+    `references` are all its movements.
+    """
+
+    outcome: OpenOutcome
+    recorded: bool
+    references: tuple[str, ...]
+
+
 class Orders(RegisterPart):
     """The register's orders, and the parts of payments that they claim."""
 
@@ -63,23 +79,34 @@ class Orders(RegisterPart):
         paid_minor_confirmed: int,
         policy_hash: str,
         now: datetime,
-    ) -> OpenOutcome:
-        """Register the order and its part of the payment, once.
+        fund: Movement | None = None,
+        record: OrderRecord | None = None,
+    ) -> Opening:
+        """Register the order and its part of the payment, once; one that is new is funded and recorded with it.
 
         Args:
             opened_by: the run that opens it; tells a retry (`same_run`) from another start. A run that was lost before
                 money moved is `taken_over`; after that the answer is `money_moved`, and once it is closed `over`.
             paid_minor_confirmed: what the channel says was paid, in all.
+            fund: posted in the same transaction where the order is `registered` by this call; without it the order is
+                only registered.
+            record: what the order is once `fund` stands. Where it cannot be posted, nothing is recorded.
         """
-        return await self._call(  # type: ignore[no-any-return]  # the function's closed list of answers
-            "SELECT open_order($1, $2, $3, $4, $5, $6)",
+        opened = await self._one(
+            Opening,
+            "SELECT outcome, recorded, refs AS references"
+            " FROM open_and_fund_order($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
             order,
             content_hash,
             opened_by,
             paid_minor_confirmed,
             policy_hash,
             now,
+            *(columns_of(fund) if fund else (None,) * 7),
+            record,
         )
+        assert opened is not None  # the function answers with one row
+        return opened
 
     async def record(self, record: OrderRecord) -> Standing:
         """Keep the order's row and its notices, unless a record as new or newer stands already; say what stood."""

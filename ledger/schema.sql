@@ -936,6 +936,40 @@ BEGIN
     ON CONFLICT ON CONSTRAINT accounts_path_currency_key DO NOTHING;
 END $function$;
 
+CREATE FUNCTION open_and_fund_order(
+    p_order jsonb,
+    p_content_hash text,
+    p_opened_by text,
+    p_paid_minor bigint,
+    p_policy_hash text,
+    p_now timestamp with time zone,
+    p_reference text,
+    p_currency text,
+    p_occurred_at timestamp with time zone,
+    p_emptied text,
+    p_debits text[],
+    p_credits text[],
+    p_amounts bigint[],
+    p_record jsonb
+)
+ RETURNS TABLE(outcome text, recorded boolean, refs text[])
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    outcome := open_order(p_order, p_content_hash, p_opened_by, p_paid_minor, p_policy_hash, p_now);
+    IF outcome = 'registered' AND p_reference IS NOT NULL THEN
+        PERFORM post_for_order(p_reference, p_currency, p_occurred_at, p_emptied, p_debits, p_credits, p_amounts,
+                               p_record);
+    END IF;
+    recorded := EXISTS (SELECT FROM orders o WHERE o.order_id = p_order ->> 'order_id' AND o.state IS NOT NULL);
+    refs := ARRAY(SELECT m.reference FROM movements m
+                  WHERE m.reference >= 'order/' || (p_order ->> 'order_id') || '/'
+                    AND m.reference < 'order/' || (p_order ->> 'order_id') || '0' ORDER BY m.id);
+    RETURN NEXT;
+END $function$;
+
 CREATE FUNCTION open_attempt(
     p_withdrawal_id text,
     p_attempt_no integer,
@@ -2161,6 +2195,7 @@ GRANT EXECUTE ON FUNCTION name_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION number_in_use TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_accounts TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION open_and_fund_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_drop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_order TO dakuan_worker;

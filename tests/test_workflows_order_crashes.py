@@ -18,6 +18,7 @@ from order_crash_stage import CrashStage, approved, open_crash_stage, travelled,
 
 import gateway
 from core.errors import Refused
+from core.messages import content_hash
 from demo.stage import StagedOrder
 from local.client import WorldClient
 from local.temporal import Temporal
@@ -58,6 +59,7 @@ async def test_an_effect_that_nobody_heard_of_is_done_once(stage: CrashStage, tm
             *(orders[effect].start() for effect in ("record", "claim", "release", "refund", "channel", "arrived")),
         )
         await orders["release"].ship()
+    await _registered(stage, orders["fund"])
     # Nobody works: everything is due at once for those that die.
     await _let_go(orders)
     with stage.mortal(tmp_path, {effect: order.name for effect, order in orders.items()}):
@@ -71,6 +73,20 @@ async def test_an_effect_that_nobody_heard_of_is_done_once(stage: CrashStage, tm
     for effect in ("refund", "channel", "arrived", "release"):
         assert await stage.world.refund_effects(orders[effect].order.payment.reference) == 1
     assert await stage.world.payout_effects(f"tok-{paying.name}") == 1
+
+
+async def _registered(stage: CrashStage, order: StagedOrder) -> None:
+    """Registered by a run that was lost: the next one takes it over, and funds it in a step of its own."""
+    policy = await stage.register.policies.newest(order.order.policy)
+    assert policy is not None
+    await stage.register.orders.open(
+        order.order,
+        content_hash(order.order),
+        opened_by="lost",
+        paid_minor_confirmed=order.order.payment.paid_minor,
+        policy_hash=policy.content_hash,
+        now=datetime.now(UTC),
+    )
 
 
 async def _account(stage: CrashStage, order: StagedOrder) -> None:

@@ -44,6 +44,7 @@ with workflow.unsafe.imports_passed_through():
     from core.order.auditing import facts_of, only_silent
     from core.order.deadlines import pass_deadlines, wake_at
     from core.order.deciding import first_answer, refusal_of
+    from core.order.folding import as_recorded, open_at_once
     from core.order.opening import begin, read_order
     from core.order.page import details_of
     from core.order.postings import posting_for
@@ -71,6 +72,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from core.order.viewing import order_view, record_of, search_values, summary_of
     from core.reasons import Refusal
+    from core.records import Standing
     from workflows.machine import Machine, start_options
     from workflows.running import ignoring_cancellation, run_durable, run_local
     from workflows.waiting import Watches
@@ -131,11 +133,14 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
 
     async def _register(self, order: Order) -> None:
         request = OpenRequest(order=order, opened_by=workflow.info().first_execution_run_id, now=workflow.now())
-        opened = await run_local(OpeningActivities.open, request, "register, check the payment")
+        opened = await run_local(OpeningActivities.open, request, "check the payment, register, fund, screen")
         if opened.refusal is not None:
             await self._fail(opened.refusal)
         elif opened.known:
             await self._rescue(order, set_back=True)
+        elif opened.policy is not None and opened.screening is not None and opened.standing is not None:
+            self._state = as_recorded(open_at_once(order, opened.policy, opened.screening, request.now))
+            await self._follow(opened.standing)
         elif opened.policy is not None:
             self._state = begin(order, opened.policy, workflow.now())
 
@@ -210,6 +215,11 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         record = record_of(self._order, workflow.now())
         standing = await run_local(OpeningActivities.record, record, "record")
         self._note_record(record.revision, record.notices)
+        await self._follow(standing)
+
+    async def _follow(self, standing: Standing) -> None:
+        """Follow the ledger where it knows more than this state: a worker may have died after it had posted."""
+        # A command that is being decided holds the state that this may replace.
         async with self._one_command:
             followed = follow(self._order, standing, workflow.now())
             if followed is None:

@@ -180,6 +180,28 @@ BEGIN
     RETURN 'registered';
 END $$;
 
+-- Register an order, post its first movement and keep its record: an order that is new and that nothing stands against
+-- opens in one transaction. Any other is only registered, if that, and its workflow goes on step by step.
+-- `recorded`: a state of it is known, from here or from before; `refs`: all its movements.
+CREATE FUNCTION open_and_fund_order(
+    p_order JSONB, p_content_hash TEXT, p_opened_by TEXT, p_paid_minor BIGINT, p_policy_hash TEXT, p_now TIMESTAMPTZ,
+    p_reference TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ, p_emptied TEXT,
+    p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[], p_record JSONB
+) RETURNS TABLE (outcome TEXT, recorded BOOLEAN, refs TEXT[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    outcome := open_order(p_order, p_content_hash, p_opened_by, p_paid_minor, p_policy_hash, p_now);
+    IF outcome = 'registered' AND p_reference IS NOT NULL THEN
+        PERFORM post_for_order(p_reference, p_currency, p_occurred_at, p_emptied, p_debits, p_credits, p_amounts,
+                               p_record);
+    END IF;
+    recorded := EXISTS (SELECT FROM orders o WHERE o.order_id = p_order ->> 'order_id' AND o.state IS NOT NULL);
+    refs := ARRAY(SELECT m.reference FROM movements m
+                  WHERE m.reference >= 'order/' || (p_order ->> 'order_id') || '/'
+                    AND m.reference < 'order/' || (p_order ->> 'order_id') || '0' ORDER BY m.id);
+    RETURN NEXT;
+END $$;
+
 CREATE FUNCTION take_over_order(p_order_id TEXT, p_opened_by TEXT) RETURNS BOOLEAN
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 BEGIN

@@ -34,7 +34,7 @@ async def opened(
 ) -> OpenOutcome:
     """Register an order under a policy that is there."""
     await register.policies.keep("default", policy_hash, f"text of {policy_hash}")
-    return await register.orders.open(
+    opening = await register.orders.open(
         order,
         content_hash(order),
         opened_by=by,
@@ -42,6 +42,7 @@ async def opened(
         policy_hash=policy_hash,
         now=NOW,
     )
+    return opening.outcome
 
 
 def a_record(order_id: str = "A1", revision: int = 1, **fields: Any) -> OrderRecord:
