@@ -10,7 +10,7 @@ from commands.console import JsonFlag, command, table, tell_json, wants_json
 from commands.console import screen as console
 from commands.reading import read_text
 from core.audit.waybills import carrier as carrier_of
-from core.audit.waybills import judge, recognise, suggest
+from core.audit.waybills import judge, suggest
 from core.errors import BadInput
 from inbound.tables import BadFile, BadRow, cells_of, damage, delimiter_of
 
@@ -88,20 +88,20 @@ def _numbers(file: str, column: str | None) -> list[str]:
 
 def _answer(number: str, carrier: str | None) -> dict[str, Any]:
     """One line: input, normalised, candidates, answer, reason."""
-    seen, said = recognise(number), judge(carrier, number)
+    said = judge(carrier, number)
     return {
         "input": number,
         "normalised": said.normalised,
-        "changes": list(seen.changes),
+        "changes": list(said.changes),
         "candidates": [candidate.model_dump(mode="json") for candidate in said.candidates],
         "carriers": list(dict.fromkeys(candidate.carrier for candidate in said.candidates)),
         "answer": said.answer,
-        "reason": said.reason + _lost_zeros(said.normalised, carrier) * (said.answer == "impossible"),
+        "reason": said.reason + _lost_zeros(said.normalised, carrier) * (said.answer != "possible"),
     }
 
 
 def _lost_zeros(number: str, carrier: str | None) -> str:
-    """What to say of a number that is impossible, and would not be with the zeros that spreadsheets take away."""
+    """What to say of a number that would be possible with the zeros that spreadsheets take away."""
     for zeros in ("0", "00", "000") if number.isdecimal() else ():
         judged = judge(carrier, zeros + number)
         if judged.answer == "possible" and any(one.certainty == "check_digit" for one in judged.candidates):

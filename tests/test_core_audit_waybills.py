@@ -12,17 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.audit.checks import Check, check_character
+from core.audit.normalising import normalise
 from core.audit.waybills import (
     CARRIERS,
     carrier,
     judge,
     load_carriers,
-    normalise,
     recognise,
     sandbox_number,
     suggest,
 )
 
+POSTS = ["correios", "evri", "gls", "hermes", "japan_post", "la_poste", "royal_mail", "sf_international"]
 INTERNATIONAL = [
     "amazon",
     "canada_post",
@@ -46,13 +47,13 @@ INTERNATIONAL = [
 CHINESE = ["sf", "yto", "zto", "sto", "yunda", "jd", "ems", "china_post", "jt", "deppon", "best"]
 
 
-@pytest.mark.parametrize("carrier_id", [*INTERNATIONAL, *CHINESE, "sandbox", "olist_post"])
+@pytest.mark.parametrize("carrier_id", [*INTERNATIONAL, *POSTS, *CHINESE, "sandbox", "olist_post"])
 def test_every_carrier_has_names_and_a_kind(carrier_id: str) -> None:
     known = carrier(carrier_id)
     assert known is not None
     assert known.name
     assert known.name_zh
-    assert known.numbers == ("closed" if carrier_id in INTERNATIONAL else known.numbers)
+    assert (known.numbers == "closed") == (carrier_id == "s10"), "only the postal union publishes all its forms"
 
 
 @pytest.mark.parametrize("carrier_id", CHINESE)
@@ -64,10 +65,12 @@ def test_every_chinese_carrier_is_known_to_both_providers(carrier_id: str) -> No
 
 
 def test_ids_and_provider_codes_are_unique() -> None:
+    services = [service for c in CARRIERS.carriers for service in c.services]
     for codes in (
         [c.id for c in CARRIERS.carriers],
-        [c.kuaidi100 for c in CARRIERS.carriers if c.kuaidi100],
-        [c.kdniao for c in CARRIERS.carriers if c.kdniao],
+        [c.kuaidi100 for c in CARRIERS.carriers if c.kuaidi100] + [one.kuaidi100 for one in services if one.kuaidi100],
+        [c.kdniao for c in CARRIERS.carriers if c.kdniao] + [one.kdniao for one in services if one.kdniao],
+        [service.easypost for service in services if service.easypost],
     ):
         assert len(set(codes)) == len(codes)
 
@@ -259,6 +262,17 @@ def test_a_check_digit_ranks_before_a_prefix_and_a_prefix_before_a_shape() -> No
         ("SF6026—131434978", "SF6026131434978", ("dashes",)),
         ("SF　6026131434978", "SF6026131434978", ("full-width characters", "spaces")),
         ("ß12345678", "ß12345678", ()),
+        ("JDVA00012340001-1-1-", "JDVA00012340001", ("package number: 1 of 1",)),
+        (
+            "jdva00012340001－2－3－",
+            "JDVA00012340001",
+            ("full-width characters", "lower case", "package number: 2 of 3"),
+        ),
+        ("JDVA00012340001-1-2", "JDVA00012340001", ("package number: 1 of 2",)),
+        ("JD0123456789012-1-2-07", "JD0123456789012", ("package number: 1 of 2",)),
+        ("35437645863N1S2H15", "35437645863", ("package number: 1 of 2",)),
+        ("35437645863-1-2-", "3543764586312", ("dashes",)),  # only JD's where JD is named
+        ("JDVA0001-2340001", "JDVA00012340001", ("dashes",)),
     ],
 )
 def test_what_people_type_is_normalised_and_the_changes_are_named(
@@ -267,6 +281,80 @@ def test_what_people_type_is_normalised_and_the_changes_are_named(
     text, done = normalise(typed)
     assert (text, set(done)) == (normalised, set(changes))
     assert recognise(typed).changes == done
+
+
+def test_digits_off_a_label_are_a_package_number_where_jd_is_named() -> None:
+    assert judge("jd", "35437645863-1-2-").normalised == "35437645863"
+    assert judge("jd", "35437645863-1-2-").changes == ("package number: 1 of 2",)
+
+
+# --- forms that carriers really print --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("carrier_id", "number"),
+    [
+        ("dhl", "00340434000000000017"),
+        ("dhl", "JJD000390000000000001"),
+        ("dhl", "JD014600000000000012"),
+        ("dhl", "JVGL0612345678901234"),
+        ("dhl", "3SABCD123456789"),
+        ("dhl", "123456789012"),
+        ("ups", "801234567890123456"),
+        ("ups", "12345678901234567890123456"),
+        ("ups", "9274890000000000000012"),
+        ("ups", "123456789"),
+        ("fedex", "123456789"),
+        ("fedex", "00123456789012"),
+        ("fedex", "02931234567890123456"),
+        ("fedex", "9261290100000000000012"),
+        ("dpd", "09980000020033"),
+        ("dpd", "1234567890"),
+        ("yodel", "0928000000000001"),
+        ("jd", "12345678901"),
+        ("ems", "9876543210123"),
+        ("yto", "YT1234567890123456"),
+        ("yto", "123456789012345678"),
+        ("gls", "12345678901"),
+        ("gls", "ZFG1A2B3"),
+        ("evri", "H00HYA0012345678"),
+        ("hermes", "H1000730000000000001"),
+        ("royal_mail", "RR473124829GB"),
+        ("la_poste", "6A12345678901"),
+        ("la_poste", "RR473124829FR"),
+        ("correios", "RR473124829BR"),
+        ("japan_post", "RR473124829JP"),
+        ("japan_post", "123456789012"),
+        ("sf_international", "SF1234567890123"),
+    ],
+)
+def test_a_form_that_the_carrier_prints_is_possible(carrier_id: str, number: str) -> None:
+    assert judge(carrier_id, number).answer == "possible"
+    assert carrier_id in [candidate.carrier for candidate in recognise(number).candidates]
+
+
+@pytest.mark.parametrize("carrier_id", [*INTERNATIONAL, *POSTS])
+@given(number=st.from_regex(r"[A-Z]{0,3}[0-9]{7,25}", fullmatch=True))
+def test_nothing_but_a_check_digit_makes_a_form_impossible(carrier_id: str, number: str) -> None:
+    """Carriers print more forms than they publish; only the postal union publishes all of its own."""
+    judged = judge(carrier_id, number)
+    if judged.answer == "impossible" and carrier_id != "s10":
+        assert "check digit" in judged.reason
+
+
+@pytest.mark.parametrize(
+    ("carrier_id", "number"),
+    [("royal_mail", "RR473124828GB"), ("correios", "RR473124828BR"), ("dhl", "00340434000000000018")],
+)
+def test_a_published_check_digit_that_fails_is_impossible(carrier_id: str, number: str) -> None:
+    assert judge(carrier_id, number).answer == "impossible"
+
+
+def test_a_public_number_of_each_listed_form_is_never_impossible_under_its_carriers_name(shared_data: Path) -> None:
+    for carrier_id, number in _public(shared_data, "valid"):
+        for known in CARRIERS.carriers:
+            if known.id == carrier_id:
+                assert judge(known.id, number).answer != "impossible", number
 
 
 @given(st.text(max_size=80), st.sampled_from([None, "other", "ups", "s10", "sf", "dpd", "sandbox", "nonsense"]))

@@ -238,6 +238,26 @@ def test_correction_stops_a_receipt_clock_that_another_number_started() -> None:
     assert driver.receipt == "not_due"
 
 
+def test_package_number_off_a_label_is_its_waybill_and_the_merchant_is_told() -> None:
+    driver = opened()
+    first = a_parcel(1, {"1": 1}, carrier="jd", waybill="JDVA00012340001-1-2-")
+    accepted(driver.ship(first, a_parcel(2, carrier="jd", waybill="jdva00012340001-2-2-")))
+    assert {parcel.waybill for parcel in driver.state.parcels} == {"JDVA00012340001"}
+    told = driver.notices("waybill_read_from_package")
+    assert [(one.to, one.facts["typed"], one.facts["changes"]) for one in told] == [
+        ("merchant", "JDVA00012340001-1-2-", "package number: 1 of 2"),
+        ("merchant", "jdva00012340001-2-2-", "package number: 2 of 2"),
+    ]
+
+
+def test_corrected_package_number_is_its_waybill_too() -> None:
+    driver = opened()
+    driver.ship()
+    accepted(correct(driver, carrier="jd", waybill="JDVA00012340001-1-1-"))
+    assert driver.parcel().waybill == "JDVA00012340001"
+    assert len(driver.notices("waybill_read_from_package")) == 1
+
+
 # --- report_scan ----------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,8 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from activities.http import Reply
 from core.audit.masking import mask
-from core.audit.waybills import CARRIERS, normalise
+from core.audit.normalising import normalise
+from core.audit.waybills import CARRIERS
 from core.errors import UnreadableAnswer
 from core.messages import Message, Scan, Stage
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -18,6 +17,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from core.audit.checks import Check, luhn, passes
+from core.audit.normalising import normalise
 from core.messages import Id, Message
 
 Certainty = Literal["check_digit", "prefix", "shape"]
@@ -42,12 +42,26 @@ class Format(Message):
     pattern: str
     check: Check | None = None
     distinctive: bool = False
+    refutes: bool = True
+    """Whether a failing check digit proves that the carrier never printed the number."""
+    services: tuple[str, ...] = ("",)
+    """The carrier's services that print it; "" is the main one."""
+
+
+class Service(Message):
+    """A sister service under a carrier's name, and what the providers call it ("" where it cannot be asked there)."""
+
+    id: Id
+    kuaidi100: str = ""
+    kdniao: str = ""
+    easypost: str = ""
 
 
 class CarrierInfo(Message):
     """One carrier: our id, its names, what the tracking providers call it ("" where they do not serve it).
 
-    `numbers` says what its formats are worth: `closed` all there are, `open` those seen, `any` a stand-in's.
+    `numbers` says what its formats are worth: `closed` all there are, `known` all that are known, `open` a few that
+    were seen, `any` a stand-in's.
     """
 
     id: Id
@@ -56,8 +70,9 @@ class CarrierInfo(Message):
     country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
     kuaidi100: str = ""
     kdniao: str = ""
-    numbers: Literal["closed", "open", "any"]
+    numbers: Literal["closed", "known", "open", "any"]
     needs_phone: bool = False
+    services: tuple[Service, ...] = ()
     formats: tuple[Format, ...] = ()
 
 
@@ -83,6 +98,7 @@ class NumberAnswer(Message):
     """Whether a carrier could have printed a number, and why so; `candidates` are all carriers that could."""
 
     normalised: str
+    changes: tuple[str, ...] = ()
     answer: Answer
     reason: str
     reason_zh: str
@@ -140,7 +156,14 @@ class CarrierTable:
         names = {
             carrier.id: [
                 text.casefold()
-                for text in (carrier.id, carrier.name, carrier.name_zh, carrier.kuaidi100, carrier.kdniao)
+                for text in (
+                    carrier.id,
+                    carrier.name,
+                    carrier.name_zh,
+                    carrier.kuaidi100,
+                    carrier.kdniao,
+                    *_codes(carrier),
+                )
                 if text
             ]
             for carrier in self.carriers
@@ -166,15 +189,20 @@ class CarrierTable:
         Total: every text gets an answer. `impossible` needs proof; a carrier that publishes no formats is refuted
         only by characters, length, or a check digit that fails.
         """
-        normalised, _ = normalise(number)
+        normalised, changes = normalise(number, carrier_id)
         answer, (reason, reason_zh) = self._answer(carrier_id, normalised)
         return NumberAnswer(
             normalised=normalised,
+            changes=changes,
             answer=answer,
             reason=reason,
             reason_zh=reason_zh,
             candidates=self._candidates(normalised),
         )
+
+    def formats_of(self, carrier_id: str, normalised: str) -> tuple[Format, ...]:
+        """The carrier's own formats that a normalised number has, check digit included."""
+        return tuple(shape.format for shape in self._own.get(carrier_id, ()) if shape.judge(normalised))
 
     def fits(self, carrier_id: str, normalised: str) -> bool:
         """Whether a normalised number has one of the carrier's own shapes, check digit included: the quick yes."""
@@ -207,17 +235,18 @@ class CarrierTable:
         if carrier is None and (found := self._candidates(number)):
             names = self._names(found)
             return "possible", (f"It could be a number of {names[0]}.", f"可能是{names[1]}的单号。")
-        if why := _malformed(number, closed=carrier is not None and carrier.numbers == "closed"):
+        own = self._own[carrier.id] if carrier is not None else ()
+        fits, fails = any(shape.judge(number) for shape in own), [s for s in own if s.judge(number) is False]
+        if not fits and (why := _malformed(number, closed=carrier is not None and carrier.numbers == "closed")):
             return "impossible", why
         if carrier is None:
             return self._answer_for_any(number)
-        own = [shape.judge(number) for shape in self._own[carrier.id]]
-        if any(own):
+        if fits:
             return "possible", (f"It has the form of a {carrier.name} number.", f"符合{carrier.name_zh}的单号格式。")
-        if False in own:
+        if any(shape.format.refutes for shape in fails):
             return "impossible", _wrong_digit(carrier)
-        if carrier.numbers == "closed":
-            return self._answer_for_closed(carrier, number)
+        if carrier.numbers in ("closed", "known"):
+            return self._answer_for_listed(carrier, number)
         if carrier.numbers == "open" and (others := [c for c in self._candidates(number) if c.distinctive]):
             names = self._names(others)
             return "other_carrier_likelier", (
@@ -229,12 +258,14 @@ class CarrierTable:
             f"{carrier.name_zh}未公布可据以否定的单号格式。",
         )
 
-    def _answer_for_closed(self, carrier: CarrierInfo, number: str) -> tuple[Answer, _Reason]:
+    def _answer_for_listed(self, carrier: CarrierInfo, number: str) -> tuple[Answer, _Reason]:
         why = (f"It has no form that {carrier.name} uses.", f"不符合{carrier.name_zh}的任何单号格式。")
+        if carrier.numbers == "known":
+            why = (f"It has no form that {carrier.name} is known to use.", f"不符合{carrier.name_zh}的已知单号格式。")
         if others := [c for c in self._candidates(number) if c.certainty != "shape"]:
             names = self._names(others)
             return "other_carrier_likelier", (f"{why[0]} It fits {names[0]}.", f"{why[1]}更像是{names[1]}的单号。")
-        return "impossible", why
+        return ("impossible" if carrier.numbers == "closed" else "other_carrier_likelier"), why
 
     def _answer_for_any(self, number: str) -> tuple[Answer, _Reason]:
         failed = [shape for shape in self._shapes if shape.format.distinctive and shape.judge(number) is False]
@@ -259,6 +290,11 @@ class CarrierTable:
     def _names(self, candidates: Sequence[Candidate]) -> _Reason:
         named = [self._by_id[candidate.carrier] for candidate in candidates[:5]]
         return ", ".join(carrier.name for carrier in named), "、".join(carrier.name_zh for carrier in named)
+
+
+def _codes(carrier: CarrierInfo) -> tuple[str, ...]:
+    """What the providers call the carrier's services."""
+    return tuple(c for service in carrier.services for c in (service.kuaidi100, service.kdniao, service.easypost))
 
 
 _ORDER: dict[Certainty, int] = {"check_digit": 0, "prefix": 1, "shape": 2}
@@ -303,34 +339,6 @@ def _malformed(number: str, *, closed: bool) -> _Reason | None:
     if sum(character.isdigit() for character in number) < FEWEST_DIGITS:
         return "It has hardly any digits.", "几乎不含数字。"
     return None
-
-
-# --- normalising -----------------------------------------------------------------------------------------
-
-
-def normalise(number: str) -> tuple[str, tuple[str, ...]]:
-    """What was typed as a carrier prints it, and what was changed: upper case, no spaces, dashes or full width."""
-    if number.isascii() and number.isalnum() and not any(map(str.islower, number)):
-        return number, ()
-    kept: list[str] = []
-    changes: dict[str, None] = {}
-    for typed in number:
-        character = typed
-        if "！" <= typed <= "～" or typed == "\u3000":
-            character = chr(ord(typed) - 0xFEE0) if typed != "\u3000" else " "
-            changes["full-width characters"] = None
-        if character.isspace():
-            changes["spaces"] = None
-        elif character == "\u2212" or unicodedata.category(character) == "Pd":
-            changes["dashes"] = None
-        elif unicodedata.category(character) == "Cf":
-            changes["invisible characters"] = None
-        elif "a" <= character <= "z":
-            changes["lower case"] = None
-            kept.append(character.upper())
-        else:
-            kept.append(character)
-    return "".join(kept), tuple(changes)
 
 
 # --- the product's own table -----------------------------------------------------------------------------

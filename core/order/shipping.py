@@ -104,6 +104,15 @@ def normalised(carrier_id: str, waybill: str) -> str:
     return judge(carrier_id, waybill).normalised
 
 
+def _told_of_package(state: OrderState, parcel: Parcel, typed: str, now: datetime) -> OrderState:
+    """Tell the merchant where a package number off a label was read as its waybill."""
+    changes = [change for change in judge(parcel.carrier, typed).changes if change.startswith("package")]
+    if not changes:
+        return state
+    facts = {"parcel_id": parcel.parcel_id, "typed": typed, "waybill": parcel.waybill, "changes": changes[0]}
+    return state.noticing("merchant", "waybill_read_from_package", now, **facts)
+
+
 def to_claim(command: ReportShipment | CorrectWaybill) -> tuple[WaybillToClaim, ...]:
     """The numbers of a command that must be claimed before it is accepted."""
     reports = command.parcels if isinstance(command, ReportShipment) else (command,)
@@ -142,6 +151,7 @@ def ship(state: OrderState, command: ReportShipment, now: datetime) -> OrderStat
         state = state.noticing(
             "buyer", "shipped", now, parcel_id=parcel.parcel_id, carrier=parcel.carrier, waybill=parcel.waybill
         )
+        state = _told_of_package(state, parcel, report.waybill, now)
     return state.model_copy(update={"shipped_at": now}) if state.fully_shipped else state
 
 
@@ -189,6 +199,7 @@ def correct(state: OrderState, command: CorrectWaybill, now: datetime) -> OrderS
     again = claim_key(parcel.parcel_id, corrected.carrier, corrected.waybill)
     released = tuple(key for key in state.claims_released if key != again)
     state = state.model_copy(update={"claims_released": released})
+    state = _told_of_package(state, corrected, command.waybill, now)
     return state.noticing("buyer", "waybill_corrected", now, parcel_id=parcel.parcel_id, waybill=corrected.waybill)
 
 
