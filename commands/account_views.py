@@ -8,9 +8,10 @@ from typing import Any
 
 from rich.console import Group
 
-from commands.console import facts, table, tell
+from commands.console import tell
 from commands.views import clock
 from ledger.payout_accounts import AccountChange, PayoutAccount
+from screens import facts, table
 
 COLUMNS = (
     *("account", "kind", "currency", "holder", "ends in", "bank", "rail", "default", "version", "verified"),

@@ -12,10 +12,9 @@ from temporalio.testing import TimeSkipper
 
 import gateway
 from commands.console import JsonFlag, command, tell
-from commands.reading import Subject, subject_of
+from commands.reading import Subject, duration_of, subject_of
 from commands.service import temporal
 from commands.views import clock, deadline_line
-from core.durations import parse_duration
 from core.errors import Misconfigured, Refused, Unavailable
 from core.reasons import SENTENCES
 
@@ -49,21 +48,6 @@ async def advance(
     line = f"{subject}: it is {clock(now)}; {state.get('phase')}"
     due = f", waits for {deadline_line(state)}" if state.get("next_deadline") else ""
     tell(view, lambda console: console.print(line + due))
-
-
-def duration_of(text: str, what: str = "duration") -> timedelta:
-    """A length of time above zero.
-
-    Raises:
-        Refused: `malformed`; it is none.
-    """
-    try:
-        ahead = parse_duration(text)
-    except ValueError as error:
-        raise Refused("malformed", f"{what}: {error}", what) from None
-    if not ahead:
-        raise Refused("malformed", f"{what}: must be longer than nothing", what)
-    return ahead
 
 
 async def skip(client: Client, about: Subject, ahead: timedelta) -> None:

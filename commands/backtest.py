@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from backtest.building import unfit
-from backtest.comparing import Fate, buyers_have_it, fate_of, fate_unpaid
-from backtest.living import Stage
-from backtest.past import PastOrder, past_orders
-from backtest.rows import BadRow, read_folder
-from commands.backtest_report import Proof, Report
-from commands.console import Failed, JsonFlag, command, error_screen, tell, wants_json
+from commands.console import Failed, JsonFlag, command, tell, wants_json
 from commands.reading import read_text
 from core.errors import BadInput
 from core.policy import parse_policy
-from ledger.migrate import migrate
-from ledger.pool import Pool, open_pool
-from ledger.proofs import prove
-from ledger.register import Register
-from local.client import WorldClient
-from local.stack import LocalStack
-from worker import running_worker
 
 POLICY = Path(__file__).resolve().parents[1] / "policies" / "olist.toml"
-AT_ONCE = 40
-"""Orders that live side by side: enough to keep two cores busy while each waits for its own clock."""
-POOL_SIZE = 4
 
 
 @command
@@ -48,33 +25,19 @@ async def backtest(
     as_json: JsonFlag = False,
 ) -> None:
     """Live past orders again, in the columns of the public Olist data set, days passing by time skipping."""
-    orders, bad_rows = _read(folder)
+    from backtest.running import live, read_orders  # loaded when it runs: servers, vendors and workflows
+
+    orders, bad_rows = read_orders(folder)
     text = read_text(policy or str(POLICY))
     parse_policy(text)
     if report is not None:
         _write(report, "", mode="a")  # that it can be written is known before anything is lived
-    found = await _backtest(orders[:limit], text)
-    found = replace(found, bad_rows=bad_rows)
+    found = await live(orders[:limit], bad_rows, text, shows_progress=not wants_json())
     if report is not None:
         _write(report, json.dumps(found.as_json(), ensure_ascii=False, indent=2) + "\n")
     tell(found.as_json(), found.show)
     if not found.holds:
         raise Failed
-
-
-def _read(folder: Path) -> tuple[list[PastOrder], list[BadRow]]:
-    """The past orders that can be lived, and every row that cannot be used."""
-    tables = read_folder(folder)
-    orders, bad_rows = past_orders(tables)
-    file = tables.rows["orders"][0].file if orders else ""
-    fit = []
-    for order in orders:
-        bad = unfit(order, file)
-        if bad is None:
-            fit.append(order)
-        else:
-            bad_rows.append(bad)
-    return fit, bad_rows
 
 
 def _write(file: Path, text: str, mode: str = "w") -> None:
@@ -83,56 +46,3 @@ def _write(file: Path, text: str, mode: str = "w") -> None:
             stream.write(text)
     except OSError as error:
         raise BadInput(f"the report {file} cannot be written: {error.strerror or error}") from None
-
-
-# --- living ----------------------------------------------------------------------------------------------
-
-
-async def _backtest(orders: Sequence[PastOrder], policy_text: str) -> Report:
-    async with _stack(policy_text) as (stage, world, pool):
-        began = time.perf_counter()
-        fates = await _live_all(stage, orders)
-        seconds = time.perf_counter() - began
-        proofs = [Proof(proof.name, proof.holds) for proof in await prove(pool)]
-        proofs.append(Proof("buyers_have_it", buyers_have_it(fates, await _sent_back(world))))
-    return Report(fates=fates, bad_rows=(), proofs=proofs, seconds=seconds)
-
-
-@asynccontextmanager
-async def _stack(policy_text: str) -> AsyncIterator[tuple[Stage, WorldClient, Pool]]:
-    """A whole stack in a folder that goes away, a worker on it, and the policy in its register."""
-    policy = parse_policy(policy_text)
-    async with LocalStack.temporary(durable=False) as stack:
-        await migrate(stack.settings.needed("database_owner_url"))
-        async with running_worker(stack.settings) as client:
-            pool = await open_pool(stack.settings.needed("database_url"), size=POOL_SIZE)
-            try:
-                await Register(pool).policies.keep(policy.name, policy.content_hash, policy_text)
-                yield Stage(client, stack.world, policy), stack.world, pool
-            finally:
-                await pool.close()
-
-
-async def _sent_back(world: WorldClient) -> dict[str, int]:
-    """What the payment channel sent back, by payment, from its own journal."""
-    found: Counter[str] = Counter()
-    for effect in await world.journal("channel"):
-        found[effect.subject] += effect.amount_minor
-    return dict(found)
-
-
-async def _live_all(stage: Stage, orders: Sequence[PastOrder]) -> list[Fate]:
-    """Every order's fate, in their order; a few live at once, and a bar shows how many have."""
-    fates: list[Fate | None] = [None] * len(orders)
-    waiting = iter(list(enumerate(orders)))
-    columns = (TextColumn("orders"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=error_screen(), disable=wants_json()) as progress:
-        bar = progress.add_task("orders", total=len(orders))
-
-        async def one_after_the_other() -> None:
-            for place, past in waiting:
-                fates[place] = fate_unpaid(past) if past.paid_at is None else fate_of(await stage.live(past))
-                progress.advance(bar)
-
-        await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
-    return [fate for fate in fates if fate is not None]

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from commands.console import JsonFlag, command, table, tell
+from commands.console import JsonFlag, command, tell
 from commands.link import books
 from commands.reading import id_of
 from core.money import format_minor
+from screens import table
 
 COLUMNS = ("currency", "pending", "available", "reserved", "receivable", "deposit")
 

@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from commands.console import Failed, JsonFlag, command, facts, tell
+from commands.console import Failed, JsonFlag, command, tell
 from commands.link import books
 from commands.reading import read_bytes
 from commands.service import temporal
 from config import load
 from core.errors import BadInput
-from wiring.desks import callback_desk
+from screens import facts
 
 
 @command
@@ -26,6 +26,8 @@ async def callback(
     as_json: JsonFlag = False,
 ) -> None:
     """Take one callback: verify, journal, and tell its withdrawal. Exit code 1 where it is refused."""
+    from wiring.desks import callback_desk  # loaded when it runs: vendors, HTTP and keys
+
     given = headers_of(read_bytes(headers))
     body = read_bytes(file)
     async with books() as register, temporal() as client:

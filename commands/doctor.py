@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper
 
 import gateway
-from commands.console import Failed, JsonFlag, clean, command, tell
+from commands.console import Failed, JsonFlag, command, tell
 from commands.service import ANSWER_WITHIN, pollers
 from config import Settings, load
 from core.addresses import shown_url, split_login
@@ -23,6 +23,7 @@ from core.errors import DakuanError
 from core.messages import TASK_QUEUE
 from core.rails import Rails
 from ledger.inspecting import inspect_database
+from screens import clean
 from wiring.addresses import ProviderCheck
 from wiring.carriers import check_providers
 from wiring.rails import check_accounts

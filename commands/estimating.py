@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from commands.console import facts, table
 from commands.link import books
 from commands.views import clock
 from config import load
@@ -18,7 +17,7 @@ from core.policy import parse_policy
 from core.reasons import SENTENCES, Refusal
 from core.withdrawal.estimating import Estimate, days_between, estimate
 from core.withdrawal.payouts import RailTerms
-from wiring.rails import open_rails
+from screens import facts, table
 
 
 async def estimate_now(withdrawal: Withdrawal) -> Estimate:
@@ -48,6 +47,8 @@ async def estimate_now(withdrawal: Withdrawal) -> Estimate:
 
 async def terms_of(rail: str) -> RailTerms | None:
     """What a rail promises; None where this machine is not set up for it."""
+    from wiring.rails import open_rails  # loaded when it runs: vendors, HTTP and keys
+
     async with AsyncExitStack() as stack:
         try:
             rails = await open_rails(load(), stack)

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from commands.console import JsonFlag, command, table, tell
+from commands.console import JsonFlag, command, tell
 from commands.link import books
 from commands.views import clock
+from screens import table
 
 COLUMNS = ("no", "at", "to", "about", "notice", "facts")
 

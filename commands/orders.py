@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from commands.console import JsonFlag, command, table, tell
+from commands.console import JsonFlag, command, tell
 from commands.link import books
 from commands.reading import id_of
 from commands.views import minute
 from core.money import format_minor
 from core.order.state import AuditStage, Phase
 from ledger.orders import OrderRow
+from screens import table
 
 COLUMNS = ("order", "merchant", "total", "phase", "audit", "receipt", "waits for", "held by", "refunded", "opened")
 

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from commands.console import JsonFlag, command, facts, tell
+from commands.console import JsonFlag, command, tell
 from commands.link import books
 from commands.reading import read_text
 from core.policy import parse_policy
+from screens import facts
 
 
 @command

@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 import gateway
-from commands.console import Failed, JsonFlag, clean, command, tell, tell_line
+from commands.console import Failed, JsonFlag, command, tell, tell_line
 from commands.link import database
 from config import load
 from core.errors import Unavailable
@@ -18,6 +18,7 @@ from core.messages import order_workflow_id, withdrawal_workflow_id
 from ledger.proofs import Proof
 from ledger.proofs import prove as prove_books
 from ledger.register import Register
+from screens import clean
 
 OPEN_AT_MOST = 100_000
 

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from commands.advance import duration_of
-from commands.console import JsonFlag, command, facts, tell
+from commands.console import JsonFlag, command, tell
 from commands.link import books
+from commands.reading import duration_of
 from config import load
 from core.errors import BadInput
 from core.providers import Keep
+from screens import facts
 
 SHORTEST_DAYS = 7
 """Within a week somebody may still want to know what exactly was said."""

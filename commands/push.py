@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from commands.console import Failed, JsonFlag, command, facts, tell
+from commands.console import Failed, JsonFlag, command, tell
 from commands.link import books
 from commands.reading import read_bytes
 from commands.service import temporal
 from config import load
 from core.errors import BadInput
-from wiring.desks import push_desk
+from screens import facts
 
 
 @command
@@ -23,6 +23,8 @@ async def push(
     as_json: JsonFlag = False,
 ) -> None:
     """Take one push of a tracking provider: verify, journal, and tell its orders. Exit code 1 where it is refused."""
+    from wiring.desks import push_desk  # loaded when it runs: vendors, HTTP and keys
+
     headers = dict(_header(text) for text in header or ())
     body = read_bytes(file)
     async with books() as register, temporal() as client, push_desk(load(), register, client) as desk:

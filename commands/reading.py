@@ -7,12 +7,14 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
 from commands.console import Malformed
+from core.durations import parse_duration
 from core.errors import BadInput, Refused
 from core.messages import (
     Message,
@@ -288,6 +290,21 @@ def subject_of(text: str) -> Subject:
     if text.startswith(_WITHDRAWAL):
         return Subject(id_of(text.removeprefix(_WITHDRAWAL)), is_withdrawal=True)
     return Subject(id_of(text), is_withdrawal=False)
+
+
+def duration_of(text: str, what: str = "duration") -> timedelta:
+    """A length of time above zero.
+
+    Raises:
+        Refused: `malformed`; it is none.
+    """
+    try:
+        ahead = parse_duration(text)
+    except ValueError as error:
+        raise Refused("malformed", f"{what}: {error}", what) from None
+    if not ahead:
+        raise Refused("malformed", f"{what}: must be longer than nothing", what)
+    return ahead
 
 
 def actor_of(text: str) -> dict[str, str]:

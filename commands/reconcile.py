@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 import gateway
-from commands.console import Failed, JsonFlag, command, table, tell, tell_line
+from commands.console import Failed, JsonFlag, command, tell, tell_line
 from commands.link import books
 from commands.reading import id_of
 from commands.service import temporal
@@ -25,7 +25,7 @@ from core.reconciliation.breaks import by_reason
 from core.reconciliation.lines import Break, Comparison, Covered, Scope, Statement
 from core.reconciliation.reporting import reports, withdrawal_in
 from ledger.register import Register
-from wiring.desks import reconciliation_desk
+from screens import table
 
 EVERY: Mapping[str, timedelta] = {"daily": timedelta(days=1), "hourly": timedelta(hours=1)}
 AFTER_MIDNIGHT = timedelta(hours=1)
@@ -122,6 +122,8 @@ async def _load(
 
 async def _compared(register: Register, asked: Comparison, *, fetch: bool) -> dict[str, Any]:
     """One comparison, with why its statement could not be had, where that is so."""
+    from wiring.desks import reconciliation_desk  # loaded when it runs: vendors, HTTP and keys
+
     not_fetched: str | None = None
     async with reconciliation_desk(load(), register, fetching=fetch) as desk:
         if fetch:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from commands.console import JsonFlag, command, table, tell
+from commands.console import JsonFlag, command, tell
 from commands.link import books
 from commands.views import clock, told_reasons
 from core.audit.explain import Language
@@ -17,6 +17,7 @@ from core.money import format_minor
 from core.reasons import SENTENCES
 from ledger.register import Register
 from ledger.reviews import Review
+from screens import table
 
 LangOption = Annotated[str, typer.Option("--lang", help="Sentences in `en` or `zh`.")]
 

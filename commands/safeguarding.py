@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
-from commands.console import Failed, JsonFlag, command, table, tell
+from commands.console import Failed, JsonFlag, command, tell
 from commands.link import database
 from core.money import format_minor
 from ledger.safeguarding import Safeguard, safeguards
+from screens import table
 
 COLUMNS = ("currency", "", "amount", "by its statements")
 

@@ -17,11 +17,10 @@ from temporalio.client import (
 )
 
 import gateway
-from commands.advance import duration_of
-from commands.console import JsonFlag, command, table, tell
+from commands.console import JsonFlag, command, tell
 from commands.group import plain_app
 from commands.link import books
-from commands.reading import id_of, read_message
+from commands.reading import duration_of, id_of, read_message
 from commands.service import temporal
 from commands.views import clock
 from core.errors import Refused
@@ -29,6 +28,7 @@ from core.messages import AutomaticWithdrawals
 from core.money import format_minor, parse_amount
 from core.reasons import SENTENCES
 from gateway.schedules import create_schedule, latest_run, schedule_of
+from screens import table
 
 MOST_OFTEN = timedelta(minutes=1)
 PREFIX = "auto-withdrawal-"

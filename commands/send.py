@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 
 import gateway
-from commands.console import JsonFlag, Malformed, command, facts, tell
+from commands.console import JsonFlag, Malformed, command, tell
 from commands.reading import Subject, actor_of, id_of, parse_json, read_message, read_text, subject_of
 from commands.service import temporal
 from commands.views import deadline_line
 from core.errors import BadInput, Refused
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Command, ReportPayout
+from screens import facts
 
 
 @command

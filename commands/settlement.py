@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from commands.console import Failed, JsonFlag, command, table, tell
+from commands.console import Failed, JsonFlag, command, tell
 from commands.link import books
 from commands.rail_choice import rail_named
 from commands.reading import id_of
@@ -24,7 +24,7 @@ from core.money import format_minor, parse_amount
 from core.reconciliation.lines import Comparison
 from ledger.book import Book, Posted
 from ledger.register import Register
-from wiring.desks import reconciliation_desk
+from screens import table
 
 NEEDED = ("settlement_id", "gross", "fee", "net", "currency", "settled_at")
 
@@ -88,6 +88,8 @@ def _read(file: str) -> list[Settlement]:
 
 async def _fetched(register: Register, channel: str, days: int) -> list[Settlement]:
     """What the channel's statement tells of settlements, those of earlier statements too."""
+    from wiring.desks import reconciliation_desk  # loaded when it runs: vendors, HTTP and keys
+
     asked = Comparison(scope="channel", name=channel, now=datetime.now(UTC), days=days)
     async with reconciliation_desk(load(), register) as desk:
         fetched = await desk.fetch_statements(asked)

@@ -11,12 +11,13 @@ from rich.console import Console
 from temporalio.client import Client, WorkflowHandle
 
 import gateway
-from commands.console import Failed, JsonFlag, Malformed, command, error_view, table, tell, tell_error
+from commands.console import Failed, JsonFlag, Malformed, command, error_view, tell, tell_error
 from commands.reading import Document, documents, read_message, read_text
 from commands.service import temporal
 from commands.views import deadline_line
 from core.errors import DakuanError, Refused, Unavailable
 from core.messages import Order, content_hash, order_workflow_id
+from screens import table
 
 AT_ONCE = 8
 """Orders that open side by side."""

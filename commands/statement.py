@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from commands.console import JsonFlag, command, table, tell
+from commands.console import JsonFlag, command, tell
 from commands.link import database
 from commands.reading import id_of
 from commands.views import minute
@@ -22,6 +22,7 @@ from core.errors import BadInput
 from core.merchant_statement import PARTS, Held, MerchantStatement, StatementRow
 from core.money import CURRENCIES, format_minor
 from ledger.merchant_statements import merchant_statements
+from screens import table
 
 DAYS = 30
 DAY = ["%Y-%m-%d"]

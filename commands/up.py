@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,10 +14,10 @@ from commands.console import JsonFlag, command, tell, tell_line
 from config import Settings, load
 from core.addresses import hide_passwords
 from core.errors import Unavailable
-from local.service import Service
-from local.stack import LocalStack
 from logs import log_to_file
-from worker import on_signals, running_worker
+
+if TYPE_CHECKING:
+    from local.service import Service
 
 WORKER_LOG = "worker.log"
 LOOK_EVERY = 1.0
@@ -30,6 +30,9 @@ async def up(
     as_json: JsonFlag = False,
 ) -> None:
     """Run the local stack and a worker. What a killed `up` left running is adopted; Ctrl-C ends everything."""
+    from local.stack import LocalStack
+    from worker import on_signals, running_worker  # loaded when it runs: servers, vendors and workflows
+
     stop, settings = on_signals(), load()
     async with LocalStack(settings.home, base=settings) as stack, running_worker(stack.settings):
         # What the worker says goes to a file: this terminal is for people.

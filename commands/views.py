@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.table import Table
 
-from commands.console import facts, table
 from core.audit.explain import Language, advice, sentence
 from core.money import format_minor
 from ledger.balances import AccountBalance, TransferRow
+from screens import facts, table
 
 
 def clock(at: Any) -> str:

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.console import JsonFlag, command, table, tell_json, wants_json
-from commands.console import screen as console
+from commands.console import JsonFlag, command, tell_json, wants_json
 from commands.reading import read_text
 from core.audit.waybills import carrier as carrier_of
 from core.audit.waybills import judge, suggest
 from core.errors import BadInput
 from inbound.tables import BadFile, BadRow, cells_of, damage, delimiter_of
+from screens import screen as console
+from screens import table
 
 USUAL_COLUMNS = (
     *("waybill", "waybill number", "tracking number", "tracking_number", "tracking code", "tracking no", "tracking"),

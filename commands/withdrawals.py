@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from commands.console import JsonFlag, command, table, tell
+from commands.console import JsonFlag, command, tell
 from commands.link import books
 from commands.reading import id_of
 from commands.views import minute
 from core.money import format_minor
 from core.withdrawal.state import Phase
 from ledger.withdrawals import WithdrawalRow
+from screens import table
 
 COLUMNS = ("withdrawal", "merchant", "amount", "account", "state", "waits for", "requested by", "requested")
 

@@ -16,8 +16,8 @@ from backtest.building import order_of
 from backtest.comparing import ENDINGS, Fate, buyers_have_it, fate_of, fate_unpaid
 from backtest.living import Life
 from backtest.past import PastOrder, past_orders
+from backtest.report import Proof, Report
 from backtest.rows import BadRow, read_folder
-from commands.backtest_report import Proof, Report
 
 SETTLED: dict[str, Any] = {
     "phase": "settled",

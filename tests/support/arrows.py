@@ -1,8 +1,8 @@
 """Who may import whom, read from the sources without running them.
 
-starter → commands → demo, backtest → gateway → workflows → activities → ledger → core
-commands, demo, backtest → wiring, worker, local, ledger      wiring → gateway, inbound, activities, ledger
-inbound → activities, ledger      local → core      everyone may import core and config
+starter → commands → demo, backtest → worker → wiring → inbound → activities → ledger → core
+worker → workflows → activities      commands, demo, backtest, worker, wiring → gateway → core
+commands, demo, backtest → local, screens      nearly every room may import core and config
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ EVERYTHING = {
     "demo",
     "backtest",
     "bench",
+    "screens",
 } | EVERYONES
 ARROWS: dict[str, set[str]] = {
     "core": {"core"},
@@ -43,12 +44,14 @@ ARROWS: dict[str, set[str]] = {
     "gateway": EVERYONES,
     "inbound": {"activities", "ledger"} | EVERYONES,
     "wiring": {"gateway", "inbound", "activities", "ledger"} | EVERYONES,
-    "worker": {"logs", "gateway", "wiring", "workflows", "activities", "ledger"} | EVERYONES,
+    "worker": {"logs", "gateway", "wiring", "workflows"} | EVERYONES,
     "local": EVERYONES,
-    "demo": {"gateway", "wiring", "worker", "local", "ledger", "inbound"} | EVERYONES,
-    "backtest": {"gateway", "wiring", "worker", "local", "ledger"} | EVERYONES,
-    "commands": {"logs", "gateway", "wiring", "worker", "demo", "backtest", "local", "ledger", "inbound"} | EVERYONES,
-    "starter": {"commands"} | EVERYONES,
+    "screens": set(),
+    "demo": {"screens", "gateway", "wiring", "worker", "local", "ledger"} | EVERYONES,
+    "backtest": {"screens", "gateway", "worker", "local", "ledger"} | EVERYONES,
+    "commands": {"logs", "screens", "gateway", "wiring", "worker", "demo", "backtest", "local", "ledger", "inbound"}
+    | EVERYONES,
+    "starter": {"commands"},
     "docs": {"local", "ledger"} | EVERYONES,
     "bench": EVERYTHING,
     "tests": EVERYTHING | {"docs"},
@@ -75,7 +78,7 @@ ONLY_IN: dict[str, set[str]] = {
     "starlette": {"local", "tests"},
     "uvicorn": {"local", "tests"},
     "typer": {"commands", "starter", "bench", "tests"},
-    "rich": {"commands", "demo", "backtest", "starter", "bench", "tests"},
+    "rich": {"screens", "commands", "demo", "backtest", "bench", "tests"},
 }
 """Library → the rooms that may import it."""
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from backtest.comparing import ENDINGS, Fate
 from backtest.past import CURRENCY
 from backtest.rows import BadRow
-from commands.console import facts, table
 from core.money import format_minor
+from screens import facts, table
 
 SHOWN = 20
 """Bad rows and surprises on the screen; the report has all of them."""

@@ -1,0 +1,90 @@
+"""A whole demonstration: a stack of its own, and as many stories as orders are asked for, a few at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from temporalio.service import RPCError
+
+from core.errors import DakuanError
+from demo.numbers import PRINTERS
+from demo.stage import Stage
+from demo.stories import STORIES
+from ledger.register import Register
+from local.stack import LocalStack
+from screens import error_screen
+from wiring.database import ready_database
+from wiring.desks import callback_desk, push_desk
+from worker import running_worker
+
+AT_ONCE = 8
+"""Orders that live at the same time: enough to keep two cores busy."""
+FEWEST = max(30, len(STORIES))
+"""Orders that a demonstration has unless asked otherwise: every story at least once."""
+
+
+class Telling(NamedTuple):
+    """A story that was told."""
+
+    order: str
+    name: str
+    expected: str
+    got: str
+
+    @property
+    def ok(self) -> bool:
+        return self.expected == self.got
+
+
+@asynccontextmanager
+async def stage_of(seed: int) -> AsyncIterator[tuple[Stage, LocalStack]]:
+    """A whole stack in a folder that goes away, a worker on it, and the stage on top."""
+    async with (
+        LocalStack.temporary(durable=False) as stack,
+        running_worker(stack.settings) as client,
+        ready_database(stack.settings) as pool,
+        push_desk(stack.settings, Register(pool), client) as desk,
+    ):
+        register = Register(pool)
+        called_back = callback_desk(stack.settings, register, client).receive
+        tag = secrets.token_hex(3)
+        yield Stage(client, stack.world, register, seed, tag, PRINTERS, desk.receive, called_back), stack
+
+
+async def tell_all(stage: Stage, orders: int) -> list[Telling]:
+    """Tell as many stories as there are orders, in turn, a few at a time, with a progress bar."""
+    names = list(STORIES)
+    chosen = [(number, names[number % len(names)]) for number in range(orders)]
+    gate = asyncio.Semaphore(AT_ONCE)
+    with Progress(
+        TextColumn("[bold]orders"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+        console=error_screen(),
+    ) as progress:
+        bar = progress.add_task("", total=orders)
+
+        async def one(number: int, name: str) -> Telling:
+            async with gate:
+                telling = await _tell(stage, number, name)
+            progress.update(bar, advance=1, description=name)
+            return telling
+
+        return list(await asyncio.gather(*(one(number, name) for number, name in chosen)))
+
+
+async def _tell(stage: Stage, number: int, name: str) -> Telling:
+    play = stage.play(number)
+    try:
+        expected, got = await STORIES[name](play)
+    except (DakuanError, RPCError) as error:
+        # A story that breaks is a result like any other: it is shown, and the rest goes on.
+        expected, got = "the story ends", f"{type(error).__name__}: {error}"
+    return Telling(play.name, name, expected, got)
