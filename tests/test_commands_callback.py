@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import run
 from databases import Database
-from test_commands_life import run
 from typer.testing import Result
 from wechatpay_adapters import Forge
 

@@ -6,173 +6,37 @@ One `up` serves all tests here; each test has an order, a payment and a merchant
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from order_bodies import order_body
-from typer.testing import CliRunner, Result
+from command_line import ask, refusal, run
+from up_stack import (
+    COMES_UP_WITHIN,
+    PROJECT,
+    Up,
+    fresh_order,
+    fresh_waybill,
+    numbers,
+    play,
+    settled,
+    ship,
+    shown,
+    started,
+)
 
 import gateway
 from commands import start as start_command
-from config import STACK_FILE, load
-from core.messages import Scan
+from config import load
 from local.client import WorldClient
-from local.postgres import Postgres
 from local.stack import running
-from starter import app
 
-PROJECT = Path(__file__).parents[1]
-COMES_UP_WITHIN = 90.0
-_numbers = itertools.count(1)
-
-
-@dataclass
-class Up:
-    """A running `up`, as a program of its own."""
-
-    home: Path
-    process: subprocess.Popen[str] = field(init=False)
-
-    def start(self) -> None:
-        """Start it and wait until it says that it is up."""
-        self.process = subprocess.Popen(
-            [sys.executable, str(PROJECT / "starter.py"), "up", "--json"],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"DAKUAN_HOME": str(self.home)},
-        )
-        assert self.process.stdout is not None
-        told = json.loads(self.process.stdout.readline())
-        assert told["web_ui"].startswith("http://127.0.0.1:")
-
-    def end(self, sign: signal.Signals) -> int:
-        """End it and give its exit code."""
-        self.process.send_signal(sign)
-        code = self.process.wait(COMES_UP_WITHIN)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        return code
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """The stack and the worker of this file."""
-    found = Up(tmp_path_factory.mktemp("up"))
-    found.start()
-    yield found
-    assert found.end(signal.SIGTERM) == 0
-    assert not (found.home / STACK_FILE).exists()
-    Postgres(found.home).remove()
-
-
-@pytest.fixture(autouse=True)
-def _at_home(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands find the stack by its home, as in another terminal."""
-    for name in ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "DATABASE_URL", "DATABASE_OWNER_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("DAKUAN_HOME", str(up.home))
-
-
-def run(*arguments: str, stdin: str | None = None) -> Result:
-    return CliRunner().invoke(app, list(arguments), input=stdin)
-
-
-def ask(*arguments: str, stdin: str | None = None) -> dict[str, Any]:
-    """The JSON answer of a command that must succeed."""
-    answered = run(*arguments, "--json", stdin=stdin)
-    assert answered.exit_code == 0, answered.output
-    return dict(json.loads(answered.stdout))
-
-
-def refusal(*arguments: str, stdin: str | None = None) -> str:
-    """The reason code of a command that must be refused."""
-    answered = run(*arguments, "--json", stdin=stdin)
-    code = str(json.loads(answered.stdout)["error"]["code"])
-    assert answered.exit_code == (2 if code == "misconfigured" else 1), answered.output
-    return code
-
-
-def fresh_order(**changes: Any) -> dict[str, Any]:
-    """An order, a merchant and a payment that no other test has."""
-    number = next(_numbers)
-    body = order_body(order_id=f"L{number}", merchant_id=f"m-{number}", buyer_id=f"b-{number}")
-    paid_at = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
-    body["payment"] |= {"reference": f"life-{number}", "paid_at": paid_at}
-    return body | changes
-
-
-def fresh_waybill() -> str:
-    """A number that the sandbox carrier could have given out: digits and their Luhn check digit."""
-    digits = [int(digit) for digit in f"{next(_numbers):010}"]
-    doubled = [digit * 2 if index % 2 else digit for index, digit in enumerate(digits)]
-    return "SBX" + "".join(map(str, digits)) + str(-sum(value - 9 if value > 9 else value for value in doubled) % 10)
-
-
-def started(**changes: Any) -> dict[str, Any]:
-    """An order that is open."""
-    order = fresh_order(**changes)
-    assert ask("start", "-", stdin=json.dumps(order))["phase"] == "awaiting_shipment"
-    return order
-
-
-def ship(order: dict[str, Any], waybill: str, *more: str) -> dict[str, Any]:
-    parcel = {"parcel_id": "p1", "carrier": "sandbox", "waybill": waybill, "lines": None}
-    body = json.dumps({"parcels": [parcel]})
-    return ask(
-        "send", "report_shipment", order["order_id"], "--as", f"merchant:{order['merchant_id']}", "--body", body, *more
-    )
-
-
-def scan(order: dict[str, Any], waybill: str, stage: str, days: float) -> None:
-    """The carrier sees the parcel, so many days from now."""
-    city = order["ship_from"]["city"] if stage == "picked_up" else order["ship_to"]["city"]
-    at = datetime.now(UTC) + timedelta(days=days)
-    seen = Scan.model_validate({"at": at, "code": stage, "stage": stage, "city": city, "text": stage})
-
-    play(lambda world: world.add_scans("sandbox", waybill, [seen]))
-
-
-def play(act: Callable[[WorldClient], Awaitable[Any]]) -> None:
-    """Play carrier, payer or bank."""
-
-    async def playing() -> None:
-        async with WorldClient(load().needed("world_url")) as world:
-            await act(world)
-
-    asyncio.run(playing())
-
-
-def shown(subject: str, phase: str, within: float = 20.0) -> dict[str, Any]:
-    """What `show` says once the subject has come to a phase."""
-    give_up_at = time.monotonic() + within
-    while (view := ask("show", subject))["state"]["phase"] != phase:
-        assert time.monotonic() < give_up_at, view["state"]["phase"]
-        time.sleep(0.1)
-    return view
-
-
-def settled() -> dict[str, Any]:
-    """An order that went all the way to its settlement."""
-    order, waybill = started(), fresh_waybill()
-    ship(order, waybill)
-    scan(order, waybill, "picked_up", 0)
-    ask("advance", order["order_id"], "1d")
-    scan(order, waybill, "delivered", 1)
-    ask("advance", order["order_id"], "1d")
-    ask("send", "confirm_receipt", order["order_id"], "--as", f"buyer:{order['buyer_id']}")
-    assert ask("advance", order["order_id"], "8d")["phase"] == "settled"
-    return order
+pytestmark = pytest.mark.usefixtures("up")
 
 
 # --- one order, from start to withdrawal -----------------------------------------------------------------
@@ -214,7 +78,7 @@ def test_an_order_goes_from_start_to_withdrawal_by_the_command_line() -> None:
 
 
 def test_an_account_is_verified_by_telling_what_arrived() -> None:
-    merchant = f"m-{next(_numbers)}"
+    merchant = f"m-{next(numbers)}"
     account, by = f"acc-{merchant}", ("--by", "operator:ann", "--reason", "papers seen")
     ask("accounts", "merchant", merchant, "--name", "王芳", *by)
     ask("accounts", "bind", merchant, account, "--holder", "王芳", stdin="6222021234567894")

@@ -4,44 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import ask, run
 from order_bodies import order_body
-from test_commands_life import Up, ask, run
 from vendor_adapters import fresh, plain
 
 from config import load
 from core.messages import Scan
 from local.client import WorldClient
 from local.dialects import Vendor, push_of
-from local.postgres import Postgres
 
-NAMES = ("DAKUAN_CARRIERS", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "DATABASE_URL", "DATABASE_OWNER_URL")
-
-
-@pytest.fixture(scope="module")
-def vendors_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A stack whose worker asks the vendors."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in NAMES:
-            patch.delenv(name, raising=False)
-        found = Up(tmp_path_factory.mktemp("vendors"))
-        patch.setenv("DAKUAN_HOME", str(found.home))
-        found.start()
-        yield found
-        assert found.end(signal.SIGTERM) == 0
-        Postgres(found.home).remove()
-
-
-@pytest.fixture(autouse=True)
-def _beside(vendors_up: Up) -> None:
-    """Every test runs beside that stack."""
+pytestmark = pytest.mark.usefixtures("up")
 
 
 def shipped(order_id: str, waybill: str, carrier: str) -> dict[str, Any]:

@@ -3,53 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from test_commands_life import Up, ask, play, refusal, run, settled, shown
+from command_line import ask, refusal, run
+from up_stack import Up, play, settled, shown
 
 import gateway
 from config import load
-from local.postgres import Postgres
 
 STARTS_WITHIN = 60.0
 """Seconds; a schedule starts at once, unless the machine is busy."""
+pytestmark = pytest.mark.usefixtures("up")
 BY = ("--by", "operator:ann", "--reason", "papers seen")
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """The stack and the worker of this file."""
-    found = Up(tmp_path_factory.mktemp("up"))
-    found.start()
-    yield found
-    assert found.end(signal.SIGTERM) == 0
-    Postgres(found.home).remove()
-
-
-@pytest.fixture(autouse=True)
-def _at_home(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands find the stack by its home, as in another terminal."""
-    for name in ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "DATABASE_URL", "DATABASE_OWNER_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("DAKUAN_HOME", str(up.home))
-
-
-@pytest.fixture(scope="module")
-def earner(up: Up) -> Iterator[tuple[str, str]]:
+def earner(up: Up) -> tuple[str, str]:
     """A merchant who has earned 129.41 CNY, and the merchant's account."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DAKUAN_HOME", str(up.home))
-        merchant = settled()["merchant_id"]
-        account = f"acc-{merchant}"
-        ask("accounts", "merchant", merchant, "--name", "王芳", *BY)
-        bind = ("accounts", "bind", merchant, account, "--holder", "王芳", "--cooling", "0s")
-        ask(*bind, *BY, stdin="6222 0212 3456 7894")
-        yield merchant, account
+    merchant = settled()["merchant_id"]
+    account = f"acc-{merchant}"
+    ask("accounts", "merchant", merchant, "--name", "王芳", *BY)
+    bind = ("accounts", "bind", merchant, account, "--holder", "王芳", "--cooling", "0s")
+    ask(*bind, *BY, stdin="6222 0212 3456 7894")
+    return merchant, account
 
 
 def _codes(found: dict[str, Any]) -> list[str]:

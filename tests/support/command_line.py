@@ -1,0 +1,30 @@
+"""The command line in this process: a command as a person types it, its JSON answer, or the code of its refusal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from typer.testing import CliRunner, Result
+
+from starter import app
+
+
+def run(*arguments: str, stdin: str | None = None) -> Result:
+    """A command and how it ended."""
+    return CliRunner().invoke(app, list(arguments), input=stdin)
+
+
+def ask(*arguments: str, stdin: str | None = None) -> dict[str, Any]:
+    """The JSON answer of a command that must succeed."""
+    answered = run(*arguments, "--json", stdin=stdin)
+    assert answered.exit_code == 0, answered.output
+    return dict(json.loads(answered.stdout))
+
+
+def refusal(*arguments: str, stdin: str | None = None) -> str:
+    """The reason code of a command that must be refused."""
+    answered = run(*arguments, "--json", stdin=stdin)
+    code = str(json.loads(answered.stdout)["error"]["code"])
+    assert answered.exit_code == (2 if code == "misconfigured" else 1), answered.output
+    return code
