@@ -11,13 +11,13 @@ from activities.policies import ParsedPolicies
 from activities.requests import Opened, OpenRequest, Rescued, RescueRequest
 from activities.screening import ScreeningRules, judge_goods
 from core.messages import Order, content_hash
+from core.movements import fund
 from core.order.folding import open_at_once
 from core.order.opening import check_payment_time
 from core.order.viewing import record_of
 from core.policy import OrderPolicy, resolve
 from core.reasons import Refusal, refuse
 from core.records import OrderRecord, Standing
-from ledger.movements import fund
 from ledger.orders import NEVER_RECORDED
 from ledger.register import Register
 

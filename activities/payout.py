@@ -7,9 +7,10 @@ from datetime import datetime
 
 from temporalio import activity
 
-from activities.requests import ScheduledWithdrawalRequest, StartedWithdrawal, StartWithdrawalRequest
+from activities.requests import ScheduledWithdrawalRequest, StartWithdrawalRequest
 from core.messages import Actor, Withdrawal, automatic_withdrawal_id, scheduled_withdrawal_id
 from core.money import format_minor
+from core.order.steps import StartedWithdrawal
 from core.policy import parse_policy
 from core.reasons import Refusal, refuse
 from core.withdrawal.estimating import affordable, estimate

@@ -1,9 +1,9 @@
-"""What workflows and activities say to each other, apart from the postings (`core.order.postings`)."""
+"""What workflows and activities say to each other, apart from the steps that both machines have (`core.steps`)."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from core.audit.facts import Milestones, NoTrace, OrderFacts
 from core.messages import Address, AutomaticWithdrawals, Message, Order, Scan
@@ -53,17 +53,6 @@ class Rescued(Message):
     state: dict[str, Any] = {}
     references: tuple[str, ...] = ()
     refusal: Refusal | None = None
-
-
-class Posted(Message):
-    """The ledger's answer to a posting. Only `posted` and `exists` mean that the money moved.
-
-    `overtaken`: the register did not keep the record that came with it, since it had one as new or newer.
-    """
-
-    outcome: Literal["posted", "exists", "conflict", "insufficient_funds"]
-    detail: str = ""
-    overtaken: bool = False
 
 
 class ClaimRequest(Message):
@@ -141,11 +130,3 @@ class ScheduledWithdrawalRequest(Message):
     plan: AutomaticWithdrawals
     due_at: datetime
     now: datetime
-
-
-class StartedWithdrawal(Message):
-    """The withdrawal that was started, or why none was: the money stays available, and the merchant can ask for it."""
-
-    withdrawal_id: str | None = None
-    amount_minor: int = 0
-    skipped: Refusal | None = None

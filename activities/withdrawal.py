@@ -19,28 +19,23 @@ from core.messages import Message, Resumption, Withdrawal, content_hash
 from core.payout_accounts import masked
 from core.policy import parse_policy
 from core.reasons import Refusal, refuse
+from core.records import WithdrawalRecord
+from core.steps import KeepRecord, Step
 from core.withdrawal.payouts import PayoutResult
 from core.withdrawal.policy import WithdrawalPolicy
 from core.withdrawal.state import WithdrawalState
-from core.withdrawal.stepping import (
+from core.withdrawal.steps import (
     AttemptOpened,
-    BankReturn,
     CheckStanding,
-    ClosePaid,
-    CloseVoid,
     Disagrees,
-    MoveToSuspense,
     OpenAttempt,
     Pay,
     Query,
-    Record,
     Reserve,
-    Step,
     StepAnswer,
     SuspendAccount,
 )
 from core.withdrawal.viewing import resume
-from ledger.book import Book, Posted
 from ledger.payouts import PayoutAttempt
 from ledger.register import Register
 from ledger.vault import Vault
@@ -70,13 +65,11 @@ class WithdrawalActivities:
     def __init__(
         self,
         register: Register,
-        book: Book,
         rails: Mapping[str, Rail],
         recheck: Recheck | None = None,
         vault: Vault | None = None,
     ) -> None:
         self._register = register
-        self._book = book
         self._rails = rails
         self._recheck = recheck
         self._vault = vault or Vault({})
@@ -172,64 +165,6 @@ class WithdrawalActivities:
         return StepAnswer(refusal=opened) if isinstance(opened, Refusal) else StepAnswer(opened=_as_opened(opened))
 
     @activity.defn
-    async def close_paid(self, step: ClosePaid) -> StepAnswer:
-        """Reserved → the rail's cash, and the fee → income."""
-        return _booked(
-            await self._book.pay(
-                step.withdrawal_id,
-                rail=step.rail,
-                amount_minor=step.amount_minor,
-                fee_minor=step.fee_minor,
-                currency=step.currency,
-                occurred_at=step.at,
-                record=step.record,
-            )
-        )
-
-    @activity.defn
-    async def close_void(self, step: CloseVoid) -> StepAnswer:
-        """Reserved → what the merchant owes, then available."""
-        return _booked(
-            await self._book.void(
-                step.withdrawal_id,
-                merchant_id=step.merchant_id,
-                amount_minor=step.amount_minor,
-                currency=step.currency,
-                occurred_at=step.at,
-                record=step.record,
-            )
-        )
-
-    @activity.defn
-    async def move_to_suspense(self, step: MoveToSuspense) -> StepAnswer:
-        """Reserved → suspense."""
-        return _booked(
-            await self._book.move_to_suspense(
-                step.withdrawal_id,
-                amount_minor=step.amount_minor,
-                currency=step.currency,
-                occurred_at=step.at,
-                record=step.record,
-            )
-        )
-
-    @activity.defn
-    async def bank_return(self, step: BankReturn) -> StepAnswer:
-        """The rail's cash → what the merchant owes, then available."""
-        return _booked(
-            await self._book.bank_return(
-                step.withdrawal_id,
-                k=step.k,
-                merchant_id=step.merchant_id,
-                rail=step.rail,
-                amount_minor=step.amount_minor,
-                currency=step.currency,
-                occurred_at=step.at,
-                record=step.record,
-            )
-        )
-
-    @activity.defn
     async def suspend_account(self, step: SuspendAccount) -> StepAnswer:
         """No more money to this account until its merchant has changed it."""
         await self._register.accounts.suspend(step.account_id, step.reason, step.at)
@@ -246,8 +181,9 @@ class WithdrawalActivities:
         )
 
     @activity.defn
-    async def record_withdrawal(self, step: Record) -> StepAnswer:
+    async def record_withdrawal(self, step: KeepRecord) -> StepAnswer:
         """The register's row and the notices; a lower revision changes nothing."""
+        assert isinstance(step.record, WithdrawalRecord)
         await self._register.withdrawals.record(step.record)
         return StepAnswer()
 
@@ -383,22 +319,12 @@ def _discreet(result: PayoutResult, row: PayoutAttempt) -> PayoutResult:
     return result.model_copy(update={"message": masked(result.message, row.last4)})
 
 
-def _booked(posted: Posted) -> StepAnswer:
-    if posted.outcome in {"posted", "exists"}:
-        return StepAnswer()
-    return StepAnswer(disagrees=Disagrees(message=f"{posted.outcome}: {posted.detail}"))
-
-
 _BY_STEP: dict[type[Step], Callable[..., Any]] = {
     Reserve: WithdrawalActivities.reserve,
     OpenAttempt: WithdrawalActivities.open_attempt,
-    ClosePaid: WithdrawalActivities.close_paid,
-    CloseVoid: WithdrawalActivities.close_void,
-    MoveToSuspense: WithdrawalActivities.move_to_suspense,
-    BankReturn: WithdrawalActivities.bank_return,
     SuspendAccount: WithdrawalActivities.suspend_account,
     CheckStanding: WithdrawalActivities.check_standing,
-    Record: WithdrawalActivities.record_withdrawal,
+    KeepRecord: WithdrawalActivities.record_withdrawal,
     Pay: WithdrawalActivities.pay,
     Query: WithdrawalActivities.query,
 }

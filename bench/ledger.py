@@ -18,9 +18,9 @@ import asyncpg
 import typer
 
 from bench.figures import Figures, median_ratio, percentile, show, write
+from core.movements import Leg, Movement, adjustment
 from ledger.book import Book
 from ledger.migrate import migrate
-from ledger.movements import Leg, Movement
 from ledger.pool import open_pool
 from local.postgres import Postgres
 
@@ -160,14 +160,14 @@ def _movement(caller: int, counter: _Counter) -> Movement:
         Leg("psp/bench", f"merchant/{caller}/available", 95),
         Leg("psp/bench", "income/commission", 5),
     ]
-    return Movement(f"bench/{counter.take()}", "CNY", datetime.now(UTC), legs)
+    return adjustment(f"bench/{counter.take()}", "CNY", datetime.now(UTC), legs)
 
 
 async def _single(book: Book, caller: int, counter: _Counter) -> int:
-    await book.post([_movement(caller, counter)])
+    await book.post_all([_movement(caller, counter)])
     return 1
 
 
 async def _array(book: Book, caller: int, counter: _Counter) -> int:
-    await book.post([_movement(caller, counter) for _ in range(ARRAY)])
+    await book.post_all([_movement(caller, counter) for _ in range(ARRAY)])
     return ARRAY

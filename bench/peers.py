@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     import asyncpg
     import httpx
 
+    from core import movements
     from ledger.book import Book
 
 PHASE = SearchAttributeKey.for_keyword("OrderPhase")
@@ -45,7 +46,9 @@ class PeerActivities:
 
     @activity.defn
     async def bench_fund(self, order_id: str) -> None:
-        await self._book.fund(order_id, channel="bench", amount_minor=AMOUNT, currency="CNY", occurred_at=_now())
+        await self._book.post(
+            movements.fund(order_id, channel="bench", amount_minor=AMOUNT, currency="CNY", occurred_at=_now())
+        )
 
     @activity.defn
     async def bench_screen(self, order_id: str) -> None:
@@ -67,21 +70,22 @@ class PeerActivities:
 
     @activity.defn
     async def bench_credit(self, order_id: str) -> None:
-        await self._book.credit(
+        movement = movements.credit(
             order_id,
-            merchant_id=f"m-{order_id}",
             proceeds_minor=AMOUNT - FEE,
             commission_minor=FEE,
             discount_minor=0,
             currency="CNY",
             occurred_at=_now(),
         )
+        await self._book.post(movement)
 
     @activity.defn
     async def bench_settle(self, order_id: str) -> None:
-        await self._book.settle(
+        movement = movements.settle(
             order_id, merchant_id=f"m-{order_id}", amount_minor=AMOUNT - FEE, currency="CNY", occurred_at=_now()
         )
+        await self._book.post(movement)
 
     def all(self) -> list[Callable[..., Awaitable[Any]]]:
         """For a worker."""

@@ -21,8 +21,10 @@ from config import load
 from core.errors import BadInput
 from core.messages import AmountMinor, AmountOrZero, Currency, Id, Message, Time
 from core.money import format_minor, parse_amount
+from core.movements import psp_settlement
 from core.reconciliation.lines import Comparison
-from ledger.book import Book, Posted
+from core.steps import Posted
+from ledger.book import Book
 from ledger.register import Register
 from screens import table
 
@@ -109,7 +111,7 @@ async def _fetched(register: Register, channel: str, days: int) -> list[Settleme
 
 
 async def _book(book: Book, channel: str, rail: str, one: Settlement) -> Posted:
-    return await book.psp_settlement(
+    movement = psp_settlement(
         channel,
         one.settlement_id,
         rail=rail,
@@ -118,6 +120,7 @@ async def _book(book: Book, channel: str, rail: str, one: Settlement) -> Posted:
         currency=one.currency,
         occurred_at=one.settled_at,
     )
+    return await book.post(movement)
 
 
 def _view(one: Settlement, answer: Posted) -> dict[str, Any]:

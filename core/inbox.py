@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from core.messages import Answer, Command, JournalEntry, Message
+from core.messages import Answer, Command, JournalEntry
+from core.parts import Part
 from core.reasons import Refusal
 
 JOURNAL_KEPT = 500
@@ -22,7 +23,7 @@ Channel = Literal["update", "signal", "deadline", "system"]
 Outcome = Literal["accepted", "duplicate", "refused", "noted"]
 
 
-class Inbox(Message):
+class Inbox(Part):
     """Answers by sender and command id, the journal, and how many commands were counted.
 
     `counted` are the commands that used up an id; `scans` the scans kept; `dropped` counts journal entries
@@ -45,7 +46,7 @@ class Inbox(Message):
     def answered(self, command: Command, answer: Answer | Refusal) -> Inbox:
         """The inbox with this answer remembered and the command counted."""
         answers = {**self.answers, _key(command): answer}
-        return self.model_copy(update={"answers": answers, "counted": self.counted + 1})
+        return self.changed(answers=answers, counted=self.counted + 1)
 
     def noted(
         self,
@@ -76,7 +77,7 @@ class Inbox(Message):
             oldest, kept = kept[0], kept[1:]
             key = oldest.code or oldest.outcome
             dropped = {**dropped, key: dropped.get(key, 0) + 1}
-        return self.model_copy(update={"journal": kept, "seq": self.seq + 1, "dropped": dropped})
+        return self.changed(journal=kept, seq=self.seq + 1, dropped=dropped)
 
 
 def _key(command: Command) -> str:

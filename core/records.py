@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from core.messages import AmountOrZero, Id, Message, NextDeadline, Time
+from core.parts import Part
 
 
-class Notice(Message):
+class Notice(Part):
     """Something to tell a person. `seq` numbers an order's notices, so that the same notice is stored once."""
 
     seq: int

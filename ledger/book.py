@@ -1,55 +1,21 @@
-"""The book: one method a movement, one reference each, posted whole or not at all.
+"""The book: movements are posted here, each under its own reference, whole or not at all.
 
 The same reference with the same legs answers `exists`, with others `conflict`. Nothing here retries: every call may be
-made again. A method that is given a record writes it, with its notices, in the same database transaction.
-
-Every method raises `Unavailable` where the database does not answer; a retry helps and posts nothing twice.
+made again, and raises `Unavailable` where the database does not answer; a retry helps and posts nothing twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import asyncpg
 
-from core.messages import Message
+from core.movements import Movement
 from core.records import OrderRecord, WithdrawalRecord
-from ledger import movements
-from ledger.movements import Movement, columns_of
+from core.steps import Posted
+from ledger.columns import columns_of
 from ledger.pool import translate_errors
-
-Outcome = Literal["posted", "exists", "conflict", "insufficient_funds"]
-
-
-class Posted(Message):
-    """The answer to one movement. `posted` and `exists` mean that the money moved, now or before.
-
-    With `insufficient_funds`, `account` would be `short_by_minor` below zero. A `conflict` with an account says that
-    the account, which the movement should have emptied or leave alone, stands against it by that much. `overtaken`: the
-    register had a record as new or newer, and did not keep the one that came with the movement.
-    """
-
-    reference: str
-    outcome: Outcome
-    account: str | None = None
-    short_by_minor: int | None = None
-    overtaken: bool = False
-
-    @property
-    def moved(self) -> bool:
-        """Whether the movement stands in the books."""
-        return self.outcome in {"posted", "exists"}
-
-    @property
-    def detail(self) -> str:
-        """For people."""
-        if self.outcome == "insufficient_funds":
-            return f"{self.account} is short by {self.short_by_minor}"
-        if self.account:
-            return f"{self.account} stands against it by {self.short_by_minor}"
-        return self.reference
 
 
 class Book:
@@ -58,225 +24,22 @@ class Book:
     def __init__(self, pool: asyncpg.Pool[Any]) -> None:
         self._pool = pool
 
-    # --- of an order -----------------------------------------------------------------------------------
+    async def post(self, movement: Movement, record: OrderRecord | WithdrawalRecord | None = None) -> Posted:
+        """Post one movement, and keep the record of what it makes true: both or neither.
 
-    async def fund(
-        self,
-        order_id: str,
-        *,
-        channel: str,
-        amount_minor: int,
-        currency: str,
-        occurred_at: datetime,
-        record: OrderRecord | None = None,
-    ) -> Posted:
-        """The buyer's money, at the channel, is held for the order."""
-        movement = movements.fund(
-            order_id, channel=channel, amount_minor=amount_minor, currency=currency, occurred_at=occurred_at
-        )
+        An order's or a withdrawal's movement goes through the function that knows its subject, since that holds the
+        subject's own rules: a withdrawal gets back no more than was paid, and nothing while a payout may still arrive.
+        """
+        subject, _, rest = movement.reference.partition("/")
+        if movement.kind == "adjustment" or subject not in {"order", "withdrawal"}:
+            assert record is None, "a record belongs to a movement of an order or a withdrawal"
+            (posted,) = await self.post_all([movement])
+            return posted
+        if subject == "withdrawal":
+            return await self._for_withdrawal(rest.partition("/")[0], movement, record)
         return await self._for_order(movement, record)
 
-    async def credit(
-        self,
-        order_id: str,
-        *,
-        merchant_id: str,
-        proceeds_minor: int,
-        commission_minor: int,
-        discount_minor: int,
-        currency: str,
-        occurred_at: datetime,
-        record: OrderRecord | None = None,
-    ) -> Posted:
-        """What is left in escrow, all of it, becomes proceeds and commission; the platform adds its discount."""
-        movement = movements.credit(
-            order_id,
-            proceeds_minor=proceeds_minor,
-            commission_minor=commission_minor,
-            discount_minor=discount_minor,
-            currency=currency,
-            occurred_at=occurred_at,
-        )
-        return await self._for_order(movement, record)
-
-    async def settle(
-        self,
-        order_id: str,
-        *,
-        merchant_id: str,
-        amount_minor: int,
-        currency: str,
-        occurred_at: datetime,
-        record: OrderRecord | None = None,
-    ) -> Posted:
-        """The order's proceeds, all of them, become available; what the merchant owes is repaid first."""
-        movement = movements.settle(
-            order_id, merchant_id=merchant_id, amount_minor=amount_minor, currency=currency, occurred_at=occurred_at
-        )
-        return await self._for_order(movement, record)
-
-    async def refund(
-        self,
-        order_id: str,
-        *,
-        cause: str,
-        currency: str,
-        occurred_at: datetime,
-        from_escrow_minor: int = 0,
-        from_proceeds_minor: int = 0,
-        from_commission_minor: int = 0,
-        record: OrderRecord | None = None,
-    ) -> Posted:
-        """What the buyer is owed: from escrow, or between credit and settlement from proceeds and commission."""
-        movement = movements.refund(
-            order_id,
-            cause=cause,
-            currency=currency,
-            occurred_at=occurred_at,
-            from_escrow_minor=from_escrow_minor,
-            from_proceeds_minor=from_proceeds_minor,
-            from_commission_minor=from_commission_minor,
-        )
-        return await self._for_order(movement, record)
-
-    async def refund_arrived(
-        self,
-        order_id: str,
-        *,
-        cause: str,
-        channel: str,
-        amount_minor: int,
-        currency: str,
-        occurred_at: datetime,
-        record: OrderRecord | None = None,
-    ) -> Posted:
-        """The buyer has it."""
-        movement = movements.refund_arrived(
-            order_id,
-            cause=cause,
-            channel=channel,
-            amount_minor=amount_minor,
-            currency=currency,
-            occurred_at=occurred_at,
-        )
-        return await self._for_order(movement, record)
-
-    # --- of a channel ----------------------------------------------------------------------------------
-
-    async def psp_settlement(
-        self,
-        channel: str,
-        settlement_id: str,
-        *,
-        rail: str,
-        net_minor: int,
-        fee_minor: int,
-        currency: str,
-        occurred_at: datetime,
-    ) -> Posted:
-        """What the channel held is with the rail now, less its fee. The id is the channel's own."""
-        movement = movements.psp_settlement(
-            channel,
-            settlement_id,
-            rail=rail,
-            net_minor=net_minor,
-            fee_minor=fee_minor,
-            currency=currency,
-            occurred_at=occurred_at,
-        )
-        (posted,) = await self.post([movement])
-        return posted
-
-    # --- of a withdrawal; `Register.reserve` begins it -------------------------------------------------
-
-    async def pay(
-        self,
-        withdrawal_id: str,
-        *,
-        rail: str,
-        amount_minor: int,
-        fee_minor: int,
-        currency: str,
-        occurred_at: datetime,
-        record: WithdrawalRecord | None = None,
-    ) -> Posted:
-        """The payee has `amount_minor`, the platform its fee."""
-        movement = movements.pay(
-            withdrawal_id,
-            rail=rail,
-            amount_minor=amount_minor,
-            fee_minor=fee_minor,
-            currency=currency,
-            occurred_at=occurred_at,
-        )
-        return await self._for_withdrawal(withdrawal_id, movement, record)
-
-    async def void(
-        self,
-        withdrawal_id: str,
-        *,
-        merchant_id: str,
-        amount_minor: int,
-        currency: str,
-        occurred_at: datetime,
-        record: WithdrawalRecord | None = None,
-    ) -> Posted:
-        """What was set aside is given back. A `conflict` while a payout may still arrive."""
-        movement = movements.void(
-            withdrawal_id,
-            merchant_id=merchant_id,
-            amount_minor=amount_minor,
-            currency=currency,
-            occurred_at=occurred_at,
-        )
-        return await self._for_withdrawal(withdrawal_id, movement, record)
-
-    async def move_to_suspense(
-        self,
-        withdrawal_id: str,
-        *,
-        amount_minor: int,
-        currency: str,
-        occurred_at: datetime,
-        record: WithdrawalRecord | None = None,
-    ) -> Posted:
-        """What was set aside waits for some days, since two people said that its payout failed."""
-        movement = movements.move_to_suspense(
-            withdrawal_id, amount_minor=amount_minor, currency=currency, occurred_at=occurred_at
-        )
-        return await self._for_withdrawal(withdrawal_id, movement, record)
-
-    async def bank_return(
-        self,
-        withdrawal_id: str,
-        *,
-        k: int,
-        merchant_id: str,
-        rail: str,
-        amount_minor: int,
-        currency: str,
-        occurred_at: datetime,
-        fee_back_minor: int = 0,
-        shortfall_minor: int = 0,
-        record: WithdrawalRecord | None = None,
-    ) -> Posted:
-        """What the bank sent back, for the `k`-th time. A `conflict` where that is more than was paid."""
-        movement = movements.bank_return(
-            withdrawal_id,
-            k=k,
-            merchant_id=merchant_id,
-            rail=rail,
-            amount_minor=amount_minor,
-            currency=currency,
-            occurred_at=occurred_at,
-            fee_back_minor=fee_back_minor,
-            shortfall_minor=shortfall_minor,
-        )
-        return await self._for_withdrawal(withdrawal_id, movement, record)
-
-    # --- any -------------------------------------------------------------------------------------------
-
-    async def post(self, batch: Sequence[Movement]) -> list[Posted]:
+    async def post_all(self, batch: Sequence[Movement]) -> list[Posted]:
         """Post many movements in one transaction; each is answered alone, in the order given.
 
         They are decided in the order of their references: what depends on another movement comes in a later call.
@@ -306,7 +69,8 @@ class Book:
             )
         return [_posted(movement, row) for movement, row in zip(batch, rows, strict=True)]
 
-    async def _for_order(self, movement: Movement, record: OrderRecord | None) -> Posted:
+    async def _for_order(self, movement: Movement, record: OrderRecord | WithdrawalRecord | None) -> Posted:
+        assert not isinstance(record, WithdrawalRecord)
         async with translate_errors():
             row = await self._pool.fetchrow(
                 "SELECT p.*, (SELECT o.revision >= $9 FROM orders o WHERE o.order_id = $10) AS overtaken"
@@ -317,9 +81,12 @@ class Book:
                 record.order_id if record else None,
             )
         assert row is not None  # the function answers with one row
-        return _posted(movement, row).model_copy(update={"overtaken": bool(row and row["overtaken"])})
+        return _posted(movement, row, overtaken=bool(row["overtaken"]))
 
-    async def _for_withdrawal(self, withdrawal_id: str, movement: Movement, record: WithdrawalRecord | None) -> Posted:
+    async def _for_withdrawal(
+        self, withdrawal_id: str, movement: Movement, record: OrderRecord | WithdrawalRecord | None
+    ) -> Posted:
+        assert not isinstance(record, OrderRecord)
         async with translate_errors():
             row = await self._pool.fetchrow(
                 "SELECT * FROM post_for_withdrawal($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -330,7 +97,11 @@ class Book:
         return _posted(movement, row)
 
 
-def _posted(movement: Movement, row: Any) -> Posted:
+def _posted(movement: Movement, row: Any, *, overtaken: bool = False) -> Posted:
     return Posted(
-        reference=movement.reference, outcome=row["outcome"], account=row["account"], short_by_minor=row["short_by"]
+        reference=movement.reference,
+        outcome=row["outcome"],
+        account=row["account"],
+        short_by_minor=row["short_by"],
+        overtaken=overtaken,
     )

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from core.errors import Misconfigured
 from core.messages import Message, Order
+from core.movements import Movement
 from core.records import OrderRecord, Standing
-from ledger.movements import Movement, columns_of
+from ledger.columns import columns_of
 from ledger.register_part import RegisterPart, below
 
 OpenOutcome = Literal[

@@ -19,6 +19,7 @@ from temporalio.worker import Worker
 from withdrawal_stage import STRICT, WithdrawalStage
 
 from activities.http import HttpClient
+from activities.money import MoneyActivities
 from activities.rails.base import Payee, PayoutInstruction
 from activities.rails.sandbox import SandboxRail
 from activities.withdrawal import WithdrawalActivities
@@ -27,7 +28,7 @@ from core.messages import TASK_QUEUE, Actor
 from core.payout_accounts import Bank, judge_number
 from core.withdrawal.payouts import PayoutResult, RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
-from core.withdrawal.stepping import Pay, Query
+from core.withdrawal.steps import Pay, Query
 from ledger.book import Book
 from ledger.register import Register
 from ledger.vault import Vault
@@ -97,7 +98,7 @@ async def _opened(register: Register, book: Book, card: str = CARD, bank: Bank |
 
 
 def _paying(register: Register, book: Book, rail: Talkative, vault: Vault) -> WithdrawalActivities:
-    return WithdrawalActivities(register, book, {"*": rail}, vault=vault)
+    return WithdrawalActivities(register, {"*": rail}, vault=vault)
 
 
 def _pay(*, resend: bool = False) -> Pay:
@@ -221,7 +222,8 @@ def _files_with(server: Postgres, text: str) -> list[str]:
 async def _worker(stage: WithdrawalStage) -> AsyncIterator[Talkative]:
     async with HttpClient(f"{stage.world.url}/bank", name="bank") as bank:
         rail = Talkative(SandboxRail(bank))
-        activities = WithdrawalActivities(stage.register, stage.book, {"*": rail}, vault=VAULT).all
+        steps = WithdrawalActivities(stage.register, {"*": rail}, vault=VAULT).all
+        activities = [MoneyActivities(stage.book, {}).post, *steps]
         async with Worker(
             stage.client,
             task_queue=TASK_QUEUE,

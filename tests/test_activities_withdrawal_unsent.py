@@ -14,7 +14,7 @@ from activities.withdrawal import WithdrawalActivities
 from core.withdrawal.opening import begin
 from core.withdrawal.payouts import PayoutResult, RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
-from core.withdrawal.stepping import Pay
+from core.withdrawal.steps import Pay
 from core.withdrawal.viewing import record_of
 from ledger.book import Book
 from ledger.register import Register
@@ -90,13 +90,13 @@ async def test_what_the_accounts_rail_can_never_pay_is_refused_before_it_is_rese
         ({"sandbox": Yen()}, "wrong_currency"),
         ({"other": rail}, "rail_cannot_pay"),
     ):
-        activities = WithdrawalActivities(register, book, rails)
+        activities = WithdrawalActivities(register, rails)
         opened = await ActivityEnvironment().run(activities.open_withdrawal, asked)
         assert (opened.refusal and opened.refusal.code) == code
     # One that is reserved goes on, whatever the rails have become.
     record = record_of(begin(asked, WithdrawalPolicy(), NOW, "s" * 32), NOW)
     await register.withdrawals.reserve(asked, WithdrawalPolicy(), now=NOW, record=record)
-    activities = WithdrawalActivities(register, book, {"sandbox": Yen()})
+    activities = WithdrawalActivities(register, {"sandbox": Yen()})
     opened = await ActivityEnvironment().run(activities.open_withdrawal, asked)
     assert opened.refusal is None
 
@@ -105,7 +105,7 @@ async def test_a_try_whose_report_was_lost_is_told_again_that_nothing_was_sent(
     register: Register, book: Book, rail: Counting
 ) -> None:
     await _opened(register, book)
-    activities = WithdrawalActivities(register, book, {"*": rail})
+    activities = WithdrawalActivities(register, {"*": rail})
     answers = [await ActivityEnvironment().run(activities.pay, _pay(TOO_LATE)) for _ in range(3)]
     assert [answer.outcome for answer in answers] == ["not_sent"] * 3
     assert (rail.paid, rail.looked) == (0, 0)
@@ -115,7 +115,7 @@ async def test_a_try_that_may_have_sent_it_is_looked_up_however_late(
     register: Register, book: Book, rail: Counting
 ) -> None:
     await _opened(register, book)
-    activities = WithdrawalActivities(register, book, {"*": rail})
+    activities = WithdrawalActivities(register, {"*": rail})
     await ActivityEnvironment().run(activities.pay, _pay(NOW + timedelta(hours=1)))
     late = await ActivityEnvironment().run(activities.pay, _pay(TOO_LATE))
     assert (late.outcome, rail.paid, rail.looked) == ("not_found", 1, 1)

@@ -20,11 +20,11 @@ from commands.doctor import _accounts
 from config import Settings, load, read_rails
 from core.errors import BadInput
 from core.messages import Actor, Withdrawal
+from core.movements import Leg, adjustment
 from core.withdrawal.payouts import RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
 from inbound.wechatpay import TRANSFER
 from ledger.book import Book
-from ledger.movements import Leg, Movement
 from ledger.pool import open_pool
 from ledger.register import Register
 from local.standins import StandIns
@@ -84,7 +84,7 @@ async def _payout(dsn: str, withdrawal_id: str) -> None:
         now=now,
     )
     legs = [Leg("psp/sandbox", "merchant/m-1/available", 10_000)]
-    await book.post([Movement("opening/m-1", "CNY", now, legs)])
+    await book.post_all([adjustment("opening/m-1", "CNY", now, legs)])
     withdrawal = Withdrawal(
         withdrawal_id=withdrawal_id,
         merchant_id="m-1",

@@ -26,6 +26,7 @@ from core.messages import Answer
 from core.order import deadlines as module
 from core.order.deadlines import deadlines, next_deadline, wake_at
 from core.order.opening import Screening
+from core.order.steps import Look
 from core.reasons import Refusal
 
 
@@ -178,7 +179,7 @@ def test_pickup_is_judged_by_a_look_at_the_carrier() -> None:
     driver.say["p1"] = a_verdict(first_physical_at=T0 + 4 * DAY)
     driver.advance(5 * DAY)
     assert (driver.phase, driver.audit) == ("shipped", "collecting")
-    assert [step.about for step in driver.steps if step.verb == "look"] == ["p1"]
+    assert [step.parcel_id for step in driver.steps if isinstance(step, Look)] == ["p1"]
 
 
 def test_carrier_that_never_answered_sends_a_missing_pickup_to_review() -> None:
@@ -258,7 +259,7 @@ def test_carrier_is_asked_before_a_correction_that_did_not_come_is_judged() -> N
     driver.say["p1"] = a_verdict("pending", "not_delivered", first_physical_at=T0 + DAY)
     driver.advance(3 * DAY)
     assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "in_review", {})
-    assert [step.about for step in driver.steps if step.verb == "look"] == ["p1"]
+    assert [step.parcel_id for step in driver.steps if isinstance(step, Look)] == ["p1"]
 
 
 def test_what_a_person_rejected_is_refunded_though_the_carrier_tells_of_it() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from order_driver import DAY, HOUR, T0, WAYBILLS, OrderDriver, a_policy, a_scan, a_verdict
+from order_driver import DAY, HOUR, T0, WAYBILLS, OrderDriver, a_policy, a_scan, a_verdict, verb_of
 
 from core.messages import Answer
-from core.order.stepping import Step, looked, refund_watches
+from core.order.steps import Look, OrderStep, finish
+from core.order.watches import refund_watches
 from core.reasons import Refusal
 
 
@@ -116,8 +117,8 @@ def test_hold_that_arrives_while_the_credit_is_posted_comes_too_late(scope: str)
     driver = delivered()
     answers: list[str] = []
 
-    def during(step: Step) -> None:
-        if step.verb == "credit":
+    def during(step: OrderStep) -> None:
+        if verb_of(step) == "credit":
             late = driver.command("place_hold", "operator", name="late", scope=scope, reason="odd")
             answers.append(code(driver.arrive(late)))
 
@@ -131,8 +132,8 @@ def test_hold_that_arrives_while_the_credit_is_posted_comes_too_late(scope: str)
 def test_notices_of_a_command_that_overtakes_a_posting_are_all_kept() -> None:
     driver = delivered()
 
-    def during(step: Step) -> None:
-        if step.verb == "credit":
+    def during(step: OrderStep) -> None:
+        if verb_of(step) == "credit":
             driver.arrive(driver.command("place_hold", "operator", name="late", scope="payout", reason="odd"))
 
     driver.during = during
@@ -144,8 +145,8 @@ def test_notices_of_a_command_that_overtakes_a_posting_are_all_kept() -> None:
 def test_return_that_arrives_while_the_credit_is_posted_changes_no_audit() -> None:
     driver = delivered()
 
-    def during(step: Step) -> None:
-        if step.verb == "credit":
+    def during(step: OrderStep) -> None:
+        if verb_of(step) == "credit":
             scans = [a_scan("returned", driver.now)]
             body = {"carrier": "sandbox", "waybill": WAYBILLS[1], "scans": scans, "provider": "sandbox"}
             driver.arrive(driver.command("report_scan", "carrier", **body))
@@ -158,10 +159,10 @@ def test_return_that_arrives_while_the_credit_is_posted_changes_no_audit() -> No
 def test_audit_that_reports_while_the_credit_is_posted_changes_nothing() -> None:
     driver = delivered()
 
-    def during(step: Step) -> None:
-        if step.verb == "credit":
+    def during(step: OrderStep) -> None:
+        if verb_of(step) == "credit":
             back = a_verdict("rejected", "not_returned", first_physical_at=T0, returned_at=T0)
-            driver.state = looked(driver.state, "p1", WAYBILLS[1], back, driver.now)
+            driver.state = finish(driver.state, Look(parcel_id="p1", waybill=WAYBILLS[1]), back, driver.now)
 
     driver.during = during
     driver.confirm()
@@ -286,9 +287,9 @@ def test_ledger_that_disagrees_is_a_hold_with_an_owner_and_never_a_retry_for_eve
     driver.check()
     tried = len(driver.steps)
     driver.advance(DAY)
-    assert not [step for step in driver.steps[tried:] if step.verb == verb]
+    assert not [step for step in driver.steps[tried:] if verb_of(step) == verb]
     driver.lift("ledger_disagrees")
-    assert [step for step in driver.steps[tried:] if step.verb == verb]
+    assert [step for step in driver.steps[tried:] if verb_of(step) == verb]
     driver.check()
 
 

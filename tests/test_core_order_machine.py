@@ -24,8 +24,8 @@ from order_events import (
 )
 from sizes import MACHINE_EXAMPLES, ORDER_WALKS
 
-from core.order.stepping import audit_watches, refund_watches
 from core.order.viewing import holds_of
+from core.order.watches import audit_watches, refund_watches
 
 
 def any_of(events: Iterable[str]) -> st.SearchStrategy[str]:

@@ -11,12 +11,13 @@ from order_driver import T0, OrderDriver, a_parcel, a_policy, an_order
 from sizes import at_least
 
 from core.messages import Order
+from core.order.bookings import Booking
 from core.order.opening import begin
-from core.order.postings import CreditPosting, FundPosting, RefundPosting, SettlePosting, posting_for
 from core.order.shares import credit_shares, end_units, everything_ended, lines_of
 from core.order.state import OrderState
-from core.order.stepping import Step
+from core.order.steps import post
 from core.policy import OrderPolicy, Rule
+from core.records import OrderRecord
 
 
 def order_of(*lines: tuple[int, int], freight: int = 0, discount: int = 0, by: str = "merchant") -> Order:
@@ -36,7 +37,7 @@ def order_of(*lines: tuple[int, int], freight: int = 0, discount: int = 0, by: s
     )
 
 
-def begun(order: Order, bps: int = 500) -> OrderState:
+def opened(order: Order, bps: int = 500) -> OrderState:
     return begin(order, a_policy(commission_bps=bps), T0)
 
 
@@ -49,27 +50,27 @@ def ending(state: OrderState, **units: int) -> tuple[OrderState, int]:
 
 
 def test_credit_takes_commission_on_goods_and_none_on_freight() -> None:
-    shares = credit_shares(begun(order_of((2, 1000), freight=800)))
+    shares = credit_shares(opened(order_of((2, 1000), freight=800)))
     assert (shares.proceeds_minor, shares.commission_minor, shares.discount_minor) == (2700, 100, 0)
 
 
 def test_commission_is_by_line_and_rounded_down() -> None:
-    shares = credit_shares(begun(order_of((1, 199), (1, 199)), bps=250))
+    shares = credit_shares(opened(order_of((1, 199), (1, 199)), bps=250))
     assert shares.commission_minor == 4 + 4
 
 
 def test_merchants_discount_lowers_the_price_and_the_commission() -> None:
-    shares = credit_shares(begun(order_of((1, 1000), discount=200)))
+    shares = credit_shares(opened(order_of((1, 1000), discount=200)))
     assert (shares.proceeds_minor, shares.commission_minor, shares.discount_minor) == (760, 40, 0)
 
 
 def test_platforms_discount_comes_on_top_of_what_the_buyer_paid() -> None:
-    shares = credit_shares(begun(order_of((1, 1000), discount=200, by="platform")))
+    shares = credit_shares(opened(order_of((1, 1000), discount=200, by="platform")))
     assert (shares.proceeds_minor, shares.commission_minor, shares.discount_minor) == (760, 40, 200)
 
 
 def test_platforms_discount_is_taken_back_in_proportion() -> None:
-    state, back = ending(begun(order_of((4, 250), discount=200, by="platform")), l1=1)
+    state, back = ending(opened(order_of((4, 250), discount=200, by="platform")), l1=1)
     shares = credit_shares(state)
     assert back == 200
     assert (shares.discount_minor, shares.commission_minor) == (150, 30)
@@ -91,7 +92,7 @@ def test_commission_is_the_lines_most_specific_rate() -> None:
 
 
 def test_freight_goes_back_with_the_last_line() -> None:
-    state = begun(order_of((2, 1000), (1, 500), freight=800))
+    state = opened(order_of((2, 1000), (1, 500), freight=800))
     state, first = ending(state, l1=2)
     assert first == 2000
     state, last = ending(state, l2=1)
@@ -101,7 +102,7 @@ def test_freight_goes_back_with_the_last_line() -> None:
 
 
 def test_units_of_an_indivisible_price_go_back_exactly_in_the_end() -> None:
-    state, amounts = begun(order_of((3, 100), discount=1)), []
+    state, amounts = opened(order_of((3, 100), discount=1)), []
     for _ in range(3):
         state, amount = ending(state, l1=1)
         amounts.append(amount)
@@ -109,7 +110,7 @@ def test_units_of_an_indivisible_price_go_back_exactly_in_the_end() -> None:
 
 
 def test_more_units_than_there_are_end_only_those() -> None:
-    assert ending(begun(order_of((2, 100))), l1=5)[1] == 200
+    assert ending(opened(order_of((2, 100))), l1=5)[1] == 200
 
 
 Lines = st.lists(st.tuples(st.integers(1, 5), st.integers(0, 10_000)), min_size=1, max_size=4)
@@ -125,7 +126,7 @@ def test_refunds_and_credit_together_are_what_was_paid_whatever_is_refunded_in_w
     if goods + freight - discount < 1:
         freight = 1 + discount - goods if goods < discount else freight + 1
     by = data.draw(st.sampled_from(["merchant", "platform"]))
-    state = begun(order_of(*lines, freight=freight, discount=discount, by=by), bps)
+    state = opened(order_of(*lines, freight=freight, discount=discount, by=by), bps)
     back = 0
     for _ in range(data.draw(st.integers(0, 6))):
         line = data.draw(st.integers(1, len(lines)))
@@ -149,7 +150,7 @@ def test_refunds_and_credit_together_are_what_was_paid_whatever_is_refunded_in_w
 def test_commission_given_back_in_steps_is_never_negative_and_exact_in_the_end(
     quantity: int, price: int, bps: int, steps: st.DataObject
 ) -> None:
-    state = begun(order_of((quantity, price), freight=1), bps)
+    state = opened(order_of((quantity, price), freight=1), bps)
     whole = left = credit_shares(state).commission_minor
     while not everything_ended(state):
         state, _ = ending(state, l1=steps.draw(st.integers(1, quantity)))
@@ -169,13 +170,13 @@ def test_postings_carry_amounts_and_the_record_of_the_order_as_it_will_be() -> N
     driver.deliver()
     driver.confirm()
     state = driver.state.without_hold("risk", "")
-    credit = posting_for(state, Step(verb="credit"), driver.now)
-    assert isinstance(credit, CreditPosting)
-    assert credit.proceeds_minor + credit.commission_minor == 13580
+    credit = post(state, Booking("credit"), driver.now)
+    assert sum(leg.amount_minor for leg in credit.movement.legs) == 13580
+    assert isinstance(credit.record, OrderRecord)
     assert (credit.record.phase, credit.record.revision) == ("credited", state.revision + 1)
-    fund = posting_for(begun(an_order()), Step(verb="fund"), T0)
-    assert isinstance(fund, FundPosting)
-    assert (fund.amount_minor, fund.channel, fund.record.revision) == (13580, "wechat", 1)
+    fund = post(opened(an_order()), Booking("fund"), T0)
+    assert fund.movement.legs == (("psp/wechat", "order/A1001/escrow", 13580),)
+    assert (fund.movement.reference, fund.summary, fund.record.revision) == ("order/A1001/fund", "fund", 1)
 
 
 def test_settlement_moves_what_was_credited() -> None:
@@ -183,18 +184,18 @@ def test_settlement_moves_what_was_credited() -> None:
     driver.ship()
     driver.deliver()
     driver.confirm()
-    settle = posting_for(driver.state, Step(verb="settle"), driver.now)
-    assert isinstance(settle, SettlePosting)
-    assert settle.amount_minor == driver.state.credited_minor == driver.books.of("proceeds") == 955
+    settle = post(driver.state, Booking("settle"), driver.now).movement
+    assert settle.into("merchant/m-7/available") == driver.state.credited_minor == driver.books.of("proceeds") == 955
 
 
 def test_refund_posting_names_its_cause() -> None:
     driver = OrderDriver().open()
     driver.hold(scope="all")
     driver.send("cancel_order", "buyer", reason="no")
-    refund = posting_for(driver.state, Step(verb="refund", about="cancel"), driver.now)
-    assert isinstance(refund, RefundPosting)
-    assert (refund.cause, refund.amount_minor, refund.record.refunded_minor) == ("cancel", 13580, 13580)
+    refund = post(driver.state, Booking("refund", "cancel"), driver.now)
+    assert isinstance(refund.record, OrderRecord)
+    assert (refund.movement.name("cause"), refund.summary) == ("cancel", "refund cancel")
+    assert refund.movement.into("order/A1001/refund_payable/cancel") == refund.record.refunded_minor == 13580
 
 
 @pytest.mark.parametrize("gift", [(1, 0), (3, 0)])

@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from order_driver import DAY, HOUR, SECOND, T0, OrderDriver, a_policy, an_order
+from order_driver import DAY, HOUR, SECOND, T0, OrderDriver, a_policy, an_order, verb_of
 
 from core.messages import Answer, Order
 from core.order.opening import Screening, check_payment_time
-from core.order.stepping import screening_done
+from core.order.steps import Screen, finish
 from core.reasons import Refusal
 
 HELD = Screening(verdict="hold", reasons=("medicine",))
@@ -22,7 +22,7 @@ def paid_at(at: Any) -> Order:
 
 def test_escrow_is_funded_before_the_goods_are_screened() -> None:
     driver = OrderDriver().open()
-    assert [step.verb for step in driver.steps][:2] == ["fund", "screen"]
+    assert [verb_of(step) for step in driver.steps][:2] == ["fund", "screen"]
     assert driver.books.of("escrow") == 13580
     assert driver.phase == "awaiting_shipment"
 
@@ -161,7 +161,7 @@ def test_order_cancelled_while_it_opens_is_funded_and_refunded_and_never_release
     driver.open().send("cancel_order", "buyer", reason="no")
     assert driver.phase == "cancelled"
     driver.lift("ledger_disagrees")
-    assert [step.verb for step in driver.steps if step.verb != "record"] == ["fund", "fund", "refund"]
+    assert [verb_of(step) for step in driver.steps if verb_of(step) != "record"] == ["fund", "fund", "refund"]
     driver.channel_says("arrived")
     assert driver.state.closed
     driver.check()
@@ -171,4 +171,4 @@ def test_screening_that_reports_after_the_order_was_cancelled_releases_nothing()
     driver = OrderDriver()
     driver.ledger_says.append("conflict")
     driver.open().send("cancel_order", "buyer", reason="no")
-    assert screening_done(driver.state, Screening(verdict="allow"), driver.now).phase == "cancelled"
+    assert finish(driver.state, Screen(), Screening(verdict="allow"), driver.now).phase == "cancelled"

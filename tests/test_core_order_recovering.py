@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import pytest
-from order_driver import DAY, T0, OrderDriver, a_policy
+from order_driver import DAY, T0, OrderDriver, a_policy, verb_of
 
+from core.order.bookings import Booking
 from core.order.recovering import follow, recover
 from core.order.state import OrderState
-from core.order.stepping import Step, begun, next_step
+from core.order.steps import next_step, post, start
 from core.records import Standing
+from core.steps import KeepRecord
 
 
 def recovered(driver: OrderDriver, references: Collection[str] | None = None) -> OrderState:
@@ -66,7 +68,7 @@ def test_fund_that_stands_is_not_posted_again() -> None:
     assert state.funded
     step = next_step(state, T0)
     assert step is not None
-    assert step.verb == "screen"
+    assert verb_of(step) == "screen"
 
 
 def test_refunds_that_were_booked_or_arrived_are_known() -> None:
@@ -92,13 +94,14 @@ def test_step_that_was_under_way_is_decided_again() -> None:
     driver.hold()
     driver.confirm()
     assert driver.record is not None
-    under_way = begun(driver.state.without_hold("risk", ""), Step(verb="credit"))
+    ready = driver.state.without_hold("risk", "")
+    under_way = start(ready, post(ready, Booking("credit"), driver.now))
     saved = under_way.model_dump(mode="json", exclude={"order"})
     state = recover(driver.order, driver.state.policy, saved, list(driver.books.movements), driver.now)
     assert state.doing is None
     step = next_step(state, driver.now)
     assert step is not None
-    assert step.verb == "credit"
+    assert verb_of(step) == "credit"
 
 
 def test_recovered_order_lives_on() -> None:
@@ -134,7 +137,7 @@ def test_hold_that_came_between_a_credit_and_its_report_finds_it_credited() -> N
     assert state is not None
     assert (state.phase, {hold.name for hold in state.holds}) == ("credited", {"risk"})
     assert state.inbox.journal[-1].verb == "credit"
-    assert next_step(state, driver.now) == Step(verb="record")
+    assert isinstance(next_step(state, driver.now), KeepRecord)
 
 
 def test_return_that_came_between_a_credit_and_its_report_came_too_late() -> None:
@@ -162,4 +165,4 @@ def test_order_that_follows_a_lost_report_is_recorded_under_a_higher_revision() 
     state = followed(driver, kept=False, revision=taken)
     assert state is not None
     assert state.revision == taken + 1
-    assert next_step(state, driver.now) == Step(verb="record")
+    assert isinstance(next_step(state, driver.now), KeepRecord)

@@ -8,9 +8,11 @@ import pytest
 from order_driver import DAY, HOUR, T0, WAYBILLS, OrderDriver, a_parcel, a_policy, a_scan, a_verdict
 
 from core.messages import Answer
+from core.order.claims import claims_to_release, note_unused_claims
 from core.order.shipping import Claim
 from core.order.state import OrderState
-from core.order.stepping import audit_watches, audited, claimed_in_vain, claims_to_release, looked
+from core.order.steps import Look, finish
+from core.order.watches import apply_audit, audit_watches
 from core.reasons import Refusal
 
 
@@ -167,8 +169,8 @@ def test_verdict_on_a_number_that_was_corrected_meanwhile_is_nothing() -> None:
     old = audit_watches(driver.state)[0]
     correct(driver)
     approved = a_verdict("approved", delivered_at=T0)
-    assert audited(driver.state, old, approved, T0).parcels == driver.state.parcels
-    assert looked(driver.state, "p1", old.waybill, approved, T0).parcels == driver.state.parcels
+    assert apply_audit(driver.state, old, approved, T0).parcels == driver.state.parcels
+    assert finish(driver.state, Look(parcel_id="p1", waybill=old.waybill), approved, T0).parcels == driver.state.parcels
 
 
 def test_verdict_of_a_carrier_that_was_corrected_meanwhile_is_nothing() -> None:
@@ -177,7 +179,7 @@ def test_verdict_of_a_carrier_that_was_corrected_meanwhile_is_nothing() -> None:
     old = audit_watches(driver.state)[0]
     accepted(correct(driver, carrier="zto", waybill="1234567890123"))
     rejected = a_verdict("rejected", "trace_exists")
-    assert audited(driver.state, old, rejected, T0).parcels == driver.state.parcels
+    assert apply_audit(driver.state, old, rejected, T0).parcels == driver.state.parcels
 
 
 def test_number_given_up_and_used_again_is_claimed_and_released_again() -> None:
@@ -335,15 +337,15 @@ def test_number_claimed_for_a_command_refused_after_all_is_given_up_once_and_nev
     other, own = (driver.command("correct_waybill", "merchant", waybill=WAYBILLS[n], **body) for n in (11, 1))
     claimed = (Claim(parcel_id="p1", outcome="claimed"),)
     for command in (other, own):
-        driver.state = claimed_in_vain(driver.state, command, claimed)
+        driver.state = note_unused_claims(driver.state, command, claimed)
     driver.do_what_is_due()
     assert driver.released == [f"sandbox:{WAYBILLS[11]}"]
     assert claims_to_release(driver.state) == ()
-    driver.state = claimed_in_vain(driver.state, other, claimed)
+    driver.state = note_unused_claims(driver.state, other, claimed)
     driver.do_what_is_due()
     assert driver.released == [f"sandbox:{WAYBILLS[11]}"] * 2
     for claims in ((), (Claim(parcel_id="p1", outcome="in_use"),)):
-        assert claimed_in_vain(driver.state, other, claims) == driver.state
+        assert note_unused_claims(driver.state, other, claims) == driver.state
 
 
 def test_scans_use_up_no_commands() -> None:

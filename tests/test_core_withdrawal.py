@@ -20,7 +20,7 @@ from core.withdrawal.deciding import receive
 from core.withdrawal.payouts import RailTerms, attempt_key
 from core.withdrawal.policy import CurrencyLimits, WithdrawalPolicy
 from core.withdrawal.state import ENDS, Phase
-from core.withdrawal.stepping import CheckStanding, Pay, Query, finish, next_step
+from core.withdrawal.steps import CheckStanding, Pay, Query, finish, next_step
 from core.withdrawal.viewing import (
     details_of,
     holds_of,
@@ -57,7 +57,7 @@ def test_a_small_withdrawal_is_paid_and_final_after_seven_working_days() -> None
     made = desk(answered("paid", amount_minor=10_000, currency="CNY"))
     assert made.phase == "paid"
     assert (made.books.cash_out, made.books.reserved) == (10_000, 0)
-    assert made.steps == ["Reserve", "OpenAttempt", "Pay", "ClosePaid"]
+    assert made.steps == ["Reserve", "OpenAttempt", "Pay", "pay"]
     made.wait(days=8)
     assert made.phase == "paid"
     made.wait(days=1)
@@ -234,7 +234,7 @@ def test_the_merchant_cancels_before_it_is_submitted() -> None:
 def test_cancel_before_the_reservation_reserves_and_gives_back() -> None:
     made = WithdrawalDriver()
     made.send("cancel", "merchant", "m-7")
-    assert made.steps == ["Reserve", "CloseVoid"]
+    assert made.steps == ["Reserve", "void"]
     assert made.phase == "cancelled"
 
 

@@ -18,12 +18,12 @@ from wechatpay_adapters import Forge
 from activities.wechatpay.signing import PlatformKeys
 from core.errors import Refused, Unavailable, UnreadableAnswer
 from core.messages import Actor, ReportPayout, Withdrawal
+from core.movements import Leg, adjustment
 from core.withdrawal.payouts import RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
 from inbound.callbacks import KEPT_OF_REFUSED, LARGEST_CALLBACK, CallbackAnswer, CallbackDesk
 from inbound.wechatpay import TRANSFER, WITHDRAW, WechatPayCallbacks
 from ledger.book import Book
-from ledger.movements import Leg, Movement
 from ledger.register import Register
 
 KEY = "abcdefghijklmnopqrstuvwxyz"
@@ -100,7 +100,7 @@ class Ground:
             now=NOW,
         )
         legs = [Leg("psp/sandbox", "merchant/m-1/available", 20_000)]
-        await self.book.post([Movement("opening/m-1", "CNY", NOW, legs)])
+        await self.book.post_all([adjustment("opening/m-1", "CNY", NOW, legs)])
         withdrawal = Withdrawal(
             withdrawal_id="w-1",
             merchant_id="m-1",

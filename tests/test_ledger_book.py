@@ -21,10 +21,11 @@ from ledger_samples import (
     settle,
 )
 
+from core import movements
 from core.messages import Order
-from ledger import movements
-from ledger.book import Book, Posted
-from ledger.movements import Leg, Movement
+from core.movements import Leg, Movement, adjustment
+from core.steps import Posted
+from ledger.book import Book
 from ledger.register import Register
 
 # --- one order -------------------------------------------------------------------------------------------
@@ -68,10 +69,10 @@ async def test_a_refund_between_credit_and_settlement_takes_the_commission_back(
 ) -> None:
     order = await funded(register, book)
     await credit(book, order, commission=50)
-    took = await book.refund(
+    took = movements.refund(
         "A1", cause="case-1", from_proceeds_minor=190, from_commission_minor=10, currency="CNY", occurred_at=NOW
     )
-    assert took.outcome == "posted"
+    assert (await book.post(took)).outcome == "posted"
     assert await database.balance("income/commission") == 40
     assert await database.balance("order/A1/refund_payable/case-1") == 200
     assert (await settle(book, order, 760)).outcome == "posted"
@@ -115,9 +116,9 @@ async def test_a_movement_with_another_amount_under_its_reference_is_a_conflict(
     await opened(register, order)
     await _through(book, order)
     answers = [
-        await book.fund("A1", channel="wechat", amount_minor=999, currency="CNY", occurred_at=NOW),
-        await book.fund("A1", channel="alipay", amount_minor=1000, currency="CNY", occurred_at=NOW),
-        await book.fund("A1", channel="wechat", amount_minor=1000, currency="USD", occurred_at=NOW),
+        await book.post(movements.fund("A1", channel="wechat", amount_minor=999, currency="CNY", occurred_at=NOW)),
+        await book.post(movements.fund("A1", channel="alipay", amount_minor=1000, currency="CNY", occurred_at=NOW)),
+        await book.post(movements.fund("A1", channel="wechat", amount_minor=1000, currency="USD", occurred_at=NOW)),
         await refund(book, order, "parcel-p1", 401),
         await refund_arrived(book, order, "parcel-p1", 399),
         await credit(book, order, commission=31, proceeds_minor=569),
@@ -128,10 +129,9 @@ async def test_a_movement_with_another_amount_under_its_reference_is_a_conflict(
 
 async def test_a_retry_at_another_time_is_the_same_movement(book: Book, register: Register) -> None:
     await funded(register, book)
-    again = await book.fund(
-        "A1", channel="wechat", amount_minor=1000, currency="CNY", occurred_at=NOW.replace(year=2027)
-    )
-    assert again.outcome == "exists"
+    later = NOW.replace(year=2027)
+    again = movements.fund("A1", channel="wechat", amount_minor=1000, currency="CNY", occurred_at=later)
+    assert (await book.post(again)).outcome == "exists"
 
 
 async def test_a_movement_without_the_money_says_which_account_is_short_by_how_much(
@@ -172,33 +172,33 @@ async def test_one_order_never_spends_anothers_money(book: Book, register: Regis
 
 async def test_money_of_another_currency_does_not_help(book: Book, register: Register) -> None:
     await funded(register, book, "A1", currency="USD")
-    answer = await book.refund("A1", cause="cancel", from_escrow_minor=1, currency="CNY", occurred_at=NOW)
-    assert answer.outcome == "insufficient_funds"
+    spent = movements.refund("A1", cause="cancel", from_escrow_minor=1, currency="CNY", occurred_at=NOW)
+    assert (await book.post(spent)).outcome == "insufficient_funds"
 
 
 async def test_a_movement_without_legs_stands_under_its_reference(book: Book) -> None:
-    empty = Movement("withdrawal/W0/close", "CNY", NOW, [Leg("psp/wechat", "suspense", 0)])
-    assert [answer.outcome for answer in await book.post([empty])] == ["posted"]
-    assert [answer.outcome for answer in await book.post([empty._replace(legs=())])] == ["exists"]
+    empty = adjustment("withdrawal/W0/close", "CNY", NOW, [Leg("psp/wechat", "suspense", 0)])
+    assert [answer.outcome for answer in await book.post_all([empty])] == ["posted"]
+    assert [answer.outcome for answer in await book.post_all([empty.model_copy(update={"legs": ()})])] == ["exists"]
 
 
 async def test_a_path_that_no_rule_knows_opens_no_account(book: Book, database: Database) -> None:
     with pytest.raises(Exception, match="no account has the path order/A1/escroww"):
-        await book.post([Movement("x", "CNY", NOW, [Leg("psp/wechat", "order/A1/escroww", 5)])])
+        await book.post_all([adjustment("x", "CNY", NOW, [Leg("psp/wechat", "order/A1/escroww", 5)])])
     assert await database.pool.fetchval("SELECT count(*) FROM accounts") == 0
 
 
 async def test_a_negative_amount_is_refused_by_the_table(book: Book) -> None:
     with pytest.raises(Exception, match="amount_in_bounds"):
-        await book.post([Movement("x", "CNY", NOW, [Leg("psp/wechat", "suspense", -5)])])
+        await book.post_all([adjustment("x", "CNY", NOW, [Leg("psp/wechat", "suspense", -5)])])
 
 
 # --- what a merchant owes --------------------------------------------------------------------------------
 
 
 async def _owes(book: Book, merchant: str, amount: int) -> None:
-    owed = Movement(f"adjust/{merchant}", "CNY", NOW, [Leg(f"merchant/{merchant}/receivable", "suspense", amount)])
-    assert (await book.post([owed]))[0].outcome == "posted"
+    owed = adjustment(f"adjust/{merchant}", "CNY", NOW, [Leg(f"merchant/{merchant}/receivable", "suspense", amount)])
+    assert (await book.post_all([owed]))[0].outcome == "posted"
 
 
 @pytest.mark.parametrize(("owed", "left"), [(300, 650), (950, 0), (2000, 0)])
@@ -254,7 +254,8 @@ async def test_a_refused_posting_records_nothing(book: Book, register: Register)
     order = await funded(register, book)
     record = a_record(revision=2, notices=(a_notice(1),))
     assert (await refund(book, order, amount=2000, record=record)).outcome == "insufficient_funds"
-    assert (await book.fund("A1", channel="x", amount_minor=1, currency="CNY", occurred_at=NOW, record=record)).outcome
+    other = movements.fund("A1", channel="x", amount_minor=1, currency="CNY", occurred_at=NOW)
+    assert (await book.post(other, record)).outcome == "conflict"
     known = await register.orders.known("A1")
     assert known is not None
     assert known.revision == -1
@@ -294,10 +295,10 @@ async def _register_all(register: Register, numbers: range) -> None:
 async def test_an_array_answers_each_movement_alone_in_the_order_given(book: Book, register: Register) -> None:
     await _register_all(register, range(4))
     wanted = _funds(range(4))
-    await book.post(wanted[:1])
-    other = wanted[1]._replace(legs=[Leg("psp/wechat", "order/B0001/escrow", 7)])
+    await book.post_all(wanted[:1])
+    other = wanted[1].model_copy(update={"legs": (Leg("psp/wechat", "order/B0001/escrow", 7),)})
     short = movements.refund("B0003", cause="c", from_escrow_minor=5000, currency="CNY", occurred_at=NOW)
-    answers = await book.post([wanted[3], wanted[2], short, wanted[0], wanted[1], other, wanted[1]])
+    answers = await book.post_all([wanted[3], wanted[2], short, wanted[0], wanted[1], other, wanted[1]])
     assert [(a.reference, a.outcome) for a in answers] == [
         ("order/B0003/fund", "posted"),
         ("order/B0002/fund", "posted"),
@@ -310,23 +311,23 @@ async def test_an_array_answers_each_movement_alone_in_the_order_given(book: Boo
 
 
 async def test_an_empty_array_is_answered_with_nothing(book: Book) -> None:
-    assert await book.post([]) == []
+    assert await book.post_all([]) == []
 
 
 async def test_one_movement_that_a_check_refuses_spoils_no_other(book: Book, register: Register) -> None:
     await _register_all(register, range(3))
     good = _funds(range(3))
-    bad = good[1]._replace(reference="adjust/1", legs=[Leg("psp/wechat", "suspense", 10**15 + 1)])
+    bad = adjustment("adjust/1", "CNY", NOW, [Leg("psp/wechat", "suspense", 10**15 + 1)])
     with pytest.raises(Exception, match="amount_in_bounds"):
-        await book.post([good[0], bad, good[2]])
-    assert [a.outcome for a in await book.post(good)] == ["exists", "posted", "posted"]
+        await book.post_all([good[0], bad, good[2]])
+    assert [a.outcome for a in await book.post_all(good)] == ["exists", "posted", "posted"]
 
 
 async def test_arrays_that_share_accounts_never_deadlock(database: Database, book: Book, register: Register) -> None:
     """One merchant, arrays in random order, each settlement in several arrays at once."""
     numbers = range(60)
     await _register_all(register, numbers)
-    await book.post(_funds(numbers))
+    await book.post_all(_funds(numbers))
     credits = [
         movements.credit(
             f"B{n:04}", proceeds_minor=990, commission_minor=10, discount_minor=0, currency="CNY", occurred_at=NOW
@@ -340,14 +341,14 @@ async def test_arrays_that_share_accounts_never_deadlock(database: Database, boo
     chance = random.Random(1)
 
     async def some(of: list[Movement]) -> list[Posted]:
-        return await book.post(chance.sample(of, k=20))
+        return await book.post_all(chance.sample(of, k=20))
 
     for wave in (credits, settlements):
         answers = [a for batch in await asyncio.gather(*(some(wave) for _ in range(24))) for a in batch]
         posted = [a.reference for a in answers if a.outcome == "posted"]
         assert len(posted) == len(set(posted))
         assert {a.outcome for a in answers} == {"posted", "exists"}
-        await book.post(wave)
+        await book.post_all(wave)
     assert [await database.balance(f"merchant/m-{n}/available") for n in range(3)] == [990 * 20] * 3
 
 

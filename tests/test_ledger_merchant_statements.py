@@ -21,10 +21,11 @@ from ledger_samples import (
     settle,
 )
 
+from core import movements
 from core.merchant_statement import Held, MerchantStatement, MerchantTransfer, StatementRow, statement, type_of
+from core.movements import Leg, adjustment
 from ledger.book import Book
 from ledger.merchant_statements import merchant_statements
-from ledger.movements import Leg, Movement
 from ledger.register import Register
 
 FAR = NOW + timedelta(days=100)
@@ -35,10 +36,14 @@ async def _a_whole_life(register: Register, book: Book) -> None:
     await bound(register)
     first = await funded(register, book, "A1", 10_000)
     await credit(book, first, commission=500)
-    await book.refund(
-        "A1", cause="p", currency="CNY", occurred_at=NOW + DAY, from_proceeds_minor=95, from_commission_minor=5
+    await book.post(
+        movements.refund(
+            "A1", cause="p", currency="CNY", occurred_at=NOW + DAY, from_proceeds_minor=95, from_commission_minor=5
+        )
     )
-    await book.settle("A1", merchant_id="m-1", amount_minor=9_405, currency="CNY", occurred_at=NOW + 2 * DAY)
+    await book.post(
+        movements.settle("A1", merchant_id="m-1", amount_minor=9_405, currency="CNY", occurred_at=NOW + 2 * DAY)
+    )
     other = await funded(register, book, "A2", 3_000, merchant_id="m-2")
     await credit(book, other, commission=0)
     pending = await funded(register, book, "A3", 700)
@@ -49,20 +54,25 @@ async def _a_whole_life(register: Register, book: Book) -> None:
         answer = await register.withdrawals.reserve(a_withdrawal(name, 1_000), LIMITS, now=NOW + n * DAY)
         assert answer.outcome == "reserved"
     at: dict[str, Any] = {"currency": "CNY", "occurred_at": NOW + 7 * DAY}
-    await book.pay("W1", rail="sandbox", amount_minor=990, fee_minor=10, **at)
-    await book.void("W2", merchant_id="m-1", amount_minor=1_000, **at)
+    await book.post(movements.pay("W1", rail="sandbox", amount_minor=990, fee_minor=10, **at))
+    await book.post(movements.void("W2", merchant_id="m-1", amount_minor=1_000, **at))
     for name in ("W3", "W4"):
-        await book.move_to_suspense(name, amount_minor=1_000, currency="CNY", occurred_at=NOW + 8 * DAY)
-    await book.void("W3", merchant_id="m-1", amount_minor=1_000, currency="CNY", occurred_at=NOW + 9 * DAY)
-    await book.pay("W4", rail="sandbox", amount_minor=1_000, fee_minor=0, currency="CNY", occurred_at=NOW + 9 * DAY)
+        await book.post(movements.move_to_suspense(name, amount_minor=1_000, currency="CNY", occurred_at=NOW + 8 * DAY))
+    await book.post(
+        movements.void("W3", merchant_id="m-1", amount_minor=1_000, currency="CNY", occurred_at=NOW + 9 * DAY)
+    )
+    await book.post(
+        movements.pay("W4", rail="sandbox", amount_minor=1_000, fee_minor=0, currency="CNY", occurred_at=NOW + 9 * DAY)
+    )
     owed = [Leg("merchant/m-1/receivable", "expense/goodwill", 300)]
     taken = [Leg("merchant/m-1/available", "expense/goodwill", 7_405)]
     for reference, legs in (("adjustment/a", taken), ("adjustment/b", owed)):
-        assert (await book.post([Movement(reference, "CNY", NOW + 10 * DAY, legs)]))[0].outcome == "posted"
-    await book.bank_return(
+        assert (await book.post_all([adjustment(reference, "CNY", NOW + 10 * DAY, legs)]))[0].outcome == "posted"
+    back = movements.bank_return(
         "W1", k=1, merchant_id="m-1", rail="sandbox", amount_minor=900, currency="CNY", occurred_at=NOW + 11 * DAY,
         fee_back_minor=10, shortfall_minor=90,
     )  # fmt: skip
+    await book.post(back)
 
 
 async def _one(database: Database, since: datetime = NOW - DAY, until: datetime = FAR) -> MerchantStatement:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from ledger_samples import NOW
 from sizes import on_servers
 
-from ledger import movements
-from ledger.book import Book, Posted
-from ledger.movements import Leg, Movement
+from core import movements
+from core.movements import Leg, Movement, adjustment
+from core.steps import Posted
+from ledger.book import Book
 
 ORDERS = ("A1", "A2", "A3")
 MERCHANTS = {"A1": "m-1", "A2": "m-1", "A3": "m-2"}
@@ -100,11 +101,11 @@ def _movement(wish: Wish) -> Movement:
         return movements.refund_arrived(order, cause=wish.cause, channel="wechat", amount_minor=amount, **common)
     if wish.kind == "owe":
         legs = [Leg(f"merchant/{merchant}/receivable", "suspense", amount)]
-        return Movement(f"adjust/{wish.cause}", "CNY", NOW, legs)
+        return adjustment(f"adjust/{wish.cause}", "CNY", NOW, legs)
     withdrawal = f"W{wish.cause}"
     if wish.kind == "reserve":
         legs = [Leg(f"merchant/{merchant}/available", f"withdrawal/{withdrawal}/reserved", amount)]
-        return Movement(f"withdrawal/{withdrawal}/reserve", "CNY", NOW, legs)
+        return adjustment(f"withdrawal/{withdrawal}/reserve", "CNY", NOW, legs)
     if wish.kind == "void":
         return movements.void(withdrawal, merchant_id=merchant, amount_minor=amount, **common)
     return movements.pay(withdrawal, rail="sandbox", amount_minor=amount, fee_minor=other, **common)
@@ -131,7 +132,7 @@ async def _same(database: Database, book: Book, wanted: list[Wish], batch: int) 
     all_movements = [_movement(wish) for wish in wanted]
     for start in range(0, len(all_movements), batch):
         group = all_movements[start : start + batch]
-        answers: list[Posted] = await book.post(group)
+        answers: list[Posted] = await book.post_all(group)
         in_order = sorted(range(len(group)), key=lambda n: (group[n].reference.encode(), n))
         expected = {n: model.post(group[n]) for n in in_order}
         assert [answer.outcome for answer in answers] == [expected[n] for n in range(len(group))]

@@ -12,8 +12,8 @@ import pytest
 from databases import Database
 from ledger_samples import NOW, POLICY_HASH, a_notice, a_record, an_order, fund, opened
 
+from core import movements
 from core.messages import Order, content_hash
-from ledger import movements
 from ledger.book import Book
 from ledger.orders import NEVER_RECORDED, Opening
 from ledger.register import Register

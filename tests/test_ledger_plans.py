@@ -8,8 +8,8 @@ from typing import Any
 from asyncpg.pool import PoolConnectionProxy
 from databases import Database
 
+from core.movements import Leg, Movement, adjustment
 from ledger.book import Book
-from ledger.movements import Leg, Movement
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LONG = 2_000
@@ -26,7 +26,7 @@ ROWS_READ = (
 
 def _movement(number: int) -> Movement:
     legs = [Leg("psp/bench", f"merchant/{number % 32}/available", 95), Leg("psp/bench", "income/commission", 5)]
-    return Movement(f"bench/{number}", "CNY", NOW, legs)
+    return adjustment(f"bench/{number}", "CNY", NOW, legs)
 
 
 def _columns(number: int) -> tuple[object, ...]:
@@ -56,7 +56,7 @@ async def test_a_session_reads_as_little_when_the_books_have_become_long(databas
     async with database.pool.acquire() as session:
         assert await _rows_read_for(session, 10_000) <= FEW
         for begin in range(0, LONG, 500):
-            await book.post([_movement(number) for number in range(begin, begin + 500)])
+            await book.post_all([_movement(number) for number in range(begin, begin + 500)])
             assert await _rows_read_for(session, 10_001 + begin) <= FEW
             await database.owner.execute("ANALYZE")
             assert await _rows_read_for(session, 20_001 + begin) <= FEW

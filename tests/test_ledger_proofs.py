@@ -28,9 +28,9 @@ from ledger_samples import (
     void,
 )
 
-from ledger import movements
+from core import movements
+from core.movements import Leg, adjustment
 from ledger.book import Book
-from ledger.movements import Leg, Movement
 from ledger.proofs import CLAIMS, EVIDENCE_MAX, prove
 from ledger.register import Register
 
@@ -226,7 +226,7 @@ PLANTED = {
 
 async def test_each_planted_violation_is_found_and_named(database: Database, book: Book, register: Register) -> None:
     await _a_busy_book(register, book)
-    await book.post([Movement("adjust/1", "CNY", NOW, [Leg("psp/wechat", "suspense", 7)])])
+    await book.post_all([adjustment("adjust/1", "CNY", NOW, [Leg("psp/wechat", "suspense", 7)])])
     found = {}
     for what, (statement, _, culprit) in PLANTED.items():
         async with database.owner.acquire() as owner:
@@ -245,7 +245,7 @@ async def test_proceeds_left_after_the_settlement_are_found(database: Database, 
     order = await funded(register, book)
     await credit(book, order)
     await settle(book, order)
-    await book.post([Movement("adjust/1", "CNY", NOW, [Leg("psp/wechat", "order/A1/proceeds", 1)])])
+    await book.post_all([adjustment("adjust/1", "CNY", NOW, [Leg("psp/wechat", "order/A1/proceeds", 1)])])
     database.broken = True
     assert (await _failing(database)).keys() == {"proceeds", "credit_earned"}
 
@@ -253,14 +253,14 @@ async def test_proceeds_left_after_the_settlement_are_found(database: Database, 
 async def test_a_second_credit_is_found(database: Database, book: Book, register: Register) -> None:
     order = await funded(register, book)
     await credit(book, order)
-    await book.post([Movement("adjust/1", "CNY", NOW, [Leg("psp/wechat", "order/A1/proceeds", 1)])])
+    await book.post_all([adjustment("adjust/1", "CNY", NOW, [Leg("psp/wechat", "order/A1/proceeds", 1)])])
     database.broken = True
     assert (await _failing(database)).keys() == {"credit_earned"}
 
 
 async def test_a_merchant_who_has_and_owes_is_found(database: Database, book: Book, register: Register) -> None:
     await earned(register, book, 700)
-    await book.post([Movement("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "suspense", 1)])])
+    await book.post_all([adjustment("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "suspense", 1)])])
     database.broken = True
     failing = await _failing(database)
     assert failing == {
@@ -273,6 +273,6 @@ async def test_a_merchant_who_has_and_owes_is_found(database: Database, book: Bo
 async def test_evidence_is_the_first_rows_only(database: Database, book: Book, register: Register) -> None:
     for n in range(EVIDENCE_MAX + 3):
         held = movements.fund(f"X{n:02}", channel="wechat", amount_minor=1, currency="CNY", occurred_at=NOW)
-        await book.post([held])
+        await book.post_all([held])
     database.broken = True
     assert len((await _failing(database))["orphaned_escrow"]) == EVIDENCE_MAX

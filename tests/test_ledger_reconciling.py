@@ -29,11 +29,11 @@ from ledger_samples import (
 
 from core.errors import BadInput
 from core.messages import refund_key
+from core.movements import Leg, adjustment, psp_settlement
 from core.reconciliation.breaks import breaks
 from core.reconciliation.lines import Break, Covered, Scope, Statement, TheirLine
 from core.withdrawal.payouts import RailTerms
 from ledger.book import Book
-from ledger.movements import Leg, Movement
 from ledger.proofs import prove
 from ledger.reconciling import both_sides
 from ledger.register import Register
@@ -176,7 +176,7 @@ async def test_payments_refunds_and_settlements_agree_with_the_channels_statemen
     await opened(register, order)
     await fund(book, order, record=a_record("A2", state={"funded": True}))
     legs = [Leg("rail/sandbox/cash", "psp/wechat", 8900), Leg("expense/psp_fee", "psp/wechat", 100)]
-    await book.post([Movement("psp/wechat/settlement/S1", "CNY", NOW, legs)])
+    await book.post_all([adjustment("psp/wechat/settlement/S1", "CNY", NOW, legs)])
     await told(
         register,
         "channel",
@@ -447,7 +447,7 @@ async def test_the_proof_of_statements_knows_refunds_and_settlements(
     for order_id in ("A1", "A2", "A3"):
         await _an_order_refunded(register, book, order_id, arrived=order_id != "A3")
     legs = [Leg("rail/sandbox/cash", "psp/wechat", 890), Leg("expense/psp_fee", "psp/wechat", 10)]
-    await book.post([Movement("psp/wechat/settlement/S1", "CNY", NOW, legs)])
+    await book.post_all([adjustment("psp/wechat/settlement/S1", "CNY", NOW, legs)])
     keys = {order_id: refund_key(order_id, "cancel") for order_id in ("A1", "A2", "A3")}
     right = [line("refund", keys["A1"], 1000), line("refund", keys["A3"], 1000), line("settlement", "S1", 900, "S1")]
     await register.statements.load("channel", "wechat", Statement(lines=tuple(right)), NOW)
@@ -462,9 +462,10 @@ async def test_a_settlement_booked_by_many_at_once_stands_once_and_otherwise_is_
     database: Database, book: Book
 ) -> None:
     given: dict[str, Any] = {"rail": "sandbox", "fee_minor": 6, "currency": "CNY", "occurred_at": NOW}
-    answers = await asyncio.gather(*(book.psp_settlement("wechat", "S1", net_minor=994, **given) for _ in range(8)))
+    movement = psp_settlement("wechat", "S1", net_minor=994, **given)
+    answers = await asyncio.gather(*(book.post(movement) for _ in range(8)))
     assert sorted(answer.outcome for answer in answers) == ["exists"] * 7 + ["posted"]
-    assert (await book.psp_settlement("wechat", "S1", net_minor=993, **given)).outcome == "conflict"
+    assert (await book.post(psp_settlement("wechat", "S1", net_minor=993, **given))).outcome == "conflict"
     assert await database.balance("psp/wechat") == -1_000
     assert await database.balance("rail/sandbox/cash") == 994
     assert await database.balance("expense/psp_fee") == 6

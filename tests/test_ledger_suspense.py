@@ -20,9 +20,9 @@ from ledger_samples import (
     void,
 )
 
+from core.movements import Leg, adjustment
 from core.withdrawal.payouts import RailTerms
 from ledger.book import Book
-from ledger.movements import Leg, Movement
 from ledger.register import Register
 
 TERMS = RailTerms(dedup_window=timedelta(days=6))
@@ -133,7 +133,7 @@ async def test_what_leaves_suspense_repays_first_what_the_merchant_owes(
 ) -> None:
     await _reserved(book, register, 5_000)
     await move_to_suspense(book, a_withdrawal(amount=5_000))
-    await book.post([Movement("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "psp/wechat", 200)])])
+    await book.post_all([adjustment("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "psp/wechat", 200)])])
     assert (await void(book, a_withdrawal(amount=5_000))).outcome == "posted"
     assert await register.withdrawals.available("m-1", "CNY") == 4_800
     assert await database.balance("merchant/m-1/receivable") == 0

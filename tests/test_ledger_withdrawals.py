@@ -25,11 +25,11 @@ from ledger_samples import (
 
 from core.errors import Refused
 from core.messages import Actor, Withdrawal
+from core.movements import Leg, adjustment
 from core.reasons import Refusal
 from core.withdrawal.payouts import RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
 from ledger.book import Book
-from ledger.movements import Leg, Movement
 from ledger.payouts import PayoutAttempt
 from ledger.register import Register
 
@@ -112,7 +112,7 @@ async def test_limits_and_accounts_are_checked_with_their_reason_codes(book: Boo
 async def test_who_owes_money_withdraws_nothing(database: Database, book: Book, register: Register) -> None:
     await earned(register, book, 1000)
     database.broken = True  # has and owes, on purpose
-    await book.post([Movement("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "suspense", 1)])])
+    await book.post_all([adjustment("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "suspense", 1)])])
     assert await _reserve(register, a_withdrawal()) == "receivable_outstanding"
 
 
@@ -205,7 +205,7 @@ async def test_what_is_given_back_repays_first_what_the_merchant_owes(
 ) -> None:
     await earned(register, book, 500)
     await _reserve(register, a_withdrawal())
-    await book.post([Movement("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "suspense", 200)])])
+    await book.post_all([adjustment("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "suspense", 200)])])
     assert (await void(book, a_withdrawal())).outcome == "posted"
     assert await register.withdrawals.available("m-1", "CNY") == 300
     assert await database.balance("merchant/m-1/receivable") == 0
@@ -366,7 +366,7 @@ async def test_an_account_suspended_meanwhile_gets_no_money(book: Book, register
 async def test_a_debt_that_arose_meanwhile_stops_the_payout(book: Book, register: Register) -> None:
     await earned(register, book, 500)
     await _reserve(register, a_withdrawal())
-    await book.post([Movement("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "suspense", 200)])])
+    await book.post_all([adjustment("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "suspense", 200)])])
     assert await _open(register) == "receivable_outstanding"
 
 

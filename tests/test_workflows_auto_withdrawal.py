@@ -15,7 +15,7 @@ from withdrawal_stage import WithdrawalStage
 
 import gateway
 from activities.payout import PayoutActivities
-from activities.requests import ScheduledWithdrawalRequest, StartedWithdrawal, StartWithdrawalRequest
+from activities.requests import ScheduledWithdrawalRequest, StartWithdrawalRequest
 from core.errors import Refused
 from core.messages import (
     AUTO_WITHDRAWAL_WORKFLOW,
@@ -25,10 +25,11 @@ from core.messages import (
     automatic_withdrawal_id,
     scheduled_withdrawal_id,
 )
+from core.movements import Leg, adjustment
+from core.order.steps import StartedWithdrawal
 from core.policy import policy_hash
 from core.withdrawal.policy import WithdrawalPolicy
 from gateway.schedules import create_schedule, schedule_of
-from ledger.movements import Leg, Movement
 
 DAILY = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(days=1))])
 DUE = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
@@ -181,7 +182,7 @@ async def test_who_owes_money_in_a_currency_is_not_paid_in_it_by_schedule(money_
     stage = money_stage
     await stage.furnish(available=10_000)
     legs = [Leg(f"merchant/{stage.merchant}/receivable", "psp/sandbox", 500)]
-    await stage.book.post([Movement(f"clawback/{stage.merchant}", "USD", datetime.now(UTC), legs)])
+    await stage.book.post_all([adjustment(f"clawback/{stage.merchant}", "USD", datetime.now(UTC), legs)])
     assert (await Desk(stage).due()).skipped is None
     assert await Desk(stage).skipped(currency="USD") == "unknown_account"
 

@@ -17,11 +17,11 @@ from temporalio.exceptions import ApplicationError
 import gateway
 from config import Settings
 from core.errors import Unavailable
-from core.records import OrderRecord
+from core.movements import Movement
+from core.steps import Posted
 from demo.stage import Stage, StagedOrder
-from ledger.book import Book, Posted
+from ledger.book import Book
 from ledger.claims import Claims
-from ledger.movements import Movement
 from ledger.register import Register
 from local.client import WorldClient
 from local.temporal import Temporal
@@ -38,9 +38,9 @@ class Ledger:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.away: set[str] = set()
         self.refusing: set[str] = set()
-        posts = Book._for_order
+        posts = Book.post
 
-        async def _for_order(book: Book, movement: Movement, record: OrderRecord | None) -> Posted:
+        async def post(book: Book, movement: Movement, record: Any = None) -> Posted:
             last = movement.reference.rsplit("/", 1)[-1]
             if last in self.away:
                 raise Unavailable("it does not answer")
@@ -48,7 +48,7 @@ class Ledger:
                 return Posted(reference=movement.reference, outcome="conflict")
             return await posts(book, movement, record)
 
-        patch.setattr(Book, "_for_order", _for_order)
+        patch.setattr(Book, "post", post)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ async def test_what_arrives_while_the_credit_is_posted_cannot_stop_it_any_more(
         await approved(order)
         ledger.away.add("credit")
         await order.send("confirm_receipt", "buyer")
-        await under_way(order, "credit")
+        await under_way(order, "post")
         hold = {"name": "risk", "scope": "credit", "reason": "a tip"}
         assert await order.refused("place_hold", "operator", **hold) == "already_credited"
         scan = {"at": order.now.isoformat(), "code": "back", "stage": "returned"}
@@ -199,7 +199,7 @@ async def test_a_refund_is_decided_in_the_history_before_it_is_posted(play: Call
             async for event in order.handle.fetch_history_events()
             if event.HasField("activity_task_scheduled_event_attributes")
         ]
-    assert scheduled == ["refund", "pay_refund"]
+    assert scheduled == ["post", "pay_refund"]
 
 
 async def test_an_order_under_a_foreign_workflow_id_is_refused_and_registers_nothing(

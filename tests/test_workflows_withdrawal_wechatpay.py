@@ -13,6 +13,7 @@ from wechatpay_adapters import fresh, standin_adapters
 from withdrawal_stage import STRICT, WithdrawalStage
 
 import gateway
+from activities.money import MoneyActivities
 from activities.wechatpay.signing import PlatformKeys
 from activities.withdrawal import WithdrawalActivities
 from config import read_rails
@@ -53,7 +54,12 @@ async def on_wechat_pay(stage: WithdrawalStage, standins: StandIns, rail: str) -
         worker = Worker(
             stage.client,
             task_queue=TASK_QUEUE,
-            plugins=[plugin(WithdrawalActivities(stage.register, stage.book, rails).all, runner=STRICT)],
+            plugins=[
+                plugin(
+                    [MoneyActivities(stage.book, {}).post, *WithdrawalActivities(stage.register, rails).all],
+                    runner=STRICT,
+                )
+            ],
             graceful_shutdown_timeout=timedelta(seconds=5),
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         )

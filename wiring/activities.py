@@ -47,12 +47,12 @@ async def wire(
     vault = Vault(settings.account_keys)
     drops = AccountDropActivities(register, rails, vault)
     recheck = partial(gateway.recheck_withdrawal, client)
-    withdrawal = WithdrawalActivities(register, book, rails, recheck, vault)
+    withdrawal = WithdrawalActivities(register, rails, recheck, vault)
     return [
         *(opening.open, opening.record, opening.rescue),
         screening.screen,
         *(logistics.claim_waybills, logistics.release_claims, logistics.audit, logistics.look),
-        *(money.fund, money.credit, money.settle, money.refund, money.refund_arrived, money.pay_refund),
+        *(money.post, money.pay_refund),
         *(payout.start_withdrawal, payout.start_scheduled_withdrawal),
         *withdrawal.all,
         *drops.all,

@@ -42,37 +42,37 @@ with workflow.unsafe.imports_passed_through():
     )
     from core.order import deciding, viewing
     from core.order.auditing import facts_of, only_silent
+    from core.order.claims import claims_to_release, note_unused_claims
     from core.order.deadlines import pass_deadlines, wake_at
     from core.order.deciding import first_answer, refusal_of
     from core.order.folding import as_recorded, open_at_once
     from core.order.opening import begin, read_order
     from core.order.page import details_of
-    from core.order.postings import posting_for
     from core.order.recovering import follow, recover
     from core.order.shipping import Claim, to_claim
     from core.order.state import OrderState
-    from core.order.stepping import (
+    from core.order.steps import (
+        Look,
+        OrderStep,
+        ReleaseClaims,
+        Screen,
+        StartWithdrawal,
+        finish,
+        next_step,
+        start,
+    )
+    from core.order.viewing import order_view, search_values, summary_of
+    from core.order.watches import (
         AuditWatch,
         RefundWatch,
-        Step,
+        apply_audit,
+        apply_refund_outcome,
         audit_watches,
-        audited,
-        begun,
-        claimed_in_vain,
-        claims_to_release,
-        ledger_disagrees,
-        looked,
-        next_step,
-        posted,
-        recorded,
-        refund_reported,
         refund_watches,
-        screening_done,
-        withdrawal_answered,
     )
-    from core.order.viewing import order_view, record_of, search_values, summary_of
     from core.reasons import Refusal
-    from core.records import Standing
+    from core.records import OrderRecord, Standing
+    from core.steps import KeepRecord, Post
     from workflows.machine import Machine, start_options
     from workflows.running import ignoring_cancellation, run_durable, run_local
     from workflows.waiting import Watches
@@ -82,8 +82,6 @@ LOOK_LIMIT = timedelta(seconds=30)
 POLLING = RetryPolicy(initial_interval=timedelta(minutes=1), maximum_interval=timedelta(minutes=5))
 """For a poll that ended unexpectedly: its worker died, the database was away. One that only has to look again says
 itself when, and a carrier's shortest interval is kept by its adapter."""
-DECIDED_ONCE: frozenset[str] = frozenset({"refund"})
-"""Postings that another decision could contradict: a deadline and a cancellation refund the same money otherwise."""
 WITHDRAWAL_START = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
 
 
@@ -176,45 +174,53 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         assert self._state is not None
         return self._state
 
-    async def _carry_out(self, step: Step) -> None:
-        if step.verb == "screen":
-            screening = await run_local(ScreeningActivities.screen, self._order.order, "screen the goods")
-            self._state = screening_done(self._order, screening, workflow.now())
-        elif step.verb == "record":
-            await self._record()
-        elif step.verb == "release_claims":
+    async def _carry_out(self, step: OrderStep) -> None:
+        if isinstance(step, KeepRecord):
+            await self._record(step)
+        elif isinstance(step, ReleaseClaims):
             await self._release_claims(step)
-        elif step.verb == "look":
-            await self._look(step.about)
-        elif step.verb == "start_withdrawal":
-            await self._start_withdrawal(step)
         else:
-            await self._post(step)
+            # Mark the step as in progress first: commands that arrive meanwhile must see that it was decided.
+            self._state = start(self._order, step)
+            result = await self._result_of(step)
+            self._state = finish(self._order, step, result, workflow.now())
 
-    async def _post(self, step: Step) -> None:
-        """A movement and the record of what it makes true, in one transaction."""
-        now = workflow.now()
-        # The ledger may take long. What arrives meanwhile finds that this was decided.
-        self._state = begun(self._order, step)
-        request = posting_for(self._order, step, now)
-        summary = f"{step.verb} {step.about}".strip()
-        carry_out = run_durable if step.verb in DECIDED_ONCE else run_local
-        result = await carry_out(MoneyActivities.by_verb(step.verb), request, summary)
-        if result.outcome in {"posted", "exists"}:
-            self._state = posted(self._order, step, now)
-            if not result.overtaken:
-                self._note_record(request.record.revision, request.record.notices)
-        else:
-            self._state = ledger_disagrees(self._order, step, result.outcome, result.detail, now)
+    async def _result_of(self, step: Post | Screen | Look | StartWithdrawal) -> Any:
+        if isinstance(step, Post):
+            post = run_durable if step.decided_once else run_local
+            return await post(MoneyActivities.post, step, step.summary)
+        if isinstance(step, Screen):
+            return await run_local(ScreeningActivities.screen, self._order.order, step.summary)
+        if isinstance(step, Look):
+            return await workflow.execute_activity_method(
+                LogisticsActivities.look,
+                self._audit_request(step.parcel_id),
+                start_to_close_timeout=LOOK_LIMIT,
+                summary=step.summary,
+            )
+        return await workflow.execute_activity_method(
+            PayoutActivities.start_withdrawal,
+            self._withdrawal_request(),
+            start_to_close_timeout=LOOK_LIMIT,
+            retry_policy=WITHDRAWAL_START,
+            summary=step.summary,
+        )
 
-    def _note_record(self, revision: int, notices: Sequence[Any]) -> None:
-        self._state = recorded(self._order, revision, max((n.seq for n in notices), default=0))
+    def _withdrawal_request(self) -> StartWithdrawalRequest:
+        order = self._order.order
+        return StartWithdrawalRequest(
+            order_id=order.order_id,
+            merchant_id=order.merchant_id,
+            currency=order.currency,
+            proceeds_minor=self._order.credited_minor,
+            policy=self._order.policy.name,
+        )
 
-    async def _record(self) -> None:
-        """Tell the register, which tells what it and the books know: the ledger's facts win."""
-        record = record_of(self._order, workflow.now())
-        standing = await run_local(OpeningActivities.record, record, "record")
-        self._note_record(record.revision, record.notices)
+    async def _record(self, step: KeepRecord) -> None:
+        """Give the register the record; it answers with what it and the books know. The ledger's facts win."""
+        assert isinstance(step.record, OrderRecord)
+        standing = await run_local(OpeningActivities.record, step.record, step.summary)
+        self._state = finish(self._order, step, standing, workflow.now())
         await self._follow(standing)
 
     async def _follow(self, standing: Standing) -> None:
@@ -227,47 +233,15 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             else:
                 self._state = followed
 
-    async def _release_claims(self, step: Step) -> None:
-        """No command is decided meanwhile: it may claim again the very number that is given up here."""
+    async def _release_claims(self, step: ReleaseClaims) -> None:
+        """No command is decided meanwhile: it may claim again the very number that is released here."""
         async with self._one_command:
-            self._state = begun(self._order, step)
+            self._state = start(self._order, step)
             request = ReleaseRequest(
                 order_id=self._order.order.order_id, claims=claims_to_release(self._order), now=workflow.now()
             )
-            await run_local(LogisticsActivities.release_claims, request, "release waybill claims")
-            self._state = posted(self._order, step, workflow.now())
-
-    async def _look(self, parcel_id: str) -> None:
-        """Ask the carrier once more before a deadline is judged by what it knows."""
-        parcel = self._order.parcel(parcel_id)
-        assert parcel is not None
-        verdict: Verdict = await workflow.execute_activity_method(
-            LogisticsActivities.look,
-            self._audit_request(parcel_id),
-            start_to_close_timeout=LOOK_LIMIT,
-            summary=f"look at {parcel.waybill} before the deadline",
-        )
-        self._state = looked(self._order, parcel_id, parcel.waybill, verdict, workflow.now())
-
-    async def _start_withdrawal(self, step: Step) -> None:
-        self._state = begun(self._order, step)
-        order = self._order.order
-        request = StartWithdrawalRequest(
-            order_id=order.order_id,
-            merchant_id=order.merchant_id,
-            currency=order.currency,
-            proceeds_minor=self._order.credited_minor,
-            policy=self._order.policy.name,
-        )
-        started = await workflow.execute_activity_method(
-            PayoutActivities.start_withdrawal,
-            request,
-            start_to_close_timeout=LOOK_LIMIT,
-            retry_policy=WITHDRAWAL_START,
-            summary="start the automatic withdrawal",
-        )
-        self._state = posted(self._order, step, workflow.now())
-        self._state = withdrawal_answered(self._order, started.withdrawal_id, started.skipped, workflow.now())
+            await run_local(LogisticsActivities.release_claims, request, step.summary)
+            self._state = finish(self._order, step, None, workflow.now())
 
     # --- what runs beside the order --------------------------------------------------------------------
 
@@ -286,7 +260,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             summary=f"audit {watch.carrier} {watch.waybill}",
         )
         self._watches.done(watch)
-        self._state = audited(self._order, watch, verdict, workflow.now())
+        self._state = apply_audit(self._order, watch, verdict, workflow.now())
         self._changed = True
 
     def _audit_request(self, parcel_id: str) -> AuditRequest:
@@ -335,7 +309,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             summary=f"refund {refund.cause} through {order.payment.channel}",
         )
         self._watches.done(watch)
-        self._state = refund_reported(self._order, watch, outcome, workflow.now())
+        self._state = apply_refund_outcome(self._order, watch, outcome, workflow.now())
         self._changed = True
 
     def _show(self) -> None:
@@ -350,7 +324,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         claims = await self._claim(command)
         self._state, answer = deciding.receive(self._order, command, workflow.now(), channel, claims)
         if isinstance(answer, Refusal):
-            self._state = claimed_in_vain(self._order, command, claims)
+            self._state = note_unused_claims(self._order, command, claims)
         return answer
 
     @property

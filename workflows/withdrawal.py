@@ -12,6 +12,7 @@ from typing import Any
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.money import MoneyActivities
     from activities.withdrawal import WithdrawalActivities
     from core.messages import (
         WITHDRAWAL_COMMANDS,
@@ -21,12 +22,13 @@ with workflow.unsafe.imports_passed_through():
         read,
     )
     from core.reasons import Refusal
+    from core.steps import Post
     from core.withdrawal import deciding, viewing
     from core.withdrawal.deadlines import next_wake, pass_deadlines
     from core.withdrawal.opening import begin
     from core.withdrawal.payouts import PayoutResult
     from core.withdrawal.state import WithdrawalState
-    from core.withdrawal.stepping import Closing, Pay, Query, Step, finish, next_step
+    from core.withdrawal.steps import Pay, Query, WithdrawalStep, finish, next_step
     from core.withdrawal.viewing import details_of, search_values, withdrawal_view
     from workflows.machine import Machine, start_options
     from workflows.running import PATIENT_RETRY, ignoring_cancellation, raise_refusal, run_durable, run_local
@@ -104,16 +106,14 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
         assert self._state is not None
         return self._state
 
-    async def _carry_out(self, step: Step) -> Any:
-        """Records where the ledger is near; what goes to a bank as an activity that everybody can see.
-
-        A closing, too: done first and reported later, it would be decided anew after its worker's death, and otherwise
-        where a callback has come meanwhile: another amount back, or paid where the books say given back.
-        """
+    async def _carry_out(self, step: WithdrawalStep) -> Any:
+        """What the ledger and the register do, near by; what goes to a bank, as an activity that everybody can see."""
+        if isinstance(step, Post):
+            post = run_durable if step.decided_once else run_local
+            return await post(MoneyActivities.post, step, step.summary)
         activity: Any = WithdrawalActivities.by_step(step)
         if not isinstance(step, Pay | Query):
-            carry_out = run_durable if isinstance(step, Closing) else run_local
-            return (await carry_out(activity, step, step.summary)).result
+            return (await run_local(activity, step, step.summary)).result
         return await workflow.execute_activity(
             activity,
             step,

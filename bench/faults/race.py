@@ -16,10 +16,10 @@ from typing import Any
 import asyncpg
 
 from core.messages import Actor, Withdrawal
+from core.movements import Leg, adjustment
 from core.withdrawal.policy import WithdrawalPolicy
 from ledger.book import Book
 from ledger.migrate import migrate
-from ledger.movements import Leg, Movement
 from ledger.pool import open_pool
 from ledger.proofs import prove
 from ledger.register import Register
@@ -88,7 +88,7 @@ async def _round(pool: asyncpg.Pool[Any], chance: random.Random, number: int, re
     balance = sum(amounts) // 3
     register, now = Register(pool), datetime.now(UTC)
     legs = [Leg("psp/race", f"merchant/{merchant}/available", balance)]
-    await Book(pool).post([Movement(f"race/{number}", "CNY", now, legs)])
+    await Book(pool).post_all([adjustment(f"race/{number}", "CNY", now, legs)])
     await register.accounts.bind(
         *(f"acc-{merchant}", merchant),
         currency="CNY",

@@ -30,9 +30,9 @@ from bench.faults.postman import Postman
 from bench.faults.report import Board, Told
 from config import PROJECT, Settings
 from core.messages import withdrawal_workflow_id
+from core.movements import Leg, adjustment
 from ledger.book import Book
 from ledger.migrate import migrate
-from ledger.movements import Leg, Movement
 from ledger.pool import open_pool
 from ledger.register import Register
 from local.client import WorldClient
@@ -152,11 +152,11 @@ async def _furnish(scene: Scene) -> dict[str, int]:
     sold = {fate.merchant_id for fate in scene.fates if fate.order_id is not None}
     scene.told.orders = len(sold)
     movements = [
-        Movement(f"opening/{merchant}", "CNY", now, [Leg(f"psp/{OPENING}", f"merchant/{merchant}/available", amount)])
+        adjustment(f"opening/{merchant}", "CNY", now, [Leg(f"psp/{OPENING}", f"merchant/{merchant}/available", amount)])
         for merchant, amount in given.items()
         if merchant not in sold
     ]
-    await Book(scene.pool).post(movements)
+    await Book(scene.pool).post_all(movements)
     await scene.world.remember_keys(scene.storm.key_window)
     own = [fault for fate in scene.fates for fault in own_faults(fate, scene.storm)]
     for fault in (*own, *bank_faults(scene.told.seed)):  # the first that fits strikes

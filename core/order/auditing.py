@@ -48,7 +48,7 @@ def facts_of(state: OrderState) -> OrderFacts:
     )
 
 
-def judged(state: OrderState, parcel_id: str, waybill: str, verdict: Verdict, now: datetime) -> OrderState:
+def apply_verdict(state: OrderState, parcel_id: str, waybill: str, verdict: Verdict, now: datetime) -> OrderState:
     """The order after an audit looked at a parcel. A verdict on a number that was corrected meanwhile is nothing."""
     parcel = state.parcel(parcel_id)
     if parcel is None or not parcel.live or parcel.waybill != waybill or state.phase != "shipped" or state.crediting:
@@ -56,12 +56,12 @@ def judged(state: OrderState, parcel_id: str, waybill: str, verdict: Verdict, no
     before = parcel.verdict
     verdict = _knowing(before, verdict)
     came_back = verdict.returned_at is not None and (before is None or before.returned_at is None)
-    parcel = parcel.model_copy(update={"verdict": verdict})
+    parcel = parcel.changed(verdict=verdict)
     if parcel.delivered_at is not None and parcel.delivered_known_at is None:
-        parcel = parcel.model_copy(update={"delivered_known_at": now})
+        parcel = parcel.changed(delivered_known_at=now)
     if parcel.audit == "approved" and came_back:
         # It comes back before the credit: what was approved is looked at again.
-        parcel = parcel.model_copy(update={"audit": "collecting", "audit_since": now})
+        parcel = parcel.changed(audit="collecting", audit_since=now)
     return follow_deliveries(_weighed(state.with_parcel(parcel), parcel, verdict, now), now)
 
 
@@ -106,14 +106,12 @@ def approve(state: OrderState, parcel: Parcel, now: datetime) -> OrderState:
     """The parcel's logistics information is true."""
     state = state.without_hold(REVIEW_OVERDUE, parcel.parcel_id)
     return state.with_parcel(
-        parcel.model_copy(
-            update={
-                "audit": "approved",
-                "audit_since": now,
-                "findings_of_review": (),
-                "evidence_of_review": {},
-                "correction_left": None,
-            }
+        parcel.changed(
+            audit="approved",
+            audit_since=now,
+            findings_of_review=(),
+            evidence_of_review={},
+            correction_left=None,
         )
     )
 
@@ -125,14 +123,12 @@ def reject(state: OrderState, parcel: Parcel, now: datetime, why: str) -> OrderS
     left = limits.correction_within if left is None else max(left, limits.correction_least)
     if parcel.appeal is not None and parcel.corrections >= limits.corrections_max:
         left = timedelta(0)
-    rejected = parcel.model_copy(
-        update={
-            "audit": "rejected",
-            "audit_since": now,
-            "correction_left": left,
-            "findings_of_review": (),
-            "evidence_of_review": {},
-        }
+    rejected = parcel.changed(
+        audit="rejected",
+        audit_since=now,
+        correction_left=left,
+        findings_of_review=(),
+        evidence_of_review={},
     )
     state = state.with_parcel(rejected)
     return state.noticing(
@@ -147,13 +143,11 @@ def reject(state: OrderState, parcel: Parcel, now: datetime, why: str) -> OrderS
 
 def send_to_review(state: OrderState, parcel: Parcel, reasons: tuple[str, ...], now: datetime) -> OrderState:
     """A person must look. What the reasons went by is kept: later verdicts bring evidence of their own."""
-    in_review = parcel.model_copy(
-        update={
-            "audit": "in_review",
-            "audit_since": now,
-            "findings_of_review": reasons,
-            "evidence_of_review": _evidence(parcel.verdict, reasons),
-        }
+    in_review = parcel.changed(
+        audit="in_review",
+        audit_since=now,
+        findings_of_review=reasons,
+        evidence_of_review=_evidence(parcel.verdict, reasons),
     )
     state = state.with_parcel(in_review)
     return state.noticing("reviewer", "audit_in_review", now, parcel_id=parcel.parcel_id, reasons="; ".join(reasons))
@@ -226,13 +220,13 @@ def decide_audit(state: OrderState, command: DecideAudit, now: datetime) -> Orde
         verdict=command.verdict, reviewer=reviewer, reason=command.reason, waybill=parcel.waybill, at=now
     )
     last_word = CORRECTION_OVER in parcel.findings_of_review
-    parcel = parcel.model_copy(update={"decisions": (*parcel.decisions, decision)})
+    parcel = parcel.changed(decisions=(*parcel.decisions, decision))
     state = state.without_hold(REVIEW_OVERDUE, parcel.parcel_id)
     if command.verdict == "approved":
         return approve(state, parcel, now)
     why = f"reviewer {reviewer}: {command.reason}"
     if last_word:
-        return _refund_rejected(state, parcel.model_copy(update={"audit": "rejected", "audit_since": now}), why, now)
+        return _refund_rejected(state, parcel.changed(audit="rejected", audit_since=now), why, now)
     return reject(state, parcel, now, why)
 
 
@@ -252,7 +246,7 @@ def appeal(state: OrderState, command: AppealAudit, now: datetime) -> OrderState
     assert isinstance(parcel, Parcel)
     ends = correction_ends_at(parcel)
     left = max(timedelta(0), ends - now) if ends else None
-    appealed = parcel.model_copy(update={"appeal": command.statement, "correction_left": left})
+    appealed = parcel.changed(appeal=command.statement, correction_left=left)
     return send_to_review(state, appealed, ("appeal",), now)
 
 

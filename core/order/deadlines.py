@@ -161,11 +161,11 @@ def pass_deadlines(state: OrderState, now: datetime) -> OrderState:
             return state
         state = follow_deliveries(_PASSING[due.name](state, due, now), now)
         inbox = state.inbox.noted(now, "deadline", due.name, "noted", message=due.subject or None)
-        state = state.model_copy(update={"inbox": inbox, "revision": state.revision + 1})
+        state = state.changed(inbox=inbox).next_revision()
 
 
 def _tell(state: OrderState, deadline: Deadline) -> OrderState:
-    return state.model_copy(update={"told": (*state.told, deadline.key)})
+    return state.changed(told=(*state.told, deadline.key))
 
 
 def _pass_screening_sla(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
@@ -184,7 +184,7 @@ def _pass_ship_reminder(state: OrderState, deadline: Deadline, now: datetime) ->
 def _pass_ship_by(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
     state = state.noticing("merchant", "ship_by_passed", now)
     state = refund_unshipped(state, "ship_by", "not shipped in time", "cancelled", now)
-    return state.model_copy(update={"shipped_at": now}) if state.fully_shipped else state
+    return state.changed(shipped_at=now) if state.fully_shipped else state
 
 
 def _pass_pickup_by(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
@@ -199,7 +199,7 @@ def _pass_pickup_by(state: OrderState, deadline: Deadline, now: datetime) -> Ord
             return refund_parcels(state, (parcel,), cause, "no carrier picked it up", "cancelled", now)
         if carrier_says(parcel) == "absent_once" and parcel.pickup_again_at is None:
             again = now + state.policy.no_trace_apart
-            return state.with_parcel(parcel.model_copy(update={"pickup_again_at": again}))
+            return state.with_parcel(parcel.changed(pickup_again_at=again))
     return send_to_review(state, parcel, reasons, now)
 
 
@@ -242,7 +242,7 @@ def _pass_undelivered_by(state: OrderState, deadline: Deadline, now: datetime) -
     for parcel in state.live_parcels:
         if parcel.delivered_at is None and parcel.audit == "collecting":
             state = send_to_review(state, parcel, (UNDELIVERED, *doubts_of(parcel)), now)
-    state = state.model_copy(update={"undelivered_asked_at": now})
+    state = state.changed(undelivered_asked_at=now)
     return state.noticing("buyer", "undelivered", now, answer="confirm_receipt")
 
 
@@ -256,7 +256,7 @@ def _pass_undelivered_end(state: OrderState, deadline: Deadline, now: datetime) 
     doubtful = [parcel for parcel in missing if parcel not in known]
     for parcel in doubtful:
         state = _keep_in_review(state, parcel, (UNDELIVERED, *doubts_of(parcel)), now)
-    return state.model_copy(update={"undelivered_asked_at": now}) if doubtful else state
+    return state.changed(undelivered_asked_at=now) if doubtful else state
 
 
 def _keep_in_review(state: OrderState, parcel: Parcel, reasons: tuple[str, ...], now: datetime) -> OrderState:
@@ -264,13 +264,13 @@ def _keep_in_review(state: OrderState, parcel: Parcel, reasons: tuple[str, ...],
     if parcel.audit != "in_review":
         return send_to_review(state, parcel, reasons, now)
     found = tuple(dict.fromkeys((*parcel.findings_of_review, *reasons)))
-    return state.with_parcel(parcel.model_copy(update={"findings_of_review": found}))
+    return state.with_parcel(parcel.changed(findings_of_review=found))
 
 
 def _pass_refund_stuck(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
     refund = state.refund(deadline.subject)
     assert refund is not None
-    state = state.with_refund(refund.model_copy(update={"status": "stuck"}))
+    state = state.with_refund(refund.changed(status="stuck"))
     return state.holding(refund_stuck_hold(refund.cause, "its outcome is not known", now))
 
 

@@ -176,10 +176,10 @@ def _said(state: OrderState, after: OrderState, command: Command) -> str | None:
 def _answered(state: OrderState, command: Command, answer: Answer | Refusal) -> OrderState:
     """Remember the answer. Scans deduplicate themselves and come by the thousand: their ids are not kept."""
     if command.actor.role in STAFF:
-        state = state.model_copy(update={"staff_commands": state.staff_commands + 1})
+        state = state.changed(staff_commands=state.staff_commands + 1)
     if isinstance(command, ReportScan):
         return state
-    return state.model_copy(update={"inbox": state.inbox.answered(command, answer)})
+    return state.changed(inbox=state.inbox.answered(command, answer))
 
 
 def _journaled(
@@ -193,17 +193,17 @@ def _journaled(
     refusal = answer if isinstance(answer, Refusal) else None
     outcome = answer.outcome if isinstance(answer, Answer) else "refused"
     inbox = state.inbox.noted(now, channel, command.verb, outcome, command=command, refusal=refusal, message=said)
-    return state.model_copy(update={"inbox": inbox, "revision": state.revision + 1})
+    return state.changed(inbox=inbox).next_revision()
 
 
 def note_unreadable(state: OrderState, verb: str, refusal: Refusal, now: datetime) -> OrderState:
     """The order after a signal that could not be read: it stands in the journal, nothing else changes."""
     inbox = state.inbox.noted(now, "signal", verb, "refused", refusal=refusal)
-    return state.model_copy(update={"inbox": inbox, "revision": state.revision + 1})
+    return state.changed(inbox=inbox).next_revision()
 
 
 def note_cancellation(state: OrderState, now: datetime) -> OrderState:
     """The order after somebody asked the engine to cancel its workflow, which cancels no order: it is journaled."""
     why = "Cancelling a workflow cancels no order: send cancel_order."
     inbox = state.inbox.noted(now, "system", "cancel_workflow", "noted", message=why)
-    return state.model_copy(update={"inbox": inbox, "revision": state.revision + 1})
+    return state.changed(inbox=inbox).next_revision()

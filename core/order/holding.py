@@ -44,7 +44,7 @@ def check_lift(state: OrderState, command: LiftHold) -> Refusal | None:
 def lift(state: OrderState, command: LiftHold, now: datetime) -> OrderState:
     """What the hold stopped moves at once. One of ours that still has its reason starts what it stood for anew."""
     lifted = {hold.subject for hold in state.holds if hold.name == command.name}
-    state = state.model_copy(update={"holds": tuple(hold for hold in state.holds if hold.name != command.name)})
+    state = state.changed(holds=tuple(hold for hold in state.holds if hold.name != command.name))
     if command.name == REVIEW_OVERDUE:
         state = _review_again(state, lifted, now)
     elif command.name == REFUND_STUCK:
@@ -56,7 +56,7 @@ def _review_again(state: OrderState, parcels: set[str], now: datetime) -> OrderS
     """The reviewers' clock starts again."""
     for parcel in state.live_parcels:
         if parcel.parcel_id in parcels and parcel.audit == "in_review":
-            state = state.with_parcel(parcel.model_copy(update={"audit_since": now}))
+            state = state.with_parcel(parcel.changed(audit_since=now))
     return state
 
 
@@ -64,7 +64,7 @@ def _refund_again(state: OrderState, causes: set[str], now: datetime) -> OrderSt
     """The channel is asked again, under the same key, and sent what it never got."""
     for refund in state.refunds:
         if refund.cause in causes and refund.status in {"stuck", "failed"}:
-            state = state.with_refund(refund.model_copy(update={"status": "booked", "since": now, "votes": ()}))
+            state = state.with_refund(refund.changed(status="booked", since=now, votes=()))
     return state
 
 
@@ -105,10 +105,10 @@ def resolve_refund(state: OrderState, command: ResolveRefund, now: datetime) -> 
     votes = (*refund.votes, (command.actor.id, command.outcome))
     agreed = len(votes) >= 2 and len({outcome for _, outcome in votes}) == 1
     if len(votes) >= 2 and not agreed:
-        return state.with_refund(refund.model_copy(update={"votes": ()}))
+        return state.with_refund(refund.changed(votes=()))
     if not agreed:
-        return state.with_refund(refund.model_copy(update={"votes": votes}))
+        return state.with_refund(refund.changed(votes=votes))
     if command.outcome == "arrived":
-        changed = refund.model_copy(update={"votes": votes, "status": "confirmed", "reference": command.reference})
+        changed = refund.changed(votes=votes, status="confirmed", reference=command.reference)
         return state.with_refund(changed).without_hold(REFUND_STUCK, refund.cause)
-    return state.with_refund(refund.model_copy(update={"votes": (), "status": "failed"}))
+    return state.with_refund(refund.changed(votes=(), status="failed"))

@@ -43,17 +43,17 @@ def begin(order: Order, policy: OrderPolicy, now: datetime) -> OrderState:
     return OrderState(order=order, policy=policy, opened_at=now, lines=lines_of(order, policy))
 
 
-def screened(state: OrderState, screening: Screening, now: datetime) -> OrderState:
+def apply_screening(state: OrderState, screening: Screening, now: datetime) -> OrderState:
     """The order after screening: let go, held for a person, or refused."""
     reason = "; ".join(screening.reasons)
-    state = state.model_copy(update={"screened": True, "screening_reason": reason or None})
+    state = state.changed(screened=True, screening_reason=reason or None)
     if state.phase != "opening":
         return state
     if screening.verdict == "allow":
         return release(state, min(now, state.order.payment.paid_at), now)
     if screening.verdict == "refuse":
         return refuse_goods(state, reason, now)
-    state = state.model_copy(update={"phase": "screening_held", "screening_since": now})
+    state = state.changed(phase="screening_held", screening_since=now)
     return state.noticing("reviewer", "screening_held", now, reasons=reason)
 
 
@@ -64,9 +64,7 @@ def release(state: OrderState, since: datetime, now: datetime) -> OrderState:
     if ship_by <= now:
         # It passed while a person looked at the goods, or before the order reached us: a day is left at least.
         ship_by = now + limits.ship_after_screening
-    state = state.model_copy(
-        update={"phase": "awaiting_shipment", "released_at": now, "ship_by": ship_by, "screening_since": None}
-    )
+    state = state.changed(phase="awaiting_shipment", released_at=now, ship_by=ship_by, screening_since=None)
     return state.noticing("merchant", "ship", now, ship_by=ship_by.isoformat())
 
 

@@ -27,13 +27,13 @@ def confirm(state: OrderState, command: ConfirmReceipt, now: datetime) -> OrderS
     """Receipt is confirmed; from now on no default refunds the order."""
     by = "buyer" if command.actor.role == "buyer" else "operator"
     receipt = Receipt(status="confirmed", by=by, at=now, extensions=state.receipt.extensions)
-    return state.model_copy(update={"receipt": receipt}).noticing("merchant", "receipt_confirmed", now, by=by)
+    return state.changed(receipt=receipt).noticing("merchant", "receipt_confirmed", now, by=by)
 
 
 def confirm_by_timeout(state: OrderState, now: datetime) -> OrderState:
     """Silence confirms what a carrier says was delivered."""
     receipt = Receipt(status="confirmed", by="timeout", at=now, extensions=state.receipt.extensions)
-    state = state.model_copy(update={"receipt": receipt})
+    state = state.changed(receipt=receipt)
     state = state.noticing("buyer", "receipt_confirmed", now, by="timeout")
     return state.noticing("merchant", "receipt_confirmed", now, by="timeout")
 
@@ -60,8 +60,8 @@ def extend(state: OrderState, command: ExtendReceipt, now: datetime) -> OrderSta
     old = state.receipt.deadline
     assert old is not None
     new = old + state.policy.order.extension
-    receipt = state.receipt.model_copy(update={"deadline": new, "extensions": state.receipt.extensions + 1})
-    state = state.model_copy(update={"receipt": receipt})
+    receipt = state.receipt.changed(deadline=new, extensions=state.receipt.extensions + 1)
+    state = state.changed(receipt=receipt)
     return state.noticing(
         "merchant", "receipt_extended", now, old=old.isoformat(), new=new.isoformat(), reason=command.reason or ""
     )
@@ -77,13 +77,13 @@ def follow_deliveries(state: OrderState, now: datetime) -> OrderState:
     delivered, limits = state.all_delivered_at, state.policy.order
     if delivered is None:
         if state.receipt.status == "awaited":
-            return state.model_copy(update={"receipt": Receipt(extensions=state.receipt.extensions)})
+            return state.changed(receipt=Receipt(extensions=state.receipt.extensions))
         return state
     if state.receipt.status == "awaited":
         return state
     deadline = max(delivered + limits.receipt_within, now + limits.receipt_reminder)
     receipt = Receipt(status="awaited", deadline=deadline, extensions=state.receipt.extensions)
-    state = state.model_copy(update={"receipt": receipt})
+    state = state.changed(receipt=receipt)
     return state.noticing("buyer", "delivered", now, confirm_by=deadline.isoformat())
 
 

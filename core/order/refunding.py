@@ -19,8 +19,8 @@ End = Literal["refused", "cancelled", "refunded"]
 def refund_all(state: OrderState, cause: str, reason: str, end: End, now: datetime) -> OrderState:
     """All that is left goes back, and the order is over."""
     units = {line.line_id: line.quantity - line.ended for line in state.lines}
-    parcels = tuple(parcel.model_copy(update={"ended": True}) for parcel in state.parcels)
-    return _owe(state.model_copy(update={"parcels": parcels}), units, cause, reason, end, now)
+    parcels = tuple(parcel.changed(ended=True) for parcel in state.parcels)
+    return _owe(state.changed(parcels=parcels), units, cause, reason, end, now)
 
 
 def refund_unshipped(state: OrderState, cause: str, reason: str, end: End, now: datetime) -> OrderState:
@@ -34,7 +34,7 @@ def refund_parcels(
     """These parcels are over and what was in them goes back; the rest of the order goes on."""
     units: dict[str, int] = {}
     for parcel in parcels:
-        state = state.with_parcel(parcel.model_copy(update={"ended": True}))
+        state = state.with_parcel(parcel.changed(ended=True))
         state = state.without_hold(REVIEW_OVERDUE, parcel.parcel_id)
         for part in parcel.lines:
             units[part.line_id] = units.get(part.line_id, 0) + part.quantity
@@ -43,17 +43,17 @@ def refund_parcels(
 
 def _owe(state: OrderState, units: dict[str, int], cause: str, reason: str, end: End, now: datetime) -> OrderState:
     lines, amount = end_units(state, units)
-    state = state.model_copy(update={"lines": lines})
+    state = state.changed(lines=lines)
     if amount:
         cause = _unused(state, cause)
         refund = Refund(cause=cause, amount_minor=amount, reason=reason, since=now)
-        state = state.model_copy(update={"refunds": (*state.refunds, refund)})
+        state = state.changed(refunds=(*state.refunds, refund))
     state = state.noticing("buyer", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
     state = state.noticing("merchant", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
     if everything_ended(state):
         return over(state, end)
     if not state.live_parcels and state.phase == "shipped":
-        return state.model_copy(update={"phase": "awaiting_shipment"})
+        return state.changed(phase="awaiting_shipment")
     return state
 
 
@@ -68,4 +68,4 @@ def over(state: OrderState, phase: Phase) -> OrderState:
     """The order has ended; no clock of it runs any more."""
     receipt = state.receipt if state.receipt.status == "confirmed" else Receipt()
     holds = tuple(hold for hold in state.holds if hold.name != REVIEW_OVERDUE)
-    return state.model_copy(update={"phase": phase, "receipt": receipt, "holds": holds})
+    return state.changed(phase=phase, receipt=receipt, holds=holds)

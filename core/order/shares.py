@@ -53,8 +53,7 @@ def refunded_minor(line: LineState, ended: int) -> int:
 def end_units(state: OrderState, units: Mapping[str, int]) -> tuple[tuple[LineState, ...], int]:
     """Lines with these further units ended, and what that gives back to the buyer (freight with the last line)."""
     lines = tuple(
-        line.model_copy(update={"ended": min(line.quantity, line.ended + units.get(line.line_id, 0))})
-        for line in state.lines
+        line.changed(ended=min(line.quantity, line.ended + units.get(line.line_id, 0))) for line in state.lines
     )
     amount = sum(
         refunded_minor(after, after.ended) - refunded_minor(before, before.ended)

@@ -147,12 +147,12 @@ def ship(state: OrderState, command: ReportShipment, now: datetime) -> OrderStat
             uploaded_at=now,
             audit_since=now,
         )
-        state = state.model_copy(update={"parcels": (*state.parcels, parcel), "phase": "shipped"})
+        state = state.changed(parcels=(*state.parcels, parcel), phase="shipped")
         state = state.noticing(
             "buyer", "shipped", now, parcel_id=parcel.parcel_id, carrier=parcel.carrier, waybill=parcel.waybill
         )
         state = _told_of_package(state, parcel, report.waybill, now)
-    return state.model_copy(update={"shipped_at": now}) if state.fully_shipped else state
+    return state.changed(shipped_at=now) if state.fully_shipped else state
 
 
 def check_correction(state: OrderState, command: CorrectWaybill) -> Refusal | None:
@@ -173,32 +173,30 @@ def correct(state: OrderState, command: CorrectWaybill, now: datetime) -> OrderS
     """The old number stays in the record, a new audit attempt begins."""
     parcel = state.parcel(command.parcel_id)
     assert parcel is not None
-    corrected = parcel.model_copy(
-        update={
-            "attempts": (*parcel.attempts, closed_attempt(parcel, now, command.reason)),
-            "carrier": command.carrier,
-            "carrier_name": command.carrier_name,
-            "waybill": normalised(command.carrier, command.waybill),
-            "uploaded_at": now,
-            "audit": "collecting",
-            "audit_since": now,
-            "verdict": None,
-            "pushed": (),
-            "pushed_physical_at": None,
-            "looked_at": None,
-            "delivered_known_at": None,
-            "corrections": parcel.corrections + 1,
-            "correction_left": None,
-            "findings_of_review": (),
-            "evidence_of_review": {},
-            "pickup_again_at": None,
-        }
+    corrected = parcel.changed(
+        attempts=(*parcel.attempts, closed_attempt(parcel, now, command.reason)),
+        carrier=command.carrier,
+        carrier_name=command.carrier_name,
+        waybill=normalised(command.carrier, command.waybill),
+        uploaded_at=now,
+        audit="collecting",
+        audit_since=now,
+        verdict=None,
+        pushed=(),
+        pushed_physical_at=None,
+        looked_at=None,
+        delivered_known_at=None,
+        corrections=parcel.corrections + 1,
+        correction_left=None,
+        findings_of_review=(),
+        evidence_of_review={},
+        pickup_again_at=None,
     )
     state = state.with_parcel(corrected).without_hold(REVIEW_OVERDUE, parcel.parcel_id)
     # A number that was given up and is used again is claimed again, and can be given up again.
     again = claim_key(parcel.parcel_id, corrected.carrier, corrected.waybill)
     released = tuple(key for key in state.claims_released if key != again)
-    state = state.model_copy(update={"claims_released": released})
+    state = state.changed(claims_released=released)
     state = _told_of_package(state, corrected, command.waybill, now)
     return state.noticing("buyer", "waybill_corrected", now, parcel_id=parcel.parcel_id, waybill=corrected.waybill)
 
@@ -252,23 +250,20 @@ def append_scans(state: OrderState, command: ReportScan, now: datetime) -> Order
     for parcel in _scanned(state, command):
         fresh = new_scans(state, parcel, command.scans)
         kept = _with_room(state, [_masked(scan) for scan in fresh])
-        state = state.model_copy(
-            update={
-                "scans_kept": state.scans_kept + len(kept),
-                "scans_dropped": state.scans_dropped + len(fresh) - len(kept),
-            }
+        state = state.changed(
+            scans_kept=state.scans_kept + len(kept), scans_dropped=state.scans_dropped + len(fresh) - len(kept)
         )
         if not kept:
             continue
         physical = parcel.pushed_physical_at or _first_physical(state, kept, now)
-        changed = parcel.model_copy(update={"pushed": (*parcel.pushed, *kept), "pushed_physical_at": physical})
+        changed = parcel.changed(pushed=(*parcel.pushed, *kept), pushed_physical_at=physical)
         if (
             _may_come_back(parcel, kept)
             and parcel.audit == "approved"
             and state.phase == "shipped"
             and not state.crediting
         ):
-            changed = changed.model_copy(update={"audit": "collecting", "audit_since": now})
+            changed = changed.changed(audit="collecting", audit_since=now)
         state = state.with_parcel(changed)
     return state
 

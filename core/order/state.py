@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from core.audit.verdict import Verdict
-from core.inbox import Inbox
-from core.messages import Id, LineQuantity, Message, Name, Order, Reason, Scan, Time
+from core.messages import Id, LineQuantity, Name, Order, Reason, Scan, Time
+from core.parts import Part
 from core.policy import OrderPolicy
-from core.records import Notice
+from core.states import State
 
 Phase = Literal[
     "opening",
@@ -40,7 +40,7 @@ LEDGER_DISAGREES = "ledger_disagrees"
 WORST_FIRST: tuple[AuditStage, ...] = ("rejected", "in_review", "collecting", "not_started", "approved")
 
 
-class LineState(Message):
+class LineState(Part):
     """A line and its money: `paid_minor` is what the buyer paid for it, `discount_minor` the platform's share."""
 
     line_id: Id
@@ -54,7 +54,7 @@ class LineState(Message):
     """Units whose money goes back to the buyer."""
 
 
-class Attempt(Message):
+class Attempt(Part):
     """One audit attempt: a carrier and number the merchant claimed, and what became of them."""
 
     carrier: str
@@ -66,7 +66,7 @@ class Attempt(Message):
     reasons: tuple[str, ...] = ()
 
 
-class Decision(Message):
+class Decision(Part):
     """What a reviewer said of a parcel's number, and why."""
 
     verdict: Literal["approved", "rejected"]
@@ -76,7 +76,7 @@ class Decision(Message):
     at: Time
 
 
-class Parcel(Message):
+class Parcel(Part):
     """One box of an order, with its own audit and its own fate."""
 
     parcel_id: Id
@@ -133,7 +133,7 @@ class Parcel(Message):
         return self.verdict.delivered_at
 
 
-class Refund(Message):
+class Refund(Part):
     """Money on its way back to the buyer. `cause` names this refund and no other, for ever.
 
     `owed` → `booked` in the ledger, and the channel is told → `confirmed` by the channel → `arrived`, booked too.
@@ -150,7 +150,7 @@ class Refund(Message):
     """Who said what became of it: (person, outcome)."""
 
 
-class Hold(Message):
+class Hold(Part):
     """A named reason why money does not move, with an owner who can lift it.
 
     `subject` is the parcel or refund that one of ours is about: several may stand under one name.
@@ -165,7 +165,7 @@ class Hold(Message):
     review_at: Time | None = None
 
 
-class Receipt(Message):
+class Receipt(Part):
     """The buyer's confirmation: not due, awaited until, paused with time left, or confirmed."""
 
     status: Literal["not_due", "awaited", "paused", "confirmed"] = "not_due"
@@ -181,7 +181,7 @@ class Receipt(Message):
         return self.status == "confirmed" and self.by != "timeout"
 
 
-class Doing(Message):
+class Doing(Part):
     """A step that was decided and is being carried out; what arrives meanwhile cannot stop it any more.
 
     `notice_seq` is kept for the notice it brings, so that notices of commands that overtake it get other numbers.
@@ -193,12 +193,11 @@ class Doing(Message):
     claims: tuple[str, ...] = ()
 
 
-class OrderState(Message):
+class OrderState(State):
     """One order between two events. Frozen: every change is a new state with a higher `revision`."""
 
     order: Order
     policy: OrderPolicy
-    revision: int = 0
     opened_at: Time
     phase: Phase = "opening"
     funded: bool = False
@@ -223,20 +222,15 @@ class OrderState(Message):
     withdrawal_started: bool = False
     claims_released: tuple[str, ...] = ()
     """Parcels whose waybill claims were given up, as `parcel_id:carrier:waybill`."""
-    claims_in_vain: tuple[tuple[str, str, str], ...] = ()
-    """Parcel, carrier and number of claims whose command was refused after all; to be given up."""
+    claims_unused: tuple[tuple[str, str, str], ...] = ()
+    """Parcel, carrier and number of claims whose command was refused after all; to be released."""
     told: tuple[str, ...] = ()
     """Deadlines that passed and only had to be told, by key."""
-    notices: tuple[Notice, ...] = ()
-    """Not yet recorded."""
-    notice_seq: int = 0
-    recorded_revision: int = -1
     doing: Doing | None = None
     staff_commands: int = 0
     """Of the commands that the inbox counts, those of people of the platform."""
     scans_kept: int = 0
     scans_dropped: int = 0
-    inbox: Inbox = Inbox()
 
     # --- questions -------------------------------------------------------------------------------------
 
@@ -303,21 +297,10 @@ class OrderState(Message):
     # --- small changes ---------------------------------------------------------------------------------
 
     def with_parcel(self, changed: Parcel) -> OrderState:
-        return self.model_copy(
-            update={"parcels": tuple(changed if p.parcel_id == changed.parcel_id else p for p in self.parcels)}
-        )
+        return self.changed(parcels=tuple(changed if p.parcel_id == changed.parcel_id else p for p in self.parcels))
 
     def with_refund(self, changed: Refund) -> OrderState:
-        return self.model_copy(
-            update={"refunds": tuple(changed if r.cause == changed.cause else r for r in self.refunds)}
-        )
-
-    def noticing(
-        self, to: Literal["buyer", "merchant", "reviewer", "operator"], name: str, at: datetime, /, **facts: str
-    ) -> OrderState:
-        """The state with one more thing to tell somebody."""
-        notice = Notice(seq=self.notice_seq + 1, to=to, name=name, at=at, facts=facts)
-        return self.model_copy(update={"notices": (*self.notices, notice), "notice_seq": self.notice_seq + 1})
+        return self.changed(refunds=tuple(changed if r.cause == changed.cause else r for r in self.refunds))
 
     def has_hold(self, name: str, subject: str = "") -> bool:
         return any((hold.name, hold.subject) == (name, subject) for hold in self.holds)
@@ -326,11 +309,11 @@ class OrderState(Message):
         """The state with this hold, once."""
         if self.has_hold(hold.name, hold.subject):
             return self
-        return self.model_copy(update={"holds": (*self.holds, hold)})
+        return self.changed(holds=(*self.holds, hold))
 
     def without_hold(self, name: str, subject: str) -> OrderState:
         """The state without this hold; the same state where there is none."""
         if not self.has_hold(name, subject):
             return self
         left = tuple(hold for hold in self.holds if (hold.name, hold.subject) != (name, subject))
-        return self.model_copy(update={"holds": left})
+        return self.changed(holds=left)

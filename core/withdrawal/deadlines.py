@@ -104,7 +104,7 @@ def pass_deadlines(state: WithdrawalState, now: datetime) -> WithdrawalState:
             return state
         state = _PASSING[due.name](state, due, now)
         inbox = state.inbox.noted(now, "deadline", due.name, "noted")
-        state = state.changed(inbox=inbox, revision=state.revision + 1)
+        state = state.changed(inbox=inbox).next_revision()
 
 
 def _pass_approve_by(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:
@@ -121,7 +121,7 @@ def _pass_standing_at(state: WithdrawalState, deadline: Deadline, now: datetime)
 
 def _pass_query_at(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:
     attempt = state.attempt(deadline.attempt)
-    return state.with_attempt(attempt.model_copy(update={"look_due": True}))
+    return state.with_attempt(attempt.changed(look_due=True))
 
 
 def _pass_person_at(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:

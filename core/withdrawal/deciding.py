@@ -173,14 +173,14 @@ def receive(
 def note_unreadable(state: WithdrawalState, name: str, refusal: Refusal, now: datetime) -> WithdrawalState:
     """The withdrawal after a signal that nobody could read: it stands in the journal."""
     inbox = state.inbox.noted(now, "signal", name, "refused", refusal=refusal)
-    return state.changed(inbox=inbox, revision=state.revision + 1)
+    return state.changed(inbox=inbox).next_revision()
 
 
 def note_cancellation(state: WithdrawalState, now: datetime) -> WithdrawalState:
     """The withdrawal after somebody asked the engine to cancel its workflow, which calls nothing off: journaled."""
     why = "Cancelling a workflow calls no withdrawal off: send cancel."
     inbox = state.inbox.noted(now, "system", "cancel_workflow", "noted", message=why)
-    return state.changed(inbox=inbox, revision=state.revision + 1)
+    return state.changed(inbox=inbox).next_revision()
 
 
 def _too_many(state: WithdrawalState, command: Command) -> bool:
@@ -202,4 +202,4 @@ def _journaled(
     refusal = answer if isinstance(answer, Refusal) else None
     outcome: Outcome = "refused" if isinstance(answer, Refusal) else answer.outcome
     inbox = state.inbox.noted(now, channel, command.verb, outcome, command=command, refusal=refusal)
-    return state.changed(inbox=inbox, revision=state.revision + 1)
+    return state.changed(inbox=inbox).next_revision()

@@ -25,7 +25,7 @@ def learn(state: WithdrawalState, number: int, result: PayoutResult, now: dateti
             state = unknown(state, attempt, now)
             told = f"{result.amount_minor} {result.currency or ''}".strip()
             return state.holding("amount_disagrees", "operator", now, key=attempt.key, told=told)
-        state = paid(state, attempt.model_copy(update={"reference": result.reference}), now)
+        state = paid(state, attempt.changed(reference=result.reference), now)
         return _after_paid(state, state.attempt(number), result, now)
     if result.outcome == "failed" and result.failure != "unknown":
         failure = Failure(failure=result.failure or "user", code=result.code, message=result.message)
@@ -33,7 +33,7 @@ def learn(state: WithdrawalState, number: int, result: PayoutResult, now: dateti
     if attempt.sends == 0:
         return state  # it waits to be sent; that nobody knows it says nothing
     if result.outcome == "not_found":
-        attempt = attempt.model_copy(update={"not_found_at": (*attempt.not_found_at, now)})
+        attempt = attempt.changed(not_found_at=(*attempt.not_found_at, now))
         return unknown(state, attempt, now)
     if result.outcome == "accepted":
         return _accepted(state, attempt, result, now)
@@ -45,7 +45,7 @@ def hear(
     state: WithdrawalState, attempt: Attempt, event: PayoutEvent, result: PayoutResult, now: datetime
 ) -> WithdrawalState:
     """The state after a callback. The event is counted first, so that what came back is a sum over a set."""
-    state = state.with_attempt(attempt.model_copy(update={"events": (*attempt.events, event)}))
+    state = state.with_attempt(attempt.changed(events=(*attempt.events, event)))
     if event.outcome == "returned":
         counted = state.attempt(attempt.number)
         if attempt.dead and counted.came_back_minor != state.net_minor:
@@ -55,7 +55,7 @@ def hear(
         return state if attempt.dead else _came_back(state, now)
     if event.outcome == "failed" and result.failure == "unknown" and not attempt.dead:
         # The rail says "failed" with a code that nobody knows: look before believing it.
-        return state.with_attempt(state.attempt(attempt.number).model_copy(update={"look_due": True}))
+        return state.with_attempt(state.attempt(attempt.number).changed(look_due=True))
     return learn(state, attempt.number, result, now)
 
 
@@ -79,7 +79,7 @@ def contradicts(attempt: Attempt, result: PayoutResult) -> bool:
 
 def paid(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
     """The payee has the money; it may still come back."""
-    state = state.with_attempt(attempt.model_copy(update={"outcome": "paid", "decided_at": now, "look_due": False}))
+    state = state.with_attempt(attempt.changed(outcome="paid", decided_at=now, look_due=False))
     watch_until = None if attempt.terms.success_is_final else _watch(state, now)
     state = state.entering("paid" if watch_until else "final", now).changed(watch_until=watch_until)
     return state.noticing("merchant", "withdrawal_paid", now, amount_minor=str(state.net_minor))
@@ -87,7 +87,7 @@ def paid(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalS
 
 def failed(state: WithdrawalState, attempt: Attempt, failure: Failure, now: datetime) -> WithdrawalState:
     """The instruction is known to have had no effect: what happens next depends on why."""
-    attempt = attempt.model_copy(update={"outcome": "failed", "decided_at": now, "failure": failure, "look_due": False})
+    attempt = attempt.changed(outcome="failed", decided_at=now, failure=failure, look_due=False)
     state = state.with_attempt(attempt)
     again = attempt.number < state.policy.attempts_max
     if failure.failure == "quota" and again:
@@ -110,7 +110,7 @@ def our_side(state: WithdrawalState, why: str, now: datetime) -> WithdrawalState
 
 def unsent(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
     """The instruction never left us in its time: a new one is made, and after too many a person looks."""
-    state = state.with_attempt(attempt.model_copy(update={"outcome": "unsent", "decided_at": now}))
+    state = state.with_attempt(attempt.changed(outcome="unsent", decided_at=now))
     if attempt.number < state.policy.attempts_max:
         return go_on(state.entering("approved", now), now)
     return our_side(state, "no instruction could be sent in its time", now)
@@ -144,7 +144,7 @@ def suspend_account(state: WithdrawalState) -> WithdrawalState:
 def unknown(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
     """Nobody knows. Nothing is booked, nothing new is sent; it is looked for."""
     since = {"first_sent_at": attempt.first_sent_at or now, "last_sent_at": attempt.last_sent_at or now}
-    state = state.with_attempt(attempt.model_copy(update={"outcome": "unknown", **since}))
+    state = state.with_attempt(attempt.changed(outcome="unknown", **since))
     return state.entering("unknown", now) if state.phase in {"submitting", "submitted"} else state
 
 
@@ -152,13 +152,11 @@ def unknown(state: WithdrawalState, attempt: Attempt, now: datetime) -> Withdraw
 
 
 def _accepted(state: WithdrawalState, attempt: Attempt, result: PayoutResult, now: datetime) -> WithdrawalState:
-    attempt = attempt.model_copy(
-        update={
-            "outcome": "accepted",
-            "reference": result.reference or attempt.reference,
-            "to_confirm": result.to_confirm or attempt.to_confirm,
-            "not_found_at": (),
-        }
+    attempt = attempt.changed(
+        outcome="accepted",
+        reference=result.reference or attempt.reference,
+        to_confirm=result.to_confirm or attempt.to_confirm,
+        not_found_at=(),
     )
     state = state.with_attempt(attempt)
     waits_for_people = state.hold("payout_stuck") is not None or state.phase == "in_suspense"
@@ -175,7 +173,7 @@ def _after_paid(state: WithdrawalState, attempt: Attempt, result: PayoutResult, 
     else:
         return state
     back = min(max(back, attempt.looked_back_minor), state.net_minor)
-    return _came_back(state.with_attempt(attempt.model_copy(update={"looked_back_minor": back})), now)
+    return _came_back(state.with_attempt(attempt.changed(looked_back_minor=back)), now)
 
 
 def _after_failed(state: WithdrawalState, attempt: Attempt, result: PayoutResult, now: datetime) -> WithdrawalState:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from core.durations import Duration
 from core.messages import Currency, FailureClass, Message, Time
+from core.parts import Part
 from core.payout_accounts import AccountKind
 from core.reasons import Refusal, refuse
 
@@ -95,7 +96,7 @@ class Failure(Message):
     message: str | None = None
 
 
-class Attempt(Message):
+class Attempt(Part):
     """One instruction under one key. `first_sent_at` and `last_sent_at` are when the sending was over, not begun.
 
     `open` is not sent yet · `unsent` never left us · `accepted` and `unknown` may still become either end.

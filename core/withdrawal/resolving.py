@@ -55,7 +55,7 @@ def resolve(state: WithdrawalState, command: ResolveUnknown, now: datetime) -> W
     attempt = state.latest
     assert attempt is not None
     if said.outcome == "paid":
-        return paid(state, attempt.model_copy(update={"reference": said.reference}), now)
+        return paid(state, attempt.changed(reference=said.reference), now)
     reason = f"{said.reference}, {command.reason}"
     state = state.entering("in_suspense", now, reason)
     return state.changed(suspense_until=now + state.policy.suspense_for)
@@ -66,5 +66,5 @@ def _close_incident(state: WithdrawalState, attempt: Attempt, said: Statement, n
     state = state.changed(incident=None, statements=()).without_holds("paid_after_failed")
     free = state.booked is None and not any(other.undecided or other.outcome == "paid" for other in state.attempts)
     if said.outcome == "paid" and free:
-        return paid(state, attempt.model_copy(update={"reference": said.reference}), now)
+        return paid(state, attempt.changed(reference=said.reference), now)
     return state

@@ -7,12 +7,12 @@ Everything here is data and questions about it. What changes it stands in the fi
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
-from core.inbox import Inbox
-from core.messages import Actor, Message, Time, Withdrawal
+from core.messages import Actor, Time, Withdrawal
+from core.parts import Part
 from core.reasons import Refusal
-from core.records import Notice
+from core.states import State
 from core.withdrawal.payouts import Attempt
 from core.withdrawal.policy import WithdrawalPolicy
 
@@ -51,14 +51,14 @@ PERSON_LIFTS: frozenset[str] = frozenset({"our_side", "ledger_disagrees"})
 """Holds that `approve` lifts: a person put right what was wrong, and it goes on."""
 
 
-class Approval(Message):
+class Approval(Part):
     """One person let it go."""
 
     actor: Actor
     at: Time
 
 
-class Statement(Message):
+class Statement(Part):
     """One person said, with the bank's reference, what became of a payout."""
 
     actor: Actor
@@ -67,7 +67,7 @@ class Statement(Message):
     at: Time
 
 
-class Hold(Message):
+class Hold(Part):
     """A named reason why money does not move, with the role that must act. `facts` say about what."""
 
     name: str
@@ -76,7 +76,7 @@ class Hold(Message):
     facts: dict[str, str] = {}
 
 
-class WithdrawalState(Message):
+class WithdrawalState(State):
     """One withdrawal between two events. Frozen: every change is a new state with a higher `revision`.
 
     `booked` says how the reservation was closed in the ledger; `returns_minor` are the bank returns booked, in order.
@@ -86,7 +86,6 @@ class WithdrawalState(Message):
     policy: WithdrawalPolicy
     seed: str
     opened_at: Time
-    revision: int = 0
     phase: Phase = "requested"
     phase_since: Time
     refusal: Refusal | None = None
@@ -115,11 +114,6 @@ class WithdrawalState(Message):
     holds: tuple[Hold, ...] = ()
 
     callbacks: int = 0
-    notices: tuple[Notice, ...] = ()
-    """Not yet recorded."""
-    notice_seq: int = 0
-    recorded_revision: int = -1
-    inbox: Inbox = Inbox()
 
     # --- questions -------------------------------------------------------------------------------------
 
@@ -185,10 +179,6 @@ class WithdrawalState(Message):
 
     # --- small changes ---------------------------------------------------------------------------------
 
-    def changed(self, **fields: Any) -> WithdrawalState:
-        """The state with these fields replaced."""
-        return self.model_copy(update=fields)
-
     def entering(self, phase: Phase, now: datetime, reason: str | None = None) -> WithdrawalState:
         """The state in another phase, what belonged to the old one cleared."""
         return self.changed(
@@ -207,13 +197,6 @@ class WithdrawalState(Message):
         return self.changed(
             attempts=tuple(changed if attempt.number == changed.number else attempt for attempt in self.attempts)
         )
-
-    def noticing(
-        self, to: Literal["buyer", "merchant", "reviewer", "operator"], name: str, at: datetime, **facts: str
-    ) -> WithdrawalState:
-        """The state with one more thing to tell somebody."""
-        notice = Notice(seq=self.notice_seq + 1, to=to, name=name, at=at, facts=facts)
-        return self.changed(notices=(*self.notices, notice), notice_seq=self.notice_seq + 1)
 
     def holding(self, name: str, owner: str, now: datetime, **facts: str) -> WithdrawalState:
         """The state with this hold, once, and its owner told."""

@@ -30,28 +30,30 @@ import workflows.order
 import workflows.running
 from activities.channels.sandbox import SandboxChannel
 from config import load
+from core.chart import Kind
+from core.movements import Movement
 from ledger.book import Book
 from ledger.claims import Claims
 from ledger.orders import Orders
 
-EFFECTS: dict[str, tuple[Any, str]] = {
+EFFECTS: dict[str, tuple[Any, str] | tuple[Any, str, Kind]] = {
     "open": (Orders, "open"),
-    "fund": (Book, "fund"),
+    "fund": (Book, "post", "fund"),
     "record": (Orders, "record"),
     "claim": (Claims, "claim"),
     "release": (Claims, "release"),
-    "credit": (Book, "credit"),
-    "settle": (Book, "settle"),
+    "credit": (Book, "post", "credit"),
+    "settle": (Book, "post", "settle"),
     "withdrawal": (gateway, "start_withdrawal"),
-    "refund": (Book, "refund"),
+    "refund": (Book, "post", "refund"),
     "channel": (SandboxChannel, "refund"),
-    "arrived": (Book, "refund_arrived"),
-    "suspense": (Book, "move_to_suspense"),
-    "void": (Book, "void"),
-    "pay": (Book, "pay"),
-    "return": (Book, "bank_return"),
+    "arrived": (Book, "post", "refund_arrived"),
+    "suspense": (Book, "post", "suspense"),
+    "void": (Book, "post", "void"),
+    "pay": (Book, "post", "pay"),
+    "return": (Book, "post", "bank_return"),
 }
-"""What can be done and not reported, and where it is done."""
+"""What can be done and not reported, and where it is done; of a posting the kind of its movement."""
 WAITS = timedelta(seconds=4)
 """How long Temporal waits for the report of an activity whose worker died; 30 s in earnest."""
 ALIVE_S = (0.6, 2.0)
@@ -62,11 +64,14 @@ _one_death = asyncio.Lock()
 """One effect at a time: a worker that dies of one has not begun the others."""
 
 
-def mortal(act: Callable[..., Awaitable[Any]], order_id: str, died: Path) -> Callable[..., Awaitable[Any]]:
-    """The act; the first time that it is done for this order, nobody hears of it."""
+def mortal(
+    act: Callable[..., Awaitable[Any]], order_id: str, died: Path, kind: Kind | None = None
+) -> Callable[..., Awaitable[Any]]:
+    """The act; the first time that it is done for this order, and is this kind of movement, nobody hears of it."""
 
     async def acted(*args: Any, **kwargs: Any) -> Any:
-        if order_id not in f"{args}{kwargs}":
+        of_kind = kind is None or any(isinstance(arg, Movement) and arg.kind == kind for arg in args)
+        if order_id not in f"{args}{kwargs}" or not of_kind:
             return await act(*args, **kwargs)
         async with _one_death:
             answer = await act(*args, **kwargs)
@@ -104,8 +109,8 @@ def hurry() -> None:
 def after_effects(folder: Path, doomed: dict[str, str]) -> None:
     """Die after each of these effects, for the order beside it."""
     for effect, order_id in doomed.items():
-        place, name = EFFECTS[effect]
-        setattr(place, name, mortal(getattr(place, name), order_id, folder / effect))
+        place, name, *kind = EFFECTS[effect]
+        setattr(place, name, mortal(getattr(place, name), order_id, folder / effect, *kind))
     hurry()
 
     def work() -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from core import movements
 from core.messages import Actor, Address, Line, Order, Payment, Withdrawal, content_hash
 from core.records import Notice, OrderRecord, WithdrawalRecord
+from core.steps import Posted
 from core.withdrawal.policy import WithdrawalPolicy
-from ledger.book import Book, Posted
+from ledger.book import Book
 from ledger.orders import OpenOutcome
 from ledger.register import Register
 
@@ -63,8 +65,8 @@ async def funded(register: Register, book: Book, order_id: str = "A1", total: in
     return order
 
 
-async def fund(book: Book, order: Order, **fields: Any) -> Posted:
-    return await book.fund(
+async def fund(book: Book, order: Order, record: Any = None, **fields: Any) -> Posted:
+    movement = movements.fund(
         order.order_id,
         channel=order.payment.channel,
         amount_minor=order.total_minor,
@@ -72,23 +74,26 @@ async def fund(book: Book, order: Order, **fields: Any) -> Posted:
         occurred_at=NOW,
         **fields,
     )
+    return await book.post(movement, record)
 
 
-async def credit(book: Book, order: Order, commission: int = 50, discount: int = 0, **fields: Any) -> Posted:
+async def credit(
+    book: Book, order: Order, commission: int = 50, discount: int = 0, record: Any = None, **fields: Any
+) -> Posted:
     """Credit all that was paid, unless `proceeds_minor` says how much."""
     given = {"proceeds_minor": order.total_minor - commission, "discount_minor": discount, **fields}
-    return await book.credit(
+    movement = movements.credit(
         order.order_id,
-        merchant_id=order.merchant_id,
         commission_minor=commission,
         currency=order.currency,
         occurred_at=NOW,
         **given,
     )
+    return await book.post(movement, record)
 
 
-async def settle(book: Book, order: Order, amount: int = 950, **fields: Any) -> Posted:
-    return await book.settle(
+async def settle(book: Book, order: Order, amount: int = 950, record: Any = None, **fields: Any) -> Posted:
+    movement = movements.settle(
         order.order_id,
         merchant_id=order.merchant_id,
         amount_minor=amount,
@@ -96,16 +101,22 @@ async def settle(book: Book, order: Order, amount: int = 950, **fields: Any) -> 
         occurred_at=NOW,
         **fields,
     )
+    return await book.post(movement, record)
 
 
-async def refund(book: Book, order: Order, cause: str = "cancel", amount: int = 1000, **fields: Any) -> Posted:
-    return await book.refund(
+async def refund(
+    book: Book, order: Order, cause: str = "cancel", amount: int = 1000, record: Any = None, **fields: Any
+) -> Posted:
+    movement = movements.refund(
         order.order_id, cause=cause, from_escrow_minor=amount, currency=order.currency, occurred_at=NOW, **fields
     )
+    return await book.post(movement, record)
 
 
-async def refund_arrived(book: Book, order: Order, cause: str = "cancel", amount: int = 1000, **fields: Any) -> Posted:
-    return await book.refund_arrived(
+async def refund_arrived(
+    book: Book, order: Order, cause: str = "cancel", amount: int = 1000, record: Any = None, **fields: Any
+) -> Posted:
+    movement = movements.refund_arrived(
         order.order_id,
         cause=cause,
         channel=order.payment.channel,
@@ -114,6 +125,7 @@ async def refund_arrived(book: Book, order: Order, cause: str = "cancel", amount
         occurred_at=NOW,
         **fields,
     )
+    return await book.post(movement, record)
 
 
 async def earned(register: Register, book: Book, amount: int, merchant: str = "m-1", order_id: str = "E1") -> None:
@@ -151,8 +163,8 @@ def a_withdrawal_record(withdrawal_id: str = "W1", revision: int = 1, **fields: 
     return WithdrawalRecord(withdrawal_id=withdrawal_id, revision=revision, recorded_at=NOW, **{**given, **fields})
 
 
-async def pay(book: Book, withdrawal: Withdrawal, fee: int = 0, **fields: Any) -> Posted:
-    return await book.pay(
+async def pay(book: Book, withdrawal: Withdrawal, fee: int = 0, record: Any = None, **fields: Any) -> Posted:
+    movement = movements.pay(
         withdrawal.withdrawal_id,
         rail="sandbox",
         amount_minor=withdrawal.amount_minor - fee,
@@ -161,10 +173,11 @@ async def pay(book: Book, withdrawal: Withdrawal, fee: int = 0, **fields: Any) -
         occurred_at=NOW,
         **fields,
     )
+    return await book.post(movement, record)
 
 
-async def void(book: Book, withdrawal: Withdrawal, **fields: Any) -> Posted:
-    return await book.void(
+async def void(book: Book, withdrawal: Withdrawal, record: Any = None, **fields: Any) -> Posted:
+    movement = movements.void(
         withdrawal.withdrawal_id,
         merchant_id=withdrawal.merchant_id,
         amount_minor=withdrawal.amount_minor,
@@ -172,20 +185,24 @@ async def void(book: Book, withdrawal: Withdrawal, **fields: Any) -> Posted:
         occurred_at=NOW,
         **fields,
     )
+    return await book.post(movement, record)
 
 
-async def move_to_suspense(book: Book, withdrawal: Withdrawal, **fields: Any) -> Posted:
-    return await book.move_to_suspense(
+async def move_to_suspense(book: Book, withdrawal: Withdrawal, record: Any = None, **fields: Any) -> Posted:
+    movement = movements.move_to_suspense(
         withdrawal.withdrawal_id,
         amount_minor=withdrawal.amount_minor,
         currency=withdrawal.currency,
         occurred_at=NOW,
         **fields,
     )
+    return await book.post(movement, record)
 
 
-async def bank_return(book: Book, withdrawal: Withdrawal, amount: int, k: int = 1, **fields: Any) -> Posted:
-    return await book.bank_return(
+async def bank_return(
+    book: Book, withdrawal: Withdrawal, amount: int, k: int = 1, record: Any = None, **fields: Any
+) -> Posted:
+    movement = movements.bank_return(
         withdrawal.withdrawal_id,
         k=k,
         merchant_id=withdrawal.merchant_id,
@@ -195,3 +212,4 @@ async def bank_return(book: Book, withdrawal: Withdrawal, amount: int, k: int = 
         occurred_at=NOW,
         **fields,
     )
+    return await book.post(movement, record)

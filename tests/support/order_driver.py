@@ -16,34 +16,31 @@ from core.audit.verdict import Verdict
 from core.audit.waybills import sandbox_number
 from core.inbox import Channel
 from core.messages import ORDER_COMMANDS, Answer, Command, Order, read_command
+from core.movements import Movement
+from core.order.bookings import credit_due
+from core.order.claims import claims_to_release
 from core.order.deadlines import deadlines, pass_deadlines, wake_at
 from core.order.deciding import first_answer, note_unreadable, receive, refusal_of
 from core.order.opening import Screening, begin
-from core.order.postings import CreditPosting, FundPosting, Posting, RefundPosting, SettlePosting, posting_for
 from core.order.shares import credit_shares
 from core.order.shipping import Claim, to_claim
 from core.order.state import OrderState
-from core.order.stepping import (
-    RefundOutcome,
-    Step,
-    audit_watches,
-    audited,
-    begun,
-    claims_to_release,
-    credit_due,
-    ledger_disagrees,
-    looked,
+from core.order.steps import (
+    Look,
+    OrderStep,
+    ReleaseClaims,
+    Screen,
+    StartedWithdrawal,
+    StartWithdrawal,
+    finish,
     next_step,
-    posted,
-    recorded,
-    refund_reported,
-    refund_watches,
-    screening_done,
+    start,
 )
-from core.order.viewing import record_of
+from core.order.watches import RefundOutcome, apply_audit, apply_refund_outcome, audit_watches, refund_watches
 from core.policy import OrderLimits, OrderPolicy
 from core.reasons import Refusal
-from core.records import Notice, OrderRecord
+from core.records import Notice, OrderRecord, WithdrawalRecord
+from core.steps import KeepRecord, Post, Posted, PostingOutcome
 
 T0 = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
@@ -106,6 +103,21 @@ def _says(fields: dict[str, Any]) -> str:
     return "scans" if fields.get("first_physical_at") else "absent"
 
 
+def verb_of(step: OrderStep) -> str:
+    """A step by name: `fund`, `credit` … of a movement, else what is done."""
+    if isinstance(step, Post):
+        return step.movement.kind
+    names = {Screen: "screen", Look: "look", ReleaseClaims: "release_claims", KeepRecord: "record"}
+    return names.get(type(step), "start_withdrawal")
+
+
+def short(account: str) -> str:
+    """The account of one order without its ids: `escrow`, `payable/{cause}`, `psp`, `available`, `commission` …"""
+    if account.startswith("psp/"):
+        return "psp"
+    return account.split("/", 2 if account.startswith(("order/", "merchant/")) else 1)[-1].replace("refund_", "")
+
+
 MILESTONES = ("label_at", "first_physical_at", "delivered_at", "returned_at")
 
 
@@ -116,18 +128,21 @@ class Books:
         self.balances: dict[str, int] = {}
         self.movements: dict[str, tuple[Any, ...]] = {}
 
-    def post(self, reference: str, *legs: tuple[str, str, int]) -> str:
-        """Move each (debit, credit, amount) or nothing; credit-side accounts may not fall below zero."""
-        if reference in self.movements:
-            return "exists" if self.movements[reference] == legs else "conflict"
+    def post(self, movement: Movement) -> PostingOutcome:
+        """Move every leg or nothing; credit-side accounts may not fall below zero."""
+        legs = tuple((short(leg.debit), short(leg.credit), leg.amount_minor) for leg in movement.legs)
+        if movement.reference in self.movements:
+            return "exists" if self.movements[movement.reference] == legs else "conflict"
         after = dict(self.balances)
         for debit, credit, amount in legs:
-            assert amount >= 0, (reference, legs)
+            assert amount > 0, movement
             after[debit] = after.get(debit, 0) - amount
             after[credit] = after.get(credit, 0) + amount
-        if any(balance < 0 for account, balance in after.items() if not account.startswith(("psp", "expense"))):
+        if any(balance < 0 for account, balance in after.items() if not account.startswith(("psp", "discount"))):
             return "insufficient_funds"
-        self.balances, self.movements[reference] = after, legs
+        if movement.emptied is not None and after.get(short(movement.emptied), 0):
+            return "conflict"
+        self.balances, self.movements[movement.reference] = after, legs
         return "posted"
 
     def of(self, account: str) -> int:
@@ -149,15 +164,15 @@ class OrderDriver:
         self.screening = screening or Screening(verdict="allow")
         self.state = begin(self.order, policy or a_policy(), self.now)
         self.books = Books()
-        self.ledger_says: deque[str] = deque()
+        self.ledger_says: deque[Any] = deque()
         self.say: dict[str, Verdict] = {}
         self.register_says: dict[str, Any] = {}
         self.record: OrderRecord | None = None
         self.told: dict[int, Notice] = {}
         self.released: list[str] = []
         self.withdrawals = 0
-        self.steps: list[Step] = []
-        self.during: Callable[[Step], None] | None = None
+        self.steps: list[OrderStep] = []
+        self.during: Callable[[OrderStep], None] | None = None
         self._ids = 0
 
     def fork(self) -> OrderDriver:
@@ -187,58 +202,48 @@ class OrderDriver:
             self.carry_out(step)
         raise AssertionError(f"it runs in circles: {self.steps[-6:]}")
 
-    def carry_out(self, step: Step) -> None:
+    def carry_out(self, step: OrderStep) -> None:
         """One step of the shell; `during` is called while it is under way."""
         self.steps.append(step)
-        if step.verb == "screen":
-            self.state = screening_done(self.state, self.screening, self.now)
-        elif step.verb == "record":
-            self._keep(record_of(self.state, self.now))
-        elif step.verb == "look":
-            self._look(step.about)
-        else:
-            self._begin_and_finish(step)
-
-    def _begin_and_finish(self, step: Step) -> None:
-        self.state = begun(self.state, step)
-        if step.verb == "release_claims":
-            claims = [f"{claim.carrier}:{claim.waybill}" for claim in claims_to_release(self.state)]
-            self._meanwhile(step)
-            self.released += claims
-            self.state = posted(self.state, step, self.now)
-        elif step.verb == "start_withdrawal":
-            self._meanwhile(step)
-            self.withdrawals += 1
-            self.state = posted(self.state, step, self.now)
-        else:
-            self._post(step)
-
-    def _meanwhile(self, step: Step) -> None:
-        if self.during is not None:
+        if isinstance(step, Post):
+            self._check_decision(step.movement.kind)
+        self.state = start(self.state, step)
+        claims = [f"{claim.carrier}:{claim.waybill}" for claim in claims_to_release(self.state)]
+        if self.during is not None and isinstance(step, Post | ReleaseClaims | StartWithdrawal):
             self.during(step)
+        if isinstance(step, ReleaseClaims):
+            self.released += claims
+        result = self._result_of(step)
+        if isinstance(step, KeepRecord) or (isinstance(result, Posted) and result.moved):
+            assert isinstance(step, KeepRecord | Post)
+            self._keep(step.record)
+        self.state = finish(self.state, step, result, self.now)
+        assert not isinstance(result, Posted) or result.moved or self.state.has_hold("ledger_disagrees")
 
-    def _post(self, step: Step) -> None:
-        self._check_decision(step)
-        request = posting_for(self.state, step, self.now)
-        self._meanwhile(step)
+    def _result_of(self, step: OrderStep) -> Any:
+        if isinstance(step, Screen):
+            return self.screening
+        if isinstance(step, Look):
+            return self.say.get(step.parcel_id) or a_verdict(now=self.now, carrier_answered=False)
+        if isinstance(step, StartWithdrawal):
+            self.withdrawals += 1
+            return StartedWithdrawal(withdrawal_id="auto-A1001")
+        return self._posted(step.movement) if isinstance(step, Post) else None
+
+    def _posted(self, movement: Movement) -> Posted:
         if self.ledger_says:
-            answer = self.ledger_says.popleft()
+            outcome = self.ledger_says.popleft()
         else:
-            answer = self._book(step, request)
-            assert answer == "posted", f"{step.verb} {step.about} is posted once, out of money that is there: {answer}"
-        if answer in {"posted", "exists"}:
-            self.state = posted(self.state, step, self.now)
-            self._keep(request.record)
-        else:
-            self.state = ledger_disagrees(self.state, step, answer, "", self.now)
-            assert self.state.has_hold("ledger_disagrees")
+            outcome = self.books.post(movement)
+            assert outcome == "posted", f"{movement.reference} is posted once, out of money that is there: {outcome}"
+        return Posted(reference=movement.reference, outcome=outcome)
 
-    def _check_decision(self, step: Step) -> None:
+    def _check_decision(self, kind: str) -> None:
         state = self.state
-        assert not state.held("all"), f"{step.verb} under a hold on all"
-        if step.verb == "settle":
+        assert not state.held("all"), f"{kind} under a hold on all"
+        if kind == "settle":
             assert not state.held("credit")
-        if step.verb != "credit":
+        if kind != "credit":
             return
         assert credit_due(state)
         assert all(parcel.audit == "approved" for parcel in state.live_parcels)
@@ -246,38 +251,13 @@ class OrderDriver:
         assert not state.left_to_ship()
         assert not state.held("credit", "all")
 
-    def _book(self, step: Step, request: Posting) -> str:
-        base = f"order/{request.order_id}"
-        if isinstance(request, FundPosting):
-            return self.books.post(f"{base}/fund", ("psp", "escrow", request.amount_minor))
-        if isinstance(request, CreditPosting):
-            return self.books.post(
-                f"{base}/credit",
-                ("escrow", "proceeds", request.proceeds_minor),
-                ("escrow", "commission", request.commission_minor),
-                ("expense/discount", "proceeds", request.discount_minor),
-            )
-        if isinstance(request, SettlePosting):
-            return self.books.post(f"{base}/settle", ("proceeds", "available", request.amount_minor))
-        assert isinstance(request, RefundPosting)
-        payable = f"payable/{request.cause}"
-        if step.verb == "refund":
-            return self.books.post(f"{base}/refund/{request.cause}", ("escrow", payable, request.amount_minor))
-        return self.books.post(f"{base}/refund/{request.cause}/paid", (payable, "psp", request.amount_minor))
-
-    def _keep(self, record: OrderRecord) -> None:
+    def _keep(self, record: OrderRecord | WithdrawalRecord) -> None:
         """The register: a lower revision never overwrites a higher one, a notice is stored once."""
+        assert isinstance(record, OrderRecord)
         if self.record is None or record.revision >= self.record.revision:
             self.record = record
         for notice in record.notices:
             assert self.told.setdefault(notice.seq, notice) == notice, "two notices with one number"
-        self.state = recorded(self.state, record.revision, max((n.seq for n in record.notices), default=0))
-
-    def _look(self, parcel_id: str) -> None:
-        parcel = self.state.parcel(parcel_id)
-        assert parcel is not None
-        verdict = self.say.get(parcel_id) or a_verdict(now=self.now, carrier_answered=False)
-        self.state = looked(self.state, parcel_id, parcel.waybill, verdict, self.now)
 
     # --- time --------------------------------------------------------------------------------------------
 
@@ -358,7 +338,7 @@ class OrderDriver:
         watch = next((watch for watch in audit_watches(self.state) if watch.parcel_id == parcel_id), None)
         if watch is None:
             return False
-        self.state = audited(self.state, watch, verdict, self.now)
+        self.state = apply_audit(self.state, watch, verdict, self.now)
         self.do_what_is_due()
         return True
 
@@ -367,7 +347,7 @@ class OrderDriver:
         watch = next((watch for watch in refund_watches(self.state) if cause in (None, watch.cause)), None)
         if watch is None:
             return False
-        self.state = refund_reported(self.state, watch, RefundOutcome(state=outcome, reference="ref"), self.now)
+        self.state = apply_refund_outcome(self.state, watch, RefundOutcome(state=outcome, reference="ref"), self.now)
         self.do_what_is_due()
         return True
 

@@ -22,12 +22,13 @@ from order_driver import (
     a_verdict,
     an_order,
     failing,
+    verb_of,
 )
 
 from core.messages import Answer
 from core.order.deadlines import wake_at
 from core.order.opening import Screening
-from core.order.stepping import Step
+from core.order.steps import OrderStep
 from core.reasons import Refusal
 
 Event = Callable[[OrderDriver], object]
@@ -146,10 +147,10 @@ def _ledger(driver: OrderDriver, answer: str) -> None:
 def _interrupt(driver: OrderDriver, scope: str, stage: str) -> None:
     """A hold and a scan arrive while the next step is being carried out."""
 
-    def during(step: Step) -> None:
+    def during(step: OrderStep) -> None:
         driver.during = None
         answer = driver.arrive(driver.command("place_hold", "operator", scope=scope, name="late", reason="odd"))
-        if step.verb == "credit" and scope != "payout":
+        if verb_of(step) == "credit" and scope != "payout":
             assert isinstance(answer, Refusal)
         scan, waybill = a_scan(stage, driver.now), a_parcel(1)["waybill"]
         fields = {"carrier": "sandbox", "waybill": waybill, "scans": [scan], "provider": "sandbox"}

@@ -12,14 +12,15 @@ import secrets
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import local.temporal
 from core.errors import Unavailable
-from core.records import OrderRecord
+from core.movements import Movement
+from core.steps import Posted
 from demo.stage import Stage, StagedOrder
-from ledger.book import Book, Posted
-from ledger.movements import Movement
+from ledger.book import Book
 from ledger.register import Register
 from local.stack import LocalStack
 from wiring.database import ready_database
@@ -227,10 +228,10 @@ async def continued_as_new(play: StagedOrder) -> None:
 
 away: set[str] = set()
 """Last words of the references that the ledger does not post at present."""
-_posts = Book._for_order
+_posts = Book.post
 
 
-async def _post(book: Book, movement: Movement, record: OrderRecord | None) -> Posted:
+async def _post(book: Book, movement: Movement, record: Any = None) -> Posted:
     if movement.reference.rsplit("/", 1)[-1] in away:
         raise Unavailable("it does not answer")
     return await _posts(book, movement, record)
@@ -274,7 +275,7 @@ async def main(names: Sequence[str]) -> None:
     """Play the stories and keep their histories, without the name of the machine they were played on."""
     HISTORIES.mkdir(exist_ok=True)
     early = {"limit.historyCount.suggestContinueAsNew": 60}
-    with patch.object(Book, "_for_order", _post):
+    with patch.object(Book, "post", _post):
         await _record([story for story in STORIES if _wanted(story, names)])
         with patch.dict(local.temporal._DYNAMIC_CONFIG, early):
             await _record([story for story in LONG if _wanted(story, names)])

@@ -7,30 +7,27 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.messages import WITHDRAWAL_COMMANDS, Answer, Withdrawal, read_command
+from core.movements import Movement
 from core.reasons import Refusal, refuse
+from core.steps import KeepRecord, Post, Posted, PostingOutcome
 from core.withdrawal.deadlines import deadlines, pass_deadlines
 from core.withdrawal.deciding import receive
 from core.withdrawal.opening import begin
 from core.withdrawal.payouts import PayoutResult, RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
 from core.withdrawal.state import WithdrawalState
-from core.withdrawal.stepping import (
+from core.withdrawal.steps import (
     AttemptOpened,
-    BankReturn,
     CheckStanding,
-    ClosePaid,
-    CloseVoid,
     Disagrees,
     Done,
-    MoveToSuspense,
     OpenAttempt,
     Pay,
     Query,
-    Record,
     Reserve,
-    Result,
-    Step,
     SuspendAccount,
+    WithdrawalResult,
+    WithdrawalStep,
     finish,
     next_step,
 )
@@ -79,7 +76,8 @@ class Books:
         """Where a close takes the money from."""
         return "suspense" if "suspense" in self.references else "reserved"
 
-    def post(self, reference: str, content: Any, **moves: int) -> Result:
+    def move(self, reference: str, content: Any, **moves: int) -> WithdrawalResult:
+        """Each balance by its change, once under a reference."""
         if self.broken:
             return Disagrees(message=self.broken)
         if reference in self.references:
@@ -91,6 +89,24 @@ class Books:
             setattr(self, name, getattr(self, name) + change)
             assert getattr(self, name) >= 0, f"{name} is below zero after {reference}"
         return Done()
+
+    def post(self, movement: Movement) -> Posted:
+        """A movement of the one withdrawal; a close takes the money from where it stands."""
+        moves: dict[str, int] = {}
+        for leg in movement.legs:
+            for name, change in ((self.name(leg.debit), -leg.amount_minor), (self.name(leg.credit), leg.amount_minor)):
+                name = self.held if name == "reserved" else name
+                moves[name] = moves.get(name, 0) + change
+        result = self.move(movement.reference.split("/", 2)[2], (movement.kind, movement.legs), **moves)
+        outcome: PostingOutcome = "conflict" if isinstance(result, Disagrees) else "posted"
+        return Posted(reference=movement.reference, outcome=outcome)
+
+    @staticmethod
+    def name(account: str) -> str:
+        """The balance that stands for an account of the ledger."""
+        names = {"cash": "cash_out", "withdrawal_fee": "fees"}
+        last = account.rsplit("/", 1)[-1]
+        return names.get(last, last)
 
 
 class WithdrawalDriver:
@@ -133,7 +149,7 @@ class WithdrawalDriver:
             step = next_step(self.state, self.now)
             if step is None:
                 return self
-            self.steps.append(type(step).__name__)
+            self.steps.append(step.movement.kind if isinstance(step, Post) else type(step).__name__)
             self.state = finish(self.state, step, self.carry_out(step), self.now)
         raise AssertionError(f"never waits: {self.steps[-10:]}")
 
@@ -146,20 +162,21 @@ class WithdrawalDriver:
         self.now = until
         return self.run()
 
-    def carry_out(self, step: Step) -> Result:
+    def carry_out(self, step: WithdrawalStep) -> WithdrawalResult:
         result = self._result(step)
         record = getattr(step, "record", None)
-        if record is not None and not isinstance(result, Refusal | Disagrees):
+        refused = isinstance(result, Refusal | Disagrees) or (isinstance(result, Posted) and not result.moved)
+        if record is not None and not refused:
             self._keep(record)
         return result
 
-    def _result(self, step: Step) -> Result:
+    def _result(self, step: WithdrawalStep) -> WithdrawalResult:
         match step:
             case Reserve():
                 if step.withdrawal.amount_minor > self.books.available:
                     return refuse("insufficient_funds")
                 amount = step.withdrawal.amount_minor
-                return self.books.post("reserve", amount, available=-amount, reserved=amount)
+                return self.books.move("reserve", amount, available=-amount, reserved=amount)
             case OpenAttempt():
                 if self.account:
                     return self.account
@@ -178,24 +195,13 @@ class WithdrawalDriver:
             case Query():
                 self.looked.append(self.now)
                 return self.looks.popleft() if self.looks else answered("accepted")
-            case ClosePaid():
-                content, total = ("paid", step.amount_minor, step.fee_minor), step.amount_minor + step.fee_minor
-                moves = {self.books.held: -total, "cash_out": step.amount_minor, "fees": step.fee_minor}
-                return self.books.post("close", content, **moves)
-            case CloseVoid():
-                amount = step.amount_minor
-                return self.books.post("close", ("void", amount), **{self.books.held: -amount, "available": amount})
-            case MoveToSuspense():
-                amount = step.amount_minor
-                return self.books.post("suspense", amount, reserved=-amount, suspense=amount)
-            case BankReturn():
-                amount = step.amount_minor
-                return self.books.post(f"return/{step.k}", amount, cash_out=-amount, available=amount)
+            case Post():
+                return self.books.post(step.movement)
             case CheckStanding():
                 return self.standing or Done()
             case SuspendAccount():
                 self.suspended.append(step.account_id)
-            case Record():
+            case KeepRecord():
                 pass
         return Done()
 

@@ -19,7 +19,7 @@ from core.withdrawal.deciding import receive
 from core.withdrawal.payouts import PayoutResult, RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
 from core.withdrawal.state import ENDS
-from core.withdrawal.stepping import Pay, Query, Result, Step, finish, next_step
+from core.withdrawal.steps import Pay, Query, WithdrawalResult, WithdrawalStep, finish, next_step
 from core.withdrawal.viewing import details_of, holds_of, record_of, resume
 
 OPENING = 5_000_000
@@ -85,8 +85,8 @@ class WithdrawalLife:
         policy = WithdrawalPolicy(fee_minor=fee, attempts_max=3)
         self.driver = WithdrawalDriver(asked(amount), policy, terms=RailTerms(dedup_window=window), available=OPENING)
         self.bank = Bank(window)
-        self.under_way: Step | None = None
-        self.result: Result | None = None
+        self.under_way: WithdrawalStep | None = None
+        self.result: WithdrawalResult | None = None
         self.events = 0
         if start == "submitted":
             self.do_everything(fate, fault)
@@ -236,11 +236,12 @@ class WithdrawalLife:
         """What the books say, the bank did."""
         references = self.driver.books.references
         close = references.get("close")
-        if close and close[0] == "paid":
+        if close and close[0] == "pay":
             assert self.bank.effects == 1
         if close and close[0] == "void":
             assert self.bank.effects == 0
-        returned = sum(amount for name, amount in references.items() if name.startswith("return/"))
+        back = [content[1] for name, content in references.items() if name.startswith("return/")]
+        returned = sum(leg.amount_minor for legs in back for leg in legs)
         assert returned <= sum(self.bank.returned.values())
 
     def check_attempts(self) -> None:

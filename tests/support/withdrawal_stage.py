@@ -30,14 +30,15 @@ from temporalio.workflow import SandboxImportNotificationPolicy
 
 import gateway
 from activities.http import HttpClient
+from activities.money import MoneyActivities
 from activities.payout import PayoutActivities
 from activities.rails.sandbox import SandboxRail
 from activities.withdrawal import WithdrawalActivities
 from core.errors import Refused
 from core.messages import TASK_QUEUE, Actor, Withdrawal
+from core.movements import Leg, adjustment
 from core.policy import policy_hash
 from ledger.book import Book
-from ledger.movements import Leg, Movement
 from ledger.register import Register
 from local.client import WorldClient
 from local.temporal import Temporal
@@ -97,7 +98,7 @@ class WithdrawalStage:
     async def earn(self, why: str, amount_minor: int) -> None:
         """Money that the merchant may withdraw."""
         legs = [Leg("psp/sandbox", f"merchant/{self.merchant}/available", amount_minor)]
-        await self.book.post([Movement(f"{why}/{self.merchant}", "CNY", datetime.now(UTC), legs)])
+        await self.book.post_all([adjustment(f"{why}/{self.merchant}", "CNY", datetime.now(UTC), legs)])
 
     def asked(self, amount_minor: int = 10_000, **fields: Any) -> Withdrawal:
         """A request of this stage's merchant, under an id of its own."""
@@ -209,7 +210,8 @@ class WithdrawalStage:
             recheck = partial(gateway.recheck_withdrawal, self.client)
             payout = PayoutActivities(self.register, partial(gateway.start_withdrawal, self.client))
             activities: list[Callable[..., Any]] = [
-                *WithdrawalActivities(self.register, self.book, {"*": SandboxRail(bank)}, recheck).all,
+                *WithdrawalActivities(self.register, {"*": SandboxRail(bank)}, recheck).all,
+                MoneyActivities(self.book, {}).post,
                 *(payout.start_withdrawal, payout.start_scheduled_withdrawal),
             ]
             worker = Worker(

@@ -1,7 +1,8 @@
-"""What the shell must do now, and what its result means. The shell decides nothing.
+"""What the shell must do next for a withdrawal, and what its result means. The shell decides nothing.
 
-A step that books something carries the record of the state as it will be afterwards, so that posting and record are one
-database transaction. `at` is the time to write down; technical limits are the shell's.
+`next_step` names the most urgent thing; `finish` says what its result makes of the withdrawal. A step that books or
+opens something carries the record of the state as it will be afterwards, so that both are one database transaction.
+`at` is the time to write down; technical limits are the shell's.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
+from core import movements
 from core.messages import Actor, Message, Time, Withdrawal
+from core.movements import Movement
 from core.reasons import Refusal
 from core.records import WithdrawalRecord
+from core.steps import KeepRecord, Post, Posted, Step
 from core.withdrawal.opening import refused, reserved
 from core.withdrawal.outcomes import contradicts, give_back, learn, unknown, unsent
 from core.withdrawal.payouts import Attempt, PayoutResult, RailTerms, attempt_key
@@ -20,35 +24,21 @@ from core.withdrawal.state import GIVEN_BACK, PAID_OUT, WAITS_AT_HOME, Withdrawa
 from core.withdrawal.viewing import record_of
 
 
-class Step(Message):
-    """One thing to do. Repeating it changes nothing: what it names is its key."""
-
-    told: ClassVar[str] = ""
-    at: Time
-
-    @property
-    def summary(self) -> str:
-        """For people who look at the activity."""
-        return self.told
-
-
-class Recorded(Step):
-    """A step that also writes the register's row, in the same transaction."""
-
-    record: WithdrawalRecord
-
-
-class Reserve(Recorded):
+class Reserve(Step):
     """Check balance, receivable, account and the day's limits under the merchant's lock, write the row, set aside."""
 
-    told: ClassVar[str] = "reserve"
+    label: ClassVar[str] = "reserve"
+    at: Time
+    record: WithdrawalRecord
     withdrawal: Withdrawal
     policy: WithdrawalPolicy
 
 
-class OpenAttempt(Recorded):
+class OpenAttempt(Step):
     """Write the attempt's row before anything is sent. An attempt of this number that exists is given back as it is."""
 
+    at: Time
+    record: WithdrawalRecord
     withdrawal: Withdrawal
     number: int
     key: str
@@ -61,6 +51,7 @@ class OpenAttempt(Recorded):
 
 
 class _AboutPayout(Step):
+    at: Time
     withdrawal_id: str
     merchant_id: str
     account_id: str
@@ -96,51 +87,10 @@ class Query(_AboutPayout):
         return f"look {self.key} up at {self.rail}"
 
 
-class Closing(Recorded):
-    """Money leaves the reservation, or comes back: which way and how much is decided once."""
-
-    withdrawal_id: str
-    merchant_id: str
-    currency: str
-
-
-class ClosePaid(Closing):
-    """Reserved, or what stands in suspense, to the rail's cash, and the fee to income."""
-
-    told: ClassVar[str] = "book it as paid"
-    rail: str
-    amount_minor: int
-    fee_minor: int
-
-
-class CloseVoid(Closing):
-    """Reserved, or what stands in suspense, back to what the merchant owes first, then to available."""
-
-    told: ClassVar[str] = "give the reserved money back"
-    amount_minor: int
-    reason: str
-
-
-class MoveToSuspense(Closing):
-    """Reserved to suspense: two people said "failed", and may be wrong."""
-
-    told: ClassVar[str] = "move the reserved money to suspense"
-    amount_minor: int
-
-
-class BankReturn(Closing):
-    """The rail's cash back to the merchant: the `k`-th return of this withdrawal."""
-
-    told: ClassVar[str] = "book what came back"
-    rail: str
-    k: int
-    amount_minor: int
-
-
 class CheckStanding(Step):
     """Whether the account is still in order and the merchant owes nothing, while the withdrawal waits."""
 
-    told: ClassVar[str] = "check account and debts"
+    label: ClassVar[str] = "check account and debts"
     withdrawal_id: str
     merchant_id: str
     account_id: str
@@ -150,17 +100,12 @@ class CheckStanding(Step):
 class SuspendAccount(Step):
     """No more money to this payout account, and no automatic withdrawal to it."""
 
-    told: ClassVar[str] = "suspend the payout account"
+    label: ClassVar[str] = "suspend the payout account"
+    at: Time
     withdrawal_id: str
     merchant_id: str
     account_id: str
     reason: str
-
-
-class Record(Recorded):
-    """Write the register's row and the notices."""
-
-    told: ClassVar[str] = "record"
 
 
 class Done(Message):
@@ -168,7 +113,7 @@ class Done(Message):
 
 
 class Disagrees(Message):
-    """The ledger refused for good: a conflict, or a balance that should have been there."""
+    """The register refused for good what the core holds for right."""
 
     message: str
 
@@ -184,7 +129,8 @@ class AttemptOpened(Message):
     opened_at: Time
 
 
-Result = Done | Refusal | Disagrees | AttemptOpened | PayoutResult
+WithdrawalStep = Reserve | OpenAttempt | Post | Pay | Query | CheckStanding | SuspendAccount | KeepRecord
+WithdrawalResult = Done | Posted | Refusal | Disagrees | AttemptOpened | PayoutResult
 
 
 class StepAnswer(Message):
@@ -195,11 +141,14 @@ class StepAnswer(Message):
     opened: AttemptOpened | None = None
 
     @property
-    def result(self) -> Result:
+    def result(self) -> WithdrawalResult:
         return self.refusal or self.disagrees or self.opened or Done()
 
 
-def next_step(state: WithdrawalState, now: datetime) -> Step | None:
+# --- which step ------------------------------------------------------------------------------------------
+
+
+def next_step(state: WithdrawalState, now: datetime) -> WithdrawalStep | None:
     """What must be done now; None: wait for a command or a deadline, or it is over."""
     if state.phase == "refused":
         return None
@@ -210,65 +159,59 @@ def next_step(state: WithdrawalState, now: datetime) -> Step | None:
         step = _booking(state, now) or _sending(state, now)
     step = step or _aside(state, now)
     if step is None and state.revision > state.recorded_revision:
-        return Record(at=now, record=record_of(state, now))
+        return KeepRecord(record=record_of(state, now))
     return step
 
 
-def finish(state: WithdrawalState, step: Step, result: Result, now: datetime) -> WithdrawalState:
-    """The state after a step's result. Commands may have come meanwhile; what they decided stands."""
-    if isinstance(step, Reserve) and isinstance(result, Refusal):
-        state = refused(state, result, now)
-    elif isinstance(result, Disagrees):
-        state = state.holding("ledger_disagrees", "operator", now, step=type(step).__name__, told=result.message)
-    elif isinstance(step, CheckStanding):
-        state = _checked(state, result, now)
-    elif isinstance(step, OpenAttempt):
-        state = _opened(state, step, result, now)
-    elif isinstance(step, Pay):
-        state = _sent(state, step, _payout(result), now)
-    elif isinstance(step, Query):
-        state = _looked(state, step, _payout(result), now)
-    elif not isinstance(step, Record):
-        state = _done(state, step, now)
-    if not isinstance(step, Record):
-        state = state.changed(revision=state.revision + 1)
-    wrote = isinstance(step, Recorded) and not isinstance(result, Refusal | Disagrees)
-    return _recorded(state, step) if wrote and isinstance(step, Recorded) else state
-
-
-# --- which step ------------------------------------------------------------------------------------------
-
-
-def _reserve(state: WithdrawalState, now: datetime) -> Step | None:
+def _reserve(state: WithdrawalState, now: datetime) -> WithdrawalStep | None:
     if state.hold("ledger_disagrees"):
         return None
-    step = Reserve(at=now, withdrawal=state.withdrawal, policy=state.policy, record=record_of(state, now))
-    return _with_record_after(state, step, now)
+    record = record_of(reserved(state, now).next_revision(), now)
+    return Reserve(at=now, record=record, withdrawal=state.withdrawal, policy=state.policy)
 
 
-def _booking(state: WithdrawalState, now: datetime) -> Step | None:
-    whose = {
-        "at": now,
-        "withdrawal_id": state.withdrawal.withdrawal_id,
-        "merchant_id": state.withdrawal.merchant_id,
-        "currency": state.withdrawal.currency,
-        "record": record_of(state, now),
-    }
-    step: Closing | None = None
-    paid = state.paid_attempt
+def _booking(state: WithdrawalState, now: datetime) -> Post | None:
+    movement = _movement_due(state, now)
+    if movement is None:
+        return None
+    after = _apply_movement(state, movement).next_revision()
+    return Post(movement=movement, record=record_of(after, now))
+
+
+def _movement_due(state: WithdrawalState, now: datetime) -> Movement | None:
+    """What the phase says and the books do not say yet."""
+    withdrawal, paid = state.withdrawal, state.paid_attempt
+    withdrawal_id, merchant_id, amount = withdrawal.withdrawal_id, withdrawal.merchant_id, withdrawal.amount_minor
+    currency, at = withdrawal.currency, now
     if state.phase in PAID_OUT and state.booked is None and paid is not None:
-        step = ClosePaid(**whose, rail=paid.rail, amount_minor=state.net_minor, fee_minor=state.fee_minor)
-    elif state.phase in GIVEN_BACK and state.booked is None and state.incident is None:
-        step = CloseVoid(**whose, amount_minor=state.withdrawal.amount_minor, reason=state.reason or state.phase)
-    elif state.phase == "in_suspense" and not state.suspended:
-        step = MoveToSuspense(**whose, amount_minor=state.withdrawal.amount_minor)
-    elif state.booked == "paid" and state.return_due_minor and paid is not None:
-        k = len(state.returns_minor) + 1
-        step = BankReturn(**whose, rail=paid.rail, k=k, amount_minor=state.return_due_minor)
-    return _with_record_after(state, step, now) if step else None
+        return movements.pay(
+            withdrawal_id,
+            rail=paid.rail,
+            amount_minor=state.net_minor,
+            fee_minor=state.fee_minor,
+            currency=currency,
+            occurred_at=at,
+        )
+    if state.phase in GIVEN_BACK and state.booked is None and state.incident is None:
+        return movements.void(
+            withdrawal_id, merchant_id=merchant_id, amount_minor=amount, currency=currency, occurred_at=at
+        )
+    if state.phase == "in_suspense" and not state.suspended:
+        return movements.move_to_suspense(withdrawal_id, amount_minor=amount, currency=currency, occurred_at=at)
+    if state.booked == "paid" and state.return_due_minor and paid is not None:
+        return movements.bank_return(
+            withdrawal_id,
+            k=len(state.returns_minor) + 1,
+            merchant_id=merchant_id,
+            rail=paid.rail,
+            amount_minor=state.return_due_minor,
+            currency=currency,
+            occurred_at=at,
+        )
+    return None
 
 
-def _sending(state: WithdrawalState, now: datetime) -> Step | None:
+def _sending(state: WithdrawalState, now: datetime) -> WithdrawalStep | None:
     latest = state.latest
     if state.incident is not None:
         return None
@@ -282,7 +225,7 @@ def _sending(state: WithdrawalState, now: datetime) -> Step | None:
     return _pay(state, latest, now) if latest.may_resend(state.policy.not_found_apart, now) else None
 
 
-def _aside(state: WithdrawalState, now: datetime) -> Step | None:
+def _aside(state: WithdrawalState, now: datetime) -> WithdrawalStep | None:
     withdrawal = state.withdrawal
     if state.account_suspension == "wanted":
         return SuspendAccount(
@@ -294,7 +237,6 @@ def _aside(state: WithdrawalState, now: datetime) -> Step | None:
         )
     if state.standing_due and state.phase in WAITS_AT_HOME:
         return CheckStanding(
-            at=now,
             withdrawal_id=withdrawal.withdrawal_id,
             merchant_id=withdrawal.merchant_id,
             account_id=withdrawal.account_id,
@@ -304,7 +246,7 @@ def _aside(state: WithdrawalState, now: datetime) -> Step | None:
     return Query(**_about(state, looking, now), decided=looking.outcome) if looking else None
 
 
-def _open_attempt(state: WithdrawalState, now: datetime) -> Step:
+def _open_attempt(state: WithdrawalState, now: datetime) -> WithdrawalStep:
     number = len(state.attempts) + 1
     return OpenAttempt(
         at=now,
@@ -317,7 +259,7 @@ def _open_attempt(state: WithdrawalState, now: datetime) -> Step:
     )
 
 
-def _pay(state: WithdrawalState, attempt: Attempt, now: datetime) -> Step:
+def _pay(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalStep:
     send_by = attempt.send_by(state.policy.send_within)
     return Pay(**_about(state, attempt, now), send_by=send_by, resend=attempt.sends > 0)
 
@@ -340,34 +282,55 @@ def _about(state: WithdrawalState, attempt: Attempt, now: datetime) -> dict[str,
 # --- what its result means -------------------------------------------------------------------------------
 
 
-def _done(state: WithdrawalState, step: Step, now: datetime) -> WithdrawalState:
-    if isinstance(step, Reserve):
-        return reserved(state, now)
-    if isinstance(step, ClosePaid):
+def finish(state: WithdrawalState, step: WithdrawalStep, result: WithdrawalResult, now: datetime) -> WithdrawalState:
+    """The withdrawal after a step's result. Commands may have come meanwhile; what they decided stands."""
+    if isinstance(step, KeepRecord):
+        return state.note_record(step.record)
+    state = _apply_result(state, step, result, now).next_revision()
+    wrote = isinstance(result, Done | AttemptOpened) or (isinstance(result, Posted) and result.moved)
+    return state.note_record(step.record) if wrote and isinstance(step, Reserve | OpenAttempt | Post) else state
+
+
+def _apply_result(
+    state: WithdrawalState, step: WithdrawalStep, result: WithdrawalResult, now: datetime
+) -> WithdrawalState:
+    if isinstance(step, Reserve) and isinstance(result, Refusal):
+        return refused(state, result, now)
+    if isinstance(result, Disagrees):
+        return state.holding("ledger_disagrees", "operator", now, step=type(step).__name__, told=result.message)
+    if isinstance(step, Post):
+        assert isinstance(result, Posted)
+        if result.moved:
+            return _apply_movement(state, step.movement)
+        told = f"{result.outcome}: {result.detail}"
+        return state.holding("ledger_disagrees", "operator", now, step=step.movement.kind, told=told)
+    if isinstance(step, CheckStanding):
+        return _checked(state, result, now)
+    if isinstance(step, OpenAttempt):
+        return _opened(state, step, result, now)
+    if isinstance(step, Pay):
+        return _sent(state, step, _payout(result), now)
+    if isinstance(step, Query):
+        return _looked(state, step, _payout(result), now)
+    if isinstance(step, SuspendAccount):
+        return state.changed(account_suspension="done")
+    assert isinstance(step, Reserve)
+    return reserved(state, now)
+
+
+def _apply_movement(state: WithdrawalState, movement: Movement) -> WithdrawalState:
+    """The withdrawal once this movement stands in the books."""
+    if movement.kind == "pay":
         return state.changed(booked="paid")
-    if isinstance(step, CloseVoid):
+    if movement.kind == "void":
         return state.changed(booked="void")
-    if isinstance(step, MoveToSuspense):
+    if movement.kind == "suspense":
         return state.changed(suspended=True)
-    if isinstance(step, BankReturn):
-        return state.changed(returns_minor=(*state.returns_minor, step.amount_minor))
-    return state.changed(account_suspension="done") if isinstance(step, SuspendAccount) else state
+    assert movement.kind == "bank_return"
+    return state.changed(returns_minor=(*state.returns_minor, movement.legs[0].amount_minor))
 
 
-def _with_record_after(state: WithdrawalState, step: Recorded, now: datetime) -> Step:
-    after = _done(state, step, now).changed(revision=state.revision + 1)
-    return step.model_copy(update={"record": record_of(after, now)})
-
-
-def _recorded(state: WithdrawalState, step: Recorded) -> WithdrawalState:
-    """What the record told is told; commands that came meanwhile have raised the revision beyond the record's."""
-    told = max((notice.seq for notice in step.record.notices), default=0)
-    return state.changed(
-        recorded_revision=step.record.revision, notices=tuple(n for n in state.notices if n.seq > told)
-    )
-
-
-def _opened(state: WithdrawalState, step: OpenAttempt, result: Result, now: datetime) -> WithdrawalState:
+def _opened(state: WithdrawalState, step: OpenAttempt, result: WithdrawalResult, now: datetime) -> WithdrawalState:
     if isinstance(result, Refusal):
         return give_back(state, "cancelled", f"{result.code}: {result.message}", now)
     assert isinstance(result, AttemptOpened)
@@ -375,14 +338,14 @@ def _opened(state: WithdrawalState, step: OpenAttempt, result: Result, now: date
     return state.changed(attempts=(*state.attempts, attempt))
 
 
-def _checked(state: WithdrawalState, result: Result, now: datetime) -> WithdrawalState:
+def _checked(state: WithdrawalState, result: WithdrawalResult, now: datetime) -> WithdrawalState:
     state = state.changed(standing_due=False, standing_checked_at=now)
     if not isinstance(result, Refusal) or state.phase not in WAITS_AT_HOME or state.incident is not None:
         return state
     return give_back(state, "cancelled", f"{result.code}: {result.message}", now)
 
 
-def _payout(result: Result) -> PayoutResult:
+def _payout(result: WithdrawalResult) -> PayoutResult:
     return result if isinstance(result, PayoutResult) else PayoutResult(outcome="unknown")
 
 
@@ -390,13 +353,11 @@ def _sent(state: WithdrawalState, step: Pay, result: PayoutResult, now: datetime
     attempt = state.attempt(step.number)
     if result.outcome == "not_sent" and not step.resend:
         return unsent(state, attempt, now) if attempt.outcome == "open" else state
-    attempt = attempt.model_copy(
-        update={
-            "sends": attempt.sends + (result.outcome != "not_sent"),
-            "first_sent_at": attempt.first_sent_at or now,
-            "last_sent_at": now,
-            "not_found_at": (),
-        }
+    attempt = attempt.changed(
+        sends=attempt.sends + (result.outcome != "not_sent"),
+        first_sent_at=attempt.first_sent_at or now,
+        last_sent_at=now,
+        not_found_at=(),
     )
     state = state.with_attempt(attempt)
     if attempt.outcome == "paid" or attempt.dead:
@@ -409,7 +370,7 @@ def _sent(state: WithdrawalState, step: Pay, result: PayoutResult, now: datetime
 
 
 def _looked(state: WithdrawalState, step: Query, result: PayoutResult, now: datetime) -> WithdrawalState:
-    attempt = state.attempt(step.number).model_copy(update={"looked_at": now, "look_due": False})
+    attempt = state.attempt(step.number).changed(looked_at=now, look_due=False)
     state = state.with_attempt(attempt)
     if attempt.outcome != step.decided and (attempt.outcome == "paid" or attempt.dead):
         return _against_decided(state, attempt, result, now)
@@ -419,5 +380,5 @@ def _looked(state: WithdrawalState, step: Query, result: PayoutResult, now: date
 def _against_decided(state: WithdrawalState, attempt: Attempt, result: PayoutResult, now: datetime) -> WithdrawalState:
     """An answer to a question from before the decision: where it speaks against it, ask once more."""
     if contradicts(attempt, result):
-        return state.with_attempt(attempt.model_copy(update={"look_due": True}))
+        return state.with_attempt(attempt.changed(look_due=True))
     return learn(state, attempt.number, result, now)

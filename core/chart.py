@@ -1,0 +1,184 @@
+"""The chart of accounts, and the kinds of movement that may touch it, as data.
+
+Everything else follows from these two tables: `core.movements` builds each movement from its kind, a test compares
+the database's own functions with `ACCOUNTS`, and a table in the database holds `KINDS`, so that posting can refuse a
+leg that no kind has.
+
+A pattern is a path whose names stand in braces. A name is the subject's own: its merchant, its channel, its rail.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Literal, NamedTuple
+
+AccountKind = Literal["asset", "liability", "income", "expense"]
+Subject = Literal["order", "withdrawal", "channel", "account", "none"]
+Kind = Literal[
+    "fund",
+    "credit",
+    "settle",
+    "refund",
+    "refund_arrived",
+    "reserve",
+    "pay",
+    "void",
+    "suspense",
+    "bank_return",
+    "psp_settlement",
+    "account_drop",
+    "adjustment",
+]
+
+SUSPENSE = "suspense"
+"""The account of money whose owner is not certain yet."""
+
+
+class ChartAccount(NamedTuple):
+    """One purpose of money. A guarded account stores its balance, which never falls below zero."""
+
+    path: str
+    kind: AccountKind
+    guarded: bool = False
+
+
+ACCOUNTS: tuple[ChartAccount, ...] = (
+    ChartAccount("psp/{channel}", "asset"),
+    ChartAccount("rail/{rail}/cash", "asset"),
+    ChartAccount("order/{order}/escrow", "liability", guarded=True),
+    ChartAccount("order/{order}/proceeds", "liability", guarded=True),
+    ChartAccount("order/{order}/refund_payable/{cause}", "liability", guarded=True),
+    ChartAccount("merchant/{merchant}/available", "liability", guarded=True),
+    ChartAccount("merchant/{merchant}/deposit", "liability", guarded=True),
+    ChartAccount("merchant/{merchant}/receivable", "asset", guarded=True),
+    ChartAccount("withdrawal/{withdrawal}/reserved", "liability", guarded=True),
+    ChartAccount("income/commission", "income"),
+    ChartAccount("income/withdrawal_fee", "income"),
+    ChartAccount("expense/psp_fee", "expense"),
+    ChartAccount("expense/rail_fee", "expense"),
+    ChartAccount("expense/goodwill", "expense"),
+    ChartAccount("expense/discount", "expense"),
+    ChartAccount(SUSPENSE, "liability"),
+)
+
+
+class ChartLeg(NamedTuple):
+    """Money out of `debit` into `credit`. What goes to available money repays a receivable first."""
+
+    debit: str
+    credit: str
+
+
+class MovementKind(NamedTuple):
+    """What one business event may do to the books of its subject. `emptied` must stand at zero afterwards.
+
+    A close (`pay` or `void`) is asked for out of `reserved`; where the money stands in suspense, the database takes it
+    from there.
+    """
+
+    name: Kind
+    subject: Subject
+    reference: str
+    legs: tuple[ChartLeg, ...]
+    emptied: str | None = None
+
+
+_ESCROW, _PROCEEDS = "order/{order}/escrow", "order/{order}/proceeds"
+_PAYABLE = "order/{order}/refund_payable/{cause}"
+_AVAILABLE, _RESERVED = "merchant/{merchant}/available", "withdrawal/{withdrawal}/reserved"
+_CHANNEL, _CASH = "psp/{channel}", "rail/{rail}/cash"
+
+KINDS: tuple[MovementKind, ...] = (
+    # --- of an order ---------------------------------------------------------------------------------------
+    MovementKind("fund", "order", "order/{order}/fund", (ChartLeg(_CHANNEL, _ESCROW),)),
+    MovementKind(
+        "credit",
+        "order",
+        "order/{order}/credit",
+        (
+            ChartLeg(_ESCROW, _PROCEEDS),
+            ChartLeg(_ESCROW, "income/commission"),
+            ChartLeg("expense/discount", _PROCEEDS),
+        ),
+        emptied=_ESCROW,
+    ),
+    MovementKind("settle", "order", "order/{order}/settle", (ChartLeg(_PROCEEDS, _AVAILABLE),), emptied=_PROCEEDS),
+    MovementKind(
+        "refund",
+        "order",
+        "order/{order}/refund/{cause}",
+        (ChartLeg(_ESCROW, _PAYABLE), ChartLeg(_PROCEEDS, _PAYABLE), ChartLeg("income/commission", _PAYABLE)),
+    ),
+    MovementKind("refund_arrived", "order", "order/{order}/refund/{cause}/paid", (ChartLeg(_PAYABLE, _CHANNEL),)),
+    # --- of a withdrawal -----------------------------------------------------------------------------------
+    MovementKind("reserve", "withdrawal", "withdrawal/{withdrawal}/reserve", (ChartLeg(_AVAILABLE, _RESERVED),)),
+    MovementKind(
+        "pay",
+        "withdrawal",
+        "withdrawal/{withdrawal}/close",
+        (ChartLeg(_RESERVED, _CASH), ChartLeg(_RESERVED, "income/withdrawal_fee")),
+        emptied=_RESERVED,
+    ),
+    MovementKind(
+        "void",
+        "withdrawal",
+        "withdrawal/{withdrawal}/close",
+        (ChartLeg(_RESERVED, _AVAILABLE),),
+        emptied=_RESERVED,
+    ),
+    MovementKind(
+        "suspense",
+        "withdrawal",
+        "withdrawal/{withdrawal}/suspense",
+        (ChartLeg(_RESERVED, SUSPENSE),),
+        emptied=_RESERVED,
+    ),
+    MovementKind(
+        "bank_return",
+        "withdrawal",
+        "withdrawal/{withdrawal}/return/{k}",
+        (
+            ChartLeg(_CASH, _AVAILABLE),
+            ChartLeg("income/withdrawal_fee", _AVAILABLE),
+            ChartLeg("expense/rail_fee", _AVAILABLE),
+        ),
+    ),
+    # --- of a channel, a payout account, or of people ------------------------------------------------------
+    MovementKind(
+        "psp_settlement",
+        "channel",
+        "psp/{channel}/settlement/{settlement}",
+        (ChartLeg(_CASH, _CHANNEL), ChartLeg("expense/psp_fee", _CHANNEL)),
+    ),
+    MovementKind(
+        "account_drop",
+        "account",
+        "account/{account}/{version}/drop/{drop}",
+        (ChartLeg("expense/rail_fee", _CASH),),
+    ),
+    # Any accounts under any reference: people decide it, and no worker may post one.
+    MovementKind("adjustment", "none", "{reference}", ()),
+)
+KINDS_BY_NAME: Mapping[str, MovementKind] = {kind.name: kind for kind in KINDS}
+
+_NAME = re.compile(r"\{(\w+)\}")
+
+
+@cache
+def _expression(pattern: str) -> re.Pattern[str]:
+    literal = _NAME.split(pattern)
+    parts = [f"(?P<{part}>[A-Za-z0-9_-]+)" if place % 2 else re.escape(part) for place, part in enumerate(literal)]
+    return re.compile("".join(parts))
+
+
+def names_in(pattern: str, path: str) -> dict[str, str] | None:
+    """What the names of a pattern stand for in this path; None where the path is not of the pattern."""
+    found = _expression(pattern).fullmatch(path)
+    return found.groupdict() if found else None
+
+
+def account_of(path: str) -> ChartAccount | None:
+    """The chart's line for this account; None where no line has such a path."""
+    return next((account for account in ACCOUNTS if names_in(account.path, path) is not None), None)

@@ -1,0 +1,154 @@
+"""An order's movements: when each is due, what it is made from, what it makes true, and which the ledger has.
+
+The order of business is fund, refunds, credit, settle. A new kind of movement stands here in each of the four parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+
+from core import movements
+from core.chart import Kind
+from core.movements import Movement
+from core.order.deadlines import settles_at
+from core.order.shares import credit_shares
+from core.order.state import REFUND_STUCK, OrderState
+
+
+class Booking(NamedTuple):
+    """One movement of an order by name; `cause` is the refund it is about."""
+
+    kind: Kind
+    cause: str = ""
+
+
+NOTIFYING: frozenset[Kind] = frozenset({"credit", "settle", "refund_arrived"})
+"""Movements that bring one notice."""
+
+# --- when it is due --------------------------------------------------------------------------------------
+
+
+def refund_due(state: OrderState) -> Booking | None:
+    """The first refund that is owed and not booked, or with the buyer and not booked as such."""
+    for refund in state.refunds:
+        if refund.status == "owed":
+            return Booking("refund", refund.cause)
+        if refund.status == "confirmed":
+            return Booking("refund_arrived", refund.cause)
+    return None
+
+
+def credit_due(state: OrderState) -> bool:
+    """Everything shipped, every audit approved, receipt confirmed, no case, no hold: whichever came last."""
+    return (
+        state.phase == "shipped"
+        and state.fully_shipped
+        and state.audit == "approved"
+        and state.receipt.status == "confirmed"
+        and state.after_sale == "none"
+        and not state.held("credit", "all")
+    )
+
+
+def settle_due(state: OrderState, now: datetime) -> bool:
+    """The settlement delay and the after-sale window have passed, and no hold stops it."""
+    return state.phase == "credited" and settles_at(state) <= now and not state.held("credit", "all")
+
+
+# --- what it is made from --------------------------------------------------------------------------------
+
+
+def movement_for(state: OrderState, booking: Booking, now: datetime) -> Movement:
+    """The movement, with the amounts that the order's state says."""
+    order, channel = state.order, state.order.payment.channel
+    if booking.kind == "fund":
+        return movements.fund(
+            order.order_id,
+            channel=channel,
+            amount_minor=order.total_minor,
+            currency=order.currency,
+            occurred_at=now,
+        )
+    if booking.kind == "credit":
+        shares = credit_shares(state).model_dump()
+        return movements.credit(order.order_id, **shares, currency=order.currency, occurred_at=now)
+    if booking.kind == "settle":
+        return movements.settle(
+            order.order_id,
+            merchant_id=order.merchant_id,
+            amount_minor=state.credited_minor,
+            currency=order.currency,
+            occurred_at=now,
+        )
+    refund = state.refund(booking.cause)
+    assert refund is not None
+    if booking.kind == "refund":
+        return movements.refund(
+            order.order_id,
+            cause=refund.cause,
+            from_escrow_minor=refund.amount_minor,
+            currency=order.currency,
+            occurred_at=now,
+        )
+    assert booking.kind == "refund_arrived"
+    return movements.refund_arrived(
+        order.order_id,
+        cause=refund.cause,
+        channel=channel,
+        amount_minor=refund.amount_minor,
+        currency=order.currency,
+        occurred_at=now,
+    )
+
+
+# --- what it makes true ----------------------------------------------------------------------------------
+
+
+def apply_movement(state: OrderState, movement: Movement) -> OrderState:
+    """The order once this movement stands in the books. The notice that it brings is the last one."""
+    at = movement.occurred_at
+    if movement.kind == "fund":
+        return state.changed(funded=True)
+    if movement.kind == "credit":
+        state = state.changed(
+            phase="credited",
+            credited_at=at,
+            credited_minor=movement.into(movements.proceeds(state.order.order_id)),
+            commission_minor=movement.into("income/commission"),
+        )
+        return state.noticing("merchant", "credited", at, amount_minor=str(state.credited_minor))
+    if movement.kind == "settle":
+        state = state.changed(phase="settled", settled_at=at)
+        return state.noticing("merchant", "settled", at, amount_minor=str(state.credited_minor))
+    refund = state.refund(movement.name("cause"))
+    assert refund is not None
+    if movement.kind == "refund":
+        # The three days of patience with the channel begin when it can be sent there.
+        return state.with_refund(refund.changed(status="booked", since=at))
+    assert movement.kind == "refund_arrived"
+    state = state.with_refund(refund.changed(status="arrived")).without_hold(REFUND_STUCK, refund.cause)
+    amount = str(refund.amount_minor)
+    return state.noticing("buyer", "refund_arrived", at, cause=refund.cause, amount_minor=amount)
+
+
+# --- which the ledger has --------------------------------------------------------------------------------
+
+
+def unknown_bookings(state: OrderState, references: Collection[str]) -> list[Booking]:
+    """Movements that stand in the ledger while the state does not know them, in the order they happened."""
+    base = f"order/{state.order.order_id}"
+    found = []
+    if f"{base}/fund" in references and not state.funded:
+        found.append(Booking("fund"))
+    for refund in state.refunds:
+        if refund.status == "owed" and f"{base}/refund/{refund.cause}" in references:
+            found.append(Booking("refund", refund.cause))
+        if refund.status != "arrived" and f"{base}/refund/{refund.cause}/paid" in references:
+            found.append(Booking("refund_arrived", refund.cause))
+    if f"{base}/credit" in references and state.credited_at is None:
+        found.append(Booking("credit"))
+    if f"{base}/settle" in references and state.settled_at is None:
+        found.append(Booking("settle"))
+    return found

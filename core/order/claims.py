@@ -1,0 +1,57 @@
+"""Waybill numbers that an order claimed in the register and does not need any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.messages import Command, CorrectWaybill, ReportShipment
+from core.order.shipping import Claim, WaybillToClaim, check_claims, claim_key, to_claim
+from core.order.state import OrderState
+
+
+def note_unused_claims(state: OrderState, command: Command, claims: Sequence[Claim]) -> OrderState:
+    """The order after a command was refused although its numbers were claimed: they are to be released.
+
+    Numbers are claimed all or none, and where one is in use none.
+    """
+    if not isinstance(command, ReportShipment | CorrectWaybill) or not claims or check_claims(claims):
+        return state
+    unused = tuple((claim.parcel_id, claim.carrier, claim.waybill) for claim in to_claim(command))
+    return state.changed(claims_unused=(*state.claims_unused, *unused))
+
+
+def claims_to_release(state: OrderState) -> tuple[WaybillToClaim, ...]:
+    """Numbers that may be used again: of parcels that ended before they moved, those that were corrected, and those
+    whose command was refused."""
+    ended = (p for p in state.parcels if p.ended and not p.moved)
+    unused = [WaybillToClaim(parcel_id=p.parcel_id, carrier=p.carrier, waybill=p.waybill) for p in ended]
+    replaced = [
+        WaybillToClaim(parcel_id=parcel.parcel_id, carrier=attempt.carrier, waybill=attempt.waybill)
+        for parcel in state.parcels
+        for attempt in parcel.attempts
+        if (attempt.carrier, attempt.waybill) != (parcel.carrier, parcel.waybill)
+    ]
+    by_key = {key_of(claim): claim for claim in (*unused, *replaced)}
+    released = {key: claim for key, claim in by_key.items() if key not in state.claims_released}
+    used = {claim_key(p.parcel_id, p.carrier, p.waybill) for p in state.parcels}
+    for parcel_id, carrier, waybill in state.claims_unused:
+        claim = WaybillToClaim(parcel_id=parcel_id, carrier=carrier, waybill=waybill)
+        if key_of(claim) not in used:
+            released[key_of(claim)] = claim
+    return tuple(released.values())
+
+
+def release_claims(state: OrderState) -> OrderState:
+    """The order once the register has released what the step began with.
+
+    A released number may have been claimed again for a refused command; it is released again.
+    """
+    gone = state.doing.claims if state.doing else tuple(key_of(claim) for claim in claims_to_release(state))
+    released = tuple(dict.fromkeys((*state.claims_released, *gone)))
+    unused = tuple(claim for claim in state.claims_unused if claim_key(*claim) not in gone)
+    return state.changed(claims_released=released, claims_unused=unused)
+
+
+def key_of(claim: WaybillToClaim) -> str:
+    """What names a claim in the order's state."""
+    return claim_key(claim.parcel_id, claim.carrier, claim.waybill)

@@ -1,0 +1,205 @@
+"""What the shell must do next for an order, and what its result means. The shell decides nothing.
+
+`next_step` names the most urgent thing; `start` marks it as in progress, so that commands that arrive while it is
+carried out see that it was decided; `finish` says what its result makes of the order.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from core.audit.verdict import Verdict
+from core.messages import Message
+from core.movements import Movement
+from core.order.auditing import apply_verdict
+from core.order.bookings import (
+    NOTIFYING,
+    Booking,
+    apply_movement,
+    credit_due,
+    movement_for,
+    refund_due,
+    settle_due,
+)
+from core.order.claims import claims_to_release, key_of, release_claims
+from core.order.deadlines import due_looks
+from core.order.opening import Screening, apply_screening
+from core.order.state import LEDGER_DISAGREES, Doing, Hold, OrderState
+from core.order.viewing import record_of
+from core.reasons import Refusal
+from core.records import Standing
+from core.steps import KeepRecord, Post, Posted, Step
+
+
+class Screen(Step):
+    """Screen the goods by the platform's rules."""
+
+    label: ClassVar[str] = "screen the goods"
+
+
+class Look(Step):
+    """Ask a carrier once more before a deadline is judged by what it knows."""
+
+    parcel_id: str
+    waybill: str
+
+    @property
+    def summary(self) -> str:
+        return f"look at {self.waybill} before the deadline"
+
+
+class ReleaseClaims(Step):
+    """Release waybill numbers in the register. Which ones is read when nothing else is being decided."""
+
+    label: ClassVar[str] = "release waybill claims"
+
+
+class StartWithdrawal(Step):
+    """Start the automatic withdrawal of the order's own proceeds."""
+
+    label: ClassVar[str] = "start the automatic withdrawal"
+
+
+class StartedWithdrawal(Message):
+    """The withdrawal that was started, or why none was: the money stays available, and the merchant can ask for it."""
+
+    withdrawal_id: str | None = None
+    amount_minor: int = 0
+    skipped: Refusal | None = None
+
+
+OrderStep = Post | KeepRecord | Screen | Look | ReleaseClaims | StartWithdrawal
+OrderResult = Posted | Standing | Screening | Verdict | StartedWithdrawal | None
+
+
+# --- what to do ------------------------------------------------------------------------------------------
+
+
+def next_step(state: OrderState, now: datetime) -> OrderStep | None:
+    """The most urgent thing that is due; None where the order only waits. Ask again after each step."""
+    money_stands = bool(state.held("all"))
+    if not state.funded:
+        return _keep_record(state, now) if money_stands else post(state, Booking("fund"), now)
+    if state.phase == "opening":
+        return Screen()
+    if not money_stands and (booking := refund_due(state)) is not None:
+        return post(state, booking, now)
+    if claims_to_release(state):
+        return ReleaseClaims()
+    if looks := due_looks(state, now):
+        return Look(parcel_id=looks[0].parcel_id, waybill=looks[0].waybill)
+    if credit_due(state):
+        return post(state, Booking("credit"), now)
+    if settle_due(state, now):
+        return post(state, Booking("settle"), now)
+    if state.withdrawal_due and not state.held("payout", "all"):
+        return StartWithdrawal()
+    return _keep_record(state, now)
+
+
+def post(state: OrderState, booking: Booking, now: datetime) -> Post:
+    """The step of a movement, with the record of the order as it will be once the movement stands."""
+    movement = movement_for(state, booking, now)
+    after = finish_posting(_begin(state, movement), movement)
+    return Post(movement=movement, record=record_of(after, now))
+
+
+def _keep_record(state: OrderState, now: datetime) -> KeepRecord | None:
+    return KeepRecord(record=record_of(state, now)) if state.revision > state.recorded_revision else None
+
+
+# --- while it is done ------------------------------------------------------------------------------------
+
+
+def start(state: OrderState, step: OrderStep) -> OrderState:
+    """The order while a step is carried out: what was decided stands, whatever arrives before the result.
+
+    Not a new revision: nothing is true yet that a record must say.
+    """
+    if isinstance(step, Post):
+        return _begin(state, step.movement)
+    if isinstance(step, ReleaseClaims):
+        claims = tuple(key_of(claim) for claim in claims_to_release(state))
+        return state.changed(doing=Doing(verb="release_claims", claims=claims))
+    return state.changed(doing=Doing(verb="start_withdrawal")) if isinstance(step, StartWithdrawal) else state
+
+
+def _begin(state: OrderState, movement: Movement) -> OrderState:
+    """A movement under way. The number of its notice is kept now, so that what overtakes it gets other numbers."""
+    notifying = movement.kind in NOTIFYING
+    cause = movement.name("cause") if movement.kind in {"refund", "refund_arrived"} else ""
+    doing = Doing(verb=movement.kind, about=cause, notice_seq=state.notice_seq + 1 if notifying else None)
+    return state.changed(doing=doing, notice_seq=state.notice_seq + notifying)
+
+
+# --- what came of it -------------------------------------------------------------------------------------
+
+
+def finish(state: OrderState, step: OrderStep, result: OrderResult, now: datetime) -> OrderState:
+    """The order after a step's result. Commands may have come meanwhile; what they decided stands."""
+    if isinstance(step, Post):
+        assert isinstance(result, Posted)
+        return _finish_post(state, step, result, now)
+    if isinstance(step, KeepRecord):
+        return state.note_record(step.record)
+    if isinstance(step, Screen):
+        assert isinstance(result, Screening)
+        return apply_screening(state, result, now).next_revision()
+    if isinstance(step, Look):
+        assert isinstance(result, Verdict)
+        return _apply_look(state, step, result, now)
+    if isinstance(step, ReleaseClaims):
+        return release_claims(state).changed(doing=None).next_revision()
+    assert isinstance(result, StartedWithdrawal)
+    return _note_withdrawal(state, result, now)
+
+
+def _finish_post(state: OrderState, step: Post, posted: Posted, now: datetime) -> OrderState:
+    if not posted.moved:
+        return _stop_money(state, step, posted, now)
+    state = finish_posting(state, step.movement)
+    return state if posted.overtaken else state.note_record(step.record)
+
+
+def finish_posting(state: OrderState, movement: Movement) -> OrderState:
+    """The order once a movement stands, whose notice gets the number that was kept for it."""
+    doing = state.doing or _begin(state, movement).doing
+    state = apply_movement(state, movement)
+    if doing is not None and doing.notice_seq is not None and state.notices:
+        notice = state.notices[-1].changed(seq=doing.notice_seq)
+        last = max(doing.notice_seq, state.notice_seq - 1)
+        state = state.changed(notices=(*state.notices[:-1], notice), notice_seq=last)
+    return state.changed(doing=None).next_revision()
+
+
+def _stop_money(state: OrderState, step: Post, posted: Posted, now: datetime) -> OrderState:
+    """The ledger refuses what the core holds for right: no money moves until an operator has looked."""
+    hold = Hold(
+        name=LEDGER_DISAGREES,
+        scope="all",
+        reason=f"{step.summary}: {posted.outcome} {posted.detail}".strip(),
+        owner="operator",
+        since=now,
+    )
+    return state.holding(hold).changed(doing=None).next_revision()
+
+
+def _apply_look(state: OrderState, step: Look, verdict: Verdict, now: datetime) -> OrderState:
+    """A silent carrier says nothing about the parcel."""
+    parcel = state.parcel(step.parcel_id)
+    if parcel is not None and parcel.waybill == step.waybill:
+        # The deadline is judged by this look's verdict: what the carrier said days ago it may not say now.
+        state = state.with_parcel(parcel.changed(looked_at=now))
+        state = apply_verdict(state, step.parcel_id, step.waybill, verdict, now)
+    return state.next_revision()
+
+
+def _note_withdrawal(state: OrderState, started: StartedWithdrawal, now: datetime) -> OrderState:
+    """The order's journal says what became of its withdrawal; the merchant is told why there is none."""
+    message = f"withdrawal {started.withdrawal_id}"
+    inbox = state.inbox.noted(now, "system", "start_withdrawal", "noted", refusal=started.skipped, message=message)
+    state = state.changed(withdrawal_started=True, doing=None, inbox=inbox).next_revision()
+    if started.skipped is None:
+        return state
+    return state.noticing("merchant", "withdrawal_skipped", now, reason=started.skipped.code)

@@ -1,0 +1,109 @@
+"""What runs beside an order for days: an audit that polls a carrier, a refund on its way through the channel.
+
+The core says which watches must run; two equal watches are the same watch. What one reports changes the order.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from core.audit.verdict import Verdict
+from core.messages import Message
+from core.order.auditing import apply_verdict, only_silent
+from core.order.deadlines import refund_stuck_hold
+from core.order.state import REFUND_STUCK, OrderState, Parcel
+
+
+class AuditWatch(Message):
+    """A carrier is polled for this parcel until the verdict or what is known of it changes.
+
+    Whatever must make the audit look at once is a field.
+    """
+
+    parcel_id: str
+    carrier: str
+    waybill: str
+    collecting: bool
+    in_person: bool
+    scans: int
+    moved: bool
+    delivered: bool
+    silent_review: bool = False
+
+
+class RefundWatch(Message):
+    """A refund is sent through the channel, which is asked until the buyer has the money.
+
+    `stuck`: its hold stands. An operator who lifts that hold lets the channel be asked at once.
+    """
+
+    cause: str
+    stuck: bool
+
+
+class RefundOutcome(Message):
+    """What the channel finally said: `arrived`, or `refused` with its reason."""
+
+    state: Literal["arrived", "refused"]
+    reference: str | None = None
+    message: str | None = None
+
+
+def audit_watches(state: OrderState) -> tuple[AuditWatch, ...]:
+    """The parcels whose carrier must be polled: for a verdict, to end a review that silence made, or to learn of the
+    delivery."""
+    if state.phase != "shipped":
+        return ()
+    confirmed = state.receipt.status == "confirmed"
+    return tuple(
+        AuditWatch(
+            parcel_id=parcel.parcel_id,
+            carrier=parcel.carrier,
+            waybill=parcel.waybill,
+            collecting=parcel.audit == "collecting",
+            in_person=state.receipt.in_person,
+            scans=len(parcel.pushed),
+            moved=parcel.moved,
+            delivered=parcel.delivered_at is not None,
+            silent_review=only_silent(parcel),
+        )
+        for parcel in state.live_parcels
+        if parcel.audit == "collecting"
+        or only_silent(parcel)
+        or not (confirmed or parcel.delivered_at or _came_back(parcel))
+    )
+
+
+def _came_back(parcel: Parcel) -> bool:
+    return parcel.verdict is not None and parcel.verdict.returned_at is not None
+
+
+def refund_watches(state: OrderState) -> tuple[RefundWatch, ...]:
+    """The refunds that are on their way. One that is stuck is still asked about."""
+    if state.held("all"):
+        return ()
+    on_their_way = (refund for refund in state.refunds if refund.status in {"booked", "stuck"})
+    return tuple(RefundWatch(cause=r.cause, stuck=state.has_hold(REFUND_STUCK, r.cause)) for r in on_their_way)
+
+
+def apply_audit(state: OrderState, watch: AuditWatch, verdict: Verdict, now: datetime) -> OrderState:
+    """The order after an audit's watch reported. An answer of a carrier that has since been corrected is ignored."""
+    parcel = state.parcel(watch.parcel_id)
+    if parcel is None or parcel.carrier != watch.carrier:
+        return state
+    return apply_verdict(state, watch.parcel_id, watch.waybill, verdict, now).next_revision()
+
+
+def apply_refund_outcome(state: OrderState, watch: RefundWatch, outcome: RefundOutcome, now: datetime) -> OrderState:
+    """The order after the channel's last word on a refund."""
+    refund = state.refund(watch.cause)
+    if refund is None or refund.status not in {"booked", "stuck"}:
+        return state
+    if outcome.state == "arrived":
+        state = state.without_hold(REFUND_STUCK, refund.cause)
+        refund = refund.changed(status="confirmed", reference=outcome.reference)
+    else:
+        refund = refund.changed(status="failed")
+        state = state.holding(refund_stuck_hold(refund.cause, outcome.message or "the channel refused it", now))
+    return state.with_refund(refund).next_revision()

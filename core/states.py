@@ -1,0 +1,56 @@
+"""What the states of both machines have in common: revisions, notices, the inbox, holds and deadlines."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, Self
+
+from core.inbox import Inbox
+from core.messages import Message, Time
+from core.parts import Part
+from core.records import Notice, OrderRecord, WithdrawalRecord
+
+Reader = Literal["buyer", "merchant", "reviewer", "operator"]
+
+
+class Deadline(Message):
+    """One deadline: its name, when, and what it is about, such as a parcel, a refund's cause or a payout's number."""
+
+    name: str
+    at: Time
+    subject: str = ""
+
+    @property
+    def key(self) -> str:
+        """What names this deadline and no other of the same state."""
+        return f"{self.name}:{self.subject}:{self.at.isoformat()}"
+
+
+class State(Part):
+    """One machine between two events. Frozen: every change is a new state, and what a record must say a new revision.
+
+    `notices` are those that the register does not hold yet; `recorded_revision` is the last that it holds.
+    """
+
+    revision: int = 0
+    recorded_revision: int = -1
+    notices: tuple[Notice, ...] = ()
+    notice_seq: int = 0
+    inbox: Inbox = Inbox()
+
+    def next_revision(self) -> Self:
+        """The state as something that a record must say."""
+        return self.changed(revision=self.revision + 1)
+
+    def note_record(self, record: OrderRecord | WithdrawalRecord) -> Self:
+        """The state once the register holds this record; not a new revision. Later notices stay."""
+        seq = max((notice.seq for notice in record.notices), default=0)
+        return self.changed(
+            recorded_revision=max(self.recorded_revision, record.revision),
+            notices=tuple(notice for notice in self.notices if notice.seq > seq),
+        )
+
+    def noticing(self, to: Reader, name: str, at: datetime, /, **facts: str) -> Self:
+        """The state with one more thing to tell somebody."""
+        notice = Notice(seq=self.notice_seq + 1, to=to, name=name, at=at, facts=facts)
+        return self.changed(notices=(*self.notices, notice), notice_seq=self.notice_seq + 1)

@@ -1,0 +1,117 @@
+"""The chart of accounts is one: what the database makes of a path is what `core.chart` says."""
+
+from __future__ import annotations
+
+import string
+from itertools import product
+from typing import Any
+
+from databases import Database
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ledger_samples import NOW
+
+from core import movements
+from core.chart import ACCOUNTS, KINDS, KINDS_BY_NAME, account_of, names_in
+from core.movements import Movement
+
+IDS = ("A1", "a-b_c", "Z" * 64, "0")
+ODD = ("", "a/b", "a b", "é", "a.b", "a\n", "{order}", "%", "order")
+NAMES = st.text(string.ascii_letters + string.digits + "_-/ .\n%", max_size=8)
+
+
+def paths() -> list[str]:
+    """Paths of every line of the chart, with ids as they may be and as they may not, and paths that nearly fit."""
+    found = []
+    for account in ACCOUNTS:
+        names = sorted(names_in(account.path, account.path.replace("{", "").replace("}", "")) or {})
+        for values in product((*IDS, *ODD), repeat=len(names)):
+            path = account.path.format(**dict(zip(names, values, strict=True)))
+            found += [path, path + "/", "/" + path, path + "x", path.upper(), path + "\n"]
+    return list(dict.fromkeys(path for path in found if "\x00" not in path))
+
+
+async def _of_database(database: Database, wanted: list[str]) -> list[tuple[str | None, bool]]:
+    rows = await database.pool.fetch(
+        "SELECT account_kind(p) AS kind, account_guarded(p) AS guarded"
+        " FROM unnest($1::TEXT[]) WITH ORDINALITY AS w (p, n) ORDER BY n",
+        wanted,
+    )
+    return [(row["kind"], row["guarded"]) for row in rows]
+
+
+async def test_the_database_opens_the_accounts_of_the_chart_and_no_others(database: Database) -> None:
+    wanted = paths()
+    assert len(wanted) > 1_000
+    for path, (kind, guarded) in zip(wanted, await _of_database(database, wanted), strict=True):
+        account = account_of(path)
+        assert (account.kind if account else None) == kind, path
+        assert account is None or account.guarded == guarded, path
+
+
+def _samples() -> list[Movement]:
+    """One of each kind that is built here."""
+    at: dict[str, Any] = {"currency": "CNY", "occurred_at": NOW}
+    return [
+        movements.fund("A1", channel="wechat", amount_minor=9, **at),
+        movements.credit("A1", proceeds_minor=7, commission_minor=1, discount_minor=1, **at),
+        movements.settle("A1", merchant_id="m-1", amount_minor=8, **at),
+        movements.refund("A1", cause="c", from_escrow_minor=1, from_proceeds_minor=1, from_commission_minor=1, **at),
+        movements.refund_arrived("A1", cause="c", channel="wechat", amount_minor=3, **at),
+        movements.reserve("W1", merchant_id="m-1", amount_minor=5, **at),
+        movements.pay("W1", rail="sandbox", amount_minor=4, fee_minor=1, **at),
+        movements.void("W1", merchant_id="m-1", amount_minor=5, **at),
+        movements.move_to_suspense("W1", amount_minor=5, **at),
+        movements.bank_return(
+            "W1", k=1, merchant_id="m-1", rail="sandbox", amount_minor=3, fee_back_minor=1, shortfall_minor=1, **at
+        ),
+        movements.psp_settlement("wechat", "S1", rail="sandbox", net_minor=8, fee_minor=1, **at),
+    ]
+
+
+def test_every_kind_has_a_builder_or_is_posted_by_the_database_alone() -> None:
+    built = {movement.kind for movement in _samples()}
+    assert built == set(KINDS_BY_NAME) - {"account_drop", "adjustment"}
+
+
+def test_every_leg_of_a_movement_moves_between_accounts_of_the_chart() -> None:
+    for movement in _samples():
+        assert len(movement.legs) == len(KINDS_BY_NAME[movement.kind].legs)
+        assert all(account_of(leg.debit) and account_of(leg.credit) for leg in movement.legs), movement
+        assert names_in(KINDS_BY_NAME[movement.kind].reference, movement.reference) is not None
+
+
+def test_a_kind_names_only_what_its_reference_or_its_subject_knows() -> None:
+    """The database must find each name in the row of the order, the withdrawal or the channel."""
+    of_subject = {
+        "order": {"order", "cause", "merchant", "channel"},
+        "withdrawal": {"withdrawal", "k", "merchant", "rail"},
+        "channel": {"channel", "settlement", "rail"},
+        "account": {"account", "version", "drop", "rail"},
+        "none": {"reference"},
+    }
+    for kind in KINDS:
+        patterns = [kind.reference, *(path for leg in kind.legs for path in leg), kind.emptied or ""]
+        named = {name for pattern in patterns for _, name, _, _ in string.Formatter().parse(pattern) if name}
+        assert named <= of_subject[kind.subject], kind.name
+
+
+@settings(max_examples=300)
+@given(path=NAMES, order=NAMES)
+def test_a_path_is_of_at_most_one_line_of_the_chart(path: str, order: str) -> None:
+    for candidate in (path, f"order/{order}/escrow", f"psp/{order}", f"rail/{order}/{path}"):
+        lines = [account for account in ACCOUNTS if names_in(account.path, candidate) is not None]
+        assert len(lines) <= 1
+
+
+def test_a_movement_without_an_amount_for_a_leg_leaves_it_out() -> None:
+    movement = movements.credit(
+        "A1", proceeds_minor=7, commission_minor=0, discount_minor=0, currency="CNY", occurred_at=NOW
+    )
+    assert movement.legs == (("order/A1/escrow", "order/A1/proceeds", 7),)
+    assert movement.emptied == "order/A1/escrow"
+
+
+def test_a_movement_survives_its_own_json() -> None:
+    for movement in _samples():
+        assert Movement.model_validate_json(movement.model_dump_json()) == movement
