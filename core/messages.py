@@ -81,6 +81,7 @@ def scheduled_withdrawal_id(merchant_id: str, currency: str, due_at: datetime) -
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _CARRIAGE_RETURN = re.compile("\r\n?")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_PHONE = re.compile(r"(?<!\d)\+?\d[\d -]{5,}\d", re.ASCII)
 _YEARS = range(1970, 2200)
 
 
@@ -109,6 +110,12 @@ def _in_utc(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
+def _no_phone(place: str) -> str:
+    if _PHONE.search(place):
+        raise ValueError("must be the name of a region, and holds what looks like a phone number")
+    return place
+
+
 def _known_currency(code: str) -> str:
     if code not in CURRENCIES:
         raise ValueError("must be an ISO 4217 code, such as CNY")
@@ -135,6 +142,8 @@ Code = Annotated[str, StringConstraints(strict=True, max_length=64), AfterValida
 Told = Annotated[str, StringConstraints(strict=True, max_length=500), AfterValidator(_printable)]
 """What a carrier or a rail says in its own words; may be empty."""
 Place = Annotated[str, StringConstraints(strict=True, max_length=80), AfterValidator(_printable)]
+Region = Annotated[Place, AfterValidator(_no_phone)]
+"""A country's part that a person cannot be found by."""
 Currency = Annotated[
     str,
     StringConstraints(strict=True),
@@ -180,12 +189,12 @@ class Payment(Message):
 
 
 class Address(Message):
-    """Where from or to, no finer than a district: street, name and full phone never enter."""
+    """Where from or to, no finer than a district: street, name and full phone never enter; see `core.personal`."""
 
     country: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Z]{2}$")]
-    province: Place | None = None
-    city: Place | None = None
-    district: Place | None = None
+    province: Region | None = None
+    city: Region | None = None
+    district: Region | None = None
     phone_last4: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{4}$")] | None = None
 
 

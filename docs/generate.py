@@ -113,7 +113,8 @@ def _intro() -> Blocks:
     )
     rules = _prose("""
         - **Payloads** are plain JSON (`json/plain`), one object each. Unknown fields are ignored when they come through
-          Temporal, and refused in files and on the command line.
+          Temporal, and refused in files and on the command line. An order with a field that says who its buyer is
+          (a street, a name, a phone, an e-mail) is refused everywhere: what is ignored would stay in the history.
         - **Ids** are `[A-Za-z0-9_-]{1,64}`.
         - **Money** is an integer of minor units with an ISO 4217 currency, at most 10^15. `1.0`, `"1"` and `true` are
           no integers.

@@ -11,8 +11,9 @@ from typing import Any
 from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError
 
+from core.audit.masking import mask_scans
 from core.errors import Refused, Unavailable
-from core.messages import RecheckWithdrawal, withdrawal_workflow_id
+from core.messages import RecheckWithdrawal, ReportScan, withdrawal_workflow_id
 from gateway.refusals import refusal_in, unreached
 
 ANSWER_WITHIN = timedelta(seconds=30)
@@ -28,7 +29,7 @@ async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]
     """
     handle = client.get_workflow_handle(workflow_id)
     try:
-        answer = await handle.execute_update(verb, body, rpc_timeout=ANSWER_WITHIN)
+        answer = await handle.execute_update(verb, _discreet(verb, body), rpc_timeout=ANSWER_WITHIN)
     except WorkflowUpdateFailedError as error:
         raise refusal_in(error) from None
     except WorkflowUpdateRPCTimeoutOrCancelledError:
@@ -44,6 +45,11 @@ async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]
     return dict(answer)
 
 
+def _discreet(verb: str, body: dict[str, Any]) -> dict[str, Any]:
+    """A command without the names and phones of couriers: what is sent lies in the history of its order."""
+    return mask_scans(body) if verb == ReportScan.verb else body
+
+
 async def signal(client: Client, workflow_id: str, verb: str, body: dict[str, Any]) -> None:
     """Send a command as a Signal; its answer stands in the journal.
 
@@ -53,7 +59,7 @@ async def signal(client: Client, workflow_id: str, verb: str, body: dict[str, An
     """
     handle = client.get_workflow_handle(workflow_id)
     try:
-        await handle.signal(verb, body)
+        await handle.signal(verb, _discreet(verb, body))
     except RPCError as error:
         raise await unreached(error, handle) from None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.audit.masking import mask
+from core.audit.masking import mask, mask_scans
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,17 @@ from core.audit.masking import mask
         ("派件员:李小明 138 1234 5678", "派件员:*** ***"),
         ("联系电话+86 138-1234-5678", "联系电话***"),
         ("网点:0710-3712345, 投诉电话:1860*", "网点:***, 投诉电话:***"),
+        ("张三13812345678", "******"),
+        ("快件由李四 13812345678 签收", "快件由*** *** 签收"),
+        ("请联系欧阳锋(13812345678)", "请联系***(***)"),
+        ("张三丰 电话：13812345678", "*** 电话：***"),
+        ("包裹放前台,张三先生 138****5678", "包裹放前台,***先生 ***"),
+        ("王女士13812345678", "***女士***"),
+        ("陳志明，電話：010-12345678", "***，電話：***"),
+        ("13812345678 张三", "*** ***"),
+        ("13812345678(李小龙)已签收", "***(***)已签收"),
+        ("John Smith, (555) 123-4567", "***, ***"),
+        ("J. Smith +44 20 7946 0958", "*** ***"),
         ("Signed for by: J SMITH", "Signed for by: ***"),
         ("Call +44 20 7946 0958", "Call ***"),
     ],
@@ -37,11 +48,41 @@ def test_people_are_masked(text: str, masked: str) -> None:
         "快递员已取件",
         "2025-01-14 18:23:15 已签收",
         "Delivered, Front Door/Porch",
+        "Call 1 or 800-463-3339",
         "本人签收",
     ],
 )
 def test_places_numbers_and_hotlines_stay(text: str) -> None:
     assert mask(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("已到达杭州西湖公司 13812345678", "已到达杭州西湖公司 ***"),
+        ("石家庄网点:13812345678", "石家庄网点:***"),
+        ("联系电话13812345678", "联系电话***"),
+        ("客服热线13812345678", "客服热线***"),
+        ("浙江省杭州市 13812345678", "浙江省杭州市 ***"),
+    ],
+)
+def test_a_place_or_a_word_before_a_number_stays(text: str, masked: str) -> None:
+    assert mask(text) == masked
+
+
+def test_the_scans_of_a_command_are_masked_and_all_else_stays() -> None:
+    scans = [
+        {"at": "t", "city": "张三 13812345678", "text": "张三13812345678正在派件", "more": 1},
+        None,
+        "x",
+        {"text": 7},
+    ]
+    masked = mask_scans({"waybill": "1", "scans": scans})
+    assert masked["waybill"] == "1"
+    assert masked["scans"][0] == {"at": "t", "city": "*** ***", "text": "******正在派件", "more": 1}
+    assert masked["scans"][1:] == [None, "x", {"text": 7}]
+    for strange in ({}, {"scans": None}, {"scans": "x"}, {"scans": {"a": 1}}):
+        assert mask_scans(strange) == strange
 
 
 def test_control_characters_and_lone_surrogates_go() -> None:

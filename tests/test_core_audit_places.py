@@ -12,6 +12,8 @@ from core.messages import Address
 HAIDIAN = Address(country="CN", province="北京市", city="北京市", district="海淀区")
 YIWU = Address(country="CN", province="浙江省", city="金华市", district="义乌市")
 XICHANG = Address(country="CN", province="四川省", city="凉山彝族自治州", district="西昌市")
+TAIPEI = Address(country="TW", province="台湾省", city="台北市", district="信义区")
+TRADITIONAL = Address(country="CN", province="廣東省", city="廣州市", district="越秀區")
 SAO_PAULO = Address(country="BR", province="SP", city="São Paulo")
 EDISON = Address(country="US", province="NJ", city="Edison")
 
@@ -35,6 +37,15 @@ EDISON = Address(country="US", province="NJ", city="Edison")
         (HAIDIAN, "朝阳区", None, None),
         (HAIDIAN, "分拨中心", None, None),
         (HAIDIAN, "", None, None),
+        (HAIDIAN, "北京市海澱區", "district", True),
+        (TAIPEI, "臺灣臺北市信義區", "district", True),
+        (TAIPEI, "台北", "city", True),
+        (TAIPEI, "臺中市", "city", False),
+        (TRADITIONAL, "广州市越秀区", "district", True),
+        (TRADITIONAL, "廣東省廣州市", "city", True),
+        (TRADITIONAL, "澳門", "city", False),
+        (YIWU, "浙江省義烏市", "district", True),
+        (YIWU, "杭州轉運中心", "city", False),
         (YIWU, "义乌市", "district", True),
         (YIWU, "浙江省金华市义乌市", "district", True),
         (YIWU, "浙江义乌", "district", True),

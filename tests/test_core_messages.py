@@ -201,6 +201,13 @@ def test_a_bad_line_has_its_own_reasons_and_no_other(wrong: dict[str, Any]) -> N
     assert "at least 1 item" in refused(Order, {**body, "lines": []}).message
 
 
+@pytest.mark.parametrize("place", ["海淀区 13812345678", "海淀 010-12345678", "+44 20 7946 0958"])
+def test_a_region_holds_no_phone(place: str) -> None:
+    body = order_body()
+    body["ship_to"]["district"] = place
+    assert refused(Order, body).field == "ship_to.district"
+
+
 def test_a_windows_line_break_in_a_title_is_a_space() -> None:
     body = order_body()
     body["lines"][0]["title"] = "Mug\r\nblue\rlarge"

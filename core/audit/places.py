@@ -25,6 +25,7 @@ from core.audit.regions import (
     Spot,
     spot_of,
 )
+from core.audit.traditional import simplified
 from core.messages import Address
 
 Level = Literal["country", "province", "city", "district"]
@@ -102,7 +103,7 @@ def parse_place(text: str) -> ParsedPlace:
     """What is certain about a place as a carrier writes it. Total and pure; answers are remembered."""
     text = unicodedata.normalize("NFKC", text)
     if _CHINESE.search(text):
-        return _parse_chinese(_NOT_CHINESE_NAME.sub("", text).removeprefix("中国"))
+        return _parse_chinese(_NOT_CHINESE_NAME.sub("", simplified(text)).removeprefix("中国"))
     return _parse_latin(text)
 
 
@@ -186,7 +187,7 @@ def _address_place(province: str | None, city: str | None, district: str | None)
 
 
 def _base(district: str) -> str | None:
-    name = _NOT_CHINESE_NAME.sub("", unicodedata.normalize("NFKC", district))
+    name = _NOT_CHINESE_NAME.sub("", simplified(unicodedata.normalize("NFKC", district)))
     for suffix in ("自治县", "区", "县", "市", "旗"):
         if name.endswith(suffix) and len(name) > len(suffix) + 1:
             return name.removesuffix(suffix)

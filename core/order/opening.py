@@ -9,6 +9,7 @@ from core.messages import Message, Order, order_workflow_id, read
 from core.order.refunding import refund_all
 from core.order.shares import lines_of
 from core.order.state import OrderState
+from core.personal import refuse_personal
 from core.policy import OrderPolicy
 from core.reasons import Refusal, refuse
 
@@ -22,6 +23,8 @@ class Screening(Message):
 
 def read_order(body: object, workflow_id: str) -> Order | Refusal:
     """The order that a workflow was started with. Under a foreign id, two workflows could hold the same order."""
+    if (personal := refuse_personal(body)) is not None:
+        return personal
     order = read(Order, body, "invalid_order")
     if isinstance(order, Refusal) or workflow_id == order_workflow_id(order.order_id):
         return order

@@ -296,7 +296,7 @@ def _weight(scan: Scan) -> int:
 
 def _masked(scan: Scan) -> Scan:
     """The scan without people: whoever pushes it may not have masked its text."""
-    return scan if scan.text is None else scan.model_copy(update={"text": mask(scan.text)})
+    return scan.model_copy(update={name: mask(text) for name in ("city", "text") if (text := getattr(scan, name))})
 
 
 def _first_physical(state: OrderState, scans: Sequence[Scan], now: datetime) -> datetime | None:

@@ -1,0 +1,45 @@
+"""What is about a person and stands in an order though it has no place there: streets, names, phones, e-mails.
+
+Unknown fields are ignored across Temporal, yet what a client sends stays in the workflow's history. So an order with
+such a field is refused: the storefront that sends it learns at once, and no order lives on with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from core.messages import Address, Order
+from core.reasons import Refusal, refuse
+
+_IN_AN_ADDRESS = re.compile(
+    "(?i)street|addr|line_?[123]|name|recipient|receiver|consignee|contact|phone|mobile|^tel$|tel_|_tel|e_?mail|building"
+    "|姓名|名字|电话|手机|地址|街道|门牌|收件|收货"
+)
+_IN_AN_ORDER = re.compile(
+    "(?i)street|phone|mobile|e_?mail|recipient|consignee|receiver|(ship|shipping|billing|delivery)_?addr"
+    "|(buyer|customer|contact|first|last|full)_?name|姓名|电话|手机|地址|收件|收货"
+)
+_PARTS = (
+    ("", Order.model_fields.keys(), _IN_AN_ORDER),
+    ("ship_to", Address.model_fields.keys(), _IN_AN_ADDRESS),
+    ("ship_from", Address.model_fields.keys(), _IN_AN_ADDRESS),
+)
+
+
+def refuse_personal(body: Any) -> Refusal | None:
+    """The refusal of an order, as decoded JSON, that says who its buyer is; None where it does not.
+
+    Names the field, and repeats nothing of its value. An empty value says nothing.
+    """
+    if not isinstance(body, Mapping):
+        return None
+    for part, known, personal in _PARTS:
+        fields = body.get(part) if part else body
+        for name, value in fields.items() if isinstance(fields, Mapping) else ():
+            if isinstance(name, str) and name not in known and value and personal.search(name):
+                field = f"{part}.{name}".lstrip(".")[:80]
+                why = "is about a person; leave it out, Dakuan keeps no names, streets, phones or e-mails"
+                return refuse("invalid_order", f"{field}: {why}", field=field)
+    return None

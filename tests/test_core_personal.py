@@ -1,0 +1,56 @@
+"""What is about a person is refused at an order's door, by its name, and never repeated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from order_bodies import order_body
+
+from core.personal import refuse_personal
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        *(
+            ("ship_to", name)
+            for name in ("street", "address1", "addressLine2", "name", "first_name", "phone", "Mobile")
+        ),
+        *(
+            ("ship_to", name)
+            for name in ("receiver", "consignee", "contactPhone", "tel", "email", "详细地址", "收件人")
+        ),
+        ("ship_from", "street"),
+        *(("", name) for name in ("buyer_name", "buyer_phone", "email", "shipping_address", "recipient", "收货地址")),
+    ],
+)
+def test_what_is_about_a_person_is_refused_by_its_name_and_not_repeated(where: str, name: str) -> None:
+    body = order_body()
+    (body[where] if where else body)[name] = "中关村大街1号 张三 13812345678"
+    refusal = refuse_personal(body)
+    assert refusal is not None
+    assert (refusal.code, refusal.field) == ("invalid_order", f"{where}.{name}".lstrip("."))
+    assert "13812345678" not in refusal.message
+    assert "张三" not in refusal.message
+
+
+@pytest.mark.parametrize("empty", [None, "", [], {}])
+def test_an_empty_field_is_about_nobody(empty: Any) -> None:
+    body = order_body()
+    body["ship_to"]["street"] = empty
+    assert refuse_personal(body) is None
+
+
+@pytest.mark.parametrize("name", ["note", "postcode", "region_code", "gift", "channel_fee"])
+def test_other_unknown_fields_are_ignored_as_ever(name: str) -> None:
+    body = order_body()
+    body[name] = body["ship_to"][name] = "x"
+    assert refuse_personal(body) is None
+
+
+@given(st.recursive(st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_any_body_gets_an_answer(body: Any) -> None:
+    assert refuse_personal(body) is None or body
