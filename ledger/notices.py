@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from core.messages import Message
-from ledger.register_part import RegisterPart
+from ledger.register_part import Conditions, RegisterPart
 
 
 class StoredNotice(Message):
@@ -32,19 +32,19 @@ class Notices(RegisterPart):
         """Notices after one that was read, in order. None is passed over: what a transaction that still runs may add
         before another is held back until it has ended.
         """
+        wanted = Conditions()
+        wanted.add("n.id > {}", after_id)
+        wanted.add("n.recipient = {}", to)
+        wanted.add("n.subject = {}", subject)
         return await self._all(
             StoredNotice,
             "SELECT n.id AS notice_id, n.subject, n.seq, n.recipient AS to, n.name, n.facts, n.at,"
             " coalesce(o.merchant_id, w.merchant_id) AS merchant_id, o.buyer_id"
-            " FROM notices n"
+            f" FROM (SELECT * FROM notices n{wanted.text} AND n.written_in < pg_snapshot_xmin(pg_current_snapshot())"
+            f" ORDER BY n.id{wanted.limit(limit)}) AS n"
             " LEFT JOIN orders o ON n.subject LIKE 'order/%' AND o.order_id = split_part(n.subject, '/', 2)"
             " LEFT JOIN withdrawals w"
             " ON n.subject LIKE 'withdrawal/%' AND w.withdrawal_id = split_part(n.subject, '/', 2)"
-            " WHERE n.id > $1 AND n.written_in < pg_snapshot_xmin(pg_current_snapshot())"
-            " AND ($3::TEXT IS NULL OR n.recipient = $3) AND ($4::TEXT IS NULL OR n.subject = $4)"
-            " ORDER BY n.id LIMIT $2",
-            after_id,
-            limit,
-            to,
-            subject,
+            " ORDER BY n.id",
+            *wanted.arguments,
         )

@@ -10,7 +10,7 @@ from core.messages import Message, Order
 from core.movements import Movement
 from core.records import OrderRecord, Standing
 from ledger.columns import columns_of
-from ledger.register_part import RegisterPart, below
+from ledger.register_part import Conditions, RegisterPart, below
 
 OpenOutcome = Literal[
     "registered", "same_run", "taken_over", "money_moved", "over", "different_content", "payment_over_claimed"
@@ -165,19 +165,13 @@ class Orders(RegisterPart):
         limit: int = 100,
     ) -> list[OrderRow]:
         """Orders by filter, the newest first; a filter of None lets all through."""
-        return await self._all(
-            OrderRow,
-            f"{_ORDER} WHERE ($1::TEXT IS NULL OR merchant_id = $1) AND ($2::TEXT IS NULL OR buyer_id = $2)"
-            " AND ($3::TEXT IS NULL OR phase = $3) AND ($4::TEXT IS NULL OR audit = $4)"
-            " AND ($5::BOOLEAN IS NULL OR (cardinality(hold_reasons) > 0) = $5)"
-            " AND ($6::TEXT IS NULL OR $6 = ANY (hold_reasons)) AND ($7::BOOLEAN IS NULL OR closed = $7)"
-            " ORDER BY opened_at DESC, order_id LIMIT $8",
-            merchant_id,
-            buyer_id,
-            phase,
-            audit,
-            held,
-            hold_reason,
-            closed,
-            limit,
-        )
+        wanted = Conditions()
+        wanted.add("merchant_id = {}", merchant_id)
+        wanted.add("buyer_id = {}", buyer_id)
+        wanted.add("phase = {}", phase)
+        wanted.add("audit = {}", audit)
+        wanted.either("cardinality(hold_reasons) > 0", wanted=True if hold_reason is not None else held)
+        wanted.add("{} = ANY (hold_reasons)", hold_reason)
+        wanted.either("closed", wanted=closed)
+        query = f"{_ORDER}{wanted.text} ORDER BY opened_at DESC, order_id{wanted.limit(limit)}"
+        return await self._all(OrderRow, query, *wanted.arguments)

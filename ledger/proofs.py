@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from core.messages import Message
-from ledger.pool import Connected, translate_errors
+from ledger.long_reads import long_reads
+from ledger.pool import Connected
 from ledger.statement_proof import AGAINST as AGAINST_STATEMENTS
 
 EVIDENCE_MAX = 20
@@ -35,12 +36,19 @@ CLAIMS = (
         "balances",
         "Each stored balance is the sum of its transfers, and not below zero.",
         """
-        SELECT a.path, a.currency, a.balance_minor, coalesce(e.sum_minor, 0)::BIGINT AS sum_minor
-        FROM accounts a
-        LEFT JOIN (SELECT account_id, sum(delta_minor) AS sum_minor FROM entries GROUP BY account_id) AS e
-            ON e.account_id = a.id
-        WHERE a.guarded AND (a.balance_minor IS DISTINCT FROM coalesce(e.sum_minor, 0) OR a.balance_minor < 0)
-        ORDER BY a.path
+        SELECT path, currency, balance_minor, sum_minor
+        FROM (
+            SELECT path, currency, max(stored_minor) AS balance_minor,
+                   coalesce(sum(delta_minor), 0)::BIGINT AS sum_minor, bool_or(stored) AS stored
+            FROM (
+                SELECT account_id, path, currency, delta_minor, NULL::BIGINT AS stored_minor, FALSE AS stored
+                FROM entries
+                UNION ALL
+                SELECT id, path, currency, NULL, balance_minor, TRUE FROM accounts WHERE guarded
+            ) AS e GROUP BY account_id, path, currency
+        ) AS b
+        WHERE stored AND (balance_minor IS DISTINCT FROM sum_minor OR balance_minor < 0)
+        ORDER BY path
         """,
     ),
     _Claim(
@@ -248,15 +256,15 @@ CLAIMS = (
 
 
 async def prove(connection: Connected) -> list[Proof]:
-    """Look for what speaks against each proof.
+    """Look for what speaks against each proof, all of them in one snapshot.
 
     Raises:
         Unavailable: the database does not answer; a retry helps.
     """
     proofs = []
-    for claim in CLAIMS:
-        async with translate_errors():
-            rows = await connection.fetch(f"SELECT * FROM ({claim.against}) AS against LIMIT {EVIDENCE_MAX}")
-        evidence = tuple(dict(row) for row in rows)
-        proofs.append(Proof(name=claim.name, sentence=claim.sentence, holds=not evidence, evidence=evidence))
+    async with long_reads(connection) as reads:
+        for claim in CLAIMS:
+            rows = await reads.fetch(f"SELECT * FROM ({claim.against}) AS against LIMIT {EVIDENCE_MAX}")
+            evidence = tuple(dict(row) for row in rows)
+            proofs.append(Proof(name=claim.name, sentence=claim.sentence, holds=not evidence, evidence=evidence))
     return proofs

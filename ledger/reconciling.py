@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
 
 from core.messages import Message
 from core.reconciliation.lines import Covered, OurLine, Scope, TheirLine
-from ledger.pool import Connected, Pool, translate_errors
+from ledger.long_reads import LongReads, long_reads
+from ledger.pool import Pool
 
 M = TypeVar("M", bound=Message)
 
@@ -27,7 +26,7 @@ async def both_sides(pool: Pool, scope: Scope, name: str) -> Sides:
     Raises:
         Unavailable: the database does not answer; a retry helps.
     """
-    async with _snapshot(pool) as connection:
+    async with long_reads(pool) as connection:
         if scope in {"withdrawals", "orders"}:
             ours, theirs = _BOOKS[scope]
             return Sides(await _ours(connection, ours), await _theirs(connection, theirs), None)
@@ -44,28 +43,15 @@ async def both_sides(pool: Pool, scope: Scope, name: str) -> Sides:
         return Sides(found, told, [Covered.model_validate(dict(row)) for row in periods])
 
 
-@asynccontextmanager
-async def _snapshot(pool: Pool) -> AsyncIterator[Connected]:
-    async with (
-        translate_errors(),
-        pool.acquire() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
-        # Whole tables are joined. Right after a large import the planner thinks them small, and would look each row
-        # up by reading all of the other table: minutes instead of a second.
-        await connection.execute("SET LOCAL enable_nestloop = off")
-        yield connection
-
-
-async def _ours(connection: Connected, query: str, *arguments: str) -> list[OurLine]:
+async def _ours(connection: LongReads, query: str, *arguments: str) -> list[OurLine]:
     return await _lines(OurLine, connection, query, *arguments)
 
 
-async def _theirs(connection: Connected, query: str, *arguments: str) -> list[TheirLine]:
+async def _theirs(connection: LongReads, query: str, *arguments: str) -> list[TheirLine]:
     return await _lines(TheirLine, connection, query, *arguments)
 
 
-async def _lines(model: type[M], connection: Connected, query: str, *arguments: str) -> list[M]:
+async def _lines(model: type[M], connection: LongReads, query: str, *arguments: str) -> list[M]:
     return [model.model_validate(dict(row)) for row in await connection.fetch(query, *arguments)]
 
 

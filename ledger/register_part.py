@@ -40,3 +40,34 @@ class RegisterPart:
 def below(prefix: str) -> tuple[str, str]:
     """Bounds of the references that begin with `prefix/`, in the order of bytes: an index range, and no wildcard."""
     return f"{prefix}/", f"{prefix}0"  # "0" is the character after "/"
+
+
+class Conditions:
+    """The WHERE of a list: only what was asked for, so that each filter finds the index that is made for it.
+
+    A condition such as `$1 IS NULL OR merchant_id = $1` uses none, once the session has a plan for any value.
+    """
+
+    def __init__(self) -> None:
+        self._conditions: list[str] = []
+        self.arguments: list[object] = []
+
+    def add(self, condition: str, value: object | None) -> None:
+        """`condition` with `{}` where the value stands; None: it was not asked for."""
+        if value is not None:
+            self.arguments.append(value)
+            self._conditions.append(condition.format(f"${len(self.arguments)}"))
+
+    def either(self, condition: str, *, wanted: bool | None) -> None:
+        """The condition, or that it does not hold; None: it was not asked for."""
+        if wanted is not None:
+            self._conditions.append(condition if wanted else f"NOT ({condition})")
+
+    @property
+    def text(self) -> str:
+        return f" WHERE {' AND '.join(self._conditions)}" if self._conditions else ""
+
+    def limit(self, most: int) -> str:
+        """The LIMIT, as the last argument."""
+        self.arguments.append(most)
+        return f" LIMIT ${len(self.arguments)}"

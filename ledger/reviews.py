@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from core.durations import Duration
 from core.messages import Message
-from ledger.register_part import RegisterPart
+from ledger.register_part import Conditions, RegisterPart
 
 
 class Review(Message):
@@ -39,7 +39,9 @@ _QUEUE = """
            (p.parcel ->> 'audit_since')::TIMESTAMPTZ AS since,
            o.state #>> '{policy,review_sla}' AS sla
     FROM orders o CROSS JOIN LATERAL jsonb_array_elements(o.state -> 'parcels') AS p (parcel)
-    WHERE NOT o.closed AND p.parcel ->> 'audit' = 'in_review' AND NOT (p.parcel ->> 'ended')::BOOLEAN
+    -- An order's audit is its worst parcel's; the index of orders in review knows these two.
+    WHERE NOT o.closed AND o.audit IN ('rejected', 'in_review')
+      AND p.parcel ->> 'audit' = 'in_review' AND NOT (p.parcel ->> 'ended')::BOOLEAN
     UNION ALL
     SELECT 'screening', o.order_id, '', o.merchant_id, o.currency, o.total_minor,
            ARRAY[coalesce(o.state ->> 'screening_reason', 'screening')], NULL, NULL,
@@ -53,13 +55,14 @@ class Reviews(RegisterPart):
 
     async def waiting(self, *, order_id: str | None = None, limit: int = 100) -> list[Review]:
         """What waits for a person, the longest first."""
+        wanted = Conditions()
+        wanted.add("q.order_id = {}", order_id)
         return await self._all(
             Review,
             f"SELECT q.*, c.reviewer, c.claimed_at FROM ({_QUEUE}) AS q"
             " LEFT JOIN review_claims c ON c.order_id = q.order_id AND c.parcel_id = q.parcel_id"
-            " WHERE $1::TEXT IS NULL OR q.order_id = $1 ORDER BY q.since, q.order_id, q.parcel_id LIMIT $2",
-            order_id,
-            limit,
+            f"{wanted.text} ORDER BY q.since, q.order_id, q.parcel_id{wanted.limit(limit)}",
+            *wanted.arguments,
         )
 
     async def claim(self, order_id: str, parcel_id: str, reviewer: str, now: datetime) -> str:

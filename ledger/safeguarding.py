@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from core.messages import Message
-from ledger.pool import Pool, translate_errors
+from ledger.long_reads import long_reads
+from ledger.pool import Pool
 
 
 class Owed(Message):
@@ -72,11 +73,7 @@ async def safeguards(pool: Pool) -> list[Safeguard]:
     Raises:
         Unavailable: the database does not answer; a retry helps.
     """
-    async with (
-        translate_errors(),
-        pool.acquire() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with long_reads(pool) as connection:
         balances = [_Sum(*row.values()) for row in await connection.fetch(_BALANCES)]
         stated = {(row["currency"], row["what"]): row["amount_minor"] for row in await connection.fetch(_STATED)}
     currencies = sorted({one.currency for one in balances})

@@ -103,6 +103,7 @@ CREATE TABLE notices (
     CONSTRAINT notices_pkey PRIMARY KEY (id),
     CONSTRAINT a_notice_is_stored_once UNIQUE (subject, seq)
 );
+CREATE INDEX notices_by_recipient ON notices USING btree (recipient, id);
 
 CREATE TABLE payments (
     channel text NOT NULL,
@@ -233,10 +234,16 @@ CREATE TABLE orders (
     CONSTRAINT order_never_refunds_more_than_paid CHECK (refunded_minor >= 0 AND refunded_minor <= total_minor),
     CONSTRAINT order_total_in_bounds CHECK (total_minor >= 1 AND total_minor <= '1000000000000000'::bigint)
 ) WITH (fillfactor=80);
+CREATE INDEX orders_by_audit ON orders USING btree (audit, opened_at DESC);
 CREATE INDEX orders_by_buyer ON orders USING btree (buyer_id, opened_at DESC);
 CREATE INDEX orders_by_merchant ON orders USING btree (merchant_id, opened_at DESC);
 CREATE INDEX orders_by_opening ON orders USING btree (opened_at DESC);
 CREATE INDEX orders_by_payment ON orders USING btree (channel, payment);
+CREATE INDEX orders_by_phase ON orders USING btree (phase, opened_at DESC);
+CREATE INDEX orders_held ON orders USING btree (opened_at DESC) WHERE cardinality(hold_reasons) > 0;
+CREATE INDEX orders_in_review ON orders USING btree (order_id) WHERE NOT closed AND (audit = ANY (ARRAY['rejected'::text, 'in_review'::text]));
+CREATE INDEX orders_open ON orders USING btree (opened_at DESC) WHERE NOT closed;
+CREATE INDEX orders_open_by_merchant ON orders USING btree (merchant_id, opened_at DESC) WHERE NOT closed;
 
 CREATE TABLE payout_accounts (
     account_id text NOT NULL,
@@ -416,6 +423,9 @@ CREATE TABLE withdrawals (
 );
 CREATE INDEX withdrawals_by_merchant ON withdrawals USING btree (merchant_id, requested_at DESC);
 CREATE INDEX withdrawals_by_request ON withdrawals USING btree (requested_at DESC);
+CREATE INDEX withdrawals_by_state ON withdrawals USING btree (state_name, requested_at DESC);
+CREATE INDEX withdrawals_open ON withdrawals USING btree (requested_at DESC) WHERE NOT closed;
+CREATE INDEX withdrawals_open_by_merchant ON withdrawals USING btree (merchant_id, requested_at DESC) WHERE NOT closed;
 
 CREATE TABLE payout_attempts (
     key text COLLATE "C" NOT NULL,
@@ -445,6 +455,7 @@ CREATE TABLE payout_attempts (
     CONSTRAINT key_fits_every_rail CHECK (key ~ '^[A-Za-z0-9]{1,32}$'::text)
 );
 CREATE UNIQUE INDEX one_live_attempt_a_withdrawal ON payout_attempts USING btree (withdrawal_id) WHERE state <> ALL (ARRAY['failed'::text, 'unsent'::text]);
+CREATE INDEX payout_attempts_by_rail ON payout_attempts USING btree (rail);
 
 CREATE TABLE withdrawal_approvals (
     withdrawal_id text NOT NULL,
@@ -469,25 +480,40 @@ CREATE TABLE payout_events (
     CONSTRAINT an_event_counts_once PRIMARY KEY (rail, event_id),
     CONSTRAINT payout_events_key_fkey FOREIGN KEY (key) REFERENCES payout_attempts(key)
 );
+CREATE INDEX payout_events_by_key ON payout_events USING btree (key);
 
 CREATE VIEW entries AS
  SELECT t.movement_id,
     t.leg,
     m.reference,
     m.occurred_at,
-    e.account_id,
+    a.id AS account_id,
     a.path,
     a.kind,
     t.currency,
-    e.side *
         CASE
-            WHEN a.kind = ANY (ARRAY['liability'::text, 'income'::text]) THEN 1
-            ELSE '-1'::integer
-        END * t.amount_minor AS delta_minor
+            WHEN a.kind = ANY (ARRAY['liability'::text, 'income'::text]) THEN - t.amount_minor
+            ELSE t.amount_minor
+        END AS delta_minor
    FROM transfers t
      JOIN movements m ON m.id = t.movement_id
-     CROSS JOIN LATERAL ( VALUES (t.debit_account,'-1'::integer), (t.credit_account,1)) e(account_id, side)
-     JOIN accounts a ON a.id = e.account_id;
+     JOIN accounts a ON a.id = t.debit_account
+UNION ALL
+ SELECT t.movement_id,
+    t.leg,
+    m.reference,
+    m.occurred_at,
+    a.id AS account_id,
+    a.path,
+    a.kind,
+    t.currency,
+        CASE
+            WHEN a.kind = ANY (ARRAY['liability'::text, 'income'::text]) THEN t.amount_minor
+            ELSE - t.amount_minor
+        END AS delta_minor
+   FROM transfers t
+     JOIN movements m ON m.id = t.movement_id
+     JOIN accounts a ON a.id = t.credit_account;
 
 CREATE FUNCTION account_guarded(p_path text)
  RETURNS boolean

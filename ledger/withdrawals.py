@@ -12,7 +12,7 @@ from core.records import WithdrawalRecord
 from core.withdrawal.calendar import next_day_starts
 from core.withdrawal.estimating import Standing
 from core.withdrawal.policy import WithdrawalPolicy
-from ledger.register_part import RegisterPart
+from ledger.register_part import Conditions, RegisterPart
 
 _AMOUNTS = frozenset({"below_minimum", "above_maximum", "insufficient_funds", "receivable_outstanding"})
 
@@ -187,16 +187,12 @@ class Withdrawals(RegisterPart):
         limit: int = 100,
     ) -> list[WithdrawalRow]:
         """Withdrawals by filter, the newest first; a filter of None lets all through."""
-        return await self._all(
-            WithdrawalRow,
-            f"{_WITHDRAWAL} WHERE ($1::TEXT IS NULL OR w.merchant_id = $1)"
-            " AND ($2::TEXT IS NULL OR w.state_name = $2) AND ($3::BOOLEAN IS NULL OR w.closed = $3)"
-            " ORDER BY w.requested_at DESC, w.withdrawal_id LIMIT $4",
-            merchant_id,
-            state_name,
-            closed,
-            limit,
-        )
+        wanted = Conditions()
+        wanted.add("w.merchant_id = {}", merchant_id)
+        wanted.add("w.state_name = {}", state_name)
+        wanted.either("w.closed", wanted=closed)
+        query = f"{_WITHDRAWAL}{wanted.text} ORDER BY w.requested_at DESC, w.withdrawal_id{wanted.limit(limit)}"
+        return await self._all(WithdrawalRow, query, *wanted.arguments)
 
 
 def _refusal(code: str, detail: str | None, currency: str) -> Refusal:

@@ -50,7 +50,7 @@ async def test_a_change_of_the_schema_is_seen(empty: str) -> None:
     for change, seen in (
         ("ALTER TABLE orders ADD COLUMN colour TEXT", "colour text"),
         ("ALTER TABLE orders DROP CONSTRAINT order_id_form", ""),
-        ("CREATE INDEX orders_by_phase ON orders (phase)", "orders_by_phase ON orders"),
+        ("CREATE INDEX orders_by_colour ON orders (phase)", "orders_by_colour ON orders"),
         ("DROP TRIGGER movements_are_only_added ON movements", ""),
         ("ALTER FUNCTION post SET enable_hashjoin = on", "enable_hashjoin TO 'on'"),
         ("GRANT INSERT ON orders TO PUBLIC", "GRANT INSERT ON TABLE orders TO PUBLIC"),

@@ -56,6 +56,13 @@ CREATE TABLE orders (
 CREATE INDEX orders_by_merchant ON orders (merchant_id, opened_at DESC);
 CREATE INDEX orders_by_buyer ON orders (buyer_id, opened_at DESC);
 CREATE INDEX orders_by_opening ON orders (opened_at DESC);
+-- The lists that people ask for: by phase or audit, what is held, what is open, what waits for a reviewer.
+CREATE INDEX orders_by_phase ON orders (phase, opened_at DESC);
+CREATE INDEX orders_by_audit ON orders (audit, opened_at DESC);
+CREATE INDEX orders_held ON orders (opened_at DESC) WHERE cardinality(hold_reasons) > 0;
+CREATE INDEX orders_open ON orders (opened_at DESC) WHERE NOT closed;
+CREATE INDEX orders_open_by_merchant ON orders (merchant_id, opened_at DESC) WHERE NOT closed;
+CREATE INDEX orders_in_review ON orders (order_id) WHERE NOT closed AND audit IN ('rejected', 'in_review');
 -- The parts of one payment.
 CREATE INDEX orders_by_payment ON orders (channel, payment);
 
@@ -72,6 +79,9 @@ CREATE TABLE notices (
     written_in XID8 NOT NULL DEFAULT pg_current_xact_id(),
     CONSTRAINT a_notice_is_stored_once UNIQUE (subject, seq)
 );
+
+-- What one kind of reader has not read yet.
+CREATE INDEX notices_by_recipient ON notices (recipient, id);
 
 -- Notices of `order/{id}` or `withdrawal/{id}`; one that is there already stays as it is.
 CREATE FUNCTION add_notices(p_subject TEXT, p_notices JSONB) RETURNS VOID LANGUAGE sql AS $$

@@ -29,6 +29,9 @@ CREATE TABLE withdrawals (
 -- A merchant's withdrawals, newest first; the day's count and sum.
 CREATE INDEX withdrawals_by_merchant ON withdrawals (merchant_id, requested_at DESC);
 CREATE INDEX withdrawals_by_request ON withdrawals (requested_at DESC);
+CREATE INDEX withdrawals_by_state ON withdrawals (state_name, requested_at DESC);
+CREATE INDEX withdrawals_open ON withdrawals (requested_at DESC) WHERE NOT closed;
+CREATE INDEX withdrawals_open_by_merchant ON withdrawals (merchant_id, requested_at DESC) WHERE NOT closed;
 
 CREATE TABLE withdrawal_approvals (
     withdrawal_id TEXT NOT NULL,
@@ -72,6 +75,8 @@ CREATE TABLE payout_attempts (
     FOREIGN KEY (account_id, account_version) REFERENCES payout_account_versions (account_id, version)
 );
 
+-- For the reconciliation of a rail.
+CREATE INDEX payout_attempts_by_rail ON payout_attempts (rail);
 -- A new attempt only when the last one is known to have had no effect.
 CREATE UNIQUE INDEX one_live_attempt_a_withdrawal ON payout_attempts (withdrawal_id)
     WHERE state NOT IN ('failed', 'unsent');
@@ -86,6 +91,8 @@ CREATE TABLE payout_events (
     at           TIMESTAMPTZ NOT NULL,
     CONSTRAINT an_event_counts_once PRIMARY KEY (rail, event_id)
 );
+
+CREATE INDEX payout_events_by_key ON payout_events (key);
 
 -- --- records -------------------------------------------------------------------------------------------------
 

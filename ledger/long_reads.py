@@ -1,0 +1,52 @@
+"""Reads over whole tables: proofs, reconciliation, safeguarding. One snapshot, a limit of their own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from ledger.pool import Connected, translate_errors
+
+LONG_READ_WITHIN = 300.0
+"""Seconds for one query over whole tables; an ordinary call has `ledger.pool.ANSWER_WITHIN`."""
+
+
+class LongReads:
+    """A connection inside one read-only snapshot: what is posted meanwhile is seen whole or not at all."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def fetch(self, query: str, *arguments: object) -> list[Any]:
+        """All rows."""
+        return list(await self._connection.fetch(query, *arguments, timeout=LONG_READ_WITHIN))
+
+
+@asynccontextmanager
+async def long_reads(source: Connected) -> AsyncIterator[LongReads]:
+    """A snapshot over a pool or a connection; in a transaction that has begun, what that one sees.
+
+    Raises:
+        Unavailable: the database does not answer; a retry helps.
+    """
+    async with translate_errors():
+        if isinstance(source, asyncpg.Pool):
+            async with source.acquire() as connection, _snapshot(connection) as reads:
+                yield reads
+        else:
+            async with _snapshot(source) as reads:
+                yield reads
+
+
+@asynccontextmanager
+async def _snapshot(connection: Any) -> AsyncIterator[LongReads]:
+    whole = {} if connection.is_in_transaction() else {"isolation": "repeatable_read", "readonly": True}
+    async with connection.transaction(**whole):
+        # These queries join whole tables. Where the planner guesses that one side has a few rows (after a large
+        # import, or where a condition hides how many rows it keeps), a nested loop reads the other side once for each:
+        # minutes instead of a second. A hash join is never much worse here.
+        await connection.execute("SET LOCAL enable_nestloop = off")
+        yield LongReads(connection)

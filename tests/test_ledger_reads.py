@@ -1,0 +1,121 @@
+"""What is read of long books: the lists through their indexes, counted in buffers; the proofs in one pass each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import pytest
+from databases import Database
+
+from bench.settled import add_settled_orders
+from ledger.proofs import prove
+from ledger.register import Register
+from ledger.safeguarding import safeguards
+
+ORDERS = 3_000
+"""Their rows alone fill more than FEW buffers, and their states many times that."""
+FEW = 100
+"""Buffers of 8 KB that a list of ten rows may read: index pages, rows, and what is stored beside them."""
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+LISTS: dict[str, Callable[[Register], Awaitable[Any]]] = {
+    "orders": lambda register: register.orders.rows(limit=10),
+    "orders of a merchant": lambda register: register.orders.rows(merchant_id="m-7", limit=10),
+    "orders of a buyer": lambda register: register.orders.rows(buyer_id="b-7", limit=10),
+    "orders in a phase": lambda register: register.orders.rows(phase="refunded", limit=10),
+    "orders in a phase that none is in": lambda register: register.orders.rows(phase="opening", limit=10),
+    "orders by audit": lambda register: register.orders.rows(audit="in_review", limit=10),
+    "orders that are held": lambda register: register.orders.rows(held=True, limit=10),
+    "orders that are held for nothing known": lambda register: register.orders.rows(hold_reason="unknown", limit=10),
+    "open orders": lambda register: register.orders.rows(closed=False, limit=10),
+    "open orders of a merchant": lambda register: register.orders.rows(merchant_id="m-7", closed=False, limit=10),
+    "withdrawals": lambda register: register.withdrawals.rows(limit=10),
+    "withdrawals in a state": lambda register: register.withdrawals.rows(state_name="paid", limit=10),
+    "open withdrawals": lambda register: register.withdrawals.rows(closed=False, limit=10),
+    "reviews": lambda register: register.reviews.waiting(limit=10),
+    "the review of one order": lambda register: register.reviews.waiting(order_id="S0000098", limit=10),
+    "notices": lambda register: register.notices.read(after_id=6_000, limit=10),
+    "notices to operators": lambda register: register.notices.read(to="operator", limit=10),
+    "notices of an order": lambda register: register.notices.read(subject="order/S0000007", limit=10),
+    "a merchant's money": lambda register: register.balances.of_merchant("m-7"),
+    "an order's money": lambda register: register.balances.of_order("S0000007"),
+    "payouts of a withdrawal": lambda register: register.payouts.of_withdrawal("Wm-7"),
+    "events of a withdrawal": lambda register: register.payouts.events("Wm-7"),
+    "who uses a number": lambda register: register.claims.claimants("YT0000000000098"),
+    "what there is to compare": lambda register: register.breaks.comparisons(),
+    "open breaks": lambda register: register.breaks.known(),
+}
+
+
+class Explained:
+    """A pool that keeps the buffers which each query touched."""
+
+    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+        self._pool = pool
+        self.buffers = 0
+        self.plans: list[Any] = []
+
+    async def _explain(self, query: str, arguments: tuple[object, ...]) -> None:
+        text = await self._pool.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}", *arguments)
+        (plan,) = json.loads(text)
+        self.plans.append(plan)
+        self.buffers += plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
+
+    async def fetch(self, query: str, *arguments: object) -> list[Any]:
+        await self._explain(query, arguments)
+        return list(await self._pool.fetch(query, *arguments))
+
+    async def fetchrow(self, query: str, *arguments: object) -> Any:
+        await self._explain(query, arguments)
+        return await self._pool.fetchrow(query, *arguments)
+
+    async def fetchval(self, query: str, *arguments: object) -> Any:
+        await self._explain(query, arguments)
+        return await self._pool.fetchval(query, *arguments)
+
+
+async def _filled(database: Database, count: int) -> None:
+    async with database.owner.acquire() as owner:
+        await add_settled_orders(owner, count)
+
+
+async def test_each_list_reads_little_of_long_books(database: Database) -> None:
+    await _filled(database, ORDERS)
+    read = {}
+    for name, asked in LISTS.items():
+        pool: Any = Explained(database.pool)
+        await asked(Register(pool))
+        read[name] = pool.buffers
+    assert {name: buffers for name, buffers in read.items() if buffers > FEW} == {}
+
+
+async def test_the_synthetic_books_hold_and_are_what_they_say(database: Database) -> None:
+    await _filled(database, 300)
+    assert [proof for proof in await prove(database.pool) if not proof.holds] == []
+    register = Register(database.pool)
+    assert len(await register.orders.rows(closed=False, limit=500)) == 9
+    assert len(await register.reviews.waiting()) == 9
+    (safe,) = await safeguards(database.pool)
+    assert safe.short_minor == 0
+
+
+@pytest.mark.parametrize("wrong_by", ["stored", "summed"])
+async def test_a_wrong_balance_is_found_among_many(database: Database, wrong_by: str) -> None:
+    database.broken = True
+    await _filled(database, 300)
+    if wrong_by == "stored":
+        await database.owner.execute(
+            "UPDATE accounts SET balance_minor = balance_minor + 1 WHERE path = 'merchant/m-7/available'"
+        )
+    else:
+        await database.owner.execute(
+            "INSERT INTO transfers (movement_id, leg, debit_account, credit_account, currency, amount_minor)"
+            " SELECT m.id, 9, d.id, c.id, 'CNY', 1 FROM movements m, accounts d, accounts c"
+            " WHERE m.reference = 'order/S0000007/fund' AND d.path = 'psp/wechat' AND c.path = 'merchant/m-7/available'"
+        )
+    failed = {proof.name: proof.evidence for proof in await prove(database.pool) if not proof.holds}
+    assert [row["path"] for row in failed["balances"]] == ["merchant/m-7/available"]
