@@ -33,6 +33,13 @@ class PurgedProviderLog(NamedTuple):
     subscriptions: int
 
 
+class LastLook(NamedTuple):
+    """With which question a number was last asked for: the digits of a phone, the name of a service."""
+
+    key: str
+    found: bool
+
+
 class ProviderLog(RegisterPart):
     """The register's log of tracking providers."""
 
@@ -62,6 +69,15 @@ class ProviderLog(RegisterPart):
             *(provider, clean(carrier), clean(waybill), phone_last4 or ""),
         )
         return None if kept is None else Trace.model_validate(kept)
+
+    async def last_look(self, provider: str, carrier: str, waybill: str) -> LastLook | None:
+        """How a number was asked for the last time, and whether that brought scans; None where it never was."""
+        row = await self._row(
+            "SELECT phone_last4 AS key, coalesce(jsonb_array_length(trace -> 'scans'), 0) > 0 AS found"
+            " FROM carrier_looks WHERE provider = $1 AND carrier = $2 AND waybill = $3",
+            *(provider, clean(carrier), clean(waybill)),
+        )
+        return None if row is None else LastLook(row["key"], row["found"])
 
     async def note_answer(
         self, carrier: str, waybill: str, no_trace: bool | None, now: datetime, *, window: timedelta, most: int

@@ -23,7 +23,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from activities.clock import activity_time
 from core.audit.masking import mask
-from core.audit.trace import Trace, TraceAnswer
+from core.audit.trace import Lacking, Trace, TraceAnswer
 from core.messages import Message, Scan
 
 Silence = Literal["throttled", "auth", "unavailable"]
@@ -187,15 +187,18 @@ def found(
     return trace.model_copy(update=more) if masked else trace
 
 
-def told(query: TraceQuery, provider: str, answer: TraceAnswer, detail: str | None = None) -> Trace:
-    """The provider's word that it has nothing on the number."""
-    return _trace(query, provider, answer, (), detail)
+def told(
+    query: TraceQuery, provider: str, answer: TraceAnswer, detail: str | None = None, *, lacking: Lacking | None = None
+) -> Trace:
+    """The provider's word that it has nothing on the number; `lacking`: see `Trace.lacking`."""
+    trace = _trace(query, provider, answer, (), detail)
+    return trace if lacking is None else trace.model_copy(update={"lacking": lacking})
 
 
 def refused_contact(query: TraceQuery, provider: str, detail: str) -> Trace:
-    """The carrier knows the number and does not take the buyer's last four digits for its receiver's."""
+    """The carrier knows the number and does not take the digits that were sent for those of its label's phone."""
     trace = _trace(query, provider, "found", (), detail)
-    return trace.model_copy(update={"contact": "refused"})
+    return trace.model_copy(update={"contact": "refused", "lacking": "phone"})
 
 
 def silent(query: TraceQuery, provider: str, why: Silence, detail: str) -> Trace:

@@ -11,8 +11,9 @@ import hmac
 import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+from activities.carriers.asking import Question, Questions, questions_about
 from activities.carriers.base import Checked, PushContent, Pushed, Silence, TraceQuery, found, silent, told
 from activities.carriers.reading import (
     VendorEvents,
@@ -25,11 +26,13 @@ from activities.carriers.reading import (
     with_unread,
 )
 from activities.http import HttpClient, Reply
+from core.audit.services import codes_for
 from core.audit.trace import Trace
+from core.audit.waybills import carrier as known_carrier
 from core.errors import Unavailable, UnreadableAnswer
 from core.messages import Message, Scan, Stage
 
-PROVIDER = "easypost"
+PROVIDER: Final = "easypost"
 SIGNATURE = "x-hmac-signature"
 
 CARRIERS = {
@@ -160,9 +163,16 @@ class EasyPostCarrier:
         """See `Carrier.serves`."""
         return carrier in CARRIERS
 
+    def questions(self, query: TraceQuery) -> Questions:
+        """See `Asking.questions`."""
+        carrier, name = known_carrier(query.carrier), CARRIERS.get(query.carrier)
+        if carrier is None or name is None:
+            return Questions((Question("", query),), certain=False)
+        return questions_about(query, codes_for(PROVIDER, carrier, name, query.waybill))
+
     async def trace(self, query: TraceQuery) -> Trace:
         """See `Carrier.trace`."""
-        carrier = CARRIERS.get(query.carrier)
+        carrier = query.code or CARRIERS.get(query.carrier)
         if carrier is None:
             return told(query, PROVIDER, "unknown_carrier", f"{PROVIDER} does not serve {query.carrier}")
         tracker = {"tracking_code": query.waybill, "carrier": carrier}

@@ -17,13 +17,13 @@ from urllib.parse import unquote, urlencode
 
 from pydantic import Field
 
+from activities.carriers.asking import Question, Questions, questions_about
 from activities.carriers.base import PushContent, Pushed, Silence, TraceQuery, found, silent, told
 from activities.carriers.reading import (
     CHINA,
     VendorEvents,
     VendorList,
     VendorText,
-    carrier_called,
     entry_of,
     form_of,
     local_time,
@@ -34,7 +34,8 @@ from activities.carriers.reading import (
     with_unread,
 )
 from activities.http import HttpClient, Reply
-from core.audit.trace import Trace
+from core.audit.services import carrier_called, codes_for
+from core.audit.trace import Lacking, Trace
 from core.audit.waybills import CARRIERS
 from core.errors import Unavailable, UnreadableAnswer
 from core.messages import Message, Scan, Stage
@@ -136,12 +137,19 @@ class KdniaoCarrier:
         known = CARRIERS.carrier(carrier)
         return known is not None and bool(known.kdniao)
 
+    def questions(self, query: TraceQuery) -> Questions:
+        """See `Asking.questions`."""
+        carrier = CARRIERS.carrier(query.carrier)
+        if carrier is None or not carrier.kdniao:
+            return Questions((Question("", query),), certain=False)
+        return questions_about(query, codes_for(PROVIDER, carrier, carrier.kdniao, query.waybill))
+
     async def trace(self, query: TraceQuery) -> Trace:
         """See `Carrier.trace`."""
         carrier = CARRIERS.carrier(query.carrier)
         if carrier is None or not carrier.kdniao:
             return told(query, PROVIDER, "unknown_carrier", f"{PROVIDER} does not serve {query.carrier}")
-        request = {"ShipperCode": carrier.kdniao, "LogisticCode": query.waybill}
+        request = {"ShipperCode": query.code or carrier.kdniao, "LogisticCode": query.waybill}
         sent_digits = carrier.needs_phone and bool(query.phone_last4)
         if sent_digits:
             request["CustomerName"] = query.phone_last4 or ""
@@ -227,8 +235,15 @@ def read_answer(reply: Reply, query: TraceQuery, *, sent_digits: bool = False) -
     if not scans and needs_phone(query.carrier) and not sent_digits:
         # Without the digits it would say so of any number, which is no word about this one.
         return silent(query, PROVIDER, "unavailable", f"{query.carrier} wants the receiver's last four digits")
+    if not scans:
+        return told(query, PROVIDER, "no_trace", answer.Reason, lacking=_lacking(query))
     carrier = carrier_called(answer.ShipperCode, PROVIDER)
     return found(query, PROVIDER, scans, with_unread(answer.Reason, unread), carrier=carrier, contact=contact)
+
+
+def _lacking(query: TraceQuery) -> Lacking | None:
+    """Wrong digits get the same empty answer as a number that nobody knows."""
+    return "phone" if needs_phone(query.carrier) else None
 
 
 def _says_nothing_known(answer: _Answer) -> bool:
@@ -286,7 +301,7 @@ def _pushed(item: object) -> PushContent:
     if scans:
         trace = found(query, PROVIDER, scans, detail)
     elif answer.Success and not unread and _says_nothing_known(answer):
-        trace = told(query, PROVIDER, "no_trace", detail)
+        trace = told(query, PROVIDER, "no_trace", detail, lacking=_lacking(query))
     else:
         trace = silent(query, PROVIDER, "unavailable", detail or "a push without a single event")
     named = tuple(f"{query.waybill}: {why}" for why in unread)

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Final, Literal
 from urllib.parse import urlencode
 
+from activities.carriers.asking import Question, Questions, questions_about
 from activities.carriers.base import (
     PushContent,
     Pushed,
@@ -29,7 +30,6 @@ from activities.carriers.base import (
 from activities.carriers.reading import (
     VendorEvents,
     VendorText,
-    carrier_called,
     entry_of,
     form_of,
     local_time,
@@ -40,7 +40,8 @@ from activities.carriers.reading import (
     with_unread,
 )
 from activities.http import HttpClient, Reply
-from core.audit.trace import Trace
+from core.audit.services import carrier_called, codes_for
+from core.audit.trace import Lacking, Trace
 from core.audit.waybills import CARRIERS
 from core.errors import Unavailable, UnreadableAnswer
 from core.messages import Message, Scan, Stage
@@ -157,6 +158,13 @@ class Kuaidi100Carrier:
         known = CARRIERS.carrier(carrier)
         return known is not None and bool(known.kuaidi100)
 
+    def questions(self, query: TraceQuery) -> Questions:
+        """See `Asking.questions`."""
+        carrier = CARRIERS.carrier(query.carrier)
+        if carrier is None or not carrier.kuaidi100:
+            return Questions((Question("", query),), certain=False)
+        return questions_about(query, codes_for(PROVIDER, carrier, carrier.kuaidi100, query.waybill))
+
     async def trace(self, query: TraceQuery) -> Trace:
         """See `Carrier.trace`."""
         carrier = CARRIERS.carrier(query.carrier)
@@ -165,7 +173,7 @@ class Kuaidi100Carrier:
         phone = query.phone_last4 if carrier.needs_phone else None
         param = json.dumps(
             {
-                "com": carrier.kuaidi100,
+                "com": query.code or carrier.kuaidi100,
                 "num": query.waybill,
                 "phone": phone or "",
                 "from": "",
@@ -189,11 +197,17 @@ class Kuaidi100Carrier:
         carrier = CARRIERS.carrier(query.carrier)
         if carrier is None or not carrier.kuaidi100:
             return Subscription(outcome="unknown_carrier", detail=f"{PROVIDER} does not serve {query.carrier}")
+        first = self.questions(query).asked[0].query
         parameters = {"callbackurl": callback_url, "salt": self._salt, "resultv2": "4", "autoCom": "1"}
-        if carrier.needs_phone and query.phone_last4:
-            parameters["phone"] = query.phone_last4
+        if carrier.needs_phone and first.phone_last4:
+            parameters["phone"] = first.phone_last4
         param = json.dumps(
-            {"company": carrier.kuaidi100, "number": query.waybill, "key": self._key, "parameters": parameters},
+            {
+                "company": first.code or carrier.kuaidi100,
+                "number": query.waybill,
+                "key": self._key,
+                "parameters": parameters,
+            },
             ensure_ascii=False,
             separators=(",", ":"),
         )
@@ -235,7 +249,7 @@ class Kuaidi100Carrier:
             trace = found(query, PROVIDER, scans, detail, carrier=found_at)
         elif push.status == "abort" and not unread:
             # Given up without a record: its word that the carrier has none.
-            trace = told(query, PROVIDER, "no_trace", detail)
+            trace = told(query, PROVIDER, "no_trace", detail, lacking=_lacking(query, push.comOld or result.com or ""))
         else:
             trace = silent(query, PROVIDER, "unavailable", detail or "a push without a single event")
         pushed = Pushed(trace=trace, asked=asked, replaces=push.status == "updateall" and not unread)
@@ -276,12 +290,22 @@ def _failure(answer: _Answer, query: TraceQuery) -> Trace:
     if any(word in message for word in _LOCKED):
         return silent(query, PROVIDER, "throttled", detail)
     if code == _NO_RESULT:
-        return told(query, PROVIDER, "no_trace", detail)
+        lacking: Lacking | None = "phone" if needs_phone(query.carrier) and not query.phone_last4 else None
+        return told(query, PROVIDER, "no_trace", detail, lacking=lacking)
     if code == _WRONG_DIGITS and needs_phone(query.carrier):
         if query.phone_last4:
             return refused_contact(query, PROVIDER, detail)
         return silent(query, PROVIDER, "unavailable", f"{query.carrier} wants the receiver's last four digits")
     return silent(query, PROVIDER, _SILENT.get(code, "unavailable"), detail)
+
+
+def _lacking(query: TraceQuery, code: str) -> Lacking | None:
+    """What a subscription under this name of the vendor's lacked: its "no record" is no word about the parcel then."""
+    carrier = CARRIERS.carrier(query.carrier)
+    if needs_phone(query.carrier) or carrier is None:
+        return "phone"  # which digits were sent with the subscription a push does not say
+    codes = codes_for(PROVIDER, carrier, carrier.kuaidi100, query.waybill)
+    return None if codes.certain and set(codes.codes) == {code} else "service"
 
 
 def _scans(answer: _Answer) -> tuple[list[Scan], list[str]]:

@@ -2,7 +2,8 @@
 
 The turn is taken in PostgreSQL before the question is asked, so that of many workers one asks. Within the interval the
 last answer is given again, with the time of its own look, so that it counts as one look; where nobody has answered yet,
-or another buyer's digits were sent, the answer is `throttled`. The clock is the machine's: a vendor knows nothing of an
+or another buyer's digits were sent, the answer is `throttled`. Where a number must be asked for in several ways, one
+follows the other. The clock is the machine's: a vendor knows nothing of an
 order's skipped time.
 """
 
@@ -10,9 +11,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from activities.carriers.asking import Question, Questions, answered, combined, questions_of
 from activities.carriers.base import Carrier, TraceQuery, silent
 from core.audit.trace import SILENT_ANSWERS, Trace
 from core.durations import format_duration
+from ledger.provider_log import LastLook
 from ledger.register import Register
 
 
@@ -37,16 +40,52 @@ class PacedCarrier:
         Raises:
             Unavailable: the database did not answer, so that nobody was asked; a retry helps.
         """
-        if not self._interval or not self.serves(query.carrier):
+        if not self.serves(query.carrier):
             return await self._carrier.trace(query)
-        number, digits = (query.carrier, query.waybill), query.phone_last4
-        if not await self._register.providers.take_look(
-            self._provider, *number, digits, self._interval, datetime.now(UTC)
-        ):
-            kept = await self._register.providers.last_answer(self._provider, *number, digits)
+        questions = questions_of(self._carrier, query)
+        if not self._interval:
+            return await self._ask_all(questions)
+        return await self._ask_in_turn(query, questions)
+
+    async def _ask_all(self, questions: Questions) -> Trace:
+        """Every question, until one brings scans."""
+        answers: list[Trace] = []
+        for question in questions.asked:
+            answers.append(answered(await self._carrier.trace(question.query), question, questions))
+            if answers[-1].scans:
+                return answers[-1]
+        return answers[0] if len(answers) == 1 else combined(answers)
+
+    async def _ask_in_turn(self, query: TraceQuery, questions: Questions) -> Trace:
+        """One question: the next after that of the last time, or the same where it brought scans.
+
+        The vendor locks a number that is asked for twice within its interval, however it is asked.
+        """
+        log, number = self._register.providers, (query.carrier, query.waybill)
+        keys = [_key(question, questions) for question in questions.asked]
+        last = await log.last_look(self._provider, *number) if len(keys) > 1 else None
+        turn = _turn(keys, last)
+        question = questions.asked[turn]
+        if not await log.take_look(self._provider, *number, keys[turn], self._interval, datetime.now(UTC)):
+            if last is not None and last.key in keys:
+                question = questions.asked[keys.index(last.key)]
+            kept = await log.last_answer(self._provider, *number, _key(question, questions))
             why = f"asked less than {format_duration(self._interval)} ago"
-            return kept or silent(query, self._provider, "throttled", why)
-        trace = await self._carrier.trace(query)
-        if trace.answer not in SILENT_ANSWERS:
-            await self._register.providers.keep_answer(self._provider, digits, number, trace)
-        return trace
+            trace = kept or silent(query, self._provider, "throttled", why)
+        else:
+            trace = await self._carrier.trace(question.query)
+            if trace.answer not in SILENT_ANSWERS:
+                await log.keep_answer(self._provider, keys[turn], number, trace)
+        return answered(trace, question, questions)
+
+
+def _key(question: Question, questions: Questions) -> str:
+    """What the log knows a question by: the digits, and its name where there are several."""
+    digits = question.query.phone_last4 or ""
+    return digits if len(questions.asked) == 1 else f"{digits} {question.name}".strip()
+
+
+def _turn(keys: list[str], last: LastLook | None) -> int:
+    if last is None or last.key not in keys:
+        return 0
+    return keys.index(last.key) if last.found else (keys.index(last.key) + 1) % len(keys)

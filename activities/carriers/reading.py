@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BeforeValidator, Field, ValidationError
@@ -141,14 +141,6 @@ def scan_of(at: datetime, code: str | None, stage: Stage, place: str | None, tex
         return Scan(at=at, code=mask(code or "")[:_LONGEST_CODE], stage=stage, city=city or None, text=masked or None)
     except ValidationError:
         raise UnreadableAnswer(f"an event at {at.isoformat()} cannot be read") from None
-
-
-def carrier_called(code: str | None, vendor: Literal["kuaidi100", "kdniao"]) -> str | None:
-    """Our id of the carrier that a vendor calls so; None where no carrier of ours is called so."""
-    wanted = (code or "").strip().casefold()
-    if not wanted:
-        return None
-    return next((carrier.id for carrier in CARRIERS.carriers if getattr(carrier, vendor).casefold() == wanted), None)
 
 
 def number_of(text: str | None) -> str:

@@ -6,8 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from activities.carriers.asking import Questions, questions_about
 from activities.carriers.base import Silence, TraceQuery, found, silent, told
+from activities.carriers.reading import needs_phone
 from activities.http import HttpClient
+from core.audit.services import Codes
 from core.audit.trace import Trace
 from core.errors import Unavailable, UnreadableAnswer
 from core.messages import Message, Scan
@@ -33,6 +36,10 @@ class SandboxCarrier:
         """See `Carrier.serves`: it stands in for all of them."""
         return True
 
+    def questions(self, query: TraceQuery) -> Questions:
+        """See `Asking.questions`: it knows a parcel under one name, and perhaps another phone."""
+        return questions_about(query, Codes(("",), certain=True))
+
     async def trace(self, query: TraceQuery) -> Trace:
         """See `Carrier.trace`."""
         try:
@@ -48,7 +55,9 @@ class SandboxCarrier:
         if answer.waybill != query.waybill:
             return silent(query, PROVIDER, "unavailable", "answered about another waybill")
         if answer.status != "found":
-            return told(query, PROVIDER, answer.status, answer.detail)
+            # It explains itself only where the digits were not those of the label.
+            unsure = needs_phone(query.carrier) and (answer.detail is not None or query.phone_last4 is None)
+            return told(query, PROVIDER, answer.status, answer.detail, lacking="phone" if unsure else None)
         if not answer.scans:
             return silent(query, PROVIDER, "unavailable", "found the parcel, and told no scan of it")
         return found(query, PROVIDER, answer.scans, answer.detail)
