@@ -14,7 +14,7 @@ from core.messages import Order, content_hash
 from core.movements import fund
 from core.order.folding import open_at_once
 from core.order.opening import check_payment_time
-from core.order.viewing import record_of
+from core.order.views import record_of
 from core.policy import OrderPolicy, resolve
 from core.reasons import Refusal, refuse
 from core.records import OrderRecord, Standing

@@ -35,7 +35,7 @@ from core.withdrawal.steps import (
     StepAnswer,
     SuspendAccount,
 )
-from core.withdrawal.viewing import resume
+from core.withdrawal.views import resume
 from ledger.payouts import PayoutAttempt
 from ledger.register import Register
 from ledger.vault import Vault

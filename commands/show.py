@@ -31,10 +31,10 @@ from commands.views import (
 from core.audit.explain import Language
 from core.errors import Refused
 from core.messages import HoldView
-from core.order import viewing
+from core.order import views as order_views
 from core.order.state import OrderState
 from core.reasons import SENTENCES
-from core.withdrawal import viewing as withdrawal_viewing
+from core.withdrawal import views as withdrawal_views
 from ledger.balances import Money
 from ledger.register import Register
 
@@ -103,9 +103,9 @@ async def _stored_order(register: Register, order_id: str) -> dict[str, Any] | N
         return {"state": {"order_id": order_id, "phase": "opening", "closed": known.closed}, "holds": [], "journal": []}
     state = OrderState.model_validate({**known.state, "order": known.order})
     return {
-        "state": viewing.order_view(state),
-        "holds": _plain(viewing.holds_of(state)),
-        "journal": viewing.journal_view(state),
+        "state": order_views.order_view(state),
+        "holds": _plain(order_views.holds_of(state)),
+        "journal": order_views.journal_view(state),
     }
 
 
@@ -113,11 +113,11 @@ async def _stored_withdrawal(register: Register, withdrawal_id: str) -> dict[str
     known = await register.withdrawals.known(withdrawal_id)
     if known is None or known.state is None:
         return None
-    state = withdrawal_viewing.resume(known.state, known.revision)
+    state = withdrawal_views.resume(known.state, known.revision)
     return {
-        "state": withdrawal_viewing.withdrawal_view(state),
-        "holds": _plain(withdrawal_viewing.holds_of(state)),
-        "journal": withdrawal_viewing.journal_view(state),
+        "state": withdrawal_views.withdrawal_view(state),
+        "holds": _plain(withdrawal_views.holds_of(state)),
+        "journal": withdrawal_views.journal_view(state),
     }
 
 

@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from core.inbox import Inbox
-from core.messages import Message, Time
+from core.messages import Name, Time
 from core.parts import Part
 from core.records import Notice, OrderRecord, WithdrawalRecord
 
 Reader = Literal["buyer", "merchant", "reviewer", "operator"]
 
 
-class Deadline(Message):
+class Deadline(NamedTuple):
     """One deadline: its name, when, and what it is about, such as a parcel, a refund's cause or a payout's number."""
 
     name: str
-    at: Time
+    at: datetime
     subject: str = ""
 
     @property
     def key(self) -> str:
         """What names this deadline and no other of the same state."""
         return f"{self.name}:{self.subject}:{self.at.isoformat()}"
+
+
+class Hold(Part):
+    """A named reason why money does not move, with an owner who can lift it.
+
+    `subject` is the parcel or refund that one of ours is about: several may stand under one name. `scope` says what
+    does not move, `facts` are what the owner must know.
+    """
+
+    name: Name
+    subject: str = ""
+    scope: Literal["credit", "payout", "all"] = "all"
+    reason: str = ""
+    owner: str
+    since: Time
+    review_at: Time | None = None
+    facts: dict[str, str] = {}
 
 
 class State(Part):
@@ -36,6 +53,7 @@ class State(Part):
     recorded_revision: int = -1
     notices: tuple[Notice, ...] = ()
     notice_seq: int = 0
+    holds: tuple[Hold, ...] = ()
     inbox: Inbox = Inbox()
 
     def next_revision(self) -> Self:
@@ -49,6 +67,21 @@ class State(Part):
             recorded_revision=max(self.recorded_revision, record.revision),
             notices=tuple(notice for notice in self.notices if notice.seq > seq),
         )
+
+    def has_hold(self, name: str, subject: str = "") -> bool:
+        """Whether this hold stands."""
+        return any((hold.name, hold.subject) == (name, subject) for hold in self.holds)
+
+    def holding(self, hold: Hold) -> Self:
+        """The state with this hold, once."""
+        return self if self.has_hold(hold.name, hold.subject) else self.changed(holds=(*self.holds, hold))
+
+    def without_hold(self, name: str, subject: str = "") -> Self:
+        """The state without this hold; the same state where there is none."""
+        if not self.has_hold(name, subject):
+            return self
+        left = tuple(hold for hold in self.holds if (hold.name, hold.subject) != (name, subject))
+        return self.changed(holds=left)
 
     def noticing(self, to: Reader, name: str, at: datetime, /, **facts: str) -> Self:
         """The state with one more thing to tell somebody."""

@@ -33,12 +33,12 @@ from core.messages import (
     Scan,
     Withdrawal,
 )
-from core.order.deciding import VERBS as ORDER_VERBS
+from core.order.commands import VERBS as ORDER_VERBS
 from core.order.state import AuditStage, Receipt
 from core.order.state import Phase as OrderPhase
 from core.reasons import SENTENCES, Refusal
 from core.search_attributes import SEARCH_ATTRIBUTES
-from core.withdrawal.deciding import VERBS as WITHDRAWAL_VERBS
+from core.withdrawal.commands import VERBS as WITHDRAWAL_VERBS
 from core.withdrawal.state import Phase as WithdrawalPhase
 from docs import examples
 

@@ -15,7 +15,7 @@ from core.withdrawal.opening import begin
 from core.withdrawal.payouts import PayoutResult, RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
 from core.withdrawal.steps import Pay
-from core.withdrawal.viewing import record_of
+from core.withdrawal.views import record_of
 from ledger.book import Book
 from ledger.register import Register
 

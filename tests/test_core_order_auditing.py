@@ -10,7 +10,7 @@ from order_driver import DAY, HOUR, SECOND, T0, WAYBILLS, OrderDriver, a_parcel,
 from core.audit.findings import Finding
 from core.messages import Answer
 from core.order.auditing import facts_of
-from core.order.viewing import told_of
+from core.order.views import told_of
 from core.order.watches import audit_watches
 from core.reasons import Refusal
 

@@ -24,7 +24,7 @@ from order_events import (
 )
 from sizes import MACHINE_EXAMPLES, ORDER_WALKS
 
-from core.order.viewing import holds_of
+from core.order.views import holds_of
 from core.order.watches import audit_watches, refund_watches
 
 

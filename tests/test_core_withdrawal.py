@@ -15,14 +15,14 @@ from core.money import CURRENCIES
 from core.policy import parse_policy
 from core.reasons import SENTENCES, Refusal, refuse
 from core.withdrawal.calendar import after_working_days, next_day_starts
+from core.withdrawal.commands import receive
 from core.withdrawal.deadlines import next_deadline
-from core.withdrawal.deciding import receive
+from core.withdrawal.page import details_of
 from core.withdrawal.payouts import RailTerms, attempt_key
 from core.withdrawal.policy import CurrencyLimits, WithdrawalPolicy
 from core.withdrawal.state import ENDS, Phase
 from core.withdrawal.steps import CheckStanding, Pay, Query, finish, next_step
-from core.withdrawal.viewing import (
-    details_of,
+from core.withdrawal.views import (
     holds_of,
     journal_view,
     record_of,

@@ -15,7 +15,7 @@ from order_events import STARTS, a_driver, play, walks
 from core.durations import format_duration
 from core.order import auditing, holding, receiving, shipping
 from core.order import deadlines as deadlines_module
-from core.order.deciding import VERBS
+from core.order.commands import VERBS
 from core.order.state import (
     LEDGER_DISAGREES,
     REFUND_STUCK,

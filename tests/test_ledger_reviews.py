@@ -9,7 +9,7 @@ from databases import Database
 from ledger_samples import NOW, a_record, funded
 from order_driver import OrderDriver
 
-from core.order.viewing import record_of
+from core.order.views import record_of
 from ledger.book import Book
 from ledger.register import Register
 

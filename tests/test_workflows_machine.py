@@ -10,7 +10,7 @@ import pytest
 from temporalio import workflow
 
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Command, Id, Unreadable
-from core.withdrawal import deciding, viewing
+from core.withdrawal import commands, views
 from core.withdrawal.state import WithdrawalState
 from workflows.machine import Machine, single_argument, start_options
 from workflows.order import OrderWorkflow
@@ -38,7 +38,7 @@ class Praised(Machine[WithdrawalState], commands={**WITHDRAWAL_COMMANDS, "praise
     """A workflow whose core learned a verb."""
 
     def __init__(self) -> None:
-        super().__init__(deciding, viewing)
+        super().__init__(commands, views)
 
     @workflow.run
     async def run(self) -> None:

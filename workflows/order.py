@@ -40,11 +40,11 @@ with workflow.unsafe.imports_passed_through():
         Order,
         ReportShipment,
     )
-    from core.order import deciding, viewing
+    from core.order import commands, views
     from core.order.auditing import facts_of, only_silent
     from core.order.claims import claims_to_release, note_unused_claims
+    from core.order.commands import first_answer, refusal_of
     from core.order.deadlines import pass_deadlines, wake_at
-    from core.order.deciding import first_answer, refusal_of
     from core.order.folding import as_recorded, open_at_once
     from core.order.opening import begin, read_order
     from core.order.page import details_of
@@ -61,7 +61,7 @@ with workflow.unsafe.imports_passed_through():
         next_step,
         start,
     )
-    from core.order.viewing import order_view, search_values, summary_of
+    from core.order.views import order_view, search_values, summary_of
     from core.order.watches import (
         AuditWatch,
         RefundWatch,
@@ -90,7 +90,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
     """Durable escrow of one marketplace order."""
 
     def __init__(self) -> None:
-        super().__init__(deciding, viewing)
+        super().__init__(commands, views)
         self._watches = Watches()
 
     # --- the story -------------------------------------------------------------------------------------
@@ -322,7 +322,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         # The register may take long, and deadlines wait for `_one_command` meanwhile: a number that was claimed in
         # time must not find the order called off by a deadline that passed during its claim.
         claims = await self._claim(command)
-        self._state, answer = deciding.receive(self._order, command, workflow.now(), channel, claims)
+        self._state, answer = commands.receive(self._order, command, workflow.now(), channel, claims)
         if isinstance(answer, Refusal):
             self._state = note_unused_claims(self._order, command, claims)
         return answer

@@ -23,13 +23,14 @@ with workflow.unsafe.imports_passed_through():
     )
     from core.reasons import Refusal
     from core.steps import Post
-    from core.withdrawal import deciding, viewing
+    from core.withdrawal import commands, views
     from core.withdrawal.deadlines import next_wake, pass_deadlines
     from core.withdrawal.opening import begin
+    from core.withdrawal.page import details_of
     from core.withdrawal.payouts import PayoutResult
     from core.withdrawal.state import WithdrawalState
     from core.withdrawal.steps import Pay, Query, WithdrawalStep, finish, next_step
-    from core.withdrawal.viewing import details_of, search_values, withdrawal_view
+    from core.withdrawal.views import search_values, withdrawal_view
     from workflows.machine import Machine, start_options
     from workflows.running import PATIENT_RETRY, ignoring_cancellation, raise_refusal, run_durable, run_local
 
@@ -42,7 +43,7 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
     """Money out, once."""
 
     def __init__(self) -> None:
-        super().__init__(deciding, viewing)
+        super().__init__(commands, views)
 
     # --- the story -------------------------------------------------------------------------------------
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import NamedTuple
 
 from core.messages import NextDeadline
 from core.order.auditing import (
@@ -23,7 +22,8 @@ from core.order.auditing import (
 from core.order.opening import refuse_goods
 from core.order.receiving import confirm_by_timeout, follow_deliveries
 from core.order.refunding import refund_parcels, refund_unshipped
-from core.order.state import REFUND_STUCK, REVIEW_OVERDUE, Hold, OrderState, Parcel
+from core.order.state import REFUND_STUCK, REVIEW_OVERDUE, OrderState, Parcel
+from core.states import Deadline, Hold
 
 LOOKS: frozenset[str] = frozenset({"pickup_by", "receipt_by", "undelivered_by", "undelivered_end", "audit_correction"})
 """Deadlines that are judged by what the carrier knows now: it is asked once more before they pass."""
@@ -32,18 +32,6 @@ NO_PICKUP = "no_pickup"
 """Why a person must look at a parcel that no carrier is known to have picked up."""
 UNDELIVERED = "undelivered"
 """Why a person must look at a parcel that was not delivered in the time that parcels take."""
-
-
-class Deadline(NamedTuple):
-    """One deadline: its name, when, and the parcel it is about (or the refund's cause)."""
-
-    name: str
-    at: datetime
-    subject: str = ""
-
-    @property
-    def key(self) -> str:
-        return f"{self.name}:{self.subject}:{self.at.isoformat()}"
 
 
 def deadlines(state: OrderState) -> tuple[Deadline, ...]:

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from core.messages import DecideScreening, LiftHold, PlaceHold, ResolveRefund
 from core.order.opening import refuse_goods, release
-from core.order.state import REFUND_STUCK, REVIEW_OVERDUE, Hold, OrderState
+from core.order.state import REFUND_STUCK, REVIEW_OVERDUE, OrderState
 from core.reasons import Refusal, refuse
+from core.states import Hold
 
 
 def check_place(state: OrderState, command: PlaceHold) -> Refusal | None:

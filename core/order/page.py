@@ -11,7 +11,8 @@ from core.money import format_minor
 from core.order.deadlines import deadlines
 from core.order.shares import refunded_minor
 from core.order.state import OrderState, Parcel
-from core.order.viewing import clock, holds_of, told_of
+from core.order.views import holds_of, told_of
+from core.texts import clock
 
 
 def details_of(state: OrderState) -> str:

@@ -1,7 +1,7 @@
 """What an order is: four regions (phase, audit, receipt, after-sale), its parcels, refunds and holds.
 
-Everything here is data and questions about it. What changes it stands in the files named after the change:
-`opening`, `shipping`, `receiving`, `auditing`, `holding`, `refunding`, `deadlines`, `stepping`.
+Everything here is data and questions about it. What changes it stands in the files named after the change, such as
+`shipping`, `refunding`, `deadlines` and `steps`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from core.audit.verdict import Verdict
 from core.messages import Id, LineQuantity, Name, Order, Reason, Scan, Time
 from core.parts import Part
 from core.policy import OrderPolicy
-from core.states import State
+from core.states import Hold, State
 
 Phase = Literal[
     "opening",
@@ -150,21 +150,6 @@ class Refund(Part):
     """Who said what became of it: (person, outcome)."""
 
 
-class Hold(Part):
-    """A named reason why money does not move, with an owner who can lift it.
-
-    `subject` is the parcel or refund that one of ours is about: several may stand under one name.
-    """
-
-    name: Name
-    subject: str = ""
-    scope: Literal["credit", "payout", "all"]
-    reason: str
-    owner: str
-    since: Time
-    review_at: Time | None = None
-
-
 class Receipt(Part):
     """The buyer's confirmation: not due, awaited until, paused with time left, or confirmed."""
 
@@ -213,7 +198,6 @@ class OrderState(State):
     receipt: Receipt = Receipt()
     after_sale: Literal["none"] = "none"
     refunds: tuple[Refund, ...] = ()
-    holds: tuple[Hold, ...] = ()
     credited_at: Time | None = None
     credited_minor: int = 0
     commission_minor: int = 0
@@ -301,19 +285,3 @@ class OrderState(State):
 
     def with_refund(self, changed: Refund) -> OrderState:
         return self.changed(refunds=tuple(changed if r.cause == changed.cause else r for r in self.refunds))
-
-    def has_hold(self, name: str, subject: str = "") -> bool:
-        return any((hold.name, hold.subject) == (name, subject) for hold in self.holds)
-
-    def holding(self, hold: Hold) -> OrderState:
-        """The state with this hold, once."""
-        if self.has_hold(hold.name, hold.subject):
-            return self
-        return self.changed(holds=(*self.holds, hold))
-
-    def without_hold(self, name: str, subject: str) -> OrderState:
-        """The state without this hold; the same state where there is none."""
-        if not self.has_hold(name, subject):
-            return self
-        left = tuple(hold for hold in self.holds if (hold.name, hold.subject) != (name, subject))
-        return self.changed(holds=left)

@@ -25,10 +25,11 @@ from core.order.bookings import (
 from core.order.claims import claims_to_release, key_of, release_claims
 from core.order.deadlines import due_looks
 from core.order.opening import Screening, apply_screening
-from core.order.state import LEDGER_DISAGREES, Doing, Hold, OrderState
-from core.order.viewing import record_of
+from core.order.state import LEDGER_DISAGREES, Doing, OrderState
+from core.order.views import record_of
 from core.reasons import Refusal
 from core.records import Standing
+from core.states import Hold
 from core.steps import KeepRecord, Post, Posted, Step
 
 

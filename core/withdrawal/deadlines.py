@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from core.messages import Message, NextDeadline, Time
+from core.messages import NextDeadline
+from core.states import Deadline
 from core.withdrawal.outcomes import failed, give_back, go_on
 from core.withdrawal.payouts import Attempt, Failure
 from core.withdrawal.state import WAITS_AT_HOME, WithdrawalState
@@ -17,14 +18,6 @@ WATCH_LOOKS = (timedelta(days=1), timedelta(days=3))
 """After "paid", for a rail whose success is not final: a return's callback may be lost."""
 LAST_LOOK_BEFORE = timedelta(hours=1)
 STANDING_AT = "standing_at"
-
-
-class Deadline(Message):
-    """One deadline: its name, when, and the number of the attempt that it is about, or 0."""
-
-    name: str
-    at: Time
-    attempt: int = 0
 
 
 def deadlines(state: WithdrawalState) -> tuple[Deadline, ...]:
@@ -59,11 +52,11 @@ def _all(state: WithdrawalState) -> Iterator[Deadline]:
     for attempt in state.attempts:
         look = _next_look(state, attempt)
         if look is not None:
-            yield Deadline(name="query_at", at=look, attempt=attempt.number)
-        if attempt.undecided and state.hold("payout_stuck") is None and state.phase in {"submitted", "unknown"}:
+            yield Deadline(name="query_at", at=look, subject=str(attempt.number))
+        if attempt.undecided and not state.has_hold("payout_stuck") and state.phase in {"submitted", "unknown"}:
             assert attempt.first_sent_at is not None
             at = attempt.first_sent_at + state.policy.person_after
-            yield Deadline(name="person_at", at=at, attempt=attempt.number)
+            yield Deadline(name="person_at", at=at, subject=str(attempt.number))
 
 
 def _next_look(state: WithdrawalState, attempt: Attempt) -> datetime | None:
@@ -120,14 +113,14 @@ def _pass_standing_at(state: WithdrawalState, deadline: Deadline, now: datetime)
 
 
 def _pass_query_at(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:
-    attempt = state.attempt(deadline.attempt)
+    attempt = state.attempt(int(deadline.subject))
     return state.with_attempt(attempt.changed(look_due=True))
 
 
 def _pass_person_at(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:
     if state.phase == "submitted":
         state = state.entering("unknown", now)
-    return state.holding("payout_stuck", "operator", now, key=state.attempt(deadline.attempt).key)
+    return state.stopped_by("payout_stuck", "operator", now, key=state.attempt(int(deadline.subject)).key)
 
 
 def _pass_suspense_until(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:

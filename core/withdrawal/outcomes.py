@@ -24,7 +24,7 @@ def learn(state: WithdrawalState, number: int, result: PayoutResult, now: dateti
         if disagrees(state, result):
             state = unknown(state, attempt, now)
             told = f"{result.amount_minor} {result.currency or ''}".strip()
-            return state.holding("amount_disagrees", "operator", now, key=attempt.key, told=told)
+            return state.stopped_by("amount_disagrees", "operator", now, key=attempt.key, told=told)
         state = paid(state, attempt.changed(reference=result.reference), now)
         return _after_paid(state, state.attempt(number), result, now)
     if result.outcome == "failed" and result.failure != "unknown":
@@ -105,7 +105,7 @@ def failed(state: WithdrawalState, attempt: Attempt, failure: Failure, now: date
 
 def our_side(state: WithdrawalState, why: str, now: datetime) -> WithdrawalState:
     """Something is wrong with us, not with the merchant: it waits for an operator, unpaid and not given back."""
-    return state.entering("approved", now).holding("our_side", "operator", now, why=why)
+    return state.entering("approved", now).stopped_by("our_side", "operator", now, why=why)
 
 
 def unsent(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
@@ -159,7 +159,7 @@ def _accepted(state: WithdrawalState, attempt: Attempt, result: PayoutResult, no
         not_found_at=(),
     )
     state = state.with_attempt(attempt)
-    waits_for_people = state.hold("payout_stuck") is not None or state.phase == "in_suspense"
+    waits_for_people = state.has_hold("payout_stuck") or state.phase == "in_suspense"
     if state.phase == "submitted" or waits_for_people:
         return state
     return state.entering("submitted", now)
@@ -189,7 +189,7 @@ def _incident(state: WithdrawalState, attempt: Attempt, now: datetime) -> Withdr
     if state.incident is not None:
         return state
     state = state.changed(incident=attempt.number)
-    return state.holding("paid_after_failed", "operator", now, key=attempt.key)
+    return state.stopped_by("paid_after_failed", "operator", now, key=attempt.key)
 
 
 def _came_back(state: WithdrawalState, now: datetime) -> WithdrawalState:

@@ -1,7 +1,7 @@
 """What a withdrawal is: its phase, who approved it, its attempts, what came back, and why it waits.
 
-Everything here is data and questions about it. What changes it stands in the files named after the change:
-`opening`, `receiving`, `outcomes`, `deadlines`, `steps`.
+Everything here is data and questions about it. What changes it stands in the files named after the change, such as
+`outcomes`, `resolving`, `deadlines` and `steps`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal
 from core.messages import Actor, Time, Withdrawal
 from core.parts import Part
 from core.reasons import Refusal
-from core.states import State
+from core.states import Hold, Reader, State
 from core.withdrawal.payouts import Attempt
 from core.withdrawal.policy import WithdrawalPolicy
 
@@ -67,15 +67,6 @@ class Statement(Part):
     at: Time
 
 
-class Hold(Part):
-    """A named reason why money does not move, with the role that must act. `facts` say about what."""
-
-    name: str
-    owner: str
-    since: Time
-    facts: dict[str, str] = {}
-
-
 class WithdrawalState(State):
     """One withdrawal between two events. Frozen: every change is a new state with a higher `revision`.
 
@@ -111,7 +102,6 @@ class WithdrawalState(State):
     """The number of an attempt that is said to be paid after it was known to have failed."""
     account_suspension: Literal["wanted", "done"] | None = None
     watch_until: Time | None = None
-    holds: tuple[Hold, ...] = ()
 
     callbacks: int = 0
 
@@ -146,9 +136,6 @@ class WithdrawalState(State):
         paid = self.paid_attempt
         return max(paid.came_back_minor - sum(self.returns_minor), 0) if paid else 0
 
-    def hold(self, name: str) -> Hold | None:
-        return next((hold for hold in self.holds if hold.name == name), None)
-
     @property
     def may_submit(self) -> bool:
         """Nothing stands between the approval and the rail."""
@@ -156,7 +143,7 @@ class WithdrawalState(State):
             self.phase == "approved"
             and self.not_before is None
             and self.incident is None
-            and self.hold("our_side") is None
+            and not self.has_hold("our_side")
         )
 
     @property
@@ -198,13 +185,12 @@ class WithdrawalState(State):
             attempts=tuple(changed if attempt.number == changed.number else attempt for attempt in self.attempts)
         )
 
-    def holding(self, name: str, owner: str, now: datetime, **facts: str) -> WithdrawalState:
-        """The state with this hold, once, and its owner told."""
-        if self.hold(name):
+    def stopped_by(self, name: str, owner: str, now: datetime, **facts: str) -> WithdrawalState:
+        """The state with this hold, once, and a notice to its owner."""
+        if self.has_hold(name):
             return self
-        hold = Hold(name=name, owner=owner, since=now, facts=facts)
-        to: Literal["reviewer", "operator"] = "reviewer" if owner == "reviewer" else "operator"
-        return self.changed(holds=(*self.holds, hold)).noticing(to, name, now, **facts)
+        to: Reader = "reviewer" if owner == "reviewer" else "operator"
+        return self.holding(Hold(name=name, owner=owner, since=now, facts=facts)).noticing(to, name, now, **facts)
 
     def without_holds(self, *names: str) -> WithdrawalState:
         return self.changed(holds=tuple(hold for hold in self.holds if hold.name not in names))

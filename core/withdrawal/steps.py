@@ -21,7 +21,7 @@ from core.withdrawal.outcomes import contradicts, give_back, learn, unknown, uns
 from core.withdrawal.payouts import Attempt, PayoutResult, RailTerms, attempt_key
 from core.withdrawal.policy import WithdrawalPolicy
 from core.withdrawal.state import GIVEN_BACK, PAID_OUT, WAITS_AT_HOME, WithdrawalState
-from core.withdrawal.viewing import record_of
+from core.withdrawal.views import record_of
 
 
 class Reserve(Step):
@@ -155,7 +155,7 @@ def next_step(state: WithdrawalState, now: datetime) -> WithdrawalStep | None:
     if not state.reserved:
         return _reserve(state, now)
     step = None
-    if state.hold("ledger_disagrees") is None:
+    if not state.has_hold("ledger_disagrees"):
         step = _booking(state, now) or _sending(state, now)
     step = step or _aside(state, now)
     if step is None and state.revision > state.recorded_revision:
@@ -164,7 +164,7 @@ def next_step(state: WithdrawalState, now: datetime) -> WithdrawalStep | None:
 
 
 def _reserve(state: WithdrawalState, now: datetime) -> WithdrawalStep | None:
-    if state.hold("ledger_disagrees"):
+    if state.has_hold("ledger_disagrees"):
         return None
     record = record_of(reserved(state, now).next_revision(), now)
     return Reserve(at=now, record=record, withdrawal=state.withdrawal, policy=state.policy)
@@ -297,13 +297,13 @@ def _apply_result(
     if isinstance(step, Reserve) and isinstance(result, Refusal):
         return refused(state, result, now)
     if isinstance(result, Disagrees):
-        return state.holding("ledger_disagrees", "operator", now, step=type(step).__name__, told=result.message)
+        return state.stopped_by("ledger_disagrees", "operator", now, step=type(step).__name__, told=result.message)
     if isinstance(step, Post):
         assert isinstance(result, Posted)
         if result.moved:
             return _apply_movement(state, step.movement)
         told = f"{result.outcome}: {result.detail}"
-        return state.holding("ledger_disagrees", "operator", now, step=step.movement.kind, told=told)
+        return state.stopped_by("ledger_disagrees", "operator", now, step=step.movement.kind, told=told)
     if isinstance(step, CheckStanding):
         return _checked(state, result, now)
     if isinstance(step, OpenAttempt):

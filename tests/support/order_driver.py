@@ -19,8 +19,8 @@ from core.messages import ORDER_COMMANDS, Answer, Command, Order, read_command
 from core.movements import Movement
 from core.order.bookings import credit_due
 from core.order.claims import claims_to_release
+from core.order.commands import first_answer, note_unreadable, receive, refusal_of
 from core.order.deadlines import deadlines, pass_deadlines, wake_at
-from core.order.deciding import first_answer, note_unreadable, receive, refusal_of
 from core.order.opening import Screening, begin
 from core.order.shares import credit_shares
 from core.order.shipping import Claim, to_claim

@@ -10,8 +10,8 @@ from core.messages import WITHDRAWAL_COMMANDS, Answer, Withdrawal, read_command
 from core.movements import Movement
 from core.reasons import Refusal, refuse
 from core.steps import KeepRecord, Post, Posted, PostingOutcome
+from core.withdrawal.commands import receive
 from core.withdrawal.deadlines import deadlines, pass_deadlines
-from core.withdrawal.deciding import receive
 from core.withdrawal.opening import begin
 from core.withdrawal.payouts import PayoutResult, RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
@@ -31,7 +31,7 @@ from core.withdrawal.steps import (
     finish,
     next_step,
 )
-from core.withdrawal.viewing import record_of
+from core.withdrawal.views import record_of
 
 T0 = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)  # a Monday, 10:00 in China
 SEED = "5f0c8a6be5a94d1f9b8a2f3f54d5a111"

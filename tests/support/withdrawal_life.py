@@ -14,13 +14,14 @@ from withdrawal_driver import RAIL, T0, WithdrawalDriver, answered, asked
 
 from core.messages import WITHDRAWAL_COMMANDS, read_command
 from core.reasons import Refusal
+from core.withdrawal.commands import receive
 from core.withdrawal.deadlines import deadlines, pass_deadlines
-from core.withdrawal.deciding import receive
+from core.withdrawal.page import details_of
 from core.withdrawal.payouts import PayoutResult, RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
 from core.withdrawal.state import ENDS
 from core.withdrawal.steps import Pay, Query, WithdrawalResult, WithdrawalStep, finish, next_step
-from core.withdrawal.viewing import details_of, holds_of, record_of, resume
+from core.withdrawal.views import holds_of, record_of, resume
 
 OPENING = 5_000_000
 FAULTS = ("none", "none", "silent_before", "silent_after")

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
-
-class Help(NamedTuple):
-    """One thing to do, for those who read English and for those who read Chinese. `{}` is what only the state knows."""
-
-    en: str
-    zh: str
-
+from core.texts import Help
 
 WAITING: Mapping[str, Help] = {
     "being_submitted": Help("nothing; it goes on by itself", "无需操作，系统自动处理。"),

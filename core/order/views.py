@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from core.audit.explain import LANGUAGES, Language, sentence
 from core.messages import HoldView
 from core.order.deadlines import deadlines, next_deadline, settles_at
-from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE, OrderState, Parcel, Refund
+from core.order.state import OrderState, Parcel, Refund
+from core.order.texts import HELD, LIFT, WAITING
 from core.records import OrderRecord
+from core.texts import clock
 
 
 def record_of(state: OrderState, now: datetime) -> OrderRecord:
@@ -82,99 +84,66 @@ def holds_of(state: OrderState) -> tuple[HoldView, ...]:
     return (*_named(state), *_waiting(state), *(_refund(refund) for refund in _open_refunds(state)))
 
 
-_HOLD_HELP = {
-    REVIEW_OVERDUE: (
-        "A reviewer sends decide_audit; lift_hold gives the reviewers their time again.",
-        "需审核人员提交 decide_audit；lift_hold 可重新给予审核时间。",
-    ),
-    REFUND_STUCK: (
-        "Two people send resolve_refund; lift_hold asks the channel again.",
-        "需两人提交 resolve_refund；lift_hold 将再次查询支付渠道。",
-    ),
-    LEDGER_DISAGREES: (
-        "An operator finds out why; lift_hold tries the posting again.",
-        "需运营人员查明原因；lift_hold 将再次尝试记账。",
-    ),
-}
-_LIFT = ("An operator lifts it with lift_hold.", "需运营人员以 lift_hold 解除。")
-
-
 def _named(state: OrderState) -> Iterator[HoldView]:
     for hold in state.holds:
-        helps, helps_zh = _HOLD_HELP.get(hold.name, _LIFT)
+        helps = HELD.get(hold.name, LIFT)
         yield HoldView(
             reason=hold.name,
             since=hold.since,
             expected_release=hold.review_at,
             who_can_act=hold.owner,
-            what_helps=f"{hold.reason}. {helps}",
-            what_helps_zh=f"{hold.reason}。{helps_zh}",
+            what_helps=f"{hold.reason}. {helps.en}",
+            what_helps_zh=f"{hold.reason}。{helps.zh}",
         )
 
 
 def _waiting(state: OrderState) -> Iterator[HoldView]:
     if state.phase == "screening_held" and state.screening_since is not None:
-        yield HoldView(
-            reason="screening",
-            since=state.screening_since,
-            expected_release=state.screening_since + state.policy.order.screening_end,
-            who_can_act="reviewer",
-            what_helps=f"A reviewer sends decide_screening.{_overdue(state, 'screening_sla', '')}",
-            what_helps_zh=f"等待审核人员提交 decide_screening。{_overdue(state, 'screening_sla', '', 'zh')}",
-        )
+        expected = state.screening_since + state.policy.order.screening_end
+        late = {language: _overdue(state, "screening_sla", "", language) for language in LANGUAGES}
+        yield _view("screening", state.screening_since, expected, "reviewer", late=late)
     if state.phase in {"awaiting_shipment", "shipped"}:
         if state.left_to_ship() and state.released_at is not None:
-            yield HoldView(
-                reason="shipment",
-                since=state.released_at,
-                expected_release=state.ship_by,
-                who_can_act="merchant",
-                what_helps="The merchant ships what is left and sends report_shipment.",
-                what_helps_zh="请商家寄出剩余商品并提交 report_shipment。",
-            )
+            yield _view("shipment", state.released_at, state.ship_by, "merchant")
         for parcel in state.live_parcels:
             if parcel.audit != "approved":
                 yield _audit(state, parcel)
         if state.fully_shipped and state.receipt.status != "confirmed":
-            yield _receipt(state)
+            yield _view("receipt", state.shipped_at or state.opened_at, state.receipt.deadline, "buyer")
     if state.phase == "credited" and state.credited_at is not None:
-        yield HoldView(
-            reason="settlement",
-            since=state.credited_at,
-            expected_release=settles_at(state),
-            who_can_act="nobody",
-            what_helps="It becomes available when the settlement delay and the after-sale window end.",
-            what_helps_zh="结算期与售后期结束后即可提现。",
-        )
+        yield _view("settlement", state.credited_at, settles_at(state), "nobody")
 
 
-_AUDIT_HELP = {
-    "collecting": (
-        "carrier",
-        "The carrier's next scans; report_scan makes the audit look at once.",
-        "等待快递公司更新轨迹；report_scan 可使审核立即查看。",
-    ),
-    "in_review": ("reviewer", "A reviewer sends decide_audit.", "等待审核人员提交 decide_audit。"),
-    "rejected": (
-        "merchant",
-        "The merchant sends correct_waybill, or appeal_audit with a statement.",
-        "请商家以 correct_waybill 更正单号，或以 appeal_audit 说明理由申诉。",
-    ),
-}
+def _view(
+    reason: str, since: datetime, expected: datetime | None, who: str, *, late: Mapping[Language, str] | None = None
+) -> HoldView:
+    helps, late = WAITING[reason], late or {}
+    return HoldView(
+        reason=reason,
+        since=since,
+        expected_release=expected,
+        who_can_act=who,
+        what_helps=f"{helps.en}{late.get('en', '')}",
+        what_helps_zh=f"{helps.zh}{late.get('zh', '')}",
+    )
+
+
+_AUDITORS = {"collecting": "carrier", "in_review": "reviewer", "rejected": "merchant"}
+"""Who can move a parcel's audit on, by its stage."""
 
 
 def _audit(state: OrderState, parcel: Parcel) -> HoldView:
-    who, helps, helps_zh = _AUDIT_HELP[parcel.audit]
+    helps = WAITING[f"audit_{parcel.audit}"]
     due = next((d for d in deadlines(state) if d.subject == parcel.parcel_id), None)
     told, told_zh = (" ".join(("", *told_of(parcel, "en"))), "".join(told_of(parcel, "zh")))
-    late = {lang: _overdue(state, "review_sla", parcel.parcel_id, lang) for lang in LANGUAGES}
+    late = {language: _overdue(state, "review_sla", parcel.parcel_id, language) for language in LANGUAGES}
     return HoldView(
         reason=f"audit_{parcel.audit}",
         since=parcel.audit_since,
         expected_release=due.at if due else None,
-        who_can_act=who,
-        what_helps=f"Parcel {parcel.parcel_id}: {helps}{told}{late['en']}",
-        what_helps_zh=f"包裹 {parcel.parcel_id}：{helps_zh}{told_zh}{late['zh']}",
+        who_can_act=_AUDITORS[parcel.audit],
+        what_helps=f"Parcel {parcel.parcel_id}: {helps.en}{told}{late['en']}",
+        what_helps_zh=f"包裹 {parcel.parcel_id}：{helps.zh}{told_zh}{late['zh']}",
     )
 
 
@@ -203,29 +172,19 @@ def _overdue(state: OrderState, sla: str, subject: str, language: Language = "en
     return f" Overdue since {clock(passed[-1])}." if language == "en" else f"自 {clock(passed[-1])} 起已超时。"
 
 
-def _receipt(state: OrderState) -> HoldView:
-    return HoldView(
-        reason="receipt",
-        since=state.shipped_at or state.opened_at,
-        expected_release=state.receipt.deadline,
-        who_can_act="buyer",
-        what_helps="The buyer sends confirm_receipt; silence confirms only after the carrier delivered.",
-        what_helps_zh="等待买家提交 confirm_receipt；快递签收后买家逾期未确认则自动确认。",
-    )
-
-
 def _open_refunds(state: OrderState) -> tuple[Refund, ...]:
     return tuple(refund for refund in state.refunds if refund.status != "arrived")
 
 
 def _refund(refund: Refund) -> HoldView:
     people = refund.status in {"stuck", "failed"}
+    helps = WAITING["refund_by_people" if people else "refund"]
     return HoldView(
         reason=f"refund_{refund.status}",
         since=refund.since,
         who_can_act="operator" if people else "channel",
-        what_helps="Two people send resolve_refund." if people else "The payment channel says that the buyer has it.",
-        what_helps_zh="需两人提交 resolve_refund。" if people else "等待支付渠道确认退款到账。",
+        what_helps=helps.en,
+        what_helps_zh=helps.zh,
     )
 
 
@@ -242,8 +201,3 @@ def search_values(state: OrderState) -> dict[str, Any]:
         "HoldReasons": sorted(hold_reasons(state)),
         "NextDeadline": due.at if due else None,
     }
-
-
-def clock(at: datetime) -> str:
-    """A time for people."""
-    return at.strftime("%Y-%m-%d %H:%M UTC")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from core.messages import HoldView
-from core.money import format_minor
 from core.records import WithdrawalRecord
+from core.states import Hold
+from core.texts import Help, clock
 from core.withdrawal.deadlines import next_deadline
-from core.withdrawal.helping import HELD, WAITING, Help
 from core.withdrawal.resolving import disputed, resolvable_from
-from core.withdrawal.state import PEOPLE_NEEDED, Hold, WithdrawalState
+from core.withdrawal.state import PEOPLE_NEEDED, WithdrawalState
+from core.withdrawal.texts import HELD, WAITING
 
 
 def record_of(state: WithdrawalState, now: datetime) -> WithdrawalRecord:
@@ -78,46 +78,6 @@ def search_values(state: WithdrawalState) -> dict[str, Any]:
     }
 
 
-def details_of(state: WithdrawalState) -> str:
-    """The withdrawal's page in the Web UI, in markdown: state, what is awaited, why the money is not there, payouts."""
-    withdrawal, deadline = state.withdrawal, next_deadline(state)
-    amount = format_minor(withdrawal.amount_minor, withdrawal.currency)
-    fee = f", fee {format_minor(state.fee_minor, withdrawal.currency)}" if state.fee_minor else ""
-    lines = [
-        f"### Withdrawal {withdrawal.withdrawal_id}: {amount}{fee}, for {withdrawal.merchant_id}",
-        "",
-        f"**{state.phase}** since {_clock(state.phase_since)}" + (f": {state.reason}" if state.reason else ""),
-        "",
-        *([f"**Next deadline** {deadline.name} at {_clock(deadline.at)}", ""] if deadline else []),
-        *_hold_lines(state),
-        *_attempt_lines(state),
-    ]
-    return "\n".join(lines)
-
-
-def _hold_lines(state: WithdrawalState) -> Iterator[str]:
-    views = holds_of(state)
-    if views:
-        yield "\n**Why the money is not there**\n"
-    for view in views:
-        until = f", expected by {_clock(view.expected_release)}" if view.expected_release else ""
-        yield f"- `{view.reason}` since {_clock(view.since)}{until}; {view.who_can_act}: {view.what_helps}"
-
-
-def _attempt_lines(state: WithdrawalState) -> Iterator[str]:
-    if state.attempts:
-        yield "\n| payout | rail | key | account | outcome | why |\n| --- | --- | --- | --- | --- | --- |"
-    for attempt in state.attempts:
-        failure = attempt.failure
-        why = " ".join(filter(None, (failure.failure, failure.code))) if failure else ""
-        account = f"…{attempt.account_last4}" if attempt.account_last4 else state.withdrawal.account_id
-        yield f"| {attempt.number} | {attempt.rail} | {attempt.key} | {account} | {attempt.outcome} | {why} |"
-
-
-def _clock(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d %H:%M UTC")
-
-
 def _waiting(state: WithdrawalState) -> HoldView | None:
     latest = state.latest
     if state.phase == "in_approval":
@@ -160,7 +120,7 @@ def _hold_view(
 def _held(state: WithdrawalState, hold: Hold) -> HoldView:
     helps, attempt = HELD[hold.name], disputed(state)
     if "resolve_unknown" in helps.en and attempt is not None:
-        opens = _clock(resolvable_from(state, attempt))
+        opens = clock(resolvable_from(state, attempt))
         helps = Help(f"{helps.en}, from {opens}", f"{helps.zh}最早可提交时间：{opens}。")
     return HoldView(
         reason=hold.name,

@@ -14,7 +14,7 @@ from order_events import STARTS, a_driver
 from core.messages import HoldView
 from core.order.opening import Screening
 from core.order.page import details_of
-from core.order.viewing import hold_reasons, holds_of, journal_view, order_view, record_of, search_values
+from core.order.views import hold_reasons, holds_of, journal_view, order_view, record_of, search_values
 from core.search_attributes import SEARCH_ATTRIBUTES
 
 

@@ -1,0 +1,54 @@
+"""What would bring an order's money, by the reason for which it is not here, in English and in Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE
+from core.texts import Help
+
+WAITING: Mapping[str, Help] = {
+    "screening": Help("A reviewer sends decide_screening.", "等待审核人员提交 decide_screening。"),
+    "shipment": Help(
+        "The merchant ships what is left and sends report_shipment.", "请商家寄出剩余商品并提交 report_shipment。"
+    ),
+    "audit_collecting": Help(
+        "The carrier's next scans; report_scan makes the audit look at once.",
+        "等待快递公司更新轨迹；report_scan 可使审核立即查看。",
+    ),
+    "audit_in_review": Help("A reviewer sends decide_audit.", "等待审核人员提交 decide_audit。"),
+    "audit_rejected": Help(
+        "The merchant sends correct_waybill, or appeal_audit with a statement.",
+        "请商家以 correct_waybill 更正单号，或以 appeal_audit 说明理由申诉。",
+    ),
+    "receipt": Help(
+        "The buyer sends confirm_receipt; silence confirms only after the carrier delivered.",
+        "等待买家提交 confirm_receipt；快递签收后买家逾期未确认则自动确认。",
+    ),
+    "settlement": Help(
+        "It becomes available when the settlement delay and the after-sale window end.",
+        "结算期与售后期结束后即可提现。",
+    ),
+    "refund": Help("The payment channel says that the buyer has it.", "等待支付渠道确认退款到账。"),
+    "refund_by_people": Help("Two people send resolve_refund.", "需两人提交 resolve_refund。"),
+}
+"""Why an order waits."""
+
+HELD: Mapping[str, Help] = {
+    REVIEW_OVERDUE: Help(
+        "A reviewer sends decide_audit; lift_hold gives the reviewers their time again.",
+        "需审核人员提交 decide_audit；lift_hold 可重新给予审核时间。",
+    ),
+    REFUND_STUCK: Help(
+        "Two people send resolve_refund; lift_hold asks the channel again.",
+        "需两人提交 resolve_refund；lift_hold 将再次查询支付渠道。",
+    ),
+    LEDGER_DISAGREES: Help(
+        "An operator finds out why; lift_hold tries the posting again.",
+        "需运营人员查明原因；lift_hold 将再次尝试记账。",
+    ),
+}
+"""Why a person must act, by the name of a hold of ours."""
+
+LIFT = Help("An operator lifts it with lift_hold.", "需运营人员以 lift_hold 解除。")
+"""A hold that a person placed."""
