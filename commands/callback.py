@@ -35,7 +35,7 @@ async def callback(
     view = {
         "outcome": answer.outcome,
         "repeated": answer.repeated,
-        "withdrawal_id": answer.withdrawal_id,
+        "withdrawal_id": next(iter(answer.subjects), None),
         "detail": answer.detail,
         "status": answer.status,
         "acknowledgement": answer.body.decode(),

@@ -32,7 +32,7 @@ async def push(
     view = {
         "outcome": answer.outcome,
         "repeated": answer.repeated,
-        "orders": list(answer.orders),
+        "orders": list(answer.subjects),
         "detail": answer.detail,
         "status": answer.status,
         "acknowledgement": answer.body.decode(),

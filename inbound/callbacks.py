@@ -1,40 +1,30 @@
-"""Taking what rails and payment channels call back: verified, written down before anything is made of it, given on
-once.
+"""Taking what rails and payment channels call back: a withdrawal is told what became of its payout.
 
-Nothing here decides anything about money: a withdrawal is told, and what it makes of it stands in its own journal. A
-refund's callback is only kept, since its order asks for the refund by itself until it knows the end.
-
-Whatever is not acknowledged comes again. Acknowledged means: it is in our database, and its withdrawal has it.
+Nothing here decides anything about money: what a withdrawal makes of it stands in its own journal. A refund's callback
+is only kept, since its order asks for the refund by itself until it knows the end.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Literal, Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Literal, Protocol
 
 from activities.rails.base import names_payee
 from core.errors import Refused, UnreadableAnswer
 from core.messages import Actor, Message, ReportPayout
 from core.withdrawal.payouts import PayoutResult
-from ledger.callbacks import CallbackOutcome, Purged
+from inbound.desk import LONGEST_DETAIL, Desk, Found
+from ledger.callbacks import CallbackOutcome, JournaledCallback
 from ledger.payouts import PayoutAttempt
 from ledger.register import Register
 
 LARGEST_CALLBACK = 256 * 1024
 """Bytes."""
-KEPT_OF_REFUSED = 4096
-"""Bytes of what is not the provider's: enough to see who plays, too little to fill a disk."""
-KEPT_FOR = timedelta(days=90)
-"""How long raw bodies are kept: as long as the rails themselves can be asked."""
-_LONGEST_HEADER = 700
-
-_STATUS: Mapping[str, int] = {"wrong_signature": 401, "unreadable": 400, "too_large": 413}
-"""Answered so; everything else was taken, and is not to come again."""
 
 Report = Callable[[str, ReportPayout], Awaitable[object]]
-"""Tells a withdrawal (its id). Raises `Refused` where none takes it, `Unavailable` where a retry helps."""
+"""Gives a withdrawal (its id) an outcome. Raises `Refused` where none takes it, `Unavailable` where a retry helps."""
 
 
 class Heard(Message):
@@ -78,30 +68,19 @@ class CallbackReader(Protocol):
         """
         ...
 
-    def acknowledge(self, *, taken: bool, why: str) -> bytes:
-        """The very bytes that the provider wants to be answered."""
+    def acknowledge(self, now: datetime, *, taken: bool, why: str = "") -> bytes:
+        """See `inbound.desk.Reader.acknowledge`."""
         ...
 
 
-class CallbackAnswer(Message):
-    """What the provider is answered, and what became of it. `repeated`: it came before, with this outcome."""
+@dataclass(frozen=True)
+class FoundEvent(Found):
+    """What was made of a callback that could be read."""
 
-    status: int
-    body: bytes
-    outcome: CallbackOutcome
-    detail: str = ""
-    withdrawal_id: str | None = None
-    repeated: bool = False
-
-
-class _Found(Message):
-    outcome: CallbackOutcome
-    detail: str = ""
     heard: Heard | None = None
-    withdrawal_id: str | None = None
 
 
-class CallbackDesk:
+class CallbackDesk(Desk[CallbackReader, JournaledCallback]):
     """Takes callbacks.
 
     Args:
@@ -109,82 +88,63 @@ class CallbackDesk:
         report: see `Report`.
     """
 
+    largest: ClassVar[int] = LARGEST_CALLBACK
+    statuses: ClassVar[Mapping[str, int]] = {"wrong_signature": 401, "unreadable": 400, "too_large": 413}
+    unknown: ClassVar[tuple[str, str]] = ("provider", "No {vendor} calls us back; those that do: {known}.")
+
     def __init__(self, register: Register, readers: Mapping[str, CallbackReader], report: Report) -> None:
-        self._register, self._readers, self._report = register, readers, report
+        super().__init__(readers)
+        self._register, self._report = register, report
 
-    async def receive(self, provider: str, body: bytes, headers: Mapping[str, str]) -> CallbackAnswer:
-        """Take one callback.
+    def _why_not(self, reader: CallbackReader, body: bytes, headers: Mapping[str, str]) -> str | None:
+        return reader.why_not(body, headers)
 
-        Args:
-            body: the very bytes that came, which are what was signed.
+    def _kept_headers(self, reader: CallbackReader) -> Sequence[str]:
+        return reader.headers
 
-        Raises:
-            Refused: `malformed`; we have no account with this provider.
-            Unavailable: database or Temporal did not answer. Nothing may be acknowledged; the provider sends it again,
-                and what was done already is not done twice.
-        """
-        reader = self._readers.get(provider)
-        if reader is None:
-            known = ", ".join(sorted(self._readers)) or "none"
-            raise Refused("malformed", f"No {provider[:64]!r} calls us back; those that do: {known}.", "provider")
-        lower = {name.lower(): value for name, value in headers.items()}
-        refused = _refused(reader, body, lower)
-        journaled = await self._register.callbacks.journal(
-            provider,
-            _digest(reader, body, lower),
-            body[:KEPT_OF_REFUSED] if refused else body,
-            {name: lower[name][:_LONGEST_HEADER] for name in reader.headers if name in lower},
-            datetime.now(UTC),
-        )
-        if journaled.outcome is not None:
-            return _answer(reader, _Found(outcome=journaled.outcome, detail=journaled.detail), repeated=True)
-        found = refused or await self._take(reader, body)
+    def _signed_headers(self, reader: CallbackReader) -> Sequence[str]:
+        return reader.headers
+
+    async def _journal(
+        self, vendor: str, digest: str, body: bytes, headers: Mapping[str, str], now: datetime
+    ) -> JournaledCallback:
+        return await self._register.callbacks.journal(vendor, digest, body, headers, now)
+
+    async def _finish(self, entry: JournaledCallback, found: Found) -> None:
+        heard = found.heard if isinstance(found, FoundEvent) else None
         await self._register.callbacks.finish(
-            journaled.id,
+            entry.id,
             found.outcome,
             found.detail,
-            about=found.heard.about if found.heard else None,
-            key=found.heard.key if found.heard else None,
-            event_id=found.heard.event_id if found.heard else None,
+            about=heard.about if heard else None,
+            key=heard.key if heard else None,
+            event_id=heard.event_id if heard else None,
         )
-        return _answer(reader, found)
 
-    async def purge(self, kept_for: timedelta = KEPT_FOR) -> Purged:
-        """Forget the raw bodies of older callbacks."""
-        return await self._register.callbacks.purge(datetime.now(UTC) - kept_for)
-
-    async def _take(self, reader: CallbackReader, body: bytes) -> _Found:
-        """What becomes of a callback that is the provider's own."""
+    async def _take(self, reader: CallbackReader, body: bytes, entry: JournaledCallback, now: datetime) -> Found:
         try:
             heard = reader.read(body)
         except UnreadableAnswer as error:
-            return _Found(outcome="unreadable", detail=str(error)[:300])
+            return Found("unreadable", str(error)[:LONGEST_DETAIL])
         if isinstance(heard, Unfollowed):
             # It is received: the provider would only send it again.
-            return _Found(outcome="noted", detail=f"about {heard.about}, which is not followed"[:300])
-        said = f"{heard.key} {heard.result.code or heard.result.outcome}"[:300]
+            return Found("noted", f"about {heard.about}, which is not followed"[:LONGEST_DETAIL])
+        said = f"{heard.key} {heard.result.code or heard.result.outcome}"[:LONGEST_DETAIL]
         if heard.about == "refund":
-            return _Found(outcome="noted", detail=said, heard=heard)
+            return FoundEvent("noted", said, heard=heard)
         row = await self._register.payouts.get(heard.key)
         wrong = _wrong(heard, row)
         if wrong is not None or row is None:
-            return _Found(outcome=wrong or "unknown_payout", detail=said, heard=heard)
+            return FoundEvent(wrong or "unknown_payout", said, heard=heard)
         if heard.result.outcome not in {"paid", "failed", "returned"}:
-            return _Found(outcome="nothing_new", detail=said, heard=heard, withdrawal_id=row.withdrawal_id)
+            return FoundEvent("nothing_new", said, (row.withdrawal_id,), heard)
         if await self._register.callbacks.was_reported(reader.name, heard.event_id):
-            return _Found(outcome="repeated", detail=said, heard=heard, withdrawal_id=row.withdrawal_id)
+            return FoundEvent("repeated", said, (row.withdrawal_id,), heard)
         try:
             await self._report(row.withdrawal_id, _command(heard, row))
         except Refused as refusal:
-            return _Found(outcome="refused", detail=f"{refusal.code}: {said}", heard=heard)
-        return _Found(outcome="reported", detail=said, heard=heard, withdrawal_id=row.withdrawal_id)
-
-
-def _refused(reader: CallbackReader, body: bytes, headers: Mapping[str, str]) -> _Found | None:
-    if len(body) > LARGEST_CALLBACK:
-        return _Found(outcome="too_large", detail=f"{len(body)} bytes")
-    why = reader.why_not(body, headers)
-    return _Found(outcome="wrong_signature", detail=why) if why else None
+            return FoundEvent("refused", f"{refusal.code}: {said}", heard=heard)
+        return FoundEvent("reported", said, (row.withdrawal_id,), heard)
 
 
 def _wrong(heard: Heard, row: PayoutAttempt | None) -> CallbackOutcome | None:
@@ -220,21 +180,3 @@ def _command(heard: Heard, row: PayoutAttempt) -> ReportPayout:
 
 def _printable(text: str | None) -> str | None:
     return None if text is None else "".join(character for character in text if character.isprintable())
-
-
-def _digest(reader: CallbackReader, body: bytes, headers: Mapping[str, str]) -> str:
-    """One callback, one digest. What signs it counts: a forged one must not stand in the way of the true one."""
-    signed = "\0".join(headers.get(name, "") for name in reader.headers)
-    return hashlib.sha256(body + b"\0" + signed.encode(errors="replace")).hexdigest()
-
-
-def _answer(reader: CallbackReader, found: _Found, *, repeated: bool = False) -> CallbackAnswer:
-    taken = found.outcome not in _STATUS
-    return CallbackAnswer(
-        status=_STATUS.get(found.outcome, 200),
-        body=reader.acknowledge(taken=taken, why="" if taken else found.outcome.replace("_", " ")),
-        outcome=found.outcome,
-        detail=found.detail,
-        withdrawal_id=found.withdrawal_id,
-        repeated=repeated,
-    )

@@ -1,118 +1,87 @@
-"""Taking what providers push: verified, written down before anything is made of it, and given to the orders once.
+"""Taking what tracking providers push: scans go to the orders that use the number.
 
-A push that came before is answered as it was then. Scans of a number that no open order uses are kept: the first look
-at a shipment with that number finds them. Nothing here decides anything about a parcel.
+Scans of a number that no open order uses are kept: the first look at a shipment with that number finds them. Nothing
+here decides anything about a parcel.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
 
 from activities.carriers.base import PushContent, Pushed, PushReader
 from core.audit.trace import SILENT_ANSWERS
 from core.audit.waybills import CARRIERS
 from core.errors import Refused, UnreadableAnswer
-from core.messages import Message, Scan
+from core.messages import Scan
+from inbound.desk import LONGEST_DETAIL, Desk, Found
 from ledger.claims import Claimant
 from ledger.pushes import Journaled, PushOutcome
 from ledger.register import Register
 
 LARGEST_PUSH = 1024 * 1024
 """Bytes."""
-KEPT_OF_REFUSED = 4096
-"""Bytes of a push that is not the vendor's: enough to see who plays, too little to fill a disk."""
 SCANS_A_COMMAND = 500
-_HEADERS = ("content-type", "user-agent", "x-hmac-signature")
-_LONGEST_HEADER = 300
-_LONGEST_DETAIL = 300
-
-_STATUS: Mapping[str, int] = {"wrong_signature": 401, "too_large": 413}
-"""How refusals are answered. What is signed is received, also where it cannot be read: the vendor would send the same
-bytes again, or stop pushing. It stands in the journal.
-"""
+_SIGNATURE = "x-hmac-signature"
 
 Report = Callable[[str, dict[str, Any]], Awaitable[None]]
 """Gives an order (its id) a `report_scan`. Raises `Refused` where it is over, `Unavailable` where a retry helps."""
 
 
-class PushAnswer(Message):
-    """What the vendor is answered, and what became of the push. `repeated`: it came before, with this outcome."""
-
-    status: int
-    body: bytes
-    outcome: PushOutcome
-    detail: str = ""
-    orders: tuple[str, ...] = ()
-    repeated: bool = False
-
-
-class PushDesk:
+class PushDesk(Desk[PushReader, Journaled]):
     """Takes pushes.
+
+    What is signed is received, also where it cannot be read: the vendor would send the same bytes again, or stop
+    pushing. It stands in the journal.
 
     Args:
         readers: by vendor; each knows its own secret.
         report: see `Report`.
     """
 
+    largest: ClassVar[int] = LARGEST_PUSH
+    statuses: ClassVar[Mapping[str, int]] = {"wrong_signature": 401, "too_large": 413}
+    unknown: ClassVar[tuple[str, str]] = ("vendor", "No provider {vendor} pushes to us; those that do: {known}.")
+
     def __init__(self, register: Register, readers: Mapping[str, PushReader], report: Report) -> None:
-        self._register, self._readers, self._report = register, readers, report
+        super().__init__(readers)
+        self._register, self._report = register, report
 
-    async def receive(self, vendor: str, body: bytes, headers: Mapping[str, str]) -> PushAnswer:
-        """Take one push.
+    def _why_not(self, reader: PushReader, body: bytes, headers: Mapping[str, str]) -> str | None:
+        return None if reader.verified(body, headers) else ""
 
-        Args:
-            body: the very bytes that came, which are what was signed.
+    def _kept_headers(self, reader: PushReader) -> Sequence[str]:
+        return ("content-type", "user-agent", _SIGNATURE)
 
-        Raises:
-            Refused: `malformed`; we have no account at this vendor.
-            Unavailable: database or Temporal did not answer. Nothing may be acknowledged; the vendor sends it again,
-                and what was done already is not done twice.
-        """
-        reader = self._readers.get(vendor)
-        if reader is None:
-            known = ", ".join(sorted(self._readers)) or "none"
-            raise Refused("malformed", f"No provider {vendor[:64]!r} pushes to us; those that do: {known}.", "vendor")
-        now = datetime.now(UTC)
-        lower = {name.lower(): value for name, value in headers.items()}
-        refused = _refused(reader, body, lower)
-        journaled = await self._register.pushes.journal(
-            vendor,
-            _digest(body, lower),
-            body if refused is None else body[:KEPT_OF_REFUSED],
-            {name: lower[name][:_LONGEST_HEADER] for name in _HEADERS if name in lower},
-            now,
-        )
-        if journaled.outcome is not None:
-            return _answer(reader, now, journaled.outcome, journaled.detail, repeated=True)
-        outcome, detail, orders = await self._outcome(reader, refused, body, journaled, now)
-        await self._register.pushes.finish(journaled.id, outcome, detail)
-        return _answer(reader, now, outcome, detail, orders)
+    def _signed_headers(self, reader: PushReader) -> Sequence[str]:
+        return (_SIGNATURE,)
 
-    async def _outcome(
-        self, reader: PushReader, refused: PushOutcome | None, body: bytes, journaled: Journaled, now: datetime
-    ) -> tuple[PushOutcome, str, tuple[str, ...]]:
-        if refused is not None:
-            return refused, "", ()
+    async def _journal(
+        self, vendor: str, digest: str, body: bytes, headers: Mapping[str, str], now: datetime
+    ) -> Journaled:
+        return await self._register.pushes.journal(vendor, digest, body, headers, now)
+
+    async def _finish(self, entry: Journaled, found: Found) -> None:
+        await self._register.pushes.finish(entry.id, found.outcome, found.detail)
+
+    async def _take(self, reader: PushReader, body: bytes, entry: Journaled, now: datetime) -> Found:
         try:
             content = reader.read_push(body)
         except UnreadableAnswer as error:
-            return "unreadable", str(error)[:_LONGEST_DETAIL], ()
+            return Found("unreadable", str(error)[:LONGEST_DETAIL])
         if content.unread and not content.parcels:
-            return "unreadable", _summary(content), ()
+            return Found("unreadable", _summary(content))
         told: dict[str, None] = {}
         kept = False
         for index, pushed in enumerate(content.parcels):
             if pushed.trace.answer in SILENT_ANSWERS:
                 continue
-            fresh = await self._keep(pushed, journaled, now)
+            fresh = await self._keep(pushed, entry, now)
             kept = kept or bool(fresh)
-            told.update(dict.fromkeys(await self._tell(reader.name, pushed, fresh, f"{journaled.id}-{index}")))
-        orders = tuple(told)
-        outcome: PushOutcome = "applied" if orders else "kept" if kept else "nothing_new"
-        return outcome, _summary(content), orders
+            told.update(dict.fromkeys(await self._tell(reader.name, pushed, fresh, f"{entry.id}-{index}")))
+        outcome: PushOutcome = "applied" if told else "kept" if kept else "nothing_new"
+        return Found(outcome, _summary(content), tuple(told))
 
     async def _keep(self, pushed: Pushed, journaled: Journaled, now: datetime) -> list[Scan]:
         """Keep a pushed trace for those who will look the number up; which of its scans are new."""
@@ -120,7 +89,7 @@ class PushDesk:
         before = await self._register.pushes.traces(pushed.asked, trace.waybill)
         known = {(scan.at, scan.code) for kept in before for scan in kept.scans}
         await self._register.pushes.keep(pushed.asked, trace, replaces=pushed.replaces, now=now)
-        # One that broke off may have kept its scans without telling anybody.
+        # A push that broke off may have kept its scans without giving them to any order.
         known = set() if journaled.unfinished else known
         return [scan for scan in trace.scans if (scan.at, scan.code) not in known]
 
@@ -134,7 +103,7 @@ class PushDesk:
                     command = _command(vendor, claimant, pushed.trace.waybill, part, f"push-{vendor}-{key}-{start}")
                     await self._report(claimant.order_id, command)
             except Refused:
-                continue  # it ended meanwhile; the scans are kept
+                continue  # the order ended meanwhile; the scans are kept
             took.append(claimant.order_id)
         return took
 
@@ -148,25 +117,13 @@ class PushDesk:
         ]
 
 
-def _refused(reader: PushReader, body: bytes, headers: Mapping[str, str]) -> PushOutcome | None:
-    if len(body) > LARGEST_PUSH:
-        return "too_large"
-    return None if reader.verified(body, headers) else "wrong_signature"
-
-
 def _summary(content: PushContent) -> str:
     """The numbers that a push is about, and what of it could not be read; both have their room."""
     numbers = ", ".join(dict.fromkeys(f"{pushed.asked} {pushed.trace.waybill}" for pushed in content.parcels))
     if not content.unread:
-        return numbers[:_LONGEST_DETAIL]
-    unread = f"{len(content.unread)} not read: {'; '.join(content.unread)}"[: _LONGEST_DETAIL // 2]
-    return f"{numbers[: _LONGEST_DETAIL // 2 - 2]}; {unread}" if numbers else unread
-
-
-def _digest(body: bytes, headers: Mapping[str, str]) -> str:
-    """One push, one digest. A signature in a header counts: a forged one must not stand in the way of the true one."""
-    signature = headers.get("x-hmac-signature", "").encode(errors="replace")
-    return hashlib.sha256(body + b"\0" + signature).hexdigest()
+        return numbers[:LONGEST_DETAIL]
+    unread = f"{len(content.unread)} not read: {'; '.join(content.unread)}"[: LONGEST_DETAIL // 2]
+    return f"{numbers[: LONGEST_DETAIL // 2 - 2]}; {unread}" if numbers else unread
 
 
 def _command(vendor: str, claimant: Claimant, waybill: str, scans: list[Scan], command_id: str) -> dict[str, Any]:
@@ -178,23 +135,3 @@ def _command(vendor: str, claimant: Claimant, waybill: str, scans: list[Scan], c
         "scans": [scan.model_dump(mode="json", exclude_none=True) for scan in scans],
         "provider": vendor,
     }
-
-
-def _answer(
-    reader: PushReader,
-    now: datetime,
-    outcome: PushOutcome,
-    detail: str,
-    orders: tuple[str, ...] = (),
-    *,
-    repeated: bool = False,
-) -> PushAnswer:
-    taken = outcome not in _STATUS
-    return PushAnswer(
-        status=_STATUS.get(outcome, 200),
-        body=reader.acknowledge(now, taken=taken, why="" if taken else outcome.replace("_", " ")),
-        outcome=outcome,
-        detail=detail,
-        orders=orders,
-        repeated=repeated,
-    )

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -69,7 +70,7 @@ class WechatPayCallbacks:
         """See `CallbackReader.why_not`."""
         return self._platform.why_not(headers, body)
 
-    def acknowledge(self, *, taken: bool, why: str) -> bytes:
+    def acknowledge(self, now: datetime, *, taken: bool, why: str = "") -> bytes:
         """See `CallbackReader.acknowledge`."""
         said = {"code": "SUCCESS", "message": "成功"} if taken else {"code": "FAIL", "message": why or "失败"}
         return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()

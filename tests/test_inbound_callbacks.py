@@ -21,7 +21,8 @@ from core.messages import Actor, ReportPayout, Withdrawal
 from core.movements import Leg, adjustment
 from core.withdrawal.payouts import RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
-from inbound.callbacks import KEPT_OF_REFUSED, LARGEST_CALLBACK, CallbackAnswer, CallbackDesk
+from inbound.callbacks import LARGEST_CALLBACK, CallbackDesk
+from inbound.desk import KEPT_OF_REFUSED, Answer
 from inbound.wechatpay import TRANSFER, WITHDRAW, WechatPayCallbacks
 from ledger.book import Book
 from ledger.register import Register
@@ -114,7 +115,7 @@ class Ground:
             "w-1", 1, KEY, request_hash="h", amount_minor=10_000, terms=RailTerms(), now=NOW
         )
 
-    async def hear(self, event: str, resource: Mapping[str, Any], /, **changed: Any) -> CallbackAnswer:
+    async def hear(self, event: str, resource: Mapping[str, Any], /, **changed: Any) -> Answer:
         return await self.desk.receive("wechatpay", *self.forge.callback(event, resource, **changed))
 
     async def rows(self) -> list[tuple[str, int]]:
@@ -133,7 +134,7 @@ def ground(database: Database, forge: Forge) -> Ground:
 async def test_the_end_of_a_transfer_is_told_to_its_withdrawal(ground: Ground) -> None:
     await ground.payout()
     answer = await ground.hear(TRANSFER, BILL)
-    assert (answer.status, answer.outcome, answer.withdrawal_id) == (200, "reported", "w-1")
+    assert (answer.status, answer.outcome, answer.subjects) == (200, "reported", ("w-1",))
     assert answer.body == '{"code":"SUCCESS","message":"成功"}'.encode()
     [(withdrawal_id, event)] = ground.heard.told
     assert withdrawal_id == "w-1"
@@ -349,11 +350,11 @@ async def test_raw_bodies_are_forgotten_after_their_time_and_outcomes_are_not(gr
     body, headers = ground.forge.callback(TRANSFER, BILL)
     await ground.desk.receive("wechatpay", body, headers)
     await ground.desk.receive("wechatpay", b"{}", {})
-    assert await ground.desk.purge() == (0, 0)
+    assert await ground.register.callbacks.purge(datetime.now(UTC) - timedelta(days=90)) == (0, 0)
     await ground.database.owner.execute("UPDATE dakuan.callbacks SET received_at = now() - interval '91 days'")
-    assert await ground.desk.purge() == (1, 1)
+    assert await ground.register.callbacks.purge(datetime.now(UTC) - timedelta(days=90)) == (1, 1)
     [row] = await ground.database.pool.fetch("SELECT body, outcome FROM callbacks")
     assert (row["body"], row["outcome"]) == (None, "reported")
-    assert await ground.desk.purge(timedelta(days=7)) == (0, 0)
+    assert await ground.register.callbacks.purge(datetime.now(UTC) - timedelta(days=7)) == (0, 0)
     # That it came, and what became of it, is known for ever.
     assert (await ground.desk.receive("wechatpay", body, headers)).repeated

@@ -85,7 +85,7 @@ async def test_a_push_reaches_the_order_that_uses_the_number(
     await shipped(register, waybill, carrier)
     body, headers = push_of(vendor, carrier, waybill, plain(way()))
     answer = await desk.receive(vendor, body, headers)
-    assert (answer.status, answer.outcome, answer.orders) == (200, "applied", ("A1",))
+    assert (answer.status, answer.outcome, answer.subjects) == (200, "applied", ("A1",))
     ((order_id, command),) = orders.taken
     assert (order_id, command.carrier, command.waybill, command.provider) == ("A1", carrier, waybill, vendor)
     assert [one.stage for one in command.scans] == [one.stage for one in way()]
@@ -172,7 +172,7 @@ async def test_every_order_of_a_merged_parcel_is_told(desk: PushDesk, orders: Or
     await shipped(register, waybill)
     await shipped(register, waybill, order_id="A2")
     body, headers = push_of("kuaidi100", "yto", waybill, plain(way()))
-    assert (await desk.receive("kuaidi100", body, headers)).orders == ("A1", "A2")
+    assert (await desk.receive("kuaidi100", body, headers)).subjects == ("A1", "A2")
 
 
 async def test_a_parcel_of_another_carrier_reaches_the_order_under_the_carrier_it_named(
@@ -181,7 +181,7 @@ async def test_a_parcel_of_another_carrier_reaches_the_order_under_the_carrier_i
     waybill = fresh()
     await shipped(register, waybill, "yto")
     body, headers = push_of("kuaidi100", "zto", waybill, plain(way()), comOld="yuantong", comNew="zhongtong")
-    assert (await desk.receive("kuaidi100", body, headers)).orders == ("A1",)
+    assert (await desk.receive("kuaidi100", body, headers)).subjects == ("A1",)
     assert [command.carrier for _, command in orders.taken] == ["yto"]
     (kept,) = await register.pushes.traces("yto", waybill)
     assert kept.carrier == "zto"
@@ -210,7 +210,7 @@ async def test_a_push_under_another_code_reaches_whoever_can_only_mean_that_parc
     await shipped(register, waybill, named)
     vendor: Vendor = "easypost" if found_with == "ups" else "kuaidi100"
     answer = await desk.receive(vendor, *push_of(vendor, found_with, waybill, plain(way())))
-    assert (answer.outcome, answer.orders) == (("applied", ("A1",)) if told_of else ("kept", ()))
+    assert (answer.outcome, answer.subjects) == (("applied", ("A1",)) if told_of else ("kept", ()))
     assert [command.carrier for _, command in orders.taken] == [named] * told_of
 
 
@@ -260,7 +260,7 @@ async def test_one_bad_entry_spoils_no_other_of_a_push(
         "Traces": [{"AcceptTime": "2026/11/28 5:09", "AcceptStation": "已收件"}, {"AcceptTime": ""}],
     }
     answer = await desk.receive("kdniao", *kdniao_push([{**good, "LogisticCode": "YT1（测试）"}, good]))
-    assert (answer.status, answer.outcome, answer.orders) == (200, "applied", ("A1",))
+    assert (answer.status, answer.outcome, answer.subjects) == (200, "applied", ("A1",))
     assert json.loads(answer.body)["Success"] is True
     assert "2 not read: entry 1: no waybill number" in answer.detail
     ((_, command),) = orders.taken
