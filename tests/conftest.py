@@ -16,9 +16,15 @@ SHARED_DATA = "DAKUAN_SHARED_DATA"
 LAST_PAUSE = 0.3
 """Seconds: a process that used a Temporal client and ends at once aborts now and then (sdk-python issue 300)."""
 
-pytest_plugins = ("databases", "stand_ins", "order_stage", "withdrawal_stage", "wechatpay_adapters", "up_stack")
-"""`databases.py` gives PostgreSQL, `stand_ins.py` the stand-ins, `order_stage.py` a whole stack for orders,
-`withdrawal_stage.py` one for withdrawals."""
+pytest_plugins = (
+    "sharing",  # a run on several processes
+    "databases",  # PostgreSQL
+    "stand_ins",  # carrier, payment channel and bank
+    "order_stage",  # a whole stack for orders, in this process
+    "withdrawal_stage",  # Temporal and a bank for withdrawals
+    "up_stack",  # a running `up`
+    "wechatpay_adapters",
+)
 
 load_profile()
 

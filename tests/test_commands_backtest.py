@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import run
 from past_orders import BROUGHT, PICKED, Folder
 
 PROJECT = Path(__file__).parents[1]
@@ -104,21 +105,31 @@ def test_order_without_items_is_told_and_stops_nothing(report: dict[str, Any]) -
     assert report["orders_per_s"] > 0
 
 
+@pytest.fixture
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No servers are named, and no stack is up."""
+    for name in ("TEMPORAL_ADDRESS", "DATABASE_URL", "DATABASE_OWNER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DAKUAN_HOME", str(tmp_path / "var"))
+
+
+@pytest.mark.usefixtures("_no_settings")
 def test_missing_folder_is_one_sentence_without_a_stack(tmp_path: Path) -> None:
-    done = backtest(tmp_path / "nowhere", "--json")
-    assert done.returncode in {1, 2}
+    done = run("backtest", str(tmp_path / "nowhere"), "--json")
+    assert done.exit_code in {1, 2}
     assert "is no folder that can be read" in json.loads(done.stdout)["error"]["message"]
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.usefixtures("_no_settings")
 def test_policy_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
     broken.write_text("name = ")
-    done = backtest(sample().write(tmp_path), "--policy", broken)
-    assert done.returncode == 1
+    done = run("backtest", str(sample().write(tmp_path)), "--policy", str(broken))
+    assert done.exit_code == 1
     assert done.stderr.startswith("bad_input: policy: not TOML")
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "many"])
 def test_senseless_limit_is_bad_usage(tmp_path: Path, limit: str) -> None:
-    assert backtest(tmp_path, "--limit", limit).returncode == 2
+    assert run("backtest", str(tmp_path), "--limit", limit).exit_code == 2

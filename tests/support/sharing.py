@@ -1,0 +1,56 @@
+"""How a run on several processes is shared out: files stay whole, and files that use one stack stay together.
+
+What takes long and waits much comes first, so that the processes end at about the same time.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+TOGETHER: dict[str, str] = {
+    **dict.fromkeys(("commands_life", "commands_push", "commands_withdraw"), "up"),
+    **dict.fromkeys(("workflows_order", "workflows_order_deadlines", "workflows_order_payloads"), "order_stage"),
+}
+"""File → the stack that it shares with others; a process that starts it runs all of them."""
+FIRST = (
+    *("bench", "core_order_machine", "core_withdrawal_machine", "workflows", "commands", "local", "readme"),
+    *("gateway", "inbound", "ledger", "worker", "activities"),
+)
+"""Beginnings of files' names, in the order in which they are handed out; the rest is quick."""
+
+
+class WholeFiles(LoadScopeScheduling):
+    """Hands out whole files, and what stays together as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = _name(nodeid)
+        return TOGETHER.get(file, file)
+
+
+def _name(nodeid: str) -> str:
+    """`tests/test_core_money.py::test_…` is `core_money`."""
+    return PurePath(nodeid.partition("::")[0]).stem.removeprefix("test_")
+
+
+def _turn(nodeid: str) -> int:
+    name = _name(nodeid)
+    return next((turn for turn, beginning in enumerate(FIRST) if name.startswith(beginning)), len(FIRST))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a process of several, long files first; alone, in the order of their names."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _turn(item.nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WholeFiles | None:
+    """Of `--dist loadfile`; a soak asks for another."""
+    if config.option.dist != "loadfile":
+        return None
+    config.option.loadscopereorder = False  # xdist would begin with the most tests, which are the quick ones
+    return WholeFiles(config, log)
