@@ -34,6 +34,7 @@ COMMANDS = {
     "push": "Take one push of a tracking provider: verify, journal, and tell its orders.",
     "callback": "Take one callback: verify, journal, and tell its withdrawal.",
     "purge": "Forget the raw callbacks of rails and payment channels that are older; their outcomes are kept.",
+    "deploy": "Make a build of the worker current.",
     "migrate": "Apply the missing migrations with DATABASE_OWNER_URL, and grant DATABASE_URL's role what it needs.",
     "accounts": "Payout accounts: bind, replace, suspend, verify, and their history.",
     "schedules": "Automatic withdrawals of merchants, by schedule.",

@@ -25,7 +25,7 @@ import gateway
 from config import Settings, load
 from core.addresses import hide_passwords
 from core.errors import DakuanError, Misconfigured
-from core.messages import TASK_QUEUE
+from core.messages import DEPLOYMENT, TASK_QUEUE
 from logs import log_to
 from wiring.activities import wire
 from wiring.database import ready_database
@@ -55,7 +55,9 @@ async def main(settings: Settings) -> int:
     """Run until told to end; the exit code."""
     stop = on_signals()
     async with running_worker(settings):
-        log.info("polling task queue %s", TASK_QUEUE)
+        log.info("polling task queue %s%s", TASK_QUEUE, f" as build {settings.build_id}" if settings.build_id else "")
+        if settings.build_id:
+            log.info("a build gets tasks once it is current: `python starter.py deploy --build-id BUILD`")
         await stop.wait()
         log.info("draining, at most %s", DRAIN_WITHIN)
     return 0
@@ -121,7 +123,7 @@ def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
     if settings.build_id is None:
         return None
     return WorkerDeploymentConfig(
-        version=WorkerDeploymentVersion(deployment_name="dakuan", build_id=settings.build_id),
+        version=WorkerDeploymentVersion(deployment_name=DEPLOYMENT, build_id=settings.build_id),
         use_worker_versioning=True,
         default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -16,30 +15,20 @@ from temporalio.testing import TimeSkipper
 
 import gateway
 from commands.console import Failed, JsonFlag, command, tell
-from commands.service import ANSWER_WITHIN, pollers
+from commands.postgres_findings import Finding, look_at_database
+from commands.service import ANSWER_WITHIN
 from config import Settings, load
 from core.addresses import shown_url, split_login
 from core.errors import DakuanError
 from core.messages import TASK_QUEUE
 from core.rails import Rails
-from ledger.inspecting import inspect_database
 from screens import clean
 from wiring.addresses import ProviderCheck
 from wiring.carriers import check_providers
 from wiring.rails import check_accounts
 
+NAMED_AT_MOST = 20
 PORTS = {"payment channel": "channel_url", "bank": "bank_url"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at. Not `ok` and `required`: nothing works before it is put right."""
-
-    name: str
-    ok: bool
-    found: str
-    helps: str = ""
-    required: bool = True
 
 
 @command
@@ -50,7 +39,7 @@ async def doctor(as_json: JsonFlag = False) -> None:
         _settings(settings),
         _account_keys(settings),
         *await _temporal(settings),
-        *await _database(settings),
+        *await look_at_database(settings),
         *await _providers(settings),
         *await _ports(settings),
         *await _accounts(settings),
@@ -89,8 +78,17 @@ async def _service(settings: Settings, client: Client) -> list[Finding]:
     address = f"{settings.temporal_address}, namespace {settings.temporal_namespace}"
     return [
         await _looked("temporal", lambda: _version(client, address), "look at the server's log"),
-        await _looked("search attributes", lambda: _attributes(client), "a worker registers them when it starts"),
-        await _looked("worker", lambda: _pollers(client), "start one: `python worker.py`"),
+        await _looked(
+            "search attributes",
+            lambda: _attributes(client),
+            "a worker registers them when it starts, where there is room",
+        ),
+        await _looked("worker", lambda: _workers(client), "do what it says"),
+        await _looked(
+            "workflows whose task fails",
+            lambda: _failing(client),
+            "run the code that they began with (or its patched() successor); they go on by themselves",
+        ),
         await _looked(
             "time skipping", lambda: _skipping(client), "only demonstrations and tests need it", required=False
         ),
@@ -121,14 +119,28 @@ async def _version(client: Client, address: str) -> tuple[bool, str]:
 async def _attributes(client: Client) -> tuple[bool, str]:
     found = await gateway.search_attributes(client)
     wrong = [f"{name}: {state}" for name, state in found.items() if state != "present"]
+    if "missing" in found.values():
+        wrong += await gateway.attributes_without_room(client)
     return not wrong, "; ".join(wrong) or f"all {len(found)} present, with their types"
 
 
-async def _pollers(client: Client) -> tuple[bool, str]:
-    polling = await pollers(client)
-    if not all(polling):
-        return False, f"nobody polls task queue {TASK_QUEUE}"
-    return True, f"task queue {TASK_QUEUE} is polled by {', '.join(sorted(polling[0] | polling[1]))}"
+async def _workers(client: Client) -> tuple[bool, str]:
+    there = await gateway.workers(client)
+    if (why := there.why_idle) is not None:
+        return False, why
+    build = f", build {there.current} is current" if there.current else ""
+    return True, f"task queue {TASK_QUEUE} is polled by {', '.join(sorted(there.workflows | there.activities))}{build}"
+
+
+async def _failing(client: Client) -> tuple[bool, str]:
+    """Workflows whose task fails again and again; not those whose task was once refused for a message that came
+    meanwhile (`UnhandledCommand` in a history), which the service repeats by itself and which is harmless.
+    """
+    found = await gateway.failing(client, NAMED_AT_MOST)
+    if not found:
+        return True, "none; a single UnhandledCommand in a history is the service's own retry, and harmless"
+    more = " and more" if len(found) == NAMED_AT_MOST else ""
+    return False, ", ".join(f"{one.workflow_id} ({one.why})" for one in found) + more
 
 
 async def _skipping(client: Client) -> tuple[bool, str]:
@@ -142,40 +154,6 @@ async def _skipping(client: Client) -> tuple[bool, str]:
             return True, "allowed"
         return False, error.message
     return True, "allowed"
-
-
-# --- PostgreSQL ------------------------------------------------------------------------------------------
-
-
-async def _database(settings: Settings) -> list[Finding]:
-    findings = [await _role("database", settings.database_url, "DATABASE_URL", required=True)]
-    if settings.database_owner_url is not None:
-        findings.append(
-            await _role("database owner", settings.database_owner_url, "DATABASE_OWNER_URL", required=False)
-        )
-    return findings
-
-
-async def _role(name: str, dsn: str | None, variable: str, *, required: bool) -> Finding:
-    if dsn is None:
-        return Finding(
-            name, False, f"{variable} is not set", f"set {variable}, or run `python starter.py up`", required
-        )
-    try:
-        seen = await inspect_database(dsn)
-    except DakuanError as error:
-        return Finding(name, False, str(error), f"start it, or set {variable}", required)
-    told = f"{seen.role} on PostgreSQL {seen.server_version}"
-    if seen.migrations_missing:
-        helps = "run `python starter.py migrate` with DATABASE_OWNER_URL"
-        return Finding(name, False, f"{told}; lacks {', '.join(seen.migrations_missing)}", helps, required)
-    if required and (seen.superuser or seen.too_powerful):
-        helps = "give DATABASE_URL a role of its own, such as the one that `migrate` makes"
-        return Finding(name, False, f"{told}; it may change the books past their functions", helps, required)
-    if required and "default" not in seen.policies:
-        return Finding(name, False, f"{told}; no policy `default`", "a worker registers it when it starts", required)
-    policies = f", policies {', '.join(seen.policies)}" if required else ""
-    return Finding(name, True, f"{told}, {seen.migrations_known} migrations{policies}", required=required)
 
 
 # --- tracking providers ----------------------------------------------------------------------------------

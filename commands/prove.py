@@ -21,6 +21,7 @@ from ledger.register import Register
 from screens import clean
 
 OPEN_AT_MOST = 100_000
+NAMED_AT_MOST = 20
 
 
 @command
@@ -31,6 +32,7 @@ async def prove(as_json: JsonFlag = False) -> None:
         try:
             async with gateway.connected(load()) as client:
                 proofs.append(await prove_workflows(client, Register(pool)))
+                proofs.append(await prove_progress(client))
         except Unavailable as error:
             tell_line(f"Whether each open order has its workflow was not looked at: {error}")
     ok = all(proof.holds for proof in proofs)
@@ -60,6 +62,21 @@ async def prove_workflows(client: Client, register: Register) -> Proof:
         sentence="Each open order and withdrawal has a workflow that runs.",
         holds=not orphans,
         evidence=tuple({"workflow_id": lost, "helps": _helps(lost)} for lost in orphans),
+    )
+
+
+async def prove_progress(client: Client) -> Proof:
+    """No workflow is stuck: one whose task fails again and again moves no money and answers nothing.
+
+    Raises:
+        Unavailable: Temporal did not answer.
+    """
+    stuck = await gateway.failing(client, NAMED_AT_MOST)
+    return Proof(
+        name="progress",
+        sentence="No workflow's task fails again and again.",
+        holds=not stuck,
+        evidence=tuple({"workflow_id": one.workflow_id, "why": one.why, "helps": "starter.py doctor"} for one in stuck),
     )
 
 

@@ -10,9 +10,9 @@ import typer
 import gateway
 from commands.console import JsonFlag, Malformed, command, tell
 from commands.reading import Subject, actor_of, id_of, parse_json, read_message, read_text, subject_of
-from commands.service import temporal
+from commands.service import temporal, why_idle
 from commands.views import deadline_line
-from core.errors import BadInput, Refused
+from core.errors import BadInput, Refused, Unavailable
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Command, ReportPayout
 from screens import facts
 
@@ -39,6 +39,8 @@ async def send(
             await gateway.signal(client, about.workflow_id, verb, payload)
             answer = {"outcome": "sent"}
         else:
+            if why := await why_idle(client):
+                raise Unavailable(f"{why} Nothing was sent.")
             answer = await gateway.send(client, about.workflow_id, verb, payload)
     view = {"command_id": checked.command_id, **answer}
     shown = {**view, "next_deadline": deadline_line(answer)}

@@ -14,7 +14,7 @@ from commands.console import JsonFlag, command, tell
 from commands.link import books
 from commands.reading import Subject, subject_of
 from commands.reviews import LangOption, language_of
-from commands.service import pollers, temporal
+from commands.service import temporal, why_idle
 from commands.views import (
     accounts_table,
     findings_table,
@@ -29,7 +29,7 @@ from commands.views import (
     withdrawal_facts,
 )
 from core.audit.explain import Language
-from core.errors import Refused
+from core.errors import Refused, Unavailable
 from core.messages import HoldView
 from core.order import views as order_views
 from core.order.state import OrderState
@@ -53,16 +53,25 @@ async def show(
     async with temporal() as client:
         found = await gateway.status_of(client, about.workflow_id)
         status = found.name.lower() if found is not None else GONE
-        working = all(await pollers(client))
-        told = await _from_workflow(client, about) if status != GONE and working else None
+        told, why = await _asked(client, about) if found is not None else (None, None)
     async with books() as register:
         if told is None:
-            told = await _from_register(register, about)
+            told = await _from_register(register, about, why)
         money = await (
             register.balances.of_withdrawal(about.id) if about.is_withdrawal else register.balances.of_order(about.id)
         )
     view = {"workflow": status, **told, "money": money.model_dump(mode="json")}
     tell(view, lambda console: _show(console, about, view, money, language))
+
+
+async def _asked(client: Client, about: Subject) -> tuple[dict[str, Any] | None, Refused | Unavailable | None]:
+    """What the workflow says; or nothing and why: no worker takes its tasks, its task fails, or it was refused."""
+    try:
+        if (idle := await why_idle(client)) is not None:
+            return None, Unavailable(idle)
+        return await _from_workflow(client, about), None
+    except (Refused, Unavailable) as error:
+        return None, error
 
 
 async def _from_workflow(client: Client, about: Subject) -> dict[str, Any]:
@@ -82,17 +91,22 @@ async def _from_workflow(client: Client, about: Subject) -> dict[str, Any]:
     return {"source": "workflow", "state": known, "holds": holds, "journal": journal, "retries": retries}
 
 
-async def _from_register(register: Register, about: Subject) -> dict[str, Any]:
+async def _from_register(register: Register, about: Subject, why: Refused | Unavailable | None) -> dict[str, Any]:
     """What the register has: the state as it was last recorded.
+
+    Args:
+        why: the workflow did not tell it.
 
     Raises:
         Refused: `unknown_order`, or `not_running` for a withdrawal: nobody knows it.
     """
     view = await (_stored_withdrawal(register, about.id) if about.is_withdrawal else _stored_order(register, about.id))
+    if view is None and why is not None:
+        raise why
     if view is None:
         code = "not_running" if about.is_withdrawal else "unknown_order"
         raise Refused(code, f"{SENTENCES[code]} {about.id}", "id")
-    return {"source": "register", **view}
+    return {"source": "register", "why": str(why) if why else None, **view}
 
 
 async def _stored_order(register: Register, order_id: str) -> dict[str, Any] | None:
@@ -152,8 +166,8 @@ def _show(console: Console, about: Subject, view: dict[str, Any], money: Money, 
 
 def _warnings(about: Subject, view: dict[str, Any]) -> Iterator[str]:
     if view["source"] == "register":
-        why = "is not in Temporal" if view["workflow"] == GONE else "cannot answer: no worker polls its task queue"
-        yield f"Its workflow {why}. This is what the register has."
+        why = "is not in Temporal." if view["workflow"] == GONE else f"cannot answer: {view['why']}"
+        yield f"Its workflow {why} This is what the register has."
     if view["workflow"] not in {"running", "completed"} and not view["state"].get("closed"):
         subject = about.workflow_id if about.is_withdrawal else about.id
         helps = f"python starter.py rescue {subject}"

@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowHandle
 import gateway
 from commands.console import Failed, JsonFlag, Malformed, command, error_view, tell, tell_error
 from commands.reading import Document, documents, read_message, read_text
-from commands.service import temporal
+from commands.service import temporal, why_idle
 from commands.views import deadline_line
 from core.errors import DakuanError, Refused, Unavailable
 from core.messages import Order, content_hash, order_workflow_id
@@ -78,19 +78,23 @@ def _checked(document: Document) -> tuple[int, Order] | Outcome:
 
 async def _start_all(client: Client, orders: list[tuple[int, Order]]) -> list[Outcome]:
     gate = asyncio.Semaphore(AT_ONCE)
+    idle = await why_idle(client)
 
     async def one(line: int, order: Order) -> Outcome:
         async with gate:
             try:
-                return Outcome(line, order.order_id, state=await start_one(client, order))
+                return Outcome(line, order.order_id, state=await start_one(client, order, idle))
             except DakuanError as error:
                 return Outcome(line, order.order_id, error=error)
 
     return list(await asyncio.gather(*(one(line, order) for line, order in orders)))
 
 
-async def start_one(client: Client, order: Order) -> dict[str, Any]:
+async def start_one(client: Client, order: Order, idle: str | None = None) -> dict[str, Any]:
     """Start an order and wait until it is open; an order that runs or ran already gives its state.
+
+    Args:
+        idle: why no worker takes tasks, where none does: then nothing is waited for.
 
     Raises:
         Refused: with the reason code; `order_exists_with_different_content` where the id is another order's.
@@ -103,6 +107,8 @@ async def start_one(client: Client, order: Order) -> dict[str, Any]:
         if over.code != "order_over":
             raise
         handle = client.get_workflow_handle(order_workflow_id(order.order_id))
+    if idle is not None:
+        raise Unavailable(f"{handle.id} is started, and opens once a worker takes it; look with `show`. {idle}")
     state = await _opened(client, handle)
     known = state.get("order")
     if known is not None and content_hash(Order.model_validate(known)) != content_hash(order):

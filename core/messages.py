@@ -30,6 +30,8 @@ from core.money import CURRENCIES, MAX_AMOUNT_MINOR
 from core.reasons import Refusal, refuse
 
 TASK_QUEUE = "dakuan"
+DEPLOYMENT = "dakuan"
+"""The worker deployment whose builds DAKUAN_BUILD_ID names."""
 ORDER_WORKFLOW = "OrderWorkflow"
 WITHDRAWAL_WORKFLOW = "WithdrawalWorkflow"
 AUTO_WITHDRAWAL_WORKFLOW = "AutoWithdrawalWorkflow"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,9 @@ from core.errors import DakuanError, Misconfigured, Unavailable
 from core.search_attributes import SEARCH_ATTRIBUTES
 
 ATTRIBUTES_WITHIN = timedelta(seconds=10)
+
+DEFAULT_LIMITS: Mapping[str, int] = {"Keyword": 10, "KeywordList": 3, "Int": 3, "Datetime": 3}
+"""Attributes of a type that a namespace has room for, on a server with an SQL database for its visibility."""
 
 log = logging.getLogger("dakuan.worker")
 
@@ -33,23 +37,48 @@ async def search_attributes(client: Client) -> dict[str, str]:
         Unavailable: Temporal did not answer.
         Misconfigured: this Temporal does not let us ask.
     """
+    listed = await _listed(client)
+    found = {}
+    for name, kind in SEARCH_ATTRIBUTES.items():
+        type_ = listed.get(name)
+        found[name] = "missing" if type_ is None else "present" if type_ == _TYPES[kind] else _type_name(type_)
+    return found
+
+
+async def _listed(client: Client) -> Mapping[str, Any]:
     request = ListSearchAttributesRequest(namespace=client.namespace)
     try:
         listed = await client.operator_service.list_search_attributes(request, timeout=ATTRIBUTES_WITHIN)
     except RPCError as error:
         raise _operator_refused(client, error) from None
-    found = {}
-    for name, kind in SEARCH_ATTRIBUTES.items():
-        type_ = listed.custom_attributes.get(name)
-        found[name] = "missing" if type_ is None else "present" if type_ == _TYPES[kind] else _type_name(type_)
-    return found
+    return listed.custom_attributes
+
+
+async def attributes_without_room(client: Client) -> list[str]:
+    """Types of which the namespace has less room left than we still need, as sentences; empty where all fit.
+
+    Raises:
+        Unavailable, Misconfigured: as `search_attributes`.
+    """
+    listed = await _listed(client)
+    missing = [kind for name, kind in SEARCH_ATTRIBUTES.items() if name not in listed]
+    said = []
+    for kind in dict.fromkeys(missing):
+        room = max(DEFAULT_LIMITS[kind] - sum(type_ == _TYPES[kind] for type_ in listed.values()), 0)
+        if missing.count(kind) > room:
+            said.append(
+                f"the namespace {client.namespace} has room for {room} more {kind} attributes, "
+                f"Dakuan needs {missing.count(kind)}"
+            )
+    return said
 
 
 async def register_search_attributes(client: Client) -> None:
     """Add what is missing. Without them a workflow that sets one would be stuck.
 
     Raises:
-        Misconfigured: one exists with another type; adding it again would silently change nothing.
+        Misconfigured: one exists with another type, where adding it again would silently change nothing; or the
+            namespace has no room for all.
         Unavailable: Temporal did not answer.
     """
     try:
@@ -72,8 +101,13 @@ async def register_search_attributes(client: Client) -> None:
     try:
         await client.operator_service.add_search_attributes(request, timeout=ATTRIBUTES_WITHIN)
     except RPCError as error:
-        if error.status != RPCStatusCode.ALREADY_EXISTS:  # another worker that starts beside us was first
-            raise _operator_refused(client, error) from None
+        if error.status == RPCStatusCode.ALREADY_EXISTS:
+            return  # another worker that starts beside us was first
+        if "cannot have more than" in error.message:
+            said = await attributes_without_room(client)
+            cure = "remove some of the others, or use a namespace of its own"
+            raise Misconfigured(f"{'; '.join(said) or error.message}: {cure}.") from None
+        raise _operator_refused(client, error) from None
 
 
 def _type_name(value: Any) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
@@ -13,12 +14,13 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from config import Settings
-from core.errors import Misconfigured, Unavailable
+from core.errors import DakuanError, Misconfigured, Unavailable
 from gateway.converter import DATA_CONVERTER
 
 LAST_PAUSE = 0.2
 """Seconds between a client's last use and the end of the program: without it one in five aborts (sdk-python #300)."""
 FOUND_WITHIN = timedelta(seconds=30)
+TLS_TRIED_WITHIN = 3.0
 
 
 @asynccontextmanager
@@ -40,18 +42,78 @@ async def connect(settings: Settings) -> Client:
 
     Raises:
         Unavailable: nothing answers at the address; the message names it. A retry helps once it does.
-        Misconfigured: no address is set, or there is no such namespace.
+        Misconfigured: no address is set, there is no such namespace, or TLS or a key is wrong.
     """
     target = settings.temporal_connect_config()
     try:
         client = await Client.connect(**target, data_converter=DATA_CONVERTER)
     except RuntimeError as error:
-        # The bridge prints its own types; the service's own sentence stands in the middle of them.
-        said = re.search(r'message: "([^"]+)"', str(error))
-        why = said[1] if said else str(error)
-        raise Unavailable(f"Temporal does not answer at {target.get('target_host')}: {why}") from None
+        raise await _why_not(str(target.get("target_host")), bool(target.get("tls")), str(error)) from None
     await _find_namespace(client)
     return client
+
+
+_MISTAKES: tuple[tuple[str, str], ...] = (
+    (
+        r"InvalidContentType|corrupt message",
+        "the server does not speak TLS, and the settings want it: unset TEMPORAL_TLS and TEMPORAL_API_KEY (an API key "
+        "turns TLS on), or name the server's TLS port",
+    ),
+    (
+        r"AlertReceived\(|CertificateRequired",
+        "the server refuses our TLS certificate, or wants one: set TEMPORAL_TLS_CLIENT_CERT_PATH and "
+        "TEMPORAL_TLS_CLIENT_KEY_PATH",
+    ),
+    (
+        r"NotValidForName",
+        "the server's certificate is for another name than the address has: set TEMPORAL_TLS_SERVER_NAME",
+    ),
+    (
+        r"InvalidCertificate|UnknownIssuer|CaUsedAsEndEntity",
+        "the server's TLS certificate is not trusted: set TEMPORAL_TLS_SERVER_CA_CERT_PATH to its authority's",
+    ),
+    (
+        r"PrivateKeyParseError|CertificateParseError|InvalidPrivateKey|KeyMismatch|NoCertificate",
+        "our TLS certificate or key cannot be read: look at TEMPORAL_TLS_CLIENT_CERT_PATH and "
+        "TEMPORAL_TLS_CLIENT_KEY_PATH",
+    ),
+    (
+        r"code: (Unauthenticated|PermissionDenied)",
+        "the server refuses our key: look at TEMPORAL_API_KEY and TEMPORAL_NAMESPACE",
+    ),
+)
+"""What the client says, and what is wrong with the settings; the first that fits."""
+
+
+async def _why_not(address: str, tls: bool, said: str) -> DakuanError:
+    """A wrong setting by its cure, or what the system says."""
+    for pattern, cure in _MISTAKES:
+        if re.search(pattern, said):
+            return Misconfigured(f"Temporal at {address}: {cure}.")
+    if not tls and "after connection" in said and await _speaks_tls(address):
+        return Misconfigured(f"Temporal at {address}: the server wants TLS: set TEMPORAL_TLS=true.")
+    # The bridge prints its own types; the system's own sentence stands in the middle of them.
+    words = re.search(r'(?:message|error): "([^"]+)"', said)
+    return Unavailable(f"Temporal does not answer at {address}: {words[1] if words else said}")
+
+
+async def _speaks_tls(address: str) -> bool:
+    """Whether a TLS handshake succeeds there, whoever it is: asked only to name a wrong setting."""
+    host, _, port = address.rpartition(":")
+    anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+    anyone.set_alpn_protocols(["h2"])
+    try:
+        async with asyncio.timeout(TLS_TRIED_WITHIN):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=anyone)
+    except ssl.SSLError as error:
+        return "ALERT" in str(error).upper()  # a server that wants a certificate of ours says so in TLS
+    except (OSError, TimeoutError, ValueError):
+        return False
+    writer.close()
+    with suppress(OSError, ssl.SSLError):
+        await writer.wait_closed()
+    return True
 
 
 async def _find_namespace(client: Client) -> None:

@@ -29,16 +29,19 @@ async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]
     """
     handle = client.get_workflow_handle(workflow_id)
     try:
-        answer = await handle.execute_update(verb, _discreet(verb, body), rpc_timeout=ANSWER_WITHIN)
+        # The SDK asks again and again until a worker has taken the update, each time with that limit.
+        async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
+            answer = await handle.execute_update(verb, _discreet(verb, body), rpc_timeout=ANSWER_WITHIN)
     except WorkflowUpdateFailedError as error:
         raise refusal_in(error) from None
-    except WorkflowUpdateRPCTimeoutOrCancelledError:
+    except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError):
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             # The SDK raises one error for both: a cancelled caller must not take it for a lost answer.
             raise asyncio.CancelledError from None
         raise Unavailable(
-            f"{workflow_id} did not answer within {ANSWER_WITHIN.seconds} s: is a worker running?"
+            f"{workflow_id} did not answer within {ANSWER_WITHIN.seconds} s: is a worker running? The command may "
+            f"still be applied; sent again under its command id {body.get('command_id')} it counts once."
         ) from None
     except RPCError as error:
         raise await unreached(error, handle) from None

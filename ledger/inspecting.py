@@ -29,6 +29,8 @@ class Inspection(Message):
     """A standby, or a demoted primary."""
     pooled: bool = False
     """A pooler stands before it."""
+    sealed_with: tuple[str, ...] = ()
+    """Ids of the keys that account numbers are sealed with."""
     unkept: tuple[str, ...] = ()
     """What the address asks for and the driver cannot give."""
     unknown_migrations: tuple[str, ...] = ()
@@ -114,13 +116,16 @@ async def inspect_database(dsn: str) -> Inspection:
             pooled = await shares_sessions(connection)
         state = await _state(pool)
         async with translate_errors():
-            policies, powers, lacks = [], [], []
+            policies, powers, lacks, sealed = [], [], [], []
             if not state.missing:
                 tables = [f"{SCHEMA}.{table}" for table in ("transfers", "movements", "accounts")]
                 lacks = await pool.fetch(_LACKS, SCHEMA)
                 powers = await pool.fetch(_POWERS, tables)
                 if not lacks:
                     policies = await pool.fetch(f"SELECT name FROM {SCHEMA}.policy_names ORDER BY name")
+                    sealed = await pool.fetch(
+                        f"SELECT DISTINCT key_id FROM {SCHEMA}.payout_account_numbers ORDER BY key_id"
+                    )
     finally:
         await pool.close()
     return Inspection(
@@ -132,6 +137,7 @@ async def inspect_database(dsn: str) -> Inspection:
         too_powerful=tuple(row["name"] for row in powers),
         lacking_rights=tuple(row["name"] for row in lacks),
         policies=tuple(row["name"] for row in policies),
+        sealed_with=tuple(row["key_id"] for row in sealed),
         pooled=pooled,
         unkept=parse_database_address(dsn).unkept,
     )

@@ -28,6 +28,8 @@ _DYNAMIC_CONFIG = {
     "frontend.WorkflowTimeSkippingEnabled": True,
     # Otherwise a timer whose time was skipped to fires up to a second late.
     "history.timerProcessorMaxTimeShift": "1ms",
+    # Workflows whose task fails again and again are listed as such after some 10 s, not after a minute.
+    "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": 2,
 }
 _PRAGMAS = {"journal_mode": "WAL", "synchronous": "NORMAL"}
 

@@ -1,0 +1,117 @@
+"""What `doctor` finds at PostgreSQL, and the next command where something is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from config import Settings
+from core.errors import DakuanError, DatabaseUnavailable, Misconfigured
+from ledger.inspecting import Inspection, inspect_database
+
+MIGRATE = "`python starter.py migrate`"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. Not `ok` and `required`: nothing works before it is put right."""
+
+    name: str
+    ok: bool
+    found: str
+    helps: str = ""
+    required: bool = True
+
+
+async def look_at_database(settings: Settings) -> list[Finding]:
+    """The worker's role, the owner's where it is known, and whether every sealed number has its key."""
+    has_owner = settings.database_owner_url is not None
+    findings, seen = await _role("database", settings.database_url, "DATABASE_URL", required=True, has_owner=has_owner)
+    if has_owner:
+        more, _ = await _role("database owner", settings.database_owner_url, "DATABASE_OWNER_URL", required=False)
+        findings += more
+    if seen is not None and (lost := [key for key in seen.sealed_with if key not in settings.account_keys]):
+        found = f"numbers are sealed with {', '.join(lost)}, and DAKUAN_ACCOUNT_KEYS has no such key"
+        helps = "add the key to DAKUAN_ACCOUNT_KEYS: without it nothing can be paid to those accounts"
+        findings.append(Finding("keys of sealed numbers", False, found, helps))
+    return findings
+
+
+async def _role(
+    name: str, dsn: str | None, variable: str, *, required: bool, has_owner: bool = True
+) -> tuple[list[Finding], Inspection | None]:
+    if dsn is None:
+        helps = f"set {variable}, or run `python starter.py up`"
+        return [Finding(name, False, f"{variable} is not set", helps, required)], None
+    try:
+        seen = await inspect_database(dsn)
+    except DakuanError as error:
+        return [Finding(name, False, str(error), _cure(error, variable), required)], None
+    told = f"{seen.role} on PostgreSQL {seen.server_version}{' behind a pooler' if seen.pooled else ''}"
+    wrong = _wrong(seen, has_owner) or (_wrong_for_worker(seen) if required else None)
+    if wrong is not None:
+        return [Finding(name, False, f"{told}; {wrong[0]}", wrong[1], required)], seen
+    policies = f", policies {', '.join(seen.policies)}" if required else ""
+    findings = [Finding(name, True, f"{told}, {seen.migrations_known} migrations{policies}", required=required)]
+    return findings + (_remarks(seen, variable) if required else []), seen
+
+
+def _cure(error: DakuanError, variable: str) -> str:
+    """The next step after a connection that failed."""
+    said = str(error)
+    if isinstance(error, DatabaseUnavailable):
+        return f"name the primary in {variable}, or all servers: postgresql://user@a,b/dakuan"
+    if not isinstance(error, Misconfigured):
+        return f"start it, or set {variable}"
+    if said.startswith(variable):
+        return f"write {variable} as it says"
+    if "role " in said and "does not exist" in said:
+        return f"{MIGRATE} with DATABASE_OWNER_URL makes the role; then an administrator gives it a password"
+    if "database " in said and "does not exist" in said:
+        return "make it: `createdb -E UTF8 -T template0 NAME`, owned by the role of DATABASE_OWNER_URL"
+    if "grants it" in said:
+        return f"run {MIGRATE} with DATABASE_OWNER_URL"
+    return f"look at user, password and parameters in {variable}"
+
+
+def _wrong(seen: Inspection, has_owner: bool) -> tuple[str, str] | None:
+    """What is found, and what helps; the first that must be put right."""
+    run = f"run {MIGRATE}" if has_owner else f"set DATABASE_OWNER_URL to the owner's address, then run {MIGRATE}"
+    if seen.read_only:
+        return "it is read-only, not the primary", "promote it, or name the primary"
+    if seen.encoding != "UTF8":
+        return f"it is encoded in {seen.encoding}, not UTF8", "make another: `createdb -E UTF8 -T template0 NAME`"
+    if seen.migrations_missing and len(seen.migrations_missing) == seen.migrations_known:
+        return "it is empty", run
+    if seen.migrations_missing:
+        return f"lacks {', '.join(seen.migrations_missing)}", run
+    if seen.unknown_migrations:
+        found = f"it is newer than this version: {', '.join(seen.unknown_migrations)}"
+        return found, "run the version that applied them"
+    if seen.edited_migrations:
+        found = f"it has another {', '.join(seen.edited_migrations)} than this version"
+        return found, "run the version that applied them"
+    return None
+
+
+def _wrong_for_worker(seen: Inspection) -> tuple[str, str] | None:
+    if seen.superuser or seen.too_powerful:
+        helps = "give DATABASE_URL a role of its own, such as the one that `migrate` makes"
+        return "it may change the books past their functions", helps
+    if seen.lacking_rights:
+        more = f" and {len(seen.lacking_rights) - 3} more" if len(seen.lacking_rights) > 3 else ""
+        return f"it may not use {', '.join(seen.lacking_rights[:3])}{more}", f"run {MIGRATE}, which grants it"
+    if "default" not in seen.policies:
+        return "no policy `default`", "a worker registers it when it starts: `python worker.py`"
+    return None
+
+
+def _remarks(seen: Inspection, variable: str) -> list[Finding]:
+    """What works and is worth knowing."""
+    found = []
+    if seen.timezone not in ("UTC", "Etc/UTC"):
+        said = f"the server's is {seen.timezone}; our sessions use UTC, and days in the books are UTC days"
+        found.append(Finding("time zone", False, said, "nothing, unless other programs read the books", required=False))
+    for asked in seen.unkept:
+        helps = "use sslmode=verify-full with sslrootcert=, which protects at least as well"
+        found.append(Finding("address", False, f"{variable} asks for {asked}, which is not kept", helps, False))
+    return found

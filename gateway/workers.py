@@ -1,0 +1,148 @@
+"""Who works on our task queue, and what does not get on: pollers, worker versions, workflows whose task fails."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse,
+    SetWorkerDeploymentCurrentVersionRequest,
+    SetWorkerDeploymentRampingVersionRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from core.errors import Misconfigured, Unavailable
+from core.messages import DEPLOYMENT, TASK_QUEUE
+
+ANSWER_WITHIN = timedelta(seconds=5)
+POLLED_WITHIN = timedelta(seconds=75)
+"""A poll is renewed once a minute; the server remembers pollers for five, killed ones too."""
+_FAILING = 'ExecutionStatus = "Running" AND TemporalReportedProblems IS NOT NULL'
+_VERSIONED = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
+
+
+class Workers(NamedTuple):
+    """Who polls our task queue lately, and which build the server gives tasks to (None: workers without a build)."""
+
+    workflows: frozenset[str]
+    activities: frozenset[str]
+    builds: frozenset[str] = frozenset()
+    """Of those that poll for workflow tasks."""
+    without_build: bool = True
+    current: str | None = None
+    ramping: str | None = None
+
+    @property
+    def why_idle(self) -> str | None:
+        """Why tasks of new orders are taken by no worker; None where one takes them."""
+        if not self.workflows or not self.activities:
+            return f"No worker polls task queue {TASK_QUEUE}: start one with `python worker.py`."
+        if self.current is None and self.without_build:
+            return None
+        if self.current in self.builds:
+            return None
+        there = ", ".join(sorted(self.builds)) or "none"
+        if self.current is None:
+            return (
+                f"Build {there} of deployment {DEPLOYMENT} polls and is not current, so it gets no task: "
+                f"`python starter.py deploy --build-id {sorted(self.builds)[0]}`."
+            )
+        return (
+            f"Build {self.current} of deployment {DEPLOYMENT} is current and no worker of it polls (builds that do: "
+            f"{there}): start one, or make another current with `python starter.py deploy --build-id BUILD`."
+        )
+
+
+async def workers(client: Client) -> Workers:
+    """Who polls our task queue, and which build is current.
+
+    Raises:
+        RPCError: Temporal did not answer.
+    """
+    flows = await _described(client, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)
+    others = await _described(client, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
+    options = [poller.deployment_options for poller in flows.pollers if _lately(poller)]
+    versioned = [one for one in options if one.worker_versioning_mode == _VERSIONED]
+    info = flows.versioning_info
+    return Workers(
+        workflows=frozenset(poller.identity for poller in flows.pollers if _lately(poller)),
+        activities=frozenset(poller.identity for poller in others.pollers if _lately(poller)),
+        builds=frozenset(one.build_id for one in versioned),
+        without_build=len(versioned) < len(options),
+        current=info.current_deployment_version.build_id or None,
+        ramping=info.ramping_deployment_version.build_id or None,
+    )
+
+
+async def _described(client: Client, kind: TaskQueueType.ValueType) -> DescribeTaskQueueResponse:
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace, task_queue=TaskQueue(name=TASK_QUEUE), task_queue_type=kind
+    )
+    return await client.workflow_service.describe_task_queue(request, timeout=ANSWER_WITHIN)
+
+
+def _lately(poller: object) -> bool:
+    at: datetime = poller.last_access_time.ToDatetime(UTC)  # type: ignore[attr-defined]  # of a repeated field
+    return at > datetime.now(UTC) - POLLED_WITHIN
+
+
+class Failing(NamedTuple):
+    """A workflow whose task fails again and again: it does nothing, and answers nothing, until the code is right."""
+
+    workflow_id: str
+    why: str
+
+
+async def failing(client: Client, limit: int) -> list[Failing]:
+    """Workflows whose task fails again and again, at most `limit`; the server says so after some failures.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    found = []
+    try:
+        async for one in client.list_workflows(_FAILING, limit=limit, rpc_timeout=ANSWER_WITHIN):
+            said = one.search_attributes.get("TemporalReportedProblems", ())
+            why = next((str(word) for word in said if str(word).startswith("cause=")), "")
+            found.append(Failing(one.id, why.removeprefix("cause=WorkflowTaskFailedCause").removeprefix("cause=")))
+    except RPCError as error:
+        if error.status == RPCStatusCode.INVALID_ARGUMENT:
+            return []  # an older server reports no problems
+        raise Unavailable(f"Temporal did not answer: {error.message}") from None
+    return found
+
+
+async def make_current(client: Client, build_id: str, *, ramp: float | None = None) -> None:
+    """Give tasks to workers of a build: all new ones, or a share of them.
+
+    Args:
+        ramp: percent of the tasks; None makes the build current.
+
+    Raises:
+        Misconfigured: the server does not know the build, since no worker of it has polled yet.
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    service = client.workflow_service
+    try:
+        if ramp is None:
+            current = SetWorkerDeploymentCurrentVersionRequest(
+                namespace=client.namespace, deployment_name=DEPLOYMENT, build_id=build_id
+            )
+            await service.set_worker_deployment_current_version(current, timeout=ANSWER_WITHIN)
+        else:
+            ramping = SetWorkerDeploymentRampingVersionRequest(
+                namespace=client.namespace, deployment_name=DEPLOYMENT, build_id=build_id, percentage=ramp
+            )
+            await service.set_worker_deployment_ramping_version(ramping, timeout=ANSWER_WITHIN)
+    except RPCError as error:
+        if error.status not in {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}:
+            raise Unavailable(f"Temporal did not answer: {error.message}") from None
+        raise Misconfigured(
+            f"Temporal knows no build {build_id} of deployment {DEPLOYMENT} that polls ({error.message}): "
+            f"start a worker of it first, `DAKUAN_BUILD_ID={build_id} python worker.py`"
+        ) from None
