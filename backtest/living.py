@@ -173,14 +173,18 @@ class _Player:
     # --- the end ---------------------------------------------------------------------------------------
 
     async def _look_back(self, handle: WorkflowHandle[Any, Any]) -> None:
-        """What the order says of itself: its result, or its state where it has not ended."""
-        if not self._ended:
-            self._life.state = await gateway.query(self._client, handle.id, "order")
-            self._life.holds = await gateway.query(self._client, handle.id, "holds")
+        """What the order says of itself; the result of its workflow is a summary that says less."""
+        if self._ended and not await self._was_opened(handle):
             return
+        self._life.state = await gateway.query(self._client, handle.id, "order")
+        self._life.holds = await gateway.query(self._client, handle.id, "holds")
+
+    async def _was_opened(self, handle: WorkflowHandle[Any, Any]) -> bool:
         try:
-            self._life.state = await handle.result(rpc_timeout=ANSWER_WITHIN)
+            await handle.result(rpc_timeout=ANSWER_WITHIN)
         except WorkflowFailureError as error:
             self._life.failure = f"refused: {gateway.refusal_in(error).code}"
+            return False
         except RPCError as error:
             raise Unavailable(f"Temporal did not say how it ended: {error.message}") from None
+        return True
