@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.carriers.base import TraceQuery
 from activities.carriers.chosen import Carriers
 from activities.policies import ParsedPolicies
-from activities.requests import AuditRequest, ClaimRequest, Claims, ReleaseRequest
+from activities.requests import AuditRequest, ClaimAnswer, ClaimRequest, ReleaseRequest
 from core.audit.facts import NoTrace
 from core.audit.policy import AuditPolicy
 from core.audit.trace import Trace
@@ -39,7 +39,7 @@ class LogisticsActivities:
         self._policies = ParsedPolicies(register.policies)
 
     @activity.defn
-    async def claim_waybills(self, request: ClaimRequest) -> Claims:
+    async def claim_waybills(self, request: ClaimRequest) -> ClaimAnswer:
         """Claim numbers for an order, all or none.
 
         Raises:
@@ -53,7 +53,7 @@ class LogisticsActivities:
             [(waybill.parcel_id, waybill.carrier, waybill.waybill) for waybill in request.waybills],
             request.now,
         )
-        return Claims(
+        return ClaimAnswer(
             claims=tuple(
                 Claim(parcel_id=waybill.parcel_id, outcome=outcome)
                 for waybill, outcome in zip(request.waybills, outcomes, strict=True)

@@ -17,7 +17,7 @@ from core.order.opening import check_payment_time
 from core.order.views import record_of
 from core.policy import OrderPolicy, resolve
 from core.reasons import Refusal, refuse
-from core.records import OrderRecord, Standing
+from core.records import LedgerFacts, OrderRecord
 from ledger.orders import NEVER_RECORDED
 from ledger.register import Register
 
@@ -82,7 +82,7 @@ class OpeningActivities:
         if opened.outcome in _NOT_OPENED:
             return Opened(refusal=refuse(_NOT_OPENED[opened.outcome]))
         if opened.outcome == "registered" and opened.recorded:
-            standing = Standing(kept=True, revision=NEVER_RECORDED, references=opened.references)
+            standing = LedgerFacts(kept=True, revision=NEVER_RECORDED, references=opened.references)
             return Opened(policy=policy, screening=screening, standing=standing)
         return Opened(policy=policy, known=opened.outcome == "same_run" and opened.recorded)
 
@@ -102,7 +102,7 @@ class OpeningActivities:
         return fact.paid_minor
 
     @activity.defn
-    async def record(self, record: OrderRecord) -> Standing:
+    async def record(self, record: OrderRecord) -> LedgerFacts:
         """Keep the order's row and notices; a lower revision changes nothing. What stood tells the order where it is.
 
         Raises:

@@ -11,7 +11,7 @@ from core.order.opening import Screening
 from core.order.shipping import Claim, WaybillToClaim
 from core.policy import OrderPolicy
 from core.reasons import Refusal
-from core.records import Standing
+from core.records import LedgerFacts
 
 
 class OpenRequest(Message):
@@ -32,7 +32,7 @@ class Opened(Message):
 
     policy: OrderPolicy | None = None
     screening: Screening | None = None
-    standing: Standing | None = None
+    standing: LedgerFacts | None = None
     known: bool = False
     refusal: Refusal | None = None
 
@@ -64,7 +64,7 @@ class ClaimRequest(Message):
     now: datetime
 
 
-class Claims(Message):
+class ClaimAnswer(Message):
     claims: tuple[Claim, ...]
 
 

@@ -43,12 +43,12 @@ class Inbox(Part):
             return first.model_copy(update={"outcome": "duplicate"})
         return first
 
-    def answered(self, command: Command, answer: Answer | Refusal) -> Inbox:
+    def note_answer(self, command: Command, answer: Answer | Refusal) -> Inbox:
         """The inbox with this answer remembered and the command counted."""
         answers = {**self.answers, _key(command): answer}
         return self.changed(answers=answers, counted=self.counted + 1)
 
-    def noted(
+    def note(
         self,
         at: datetime,
         channel: Channel,

@@ -41,7 +41,7 @@ class OrderRecord(Message):
     recorded_at: Time
 
 
-class Standing(Message):
+class LedgerFacts(Message):
     """What stood in the register and the books as an order was recorded: whether the record was kept, the revision
     that the register had before, and all movements of the order."""
 

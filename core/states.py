@@ -72,7 +72,7 @@ class State(Part):
         """Whether this hold stands."""
         return any((hold.name, hold.subject) == (name, subject) for hold in self.holds)
 
-    def holding(self, hold: Hold) -> Self:
+    def with_hold(self, hold: Hold) -> Self:
         """The state with this hold, once."""
         return self if self.has_hold(hold.name, hold.subject) else self.changed(holds=(*self.holds, hold))
 
@@ -83,7 +83,7 @@ class State(Part):
         left = tuple(hold for hold in self.holds if (hold.name, hold.subject) != (name, subject))
         return self.changed(holds=left)
 
-    def noticing(self, to: Reader, name: str, at: datetime, /, **facts: str) -> Self:
+    def with_notice(self, to: Reader, name: str, at: datetime, /, **facts: str) -> Self:
         """The state with one more thing to tell somebody."""
         notice = Notice(seq=self.notice_seq + 1, to=to, name=name, at=at, facts=facts)
         return self.changed(notices=(*self.notices, notice), notice_seq=self.notice_seq + 1)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from core.errors import Misconfigured
 from core.messages import Message, Order
 from core.movements import Movement
-from core.records import OrderRecord, Standing
+from core.records import LedgerFacts, OrderRecord
 from ledger.columns import columns_of
 from ledger.register_part import Conditions, RegisterPart, below
 
@@ -109,11 +109,11 @@ class Orders(RegisterPart):
         assert opened is not None  # the function answers with one row
         return opened
 
-    async def record(self, record: OrderRecord) -> Standing:
+    async def record(self, record: OrderRecord) -> LedgerFacts:
         """Keep the order's row and its notices, unless a record as new or newer stands already; say what stood."""
         # One statement: its snapshot is older than what the function writes, so that `revision` is the row's before.
         standing = await self._one(
-            Standing,
+            LedgerFacts,
             "SELECT record_order($1) AS kept, o.revision,"
             " ARRAY(SELECT m.reference FROM movements m WHERE m.reference >= $3 AND m.reference < $4 ORDER BY m.id)"
             " AS references FROM orders o WHERE o.order_id = $2",

@@ -22,7 +22,7 @@ def test_new_id_has_no_answer() -> None:
 
 
 def test_senders_choose_their_ids_without_knowing_each_other() -> None:
-    inbox = Inbox().answered(sent("1"), ANSWER)
+    inbox = Inbox().note_answer(sent("1"), ANSWER)
     assert inbox.answer_to(sent("1")) is not None
     assert inbox.answer_to(sent("1", "operator", "b-1")) is None
     assert inbox.answer_to(sent("1", "buyer", "b-2")) is None
@@ -30,7 +30,7 @@ def test_senders_choose_their_ids_without_knowing_each_other() -> None:
 
 def test_answer_comes_back_as_a_duplicate_and_a_refusal_as_itself() -> None:
     refusal = refuse("nothing_shipped")
-    inbox = Inbox().answered(sent("a"), ANSWER).answered(sent("b"), refusal)
+    inbox = Inbox().note_answer(sent("a"), ANSWER).note_answer(sent("b"), refusal)
     assert inbox.answer_to(sent("a")) == ANSWER.model_copy(update={"outcome": "duplicate"})
     assert inbox.answer_to(sent("b")) == refusal
     assert inbox.counted == 2
@@ -39,11 +39,11 @@ def test_answer_comes_back_as_a_duplicate_and_a_refusal_as_itself() -> None:
 def test_journal_keeps_the_last_entries_and_counts_the_rest_by_code_or_outcome() -> None:
     inbox = Inbox()
     for _ in range(3):
-        inbox = inbox.noted(NOW, "signal", "x", "refused", refusal=refuse("malformed"))
+        inbox = inbox.note(NOW, "signal", "x", "refused", refusal=refuse("malformed"))
     for _ in range(2):
-        inbox = inbox.noted(NOW, "deadline", "ship_by", "noted")
+        inbox = inbox.note(NOW, "deadline", "ship_by", "noted")
     for _ in range(JOURNAL_KEPT):
-        inbox = inbox.noted(NOW, "update", "confirm_receipt", "accepted")
+        inbox = inbox.note(NOW, "update", "confirm_receipt", "accepted")
     assert len(inbox.journal) == JOURNAL_KEPT
     assert inbox.dropped == {"malformed": 3, "noted": 2}
     assert inbox.seq == JOURNAL_KEPT + 5
@@ -51,12 +51,12 @@ def test_journal_keeps_the_last_entries_and_counts_the_rest_by_code_or_outcome()
 
 
 def test_entries_do_not_grow_without_end() -> None:
-    inbox = Inbox().noted(NOW, "signal", "v" * 1000, "refused", message="m" * 5000)
+    inbox = Inbox().note(NOW, "signal", "v" * 1000, "refused", message="m" * 5000)
     entry = inbox.journal[0]
     assert (len(entry.verb), len(entry.message or "")) == (64, MESSAGE_KEPT)
 
 
 def test_inbox_survives_json() -> None:
-    inbox = Inbox().answered(sent("a"), ANSWER).answered(sent("b"), refuse("malformed", field="x"))
-    inbox = inbox.noted(NOW, "system", "rescue", "noted")
+    inbox = Inbox().note_answer(sent("a"), ANSWER).note_answer(sent("b"), refuse("malformed", field="x"))
+    inbox = inbox.note(NOW, "system", "rescue", "noted")
     assert Inbox.model_validate(inbox.model_dump(mode="json")) == inbox

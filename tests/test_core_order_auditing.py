@@ -10,7 +10,7 @@ from order_driver import DAY, HOUR, SECOND, T0, WAYBILLS, OrderDriver, a_parcel,
 from core.audit.findings import Finding
 from core.messages import Answer
 from core.order.auditing import facts_of
-from core.order.views import told_of
+from core.order.views import findings_of
 from core.order.watches import audit_watches
 from core.reasons import Refusal
 
@@ -143,7 +143,7 @@ def test_a_review_keeps_the_numbers_of_its_sentences() -> None:
     missing = (Finding("trace_exists", "fail", "strong", "trace", {"waited_h": 80.0, "looks": 9}),)
     driver.hear("p1", "needs_review", "trace_exists", findings=missing)
     driver.hear("p1", "pending", "not_delivered", first_physical_at=T0)
-    told = " ".join(told_of(driver.parcel()))
+    told = " ".join(findings_of(driver.parcel()))
     assert "80.0 hours after the report" in told
     assert "(9 looks)" in told
     assert "?" not in told

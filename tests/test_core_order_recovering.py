@@ -11,7 +11,7 @@ from core.order.bookings import Booking
 from core.order.recovering import follow, recover
 from core.order.state import OrderState
 from core.order.steps import next_step, post, start
-from core.records import Standing
+from core.records import LedgerFacts
 from core.steps import KeepRecord
 
 
@@ -120,7 +120,7 @@ def test_recovered_order_lives_on() -> None:
 
 def followed(driver: OrderDriver, *references: str, kept: bool = True, revision: int = 0) -> OrderState | None:
     known = (*driver.books.movements, *references)
-    return follow(driver.state, Standing(kept=kept, revision=revision, references=known), driver.now)
+    return follow(driver.state, LedgerFacts(kept=kept, revision=revision, references=known), driver.now)
 
 
 @pytest.mark.parametrize("stage", ["opened", "shipped", "delivered", "credited", "cancelled", "stuck"])

@@ -166,7 +166,7 @@ def test_journal_ends_with_a_count_of_what_was_let_go() -> None:
 def test_record_is_the_whole_state_without_the_order_and_with_new_notices() -> None:
     driver = shipped()
     driver.ship(a_parcel(2))
-    state = driver.state.noticing("buyer", "hello", T0)
+    state = driver.state.with_notice("buyer", "hello", T0)
     record = record_of(state, T0 + HOUR)
     assert [notice.name for notice in record.notices] == ["hello"]
     assert (record.phase, record.revision, record.closed) == ("shipped", state.revision, False)

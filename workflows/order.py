@@ -71,7 +71,7 @@ with workflow.unsafe.imports_passed_through():
         refund_watches,
     )
     from core.reasons import Refusal
-    from core.records import OrderRecord, Standing
+    from core.records import LedgerFacts, OrderRecord
     from core.steps import KeepRecord, Post
     from workflows.machine import Machine, start_options
     from workflows.running import ignoring_cancellation, run_durable, run_local
@@ -223,7 +223,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         self._state = finish(self._order, step, standing, workflow.now())
         await self._follow(standing)
 
-    async def _follow(self, standing: Standing) -> None:
+    async def _follow(self, standing: LedgerFacts) -> None:
         """Follow the ledger where it knows more than this state: a worker may have died after it had posted."""
         # A command that is being decided holds the state that this may replace.
         async with self._one_command:

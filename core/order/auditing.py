@@ -54,7 +54,7 @@ def apply_verdict(state: OrderState, parcel_id: str, waybill: str, verdict: Verd
     if parcel is None or not parcel.live or parcel.waybill != waybill or state.phase != "shipped" or state.crediting:
         return state
     before = parcel.verdict
-    verdict = _knowing(before, verdict)
+    verdict = _keep_known_scans(before, verdict)
     came_back = verdict.returned_at is not None and (before is None or before.returned_at is None)
     parcel = parcel.changed(verdict=verdict)
     if parcel.delivered_at is not None and parcel.delivered_known_at is None:
@@ -62,10 +62,10 @@ def apply_verdict(state: OrderState, parcel_id: str, waybill: str, verdict: Verd
     if parcel.audit == "approved" and came_back:
         # It comes back before the credit: what was approved is looked at again.
         parcel = parcel.changed(audit="collecting", audit_since=now)
-    return follow_deliveries(_weighed(state.with_parcel(parcel), parcel, verdict, now), now)
+    return follow_deliveries(_apply_outcome(state.with_parcel(parcel), parcel, verdict, now), now)
 
 
-def _knowing(known: Verdict | None, verdict: Verdict) -> Verdict:
+def _keep_known_scans(known: Verdict | None, verdict: Verdict) -> Verdict:
     """The verdict with the scans that are known already: a provider that says less than before takes nothing back.
 
     Nor does it reject: a trace that is gone is the provider's failure, at most a person's question.
@@ -86,7 +86,7 @@ def _knowing(known: Verdict | None, verdict: Verdict) -> Verdict:
     )
 
 
-def _weighed(state: OrderState, parcel: Parcel, verdict: Verdict, now: datetime) -> OrderState:
+def _apply_outcome(state: OrderState, parcel: Parcel, verdict: Verdict, now: datetime) -> OrderState:
     """What the verdict does to a parcel that waits for one."""
     if verdict.outcome == "approved" and (parcel.audit == "collecting" or only_silent(parcel)):
         return approve(state, parcel, now)
@@ -131,7 +131,7 @@ def reject(state: OrderState, parcel: Parcel, now: datetime, why: str) -> OrderS
         evidence_of_review={},
     )
     state = state.with_parcel(rejected)
-    return state.noticing(
+    return state.with_notice(
         "merchant",
         "audit_rejected",
         now,
@@ -150,7 +150,7 @@ def send_to_review(state: OrderState, parcel: Parcel, reasons: tuple[str, ...], 
         evidence_of_review=_evidence(parcel.verdict, reasons),
     )
     state = state.with_parcel(in_review)
-    return state.noticing("reviewer", "audit_in_review", now, parcel_id=parcel.parcel_id, reasons="; ".join(reasons))
+    return state.with_notice("reviewer", "audit_in_review", now, parcel_id=parcel.parcel_id, reasons="; ".join(reasons))
 
 
 def carrier_says(parcel: Parcel) -> CarrierWord:
@@ -175,7 +175,7 @@ def correction_ends_at(parcel: Parcel) -> datetime | None:
     return parcel.audit_since + parcel.correction_left
 
 
-def correction_over(state: OrderState, parcel: Parcel, now: datetime) -> OrderState:
+def end_correction(state: OrderState, parcel: Parcel, now: datetime) -> OrderState:
     """No correction came: the parcel's money goes back, unless the goods may have been received; a person judges that.
 
     The carrier was just asked again: scans that came late may have made an automatic rejection wrong.

@@ -118,10 +118,10 @@ def apply_movement(state: OrderState, movement: Movement) -> OrderState:
             credited_minor=movement.into(movements.proceeds(state.order.order_id)),
             commission_minor=movement.into("income/commission"),
         )
-        return state.noticing("merchant", "credited", at, amount_minor=str(state.credited_minor))
+        return state.with_notice("merchant", "credited", at, amount_minor=str(state.credited_minor))
     if movement.kind == "settle":
         state = state.changed(phase="settled", settled_at=at)
-        return state.noticing("merchant", "settled", at, amount_minor=str(state.credited_minor))
+        return state.with_notice("merchant", "settled", at, amount_minor=str(state.credited_minor))
     refund = state.refund(movement.name("cause"))
     assert refund is not None
     if movement.kind == "refund":
@@ -130,7 +130,7 @@ def apply_movement(state: OrderState, movement: Movement) -> OrderState:
     assert movement.kind == "refund_arrived"
     state = state.with_refund(refund.changed(status="arrived")).without_hold(REFUND_STUCK, refund.cause)
     amount = str(refund.amount_minor)
-    return state.noticing("buyer", "refund_arrived", at, cause=refund.cause, amount_minor=amount)
+    return state.with_notice("buyer", "refund_arrived", at, cause=refund.cause, amount_minor=amount)
 
 
 # --- which the ledger has --------------------------------------------------------------------------------

@@ -142,17 +142,17 @@ def receive(
     if answer is None:
         answer = refusal_of(state, command, now, claims)
         if answer is not None and channel == "signal" and _may_remember(state, command):
-            state = _answered(state, command, answer)
+            state = _remember_answer(state, command, answer)
     if isinstance(answer, Refusal):
-        return (state if channel == "update" else _journaled(state, command, now, channel, answer)), answer
+        return (state if channel == "update" else _journal(state, command, now, channel, answer)), answer
     if answer is not None:
-        return _journaled(state, command, now, channel, answer), answer
+        return _journal(state, command, now, channel, answer), answer
     after = follow_deliveries(VERBS[type(command)].effect(state, command, now), now)
     answer = answer_of(after)
     if isinstance(command, ReportScan) and _nothing_new(state, after):
         answer = answer.model_copy(update={"outcome": "duplicate"})
     said = _said(state, after, command)
-    return _journaled(_answered(after, command, answer), command, now, channel, answer, said), answer
+    return _journal(_remember_answer(after, command, answer), command, now, channel, answer, said), answer
 
 
 def _nothing_new(state: OrderState, after: OrderState) -> bool:
@@ -173,16 +173,16 @@ def _said(state: OrderState, after: OrderState, command: Command) -> str | None:
     return ": ".join(filter(None, (moved, reason))) or None
 
 
-def _answered(state: OrderState, command: Command, answer: Answer | Refusal) -> OrderState:
+def _remember_answer(state: OrderState, command: Command, answer: Answer | Refusal) -> OrderState:
     """Remember the answer. Scans deduplicate themselves and come by the thousand: their ids are not kept."""
     if command.actor.role in STAFF:
         state = state.changed(staff_commands=state.staff_commands + 1)
     if isinstance(command, ReportScan):
         return state
-    return state.changed(inbox=state.inbox.answered(command, answer))
+    return state.changed(inbox=state.inbox.note_answer(command, answer))
 
 
-def _journaled(
+def _journal(
     state: OrderState,
     command: Command,
     now: datetime,
@@ -192,18 +192,18 @@ def _journaled(
 ) -> OrderState:
     refusal = answer if isinstance(answer, Refusal) else None
     outcome = answer.outcome if isinstance(answer, Answer) else "refused"
-    inbox = state.inbox.noted(now, channel, command.verb, outcome, command=command, refusal=refusal, message=said)
+    inbox = state.inbox.note(now, channel, command.verb, outcome, command=command, refusal=refusal, message=said)
     return state.changed(inbox=inbox).next_revision()
 
 
 def note_unreadable(state: OrderState, verb: str, refusal: Refusal, now: datetime) -> OrderState:
     """The order after a signal that could not be read: it stands in the journal, nothing else changes."""
-    inbox = state.inbox.noted(now, "signal", verb, "refused", refusal=refusal)
+    inbox = state.inbox.note(now, "signal", verb, "refused", refusal=refusal)
     return state.changed(inbox=inbox).next_revision()
 
 
 def note_cancellation(state: OrderState, now: datetime) -> OrderState:
     """The order after somebody asked the engine to cancel its workflow, which cancels no order: it is journaled."""
     why = "Cancelling a workflow cancels no order: send cancel_order."
-    inbox = state.inbox.noted(now, "system", "cancel_workflow", "noted", message=why)
+    inbox = state.inbox.note(now, "system", "cancel_workflow", "noted", message=why)
     return state.changed(inbox=inbox).next_revision()

@@ -14,8 +14,8 @@ from core.order.auditing import (
     approve,
     carrier_says,
     correction_ends_at,
-    correction_over,
     doubts_of,
+    end_correction,
     only_weak,
     send_to_review,
 )
@@ -148,16 +148,16 @@ def pass_deadlines(state: OrderState, now: datetime) -> OrderState:
         if due is None or (due.name in LOOKS and due_looks(state, now)):
             return state
         state = follow_deliveries(_PASSING[due.name](state, due, now), now)
-        inbox = state.inbox.noted(now, "deadline", due.name, "noted", message=due.subject or None)
+        inbox = state.inbox.note(now, "deadline", due.name, "noted", message=due.subject or None)
         state = state.changed(inbox=inbox).next_revision()
 
 
-def _tell(state: OrderState, deadline: Deadline) -> OrderState:
+def _note_reminder(state: OrderState, deadline: Deadline) -> OrderState:
     return state.changed(told=(*state.told, deadline.key))
 
 
 def _pass_screening_sla(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
-    return _tell(state, deadline).noticing("reviewer", "screening_overdue", now, queue="second")
+    return _note_reminder(state, deadline).with_notice("reviewer", "screening_overdue", now, queue="second")
 
 
 def _pass_screening_end(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
@@ -166,11 +166,13 @@ def _pass_screening_end(state: OrderState, deadline: Deadline, now: datetime) ->
 
 def _pass_ship_reminder(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
     assert state.ship_by is not None
-    return _tell(state, deadline).noticing("merchant", "ship_reminder", now, ship_by=state.ship_by.isoformat())
+    return _note_reminder(state, deadline).with_notice(
+        "merchant", "ship_reminder", now, ship_by=state.ship_by.isoformat()
+    )
 
 
 def _pass_ship_by(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
-    state = state.noticing("merchant", "ship_by_passed", now)
+    state = state.with_notice("merchant", "ship_by_passed", now)
     state = refund_unshipped(state, "ship_by", "not shipped in time", "cancelled", now)
     return state.changed(shipped_at=now) if state.fully_shipped else state
 
@@ -192,18 +194,18 @@ def _pass_pickup_by(state: OrderState, deadline: Deadline, now: datetime) -> Ord
 
 
 def _pass_audit_correction(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
-    return correction_over(state, _of(state, deadline), now)
+    return end_correction(state, _of(state, deadline), now)
 
 
 def _pass_review_sla(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
-    return _tell(state, deadline).noticing("reviewer", "review_overdue", now, parcel_id=deadline.subject)
+    return _note_reminder(state, deadline).with_notice("reviewer", "review_overdue", now, parcel_id=deadline.subject)
 
 
 def _pass_review_end(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
     parcel = _of(state, deadline)
     if state.receipt.in_person and only_weak(parcel):
         return approve(state, parcel, now)
-    return state.holding(
+    return state.with_hold(
         Hold(
             name=REVIEW_OVERDUE,
             subject=parcel.parcel_id,
@@ -217,7 +219,7 @@ def _pass_review_end(state: OrderState, deadline: Deadline, now: datetime) -> Or
 
 def _pass_receipt_reminder(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
     assert state.receipt.deadline is not None
-    return _tell(state, deadline).noticing(
+    return _note_reminder(state, deadline).with_notice(
         "buyer", "receipt_reminder", now, confirm_by=state.receipt.deadline.isoformat()
     )
 
@@ -231,7 +233,7 @@ def _pass_undelivered_by(state: OrderState, deadline: Deadline, now: datetime) -
         if parcel.delivered_at is None and parcel.audit == "collecting":
             state = send_to_review(state, parcel, (UNDELIVERED, *doubts_of(parcel)), now)
     state = state.changed(undelivered_asked_at=now)
-    return state.noticing("buyer", "undelivered", now, answer="confirm_receipt")
+    return state.with_notice("buyer", "undelivered", now, answer="confirm_receipt")
 
 
 def _pass_undelivered_end(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
@@ -259,7 +261,7 @@ def _pass_refund_stuck(state: OrderState, deadline: Deadline, now: datetime) -> 
     refund = state.refund(deadline.subject)
     assert refund is not None
     state = state.with_refund(refund.changed(status="stuck"))
-    return state.holding(refund_stuck_hold(refund.cause, "its outcome is not known", now))
+    return state.with_hold(refund_stuck_hold(refund.cause, "its outcome is not known", now))
 
 
 def refund_stuck_hold(cause: str, why: str, now: datetime) -> Hold:

@@ -32,7 +32,7 @@ def place(state: OrderState, command: PlaceHold, now: datetime) -> OrderState:
         since=now,
         review_at=command.review_at,
     )
-    return state.holding(hold).noticing("merchant", "hold_placed", now, name=hold.name, reason=hold.reason)
+    return state.with_hold(hold).with_notice("merchant", "hold_placed", now, name=hold.name, reason=hold.reason)
 
 
 def check_lift(state: OrderState, command: LiftHold) -> Refusal | None:
@@ -50,7 +50,7 @@ def lift(state: OrderState, command: LiftHold, now: datetime) -> OrderState:
         state = _review_again(state, lifted, now)
     elif command.name == REFUND_STUCK:
         state = _refund_again(state, lifted, now)
-    return state.noticing("merchant", "hold_lifted", now, name=command.name, reason=command.reason)
+    return state.with_notice("merchant", "hold_lifted", now, name=command.name, reason=command.reason)
 
 
 def _review_again(state: OrderState, parcels: set[str], now: datetime) -> OrderState:

@@ -57,7 +57,7 @@ def apply_screening(state: OrderState, screening: Screening, now: datetime) -> O
     if screening.verdict == "refuse":
         return refuse_goods(state, reason, now)
     state = state.changed(phase="screening_held", screening_since=now)
-    return state.noticing("reviewer", "screening_held", now, reasons=reason)
+    return state.with_notice("reviewer", "screening_held", now, reasons=reason)
 
 
 def release(state: OrderState, since: datetime, now: datetime) -> OrderState:
@@ -68,7 +68,7 @@ def release(state: OrderState, since: datetime, now: datetime) -> OrderState:
         # It passed while a person looked at the goods, or before the order reached us: a day is left at least.
         ship_by = now + limits.ship_after_screening
     state = state.changed(phase="awaiting_shipment", released_at=now, ship_by=ship_by, screening_since=None)
-    return state.noticing("merchant", "ship", now, ship_by=ship_by.isoformat())
+    return state.with_notice("merchant", "ship", now, ship_by=ship_by.isoformat())
 
 
 def refuse_goods(state: OrderState, reason: str, now: datetime) -> OrderState:

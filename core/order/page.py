@@ -11,7 +11,7 @@ from core.money import format_minor
 from core.order.deadlines import deadlines
 from core.order.shares import refunded_minor
 from core.order.state import OrderState, Parcel
-from core.order.views import holds_of, told_of
+from core.order.views import findings_of, holds_of
 from core.texts import clock
 
 
@@ -62,6 +62,6 @@ def _parcel(parcel: Parcel) -> Iterator[str]:
     yield (
         f"\n**Parcel {parcel.parcel_id}** {parcel.carrier} `{parcel.waybill}`: audit {fate}; the carrier says {said}\n"
     )
-    for english, chinese in zip(told_of(parcel, "en"), told_of(parcel, "zh"), strict=True):
+    for english, chinese in zip(findings_of(parcel, "en"), findings_of(parcel, "zh"), strict=True):
         yield f"- {english}"
         yield f"- {chinese}"

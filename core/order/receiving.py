@@ -27,15 +27,15 @@ def confirm(state: OrderState, command: ConfirmReceipt, now: datetime) -> OrderS
     """Receipt is confirmed; from now on no default refunds the order."""
     by = "buyer" if command.actor.role == "buyer" else "operator"
     receipt = Receipt(status="confirmed", by=by, at=now, extensions=state.receipt.extensions)
-    return state.changed(receipt=receipt).noticing("merchant", "receipt_confirmed", now, by=by)
+    return state.changed(receipt=receipt).with_notice("merchant", "receipt_confirmed", now, by=by)
 
 
 def confirm_by_timeout(state: OrderState, now: datetime) -> OrderState:
     """Silence confirms what a carrier says was delivered."""
     receipt = Receipt(status="confirmed", by="timeout", at=now, extensions=state.receipt.extensions)
     state = state.changed(receipt=receipt)
-    state = state.noticing("buyer", "receipt_confirmed", now, by="timeout")
-    return state.noticing("merchant", "receipt_confirmed", now, by="timeout")
+    state = state.with_notice("buyer", "receipt_confirmed", now, by="timeout")
+    return state.with_notice("merchant", "receipt_confirmed", now, by="timeout")
 
 
 def check_extension(state: OrderState, now: datetime) -> Refusal | None:
@@ -62,7 +62,7 @@ def extend(state: OrderState, command: ExtendReceipt, now: datetime) -> OrderSta
     new = old + state.policy.order.extension
     receipt = state.receipt.changed(deadline=new, extensions=state.receipt.extensions + 1)
     state = state.changed(receipt=receipt)
-    return state.noticing(
+    return state.with_notice(
         "merchant", "receipt_extended", now, old=old.isoformat(), new=new.isoformat(), reason=command.reason or ""
     )
 
@@ -84,7 +84,7 @@ def follow_deliveries(state: OrderState, now: datetime) -> OrderState:
     deadline = max(delivered + limits.receipt_within, now + limits.receipt_reminder)
     receipt = Receipt(status="awaited", deadline=deadline, extensions=state.receipt.extensions)
     state = state.changed(receipt=receipt)
-    return state.noticing("buyer", "delivered", now, confirm_by=deadline.isoformat())
+    return state.with_notice("buyer", "delivered", now, confirm_by=deadline.isoformat())
 
 
 def check_cancel(state: OrderState, command: CancelOrder) -> Refusal | None:

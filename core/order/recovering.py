@@ -16,7 +16,7 @@ from core.order.bookings import Booking, movement_for, unknown_bookings
 from core.order.state import OrderState
 from core.order.steps import finish_posting
 from core.policy import OrderPolicy
-from core.records import Standing
+from core.records import LedgerFacts
 
 
 def recover(
@@ -32,11 +32,11 @@ def recover(
     state = OrderState.model_validate({**saved, "order": order, "policy": policy, "doing": None})
     for booking in unknown_bookings(state, references):
         state = finish_posting(state, movement_for(state, booking, now))
-    inbox = state.inbox.noted(now, "system", "rescue", "noted")
+    inbox = state.inbox.note(now, "system", "rescue", "noted")
     return state.changed(inbox=inbox).next_revision()
 
 
-def follow(state: OrderState, standing: Standing, now: datetime) -> OrderState | None:
+def follow(state: OrderState, standing: LedgerFacts, now: datetime) -> OrderState | None:
     """The order after it was recorded and has the ledger's facts.
 
     Returns:
@@ -47,7 +47,7 @@ def follow(state: OrderState, standing: Standing, now: datetime) -> OrderState |
     if not _could_have_decided(state, unknown, standing.references):
         return None
     for booking in unknown:
-        state = _as_decided(state, booking, now)
+        state = _apply_late(state, booking, now)
     if not standing.kept and standing.revision >= state.revision:
         # The register holds a record of an unreported step under this revision. What is true now must come after it.
         state = state.changed(revision=standing.revision + 1)
@@ -64,12 +64,10 @@ def _could_have_decided(state: OrderState, unknown: Sequence[Booking], reference
     return "credit" not in kinds or ready
 
 
-def _as_decided(state: OrderState, booking: Booking, now: datetime) -> OrderState:
+def _apply_late(state: OrderState, booking: Booking, now: datetime) -> OrderState:
     """The order after a movement that was decided before the last commands arrived: they came too late for it."""
     if booking.kind == "credit":
         approved = tuple(p.changed(audit="approved") if p.live else p for p in state.parcels)
         state = state.changed(parcels=approved)
-    inbox = state.inbox.noted(
-        now, "system", booking.kind, "noted", message="It stood in the books before this arrived."
-    )
+    inbox = state.inbox.note(now, "system", booking.kind, "noted", message="It stood in the books before this arrived.")
     return finish_posting(state.changed(inbox=inbox), movement_for(state, booking, now))

@@ -48,10 +48,10 @@ def _owe(state: OrderState, units: dict[str, int], cause: str, reason: str, end:
         cause = _unused(state, cause)
         refund = Refund(cause=cause, amount_minor=amount, reason=reason, since=now)
         state = state.changed(refunds=(*state.refunds, refund))
-    state = state.noticing("buyer", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
-    state = state.noticing("merchant", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
+    state = state.with_notice("buyer", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
+    state = state.with_notice("merchant", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
     if everything_ended(state):
-        return over(state, end)
+        return end_order(state, end)
     if not state.live_parcels and state.phase == "shipped":
         return state.changed(phase="awaiting_shipment")
     return state
@@ -64,7 +64,7 @@ def _unused(state: OrderState, cause: str) -> str:
     return next(name for name in names if name not in taken)
 
 
-def over(state: OrderState, phase: Phase) -> OrderState:
+def end_order(state: OrderState, phase: Phase) -> OrderState:
     """The order has ended; no clock of it runs any more."""
     receipt = state.receipt if state.receipt.status == "confirmed" else Receipt()
     holds = tuple(hold for hold in state.holds if hold.name != REVIEW_OVERDUE)

@@ -10,7 +10,7 @@ from core.audit.masking import mask
 from core.audit.trace import PHYSICAL_STAGES
 from core.audit.waybills import carrier, judge, suggest
 from core.messages import CorrectWaybill, LineQuantity, Message, ParcelReport, ReportScan, ReportShipment, Scan, Stage
-from core.order.state import REVIEW_OVERDUE, Attempt, OrderState, Parcel
+from core.order.state import REVIEW_OVERDUE, AuditAttempt, OrderState, Parcel
 from core.reasons import Refusal, refuse
 
 SCANS_WEIGH = 400_000
@@ -110,7 +110,7 @@ def _told_of_package(state: OrderState, parcel: Parcel, typed: str, now: datetim
     if not changes:
         return state
     facts = {"parcel_id": parcel.parcel_id, "typed": typed, "waybill": parcel.waybill, "changes": changes[0]}
-    return state.noticing("merchant", "waybill_read_from_package", now, **facts)
+    return state.with_notice("merchant", "waybill_read_from_package", now, **facts)
 
 
 def to_claim(command: ReportShipment | CorrectWaybill) -> tuple[WaybillToClaim, ...]:
@@ -148,7 +148,7 @@ def ship(state: OrderState, command: ReportShipment, now: datetime) -> OrderStat
             audit_since=now,
         )
         state = state.changed(parcels=(*state.parcels, parcel), phase="shipped")
-        state = state.noticing(
+        state = state.with_notice(
             "buyer", "shipped", now, parcel_id=parcel.parcel_id, carrier=parcel.carrier, waybill=parcel.waybill
         )
         state = _told_of_package(state, parcel, report.waybill, now)
@@ -198,7 +198,7 @@ def correct(state: OrderState, command: CorrectWaybill, now: datetime) -> OrderS
     released = tuple(key for key in state.claims_released if key != again)
     state = state.changed(claims_released=released)
     state = _told_of_package(state, corrected, command.waybill, now)
-    return state.noticing("buyer", "waybill_corrected", now, parcel_id=parcel.parcel_id, waybill=corrected.waybill)
+    return state.with_notice("buyer", "waybill_corrected", now, parcel_id=parcel.parcel_id, waybill=corrected.waybill)
 
 
 def claim_key(parcel_id: str, carrier_id: str, waybill: str) -> str:
@@ -206,9 +206,9 @@ def claim_key(parcel_id: str, carrier_id: str, waybill: str) -> str:
     return f"{parcel_id}:{carrier_id}:{waybill}"
 
 
-def closed_attempt(parcel: Parcel, now: datetime, reason: str | None) -> Attempt:
+def closed_attempt(parcel: Parcel, now: datetime, reason: str | None) -> AuditAttempt:
     """The record of the number a parcel had until now."""
-    return Attempt(
+    return AuditAttempt(
         carrier=parcel.carrier,
         waybill=parcel.waybill,
         claimed_at=parcel.uploaded_at,

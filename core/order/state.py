@@ -54,7 +54,7 @@ class LineState(Part):
     """Units whose money goes back to the buyer."""
 
 
-class Attempt(Part):
+class AuditAttempt(Part):
     """One audit attempt: a carrier and number the merchant claimed, and what became of them."""
 
     carrier: str
@@ -98,7 +98,7 @@ class Parcel(Part):
     looked_at: Time | None = None
     """When the carrier was last asked for a deadline's sake."""
     delivered_known_at: Time | None = None
-    attempts: tuple[Attempt, ...] = ()
+    attempts: tuple[AuditAttempt, ...] = ()
     corrections: int = 0
     appeal: Reason | None = None
     correction_left: timedelta | None = None

@@ -28,7 +28,7 @@ from core.order.opening import Screening, apply_screening
 from core.order.state import LEDGER_DISAGREES, Doing, OrderState
 from core.order.views import record_of
 from core.reasons import Refusal
-from core.records import Standing
+from core.records import LedgerFacts
 from core.states import Hold
 from core.steps import KeepRecord, Post, Posted, Step
 
@@ -71,7 +71,7 @@ class StartedWithdrawal(Message):
 
 
 OrderStep = Post | KeepRecord | Screen | Look | ReleaseClaims | StartWithdrawal
-OrderResult = Posted | Standing | Screening | Verdict | StartedWithdrawal | None
+OrderResult = Posted | LedgerFacts | Screening | Verdict | StartedWithdrawal | None
 
 
 # --- what to do ------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def _stop_money(state: OrderState, step: Post, posted: Posted, now: datetime) ->
         owner="operator",
         since=now,
     )
-    return state.holding(hold).changed(doing=None).next_revision()
+    return state.with_hold(hold).changed(doing=None).next_revision()
 
 
 def _apply_look(state: OrderState, step: Look, verdict: Verdict, now: datetime) -> OrderState:
@@ -199,8 +199,8 @@ def _apply_look(state: OrderState, step: Look, verdict: Verdict, now: datetime) 
 def _note_withdrawal(state: OrderState, started: StartedWithdrawal, now: datetime) -> OrderState:
     """The order's journal says what became of its withdrawal; the merchant is told why there is none."""
     message = f"withdrawal {started.withdrawal_id}"
-    inbox = state.inbox.noted(now, "system", "start_withdrawal", "noted", refusal=started.skipped, message=message)
+    inbox = state.inbox.note(now, "system", "start_withdrawal", "noted", refusal=started.skipped, message=message)
     state = state.changed(withdrawal_started=True, doing=None, inbox=inbox).next_revision()
     if started.skipped is None:
         return state
-    return state.noticing("merchant", "withdrawal_skipped", now, reason=started.skipped.code)
+    return state.with_notice("merchant", "withdrawal_skipped", now, reason=started.skipped.code)

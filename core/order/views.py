@@ -81,10 +81,10 @@ def hold_reasons(state: OrderState) -> tuple[str, ...]:
 
 def holds_of(state: OrderState) -> tuple[HoldView, ...]:
     """Why the money is not here: since when, until when, who can act, what helps."""
-    return (*_named(state), *_waiting(state), *(_refund(refund) for refund in _open_refunds(state)))
+    return (*_named_holds(state), *_waiting(state), *(_refund(refund) for refund in _open_refunds(state)))
 
 
-def _named(state: OrderState) -> Iterator[HoldView]:
+def _named_holds(state: OrderState) -> Iterator[HoldView]:
     for hold in state.holds:
         helps = HELD.get(hold.name, LIFT)
         yield HoldView(
@@ -135,7 +135,7 @@ _AUDITORS = {"collecting": "carrier", "in_review": "reviewer", "rejected": "merc
 def _audit(state: OrderState, parcel: Parcel) -> HoldView:
     helps = WAITING[f"audit_{parcel.audit}"]
     due = next((d for d in deadlines(state) if d.subject == parcel.parcel_id), None)
-    told, told_zh = (" ".join(("", *told_of(parcel, "en"))), "".join(told_of(parcel, "zh")))
+    told, told_zh = (" ".join(("", *findings_of(parcel, "en"))), "".join(findings_of(parcel, "zh")))
     late = {language: _overdue(state, "review_sla", parcel.parcel_id, language) for language in LANGUAGES}
     return HoldView(
         reason=f"audit_{parcel.audit}",
@@ -147,7 +147,7 @@ def _audit(state: OrderState, parcel: Parcel) -> HoldView:
     )
 
 
-def told_of(parcel: Parcel, language: Language = "en") -> tuple[str, ...]:
+def findings_of(parcel: Parcel, language: Language = "en") -> tuple[str, ...]:
     """One sentence a finding: what was seen, what was expected, what the merchant can do.
 
     What sent the parcel to review comes first, with the evidence of that time.

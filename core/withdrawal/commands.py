@@ -81,7 +81,7 @@ def _approve(state: WithdrawalState, command: ApproveWithdrawal, now: datetime) 
     state = state.changed(approvals=(*state.approvals, Approval(actor=command.actor, at=now)))
     if len(state.approvals) < PEOPLE_NEEDED:
         return state
-    return go_on(state.entering("approved", now), now)
+    return go_on(state.enter("approved", now), now)
 
 
 def _check_reject(state: WithdrawalState, command: RejectWithdrawal, now: datetime) -> Refusal | None:
@@ -154,32 +154,32 @@ def receive(
     """
     first = first_answer(state, command)
     if first is not None:
-        return _journaled(state, command, now, channel, first), first
+        return _journal(state, command, now, channel, first), first
     refusal = refusal_of(state, command, now)
     if refusal is not None:
         if channel == "update":
             return state, refusal
         if refusal.code != "too_many_commands":  # remembering those one by one would make the limit no limit
-            state = _answered(state, command, refusal)
-        return _journaled(state, command, now, channel, refusal), refusal
+            state = _remember_answer(state, command, refusal)
+        return _journal(state, command, now, channel, refusal), refusal
     if isinstance(command, ReportPayout) and reporting.is_known(state, command):
         answer = answer_of(state).model_copy(update={"outcome": "duplicate"})
-        return _journaled(state, command, now, channel, answer), answer
+        return _journal(state, command, now, channel, answer), answer
     state = VERBS[type(command)].effect(state, command, now)
     answer = answer_of(state)
-    return _journaled(_answered(state, command, answer), command, now, channel, answer), answer
+    return _journal(_remember_answer(state, command, answer), command, now, channel, answer), answer
 
 
 def note_unreadable(state: WithdrawalState, name: str, refusal: Refusal, now: datetime) -> WithdrawalState:
     """The withdrawal after a signal that nobody could read: it stands in the journal."""
-    inbox = state.inbox.noted(now, "signal", name, "refused", refusal=refusal)
+    inbox = state.inbox.note(now, "signal", name, "refused", refusal=refusal)
     return state.changed(inbox=inbox).next_revision()
 
 
 def note_cancellation(state: WithdrawalState, now: datetime) -> WithdrawalState:
     """The withdrawal after somebody asked the engine to cancel its workflow, which calls nothing off: journaled."""
     why = "Cancelling a workflow calls no withdrawal off: send cancel."
-    inbox = state.inbox.noted(now, "system", "cancel_workflow", "noted", message=why)
+    inbox = state.inbox.note(now, "system", "cancel_workflow", "noted", message=why)
     return state.changed(inbox=inbox).next_revision()
 
 
@@ -191,15 +191,15 @@ def _too_many(state: WithdrawalState, command: Command) -> bool:
     return state.inbox.counted - state.callbacks >= state.policy.commands_max - kept
 
 
-def _answered(state: WithdrawalState, command: Command, answer: Answer | Refusal) -> WithdrawalState:
+def _remember_answer(state: WithdrawalState, command: Command, answer: Answer | Refusal) -> WithdrawalState:
     callbacks = state.callbacks + isinstance(command, ReportPayout)
-    return state.changed(inbox=state.inbox.answered(command, answer), callbacks=callbacks)
+    return state.changed(inbox=state.inbox.note_answer(command, answer), callbacks=callbacks)
 
 
-def _journaled(
+def _journal(
     state: WithdrawalState, command: Command, now: datetime, channel: Channel, answer: Answer | Refusal
 ) -> WithdrawalState:
     refusal = answer if isinstance(answer, Refusal) else None
     outcome: Outcome = "refused" if isinstance(answer, Refusal) else answer.outcome
-    inbox = state.inbox.noted(now, channel, command.verb, outcome, command=command, refusal=refusal)
+    inbox = state.inbox.note(now, channel, command.verb, outcome, command=command, refusal=refusal)
     return state.changed(inbox=inbox).next_revision()

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from core.messages import NextDeadline
 from core.states import Deadline
-from core.withdrawal.outcomes import failed, give_back, go_on
+from core.withdrawal.outcomes import give_back, go_on, mark_failed
 from core.withdrawal.payouts import Attempt, Failure
 from core.withdrawal.state import WAITS_AT_HOME, WithdrawalState
 
@@ -96,7 +96,7 @@ def pass_deadlines(state: WithdrawalState, now: datetime) -> WithdrawalState:
         if due is None:
             return state
         state = _PASSING[due.name](state, due, now)
-        inbox = state.inbox.noted(now, "deadline", due.name, "noted")
+        inbox = state.inbox.note(now, "deadline", due.name, "noted")
         state = state.changed(inbox=inbox).next_revision()
 
 
@@ -119,19 +119,19 @@ def _pass_query_at(state: WithdrawalState, deadline: Deadline, now: datetime) ->
 
 def _pass_person_at(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:
     if state.phase == "submitted":
-        state = state.entering("unknown", now)
-    return state.stopped_by("payout_stuck", "operator", now, key=state.attempt(int(deadline.subject)).key)
+        state = state.enter("unknown", now)
+    return state.stop_for("payout_stuck", "operator", now, key=state.attempt(int(deadline.subject)).key)
 
 
 def _pass_suspense_until(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:
     attempt = state.latest
     assert attempt is not None
-    return failed(state, attempt, Failure(failure="user", code="by_hand", message=state.reason), now)
+    return mark_failed(state, attempt, Failure(failure="user", code="by_hand", message=state.reason), now)
 
 
 def _pass_watch_until(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:
     state = state.changed(watch_until=None)
-    return state.entering("final", now) if state.phase == "paid" else state
+    return state.enter("final", now) if state.phase == "paid" else state
 
 
 _PASSING: dict[str, Callable[[WithdrawalState, Deadline, datetime], WithdrawalState]] = {

@@ -21,7 +21,7 @@ def begin(withdrawal: Withdrawal, policy: WithdrawalPolicy, now: datetime, seed:
     """
     state = WithdrawalState(withdrawal=withdrawal, policy=policy, seed=seed, opened_at=now, phase_since=now)
     refusal = check_request(withdrawal, policy)
-    return refused(state, refusal, now) if refusal else state
+    return refuse_request(state, refusal, now) if refusal else state
 
 
 def check_request(withdrawal: Withdrawal, policy: WithdrawalPolicy) -> Refusal | None:
@@ -46,16 +46,16 @@ def check_request(withdrawal: Withdrawal, policy: WithdrawalPolicy) -> Refusal |
     return None
 
 
-def refused(state: WithdrawalState, refusal: Refusal, now: datetime) -> WithdrawalState:
+def refuse_request(state: WithdrawalState, refusal: Refusal, now: datetime) -> WithdrawalState:
     """It never came to be: nothing is reserved, and no row of it exists."""
-    return state.entering("refused", now, refusal.message).changed(refusal=refusal)
+    return state.enter("refused", now, refusal.message).changed(refusal=refusal)
 
 
-def reserved(state: WithdrawalState, now: datetime) -> WithdrawalState:
+def apply_reservation(state: WithdrawalState, now: datetime) -> WithdrawalState:
     """The money is set aside: a large amount waits for two people, everything else goes on."""
     state = state.changed(reserved=True)
     if state.phase != "requested":
         return state  # called off while the reservation was on its way
     if state.policy.needs_approval(state.withdrawal.amount_minor):
         return ask_approval(state, now)
-    return go_on(state.entering("approved", now), now)
+    return go_on(state.enter("approved", now), now)

@@ -17,31 +17,31 @@ def learn(state: WithdrawalState, number: int, result: PayoutResult, now: dateti
     """The state after a rail's word about one attempt; words that decide nothing change nothing that was decided."""
     attempt = state.attempt(number)
     if attempt.outcome == "paid":
-        return _after_paid(state, attempt, result, now)
+        return _learn_after_paid(state, attempt, result, now)
     if attempt.dead:
-        return _after_failed(state, attempt, result, now)
+        return _learn_after_failed(state, attempt, result, now)
     if result.outcome in {"paid", "returned"}:
         if disagrees(state, result):
-            state = unknown(state, attempt, now)
+            state = mark_unknown(state, attempt, now)
             told = f"{result.amount_minor} {result.currency or ''}".strip()
-            return state.stopped_by("amount_disagrees", "operator", now, key=attempt.key, told=told)
-        state = paid(state, attempt.changed(reference=result.reference), now)
-        return _after_paid(state, state.attempt(number), result, now)
+            return state.stop_for("amount_disagrees", "operator", now, key=attempt.key, told=told)
+        state = mark_paid(state, attempt.changed(reference=result.reference), now)
+        return _learn_after_paid(state, state.attempt(number), result, now)
     if result.outcome == "failed" and result.failure != "unknown":
         failure = Failure(failure=result.failure or "user", code=result.code, message=result.message)
-        return failed(state, attempt, failure, now)
+        return mark_failed(state, attempt, failure, now)
     if attempt.sends == 0:
         return state  # it waits to be sent; that nobody knows it says nothing
     if result.outcome == "not_found":
         attempt = attempt.changed(not_found_at=(*attempt.not_found_at, now))
-        return unknown(state, attempt, now)
+        return mark_unknown(state, attempt, now)
     if result.outcome == "accepted":
-        return _accepted(state, attempt, result, now)
+        return _mark_accepted(state, attempt, result, now)
     # No answer takes nothing away from an acknowledgement; a first instruction without one is unknown.
-    return state if attempt.outcome == "accepted" and result.outcome == "unknown" else unknown(state, attempt, now)
+    return state if attempt.outcome == "accepted" and result.outcome == "unknown" else mark_unknown(state, attempt, now)
 
 
-def hear(
+def apply_callback(
     state: WithdrawalState, attempt: Attempt, event: PayoutEvent, result: PayoutResult, now: datetime
 ) -> WithdrawalState:
     """The state after a callback. The event is counted first, so that what came back is a sum over a set."""
@@ -49,10 +49,10 @@ def hear(
     if event.outcome == "returned":
         counted = state.attempt(attempt.number)
         if attempt.dead and counted.came_back_minor != state.net_minor:
-            return _incident(state, attempt, now)
+            return _open_incident(state, attempt, now)
         if not attempt.dead and attempt.outcome != "paid":
-            state = paid(state, counted, now)
-        return state if attempt.dead else _came_back(state, now)
+            state = mark_paid(state, counted, now)
+        return state if attempt.dead else _note_return(state, now)
     if event.outcome == "failed" and result.failure == "unknown" and not attempt.dead:
         # The rail says "failed" with a code that nobody knows: look before believing it.
         return state.with_attempt(state.attempt(attempt.number).changed(look_due=True))
@@ -77,24 +77,24 @@ def contradicts(attempt: Attempt, result: PayoutResult) -> bool:
 # --- ends --------------------------------------------------------------------------------------------------
 
 
-def paid(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
+def mark_paid(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
     """The payee has the money; it may still come back."""
     state = state.with_attempt(attempt.changed(outcome="paid", decided_at=now, look_due=False))
-    watch_until = None if attempt.terms.success_is_final else _watch(state, now)
-    state = state.entering("paid" if watch_until else "final", now).changed(watch_until=watch_until)
-    return state.noticing("merchant", "withdrawal_paid", now, amount_minor=str(state.net_minor))
+    watch_until = None if attempt.terms.success_is_final else _watch_until(state, now)
+    state = state.enter("paid" if watch_until else "final", now).changed(watch_until=watch_until)
+    return state.with_notice("merchant", "withdrawal_paid", now, amount_minor=str(state.net_minor))
 
 
-def failed(state: WithdrawalState, attempt: Attempt, failure: Failure, now: datetime) -> WithdrawalState:
+def mark_failed(state: WithdrawalState, attempt: Attempt, failure: Failure, now: datetime) -> WithdrawalState:
     """The instruction is known to have had no effect: what happens next depends on why."""
     attempt = attempt.changed(outcome="failed", decided_at=now, failure=failure, look_due=False)
     state = state.with_attempt(attempt)
     again = attempt.number < state.policy.attempts_max
     if failure.failure == "quota" and again:
         next_day = next_day_starts(now, state.policy.day_offset)
-        return state.entering("approved", now).changed(not_before=next_day)
+        return state.enter("approved", now).changed(not_before=next_day)
     if failure.failure == "ours":
-        return our_side(state, failure.code or failure.message or "", now)
+        return wait_for_operator(state, failure.code or failure.message or "", now)
     if failure.failure == "risk" and again:
         return ask_approval(state, now)
     if failure.failure == "payee":
@@ -103,37 +103,37 @@ def failed(state: WithdrawalState, attempt: Attempt, failure: Failure, now: date
     return give_back(state, "failed", why, now)
 
 
-def our_side(state: WithdrawalState, why: str, now: datetime) -> WithdrawalState:
+def wait_for_operator(state: WithdrawalState, why: str, now: datetime) -> WithdrawalState:
     """Something is wrong with us, not with the merchant: it waits for an operator, unpaid and not given back."""
-    return state.entering("approved", now).stopped_by("our_side", "operator", now, why=why)
+    return state.enter("approved", now).stop_for("our_side", "operator", now, why=why)
 
 
-def unsent(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
+def mark_unsent(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
     """The instruction never left us in its time: a new one is made, and after too many a person looks."""
     state = state.with_attempt(attempt.changed(outcome="unsent", decided_at=now))
     if attempt.number < state.policy.attempts_max:
-        return go_on(state.entering("approved", now), now)
-    return our_side(state, "no instruction could be sent in its time", now)
+        return go_on(state.enter("approved", now), now)
+    return wait_for_operator(state, "no instruction could be sent in its time", now)
 
 
 def give_back(state: WithdrawalState, phase: Phase, reason: str, now: datetime) -> WithdrawalState:
     """The reservation is to be voided. Where something was sent, late contradictions are waited for."""
     assert phase in GIVEN_BACK
-    state = state.entering(phase, now, reason)
+    state = state.enter(phase, now, reason)
     sent = any(attempt.sends for attempt in state.attempts)
-    state = state.changed(watch_until=_watch(state, now) if sent else None)
-    return state.noticing("merchant", f"withdrawal_{phase}", now, reason=reason)
+    state = state.changed(watch_until=_watch_until(state, now) if sent else None)
+    return state.with_notice("merchant", f"withdrawal_{phase}", now, reason=reason)
 
 
 def ask_approval(state: WithdrawalState, now: datetime) -> WithdrawalState:
     """Two people must let it go, whoever did before."""
-    state = state.entering("in_approval", now).changed(approve_by=now + state.policy.approval_sla, approvals=())
-    return state.noticing("reviewer", "approval_needed", now, amount_minor=str(state.withdrawal.amount_minor))
+    state = state.enter("in_approval", now).changed(approve_by=now + state.policy.approval_sla, approvals=())
+    return state.with_notice("reviewer", "approval_needed", now, amount_minor=str(state.withdrawal.amount_minor))
 
 
 def go_on(state: WithdrawalState, now: datetime) -> WithdrawalState:
     """Submit, where nothing stands in the way. From here on it cannot be cancelled."""
-    return state.entering("submitting", now) if state.may_submit else state
+    return state.enter("submitting", now) if state.may_submit else state
 
 
 def suspend_account(state: WithdrawalState) -> WithdrawalState:
@@ -141,17 +141,17 @@ def suspend_account(state: WithdrawalState) -> WithdrawalState:
     return state if state.account_suspension else state.changed(account_suspension="wanted")
 
 
-def unknown(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
+def mark_unknown(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
     """Nobody knows. Nothing is booked, nothing new is sent; it is looked for."""
     since = {"first_sent_at": attempt.first_sent_at or now, "last_sent_at": attempt.last_sent_at or now}
     state = state.with_attempt(attempt.changed(outcome="unknown", **since))
-    return state.entering("unknown", now) if state.phase in {"submitting", "submitted"} else state
+    return state.enter("unknown", now) if state.phase in {"submitting", "submitted"} else state
 
 
 # --- leaves ------------------------------------------------------------------------------------------------
 
 
-def _accepted(state: WithdrawalState, attempt: Attempt, result: PayoutResult, now: datetime) -> WithdrawalState:
+def _mark_accepted(state: WithdrawalState, attempt: Attempt, result: PayoutResult, now: datetime) -> WithdrawalState:
     attempt = attempt.changed(
         outcome="accepted",
         reference=result.reference or attempt.reference,
@@ -162,10 +162,10 @@ def _accepted(state: WithdrawalState, attempt: Attempt, result: PayoutResult, no
     waits_for_people = state.has_hold("payout_stuck") or state.phase == "in_suspense"
     if state.phase == "submitted" or waits_for_people:
         return state
-    return state.entering("submitted", now)
+    return state.enter("submitted", now)
 
 
-def _after_paid(state: WithdrawalState, attempt: Attempt, result: PayoutResult, now: datetime) -> WithdrawalState:
+def _learn_after_paid(state: WithdrawalState, attempt: Attempt, result: PayoutResult, now: datetime) -> WithdrawalState:
     if result.outcome == "returned":
         back = result.returned_minor if result.returned_minor is not None else state.net_minor
     elif result.outcome == "failed" and result.failure != "unknown":
@@ -173,34 +173,36 @@ def _after_paid(state: WithdrawalState, attempt: Attempt, result: PayoutResult, 
     else:
         return state
     back = min(max(back, attempt.looked_back_minor), state.net_minor)
-    return _came_back(state.with_attempt(attempt.changed(looked_back_minor=back)), now)
+    return _note_return(state.with_attempt(attempt.changed(looked_back_minor=back)), now)
 
 
-def _after_failed(state: WithdrawalState, attempt: Attempt, result: PayoutResult, now: datetime) -> WithdrawalState:
+def _learn_after_failed(
+    state: WithdrawalState, attempt: Attempt, result: PayoutResult, now: datetime
+) -> WithdrawalState:
     if result.outcome == "paid":
-        return _incident(state, attempt, now)
+        return _open_incident(state, attempt, now)
     # All of it paid and all of it back leaves what "failed" left.
     if result.outcome == "returned" and result.returned_minor not in (None, state.net_minor):
-        return _incident(state, attempt, now)
+        return _open_incident(state, attempt, now)
     return state
 
 
-def _incident(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
+def _open_incident(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
     if state.incident is not None:
         return state
     state = state.changed(incident=attempt.number)
-    return state.stopped_by("paid_after_failed", "operator", now, key=attempt.key)
+    return state.stop_for("paid_after_failed", "operator", now, key=attempt.key)
 
 
-def _came_back(state: WithdrawalState, now: datetime) -> WithdrawalState:
+def _note_return(state: WithdrawalState, now: datetime) -> WithdrawalState:
     due = state.return_due_minor
     if not due:
         return state
     if state.phase != "returned":
-        state = state.entering("returned", now)
-    return suspend_account(state).noticing("merchant", "withdrawal_returned", now, amount_minor=str(due))
+        state = state.enter("returned", now)
+    return suspend_account(state).with_notice("merchant", "withdrawal_returned", now, amount_minor=str(due))
 
 
-def _watch(state: WithdrawalState, now: datetime) -> datetime | None:
+def _watch_until(state: WithdrawalState, now: datetime) -> datetime | None:
     days = state.policy.return_watch_working_days
     return after_working_days(now, days, state.policy.day_offset) if days else None

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from core.messages import ReportPayout
 from core.reasons import Refusal, refuse
-from core.withdrawal.outcomes import hear
+from core.withdrawal.outcomes import apply_callback
 from core.withdrawal.payouts import PayoutEvent, PayoutResult
 from core.withdrawal.state import WithdrawalState
 
@@ -54,4 +54,4 @@ def report(state: WithdrawalState, command: ReportPayout, now: datetime) -> With
         code=command.code,
         message=command.message,
     )
-    return hear(state, attempt, event, result, now)
+    return apply_callback(state, attempt, event, result, now)

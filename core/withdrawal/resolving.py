@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 
 from core.messages import ResolveUnknown
 from core.reasons import Refusal, refuse
-from core.withdrawal.outcomes import paid
+from core.withdrawal.outcomes import mark_paid
 from core.withdrawal.payouts import Attempt
-from core.withdrawal.state import Statement, WithdrawalState
+from core.withdrawal.state import Testimony, WithdrawalState
 
 
-def disputed(state: WithdrawalState) -> Attempt | None:
+def disputed_attempt(state: WithdrawalState) -> Attempt | None:
     """The attempt that people may speak about: the contradicted one, else the one whose outcome is unknown."""
     if state.incident is not None:
         return state.attempt(state.incident)
@@ -26,7 +26,7 @@ def resolvable_from(state: WithdrawalState, attempt: Attempt) -> datetime:
 
 def check_resolution(state: WithdrawalState, command: ResolveUnknown, now: datetime) -> Refusal | None:
     """Whether there is something to resolve, late enough, by a person who may and has not spoken yet."""
-    attempt = disputed(state)
+    attempt = disputed_attempt(state)
     if attempt is None:
         return refuse("not_unknown")
     if not command.reason:
@@ -44,7 +44,7 @@ def check_resolution(state: WithdrawalState, command: ResolveUnknown, now: datet
 
 def resolve(state: WithdrawalState, command: ResolveUnknown, now: datetime) -> WithdrawalState:
     """The second of two people who agree, reference included, settles it. Two who differ settle nothing."""
-    said = Statement(actor=command.actor, outcome=command.outcome, reference=command.reference, at=now)
+    said = Testimony(actor=command.actor, outcome=command.outcome, reference=command.reference, at=now)
     earlier = state.statements[-1] if state.statements else None
     if earlier is None:
         return state.changed(statements=(said,))
@@ -55,16 +55,16 @@ def resolve(state: WithdrawalState, command: ResolveUnknown, now: datetime) -> W
     attempt = state.latest
     assert attempt is not None
     if said.outcome == "paid":
-        return paid(state, attempt.changed(reference=said.reference), now)
+        return mark_paid(state, attempt.changed(reference=said.reference), now)
     reason = f"{said.reference}, {command.reason}"
-    state = state.entering("in_suspense", now, reason)
+    state = state.enter("in_suspense", now, reason)
     return state.changed(suspense_until=now + state.policy.suspense_for)
 
 
-def _close_incident(state: WithdrawalState, attempt: Attempt, said: Statement, now: datetime) -> WithdrawalState:
+def _close_incident(state: WithdrawalState, attempt: Attempt, said: Testimony, now: datetime) -> WithdrawalState:
     """The case is closed. Money that is still reserved may go to the rail; money given back is never posted again."""
     state = state.changed(incident=None, statements=()).without_holds("paid_after_failed")
     free = state.booked is None and not any(other.undecided or other.outcome == "paid" for other in state.attempts)
     if said.outcome == "paid" and free:
-        return paid(state, attempt.changed(reference=said.reference), now)
+        return mark_paid(state, attempt.changed(reference=said.reference), now)
     return state

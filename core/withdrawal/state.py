@@ -58,7 +58,7 @@ class Approval(Part):
     at: Time
 
 
-class Statement(Part):
+class Testimony(Part):
     """One person said, with the bank's reference, what became of a payout."""
 
     actor: Actor
@@ -93,7 +93,7 @@ class WithdrawalState(State):
     approvals: tuple[Approval, ...] = ()
     not_before: Time | None = None
     attempts: tuple[Attempt, ...] = ()
-    statements: tuple[Statement, ...] = ()
+    statements: tuple[Testimony, ...] = ()
     suspense_until: Time | None = None
     standing_due: bool = False
     """To be checked now: whether its account and its merchant are still in order."""
@@ -166,7 +166,7 @@ class WithdrawalState(State):
 
     # --- small changes ---------------------------------------------------------------------------------
 
-    def entering(self, phase: Phase, now: datetime, reason: str | None = None) -> WithdrawalState:
+    def enter(self, phase: Phase, now: datetime, reason: str | None = None) -> WithdrawalState:
         """The state in another phase, what belonged to the old one cleared."""
         return self.changed(
             phase=phase,
@@ -185,12 +185,12 @@ class WithdrawalState(State):
             attempts=tuple(changed if attempt.number == changed.number else attempt for attempt in self.attempts)
         )
 
-    def stopped_by(self, name: str, owner: str, now: datetime, **facts: str) -> WithdrawalState:
+    def stop_for(self, name: str, owner: str, now: datetime, **facts: str) -> WithdrawalState:
         """The state with this hold, once, and a notice to its owner."""
         if self.has_hold(name):
             return self
         to: Reader = "reviewer" if owner == "reviewer" else "operator"
-        return self.holding(Hold(name=name, owner=owner, since=now, facts=facts)).noticing(to, name, now, **facts)
+        return self.with_hold(Hold(name=name, owner=owner, since=now, facts=facts)).with_notice(to, name, now, **facts)
 
     def without_holds(self, *names: str) -> WithdrawalState:
         return self.changed(holds=tuple(hold for hold in self.holds if hold.name not in names))

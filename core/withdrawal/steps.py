@@ -16,8 +16,8 @@ from core.movements import Movement
 from core.reasons import Refusal
 from core.records import WithdrawalRecord
 from core.steps import KeepRecord, Post, Posted, Step
-from core.withdrawal.opening import refused, reserved
-from core.withdrawal.outcomes import contradicts, give_back, learn, unknown, unsent
+from core.withdrawal.opening import apply_reservation, refuse_request
+from core.withdrawal.outcomes import contradicts, give_back, learn, mark_unknown, mark_unsent
 from core.withdrawal.payouts import Attempt, PayoutResult, RailTerms, attempt_key
 from core.withdrawal.policy import WithdrawalPolicy
 from core.withdrawal.state import GIVEN_BACK, PAID_OUT, WAITS_AT_HOME, WithdrawalState
@@ -166,7 +166,7 @@ def next_step(state: WithdrawalState, now: datetime) -> WithdrawalStep | None:
 def _reserve(state: WithdrawalState, now: datetime) -> WithdrawalStep | None:
     if state.has_hold("ledger_disagrees"):
         return None
-    record = record_of(reserved(state, now).next_revision(), now)
+    record = record_of(apply_reservation(state, now).next_revision(), now)
     return Reserve(at=now, record=record, withdrawal=state.withdrawal, policy=state.policy)
 
 
@@ -295,27 +295,27 @@ def _apply_result(
     state: WithdrawalState, step: WithdrawalStep, result: WithdrawalResult, now: datetime
 ) -> WithdrawalState:
     if isinstance(step, Reserve) and isinstance(result, Refusal):
-        return refused(state, result, now)
+        return refuse_request(state, result, now)
     if isinstance(result, Disagrees):
-        return state.stopped_by("ledger_disagrees", "operator", now, step=type(step).__name__, told=result.message)
+        return state.stop_for("ledger_disagrees", "operator", now, step=type(step).__name__, told=result.message)
     if isinstance(step, Post):
         assert isinstance(result, Posted)
         if result.moved:
             return _apply_movement(state, step.movement)
         told = f"{result.outcome}: {result.detail}"
-        return state.stopped_by("ledger_disagrees", "operator", now, step=step.movement.kind, told=told)
+        return state.stop_for("ledger_disagrees", "operator", now, step=step.movement.kind, told=told)
     if isinstance(step, CheckStanding):
-        return _checked(state, result, now)
+        return _apply_check(state, result, now)
     if isinstance(step, OpenAttempt):
-        return _opened(state, step, result, now)
+        return _apply_attempt(state, step, result, now)
     if isinstance(step, Pay):
-        return _sent(state, step, _payout(result), now)
+        return _apply_sending(state, step, _payout(result), now)
     if isinstance(step, Query):
-        return _looked(state, step, _payout(result), now)
+        return _apply_look(state, step, _payout(result), now)
     if isinstance(step, SuspendAccount):
         return state.changed(account_suspension="done")
     assert isinstance(step, Reserve)
-    return reserved(state, now)
+    return apply_reservation(state, now)
 
 
 def _apply_movement(state: WithdrawalState, movement: Movement) -> WithdrawalState:
@@ -330,7 +330,9 @@ def _apply_movement(state: WithdrawalState, movement: Movement) -> WithdrawalSta
     return state.changed(returns_minor=(*state.returns_minor, movement.legs[0].amount_minor))
 
 
-def _opened(state: WithdrawalState, step: OpenAttempt, result: WithdrawalResult, now: datetime) -> WithdrawalState:
+def _apply_attempt(
+    state: WithdrawalState, step: OpenAttempt, result: WithdrawalResult, now: datetime
+) -> WithdrawalState:
     if isinstance(result, Refusal):
         return give_back(state, "cancelled", f"{result.code}: {result.message}", now)
     assert isinstance(result, AttemptOpened)
@@ -338,7 +340,7 @@ def _opened(state: WithdrawalState, step: OpenAttempt, result: WithdrawalResult,
     return state.changed(attempts=(*state.attempts, attempt))
 
 
-def _checked(state: WithdrawalState, result: WithdrawalResult, now: datetime) -> WithdrawalState:
+def _apply_check(state: WithdrawalState, result: WithdrawalResult, now: datetime) -> WithdrawalState:
     state = state.changed(standing_due=False, standing_checked_at=now)
     if not isinstance(result, Refusal) or state.phase not in WAITS_AT_HOME or state.incident is not None:
         return state
@@ -349,10 +351,10 @@ def _payout(result: WithdrawalResult) -> PayoutResult:
     return result if isinstance(result, PayoutResult) else PayoutResult(outcome="unknown")
 
 
-def _sent(state: WithdrawalState, step: Pay, result: PayoutResult, now: datetime) -> WithdrawalState:
+def _apply_sending(state: WithdrawalState, step: Pay, result: PayoutResult, now: datetime) -> WithdrawalState:
     attempt = state.attempt(step.number)
     if result.outcome == "not_sent" and not step.resend:
-        return unsent(state, attempt, now) if attempt.outcome == "open" else state
+        return mark_unsent(state, attempt, now) if attempt.outcome == "open" else state
     attempt = attempt.changed(
         sends=attempt.sends + (result.outcome != "not_sent"),
         first_sent_at=attempt.first_sent_at or now,
@@ -361,23 +363,23 @@ def _sent(state: WithdrawalState, step: Pay, result: PayoutResult, now: datetime
     )
     state = state.with_attempt(attempt)
     if attempt.outcome == "paid" or attempt.dead:
-        return _against_decided(state, attempt, result, now)
+        return _ask_again(state, attempt, result, now)
     negative = result.outcome in {"failed", "not_sent"}
     # A "no" to a second sending may only mean that the first was already taken.
     if negative and (step.resend or result.failure in (None, "unknown")):
-        return unknown(state, attempt, now)
+        return mark_unknown(state, attempt, now)
     return learn(state, step.number, result, now)
 
 
-def _looked(state: WithdrawalState, step: Query, result: PayoutResult, now: datetime) -> WithdrawalState:
+def _apply_look(state: WithdrawalState, step: Query, result: PayoutResult, now: datetime) -> WithdrawalState:
     attempt = state.attempt(step.number).changed(looked_at=now, look_due=False)
     state = state.with_attempt(attempt)
     if attempt.outcome != step.decided and (attempt.outcome == "paid" or attempt.dead):
-        return _against_decided(state, attempt, result, now)
+        return _ask_again(state, attempt, result, now)
     return learn(state, step.number, result, now)
 
 
-def _against_decided(state: WithdrawalState, attempt: Attempt, result: PayoutResult, now: datetime) -> WithdrawalState:
+def _ask_again(state: WithdrawalState, attempt: Attempt, result: PayoutResult, now: datetime) -> WithdrawalState:
     """An answer to a question from before the decision: where it speaks against it, ask once more."""
     if contradicts(attempt, result):
         return state.with_attempt(attempt.changed(look_due=True))

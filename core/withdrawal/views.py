@@ -10,7 +10,7 @@ from core.records import WithdrawalRecord
 from core.states import Hold
 from core.texts import Help, clock
 from core.withdrawal.deadlines import next_deadline
-from core.withdrawal.resolving import disputed, resolvable_from
+from core.withdrawal.resolving import disputed_attempt, resolvable_from
 from core.withdrawal.state import PEOPLE_NEEDED, WithdrawalState
 from core.withdrawal.texts import HELD, WAITING
 
@@ -118,7 +118,7 @@ def _hold_view(
 
 
 def _held(state: WithdrawalState, hold: Hold) -> HoldView:
-    helps, attempt = HELD[hold.name], disputed(state)
+    helps, attempt = HELD[hold.name], disputed_attempt(state)
     if "resolve_unknown" in helps.en and attempt is not None:
         opens = clock(resolvable_from(state, attempt))
         helps = Help(f"{helps.en}, from {opens}", f"{helps.zh}最早可提交时间：{opens}。")
