@@ -9,6 +9,7 @@ from core.audit.checks import Check, check_character
 from core.audit.waybills import sandbox_number
 
 _UPS = Check(scheme="mod10", weights=(1, 2))
+_GS1 = Check(scheme="mod10", weights=(3, 1))
 
 
 def _digits(chance: Random, count: int) -> str:
@@ -20,6 +21,12 @@ def _ups(chance: Random) -> str:
     return f"1Z{serial}{check_character(_UPS, serial)}"
 
 
+def _dhl_paket(chance: Random) -> str:
+    """As DHL Paket prints them, which DHL Express does not know."""
+    serial = "340434" + _digits(chance, 11)
+    return f"00{serial}{check_character(_GS1, serial)}"
+
+
 _PRINTED: Mapping[str, Callable[[Random], str]] = {
     "sandbox": lambda chance: sandbox_number(chance.randint(10**9, 10**10 - 1)),
     "sf": lambda chance: "SF" + _digits(chance, 13),
@@ -27,10 +34,12 @@ _PRINTED: Mapping[str, Callable[[Random], str]] = {
     "zto": lambda chance: "7" + _digits(chance, 13),
     "jt": lambda chance: "JT" + _digits(chance, 13),
     "ups": _ups,
+    "jd": lambda chance: "JDVA" + _digits(chance, 11),
+    "dhl": _dhl_paket,
 }
 
-PRINTERS = tuple(_PRINTED)
-"""The carriers whose numbers can be made up here; each of the three vendors serves some of them."""
+PRINTERS = ("sandbox", "sf", "yto", "zto", "jt", "ups")
+"""The carriers that send the orders whose story names none; each of the three vendors serves some of them."""
 
 
 def printed_number(carrier: str, chance: Random) -> str:

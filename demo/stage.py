@@ -88,6 +88,7 @@ class StagedOrder:
     carrier: str = "sandbox"
     skipped: timedelta = timedelta(0)
     waybill: str = ""
+    label_digits: str | None = None
     commands: int = 0
     withdrawals: int = 0
 
@@ -145,6 +146,10 @@ class StagedOrder:
     def new_waybill(self) -> str:
         """Another number that this order's carrier could have printed."""
         return printed_number(self.carrier, self.chance)
+
+    def sent_between(self, ship_from: Address, ship_to: Address) -> None:
+        """Let it go from another place to another."""
+        self.order = self.order.model_copy(update={"ship_from": ship_from, "ship_to": ship_to})
 
     def sent_with(self, carrier: str) -> None:
         """Let this carrier take the parcel."""
@@ -212,7 +217,8 @@ class StagedOrder:
             for at, stage, city in seen
         ]
         known = known_carrier(self.carrier)
-        digits = self.order.ship_to.phone_last4 if known is not None and known.needs_phone else None
+        digits = self.label_digits or self.order.ship_to.phone_last4
+        digits = digits if known is not None and known.needs_phone else None
         await self.stage.world.add_scans(self.carrier, self.waybill, scans, digits)
 
     async def pushed(self) -> str:

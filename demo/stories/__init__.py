@@ -5,9 +5,10 @@
 
 from demo.stories.audits import AUDITS
 from demo.stories.books import BOOKS
+from demo.stories.labels import LABELS
 from demo.stories.orders import ORDERS
 from demo.stories.telling import Story
 from demo.stories.wechatpay import WECHATPAY
 from demo.stories.withdrawals import WITHDRAWALS
 
-STORIES: dict[str, Story] = {**ORDERS, **AUDITS, **WITHDRAWALS, **WECHATPAY, **BOOKS}
+STORIES: dict[str, Story] = {**ORDERS, **AUDITS, **LABELS, **WITHDRAWALS, **WECHATPAY, **BOOKS}
