@@ -23,7 +23,7 @@ from demo.stage import StagedOrder
 from local.client import WorldClient
 from local.temporal import Temporal
 
-DOOMED = {
+ENDS_AFTER = {
     **dict.fromkeys(("open", "fund", "record"), "awaiting_shipment"),
     "claim": "shipped",
     **dict.fromkeys(("credit", "settle", "withdrawal"), "settled"),
@@ -49,7 +49,7 @@ async def stage(temporal: Temporal, world: WorldClient, database: Database) -> A
 
 
 async def test_an_effect_that_nobody_heard_of_is_done_once(stage: CrashStage, tmp_path: Path) -> None:
-    orders = {effect: stage.order(effect) for effect in DOOMED}
+    orders = {effect: stage.order(effect) for effect in ENDS_AFTER}
     paying = orders["withdrawal"]
     paying.under("paying")
     await _account(stage, paying)
@@ -62,13 +62,13 @@ async def test_an_effect_that_nobody_heard_of_is_done_once(stage: CrashStage, tm
     await _registered(stage, orders["fund"])
     # Nobody works: everything is due at once for those that die.
     await _let_go(orders)
-    with stage.mortal(tmp_path, {effect: order.name for effect, order in orders.items()}):
+    with stage.crashing_worker(tmp_path, {effect: order.name for effect, order in orders.items()}):
         await until(lambda: asyncio.to_thread((tmp_path / "done").exists), bool)
         await until(lambda: stage.world.payout_effects(f"tok-{paying.name}"), bool)
-        ended = {effect: await _ending(orders[effect], wanted) for effect, wanted in DOOMED.items()}
-    assert ended == DOOMED
+        ended = {effect: await _ending(orders[effect], wanted) for effect, wanted in ENDS_AFTER.items()}
+    assert ended == ENDS_AFTER
     references = await stage.references()
-    posted = _posted({orders[effect].name: wanted for effect, wanted in DOOMED.items()})
+    posted = _posted({orders[effect].name: wanted for effect, wanted in ENDS_AFTER.items()})
     assert {name: count for name, count in references.items() if name.startswith("order/")} == posted
     for effect in ("refund", "channel", "arrived", "release"):
         assert await stage.world.refund_effects(orders[effect].order.payment.reference) == 1
@@ -155,7 +155,7 @@ async def test_what_arrives_between_a_credit_and_its_report_comes_too_late(
     async with stage.worker():
         await approved(order)
     await gateway.signal(stage.client, order.handle.id, "confirm_receipt", order.command("buyer"))
-    with stage.mortal(tmp_path, {"credit": order.name}):
+    with stage.crashing_worker(tmp_path, {"credit": order.name}):
         await until(lambda: asyncio.to_thread((tmp_path / "credit").exists), bool)
         # The credit stands and nobody has heard of it. The next worker meets this first.
         if arrives == "hold":
@@ -180,7 +180,7 @@ async def test_orders_whose_workers_die_again_and_again_end_right(stage: CrashSt
     orders = [stage.order(f"order-{number}") for number in range(20)]
     chance = random.Random(20)
     wanted = {order.name: chance.choice(("settled", "settled", "cancelled")) for order in orders}
-    with stage.mortal(tmp_path, {"kills": 5, "seed": 7}):
+    with stage.crashing_worker(tmp_path, {"kills": 5, "seed": 7}):
         await asyncio.gather(*(_live(order, wanted[order.name], chance.uniform(0, 4)) for order in orders))
         ended = {order.name: await _ending(order, wanted[order.name]) for order in orders}
     assert ended == wanted

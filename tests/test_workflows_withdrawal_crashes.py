@@ -60,7 +60,7 @@ async def test_what_the_bank_says_between_a_closing_and_its_report_contradicts_n
     await stage.furnish()
     paid, given, back = (f"w-{stage.number}-{effect}" for effect in ("pay", "void", "return"))
     await _bind_a_closed_account(stage)
-    with stage.mortal(tmp_path, {"pay": paid, "void": given, "return": back}):
+    with stage.crashing_worker(tmp_path, {"pay": paid, "void": given, "return": back}):
         handles = [await _started(stage, paid), await _started(stage, back)]
         handles.append(await _started(stage, given, account_id=f"closed-{stage.number}"))
         await _died(tmp_path, "pay")

@@ -104,7 +104,7 @@ async def test_a_worker_killed_right_after_suspense_moves_it_once(
     async with stage.worker():
         handle = await _stuck(stage, effect=False)
     withdrawal_id = f"w-{stage.number}-1"
-    with stage.mortal(tmp_path, {"suspense": withdrawal_id}):
+    with stage.crashing_worker(tmp_path, {"suspense": withdrawal_id}):
         await _two_people(stage, handle, FAILED)
         await stage.phase(handle, "in_suspense")
         await stage.until(handle, lambda state: state["suspended"])

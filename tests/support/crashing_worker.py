@@ -55,7 +55,7 @@ EFFECTS: dict[str, tuple[Any, str] | tuple[Any, str, Kind]] = {
 }
 """What can be done and not reported, and where it is done; of a posting the kind of its movement."""
 WAITS = timedelta(seconds=4)
-"""How long Temporal waits for the report of an activity whose worker died; 30 s in earnest."""
+"""How long Temporal waits for the report of an activity whose worker died; 30 s in production."""
 ALIVE_S = (0.6, 2.0)
 """Seconds that a worker lives when chance ends it; a third of one passes before it polls."""
 
@@ -64,10 +64,10 @@ _one_death = asyncio.Lock()
 """One effect at a time: a worker that dies of one has not begun the others."""
 
 
-def mortal(
+def dying_after(
     act: Callable[..., Awaitable[Any]], order_id: str, died: Path, kind: Kind | None = None
 ) -> Callable[..., Awaitable[Any]]:
-    """The act; the first time that it is done for this order, and is this kind of movement, nobody hears of it."""
+    """The act. Once it was done for this order (and moved in this way), the worker dies before it reports it; once."""
 
     async def acted(*args: Any, **kwargs: Any) -> Any:
         of_kind = kind is None or any(isinstance(arg, Movement) and arg.kind == kind for arg in args)
@@ -100,25 +100,25 @@ def until_it_dies(body: Callable[[], object]) -> bool:
     return os.WIFSIGNALED(status)
 
 
-def hurry() -> None:
-    """A test does not wait as long as earnest does for what a dead worker had begun."""
+def shorten_waits() -> None:
+    """A test waits less than production for what a dead worker had begun."""
     workflows.running.PATIENT = workflows.order.LOOK_LIMIT = WAITS
     workflows.order.POLLING = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=1)
 
 
-def after_effects(folder: Path, doomed: dict[str, str]) -> None:
+def after_effects(folder: Path, orders: dict[str, str]) -> None:
     """Die after each of these effects, for the order beside it."""
-    for effect, order_id in doomed.items():
+    for effect, order_id in orders.items():
         place, name, *kind = EFFECTS[effect]
-        setattr(place, name, mortal(getattr(place, name), order_id, folder / effect, *kind))
-    hurry()
+        setattr(place, name, dying_after(getattr(place, name), order_id, folder / effect, *kind))
+    shorten_waits()
 
     def work() -> int:
         threading.Thread(target=tell, daemon=True).start()
         return worker.cli()
 
     def tell() -> None:
-        while not all((folder / effect).exists() for effect in doomed):
+        while not all((folder / effect).exists() for effect in orders):
             time.sleep(0.05)
         (folder / "done").touch()
 
@@ -127,9 +127,9 @@ def after_effects(folder: Path, doomed: dict[str, str]) -> None:
 
 
 def by_chance(folder: Path, kills: int, seed: int) -> None:
-    """Die this often, whatever is being done."""
+    """Die this often, at moments that chance picks."""
     chance = random.Random(seed)
-    hurry()
+    shorten_waits()
     lives = [chance.uniform(*ALIVE_S) for _ in range(kills)]
 
     def work(seconds: float | None) -> int:

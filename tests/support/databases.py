@@ -86,7 +86,7 @@ async def outside(postgres_server: Postgres) -> AsyncIterator[asyncpg.Pool[Any]]
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def template(postgres_server: Postgres, outside: asyncpg.Pool[Any]) -> str:
-    """The name of a migrated database that nobody connects to."""
+    """The name of a migrated database that no test connects to."""
     await outside.execute("CREATE DATABASE dakuan_template")
     await migrate(_at(postgres_server.owner_dsn, "dakuan_template"))
     return "dakuan_template"
@@ -120,7 +120,7 @@ async def _connected(server: Postgres, name: str) -> Database:
 
 
 async def _emptied(server: Postgres, used: Database, outside: asyncpg.Pool[Any]) -> Database:
-    """The database without rows, and with nobody in it but our pools. Pools that are in use are opened anew."""
+    """The database without rows, and without other connections than ours. Pools that are in use are opened anew."""
     pools = (used.pool, used.owner)
     idle = all(pool.get_size() == pool.get_idle_size() for pool in pools)
     there = await outside.fetchval(f"SELECT count(*) {_CLIENTS}", used.name)

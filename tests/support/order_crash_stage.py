@@ -108,7 +108,7 @@ class CrashStage(Stage):
             yield
 
     @contextmanager
-    def mortal(self, folder: Path, how: Mapping[str, Any]) -> Iterator[None]:
+    def crashing_worker(self, folder: Path, how: Mapping[str, Any]) -> Iterator[None]:
         """One that dies; see `crashing_worker`."""
         addresses = {
             "DATABASE_URL": self.settings.database_url,
@@ -169,7 +169,7 @@ async def open_crash_stage(temporal: Temporal, world: WorldClient, database: Dat
 
 
 async def until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -> T:
-    """The answer once it is so, whatever fails meanwhile: workers die."""
+    """The answer once it is so, even if asking fails meanwhile: workers die."""
     got: T | Unavailable | None = None
     for _ in range(int(RECOVERS_WITHIN / LOOK_EVERY)):
         try:

@@ -323,7 +323,7 @@ class OrderDriver:
         return [Claim(parcel_id=n.parcel_id, outcome=self.register_says.get(n.waybill, "claimed")) for n in numbers]
 
     def junk(self, verb: str, body: Any) -> None:
-        """A signal that nobody can read."""
+        """A signal that cannot be read."""
         refusal = read_command(ORDER_COMMANDS, verb, body)
         assert isinstance(refusal, Refusal)
         self.state = note_unreadable(self.state, verb, refusal, self.now)
@@ -343,7 +343,7 @@ class OrderDriver:
         return True
 
     def channel_says(self, outcome: Any, cause: str | None = None) -> bool:
-        """The payment channel's last word on a refund; False where nobody waits for one."""
+        """The payment channel's last word on a refund; False where none is waited for."""
         watch = next((watch for watch in refund_watches(self.state) if cause in (None, watch.cause)), None)
         if watch is None:
             return False

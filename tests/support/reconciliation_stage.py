@@ -29,7 +29,7 @@ from starter import app
 
 @pytest_asyncio.fixture
 async def own_world(tmp_path: Path) -> AsyncIterator[WorldClient]:
-    """Stand-ins that know of nobody else's payouts: served from a thread, which starts sooner than a process."""
+    """Stand-ins that know of no other payouts: served from a thread, which starts sooner than a process."""
     config = uvicorn.Config(
         lambda: application(tmp_path / "world"), factory=True, host=LOOPBACK, port=free_port(), log_level="critical"
     )

@@ -22,7 +22,7 @@ def standins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIns]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def world(standins: StandIns) -> AsyncIterator[WorldClient]:
-    """Plays the world. When the test ends, nobody misbehaves any more."""
+    """Plays the world. When the test ends, its faults are cleared."""
     async with WorldClient(standins.url) as client:
         yield client
         if not standins.is_running():

@@ -83,7 +83,7 @@ async def standin_adapters(standins: StandIns, within: timedelta = SHORT) -> Asy
 
 
 class Forge:
-    """Keys of a test's own, and whatever WeChat Pay would sign with them."""
+    """Keys of a test's own, and what WeChat Pay would sign with them."""
 
     def __init__(self, folder: Path) -> None:
         self.keys: WechatPayKeys = wechatpay_keys(folder)

@@ -214,7 +214,7 @@ class WithdrawalDriver:
     # --- commands --------------------------------------------------------------------------------------
 
     def send(self, verb: str, role: str, who: str, channel: Any = "update", **fields: Any) -> Answer | Refusal:
-        """One command, under a new id unless one is given; then whatever follows from it."""
+        """One command, under a new id unless one is given; then what follows from it."""
         self.commands += 1
         body = {"command_id": f"c-{self.commands}", "actor": {"role": role, "id": who}, **fields}
         command = read_command(WITHDRAWAL_COMMANDS, verb, body)
@@ -244,7 +244,7 @@ class WithdrawalDriver:
     # --- what must hold --------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """The invariants after every step: one effect, conserved money, nothing waits for nobody."""
+        """The invariants after every step: one effect, conserved money, each wait has a deadline or an owner."""
         state, books = self.state, self.books
         owed = state.withdrawal.amount_minor if state.reserved and state.booked is None else 0
         assert (books.reserved, books.suspense) == ((0, owed) if state.suspended else (owed, 0))

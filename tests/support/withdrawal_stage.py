@@ -231,7 +231,7 @@ class WithdrawalStage:
         return subprocess.Popen(program, cwd=PROJECT, env=self.environment, stderr=subprocess.DEVNULL)
 
     @contextmanager
-    def mortal(self, folder: Path, effects: Mapping[str, str]) -> Iterator[None]:
+    def crashing_worker(self, folder: Path, effects: Mapping[str, str]) -> Iterator[None]:
         """One that dies right after each of these effects, for the withdrawal beside it; see `crashing_worker`."""
         program = [
             sys.executable,
