@@ -33,31 +33,33 @@ COUNTS_AFTER = timedelta(hours=24)
 class LogisticsActivities:
     """Asks providers for traces and judges them with the core."""
 
-    def __init__(self, register: Register, carriers: Carriers) -> None:
+    def __init__(self, register: Register, policies: ParsedPolicies, carriers: Carriers) -> None:
         self._register = register
         self._carriers = carriers
-        self._policies = ParsedPolicies(register.policies)
+        self._policies = policies
 
     @activity.defn
     async def claim_waybills(self, request: ClaimRequest) -> ClaimAnswer:
-        """Claim numbers for an order, all or none.
+        """Claim numbers for an order, all or none, and record the order with them where nothing stands against it.
 
         Raises:
             Unavailable: the database did not answer; a retry helps and claims nothing twice.
         """
-        outcomes = await self._register.claims.claim(
+        claimed = await self._register.claims.claim(
             request.order_id,
             request.merchant_id,
             request.buyer_id,
             destination_key(request.ship_to),
             [(waybill.parcel_id, waybill.carrier, waybill.waybill) for waybill in request.waybills],
             request.now,
+            request.record,
         )
         return ClaimAnswer(
             claims=tuple(
                 Claim(parcel_id=waybill.parcel_id, outcome=outcome)
-                for waybill, outcome in zip(request.waybills, outcomes, strict=True)
-            )
+                for waybill, outcome in zip(request.waybills, claimed.outcomes, strict=True)
+            ),
+            standing=claimed.standing,
         )
 
     @activity.defn

@@ -33,9 +33,15 @@ _NOT_OPENED = {
 class OpeningActivities:
     """Opens, records and rescues orders against the register and the payment channels."""
 
-    def __init__(self, register: Register, channels: Mapping[str, PaymentChannel], rules: ScreeningRules) -> None:
+    def __init__(
+        self,
+        register: Register,
+        policies: ParsedPolicies,
+        channels: Mapping[str, PaymentChannel],
+        rules: ScreeningRules,
+    ) -> None:
         self._register = register
-        self._policies = ParsedPolicies(register.policies)
+        self._policies = policies
         self._channels = channels
         self._rules = rules
 

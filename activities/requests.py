@@ -11,7 +11,7 @@ from core.order.opening import Screening
 from core.order.shipping import Claim, WaybillToClaim
 from core.policy import OrderPolicy
 from core.reasons import Refusal
-from core.records import LedgerFacts
+from core.records import LedgerFacts, OrderRecord
 
 
 class OpenRequest(Message):
@@ -62,10 +62,15 @@ class ClaimRequest(Message):
     ship_to: Address
     waybills: tuple[WaybillToClaim, ...]
     now: datetime
+    record: OrderRecord | None = None
+    """What the order becomes where each number is simply `claimed`; then it is recorded with the claims."""
 
 
 class ClaimAnswer(Message):
+    """The register's answers. `standing` is given where the order was recorded with them."""
+
     claims: tuple[Claim, ...]
+    standing: LedgerFacts | None = None
 
 
 class ReleaseRequest(Message):

@@ -1,7 +1,7 @@
 """`python -m bench orders`: the product's happy order against *bare* and *base*, interleaved on one server.
 
 Each engine has a worker process of its own. Rounds alternate; ratios are medians of pairs of neighbouring rounds.
-Events and tasks are counted on one order with the default policy and are exact.
+Tasks, events, local activities, round trips and bytes are counted on one order with the default policy.
 """
 
 from __future__ import annotations
@@ -19,12 +19,10 @@ from typing import Annotated, Any
 
 import asyncpg
 import typer
-from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client
-from temporalio.testing import TimeSkipper
 
 import gateway
-from bench.engines import Engine, Peer, Product, bench_order, happy, until
+from bench.costs import order_counter
+from bench.engines import Engine, Peer, Product, happy
 from bench.figures import Figures, median_ratio, percentile, show, write
 from config import PROJECT
 from core.errors import Unavailable
@@ -61,7 +59,7 @@ def orders(
     per_round: Annotated[int, typer.Option(help="Orders a round and engine.")] = 96,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
 ) -> None:
-    """Orders per second, worker CPU per order, confirm → credited, workflow tasks and events."""
+    """Orders per second, worker CPU per order, confirm → credited; tasks, events, round trips and bytes an order."""
     asyncio.run(_measure(pairs, per_round, json))
 
 
@@ -73,15 +71,15 @@ async def _measure(pairs: int, per_round: int, file: Path | None) -> None:
         pool = await open_pool(settings.needed("database_url"), size=CLIENTS)
         opened.push_async_callback(pool.close)
         await Register(pool).policies.keep("bench", policy_hash(BENCH_POLICY), BENCH_POLICY)
-        workers = await opened.enter_async_context(_workers(stack.home))
         client = await opened.enter_async_context(gateway.connected(settings))
         engines: list[Engine] = [
-            Product(client, pool, lambda waybill: _travelled(stack, waybill)),
+            Product(client, pool, lambda waybill: travelled(stack, waybill)),
             Peer("bare", client, pool),
             Peer("base", client, pool),
         ]
-        rounds = await _rounds(engines, workers, pool, pairs, per_round)
-        counts = await _count(client, stack, pool)
+        async with _workers(stack.home) as workers:
+            rounds = await _rounds(engines, workers, pool, pairs, per_round)
+        counts = await _count(stack)
     _report(rounds, counts, file)
 
 
@@ -175,7 +173,7 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-async def _travelled(stack: LocalStack, waybill: str) -> None:
+async def travelled(stack: LocalStack, waybill: str) -> None:
     """A parcel that was picked up two days ago, was on its way, and is being delivered as its number is reported."""
     now = datetime.now(UTC)
     seen = (
@@ -187,23 +185,10 @@ async def _travelled(stack: LocalStack, waybill: str) -> None:
     await stack.world.add_scans("sandbox", waybill, scans)
 
 
-async def _count(client: Client, stack: LocalStack, pool: asyncpg.Pool[Any]) -> Figures:
-    """Workflow tasks and events of one happy order under the default policy, days skipped."""
-    product = Product(client, pool, lambda waybill: _travelled(stack, waybill))
-    handle = await gateway.start_order(client, bench_order("count-1", policy=None))
-    await until(
-        lambda: pool.fetchval("SELECT 1 FROM orders WHERE order_id = 'count-1' AND phase = 'awaiting_shipment'")
-    )
-    await product.ship("count-1")
-    await product.confirm("count-1")
-    await TimeSkipper(client).fast_forward(handle, timedelta(days=8))
-    await handle.result()
-    names = [EventType.Name(event.event_type) for event in (await handle.fetch_history()).events]
-    own = [name for name in names if "TIME_SKIPPING" not in name and "OPTIONS_UPDATED" not in name]
-    return {
-        "workflow_tasks": float(sum(name == "EVENT_TYPE_WORKFLOW_TASK_COMPLETED" for name in own)),
-        "events": float(len(own)),
-    }
+async def _count(stack: LocalStack) -> Figures:
+    """What one happy order costs, with a worker of its own once those of the rounds have ended."""
+    async with order_counter(stack, lambda waybill: travelled(stack, waybill)) as counter:
+        return await counter.count("count-1")
 
 
 def _report(rounds: dict[str, list[_Round]], counts: Figures, file: Path | None) -> None:

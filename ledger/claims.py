@@ -9,8 +9,9 @@ from typing import Literal
 from core.audit.facts import Rival
 from core.audit.waybills import CARRIERS
 from core.messages import Message
+from core.records import LedgerFacts, OrderRecord
 from ledger.pool import clean
-from ledger.register_part import RegisterPart
+from ledger.register_part import RegisterPart, below
 
 ClaimOutcome = Literal["claimed", "merged", "in_use", "contested"]
 ParcelNumber = tuple[str, str, str]
@@ -24,6 +25,17 @@ class Claimant(Message):
     carrier: str
 
 
+class Claimed(Message):
+    """The register's answers, one a parcel, and what stood where the order was recorded with them.
+
+    `claimed`; `merged`: the same merchant, buyer and place have it already; `in_use`: another buyer or place of this
+    merchant has it, and then nothing was claimed at all; `contested`: another merchant has it, and both claims stand.
+    """
+
+    outcomes: tuple[ClaimOutcome, ...]
+    standing: LedgerFacts | None = None
+
+
 class Claims(RegisterPart):
     """The register's waybill claims."""
 
@@ -35,25 +47,35 @@ class Claims(RegisterPart):
         destination: str,
         parcels: Sequence[ParcelNumber],
         now: datetime,
-    ) -> list[ClaimOutcome]:
+        record: OrderRecord | None = None,
+    ) -> Claimed:
         """Claim the numbers of an order's parcels, all or none; the same claim again gets the same answer.
 
-        Returns:
-            One answer a parcel: `claimed`; `merged`, where the same merchant, buyer and place have it already;
-            `in_use`, where another buyer or place of this merchant has it, and then nothing was claimed at all;
-            `contested`, where another merchant has it: both claims stand.
+        Args:
+            record: what the order becomes with them; kept in the same transaction where every answer is `claimed`.
         """
         if not parcels:
-            return []
-        return await self._call(  # type: ignore[no-any-return]  # the function's closed list of answers
-            "SELECT claim_waybills($1, $2, $3, $4, $5, $6, $7, $8)",
+            return Claimed(outcomes=())
+        # One statement: its snapshot is older than what the function writes, so that `revision` is the row's before.
+        row = await self._row(
+            "SELECT c.outcomes, c.kept, o.revision,"
+            " ARRAY(SELECT m.reference FROM movements m WHERE m.reference >= $10 AND m.reference < $11 ORDER BY m.id)"
+            " AS references FROM claim_and_record($1, $2, $3, $4, $5, $6, $7, $8, $9) AS c"
+            " LEFT JOIN orders o ON o.order_id = $1",
             order_id,
             merchant_id,
             buyer_id,
             destination,
             *_columns(parcels),
             now,
+            record,
+            *below(f"order/{order_id}"),
         )
+        assert row is not None  # the function answers with one row
+        standing = None
+        if row["kept"] is not None:
+            standing = LedgerFacts(kept=row["kept"], revision=row["revision"], references=row["references"])
+        return Claimed(outcomes=row["outcomes"], standing=standing)
 
     async def release(self, order_id: str, parcels: Sequence[ParcelNumber], now: datetime) -> None:
         """Give numbers up, so that they can be used again."""

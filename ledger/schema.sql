@@ -665,6 +665,31 @@ BEGIN
     RETURN NEXT;
 END $function$;
 
+CREATE FUNCTION claim_and_record(
+    p_order_id text,
+    p_merchant_id text,
+    p_buyer_id text,
+    p_destination text,
+    p_parcels text[],
+    p_carriers text[],
+    p_waybills text[],
+    p_now timestamp with time zone,
+    p_record jsonb
+)
+ RETURNS TABLE(outcomes text[], kept boolean)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    outcomes := claim_waybills(p_order_id, p_merchant_id, p_buyer_id, p_destination,
+                               p_parcels, p_carriers, p_waybills, p_now);
+    IF p_record IS NOT NULL AND 'claimed' = ALL (outcomes) THEN
+        kept := record_order(p_record);
+    END IF;
+    RETURN NEXT;
+END $function$;
+
 CREATE FUNCTION claim_review(p_order_id text, p_parcel_id text, p_reviewer text, p_now timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -2207,6 +2232,7 @@ GRANT EXECUTE ON FUNCTION account_guarded TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION account_kind TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION add_notices TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION bind_account TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION claim_and_record TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_review TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_waybills TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_callback TO dakuan_worker;

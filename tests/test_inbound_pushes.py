@@ -17,6 +17,7 @@ from vendor_adapters import START, VENDORS, account, fresh, plain, query, scan, 
 from activities.carriers.base import Carrier, PushReader, found, silent, told
 from activities.carriers.chosen import ChosenCarriers
 from activities.logistics import LogisticsActivities
+from activities.policies import ParsedPolicies
 from activities.requests import AuditRequest
 from core.audit.facts import OrderFacts
 from core.audit.trace import Trace
@@ -327,7 +328,8 @@ def request(waybill: str, **fields: Any) -> AuditRequest:
 
 async def looked(register: Register, carrier: Carrier, asked: AuditRequest) -> Any:
     await register.policies.keep("default", policy_hash(POLICY), POLICY)
-    activities = LogisticsActivities(register, ChosenCarriers({"one": carrier}, ("one",)))
+    carriers = ChosenCarriers({"one": carrier}, ("one",))
+    activities = LogisticsActivities(register, ParsedPolicies(register.policies), carriers)
     environment = ActivityEnvironment()
     environment.info = dataclasses.replace(environment.info, started_time=START + timedelta(days=2))
     return await environment.run(activities.look, asked)

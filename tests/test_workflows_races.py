@@ -22,6 +22,7 @@ from core.steps import Posted
 from demo.stage import Stage, StagedOrder
 from ledger.book import Book
 from ledger.claims import Claims
+from ledger.orders import Opening, Orders
 from ledger.register import Register
 from local.client import WorldClient
 from local.temporal import Temporal
@@ -48,7 +49,16 @@ class Ledger:
                 return Posted(reference=movement.reference, outcome="conflict")
             return await posts(book, movement, record)
 
+        opens = Orders.open
+
+        async def open_order(orders: Orders, *args: Any, **kwargs: Any) -> Opening:
+            """One whose fund is refused is only registered, as the database's function leaves it."""
+            if "fund" in self.refusing:
+                kwargs |= {"fund": None, "record": None}
+            return await opens(orders, *args, **kwargs)
+
         patch.setattr(Book, "post", post)
+        patch.setattr(Orders, "open", open_order)
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +196,43 @@ async def test_a_shipment_whose_number_is_being_claimed_beats_the_deadline_that_
         await order.days(0.002)
         await asyncio.wait_for(shipment, PATIENCE)
         assert (await order.state())["phase"] == "shipped"
+
+
+@pytest.mark.parametrize("arrives", ["junk", "cancellation", "nothing"])
+async def test_what_arrives_while_a_number_is_claimed_and_recorded_is_not_lost(
+    arrives: str, play: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, database: Database
+) -> None:
+    claim, recorded, seen = Claims.claim, asyncio.Event(), asyncio.Event()
+
+    async def claim_and_wait(claims: Claims, *args: Any, **kwargs: Any) -> Any:
+        claimed = await claim(claims, *args, **kwargs)
+        recorded.set()
+        await seen.wait()
+        return claimed
+
+    monkeypatch.setattr(Claims, "claim", claim_and_wait)
+    async with play() as order:
+        await order.start()
+        shipment = asyncio.create_task(order.ship())
+        await asyncio.wait_for(recorded.wait(), PATIENCE)
+        if arrives == "junk":
+            await order.handle.signal("ship_it", {})
+        elif arrives == "cancellation":
+            await order.handle.cancel()
+        await asyncio.sleep(0.3)
+        seen.set()
+        await asyncio.wait_for(shipment, PATIENCE)
+        state = await until(order, lambda state: state["recorded_revision"] == state["revision"])
+        assert state["phase"] == "shipped"
+        verbs = [entry["verb"] for entry in await order.handle.query("journal")]
+        assert verbs.count("report_shipment") == 1
+        assert len(verbs) == (1 if arrives == "nothing" else 2)
+        known = await order.stage.register.orders.known(order.name)
+        assert known is not None
+        assert known.state is not None
+        assert len(known.state["inbox"]["journal"]) == len(verbs)
+    told = await database.pool.fetch("SELECT name FROM notices WHERE subject = $1 ORDER BY seq", f"order/{order.name}")
+    assert [row["name"] for row in told][:2] == ["ship", "shipped"]
 
 
 async def test_a_refund_is_decided_in_the_history_before_it_is_posted(play: Callable[[], Any]) -> None:

@@ -16,6 +16,7 @@ from activities.logistics import LogisticsActivities
 from activities.money import MoneyActivities
 from activities.opening import OpeningActivities
 from activities.payout import PayoutActivities
+from activities.policies import ParsedPolicies
 from activities.reconciliation import ReconciliationActivities
 from activities.screening import ScreeningActivities, ScreeningRules, parse_rules
 from activities.withdrawal import WithdrawalActivities
@@ -39,9 +40,9 @@ async def wire(
     channels, rails = await open_channels(settings, stack), await open_rails(settings, stack)
     register, book = Register(pool), Book(pool)
     carriers = await open_carriers(settings, stack, register)
-    rules = screening_in(settings)
-    opening, screening = OpeningActivities(register, channels, rules), ScreeningActivities(rules)
-    logistics = LogisticsActivities(register, carriers)
+    rules, policies = screening_in(settings), ParsedPolicies(register.policies)
+    opening, screening = OpeningActivities(register, policies, channels, rules), ScreeningActivities(rules)
+    logistics = LogisticsActivities(register, policies, carriers)
     money = MoneyActivities(book, channels)
     payout = PayoutActivities(register, lambda withdrawal: gateway.start_withdrawal(client, withdrawal))
     vault = Vault(settings.account_keys)

@@ -45,11 +45,11 @@ with workflow.unsafe.imports_passed_through():
     from core.order.claims import claims_to_release, note_unused_claims
     from core.order.commands import first_answer, refusal_of
     from core.order.deadlines import pass_deadlines, wake_at
-    from core.order.folding import as_recorded, open_at_once
+    from core.order.folding import as_recorded, claim_at_once, open_at_once
     from core.order.opening import begin, read_order
     from core.order.page import details_of
     from core.order.recovering import follow, recover
-    from core.order.shipping import Claim, to_claim
+    from core.order.shipping import to_claim
     from core.order.state import OrderState
     from core.order.steps import (
         Look,
@@ -137,8 +137,9 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         elif opened.known:
             await self._rescue(order, set_back=True)
         elif opened.policy is not None and opened.screening is not None and opened.standing is not None:
-            self._state = as_recorded(open_at_once(order, opened.policy, opened.screening, request.now))
-            await self._follow(opened.standing)
+            async with self._one_command:  # commands that came with the start wait for what the ledger knows
+                self._state = as_recorded(open_at_once(order, opened.policy, opened.screening, request.now))
+                await self._follow(opened.standing)
         elif opened.policy is not None:
             self._state = begin(order, opened.policy, workflow.now())
 
@@ -183,7 +184,10 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             # Mark the step as in progress first: commands that arrive meanwhile must see that it was decided.
             self._state = start(self._order, step)
             result = await self._result_of(step)
-            self._state = finish(self._order, step, result, workflow.now())
+            # A command that is being decided may be recorded already, with numbers for its notices that this result
+            # would take, too.
+            async with self._one_command:
+                self._state = finish(self._order, step, result, workflow.now())
 
     async def _result_of(self, step: Post | Screen | Look | StartWithdrawal) -> Any:
         if isinstance(step, Post):
@@ -220,18 +224,18 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         """Give the register the record; it answers with what it and the books know. The ledger's facts win."""
         assert isinstance(step.record, OrderRecord)
         standing = await run_local(OpeningActivities.record, step.record, step.summary)
-        self._state = finish(self._order, step, standing, workflow.now())
-        await self._follow(standing)
+        # A command that is being decided holds the state that this replaces.
+        async with self._one_command:
+            self._state = finish(self._order, step, standing, workflow.now())
+            await self._follow(standing)
 
     async def _follow(self, standing: LedgerFacts) -> None:
         """Follow the ledger where it knows more than this state: a worker may have died after it had posted."""
-        # A command that is being decided holds the state that this may replace.
-        async with self._one_command:
-            followed = follow(self._order, standing, workflow.now())
-            if followed is None:
-                await self._rescue(self._order.order, set_back=True)
-            else:
-                self._state = followed
+        followed = follow(self._order, standing, workflow.now())
+        if followed is None:
+            await self._rescue(self._order.order, set_back=True)
+        else:
+            self._state = followed
 
     async def _release_claims(self, step: ReleaseClaims) -> None:
         """No command is decided meanwhile: it may claim again the very number that is released here."""
@@ -259,8 +263,9 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             retry_policy=POLLING,
             summary=f"audit {watch.carrier} {watch.waybill}",
         )
-        self._watches.done(watch)
-        self._state = apply_audit(self._order, watch, verdict, workflow.now())
+        async with self._one_command:  # as for a step's result
+            self._watches.done(watch)
+            self._state = apply_audit(self._order, watch, verdict, workflow.now())
         self._changed = True
 
     def _audit_request(self, parcel_id: str) -> AuditRequest:
@@ -308,8 +313,9 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             retry_policy=WITHDRAWAL_START,
             summary=f"refund {refund.cause} through {order.payment.channel}",
         )
-        self._watches.done(watch)
-        self._state = apply_refund_outcome(self._order, watch, outcome, workflow.now())
+        async with self._one_command:  # as for a step's result
+            self._watches.done(watch)
+            self._state = apply_refund_outcome(self._order, watch, outcome, workflow.now())
         self._changed = True
 
     def _show(self) -> None:
@@ -318,36 +324,53 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
     # --- commands --------------------------------------------------------------------------------------
 
     async def _receive(self, command: Command, channel: Channel) -> Answer | Refusal:
-        """Claim the numbers that a command brings, then let the core decide."""
+        """Let the core decide; numbers are claimed before their parcel is accepted.
+
+        Everything that the state alone refuses comes before a claim.
+        """
+        if (
+            not isinstance(command, ReportShipment | CorrectWaybill)
+            or first_answer(self._order, command)
+            or refusal_of(self._order, command, workflow.now())
+        ):
+            return await super()._receive(command, channel)
+        return await self._claim_and_receive(command, channel)
+
+    async def _claim_and_receive(self, command: ReportShipment | CorrectWaybill, channel: Channel) -> Answer | Refusal:
+        before = self._order
+        wanted = claim_at_once(before, command, workflow.now(), channel)
+        request = self._claim_of(command, wanted.record)
         # The register may take long, and deadlines wait for `_one_command` meanwhile: a number that was claimed in
         # time must not find the order called off by a deadline that passed during its claim.
-        claims = await self._claim(command)
-        self._state, answer = commands.receive(self._order, command, workflow.now(), channel, claims)
+        claimed = await run_local(LogisticsActivities.claim_waybills, request, "claim the waybill, record")
+        # A signal that could not be read, or a request to cancel, has changed the state if it is another one now; then
+        # what was recorded is not what comes of the command.
+        if claimed.standing is not None and self._order is before:
+            followed = follow(as_recorded(wanted.state), claimed.standing, workflow.now())
+            if followed is not None:
+                self._state = followed
+                return wanted.answer
+        self._state, answer = commands.receive(self._order, command, workflow.now(), channel, claimed.claims)
         if isinstance(answer, Refusal):
-            self._state = note_unused_claims(self._order, command, claims)
+            self._state = note_unused_claims(self._order, command, claimed.claims)
         return answer
 
-    @property
-    def _opened(self) -> bool:
-        """Commands are decided: the goods were screened, or a person must help before they can be."""
-        return self._state is not None and (self._state.phase != "opening" or bool(self._state.holds))
-
-    async def _claim(self, command: Command) -> tuple[Claim, ...]:
-        """Numbers are claimed before their parcel is accepted; everything the state alone refuses comes first."""
-        if not isinstance(command, ReportShipment | CorrectWaybill):
-            return ()
-        if first_answer(self._order, command) or refusal_of(self._order, command, workflow.now()):
-            return ()
+    def _claim_of(self, command: ReportShipment | CorrectWaybill, record: OrderRecord | None) -> ClaimRequest:
         order = self._order.order
-        request = ClaimRequest(
+        return ClaimRequest(
             order_id=order.order_id,
             merchant_id=order.merchant_id,
             buyer_id=order.buyer_id,
             ship_to=order.ship_to,
             waybills=to_claim(command),
             now=workflow.now(),
+            record=record,
         )
-        return (await run_local(LogisticsActivities.claim_waybills, request, "claim the waybill")).claims
+
+    @property
+    def _opened(self) -> bool:
+        """Commands are decided: the goods were screened, or a person must help before they can be."""
+        return self._state is not None and (self._state.phase != "opening" or bool(self._state.holds))
 
     # --- queries ---------------------------------------------------------------------------------------
 

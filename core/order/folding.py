@@ -7,13 +7,20 @@ nothing but those values crosses between them.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
-from core.messages import Order
+from core.inbox import Channel
+from core.messages import Answer, CorrectWaybill, Order, ReportShipment
 from core.order.bookings import Booking, movement_for
+from core.order.commands import receive
 from core.order.opening import Screening, begin
+from core.order.shipping import Claim, to_claim
 from core.order.state import OrderState
 from core.order.steps import Screen, finish, finish_posting
+from core.order.views import record_of
 from core.policy import OrderPolicy
+from core.reasons import Refusal
+from core.records import OrderRecord
 
 
 def open_at_once(order: Order, policy: OrderPolicy, screening: Screening, now: datetime) -> OrderState:
@@ -21,6 +28,27 @@ def open_at_once(order: Order, policy: OrderPolicy, screening: Screening, now: d
     state = begin(order, policy, now)
     state = finish_posting(state, movement_for(state, Booking("fund"), now))
     return finish(state, Screen(), screening, now)
+
+
+class Claiming(NamedTuple):
+    """What a command comes to where its numbers are all simply `claimed`. Without a record it is only claimed."""
+
+    state: OrderState
+    answer: Answer | Refusal
+    record: OrderRecord | None
+
+
+def claim_at_once(
+    state: OrderState, command: ReportShipment | CorrectWaybill, now: datetime, channel: Channel
+) -> Claiming:
+    """The order after a command whose numbers are all simply `claimed`, and the record to keep with the claims.
+
+    There is none while a step is under way: its result changes the order before this record could be true.
+    """
+    claims = [Claim(parcel_id=claim.parcel_id, outcome="claimed") for claim in to_claim(command)]
+    after, answer = receive(state, command, now, channel, claims)
+    alone = state.doing is None and isinstance(answer, Answer)
+    return Claiming(after, answer, record_of(after, now) if alone else None)
 
 
 def as_recorded(state: OrderState) -> OrderState:

@@ -61,6 +61,22 @@ BEGIN
     RETURN v_outcomes;
 END $$;
 
+-- Claim numbers, and where each is simply `claimed`, keep the record of what the order becomes with them. Of any other
+-- answer the order must hear first. `kept` is null where nothing was recorded.
+CREATE FUNCTION claim_and_record(
+    p_order_id TEXT, p_merchant_id TEXT, p_buyer_id TEXT, p_destination TEXT,
+    p_parcels TEXT[], p_carriers TEXT[], p_waybills TEXT[], p_now TIMESTAMPTZ, p_record JSONB
+) RETURNS TABLE (outcomes TEXT[], kept BOOLEAN)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    outcomes := claim_waybills(p_order_id, p_merchant_id, p_buyer_id, p_destination,
+                               p_parcels, p_carriers, p_waybills, p_now);
+    IF p_record IS NOT NULL AND 'claimed' = ALL (outcomes) THEN
+        kept := record_order(p_record);
+    END IF;
+    RETURN NEXT;
+END $$;
+
 CREATE FUNCTION release_claims(
     p_order_id TEXT, p_parcels TEXT[], p_carriers TEXT[], p_waybills TEXT[], p_now TIMESTAMPTZ
 ) RETURNS VOID

@@ -1,0 +1,94 @@
+"""What one happy order costs, counted and not timed: workflow tasks, events, local activities, round trips, bytes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client
+from temporalio.testing import TimeSkipper
+
+import gateway
+from bench.engines import Product, bench_order, until
+from bench.figures import Figures
+from local.stack import LocalStack
+from wiring.activities import wire
+from wiring.database import ready_database
+from worker import build_worker
+
+TO_THE_END = timedelta(days=8)
+"""Beyond settlement delay and after-sale window of the default policy."""
+LOCAL_ACTIVITY = "core_local_activity"
+
+
+class CountedPool:
+    """A pool that counts its statements. A connection that is taken out counts once, whatever is done with it."""
+
+    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+        self._pool = pool
+        self.round_trips = 0
+
+    def __getattr__(self, name: str) -> Any:
+        if name in {"fetch", "fetchrow", "fetchval", "execute", "acquire"}:
+            self.round_trips += 1
+        return getattr(self._pool, name)
+
+
+class OrderCounter:
+    """A worker of its own, and one order after the other."""
+
+    def __init__(
+        self, client: Client, pool: asyncpg.Pool[Any], counted: CountedPool, scan: Callable[[str], Awaitable[None]]
+    ) -> None:
+        self._client, self._pool, self._counted = client, pool, counted
+        self._product = Product(client, pool, scan)
+
+    async def count(self, order_id: str) -> Figures:
+        """One order under the default policy, days skipped, asked about only in the database."""
+        before = self._counted.round_trips
+        handle = await gateway.start_order(self._client, bench_order(order_id, policy=None))
+        waits = "SELECT 1 FROM orders WHERE order_id = $1 AND phase = 'awaiting_shipment'"
+        await until(lambda: self._pool.fetchval(waits, order_id))
+        await self._product.ship(order_id)
+        await self._product.confirm(order_id)
+        await TimeSkipper(self._client).fast_forward(handle, TO_THE_END)
+        await handle.result()
+        history = (await handle.fetch_history()).events
+        return {**counts_of(history), "round_trips": float(self._counted.round_trips - before)}
+
+
+@asynccontextmanager
+async def order_counter(stack: LocalStack, scan: Callable[[str], Awaitable[None]]) -> AsyncIterator[OrderCounter]:
+    """A counter on this stack. No other worker may ask for its orders meanwhile."""
+    async with AsyncExitStack() as opened:
+        pool = await opened.enter_async_context(ready_database(stack.settings))
+        client = await opened.enter_async_context(gateway.connected(stack.settings))
+        await gateway.register_search_attributes(client)
+        counted: Any = CountedPool(pool)
+        activities = await wire(stack.settings, opened, counted, client)
+        await opened.enter_async_context(build_worker(client, activities, stack.settings))
+        yield OrderCounter(client, pool, counted, scan)
+
+
+def counts_of(history: Sequence[HistoryEvent]) -> Figures:
+    """What a history comes to, without the events that skipping time adds."""
+    names = [EventType.Name(event.event_type) for event in history]
+    own = [
+        event
+        for event, name in zip(history, names, strict=True)
+        if "TIME_SKIPPING" not in name and "OPTIONS_UPDATED" not in name
+    ]
+    tasks = [event for event in own if event.HasField("workflow_task_completed_event_attributes")]
+    markers = [event for event in own if event.HasField("marker_recorded_event_attributes")]
+    local = [m for m in markers if m.marker_recorded_event_attributes.marker_name == LOCAL_ACTIVITY]
+    return {
+        "workflow_tasks": float(len(tasks)),
+        "events": float(len(own)),
+        "local_activities": float(len(local)),
+        "history_bytes": float(sum(event.ByteSize() for event in own)),
+    }
