@@ -1,23 +1,29 @@
 """What came in, and what was answered: the part of a state that makes duplicates harmless and nothing silent.
 
 A command that was answered gets the first answer again: the same id of the same sender, since senders choose their ids
-without knowing each other. The journal keeps the last entries and counts the rest.
+without knowing each other. The same id with another body is refused: its sender believes that it did something else.
+The journal keeps the last entries and counts the rest.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import datetime
 from typing import Literal
 
 from core.messages import Answer, Command, JournalEntry
 from core.parts import Part
-from core.reasons import Refusal
+from core.reasons import Refusal, refuse
 
 JOURNAL_KEPT = 500
 """Entries kept word for word; older ones are counted by outcome or code."""
 
 MESSAGE_KEPT = 500
 """Characters of an entry's message; a journal travels with its state."""
+
+DIGEST_LENGTH = 16
+"""Hexadecimal digits: two bodies of one sender's id meet by chance once in 10^19."""
 
 Channel = Literal["update", "signal", "deadline", "system"]
 Outcome = Literal["accepted", "duplicate", "refused", "noted"]
@@ -26,27 +32,39 @@ Outcome = Literal["accepted", "duplicate", "refused", "noted"]
 class Inbox(Part):
     """Answers by sender and command id, the journal, and how many commands were counted.
 
+    `digests` are what the answered commands said, by the same keys; a command without one is bound to its id alone.
     `counted` are the commands that used up an id; `scans` the scans kept; `dropped` counts journal entries
     that were let go, by code or outcome.
     """
 
     answers: dict[str, Answer | Refusal] = {}
+    digests: dict[str, str] = {}
     journal: tuple[JournalEntry, ...] = ()
     seq: int = 0
     counted: int = 0
     dropped: dict[str, int] = {}
 
     def answer_to(self, command: Command) -> Answer | Refusal | None:
-        """The first answer to this sender's id, marked as a duplicate; None where the id is new."""
+        """The first answer to this sender's id, marked as a duplicate; None where the id is new.
+
+        A refusal where the id stands for another command already.
+        """
         first = self.answers.get(_key(command))
+        if first is not None and self.digests.get(_key(command)) not in (None, digest_of(command)):
+            return refuse("command_id_used_with_different_content", field="command_id")
         if isinstance(first, Answer):
             return first.model_copy(update={"outcome": "duplicate"})
         return first
 
-    def note_answer(self, command: Command, answer: Answer | Refusal) -> Inbox:
-        """The inbox with this answer remembered and the command counted."""
+    def note_answer(self, command: Command, answer: Answer | Refusal, *, bound: bool = True) -> Inbox:
+        """The inbox with this answer remembered and the command counted.
+
+        Args:
+            bound: to what the command says; without, its id alone makes a duplicate.
+        """
         answers = {**self.answers, _key(command): answer}
-        return self.changed(answers=answers, counted=self.counted + 1)
+        digests = {**self.digests, _key(command): digest_of(command)} if bound else self.digests
+        return self.changed(answers=answers, digests=digests, counted=self.counted + 1)
 
     def note(
         self,
@@ -78,6 +96,15 @@ class Inbox(Part):
             key = oldest.code or oldest.outcome
             dropped = {**dropped, key: dropped.get(key, 0) + 1}
         return self.changed(journal=kept, seq=self.seq + 1, dropped=dropped)
+
+
+def digest_of(command: Command) -> str:
+    """What a command says, in few characters. Fields that have their default are left out: a later version may add one,
+    and a command that is sent again across an upgrade is still the same.
+    """
+    said = command.model_dump(mode="json", exclude_defaults=True)
+    body = json.dumps([command.verb, said], ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(body.encode()).hexdigest()[:DIGEST_LENGTH]
 
 
 def _key(command: Command) -> str:

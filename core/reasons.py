@@ -15,6 +15,7 @@ SENTENCES: dict[str, str] = {
     "unknown_verb": "There is no command of this name.",
     "wrong_actor": "This actor may not do this to this order.",
     "order_over": "The order is over.",
+    "command_id_used_with_different_content": "This command id stands for another command already; nothing was done.",
     "too_many_commands": "The order has received as many commands as it may.",
     "order_exists_with_different_content": "Another order with this id exists.",
     "order_already_open": "This order was opened before and its money has moved; rescue it if its workflow is lost.",

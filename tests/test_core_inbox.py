@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from core.inbox import JOURNAL_KEPT, MESSAGE_KEPT, Inbox
-from core.messages import Actor, Answer, CancelOrder
-from core.reasons import refuse
+from core.messages import Actor, Answer, CancelOrder, PlaceHold
+from core.reasons import Refusal, refuse
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 ANSWER = Answer(outcome="accepted", phase="shipped", audit="collecting", receipt="not_due")
@@ -60,3 +60,25 @@ def test_inbox_survives_json() -> None:
     inbox = Inbox().note_answer(sent("a"), ANSWER).note_answer(sent("b"), refuse("malformed", field="x"))
     inbox = inbox.note(NOW, "system", "rescue", "noted")
     assert Inbox.model_validate(inbox.model_dump(mode="json")) == inbox
+
+
+def test_the_same_id_with_another_body_is_refused_and_says_why() -> None:
+    inbox = Inbox().note_answer(sent("a"), ANSWER)
+    other = sent("a").model_copy(update={"reason": "another"})
+    verb = PlaceHold(command_id="a", actor=sent("a").actor, name="n", scope="credit", reason="no")
+    for command in (other, verb):
+        refusal = inbox.answer_to(command)
+        assert isinstance(refusal, Refusal)
+        assert (refusal.code, refusal.field) == ("command_id_used_with_different_content", "command_id")
+    assert inbox.answer_to(sent("a")) is not None
+
+
+def test_an_id_of_a_state_from_before_counts_by_itself() -> None:
+    inbox = Inbox().note_answer(sent("a"), ANSWER).model_copy(update={"digests": {}})
+    again = inbox.answer_to(sent("a").model_copy(update={"reason": "another"}))
+    assert isinstance(again, Answer)
+
+
+def test_an_event_is_bound_by_its_own_id_instead() -> None:
+    inbox = Inbox().note_answer(sent("a"), ANSWER, bound=False)
+    assert isinstance(inbox.answer_to(sent("a").model_copy(update={"reason": "another"})), Answer)

@@ -96,11 +96,26 @@ def test_same_command_id_gets_the_first_answer_and_changes_nothing(channel: Any)
     assert isinstance(first, Answer)
     driver.advance(DAY).deliver()
     before = driver.state
-    again = driver.arrive(driver.command("appeal_audit", "merchant", command_id="x", statement="please look"), channel)
+    again = driver.arrive(driver.command("report_shipment", "merchant", command_id="x", parcels=[a_parcel()]), channel)
     assert again == first.model_copy(update={"outcome": "duplicate"})
     assert driver.state.model_copy(update={"inbox": before.inbox, "revision": before.revision}) == before
     assert driver.state.inbox.counted == before.inbox.counted
     assert driver.state.inbox.journal[-1].outcome == "duplicate"
+
+
+@pytest.mark.parametrize("channel", ["update", "signal"])
+def test_same_command_id_with_another_body_is_refused_and_does_nothing(channel: Any) -> None:
+    """An operator who believes that money was stopped must learn that it was not."""
+    driver = opened()
+    driver.send("place_hold", "operator", command_id="x", name="one", scope="credit", reason="look")
+    before = driver.state
+    for verb, fields in (
+        ("place_hold", {"name": "one", "scope": "all", "reason": "look"}),
+        ("lift_hold", {"name": "one", "reason": "fine"}),
+    ):
+        again = driver.arrive(driver.command(verb, "operator", command_id="x", **fields), channel)
+        assert code(again) == "command_id_used_with_different_content"
+    assert driver.state.model_copy(update={"inbox": before.inbox, "revision": before.revision}) == before
 
 
 def test_buyer_who_happens_to_use_a_merchants_id_is_heard() -> None:

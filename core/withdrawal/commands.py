@@ -192,8 +192,10 @@ def _too_many(state: WithdrawalState, command: Command) -> bool:
 
 
 def _remember_answer(state: WithdrawalState, command: Command, answer: Answer | Refusal) -> WithdrawalState:
-    callbacks = state.callbacks + isinstance(command, ReportPayout)
-    return state.changed(inbox=state.inbox.note_answer(command, answer), callbacks=callbacks)
+    # A rail's event is bound to its content by its event id, which counts once whatever command brings it.
+    is_event = isinstance(command, ReportPayout)
+    inbox = state.inbox.note_answer(command, answer, bound=not is_event)
+    return state.changed(inbox=inbox, callbacks=state.callbacks + is_event)
 
 
 def _journal(

@@ -25,7 +25,6 @@ from order_driver import (
     verb_of,
 )
 
-from core.messages import Answer
 from core.order.deadlines import wake_at
 from core.order.opening import Screening
 from core.order.steps import OrderStep
@@ -85,17 +84,18 @@ def _meddle(driver: OrderDriver, role: str, channel: Any) -> None:
 
 
 def _repeat(driver: OrderDriver, which: int) -> None:
-    """A duplicate gets the first answer, and nothing else changes."""
+    """The id of a command that was answered, with another body: it is refused, and nothing else changes."""
     answers = list(driver.state.inbox.answers.items())
     if not answers:
         return
-    key, first = answers[which % len(answers)]
+    key, _ = answers[which % len(answers)]
     role, actor_id, command_id = key.split("/")
     actor = {"role": role, "id": actor_id}
     before = driver.state
     again = driver.command("cancel_order", "buyer", actor=actor, command_id=command_id, reason="again")
     answer = driver.arrive(again, "signal")
-    assert answer == (first.model_copy(update={"outcome": "duplicate"}) if isinstance(first, Answer) else first)
+    assert isinstance(answer, Refusal)
+    assert answer.code == "command_id_used_with_different_content"
     untouched = driver.state.model_copy(update={"inbox": before.inbox, "revision": before.revision})
     assert untouched == before
     assert driver.state.inbox.answers == before.inbox.answers
