@@ -18,10 +18,10 @@ from commands.console import Failed, JsonFlag, command, tell
 from commands.postgres_findings import Finding, look_at_database
 from commands.service import ANSWER_WITHIN
 from config import Settings, load
+from config.rails import Rails
 from core.addresses import shown_url, split_login
 from core.errors import DakuanError
 from core.messages import TASK_QUEUE
-from core.rails import Rails
 from screens import clean
 from wiring.addresses import ProviderCheck
 from wiring.carriers import check_providers

@@ -11,8 +11,8 @@ from commands.console import JsonFlag, command, tell
 from commands.link import books
 from commands.reading import duration_of
 from config import load
+from config.providers import Keep
 from core.errors import BadInput
-from core.providers import Keep
 from screens import facts
 
 SHORTEST_DAYS = 7

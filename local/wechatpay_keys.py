@@ -1,6 +1,6 @@
 """The keys of the stand-in WeChat Pay and of its one merchant: made once a folder, never the same twice.
 
-Beside them lies `rails.toml`, which tells the product how to reach it all (see `core.rails`).
+Beside them lies `rails.toml`, which tells the product how to reach it all (see `config.rails`).
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ from vendor_adapters import fresh, query, way
 from activities.carriers.base import TraceQuery, found, silent, told
 from activities.carriers.chosen import ChosenCarriers
 from config import Settings
+from config.providers import parse_providers
 from core.audit.trace import Trace, TraceAnswer
 from core.errors import Misconfigured
-from core.providers import parse_providers
 from ledger.register import Register
 from local.client import WorldClient
 from local.dialects import CUSTOMER, KEY, SALT

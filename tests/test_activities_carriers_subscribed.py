@@ -19,8 +19,8 @@ from activities.carriers.kuaidi100 import Kuaidi100Carrier
 from activities.carriers.subscribed import Subscriber
 from activities.http import HttpClient
 from config import Settings, standin_providers
+from config.providers import parse_providers
 from core.errors import Misconfigured
-from core.providers import parse_providers
 from ledger.register import Register
 from local.client import WorldClient
 from local.dialects import CUSTOMER, KEY, SALT

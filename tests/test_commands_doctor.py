@@ -10,7 +10,7 @@ from vendor_adapters import VENDORS, at
 from activities.carriers.base import TraceQuery, check
 from commands.doctor import _providers
 from config import Settings, standin_providers
-from core.providers import Provider
+from config.providers import Provider
 from local.client import WorldClient
 from local.dialects import Vendor
 from local.standins import StandIns

@@ -10,8 +10,8 @@ from ledger_samples import an_order, opened
 from vendor_adapters import fresh, query, way
 
 from activities.carriers.base import found
+from config.providers import Keep, parse_providers
 from core.errors import Misconfigured
-from core.providers import Keep, parse_providers
 from ledger.provider_log import PurgedProviderLog
 from ledger.register import Register
 

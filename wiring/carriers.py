@@ -15,8 +15,8 @@ from activities.carriers.sandbox import SandboxCarrier
 from activities.carriers.subscribed import Subscriber
 from activities.http import HttpClient
 from config import Settings
+from config.providers import Provider, Providers
 from core.addresses import shown_url
-from core.providers import Provider, Providers
 from ledger.register import Register
 from wiring.addresses import CHECKED_WITHIN, ProviderCheck, vendor_url
 
@@ -42,7 +42,7 @@ async def open_carriers(settings: Settings, stack: AsyncExitStack, register: Reg
 
 
 def carrier_of(provider: Provider, http: HttpClient) -> Carrier:
-    """The adapter of a provider. A new kind is one more branch here, and a line in `core.providers`."""
+    """The adapter of a provider. A new kind is one more branch here, and a line in `config.providers`."""
     match provider.kind:
         case "kuaidi100":
             return Kuaidi100Carrier(http, key=provider.key, customer=provider.customer, salt=provider.salt)

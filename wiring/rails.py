@@ -15,9 +15,9 @@ from activities.rails.wechatpay_withdraw import WechatPayWithdraw
 from activities.wechatpay.client import WechatPayClient
 from activities.wechatpay.signing import MerchantSigner, PlatformKeys
 from config import Settings
+from config.rails import MerchantAccount, RailEntry, Rails
 from core.addresses import shown_url
 from core.errors import Misconfigured
-from core.rails import MerchantAccount, RailEntry, Rails
 from wiring.addresses import CHECKED_WITHIN, ProviderCheck, vendor_url
 
 
@@ -80,7 +80,7 @@ def wechatpay_client(account: MerchantAccount, http: HttpClient) -> WechatPayCli
 
 
 def rail_of(name: str, entry: RailEntry, client: WechatPayClient) -> Rail:
-    """The adapter of a rail. A new kind is one more branch here, and a line in `core.rails`."""
+    """The adapter of a rail. A new kind is one more branch here, and a line in `config.rails`."""
     said = {"remark": entry.remark} if entry.remark else {}
     if entry.kind == "wechatpay_transfer":
         return WechatPayTransfer(

@@ -188,13 +188,13 @@ def _of_environment(room: str, tree: ast.AST) -> Found:
         return
     for line, module in imports(tree):
         if module in {f"os.{name}" for name in ENVIRONMENT}:
-            yield line, "only config.py reads the environment"
+            yield line, "only config reads the environment"
     passed_on = {id(part) for part in _passed_on(tree)} if room in PARENTS else set()
     for node in ast.walk(tree):
         if id(node) in passed_on:
             continue
         if isinstance(node, ast.Attribute) and node.attr in ENVIRONMENT and ast.unparse(node.value) == "os":
-            yield node.lineno, "only config.py reads the environment"
+            yield node.lineno, "only config reads the environment"
 
 
 def _passed_on(tree: ast.AST) -> Iterator[ast.AST]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from activities.carriers.base import Carrier, TraceQuery
 from activities.http import HttpClient
+from config.providers import Provider
 from core.messages import Scan
-from core.providers import Provider
 from local import dialects
 from local.dialects import Vendor
 from local.standins import StandIns

@@ -28,7 +28,7 @@ from activities.rails.wechatpay_transfer import WechatPayTransfer
 from activities.rails.wechatpay_withdraw import WechatPayWithdraw
 from activities.wechatpay.client import WechatPayClient
 from config import read_rails
-from core.rails import Rails
+from config.rails import Rails
 from local.standins import StandIns
 from local.wechatpay_keys import RAILS_FILE, WechatPayKeys, wechatpay_keys
 from wiring.rails import rail_of, wechatpay_client

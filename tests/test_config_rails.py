@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from config.rails import URLS, parse_rails
 from core.errors import Misconfigured
-from core.rails import URLS, parse_rails
 
 GOOD = """
 [accounts.wechatpay]

@@ -3,15 +3,15 @@
     DATABASE_URL, DATABASE_OWNER_URL   PostgreSQL: as the worker's role, and as the owner's, for migrations
     TEMPORAL_ADDRESS, TEMPORAL_…       Temporal, as the `temporal` command line reads them (profiles, TLS, API key)
     DAKUAN_CARRIER_URL                 tracking provider     (the sandbox dialect of the stand-ins)
-    DAKUAN_CARRIERS                    file of tracking providers and their order (`core.providers`); on a local stack
+    DAKUAN_CARRIERS                    file of tracking providers and their order (`config.providers`); on a local stack
                                        `local/carriers.toml`, elsewhere the sandbox dialect, where it is not set
     DAKUAN_CHANNEL_URL                 payment channel
     DAKUAN_BANK_URL                    rail for payouts
-    DAKUAN_RAILS                       file of further rails and channels, and our accounts with them (`core.rails`)
+    DAKUAN_RAILS                       file of further rails and channels, and our accounts with them (`config.rails`)
     DAKUAN_ACCOUNT_KEYS                ID:KEY,ID:KEY…: what seals account numbers; 32 bytes in base64, the newest first
     DAKUAN_POLICIES                    folder of policy files; default `policies/`
     DAKUAN_SCREENING                   screening rules; default `screening.toml` in that folder
-    DAKUAN_HOME                        folder of the local stack; default `var/` beside this file
+    DAKUAN_HOME                        folder of the local stack; default `var/` beside the sources
     DAKUAN_BUILD_ID                    name of this build, where worker versioning is used
     DAKUAN_PLAIN_HTTP                  HOST,HOST…: other machines that may be asked without TLS
 
@@ -33,12 +33,12 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from config.providers import Providers, parse_providers
+from config.rails import Rails, parse_rails
 from core.addresses import is_plain_remote, parse_database_address
 from core.errors import Misconfigured
-from core.providers import Providers, parse_providers
-from core.rails import Rails, parse_rails
 
-PROJECT = Path(__file__).resolve().parent
+PROJECT = Path(__file__).resolve().parents[1]
 STANDIN_CARRIERS = PROJECT / "local" / "carriers.toml"
 """The tracking providers of a local stack: the stand-ins, in the vendors' own dialects."""
 STACK_FILE = "stack.json"
