@@ -64,7 +64,7 @@ def test_the_walk_by_hand_ends_as_the_readme_says(environment: dict[str, str]) -
         timeout=180,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "cancelled" in done.stdout
+    assert "trace_exists" in done.stdout
     assert "arrived" in done.stdout
     assert "orphaned_escrow" in done.stdout
 
