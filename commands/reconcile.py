@@ -67,9 +67,9 @@ async def reconcile(
         if schedule is not None or unschedule:
             await _schedule(wanted, EVERY[schedule] if schedule else None)
             return
-        now = datetime.now(UTC)
+        now, loaded = datetime.now(UTC), None
         if statement is not None and only is not None:
-            await _load(register, *only, statement, since, until, now)
+            loaded = await _load(register, *only, statement, since, until, now)
         views = [
             await _compared(register, Comparison(scope=scope, name=name, now=now, days=days), fetch=statement is None)
             for scope, name in wanted
@@ -78,7 +78,9 @@ async def reconcile(
         told = await _apply(register, found) if apply else []
     ok = not found and not any(view["not_fetched"] for view in views)
     answer = {"ok": ok, "by_reason": by_reason(found), "comparisons": views, "told": told}
-    tell(answer, lambda console: _show(console, views, found, told))
+    if loaded is not None:
+        answer["statement"] = loaded
+    tell(answer, lambda console: _show(console, views, found, told, loaded))
     if not ok:
         raise Failed
 
@@ -103,9 +105,10 @@ async def _load(
     since: datetime | None,
     until: datetime | None,
     now: datetime,
-) -> None:
+) -> dict[str, Any]:
     try:
-        lines = read_statement(file, scope)
+        read = read_statement(file, scope)
+        lines = read.lines
         first = since or (datetime.combine(min(line.at for line in lines).date(), time()) if lines else None)
         last = until or (datetime.combine(max(line.at for line in lines).date(), time()) if lines else None)
         covered = None
@@ -115,9 +118,12 @@ async def _load(
             if last < first:
                 raise BadInput("--to: it lies before --from")
             covered = Covered(since=start, until=end) if start < end else None
+        if read.covered is not None and since is None and until is None:
+            covered = read.covered
         await register.statements.load(scope, name, Statement(lines=lines, covered=covered), now)
     except BadInput as error:
         refuse_file(error)
+    return {"format": read.format, "lines": len(read.lines), "left_out": dict(read.left_out)}
 
 
 async def _compared(register: Register, asked: Comparison, *, fetch: bool) -> dict[str, Any]:
@@ -180,8 +186,17 @@ async def _schedule(wanted: Sequence[tuple[Scope, str]], every: timedelta | None
 
 
 def _show(
-    console: Console, views: Sequence[Mapping[str, Any]], found: Sequence[Break], told: Sequence[Mapping[str, str]]
+    console: Console,
+    views: Sequence[Mapping[str, Any]],
+    found: Sequence[Break],
+    told: Sequence[Mapping[str, str]],
+    loaded: Mapping[str, Any] | None = None,
 ) -> None:
+    if loaded is not None:
+        left_out = "; ".join(f"{count} of {what}" for what, count in loaded["left_out"].items())
+        console.print(
+            f"Read as {loaded['format']}: {loaded['lines']} lines{f'; left out: {left_out}' if left_out else ''}"
+        )
     rows = [(f"{v['scope']}/{v['name']}", str(v["ours"]), str(v["theirs"]), str(len(v["breaks"]))) for v in views]
     numbers = ("ours", "theirs", "breaks")
     console.print(table("Compared", ("comparison", *numbers), rows, numbers=numbers))

@@ -12,6 +12,7 @@ from temporalio.client import Client, WorkflowHandle
 
 import gateway
 from commands.console import Failed, JsonFlag, Malformed, command, error_view, tell, tell_error
+from commands.order_exports import orders_of, read_mapping
 from commands.reading import Document, documents, read_message, read_text
 from commands.service import temporal, why_idle
 from commands.views import deadline_line
@@ -53,10 +54,16 @@ class Outcome:
 @command
 async def start(
     file: Annotated[str, typer.Argument(help="A JSON order, a JSON array or JSON lines; - reads stdin.")],
+    mapping: Annotated[
+        str | None,
+        typer.Option(help="The file is a CSV export of orders: shopify, woocommerce, or a TOML file (docs/orders.md)."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Start orders. Each is checked first; what is malformed starts nothing. The same order again: the same answer."""
-    found = [_checked(document) for document in documents(read_text(file))]
+    text = read_text(file)
+    given = documents(text) if mapping is None else orders_of(file, text, read_mapping(mapping))
+    found = [_checked(document) for document in given]
     ready = [order for order in found if isinstance(order, tuple)]
     outcomes = [outcome for outcome in found if isinstance(outcome, Outcome)]
     if ready:

@@ -9,17 +9,21 @@ import typer
 from pydantic import ValidationError
 
 from commands.console import tell_json, tell_line, wants_json
-from commands.reading import read_text
+from commands.reading import read_bytes, read_text
 from core.errors import BadInput
 from core.messages import reasons_of
 from core.money import parse_amount
 from core.reconciliation.lines import KINDS, Scope, TheirLine
+from inbound.statements.base import StatementRead
+from inbound.statements.choosing import read_foreign
 from inbound.tables import BadFile, BadRow, Cells, cells_of, check_ids, delimiter_of, with_point
+from inbound.texts import decode
 
 T = TypeVar("T")
 
 ROWS_SHOWN = 50
 BAD_USAGE = 2
+OUR_FORMAT = "Dakuan's own"
 NEEDED = ("line_id", "kind", "key", "amount", "currency", "at")
 OPTIONAL = ("reference", "event_id", "fee")
 IDS = frozenset({"line_id", "key", "reference", "event_id", "settlement_id"})
@@ -27,12 +31,15 @@ IDS = frozenset({"line_id", "key", "reference", "event_id", "settlement_id"})
 AMOUNTS = frozenset({"amount", "fee", "gross", "net"})
 
 
-def read_statement(file: str, scope: Scope) -> tuple[TheirLine, ...]:
-    """The lines of a statement file; `-` is stdin.
+def read_statement(file: str, scope: Scope) -> StatementRead:
+    """What a statement file says, in a provider's format or in ours; `-` is stdin.
 
     Raises:
         BadFile: the file or rows cannot be read; every bad row is named, and none is taken.
     """
+    raw = read_bytes(file)
+    if (foreign := read_foreign(file, raw, scope)) is not None:
+        return foreign
 
     def line(row: Mapping[str, str]) -> TheirLine:
         if row["kind"] not in KINDS[scope]:
@@ -45,7 +52,7 @@ def read_statement(file: str, scope: Scope) -> tuple[TheirLine, ...]:
         given = {name: row[name] for name in ("line_id", "kind", "currency", "at")}
         return TheirLine.model_validate({**body, **given, "amount_minor": amount, "fee_minor": fee})
 
-    return tuple(read_rows(file, NEEDED, OPTIONAL, line))
+    return StatementRead(format=OUR_FORMAT, lines=tuple(_read_rows(file, decode(raw, file), NEEDED, OPTIONAL, line)))
 
 
 def parse_fee(text: str, currency: str) -> int:
@@ -60,6 +67,13 @@ def parse_fee(text: str, currency: str) -> int:
 def read_rows(
     file: str, needed: Sequence[str], optional: Sequence[str], read: Callable[[Mapping[str, str]], T]
 ) -> list[T]:
+    """The rows of a CSV file; see `_read_rows`."""
+    return _read_rows(file, read_text(file), needed, optional, read)
+
+
+def _read_rows(
+    file: str, text: str, needed: Sequence[str], optional: Sequence[str], read: Callable[[Mapping[str, str]], T]
+) -> list[T]:
     """Each row of a CSV file as `read` makes it of its fields by name.
 
     Args:
@@ -70,7 +84,7 @@ def read_rows(
     """
     found: list[T] = []
     bad: list[BadRow] = []
-    for number, row in _rows(file, needed, optional):
+    for number, row in _rows(file, text, needed, optional):
         if isinstance(row, BadRow):
             bad.append(row)
             continue
@@ -87,8 +101,9 @@ def read_rows(
     return found
 
 
-def _rows(file: str, needed: Sequence[str], optional: Sequence[str]) -> Iterator[tuple[int, dict[str, str] | BadRow]]:
-    text = read_text(file)
+def _rows(
+    file: str, text: str, needed: Sequence[str], optional: Sequence[str]
+) -> Iterator[tuple[int, dict[str, str] | BadRow]]:
     delimiter = delimiter_of(text)
     rows = cells_of(file, text, delimiter)
     header = [name.lower() for name in next(rows, Cells(1, [], [])).cells]

@@ -31,7 +31,7 @@ def test_a_good_file_is_read_in_any_order_of_columns(tmp_path: Path) -> None:
         "JPY,120,L2,payment,,2026-11-20T00:00:00Z,,",
         header="Currency, amount,line_id,kind,key,at,fee,reference",
     )
-    first, second = read_statement(file, "channel")
+    first, second = read_statement(file, "channel").lines
     assert (first.amount_minor, first.fee_minor, first.key, first.reference) == (123_450, 741, "S1", "bank 4711")
     assert first.at.isoformat() == "2026-11-20T00:00:00+00:00"
     assert (second.amount_minor, second.key, second.reference) == (120, None, None)
@@ -96,7 +96,7 @@ def test_what_spreadsheets_save_is_read(tmp_path: Path, delimiter: str, amount: 
     file = tmp_path / "statement.csv"
     header = delimiter.join((*HEADER.split(","), "reference"))
     file.write_bytes(f"{header}\r\n{row}\r\n".encode(encoding))
-    (line,) = read_statement(str(file), "rail")
+    (line,) = read_statement(str(file), "rail").lines
     assert (line.amount_minor, line.key, line.reference) == (minor, "007", "招商银行")
 
 
@@ -129,7 +129,7 @@ def test_an_id_that_a_spreadsheet_damaged_is_named(tmp_path: Path, field: str, c
 
 def test_an_id_that_is_marked_as_text_is_taken(tmp_path: Path) -> None:
     file = a_file(tmp_path, f'L1,payout,"=""4200001234567890000""",1,CNY,{AT}')
-    assert read_statement(file, "rail")[0].key == "4200001234567890000"
+    assert read_statement(file, "rail").lines[0].key == "4200001234567890000"
 
 
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: f"{HEADER}\n{text}".encode())))
@@ -137,4 +137,4 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
     file = tmp_path_factory.getbasetemp() / "any.csv"
     file.write_bytes(raw)
     with suppress(BadInput):
-        assert all(line.amount_minor > 0 for line in read_statement(str(file), "rail"))
+        assert all(line.amount_minor > 0 for line in read_statement(str(file), "rail").lines)

@@ -119,7 +119,12 @@ def _cases(ours: Iterable[OurLine], theirs: Iterable[TheirLine]) -> Iterable[_Ca
             found.ours_back = line
         else:
             found.ours = line
+    paid = {key for kind, key in cases if kind == "payment"}
     for told in theirs:
+        if told.kind == "payment" and told.key not in paid and told.reference in paid:
+            # A channel gives a payment two numbers, and the storefront told us one or the other.
+            case("payment", told.reference).outs.append(told)
+            continue
         # A line that names nobody is a case of its own.
         found = case(told.kind, told.key if told.key is not None else f"line:{told.line_id}")
         (found.backs if told.kind == "return" else found.outs).append(told)

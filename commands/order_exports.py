@@ -1,0 +1,248 @@
+"""Orders from a storefront's CSV export, by a mapping of its columns: `start orders.csv --mapping shopify`.
+
+A mapping is a TOML file: `[columns]` says which column holds what, `[values]` what the file does not have, `paid`
+which words of the column `status` mean that the money is there, `offset` the zone of times that name none.
+`commands/mappings/` has those of Shopify and WooCommerce, to be copied and changed. Columns that are not mapped are not
+read, so that no name, street or phone enters; a buyer's e-mail becomes a digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from commands.reading import Document, read_text
+from core.errors import BadInput
+from core.messages import reasons_of
+from core.money import parse_amount
+from inbound.tables import BadFile, BadRow, cells_of, damage, delimiter_of, with_point
+
+SHIPPED = Path(__file__).parent / "mappings"
+Field = Literal[
+    "order_id",
+    "status",
+    "merchant_id",
+    "buyer_id",
+    "currency",
+    "freight",
+    "discount",
+    "tax",
+    "total",
+    "payment_reference",
+    "payment_channel",
+    "paid_at",
+    "ship_by",
+    "policy",
+    "line_id",
+    "line_title",
+    "line_category",
+    "line_quantity",
+    "line_price",
+    "to_country",
+    "to_province",
+    "to_city",
+    "to_district",
+    "to_phone_last4",
+    "from_country",
+    "from_province",
+    "from_city",
+    "from_district",
+]
+NEEDED: tuple[Field, ...] = (
+    "order_id",
+    "merchant_id",
+    "buyer_id",
+    "currency",
+    "total",
+    "payment_reference",
+    "payment_channel",
+    "paid_at",
+    "line_title",
+    "line_category",
+    "line_quantity",
+    "line_price",
+    "to_country",
+    "from_country",
+)
+_TIME = re.compile(r"(\d{4})[-/](\d\d?)[-/](\d\d?)[ T](\d\d?):(\d\d)(?::(\d\d))?(?:\.\d+)?\s*(Z|[+-]\d\d:?\d\d)?")
+_NOT_AN_ID = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+class OrderMapping(BaseModel):
+    """Which column of an export holds which field of an order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    columns: dict[Field, str]
+    values: dict[Field, str] = {}
+    paid: tuple[str, ...] = ()
+    """In small letters; empty: every order is paid."""
+    offset: Annotated[str, StringConstraints(pattern=r"^([+-]\d\d:\d\d|)$")] = ""
+
+
+class _Row(NamedTuple):
+    line: int
+    fields: Mapping[str, str]
+
+
+def read_mapping(name: str) -> OrderMapping:
+    """A mapping that is shipped, by its name, or a file.
+
+    Raises:
+        BadInput: it cannot be read, names a field that orders do not have, or lacks one that they must.
+    """
+    shipped = SHIPPED / f"{name}.toml"
+    text = shipped.read_text(encoding="utf-8") if name.isidentifier() and shipped.is_file() else read_text(name)
+    try:
+        mapping = OrderMapping.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"mapping {name}: not TOML: {error}") from None
+    except ValidationError as error:
+        first = reasons_of(error)[0]
+        raise BadInput(f"mapping {name}: {first['field']}: {first['message']}") from None
+    missing = [field for field in NEEDED if not (field in mapping.columns or mapping.values.get(field))]
+    if missing:
+        raise BadInput(f"mapping {name}: say under [columns] or [values] what is {', '.join(missing)}")
+    return mapping
+
+
+def orders_of(file: str, text: str, mapping: OrderMapping) -> list[Document]:
+    """The orders of an export as JSON values, each with the line it begins on, or why it is none.
+
+    Rows that follow each other with the same order id, or with none, are one order.
+
+    Raises:
+        BadFile: it is no CSV, or a column is not there.
+    """
+    delimiter = delimiter_of(text)
+    rows = cells_of(file, text, delimiter)
+    header = next(rows, None)
+    names = [name.casefold() for name in header.cells] if header else []
+    places: dict[str, int] = {}
+    for field, column in mapping.columns.items():
+        if column.casefold() in names:
+            places[field] = names.index(column.casefold())
+        elif field in NEEDED and not mapping.values.get(field):
+            raise BadFile(file, [BadRow(1, column[:40], f"this column is missing; it would hold {field}")])
+    if not names:
+        raise BadInput(f"{file}: there is no order in it: it is empty")
+    found = [
+        _Row(row.line, {field: row.cells[place] for field, place in places.items() if place < len(row.cells)})
+        for row in rows
+    ]
+    return [_document(group, mapping, delimiter) for group in _grouped(found)]
+
+
+def _grouped(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
+    last = ""
+
+    def order(row: _Row) -> str:
+        nonlocal last
+        last = row.fields.get("order_id") or last
+        return last
+
+    for _, group in groupby(rows, key=order):
+        yield list(group)
+
+
+def _document(rows: list[_Row], mapping: OrderMapping, delimiter: str) -> Document:
+    try:
+        return Document(rows[0].line, _order(rows, mapping, delimiter))
+    except BadInput as error:
+        return Document(rows[0].line, wrong=error)
+
+
+def _order(rows: list[_Row], mapping: OrderMapping, delimiter: str) -> dict[str, Any]:
+    first = rows[0].fields
+
+    def told(field: Field, fields: Mapping[str, str] = first) -> str:
+        return fields.get(field) or mapping.values.get(field, "")
+
+    status = told("status")
+    if mapping.paid and status.casefold() not in mapping.paid:
+        raise BadInput(f"status: it is not paid but {status[:40]!r}")
+    for field in ("order_id", "payment_reference"):
+        if why := damage(first.get(field, "")):
+            raise BadInput(f"{field}: {why}")
+    currency = told("currency")
+
+    def minor(field: Field, fields: Mapping[str, str] = first) -> int:
+        text = with_point(told(field, fields), delimiter, field)
+        return parse_amount(text, currency, field) if text.strip(" 0.,") else 0
+
+    lines = [_line(number, row.fields, told, minor) for number, row in enumerate(rows, 1)]
+    freight, discount, total = minor("freight"), minor("discount"), minor("total")
+    tax = minor("tax")
+    goods = sum(line["quantity"] * line["unit_price_minor"] for line in lines)
+    if tax and goods + freight - discount + tax == total:
+        # Where prices hold no tax, it is paid on top, and is a line of its own.
+        lines.append({"line_id": "tax", "title": "Tax", "category": "tax", "quantity": 1, "unit_price_minor": tax})
+    order = {
+        "order_id": _NOT_AN_ID.sub("", told("order_id")),
+        "merchant_id": told("merchant_id"),
+        "buyer_id": _buyer(told("buyer_id")),
+        "currency": currency,
+        "lines": lines,
+        "freight_minor": freight,
+        "discount_minor": discount,
+        "total_minor": total,
+        "payment": {
+            "reference": told("payment_reference"),
+            "channel": told("payment_channel"),
+            "paid_minor": total,
+            "paid_at": _time(told("paid_at"), mapping.offset),
+        },
+        "ship_from": _address("from", told),
+        "ship_to": _address("to", told),
+    }
+    optional = {"ship_by": told("ship_by") and _time(told("ship_by"), mapping.offset), "policy": told("policy")}
+    return order | {field: value for field, value in optional.items() if value}
+
+
+def _line(number: int, fields: Mapping[str, str], told: Any, minor: Any) -> dict[str, Any]:
+    return {
+        "line_id": told("line_id", fields) or str(number),
+        "title": told("line_title", fields),
+        "category": told("line_category", fields),
+        "quantity": _whole(told("line_quantity", fields)),
+        "unit_price_minor": minor("line_price", fields),
+    }
+
+
+def _address(which: str, told: Any) -> dict[str, str]:
+    parts = {part: told(f"{which}_{part}") for part in ("country", "province", "city", "district", "phone_last4")}
+    return {part: value for part, value in parts.items() if value}
+
+
+def _buyer(told: str) -> str:
+    """The buyer's id; of an e-mail or a name its digest, the same each time."""
+    if told and _NOT_AN_ID.search(told):
+        return "b-" + hashlib.sha256(told.strip().casefold().encode()).hexdigest()[:24]
+    return told
+
+
+def _whole(text: str) -> int:
+    number = text.strip().removesuffix(".00").removesuffix(".0")
+    if not (number.isascii() and number.isdecimal() and len(number) < 10):
+        raise BadInput(f"line_quantity: {text[:40]!r} is no whole number")
+    return int(number)
+
+
+def _time(text: str, offset: str) -> str:
+    """A time as RFC 3339; the text itself where it is none, so that the order names it."""
+    found = _TIME.fullmatch(text.strip())
+    if found is None:
+        return text
+    year, month, day, hour, minute, second, zone = found.groups()
+    zone = zone or offset
+    if not zone:
+        raise BadInput(f'paid_at: {text[:40]!r} names no zone: say `offset` in the mapping, such as "+08:00"')
+    zone = zone if zone == "Z" or ":" in zone else f"{zone[:3]}:{zone[3:]}"
+    return f"{year}-{int(month):02}-{int(day):02}T{int(hour):02}:{minute}:{second or '00'}{zone}"

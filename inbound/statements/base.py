@@ -1,0 +1,198 @@
+"""The port to statement files: what a reader gets, what it gives, and how it collects lines.
+
+A new format is a class with `name`, `scopes`, `recognises` and `read` in a file beside this one, and one more line in
+`choosing.READERS`. A reader takes what it understands, names every bad row, and says what it left out: money that has
+no kind in a comparison (fees, balances, what is still under way) must not vanish silently.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from functools import cached_property
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from core.errors import BadInput
+from core.messages import Message, reasons_of
+from core.money import parse_amount
+from core.reconciliation.lines import Covered, Kind, Scope, TheirLine
+from inbound.statements.xlsx import is_xlsx, rows_of
+from inbound.tables import BadFile, BadRow, cells_of, damage, delimiter_of
+from inbound.texts import decode
+
+CHINA = timezone(timedelta(hours=8))
+FIRST_ROWS = 30
+"""Where a header is looked for; bills have lines of their own above it."""
+_STAMP = re.compile(r"(\d{4})[-/.](\d\d?)[-/.](\d\d?)(?:[ T](\d\d?):(\d\d)(?::(\d\d))?)?")
+
+
+class StatementRead(Message):
+    """What a file says: its lines, the time that it tells whole where it says so, and what was left out, counted."""
+
+    format: str
+    lines: tuple[TheirLine, ...] = ()
+    covered: Covered | None = None
+    left_out: Mapping[str, int] = {}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table: its line in the file, and its cells by the names of the header."""
+
+    line: int
+    cells: Mapping[str, str]
+
+    def first(self, *names: str) -> str:
+        """The first of these columns that is there and not empty."""
+        return next((self.cells[name] for name in names if self.cells.get(name)), "")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file as it came."""
+
+    name: str
+    raw: bytes = field(repr=False)
+
+    @cached_property
+    def text(self) -> str:
+        """Its text; "" of a workbook.
+
+        Raises:
+            BadInput: it is in no encoding that can be told for certain.
+        """
+        return "" if is_xlsx(self.raw) else decode(self.raw, self.name)
+
+    @cached_property
+    def table(self) -> Sequence[tuple[int, list[str]]]:
+        """Its rows with their lines, of a CSV file or the first sheet of a workbook; none where it is no table."""
+        if is_xlsx(self.raw):
+            return rows_of(self.raw, self.name)
+        try:
+            lines = "\n".join(line for line in self.text.splitlines()[:FIRST_ROWS] if not line.startswith("#"))
+            return [(row.line, row.cells) for row in cells_of(self.name, self.text, delimiter_of(lines))]
+        except BadFile:
+            return ()
+
+    def header(self, *needed: str) -> tuple[int, list[str]] | None:
+        """The index of the row that has these columns, and its cells; None where there is none."""
+        for index, (_, cells) in enumerate(self.table[:FIRST_ROWS]):
+            if set(needed) <= set(cells):
+                return index, cells
+        return None
+
+    def rows(self, *needed: str) -> Iterator[Row]:
+        """The rows below the header that has these columns, save comments.
+
+        Raises:
+            BadFile: a row has more cells than the header: a separator stands in a text, and all behind it is shifted.
+        """
+        found = self.header(*needed)
+        if found is None:
+            return
+        index, header = found
+        for line, cells in self.table[index + 1 :]:
+            if cells and cells[0].startswith("#"):
+                continue
+            if len(cells) > len(header):
+                raise BadFile(self.name, [BadRow(line, "(whole)", f"more cells than the header has, {len(header)}")])
+            yield Row(line, dict(zip(header, cells, strict=False)))
+
+
+class StatementReader(Protocol):
+    """Reads the statements of one kind. Pure: bytes in, lines out."""
+
+    name: str
+    scopes: tuple[Scope, ...]
+    """Of what it can be the statement."""
+
+    def recognises(self, source: Source) -> bool:
+        """Whether it is a file of this kind, by its content alone.
+
+        Raises:
+            BadInput: it cannot be decoded or unpacked, so that it is of no kind.
+        """
+        ...
+
+    def read(self, source: Source, scope: Scope) -> StatementRead:
+        """What it says.
+
+        Raises:
+            BadFile: with every row that cannot be read.
+        """
+        ...
+
+
+class Collector:
+    """Takes lines, and what is wrong with others."""
+
+    def __init__(self, source: Source, format_: str) -> None:
+        self._source, self._format = source, format_
+        self._lines: list[TheirLine] = []
+        self._bad: list[BadRow] = []
+        self._left_out: Counter[str] = Counter()
+
+    def take(self, at_row: int, kind: Kind, **fields: Any) -> None:
+        """Take a line; what is wrong with it is noted under its row.
+
+        Args:
+            fields: of `TheirLine`, and `amount`, which is written in major units.
+        """
+        try:
+            for name in ("line_id", "key", "reference"):
+                if why := damage(str(fields.get(name) or "")):
+                    raise BadInput(f"{name}: {why}")
+            amount = fields.pop("amount").lstrip("+-").strip()
+            fields["amount_minor"] = parse_amount(amount, fields["currency"])
+            fields["key"] = fields.get("key") or None
+            fields["reference"] = fields.get("reference") or None
+            self._lines.append(TheirLine.model_validate({"kind": kind, **fields}))
+        except BadInput as error:
+            name, _, why = str(error).partition(": ")
+            self._bad.append(BadRow(at_row, name, why))
+        except ValidationError as error:
+            self._bad += [
+                BadRow(at_row, one["field"].removesuffix("_minor"), one["message"]) for one in reasons_of(error)
+            ]
+
+    def leave_out(self, what: str) -> None:
+        """Count something that has no kind of its own."""
+        self._left_out[what[:80] or "(unnamed)"] += 1
+
+    def bad(self, at_row: int, name: str, why: str) -> None:
+        """Note a row that cannot be read."""
+        self._bad.append(BadRow(at_row, name, why))
+
+    def done(self, covered: Covered | None = None) -> StatementRead:
+        """All that was read.
+
+        Raises:
+            BadFile: rows cannot be read; all of them.
+        """
+        if self._bad:
+            raise BadFile(self._source.name, self._bad)
+        return StatementRead(
+            format=self._format, lines=tuple(self._lines), covered=covered, left_out=dict(self._left_out)
+        )
+
+
+def stamp(text: str, zone: timezone = CHINA) -> str:
+    """A local time as RFC 3339; the text itself where it is none, so that its field is named as wrong."""
+    found = _STAMP.fullmatch(text.strip())
+    if found is None:
+        return text
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
+    try:
+        return datetime(year, month, day, hour, minute, second, tzinfo=zone).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        return text
+
+
+def is_negative(amount: str) -> bool:
+    """Whether an amount is written below zero."""
+    return amount.strip().startswith("-")

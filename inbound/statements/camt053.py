@@ -1,0 +1,144 @@
+"""camt.053, the bank's end-of-day statement of ISO 20022 (all its versions: elements are found by their local names).
+
+A booked debit is a payout under its EndToEndId, a credit that returns one (return reason or reversal) a return, any
+other credit a funding. An entry of several transactions is one line each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from xml.etree.ElementTree import Element
+
+from core.errors import BadInput
+from core.reconciliation.lines import Covered, Kind, Scope
+from inbound.statements.base import Collector, Source, StatementRead
+from inbound.statements.xlsx import is_xlsx, parse_xml
+
+_NO_ID = frozenset({"", "NOTPROVIDED", "NONREF"})
+
+
+class Camt053:
+    """Bank statements."""
+
+    name = "camt.053"
+    scopes: tuple[Scope, ...] = ("rail",)
+
+    def recognises(self, source: Source) -> bool:
+        """See `StatementReader.recognises`."""
+        head = b"" if is_xlsx(source.raw) else source.raw[:4096].replace(b"\0", b"")
+        return b"BkToCstmrStmt" in head or b"camt.053" in head
+
+    def read(self, source: Source, scope: Scope) -> StatementRead:
+        """See `StatementReader.read`."""
+        root = parse_xml(source.raw, source.name)
+        collector, covered = Collector(source, self.name), []
+        number = 0
+        for statement in _all(root, "Stmt"):
+            covered += _covered(statement)
+            for entry in _all(statement, "Ntry"):
+                number += 1
+                if _text(entry, "Sts/Cd") or _text(entry, "Sts"):
+                    state = _text(entry, "Sts/Cd") or _text(entry, "Sts")
+                    if state != "BOOK":
+                        collector.leave_out(f"entries {state}")
+                        continue
+                _take(entry, number, collector)
+        return collector.done(covered[0] if len(covered) == 1 else None)
+
+
+def _take(entry: Element, number: int, collector: Collector) -> None:
+    """The transactions of one entry; an entry without details is one itself."""
+    bank = _text(entry, "AcctSvcrRef") or _text(entry, "NtryRef") or str(number)
+    details = [one for part in _children(entry, "NtryDtls") for one in _children(part, "TxDtls")] or [entry]
+    for index, one in enumerate(details):
+        amount = _amount(one) or _amount(entry)
+        if amount is None:
+            collector.bad(number, "Amt", "the entry has none")
+            continue
+        kind, key = _kind(entry, one), _text(one, "Refs/EndToEndId")
+        if kind is None:
+            collector.leave_out("reversals of credits")
+            continue
+        own = _text(one, "Refs/AcctSvcrRef") or (bank if len(details) == 1 else f"{bank}:{index + 1}")
+        collector.take(
+            number,
+            kind,
+            line_id=own,
+            key="" if key in _NO_ID else key,
+            reference=own,
+            amount=amount[0],
+            currency=amount[1],
+            at=_time(entry),
+        )
+
+
+def _kind(entry: Element, one: Element) -> Kind | None:
+    """None: the reversal of a credit, which no comparison knows."""
+    debit = (_text(one, "CdtDbtInd") or _text(entry, "CdtDbtInd")) == "DBIT"
+    back = _text(entry, "RvslInd") == "true" or next(_children(one, "RtrInf"), None) is not None
+    if back:
+        return None if debit else "return"
+    return "payout" if debit else "funding"
+
+
+def _amount(element: Element) -> tuple[str, str] | None:
+    for path in ("Amt", "AmtDtls/TxAmt/Amt"):
+        found = _find(element, path)
+        if found is not None and found.text:
+            return found.text.strip(), found.get("Ccy") or ""
+    return None
+
+
+def _time(entry: Element) -> str:
+    """When it was booked. A day without a time is its noon in UTC, which is that day nearly everywhere."""
+    for path in ("BookgDt/DtTm", "BookgDt/Dt", "ValDt/DtTm", "ValDt/Dt"):
+        if text := _text(entry, path):
+            return _moment(text, "T12:00:00")
+    return ""
+
+
+def _covered(statement: Element) -> list[Covered]:
+    since, until = _text(statement, "FrToDt/FrDtTm"), _text(statement, "FrToDt/ToDtTm")
+    if not since or not until:
+        return []
+    try:
+        return [Covered.model_validate({"since": _moment(since), "until": _moment(until)})]
+    except ValueError:
+        raise BadInput(f"FrToDt: {since[:40]} to {until[:40]} is no time") from None
+
+
+def _moment(text: str, time: str = "T00:00:00") -> str:
+    text = text if "T" in text else f"{text[:10]}{time}"
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return at.isoformat(timespec="seconds") if at.tzinfo else f"{at.isoformat(timespec='seconds')}+00:00"
+
+
+# --- XML by local names ------------------------------------------------------------------------------------
+
+
+def _local(element: Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _all(element: Element, name: str) -> Iterator[Element]:
+    return (one for one in element.iter() if _local(one) == name)
+
+
+def _children(element: Element, name: str) -> Iterator[Element]:
+    return (one for one in element if _local(one) == name)
+
+
+def _find(element: Element, path: str) -> Element | None:
+    found: Element | None = element
+    for name in path.split("/"):
+        found = next(_children(found, name), None) if found is not None else None
+    return found
+
+
+def _text(element: Element, path: str) -> str:
+    found = _find(element, path)
+    return (found.text or "").strip() if found is not None else ""
