@@ -33,7 +33,7 @@ async def on_wechat_pay(stage: WithdrawalStage, standins: StandIns, rail: str) -
     await stage.register.accounts.bind(
         stage.account,
         stage.merchant,
-        kind="wallet",
+        kind="wallet" if rail == "wechatpay_transfer" else "bank_card",
         currency="CNY",
         holder="李伟",
         last4="4242",
