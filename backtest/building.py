@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from backtest.past import CURRENCY, PastOrder
-from backtest.rows import BadRow
+from backtest.rows import UnusableRow
 from core.audit.waybills import sandbox_number
 from core.messages import Line, Order, Payment, reasons_of
 
@@ -70,7 +70,7 @@ def order_of(past: PastOrder, paid_at: datetime, policy: str | None) -> Order:
     )
 
 
-def unfit(past: PastOrder, file: str) -> BadRow | None:
+def unfit(past: PastOrder, file: str) -> UnusableRow | None:
     """Why this past order cannot become an order of ours; None where it can, or was never paid."""
     if past.paid_at is None:
         return None
@@ -78,7 +78,7 @@ def unfit(past: PastOrder, file: str) -> BadRow | None:
         order_of(past, past.paid_at, None)
     except ValidationError as error:
         reason = reasons_of(error)[0]
-        return BadRow(file, past.line, f"order {past.order_id}: {reason['field']}: {reason['message']}")
+        return UnusableRow(file, past.line, f"order {past.order_id}: {reason['field']}: {reason['message']}")
     return None
 
 

@@ -48,7 +48,7 @@ class Life:
     """Why the order could not be lived to its end: refused at opening, or the stack failed it."""
 
 
-class Stage:
+class PastStage:
     """A running stack for past orders: lives as many of them at once as it is asked to."""
 
     def __init__(self, client: Client, world: WorldClient, policy: Policy) -> None:

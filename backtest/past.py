@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
-from backtest.rows import BadRow, Row, Tables
+from backtest.rows import Row, Tables, UnusableRow
 from core.messages import Address
 from core.money import MAX_AMOUNT_MINOR, format_minor, spread
 
@@ -81,7 +81,7 @@ class _Unreadable(Exception):
         self.reason, self.row = reason, row
 
 
-def past_orders(tables: Tables) -> tuple[list[PastOrder], list[BadRow]]:
+def past_orders(tables: Tables) -> tuple[list[PastOrder], list[UnusableRow]]:
     """All past orders that can be lived, in the order of their rows, and every row that cannot be used."""
     joined = _Joined(tables)
     orders: list[PastOrder] = []
@@ -102,7 +102,7 @@ class _Joined:
     """The tables by their keys. A key that comes twice counts once; the second row is a bad one."""
 
     def __init__(self, tables: Tables) -> None:
-        self.bad_rows: list[BadRow] = []
+        self.bad_rows: list[UnusableRow] = []
         self.orders = list(self._by("order_id", tables.rows["orders"]).values())
         self.customers = self._by("customer_id", tables.rows["customers"])
         self.sellers = self._by("seller_id", tables.rows["sellers"])

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from backtest.comparing import ENDINGS, Fate
 from backtest.past import CURRENCY
-from backtest.rows import BadRow
+from backtest.rows import UnusableRow
 from core.money import format_minor
 from screens import facts, table
 
@@ -20,7 +20,7 @@ SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Proof:
+class BacktestProof:
     """An invariant of the books, and whether it holds."""
 
     name: str
@@ -32,8 +32,8 @@ class Report:
     """Everything a back-test found. `seconds` is the time the orders took, the stack's start not counted."""
 
     fates: Sequence[Fate]
-    bad_rows: Sequence[BadRow]
-    proofs: Sequence[Proof]
+    bad_rows: Sequence[UnusableRow]
+    proofs: Sequence[BacktestProof]
     seconds: float
 
     @property

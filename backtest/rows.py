@@ -48,7 +48,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class BadRow:
+class UnusableRow:
     """A row that could not be used: the file's name, its line (from 1, the header's), and why."""
 
     file: str
@@ -67,9 +67,9 @@ class Row:
     def __getitem__(self, column: str) -> str:
         return self.values[column]
 
-    def bad(self, reason: str) -> BadRow:
+    def bad(self, reason: str) -> UnusableRow:
         """This row, reported."""
-        return BadRow(self.file, self.line, reason)
+        return UnusableRow(self.file, self.line, reason)
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Tables:
     """What a folder holds: the rows of each table, and those that could not be read."""
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
-    bad_rows: list[BadRow] = field(default_factory=list)
+    bad_rows: list[UnusableRow] = field(default_factory=list)
 
 
 def read_folder(folder: Path) -> Tables:
@@ -121,9 +121,9 @@ def _read_rows(name: str, file: str, stream: BufferedReader, tables: Tables) -> 
         if header is None:
             header = _header(name, file, cells)
         elif isinstance(cells, Broken):
-            tables.bad_rows.append(BadRow(file, line, cells.why))
+            tables.bad_rows.append(UnusableRow(file, line, cells.why))
         elif len(cells) != len(header):
-            tables.bad_rows.append(BadRow(file, line, f"it has {len(cells)} columns, the header {len(header)}"))
+            tables.bad_rows.append(UnusableRow(file, line, f"it has {len(cells)} columns, the header {len(header)}"))
         else:
             found.append(Row(file, line, dict(zip(header, cells, strict=True))))
     if header is None:

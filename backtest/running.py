@@ -13,10 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from backtest.building import unfit
 from backtest.comparing import Fate, buyers_have_it, fate_of, fate_unpaid
-from backtest.living import Stage
+from backtest.living import PastStage
 from backtest.past import PastOrder, past_orders
-from backtest.report import Proof, Report
-from backtest.rows import BadRow, read_folder
+from backtest.report import BacktestProof, Report
+from backtest.rows import UnusableRow, read_folder
 from core.policy import parse_policy
 from ledger.migrate import migrate
 from ledger.pool import Pool, open_pool
@@ -32,7 +32,7 @@ AT_ONCE = 40
 POOL_SIZE = 4
 
 
-def read_orders(folder: Path) -> tuple[list[PastOrder], list[BadRow]]:
+def read_orders(folder: Path) -> tuple[list[PastOrder], list[UnusableRow]]:
     """The past orders that can be lived, and every row that cannot be used."""
     tables = read_folder(folder)
     orders, bad_rows = past_orders(tables)
@@ -48,20 +48,20 @@ def read_orders(folder: Path) -> tuple[list[PastOrder], list[BadRow]]:
 
 
 async def live(
-    orders: Sequence[PastOrder], bad_rows: Sequence[BadRow], policy_text: str, *, shows_progress: bool
+    orders: Sequence[PastOrder], bad_rows: Sequence[UnusableRow], policy_text: str, *, shows_progress: bool
 ) -> Report:
     """Live these orders under a policy, on a stack that goes away."""
     async with _stack(policy_text) as (stage, world, pool):
         began = time.perf_counter()
         fates = await _live_all(stage, orders, shows_progress=shows_progress)
         seconds = time.perf_counter() - began
-        proofs = [Proof(proof.name, proof.holds) for proof in await prove(pool)]
-        proofs.append(Proof("buyers_have_it", buyers_have_it(fates, await _sent_back(world))))
+        proofs = [BacktestProof(proof.name, proof.holds) for proof in await prove(pool)]
+        proofs.append(BacktestProof("buyers_have_it", buyers_have_it(fates, await _sent_back(world))))
     return Report(fates=fates, bad_rows=bad_rows, proofs=proofs, seconds=seconds)
 
 
 @asynccontextmanager
-async def _stack(policy_text: str) -> AsyncIterator[tuple[Stage, WorldClient, Pool]]:
+async def _stack(policy_text: str) -> AsyncIterator[tuple[PastStage, WorldClient, Pool]]:
     """A whole stack in a folder that goes away, a worker on it, and the policy in its register."""
     policy = parse_policy(policy_text)
     async with LocalStack.temporary(durable=False) as stack:
@@ -70,7 +70,7 @@ async def _stack(policy_text: str) -> AsyncIterator[tuple[Stage, WorldClient, Po
             pool = await open_pool(stack.settings.needed("database_url"), size=POOL_SIZE)
             try:
                 await Register(pool).policies.keep(policy.name, policy.content_hash, policy_text)
-                yield Stage(client, stack.world, policy), stack.world, pool
+                yield PastStage(client, stack.world, policy), stack.world, pool
             finally:
                 await pool.close()
 
@@ -83,7 +83,7 @@ async def _sent_back(world: WorldClient) -> dict[str, int]:
     return dict(found)
 
 
-async def _live_all(stage: Stage, orders: Sequence[PastOrder], *, shows_progress: bool) -> list[Fate]:
+async def _live_all(stage: PastStage, orders: Sequence[PastOrder], *, shows_progress: bool) -> list[Fate]:
     """Every order's fate, in their order; a few live at once, and a bar shows how many have."""
     fates: list[Fate | None] = [None] * len(orders)
     waiting = iter(list(enumerate(orders)))

@@ -15,7 +15,7 @@ from temporalio.testing import TimeSkipper
 
 import gateway
 from commands.console import Failed, JsonFlag, command, tell
-from commands.postgres_findings import Finding, look_at_database
+from commands.postgres_findings import DoctorFinding, look_at_database
 from commands.service import ANSWER_WITHIN
 from config import Settings, load
 from config.rails import Rails
@@ -52,29 +52,33 @@ async def doctor(as_json: JsonFlag = False) -> None:
         raise Failed
 
 
-def _settings(settings: Settings) -> Finding:
+def _settings(settings: Settings) -> DoctorFinding:
     local = settings.world_url is not None
-    return Finding("settings", True, f"the local stack under {settings.home}" if local else "the environment")
+    return DoctorFinding("settings", True, f"the local stack under {settings.home}" if local else "the environment")
 
 
-def _account_keys(settings: Settings) -> Finding:
+def _account_keys(settings: Settings) -> DoctorFinding:
     helps = "set DAKUAN_ACCOUNT_KEYS; without it no account number can be bound, nor paid to"
     found = f"{len(settings.account_keys)}, the newest is {next(iter(settings.account_keys), 'none')}"
-    return Finding("account keys", bool(settings.account_keys), found, helps, required=False)
+    return DoctorFinding("account keys", bool(settings.account_keys), found, helps, required=False)
 
 
 # --- Temporal --------------------------------------------------------------------------------------------
 
 
-async def _temporal(settings: Settings) -> list[Finding]:
+async def _temporal(settings: Settings) -> list[DoctorFinding]:
     try:
         async with gateway.connected(settings) as client:
             return await _service(settings, client)
     except DakuanError as error:
-        return [Finding("temporal", False, str(error), "start it, or set TEMPORAL_ADDRESS; `starter.py up` brings one")]
+        return [
+            DoctorFinding(
+                "temporal", False, str(error), "start it, or set TEMPORAL_ADDRESS; `starter.py up` brings one"
+            )
+        ]
 
 
-async def _service(settings: Settings, client: Client) -> list[Finding]:
+async def _service(settings: Settings, client: Client) -> list[DoctorFinding]:
     address = f"{settings.temporal_address}, namespace {settings.temporal_namespace}"
     return [
         await _looked("temporal", lambda: _version(client, address), "look at the server's log"),
@@ -97,7 +101,7 @@ async def _service(settings: Settings, client: Client) -> list[Finding]:
 
 async def _looked(
     name: str, look: Callable[[], Awaitable[tuple[bool, str]]], helps: str, *, required: bool = True
-) -> Finding:
+) -> DoctorFinding:
     """One look; whatever goes wrong is its finding."""
     try:
         ok, found = await look()
@@ -105,7 +109,7 @@ async def _looked(
         ok, found = False, str(error)
     except RPCError as error:
         ok, found = False, error.message
-    return Finding(name, ok, found, "" if ok else helps, required)
+    return DoctorFinding(name, ok, found, "" if ok else helps, required)
 
 
 async def _version(client: Client, address: str) -> tuple[bool, str]:
@@ -159,14 +163,17 @@ async def _skipping(client: Client) -> tuple[bool, str]:
 # --- tracking providers ----------------------------------------------------------------------------------
 
 
-async def _providers(settings: Settings) -> list[Finding]:
+async def _providers(settings: Settings) -> list[DoctorFinding]:
     """Whether each answers, and takes our account."""
     try:
         checked = await check_providers(settings, datetime.now(UTC))
     except DakuanError as error:
         helps = "set DAKUAN_CARRIERS or DAKUAN_CARRIER_URL, or run `python starter.py up`"
-        return [Finding("tracking providers", False, str(error), helps)]
-    return [Finding(f"provider {one.name}", one.outcome in ("accepted", "cannot_tell"), *_told(one)) for one in checked]
+        return [DoctorFinding("tracking providers", False, str(error), helps)]
+    return [
+        DoctorFinding(f"provider {one.name}", one.outcome in ("accepted", "cannot_tell"), *_told(one))
+        for one in checked
+    ]
 
 
 def _told(checked: ProviderCheck) -> tuple[str, str]:
@@ -186,7 +193,7 @@ def _told(checked: ProviderCheck) -> tuple[str, str]:
 # --- channel, bank ------------------------------------------------------------------------------
 
 
-async def _ports(settings: Settings) -> list[Finding]:
+async def _ports(settings: Settings) -> list[DoctorFinding]:
     given = settings.rails or Rails()
     # Real rails and channels need no stand-in beside them.
     alone = {"channel_url": bool(given.channels), "bank_url": bool(given.rails)}
@@ -194,35 +201,35 @@ async def _ports(settings: Settings) -> list[Finding]:
     return [await _port(name, url, field) for name, field, url in found if url is not None or not alone[field]]
 
 
-async def _port(name: str, url: str | None, field: str) -> Finding:
+async def _port(name: str, url: str | None, field: str) -> DoctorFinding:
     variable = f"DAKUAN_{field.upper()}"
     if url is None:
-        return Finding(name, False, f"{variable} is not set", f"set {variable}, or run `python starter.py up`")
+        return DoctorFinding(name, False, f"{variable} is not set", f"set {variable}, or run `python starter.py up`")
     shown, (plain, login) = shown_url(url), split_login(url)
     try:
         async with httpx.AsyncClient(timeout=ANSWER_WITHIN.total_seconds(), trust_env=False, auth=login) as http:
             reply = await http.get(plain)
     except httpx.HTTPError as error:
-        return Finding(name, False, f"{shown} does not answer: {error or type(error).__name__}", "start it")
-    return Finding(name, True, f"{shown} answers ({reply.status_code})")
+        return DoctorFinding(name, False, f"{shown} does not answer: {error or type(error).__name__}", "start it")
+    return DoctorFinding(name, True, f"{shown} answers ({reply.status_code})")
 
 
 # --- rails and channels ----------------------------------------------------------------------------------
 
 
-async def _accounts(settings: Settings) -> list[Finding]:
+async def _accounts(settings: Settings) -> list[DoctorFinding]:
     """Whether each account of DAKUAN_RAILS is taken; without one, the bank and the payment channel are all there is."""
     try:
         checked = await check_accounts(settings)
     except DakuanError as error:
-        return [Finding("accounts with rails", False, str(error), "look at the file of DAKUAN_RAILS")]
+        return [DoctorFinding("accounts with rails", False, str(error), "look at the file of DAKUAN_RAILS")]
     given = settings.rails or Rails()
     rails = [(name, rail.account) for name, rail in given.rails.items()]
     paths = [*rails, *((name, channel.account) for name, channel in given.channels.items())]
     return [_account(one, [name for name, account in paths if account == one.name]) for one in checked]
 
 
-def _account(checked: ProviderCheck, paths: list[str]) -> Finding:
+def _account(checked: ProviderCheck, paths: list[str]) -> DoctorFinding:
     detail = f" ({checked.detail})" if checked.detail else ""
     told = {
         "accepted": f"{checked.url} answers, and both sides' signatures are right; for {', '.join(paths) or 'nothing'}",
@@ -235,7 +242,7 @@ def _account(checked: ProviderCheck, paths: list[str]) -> Finding:
         "cannot_tell": "check its platform_keys in the file of DAKUAN_RAILS, and this machine's clock",
     }
     found = told.get(checked.outcome, f"{checked.url} does not answer{detail}")
-    return Finding(
+    return DoctorFinding(
         f"account {checked.name}",
         checked.outcome == "accepted",
         found,
@@ -246,7 +253,7 @@ def _account(checked: ProviderCheck, paths: list[str]) -> Finding:
 # --- for people ------------------------------------------------------------------------------------------
 
 
-def _table(findings: list[Finding]) -> Table:
+def _table(findings: list[DoctorFinding]) -> Table:
     grid = Table(title="Doctor", title_justify="left", header_style="bold")
     for column in ("what", "", "found", "what to do"):
         grid.add_column(column, overflow="fold")

@@ -12,7 +12,7 @@ MIGRATE = "`python starter.py migrate`"
 
 
 @dataclass(frozen=True)
-class Finding:
+class DoctorFinding:
     """One thing that was looked at. Not `ok` and `required`: nothing works before it is put right."""
 
     name: str
@@ -22,7 +22,7 @@ class Finding:
     required: bool = True
 
 
-async def look_at_database(settings: Settings) -> list[Finding]:
+async def look_at_database(settings: Settings) -> list[DoctorFinding]:
     """The worker's role, the owner's where it is known, and whether every sealed number has its key."""
     has_owner = settings.database_owner_url is not None
     findings, seen = await _role("database", settings.database_url, "DATABASE_URL", required=True, has_owner=has_owner)
@@ -32,26 +32,26 @@ async def look_at_database(settings: Settings) -> list[Finding]:
     if seen is not None and (lost := [key for key in seen.sealed_with if key not in settings.account_keys]):
         found = f"numbers are sealed with {', '.join(lost)}, and DAKUAN_ACCOUNT_KEYS has no such key"
         helps = "add the key to DAKUAN_ACCOUNT_KEYS: without it nothing can be paid to those accounts"
-        findings.append(Finding("keys of sealed numbers", False, found, helps))
+        findings.append(DoctorFinding("keys of sealed numbers", False, found, helps))
     return findings
 
 
 async def _role(
     name: str, dsn: str | None, variable: str, *, required: bool, has_owner: bool = True
-) -> tuple[list[Finding], Inspection | None]:
+) -> tuple[list[DoctorFinding], Inspection | None]:
     if dsn is None:
         helps = f"set {variable}, or run `python starter.py up`"
-        return [Finding(name, False, f"{variable} is not set", helps, required)], None
+        return [DoctorFinding(name, False, f"{variable} is not set", helps, required)], None
     try:
         seen = await inspect_database(dsn)
     except DakuanError as error:
-        return [Finding(name, False, str(error), _cure(error, variable), required)], None
+        return [DoctorFinding(name, False, str(error), _cure(error, variable), required)], None
     told = f"{seen.role} on PostgreSQL {seen.server_version}{' behind a pooler' if seen.pooled else ''}"
     wrong = _wrong(seen, has_owner) or (_wrong_for_worker(seen) if required else None)
     if wrong is not None:
-        return [Finding(name, False, f"{told}; {wrong[0]}", wrong[1], required)], seen
+        return [DoctorFinding(name, False, f"{told}; {wrong[0]}", wrong[1], required)], seen
     policies = f", policies {', '.join(seen.policies)}" if required else ""
-    findings = [Finding(name, True, f"{told}, {seen.migrations_known} migrations{policies}", required=required)]
+    findings = [DoctorFinding(name, True, f"{told}, {seen.migrations_known} migrations{policies}", required=required)]
     return findings + (_remarks(seen, variable) if required else []), seen
 
 
@@ -105,13 +105,15 @@ def _wrong_for_worker(seen: Inspection) -> tuple[str, str] | None:
     return None
 
 
-def _remarks(seen: Inspection, variable: str) -> list[Finding]:
+def _remarks(seen: Inspection, variable: str) -> list[DoctorFinding]:
     """What works and is worth knowing."""
     found = []
     if seen.timezone not in ("UTC", "Etc/UTC"):
         said = f"the server's is {seen.timezone}; our sessions use UTC, and days in the books are UTC days"
-        found.append(Finding("time zone", False, said, "nothing, unless other programs read the books", required=False))
+        found.append(
+            DoctorFinding("time zone", False, said, "nothing, unless other programs read the books", required=False)
+        )
     for asked in seen.unkept:
         helps = "use sslmode=verify-full with sslrootcert=, which protects at least as well"
-        found.append(Finding("address", False, f"{variable} asks for {asked}, which is not kept", helps, False))
+        found.append(DoctorFinding("address", False, f"{variable} asks for {asked}, which is not kept", helps, False))
     return found

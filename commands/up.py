@@ -17,7 +17,7 @@ from core.errors import Unavailable
 from logs import log_to_file
 
 if TYPE_CHECKING:
-    from local.service import Service
+    from local.service import ServerProcess
 
 WORKER_LOG = "worker.log"
 LOOK_EVERY = 1.0
@@ -45,7 +45,7 @@ async def up(
         tell_line("Ending. The orders stay where they are: `up` goes on with them.")
 
 
-async def _watch(stop: asyncio.Event, services: Sequence[Service]) -> None:
+async def _watch(stop: asyncio.Event, services: Sequence[ServerProcess]) -> None:
     """Wait until told to end.
 
     Raises:

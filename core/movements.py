@@ -38,10 +38,9 @@ class Movement(Message):
     linked_to: str | None = None
 
     def name(self, which: str) -> str:
-        """The order, the cause, or another name that the reference holds."""
-        names = names_in(KINDS_BY_NAME[self.kind].reference, self.reference)
-        assert names is not None
-        return names[which]
+        """The order, the cause, or another name that the reference holds; empty where it holds none of that name."""
+        names = names_in(KINDS_BY_NAME[self.kind].reference, self.reference) or {}
+        return names.get(which, "")
 
     def into(self, account: str) -> int:
         """What this movement adds to the credit side of an account, in minor units."""

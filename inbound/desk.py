@@ -56,7 +56,7 @@ class Found:
     subjects: tuple[str, ...] = ()
 
 
-class Answer(Message):
+class VendorAnswer(Message):
     """What the vendor is answered, and what became of the message. `repeated`: it came before, with this outcome."""
 
     status: int
@@ -84,7 +84,7 @@ class Desk(ABC, Generic[R, E]):
     def __init__(self, readers: Mapping[str, R]) -> None:
         self._readers = readers
 
-    async def receive(self, vendor: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def receive(self, vendor: str, body: bytes, headers: Mapping[str, str]) -> VendorAnswer:
         """Take one message.
 
         Args:
@@ -126,10 +126,10 @@ class Desk(ABC, Generic[R, E]):
         why = self._why_not(reader, body, headers)
         return None if why is None else Found("wrong_signature", why)
 
-    def _answer(self, reader: R, now: datetime, found: Found, *, repeated: bool = False) -> Answer:
+    def _answer(self, reader: R, now: datetime, found: Found, *, repeated: bool = False) -> VendorAnswer:
         status = self.statuses.get(found.outcome, 200)
         why = "" if status == 200 else found.outcome.replace("_", " ")
-        return Answer(
+        return VendorAnswer(
             status=status,
             body=reader.acknowledge(now, taken=status == 200, why=why),
             outcome=found.outcome,

@@ -24,7 +24,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from core.messages import AmountMinor, Currency, Message
-from local.callbacks import CALLBACKS, Callbacks
+from local.callbacks import CALLBACKS, CallbackOutbox
 from local.faults import Faults
 from local.journal import JournaledStore
 from local.statements import StatementQuestion, page
@@ -131,7 +131,7 @@ class BankDesk:
     def __init__(self, folder: Path, faults: Faults) -> None:
         schema = (_PAYOUTS, _PLANS, _KEYS, _WINDOW, _RETURNS, _EVENTS, CALLBACKS)
         self._store = JournaledStore(folder / "bank.db", *schema)
-        self.callbacks = Callbacks(self._store, faults)
+        self.callbacks = CallbackOutbox(self._store, faults)
 
     def close(self) -> None:
         """Give the file back."""

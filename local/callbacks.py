@@ -28,7 +28,7 @@ class Acknowledged(Message):
     seqs: tuple[int, ...]
 
 
-class Callbacks:
+class CallbackOutbox:
     """The bank's outbox."""
 
     def __init__(self, store: Store, faults: Faults) -> None:

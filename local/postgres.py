@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict
 
 from core.errors import Misconfigured, Unavailable
 from local import pids
-from local.service import LOOPBACK, Service, accepts, open_private
+from local.service import LOOPBACK, ServerProcess, accepts, open_private
 
 DATABASE = "dakuan"
 OWNER = "dakuan_owner"
@@ -63,7 +63,7 @@ class _Keys(BaseModel):
     worker_password: str
 
 
-class Postgres(Service):
+class Postgres(ServerProcess):
     """One PostgreSQL with the database `dakuan`, its owner's role and its worker's role.
 
     Args:

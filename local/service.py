@@ -57,7 +57,7 @@ def open_private(file: Path) -> BinaryIO:
     return file.open("ab")
 
 
-class Service:
+class ServerProcess:
     """A server process that outlives the program that started it, and is adopted or ended by the next one.
 
     Everything it keeps lies under `home`: `<name>.json` is its footprint, `<name>.log` what it says.

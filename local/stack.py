@@ -29,7 +29,7 @@ from core.errors import Misconfigured
 from local import pids
 from local.client import WorldClient
 from local.postgres import Postgres
-from local.service import Service
+from local.service import ServerProcess
 from local.standins import StandIns
 from local.temporal import Temporal
 
@@ -65,7 +65,7 @@ class LocalStack:
         return cls(home, base=base, durable=durable, temporary=True)
 
     @property
-    def services(self) -> Sequence[Service]:
+    def services(self) -> Sequence[ServerProcess]:
         """The servers, in the order in which they are ended."""
         return (self.standins, self.temporal, self.postgres)
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from local import pids
-from local.service import LOOPBACK, Service
+from local.service import LOOPBACK, ServerProcess
 from local.wechatpay_keys import RAILS_FILE
 
 _PROJECT = Path(__file__).resolve().parent.parent
 
 
-class StandIns(Service):
+class StandIns(ServerProcess):
     """Carrier, payment channel and bank.
 
     Args:

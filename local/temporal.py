@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from core.errors import Misconfigured, Unavailable
 from core.search_attributes import SEARCH_ATTRIBUTES
-from local.service import LOOPBACK, Service, accepts
+from local.service import LOOPBACK, ServerProcess, accepts
 
 NAMESPACE = "default"
 RETENTION = timedelta(days=30)
@@ -34,7 +34,7 @@ _DYNAMIC_CONFIG = {
 _PRAGMAS = {"journal_mode": "WAL", "synchronous": "NORMAL"}
 
 
-class Temporal(Service):
+class Temporal(ServerProcess):
     """One Temporal dev server with its Web UI."""
 
     name = "temporal"

@@ -90,7 +90,7 @@ _NAMES = {"key", "reference", "waybill", "nu", "LogisticCode", "tracking_code"}
 _TEN_MEGABYTES = 10 * 1024 * 1024
 
 
-class Malformed(Exception):
+class UnreadableRequest(Exception):
     """The request cannot be read: 400 with field and reason."""
 
 
@@ -258,7 +258,7 @@ class World:
             return _json(200, {"effects": self.channel.effects()})
         if on == "bank":
             return _json(200, {"effects": self.bank.effects()})
-        raise Malformed("on: must be channel or bank")
+        raise UnreadableRequest("on: must be channel or bank")
 
     async def asked(self, request: Request) -> Response:
         wanted = request.query_params
@@ -351,7 +351,7 @@ async def _raw(request: Request) -> bytes:
     async for chunk in request.stream():
         raw += chunk
         if len(raw) > LARGEST_REQUEST:
-            raise Malformed("too large")
+            raise UnreadableRequest("too large")
     return bytes(raw)
 
 
@@ -359,14 +359,14 @@ async def _body(request: Request, model: type[M]) -> M:
     try:
         return model.model_validate_json(await _raw(request))
     except ValidationError as error:
-        raise Malformed(_first_reason(error)) from None
+        raise UnreadableRequest(_first_reason(error)) from None
 
 
 def _query(request: Request, model: type[M]) -> M:
     try:
         return model.model_validate(dict(request.query_params))
     except ValidationError as error:
-        raise Malformed(_first_reason(error)) from None
+        raise UnreadableRequest(_first_reason(error)) from None
 
 
 def _first_reason(error: ValidationError) -> str:
@@ -441,7 +441,7 @@ def application(folder: Path) -> Starlette:
             Route("/asked", world.asked),
             Route("/tally", world.tally),
         ],
-        exception_handlers={Malformed: _malformed},
+        exception_handlers={UnreadableRequest: _malformed},
         lifespan=closing,
     )
 

@@ -16,8 +16,8 @@ from backtest.building import order_of
 from backtest.comparing import ENDINGS, Fate, buyers_have_it, fate_of, fate_unpaid
 from backtest.living import Life
 from backtest.past import PastOrder, past_orders
-from backtest.report import Proof, Report
-from backtest.rows import BadRow, read_folder
+from backtest.report import BacktestProof, Report
+from backtest.rows import UnusableRow, read_folder
 
 SETTLED: dict[str, Any] = {
     "phase": "settled",
@@ -101,7 +101,9 @@ def test_report_has_the_shape_that_scripts_read(delivered: PastOrder) -> None:
         fate_of(life(delivered, state=REFUNDED)),
         Fate("o3", "o3", "never_paid", expected="never_paid", why="the payment was never approved"),
     ]
-    report = Report(fates, [BadRow("orders.csv", 7, "it has no items")], [Proof("books balance", True)], seconds=0.5)
+    report = Report(
+        fates, [UnusableRow("orders.csv", 7, "it has no items")], [BacktestProof("books balance", True)], seconds=0.5
+    )
     found = json.loads(json.dumps(report.as_json()))
     assert found["orders"] == 3
     assert found["outcomes"] == {"never_paid": 1, "refunded": 1, "settled": 1}
@@ -123,15 +125,15 @@ def test_report_has_the_shape_that_scripts_read(delivered: PastOrder) -> None:
 
 def test_proof_that_fails_fails_the_report_and_a_surprise_does_not(delivered: PastOrder) -> None:
     surprise = [fate_of(life(delivered, state=REFUNDED))]
-    assert Report(surprise, (), [Proof("books balance", True)], 1.0).holds
-    assert not Report(surprise, (), [Proof("books balance", False)], 1.0).holds
+    assert Report(surprise, (), [BacktestProof("books balance", True)], 1.0).holds
+    assert not Report(surprise, (), [BacktestProof("books balance", False)], 1.0).holds
 
 
 def test_tables_show_outcomes_surprises_money_proofs_and_speed(delivered: PastOrder) -> None:
     fates = [fate_of(life(delivered, state=SETTLED)), fate_of(life(delivered, state=REFUNDED))]
-    bad_rows = [BadRow("orders.csv", line, "it has no items") for line in range(2, 40)]
+    bad_rows = [UnusableRow("orders.csv", line, "it has no items") for line in range(2, 40)]
     text = io.StringIO()
-    report = Report(fates, bad_rows, [Proof("books balance", False)], seconds=1.0)
+    report = Report(fates, bad_rows, [BacktestProof("books balance", False)], seconds=1.0)
     report.show(Console(file=text, width=200, markup=False))
     shown = text.getvalue()
     assert "Surprises" in shown

@@ -8,7 +8,7 @@ import pytest
 from past_orders import BROUGHT, HEADERS, PICKED, Folder
 
 from backtest.past import past_orders
-from backtest.rows import BadRow, read_folder
+from backtest.rows import UnusableRow, read_folder
 from core.errors import BadInput
 
 
@@ -17,7 +17,7 @@ def two() -> Folder:
     return Folder().order("o1", picked=PICKED, delivered=BROUGHT).order("o2", picked=PICKED, delivered=BROUGHT)
 
 
-def read(folder: Path) -> tuple[list[str], list[BadRow]]:
+def read(folder: Path) -> tuple[list[str], list[UnusableRow]]:
     orders, bad_rows = past_orders(read_folder(folder))
     return [order.order_id for order in orders], bad_rows
 
@@ -84,7 +84,7 @@ def test_broken_line_is_reported_and_skipped(two: Folder, tmp_path: Path, row: b
     path = folder / "orders.csv"
     first, second, third = path.read_bytes().splitlines()
     path.write_bytes(b"\n".join((first, second, row, third)) + b"\n")
-    assert read(folder) == (["o1", "o2"], [BadRow("orders.csv", 3, reason)])
+    assert read(folder) == (["o1", "o2"], [UnusableRow("orders.csv", 3, reason)])
 
 
 def test_packed_file_that_breaks_off_gives_what_came_before(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_unusable_cell_leaves_its_order_out_and_says_why(
 
 def test_order_without_items_is_a_bad_row(two: Folder, tmp_path: Path) -> None:
     two.rows["order_items"].pop(0)
-    assert read(two.write(tmp_path)) == (["o2"], [BadRow("orders.csv", 2, "order o1: it has no items")])
+    assert read(two.write(tmp_path)) == (["o2"], [UnusableRow("orders.csv", 2, "order o1: it has no items")])
 
 
 @pytest.mark.parametrize(
@@ -156,10 +156,10 @@ def test_order_without_items_is_a_bad_row(two: Folder, tmp_path: Path) -> None:
 def test_row_that_stands_twice_counts_once(two: Folder, tmp_path: Path, table: str, reason: str) -> None:
     two.rows[table].append(two.rows[table][0])
     folder = two.write(tmp_path)
-    assert read(folder) == (["o1", "o2"], [BadRow(f"{table}.csv", 4, reason)])
+    assert read(folder) == (["o1", "o2"], [UnusableRow(f"{table}.csv", 4, reason)])
 
 
 def test_rows_of_orders_that_are_not_there_are_one_bad_row(two: Folder, tmp_path: Path) -> None:
     two.rows["order_items"] += [["o8", *two.rows["order_items"][0][1:]], ["o9", *two.rows["order_items"][0][1:]]]
     _, bad_rows = read(two.write(tmp_path))
-    assert bad_rows == [BadRow("order_items.csv", 4, "order o8 is not among the orders; so it is with 2 rows")]
+    assert bad_rows == [UnusableRow("order_items.csv", 4, "order o8 is not among the orders; so it is with 2 rows")]

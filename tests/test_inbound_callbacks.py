@@ -22,7 +22,7 @@ from core.movements import Leg, adjustment
 from core.withdrawal.payouts import RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
 from inbound.callbacks import LARGEST_CALLBACK, CallbackDesk
-from inbound.desk import KEPT_OF_REFUSED, Answer
+from inbound.desk import KEPT_OF_REFUSED, VendorAnswer
 from inbound.wechatpay import TRANSFER, WITHDRAW, WechatPayCallbacks
 from ledger.book import Book
 from ledger.register import Register
@@ -115,7 +115,7 @@ class Ground:
             "w-1", 1, KEY, request_hash="h", amount_minor=10_000, terms=RailTerms(), now=NOW
         )
 
-    async def hear(self, event: str, resource: Mapping[str, Any], /, **changed: Any) -> Answer:
+    async def hear(self, event: str, resource: Mapping[str, Any], /, **changed: Any) -> VendorAnswer:
         return await self.desk.receive("wechatpay", *self.forge.callback(event, resource, **changed))
 
     async def rows(self) -> list[tuple[str, int]]:

@@ -12,7 +12,7 @@ from wechatpay_adapters import Forge, payout_of, refund_of
 
 from activities.rails.wechatpay_transfer import STATES, result_of_transfer
 from activities.rails.wechatpay_withdraw import result_of_withdraw
-from activities.wechatpay.resources import Refund, TransferBill, Withdraw, WithdrawTaken
+from activities.wechatpay.resources import RefundResource, TransferBill, Withdraw, WithdrawTaken
 from activities.wechatpay.signing import PlatformKeys
 from inbound.callbacks import Heard
 from inbound.wechatpay import TRANSFER, WechatPayCallbacks
@@ -26,9 +26,9 @@ FILES: dict[str, type[BaseModel]] = {
     "CreateEcommerceFundWithdrawResponse": WithdrawTaken,
     "GetEcommerceFundWithdrawByOutRequestNumberResponse": Withdraw,
     "GetEcommerceFundWithdrawByWithdrawIdResponse": Withdraw,
-    "CreateEcommerceRefundResponse": Refund,
-    "GetEcommerceRefundByOutRefundNumberResponse": Refund,
-    "GetEcommerceRefundByRefundIdResponse": Refund,
+    "CreateEcommerceRefundResponse": RefundResource,
+    "GetEcommerceRefundByOutRefundNumberResponse": RefundResource,
+    "GetEcommerceRefundByRefundIdResponse": RefundResource,
 }
 
 

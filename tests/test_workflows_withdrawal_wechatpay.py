@@ -19,7 +19,7 @@ from activities.withdrawal import WithdrawalActivities
 from config import read_rails
 from core.messages import TASK_QUEUE
 from inbound.callbacks import CallbackDesk
-from inbound.desk import Answer
+from inbound.desk import VendorAnswer
 from inbound.wechatpay import WechatPayCallbacks
 from local.standins import StandIns
 from worker import plugin
@@ -68,7 +68,7 @@ async def on_wechat_pay(stage: WithdrawalStage, standins: StandIns, rail: str) -
             yield desk
 
 
-async def called_back(stage: WithdrawalStage, desk: CallbackDesk, about: str, key: str) -> Answer:
+async def called_back(stage: WithdrawalStage, desk: CallbackDesk, about: str, key: str) -> VendorAnswer:
     return await desk.receive("wechatpay", *await stage.world.wechatpay_callback(about, key))
 
 

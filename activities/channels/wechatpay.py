@@ -16,7 +16,7 @@ from urllib.parse import quote
 from activities.channels.base import PaymentFact, RefundAnswer, RefundInstruction, RefundState
 from activities.http import Reply
 from activities.wechatpay.client import Problem, WechatPayClient
-from activities.wechatpay.resources import Refund, Transaction
+from activities.wechatpay.resources import RefundResource, Transaction
 from core.errors import DakuanError, Unavailable, UnreadableAnswer
 
 TRANSACTIONS = "/v3/pay/transactions"
@@ -131,7 +131,7 @@ class WechatPayChannel:
 
 
 def _answer(reply: Reply, key: str) -> RefundAnswer:
-    refund = reply.read(Refund)
+    refund = reply.read(RefundResource)
     if refund.out_refund_no != key:
         raise UnreadableAnswer(f"{reply.source} answered about another refund")
     return answer_of_refund(

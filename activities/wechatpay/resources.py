@@ -62,7 +62,7 @@ class RefundAmount(Message):
     currency: Currency = "CNY"
 
 
-class Refund(Message):
+class RefundResource(Message):
     """A refund: the answer to an instruction and to a look-up.
 
     An e-commerce refund's first answer has no state yet.
@@ -85,7 +85,7 @@ class RefundNews(Message):
     amount: RefundAmount
 
 
-class Sealed(Message):
+class SealedResource(Message):
     """A callback's resource, encrypted."""
 
     algorithm: str
@@ -101,4 +101,4 @@ class Notification(Message):
     id: str
     event_type: str
     resource_type: str
-    resource: Sealed = Field(repr=False)
+    resource: SealedResource = Field(repr=False)

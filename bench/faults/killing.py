@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.faults.plan import Storm, Strike, strikes
 from config import PROJECT, Settings
-from local.service import Service
+from local.service import ServerProcess
 from local.stack import LocalStack
 
 ENDS_WITHIN = 30.0
@@ -129,7 +129,7 @@ class Reaper:
         await self._rest(self._storm.freeze)
         await worker.tell("go")
 
-    async def _fell(self, server: Service, seconds: float) -> None:
+    async def _fell(self, server: ServerProcess, seconds: float) -> None:
         async with self._servers.setdefault(server.name, asyncio.Lock()):
             self.down.add(server.name)
             await asyncio.to_thread(server.kill)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from core.inbox import Channel
 from core.messages import (
@@ -29,21 +29,10 @@ from core.order.receiving import follow_deliveries
 from core.order.shipping import Claim
 from core.order.state import OrderState
 from core.reasons import Refusal, refuse
+from core.verbs import Check, Verb, wrong_role
 
 STAFF: frozenset[str] = frozenset({"reviewer", "operator"})
 """People of the platform, whose commands are counted apart from the parties'."""
-
-Check = Callable[[OrderState, Any, datetime], Refusal | None]
-Effect = Callable[[OrderState, Any, datetime], OrderState]
-
-
-class Verb(NamedTuple):
-    """Who may send a command, whether it may be done, and what it does. `afterwards`: also when the order is over."""
-
-    roles: frozenset[str]
-    check: Check
-    effect: Effect
-    afterwards: bool = False
 
 
 def _timeless(check: Callable[[OrderState, Any], Refusal | None]) -> Check:
@@ -94,10 +83,9 @@ def refusal_of(state: OrderState, command: Command, now: datetime, claims: Seque
 
 
 def _wrong_actor(state: OrderState, command: Command, verb: Verb) -> Refusal | None:
+    if (refusal := wrong_role(verb, command)) is not None:
+        return refusal
     role, order = command.actor.role, state.order
-    if role not in verb.roles:
-        allowed = " or ".join(sorted(verb.roles))
-        return refuse("wrong_actor", f"{command.verb} is for the {allowed}.", field="actor.role")
     party = {"merchant": order.merchant_id, "buyer": order.buyer_id}.get(role)
     if party is not None and party != command.actor.id:
         return refuse("wrong_actor", f"The {role} of this order is another.", field="actor.id")

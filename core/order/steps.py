@@ -129,7 +129,7 @@ def start(state: OrderState, step: OrderStep) -> OrderState:
 def _begin(state: OrderState, movement: Movement) -> OrderState:
     """A movement under way. The number of its notice is kept now, so that what overtakes it gets other numbers."""
     notifying = movement.kind in NOTIFYING
-    cause = movement.name("cause") if movement.kind in {"refund", "refund_arrived"} else ""
+    cause = movement.name("cause")
     doing = Doing(verb=movement.kind, about=cause, notice_seq=state.notice_seq + 1 if notifying else None)
     return state.changed(doing=doing, notice_seq=state.notice_seq + notifying)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
 
 from core.inbox import Channel, Outcome
 from core.messages import (
@@ -18,6 +17,7 @@ from core.messages import (
     ResolveUnknown,
 )
 from core.reasons import Refusal, refuse
+from core.verbs import Verb, wrong_role
 from core.withdrawal import reporting, resolving
 from core.withdrawal.deadlines import next_deadline
 from core.withdrawal.outcomes import give_back, go_on
@@ -34,18 +34,6 @@ from core.withdrawal.state import (
 COMMANDS_RESERVED = 20
 """Of the commands that a withdrawal may receive, those kept for the people who must decide about it."""
 PEOPLE = frozenset({"reviewer", "operator"})
-
-Check = Callable[[WithdrawalState, Any, datetime], Refusal | None]
-Effect = Callable[[WithdrawalState, Any, datetime], WithdrawalState]
-
-
-class Verb(NamedTuple):
-    """Who may send a command, whether it may be done, and what it does."""
-
-    roles: frozenset[str]
-    check: Check
-    effect: Effect
-
 
 # --- called off, approved, rejected ----------------------------------------------------------------------
 
@@ -134,9 +122,8 @@ def first_answer(state: WithdrawalState, command: Command) -> Answer | Refusal |
 def refusal_of(state: WithdrawalState, command: Command, now: datetime) -> Refusal | None:
     """Why this command would be refused now; None where it would be accepted. Duplicates are not looked at."""
     verb = VERBS[type(command)]
-    if command.actor.role not in verb.roles:
-        allowed = " or ".join(sorted(verb.roles))
-        return refuse("wrong_actor", f"{command.verb} is for the {allowed}.", field="actor.role")
+    if (refusal := wrong_role(verb, command)) is not None:
+        return refusal
     if command.actor.role == "merchant" and command.actor.id != state.withdrawal.merchant_id:
         return refuse("wrong_actor", "It is another merchant's withdrawal.", field="actor.id")
     if _too_many(state, command):
