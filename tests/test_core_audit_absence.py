@@ -114,6 +114,12 @@ def test_the_senders_digits_say_nothing_about_the_buyer() -> None:
     assert "sender's" in contact.message
 
 
+def test_of_many_questions_only_so_many_are_remembered() -> None:
+    answers = [no(at=130, question=f"q{number}", questions=20) for number in range(20)]
+    verdict = heard(*answers)
+    assert (len(verdict.no_trace), verdict.carrier_says) == (8, "doubtful")
+
+
 def test_the_history_travels_with_the_verdict() -> None:
     first = heard(no())
     assert verdict_on(traces=(no(at=150),), parcel=a_parcel(no_trace=first.no_trace), now=150).carrier_says == "absent"

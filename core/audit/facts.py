@@ -32,6 +32,11 @@ class Rival(Message):
     paid_at: Time | None = None
 
 
+MOST_HISTORIES = 8
+"""Histories that are kept of one parcel: they travel with its order. More questions than that cannot all be answered in
+time, and then a person looks."""
+
+
 class NoTrace(Message):
     """That a provider answered `no_trace` (or called the number bad): between when and when, and how often.
 
@@ -119,4 +124,4 @@ def remember(known: Iterable[NoTrace], traces: Iterable[Trace]) -> tuple[NoTrace
                     "looks": before.looks + 1,
                 }
             )
-    return tuple(history.values())
+    return tuple(history.values())[:MOST_HISTORIES]

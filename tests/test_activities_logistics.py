@@ -1,0 +1,97 @@
+"""Looks at parcels: what the order knows goes into them, and what makes a poll report."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from order_driver import an_order
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+from vendor_adapters import START, fresh, way
+
+from activities.carriers.base import TraceQuery, found, told
+from activities.carriers.chosen import ChosenCarriers
+from activities.logistics import LogisticsActivities
+from activities.policies import ParsedPolicies
+from activities.requests import AuditRequest
+from core.audit.facts import NoTrace, OrderFacts
+from core.audit.trace import Trace
+from core.audit.verdict import Verdict
+from core.policy import policy_hash
+from ledger.register import Register
+
+POLICY = 'name = "default"'
+
+
+class Provider:
+    """A provider that has no trace, or a whole one, and notes how it was asked."""
+
+    def __init__(self, *, delivers: bool = False) -> None:
+        self.delivers, self.asked = delivers, list[TraceQuery]()
+
+    def serves(self, carrier: str) -> bool:
+        return True
+
+    async def trace(self, query: TraceQuery) -> Trace:
+        self.asked.append(query)
+        return found(query, "one", way()) if self.delivers else told(query, "one", "no_trace")
+
+
+def request(**fields: Any) -> AuditRequest:
+    order = an_order()
+    facts = OrderFacts(
+        order_id="A1", merchant_id="m-1", paid_at=START, ship_from=order.ship_from, ship_to=order.ship_to
+    )
+    given: dict[str, Any] = {
+        "facts": facts,
+        "parcel_id": "p1",
+        "carrier": "yto",
+        "waybill": fresh(),
+        "uploaded_at": START,
+        "policy_hash": policy_hash(POLICY),
+        "collecting": False,
+        "moved": True,
+        "delivered": True,
+    }
+    return AuditRequest(**{**given, **fields})
+
+
+async def run(register: Register, provider: Provider, verb: str, asked: AuditRequest) -> Verdict:
+    await register.policies.keep("default", policy_hash(POLICY), POLICY)
+    activities = LogisticsActivities(
+        register, ParsedPolicies(register.policies), ChosenCarriers({"one": provider}, ("one",))
+    )
+    environment = ActivityEnvironment()
+    environment.info = dataclasses.replace(environment.info, started_time=START + timedelta(days=5))
+    verdict = await environment.run(getattr(activities, verb), asked)
+    assert isinstance(verdict, Verdict)
+    return verdict
+
+
+async def test_a_look_counts_with_those_that_the_order_remembers(register: Register) -> None:
+    earlier = NoTrace(provider="one", first_at=START, last_at=START + timedelta(hours=72), looks=9)
+    once = await run(register, Provider(), "look", request())
+    assert (once.carrier_says, [entry.looks for entry in once.no_trace]) == ("absent_once", [1])
+    again = await run(register, Provider(), "look", request(no_trace=(earlier,)))
+    assert (again.carrier_says, [entry.looks for entry in again.no_trace]) == ("absent", [10])
+
+
+async def test_both_phones_go_to_the_provider(register: Register) -> None:
+    provider = Provider()
+    await run(register, provider, "look", request(phone_last4="1234", sender_last4="5678"))
+    assert [(one.phone_last4, one.sender_last4) for one in provider.asked] == [("1234", "5678")]
+
+
+async def test_scans_that_end_a_review_for_silence_are_news(register: Register) -> None:
+    verdict = await run(register, Provider(delivers=True), "audit", request(silent_review=True))
+    assert verdict.outcome == "approved"
+    with pytest.raises(ApplicationError, match="nothing new"):
+        await run(register, Provider(delivers=True), "audit", request())
+
+
+async def test_a_review_for_silence_is_not_reported_again_and_again(register: Register) -> None:
+    with pytest.raises(ApplicationError, match="nothing new"):
+        await run(register, Provider(), "audit", request(silent_review=True))
