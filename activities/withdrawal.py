@@ -1,7 +1,7 @@
 """What is done for a withdrawal: reserve, open an attempt, pay once, look up, close, book what came back.
 
 Each may be repeated: the database's keys make a second time harmless, and an instruction goes out only after its row
-was moved from `open` to `sending` by this very try. Whoever finds it moved already looks the payout up instead.
+was moved from `open` to `sending` by this very try. A try that finds it moved already looks the payout up instead.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from ledger.register import Register
 from ledger.vault import Vault
 
 Recheck = Callable[[str], Awaitable[object]]
-"""Tells the withdrawal of this id to look again whether it may still go."""
+"""Asks the withdrawal of this id to check again whether it may still be paid."""
 
 LEASE = timedelta(seconds=3)
 """From taking the row to the first byte on the wire: a worker that was frozen for longer must not pay afterwards."""
 
 
 class OpenedWithdrawal(Message):
-    """What a withdrawal lives under, the state that is known of it from before, or why it may not begin."""
+    """The withdrawal's policy, or the state it goes on from, or why it may not begin."""
 
     policy: WithdrawalPolicy | None = None
     state: WithdrawalState | None = None
@@ -97,7 +97,7 @@ class WithdrawalActivities:
         return OpenedWithdrawal(policy=policy)
 
     async def _obstacle(self, withdrawal: Withdrawal) -> Refusal | None:
-        """Why the account's rail can never pay this: it would be reserved, and then wait for ever. An account that is
+        """Why the account's rail can never pay this: it would be reserved, and never paid. An account that is
         not there is the reservation's to refuse.
         """
         account = await self._register.accounts.get(withdrawal.account_id)
@@ -110,7 +110,7 @@ class WithdrawalActivities:
 
     @activity.defn
     async def resume_withdrawal(self, asked: Resumption) -> OpenedWithdrawal:
-        """The state from the register, whatever became of its workflow; or that nothing was ever reserved.
+        """The state from the register, also where the workflow was lost; or that nothing was ever reserved.
 
         Raises:
             Unavailable: the database did not answer; a retry helps.
@@ -191,7 +191,7 @@ class WithdrawalActivities:
 
     @activity.defn
     async def pay(self, step: Pay) -> PayoutResult:
-        """Send the instruction once; where somebody may have sent it before, say what the rail knows of it.
+        """Send the instruction once; where an earlier try may have sent it, look it up instead.
 
         Raises:
             NotSent: the rail cannot be reached, and the row is as before; a retry soon is safe.
@@ -202,7 +202,7 @@ class WithdrawalActivities:
         row = await self._row(step)
         take_from = "unknown" if step.resend else "open"
         if clock.now() >= step.send_by:
-            # Whoever moves the row decides: after this nobody can send it any more.
+            # Moving the row decides it: no other try can send the instruction after this.
             if step.resend or await self._move(step, "unsent", take_from, None, clock):
                 return PayoutResult(outcome="not_sent")
             # Moved before: by a try whose report was lost, or by one that sent it.
@@ -313,7 +313,7 @@ def _instruction(row: PayoutAttempt) -> PayoutInstruction:
 
 
 def _discreet(result: PayoutResult, row: PayoutAttempt) -> PayoutResult:
-    """A rail's answer may repeat the account's number, and answers stay in histories for ever."""
+    """A rail's answer may repeat the account's number, and answers are kept in histories."""
     if result.message is None:
         return result
     return result.model_copy(update={"message": masked(result.message, row.last4)})

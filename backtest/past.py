@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
-from backtest.rows import Row, Tables, UnusableRow
+from backtest.rows import PastRow, Tables, UnusableRow
 from core.messages import Address
 from core.money import MAX_AMOUNT_MINOR, format_minor, spread
 
@@ -76,7 +76,7 @@ class PastOrder:
 class _Unreadable(Exception):
     """This row cannot be used."""
 
-    def __init__(self, reason: str, row: Row | None = None) -> None:
+    def __init__(self, reason: str, row: PastRow | None = None) -> None:
         super().__init__(reason)
         self.reason, self.row = reason, row
 
@@ -109,18 +109,18 @@ class _Joined:
         self.items = self._of_orders("order_item_id", tables.rows["order_items"])
         self.payments = self._of_orders("payment_sequential", tables.rows["order_payments"])
 
-    def _by(self, column: str, rows: list[Row]) -> dict[str, Row]:
-        found: dict[str, Row] = {}
+    def _by(self, column: str, rows: list[PastRow]) -> dict[str, PastRow]:
+        found: dict[str, PastRow] = {}
         for row in rows:
             first = found.setdefault(row[column], row)
             if first is not row:
                 self.bad_rows.append(row.bad(f"{column} {row[column]} stands in line {first.line} already"))
         return found
 
-    def _of_orders(self, column: str, rows: list[Row]) -> Mapping[str, list[Row]]:
+    def _of_orders(self, column: str, rows: list[PastRow]) -> Mapping[str, list[PastRow]]:
         known = {row["order_id"] for row in self.orders}
-        found: dict[str, dict[str, Row]] = {}
-        strangers: list[Row] = []
+        found: dict[str, dict[str, PastRow]] = {}
+        strangers: list[PastRow] = []
         for row in rows:
             order_id = row["order_id"]
             if order_id not in known:
@@ -154,7 +154,7 @@ class _Share:
         return sum(item.price_minor + item.freight_minor for item in self.items)
 
 
-def _of_row(row: Row, joined: _Joined) -> list[PastOrder]:
+def _of_row(row: PastRow, joined: _Joined) -> list[PastOrder]:
     order_id = _id(row, "order_id")
     if row["order_status"] not in STATUSES:
         raise _Unreadable(f"order_status: {row['order_status'][:40]!r} is none that is known")
@@ -208,15 +208,15 @@ def _split(whole: PastOrder, shares: list[_Share]) -> list[PastOrder]:
     ]
 
 
-def _shares(items: list[Row], near: datetime, joined: _Joined) -> list[_Share]:
+def _shares(items: list[PastRow], near: datetime, joined: _Joined) -> list[_Share]:
     """The items by merchant, in the order in which they come."""
-    by_merchant: dict[str, list[Row]] = {}
+    by_merchant: dict[str, list[PastRow]] = {}
     for row in items:
         by_merchant.setdefault(_id(row, "seller_id"), []).append(row)
     return [_share(rows, near, joined) for rows in by_merchant.values()]
 
 
-def _share(rows: list[Row], near: datetime, joined: _Joined) -> _Share:
+def _share(rows: list[PastRow], near: datetime, joined: _Joined) -> _Share:
     seller = joined.sellers.get(rows[0]["seller_id"])
     if seller is None:
         raise _Unreadable(f"seller_id: {rows[0]['seller_id']} is not among the sellers", rows[0])
@@ -271,13 +271,13 @@ def _parts(payment_minor: int, shares: list[_Share]) -> list[int]:
 # --- cells -----------------------------------------------------------------------------------------------
 
 
-def _id(row: Row, column: str) -> str:
+def _id(row: PastRow, column: str) -> str:
     if not _ID.fullmatch(row[column]):
         raise _Unreadable(f"{column}: {row[column][:40]!r} is no id", row)
     return row[column]
 
 
-def _time(row: Row, column: str, near: datetime | None = None) -> datetime | None:
+def _time(row: PastRow, column: str, near: datetime | None = None) -> datetime | None:
     """The time of a cell, as if its clock were UTC: only distances matter. None where it is empty."""
     text = row[column]
     if not text:
@@ -293,7 +293,7 @@ def _time(row: Row, column: str, near: datetime | None = None) -> datetime | Non
     return at
 
 
-def _amount(row: Row, column: str) -> int:
+def _amount(row: PastRow, column: str) -> int:
     """The amount of a cell in centavos; never a binary fraction."""
     text = row[column]
     try:
@@ -305,7 +305,7 @@ def _amount(row: Row, column: str) -> int:
     return int(minor)
 
 
-def _address(row: Row, city: str, state: str) -> Address:
+def _address(row: PastRow, city: str, state: str) -> Address:
     for column in (city, state):
         if len(row[column]) > 80:
             raise _Unreadable(f"{column}: it is longer than 80 characters", row)

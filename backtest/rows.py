@@ -57,7 +57,7 @@ class UnusableRow:
 
 
 @dataclass(frozen=True)
-class Row:
+class PastRow:
     """One row: where it stands, and its values by column."""
 
     file: str
@@ -76,7 +76,7 @@ class Row:
 class Tables:
     """What a folder holds: the rows of each table, and those that could not be read."""
 
-    rows: dict[str, list[Row]] = field(default_factory=dict)
+    rows: dict[str, list[PastRow]] = field(default_factory=dict)
     bad_rows: list[UnusableRow] = field(default_factory=list)
 
 
@@ -125,7 +125,7 @@ def _read_rows(name: str, file: str, stream: BufferedReader, tables: Tables) -> 
         elif len(cells) != len(header):
             tables.bad_rows.append(UnusableRow(file, line, f"it has {len(cells)} columns, the header {len(header)}"))
         else:
-            found.append(Row(file, line, dict(zip(header, cells, strict=True))))
+            found.append(PastRow(file, line, dict(zip(header, cells, strict=True))))
     if header is None:
         raise BadInput(f"{file} is empty: not even a header")
 

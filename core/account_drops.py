@@ -1,4 +1,4 @@
-"""Penny drops: a small random amount goes to an account, and whoever reads its statements tells how much it was.
+"""Penny drops: a small random amount goes to an account, and the merchant, who reads its statements, says how much.
 
 The amount stands in the database alone: neither here nor in a history.
 """

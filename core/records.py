@@ -1,4 +1,4 @@
-"""What the register keeps of an order and of a withdrawal, and what buyer and merchant are told.
+"""What the register keeps of an order and of a withdrawal, and the notices for buyer, merchant and staff.
 
 A record rides in the same database transaction as the posting that made it true.
 """
@@ -12,7 +12,7 @@ from core.parts import Part
 
 
 class Notice(Part):
-    """Something to tell a person. `seq` numbers an order's notices, so that the same notice is stored once."""
+    """A message for a person. `seq` numbers an order's notices, so that the same notice is stored once."""
 
     seq: int
     to: Literal["buyer", "merchant", "reviewer", "operator"]

@@ -84,6 +84,6 @@ class State(Part):
         return self.changed(holds=left)
 
     def with_notice(self, to: Reader, name: str, at: datetime, /, **facts: str) -> Self:
-        """The state with one more thing to tell somebody."""
+        """The state with one more notice."""
         notice = Notice(seq=self.notice_seq + 1, to=to, name=name, at=at, facts=facts)
         return self.changed(notices=(*self.notices, notice), notice_seq=self.notice_seq + 1)

@@ -1,4 +1,4 @@
-"""Audit as the order sees it: verdicts come in, people decide, clocks for corrections run and stand still."""
+"""Audit as the order sees it: verdicts arrive, people decide, and correction clocks run or pause."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SILENCE: frozenset[str] = frozenset(
 """Reasons that say only that nothing was heard, or why. A review that has no others ends by itself when scans come
 late and every rule passes."""
 CORRECTION_OVER = "correction_time_over"
-"""The review of a rejection that nobody corrected, of goods that were received."""
+"""The review of a rejection that was not corrected in time, of goods that were received."""
 
 
 def facts_of(state: OrderState) -> OrderFacts:
@@ -49,7 +49,7 @@ def facts_of(state: OrderState) -> OrderFacts:
 
 
 def apply_verdict(state: OrderState, parcel_id: str, waybill: str, verdict: Verdict, now: datetime) -> OrderState:
-    """The order after an audit looked at a parcel. A verdict on a number that was corrected meanwhile is nothing."""
+    """The order after an audit looked at a parcel. A verdict for a waybill that has since been corrected is ignored."""
     parcel = state.parcel(parcel_id)
     if parcel is None or not parcel.live or parcel.waybill != waybill or state.phase != "shipped" or state.crediting:
         return state
@@ -241,7 +241,7 @@ def check_appeal(state: OrderState, command: AppealAudit) -> Refusal | None:
 
 
 def appeal(state: OrderState, command: AppealAudit, now: datetime) -> OrderState:
-    """A person looks again; the correction clock stands still."""
+    """A person looks again; the correction clock pauses."""
     parcel = _one(state, command.parcel_id, "rejected", "not_rejected")
     assert isinstance(parcel, Parcel)
     ends = correction_ends_at(parcel)

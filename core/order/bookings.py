@@ -41,7 +41,7 @@ def refund_due(state: OrderState) -> Booking | None:
 
 
 def credit_due(state: OrderState) -> bool:
-    """Everything shipped, every audit approved, receipt confirmed, no case, no hold: whichever came last."""
+    """Everything is shipped, every audit approved, the receipt confirmed; no case is open and no hold stands."""
     return (
         state.phase == "shipped"
         and state.fully_shipped

@@ -191,7 +191,7 @@ def note_unreadable(state: OrderState, verb: str, refusal: Refusal, now: datetim
 
 
 def note_cancellation(state: OrderState, now: datetime) -> OrderState:
-    """The order after somebody asked the engine to cancel its workflow, which cancels no order: it is journaled."""
+    """The order after a request to cancel its workflow, which cancels no order. The journal keeps the request."""
     why = "Cancelling a workflow cancels no order: send cancel_order."
     inbox = state.inbox.note(now, "system", "cancel_workflow", "noted", message=why)
     return state.changed(inbox=inbox).next_revision()

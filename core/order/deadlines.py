@@ -1,7 +1,7 @@
 """Deadlines: what passes next, and what happens then. Every wait of an order has one, or a hold with an owner.
 
-`deadlines` derives them from the state; nothing is stored twice. A deadline that only has to be told is remembered
-in `told`; one that decides changes the state so that it is gone.
+`deadlines` derives them from the state; nothing is stored twice. A deadline that only brings a notice is remembered
+in `reminders`; one that decides changes the state so that it is gone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ UNDELIVERED = "undelivered"
 
 def deadlines(state: OrderState) -> tuple[Deadline, ...]:
     """All deadlines that run, earliest first."""
-    found = [deadline for deadline in _all(state) if not state.told or deadline.key not in state.told]
+    found = [deadline for deadline in _all(state) if not state.reminders or deadline.key not in state.reminders]
     return tuple(sorted(found, key=lambda deadline: (deadline.at, deadline.name, deadline.subject)))
 
 
@@ -142,7 +142,7 @@ def wake_at(state: OrderState, now: datetime) -> Deadline | None:
 
 
 def pass_deadlines(state: OrderState, now: datetime) -> OrderState:
-    """Pass what is due, in due order, each judged anew; stop where the carrier must be asked first."""
+    """Pass what is due, in due order. Stop where the carrier must be asked first."""
     while True:
         due = next((d for d in deadlines(state) if d.at <= now and d.name in _PASSING), None)
         if due is None or (due.name in LOOKS and due_looks(state, now)):
@@ -153,7 +153,7 @@ def pass_deadlines(state: OrderState, now: datetime) -> OrderState:
 
 
 def _note_reminder(state: OrderState, deadline: Deadline) -> OrderState:
-    return state.changed(told=(*state.told, deadline.key))
+    return state.changed(reminders=(*state.reminders, deadline.key))
 
 
 def _pass_screening_sla(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:

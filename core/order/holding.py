@@ -43,7 +43,7 @@ def check_lift(state: OrderState, command: LiftHold) -> Refusal | None:
 
 
 def lift(state: OrderState, command: LiftHold, now: datetime) -> OrderState:
-    """What the hold stopped moves at once. One of ours that still has its reason starts what it stood for anew."""
+    """What the hold stopped moves at once. Lifting a hold of our own also restarts what it waited for."""
     lifted = {hold.subject for hold in state.holds if hold.name == command.name}
     state = state.changed(holds=tuple(hold for hold in state.holds if hold.name != command.name))
     if command.name == REVIEW_OVERDUE:

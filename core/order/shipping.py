@@ -133,7 +133,7 @@ def check_claims(claims: Sequence[Claim]) -> Refusal | None:
 
 
 def ship(state: OrderState, command: ReportShipment, now: datetime) -> OrderState:
-    """The parcels join the order, the buyer is told, the audits begin."""
+    """The parcels join the order, the buyer gets a notice, and the audits begin."""
     for report in command.parcels:
         left = state.left_to_ship()
         lines = report.lines or tuple(LineQuantity(line_id=k, quantity=v) for k, v in left.items())
@@ -193,7 +193,7 @@ def correct(state: OrderState, command: CorrectWaybill, now: datetime) -> OrderS
         pickup_again_at=None,
     )
     state = state.with_parcel(corrected).without_hold(REVIEW_OVERDUE, parcel.parcel_id)
-    # A number that was given up and is used again is claimed again, and can be given up again.
+    # A released number that is used again is claimed again, and can be released again.
     again = claim_key(parcel.parcel_id, corrected.carrier, corrected.waybill)
     released = tuple(key for key in state.claims_released if key != again)
     state = state.changed(claims_released=released)
@@ -295,7 +295,7 @@ def _weight(scan: Scan) -> int:
 
 
 def _masked(scan: Scan) -> Scan:
-    """The scan without people: whoever pushes it may not have masked its text."""
+    """The scan without personal data: the sender may not have masked its text."""
     return scan.model_copy(update={name: mask(text) for name in ("city", "text") if (text := getattr(scan, name))})
 
 

@@ -31,7 +31,7 @@ ENDS: frozenset[Phase] = frozenset({"settled", "refused", "cancelled", "refunded
 """Phases that an order does not leave. It is *closed* once its money has also arrived."""
 
 REVIEW_OVERDUE = "review_overdue"
-"""The hold for a parcel's review that nobody finished; its subject is the parcel."""
+"""The hold for a parcel's review that was not finished in time; its subject is the parcel."""
 REFUND_STUCK = "refund_stuck"
 """The hold for a refund that people must resolve; its subject is the refund's cause."""
 LEDGER_DISAGREES = "ledger_disagrees"
@@ -86,7 +86,7 @@ class Parcel(Part):
     lines: tuple[LineQuantity, ...]
     weight_g: int | None = None
     uploaded_at: Time
-    """When this number was reported; a correction starts its clocks anew."""
+    """When this number was reported; a correction restarts its clocks."""
     audit: AuditStage = "collecting"
     audit_since: Time
     ended: bool = False
@@ -102,7 +102,7 @@ class Parcel(Part):
     corrections: int = 0
     appeal: Reason | None = None
     correction_left: timedelta | None = None
-    """What is left of the correction clock; it stands still during an appeal."""
+    """What is left of the correction clock; it pauses during an appeal."""
     findings_of_review: tuple[str, ...] = ()
     """Why a person must look: rule names, or the deadline that asked for it."""
     evidence_of_review: dict[str, dict[str, Any]] = {}
@@ -134,9 +134,9 @@ class Parcel(Part):
 
 
 class Refund(Part):
-    """Money on its way back to the buyer. `cause` names this refund and no other, for ever.
+    """Money on its way back to the buyer. `cause` names this refund and no other, also after a reset.
 
-    `owed` → `booked` in the ledger, and the channel is told → `confirmed` by the channel → `arrived`, booked too.
+    `owed` → `booked` in the ledger, and sent to the channel → `confirmed` by the channel → `arrived`, booked too.
     A refund that the channel refused (`failed`) or whose outcome stays unknown (`stuck`) waits for two people.
     """
 
@@ -162,12 +162,12 @@ class Receipt(Part):
 
     @property
     def in_person(self) -> bool:
-        """Somebody said so; a timeout is nobody."""
+        """A person confirmed it, not a timeout."""
         return self.status == "confirmed" and self.by != "timeout"
 
 
 class Doing(Part):
-    """A step that was decided and is being carried out; what arrives meanwhile cannot stop it any more.
+    """A step that was decided and is being carried out. Commands that arrive now cannot stop it.
 
     `notice_seq` is kept for the notice it brings, so that notices of commands that overtake it get other numbers.
     """
@@ -205,11 +205,11 @@ class OrderState(State):
     settled_at: Time | None = None
     withdrawal_started: bool = False
     claims_released: tuple[str, ...] = ()
-    """Parcels whose waybill claims were given up, as `parcel_id:carrier:waybill`."""
+    """Waybill claims that were released, as `parcel_id:carrier:waybill`."""
     claims_unused: tuple[tuple[str, str, str], ...] = ()
     """Parcel, carrier and number of claims whose command was refused after all; to be released."""
-    told: tuple[str, ...] = ()
-    """Deadlines that passed and only had to be told, by key."""
+    reminders: tuple[str, ...] = ()
+    """Deadlines that passed and only brought a notice, by key."""
     doing: Doing | None = None
     staff_commands: int = 0
     """Of the commands that the inbox counts, those of people of the platform."""

@@ -114,7 +114,7 @@ def _keep_record(state: OrderState, now: datetime) -> KeepRecord | None:
 
 
 def start(state: OrderState, step: OrderStep) -> OrderState:
-    """The order while a step is carried out: what was decided stands, whatever arrives before the result.
+    """The order while a step is carried out: a command that arrives before the result cannot undo the decision.
 
     Not a new revision: nothing is true yet that a record must say.
     """
@@ -138,7 +138,7 @@ def _begin(state: OrderState, movement: Movement) -> OrderState:
 
 
 def finish(state: OrderState, step: OrderStep, result: OrderResult, now: datetime) -> OrderState:
-    """The order after a step's result. Commands may have come meanwhile; what they decided stands."""
+    """The order after a step's result. Commands may have arrived since it began; what they decided stands."""
     if isinstance(step, Post):
         assert isinstance(result, Posted)
         return _finish_post(state, step, result, now)
@@ -197,7 +197,7 @@ def _apply_look(state: OrderState, step: Look, verdict: Verdict, now: datetime) 
 
 
 def _note_withdrawal(state: OrderState, started: StartedWithdrawal, now: datetime) -> OrderState:
-    """The order's journal says what became of its withdrawal; the merchant is told why there is none."""
+    """The order's journal says what became of its withdrawal; a notice tells the merchant why there is none."""
     message = f"withdrawal {started.withdrawal_id}"
     inbox = state.inbox.note(now, "system", "start_withdrawal", "noted", refusal=started.skipped, message=message)
     state = state.changed(withdrawal_started=True, doing=None, inbox=inbox).next_revision()

@@ -48,7 +48,7 @@ HELD: Mapping[str, Help] = {
         "需运营人员查明原因；lift_hold 将再次尝试记账。",
     ),
 }
-"""Why a person must act, by the name of a hold of ours."""
+"""Why a person must act, by the name of our own hold."""
 
 LIFT = Help("An operator lifts it with lift_hold.", "需运营人员以 lift_hold 解除。")
 """A hold that a person placed."""

@@ -55,7 +55,7 @@ def summary_of(state: OrderState) -> dict[str, Any]:
 
 def order_view(state: OrderState) -> dict[str, Any]:
     """The whole state as JSON, without its journal; the regions by name, money summed up."""
-    view = state.model_dump(mode="json", exclude={"inbox", "notices", "policy", "told"})
+    view = state.model_dump(mode="json", exclude={"inbox", "notices", "policy", "reminders"})
     due = next_deadline(state)
     return {
         "order_id": state.order.order_id,
@@ -160,12 +160,14 @@ def findings_of(parcel: Parcel, language: Language = "en") -> tuple[str, ...]:
 
 
 def _overdue(state: OrderState, sla: str, subject: str, language: Language = "en") -> str:
-    """Says that people were told that they are late. What was told earlier, of another wait, has another time."""
+    """Says since when a review is late. A reminder of an earlier wait does not count."""
     since = (
         state.screening_since if not subject else next(p.audit_since for p in state.parcels if p.parcel_id == subject)
     )
     key = f"{sla}:{subject}:"
-    late = [datetime.fromisoformat(told.removeprefix(key)) for told in state.told if told.startswith(key)]
+    late = [
+        datetime.fromisoformat(reminder.removeprefix(key)) for reminder in state.reminders if reminder.startswith(key)
+    ]
     passed = [at for at in late if since is not None and at >= since]
     if not passed:
         return ""

@@ -18,7 +18,7 @@ from core.order.state import REFUND_STUCK, OrderState, Parcel
 class AuditWatch(Message):
     """A carrier is polled for this parcel until the verdict or what is known of it changes.
 
-    Whatever must make the audit look at once is a field.
+    Everything that must make the audit look at once is a field.
     """
 
     parcel_id: str
@@ -96,7 +96,7 @@ def apply_audit(state: OrderState, watch: AuditWatch, verdict: Verdict, now: dat
 
 
 def apply_refund_outcome(state: OrderState, watch: RefundWatch, outcome: RefundOutcome, now: datetime) -> OrderState:
-    """The order after the channel's last word on a refund."""
+    """The order after the channel's final answer to a refund."""
     refund = state.refund(watch.cause)
     if refund is None or refund.status not in {"booked", "stuck"}:
         return state

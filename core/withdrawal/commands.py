@@ -41,7 +41,7 @@ PEOPLE = frozenset({"reviewer", "operator"})
 def _check_cancel(state: WithdrawalState, command: CancelWithdrawal, now: datetime) -> Refusal | None:
     if state.phase in ENDS:
         return refuse("withdrawal_over", f"It is {state.phase}.")
-    # A payout that is said to be paid after all is as good as submitted.
+    # A payout that may have been paid after all counts as submitted.
     if state.phase in WITH_THE_RAIL or state.incident is not None:
         return refuse("already_submitted")
     return None
@@ -158,13 +158,13 @@ def receive(
 
 
 def note_unreadable(state: WithdrawalState, name: str, refusal: Refusal, now: datetime) -> WithdrawalState:
-    """The withdrawal after a signal that nobody could read: it stands in the journal."""
+    """The withdrawal after a signal that could not be read. The journal keeps it."""
     inbox = state.inbox.note(now, "signal", name, "refused", refusal=refusal)
     return state.changed(inbox=inbox).next_revision()
 
 
 def note_cancellation(state: WithdrawalState, now: datetime) -> WithdrawalState:
-    """The withdrawal after somebody asked the engine to cancel its workflow, which calls nothing off: journaled."""
+    """The withdrawal after a request to cancel its workflow, which calls nothing off. The journal keeps the request."""
     why = "Cancelling a workflow calls no withdrawal off: send cancel."
     inbox = state.inbox.note(now, "system", "cancel_workflow", "noted", message=why)
     return state.changed(inbox=inbox).next_revision()
@@ -179,7 +179,7 @@ def _too_many(state: WithdrawalState, command: Command) -> bool:
 
 
 def _remember_answer(state: WithdrawalState, command: Command, answer: Answer | Refusal) -> WithdrawalState:
-    # A rail's event is bound to its content by its event id, which counts once whatever command brings it.
+    # A rail's event is bound to its content by its event id, which counts once, also when two commands bring it.
     is_event = isinstance(command, ReportPayout)
     inbox = state.inbox.note_answer(command, answer, bound=not is_event)
     return state.changed(inbox=inbox, callbacks=state.callbacks + is_event)

@@ -90,7 +90,7 @@ def _look_for_undecided(state: WithdrawalState, attempt: Attempt) -> datetime | 
 
 
 def pass_deadlines(state: WithdrawalState, now: datetime) -> WithdrawalState:
-    """Pass what is due, in due order, each judged anew."""
+    """Pass what is due, in due order. Each is derived from the state before it."""
     while True:
         due = next((deadline for deadline in deadlines(state) if deadline.at <= now), None)
         if due is None:

@@ -14,7 +14,7 @@ from core.withdrawal.state import GIVEN_BACK, Phase, WithdrawalState
 
 
 def learn(state: WithdrawalState, number: int, result: PayoutResult, now: datetime) -> WithdrawalState:
-    """The state after a rail's word about one attempt; words that decide nothing change nothing that was decided."""
+    """The state after a rail's answer about one attempt. A vague answer leaves a decided outcome as it is."""
     attempt = state.attempt(number)
     if attempt.outcome == "paid":
         return _learn_after_paid(state, attempt, result, now)
@@ -31,7 +31,7 @@ def learn(state: WithdrawalState, number: int, result: PayoutResult, now: dateti
         failure = Failure(failure=result.failure or "user", code=result.code, message=result.message)
         return mark_failed(state, attempt, failure, now)
     if attempt.sends == 0:
-        return state  # it waits to be sent; that nobody knows it says nothing
+        return state  # not sent yet: the rail cannot know it
     if result.outcome == "not_found":
         attempt = attempt.changed(not_found_at=(*attempt.not_found_at, now))
         return mark_unknown(state, attempt, now)
@@ -54,13 +54,13 @@ def apply_callback(
             state = mark_paid(state, counted, now)
         return state if attempt.dead else _note_return(state, now)
     if event.outcome == "failed" and result.failure == "unknown" and not attempt.dead:
-        # The rail says "failed" with a code that nobody knows: look before believing it.
+        # The rail says "failed" with an unknown code: look it up before booking anything.
         return state.with_attempt(state.attempt(attempt.number).changed(look_due=True))
     return learn(state, attempt.number, result, now)
 
 
 def disagrees(state: WithdrawalState, result: PayoutResult) -> bool:
-    """Whether a rail says that it paid another amount than it was told to."""
+    """Whether the rail paid another amount or currency than the instruction said."""
     return result.amount_minor not in (None, state.net_minor) or result.currency not in (
         None,
         state.withdrawal.currency,
@@ -68,7 +68,7 @@ def disagrees(state: WithdrawalState, result: PayoutResult) -> bool:
 
 
 def contradicts(attempt: Attempt, result: PayoutResult) -> bool:
-    """Whether a word speaks against what was decided meanwhile. Asked before that, it may be old news."""
+    """Whether an answer contradicts the decided outcome. It may be old: the question may have been asked before."""
     if attempt.outcome == "paid":
         return result.outcome in {"failed", "not_sent"}
     return attempt.dead and result.outcome in {"paid", "returned"}
@@ -104,7 +104,7 @@ def mark_failed(state: WithdrawalState, attempt: Attempt, failure: Failure, now:
 
 
 def wait_for_operator(state: WithdrawalState, why: str, now: datetime) -> WithdrawalState:
-    """Something is wrong with us, not with the merchant: it waits for an operator, unpaid and not given back."""
+    """The fault is ours, not the merchant's: it waits for an operator, neither paid nor given back."""
     return state.enter("approved", now).stop_for("our_side", "operator", now, why=why)
 
 
@@ -126,7 +126,7 @@ def give_back(state: WithdrawalState, phase: Phase, reason: str, now: datetime) 
 
 
 def ask_approval(state: WithdrawalState, now: datetime) -> WithdrawalState:
-    """Two people must let it go, whoever did before."""
+    """Two people must approve it; earlier approvals no longer count."""
     state = state.enter("in_approval", now).changed(approve_by=now + state.policy.approval_sla, approvals=())
     return state.with_notice("reviewer", "approval_needed", now, amount_minor=str(state.withdrawal.amount_minor))
 
@@ -142,7 +142,7 @@ def suspend_account(state: WithdrawalState) -> WithdrawalState:
 
 
 def mark_unknown(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
-    """Nobody knows. Nothing is booked, nothing new is sent; it is looked for."""
+    """The outcome is unknown. Nothing is booked and nothing new is sent; the rail is asked again."""
     since = {"first_sent_at": attempt.first_sent_at or now, "last_sent_at": attempt.last_sent_at or now}
     state = state.with_attempt(attempt.changed(outcome="unknown", **since))
     return state.enter("unknown", now) if state.phase in {"submitting", "submitted"} else state

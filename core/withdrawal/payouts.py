@@ -79,7 +79,7 @@ class PayoutResult(Message):
 
 
 class PayoutEvent(Message):
-    """A rail's callback as it was counted. `event_id` counts once, for ever."""
+    """A rail's callback as it was counted. `event_id` counts once."""
 
     event_id: str
     outcome: Literal["paid", "failed", "returned"]
@@ -123,11 +123,11 @@ class Attempt(Part):
     failure: Failure | None = None
     events: tuple[PayoutEvent, ...] = ()
     looked_back_minor: int = 0
-    """All that has come back, by the rail's own word to a look-up or by a late "failed"."""
+    """All that has come back, by the rail's answer to a look-up or by a late "failed"."""
 
     @property
     def undecided(self) -> bool:
-        """It may be on the wire or with the rail, and nobody knows the end."""
+        """It may be on the wire or with the rail; its outcome is not known."""
         return self.outcome in {"accepted", "unknown"}
 
     @property

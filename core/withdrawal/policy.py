@@ -31,7 +31,7 @@ class CurrencyLimits(Message):
 
 
 class WithdrawalPolicy(Message):
-    """What a withdrawal lives under, from its request until nobody watches it any more.
+    """The limits of a withdrawal, from its request until it is no longer watched.
 
     Amounts are minor units of `amounts_in`, and each other currency has its own in `limits`: 5,000,000 is 50,000.00 in
     CNY and about 200 dollars in VND. Without `amounts_in` they hold for every currency as they are. `currencies` empty
@@ -51,7 +51,7 @@ class WithdrawalPolicy(Message):
     """No money goes to a payout account before it has been bound, or changed, for so long."""
     accounts_must_be_verified: bool = False
     drop_valid: Duration = timedelta(days=7)
-    """How long after a small amount was sent to an account somebody may tell how much it was."""
+    """How long after a small amount was sent to an account the merchant may say how much it was."""
     drop_tries: Annotated[int, Field(strict=True, ge=1, le=20)] = 3
     drops_max: Annotated[int, Field(strict=True, ge=1, le=20)] = 3
     """Amounts that are sent to one version of an account."""
@@ -66,7 +66,7 @@ class WithdrawalPolicy(Message):
     """While it waits to be submitted: how often it is checked that its account is not suspended and nothing is owed."""
 
     send_within: Duration = timedelta(hours=1)
-    """An instruction that is not on the wire by then is given up unsent, and a new one made."""
+    """An instruction that is not on the wire by then is marked unsent, and a new one is made."""
     attempts_max: Annotated[int, Field(strict=True, ge=1, le=50)] = 5
     query_after: tuple[Duration, ...] = (timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1))
     query_every: Duration = timedelta(days=1)

@@ -37,10 +37,10 @@ Phase = Literal[
 GIVEN_BACK: frozenset[Phase] = frozenset({"failed", "rejected", "cancelled"})
 PAID_OUT: frozenset[Phase] = frozenset({"paid", "returned", "final"})
 ENDS: frozenset[Phase] = GIVEN_BACK | PAID_OUT | {"refused"}
-"""Phases in which the outcome is decided; a withdrawal is *over* once its money is booked and nobody watches it."""
+"""Phases in which the outcome is decided; it is *over* once its money is booked and it is no longer watched."""
 
 WAITS_AT_HOME: frozenset[Phase] = frozenset({"in_approval", "approved"})
-"""Reserved and not submitted: whoever may not be paid any more gets nothing, and the money is given back."""
+"""Reserved and not submitted. A merchant or account that may not be paid any more gets the money back instead."""
 
 WITH_THE_RAIL: frozenset[Phase] = frozenset({"submitting", "submitted", "unknown", "in_suspense"})
 
@@ -99,7 +99,7 @@ class WithdrawalState(State):
     """To be checked now: whether its account and its merchant are still in order."""
     standing_checked_at: Time | None = None
     incident: int | None = None
-    """The number of an attempt that is said to be paid after it was known to have failed."""
+    """The number of an attempt that was reported as paid after it had failed."""
     account_suspension: Literal["wanted", "done"] | None = None
     watch_until: Time | None = None
 

@@ -283,7 +283,7 @@ def _about(state: WithdrawalState, attempt: Attempt, now: datetime) -> dict[str,
 
 
 def finish(state: WithdrawalState, step: WithdrawalStep, result: WithdrawalResult, now: datetime) -> WithdrawalState:
-    """The withdrawal after a step's result. Commands may have come meanwhile; what they decided stands."""
+    """The withdrawal after a step's result. Commands may have arrived since it began; what they decided stands."""
     if isinstance(step, KeepRecord):
         return state.note_record(step.record)
     state = _apply_result(state, step, result, now).next_revision()
