@@ -3,8 +3,6 @@
     DakuanError
     ├── FinalError                a retry cannot help; the caller must change something
     │   ├── Refused               a command, order or request was refused: reason code and sentence
-    │   ├── LedgerConflict        the same reference was posted with other content
-    │   ├── InsufficientFunds     a guarded balance would fall below zero
     │   ├── BadInput              a file or an argument that a person gave cannot be read
     │   └── Misconfigured         a setting is missing or wrong
     └── RetryableError            the world may answer better next time
@@ -48,14 +46,6 @@ class Refused(FinalError):
     def __init__(self, code: str, message: str, field: str | None = None) -> None:
         super().__init__(message)
         self.code, self.message, self.field = code, message, field
-
-
-class LedgerConflict(FinalError):
-    """The same reference was posted before with other content."""
-
-
-class InsufficientFunds(FinalError):
-    """A guarded balance would fall below zero."""
 
 
 class BadInput(FinalError):

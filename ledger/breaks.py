@@ -11,6 +11,8 @@ from core.reconciliation.lines import Break, Scope
 from ledger.pool import translate_errors
 from ledger.register_part import RegisterPart
 
+KNOWN_AT_MOST = 1000
+
 
 class KnownBreak(Message):
     """A break with its history; open while `resolved_at` is None."""
@@ -47,7 +49,7 @@ class Breaks(RegisterPart):
         )
 
     async def known(
-        self, *, scope: Scope | None = None, name: str | None = None, resolved: bool = False, limit: int = 1000
+        self, *, scope: Scope | None = None, name: str | None = None, resolved: bool = False
     ) -> list[KnownBreak]:
         """Breaks that are open, or with `resolved` all that ever were; the oldest first."""
         rows = await self._records(
@@ -57,7 +59,7 @@ class Breaks(RegisterPart):
             scope,
             name,
             resolved,
-            limit,
+            KNOWN_AT_MOST,
         )
         return [KnownBreak(**{**row, "found": Break.model_validate(row["body"])}) for row in rows]
 

@@ -81,15 +81,15 @@ class WorldClient:
         body = {"reference": reference, "amount_minor": amount_minor, "currency": currency, "state": state}
         await self._tell("channel/payments", {**body, "paid_at": paid_at})
 
-    async def plan_refunds(
-        self, match: str, outcome: RefundOutcome, *, looks: int | None = 2, code: str = "PAYER_ACCOUNT_CLOSED"
-    ) -> None:
+    async def plan_refunds(self, match: str, outcome: RefundOutcome, *, looks: int | None = 2) -> None:
         """Choose what becomes of refunds of a payment, or under a key; `looks` None until `finish_refund`."""
-        await self._tell("channel/plans", {"match": match, "outcome": outcome, "looks": looks, "code": code})
+        await self._tell(
+            "channel/plans", {"match": match, "outcome": outcome, "looks": looks, "code": "PAYER_ACCOUNT_CLOSED"}
+        )
 
-    async def finish_refund(self, key: str, state: str = "arrived", code: str | None = None) -> None:
+    async def finish_refund(self, key: str) -> None:
         """End a refund that is under way."""
-        await self._tell("channel/refunds/finish", {"key": key, "state": state, "code": code})
+        await self._tell("channel/refunds/finish", {"key": key, "state": "arrived"})
 
     async def refunded_minor(self, payment_reference: str) -> int:
         """What the buyer has back of a payment."""
@@ -134,11 +134,9 @@ class WorldClient:
         """Send a paid payout back, all that is left of it or a part."""
         await self._tell("bank/payouts/return", {"key": key, "amount_minor": amount_minor})
 
-    async def bank_errs(
-        self, key: str, amount_minor: int, currency: str, *, effect: str = "payout", token: str = "mistake"
-    ) -> None:
+    async def bank_errs(self, key: str, amount_minor: int, currency: str, *, effect: str = "payout") -> None:
         """Let the bank move money that nobody asked for; `effect="return"` brings such money back."""
-        body = {"effect": effect, "key": key, "amount_minor": amount_minor, "currency": currency, "token": token}
+        body = {"effect": effect, "key": key, "amount_minor": amount_minor, "currency": currency, "token": "mistake"}
         await self._tell("bank/mistakes", body)
 
     async def remember_keys(self, seconds: float | None) -> None:

@@ -24,7 +24,7 @@ def test_every_error_is_either_final_or_retryable(error: type[DakuanError]) -> N
 
 def test_temporal_never_retries_a_final_error_and_always_may_a_retryable_one() -> None:
     final = final_error_names()
-    assert {"Refused", "LedgerConflict", "InsufficientFunds", "BadInput", "Misconfigured"} <= set(final)
+    assert {"Refused", "BadInput", "Misconfigured"} <= set(final)
     assert not {"Unavailable", "UnreadableAnswer", "OutcomeUnknown", "RetryableError"} & set(final)
 
 

@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 from bench.faults.plan import Storm, Strike, strikes
 from config import PROJECT, Settings
@@ -141,10 +140,3 @@ class Reaper:
         """So long, or until the storm is over."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._ended.wait(), seconds)
-
-
-def log_of(home: Path, number: int) -> str:
-    """The last line a worker said."""
-    with suppress(OSError):
-        return (home / f"worker-{number}.log").read_text(errors="replace").strip().splitlines()[-1:][0]
-    return ""

@@ -56,9 +56,9 @@ def advice(rule: str, outcome: str, language: Language = "en") -> str:
     return _ENTRIES.get(rule, {}).get("advice", {}).get(language, "")
 
 
-def title(rule: str, language: Language = "en") -> str:
+def title(rule: str) -> str:
     """A rule's name for people."""
-    return _ENTRIES.get(rule, {}).get("title", {}).get(language, rule)
+    return _ENTRIES.get(rule, {}).get("title", {}).get("en", rule)
 
 
 def _written(value: Any) -> str:

@@ -16,7 +16,6 @@ from core.money import format_minor
 
 Scope = Literal["rail", "channel", "withdrawals", "orders"]
 RailKind = Literal["payout", "return", "funding"]
-ChannelKind = Literal["payment", "refund", "settlement"]
 Kind = Literal[
     "payout",
     "return",
