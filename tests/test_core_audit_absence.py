@@ -103,8 +103,8 @@ def test_a_poor_no_rejects_nothing_and_says_why() -> None:
     poor = {"lacking": "phone"}
     verdict = verdict_on(traces=(no(at=300, **poor),), parcel=a_parcel(no_trace=(earlier(10, 200, **poor),)), now=300)
     assert verdict.outcome == "needs_review"
-    assert "another phone" in verdict.told()[0]
-    assert "?" not in verdict.told()[0]
+    assert "another phone" in verdict.sentences()[0]
+    assert "?" not in verdict.sentences()[0]
 
 
 def test_the_senders_digits_say_nothing_about_the_buyer() -> None:

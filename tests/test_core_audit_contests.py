@@ -45,8 +45,8 @@ def test_delivered_to_our_buyer_it_is_ours_whoever_claimed_first(claimed: float)
 def test_delivered_to_the_rivals_buyer_it_is_theirs_whoever_claimed_first(claimed: float) -> None:
     verdict = judged(*TO_SHENZHEN, rivals=(rival(claimed),))
     assert (verdict.outcome, verdict.reasons) == ("rejected", ("number_unclaimed",))
-    assert "went to the buyer of another order" in verdict.told("en")[0]
-    assert "另一订单" in verdict.told("zh")[0]
+    assert "went to the buyer of another order" in verdict.sentences("en")[0]
+    assert "另一订单" in verdict.sentences("zh")[0]
 
 
 def test_while_the_trace_may_tell_nobody_is_asked() -> None:

@@ -326,8 +326,8 @@ def test_a_verdict_survives_json() -> None:
 
 def test_every_reason_is_told_in_two_languages() -> None:
     verdict = verdict_on(*WRONG_CITY)
-    (english,) = verdict.told()
-    (chinese,) = verdict.told("zh")
+    (english,) = verdict.sentences()
+    (chinese,) = verdict.sentences("zh")
     assert "上海市" in english
     assert "海淀区" in chinese
     assert english.isascii() is False
@@ -386,7 +386,7 @@ def test_the_audit_never_raises_and_always_explains_itself(order: OrderFacts, se
     assert verdict.outcome in {"approved", "rejected", "needs_review", "pending"}
     assert (verdict.outcome == "approved") == (verdict.reasons == ())
     assert (verdict.outcome == "pending") == (verdict.look_again_at is not None)
-    assert len(verdict.told()) == len(verdict.told("zh")) == len(verdict.reasons)
+    assert len(verdict.sentences()) == len(verdict.sentences("zh")) == len(verdict.reasons)
     for finding in verdict.findings:
         assert finding.message
         assert finding.message_zh

@@ -18,7 +18,7 @@ from core.messages import Address
 _FINE = frozenset({"city", "district"})
 
 
-def settled(case: Case, rivals: Sequence[Rival]) -> Literal["ours", "theirs"] | None:
+def whose_parcel(case: Case, rivals: Sequence[Rival]) -> Literal["ours", "theirs"] | None:
     """Whose parcel the delivered trace is; None where it does not tell."""
     if case.delivered is None:
         return None
@@ -29,7 +29,7 @@ def settled(case: Case, rivals: Sequence[Rival]) -> Literal["ours", "theirs"] | 
     return "theirs" if ours is False and any(theirs) else None
 
 
-def may_be_settled(case: Case, rivals: Sequence[Rival]) -> bool:
+def may_still_tell(case: Case, rivals: Sequence[Rival]) -> bool:
     """Whether the trace may still tell: it has not ended, and something is known of a rival's order.
 
     The buyer's own word ends the waiting: money would follow it at once.

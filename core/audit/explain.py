@@ -1,7 +1,7 @@
 """Findings in sentences, English and Chinese: what was seen, what was expected, what the merchant can do.
 
 The sentences stand in `sentences.toml`, one entry a rule and variant; they are written from a finding's evidence only
-when somebody reads them.
+when a person reads them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the audit must be told of an order and a parcel beside the trace."""
+"""What the audit needs to know of an order and a parcel beside the trace."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class OrderFacts(Message):
     ship_to: Address
     categories: tuple[str, ...] = ()
     buyer_confirmed_in_person: bool = False
-    """The buyer (or an operator for them) said that the goods are there; a timeout is nobody's word."""
+    """The buyer (or an operator for them) said that the goods are there; a timeout does not count."""
     ship_by: Time | None = None
 
 
@@ -77,7 +77,7 @@ class ParcelFacts(Message):
     `looks` counts the looks before this one. `known` are the milestones of the verdict before, so that a look which
     brings nothing takes nothing away. `no_trace` is kept by `remember`. `providers` is how many providers are
     configured for the carrier. `carrier_no_trace_share` is the share of this carrier's recent answers (over all
-    parcels, `carrier_answers` of them) that were no-trace; null where nobody counts.
+    parcels, `carrier_answers` of them) that were no-trace; null where they are not counted.
     """
 
     parcel_id: Id

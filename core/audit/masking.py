@@ -1,7 +1,7 @@
 """What a carrier's text may keep: places and events, not the names and numbers of couriers and receivers.
 
 Facts of the formats come from published answers of tracking providers. Too much masked costs a word in a text that
-nobody judges by; too little keeps a stranger's name for ever.
+no rule reads; too little keeps a stranger's name in our books for good.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Places as carriers write them, against the addresses of an order.
 
 A carrier writes "【杭州市】", "杭州转运中心", "SAO PAULO - SP" or nothing. What cannot be read for certain
-is not known; a place that is not known never speaks against anybody.
+is not known; a place that is not known is never held against anyone.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def _weighed(finding: Finding, case: Case) -> Finding:
 
 
 def _trials(case: Case) -> list[Finding]:
-    """Rules under other thresholds: laid out anew, since thresholds also decide which scans are the order's."""
+    """Rules under other thresholds: laid out again, since thresholds also decide which scans are the order's."""
     found = []
     for trial in case.policy.trials:
         policy = case.policy.with_values(trial.values)

@@ -1,4 +1,4 @@
-"""The trace of a parcel as every carrier adapter produces it: the port's answer, whatever the vendor."""
+"""The trace of a parcel as every carrier adapter produces it: the port's answer, the same for every vendor."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ class Trace(Message):
 def merge(traces: Iterable[Trace]) -> list[Scan]:
     """All scans of several looks, providers and pushes, ascending, each event once.
 
-    The same event told twice has the same time and stage, and the same text, code, or none: providers have their own
-    codes, and pushes often come without text. Of two tellings the one that knows a place is kept.
+    The same event from two sources has the same time and stage, and the same text or none: providers have codes of
+    their own, and pushes often come without text. Of two such scans the one with a place is kept.
     """
     traces = tuple(traces)
     if len(traces) == 1:
@@ -79,14 +79,14 @@ def merge(traces: Iterable[Trace]) -> list[Scan]:
     kept: dict[tuple[datetime, str], list[Scan]] = {}
     for trace in traces:
         for scan in trace.scans:
-            told = kept.setdefault((scan.at, scan.stage), [])
-            for index, known in enumerate(told):
+            alike = kept.setdefault((scan.at, scan.stage), [])
+            for index, known in enumerate(alike):
                 if not known.text or not scan.text or known.text == scan.text:
-                    told[index] = _fuller(known, scan)
+                    alike[index] = _fuller(known, scan)
                     break
             else:
-                told.append(scan)
-    merged = [scan for told in kept.values() for scan in told]
+                alike.append(scan)
+    merged = [scan for alike in kept.values() for scan in alike]
     merged.sort(key=_moment)
     return merged
 

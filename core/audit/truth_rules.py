@@ -1,7 +1,7 @@
 """The truth rules: is the number this order's, did the parcel exist, and did it move as claimed?
 
 One function a rule. Each passes, fails with a weight, or does not know; what a trace does not say is never held against
-anybody. Weights here are a rule's own; the policy can change them.
+anyone. Weights here are a rule's own; the policy can change them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from core.audit.absence import looked_apart, outage
 from core.audit.case import Case
-from core.audit.contests import may_be_settled, settled
+from core.audit.contests import may_still_tell, whose_parcel
 from core.audit.facts import NoTrace, remember
 from core.audit.findings import PASS, UNKNOWN, Cause, Finding
 from core.audit.places import (
@@ -75,8 +75,8 @@ def carrier_known(case: Case) -> Finding:
 def number_unclaimed(case: Case) -> Finding:
     """No other order holds a live claim of the number, or the trace tells that it is this order's.
 
-    While the trace may still tell, nothing is held against anybody; where it ends without telling, who claimed later
-    has to explain more. Merged parcels of one buyer are no rivals.
+    While the trace may still tell, nothing is held against either order; where it ends without telling, the later claim
+    weighs more. Merged parcels of one buyer are no rivals.
     """
     window = case.policy.reuse_window
     rivals = [rival for rival in case.parcel.rivals if case.now - rival.claimed_at <= window]
@@ -85,12 +85,12 @@ def number_unclaimed(case: Case) -> Finding:
     first = min(rival.claimed_at for rival in rivals)
     later = first <= case.parcel.uploaded_at
     evidence: dict[str, Any] = {"rivals": len(rivals), "first_at": _at(first), "later": later}
-    whose = settled(case, rivals)
+    whose = whose_parcel(case, rivals)
     if whose == "ours":
         return Finding("number_unclaimed", "pass", evidence={**evidence, "what": whose})
     if whose == "theirs":
         return _fail("number_unclaimed", "fatal", "claim", **evidence, what=whose)
-    if may_be_settled(case, rivals):
+    if may_still_tell(case, rivals):
         return Finding("number_unclaimed", "unknown", evidence=evidence)
     return _fail("number_unclaimed", "strong" if later else "weak", "claim", **evidence)
 

@@ -79,16 +79,16 @@ class Verdict:
             refused_at=self.refused_at,
         )
 
-    def told(self, language: Language = "en") -> tuple[str, ...]:
+    def sentences(self, language: Language = "en") -> tuple[str, ...]:
         """One sentence for every reason, with what the merchant can do: for people, in English or Chinese."""
         failed = {finding.rule: finding for finding in self.findings if finding.outcome == "fail"}
-        sentences = []
+        written = []
         for reason in self.reasons:
             finding = failed.get(reason)
             outcome = finding.outcome if finding is not None else "fail"
             said = sentence(reason, outcome, finding.evidence if finding is not None else {}, language)
-            sentences.append(" ".join(filter(None, (said, advice(reason, outcome, language)))))
-        return tuple(sentences)
+            written.append(" ".join(filter(None, (said, advice(reason, outcome, language)))))
+        return tuple(written)
 
 
 def audit(
@@ -163,7 +163,7 @@ def _weak_count(failed: list[Finding], findings: list[Finding]) -> int:
 
 
 def _wait(case: Case) -> tuple[VerdictOutcome, tuple[str, ...]]:
-    """The trace may still grow; but not for ever."""
+    """Wait while the trace may still grow, at most for the policy's horizon."""
     since, known = case.parcel.uploaded_at, case.parcel.known
     if case.own:
         since = max(since, case.own[-1].at)

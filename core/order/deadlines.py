@@ -161,7 +161,7 @@ def _pass_screening_sla(state: OrderState, deadline: Deadline, now: datetime) ->
 
 
 def _pass_screening_end(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
-    return refuse_goods(state, f"nobody decided; {state.screening_reason or ''}", now)
+    return refuse_goods(state, f"not decided in time; {state.screening_reason or ''}", now)
 
 
 def _pass_ship_reminder(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:

@@ -104,7 +104,7 @@ def normalised(carrier_id: str, waybill: str) -> str:
     return judge(carrier_id, waybill).normalised
 
 
-def _told_of_package(state: OrderState, parcel: Parcel, typed: str, now: datetime) -> OrderState:
+def _note_package(state: OrderState, parcel: Parcel, typed: str, now: datetime) -> OrderState:
     """Tell the merchant where a package number off a label was read as its waybill."""
     changes = [change for change in judge(parcel.carrier, typed).changes if change.startswith("package")]
     if not changes:
@@ -151,7 +151,7 @@ def ship(state: OrderState, command: ReportShipment, now: datetime) -> OrderStat
         state = state.with_notice(
             "buyer", "shipped", now, parcel_id=parcel.parcel_id, carrier=parcel.carrier, waybill=parcel.waybill
         )
-        state = _told_of_package(state, parcel, report.waybill, now)
+        state = _note_package(state, parcel, report.waybill, now)
     return state.changed(shipped_at=now) if state.fully_shipped else state
 
 
@@ -197,7 +197,7 @@ def correct(state: OrderState, command: CorrectWaybill, now: datetime) -> OrderS
     again = claim_key(parcel.parcel_id, corrected.carrier, corrected.waybill)
     released = tuple(key for key in state.claims_released if key != again)
     state = state.changed(claims_released=released)
-    state = _told_of_package(state, corrected, command.waybill, now)
+    state = _note_package(state, corrected, command.waybill, now)
     return state.with_notice("buyer", "waybill_corrected", now, parcel_id=parcel.parcel_id, waybill=corrected.waybill)
 
 

@@ -153,7 +153,7 @@ def findings_of(parcel: Parcel, language: Language = "en") -> tuple[str, ...]:
     What sent the parcel to review comes first, with the evidence of that time.
     """
     verdict = parcel.verdict
-    now = verdict.told(language) if verdict is not None and verdict.reasons else ()
+    now = verdict.sentences(language) if verdict is not None and verdict.reasons else ()
     earlier = [r for r in parcel.findings_of_review if verdict is None or r not in verdict.reasons]
     kept = (sentence(reason, "fail", parcel.evidence_of_review.get(reason, {}), language) for reason in earlier)
     return (*kept, *now)
