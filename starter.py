@@ -25,6 +25,7 @@ COMMANDS = {
     "reviews": "The review queue, the longest waiting first.",
     "prove": "Prove that no money was lost, created or paid twice, and that none is orphaned.",
     "reconcile": "Compare the books with statements and with the register.",
+    "loads": "List statements that were loaded.",
     "statement": "Every movement of a merchant's money, with opening and closing balance.",
     "settlement": "Book what a channel settled: its fee is an expense, the rest is with the rail.",
     "safeguarding": "Client money owed, against cash at each channel and rail.",

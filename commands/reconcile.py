@@ -14,6 +14,7 @@ from rich.console import Console
 
 import gateway
 from commands.console import Failed, JsonFlag, command, tell, tell_line
+from commands.known_names import refuse_unknown
 from commands.link import books
 from commands.reading import id_of
 from commands.service import temporal
@@ -63,6 +64,8 @@ async def reconcile(
     if schedule is not None and unschedule:
         raise typer.BadParameter("either --schedule or --unschedule")
     async with books() as register:
+        if only is not None:
+            await refuse_unknown(load(), register, *only)
         wanted = await _wanted(register, only)
         if schedule is not None or unschedule:
             await _schedule(wanted, EVERY[schedule] if schedule else None)

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from commands.console import Failed, JsonFlag, command, tell
+from commands.known_names import refuse_unknown
 from commands.link import books
 from commands.rail_choice import rail_named
 from commands.reading import id_of
@@ -59,8 +60,11 @@ async def settlement(
 ) -> None:
     """Book what a channel settled: its fee is an expense, the rest is with the rail. Again changes nothing."""
     id_of(channel, "channel")
-    rail = rail_named(load(), rail)
+    settings = load()
+    rail = rail_named(settings, rail)
     async with books() as register:
+        await refuse_unknown(settings, register, "channel", channel)
+        await refuse_unknown(settings, register, "rail", rail)
         found = _read(file) if file is not None else await _fetched(register, channel, days)
         book = Book(register.pool)
         posted = [await _book(book, channel, rail, one) for one in found]
@@ -124,7 +128,8 @@ async def _book(book: Book, channel: str, rail: str, one: Settlement) -> Posted:
 
 
 def _view(one: Settlement, answer: Posted) -> dict[str, Any]:
-    return {**one.model_dump(mode="json"), "net_minor": one.net_minor, "outcome": answer.outcome}
+    short = {"short_by_minor": answer.short_by_minor} if answer.short_by_minor else {}
+    return {**one.model_dump(mode="json"), "net_minor": one.net_minor, "outcome": answer.outcome, **short}
 
 
 def _show(console: Console, views: Sequence[Mapping[str, Any]]) -> None:
@@ -140,3 +145,7 @@ def _show(console: Console, views: Sequence[Mapping[str, Any]]) -> None:
     console.print(table("Settlements", ("settlement", *amounts, "outcome"), rows, numbers=amounts))
     if any(view["outcome"] == "conflict" for view in views):
         console.print("conflict: booked before with other figures or another rail; nothing was changed")
+    for view in views:
+        if view["outcome"] == "insufficient_funds":
+            short = format_minor(view["short_by_minor"], view["currency"])
+            console.print(f"{view['settlement_id']}: the channel holds {short} less than this; nothing was booked")

@@ -31,6 +31,9 @@ class Book:
         subject's own rules: a withdrawal gets back no more than was paid, and nothing while a payout may still arrive.
         """
         subject, _, rest = movement.reference.partition("/")
+        if movement.kind == "psp_settlement":
+            assert record is None, "a record belongs to a movement of an order or a withdrawal"
+            return await self._of_channel(rest.partition("/")[0], movement)
         if movement.kind == "adjustment" or subject not in {"order", "withdrawal"}:
             assert record is None, "a record belongs to a movement of an order or a withdrawal"
             (posted,) = await self.post_all([movement])
@@ -93,6 +96,21 @@ class Book:
                 withdrawal_id,
                 *columns_of(movement),
                 record,
+            )
+        return _posted(movement, row)
+
+    async def _of_channel(self, channel: str, movement: Movement) -> Posted:
+        """A channel's settlement: at most what the channel holds by the books."""
+        async with translate_errors():
+            row = await self._pool.fetchrow(
+                "SELECT * FROM post_settlement($1, $2, $3, $4, $5, $6, $7)",
+                movement.reference,
+                channel,
+                movement.currency,
+                movement.occurred_at,
+                [leg.debit for leg in movement.legs],
+                [leg.credit for leg in movement.legs],
+                [leg.amount_minor for leg in movement.legs],
             )
         return _posted(movement, row)
 

@@ -172,35 +172,20 @@ CREATE TABLE reconciliation_runs (
     CONSTRAINT reconciliation_runs_pkey PRIMARY KEY (scope, name)
 );
 
-CREATE TABLE statement_lines (
+CREATE TABLE statement_loads (
+    load_no bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     scope text NOT NULL,
     name text NOT NULL,
-    line_id text COLLATE "C" NOT NULL,
-    kind text NOT NULL,
-    key text COLLATE "C",
-    amount_minor bigint NOT NULL,
-    fee_minor bigint NOT NULL DEFAULT 0,
-    currency text COLLATE "C" NOT NULL,
-    at timestamp with time zone NOT NULL,
-    reference text,
-    event_id text,
     loaded_at timestamp with time zone NOT NULL,
-    CONSTRAINT a_line_is_stored_once PRIMARY KEY (scope, name, line_id),
-    CONSTRAINT statement_amount_in_bounds CHECK (amount_minor >= 1 AND amount_minor <= '1000000000000000'::bigint),
-    CONSTRAINT statement_fee_in_bounds CHECK (fee_minor >= 0 AND fee_minor <= amount_minor),
-    CONSTRAINT statement_kind_known CHECK (scope = 'rail'::text AND (kind = ANY (ARRAY['payout'::text, 'return'::text, 'funding'::text])) OR scope = 'channel'::text AND (kind = ANY (ARRAY['payment'::text, 'refund'::text, 'settlement'::text]))),
-    CONSTRAINT statement_scope_known CHECK (scope = ANY (ARRAY['rail'::text, 'channel'::text]))
-);
-CREATE INDEX statement_lines_by_key ON statement_lines USING btree (scope, name, key);
-
-CREATE TABLE statement_periods (
-    scope text NOT NULL,
-    name text NOT NULL,
-    since timestamp with time zone NOT NULL,
-    until timestamp with time zone NOT NULL,
-    loaded_at timestamp with time zone NOT NULL,
-    CONSTRAINT statement_periods_pkey PRIMARY KEY (scope, name, since, until),
-    CONSTRAINT a_period_has_a_length CHECK (since < until)
+    lines integer NOT NULL,
+    asked_by text,
+    asked_at timestamp with time zone,
+    reason text,
+    withdrawn_by text,
+    withdrawn_at timestamp with time zone,
+    told jsonb,
+    CONSTRAINT statement_loads_pkey PRIMARY KEY (load_no),
+    CONSTRAINT a_load_is_withdrawn_by_two_people CHECK (withdrawn_by IS NULL OR asked_by IS NOT NULL AND asked_by <> withdrawn_by)
 );
 
 CREATE TABLE orders (
@@ -265,6 +250,42 @@ CREATE TABLE policy_names (
     content_hash text NOT NULL,
     CONSTRAINT policy_names_pkey PRIMARY KEY (name),
     CONSTRAINT policy_names_content_hash_fkey FOREIGN KEY (content_hash) REFERENCES policies(content_hash)
+);
+
+CREATE TABLE statement_lines (
+    scope text NOT NULL,
+    name text NOT NULL,
+    line_id text COLLATE "C" NOT NULL,
+    kind text NOT NULL,
+    key text COLLATE "C",
+    amount_minor bigint NOT NULL,
+    fee_minor bigint NOT NULL DEFAULT 0,
+    currency text COLLATE "C" NOT NULL,
+    at timestamp with time zone NOT NULL,
+    reference text,
+    event_id text,
+    loaded_at timestamp with time zone NOT NULL,
+    load_no bigint,
+    CONSTRAINT a_line_is_stored_once PRIMARY KEY (scope, name, line_id),
+    CONSTRAINT statement_lines_load_no_fkey FOREIGN KEY (load_no) REFERENCES statement_loads(load_no),
+    CONSTRAINT statement_amount_in_bounds CHECK (amount_minor >= 1 AND amount_minor <= '1000000000000000'::bigint),
+    CONSTRAINT statement_fee_in_bounds CHECK (fee_minor >= 0 AND fee_minor <= amount_minor),
+    CONSTRAINT statement_kind_known CHECK (scope = 'rail'::text AND (kind = ANY (ARRAY['payout'::text, 'return'::text, 'funding'::text])) OR scope = 'channel'::text AND (kind = ANY (ARRAY['payment'::text, 'refund'::text, 'settlement'::text]))),
+    CONSTRAINT statement_scope_known CHECK (scope = ANY (ARRAY['rail'::text, 'channel'::text]))
+);
+CREATE INDEX statement_lines_by_key ON statement_lines USING btree (scope, name, key);
+CREATE INDEX statement_lines_by_load ON statement_lines USING btree (load_no);
+
+CREATE TABLE statement_periods (
+    scope text NOT NULL,
+    name text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    until timestamp with time zone NOT NULL,
+    loaded_at timestamp with time zone NOT NULL,
+    load_no bigint,
+    CONSTRAINT statement_periods_pkey PRIMARY KEY (scope, name, since, until),
+    CONSTRAINT statement_periods_load_no_fkey FOREIGN KEY (load_no) REFERENCES statement_loads(load_no),
+    CONSTRAINT a_period_has_a_length CHECK (since < until)
 );
 
 CREATE TABLE transfers (
@@ -865,6 +886,9 @@ CREATE FUNCTION load_statement(
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
+DECLARE
+    v_load BIGINT;
+    v_new  INT;
 BEGIN
     -- One statement of a rail or channel after the other.
     PERFORM pg_advisory_xact_lock(hashtextextended('statement/' || p_scope || '/' || p_name, 0));
@@ -880,17 +904,26 @@ BEGIN
     ) AS d;
     added := 0;
     IF different IS NULL THEN
+        INSERT INTO statement_loads (scope, name, loaded_at, lines) VALUES (p_scope, p_name, p_now, 0)
+        RETURNING load_no INTO v_load;
         INSERT INTO statement_lines (scope, name, line_id, kind, key, amount_minor, fee_minor, currency, at, reference,
-                                     event_id, loaded_at)
+                                     event_id, loaded_at, load_no)
         SELECT p_scope, p_name, t.line_id, t.kind, t.key, t.amount_minor, t.fee_minor, t.currency, t.at, t.reference,
-               t.event_id, p_now
+               t.event_id, p_now, v_load
         FROM told_lines(p_lines) AS t
         ON CONFLICT ON CONSTRAINT a_line_is_stored_once DO NOTHING;
         GET DIAGNOSTICS added = ROW_COUNT;
+        v_new := added;
         IF p_since < p_until THEN
-            INSERT INTO statement_periods (scope, name, since, until, loaded_at)
-            VALUES (p_scope, p_name, p_since, p_until, p_now)
+            INSERT INTO statement_periods (scope, name, since, until, loaded_at, load_no)
+            VALUES (p_scope, p_name, p_since, p_until, p_now, v_load)
             ON CONFLICT DO NOTHING;
+            v_new := v_new + FOUND::INT;
+        END IF;
+        IF v_new = 0 THEN
+            DELETE FROM statement_loads l WHERE l.load_no = v_load;
+        ELSE
+            UPDATE statement_loads l SET lines = added WHERE l.load_no = v_load;
         END IF;
     END IF;
     RETURN NEXT;
@@ -1532,6 +1565,41 @@ BEGIN
         PERFORM record_withdrawal(p_record);
     END IF;
     RETURN NEXT;
+END $function$;
+
+CREATE FUNCTION post_settlement(
+    p_reference text,
+    p_channel text,
+    p_currency text,
+    p_occurred_at timestamp with time zone,
+    p_debits text[],
+    p_credits text[],
+    p_amounts bigint[]
+)
+ RETURNS TABLE(outcome text, account text, short_by bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_path  TEXT := 'psp/' || p_channel;
+    v_held  BIGINT;
+    v_taken BIGINT := (SELECT coalesce(sum(a), 0) FROM unnest(p_amounts) AS a);
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('settlement/' || p_channel || '/' || p_currency, 0));
+    IF NOT EXISTS (SELECT FROM movements m WHERE m.reference = p_reference) THEN
+        SELECT coalesce(sum(CASE WHEN t.debit_account = a.id THEN t.amount_minor ELSE -t.amount_minor END), 0)
+        INTO v_held
+        FROM accounts a JOIN transfers t ON a.id IN (t.debit_account, t.credit_account)
+        WHERE a.path = v_path AND a.currency = p_currency;
+        IF v_taken > v_held THEN
+            RETURN QUERY SELECT 'insufficient_funds', v_path, v_taken - v_held;
+            RETURN;
+        END IF;
+    END IF;
+    RETURN QUERY SELECT p.* FROM post(
+        ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[NULL::TEXT],
+        array_fill(1, ARRAY[cardinality(p_amounts)]), p_debits, p_credits, p_amounts) AS p;
 END $function$;
 
 CREATE FUNCTION purge_callbacks(p_before timestamp with time zone)
@@ -2191,6 +2259,39 @@ BEGIN
     RETURN TRUE;
 END $function$;
 
+CREATE FUNCTION withdraw_load(p_load bigint, p_by text, p_reason text, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_load statement_loads%ROWTYPE;
+BEGIN
+    SELECT * INTO v_load FROM statement_loads l WHERE l.load_no = p_load FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN 'unknown';
+    ELSIF v_load.withdrawn_at IS NOT NULL THEN
+        RETURN 'already';
+    ELSIF v_load.asked_by IS NULL THEN
+        UPDATE statement_loads l SET asked_by = p_by, asked_at = p_now, reason = p_reason WHERE l.load_no = p_load;
+        RETURN 'asked';
+    ELSIF v_load.asked_by = p_by THEN
+        RETURN 'same_person';
+    END IF;
+    UPDATE statement_loads l
+    SET withdrawn_by = p_by, withdrawn_at = p_now,
+        told = (SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.line_id), '[]')
+                FROM statement_lines s WHERE s.load_no = p_load)
+    WHERE l.load_no = p_load;
+    DELETE FROM statement_lines s WHERE s.load_no = p_load;
+    DELETE FROM statement_periods s WHERE s.load_no = p_load;
+    -- What is still a break is found again by the next run.
+    UPDATE reconciliation_breaks b SET resolved_at = p_now
+    WHERE b.scope = v_load.scope AND b.name = v_load.name AND b.resolved_at IS NULL;
+    RETURN 'withdrawn';
+END $function$;
+
 CREATE TRIGGER accounts_are_never_removed BEFORE DELETE OR TRUNCATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER movements_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON movements FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER payout_account_changes_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON payout_account_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
@@ -2223,6 +2324,7 @@ GRANT SELECT ON TABLE reconciliation_runs TO dakuan_worker;
 GRANT SELECT ON TABLE review_claims TO dakuan_worker;
 GRANT SELECT ON TABLE schema_migrations TO dakuan_worker;
 GRANT SELECT ON TABLE statement_lines TO dakuan_worker;
+GRANT SELECT ON TABLE statement_loads TO dakuan_worker;
 GRANT SELECT ON TABLE statement_periods TO dakuan_worker;
 GRANT SELECT ON TABLE transfers TO dakuan_worker;
 GRANT SELECT ON TABLE waybill_claims TO dakuan_worker;
@@ -2254,6 +2356,7 @@ GRANT EXECUTE ON FUNCTION open_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_for_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_for_withdrawal TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION post_settlement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_callbacks TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_logistics TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION record_breaks TO dakuan_worker;
@@ -2277,3 +2380,4 @@ GRANT EXECUTE ON FUNCTION told_lines TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION update_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION update_drop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION verify_account TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION withdraw_load TO dakuan_worker;

@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
-from core.errors import BadInput
+from core.errors import BadInput, Refused
+from core.messages import Actor, Message
+from core.reasons import SENTENCES
 from core.reconciliation.lines import Covered, Scope, Statement, TheirLine
 from ledger.register_part import RegisterPart
+
+_TOLD = "EXISTS (SELECT FROM statement_lines WHERE scope = $2 AND name = $1)"
+_KNOWN: Mapping[Scope, str] = {
+    "channel": "SELECT EXISTS (SELECT FROM payments WHERE channel = $1)"
+    f" OR EXISTS (SELECT FROM accounts WHERE path = 'psp/' || $1) OR {_TOLD}",
+    "rail": "SELECT EXISTS (SELECT FROM payout_attempts WHERE rail = $1)"
+    " OR EXISTS (SELECT FROM payout_account_versions WHERE rail = $1)"
+    f" OR EXISTS (SELECT FROM accounts WHERE path = 'rail/' || $1 || '/cash') OR {_TOLD}",
+}
+
+
+class Load(Message):
+    """One time that a statement brought something new; `asked_by` and `withdrawn_by` are two different people."""
+
+    load_no: int
+    scope: Scope
+    name: str
+    loaded_at: datetime
+    lines: int
+    asked_by: str | None
+    reason: str | None
+    withdrawn_by: str | None
+    withdrawn_at: datetime | None
 
 
 class Statements(RegisterPart):
@@ -57,3 +83,30 @@ class Statements(RegisterPart):
             scope,
             name,
         )
+
+    async def loads(self, limit: int = 100) -> list[Load]:
+        """What was loaded, the newest first."""
+        return await self._all(
+            Load,
+            "SELECT load_no, scope, name, loaded_at, lines, asked_by, reason, withdrawn_by, withdrawn_at"
+            " FROM statement_loads ORDER BY load_no DESC LIMIT $1",
+            limit,
+        )
+
+    async def withdraw(self, load_no: int, by: Actor, reason: str, now: datetime) -> str:
+        """Take a load back, as the first or the second person: `asked`, `withdrawn`, `already`.
+
+        Raises:
+            Refused: `unknown_load`, or `needs_other_person` where the same person asked before.
+        """
+        outcome = str(
+            await self._call("SELECT withdraw_load($1, $2, $3, $4)", load_no, f"{by.role}/{by.id}", reason, now)
+        )
+        codes = {"unknown": "unknown_load", "same_person": "needs_other_person"}
+        if outcome in codes:
+            raise Refused(codes[outcome], SENTENCES[codes[outcome]])
+        return outcome
+
+    async def knows(self, scope: Scope, name: str) -> bool:
+        """Whether an order's payment, a payout, an account or a statement names this rail or channel."""
+        return bool(await self._call(_KNOWN[scope], name, scope))

@@ -94,8 +94,8 @@ async def test_what_a_channel_settled_is_booked_once_with_its_fee(stage: Withdra
     assert await _balance(stage, "psp/wechat") == 0
     assert await _balance(stage, "rail/sandbox/cash") == 99_400
     assert await _balance(stage, "expense/psp_fee") == 600
-    other = await ask("settlement", "wechat", "--rail", "other", code=1)
-    assert other["settlements"][0]["outcome"] == "conflict"
+    other = await ask("settlement", "wechat", "--rail", "sandbax", code=1)
+    assert (other["error"]["code"], other["error"]["field"]) == ("unknown_rail", "rail")
     answer = await ask("reconcile", "--rail", "sandbox")
     assert (answer["ok"], answer["comparisons"][0]["ours"], answer["comparisons"][0]["theirs"]) == (True, 1, 1)
 
@@ -124,6 +124,12 @@ async def test_settlements_of_a_file_are_booked_and_bad_rows_told(
         "outcome"
     ] == "conflict"
     assert await _balance(stage, "psp/wechat") == 0
+    more = write(f"S9,9999.00,0,9999.00,CNY,{at}")
+    over = (await ask("settlement", "wechat", *RAIL, "--file", more, code=1))["settlements"][0]
+    assert (over["outcome"], over["short_by_minor"]) == ("insufficient_funds", 999_900)
+    assert await _balance(stage, "psp/wechat") == 0
+    mistyped = await ask("settlement", "wechst", *RAIL, "--file", more, code=1)
+    assert (mistyped["error"]["code"], mistyped["error"]["field"]) == ("unknown_channel", "channel")
     bad = write(
         f"S3,600.00,3.60,600,CNY,{at}",
         f"S/4,1,0,1,CNY,{at}",

@@ -121,7 +121,7 @@ async def test_a_bank_that_is_away_is_told_and_the_rest_is_compared(
     monkeypatch.setenv("DAKUAN_BANK_URL", "http://127.0.0.1:9")
     answer = await ask("reconcile", code=1)
     told = {one["scope"]: one["not_fetched"] for one in answer["comparisons"]}
-    assert "did not answer" in told["rail"]
+    assert "cannot be reached" in told["rail"]
     assert (told["orders"], told["withdrawals"], answer["by_reason"]) == (None, None, {})
 
 
@@ -154,3 +154,35 @@ async def test_schedules_are_made_again_and_taken_away(stage: WithdrawalStage) -
     assert {one["outcome"] for one in again["schedules"]} == {"scheduled anew"}
     assert {one["outcome"] for one in (await ask("reconcile", "--unschedule"))["schedules"]} == {"scheduled no more"}
     assert {one["outcome"] for one in (await ask("reconcile", "--unschedule"))["schedules"]} == {"was not scheduled"}
+
+
+async def test_a_mistyped_name_is_refused_and_loads_nothing(stage: WithdrawalStage, tmp_path: Path) -> None:
+    await paid(stage)
+    file = a_file(tmp_path, f"L1,payout,k,100.00,CNY,{NOW}")
+    answer = await ask("reconcile", "--rail", "sandbax", "--statement", file, code=1)
+    assert (answer["error"]["code"], answer["error"]["field"]) == ("unknown_rail", "rail")
+    assert "sandbox" in answer["error"]["message"]
+    assert await stage.register.statements.lines("rail", "sandbax") == []
+    wrong = await ask("reconcile", "--channel", "wechst", "--statement", file, code=1)
+    assert wrong["error"]["code"] == "unknown_channel"
+    assert (await ask("reconcile"))["ok"] is True
+
+
+async def test_a_statement_that_was_loaded_by_mistake_is_taken_back_by_two_people(
+    stage: WithdrawalStage, tmp_path: Path
+) -> None:
+    await paid(stage)
+    file = a_file(tmp_path, f"L1,payout,nobodys,100.00,CNY,{NOW}")
+    assert (await ask("reconcile", "--rail", "sandbox", "--statement", file, code=1))["ok"] is False
+    (load,) = [one for one in (await ask("loads"))["loads"] if one["lines"] == 1 and not one["withdrawn_by"]][:1]
+    take = ("loads", "--withdraw", str(load["load_no"]), "--reason", "another bank's file")
+    assert (await ask(*take, "--as", "merchant:m-1", code=1))["error"]["code"] == "wrong_actor"
+    assert (await ask(*take, "--as", "operator:o-1"))["outcome"] == "asked"
+    assert (await ask(*take, "--as", "operator:o-1", code=1))["error"]["code"] == "needs_other_person"
+    assert [line.line_id for line in await stage.register.statements.lines("rail", "sandbox")].count("L1") == 1
+    assert (await ask(*take, "--as", "operator:o-2"))["outcome"] == "withdrawn"
+    assert (await ask(*take, "--as", "operator:o-2"))["outcome"] == "already"
+    assert "L1" not in [line.line_id for line in await stage.register.statements.lines("rail", "sandbox")]
+    assert (await ask("reconcile"))["ok"] is True
+    missing = ("loads", "--withdraw", "999999", "--reason", "x", "--as", "operator:o-1")
+    assert (await ask(*missing, code=1))["error"]["code"] == "unknown_load"

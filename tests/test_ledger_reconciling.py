@@ -19,6 +19,7 @@ from ledger_samples import (
     credit,
     earned,
     fund,
+    funded,
     opened,
     pay,
     refund,
@@ -459,13 +460,21 @@ async def test_the_proof_of_statements_knows_refunds_and_settlements(
 
 
 async def test_a_settlement_booked_by_many_at_once_stands_once_and_otherwise_is_a_conflict(
-    database: Database, book: Book
+    database: Database, book: Book, register: Register
 ) -> None:
+    await funded(register, book, total=1_500)
     given: dict[str, Any] = {"rail": "sandbox", "fee_minor": 6, "currency": "CNY", "occurred_at": NOW}
     movement = psp_settlement("wechat", "S1", net_minor=994, **given)
     answers = await asyncio.gather(*(book.post(movement) for _ in range(8)))
     assert sorted(answer.outcome for answer in answers) == ["exists"] * 7 + ["posted"]
     assert (await book.post(psp_settlement("wechat", "S1", net_minor=993, **given))).outcome == "conflict"
-    assert await database.balance("psp/wechat") == -1_000
+    assert await database.balance("psp/wechat") == 500
     assert await database.balance("rail/sandbox/cash") == 994
-    assert await database.balance("expense/psp_fee") == 6
+    # What the channel holds is settled once, however many ask at once.
+    racing = [psp_settlement("wechat", f"R{number}", net_minor=294, **given) for number in range(4)]
+    outcomes = [answer.outcome for answer in await asyncio.gather(*(book.post(one) for one in racing))]
+    assert sorted(outcomes) == ["insufficient_funds"] * 3 + ["posted"]
+    assert await database.balance("psp/wechat") == 200
+    await book.post(psp_settlement("wechat", "R9", net_minor=194, **given))
+    assert await database.balance("psp/wechat") == 0
+    assert await database.balance("expense/psp_fee") == 18

@@ -38,6 +38,7 @@ TABLES = (
     "pushed_traces",
     "callbacks",
     "statement_lines",
+    "statement_loads",
     "statement_periods",
     "reconciliation_breaks",
     "reconciliation_runs",

@@ -1,5 +1,23 @@
 -- Reconciliation: what rails and channels say in their statements, and where that differs from what we know.
 
+-- Each time that a statement brought something new. One that was loaded by mistake is withdrawn by two people; what it
+-- told is kept here.
+CREATE TABLE statement_loads (
+    load_no      BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    scope        TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    loaded_at    TIMESTAMPTZ NOT NULL,
+    lines        INT NOT NULL,
+    asked_by     TEXT,
+    asked_at     TIMESTAMPTZ,
+    reason       TEXT,
+    withdrawn_by TEXT,
+    withdrawn_at TIMESTAMPTZ,
+    told         JSONB,
+    CONSTRAINT a_load_is_withdrawn_by_two_people CHECK (
+        withdrawn_by IS NULL OR (asked_by IS NOT NULL AND asked_by <> withdrawn_by))
+);
+
 -- A line is stored as it was told. Its id is the other side's own and is never used twice.
 CREATE TABLE statement_lines (
     scope        TEXT NOT NULL,
@@ -14,6 +32,7 @@ CREATE TABLE statement_lines (
     reference    TEXT,
     event_id     TEXT,
     loaded_at    TIMESTAMPTZ NOT NULL,
+    load_no      BIGINT REFERENCES statement_loads,
     CONSTRAINT a_line_is_stored_once PRIMARY KEY (scope, name, line_id),
     CONSTRAINT statement_scope_known CHECK (scope IN ('rail', 'channel')),
     CONSTRAINT statement_kind_known CHECK (
@@ -22,6 +41,9 @@ CREATE TABLE statement_lines (
     CONSTRAINT statement_amount_in_bounds CHECK (amount_minor BETWEEN 1 AND 1000000000000000),
     CONSTRAINT statement_fee_in_bounds CHECK (fee_minor BETWEEN 0 AND amount_minor)
 );
+
+-- The lines of one load.
+CREATE INDEX statement_lines_by_load ON statement_lines (load_no);
 
 -- The lines about one payout, refund, payment or settlement.
 CREATE INDEX statement_lines_by_key ON statement_lines (scope, name, key);
@@ -33,6 +55,7 @@ CREATE TABLE statement_periods (
     since     TIMESTAMPTZ NOT NULL,
     until     TIMESTAMPTZ NOT NULL,
     loaded_at TIMESTAMPTZ NOT NULL,
+    load_no   BIGINT REFERENCES statement_loads,
     PRIMARY KEY (scope, name, since, until),
     CONSTRAINT a_period_has_a_length CHECK (since < until)
 );
@@ -81,6 +104,9 @@ CREATE FUNCTION load_statement(
     p_scope TEXT, p_name TEXT, p_lines JSONB, p_since TIMESTAMPTZ, p_until TIMESTAMPTZ, p_now TIMESTAMPTZ
 ) RETURNS TABLE (added INT, different TEXT[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_load BIGINT;
+    v_new  INT;
 BEGIN
     -- One statement of a rail or channel after the other.
     PERFORM pg_advisory_xact_lock(hashtextextended('statement/' || p_scope || '/' || p_name, 0));
@@ -96,20 +122,87 @@ BEGIN
     ) AS d;
     added := 0;
     IF different IS NULL THEN
+        INSERT INTO statement_loads (scope, name, loaded_at, lines) VALUES (p_scope, p_name, p_now, 0)
+        RETURNING load_no INTO v_load;
         INSERT INTO statement_lines (scope, name, line_id, kind, key, amount_minor, fee_minor, currency, at, reference,
-                                     event_id, loaded_at)
+                                     event_id, loaded_at, load_no)
         SELECT p_scope, p_name, t.line_id, t.kind, t.key, t.amount_minor, t.fee_minor, t.currency, t.at, t.reference,
-               t.event_id, p_now
+               t.event_id, p_now, v_load
         FROM told_lines(p_lines) AS t
         ON CONFLICT ON CONSTRAINT a_line_is_stored_once DO NOTHING;
         GET DIAGNOSTICS added = ROW_COUNT;
+        v_new := added;
         IF p_since < p_until THEN
-            INSERT INTO statement_periods (scope, name, since, until, loaded_at)
-            VALUES (p_scope, p_name, p_since, p_until, p_now)
+            INSERT INTO statement_periods (scope, name, since, until, loaded_at, load_no)
+            VALUES (p_scope, p_name, p_since, p_until, p_now, v_load)
             ON CONFLICT DO NOTHING;
+            v_new := v_new + FOUND::INT;
+        END IF;
+        IF v_new = 0 THEN
+            DELETE FROM statement_loads l WHERE l.load_no = v_load;
+        ELSE
+            UPDATE statement_loads l SET lines = added WHERE l.load_no = v_load;
         END IF;
     END IF;
     RETURN NEXT;
+END $$;
+
+-- Take a load back: the first person asks, a second one does it. Answers `asked`, `withdrawn`, `same_person`, `already`
+-- or `unknown`. What was booked because of its lines stays booked, and the next run of the comparison says so.
+CREATE FUNCTION withdraw_load(p_load BIGINT, p_by TEXT, p_reason TEXT, p_now TIMESTAMPTZ) RETURNS TEXT
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_load statement_loads%ROWTYPE;
+BEGIN
+    SELECT * INTO v_load FROM statement_loads l WHERE l.load_no = p_load FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN 'unknown';
+    ELSIF v_load.withdrawn_at IS NOT NULL THEN
+        RETURN 'already';
+    ELSIF v_load.asked_by IS NULL THEN
+        UPDATE statement_loads l SET asked_by = p_by, asked_at = p_now, reason = p_reason WHERE l.load_no = p_load;
+        RETURN 'asked';
+    ELSIF v_load.asked_by = p_by THEN
+        RETURN 'same_person';
+    END IF;
+    UPDATE statement_loads l
+    SET withdrawn_by = p_by, withdrawn_at = p_now,
+        told = (SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.line_id), '[]')
+                FROM statement_lines s WHERE s.load_no = p_load)
+    WHERE l.load_no = p_load;
+    DELETE FROM statement_lines s WHERE s.load_no = p_load;
+    DELETE FROM statement_periods s WHERE s.load_no = p_load;
+    -- What is still a break is found again by the next run.
+    UPDATE reconciliation_breaks b SET resolved_at = p_now
+    WHERE b.scope = v_load.scope AND b.name = v_load.name AND b.resolved_at IS NULL;
+    RETURN 'withdrawn';
+END $$;
+
+-- Book what a channel settled, at most what it holds by the books. Two at a time wait for each other.
+CREATE FUNCTION post_settlement(
+    p_reference TEXT, p_channel TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ,
+    p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
+) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_path  TEXT := 'psp/' || p_channel;
+    v_held  BIGINT;
+    v_taken BIGINT := (SELECT coalesce(sum(a), 0) FROM unnest(p_amounts) AS a);
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('settlement/' || p_channel || '/' || p_currency, 0));
+    IF NOT EXISTS (SELECT FROM movements m WHERE m.reference = p_reference) THEN
+        SELECT coalesce(sum(CASE WHEN t.debit_account = a.id THEN t.amount_minor ELSE -t.amount_minor END), 0)
+        INTO v_held
+        FROM accounts a JOIN transfers t ON a.id IN (t.debit_account, t.credit_account)
+        WHERE a.path = v_path AND a.currency = p_currency;
+        IF v_taken > v_held THEN
+            RETURN QUERY SELECT 'insufficient_funds', v_path, v_taken - v_held;
+            RETURN;
+        END IF;
+    END IF;
+    RETURN QUERY SELECT p.* FROM post(
+        ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[NULL::TEXT],
+        array_fill(1, ARRAY[cardinality(p_amounts)]), p_debits, p_credits, p_amounts) AS p;
 END $$;
 
 -- Keep what a run of a comparison found; answers with the ids of the breaks that are new, or are back.

@@ -1,0 +1,28 @@
+"""Rails and channels that a command may name: a mistyped one would be a new one, and nothing would ever fit it."""
+
+from __future__ import annotations
+
+from commands.rail_choice import STANDIN
+from config import Settings
+from core.errors import Refused
+from core.rails import Rails
+from core.reasons import SENTENCES
+from core.reconciliation.lines import Scope
+from ledger.register import Register
+
+
+async def refuse_unknown(settings: Settings, register: Register, scope: Scope, name: str) -> None:
+    """Nothing, where an order, a payout, an account, a statement or a setting knows the name.
+
+    Raises:
+        Refused: `unknown_channel` or `unknown_rail`.
+    """
+    given = settings.rails or Rails()
+    set_up = (
+        given.channels.keys() if scope == "channel" else {*given.rails, STANDIN} if settings.bank_url else given.rails
+    )
+    if name in set_up or await register.statements.knows(scope, name):
+        return
+    code = f"unknown_{scope}"
+    known = sorted({*set_up, *(one for kind, one in await register.breaks.comparisons() if kind == scope)})
+    raise Refused(code, f"{SENTENCES[code]} {name}; known: {', '.join(known) or 'none'}", scope)
