@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from commands.rail_choice import STANDIN
 from config import Settings
+from config.rails import Rails
 from core.errors import Refused
-from core.rails import Rails
 from core.reasons import SENTENCES
 from core.reconciliation.lines import Scope
 from ledger.register import Register
