@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import gzip
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 
@@ -17,9 +18,15 @@ def http(body: bytes, status: str = "200 OK", *headers: str, length: int | None 
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
 
 
-def malformed_answers(good: dict[str, Any]) -> dict[str, bytes]:
+def malformed_answers(good: dict[str, Any]) -> Mapping[str, bytes]:
     """Ways to answer that are not the good answer, by name. None of them may be taken for it."""
-    whole = json.dumps(good).encode()
+    return _malformed(json.dumps(good))
+
+
+@cache
+def _malformed(text: str) -> Mapping[str, bytes]:
+    """Some are large; a test of each way asks for all of them."""
+    good, whole = json.loads(text), text.encode()
     return {
         "nothing at all": b"",
         "not HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
