@@ -31,12 +31,14 @@ from core.durations import Duration
 from core.errors import Misconfigured
 from core.messages import Id, reasons_of
 
-Kind = Literal["sandbox", "kuaidi100", "kdniao", "easypost"]
+Kind = Literal["sandbox", "kuaidi100", "kdniao", "easypost", "17track", "aftership"]
 
 URLS: Mapping[str, str] = {
     "kuaidi100": "https://poll.kuaidi100.com",
     "kdniao": "https://api.kdniao.com",
     "easypost": "https://api.easypost.com",
+    "17track": "https://api.17track.net",
+    "aftership": "https://api.aftership.com",
 }
 INTERVALS: Mapping[str, timedelta] = {"kuaidi100": timedelta(minutes=30)}
 """What the vendors ask for; a number that is asked for more often is locked."""
@@ -44,17 +46,20 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
     "kuaidi100": ("key", "customer"),
     "kdniao": ("key", "customer"),
     "easypost": ("key",),
+    "17track": ("key",),
+    "aftership": ("key",),
 }
 
 
 _SUBSCRIBED = ("kuaidi100",)
-"""EasyPost pushes whatever was asked for once; Kdniao pushes by contract."""
+"""EasyPost, 17TRACK and AfterShip push whatever was asked for once; Kdniao pushes by contract."""
 
 
 class Provider(BaseModel):
     """One provider and our account there.
 
-    `customer` is Kuaidi100's customer or Kdniao's business id; `salt` is what Kuaidi100 and EasyPost sign pushes with.
+    `customer` is Kuaidi100's customer or Kdniao's business id; `salt` is what Kuaidi100, EasyPost and AfterShip sign
+    pushes with; 17TRACK signs with the key.
     `callback` is the address that Kuaidi100 is asked to push to. `url` may be a path of the stand-ins, such as
     "/kuaidi100".
     """

@@ -23,7 +23,9 @@ from ledger.register import Register
 LARGEST_PUSH = 1024 * 1024
 """Bytes."""
 SCANS_A_COMMAND = 500
+_SIGNATURES: Mapping[str, str] = {"17track": "sign", "aftership": "aftership-hmac-sha256"}
 _SIGNATURE = "x-hmac-signature"
+"""Where the others sign, as far as they do it in a header."""
 
 Report = Callable[[str, dict[str, Any]], Awaitable[None]]
 """Gives an order (its id) a `report_scan`. Raises `Refused` where it is over, `Unavailable` where a retry helps."""
@@ -52,10 +54,10 @@ class PushDesk(Desk[PushReader, Journaled]):
         return None if reader.verified(body, headers) else ""
 
     def _kept_headers(self, reader: PushReader) -> Sequence[str]:
-        return ("content-type", "user-agent", _SIGNATURE)
+        return ("content-type", "user-agent", *self._signed_headers(reader))
 
     def _signed_headers(self, reader: PushReader) -> Sequence[str]:
-        return (_SIGNATURE,)
+        return (_SIGNATURES.get(reader.name, _SIGNATURE),)
 
     async def _journal(
         self, vendor: str, digest: str, body: bytes, headers: Mapping[str, str], now: datetime

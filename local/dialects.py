@@ -18,8 +18,10 @@ from urllib.parse import parse_qs, urlencode
 from core.audit.services import codes_for
 from core.audit.waybills import CARRIERS
 from local.carrier import CarrierDesk, Track
+from local.registering import RegisteringVendor, registering_push
 
 Vendor = Literal["kuaidi100", "kdniao", "easypost"]
+AnyVendor = Vendor | RegisteringVendor
 Answer = tuple[int, dict[str, Any]]
 
 CUSTOMER = "standin-customer"
@@ -338,7 +340,7 @@ def _easypost(code: str, waybill: str, scans: Scans) -> dict[str, Any]:
 
 
 def push_of(
-    vendor: Vendor, carrier: str, waybill: str, scans: Scans, *, salt: str = SALT, **more: Any
+    vendor: AnyVendor, carrier: str, waybill: str, scans: Scans, *, salt: str = SALT, **more: Any
 ) -> tuple[bytes, dict[str, str]]:
     """What a vendor would push of a parcel: body and headers, signed.
 
@@ -346,6 +348,8 @@ def push_of(
         salt: what Kuaidi100 signs with; it is told when a number is subscribed.
         more: further fields of the push, such as Kuaidi100's `status` and `comNew`.
     """
+    if vendor == "17track" or vendor == "aftership":  # two comparisons narrow the type, one does not
+        return registering_push(vendor, carrier, waybill, scans, KEY, SALT)
     code = _code(vendor, carrier)
     form_type = {"Content-Type": "application/x-www-form-urlencoded"}
     match vendor:

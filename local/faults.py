@@ -7,8 +7,9 @@ Faults are on disk, so that one that kills the process does not kill it again af
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -184,3 +185,12 @@ class Faults:
         else:
             del self._waiting[number]
             self._store.write("DELETE FROM faults WHERE number = ?", number)
+
+
+def about_another(answer: Any, names: Collection[str]) -> Any:
+    """An answer in which everything of these names, however deep it lies, is somebody else's."""
+    if isinstance(answer, Mapping):
+        return {name: "other" if name in names else about_another(value, names) for name, value in answer.items()}
+    if isinstance(answer, list | tuple):
+        return [about_another(one, names) for one in answer]
+    return answer

@@ -17,6 +17,8 @@ What they are asked (`activities/*/sandbox.py` speaks these dialects):
     POST /kuaidi100/poll             a subscription
     POST /kdniao/api/dist
     POST /easypost/v2/trackers
+    POST /17track/track/v2.2/…       those who know only numbers that were registered (`local.registering`)
+    GET POST /aftership/tracking/…
 
 What they are told, by whoever plays the world (`local.client.WorldClient`):
 
@@ -72,9 +74,10 @@ from local.bank import BankDesk, FinishPayout, Funding, KeyWindow, Mistake, NewP
 from local.callbacks import Acknowledged
 from local.carrier import CarrierDesk, Freeze, Interval, Mark, NewScans, Track
 from local.channel import ChannelDesk, FinishRefund, NewPayment, NewRefund, PaymentQuestion, RefundPlan, Settle
-from local.dialects import Dialects, Vendor
-from local.faults import Fault, Faults, Side, Verb
+from local.dialects import KEY, Dialects, Vendor
+from local.faults import Fault, Faults, Side, Verb, about_another
 from local.guard import guard
+from local.registering import Registering
 from local.service import LOOPBACK
 from local.statements import StatementQuestion
 from local.wechatpay import WechatPay
@@ -85,7 +88,7 @@ M = TypeVar("M", bound=BaseModel)
 
 LARGEST_REQUEST = 4 * 1024 * 1024
 _WEB_PAGE = b"<!doctype html><html><head><title>502</title></head><body><h1>Bad gateway</h1></body></html>"
-_NAMES = {"key", "reference", "waybill", "nu", "LogisticCode", "tracking_code"}
+_NAMES = {"key", "reference", "waybill", "nu", "LogisticCode", "tracking_code", "number", "tracking_number"}
 """What an answer calls the thing that it is about."""
 _TEN_MEGABYTES = 10 * 1024 * 1024
 
@@ -100,6 +103,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.carrier = CarrierDesk(folder)
         self.dialects = Dialects(self.carrier)
+        self.registering = Registering(self.carrier, KEY, self._misbehaving)
         self.channel = ChannelDesk(folder)
         self.faults = Faults(folder)
         self.bank = BankDesk(folder, self.faults)
@@ -318,7 +322,7 @@ def _spoiled(fault: Fault, status: int, answer: dict[str, Any], dress: Dress) ->
         case "wrong_amount" if "amount_minor" in answer:
             return dress(status, {**answer, "amount_minor": answer["amount_minor"] + 1})
         case "wrong_key":
-            return dress(status, {**answer, **dict.fromkeys(_NAMES & answer.keys(), "other")})
+            return dress(status, about_another(answer, _NAMES))
         case "unsigned" | "wrong_signature":
             return _unsigned(dress(status, answer), wrong=fault.kind == "wrong_signature")
     return dress(status, answer)
@@ -416,6 +420,7 @@ def application(folder: Path) -> Starlette:
             Route("/kdniao/api/dist", world.vendor("kdniao"), methods=["POST"]),
             Route("/easypost/v2/trackers", world.vendor("easypost"), methods=["POST"]),
             Route("/easypost/v2/trackers", world.trackers, methods=["GET"]),
+            *world.registering.routes(),
             *world.wechatpay.routes(),
             Route("/channel/payments", world.payment, methods=["GET"]),
             Route("/channel/payments", _told(NewPayment, channel.know), methods=["POST"]),

@@ -160,7 +160,13 @@ def test_one_address_beside_the_stack_may_be_another(home: dict[str, str]) -> No
 def test_a_local_stack_asks_the_vendors_dialects_unless_told_otherwise(home: dict[str, str], tmp_path: Path) -> None:
     usual = Settings.from_env(home).providers
     assert usual is not None
-    assert {provider.kind for provider in usual.providers.values()} == {"kuaidi100", "kdniao", "easypost"}
+    assert {provider.kind for provider in usual.providers.values()} == {
+        "kuaidi100",
+        "kdniao",
+        "easypost",
+        "17track",
+        "aftership",
+    }
     assert Settings.from_env({**home, "DAKUAN_CARRIER_URL": "https://carrier.example/api"}).providers is None
     own = tmp_path / "own.toml"
     own.write_text('default = ["sandbox"]\n')

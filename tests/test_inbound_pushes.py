@@ -12,7 +12,7 @@ import pytest
 from databases import Database
 from ledger_samples import NOW, an_order, opened
 from temporalio.testing import ActivityEnvironment
-from vendor_adapters import START, VENDORS, account, fresh, plain, query, scan, way
+from vendor_adapters import SERVED, START, VENDORS, account, fresh, plain, query, scan, way
 
 from activities.carriers.base import Carrier, PushReader, found, silent, told
 from activities.carriers.chosen import ChosenCarriers
@@ -26,7 +26,7 @@ from core.messages import ReportScan
 from core.policy import policy_hash
 from inbound.pushes import LARGEST_PUSH, PushDesk
 from ledger.register import Register
-from local.dialects import Vendor, push_of
+from local.dialects import AnyVendor, push_of
 from wiring.carriers import carrier_of
 
 
@@ -74,13 +74,13 @@ async def outcomes(database: Database) -> list[tuple[str | None, int]]:
     return [(row["outcome"], row["repeats"]) for row in rows]
 
 
-def carrier_for(vendor: Vendor) -> str:
-    return "ups" if vendor == "easypost" else "yto"
+def carrier_for(vendor: AnyVendor) -> str:
+    return SERVED[vendor]
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 async def test_a_push_reaches_the_order_that_uses_the_number(
-    vendor: Vendor, desk: PushDesk, orders: Orders, register: Register, database: Database
+    vendor: AnyVendor, desk: PushDesk, orders: Orders, register: Register, database: Database
 ) -> None:
     waybill, carrier = fresh(), carrier_for(vendor)
     await shipped(register, waybill, carrier)
@@ -96,12 +96,17 @@ async def test_a_push_reaches_the_order_that_uses_the_number(
 
 @pytest.mark.parametrize("vendor", VENDORS)
 async def test_a_wrong_signature_is_refused_and_journaled(
-    vendor: Vendor, desk: PushDesk, orders: Orders, register: Register, database: Database
+    vendor: AnyVendor, desk: PushDesk, orders: Orders, register: Register, database: Database
 ) -> None:
     waybill, carrier = fresh(), carrier_for(vendor)
     await shipped(register, waybill, carrier)
     body, headers = push_of(vendor, carrier, waybill, plain(way()))
-    for forged in (body.replace(b"%", b"%25", 1) if vendor != "easypost" else body + b" ", b"", b"\xff\xfe", b"{}"):
+    for forged in (
+        body.replace(b"%", b"%25", 1) if vendor in ("kuaidi100", "kdniao") else body + b" ",
+        b"",
+        b"\xff\xfe",
+        b"{}",
+    ):
         answer = await desk.receive(vendor, forged, headers)
         assert (answer.status, answer.outcome) == (401, "wrong_signature")
     assert orders.taken == []
@@ -209,7 +214,7 @@ async def test_a_push_under_another_code_reaches_whoever_can_only_mean_that_parc
 ) -> None:
     waybill = fresh(number)
     await shipped(register, waybill, named)
-    vendor: Vendor = "easypost" if found_with == "ups" else "kuaidi100"
+    vendor: AnyVendor = "easypost" if found_with == "ups" else "kuaidi100"
     answer = await desk.receive(vendor, *push_of(vendor, found_with, waybill, plain(way())))
     assert (answer.outcome, answer.subjects) == (("applied", ("A1",)) if told_of else ("kept", ()))
     assert [command.carrier for _, command in orders.taken] == [named] * told_of
@@ -361,7 +366,7 @@ async def test_a_push_kept_under_another_code_is_found_by_the_number(
     desk: PushDesk, register: Register, named: str, found_with: str, number: str, answer: Any, found_it: bool
 ) -> None:
     waybill = fresh(number)
-    vendor: Vendor = "easypost" if found_with == "ups" else "kdniao"
+    vendor: AnyVendor = "easypost" if found_with == "ups" else "kdniao"
     await desk.receive(vendor, *push_of(vendor, found_with, waybill, plain(way())))
     asked = query("kdniao", waybill, named)
     says = silent(asked, "one", answer, "") if answer == "unavailable" else told(asked, "one", answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 
+from activities.carriers.aftership import AfterShipCarrier
 from activities.carriers.base import Carrier, Subscribing, TraceQuery, check
 from activities.carriers.chosen import ChosenCarriers
 from activities.carriers.easypost import EasyPostCarrier
@@ -13,6 +14,7 @@ from activities.carriers.kuaidi100 import Kuaidi100Carrier
 from activities.carriers.paced import PacedCarrier
 from activities.carriers.sandbox import SandboxCarrier
 from activities.carriers.subscribed import Subscriber
+from activities.carriers.track17 import Track17Carrier
 from activities.http import HttpClient
 from config import Settings
 from config.providers import Provider, Providers
@@ -50,6 +52,10 @@ def carrier_of(provider: Provider, http: HttpClient) -> Carrier:
             return KdniaoCarrier(http, key=provider.key, business_id=provider.customer)
         case "easypost":
             return EasyPostCarrier(http, key=provider.key, secret=provider.salt)
+        case "17track":
+            return Track17Carrier(http, key=provider.key)
+        case "aftership":
+            return AfterShipCarrier(http, key=provider.key, secret=provider.salt)
     return SandboxCarrier(http)
 
 

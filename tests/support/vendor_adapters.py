@@ -13,12 +13,20 @@ from activities.http import HttpClient
 from config.providers import Provider
 from core.messages import Scan
 from local import dialects
-from local.dialects import Vendor
+from local.dialects import AnyVendor
 from local.standins import StandIns
 from wiring.carriers import carrier_of
 
-VENDORS: tuple[Vendor, ...] = ("kuaidi100", "kdniao", "easypost")
-SERVED: dict[Vendor, str] = {"kuaidi100": "yto", "kdniao": "yto", "easypost": "ups"}
+VENDORS: tuple[AnyVendor, ...] = ("kuaidi100", "kdniao", "easypost", "17track", "aftership")
+REGISTERING = ("17track", "aftership")
+"""Those that have only what was registered with them, and look for it later."""
+SERVED: dict[AnyVendor, str] = {
+    "kuaidi100": "yto",
+    "kdniao": "yto",
+    "easypost": "ups",
+    "17track": "ups",
+    "aftership": "ups",
+}
 """A carrier of each vendor that wants no phone."""
 START = datetime(2026, 11, 22, 8, tzinfo=UTC)
 _numbers = itertools.count(1)
@@ -48,25 +56,25 @@ def plain(scans: list[Scan]) -> list[dict[str, Any]]:
     return [one.model_dump(mode="json", exclude_none=True) for one in scans]
 
 
-def account(vendor: Vendor, **fields: Any) -> Provider:
+def account(vendor: AnyVendor, **fields: Any) -> Provider:
     """The account that the stand-ins know."""
     given = {"key": dialects.KEY, "customer": dialects.CUSTOMER, "salt": dialects.SALT, **fields}
     return Provider(kind=vendor, **given)
 
 
 @asynccontextmanager
-async def adapter(vendor: Vendor, standins: StandIns, **fields: Any) -> AsyncIterator[Carrier]:
+async def adapter(vendor: AnyVendor, standins: StandIns, **fields: Any) -> AsyncIterator[Carrier]:
     """An adapter that asks the stand-ins."""
     async with at(vendor, f"{standins.url}/{vendor}", **fields) as carrier:
         yield carrier
 
 
 @asynccontextmanager
-async def at(vendor: Vendor, url: str, **fields: Any) -> AsyncIterator[Carrier]:
+async def at(vendor: AnyVendor, url: str, **fields: Any) -> AsyncIterator[Carrier]:
     """An adapter that asks an address."""
     async with HttpClient(url, name=vendor, answers_within=timedelta(seconds=5)) as http:
         yield carrier_of(account(vendor, **fields), http)
 
 
-def query(vendor: Vendor, waybill: str, carrier: str | None = None, phone: str | None = None) -> TraceQuery:
+def query(vendor: AnyVendor, waybill: str, carrier: str | None = None, phone: str | None = None) -> TraceQuery:
     return TraceQuery(carrier=carrier or SERVED[vendor], waybill=waybill, phone_last4=phone)
