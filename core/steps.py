@@ -6,7 +6,6 @@ be carried out again: the key it names makes a second time harmless.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import ClassVar, Literal
 
 from core.chart import Kind
@@ -47,11 +46,6 @@ class Post(Step):
         """The kind and the rest of the reference, as in `refund ship_by` or `credit`."""
         kind, rest = self.movement.kind, self.movement.reference.split("/")[3:]
         return " ".join((kind, *rest[:1]))
-
-    @property
-    def at(self) -> datetime:
-        """When it was decided."""
-        return self.movement.occurred_at
 
     @property
     def decided_once(self) -> bool:
