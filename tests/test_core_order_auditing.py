@@ -138,6 +138,23 @@ def test_late_scans_end_a_review_for_a_missing_trace_also_after_receipt_by_timeo
     assert (driver.phase, driver.audit) == ("credited", "approved")
 
 
+def test_a_review_for_a_clock_that_was_ahead_ends_when_every_rule_passes() -> None:
+    driver = shipped()
+    ahead = (Finding("time_order", "fail", "strong", "clock", {"what": "future", "at": (T0 + DAY).isoformat()}),)
+    driver.hear("p1", "needs_review", "time_order", findings=ahead)
+    assert driver.audit == "in_review"
+    driver.hear("p1", "approved", first_physical_at=T0, delivered_at=T0 + DAY)
+    assert driver.audit == "approved"
+
+
+def test_a_review_for_a_wrong_order_of_events_does_not() -> None:
+    driver = shipped()
+    wrong = (Finding("time_order", "fail", "strong", "clock", {"what": "before_pickup"}),)
+    driver.hear("p1", "needs_review", "time_order", findings=wrong)
+    driver.hear("p1", "approved", first_physical_at=T0, delivered_at=T0 + DAY)
+    assert driver.audit == "in_review"
+
+
 def test_a_review_keeps_the_numbers_of_its_sentences() -> None:
     driver = shipped()
     missing = (Finding("trace_exists", "fail", "strong", "trace", {"waited_h": 80.0, "looks": 9}),)
