@@ -97,6 +97,10 @@ class Inbox(Part):
             dropped = {**dropped, key: dropped.get(key, 0) + 1}
         return self.changed(journal=kept, seq=self.seq + 1, dropped=dropped)
 
+    def count(self, code: str, lines: int) -> Inbox:
+        """The inbox with so many more lines of this code, counted and not kept."""
+        return self.changed(seq=self.seq + lines, dropped={**self.dropped, code: self.dropped.get(code, 0) + lines})
+
 
 def digest_of(command: Command) -> str:
     """What a command says, in few characters. Fields that have their default are left out: a later version may add one,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import temporalio.api.common.v1
+from temporalio.common import RawValue
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
 from temporalio.converter import (
     CompositePayloadConverter,
@@ -38,6 +39,8 @@ class _TolerantConverter(CompositePayloadConverter):
         return [self._one(payload, hint) for payload, hint in zip(payloads, hints, strict=False)]
 
     def _one(self, payload: temporalio.api.common.v1.Payload, hint: type | None) -> Any:
+        if hint is RawValue:  # every signal: a burst of them is one task, which must not take long
+            return RawValue(payload)
         try:
             return super().from_payloads([payload], [hint] if hint else None)[0]
         except Exception as error:

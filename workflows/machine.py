@@ -11,8 +11,9 @@ Everything between two such awaits is atomic. Each await below says what may hav
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
 from temporalio import workflow
@@ -48,6 +49,10 @@ class Core(Protocol[S]):
         """The state after a signal that could not be read."""
         ...
 
+    def count_unreadable(self, state: S, code: str, signals: int, /) -> S:
+        """The state after so many more that could not be read."""
+        ...
+
     def note_cancellation(self, state: S, now: datetime, /) -> S:
         """The state after a request to cancel the workflow, which calls nothing off."""
         ...
@@ -63,6 +68,41 @@ class Views(Protocol[Shown]):
     def holds_of(self, state: Shown, /) -> tuple[HoldView, ...]:
         """Why the money is not here yet."""
         ...
+
+
+SIGNALS_A_TASK = 50
+"""Signals decided in one workflow task; the next waits for another task.
+
+The SDK gives up a task that takes 2 s, and every later try meets the same signals: the order would never answer again.
+"""
+PAUSE = timedelta(milliseconds=1)
+
+
+class Burst:
+    """Signals that came in one workflow task beyond those that it may decide.
+
+    Those with a verb that nothing knows are only counted: ten thousand states would be made to say the same.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[str, Sequence[RawValue]]] = deque()
+        self.unknown = 0
+        self.draining: asyncio.Task[None] | None = None
+        self._task = -1
+        self._taken = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything is left for another task."""
+        return bool(self.waiting) or self.unknown > 0
+
+    def has_room(self) -> bool:
+        """Whether a signal may be decided at once. None may overtake those that wait."""
+        task = workflow.info().get_current_history_length()
+        if task != self._task:
+            self._task, self._taken = task, 0
+        self._taken += 1
+        return self._taken <= SIGNALS_A_TASK and self.draining is None
 
 
 class Machine(Generic[S]):
@@ -84,6 +124,7 @@ class Machine(Generic[S]):
         self._changed = True
         self._undecided = 0
         self._one_command = asyncio.Lock()
+        self._burst = Burst()
         self._timer = DeadlineTimer()
         self._page = Page()
 
@@ -105,7 +146,7 @@ class Machine(Generic[S]):
         self._failed = refusal
         # Commands that arrived early wait for the opening. If the workflow ended first, their senders would get a
         # failure of the service instead of the reason.
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        await self._answer_all()
         raise_refusal(refusal)
 
     async def _wait_until(self, due: Due | None) -> None:
@@ -118,9 +159,13 @@ class Machine(Generic[S]):
         """Go on in a new run, with a short history and the same state."""
         # A handler that is still running would be lost with this run, its sender without an answer. The state is
         # taken afterwards: the last handler may have changed it.
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        await self._answer_all()
         assert self._state is not None
         workflow.continue_as_new(args=[started_with, {"state": self._state.model_dump(mode="json")}])
+
+    async def _answer_all(self) -> None:
+        """Wait until everything that arrived is answered: a run that ends forgets the rest."""
+        await workflow.wait_condition(lambda: workflow.all_handlers_finished() and not self._burst.draining)
 
     # --- commands ----------------------------------------------------------------------------------------
 
@@ -174,6 +219,29 @@ class Machine(Generic[S]):
     @workflow.signal(dynamic=True)
     async def on_signal(self, name: str, args: Sequence[RawValue]) -> None:
         """Every verb as a signal, answered in the journal, refusals included. Nothing raises: it would end the run."""
+        if self._burst.has_room():
+            await self._take_signal(name, args)
+        elif name in self.COMMANDS:
+            self._burst.waiting.append((name, args))
+        else:
+            self._burst.unknown += 1
+        if self._burst.waits and not self._burst.draining:
+            self._burst.draining = asyncio.create_task(self._drain())
+
+    async def _drain(self) -> None:
+        """Take the signals of a burst, some a workflow task, in the order of their arrival."""
+        while self._burst.waits:
+            # A timer ends this task. Without one, all signals would be decided in it, and it would be given up.
+            await workflow.sleep(PAUSE, summary="signals of a burst")
+            unknown, self._burst.unknown = self._burst.unknown, 0
+            if self._state is not None and unknown:
+                self._state = self._core.count_unreadable(self._state, "unknown_verb", unknown)
+            for _ in range(min(SIGNALS_A_TASK, len(self._burst.waiting))):
+                await self._take_signal(*self._burst.waiting.popleft())
+            self._changed = True
+        self._burst.draining = None
+
+    async def _take_signal(self, name: str, args: Sequence[RawValue]) -> None:
         command = read_command(self.COMMANDS, name, signal_body(args))
         if not isinstance(command, Refusal):
             await self._decide(command, "signal")

@@ -113,7 +113,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
                 await self._wait_until(wake_at(self._order, workflow.now()))
         self._watches.end()
         self._timer.stop()
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        await self._answer_all()
         return summary_of(self._order)
 
     async def _open(self, bodies: Sequence[Any]) -> None:

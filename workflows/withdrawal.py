@@ -58,7 +58,7 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
             await self._do_what_is_due()
             self._show()
             if self._withdrawal.over:
-                await workflow.wait_condition(workflow.all_handlers_finished)
+                await self._answer_all()
                 if not self._changed:
                     break
             elif workflow.info().is_continue_as_new_suggested():

@@ -190,6 +190,11 @@ def note_unreadable(state: OrderState, verb: str, refusal: Refusal, now: datetim
     return state.changed(inbox=inbox).next_revision()
 
 
+def count_unreadable(state: OrderState, code: str, signals: int) -> OrderState:
+    """The order after a burst of signals that could not be read: counted by their code, not journaled one by one."""
+    return state.changed(inbox=state.inbox.count(code, signals)).next_revision()
+
+
 def note_cancellation(state: OrderState, now: datetime) -> OrderState:
     """The order after a request to cancel its workflow, which cancels no order. The journal keeps the request."""
     why = "Cancelling a workflow cancels no order: send cancel_order."

@@ -163,6 +163,11 @@ def note_unreadable(state: WithdrawalState, name: str, refusal: Refusal, now: da
     return state.changed(inbox=inbox).next_revision()
 
 
+def count_unreadable(state: WithdrawalState, code: str, signals: int) -> WithdrawalState:
+    """The withdrawal after a burst of signals that could not be read: counted by code, not journaled one by one."""
+    return state.changed(inbox=state.inbox.count(code, signals)).next_revision()
+
+
 def note_cancellation(state: WithdrawalState, now: datetime) -> WithdrawalState:
     """The withdrawal after a request to cancel its workflow, which calls nothing off. The journal keeps the request."""
     why = "Cancelling a workflow calls no withdrawal off: send cancel."

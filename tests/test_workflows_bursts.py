@@ -1,0 +1,70 @@
+"""Bursts: more signals at once than one workflow task can decide. The order answers afterwards, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+from databases import Database
+from order_crash_stage import CrashStage, open_crash_stage, until
+
+from demo.stage import StagedOrder
+from local.client import WorldClient
+from local.temporal import Temporal
+from workflows.machine import SIGNALS_A_TASK
+
+JUNK, SCANS = 800, 2_400
+"""At once. Such a burst of scans wedged an order for good."""
+AT_ONCE = 200
+
+
+@pytest.fixture(scope="module")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
+    server = Temporal(tmp_path_factory.mktemp("temporal"), usual=False)
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest_asyncio.fixture
+async def stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[CrashStage]:
+    async with open_crash_stage(temporal, world, database) as stage:
+        yield stage
+
+
+async def all_of(sending: Sequence[Awaitable[None]]) -> None:
+    """Send, so many at a time."""
+    for first in range(0, len(sending), AT_ONCE):
+        await asyncio.gather(*sending[first : first + AT_ONCE])
+
+
+async def failed_tasks(order: StagedOrder) -> int:
+    history = await order.handle.fetch_history()
+    return sum(event.HasField("workflow_task_failed_event_attributes") for event in history.events)
+
+
+async def test_an_order_answers_after_a_burst_of_junk_and_scans(stage: CrashStage) -> None:
+    order = stage.order("burst")
+    async with stage.worker():
+        await order.start()
+        await order.ship()
+    at = order.now - timedelta(hours=2)
+
+    async def scan(number: int) -> None:
+        moment = (at + timedelta(seconds=number)).isoformat()
+        scans = [{"at": moment, "code": "t", "stage": "in_transit", "city": "杭州市"}]
+        body = {"carrier": "sandbox", "waybill": order.waybill, "provider": "test", "scans": scans}
+        await order.handle.signal("report_scan", order.command("carrier", **body))
+
+    await all_of([order.handle.signal("no_such_verb", {"number": number}) for number in range(JUNK)])
+    await all_of([scan(number) for number in range(SCANS)])
+    async with stage.worker():
+        await order.send("place_hold", "operator", name="risk", scope="credit", reason="a burst")
+        state = await until(order.state, lambda state: state["scans_kept"] + state["scans_dropped"] >= SCANS)
+        assert [hold["name"] for hold in state["holds"]] == ["risk"]
+        journal = await order.handle.query("journal")
+        assert journal[-1]["dropped"]["unknown_verb"] >= JUNK - SIGNALS_A_TASK
+        assert await failed_tasks(order) == 0
