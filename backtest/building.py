@@ -1,6 +1,6 @@
 """Builds the order that a past order becomes, and what the data do not have: its waybill and its buyer's habits.
 
-Whatever is made up is made from the order's id alone, so that every run lives the same lives.
+What is made up is made from the order's id alone, so that every run lives the same lives.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def order_of(past: PastOrder, paid_at: datetime, policy: str | None) -> Order:
     """The order, paid at another time than it was.
 
     What was paid is the fact. Paid beyond goods and freight: a line of its own, so that the buyer's refund is whole.
-    Paid less: a discount of the merchant's, since nobody is known who paid the rest.
+    Paid less: a discount of the merchant's, since no other payer is known.
 
     Raises:
         ValidationError: the order breaks the contract, by an amount or by the number of its lines.

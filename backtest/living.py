@@ -63,7 +63,7 @@ class PastStage:
         player = _Player(self._client, self._world, self._skipper, life)
         try:
             await player.play(timeline(past), _patience(self._policy))
-        except Exception as error:  # whatever fails one order is told in the report; the others live on
+        except Exception as error:  # one order's failure stands in the report; the others live on
             life.failure = f"{type(error).__name__}: {error}"
         return life
 

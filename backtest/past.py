@@ -131,7 +131,7 @@ class _Joined:
                 told = f"{column} {row[column]} of order {order_id} stands in line {first.line} already"
                 self.bad_rows.append(row.bad(told))
         if strangers:
-            # Whoever cuts a few orders out of the set leaves thousands of these: one line says it.
+            # A few orders cut out of the set leave thousands of these: one line says it.
             told = f"order {strangers[0]['order_id']} is not among the orders; so it is with {len(strangers)} rows"
             self.bad_rows.append(strangers[0].bad(told))
         return {order_id: list(by_number.values()) for order_id, by_number in found.items()}

@@ -95,7 +95,7 @@ def read_folder(folder: Path) -> Tables:
 
 
 def _file_of(folder: Path, name: str) -> Path:
-    """The table's file, whichever of its names it has."""
+    """The table's file, under any of its names."""
     names = [f"{stem}{end}" for stem in (name, f"olist_{name}_dataset") for end in (".csv", ".csv.gz")]
     for candidate in names:
         if (folder / candidate).is_file():

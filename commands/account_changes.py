@@ -90,7 +90,7 @@ async def verify_account(
 
 @command
 async def drop(account: AccountArgument, by: By = None, reason: Reason = None, as_json: JsonFlag = False) -> None:
-    """Send a random amount from 0.01 to 0.99 to an account. Whoever tells how much it was has proven it is theirs."""
+    """Send a random amount from 0.01 to 0.99 to an account. Its owner can name the amount."""
     who, why = actor_by(by), check_reason(reason)
     async with books() as register, temporal() as client:
         known = await known_account(register, account)

@@ -48,7 +48,7 @@ class Malformed(Refused):
 
 
 class Failed(DakuanError):
-    """A command did what it could and says no; what there was to say is said already."""
+    """The command says no, and has shown why."""
 
 
 def command(main: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
@@ -85,7 +85,7 @@ def _outcome(main: Coroutine[Any, Any, None]) -> int:
         tell_line("Interrupted.")
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read us (`| head`) has had enough; without this Python complains once more while it exits.
+        # The reader (`| head`) has closed its end; without this Python complains once more while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except DakuanError as error:
         tell_error(error)

@@ -102,7 +102,7 @@ async def _service(settings: Settings, client: Client) -> list[DoctorFinding]:
 async def _looked(
     name: str, look: Callable[[], Awaitable[tuple[bool, str]]], helps: str, *, required: bool = True
 ) -> DoctorFinding:
-    """One look; whatever goes wrong is its finding."""
+    """One look; a failure is its finding."""
     try:
         ok, found = await look()
     except DakuanError as error:

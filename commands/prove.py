@@ -53,7 +53,7 @@ async def prove_workflows(client: Client, register: Register) -> Proof:
     wanted |= {withdrawal_workflow_id(row.withdrawal_id) for row in open_rows}
     try:
         running = {run.id async for run in client.list_workflows("ExecutionStatus = 'Running'", page_size=1000)}
-        # The list lags behind: whoever is missing is asked for by name.
+        # The list lags behind: a workflow that it lacks is asked for by name.
         orphans = [lost for lost in sorted(wanted - running) if await _is_orphan(client, register, lost)]
     except RPCError as error:
         raise Unavailable(f"Temporal did not answer: {error.message}") from None

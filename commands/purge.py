@@ -27,7 +27,7 @@ async def purge(
     """Forget the raw callbacks of rails and payment channels that are older; their outcomes are kept.
 
     What tracking providers said and pushed goes by `[keep]` of the file in DAKUAN_CARRIERS: by default what may name
-    people after 30 days, the rest after 180, save of parcels of open orders. Run it daily.
+    people after 30 days, the rest after 180, except of parcels of open orders. Run it daily.
     """
     age = duration_of(older_than, "older-than")
     if age.days < SHORTEST_DAYS:

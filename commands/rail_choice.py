@@ -31,7 +31,7 @@ def rail_named(settings: Settings, rail: str | None) -> str:
 async def check_rail(
     settings: Settings, rail: str, currency: str, kind: AccountKind, number: AccountNumber | None
 ) -> None:
-    """See that a rail is set up and can pay to such an account: money that waits for one that cannot waits for ever.
+    """See that a rail is set up and can pay to such an account: otherwise its money would wait without end.
 
     Raises:
         Refused: `wrong_currency` or `rail_cannot_pay`.

@@ -1,4 +1,4 @@
-"""What people give to commands: files, JSON, ids, actors. Whatever cannot be read is said in a sentence."""
+"""What people give to commands: files, JSON, ids, actors. What cannot be read is refused in a sentence."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ async def list_schedules(
 @command
 async def pause(
     merchant: Merchant,
-    reason: Annotated[str, typer.Option(help="Why, for whoever looks at it.")] = "paused by an operator",
+    reason: Annotated[str, typer.Option(help="Why, for the next operator.")] = "paused by an operator",
     currency: InCurrency = "CNY",
     as_json: JsonFlag = False,
 ) -> None:

@@ -98,7 +98,7 @@ async def _from_register(register: Register, about: Subject, why: Refused | Unav
         why: the workflow did not tell it.
 
     Raises:
-        Refused: `unknown_order`, or `not_running` for a withdrawal: nobody knows it.
+        Refused: `unknown_order`, or `not_running` for a withdrawal: it is not known.
     """
     view = await (_stored_withdrawal(register, about.id) if about.is_withdrawal else _stored_order(register, about.id))
     if view is None and why is not None:
@@ -171,4 +171,4 @@ def _warnings(about: Subject, view: dict[str, Any]) -> Iterator[str]:
     if view["workflow"] not in {"running", "completed"} and not view["state"].get("closed"):
         subject = about.workflow_id if about.is_withdrawal else about.id
         helps = f"python starter.py rescue {subject}"
-        yield f"Nobody looks after it: its workflow is {view['workflow']}. What helps: {helps}"
+        yield f"No workflow looks after it: it is {view['workflow']}. What helps: {helps}"

@@ -132,7 +132,7 @@ async def _opened(client: Client, handle: WorkflowHandle[Any, Any]) -> dict[str,
     except TimeoutError:
         tried = "; ".join(f"{one['activity']}: {one['failure']}" for one in await gateway.retries(client, handle.id))
         raise Unavailable(
-            f"{handle.id} is started and still opening ({tried or 'nobody says why'}). "
+            f"{handle.id} is started and still opening ({tried or 'no reason is known'}). "
             "It goes on by itself; look with `show`."
         ) from None
 

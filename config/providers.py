@@ -52,7 +52,7 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
 
 
 _SUBSCRIBED = ("kuaidi100",)
-"""EasyPost, 17TRACK and AfterShip push whatever was asked for once; Kdniao pushes by contract."""
+"""EasyPost, 17TRACK and AfterShip push every number that was asked for once; Kdniao pushes by contract."""
 
 
 class Provider(BaseModel):

@@ -19,7 +19,7 @@ notify_url = "https://example.com/callbacks/wechatpay"
 [channels.wechat]                                       # what an order names as its payment's channel
 account = "wechatpay"
 
-A rail or channel that is not named here is asked at DAKUAN_BANK_URL or DAKUAN_CHANNEL_URL, as ever.
+A rail or channel that is not named here is asked at DAKUAN_BANK_URL or DAKUAN_CHANNEL_URL.
 """
 
 from __future__ import annotations

@@ -119,6 +119,6 @@ def _operator_refused(client: Client, error: RPCError) -> DakuanError:
         needed = ", ".join(f"{name} ({kind})" for name, kind in SEARCH_ATTRIBUTES.items())
         return Misconfigured(
             f"Temporal does not let us register search attributes in {client.namespace} ({error.message}). "
-            f"Have them added by whoever may: {needed}."
+            f"Have an administrator add them: {needed}."
         )
     return Unavailable(f"Temporal did not answer: {error.message}")

@@ -98,7 +98,7 @@ async def _why_not(address: str, tls: bool, said: str) -> DakuanError:
 
 
 async def _speaks_tls(address: str) -> bool:
-    """Whether a TLS handshake succeeds there, whoever it is: asked only to name a wrong setting."""
+    """Whether a TLS handshake succeeds there, with any certificate: asked only to name a wrong setting."""
     host, _, port = address.rpartition(":")
     anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE

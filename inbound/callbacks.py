@@ -30,7 +30,7 @@ Report = Callable[[str, ReportPayout], Awaitable[object]]
 class Heard(Message):
     """What a callback says: `key` is the payout's or the refund's, ours.
 
-    `event_id` is made from what it says, so that the same said twice, under whatever number, is one event.
+    `event_id` is made from what it says, so that the same said twice, under two numbers, is one event.
     """
 
     about: Literal["payout", "refund"]
@@ -160,7 +160,7 @@ def _wrong(heard: Heard, row: PayoutAttempt | None) -> CallbackOutcome | None:
 
 
 def _command(heard: Heard, row: PayoutAttempt) -> ReportPayout:
-    """One event is one command, whoever delivers it again."""
+    """One event is one command, also where another callback brings it again."""
     result = heard.result
     return ReportPayout.model_validate(
         {

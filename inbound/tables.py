@@ -54,7 +54,7 @@ class Cells(NamedTuple):
 
 
 def delimiter_of(text: str) -> str:
-    """What separates the cells of a file: whichever of the usual ones its first line has most of."""
+    """What separates the cells of a file: of the usual ones the one that its first line has most of."""
     first = text.lstrip("\n\r ").partition("\n")[0]
     return max(DELIMITERS, key=first.count)
 

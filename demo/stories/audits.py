@@ -64,7 +64,7 @@ async def contested_number(play: StagedOrder) -> Told:
     verdict = (await thief.state())["parcels"][0]["verdict"]
     reasons = ", ".join(verdict["reasons"])
     await thief.days(4)
-    # Nobody corrected it, and something was delivered: a person has the last word.
+    # The number was not corrected, and something was delivered: a person has the last word.
     await thief.send("decide_audit", "reviewer", verdict="rejected", reason="the parcel is the other merchant's")
     await thief.days(1)
     await play.days(8)
