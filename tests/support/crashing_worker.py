@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,16 +89,27 @@ def die_once(died: Path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+_told_to_end = threading.Event()
+
+
 def until_it_dies(body: Callable[[], object]) -> bool:
-    """Run this in a child process; whether it was killed."""
+    """Run this in a child process; whether it was killed. A request to end is passed on, and is the end."""
+
+    def end(*_: object) -> None:
+        _told_to_end.set()
+        os.kill(child, signal.SIGTERM)
+
+    # Held back until it can be passed on: a child that misses it would outlive the test and take its tasks.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     child = os.fork()
-    if child == 0:
+    signal.signal(signal.SIGTERM, end if child else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    if not child:
         os._exit(0 if body() == 0 else 1)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
     _, status = os.waitpid(child, 0)
     if os.WIFEXITED(status) and os.WEXITSTATUS(status):
         sys.exit("the worker failed")
-    return os.WIFSIGNALED(status)
+    return os.WIFSIGNALED(status) and not _told_to_end.is_set()
 
 
 def shorten_waits() -> None:
@@ -138,9 +150,12 @@ def by_chance(folder: Path, kills: int, seed: int) -> None:
         return worker.cli()
 
     for seconds in lives:
-        assert until_it_dies(lambda seconds=seconds: work(seconds))  # type: ignore[misc]  # mypy knows no default here
+        killed = until_it_dies(partial(work, seconds))
+        if _told_to_end.is_set():
+            return
+        assert killed
     (folder / "done").touch()
-    until_it_dies(lambda: work(None))
+    until_it_dies(partial(work, None))
 
 
 def main() -> None:
