@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from vendor_adapters import account, adapter, fresh, plain, way
 
-from activities.carriers.asking import questions_of
+from activities.carriers.asking import answered, questions_of
 from activities.carriers.base import Carrier, TraceQuery, found, refused_contact, told
 from activities.carriers.paced import PacedCarrier
 from activities.carriers.sandbox import SandboxCarrier
@@ -80,6 +81,15 @@ async def test_only_kuaidi100_tells_wrong_digits_from_an_unknown_number(standins
     async with adapter("kuaidi100", standins) as tells, adapter("kdniao", standins) as does_not:
         assert (await unpaced(register, tells).trace(query)).lacking is None
         assert (await unpaced(register, does_not).trace(query)).lacking == "phone"
+
+
+@pytest.mark.parametrize("vendor", ["easypost", "17track", "aftership"])
+async def test_a_vendor_that_takes_no_digits_cannot_be_certain_of_who_wants_them(vendor: Any) -> None:
+    query = TraceQuery(carrier="sf", waybill="SF1234567890123", **PHONES)
+    questions = questions_of(offline(vendor), query)
+    assert (len(questions.asked), questions.certain) == (1, False)
+    (question,) = questions.asked
+    assert answered(told(query, "vendor", "no_trace"), question, questions).lacking == "phone"
 
 
 def test_who_wants_no_digits_is_asked_once() -> None:

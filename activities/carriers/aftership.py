@@ -155,7 +155,9 @@ class AfterShipCarrier:
     def questions(self, query: TraceQuery) -> Questions:
         """See `Asking.questions`. It is asked under one slug, so that a "no" is not that of all services."""
         carrier = known_carrier(query.carrier)
-        return Questions((Question("", query),), certain=carrier is not None and not carrier.services)
+        # It is sent no digits of a phone, so that a carrier which wants them may hide the parcel from it.
+        certain = carrier is not None and not carrier.services and not carrier.needs_phone
+        return Questions((Question("", query),), certain=certain)
 
     async def trace(self, query: TraceQuery) -> Trace:
         """See `Carrier.trace`. A number that it does not have yet gets a tracking, and is asked for again."""

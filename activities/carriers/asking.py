@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from activities.carriers.base import TraceQuery
+from activities.carriers.reading import needs_phone
 from core.audit.services import Codes
 from core.audit.trace import SILENT_ANSWERS, Trace
 from core.audit.waybills import CARRIERS
@@ -54,6 +55,13 @@ def questions_about(query: TraceQuery, codes: Codes) -> Questions:
     return Questions(asked, codes.certain)
 
 
+def without_digits(query: TraceQuery, codes: Codes) -> Questions:
+    """The questions to a vendor that takes no digits: of a carrier that wants them its "no" is no word."""
+    plain = query.model_copy(update={"phone_last4": None, "sender_last4": None})
+    questions = questions_about(plain, codes)
+    return questions._replace(certain=codes.certain and not needs_phone(query.carrier))
+
+
 def questions_of(carrier: object, query: TraceQuery) -> Questions:
     """How a provider is to be asked; one plain question where it does not say."""
     if isinstance(carrier, Asking):
@@ -65,7 +73,7 @@ def answered(trace: Trace, question: Question, questions: Questions) -> Trace:
     """The answer to one question, with what it is worth."""
     changes: dict[str, object] = {}
     if not trace.scans and trace.lacking is None and not questions.certain and trace.answer not in SILENT_ANSWERS:
-        changes["lacking"] = "service"
+        changes["lacking"] = "phone" if needs_phone(trace.carrier) else "service"
     if question.whose == "sender" and trace.contact is not None:
         # The sender's digits say nothing about the buyer, whether they are taken or not.
         changes["contact"] = "sender" if trace.contact == "matched" else None

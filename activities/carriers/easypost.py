@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from activities.carriers.asking import Question, Questions, questions_about
+from activities.carriers.asking import Question, Questions, without_digits
 from activities.carriers.base import Checked, PushContent, Pushed, Silence, TraceQuery, found, silent, told
 from activities.carriers.reading import (
     VendorEvents,
@@ -168,7 +168,7 @@ class EasyPostCarrier:
         carrier, name = known_carrier(query.carrier), CARRIERS.get(query.carrier)
         if carrier is None or name is None:
             return Questions((Question("", query),), certain=False)
-        return questions_about(query, codes_for(PROVIDER, carrier, name, query.waybill))
+        return without_digits(query, codes_for(PROVIDER, carrier, name, query.waybill))
 
     async def trace(self, query: TraceQuery) -> Trace:
         """See `Carrier.trace`."""

@@ -172,7 +172,9 @@ class Track17Carrier:
     def questions(self, query: TraceQuery) -> Questions:
         """See `Asking.questions`. It has one key a carrier, so that a "no" is not that of all its services."""
         carrier = known_carrier(query.carrier)
-        return Questions((Question("", query),), certain=carrier is not None and not carrier.services)
+        # It is sent no digits of a phone, so that a carrier which wants them may hide the parcel from it.
+        certain = carrier is not None and not carrier.services and not carrier.needs_phone
+        return Questions((Question("", query),), certain=certain)
 
     async def trace(self, query: TraceQuery) -> Trace:
         """See `Carrier.trace`. A number that it does not have yet is registered, and asked for again."""
