@@ -60,12 +60,13 @@ async def settlement(
 ) -> None:
     """Book what a channel settled: its fee is an expense, the rest is with the rail. Again changes nothing."""
     id_of(channel, "channel")
+    told = _read(file) if file is not None else None  # what is wrong in the file does not wait for anything else
     settings = load()
     rail = rail_named(settings, rail)
     async with books() as register:
         await refuse_unknown(settings, register, "channel", channel)
         await refuse_unknown(settings, register, "rail", rail)
-        found = _read(file) if file is not None else await _fetched(register, channel, days)
+        found = told if told is not None else await _fetched(register, channel, days)
         book = Book(register.pool)
         posted = [await _book(book, channel, rail, one) for one in found]
     views = [_view(one, answer) for one, answer in zip(found, posted, strict=True)]

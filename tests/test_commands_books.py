@@ -148,6 +148,7 @@ async def test_settlements_of_a_file_are_booked_and_bad_rows_told(
         (7, "gross"),
     ]
     assert (await run("settlement", "we chat")).exit_code == 1
+    good = write(f"S1,600.00,3.60,596.40,CNY,{at}")
     unnamed = await ask("settlement", "wechat", "--file", good, code=1)
     assert unnamed["error"]["field"] == "rail", "only a local stack has a rail of its own to default to"
 
