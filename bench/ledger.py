@@ -56,10 +56,12 @@ async def _measure(seconds: float, rounds: int, file: Path | None) -> None:
             await migrate(postgres.owner_dsn)
             await _prepare(postgres.owner_dsn)
             pool = await open_pool(postgres.worker_dsn, size=CALLERS)
+            owner = await open_pool(postgres.owner_dsn, size=CALLERS)
             try:
-                await _compare(pool, seconds, rounds, file)
+                await _compare(pool, owner, seconds, rounds, file)
             finally:
                 await pool.close()
+                await owner.close()
         finally:
             await asyncio.to_thread(postgres.stop)
             postgres.remove()
@@ -74,8 +76,10 @@ async def _prepare(owner_dsn: str) -> None:
         await connection.close()
 
 
-async def _compare(pool: asyncpg.Pool[Any], seconds: float, rounds: int, file: Path | None) -> None:
-    book = Book(pool)
+async def _compare(
+    pool: asyncpg.Pool[Any], owner: asyncpg.Pool[Any], seconds: float, rounds: int, file: Path | None
+) -> None:
+    book = Book(owner)  # general postings are the owner's
     counter = _Counter()
     rates: dict[str, list[float]] = {"naive": [], "single": [], "array": []}
     latencies: dict[str, list[float]] = {"naive": [], "single": [], "array": []}
@@ -86,7 +90,7 @@ async def _compare(pool: asyncpg.Pool[Any], seconds: float, rounds: int, file: P
     }
     for way in ways.values():  # warm caches, plans and statistics
         await _round(way, 0.5, [])
-    await pool.execute("SELECT 1")
+    await owner.execute("ANALYZE")
     for _ in range(rounds):
         for name, way in ways.items():
             rates[name].append(await _round(way, seconds, latencies[name]))

@@ -22,7 +22,9 @@ async def main(peer: str, settings: Settings) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     pool = await open_pool(settings.needed("database_url"))
-    activities = PeerActivities(Book(pool), pool, settings.needed("carrier_url"))
+    # The peers keep no register, so that their movements are adjustments, which the owner alone posts.
+    owner = await open_pool(settings.needed("database_owner_url"))
+    activities = PeerActivities(Book(owner), pool, settings.needed("carrier_url"))
     runner = passing_runner() if peer == "bare" else SandboxedWorkflowRunner()
     async with (
         gateway.connected(settings) as client,
@@ -36,6 +38,7 @@ async def main(peer: str, settings: Settings) -> None:
     ):
         await stop.wait()
     await pool.close()
+    await owner.close()
 
 
 if __name__ == "__main__":

@@ -39,6 +39,9 @@ class PeerActivities:
         self._book, self._pool = book, pool
         self._http = httpx.AsyncClient(base_url=carrier_url, timeout=10)
 
+    async def _post(self, movement: movements.Movement) -> None:
+        await self._book.post(movement.model_copy(update={"kind": "adjustment"}))
+
     @activity.defn
     async def bench_open(self, order_id: str) -> None:
         """A row for the order."""
@@ -46,7 +49,7 @@ class PeerActivities:
 
     @activity.defn
     async def bench_fund(self, order_id: str) -> None:
-        await self._book.post(
+        await self._post(
             movements.fund(order_id, channel="bench", amount_minor=AMOUNT, currency="CNY", occurred_at=_now())
         )
 
@@ -78,14 +81,14 @@ class PeerActivities:
             currency="CNY",
             occurred_at=_now(),
         )
-        await self._book.post(movement)
+        await self._post(movement)
 
     @activity.defn
     async def bench_settle(self, order_id: str) -> None:
         movement = movements.settle(
             order_id, merchant_id=f"m-{order_id}", amount_minor=AMOUNT - FEE, currency="CNY", occurred_at=_now()
         )
-        await self._book.post(movement)
+        await self._post(movement)
 
     def all(self) -> list[Callable[..., Awaitable[Any]]]:
         """For a worker."""

@@ -6,16 +6,34 @@ made again, and raises `Unavailable` where the database does not answer; a retry
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Literal, NamedTuple
 
 import asyncpg
 
+from core.errors import Unavailable
 from core.movements import Movement
 from core.records import OrderRecord, WithdrawalRecord
 from core.steps import Posted
 from ledger.columns import columns_of
 from ledger.pool import translate_errors
+
+RACES_MAX = 3
+"""How often an array is tried again because another call posted one of its references in the same moment."""
+_BAD = (asyncpg.PostgresError, asyncpg.DataError, ValueError)
+"""What the database or the driver says of a movement that cannot be posted; trouble with the connection is apart."""
+
+
+class NotPosted(NamedTuple):
+    """The answer to a movement of an array that the books cannot take: a path or a link that is not known, an amount
+    out of bounds, legs that no kind has. A retry does not help.
+    """
+
+    reference: str
+    detail: str
+    outcome: Literal["not_posted"] = "not_posted"
+    moved: Literal[False] = False
 
 
 class Book:
@@ -36,30 +54,42 @@ class Book:
             return await self._of_channel(rest.partition("/")[0], movement)
         if movement.kind == "adjustment" or subject not in {"order", "withdrawal"}:
             assert record is None, "a record belongs to a movement of an order or a withdrawal"
-            (posted,) = await self.post_all([movement])
+            async with translate_errors():
+                (posted,) = await self._post([movement])
             return posted
         if subject == "withdrawal":
             return await self._for_withdrawal(rest.partition("/")[0], movement, record)
         return await self._for_order(movement, record)
 
-    async def post_all(self, batch: Sequence[Movement]) -> list[Posted]:
-        """Post many movements in one transaction; each is answered alone, in the order given.
+    async def post_all(self, batch: Sequence[Movement]) -> list[Posted | NotPosted]:
+        """Post many movements; each is answered alone, in the order given. All those that can be posted are.
 
         They are decided in the order of their references: what depends on another movement comes in a later call.
-        A batch that a CHECK aborts is posted one by one, so that one bad movement spoils no other.
+        The database posts an array whole or not at all, so that one that it refuses is halved until the movement that
+        it cannot take stands alone. A movement that another call posted in the same moment is asked for again.
         """
-        try:
-            return await self._post(batch)
-        except asyncpg.CheckViolationError:
-            if len(batch) == 1:
-                raise
-            return [answer for movement in batch for answer in await self._post([movement])]
+        for _ in range(RACES_MAX):
+            try:
+                return list(await self._post(batch))
+            except asyncpg.SerializationError:
+                continue
+            except _BAD as error:
+                if len(batch) == 1:
+                    return [NotPosted(batch[0].reference, str(error))]
+                break
+        if len(batch) == 1:
+            raise Unavailable(f"others post {batch[0].reference} all the time")
+        middle = len(batch) // 2
+        return [*await self.post_all(batch[:middle]), *await self.post_all(batch[middle:])]
 
     async def _post(self, batch: Sequence[Movement]) -> list[Posted]:
+        """One transaction: all of them, or an error."""
+        # The worker's role may post what the chart knows of orders; all else is the owner's.
+        function = "post_movements" if all(_is_the_workers(movement) for movement in batch) else "post"
         legs = [(index, leg) for index, movement in enumerate(batch, start=1) for leg in movement.legs]
-        async with translate_errors():
+        async with _serialization_failures_pass(), translate_errors():
             rows = await self._pool.fetch(
-                "SELECT * FROM post($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                f"SELECT * FROM {function}($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                 [movement.reference for movement in batch],
                 [movement.currency for movement in batch],
                 [movement.occurred_at for movement in batch],
@@ -123,3 +153,18 @@ def _posted(movement: Movement, row: Any, *, overtaken: bool = False) -> Posted:
         short_by_minor=row["short_by"],
         overtaken=overtaken,
     )
+
+
+def _is_the_workers(movement: Movement) -> bool:
+    return movement.kind != "adjustment" and movement.reference.startswith("order/")
+
+
+@asynccontextmanager
+async def _serialization_failures_pass() -> AsyncIterator[None]:
+    """Leave to the caller what `translate_errors` makes of two calls that met: here it is no outage."""
+    try:
+        yield
+    except Unavailable as error:
+        if isinstance(error.__cause__, asyncpg.SerializationError):
+            raise error.__cause__ from None
+        raise

@@ -43,9 +43,10 @@ INDEXES = f"""
     ORDER BY c.relname, n.relname
 """
 
+# A view is made after those that it reads.
 VIEWS = f"""
     SELECT relname AS name, pg_get_viewdef(oid, TRUE) AS text FROM pg_class
-    WHERE relnamespace = {_OURS} AND relkind = 'v' ORDER BY relname
+    WHERE relnamespace = {_OURS} AND relkind = 'v' ORDER BY oid
 """
 
 FUNCTIONS = f"""

@@ -14,6 +14,10 @@ from ledger.pool import SCHEMA, Connected, connect, refuse_encoding, translate_e
 LOCK = 0x64616B75616E
 """The advisory lock under which migrations run: two starting workers apply each file once."""
 WORKER = "dakuan_worker"
+OWNERS_ALONE = ("post", "open_accounts", "add_notices", "refuse_unlawful")
+"""Functions that the worker's role reaches only through others, which check what they are given. `post` takes any legs:
+whoever may call it can make money.
+"""
 
 
 class Migration(NamedTuple):
@@ -115,7 +119,8 @@ async def _grant(connection: asyncpg.Connection[Any], worker: str) -> None:
         f" REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {SCHEMA} FROM PUBLIC;"
         f" GRANT USAGE ON SCHEMA {SCHEMA} TO {name};"
         f" GRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO {name};"
-        f" GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {SCHEMA} TO {name}"
+        f" GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {SCHEMA} TO {name};"
+        f" REVOKE EXECUTE ON FUNCTION {', '.join(f'{SCHEMA}.{one}' for one in OWNERS_ALONE)} FROM {name}"
     )
 
 

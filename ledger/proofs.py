@@ -248,6 +248,22 @@ CLAIMS = (
         """,
     ),
     _Claim(
+        "chart",
+        "Each movement has legs of one kind, between its own subject's accounts, in its currency.",
+        """
+        SELECT reference, leg, debit, credit, amount_minor, currency, fault FROM movement_faults
+        UNION ALL
+        SELECT m.reference, NULL, NULL, NULL, NULL, m.currency, 'legs of several kinds'
+        FROM movements m JOIN transfers t ON t.movement_id = m.id
+        JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
+        LEFT JOIN stored_legs l ON l.reference = shape_of(m.reference) AND l.debit = shape_of(d.path)
+            AND l.credit = shape_of(c.path)
+        WHERE m.reference LIKE 'withdrawal/%/close'
+        GROUP BY m.id HAVING count(DISTINCT l.kind) > 1
+        ORDER BY reference, leg
+        """,
+    ),
+    _Claim(
         "statements",
         "Where a statement is loaded, what both sides have of a payout, refund or settlement is the same money.",
         AGAINST_STATEMENTS,

@@ -43,8 +43,8 @@ async def schema_of(owner_dsn: str, worker: str) -> str:
         parts = [
             _HEAD,
             *await _tables(connection),
-            *[f"CREATE VIEW {row['name']} AS\n{row['text']}" for row in await connection.fetch(VIEWS)],
             *[_function(row["text"]) for row in await connection.fetch(FUNCTIONS)],
+            *[f"CREATE VIEW {row['name']} AS\n{row['text']}" for row in await connection.fetch(VIEWS)],
             *_lines(await connection.fetch(TRIGGERS)),
             *_lines(await connection.fetch(GRANTS, worker)),
         ]

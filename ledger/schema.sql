@@ -503,39 +503,6 @@ CREATE TABLE payout_events (
 );
 CREATE INDEX payout_events_by_key ON payout_events USING btree (key);
 
-CREATE VIEW entries AS
- SELECT t.movement_id,
-    t.leg,
-    m.reference,
-    m.occurred_at,
-    a.id AS account_id,
-    a.path,
-    a.kind,
-    t.currency,
-        CASE
-            WHEN a.kind = ANY (ARRAY['liability'::text, 'income'::text]) THEN - t.amount_minor
-            ELSE t.amount_minor
-        END AS delta_minor
-   FROM transfers t
-     JOIN movements m ON m.id = t.movement_id
-     JOIN accounts a ON a.id = t.debit_account
-UNION ALL
- SELECT t.movement_id,
-    t.leg,
-    m.reference,
-    m.occurred_at,
-    a.id AS account_id,
-    a.path,
-    a.kind,
-    t.currency,
-        CASE
-            WHEN a.kind = ANY (ARRAY['liability'::text, 'income'::text]) THEN t.amount_minor
-            ELSE - t.amount_minor
-        END AS delta_minor
-   FROM transfers t
-     JOIN movements m ON m.id = t.movement_id
-     JOIN accounts a ON a.id = t.credit_account;
-
 CREATE FUNCTION account_guarded(p_path text)
  RETURNS boolean
  LANGUAGE sql
@@ -805,6 +772,23 @@ CREATE FUNCTION finish_subscription(p_provider text, p_carrier text, p_waybill t
 AS $function$
     UPDATE carrier_subscriptions s SET outcome = p_outcome, detail = p_detail
     WHERE s.provider = p_provider AND s.carrier = p_carrier AND s.waybill = p_waybill
+$function$;
+
+CREATE FUNCTION is_own(p_path text, p_reference text, p_merchant text, p_channel text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT CASE split_part(p_path, '/', 1)
+        WHEN 'order' THEN p_path LIKE 'order/%' AND p_reference LIKE 'order/%'
+            AND split_part(p_path, '/', 2) = split_part(p_reference, '/', 2)
+            AND split_part(p_path, '/', 4) IN ('', split_part(p_reference, '/', 4))
+        WHEN 'withdrawal' THEN p_reference LIKE 'withdrawal/%'
+            AND split_part(p_path, '/', 2) = split_part(p_reference, '/', 2)
+        WHEN 'merchant' THEN split_part(p_path, '/', 2) IS NOT DISTINCT FROM p_merchant
+        WHEN 'psp' THEN split_part(p_path, '/', 2) IS NOT DISTINCT FROM p_channel
+        ELSE TRUE
+    END
 $function$;
 
 CREATE FUNCTION journal_callback(
@@ -1249,6 +1233,7 @@ CREATE FUNCTION post(
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 DECLARE
     v_movements  INT := cardinality(p_references);
@@ -1474,11 +1459,22 @@ CREATE FUNCTION post_for_order(
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_material TO 'off'
 AS $function$
 BEGIN
+    IF p_reference NOT LIKE 'order/%' THEN
+        RAISE EXCEPTION 'movement % is refused: it is no order''s', p_reference
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
     SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
     FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[p_emptied],
               array_fill(1, ARRAY[cardinality(p_debits)]), p_debits, p_credits, p_amounts) AS p;
+    IF outcome = 'posted' THEN
+        PERFORM refuse_unlawful(p_reference, p_emptied, p_debits, p_credits, p_amounts);
+    END IF;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
         PERFORM record_order(p_record);
     END IF;
@@ -1514,6 +1510,10 @@ BEGIN
     PERFORM FROM withdrawals w WHERE w.withdrawal_id = p_withdrawal_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'withdrawal % is not registered', p_withdrawal_id USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    IF p_reference NOT LIKE replace(v_base, '_', '\_') || '/%' OR p_reference = v_base || '/reserve' THEN
+        RAISE EXCEPTION 'movement % is refused: it is not this withdrawal''s', p_reference
+            USING ERRCODE = 'insufficient_privilege';
     END IF;
     IF p_reference = v_base || '/close' THEN
         SELECT sum(t.amount_minor) INTO v_suspended
@@ -1561,10 +1561,65 @@ BEGIN
     SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
     FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[v_emptied],
               array_fill(1, ARRAY[cardinality(p_debits)]), v_debits, p_credits, p_amounts) AS p;
+    IF outcome = 'posted' THEN
+        PERFORM refuse_unlawful(p_reference, p_emptied, p_debits, p_credits, p_amounts);
+    END IF;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
         PERFORM record_withdrawal(p_record);
     END IF;
     RETURN NEXT;
+END $function$;
+
+CREATE FUNCTION post_movements(
+    p_references text[],
+    p_currencies text[],
+    p_occurred_at timestamp with time zone[],
+    p_linked_to text[],
+    p_emptied text[],
+    p_leg_of integer[],
+    p_debits text[],
+    p_credits text[],
+    p_amounts bigint[]
+)
+ RETURNS TABLE(outcome text, account text, short_by bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_material TO 'off'
+AS $function$
+DECLARE
+    v_row   RECORD;
+    v_n     INT := 0;
+    v_legs  RECORD;
+BEGIN
+    FOR v_n IN 1..cardinality(p_references) LOOP
+        IF split_part(p_references[v_n], '/', 1) <> 'order' OR p_linked_to[v_n] IS NOT NULL THEN
+            RAISE EXCEPTION 'movement % is refused: only the owner posts it', p_references[v_n]
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
+    END LOOP;
+    v_n := 0;
+    FOR v_row IN
+        SELECT p.* FROM post(p_references, p_currencies, p_occurred_at, p_linked_to, p_emptied, p_leg_of, p_debits,
+                             p_credits, p_amounts) AS p
+    LOOP
+        v_n := v_n + 1;
+        IF v_row.outcome = 'posted' THEN
+            SELECT array_agg(l.debit ORDER BY l.n) AS debits, array_agg(l.credit ORDER BY l.n) AS credits,
+                   array_agg(l.amount ORDER BY l.n) AS amounts
+            INTO v_legs
+            FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) WITH ORDINALITY AS l (of, debit, credit, amount, n)
+            WHERE l.of = v_n;
+            PERFORM refuse_unlawful(p_references[v_n], p_emptied[v_n], v_legs.debits, v_legs.credits, v_legs.amounts);
+        END IF;
+        outcome := v_row.outcome;
+        account := v_row.account;
+        short_by := v_row.short_by;
+        RETURN NEXT;
+    END LOOP;
 END $function$;
 
 CREATE FUNCTION post_settlement(
@@ -1586,6 +1641,10 @@ DECLARE
     v_held  BIGINT;
     v_taken BIGINT := (SELECT coalesce(sum(a), 0) FROM unnest(p_amounts) AS a);
 BEGIN
+    IF NOT starts_with(p_reference, v_path || '/settlement/') THEN
+        RAISE EXCEPTION 'movement % is refused: it is no settlement of this channel', p_reference
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('settlement/' || p_channel || '/' || p_currency, 0));
     IF NOT EXISTS (SELECT FROM movements m WHERE m.reference = p_reference) THEN
         SELECT coalesce(sum(CASE WHEN t.debit_account = a.id THEN t.amount_minor ELSE -t.amount_minor END), 0)
@@ -1597,9 +1656,13 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    RETURN QUERY SELECT p.* FROM post(
-        ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[NULL::TEXT],
-        array_fill(1, ARRAY[cardinality(p_amounts)]), p_debits, p_credits, p_amounts) AS p;
+    SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
+    FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[NULL::TEXT],
+              array_fill(1, ARRAY[cardinality(p_amounts)]), p_debits, p_credits, p_amounts) AS p;
+    IF outcome = 'posted' THEN
+        PERFORM refuse_unlawful(p_reference, NULL, p_debits, p_credits, p_amounts);
+    END IF;
+    RETURN NEXT;
 END $function$;
 
 CREATE FUNCTION purge_callbacks(p_before timestamp with time zone)
@@ -1610,11 +1673,11 @@ CREATE FUNCTION purge_callbacks(p_before timestamp with time zone)
 AS $function$
     WITH gone AS (
         DELETE FROM callbacks c
-        WHERE c.received_at < p_before AND c.outcome IN ('wrong_signature', 'too_large')
+        WHERE c.received_at < least(p_before, now() - INTERVAL '7 days') AND c.outcome IN ('wrong_signature', 'too_large')
         RETURNING 1
     ), empty AS (
         UPDATE callbacks c SET body = NULL, headers = '{}'
-        WHERE c.received_at < p_before AND c.body IS NOT NULL
+        WHERE c.received_at < least(p_before, now() - INTERVAL '7 days') AND c.body IS NOT NULL
           AND c.outcome IS DISTINCT FROM 'wrong_signature' AND c.outcome IS DISTINCT FROM 'too_large'
         RETURNING 1
     )
@@ -1808,6 +1871,74 @@ CREATE FUNCTION refuse_change_of_history()
 AS $function$
 BEGIN
     RAISE EXCEPTION '% is only added to', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END $function$;
+
+CREATE FUNCTION refuse_unlawful(p_reference text, p_emptied text, p_debits text[], p_credits text[], p_amounts bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_fault  TEXT;
+    v_base   TEXT := split_part(p_reference, '/', 1) || '/' || split_part(p_reference, '/', 2);
+    v_most   BIGINT;
+    v_moved  BIGINT;
+BEGIN
+    IF (p_reference LIKE 'order/%'
+            AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2)))
+       OR (p_reference LIKE 'withdrawal/%'
+            AND NOT EXISTS (SELECT FROM withdrawals w WHERE w.withdrawal_id = split_part(p_reference, '/', 2))) THEN
+        RAISE EXCEPTION '% % is not registered', split_part(p_reference, '/', 1), split_part(p_reference, '/', 2)
+            USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    IF NOT EXISTS (
+        SELECT FROM movement_kinds k
+        WHERE shape_of(k.reference) = shape_of(p_reference)
+          AND p_emptied IS NOT DISTINCT FROM
+              replace(replace(k.emptied, '{order}', split_part(p_reference, '/', 2)),
+                      '{withdrawal}', split_part(p_reference, '/', 2))
+          AND NOT EXISTS (
+              SELECT FROM unnest(p_debits, p_credits, p_amounts) AS g (debit, credit, amount)
+              WHERE g.amount <> 0 AND NOT EXISTS (
+                  SELECT FROM movement_legs l WHERE l.kind = k.kind AND shape_of(l.debit) = shape_of(g.debit)
+                  AND shape_of(l.credit) = shape_of(g.credit)))
+    ) THEN
+        v_fault := 'no kind of movement has these legs';
+    END IF;
+    IF v_fault IS NULL THEN
+        SELECT f.fault || ': ' || f.debit || ' to ' || f.credit INTO v_fault
+        FROM movement_faults f WHERE f.reference = p_reference LIMIT 1;
+    END IF;
+    IF v_fault IS NULL AND p_reference LIKE 'order/%/refund/%' THEN
+        SELECT o.total_minor INTO v_most FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2);
+        SELECT sum(t.amount_minor) INTO v_moved FROM accounts a JOIN transfers t ON t.credit_account = a.id
+        WHERE a.path >= v_base || '/refund_payable/' AND a.path < v_base || '/refund_payable0';
+        IF v_moved > v_most THEN
+            v_fault := 'refunds of more than was paid';
+        END IF;
+    ELSIF v_fault IS NULL AND p_reference LIKE 'withdrawal/%/return/%' THEN
+        SELECT w.amount_minor INTO v_most FROM withdrawals w WHERE w.withdrawal_id = split_part(p_reference, '/', 2);
+        SELECT sum(t.amount_minor) INTO v_moved FROM movements m JOIN transfers t ON t.movement_id = m.id
+        WHERE m.reference >= v_base || '/return/' AND m.reference < v_base || '/return0';
+        IF v_moved > v_most THEN
+            v_fault := 'returns of more than was withdrawn';
+        END IF;
+    END IF;
+    IF v_fault IS NULL AND p_reference LIKE 'withdrawal/%' AND EXISTS (
+        SELECT FROM unnest(p_debits || p_credits) AS p (path)
+        WHERE p.path LIKE 'rail/%' AND NOT EXISTS (
+            SELECT FROM withdrawals w JOIN payout_account_versions v
+                ON v.account_id = w.account_id AND v.version = w.account_version
+            WHERE w.withdrawal_id = split_part(p_reference, '/', 2) AND p.path = 'rail/' || v.rail || '/cash')
+          AND NOT EXISTS (
+            SELECT FROM payout_attempts a
+            WHERE a.withdrawal_id = split_part(p_reference, '/', 2) AND p.path = 'rail/' || a.rail || '/cash')
+    ) THEN
+        v_fault := 'another rail than the payout''s';
+    END IF;
+    IF v_fault IS NOT NULL THEN
+        RAISE EXCEPTION 'movement % is refused: %', p_reference, v_fault USING ERRCODE = 'insufficient_privilege';
+    END IF;
 END $function$;
 
 CREATE FUNCTION register_policy(p_name text, p_content_hash text, p_text text)
@@ -2040,6 +2171,18 @@ BEGIN
             p_why, p_now);
     RETURN TRUE;
 END $function$;
+
+CREATE FUNCTION shape_of(p_path text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE STRICT
+AS $function$
+    SELECT CASE
+        WHEN s[1] IN ('income', 'expense') THEN p_path
+        WHEN s[1] = 'account' THEN concat_ws('/', 'account', '*', '*', s[4], CASE WHEN s[5] <> '' THEN '*' END, s[6])
+        ELSE concat_ws('/', s[1], CASE WHEN s[2] <> '' THEN '*' END, s[3], CASE WHEN s[4] <> '' THEN '*' END, s[5], s[6])
+    END FROM string_to_array(p_path, '/') AS s
+$function$;
 
 CREATE FUNCTION suspend_account(
     p_account_id text,
@@ -2292,6 +2435,121 @@ BEGIN
     RETURN 'withdrawn';
 END $function$;
 
+CREATE VIEW entries AS
+ SELECT t.movement_id,
+    t.leg,
+    m.reference,
+    m.occurred_at,
+    a.id AS account_id,
+    a.path,
+    a.kind,
+    t.currency,
+        CASE
+            WHEN a.kind = ANY (ARRAY['liability'::text, 'income'::text]) THEN - t.amount_minor
+            ELSE t.amount_minor
+        END AS delta_minor
+   FROM transfers t
+     JOIN movements m ON m.id = t.movement_id
+     JOIN accounts a ON a.id = t.debit_account
+UNION ALL
+ SELECT t.movement_id,
+    t.leg,
+    m.reference,
+    m.occurred_at,
+    a.id AS account_id,
+    a.path,
+    a.kind,
+    t.currency,
+        CASE
+            WHEN a.kind = ANY (ARRAY['liability'::text, 'income'::text]) THEN t.amount_minor
+            ELSE - t.amount_minor
+        END AS delta_minor
+   FROM transfers t
+     JOIN movements m ON m.id = t.movement_id
+     JOIN accounts a ON a.id = t.credit_account;
+
+CREATE VIEW movement_kinds AS
+ SELECT kind,
+    subject,
+    reference,
+    emptied
+   FROM ( VALUES ('fund'::text,'order'::text,'order/{order}/fund'::text,NULL::text), ('credit'::text,'order'::text,'order/{order}/credit'::text,'order/{order}/escrow'::text), ('settle'::text,'order'::text,'order/{order}/settle'::text,'order/{order}/proceeds'::text), ('refund'::text,'order'::text,'order/{order}/refund/{cause}'::text,NULL::text), ('refund_arrived'::text,'order'::text,'order/{order}/refund/{cause}/paid'::text,NULL::text), ('reserve'::text,'withdrawal'::text,'withdrawal/{withdrawal}/reserve'::text,NULL::text), ('pay'::text,'withdrawal'::text,'withdrawal/{withdrawal}/close'::text,'withdrawal/{withdrawal}/reserved'::text), ('void'::text,'withdrawal'::text,'withdrawal/{withdrawal}/close'::text,'withdrawal/{withdrawal}/reserved'::text), ('suspense'::text,'withdrawal'::text,'withdrawal/{withdrawal}/suspense'::text,'withdrawal/{withdrawal}/reserved'::text), ('bank_return'::text,'withdrawal'::text,'withdrawal/{withdrawal}/return/{k}'::text,NULL::text), ('psp_settlement'::text,'channel'::text,'psp/{channel}/settlement/{settlement}'::text,NULL::text), ('account_drop'::text,'account'::text,'account/{account}/{version}/drop/{drop}'::text,NULL::text)) k(kind, subject, reference, emptied);
+
+CREATE VIEW movement_legs AS
+ SELECT kind,
+    leg,
+    debit,
+    credit
+   FROM ( VALUES ('fund'::text,1,'psp/{channel}'::text,'order/{order}/escrow'::text), ('credit'::text,1,'order/{order}/escrow'::text,'order/{order}/proceeds'::text), ('credit'::text,2,'order/{order}/escrow'::text,'income/commission'::text), ('credit'::text,3,'expense/discount'::text,'order/{order}/proceeds'::text), ('settle'::text,1,'order/{order}/proceeds'::text,'merchant/{merchant}/available'::text), ('refund'::text,1,'order/{order}/escrow'::text,'order/{order}/refund_payable/{cause}'::text), ('refund'::text,2,'order/{order}/proceeds'::text,'order/{order}/refund_payable/{cause}'::text), ('refund'::text,3,'income/commission'::text,'order/{order}/refund_payable/{cause}'::text), ('refund_arrived'::text,1,'order/{order}/refund_payable/{cause}'::text,'psp/{channel}'::text), ('reserve'::text,1,'merchant/{merchant}/available'::text,'withdrawal/{withdrawal}/reserved'::text), ('pay'::text,1,'withdrawal/{withdrawal}/reserved'::text,'rail/{rail}/cash'::text), ('pay'::text,2,'withdrawal/{withdrawal}/reserved'::text,'income/withdrawal_fee'::text), ('void'::text,1,'withdrawal/{withdrawal}/reserved'::text,'merchant/{merchant}/available'::text), ('suspense'::text,1,'withdrawal/{withdrawal}/reserved'::text,'suspense'::text), ('bank_return'::text,1,'rail/{rail}/cash'::text,'merchant/{merchant}/available'::text), ('bank_return'::text,2,'income/withdrawal_fee'::text,'merchant/{merchant}/available'::text), ('bank_return'::text,3,'expense/rail_fee'::text,'merchant/{merchant}/available'::text), ('psp_settlement'::text,1,'rail/{rail}/cash'::text,'psp/{channel}'::text), ('psp_settlement'::text,2,'expense/psp_fee'::text,'psp/{channel}'::text), ('account_drop'::text,1,'expense/rail_fee'::text,'rail/{rail}/cash'::text)) l(kind, leg, debit, credit);
+
+CREATE VIEW stored_legs AS
+ SELECT k.kind,
+    shape_of(k.reference) AS reference,
+    shape_of(d.path) AS debit,
+    shape_of(c.path) AS credit
+   FROM movement_kinds k
+     JOIN movement_legs l USING (kind)
+     CROSS JOIN LATERAL ( VALUES (l.debit), (
+                CASE
+                    WHEN k.kind = ANY (ARRAY['pay'::text, 'void'::text]) THEN 'suspense'::text
+                    ELSE NULL::text
+                END)) d(path)
+     CROSS JOIN LATERAL ( VALUES (l.credit), (
+                CASE
+                    WHEN l.credit = 'merchant/{merchant}/available'::text THEN 'merchant/{merchant}/receivable'::text
+                    ELSE NULL::text
+                END)) c(path)
+  WHERE d.path IS NOT NULL AND c.path IS NOT NULL;
+
+CREATE VIEW movement_faults AS
+ SELECT m.id AS movement_id,
+    m.reference,
+    t.leg,
+    d.path AS debit,
+    c.path AS credit,
+    t.amount_minor,
+    m.currency,
+        CASE
+            WHEN l.kind IS NULL THEN 'not a leg of its kind'::text
+            WHEN (split_part(m.reference, '/'::text, 1) = ANY (ARRAY['order'::text, 'withdrawal'::text])) AND o.order_id IS NULL AND w.withdrawal_id IS NULL THEN 'its subject is not registered'::text
+            WHEN m.currency <> COALESCE(o.currency, w.currency, m.currency) THEN 'another currency'::text
+            WHEN l.kind = 'fund'::text AND t.amount_minor <> o.total_minor THEN 'not what was paid'::text
+            WHEN d.path = 'expense/discount'::text AND t.amount_minor >
+            CASE o.body ->> 'discount_funded_by'::text
+                WHEN 'platform'::text THEN COALESCE((o.body ->> 'discount_minor'::text)::bigint, 0::bigint)
+                ELSE 0::bigint
+            END THEN 'more than the discount'::text
+            ELSE 'another subject''s account'::text
+        END AS fault
+   FROM movements m
+     JOIN transfers t ON t.movement_id = m.id
+     JOIN accounts d ON d.id = t.debit_account
+     JOIN accounts c ON c.id = t.credit_account
+     LEFT JOIN orders o ON o.order_id =
+        CASE
+            WHEN m.reference ~~ 'order/%'::text THEN split_part(m.reference, '/'::text, 2)
+            ELSE NULL::text
+        END
+     LEFT JOIN withdrawals w ON w.withdrawal_id =
+        CASE
+            WHEN m.reference ~~ 'withdrawal/%'::text THEN split_part(m.reference, '/'::text, 2)
+            ELSE NULL::text
+        END
+     LEFT JOIN stored_legs l ON l.reference = shape_of(m.reference) AND l.debit = shape_of(d.path) AND l.credit = shape_of(c.path)
+  WHERE (split_part(m.reference, '/'::text, 1) = ANY (ARRAY['order'::text, 'withdrawal'::text, 'psp'::text, 'account'::text])) AND (l.kind IS NULL OR (split_part(m.reference, '/'::text, 1) = ANY (ARRAY['order'::text, 'withdrawal'::text])) AND o.order_id IS NULL AND w.withdrawal_id IS NULL OR m.currency <> COALESCE(o.currency, w.currency, m.currency) OR l.kind = 'fund'::text AND t.amount_minor <> o.total_minor OR d.path = 'expense/discount'::text AND t.amount_minor >
+        CASE o.body ->> 'discount_funded_by'::text
+            WHEN 'platform'::text THEN COALESCE((o.body ->> 'discount_minor'::text)::bigint, 0::bigint)
+            ELSE 0::bigint
+        END OR NOT is_own(d.path, m.reference, COALESCE(o.merchant_id, w.merchant_id), COALESCE(o.channel,
+        CASE
+            WHEN m.reference ~~ 'psp/%'::text THEN split_part(m.reference, '/'::text, 2)
+            ELSE NULL::text
+        END)) OR NOT is_own(c.path, m.reference, COALESCE(o.merchant_id, w.merchant_id), COALESCE(o.channel,
+        CASE
+            WHEN m.reference ~~ 'psp/%'::text THEN split_part(m.reference, '/'::text, 2)
+            ELSE NULL::text
+        END)));
+
 CREATE TRIGGER accounts_are_never_removed BEFORE DELETE OR TRUNCATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER movements_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON movements FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER payout_account_changes_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON payout_account_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
@@ -2305,6 +2563,9 @@ GRANT SELECT ON TABLE carrier_looks TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_subscriptions TO dakuan_worker;
 GRANT SELECT ON TABLE entries TO dakuan_worker;
 GRANT SELECT ON TABLE merchants TO dakuan_worker;
+GRANT SELECT ON TABLE movement_faults TO dakuan_worker;
+GRANT SELECT ON TABLE movement_kinds TO dakuan_worker;
+GRANT SELECT ON TABLE movement_legs TO dakuan_worker;
 GRANT SELECT ON TABLE movements TO dakuan_worker;
 GRANT SELECT ON TABLE notices TO dakuan_worker;
 GRANT SELECT ON TABLE orders TO dakuan_worker;
@@ -2326,13 +2587,13 @@ GRANT SELECT ON TABLE schema_migrations TO dakuan_worker;
 GRANT SELECT ON TABLE statement_lines TO dakuan_worker;
 GRANT SELECT ON TABLE statement_loads TO dakuan_worker;
 GRANT SELECT ON TABLE statement_periods TO dakuan_worker;
+GRANT SELECT ON TABLE stored_legs TO dakuan_worker;
 GRANT SELECT ON TABLE transfers TO dakuan_worker;
 GRANT SELECT ON TABLE waybill_claims TO dakuan_worker;
 GRANT SELECT ON TABLE withdrawal_approvals TO dakuan_worker;
 GRANT SELECT ON TABLE withdrawals TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION account_guarded TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION account_kind TO dakuan_worker;
-GRANT EXECUTE ON FUNCTION add_notices TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION bind_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_and_record TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_review TO dakuan_worker;
@@ -2340,6 +2601,7 @@ GRANT EXECUTE ON FUNCTION claim_waybills TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_push TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_subscription TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION is_own TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION journal_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION journal_push TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_answer TO dakuan_worker;
@@ -2348,14 +2610,13 @@ GRANT EXECUTE ON FUNCTION load_statement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION name_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION number_in_use TO dakuan_worker;
-GRANT EXECUTE ON FUNCTION open_accounts TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_and_fund_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_drop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_order TO dakuan_worker;
-GRANT EXECUTE ON FUNCTION post TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_for_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_for_withdrawal TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION post_movements TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_settlement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_callbacks TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_logistics TO dakuan_worker;
@@ -2371,6 +2632,7 @@ GRANT EXECUTE ON FUNCTION reseal_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION reserve TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION reserve_verified TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION resume_account TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION shape_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION suspend_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_look TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_over_order TO dakuan_worker;

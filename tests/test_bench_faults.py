@@ -187,7 +187,7 @@ def test_a_fifth_of_the_effects_is_reported_as_a_failure_and_callbacks_go_astray
 
 
 async def test_racing_requests_never_reserve_the_same_money(database: Database) -> None:
-    raced = await race_on(database.pool, seed=5, rounds=3, requests=60)
+    raced = await race_on(database.pool, database.owner_dsn, seed=5, rounds=3, requests=60)
     assert raced.clean
     assert (raced.rounds, raced.requests) == (3, 198)
     assert 0 < raced.reserved < 180

@@ -14,6 +14,7 @@ from reconciliation_stage import ask, own_world, paid, run, stage
 from withdrawal_stage import WithdrawalStage
 
 from core.movements import Leg, adjustment
+from ledger.adjusting import post_adjustments
 
 __all__ = ["own_world", "stage"]
 
@@ -76,7 +77,7 @@ async def _a_funded_order(stage: WithdrawalStage, amount_minor: int = 100_000) -
     """Money at the channel, as the channel knows it."""
     await stage.world.add_payment(f"pay-{stage.merchant}", amount_minor, "CNY")
     legs = [Leg("psp/wechat", "order/X/escrow", amount_minor)]
-    await stage.book.post_all([adjustment("order/X/by-hand", "CNY", datetime.now(UTC), legs)])
+    await post_adjustments(stage.owner_dsn, [adjustment("opening/X", "CNY", datetime.now(UTC), legs)])
 
 
 async def _balance(stage: WithdrawalStage, path: str) -> int:
@@ -170,7 +171,7 @@ async def test_client_money_is_covered_and_a_hole_is_told(stage: WithdrawalStage
     assert "CNY: covered" in shown.stdout
     assert "rail sandbox has paid out 100.00 CNY more than came in" in shown.stdout
     legs = [Leg("expense/goodwill", "psp/sandbox", 777)]
-    await stage.book.post_all([adjustment("adjustment/hole", "CNY", datetime.now(UTC), legs)])
+    await post_adjustments(stage.owner_dsn, [adjustment("adjustment/hole", "CNY", datetime.now(UTC), legs)])
     hole: Any = await ask("safeguarding", code=1)
     assert hole["currencies"][0]["short_minor"] == 777
     assert "client money is short by 7.77 CNY" in (await run("safeguarding")).stdout

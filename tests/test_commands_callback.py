@@ -24,7 +24,7 @@ from core.movements import Leg, adjustment
 from core.withdrawal.payouts import RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
 from inbound.wechatpay import TRANSFER
-from ledger.book import Book
+from ledger.adjusting import post_adjustments
 from ledger.pool import open_pool
 from ledger.register import Register
 from local.standins import StandIns
@@ -68,10 +68,10 @@ def _environment(
         monkeypatch.setenv(name, value)
 
 
-async def _payout(dsn: str, withdrawal_id: str) -> None:
+async def _payout(dsn: str, owner_dsn: str, withdrawal_id: str) -> None:
     """A payout of 100.00 over the transfer rail, on the wire."""
     now, pool = datetime.now(UTC), await open_pool(dsn)
-    register, book = Register(pool), Book(pool)
+    register = Register(pool)
     await register.accounts.bind(
         "acc",
         "m-1",
@@ -84,7 +84,7 @@ async def _payout(dsn: str, withdrawal_id: str) -> None:
         now=now,
     )
     legs = [Leg("psp/sandbox", "merchant/m-1/available", 10_000)]
-    await book.post_all([adjustment("opening/m-1", "CNY", now, legs)])
+    await post_adjustments(owner_dsn, [adjustment("opening/m-1", "CNY", now, legs)])
     withdrawal = Withdrawal(
         withdrawal_id=withdrawal_id,
         merchant_id="m-1",
@@ -121,7 +121,7 @@ def called_back(tmp_path: Path, body: bytes, headers: dict[str, str], *, as_line
 def test_a_callback_of_the_command_line_reaches_its_withdrawal_once(
     forge_of_standins: Forge, database: Database, tmp_path: Path
 ) -> None:
-    asyncio.run(_payout(database.worker_dsn, "w-callback"))
+    asyncio.run(_payout(database.worker_dsn, database.owner_dsn, "w-callback"))
     body, headers = forge_of_standins.callback(TRANSFER, BILL)
     first = json.loads(called_back(tmp_path, body, headers).stdout)
     assert (first["outcome"], first["withdrawal_id"], first["status"]) == ("reported", "w-callback", 200)

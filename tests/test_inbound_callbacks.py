@@ -101,7 +101,7 @@ class Ground:
             now=NOW,
         )
         legs = [Leg("psp/sandbox", "merchant/m-1/available", 20_000)]
-        await self.book.post_all([adjustment("opening/m-1", "CNY", NOW, legs)])
+        await Book(self.database.owner).post_all([adjustment("opening/m-1", "CNY", NOW, legs)])
         withdrawal = Withdrawal(
             withdrawal_id="w-1",
             merchant_id="m-1",

@@ -31,7 +31,7 @@ from ledger.register import Register
 FAR = NOW + timedelta(days=100)
 
 
-async def _a_whole_life(register: Register, book: Book) -> None:
+async def _a_whole_life(database: Database, register: Register, book: Book) -> None:
     """One of everything, each on a day of its own."""
     await bound(register)
     first = await funded(register, book, "A1", 10_000)
@@ -67,7 +67,9 @@ async def _a_whole_life(register: Register, book: Book) -> None:
     owed = [Leg("merchant/m-1/receivable", "expense/goodwill", 300)]
     taken = [Leg("merchant/m-1/available", "expense/goodwill", 7_405)]
     for reference, legs in (("adjustment/a", taken), ("adjustment/b", owed)):
-        assert (await book.post_all([adjustment(reference, "CNY", NOW + 10 * DAY, legs)]))[0].outcome == "posted"
+        assert (await Book(database.owner).post_all([adjustment(reference, "CNY", NOW + 10 * DAY, legs)]))[
+            0
+        ].outcome == "posted"
     back = movements.bank_return(
         "W1", k=1, merchant_id="m-1", rail="sandbox", amount_minor=900, currency="CNY", occurred_at=NOW + 11 * DAY,
         fee_back_minor=10, shortfall_minor=90,
@@ -81,7 +83,7 @@ async def _one(database: Database, since: datetime = NOW - DAY, until: datetime 
 
 
 async def test_each_kind_of_movement_is_a_row_of_its_type(database: Database, book: Book, register: Register) -> None:
-    await _a_whole_life(register, book)
+    await _a_whole_life(database, register, book)
     found = await _one(database)
     assert [(row.type, row.about, row.amount_minor) for row in found.rows] == [
         ("credit", "order/A1", 9_500),
@@ -107,7 +109,7 @@ async def test_each_kind_of_movement_is_a_row_of_its_type(database: Database, bo
 
 
 async def test_from_any_day_to_any_other_it_adds_up(database: Database, book: Book, register: Register) -> None:
-    await _a_whole_life(register, book)
+    await _a_whole_life(database, register, book)
     whole = await _one(database)
     days = [NOW - DAY + n * DAY for n in range(14)]
     parts = [await merchant_statements(database.pool, "m-1", since, until) for since, until in pairwise([*days, FAR])]
@@ -130,7 +132,7 @@ async def test_from_any_day_to_any_other_it_adds_up(database: Database, book: Bo
 
 
 async def test_each_merchant_sees_their_own(database: Database, book: Book, register: Register) -> None:
-    await _a_whole_life(register, book)
+    await _a_whole_life(database, register, book)
     (other,) = await merchant_statements(database.pool, "m-2", NOW - DAY, FAR)
     assert [(row.type, row.about) for row in other.rows] == [("credit", "order/A2")]
     assert await merchant_statements(database.pool, "m-3", NOW - DAY, FAR) == []

@@ -10,10 +10,11 @@ from typing import Any
 import asyncpg
 import pytest
 from databases import Database
-from ledger_samples import NOW, POLICY_HASH, a_notice, a_record, an_order, fund, opened
+from ledger_samples import NOW, POLICY_HASH, a_notice, a_record, an_order, opened
 
 from core import movements
 from core.messages import Order, content_hash
+from core.movements import Leg, adjustment
 from ledger.book import Book
 from ledger.orders import NEVER_RECORDED, Opening
 from ledger.register import Register
@@ -97,8 +98,8 @@ async def test_a_fund_that_cannot_be_posted_leaves_the_order_registered_alone(
     register: Register, book: Book, database: Database
 ) -> None:
     database.broken = True  # money came in for it that its order does not name
-    other = an_order(total=7)
-    await fund(book, other)
+    legs = [Leg("psp/wechat", "order/A1/escrow", 7)]
+    await Book(database.owner).post(adjustment("order/A1/fund", "CNY", NOW, legs))
     opening = await at_once(register, an_order())
     assert opening == Opening(outcome="registered", recorded=False, references=("order/A1/fund",))
     assert await escrow(database) == 7

@@ -52,8 +52,9 @@ async def _rows_read_for(session: PoolConnectionProxy[Any], number: int) -> int:
         return int(await session.fetchval(ROWS_READ) - before)
 
 
-async def test_a_session_reads_as_little_when_the_books_have_become_long(database: Database, book: Book) -> None:
-    async with database.pool.acquire() as session:
+async def test_a_session_reads_as_little_when_the_books_have_become_long(database: Database) -> None:
+    book = Book(database.owner)
+    async with database.owner.acquire() as session:
         assert await _rows_read_for(session, 10_000) <= FEW
         for begin in range(0, LONG, 500):
             await book.post_all([_movement(number) for number in range(begin, begin + 500)])

@@ -177,7 +177,7 @@ async def test_payments_refunds_and_settlements_agree_with_the_channels_statemen
     await opened(register, order)
     await fund(book, order, record=a_record("A2", state={"funded": True}))
     legs = [Leg("rail/sandbox/cash", "psp/wechat", 8900), Leg("expense/psp_fee", "psp/wechat", 100)]
-    await book.post_all([adjustment("psp/wechat/settlement/S1", "CNY", NOW, legs)])
+    await Book(database.owner).post_all([adjustment("psp/wechat/settlement/S1", "CNY", NOW, legs)])
     await told(
         register,
         "channel",
@@ -448,7 +448,7 @@ async def test_the_proof_of_statements_knows_refunds_and_settlements(
     for order_id in ("A1", "A2", "A3"):
         await _an_order_refunded(register, book, order_id, arrived=order_id != "A3")
     legs = [Leg("rail/sandbox/cash", "psp/wechat", 890), Leg("expense/psp_fee", "psp/wechat", 10)]
-    await book.post_all([adjustment("psp/wechat/settlement/S1", "CNY", NOW, legs)])
+    await Book(database.owner).post_all([adjustment("psp/wechat/settlement/S1", "CNY", NOW, legs)])
     keys = {order_id: refund_key(order_id, "cancel") for order_id in ("A1", "A2", "A3")}
     right = [line("refund", keys["A1"], 1000), line("refund", keys["A3"], 1000), line("settlement", "S1", 900, "S1")]
     await register.statements.load("channel", "wechat", Statement(lines=tuple(right)), NOW)

@@ -133,7 +133,9 @@ async def test_what_leaves_suspense_repays_first_what_the_merchant_owes(
 ) -> None:
     await _reserved(book, register, 5_000)
     await move_to_suspense(book, a_withdrawal(amount=5_000))
-    await book.post_all([adjustment("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "psp/wechat", 200)])])
+    await Book(database.owner).post_all(
+        [adjustment("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "psp/wechat", 200)])]
+    )
     assert (await void(book, a_withdrawal(amount=5_000))).outcome == "posted"
     assert await register.withdrawals.available("m-1", "CNY") == 4_800
     assert await database.balance("merchant/m-1/receivable") == 0

@@ -112,7 +112,9 @@ async def test_limits_and_accounts_are_checked_with_their_reason_codes(book: Boo
 async def test_who_owes_money_withdraws_nothing(database: Database, book: Book, register: Register) -> None:
     await earned(register, book, 1000)
     database.broken = True  # has and owes, on purpose
-    await book.post_all([adjustment("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "suspense", 1)])])
+    await Book(database.owner).post_all(
+        [adjustment("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "suspense", 1)])]
+    )
     assert await _reserve(register, a_withdrawal()) == "receivable_outstanding"
 
 
@@ -205,7 +207,9 @@ async def test_what_is_given_back_repays_first_what_the_merchant_owes(
 ) -> None:
     await earned(register, book, 500)
     await _reserve(register, a_withdrawal())
-    await book.post_all([adjustment("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "suspense", 200)])])
+    await Book(database.owner).post_all(
+        [adjustment("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "suspense", 200)])]
+    )
     assert (await void(book, a_withdrawal())).outcome == "posted"
     assert await register.withdrawals.available("m-1", "CNY") == 300
     assert await database.balance("merchant/m-1/receivable") == 0
@@ -363,10 +367,12 @@ async def test_an_account_suspended_meanwhile_gets_no_money(book: Book, register
     assert await _open(register) == "account_suspended"
 
 
-async def test_a_debt_that_arose_meanwhile_stops_the_payout(book: Book, register: Register) -> None:
+async def test_a_debt_that_arose_meanwhile_stops_the_payout(database: Database, book: Book, register: Register) -> None:
     await earned(register, book, 500)
     await _reserve(register, a_withdrawal())
-    await book.post_all([adjustment("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "suspense", 200)])])
+    await Book(database.owner).post_all(
+        [adjustment("adjust/1", "CNY", NOW, [Leg("merchant/m-1/receivable", "suspense", 200)])]
+    )
     assert await _open(register) == "receivable_outstanding"
 
 

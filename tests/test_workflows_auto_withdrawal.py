@@ -30,6 +30,7 @@ from core.order.steps import StartedWithdrawal
 from core.policy import policy_hash
 from core.withdrawal.policy import WithdrawalPolicy
 from gateway.schedules import create_schedule, schedule_of
+from ledger.adjusting import post_adjustments
 
 DAILY = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(days=1))])
 DUE = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
@@ -182,7 +183,7 @@ async def test_who_owes_money_in_a_currency_is_not_paid_in_it_by_schedule(money_
     stage = money_stage
     await stage.furnish(available=10_000)
     legs = [Leg(f"merchant/{stage.merchant}/receivable", "psp/sandbox", 500)]
-    await stage.book.post_all([adjustment(f"clawback/{stage.merchant}", "USD", datetime.now(UTC), legs)])
+    await post_adjustments(stage.owner_dsn, [adjustment(f"clawback/{stage.merchant}", "USD", datetime.now(UTC), legs)])
     assert (await Desk(stage).due()).skipped is None
     assert await Desk(stage).skipped(currency="USD") == "unknown_account"
 

@@ -13,6 +13,7 @@ import gateway
 from core.errors import Unavailable
 from core.movements import Leg, adjustment
 from core.policy import parse_policy
+from ledger.adjusting import post_adjustments
 
 LARGE = 3_000_000
 TIGHT = """name = "tight"
@@ -32,7 +33,7 @@ OPERATOR = {"role": "operator", "id": "ann"}
 async def _owes(stage: WithdrawalStage, amount_minor: int) -> None:
     """The merchant owes money since. Nothing is available meanwhile: it stands in reservations."""
     legs = [Leg(f"merchant/{stage.merchant}/receivable", "psp/sandbox", amount_minor)]
-    await stage.book.post_all([adjustment(f"clawback/{stage.merchant}", "CNY", datetime.now(UTC), legs)])
+    await post_adjustments(stage.owner_dsn, [adjustment(f"clawback/{stage.merchant}", "CNY", datetime.now(UTC), legs)])
 
 
 async def _codes(stage: WithdrawalStage, *requests: dict[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ import asyncpg
 from core.messages import Actor, Withdrawal
 from core.movements import Leg, adjustment
 from core.withdrawal.policy import WithdrawalPolicy
-from ledger.book import Book
+from ledger.adjusting import post_adjustments
 from ledger.migrate import migrate
 from ledger.pool import open_pool
 from ledger.proofs import prove
@@ -58,7 +58,7 @@ async def race(seed: int, rounds: int = ROUNDS, requests: int = REQUESTS) -> Rac
         await migrate(server.owner_dsn)
         pool = await open_pool(server.worker_dsn, size=CONNECTIONS)
         try:
-            return await race_on(pool, seed, rounds, requests)
+            return await race_on(pool, server.owner_dsn, seed, rounds, requests)
         finally:
             await pool.close()
     finally:
@@ -72,23 +72,25 @@ def _new_home() -> Path:
     return home
 
 
-async def race_on(pool: asyncpg.Pool[Any], seed: int, rounds: int, requests: int) -> Raced:
+async def race_on(pool: asyncpg.Pool[Any], owner_dsn: str, seed: int, rounds: int, requests: int) -> Raced:
     """Race in a database."""
     chance, found, began = random.Random(f"{seed}/race"), Raced(), time.perf_counter()
     for number in range(1, rounds + 1):
-        await _round(pool, chance, number, requests, found)
+        await _round(pool, owner_dsn, chance, number, requests, found)
     found.seconds = time.perf_counter() - began
     found.broken_proofs = [proof.name for proof in await prove(pool) if not proof.holds]
     return found
 
 
-async def _round(pool: asyncpg.Pool[Any], chance: random.Random, number: int, requests: int, found: Raced) -> None:
+async def _round(
+    pool: asyncpg.Pool[Any], owner_dsn: str, chance: random.Random, number: int, requests: int, found: Raced
+) -> None:
     """One merchant with a third of what everybody asks for; each request is sent twice, as storefronts do."""
     merchant, amounts = f"race-{number}", [chance.randint(100, 10_000) for _ in range(requests)]
     balance = sum(amounts) // 3
     register, now = Register(pool), datetime.now(UTC)
     legs = [Leg("psp/race", f"merchant/{merchant}/available", balance)]
-    await Book(pool).post_all([adjustment(f"race/{number}", "CNY", now, legs)])
+    await post_adjustments(owner_dsn, [adjustment(f"race/{number}", "CNY", now, legs)])
     await register.accounts.bind(
         *(f"acc-{merchant}", merchant),
         currency="CNY",

@@ -31,7 +31,7 @@ from bench.faults.report import Board, Told
 from config import PROJECT, Settings
 from core.messages import withdrawal_workflow_id
 from core.movements import Leg, adjustment
-from ledger.book import Book
+from ledger.adjusting import post_adjustments
 from ledger.migrate import migrate
 from ledger.pool import open_pool
 from ledger.register import Register
@@ -156,7 +156,7 @@ async def _furnish(scene: Scene) -> dict[str, int]:
         for merchant, amount in given.items()
         if merchant not in sold
     ]
-    await Book(scene.pool).post_all(movements)
+    await post_adjustments(scene.settings.needed("database_owner_url"), movements)
     await scene.world.remember_keys(scene.storm.key_window)
     own = [fault for fate in scene.fates for fault in own_faults(fate, scene.storm)]
     for fault in (*own, *bank_faults(scene.told.seed)):  # the first that fits strikes

@@ -126,11 +126,19 @@ CREATE FUNCTION post_for_order(
     p_reference TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ, p_emptied TEXT,
     p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[], p_record JSONB
 ) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 BEGIN
+    IF p_reference NOT LIKE 'order/%' THEN
+        RAISE EXCEPTION 'movement % is refused: it is no order''s', p_reference
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
     SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
     FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[p_emptied],
               array_fill(1, ARRAY[cardinality(p_debits)]), p_debits, p_credits, p_amounts) AS p;
+    IF outcome = 'posted' THEN
+        PERFORM refuse_unlawful(p_reference, p_emptied, p_debits, p_credits, p_amounts);
+    END IF;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
         PERFORM record_order(p_record);
     END IF;

@@ -270,6 +270,10 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'withdrawal % is not registered', p_withdrawal_id USING ERRCODE = 'foreign_key_violation';
     END IF;
+    IF p_reference NOT LIKE replace(v_base, '_', '\_') || '/%' OR p_reference = v_base || '/reserve' THEN
+        RAISE EXCEPTION 'movement % is refused: it is not this withdrawal''s', p_reference
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
     IF p_reference = v_base || '/close' THEN
         SELECT sum(t.amount_minor) INTO v_suspended
         FROM movements m JOIN transfers t ON t.movement_id = m.id
@@ -316,6 +320,9 @@ BEGIN
     SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
     FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[v_emptied],
               array_fill(1, ARRAY[cardinality(p_debits)]), v_debits, p_credits, p_amounts) AS p;
+    IF outcome = 'posted' THEN
+        PERFORM refuse_unlawful(p_reference, p_emptied, p_debits, p_credits, p_amounts);
+    END IF;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
         PERFORM record_withdrawal(p_record);
     END IF;

@@ -86,15 +86,16 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $
 $$;
 
 -- Forget the raw bodies that came before a time, and whole what was nobody's: how many of each.
+-- Nothing of the last week goes, whatever is asked.
 CREATE FUNCTION purge_callbacks(p_before TIMESTAMPTZ) RETURNS TABLE (emptied BIGINT, removed BIGINT)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
     WITH gone AS (
         DELETE FROM callbacks c
-        WHERE c.received_at < p_before AND c.outcome IN ('wrong_signature', 'too_large')
+        WHERE c.received_at < least(p_before, now() - INTERVAL '7 days') AND c.outcome IN ('wrong_signature', 'too_large')
         RETURNING 1
     ), empty AS (
         UPDATE callbacks c SET body = NULL, headers = '{}'
-        WHERE c.received_at < p_before AND c.body IS NOT NULL
+        WHERE c.received_at < least(p_before, now() - INTERVAL '7 days') AND c.body IS NOT NULL
           AND c.outcome IS DISTINCT FROM 'wrong_signature' AND c.outcome IS DISTINCT FROM 'too_large'
         RETURNING 1
     )

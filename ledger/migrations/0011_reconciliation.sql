@@ -189,6 +189,10 @@ DECLARE
     v_held  BIGINT;
     v_taken BIGINT := (SELECT coalesce(sum(a), 0) FROM unnest(p_amounts) AS a);
 BEGIN
+    IF NOT starts_with(p_reference, v_path || '/settlement/') THEN
+        RAISE EXCEPTION 'movement % is refused: it is no settlement of this channel', p_reference
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('settlement/' || p_channel || '/' || p_currency, 0));
     IF NOT EXISTS (SELECT FROM movements m WHERE m.reference = p_reference) THEN
         SELECT coalesce(sum(CASE WHEN t.debit_account = a.id THEN t.amount_minor ELSE -t.amount_minor END), 0)
@@ -200,9 +204,13 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    RETURN QUERY SELECT p.* FROM post(
-        ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[NULL::TEXT],
-        array_fill(1, ARRAY[cardinality(p_amounts)]), p_debits, p_credits, p_amounts) AS p;
+    SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
+    FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[NULL::TEXT],
+              array_fill(1, ARRAY[cardinality(p_amounts)]), p_debits, p_credits, p_amounts) AS p;
+    IF outcome = 'posted' THEN
+        PERFORM refuse_unlawful(p_reference, NULL, p_debits, p_credits, p_amounts);
+    END IF;
+    RETURN NEXT;
 END $$;
 
 -- Keep what a run of a comparison found; answers with the ids of the breaks that are new, or are back.

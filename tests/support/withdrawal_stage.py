@@ -38,6 +38,7 @@ from core.errors import Refused
 from core.messages import TASK_QUEUE, Actor, Withdrawal
 from core.movements import Leg, adjustment
 from core.policy import policy_hash
+from ledger.adjusting import post_adjustments
 from ledger.book import Book
 from ledger.register import Register
 from local.client import WorldClient
@@ -98,7 +99,7 @@ class WithdrawalStage:
     async def earn(self, why: str, amount_minor: int) -> None:
         """Money that the merchant may withdraw."""
         legs = [Leg("psp/sandbox", f"merchant/{self.merchant}/available", amount_minor)]
-        await self.book.post_all([adjustment(f"{why}/{self.merchant}", "CNY", datetime.now(UTC), legs)])
+        await post_adjustments(self.owner_dsn, [adjustment(f"{why}/{self.merchant}", "CNY", datetime.now(UTC), legs)])
 
     def asked(self, amount_minor: int = 10_000, **fields: Any) -> Withdrawal:
         """A request of this stage's merchant, under an id of its own."""

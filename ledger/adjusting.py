@@ -1,0 +1,26 @@
+"""Adjustments: movements by people, between any accounts. Only the owner's role can post them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.movements import Movement
+from ledger.book import Book, NotPosted
+from ledger.pool import open_pool
+
+
+async def post_adjustments(owner_dsn: str, movements: Sequence[Movement]) -> list[object]:
+    """Post them, all in one transaction where none is bad; the answers as `Book.post_all` gives them.
+
+    Raises:
+        Unavailable: the database does not answer; a retry helps.
+        ValueError: a movement that the books cannot take.
+    """
+    pool = await open_pool(owner_dsn, size=1)
+    try:
+        answers = await Book(pool).post_all(movements)
+    finally:
+        await pool.close()
+    if bad := [answer for answer in answers if isinstance(answer, NotPosted)]:
+        raise ValueError(f"{bad[0].reference}: {bad[0].detail}")
+    return list(answers)

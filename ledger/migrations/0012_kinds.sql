@@ -1,0 +1,224 @@
+-- The kinds of movement, as core/chart.py has them, and what must hold of each movement, whoever posts it: legs of its
+-- kind, between accounts of its own subject, in its currency, within what the register knows. A worker's role can post
+-- nothing else; the owner can, and a proof looks at everything that was ever posted.
+
+-- Views, so that nothing but a migration changes them.
+CREATE VIEW movement_kinds AS
+SELECT * FROM (VALUES
+    ('fund', 'order', 'order/{order}/fund', NULL),
+    ('credit', 'order', 'order/{order}/credit', 'order/{order}/escrow'),
+    ('settle', 'order', 'order/{order}/settle', 'order/{order}/proceeds'),
+    ('refund', 'order', 'order/{order}/refund/{cause}', NULL),
+    ('refund_arrived', 'order', 'order/{order}/refund/{cause}/paid', NULL),
+    ('reserve', 'withdrawal', 'withdrawal/{withdrawal}/reserve', NULL),
+    ('pay', 'withdrawal', 'withdrawal/{withdrawal}/close', 'withdrawal/{withdrawal}/reserved'),
+    ('void', 'withdrawal', 'withdrawal/{withdrawal}/close', 'withdrawal/{withdrawal}/reserved'),
+    ('suspense', 'withdrawal', 'withdrawal/{withdrawal}/suspense', 'withdrawal/{withdrawal}/reserved'),
+    ('bank_return', 'withdrawal', 'withdrawal/{withdrawal}/return/{k}', NULL),
+    ('psp_settlement', 'channel', 'psp/{channel}/settlement/{settlement}', NULL),
+    ('account_drop', 'account', 'account/{account}/{version}/drop/{drop}', NULL)
+) AS k (kind, subject, reference, emptied);
+
+CREATE VIEW movement_legs AS
+SELECT * FROM (VALUES
+    ('fund', 1, 'psp/{channel}', 'order/{order}/escrow'),
+    ('credit', 1, 'order/{order}/escrow', 'order/{order}/proceeds'),
+    ('credit', 2, 'order/{order}/escrow', 'income/commission'),
+    ('credit', 3, 'expense/discount', 'order/{order}/proceeds'),
+    ('settle', 1, 'order/{order}/proceeds', 'merchant/{merchant}/available'),
+    ('refund', 1, 'order/{order}/escrow', 'order/{order}/refund_payable/{cause}'),
+    ('refund', 2, 'order/{order}/proceeds', 'order/{order}/refund_payable/{cause}'),
+    ('refund', 3, 'income/commission', 'order/{order}/refund_payable/{cause}'),
+    ('refund_arrived', 1, 'order/{order}/refund_payable/{cause}', 'psp/{channel}'),
+    ('reserve', 1, 'merchant/{merchant}/available', 'withdrawal/{withdrawal}/reserved'),
+    ('pay', 1, 'withdrawal/{withdrawal}/reserved', 'rail/{rail}/cash'),
+    ('pay', 2, 'withdrawal/{withdrawal}/reserved', 'income/withdrawal_fee'),
+    ('void', 1, 'withdrawal/{withdrawal}/reserved', 'merchant/{merchant}/available'),
+    ('suspense', 1, 'withdrawal/{withdrawal}/reserved', 'suspense'),
+    ('bank_return', 1, 'rail/{rail}/cash', 'merchant/{merchant}/available'),
+    ('bank_return', 2, 'income/withdrawal_fee', 'merchant/{merchant}/available'),
+    ('bank_return', 3, 'expense/rail_fee', 'merchant/{merchant}/available'),
+    ('psp_settlement', 1, 'rail/{rail}/cash', 'psp/{channel}'),
+    ('psp_settlement', 2, 'expense/psp_fee', 'psp/{channel}'),
+    ('account_drop', 1, 'expense/rail_fee', 'rail/{rail}/cash')
+) AS l (kind, leg, debit, credit);
+
+-- A reference, a path or a pattern of either with `*` for each name: what two of one shape have in common.
+-- Names stand where the second part is, and then at every other; an account's reference has two of them.
+CREATE FUNCTION shape_of(p_path TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT CASE
+        WHEN s[1] IN ('income', 'expense') THEN p_path
+        WHEN s[1] = 'account' THEN concat_ws('/', 'account', '*', '*', s[4], CASE WHEN s[5] <> '' THEN '*' END, s[6])
+        ELSE concat_ws('/', s[1], CASE WHEN s[2] <> '' THEN '*' END, s[3], CASE WHEN s[4] <> '' THEN '*' END, s[5], s[6])
+    END FROM string_to_array(p_path, '/') AS s
+$$;
+
+-- The legs as they may be stored: what becomes available repays a receivable first, and a close takes the money out of
+-- suspense where it stands there.
+CREATE VIEW stored_legs AS
+SELECT k.kind, shape_of(k.reference) AS reference, shape_of(d.path) AS debit, shape_of(c.path) AS credit
+FROM movement_kinds k JOIN movement_legs l USING (kind)
+CROSS JOIN LATERAL (VALUES (l.debit), (CASE WHEN k.kind IN ('pay', 'void') THEN 'suspense' END)) AS d (path)
+CROSS JOIN LATERAL (VALUES (l.credit), (CASE WHEN l.credit = 'merchant/{merchant}/available'
+                                             THEN 'merchant/{merchant}/receivable' END)) AS c (path)
+WHERE d.path IS NOT NULL AND c.path IS NOT NULL;
+
+-- Whether an account is the subject's own: its order or withdrawal, its cause, its merchant, its channel. Rails are
+-- judged apart.
+CREATE FUNCTION is_own(p_path TEXT, p_reference TEXT, p_merchant TEXT, p_channel TEXT) RETURNS BOOLEAN
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE split_part(p_path, '/', 1)
+        WHEN 'order' THEN p_path LIKE 'order/%' AND p_reference LIKE 'order/%'
+            AND split_part(p_path, '/', 2) = split_part(p_reference, '/', 2)
+            AND split_part(p_path, '/', 4) IN ('', split_part(p_reference, '/', 4))
+        WHEN 'withdrawal' THEN p_reference LIKE 'withdrawal/%'
+            AND split_part(p_path, '/', 2) = split_part(p_reference, '/', 2)
+        WHEN 'merchant' THEN split_part(p_path, '/', 2) IS NOT DISTINCT FROM p_merchant
+        WHEN 'psp' THEN split_part(p_path, '/', 2) IS NOT DISTINCT FROM p_channel
+        ELSE TRUE
+    END
+$$;
+
+-- Transfers of movements of orders, withdrawals, channels and payout accounts that are not what their kind allows.
+-- A movement under another reference is an adjustment, which only the owner can post.
+CREATE VIEW movement_faults AS
+SELECT m.id AS movement_id, m.reference, t.leg, d.path AS debit, c.path AS credit, t.amount_minor, m.currency,
+       CASE
+           WHEN l.kind IS NULL THEN 'not a leg of its kind'
+           WHEN split_part(m.reference, '/', 1) IN ('order', 'withdrawal') AND o.order_id IS NULL
+                AND w.withdrawal_id IS NULL THEN 'its subject is not registered'
+           WHEN m.currency <> coalesce(o.currency, w.currency, m.currency) THEN 'another currency'
+           WHEN l.kind = 'fund' AND t.amount_minor <> o.total_minor THEN 'not what was paid'
+           WHEN d.path = 'expense/discount' AND t.amount_minor > CASE o.body ->> 'discount_funded_by' WHEN 'platform'
+                THEN coalesce((o.body ->> 'discount_minor')::BIGINT, 0) ELSE 0 END THEN 'more than the discount'
+           ELSE 'another subject''s account'
+       END AS fault
+FROM movements m
+JOIN transfers t ON t.movement_id = m.id
+JOIN accounts d ON d.id = t.debit_account
+JOIN accounts c ON c.id = t.credit_account
+LEFT JOIN orders o ON o.order_id = CASE WHEN m.reference LIKE 'order/%' THEN split_part(m.reference, '/', 2) END
+LEFT JOIN withdrawals w
+    ON w.withdrawal_id = CASE WHEN m.reference LIKE 'withdrawal/%' THEN split_part(m.reference, '/', 2) END
+-- Two kinds of one reference (pay and void) have no leg in common.
+LEFT JOIN stored_legs l
+    ON l.reference = shape_of(m.reference) AND l.debit = shape_of(d.path) AND l.credit = shape_of(c.path)
+WHERE split_part(m.reference, '/', 1) IN ('order', 'withdrawal', 'psp', 'account')
+  AND (l.kind IS NULL
+       OR (split_part(m.reference, '/', 1) IN ('order', 'withdrawal') AND o.order_id IS NULL AND w.withdrawal_id IS NULL)
+       OR m.currency <> coalesce(o.currency, w.currency, m.currency)
+       OR (l.kind = 'fund' AND t.amount_minor <> o.total_minor)
+       OR (d.path = 'expense/discount' AND t.amount_minor > CASE o.body ->> 'discount_funded_by' WHEN 'platform'
+               THEN coalesce((o.body ->> 'discount_minor')::BIGINT, 0) ELSE 0 END)
+       OR NOT is_own(d.path, m.reference, coalesce(o.merchant_id, w.merchant_id),
+                     coalesce(o.channel, CASE WHEN m.reference LIKE 'psp/%' THEN split_part(m.reference, '/', 2) END))
+       OR NOT is_own(c.path, m.reference, coalesce(o.merchant_id, w.merchant_id),
+                     coalesce(o.channel, CASE WHEN m.reference LIKE 'psp/%' THEN split_part(m.reference, '/', 2) END)));
+
+-- Refuse what was just posted, and undo it with the whole transaction, where it is not what its kind allows. The legs as
+-- they were asked for must be one kind's, all of them, and empty what that kind empties.
+CREATE FUNCTION refuse_unlawful(p_reference TEXT, p_emptied TEXT, p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[])
+RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_fault  TEXT;
+    v_base   TEXT := split_part(p_reference, '/', 1) || '/' || split_part(p_reference, '/', 2);
+    v_most   BIGINT;
+    v_moved  BIGINT;
+BEGIN
+    IF (p_reference LIKE 'order/%'
+            AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2)))
+       OR (p_reference LIKE 'withdrawal/%'
+            AND NOT EXISTS (SELECT FROM withdrawals w WHERE w.withdrawal_id = split_part(p_reference, '/', 2))) THEN
+        RAISE EXCEPTION '% % is not registered', split_part(p_reference, '/', 1), split_part(p_reference, '/', 2)
+            USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    IF NOT EXISTS (
+        SELECT FROM movement_kinds k
+        WHERE shape_of(k.reference) = shape_of(p_reference)
+          AND p_emptied IS NOT DISTINCT FROM
+              replace(replace(k.emptied, '{order}', split_part(p_reference, '/', 2)),
+                      '{withdrawal}', split_part(p_reference, '/', 2))
+          AND NOT EXISTS (
+              SELECT FROM unnest(p_debits, p_credits, p_amounts) AS g (debit, credit, amount)
+              WHERE g.amount <> 0 AND NOT EXISTS (
+                  SELECT FROM movement_legs l WHERE l.kind = k.kind AND shape_of(l.debit) = shape_of(g.debit)
+                  AND shape_of(l.credit) = shape_of(g.credit)))
+    ) THEN
+        v_fault := 'no kind of movement has these legs';
+    END IF;
+    IF v_fault IS NULL THEN
+        SELECT f.fault || ': ' || f.debit || ' to ' || f.credit INTO v_fault
+        FROM movement_faults f WHERE f.reference = p_reference LIMIT 1;
+    END IF;
+    IF v_fault IS NULL AND p_reference LIKE 'order/%/refund/%' THEN
+        SELECT o.total_minor INTO v_most FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2);
+        SELECT sum(t.amount_minor) INTO v_moved FROM accounts a JOIN transfers t ON t.credit_account = a.id
+        WHERE a.path >= v_base || '/refund_payable/' AND a.path < v_base || '/refund_payable0';
+        IF v_moved > v_most THEN
+            v_fault := 'refunds of more than was paid';
+        END IF;
+    ELSIF v_fault IS NULL AND p_reference LIKE 'withdrawal/%/return/%' THEN
+        SELECT w.amount_minor INTO v_most FROM withdrawals w WHERE w.withdrawal_id = split_part(p_reference, '/', 2);
+        SELECT sum(t.amount_minor) INTO v_moved FROM movements m JOIN transfers t ON t.movement_id = m.id
+        WHERE m.reference >= v_base || '/return/' AND m.reference < v_base || '/return0';
+        IF v_moved > v_most THEN
+            v_fault := 'returns of more than was withdrawn';
+        END IF;
+    END IF;
+    IF v_fault IS NULL AND p_reference LIKE 'withdrawal/%' AND EXISTS (
+        SELECT FROM unnest(p_debits || p_credits) AS p (path)
+        WHERE p.path LIKE 'rail/%' AND NOT EXISTS (
+            SELECT FROM withdrawals w JOIN payout_account_versions v
+                ON v.account_id = w.account_id AND v.version = w.account_version
+            WHERE w.withdrawal_id = split_part(p_reference, '/', 2) AND p.path = 'rail/' || v.rail || '/cash')
+          AND NOT EXISTS (
+            SELECT FROM payout_attempts a
+            WHERE a.withdrawal_id = split_part(p_reference, '/', 2) AND p.path = 'rail/' || a.rail || '/cash')
+    ) THEN
+        v_fault := 'another rail than the payout''s';
+    END IF;
+    IF v_fault IS NOT NULL THEN
+        RAISE EXCEPTION 'movement % is refused: %', p_reference, v_fault USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $$;
+
+-- As `post`, for a worker: movements of orders, each as its kind allows. Withdrawals and channels have
+-- functions of their own, which know attempts, locks and what is held.
+CREATE FUNCTION post_movements(
+    p_references TEXT[], p_currencies TEXT[], p_occurred_at TIMESTAMPTZ[], p_linked_to TEXT[], p_emptied TEXT[],
+    p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
+) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+DECLARE
+    v_row   RECORD;
+    v_n     INT := 0;
+    v_legs  RECORD;
+BEGIN
+    FOR v_n IN 1..cardinality(p_references) LOOP
+        IF split_part(p_references[v_n], '/', 1) <> 'order' OR p_linked_to[v_n] IS NOT NULL THEN
+            RAISE EXCEPTION 'movement % is refused: only the owner posts it', p_references[v_n]
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
+    END LOOP;
+    v_n := 0;
+    FOR v_row IN
+        SELECT p.* FROM post(p_references, p_currencies, p_occurred_at, p_linked_to, p_emptied, p_leg_of, p_debits,
+                             p_credits, p_amounts) AS p
+    LOOP
+        v_n := v_n + 1;
+        IF v_row.outcome = 'posted' THEN
+            SELECT array_agg(l.debit ORDER BY l.n) AS debits, array_agg(l.credit ORDER BY l.n) AS credits,
+                   array_agg(l.amount ORDER BY l.n) AS amounts
+            INTO v_legs
+            FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) WITH ORDINALITY AS l (of, debit, credit, amount, n)
+            WHERE l.of = v_n;
+            PERFORM refuse_unlawful(p_references[v_n], p_emptied[v_n], v_legs.debits, v_legs.credits, v_legs.amounts);
+        END IF;
+        outcome := v_row.outcome;
+        account := v_row.account;
+        short_by := v_row.short_by;
+        RETURN NEXT;
+    END LOOP;
+END $$;
