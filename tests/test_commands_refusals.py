@@ -115,9 +115,9 @@ BAD_FILES = [
     ('{"total_minor": ' + "9" * 10_000 + "}", "10000 digits"),
     ("[" * 100_000, "nested too deeply"),
     ('{"a":' * 100_000, "nested too deeply"),
-    ("\ufeff" + json.dumps(order_body()), "byte order mark"),
-    (json.dumps(order_body()).encode("utf-16"), "byte order mark"),
-    (json.dumps(order_body(), ensure_ascii=False).encode("gb18030"), "not UTF-8"),
+    (b"\xef\xbb\xbf" + json.dumps(order_body(), ensure_ascii=False).encode("gb18030"), "begins with the mark of UTF-8"),
+    (json.dumps(order_body()).encode("utf-16") + b"\0", "begins with the mark of UTF-16"),
+    ('{"title": "é"}'.encode("latin-1"), "not UTF-8"),
     ('{"order_id": "\\ud800"}', "half a character"),
 ]
 
