@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from activities.carriers.base import PushContent, Pushed, PushReader
+from activities.carriers.base import PushContent, Pushed, PushReader, SignsAPart
 from core.audit.trace import SILENT_ANSWERS
 from core.audit.waybills import CARRIERS
 from core.errors import Refused, UnreadableAnswer
@@ -52,6 +52,9 @@ class PushDesk(Desk[PushReader, Journaled]):
 
     def _why_not(self, reader: PushReader, body: bytes, headers: Mapping[str, str]) -> str | None:
         return None if reader.verified(body, headers) else ""
+
+    def _signed_part(self, reader: PushReader, body: bytes) -> bytes | None:
+        return reader.signed_part(body) if isinstance(reader, SignsAPart) else None
 
     def _kept_headers(self, reader: PushReader) -> Sequence[str]:
         return ("content-type", "user-agent", *self._signed_headers(reader))

@@ -854,7 +854,8 @@ AS $function$
     VALUES (p_carrier, p_waybill, p_provider, jsonb_array_length(p_trace -> 'scans'), p_trace, p_now)
     ON CONFLICT ON CONSTRAINT one_pushed_trace_a_number
     DO UPDATE SET scans = excluded.scans, trace = excluded.trace, received_at = excluded.received_at
-    WHERE p_replaces OR excluded.scans >= k.scans
+    WHERE p_replaces
+       OR (excluded.scans >= k.scans AND newest_scan(excluded.trace) >= newest_scan(k.trace))
 $function$;
 
 CREATE FUNCTION load_statement(
@@ -945,6 +946,15 @@ BEGIN
     VALUES (p_merchant_id, 'named', coalesce(v_before || ' → ', '') || p_name, p_role, p_who, p_why, p_now);
     RETURN TRUE;
 END $function$;
+
+CREATE FUNCTION newest_scan(p_trace jsonb)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT coalesce(max((s ->> 'at')::TIMESTAMPTZ), '-infinity') FROM jsonb_array_elements(p_trace -> 'scans') AS s
+$function$;
 
 CREATE FUNCTION note_answer(
     p_carrier text,
@@ -2608,6 +2618,7 @@ GRANT EXECUTE ON FUNCTION keep_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_pushed TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION load_statement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION name_merchant TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION newest_scan TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION number_in_use TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_and_fund_order TO dakuan_worker;

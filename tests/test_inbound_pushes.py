@@ -130,6 +130,37 @@ async def test_a_thousand_replays_are_one_push(
     assert await outcomes(database) == [("applied", 999)]
 
 
+def respelled(vendor: Vendor, body: bytes, headers: dict[str, str]) -> tuple[bytes, dict[str, str]]:
+    """The same signed content in other bytes: what everyone can make who saw a push once."""
+    if vendor == "easypost":
+        return body, {name: f" {value.upper()}" for name, value in headers.items()}
+    escaped = b"".join(b"%%%02X" % byte if byte in b"abc" else bytes([byte]) for byte in body.partition(b"=")[2])
+    return body.partition(b"=")[0] + b"=" + escaped + b"&more=1", headers
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_a_respelled_replay_is_the_same_push_and_overwrites_nothing(
+    vendor: Vendor, desk: PushDesk, orders: Orders, register: Register
+) -> None:
+    waybill, carrier = fresh(), carrier_for(vendor)
+    await shipped(register, waybill, carrier)
+    status = {"status": "updateall"} if vendor == "kuaidi100" else {}
+    old = push_of(vendor, carrier, waybill, plain(way()[:2]), **status)
+    await desk.receive(vendor, *old)
+    await desk.receive(vendor, *push_of(vendor, carrier, waybill, plain(way())))
+    before = await register.pushes.traces(carrier, waybill)
+    again = await desk.receive(vendor, *respelled(vendor, old[0], dict(old[1])))
+    assert (again.status, again.outcome, again.repeated) == (200, "applied", True)
+    assert await register.pushes.traces(carrier, waybill) == before
+    assert len(orders.taken) == 2
+
+
+async def test_half_a_character_in_a_header_is_no_defect(desk: PushDesk) -> None:
+    for vendor in VENDORS:
+        answer = await desk.receive(vendor, b"{}", {"X-Hmac-Signature": "\udcff", "User-Agent": "a\ud800b"})
+        assert answer.outcome == "wrong_signature"
+
+
 async def test_a_longer_history_tells_only_what_is_new(desk: PushDesk, orders: Orders, register: Register) -> None:
     waybill = fresh()
     await shipped(register, waybill)

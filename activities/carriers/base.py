@@ -131,6 +131,15 @@ class PushContent(Message):
 
 
 @runtime_checkable
+class SignsAPart(Protocol):
+    """A vendor whose signature is over a part of a form, which can be spelled in many ways."""
+
+    def signed_part(self, body: bytes) -> bytes:
+        """Of a verified body, all that decides what it means."""
+        ...
+
+
+@runtime_checkable
 class PushReader(Protocol):
     """Understands what one vendor pushes. Pure: no clock of its own, nothing sent or stored."""
 

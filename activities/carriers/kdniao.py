@@ -181,6 +181,11 @@ class KdniaoCarrier:
         candidates = (given, unquote(given))
         return bool(self._key) and any(hmac.compare_digest(expected.encode(), one.encode()) for one in candidates)
 
+    def signed_part(self, body: bytes) -> bytes:
+        """See `SignsAPart`. The kind of push is not signed, and decides whether it is read."""
+        form = form_of(body)
+        return f"{form.get('RequestType', '')}\0{form.get('RequestData', '')}".encode()
+
     def read_push(self, body: bytes) -> PushContent:
         """See `PushReader.read_push`. One push may be about many numbers, each with its whole history."""
         form = form_of(body)

@@ -231,6 +231,10 @@ class Kuaidi100Carrier:
         expected = _md5(form.get("param", "") + self._salt)
         return bool(self._salt) and hmac.compare_digest(expected.encode(), form.get("sign", "").upper().encode())
 
+    def signed_part(self, body: bytes) -> bytes:
+        """See `SignsAPart`."""
+        return form_of(body).get("param", "").encode()
+
     def read_push(self, body: bytes) -> PushContent:
         """See `PushReader.read_push`. The whole history comes with every push."""
         param = form_of(body).get("param", "")

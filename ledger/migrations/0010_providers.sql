@@ -93,7 +93,14 @@ CREATE TABLE pushed_traces (
 -- What was pushed of a number under any carrier: a merchant may have named the wrong one.
 CREATE INDEX pushed_traces_by_number ON pushed_traces (waybill);
 
--- Keep a pushed trace. Each push holds the whole history, so that a shorter one came late, and changes nothing.
+-- When the newest scan of a trace was.
+CREATE FUNCTION newest_scan(p_trace JSONB) RETURNS TIMESTAMPTZ
+LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    SELECT coalesce(max((s ->> 'at')::TIMESTAMPTZ), '-infinity') FROM jsonb_array_elements(p_trace -> 'scans') AS s
+$$;
+
+-- Keep a pushed trace. Each push holds the whole history, so that a shorter one, or one whose newest scan is older, came
+-- late, and changes nothing.
 CREATE FUNCTION keep_pushed(
     p_carrier TEXT, p_waybill TEXT, p_provider TEXT, p_trace JSONB, p_replaces BOOLEAN, p_now TIMESTAMPTZ
 ) RETURNS VOID
@@ -102,7 +109,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $
     VALUES (p_carrier, p_waybill, p_provider, jsonb_array_length(p_trace -> 'scans'), p_trace, p_now)
     ON CONFLICT ON CONSTRAINT one_pushed_trace_a_number
     DO UPDATE SET scans = excluded.scans, trace = excluded.trace, received_at = excluded.received_at
-    WHERE p_replaces OR excluded.scans >= k.scans
+    WHERE p_replaces
+       OR (excluded.scans >= k.scans AND newest_scan(excluded.trace) >= newest_scan(k.trace))
 $$;
 
 -- --- subscriptions -------------------------------------------------------------------------------------------
