@@ -130,7 +130,7 @@ async def test_a_thousand_replays_are_one_push(
     assert await outcomes(database) == [("applied", 999)]
 
 
-def respelled(vendor: Vendor, body: bytes, headers: dict[str, str]) -> tuple[bytes, dict[str, str]]:
+def respelled(vendor: AnyVendor, body: bytes, headers: dict[str, str]) -> tuple[bytes, dict[str, str]]:
     """The same signed content in other bytes: what everyone can make who saw a push once."""
     if vendor == "easypost":
         return body, {name: f" {value.upper()}" for name, value in headers.items()}
@@ -138,9 +138,9 @@ def respelled(vendor: Vendor, body: bytes, headers: dict[str, str]) -> tuple[byt
     return body.partition(b"=")[0] + b"=" + escaped + b"&more=1", headers
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("vendor", ["kuaidi100", "kdniao", "easypost"])
 async def test_a_respelled_replay_is_the_same_push_and_overwrites_nothing(
-    vendor: Vendor, desk: PushDesk, orders: Orders, register: Register
+    vendor: AnyVendor, desk: PushDesk, orders: Orders, register: Register
 ) -> None:
     waybill, carrier = fresh(), carrier_for(vendor)
     await shipped(register, waybill, carrier)

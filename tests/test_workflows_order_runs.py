@@ -13,12 +13,12 @@ from databases import Database
 from order_crash_stage import CrashStage, approved, open_crash_stage, strict_runner, travelled, until
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.worker import Replayer
 
 import gateway
 from core.errors import Refused
-from core.messages import refund_key
+from core.messages import ORDER_WORKFLOW, TASK_QUEUE, refund_key
 from demo.stage import StagedOrder
 from local.client import WorldClient
 from local.temporal import Temporal
@@ -223,6 +223,31 @@ async def test_an_order_that_is_over_cannot_be_rescued(stage: CrashStage) -> Non
         with pytest.raises(Refused) as refused:
             await gateway.opened(await gateway.start_order(stage.client, order.order, rescue=True))
     assert refused.value.code == "order_over"
+
+
+async def test_an_order_that_is_over_and_started_again_by_a_plain_client_gives_its_stored_end(
+    stage: CrashStage,
+) -> None:
+    """As any client does that sets no reuse policy, or after Temporal's retention forgot the order."""
+    order = stage.order("again")
+    async with stage.worker():
+        await order.start()
+        await order.send("cancel_order", "buyer", reason="no longer wanted")
+        first = await order.handle.result()
+        references = await stage.references()
+        for _ in range(2):
+            again = await stage.client.start_workflow(
+                ORDER_WORKFLOW, order.order, id=order.handle.id, task_queue=TASK_QUEUE
+            )
+            assert await again.result() == first
+            assert (await order.state())["phase"] == "cancelled"
+        other = order.order.model_copy(update={"buyer_id": "b-another"})
+        another = await stage.client.start_workflow(ORDER_WORKFLOW, other, id=order.handle.id, task_queue=TASK_QUEUE)
+        with pytest.raises(WorkflowFailureError) as failed:
+            await another.result()
+        assert getattr(failed.value.cause, "type", None) == "order_exists_with_different_content"
+    assert await stage.references() == references
+    assert await stage.world.refund_effects(order.order.payment.reference) == 1
 
 
 # --- set back --------------------------------------------------------------------------------------------

@@ -132,7 +132,11 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
     async def _register(self, order: Order) -> None:
         request = OpenRequest(order=order, opened_by=workflow.info().first_execution_run_id, now=workflow.now())
         opened = await run_local(OpeningActivities.open, request, "check the payment, register, fund, screen")
-        if opened.refusal is not None:
+        if opened.refusal is not None and opened.refusal.code == "order_over":
+            # The same order again after Temporal forgot it, or under its default reuse policy: it ends as it ended, and
+            # its queries answer. A failed run would hide the order from everyone.
+            await self._rescue(order, set_back=True, over=opened.refusal)
+        elif opened.refusal is not None:
             await self._fail(opened.refusal)
         elif opened.known:
             await self._rescue(order, set_back=True)
@@ -143,7 +147,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         elif opened.policy is not None:
             self._state = begin(order, opened.policy, workflow.now())
 
-    async def _rescue(self, order: Order, *, set_back: bool = False) -> None:
+    async def _rescue(self, order: Order, *, set_back: bool = False, over: Refusal | None = None) -> None:
         run = workflow.info().first_execution_run_id
         request = RescueRequest(order_id=order.order_id, opened_by=run, set_back=set_back)
         rescued = await run_local(OpeningActivities.rescue, request, "what register and ledger know")
@@ -152,7 +156,9 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         # A rescue answers these or a refusal.
         assert rescued.order is not None
         assert rescued.policy is not None
-        if not rescued.state:
+        if not rescued.state and over is not None:
+            await self._fail(over)  # its state is forgotten by age: an order that is over never begins anew
+        elif not rescued.state:
             self._state = begin(rescued.order, rescued.policy, workflow.now())
         else:
             self._state = recover(rescued.order, rescued.policy, rescued.state, rescued.references, workflow.now())
