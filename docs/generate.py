@@ -133,10 +133,11 @@ def _order() -> Blocks:
         The input of `OrderWorkflow`. A malformed order fails the workflow at once with the type `invalid_order` and the
         reasons field by field. The same order again gets the first answer; another body under its id is refused.
 
-        Set the id reuse policy `ALLOW_DUPLICATE_FAILED_ONLY` and the id conflict policy `USE_EXISTING`: an order that runs
-        is then returned, and one that is over is not started again. Under Temporal's default policy, and once Temporal
-        has forgotten the order, it is started again: that run ends at once as the order ended and moves no money. With
-        another body it fails as `order_exists_with_different_content`; `starter.py show` has the order from the register.
+        Set the id reuse policy `ALLOW_DUPLICATE_FAILED_ONLY` and the id conflict policy `USE_EXISTING`: an order that
+        runs is then returned, and one that is over is not started again. Under Temporal's default policy, and once
+        Temporal has forgotten the order, it is started again: that run ends at once as the order ended and moves no
+        money. With another body it fails as `order_exists_with_different_content`; `starter.py show` has the order from
+        the register.
         """)
     yield _json(examples.ORDER)
     for model in (Order, Line, Payment, Address):
