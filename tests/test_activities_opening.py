@@ -1,0 +1,75 @@
+"""Opening an order a second time: what was funded goes on, although the channel or the clock would refuse it now."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from databases import Database
+from ledger_samples import NOW, an_order
+
+from activities.channels.base import PaymentFact, RefundAnswer, RefundInstruction
+from activities.opening import OpeningActivities
+from activities.policies import ParsedPolicies
+from activities.requests import Opened, OpenRequest
+from activities.screening import ScreeningRules
+from core.policy import policy_hash
+from ledger.register import Register
+
+POLICY = 'name = "default"\n'
+
+
+class ForgetfulChannel:
+    """Knows every payment until it forgets them all."""
+
+    def __init__(self) -> None:
+        self.forgot = False
+
+    async def payment(self, reference: str, currency: str, claimed_minor: int) -> PaymentFact | None:
+        """What was paid."""
+        fact = PaymentFact(reference=reference, paid_minor=claimed_minor, currency=currency, paid_at=NOW)
+        return None if self.forgot else fact
+
+    async def refund(self, instruction: RefundInstruction) -> RefundAnswer:
+        """Asked by no opening."""
+        raise AssertionError
+
+    async def refund_status(self, key: str) -> RefundAnswer:
+        """Asked by no opening."""
+        raise AssertionError
+
+
+async def open_it(register: Register, channel: ForgetfulChannel, *, by: str = "run-1", now: datetime = NOW) -> Opened:
+    await register.policies.keep("default", policy_hash(POLICY), POLICY)
+    opening = OpeningActivities(register, ParsedPolicies(register.policies), {"*": channel}, ScreeningRules())
+    return await opening.open(OpenRequest(order=an_order(), opened_by=by, now=now))
+
+
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(days=4000)])
+async def test_a_funded_order_goes_on_where_its_payment_is_refused_at_the_second_asking(
+    register: Register, database: Database, late: timedelta
+) -> None:
+    channel = ForgetfulChannel()
+    assert (await open_it(register, channel)).standing is not None
+    # Its worker died before the report, so that it is opened again.
+    channel.forgot = not late
+    assert await open_it(register, channel, now=NOW + late) == Opened(known=True)
+    assert await database.balance("order/A1/escrow") == 1000
+
+
+async def test_another_run_of_it_is_refused_as_before(register: Register, database: Database) -> None:
+    channel = ForgetfulChannel()
+    await open_it(register, channel)
+    channel.forgot = True
+    opened = await open_it(register, channel, by="run-2")
+    assert opened.refusal is not None
+    assert opened.refusal.code == "payment_not_found"
+
+
+async def test_an_order_that_was_never_opened_is_refused(register: Register, database: Database) -> None:
+    channel = ForgetfulChannel()
+    channel.forgot = True
+    opened = await open_it(register, channel)
+    assert opened.refusal is not None
+    assert opened.refusal.code == "payment_not_found"
+    assert await register.orders.known("A1") is None
