@@ -5,16 +5,46 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from databases import Database
 from order_crash_stage import CrashStage, open_crash_stage, until
+from temporalio import workflow
+from temporalio.client import WorkflowHandle
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from demo.stage import StagedOrder
+from core.messages import ORDER_COMMANDS
 from local.client import WorldClient
 from local.temporal import Temporal
-from workflows.machine import SIGNALS_A_TASK
+from workflows.machine import SIGNALS_A_TASK, Machine
+
+
+class BrokenCore:
+    """Notes what it cannot read, and raises at everything else."""
+
+    def note_unreadable(self, state: Any, *_: Any) -> Any:
+        """The state as it was."""
+        return state
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("a defect")
+
+
+@workflow.defn(name="Broken")
+class Broken(Machine[Any], commands=ORDER_COMMANDS):
+    """A workflow whose core is broken."""
+
+    def __init__(self) -> None:
+        super().__init__(BrokenCore(), BrokenCore())
+
+    @workflow.run
+    async def run(self) -> None:
+        """Wait."""
+        self._state = "a state"
+        await workflow.wait_condition(lambda: False)
+
 
 JUNK, SCANS = 800, 2_400
 """At once. Such a burst of scans wedged an order for good."""
@@ -41,8 +71,8 @@ async def all_of(sending: Sequence[Awaitable[None]]) -> None:
         await asyncio.gather(*sending[first : first + AT_ONCE])
 
 
-async def failed_tasks(order: StagedOrder) -> int:
-    history = await order.handle.fetch_history()
+async def failed_tasks(handle: WorkflowHandle[Any, Any]) -> int:
+    history = await handle.fetch_history()
     return sum(event.HasField("workflow_task_failed_event_attributes") for event in history.events)
 
 
@@ -67,4 +97,15 @@ async def test_an_order_answers_after_a_burst_of_junk_and_scans(stage: CrashStag
         assert [hold["name"] for hold in state["holds"]] == ["risk"]
         journal = await order.handle.query("journal")
         assert journal[-1]["dropped"]["unknown_verb"] >= JUNK - SIGNALS_A_TASK
-        assert await failed_tasks(order) == 0
+        assert await failed_tasks(order.handle) == 0
+
+
+async def test_an_error_while_a_burst_is_taken_is_not_lost(stage: CrashStage) -> None:
+    queue = "broken"
+    handle = await stage.client.start_workflow("Broken", id="broken", task_queue=queue)
+    await all_of([handle.signal("no_such_verb", {}) for _ in range(SIGNALS_A_TASK)])
+    lift = {"command_id": "c-1", "actor": {"role": "operator", "id": "ops-1"}, "name": "risk", "reason": "seen"}
+    await handle.signal("lift_hold", lift)
+    runner = UnsandboxedWorkflowRunner()
+    async with Worker(stage.client, task_queue=queue, workflows=[Broken], workflow_runner=runner):
+        await until(lambda: failed_tasks(handle), bool)

@@ -87,7 +87,7 @@ class Burst:
     def __init__(self) -> None:
         self.waiting: deque[tuple[str, Sequence[RawValue]]] = deque()
         self.unknown = 0
-        self.draining: asyncio.Task[None] | None = None
+        self.draining = False
         self._task = -1
         self._taken = 0
 
@@ -102,7 +102,7 @@ class Burst:
         if task != self._task:
             self._task, self._taken = task, 0
         self._taken += 1
-        return self._taken <= SIGNALS_A_TASK and self.draining is None
+        return self._taken <= SIGNALS_A_TASK and not self.draining
 
 
 class Machine(Generic[S]):
@@ -165,7 +165,7 @@ class Machine(Generic[S]):
 
     async def _answer_all(self) -> None:
         """Wait until everything that arrived is answered: a run that ends forgets the rest."""
-        await workflow.wait_condition(lambda: workflow.all_handlers_finished() and not self._burst.draining)
+        await workflow.wait_condition(workflow.all_handlers_finished)
 
     # --- commands ----------------------------------------------------------------------------------------
 
@@ -226,10 +226,15 @@ class Machine(Generic[S]):
         else:
             self._burst.unknown += 1
         if self._burst.waits and not self._burst.draining:
-            self._burst.draining = asyncio.create_task(self._drain())
+            await self._drain()
 
     async def _drain(self) -> None:
-        """Take the signals of a burst, some a workflow task, in the order of their arrival."""
+        """Take the signals of a burst, some a workflow task, in the order of their arrival.
+
+        This runs in the handler of the first that waits. In a task of its own, an error would be lost without a word:
+        no later signal would be decided, and the workflow could never end.
+        """
+        self._burst.draining = True
         while self._burst.waits:
             # A timer ends this task. Without one, all signals would be decided in it, and it would be given up.
             await workflow.sleep(PAUSE, summary="signals of a burst")
@@ -239,7 +244,7 @@ class Machine(Generic[S]):
             for _ in range(min(SIGNALS_A_TASK, len(self._burst.waiting))):
                 await self._take_signal(*self._burst.waiting.popleft())
             self._changed = True
-        self._burst.draining = None
+        self._burst.draining = False
 
     async def _take_signal(self, name: str, args: Sequence[RawValue]) -> None:
         command = read_command(self.COMMANDS, name, signal_body(args))
