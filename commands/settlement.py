@@ -22,10 +22,10 @@ from config import load
 from core.errors import BadInput
 from core.messages import AmountMinor, AmountOrZero, Currency, Id, Message, Time
 from core.money import format_minor, parse_amount
-from core.movements import psp_settlement
+from core.movements import Movement, psp_settlement
 from core.reconciliation.lines import Comparison
 from core.steps import Posted
-from ledger.book import Book
+from ledger.book import Book, NotPosted
 from ledger.register import Register
 from screens import table
 
@@ -67,8 +67,7 @@ async def settlement(
         await refuse_unknown(settings, register, "channel", channel)
         await refuse_unknown(settings, register, "rail", rail)
         found = told if told is not None else await _fetched(register, channel, days)
-        book = Book(register.pool)
-        posted = [await _book(book, channel, rail, one) for one in found]
+        posted = await Book(register.pool).post_all([_movement(channel, rail, one) for one in found])
     views = [_view(one, answer) for one, answer in zip(found, posted, strict=True)]
     ok = all(answer.moved for answer in posted)
     tell({"ok": ok, "settlements": views}, lambda console: _show(console, views))
@@ -115,8 +114,8 @@ async def _fetched(register: Register, channel: str, days: int) -> list[Settleme
     ]
 
 
-async def _book(book: Book, channel: str, rail: str, one: Settlement) -> Posted:
-    movement = psp_settlement(
+def _movement(channel: str, rail: str, one: Settlement) -> Movement:
+    return psp_settlement(
         channel,
         one.settlement_id,
         rail=rail,
@@ -125,12 +124,13 @@ async def _book(book: Book, channel: str, rail: str, one: Settlement) -> Posted:
         currency=one.currency,
         occurred_at=one.settled_at,
     )
-    return await book.post(movement)
 
 
-def _view(one: Settlement, answer: Posted) -> dict[str, Any]:
-    short = {"short_by_minor": answer.short_by_minor} if answer.short_by_minor else {}
-    return {**one.model_dump(mode="json"), "net_minor": one.net_minor, "outcome": answer.outcome, **short}
+def _view(one: Settlement, answer: Posted | NotPosted) -> dict[str, Any]:
+    view = {**one.model_dump(mode="json"), "net_minor": one.net_minor, "outcome": answer.outcome}
+    if isinstance(answer, NotPosted):
+        return {**view, "detail": answer.detail}
+    return {**view, "short_by_minor": answer.short_by_minor} if answer.short_by_minor else view
 
 
 def _show(console: Console, views: Sequence[Mapping[str, Any]]) -> None:
@@ -147,6 +147,8 @@ def _show(console: Console, views: Sequence[Mapping[str, Any]]) -> None:
     if any(view["outcome"] == "conflict" for view in views):
         console.print("conflict: booked before with other figures or another rail; nothing was changed")
     for view in views:
+        if view["outcome"] == "not_posted":
+            console.print(f"{view['settlement_id']}: {view['detail']}; nothing was booked")
         if view["outcome"] == "insufficient_funds":
             short = format_minor(view["short_by_minor"], view["currency"])
             console.print(f"{view['settlement_id']}: the channel holds {short} less than this; nothing was booked")

@@ -19,6 +19,8 @@ from core.steps import Posted
 from ledger.columns import columns_of
 from ledger.pool import translate_errors
 
+ARRAY_MAX = 1000
+"""Movements in one transaction: a longer array holds its locks for too long."""
 RACES_MAX = 3
 """How often an array is tried again because another call posted one of its references in the same moment."""
 _BAD = (asyncpg.PostgresError, asyncpg.DataError, ValueError)
@@ -36,6 +38,13 @@ class NotPosted(NamedTuple):
     moved: Literal[False] = False
 
 
+class _Door(NamedTuple):
+    """The function of the database that takes an array, and whose settlements they are."""
+
+    function: Literal["post", "post_movements", "post_settlements"]
+    channel: str | None = None
+
+
 class Book:
     """Posts movements. Locks, balances and guards live in the database."""
 
@@ -51,12 +60,10 @@ class Book:
         subject, _, rest = movement.reference.partition("/")
         if movement.kind == "psp_settlement":
             assert record is None, "a record belongs to a movement of an order or a withdrawal"
-            return await self._of_channel(rest.partition("/")[0], movement)
+            return await self._alone(movement)
         if movement.kind == "adjustment" or subject not in {"order", "withdrawal"}:
             assert record is None, "a record belongs to a movement of an order or a withdrawal"
-            async with translate_errors():
-                (posted,) = await self._post([movement])
-            return posted
+            return await self._alone(movement)
         if subject == "withdrawal":
             return await self._for_withdrawal(rest.partition("/")[0], movement, record)
         return await self._for_order(movement, record)
@@ -64,13 +71,26 @@ class Book:
     async def post_all(self, batch: Sequence[Movement]) -> list[Posted | NotPosted]:
         """Post many movements; each is answered alone, in the order given. All those that can be posted are.
 
-        They are decided in the order of their references: what depends on another movement comes in a later call.
-        The database posts an array whole or not at all, so that one that it refuses is halved until the movement that
-        it cannot take stands alone. A movement that another call posted in the same moment is asked for again.
+        They go to the database in arrays: of a channel's settlements, of what orders do, of what the owner alone
+        posts. An array is decided in the order of its references, so that what depends on another movement comes in a
+        later call. The database posts an array whole or not at all. One that it refuses is halved until the movement
+        that it cannot take stands alone. A movement that another call posted in the same moment is asked for again.
         """
+        answers: dict[int, Posted | NotPosted] = {}
+        arrays: dict[_Door, list[int]] = {}
+        for index, movement in enumerate(batch):
+            arrays.setdefault(_door_of(movement), []).append(index)
+        for door, indexes in arrays.items():
+            for begin in range(0, len(indexes), ARRAY_MAX):
+                part = indexes[begin : begin + ARRAY_MAX]
+                posted = await self._halving(door, [batch[index] for index in part])
+                answers.update(zip(part, posted, strict=True))
+        return [answers[index] for index in range(len(batch))]
+
+    async def _halving(self, door: _Door, batch: Sequence[Movement]) -> list[Posted | NotPosted]:
         for _ in range(RACES_MAX):
             try:
-                return list(await self._post(batch))
+                return list(await self._post(door, batch))
             except asyncpg.SerializationError:
                 continue
             except _BAD as error:
@@ -80,26 +100,34 @@ class Book:
         if len(batch) == 1:
             raise Unavailable(f"others post {batch[0].reference} all the time")
         middle = len(batch) // 2
-        return [*await self.post_all(batch[:middle]), *await self.post_all(batch[middle:])]
+        return [*await self._halving(door, batch[:middle]), *await self._halving(door, batch[middle:])]
 
-    async def _post(self, batch: Sequence[Movement]) -> list[Posted]:
+    async def _alone(self, movement: Movement) -> Posted:
+        async with translate_errors():
+            (posted,) = await self._post(_door_of(movement), [movement])
+        return posted
+
+    async def _post(self, door: _Door, batch: Sequence[Movement]) -> list[Posted]:
         """One transaction: all of them, or an error."""
-        # The worker's role may post what the chart knows of orders; all else is the owner's.
-        function = "post_movements" if all(_is_the_workers(movement) for movement in batch) else "post"
         legs = [(index, leg) for index, movement in enumerate(batch, start=1) for leg in movement.legs]
+        movements = [
+            [movement.reference for movement in batch],
+            [movement.currency for movement in batch],
+            [movement.occurred_at for movement in batch],
+        ]
+        moves = [
+            [index for index, _ in legs],
+            [leg.debit for _, leg in legs],
+            [leg.credit for _, leg in legs],
+            [leg.amount_minor for _, leg in legs],
+        ]
+        if door.channel is not None:
+            given = [door.channel, *movements, *moves]
+        else:
+            given = [*movements, [one.linked_to for one in batch], [one.emptied for one in batch], *moves]
+        places = ", ".join(f"${n}" for n in range(1, len(given) + 1))
         async with _serialization_failures_pass(), translate_errors():
-            rows = await self._pool.fetch(
-                f"SELECT * FROM {function}($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                [movement.reference for movement in batch],
-                [movement.currency for movement in batch],
-                [movement.occurred_at for movement in batch],
-                [movement.linked_to for movement in batch],
-                [movement.emptied for movement in batch],
-                [index for index, _ in legs],
-                [leg.debit for _, leg in legs],
-                [leg.credit for _, leg in legs],
-                [leg.amount_minor for _, leg in legs],
-            )
+            rows = await self._pool.fetch(f"SELECT * FROM {door.function}({places})", *given)
         return [_posted(movement, row) for movement, row in zip(batch, rows, strict=True)]
 
     async def _for_order(self, movement: Movement, record: OrderRecord | WithdrawalRecord | None) -> Posted:
@@ -129,21 +157,6 @@ class Book:
             )
         return _posted(movement, row)
 
-    async def _of_channel(self, channel: str, movement: Movement) -> Posted:
-        """A channel's settlement: at most what the channel holds by the books."""
-        async with translate_errors():
-            row = await self._pool.fetchrow(
-                "SELECT * FROM post_settlement($1, $2, $3, $4, $5, $6, $7)",
-                movement.reference,
-                channel,
-                movement.currency,
-                movement.occurred_at,
-                [leg.debit for leg in movement.legs],
-                [leg.credit for leg in movement.legs],
-                [leg.amount_minor for leg in movement.legs],
-            )
-        return _posted(movement, row)
-
 
 def _posted(movement: Movement, row: Any, *, overtaken: bool = False) -> Posted:
     return Posted(
@@ -155,8 +168,12 @@ def _posted(movement: Movement, row: Any, *, overtaken: bool = False) -> Posted:
     )
 
 
-def _is_the_workers(movement: Movement) -> bool:
-    return movement.kind != "adjustment" and movement.reference.startswith("order/")
+def _door_of(movement: Movement) -> _Door:
+    """The worker's role may post what the chart knows of channels and orders; all else is the owner's."""
+    subject, _, rest = movement.reference.partition("/")
+    if movement.kind == "psp_settlement":
+        return _Door("post_settlements", rest.partition("/")[0])
+    return _Door("post_movements" if movement.kind != "adjustment" and subject == "order" else "post")
 
 
 @asynccontextmanager

@@ -75,7 +75,7 @@ async def test_the_chart_in_the_database_is_the_one_in_the_core(database: Databa
     }
 
 
-@pytest.mark.parametrize("function", ["post", "open_accounts", "add_notices", "refuse_unlawful"])
+@pytest.mark.parametrize("function", ["post", "open_accounts", "add_notices", "refuse_unlawful", "refuse_unlawful_of"])
 async def test_the_worker_may_not_call_what_only_other_functions_call(database: Database, function: str) -> None:
     assert not await database.pool.fetchval(
         "SELECT bool_or(has_function_privilege(oid, 'EXECUTE')) FROM pg_proc WHERE proname = $1", function
@@ -166,8 +166,8 @@ async def test_a_channels_settlement_is_of_its_kind_and_of_its_own(
     await funded(register, book)
     with pytest.raises(REFUSED, match="refused"):
         await database.pool.fetch(
-            "SELECT * FROM post_settlement($1, 'wechat', 'CNY', $2, $3, $4, $5)",
-            *(reference, NOW, [debit], [credit], [500]),
+            "SELECT * FROM post_settlements('wechat', $1, ARRAY['CNY'], $2, ARRAY[1], $3, $4, $5)",
+            *([reference], [NOW], [debit], [credit], [500]),
         )
 
 

@@ -178,39 +178,89 @@ BEGIN
     RETURN 'withdrawn';
 END $$;
 
--- Book what a channel settled, at most what it holds by the books. Two at a time wait for each other.
-CREATE FUNCTION post_settlement(
-    p_reference TEXT, p_channel TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ,
-    p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
+-- Book what a channel settled, at most what it holds by the books. Its account is added up once a call and currency,
+-- under a lock, and each settlement leaves less for those after it. Answers and legs are those of `post`, in the order
+-- given; a settlement that takes more than is held is left out, and spoils no other.
+CREATE FUNCTION post_settlements(
+    p_channel TEXT, p_references TEXT[], p_currencies TEXT[], p_occurred_at TIMESTAMPTZ[],
+    p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
 ) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
-    v_path  TEXT := 'psp/' || p_channel;
-    v_held  BIGINT;
-    v_taken BIGINT := (SELECT coalesce(sum(a), 0) FROM unnest(p_amounts) AS a);
+    v_path     TEXT := 'psp/' || p_channel;
+    v_count    INT := cardinality(p_references);
+    v_outcomes TEXT[] := array_fill(NULL::TEXT, ARRAY[v_count]);
+    v_accounts TEXT[] := array_fill(NULL::TEXT, ARRAY[v_count]);
+    v_shorts   BIGINT[] := array_fill(NULL::BIGINT, ARRAY[v_count]);
+    -- What each currency still holds. Which settlements go to `post`, and where each of them stands there.
+    v_held     JSONB := '{}';
+    v_indexes  INT[] := '{}';
+    v_at       INT[] := array_fill(NULL::INT, ARRAY[v_count]);
+    v_seen     TEXT[] := '{}';
+    v_takes    BIGINT;
+    v_left     BIGINT;
+    v_currency TEXT;
+    v_row      RECORD;
 BEGIN
-    IF NOT starts_with(p_reference, v_path || '/settlement/') THEN
-        RAISE EXCEPTION 'movement % is refused: it is no settlement of this channel', p_reference
+    FOR v_row IN SELECT r.reference FROM unnest(p_references) AS r (reference)
+                 WHERE starts_with(r.reference, v_path || '/settlement/') IS NOT TRUE LOOP
+        RAISE EXCEPTION 'movement % is refused: it is no settlement of this channel', v_row.reference
             USING ERRCODE = 'insufficient_privilege';
-    END IF;
-    PERFORM pg_advisory_xact_lock(hashtextextended('settlement/' || p_channel || '/' || p_currency, 0));
-    IF NOT EXISTS (SELECT FROM movements m WHERE m.reference = p_reference) THEN
+    END LOOP;
+    -- In one order, so that two calls never wait for each other in a circle.
+    FOR v_currency IN SELECT DISTINCT c.code COLLATE "C" AS code FROM unnest(p_currencies) AS c (code) ORDER BY code LOOP
+        PERFORM pg_advisory_xact_lock(hashtextextended('settlement/' || p_channel || '/' || v_currency, 0));
         SELECT coalesce(sum(CASE WHEN t.debit_account = a.id THEN t.amount_minor ELSE -t.amount_minor END), 0)
-        INTO v_held
+        INTO v_left
         FROM accounts a JOIN transfers t ON a.id IN (t.debit_account, t.credit_account)
-        WHERE a.path = v_path AND a.currency = p_currency;
-        IF v_taken > v_held THEN
-            RETURN QUERY SELECT 'insufficient_funds', v_path, v_taken - v_held;
-            RETURN;
+        WHERE a.path = v_path AND a.currency = v_currency;
+        v_held := v_held || jsonb_build_object(v_currency, v_left);
+    END LOOP;
+
+    FOR v_row IN
+        SELECT r.n, r.reference, r.currency, EXISTS (SELECT FROM movements m WHERE m.reference = r.reference) AS stands,
+               (SELECT coalesce(sum(l.amount), 0) FROM unnest(p_leg_of, p_amounts) AS l (of, amount)
+                WHERE l.of = r.n) AS taken
+        FROM unnest(p_references, p_currencies) WITH ORDINALITY AS r (reference, currency, n)
+        ORDER BY r.n
+    LOOP
+        -- What stands in the books, or earlier in this array, takes nothing more: `post` says what it is.
+        v_takes := CASE WHEN v_row.stands OR v_row.reference = ANY (v_seen) THEN 0 ELSE v_row.taken END;
+        v_left := (v_held ->> v_row.currency)::BIGINT - v_takes;
+        IF v_takes > 0 AND v_left < 0 THEN
+            v_outcomes[v_row.n] := 'insufficient_funds';
+            v_accounts[v_row.n] := v_path;
+            v_shorts[v_row.n] := -v_left;
+        ELSE
+            v_held := v_held || jsonb_build_object(v_row.currency, v_left);
+            v_indexes := array_append(v_indexes, v_row.n::INT);
+            v_at[v_row.n] := cardinality(v_indexes);
+            v_seen := array_append(v_seen, v_row.reference);
         END IF;
-    END IF;
-    SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
-    FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[NULL::TEXT],
-              array_fill(1, ARRAY[cardinality(p_amounts)]), p_debits, p_credits, p_amounts) AS p;
-    IF outcome = 'posted' THEN
-        PERFORM refuse_unlawful(p_reference, NULL, p_debits, p_credits, p_amounts);
-    END IF;
-    RETURN NEXT;
+    END LOOP;
+
+    FOR v_row IN
+        SELECT p.* FROM (
+            SELECT array_agg(p_references[i.i] ORDER BY i.n) AS refs, array_agg(p_currencies[i.i] ORDER BY i.n) AS codes,
+                   array_agg(p_occurred_at[i.i] ORDER BY i.n) AS times, array_fill(NULL::TEXT, ARRAY[count(*)::INT]) AS none
+            FROM unnest(v_indexes) WITH ORDINALITY AS i (i, n)
+        ) AS m CROSS JOIN (
+            SELECT coalesce(array_agg(v_at[l.of] ORDER BY l.n), '{}') AS of,
+                   array_agg(l.debit ORDER BY l.n) AS debits, array_agg(l.credit ORDER BY l.n) AS credits,
+                   array_agg(l.amount ORDER BY l.n) AS amounts
+            FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) WITH ORDINALITY AS l (of, debit, credit, amount, n)
+            WHERE v_at[l.of] IS NOT NULL
+        ) AS g CROSS JOIN LATERAL post(m.refs, m.codes, m.times, m.none, m.none, g.of, g.debits, g.credits, g.amounts)
+                                  WITH ORDINALITY AS p (outcome, account, short_by, n)
+        WHERE m.refs IS NOT NULL
+    LOOP
+        v_outcomes[v_indexes[v_row.n]] := v_row.outcome;
+        v_accounts[v_indexes[v_row.n]] := v_row.account;
+        v_shorts[v_indexes[v_row.n]] := v_row.short_by;
+    END LOOP;
+    PERFORM refuse_unlawful_of(p_references, array_fill(NULL::TEXT, ARRAY[v_count]), v_outcomes, p_leg_of, p_debits,
+                               p_credits, p_amounts);
+    RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
 END $$;
 
 -- Keep what a run of a comparison found; answers with the ids of the breaks that are new, or are back.

@@ -183,6 +183,24 @@ BEGIN
     END IF;
 END $$;
 
+-- The same for each movement of an array that was posted.
+CREATE FUNCTION refuse_unlawful_of(
+    p_references TEXT[], p_emptied TEXT[], p_outcomes TEXT[],
+    p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
+) RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    PERFORM refuse_unlawful(m.reference, m.emptied, l.debits, l.credits, l.amounts)
+    FROM unnest(p_references, p_emptied, p_outcomes) WITH ORDINALITY AS m (reference, emptied, outcome, n)
+    LEFT JOIN (
+        SELECT g.of, array_agg(g.debit ORDER BY g.n) AS debits, array_agg(g.credit ORDER BY g.n) AS credits,
+               array_agg(g.amount ORDER BY g.n) AS amounts
+        FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) WITH ORDINALITY AS g (of, debit, credit, amount, n)
+        GROUP BY g.of
+    ) AS l ON l.of = m.n
+    WHERE m.outcome = 'posted';
+END $$;
+
 -- As `post`, for a worker: movements of orders, each as its kind allows. Withdrawals and channels have
 -- functions of their own, which know attempts, locks and what is held.
 CREATE FUNCTION post_movements(
@@ -192,9 +210,9 @@ CREATE FUNCTION post_movements(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 DECLARE
-    v_row   RECORD;
-    v_n     INT := 0;
-    v_legs  RECORD;
+    v_outcomes TEXT[];
+    v_accounts TEXT[];
+    v_shorts   BIGINT[];
 BEGIN
     FOR v_n IN 1..cardinality(p_references) LOOP
         IF split_part(p_references[v_n], '/', 1) <> 'order' OR p_linked_to[v_n] IS NOT NULL THEN
@@ -202,23 +220,10 @@ BEGIN
                 USING ERRCODE = 'insufficient_privilege';
         END IF;
     END LOOP;
-    v_n := 0;
-    FOR v_row IN
-        SELECT p.* FROM post(p_references, p_currencies, p_occurred_at, p_linked_to, p_emptied, p_leg_of, p_debits,
-                             p_credits, p_amounts) AS p
-    LOOP
-        v_n := v_n + 1;
-        IF v_row.outcome = 'posted' THEN
-            SELECT array_agg(l.debit ORDER BY l.n) AS debits, array_agg(l.credit ORDER BY l.n) AS credits,
-                   array_agg(l.amount ORDER BY l.n) AS amounts
-            INTO v_legs
-            FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) WITH ORDINALITY AS l (of, debit, credit, amount, n)
-            WHERE l.of = v_n;
-            PERFORM refuse_unlawful(p_references[v_n], p_emptied[v_n], v_legs.debits, v_legs.credits, v_legs.amounts);
-        END IF;
-        outcome := v_row.outcome;
-        account := v_row.account;
-        short_by := v_row.short_by;
-        RETURN NEXT;
-    END LOOP;
+    SELECT array_agg(p.outcome ORDER BY p.n), array_agg(p.account ORDER BY p.n), array_agg(p.short_by ORDER BY p.n)
+    INTO v_outcomes, v_accounts, v_shorts
+    FROM post(p_references, p_currencies, p_occurred_at, p_linked_to, p_emptied, p_leg_of, p_debits, p_credits,
+              p_amounts) WITH ORDINALITY AS p (outcome, account, short_by, n);
+    PERFORM refuse_unlawful_of(p_references, p_emptied, v_outcomes, p_leg_of, p_debits, p_credits, p_amounts);
+    RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
 END $$;
