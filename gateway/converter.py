@@ -6,16 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import temporalio.api.common.v1
+import temporalio.api.failure.v1
 from temporalio.common import RawValue
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
 from temporalio.converter import (
     CompositePayloadConverter,
     DataConverter,
+    DefaultFailureConverter,
     DefaultPayloadConverter,
     JSONPlainPayloadConverter,
+    PayloadConverter,
 )
+from temporalio.exceptions import ApplicationError
 
 from core.messages import Unreadable
+from core.reasons import SENTENCES
 
 _PYDANTIC = PydanticJSONPlainPayloadConverter()
 """Shared: the SDK makes a converter for each workflow, and each would build the schemas of its types again."""
@@ -49,4 +54,25 @@ class _TolerantConverter(CompositePayloadConverter):
             raise
 
 
-DATA_CONVERTER = DataConverter(payload_converter_class=_TolerantConverter)
+class _QuietRefusals(DefaultFailureConverter):
+    """Sends a refusal without a stack trace: that names files of the worker's machine, and any client may read it.
+
+    Everything else keeps its trace. Operators look for the defect with it.
+    """
+
+    def to_failure(
+        self,
+        exception: BaseException,
+        payload_converter: PayloadConverter,
+        failure: temporalio.api.failure.v1.Failure,
+    ) -> None:
+        """See `FailureConverter.to_failure`."""
+        super().to_failure(exception, payload_converter, failure)
+        if isinstance(exception, ApplicationError) and exception.non_retryable and exception.type in SENTENCES:
+            failure.ClearField("stack_trace")
+
+
+DATA_CONVERTER = DataConverter(
+    payload_converter_class=_TolerantConverter,
+    failure_converter_class=_QuietRefusals,
+)

@@ -66,10 +66,10 @@ async def ignoring_cancellation(story: Coroutine[Any, Any, R], asked: Callable[[
 
 
 def raise_refusal(refusal: Refusal) -> NoReturn:
-    """Fail an update or a workflow with its reason code as the failure's type.
+    """Fail an update or a workflow with its reason code as the failure's type. The client gets no stack trace.
 
     Raises:
         ApplicationError: always; a retry does not help.
     """
     details = refusal.model_dump(exclude_none=True)
-    raise ApplicationError(refusal.message, details, type=refusal.code, non_retryable=True)
+    raise ApplicationError(refusal.message, details, type=refusal.code, non_retryable=True) from None
