@@ -55,10 +55,7 @@ class OpeningActivities:
             Unavailable: the channel or the database did not answer; a retry helps.
         """
         opened = await self._try(request)
-        if opened.refusal is not None and await self._opened_before(request):
-            # Its money is in escrow: what the channel or the clock says today comes too late to refuse it.
-            return Opened(known=True)
-        return opened
+        return await self._what_stands(request) or opened if opened.refusal is not None else opened
 
     async def _try(self, request: OpenRequest) -> Opened:
         order = request.order
@@ -74,10 +71,18 @@ class OpeningActivities:
             return Opened(refusal=paid)
         return await self._open(request, policy, paid)
 
-    async def _opened_before(self, request: OpenRequest) -> bool:
-        """Whether this very run opened the order, and its worker died before it could report or it was set back."""
+    async def _what_stands(self, request: OpenRequest) -> Opened | None:
+        """What the register knows better than a channel or a clock that refuse the order today.
+
+        Its money is in escrow where this very run opened it before, and was set back or lost its worker before the
+        report. And an order that is over may have been paid so long ago that no channel remembers.
+        """
         known = await self._register.orders.known(request.order.order_id)
-        return known is not None and known.opened_by == request.opened_by and known.state is not None
+        if known is None or content_hash(known.order) != content_hash(request.order):
+            return None
+        if known.opened_by == request.opened_by and known.state is not None:
+            return Opened(known=True)
+        return Opened(refusal=refuse("order_over")) if known.closed else None
 
     async def _open(self, request: OpenRequest, policy: OrderPolicy, paid_minor: int) -> Opened:
         order, screening = request.order, judge_goods(request.order, self._rules)

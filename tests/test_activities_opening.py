@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from databases import Database
-from ledger_samples import NOW, an_order
+from ledger_samples import NOW, a_record, an_order, credit, settle
 
 from activities.channels.base import PaymentFact, RefundAnswer, RefundInstruction
 from activities.opening import OpeningActivities
@@ -14,6 +15,7 @@ from activities.policies import ParsedPolicies
 from activities.requests import Opened, OpenRequest
 from activities.screening import ScreeningRules
 from core.policy import policy_hash
+from ledger.book import Book
 from ledger.register import Register
 
 POLICY = 'name = "default"\n'
@@ -64,6 +66,22 @@ async def test_another_run_of_it_is_refused_as_before(register: Register, databa
     opened = await open_it(register, channel, by="run-2")
     assert opened.refusal is not None
     assert opened.refusal.code == "payment_not_found"
+
+
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(days=4000)])
+async def test_an_order_that_is_over_is_known_as_such_however_old_its_payment(
+    register: Register, database: Database, late: timedelta
+) -> None:
+    channel = ForgetfulChannel()
+    await open_it(register, channel)
+    fields: dict[str, Any] = {"audit": "approved", "receipt": "confirmed", "state": {"phase": "settled"}}
+    end = a_record(revision=9, phase="settled", closed=True, **fields)
+    await credit(Book(database.pool), an_order())
+    await settle(Book(database.pool), an_order(), record=end)
+    channel.forgot = not late
+    opened = await open_it(register, channel, by="run-2", now=NOW + late)
+    assert opened.refusal is not None
+    assert opened.refusal.code == "order_over"
 
 
 async def test_an_order_that_was_never_opened_is_refused(register: Register, database: Database) -> None:

@@ -1,4 +1,4 @@
-"""The sandbox that workers run workflows in: the SDK's, without what it does in vain for every payload.
+"""The sandbox that workers run workflows in: the SDK's, without what it repeats for every payload.
 
 For each payload that passes between a workflow and Temporal, the SDK asks up to four times for which of the workflow's
 activities, children or signals it is meant, so that a codec or an external storage can treat it accordingly. Each time
