@@ -17,6 +17,8 @@ _IN_AN_ADDRESS = re.compile(
     "(?i)street|addr|line_?[123]|name|recipient|receiver|consignee|contact|phone|mobile|^tel$|tel_|_tel|e_?mail|building"
     "|姓名|名字|电话|手机|地址|街道|门牌|收件|收货"
 )
+_OF_A_PLACE = re.compile("(?i)^(country|state|province|city|county|district|region|area|town)_?name(_?(en|zh))?$")
+"""The name of a place, which says no more than its own field."""
 _IN_AN_ORDER = re.compile(
     "(?i)street|phone|mobile|e_?mail|recipient|consignee|receiver|(ship|shipping|billing|delivery)_?addr"
     "|(buyer|customer|contact|first|last|full)_?name|姓名|电话|手机|地址|收件|收货"
@@ -31,14 +33,16 @@ _PARTS = (
 def refuse_personal(body: Any) -> Refusal | None:
     """The refusal of an order, as decoded JSON, that says who its buyer is; None where it does not.
 
-    Names the field, and repeats nothing of its value. An empty value says nothing.
+    Names the field, and repeats nothing of its value. An empty value says nothing, nor does a yes or no.
     """
     if not isinstance(body, Mapping):
         return None
     for part, known, personal in _PARTS:
         fields = body.get(part) if part else body
         for name, value in fields.items() if isinstance(fields, Mapping) else ():
-            if isinstance(name, str) and name not in known and value and personal.search(name):
+            if not isinstance(name, str) or name in known or not value or value is True or _OF_A_PLACE.match(name):
+                continue
+            if personal.search(name):
                 field = f"{part}.{name}".lstrip(".")[:80]
                 why = "is about a person; leave it out, Dakuan keeps no names, streets, phones or e-mails"
                 return refuse("invalid_order", f"{field}: {why}", field=field)

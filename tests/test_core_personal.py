@@ -44,7 +44,16 @@ def test_an_empty_field_is_about_nobody(empty: Any) -> None:
     assert refuse_personal(body) is None
 
 
-@pytest.mark.parametrize("name", ["note", "postcode", "region_code", "gift", "channel_fee"])
+@pytest.mark.parametrize("name", ["contact_less", "phone_verified", "mobile_app"])
+def test_a_yes_or_no_is_about_nobody(name: str) -> None:
+    body = order_body()
+    body[name] = body["ship_to"][name] = True
+    assert refuse_personal(body) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["note", "postcode", "region_code", "gift", "channel_fee", "city_name", "provinceName"]
+)
 def test_other_unknown_fields_are_ignored_as_ever(name: str) -> None:
     body = order_body()
     body[name] = body["ship_to"][name] = "x"
