@@ -114,7 +114,7 @@ def soak(
         "hypothesis": lambda: run_program(
             "hypothesis",
             f"{examples:,} examples a test",
-            *("pytest", "-m", "hypothesis", *sharing),
+            *("pytest", "-m", "hypothesis", "-o", "faulthandler_timeout=0", *sharing),
             **{VARIABLE: str(examples)},
         ),
         "faults": lambda: run_program(
