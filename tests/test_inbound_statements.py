@@ -6,7 +6,6 @@ import io
 import zipfile
 from contextlib import suppress
 from typing import Any
-from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import given
@@ -22,6 +21,7 @@ from statement_samples import (
     STRIPE_PAYOUTS,
     TRADES,
 )
+from workbooks import workbook
 
 from core.errors import BadInput
 from core.reconciliation.lines import Scope
@@ -33,31 +33,6 @@ from inbound.tables import BadFile
 def seen(read: StatementRead | None) -> list[tuple[str, str | None, int, str]]:
     assert read is not None
     return [(line.kind, line.key, line.amount_minor, line.at.isoformat()[:16]) for line in read.lines]
-
-
-def workbook(rows: list[list[str]]) -> bytes:
-    """A workbook with these rows, as shared strings, numbers and inline strings by turns."""
-    strings: list[str] = []
-    lines = []
-    for number, row in enumerate(rows, 1):
-        cells = []
-        for index, text in enumerate(row):
-            place = f"{chr(65 + index)}{number}" if index < 26 else f"A{chr(65 + index - 26)}{number}"
-            if index % 2:
-                cells.append(f'<c r="{place}" t="inlineStr"><is><t>{escape(text)}</t></is></c>')
-            else:
-                strings.append(text)
-                cells.append(f'<c r="{place}" t="s"><v>{len(strings) - 1}</v></c>')
-        lines.append(f'<row r="{number}">{"".join(cells)}</row>')
-    main = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
-    items = "".join(f"<si><t>{escape(text)}</t></si>" for text in strings)
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(
-            "xl/worksheets/sheet1.xml", f"<worksheet {main}><sheetData>{''.join(lines)}</sheetData></worksheet>"
-        )
-        archive.writestr("xl/sharedStrings.xml", f"<sst {main}>{items}</sst>")
-    return packed.getvalue()
 
 
 Seen = list[tuple[str, str | None, int, str]]

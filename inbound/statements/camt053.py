@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 
 from core.errors import BadInput
 from core.reconciliation.lines import Covered, Kind, Scope
 from inbound.statements.base import Collector, Source, StatementRead
-from inbound.statements.xlsx import is_xlsx, parse_xml
+from inbound.statements.xlsx import is_xlsx
 
 _NO_ID = frozenset({"", "NOTPROVIDED", "NONREF"})
 
@@ -31,7 +34,7 @@ class Camt053:
 
     def read(self, source: Source, scope: Scope) -> StatementRead:
         """See `StatementReader.read`."""
-        root = parse_xml(source.raw, source.name)
+        root = _parsed(source.raw, source.name)
         collector, covered = Collector(source, self.name), []
         number = 0
         for statement in _all(root, "Stmt"):
@@ -45,6 +48,17 @@ class Camt053:
                         continue
                 _take(entry, number, collector)
         return collector.done(covered[0] if len(covered) == 1 else None)
+
+
+def _parsed(raw: bytes, name: str) -> Element:
+    """The document, which may have no document type: its entities could unpack to anything."""
+    try:
+        root: Element = fromstring(raw, forbid_dtd=True)
+    except DefusedXmlException:
+        raise BadInput(f"{name} has an XML document type, which no statement needs") from None
+    except (ParseError, ValueError, LookupError) as error:
+        raise BadInput(f"{name} is broken XML: {error}") from None
+    return root
 
 
 def _take(entry: Element, number: int, collector: Collector) -> None:
