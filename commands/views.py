@@ -198,9 +198,15 @@ def retries_table(retries: Sequence[Mapping[str, Any]]) -> Table:
     return table(
         "Tried again",
         ("activity", "attempt", "next", "last failure"),
-        [(one["activity"], one["attempt"], clock(one["next_at"]), one["failure"]) for one in retries],
+        [(_named(one), one["attempt"], clock(one["next_at"]), one["failure"]) for one in retries],
         numbers=("attempt",),
     )
+
+
+def _named(retried: Mapping[str, Any]) -> str:
+    """The activity, and where its summary says more, such as the kind of a posting, that too."""
+    activity, summary = retried["activity"], retried.get("summary")
+    return f"{activity}: {summary}" if summary and summary != activity else activity
 
 
 def journal_table(journal: Sequence[Mapping[str, Any]]) -> Table:

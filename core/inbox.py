@@ -12,6 +12,7 @@ import json
 from datetime import datetime
 from typing import Literal
 
+from core.budgets import ANSWER_KEPT, JOURNAL_WEIGHS
 from core.messages import Answer, Command, JournalEntry
 from core.parts import Part
 from core.reasons import Refusal, refuse
@@ -43,6 +44,8 @@ class Inbox(Part):
     seq: int = 0
     counted: int = 0
     dropped: dict[str, int] = {}
+    weight: int = 0
+    """Of the journal, by `JOURNAL_WEIGHS`."""
 
     def answer_to(self, command: Command) -> Answer | Refusal | None:
         """The first answer to this sender's id, marked as a duplicate; None where the id is new.
@@ -62,6 +65,8 @@ class Inbox(Part):
         Args:
             bound: to what the command says; without, its id alone makes a duplicate.
         """
+        if isinstance(answer, Refusal):
+            answer = answer.model_copy(update={"message": answer.message[:ANSWER_KEPT]})
         answers = {**self.answers, _key(command): answer}
         digests = {**self.digests, _key(command): digest_of(command)} if bound else self.digests
         return self.changed(answers=answers, digests=digests, counted=self.counted + 1)
@@ -90,16 +95,26 @@ class Inbox(Part):
             code=refusal.code if refusal else None,
             message=said[:MESSAGE_KEPT] if said else None,
         )
-        kept, dropped = (*self.journal, entry), self.dropped
-        if len(kept) > JOURNAL_KEPT:
+        return self._trimmed((*self.journal, entry), self.weight + _weight(entry)).changed(seq=self.seq + 1)
+
+    def _trimmed(self, kept: tuple[JournalEntry, ...], weight: int) -> Inbox:
+        """The inbox with the last of these entries, as many as there is room for."""
+        dropped = dict(self.dropped)
+        while len(kept) > JOURNAL_KEPT or (weight > JOURNAL_WEIGHS and len(kept) > 1):
             oldest, kept = kept[0], kept[1:]
+            weight -= _weight(oldest)
             key = oldest.code or oldest.outcome
-            dropped = {**dropped, key: dropped.get(key, 0) + 1}
-        return self.changed(journal=kept, seq=self.seq + 1, dropped=dropped)
+            dropped[key] = dropped.get(key, 0) + 1
+        return self.changed(journal=kept, weight=max(weight, 0), dropped=dropped)
 
     def count(self, code: str, lines: int) -> Inbox:
         """The inbox with so many more lines of this code, counted and not kept."""
         return self.changed(seq=self.seq + lines, dropped={**self.dropped, code: self.dropped.get(code, 0) + lines})
+
+
+def _weight(entry: JournalEntry) -> int:
+    """What an entry takes as JSON."""
+    return len(entry.model_dump_json().encode())
 
 
 def digest_of(command: Command) -> str:

@@ -23,6 +23,9 @@ from core.withdrawal.policy import WithdrawalPolicy
 Bps = Annotated[int, Field(strict=True, ge=0, le=10_000)]
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 
+Few = Annotated[int, Field(strict=True, ge=0, le=200)]
+"""Of what an order keeps something each: its state has a budget, see `core.budgets`."""
+
 
 class OrderLimits(Message):
     """Deadlines and counts of an order; `policies/default.toml` says where each number comes from."""
@@ -41,7 +44,7 @@ class OrderLimits(Message):
     extension: Duration = timedelta(days=3)
     extensions_max: Count = 1
     extension_opens: Duration = timedelta(days=3)
-    corrections_max: Count = 3
+    corrections_max: Few = 3
     correction_within: Duration = timedelta(days=3)
     correction_least: Duration = timedelta(hours=24)
     review_sla: Duration = timedelta(hours=24)
@@ -52,7 +55,7 @@ class OrderLimits(Message):
     auto_withdraw: bool = False
     payment_oldest: Duration = timedelta(days=30)
     payment_skew: Duration = timedelta(minutes=5)
-    commands_max: Count = 200
+    commands_max: Few = 200
     commands_reserved: Count = 20
     scans_max: Count = 2000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from datetime import UTC, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, W
 from temporalio.service import RPCError, RPCStatusCode
 
 from core.errors import Unavailable
+from gateway.converter import DATA_CONVERTER
 from gateway.refusals import in_our_words, refuse_if_failed
 
 ANSWER_WITHIN = timedelta(seconds=30)
@@ -66,27 +68,42 @@ async def status_of(client: Client, workflow_id: str) -> WorkflowExecutionStatus
 
 
 async def retries(client: Client, workflow_id: str) -> list[dict[str, Any]]:
-    """What a workflow is trying again: `[{activity, attempt, failure, next_at?}]`; empty where it is not known.
+    """What a workflow is trying again: `[{activity, summary, attempt, failure, next_at?}]`; empty where not known.
+
+    `summary` says what of its kind the activity does, as in `refund ship_by` for a posting.
 
     Raises:
         Unavailable: Temporal did not answer; a retry helps.
     """
+    handle = client.get_workflow_handle(workflow_id)
     with in_our_words(workflow_id):
         try:
-            description = await client.get_workflow_handle(workflow_id).describe()
+            description = await handle.describe()
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise
             return []
+        failing = [one for one in description.raw_description.pending_activities if one.HasField("last_failure")]
+        summaries = await _summaries(handle, {one.activity_id for one in failing}) if failing else {}
     return [
         {
             "activity": pending.activity_type.name,
+            "summary": summaries.get(pending.activity_id, ""),
             "attempt": pending.attempt,
             "failure": pending.last_failure.message,
             "next_at": pending.next_attempt_schedule_time.ToDatetime(UTC).isoformat()
             if pending.HasField("next_attempt_schedule_time")
             else None,
         }
-        for pending in description.raw_description.pending_activities
-        if pending.HasField("last_failure")
+        for pending in failing
     ]
+
+
+async def _summaries(handle: WorkflowHandle[Any, Any], wanted: Collection[str]) -> dict[str, str]:
+    """The summaries of these activities by id. A description has none; the events that scheduled them do."""
+    found = {}
+    async for event in handle.fetch_history_events():
+        activity_id = event.activity_task_scheduled_event_attributes.activity_id
+        if activity_id in wanted and event.user_metadata.summary.data:
+            found[activity_id] = str(DATA_CONVERTER.payload_converter.from_payload(event.user_metadata.summary))
+    return found

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from pydantic_core import to_json
 from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowFailureError,
@@ -15,6 +16,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from core.budgets import COMMAND_WEIGHS
 from core.errors import Refused, Unavailable
 from core.reasons import SENTENCES
 
@@ -30,6 +32,20 @@ def in_our_words(workflow_id: str = "") -> Iterator[None]:
         yield
     except RPCError as error:
         raise _named(error, workflow_id) from None
+
+
+def refuse_large(body: object) -> None:
+    """Nothing, unless this is more than the service can hand to a workflow.
+
+    Temporal takes an update of up to 4 MB, fails to deliver it again and again, and its workflow answers nobody
+    meanwhile.
+
+    Raises:
+        Refused: `malformed`, with the size and the limit.
+    """
+    weight = len(to_json(body, serialize_unknown=True))
+    if weight > COMMAND_WEIGHS:
+        raise Refused("malformed", f"It has {weight:,} bytes, at most {COMMAND_WEIGHS:,} are taken: send it in parts.")
 
 
 async def refuse_if_failed(handle: WorkflowHandle[Any, Any]) -> None:

@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 from core.audit.masking import mask_scans
 from core.errors import Refused, Unavailable
 from core.messages import RecheckWithdrawal, ReportScan, withdrawal_workflow_id
-from gateway.refusals import refusal_in, unreached
+from gateway.refusals import refusal_in, refuse_large, unreached
 
 ANSWER_WITHIN = timedelta(seconds=30)
 
@@ -23,15 +23,15 @@ async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]
     """Send a command as an Update and wait for its answer.
 
     Raises:
-        Refused: with the reason code; `order_over` or `withdrawal_over` once it has ended, `not_running` where it never
-            was. A retry does not help.
+        Refused: with the reason code; `malformed` where it is too large to be sent; `order_over` or `withdrawal_over`
+            once it has ended, `not_running` where it never was. A retry does not help.
         Unavailable: no answer in time; a retry with the same command id helps and changes nothing twice.
     """
-    handle = client.get_workflow_handle(workflow_id)
+    handle, body = client.get_workflow_handle(workflow_id), _sendable(verb, body)
     try:
         # The SDK asks again and again until a worker has taken the update, each time with that limit.
         async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
-            answer = await handle.execute_update(verb, _discreet(verb, body), rpc_timeout=ANSWER_WITHIN)
+            answer = await handle.execute_update(verb, body, rpc_timeout=ANSWER_WITHIN)
     except WorkflowUpdateFailedError as error:
         raise refusal_in(error) from None
     except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError):
@@ -48,8 +48,13 @@ async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]
     return dict(answer)
 
 
-def _discreet(verb: str, body: dict[str, Any]) -> dict[str, Any]:
-    """A command without the names and phones of couriers: what is sent lies in the history of its order."""
+def _sendable(verb: str, body: dict[str, Any]) -> dict[str, Any]:
+    """A command without the names and phones of couriers: what is sent lies in the history of its order.
+
+    Raises:
+        Refused: it is larger than the service can hand over.
+    """
+    refuse_large(body)
     return mask_scans(body) if verb == ReportScan.verb else body
 
 
@@ -57,12 +62,12 @@ async def signal(client: Client, workflow_id: str, verb: str, body: dict[str, An
     """Send a command as a Signal; its answer stands in the journal.
 
     Raises:
-        Refused: as `send`, where no such workflow runs.
+        Refused: as `send`, where no such workflow runs, or where it is too large.
         Unavailable: Temporal did not answer; a retry with the same command id helps.
     """
-    handle = client.get_workflow_handle(workflow_id)
+    handle, body = client.get_workflow_handle(workflow_id), _sendable(verb, body)
     try:
-        await handle.signal(verb, _discreet(verb, body))
+        await handle.signal(verb, body)
     except RPCError as error:
         raise await unreached(error, handle) from None
 

@@ -22,16 +22,17 @@ from core.messages import (
     withdrawal_workflow_id,
 )
 from core.money import format_minor
-from gateway.refusals import in_our_words
+from gateway.refusals import in_our_words, refuse_large
 
 
 async def start_order(client: Client, order: Order, *, rescue: bool = False) -> WorkflowHandle[Any, Any]:
     """Start an order's workflow; one that runs is returned as it is.
 
     Raises:
-        Refused: `order_over`, the workflow of this id completed.
+        Refused: `order_over`, the workflow of this id completed; `malformed`, the order is too large to be sent.
         Unavailable: Temporal did not answer; a retry helps.
     """
+    refuse_large(order)
     args: list[Any] = [order, {"rescue": True}] if rescue else [order]
     reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE if rescue else WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY
     try:
@@ -88,6 +89,7 @@ async def report_payout(client: Client, withdrawal_id: str, event: ReportPayout)
     Raises:
         Unavailable: Temporal did not answer; a retry helps and counts nothing twice.
     """
+    refuse_large(event)
     return await _resumed(client, withdrawal_id, ReportPayout.verb, event.model_dump(mode="json"))
 
 

@@ -5,17 +5,24 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from order_driver import WAYBILLS, OrderDriver, a_parcel, an_order
+from largest_order import FULL_TEXT, full_findings, id_of, largest_lines, largest_shipments
+from order_driver import WAYBILLS, OrderDriver, a_parcel, a_policy, a_verdict, an_order
+from pydantic_core import to_json
 
+from activities.requests import Rescued
+from core.budgets import ENGINE_TAKES, PARTS_MOST, STATE_WEIGHS
 from core.messages import Answer
+from core.order.auditing import apply_verdict
+from core.order.commands import note_unreadable
+from core.order.folding import as_recorded
 from core.order.shipping import PARCELS_MAX
-from core.reasons import Refusal
+from core.order.views import record_of
+from core.order.weighing import is_full
+from core.reasons import Refusal, refuse
 
-ENGINE_TAKES = 2 * 1024 * 1024
 
-
-def push_long_scans(driver: OrderDriver, batch: int) -> Answer | Refusal:
-    scans = [
+def long_scans(driver: OrderDriver, batch: int) -> list[dict[str, Any]]:
+    return [
         {
             "at": (driver.now - timedelta(seconds=batch * 500 + number)).isoformat(),
             "code": f"{batch}-{number}",
@@ -25,6 +32,10 @@ def push_long_scans(driver: OrderDriver, batch: int) -> Answer | Refusal:
         }
         for number in range(500)
     ]
+
+
+def push_long_scans(driver: OrderDriver, batch: int) -> Answer | Refusal:
+    scans = long_scans(driver, batch)
     return driver.send("report_scan", "carrier", carrier="sandbox", waybill=WAYBILLS[1], provider="x", scans=scans)
 
 
@@ -56,3 +67,108 @@ def test_an_order_has_a_limited_number_of_parcels() -> None:
     answer = driver.send("report_shipment", "merchant", parcels=[a_parcel(2)])
     assert isinstance(answer, Refusal)
     assert (answer.code, answer.field) == ("too_many_parcels", "parcels")
+
+
+def largest(**limits: Any) -> OrderDriver:
+    """Shipped in 200 parcels, with long titles."""
+    payment = {**an_order().payment.model_dump(mode="json"), "paid_minor": 20_000}
+    order = an_order(lines=largest_lines(), freight_minor=0, total_minor=20_000, payment=payment)
+    driver = OrderDriver(order, a_policy(**limits)).open()
+    for parcels in largest_shipments():
+        assert isinstance(driver.send("report_shipment", "merchant", parcels=parcels), Answer)
+    return driver
+
+
+def told_everything(driver: OrderDriver) -> None:
+    """Every audit wants a person, and every party says all that it may."""
+    findings = full_findings(driver.now)
+    for parcel in driver.state.parcels:
+        failed = [finding.rule for finding in findings if finding.outcome == "fail"]
+        driver.state = apply_verdict(
+            driver.state,
+            parcel.parcel_id,
+            parcel.waybill,
+            a_verdict("needs_review", *failed, findings=findings, now=driver.now),
+            driver.now,
+        ).next_revision()
+    for number in range(200):
+        parcel_id = id_of("parcel", number)
+        for verb, role, body in (
+            ("decide_audit", "reviewer", {"verdict": "rejected", "parcel_id": parcel_id, "reason": FULL_TEXT}),
+            ("appeal_audit", "merchant", {"parcel_id": parcel_id, "statement": FULL_TEXT}),
+            ("place_hold", "operator", {"name": f"h{number}", "scope": "payout", "reason": FULL_TEXT}),
+        ):
+            driver.arrive(driver.command(verb, role, **body))
+        driver.state = as_recorded(driver.state)
+
+
+def weight(value: Any) -> int:
+    return len(to_json(value))
+
+
+def test_the_largest_order_fits_the_engine_in_every_message_that_carries_it() -> None:
+    driver = largest()
+    for batch in range(2):
+        driver.send(
+            "report_scan",
+            "carrier",
+            carrier="sandbox",
+            waybill=driver.state.parcels[batch].waybill,
+            provider="x",
+            scans=long_scans(driver, batch),
+        )
+    for _ in range(600):
+        driver.state = note_unreadable(driver.state, "confirm_receipt", refuse("malformed", FULL_TEXT), driver.now)
+    told_everything(driver)
+    record = record_of(driver.state, driver.now)
+    assert weight(record.state) <= STATE_WEIGHS
+    rescued = Rescued(order=driver.order, policy=driver.state.policy, state=record.state)
+    assert weight(rescued) < ENGINE_TAKES
+    assert weight(driver.order) + weight(driver.state.model_dump(mode="json", exclude={"order"})) < ENGINE_TAKES
+    assert weight(record) < ENGINE_TAKES
+
+
+def test_a_full_order_refuses_its_merchant_and_lets_its_buyer_and_people_end_it() -> None:
+    driver = largest()
+    told_everything(driver)
+    assert is_full(driver.state)
+    held = driver.state.parcels[0]
+    assert held.audit in {"in_review", "rejected"}
+    answer = driver.send(
+        "correct_waybill",
+        "merchant",
+        parcel_id=driver.state.parcels[1].parcel_id,
+        carrier="sandbox",
+        waybill=WAYBILLS[40],
+        reason=FULL_TEXT,
+    )
+    assert isinstance(answer, Refusal)
+    assert answer.code == "too_many_commands"
+    assert isinstance(driver.arrive(driver.command("cancel_order", "buyer", reason=FULL_TEXT)), Answer)
+    assert driver.phase == "cancelled"
+
+
+def test_lines_over_all_parcels_are_limited_and_the_rest_ships_at_once() -> None:
+    lines = largest_lines(quantity=100)
+    total = 200 * 100 * 100
+    payment = {**an_order().payment.model_dump(mode="json"), "paid_minor": total}
+    order = an_order(lines=lines, freight_minor=0, total_minor=total, payment=payment)
+    driver = OrderDriver(order).open()
+    everything = {line["line_id"]: 1 for line in lines}
+    for number in range(PARTS_MOST // 200):
+        assert isinstance(driver.send("report_shipment", "merchant", parcels=[a_parcel(number, everything)]), Answer)
+    answer = driver.send("report_shipment", "merchant", parcels=[a_parcel(30, everything)])
+    assert isinstance(answer, Refusal)
+    assert (answer.code, answer.field) == ("too_many_parcels", "parcels")
+    assert isinstance(driver.send("report_shipment", "merchant", parcels=[a_parcel(31)]), Answer)
+    assert driver.state.fully_shipped
+
+
+def test_a_refusal_that_names_every_line_is_remembered_in_short() -> None:
+    driver = largest()
+    body = {"parcels": [a_parcel(50, {"no-such-line": 1})]}
+    driver.state = driver.state.changed(parcels=())
+    answer = driver.send("report_shipment", "merchant", channel="signal", **body)
+    assert isinstance(answer, Refusal)
+    assert len(answer.message) > 10_000
+    assert max(len(kept.message) for kept in driver.state.inbox.answers.values() if isinstance(kept, Refusal)) <= 300

@@ -188,3 +188,11 @@ def test_record_counts_refunds_that_are_booked() -> None:
     assert driver.record.refunded_minor == 0
     driver.lift()
     assert driver.record.refunded_minor == 13580
+
+
+def test_the_short_reasons_are_those_of_the_holds_in_their_order() -> None:
+    driver = OrderDriver().open()
+    driver.hold()
+    driver.ship(a_parcel(1, {"1": 1}))
+    assert hold_reasons(driver.state) == ("risk", "shipment", "audit_collecting")
+    assert hold_reasons(driver.state) == tuple(dict.fromkeys(view.reason for view in holds_of(driver.state)))

@@ -121,11 +121,12 @@ async def until(order: StagedOrder, holds: Callable[[dict[str, Any]], bool]) -> 
     raise AssertionError(f"it never came to that: {state}")
 
 
-async def under_way(order: StagedOrder, activity: str) -> None:
-    """Wait until a posting is a regular activity that is tried again and again."""
+async def under_way(order: StagedOrder, activity: str) -> str:
+    """Wait until a posting is a regular activity that is tried again and again; its summary."""
     for _ in range(int(PATIENCE / 0.05)):
-        if any(one["activity"] == activity for one in await gateway.retries(order.stage.client, order.handle.id)):
-            return
+        for one in await gateway.retries(order.stage.client, order.handle.id):
+            if one["activity"] == activity:
+                return str(one["summary"])
         await asyncio.sleep(0.05)
     raise AssertionError(f"{activity} is not tried")
 
@@ -146,7 +147,7 @@ async def test_what_arrives_while_the_credit_is_posted_cannot_stop_it_any_more(
         await approved(order)
         ledger.away.add("credit")
         await order.send("confirm_receipt", "buyer")
-        await under_way(order, "post")
+        assert await under_way(order, "post") == "credit"
         hold = {"name": "risk", "scope": "credit", "reason": "a tip"}
         assert await order.refused("place_hold", "operator", **hold) == "already_credited"
         scan = {"at": order.now.isoformat(), "code": "back", "stage": "returned"}

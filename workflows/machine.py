@@ -20,6 +20,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 with workflow.unsafe.imports_passed_through():
+    from core.budgets import COMMAND_WEIGHS
     from core.inbox import Channel
     from core.messages import Answer, Command, HoldView, Message, Unreadable, read_command
     from core.reasons import Refusal
@@ -155,13 +156,19 @@ class Machine(Generic[S]):
         # A command decided before this line has set `_changed`; waiting for a wake-up alone would miss it.
         await workflow.wait_condition(lambda: self._changed or self._timer.rang)
 
-    async def _continue_as_new(self, started_with: Message) -> NoReturn:
-        """Go on in a new run, with a short history and the same state."""
+    async def _continue_as_new(self, started_with: Message, *, known_as: str) -> NoReturn:
+        """Go on in a new run, with a short history and the same state.
+
+        Args:
+            started_with: what the new run begins with, too; the state under `known_as` has it, and does not carry it
+                twice: both are one value of the service, with a largest size.
+        """
         # A handler that is still running would be lost with this run, its sender without an answer. The state is
         # taken afterwards: the last handler may have changed it.
         await self._answer_all()
         assert self._state is not None
-        workflow.continue_as_new(args=[started_with, {"state": self._state.model_dump(mode="json")}])
+        carried = self._state.model_dump(mode="json", exclude={known_as})
+        workflow.continue_as_new(args=[started_with, {"state": carried}])
 
     async def _answer_all(self) -> None:
         """Wait until everything that arrived is answered: a run that ends forgets the rest."""
@@ -320,6 +327,8 @@ def signal_body(args: Sequence[RawValue]) -> Any:
     """The one JSON argument of a signal; anything else becomes a value that is refused."""
     if len(args) != 1:
         return Unreadable(why=f"It takes one JSON object, not {len(args)} arguments.")
+    if len(args[0].payload.data) > COMMAND_WEIGHS:
+        return Unreadable(why=f"It has over {COMMAND_WEIGHS:,} bytes.")
     try:
         return workflow.payload_converter().from_payload(args[0].payload)
     except Exception as error:  # any encoding and any bytes may arrive; a signal handler must not raise

@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.screening import ScreeningActivities
     from core.audit.findings import Finding  # noqa: F401  # the converter looks for Verdict's types among the passed
     from core.audit.verdict import Verdict
+    from core.budgets import STARTS_A_TASK
     from core.inbox import Channel
     from core.messages import (
         ORDER_COMMANDS,
@@ -82,6 +83,8 @@ LOOK_LIMIT = timedelta(seconds=30)
 POLLING = RetryPolicy(initial_interval=timedelta(minutes=1), maximum_interval=timedelta(minutes=5))
 """For a poll that ended unexpectedly: its worker died, the database was away. One that only has to look again says
 itself when, and a carrier's shortest interval is kept by its adapter."""
+NEXT_STARTS = timedelta(milliseconds=100)
+"""Ends a workflow task between activities that do not all fit in one."""
 WITHDRAWAL_START = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
 
 
@@ -104,12 +107,14 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         await self._open(bodies)
         while not self._order.closed:
             await self._do_what_is_due()
-            self._keep_watches()
+            more = self._keep_watches()
             self._show()
             if workflow.info().is_continue_as_new_suggested():
                 self._watches.end()
-                await self._continue_as_new(self._order.order)
-            if not self._order.closed:
+                await self._continue_as_new(self._order.order, known_as="order")
+            if more:
+                await workflow.sleep(NEXT_STARTS, summary="start more watches")
+            elif not self._order.closed:
                 await self._wait_until(wake_at(self._order, workflow.now()))
         self._watches.end()
         self._timer.stop()
@@ -122,7 +127,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             await self._fail(order)
         carried = start_options(bodies)
         if workflow.info().continued_run_id and "state" in carried:
-            self._state = OrderState.model_validate(carried["state"])
+            self._state = OrderState.model_validate({**carried["state"], "order": order})
         elif carried.get("rescue") is True:
             await self._rescue(order)
         else:
@@ -255,10 +260,11 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
 
     # --- what runs beside the order --------------------------------------------------------------------
 
-    def _keep_watches(self) -> None:
+    def _keep_watches(self) -> bool:
+        """Whether more are wanted than may start in one workflow task."""
         audits = [(watch, partial(self._audit, watch)) for watch in audit_watches(self._order)]
         refunds = [(watch, partial(self._refund, watch)) for watch in refund_watches(self._order)]
-        self._watches.keep([*audits, *refunds])
+        return self._watches.keep([*refunds, *audits], STARTS_A_TASK)
 
     async def _audit(self, watch: AuditWatch) -> None:
         """Poll the carrier in one retrying activity, which costs three events however often it looks."""

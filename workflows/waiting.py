@@ -63,14 +63,19 @@ class Watches:
     def __init__(self) -> None:
         self._tasks: dict[Any, asyncio.Task[None]] = {}
 
-    def keep(self, wanted: Sequence[tuple[Any, Callable[[], Awaitable[None]]]]) -> None:
-        """Start the wanted watches that do not run; cancel those that are no longer wanted."""
+    def keep(self, wanted: Sequence[tuple[Any, Callable[[], Awaitable[None]]]], most: int) -> bool:
+        """Start the wanted watches that do not run, the first `most` of them; cancel those that are no longer wanted.
+
+        Returns:
+            Whether some are left to start in a later workflow task.
+        """
         starts = dict(wanted)
         for watch in [watch for watch in self._tasks if watch not in starts]:
             self._tasks.pop(watch).cancel()
-        for watch, start in starts.items():
-            if watch not in self._tasks:
-                self._tasks[watch] = asyncio.create_task(self._go_on(start))
+        missing = [watch for watch in starts if watch not in self._tasks]
+        for watch in missing[:most]:
+            self._tasks[watch] = asyncio.create_task(self._go_on(starts[watch]))
+        return len(missing) > most
 
     async def _go_on(self, start: Callable[[], Awaitable[None]]) -> None:
         """A permanent failure is a bug or a wrong setting on our side; retry hourly, so that the watch recovers."""
@@ -90,4 +95,4 @@ class Watches:
 
     def end(self) -> None:
         """End all."""
-        self.keep(())
+        self.keep((), 0)

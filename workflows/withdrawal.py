@@ -62,7 +62,7 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
                 if not self._changed:
                     break
             elif workflow.info().is_continue_as_new_suggested():
-                await self._continue_as_new(self._withdrawal.withdrawal)
+                await self._continue_as_new(self._withdrawal.withdrawal, known_as="withdrawal")
             else:
                 await self._wait_until(next_wake(self._withdrawal))
         self._timer.stop()
@@ -71,11 +71,10 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
         return withdrawal_view(self._withdrawal)
 
     async def _open(self, bodies: Sequence[Any]) -> None:
-        how = start_options(bodies)
+        how, body = start_options(bodies), bodies[0] if bodies else None
         if workflow.info().continued_run_id and "state" in how:
-            self._state = WithdrawalState.model_validate(how["state"])
+            self._state = WithdrawalState.model_validate({**how["state"], "withdrawal": body})
             return
-        body = bodies[0] if bodies else None
         asked = read(Resumption, body) if how.get("resume") is True else read(Withdrawal, body)
         if isinstance(asked, Refusal):
             await self._fail(asked)

@@ -12,6 +12,7 @@ from core.messages import AppealAudit, DecideAudit
 from core.order.receiving import follow_deliveries
 from core.order.refunding import refund_parcels
 from core.order.state import REVIEW_OVERDUE, Decision, OrderState, Parcel
+from core.order.weighing import kept_of
 from core.reasons import Refusal, refuse
 
 SILENCE: frozenset[str] = frozenset(
@@ -54,7 +55,7 @@ def apply_verdict(state: OrderState, parcel_id: str, waybill: str, verdict: Verd
     if parcel is None or not parcel.live or parcel.waybill != waybill or state.phase != "shipped" or state.crediting:
         return state
     before = parcel.verdict
-    verdict = _keep_known_scans(before, verdict)
+    verdict = kept_of(_keep_known_scans(before, verdict), len(state.parcels))
     came_back = verdict.returned_at is not None and (before is None or before.returned_at is None)
     parcel = parcel.changed(verdict=verdict)
     if parcel.delivered_at is not None and parcel.delivered_known_at is None:

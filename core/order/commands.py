@@ -28,6 +28,7 @@ from core.order.deadlines import next_deadline
 from core.order.receiving import follow_deliveries
 from core.order.shipping import Claim
 from core.order.state import OrderState
+from core.order.weighing import is_full, shortened
 from core.reasons import Refusal, refuse
 from core.verbs import Check, Verb, wrong_role
 
@@ -127,20 +128,37 @@ def receive(
     register said of the numbers of `to_claim`.
     """
     answer = first_answer(state, command)
+    after = state
     if answer is None:
         answer = refusal_of(state, command, now, claims)
-        if answer is not None and channel == "signal" and _may_remember(state, command):
+        if answer is None:
+            after, answer = _apply(state, command, now)
+        if isinstance(answer, Refusal) and channel == "signal" and _may_remember(state, command):
             state = _remember_answer(state, command, answer)
     if isinstance(answer, Refusal):
         return (state if channel == "update" else _journal(state, command, now, channel, answer)), answer
     if answer is not None:
         return _journal(state, command, now, channel, answer), answer
-    after = follow_deliveries(VERBS[type(command)].effect(state, command, now), now)
     answer = answer_of(after)
     if isinstance(command, ReportScan) and _nothing_new(state, after):
         answer = answer.model_copy(update={"outcome": "duplicate"})
     said = _said(state, after, command)
     return _journal(_remember_answer(after, command, answer), command, now, channel, answer, said), answer
+
+
+def _apply(state: OrderState, command: Command, now: datetime) -> tuple[OrderState, Refusal | None]:
+    """The order after a command that nothing speaks against but its size."""
+    effect = VERBS[type(command)].effect
+    if isinstance(command, ReportScan):  # scans have a budget of their own, and come by the thousand
+        return follow_deliveries(effect(state, command, now), now), None
+    by_merchant = command.actor.role == "merchant"
+    if not by_merchant and is_full(state):
+        command = shortened(command)
+    after = follow_deliveries(effect(state, command, now), now)
+    if by_merchant and is_full(after):
+        code = "too_many_parcels" if isinstance(command, ReportShipment) else "too_many_commands"
+        return state, refuse(code, "The order's record would be too large.")
+    return after, None
 
 
 def _nothing_new(state: OrderState, after: OrderState) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from core.budgets import TITLE_KEPT
 from core.messages import Message, Order
 from core.money import given_back, share_bps, spread
 from core.order.state import LineState, OrderState
@@ -32,7 +33,7 @@ def lines_of(order: Order, policy: OrderPolicy) -> tuple[LineState, ...]:
     return tuple(
         LineState(
             line_id=line.line_id,
-            title=line.title,
+            title=line.title[:TITLE_KEPT],
             category=line.category,
             quantity=line.quantity,
             paid_minor=line.price_minor - discount,

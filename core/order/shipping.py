@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
@@ -9,12 +10,11 @@ from typing import Literal
 from core.audit.masking import mask
 from core.audit.trace import PHYSICAL_STAGES
 from core.audit.waybills import carrier, judge, suggest
+from core.budgets import PARTS_MOST, SCANS_WEIGH
 from core.messages import CorrectWaybill, LineQuantity, Message, ParcelReport, ReportScan, ReportShipment, Scan, Stage
 from core.order.state import REVIEW_OVERDUE, AuditAttempt, OrderState, Parcel
 from core.reasons import Refusal, refuse
 
-SCANS_WEIGH = 400_000
-"""Bytes of pushed scans that an order keeps: its whole state must fit in one message of the engine, at most 2 MB."""
 PARCELS_MAX = 200
 """Parcels of an order. Each has an audit of its own, and the engine takes 2,000 at a time."""
 
@@ -48,6 +48,10 @@ def check_shipment(state: OrderState, command: ReportShipment) -> Refusal | None
         return refuse("nothing_left_to_ship")
     if len(state.parcels) + len(command.parcels) > PARCELS_MAX:
         return refuse("too_many_parcels", f"At most {PARCELS_MAX}.", field="parcels")
+    parts = sum(len(parcel.lines) for parcel in state.parcels) + sum(len(r.lines or ()) for r in command.parcels)
+    if parts > PARTS_MOST:
+        hint = f"At most {PARTS_MOST} lines over all parcels; one without `lines` takes all that is left."
+        return refuse("too_many_parcels", hint, field="parcels")
     known = {line.line_id for line in state.lines}
     seen: set[str] = set()
     for index, report in enumerate(command.parcels):
@@ -290,8 +294,12 @@ def _with_room(state: OrderState, scans: Sequence[Scan]) -> tuple[Scan, ...]:
 
 
 def _weight(scan: Scan) -> int:
-    """About what a scan takes as JSON."""
-    return 150 + sum(len(text.encode()) for text in (scan.code, scan.city, scan.text) if text)
+    """About what a scan takes as JSON; what must be escaped in it takes twice its length."""
+    return 110 + sum(len(json.dumps(text, ensure_ascii=False).encode()) - 2 for text in _texts(scan) if text)
+
+
+def _texts(scan: Scan) -> tuple[str | None, ...]:
+    return scan.code, scan.city, scan.text
 
 
 def _masked(scan: Scan) -> Scan:

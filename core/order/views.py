@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -76,12 +76,20 @@ def journal_view(state: OrderState) -> list[dict[str, Any]]:
 
 def hold_reasons(state: OrderState) -> tuple[str, ...]:
     """Short names of why money is not here, for lists and search attributes."""
-    return tuple(dict.fromkeys(view.reason for view in holds_of(state)))
+    waits = [view.reason for view in _waiting(state, ())]
+    after = waits.index("shipment") + 1 if "shipment" in waits else 0
+    waits[after:after] = [f"audit_{parcel.audit}" for parcel in _unapproved(state)]
+    refunds = (f"refund_{refund.status}" for refund in _open_refunds(state))
+    return tuple(dict.fromkeys((*(hold.name for hold in state.holds), *waits, *refunds)))
 
 
 def holds_of(state: OrderState) -> tuple[HoldView, ...]:
     """Why the money is not here: since when, until when, who can act, what helps."""
-    return (*_named_holds(state), *_waiting(state), *(_refund(refund) for refund in _open_refunds(state)))
+    return (
+        *_named_holds(state),
+        *_waiting(state, _unapproved(state)),
+        *(_refund(refund) for refund in _open_refunds(state)),
+    )
 
 
 def _named_holds(state: OrderState) -> Iterator[HoldView]:
@@ -97,7 +105,15 @@ def _named_holds(state: OrderState) -> Iterator[HoldView]:
         )
 
 
-def _waiting(state: OrderState) -> Iterator[HoldView]:
+def _unapproved(state: OrderState) -> tuple[Parcel, ...]:
+    """The parcels whose audit the money waits for."""
+    if state.phase not in {"awaiting_shipment", "shipped"}:
+        return ()
+    return tuple(parcel for parcel in state.live_parcels if parcel.audit != "approved")
+
+
+def _waiting(state: OrderState, audited: Sequence[Parcel]) -> Iterator[HoldView]:
+    """What the phase waits for; of these parcels their audits, too, in sentences that take a while to write."""
     if state.phase == "screening_held" and state.screening_since is not None:
         expected = state.screening_since + state.policy.order.screening_end
         late = {language: _overdue(state, "screening_sla", "", language) for language in LANGUAGES}
@@ -105,9 +121,11 @@ def _waiting(state: OrderState) -> Iterator[HoldView]:
     if state.phase in {"awaiting_shipment", "shipped"}:
         if state.left_to_ship() and state.released_at is not None:
             yield _view("shipment", state.released_at, state.ship_by, "merchant")
-        for parcel in state.live_parcels:
-            if parcel.audit != "approved":
-                yield _audit(state, parcel)
+        due: dict[str, datetime] = {}
+        for deadline in deadlines(state) if audited else ():
+            due.setdefault(deadline.subject, deadline.at)
+        for parcel in audited:
+            yield _audit(state, parcel, due.get(parcel.parcel_id))
         if state.fully_shipped and state.receipt.status != "confirmed":
             yield _view("receipt", state.shipped_at or state.opened_at, state.receipt.deadline, "buyer")
     if state.phase == "credited" and state.credited_at is not None:
@@ -132,15 +150,14 @@ _AUDITORS = {"collecting": "carrier", "in_review": "reviewer", "rejected": "merc
 """Who can move a parcel's audit on, by its stage."""
 
 
-def _audit(state: OrderState, parcel: Parcel) -> HoldView:
+def _audit(state: OrderState, parcel: Parcel, expected: datetime | None) -> HoldView:
     helps = WAITING[f"audit_{parcel.audit}"]
-    due = next((d for d in deadlines(state) if d.subject == parcel.parcel_id), None)
     told, told_zh = (" ".join(("", *findings_of(parcel, "en"))), "".join(findings_of(parcel, "zh")))
     late = {language: _overdue(state, "review_sla", parcel.parcel_id, language) for language in LANGUAGES}
     return HoldView(
         reason=f"audit_{parcel.audit}",
         since=parcel.audit_since,
-        expected_release=due.at if due else None,
+        expected_release=expected,
         who_can_act=_AUDITORS[parcel.audit],
         what_helps=f"Parcel {parcel.parcel_id}: {helps.en}{told}{late['en']}",
         what_helps_zh=f"包裹 {parcel.parcel_id}：{helps.zh}{told_zh}{late['zh']}",
