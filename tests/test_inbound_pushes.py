@@ -132,13 +132,15 @@ async def test_a_thousand_replays_are_one_push(
 
 def respelled(vendor: AnyVendor, body: bytes, headers: dict[str, str]) -> tuple[bytes, dict[str, str]]:
     """The same signed content in other bytes: what everyone can make who saw a push once."""
-    if vendor == "easypost":
+    if vendor in ("easypost", "17track"):
         return body, {name: f" {value.upper()}" for name, value in headers.items()}
+    if vendor == "aftership":
+        return body, {name: f" {value} " for name, value in headers.items()}
     escaped = b"".join(b"%%%02X" % byte if byte in b"abc" else bytes([byte]) for byte in body.partition(b"=")[2])
     return body.partition(b"=")[0] + b"=" + escaped + b"&more=1", headers
 
 
-@pytest.mark.parametrize("vendor", ["kuaidi100", "kdniao", "easypost"])
+@pytest.mark.parametrize("vendor", VENDORS)
 async def test_a_respelled_replay_is_the_same_push_and_overwrites_nothing(
     vendor: AnyVendor, desk: PushDesk, orders: Orders, register: Register
 ) -> None:
