@@ -103,7 +103,8 @@ class OpeningActivities:
             record=record_of(open_at_once(order, policy, screening, request.now), request.now),
         )
         if opened.outcome in _NOT_OPENED:
-            return Opened(refusal=refuse(_NOT_OPENED[opened.outcome]))
+            stored = await self._register.orders.row(order.order_id)
+            return Opened(refusal=refuse(_NOT_OPENED[opened.outcome]), stored_phase=stored and stored.phase)
         if opened.outcome == "registered" and opened.recorded:
             standing = LedgerFacts(kept=True, revision=NEVER_RECORDED, references=opened.references)
             return Opened(policy=policy, screening=screening, standing=standing)

@@ -27,7 +27,8 @@ class Opened(Message):
 
     With `screening` and `standing` it was funded, screened and recorded with its registration. Without them it was only
     registered, and goes on step by step. `known`: this very workflow opened it before, and was set back, or lost its
-    worker before it could report.
+    worker before it could report. `stored_phase`: of the order that the register has, where that is why this one is
+    refused.
     """
 
     policy: OrderPolicy | None = None
@@ -35,6 +36,7 @@ class Opened(Message):
     standing: LedgerFacts | None = None
     known: bool = False
     refusal: Refusal | None = None
+    stored_phase: str | None = None
 
 
 class RescueRequest(Message):

@@ -81,7 +81,7 @@ async def _from_workflow(client: Client, about: Subject) -> dict[str, Any]:
         Refused: it never opened; with the reason code.
     """
     state = await gateway.query(client, about.workflow_id, "withdrawal" if about.is_withdrawal else "order")
-    if len(state) <= 1:
+    if gateway.unopened(state):
         await gateway.refuse_if_failed(client.get_workflow_handle(about.workflow_id))
     journal = await gateway.query(client, about.workflow_id, "journal")
     holds = await gateway.query(client, about.workflow_id, "holds")

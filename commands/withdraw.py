@@ -105,6 +105,6 @@ async def _state(client: Client, handle: WorkflowHandle[Any, Any]) -> dict[str, 
 
 def _answered(state: dict[str, Any], *, wait: bool) -> bool:
     phase = state.get("phase")
-    if phase in {None, "requested", "opening"}:
+    if phase in {None, "requested", "opening", "not_opened"}:
         return False
     return not wait or phase not in PASSING or bool(state.get("holds"))

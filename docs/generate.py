@@ -50,9 +50,14 @@ ANSWERED: tuple[type[BaseModel], ...] = (Answer, JournalEntry, HoldView, Refusal
 ROLES_OF: Mapping[type[Command], frozenset[str]] = {
     command: verb.roles for verbs in (ORDER_VERBS, WITHDRAWAL_VERBS) for command, verb in verbs.items()
 }
+_REFUSED = (
+    '; of a run that was refused before it opened `{"phase", "refusal": {"code", "message", "field"?}}`:'
+    " the phase of what the register has under this id, or `not_opened`"
+)
 QUERIES = {
-    "order": "the whole state of an order as JSON: regions, lines, parcels, refunds, holds, next deadline",
-    "withdrawal": "the whole state of a withdrawal as JSON: phase, approvals, payouts, holds, next deadline",
+    "order": "the whole state of an order as JSON: regions, lines, parcels, refunds, holds, next deadline" + _REFUSED,
+    "withdrawal": "the whole state of a withdrawal as JSON: phase, approvals, payouts, holds, next deadline; of a run"
+    " that was refused before it opened the same, its phase being `not_opened`",
     "journal": "what came in and what was answered, oldest first: a list of [JournalEntry](#journalentry);"
     ' where entries were let go, a last line counts them: `{"dropped": {code: count}}`',
     "holds": "why the money is not here: a list of [HoldView](#holdview)",

@@ -5,7 +5,7 @@ It starts workflows by their names and loads no workflow's code; `worker.plugin`
 
 from __future__ import annotations
 
-from gateway.asking import opened, query, retries, status_of
+from gateway.asking import opened, query, retries, status_of, unopened
 from gateway.attributes import attributes_without_room, register_search_attributes, search_attributes
 from gateway.connecting import connect, connected
 from gateway.converter import DATA_CONVERTER
@@ -40,6 +40,7 @@ __all__ = [
     "start_reconciliation",
     "start_withdrawal",
     "status_of",
+    "unopened",
     "unschedule_reconciliation",
     "workers",
 ]

@@ -46,10 +46,15 @@ async def opened(handle: WorkflowHandle[Any, Any], what: str = "order") -> dict[
     """
     while True:
         state = await _query(handle, what)
-        if state.get("phase") != "opening":
+        if not unopened(state) and state.get("phase") != "opening":
             return dict(state)
         await refuse_if_failed(handle)
         await asyncio.sleep(OPEN_EVERY)
+
+
+def unopened(state: dict[str, Any]) -> bool:
+    """Whether a workflow's query says only that it opens, or why it was refused: it has no state."""
+    return state.keys() <= {"phase", "refusal"}
 
 
 async def status_of(client: Client, workflow_id: str) -> WorkflowExecutionStatus | None:

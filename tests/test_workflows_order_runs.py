@@ -246,6 +246,14 @@ async def test_an_order_that_is_over_and_started_again_by_a_plain_client_gives_i
         with pytest.raises(WorkflowFailureError) as failed:
             await another.result()
         assert getattr(failed.value.cause, "type", None) == "order_exists_with_different_content"
+        seen = await order.state()
+        assert (seen["phase"], seen["refusal"]["code"]) == ("cancelled", "order_exists_with_different_content")
+        never = stage.order("never")
+        never.paid_with(f"forged-{never.name}")
+        with pytest.raises(Refused):
+            await never.start()
+        seen = await never.state()
+        assert (seen["phase"], seen["refusal"]["code"]) == ("not_opened", "payment_not_found")
     assert await stage.references() == references
     assert await stage.world.refund_effects(order.order.payment.reference) == 1
 

@@ -77,6 +77,8 @@ SIGNALS_A_TASK = 50
 The SDK gives up a task that takes 2 s, and every later try meets the same signals: the order would never answer again.
 """
 PAUSE = timedelta(milliseconds=1)
+NOT_OPENED = "not_opened"
+"""The phase of what was refused and of which the register has nothing, either."""
 
 
 class Burst:
@@ -122,6 +124,7 @@ class Machine(Generic[S]):
         self._views = views
         self._state: S | None = None
         self._failed: Refusal | None = None
+        self._stored_phase: str | None = None
         self._changed = True
         self._undecided = 0
         self._one_command = asyncio.Lock()
@@ -142,9 +145,13 @@ class Machine(Generic[S]):
             self._state = self._core.note_cancellation(self._state, workflow.now())
             self._changed = True
 
-    async def _fail(self, refusal: Refusal) -> NoReturn:
-        """Nothing was opened: end the workflow with the reason as its failure."""
-        self._failed = refusal
+    async def _fail(self, refusal: Refusal, stored_phase: str | None = None) -> NoReturn:
+        """Nothing was opened: end the workflow with the reason as its failure.
+
+        Args:
+            stored_phase: of what the register has under this id.
+        """
+        self._failed, self._stored_phase = refusal, stored_phase
         # Commands that arrived early wait for the opening. If the workflow ended first, their senders would get a
         # failure of the service instead of the reason.
         await self._answer_all()
@@ -273,6 +280,15 @@ class Machine(Generic[S]):
         self._validate(name, (None,))
 
     # --- queries -----------------------------------------------------------------------------------------
+
+    def _unopened(self) -> dict[str, Any]:
+        """What there is to say without a state: that it opens, or why it never will."""
+        if self._failed is None:
+            return {"phase": "opening"}
+        return {
+            "phase": self._stored_phase or NOT_OPENED,
+            "refusal": self._failed.model_dump(mode="json", exclude_none=True),
+        }
 
     @workflow.query(description="What came in, and what was answered")
     def journal(self) -> list[dict[str, Any]]:

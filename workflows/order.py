@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.requests import (
         AuditRequest,
         ClaimRequest,
+        Opened,
         OpenRequest,
         RefundRequest,
         ReleaseRequest,
@@ -140,9 +141,9 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         if opened.refusal is not None and opened.refusal.code == "order_over":
             # The same order again after Temporal forgot it, or under its default reuse policy: it ends as it ended, and
             # its queries answer. A failed run would hide the order from everyone.
-            await self._rescue(order, set_back=True, over=opened.refusal)
+            await self._rescue(order, set_back=True, over=opened)
         elif opened.refusal is not None:
-            await self._fail(opened.refusal)
+            await self._fail(opened.refusal, opened.stored_phase)
         elif opened.known:
             await self._rescue(order, set_back=True)
         elif opened.policy is not None and opened.screening is not None and opened.standing is not None:
@@ -152,7 +153,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         elif opened.policy is not None:
             self._state = begin(order, opened.policy, workflow.now())
 
-    async def _rescue(self, order: Order, *, set_back: bool = False, over: Refusal | None = None) -> None:
+    async def _rescue(self, order: Order, *, set_back: bool = False, over: Opened | None = None) -> None:
         run = workflow.info().first_execution_run_id
         request = RescueRequest(order_id=order.order_id, opened_by=run, set_back=set_back)
         rescued = await run_local(OpeningActivities.rescue, request, "what register and ledger know")
@@ -161,8 +162,9 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         # A rescue answers these or a refusal.
         assert rescued.order is not None
         assert rescued.policy is not None
-        if not rescued.state and over is not None:
-            await self._fail(over)  # its state is forgotten by age: an order that is over never begins anew
+        if not rescued.state and over is not None and over.refusal is not None:
+            # Its state is forgotten by age: an order that is over never begins anew.
+            await self._fail(over.refusal, over.stored_phase)
         elif not rescued.state:
             self._state = begin(rescued.order, rescued.policy, workflow.now())
         else:
@@ -388,5 +390,5 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
 
     @workflow.query(description="The whole state of the order")
     def order(self) -> dict[str, Any]:
-        """The whole state as JSON; while it opens only its phase."""
-        return order_view(self._state) if self._state is not None else {"phase": "opening"}
+        """The whole state as JSON; while it opens only its phase; of what was refused its phase and the refusal."""
+        return order_view(self._state) if self._state is not None else self._unopened()

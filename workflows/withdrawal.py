@@ -130,5 +130,5 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
 
     @workflow.query(description="The whole state of the withdrawal")
     def withdrawal(self) -> dict[str, Any]:
-        """The whole state as JSON; while it opens only its phase."""
-        return withdrawal_view(self._state) if self._state is not None else {"phase": "opening"}
+        """The whole state as JSON; while it opens only its phase; of what was refused its phase and the refusal."""
+        return withdrawal_view(self._state) if self._state is not None else self._unopened()
