@@ -7,13 +7,18 @@ from typing import Any
 
 from asyncpg.pool import PoolConnectionProxy
 from databases import Database
+from ledger_samples import an_order, opened
 
+from bench.settled import add_settled_orders
 from core.movements import Leg, Movement, adjustment
 from ledger.book import Book
+from ledger.register import Register
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LONG = 2_000
 """Movements after which a plan that reads all of them shows."""
+MERCHANTS = 400
+"""So many that a scan of all accounts shows."""
 FEW = 30
 """Rows that one movement of two legs may read: its accounts, its reference, its foreign keys."""
 
@@ -25,7 +30,7 @@ ROWS_READ = (
 
 
 def _movement(number: int) -> Movement:
-    legs = [Leg("psp/bench", f"merchant/{number % 32}/available", 95), Leg("psp/bench", "income/commission", 5)]
+    legs = [Leg("psp/bench", f"merchant/{number % MERCHANTS}/available", 95), Leg("psp/bench", "income/commission", 5)]
     return adjustment(f"bench/{number}", "CNY", NOW, legs)
 
 
@@ -54,6 +59,9 @@ async def _rows_read_for(session: PoolConnectionProxy[Any], number: int) -> int:
 
 async def test_a_session_reads_as_little_when_the_books_have_become_long(database: Database) -> None:
     book = Book(database.owner)
+    await database.owner.execute(
+        "ANALYZE"
+    )  # on empty books: the session plans for tables of no rows, and keeps its plans
     async with database.owner.acquire() as session:
         assert await _rows_read_for(session, 10_000) <= FEW
         for begin in range(0, LONG, 500):
@@ -61,3 +69,39 @@ async def test_a_session_reads_as_little_when_the_books_have_become_long(databas
             assert await _rows_read_for(session, 10_001 + begin) <= FEW
             await database.owner.execute("ANALYZE")
             assert await _rows_read_for(session, 20_001 + begin) <= FEW
+
+
+async def test_an_orders_movement_reads_as_little_when_the_books_have_become_long(
+    database: Database, register: Register
+) -> None:
+    """What checks the movement of an order, a channel, an array of orders looks at its own subject alone."""
+    await database.owner.execute("ANALYZE")
+    for number in range(4):
+        await opened(register, an_order(f"A{number}", channel="other"))
+    rows_read = ROWS_READ.replace("'accounts'", "'accounts', 'orders', 'withdrawals'")
+    given = "$1, 'CNY', $2, NULL, ARRAY['psp/other'], ARRAY[$3], ARRAY[1000::BIGINT], NULL"
+    array = "ARRAY[$1], ARRAY['CNY'], ARRAY[$2::TIMESTAMPTZ], ARRAY[NULL], ARRAY[NULL], ARRAY[1]"
+    array += ", ARRAY['psp/other'], ARRAY[$3], ARRAY[1000::BIGINT]"
+    settled = "'other', ARRAY[$1], ARRAY['CNY'], ARRAY[$2::TIMESTAMPTZ], ARRAY[1]"
+    settled += ", ARRAY['rail/other/cash'], ARRAY[$3], ARRAY[500::BIGINT]"
+
+    async def read(session: PoolConnectionProxy[Any], function: str, *values: object) -> int:
+        async with session.transaction():
+            before = await session.fetchval(rows_read)
+            assert await session.fetchval(f"SELECT outcome FROM {function}", *values) == "posted"
+            return int(await session.fetchval(rows_read) - before)
+
+    async def read_all(session: PoolConnectionProxy[Any], first: int) -> list[int]:
+        orders = [(f"order/A{number}/fund", NOW, f"order/A{number}/escrow") for number in (first, first + 1)]
+        return [
+            await read(session, f"post_for_order({given})", *orders[0]),
+            await read(session, f"post_movements({array})", *orders[1]),
+            await read(session, f"post_settlements({settled})", f"psp/other/settlement/S{first}", NOW, "psp/other"),
+        ]
+
+    async with database.owner.acquire() as session:
+        assert max(await read_all(session, 0)) <= 2 * FEW
+        async with database.owner.acquire() as other:
+            await add_settled_orders(other, LONG, analyze=False)
+        again = await read_all(session, 2)
+        assert max(again) <= 2 * FEW, again

@@ -99,15 +99,22 @@ BEGIN
                      THEN left(l.credit, -9) || 'receivable' END)
         ) AS r (role, path)
     ) AS e;
+    -- One look for each key: a join over all keys was planned, on empty books, as a scan of all accounts.
     FOR v_n IN 1..2 LOOP
-        SELECT array_agg(a.id ORDER BY w.n),
-               array_agg(CASE WHEN a.kind IN ('liability', 'income') THEN 1 ELSE -1 END ORDER BY w.n)
-        INTO v_ids, v_signs
-        FROM unnest(v_keys) WITH ORDINALITY AS w (key, n)
-        JOIN accounts a ON a.path = split_part(w.key, ' ', 1) AND a.currency = split_part(w.key, ' ', 2);
+        v_ids := '{}';
+        v_signs := '{}';
+        FOREACH v_last IN ARRAY coalesce(v_keys, '{}') LOOP
+            SELECT a.id, CASE WHEN a.kind IN ('liability', 'income') THEN 1 ELSE -1 END INTO v_id, v_k
+            FROM accounts a
+            WHERE a.path = split_part(v_last, ' ', 1) AND a.currency = split_part(v_last, ' ', 2);
+            EXIT WHEN NOT FOUND;
+            v_ids := array_append(v_ids, v_id);
+            v_signs := array_append(v_signs, v_k);
+        END LOOP;
         EXIT WHEN cardinality(v_ids) = cardinality(v_keys) OR v_keys IS NULL;
         PERFORM open_accounts(v_keys);
     END LOOP;
+    v_last := NULL;
 
     -- What is read under the locks is the newest.
     v_balances := array_fill(NULL::BIGINT, ARRAY[coalesce(cardinality(v_keys), 0)]);

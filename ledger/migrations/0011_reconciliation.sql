@@ -185,7 +185,8 @@ CREATE FUNCTION post_settlements(
     p_channel TEXT, p_references TEXT[], p_currencies TEXT[], p_occurred_at TIMESTAMPTZ[],
     p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
 ) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 DECLARE
     v_path     TEXT := 'psp/' || p_channel;
     v_count    INT := cardinality(p_references);
@@ -210,11 +211,11 @@ BEGIN
     -- In one order, so that two calls never wait for each other in a circle.
     FOR v_currency IN SELECT DISTINCT c.code COLLATE "C" AS code FROM unnest(p_currencies) AS c (code) ORDER BY code LOOP
         PERFORM pg_advisory_xact_lock(hashtextextended('settlement/' || p_channel || '/' || v_currency, 0));
-        SELECT coalesce(sum(CASE WHEN t.debit_account = a.id THEN t.amount_minor ELSE -t.amount_minor END), 0)
+        SELECT coalesce((SELECT sum(t.amount_minor) FROM transfers t WHERE t.debit_account = a.id), 0)
+               - coalesce((SELECT sum(t.amount_minor) FROM transfers t WHERE t.credit_account = a.id), 0)
         INTO v_left
-        FROM accounts a JOIN transfers t ON a.id IN (t.debit_account, t.credit_account)
-        WHERE a.path = v_path AND a.currency = v_currency;
-        v_held := v_held || jsonb_build_object(v_currency, v_left);
+        FROM accounts a WHERE a.path = v_path AND a.currency = v_currency;
+        v_held := v_held || jsonb_build_object(v_currency, coalesce(v_left, 0));
     END LOOP;
 
     FOR v_row IN
