@@ -33,7 +33,7 @@ from workflows.account_drop import AccountDropWorkflow
 from workflows.auto_withdrawal import AutoWithdrawalWorkflow
 from workflows.order import OrderWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
-from workflows.sandbox import ContextFreeRunner, treats_all_alike
+from workflows.sandbox import BundlingRunner, ContextFreeRunner, treats_all_alike
 from workflows.withdrawal import WithdrawalWorkflow
 
 WORKFLOWS: Sequence[type] = (
@@ -114,7 +114,7 @@ def plugin(
 def passing_runner() -> SandboxedWorkflowRunner:
     """The production sandbox: forbidden calls stay forbidden, no module is loaded again, and a task costs half."""
     restrictions = SandboxRestrictions.default.with_passthrough_all_modules()
-    runner = ContextFreeRunner if treats_all_alike(gateway.DATA_CONVERTER) else SandboxedWorkflowRunner
+    runner = ContextFreeRunner if treats_all_alike(gateway.DATA_CONVERTER) else BundlingRunner
     return runner(restrictions=restrictions)
 
 

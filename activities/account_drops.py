@@ -6,14 +6,15 @@ It is never sent again: an amount that never arrives costs less than one that ar
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from temporalio import activity
 
 from activities.pacing import UNREACHED_TRIES
 from activities.rails.base import Payee, PayoutInstruction, Rail
-from core.account_drops import LARGEST_MINOR, AccountDrop, DropAnswer, DropState
+from core.account_drop.state import LARGEST_MINOR, AccountDrop, DropAnswer, DropState
+from core.account_drop.steps import DropStep, GiveUp, LookUp, Send
 from core.errors import Misconfigured, NotSent
 from core.payout_accounts import masked
 from core.withdrawal.payouts import PayoutResult
@@ -42,6 +43,15 @@ class AccountDropActivities:
         self._register = register
         self._rails = rails
         self._vault = vault
+
+    @staticmethod
+    def by_step(step: DropStep) -> Callable[[AccountDropActivities, str], Awaitable[DropAnswer]]:
+        """The activity that carries a step out."""
+        return {
+            Send: AccountDropActivities.pay_account_drop,
+            LookUp: AccountDropActivities.look_account_drop,
+            GiveUp: AccountDropActivities.give_up_account_drop,
+        }[type(step)]
 
     @property
     def all(self) -> list[Callable[..., Any]]:

@@ -27,7 +27,7 @@ from commands.console import JsonFlag, command, tell, tell_line
 from commands.link import books
 from commands.service import temporal
 from config import load
-from core.account_drops import AccountDrop, DropAnswer
+from core.account_drop.state import AccountDrop, DropAnswer
 from core.errors import Refused, Unavailable
 from core.messages import Actor
 from core.money import parse_amount

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from core.budgets import ANSWER_KEPT, JOURNAL_WEIGHS
 from core.messages import Answer, Command, JournalEntry
@@ -106,6 +106,11 @@ class Inbox(Part):
             key = oldest.code or oldest.outcome
             dropped[key] = dropped.get(key, 0) + 1
         return self.changed(journal=kept, weight=max(weight, 0), dropped=dropped)
+
+    def view(self) -> list[dict[str, Any]]:
+        """The journal as JSON, oldest first, with one last line that counts what was let go."""
+        kept = [entry.model_dump(mode="json", exclude_none=True) for entry in self.journal]
+        return [*kept, {"dropped": self.dropped}] if self.dropped else kept
 
     def count(self, code: str, lines: int) -> Inbox:
         """The inbox with so many more lines of this code, counted and not kept."""

@@ -660,5 +660,5 @@ def read_command(
     """The command of this verb from decoded JSON, or why not."""
     model = commands.get(verb)
     if model is None:
-        return refuse("unknown_verb", f"Known: {', '.join(sorted(commands))}.")
+        return refuse("unknown_verb", f"Known: {', '.join(sorted(commands)) or 'none'}.")
     return read(model, body, strictly=strictly)

@@ -8,7 +8,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from core.account_drops import ACCOUNT_DROP_WORKFLOW, AccountDrop
+from core.account_drop.state import ACCOUNT_DROP_WORKFLOW, AccountDrop
 from core.errors import Refused
 from core.messages import (
     ORDER_WORKFLOW,

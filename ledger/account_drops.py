@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from core.account_drops import AccountDrop, DropState
+from core.account_drop.state import AccountDrop, DropState
 from core.messages import Actor, Message
 from core.reasons import Refusal, refuse
 from ledger.register_part import RegisterPart

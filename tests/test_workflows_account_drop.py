@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from databases import Database
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Worker
 from withdrawal_stage import STRICT, WithdrawalStage
 
@@ -18,7 +18,8 @@ import gateway
 from activities.account_drops import AccountDropActivities
 from activities.http import HttpClient
 from activities.rails.sandbox import SandboxRail
-from core.account_drops import AccountDrop, DropAnswer, look_after
+from core.account_drop.deadlines import look_after
+from core.account_drop.state import ACCOUNT_DROP_WORKFLOW, AccountDrop, DropAnswer
 from core.messages import TASK_QUEUE, Actor
 from core.payout_accounts import judge_number
 from ledger.account_drops import StoredDrop
@@ -222,6 +223,48 @@ async def test_a_worker_without_the_key_leaves_it_to_one_that_has_it(stage: With
     assert await stage.effects() == 1
 
 
+async def test_a_start_that_cannot_be_read_is_refused_with_the_field(stage: WithdrawalStage) -> None:
+    good = {"key": f"z{stage.number}", "account_id": stage.account, "by": ANN.model_dump(), "why": "first payout"}
+    wrong: list[tuple[Any, str]] = [
+        ("no object", "(whole)"),
+        ({**good, "key": "with a blank"}, "key"),
+        ({**good, "why": "\x00"}, "why"),
+        ({**good, "tries": 2**40}, "tries"),
+        ({name: value for name, value in good.items() if name != "by"}, "by"),
+    ]
+    async with working(stage):
+        for number, (body, field) in enumerate(wrong):
+            with pytest.raises(WorkflowFailureError) as failed:
+                await stage.client.execute_workflow(
+                    ACCOUNT_DROP_WORKFLOW, body, id=f"account-drop-wrong-{stage.number}-{number}", task_queue=TASK_QUEUE
+                )
+            refusal = gateway.refusal_in(failed.value)
+            assert (refusal.code, refusal.field) == ("malformed", field)
+    assert await stage.effects() == 0
+
+
+async def test_cancelling_the_workflow_does_not_stop_the_looks(stage: WithdrawalStage, database: Database) -> None:
+    await stage.world.fault("bank", verb="payout", match=stage.token, kind="status_after_effect", times=1)
+    async with working(stage):
+        handle = await send(stage, "a")
+        await _until(stage, "a", "unknown")
+        await handle.cancel()
+        await handle.signal("cancel", {"command_id": "c"})
+        journal = await _journal(handle, 2)
+        assert sorted((line["verb"], line["outcome"]) for line in journal) == [
+            ("cancel", "refused"),
+            ("cancel_workflow", "noted"),
+        ]
+        (hold,) = await handle.query("holds")
+        assert (hold["reason"], hold["who_can_act"]) == ("outcome_unknown", "rail")
+        state = await handle.query("account_drop")
+        assert (state["phase"], state["next_deadline"]["name"]) == ("unknown", "query_at")
+        await stage.skip(handle, minutes=1, seconds=1)
+        assert (await answered(handle)).state == "paid"
+        assert await handle.query("holds") == []
+    assert await stage.effects() == 1
+
+
 def test_looks_become_rarer() -> None:
     waits = [look_after(number) for number in range(7)]
     assert waits == sorted(waits)
@@ -235,3 +278,12 @@ async def _until(stage: WithdrawalStage, key: str, state: str) -> None:
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"the drop never became {state}")
+
+
+async def _journal(handle: WorkflowHandle[Any, Any], lines: int) -> list[dict[str, Any]]:
+    for _ in range(200):
+        found: list[dict[str, Any]] = await handle.query("journal")
+        if len(found) >= lines:
+            return found
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"the journal never had {lines} lines")

@@ -11,14 +11,19 @@ import pytest
 import pytest_asyncio
 from databases import Database
 from order_crash_stage import CrashStage, open_crash_stage, until
+from sizes import BURST
 from temporalio import workflow
 from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+import gateway
 from core.messages import ORDER_COMMANDS
+from demo.stage import StagedOrder
 from local.client import WorldClient
 from local.temporal import Temporal
-from workflows.machine import SIGNALS_A_TASK, Machine
+from workflows.burst import SIGNALS_A_TASK
+from workflows.machine import Machine
 
 
 class BrokenCore:
@@ -46,9 +51,11 @@ class Broken(Machine[Any], commands=ORDER_COMMANDS):
         await workflow.wait_condition(lambda: False)
 
 
-JUNK, SCANS = 800, 2_400
-"""At once. Such a burst of scans wedged an order for good."""
+JUNK, SCANS = BURST
 AT_ONCE = 200
+RISK = {"name": "risk", "scope": "credit", "reason": "a burst"}
+GIVES_WAY_WITHIN = 60.0
+"""Seconds. Temporal takes 10,000 signals a run, and refuses more until the order has continued as new."""
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +69,7 @@ def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
 @pytest_asyncio.fixture
 async def stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[CrashStage]:
     async with open_crash_stage(temporal, world, database) as stage:
+        stage.client = await gateway.connect(stage.settings)  # not the hasty one: a task may take its usual ten seconds
         yield stage
 
 
@@ -76,6 +84,25 @@ async def failed_tasks(handle: WorkflowHandle[Any, Any]) -> int:
     return sum(event.HasField("workflow_task_failed_event_attributes") for event in history.events)
 
 
+async def taken(order: StagedOrder, verb: str, body: object) -> None:
+    """A signal that Temporal takes, now or in the order's next run."""
+    last = asyncio.get_running_loop().time() + GIVES_WAY_WITHIN
+    while True:
+        try:
+            return await order.handle.signal(verb, body)
+        except RPCError as error:
+            if "limit for signal events" not in error.message or asyncio.get_running_loop().time() > last:
+                raise
+        await asyncio.sleep(0.5)
+
+
+def _counted(journal: list[dict[str, Any]]) -> int:
+    """The junk that the journal has a line for, or counts."""
+    kept: int = sum(line.get("code") == "unknown_verb" for line in journal)
+    counted: int = sum(int(line["dropped"].get("unknown_verb", 0)) for line in journal if "dropped" in line)
+    return kept + counted
+
+
 async def test_an_order_answers_after_a_burst_of_junk_and_scans(stage: CrashStage) -> None:
     order = stage.order("burst")
     async with stage.worker():
@@ -83,21 +110,25 @@ async def test_an_order_answers_after_a_burst_of_junk_and_scans(stage: CrashStag
         await order.ship()
     at = order.now - timedelta(hours=2)
 
-    async def scan(number: int) -> None:
+    def junk(signals: int) -> list[Awaitable[None]]:
+        return [taken(order, "no_such_verb", {"number": number}) for number in range(signals)]
+
+    def scan(number: int) -> Awaitable[None]:
         moment = (at + timedelta(seconds=number)).isoformat()
         scans = [{"at": moment, "code": "t", "stage": "in_transit", "city": "杭州市"}]
         body = {"carrier": "sandbox", "waybill": order.waybill, "provider": "test", "scans": scans}
-        await order.handle.signal("report_scan", order.command("carrier", **body))
+        return taken(order, "report_scan", order.command("carrier", **body))
 
-    await all_of([order.handle.signal("no_such_verb", {"number": number}) for number in range(JUNK)])
-    await all_of([scan(number) for number in range(SCANS)])
+    # No worker runs: all of this is one activation.
+    await all_of([*junk(JUNK // 2), *(scan(number) for number in range(SCANS))])
     async with stage.worker():
-        await order.send("place_hold", "operator", name="risk", scope="credit", reason="a burst")
-        state = await until(order.state, lambda state: state["scans_kept"] + state["scans_dropped"] >= SCANS)
-        assert [hold["name"] for hold in state["holds"]] == ["risk"]
-        journal = await order.handle.query("journal")
-        assert journal[-1]["dropped"]["unknown_verb"] >= JUNK - SIGNALS_A_TASK
-        assert await failed_tasks(order.handle) == 0
+        await until(order.state, lambda state: state["scans_kept"] + state["scans_dropped"] >= SCANS)
+        placed = await until(lambda: order.send("place_hold", "operator", **RISK), bool)
+        assert placed["phase"] == "shipped"
+        await all_of(junk(JUNK - JUNK // 2))
+        lifted = await until(lambda: order.send("lift_hold", "operator", name="risk", reason="looked at"), bool)
+        assert lifted["phase"] == "shipped"
+        await until(lambda: order.handle.query("journal"), lambda lines: _counted(lines) == JUNK)
 
 
 async def test_an_error_while_a_burst_is_taken_is_not_lost(stage: CrashStage) -> None:

@@ -12,13 +12,16 @@ from temporalio import workflow
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Command, Id, Unreadable
 from core.withdrawal import commands, views
 from core.withdrawal.state import WithdrawalState
-from workflows.machine import Machine, single_argument, start_options
+from workflows.account_drop import AccountDropWorkflow
+from workflows.machine import Machine, single_argument
 from workflows.order import OrderWorkflow
+from workflows.starting import first_argument, start_options
 from workflows.withdrawal import WithdrawalWorkflow
 
 WORKFLOWS = Path(__file__).parent.parent / "workflows"
 MACHINES: Mapping[type[Machine[Any]], Mapping[str, type[Command]]] = {
     OrderWorkflow: ORDER_COMMANDS,
+    AccountDropWorkflow: {},
     WithdrawalWorkflow: WITHDRAWAL_COMMANDS,
 }
 
@@ -82,6 +85,11 @@ def test_an_update_takes_one_argument() -> None:
     assert single_argument(({"a": 1},)) == {"a": 1}
     assert isinstance(single_argument(()), Unreadable)
     assert isinstance(single_argument((1, 2)), Unreadable)
+
+
+def test_a_start_without_an_argument_is_refused() -> None:
+    assert first_argument(({"a": 1}, {"rescue": True})) == {"a": 1}
+    assert isinstance(first_argument(()), Unreadable)
 
 
 def test_only_an_object_says_how_to_start() -> None:

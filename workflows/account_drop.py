@@ -1,35 +1,87 @@
-"""One penny drop: sent once, and looked up until it is known what became of it or nobody could use it any more."""
+"""One penny drop: sent once, and looked up until it is known what became of it or nobody could use it any more.
+
+The core decides; this waits and carries out.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.account_drops import AccountDropActivities
-    from core.account_drops import ACCOUNT_DROP_WORKFLOW, AccountDrop, DropAnswer, look_after
-    from workflows.running import run_durable, run_local
+    from core.account_drop import commands, views
+    from core.account_drop.deadlines import next_deadline, pass_deadlines
+    from core.account_drop.opening import begin
+    from core.account_drop.page import details_of
+    from core.account_drop.state import ACCOUNT_DROP_WORKFLOW, AccountDrop, AccountDropState, DropAnswer
+    from core.account_drop.steps import finish, next_step
+    from core.account_drop.views import drop_view, summary_of
+    from core.messages import read
+    from core.reasons import Refusal
+    from workflows.machine import Machine
+    from workflows.running import ignoring_cancellation, run_durable, run_local
+    from workflows.starting import carried_state, first_argument
 
 
 @workflow.defn(name=ACCOUNT_DROP_WORKFLOW)
-class AccountDropWorkflow:
-    """Sends a small amount to an account."""
+class AccountDropWorkflow(Machine[AccountDropState], commands={}):
+    """A small amount to an account, once."""
+
+    def __init__(self) -> None:
+        super().__init__(commands, views)
+
+    # --- the story -------------------------------------------------------------------------------------
 
     @workflow.run
-    async def run(self, drop: AccountDrop) -> DropAnswer:
+    async def run(self, *bodies: Any) -> DropAnswer:
         """Where it stands in the end, or why nothing was sent."""
+        return await ignoring_cancellation(self._live(bodies), self._note_cancellation)
+
+    async def _live(self, bodies: Sequence[Any]) -> DropAnswer:
+        await self._open(bodies)
+        while True:
+            await self._do_what_is_due()
+            self._page.show({}, details_of(self._drop))
+            if self._drop.over:
+                break
+            if workflow.info().is_continue_as_new_suggested():
+                await self._continue_as_new(self._drop.drop, known_as="drop")
+            await self._wait_until(next_deadline(self._drop))
+        self._timer.stop()
+        await self._answer_all()
+        return summary_of(self._drop)
+
+    async def _open(self, bodies: Sequence[Any]) -> None:
+        self._state = carried_state(AccountDropState, bodies, "drop")
+        if self._state is not None:
+            return
+        drop = read(AccountDrop, first_argument(bodies))
+        if isinstance(drop, Refusal):
+            await self._fail(drop)
         opened = await run_local(AccountDropActivities.open_account_drop, drop, "write the drop down")
-        if opened.over:
-            return opened
-        give_up_at = workflow.now() + drop.valid
-        answer = await run_durable(AccountDropActivities.pay_account_drop, drop.key, f"pay {drop.key}")
-        looks = 0
-        while not answer.over and workflow.now() < give_up_at:
-            workflow.set_current_details(
-                f"Sent to `{drop.account_id}`, outcome `{answer.state}`: {looks} looks so far."
-            )
-            await workflow.sleep(look_after(looks), summary="look it up")
-            looks += 1
-            answer = await run_durable(AccountDropActivities.look_account_drop, drop.key, f"look {drop.key} up")
-        if not answer.over:
-            answer = await run_durable(AccountDropActivities.give_up_account_drop, drop.key, "give it up")
-        return answer
+        self._state = begin(drop, opened, workflow.now())
+
+    async def _do_what_is_due(self) -> None:
+        while True:
+            self._changed = False
+            self._state = pass_deadlines(self._drop, workflow.now())
+            step = next_step(self._drop, workflow.now())
+            if step is None:
+                return
+            answer = await run_durable(AccountDropActivities.by_step(step), step.key, step.summary)
+            self._state = finish(self._drop, step, answer, workflow.now())
+
+    @property
+    def _drop(self) -> AccountDropState:
+        assert self._state is not None
+        return self._state
+
+    # --- queries ---------------------------------------------------------------------------------------
+
+    @workflow.query(description="The whole state of the drop, without its amount")
+    def account_drop(self) -> dict[str, Any]:
+        """The whole state as JSON; while it opens only its phase."""
+        return drop_view(self._state) if self._state is not None else {"phase": "opening"}

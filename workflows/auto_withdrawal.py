@@ -14,8 +14,8 @@ with workflow.unsafe.imports_passed_through():
     from core.messages import AUTO_WITHDRAWAL_WORKFLOW, AutomaticWithdrawals, read
     from core.money import format_minor
     from core.reasons import Refusal
-    from workflows.machine import single_argument
     from workflows.running import raise_refusal, run_durable
+    from workflows.starting import first_argument
 
 DUE_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 """When the schedule meant it to start; set by the server, and the same however late it does."""
@@ -28,7 +28,7 @@ class AutoWithdrawalWorkflow:
     @workflow.run
     async def run(self, *bodies: Any) -> dict[str, Any]:
         """`{"due_at", "withdrawal_id"?, "amount_minor", "skipped"?: {code, message}}`."""
-        plan = read(AutomaticWithdrawals, single_argument(bodies))
+        plan = read(AutomaticWithdrawals, first_argument(bodies))
         if isinstance(plan, Refusal):
             raise_refusal(plan)
         due_at: datetime = workflow.info().typed_search_attributes.get(DUE_AT) or workflow.info().start_time

@@ -11,9 +11,8 @@ Everything between two such awaits is atomic. Each await below says what may hav
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
 from temporalio import workflow
@@ -24,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from core.inbox import Channel
     from core.messages import Answer, Command, HoldView, Message, Unreadable, read_command
     from core.reasons import Refusal
+    from workflows.burst import BUNDLE, PAUSE, SIGNALS_A_TASK, Burst, unbundled
     from workflows.page import Page
     from workflows.running import raise_refusal
     from workflows.waiting import DeadlineTimer, Due
@@ -71,41 +71,8 @@ class Views(Protocol[Shown]):
         ...
 
 
-SIGNALS_A_TASK = 50
-"""Signals decided in one workflow task; the next waits for another task.
-
-The SDK gives up a task that takes 2 s, and every later try meets the same signals: the order would never answer again.
-"""
-PAUSE = timedelta(milliseconds=1)
 NOT_OPENED = "not_opened"
 """The phase of what was refused and of which the register has nothing, either."""
-
-
-class Burst:
-    """Signals that came in one workflow task beyond those that it may decide.
-
-    Those with a verb that nothing knows are only counted: ten thousand states would be made to say the same.
-    """
-
-    def __init__(self) -> None:
-        self.waiting: deque[tuple[str, Sequence[RawValue]]] = deque()
-        self.unknown = 0
-        self.draining = False
-        self._task = -1
-        self._taken = 0
-
-    @property
-    def waits(self) -> bool:
-        """Whether anything is left for another task."""
-        return bool(self.waiting) or self.unknown > 0
-
-    def has_room(self) -> bool:
-        """Whether a signal may be decided at once. None may overtake those that wait."""
-        task = workflow.info().get_current_history_length()
-        if task != self._task:
-            self._task, self._taken = task, 0
-        self._taken += 1
-        return self._taken <= SIGNALS_A_TASK and not self.draining
 
 
 class Machine(Generic[S]):
@@ -212,7 +179,7 @@ class Machine(Generic[S]):
         try:
             # Commands may arrive with the start, before the opening has asked register and payment channel. A failed
             # opening ends the wait too: `_fail` waits for this handler.
-            await workflow.wait_condition(lambda: self._opened or self._failed is not None)
+            await self._decidable()
             if self._failed is not None:
                 return self._failed
             # Deciding may wait for the register (`_receive`). Another command that ran in between would decide on a
@@ -233,14 +200,21 @@ class Machine(Generic[S]):
     @workflow.signal(dynamic=True)
     async def on_signal(self, name: str, args: Sequence[RawValue]) -> None:
         """Every verb as a signal, answered in the journal, refusals included. Nothing raises: it would end the run."""
-        if self._burst.has_room():
+        if name == BUNDLE:
+            for one in unbundled(args):
+                self._put_off(*one)
+        elif self._burst.has_room():
             await self._take_signal(name, args)
-        elif name in self.COMMANDS:
+        else:
+            self._put_off(name, args)
+        if self._burst.waits and not self._burst.draining:
+            await self._drain()
+
+    def _put_off(self, name: str, args: Sequence[RawValue]) -> None:
+        if name in self.COMMANDS:
             self._burst.waiting.append((name, args))
         else:
             self._burst.unknown += 1
-        if self._burst.waits and not self._burst.draining:
-            await self._drain()
 
     async def _drain(self) -> None:
         """Take the signals of a burst, some a workflow task, in the order of their arrival.
@@ -251,7 +225,8 @@ class Machine(Generic[S]):
         self._burst.draining = True
         while self._burst.waits:
             # A timer ends this task. Without one, all signals would be decided in it, and it would be given up.
-            await workflow.sleep(PAUSE, summary="signals of a burst")
+            await workflow.sleep(PAUSE, summary=BUNDLE)
+            await self._decidable()
             unknown, self._burst.unknown = self._burst.unknown, 0
             if self._state is not None and unknown:
                 self._state = self._core.count_unreadable(self._state, "unknown_verb", unknown)
@@ -266,10 +241,14 @@ class Machine(Generic[S]):
             await self._decide(command, "signal")
             return
         # The journal is a part of the state; before the opening there is none to write to.
-        await workflow.wait_condition(lambda: self._opened or self._failed is not None)
+        await self._decidable()
         if self._state is not None:
             self._state = self._core.note_unreadable(self._state, name, command, workflow.now())
             self._changed = True
+
+    async def _decidable(self) -> None:
+        """Wait until there is a state, or it is known that there will be none."""
+        await workflow.wait_condition(lambda: self._opened or self._failed is not None)
 
     @workflow.update(dynamic=True)
     async def on_unknown_update(self, name: str, args: Sequence[RawValue]) -> None:
@@ -349,8 +328,3 @@ def signal_body(args: Sequence[RawValue]) -> Any:
         return workflow.payload_converter().from_payload(args[0].payload)
     except Exception as error:  # any encoding and any bytes may arrive; a signal handler must not raise
         return Unreadable(why=f"It cannot be decoded: {type(error).__name__}.")
-
-
-def start_options(bodies: Sequence[Any]) -> dict[str, Any]:
-    """The second argument of a start: how to open, or the state of the run before. Anything else counts as none."""
-    return bodies[1] if len(bodies) > 1 and isinstance(bodies[1], dict) else {}

@@ -75,8 +75,9 @@ with workflow.unsafe.imports_passed_through():
     from core.reasons import Refusal
     from core.records import LedgerFacts, OrderRecord
     from core.steps import KeepRecord, Post
-    from workflows.machine import Machine, start_options
+    from workflows.machine import Machine
     from workflows.running import ignoring_cancellation, run_durable, run_local
+    from workflows.starting import carried_state, first_argument, start_options
     from workflows.waiting import Watches
 
 LOOK_LIMIT = timedelta(seconds=30)
@@ -123,13 +124,13 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         return summary_of(self._order)
 
     async def _open(self, bodies: Sequence[Any]) -> None:
-        order = read_order(bodies[0] if bodies else None, workflow.info().workflow_id)
+        order = read_order(first_argument(bodies), workflow.info().workflow_id)
         if isinstance(order, Refusal):
             await self._fail(order)
-        carried = start_options(bodies)
-        if workflow.info().continued_run_id and "state" in carried:
-            self._state = OrderState.model_validate({**carried["state"], "order": order})
-        elif carried.get("rescue") is True:
+        carried = carried_state(OrderState, bodies, "order")
+        if carried is not None:
+            self._state = carried
+        elif start_options(bodies).get("rescue") is True:
             await self._rescue(order)
         else:
             await self._register(order)

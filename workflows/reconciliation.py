@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from core.reconciliation.lines import Comparison, Summary
     from core.reconciliation.viewing import details_of
     from workflows.running import raise_refusal
+    from workflows.starting import first_argument
 
 FETCHING = timedelta(minutes=5)
 FETCHED_WITHIN = timedelta(hours=2)
@@ -78,8 +79,8 @@ class ReconciliationWorkflow:
 
 def _read(bodies: Sequence[Any]) -> Comparison:
     """What to compare; a schedule's fixed input says no time, which is then the workflow's."""
-    body = bodies[0] if bodies and isinstance(bodies[0], dict) else {}
-    asked = read(Comparison, {"now": workflow.now(), **body})
+    body = first_argument(bodies)
+    asked = read(Comparison, {"now": workflow.now(), **body} if isinstance(body, dict) else body)
     if isinstance(asked, Refusal):
         raise_refusal(asked)
     return asked

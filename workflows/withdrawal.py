@@ -30,9 +30,10 @@ with workflow.unsafe.imports_passed_through():
     from core.withdrawal.payouts import PayoutResult
     from core.withdrawal.state import WithdrawalState
     from core.withdrawal.steps import Pay, Query, WithdrawalStep, finish, next_step
-    from core.withdrawal.views import search_values, withdrawal_view
-    from workflows.machine import Machine, start_options
+    from core.withdrawal.views import search_values, summary_of, withdrawal_view
+    from workflows.machine import Machine
     from workflows.running import PATIENT_RETRY, ignoring_cancellation, raise_refusal, run_durable, run_local
+    from workflows.starting import carried_state, first_argument, start_options
 
 SENDING = timedelta(seconds=15)
 """One instruction or look-up, the rail's own time limit included; also how soon a killed worker's try is missed."""
@@ -68,14 +69,14 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
         self._timer.stop()
         if self._withdrawal.refusal is not None:
             raise_refusal(self._withdrawal.refusal)
-        return withdrawal_view(self._withdrawal)
+        return summary_of(self._withdrawal)
 
     async def _open(self, bodies: Sequence[Any]) -> None:
-        how, body = start_options(bodies), bodies[0] if bodies else None
-        if workflow.info().continued_run_id and "state" in how:
-            self._state = WithdrawalState.model_validate({**how["state"], "withdrawal": body})
+        self._state = carried_state(WithdrawalState, bodies, "withdrawal")
+        if self._state is not None:
             return
-        asked = read(Resumption, body) if how.get("resume") is True else read(Withdrawal, body)
+        body, resumed = first_argument(bodies), start_options(bodies).get("resume") is True
+        asked = read(Resumption, body) if resumed else read(Withdrawal, body)
         if isinstance(asked, Refusal):
             await self._fail(asked)
         if isinstance(asked, Resumption):

@@ -283,9 +283,12 @@ def _may_come_back(parcel: Parcel, scans: Sequence[Scan]) -> bool:
 
 def _with_room(state: OrderState, scans: Sequence[Scan]) -> tuple[Scan, ...]:
     """As many of these scans, from the first, as may still be kept."""
+    scans = scans[: max(0, state.policy.order.scans_max - state.scans_kept)]
+    if not scans:
+        return ()
     left = SCANS_WEIGH - sum(_weight(scan) for parcel in state.parcels for scan in parcel.pushed)
     kept = []
-    for scan in scans[: max(0, state.policy.order.scans_max - state.scans_kept)]:
+    for scan in scans:
         left -= _weight(scan)
         if left < 0:
             break

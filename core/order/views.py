@@ -70,8 +70,7 @@ def order_view(state: OrderState) -> dict[str, Any]:
 
 def journal_view(state: OrderState) -> list[dict[str, Any]]:
     """The journal as JSON, oldest first, with one last line that counts what was let go."""
-    kept = [entry.model_dump(mode="json", exclude_none=True) for entry in state.inbox.journal]
-    return [*kept, {"dropped": state.inbox.dropped}] if state.inbox.dropped else kept
+    return state.inbox.view()
 
 
 def hold_reasons(state: OrderState) -> tuple[str, ...]:

@@ -34,6 +34,20 @@ def resume(record: dict[str, Any], revision: int) -> WithdrawalState:
     return WithdrawalState.model_validate(record).changed(recorded_revision=revision)
 
 
+def summary_of(state: WithdrawalState) -> dict[str, Any]:
+    """How a withdrawal ended, for the result of its workflow. The register has the whole state."""
+    return {
+        "withdrawal_id": state.withdrawal.withdrawal_id,
+        "phase": state.phase,
+        "reason": state.reason,
+        "currency": state.withdrawal.currency,
+        "amount_minor": state.withdrawal.amount_minor,
+        "fee_minor": state.fee_minor,
+        "net_minor": state.net_minor,
+        "returned_minor": sum(state.returns_minor),
+    }
+
+
 def withdrawal_view(state: WithdrawalState) -> dict[str, Any]:
     """The whole state as JSON, without its journal and without the seed from which the payouts' keys come."""
     deadline = next_deadline(state)
@@ -50,8 +64,7 @@ def withdrawal_view(state: WithdrawalState) -> dict[str, Any]:
 
 def journal_view(state: WithdrawalState) -> list[dict[str, Any]]:
     """The journal as JSON, oldest first, with one last line that counts what was let go."""
-    kept = [entry.model_dump(mode="json", exclude_none=True) for entry in state.inbox.journal]
-    return [*kept, {"dropped": state.inbox.dropped}] if state.inbox.dropped else kept
+    return state.inbox.view()
 
 
 def hold_reasons(state: WithdrawalState) -> tuple[str, ...]:

@@ -4,7 +4,8 @@
     python tests/support/soak.py orders --walks 1000     one part, smaller
 
 Parts: `hypothesis` (every test by hypothesis), `orders` and `withdrawals` (random walks of the core, each named by its
-seed), `faults` (the fault bench). A part that fails does not stop the others; then the exit code is 1.
+seed), `bursts` (signals at once, to one order), `faults` (the fault bench). A part that fails does not stop the others;
+then the exit code is 1.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from sizes import VARIABLE
 
 PROJECT = Path(__file__).parents[2]
 WALKS: dict[str, Callable[[int], int]] = {"orders": order_events.walk, "withdrawals": withdrawal_life.walk}
-PARTS = ("hypothesis", *WALKS, "faults")
+PARTS = ("hypothesis", *WALKS, "bursts", "faults")
 AT_A_TIME = 100
 """Walks that a process takes before it reports."""
 SAYS_EVERY = 10.0
@@ -116,6 +117,9 @@ def soak(
             f"{examples:,} examples a test",
             *("pytest", "-m", "hypothesis", "-o", "faulthandler_timeout=0", *sharing),
             **{VARIABLE: str(examples)},
+        ),
+        "bursts": lambda: run_program(
+            "bursts", "15,000 signals", *("pytest", "tests/test_workflows_bursts.py"), **{VARIABLE: str(examples)}
         ),
         "faults": lambda: run_program(
             "faults", f"{withdrawals:,} withdrawals", "bench", "faults", "--withdrawals", str(withdrawals)

@@ -6,11 +6,14 @@ The amount stands in the database alone: neither here nor in a history.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
 
 from core.durations import Duration
-from core.messages import Actor, Id, Message
+from core.messages import Actor, Id, Message, Reason, Time
 from core.reasons import Refusal
+from core.states import State
 
 ACCOUNT_DROP_WORKFLOW = "AccountDropWorkflow"
 
@@ -20,20 +23,20 @@ LARGEST_MINOR = 99
 DropState = Literal["open", "sending", "accepted", "unknown", "paid", "failed", "unsent", "lost"]
 ENDS: frozenset[DropState] = frozenset({"paid", "failed", "unsent", "lost"})
 
-_LOOKS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6))
-_THEN = timedelta(days=1)
+Few = Annotated[int, Field(strict=True, ge=1, le=20)]
+"""As the policy bounds it: who may guess often enough, guesses right."""
 
 
 class AccountDrop(Message):
     """The request to send one. `key` is random: the rail's key, and what makes a second request harmless."""
 
-    key: str
+    key: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9]{1,32}$")]
     account_id: Id
     valid: Duration = timedelta(days=7)
-    tries: int = 3
-    drops_max: int = 3
+    tries: Few = 3
+    drops_max: Few = 3
     by: Actor
-    why: str
+    why: Reason
 
     @property
     def workflow_id(self) -> str:
@@ -54,6 +57,32 @@ class DropAnswer(Message):
         return self.refusal is not None or self.state in ENDS
 
 
-def look_after(looks: int) -> timedelta:
-    """How long to wait after so many looks at a drop whose outcome is not known."""
-    return _LOOKS[looks] if looks < len(_LOOKS) else _THEN
+class AccountDropState(State):
+    """One drop between two events. Frozen: every change is a new state.
+
+    `phase` is the register's word for it. It is *over* once the rail's last word is known, or once nobody could use
+    the amount any more.
+    """
+
+    drop: AccountDrop
+    opened_at: Time
+    phase: DropState = "open"
+    phase_since: Time
+    detail: str | None = None
+    """Why it failed, in the rail's words."""
+    refusal: Refusal | None = None
+    """Why nothing was sent."""
+
+    sent_at: Time | None = None
+    looked_at: Time | None = None
+    looks: int = 0
+    look_due: bool = False
+
+    @property
+    def over(self) -> bool:
+        return self.refusal is not None or self.phase in ENDS
+
+    @property
+    def give_up_at(self) -> Time:
+        """When nobody could use the amount any more."""
+        return self.opened_at + self.drop.valid

@@ -1,0 +1,68 @@
+"""What the shell must do next for a penny drop, and what its result means. The shell decides nothing.
+
+A drop is sent once. Whatever the rail answers, it is looked up until the outcome is known, and never sent again: an
+amount that never arrives costs less than one that arrives twice would teach.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.account_drop.state import AccountDropState, DropAnswer
+from core.steps import Step
+
+
+class _AboutDrop(Step):
+    key: str
+
+
+class Send(_AboutDrop):
+    """Send it once; where it may have been sent before, look it up instead."""
+
+    @property
+    def summary(self) -> str:
+        return f"pay {self.key}"
+
+
+class LookUp(_AboutDrop):
+    """Ask the rail what became of it."""
+
+    @property
+    def summary(self) -> str:
+        return f"look {self.key} up"
+
+
+class GiveUp(_AboutDrop):
+    """Write down that nobody found out in time. A statement of the rail may still say it."""
+
+    @property
+    def summary(self) -> str:
+        return f"give {self.key} up"
+
+
+DropStep = Send | LookUp | GiveUp
+
+
+def next_step(state: AccountDropState, now: datetime) -> DropStep | None:
+    """What must be done now; None: wait for the next look, or it is over."""
+    key = state.drop.key
+    if state.over:
+        return None
+    if state.sent_at is None:
+        return Send(key=key)
+    if state.look_due:
+        return LookUp(key=key)
+    asked = state.looked_at is not None and state.looked_at >= state.give_up_at
+    return GiveUp(key=key) if asked else None
+
+
+def finish(state: AccountDropState, step: DropStep, answer: DropAnswer, now: datetime) -> AccountDropState:
+    """The drop after a step, with what the register then said of it."""
+    if isinstance(step, Send):
+        state = state.changed(sent_at=now)
+    elif isinstance(step, LookUp):
+        state = state.changed(looked_at=now, looks=state.looks + 1, look_due=False)
+    phase = answer.state or state.phase
+    since = state.phase_since if phase == state.phase else now
+    state = state.changed(phase=phase, phase_since=since, detail=answer.detail, refusal=answer.refusal)
+    return state.next_revision()
