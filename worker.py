@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -48,6 +50,9 @@ STICKY_TIMEOUT = timedelta(seconds=2)
 DRAIN_WITHIN = timedelta(seconds=20)
 """Activities that run when the worker is asked to end have this long; by default the SDK cancels them at once."""
 
+LETS_GO_WITHIN = timedelta(seconds=10)
+"""Beyond the drain: for workflows to leave memory, and connections to close."""
+
 log = logging.getLogger("dakuan.worker")
 
 
@@ -60,7 +65,20 @@ async def main(settings: Settings) -> int:
             log.info("a build gets tasks once it is current: `python starter.py deploy --build-id BUILD`")
         await stop.wait()
         log.info("draining, at most %s", DRAIN_WITHIN)
+        leave_after(DRAIN_WITHIN + LETS_GO_WITHIN)
     return 0
+
+
+def leave_after(limit: timedelta) -> None:
+    """End this program with 0 by then. The SDK waits without end for a workflow that it cannot take from memory."""
+    timer = threading.Timer(limit.total_seconds(), _leave)
+    timer.daemon = True
+    timer.start()
+
+
+def _leave() -> None:
+    log.warning("a workflow does not let go of this worker; it goes on with another")
+    os._exit(0)
 
 
 @asynccontextmanager

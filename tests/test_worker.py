@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -30,6 +32,7 @@ from wiring.database import policies_in, ready_database, role_in
 from wiring.rails import open_channels, open_rails
 from worker import running_worker
 
+ROOT = Path(__file__).parent.parent
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -166,3 +169,10 @@ async def test_a_missing_setting_is_named(database: Database, temporal_server: T
     with pytest.raises(Misconfigured, match="DAKUAN_BANK_URL is not set"):
         async with running_worker(given):
             pass
+
+
+def test_a_worker_ends_with_0_although_something_does_not_let_go() -> None:
+    program = "import datetime, threading, worker; worker.leave_after(datetime.timedelta(seconds=0.2))\n"
+    stuck = "threading.Thread(target=threading.Event().wait).start()"
+    ended = subprocess.run([sys.executable, "-c", program + stuck], cwd=ROOT, timeout=60, check=False)
+    assert ended.returncode == 0
