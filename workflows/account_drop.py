@@ -83,5 +83,5 @@ class AccountDropWorkflow(Machine[AccountDropState], commands={}):
 
     @workflow.query(description="The whole state of the drop, without its amount")
     def account_drop(self) -> dict[str, Any]:
-        """The whole state as JSON; while it opens only its phase."""
-        return drop_view(self._state) if self._state is not None else {"phase": "opening"}
+        """The whole state as JSON; while it opens only its phase; of what was refused its phase and the refusal."""
+        return drop_view(self._state) if self._state is not None else self._unopened()
