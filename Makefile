@@ -11,7 +11,8 @@ PIP := $(RUN) -m pip --disable-pip-version-check --no-input
 # Further arguments for the program behind a target: make demo ARGS="--orders 60", make test ARGS=tests/test_core_money.py
 ARGS ?=
 # A file of tests stays in one process, which starts its servers once; `make test PARALLEL=` runs all in one.
-PARALLEL ?= --numprocesses auto --dist loadfile
+# A process that ends with a test that hangs is not started again: it would hang again.
+PARALLEL ?= --numprocesses auto --dist loadfile --max-worker-restart 0
 
 .PHONY: help setup demo up test soak check lint types docs schema bench lock clean
 
