@@ -188,7 +188,7 @@ async def translate_errors() -> AsyncIterator[None]:
         yield
     except asyncpg.DataError:
         raise  # an interface error too, but about what we gave
-    except asyncpg.ReadOnlySQLTransactionError as error:
+    except (asyncpg.ReadOnlySQLTransactionError, asyncpg.TargetServerAttributeNotMatched) as error:
         raise DatabaseUnavailable(
             "PostgreSQL is read-only here: not the primary, or not any more. Its sessions are given up, "
             "and the next try connects anew"

@@ -96,6 +96,13 @@ class Postgres(ServerProcess):
         """The data folder."""
         return self._keys().place / "data"
 
+    def take_writes(self, takes: bool) -> None:
+        """Let it take writes again; or none any more, in open sessions too, like a primary that was demoted."""
+        assert self.pid is not None
+        with (self.data / "postgresql.auto.conf").open("a") as settings:
+            settings.write(f"default_transaction_read_only = {'off' if takes else 'on'}\n")
+        os.kill(self.pid, signal.SIGHUP)
+
     def remove(self) -> None:
         """Stop it and delete all that it keeps, outside of `home` too."""
         self.stop()

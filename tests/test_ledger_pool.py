@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -39,11 +38,7 @@ def other_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]
 
 
 def demote(server: Postgres, demoted: bool) -> None:
-    """Let a server take no writes any more, in the sessions that it has too; or take them again."""
-    assert server.pid is not None
-    with (server.data / "postgresql.auto.conf").open("a") as settings:
-        settings.write(f"default_transaction_read_only = {'on' if demoted else 'off'}\n")
-    os.kill(server.pid, signal.SIGHUP)
+    server.take_writes(not demoted)
 
 
 async def settled(server: Postgres, demoted: bool) -> None:
@@ -77,6 +72,21 @@ async def test_sessions_of_a_demoted_primary_are_given_up_and_the_next_try_finds
             async with translate_errors():
                 await pool.execute("CREATE TABLE public.t (x INT)")
         assert await pool.fetchval(ports) == str(new.port)
+    finally:
+        pool.terminate()
+        demote(other_server, False)
+        await settled(other_server, False)
+
+
+async def test_every_try_while_there_is_no_primary_says_so(other_server: Postgres) -> None:
+    pool = await open_pool(other_server.owner_dsn, size=1)
+    try:
+        demote(other_server, True)
+        await settled(other_server, True)
+        for _ in range(3):
+            with pytest.raises(DatabaseUnavailable, match="not the primary"):
+                async with translate_errors():
+                    await pool.execute("CREATE TABLE public.t (x INT)")
     finally:
         pool.terminate()
         demote(other_server, False)
