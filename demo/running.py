@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 from core.errors import DakuanError
 from demo.numbers import PRINTERS
 from demo.stage import Stage
-from demo.stories import STORIES
+from demo.stories import ALONE, STORIES
 from ledger.register import Register
 from local.stack import LocalStack
 from screens import error_screen
@@ -53,11 +53,15 @@ async def stage_of(seed: int) -> AsyncIterator[tuple[Stage, LocalStack]]:
         register = Register(pool)
         called_back = callback_desk(stack.settings, register, client).receive
         tag = secrets.token_hex(3)
-        yield Stage(client, stack.world, register, seed, tag, PRINTERS, desk.receive, called_back), stack
+        world, database = stack.world, stack.postgres
+        yield Stage(client, world, register, seed, tag, PRINTERS, desk.receive, called_back, database), stack
 
 
 async def tell_all(stage: Stage, orders: int) -> list[Telling]:
-    """Tell as many stories as there are orders, in turn, a few at a time, with a progress bar."""
+    """Tell as many stories as there are orders, in turn, a few at a time, with a progress bar.
+
+    Stories that stop everything else are told after the others.
+    """
     names = list(STORIES)
     chosen = [(number, names[number % len(names)]) for number in range(orders)]
     gate = asyncio.Semaphore(AT_ONCE)
@@ -77,7 +81,8 @@ async def tell_all(stage: Stage, orders: int) -> list[Telling]:
             progress.update(bar, advance=1, description=name)
             return telling
 
-        return list(await asyncio.gather(*(one(number, name) for number, name in chosen)))
+        told = await asyncio.gather(*(one(number, name) for number, name in chosen if name not in ALONE))
+        return [*told, *[await one(number, name) for number, name in chosen if name in ALONE]]
 
 
 async def _tell(stage: Stage, number: int, name: str) -> Telling:

@@ -25,6 +25,7 @@ from core.policy import parse_policy
 from demo.numbers import printed_number
 from ledger.register import Register
 from local.client import WorldClient
+from local.postgres import Postgres
 
 MERCHANT_CITY = Address(country="CN", province="浙江省", city="杭州市")
 BUYER_CITIES = (
@@ -51,6 +52,7 @@ class Stage:
 
     `carriers`: with whom orders are sent, one after the other, where their story does not say. `take_push`
     is where their pushes arrive: vendor, body, headers. `take_callback` is where rails and channels call back.
+    `server` is the database's, for stories in which it fails.
     """
 
     client: Client
@@ -61,6 +63,7 @@ class Stage:
     carriers: Sequence[str] = ("sandbox",)
     take_push: Callable[[str, bytes, Mapping[str, str]], Awaitable[Any]] | None = None
     take_callback: Callable[[str, bytes, Mapping[str, str]], Awaitable[Any]] | None = None
+    server: Postgres | None = None
     skipper: TimeSkipper = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,14 +1,17 @@
 """The stories of the demonstration: what may become of an order or a withdrawal, one function each.
 
-`STORIES` has them all by name, in the order in which the demonstration tells them.
+`STORIES` has them all by name, in the order in which the demonstration tells them. Those of `ALONE` come after all
+others, one at a time.
 """
 
 from demo.stories.audits import AUDITS
 from demo.stories.books import BOOKS
 from demo.stories.labels import LABELS
 from demo.stories.orders import ORDERS
+from demo.stories.outages import OUTAGES
 from demo.stories.telling import Story
 from demo.stories.wechatpay import WECHATPAY
 from demo.stories.withdrawals import WITHDRAWALS
 
-STORIES: dict[str, Story] = {**ORDERS, **AUDITS, **LABELS, **WITHDRAWALS, **WECHATPAY, **BOOKS}
+STORIES: dict[str, Story] = {**ORDERS, **AUDITS, **LABELS, **WITHDRAWALS, **WECHATPAY, **BOOKS, **OUTAGES}
+ALONE = frozenset(OUTAGES)
