@@ -38,6 +38,11 @@ def clean(value: Any) -> str:
     return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 break`, `2 breaks`: for nouns whose plural is an s."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Sequence[str] = ()) -> Table:
     """A table of cleaned cells; the columns in `numbers` stand to the right."""
     grid = Table(title=Text(title), title_justify="left", header_style="bold")

@@ -136,7 +136,7 @@ async def tell_waiting(register: Register, merchant: str, account_ids: Sequence[
                 await gateway.recheck_withdrawal(client, withdrawal_id)
     except Unavailable as error:
         tell_line(
-            f"{len(waiting)} withdrawals wait for it and could not be told, so they find out by themselves: {error}"
+            f"Withdrawals that wait for it ({len(waiting)}) could not be reached; they find out by themselves: {error}"
         )
 
 

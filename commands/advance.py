@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
-from temporalio.testing import TimeSkipper
 
 import gateway
 from commands.console import JsonFlag, command, tell
@@ -18,12 +15,10 @@ from commands.views import clock, deadline_line
 from core.errors import Misconfigured, Refused, Unavailable
 from core.reasons import SENTENCES
 
-NOT_ALLOWED = {
-    RPCStatusCode.UNIMPLEMENTED,
-    RPCStatusCode.INVALID_ARGUMENT,
-    RPCStatusCode.FAILED_PRECONDITION,
-    RPCStatusCode.PERMISSION_DENIED,
-}
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+NOT_ALLOWED = {"UNIMPLEMENTED", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "PERMISSION_DENIED"}
 """How servers say that time is not to be skipped there."""
 
 
@@ -34,6 +29,8 @@ async def advance(
     as_json: JsonFlag = False,
 ) -> None:
     """Skip time for one order or withdrawal, as if the days had passed. Only its own clock moves."""
+    from temporalio.testing import TimeSkipper  # loaded when time is skipped
+
     about, ahead = subject_of(subject), duration_of(duration)
     async with temporal() as client:
         await skip(client, about, ahead)
@@ -57,6 +54,10 @@ async def skip(client: Client, about: Subject, ahead: timedelta) -> None:
         Refused: `not_running`, the workflow is over or never was.
         Misconfigured: this Temporal does not allow time skipping.
     """
+    from temporalio.client import WorkflowExecutionStatus
+    from temporalio.service import RPCError
+    from temporalio.testing import TimeSkipper
+
     handle = client.get_workflow_handle(about.workflow_id)
     status = await gateway.status_of(client, about.workflow_id)
     if status is None:
@@ -66,7 +67,7 @@ async def skip(client: Client, about: Subject, ahead: timedelta) -> None:
     try:
         await TimeSkipper(client).fast_forward(handle, ahead)
     except RPCError as error:
-        if error.status in NOT_ALLOWED:
+        if error.status.name in NOT_ALLOWED:
             raise Misconfigured(
                 f"This Temporal does not let time be skipped ({error.message}). The local stack does: starter.py up."
             ) from None

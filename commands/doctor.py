@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-
-import httpx
-from rich.table import Table
-from rich.text import Text
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
-from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
-from temporalio.testing import TimeSkipper
+from typing import TYPE_CHECKING
 
 import gateway
 from commands.console import Failed, JsonFlag, command, tell
 from commands.postgres_findings import DoctorFinding, look_at_database
 from commands.service import ANSWER_WITHIN
-from config import Settings, load
-from config.rails import Rails
 from core.addresses import shown_url, split_login
 from core.errors import DakuanError
-from core.messages import TASK_QUEUE
 from screens import clean
-from wiring.addresses import ProviderCheck
-from wiring.carriers import check_providers
-from wiring.rails import check_accounts
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from temporalio.client import Client
+
+    from config import Settings
+    from wiring.addresses import ProviderCheck
 
 NAMED_AT_MOST = 20
 PORTS = {"payment channel": "channel_url", "bank": "bank_url"}
@@ -34,6 +28,8 @@ PORTS = {"payment channel": "channel_url", "bank": "bank_url"}
 @command
 async def doctor(as_json: JsonFlag = False) -> None:
     """Look at everything Dakuan stands on, and say what to do where it is not as it should be."""
+    from config import load  # loaded when it looks, as are Temporal, HTTP and the vendors: no help text needs them
+
     settings = load()
     findings = [
         _settings(settings),
@@ -103,6 +99,8 @@ async def _looked(
     name: str, look: Callable[[], Awaitable[tuple[bool, str]]], helps: str, *, required: bool = True
 ) -> DoctorFinding:
     """One look; a failure is its finding."""
+    from temporalio.service import RPCError
+
     try:
         ok, found = await look()
     except DakuanError as error:
@@ -113,6 +111,8 @@ async def _looked(
 
 
 async def _version(client: Client, address: str) -> tuple[bool, str]:
+    from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
+
     info = await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=ANSWER_WITHIN)
     await client.workflow_service.describe_namespace(
         DescribeNamespaceRequest(namespace=client.namespace), timeout=ANSWER_WITHIN
@@ -129,6 +129,8 @@ async def _attributes(client: Client) -> tuple[bool, str]:
 
 
 async def _workers(client: Client) -> tuple[bool, str]:
+    from core.messages import TASK_QUEUE
+
     there = await gateway.workers(client)
     if (why := there.why_idle) is not None:
         return False, why
@@ -151,6 +153,9 @@ async def _skipping(client: Client) -> tuple[bool, str]:
     """Whether time may be skipped, asked by a request about a workflow that cannot exist: it is refused either way,
     as not found where skipping is allowed.
     """
+    from temporalio.service import RPCError, RPCStatusCode
+    from temporalio.testing import TimeSkipper
+
     try:
         await TimeSkipper(client).fast_forward(client.get_workflow_handle("doctor/none"), timedelta(seconds=1))
     except RPCError as error:
@@ -165,6 +170,8 @@ async def _skipping(client: Client) -> tuple[bool, str]:
 
 async def _providers(settings: Settings) -> list[DoctorFinding]:
     """Whether each answers, and takes our account."""
+    from wiring.carriers import check_providers
+
     try:
         checked = await check_providers(settings, datetime.now(UTC))
     except DakuanError as error:
@@ -194,6 +201,8 @@ def _told(checked: ProviderCheck) -> tuple[str, str]:
 
 
 async def _ports(settings: Settings) -> list[DoctorFinding]:
+    from config.rails import Rails
+
     given = settings.rails or Rails()
     # Real rails and channels need no stand-in beside them.
     alone = {"channel_url": bool(given.channels), "bank_url": bool(given.rails)}
@@ -202,6 +211,8 @@ async def _ports(settings: Settings) -> list[DoctorFinding]:
 
 
 async def _port(name: str, url: str | None, field: str) -> DoctorFinding:
+    import httpx
+
     variable = f"DAKUAN_{field.upper()}"
     if url is None:
         return DoctorFinding(name, False, f"{variable} is not set", f"set {variable}, or run `python starter.py up`")
@@ -219,6 +230,9 @@ async def _port(name: str, url: str | None, field: str) -> DoctorFinding:
 
 async def _accounts(settings: Settings) -> list[DoctorFinding]:
     """Whether each account of DAKUAN_RAILS is taken; without one, the bank and the payment channel are all there is."""
+    from config.rails import Rails
+    from wiring.rails import check_accounts
+
     try:
         checked = await check_accounts(settings)
     except DakuanError as error:
@@ -254,6 +268,9 @@ def _account(checked: ProviderCheck, paths: list[str]) -> DoctorFinding:
 
 
 def _table(findings: list[DoctorFinding]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
     grid = Table(title="Doctor", title_justify="left", header_style="bold")
     for column in ("what", "", "found", "what to do"):
         grid.add_column(column, overflow="fold")

@@ -17,7 +17,7 @@ from core.policy import parse_policy
 from core.reasons import SENTENCES, Refusal
 from core.withdrawal.estimating import Estimate, days_between, estimate
 from core.withdrawal.payouts import RailTerms
-from screens import facts, table
+from screens import counted, facts, table
 
 
 async def estimate_now(withdrawal: Withdrawal) -> Estimate:
@@ -70,7 +70,7 @@ def show_estimate(console: Console, found: Estimate) -> None:
                 "arrives": format_minor(found.net_minor, found.currency),
                 "expected by": _arrival(found),
                 "available": format_minor(found.available_minor, found.currency),
-                "left today": f"{found.count_left_today} withdrawals"
+                "left today": counted(found.count_left_today, "withdrawal")
                 + ("" if unlimited else f", {format_minor(found.sum_left_today_minor, found.currency)}"),
                 "limits turn over": clock(found.limits_turn_over_at),
             },

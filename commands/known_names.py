@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from commands.rail_choice import STANDIN
-from config import Settings
-from config.rails import Rails
 from core.errors import Refused
 from core.reasons import SENTENCES
 from core.reconciliation.lines import Scope
-from ledger.register import Register
+
+if TYPE_CHECKING:
+    from config import Settings
+    from ledger.register import Register
 
 
 async def refuse_unknown(settings: Settings, register: Register, scope: Scope, name: str) -> None:
@@ -17,6 +20,8 @@ async def refuse_unknown(settings: Settings, register: Register, scope: Scope, n
     Raises:
         Refused: `unknown_channel` or `unknown_rail`.
     """
+    from config.rails import Rails
+
     given = settings.rails or Rails()
     set_up = (
         given.channels.keys() if scope == "channel" else {*given.rails, STANDIN} if settings.bank_url else given.rails

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from config import load
-from ledger.inspecting import refuse_unready
-from ledger.pool import Pool, open_pool
-from ledger.register import Register
+if TYPE_CHECKING:
+    from ledger.pool import Pool
+    from ledger.register import Register
 
 READERS = 2
 """Connections of one command."""
@@ -22,6 +22,10 @@ async def database() -> AsyncIterator[Pool]:
         Unavailable: it does not answer; the message names the address.
         Misconfigured: there is no address, or the database lacks migrations.
     """
+    from config import load  # loaded when it is needed: no help text needs the database
+    from ledger.inspecting import refuse_unready
+    from ledger.pool import open_pool
+
     pool = await open_pool(load().needed("database_url"), size=READERS)
     try:
         await refuse_unready(pool)
@@ -33,5 +37,7 @@ async def database() -> AsyncIterator[Pool]:
 @asynccontextmanager
 async def books() -> AsyncIterator[Register]:
     """The register on the configured database; see `database`."""
+    from ledger.register import Register
+
     async with database() as pool:
         yield Register(pool)

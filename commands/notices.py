@@ -9,7 +9,7 @@ import typer
 from commands.console import JsonFlag, command, tell
 from commands.link import books
 from commands.views import clock
-from screens import table
+from screens import counted, table
 
 COLUMNS = ("no", "at", "to", "about", "notice", "facts")
 
@@ -40,4 +40,4 @@ async def notices(
         )
         for row in rows
     ]
-    tell(view, lambda console: console.print(table(f"{len(rows)} notices", COLUMNS, cells, numbers=("no",))))
+    tell(view, lambda console: console.print(table(counted(len(rows), "notice"), COLUMNS, cells, numbers=("no",))))

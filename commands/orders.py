@@ -13,7 +13,7 @@ from commands.views import minute
 from core.money import format_minor
 from core.order.state import AuditStage, Phase
 from ledger.orders import OrderRow
-from screens import table
+from screens import counted, table
 
 COLUMNS = ("order", "merchant", "total", "phase", "audit", "receipt", "waits for", "held by", "refunded", "opened")
 
@@ -36,7 +36,9 @@ async def orders(
             merchant_id=merchant, phase=phase, audit=audit, held=held, closed=closed, limit=limit
         )
     view = {"orders": [row.model_dump(mode="json") for row in rows]}
-    tell(view, lambda console: console.print(table(f"{len(rows)} orders", COLUMNS, [_cells(row) for row in rows])))
+    tell(
+        view, lambda console: console.print(table(counted(len(rows), "order"), COLUMNS, [_cells(row) for row in rows]))
+    )
 
 
 def _cells(row: OrderRow) -> tuple[str, ...]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from config import Settings
 from core.errors import DakuanError, DatabaseUnavailable, Misconfigured
-from ledger.inspecting import Inspection, inspect_database
+
+if TYPE_CHECKING:
+    from config import Settings
+    from ledger.inspecting import Inspection
 
 MIGRATE = "`python starter.py migrate`"
 
@@ -42,6 +45,8 @@ async def _role(
     if dsn is None:
         helps = f"set {variable}, or run `python starter.py up`"
         return [DoctorFinding(name, False, f"{variable} is not set", helps, required)], None
+    from ledger.inspecting import inspect_database  # loaded when it looks
+
     try:
         seen = await inspect_database(dsn)
     except DakuanError as error:

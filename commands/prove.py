@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
-from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError
 
 import gateway
 from commands.console import Failed, JsonFlag, command, tell, tell_line
 from commands.link import database
-from config import load
 from core.errors import Unavailable
-from core.messages import order_workflow_id, withdrawal_workflow_id
 from ledger.proofs import Proof
-from ledger.proofs import prove as prove_books
-from ledger.register import Register
 from screens import clean
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from ledger.register import Register
 
 OPEN_AT_MOST = 100_000
 NAMED_AT_MOST = 20
@@ -27,6 +27,10 @@ NAMED_AT_MOST = 20
 @command
 async def prove(as_json: JsonFlag = False) -> None:
     """Prove that no money was lost, created or paid twice, and that none is orphaned. Exit code 1 where not."""
+    from config import load  # loaded when it proves: no help text needs the books or Temporal
+    from ledger.proofs import prove as prove_books
+    from ledger.register import Register
+
     async with database() as pool:
         proofs = list(await prove_books(pool))
         try:
@@ -48,6 +52,10 @@ async def prove_workflows(client: Client, register: Register) -> Proof:
     Raises:
         Unavailable: Temporal did not answer.
     """
+    from temporalio.service import RPCError
+
+    from core.messages import order_workflow_id, withdrawal_workflow_id
+
     wanted = {order_workflow_id(row.order_id) for row in await register.orders.rows(closed=False, limit=OPEN_AT_MOST)}
     open_rows = await register.withdrawals.rows(closed=False, limit=OPEN_AT_MOST)
     wanted |= {withdrawal_workflow_id(row.withdrawal_id) for row in open_rows}
@@ -81,6 +89,8 @@ async def prove_progress(client: Client) -> Proof:
 
 
 async def _is_orphan(client: Client, register: Register, workflow_id: str) -> bool:
+    from temporalio.client import WorkflowExecutionStatus
+
     if await gateway.status_of(client, workflow_id) == WorkflowExecutionStatus.RUNNING:
         return False
     # It may have closed since the rows were read.

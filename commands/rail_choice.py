@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 from commands.reading import id_of
-from config import Settings
 from core.errors import Refused
 from core.payout_accounts import AccountKind, AccountNumber
 from core.reasons import Refusal, refuse
-from wiring.rails import open_rails
+
+if TYPE_CHECKING:
+    from config import Settings
 
 STANDIN = "sandbox"
 
@@ -37,6 +39,8 @@ async def check_rail(
         Refused: `wrong_currency` or `rail_cannot_pay`.
         Misconfigured: the rails' file or a key in it cannot be right.
     """
+    from wiring.rails import open_rails  # loaded when a rail is looked at: vendors, HTTP and keys
+
     async with AsyncExitStack() as stack:
         rails = await open_rails(settings, stack)
         found = rails.get(rail) or rails.get("*")

@@ -280,6 +280,11 @@ class Subject:
         """How a sentence calls it."""
         return "withdrawal" if self.is_withdrawal else "order"
 
+    @property
+    def a_noun(self) -> str:
+        """The noun with its article."""
+        return "a withdrawal" if self.is_withdrawal else "an order"
+
 
 def subject_of(text: str) -> Subject:
     """An order's id, or `withdrawal-` and a withdrawal's id.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -25,8 +25,10 @@ from core.errors import BadInput, Unavailable, UnreadableAnswer
 from core.reconciliation.breaks import by_reason
 from core.reconciliation.lines import Break, Comparison, Covered, Scope, Statement
 from core.reconciliation.reporting import reports, withdrawal_in
-from ledger.register import Register
-from screens import table
+from screens import counted, table
+
+if TYPE_CHECKING:
+    from ledger.register import Register
 
 EVERY: Mapping[str, timedelta] = {"daily": timedelta(days=1), "hourly": timedelta(hours=1)}
 AFTER_MIDNIGHT = timedelta(hours=1)
@@ -220,7 +222,7 @@ def _show(
             )
             for one in sorted(found, key=lambda one: (one.reason, one.scope, one.name))
         ]
-        console.print(table(f"{len(found)} breaks", COLUMNS, cells, numbers=("ours", "theirs")))
+        console.print(table(counted(len(found), "break"), COLUMNS, cells, numbers=("ours", "theirs")))
     else:
         console.print("No breaks.")
     for report in told:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from temporalio.client import Client, WorkflowExecutionStatus
 
 import gateway
 from commands.console import JsonFlag, command, tell
@@ -15,6 +14,9 @@ from commands.service import temporal
 from commands.views import holds_table, order_facts, withdrawal_facts
 from core.errors import Refused
 from core.reasons import SENTENCES
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
 
 
 @command
@@ -61,6 +63,8 @@ async def refuse_while_running(client: Client, about: Subject) -> None:
     Raises:
         Refused: `still_running`.
     """
+    from temporalio.client import WorkflowExecutionStatus
+
     if await gateway.status_of(client, about.workflow_id) == WorkflowExecutionStatus.RUNNING:
         message = f"{SENTENCES['still_running']} There is nothing to rescue of {about.noun} {about.id}."
         raise Refused("still_running", message, f"{about.noun}_id")

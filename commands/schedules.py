@@ -28,7 +28,7 @@ from core.messages import AutomaticWithdrawals
 from core.money import format_minor, parse_amount
 from core.reasons import SENTENCES
 from gateway.schedules import create_schedule, latest_run, schedule_of
-from screens import table
+from screens import counted, table
 
 MOST_OFTEN = timedelta(minutes=1)
 PREFIX = "auto-withdrawal-"
@@ -192,7 +192,7 @@ async def _last(client: Client, known: ScheduleDescription) -> dict[str, Any] | 
 
 def _tell(views: list[dict[str, Any]]) -> None:
     rows = [_cells(view) for view in views]
-    shown = table(f"{len(views)} schedules", COLUMNS, rows, numbers=("keeps", "at least"))
+    shown = table(counted(len(views), "schedule"), COLUMNS, rows, numbers=("keeps", "at least"))
     tell({"schedules": views}, lambda console: console.print(shown))
 
 

@@ -58,7 +58,7 @@ def checked_command(about: Subject, verb: str, body: str, command_id: str | None
     model = commands.get(verb)
     if model is None:
         known = ", ".join(sorted(commands))
-        raise Refused("unknown_verb", f"There is no command {verb[:64]!r} of a {about.noun}. Known: {known}.")
+        raise Refused("unknown_verb", f"There is no command {verb[:64]!r} of {about.a_noun}. Known: {known}.")
     fields = _fields(body)
     _put(fields, "command_id", id_of(command_id, "command_id") if command_id is not None else None)
     _put(fields, "actor", actor_of(actor) if actor is not None else None)

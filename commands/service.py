@@ -1,17 +1,19 @@
-"""Where commands reach Temporal; loading it costs half a second, which commands of the database alone do not pay."""
+"""Where commands reach Temporal; its client is loaded when it is used, for it costs half a second."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-
-from temporalio.client import Client
-from temporalio.service import RPCError
+from typing import TYPE_CHECKING
 
 import gateway
 from config import load
 from core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+    from temporalio.service import RPCError
 
 ANSWER_WITHIN = timedelta(seconds=5)
 
@@ -23,6 +25,8 @@ async def temporal() -> AsyncIterator[Client]:
     Raises:
         Unavailable: it does not answer, and the message names the address; or no worker polls there, and it says so.
     """
+    from temporalio.service import RPCError  # loaded when it is connected: the half second
+
     async with AsyncExitStack() as stack:
         try:
             client = await stack.enter_async_context(gateway.connected(load()))
@@ -36,13 +40,15 @@ async def temporal() -> AsyncIterator[Client]:
 
 async def _explained(client: Client, error: Unavailable | RPCError) -> Unavailable:
     """Why there was no answer: most often there is no worker."""
-    told = error.message if isinstance(error, RPCError) else str(error)
+    said = str(error) if isinstance(error, Unavailable) else error.message
     why = await why_idle(client)
-    return Unavailable(f"{why} ({told})" if why and why not in told else told)
+    return Unavailable(f"{why} ({said})" if why and why not in said else said)
 
 
 async def why_idle(client: Client) -> str | None:
     """Why nothing that is sent would be answered; None where a worker takes tasks, or where we may not know."""
+    from temporalio.service import RPCError
+
     try:
         return (await gateway.workers(client)).why_idle
     except RPCError:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from temporalio.client import Client
 
 import gateway
 from commands.console import JsonFlag, command, tell
@@ -30,13 +29,14 @@ from commands.views import (
 )
 from core.audit.explain import Language
 from core.errors import Refused, Unavailable
-from core.messages import HoldView
-from core.order import views as order_views
-from core.order.state import OrderState
 from core.reasons import SENTENCES
-from core.withdrawal import views as withdrawal_views
-from ledger.balances import Money
-from ledger.register import Register
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from core.messages import HoldView
+    from ledger.balances import Money
+    from ledger.register import Register
 
 GONE = "gone"
 """The status of a workflow that Temporal does not know, or not any more."""
@@ -110,6 +110,9 @@ async def _from_register(register: Register, about: Subject, why: Refused | Unav
 
 
 async def _stored_order(register: Register, order_id: str) -> dict[str, Any] | None:
+    from core.order import views as order_views  # loaded when the register tells it: the whole order machine
+    from core.order.state import OrderState
+
     known = await register.orders.known(order_id)
     if known is None:
         return None
@@ -124,6 +127,8 @@ async def _stored_order(register: Register, order_id: str) -> dict[str, Any] | N
 
 
 async def _stored_withdrawal(register: Register, withdrawal_id: str) -> dict[str, Any] | None:
+    from core.withdrawal import views as withdrawal_views
+
     known = await register.withdrawals.known(withdrawal_id)
     if known is None or known.state is None:
         return None

@@ -13,7 +13,7 @@ from commands.views import minute
 from core.money import format_minor
 from core.withdrawal.state import Phase
 from ledger.withdrawals import WithdrawalRow
-from screens import table
+from screens import counted, table
 
 COLUMNS = ("withdrawal", "merchant", "amount", "account", "state", "waits for", "requested by", "requested")
 
@@ -32,7 +32,7 @@ async def withdrawals(
     async with books() as register:
         rows = await register.withdrawals.rows(merchant_id=merchant, state_name=state, closed=closed, limit=limit)
     view = {"withdrawals": [row.model_dump(mode="json") for row in rows]}
-    title = f"{len(rows)} withdrawals"
+    title = counted(len(rows), "withdrawal")
     tell(view, lambda console: console.print(table(title, COLUMNS, [_cells(row) for row in rows], numbers=("amount",))))
 
 

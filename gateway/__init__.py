@@ -1,19 +1,24 @@
 """The one door into Temporal for commands, desks and workers: connect, start, send, ask.
 
-It starts workflows by their names and loads no workflow's code; `worker.plugin` carries that.
+It starts workflows by their names and loads no workflow's code; `worker.plugin` carries that. A name is loaded when
+it is first used: Temporal's client costs half a second, which no help text and no wrong argument needs.
 """
 
 from __future__ import annotations
 
-from gateway.asking import opened, query, retries, status_of, unopened
-from gateway.attributes import attributes_without_room, register_search_attributes, search_attributes
-from gateway.connecting import connect, connected
-from gateway.converter import DATA_CONVERTER
-from gateway.reconciling import schedule_reconciliation, start_reconciliation, unschedule_reconciliation
-from gateway.refusals import refusal_in, refuse_if_failed
-from gateway.sending import recheck_withdrawal, send, signal
-from gateway.starting import report_payout, resume_withdrawal, start_account_drop, start_order, start_withdrawal
-from gateway.workers import failing, make_current, workers
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gateway.asking import opened, query, retries, status_of, unopened
+    from gateway.attributes import attributes_without_room, register_search_attributes, search_attributes
+    from gateway.connecting import connect, connected
+    from gateway.converter import DATA_CONVERTER
+    from gateway.pollers import failing, make_current, workers
+    from gateway.reconciling import schedule_reconciliation, start_reconciliation, unschedule_reconciliation
+    from gateway.refusals import refusal_in, refuse_if_failed
+    from gateway.sending import recheck_withdrawal, send, signal
+    from gateway.starting import report_payout, resume_withdrawal, start_account_drop, start_order, start_withdrawal
 
 __all__ = [
     "DATA_CONVERTER",
@@ -44,3 +49,58 @@ __all__ = [
     "unschedule_reconciliation",
     "workers",
 ]
+
+_NAMES = {
+    "asking": (
+        "opened",
+        "query",
+        "retries",
+        "status_of",
+        "unopened",
+    ),
+    "attributes": (
+        "attributes_without_room",
+        "register_search_attributes",
+        "search_attributes",
+    ),
+    "connecting": (
+        "connect",
+        "connected",
+    ),
+    "converter": ("DATA_CONVERTER",),
+    "pollers": (
+        "failing",
+        "make_current",
+        "workers",
+    ),
+    "reconciling": (
+        "schedule_reconciliation",
+        "start_reconciliation",
+        "unschedule_reconciliation",
+    ),
+    "refusals": (
+        "refusal_in",
+        "refuse_if_failed",
+    ),
+    "sending": (
+        "recheck_withdrawal",
+        "send",
+        "signal",
+    ),
+    "starting": (
+        "report_payout",
+        "resume_withdrawal",
+        "start_account_drop",
+        "start_order",
+        "start_withdrawal",
+    ),
+}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """A name of this door, its module loaded."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"gateway.{_MODULES[name]}"), name)
+    return found

@@ -13,7 +13,8 @@ def details_of(summary: Summary, not_fetched: str | None = None) -> str:
 
 
 def _lines(summary: Summary, not_fetched: str | None) -> Iterator[str]:
-    yield f"### {summary.scope} {summary.name}: " + ("clean" if not summary.count else f"{summary.count} breaks")
+    breaks = "1 break" if summary.count == 1 else f"{summary.count} breaks" if summary.count else "clean"
+    yield f"### {summary.scope} {summary.name}: {breaks}"
     yield f"\n{summary.ours} of ours, {summary.theirs} of theirs, at {summary.at:%Y-%m-%d %H:%M} UTC"
     if not_fetched:
         yield f"\n**No statement was fetched**: {not_fetched}"
