@@ -12,6 +12,7 @@ from rich.console import Console
 from commands.console import JsonFlag, command, tell
 from commands.link import books
 from commands.reading import actor_of
+from commands.views import clock
 from core.errors import Refused
 from core.messages import Actor
 from ledger.statements import Load
@@ -67,7 +68,7 @@ def _show(console: Console, found: list[Load]) -> None:
         (
             str(one.load_no),
             f"{one.scope}/{one.name}",
-            one.loaded_at.isoformat(timespec="seconds"),
+            clock(one.loaded_at),
             str(one.lines),
             f"withdrawn by {one.withdrawn_by}"
             if one.withdrawn_by

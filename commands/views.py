@@ -20,7 +20,7 @@ def clock(at: Any) -> str:
     if at is None:
         return ""
     moment = at if isinstance(at, datetime) else datetime.fromisoformat(str(at))
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def minute(at: datetime | None) -> str:
@@ -29,7 +29,7 @@ def minute(at: datetime | None) -> str:
 
 
 def deadline_line(state: Mapping[str, Any]) -> str:
-    """`ship_by at 2026-11-24 16:00:00 UTC`; empty where nothing is waited for."""
+    """`ship_by at 2026-11-24 16:00 UTC`; empty where nothing is waited for."""
     due = state.get("next_deadline")
     return f"{due['name']} at {clock(due['at'])}" if due else ""
 

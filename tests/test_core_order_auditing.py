@@ -10,7 +10,7 @@ from order_driver import DAY, HOUR, SECOND, T0, WAYBILLS, OrderDriver, a_parcel,
 from core.audit.findings import Finding
 from core.messages import Answer
 from core.order.auditing import facts_of
-from core.order.views import findings_of
+from core.order.views import findings_of, holds_of
 from core.order.watches import audit_watches
 from core.reasons import Refusal
 
@@ -398,6 +398,8 @@ def test_review_overdue_hold_ends_with_its_parcel() -> None:
     driver.deliver("p2")
     driver.advance(7 * DAY)
     assert driver.holds() == {"review_overdue"}
+    said = [view.what_helps_zh for view in holds_of(driver.state) if view.reason == "review_overdue"]
+    assert said == ["包裹 p1 等待人工审核。需审核人员提交 decide_audit；lift_hold 可重新给予审核时间。"]
     driver.advance(31 * DAY)
     assert driver.parcel("p1").ended
     assert driver.holds() == set()

@@ -9,9 +9,10 @@ from typing import Any
 from core.audit.explain import LANGUAGES, Language, sentence
 from core.messages import HoldView
 from core.order.deadlines import deadlines, next_deadline, settles_at
-from core.order.state import OrderState, Parcel, Refund
+from core.order.state import REVIEW_OVERDUE, OrderState, Parcel, Refund
 from core.order.texts import HELD, LIFT, WAITING
 from core.records import OrderRecord
+from core.states import Hold
 from core.texts import clock
 
 
@@ -100,8 +101,15 @@ def _named_holds(state: OrderState) -> Iterator[HoldView]:
             expected_release=hold.review_at,
             who_can_act=hold.owner,
             what_helps=f"{hold.reason}. {helps.en}",
-            what_helps_zh=f"{hold.reason}。{helps.zh}",
+            what_helps_zh=f"{_cause_zh(hold)}{helps.zh}",
         )
+
+
+def _cause_zh(hold: Hold) -> str:
+    """Our own holds speak Chinese; what a person or a provider wrote is quoted as it is."""
+    if hold.name == REVIEW_OVERDUE:
+        return f"包裹 {hold.subject} 等待人工审核。"
+    return f"原因：“{hold.reason}”。"
 
 
 def _unapproved(state: OrderState) -> tuple[Parcel, ...]:
