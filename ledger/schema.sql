@@ -2621,7 +2621,11 @@ CREATE VIEW movement_faults AS
             WHEN m.reference ~~ 'withdrawal/%'::text THEN split_part(m.reference, '/'::text, 2)
             ELSE NULL::text
         END COLLATE "default")
-     LEFT JOIN stored_legs l ON l.reference = shape_of(m.reference) AND l.debit = shape_of(d.path) AND l.credit = shape_of(c.path)
+     CROSS JOIN LATERAL ( SELECT shape_of(m.reference) AS reference,
+            shape_of(d.path) AS debit,
+            shape_of(c.path) AS credit
+         OFFSET 0) s
+     LEFT JOIN stored_legs l ON l.reference = s.reference AND l.debit = s.debit AND l.credit = s.credit
   WHERE (split_part(m.reference, '/'::text, 1) = ANY (ARRAY['order'::text, 'withdrawal'::text, 'psp'::text, 'account'::text])) AND (l.kind IS NULL OR (split_part(m.reference, '/'::text, 1) = ANY (ARRAY['order'::text, 'withdrawal'::text])) AND o.order_id IS NULL AND w.withdrawal_id IS NULL OR m.currency <> COALESCE(o.currency, w.currency, m.currency) OR l.kind = 'fund'::text AND t.amount_minor <> o.total_minor OR d.path = 'expense/discount'::text AND t.amount_minor >
         CASE o.body ->> 'discount_funded_by'::text
             WHEN 'platform'::text THEN COALESCE((o.body ->> 'discount_minor'::text)::bigint, 0::bigint)

@@ -103,9 +103,12 @@ LEFT JOIN orders o
 LEFT JOIN withdrawals w
     ON w.withdrawal_id = CASE WHEN m.reference LIKE 'withdrawal/%' THEN split_part(m.reference, '/', 2) END
                          COLLATE "default"
+-- Shapes once a transfer (OFFSET keeps them from being computed again for each leg of the chart).
+CROSS JOIN LATERAL (
+    SELECT shape_of(m.reference) AS reference, shape_of(d.path) AS debit, shape_of(c.path) AS credit OFFSET 0
+) AS s
 -- Two kinds of one reference (pay and void) have no leg in common.
-LEFT JOIN stored_legs l
-    ON l.reference = shape_of(m.reference) AND l.debit = shape_of(d.path) AND l.credit = shape_of(c.path)
+LEFT JOIN stored_legs l ON l.reference = s.reference AND l.debit = s.debit AND l.credit = s.credit
 WHERE split_part(m.reference, '/', 1) IN ('order', 'withdrawal', 'psp', 'account')
   AND (l.kind IS NULL
        OR (split_part(m.reference, '/', 1) IN ('order', 'withdrawal') AND o.order_id IS NULL AND w.withdrawal_id IS NULL)
