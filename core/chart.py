@@ -1,8 +1,8 @@
 """The chart of accounts, and the kinds of movement that may touch it, as data.
 
 Everything else follows from these two tables: `core.movements` builds each movement from its kind, a test compares
-the database's own functions with `ACCOUNTS`, and a table in the database holds `KINDS`, so that posting can refuse a
-leg that no kind has.
+the database's own functions with `ACCOUNTS`, and `migrate` writes `KINDS` into the database, so that posting can refuse
+a leg that no kind has.
 
 A pattern is a path whose names stand in braces. A name is the subject's own: its merchant, its channel, its rail.
 """

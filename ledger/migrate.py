@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from core.chart import KINDS
 from core.errors import Misconfigured
 from ledger.pool import SCHEMA, Connected, connect, refuse_encoding, translate_errors
 
@@ -52,7 +53,9 @@ async def migrate(owner_dsn: str, *, worker: str = WORKER) -> list[str]:
         async with translate_errors(), connection.transaction():
             # Of the transaction, not of the session: a pooler may give each transaction another session.
             await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
-            return await _apply(connection, worker)
+            applied = await _apply(connection, worker)
+            await _write_chart(connection)
+            return applied
     finally:
         await connection.close()
 
@@ -71,6 +74,28 @@ async def _apply(connection: asyncpg.Connection[Any], worker: str) -> list[str]:
         )
     await _grant(connection, worker)
     return [migration.name for migration in applied]
+
+
+async def _write_chart(connection: asyncpg.Connection[Any]) -> None:
+    """Write the kinds of movement down where the posting functions look them up.
+
+    A kind stays once it was there: movements of it may stand in the books.
+    """
+    kinds = [(kind.name, kind.subject, kind.reference, kind.emptied) for kind in KINDS if kind.legs]
+    legs = [(kind.name, number, *leg) for kind in KINDS for number, leg in enumerate(kind.legs, start=1)]
+    await connection.executemany(
+        "INSERT INTO movement_kinds (kind, subject, reference, emptied, shape) VALUES ($1, $2, $3, $4, shape_of($3))"
+        " ON CONFLICT (kind) DO UPDATE SET subject = EXCLUDED.subject, reference = EXCLUDED.reference,"
+        " emptied = EXCLUDED.emptied, shape = EXCLUDED.shape",
+        kinds,
+    )
+    await connection.executemany(
+        "INSERT INTO movement_legs (kind, leg, debit, credit, debit_shape, credit_shape)"
+        " VALUES ($1, $2, $3, $4, shape_of($3), shape_of($4))"
+        " ON CONFLICT (kind, leg) DO UPDATE SET debit = EXCLUDED.debit, credit = EXCLUDED.credit,"
+        " debit_shape = EXCLUDED.debit_shape, credit_shape = EXCLUDED.credit_shape",
+        legs,
+    )
 
 
 async def _missing(connection: asyncpg.Connection[Any]) -> list[Migration]:

@@ -42,6 +42,8 @@ TABLES = (
     "statement_periods",
     "reconciliation_breaks",
     "reconciliation_runs",
+    "movement_kinds",
+    "movement_legs",
     "schema_migrations",
 )
 

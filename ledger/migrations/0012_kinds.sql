@@ -2,47 +2,6 @@
 -- kind, between accounts of its own subject, in its currency, within what the register knows. A worker's role can post
 -- nothing else; the owner can, and a proof looks at everything that was ever posted.
 
--- Views, so that nothing but a migration changes them.
-CREATE VIEW movement_kinds AS
-SELECT * FROM (VALUES
-    ('fund', 'order', 'order/{order}/fund', NULL),
-    ('credit', 'order', 'order/{order}/credit', 'order/{order}/escrow'),
-    ('settle', 'order', 'order/{order}/settle', 'order/{order}/proceeds'),
-    ('refund', 'order', 'order/{order}/refund/{cause}', NULL),
-    ('refund_arrived', 'order', 'order/{order}/refund/{cause}/paid', NULL),
-    ('reserve', 'withdrawal', 'withdrawal/{withdrawal}/reserve', NULL),
-    ('pay', 'withdrawal', 'withdrawal/{withdrawal}/close', 'withdrawal/{withdrawal}/reserved'),
-    ('void', 'withdrawal', 'withdrawal/{withdrawal}/close', 'withdrawal/{withdrawal}/reserved'),
-    ('suspense', 'withdrawal', 'withdrawal/{withdrawal}/suspense', 'withdrawal/{withdrawal}/reserved'),
-    ('bank_return', 'withdrawal', 'withdrawal/{withdrawal}/return/{k}', NULL),
-    ('psp_settlement', 'channel', 'psp/{channel}/settlement/{settlement}', NULL),
-    ('account_drop', 'account', 'account/{account}/{version}/drop/{drop}', NULL)
-) AS k (kind, subject, reference, emptied);
-
-CREATE VIEW movement_legs AS
-SELECT * FROM (VALUES
-    ('fund', 1, 'psp/{channel}', 'order/{order}/escrow'),
-    ('credit', 1, 'order/{order}/escrow', 'order/{order}/proceeds'),
-    ('credit', 2, 'order/{order}/escrow', 'income/commission'),
-    ('credit', 3, 'expense/discount', 'order/{order}/proceeds'),
-    ('settle', 1, 'order/{order}/proceeds', 'merchant/{merchant}/available'),
-    ('refund', 1, 'order/{order}/escrow', 'order/{order}/refund_payable/{cause}'),
-    ('refund', 2, 'order/{order}/proceeds', 'order/{order}/refund_payable/{cause}'),
-    ('refund', 3, 'income/commission', 'order/{order}/refund_payable/{cause}'),
-    ('refund_arrived', 1, 'order/{order}/refund_payable/{cause}', 'psp/{channel}'),
-    ('reserve', 1, 'merchant/{merchant}/available', 'withdrawal/{withdrawal}/reserved'),
-    ('pay', 1, 'withdrawal/{withdrawal}/reserved', 'rail/{rail}/cash'),
-    ('pay', 2, 'withdrawal/{withdrawal}/reserved', 'income/withdrawal_fee'),
-    ('void', 1, 'withdrawal/{withdrawal}/reserved', 'merchant/{merchant}/available'),
-    ('suspense', 1, 'withdrawal/{withdrawal}/reserved', 'suspense'),
-    ('bank_return', 1, 'rail/{rail}/cash', 'merchant/{merchant}/available'),
-    ('bank_return', 2, 'income/withdrawal_fee', 'merchant/{merchant}/available'),
-    ('bank_return', 3, 'expense/rail_fee', 'merchant/{merchant}/available'),
-    ('psp_settlement', 1, 'rail/{rail}/cash', 'psp/{channel}'),
-    ('psp_settlement', 2, 'expense/psp_fee', 'psp/{channel}'),
-    ('account_drop', 1, 'expense/rail_fee', 'rail/{rail}/cash')
-) AS l (kind, leg, debit, credit);
-
 -- A reference, a path or a pattern of either with `*` for each name: what two of one shape have in common.
 -- Names stand where the second part is, and then at every other; an account's reference has two of them.
 CREATE FUNCTION shape_of(p_path TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE STRICT AS $$
@@ -53,15 +12,35 @@ CREATE FUNCTION shape_of(p_path TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE STRICT
     END FROM string_to_array(p_path, '/') AS s
 $$;
 
+-- Filled by `migrate` from core/chart.py each time it runs, so that the chart is written down once. A worker's role only
+-- reads them.
+CREATE TABLE movement_kinds (
+    kind      TEXT PRIMARY KEY,
+    subject   TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    emptied   TEXT,
+    shape     TEXT NOT NULL
+);
+
+CREATE TABLE movement_legs (
+    kind         TEXT NOT NULL REFERENCES movement_kinds (kind),
+    leg          INT NOT NULL,
+    debit        TEXT NOT NULL,
+    credit       TEXT NOT NULL,
+    debit_shape  TEXT NOT NULL,
+    credit_shape TEXT NOT NULL,
+    PRIMARY KEY (kind, leg)
+);
+
 -- The legs as they may be stored: what becomes available repays a receivable first, and a close takes the money out of
 -- suspense where it stands there.
 CREATE VIEW stored_legs AS
-SELECT k.kind, shape_of(k.reference) AS reference, shape_of(d.path) AS debit, shape_of(c.path) AS credit
+SELECT k.kind, k.shape AS reference, d.shape AS debit, c.shape AS credit
 FROM movement_kinds k JOIN movement_legs l USING (kind)
-CROSS JOIN LATERAL (VALUES (l.debit), (CASE WHEN k.kind IN ('pay', 'void') THEN 'suspense' END)) AS d (path)
-CROSS JOIN LATERAL (VALUES (l.credit), (CASE WHEN l.credit = 'merchant/{merchant}/available'
-                                             THEN 'merchant/{merchant}/receivable' END)) AS c (path)
-WHERE d.path IS NOT NULL AND c.path IS NOT NULL;
+CROSS JOIN LATERAL (VALUES (l.debit_shape), (CASE WHEN k.kind IN ('pay', 'void') THEN 'suspense' END)) AS d (shape)
+CROSS JOIN LATERAL (VALUES (l.credit_shape), (CASE WHEN l.credit = 'merchant/{merchant}/available'
+                                                   THEN shape_of('merchant/{merchant}/receivable') END)) AS c (shape)
+WHERE d.shape IS NOT NULL AND c.shape IS NOT NULL;
 
 -- Whether an account is the subject's own: its order or withdrawal, its cause, its merchant, its channel. Rails are
 -- judged apart.
@@ -142,15 +121,15 @@ BEGIN
     END IF;
     IF NOT EXISTS (
         SELECT FROM movement_kinds k
-        WHERE shape_of(k.reference) = shape_of(p_reference)
+        WHERE k.shape = shape_of(p_reference)
           AND p_emptied IS NOT DISTINCT FROM
               replace(replace(k.emptied, '{order}', split_part(p_reference, '/', 2)),
                       '{withdrawal}', split_part(p_reference, '/', 2))
           AND NOT EXISTS (
               SELECT FROM unnest(p_debits, p_credits, p_amounts) AS g (debit, credit, amount)
               WHERE g.amount <> 0 AND NOT EXISTS (
-                  SELECT FROM movement_legs l WHERE l.kind = k.kind AND shape_of(l.debit) = shape_of(g.debit)
-                  AND shape_of(l.credit) = shape_of(g.credit)))
+                  SELECT FROM movement_legs l WHERE l.kind = k.kind AND l.debit_shape = shape_of(g.debit)
+                  AND l.credit_shape = shape_of(g.credit)))
     ) THEN
         v_fault := 'no kind of movement has these legs';
     END IF;

@@ -31,7 +31,8 @@ _KEPT = ("transfers", "movements", "accounts", "payout_account_changes")
 _CLIENTS = "FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'"
 _TOUCHED = """
 SELECT t.relname FROM pg_class t
-WHERE t.relnamespace = $1::TEXT::regnamespace AND t.relkind = 'r' AND t.relname <> 'schema_migrations'
+WHERE t.relnamespace = $1::TEXT::regnamespace AND t.relkind = 'r'
+  AND t.relname NOT IN ('schema_migrations', 'movement_kinds', 'movement_legs')
   AND (pg_relation_size(t.oid) > 0 OR EXISTS (
       SELECT FROM pg_depend d JOIN pg_class s ON s.oid = d.objid
       WHERE d.refobjid = t.oid AND CASE WHEN s.relkind = 'S' THEN pg_sequence_last_value(s.oid) END IS NOT NULL))
