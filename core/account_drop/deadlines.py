@@ -18,7 +18,7 @@ def look_after(looks: int) -> timedelta:
 
 def next_deadline(state: AccountDropState) -> NextDeadline | None:
     """The next look; the last is made when the amount is worth nothing any more."""
-    if state.over or state.sent_at is None or state.look_due:
+    if state.over or state.sent_at is None or state.look_due or state.last_looked:
         return None
     asked = max(filter(None, (state.sent_at, state.looked_at)))
     return NextDeadline(name="query_at", at=min(asked + look_after(state.looks), max(asked, state.give_up_at)))

@@ -84,5 +84,10 @@ class AccountDropState(State):
 
     @property
     def give_up_at(self) -> Time:
-        """When nobody could use the amount any more."""
+        """When the amount is worth nothing any more."""
         return self.opened_at + self.drop.valid
+
+    @property
+    def last_looked(self) -> bool:
+        """Whether the rail was asked after the amount had become worthless. Another look would follow at once."""
+        return self.looked_at is not None and self.looked_at >= self.give_up_at

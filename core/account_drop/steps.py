@@ -52,8 +52,7 @@ def next_step(state: AccountDropState, now: datetime) -> DropStep | None:
         return Send(key=key)
     if state.look_due:
         return LookUp(key=key)
-    asked = state.looked_at is not None and state.looked_at >= state.give_up_at
-    return GiveUp(key=key) if asked else None
+    return GiveUp(key=key) if state.last_looked else None
 
 
 def finish(state: AccountDropState, step: DropStep, answer: DropAnswer, now: datetime) -> AccountDropState:
