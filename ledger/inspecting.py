@@ -7,7 +7,7 @@ import asyncpg
 from core.addresses import parse_database_address
 from core.errors import Misconfigured
 from core.messages import Message
-from ledger.migrate import SchemaState, migrations, schema_state
+from ledger.migrate import OWNERS_ALONE, SchemaState, migrations, schema_state
 from ledger.pool import ENCODING, SCHEMA, Pool, open_pool, translate_errors
 from ledger.sessions import shares_sessions
 
@@ -81,16 +81,21 @@ async def refuse_unready(pool: Pool) -> None:
 
 
 _POWERS = """
-SELECT t.name FROM unnest($1::TEXT[]) AS t (name)
+SELECT t.name AS name FROM unnest($1::TEXT[]) AS t (name)
  WHERE has_table_privilege(t.name, 'UPDATE') OR has_table_privilege(t.name, 'DELETE')
-    OR has_table_privilege(t.name, 'TRUNCATE') ORDER BY t.name
+    OR has_table_privilege(t.name, 'TRUNCATE')
+ UNION ALL
+SELECT format('%s (call)', p.proname) FROM pg_proc p
+ WHERE p.pronamespace = $2::REGNAMESPACE AND p.proname = ANY ($3::TEXT[]) AND has_function_privilege(p.oid, 'EXECUTE')
+ ORDER BY name
 """
 _LACKS = """
 SELECT format('%s (read)', c.relname) AS name FROM pg_class c
  WHERE c.relnamespace = $1::REGNAMESPACE AND c.relkind IN ('r', 'v', 'p') AND NOT has_table_privilege(c.oid, 'SELECT')
  UNION ALL
 SELECT format('%s (call)', p.proname) FROM pg_proc p
- WHERE p.pronamespace = $1::REGNAMESPACE AND NOT has_function_privilege(p.oid, 'EXECUTE')
+ WHERE p.pronamespace = $1::REGNAMESPACE AND p.proname <> ALL ($2::TEXT[])
+   AND NOT has_function_privilege(p.oid, 'EXECUTE')
  ORDER BY name
 """
 
@@ -119,8 +124,8 @@ async def inspect_database(dsn: str) -> Inspection:
             policies, powers, lacks, sealed = [], [], [], []
             if not state.missing:
                 tables = [f"{SCHEMA}.{table}" for table in ("transfers", "movements", "accounts")]
-                lacks = await pool.fetch(_LACKS, SCHEMA)
-                powers = await pool.fetch(_POWERS, tables)
+                lacks = await pool.fetch(_LACKS, SCHEMA, list(OWNERS_ALONE))
+                powers = await pool.fetch(_POWERS, tables, SCHEMA, list(OWNERS_ALONE))
                 if not lacks:
                     policies = await pool.fetch(f"SELECT name FROM {SCHEMA}.policy_names ORDER BY name")
                     sealed = await pool.fetch(

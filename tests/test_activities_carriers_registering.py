@@ -112,10 +112,13 @@ def test_a_time_without_a_zone_is_chinas_for_a_chinese_carrier() -> None:
 
 
 @pytest.mark.parametrize("vendor", ["17track", "aftership"])
-async def test_a_sister_services_number_is_no_certain_no(vendor: AnyVendor) -> None:
+async def test_a_no_is_certain_only_where_all_was_asked(vendor: AnyVendor) -> None:
     reader = TRACK17 if vendor == "17track" else AFTERSHIP
-    assert reader.questions(query(vendor, "N1", "dhl")).certain is False
-    assert reader.questions(query(vendor, "N1", "sf")).certain is True
+    assert reader.questions(query(vendor, "N1", "dhl")).certain is False  # a sister service may serve it
+    assert (
+        reader.questions(query(vendor, "N1", "sf")).certain is False
+    )  # the carrier answers only with a phone's digits
+    assert reader.questions(query(vendor, "N1", "yto")).certain is True
 
 
 @pytest.mark.parametrize("vendor", ["17track", "aftership"])

@@ -309,7 +309,7 @@ async def test_what_waits_for_a_suspended_account_is_told_at_once(
         await stage.register.accounts.suspend(stage.account, "stolen", datetime.now(UTC))
         monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
         await tell_waiting(stage.register, stage.merchant, [stage.account])
-        assert "1 withdrawals wait for it and could not be told" in capsys.readouterr().err
+        assert "Withdrawals that wait for it (1) could not be reached" in capsys.readouterr().err
         monkeypatch.setenv("TEMPORAL_ADDRESS", stage.address)
         await tell_waiting(stage.register, stage.merchant, [stage.account])
         assert (await handle.result())["phase"] == "cancelled"

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from databases import Database
 
-from commands import postgres_findings
 from commands.postgres_findings import DoctorFinding, look_at_database
 from config import Settings
 from core.errors import Misconfigured
+from ledger import inspecting
 from ledger.inspecting import Inspection, refuse_unready
 
 SOUND = Inspection(
@@ -27,7 +27,7 @@ async def found(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> dict[str, Doc
     async def inspect(_: str) -> Inspection:
         return SOUND.model_copy(update=fields)
 
-    monkeypatch.setattr(postgres_findings, "inspect_database", inspect)
+    monkeypatch.setattr(inspecting, "inspect_database", inspect)
     settings = Settings(database_url="postgresql://x@127.0.0.1/x", account_keys={"k2": b"0" * 32})
     return {one.name: one for one in await look_at_database(settings)}
 

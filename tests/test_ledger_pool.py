@@ -205,7 +205,7 @@ def bouncer(database: Database, tmp_path: Path) -> Iterator[int]:
         user = pwd.getpwnam("nobody")
         options = {"user": user.pw_uid, "group": user.pw_gid}
         for folder in (tmp_path, *tmp_path.parents):
-            if folder.name.startswith("pytest-"):
+            if folder.name.startswith(("pytest-", "popen-")):
                 folder.chmod(0o755)
         tmp_path.chmod(0o755)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **options)
