@@ -109,7 +109,7 @@ class AccountDropActivities:
 
     @activity.defn
     async def give_up_account_drop(self, key: str) -> DropAnswer:
-        """Nobody found out in time what became of it; a statement of the rail may still tell."""
+        """Its outcome was not known in time; a statement of the rail may still show it."""
         await self._register.drops.update(key, "lost", when=_UNDECIDED, now=activity.info().started_time)
         row, _ = await self._known(key)
         return DropAnswer(state=row.state, detail=row.detail)

@@ -110,7 +110,7 @@ class AuditRequest(Message):
 
 
 class RefundRequest(Message):
-    """A refund to send through the payment channel; its key is made from order and cause, for ever the same."""
+    """A refund to send through the payment channel; its key is made from order and cause and never changes."""
 
     order_id: str
     cause: str

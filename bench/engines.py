@@ -37,7 +37,7 @@ class Engine(Protocol):
 
 
 async def until(check: Callable[[], Awaitable[Any]]) -> None:
-    """Ask until it is so: the database of another process tells nobody.
+    """Ask until it is so: the database of another process sends no notice.
 
     Raises:
         TimeoutError: it is not so after a minute; an order went another way.

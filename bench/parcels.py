@@ -1,7 +1,7 @@
 """A labelled set for the audit: honest parcels, and fakes made by editing them in named ways.
 
 No public set of labelled fake shipments exists. A set made by the rules' own authors flatters the rules: it proves that
-they do what they say, not that they catch what nobody here thought of.
+they do what they say, not that they catch what we did not think of.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ def delivered_in_the_future(shipment: Shipment, chance: random.Random) -> Shipme
 
 
 def unknown_carrier(shipment: Shipment, chance: random.Random) -> Shipment:
-    """A carrier that nobody can ask."""
+    """A carrier that no provider serves."""
     parcel = shipment.parcel.model_copy(update={"carrier": "other", "carrier_name": "My cousin's van"})
     return shipment._replace(parcel=parcel, scans=())
 

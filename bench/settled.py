@@ -15,7 +15,7 @@ from ledger.pool import Connected
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 MERCHANTS = 200
 _PADDING = 3_000
-"""Bytes of a state that nobody asks for here: views, policy, findings."""
+"""Bytes of a state that is not read here: views, policy, findings."""
 
 # Which order is what. Amounts depend on the number alone, so that a second look can expect them.
 _PLAN = f"""

@@ -26,7 +26,7 @@ RowType = Literal[
     "made_good",
     "adjustment",
 ]
-"""`given_back`: a reservation that was not paid. `suspense`: nobody knows yet whether it was. `made_good`: what the
+"""`given_back`: a reservation that was not paid. `suspense`: not known yet whether it was. `made_good`: what the
 bank kept of a return and the platform bears."""
 
 PARTS = ("pending", "available", "deposit", "reserved", "owed")

@@ -37,7 +37,7 @@ def in_our_words(workflow_id: str = "") -> Iterator[None]:
 def refuse_large(body: object) -> None:
     """Nothing, unless this is more than the service can hand to a workflow.
 
-    Temporal takes an update of up to 4 MB, fails to deliver it again and again, and its workflow answers nobody
+    Temporal takes an update of up to 4 MB, fails to deliver it again and again, and its workflow answers no one
     meanwhile.
 
     Raises:

@@ -137,7 +137,7 @@ class Desk(ABC, Generic[R, E]):
     def _signed_part(self, reader: R, body: bytes) -> bytes | None:
         """The part of a verified body that its signature is over; None where the very bytes are what counts.
 
-        What is signed can be sent again in another spelling, by whoever saw it once: that is no new message.
+        Anyone who saw a signed message can send it again in another spelling: that is no new message.
         """
         return None
 

@@ -86,7 +86,7 @@ class Callbacks(RegisterPart):
         )
 
     async def was_reported(self, provider: str, event_id: str) -> bool:
-        """Whether an event was given to its withdrawal before, by whichever callback."""
+        """Whether an event was given to its withdrawal before, by this or another callback."""
         return bool(
             await self._call(
                 "SELECT EXISTS (SELECT FROM callbacks WHERE provider = $1 AND event_id = $2 AND outcome = 'reported')",

@@ -17,7 +17,7 @@ LOCK = 0x64616B75616E
 WORKER = "dakuan_worker"
 OWNERS_ALONE = ("post", "open_accounts", "add_notices", "refuse_unlawful", "refuse_unlawful_of")
 """Functions that the worker's role reaches only through others, which check what they are given. `post` takes any legs:
-whoever may call it can make money.
+a role that may call it can make money.
 """
 
 

@@ -93,7 +93,7 @@ class PayoutAccounts(RegisterPart):
     # --- merchants -------------------------------------------------------------------------------------
 
     async def legal_name(self, merchant_id: str) -> str | None:
-        """What the merchant is called by law; None where nobody has said so."""
+        """What the merchant is called by law; None where it is not known."""
         name = await self._call("SELECT legal_name FROM merchants WHERE merchant_id = $1", merchant_id)
         return None if name is None else str(name)
 

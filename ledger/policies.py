@@ -1,4 +1,4 @@
-"""Policies: a text is kept for ever under the hash of its content; a name points to its newest text."""
+"""Policies: a text is kept under the hash of its content and never removed; a name points to its newest text."""
 
 from __future__ import annotations
 

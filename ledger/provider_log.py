@@ -62,7 +62,7 @@ class ProviderLog(RegisterPart):
         )
 
     async def last_answer(self, provider: str, carrier: str, waybill: str, phone_last4: str | None) -> Trace | None:
-        """What was answered the last time to whoever asked with the same digits; None where nothing was."""
+        """The last answer to a question with the same digits; None where there is none."""
         kept = await self._call(
             "SELECT trace FROM carrier_looks"
             " WHERE provider = $1 AND carrier = $2 AND waybill = $3 AND phone_last4 = $4",
@@ -82,7 +82,7 @@ class ProviderLog(RegisterPart):
     async def note_answer(
         self, carrier: str, waybill: str, no_trace: bool | None, now: datetime, *, window: timedelta, most: int
     ) -> Answers:
-        """Note whether there was a trace of a number (None: nobody said); the recent answers about the others."""
+        """Note whether there was a trace of a number (None: not known); the recent answers about the others."""
         row = await self._row(
             "SELECT * FROM note_answer($1, $2, $3, $4, $5, $6)",
             *(clean(carrier), clean(waybill), no_trace, now, window, most),

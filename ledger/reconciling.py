@@ -93,7 +93,7 @@ _RETURNS = f"""{_CASH}
     WHERE a.rail = $1 AND a.state = 'paid'
 """
 
-# Penny drops, each under a key of its own. One that nobody found out about in time (`lost`) may still be told.
+# Penny drops, each under a key of its own. One whose outcome was not known in time (`lost`) may still be in a statement.
 _DROPS = """
     SELECT 'payout' AS kind, d.key, 'account/' || d.account_id AS subject,
            CASE WHEN d.state = 'paid' THEN 'booked' WHEN d.state IN ('failed', 'unsent') THEN 'given_back'

@@ -99,7 +99,7 @@ class ReturnPayout(Message):
 
 
 class KeyWindow(Message):
-    """How long the bank remembers a key; null for ever."""
+    """How long the bank remembers a key; null: always."""
 
     seconds: Annotated[float, Field(ge=0)] | None = None
 
@@ -261,7 +261,7 @@ class BankDesk:
         return 200, {"key": given.key, "returned_minor": known["returned_minor"] + amount}
 
     def err(self, given: Mistake) -> Answer:
-        """Move money that nobody asked for, or take such money back. Nobody is called back about it."""
+        """Move money without an instruction, or take such money back, without a callback."""
         with self._store.transaction():
             self._store.journal(given.effect, **given.model_dump(exclude={"effect", "token"}), subject=given.token)
         return 200, {"key": given.key}

@@ -23,7 +23,7 @@ _AT_ONCE = 500
 
 
 class Acknowledged(Message):
-    """Whoever is called back has these."""
+    """What a callback carries."""
 
     seqs: tuple[int, ...]
 

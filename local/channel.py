@@ -130,7 +130,7 @@ class ChannelDesk:
     # --- payments ---
 
     def payment(self, asked: PaymentQuestion) -> Answer:
-        """A payment as it is known; one that nobody named before is believed."""
+        """A payment as it is known; one that was not named before is believed."""
         known = self._payment(asked.reference)
         believable = asked.amount_minor is not None and asked.currency is not None
         if known is None and believable and not asked.reference.startswith("forged"):
@@ -170,7 +170,7 @@ class ChannelDesk:
         """Send on what was not settled yet, currency by currency, where that is more than went back.
 
         Returns:
-            Every settlement ever, so that whoever passes the money on loses none.
+            Every settlement ever, so that none is lost where the money is passed on.
         """
         done = {row["line_id"] for row in self._store.rows("SELECT line_id FROM settled")}
         moved = [line for line in self._moved() if line["kind"] != "settlement" and line["line_id"] not in done]

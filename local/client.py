@@ -135,12 +135,12 @@ class WorldClient:
         await self._tell("bank/payouts/return", {"key": key, "amount_minor": amount_minor})
 
     async def bank_errs(self, key: str, amount_minor: int, currency: str, *, effect: str = "payout") -> None:
-        """Let the bank move money that nobody asked for; `effect="return"` brings such money back."""
+        """Let the bank move money without an instruction; `effect="return"` brings such money back."""
         body = {"effect": effect, "key": key, "amount_minor": amount_minor, "currency": currency, "token": "mistake"}
         await self._tell("bank/mistakes", body)
 
     async def remember_keys(self, seconds: float | None) -> None:
-        """How long the bank remembers a key: after that the same key pays again. None: for ever."""
+        """How long the bank remembers a key: after that the same key pays again. None: always."""
         await self._tell("bank/window", {"seconds": seconds})
 
     async def callbacks(self) -> tuple[list[dict[str, Any]], int]:
@@ -190,7 +190,7 @@ class WorldClient:
         seed: int = 0,
         **more: Any,
     ) -> int:
-        """Misbehave; see `local.faults.Fault`. `times` None is for ever; `more` is `status`, `seconds`, …
+        """Misbehave; see `local.faults.Fault`. `times` None has no end; `more` is `status`, `seconds`, …
 
         Returns:
             The fault's number.

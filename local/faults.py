@@ -55,7 +55,7 @@ class Fault(BaseModel):
     Without `verb`, kinds that speak of an effect meet refunds and payouts (and every question to the carrier, who has
     no effects), a stale look-up meets look-ups, kinds of callbacks meet those, and all others whatever question comes
     first. `match` is a waybill, a payment's reference, a key, a payee's token or last four digits, or "*". `times` None
-    is for ever; it is 1 where nothing is said, and for ever with a `rate`.
+    has no end; it is 1 where nothing is said, and without end with a `rate`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

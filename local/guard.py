@@ -1,4 +1,4 @@
-"""Ends a temporary stack whose program was killed: nobody would ever adopt it."""
+"""Ends a temporary stack whose program was killed: no other program would adopt it."""
 
 from __future__ import annotations
 

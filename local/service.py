@@ -23,7 +23,7 @@ _LOOK_EVERY = 0.02
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
+    """A port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
@@ -189,7 +189,7 @@ class ServerProcess:
                 stderr=log,
                 # A Ctrl-C at the terminal is for us, and we end the servers in their order.
                 start_new_session=True,
-                # What they keep is nobody else's to read.
+                # No other user may read what they keep.
                 umask=0o077,
                 **self.identity(),
             )

@@ -155,7 +155,7 @@ class LocalStack:
         return {"rails": read_rails(file, {}), "rails_file": file}
 
     def _account_keys(self) -> dict[str, bytes]:
-        """The home's own keys, made when they are first needed; nobody else may read them."""
+        """The home's own keys, made when they are first needed; no other user may read them."""
         file = self.home / ACCOUNT_KEYS_FILE
         if not file.exists():
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as written:

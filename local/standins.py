@@ -25,7 +25,7 @@ class StandIns(ServerProcess):
     Args:
         home: folder for footprint, log and all that they keep.
         guarding: the stand-ins end all servers of the home, and delete it, when the program that started them is gone;
-            for stacks that nobody would ever adopt.
+            for stacks that no later program adopts.
     """
 
     name = "world"

@@ -425,7 +425,7 @@ class WechatPay:
     # --- callbacks -------------------------------------------------------------------------------------
 
     async def _notification(self, request: Request) -> Response:
-        """What WeChat Pay would send now about a number: headers and body, signed. Nobody is called."""
+        """What WeChat Pay would send now about a number: headers and body, signed. It calls no one."""
         try:
             asked = Told.model_validate_json(await request.body())
         except ValidationError as error:

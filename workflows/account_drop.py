@@ -1,4 +1,4 @@
-"""One penny drop: sent once, and looked up until it is known what became of it or nobody could use it any more.
+"""One penny drop: sent once, and looked up until its outcome is known or it is worth nothing any more.
 
 The core decides; this waits and carries out.
 """

@@ -1,4 +1,4 @@
-"""The port to whoever knows where parcels are: a carrier, or an aggregator of many.
+"""The port to those who know where parcels are: a carrier, or an aggregator of many.
 
 A new one is a class with `serves` and `trace`, in a file of its own beside this one:
 

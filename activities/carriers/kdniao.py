@@ -247,7 +247,7 @@ def read_answer(reply: Reply, query: TraceQuery, *, sent_digits: bool = False) -
 
 
 def _lacking(query: TraceQuery) -> Lacking | None:
-    """Wrong digits get the same empty answer as a number that nobody knows."""
+    """Wrong digits get the same empty answer as an unknown number."""
     return "phone" if needs_phone(query.carrier) else None
 
 

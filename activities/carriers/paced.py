@@ -38,7 +38,7 @@ class PacedCarrier:
         """See `Carrier.trace`.
 
         Raises:
-            Unavailable: the database did not answer, so that nobody was asked; a retry helps.
+            Unavailable: the database did not answer, so the provider was not asked; a retry helps.
         """
         if not self.serves(query.carrier):
             return await self._carrier.trace(query)

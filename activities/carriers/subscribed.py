@@ -24,7 +24,7 @@ class Subscriber:
         self._carrier, self._provider, self._register, self._callback = carrier, provider, register, callback_url
 
     async def subscribe(self, query: TraceQuery) -> None:
-        """Subscribe a number, where nobody has yet.
+        """Subscribe a number that is not subscribed yet.
 
         Raises:
             Unavailable: the database did not answer; a retry helps.

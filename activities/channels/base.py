@@ -29,7 +29,7 @@ class PaymentFact(Message):
 
 
 class RefundInstruction(Message):
-    """Give this much of a payment back. `key` is the same for ever: under one key a channel refunds once."""
+    """Give this much of a payment back. `key` never changes: under one key a channel refunds once."""
 
     key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,32}$")]
     payment_reference: str
@@ -42,7 +42,7 @@ class RefundAnswer(Message):
     """What is known of a refund.
 
     `arrived`: the buyer has it · `processing`: accepted, not there yet · `refused`: it will never happen under this
-    key · `not_found`: the channel knows no such key · `unknown`: nobody can say. `code` and `message` are the
+    key · `not_found`: the channel knows no such key · `unknown`: no one can say. `code` and `message` are the
     channel's words, `reference` its own number.
     """
 

@@ -96,7 +96,7 @@ class WechatPayTransfer:
         notify_url: where the callbacks go; none where it is empty.
     """
 
-    # A number is the merchant's own for ever; we rely on that no longer than a bill can be looked up.
+    # A number stays the merchant's own; we rely on that only as long as a bill can be looked up.
     terms = RailTerms(
         dedup_window=timedelta(days=30),
         query_window=timedelta(days=30),

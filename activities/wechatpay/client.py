@@ -33,7 +33,7 @@ class WechatPayClient:
         self.mchid = signer.mchid
 
     async def check(self) -> Checked:
-        """Try the account by looking for a payment that nobody made. Never raises."""
+        """Try the account by looking for a payment that does not exist. Never raises."""
         try:
             reply = await self.get(f"/v3/pay/transactions/out-trade-no/doctor?mchid={quote(self.mchid, safe='')}")
             code = "" if reply.status == 200 else reply.read(Problem).code
@@ -61,7 +61,7 @@ class WechatPayClient:
 
         Raises:
             Unavailable: nothing whole came back in time, or a 5xx; what was sent may have had its effect.
-            UnreadableAnswer: nobody signed the answer, or somebody else did: it says nothing at all.
+            UnreadableAnswer: the answer is not signed, or signed by someone else: it says nothing at all.
         """
         content = b"" if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         headers = {

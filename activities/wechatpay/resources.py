@@ -39,7 +39,7 @@ class Withdraw(Message):
 
 
 class PaymentAmount(Message):
-    """What the buyer pays: `total` is the order's price, whoever bears a discount."""
+    """What the buyer pays: `total` is the order's price before any discount."""
 
     total: AmountMinor
     currency: Currency = "CNY"

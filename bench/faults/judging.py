@@ -107,7 +107,7 @@ class Evidence:
 
 @dataclass
 class Verdict:
-    """What the judge found. `lost_minor`: money that bank and books disagree about, or that nobody has."""
+    """What the judge found. `lost_minor`: money that bank and books disagree about, or that neither has."""
 
     breaches: list[Breach] = field(default_factory=list)
     double_effects: int = 0

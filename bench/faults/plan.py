@@ -65,9 +65,9 @@ class Fate:
     outcome: str
     bank: Mapping[str, Any]
     comes_back_later_minor: int | None
-    """What the bank returns days after, once nobody disturbs any more."""
+    """What the bank returns days after, once the faults have stopped."""
     comes_back_after: timedelta
-    """How long after; some when nobody watches any more."""
+    """How long after; some after the watch has ended."""
 
     @property
     def account_id(self) -> str:

@@ -192,7 +192,7 @@ async def _all(works: Iterable[Any], at_once: int = CONNECTIONS) -> None:
 
 
 async def _storm(scene: Scene, workers: list[MortalWorker], merchants: Merchants) -> None:
-    """For as long as was planned, and until every withdrawal has begun: but not for ever, if some never do."""
+    """For as long as was planned, and until every withdrawal has begun: but with a limit, in case some never do."""
     began, total, planned = time.monotonic(), len(scene.fates), scene.storm.seconds
     reaper = Reaper(scene.stack, workers, scene.told.seed, scene.storm)
     async with asyncio.TaskGroup() as raging:

@@ -60,7 +60,7 @@ class DropAnswer(Message):
 class AccountDropState(State):
     """One drop between two events. Frozen: every change is a new state.
 
-    `phase` is the register's word for it. It is *over* once the rail's last word is known, or once nobody could use
+    `phase` is the register's word for it. It is *over* once the rail's last word is known, or once no one can use
     the amount any more.
     """
 

@@ -33,7 +33,7 @@ class LookUp(_AboutDrop):
 
 
 class GiveUp(_AboutDrop):
-    """Write down that nobody found out in time. A statement of the rail may still say it."""
+    """Write down that its outcome was not known in time. A statement of the rail may still show it."""
 
     @property
     def summary(self) -> str:

@@ -87,7 +87,7 @@ _RULES = (
     # Mobile numbers, also with a country code, blanks or dashes between the groups, or cut short by the provider.
     (re.compile(r"(?<![0-9A-Za-z])(?:\+?86[- ]?)?1[3-9][0-9][- ]?[0-9]{4}[- ]?[0-9]{4}(?![0-9A-Za-z])"), MASK),
     (re.compile(r"(?<![0-9A-Za-z])1[3-9][0-9]{0,9}\*+[0-9]{0,8}"), MASK),
-    # Landlines with an area code; the carriers' hotlines (5 digits, 400, 800) belong to nobody.
+    # Landlines with an area code; the carriers' hotlines (5 digits, 400, 800) belong to no person.
     (re.compile(r"(?<![0-9A-Za-z])0[0-9]{2,3}[- ]?(?:[0-9]{7,8}|[0-9]{1,7}\*+)(?![0-9])"), MASK),
     (re.compile(r"(?<![0-9A-Za-z])\+[0-9][0-9 ()-]{6,18}[0-9]"), MASK),
     # (555) 123-4567, as it is written in North America; 800 and its like belong to firms.

@@ -125,7 +125,7 @@ def _cases(ours: Iterable[OurLine], theirs: Iterable[TheirLine]) -> Iterable[_Ca
             # A channel gives a payment two numbers, and the storefront told us one or the other.
             case("payment", told.reference).outs.append(told)
             continue
-        # A line that names nobody is a case of its own.
+        # A line that names no payout is a case of its own.
         found = case(told.kind, told.key if told.key is not None else f"line:{told.line_id}")
         (found.backs if told.kind == "return" else found.outs).append(told)
     return cases.values()

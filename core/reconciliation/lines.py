@@ -145,7 +145,7 @@ class Comparison(Message):
 
 
 class Summary(Message):
-    """What a comparison found. `breaks` are the first of `count`; `new` are the ids of those nobody had seen."""
+    """What a comparison found. `breaks` are the first of `count`; `new` are the ids of those seen for the first time."""
 
     scope: Scope
     name: str

@@ -47,5 +47,5 @@ def reports(found: Break, lines: Sequence[TheirLine], counted: Collection[str]) 
 
 
 def _made_of(line: TheirLine) -> str:
-    """An id for what a line tells: the same for ever, whatever letters the line's own has."""
+    """An id for what a line tells: always the same, with any letters in the line's own id."""
     return f"st-{hashlib.sha256(line.line_id.encode()).hexdigest()[:40]}"

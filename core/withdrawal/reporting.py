@@ -1,6 +1,6 @@
 """`report_payout`: a rail's callback. They come twice, late, and out of order.
 
-Each event id counts once, for ever.
+Each event id counts once.
 """
 
 from __future__ import annotations
