@@ -27,7 +27,7 @@ import gateway
 from config import Settings, load
 from core.addresses import hide_passwords
 from core.errors import DakuanError, Misconfigured
-from core.messages import DEPLOYMENT, TASK_QUEUE
+from core.ids import DEPLOYMENT, TASK_QUEUE
 from logs import log_to
 from wiring.activities import wire
 from wiring.database import ready_database

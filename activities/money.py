@@ -11,7 +11,7 @@ from activities.channels.base import PaymentChannel, RefundInstruction
 from activities.pacing import UNREACHED_DELAY, refund_query_delay
 from activities.requests import RefundRequest
 from core.errors import Misconfigured, NotSent
-from core.messages import refund_key
+from core.ids import refund_key
 from core.order.watches import RefundOutcome
 from core.steps import Post, Posted
 from ledger.book import Book

@@ -10,12 +10,13 @@ from activities.channels.base import PaymentChannel
 from activities.policies import ParsedPolicies
 from activities.requests import Opened, OpenRequest, Rescued, RescueRequest
 from activities.screening import ScreeningRules, judge_goods
-from core.messages import Order, content_hash
+from core.messages import Order
 from core.movements import fund
 from core.order.folding import open_at_once
 from core.order.opening import check_payment_time
 from core.order.views import record_of
 from core.policy import OrderPolicy, resolve
+from core.reading import content_hash
 from core.reasons import Refusal, refuse
 from core.records import LedgerFacts, OrderRecord
 from ledger.orders import NEVER_RECORDED

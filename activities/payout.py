@@ -8,7 +8,8 @@ from datetime import datetime
 from temporalio import activity
 
 from activities.requests import ScheduledWithdrawalRequest, StartWithdrawalRequest
-from core.messages import Actor, Withdrawal, automatic_withdrawal_id, scheduled_withdrawal_id
+from core.ids import automatic_withdrawal_id, scheduled_withdrawal_id
+from core.messages import Actor, Withdrawal
 from core.money import format_minor
 from core.order.steps import StartedWithdrawal
 from core.policy import parse_policy

@@ -13,7 +13,7 @@ from temporalio import activity
 
 from activities.statements import TellsStatements
 from core.errors import Misconfigured
-from core.messages import Message
+from core.fields import Message
 from core.policy import parse_policy
 from core.reconciliation.breaks import breaks, by_reason
 from core.reconciliation.lines import Break, Comparison, Scope, Statement, Summary

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from core.audit.facts import Milestones, NoTrace, OrderFacts
-from core.messages import Address, AutomaticWithdrawals, Message, Order, Scan
+from core.fields import Message
+from core.messages import Address, AutomaticWithdrawals, Order, Scan
 from core.order.opening import Screening
 from core.order.shipping import Claim, WaybillToClaim
 from core.policy import OrderPolicy

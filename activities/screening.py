@@ -10,8 +10,10 @@ from pydantic import ValidationError
 from temporalio import activity
 
 from core.errors import Misconfigured
-from core.messages import Line, Message, Order, reasons_of
+from core.fields import Message
+from core.messages import Line, Order
 from core.order.opening import Screening
+from core.reading import reasons_of
 
 Verdict = Literal["hold", "refuse"]
 

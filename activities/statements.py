@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from activities.http import HttpClient
 from core.errors import Unavailable, UnreadableAnswer
-from core.messages import Message, Time
+from core.fields import Message, Time
 from core.reconciliation.lines import Covered, Statement, TheirLine
 
 PAGES_AT_MOST = 1000

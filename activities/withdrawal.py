@@ -15,9 +15,11 @@ from temporalio import activity
 
 from activities.rails.base import Payee, PayoutInstruction, Rail
 from core.errors import Misconfigured, NotSent
-from core.messages import Message, Resumption, Withdrawal, content_hash
+from core.fields import Message
+from core.messages import Resumption, Withdrawal
 from core.payout_accounts import masked
 from core.policy import parse_policy
+from core.reading import content_hash
 from core.reasons import Refusal, refuse
 from core.records import WithdrawalRecord
 from core.steps import KeepRecord, Step

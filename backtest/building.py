@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from backtest.past import CURRENCY, PastOrder
 from backtest.rows import UnusableRow
 from core.audit.waybills import sandbox_number
-from core.messages import Line, Order, Payment, reasons_of
+from core.messages import Line, Order, Payment
+from core.reading import reasons_of
 
 CARRIER = "olist_post"
 WAYBILL_PREFIX = "OLP"

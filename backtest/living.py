@@ -21,7 +21,8 @@ from backtest.building import CARRIER, order_of, waybill_of
 from backtest.past import PastOrder
 from backtest.timeline import Event, What, timeline
 from core.errors import Refused, Unavailable
-from core.messages import Address, Order, order_workflow_id
+from core.ids import order_workflow_id
+from core.messages import Address, Order
 from core.policy import Policy
 from gateway.sending import ANSWER_WITHIN
 from local.client import WorldClient

@@ -129,7 +129,7 @@ async def _attributes(client: Client) -> tuple[bool, str]:
 
 
 async def _workers(client: Client) -> tuple[bool, str]:
-    from core.messages import TASK_QUEUE
+    from core.ids import TASK_QUEUE
 
     there = await gateway.workers(client)
     if (why := there.why_idle) is not None:

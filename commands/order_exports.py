@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from commands.reading import Document, read_text
 from core.errors import BadInput
-from core.messages import reasons_of
 from core.money import parse_amount
+from core.reading import reasons_of
 from inbound.tables import BadFile, BadRow, cells_of, damage, delimiter_of, with_point
 
 SHIPPED = Path(__file__).parent / "mappings"

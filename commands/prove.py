@@ -54,7 +54,7 @@ async def prove_workflows(client: Client, register: Register) -> Proof:
     """
     from temporalio.service import RPCError
 
-    from core.messages import order_workflow_id, withdrawal_workflow_id
+    from core.ids import order_workflow_id, withdrawal_workflow_id
 
     wanted = {order_workflow_id(row.order_id) for row in await register.orders.rows(closed=False, limit=OPEN_AT_MOST)}
     open_rows = await register.withdrawals.rows(closed=False, limit=OPEN_AT_MOST)

@@ -16,12 +16,9 @@ from pydantic import ValidationError
 from commands.console import Malformed
 from core.durations import parse_duration
 from core.errors import BadInput, Refused
-from core.messages import (
-    Message,
-    order_workflow_id,
-    reasons_of,
-    withdrawal_workflow_id,
-)
+from core.fields import Message
+from core.ids import order_workflow_id, withdrawal_workflow_id
+from core.reading import reasons_of
 from inbound.texts import decode
 
 M = TypeVar("M", bound=Message)

@@ -20,7 +20,7 @@ from commands.reading import id_of
 from commands.statement_files import parse_fee, read_rows, refuse_file
 from config import load
 from core.errors import BadInput
-from core.messages import AmountMinor, AmountOrZero, Currency, Id, Message, Time
+from core.fields import AmountMinor, AmountOrZero, Currency, Id, Message, Time
 from core.money import format_minor, parse_amount
 from core.movements import Movement, psp_settlement
 from core.reconciliation.lines import Comparison

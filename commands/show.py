@@ -34,7 +34,7 @@ from core.reasons import SENTENCES
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-    from core.messages import HoldView
+    from core.answers import HoldView
     from ledger.balances import Money
     from ledger.register import Register
 

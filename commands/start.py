@@ -17,7 +17,9 @@ from commands.reading import Document, documents, read_message, read_text
 from commands.service import temporal, why_idle
 from commands.views import deadline_line
 from core.errors import DakuanError, Refused, Unavailable
-from core.messages import Order, content_hash, order_workflow_id
+from core.ids import order_workflow_id
+from core.messages import Order
+from core.reading import content_hash
 from screens import table
 
 AT_ONCE = 8

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from commands.console import tell_json, tell_line, wants_json
 from commands.reading import read_bytes, read_text
 from core.errors import BadInput
-from core.messages import reasons_of
 from core.money import parse_amount
+from core.reading import reasons_of
 from core.reconciliation.lines import KINDS, Scope, TheirLine
 from inbound.statements.base import StatementRead
 from inbound.statements.choosing import read_foreign

@@ -29,7 +29,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from core.audit.waybills import CARRIERS
 from core.durations import Duration
 from core.errors import Misconfigured
-from core.messages import Id, reasons_of
+from core.fields import Id
+from core.reading import reasons_of
 
 Kind = Literal["sandbox", "kuaidi100", "kdniao", "easypost", "17track", "aftership"]
 

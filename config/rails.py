@@ -31,7 +31,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from core.errors import Misconfigured
-from core.messages import Id, reasons_of
+from core.fields import Id
+from core.reading import reasons_of
 
 AccountKind = Literal["wechatpay"]
 RailKind = Literal["wechatpay_transfer", "wechatpay_withdraw"]

@@ -12,8 +12,9 @@ import json
 from datetime import datetime
 from typing import Any, Literal
 
+from core.answers import Answer, JournalEntry
 from core.budgets import ANSWER_KEPT, JOURNAL_WEIGHS
-from core.messages import Answer, Command, JournalEntry
+from core.messages import Command
 from core.parts import Part
 from core.reasons import Refusal, refuse
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Literal
 
-from core.messages import Message, Time
+from core.fields import Message, Time
 
 RowType = Literal[
     "credit",

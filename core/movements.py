@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.chart import KINDS_BY_NAME, Kind, names_in
-from core.messages import Message, Time
+from core.fields import Message, Time
 
 
 class Leg(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from core.messages import Message
+from core.fields import Message
 
 
 class Part(Message):

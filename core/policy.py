@@ -16,7 +16,9 @@ from pydantic import Field, StringConstraints, ValidationError
 from core.audit.policy import AuditPolicy
 from core.durations import Duration
 from core.errors import BadInput
-from core.messages import Id, Message, Order, reasons_of
+from core.fields import Id, Message
+from core.messages import Order
+from core.reading import reasons_of
 from core.reconciliation.policy import ReconciliationPolicy
 from core.withdrawal.policy import WithdrawalPolicy
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from core.messages import AmountOrZero, Id, Message, NextDeadline, Time
+from core.answers import NextDeadline
+from core.fields import AmountOrZero, Id, Message, Time
 from core.parts import Part
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, NamedTuple, Self
 
+from core.fields import Name, Time
 from core.inbox import Inbox
-from core.messages import Name, Time
 from core.parts import Part
 from core.records import Notice, OrderRecord, WithdrawalRecord
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from core.chart import Kind
-from core.messages import Message
+from core.fields import Message
 from core.movements import Movement
 from core.records import OrderRecord, WithdrawalRecord
 

@@ -10,22 +10,17 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from core.answers import Answer, HoldView, JournalEntry, NextDeadline
+from core.fields import Message
+from core.ids import ORDER_WORKFLOW, TASK_QUEUE, WITHDRAWAL_WORKFLOW
 from core.messages import (
     ORDER_COMMANDS,
-    ORDER_WORKFLOW,
-    TASK_QUEUE,
     WITHDRAWAL_COMMANDS,
-    WITHDRAWAL_WORKFLOW,
     Actor,
     Address,
-    Answer,
     Command,
-    HoldView,
-    JournalEntry,
     Line,
     LineQuantity,
-    Message,
-    NextDeadline,
     Order,
     ParcelReport,
     Payment,

@@ -19,7 +19,7 @@ from temporalio.converter import (
 )
 from temporalio.exceptions import ApplicationError
 
-from core.messages import Unreadable
+from core.reading import Unreadable
 from core.reasons import SENTENCES
 
 _PYDANTIC = PydanticJSONPlainPayloadConverter()

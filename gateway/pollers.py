@@ -17,7 +17,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from core.errors import Misconfigured, Unavailable
-from core.messages import DEPLOYMENT, TASK_QUEUE
+from core.ids import DEPLOYMENT, TASK_QUEUE
 
 ANSWER_WITHIN = timedelta(seconds=5)
 POLLED_WITHIN = timedelta(seconds=75)

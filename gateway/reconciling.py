@@ -21,7 +21,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from core.messages import RECONCILIATION_WORKFLOW, TASK_QUEUE, reconciliation_workflow_id
+from core.ids import RECONCILIATION_WORKFLOW, TASK_QUEUE, reconciliation_workflow_id
 from gateway.refusals import in_our_words
 
 

@@ -22,7 +22,8 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from core.errors import Refused, Unavailable
-from core.messages import AUTO_WITHDRAWAL_WORKFLOW, TASK_QUEUE, AutomaticWithdrawals, auto_withdrawal_schedule_id
+from core.ids import AUTO_WITHDRAWAL_WORKFLOW, TASK_QUEUE, auto_withdrawal_schedule_id
+from core.messages import AutomaticWithdrawals
 from core.reasons import SENTENCES
 
 CATCH_UP = timedelta(days=1)

@@ -13,7 +13,8 @@ from temporalio.service import RPCError
 
 from core.audit.masking import mask_scans
 from core.errors import Refused, Unavailable
-from core.messages import RecheckWithdrawal, ReportScan, withdrawal_workflow_id
+from core.ids import withdrawal_workflow_id
+from core.messages import RecheckWithdrawal, ReportScan
 from gateway.refusals import refusal_in, refuse_large, unreached
 
 ANSWER_WITHIN = timedelta(seconds=30)

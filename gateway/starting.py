@@ -10,17 +10,8 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from core.account_drop.state import ACCOUNT_DROP_WORKFLOW, AccountDrop
 from core.errors import Refused
-from core.messages import (
-    ORDER_WORKFLOW,
-    TASK_QUEUE,
-    WITHDRAWAL_WORKFLOW,
-    Order,
-    ReportPayout,
-    Resumption,
-    Withdrawal,
-    order_workflow_id,
-    withdrawal_workflow_id,
-)
+from core.ids import ORDER_WORKFLOW, TASK_QUEUE, WITHDRAWAL_WORKFLOW, order_workflow_id, withdrawal_workflow_id
+from core.messages import Order, ReportPayout, Resumption, Withdrawal
 from core.money import format_minor
 from gateway.refusals import in_our_words, refuse_large
 

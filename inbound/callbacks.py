@@ -13,7 +13,8 @@ from typing import ClassVar, Literal, Protocol
 
 from activities.rails.base import names_payee
 from core.errors import Refused, UnreadableAnswer
-from core.messages import Actor, Message, ReportPayout
+from core.fields import Message
+from core.messages import Actor, ReportPayout
 from core.withdrawal.payouts import PayoutResult
 from inbound.desk import LONGEST_DETAIL, Desk, Found
 from ledger.callbacks import CallbackOutcome, JournaledCallback

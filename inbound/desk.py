@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from core.errors import Refused
-from core.messages import Message
+from core.fields import Message
 
 KEPT_OF_REFUSED = 4096
 """Bytes of a message that is not the vendor's: enough to see what a stranger tries, too little to fill a disk."""

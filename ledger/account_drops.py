@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.account_drop.state import AccountDrop, DropState
-from core.messages import Actor, Message
+from core.fields import Message
+from core.messages import Actor
 from core.reasons import Refusal, refuse
 from ledger.register_part import RegisterPart
 

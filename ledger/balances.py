@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from core.messages import Message
+from core.fields import Message
 from ledger.register_part import RegisterPart, below
 
 

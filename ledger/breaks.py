@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from core.messages import Message
+from core.fields import Message
 from core.reconciliation.lines import Break, Scope
 from ledger.pool import translate_errors
 from ledger.register_part import RegisterPart

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from core.messages import Message
+from core.fields import Message
 from ledger.pool import clean
 from ledger.register_part import RegisterPart
 

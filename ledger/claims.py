@@ -8,7 +8,7 @@ from typing import Literal
 
 from core.audit.facts import Rival
 from core.audit.waybills import CARRIERS
-from core.messages import Message
+from core.fields import Message
 from core.records import LedgerFacts, OrderRecord
 from ledger.pool import clean
 from ledger.register_part import RegisterPart, below

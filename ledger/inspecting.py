@@ -6,7 +6,7 @@ import asyncpg
 
 from core.addresses import parse_database_address
 from core.errors import Misconfigured
-from core.messages import Message
+from core.fields import Message
 from ledger.migrate import OWNERS_ALONE, SchemaState, migrations, schema_state
 from ledger.pool import ENCODING, SCHEMA, Pool, open_pool, translate_errors
 from ledger.sessions import shares_sessions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from core.messages import Message
+from core.fields import Message
 from ledger.register_part import Conditions, RegisterPart
 
 

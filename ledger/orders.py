@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from core.errors import Misconfigured
-from core.messages import Message, Order
+from core.fields import Message
+from core.messages import Order
 from core.movements import Movement
 from core.records import LedgerFacts, OrderRecord
 from ledger.columns import columns_of

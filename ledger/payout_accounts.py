@@ -9,7 +9,8 @@ from typing import Literal
 from pydantic import SecretStr
 
 from core.errors import Refused, Unavailable
-from core.messages import Actor, Message
+from core.fields import Message
+from core.messages import Actor
 from core.payout_accounts import LONGEST_REASON, AccountKind, AccountNumber, Bank
 from core.reasons import refuse
 from ledger.pool import translate_errors

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from core.messages import Actor, Message
+from core.fields import Message
+from core.messages import Actor
 from core.reasons import Refusal, refuse
 from core.records import WithdrawalRecord
 from core.withdrawal.payouts import RailTerms

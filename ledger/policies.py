@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.messages import Message
+from core.fields import Message
 from ledger.register_part import RegisterPart
 
 DEFAULT = "default"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from core.messages import Message
+from core.fields import Message
 from ledger.long_reads import long_reads
 from ledger.pool import Connected
 from ledger.statement_proof import AGAINST as AGAINST_STATEMENTS

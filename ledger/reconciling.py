@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeVar
 
-from core.messages import Message
+from core.fields import Message
 from core.reconciliation.lines import Covered, OurLine, Scope, TheirLine
 from ledger.long_reads import LongReads, long_reads
 from ledger.pool import Pool
@@ -93,7 +93,7 @@ _RETURNS = f"""{_CASH}
     WHERE a.rail = $1 AND a.state = 'paid'
 """
 
-# Penny drops, each under a key of its own. One whose outcome was not known in time (`lost`) may still be in a statement.
+# Penny drops, each under a key of its own. A `lost` one may still be in a statement.
 _DROPS = """
     SELECT 'payout' AS kind, d.key, 'account/' || d.account_id AS subject,
            CASE WHEN d.state = 'paid' THEN 'booked' WHEN d.state IN ('failed', 'unsent') THEN 'given_back'
@@ -127,7 +127,7 @@ _PAYMENTS = """
     GROUP BY p.channel, p.payment
 """
 
-# Refunds by the key that the channel knows them by (`core.messages.refund_key`).
+# Refunds by the key that the channel knows them by (`core.ids.refund_key`).
 _REFUNDS = """
     WITH refunds AS (
         SELECT r.id, r.reference, r.currency, r.recorded_at, sum(t.amount_minor)::BIGINT AS amount_minor

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from core.messages import Message
+from core.fields import Message
 from ledger.pool import translate_errors
 
 M = TypeVar("M", bound=Message)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from core.durations import Duration
-from core.messages import Message
+from core.fields import Message
 from ledger.register_part import Conditions, RegisterPart
 
 

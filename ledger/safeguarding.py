@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from core.messages import Message
+from core.fields import Message
 from ledger.long_reads import long_reads
 from ledger.pool import Pool
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from core.errors import BadInput, Refused
-from core.messages import Actor, Message
+from core.fields import Message
+from core.messages import Actor
 from core.reasons import SENTENCES
 from core.reconciliation.lines import Covered, Scope, Statement, TheirLine
 from ledger.register_part import RegisterPart

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from core.messages import Message, Withdrawal, content_hash
+from core.fields import Message
+from core.messages import Withdrawal
 from core.money import format_minor
+from core.reading import content_hash
 from core.reasons import Refusal, refuse
 from core.records import WithdrawalRecord
 from core.withdrawal.calendar import next_day_starts

@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from core.messages import AmountMinor, Currency, Message
+from core.fields import AmountMinor, Currency, Message
 from local.callbacks import CALLBACKS, CallbackOutbox
 from local.faults import Faults
 from local.journal import JournaledStore

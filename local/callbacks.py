@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from core.messages import Message
+from core.fields import Message
 from local.faults import Faults
 from local.journal import Store
 

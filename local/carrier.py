@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from core.messages import Message, Scan
+from core.fields import Message
+from core.messages import Scan
 from local.journal import Store
 
 ParcelAnswer = Literal["no_trace", "unknown_carrier", "bad_number"]

@@ -24,7 +24,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from core.messages import AmountMinor, Currency, Message, Time
+from core.fields import AmountMinor, Currency, Message, Time
 from core.money import MAX_AMOUNT_MINOR
 from local.journal import JournaledStore, utc_now
 from local.statements import StatementQuestion, page

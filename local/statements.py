@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from core.messages import Message, Time
+from core.fields import Message, Time
 
 LINES_A_PAGE = 1000
 

@@ -69,7 +69,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from core.messages import reasons_of
+from core.reading import reasons_of
 from local.bank import BankDesk, FinishPayout, Funding, KeyWindow, Mistake, NewPayout, PayoutPlan, ReturnPayout
 from local.callbacks import Acknowledged
 from local.carrier import CarrierDesk, Freeze, Interval, Mark, NewScans, Track

@@ -24,7 +24,8 @@ from activities.rails.base import Payee, PayoutInstruction
 from activities.rails.sandbox import SandboxRail
 from activities.withdrawal import WithdrawalActivities
 from core.errors import Unavailable
-from core.messages import TASK_QUEUE, Actor
+from core.ids import TASK_QUEUE
+from core.messages import Actor
 from core.payout_accounts import Bank, judge_number
 from core.withdrawal.payouts import PayoutResult, RailTerms
 from core.withdrawal.policy import WithdrawalPolicy

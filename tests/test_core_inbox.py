@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from core.answers import Answer
 from core.inbox import JOURNAL_KEPT, MESSAGE_KEPT, Inbox
-from core.messages import Actor, Answer, CancelOrder, PlaceHold
+from core.messages import Actor, CancelOrder, PlaceHold
 from core.reasons import Refusal, refuse
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

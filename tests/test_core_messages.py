@@ -14,25 +14,11 @@ from hypothesis import strategies as st
 from order_bodies import ABSENT, bent, order_body
 from pydantic import TypeAdapter, ValidationError
 
-from core.messages import (
-    ORDER_COMMANDS,
-    WITHDRAWAL_COMMANDS,
-    Command,
-    Message,
-    Order,
-    Time,
-    Unreadable,
-    Withdrawal,
-    automatic_withdrawal_id,
-    content_hash,
-    order_workflow_id,
-    read,
-    read_command,
-    reasons_of,
-    refund_key,
-    withdrawal_workflow_id,
-)
+from core.fields import Message, Time
+from core.ids import automatic_withdrawal_id, order_workflow_id, refund_key, withdrawal_workflow_id
+from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Command, Order, Withdrawal
 from core.money import MAX_AMOUNT_MINOR
+from core.reading import Unreadable, content_hash, read, read_command, reasons_of
 from core.reasons import SENTENCES, Refusal
 
 COMMANDS: Mapping[str, type[Command]] = {**ORDER_COMMANDS, **WITHDRAWAL_COMMANDS}

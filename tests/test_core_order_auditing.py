@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from order_driver import DAY, HOUR, SECOND, T0, WAYBILLS, OrderDriver, a_parcel, a_policy, a_verdict, failing
 
+from core.answers import Answer
 from core.audit.findings import Finding
-from core.messages import Answer
 from core.order.auditing import facts_of
 from core.order.views import findings_of, holds_of
 from core.order.watches import audit_watches

@@ -10,8 +10,8 @@ from order_driver import WAYBILLS, OrderDriver, a_parcel, a_policy, a_verdict, a
 from pydantic_core import to_json
 
 from activities.requests import Rescued
+from core.answers import Answer
 from core.budgets import ENGINE_TAKES, PARTS_MOST, STATE_WEIGHS
-from core.messages import Answer
 from core.order.auditing import apply_verdict
 from core.order.commands import note_unreadable
 from core.order.folding import as_recorded

@@ -8,7 +8,8 @@ from typing import Any, get_args
 import pytest
 from order_driver import DAY, PEOPLE, WAYBILLS, OrderDriver, a_parcel, a_policy, a_scan
 
-from core.messages import ORDER_COMMANDS, Answer, Role
+from core.answers import Answer
+from core.messages import ORDER_COMMANDS, Role
 from core.order.commands import VERBS, receive, refusal_of
 from core.order.opening import Screening
 from core.reasons import SENTENCES, Refusal

@@ -22,7 +22,7 @@ from order_driver import (
     failing,
 )
 
-from core.messages import Answer
+from core.answers import Answer
 from core.order import deadlines as module
 from core.order.deadlines import deadlines, next_deadline, wake_at
 from core.order.opening import Screening

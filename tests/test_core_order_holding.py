@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from order_driver import DAY, HOUR, T0, WAYBILLS, OrderDriver, a_policy, a_scan, a_verdict, verb_of
 
-from core.messages import Answer
+from core.answers import Answer
 from core.order.steps import Look, OrderStep, finish
 from core.order.watches import refund_watches
 from core.reasons import Refusal

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from order_driver import DAY, HOUR, SECOND, T0, OrderDriver, a_policy, an_order, verb_of
 
-from core.messages import Answer, Order
+from core.answers import Answer
+from core.messages import Order
 from core.order.opening import Screening, check_payment_time
 from core.order.steps import Screen, finish
 from core.reasons import Refusal

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from order_driver import DAY, HOUR, SECOND, T0, WAYBILLS, OrderDriver, a_parcel, a_policy, a_scan, failing
 
-from core.messages import Answer
+from core.answers import Answer
 from core.reasons import Refusal
 
 

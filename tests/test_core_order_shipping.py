@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from order_driver import DAY, HOUR, T0, WAYBILLS, OrderDriver, a_parcel, a_policy, a_scan, a_verdict
 
-from core.messages import Answer
+from core.answers import Answer
 from core.order.claims import claims_to_release, note_unused_claims
 from core.order.shipping import Claim
 from core.order.state import OrderState

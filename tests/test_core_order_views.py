@@ -11,7 +11,7 @@ import pytest
 from order_driver import DAY, HOUR, T0, OrderDriver, a_parcel, a_policy, failing
 from order_events import STARTS, a_driver
 
-from core.messages import HoldView
+from core.answers import HoldView
 from core.order.opening import Screening
 from core.order.page import details_of
 from core.order.views import hold_reasons, holds_of, journal_view, order_view, record_of, search_values

@@ -10,9 +10,11 @@ from typing import Any, get_args
 import pytest
 from withdrawal_driver import NO_WINDOW, RAIL, SEED, T0, WithdrawalDriver, answered, asked, names
 
-from core.messages import WITHDRAWAL_COMMANDS, Answer, read_command
+from core.answers import Answer
+from core.messages import WITHDRAWAL_COMMANDS
 from core.money import CURRENCIES
 from core.policy import parse_policy
+from core.reading import read_command
 from core.reasons import SENTENCES, Refusal, refuse
 from core.withdrawal.calendar import after_working_days, next_day_starts
 from core.withdrawal.commands import receive

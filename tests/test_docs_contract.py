@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from arrows import ROOT
 
-from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Order, Withdrawal, read, read_command
+from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Order, Withdrawal
+from core.reading import read, read_command
 from core.reasons import Refusal
 from docs import examples
 from docs.generate import RECEIVED, pages

@@ -14,7 +14,7 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailed
 from temporalio.exceptions import ApplicationError
 
 import gateway
-from core.messages import ORDER_WORKFLOW, TASK_QUEUE
+from core.ids import ORDER_WORKFLOW, TASK_QUEUE
 from core.reasons import refuse
 from demo.stage import StagedOrder
 from workflows.running import raise_refusal

@@ -26,7 +26,7 @@ import gateway.sending
 from commands.prove import prove_progress
 from config import Settings
 from core.errors import Misconfigured, Unavailable
-from core.messages import DEPLOYMENT, TASK_QUEUE
+from core.ids import DEPLOYMENT, TASK_QUEUE
 from local.temporal import Temporal
 
 

@@ -13,8 +13,9 @@ from databases import Database
 from ledger_samples import NOW, POLICY_HASH, a_notice, a_record, an_order, opened
 
 from core import movements
-from core.messages import Order, content_hash
+from core.messages import Order
 from core.movements import Leg, adjustment
+from core.reading import content_hash
 from ledger.book import Book
 from ledger.orders import NEVER_RECORDED, Opening
 from ledger.register import Register

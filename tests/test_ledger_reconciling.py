@@ -29,7 +29,7 @@ from ledger_samples import (
 )
 
 from core.errors import BadInput
-from core.messages import refund_key
+from core.ids import refund_key
 from core.movements import Leg, Movement, adjustment, psp_settlement
 from core.reconciliation.breaks import breaks
 from core.reconciliation.lines import Break, Covered, Scope, Statement, TheirLine

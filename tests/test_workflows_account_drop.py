@@ -20,7 +20,8 @@ from activities.http import HttpClient
 from activities.rails.sandbox import SandboxRail
 from core.account_drop.deadlines import look_after
 from core.account_drop.state import ACCOUNT_DROP_WORKFLOW, AccountDrop, DropAnswer
-from core.messages import TASK_QUEUE, Actor
+from core.ids import TASK_QUEUE
+from core.messages import Actor
 from core.payout_accounts import judge_number
 from ledger.account_drops import StoredDrop
 from ledger.reconciling import both_sides

@@ -17,14 +17,8 @@ import gateway
 from activities.payout import PayoutActivities
 from activities.requests import ScheduledWithdrawalRequest, StartWithdrawalRequest
 from core.errors import Refused
-from core.messages import (
-    AUTO_WITHDRAWAL_WORKFLOW,
-    TASK_QUEUE,
-    AutomaticWithdrawals,
-    Withdrawal,
-    automatic_withdrawal_id,
-    scheduled_withdrawal_id,
-)
+from core.ids import AUTO_WITHDRAWAL_WORKFLOW, TASK_QUEUE, automatic_withdrawal_id, scheduled_withdrawal_id
+from core.messages import AutomaticWithdrawals, Withdrawal
 from core.movements import Leg, adjustment
 from core.order.steps import StartedWithdrawal
 from core.policy import policy_hash

@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 import pytest
 from temporalio import workflow
 
-from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Command, Id, Unreadable
+from core.fields import Id
+from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Command
+from core.reading import Unreadable
 from core.withdrawal import commands, views
 from core.withdrawal.state import WithdrawalState
 from workflows.account_drop import AccountDropWorkflow

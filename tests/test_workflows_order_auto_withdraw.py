@@ -11,7 +11,7 @@ import pytest_asyncio
 from databases import Database
 from order_crash_stage import CrashStage, approved, open_crash_stage, until
 
-from core.messages import automatic_withdrawal_id
+from core.ids import automatic_withdrawal_id
 from demo.stage import StagedOrder
 from local.client import WorldClient
 from local.temporal import Temporal

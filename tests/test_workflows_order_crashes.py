@@ -18,7 +18,7 @@ from order_crash_stage import CrashStage, approved, open_crash_stage, travelled,
 
 import gateway
 from core.errors import Refused
-from core.messages import content_hash
+from core.reading import content_hash
 from demo.stage import StagedOrder
 from local.client import WorldClient
 from local.temporal import Temporal

@@ -18,7 +18,7 @@ from temporalio.worker import Replayer
 
 import gateway
 from core.errors import Refused
-from core.messages import ORDER_WORKFLOW, TASK_QUEUE, refund_key
+from core.ids import ORDER_WORKFLOW, TASK_QUEUE, refund_key
 from demo.stage import StagedOrder
 from local.client import WorldClient
 from local.temporal import Temporal

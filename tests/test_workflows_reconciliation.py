@@ -21,7 +21,7 @@ from activities.http import HttpClient
 from activities.rails.sandbox import SandboxRail
 from activities.reconciliation import ReconciliationActivities
 from core.errors import BadInput, Unavailable, UnreadableAnswer
-from core.messages import RECONCILIATION_WORKFLOW, TASK_QUEUE
+from core.ids import RECONCILIATION_WORKFLOW, TASK_QUEUE
 from core.reconciliation.lines import Comparison
 from worker import plugin
 

@@ -16,7 +16,7 @@ from temporalio.worker import Replayer
 from withdrawal_stage import WithdrawalStage, kill
 
 import gateway
-from core.messages import TASK_QUEUE, WITHDRAWAL_WORKFLOW
+from core.ids import TASK_QUEUE, WITHDRAWAL_WORKFLOW
 from ledger.book import Book
 from ledger.register import Register
 from local.client import WorldClient

@@ -10,7 +10,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from withdrawal_stage import WithdrawalStage
 
 import gateway
-from core.messages import TASK_QUEUE, WITHDRAWAL_WORKFLOW
+from core.ids import TASK_QUEUE, WITHDRAWAL_WORKFLOW
 from core.policy import policy_hash
 
 STRICT = 'name = "strict"\n[withdrawal]\naccounts_must_be_verified = true\ncurrencies = ["CNY"]\n'

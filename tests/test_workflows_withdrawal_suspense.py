@@ -12,7 +12,7 @@ from databases import Database
 from temporalio.client import WorkflowHandle
 from withdrawal_stage import WithdrawalStage
 
-from core.messages import TASK_QUEUE, WITHDRAWAL_WORKFLOW
+from core.ids import TASK_QUEUE, WITHDRAWAL_WORKFLOW
 
 FAILED = {"outcome": "failed", "reference": "B-1", "reason": "the bank's letter"}
 PAID = {"outcome": "paid", "reference": "B-2", "reason": "the bank's second letter"}

@@ -17,7 +17,7 @@ from activities.money import MoneyActivities
 from activities.wechatpay.signing import PlatformKeys
 from activities.withdrawal import WithdrawalActivities
 from config import read_rails
-from core.messages import TASK_QUEUE
+from core.ids import TASK_QUEUE
 from inbound.callbacks import CallbackDesk
 from inbound.desk import VendorAnswer
 from inbound.wechatpay import WechatPayCallbacks

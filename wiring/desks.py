@@ -16,7 +16,8 @@ from activities.reconciliation import ReconciliationActivities
 from activities.wechatpay.signing import PlatformKeys
 from config import Settings
 from config.rails import Rails
-from core.messages import ReportScan, order_workflow_id
+from core.ids import order_workflow_id
+from core.messages import ReportScan
 from inbound.callbacks import CallbackDesk
 from inbound.pushes import PushDesk
 from inbound.wechatpay import WechatPayCallbacks

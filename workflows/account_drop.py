@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from core.account_drop.state import ACCOUNT_DROP_WORKFLOW, AccountDrop, AccountDropState, DropAnswer
     from core.account_drop.steps import finish, next_step
     from core.account_drop.views import drop_view, summary_of
-    from core.messages import read
+    from core.reading import read
     from core.reasons import Refusal
     from workflows.machine import Machine
     from workflows.running import ignoring_cancellation, run_durable, run_local

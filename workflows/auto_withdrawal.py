@@ -11,8 +11,10 @@ from temporalio.common import SearchAttributeKey
 with workflow.unsafe.imports_passed_through():
     from activities.payout import PayoutActivities
     from activities.requests import ScheduledWithdrawalRequest
-    from core.messages import AUTO_WITHDRAWAL_WORKFLOW, AutomaticWithdrawals, read
+    from core.ids import AUTO_WITHDRAWAL_WORKFLOW
+    from core.messages import AutomaticWithdrawals
     from core.money import format_minor
+    from core.reading import read
     from core.reasons import Refusal
     from workflows.running import raise_refusal, run_durable
     from workflows.starting import first_argument

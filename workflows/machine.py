@@ -19,9 +19,12 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 with workflow.unsafe.imports_passed_through():
+    from core.answers import Answer, HoldView
     from core.budgets import COMMAND_WEIGHS
+    from core.fields import Message
     from core.inbox import Channel
-    from core.messages import Answer, Command, HoldView, Message, Unreadable, read_command
+    from core.messages import Command
+    from core.reading import Unreadable, read_command
     from core.reasons import Refusal
     from workflows.burst import BUNDLE, PAUSE, SIGNALS_A_TASK, Burst, unbundled
     from workflows.page import Page

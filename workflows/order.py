@@ -29,19 +29,13 @@ with workflow.unsafe.imports_passed_through():
         StartWithdrawalRequest,
     )
     from activities.screening import ScreeningActivities
+    from core.answers import Answer
     from core.audit.findings import Finding  # noqa: F401  # the converter looks for Verdict's types among the passed
     from core.audit.verdict import Verdict
     from core.budgets import STARTS_A_TASK
+    from core.ids import ORDER_WORKFLOW
     from core.inbox import Channel
-    from core.messages import (
-        ORDER_COMMANDS,
-        ORDER_WORKFLOW,
-        Answer,
-        Command,
-        CorrectWaybill,
-        Order,
-        ReportShipment,
-    )
+    from core.messages import ORDER_COMMANDS, Command, CorrectWaybill, Order, ReportShipment
     from core.order import commands, views
     from core.order.auditing import facts_of, only_silent
     from core.order.claims import claims_to_release, note_unused_claims

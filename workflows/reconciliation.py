@@ -16,7 +16,8 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.reconciliation import Fetched, ReconciliationActivities
     from core.errors import final_error_names
-    from core.messages import RECONCILIATION_WORKFLOW, read
+    from core.ids import RECONCILIATION_WORKFLOW
+    from core.reading import read
     from core.reasons import Refusal
     from core.reconciliation.lines import Comparison, Summary
     from core.reconciliation.viewing import details_of

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from core.messages import Message, Unreadable
+    from core.fields import Message
+    from core.reading import Unreadable
 
 S = TypeVar("S", bound=Message)
 

@@ -14,13 +14,9 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.money import MoneyActivities
     from activities.withdrawal import WithdrawalActivities
-    from core.messages import (
-        WITHDRAWAL_COMMANDS,
-        WITHDRAWAL_WORKFLOW,
-        Resumption,
-        Withdrawal,
-        read,
-    )
+    from core.ids import WITHDRAWAL_WORKFLOW
+    from core.messages import WITHDRAWAL_COMMANDS, Resumption, Withdrawal
+    from core.reading import read
     from core.reasons import Refusal
     from core.steps import Post
     from core.withdrawal import commands, views

@@ -29,7 +29,8 @@ from activities.http import HttpClient, Reply
 from core.audit.trace import Trace
 from core.audit.waybills import carrier as known_carrier
 from core.errors import Unavailable, UnreadableAnswer
-from core.messages import Message, Scan, Stage
+from core.fields import Message
+from core.messages import Scan, Stage
 
 PROVIDER: Final = "aftership"
 SIGNATURE = "aftership-hmac-sha256"

@@ -24,7 +24,8 @@ from typing import Literal, Protocol, runtime_checkable
 from activities.clock import activity_time
 from core.audit.masking import mask
 from core.audit.trace import Lacking, Trace, TraceAnswer
-from core.messages import Message, Scan
+from core.fields import Message
+from core.messages import Scan
 
 Silence = Literal["throttled", "auth", "unavailable"]
 Contact = Literal["matched", "refused"]

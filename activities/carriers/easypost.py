@@ -30,7 +30,8 @@ from core.audit.services import codes_for
 from core.audit.trace import Trace
 from core.audit.waybills import carrier as known_carrier
 from core.errors import Unavailable, UnreadableAnswer
-from core.messages import Message, Scan, Stage
+from core.fields import Message
+from core.messages import Scan, Stage
 
 PROVIDER: Final = "easypost"
 SIGNATURE = "x-hmac-signature"

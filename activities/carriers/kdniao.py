@@ -38,7 +38,8 @@ from core.audit.services import carrier_called, codes_for
 from core.audit.trace import Lacking, Trace
 from core.audit.waybills import CARRIERS
 from core.errors import Unavailable, UnreadableAnswer
-from core.messages import Message, Scan, Stage
+from core.fields import Message
+from core.messages import Scan, Stage
 
 PROVIDER: Final = "kdniao"
 QUERY = "8001"

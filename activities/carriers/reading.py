@@ -15,7 +15,8 @@ from core.audit.masking import mask
 from core.audit.normalising import normalise
 from core.audit.waybills import CARRIERS
 from core.errors import UnreadableAnswer
-from core.messages import Message, Scan, Stage
+from core.fields import Message
+from core.messages import Scan, Stage
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Message)

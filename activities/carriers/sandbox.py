@@ -13,7 +13,8 @@ from activities.http import HttpClient
 from core.audit.services import Codes
 from core.audit.trace import Trace
 from core.errors import Unavailable, UnreadableAnswer
-from core.messages import Message, Scan
+from core.fields import Message
+from core.messages import Scan
 
 PROVIDER = "sandbox"
 _SILENT_STATUS: dict[int, Silence] = {401: "auth", 403: "auth", 429: "throttled"}

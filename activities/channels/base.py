@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import StringConstraints
 
-from core.messages import AmountMinor, AmountOrZero, Currency, Message, Time
+from core.fields import AmountMinor, AmountOrZero, Currency, Message, Time
 
 RefundState = Literal["arrived", "processing", "refused", "not_found", "unknown"]
 

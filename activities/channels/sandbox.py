@@ -9,7 +9,7 @@ from activities.channels.base import PaymentFact, RefundAnswer, RefundInstructio
 from activities.http import HttpClient, Reply
 from activities.statements import sandbox_statement
 from core.errors import Unavailable, UnreadableAnswer
-from core.messages import AmountMinor, AmountOrZero, Currency, Message, Time
+from core.fields import AmountMinor, AmountOrZero, Currency, Message, Time
 from core.reconciliation.lines import Statement
 
 

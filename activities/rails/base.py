@@ -15,7 +15,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field, SecretStr, StringConstraints
 
 from core.errors import DakuanError, NotSent
-from core.messages import AmountMinor, Currency, Message
+from core.fields import AmountMinor, Currency, Message
 from core.payout_accounts import AccountKind
 from core.withdrawal.payouts import PayoutResult, RailTerms
 

@@ -10,7 +10,8 @@ from activities.http import HttpClient, Reply
 from activities.rails.base import PayoutInstruction, no_answer
 from activities.statements import sandbox_statement
 from core.errors import Unavailable, UnreadableAnswer
-from core.messages import AmountMinor, AmountOrZero, Currency, FailureClass, Message
+from core.fields import AmountMinor, AmountOrZero, Currency, Message
+from core.messages import FailureClass
 from core.reconciliation.lines import Statement
 from core.withdrawal.payouts import PayoutResult, RailTerms
 

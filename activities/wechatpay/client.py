@@ -11,7 +11,7 @@ from activities.carriers.base import Checked
 from activities.http import HttpClient, Reply
 from activities.wechatpay.signing import MerchantSigner, PlatformKeys
 from core.errors import Unavailable, UnreadableAnswer
-from core.messages import Message
+from core.fields import Message
 
 
 class Problem(Message):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from core.messages import AmountMinor, Currency, Message, Time
+from core.fields import AmountMinor, Currency, Message, Time
 
 
 class TransferBill(Message):

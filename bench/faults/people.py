@@ -17,7 +17,8 @@ import gateway
 from bench.engines import bench_order, waybill_of
 from bench.faults.plan import Fate, Storm
 from core.errors import Refused, Unavailable
-from core.messages import Actor, Withdrawal, withdrawal_workflow_id
+from core.ids import withdrawal_workflow_id
+from core.messages import Actor, Withdrawal
 from ledger.register import Register
 from local.client import WorldClient
 

@@ -29,7 +29,7 @@ from bench.faults.plan import Fate, Storm, bank_faults, fates, own_faults
 from bench.faults.postman import Postman
 from bench.faults.report import Board, Told
 from config import PROJECT, Settings
-from core.messages import withdrawal_workflow_id
+from core.ids import withdrawal_workflow_id
 from core.movements import Leg, adjustment
 from ledger.adjusting import post_adjustments
 from ledger.migrate import migrate

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.account_drop.state import AccountDropState
+from core.answers import Answer
 from core.inbox import Channel
-from core.messages import Answer, Command
+from core.messages import Command
 from core.reasons import Refusal, refuse
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from core.account_drop.state import AccountDropState
-from core.messages import NextDeadline
+from core.answers import NextDeadline
 
 _LOOKS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6))
 _THEN = timedelta(days=1)

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from core.durations import Duration
-from core.messages import Actor, Id, Message, Reason, Time
+from core.fields import Id, Message, Reason, Time
+from core.messages import Actor
 from core.reasons import Refusal
 from core.states import State
 

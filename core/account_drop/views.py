@@ -7,7 +7,7 @@ from typing import Any
 from core.account_drop.deadlines import next_deadline
 from core.account_drop.state import AccountDropState, DropAnswer, DropState
 from core.account_drop.texts import WAITING
-from core.messages import HoldView
+from core.answers import HoldView
 
 _WAITS: dict[DropState, tuple[str, str]] = {
     "open": ("being_submitted", "system"),

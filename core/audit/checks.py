@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from core.messages import Message
+from core.fields import Message
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _S10_WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from core.audit.policy import Count
 from core.audit.trace import Lacking, Trace
-from core.messages import Address, Id, Message, Time
+from core.fields import Id, Message, Time
+from core.messages import Address
 
 
 class OrderFacts(Message):

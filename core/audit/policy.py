@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from core.durations import Duration
-from core.messages import Id, Message
+from core.fields import Id, Message
 
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 Share = Annotated[float, Field(ge=0, le=1)]

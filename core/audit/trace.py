@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from core.messages import Message, Scan, Stage, Time
+from core.fields import Message, Time
+from core.messages import Scan, Stage
 
 Lacking = Literal["phone", "service"]
 """What a question may lack: the digits of the phone on the label, or the service of the carrier that has the number."""

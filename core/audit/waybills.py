@@ -18,7 +18,7 @@ from pydantic import Field, StringConstraints
 
 from core.audit.checks import Check, luhn, passes
 from core.audit.normalising import normalise
-from core.messages import Id, Message
+from core.fields import Id, Message
 
 Certainty = Literal["check_digit", "prefix", "shape"]
 """Why a carrier is a candidate: a check digit agrees, the shape is its alone, or the shape is one of its own."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from core.answers import Answer
 from core.inbox import Channel
 from core.messages import (
-    Answer,
     AppealAudit,
     CancelOrder,
     Command,

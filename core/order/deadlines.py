@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from core.messages import NextDeadline
+from core.answers import NextDeadline
 from core.order.auditing import (
     approve,
     carrier_says,

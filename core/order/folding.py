@@ -9,8 +9,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+from core.answers import Answer
 from core.inbox import Channel
-from core.messages import Answer, CorrectWaybill, Order, ReportShipment
+from core.messages import CorrectWaybill, Order, ReportShipment
 from core.order.bookings import Booking, movement_for
 from core.order.commands import receive
 from core.order.opening import Screening, begin

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from core.messages import Message, Order, order_workflow_id, read
+from core.fields import Message
+from core.ids import order_workflow_id
+from core.messages import Order
 from core.order.refunding import refund_all
 from core.order.shares import lines_of
 from core.order.state import OrderState
 from core.personal import refuse_personal
 from core.policy import OrderPolicy
+from core.reading import read
 from core.reasons import Refusal, refuse
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.budgets import TITLE_KEPT
-from core.messages import Message, Order
+from core.fields import Message
+from core.messages import Order
 from core.money import given_back, share_bps, spread
 from core.order.state import LineState, OrderState
 from core.policy import OrderPolicy

@@ -11,7 +11,8 @@ from core.audit.masking import mask
 from core.audit.trace import PHYSICAL_STAGES
 from core.audit.waybills import carrier, judge, suggest
 from core.budgets import PARTS_MOST, SCANS_WEIGH
-from core.messages import CorrectWaybill, LineQuantity, Message, ParcelReport, ReportScan, ReportShipment, Scan, Stage
+from core.fields import Message
+from core.messages import CorrectWaybill, LineQuantity, ParcelReport, ReportScan, ReportShipment, Scan, Stage
 from core.order.state import REVIEW_OVERDUE, AuditAttempt, OrderState, Parcel
 from core.reasons import Refusal, refuse
 

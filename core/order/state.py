@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from core.audit.verdict import Verdict
-from core.messages import Id, LineQuantity, Name, Order, Reason, Scan, Time
+from core.fields import Id, Name, Reason, Time
+from core.messages import LineQuantity, Order, Scan
 from core.parts import Part
 from core.policy import OrderPolicy
 from core.states import Hold, State

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from core.audit.verdict import Verdict
-from core.messages import Message
+from core.fields import Message
 from core.movements import Movement
 from core.order.auditing import apply_verdict
 from core.order.bookings import (

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from core.answers import HoldView
 from core.audit.explain import LANGUAGES, Language, sentence
-from core.messages import HoldView
 from core.order.deadlines import deadlines, next_deadline, settles_at
 from core.order.state import REVIEW_OVERDUE, OrderState, Parcel, Refund
 from core.order.texts import HELD, LIFT, WAITING

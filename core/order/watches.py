@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from core.audit.verdict import Verdict
-from core.messages import Message
+from core.fields import Message
 from core.order.auditing import apply_verdict, only_silent
 from core.order.deadlines import refund_stuck_hold
 from core.order.state import REFUND_STUCK, OrderState, Parcel

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from core.messages import AmountOrZero, Currency, Id, Message, Reference, Time
+from core.fields import AmountOrZero, Currency, Id, Message, Reference, Time
 from core.money import format_minor
 
 Scope = Literal["rail", "channel", "withdrawals", "orders"]
@@ -145,7 +145,7 @@ class Comparison(Message):
 
 
 class Summary(Message):
-    """What a comparison found. `breaks` are the first of `count`; `new` are the ids of those seen for the first time."""
+    """What a comparison found. `breaks` are the first of `count`; `new` are the ids of those not seen before."""
 
     scope: Scope
     name: str

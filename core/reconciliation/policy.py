@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.durations import Duration
-from core.messages import Message
+from core.fields import Message
 
 
 class ReconciliationPolicy(Message):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from core.answers import Answer
 from core.inbox import Channel, Outcome
 from core.messages import (
-    Answer,
     ApproveWithdrawal,
     CancelWithdrawal,
     Command,

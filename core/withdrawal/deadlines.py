@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from core.messages import NextDeadline
+from core.answers import NextDeadline
 from core.states import Deadline
 from core.withdrawal.outcomes import give_back, go_on, mark_failed
 from core.withdrawal.payouts import Attempt, Failure

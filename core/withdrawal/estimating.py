@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
-from core.messages import Message, Time, Withdrawal
+from core.fields import Message, Time
+from core.messages import Withdrawal
 from core.money import format_minor
 from core.reasons import Refusal, refuse
 from core.withdrawal.calendar import after_working_days, next_day_starts

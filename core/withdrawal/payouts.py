@@ -14,7 +14,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from core.durations import Duration
-from core.messages import Currency, FailureClass, Message, Time
+from core.fields import Currency, Message, Time
+from core.messages import FailureClass
 from core.parts import Part
 from core.payout_accounts import AccountKind
 from core.reasons import Refusal, refuse

@@ -12,7 +12,8 @@ from typing import Annotated
 from pydantic import Field
 
 from core.durations import Duration
-from core.messages import AmountMinor, AmountOrZero, Currency, Message, Withdrawal
+from core.fields import AmountMinor, AmountOrZero, Currency, Message
+from core.messages import Withdrawal
 from core.money import MAX_AMOUNT_MINOR, share_bps
 from core.reasons import Refusal, refuse
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from core.messages import Actor, Time, Withdrawal
+from core.fields import Time
+from core.messages import Actor, Withdrawal
 from core.parts import Part
 from core.reasons import Refusal
 from core.states import Hold, Reader, State

@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import ClassVar
 
 from core import movements
-from core.messages import Actor, Message, Time, Withdrawal
+from core.fields import Message, Time
+from core.messages import Actor, Withdrawal
 from core.movements import Movement
 from core.reasons import Refusal
 from core.records import WithdrawalRecord

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from core.messages import HoldView
+from core.answers import HoldView
 from core.records import WithdrawalRecord
 from core.states import Hold
 from core.texts import Help, clock

@@ -18,8 +18,9 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from core.errors import BadInput
-from core.messages import Message, reasons_of
+from core.fields import Message
 from core.money import parse_amount
+from core.reading import reasons_of
 from core.reconciliation.lines import Covered, Kind, Scope, TheirLine
 from inbound.statements.xlsx import is_xlsx, rows_of
 from inbound.tables import BadFile, BadRow, cells_of, damage, delimiter_of

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core import movements
-from core.messages import Actor, Address, Line, Order, Payment, Withdrawal, content_hash
+from core.messages import Actor, Address, Line, Order, Payment, Withdrawal
+from core.reading import content_hash
 from core.records import Notice, OrderRecord, WithdrawalRecord
 from core.steps import Posted
 from core.withdrawal.policy import WithdrawalPolicy

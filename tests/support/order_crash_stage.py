@@ -30,7 +30,7 @@ from temporalio.workflow import SandboxImportNotificationPolicy
 import gateway
 from config import Settings
 from core.errors import Unavailable
-from core.messages import TASK_QUEUE
+from core.ids import TASK_QUEUE
 from demo.stage import Stage, StagedOrder
 from ledger.register import Register
 from local.client import WorldClient

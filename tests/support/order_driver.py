@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from core.answers import Answer
 from core.audit.findings import Finding
 from core.audit.verdict import Verdict
 from core.audit.waybills import sandbox_number
 from core.inbox import Channel
-from core.messages import ORDER_COMMANDS, Answer, Command, Order, read_command
+from core.messages import ORDER_COMMANDS, Command, Order
 from core.movements import Movement
 from core.order.bookings import credit_due
 from core.order.claims import claims_to_release
@@ -38,6 +39,7 @@ from core.order.steps import (
 )
 from core.order.watches import RefundOutcome, apply_audit, apply_refund_outcome, audit_watches, refund_watches
 from core.policy import OrderLimits, OrderPolicy
+from core.reading import read_command
 from core.reasons import Refusal
 from core.records import Notice, OrderRecord, WithdrawalRecord
 from core.steps import KeepRecord, Post, Posted, PostingOutcome

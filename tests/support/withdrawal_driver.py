@@ -6,8 +6,10 @@ from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from core.messages import WITHDRAWAL_COMMANDS, Answer, Withdrawal, read_command
+from core.answers import Answer
+from core.messages import WITHDRAWAL_COMMANDS, Withdrawal
 from core.movements import Movement
+from core.reading import read_command
 from core.reasons import Refusal, refuse
 from core.steps import KeepRecord, Post, Posted, PostingOutcome
 from core.withdrawal.commands import receive

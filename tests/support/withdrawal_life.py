@@ -12,7 +12,8 @@ from typing import Any
 
 from withdrawal_driver import RAIL, T0, WithdrawalDriver, answered, asked
 
-from core.messages import WITHDRAWAL_COMMANDS, read_command
+from core.messages import WITHDRAWAL_COMMANDS
+from core.reading import read_command
 from core.reasons import Refusal
 from core.withdrawal.commands import receive
 from core.withdrawal.deadlines import deadlines, pass_deadlines

@@ -35,7 +35,8 @@ from activities.payout import PayoutActivities
 from activities.rails.sandbox import SandboxRail
 from activities.withdrawal import WithdrawalActivities
 from core.errors import Refused
-from core.messages import TASK_QUEUE, Actor, Withdrawal
+from core.ids import TASK_QUEUE
+from core.messages import Actor, Withdrawal
 from core.movements import Leg, adjustment
 from core.policy import policy_hash
 from ledger.adjusting import post_adjustments

@@ -1,0 +1,54 @@
+"""What workflows answer: to a command, and to queries about deadlines, the journal and holds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from core.fields import (
+    Message,
+    Time,
+)
+from core.messages import Actor
+
+
+class NextDeadline(Message):
+    """What passes next, and when."""
+
+    name: str
+    at: Time
+
+
+class Answer(Message):
+    """The answer of an accepted update. A duplicate gets the first answer, its outcome apart."""
+
+    outcome: Literal["accepted", "duplicate"]
+    phase: str
+    audit: str
+    receipt: str
+    next_deadline: NextDeadline | None = None
+
+
+class JournalEntry(Message):
+    """One line of an order's or withdrawal's journal: what came in, and what was answered."""
+
+    seq: int
+    at: Time
+    channel: Literal["update", "signal", "deadline", "system"]
+    verb: str
+    command_id: str | None = None
+    actor: Actor | None = None
+    outcome: Literal["accepted", "duplicate", "refused", "noted"]
+    code: str | None = None
+    message: str | None = None
+
+
+class HoldView(Message):
+    """Why money is not here yet."""
+
+    reason: str
+    since: Time
+    expected_release: Time | None = None
+    who_can_act: str
+    what_helps: str
+    what_helps_zh: str | None = None
+    """The same in Chinese, where it is said in Chinese."""
