@@ -110,7 +110,7 @@ class Claims(RegisterPart):
         )
 
     async def claimants(self, waybill: str) -> list[Claimant]:
-        """The open orders that use a number now, under whatever carrier."""
+        """The open orders that use a number now, under any carrier."""
         return await self._all(
             Claimant,
             "SELECT DISTINCT c.order_id, c.carrier FROM waybill_claims c JOIN orders o ON o.order_id = c.order_id"

@@ -71,7 +71,7 @@ class Pushes(RegisterPart):
         return [Trace.model_validate(row["trace"]) for row in rows]
 
     async def of_number(self, waybill: str) -> list[KeptPush]:
-        """What was pushed of a number under whatever carrier, one trace a provider and carrier."""
+        """What was pushed of a number under any carrier, one trace a provider and carrier."""
         async with translate_errors():
             rows = await self._pool.fetch(
                 "SELECT carrier, trace FROM pushed_traces WHERE waybill = $1 ORDER BY provider, carrier", clean(waybill)

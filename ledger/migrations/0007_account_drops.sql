@@ -1,7 +1,7 @@
 -- Penny drops: small amounts that verify a payout account.
 
--- A small random amount that was sent to an account, so that whoever reads its statements can tell how much. `lost`:
--- nobody found out in time what became of it; that is not `failed`.
+-- A small random amount that was sent to an account, so that a person who reads its statements can tell how much. `lost`:
+-- its outcome was not known in time; that is not `failed`.
 CREATE TABLE account_drops (
     key          TEXT COLLATE "C" PRIMARY KEY,
     account_id   TEXT NOT NULL,

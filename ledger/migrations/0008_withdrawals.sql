@@ -81,7 +81,7 @@ CREATE INDEX payout_attempts_by_rail ON payout_attempts (rail);
 CREATE UNIQUE INDEX one_live_attempt_a_withdrawal ON payout_attempts (withdrawal_id)
     WHERE state NOT IN ('failed', 'unsent');
 
--- Each event of a rail counts once, for ever.
+-- Each event of a rail counts once.
 CREATE TABLE payout_events (
     rail         TEXT NOT NULL,
     event_id     TEXT NOT NULL,
@@ -219,7 +219,7 @@ BEGIN
     RETURN QUERY SELECT 'reserved', v_id;
 END $$;
 
--- As `reserve`, and refused for an account that nobody verified. Under the merchant's lock, which a change of the
+-- As `reserve`, and refused for an account that is not verified. Under the merchant's lock, which a change of the
 -- account takes too, so that `reserve` sees the version that was looked at here.
 CREATE FUNCTION reserve_verified(
     p_withdrawal JSONB, p_content_hash TEXT, p_minimum BIGINT, p_maximum BIGINT, p_daily_count INT, p_daily_sum BIGINT,
@@ -249,8 +249,8 @@ END $$;
 -- Close (pay or void), suspense or bank return, and the record of what it makes true: both or neither. The withdrawal's
 -- row is locked first, so that a void and a new attempt cannot both pass.
 --
--- A close is asked for as if the money were reserved. Where it stands in suspense it leaves from there, whole: whoever
--- asks may not know yet that it was moved, and must not have to.
+-- A close is asked for as if the money were reserved. Where it stands in suspense it leaves from there, whole:
+-- the caller may not know yet that it was moved.
 CREATE FUNCTION post_for_withdrawal(
     p_withdrawal_id TEXT, p_reference TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ, p_emptied TEXT,
     p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[], p_record JSONB
@@ -383,7 +383,7 @@ BEGIN
     RETURN 'opened';
 END $$;
 
--- Move an attempt to a state if it is in one of `p_when` (null: in any) and its lease is nobody else's.
+-- Move an attempt to a state if it is in one of `p_when` (null: in any) and no one else holds its lease.
 CREATE FUNCTION update_attempt(
     p_key TEXT, p_state TEXT, p_when TEXT[], p_lease_until TIMESTAMPTZ, p_now TIMESTAMPTZ
 ) RETURNS BOOLEAN

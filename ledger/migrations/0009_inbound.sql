@@ -39,7 +39,7 @@ $$;
 -- --- callbacks -----------------------------------------------------------------------------------------------
 
 -- The same bytes under the same signature are the same callback. The raw body is kept for some weeks only (purge_callbacks);
--- what became of it, for ever.
+-- what became of it stays.
 CREATE TABLE callbacks (
     id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     provider    TEXT NOT NULL,
@@ -85,8 +85,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $
     WHERE c.id = p_id AND c.outcome IS NULL
 $$;
 
--- Forget the raw bodies that came before a time, and whole what was nobody's: how many of each.
--- Nothing of the last week goes, whatever is asked.
+-- Forget the raw bodies that came before a time, and remove callbacks that were no provider's: how many of each.
+-- The last week always stays.
 CREATE FUNCTION purge_callbacks(p_before TIMESTAMPTZ) RETURNS TABLE (emptied BIGINT, removed BIGINT)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
     WITH gone AS (

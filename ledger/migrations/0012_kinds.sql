@@ -1,4 +1,4 @@
--- The kinds of movement, as core/chart.py has them, and what must hold of each movement, whoever posts it: legs of its
+-- The kinds of movement, as core/chart.py has them, and what must hold of each movement, by any role: legs of its
 -- kind, between accounts of its own subject, in its currency, within what the register knows. A worker's role can post
 -- nothing else; the owner can, and a proof looks at everything that was ever posted.
 
