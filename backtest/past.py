@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
+from pydantic import ValidationError
+
 from backtest.rows import PastRow, Tables, UnusableRow
 from core.messages import Address
 from core.money import MAX_AMOUNT_MINOR, format_minor, spread
@@ -309,4 +311,10 @@ def _address(row: PastRow, city: str, state: str) -> Address:
     for column in (city, state):
         if len(row[column]) > 80:
             raise _Unreadable(f"{column}: it is longer than 80 characters", row)
-    return Address(country=COUNTRY, province=row[state] or None, city=row[city] or None)
+    places = {"province": row[state] or None, "city": row[city] or None}
+    try:
+        return Address(country=COUNTRY, **places)
+    except ValidationError as error:
+        # Some rows have a number where the city should be. The order is real all the same; the place is not known.
+        wrong = {detail["loc"][0] for detail in error.errors(include_input=False)}
+        return Address(country=COUNTRY, **{field: place for field, place in places.items() if field not in wrong})

@@ -163,3 +163,16 @@ def test_rows_of_orders_that_are_not_there_are_one_bad_row(two: Folder, tmp_path
     two.rows["order_items"] += [["o8", *two.rows["order_items"][0][1:]], ["o9", *two.rows["order_items"][0][1:]]]
     _, bad_rows = read(two.write(tmp_path))
     assert bad_rows == [UnusableRow("order_items.csv", 4, "order o8 is not among the orders; so it is with 2 rows")]
+
+
+@pytest.mark.parametrize(("table", "column"), [("sellers", "seller_city"), ("customers", "customer_city")])
+def test_a_number_where_the_city_should_be_leaves_only_the_city_out(
+    two: Folder, tmp_path: Path, table: str, column: str
+) -> None:
+    two.rows[table][0][list(HEADERS[table]).index(column)] = "04482255"
+    orders, bad_rows = past_orders(read_folder(two.write(tmp_path)))
+    assert [order.order_id for order in orders] == ["o1", "o2"]
+    assert not bad_rows
+    address = orders[0].ship_from if table == "sellers" else orders[0].ship_to
+    assert address is not None
+    assert (address.city, bool(address.province)) == (None, True)
