@@ -20,7 +20,7 @@ help:
 	@echo "make demo    orders go through all six steps on a local stack, with a report"
 	@echo "make up      the local stack and a worker, until Ctrl-C"
 	@echo "make test    all tests"
-	@echo "make soak    the large numbers: two hours of random lives, examples and faults"
+	@echo "make soak    the large numbers: hours of random lives, examples and faults"
 	@echo "make check   lint, format, types, all tests"
 	@echo "make bench   what an order and a posting cost, against the plain ways"
 	@echo "make docs    docs/contract.md and docs/schemas from the models"

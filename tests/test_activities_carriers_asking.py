@@ -10,7 +10,7 @@ import pytest
 from vendor_adapters import account, adapter, fresh, plain, way
 
 from activities.carriers.asking import answered, questions_of
-from activities.carriers.base import Carrier, TraceQuery, found, refused_contact, told
+from activities.carriers.base import Carrier, TraceQuery, found, nothing_found, refused_contact
 from activities.carriers.paced import PacedCarrier
 from activities.carriers.sandbox import SandboxCarrier
 from activities.http import HttpClient
@@ -89,7 +89,7 @@ async def test_a_vendor_that_takes_no_digits_cannot_be_certain_of_who_wants_them
     questions = questions_of(offline(vendor), query)
     assert (len(questions.asked), questions.certain) == (1, False)
     (question,) = questions.asked
-    assert answered(told(query, "vendor", "no_trace"), question, questions).lacking == "phone"
+    assert answered(nothing_found(query, "vendor", "no_trace"), question, questions).lacking == "phone"
 
 
 def test_who_wants_no_digits_is_asked_once() -> None:
@@ -180,7 +180,7 @@ class Phone:
             return found(query, "vendor", way(), contact="matched")
         if self.wrong == "found":
             return refused_contact(query, "vendor", "wrong digits")
-        return told(query, "vendor", self.wrong)
+        return nothing_found(query, "vendor", self.wrong)
 
 
 SHORT = timedelta(milliseconds=20)

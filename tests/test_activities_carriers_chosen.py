@@ -9,7 +9,7 @@ import pytest
 from databases import Database
 from vendor_adapters import fresh, query, way
 
-from activities.carriers.base import TraceQuery, found, silent, told
+from activities.carriers.base import TraceQuery, found, nothing_found, silent
 from activities.carriers.chosen import ChosenCarriers
 from config import Settings
 from config.providers import parse_providers
@@ -61,7 +61,7 @@ class Saying:
             return found(query, self.name, way())
         if self.answer in ("throttled", "auth", "unavailable"):
             return silent(query, self.name, self.answer, "so it is")
-        return told(query, self.name, self.answer)
+        return nothing_found(query, self.name, self.answer)
 
 
 async def asked(*answers: TraceAnswer) -> tuple[list[str], list[int]]:

@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from vendor_adapters import START, fresh, way
 
-from activities.carriers.base import TraceQuery, found, told
+from activities.carriers.base import TraceQuery, found, nothing_found
 from activities.carriers.chosen import ChosenCarriers
 from activities.logistics import LogisticsActivities
 from activities.policies import ParsedPolicies
@@ -37,7 +37,7 @@ class Provider:
 
     async def trace(self, query: TraceQuery) -> Trace:
         self.asked.append(query)
-        return found(query, "one", way()) if self.delivers else told(query, "one", "no_trace")
+        return found(query, "one", way()) if self.delivers else nothing_found(query, "one", "no_trace")
 
 
 def request(**fields: Any) -> AuditRequest:

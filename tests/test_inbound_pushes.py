@@ -14,7 +14,7 @@ from ledger_samples import NOW, an_order, opened
 from temporalio.testing import ActivityEnvironment
 from vendor_adapters import SERVED, START, VENDORS, account, fresh, plain, query, scan, way
 
-from activities.carriers.base import Carrier, PushReader, found, silent, told
+from activities.carriers.base import Carrier, PushReader, found, nothing_found, silent
 from activities.carriers.chosen import ChosenCarriers
 from activities.logistics import LogisticsActivities
 from activities.policies import ParsedPolicies
@@ -380,7 +380,7 @@ async def test_scans_of_an_unknown_number_are_found_when_it_is_shipped(
     body, headers = push_of("kuaidi100", "yto", waybill, plain(way()))
     assert (await desk.receive("kuaidi100", body, headers)).outcome == "kept"
     assert orders.taken == []
-    nothing = Fixed(told(query("kuaidi100", waybill), "one", "no_trace"))
+    nothing = Fixed(nothing_found(query("kuaidi100", waybill), "one", "no_trace"))
     verdict = await looked(register, nothing, request(waybill))
     assert verdict.delivered_at == START + timedelta(hours=30)
 
@@ -402,7 +402,7 @@ async def test_a_push_kept_under_another_code_is_found_by_the_number(
     vendor: AnyVendor = "easypost" if found_with == "ups" else "kdniao"
     await desk.receive(vendor, *push_of(vendor, found_with, waybill, plain(way())))
     asked = query("kdniao", waybill, named)
-    says = silent(asked, "one", answer, "") if answer == "unavailable" else told(asked, "one", answer)
+    says = silent(asked, "one", answer, "") if answer == "unavailable" else nothing_found(asked, "one", answer)
     verdict = await looked(register, Fixed(says), request(waybill, carrier=named, carrier_name="阿强快运"))
     assert (verdict.delivered_at is not None) is found_it
     assert verdict.carrier == (found_with if found_it else named)
@@ -414,7 +414,7 @@ async def test_another_carrier_that_a_push_found_is_judged_with(desk: PushDesk, 
     body, headers = push_of("kuaidi100", "zto", waybill, plain(way()), comOld="yuantong", comNew="zhongtong")
     await desk.receive("kuaidi100", body, headers)
     (kept,) = await register.pushes.traces("yto", waybill)
-    nothing = Fixed(told(query("kuaidi100", waybill), "one", "no_trace"))
+    nothing = Fixed(nothing_found(query("kuaidi100", waybill), "one", "no_trace"))
     verdict = await looked(register, nothing, request(waybill, pushed=kept.scans))
     agrees = next(finding for finding in verdict.findings if finding.rule == "carrier_agrees")
     assert agrees.evidence == {"claimed": "yto", "found": "zto"}
@@ -425,10 +425,12 @@ async def test_an_outage_shows_in_the_other_numbers_of_the_carrier(register: Reg
     for number in range(25):
         waybill = f"YT{number:013}"
         await looked(
-            register, Fixed(told(query("kdniao", waybill), "one", "no_trace")), request(waybill, uploaded_at=old)
+            register,
+            Fixed(nothing_found(query("kdniao", waybill), "one", "no_trace")),
+            request(waybill, uploaded_at=old),
         )
     waybill = fresh()
-    silent_carrier = Fixed(told(query("kdniao", waybill), "one", "no_trace"))
+    silent_carrier = Fixed(nothing_found(query("kdniao", waybill), "one", "no_trace"))
     verdict = await looked(register, silent_carrier, request(waybill, uploaded_at=old))
     exists = next(finding for finding in verdict.findings if finding.rule == "trace_exists")
     assert exists.outcome == "unknown"

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from activities.carriers.asking import Question, Questions
-from activities.carriers.base import Checked, PushContent, Pushed, Silence, TraceQuery, found, silent, told
+from activities.carriers.base import Checked, PushContent, Pushed, Silence, TraceQuery, found, nothing_found, silent
 from activities.carriers.reading import (
     VendorEvents,
     VendorList,
@@ -164,7 +164,7 @@ class AfterShipCarrier:
         """See `Carrier.trace`. A number that it does not have yet gets a tracking, and is asked for again."""
         slug = CARRIERS.get(query.carrier)
         if slug is None:
-            return told(query, PROVIDER, "unknown_carrier", f"{PROVIDER} does not serve {query.carrier}")
+            return nothing_found(query, PROVIDER, "unknown_carrier", f"{PROVIDER} does not serve {query.carrier}")
         try:
             trace = read_answer(await self._look_up(query, slug), query)
             if trace is not None:
@@ -203,7 +203,7 @@ class AfterShipCarrier:
         return bool(self._secret) and hmac.compare_digest(expected, given.encode(errors="replace"))
 
     def signed_part(self, body: bytes) -> bytes:
-        """See `SignsAPart`: the very bytes, whatever the spelling of the header that signs them."""
+        """See `SignsAPart`: the very bytes, under any spelling of the header that signs them."""
         return body
 
     def read_push(self, body: bytes) -> PushContent:
@@ -258,7 +258,7 @@ def _refusal(reply: Reply, query: TraceQuery) -> Trace | None:
     if meta.code == _EXISTS:
         return None
     if meta.code in _BAD_NUMBER:
-        return told(query, PROVIDER, "bad_number", detail)
+        return nothing_found(query, PROVIDER, "bad_number", detail)
     return silent(query, PROVIDER, "unavailable", detail)
 
 

@@ -36,7 +36,7 @@ _LONGEST_DETAIL = 300
 class TraceQuery(Message):
     """One number of one carrier.
 
-    Some carriers answer only with the last four digits of a phone: the receiver's or the sender's, whichever the label
+    Some carriers answer only with the last four digits of a phone: the receiver's or the sender's, as the label
     has. `code` is the vendor's code of the carrier's service to ask about; "" leaves that to the adapter.
     """
 
@@ -197,7 +197,7 @@ def found(
     return trace.model_copy(update=more) if masked else trace
 
 
-def told(
+def nothing_found(
     query: TraceQuery, provider: str, answer: TraceAnswer, detail: str | None = None, *, lacking: Lacking | None = None
 ) -> Trace:
     """The provider's word that it has nothing on the number; `lacking`: see `Trace.lacking`."""

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from activities.carriers.asking import Question, Questions, without_digits
-from activities.carriers.base import Checked, PushContent, Pushed, Silence, TraceQuery, found, silent, told
+from activities.carriers.base import Checked, PushContent, Pushed, Silence, TraceQuery, found, nothing_found, silent
 from activities.carriers.reading import (
     VendorEvents,
     VendorText,
@@ -175,7 +175,7 @@ class EasyPostCarrier:
         """See `Carrier.trace`."""
         carrier = query.code or CARRIERS.get(query.carrier)
         if carrier is None:
-            return told(query, PROVIDER, "unknown_carrier", f"{PROVIDER} does not serve {query.carrier}")
+            return nothing_found(query, PROVIDER, "unknown_carrier", f"{PROVIDER} does not serve {query.carrier}")
         tracker = {"tracking_code": query.waybill, "carrier": carrier}
         try:
             reply = await self._http.post("v2/trackers", {"tracker": tracker}, self._headers)
@@ -203,7 +203,7 @@ class EasyPostCarrier:
         return bool(self._secret) and hmac.compare_digest(expected.encode(), given.encode(errors="replace"))
 
     def signed_part(self, body: bytes) -> bytes:
-        """See `SignsAPart`: the very bytes, whatever the spelling of the header that signs them."""
+        """See `SignsAPart`: the very bytes, under any spelling of the header that signs them."""
         return body
 
     def read_push(self, body: bytes) -> PushContent:

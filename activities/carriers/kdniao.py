@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlencode
 from pydantic import Field
 
 from activities.carriers.asking import Question, Questions, questions_about
-from activities.carriers.base import PushContent, Pushed, Silence, TraceQuery, found, silent, told
+from activities.carriers.base import PushContent, Pushed, Silence, TraceQuery, found, nothing_found, silent
 from activities.carriers.reading import (
     CHINA,
     VendorEvents,
@@ -149,7 +149,7 @@ class KdniaoCarrier:
         """See `Carrier.trace`."""
         carrier = CARRIERS.carrier(query.carrier)
         if carrier is None or not carrier.kdniao:
-            return told(query, PROVIDER, "unknown_carrier", f"{PROVIDER} does not serve {query.carrier}")
+            return nothing_found(query, PROVIDER, "unknown_carrier", f"{PROVIDER} does not serve {query.carrier}")
         request = {"ShipperCode": query.code or carrier.kdniao, "LogisticCode": query.waybill}
         sent_digits = carrier.needs_phone and bool(query.phone_last4)
         if sent_digits:
@@ -242,7 +242,7 @@ def read_answer(reply: Reply, query: TraceQuery, *, sent_digits: bool = False) -
         # Without the digits it would say so of any number, which is no word about this one.
         return silent(query, PROVIDER, "unavailable", f"{query.carrier} wants the receiver's last four digits")
     if not scans:
-        return told(query, PROVIDER, "no_trace", answer.Reason, lacking=_lacking(query))
+        return nothing_found(query, PROVIDER, "no_trace", answer.Reason, lacking=_lacking(query))
     carrier = carrier_called(answer.ShipperCode, PROVIDER)
     return found(query, PROVIDER, scans, with_unread(answer.Reason, unread), carrier=carrier, contact=contact)
 
@@ -307,7 +307,7 @@ def _pushed(item: object) -> PushContent:
     if scans:
         trace = found(query, PROVIDER, scans, detail)
     elif answer.Success and not unread and _says_nothing_known(answer):
-        trace = told(query, PROVIDER, "no_trace", detail, lacking=_lacking(query))
+        trace = nothing_found(query, PROVIDER, "no_trace", detail, lacking=_lacking(query))
     else:
         trace = silent(query, PROVIDER, "unavailable", detail or "a push without a single event")
     named = tuple(f"{query.waybill}: {why}" for why in unread)

@@ -23,9 +23,9 @@ from activities.carriers.base import (
     Subscription,
     TraceQuery,
     found,
+    nothing_found,
     refused_contact,
     silent,
-    told,
 )
 from activities.carriers.reading import (
     VendorEvents,
@@ -170,7 +170,7 @@ class Kuaidi100Carrier:
         """See `Carrier.trace`."""
         carrier = CARRIERS.carrier(query.carrier)
         if carrier is None or not carrier.kuaidi100:
-            return told(query, PROVIDER, "unknown_carrier", f"{PROVIDER} does not serve {query.carrier}")
+            return nothing_found(query, PROVIDER, "unknown_carrier", f"{PROVIDER} does not serve {query.carrier}")
         phone = query.phone_last4 if carrier.needs_phone else None
         param = json.dumps(
             {
@@ -254,7 +254,9 @@ class Kuaidi100Carrier:
             trace = found(query, PROVIDER, scans, detail, carrier=found_at)
         elif push.status == "abort" and not unread:
             # Given up without a record: its word that the carrier has none.
-            trace = told(query, PROVIDER, "no_trace", detail, lacking=_lacking(query, push.comOld or result.com or ""))
+            trace = nothing_found(
+                query, PROVIDER, "no_trace", detail, lacking=_lacking(query, push.comOld or result.com or "")
+            )
         else:
             trace = silent(query, PROVIDER, "unavailable", detail or "a push without a single event")
         pushed = Pushed(trace=trace, asked=asked, replaces=push.status == "updateall" and not unread)
@@ -296,7 +298,7 @@ def _failure(answer: _Answer, query: TraceQuery) -> Trace:
         return silent(query, PROVIDER, "throttled", detail)
     if code == _NO_RESULT:
         lacking: Lacking | None = "phone" if needs_phone(query.carrier) and not query.phone_last4 else None
-        return told(query, PROVIDER, "no_trace", detail, lacking=lacking)
+        return nothing_found(query, PROVIDER, "no_trace", detail, lacking=lacking)
     if code == _WRONG_DIGITS and needs_phone(query.carrier):
         if query.phone_last4:
             return refused_contact(query, PROVIDER, detail)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from activities.carriers.asking import Questions, questions_about
-from activities.carriers.base import Silence, TraceQuery, found, silent, told
+from activities.carriers.base import Silence, TraceQuery, found, nothing_found, silent
 from activities.carriers.reading import needs_phone
 from activities.http import HttpClient
 from core.audit.services import Codes
@@ -58,7 +58,7 @@ class SandboxCarrier:
         if answer.status != "found":
             # It explains itself only where the digits were not those of the label.
             unsure = needs_phone(query.carrier) and (answer.detail is not None or query.phone_last4 is None)
-            return told(query, PROVIDER, answer.status, answer.detail, lacking="phone" if unsure else None)
+            return nothing_found(query, PROVIDER, answer.status, answer.detail, lacking="phone" if unsure else None)
         if not answer.scans:
             return silent(query, PROVIDER, "unavailable", "found the parcel, and told no scan of it")
         return found(query, PROVIDER, answer.scans, answer.detail)

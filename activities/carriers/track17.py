@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from activities.carriers.asking import Question, Questions
-from activities.carriers.base import Checked, PushContent, Pushed, Silence, TraceQuery, found, silent, told
+from activities.carriers.base import Checked, PushContent, Pushed, Silence, TraceQuery, found, nothing_found, silent
 from activities.carriers.reading import (
     VendorEvents,
     VendorList,
@@ -180,7 +180,7 @@ class Track17Carrier:
     async def trace(self, query: TraceQuery) -> Trace:
         """See `Carrier.trace`. A number that it does not have yet is registered, and asked for again."""
         if query.carrier not in CARRIERS:
-            return told(query, PROVIDER, "unknown_carrier", f"{PROVIDER} does not serve {query.carrier}")
+            return nothing_found(query, PROVIDER, "unknown_carrier", f"{PROVIDER} does not serve {query.carrier}")
         try:
             trace = read_answer(await self._ask("gettrackinfo", query), query)
             if trace is not None:
@@ -224,7 +224,7 @@ class Track17Carrier:
         return bool(self._key) and hmac.compare_digest(expected.encode(), given.encode(errors="replace"))
 
     def signed_part(self, body: bytes) -> bytes:
-        """See `SignsAPart`: the very bytes, whatever the spelling of the header that signs them."""
+        """See `SignsAPart`: the very bytes, under any spelling of the header that signs them."""
         return body
 
     def read_push(self, body: bytes) -> PushContent:
@@ -292,7 +292,7 @@ def _refusal(reply: Reply, query: TraceQuery) -> Trace | None:
 def _of_error(error: _Error, query: TraceQuery) -> Trace:
     detail = f"{error.code} {error.message or ''}".strip()
     if error.code in _SAID:
-        return told(query, PROVIDER, _SAID[error.code], detail)
+        return nothing_found(query, PROVIDER, _SAID[error.code], detail)
     return silent(query, PROVIDER, _SILENT.get(error.code, "unavailable"), detail)
 
 
@@ -304,7 +304,7 @@ def _trace(parcel: _Parcel, query: TraceQuery) -> tuple[Trace, list[str]]:
     scans, unread = read_each(events, lambda item: _scan(entry_of(item, _Event, PROVIDER)))
     latest = info.latest_status or _Latest()
     if not scans and latest.sub_status == "NotFound_InvalidCode":
-        return told(query, PROVIDER, "bad_number", latest.sub_status), unread
+        return nothing_found(query, PROVIDER, "bad_number", latest.sub_status), unread
     if not scans and (unread or latest.status not in ("NotFound", "InfoReceived")):
         why = with_unread(f"{str(latest.status)[:40]} without a single event", unread)
         return silent(query, PROVIDER, "unavailable", why or ""), unread

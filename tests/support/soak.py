@@ -1,6 +1,6 @@
 """The large numbers: what takes hours and finds the rare. `make test` tries the same things, fewer times.
 
-    python tests/support/soak.py                         everything, about two hours on two cores
+    python tests/support/soak.py                         everything, an estimated two hours on two cores
     python tests/support/soak.py orders --walks 1000     one part, smaller
 
 Parts: `hypothesis` (every test by hypothesis), `orders` and `withdrawals` (random walks of the core, each named by its
