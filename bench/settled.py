@@ -60,7 +60,7 @@ _REGISTER = f"""
     INSERT INTO payments (channel, payment, currency, paid_minor, claimed_minor)
     SELECT 'wechat', 'pay-' || id, 'CNY', total, total FROM plan;
     INSERT INTO orders (order_id, merchant_id, buyer_id, currency, total_minor, channel, payment, body, content_hash,
-                        opened_by, policy_hash, opened_at, revision, phase, audit, receipt, hold_reasons,
+                        opened_by, policy_hash, opened_at, revision, phase, audit, receipt, hold_reasons, holds,
                         refunded_minor, closed, state, recorded_at, next_deadline_name, next_deadline_at)
     SELECT id, merchant, 'b-' || i % 5000, 'CNY', total, 'wechat', 'pay-' || id,
            jsonb_build_object('order_id', id, 'payment', jsonb_build_object('paid_at', at)), '{"c" * 64}', 'run',
@@ -68,6 +68,7 @@ _REGISTER = f"""
            CASE kind WHEN 'held' THEN 'shipped' ELSE kind END,
            CASE kind WHEN 'settled' THEN 'approved' WHEN 'held' THEN 'in_review' ELSE 'not_started' END,
            CASE kind WHEN 'settled' THEN 'confirmed' ELSE 'not_due' END,
+           CASE kind WHEN 'held' THEN ARRAY['audit_in_review'] ELSE '{{}}' END,
            CASE kind WHEN 'held' THEN ARRAY['audit_in_review'] ELSE '{{}}' END,
            CASE kind WHEN 'refunded' THEN total ELSE 0 END, kind <> 'held',
            jsonb_build_object(

@@ -23,7 +23,9 @@ async def orders(
     merchant: Annotated[str | None, typer.Option(help="Of this merchant.")] = None,
     phase: Annotated[Phase | None, typer.Option(help="In this phase.")] = None,
     audit: Annotated[AuditStage | None, typer.Option(help="With this audit.")] = None,
-    held: Annotated[bool | None, typer.Option("--held/--not-held", help="Whose money is held back, or not.")] = None,
+    held: Annotated[
+        bool | None, typer.Option("--held/--not-held", help="Held until a person of the platform acts, or not.")
+    ] = None,
     closed: Annotated[bool | None, typer.Option("--closed/--open", help="Closed, or still open.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the newest first.")] = 50,
     as_json: JsonFlag = False,
@@ -51,7 +53,7 @@ def _cells(row: OrderRow) -> tuple[str, ...]:
         row.audit,
         row.receipt,
         due,
-        ", ".join(row.hold_reasons),
+        ", ".join(row.holds),
         format_minor(row.refunded_minor, row.currency) if row.refunded_minor else "",
         minute(row.opened_at),
     )

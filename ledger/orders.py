@@ -48,6 +48,8 @@ class OrderRow(Message):
     next_deadline_name: str | None
     next_deadline_at: datetime | None
     hold_reasons: tuple[str, ...]
+    holds: tuple[str, ...]
+    """Of the reasons those for which a person of the platform must act; the others are only waited for."""
     refunded_minor: int
     closed: bool
     content_hash: str
@@ -165,13 +167,19 @@ class Orders(RegisterPart):
         closed: bool | None = None,
         limit: int = 100,
     ) -> list[OrderRow]:
-        """Orders by filter, the newest first; a filter of None lets all through."""
+        """Orders by filter, the newest first; a filter of None lets all through.
+
+        Args:
+            held: until a person of the platform acts. Every open order waits for something, and is not held for that.
+            hold_reason: what it waits for, or what holds it.
+        """
         wanted = Conditions()
         wanted.add("merchant_id = {}", merchant_id)
         wanted.add("buyer_id = {}", buyer_id)
         wanted.add("phase = {}", phase)
         wanted.add("audit = {}", audit)
-        wanted.either("cardinality(hold_reasons) > 0", wanted=True if hold_reason is not None else held)
+        wanted.either("cardinality(holds) > 0", wanted=held)
+        wanted.either("cardinality(hold_reasons) > 0", wanted=True if hold_reason is not None else None)
         wanted.add("{} = ANY (hold_reasons)", hold_reason)
         wanted.either("closed", wanted=closed)
         query = f"{_ORDER}{wanted.text} ORDER BY opened_at DESC, order_id{wanted.limit(limit)}"

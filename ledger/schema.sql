@@ -228,6 +228,7 @@ CREATE TABLE orders (
     next_deadline_name text,
     next_deadline_at timestamp with time zone,
     hold_reasons text[] NOT NULL DEFAULT '{}'::text[],
+    holds text[] NOT NULL DEFAULT '{}'::text[],
     refunded_minor bigint NOT NULL DEFAULT 0,
     closed boolean NOT NULL DEFAULT false,
     state jsonb,
@@ -245,10 +246,11 @@ CREATE INDEX orders_by_merchant ON orders USING btree (merchant_id, opened_at DE
 CREATE INDEX orders_by_opening ON orders USING btree (opened_at DESC);
 CREATE INDEX orders_by_payment ON orders USING btree (channel, payment);
 CREATE INDEX orders_by_phase ON orders USING btree (phase, opened_at DESC);
-CREATE INDEX orders_held ON orders USING btree (opened_at DESC) WHERE cardinality(hold_reasons) > 0;
+CREATE INDEX orders_held ON orders USING btree (opened_at DESC) WHERE cardinality(holds) > 0;
 CREATE INDEX orders_in_review ON orders USING btree (order_id) WHERE NOT closed AND (audit = ANY (ARRAY['rejected'::text, 'in_review'::text]));
 CREATE INDEX orders_open ON orders USING btree (opened_at DESC) WHERE NOT closed;
 CREATE INDEX orders_open_by_merchant ON orders USING btree (merchant_id, opened_at DESC) WHERE NOT closed;
+CREATE INDEX orders_waiting ON orders USING btree (opened_at DESC) WHERE cardinality(hold_reasons) > 0;
 
 CREATE TABLE payout_accounts (
     account_id text NOT NULL,
@@ -1880,6 +1882,13 @@ BEGIN
         next_deadline_name = p_record #>> '{next_deadline,name}',
         next_deadline_at = (p_record #>> '{next_deadline,at}')::TIMESTAMPTZ,
         hold_reasons = ARRAY(SELECT jsonb_array_elements_text(p_record -> 'hold_reasons')),
+        holds = ARRAY(
+            SELECT held.name FROM jsonb_to_recordset(p_record #> '{state,holds}') AS held (name TEXT)
+            UNION
+            SELECT reason FROM jsonb_array_elements_text(p_record -> 'hold_reasons') AS reason
+            WHERE reason IN ('screening', 'audit_in_review', 'refund_stuck', 'refund_failed')
+            ORDER BY 1
+        ),
         refunded_minor = (p_record ->> 'refunded_minor')::BIGINT,
         closed = (p_record ->> 'closed')::BOOLEAN,
         state = p_record -> 'state',

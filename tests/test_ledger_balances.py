@@ -11,6 +11,9 @@ from ledger.register import Register
 async def test_orders_are_listed_by_filter(book: Book, register: Register) -> None:
     for order_id, merchant, buyer in (("A1", "m-1", "b-1"), ("A2", "m-1", "b-2"), ("A3", "m-2", "b-1")):
         await opened(register, an_order(order_id, merchant_id=merchant, buyer_id=buyer))
+    await register.orders.record(
+        a_record("A1", hold_reasons=("shipment", "refund_booked"))
+    )  # it waits, and is not held
     await register.orders.record(a_record("A2", phase="shipped", audit="in_review", hold_reasons=("audit_in_review",)))
     await register.orders.record(a_record("A3", phase="refused", closed=True))
 

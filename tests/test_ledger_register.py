@@ -141,16 +141,17 @@ async def test_records_in_any_order_end_at_the_newest(register: Register) -> Non
 async def test_everything_of_a_record_is_kept(register: Register) -> None:
     await opened(register, an_order())
     due = {"name": "ship_by", "at": NOW}
-    record = a_record(next_deadline=due, hold_reasons=("shipment", "fraud"), state={"a": [1, "茶"]})
+    state = {"a": [1, "茶"], "holds": [{"name": "fraud"}, {"name": "fraud"}]}
+    record = a_record(next_deadline=due, hold_reasons=("shipment", "fraud"), state=state)
     await register.orders.record(record)
     row = await register.orders.row("A1")
     assert row is not None
     assert (row.next_deadline_name, row.next_deadline_at) == ("ship_by", NOW)
-    assert row.hold_reasons == ("shipment", "fraud")
+    assert (row.hold_reasons, row.holds) == (("shipment", "fraud"), ("fraud",))
     assert row.recorded_at == NOW
     known = await register.orders.known("A1")
     assert known is not None
-    assert known.state == {"a": [1, "茶"]}
+    assert known.state == state
 
 
 async def test_a_rescue_finds_order_state_and_every_movement(book: Book, register: Register) -> None:
