@@ -118,9 +118,14 @@ BEGIN
 
     -- What is read under the locks is the newest.
     v_balances := array_fill(NULL::BIGINT, ARRAY[coalesce(cardinality(v_keys), 0)]);
+    -- The lateral subquery keeps the accounts on the inner side: planned as a plain join while there were few accounts,
+    -- this read all of them in the order of their ids.
     FOR v_n, v_amount IN
-        SELECT w.n, a.balance_minor FROM unnest(v_ids) WITH ORDINALITY AS w (id, n) JOIN accounts a ON a.id = w.id
-        WHERE a.guarded ORDER BY a.id FOR NO KEY UPDATE OF a
+        SELECT w.n, a.balance_minor
+        FROM (SELECT u.id, u.n FROM unnest(v_ids) WITH ORDINALITY AS u (id, n) ORDER BY u.id) AS w
+        CROSS JOIN LATERAL (
+            SELECT c.balance_minor FROM accounts c WHERE c.id = w.id AND c.guarded FOR NO KEY UPDATE
+        ) AS a
     LOOP
         v_balances[v_n] := v_amount;
     END LOOP;
@@ -232,9 +237,12 @@ BEGIN
         INSERT INTO transfers (movement_id, leg, debit_account, credit_account, currency, amount_minor)
         SELECT t.movement, t.leg, v_ids[t.debit], v_ids[t.credit], split_part(v_keys[t.debit], ' ', 2), t.amount
         FROM unnest(t_movements, t_legs, t_debits, t_credits, t_amounts) AS t (movement, leg, debit, credit, amount);
-        UPDATE accounts a SET balance_minor = b.balance
-        FROM unnest(v_ids, v_before, v_balances) AS b (id, before, balance)
-        WHERE a.id = b.id AND b.balance <> b.before;
+        -- One update for each account, since an update cannot say which side of its join comes first.
+        FOR v_n IN 1..cardinality(v_ids) LOOP
+            IF v_balances[v_n] <> v_before[v_n] THEN
+                UPDATE accounts a SET balance_minor = v_balances[v_n] WHERE a.id = v_ids[v_n];
+            END IF;
+        END LOOP;
     END IF;
     RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
 END $$;
