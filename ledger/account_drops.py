@@ -1,4 +1,4 @@
-"""Penny drops in the register: written down before they are sent, booked when they are paid, told by who saw them."""
+"""Penny drops in the register: written before they are sent, booked when they are paid, reported by the merchant."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class StoredDrop(Message):
 
 
 class ToldDrop(NamedTuple):
-    """What came of telling an amount: None, the account is verified; or why not."""
+    """The answer to a reported amount. None: the account is verified; otherwise the reason why it is not."""
 
     refusal: Refusal | None
     tries_left: int | None
@@ -45,7 +45,9 @@ class AccountDrops(RegisterPart):
     """The register's penny drops."""
 
     async def open(self, drop: AccountDrop, amount_minor: int, now: datetime) -> Refusal | None:
-        """Write down what is to be sent; the one of this key that exists is left as it is. None: it is there."""
+        """Write the drop before it is sent; an existing drop with this key is left as it is. None: the drop is in the
+        register.
+        """
         outcome = await self._call(
             "SELECT open_drop($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             *(drop.key, drop.account_id, amount_minor, drop.tries, now + drop.valid, drop.drops_max),
@@ -56,7 +58,9 @@ class AccountDrops(RegisterPart):
     async def update(
         self, key: str, state: DropState, *, when: Sequence[DropState], detail: str | None = None, now: datetime
     ) -> bool:
-        """Compare and set: move a drop to `state` if it is in one of `when`; what is paid is booked with it."""
+        """Compare and set: move a drop to `state` if it is in one of `when`; a paid drop is booked in the same
+        transaction.
+        """
         return bool(await self._call("SELECT update_drop($1, $2, $3, $4, $5)", key, state, list(when), detail, now))
 
     async def get(self, key: str) -> StoredDrop | None:
@@ -64,7 +68,7 @@ class AccountDrops(RegisterPart):
         return await self._one(StoredDrop, f"{_DROP} WHERE key = $1", key)
 
     async def tell(self, account_id: str, amount_minor: int, *, by: Actor, why: str, now: datetime) -> ToldDrop:
-        """Say how much arrived. The right amount verifies the account; a wrong one costs a try, and is recorded."""
+        """Report how much arrived. The right amount verifies the account; a wrong one uses up a try and is recorded."""
         row = await self._row(
             "SELECT * FROM tell_drop($1, $2, $3, $4, $5, $6)", account_id, amount_minor, by.role, by.id, why, now
         )

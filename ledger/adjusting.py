@@ -10,7 +10,8 @@ from ledger.pool import open_pool
 
 
 async def post_adjustments(owner_dsn: str, movements: Sequence[Movement]) -> list[object]:
-    """Post them, all in one transaction where none is bad; the answers as `Book.post_all` gives them.
+    """Post adjustments; they share one transaction if the books can take all of them. Answers are those of
+    `Book.post_all`.
 
     Raises:
         Unavailable: the database does not answer; a retry helps.

@@ -20,7 +20,7 @@ class Balance(Message):
 
 
 class AccountBalance(Message):
-    """One account and what stands on it."""
+    """One account and its balance."""
 
     path: str
     currency: str
@@ -28,7 +28,7 @@ class AccountBalance(Message):
 
 
 class TransferRow(Message):
-    """One transfer of a movement, with what it moved from where to where."""
+    """One transfer of a movement: its amount, and the accounts it moved between."""
 
     reference: str
     debit: str
@@ -52,8 +52,8 @@ class Balances(RegisterPart):
     async def of_merchant(self, merchant_id: str) -> list[Balance]:
         """A merchant's money, one line a currency; empty where the merchant never had any.
 
-        What is closed has neither proceeds nor anything reserved (the proofs `proceeds` and `reserved`), so that a long
-        history costs nothing.
+        Only open orders and withdrawals are summed: a closed one has no proceeds and no reserved money (the proofs
+        `proceeds` and `reserved`). So a long history costs nothing.
         """
         return await self._all(
             Balance,

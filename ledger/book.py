@@ -1,7 +1,7 @@
 """The book: movements are posted here, each under its own reference, whole or not at all.
 
-The same reference with the same legs answers `exists`, with others `conflict`. Nothing here retries: every call may be
-made again, and raises `Unavailable` where the database does not answer; a retry helps and posts nothing twice.
+The same reference with the same legs answers `exists`; with other legs it answers `conflict`. Nothing here retries. A
+call raises `Unavailable` where the database does not answer; the caller may repeat it, and nothing is posted twice.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class NotPosted(NamedTuple):
 
 
 class _Door(NamedTuple):
-    """The function of the database that takes an array, and whose settlements they are."""
+    """The database function that takes an array, and the channel whose settlements it holds."""
 
     function: Literal["post", "post_movements", "post_settlements"]
     channel: str | None = None
@@ -54,7 +54,7 @@ class Book:
     async def post(self, movement: Movement, record: OrderRecord | WithdrawalRecord | None = None) -> Posted:
         """Post one movement, and keep the record of what it makes true: both or neither.
 
-        An order's or a withdrawal's movement goes through the function that knows its subject, since that holds the
+        An order's or a withdrawal's movement goes through the database function for its subject, which enforces the
         subject's own rules: a withdrawal gets back no more than was paid, and nothing while a payout may still arrive.
         """
         subject, _, rest = movement.reference.partition("/")
@@ -69,12 +69,14 @@ class Book:
         return await self._for_order(movement, record)
 
     async def post_all(self, batch: Sequence[Movement]) -> list[Posted | NotPosted]:
-        """Post many movements; each is answered alone, in the order given. All those that can be posted are.
+        """Post many movements; each gets its own answer, in the order given. A movement that cannot be posted does not
+        stop the others.
 
-        They go to the database in arrays: of a channel's settlements, of what orders do, of what the owner alone
-        posts. An array is decided in the order of its references, so that what depends on another movement comes in a
-        later call. The database posts an array whole or not at all. One that it refuses is halved until the movement
-        that it cannot take stands alone. A movement that another call posted in the same moment is asked for again.
+        They go to the database in arrays: one for each channel's settlements, one for orders, one for what only the
+        owner may post. The database decides an array in the order of its references, so a movement that depends on
+        another belongs in a later call. The database posts an array whole or not at all. One that it refuses is halved
+        until the movement that it cannot take stands alone. A movement that another call posted in the same moment is
+        asked for again.
         """
         answers: dict[int, Posted | NotPosted] = {}
         arrays: dict[_Door, list[int]] = {}
@@ -178,7 +180,7 @@ def _door_of(movement: Movement) -> _Door:
 
 @asynccontextmanager
 async def _serialization_failures_pass() -> AsyncIterator[None]:
-    """Leave to the caller what `translate_errors` makes of two calls that met: here it is no outage."""
+    """Pass on the error of two calls that collided. `translate_errors` would report it as an outage."""
     try:
         yield
     except Unavailable as error:

@@ -1,4 +1,4 @@
-"""Breaks: what reconciliation found between others' statements, our books and the register."""
+"""Breaks: the differences that reconciliation found between statements, our books and the register."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ class Breaks(RegisterPart):
     async def record(
         self, scope: Scope, name: str, found: Sequence[Break], *, ours: int, theirs: int, now: datetime
     ) -> list[str]:
-        """Keep what a run found: new breaks with a notice each, known ones seen again, the others of this comparison
-        resolved. Returns the ids of those that are new, or are back. A run older than the last one changes nothing.
+        """Keep what a run found: each new break gets a notice, a known one is marked as seen again, and the others of
+        this comparison are resolved. Returns the ids of the breaks that are new or back. A run older than the last one
+        changes nothing.
         """
         bodies = [{**one.model_dump(mode="json"), "break_id": one.break_id} for one in found]
         return list(
@@ -51,7 +52,7 @@ class Breaks(RegisterPart):
     async def known(
         self, *, scope: Scope | None = None, name: str | None = None, resolved: bool = False
     ) -> list[KnownBreak]:
-        """Breaks that are open, or with `resolved` all that ever were; the oldest first."""
+        """The open breaks; with `resolved`, also the resolved ones. The oldest first."""
         rows = await self._records(
             "SELECT body, first_seen_at, last_seen_at, resolved_at FROM reconciliation_breaks"
             " WHERE ($1::TEXT IS NULL OR scope = $1) AND ($2::TEXT IS NULL OR name = $2)"
@@ -68,9 +69,12 @@ class Breaks(RegisterPart):
         return await self._all(Run, "SELECT * FROM reconciliation_runs ORDER BY scope, name")
 
     async def comparisons(self) -> list[tuple[Scope, str]]:
-        """What there is to compare: our books, each rail that has payouts or a statement, each channel likewise."""
+        """What can be compared: our books, each rail that has payouts or a statement, and each channel that has
+        payments or one.
+        """
         rows = await self._records(
-            # The payments name few channels, so that the index is asked for the next one, not for every payment.
+            # There are many payments and few channels: ask the index for the next channel instead of reading every
+            # payment.
             "WITH RECURSIVE channels AS ((SELECT channel FROM payments ORDER BY channel LIMIT 1) UNION ALL"
             " SELECT (SELECT p.channel FROM payments p WHERE p.channel > c.channel ORDER BY p.channel LIMIT 1)"
             " FROM channels c WHERE c.channel IS NOT NULL)"

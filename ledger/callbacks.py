@@ -1,4 +1,4 @@
-"""The register's journal of callbacks: what rails and payment channels said without being asked."""
+"""The register's journal of callbacks: what rails and payment channels send by themselves."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ledger.pool import clean
 from ledger.register_part import RegisterPart
 
 CallbackOutcome = Literal[
-    "reported",  # given to the withdrawal, whose journal says what it made of it
-    "repeated",  # its event was given on before
-    "noted",  # about a refund, which its order asks for by itself
-    "nothing_new",  # about something that is still under way
-    "unknown_payout",  # about no payout of ours
+    "reported",  # passed to the withdrawal, whose journal has its outcome
+    "repeated",  # its event was passed on before
+    "noted",  # about a refund, whose outcome its order queries itself
+    "nothing_new",  # about something that is still in progress
+    "unknown_payout",  # about a payout that is not ours
     "other_rail",  # about a payout on another rail
-    "wrong_payee",  # about a payout to somebody else than ours
+    "wrong_payee",  # about a payout to another account than the withdrawal's
     "wrong_amount",  # about another amount than was to be paid
-    "refused",  # no withdrawal takes it
+    "refused",  # no withdrawal accepts it
     "wrong_signature",
     "unreadable",
     "too_large",
@@ -27,7 +27,7 @@ CallbackOutcome = Literal[
 
 
 class JournaledCallback(NamedTuple):
-    """A callback in the journal; with an outcome where it came before and was dealt with."""
+    """A callback in the journal. It has an outcome if it came before and was handled."""
 
     id: int
     outcome: CallbackOutcome | None
@@ -35,7 +35,7 @@ class JournaledCallback(NamedTuple):
 
 
 class CallbackRow(Message):
-    """A callback as it is kept; without its body once that is purged."""
+    """A stored callback; without its body once that is purged."""
 
     id: int
     provider: str
@@ -49,7 +49,7 @@ class CallbackRow(Message):
 
 
 class Purged(NamedTuple):
-    """Callbacks whose raw body is gone, and those of strangers that are gone whole."""
+    """How many callbacks lost their raw body, and how many that came from no provider were removed."""
 
     emptied: int
     removed: int
@@ -61,7 +61,7 @@ class Callbacks(RegisterPart):
     async def journal(
         self, provider: str, digest: str, body: bytes, headers: Mapping[str, str], now: datetime
     ) -> JournaledCallback:
-        """Write a callback down before anything is made of it; the same one again is found."""
+        """Write a callback down before it is handled; a repeated callback finds its first row."""
         row = await self._row(
             "SELECT id, outcome, detail FROM journal_callback($1, $2, $3, $4, $5)",
             *(provider, digest, body, {name: clean(value) for name, value in headers.items()}, now),
@@ -79,14 +79,14 @@ class Callbacks(RegisterPart):
         key: str | None = None,
         event_id: str | None = None,
     ) -> None:
-        """What became of it; the first answer stays."""
+        """Note the outcome of a callback; the first one stays."""
         await self._call(
             "SELECT finish_callback($1, $2, $3, $4, $5, $6)",
             *(callback_id, outcome, clean(detail), about, key, event_id),
         )
 
     async def was_reported(self, provider: str, event_id: str) -> bool:
-        """Whether an event was given to its withdrawal before, by this or another callback."""
+        """Whether an event was passed to its withdrawal before, by this or another callback."""
         return bool(
             await self._call(
                 "SELECT EXISTS (SELECT FROM callbacks WHERE provider = $1 AND event_id = $2 AND outcome = 'reported')",
@@ -96,12 +96,12 @@ class Callbacks(RegisterPart):
         )
 
     async def of_key(self, key: str) -> list[CallbackRow]:
-        """What was called back about a payout or a refund, in order."""
+        """The callbacks about a payout or a refund, in order."""
         columns = ", ".join(CallbackRow.model_fields)
         return await self._all(CallbackRow, f"SELECT {columns} FROM callbacks WHERE key = $1 ORDER BY id", key)
 
     async def purge(self, before: datetime) -> Purged:
-        """Forget the raw bodies that came before a time. What became of each stays, and that it came."""
+        """Delete the raw bodies that came before a time. The row of each callback stays, with its outcome."""
         row = await self._row("SELECT emptied, removed FROM purge_callbacks($1)", before)
         assert row is not None  # the function always returns its row
         return Purged(*row)

@@ -59,7 +59,7 @@ TRIGGERS = f"""
     WHERE c.relnamespace = {_OURS} AND NOT t.tgisinternal ORDER BY c.relname, t.tgname
 """
 
-# What the worker may do, one line a right; where everybody may do it, that is a line too, and a defect.
+# What the worker may do, one line a right. A right that PUBLIC has is a line too: it is a defect.
 GRANTS = f"""
     WITH rights AS (
         SELECT 1 AS n, 'TABLE ' || c.relname AS what, a.privilege_type, a.grantee

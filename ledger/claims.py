@@ -26,7 +26,7 @@ class Claimant(Message):
 
 
 class Claimed(Message):
-    """The register's answers, one a parcel, and what stood where the order was recorded with them.
+    """The register's answers, one a parcel, and what was recorded before, if the order was recorded with them.
 
     `claimed`; `merged`: the same merchant, buyer and place have it already; `in_use`: another buyer or place of this
     merchant has it, and then nothing was claimed at all; `contested`: another merchant has it, and both claims stand.
@@ -52,7 +52,7 @@ class Claims(RegisterPart):
         """Claim the numbers of an order's parcels, all or none; the same claim again gets the same answer.
 
         Args:
-            record: what the order becomes with them; kept in the same transaction where every answer is `claimed`.
+            record: the order's next record; kept in the same transaction if every answer is `claimed`.
         """
         if not parcels:
             return Claimed(outcomes=())
@@ -78,7 +78,7 @@ class Claims(RegisterPart):
         return Claimed(outcomes=row["outcomes"], standing=standing)
 
     async def release(self, order_id: str, parcels: Sequence[ParcelNumber], now: datetime) -> None:
-        """Give numbers up, so that they can be used again."""
+        """Release numbers, so that they can be used again."""
         await self._call("SELECT release_claims($1, $2, $3, $4, $5)", order_id, *_columns(parcels), now)
 
     async def rivals(
@@ -86,8 +86,9 @@ class Claims(RegisterPart):
     ) -> tuple[Rival, ...]:
         """Live claims of a number, made since a time, that stand against an order's, the earliest first.
 
-        Other merchants', and the same merchant's for another buyer or place under another carrier's name, which intake
-        does not see. Claims under another carrier count where the number can only be that one parcel's.
+        These are other merchants' claims, and the same merchant's for another buyer or place under another carrier's
+        name, which intake does not see. A claim under another carrier counts only if the number can belong to one
+        parcel alone.
         """
         claims = await self._all(
             _Claim,

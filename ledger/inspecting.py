@@ -1,4 +1,4 @@
-"""What a database looks like from outside, for `doctor`: roles, migrations, rights, policies. Reads only."""
+"""What `doctor` asks a database: roles, migrations, rights, policies. Reads only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from ledger.sessions import shares_sessions
 
 
 class Inspection(Message):
-    """One connection's view. `too_powerful`: tables of the books that this role may change past the functions."""
+    """What one connection sees. `too_powerful`: tables of the books that this role may change without the posting
+    functions.
+    """
 
     role: str
     server_version: str
@@ -42,7 +44,7 @@ class Inspection(Message):
 
 
 async def _state(pool: Pool) -> SchemaState:
-    """The schema beside this version.
+    """The schema compared with this version.
 
     Raises:
         Unavailable: the database does not answer; a retry helps.
@@ -56,7 +58,7 @@ async def _state(pool: Pool) -> SchemaState:
 
 
 async def refuse_unready(pool: Pool) -> None:
-    """Nothing, where the database is of this version and may be used.
+    """Raise unless the database has this version's schema and may be used.
 
     Raises:
         Unavailable: it does not answer; a retry helps.
@@ -101,7 +103,7 @@ SELECT format('%s (call)', p.proname) FROM pg_proc p
 
 
 async def inspect_database(dsn: str) -> Inspection:
-    """Look at a database through one connection; at one that takes no writes too.
+    """Inspect a database through one connection; it may be one that takes no writes.
 
     Raises:
         Unavailable: it does not answer; the message names the address, without its password.

@@ -1,4 +1,4 @@
-"""Reads over whole tables: proofs, reconciliation, safeguarding. One snapshot, a limit of their own."""
+"""Reads over whole tables (proofs, reconciliation, safeguarding): one snapshot, and a time limit of their own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONG_READ_WITHIN = 300.0
 
 
 class LongReads:
-    """A connection inside one read-only snapshot: what is posted meanwhile is seen whole or not at all."""
+    """A connection inside one read-only snapshot: a movement posted during the read is seen whole or not at all."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -27,7 +27,7 @@ class LongReads:
 
 @asynccontextmanager
 async def long_reads(source: Connected) -> AsyncIterator[LongReads]:
-    """A snapshot over a pool or a connection; in a transaction that has begun, what that one sees.
+    """A snapshot over a pool or a connection. Inside an open transaction, it is that transaction's view.
 
     Raises:
         Unavailable: the database does not answer; a retry helps.

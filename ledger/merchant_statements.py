@@ -1,4 +1,4 @@
-"""What a merchant's statement is made of: their transfers of a time, and what they had when it began."""
+"""What a merchant's statement is made of: the transfers of a period, and the balance when it began."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import datetime
 from core.merchant_statement import Held, MerchantStatement, MerchantTransfer, statement
 from ledger.pool import Pool, translate_errors
 
-# Each transfer that touches an account of the merchant, with what it changes there. What stands in suspense for a
-# withdrawal is still the merchant's.
+# Each transfer that touches an account of the merchant, with the change it makes there. Money in suspense for a
+# withdrawal still belongs to the merchant.
 _MOVED = """
     WITH mine AS (
         SELECT id, replace(split_part(path, '/', 3), 'receivable', 'owed') AS part
@@ -67,7 +67,7 @@ _OPENING = f"""{_MOVED}
 async def merchant_statements(
     pool: Pool, merchant_id: str, since: datetime, until: datetime
 ) -> list[MerchantStatement]:
-    """One statement a currency, from `since` (with it) to `until` (without it); empty where nothing ever moved.
+    """One statement a currency, from `since` (inclusive) to `until` (exclusive); empty if no money ever moved.
 
     Raises:
         Unavailable: the database does not answer; a retry helps.

@@ -1,4 +1,4 @@
-"""Migrations: SQL files, forward only, each applied once and never edited after it was."""
+"""Migrations: SQL files, forward only, each applied once and never edited afterwards."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def migrations() -> list[Migration]:
 
 
 async def migrate(owner_dsn: str, *, worker: str = WORKER) -> list[str]:
-    """Apply what is missing, as the owner, and let the worker's role do what it needs; returns the names applied.
+    """Apply the missing migrations as the owner and grant the worker's role its rights; returns the names applied.
 
     Raises:
         Unavailable: the database does not answer; a retry helps.
@@ -51,7 +51,7 @@ async def migrate(owner_dsn: str, *, worker: str = WORKER) -> list[str]:
     try:
         refuse_encoding(connection)
         async with translate_errors(), connection.transaction():
-            # Of the transaction, not of the session: a pooler may give each transaction another session.
+            # A lock of the transaction, not of the session: a pooler may give each transaction another session.
             await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
             applied = await _apply(connection, worker)
             await _write_chart(connection)
@@ -77,9 +77,9 @@ async def _apply(connection: asyncpg.Connection[Any], worker: str) -> list[str]:
 
 
 async def _write_chart(connection: asyncpg.Connection[Any]) -> None:
-    """Write the kinds of movement down where the posting functions look them up.
+    """Write the kinds of movement into the tables that the posting functions read.
 
-    A kind stays once it was there: movements of it may stand in the books.
+    A kind is never removed: the books may hold movements of it.
     """
     kinds = [(kind.name, kind.subject, kind.reference, kind.emptied) for kind in KINDS if kind.legs]
     legs = [(kind.name, number, *leg) for kind in KINDS for number, leg in enumerate(kind.legs, start=1)]
@@ -110,7 +110,9 @@ async def _missing(connection: asyncpg.Connection[Any]) -> list[Migration]:
 
 
 class SchemaState(NamedTuple):
-    """A database beside this version: `missing` here, `unknown` to us, `edited` since they were applied."""
+    """A database's migrations compared with this version's: `missing` there, `unknown` here, `edited` since they were
+    applied.
+    """
 
     missing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
@@ -136,7 +138,7 @@ async def pending(connection: Connected) -> list[str]:
 
 
 async def _grant(connection: asyncpg.Connection[Any], worker: str) -> None:
-    """The worker reads, and writes only through the functions that keep the rules."""
+    """The worker may read, and writes only through the functions that enforce the rules."""
     await _make_role(connection, worker)
     name = await connection.fetchval("SELECT quote_ident($1)", worker)
     await connection.execute(
@@ -150,7 +152,7 @@ async def _grant(connection: asyncpg.Connection[Any], worker: str) -> None:
 
 
 async def _make_role(connection: asyncpg.Connection[Any], worker: str) -> None:
-    """A role without a password: who may log in, and how, is for the server's administrator to say."""
+    """Create the role without a password: the server's administrator decides who may log in, and how."""
     if worker == await connection.fetchval("SELECT current_user"):
         raise Misconfigured(f"{worker} owns the tables and cannot be the worker's role, which must not change them")
     if await connection.fetchval("SELECT TRUE FROM pg_roles WHERE rolname = $1", worker):
@@ -160,7 +162,7 @@ async def _make_role(connection: asyncpg.Connection[Any], worker: str) -> None:
         async with connection.transaction():
             await connection.execute(f"CREATE ROLE {name} LOGIN")
     except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
-        pass  # another database of the server was migrated at the same moment; roles are the server's
+        pass  # roles belong to the server: another of its databases was migrated at the same moment
     except asyncpg.InsufficientPrivilegeError:
         raise Misconfigured(
             f"the owner may not create roles: let an administrator run CREATE ROLE {name} LOGIN"

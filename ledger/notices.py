@@ -1,4 +1,4 @@
-"""Notices: what buyers, merchants and staff are to be told, in an order that a reader can go on from."""
+"""Notices to buyers, merchants and staff, in an order in which a reader can resume."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ledger.register_part import Conditions, RegisterPart
 
 
 class StoredNotice(Message):
-    """One notice. `notice_id` is where a reader goes on; `subject` is `order/{id}` or `withdrawal/{id}`."""
+    """One notice. A reader resumes after its `notice_id`; `subject` is `order/{id}` or `withdrawal/{id}`."""
 
     notice_id: int
     subject: str
@@ -29,8 +29,8 @@ class Notices(RegisterPart):
     async def read(
         self, *, after_id: int = 0, limit: int = 100, to: str | None = None, subject: str | None = None
     ) -> list[StoredNotice]:
-        """Notices after one that was read, in order. None is passed over: what a transaction that still runs may add
-        before another is held back until it has ended.
+        """The notices after one that was read, in order. None is skipped: a transaction that is still running may add a
+        lower id, so notices above it are held back until it has ended.
         """
         wanted = Conditions()
         wanted.add("n.id > {}", after_id)

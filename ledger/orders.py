@@ -1,4 +1,4 @@
-"""Orders in the register: opened once, recorded as they go on, rescued from what is known of them."""
+"""Orders in the register: opened once, recorded with each change, rescued from their last record."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _ORDER = f"SELECT {', '.join(OrderRow.model_fields)} FROM orders"
 
 
 class Opening(Message):
-    """What became of opening an order; `recorded`: a state of it is known, from this opening or from before.
+    """The outcome of opening an order. `recorded`: the register has a state of it, from this opening or from before.
 
     `references` are all its movements.
     """
@@ -86,15 +86,16 @@ class Orders(RegisterPart):
         fund: Movement | None = None,
         record: OrderRecord | None = None,
     ) -> Opening:
-        """Register the order and its part of the payment, once; one that is new is funded and recorded with it.
+        """Register the order and its part of the payment, once; a new order is also funded and recorded.
 
         Args:
-            opened_by: the run that opens it; tells a retry (`same_run`) from another start. A run that was lost before
-                money moved is `taken_over`; after that the answer is `money_moved`, and once it is closed `over`.
+            opened_by: the run that opens it. The same run again is a retry (`same_run`). Another run takes the order
+                over if no money has moved (`taken_over`); otherwise the answer is `money_moved`, or `over` once the
+                order is closed.
             paid_minor_confirmed: what the channel says was paid, in all.
             fund: posted in the same transaction where the order is `registered` by this call; without it the order is
                 only registered.
-            record: what the order is once `fund` stands. Where it cannot be posted, nothing is recorded.
+            record: the order's record once `fund` is posted. If `fund` cannot be posted, nothing is recorded.
         """
         opened = await self._one(
             Opening,
@@ -113,7 +114,7 @@ class Orders(RegisterPart):
         return opened
 
     async def record(self, record: OrderRecord) -> LedgerFacts:
-        """Keep the order's row and its notices, unless a record as new or newer stands already; say what stood."""
+        """Keep the order's row and notices unless the register has as new a revision; returns what it had."""
         # One statement: its snapshot is older than what the function writes, so that `revision` is the row's before.
         standing = await self._one(
             LedgerFacts,
@@ -129,7 +130,7 @@ class Orders(RegisterPart):
         return standing
 
     async def known(self, order_id: str) -> StoredOrder | None:
-        """What is known of an order; None where no such order was registered."""
+        """An order's last record; None if no such order is registered."""
         row = await self._row(
             "SELECT body, opened_by, policy_hash, revision, closed, state,"
             " ARRAY(SELECT m.reference FROM movements m WHERE m.reference >= $2 AND m.reference < $3 ORDER BY m.id)"
@@ -142,7 +143,7 @@ class Orders(RegisterPart):
         return StoredOrder(**{**row, "order": Order.model_validate(row["body"])})
 
     async def rescue(self, order_id: str, opened_by: str) -> StoredOrder | None:
-        """Take an order over for another run, where it is not closed, and return what is known of it."""
+        """Let another run take an order over unless it is closed, and return its last record."""
         await self._call("SELECT take_over_order($1, $2)", order_id, opened_by)
         return await self.known(order_id)
 

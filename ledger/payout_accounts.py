@@ -94,20 +94,20 @@ class PayoutAccounts(RegisterPart):
     # --- merchants -------------------------------------------------------------------------------------
 
     async def legal_name(self, merchant_id: str) -> str | None:
-        """What the merchant is called by law; None where it is not known."""
+        """The merchant's legal name; None if it is not known."""
         name = await self._call("SELECT legal_name FROM merchants WHERE merchant_id = $1", merchant_id)
         return None if name is None else str(name)
 
     async def name_merchant(
         self, merchant_id: str, name: str, *, held_by_others: Sequence[str] = (), by: Actor, why: str, now: datetime
     ) -> bool:
-        """Let the merchant be called so, and suspend its accounts that are held under another name.
+        """Set the merchant's legal name, and suspend its accounts that are held under another name.
 
         Args:
             held_by_others: ids of those accounts.
 
         Returns:
-            False where it was called so already.
+            False if that was the name already.
         """
         return bool(
             await self._call(
@@ -139,16 +139,17 @@ class PayoutAccounts(RegisterPart):
         why: str = "bound",
         now: datetime,
     ) -> int:
-        """Bind an account, or change it; returns its version. The same again keeps its version and its cooling.
+        """Bind an account, or change it; returns its version. A repeated request keeps the version and its cooling
+        period.
 
-        A change lifts a suspension that a rail's answer brought about: the merchant has put the account right. What a
-        person suspended stays so. A new default takes the place of the old.
+        A change lifts a suspension that a rail's answer caused: the merchant has corrected the account. An account that
+        a person suspended stays suspended. A new default replaces the old one.
 
         Args:
-            last4: of an account that only its rail knows by `rail_token`; where there is a number, they are its own.
+            last4: for an account that only its rail knows by `rail_token`; otherwise they are taken from the number.
             vault: seals the number.
             must_be: `new` refuses to change an account, `known` to make one.
-            by: who does it; the merchant where it is not given.
+            by: who asks; the merchant by default.
 
         Raises:
             Refused: `unknown_account`, the id is another merchant's, or not there though it must be;
@@ -179,7 +180,7 @@ class PayoutAccounts(RegisterPart):
     async def suspend(
         self, account_id: str, reason: str, now: datetime, *, by: Actor = SYSTEM, why: str | None = None
     ) -> bool:
-        """No more money to this account until its merchant has changed it, or, where a person suspended it, until a
+        """Send no more money to this account until its merchant has changed it or, if a person suspended it, until a
         person resumes it. False: it was suspended already.
         """
         return bool(
@@ -194,7 +195,9 @@ class PayoutAccounts(RegisterPart):
         return bool(await self._call("SELECT resume_account($1, $2, $3, $4, $5)", account_id, by.role, by.id, why, now))
 
     async def verify(self, account_id: str, version: int, *, how: str, by: Actor, why: str, now: datetime) -> bool:
-        """The account in this version, the newest, is proven the merchant's. False: it was, or is not the newest."""
+        """Mark the newest version of an account as verified. False: it was verified already, or this version is not the
+        newest.
+        """
         return bool(
             await self._call(
                 "SELECT verify_account($1, $2, $3, $4, $5, $6, $7)",
@@ -202,7 +205,7 @@ class PayoutAccounts(RegisterPart):
             )
         )
 
-    # --- looking ---------------------------------------------------------------------------------------
+    # --- reading ---------------------------------------------------------------------------------------
 
     async def get(self, account_id: str, version: int | None = None) -> PayoutAccount | None:
         """An account in this version, the newest where none is given."""
@@ -222,7 +225,7 @@ class PayoutAccounts(RegisterPart):
         )
 
     async def default(self, merchant_id: str, currency: str) -> PayoutAccount | None:
-        """Where automatic withdrawals go; None where there is none, it is suspended, or it is in another currency."""
+        """The account for automatic withdrawals; None if it is missing, suspended or in another currency."""
         return await self._one(
             PayoutAccount,
             f"{_ACCOUNT} WHERE a.merchant_id = $1 AND v.version = a.version AND a.is_default"
@@ -232,7 +235,7 @@ class PayoutAccounts(RegisterPart):
         )
 
     async def changes(self, merchant_id: str, account_id: str | None = None) -> list[AccountChange]:
-        """What was done to a merchant's accounts, or to one of them, the oldest first."""
+        """The changes to a merchant's accounts, or to one of them, the oldest first."""
         return await self._all(
             AccountChange,
             f"{_CHANGE} WHERE merchant_id = $1 AND ($2::TEXT IS NULL OR account_id = $2) ORDER BY id",
@@ -249,10 +252,10 @@ class PayoutAccounts(RegisterPart):
     async def reseal(self, vault: Vault, *, by: Actor, why: str, now: datetime) -> int:
         """Seal every number with the vault's first key; returns how many were sealed with another.
 
-        May be stopped anywhere and run again.
+        It may be stopped at any point and run again.
 
         Raises:
-            Unavailable: a number does not open; those before it are done.
+            Unavailable: a number does not open; the numbers before it are sealed.
         """
         resealed = 0
         while True:

@@ -1,4 +1,4 @@
-"""The attempts to pay: written before anything is sent."""
+"""Payout attempts: each is written before anything is sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AttemptState = Literal["open", "sending", "unsent", "accepted", "unknown", "paid
 
 
 class PayoutAttempt(Message):
-    """The row of an attempt: written before anything was sent, with the account as it was asked for."""
+    """The row of an attempt, with the account version that the withdrawal was requested for."""
 
     key: str
     withdrawal_id: str
@@ -63,9 +63,9 @@ class Payouts(RegisterPart):
     ) -> PayoutAttempt | Refusal:
         """Write the intent to pay before anything is sent, for the account version that was asked for.
 
-        An attempt of this number that exists is given back as it is; its key wins over the one given.
-        Refused once the withdrawal is closed, without the approvals it needs, with its account suspended, and while
-        the merchant owes money. While another attempt is not known to be dead the database refuses for good.
+        An existing attempt of this number is returned as it is; its key wins over the one given. The answer is a
+        refusal once the withdrawal is closed, without the approvals it needs, with its account suspended, and while the
+        merchant owes money. While an earlier attempt may still pay, the database refuses finally.
         """
         outcome = await self._call(
             "SELECT open_attempt($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
@@ -100,7 +100,7 @@ class Payouts(RegisterPart):
         lease_until: datetime | None = None,
         now: datetime,
     ) -> bool:
-        """Compare and set: move the attempt to `state` if it is in one of `when`. False: it was not; as it was."""
+        """Compare and set: move the attempt to `state` if it is in one of `when`. False: it was not."""
         return bool(await self._call("SELECT update_attempt($1, $2, $3, $4, $5)", key, state, when, lease_until, now))
 
     async def get(self, key: str) -> PayoutAttempt | None:
@@ -112,7 +112,7 @@ class Payouts(RegisterPart):
         return await self._all(PayoutAttempt, f"{_ATTEMPT} WHERE withdrawal_id = $1 ORDER BY attempt_no", withdrawal_id)
 
     async def events(self, withdrawal_id: str) -> list[dict[str, Any]]:
-        """The events of rails that were counted for a withdrawal."""
+        """The rail events that a withdrawal has counted."""
         rows = await self._call(
             "SELECT coalesce(jsonb_agg(to_jsonb(e) ORDER BY e.at, e.event_id), '[]') FROM payout_events e"
             " JOIN payout_attempts a USING (key) WHERE a.withdrawal_id = $1",

@@ -1,4 +1,4 @@
-"""Policies: a text is kept under the hash of its content and never removed; a name points to its newest text."""
+"""Policies: a text is stored under the hash of its content and never removed; a name points to its newest text."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Policies(RegisterPart):
     """The register's policies."""
 
     async def keep(self, name: str, content_hash: str, text: str) -> None:
-        """Keep a text under its hash, and let the name point to it. The same again changes nothing."""
+        """Store a text under its hash, and let the name point to it. A repeated call changes nothing."""
         await self._call("SELECT register_policy($1, $2, $3)", name, content_hash, text)
 
     async def newest(self, name: str | None) -> StoredPolicy | None:
-        """The newest policy of this name, `default` where none is named; None where the name is not known."""
+        """The newest policy of this name, `default` if none is named; None if the name is not known."""
         return await self._one(
             StoredPolicy,
             "SELECT n.name, p.content_hash, p.text FROM policy_names n JOIN policies p USING (content_hash)"

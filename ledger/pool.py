@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, and what its errors mean to us."""
+"""Connections to PostgreSQL, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TROUBLE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # an answer that came when the connection was already being given up
+    asyncpg.InternalClientError,  # an answer that came while the connection was being closed
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
@@ -39,7 +39,7 @@ TROUBLE = (
 """Errors after which the same call may be made again: every call carries a key that makes a second one harmless."""
 
 _REFUSED = (
-    asyncpg.InvalidAuthorizationSpecificationError,  # and of it, a wrong password
+    asyncpg.InvalidAuthorizationSpecificationError,  # also a subclass of it: a wrong password
     asyncpg.InvalidCatalogNameError,
     asyncpg.UndefinedObjectError,  # a setting that the server does not know
     asyncpg.InvalidParameterValueError,
@@ -60,7 +60,7 @@ def encode(value: Any) -> str:
 
 
 def clean(text: str) -> str:
-    """The same for a text of its own."""
+    """As `encode`, for a single text."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
@@ -73,7 +73,7 @@ async def _leave_as_it_is(_: asyncpg.Connection[Any]) -> None:
 
 
 async def open_pool(dsn: str, *, size: int = 10, writable: bool = True) -> Pool:
-    """A pool for one process and event loop; behind a pooler too, which is noticed.
+    """A pool for one process and event loop. It detects a pooler in front of the server and adapts to it.
 
     Args:
         writable: connect only to a server that takes writes.
@@ -127,7 +127,7 @@ async def _is_shared(pool: Pool) -> bool:
 
 
 async def connect(dsn: str, variable: str = "DATABASE_URL") -> asyncpg.Connection[Any]:
-    """One connection, for work that a pool is too much for; the caller closes it.
+    """One connection, for work that needs no pool; the caller closes it.
 
     Raises:
         Unavailable: as of `open_pool`.
@@ -150,7 +150,9 @@ async def connect(dsn: str, variable: str = "DATABASE_URL") -> asyncpg.Connectio
 
 @contextmanager
 def _translated(address: DatabaseAddress, *, shared: bool) -> Iterator[None]:
-    """Errors of a first connection, as sentences without a password. Signs of a pooler pass where none was expected."""
+    """Translate the errors of a first connection into sentences without a password. Signs of an unexpected pooler pass
+    unchanged.
+    """
     try:
         yield
     except DakuanError:
@@ -183,11 +185,11 @@ def _said(error: Exception) -> str:
 
 @asynccontextmanager
 async def translate_errors() -> AsyncIterator[None]:
-    """Turn trouble with the connection into `Unavailable`; everything else is a defect and stays loud."""
+    """Turn connection errors into `Unavailable`; every other error is a defect and passes unchanged."""
     try:
         yield
     except asyncpg.DataError:
-        raise  # an interface error too, but about what we gave
+        raise  # an InterfaceError too, but about our own arguments
     except (asyncpg.ReadOnlySQLTransactionError, asyncpg.TargetServerAttributeNotMatched) as error:
         raise DatabaseUnavailable(
             "PostgreSQL is read-only here: not the primary, or not any more. Its sessions are given up, "
@@ -198,7 +200,7 @@ async def translate_errors() -> AsyncIterator[None]:
 
 
 def refuse_encoding(connection: Any) -> None:
-    """Nothing, where every text can be stored.
+    """Raise unless the database can store every text.
 
     Raises:
         Misconfigured: the database has another encoding than UTF-8, which cannot be changed afterwards.

@@ -1,7 +1,7 @@
-"""Proofs: what must hold of the books at any moment, one query each.
+"""Proofs: what must be true of the books at any moment, one query each.
 
-A query finds what speaks against its sentence; a proof holds where it finds nothing. Register and ledger are written
-in one transaction, so that no proof needs a quiet moment.
+A query looks for counterexamples to its sentence; the proof holds if it finds none. Register and ledger are written in
+one transaction, so proofs may run while work goes on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ EVIDENCE_MAX = 20
 
 
 class Proof(Message):
-    """One proof: whether it holds, and what speaks against it (the first rows)."""
+    """One proof: whether it holds, and the first counterexamples."""
 
     name: str
     sentence: str
@@ -272,7 +272,7 @@ CLAIMS = (
 
 
 async def prove(connection: Connected) -> list[Proof]:
-    """Look for what speaks against each proof, all of them in one snapshot.
+    """Look for counterexamples to each proof, all in one snapshot.
 
     Raises:
         Unavailable: the database does not answer; a retry helps.

@@ -1,4 +1,4 @@
-"""The log of tracking providers: when each number was asked for, what was answered, and who pushes it."""
+"""The log of tracking providers: when each number was queried, what was answered, and which provider pushes it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ledger.register_part import RegisterPart
 
 
 class Answers(NamedTuple):
-    """Recent answers about a carrier's other numbers, and how many of them were that there is no trace."""
+    """Recent answers about a carrier's other numbers, and how many of them were `no_trace`."""
 
     answers: int
     without_trace: int
 
     @property
     def no_trace_share(self) -> float | None:
-        """Null where nothing was answered."""
+        """None if there was no answer."""
         return self.without_trace / self.answers if self.answers else None
 
 
 class PurgedProviderLog(NamedTuple):
-    """How many rows of each kind were purged; of `push_bodies` the row is kept, with its outcome."""
+    """How many rows of each kind were purged; for `push_bodies` only the body goes; the row stays with its outcome."""
 
     push_bodies: int
     looks: int
@@ -34,7 +34,7 @@ class PurgedProviderLog(NamedTuple):
 
 
 class LastLook(NamedTuple):
-    """With which question a number was last asked for: the digits of a phone, the name of a service."""
+    """The question with which a number was last queried: a phone's digits, a service's name."""
 
     key: str
     found: bool
@@ -46,7 +46,7 @@ class ProviderLog(RegisterPart):
     async def take_look(
         self, provider: str, carrier: str, waybill: str, phone_last4: str | None, interval: timedelta, now: datetime
     ) -> bool:
-        """Take the right to ask for a number; False within the interval. Of many at once one gets it."""
+        """Take the right to query a number; False within the interval. Of several concurrent callers one gets it."""
         return bool(
             await self._call(
                 "SELECT take_look($1, $2, $3, $4, $5, $6)",
@@ -55,7 +55,7 @@ class ProviderLog(RegisterPart):
         )
 
     async def keep_answer(self, provider: str, phone_last4: str | None, query: tuple[str, str], trace: Trace) -> None:
-        """Keep what was answered about a number (carrier, waybill), for looks within the interval."""
+        """Keep the answer about a number (carrier, waybill), for queries within the interval."""
         carrier, waybill = query
         await self._call(
             "SELECT keep_answer($1, $2, $3, $4, $5)", provider, clean(carrier), clean(waybill), phone_last4 or "", trace
@@ -71,7 +71,7 @@ class ProviderLog(RegisterPart):
         return None if kept is None else Trace.model_validate(kept)
 
     async def last_look(self, provider: str, carrier: str, waybill: str) -> LastLook | None:
-        """How a number was asked for the last time, and whether that brought scans; None where it never was."""
+        """The last query of a number, and whether it brought scans; None if it was never queried."""
         row = await self._row(
             "SELECT phone_last4 AS key, coalesce(jsonb_array_length(trace -> 'scans'), 0) > 0 AS found"
             " FROM carrier_looks WHERE provider = $1 AND carrier = $2 AND waybill = $3",
@@ -82,7 +82,9 @@ class ProviderLog(RegisterPart):
     async def note_answer(
         self, carrier: str, waybill: str, no_trace: bool | None, now: datetime, *, window: timedelta, most: int
     ) -> Answers:
-        """Note whether there was a trace of a number (None: not known); the recent answers about the others."""
+        """Note whether a number had a trace (None: not known); returns the recent answers about the carrier's other
+        numbers.
+        """
         row = await self._row(
             "SELECT * FROM note_answer($1, $2, $3, $4, $5, $6)",
             *(clean(carrier), clean(waybill), no_trace, now, window, most),
@@ -94,26 +96,26 @@ class ProviderLog(RegisterPart):
     async def take_subscription(
         self, provider: str, carrier: str, waybill: str, again: timedelta, now: datetime
     ) -> bool:
-        """Take the right to subscribe a number; False where that is done, or was tried within `again`."""
+        """Take the right to subscribe a number; False if it is subscribed, or was tried within `again`."""
         number = clean(carrier), clean(waybill)
         return bool(await self._call("SELECT take_subscription($1, $2, $3, $4, $5)", provider, *number, again, now))
 
     async def finish_subscription(self, provider: str, number: tuple[str, str], outcome: str, detail: str) -> None:
-        """What became of subscribing a number (carrier, waybill)."""
+        """Note the outcome of subscribing a number (carrier, waybill)."""
         carrier, waybill = number
         await self._call(
             "SELECT finish_subscription($1, $2, $3, $4, $5)",
             *(provider, clean(carrier), clean(waybill), outcome, clean(detail)),
         )
 
-    # --- what is old ---
+    # --- purging ---
 
     async def purge(self, details_before: datetime, before: datetime, *, most: int = 1000) -> PurgedProviderLog:
-        """Purge what is known of numbers from before a time, and what may name people from before another.
+        """Purge what is older than these times: details that may name people, and the rest.
 
-        Looks, answers and the bodies of pushes go by `details_before`; pushes, pushed traces and subscriptions by
-        `before`, save of numbers that an open order uses. Nothing of the last seven days goes. Safe to repeat, and to
-        break off: `most` rows of a kind go at a time.
+        Queries, answers and the bodies of pushes go by `details_before`; pushes, pushed traces and subscriptions by
+        `before`, except those of numbers that an open order uses. The last seven days always stay. It is safe to repeat
+        and to interrupt: `most` rows of a kind go at a time.
         """
         total = PurgedProviderLog(0, 0, 0, 0, 0, 0)
         while True:

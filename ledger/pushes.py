@@ -1,4 +1,4 @@
-"""The journal of pushes: each as it came, and the newest trace that was pushed of a number."""
+"""The journal of pushes: each push as it came, and the newest trace that was pushed for a number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PushOutcome = Literal["applied", "kept", "nothing_new", "wrong_signature", "unre
 class Journaled(NamedTuple):
     """A push in the journal.
 
-    `outcome` is there where it came before and was dealt with; `unfinished` where it came before and was not.
+    `outcome` is set if it came before and was handled; `unfinished` if it came before and was not.
     """
 
     id: int
@@ -26,7 +26,7 @@ class Journaled(NamedTuple):
 
 
 class KeptPush(NamedTuple):
-    """A pushed trace, and the carrier under which it was asked for; the trace may tell of another."""
+    """A pushed trace, and the carrier that was asked for; the trace may name another carrier."""
 
     asked: str
     trace: Trace
@@ -38,8 +38,8 @@ class Pushes(RegisterPart):
     async def journal(
         self, vendor: str, digest: str, body: bytes, headers: Mapping[str, str], now: datetime
     ) -> Journaled:
-        """Write a push down before anything is made of it; the same one again is found."""
-        # The statement sees the journal as it was before: a row that it finds there is of an earlier time.
+        """Write a push down before it is read; a repeated push finds its first row."""
+        # The statement sees the journal as it was before it: a row that it finds is from an earlier push.
         row = await self._row(
             "SELECT j.id, j.outcome, coalesce(p.detail, '') AS detail,"
             " p.id IS NOT NULL AND j.outcome IS NULL AS unfinished"
@@ -50,18 +50,18 @@ class Pushes(RegisterPart):
         return Journaled(*row)
 
     async def finish(self, push_id: int, outcome: PushOutcome, detail: str = "") -> None:
-        """What became of it; the first answer stays."""
+        """Note the outcome of a push; the first one stays."""
         await self._call("SELECT finish_push($1, $2, $3)", push_id, outcome, clean(detail))
 
     async def keep(self, carrier: str, trace: Trace, *, replaces: bool, now: datetime) -> None:
-        """Keep a pushed trace under the carrier that was asked for; one with less history changes nothing."""
+        """Keep a pushed trace under the carrier that was asked for; a trace with less history changes nothing."""
         await self._call(
             "SELECT keep_pushed($1, $2, $3, $4, $5, $6)",
             *(clean(carrier), clean(trace.waybill), trace.provider, trace, replaces, now),
         )
 
     async def traces(self, carrier: str, waybill: str) -> list[Trace]:
-        """What was pushed of a number, one trace a provider."""
+        """The traces pushed for a number, one a provider."""
         async with translate_errors():
             rows = await self._pool.fetch(
                 "SELECT trace FROM pushed_traces WHERE carrier = $1 AND waybill = $2 ORDER BY provider",
@@ -71,7 +71,7 @@ class Pushes(RegisterPart):
         return [Trace.model_validate(row["trace"]) for row in rows]
 
     async def of_number(self, waybill: str) -> list[KeptPush]:
-        """What was pushed of a number under any carrier, one trace a provider and carrier."""
+        """The traces pushed for a number under any carrier, one a provider and carrier."""
         async with translate_errors():
             rows = await self._pool.fetch(
                 "SELECT carrier, trace FROM pushed_traces WHERE waybill = $1 ORDER BY provider, carrier", clean(waybill)

@@ -1,4 +1,4 @@
-"""Both sides of a comparison, read in one snapshot: what is posted meanwhile is seen whole or not at all."""
+"""Both sides of a comparison, read in one snapshot: a movement posted during the read is seen whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ M = TypeVar("M", bound=Message)
 
 
 class Sides(NamedTuple):
-    """Two sides, and the times of which theirs tells everything; None: of all."""
+    """Two sides, and the periods that theirs covers completely; None: all time."""
 
     ours: list[OurLine]
     theirs: list[TheirLine]
@@ -21,7 +21,7 @@ class Sides(NamedTuple):
 
 
 async def both_sides(pool: Pool, scope: Scope, name: str) -> Sides:
-    """What we know and what they say, at one moment.
+    """What we have and what they state, at one moment.
 
     Raises:
         Unavailable: the database does not answer; a retry helps.
@@ -55,10 +55,10 @@ async def _lines(model: type[M], connection: LongReads, query: str, *arguments: 
     return [model.model_validate(dict(row)) for row in await connection.fetch(query, *arguments)]
 
 
-# --- with others -------------------------------------------------------------------------------------------
+# --- rails and channels -------------------------------------------------------------------------------------------
 
-# What left the rail's cash for each withdrawal, what came back to it, and when we booked it. All of it is gathered once
-# and joined: one look-up a payout would depend on how well the planner knows the tables.
+# What left the rail's cash for each withdrawal, what came back to it, and when we booked it. It is aggregated once and
+# joined: with one look-up per payout the speed would depend on the planner's statistics.
 _CASH = """
     WITH cash AS (
         SELECT split_part(m.reference, '/', 2) AS withdrawal_id, e.side,
@@ -93,7 +93,7 @@ _RETURNS = f"""{_CASH}
     WHERE a.rail = $1 AND a.state = 'paid'
 """
 
-# Penny drops, each under a key of its own. A `lost` one may still be in a statement.
+# Penny drops, each under its own key. A `lost` one may still be in a statement.
 _DROPS = """
     SELECT 'payout' AS kind, d.key, 'account/' || d.account_id AS subject,
            CASE WHEN d.state = 'paid' THEN 'booked' WHEN d.state IN ('failed', 'unsent') THEN 'given_back'
@@ -107,7 +107,7 @@ _DROPS = """
     WHERE d.rail = $1
 """
 
-# What channels sent to the rail. It may be days on its way: it is stuck before it is missing.
+# What channels sent to the rail. It may take days: report it as stuck before it is missing.
 _FUNDINGS = """
     SELECT 'funding' AS kind, split_part(m.reference, '/', 4) AS key,
            'channel/' || split_part(m.reference, '/', 2) AS subject, 'under_way' AS stand,
@@ -127,7 +127,7 @@ _PAYMENTS = """
     GROUP BY p.channel, p.payment
 """
 
-# Refunds by the key that the channel knows them by (`core.ids.refund_key`).
+# Refunds by the channel's key (`core.ids.refund_key`).
 _REFUNDS = """
     WITH refunds AS (
         SELECT r.id, r.reference, r.currency, r.recorded_at, sum(t.amount_minor)::BIGINT AS amount_minor
@@ -146,7 +146,7 @@ _REFUNDS = """
     WHERE o.channel = $1
 """
 
-# What the channel sent on to a rail, with its fee.
+# What the channel settled to a rail, with its fee.
 _SETTLEMENTS = """
     SELECT 'settlement' AS kind, split_part(m.reference, '/', 4) AS key, 'channel/' || $1 AS subject,
            sum(t.amount_minor)::BIGINT AS amount_minor, m.currency, m.occurred_at AS at
@@ -158,9 +158,9 @@ _SETTLEMENTS = """
 
 _STATED = {"rail": (_PAYOUTS, _DROPS, _RETURNS, _FUNDINGS), "channel": (_PAYMENTS, _REFUNDS, _SETTLEMENTS)}
 
-# --- between our books -------------------------------------------------------------------------------------
+# --- our books and the register -------------------------------------------------------------------------------------
 
-# What a withdrawal says of itself: booked as paid or given back, what came back, and by when it goes on.
+# What a withdrawal records: booked as paid or given back, what came back, and when it is due to go on.
 _WITHDRAWALS_SAY = """
     WITH said AS (
         SELECT w.*, w.state ->> 'booked' AS booked,
@@ -206,7 +206,7 @@ _WITHDRAWALS_IN_THE_LEDGER = """
     GROUP BY id, kind, currency
 """
 
-# What an order says of itself, refund by refund.
+# What an order records, refund by refund.
 _ORDERS_SAY = """
     WITH said AS (
         SELECT o.*, 'order/' || order_id AS subject, coalesce(recorded_at, opened_at) AS said_at

@@ -1,6 +1,6 @@
-"""The register: what the workflows know, where it can be listed and where a rescue finds it.
+"""The register: the state of every workflow, for lists and for rescues.
 
-Each part is an attribute: `register.orders.open(…)`, `register.claims.claim(…)`. Each call is one or two round trips
+Each part is an attribute: `register.orders.open(…)`, `register.claims.claim(…)`. Each call makes one or two round trips
 and may be repeated.
 """
 

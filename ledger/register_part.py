@@ -38,14 +38,14 @@ class RegisterPart:
 
 
 def below(prefix: str) -> tuple[str, str]:
-    """Bounds of the references that begin with `prefix/`, in the order of bytes: an index range, and no wildcard."""
+    """Bounds of the references that begin with `prefix/`, in byte order: an index range instead of a wildcard."""
     return f"{prefix}/", f"{prefix}0"  # "0" is the character after "/"
 
 
 class Conditions:
-    """The WHERE of a list: only what was asked for, so that each filter finds the index that is made for it.
+    """The WHERE of a list: only the filters that were given, so that each finds the index made for it.
 
-    A condition such as `$1 IS NULL OR merchant_id = $1` uses none, once the session has a plan for any value.
+    With `$1 IS NULL OR merchant_id = $1` a cached generic plan would use no index.
     """
 
     def __init__(self) -> None:
@@ -53,13 +53,13 @@ class Conditions:
         self.arguments: list[object] = []
 
     def add(self, condition: str, value: object | None) -> None:
-        """`condition` with `{}` where the value stands; None: it was not asked for."""
+        """Add `condition`, in which `{}` stands for the value; None adds nothing."""
         if value is not None:
             self.arguments.append(value)
             self._conditions.append(condition.format(f"${len(self.arguments)}"))
 
     def either(self, condition: str, *, wanted: bool | None) -> None:
-        """The condition, or that it does not hold; None: it was not asked for."""
+        """Add the condition or its negation; None adds nothing."""
         if wanted is not None:
             self._conditions.append(condition if wanted else f"NOT ({condition})")
 

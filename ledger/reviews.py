@@ -1,4 +1,4 @@
-"""The review queue: parcels and goods that wait for a person, the longest first, and who looks at them."""
+"""The review queue: parcels and goods that wait for a person, the longest first, and who reviews them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ledger.register_part import Conditions, RegisterPart
 class Review(Message):
     """One thing that waits for a person. `parcel_id` is "" where the goods are screened.
 
-    `verdict` is the audit's last, as JSON; `evidence` what the reasons went by, by rule. `sla` is how long a
-    person may take, from `since`.
+    `verdict` is the audit's last one, as JSON; `evidence` holds what its reasons are based on, by rule. `sla` is how
+    long a person may take, from `since`.
     """
 
     kind: Literal["audit", "screening"]
@@ -54,7 +54,7 @@ class Reviews(RegisterPart):
     """The register's review queue."""
 
     async def waiting(self, *, order_id: str | None = None, limit: int = 100) -> list[Review]:
-        """What waits for a person, the longest first."""
+        """What waits for a person, the longest wait first."""
         wanted = Conditions()
         wanted.add("q.order_id = {}", order_id)
         return await self._all(
@@ -66,9 +66,9 @@ class Reviews(RegisterPart):
         )
 
     async def claim(self, order_id: str, parcel_id: str, reviewer: str, now: datetime) -> str:
-        """Take a review; returns who has it, which is somebody else where they were first."""
+        """Take a review; returns who has it: another reviewer if they were first."""
         return str(await self._call("SELECT claim_review($1, $2, $3, $4)", order_id, parcel_id, reviewer, now))
 
     async def release(self, order_id: str, parcel_id: str, reviewer: str) -> bool:
-        """Give a review back; False where this reviewer did not have it."""
+        """Give a review back; False if this reviewer did not have it."""
         return bool(await self._call("SELECT release_review($1, $2, $3)", order_id, parcel_id, reviewer))

@@ -1,4 +1,4 @@
-"""Safeguarding: what is owed to buyers and merchants, against the cash held at channels and rails."""
+"""Safeguarding: what is owed to buyers and merchants, compared with the cash at channels and rails."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Owed(Message):
 
 
 class Place(Message):
-    """Cash at a channel or with a rail by our books. `stated_minor` is what its loaded statements sum up to, since the
-    first of them; None: none is loaded.
+    """Cash at a channel or rail by our books. `stated_minor` is the sum of its loaded statements, since the first of
+    them; None: none is loaded.
     """
 
     scope: str
@@ -30,7 +30,7 @@ class Place(Message):
 
 
 class Safeguard(Message):
-    """One currency: what is owed and what is held. `short_minor` is 0 where all client money is covered."""
+    """One currency: what is owed and what is held. `short_minor` is 0 if all client money is covered."""
 
     currency: str
     owed: tuple[Owed, ...]

@@ -1,6 +1,6 @@
-"""The schema as it stands: what all migrations together come to, as one SQL text.
+"""The current schema: the result of all migrations as one SQL text.
 
-It is written from the catalogue of a migrated database, so that it cannot say something else than the migrations do.
+It is written from the catalogue of a migrated database, so it cannot differ from the migrations.
 `make schema` writes `ledger/schema.sql`; a test applies that file to an empty database and compares both ways. The
 reasons for tables and rules stand in the comments of the migrations; only comments inside functions survive here.
 """
@@ -32,7 +32,7 @@ _FUNCTION = re.compile(r"CREATE OR REPLACE FUNCTION (?:dakuan\.)?(\w+)\((.*)\)\n
 
 
 def written() -> str:
-    """The file as it lies here."""
+    """The text of `ledger/schema.sql`."""
     return (files("ledger") / "schema.sql").read_text(encoding="utf-8")
 
 
@@ -54,7 +54,7 @@ async def schema_of(owner_dsn: str, worker: str) -> str:
 
 
 async def _tables(connection: asyncpg.Connection[Any]) -> list[str]:
-    """Each table with its constraints and indexes, after the tables that it refers to."""
+    """Each table with its constraints and indexes, after the tables it refers to."""
     columns, constraints, indexes = defaultdict(list), defaultdict(list), defaultdict(list)
     refers: dict[str, set[str]] = {}
     for row in await connection.fetch(COLUMNS):
@@ -76,7 +76,7 @@ async def _tables(connection: asyncpg.Connection[Any]) -> list[str]:
 
 
 def _ordered(names: Iterable[str], refers: dict[str, set[str]]) -> Iterator[str]:
-    """By name where no reference says otherwise."""
+    """Sorted by name, except where a reference demands another order."""
     sorter = TopologicalSorter({name: refers.get(name, set()) for name in names})
     sorter.prepare()
     while sorter.is_active():
@@ -94,7 +94,7 @@ def _options(row: asyncpg.Record) -> str:
 
 
 def _function(text: str) -> str:
-    """The definition with its parameters one a line where they do not fit, and without our schema's name."""
+    """The definition without our schema's name; parameters that do not fit stand one a line."""
     head = _FUNCTION.match(text)
     assert head is not None
     name, parameters = head.groups()

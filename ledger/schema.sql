@@ -631,7 +631,7 @@ BEGIN
         FROM moved m;
     END IF;
     IF v_same THEN
-        -- The same again: its cooling goes on from where it began.
+        -- A repeated request does not restart the cooling period.
         IF v_account.is_default <> p_is_default THEN
             UPDATE payout_accounts a SET is_default = p_is_default WHERE a.account_id = p_account_id;
             INSERT INTO payout_account_changes (merchant_id, account_id, version, what, role, who, why, at)
@@ -644,7 +644,7 @@ BEGIN
     END IF;
 
     bound_version := coalesce(v_account.version, 0) + 1;
-    -- What a rail's answer suspended, its merchant has now put right; what a person suspended, a person resumes.
+    -- This change lifts a suspension that a rail's answer caused; one by a person only a person lifts.
     v_by_hand := coalesce(v_account.suspended_by IS NOT NULL, FALSE);
     INSERT INTO payout_accounts AS a (account_id, merchant_id, version, is_default)
     VALUES (p_account_id, p_merchant_id, bound_version, p_is_default)
@@ -654,7 +654,7 @@ BEGIN
         suspended_for = CASE WHEN v_by_hand THEN a.suspended_for END
     WHERE a.merchant_id = p_merchant_id;
     IF NOT FOUND THEN
-        -- Another merchant, whose lock we do not hold, took the id in this very moment.
+        -- Another merchant, whose lock we do not hold, took the id at the same moment.
         RETURN QUERY SELECT 'another_merchants', NULL::INT;
         RETURN;
     END IF;
@@ -897,7 +897,7 @@ DECLARE
     v_load BIGINT;
     v_new  INT;
 BEGIN
-    -- One statement of a rail or channel after the other.
+    -- One statement at a time for a rail or channel.
     PERFORM pg_advisory_xact_lock(hashtextextended('statement/' || p_scope || '/' || p_name, 0));
     SELECT array_agg(DISTINCT d.line_id ORDER BY d.line_id) INTO different
     FROM (
@@ -1206,8 +1206,8 @@ DECLARE
     v_total   BIGINT := (p_order ->> 'total_minor')::BIGINT;
     v_known   orders%ROWTYPE;
 BEGIN
-    -- The payment's row is the lock under which its orders are registered one by one. What the channel once confirmed
-    -- as paid does not shrink.
+    -- The payment's row is the lock under which its orders are registered one by one. A lower amount never replaces
+    -- what the channel has confirmed as paid.
     INSERT INTO payments AS p (channel, payment, currency, paid_minor)
     VALUES (v_channel, v_payment, p_order ->> 'currency', p_paid_minor)
     ON CONFLICT (channel, payment) DO UPDATE
@@ -1222,7 +1222,7 @@ BEGIN
                 RETURN 'money_moved';
             END IF;
         END IF;
-        -- Until a state is recorded, the order lives under the policy of the answer that reached its run last.
+        -- Until a state is recorded, the order's policy is that of the last answer to its run.
         UPDATE orders SET opened_by = p_opened_by,
                           policy_hash = CASE WHEN revision < 0 THEN p_policy_hash ELSE policy_hash END
         WHERE order_id = v_id;
@@ -1270,7 +1270,7 @@ AS $function$
 DECLARE
     v_movements  INT := cardinality(p_references);
     v_legs       INT := cardinality(p_leg_of);
-    -- The accounts of the call, one position each; balances of the guarded ones only.
+    -- The accounts of the call, one position each; balances only of the guarded ones.
     v_keys       TEXT[];
     v_ids        BIGINT[];
     v_signs      INT[];
@@ -1296,7 +1296,7 @@ DECLARE
     t_debits     INT[] := '{}';
     t_credits    INT[] := '{}';
     t_amounts    BIGINT[] := '{}';
-    -- Of the movement in hand.
+    -- The current movement.
     v_i          INT;
     v_k          INT;
     v_n          INT;
@@ -1344,7 +1344,7 @@ BEGIN
                      THEN left(l.credit, -9) || 'receivable' END)
         ) AS r (role, path)
     ) AS e;
-    -- One look for each key: a join over all keys was planned, on empty books, as a scan of all accounts.
+    -- One look-up for each key: on empty books a join over all keys was planned as a scan of all accounts.
     FOR v_n IN 1..2 LOOP
         v_ids := '{}';
         v_signs := '{}';
@@ -1361,7 +1361,7 @@ BEGIN
     END LOOP;
     v_last := NULL;
 
-    -- What is read under the locks is the newest.
+    -- Read the balances under the locks: they cannot change until this transaction ends.
     v_balances := array_fill(NULL::BIGINT, ARRAY[coalesce(cardinality(v_keys), 0)]);
     -- The lateral subquery keeps the accounts on the inner side: planned as a plain join while there were few accounts,
     -- this read all of them in the order of their ids.
@@ -1415,7 +1415,7 @@ BEGIN
                 v_credit := v_credit_at[v_k];
                 v_part := v_amount;
             END IF;
-            -- At most twice: what is owed, then the rest.
+            -- At most two transfers: one repays what is owed, one moves the rest.
             WHILE v_amount <> 0 LOOP
                 v_n := v_n + 1;
                 t_movements := array_append(t_movements, v_id);
@@ -1475,8 +1475,8 @@ BEGIN
         ON CONFLICT ON CONSTRAINT movements_reference_key DO NOTHING;
         GET DIAGNOSTICS v_n = ROW_COUNT;
         IF v_n < cardinality(w_ids) THEN
-            -- Another call posted one of these references since we looked. The unique key is the guard, not the look:
-            -- the whole call is made again, and then finds it.
+            -- Another call posted one of these references after our look-up. The unique key is the guard: the caller
+            -- repeats the whole call, which then finds the reference.
             RAISE EXCEPTION 'a reference was posted meanwhile' USING ERRCODE = 'serialization_failure';
         END IF;
         INSERT INTO transfers (movement_id, leg, debit_account, credit_account, currency, amount_minor)
@@ -1573,10 +1573,10 @@ BEGIN
     END IF;
     IF NOT EXISTS (SELECT FROM movements m WHERE m.reference = p_reference) THEN
         IF v_suspended <> v_sum THEN
-            -- Suspense is shared and stores no balance: nothing but this keeps a withdrawal to its own money.
+            -- Suspense is shared and stores no balance: only this check keeps a withdrawal to its own money.
             SELECT 'conflict', 'suspense', abs(v_suspended - v_sum) INTO outcome, account, short_by;
         ELSIF v_reserved = ANY (p_debits) THEN
-            -- Given back only while no payout may still arrive.
+            -- Money goes back to the merchant only when no payout may still arrive.
             SELECT 'conflict', v_reserved, v_sum INTO outcome, account, short_by
             FROM payout_attempts a
             WHERE a.withdrawal_id = p_withdrawal_id AND a.state NOT IN ('failed', 'unsent')
@@ -1585,7 +1585,7 @@ BEGIN
                   SELECT FROM jsonb_to_recordset(p_record #> '{state,attempts}') AS r (key TEXT, outcome TEXT)
                   WHERE r.key = a.key AND r.outcome IN ('failed', 'unsent'));
         ELSE
-            -- What a bank sends back was paid, and is never more than was paid.
+            -- A bank can return only what was paid, and never more.
             SELECT coalesce(sum(t.amount_minor), 0) INTO v_paid
             FROM movements m JOIN transfers t ON t.movement_id = m.id JOIN accounts a ON a.id = t.credit_account
             WHERE m.reference = v_base || '/close' AND a.path LIKE 'rail/%';
@@ -1681,7 +1681,7 @@ DECLARE
     v_outcomes TEXT[] := array_fill(NULL::TEXT, ARRAY[v_count]);
     v_accounts TEXT[] := array_fill(NULL::TEXT, ARRAY[v_count]);
     v_shorts   BIGINT[] := array_fill(NULL::BIGINT, ARRAY[v_count]);
-    -- What each currency still holds. Which settlements go to `post`, and where each of them stands there.
+    -- The rest that each currency holds; which settlements go to `post`, and the position of each there.
     v_held     JSONB := '{}';
     v_indexes  INT[] := '{}';
     v_at       INT[] := array_fill(NULL::INT, ARRAY[v_count]);
@@ -1696,7 +1696,7 @@ BEGIN
         RAISE EXCEPTION 'movement % is refused: it is no settlement of this channel', v_row.reference
             USING ERRCODE = 'insufficient_privilege';
     END LOOP;
-    -- In one order, so that two calls never wait for each other in a circle.
+    -- In one order, so that two calls cannot deadlock.
     FOR v_currency IN SELECT DISTINCT c.code COLLATE "C" AS code FROM unnest(p_currencies) AS c (code) ORDER BY code LOOP
         PERFORM pg_advisory_xact_lock(hashtextextended('settlement/' || p_channel || '/' || v_currency, 0));
         SELECT coalesce((SELECT sum(t.amount_minor) FROM transfers t WHERE t.debit_account = a.id), 0)
@@ -1713,7 +1713,8 @@ BEGIN
         FROM unnest(p_references, p_currencies) WITH ORDINALITY AS r (reference, currency, n)
         ORDER BY r.n
     LOOP
-        -- What stands in the books, or earlier in this array, takes nothing more: `post` says what it is.
+        -- A reference that is in the books, or earlier in this array, takes nothing more: `post` answers `exists` or
+        -- `conflict`.
         v_takes := CASE WHEN v_row.stands OR v_row.reference = ANY (v_seen) THEN 0 ELSE v_row.taken END;
         v_left := (v_held ->> v_row.currency)::BIGINT - v_takes;
         IF v_takes > 0 AND v_left < 0 THEN
@@ -2323,7 +2324,7 @@ AS $function$
 DECLARE
     v_person TEXT := CASE WHEN p_role <> 'system' THEN p_role || ':' || p_who END;
 BEGIN
-    -- A person who suspends what a rail has suspended before makes it theirs.
+    -- A person's suspension replaces one that a rail's answer caused.
     UPDATE payout_accounts a
     SET suspended_at = coalesce(a.suspended_at, p_now), suspended_for = p_reason, suspended_by = v_person
     WHERE a.account_id = p_account_id
@@ -2552,7 +2553,7 @@ BEGIN
     WHERE l.load_no = p_load;
     DELETE FROM statement_lines s WHERE s.load_no = p_load;
     DELETE FROM statement_periods s WHERE s.load_no = p_load;
-    -- What is still a break is found again by the next run.
+    -- The next run finds the breaks that remain.
     UPDATE reconciliation_breaks b SET resolved_at = p_now
     WHERE b.scope = v_load.scope AND b.name = v_load.name AND b.resolved_at IS NULL;
     RETURN 'withdrawn';

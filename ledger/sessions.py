@@ -1,8 +1,8 @@
-"""Sessions with PostgreSQL: one of our own, or one of a pooler that shares it with others between transactions.
+"""Sessions with PostgreSQL: our own, or a pooler's, which is shared with other clients between transactions.
 
-A session whose server takes no writes any more (a primary after a failover) gives up all sessions of its pool, so that
-the next call connects anew and finds the primary. Behind a pooler in transaction mode (PgBouncer, Supabase, Neon) every
-statement runs in a transaction that brings its settings along, because nothing else of a session stays ours.
+A session whose server stopped taking writes (an old primary after a failover) expires all sessions of its pool, so the
+next call connects anew and finds the new primary. Behind a pooler in transaction mode (PgBouncer, Supabase, Neon) every
+statement runs in a transaction that sets its own settings, because the next transaction may get another session.
 """
 
 from __future__ import annotations
@@ -62,19 +62,19 @@ class Session(asyncpg.Connection):
         try:
             return await call(*args, **more)
         except asyncpg.ReadOnlySQLTransactionError:
-            # The other sessions are as old as this one. Each is closed when it is released or taken next.
+            # The other sessions may be connected to the same server. Each is closed when it is next released or taken.
             if self.pool is not None:
                 await self.pool.expire_connections()
             raise
 
 
 class SharedSession(Session):
-    """A session behind a pooler: ours only while a transaction lasts."""
+    """A session behind a pooler: it is ours only during a transaction."""
 
     local = "".join(f" SET LOCAL {name} = '{value}';" for name, value in SETTINGS.items())
 
     async def execute(self, *args: Any, **more: Any) -> Any:
-        """As asyncpg's; a transaction that begins takes our settings along in the same message."""
+        """As asyncpg's; a BEGIN carries our settings in the same message."""
         query, *given = args
         if not given and query.startswith("BEGIN"):
             return await super().execute(f"{query.rstrip().removesuffix(';')};{self.local}", **more)
@@ -92,7 +92,7 @@ def arguments(address: DatabaseAddress, *, shared: bool, writable: bool) -> dict
 
     Args:
         shared: a pooler stands before the server.
-        writable: pass over servers that take no writes, unless the address itself says which are wanted.
+        writable: skip servers that take no writes, unless the address itself says which are wanted.
     """
     query = urlencode(address.driver)
     settings = {**address.settings, **({} if shared else SETTINGS)}
@@ -109,12 +109,12 @@ def arguments(address: DatabaseAddress, *, shared: bool, writable: bool) -> dict
         "timeout": address.connect_within,
         "connection_class": SharedSession if shared else Session,
         "server_settings": settings,
-        # A statement prepared in one transaction may not be there in the next.
+        # A statement prepared in one transaction may be unknown in the next.
         **({"statement_cache_size": 0} if shared else {}),
         **wanted,
     }
 
 
 async def shares_sessions(connection: _Connection) -> bool:
-    """Whether a pooler answered: what it calls the session is not what the server calls it."""
+    """Whether a pooler answered: it reports another process id for the session than the server does."""
     return bool(await connection.fetchval("SELECT pg_backend_pid()") != connection.get_server_pid())

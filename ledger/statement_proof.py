@@ -1,12 +1,12 @@
-"""The proof that cash at channels and rails is what their statements say, where one is loaded: key by key.
+"""The proof that cash at channels and rails agrees with their loaded statements, key by key.
 
-Judged is what both sides should have by now. What only one of them can know yet (a return not heard of, a settlement
-not booked, whatever no statement covers) is for the reconciliation, which has tolerances.
+It compares only what both sides should have by now. What only one side can know yet (an unreported return, an unbooked
+settlement, a period without a statement) is left to the reconciliation, which has tolerances.
 """
 
 from __future__ import annotations
 
-# An hour apart on either side: clocks, and the other side's own bookkeeping.
+# An hour on either side, for differing clocks and the other side's bookkeeping.
 AGAINST = """
     WITH covered AS (
         SELECT scope, name, range_agg(tstzrange(since, until)) AS times FROM statement_periods GROUP BY scope, name

@@ -1,4 +1,4 @@
-"""Statements of rails and channels as they were loaded."""
+"""The statements of rails and channels, as they were loaded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KNOWN: Mapping[Scope, str] = {
 
 
 class Load(Message):
-    """One time that a statement brought something new; `asked_by` and `withdrawn_by` are two different people."""
+    """One load of a statement that brought something new; `asked_by` and `withdrawn_by` are different people."""
 
     load_no: int
     scope: Scope
@@ -40,10 +40,10 @@ class Statements(RegisterPart):
     """The register's statements."""
 
     async def load(self, scope: Scope, name: str, statement: Statement, now: datetime) -> int:
-        """Store a statement's lines, and of which time they are all; how many lines were new.
+        """Store a statement's lines and the period they cover; returns how many lines were new.
 
         Raises:
-            BadInput: lines that were told otherwise before, under the same ids; nothing was stored.
+            BadInput: lines whose ids were stored before with other content; nothing was stored.
         """
         covered = statement.covered
         row = await self._row(
@@ -65,7 +65,7 @@ class Statements(RegisterPart):
         return int(row["added"])
 
     async def lines(self, scope: Scope, name: str, key: str | None = None) -> list[TheirLine]:
-        """The lines that a rail or channel ever told, of one key or all, in the order in which they happened."""
+        """The lines of a rail or channel, of one key or all, in the order in which they happened."""
         return await self._all(
             TheirLine,
             "SELECT line_id, kind, key, amount_minor, fee_minor, currency, at, reference, event_id"
@@ -77,7 +77,7 @@ class Statements(RegisterPart):
         )
 
     async def periods(self, scope: Scope, name: str) -> list[Covered]:
-        """The times of which a rail or channel told everything."""
+        """The periods that a rail's or channel's statements cover."""
         return await self._all(
             Covered,
             "SELECT since, until FROM statement_periods WHERE scope = $1 AND name = $2 ORDER BY since",
@@ -95,10 +95,10 @@ class Statements(RegisterPart):
         )
 
     async def withdraw(self, load_no: int, by: Actor, reason: str, now: datetime) -> str:
-        """Take a load back, as the first or the second person: `asked`, `withdrawn`, `already`.
+        """Withdraw a load, as the first or the second person: `asked`, `withdrawn`, `already`.
 
         Raises:
-            Refused: `unknown_load`, or `needs_other_person` where the same person asked before.
+            Refused: `unknown_load`, or `needs_other_person` if the same person asked before.
         """
         outcome = str(
             await self._call("SELECT withdraw_load($1, $2, $3, $4)", load_no, f"{by.role}/{by.id}", reason, now)
@@ -109,5 +109,5 @@ class Statements(RegisterPart):
         return outcome
 
     async def knows(self, scope: Scope, name: str) -> bool:
-        """Whether an order's payment, a payout, an account or a statement names this rail or channel."""
+        """Whether a payment, a payout, an account or a statement names this rail or channel."""
         return bool(await self._call(_KNOWN[scope], name, scope))

@@ -1,7 +1,7 @@
-"""The vault: account numbers at rest, sealed with AES-256-GCM.
+"""The vault: it seals stored account numbers with AES-256-GCM.
 
-The first key seals, all keys open, and the id of the key stands beside what it sealed, so that a new key is put in
-front, everything is sealed again (`accounts reseal`), and the old key taken away. Account and version are associated
+The first key seals, every key opens, and the key's id is stored beside what it sealed. To change the key: put the new
+one in front, seal everything again (`accounts reseal`), then remove the old one. Account and version are associated
 data: a sealed number that is copied to another account's row does not open there.
 """
 
@@ -26,7 +26,7 @@ NONCE_BYTES = 12
 
 @dataclass(frozen=True)
 class Sealed:
-    """A number that only the holder of the key can read."""
+    """A number that can be read only with the key."""
 
     key_id: str
     nonce: bytes = field(repr=False)
@@ -37,7 +37,7 @@ class Vault:
     """Seals and opens account numbers.
 
     Args:
-        keys: 32 bytes each, by their ids; the first seals. None at all: nothing can be sealed or opened.
+        keys: 32 bytes each, by their ids; the first seals. Without keys nothing can be sealed or opened.
     """
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
@@ -62,7 +62,7 @@ class Vault:
         )
 
     def seal(self, number: SecretStr, account_id: str, version: int) -> Sealed:
-        """The number, for this version of this account alone.
+        """Seal the number for this version of this account alone.
 
         Raises:
             Misconfigured: no key is configured; a retry does not help.
@@ -72,11 +72,11 @@ class Vault:
         return Sealed(key_id, nonce, self._keys[key_id].encrypt(nonce, plain, _bound_to(account_id, version)))
 
     def open(self, sealed: Sealed, account_id: str, version: int) -> SecretStr:
-        """The number that was sealed for this version of this account.
+        """Open the number that was sealed for this version of this account.
 
         Raises:
-            Unavailable: the key is not here, or the row was altered. A retry helps once a worker has the right key;
-                until then nothing is sent.
+            Unavailable: this worker lacks the key, or the row was altered. A retry helps once a worker has the right
+                key; until then nothing is sent.
         """
         key = self._keys.get(sealed.key_id)
         if key is None:
@@ -94,16 +94,16 @@ class Vault:
         return SecretStr(plain.decode())
 
     def fingerprints(self, number: SecretStr, account_id: str) -> list[bytes]:
-        """What tells the same number of an account again without opening it: one for each key, the newest first."""
+        """Fingerprints by which an account's number is recognised without opening it: one a key, the newest first."""
         told = f"{account_id}/{number.get_secret_value()}".encode()
         return [hmac.digest(key, told, "sha256") for key in self._fingerprinting.values()]
 
 
 def _derived(key: bytes) -> bytes:
-    """A key of its own for fingerprints: one key must not serve two algorithms."""
+    """The key for fingerprints, derived from a sealing key: one key must not serve two algorithms."""
     return HKDF(SHA256(), 32, salt=None, info=b"dakuan payout account fingerprint").derive(key)
 
 
 def _bound_to(account_id: str, version: int) -> bytes:
-    """The id holds no slash, so that no two accounts share this."""
+    """The associated data. An id has no slash, so no two accounts share it."""
     return f"payout-account/{account_id}/{version}".encode()

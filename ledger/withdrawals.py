@@ -1,4 +1,4 @@
-"""Withdrawals in the register: reserved under the merchant's lock, recorded as they go on."""
+"""Withdrawals in the register: reserved under the merchant's lock, recorded with each change."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _AMOUNTS = frozenset({"below_minimum", "above_maximum", "insufficient_funds", "r
 
 
 class Reserved(Message):
-    """The answer to a reservation: the money is set aside (now or before), or the refusal with its reason code."""
+    """The answer to a reservation: the money is reserved (now or before), or a refusal with its reason code."""
 
     outcome: Literal["reserved", "exists", "refused"]
     refusal: Refusal | None = None
 
 
 class StoredWithdrawal(Message):
-    """What a withdrawal goes on from: the request, and its last recorded state."""
+    """A stored withdrawal: the request, and its last recorded state."""
 
     withdrawal: Withdrawal
     account_version: int
@@ -38,7 +38,7 @@ class StoredWithdrawal(Message):
 
 
 class WithdrawalRow(Message):
-    """A withdrawal as lists show it; `last4` are those of the account it was asked for."""
+    """A withdrawal as lists show it; `last4` belong to the account it was requested for."""
 
     withdrawal_id: str
     merchant_id: str
@@ -74,10 +74,10 @@ class Withdrawals(RegisterPart):
         now: datetime,
         record: WithdrawalRecord | None = None,
     ) -> Reserved:
-        """Check the account, the limits, the debts and the balance, write the row and set the money aside: one
+        """Check the account, the limits, the debts and the balance, write the row and reserve the money. It is one
         transaction under the merchant's lock, so that two requests never reserve the same money.
 
-        The same request again answers `exists`. A refused one leaves nothing behind.
+        A repeated request answers `exists`. A refused one leaves nothing behind.
         """
         amount = withdrawal.amount_minor
         reserve = "reserve_verified" if policy.accounts_must_be_verified else "reserve"
@@ -101,11 +101,13 @@ class Withdrawals(RegisterPart):
         return Reserved(outcome="refused", refusal=_refusal(row["outcome"], row["detail"], withdrawal.currency))
 
     async def record(self, record: WithdrawalRecord) -> bool:
-        """Keep the withdrawal's row, its notices, and what its payouts came to. False: as new a record stands."""
+        """Keep the withdrawal's row, its notices and the states of its payouts. False: the register has this revision
+        or a newer one.
+        """
         return bool(await self._call("SELECT record_withdrawal($1)", record))
 
     async def known(self, withdrawal_id: str) -> StoredWithdrawal | None:
-        """What is known of a withdrawal; None where nothing was ever reserved for it."""
+        """A withdrawal's request and last record; None if nothing was ever reserved for it."""
         row = await self._row(
             "SELECT body, account_version, needs_approval, revision, closed, state FROM withdrawals"
             " WHERE withdrawal_id = $1",
@@ -118,7 +120,7 @@ class Withdrawals(RegisterPart):
     async def standing(
         self, merchant_id: str, account_id: str, currency: str, policy: WithdrawalPolicy, now: datetime
     ) -> Standing:
-        """What stands for and against a withdrawal now; nothing is locked and nothing is written."""
+        """What a withdrawal would meet now: account, limits, debts, balance. Nothing is locked or written."""
         row = await self._row(
             "SELECT coalesce(v.balance_minor, 0) AS available_minor, coalesce(o.balance_minor, 0) AS owed_minor,"
             " d.count_today, d.sum_today_minor, a.merchant_id IS NOT NULL AS account_found,"
@@ -142,7 +144,7 @@ class Withdrawals(RegisterPart):
         return Standing.model_validate(dict(row))
 
     async def obstacle(self, merchant_id: str, account_id: str, currency: str) -> Refusal | None:
-        """Why a withdrawal that was reserved may not be paid any more: its account is suspended, or money is owed."""
+        """Why a reserved withdrawal may no longer be paid: its account is suspended, or the merchant owes money."""
         row = await self._row(
             "SELECT (SELECT suspended_at IS NOT NULL FROM payout_accounts WHERE account_id = $2) AS suspended,"
             " (SELECT balance_minor FROM accounts WHERE path = $1 AND currency = $3) AS owed",
@@ -158,7 +160,7 @@ class Withdrawals(RegisterPart):
         return None
 
     async def waiting(self, merchant_id: str, account_id: str | None = None) -> list[str]:
-        """The ids of a merchant's withdrawals that are reserved and not submitted, of one account where it is named."""
+        """The ids of a merchant's reserved withdrawals that are not submitted, of one account if it is named."""
         ids = await self._call(
             "SELECT coalesce(array_agg(withdrawal_id ORDER BY withdrawal_id), '{}') FROM withdrawals"
             " WHERE merchant_id = $1 AND account_id = coalesce($2, account_id) AND NOT closed"

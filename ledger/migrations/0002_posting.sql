@@ -1,31 +1,32 @@
--- Post movements, each whole or not at all, and answer for each in the order given:
+-- Post movements, each whole or not at all. The answers come in the order given:
 --   posted · exists (the same request before) · conflict (the same reference, another request; or `account`, which
 --   the movement should have emptied, would keep `short_by`) · insufficient_funds (`account` would be `short_by`
---   below zero). Only `posted` uses the reference up.
+--   below zero). Only `posted` uses up the reference.
 --
 -- Leg k moves `p_amounts[k]` for movement `p_leg_of[k]` (1-based, ascending); legs of 0 are dropped.
 -- `p_emptied[i]` names an account that must stand at zero after movement i, or is null.
--- Whatever would become a merchant's available money repays first what the merchant owes: never both above zero.
--- The split is computed once, under the locks, and stored; the hash covers the request, so a retry gets the first one.
+-- Money that would become a merchant's available money first repays what the merchant owes: never are both above zero.
+-- The split is computed once, under the locks, and stored. The hash covers the request, so a retry finds the first
+-- split.
 --
 -- Order of locks: missing accounts in path order, guarded accounts in id order, then references in their own order.
--- Then the movements are judged one by one in memory, so that one that cannot be posted spoils no other, and all that
--- can be are written at once.
+-- Then the movements are decided one by one in memory, so that one that cannot be posted does not stop the others.
+-- Those that can are written at once.
 CREATE FUNCTION post(
     p_references TEXT[], p_currencies TEXT[], p_occurred_at TIMESTAMPTZ[], p_linked_to TEXT[], p_emptied TEXT[],
     p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
 ) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
--- A session keeps its plans, and one that was made while the books were short must serve when they are long. Without
--- sequential scans the planner still chose hash and merge joins over a whole index of `movements`: after 100,000
--- movements one posting cost ten times as much. Nested loops look up what is asked for and nothing else; a session that
--- planned right after ANALYZE on empty books materialised that index instead, so that this is off too.
+-- A session keeps its plans: one that was made on short books must still serve on long ones. Without sequential scans
+-- the planner still chose hash and merge joins over a whole index of `movements`: after 100,000 movements one posting
+-- took ten times as long. Nested loops look up only the rows that are asked for. A session that planned right after
+-- ANALYZE on empty books materialised that index instead, so that is off too.
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off
 SET enable_material = off AS $$
 DECLARE
     v_movements  INT := cardinality(p_references);
     v_legs       INT := cardinality(p_leg_of);
-    -- The accounts of the call, one position each; balances of the guarded ones only.
+    -- The accounts of the call, one position each; balances only of the guarded ones.
     v_keys       TEXT[];
     v_ids        BIGINT[];
     v_signs      INT[];
@@ -51,7 +52,7 @@ DECLARE
     t_debits     INT[] := '{}';
     t_credits    INT[] := '{}';
     t_amounts    BIGINT[] := '{}';
-    -- Of the movement in hand.
+    -- The current movement.
     v_i          INT;
     v_k          INT;
     v_n          INT;
@@ -99,7 +100,7 @@ BEGIN
                      THEN left(l.credit, -9) || 'receivable' END)
         ) AS r (role, path)
     ) AS e;
-    -- One look for each key: a join over all keys was planned, on empty books, as a scan of all accounts.
+    -- One look-up for each key: on empty books a join over all keys was planned as a scan of all accounts.
     FOR v_n IN 1..2 LOOP
         v_ids := '{}';
         v_signs := '{}';
@@ -116,7 +117,7 @@ BEGIN
     END LOOP;
     v_last := NULL;
 
-    -- What is read under the locks is the newest.
+    -- Read the balances under the locks: they cannot change until this transaction ends.
     v_balances := array_fill(NULL::BIGINT, ARRAY[coalesce(cardinality(v_keys), 0)]);
     -- The lateral subquery keeps the accounts on the inner side: planned as a plain join while there were few accounts,
     -- this read all of them in the order of their ids.
@@ -170,7 +171,7 @@ BEGIN
                 v_credit := v_credit_at[v_k];
                 v_part := v_amount;
             END IF;
-            -- At most twice: what is owed, then the rest.
+            -- At most two transfers: one repays what is owed, one moves the rest.
             WHILE v_amount <> 0 LOOP
                 v_n := v_n + 1;
                 t_movements := array_append(t_movements, v_id);
@@ -230,8 +231,8 @@ BEGIN
         ON CONFLICT ON CONSTRAINT movements_reference_key DO NOTHING;
         GET DIAGNOSTICS v_n = ROW_COUNT;
         IF v_n < cardinality(w_ids) THEN
-            -- Another call posted one of these references since we looked. The unique key is the guard, not the look:
-            -- the whole call is made again, and then finds it.
+            -- Another call posted one of these references after our look-up. The unique key is the guard: the caller
+            -- repeats the whole call, which then finds the reference.
             RAISE EXCEPTION 'a reference was posted meanwhile' USING ERRCODE = 'serialization_failure';
         END IF;
         INSERT INTO transfers (movement_id, leg, debit_account, credit_account, currency, amount_minor)

@@ -1,4 +1,4 @@
--- Orders in the register, with the payments and policies that they stand on, and the notices that they give.
+-- Orders in the register, with their payments, policies and notices.
 
 CREATE TABLE policies (
     content_hash  TEXT PRIMARY KEY,
@@ -54,11 +54,11 @@ CREATE TABLE orders (
     CONSTRAINT order_never_refunds_more_than_paid CHECK (refunded_minor BETWEEN 0 AND total_minor)
 ) WITH (fillfactor = 80);
 
--- A merchant's orders, newest first; what is pending for a merchant.
+-- A merchant's orders, newest first; also for the sum of a merchant's pending money.
 CREATE INDEX orders_by_merchant ON orders (merchant_id, opened_at DESC);
 CREATE INDEX orders_by_buyer ON orders (buyer_id, opened_at DESC);
 CREATE INDEX orders_by_opening ON orders (opened_at DESC);
--- The lists that people ask for: by phase or audit, what is held, what is open, what waits for a reviewer.
+-- For the lists: by phase or audit, held orders, open orders, reviews.
 CREATE INDEX orders_by_phase ON orders (phase, opened_at DESC);
 CREATE INDEX orders_by_audit ON orders (audit, opened_at DESC);
 CREATE INDEX orders_held ON orders (opened_at DESC) WHERE cardinality(holds) > 0;
@@ -66,7 +66,7 @@ CREATE INDEX orders_waiting ON orders (opened_at DESC) WHERE cardinality(hold_re
 CREATE INDEX orders_open ON orders (opened_at DESC) WHERE NOT closed;
 CREATE INDEX orders_open_by_merchant ON orders (merchant_id, opened_at DESC) WHERE NOT closed;
 CREATE INDEX orders_in_review ON orders (order_id) WHERE NOT closed AND audit IN ('rejected', 'in_review');
--- The parts of one payment.
+-- The orders of one payment.
 CREATE INDEX orders_by_payment ON orders (channel, payment);
 
 CREATE TABLE notices (
@@ -77,16 +77,16 @@ CREATE TABLE notices (
     name       TEXT NOT NULL,
     facts      JSONB NOT NULL,
     at         TIMESTAMPTZ NOT NULL,
-    -- Ids are given out before the transaction ends, so a lower one may appear after a higher one was read. Readers
-    -- that go on from the last id wait for the transactions that were still running.
+    -- An id is assigned before its transaction ends, so a lower id may appear after a higher one was read. A reader
+    -- that resumes at the last id must wait for the transactions that were still running.
     written_in XID8 NOT NULL DEFAULT pg_current_xact_id(),
     CONSTRAINT a_notice_is_stored_once UNIQUE (subject, seq)
 );
 
--- What one kind of reader has not read yet.
+-- For the unread notices of one kind of recipient.
 CREATE INDEX notices_by_recipient ON notices (recipient, id);
 
--- Notices of `order/{id}` or `withdrawal/{id}`; one that is there already stays as it is.
+-- Add notices of `order/{id}` or `withdrawal/{id}`; an existing one stays as it is.
 CREATE FUNCTION add_notices(p_subject TEXT, p_notices JSONB) RETURNS VOID LANGUAGE sql AS $$
     INSERT INTO notices (subject, seq, recipient, name, facts, at)
     SELECT p_subject, (n ->> 'seq')::INT, n ->> 'to', n ->> 'name', n -> 'facts', (n ->> 'at')::TIMESTAMPTZ
@@ -95,7 +95,7 @@ CREATE FUNCTION add_notices(p_subject TEXT, p_notices JSONB) RETURNS VOID LANGUA
     ON CONFLICT ON CONSTRAINT a_notice_is_stored_once DO NOTHING
 $$;
 
--- Keep what an order has become (an OrderRecord). A lower revision never overwrites a higher one.
+-- Keep an order's newest state (an OrderRecord). A lower revision never overwrites a higher one.
 CREATE FUNCTION record_order(p_record JSONB) RETURNS BOOLEAN
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
@@ -131,7 +131,7 @@ BEGIN
     RETURN v_kept;
 END $$;
 
--- A movement and the record of what it makes true: both or neither.
+-- Post a movement and keep the order's record after it: both or neither.
 CREATE FUNCTION post_for_order(
     p_reference TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ, p_emptied TEXT,
     p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[], p_record JSONB
@@ -168,8 +168,8 @@ DECLARE
     v_total   BIGINT := (p_order ->> 'total_minor')::BIGINT;
     v_known   orders%ROWTYPE;
 BEGIN
-    -- The payment's row is the lock under which its orders are registered one by one. What the channel once confirmed
-    -- as paid does not shrink.
+    -- The payment's row is the lock under which its orders are registered one by one. A lower amount never replaces
+    -- what the channel has confirmed as paid.
     INSERT INTO payments AS p (channel, payment, currency, paid_minor)
     VALUES (v_channel, v_payment, p_order ->> 'currency', p_paid_minor)
     ON CONFLICT (channel, payment) DO UPDATE
@@ -184,7 +184,7 @@ BEGIN
                 RETURN 'money_moved';
             END IF;
         END IF;
-        -- Until a state is recorded, the order lives under the policy of the answer that reached its run last.
+        -- Until a state is recorded, the order's policy is that of the last answer to its run.
         UPDATE orders SET opened_by = p_opened_by,
                           policy_hash = CASE WHEN revision < 0 THEN p_policy_hash ELSE policy_hash END
         WHERE order_id = v_id;
@@ -208,9 +208,9 @@ BEGIN
     RETURN 'registered';
 END $$;
 
--- Register an order, post its first movement and keep its record: an order that is new and that nothing stands against
--- opens in one transaction. Any other is only registered, if that, and its workflow goes on step by step.
--- `recorded`: a state of it is known, from here or from before; `refs`: all its movements.
+-- Register an order, post its first movement and keep its record: a new order opens in one transaction. Any other is at
+-- most registered, and its workflow goes on step by step. `recorded`: the register has a state of it, from this call or
+-- from before; `refs`: all its movements.
 CREATE FUNCTION open_and_fund_order(
     p_order JSONB, p_content_hash TEXT, p_opened_by TEXT, p_paid_minor BIGINT, p_policy_hash TEXT, p_now TIMESTAMPTZ,
     p_reference TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ, p_emptied TEXT,

@@ -14,10 +14,10 @@ CREATE TABLE waybill_claims (
     CONSTRAINT one_claim_a_parcel UNIQUE (order_id, parcel_id, carrier, waybill)
 );
 
--- Who else uses a number now.
+-- For the other claims of a number.
 CREATE INDEX live_claims_by_number ON waybill_claims (carrier, waybill) WHERE released_at IS NULL;
 
--- Who uses a number under another carrier's name: a merchant may have named the wrong one.
+-- For claims of a number under another carrier: a merchant may have named the wrong one.
 CREATE INDEX live_claims_by_number_alone ON waybill_claims (waybill) WHERE released_at IS NULL;
 
 -- Claim numbers for an order's parcels, all or none; one answer a number:
@@ -61,8 +61,8 @@ BEGIN
     RETURN v_outcomes;
 END $$;
 
--- Claim numbers, and where each is simply `claimed`, keep the record of what the order becomes with them. Of any other
--- answer the order must hear first. `kept` is null where nothing was recorded.
+-- Claim numbers and, if every answer is `claimed`, keep the order's next record. Any other answer changes that record,
+-- so the order must get it first. `kept` is null if nothing was recorded.
 CREATE FUNCTION claim_and_record(
     p_order_id TEXT, p_merchant_id TEXT, p_buyer_id TEXT, p_destination TEXT,
     p_parcels TEXT[], p_carriers TEXT[], p_waybills TEXT[], p_now TIMESTAMPTZ, p_record JSONB

@@ -1,15 +1,15 @@
--- The review queue: who looks at what, so that two people do not look at the same.
+-- The review queue: who reviews what, so that two people do not review the same parcel.
 
 CREATE TABLE review_claims (
     order_id   TEXT NOT NULL REFERENCES orders (order_id),
-    -- A parcel's id, or '' where the goods themselves are screened.
+    -- A parcel's id, or '' if the goods themselves are screened.
     parcel_id  TEXT NOT NULL,
     reviewer   TEXT NOT NULL,
     claimed_at TIMESTAMPTZ NOT NULL,
     CONSTRAINT one_reviewer_a_parcel PRIMARY KEY (order_id, parcel_id)
 );
 
--- Take a review, or learn who has it. The same reviewer again keeps it; the row is the guard, not a look before it.
+-- Take a review; returns who has it. A repeated call keeps it. The primary key is the guard, not a look-up before it.
 CREATE FUNCTION claim_review(p_order_id TEXT, p_parcel_id TEXT, p_reviewer TEXT, p_now TIMESTAMPTZ) RETURNS TEXT
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
@@ -23,7 +23,7 @@ BEGIN
     RETURN v_reviewer;
 END $$;
 
--- Give a review back; true where this reviewer had it.
+-- Give a review back; true if this reviewer had it.
 CREATE FUNCTION release_review(p_order_id TEXT, p_parcel_id TEXT, p_reviewer TEXT) RETURNS BOOLEAN
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 BEGIN

@@ -1,9 +1,9 @@
--- Payout accounts: where they lead, sealed numbers, legal names, verification, and who changed what and why.
+-- Payout accounts: versions, sealed numbers, legal names, verification, and who changed what and why.
 
--- One row a merchant: the lock under which withdrawals are asked for one by one.
+-- One row a merchant: the lock under which its withdrawals are reserved one by one.
 CREATE TABLE merchants (
     merchant_id TEXT PRIMARY KEY,
-    -- What the holder of every account of the merchant must be called. Null: not known, so that no number is bound.
+    -- The holder of every account of the merchant must have this name. Null: it is not known, so no number is bound.
     legal_name  TEXT
 );
 
@@ -14,7 +14,7 @@ CREATE TABLE payout_accounts (
     is_default    BOOLEAN NOT NULL DEFAULT FALSE,
     suspended_at  TIMESTAMPTZ,
     suspended_for TEXT,
-    -- Who suspended it, where a person did: binding another number does not lift that.
+    -- The person who suspended it, if one did: binding another number does not lift that.
     suspended_by  TEXT,
     CONSTRAINT account_id_form CHECK (account_id ~ '^[A-Za-z0-9_-]{1,64}$')
 );
@@ -22,7 +22,7 @@ CREATE TABLE payout_accounts (
 CREATE UNIQUE INDEX one_default_a_merchant ON payout_accounts (merchant_id) WHERE is_default;
 CREATE INDEX payout_accounts_by_merchant ON payout_accounts (merchant_id);
 
--- Where an account leads. A change is a new version; a withdrawal keeps the one it was asked for.
+-- An account's details. A change is a new version; a withdrawal keeps the version it was requested for.
 CREATE TABLE payout_account_versions (
     account_id    TEXT NOT NULL REFERENCES payout_accounts (account_id),
     version       INT NOT NULL,
@@ -43,9 +43,9 @@ CREATE TABLE payout_account_versions (
     CONSTRAINT rail_form CHECK (rail ~ '^[A-Za-z0-9_-]{1,64}$')
 );
 
--- A number as AES-256-GCM leaves it, in a table of its own: only a payout reads it. `fingerprint` is a keyed hash that
--- tells the same number again without opening it. Account and version are authenticated with the ciphertext, so that a
--- row that was moved to another account opens no more.
+-- A number sealed with AES-256-GCM, in a separate table that only a payout reads. `fingerprint` is a keyed hash by
+-- which the same number is recognised without opening it. Account and version are authenticated with the ciphertext, so
+-- a row that was moved to another account does not open.
 CREATE TABLE payout_account_numbers (
     account_id  TEXT NOT NULL,
     version     INT NOT NULL,
@@ -61,10 +61,10 @@ CREATE TABLE payout_account_numbers (
     CONSTRAINT ciphertext_holds_a_tag CHECK (length(ciphertext) > 16)
 );
 
--- The numbers that are not yet sealed with the newest key.
+-- For the numbers that are not yet sealed with the newest key.
 CREATE INDEX payout_account_numbers_by_key ON payout_account_numbers (key_id);
 
--- Everything that was ever done to a merchant's accounts. `account_id` null: to the merchant itself.
+-- Every change to a merchant's accounts. `account_id` null: a change to the merchant itself.
 CREATE TABLE payout_account_changes (
     id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     merchant_id TEXT NOT NULL REFERENCES merchants (merchant_id),
@@ -84,7 +84,7 @@ CREATE TABLE payout_account_changes (
     CONSTRAINT changes_have_a_reason CHECK (length(why) BETWEEN 1 AND 500)
 );
 
--- A merchant's history, an account's history.
+-- For a merchant's history and an account's history.
 CREATE INDEX payout_account_changes_by_merchant ON payout_account_changes (merchant_id, id);
 CREATE INDEX payout_account_changes_by_account ON payout_account_changes (account_id, id);
 
@@ -99,7 +99,7 @@ CREATE TRIGGER payout_account_changes_are_only_added_to
 
 -- --- merchants -----------------------------------------------------------------------------------------------
 
--- Let a merchant be called so, and suspend the accounts that are held under another name. False: it was called so.
+-- Set a merchant's legal name, and suspend the accounts that are held under another name. False: that was its name.
 CREATE FUNCTION name_merchant(
     p_merchant_id TEXT, p_name TEXT, p_held_by_others TEXT[], p_role TEXT, p_who TEXT, p_why TEXT, p_now TIMESTAMPTZ
 ) RETURNS BOOLEAN
@@ -125,9 +125,9 @@ END $$;
 
 -- --- accounts ------------------------------------------------------------------------------------------------
 
--- Bind an account, or change it. The number, if there is one, comes sealed for the version that the caller expects.
--- Answers the version, with `bound`, `replaced`, `same`, or why not: `another_merchants`, `exists` or `missing` where
--- the caller said what it must be (`new`, `known`), `raced` where the expected version is not the next.
+-- Bind an account, or change it. The number, if there is one, is sealed for the version that the caller expects.
+-- Answers the version, with `bound`, `replaced`, `same`, or a refusal: `another_merchants`, `exists` or `missing` if
+-- the caller said what it must be (`new`, `known`), `raced` if the expected version is not the next.
 CREATE FUNCTION bind_account(
     p_account_id TEXT, p_merchant_id TEXT, p_kind TEXT, p_currency TEXT, p_holder TEXT, p_last4 TEXT, p_rail TEXT,
     p_rail_token TEXT, p_bank_name TEXT, p_bank_code TEXT, p_is_default BOOLEAN, p_cooling_until TIMESTAMPTZ,
@@ -177,7 +177,7 @@ BEGIN
         FROM moved m;
     END IF;
     IF v_same THEN
-        -- The same again: its cooling goes on from where it began.
+        -- A repeated request does not restart the cooling period.
         IF v_account.is_default <> p_is_default THEN
             UPDATE payout_accounts a SET is_default = p_is_default WHERE a.account_id = p_account_id;
             INSERT INTO payout_account_changes (merchant_id, account_id, version, what, role, who, why, at)
@@ -190,7 +190,7 @@ BEGIN
     END IF;
 
     bound_version := coalesce(v_account.version, 0) + 1;
-    -- What a rail's answer suspended, its merchant has now put right; what a person suspended, a person resumes.
+    -- This change lifts a suspension that a rail's answer caused; one by a person only a person lifts.
     v_by_hand := coalesce(v_account.suspended_by IS NOT NULL, FALSE);
     INSERT INTO payout_accounts AS a (account_id, merchant_id, version, is_default)
     VALUES (p_account_id, p_merchant_id, bound_version, p_is_default)
@@ -200,7 +200,7 @@ BEGIN
         suspended_for = CASE WHEN v_by_hand THEN a.suspended_for END
     WHERE a.merchant_id = p_merchant_id;
     IF NOT FOUND THEN
-        -- Another merchant, whose lock we do not hold, took the id in this very moment.
+        -- Another merchant, whose lock we do not hold, took the id at the same moment.
         RETURN QUERY SELECT 'another_merchants', NULL::INT;
         RETURN;
     END IF;
@@ -221,7 +221,7 @@ BEGIN
     RETURN NEXT;
 END $$;
 
--- No more money to an account. `p_reason` is what its merchant is told; what a rail's answer brings about, the system does.
+-- Send no more money to an account. Its merchant gets `p_reason`. After a rail's answer the actor is `system`.
 CREATE FUNCTION suspend_account(
     p_account_id TEXT, p_reason TEXT, p_role TEXT, p_who TEXT, p_why TEXT, p_now TIMESTAMPTZ
 ) RETURNS BOOLEAN
@@ -229,7 +229,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp 
 DECLARE
     v_person TEXT := CASE WHEN p_role <> 'system' THEN p_role || ':' || p_who END;
 BEGIN
-    -- A person who suspends what a rail has suspended before makes it theirs.
+    -- A person's suspension replaces one that a rail's answer caused.
     UPDATE payout_accounts a
     SET suspended_at = coalesce(a.suspended_at, p_now), suspended_for = p_reason, suspended_by = v_person
     WHERE a.account_id = p_account_id
@@ -263,8 +263,8 @@ BEGIN
     RETURN TRUE;
 END $$;
 
--- The account in this version, which is still the newest, belongs to whom it should. False: it was verified before, or
--- was changed meanwhile.
+-- Mark this version as verified, if it is still the newest. False: it was verified before, or the account has a newer
+-- version.
 CREATE FUNCTION verify_account(
     p_account_id TEXT, p_version INT, p_detail TEXT, p_role TEXT, p_who TEXT, p_why TEXT, p_now TIMESTAMPTZ
 ) RETURNS BOOLEAN
@@ -284,7 +284,7 @@ BEGIN
     RETURN TRUE;
 END $$;
 
--- The same number under another key, unless somebody else was first.
+-- Store a number sealed under another key, unless a concurrent call was first.
 CREATE FUNCTION reseal_account(
     p_account_id TEXT, p_version INT, p_old_nonce BYTEA, p_key_id TEXT, p_nonce BYTEA, p_ciphertext BYTEA,
     p_fingerprint BYTEA, p_role TEXT, p_who TEXT, p_why TEXT, p_now TIMESTAMPTZ

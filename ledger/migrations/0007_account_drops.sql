@@ -1,7 +1,7 @@
 -- Penny drops: small amounts that verify a payout account.
 
--- A small random amount that was sent to an account, so that a person who reads its statements can tell how much. `lost`:
--- its outcome was not known in time; that is not `failed`.
+-- A small random amount sent to an account: a person who can read its statements can report the amount. `lost`: the
+-- outcome was not known in time; it may still have arrived, so it is not `failed`.
 CREATE TABLE account_drops (
     key          TEXT COLLATE "C" PRIMARY KEY,
     account_id   TEXT NOT NULL,
@@ -30,7 +30,7 @@ CREATE UNIQUE INDEX one_drop_at_a_time ON account_drops (account_id, version)
 -- For the reconciliation of a rail.
 CREATE INDEX account_drops_by_rail ON account_drops (rail);
 
--- Write down what is to be sent, before it is. Answers `opened`, `exists` (this very key), or why nothing may be sent.
+-- Write a drop before it is sent. Answers `opened`, `exists` (the same key), or why nothing may be sent.
 CREATE FUNCTION open_drop(
     p_key TEXT, p_account_id TEXT, p_amount BIGINT, p_tries INT, p_valid_until TIMESTAMPTZ, p_drops_max INT,
     p_role TEXT, p_who TEXT, p_why TEXT, p_now TIMESTAMPTZ
@@ -71,7 +71,7 @@ BEGIN
     RETURN 'opened';
 END $$;
 
--- Move a drop to a state if it is in one of `p_when`; what was paid is booked with it, as a cost of the rail.
+-- Move a drop to a state if it is in one of `p_when`; a paid drop is booked in the same call, as a cost of the rail.
 CREATE FUNCTION update_drop(p_key TEXT, p_state TEXT, p_when TEXT[], p_detail TEXT, p_now TIMESTAMPTZ) RETURNS BOOLEAN
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
@@ -96,8 +96,8 @@ BEGIN
     RETURN TRUE;
 END $$;
 
--- Somebody says how much arrived. An outcome that we do not know yet is no obstacle: they may have seen it before us.
--- Answers `verified`, or why not: `wrong_drop_amount`, `no_drop`, `drop_expired`, `drop_tries_used_up`.
+-- Check a reported amount. The drop's outcome need not be known: the merchant may see the money before the rail reports
+-- it. Answers `verified`, or a refusal: `wrong_drop_amount`, `no_drop`, `drop_expired`, `drop_tries_used_up`.
 CREATE FUNCTION tell_drop(
     p_account_id TEXT, p_amount BIGINT, p_role TEXT, p_who TEXT, p_why TEXT, p_now TIMESTAMPTZ
 ) RETURNS TABLE (outcome TEXT, tries_left INT)

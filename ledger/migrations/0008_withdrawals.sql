@@ -1,4 +1,4 @@
--- Withdrawals: their approvals and attempts, what rails said, and the movements that a withdrawal makes.
+-- Withdrawals: their approvals, attempts, rail events and movements.
 
 CREATE TABLE withdrawals (
     withdrawal_id      TEXT PRIMARY KEY,
@@ -20,13 +20,13 @@ CREATE TABLE withdrawals (
     state              JSONB,
     recorded_at        TIMESTAMPTZ,
     FOREIGN KEY (account_id, account_version) REFERENCES payout_account_versions (account_id, version),
-    -- Lets an approval prove by foreign key that it names the requester it must differ from.
+    -- Lets an approval prove by foreign key that the requester it must differ from is the withdrawal's.
     CONSTRAINT withdrawals_requester_key UNIQUE (withdrawal_id, requested_by),
     CONSTRAINT withdrawal_id_form CHECK (withdrawal_id ~ '^[A-Za-z0-9_-]{1,64}$'),
     CONSTRAINT withdrawal_amount_in_bounds CHECK (amount_minor BETWEEN 1 AND 1000000000000000)
 );
 
--- A merchant's withdrawals, newest first; the day's count and sum.
+-- A merchant's withdrawals, newest first; also for the day's count and sum.
 CREATE INDEX withdrawals_by_merchant ON withdrawals (merchant_id, requested_at DESC);
 CREATE INDEX withdrawals_by_request ON withdrawals (requested_at DESC);
 CREATE INDEX withdrawals_by_state ON withdrawals (state_name, requested_at DESC);
@@ -47,7 +47,7 @@ CREATE TABLE withdrawal_approvals (
     CONSTRAINT approvers_are_staff CHECK (role IN ('reviewer', 'operator'))
 );
 
--- Written before anything is sent. `key` is all that a rail learns of us.
+-- An attempt's row is written before anything is sent. `key` is the only id that the rail gets from us.
 CREATE TABLE payout_attempts (
     key              TEXT COLLATE "C" PRIMARY KEY,
     withdrawal_id    TEXT NOT NULL REFERENCES withdrawals (withdrawal_id),
@@ -77,7 +77,7 @@ CREATE TABLE payout_attempts (
 
 -- For the reconciliation of a rail.
 CREATE INDEX payout_attempts_by_rail ON payout_attempts (rail);
--- A new attempt only when the last one is known to have had no effect.
+-- At most one attempt may still pay: a new one needs to know that the last had no effect.
 CREATE UNIQUE INDEX one_live_attempt_a_withdrawal ON payout_attempts (withdrawal_id)
     WHERE state NOT IN ('failed', 'unsent');
 
@@ -96,7 +96,7 @@ CREATE INDEX payout_events_by_key ON payout_events (key);
 
 -- --- records -------------------------------------------------------------------------------------------------
 
--- Keep what a withdrawal has become (a WithdrawalRecord), with what its payouts came to and the events that said so.
+-- Keep a withdrawal's newest state (a WithdrawalRecord), the states of its payouts and the rail events that it counted.
 CREATE FUNCTION record_withdrawal(p_record JSONB) RETURNS BOOLEAN
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
@@ -135,7 +135,7 @@ END $$;
 -- --- reserve -------------------------------------------------------------------------------------------------
 
 -- Reserve a withdrawal's amount: every check, the row and the posting in one transaction under the merchant's lock.
--- Answers `reserved`, `exists` (the same before), or a reason code with what it is about.
+-- Answers `reserved`, `exists` (the same request before), or a reason code with its facts.
 CREATE FUNCTION reserve(
     p_withdrawal JSONB, p_content_hash TEXT, p_minimum BIGINT, p_maximum BIGINT, p_daily_count INT, p_daily_sum BIGINT,
     p_day_start TIMESTAMPTZ, p_needs_approval BOOLEAN, p_now TIMESTAMPTZ, p_record JSONB
@@ -219,8 +219,8 @@ BEGIN
     RETURN QUERY SELECT 'reserved', v_id;
 END $$;
 
--- As `reserve`, and refused for an account that is not verified. Under the merchant's lock, which a change of the
--- account takes too, so that `reserve` sees the version that was looked at here.
+-- As `reserve`, but an unverified account is refused. It holds the merchant's lock, as a change of the account does, so
+-- `reserve` sees the version that was checked here.
 CREATE FUNCTION reserve_verified(
     p_withdrawal JSONB, p_content_hash TEXT, p_minimum BIGINT, p_maximum BIGINT, p_daily_count INT, p_daily_sum BIGINT,
     p_day_start TIMESTAMPTZ, p_needs_approval BOOLEAN, p_now TIMESTAMPTZ, p_record JSONB
@@ -246,11 +246,11 @@ END $$;
 -- Suspense is where the money of a payout stays for some days after two people said that it failed. It leaves from
 -- there once: back to the merchant, or to the rail when the bank turns out to have paid after all.
 
--- Close (pay or void), suspense or bank return, and the record of what it makes true: both or neither. The withdrawal's
--- row is locked first, so that a void and a new attempt cannot both pass.
+-- Post a close (pay or void), a suspense or a bank return, and keep the withdrawal's record after it: both or neither.
+-- The withdrawal's row is locked first, so that a void and a new attempt cannot both pass.
 --
--- A close is asked for as if the money were reserved. Where it stands in suspense it leaves from there, whole:
--- the caller may not know yet that it was moved.
+-- The caller asks for a close as if the money were reserved. Money in suspense leaves from there, whole: the caller may
+-- not know yet that it was moved.
 CREATE FUNCTION post_for_withdrawal(
     p_withdrawal_id TEXT, p_reference TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ, p_emptied TEXT,
     p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[], p_record JSONB
@@ -285,10 +285,10 @@ BEGIN
     END IF;
     IF NOT EXISTS (SELECT FROM movements m WHERE m.reference = p_reference) THEN
         IF v_suspended <> v_sum THEN
-            -- Suspense is shared and stores no balance: nothing but this keeps a withdrawal to its own money.
+            -- Suspense is shared and stores no balance: only this check keeps a withdrawal to its own money.
             SELECT 'conflict', 'suspense', abs(v_suspended - v_sum) INTO outcome, account, short_by;
         ELSIF v_reserved = ANY (p_debits) THEN
-            -- Given back only while no payout may still arrive.
+            -- Money goes back to the merchant only when no payout may still arrive.
             SELECT 'conflict', v_reserved, v_sum INTO outcome, account, short_by
             FROM payout_attempts a
             WHERE a.withdrawal_id = p_withdrawal_id AND a.state NOT IN ('failed', 'unsent')
@@ -297,7 +297,7 @@ BEGIN
                   SELECT FROM jsonb_to_recordset(p_record #> '{state,attempts}') AS r (key TEXT, outcome TEXT)
                   WHERE r.key = a.key AND r.outcome IN ('failed', 'unsent'));
         ELSE
-            -- What a bank sends back was paid, and is never more than was paid.
+            -- A bank can return only what was paid, and never more.
             SELECT coalesce(sum(t.amount_minor), 0) INTO v_paid
             FROM movements m JOIN transfers t ON t.movement_id = m.id JOIN accounts a ON a.id = t.credit_account
             WHERE m.reference = v_base || '/close' AND a.path LIKE 'rail/%';
@@ -331,7 +331,7 @@ END $$;
 
 -- --- attempts ------------------------------------------------------------------------------------------------
 
--- Write the intent to pay before anything is sent; the attempt of this number that exists is left as it is.
+-- Write the intent to pay before anything is sent; an existing attempt of this number is left as it is.
 -- Answers `opened`, `exists`, or the reason code for which nothing may be sent.
 CREATE FUNCTION open_attempt(
     p_withdrawal_id TEXT, p_attempt_no INT, p_key TEXT, p_request_hash TEXT, p_amount BIGINT, p_rail TEXT,

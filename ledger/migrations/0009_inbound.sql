@@ -1,9 +1,9 @@
--- What comes in by itself: pushes of carriers' vendors, callbacks of rails and channels. Each is kept as it came, before
--- anything is made of it.
+-- Inbound messages: pushes of tracking providers, callbacks of rails and channels. Each is stored as it came, before it
+-- is read.
 
 -- --- pushes --------------------------------------------------------------------------------------------------
 
--- Every push as it came, before anything is made of it. The same bytes again are the same push.
+-- Every push as it came. The same bytes are the same push.
 CREATE TABLE pushes (
     id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     vendor      TEXT NOT NULL,
@@ -11,14 +11,14 @@ CREATE TABLE pushes (
     body        BYTEA NOT NULL,
     headers     JSONB NOT NULL,
     received_at TIMESTAMPTZ NOT NULL,
-    -- Null until it is known what became of it: a push that broke off is taken up again when it comes again.
+    -- Null until it was handled: an interrupted push is handled when the vendor sends it again.
     outcome     TEXT,
     detail      TEXT NOT NULL DEFAULT '',
     repeats     INT NOT NULL DEFAULT 0,
     CONSTRAINT a_push_is_journaled_once UNIQUE (vendor, digest)
 );
 
--- Purging goes by age.
+-- For purging by age.
 CREATE INDEX pushes_by_age ON pushes (received_at);
 
 CREATE FUNCTION journal_push(
@@ -47,7 +47,7 @@ CREATE TABLE callbacks (
     body        BYTEA,
     headers     JSONB NOT NULL,
     received_at TIMESTAMPTZ NOT NULL,
-    -- Null until it is known what became of it: one that broke off is taken up again when it comes again.
+    -- Null until it was handled: an interrupted callback is handled when the provider sends it again.
     outcome     TEXT,
     detail      TEXT NOT NULL DEFAULT '',
     about       TEXT,
@@ -57,11 +57,11 @@ CREATE TABLE callbacks (
     CONSTRAINT a_callback_is_journaled_once UNIQUE (provider, digest)
 );
 
--- Whether an event was given on before, however often it is signed anew.
+-- For finding an event that was passed on before, even if it is signed anew.
 CREATE INDEX callbacks_by_event ON callbacks (provider, event_id) WHERE event_id IS NOT NULL;
--- What was called back about a payout or a refund.
+-- For the callbacks about a payout or a refund.
 CREATE INDEX callbacks_by_key ON callbacks (key) WHERE key IS NOT NULL;
--- What is to be purged.
+-- For purging by age.
 CREATE INDEX callbacks_by_age ON callbacks (received_at) WHERE body IS NOT NULL;
 
 CREATE FUNCTION journal_callback(
@@ -74,7 +74,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $
     RETURNING c.id, c.outcome, c.detail
 $$;
 
--- What became of it; the first answer stays. Of what only says again what is known, the bytes are not needed.
+-- Note a callback's outcome; the first one stays. The body of a callback that only repeats a known event is not kept.
 CREATE FUNCTION finish_callback(
     p_id BIGINT, p_outcome TEXT, p_detail TEXT, p_about TEXT, p_key TEXT, p_event_id TEXT
 ) RETURNS VOID
@@ -85,7 +85,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $
     WHERE c.id = p_id AND c.outcome IS NULL
 $$;
 
--- Forget the raw bodies that came before a time, and remove callbacks that were no provider's: how many of each.
+-- Delete the raw bodies that came before a time, and remove callbacks that came from no provider; returns both counts.
 -- The last week always stays.
 CREATE FUNCTION purge_callbacks(p_before TIMESTAMPTZ) RETURNS TABLE (emptied BIGINT, removed BIGINT)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$

@@ -1,15 +1,16 @@
--- What is remembered of the providers of traces: when each number was asked for, what was answered, what was pushed,
--- which numbers they were asked to push, and how all of it is purged.
+-- The log of tracking providers: when each number was queried, the answers, the pushed traces, the subscriptions, and
+-- how all of it is purged.
 
--- --- looks ---------------------------------------------------------------------------------------------------
+-- --- queries -------------------------------------------------------------------------------------------------
 
--- One row a number and provider: the guard of the vendor's shortest interval, and the last answer for looks within it.
+-- One row a number and provider: it guards the vendor's shortest interval, and holds the last answer for queries within
+-- it.
 CREATE TABLE carrier_looks (
     provider    TEXT NOT NULL,
     carrier     TEXT NOT NULL,
     waybill     TEXT NOT NULL,
     asked_at    TIMESTAMPTZ NOT NULL,
-    -- With which digits it was asked; the answer is not another buyer's to see.
+    -- The phone digits of the query: the answer must not be shown for another buyer's digits.
     phone_last4 TEXT NOT NULL DEFAULT '',
     trace       JSONB,
     CONSTRAINT one_look_a_number PRIMARY KEY (provider, carrier, waybill)
@@ -17,7 +18,7 @@ CREATE TABLE carrier_looks (
 
 CREATE INDEX carrier_looks_by_age ON carrier_looks (asked_at);
 
--- Take the right to ask for a number; false within the interval after the last time. Of many at once one gets it.
+-- Take the right to query a number; false within the interval. Of several concurrent callers one gets it.
 CREATE FUNCTION take_look(
     p_provider TEXT, p_carrier TEXT, p_waybill TEXT, p_phone_last4 TEXT, p_interval INTERVAL, p_now TIMESTAMPTZ
 ) RETURNS BOOLEAN
@@ -33,7 +34,7 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Keep what was answered, for looks within the interval.
+-- Keep an answer, for queries within the interval.
 CREATE FUNCTION keep_answer(p_provider TEXT, p_carrier TEXT, p_waybill TEXT, p_phone_last4 TEXT, p_trace JSONB)
 RETURNS VOID
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
@@ -43,7 +44,8 @@ $$;
 
 -- --- answers -------------------------------------------------------------------------------------------------
 
--- The last answer about each number, by the machine's clock: an outage shows in many of a carrier at once.
+-- The last answer about each number, by the machine's clock: an outage shows as many `no trace` answers of one carrier
+-- at once.
 CREATE TABLE carrier_answers (
     carrier     TEXT NOT NULL,
     waybill     TEXT NOT NULL,
@@ -52,12 +54,13 @@ CREATE TABLE carrier_answers (
     CONSTRAINT one_answer_a_number PRIMARY KEY (carrier, waybill)
 ) WITH (fillfactor = 80);
 
--- The newest answers of one carrier.
+-- For the newest answers of one carrier.
 CREATE INDEX carrier_answers_by_time ON carrier_answers (carrier, answered_at DESC);
 
 CREATE INDEX carrier_answers_by_age ON carrier_answers (answered_at);
 
--- Note an answer (p_no_trace null: none to note), and tell of the others' since a time, of the newest p_most numbers.
+-- Note an answer (p_no_trace null: nothing to note). Returns counts over the carrier's other numbers since a time, at
+-- most the newest p_most of them.
 CREATE FUNCTION note_answer(
     p_carrier TEXT, p_waybill TEXT, p_no_trace BOOLEAN, p_now TIMESTAMPTZ, p_window INTERVAL, p_most INT
 ) RETURNS TABLE (answers BIGINT, without_trace BIGINT)
@@ -78,8 +81,8 @@ END $$;
 
 -- --- pushed traces -------------------------------------------------------------------------------------------
 
--- What was pushed of a number, masked, whether an order knows the number by now or not. `carrier` is the one that was
--- asked for; the trace may tell of another.
+-- The traces that were pushed, masked; an order need not use the number yet. `carrier` is the one that was asked for;
+-- the trace may name another.
 CREATE TABLE pushed_traces (
     carrier     TEXT NOT NULL,
     waybill     TEXT NOT NULL,
@@ -90,17 +93,17 @@ CREATE TABLE pushed_traces (
     CONSTRAINT one_pushed_trace_a_number PRIMARY KEY (carrier, waybill, provider)
 );
 
--- What was pushed of a number under any carrier: a merchant may have named the wrong one.
+-- For the traces of a number under any carrier: a merchant may have named the wrong one.
 CREATE INDEX pushed_traces_by_number ON pushed_traces (waybill);
 
--- When the newest scan of a trace was.
+-- The time of a trace's newest scan.
 CREATE FUNCTION newest_scan(p_trace JSONB) RETURNS TIMESTAMPTZ
 LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
     SELECT coalesce(max((s ->> 'at')::TIMESTAMPTZ), '-infinity') FROM jsonb_array_elements(p_trace -> 'scans') AS s
 $$;
 
--- Keep a pushed trace. Each push holds the whole history, so that a shorter one, or one whose newest scan is older, came
--- late, and changes nothing.
+-- Keep a pushed trace. Each push holds the whole history: one that is shorter, or whose newest scan is older, came late
+-- and changes nothing.
 CREATE FUNCTION keep_pushed(
     p_carrier TEXT, p_waybill TEXT, p_provider TEXT, p_trace JSONB, p_replaces BOOLEAN, p_now TIMESTAMPTZ
 ) RETURNS VOID
@@ -115,7 +118,8 @@ $$;
 
 -- --- subscriptions -------------------------------------------------------------------------------------------
 
--- One row a number and provider: a retry does not subscribe twice. No outcome: somebody is at it, or died at it.
+-- One row a number and provider: a retry does not subscribe twice. No outcome: a worker is subscribing it, or died in
+-- between.
 CREATE TABLE carrier_subscriptions (
     provider TEXT NOT NULL,
     carrier  TEXT NOT NULL,
@@ -127,7 +131,7 @@ CREATE TABLE carrier_subscriptions (
     CONSTRAINT one_subscription_a_number PRIMARY KEY (provider, carrier, waybill)
 );
 
--- Take the right to subscribe a number; false where that is done or refused for good, or was tried within p_again.
+-- Take the right to subscribe a number; false if it is subscribed or finally refused, or was tried within p_again.
 CREATE FUNCTION take_subscription(
     p_provider TEXT, p_carrier TEXT, p_waybill TEXT, p_again INTERVAL, p_now TIMESTAMPTZ
 ) RETURNS BOOLEAN
@@ -157,10 +161,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_te
                    WHERE c.waybill = p_waybill AND c.released_at IS NULL AND NOT o.closed)
 $$;
 
--- Purge what is old, at most p_limit rows of each kind; how many rows of each went. Nothing of the last week goes,
--- whatever is asked, and no pushed trace of a number that an open order uses.
+-- Purge old rows, at most p_limit of each kind; returns the count of each. The last week always stays, and so does the
+-- pushed trace of a number that an open order uses.
 --
--- p_details_before: looks (answers, phone digits), the bodies of pushes. p_before: all else that is known of a number.
+-- p_details_before: queries (answers, phone digits), the bodies of pushes. p_before: everything else about a number.
 CREATE FUNCTION purge_logistics(p_details_before TIMESTAMPTZ, p_before TIMESTAMPTZ, p_limit INT)
 RETURNS TABLE (push_bodies BIGINT, looks BIGINT, answers BIGINT, pushes BIGINT, traces BIGINT, subscriptions BIGINT)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$

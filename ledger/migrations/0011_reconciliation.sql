@@ -1,7 +1,6 @@
--- Reconciliation: what rails and channels say in their statements, and where that differs from what we know.
+-- Reconciliation: the statements of rails and channels, and where they differ from our data.
 
--- Each time that a statement brought something new. One that was loaded by mistake is withdrawn by two people; what it
--- told is kept here.
+-- The loads that brought something new. Two people withdraw a load that was a mistake; its lines are then kept here.
 CREATE TABLE statement_loads (
     load_no      BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     scope        TEXT NOT NULL,
@@ -18,7 +17,7 @@ CREATE TABLE statement_loads (
         withdrawn_by IS NULL OR (asked_by IS NOT NULL AND asked_by <> withdrawn_by))
 );
 
--- A line is stored as it was told. Its id is the other side's own and is never used twice.
+-- A line is stored as the statement has it. Its id is the other side's own and is never used twice.
 CREATE TABLE statement_lines (
     scope        TEXT NOT NULL,
     name         TEXT NOT NULL,
@@ -42,13 +41,13 @@ CREATE TABLE statement_lines (
     CONSTRAINT statement_fee_in_bounds CHECK (fee_minor BETWEEN 0 AND amount_minor)
 );
 
--- The lines of one load.
+-- For the lines of one load.
 CREATE INDEX statement_lines_by_load ON statement_lines (load_no);
 
--- The lines about one payout, refund, payment or settlement.
+-- For the lines about one payout, refund, payment or settlement.
 CREATE INDEX statement_lines_by_key ON statement_lines (scope, name, key);
 
--- Times of which a statement told everything, so that an absence means something.
+-- Periods that statements cover completely: only there a missing line means something.
 CREATE TABLE statement_periods (
     scope     TEXT NOT NULL,
     name      TEXT NOT NULL,
@@ -60,7 +59,7 @@ CREATE TABLE statement_periods (
     CONSTRAINT a_period_has_a_length CHECK (since < until)
 );
 
--- Each break that was ever found. It is open until a later run does not find it any more.
+-- Every break that was found. It is open until a later run no longer finds it.
 CREATE TABLE reconciliation_breaks (
     break_id      TEXT COLLATE "C" PRIMARY KEY,
     scope         TEXT NOT NULL,
@@ -72,7 +71,7 @@ CREATE TABLE reconciliation_breaks (
     resolved_at   TIMESTAMPTZ
 );
 
--- What is open, as lists show it.
+-- For the list of open breaks.
 CREATE INDEX open_breaks ON reconciliation_breaks (scope, name) WHERE resolved_at IS NULL;
 
 -- The last run of each comparison.
@@ -86,7 +85,7 @@ CREATE TABLE reconciliation_runs (
     PRIMARY KEY (scope, name)
 );
 
--- The different lines of a statement.
+-- The distinct lines of a statement.
 CREATE FUNCTION told_lines(p_lines JSONB) RETURNS TABLE (
     line_id TEXT, kind TEXT, key TEXT, amount_minor BIGINT, fee_minor BIGINT, currency TEXT, at TIMESTAMPTZ,
     reference TEXT, event_id TEXT
@@ -98,8 +97,8 @@ CREATE FUNCTION told_lines(p_lines JSONB) RETURNS TABLE (
         reference TEXT, event_id TEXT)
 $$;
 
--- Store a statement, all of it or nothing. `added` lines are new; where lines are told otherwise than before, under the
--- same id, `different` has their ids and nothing is stored.
+-- Store a statement, all of it or nothing. `added` counts the new lines. If lines with a known id have other content,
+-- `different` has their ids and nothing is stored.
 CREATE FUNCTION load_statement(
     p_scope TEXT, p_name TEXT, p_lines JSONB, p_since TIMESTAMPTZ, p_until TIMESTAMPTZ, p_now TIMESTAMPTZ
 ) RETURNS TABLE (added INT, different TEXT[])
@@ -108,7 +107,7 @@ DECLARE
     v_load BIGINT;
     v_new  INT;
 BEGIN
-    -- One statement of a rail or channel after the other.
+    -- One statement at a time for a rail or channel.
     PERFORM pg_advisory_xact_lock(hashtextextended('statement/' || p_scope || '/' || p_name, 0));
     SELECT array_agg(DISTINCT d.line_id ORDER BY d.line_id) INTO different
     FROM (
@@ -147,8 +146,9 @@ BEGIN
     RETURN NEXT;
 END $$;
 
--- Take a load back: the first person asks, a second one does it. Answers `asked`, `withdrawn`, `same_person`, `already`
--- or `unknown`. What was booked because of its lines stays booked, and the next run of the comparison says so.
+-- Withdraw a load: the first person asks, a second one confirms. Answers `asked`, `withdrawn`, `same_person`, `already`
+-- or `unknown`. Movements that were booked because of its lines stay booked; the next run of the comparison reports
+-- them.
 CREATE FUNCTION withdraw_load(p_load BIGINT, p_by TEXT, p_reason TEXT, p_now TIMESTAMPTZ) RETURNS TEXT
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
@@ -172,15 +172,15 @@ BEGIN
     WHERE l.load_no = p_load;
     DELETE FROM statement_lines s WHERE s.load_no = p_load;
     DELETE FROM statement_periods s WHERE s.load_no = p_load;
-    -- What is still a break is found again by the next run.
+    -- The next run finds the breaks that remain.
     UPDATE reconciliation_breaks b SET resolved_at = p_now
     WHERE b.scope = v_load.scope AND b.name = v_load.name AND b.resolved_at IS NULL;
     RETURN 'withdrawn';
 END $$;
 
--- Book what a channel settled, at most what it holds by the books. Its account is added up once a call and currency,
--- under a lock, and each settlement leaves less for those after it. Answers and legs are those of `post`, in the order
--- given; a settlement that takes more than is held is left out, and spoils no other.
+-- Book what a channel settled, at most what it holds by the books. Its account is summed once a call and currency,
+-- under a lock; each settlement leaves less for those after it. Arguments and answers are those of `post`. A settlement
+-- that takes more than is held is left out, and does not stop the others.
 CREATE FUNCTION post_settlements(
     p_channel TEXT, p_references TEXT[], p_currencies TEXT[], p_occurred_at TIMESTAMPTZ[],
     p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
@@ -193,7 +193,7 @@ DECLARE
     v_outcomes TEXT[] := array_fill(NULL::TEXT, ARRAY[v_count]);
     v_accounts TEXT[] := array_fill(NULL::TEXT, ARRAY[v_count]);
     v_shorts   BIGINT[] := array_fill(NULL::BIGINT, ARRAY[v_count]);
-    -- What each currency still holds. Which settlements go to `post`, and where each of them stands there.
+    -- The rest that each currency holds; which settlements go to `post`, and the position of each there.
     v_held     JSONB := '{}';
     v_indexes  INT[] := '{}';
     v_at       INT[] := array_fill(NULL::INT, ARRAY[v_count]);
@@ -208,7 +208,7 @@ BEGIN
         RAISE EXCEPTION 'movement % is refused: it is no settlement of this channel', v_row.reference
             USING ERRCODE = 'insufficient_privilege';
     END LOOP;
-    -- In one order, so that two calls never wait for each other in a circle.
+    -- In one order, so that two calls cannot deadlock.
     FOR v_currency IN SELECT DISTINCT c.code COLLATE "C" AS code FROM unnest(p_currencies) AS c (code) ORDER BY code LOOP
         PERFORM pg_advisory_xact_lock(hashtextextended('settlement/' || p_channel || '/' || v_currency, 0));
         SELECT coalesce((SELECT sum(t.amount_minor) FROM transfers t WHERE t.debit_account = a.id), 0)
@@ -225,7 +225,8 @@ BEGIN
         FROM unnest(p_references, p_currencies) WITH ORDINALITY AS r (reference, currency, n)
         ORDER BY r.n
     LOOP
-        -- What stands in the books, or earlier in this array, takes nothing more: `post` says what it is.
+        -- A reference that is in the books, or earlier in this array, takes nothing more: `post` answers `exists` or
+        -- `conflict`.
         v_takes := CASE WHEN v_row.stands OR v_row.reference = ANY (v_seen) THEN 0 ELSE v_row.taken END;
         v_left := (v_held ->> v_row.currency)::BIGINT - v_takes;
         IF v_takes > 0 AND v_left < 0 THEN
@@ -264,8 +265,8 @@ BEGIN
     RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
 END $$;
 
--- Keep what a run of a comparison found; answers with the ids of the breaks that are new, or are back.
--- A run that saw less than one before it changes nothing.
+-- Keep what a run of a comparison found; returns the ids of the breaks that are new or back. A run older than the last
+-- one changes nothing.
 CREATE FUNCTION record_breaks(
     p_scope TEXT, p_name TEXT, p_breaks JSONB, p_ours INT, p_theirs INT, p_now TIMESTAMPTZ
 ) RETURNS TEXT[]

@@ -1,9 +1,9 @@
--- The kinds of movement, as core/chart.py has them, and what must hold of each movement, by any role: legs of its
--- kind, between accounts of its own subject, in its currency, within what the register knows. A worker's role can post
--- nothing else; the owner can, and a proof looks at everything that was ever posted.
+-- The kinds of movement, as core/chart.py has them, and the rules for each movement: legs of its kind, between accounts
+-- of its own subject, in its currency, within what the register knows. A worker's role can post nothing else. The owner
+-- can, and a proof checks everything that was posted.
 
--- A reference, a path or a pattern of either with `*` for each name: what two of one shape have in common.
--- Names stand where the second part is, and then at every other; an account's reference has two of them.
+-- The shape of a reference, a path or a pattern: `*` stands for each name. The second part is a name, and then every
+-- other one; an account's reference has two names.
 CREATE FUNCTION shape_of(p_path TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE STRICT AS $$
     SELECT CASE
         WHEN s[1] IN ('income', 'expense') THEN p_path
@@ -12,7 +12,7 @@ CREATE FUNCTION shape_of(p_path TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE STRICT
     END FROM string_to_array(p_path, '/') AS s
 $$;
 
--- Filled by `migrate` from core/chart.py each time it runs, so that the chart is written down once. A worker's role only
+-- `migrate` fills these tables from core/chart.py each time it runs, so the chart is written once. A worker's role only
 -- reads them.
 CREATE TABLE movement_kinds (
     kind      TEXT PRIMARY KEY,
@@ -32,8 +32,8 @@ CREATE TABLE movement_legs (
     PRIMARY KEY (kind, leg)
 );
 
--- The legs as they may be stored: what becomes available repays a receivable first, and a close takes the money out of
--- suspense where it stands there.
+-- The legs as they may be stored: money that becomes available first repays a receivable, and a close takes money out
+-- of suspense if it is there.
 CREATE VIEW stored_legs AS
 SELECT k.kind, k.shape AS reference, d.shape AS debit, c.shape AS credit
 FROM movement_kinds k JOIN movement_legs l USING (kind)
@@ -43,7 +43,7 @@ CROSS JOIN LATERAL (VALUES (l.credit_shape), (CASE WHEN l.credit = 'merchant/{me
 WHERE d.shape IS NOT NULL AND c.shape IS NOT NULL;
 
 -- Whether an account is the subject's own: its order or withdrawal, its cause, its merchant, its channel. Rails are
--- judged apart.
+-- checked apart.
 CREATE FUNCTION is_own(p_path TEXT, p_reference TEXT, p_merchant TEXT, p_channel TEXT) RETURNS BOOLEAN
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE split_part(p_path, '/', 1)
