@@ -11,7 +11,8 @@ from commands.link import books
 from commands.reading import id_of
 from commands.views import minute
 from core.money import format_minor
-from core.order.state import AuditStage, Phase
+from core.order.state import Phase
+from core.parcels import AuditStage
 from ledger.orders import OrderRow
 from screens import counted, table
 

@@ -29,8 +29,9 @@ from core.messages import (
     Withdrawal,
 )
 from core.order.commands import VERBS as ORDER_VERBS
-from core.order.state import AuditStage, Receipt
 from core.order.state import Phase as OrderPhase
+from core.order.state import Receipt
+from core.parcels import AuditStage
 from core.reasons import SENTENCES, Refusal
 from core.search_attributes import SEARCH_ATTRIBUTES
 from core.withdrawal.commands import VERBS as WITHDRAWAL_VERBS

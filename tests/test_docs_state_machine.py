@@ -16,16 +16,8 @@ from core.durations import format_duration
 from core.order import auditing, holding, receiving, shipping
 from core.order import deadlines as deadlines_module
 from core.order.commands import VERBS
-from core.order.state import (
-    LEDGER_DISAGREES,
-    REFUND_STUCK,
-    REVIEW_OVERDUE,
-    AuditStage,
-    OrderState,
-    Phase,
-    Receipt,
-    Refund,
-)
+from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE, OrderState, Phase, Receipt, Refund
+from core.parcels import AuditStage
 from core.policy import OrderLimits
 
 PAGE = (Path(__file__).parents[1] / "docs" / "state-machine.md").read_text(encoding="utf-8")

@@ -11,8 +11,9 @@ from core.audit.verdict import OrderFacts, Verdict
 from core.messages import AppealAudit, DecideAudit
 from core.order.receiving import follow_deliveries
 from core.order.refunding import refund_parcels
-from core.order.state import REVIEW_OVERDUE, Decision, OrderState, Parcel
+from core.order.state import REVIEW_OVERDUE, OrderState
 from core.order.weighing import kept_of
+from core.parcels import Decision, Parcel
 from core.reasons import Refusal, refuse
 
 SILENCE: frozenset[str] = frozenset(

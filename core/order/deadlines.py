@@ -22,7 +22,8 @@ from core.order.auditing import (
 from core.order.opening import refuse_goods
 from core.order.receiving import confirm_by_timeout, follow_deliveries
 from core.order.refunding import refund_parcels, refund_unshipped
-from core.order.state import REFUND_STUCK, REVIEW_OVERDUE, OrderState, Parcel
+from core.order.state import REFUND_STUCK, REVIEW_OVERDUE, OrderState
+from core.parcels import Parcel
 from core.states import Deadline, Hold
 
 LOOKS: frozenset[str] = frozenset({"pickup_by", "receipt_by", "undelivered_by", "undelivered_end", "audit_correction"})

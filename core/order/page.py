@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from core.money import format_minor
 from core.order.deadlines import deadlines
-from core.order.shares import refunded_minor
-from core.order.state import OrderState, Parcel
+from core.order.state import OrderState
 from core.order.views import findings_of, holds_of
+from core.parcels import Parcel
 from core.texts import clock
 
 
@@ -38,7 +38,7 @@ def _waits(state: OrderState) -> Iterator[str]:
 
 def _money(state: OrderState) -> Iterator[str]:
     currency = state.order.currency
-    gone = sum(refunded_minor(line, line.ended) for line in state.lines)
+    gone = sum(line.refunded_minor for line in state.lines)
     if state.credited_at is not None:
         yield f"\nCredited {format_minor(state.credited_minor, currency)} on {clock(state.credited_at)}.\n"
     elif gone:

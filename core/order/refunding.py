@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Literal
 
 from core.order.shares import end_units, everything_ended
-from core.order.state import REVIEW_OVERDUE, OrderState, Parcel, Phase, Receipt, Refund
+from core.order.state import REVIEW_OVERDUE, OrderState, Phase, Receipt, Refund
+from core.parcels import Parcel
 
 End = Literal["refused", "cancelled", "refunded"]
 

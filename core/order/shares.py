@@ -6,7 +6,7 @@ at the rate the order began under. Freight bears no commission and goes back wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from core.budgets import TITLE_KEPT
 from core.fields import Message
@@ -47,35 +47,46 @@ def lines_of(order: Order, policy: OrderPolicy) -> tuple[LineState, ...]:
     )
 
 
-def refunded_minor(line: LineState, ended: int) -> int:
-    """What has gone back for a line once `ended` of its units have: a floor, exact at the end."""
-    return line.paid_minor * ended // line.quantity
-
-
 def end_units(state: OrderState, units: Mapping[str, int]) -> tuple[tuple[LineState, ...], int]:
     """Lines with these further units ended, and what that gives back to the buyer (freight with the last line)."""
-    lines = tuple(
-        line.changed(ended=min(line.quantity, line.ended + units.get(line.line_id, 0))) for line in state.lines
-    )
-    amount = sum(
-        refunded_minor(after, after.ended) - refunded_minor(before, before.ended)
-        for before, after in zip(state.lines, lines, strict=True)
-    )
+    lines = tuple(_without(line, units.get(line.line_id, 0)) for line in state.lines)
+    amount = _refunded(lines) - _refunded(state.lines)
     if not everything_ended(state) and all(line.ended == line.quantity for line in lines):
         amount += state.order.freight_minor
     return lines, amount
+
+
+def _without(line: LineState, units: int) -> LineState:
+    """The line with these units ended: what is left of it, by units; the last unit takes all that is left."""
+    left = line.quantity - line.ended
+    units = min(units, left)
+    if not units:
+        return line
+    back = line.left_minor * units // left
+    return line.changed(ended=line.ended + units, refunded_minor=line.refunded_minor + back)
+
+
+def _refunded(lines: Iterable[LineState]) -> int:
+    return sum(line.refunded_minor for line in lines)
 
 
 def credit_shares(state: OrderState) -> CreditShares:
     """What the merchant and the platform get of what is left."""
     commission = discount = goods = 0
     for line in state.lines:
-        back = refunded_minor(line, line.ended)
-        goods += line.paid_minor - back
+        back = line.refunded_minor
+        goods += line.left_minor
         commission += line.commission_minor - given_back(line.commission_minor, back, line.paid_minor)
-        discount += line.discount_minor - line.discount_minor * line.ended // line.quantity
+        discount += line.discount_minor - _discount_back(line)
     left = goods + state.order.freight_minor
     return CreditShares(proceeds_minor=left - commission, commission_minor=commission, discount_minor=discount)
+
+
+def _discount_back(line: LineState) -> int:
+    """The platform's discount goes back in proportion; a line that the platform paid whole has only its units."""
+    if not line.paid_minor:
+        return line.discount_minor * line.ended // line.quantity
+    return given_back(line.discount_minor, line.refunded_minor, line.paid_minor)
 
 
 def everything_ended(state: OrderState) -> bool:

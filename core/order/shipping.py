@@ -13,7 +13,8 @@ from core.audit.waybills import carrier, judge, suggest
 from core.budgets import PARTS_MOST, SCANS_WEIGH
 from core.fields import Message
 from core.messages import CorrectWaybill, LineQuantity, ParcelReport, ReportScan, ReportShipment, Scan, Stage
-from core.order.state import REVIEW_OVERDUE, AuditAttempt, OrderState, Parcel
+from core.order.state import REVIEW_OVERDUE, OrderState
+from core.parcels import AuditAttempt, Parcel
 from core.reasons import Refusal, refuse
 
 PARCELS_MAX = 200

@@ -7,11 +7,13 @@ Everything here is data and questions about it. What changes it stands in the fi
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from core.audit.verdict import Verdict
-from core.fields import Id, Name, Reason, Time
-from core.messages import LineQuantity, Order, Scan
+from pydantic import Field
+
+from core.fields import Id, Name, Time
+from core.messages import Order
+from core.parcels import AuditStage, Parcel
 from core.parts import Part
 from core.policy import OrderPolicy
 from core.states import Hold, State
@@ -27,7 +29,6 @@ Phase = Literal[
     "cancelled",
     "refunded",
 ]
-AuditStage = Literal["not_started", "collecting", "approved", "rejected", "in_review"]
 ENDS: frozenset[Phase] = frozenset({"settled", "refused", "cancelled", "refunded"})
 """Phases that an order does not leave. It is *closed* once its money has also arrived."""
 
@@ -53,85 +54,13 @@ class LineState(Part):
     commission_minor: int
     ended: int = 0
     """Units whose money goes back to the buyer."""
-
-
-class AuditAttempt(Part):
-    """One audit attempt: a carrier and number the merchant claimed, and what became of them."""
-
-    carrier: str
-    waybill: str
-    claimed_at: Time
-    replaced_at: Time | None = None
-    reason: str | None = None
-    outcome: str | None = None
-    reasons: tuple[str, ...] = ()
-
-
-class Decision(Part):
-    """What a reviewer said of a parcel's number, and why."""
-
-    verdict: Literal["approved", "rejected"]
-    reviewer: str
-    reason: str
-    waybill: str
-    at: Time
-
-
-class Parcel(Part):
-    """One box of an order, with its own audit and its own fate."""
-
-    parcel_id: Id
-    carrier: str
-    waybill: str
-    carrier_name: str | None = None
-    lines: tuple[LineQuantity, ...]
-    weight_g: int | None = None
-    uploaded_at: Time
-    """When this number was reported; a correction restarts its clocks."""
-    audit: AuditStage = "collecting"
-    audit_since: Time
-    ended: bool = False
-    """Its lines were refunded; nothing about it is waited for any more."""
-    verdict: Verdict | None = None
-    pushed: tuple[Scan, ...] = ()
-    pushed_physical_at: Time | None = None
-    """The first pushed scan with the parcel in a carrier's hands: it counts before an audit has looked at it."""
-    looked_at: Time | None = None
-    """When the carrier was last asked for a deadline's sake."""
-    delivered_known_at: Time | None = None
-    attempts: tuple[AuditAttempt, ...] = ()
-    corrections: int = 0
-    appeal: Reason | None = None
-    correction_left: timedelta | None = None
-    """What is left of the correction clock; it pauses during an appeal."""
-    findings_of_review: tuple[str, ...] = ()
-    """Why a person must look: rule names, or the deadline that asked for it."""
-    evidence_of_review: dict[str, dict[str, Any]] = {}
-    """What these reasons went by, by rule: the numbers of the reviewer's sentences."""
-    pickup_again_at: Time | None = None
-    """When the carrier is asked a second time before the order gives up on a pickup."""
-    decisions: tuple[Decision, ...] = ()
+    refunded_minor: int = Field(default=0, exclude_if=lambda value: value == 0)
+    """What goes back for the line: for the units that ended, and amounts that were granted without ending any."""
 
     @property
-    def live(self) -> bool:
-        return not self.ended
-
-    @property
-    def moved(self) -> bool:
-        """A carrier has physically had it."""
-        return self.first_physical_at is not None
-
-    @property
-    def first_physical_at(self) -> datetime | None:
-        judged = self.verdict.first_physical_at if self.verdict else None
-        return judged or self.pushed_physical_at
-
-    @property
-    def delivered_at(self) -> datetime | None:
-        """The delivered scan, unless the parcel came back afterwards."""
-        if self.verdict is None or self.verdict.returned_at is not None:
-            return None
-        return self.verdict.delivered_at
+    def left_minor(self) -> int:
+        """What of the line may still go back."""
+        return self.paid_minor - self.refunded_minor
 
 
 class Refund(Part):

@@ -9,8 +9,9 @@ from typing import Any
 from core.answers import HoldView
 from core.audit.explain import LANGUAGES, Language, sentence
 from core.order.deadlines import deadlines, next_deadline, settles_at
-from core.order.state import REVIEW_OVERDUE, OrderState, Parcel, Refund
+from core.order.state import REVIEW_OVERDUE, OrderState, Refund
 from core.order.texts import HELD, LIFT, WAITING
+from core.parcels import Parcel
 from core.records import OrderRecord
 from core.states import Hold
 from core.texts import clock

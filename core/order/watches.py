@@ -12,7 +12,8 @@ from core.audit.verdict import Verdict
 from core.fields import Message
 from core.order.auditing import apply_verdict, only_silent
 from core.order.deadlines import refund_stuck_hold
-from core.order.state import REFUND_STUCK, OrderState, Parcel
+from core.order.state import REFUND_STUCK, OrderState
+from core.parcels import Parcel
 
 
 class AuditWatch(Message):

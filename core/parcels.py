@@ -1,0 +1,92 @@
+"""A parcel on its way, to the buyer or back to the merchant: its number, its audit and what is known of it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from core.audit.verdict import Verdict
+from core.fields import Id, Reason, Time
+from core.messages import LineQuantity, Scan
+from core.parts import Part
+
+AuditStage = Literal["not_started", "collecting", "approved", "rejected", "in_review"]
+
+
+class AuditAttempt(Part):
+    """One audit attempt: a carrier and number the merchant claimed, and what became of them."""
+
+    carrier: str
+    waybill: str
+    claimed_at: Time
+    replaced_at: Time | None = None
+    reason: str | None = None
+    outcome: str | None = None
+    reasons: tuple[str, ...] = ()
+
+
+class Decision(Part):
+    """What a reviewer said of a parcel's number, and why."""
+
+    verdict: Literal["approved", "rejected"]
+    reviewer: str
+    reason: str
+    waybill: str
+    at: Time
+
+
+class Parcel(Part):
+    """One box of an order, with its own audit and its own fate."""
+
+    parcel_id: Id
+    carrier: str
+    waybill: str
+    carrier_name: str | None = None
+    lines: tuple[LineQuantity, ...]
+    weight_g: int | None = None
+    uploaded_at: Time
+    """When this number was reported; a correction restarts its clocks."""
+    audit: AuditStage = "collecting"
+    audit_since: Time
+    ended: bool = False
+    """Its lines were refunded; nothing about it is waited for any more."""
+    verdict: Verdict | None = None
+    pushed: tuple[Scan, ...] = ()
+    pushed_physical_at: Time | None = None
+    """The first pushed scan with the parcel in a carrier's hands: it counts before an audit has looked at it."""
+    looked_at: Time | None = None
+    """When the carrier was last asked for a deadline's sake."""
+    delivered_known_at: Time | None = None
+    attempts: tuple[AuditAttempt, ...] = ()
+    corrections: int = 0
+    appeal: Reason | None = None
+    correction_left: timedelta | None = None
+    """What is left of the correction clock; it pauses during an appeal."""
+    findings_of_review: tuple[str, ...] = ()
+    """Why a person must look: rule names, or the deadline that asked for it."""
+    evidence_of_review: dict[str, dict[str, Any]] = {}
+    """What these reasons went by, by rule: the numbers of the reviewer's sentences."""
+    pickup_again_at: Time | None = None
+    """When the carrier is asked a second time before the order gives up on a pickup."""
+    decisions: tuple[Decision, ...] = ()
+
+    @property
+    def live(self) -> bool:
+        return not self.ended
+
+    @property
+    def moved(self) -> bool:
+        """A carrier has physically had it."""
+        return self.first_physical_at is not None
+
+    @property
+    def first_physical_at(self) -> datetime | None:
+        judged = self.verdict.first_physical_at if self.verdict else None
+        return judged or self.pushed_physical_at
+
+    @property
+    def delivered_at(self) -> datetime | None:
+        """The delivered scan, unless the parcel came back afterwards."""
+        if self.verdict is None or self.verdict.returned_at is not None:
+            return None
+        return self.verdict.delivered_at
