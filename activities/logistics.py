@@ -19,6 +19,7 @@ from core.audit.verdict import ParcelFacts, Verdict, audit, next_look, remember
 from core.audit.waybills import CARRIERS
 from core.messages import Address
 from core.order.shipping import Claim
+from core.texts import spell
 from ledger.pushes import KeptPush
 from ledger.register import Register
 
@@ -88,7 +89,7 @@ class LogisticsActivities:
         delay = next_look(attempt - 1, policy)
         seen = "silent" if not verdict.carrier_answered else "nothing new"
         raise ApplicationError(
-            f"{request.carrier} {request.waybill}: {seen}; next look in {delay}",
+            f"{request.carrier} {request.waybill}: {seen}; next look in {spell(delay)}",
             type="NothingNew",
             category=ApplicationErrorCategory.BENIGN,
             next_retry_delay=delay,

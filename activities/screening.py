@@ -13,15 +13,19 @@ from core.errors import Misconfigured
 from core.fields import Message
 from core.messages import Line, Order
 from core.order.opening import Screening
+from core.order.state import ScreeningHit
 from core.reading import reasons_of
 
 Verdict = Literal["hold", "refuse"]
+LINES_NAMED = 10
+"""Lines that a sentence names of one rule; a person looks at the order for the rest."""
 
 
 class ScreeningRule(Message):
     """Goods of these categories (and all below them), or with one of these words in the title, get this verdict."""
 
     name: str
+    name_zh: str | None = None
     verdict: Verdict
     categories: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
@@ -61,16 +65,22 @@ def parse_rules(text: str) -> ScreeningRules:
 
 def judge_goods(order: Order, rules: ScreeningRules) -> Screening:
     """The strictest verdict of all rules that match a line, with the names of those rules."""
-    hits = [
-        (rule.verdict, f"{rule.name} (line {line.line_id})")
-        for line in order.lines
-        for rule in rules.rules
-        if rule.matches(line)
-    ]
-    strictest: Literal["allow", "hold", "refuse"] = "allow"
-    if hits:
-        strictest = "refuse" if any(verdict == "refuse" for verdict, _ in hits) else "hold"
-    return Screening(verdict=strictest, reasons=tuple(reason for verdict, reason in hits if verdict == strictest))
+    matches = [(rule, line.line_id) for line in order.lines for rule in rules.rules if rule.matches(line)]
+    if not matches:
+        return Screening(verdict="allow")
+    strictest: Verdict = "refuse" if any(rule.verdict == "refuse" for rule, _ in matches) else "hold"
+    matches = [(rule, line_id) for rule, line_id in matches if rule.verdict == strictest]
+    lines: dict[tuple[str, str | None], list[str]] = {}
+    for rule, line_id in matches:
+        lines.setdefault((rule.name, rule.name_zh), []).append(line_id)
+    return Screening(
+        verdict=strictest,
+        reasons=tuple(f"{rule.name} (line {line_id})" for rule, line_id in matches),
+        hits=tuple(
+            ScreeningHit(rule=name, rule_zh=name_zh, lines=tuple(matched[:LINES_NAMED]))
+            for (name, name_zh), matched in lines.items()
+        ),
+    )
 
 
 class ScreeningActivities:

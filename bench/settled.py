@@ -78,7 +78,7 @@ _REGISTER = f"""
                'parcels', jsonb_build_array(jsonb_build_object(
                    'parcel_id', 'p1', 'audit', CASE kind WHEN 'held' THEN 'in_review' ELSE 'approved' END,
                    'ended', kind <> 'held', 'audit_since', at, 'verdict', NULL,
-                   'findings_of_review', jsonb_build_array('delivered_elsewhere'))),
+                   'findings_of_review', jsonb_build_array('destination_matches'))),
                'policy', jsonb_build_object('review_sla', '24h', 'screening_sla', '24h'),
                'padding', left(repeat(md5(i::TEXT), {_PADDING // 32}), {_PADDING})),
            at + INTERVAL '4 days', CASE kind WHEN 'held' THEN 'review' END,

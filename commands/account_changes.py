@@ -32,6 +32,7 @@ from core.errors import Refused, Unavailable
 from core.messages import Actor
 from core.money import parse_amount
 from core.payout_accounts import check_actor, check_reason, judge_holder
+from core.texts import clock
 from ledger.payout_accounts import PayoutAccount
 from ledger.register import Register
 from ledger.vault import Vault
@@ -48,7 +49,7 @@ async def suspend_account(
     async with _changing(account, by, reason) as (register, known, who, why):
         check_actor(who, "suspend", known.merchant_id)
         if not await register.accounts.suspend(account, why, datetime.now(UTC), by=who, why=why):
-            raise refused("account_suspended", f"{account} is, since {known.suspended_at}.")
+            raise refused("account_suspended", f"{account} is, since {clock(known.suspended_at)}.")
         await tell_waiting(register, known.merchant_id, [account])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Group
 
 from commands.console import tell
-from commands.views import clock
+from core.texts import clock
 from ledger.payout_accounts import AccountChange, PayoutAccount
 from screens import facts, table
 

@@ -11,9 +11,10 @@ import gateway
 from commands.console import JsonFlag, command, tell
 from commands.reading import Subject, duration_of, subject_of
 from commands.service import temporal
-from commands.views import clock, deadline_line
+from commands.views import deadline_line
 from core.errors import Misconfigured, Refused, Unavailable
 from core.reasons import SENTENCES
+from core.texts import clock
 
 if TYPE_CHECKING:
     from temporalio.client import Client

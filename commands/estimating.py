@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from commands.link import books
-from commands.views import clock
 from config import load
 from core.errors import Misconfigured, Refused
 from core.messages import Withdrawal
 from core.money import MAX_AMOUNT_MINOR, format_minor
 from core.policy import parse_policy
 from core.reasons import SENTENCES, Refusal
+from core.texts import clock
 from core.withdrawal.estimating import Estimate, days_between, estimate
 from core.withdrawal.payouts import RailTerms
 from screens import counted, facts, table

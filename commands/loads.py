@@ -12,9 +12,9 @@ from rich.console import Console
 from commands.console import JsonFlag, command, tell
 from commands.link import books
 from commands.reading import actor_of
-from commands.views import clock
 from core.errors import Refused
 from core.messages import Actor
+from core.texts import clock
 from ledger.statements import Load
 from screens import table
 

@@ -8,7 +8,7 @@ import typer
 
 from commands.console import JsonFlag, command, tell
 from commands.link import books
-from commands.views import clock
+from core.texts import clock
 from screens import counted, table
 
 COLUMNS = ("no", "at", "to", "about", "notice", "facts")

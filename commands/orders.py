@@ -9,10 +9,10 @@ import typer
 from commands.console import JsonFlag, command, tell
 from commands.link import books
 from commands.reading import id_of
-from commands.views import minute
 from core.money import format_minor
 from core.order.state import Phase
 from core.parcels import AuditStage
+from core.texts import clock
 from ledger.orders import OrderRow
 from screens import counted, table
 
@@ -45,7 +45,7 @@ async def orders(
 
 
 def _cells(row: OrderRow) -> tuple[str, ...]:
-    due = f"{row.next_deadline_name} {minute(row.next_deadline_at)}" if row.next_deadline_name else ""
+    due = f"{row.next_deadline_name} {clock(row.next_deadline_at)}" if row.next_deadline_name else ""
     return (
         row.order_id,
         row.merchant_id,
@@ -56,5 +56,5 @@ def _cells(row: OrderRow) -> tuple[str, ...]:
         due,
         ", ".join(row.holds),
         format_minor(row.refunded_minor, row.currency) if row.refunded_minor else "",
-        minute(row.opened_at),
+        clock(row.opened_at),
     )

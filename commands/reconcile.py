@@ -19,12 +19,12 @@ from commands.link import books
 from commands.reading import id_of
 from commands.service import temporal
 from commands.statement_files import read_statement, refuse_file
-from commands.views import clock
 from config import load
 from core.errors import BadInput, Unavailable, UnreadableAnswer
 from core.reconciliation.breaks import by_reason
 from core.reconciliation.lines import Break, Comparison, Covered, Scope, Statement
 from core.reconciliation.reporting import reports, withdrawal_in
+from core.texts import clock
 from screens import counted, table
 
 if TYPE_CHECKING:

@@ -10,11 +10,13 @@ from rich.console import Console
 
 from commands.console import JsonFlag, command, tell
 from commands.link import books
-from commands.views import clock, told_reasons
-from core.audit.explain import Language
+from commands.views import told_reasons
 from core.errors import BadInput, Refused
 from core.money import format_minor
+from core.order.state import ScreeningHit
+from core.order.texts import screening_sentence
 from core.reasons import SENTENCES
+from core.texts import Language, clock, joined
 from ledger.register import Register
 from ledger.reviews import Review
 from screens import table
@@ -51,7 +53,7 @@ async def reviews(
             ]
     now = datetime.now(UTC)
     views = [_view(one, language, now) for one in queue]
-    tell(views, lambda console: _show(console, views))
+    tell(views, lambda console: _show(console, views, language))
 
 
 def language_of(lang: str) -> Language:
@@ -88,7 +90,7 @@ def _view(one: Review, language: Language, now: datetime) -> dict[str, Any]:
         "total_minor": one.total_minor,
         "currency": one.currency,
         "reasons": list(one.reasons),
-        "evidence": told_reasons(one.reasons, one.verdict or {}, language, one.evidence or {}),
+        "evidence": _told(one, language),
         "since": one.since.isoformat(),
         "due": due.isoformat(),
         "overdue": due < now,
@@ -96,12 +98,20 @@ def _view(one: Review, language: Language, now: datetime) -> dict[str, Any]:
     }
 
 
-def _show(console: Console, views: list[dict[str, Any]]) -> None:
+def _told(one: Review, language: Language) -> list[str]:
+    """Why a person must look, in sentences."""
+    if one.kind == "screening":
+        found = (one.evidence or {}).get("hits") or ()
+        return [screening_sentence([ScreeningHit.model_validate(hit) for hit in found], language)]
+    return told_reasons(one.reasons, one.verdict or {}, language, one.evidence or {})
+
+
+def _show(console: Console, views: list[dict[str, Any]], language: Language) -> None:
     rows = [
         (
             f"{view['order_id']} {view['parcel_id']}".strip(),
             format_minor(view["total_minor"], view["currency"]),
-            " ".join(view["evidence"]),
+            joined(view["evidence"], language),
             clock(view["since"]),
             clock(view["due"]) + (" overdue" if view["overdue"] else ""),
             view["reviewer"],

@@ -22,11 +22,11 @@ from commands.group import plain_app
 from commands.link import books
 from commands.reading import duration_of, id_of, read_message
 from commands.service import temporal
-from commands.views import clock
 from core.errors import Refused
 from core.messages import AutomaticWithdrawals
 from core.money import format_minor, parse_amount
 from core.reasons import SENTENCES
+from core.texts import clock
 from gateway.schedules import create_schedule, latest_run, schedule_of
 from screens import counted, table
 

@@ -27,9 +27,9 @@ from commands.views import (
     transfers_table,
     withdrawal_facts,
 )
-from core.audit.explain import Language
 from core.errors import Refused, Unavailable
 from core.reasons import SENTENCES
+from core.texts import Language
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -17,10 +17,10 @@ from rich.console import Console
 from commands.console import JsonFlag, command, tell
 from commands.link import database
 from commands.reading import id_of
-from commands.views import minute
 from core.errors import BadInput
 from core.merchant_statement import PARTS, Held, MerchantStatement, StatementRow
 from core.money import CURRENCIES, format_minor
+from core.texts import clock
 from ledger.merchant_statements import merchant_statements
 from screens import table
 
@@ -96,13 +96,13 @@ def _show(console: Console, merchant: str, found: Sequence[MerchantStatement]) -
         console.print(f"Nothing ever moved for {merchant}.")
     for one in found:
         rows = [
-            (minute(row.at), row.type, row.about, _moved(row, one.currency), *_amounts(row, one.currency))
+            (clock(row.at), row.type, row.about, _moved(row, one.currency), *_amounts(row, one.currency))
             for row in one.rows
         ]
         opening = ("", "opening", "", "", "", format_minor(one.opening.total_minor, one.currency))
         closing = ("", "closing", "", "", "", format_minor(one.closing.total_minor, one.currency))
         columns = ("at", "type", "about", "changed", "amount", "balance")
-        title = f"{merchant}, {one.currency}, {one.since:%Y-%m-%d} to {one.until - timedelta(days=1):%Y-%m-%d}"
+        title = f"{merchant}, {one.currency}, {one.since.date()} to {(one.until - timedelta(days=1)).date()}"
         console.print(table(title, columns, [opening, *rows, closing], numbers=("amount", "balance")))
         held = ", ".join(
             f"{part} {format_minor(getattr(one.closing, f'{part}_minor'), one.currency)}" for part in PARTS

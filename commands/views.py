@@ -4,28 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.table import Table
 
-from core.audit.explain import Language, advice, sentence
+from core.audit.explain import advice, sentence
 from core.money import format_minor
+from core.texts import Language, clock
 from ledger.balances import AccountBalance, TransferRow
 from screens import facts, table
-
-
-def clock(at: Any) -> str:
-    """A time as people read it, from a datetime or from JSON; empty where there is none."""
-    if at is None:
-        return ""
-    moment = at if isinstance(at, datetime) else datetime.fromisoformat(str(at))
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def minute(at: datetime | None) -> str:
-    """A time in a list: UTC, to the minute."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if at else ""
 
 
 def deadline_line(state: Mapping[str, Any]) -> str:

@@ -9,8 +9,8 @@ import typer
 from commands.console import JsonFlag, command, tell
 from commands.link import books
 from commands.reading import id_of
-from commands.views import minute
 from core.money import format_minor
+from core.texts import clock
 from core.withdrawal.state import Phase
 from ledger.withdrawals import WithdrawalRow
 from screens import counted, table
@@ -37,7 +37,7 @@ async def withdrawals(
 
 
 def _cells(row: WithdrawalRow) -> tuple[str, ...]:
-    due = f"{row.next_deadline_name} {minute(row.next_deadline_at)}" if row.next_deadline_name else ""
+    due = f"{row.next_deadline_name} {clock(row.next_deadline_at)}" if row.next_deadline_name else ""
     return (
         row.withdrawal_id,
         row.merchant_id,
@@ -46,5 +46,5 @@ def _cells(row: WithdrawalRow) -> tuple[str, ...]:
         row.state_name,
         due,
         row.requested_by,
-        minute(row.requested_at),
+        clock(row.requested_at),
     )

@@ -1,9 +1,13 @@
-"""What people read, in English and in Chinese, of orders and of withdrawals alike."""
+"""What people read, in English and in Chinese: the one way to write a time, and the one to write a length of time."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import NamedTuple
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+
+Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
 
 class Help(NamedTuple):
@@ -13,6 +17,56 @@ class Help(NamedTuple):
     zh: str
 
 
-def clock(at: datetime) -> str:
-    """A time for people."""
-    return at.strftime("%Y-%m-%d %H:%M UTC")
+def clock(at: datetime | str | None) -> str:
+    """A time for people, UTC, to the minute: `2026-11-24 16:00 UTC`; "" where there is none.
+
+    Args:
+        at: aware; as a text RFC 3339, as JSON has it.
+    """
+    if at is None or at == "":
+        return ""
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def listed(words: Iterable[str], language: Language = "en") -> str:
+    """Words in a row: `a, b`, in Chinese `a、b`."""
+    return ("、" if language == "zh" else ", ").join(words)
+
+
+def joined(sentences: Iterable[str], language: Language = "en") -> str:
+    """Sentences one after the other; Chinese ones without a space between."""
+    return ("" if language == "zh" else " ").join(filter(None, sentences))
+
+
+_UNITS = (
+    (timedelta(days=1), (" day", " days"), " 天"),
+    (timedelta(hours=1), (" h", " h"), " 小时"),
+    (timedelta(minutes=1), (" min", " min"), " 分钟"),
+    (timedelta(seconds=1), (" s", " s"), " 秒"),
+    (timedelta(milliseconds=1), (" ms", " ms"), " 毫秒"),
+)
+
+
+def spell(length: timedelta, language: Language = "en") -> str:
+    """A length of time for people, in its largest unit and the next: `30 days`, `2 h 5 min`, `2 小时 5 分钟`.
+
+    What is smaller than that is left out.
+    """
+    if length < timedelta():
+        return f"-{spell(-length, language)}"
+    for place, (unit, _, _) in enumerate(_UNITS):
+        if length >= unit:
+            rest = [(length % unit // next_unit, place + 1) for next_unit, _, _ in _UNITS[place + 1 : place + 2]]
+            counts = [(length // unit, place), *rest]
+            return " ".join(_counted(count, where, language) for count, where in counts if count)
+    return _counted(0, _SECONDS, language)
+
+
+_SECONDS = 3
+"""The place of the unit that nothing at all is told in."""
+
+
+def _counted(count: int, place: int, language: Language) -> str:
+    _, (one, many), chinese = _UNITS[place]
+    return f"{count}{chinese if language == 'zh' else one if count == 1 else many}"

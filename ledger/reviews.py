@@ -13,8 +13,8 @@ from ledger.register_part import Conditions, RegisterPart
 class Review(Message):
     """One thing that waits for a person. `parcel_id` is "" where the goods are screened.
 
-    `verdict` is the audit's last one, as JSON; `evidence` holds what its reasons are based on, by rule. `sla` is how
-    long a person may take, from `since`.
+    `verdict` is the audit's last one, as JSON; `evidence` holds what its reasons are based on, by rule, and of a
+    screening its `hits`. `sla` is how long a person may take, from `since`.
     """
 
     kind: Literal["audit", "screening"]
@@ -44,7 +44,8 @@ _QUEUE = """
       AND p.parcel ->> 'audit' = 'in_review' AND NOT (p.parcel ->> 'ended')::BOOLEAN
     UNION ALL
     SELECT 'screening', o.order_id, '', o.merchant_id, o.currency, o.total_minor,
-           ARRAY[coalesce(o.state ->> 'screening_reason', 'screening')], NULL, NULL,
+           ARRAY[coalesce(o.state ->> 'screening_reason', 'screening')], NULL,
+           jsonb_build_object('hits', o.state -> 'screening_hits'),
            (o.state ->> 'screening_since')::TIMESTAMPTZ, o.state #>> '{policy,screening_sla}'
     FROM orders o WHERE o.phase = 'screening_held'
 """

@@ -213,6 +213,20 @@ def test_lists_are_filtered() -> None:
     assert len(ask("orders", "--limit", "1")["orders"]) == 1
 
 
+def test_goods_that_wait_for_a_reviewer_say_why_in_both_languages() -> None:
+    order = fresh_order()
+    order["lines"][0]["category"] = "medicine"
+    assert ask("start", "-", stdin=json.dumps(order))["phase"] == "screening_held"
+
+    def told(*more: str) -> str:
+        queue = json.loads(run("reviews", "--json", *more).stdout)
+        return str(next(one["evidence"] for one in queue if one["order_id"] == order["order_id"]))
+
+    assert "The goods match the screening rule “medicine” (line 1)" in told()
+    assert "商品命中筛查规则“药品”（第 1 行）" in told("--lang", "zh")
+    assert "“药品”" in run("show", order["order_id"], "--lang", "zh").stdout
+
+
 @pytest.mark.parametrize(
     "arguments", [("orders",), ("withdrawals",), ("notices",), ("prove",), ("doctor",), ("accounts", "list", "m-1")]
 )

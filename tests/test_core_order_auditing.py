@@ -161,7 +161,7 @@ def test_a_review_keeps_the_numbers_of_its_sentences() -> None:
     driver.hear("p1", "needs_review", "trace_exists", findings=missing)
     driver.hear("p1", "pending", "not_delivered", first_physical_at=T0)
     told = " ".join(findings_of(driver.parcel()))
-    assert "80.0 hours after the report" in told
+    assert "3 days 8 h after the report" in told
     assert "(9 looks)" in told
     assert "?" not in told
 

@@ -47,12 +47,14 @@ async def test_goods_that_wait_for_screening_are_in_the_queue(database: Database
     state = {
         "parcels": [],
         "screening_reason": "medicine (line 1)",
+        "screening_hits": [{"rule": "medicine", "rule_zh": "药品", "lines": ["1"]}],
         "screening_since": NOW.isoformat(),
         "policy": {"screening_sla": "24h"},
     }
     await register.orders.record(a_record("held", phase="screening_held", state=state))
     (only,) = await register.reviews.waiting()
     assert (only.kind, only.parcel_id, only.reasons) == ("screening", "", ("medicine (line 1)",))
+    assert only.evidence == {"hits": state["screening_hits"]}
 
 
 async def test_one_reviewer_has_a_review_however_many_reach_for_it(database: Database) -> None:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from datetime import timedelta
 from importlib import resources
-from typing import Any, Literal
+from typing import Any
 
-Language = Literal["en", "zh"]
-LANGUAGES: tuple[Language, ...] = ("en", "zh")
+from core.texts import LANGUAGES, Language, clock, listed, spell
 
-_ENTRIES: dict[str, dict[str, dict[str, str]]] = tomllib.loads(
+__all__ = ["LANGUAGES", "Language", "advice", "sentence"]
+
+_TABLES: dict[str, Any] = tomllib.loads(
     resources.files("core.audit").joinpath("sentences.toml").read_text(encoding="utf-8")
 )
+_WORDS: dict[str, dict[str, dict[str, str]]] = _TABLES.pop("words")
+_ENTRIES: dict[str, dict[str, dict[str, str]]] = _TABLES
 _OUTCOMES = {
     "pass": {"en": "nothing is wrong.", "zh": "未发现问题。"},
     "unknown": {"en": "not enough is known to judge.", "zh": "信息不足，无法判断。"},
@@ -45,8 +49,10 @@ def sentence(rule: str, outcome: str, evidence: Mapping[str, Any], language: Lan
     entry = entries.get(f"{outcome}_{variant}") or entries.get(outcome)
     if entry is None:
         title = entries.get("title", {}).get(language, rule)
-        return f"{title}: {_OUTCOMES.get(outcome, _OUTCOMES['unknown'])[language]}"
-    return entry[language].format_map(_Evidence({key: _written(value) for key, value in evidence.items()}))
+        return f"{title}{': ' if language == 'en' else '：'}{_OUTCOMES.get(outcome, _OUTCOMES['unknown'])[language]}"
+    return entry[language].format_map(
+        _Evidence({key: _written(key, value, language) for key, value in evidence.items()})
+    )
 
 
 def advice(rule: str, outcome: str, language: Language = "en") -> str:
@@ -56,16 +62,21 @@ def advice(rule: str, outcome: str, language: Language = "en") -> str:
     return _ENTRIES.get(rule, {}).get("advice", {}).get(language, "")
 
 
-def title(rule: str) -> str:
-    """A rule's name for people."""
-    return _ENTRIES.get(rule, {}).get("title", {}).get("en", rule)
-
-
-def _written(value: Any) -> str:
+def _written(key: str, value: Any, language: Language) -> str:
+    """One part of the evidence: hours (`…_h`) as a length of time, times to the minute, our own words translated."""
     if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value)
+        return listed((_written(key, item, language) for item in value), language)
+    if key.endswith("_h") and isinstance(value, int | float):
+        return spell(timedelta(hours=value), language)
     text = str(value)
-    # RFC 3339 times: the minute is fine enough for a sentence.
-    if len(text) >= 20 and text[4:5] == text[7:8] == "-" and text[10:11] == "T":
-        return f"{text[:10]} {text[11:16]}{'Z' if text.endswith(('Z', '+00:00')) else text[-6:]}"
-    return text
+    if key.endswith("_at") or key in {"at", "since"}:
+        return _moment(text)
+    word = _WORDS.get(key, {}).get(text or "nothing")
+    return word[language] if word is not None else text
+
+
+def _moment(text: str) -> str:
+    try:
+        return clock(text)
+    except ValueError:
+        return text

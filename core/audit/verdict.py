@@ -18,6 +18,7 @@ from core.audit.findings import Finding
 from core.audit.policy import AuditPolicy, next_look
 from core.audit.rules import RULE_SET, judge_rules
 from core.audit.trace import Trace, merge
+from core.texts import joined
 
 __all__ = [
     "RULE_SET",
@@ -87,7 +88,7 @@ class Verdict:
             finding = failed.get(reason)
             outcome = finding.outcome if finding is not None else "fail"
             said = sentence(reason, outcome, finding.evidence if finding is not None else {}, language)
-            written.append(" ".join(filter(None, (said, advice(reason, outcome, language)))))
+            written.append(joined((said, advice(reason, outcome, language)), language))
         return tuple(written)
 
 

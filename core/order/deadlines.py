@@ -23,6 +23,7 @@ from core.order.opening import refuse_goods
 from core.order.receiving import confirm_by_timeout, follow_deliveries
 from core.order.refunding import refund_parcels, refund_unshipped
 from core.order.state import REFUND_STUCK, REVIEW_OVERDUE, OrderState
+from core.order.texts import REFUND_OPEN, REFUND_REFUSED
 from core.parcels import Parcel
 from core.states import Deadline, Hold
 
@@ -262,13 +263,25 @@ def _pass_refund_stuck(state: OrderState, deadline: Deadline, now: datetime) -> 
     refund = state.refund(deadline.subject)
     assert refund is not None
     state = state.with_refund(refund.changed(status="stuck"))
-    return state.with_hold(refund_stuck_hold(refund.cause, "its outcome is not known", now))
+    return state.with_hold(refund_stuck_hold(refund.cause, now))
 
 
-def refund_stuck_hold(cause: str, why: str, now: datetime) -> Hold:
-    """The hold for a refund that people must resolve; it stops nothing else."""
-    reason = f"refund {cause}: {why}"
-    return Hold(name=REFUND_STUCK, subject=cause, scope="payout", reason=reason, owner="operator", since=now)
+def refund_stuck_hold(cause: str, now: datetime, *, refused: str | None = None) -> Hold:
+    """The hold for a refund that people must resolve; it stops nothing else.
+
+    Args:
+        refused: the channel refused it, in these words, which may be none; without, its outcome is not known.
+    """
+    why = REFUND_OPEN.en if refused is None else refused or REFUND_REFUSED.en
+    return Hold(
+        name=REFUND_STUCK,
+        subject=cause,
+        scope="payout",
+        reason=f"refund {cause}: {why}",
+        owner="operator",
+        since=now,
+        facts={} if refused is None else {"message": refused},
+    )
 
 
 def _of(state: OrderState, deadline: Deadline) -> Parcel:

@@ -10,18 +10,20 @@ from core.ids import order_workflow_id
 from core.messages import Order
 from core.order.refunding import refund_all
 from core.order.shares import lines_of
-from core.order.state import OrderState
+from core.order.state import OrderState, ScreeningHit
 from core.personal import refuse_personal
 from core.policy import OrderPolicy
 from core.reading import read
 from core.reasons import Refusal, refuse
+from core.texts import spell
 
 
 class Screening(Message):
-    """What the screening of the goods says; `reasons` are the rules that matched."""
+    """What the screening of the goods says; `reasons` are the rules that matched, `hits` the same for sentences."""
 
     verdict: Literal["allow", "hold", "refuse"]
     reasons: tuple[str, ...] = ()
+    hits: tuple[ScreeningHit, ...] = ()
 
 
 def read_order(body: object, workflow_id: str) -> Order | Refusal:
@@ -40,7 +42,7 @@ def check_payment_time(order: Order, policy: OrderPolicy, now: datetime) -> Refu
     if order.payment.paid_at > now + limits.payment_skew:
         return refuse("payment_time", "It lies in the future.", field="payment.paid_at")
     if order.payment.paid_at < now - limits.payment_oldest:
-        return refuse("payment_time", f"It is older than {limits.payment_oldest}.", field="payment.paid_at")
+        return refuse("payment_time", f"It is older than {spell(limits.payment_oldest)}.", field="payment.paid_at")
     return None
 
 
@@ -52,7 +54,7 @@ def begin(order: Order, policy: OrderPolicy, now: datetime) -> OrderState:
 def apply_screening(state: OrderState, screening: Screening, now: datetime) -> OrderState:
     """The order after screening: let go, held for a person, or refused."""
     reason = "; ".join(screening.reasons)
-    state = state.changed(screened=True, screening_reason=reason or None)
+    state = state.changed(screened=True, screening_reason=reason or None, screening_hits=screening.hits)
     if state.phase != "opening":
         return state
     if screening.verdict == "allow":

@@ -108,6 +108,14 @@ class Doing(Part):
     claims: tuple[str, ...] = ()
 
 
+class ScreeningHit(Part):
+    """A rule of the screening that matched: its names, and the lines that it matched."""
+
+    rule: str
+    rule_zh: str | None = None
+    lines: tuple[Id, ...] = ()
+
+
 class OrderState(State):
     """One order between two events. Frozen: every change is a new state with a higher `revision`."""
 
@@ -118,6 +126,7 @@ class OrderState(State):
     funded: bool = False
     screened: bool = False
     screening_reason: str | None = None
+    screening_hits: tuple[ScreeningHit, ...] = ()
     screening_since: Time | None = None
     released_at: Time | None = None
     ship_by: Time | None = None

@@ -182,6 +182,7 @@ def _stop_money(state: OrderState, step: Post, posted: Posted, now: datetime) ->
         reason=f"{step.summary}: {posted.outcome} {posted.detail}".strip(),
         owner="operator",
         since=now,
+        facts={"movement": step.movement.kind, "outcome": posted.outcome},
     )
     return state.with_hold(hold).changed(doing=None).next_revision()
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE
-from core.texts import Help
+from core.audit.explain import sentence
+from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE, ScreeningHit
+from core.texts import Help, Language, listed
 
 WAITING: Mapping[str, Help] = {
     "screening": Help("A reviewer sends decide_screening.", "等待审核人员提交 decide_screening。"),
@@ -49,6 +50,42 @@ HELD: Mapping[str, Help] = {
     ),
 }
 """Why a person must act, by the name of our own hold."""
+
+REFUND_OPEN = Help("its outcome is not known", "结果未知")
+REFUND_REFUSED = Help("the channel refused it", "被支付渠道拒绝")
+"""Why people must resolve a refund."""
+
+MOVEMENTS: Mapping[str, str] = {
+    "fund": "买家付款入担保账户",
+    "credit": "商家入账",
+    "settle": "结算",
+    "refund": "退款",
+    "refund_arrived": "退款到账",
+}
+"""An order's movements of money, in Chinese."""
+
+OUTCOMES: Mapping[str, str] = {"conflict": "与已有记账内容不符", "insufficient_funds": "账户余额不足"}
+"""Why the ledger refuses one, in Chinese."""
+
+
+def screening_sentence(hits: Sequence[ScreeningHit], language: Language = "en") -> str:
+    """Why a person must look at the goods: the rules that matched, and on which lines."""
+    if not hits:
+        return sentence("screening", "fail", {"what": "unnamed"}, language)
+    named = listed((_hit(hit, language) for hit in hits), language)
+    if language == "zh":
+        return sentence("screening", "fail", {"rules": f"筛查规则{named}"}, language)
+    noun = "the screening rule" if len(hits) == 1 else "the screening rules"
+    return sentence("screening", "fail", {"rules": f"{noun} {named}"}, language)
+
+
+def _hit(hit: ScreeningHit, language: Language) -> str:
+    lines = listed(hit.lines, language)
+    if language == "zh":
+        return f"“{hit.rule_zh or hit.rule}”" + (f"（第 {lines} 行）" if lines else "")
+    noun = "line" if len(hit.lines) == 1 else "lines"
+    return f"“{hit.rule}”" + (f" ({noun} {lines})" if lines else "")
+
 
 LIFT = Help("An operator lifts it with lift_hold.", "需运营人员以 lift_hold 解除。")
 """A hold that a person placed."""

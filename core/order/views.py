@@ -9,12 +9,21 @@ from typing import Any
 from core.answers import HoldView
 from core.audit.explain import LANGUAGES, Language, sentence
 from core.order.deadlines import deadlines, next_deadline, settles_at
-from core.order.state import REVIEW_OVERDUE, OrderState, Refund
-from core.order.texts import HELD, LIFT, WAITING
+from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE, OrderState, Refund
+from core.order.texts import (
+    HELD,
+    LIFT,
+    MOVEMENTS,
+    OUTCOMES,
+    REFUND_OPEN,
+    REFUND_REFUSED,
+    WAITING,
+    screening_sentence,
+)
 from core.parcels import Parcel
 from core.records import OrderRecord
 from core.states import Hold
-from core.texts import clock
+from core.texts import clock, joined
 
 
 def record_of(state: OrderState, now: datetime) -> OrderRecord:
@@ -101,15 +110,29 @@ def _named_holds(state: OrderState) -> Iterator[HoldView]:
             since=hold.since,
             expected_release=hold.review_at,
             who_can_act=hold.owner,
-            what_helps=f"{hold.reason}. {helps.en}",
+            what_helps=joined((_as_sentence(hold), helps.en)),
             what_helps_zh=f"{_cause_zh(hold)}{helps.zh}",
         )
+
+
+def _as_sentence(hold: Hold) -> str:
+    """Why it stands, as a sentence; what a person wrote stays as it is, but for the full stop."""
+    words = f"{hold.reason[:1].upper()}{hold.reason[1:]}" if hold.name in HELD else hold.reason
+    return words if words.endswith((".", "!", "?", "。", "！", "？")) else f"{words}."
 
 
 def _cause_zh(hold: Hold) -> str:
     """Our own holds speak Chinese; what a person or a provider wrote is quoted as it is."""
     if hold.name == REVIEW_OVERDUE:
         return f"包裹 {hold.subject} 等待人工审核。"
+    if hold.name == REFUND_STUCK:
+        said = hold.facts.get("message")
+        if said is None:
+            return f"退款 {hold.subject} {REFUND_OPEN.zh}。"
+        return f"退款 {hold.subject} {REFUND_REFUSED.zh}" + (f"：“{said}”。" if said else "。")
+    if hold.name == LEDGER_DISAGREES and hold.facts:
+        kind, outcome = MOVEMENTS[hold.facts["movement"]], OUTCOMES[hold.facts["outcome"]]
+        return f"账本拒绝该笔记账（{kind}）：{outcome}。"
     return f"原因：“{hold.reason}”。"
 
 
@@ -125,7 +148,8 @@ def _waiting(state: OrderState, audited: Sequence[Parcel]) -> Iterator[HoldView]
     if state.phase == "screening_held" and state.screening_since is not None:
         expected = state.screening_since + state.policy.order.screening_end
         late = {language: _overdue(state, "screening_sla", "", language) for language in LANGUAGES}
-        yield _view("screening", state.screening_since, expected, "reviewer", late=late)
+        why = {language: screening_sentence(state.screening_hits, language) for language in LANGUAGES}
+        yield _view("screening", state.screening_since, expected, "reviewer", why=why, late=late)
     if state.phase in {"awaiting_shipment", "shipped"}:
         if state.left_to_ship() and state.released_at is not None:
             yield _view("shipment", state.released_at, state.ship_by, "merchant")
@@ -141,16 +165,22 @@ def _waiting(state: OrderState, audited: Sequence[Parcel]) -> Iterator[HoldView]
 
 
 def _view(
-    reason: str, since: datetime, expected: datetime | None, who: str, *, late: Mapping[Language, str] | None = None
+    reason: str,
+    since: datetime,
+    expected: datetime | None,
+    who: str,
+    *,
+    why: Mapping[Language, str] | None = None,
+    late: Mapping[Language, str] | None = None,
 ) -> HoldView:
-    helps, late = WAITING[reason], late or {}
+    helps, why, late = WAITING[reason], why or {}, late or {}
     return HoldView(
         reason=reason,
         since=since,
         expected_release=expected,
         who_can_act=who,
-        what_helps=f"{helps.en}{late.get('en', '')}",
-        what_helps_zh=f"{helps.zh}{late.get('zh', '')}",
+        what_helps=joined((why.get("en", ""), helps.en, late.get("en", "")), "en"),
+        what_helps_zh=joined((why.get("zh", ""), helps.zh, late.get("zh", "")), "zh"),
     )
 
 
@@ -160,15 +190,17 @@ _AUDITORS = {"collecting": "carrier", "in_review": "reviewer", "rejected": "merc
 
 def _audit(state: OrderState, parcel: Parcel, expected: datetime | None) -> HoldView:
     helps = WAITING[f"audit_{parcel.audit}"]
-    told, told_zh = (" ".join(("", *findings_of(parcel, "en"))), "".join(findings_of(parcel, "zh")))
-    late = {language: _overdue(state, "review_sla", parcel.parcel_id, language) for language in LANGUAGES}
+    more = {
+        language: (*findings_of(parcel, language), _overdue(state, "review_sla", parcel.parcel_id, language))
+        for language in LANGUAGES
+    }
     return HoldView(
         reason=f"audit_{parcel.audit}",
         since=parcel.audit_since,
         expected_release=expected,
         who_can_act=_AUDITORS[parcel.audit],
-        what_helps=f"Parcel {parcel.parcel_id}: {helps.en}{told}{late['en']}",
-        what_helps_zh=f"包裹 {parcel.parcel_id}：{helps.zh}{told_zh}{late['zh']}",
+        what_helps=joined((f"Parcel {parcel.parcel_id}: {helps.en}", *more["en"]), "en"),
+        what_helps_zh=joined((f"包裹 {parcel.parcel_id}：{helps.zh}", *more["zh"]), "zh"),
     )
 
 
@@ -196,7 +228,7 @@ def _overdue(state: OrderState, sla: str, subject: str, language: Language = "en
     passed = [at for at in late if since is not None and at >= since]
     if not passed:
         return ""
-    return f" Overdue since {clock(passed[-1])}." if language == "en" else f"自 {clock(passed[-1])} 起已超时。"
+    return f"Overdue since {clock(passed[-1])}." if language == "en" else f"自 {clock(passed[-1])} 起已超时。"
 
 
 def _open_refunds(state: OrderState) -> tuple[Refund, ...]:

@@ -106,5 +106,5 @@ def apply_refund_outcome(state: OrderState, watch: RefundWatch, outcome: RefundO
         refund = refund.changed(status="confirmed", reference=outcome.reference)
     else:
         refund = refund.changed(status="failed")
-        state = state.with_hold(refund_stuck_hold(refund.cause, outcome.message or "the channel refused it", now))
+        state = state.with_hold(refund_stuck_hold(refund.cause, now, refused=outcome.message or ""))
     return state.with_refund(refund).next_revision()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.reconciliation.lines import Break, Summary
+from core.texts import clock
 
 
 def details_of(summary: Summary, not_fetched: str | None = None) -> str:
@@ -15,7 +16,7 @@ def details_of(summary: Summary, not_fetched: str | None = None) -> str:
 def _lines(summary: Summary, not_fetched: str | None) -> Iterator[str]:
     breaks = "1 break" if summary.count == 1 else f"{summary.count} breaks" if summary.count else "clean"
     yield f"### {summary.scope} {summary.name}: {breaks}"
-    yield f"\n{summary.ours} of ours, {summary.theirs} of theirs, at {summary.at:%Y-%m-%d %H:%M} UTC"
+    yield f"\n{summary.ours} of ours, {summary.theirs} of theirs, at {clock(summary.at)}"
     if not_fetched:
         yield f"\n**No statement was fetched**: {not_fetched}"
     if summary.by_reason:

@@ -134,7 +134,7 @@ def _held(state: WithdrawalState, hold: Hold) -> HoldView:
     helps, attempt = HELD[hold.name], disputed_attempt(state)
     if "resolve_unknown" in helps.en and attempt is not None:
         opens = clock(resolvable_from(state, attempt))
-        helps = Help(f"{helps.en}, from {opens}", f"{helps.zh}最早可提交时间：{opens}。")
+        helps = Help(f"{helps.en} They can from {opens} on.", f"{helps.zh}最早可提交时间：{opens}。")
     return HoldView(
         reason=hold.name,
         since=hold.since,
