@@ -216,9 +216,11 @@ _ORDERS_SAY = """
            said_at AS at
     FROM said WHERE (state ->> 'funded')::BOOLEAN
     UNION ALL
-    SELECT k.kind, order_id, subject, 'booked', (state ->> 'credited_minor')::BIGINT, currency, said_at
-    FROM said CROSS JOIN (VALUES ('credit'), ('settle')) AS k (kind)
-    WHERE phase = 'settled' OR (phase = 'credited' AND k.kind = 'credit')
+    SELECT k.kind, order_id, subject, 'booked', coalesce(k.amount, state ->> 'credited_minor')::BIGINT, currency,
+           said_at
+    FROM said CROSS JOIN LATERAL (VALUES
+        ('credit', state ->> 'credited_minor'), ('settle', state ->> 'settled_minor')) AS k (kind, amount)
+    WHERE phase = 'settled' OR (k.kind = 'credit' AND (phase = 'credited' OR state ->> 'credited_at' IS NOT NULL))
     UNION ALL
     SELECT k.kind, order_id || '/' || r.cause, subject, 'booked', r.amount_minor, currency, said_at
     FROM said

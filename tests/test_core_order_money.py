@@ -42,8 +42,9 @@ def opened(order: Order, bps: int = 500) -> OrderState:
 
 
 def ending(state: OrderState, **units: int) -> tuple[OrderState, int]:
-    lines, amount = end_units(state, {line.removeprefix("l"): count for line, count in units.items()})
-    return state.model_copy(update={"lines": lines}), amount
+    split = end_units(state, {line.removeprefix("l"): count for line, count in units.items()})
+    freight = state.freight_refunded_minor + split.freight_minor
+    return state.changed(lines=split.lines, freight_refunded_minor=freight), split.amount_minor
 
 
 # --- shares ---------------------------------------------------------------------------------------------------

@@ -224,7 +224,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             order_id=order.order_id,
             merchant_id=order.merchant_id,
             currency=order.currency,
-            proceeds_minor=self._order.credited_minor,
+            proceeds_minor=self._order.proceeds_minor,
             policy=self._order.policy.name,
         )
 

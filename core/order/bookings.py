@@ -78,7 +78,7 @@ def movement_for(state: OrderState, booking: Booking, now: datetime) -> Movement
         return movements.settle(
             order.order_id,
             merchant_id=order.merchant_id,
-            amount_minor=state.credited_minor,
+            amount_minor=state.proceeds_minor,
             currency=order.currency,
             occurred_at=now,
         )
@@ -120,13 +120,13 @@ def apply_movement(state: OrderState, movement: Movement) -> OrderState:
         )
         return state.with_notice("merchant", "credited", at, amount_minor=str(state.credited_minor))
     if movement.kind == "settle":
-        state = state.changed(phase="settled", settled_at=at)
-        return state.with_notice("merchant", "settled", at, amount_minor=str(state.credited_minor))
+        state = state.changed(phase="settled", settled_at=at, settled_minor=state.proceeds_minor)
+        return state.with_notice("merchant", "settled", at, amount_minor=str(state.proceeds_minor))
     refund = state.refund(movement.name("cause"))
     assert refund is not None
     if movement.kind == "refund":
         # The three days of patience with the channel begin when it can be sent there.
-        return state.with_refund(refund.changed(status="booked", since=at))
+        return state.with_refund(refund.changed(status="booked", since=at, lines=()))
     assert movement.kind == "refund_arrived"
     state = state.with_refund(refund.changed(status="arrived")).without_hold(REFUND_STUCK, refund.cause)
     amount = str(refund.amount_minor)

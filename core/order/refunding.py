@@ -6,27 +6,39 @@ when the channel says that the buyer has the money.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
-from core.order.shares import end_units, everything_ended
-from core.order.state import REVIEW_OVERDUE, OrderState, Phase, Receipt, Refund
+from core.order.shares import (
+    Split,
+    end_units,
+    everything_ended,
+    nothing_left,
+    refundable_minor,
+    return_units,
+    take_all,
+    take_amount,
+)
+from core.order.state import REVIEW_OVERDUE, Bearer, LinePart, OrderState, Phase, Receipt, Refund
 from core.parcels import Parcel
 
 End = Literal["refused", "cancelled", "refunded"]
 
 
+# --- what leaves the order -------------------------------------------------------------------------------
+
+
 def refund_all(state: OrderState, cause: str, reason: str, end: End, now: datetime) -> OrderState:
     """All that is left goes back, and the order is over."""
-    units = {line.line_id: line.quantity - line.ended for line in state.lines}
+    units = {line.line_id: line.units_left for line in state.lines}
     parcels = tuple(parcel.changed(ended=True) for parcel in state.parcels)
-    return _owe(state.changed(parcels=parcels), units, cause, reason, end, now)
+    return _end(state.changed(parcels=parcels), units, cause, reason, end, now)
 
 
 def refund_unshipped(state: OrderState, cause: str, reason: str, end: End, now: datetime) -> OrderState:
     """What is in no parcel goes back; the rest of the order goes on."""
-    return _owe(state, state.left_to_ship(), cause, reason, end, now)
+    return _end(state, state.left_to_ship(), cause, reason, end, now)
 
 
 def refund_parcels(
@@ -39,23 +51,104 @@ def refund_parcels(
         state = state.without_hold(REVIEW_OVERDUE, parcel.parcel_id)
         for part in parcel.lines:
             units[part.line_id] = units.get(part.line_id, 0) + part.quantity
-    return _owe(state, units, cause, reason, end, now)
+    return _end(state, units, cause, reason, end, now)
 
 
-def _owe(state: OrderState, units: dict[str, int], cause: str, reason: str, end: End, now: datetime) -> OrderState:
-    lines, amount = end_units(state, units)
-    state = state.changed(lines=lines)
-    if amount:
-        cause = _unused(state, cause)
-        refund = Refund(cause=cause, amount_minor=amount, reason=reason, since=now)
-        state = state.changed(refunds=(*state.refunds, refund))
-    state = state.with_notice("buyer", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
-    state = state.with_notice("merchant", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
+def _end(state: OrderState, units: Mapping[str, int], cause: str, reason: str, end: End, now: datetime) -> OrderState:
+    state = _owe(state, end_units(state, units), cause, reason, "merchant", now)
     if everything_ended(state):
-        return end_order(state, end)
+        return _end_all(state, end)
     if not state.live_parcels and state.phase == "shipped":
         return state.changed(phase="awaiting_shipment")
     return state
+
+
+def _end_all(state: OrderState, end: End) -> OrderState:
+    """The order before its credit once all money went back: no line and no parcel of it goes on."""
+    lines = tuple(line.changed(ended=line.quantity, returned=0) for line in state.lines)
+    parcels = tuple(parcel.changed(ended=True) for parcel in state.parcels)
+    return end_order(state.changed(lines=lines, parcels=parcels), end)
+
+
+# --- what stays in the order -----------------------------------------------------------------------------
+
+
+def refund_units(
+    state: OrderState,
+    units: Mapping[str, int],
+    cause: str,
+    reason: str,
+    now: datetime,
+    *,
+    bearer: Bearer = "merchant",
+    with_freight: bool = False,
+) -> OrderState:
+    """The money of these units goes back, wherever their parcels are. The order is over where nothing is left."""
+    split = return_units(state, units, bearer, with_freight=with_freight)
+    return _go_on(_owe(state, split, cause, reason, bearer, now))
+
+
+def refund_amount(
+    state: OrderState, amount_minor: int, cause: str, reason: str, now: datetime, *, bearer: Bearer = "merchant"
+) -> OrderState:
+    """An amount goes back, at most what is left; the whole rest ends the order."""
+    if amount_minor >= refundable_minor(state):
+        return refund_rest(state, cause, reason, now, bearer=bearer)
+    return _go_on(_owe(state, take_amount(state, amount_minor, bearer), cause, reason, bearer, now))
+
+
+def refund_rest(
+    state: OrderState, cause: str, reason: str, now: datetime, *, bearer: Bearer = "merchant"
+) -> OrderState:
+    """All that is left goes back. Where the platform bears it, the merchant is paid all the same."""
+    return _go_on(_owe(state, take_all(state, bearer), cause, reason, bearer, now))
+
+
+def _go_on(state: OrderState) -> OrderState:
+    """The order after a refund whose parcels stay: over where the merchant has nothing left of it."""
+    if not nothing_left(state):
+        return state
+    return _end_all(state, "refunded") if state.credited_at is None else end_order(state, "refunded")
+
+
+# --- what both do ----------------------------------------------------------------------------------------
+
+
+def _owe(state: OrderState, split: Split, cause: str, reason: str, bearer: Bearer, now: datetime) -> OrderState:
+    parts = _parts(state, split)
+    amount = split.amount_minor
+    goodwill = split.freight_minor if bearer == "platform" else 0
+    state = state.changed(
+        lines=split.lines,
+        freight_refunded_minor=state.freight_refunded_minor + split.freight_minor,
+        freight_goodwill_minor=state.freight_goodwill_minor + goodwill,
+    )
+    if amount:
+        cause = _unused(state, cause)
+        taken = state.credited_at is not None
+        refund = Refund(
+            cause=cause,
+            amount_minor=amount,
+            reason=reason,
+            since=now,
+            bearer=bearer,
+            credited=taken,
+            commission_minor=split.commission_minor if taken else 0,
+            discount_minor=split.discount_minor if taken else 0,
+            lines=parts,
+        )
+        state = state.changed(refunds=(*state.refunds, refund))
+    state = state.with_notice("buyer", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
+    return state.with_notice("merchant", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
+
+
+def _parts(state: OrderState, split: Split) -> tuple[LinePart, ...]:
+    taken = ((old, new.refunded_minor - old.refunded_minor) for old, new in zip(state.lines, split.lines, strict=True))
+    return tuple(
+        LinePart(line_id=line.line_id, paid_minor=line.paid_minor, amount_minor=amount)
+        for line, amount in taken
+        if amount
+    )
 
 
 def _unused(state: OrderState, cause: str) -> str:

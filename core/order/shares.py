@@ -1,7 +1,11 @@
 """An order's money by line: what the buyer paid for each, what goes back, what the merchant and the platform get.
 
 Escrow holds what the buyer paid, freight included. Commission is taken on what the buyer paid for goods, per line
-at the rate the order began under. Freight bears no commission and goes back with the last line.
+at the rate the order began under. Freight bears no commission and goes back with the last unit, or where a decision
+says so.
+
+What went back is stored by line and never derived from units: a refund of an amount moves no unit. Commission and the
+platform's discount follow it by the floor of the cumulative share, so that steps are exact in the end.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from core.budgets import TITLE_KEPT
 from core.fields import Message
 from core.messages import Order
 from core.money import given_back, share_bps, spread
-from core.order.state import LineState, OrderState
+from core.order.state import Bearer, LineState, OrderState
 from core.policy import OrderPolicy
 
 
@@ -25,6 +29,20 @@ class CreditShares(Message):
     proceeds_minor: int
     commission_minor: int
     discount_minor: int
+
+
+class Split(Message):
+    """What one refund takes, in minor units: the buyer gets `amount_minor`, `freight_minor` of it is freight.
+
+    `commission_minor` is the part of it that the platform gives back. `discount_minor` goes back to the platform on
+    top. Both are 0 where the platform bears the refund. `lines` are the order's lines after it.
+    """
+
+    lines: tuple[LineState, ...]
+    amount_minor: int
+    freight_minor: int = 0
+    commission_minor: int = 0
+    discount_minor: int = 0
 
 
 def lines_of(order: Order, policy: OrderPolicy) -> tuple[LineState, ...]:
@@ -47,48 +65,128 @@ def lines_of(order: Order, policy: OrderPolicy) -> tuple[LineState, ...]:
     )
 
 
-def end_units(state: OrderState, units: Mapping[str, int]) -> tuple[tuple[LineState, ...], int]:
-    """Lines with these further units ended, and what that gives back to the buyer (freight with the last line)."""
-    lines = tuple(_without(line, units.get(line.line_id, 0)) for line in state.lines)
-    amount = _refunded(lines) - _refunded(state.lines)
-    if not everything_ended(state) and all(line.ended == line.quantity for line in lines):
-        amount += state.order.freight_minor
-    return lines, amount
+# --- of one line -----------------------------------------------------------------------------------------
 
 
-def _without(line: LineState, units: int) -> LineState:
-    """The line with these units ended: what is left of it, by units; the last unit takes all that is left."""
-    left = line.quantity - line.ended
-    units = min(units, left)
-    if not units:
-        return line
-    back = line.left_minor * units // left
-    return line.changed(ended=line.ended + units, refunded_minor=line.refunded_minor + back)
+def commission_back(line: LineState) -> int:
+    """The commission given back for this line so far."""
+    return given_back(line.commission_minor, line.borne_minor, line.paid_minor)
 
 
-def _refunded(lines: Iterable[LineState]) -> int:
-    return sum(line.refunded_minor for line in lines)
+def discount_back(line: LineState) -> int:
+    """What the platform took back of its discount on this line so far.
+
+    A line that cost the buyer nothing goes by the units that left the order: no refund can be about it.
+    """
+    if line.paid_minor:
+        return given_back(line.discount_minor, line.borne_minor, line.paid_minor)
+    return line.discount_minor * line.ended // line.quantity
+
+
+def _price_of(line: LineState, units: int) -> int:
+    """What these units get of what is left of the line: a floor, exact with the last one."""
+    return line.left_minor * units // line.units_left if units else 0
+
+
+def _took(line: LineState, amount_minor: int, bearer: Bearer, **units: int) -> LineState:
+    """The line once this much more of it went back."""
+    of_platform = amount_minor if bearer == "platform" else 0
+    return line.changed(
+        refunded_minor=line.refunded_minor + amount_minor, goodwill_minor=line.goodwill_minor + of_platform, **units
+    )
+
+
+# --- of one refund ---------------------------------------------------------------------------------------
+
+
+def end_units(state: OrderState, units: Mapping[str, int]) -> Split:
+    """These further units leave the order and their money goes back; the freight with the last one.
+
+    Units whose money went back before leave without any.
+    """
+    lines = []
+    for line in state.lines:
+        wanted = units.get(line.line_id, 0)
+        count = min(line.units_left, wanted)
+        without = min(line.returned, wanted - count)
+        left = {"ended": line.ended + count + without, "returned": line.returned - without}
+        lines.append(_took(line, _price_of(line, count), "merchant", **left))
+    return _split(state, lines, _last_freight(state, lines))
+
+
+def return_units(
+    state: OrderState, units: Mapping[str, int], bearer: Bearer = "merchant", *, with_freight: bool = False
+) -> Split:
+    """The money of these units goes back while their parcel stays; the freight too with the last one.
+
+    Units that were not shipped leave the order.
+    """
+    unshipped = state.left_to_ship() if bearer == "merchant" and state.credited_at is None else {}
+    lines = []
+    for line in state.lines:
+        count = min(line.units_left, units.get(line.line_id, 0))
+        away = min(count, unshipped.get(line.line_id, 0))
+        moved = {"ended": line.ended + away, "returned": line.returned + count - away}
+        lines.append(_took(line, _price_of(line, count), bearer, **moved))
+    freight = state.freight_left_minor if with_freight else _last_freight(state, lines)
+    return _split(state, lines, freight)
+
+
+def take_amount(state: OrderState, amount_minor: int, bearer: Bearer = "merchant") -> Split:
+    """An amount, spread over the lines by what is left of them; what is above all goods is freight.
+
+    The caller has seen that it is at most `refundable_minor`.
+    """
+    goods = sum(line.left_minor for line in state.lines)
+    parts = spread(min(amount_minor, goods), [line.left_minor for line in state.lines])
+    lines = [_took(line, part, bearer) for line, part in zip(state.lines, parts, strict=True)]
+    return _split(state, lines, max(0, amount_minor - goods))
+
+
+def take_all(state: OrderState, bearer: Bearer = "merchant") -> Split:
+    """All that is left, freight and units too, while the parcels stay."""
+    lines = [_took(line, line.left_minor, bearer, returned=line.returned + line.units_left) for line in state.lines]
+    return _split(state, lines, state.freight_left_minor)
+
+
+def _last_freight(state: OrderState, lines: Iterable[LineState]) -> int:
+    return 0 if any(line.units_left for line in lines) else state.freight_left_minor
+
+
+def _split(state: OrderState, lines: Iterable[LineState], freight_minor: int) -> Split:
+    after = tuple(lines)
+    pairs = list(zip(state.lines, after, strict=True))
+    return Split(
+        lines=after,
+        amount_minor=sum(new.refunded_minor - old.refunded_minor for old, new in pairs) + freight_minor,
+        freight_minor=freight_minor,
+        commission_minor=sum(commission_back(new) - commission_back(old) for old, new in pairs),
+        discount_minor=sum(discount_back(new) - discount_back(old) for old, new in pairs),
+    )
+
+
+# --- of the order ----------------------------------------------------------------------------------------
 
 
 def credit_shares(state: OrderState) -> CreditShares:
-    """What the merchant and the platform get of what is left."""
-    commission = discount = goods = 0
-    for line in state.lines:
-        back = line.refunded_minor
-        goods += line.left_minor
-        commission += line.commission_minor - given_back(line.commission_minor, back, line.paid_minor)
-        discount += line.discount_minor - _discount_back(line)
-    left = goods + state.order.freight_minor
+    """What the merchant and the platform get of what is left in escrow. What the platform bore is there still."""
+    goods = sum(line.paid_minor - line.borne_minor for line in state.lines)
+    commission = sum(line.commission_minor - commission_back(line) for line in state.lines)
+    discount = sum(line.discount_minor - discount_back(line) for line in state.lines)
+    left = goods + state.order.freight_minor - state.freight_borne_minor
     return CreditShares(proceeds_minor=left - commission, commission_minor=commission, discount_minor=discount)
 
 
-def _discount_back(line: LineState) -> int:
-    """The platform's discount goes back in proportion; a line that the platform paid whole has only its units."""
-    if not line.paid_minor:
-        return line.discount_minor * line.ended // line.quantity
-    return given_back(line.discount_minor, line.refunded_minor, line.paid_minor)
+def refundable_minor(state: OrderState) -> int:
+    """What the buyer paid and has not been given back, freight included."""
+    return sum(line.left_minor for line in state.lines) + state.freight_left_minor
+
+
+def nothing_left(state: OrderState) -> bool:
+    """Neither the merchant nor the platform gets anything of the order any more."""
+    return not any(credit_shares(state).model_dump().values())
 
 
 def everything_ended(state: OrderState) -> bool:
     """Nothing of the order is left for the merchant."""
-    return all(line.ended == line.quantity for line in state.lines)
+    return all(line.units_left == 0 for line in state.lines)

@@ -29,6 +29,8 @@ Phase = Literal[
     "cancelled",
     "refunded",
 ]
+Bearer = Literal["merchant", "platform"]
+"""Whose money a refund is."""
 ENDS: frozenset[Phase] = frozenset({"settled", "refused", "cancelled", "refunded"})
 """Phases that an order does not leave. It is *closed* once its money has also arrived."""
 
@@ -42,6 +44,10 @@ LEDGER_DISAGREES = "ledger_disagrees"
 WORST_FIRST: tuple[AuditStage, ...] = ("rejected", "in_review", "collecting", "not_started", "approved")
 
 
+def _is_zero(value: int) -> bool:
+    return value == 0
+
+
 class LineState(Part):
     """A line and its money: `paid_minor` is what the buyer paid for it, `discount_minor` the platform's share."""
 
@@ -53,18 +59,44 @@ class LineState(Part):
     discount_minor: int
     commission_minor: int
     ended: int = 0
-    """Units whose money goes back to the buyer."""
-    refunded_minor: int = Field(default=0, exclude_if=lambda value: value == 0)
-    """What goes back for the line: for the units that ended, and amounts that were granted without ending any."""
+    """Units that left the order: never shipped, or their parcel is over. Their money goes back to the buyer."""
+    returned: int = Field(default=0, exclude_if=_is_zero)
+    """Units whose money goes back although their parcel stays in the order."""
+    refunded_minor: int = Field(default=0, exclude_if=_is_zero)
+    """What goes back of `paid_minor`, in all; a refund of an amount takes no unit."""
+    goodwill_minor: int = Field(default=0, exclude_if=_is_zero)
+    """What of it the platform bears: for this part the merchant keeps the money, the platform its commission."""
+
+    @property
+    def units_left(self) -> int:
+        """Units whose money has not gone back."""
+        return self.quantity - self.ended - self.returned
 
     @property
     def left_minor(self) -> int:
-        """What of the line may still go back."""
+        """What may still go back of this line."""
         return self.paid_minor - self.refunded_minor
+
+    @property
+    def borne_minor(self) -> int:
+        """What of the refunds the merchant bears."""
+        return self.refunded_minor - self.goodwill_minor
+
+
+class LinePart(Part):
+    """What one refund takes of one line."""
+
+    line_id: Id
+    paid_minor: int
+    amount_minor: int
 
 
 class Refund(Part):
     """Money on its way back to the buyer. `cause` names this refund and no other, also after a reset.
+
+    `commission_minor` is the part of the amount that the platform gives back, `discount_minor` what it takes back of
+    its own on top: both once the order was credited, before that they were never taken. `lines` says what each line
+    gives, until the refund is booked.
 
     `owed` → `booked` in the ledger, and sent to the channel → `confirmed` by the channel → `arrived`, booked too.
     A refund that the channel refused (`failed`) or whose outcome stays unknown (`stuck`) waits for two people.
@@ -74,10 +106,21 @@ class Refund(Part):
     amount_minor: int
     reason: str
     since: Time
+    bearer: Bearer = "merchant"
+    credited: bool = False
+    """Whether it was decided after the credit, so that it takes from what the order brought in."""
+    commission_minor: int = 0
+    discount_minor: int = 0
+    lines: tuple[LinePart, ...] = ()
     status: Literal["owed", "booked", "stuck", "confirmed", "arrived", "failed"] = "owed"
     reference: str | None = None
     votes: tuple[tuple[str, str], ...] = ()
     """Who said what became of it: (person, outcome)."""
+
+    @property
+    def from_merchant_minor(self) -> int:
+        """What it takes from the merchant: nothing where the platform bears it."""
+        return self.amount_minor - self.commission_minor + self.discount_minor if self.bearer == "merchant" else 0
 
 
 class Receipt(Part):
@@ -137,11 +180,15 @@ class OrderState(State):
     receipt: Receipt = Receipt()
     after_sale: Literal["none"] = "none"
     refunds: tuple[Refund, ...] = ()
+    freight_refunded_minor: int = 0
+    """What goes back of the freight; `freight_goodwill_minor` of it the platform bears."""
+    freight_goodwill_minor: int = 0
     credited_at: Time | None = None
     credited_minor: int = 0
     commission_minor: int = 0
     undelivered_asked_at: Time | None = None
     settled_at: Time | None = None
+    settled_minor: int | None = None
     withdrawal_started: bool = False
     claims_released: tuple[str, ...] = ()
     """Waybill claims that were released, as `parcel_id:carrier:waybill`."""
@@ -176,6 +223,21 @@ class OrderState(State):
     def closed(self) -> bool:
         """Over, and all money is where it belongs."""
         return self.over and all(refund.status == "arrived" for refund in self.refunds) and not self.withdrawal_due
+
+    @property
+    def proceeds_minor(self) -> int:
+        """What the merchant will get when the order is settled."""
+        return self.credited_minor - sum(refund.from_merchant_minor for refund in self.refunds if refund.credited)
+
+    @property
+    def freight_left_minor(self) -> int:
+        """What may still go back of the freight."""
+        return self.order.freight_minor - self.freight_refunded_minor
+
+    @property
+    def freight_borne_minor(self) -> int:
+        """What of the freight's refunds the merchant bears."""
+        return self.freight_refunded_minor - self.freight_goodwill_minor
 
     @property
     def withdrawal_due(self) -> bool:

@@ -3,9 +3,9 @@
     python tests/support/soak.py                         everything, an estimated two hours on two cores
     python tests/support/soak.py orders --walks 1000     one part, smaller
 
-Parts: `hypothesis` (every test by hypothesis), `orders` and `withdrawals` (random walks of the core, each named by its
-seed), `bursts` (signals at once, to one order), `faults` (the fault bench). A part that fails does not stop the others;
-then the exit code is 1.
+Parts: `hypothesis` (every test by hypothesis), `orders`, `withdrawals` and `refunds` (random walks of the core, each
+named by its seed), `bursts` (signals at once, to one order), `faults` (the fault bench). A part that fails does not
+stop the others; then the exit code is 1.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Annotated
 
 import order_events
+import refund_walks
 import typer
 import withdrawal_life
 from rich.console import Console
@@ -30,7 +31,11 @@ from rich.table import Table
 from sizes import VARIABLE
 
 PROJECT = Path(__file__).parents[2]
-WALKS: dict[str, Callable[[int], int]] = {"orders": order_events.walk, "withdrawals": withdrawal_life.walk}
+WALKS: dict[str, Callable[[int], int]] = {
+    "orders": order_events.walk,
+    "withdrawals": withdrawal_life.walk,
+    "refunds": refund_walks.walk,
+}
 PARTS = ("hypothesis", *WALKS, "bursts", "faults")
 AT_A_TIME = 100
 """Walks that a process takes before it reports."""
@@ -100,7 +105,7 @@ def run_program(part: str, size: str, *arguments: str, **environment: str) -> Fi
 def soak(
     parts: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(PARTS)}; all unless named.")] = None,
     examples: Annotated[int, typer.Option(min=1, help="Of every test by hypothesis.")] = 20_000,
-    walks: Annotated[int, typer.Option(min=1, help="Through orders, and as many through withdrawals.")] = 200_000,
+    walks: Annotated[int, typer.Option(min=1, help="Through orders, withdrawals and refunds each.")] = 200_000,
     first: Annotated[int, typer.Option(min=0, help="The first walk's seed.")] = 0,
     withdrawals: Annotated[int, typer.Option(min=1, help="Of the fault bench.")] = 2_000,
     file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
