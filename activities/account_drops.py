@@ -1,6 +1,6 @@
-"""What is done for a penny drop: written down, sent once, looked up until somebody knows.
+"""The activities of a penny drop: write it down, send it once, query it until its outcome is known.
 
-It is never sent again: an amount that never arrives costs less than one that arrives twice would teach.
+It is never sent again: a second amount would confuse the person who has to report it, and a lost one is small.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _BECOMES: dict[str, DropState] = {
     "not_found": "unknown",
     "unknown": "unknown",
 }
-"""A rail's outcome and what the drop becomes. What came back had been paid; "not found" may be a stale look-up."""
+"""A rail's outcome and the drop's next state. A returned drop had been paid; "not found" may be a stale answer."""
 _UNDECIDED: tuple[DropState, ...] = ("sending", "accepted", "unknown")
 
 
@@ -71,21 +71,21 @@ class AccountDropActivities:
 
     @activity.defn
     async def pay_account_drop(self, key: str) -> DropAnswer:
-        """Send it once; where somebody may have sent it before, look it up.
+        """Send it once; if an earlier try may have sent it, query it instead.
 
         Raises:
             NotSent: the rail cannot be reached, and the row is as before; a retry soon is safe.
             Unavailable: the database did not answer, or this worker cannot open the account's number; nothing was
-                sent by this try, and a retry helps.
+                sent by this try; a retry helps.
         """
         row, account = await self._known(key)
-        # Opened before the row is taken: a worker without the key must not leave it as if it had been sent.
+        # Open the number before the row is taken: a worker without the key must not mark the drop as sent.
         instruction = await self._instruction(row, account, with_number=True)
         if not await self._register.drops.update(key, "sending", when=["open"], now=activity.info().started_time):
             return await self.look_account_drop(key)
         result = await self._rail(row).pay(instruction)
         info = activity.info()
-        # A worker that dies before this leaves a row that is looked up, as one that may have been sent.
+        # If the worker dies before this, the drop counts as possibly sent and is queried.
         if (
             result.outcome == "not_sent"
             and info.attempt < UNREACHED_TRIES
@@ -96,7 +96,7 @@ class AccountDropActivities:
 
     @activity.defn
     async def look_account_drop(self, key: str) -> DropAnswer:
-        """What the rail knows of it.
+        """Query the rail for its outcome.
 
         Raises:
             Unavailable: the database did not answer; a retry helps.
@@ -109,13 +109,13 @@ class AccountDropActivities:
 
     @activity.defn
     async def give_up_account_drop(self, key: str) -> DropAnswer:
-        """Its outcome was not known in time; a statement of the rail may still show it."""
+        """Mark it as lost: its outcome was not known in time. A statement of the rail may still show it."""
         await self._register.drops.update(key, "lost", when=_UNDECIDED, now=activity.info().started_time)
         row, _ = await self._known(key)
         return DropAnswer(state=row.state, detail=row.detail)
 
     async def _keep(self, row: StoredDrop, account: PayoutAccount, result: PayoutResult) -> DropAnswer:
-        """Another amount or currency than ours is an answer about something else: unknown."""
+        """An answer with another amount or currency is about something else: treat it as unknown."""
         state = _BECOMES[result.outcome]
         same = (result.amount_minor, result.currency) == (row.amount_minor, row.currency)
         if state == "paid" and result.amount_minor is not None and not same:

@@ -1,7 +1,7 @@
 """One way to ask a provider over HTTP: with time limits, a size limit, no redirects, and strict JSON.
 
-A provider that answers nonsense must not become a verdict or a posting, and one that answers slowly or without end
-must not hold a worker: whatever goes wrong here is `Unavailable` or `UnreadableAnswer`.
+A nonsensical answer must not become a verdict or a posting, and a slow or endless one must not hold a worker. So every
+failure here is `Unavailable` or `UnreadableAnswer`.
 """
 
 from __future__ import annotations
@@ -23,30 +23,31 @@ from core.errors import NotSent, Unavailable, UnreadableAnswer
 M = TypeVar("M", bound=BaseModel)
 
 ANSWERS_WITHIN = timedelta(seconds=10)
-"""From sending to the last byte. Short, so that a frozen worker that wakes does not send what is no longer wanted."""
+"""From sending to the last byte. Short, so that a worker that was frozen does not send an outdated request."""
 CONNECTED_WITHIN = 0.7
-"""Part of that time for the connection, so that one that is not made is known as that when the whole time is over."""
+"""The connection's share of that time, so that a failed connection is recognised before the whole time is over."""
 LARGEST_ANSWER = 1024 * 1024
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
-"""Refused, not resolved, no TLS, no free connection: these come before the first byte of a request is written."""
+"""Refused, not resolved, no TLS, no free connection: these errors occur before the first byte of a request is written.
+"""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer below 500, whole and not yet believed."""
+    """A complete answer with a status below 500, not yet checked."""
 
     status: int
     raw: bytes
     source: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """With names in lower case; the first where a header came twice."""
+    """Names in lower case; of a repeated header the first value."""
 
     def read(self, model: type[M]) -> M:
         """Its JSON object as a model.
 
         Raises:
-            UnreadableAnswer: no such JSON. The message names the first wrong field, never its value, which may hold
-                anything.
+            UnreadableAnswer: it is not such JSON. The message names the first wrong field, but not its value, which may
+                be secret.
         """
         return self.parsed(self.json(), model, f"{self.source} answered {self.status}")
 
@@ -64,10 +65,10 @@ class Reply:
         """Its JSON object.
 
         Raises:
-            UnreadableAnswer: not JSON, not an object, a field twice, or numbers that JSON does not have.
+            UnreadableAnswer: it is not JSON, not an object, has a field twice, or numbers that JSON does not have.
         """
         try:
-            # Decoded here: left to itself, json guesses at other encodings.
+            # Decode it here: json would guess other encodings.
             body = json.loads(self.raw.decode(), parse_constant=_no_such_number, object_pairs_hook=_each_once)
         except (ValueError, RecursionError) as error:
             raise UnreadableAnswer(f"{self.source} answered {self.status}, not with JSON: {error}") from None
@@ -80,7 +81,7 @@ class HttpClient:
     """A connection to one provider; an async context manager.
 
     Args:
-        base_url: what every path is appended to. A login in it is sent as such, and stands in no message and no log.
+        base_url: every path is appended to it. A login in it is sent as such, and appears in no message or log.
         name: of the provider, for messages.
         answers_within: limit for a whole exchange.
         headers: sent with every request.
@@ -103,9 +104,9 @@ class HttpClient:
             auth=login,
             timeout=httpx.Timeout(self._seconds, connect=connecting, pool=connecting),
             follow_redirects=False,
-            # Nothing but our settings decides where a request goes: no proxies, no .netrc of the machine.
+            # Only our settings decide where a request goes: the machine's proxies and .netrc are ignored.
             trust_env=False,
-            # Plain HTTP stays plain, for redirects are not followed: reading all certificates would be for nothing.
+            # Plain HTTP needs no certificates: redirects are not followed. Loading them takes time.
             verify=not base_url.startswith("http://"),
             headers={"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})},
         )
@@ -119,7 +120,7 @@ class HttpClient:
         await self.close()
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self._client.aclose()
 
     async def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Reply:
@@ -131,15 +132,15 @@ class HttpClient:
         return await self.ask("POST", path, json=body, headers=headers)
 
     async def ask(self, method: str, path: str, **request: Any) -> Reply:
-        """One exchange, never repeated here: whether that is safe only the caller knows.
+        """One exchange, never repeated here: only the caller knows whether a repeat is safe.
 
         Returns:
-            The answer, where its status is below 500; redirects are answers too.
+            The answer if its status is below 500; a redirect is an answer too.
 
         Raises:
             NotSent: no connection was made: nothing was sent.
-            Unavailable: nothing whole came back in time, or a 5xx. What was sent may have had its effect.
-            UnreadableAnswer: larger than `LARGEST_ANSWER`, or compressed though that was not asked for.
+            Unavailable: no complete answer came in time, or a 5xx. The request may have had its effect.
+            UnreadableAnswer: it is larger than `LARGEST_ANSWER`, or compressed though that was not requested.
         """
         try:
             async with (

@@ -24,15 +24,15 @@ from ledger.pushes import KeptPush
 from ledger.register import Register
 
 RECENT = timedelta(hours=6)
-"""How far back answers tell an outage: by the machine's clock, which all orders of a carrier share."""
+"""How far back answers count towards an outage: by the machine's clock, which all orders of a carrier share."""
 MOST_RECENT = 500
-"""How many numbers' answers make the share."""
+"""How many numbers' answers the share is computed from."""
 COUNTS_AFTER = timedelta(hours=24)
-"""A number this young has no trace in the best of times, and says nothing about its carrier."""
+"""A younger number often has no trace yet, and says nothing about its carrier."""
 
 
 class LogisticsActivities:
-    """Asks providers for traces and judges them with the core."""
+    """Asks providers for traces and lets the core judge them."""
 
     def __init__(self, register: Register, policies: ParsedPolicies, carriers: Carriers) -> None:
         self._register = register
@@ -41,7 +41,7 @@ class LogisticsActivities:
 
     @activity.defn
     async def claim_waybills(self, request: ClaimRequest) -> ClaimAnswer:
-        """Claim numbers for an order, all or none, and record the order with them where nothing stands against it.
+        """Claim numbers for an order, all or none, and record the order with them if every claim succeeds.
 
         Raises:
             Unavailable: the database did not answer; a retry helps and claims nothing twice.
@@ -65,26 +65,27 @@ class LogisticsActivities:
 
     @activity.defn
     async def release_claims(self, request: ReleaseRequest) -> bool:
-        """Give numbers up, so that they can be used again."""
+        """Release numbers, so that they can be used again."""
         claims = [(claim.parcel_id, claim.carrier, claim.waybill) for claim in request.claims]
         await self._register.claims.release(request.order_id, claims, request.now)
         return True
 
     @activity.defn
     async def audit(self, request: AuditRequest) -> Verdict:
-        """Poll the carrier until the verdict, or what is known of the parcel, changes.
+        """Poll the providers until the verdict, or what is known about the parcel, changes.
 
         Raises:
-            ApplicationError: benign; nothing new, look again after a delay that grows by policy.
+            ApplicationError: benign; nothing is new, so look again after a delay that grows by policy.
         """
         attempt = activity.info().attempt
-        # Here, not in the workflow: it costs no event, and comes again with the next look where a provider was away.
+        # Subscribe here, not in the workflow: that needs no history event, and the next look repeats it if a provider
+        # did not answer.
         await self._carriers.subscribe(_query(request))
         policy = (await self._policies.of(request.policy_hash)).audit
         verdict, silences = await self._judge(request, policy, _known_silences() or request.no_trace)
         if _is_news(request, verdict):
             return verdict
-        # The next attempt must know how long and how often there was no trace; a heartbeat carries it over.
+        # The next attempt must know how long and how often there was no trace: the heartbeat carries that over.
         activity.heartbeat([entry.model_dump(mode="json") for entry in silences])
         delay = next_look(attempt - 1, policy)
         seen = "silent" if not verdict.carrier_answered else "nothing new"
@@ -97,7 +98,7 @@ class LogisticsActivities:
 
     @activity.defn
     async def look(self, request: AuditRequest) -> Verdict:
-        """Ask the carrier once. A carrier that does not answer leaves a verdict that says so."""
+        """Look once. If no provider answers, the verdict says so."""
         policy = (await self._policies.of(request.policy_hash)).audit
         verdict, _ = await self._judge(request, policy, request.no_trace)
         return verdict
@@ -105,7 +106,7 @@ class LogisticsActivities:
     async def _judge(
         self, request: AuditRequest, policy: AuditPolicy, silences: tuple[NoTrace, ...]
     ) -> tuple[Verdict, tuple[NoTrace, ...]]:
-        # The server's clock, which follows the order's skipped time; the machine's would not.
+        # The server's clock follows the order's skipped time; the machine's does not.
         now = activity.info().started_time
         answers = await self._carriers.traces(_query(request))
         pushed = _pushed(request, await self._register.pushes.of_number(request.waybill), answers)
@@ -155,14 +156,14 @@ def _query(request: AuditRequest) -> TraceQuery:
 
 
 def _known_silences() -> tuple[NoTrace, ...]:
-    """What earlier attempts of this activity noted; nothing where there were none or the note is not readable."""
+    """The notes of earlier attempts of this activity; empty if there were none or they cannot be read."""
     details = activity.info().heartbeat_details
     noted = details[0] if details else []
     return tuple(NoTrace.model_validate(entry) for entry in noted) if isinstance(noted, list) else ()
 
 
 def _no_trace(answers: Sequence[Trace], age: timedelta) -> bool | None:
-    """Whether the carrier had no trace of a number that should have one by now; None where that says nothing of it."""
+    """Whether the carrier had no trace of a number that should have one by now; None if the answer says nothing."""
     if any(trace.scans for trace in answers):
         return False
     if age < COUNTS_AFTER:
@@ -171,7 +172,7 @@ def _no_trace(answers: Sequence[Trace], age: timedelta) -> bool | None:
 
 
 def _pushed(request: AuditRequest, kept: Sequence[KeptPush], answers: Sequence[Trace]) -> list[Trace]:
-    """The kept pushes that may be of this parcel; see `CarrierTable.may_be`."""
+    """The stored pushes that may be about this parcel; see `CarrierTable.may_be`."""
     unseen = any(trace.answer == "no_trace" for trace in answers) and not any(trace.scans for trace in answers)
     return [
         push.trace
@@ -182,7 +183,9 @@ def _pushed(request: AuditRequest, kept: Sequence[KeptPush], answers: Sequence[T
 
 
 def _reported(request: AuditRequest, pushed: Sequence[Trace], now: datetime) -> list[Trace]:
-    """Scans that the order was told of, as a trace. Those that a kept push found with another carrier stay its."""
+    """The scans that were reported to the order, as a trace. A scan that a stored push found with another carrier stays
+    with that one.
+    """
     elsewhere = {(scan.at, scan.code) for trace in pushed if trace.carrier != request.carrier for scan in trace.scans}
     scans = tuple(scan for scan in request.pushed if (scan.at, scan.code) not in elsewhere)
     if not scans:
@@ -200,7 +203,7 @@ def _reported(request: AuditRequest, pushed: Sequence[Trace], now: datetime) -> 
 
 
 def _is_news(request: AuditRequest, verdict: Verdict) -> bool:
-    """Whether the order must hear of it: a verdict it waits for, a first scan, the delivery, a return."""
+    """Whether the order must be notified: of a verdict it waits for, a first scan, the delivery, a return."""
     if request.collecting and verdict.outcome != "pending":
         return True
     if request.silent_review and verdict.outcome == "approved":
@@ -208,7 +211,7 @@ def _is_news(request: AuditRequest, verdict: Verdict) -> bool:
     delivered = verdict.delivered_at is not None and verdict.returned_at is None
     moved = verdict.first_physical_at is not None
     came_back = verdict.returned_at is not None and not request.collecting
-    # A delivered scan that is gone is no news: the order keeps it until a later scan says otherwise.
+    # A missing delivered scan is not news: the order keeps it until a later scan contradicts it.
     return (moved and not request.moved) or (delivered and not request.delivered) or came_back
 
 

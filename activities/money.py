@@ -37,7 +37,7 @@ class MoneyActivities:
     async def pay_refund(self, request: RefundRequest) -> RefundOutcome:
         """Send the refund, and ask again until its outcome is known. Its key never changes, so it has one effect.
 
-        Query first: what an earlier try did is found before anything is sent again.
+        Query first: find what an earlier try did before anything is sent again.
 
         Raises:
             ApplicationError: benign, retried after a growing delay, while the outcome is not known.
@@ -56,7 +56,7 @@ class MoneyActivities:
                 reason=request.reason,
             )
             answer = await channel.refund(instruction)
-        # What arrived under this key must be what was sent: treat a different amount as no answer.
+        # The refund under this key must have the amount that was sent: treat a different amount as no answer.
         moved = (answer.amount_minor or request.amount_minor, answer.currency or request.currency)
         if answer.state in {"arrived", "refused"} and moved == (request.amount_minor, request.currency):
             return RefundOutcome(state=answer.state, reference=answer.reference, message=answer.message)
@@ -67,6 +67,6 @@ class MoneyActivities:
             f"refund {key}: {said}; asked {attempt} times",
             type="OutcomeUnknown",
             category=ApplicationErrorCategory.BENIGN,
-            # What was not even asked is asked again soon.
+            # A query that was not sent is repeated soon.
             next_retry_delay=min(delay, UNREACHED_DELAY) if answer.code == NotSent.__name__ else delay,
         )

@@ -48,15 +48,15 @@ class OpeningActivities:
 
     @activity.defn
     async def open(self, request: OpenRequest) -> Opened:
-        """Register, fund, screen and record an order whose payment the channel knows, in one transaction.
+        """Register, fund, screen and record an order whose payment the channel confirms, in one transaction.
 
-        The same order again gets the same answer.
+        A repeated call gets the same answer.
 
         Raises:
             Unavailable: the channel or the database did not answer; a retry helps.
         """
         opened = await self._try(request)
-        return await self._what_stands(request) or opened if opened.refusal is not None else opened
+        return await self._known_order(request) or opened if opened.refusal is not None else opened
 
     async def _try(self, request: OpenRequest) -> Opened:
         order = request.order
@@ -72,11 +72,11 @@ class OpeningActivities:
             return Opened(refusal=paid)
         return await self._open(request, policy, paid)
 
-    async def _what_stands(self, request: OpenRequest) -> Opened | None:
-        """What the register knows better than a channel or a clock that refuse the order today.
+    async def _known_order(self, request: OpenRequest) -> Opened | None:
+        """The register's answer for an order that the channel or the clock refuses today.
 
-        Its money is in escrow where this very run opened it before, and was set back or lost its worker before the
-        report. And an order that is over may have been paid so long ago that no channel remembers.
+        This run may have opened the order before and then been reset, or lost its worker before the report: its money
+        is in escrow. And the channel may have forgotten the payment of an order that ended long ago.
         """
         known = await self._register.orders.known(request.order.order_id)
         if known is None or content_hash(known.order) != content_hash(request.order):
@@ -112,7 +112,7 @@ class OpeningActivities:
         return Opened(policy=policy, known=opened.outcome == "same_run" and opened.recorded)
 
     async def _paid_minor(self, order: Order) -> int | Refusal:
-        """What the channel says was paid: a storefront's word alone mints no escrow."""
+        """The amount that the channel confirms: the storefront's claim alone must not create escrow."""
         channel = self._channels.get(order.payment.channel) or self._channels.get("*")
         if channel is None:
             known = ", ".join(sorted(self._channels))
@@ -128,7 +128,7 @@ class OpeningActivities:
 
     @activity.defn
     async def record(self, record: OrderRecord) -> LedgerFacts:
-        """Keep the order's row and notices; a lower revision changes nothing. What stood tells the order where it is.
+        """Keep the order's row and notices; a lower revision changes nothing. Returns what the register had before.
 
         Raises:
             Unavailable: the database did not answer; a retry helps.
@@ -137,7 +137,7 @@ class OpeningActivities:
 
     @activity.defn
     async def rescue(self, request: RescueRequest) -> Rescued:
-        """What register and ledger know of an order whose workflow was lost."""
+        """Load from register and ledger an order whose workflow was lost."""
         found = await self._register.orders.rescue(request.order_id, request.opened_by)
         if found is None:
             return Rescued(refusal=refuse("unknown_order", request.order_id))

@@ -1,4 +1,4 @@
-"""How long to wait before asking the world again."""
+"""How long to wait before a query is repeated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _REFUND_QUERIES = (timedelta(seconds=1), timedelta(minutes=1), timedelta(minutes
 
 
 def refund_query_delay(attempt: int) -> timedelta:
-    """1 s, 1 min, 5 min, 1 h, then daily: as payouts are queried, with one quick look first.
+    """1 s, 1 min, 5 min, 1 h, then daily: as for payouts, with one quick query first.
 
     Args:
         attempt: of the activity, from 1.
@@ -17,6 +17,6 @@ def refund_query_delay(attempt: int) -> timedelta:
 
 
 UNREACHED_DELAY = timedelta(minutes=1)
-"""Before an instruction goes out again that certainly did not reach the other side."""
+"""The wait before an instruction is resent that certainly did not reach the other side."""
 UNREACHED_TRIES = 60
-"""So often a penny drop is tried that never left us; with the growing pauses between, about an hour."""
+"""How often a penny drop that never left us is tried; with the growing pauses between, about an hour."""

@@ -22,7 +22,7 @@ StartWithdrawal = Callable[[Withdrawal], Awaitable[object]]
 
 
 class PayoutActivities:
-    """Starts withdrawals through the client: a child would not outlive its order, nor follow its own clock."""
+    """Starts withdrawals through the client: a child workflow would end with its order and share its clock."""
 
     def __init__(self, register: Register, start: StartWithdrawal) -> None:
         self._register = register
@@ -32,8 +32,8 @@ class PayoutActivities:
     async def start_withdrawal(self, request: StartWithdrawalRequest) -> StartedWithdrawal:
         """Ask for the lesser of the order's proceeds and what is available, to the merchant's default account.
 
-        Where something stands against it nothing is started, and the answer says what. Starting twice starts once: the
-        id is the order's.
+        If something prevents it, nothing is started and the answer says what. A repeat starts nothing new: the id is
+        made from the order's.
 
         Raises:
             Unavailable: the database or Temporal did not answer; a retry helps.
@@ -52,9 +52,9 @@ class PayoutActivities:
 
     @activity.defn
     async def start_scheduled_withdrawal(self, request: ScheduledWithdrawalRequest) -> StartedWithdrawal:
-        """Ask for what is available, less what the plan keeps, at most what the policy allows at once.
+        """Ask for the available money less what the plan keeps, and at most the policy's limit.
 
-        The id is made from the nominal time, so that a time that is tried again starts what it started before.
+        The id is made from the nominal time, so a retry starts nothing new.
 
         Raises:
             Unavailable: the database or Temporal did not answer; a retry helps.
@@ -83,7 +83,7 @@ class PayoutActivities:
         keep_minor: int = 0,
         least_minor: int = 1,
     ) -> StartedWithdrawal:
-        """Start the withdrawal that this draft becomes with account and amount; one that was reserved goes on."""
+        """Complete the draft with account and amount, and start it; a withdrawal that is already reserved goes on."""
         known = await self._register.withdrawals.known(draft.withdrawal_id)
         if known is not None:
             await self._start(known.withdrawal)
@@ -116,7 +116,7 @@ class PayoutActivities:
         return parse_policy(stored.text).withdrawal.in_currency(currency)
 
     async def _default_account(self, draft: Withdrawal) -> str | Refusal:
-        """Where automatic withdrawals go. One that is suspended is named, so that the merchant learns that it is."""
+        """The account for automatic withdrawals. A suspended one is named, so that the merchant learns of it."""
         for account in await self._register.accounts.of_merchant(draft.merchant_id):
             if account.is_default and account.currency == draft.currency:
                 return account.account_id

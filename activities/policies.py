@@ -6,18 +6,18 @@ from core.policy import Policy, parse_policy
 from ledger.policies import Policies
 
 KEPT = 64
-"""Parsed policies a process keeps; few are in use at a time."""
+"""How many parsed policies a process keeps; few are in use at a time."""
 
 
 class ParsedPolicies:
-    """The register's policies, parsed. A text never changes under its hash, so that a parsed one stays true."""
+    """The register's policies, parsed. The text under a hash never changes, so a parsed policy stays valid."""
 
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
         self._parsed: dict[str, Policy] = {}
 
     async def newest(self, name: str | None) -> Policy | None:
-        """The newest policy of this name, `default` where none is named; None where the name is not known.
+        """The newest policy of this name, `default` if none is named; None if the name is not known.
 
         Raises:
             Unavailable: the database did not answer; a retry helps.
@@ -32,7 +32,7 @@ class ParsedPolicies:
 
         Raises:
             Unavailable: the database did not answer; a retry helps.
-            LookupError: no such text was registered: another database; a retry does not help.
+            LookupError: the text is not registered: this is another database. A retry does not help.
         """
         return self._parsed.get(content_hash) or self._keep(await self._policies.text(content_hash))
 

@@ -1,6 +1,6 @@
-"""What is done to reconcile: fetch a statement, compare both sides, keep and tell the breaks.
+"""The activities of a reconciliation: fetch statements, compare both sides, keep and report the breaks.
 
-Each may be repeated: lines are stored once under their own ids, and a break that is known is only seen again.
+Each may be repeated: lines are stored once under their own ids, and a known break is only marked as seen again.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from ledger.reconciling import both_sides
 from ledger.register import Register
 
 BREAKS_IN_A_SUMMARY = 50
-"""A workflow's result shows so many; all of them stand in the register."""
+"""How many breaks a workflow's result shows; the register has all of them."""
 
 
 class Fetched(Message):
-    """What came of fetching statements; `told` False: this rail or channel tells none, or it is our own books."""
+    """The outcome of fetching statements. `told` False: this rail or channel offers none, or the comparison is of our
+    books.
+    """
 
     told: bool = False
     lines: int = 0
@@ -45,8 +47,9 @@ class ReconciliationActivities:
         """Fetch and store the statements of some days.
 
         Raises:
-            Unavailable, UnreadableAnswer: no answer, or nonsense; a retry may help.
-            BadInput: a line was told otherwise before. A retry does not help; the comparison goes on without.
+            Unavailable, UnreadableAnswer: no answer, or an unreadable one; a retry may help.
+            BadInput: a line was stored before with other content. A retry does not help; the comparison runs without
+                it.
         """
         fetched = Fetched()
         for back in reversed(range(asked.days)):
@@ -64,7 +67,7 @@ class ReconciliationActivities:
 
     @activity.defn
     async def compare(self, asked: Comparison) -> Summary:
-        """Compare both sides as one snapshot of the database has them, and keep the breaks.
+        """Compare both sides in one snapshot of the database, and keep the breaks.
 
         Raises:
             Unavailable: the database did not answer; a retry helps.
@@ -95,7 +98,7 @@ class ReconciliationActivities:
         return found, ours, theirs, new
 
     async def look(self, scope: Scope, name: str, now: datetime) -> tuple[list[Break], int, int]:
-        """All breaks and how many lines each side has; nothing is kept."""
+        """All breaks, and how many lines each side has; nothing is stored."""
         policy = await self._policy()
         sides = await both_sides(self._register.pool, scope, name)
         found = breaks(scope, name, sides.ours, sides.theirs, now, policy, covered=sides.covered)

@@ -1,4 +1,4 @@
-"""What workflows and activities say to each other, apart from the steps that both machines have (`core.steps`)."""
+"""The inputs and results of activities, except the steps that both machines share (`core.steps`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.records import LedgerFacts, OrderRecord
 
 
 class OpenRequest(Message):
-    """`opened_by` is the first run of the workflow: it tells a retry from another start."""
+    """`opened_by` is the workflow's first run: it distinguishes a retry from another start."""
 
     order: Order
     opened_by: str
@@ -27,9 +27,8 @@ class Opened(Message):
     """The order's policy, or why it may not open.
 
     With `screening` and `standing` it was funded, screened and recorded with its registration. Without them it was only
-    registered, and goes on step by step. `known`: this very workflow opened it before, and was set back, or lost its
-    worker before it could report. `stored_phase`: of the order that the register has, where that is why this one is
-    refused.
+    registered, and goes on step by step. `known`: this workflow opened it before and then was reset, or lost its worker
+    before the report. `stored_phase`: the phase of the order in the register, if that is why this one is refused.
     """
 
     policy: OrderPolicy | None = None
@@ -41,7 +40,7 @@ class Opened(Message):
 
 
 class RescueRequest(Message):
-    """`set_back`: the workflow is the order's own, and only older than what is known; then one that is over counts."""
+    """`set_back`: the workflow is the order's own, reset to an earlier point; then a closed order is returned too."""
 
     order_id: str
     opened_by: str
@@ -49,7 +48,7 @@ class RescueRequest(Message):
 
 
 class Rescued(Message):
-    """The order as register and ledger know it, and its policy. `state` is empty where none was ever recorded."""
+    """The order as register and ledger know it, and its policy. `state` is empty if none was recorded."""
 
     order: Order | None = None
     policy: OrderPolicy | None = None
@@ -66,11 +65,11 @@ class ClaimRequest(Message):
     waybills: tuple[WaybillToClaim, ...]
     now: datetime
     record: OrderRecord | None = None
-    """What the order becomes where each number is simply `claimed`; then it is recorded with the claims."""
+    """The order's next record, kept with the claims if every number is `claimed`."""
 
 
 class ClaimAnswer(Message):
-    """The register's answers. `standing` is given where the order was recorded with them."""
+    """The register's answers. `standing` is set if the order was recorded with them."""
 
     claims: tuple[Claim, ...]
     standing: LedgerFacts | None = None
@@ -85,9 +84,9 @@ class ReleaseRequest(Message):
 class AuditRequest(Message):
     """One parcel to audit, by the policy of this hash.
 
-    `collecting`, `moved` and `delivered` are what the order knows: any change is news.
+    `collecting`, `moved` and `delivered` are the order's knowledge: any change is news.
     `phone_last4` and `sender_last4` are digits of the buyer's and the sender's phone. `no_trace` is the history of such
-    answers that the order knows. `silent_review`: only silence sent the parcel to review, which an approval ends.
+    answers in the order. `silent_review`: only silence sent the parcel to review; an approval then ends the audit.
     """
 
     facts: OrderFacts

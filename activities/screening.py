@@ -22,7 +22,7 @@ LINES_NAMED = 10
 
 
 class ScreeningRule(Message):
-    """Goods of these categories (and all below them), or with one of these words in the title, get this verdict."""
+    """Goods in these categories (and below them), or with one of these words in the title, get this verdict."""
 
     name: str
     name_zh: str | None = None
@@ -31,7 +31,7 @@ class ScreeningRule(Message):
     keywords: tuple[str, ...] = ()
 
     def matches(self, line: Line) -> bool:
-        """Whether the rule speaks of this line. Width, case and compatibility forms make no difference."""
+        """Whether the rule applies to this line. Width, case and compatibility forms make no difference."""
         title = _folded(line.title)
         return any(
             line.category == category or line.category.startswith(f"{category}.") for category in self.categories
@@ -52,7 +52,7 @@ def parse_rules(text: str) -> ScreeningRules:
     """The rules of a TOML text.
 
     Raises:
-        Misconfigured: not TOML, or a rule is not well formed; a retry does not help.
+        Misconfigured: it is not TOML, or a rule is malformed; a retry does not help.
     """
     try:
         return ScreeningRules.model_validate(tomllib.loads(text), extra="forbid")

@@ -1,6 +1,6 @@
-"""The port to a statement: what a rail or a channel says that it moved on a day.
+"""The port to statements: the money that a rail or channel says it moved on a day.
 
-Not every one of them tells; what tells has this method beside those of its own port.
+Not every rail or channel has statements; one that does has this method in addition to its own port.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ PAGES_AT_MOST = 1000
 
 @runtime_checkable
 class TellsStatements(Protocol):
-    """Tells what it moved."""
+    """A rail or channel that offers statements."""
 
     async def statement(self, day: date) -> Statement:
-        """Everything that moved on a day in UTC, as far as that has passed.
+        """Everything that moved on a day in UTC, up to now.
 
         Raises:
-            Unavailable, UnreadableAnswer: no answer, or nonsense; a retry may help.
+            Unavailable, UnreadableAnswer: no answer, or an unreadable one; a retry may help.
         """
         ...
 

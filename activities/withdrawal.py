@@ -1,7 +1,7 @@
-"""What is done for a withdrawal: reserve, open an attempt, pay once, look up, close, book what came back.
+"""The activities of a withdrawal: reserve, open an attempt, pay once, query, close, book a bank return.
 
-Each may be repeated: the database's keys make a second time harmless, and an instruction goes out only after its row
-was moved from `open` to `sending` by this very try. A try that finds it moved already looks the payout up instead.
+Each may be repeated: the database's keys make a repeat harmless. An instruction is sent only by the try that moved its
+row from `open` to `sending`. A try that finds the row moved queries the payout instead.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ from ledger.register import Register
 from ledger.vault import Vault
 
 Recheck = Callable[[str], Awaitable[object]]
-"""Asks the withdrawal of this id to check again whether it may still be paid."""
+"""Makes the withdrawal of this id check again whether it may still be paid."""
 
 LEASE = timedelta(seconds=3)
 """From taking the row to the first byte on the wire: a worker that was frozen for longer must not pay afterwards."""
 
 
 class OpenedWithdrawal(Message):
-    """The withdrawal's policy, or the state it goes on from, or why it may not begin."""
+    """The withdrawal's policy, or the state it resumes from, or why it may not begin."""
 
     policy: WithdrawalPolicy | None = None
     state: WithdrawalState | None = None
@@ -60,8 +60,8 @@ class OpenedWithdrawal(Message):
 class WithdrawalActivities:
     """Carries out a withdrawal's steps against the register, the book and the rails (`*`: any other rail).
 
-    `recheck` tells other withdrawals that wait that something about their account has changed; without it they find
-    out when they look by themselves. `vault` opens account numbers, each at the moment when it is paid to.
+    `recheck` notifies waiting withdrawals that their account has changed; without it they see that at their own next
+    check. `vault` opens an account number at the moment of its payout.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class WithdrawalActivities:
 
     @activity.defn
     async def open_withdrawal(self, withdrawal: Withdrawal) -> OpenedWithdrawal:
-        """The policy; or, where this withdrawal was reserved before, the state it goes on from.
+        """The policy or, if this withdrawal was reserved before, the state it resumes from.
 
         Raises:
             Unavailable: the database did not answer; a retry helps.
@@ -99,8 +99,8 @@ class WithdrawalActivities:
         return OpenedWithdrawal(policy=policy)
 
     async def _obstacle(self, withdrawal: Withdrawal) -> Refusal | None:
-        """Why the account's rail can never pay this: it would be reserved, and never paid. An account that is
-        not there is the reservation's to refuse.
+        """Why the account's rail can never pay this: the money would stay reserved. A missing account is refused by the
+        reservation.
         """
         account = await self._register.accounts.get(withdrawal.account_id)
         if account is None or account.merchant_id != withdrawal.merchant_id:
@@ -112,7 +112,7 @@ class WithdrawalActivities:
 
     @activity.defn
     async def resume_withdrawal(self, asked: Resumption) -> OpenedWithdrawal:
-        """The state from the register, also where the workflow was lost; or that nothing was ever reserved.
+        """The state from the register, even if the workflow was lost; or that nothing was ever reserved.
 
         Raises:
             Unavailable: the database did not answer; a retry helps.
@@ -137,13 +137,13 @@ class WithdrawalActivities:
 
     @activity.defn
     async def reserve(self, step: Reserve) -> StepAnswer:
-        """Every check, the row and the posting, in one transaction under the merchant's lock."""
+        """Check, write the row and post, in one transaction under the merchant's lock."""
         answer = await self._register.withdrawals.reserve(step.withdrawal, step.policy, now=step.at, record=step.record)
         return StepAnswer(refusal=answer.refusal)
 
     @activity.defn
     async def open_attempt(self, step: OpenAttempt) -> StepAnswer:
-        """The intent, before anything is sent. The row that exists wins."""
+        """Write the intent before anything is sent. An existing row wins."""
         withdrawal_id = step.withdrawal.withdrawal_id
         known = await self._register.withdrawals.known(withdrawal_id)
         version = known.account_version if known else None
@@ -168,7 +168,7 @@ class WithdrawalActivities:
 
     @activity.defn
     async def suspend_account(self, step: SuspendAccount) -> StepAnswer:
-        """No more money to this account until its merchant has changed it."""
+        """Send no more money to this account until its merchant has changed it."""
         await self._register.accounts.suspend(step.account_id, step.reason, step.at)
         if self._recheck is not None:
             for withdrawal_id in await self._register.withdrawals.waiting(step.merchant_id, step.account_id):
@@ -177,14 +177,14 @@ class WithdrawalActivities:
 
     @activity.defn
     async def check_standing(self, step: CheckStanding) -> StepAnswer:
-        """Whether it may still be paid: the account is not suspended, and nothing is owed."""
+        """Check that it may still be paid: the account is not suspended, and the merchant owes nothing."""
         return StepAnswer(
             refusal=await self._register.withdrawals.obstacle(step.merchant_id, step.account_id, step.currency)
         )
 
     @activity.defn
     async def record_withdrawal(self, step: KeepRecord) -> StepAnswer:
-        """The register's row and the notices; a lower revision changes nothing."""
+        """Keep the register's row and the notices; a lower revision changes nothing."""
         assert isinstance(step.record, WithdrawalRecord)
         await self._register.withdrawals.record(step.record)
         return StepAnswer()
@@ -193,24 +193,24 @@ class WithdrawalActivities:
 
     @activity.defn
     async def pay(self, step: Pay) -> PayoutResult:
-        """Send the instruction once; where an earlier try may have sent it, look it up instead.
+        """Send the instruction once; if an earlier try may have sent it, query it instead.
 
         Raises:
             NotSent: the rail cannot be reached, and the row is as before; a retry soon is safe.
-            Unavailable: the database did not answer, or this worker cannot open the account's number, so that nothing
-                was sent by this try; a retry helps.
+            Unavailable: the database did not answer, or this worker cannot open the account's number. Nothing was sent
+                by this try; a retry helps.
         """
         clock = _Clock()
         row = await self._row(step)
         take_from = "unknown" if step.resend else "open"
         if clock.now() >= step.send_by:
-            # Moving the row decides it: no other try can send the instruction after this.
+            # Moving the row decides: no other try can send the instruction after this.
             if step.resend or await self._move(step, "unsent", take_from, None, clock):
                 return PayoutResult(outcome="not_sent")
-            # Moved before: by a try whose report was lost, or by one that sent it.
+            # The row was moved before: by a try whose report was lost, or by one that sent the instruction.
             row = await self._row(step)
             return PayoutResult(outcome="not_sent") if row.state == "unsent" else await self._look(row)
-        # Opened before the row is taken: a worker without the key must not leave it as if it had been sent.
+        # Open the number before the row is taken: a worker without the key must not mark the payout as sent.
         instruction = await self._with_number(row)
         if not await self._move(step, "sending", take_from, LEASE, clock):
             return await self._look(row)
@@ -222,17 +222,17 @@ class WithdrawalActivities:
         return result
 
     async def _give_back(self, step: Pay, to: str, result: PayoutResult, clock: _Clock) -> None:
-        """Nothing was sent: the row is as if it had not been taken, and a first instruction is tried again soon.
+        """Nothing was sent: reset the row; a first instruction is tried again soon.
 
-        A worker that dies before this leaves a row that is looked up, as one that may have been sent. A second
-        instruction is not insisted on: it is looked up meanwhile, as the first may have had its effect.
+        If the worker dies before this, the payout counts as possibly sent and is queried. A resend is not tried again:
+        the payout is queried, because the first instruction may have had its effect.
         """
         if await self._move(step, to, "sending", None, clock) and not step.resend:
             raise NotSent(result.message or "")
 
     @activity.defn
     async def query(self, step: Query) -> PayoutResult:
-        """What the rail knows of it.
+        """Query the rail for its outcome.
 
         Raises:
             Unavailable: the database did not answer; a retry helps.
@@ -243,7 +243,7 @@ class WithdrawalActivities:
         return _discreet(await self._rail_of(row).query(_instruction(row)), row)
 
     async def _with_number(self, row: PayoutAttempt) -> PayoutInstruction:
-        """The instruction with all that the rail must know; the same each time, since an account's version is fixed."""
+        """The instruction with the account's number. It is always the same: an account's version is fixed."""
         account = await self._register.accounts.get(row.account_id, row.account_version)
         sealed = await self._register.accounts.sealed_number(row.account_id, row.account_version)
         known = {
@@ -277,9 +277,9 @@ class WithdrawalActivities:
 
 
 class _Clock:
-    """The server's time, which follows a skipped clock, plus what has passed here since the activity began.
+    """The server's time, which follows a skipped clock, plus the time since the activity began.
 
-    `monotonic` runs on while a process is stopped, so that a frozen worker knows how long it slept.
+    `monotonic` runs on while a process is stopped, so a frozen worker sees how long it slept.
     """
 
     def __init__(self) -> None:
@@ -290,7 +290,7 @@ class _Clock:
         return self._started_at + timedelta(seconds=time.monotonic() - self._began)
 
     def moving(self) -> None:
-        """The row is about to be taken: the lease runs from here."""
+        """Call it before the row is taken: the lease runs from here."""
         self._moved = time.monotonic()
 
     def since_moved(self) -> timedelta:
@@ -309,13 +309,13 @@ def _as_opened(row: PayoutAttempt) -> AttemptOpened:
 
 
 def _instruction(row: PayoutAttempt) -> PayoutInstruction:
-    """From the row alone, so that sending again sends the identical request."""
+    """Build the instruction from the row alone, so that a resend is identical."""
     account = Payee(token=row.rail_token, last4=row.last4, holder=row.holder)
     return PayoutInstruction(key=row.key, amount_minor=row.amount_minor, currency=row.currency, account=account)
 
 
 def _discreet(result: PayoutResult, row: PayoutAttempt) -> PayoutResult:
-    """A rail's answer may repeat the account's number, and answers are kept in histories."""
+    """Mask a rail's answer: it may repeat the account's number, and answers are kept in histories."""
     if result.message is None:
         return result
     return result.model_copy(update={"message": masked(result.message, row.last4)})

@@ -15,8 +15,8 @@
     DAKUAN_BUILD_ID                    name of this build, where worker versioning is used
     DAKUAN_PLAIN_HTTP                  HOST,HOST…: other machines that may be asked without TLS
 
-What is unset is taken from the local stack under DAKUAN_HOME while it is up, all of it or nothing: a worker never runs
-against one's own database and the stand-ins' Temporal.
+Unset addresses come from the local stack under DAKUAN_HOME while it is up, either all or none: a worker must not
+combine your own database with the local stack's Temporal.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ PROJECT = Path(__file__).resolve().parents[1]
 STANDIN_CARRIERS = PROJECT / "local" / "carriers.toml"
 """The tracking providers of a local stack: the stand-ins, in the vendors' own dialects."""
 STACK_FILE = "stack.json"
-"""What a local stack that is up writes into its home: a JSON object of this module's settings by name, and `pids`."""
+"""The file that a running local stack writes into its home: a JSON object of this module's settings, and `pids`."""
 
 ACCOUNT_KEYS_FILE = "account-keys"
-"""Where a local stack keeps its own value of DAKUAN_ACCOUNT_KEYS."""
+"""The file in which a local stack keeps its own DAKUAN_ACCOUNT_KEYS."""
 
 _VARIABLES = {
     "database_url": "DATABASE_URL",
@@ -60,14 +60,16 @@ _PROVIDERS = ("carrier_url", "channel_url", "bank_url")
 
 
 class Settings(BaseModel):
-    """Where everything is. None: neither set nor to be taken from a local stack; `needed` says so in a sentence."""
+    """The addresses and files of this process. None: not set, and no local stack provides it; `needed` then raises."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     database_url: str | None = Field(default=None, repr=False)
     database_owner_url: str | None = Field(default=None, repr=False)
     temporal_address: str | None = None
-    """None, unlike Temporal's own tools: what happens to listen on this machine may be somebody else's."""
+    """There is no default address, unlike in Temporal's own tools: a server on this machine may belong to another
+    project.
+    """
     temporal_namespace: str = "default"
     temporal_options: Mapping[str, Any] = Field(default={}, repr=False)
     """Further arguments of `Client.connect`: TLS, API key, metadata."""
@@ -78,13 +80,13 @@ class Settings(BaseModel):
     channel_url: str | None = Field(default=None, repr=False)
     bank_url: str | None = Field(default=None, repr=False)
     account_keys: Mapping[str, bytes] = Field(default={}, repr=False)
-    """What seals account numbers, by the keys' ids; the first seals, all open."""
+    """The keys that seal account numbers, by id; the first seals, all open."""
     rails: Rails | None = Field(default=None, repr=False)
     """None: every rail is the bank, every channel the payment channel above."""
     rails_file: Path | None = None
-    """Where `rails` was read."""
+    """The file that `rails` was read from."""
     world_url: str | None = None
-    """The stand-ins' own address; None where the carrier, the channel and the bank are real."""
+    """The stand-ins' own address; None if the carrier, the channel and the bank are real."""
     policies: Path = PROJECT / "policies"
     screening: Path = PROJECT / "policies" / "screening.toml"
     home: Path = PROJECT / "var"
@@ -92,13 +94,13 @@ class Settings(BaseModel):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the environment, and the local stack's file where that is up.
+        """Read the environment, and the local stack's file if a stack is up.
 
         Args:
-            environ: the variables; those of this process where it is not given.
+            environ: the variables; by default those of this process.
 
         Raises:
-            Misconfigured: a variable has a value that cannot be right; the sentence names it.
+            Misconfigured: a variable has an impossible value; the sentence names it.
         """
         variables = {name: value for name, value in (os.environ if environ is None else environ).items() if value}
         home = _path(variables, "DAKUAN_HOME", PROJECT / "var", must_exist=False)
@@ -126,7 +128,7 @@ class Settings(BaseModel):
         return settings
 
     def needed(self, field: str) -> str:
-        """The address in a field, for those who cannot do without it.
+        """The address in a field, for callers that require it.
 
         Raises:
             Misconfigured: it is not set, and no local stack is up.
@@ -158,7 +160,7 @@ def load() -> Settings:
 
 
 def _temporal(variables: Mapping[str, str]) -> dict[str, Any]:
-    """Temporal's own variables and profiles: address, namespace, and what else its client takes."""
+    """Temporal's own variables and profiles: address, namespace, and other options of its client."""
     try:
         from temporalio.envconfig import ClientConfig  # only here: commands of the database alone do not load Temporal
 
@@ -174,13 +176,13 @@ def _temporal(variables: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _with_stack(given: dict[str, str], temporal: dict[str, Any], stack: dict[str, Any]) -> dict[str, Any]:
-    """What is given, completed from the stack; never a mixture of the stack and something else."""
+    """The given settings, completed from the stack; the stack's addresses are never mixed with others."""
     own = {**temporal, **given}
     if not stack:
         return own
     both = ("database_url", "temporal_address")
     foreign = [name for name in both if given.get(name, stack.get(name)) != stack.get(name)]
-    # A profile's address counts beside one's own database, and is passed over where the stack is used.
+    # A profile's address is used with your own database, and ignored if the stack is used.
     missing = [name for name in both if name not in own]
     if foreign and missing:
         raise Misconfigured(
@@ -191,7 +193,7 @@ def _with_stack(given: dict[str, str], temporal: dict[str, Any], stack: dict[str
 
 
 def _stack(home: Path) -> dict[str, Any]:
-    """The settings of the local stack that is up under this folder; empty where none is."""
+    """The settings of the local stack that is up under this folder; empty if none is."""
     try:
         written = json.loads((home / STACK_FILE).read_text())
         pids = written.pop("pids")
@@ -215,15 +217,15 @@ def _is_alive(pid: int) -> bool:
 
 
 def standin_providers() -> Providers:
-    """Whom a local stack asks about parcels where nothing else is said."""
+    """The default tracking providers of a local stack."""
     return parse_providers(STANDIN_CARRIERS.read_text(encoding="utf-8"), {})
 
 
 def parse_account_keys(text: str) -> dict[str, bytes]:
-    """The keys of `ID:KEY,ID:KEY…`, in their order.
+    """The keys of `ID:KEY,ID:KEY…`, in order.
 
     Raises:
-        Misconfigured: one is not 32 bytes in base64 behind an id, or two have one id. It repeats no key.
+        Misconfigured: one is not 32 bytes in base64 after an id, or two share an id. The message repeats no key.
     """
     keys: dict[str, bytes] = {}
     for number, part in enumerate(text.split(","), 1):
@@ -242,7 +244,7 @@ def parse_account_keys(text: str) -> dict[str, bytes]:
 
 
 def _account_keys(variables: Mapping[str, str], home: Path | None) -> dict[str, bytes]:
-    """What is set; otherwise what the local stack that is used has made for itself."""
+    """The keys that are set; otherwise those that the local stack in use made for itself."""
     if "DAKUAN_ACCOUNT_KEYS" in variables:
         return parse_account_keys(variables["DAKUAN_ACCOUNT_KEYS"])
     if home is None or not (home / ACCOUNT_KEYS_FILE).exists():
@@ -264,7 +266,7 @@ def _providers(variables: Mapping[str, str]) -> Providers | None:
 
 
 def read_rails(file: Path, variables: Mapping[str, str]) -> Rails:
-    """The rails and channels of a file, and the keys that lie beside it.
+    """The rails and channels of a file, with the key files beside it.
 
     Raises:
         Misconfigured: it or a key cannot be read; the sentence names the file.
@@ -280,7 +282,7 @@ def read_rails(file: Path, variables: Mapping[str, str]) -> Rails:
 
 
 def _rails_file(variables: Mapping[str, str], stacks: str | None) -> Path | None:
-    """The file that is set; otherwise the one of the local stack that is used."""
+    """The file that is set; otherwise that of the local stack in use."""
     if "DAKUAN_RAILS" in variables:
         return _path(variables, "DAKUAN_RAILS", PROJECT)
     return Path(stacks) if stacks and Path(stacks).is_file() else None
@@ -298,7 +300,7 @@ def _check_address(field: str, value: str) -> None:
         right = bool(host) and port.isascii() and port.isdecimal() and int(port) < 65536
         example = "temporal.example:7233"
     if not right:
-        # The value may hold a password, so that it is not repeated.
+        # Do not repeat the value: it may hold a password.
         raise Misconfigured(f"{variable} is not an address such as {example}")
 
 
@@ -311,10 +313,10 @@ def _is_http(value: str) -> bool:
 
 
 def _refuse_plain(settings: Settings, allowed: str) -> None:
-    """Keys and personal data never go to another machine in the open, unless a person has named it.
+    """Refuse plain HTTP to other machines that are not named: keys and personal data would go unencrypted.
 
     Raises:
-        Misconfigured: an address is plain HTTP to a machine that is not named; the sentence has its host alone.
+        Misconfigured: an address is plain HTTP to a machine that is not named; the sentence has only its host.
     """
     named = {host.strip() for host in allowed.split(",")}
     given = {_VARIABLES[field]: getattr(settings, field) for field in _PROVIDERS}

@@ -1,4 +1,4 @@
-"""Which tracking providers there are, and which of them is asked about which carrier: the file of DAKUAN_CARRIERS.
+"""The file of DAKUAN_CARRIERS: the tracking providers, and which of them are asked about which carrier.
 
 default = ["kuaidi100", "kdniao"]      # asked in this order
 
@@ -9,8 +9,8 @@ ups = ["easypost"]
 customer = "$KUAIDI100_CUSTOMER"       # "$NAME" is a variable of the environment
 key = "$KUAIDI100_KEY"
 salt = "$KUAIDI100_SALT"               # for what it pushes
-interval = "30m"                       # the shortest time between two questions about one number
-callback = "https://shop.example/push/kuaidi100"   # where it shall push; without, numbers are only asked for
+interval = "30m"                       # the shortest time between two queries of one number
+callback = "https://shop.example/push/kuaidi100"   # where it pushes to; without it, numbers are only queried
 
 [keep]
 details = "30d"                        # bodies of pushes, answers with the digits that were sent
@@ -42,7 +42,7 @@ URLS: Mapping[str, str] = {
     "aftership": "https://api.aftership.com",
 }
 INTERVALS: Mapping[str, timedelta] = {"kuaidi100": timedelta(minutes=30)}
-"""What the vendors ask for; a number that is asked for more often is locked."""
+"""The intervals that the vendors demand; a number that is queried more often is locked."""
 _NEEDS: Mapping[str, tuple[str, ...]] = {
     "kuaidi100": ("key", "customer"),
     "kdniao": ("key", "customer"),
@@ -53,7 +53,7 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
 
 
 _SUBSCRIBED = ("kuaidi100",)
-"""EasyPost, 17TRACK and AfterShip push every number that was asked for once; Kdniao pushes by contract."""
+"""EasyPost, 17TRACK and AfterShip push every number that was queried once; Kdniao pushes by contract."""
 
 
 class Provider(BaseModel):
@@ -77,14 +77,14 @@ class Provider(BaseModel):
 
 
 class Keep(BaseModel):
-    """How long what providers said is kept, which `starter.py purge` goes by; at least a week."""
+    """How long the providers' data is kept; `starter.py purge` uses it. At least a week."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     details: Duration = timedelta(days=30)
     """Bodies of pushes, which may name people, and answers with the digits that were sent."""
     numbers: Duration = timedelta(days=180)
-    """Pushed traces (masked), subscriptions, and that a push came."""
+    """Pushed traces (masked), subscriptions, and the journal of pushes."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -111,7 +111,7 @@ def parse_providers(text: str, variables: Mapping[str, str]) -> Providers:
         variables: the environment, for `$NAME`.
 
     Raises:
-        Misconfigured: it cannot be read, names a carrier, provider or variable that there is not, or lacks a key.
+        Misconfigured: it cannot be read, names an unknown carrier, provider or variable, or lacks a key.
     """
     try:
         read = Providers.model_validate(tomllib.loads(text))

@@ -1,4 +1,4 @@
-"""Which rails and payment channels there are, and our accounts with them: the file of DAKUAN_RAILS.
+"""The file of DAKUAN_RAILS: rails and payment channels, and our accounts with them.
 
 [accounts.wechatpay]
 mchid = "1900000109"
@@ -19,7 +19,7 @@ notify_url = "https://example.com/callbacks/wechatpay"
 [channels.wechat]                                       # what an order names as its payment's channel
 account = "wechatpay"
 
-A rail or channel that is not named here is asked at DAKUAN_BANK_URL or DAKUAN_CHANNEL_URL.
+A rail or channel that is not named here uses DAKUAN_BANK_URL or DAKUAN_CHANNEL_URL.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class MerchantAccount(_Part):
 
 
 class RailEntry(_Part):
-    """A rail: which account pays, and what the provider wants to know besides.
+    """A rail: the account that pays, and the provider's other required data.
 
     `appid`, `scene` and `reports` are a merchant transfer's; `bank_memo` an e-commerce withdraw's.
     """
@@ -80,7 +80,7 @@ class RailEntry(_Part):
 
 
 class ChannelEntry(_Part):
-    """A payment channel: which account was paid."""
+    """A payment channel: the account that was paid."""
 
     account: Id
     notify_url: str = ""
@@ -99,10 +99,10 @@ def parse_rails(text: str, variables: Mapping[str, str], read: Callable[[str], s
 
     Args:
         variables: the environment, for `$NAME`.
-        read: the content of a file beside it; raises OSError where it cannot be read.
+        read: the content of a file beside it; raises OSError if it cannot be read.
 
     Raises:
-        Misconfigured: it cannot be read, names an account, variable or file that there is not, or lacks something.
+        Misconfigured: it cannot be read, names an unknown account, variable or file, or lacks something.
     """
     try:
         found = Rails.model_validate(tomllib.loads(text))

@@ -1,7 +1,7 @@
-"""The one door into Temporal for commands, desks and workers: connect, start, send, ask.
+"""The only access to Temporal for commands, desks and workers: connect, start, send, query.
 
-It starts workflows by their names and loads no workflow's code; `worker.plugin` carries that. A name is loaded when
-it is first used: Temporal's client costs half a second, which no help text and no wrong argument needs.
+It starts workflows by name and loads no workflow's code; `worker.plugin` does. A name is loaded at its first use:
+Temporal's client takes half a second to load, and a help text or a wrong argument does not need it.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """A name of this door, its module loaded."""
+    """A name of this package; its module is loaded now."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = globals()[name] = getattr(import_module(f"gateway.{_MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""Asking about workflows: their state, whether they run, what they try again."""
+"""Queries about workflows: their state, whether they run, which activities they retry."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from gateway.refusals import in_our_words, refuse_if_failed
 
 ANSWER_WITHIN = timedelta(seconds=30)
 OPEN_EVERY = 0.05
-"""Seconds between two looks at an order that is opening."""
+"""Seconds between two queries of an order that is opening."""
 
 
 async def query(client: Client, workflow_id: str, name: str) -> Any:
-    """The answer of a query.
+    """The answer to a query.
 
     Raises:
-        Refused: `not_running` where Temporal knows no such workflow.
+        Refused: `not_running` if Temporal knows no such workflow.
         Unavailable: no answer in time; a retry may help.
     """
     return await _query(client.get_workflow_handle(workflow_id), name)
@@ -38,10 +38,10 @@ async def _query(handle: WorkflowHandle[Any, Any], name: str) -> Any:
 
 
 async def opened(handle: WorkflowHandle[Any, Any], what: str = "order") -> dict[str, Any]:
-    """Wait until an order (or `what` is its query: a withdrawal) is open and return its state.
+    """Wait until an order is open and return its state. For another workflow, `what` names its query.
 
     Raises:
-        Refused: the order was refused, with the reason code of the failure; `not_running` where it was ended meanwhile.
+        Refused: the order was refused, with the reason code of the failure; `not_running` if it has ended.
         Unavailable: no answer in time; a retry may help.
     """
     while True:
@@ -53,12 +53,12 @@ async def opened(handle: WorkflowHandle[Any, Any], what: str = "order") -> dict[
 
 
 def unopened(state: dict[str, Any]) -> bool:
-    """Whether a workflow's query says only that it opens, or why it was refused: it has no state."""
+    """Whether a workflow has no state yet: its query says only that it is opening, or why it was refused."""
     return state.keys() <= {"phase", "refusal"}
 
 
 async def status_of(client: Client, workflow_id: str) -> WorkflowExecutionStatus | None:
-    """Whether a workflow runs, or how it ended; None where Temporal knows none of this id, or not any more.
+    """Whether a workflow runs, or how it ended; None if Temporal does not know the id, or no longer.
 
     Raises:
         Unavailable: Temporal did not answer; a retry helps.
@@ -73,9 +73,9 @@ async def status_of(client: Client, workflow_id: str) -> WorkflowExecutionStatus
 
 
 async def retries(client: Client, workflow_id: str) -> list[dict[str, Any]]:
-    """What a workflow is trying again: `[{activity, summary, attempt, failure, next_at?}]`; empty where not known.
+    """The activities that a workflow retries: `[{activity, summary, attempt, failure, next_at?}]`; empty if not known.
 
-    `summary` says what of its kind the activity does, as in `refund ship_by` for a posting.
+    `summary` says what the activity does, such as `refund ship_by` for a posting.
 
     Raises:
         Unavailable: Temporal did not answer; a retry helps.
@@ -105,7 +105,7 @@ async def retries(client: Client, workflow_id: str) -> list[dict[str, Any]]:
 
 
 async def _summaries(handle: WorkflowHandle[Any, Any], wanted: Collection[str]) -> dict[str, str]:
-    """The summaries of these activities by id. A description has none; the events that scheduled them do."""
+    """The summaries of these activities by id. Only the events that scheduled them have a summary."""
     found = {}
     async for event in handle.fetch_history_events():
         activity_id = event.activity_task_scheduled_event_attributes.activity_id

@@ -1,4 +1,4 @@
-"""Our search attributes in a namespace: which are there, and adding what is missing."""
+"""Our search attributes in a namespace: which ones exist, and adding the missing ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.search_attributes import SEARCH_ATTRIBUTES
 ATTRIBUTES_WITHIN = timedelta(seconds=10)
 
 DEFAULT_LIMITS: Mapping[str, int] = {"Keyword": 10, "KeywordList": 3, "Int": 3, "Datetime": 3}
-"""Attributes of a type that a namespace has room for, on a server with an SQL database for its visibility."""
+"""How many attributes of a type a namespace has room for, on a server with an SQL database for its visibility."""
 
 log = logging.getLogger("dakuan.worker")
 
@@ -31,11 +31,11 @@ _TYPES = {
 
 
 async def search_attributes(client: Client) -> dict[str, str]:
-    """Ours by name, each `present`, `missing`, or the type it has instead.
+    """Our attributes by name, each `present`, `missing`, or the wrong type that it has.
 
     Raises:
         Unavailable: Temporal did not answer.
-        Misconfigured: this Temporal does not let us ask.
+        Misconfigured: this Temporal does not allow the query.
     """
     listed = await _listed(client)
     found = {}
@@ -55,7 +55,7 @@ async def _listed(client: Client) -> Mapping[str, Any]:
 
 
 async def attributes_without_room(client: Client) -> list[str]:
-    """Types of which the namespace has less room left than we still need, as sentences; empty where all fit.
+    """Attribute types for which the namespace has too little room left, as sentences; empty if all fit.
 
     Raises:
         Unavailable, Misconfigured: as `search_attributes`.
@@ -74,17 +74,17 @@ async def attributes_without_room(client: Client) -> list[str]:
 
 
 async def register_search_attributes(client: Client) -> None:
-    """Add what is missing. Without them a workflow that sets one would be stuck.
+    """Add the missing attributes. A workflow that sets a missing one would be stuck.
 
     Raises:
-        Misconfigured: one exists with another type, where adding it again would silently change nothing; or the
-            namespace has no room for all.
+        Misconfigured: one exists with another type (adding it again would silently change nothing), or the namespace
+            has no room for all.
         Unavailable: Temporal did not answer.
     """
     try:
         found = await search_attributes(client)
     except Misconfigured as error:
-        # A managed service keeps this to its own console; there the attributes are added once, by hand.
+        # A managed service allows this only in its own console: there the attributes are added once, by hand.
         log.warning("%s", error)
         return
     clashes = [
@@ -102,7 +102,7 @@ async def register_search_attributes(client: Client) -> None:
         await client.operator_service.add_search_attributes(request, timeout=ATTRIBUTES_WITHIN)
     except RPCError as error:
         if error.status == RPCStatusCode.ALREADY_EXISTS:
-            return  # another worker that starts beside us was first
+            return  # another worker that is starting was first
         if "cannot have more than" in error.message:
             said = await attributes_without_room(client)
             cure = "remove some of the others, or use a namespace of its own"

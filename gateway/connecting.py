@@ -25,7 +25,7 @@ TLS_TRIED_WITHIN = 3.0
 
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[Client]:
-    """A client for the block; its end waits for `LAST_PAUSE`, so that the program may end after it.
+    """A client for the block. The end of the block waits for `LAST_PAUSE`, so that the program may end after it.
 
     Raises:
         Unavailable, Misconfigured: as `connect`.
@@ -38,11 +38,11 @@ async def connected(settings: Settings) -> AsyncIterator[Client]:
 
 
 async def connect(settings: Settings) -> Client:
-    """A client for the configured service. A program that ends soon after its last use takes `connected`.
+    """A client for the configured service. A program that ends soon after its last use should use `connected`.
 
     Raises:
         Unavailable: nothing answers at the address; the message names it. A retry helps once it does.
-        Misconfigured: no address is set, there is no such namespace, or TLS or a key is wrong.
+        Misconfigured: no address is set, the namespace does not exist, or TLS or a key is wrong.
     """
     target = settings.temporal_connect_config()
     try:
@@ -82,23 +82,23 @@ _MISTAKES: tuple[tuple[str, str], ...] = (
         "the server refuses our key: look at TEMPORAL_API_KEY and TEMPORAL_NAMESPACE",
     ),
 )
-"""What the client says, and what is wrong with the settings; the first that fits."""
+"""Parts of the client's message, and the wrong setting behind each; the first match counts."""
 
 
 async def _why_not(address: str, tls: bool, said: str) -> DakuanError:
-    """A wrong setting by its cure, or what the system says."""
+    """The remedy for a wrong setting, or else the system's message."""
     for pattern, cure in _MISTAKES:
         if re.search(pattern, said):
             return Misconfigured(f"Temporal at {address}: {cure}.")
     if not tls and "after connection" in said and await _speaks_tls(address):
         return Misconfigured(f"Temporal at {address}: the server wants TLS: set TEMPORAL_TLS=true.")
-    # The bridge prints its own types; the system's own sentence stands in the middle of them.
+    # The bridge prints its own types, with the system's message in the middle.
     words = re.search(r'(?:message|error): "([^"]+)"', said)
     return Unavailable(f"Temporal does not answer at {address}: {words[1] if words else said}")
 
 
 async def _speaks_tls(address: str) -> bool:
-    """Whether a TLS handshake succeeds there, with any certificate: asked only to name a wrong setting."""
+    """Whether a TLS handshake succeeds there, with any certificate. Used only to name a wrong setting."""
     host, _, port = address.rpartition(":")
     anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
@@ -107,7 +107,7 @@ async def _speaks_tls(address: str) -> bool:
         async with asyncio.timeout(TLS_TRIED_WITHIN):
             _, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=anyone)
     except ssl.SSLError as error:
-        return "ALERT" in str(error).upper()  # a server that wants a certificate of ours says so in TLS
+        return "ALERT" in str(error).upper()  # a server that wants a client certificate says so in TLS
     except (OSError, TimeoutError, ValueError):
         return False
     writer.close()
@@ -117,11 +117,11 @@ async def _speaks_tls(address: str) -> bool:
 
 
 async def _find_namespace(client: Client) -> None:
-    """Without its namespace every answer would be "not found", as if orders were missing."""
+    """Check the namespace: without it every answer would be "not found", as if orders were missing."""
     request = DescribeNamespaceRequest(namespace=client.namespace)
     try:
         await client.workflow_service.describe_namespace(request, timeout=FOUND_WITHIN)
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
             raise Misconfigured(f"Temporal has no namespace {client.namespace}: set TEMPORAL_NAMESPACE") from None
-        # A client without the right to look at its namespace may still work in it.
+        # A client may be allowed to work in a namespace but not to describe it.

@@ -1,4 +1,4 @@
-"""How values cross Temporal: one converter for client, worker and replay, so that they never diverge."""
+"""The data converter: the same one for client, worker and replay, so that they never diverge."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from core.reading import Unreadable
 from core.reasons import SENTENCES
 
 _PYDANTIC = PydanticJSONPlainPayloadConverter()
-"""Shared: the SDK makes a converter for each workflow, and each would build the schemas of its types again."""
+"""Shared, because the SDK makes a converter for each workflow, and each would build the types' schemas again."""
 
 
 class _TolerantConverter(CompositePayloadConverter):
-    """Turns a payload that cannot be decoded into `Unreadable` where any value is taken; its handler refuses it.
+    """Turns an undecodable payload into `Unreadable` for handlers that take any value; the handler refuses it.
 
-    An exception there would fail the workflow task again and again, and the order could not go on.
+    An exception here would fail the workflow task again and again, and block the order.
     """
 
     def __init__(self) -> None:
@@ -39,12 +39,12 @@ class _TolerantConverter(CompositePayloadConverter):
     def from_payloads(
         self, payloads: Sequence[temporalio.api.common.v1.Payload], type_hints: list[type] | None = None
     ) -> list[Any]:
-        """Each value, or `Unreadable` where no certain type was asked for; surplus payloads have no type."""
+        """Each value, or `Unreadable` where no specific type was requested; surplus payloads have no type."""
         hints: list[Any] = [*(type_hints or []), *([None] * len(payloads))]
         return [self._one(payload, hint) for payload, hint in zip(payloads, hints, strict=False)]
 
     def _one(self, payload: temporalio.api.common.v1.Payload, hint: type | None) -> Any:
-        if hint is RawValue:  # every signal: a burst of them is one task, which must not take long
+        if hint is RawValue:  # this runs for every signal: a burst is one task, which must be short
             return RawValue(payload)
         try:
             return super().from_payloads([payload], [hint] if hint else None)[0]
@@ -55,9 +55,9 @@ class _TolerantConverter(CompositePayloadConverter):
 
 
 class _QuietRefusals(DefaultFailureConverter):
-    """Sends a refusal without a stack trace: that names files of the worker's machine, and any client may read it.
+    """Sends a refusal without a stack trace: a trace names files of the worker's machine, and any client could read it.
 
-    Everything else keeps its trace. Operators look for the defect with it.
+    Every other failure keeps its trace, because operators need it to find the defect.
     """
 
     def to_failure(

@@ -1,4 +1,4 @@
-"""Who works on our task queue, and what does not get on: pollers, worker versions, workflows whose task fails."""
+"""The workers of our task queue, and stuck workflows: pollers, worker versions, workflows whose task fails."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _VERSIONED = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
 
 
 class Workers(NamedTuple):
-    """Who polls our task queue lately, and which build the server gives tasks to (None: workers without a build)."""
+    """The recent pollers of our task queue, and the build that gets the tasks (None: workers without a build)."""
 
     workflows: frozenset[str]
     activities: frozenset[str]
     builds: frozenset[str] = frozenset()
-    """Of those that poll for workflow tasks."""
+    """The builds that poll for workflow tasks."""
     without_build: bool = True
     current: str | None = None
     ramping: str | None = None
 
     @property
     def why_idle(self) -> str | None:
-        """Why tasks of new orders are taken by no worker; None where one takes them."""
+        """Why no worker takes the tasks of new orders; None if one does."""
         if not self.workflows or not self.activities:
             return f"No worker polls task queue {TASK_QUEUE}: start one with `python worker.py`."
         if self.current is None and self.without_build:
@@ -59,7 +59,7 @@ class Workers(NamedTuple):
 
 
 async def workers(client: Client) -> Workers:
-    """Who polls our task queue, and which build is current.
+    """The pollers of our task queue, and the current build.
 
     Raises:
         RPCError: Temporal did not answer.
@@ -87,19 +87,20 @@ async def _described(client: Client, kind: TaskQueueType.ValueType) -> DescribeT
 
 
 def _lately(poller: object) -> bool:
-    at: datetime = poller.last_access_time.ToDatetime(UTC)  # type: ignore[attr-defined]  # of a repeated field
+    # type: ignore[attr-defined]  # it belongs to a repeated field
+    at: datetime = poller.last_access_time.ToDatetime(UTC)
     return at > datetime.now(UTC) - POLLED_WITHIN
 
 
 class Failing(NamedTuple):
-    """A workflow whose task fails again and again: it does nothing, and answers nothing, until the code is right."""
+    """A workflow whose task fails again and again: it does and answers nothing until the code is fixed."""
 
     workflow_id: str
     why: str
 
 
 async def failing(client: Client, limit: int) -> list[Failing]:
-    """Workflows whose task fails again and again, at most `limit`; the server says so after some failures.
+    """Workflows whose task fails again and again, at most `limit`; the server reports them after some failures.
 
     Raises:
         Unavailable: Temporal did not answer; a retry helps.
@@ -124,7 +125,7 @@ async def make_current(client: Client, build_id: str, *, ramp: float | None = No
         ramp: percent of the tasks; None makes the build current.
 
     Raises:
-        Misconfigured: the server does not know the build, since no worker of it has polled yet.
+        Misconfigured: the server does not know the build, because no worker of it has polled yet.
         Unavailable: Temporal did not answer; a retry helps.
     """
     service = client.workflow_service

@@ -1,4 +1,4 @@
-"""Reconciliations: one of a day, and a schedule of them."""
+"""Starts the reconciliation of a day, and schedules daily ones."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from gateway.refusals import in_our_words
 async def start_reconciliation(
     client: Client, scope: str, name: str, now: datetime, *, label: str | None = None
 ) -> WorkflowHandle[Any, Any]:
-    """Start a comparison of this day; one of the same day that runs, or ran, is returned as it is.
+    """Start the comparison of this day; if one of the same day runs or ran, return that.
 
     Args:
-        label: of a further comparison, in place of the day.
+        label: names a further comparison, in place of the day.
 
     Raises:
         Unavailable: Temporal did not answer; a retry helps.
@@ -53,7 +53,7 @@ async def start_reconciliation(
 
 
 async def schedule_reconciliation(client: Client, scope: str, name: str, every: timedelta, offset: timedelta) -> bool:
-    """Compare again and again, `offset` after midnight UTC at first. False: it was scheduled already, and is so now.
+    """Compare repeatedly, first at `offset` after midnight UTC. False: there was a schedule, which now has these times.
 
     Raises:
         Unavailable: Temporal did not answer; a retry helps.

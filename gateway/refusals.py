@@ -1,4 +1,4 @@
-"""Failures of Temporal and of workflows in our own words: refused, unavailable, not running."""
+"""Translates failures of Temporal and of workflows: refused, unavailable, not running."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ENDED_FROM_OUTSIDE = frozenset(
 
 @contextmanager
 def in_our_words(workflow_id: str = "") -> Iterator[None]:
-    """Raises Temporal's own error from the block as `Unavailable`, or as `Refused` where it knows no such workflow."""
+    """Turns a Temporal error from the block into `Unavailable`, or into `Refused` if there is no such workflow."""
     try:
         yield
     except RPCError as error:
@@ -35,10 +35,10 @@ def in_our_words(workflow_id: str = "") -> Iterator[None]:
 
 
 def refuse_large(body: object) -> None:
-    """Nothing, unless this is more than the service can hand to a workflow.
+    """Raise if this is larger than the service can deliver to a workflow.
 
-    Temporal takes an update of up to 4 MB, fails to deliver it again and again, and its workflow answers no one
-    meanwhile.
+    Temporal accepts an update of up to 4 MB, but its delivery fails again and again, and the workflow then answers no
+    one.
 
     Raises:
         Refused: `malformed`, with the size and the limit.
@@ -49,10 +49,10 @@ def refuse_large(body: object) -> None:
 
 
 async def refuse_if_failed(handle: WorkflowHandle[Any, Any]) -> None:
-    """Nothing, while a workflow runs or once it has completed.
+    """Raise if a workflow has failed.
 
     Raises:
-        Refused: with the reason code of its failure; `not_running` where it was ended from outside.
+        Refused: with the reason code of its failure; `not_running` if it was ended from outside.
         Unavailable: Temporal did not answer; a retry helps.
     """
     try:
@@ -76,7 +76,7 @@ def refusal_in(error: WorkflowUpdateFailedError | WorkflowFailureError) -> Refus
 
 
 async def unreached(error: RPCError, handle: WorkflowHandle[Any, Any]) -> Exception:
-    """Why a command reached no workflow: it is over, it never was, or Temporal does not answer."""
+    """Why a command reached no workflow: it has ended, never existed, or Temporal does not answer."""
     if error.status == RPCStatusCode.NOT_FOUND:
         with suppress(RPCError):
             if (await handle.describe()).status == WorkflowExecutionStatus.COMPLETED:

@@ -27,14 +27,14 @@ from core.messages import AutomaticWithdrawals
 from core.reasons import SENTENCES
 
 CATCH_UP = timedelta(days=1)
-"""After an outage of Temporal a time that was missed is made up for, if it lies no further back."""
+"""A run that was missed in an outage of Temporal is started later, if it is not older than this."""
 
 
 async def create_schedule(client: Client, plan: AutomaticWithdrawals, spec: ScheduleSpec, *, paused: bool) -> None:
-    """Withdraw by this schedule from now on. The same again changes nothing.
+    """Create the schedule. A repeated call changes nothing.
 
     Raises:
-        Refused: `schedule_exists`, the merchant has another one; `malformed`, no calendar has such times.
+        Refused: `schedule_exists`: the merchant has another one; `malformed`: such times do not exist.
         Unavailable: Temporal did not answer; a retry helps.
     """
     schedule_id = auto_withdrawal_schedule_id(plan.merchant_id, plan.currency)
@@ -63,7 +63,7 @@ async def create_schedule(client: Client, plan: AutomaticWithdrawals, spec: Sche
 
 @asynccontextmanager
 async def schedule_of(client: Client, merchant_id: str, currency: str) -> AsyncIterator[ScheduleHandle]:
-    """The schedule of a merchant; what happens to it inside the block is answered in our words.
+    """The schedule of a merchant. Temporal's errors inside the block are translated.
 
     Raises:
         Refused: `unknown_schedule`.
@@ -88,7 +88,7 @@ def times_of(spec: ScheduleSpec) -> str:
 
 
 def latest_run(known: ScheduleDescription) -> str | None:
-    """The id of the workflow that was started last; None before the first."""
+    """The id of the last workflow it started; None before the first."""
     recent = known.info.recent_actions
     action = recent[-1].action if recent else None
     return action.workflow_id if isinstance(action, ScheduleActionExecutionStartWorkflow) else None

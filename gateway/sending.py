@@ -1,4 +1,4 @@
-"""Sending commands to a workflow that runs: an Update is answered, a Signal is not."""
+"""Sends commands to a running workflow: an Update gets an answer, a Signal does not."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]
     """Send a command as an Update and wait for its answer.
 
     Raises:
-        Refused: with the reason code; `malformed` where it is too large to be sent; `order_over` or `withdrawal_over`
-            once it has ended, `not_running` where it never was. A retry does not help.
+        Refused: with the reason code; `malformed` if it is too large; `order_over` or `withdrawal_over` if the workflow
+            has ended, `not_running` if it never existed. A retry does not help.
         Unavailable: no answer in time; a retry with the same command id helps and changes nothing twice.
     """
     handle, body = client.get_workflow_handle(workflow_id), _sendable(verb, body)
     try:
-        # The SDK asks again and again until a worker has taken the update, each time with that limit.
+        # The SDK repeats the request until a worker has accepted the update, each time with that limit.
         async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
             answer = await handle.execute_update(verb, body, rpc_timeout=ANSWER_WITHIN)
     except WorkflowUpdateFailedError as error:
@@ -38,7 +38,7 @@ async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]
     except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError):
         task = asyncio.current_task()
         if task is not None and task.cancelling():
-            # The SDK raises one error for both: a cancelled caller must not take it for a lost answer.
+            # The SDK raises the same error for a lost answer and a cancelled caller: keep them apart.
             raise asyncio.CancelledError from None
         raise Unavailable(
             f"{workflow_id} did not answer within {ANSWER_WITHIN.seconds} s: is a worker running? The command may "
@@ -50,20 +50,20 @@ async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]
 
 
 def _sendable(verb: str, body: dict[str, Any]) -> dict[str, Any]:
-    """A command without the names and phones of couriers: what is sent lies in the history of its order.
+    """A command without the names and phones of couriers, because the order's history stores it.
 
     Raises:
-        Refused: it is larger than the service can hand over.
+        Refused: it is larger than the service can deliver.
     """
     refuse_large(body)
     return mask_scans(body) if verb == ReportScan.verb else body
 
 
 async def signal(client: Client, workflow_id: str, verb: str, body: dict[str, Any]) -> None:
-    """Send a command as a Signal; its answer stands in the journal.
+    """Send a command as a Signal; its answer appears in the journal.
 
     Raises:
-        Refused: as `send`, where no such workflow runs, or where it is too large.
+        Refused: as `send`, if no such workflow runs or the command is too large.
         Unavailable: Temporal did not answer; a retry with the same command id helps.
     """
     handle, body = client.get_workflow_handle(workflow_id), _sendable(verb, body)
@@ -74,9 +74,9 @@ async def signal(client: Client, workflow_id: str, verb: str, body: dict[str, An
 
 
 async def recheck_withdrawal(client: Client, withdrawal_id: str) -> None:
-    """Let a withdrawal look again whether it may go on: its account was suspended, or its merchant owed money.
+    """Let a withdrawal check again whether it may go on: its account was suspended, or its merchant owed money.
 
-    One that has ended is left alone. Without this each looks by itself every few hours.
+    A withdrawal that has ended ignores it. Without this call each checks by itself every few hours.
 
     Raises:
         Unavailable: Temporal did not answer; a retry helps.

@@ -1,4 +1,4 @@
-"""Starting workflows: their ids, and what happens where one of this id runs, ended or failed."""
+"""Starts workflows: their ids, and what happens if the id runs, has ended or has failed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from gateway.refusals import in_our_words, refuse_large
 
 
 async def start_order(client: Client, order: Order, *, rescue: bool = False) -> WorkflowHandle[Any, Any]:
-    """Start an order's workflow; one that runs is returned as it is.
+    """Start an order's workflow; a running one is returned.
 
     Raises:
-        Refused: `order_over`, the workflow of this id completed; `malformed`, the order is too large to be sent.
+        Refused: `order_over`: the workflow of this id has completed; `malformed`: the order is too large.
         Unavailable: Temporal did not answer; a retry helps.
     """
     refuse_large(order)
@@ -48,7 +48,7 @@ def _lines_of(order: Order) -> str:
 
 
 async def start_withdrawal(client: Client, withdrawal: Withdrawal) -> WorkflowHandle[Any, Any]:
-    """Start a withdrawal's workflow; one that runs or ran is returned as it is.
+    """Start a withdrawal's workflow; one that runs or ran is returned.
 
     Raises:
         Unavailable: Temporal did not answer; a retry helps.
@@ -71,11 +71,11 @@ async def start_withdrawal(client: Client, withdrawal: Withdrawal) -> WorkflowHa
 
 
 async def report_payout(client: Client, withdrawal_id: str, event: ReportPayout) -> WorkflowHandle[Any, Any]:
-    """Give a withdrawal the outcome of a payout, as a Signal; its answer stands in the withdrawal's journal.
+    """Report the outcome of a payout to its withdrawal, as a Signal; the answer appears in the withdrawal's journal.
 
-    For callbacks and statements: a bank's return is accepted at any time. A withdrawal whose workflow has ended, or was
-    lost, goes on from the register first; one that the register does not know fails as `unknown_withdrawal`. Each event
-    id counts once, however often it is delivered.
+    For callbacks and statements: a bank's return is accepted at any time. If the withdrawal's workflow has ended or was
+    lost, it first resumes from the register; one that the register does not know fails as `unknown_withdrawal`. Each
+    event id counts once, even if it is delivered repeatedly.
 
     Raises:
         Unavailable: Temporal did not answer; a retry helps and counts nothing twice.
@@ -85,7 +85,7 @@ async def report_payout(client: Client, withdrawal_id: str, event: ReportPayout)
 
 
 async def resume_withdrawal(client: Client, withdrawal_id: str) -> WorkflowHandle[Any, Any]:
-    """Let a withdrawal whose workflow was lost go on from the register; one that runs is returned as it is.
+    """Resume from the register a withdrawal whose workflow was lost; a running one is returned.
 
     Raises:
         Unavailable: Temporal did not answer; a retry helps.
@@ -111,7 +111,7 @@ async def _resumed(
 
 
 async def start_account_drop(client: Client, drop: AccountDrop) -> WorkflowHandle[Any, Any]:
-    """Send a small amount to an account; one that was started under this key is returned as it is.
+    """Send a small amount to an account; a drop that was started under this key is returned.
 
     Raises:
         Unavailable: Temporal did not answer; a retry helps and sends nothing twice.

@@ -1,7 +1,7 @@
-"""Taking what rails and payment channels call back: a withdrawal is told what became of its payout.
+"""Takes the callbacks of rails and payment channels: a withdrawal gets its payout's outcome.
 
-Nothing here decides anything about money: what a withdrawal makes of it stands in its own journal. A refund's callback
-is only kept, since its order asks for the refund by itself until it knows the end.
+Nothing here decides about money: the withdrawal decides, and writes that into its own journal. A refund's callback is
+only stored, because its order queries the refund until it knows the outcome.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ LARGEST_CALLBACK = 256 * 1024
 """Bytes."""
 
 Report = Callable[[str, ReportPayout], Awaitable[object]]
-"""Gives a withdrawal (its id) an outcome. Raises `Refused` where none takes it, `Unavailable` where a retry helps."""
+"""Reports an outcome to a withdrawal, by its id. Raises `Refused` if none accepts it, `Unavailable` if a retry helps.
+"""
 
 
 class Heard(Message):
-    """What a callback says: `key` is the payout's or the refund's, ours.
+    """A callback's content: `key` is our key of the payout or refund.
 
-    `event_id` is made from what it says, so that the same said twice, under two numbers, is one event.
+    `event_id` is made from the content, so the same news under two callback numbers is one event.
     """
 
     about: Literal["payout", "refund"]
@@ -41,31 +42,31 @@ class Heard(Message):
     event_id: str
     payee: str | None = None
     result: PayoutResult
-    """`accepted`: still under way."""
+    """`accepted`: still in progress."""
 
 
 class Unfollowed(Message):
-    """A callback that is the provider's own, about something that Dakuan does not follow."""
+    """A genuine callback about something that Dakuan does not follow."""
 
     about: str
 
 
 class CallbackReader(Protocol):
-    """One provider's callbacks: pure, no network."""
+    """Reads one provider's callbacks: pure, no network."""
 
     name: str
     headers: tuple[str, ...]
-    """Those that are kept, in lower case; the signature among them."""
+    """The headers that are stored, in lower case, including the signature."""
 
     def why_not(self, body: bytes, headers: Mapping[str, str]) -> str | None:
-        """Why this is not the provider's own word; None where it is. Headers in lower case."""
+        """Why the signature is not the provider's; None if it is. Headers in lower case."""
         ...
 
     def read(self, body: bytes) -> Heard | Unfollowed:
-        """What it says.
+        """Read it.
 
         Raises:
-            UnreadableAnswer: it is the provider's and cannot be read.
+            UnreadableAnswer: it is genuine and cannot be read.
         """
         ...
 
@@ -76,7 +77,7 @@ class CallbackReader(Protocol):
 
 @dataclass(frozen=True)
 class FoundEvent(Found):
-    """What was made of a callback that could be read."""
+    """The outcome of a readable callback."""
 
     heard: Heard | None = None
 
@@ -85,7 +86,7 @@ class CallbackDesk(Desk[CallbackReader, JournaledCallback]):
     """Takes callbacks.
 
     Args:
-        readers: by provider; each knows its own keys.
+        readers: by provider; each holds its own keys.
         report: see `Report`.
     """
 

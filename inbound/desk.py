@@ -19,7 +19,7 @@ from core.errors import Refused
 from core.fields import Message
 
 KEPT_OF_REFUSED = 4096
-"""Bytes of a message that is not the vendor's: enough to see what a stranger tries, too little to fill a disk."""
+"""Bytes kept of a forged message: enough to see what an attacker tries, too few to fill a disk."""
 LONGEST_DETAIL = 300
 _LONGEST_HEADER = 700
 
@@ -28,12 +28,12 @@ class Reader(Protocol):
     """One vendor's form: pure, no network."""
 
     def acknowledge(self, now: datetime, *, taken: bool, why: str = "") -> bytes:
-        """The very bytes that the vendor wants to be answered."""
+        """The exact bytes that the vendor expects as an answer."""
         ...
 
 
 class Entry(Protocol):
-    """A message in the journal; with an outcome where the same bytes came before and were dealt with."""
+    """A message in the journal. It has an outcome if the same bytes came before and were handled."""
 
     @property
     def outcome(self) -> str | None: ...
@@ -48,7 +48,7 @@ E = TypeVar("E", bound=Entry)
 
 @dataclass(frozen=True)
 class Found:
-    """What was made of a message; `subjects` are the orders or the withdrawal that it is about."""
+    """The outcome of a message; `subjects` are the orders or the withdrawal that it is about."""
 
     outcome: Any
     """One of the journal's outcomes."""
@@ -57,7 +57,7 @@ class Found:
 
 
 class VendorAnswer(Message):
-    """What the vendor is answered, and what became of the message. `repeated`: it came before, with this outcome."""
+    """The answer to the vendor, and the message's outcome. `repeated`: it came before, with this outcome."""
 
     status: int
     body: bytes
@@ -71,15 +71,15 @@ class Desk(ABC, Generic[R, E]):
     """Takes messages of one kind.
 
     Args:
-        readers: by vendor; each knows its own secret.
+        readers: by vendor; each holds its own secret.
     """
 
     largest: ClassVar[int]
-    """Bytes of a body that is read."""
+    """The largest body that is read, in bytes."""
     statuses: ClassVar[Mapping[str, int]]
-    """How outcomes are answered that are not taken; everything else is received, and need not come again."""
+    """The status of each outcome that is not accepted; every other message is received and need not come again."""
     unknown: ClassVar[tuple[str, str]]
-    """The field, and the sentence where no vendor of this name is set up."""
+    """The field, and the sentence if no vendor of this name is configured."""
 
     def __init__(self, readers: Mapping[str, R]) -> None:
         self._readers = readers
@@ -88,15 +88,16 @@ class Desk(ABC, Generic[R, E]):
         """Take one message.
 
         Args:
-            body: the very bytes that came, which are what was signed.
+            body: the exact bytes that came: they are what was signed.
 
         Raises:
-            Refused: `malformed`; we have no account at this vendor.
-            Unavailable: database or Temporal did not answer. Nothing may be acknowledged; the vendor sends it again.
+            Refused: `malformed`: no account at this vendor is configured.
+            Unavailable: database or Temporal did not answer. The message must not be acknowledged; the vendor sends it
+                again.
         """
         reader = self._reader(vendor)
         now = datetime.now(UTC)
-        # Half a character (a lone surrogate) is what a header becomes that was no text; no database takes it.
+        # A header that is not valid text contains lone surrogates, which the database cannot store.
         lower = {_text(name).lower(): _text(value) for name, value in headers.items()}
         refused = self._refused(reader, body, lower)
         kept = {name: lower[name][:_LONGEST_HEADER] for name in self._kept_headers(reader) if name in lower}
@@ -128,16 +129,16 @@ class Desk(ABC, Generic[R, E]):
         return None if why is None else Found("wrong_signature", why)
 
     def _digest(self, reader: R, body: bytes, headers: Mapping[str, str], *, taken: bool) -> str:
-        """What makes two messages the same: of a true one what was signed, of a forged one every byte."""
+        """The identity of a message: a genuine one's signed part, a forged one's every byte."""
         if taken and (signed := self._signed_part(reader, body)) is not None:
             return _sum(b"signed", signed)
         signatures = [headers.get(name, "") for name in self._signed_headers(reader)]
         return _sum(body, "\0".join(signatures).encode(errors="replace"))
 
     def _signed_part(self, reader: R, body: bytes) -> bytes | None:
-        """The part of a verified body that its signature is over; None where the very bytes are what counts.
+        """The part of a verified body that its signature covers; None if it covers every byte.
 
-        Anyone who saw a signed message can send it again in another spelling: that is no new message.
+        A person who saw a signed message can replay it in another spelling: that is not a new message.
         """
         return None
 
@@ -157,7 +158,7 @@ class Desk(ABC, Generic[R, E]):
 
     @abstractmethod
     def _why_not(self, reader: R, body: bytes, headers: Mapping[str, str]) -> str | None:
-        """Why this is not the vendor's own word; None where it is. Headers in lower case."""
+        """Why the signature is not the vendor's; None if it is. Headers in lower case."""
 
     @abstractmethod
     def _kept_headers(self, reader: R) -> Sequence[str]:
@@ -165,21 +166,21 @@ class Desk(ABC, Generic[R, E]):
 
     @abstractmethod
     def _signed_headers(self, reader: R) -> Sequence[str]:
-        """Those that sign. They are a part of what makes two messages the same: a forged one has another signature, and
-        must not stand in the way of the true one.
+        """The headers that hold the signature. They are a part of a message's identity: a forged one has another
+        signature, and must not pass for the genuine one's first arrival.
         """
 
     @abstractmethod
     async def _journal(self, vendor: str, digest: str, body: bytes, headers: Mapping[str, str], now: datetime) -> E:
-        """Write the message down before anything is made of it; the same one again is found."""
+        """Write the message down before it is read; a repeated one finds its first row."""
 
     @abstractmethod
     async def _take(self, reader: R, body: bytes, entry: E, now: datetime) -> Found:
-        """What becomes of a message that is the vendor's own. It may be called again where it broke off."""
+        """Handle a genuine message. It may be called again after an interruption."""
 
     @abstractmethod
     async def _finish(self, entry: E, found: Found) -> None:
-        """Write down what became of it; the first outcome stays."""
+        """Note the outcome; the first one stays."""
 
 
 def _sum(one: bytes, other: bytes) -> str:

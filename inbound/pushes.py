@@ -1,7 +1,7 @@
-"""Taking what tracking providers push: scans go to the orders that use the number.
+"""Takes the pushes of tracking providers: scans go to the orders that use the number.
 
-Scans of a number that no open order uses are kept: the first look at a shipment with that number finds them. Nothing
-here decides anything about a parcel.
+Scans of a number that no open order uses are stored: the first look at a shipment with that number finds them. Nothing
+here decides about a parcel.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ LARGEST_PUSH = 1024 * 1024
 SCANS_A_COMMAND = 500
 _SIGNATURES: Mapping[str, str] = {"17track": "sign", "aftership": "aftership-hmac-sha256"}
 _SIGNATURE = "x-hmac-signature"
-"""Where the others sign, as far as they do it in a header."""
+"""The signature's header, for vendors that sign in a header."""
 
 Report = Callable[[str, dict[str, Any]], Awaitable[None]]
-"""Gives an order (its id) a `report_scan`. Raises `Refused` where it is over, `Unavailable` where a retry helps."""
+"""Sends a `report_scan` to an order, by its id. Raises `Refused` if it has ended, `Unavailable` if a retry helps."""
 
 
 class PushDesk(Desk[PushReader, Journaled]):
     """Takes pushes.
 
-    What is signed is received, also where it cannot be read: the vendor would send the same bytes again, or stop
-    pushing. It stands in the journal.
+    A signed push is acknowledged even if it cannot be read: otherwise the vendor would send the same bytes again, or
+    stop pushing. It stays in the journal.
 
     Args:
-        readers: by vendor; each knows its own secret.
+        readers: by vendor; each holds its own secret.
         report: see `Report`.
     """
 
@@ -77,43 +77,43 @@ class PushDesk(Desk[PushReader, Journaled]):
             return Found("unreadable", str(error)[:LONGEST_DETAIL])
         if content.unread and not content.parcels:
             return Found("unreadable", _summary(content))
-        told: dict[str, None] = {}
+        reported: dict[str, None] = {}
         kept = False
         for index, pushed in enumerate(content.parcels):
             if pushed.trace.answer in SILENT_ANSWERS:
                 continue
-            fresh = await self._keep(pushed, entry, now)
+            fresh = await self._store_trace(pushed, entry, now)
             kept = kept or bool(fresh)
-            told.update(dict.fromkeys(await self._tell(reader.name, pushed, fresh, f"{entry.id}-{index}")))
-        outcome: PushOutcome = "applied" if told else "kept" if kept else "nothing_new"
-        return Found(outcome, _summary(content), tuple(told))
+            reported.update(dict.fromkeys(await self._report_scans(reader.name, pushed, fresh, f"{entry.id}-{index}")))
+        outcome: PushOutcome = "applied" if reported else "kept" if kept else "nothing_new"
+        return Found(outcome, _summary(content), tuple(reported))
 
-    async def _keep(self, pushed: Pushed, journaled: Journaled, now: datetime) -> list[Scan]:
-        """Keep a pushed trace for those who will look the number up; which of its scans are new."""
+    async def _store_trace(self, pushed: Pushed, journaled: Journaled, now: datetime) -> list[Scan]:
+        """Store a pushed trace for later looks at the number; returns its new scans."""
         trace = pushed.trace
         before = await self._register.pushes.traces(pushed.asked, trace.waybill)
         known = {(scan.at, scan.code) for kept in before for scan in kept.scans}
         await self._register.pushes.keep(pushed.asked, trace, replaces=pushed.replaces, now=now)
-        # A push that broke off may have kept its scans without giving them to any order.
+        # An interrupted push may have stored its scans without reporting them to any order.
         known = set() if journaled.unfinished else known
         return [scan for scan in trace.scans if (scan.at, scan.code) not in known]
 
-    async def _tell(self, vendor: str, pushed: Pushed, scans: list[Scan], key: str) -> list[str]:
-        """Give new scans to the orders that use the number; those that took them."""
+    async def _report_scans(self, vendor: str, pushed: Pushed, scans: list[Scan], key: str) -> list[str]:
+        """Report new scans to the orders that use the number; returns the orders that accepted them."""
         took = []
-        for claimant in await self._claimants(pushed) if scans else []:
+        for claimant in await self._orders_using(pushed) if scans else []:
             try:
                 for start in range(0, len(scans), SCANS_A_COMMAND):
                     part = scans[start : start + SCANS_A_COMMAND]
                     command = _command(vendor, claimant, pushed.trace.waybill, part, f"push-{vendor}-{key}-{start}")
                     await self._report(claimant.order_id, command)
             except Refused:
-                continue  # the order ended meanwhile; the scans are kept
+                continue  # the order has ended; the scans are stored
             took.append(claimant.order_id)
         return took
 
-    async def _claimants(self, pushed: Pushed) -> list[Claimant]:
-        """The orders whose parcel it may be: under either carrier, or under one that hardly printed this number."""
+    async def _orders_using(self, pushed: Pushed) -> list[Claimant]:
+        """The orders whose parcel it may be: under either carrier, or under one that is unlikely to use this number."""
         trace = pushed.trace
         return [
             claimant
@@ -123,7 +123,7 @@ class PushDesk(Desk[PushReader, Journaled]):
 
 
 def _summary(content: PushContent) -> str:
-    """The numbers that a push is about, and what of it could not be read; both have their room."""
+    """The numbers that a push is about, and what could not be read, each within its own length limit."""
     numbers = ", ".join(dict.fromkeys(f"{pushed.asked} {pushed.trace.waybill}" for pushed in content.parcels))
     if not content.unread:
         return numbers[:LONGEST_DETAIL]

@@ -1,7 +1,7 @@
-"""CSV files as spreadsheets save them: commas, semicolons or tabs, decimal commas, and cells that were changed.
+"""CSV files as spreadsheets save them: commas, semicolons or tabs, decimal commas, and damaged cells.
 
-A spreadsheet that took an id for a number has lost digits of it. Such a cell is refused and named: to guess the digits
-would book money under the wrong id.
+A spreadsheet that takes an id for a number loses digits. Such a cell is refused and named: guessed digits would book
+money under the wrong id.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ DELIMITERS = (",", ";", "\t", "|")
 
 _ROUNDED = re.compile(r"[+-]?(?:\d[.,]\d+E\+?|\dE\+)\d{1,3}", re.IGNORECASE | re.ASCII)
 _CUT = re.compile(r"\d{15}000+", re.ASCII)
-"""Excel keeps fifteen digits of a number and makes the others zeros. Two zeros at the end happen by themselves."""
+"""Excel keeps fifteen digits of a number and turns the others into zeros. Two zeros at the end also occur in real ids.
+"""
 _ERROR = re.compile(r"#(?:REF|N/A|VALUE|NAME\?|DIV/0|NUM|NULL|#+)!?", re.IGNORECASE)
 _FORMULA = re.compile(r'="([^"]*)"')
 _GROUPED_BY_DOTS = re.compile(r"\d{1,3}(?:\.\d{3})+,\d+|\d+,\d+", re.ASCII)
@@ -27,7 +28,7 @@ _AMBIGUOUS = re.compile(r"\d{1,3}[.,]\d{3}", re.ASCII)
 
 
 class BadRow(NamedTuple):
-    """What is wrong in a file: the line of the file, the field, and why."""
+    """An error in a file: its line, the field, and the reason."""
 
     row: int
     field: str
@@ -35,7 +36,7 @@ class BadRow(NamedTuple):
 
 
 class BadFile(BadInput):
-    """Rows that cannot be read; all of them in `rows`."""
+    """Rows cannot be read; `rows` has all of them."""
 
     def __init__(self, file: str, rows: Sequence[BadRow]) -> None:
         first = rows[0]
@@ -45,16 +46,16 @@ class BadFile(BadInput):
 
 
 class Cells(NamedTuple):
-    """One row of a file: its last line, and its cells without what a spreadsheet put around them."""
+    """One row of a file: its last line number, and its cells without a spreadsheet's decoration."""
 
     line: int
     cells: list[str]
     as_text: list[bool]
-    """Whether a cell was marked as a text (`="00123"`), so that no digit of it is lost."""
+    """Whether a cell was marked as a text (`="00123"`), so no digit of it is lost."""
 
 
 def delimiter_of(text: str) -> str:
-    """What separates the cells of a file: of the usual ones the one that its first line has most of."""
+    """The separator of a file's cells: the usual one that is most frequent in its first line."""
     first = text.lstrip("\n\r ").partition("\n")[0]
     return max(DELIMITERS, key=first.count)
 
@@ -78,7 +79,7 @@ def cells_of(file: str, text: str, delimiter: str) -> Iterator[Cells]:
 
 
 def plain(cell: str) -> str:
-    """A cell without what marks it as a text: blanks, a tab, a backtick, an apostrophe, or `="…"`."""
+    """A cell without the marks of a text: blanks, a tab, a backtick, an apostrophe, or `="…"`."""
     return _plain(cell)[0]
 
 
@@ -92,7 +93,7 @@ def _plain(cell: str) -> tuple[str, bool]:
 
 
 def damage(cell: str) -> str | None:
-    """What a spreadsheet did to an id that it took for a number; None where nothing is seen."""
+    """The damage that a spreadsheet did to an id that it took for a number; None if there is no sign of any."""
     again = "format the column as text, and export it again"
     if _ROUNDED.fullmatch(cell):
         return f"{cell[:40]!r} was rounded by a spreadsheet, and its digits are lost: {again}"
@@ -104,7 +105,7 @@ def damage(cell: str) -> str | None:
 
 
 def check_ids(row: Cells, header: Sequence[str], ids: Collection[str]) -> str | None:
-    """The first damaged id of a row, as `field: why`; None where none is."""
+    """The first damaged id of a row, as `field: why`; None if there is none."""
     for name, cell, as_text in zip(header, row.cells, row.as_text, strict=False):
         if name in ids and not as_text and (why := damage(cell)) is not None:
             return f"{name}: {why}"
@@ -115,7 +116,7 @@ def with_point(text: str, delimiter: str, field: str = "amount") -> str:
     """An amount with a decimal point. In files separated by semicolons or tabs the comma may be the decimal mark.
 
     Raises:
-        BadInput: it may be read in two ways, a thousand times apart.
+        BadInput: it has two readings, which differ by a factor of a thousand.
     """
     if delimiter == ",":
         return text

@@ -1,7 +1,7 @@
 """The text of a file as people save it: UTF-8 with or without a byte order mark, UTF-16, or China's GBK.
 
-Excel and PowerShell write UTF-16 and byte order marks by themselves, and Chinese exports are often GBK. A guess must
-not change a name or a title: bytes that are none of these for certain are refused, with the line and what to do.
+Excel and PowerShell write UTF-16 and byte order marks by themselves, and Chinese exports are often GBK. A wrong guess
+would change a name or a title: bytes that are not certainly one of these are refused, with the line and the remedy.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from core.errors import BadInput
 
 _MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),  # begins like UTF-16's, so that it is looked for first
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins like UTF-16's, so it is checked first
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -20,7 +20,9 @@ _MARKS = (
 )
 _CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef·—‘’“”…×÷￥]")
 _SURE = 0.9
-"""The share of a file's other characters that must be everyday Chinese: Western accents read as GBK are rare signs."""
+"""The share of a file's other characters that must be common Chinese: Western accents read as GBK become rare
+characters.
+"""
 _CURE = "save it as UTF-8 (in Excel: CSV UTF-8)"
 
 
@@ -31,7 +33,7 @@ def decode(raw: bytes, name: str) -> str:
         name: of the file, for messages.
 
     Raises:
-        BadInput: they are in no encoding that can be told for certain.
+        BadInput: their encoding cannot be determined for certain.
     """
     for mark, encoding in _MARKS:
         if raw.startswith(mark):
@@ -56,7 +58,7 @@ def _marked(raw: bytes, encoding: str, name: str) -> str:
 
 
 def _chinese(raw: bytes) -> str | None:
-    """The text, where it can only be GBK (GB 18030, which contains it)."""
+    """The text, if it can only be GBK (read as GB 18030, which contains it)."""
     try:
         text = raw.decode("gb18030")
     except UnicodeDecodeError:

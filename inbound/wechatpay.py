@@ -1,4 +1,4 @@
-"""What WeChat Pay calls back: the end of a transfer, each change of a withdraw, and the end of a refund.
+"""WeChat Pay's callbacks: the end of a transfer, each change of a withdraw, and the end of a refund.
 
 Source: pay.weixin.qq.com/doc/v3/partner/4013049135 (withdraw: MCHWITHDRAW.CHANGE), merchant/4013071196 (refund), and
 the chapter on the callback of a merchant transfer (MCHTRANSFER.BILL.FINISHED).
@@ -34,14 +34,14 @@ REFUND = "REFUND."
 ALGORITHM = "AEAD_AES_256_GCM"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NUMBER = re.compile(r"[A-Za-z0-9_|*@-]{1,64}")
-"""What WeChat Pay lets a merchant's own number be."""
+"""The form that WeChat Pay demands of a merchant's own number."""
 
 
 class WechatPayCallbacks:
     """Reads the callbacks of one account.
 
     Args:
-        transfers, withdraws: names of the rails that this account pays for.
+        transfers, withdraws: names of the rails that this account serves.
     """
 
     headers: tuple[str, ...] = (
@@ -76,7 +76,7 @@ class WechatPayCallbacks:
         return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
 
     def read(self, body: bytes) -> Heard | Unfollowed:
-        """See `CallbackReader.read`. WeChat Pay sends all news of an account to one address, payments among them."""
+        """See `CallbackReader.read`. WeChat Pay sends all events of an account, including payments, to one address."""
         told = _read(body, Notification, "the callback")
         if told.event_type not in (TRANSFER, WITHDRAW) and not told.event_type.startswith(REFUND):
             return Unfollowed(about=told.event_type[:64])
@@ -115,10 +115,10 @@ def _refund(news: RefundNews) -> Heard:
 
 
 def _event_id(key: str, state: str) -> str:
-    """Of what it says, not of the callback: a number reaches each state once, however often WeChat Pay says so.
+    """It identifies the event, not the callback: a number reaches each state once, and WeChat Pay may repeat the news.
 
     Raises:
-        UnreadableAnswer: no merchant's number looks like that.
+        UnreadableAnswer: it cannot be a merchant's number.
     """
     if not _NUMBER.fullmatch(key):
         raise UnreadableAnswer("the callback is about no number that a merchant may give")

@@ -22,9 +22,9 @@ from ledger.pool import translate_errors
 ARRAY_MAX = 1000
 """Movements in one transaction: a longer array holds its locks for too long."""
 RACES_MAX = 3
-"""How often an array is tried again because another call posted one of its references in the same moment."""
-_BAD = (asyncpg.PostgresError, asyncpg.DataError, ValueError)
-"""What the database or the driver says of a movement that cannot be posted; trouble with the connection is apart."""
+"""How often an array is retried because another call posted one of its references at the same moment."""
+_REFUSED = (asyncpg.PostgresError, asyncpg.DataError, ValueError)
+"""Errors of the database or the driver for a movement that cannot be posted; connection errors are other types."""
 
 
 class NotPosted(NamedTuple):
@@ -38,7 +38,7 @@ class NotPosted(NamedTuple):
     moved: Literal[False] = False
 
 
-class _Door(NamedTuple):
+class _Entry(NamedTuple):
     """The database function that takes an array, and the channel whose settlements it holds."""
 
     function: Literal["post", "post_movements", "post_settlements"]
@@ -60,13 +60,13 @@ class Book:
         subject, _, rest = movement.reference.partition("/")
         if movement.kind == "psp_settlement":
             assert record is None, "a record belongs to a movement of an order or a withdrawal"
-            return await self._alone(movement)
+            return await self._post_alone(movement)
         if movement.kind == "adjustment" or subject not in {"order", "withdrawal"}:
             assert record is None, "a record belongs to a movement of an order or a withdrawal"
-            return await self._alone(movement)
+            return await self._post_alone(movement)
         if subject == "withdrawal":
-            return await self._for_withdrawal(rest.partition("/")[0], movement, record)
-        return await self._for_order(movement, record)
+            return await self._post_for_withdrawal(rest.partition("/")[0], movement, record)
+        return await self._post_for_order(movement, record)
 
     async def post_all(self, batch: Sequence[Movement]) -> list[Posted | NotPosted]:
         """Post many movements; each gets its own answer, in the order given. A movement that cannot be posted does not
@@ -79,37 +79,37 @@ class Book:
         asked for again.
         """
         answers: dict[int, Posted | NotPosted] = {}
-        arrays: dict[_Door, list[int]] = {}
+        arrays: dict[_Entry, list[int]] = {}
         for index, movement in enumerate(batch):
-            arrays.setdefault(_door_of(movement), []).append(index)
-        for door, indexes in arrays.items():
+            arrays.setdefault(_entry_of(movement), []).append(index)
+        for entry, indexes in arrays.items():
             for begin in range(0, len(indexes), ARRAY_MAX):
                 part = indexes[begin : begin + ARRAY_MAX]
-                posted = await self._halving(door, [batch[index] for index in part])
+                posted = await self._post_halving(entry, [batch[index] for index in part])
                 answers.update(zip(part, posted, strict=True))
         return [answers[index] for index in range(len(batch))]
 
-    async def _halving(self, door: _Door, batch: Sequence[Movement]) -> list[Posted | NotPosted]:
+    async def _post_halving(self, entry: _Entry, batch: Sequence[Movement]) -> list[Posted | NotPosted]:
         for _ in range(RACES_MAX):
             try:
-                return list(await self._post(door, batch))
+                return list(await self._post(entry, batch))
             except asyncpg.SerializationError:
                 continue
-            except _BAD as error:
+            except _REFUSED as error:
                 if len(batch) == 1:
                     return [NotPosted(batch[0].reference, str(error))]
                 break
         if len(batch) == 1:
             raise Unavailable(f"others post {batch[0].reference} all the time")
         middle = len(batch) // 2
-        return [*await self._halving(door, batch[:middle]), *await self._halving(door, batch[middle:])]
+        return [*await self._post_halving(entry, batch[:middle]), *await self._post_halving(entry, batch[middle:])]
 
-    async def _alone(self, movement: Movement) -> Posted:
+    async def _post_alone(self, movement: Movement) -> Posted:
         async with translate_errors():
-            (posted,) = await self._post(_door_of(movement), [movement])
+            (posted,) = await self._post(_entry_of(movement), [movement])
         return posted
 
-    async def _post(self, door: _Door, batch: Sequence[Movement]) -> list[Posted]:
+    async def _post(self, entry: _Entry, batch: Sequence[Movement]) -> list[Posted]:
         """One transaction: all of them, or an error."""
         legs = [(index, leg) for index, movement in enumerate(batch, start=1) for leg in movement.legs]
         movements = [
@@ -123,16 +123,16 @@ class Book:
             [leg.credit for _, leg in legs],
             [leg.amount_minor for _, leg in legs],
         ]
-        if door.channel is not None:
-            given = [door.channel, *movements, *moves]
+        if entry.channel is not None:
+            given = [entry.channel, *movements, *moves]
         else:
             given = [*movements, [one.linked_to for one in batch], [one.emptied for one in batch], *moves]
         places = ", ".join(f"${n}" for n in range(1, len(given) + 1))
         async with _serialization_failures_pass(), translate_errors():
-            rows = await self._pool.fetch(f"SELECT * FROM {door.function}({places})", *given)
+            rows = await self._pool.fetch(f"SELECT * FROM {entry.function}({places})", *given)
         return [_posted(movement, row) for movement, row in zip(batch, rows, strict=True)]
 
-    async def _for_order(self, movement: Movement, record: OrderRecord | WithdrawalRecord | None) -> Posted:
+    async def _post_for_order(self, movement: Movement, record: OrderRecord | WithdrawalRecord | None) -> Posted:
         assert not isinstance(record, WithdrawalRecord)
         async with translate_errors():
             row = await self._pool.fetchrow(
@@ -146,7 +146,7 @@ class Book:
         assert row is not None  # the function answers with one row
         return _posted(movement, row, overtaken=bool(row["overtaken"]))
 
-    async def _for_withdrawal(
+    async def _post_for_withdrawal(
         self, withdrawal_id: str, movement: Movement, record: OrderRecord | WithdrawalRecord | None
     ) -> Posted:
         assert not isinstance(record, OrderRecord)
@@ -170,12 +170,12 @@ def _posted(movement: Movement, row: Any, *, overtaken: bool = False) -> Posted:
     )
 
 
-def _door_of(movement: Movement) -> _Door:
-    """The worker's role may post what the chart knows of channels and orders; all else is the owner's."""
+def _entry_of(movement: Movement) -> _Entry:
+    """The worker's role may post what the chart allows for channels and orders; only the owner may post the rest."""
     subject, _, rest = movement.reference.partition("/")
     if movement.kind == "psp_settlement":
-        return _Door("post_settlements", rest.partition("/")[0])
-    return _Door("post_movements" if movement.kind != "adjustment" and subject == "order" else "post")
+        return _Entry("post_settlements", rest.partition("/")[0])
+    return _Entry("post_movements" if movement.kind != "adjustment" and subject == "order" else "post")
 
 
 @asynccontextmanager

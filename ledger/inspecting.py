@@ -26,7 +26,7 @@ class Inspection(Message):
     policies: tuple[str, ...] = ()
     encoding: str = ENCODING
     timezone: str = "UTC"
-    """The server's own; sessions of ours set theirs."""
+    """The server's own; our sessions set theirs."""
     read_only: bool = False
     """A standby, or a demoted primary."""
     pooled: bool = False
@@ -34,11 +34,11 @@ class Inspection(Message):
     sealed_with: tuple[str, ...] = ()
     """Ids of the keys that account numbers are sealed with."""
     unkept: tuple[str, ...] = ()
-    """What the address asks for and the driver cannot give."""
+    """Options of the address that the driver does not support."""
     unknown_migrations: tuple[str, ...] = ()
-    """Applied, and not of this version: a newer one was here."""
+    """Applied, but unknown to this version: a newer one migrated the database."""
     edited_migrations: tuple[str, ...] = ()
-    """Applied with another content than this version has."""
+    """Applied with other content than this version's."""
     lacking_rights: tuple[str, ...] = ()
     """Tables that this role may not read, or functions that it may not call."""
 

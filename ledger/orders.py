@@ -19,7 +19,7 @@ OpenOutcome = Literal[
 
 
 NEVER_RECORDED = -1
-"""The revision of an order that is registered and nothing more."""
+"""The revision of an order that is only registered."""
 
 
 class StoredOrder(Message):
@@ -49,7 +49,7 @@ class OrderRow(Message):
     next_deadline_at: datetime | None
     hold_reasons: tuple[str, ...]
     holds: tuple[str, ...]
-    """Of the reasons those for which a person of the platform must act; the others are only waited for."""
+    """The reasons for which a person of the platform must act; the others only need time."""
     refunded_minor: int
     closed: bool
     content_hash: str

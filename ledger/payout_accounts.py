@@ -19,9 +19,9 @@ from ledger.vault import Sealed, Vault
 
 MustBe = Literal["new", "known"]
 RACES_MAX = 5
-"""How often two people change one account at the same moment before we give up."""
+"""How often a change is retried because another one came first."""
 SYSTEM = Actor(role="system", id="withdrawals")
-"""Who suspends an account because a rail said so."""
+"""The actor of a suspension after a rail's answer."""
 NO_BANK = Bank()
 
 

@@ -22,7 +22,7 @@ ANSWER_WITHIN = 30.0
 ENCODING = "UTF8"
 
 Connected: TypeAlias = "asyncpg.Pool[Any] | asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
-"""Whatever can be asked a query."""
+"""Anything that can run a query."""
 
 TROUBLE = (
     OSError,
@@ -45,12 +45,12 @@ _REFUSED = (
     asyncpg.InvalidParameterValueError,
     asyncpg.ClientConfigurationError,
 )
-"""What a server says of an address that stays wrong however often it is tried."""
+"""Errors that a retry cannot mend: the address or a setting is wrong."""
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
-"""For those who pass it on and know nothing of the driver."""
+"""For modules that pass a pool on and do not import the driver."""
 
 
 def encode(value: Any) -> str:
@@ -86,23 +86,23 @@ async def open_pool(dsn: str, *, size: int = 10, writable: bool = True) -> Pool:
     address = parse_database_address(dsn)
     if not address.pooled:
         try:
-            pool = await _opened(address, size, shared=False, writable=writable)
+            pool = await _open_checked(address, size, shared=False, writable=writable)
         except SIGNS_OF_A_POOLER:
             pass
         else:
             if not await _is_shared(pool):
                 return pool
             pool.terminate()
-    return await _opened(address, size, shared=True, writable=writable)
+    return await _open_checked(address, size, shared=True, writable=writable)
 
 
-async def _opened(address: DatabaseAddress, size: int, *, shared: bool, writable: bool) -> Pool:
+async def _open_checked(address: DatabaseAddress, size: int, *, shared: bool, writable: bool) -> Pool:
     async def prepare(connection: asyncpg.Connection[Any]) -> None:
         if isinstance(connection, Session):
             connection.pool = pool
         await _prepare(connection)
 
-    with _translated(address, shared=shared):
+    with _translate_first_errors(address, shared=shared):
         pool: Pool = asyncpg.create_pool(
             **arguments(address, shared=shared, writable=writable),
             min_size=1,
@@ -136,7 +136,7 @@ async def connect(dsn: str, variable: str = "DATABASE_URL") -> asyncpg.Connectio
     address = parse_database_address(dsn, variable)
     for shared in (False, True) if not address.pooled else (True,):
         try:
-            with _translated(address, shared=shared):
+            with _translate_first_errors(address, shared=shared):
                 connection: asyncpg.Connection[Any] = await asyncpg.connect(
                     **arguments(address, shared=shared, writable=True)
                 )
@@ -149,9 +149,9 @@ async def connect(dsn: str, variable: str = "DATABASE_URL") -> asyncpg.Connectio
 
 
 @contextmanager
-def _translated(address: DatabaseAddress, *, shared: bool) -> Iterator[None]:
-    """Translate the errors of a first connection into sentences without a password. Signs of an unexpected pooler pass
-    unchanged.
+def _translate_first_errors(address: DatabaseAddress, *, shared: bool) -> Iterator[None]:
+    """Translate the errors of a first connection into sentences without a password. Signs of a pooler pass unchanged if
+    none was expected.
     """
     try:
         yield
@@ -167,19 +167,19 @@ def _translated(address: DatabaseAddress, *, shared: bool) -> Iterator[None]:
             "or name all servers in the address: postgresql://user@a,b/dakuan"
         ) from None
     except (*_REFUSED, ValueError) as error:
-        raise Misconfigured(f"PostgreSQL at {address.shown} refuses the connection: {_said(error)}") from None
+        raise Misconfigured(f"PostgreSQL at {address.shown} refuses the connection: {_message_of(error)}") from None
     except (*TROUBLE, asyncpg.PostgresError) as error:
-        raise Unavailable(f"PostgreSQL does not answer at {address.shown}: {_said(error)}") from None
+        raise Unavailable(f"PostgreSQL does not answer at {address.shown}: {_message_of(error)}") from None
 
 
 def _pooler_refuses(address: DatabaseAddress, error: Exception) -> str:
     return (
-        f"the pooler at {address.shown} (PgBouncer or alike) refuses the session: {_said(error)}. "
+        f"the pooler at {address.shown} (PgBouncer or alike) refuses the session: {_message_of(error)}. "
         "Remove such parameters from the address, or have the pooler ignore them"
     )
 
 
-def _said(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     return hide_passwords(str(error) or type(error).__name__)
 
 
@@ -196,7 +196,7 @@ async def translate_errors() -> AsyncIterator[None]:
             "and the next try connects anew"
         ) from error
     except TROUBLE as error:
-        raise Unavailable(f"PostgreSQL: {type(error).__name__}: {_said(error)}") from error
+        raise Unavailable(f"PostgreSQL: {type(error).__name__}: {_message_of(error)}") from error
 
 
 def refuse_encoding(connection: Any) -> None:

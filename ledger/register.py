@@ -31,7 +31,7 @@ class Register:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        """For what reads across register and books, such as the proofs."""
+        """For reads across register and books, such as the proofs."""
         self.orders = Orders(pool)
         self.policies = Policies(pool)
         self.claims = Claims(pool)

@@ -39,7 +39,7 @@ class Safeguard(Message):
     held_minor: int
     short_minor: int
     own_minor: int
-    """What is held beyond client money: the platform's own."""
+    """The cash beyond client money: the platform's own."""
 
 
 class _Sum(NamedTuple):

@@ -18,16 +18,16 @@ from core.addresses import DatabaseAddress
 
 SCHEMA = "dakuan"
 SETTINGS: Mapping[str, str] = {"search_path": SCHEMA, "timezone": "UTC", "jit": "off"}
-"""Of every session."""
+"""The settings of every session."""
 _AT_START = frozenset({"application_name", "options"})
-"""What poolers take when a session begins; they refuse our other settings there."""
+"""The settings that poolers accept when a session begins; they refuse the others there."""
 
 SIGNS_OF_A_POOLER = (
     asyncpg.ProtocolViolationError,  # "unsupported startup parameter: search_path"
     asyncpg.DuplicatePreparedStatementError,
     asyncpg.InvalidSQLStatementNameError,  # "prepared statement … does not exist"
 )
-"""Errors of a first connection that only a pooler makes."""
+"""Errors of a first connection that only a pooler raises."""
 
 _Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 
@@ -36,29 +36,29 @@ class Session(asyncpg.Connection):
     """A session of our own."""
 
     pool: asyncpg.Pool[Any] | None = None
-    """What it belongs to, once it was prepared."""
+    """The session's pool, once the session is prepared."""
 
     async def execute(self, *args: Any, **more: Any) -> Any:
-        """As asyncpg's; see `_watched`."""
-        return await self._watched(super().execute, *args, **more)
+        """As asyncpg's; see `_run`."""
+        return await self._run(super().execute, *args, **more)
 
     async def executemany(self, *args: Any, **more: Any) -> Any:
-        """As asyncpg's; see `_watched`."""
-        return await self._watched(super().executemany, *args, **more)
+        """As asyncpg's; see `_run`."""
+        return await self._run(super().executemany, *args, **more)
 
     async def fetch(self, *args: Any, **more: Any) -> Any:
-        """As asyncpg's; see `_watched`."""
-        return await self._watched(super().fetch, *args, **more)
+        """As asyncpg's; see `_run`."""
+        return await self._run(super().fetch, *args, **more)
 
     async def fetchrow(self, *args: Any, **more: Any) -> Any:
-        """As asyncpg's; see `_watched`."""
-        return await self._watched(super().fetchrow, *args, **more)
+        """As asyncpg's; see `_run`."""
+        return await self._run(super().fetchrow, *args, **more)
 
     async def fetchval(self, *args: Any, **more: Any) -> Any:
-        """As asyncpg's; see `_watched`."""
-        return await self._watched(super().fetchval, *args, **more)
+        """As asyncpg's; see `_run`."""
+        return await self._run(super().fetchval, *args, **more)
 
-    async def _watched(self, call: Any, *args: Any, **more: Any) -> Any:
+    async def _run(self, call: Any, *args: Any, **more: Any) -> Any:
         try:
             return await call(*args, **more)
         except asyncpg.ReadOnlySQLTransactionError:
@@ -80,11 +80,11 @@ class SharedSession(Session):
             return await super().execute(f"{query.rstrip().removesuffix(';')};{self.local}", **more)
         return await super().execute(*args, **more)
 
-    async def _watched(self, call: Any, *args: Any, **more: Any) -> Any:
+    async def _run(self, call: Any, *args: Any, **more: Any) -> Any:
         if self.is_in_transaction() or str(args[0]).startswith("BEGIN"):
-            return await super()._watched(call, *args, **more)
+            return await super()._run(call, *args, **more)
         async with self.transaction():
-            return await super()._watched(call, *args, **more)
+            return await super()._run(call, *args, **more)
 
 
 def arguments(address: DatabaseAddress, *, shared: bool, writable: bool) -> dict[str, Any]:

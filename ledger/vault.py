@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from core.errors import Misconfigured, Unavailable
 
 NONCE_BYTES = 12
-"""The length that NIST SP 800-38D recommends; random, since a key seals far fewer than 2**32 numbers."""
+"""The length that NIST SP 800-38D recommends; random, because a key seals far fewer than 2**32 numbers."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Addresses of vendors: as they are written, or a path of the stand-ins; and what a look at one found."""
+"""Addresses of vendors (a full address or a path of the stand-ins), and the result of checking one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHECKED_WITHIN = timedelta(seconds=5)
 
 
 class ProviderCheck(NamedTuple):
-    """A provider, its address, and whether it answers and takes our account: the outcome of `carriers.base.Checked`."""
+    """A provider, its address, and whether it answers and accepts our account: see `carriers.base.Checked`."""
 
     name: str
     url: str
@@ -21,7 +21,7 @@ class ProviderCheck(NamedTuple):
 
 
 def vendor_url(settings: Settings, url: str, variable: str) -> str:
-    """An address as it is written, or a path of the stand-ins."""
+    """A full address, from an address or from a path of the stand-ins."""
     if not url.startswith("/"):
         return url
     if settings.world_url is None:

@@ -60,9 +60,10 @@ def carrier_of(provider: Provider, http: HttpClient) -> Carrier:
 
 
 async def check_providers(settings: Settings, now: datetime) -> list[ProviderCheck]:
-    """Try each configured provider.
+    """Check each configured provider.
 
-    Kuaidi100 and Kdniao are asked for one number that no parcel has, which counts as a query; of each second another.
+    Kuaidi100 and Kdniao get a query for a number that no parcel has; it counts as a query. The number changes every
+    second.
     """
     chosen = settings.providers or Providers(default=("sandbox",))
     probe = TraceQuery(carrier="yto", waybill=f"YT{int(now.timestamp()):013}")
@@ -77,10 +78,10 @@ async def check_providers(settings: Settings, now: datetime) -> list[ProviderChe
 
 
 def _named(chosen: Providers) -> tuple[str, ...]:
-    """Every provider that is asked about some carrier, once."""
+    """Every provider that any carrier uses, without duplicates."""
     return tuple(dict.fromkeys((*chosen.default, *(one for order in chosen.carriers.values() for one in order))))
 
 
 def provider_url(settings: Settings, provider: Provider) -> str:
-    """Where a provider is asked; the stand-in carrier where it has no address of its own."""
+    """A provider's address; the stand-in carrier's if it has none."""
     return vendor_url(settings, provider.url, "DAKUAN_CARRIERS") or settings.needed("carrier_url")

@@ -1,4 +1,4 @@
-"""The database of a worker: migrated where that is allowed, with the policies of the folder."""
+"""The database of a worker: migrated if that is allowed, with the policies of the folder."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from ledger.register import Register
 
 @asynccontextmanager
 async def ready_database(settings: Settings) -> AsyncIterator[asyncpg.Pool[Any]]:
-    """A pool on a migrated database that knows the policies of the folder.
+    """A pool on a migrated database that has the folder's policies.
 
-    Migrations are applied where the owner's address is known too; a worker that has only its own says what is missing.
+    Migrations are applied if the owner's address is set, too; with only its own address a worker names what is missing.
     """
     if settings.database_owner_url is not None:
         await migrate(settings.database_owner_url, worker=role_in(settings.needed("database_url")))
@@ -52,7 +52,7 @@ async def register_policies(register: Register, settings: Settings) -> None:
 
 
 def policies_in(settings: Settings) -> list[tuple[Policy, str]]:
-    """The policies of the folder with their texts, save the screening rules and drafts (`name.draft.toml`).
+    """The policies of the folder with their texts, except the screening rules and drafts (`name.draft.toml`).
 
     Raises:
         Misconfigured: a file cannot be read; the sentence names it.

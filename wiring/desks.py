@@ -28,7 +28,7 @@ from wiring.rails import open_channels, open_rails
 
 @asynccontextmanager
 async def push_desk(settings: Settings, register: Register, client: Client) -> AsyncIterator[PushDesk]:
-    """Where the pushes of the configured providers are taken; scans go to their orders as Signals."""
+    """The desk for the pushes of the configured providers; scans go to their orders as Signals."""
 
     async def report(order_id: str, command: dict[str, Any]) -> None:
         await gateway.signal(client, order_workflow_id(order_id), ReportScan.verb, command)
@@ -44,7 +44,7 @@ async def push_desk(settings: Settings, register: Register, client: Client) -> A
 
 
 def callback_desk(settings: Settings, register: Register, client: Client) -> CallbackDesk:
-    """Where the callbacks of the accounts of DAKUAN_RAILS are taken; withdrawals are told, also those that are over."""
+    """The desk for the callbacks of the accounts of DAKUAN_RAILS; it notifies withdrawals, including closed ones."""
     given = settings.rails or Rails()
 
     def rails_of(account: str, kind: str) -> list[str]:
@@ -67,7 +67,7 @@ def callback_desk(settings: Settings, register: Register, client: Client) -> Cal
 async def reconciliation_desk(
     settings: Settings, register: Register, *, fetching: bool = True
 ) -> AsyncIterator[ReconciliationActivities]:
-    """Where both sides are compared, outside of a worker; without `fetching` only what is stored."""
+    """The desk that compares both sides outside of a worker; without `fetching` it uses stored statements only."""
     async with AsyncExitStack() as stack:
         if not fetching:
             yield ReconciliationActivities(register, {}, {})

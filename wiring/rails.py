@@ -22,7 +22,7 @@ from wiring.addresses import CHECKED_WITHIN, ProviderCheck, vendor_url
 
 
 async def open_channels(settings: Settings, stack: AsyncExitStack) -> dict[str, PaymentChannel]:
-    """The payment channels by name; `*` is any other, where DAKUAN_CHANNEL_URL is set. Real ones stand alone.
+    """The payment channels by name; `*` is any other, if DAKUAN_CHANNEL_URL is set.
 
     Args:
         stack: closes the connections that are opened here.
@@ -39,7 +39,7 @@ async def open_channels(settings: Settings, stack: AsyncExitStack) -> dict[str, 
 
 
 async def open_rails(settings: Settings, stack: AsyncExitStack) -> dict[str, Rail]:
-    """The rails by name; `*` is any other, where DAKUAN_BANK_URL is set. Real ones stand alone.
+    """The rails by name; `*` is any other, if DAKUAN_BANK_URL is set.
 
     Args:
         stack: closes the connections that are opened here.
@@ -70,7 +70,7 @@ def wechatpay_client(account: MerchantAccount, http: HttpClient) -> WechatPayCli
     """A merchant's connection to WeChat Pay, with its keys.
 
     Raises:
-        Misconfigured: a key is none; the sentence names account and key, and repeats nothing of it.
+        Misconfigured: a key is invalid; the sentence names the account and the key, but not its content.
     """
     try:
         signer = MerchantSigner(account.mchid, account.serial, account.private_key)
@@ -96,7 +96,7 @@ def rail_of(name: str, entry: RailEntry, client: WechatPayClient) -> Rail:
 
 
 async def check_accounts(settings: Settings) -> list[ProviderCheck]:
-    """Try each account of DAKUAN_RAILS: whether WeChat Pay takes our signature, and we its."""
+    """Check each account of DAKUAN_RAILS: whether WeChat Pay accepts our signature and we accept its."""
     found = []
     for name, account in (settings.rails or Rails()).accounts.items():
         url = vendor_url(settings, account.url, "DAKUAN_RAILS")

@@ -1,4 +1,4 @@
-"""One penny drop: sent once, and looked up until its outcome is known or it is worth nothing any more.
+"""One penny drop: sent once, and queried until its outcome is known or it has expired.
 
 The core decides; this waits and carries out.
 """
@@ -37,7 +37,7 @@ class AccountDropWorkflow(Machine[AccountDropState], commands={}):
 
     @workflow.run
     async def run(self, *bodies: Any) -> DropAnswer:
-        """Where it stands in the end, or why nothing was sent."""
+        """The final phase, or why nothing was sent."""
         return await ignoring_cancellation(self._live(bodies), self._note_cancellation)
 
     async def _live(self, bodies: Sequence[Any]) -> DropAnswer:
@@ -83,5 +83,5 @@ class AccountDropWorkflow(Machine[AccountDropState], commands={}):
 
     @workflow.query(description="The whole state of the drop, without its amount")
     def account_drop(self) -> dict[str, Any]:
-        """The whole state as JSON; while it opens only its phase; of what was refused its phase and the refusal."""
+        """The whole state as JSON; while opening only its phase; after a refusal its phase and the refusal."""
         return drop_view(self._state) if self._state is not None else self._unopened()

@@ -1,4 +1,4 @@
-"""One automatic withdrawal of a merchant, started by a schedule: what is available then, less what stays."""
+"""One automatic withdrawal of a merchant, started by a schedule: the available money, less what the plan keeps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.starting import first_argument
 
 DUE_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
-"""When the schedule meant it to start; set by the server, and the same however late it does."""
+"""The schedule's nominal start time. The server sets it; a late start does not change it."""
 
 
 @workflow.defn(name=AUTO_WITHDRAWAL_WORKFLOW)

@@ -1,8 +1,8 @@
 """A burst of signals: more at once than one workflow task can decide.
 
-The SDK gives up a task that takes 2 s, and every later try meets the same signals: the workflow would never answer
-again. Two things keep a task short. Before it, all signals but the first few become one (`bundled`), since each signal
-costs the SDK a coroutine and more, about 90 µs. In it, only some are decided (`Burst`); the others wait for a timer.
+The SDK aborts a task after 2 s, and every retry meets the same signals: the workflow would never answer again. Two
+measures keep a task short. Before the task, all signals but the first few become one (`bundled`), because each signal
+costs the SDK about 90 µs. In the task, only some are decided (`Burst`); the others wait for a timer.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ SIGNALS_A_TASK = 20
 """Signals decided in one workflow task; the next waits for another task. A scan costs up to 5 ms."""
 PAUSE = timedelta(milliseconds=1)
 BUNDLE = "signals of a burst"
-"""The name of the signal that stands for many. One that a sender calls so is taken apart, too: it is as if the sender
-had sent each of its arguments."""
+"""The name of the signal that stands for many. A sender's own signal of this name is unbundled, too, as if the sender
+had sent each of its arguments.
+"""
 _NAME, _ARGUMENTS = "dakuan-signal", "dakuan-arguments"
 
 
 def bundled(act: WorkflowActivation) -> WorkflowActivation:
-    """What the workflow is to be given instead of this: the same, with few signals. No signal is lost, nor its place.
+    """The same activation with few signals. No signal is lost, and their order stays.
 
-    History decides what arrives together, so that a replay bundles the same signals.
+    The history determines which signals arrive together, so a replay bundles the same ones.
     """
     signals = sum(job.HasField("signal_workflow") for job in act.jobs)
     if signals <= SIGNALS_A_TASK:
@@ -68,14 +69,14 @@ def unbundled(args: Sequence[RawValue]) -> Iterator[tuple[str, Sequence[RawValue
 
 
 def _arguments(count: bytes) -> Sequence[RawValue]:
-    """So many arguments. What they said does not matter: a command has one."""
+    """A tuple of this many arguments. Their values do not matter: a command has exactly one."""
     return (RawValue(Payload()),) * (int(count) if count.isdigit() and len(count) < 5 else 0)
 
 
 class Burst:
-    """Signals that came in one workflow task beyond those that it may decide.
+    """Signals of one workflow task beyond the number that it may decide.
 
-    Those with a verb that nothing knows are only counted: ten thousand states would be made to say the same.
+    Signals with an unknown verb are only counted: otherwise ten thousand of them would make ten thousand equal states.
     """
 
     def __init__(self) -> None:
@@ -91,7 +92,7 @@ class Burst:
         return bool(self.waiting) or self.unknown > 0
 
     def has_room(self) -> bool:
-        """Whether a signal may be decided at once. None may overtake those that wait."""
+        """Whether a signal may be decided at once. It must not overtake waiting ones."""
         task = workflow.info().get_current_history_length()
         if task != self._task:
             self._task, self._taken = task, 0

@@ -40,10 +40,10 @@ class Core(Protocol[S]):
     """The module that decides commands. Pure and total: it raises nothing."""
 
     def first_answer(self, state: S, command: Command, /) -> Answer | Refusal | None:
-        """What this command was answered before; None where it is new."""
+        """The earlier answer to this command; None if it is new."""
 
     def refusal_of(self, state: S, command: Command, now: datetime, /) -> Refusal | None:
-        """Why a new command would be refused now."""
+        """Why a new command would be refused now; None if it would not."""
 
     def receive(self, state: S, command: Command, now: datetime, channel: Channel, /) -> tuple[S, Answer | Refusal]:
         """The state after a command, and its answer."""
@@ -54,32 +54,32 @@ class Core(Protocol[S]):
         ...
 
     def count_unreadable(self, state: S, code: str, signals: int, /) -> S:
-        """The state after so many more that could not be read."""
+        """The state after this many more unreadable signals."""
         ...
 
     def note_cancellation(self, state: S, now: datetime, /) -> S:
-        """The state after a request to cancel the workflow, which calls nothing off."""
+        """The state after a request to cancel the workflow, which is only noted."""
         ...
 
 
 class Views(Protocol[Shown]):
-    """The module that says what others see."""
+    """The module with the views for people and clients."""
 
     def journal_view(self, state: Shown, /) -> list[dict[str, Any]]:
         """The journal as JSON, oldest first."""
         ...
 
     def holds_of(self, state: Shown, /) -> tuple[HoldView, ...]:
-        """Why the money is not here yet."""
+        """The reasons why money does not move."""
         ...
 
 
 NOT_OPENED = "not_opened"
-"""The phase of what was refused and of which the register has nothing, either."""
+"""The phase of a refused workflow that the register does not know, either."""
 
 
 class Machine(Generic[S]):
-    """A durable state with one Update and one Signal a command, and queries for its journal and its holds."""
+    """A durable state with one Update and one Signal for each command, and queries for its journal and holds."""
 
     COMMANDS: ClassVar[Mapping[str, type[Command]]] = {}
 
@@ -110,7 +110,7 @@ class Machine(Generic[S]):
         return self._state is not None
 
     def _note_cancellation(self) -> None:
-        """Cancelling the workflow calls nothing off; the request stands in the journal."""
+        """Cancelling the workflow stops nothing; the request is noted in the journal."""
         if self._state is not None:
             self._state = self._core.note_cancellation(self._state, workflow.now())
             self._changed = True
@@ -119,7 +119,7 @@ class Machine(Generic[S]):
         """Nothing was opened: end the workflow with the reason as its failure.
 
         Args:
-            stored_phase: of what the register has under this id.
+            stored_phase: the phase of the order that the register has under this id.
         """
         self._failed, self._stored_phase = refusal, stored_phase
         # Commands that arrived early wait for the opening. If the workflow ended first, their senders would get a
@@ -137,18 +137,18 @@ class Machine(Generic[S]):
         """Go on in a new run, with a short history and the same state.
 
         Args:
-            started_with: what the new run begins with, too; the state under `known_as` has it, and does not carry it
-                twice: both are one value of the service, with a largest size.
+            started_with: an argument of the new run that the state repeats in the field `known_as`; the state leaves it
+                out, because both share one size limit.
         """
-        # A handler that is still running would be lost with this run, its sender without an answer. The state is
-        # taken afterwards: the last handler may have changed it.
+        # A handler that is still running would be lost with this run, and its sender would get no answer. Take the
+        # state afterwards: the last handler may have changed it.
         await self._answer_all()
         assert self._state is not None
         carried = self._state.model_dump(mode="json", exclude={known_as})
         workflow.continue_as_new(args=[started_with, {"state": carried}])
 
     async def _answer_all(self) -> None:
-        """Wait until everything that arrived is answered: a run that ends forgets the rest."""
+        """Wait until every command is answered: a run that ends loses the rest."""
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     # --- commands ----------------------------------------------------------------------------------------
@@ -264,7 +264,7 @@ class Machine(Generic[S]):
     # --- queries -----------------------------------------------------------------------------------------
 
     def _unopened(self) -> dict[str, Any]:
-        """What there is to say without a state: that it opens, or why it never will."""
+        """The view without a state: it is opening, or why it was refused."""
         if self._failed is None:
             return {"phase": "opening"}
         return {

@@ -75,12 +75,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows.waiting import Watches
 
 LOOK_LIMIT = timedelta(seconds=30)
-"""One query of a carrier, its retries apart."""
+"""One query of a carrier, without retries."""
 POLLING = RetryPolicy(initial_interval=timedelta(minutes=1), maximum_interval=timedelta(minutes=5))
-"""For a poll that ended unexpectedly: its worker died, the database was away. One that only has to look again says
-itself when, and a carrier's shortest interval is kept by its adapter."""
+"""For a poll that ended unexpectedly: its worker died, or the database did not answer. A poll that only has to look
+again sets its own delay, and the adapter keeps the carrier's shortest interval.
+"""
 NEXT_STARTS = timedelta(milliseconds=100)
-"""Ends a workflow task between activities that do not all fit in one."""
+"""A pause that ends a workflow task, if its activities do not all fit into one."""
 WITHDRAWAL_START = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
 
 
@@ -134,8 +135,8 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         request = OpenRequest(order=order, opened_by=workflow.info().first_execution_run_id, now=workflow.now())
         opened = await run_local(OpeningActivities.open, request, "check the payment, register, fund, screen")
         if opened.refusal is not None and opened.refusal.code == "order_over":
-            # The same order again after Temporal forgot it, or under its default reuse policy: it ends as it ended, and
-            # its queries answer. A failed run would hide the order from everyone.
+            # The same order was started again after Temporal forgot it, or under the default reuse policy. End it with
+            # its stored end, so that its queries answer; a failed run would hide the order.
             await self._rescue(order, set_back=True, over=opened)
         elif opened.refusal is not None:
             await self._fail(opened.refusal, opened.stored_phase)
@@ -158,7 +159,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         assert rescued.order is not None
         assert rescued.policy is not None
         if not rescued.state and over is not None and over.refusal is not None:
-            # Its state is forgotten by age: an order that is over never begins anew.
+            # Its state was purged by age: an order that has ended must not start anew.
             await self._fail(over.refusal, over.stored_phase)
         elif not rescued.state:
             self._state = begin(rescued.order, rescued.policy, workflow.now())
@@ -168,7 +169,8 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
     async def _do_what_is_due(self) -> None:
         while True:
             self._changed = False
-            # A command whose number is still being claimed came first, and wins over what falls due meanwhile.
+            # A command whose number is still being claimed came first: it wins over a deadline that passes during the
+            # claim.
             async with self._one_command:
                 self._state = pass_deadlines(self._order, workflow.now())
             step = next_step(self._order, workflow.now())
@@ -189,11 +191,11 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         elif isinstance(step, ReleaseClaims):
             await self._release_claims(step)
         else:
-            # Mark the step as in progress first: commands that arrive meanwhile must see that it was decided.
+            # Mark the step as in progress first: commands that arrive during it must see that it was decided.
             self._state = start(self._order, step)
             result = await self._result_of(step)
-            # A command that is being decided may be recorded already, with numbers for its notices that this result
-            # would take, too.
+            # A command that is being decided may be recorded already, under notice numbers that this result would use
+            # again.
             async with self._one_command:
                 self._state = finish(self._order, step, result, workflow.now())
 
@@ -229,16 +231,16 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         )
 
     async def _record(self, step: KeepRecord) -> None:
-        """Give the register the record; it answers with what it and the books know. The ledger's facts win."""
+        """Record the state; the register answers with its own and the books' facts. The ledger's facts win."""
         assert isinstance(step.record, OrderRecord)
         standing = await run_local(OpeningActivities.record, step.record, step.summary)
-        # A command that is being decided holds the state that this replaces.
+        # A command that is being decided works on the state that this replaces.
         async with self._one_command:
             self._state = finish(self._order, step, standing, workflow.now())
             await self._follow(standing)
 
     async def _follow(self, standing: LedgerFacts) -> None:
-        """Follow the ledger where it knows more than this state: a worker may have died after it had posted."""
+        """Follow the ledger if it is ahead of this state: a worker may have died after it had posted."""
         followed = follow(self._order, standing, workflow.now())
         if followed is None:
             await self._rescue(self._order.order, set_back=True)
@@ -246,7 +248,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             self._state = followed
 
     async def _release_claims(self, step: ReleaseClaims) -> None:
-        """No command is decided meanwhile: it may claim again the very number that is released here."""
+        """No command is decided during this: it could claim the same number that is released here."""
         async with self._one_command:
             self._state = start(self._order, step)
             request = ReleaseRequest(
@@ -258,13 +260,13 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
     # --- what runs beside the order --------------------------------------------------------------------
 
     def _keep_watches(self) -> bool:
-        """Whether more are wanted than may start in one workflow task."""
+        """Start and end watches; returns whether more are wanted than may start in one workflow task."""
         audits = [(watch, partial(self._audit, watch)) for watch in audit_watches(self._order)]
         refunds = [(watch, partial(self._refund, watch)) for watch in refund_watches(self._order)]
         return self._watches.keep([*refunds, *audits], STARTS_A_TASK)
 
     async def _audit(self, watch: AuditWatch) -> None:
-        """Poll the carrier in one retrying activity, which costs three events however often it looks."""
+        """Poll the carrier in one retrying activity: it needs three history events for any number of looks."""
         verdict: Verdict = await workflow.execute_activity_method(
             LogisticsActivities.audit,
             self._audit_request(watch.parcel_id),
@@ -302,7 +304,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         )
 
     async def _refund(self, watch: RefundWatch) -> None:
-        """Tell the channel, and ask until the buyer has the money."""
+        """Send the refund, and query it until the buyer has the money."""
         refund = self._order.refund(watch.cause)
         assert refund is not None
         order = self._order.order
@@ -335,7 +337,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
     async def _receive(self, command: Command, channel: Channel) -> Answer | Refusal:
         """Let the core decide; numbers are claimed before their parcel is accepted.
 
-        Everything that the state alone refuses comes before a claim.
+        Refusals that need only the state come before a claim.
         """
         if (
             not isinstance(command, ReportShipment | CorrectWaybill)
@@ -349,11 +351,11 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         before = self._order
         wanted = claim_at_once(before, command, workflow.now(), channel)
         request = self._claim_of(command, wanted.record)
-        # The register may take long, and deadlines wait for `_one_command` meanwhile: a number that was claimed in
-        # time must not find the order called off by a deadline that passed during its claim.
+        # The register may take long, and deadlines wait for `_one_command` during this: a deadline that passes during
+        # the claim must not cancel an order whose number was claimed in time.
         claimed = await run_local(LogisticsActivities.claim_waybills, request, "claim the waybill, record")
-        # A signal that could not be read, or a request to cancel, has changed the state if it is another one now; then
-        # what was recorded is not what comes of the command.
+        # An unreadable signal or a request to cancel may have changed the state during the claim; then the recorded
+        # state is not the command's result.
         if claimed.standing is not None and self._order is before:
             followed = follow(as_recorded(wanted.state), claimed.standing, workflow.now())
             if followed is not None:
@@ -378,12 +380,12 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
 
     @property
     def _opened(self) -> bool:
-        """Commands are decided: the goods were screened, or a person must help before they can be."""
+        """Commands are decided once the goods were screened, or a person has to help first."""
         return self._state is not None and (self._state.phase != "opening" or bool(self._state.holds))
 
     # --- queries ---------------------------------------------------------------------------------------
 
     @workflow.query(description="The whole state of the order")
     def order(self) -> dict[str, Any]:
-        """The whole state as JSON; while it opens only its phase; of what was refused its phase and the refusal."""
+        """The whole state as JSON; while opening only its phase; after a refusal its phase and the refusal."""
         return order_view(self._state) if self._state is not None else self._unopened()

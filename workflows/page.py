@@ -1,4 +1,4 @@
-"""What people see of a workflow in the Web UI: search attributes and current details."""
+"""What the Web UI shows of a workflow: search attributes and current details."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Page:
         self._shown: dict[str, Any] = {}
 
     def show(self, values: dict[str, Any], details: str) -> None:
-        """Upsert what changed, in one event, and set the details, which cost none."""
+        """Upsert the changed attributes in one event, and set the details, which need none."""
         changed = {name: value for name, value in values.items() if self._shown.get(name) != value}
         updates = [
             _KEYS[name].value_unset() if value is None else _KEYS[name].value_set(_search_value(value))

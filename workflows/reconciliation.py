@@ -1,4 +1,4 @@
-"""One comparison of a day: fetch the statement, compare, and show what is not as it should be.
+"""One comparison of a day: fetch the statement, compare, and show the breaks.
 
 A Temporal Schedule starts one a day for each rail, each channel, and our own books (`starter.py reconcile --schedule`).
 """
@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
 
 FETCHING = timedelta(minutes=5)
 FETCHED_WITHIN = timedelta(hours=2)
-"""For all tries: then both sides are compared with what is known of earlier days."""
+"""For all tries; after that, both sides are compared with the stored days."""
 COMPARING = timedelta(minutes=10)
 RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
@@ -37,14 +37,14 @@ RETRY = RetryPolicy(
 
 @workflow.defn(name=RECONCILIATION_WORKFLOW)
 class ReconciliationWorkflow:
-    """Two sides of the money, compared."""
+    """Compares two sides of the money."""
 
     def __init__(self) -> None:
         self._summary: Summary | None = None
 
     @workflow.run
     async def run(self, *bodies: Any) -> dict[str, Any]:
-        """Fetch, compare, and give back the summary; breaks are no failure of the workflow."""
+        """Fetch, compare, and return the summary; breaks do not fail the workflow."""
         asked = _read(bodies)
         not_fetched = await self._fetch(asked)
         self._summary = await workflow.execute_activity_method(
@@ -58,7 +58,7 @@ class ReconciliationWorkflow:
         return {**self._summary.model_dump(mode="json"), "not_fetched": not_fetched}
 
     async def _fetch(self, asked: Comparison) -> str | None:
-        """Why there is no statement of these days, in words; None where there is one, or none is told at all."""
+        """Why there is no statement of these days, as a sentence; None if there is one, or none is offered at all."""
         try:
             fetched: Fetched = await workflow.execute_activity_method(
                 ReconciliationActivities.fetch_statements,
@@ -79,7 +79,7 @@ class ReconciliationWorkflow:
 
 
 def _read(bodies: Sequence[Any]) -> Comparison:
-    """What to compare; a schedule's fixed input says no time, which is then the workflow's."""
+    """What to compare; a schedule's fixed input has no time, so the workflow's time is used."""
     body = first_argument(bodies)
     asked = read(Comparison, {"now": workflow.now(), **body} if isinstance(body, dict) else body)
     if isinstance(asked, Refusal):

@@ -1,4 +1,4 @@
-"""How a workflow calls what it may not do itself, and how it ends: activities, cancellation, refusals."""
+"""How a workflow runs activities, ignores cancellation, and refuses."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ P = TypeVar("P")
 R = TypeVar("R")
 
 QUICK = timedelta(seconds=3)
-"""A local activity that needs longer falls back to a regular one, which people can see."""
+"""A local activity that takes longer is run again as a regular one, which people can see."""
 QUICK_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_attempts=3)
 PATIENT = timedelta(seconds=30)
 PATIENT_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
-"""Without end: a posting is repeated until the ledger answers. Its answers, refusals included, are values."""
+"""It never ends: a posting is repeated until the ledger answers. Its answers, refusals included, are values."""
 
 
 async def run_local(activity: Callable[[A, P], Awaitable[R]], request: P, summary: str) -> R:
-    """Run a ledger or register activity as a local one; where that takes long or fails, as a regular one."""
+    """Run a ledger or register activity as a local one; if that takes long or fails, as a regular one."""
     try:
         return await workflow.execute_local_activity_method(
             activity, request, schedule_to_close_timeout=QUICK, retry_policy=QUICK_RETRY, summary=summary
         )
-    except FailureError as error:  # a local activity's failure comes bare, a regular one's in an ActivityError
+    except FailureError as error:  # a local activity's failure is not wrapped, a regular one's is in an ActivityError
         if is_cancelled_exception(error):
             raise
     return await run_durable(activity, request, summary)
@@ -41,8 +41,8 @@ async def run_local(activity: Callable[[A, P], Awaitable[R]], request: P, summar
 async def run_durable(activity: Callable[[A, P], Awaitable[R]], request: P, summary: str) -> R:
     """Run a ledger or register activity once the decision for it stands in the history.
 
-    A local activity acts first. If its worker dies before the report, the decision is made anew, and may be another
-    one because of a command that arrived in between.
+    A local activity runs before its decision is in the history. If the worker then dies, the decision is made again,
+    and a command that arrived in between may change it.
     """
     return await workflow.execute_activity_method(
         activity, request, start_to_close_timeout=PATIENT, retry_policy=PATIENT_RETRY, summary=summary
@@ -50,16 +50,16 @@ async def run_durable(activity: Callable[[A, P], Awaitable[R]], request: P, summ
 
 
 async def ignoring_cancellation(story: Coroutine[Any, Any, R], asked: Callable[[], None]) -> R:
-    """Run a story to its end although Temporal is asked to cancel its workflow: else its money would stay where it is.
+    """Run a story to its end even if the workflow is cancelled: otherwise its money would stay where it is.
 
     Args:
-        asked: called for each such request.
+        asked: called for each cancellation request.
     """
     living = asyncio.create_task(story)
     while not living.done():
         try:
             await asyncio.wait([living])
-        except asyncio.CancelledError:  # also when a worker evicts the workflow, and ends its tasks one by one
+        except asyncio.CancelledError:  # also if a worker evicts the workflow, and cancels its tasks one by one
             if workflow.cancellation_reason() is not None:
                 asked()
     return living.result()

@@ -1,8 +1,8 @@
-"""The sandbox that workers run workflows in: the SDK's, with bursts of signals bundled, and without needless questions.
+"""The sandbox for workflows: the SDK's, but it bundles bursts of signals and skips needless queries.
 
-For each payload that passes between a workflow and Temporal, the SDK asks up to four times for which of the workflow's
-activities, children or signals it is meant, so that a codec or an external storage can treat it accordingly. Each time
-it compiles a line of Python and enters the sandbox. Ours has neither codec nor storage, and the answer is not used.
+For each payload between a workflow and Temporal, the SDK asks up to four times which activity, child or signal it
+belongs to, so that a codec or an external storage can use that. Each time it compiles a line of Python and enters the
+sandbox. Our converter has neither codec nor storage, so the answer is not used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from workflows.burst import bundled
 
 @dataclass(frozen=True)
 class BundlingRunner(SandboxedWorkflowRunner):
-    """The SDK's sandbox; a burst of signals reaches the workflow as few (`workflows.burst`)."""
+    """The SDK's sandbox; a burst of signals reaches the workflow as a few (`workflows.burst`)."""
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """A workflow in its sandbox."""
@@ -37,7 +37,7 @@ class ContextFreeRunner(SandboxedWorkflowRunner):
 
 
 def treats_all_alike(converter: DataConverter) -> bool:
-    """Whether nothing of this converter could ask what a payload is for: it has neither codec nor storage."""
+    """Whether this converter never needs a payload's context: it has neither codec nor storage."""
     return converter.payload_codec is None and converter.external_storage is None
 
 
@@ -62,7 +62,7 @@ class _Bundling(WorkflowInstance):
 
 
 class _ContextFree(_Bundling):
-    """An instance that says outside its sandbox what it would say inside without use to anyone."""
+    """An instance that answers the SDK's queries for contexts without entering its sandbox."""
 
     def get_serialization_context(self, command_info: Any) -> None:
         return None

@@ -1,4 +1,6 @@
-"""What a workflow was started with. Total: any arguments may come, from any client, and none of them wedges it."""
+"""Reads a workflow's start arguments. It never raises for a client's arguments: any of them may come, and none may
+block the workflow.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +22,15 @@ def first_argument(bodies: Sequence[Any]) -> Any:
 
 
 def start_options(bodies: Sequence[Any]) -> dict[str, Any]:
-    """The second argument: how to open, or the state of the run before. Anything else counts as none."""
+    """The second argument: how to open, or the state of the previous run. Anything else is ignored."""
     return bodies[1] if len(bodies) > 1 and isinstance(bodies[1], dict) else {}
 
 
 def carried_state(model: type[S], bodies: Sequence[Any], started_with: str) -> S | None:
-    """The state of the run before, where this one continues it.
+    """The state of the previous run, if this one continues it.
 
     Args:
-        started_with: the state's field that is not carried, since it is the first argument.
+        started_with: the state's field that is left out, because it is the first argument.
 
     Raises:
         ValidationError: this code cannot read it. The task fails, and the workflow goes on once the code can.

@@ -11,11 +11,11 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 WATCHED_AGAIN = timedelta(hours=1)
-"""After a watch failed in a way that no retry mends, such as a wrong setting."""
+"""The wait after a watch failed permanently, for example because of a wrong setting."""
 
 
 class Due(Protocol):
-    """A deadline: what passes, and when."""
+    """A deadline: its name and its time."""
 
     @property
     def name(self) -> str:
@@ -37,7 +37,7 @@ class DeadlineTimer:
         self.rang = False
 
     def arm(self, due: Due | None) -> None:
-        """Ring when it is due; with None not at all."""
+        """Set the timer to this deadline; None sets none."""
         wanted = (due.name, due.at) if due is not None else None
         if wanted == self._armed and not self.rang:
             return
@@ -47,7 +47,7 @@ class DeadlineTimer:
             self._task = asyncio.create_task(self._ring(*wanted))
 
     def stop(self) -> None:
-        """Ring no more."""
+        """Stop the timer."""
         if self._task is not None and not self._task.done():
             self._task.cancel()
         self._armed, self._task, self.rang = None, None, False
@@ -90,9 +90,9 @@ class Watches:
             await workflow.sleep(WATCHED_AGAIN, summary="watch again after a failure")
 
     def done(self, watch: Any) -> None:
-        """A watch reported; if the core still wants one like it, it starts anew."""
+        """A watch has reported. If the core still wants it, it starts again."""
         self._tasks.pop(watch, None)
 
     def end(self) -> None:
-        """End all."""
+        """Cancel all watches."""
         self.keep((), 0)

@@ -32,7 +32,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.starting import carried_state, first_argument, start_options
 
 SENDING = timedelta(seconds=15)
-"""One instruction or look-up, the rail's own time limit included; also how soon a killed worker's try is missed."""
+"""One instruction or query, including the rail's own time limit. A killed worker's try is noticed after this time, too.
+"""
 
 
 @workflow.defn(name=WITHDRAWAL_WORKFLOW)
@@ -46,7 +47,7 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
 
     @workflow.run
     async def run(self, *bodies: Any) -> dict[str, Any]:
-        """Reserve, have it approved, pay once, book what the bank did, and watch for what comes back."""
+        """Reserve, wait for approval, pay once, book the bank's outcome, and watch for a bank return."""
         return await ignoring_cancellation(self._live(bodies), self._note_cancellation)
 
     async def _live(self, bodies: Sequence[Any]) -> dict[str, Any]:
@@ -76,7 +77,7 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
         if isinstance(asked, Refusal):
             await self._fail(asked)
         if isinstance(asked, Resumption):
-            # Read once, and in the history: a second look would find what this very run has recorded meanwhile.
+            # Read once, and keep the result in the history: a second read would find what this run itself has recorded.
             opened = await run_durable(WithdrawalActivities.resume_withdrawal, asked, "resume")
         else:
             opened = await run_local(WithdrawalActivities.open_withdrawal, asked, "policy")
@@ -104,7 +105,9 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
         return self._state
 
     async def _carry_out(self, step: WithdrawalStep) -> Any:
-        """What the ledger and the register do, near by; what goes to a bank, as an activity that everybody can see."""
+        """Run ledger and register steps as local activities, and steps that reach a bank as regular ones, which people
+        can see.
+        """
         if isinstance(step, Post):
             post = run_durable if step.decided_once else run_local
             return await post(MoneyActivities.post, step, step.summary)
@@ -127,5 +130,5 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
 
     @workflow.query(description="The whole state of the withdrawal")
     def withdrawal(self) -> dict[str, Any]:
-        """The whole state as JSON; while it opens only its phase; of what was refused its phase and the refusal."""
+        """The whole state as JSON; while opening only its phase; after a refusal its phase and the refusal."""
         return withdrawal_view(self._state) if self._state is not None else self._unopened()

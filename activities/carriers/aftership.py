@@ -1,6 +1,6 @@
-"""AfterShip, an aggregator of more than 1,000 carriers: a tracking is created once, then looked up and pushed.
+"""AfterShip, an aggregator of more than 1,000 carriers: a tracking is created once, then queried and pushed.
 
-A tracking that is created in this moment has no checkpoint yet, which is no word about the parcel.
+A new tracking has no checkpoint yet; that says nothing about the parcel.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ CARRIERS: Mapping[str, str] = {
     "yunda": "yundaex",
     "zto": "zto-express",
 }
-"""Our carriers that it serves, and its slugs for them."""
+"""Our carriers that it covers, with its slugs."""
 _OURS = {slug: carrier for carrier, slug in CARRIERS.items()}
 
 _STAGES: Mapping[str, Stage] = {
@@ -83,14 +83,16 @@ _STAGES: Mapping[str, Stage] = {
     "Exception_010": "returning",
     "Exception_011": "returned",
 }
-"""Its tags and, where they say more, its subtags."""
+"""Its tags and, if they are more precise, its subtags."""
 _PENDING = "Pending"
 _NOTHING_KNOWN = frozenset({"", "Pending_001"})
-"""Subtags of a pending tracking that are about the parcel; the others are about our account or the carrier's site."""
+"""Subtags of a pending tracking that say something about the parcel; the others are about our account or the carrier's
+site.
+"""
 _STATUS: Mapping[int, Silence] = {401: "auth", 402: "auth", 403: "auth", 429: "throttled"}
 _EXISTS = 4003
 _BAD_NUMBER = frozenset({4005})
-"""Codes of `meta` that say that no such number can be."""
+"""Codes of `meta` for an impossible number."""
 
 
 class _Checkpoint(Message):
@@ -154,14 +156,14 @@ class AfterShipCarrier:
         return carrier in CARRIERS
 
     def questions(self, query: TraceQuery) -> Questions:
-        """See `Asking.questions`. It is asked under one slug, so that a "no" is not that of all services."""
+        """See `Asking.questions`. It is asked under one slug, so its "no" leaves other services open."""
         carrier = known_carrier(query.carrier)
-        # It is sent no digits of a phone, so that a carrier which wants them may hide the parcel from it.
+        # It gets no digits of a phone, so a carrier that wants them may hide the parcel.
         certain = carrier is not None and not carrier.services and not carrier.needs_phone
         return Questions((Question("", query),), certain=certain)
 
     async def trace(self, query: TraceQuery) -> Trace:
-        """See `Carrier.trace`. A number that it does not have yet gets a tracking, and is asked for again."""
+        """See `Carrier.trace`. A number without a tracking gets one, and is queried again later."""
         slug = CARRIERS.get(query.carrier)
         if slug is None:
             return nothing_found(query, PROVIDER, "unknown_carrier", f"{PROVIDER} does not serve {query.carrier}")
@@ -184,7 +186,7 @@ class AfterShipCarrier:
         return await self._http.ask("GET", TRACKINGS, params=asked, headers=self._headers)
 
     async def check(self) -> Checked:
-        """See `Checkable.check`: the list of our trackings, since creating one is charged."""
+        """See `Checkable.check`: lists our trackings, because creating one costs money."""
         try:
             reply = await self._http.ask("GET", TRACKINGS, params={"limit": 1}, headers=self._headers)
         except (Unavailable, UnreadableAnswer) as error:
@@ -197,13 +199,13 @@ class AfterShipCarrier:
     # --- what it pushes ---
 
     def verified(self, body: bytes, headers: Mapping[str, str]) -> bool:
-        """See `PushReader.verified`: an HMAC over the very bytes stands in a header, in base64."""
+        """See `PushReader.verified`: a header has an HMAC over the body's bytes, in base64."""
         expected = base64.b64encode(hmac.new(self._secret, body, hashlib.sha256).digest())
         given = headers.get(SIGNATURE, "").strip()
         return bool(self._secret) and hmac.compare_digest(expected, given.encode(errors="replace"))
 
     def signed_part(self, body: bytes) -> bytes:
-        """See `SignsAPart`: the very bytes, under any spelling of the header that signs them."""
+        """See `SignsAPart`: the body's bytes, under any spelling of the header that signs them."""
         return body
 
     def read_push(self, body: bytes) -> PushContent:
@@ -226,7 +228,7 @@ class AfterShipCarrier:
 
 
 def read_answer(reply: Reply, query: TraceQuery) -> Trace | None:
-    """The port's answer from what came back on a look-up; None where it has no tracking of the number.
+    """The port's answer from a reply to a query; None if it has no tracking of the number.
 
     Raises:
         UnreadableAnswer: it cannot be read, or is about another number.
@@ -248,7 +250,7 @@ def read_answer(reply: Reply, query: TraceQuery) -> Trace | None:
 
 
 def _refusal(reply: Reply, query: TraceQuery) -> Trace | None:
-    """Why a tracking was not created; None where there is one, also by somebody before us."""
+    """Why a tracking was not created; None if there is one, also one from before."""
     if reply.status in (200, 201):
         return None
     if reply.status in _STATUS:
@@ -263,7 +265,7 @@ def _refusal(reply: Reply, query: TraceQuery) -> Trace | None:
 
 
 def _trace(tracking: _Tracking, query: TraceQuery) -> tuple[Trace, list[str]]:
-    """The trace, and why the other checkpoints cannot be read."""
+    """The trace, and why some checkpoints cannot be read."""
     china = (carrier := known_carrier(query.carrier)) is not None and carrier.country == "CN"
     offset = None if china else "+00:00"
     scans, unread = read_each(tracking.checkpoints, lambda item: _scan(entry_of(item, _Checkpoint, PROVIDER), offset))
@@ -275,7 +277,7 @@ def _trace(tracking: _Tracking, query: TraceQuery) -> tuple[Trace, list[str]]:
 
 
 def _scan(checkpoint: _Checkpoint, offset: str | None) -> Scan:
-    """One checkpoint. Carriers often name no zone: then it is China's for a Chinese one, and UTC for the others."""
+    """One checkpoint. Many carriers name no time zone: it is China's for a Chinese carrier, and UTC for others."""
     code = checkpoint.subtag or checkpoint.tag or "InTransit"
     stage = _STAGES.get(code) or _STAGES.get(code.partition("_")[0], "in_transit")
     city, state = checkpoint.city, checkpoint.state

@@ -1,7 +1,7 @@
-"""All that a provider must be asked about a number before its "no trace" says anything about the parcel.
+"""The questions a provider must answer before its "no trace" says anything about the parcel.
 
-A carrier's services are carriers of their own to the providers, and some carriers answer only to the last four digits
-of the phone on the label, which may be the sender's. Each combination is one question.
+Providers treat a carrier's services as separate carriers. Some carriers answer only if they get the last four digits of
+the phone on the label, which may be the sender's. Each combination is one question.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from core.audit.waybills import CARRIERS
 
 
 class Question(NamedTuple):
-    """One way to ask for a number; `name` tells it from the others, and has no digits in it."""
+    """One way to query a number; `name` identifies it, and contains no digits of a phone."""
 
     name: str
     query: TraceQuery
@@ -25,7 +25,7 @@ class Question(NamedTuple):
 
 
 class Questions(NamedTuple):
-    """All ways to ask, likeliest first. `certain`: a "no" to all of them is the carrier's."""
+    """All ways to query, likeliest first. `certain`: a "no" to all of them is the carrier's own."""
 
     asked: tuple[Question, ...]
     certain: bool
@@ -36,7 +36,7 @@ class Asking(Protocol):
     """A provider that must be asked in several ways."""
 
     def questions(self, query: TraceQuery) -> Questions:
-        """How to ask for this number."""
+        """The questions to ask about this number."""
         ...
 
 
@@ -56,26 +56,26 @@ def questions_about(query: TraceQuery, codes: Codes) -> Questions:
 
 
 def without_digits(query: TraceQuery, codes: Codes) -> Questions:
-    """The questions to a vendor that takes no digits: of a carrier that wants them its "no" is no word."""
+    """The questions to a vendor that takes no digits: for a carrier that wants them its "no" says nothing."""
     plain = query.model_copy(update={"phone_last4": None, "sender_last4": None})
     questions = questions_about(plain, codes)
     return questions._replace(certain=codes.certain and not needs_phone(query.carrier))
 
 
 def questions_of(carrier: object, query: TraceQuery) -> Questions:
-    """How a provider is to be asked; one plain question where it does not say."""
+    """A provider's questions; a single plain one if it defines none."""
     if isinstance(carrier, Asking):
         return carrier.questions(query)
     return Questions((Question("", query),), certain=True)
 
 
 def answered(trace: Trace, question: Question, questions: Questions) -> Trace:
-    """The answer to one question, with what it is worth."""
+    """The answer to one question, marked with what it proves."""
     changes: dict[str, object] = {}
     if not trace.scans and trace.lacking is None and not questions.certain and trace.answer not in SILENT_ANSWERS:
         changes["lacking"] = "phone" if needs_phone(trace.carrier) else "service"
     if question.whose == "sender" and trace.contact is not None:
-        # The sender's digits say nothing about the buyer, whether they are taken or not.
+        # The sender's digits say nothing about the buyer, whether the carrier accepts them or not.
         changes["contact"] = "sender" if trace.contact == "matched" else None
     if len(questions.asked) > 1:
         changes |= {"question": question.name, "questions": len(questions.asked)}
@@ -83,7 +83,7 @@ def answered(trace: Trace, question: Question, questions: Questions) -> Trace:
 
 
 def combined(answers: Sequence[Trace]) -> Trace:
-    """One answer of a provider that was asked every question, none of which brought a scan."""
+    """Combine a provider's answers to all questions, none of which brought a scan."""
     known = next((trace for trace in answers if trace.answer == "found"), None)
     silent = next((trace for trace in answers if trace.answer in SILENT_ANSWERS), None)
     said_no = next((trace for trace in answers if trace.answer in ("no_trace", "bad_number")), None)

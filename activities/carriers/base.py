@@ -1,4 +1,4 @@
-"""The port to those who know where parcels are: a carrier, or an aggregator of many.
+"""The port to tracking providers: a carrier, or an aggregator of many.
 
 A new one is a class with `serves` and `trace`, in a file of its own beside this one:
 
@@ -36,8 +36,8 @@ _LONGEST_DETAIL = 300
 class TraceQuery(Message):
     """One number of one carrier.
 
-    Some carriers answer only with the last four digits of a phone: the receiver's or the sender's, as the label
-    has. `code` is the vendor's code of the carrier's service to ask about; "" leaves that to the adapter.
+    Some carriers answer only with the last four digits of the phone on the label: the receiver's or the sender's.
+    `code` is the vendor's code of the carrier's service to query; with "" the adapter chooses.
     """
 
     carrier: str
@@ -48,23 +48,23 @@ class TraceQuery(Message):
 
 
 class Carrier(Protocol):
-    """Tells all that is known of a parcel."""
+    """Answers what is known about a parcel."""
 
     def serves(self, carrier: str) -> bool:
-        """Whether it knows the parcels of a carrier at all."""
+        """Whether it covers this carrier."""
         ...
 
     async def trace(self, query: TraceQuery) -> Trace:
-        """The trace, or which silence it was. Never raises for what the provider does.
+        """The trace, or the kind of silence. Never raises because of the provider.
 
-        `no_trace`, `unknown_carrier` and `bad_number` only where the provider says so in its own words; everything
-        else that is no trace is `throttled`, `auth` or `unavailable`, which is evidence of nothing.
+        `no_trace`, `unknown_carrier` and `bad_number` need the provider's own explicit answer. Every other answer
+        without a trace is `throttled`, `auth` or `unavailable`: it proves nothing about the parcel.
         """
         ...
 
 
 class Checked(Message):
-    """Whether a provider answers, and takes our account; `cannot_tell` where it answers something else."""
+    """Whether a provider answers and accepts our account; `cannot_tell` for any other answer."""
 
     outcome: Literal["accepted", "refused", "cannot_tell", "unreachable"]
     detail: str = ""
@@ -75,12 +75,12 @@ class Checkable(Protocol):
     """A provider whose account can be tried without a parcel."""
 
     async def check(self) -> Checked:
-        """Try the account, at no charge. Never raises."""
+        """Check the account, free of charge. Never raises."""
         ...
 
 
 async def check(carrier: Carrier, probe: TraceQuery) -> Checked:
-    """Try a provider, by its own check or by asking for a number that no parcel has. Never raises."""
+    """Check a provider, by its own check or by querying a number that no parcel has. Never raises."""
     if isinstance(carrier, Checkable):
         return await carrier.check()
     trace = await carrier.trace(probe)
@@ -93,7 +93,7 @@ async def check(carrier: Carrier, probe: TraceQuery) -> Checked:
 
 
 class Subscription(Message):
-    """What became of a subscription; `unavailable` may have had its effect, and may be repeated."""
+    """The outcome of a subscription; after `unavailable` it may exist, and a repeat is safe."""
 
     outcome: SubscribeOutcome
     detail: str = ""
@@ -101,22 +101,22 @@ class Subscription(Message):
 
 @runtime_checkable
 class Subscribing(Protocol):
-    """A provider that pushes a number's scans where it was asked to, number by number."""
+    """A provider that pushes the scans of each number that was subscribed."""
 
     def serves(self, carrier: str) -> bool:
         """See `Carrier.serves`."""
         ...
 
     async def subscribe(self, query: TraceQuery, callback_url: str) -> Subscription:
-        """Let the scans of a number be pushed to an address. Asking twice changes nothing. Never raises."""
+        """Subscribe a number: its scans are pushed to an address. A repeat changes nothing. Never raises."""
         ...
 
 
 class Pushed(Message):
-    """What a push says of one number.
+    """A push's content about one number.
 
-    `asked` is the carrier that the merchant named, where the push tells it apart from the one that was found.
-    `replaces`: it is the whole history, and what was told before is void.
+    `asked` is the carrier that the merchant named, if the push distinguishes it from the one that was found.
+    `replaces`: it is the whole history, and earlier pushes are void.
     """
 
     trace: Trace
@@ -125,7 +125,7 @@ class Pushed(Message):
 
 
 class PushContent(Message):
-    """What a verified push says: the parcels that can be read, and a sentence about each entry that cannot."""
+    """A verified push: the parcels that can be read, and a sentence about each entry that cannot."""
 
     parcels: tuple[Pushed, ...] = ()
     unread: tuple[str, ...] = ()
@@ -133,24 +133,24 @@ class PushContent(Message):
 
 @runtime_checkable
 class SignsAPart(Protocol):
-    """A vendor whose signature is over a part of a form, which can be spelled in many ways."""
+    """A vendor that signs only a part of a form: the same content can arrive in many spellings."""
 
     def signed_part(self, body: bytes) -> bytes:
-        """Of a verified body, all that decides what it means."""
+        """The part of a verified body that decides its meaning."""
         ...
 
 
 @runtime_checkable
 class PushReader(Protocol):
-    """Understands what one vendor pushes. Pure: no clock of its own, nothing sent or stored."""
+    """Reads what one vendor pushes. Pure: it has no clock, and sends and stores nothing."""
 
     @property
     def name(self) -> str:
-        """The vendor's."""
+        """The vendor's name."""
         ...
 
     def verified(self, body: bytes, headers: Mapping[str, str]) -> bool:
-        """Whether it was signed with our secret. False, too, where there is no secret. Never raises.
+        """Whether it is signed with our secret; False if there is no secret. Never raises.
 
         Args:
             headers: their names in lower case.
@@ -158,17 +158,17 @@ class PushReader(Protocol):
         ...
 
     def read_push(self, body: bytes) -> PushContent:
-        """What a verified body says, number by number; empty where it is about nothing of ours.
+        """A verified body's content, number by number; empty if it is about something that we do not use.
 
-        One bad entry must not lose the others: what can be read is taken, and the rest is named in `unread`.
+        One bad entry must not lose the others: readable entries are taken, and the rest is named in `unread`.
 
         Raises:
-            UnreadableAnswer: nothing of it can be read. The same bytes again cannot be read either.
+            UnreadableAnswer: no part of it can be read. A retry of the same bytes cannot help.
         """
         ...
 
     def acknowledge(self, now: datetime, *, taken: bool, why: str = "") -> bytes:
-        """The body of our answer, as the vendor wants it."""
+        """The body of our answer, in the vendor's form."""
         ...
 
 
@@ -182,12 +182,12 @@ def found(
     contact: Contact | None = None,
     weight_g: int | None = None,
 ) -> Trace:
-    """A trace with these scans, ascending, each once, its texts masked; without scans `no_trace`.
+    """A trace with these scans, ascending, without duplicates, texts masked; `no_trace` if there are none.
 
     Args:
-        carrier: whose number it is, where the provider found another carrier than was asked.
+        carrier: the carrier that the provider found, if it is another than was asked.
         contact: see `Trace.contact`.
-        weight_g: what the carrier weighed.
+        weight_g: the weight that the carrier measured.
     """
     unique = {(scan.at, scan.code, scan.stage, scan.city, scan.text): scan for scan in scans}
     ordered = sorted(unique.values(), key=lambda scan: scan.at)
@@ -200,13 +200,13 @@ def found(
 def nothing_found(
     query: TraceQuery, provider: str, answer: TraceAnswer, detail: str | None = None, *, lacking: Lacking | None = None
 ) -> Trace:
-    """The provider's word that it has nothing on the number; `lacking`: see `Trace.lacking`."""
+    """The provider says that it has nothing about the number; `lacking`: see `Trace.lacking`."""
     trace = _trace(query, provider, answer, (), detail)
     return trace if lacking is None else trace.model_copy(update={"lacking": lacking})
 
 
 def refused_contact(query: TraceQuery, provider: str, detail: str) -> Trace:
-    """The carrier knows the number and does not take the digits that were sent for those of its label's phone."""
+    """The carrier knows the number, but the digits that were sent are not those of the phone on its label."""
     trace = _trace(query, provider, "found", (), detail)
     return trace.model_copy(update={"contact": "refused", "lacking": "phone"})
 

@@ -1,4 +1,4 @@
-"""Whom to ask about a carrier's parcels: its providers in order, the next where one does not have the trace."""
+"""Chooses the providers for a carrier's parcels: in order, the next one if a provider has no trace."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from core.audit.trace import Trace
 
 
 class Carriers(Protocol):
-    """All that the audit asks of the providers."""
+    """The providers, as the audit sees them."""
 
     def providers(self, carrier: str) -> int:
         """How many providers are configured for a carrier."""
         ...
 
     async def traces(self, query: TraceQuery) -> list[Trace]:
-        """What they say of a number; at least one answer, which may be a silence."""
+        """The providers' answers about a number: at least one, which may be a silence."""
         ...
 
     async def subscribe(self, query: TraceQuery) -> None:
-        """Let those that push tell of a number by themselves; once, however often this is asked."""
+        """Subscribe a number at the providers that push. A repeat changes nothing."""
         ...
 
 
@@ -31,9 +31,9 @@ class ChosenCarriers:
 
     Args:
         providers: by name.
-        default: names in the order in which they are asked.
-        by_carrier: other orders, by our carrier ids.
-        subscribers: those of the providers that push the numbers which they were asked to.
+        default: provider names in the order in which they are asked.
+        by_carrier: a different order for a carrier, by our carrier ids.
+        subscribers: the providers at which numbers can be subscribed.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class ChosenCarriers:
         self._subscribers = dict(subscribers or {})
 
     def providers(self, carrier: str) -> int:
-        """See `Carriers.providers`; those that do not serve it do not count."""
+        """See `Carriers.providers`; only those that serve the carrier count."""
         return sum(self._providers[name].serves(carrier) for name in self._order(carrier))
 
     async def traces(self, query: TraceQuery) -> list[Trace]:
         """See `Carriers.traces`.
 
-        The first that has scans is the last that is asked. One that says `no_trace` does not end it: that a number has
-        none at all is believed only of two providers, where there are two.
+        The first provider that has scans is the last one asked. After a `no_trace` the next one is asked: if two
+        providers are configured, both must say that a number has no trace.
         """
         serving = [name for name in self._order(query.carrier) if self._providers[name].serves(query.carrier)]
         traces: list[Trace] = []

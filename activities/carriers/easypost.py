@@ -1,6 +1,6 @@
 """EasyPost, an aggregator of mostly Western carriers: trackers, and its `tracker.updated` events.
 
-Creating the tracker of a number that has one already gives that one back, so that a look is one idempotent request.
+Creating a tracker for a number that has one returns the existing tracker, so a query is one idempotent request.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ CARRIERS = {
     "usps": "USPS",
     "yodel": "Yodel",
 }
-"""Our carriers that it serves, and what it calls them."""
+"""Our carriers that it covers, with its names."""
 _OURS = {name.casefold(): carrier for carrier, name in CARRIERS.items()}
 _SERVICES = {
     "amazonmws": "amazon",
@@ -86,9 +86,9 @@ _SERVICES = {
     "upssurepost": "ups",
     "uspsreturns": "usps",
 }
-"""Services of a carrier that EasyPost has as carriers of their own, in small letters."""
+"""Services of a carrier that EasyPost treats as separate carriers, in lower case."""
 _ACCOUNTS = ("default", "dap")
-"""What EasyPost adds to a carrier's name for its own accounts there: FedExDefault, UPSDAP."""
+"""Endings that EasyPost adds to a carrier's name for its own accounts: FedExDefault, UPSDAP."""
 
 _STAGES: dict[str, Stage] = {
     "pre_transit": "label",
@@ -108,7 +108,7 @@ _DETAILED: dict[tuple[str, str], Stage] = {
     ("return_to_sender", "delivered"): "returned",
 }
 _PICKED_UP = frozenset({"PU"})
-"""Carriers' own codes for taking the parcel, which EasyPost files under its coarser words."""
+"""Carriers' own codes for a pickup, which EasyPost reports under coarser words."""
 _UNKNOWN = "unknown"
 _SILENT: dict[int, Silence] = {401: "auth", 402: "auth", 403: "auth", 429: "throttled"}
 _GRAMS_PER_OUNCE = 28.349523125
@@ -184,7 +184,7 @@ class EasyPostCarrier:
             return silent(query, PROVIDER, "unavailable", str(error))
 
     async def check(self) -> Checked:
-        """See `Checkable.check`: the list of our trackers, since asking for a new one is charged."""
+        """See `Checkable.check`: lists our trackers, because a new one costs money."""
         try:
             reply = await self._http.ask("GET", "v2/trackers", params={"page_size": 1}, headers=self._headers)
         except (Unavailable, UnreadableAnswer) as error:
@@ -197,17 +197,17 @@ class EasyPostCarrier:
     # --- what it pushes ---
 
     def verified(self, body: bytes, headers: Mapping[str, str]) -> bool:
-        """See `PushReader.verified`: an HMAC over the very bytes stands in a header."""
+        """See `PushReader.verified`: a header has an HMAC over the body's bytes."""
         expected = "hmac-sha256-hex=" + hmac.new(self._secret, body, hashlib.sha256).hexdigest()
         given = headers.get(SIGNATURE, "").strip().lower()
         return bool(self._secret) and hmac.compare_digest(expected.encode(), given.encode(errors="replace"))
 
     def signed_part(self, body: bytes) -> bytes:
-        """See `SignsAPart`: the very bytes, under any spelling of the header that signs them."""
+        """See `SignsAPart`: the body's bytes, under any spelling of the header that signs them."""
         return body
 
     def read_push(self, body: bytes) -> PushContent:
-        """See `PushReader.read_push`. Events that are not about trackers say nothing to us."""
+        """See `PushReader.read_push`. Events that are not about trackers are ignored."""
         event = Reply(status=200, raw=body, source=PROVIDER).read(_Webhook)
         if event.description not in {"tracker.updated", "tracker.created"}:
             return PushContent()
@@ -228,7 +228,7 @@ class EasyPostCarrier:
 
 
 def carrier_named(name: str | None) -> str | None:
-    """Our id of what EasyPost calls a carrier, a service of one, or its own account with one; None for others."""
+    """Our id for EasyPost's name of a carrier, of one of its services or accounts; None for unknown names."""
     called = (name or "").strip().casefold().replace(" ", "").replace("_", "")
     candidates = [called, *(called.removesuffix(suffix) for suffix in _ACCOUNTS if called.endswith(suffix))]
     found_at = (_OURS.get(one) or _SERVICES.get(one) for one in candidates)
@@ -236,7 +236,7 @@ def carrier_named(name: str | None) -> str | None:
 
 
 def read_answer(reply: Reply, query: TraceQuery) -> Trace:
-    """The port's answer from what came back on a query.
+    """The port's answer from a reply to a query.
 
     Raises:
         UnreadableAnswer: it cannot be read, or is about another number.
@@ -253,7 +253,7 @@ def read_answer(reply: Reply, query: TraceQuery) -> Trace:
 
 
 def _trace(tracker: _Tracker, query: TraceQuery) -> tuple[Trace, list[str]]:
-    """The trace, and why the other events cannot be read."""
+    """The trace, and why some events cannot be read."""
     is_return = tracker.is_return is True
     read, unread = read_each(tracker.tracking_details, lambda item: _scan(entry_of(item, _Event, PROVIDER), is_return))
     scans = [scan for scan in read if scan is not None]
@@ -265,7 +265,7 @@ def _trace(tracker: _Tracker, query: TraceQuery) -> tuple[Trace, list[str]]:
 
 
 def _scan(event: _Event, is_return: bool) -> Scan | None:
-    """One event; None of one that says nothing. On a return's way the sender's signature is no delivery."""
+    """One event; None if it says nothing. On a return, the sender's signature is not a delivery."""
     status = event.status or _UNKNOWN
     if status in (_UNKNOWN, "error"):
         return None
@@ -281,7 +281,7 @@ def _scan(event: _Event, is_return: bool) -> Scan | None:
 
 
 def _grams(ounces: object) -> int | None:
-    """A weight in grams; None where it is no number, or none that a parcel can have."""
+    """A weight in grams; None if it is not a number or no plausible weight."""
     if isinstance(ounces, bool) or not isinstance(ounces, int | float) or not 0 < ounces < _HEAVIEST_OZ:
         return None
     return max(1, round(ounces * _GRAMS_PER_OUNCE))

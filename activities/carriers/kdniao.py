@@ -1,7 +1,7 @@
 """Kdniao (快递鸟), an aggregator: query by carrier and number, and what it pushes.
 
-Its `State` 0 is "no trace yet" and 2 a parcel on its way, where Kuaidi100 says 0 and 2 of other things; and its 4, once
-set, stays. What counts is the finer code of each event (`Action`) and of the parcel (`StateEx`).
+Its `State` 0 is "no trace yet" and 2 is a parcel in transit; Kuaidi100 uses 0 and 2 for other things. Its 4 stays once
+it is set. So the finer codes count: of each event (`Action`) and of the parcel (`StateEx`).
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ STAGES: dict[str, Stage | None] = {
     "301": "delivered",
     "302": "delivered",
     "304": "delivered",
-    "311": "delivered",  # the carrier calls what a locker or a station took signed for
+    "311": "delivered",  # the carrier reports a drop-off at a locker or station as signed for
     "4": "exception",
-    "401": None,  # announced, and nothing known of it
+    "401": None,  # announced, nothing else known
     "402": "exception",
     "403": "exception",
     "404": "refused",
@@ -70,7 +70,7 @@ STAGES: dict[str, Stage | None] = {
     "406": "returned",
     "407": "returning",
     "412": "locker",
-    "413": "returning",  # stopped on its way at the sender's wish
+    "413": "returning",  # stopped in transit at the sender's request
     "414": "exception",
     "415": "cancelled",
     "416": "exception",
@@ -216,7 +216,7 @@ def sign(data: str, key: str) -> str:
 
 
 def read_answer(reply: Reply, query: TraceQuery, *, sent_digits: bool = False) -> Trace:
-    """The port's answer from what came back on a query.
+    """The port's answer from a reply to a query.
 
     Raises:
         UnreadableAnswer: it cannot be read, or is about another number.
@@ -239,7 +239,7 @@ def read_answer(reply: Reply, query: TraceQuery, *, sent_digits: bool = False) -
     if not scans and not _says_nothing_known(answer):
         raise UnreadableAnswer("a parcel on its way without a single event")
     if not scans and needs_phone(query.carrier) and not sent_digits:
-        # Without the digits it would say so of any number, which is no word about this one.
+        # Without the digits it gives this answer for any number, so it says nothing about this one.
         return silent(query, PROVIDER, "unavailable", f"{query.carrier} wants the receiver's last four digits")
     if not scans:
         return nothing_found(query, PROVIDER, "no_trace", answer.Reason, lacking=_lacking(query))
@@ -253,12 +253,12 @@ def _lacking(query: TraceQuery) -> Lacking | None:
 
 
 def _says_nothing_known(answer: _Answer) -> bool:
-    """Whether it says in its own words that there is no trace."""
+    """Whether it says explicitly that there is no trace."""
     return (answer.StateEx or answer.State) in {"0", "401"} or answer.Reason == _NOTHING_KNOWN
 
 
 def _scans(answer: _Answer) -> tuple[list[Scan], list[str]]:
-    """The scans, and why the other events cannot be read."""
+    """The scans, and why some events cannot be read."""
     events, unread = read_each(answer.Traces, _dated)
     newest = max(range(len(events)), key=lambda i: (events[i][0], i), default=0)
     parcel = answer.StateEx or answer.State
@@ -269,33 +269,33 @@ def _scans(answer: _Answer) -> tuple[list[Scan], list[str]]:
 def _dated(item: object) -> tuple[datetime, _Event]:
     event = entry_of(item, _Event, PROVIDER)
     at = local_time(event.AcceptTime, event.Timezone)
-    _scan(at, event, None)  # an event that no scan can be made of is read no further
+    _scan(at, event, None)  # an event that cannot become a scan is skipped
     return at, event
 
 
 def _scan(at: datetime, event: _Event, parcel: str | None) -> Scan | None:
-    """One event; `parcel` is the parcel's own code, where this is its newest event."""
+    """One event; `parcel` is the parcel's own code if this is its newest event."""
     code = event.Action or parcel or "2"
     stage = stage_of(code)
     if parcel == "406" and stage == "delivered":
-        stage = "returned"  # signed for, by the sender: only the parcel's own code says so
+        stage = "returned"  # the sender signed for it: only the parcel's own code shows that
     if stage is None:
         return None
     return scan_of(at, code, stage, event.Location, event.AcceptStation)
 
 
 def stage_of(code: str) -> Stage | None:
-    """The stage of a code; of one that is new, that of its group. Unknown ones are a parcel on its way."""
+    """The stage of a code. A new code has the stage of its group; an unknown group is in transit."""
     if code in STAGES:
         return STAGES[code]
     return STAGES.get(code[:1], "in_transit") or "in_transit"
 
 
 def _pushed(item: object) -> PushContent:
-    """What a push says of one number.
+    """A push's content about one number.
 
     Raises:
-        UnreadableAnswer: the carrier is none of ours, or the entry cannot be read.
+        UnreadableAnswer: the carrier is unknown, or the entry cannot be read.
     """
     answer = entry_of(item, _Answer, PROVIDER)
     carrier = carrier_called(answer.ShipperCode, PROVIDER)

@@ -1,7 +1,7 @@
 """Kuaidi100 (快递100), an aggregator: query, subscription, and what it pushes.
 
-A query is a signed form; the answer has the newest event first. Its `state` 2 is a problem, where Kdniao's 2 is a
-parcel on its way. It asks for 30 minutes between two queries of one number, or locks the number: `PacedCarrier`.
+A query is a signed form; the answer has the newest event first. Its `state` 2 is a problem; Kdniao's 2 is a parcel in
+transit. It demands 30 minutes between two queries of one number, or it locks the number: see `PacedCarrier`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _STAGES: dict[str, Stage] = {
     "12": "customs",
     "13": "customs",
     "14": "refused",
-    # Finer ones of the newer format.
+    # Finer codes of the newer format.
     "101": "label",
     "102": "label",
     "103": "picked_up",
@@ -98,11 +98,11 @@ _SILENT: dict[str, Silence] = {"400": "auth", "503": "auth", "600": "auth", "601
 _NO_RESULT = "500"
 _WRONG_DIGITS = "408"
 _LOCKED = ("锁", "频繁", "次数")
-"""Words of a refusal that is about how often was asked."""
+"""Words of a refusal because of too many queries."""
 
 _SUBSCRIBED: dict[str, SubscribeOutcome] = {
     "200": "subscribed",
-    "501": "subscribed",  # somebody was first, most often we ourselves
+    "501": "subscribed",  # already subscribed, most often by us
     "600": "auth",
     "601": "auth",
     "700": "refused",
@@ -133,7 +133,7 @@ class _Answer(Message):
 
 class _Push(Message):
     status: VendorText = None
-    """`polling`, `shutdown`, `abort`, `updateall`, or one that is new."""
+    """`polling`, `shutdown`, `abort`, `updateall`, or a new word."""
     message: VendorText = None
     comOld: VendorText = None
     comNew: VendorText = None
@@ -146,7 +146,7 @@ class Kuaidi100Carrier:
     Args:
         http: at its base address.
         key, customer: of the account.
-        salt: with which it signs what it pushes; empty where nothing is pushed.
+        salt: it signs its pushes with this; empty if nothing is pushed.
     """
 
     name = PROVIDER
@@ -194,7 +194,7 @@ class Kuaidi100Carrier:
             return silent(query, PROVIDER, "unavailable", str(error))
 
     async def subscribe(self, query: TraceQuery, callback_url: str) -> Subscription:
-        """See `Subscribing.subscribe`. What it pushes is signed with the salt that is sent here."""
+        """See `Subscribing.subscribe`. It signs its pushes with the salt that is sent here."""
         carrier = CARRIERS.carrier(query.carrier)
         if carrier is None or not carrier.kuaidi100:
             return Subscription(outcome="unknown_carrier", detail=f"{PROVIDER} does not serve {query.carrier}")
@@ -253,7 +253,7 @@ class Kuaidi100Carrier:
         if scans:
             trace = found(query, PROVIDER, scans, detail, carrier=found_at)
         elif push.status == "abort" and not unread:
-            # Given up without a record: its word that the carrier has none.
+            # It gave up without a record: the carrier has none.
             trace = nothing_found(
                 query, PROVIDER, "no_trace", detail, lacking=_lacking(query, push.comOld or result.com or "")
             )
@@ -270,7 +270,7 @@ class Kuaidi100Carrier:
 
 
 def read_answer(reply: Reply, query: TraceQuery) -> Trace:
-    """The port's answer from what came back on a query.
+    """The port's answer from a reply to a query.
 
     Raises:
         UnreadableAnswer: it cannot be read, or is about another number.
@@ -307,16 +307,18 @@ def _failure(answer: _Answer, query: TraceQuery) -> Trace:
 
 
 def _lacking(query: TraceQuery, code: str) -> Lacking | None:
-    """What a subscription under this name of the vendor's lacked: its "no record" is no word about the parcel then."""
+    """What the subscription under this vendor code lacked. If it lacked something, "no record" says nothing about the
+    parcel.
+    """
     carrier = CARRIERS.carrier(query.carrier)
     if needs_phone(query.carrier) or carrier is None:
-        return "phone"  # which digits were sent with the subscription a push does not say
+        return "phone"  # a push does not say which digits the subscription had
     codes = codes_for(PROVIDER, carrier, carrier.kuaidi100, query.waybill)
     return None if codes.certain and set(codes.codes) == {code} else "service"
 
 
 def _scans(answer: _Answer) -> tuple[list[Scan], list[str]]:
-    """The scans, and why the other events cannot be read. The newest comes first, and the parcel's state is its."""
+    """The scans, and why some events cannot be read. The newest event comes first, and has the parcel's state."""
     scans: list[Scan] = []
 
     def take(item: object) -> None:
@@ -328,17 +330,17 @@ def _scans(answer: _Answer) -> tuple[list[Scan], list[str]]:
 
 
 def _scan(event: _Event, state: str | None) -> Scan:
-    """One event; `state` is the parcel's, where this is its newest event."""
+    """One event; `state` is the parcel's if this is its newest event."""
     code = event.statusCode or _NAMED.get(event.status or "") or state or "0"
     stage = _stage(code)
     if stage == "delivered" and state == "4":
-        stage = "returned"  # signed for, by the sender: only the parcel's own state says so
+        stage = "returned"  # the sender signed for it: only the parcel's own state shows that
     place = event.areaName or event.location
     return scan_of(local_time(event.ftime or event.time), code, stage, place, event.context)
 
 
 def _stage(code: str) -> Stage:
-    """The stage of a code; of a finer one that is new, that of its group. Unknown ones are a parcel on its way."""
+    """The stage of a code. A new finer code has the stage of its group; an unknown group is in transit."""
     group = code[0] if len(code) == 3 else "0"
     return _STAGES.get(code) or _STAGES.get(group, "in_transit")
 

@@ -1,10 +1,9 @@
-"""Keeps a vendor's shortest interval between two questions about one number, across workers and restarts.
+"""Keeps a vendor's shortest interval between two queries of one number, across workers and restarts.
 
-The turn is taken in PostgreSQL before the question is asked, so that of many workers one asks. Within the interval the
-last answer is given again, with the time of its own look, so that it counts as one look; where nobody has answered yet,
-or another buyer's digits were sent, the answer is `throttled`. Where a number must be asked for in several ways, one
-follows the other. The clock is the machine's: a vendor knows nothing of an
-order's skipped time.
+A worker takes its turn in PostgreSQL before it asks, so only one of many workers asks. Within the interval the last
+answer is returned with its own time, so it counts as one look. The answer is `throttled` if there is none yet or if it
+was for another buyer's digits. If a number has several questions, each turn asks the next one. The clock is the
+machine's: a vendor does not follow an order's skipped time.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ class PacedCarrier:
     """A provider behind its interval.
 
     Args:
-        carrier: whom to ask; a question that failed counts too, for the vendor may have counted it.
-        interval: zero asks always, and keeps nothing.
+        carrier: the provider; a failed query counts too, because the vendor may have counted it.
+        interval: zero: every query is sent, and nothing is kept.
     """
 
     def __init__(self, carrier: Carrier, provider: str, register: Register, interval: timedelta) -> None:
@@ -48,7 +47,7 @@ class PacedCarrier:
         return await self._ask_in_turn(query, questions)
 
     async def _ask_all(self, questions: Questions) -> Trace:
-        """Every question, until one brings scans."""
+        """Ask every question until one brings scans."""
         answers: list[Trace] = []
         for question in questions.asked:
             answers.append(answered(await self._carrier.trace(question.query), question, questions))
@@ -57,9 +56,9 @@ class PacedCarrier:
         return answers[0] if len(answers) == 1 else combined(answers)
 
     async def _ask_in_turn(self, query: TraceQuery, questions: Questions) -> Trace:
-        """One question: the next after that of the last time, or the same where it brought scans.
+        """Ask one question: the one after the last one asked, or the same if that brought scans.
 
-        The vendor locks a number that is asked for twice within its interval, however it is asked.
+        The vendor locks a number that is queried twice within its interval, even by different questions.
         """
         log, number = self._register.providers, (query.carrier, query.waybill)
         keys = [_key(question, questions) for question in questions.asked]
@@ -80,7 +79,7 @@ class PacedCarrier:
 
 
 def _key(question: Question, questions: Questions) -> str:
-    """What the log knows a question by: the digits, and its name where there are several."""
+    """The log's key of a question: the digits, and its name if there are several."""
     digits = question.query.phone_last4 or ""
     return digits if len(questions.asked) == 1 else f"{digits} {question.name}".strip()
 

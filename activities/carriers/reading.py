@@ -1,4 +1,4 @@
-"""What the vendors' dialects share: texts that are numbers, local times, places in brackets, codes of carriers."""
+"""Reading that the vendors' formats share: texts that are numbers, local times, places in brackets, carrier codes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ E = TypeVar("E", bound=Message)
 
 MOST_EVENTS = 2000
 CHINA = timezone(timedelta(hours=8))
-"""What the vendors' "CST" means, and the zone of a time that names none."""
+"""The meaning of the vendors' "CST", and the zone of a time that names none."""
 
 _PLAIN = re.compile(
     r"(\d{4})([-/.])(\d\d?)\2(\d\d?)(?: +|T)(\d\d?):(\d\d)(?::(\d\d)(?:\.\d{1,9})?)? ?(Z|[+-]\d\d:?\d\d)?", re.ASCII
@@ -48,15 +48,15 @@ def _nothing_for_null(value: object) -> object:
 
 
 VendorList = Annotated[tuple[Any, ...], BeforeValidator(_nothing_for_null)]
-"""A list whose entries are read one by one, so that a bad one spoils no other; null is an empty one."""
+"""A list whose entries are read one by one, so that a bad one does not lose the others; null is an empty list."""
 VendorEvents = Annotated[VendorList, Field(max_length=MOST_EVENTS)]
 """The events of one parcel."""
 VendorText = Annotated[str | None, BeforeValidator(_as_text)]
-"""A text that a vendor now and then writes as a number, or leaves out."""
+"""A text that a vendor sometimes writes as a number, or leaves out."""
 
 
 def read_each(items: Iterable[object], read: Callable[[Any], T]) -> tuple[list[T], list[str]]:
-    """Read the entries of a list one by one: those that can be read, and for each other one why not.
+    """Read a list entry by entry: returns the readable entries, and for each other one the reason.
 
     Args:
         read: raises `UnreadableAnswer` for an entry that cannot be read.
@@ -75,7 +75,7 @@ def entry_of(item: object, model: type[E], source: str) -> E:
     """One entry of a list.
 
     Raises:
-        UnreadableAnswer: it is no object, or not of this form.
+        UnreadableAnswer: it is not an object, or not of this form.
     """
     if not isinstance(item, dict):
         raise UnreadableAnswer(f"{source}: not an object")
@@ -83,7 +83,7 @@ def entry_of(item: object, model: type[E], source: str) -> E:
 
 
 def with_unread(detail: str | None, unread: list[str]) -> str | None:
-    """A trace's detail, and how many of its events could not be read."""
+    """A trace's detail, extended by how many of its events could not be read."""
     if not unread:
         return detail
     note = f"{len(unread)} of its events cannot be read, the first: {unread[0]}"
@@ -93,13 +93,13 @@ def with_unread(detail: str | None, unread: list[str]) -> str | None:
 def local_time(text: str | None, offset: str | None = None) -> datetime:
     """A vendor's time: `2025-01-09 19:22:16`, `2025/1/9 19:22`, RFC 3339, or `Thu Mar 26 15:37:57 CST 2023`.
 
-    The weekday of the last form is often wrong, and not looked at.
+    The weekday of the last form is often wrong and is ignored.
 
     Args:
-        offset: the zone of a time that names none, such as `+02:00`; China's where it is not given.
+        offset: the zone of a time that names none, such as `+02:00`; China's by default.
 
     Raises:
-        UnreadableAnswer: no such time.
+        UnreadableAnswer: it is not such a time.
     """
     text = (text or "").strip()
     try:
@@ -129,10 +129,10 @@ def _zone(offset: str | None) -> timezone:
 
 
 def scan_of(at: datetime, code: str | None, stage: Stage, place: str | None, text: str | None) -> Scan:
-    """A scan of the port from a vendor's event. The text is masked here, before anybody may store it.
+    """A scan of the port from a vendor's event. The text is masked here, before it can be stored.
 
     Raises:
-        UnreadableAnswer: a time that no parcel can have.
+        UnreadableAnswer: the time is impossible for a parcel.
     """
     masked = mask(text) if text else None
     city = mask(place)[:_LONGEST_PLACE].strip() if place and not _PLACEHOLDER.fullmatch(place) else None
@@ -148,7 +148,7 @@ def number_of(text: str | None) -> str:
     """A waybill number as the orders write it.
 
     Raises:
-        UnreadableAnswer: no number at all, or one that no waybill can be.
+        UnreadableAnswer: it is missing, or cannot be a waybill number.
     """
     number, _ = normalise(text or "")
     if not _NUMBER.fullmatch(number):
@@ -166,7 +166,7 @@ def form_of(body: bytes) -> Mapping[str, str]:
     """The fields of an `application/x-www-form-urlencoded` body.
 
     Raises:
-        UnreadableAnswer: it is none, or has a field twice.
+        UnreadableAnswer: it is not a form, or has a field twice.
     """
     try:
         pairs = parse_qsl(

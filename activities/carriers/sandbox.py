@@ -34,11 +34,11 @@ class SandboxCarrier:
         self._http = http
 
     def serves(self, carrier: str) -> bool:
-        """See `Carrier.serves`: it stands in for all of them."""
+        """See `Carrier.serves`: it stands in for every carrier."""
         return True
 
     def questions(self, query: TraceQuery) -> Questions:
-        """See `Asking.questions`: it knows a parcel under one name, and perhaps another phone."""
+        """See `Asking.questions`: it knows a parcel under one name, perhaps with another phone."""
         return questions_about(query, Codes(("",), certain=True))
 
     async def trace(self, query: TraceQuery) -> Trace:
@@ -56,7 +56,7 @@ class SandboxCarrier:
         if answer.waybill != query.waybill:
             return silent(query, PROVIDER, "unavailable", "answered about another waybill")
         if answer.status != "found":
-            # It explains itself only where the digits were not those of the label.
+            # It gives a detail only if the digits were not those of the label.
             unsure = needs_phone(query.carrier) and (answer.detail is not None or query.phone_last4 is None)
             return nothing_found(query, PROVIDER, answer.status, answer.detail, lacking="phone" if unsure else None)
         if not answer.scans:

@@ -1,6 +1,6 @@
-"""Subscribes numbers at a provider that pushes, each once, across workers and restarts.
+"""Subscribes each number once at a provider that pushes, across workers and restarts.
 
-Whatever goes wrong here is the provider's matter and written down: the number is asked for anyway.
+A failed subscription is only written down: the number is queried anyway.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from activities.carriers.base import Subscribing, Subscription, TraceQuery
 from ledger.register import Register
 
 SUBSCRIBED_WITHIN = timedelta(seconds=5)
-"""Short: the look at the number waits behind it."""
+"""Short: the query of the number waits for it."""
 AGAIN_AFTER = timedelta(hours=1)
-"""After an attempt that failed, or whose worker died; the machine's clock, since a vendor knows no skipped time."""
+"""The wait after an attempt that failed or whose worker died; by the machine's clock, because a vendor does not follow
+skipped time.
+"""
 
 
 class Subscriber:
-    """A provider that pushes, and the address it is to push to."""
+    """A provider that pushes, and the address that it pushes to."""
 
     def __init__(self, carrier: Subscribing, provider: str, register: Register, callback_url: str) -> None:
         self._carrier, self._provider, self._register, self._callback = carrier, provider, register, callback_url

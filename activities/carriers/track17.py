@@ -1,6 +1,6 @@
-"""17TRACK, an aggregator of more than 2,000 carriers: numbers are registered once, then looked up and pushed.
+"""17TRACK, an aggregator of more than 2,000 carriers: numbers are registered once, then queried and pushed.
 
-A number that is registered in this moment has no trace yet, which is no word about the parcel. Events come grouped by
+A newly registered number has no trace yet; that says nothing about the parcel. Events come grouped by
 the carriers that had the parcel, newest first; each has the time in UTC.
 """
 
@@ -52,7 +52,7 @@ CARRIERS: Mapping[str, int] = {
     "ups": 100002,
     "usps": 21051,
 }
-"""Our carriers that it serves, and its keys for them."""
+"""Our carriers that it covers, with its keys."""
 _OURS = {key: carrier for carrier, key in CARRIERS.items()}
 
 _STAGES: Mapping[str, Stage] = {
@@ -75,7 +75,7 @@ _STAGES: Mapping[str, Stage] = {
     "Exception_Returned": "returned",
     "Exception_Cancel": "cancelled",
 }
-"""Its states and, where they say more, its finer ones."""
+"""Its states and, if they are more precise, its finer ones."""
 _NOT_REGISTERED, _NO_INFORMATION = -18019902, -18019909
 _SILENT: Mapping[int, Silence] = {
     -18010001: "auth",  # our address is not on its list
@@ -171,14 +171,14 @@ class Track17Carrier:
         return carrier in CARRIERS
 
     def questions(self, query: TraceQuery) -> Questions:
-        """See `Asking.questions`. It has one key a carrier, so that a "no" is not that of all its services."""
+        """See `Asking.questions`. It has one key a carrier, so its "no" leaves other services open."""
         carrier = known_carrier(query.carrier)
-        # It is sent no digits of a phone, so that a carrier which wants them may hide the parcel from it.
+        # It gets no digits of a phone, so a carrier that wants them may hide the parcel.
         certain = carrier is not None and not carrier.services and not carrier.needs_phone
         return Questions((Question("", query),), certain=certain)
 
     async def trace(self, query: TraceQuery) -> Trace:
-        """See `Carrier.trace`. A number that it does not have yet is registered, and asked for again."""
+        """See `Carrier.trace`. An unregistered number is registered, and queried again later."""
         if query.carrier not in CARRIERS:
             return nothing_found(query, PROVIDER, "unknown_carrier", f"{PROVIDER} does not serve {query.carrier}")
         try:
@@ -196,7 +196,7 @@ class Track17Carrier:
         return trace
 
     async def check(self) -> Checked:
-        """See `Checkable.check`: how much of our quota is left, which costs none."""
+        """See `Checkable.check`: the rest of our quota; this query is free."""
         try:
             reply = await self._http.ask("POST", f"{BASE}/getquota", content=b"", headers=self._headers())
             answer = reply.read(_Answer) if reply.status == 200 else None
@@ -218,17 +218,17 @@ class Track17Carrier:
     # --- what it pushes ---
 
     def verified(self, body: bytes, headers: Mapping[str, str]) -> bool:
-        """See `PushReader.verified`: a digest of the body and our key stands in a header."""
+        """See `PushReader.verified`: a header has a digest of the body and our key."""
         expected = hashlib.sha256(body + b"/" + self._key.encode()).hexdigest()
         given = headers.get(SIGNATURE, "").strip().lower()
         return bool(self._key) and hmac.compare_digest(expected.encode(), given.encode(errors="replace"))
 
     def signed_part(self, body: bytes) -> bytes:
-        """See `SignsAPart`: the very bytes, under any spelling of the header that signs them."""
+        """See `SignsAPart`: the body's bytes, under any spelling of the header that signs them."""
         return body
 
     def read_push(self, body: bytes) -> PushContent:
-        """See `PushReader.read_push`. That it stops to follow a number says nothing of the parcel."""
+        """See `PushReader.read_push`. The news that it stopped following a number says nothing about the parcel."""
         event = Reply(status=200, raw=body, source=PROVIDER).read(_Webhook)
         if event.event != "TRACKING_UPDATED":
             return PushContent()
@@ -247,7 +247,7 @@ class Track17Carrier:
 
 
 def read_answer(reply: Reply, query: TraceQuery) -> Trace | None:
-    """The port's answer from what came back on a look-up; None where the number is not registered.
+    """The port's answer from a reply to a query; None if the number is not registered.
 
     Raises:
         UnreadableAnswer: it cannot be read, or is about another number.
@@ -276,7 +276,7 @@ def read_answer(reply: Reply, query: TraceQuery) -> Trace | None:
 
 
 def _refusal(reply: Reply, query: TraceQuery) -> Trace | None:
-    """Why a number was not registered; None where it is, also by somebody before us."""
+    """Why a number was not registered; None if it is, also from before."""
     if reply.status != 200:
         return silent(query, PROVIDER, _STATUS.get(reply.status, "unavailable"), f"answered {reply.status}")
     answer = reply.read(_Answer)
@@ -297,7 +297,7 @@ def _of_error(error: _Error, query: TraceQuery) -> Trace:
 
 
 def _trace(parcel: _Parcel, query: TraceQuery) -> tuple[Trace, list[str]]:
-    """The trace, and why the other events cannot be read."""
+    """The trace, and why some events cannot be read."""
     info = parcel.track_info or _Info()
     groups = info.tracking.providers if info.tracking else ()
     events = [event for group in groups for event in entry_of(group, _Group, PROVIDER).events]

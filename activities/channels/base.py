@@ -1,10 +1,10 @@
 """The port to a payment channel: what a buyer paid, and giving it back.
 
 A new one is a class with these three methods in a file beside this one. The rule for all of them: only the channel's
-own clear word is an answer. A refund whose request got no readable answer is `unknown`, whatever the error looked
-like, since a channel may act and then fail to say so; `refund_status` decides.
+own clear statement is an answer. A refund whose request got no readable answer is `unknown`, for any error: a channel
+may act and then fail to say so. `refund_status` decides.
 
-One that tells statements has `activities.statements.TellsStatements.statement`, too.
+A channel that offers statements also has `activities.statements.TellsStatements.statement`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class PaymentFact(Message):
 
 
 class RefundInstruction(Message):
-    """Give this much of a payment back. `key` never changes: under one key a channel refunds once."""
+    """An order to refund this much of a payment. `key` never changes: under one key a channel refunds once."""
 
     key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,32}$")]
     payment_reference: str
@@ -42,7 +42,7 @@ class RefundAnswer(Message):
     """What is known of a refund.
 
     `arrived`: the buyer has it · `processing`: accepted, not there yet · `refused`: it will never happen under this
-    key · `not_found`: the channel knows no such key · `unknown`: no one can say. `code` and `message` are the
+    key · `not_found`: the channel knows no such key · `unknown`: the outcome is open. `code` and `message` are the
     channel's words, `reference` its own number.
     """
 
@@ -58,21 +58,21 @@ class PaymentChannel(Protocol):
     """Knows payments and executes refunds."""
 
     async def payment(self, reference: str, currency: str, claimed_minor: int) -> PaymentFact | None:
-        """What was paid under a reference; None where the channel says that it is unknown or not paid.
+        """What was paid under a reference; None if the channel says that it is unknown or not paid.
 
         Args:
             reference: the channel's own, as the storefront gave it.
-            currency, claimed_minor: what the storefront says; a real channel answers without looking at them.
+            currency, claimed_minor: the storefront's claim; a real channel ignores it.
 
         Raises:
-            Unavailable, UnreadableAnswer: no answer, or nonsense; a retry may help.
+            Unavailable, UnreadableAnswer: no answer, or an unreadable one; a retry may help.
         """
         ...
 
     async def refund(self, instruction: RefundInstruction) -> RefundAnswer:
-        """Send the instruction, or the same one again. Never raises for what the channel does: that is `unknown`."""
+        """Send the instruction, also repeatedly. Never raises because of the channel: the answer is then `unknown`."""
         ...
 
     async def refund_status(self, key: str) -> RefundAnswer:
-        """What became of it. Never raises for what the channel does: that is `unknown`."""
+        """Query a refund's outcome. Never raises because of the channel: the answer is then `unknown`."""
         ...

@@ -89,7 +89,7 @@ class SandboxChannel:
         return await sandbox_statement(self._http, day)
 
     def _answer(self, reply: Reply, key: str) -> RefundAnswer:
-        """Only 200 with a whole refund of this key says anything; every other status leaves the outcome open."""
+        """Only a 200 with a complete refund of this key is an answer; every other status leaves the outcome open."""
         if reply.status != 200:
             raise UnreadableAnswer(f"{reply.source} answered {reply.status} {reply.read(_Problem).code}")
         refund = reply.read(_Refund)

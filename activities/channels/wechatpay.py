@@ -22,11 +22,12 @@ from core.errors import DakuanError, Unavailable, UnreadableAnswer
 TRANSACTIONS = "/v3/pay/transactions"
 REFUNDS = "/v3/refund/domestic/refunds"
 PAID = frozenset({"SUCCESS", "REFUND"})
-"""REFUND: paid, and at least a part of it has gone back since."""
+"""REFUND: paid, and at least a part was refunded since."""
 UNKNOWN_PAYMENT = frozenset({"ORDER_NOT_EXIST", "ORDERNOTEXIST", "RESOURCE_NOT_EXISTS", "NOT_FOUND"})
 _TRANSACTION_ID = re.compile(r"\d{28}", re.ASCII)
 _TRADE_NO = re.compile(r"[A-Za-z0-9_|*-]{1,32}")
-"""All that an `out_trade_no` can be. Anything else WeChat Pay refuses as a bad parameter instead of not finding it."""
+"""The form of an `out_trade_no`. WeChat Pay refuses anything else as a bad parameter, instead of answering "not found".
+"""
 
 STATES: Mapping[str, RefundState] = {
     "SUCCESS": "arrived",
@@ -34,12 +35,14 @@ STATES: Mapping[str, RefundState] = {
     "CLOSED": "refused",
     "ABNORMAL": "processing",
 }
-"""WeChat Pay's states of a refund and ours. CLOSED: it did not get the funds for it within seven days, and never will
-under this number. ABNORMAL is not the end: the money is on its way's middle, since the buyer's card takes none, until
-somebody sends it elsewhere in WeChat Pay's console."""
+"""WeChat Pay's states of a refund and ours. CLOSED: the funds did not arrive within seven days, and under this number
+they never will. ABNORMAL is not final: the buyer's card does not accept the money, and a person must redirect it in
+WeChat Pay's console.
+"""
 REFUSALS = frozenset({(403, "USER_ACCOUNT_ABNORMAL"), (400, "USER_ACCOUNT_ABNORMAL")})
-"""The only answers to an instruction after which it will never happen; all others leave it open, and the look-up
-decides whether the same number goes again."""
+"""The only answers to an instruction that are a final refusal. All others leave it open: a query decides whether the
+same number is sent again.
+"""
 ABNORMAL = "the buyer's card takes no money: a person must choose another way in WeChat Pay's console"
 
 
@@ -47,7 +50,7 @@ class WechatPayChannel:
     """Asks WeChat Pay.
 
     Args:
-        notify_url: where refunds' callbacks go; none where it is empty.
+        notify_url: where refunds' callbacks go; empty: no callbacks.
     """
 
     def __init__(self, client: WechatPayClient, *, notify_url: str = "") -> None:
@@ -68,7 +71,7 @@ class WechatPayChannel:
         )
 
     async def refund(self, instruction: RefundInstruction) -> RefundAnswer:
-        """See `PaymentChannel.refund`. The payment is looked up first, since its whole amount must be named."""
+        """See `PaymentChannel.refund`. The payment is queried first, because the request must name its whole amount."""
         try:
             paid = await self._transaction(instruction.payment_reference)
             if paid is None or paid.trade_state not in PAID or paid.amount is None:
@@ -96,7 +99,7 @@ class WechatPayChannel:
             return _unknown(error)
 
     async def _transaction(self, reference: str) -> Transaction | None:
-        """The payment under WeChat Pay's number or under the storefront's; None where neither is known."""
+        """The payment under WeChat Pay's number or the storefront's; None if neither is known."""
         if not _TRADE_NO.fullmatch(reference):
             return None
         ways = ["id", "out-trade-no"] if _TRANSACTION_ID.fullmatch(reference) else ["out-trade-no"]
@@ -116,7 +119,7 @@ class WechatPayChannel:
         return None
 
     def _body(self, instruction: RefundInstruction, paid: Transaction) -> dict[str, Any]:
-        assert paid.amount is not None  # the caller has looked
+        assert paid.amount is not None  # the caller has checked
         return {
             "out_trade_no": paid.out_trade_no,
             "out_refund_no": instruction.key,
@@ -140,7 +143,7 @@ def _answer(reply: Reply, key: str) -> RefundAnswer:
 
 
 def answer_of_refund(status: str, refund_id: str, amount_minor: int, currency: str) -> RefundAnswer:
-    """A refund as an answer; a state that is in no table decides nothing."""
+    """A refund as an answer; an unknown state decides nothing."""
     state = STATES.get(status, "unknown")
     return RefundAnswer(
         state=state,

@@ -1,10 +1,10 @@
-"""The port to a rail: what carries a payout to a merchant's bank account or wallet.
+"""The port to a rail: it carries payouts to a merchant's bank account or wallet.
 
-A new one is a class with these members in a file beside this one. The rule for all of them: `failed` only where the
-rail itself says, readably, that this payout will not happen. A cut connection, a timeout, a 5xx, an answer that
-cannot be read: `unknown`, and a look-up decides. A connection that was never made: `not_sent`, and it is sent soon.
+A new one is a class with these members in a file beside this one. The rule for all of them: `failed` only if the rail
+itself says, readably, that this payout will not happen. A cut connection, a timeout, a 5xx or an unreadable answer is
+`unknown`: a query decides. If no connection was made, it is `not_sent` and is sent again soon.
 
-One that tells statements has `activities.statements.TellsStatements.statement`, too.
+A rail that offers statements also has `activities.statements.TellsStatements.statement`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from core.withdrawal.payouts import PayoutResult, RailTerms
 
 
 class Payee(Message):
-    """Where the money goes: the rail's own token for the account, its number, and what a person may see of it.
+    """The account that gets the money: the rail's own token for it, its number, and what a person may see of it.
 
-    `number` comes out of the vault for this one call. It stands in no text and no JSON that is made of this, so that it
-    reaches no log and no history; a rail that needs it asks for `number.get_secret_value()`. None: the account has no
-    number that we know, only the token; or the instruction is only looked up.
+    `number` comes from the vault for this one call. It is left out of every text and JSON of this model, so it reaches
+    no log and no history; a rail that needs it calls `number.get_secret_value()`. None: the account has only a token,
+    or the instruction is only queried.
     """
 
     token: str
@@ -36,7 +36,7 @@ class Payee(Message):
 
     @property
     def address(self) -> str:
-        """What is paid to by a rail that takes numbers and wallets as they are: the number, or else the token."""
+        """The address for a rail that takes numbers and wallets directly: the number, or else the token."""
         return self.number.get_secret_value() if self.number else self.token
 
     last4: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,4}$")] | None = None
@@ -44,14 +44,14 @@ class Payee(Message):
 
 
 def names_payee(said: str, token: str, last4: str | None) -> bool:
-    """Whether a rail speaks of this account: by its token, or by a number that ends as ours, which a look-up has not
-    opened.
+    """Whether a rail's answer names this account: by its token, or by a number with our last digits, because a query
+    does not open the number.
     """
     return said == token or (bool(last4) and said[-4:] == last4)
 
 
 class PayoutInstruction(Message):
-    """Pay this much. Under one key a rail pays once, within its window; a resend is the identical instruction."""
+    """An order to pay this much. Under one key a rail pays once, within its window; a resend is identical."""
 
     key: str
     amount_minor: AmountMinor
@@ -64,28 +64,28 @@ class Rail(Protocol):
 
     name: str
     terms: RailTerms
-    """What it promises about its keys and its successes."""
+    """What it guarantees about its keys and its successes."""
     key_pattern: re.Pattern[str]
-    """The keys it takes. Ours fit every rail: at most 32 letters and digits."""
+    """The keys it accepts. Ours fit every rail: at most 32 letters and digits."""
 
     async def pay(self, instruction: PayoutInstruction) -> PayoutResult:
-        """Send the instruction. Never raises for what the rail does: that is `unknown`, or `not_sent`."""
+        """Send the instruction. Never raises because of the rail: the result is then `unknown` or `not_sent`."""
         ...
 
     async def query(self, instruction: PayoutInstruction) -> PayoutResult:
-        """What became of it. Never raises, as `pay`.
+        """Query its outcome. Never raises because of the rail.
 
-        `not_found` is the rail's word that nothing happens under this key unless it is told again: it knows no such
-        key, or has it noted and waits for the identical instruction.
+        `not_found`: the rail says that nothing happens under this key unless the instruction is sent again. It knows no
+        such key, or waits for the identical instruction.
         """
         ...
 
 
 def no_answer(error: DakuanError, *, paying: bool = False) -> PayoutResult:
-    """What an exchange without a readable answer says: `unknown`, or `not_sent` of an instruction that never left us.
+    """The result of an exchange without a readable answer: `unknown`, or `not_sent` if the instruction never left us.
 
     Args:
-        paying: an instruction was to be sent. A look-up that was not sent says nothing about the payout.
+        paying: an instruction should have been sent. A query that was not sent says nothing about the payout.
     """
     outcome: Literal["not_sent", "unknown"] = "not_sent" if paying and isinstance(error, NotSent) else "unknown"
     return PayoutResult(outcome=outcome, code=type(error).__name__, message=str(error)[:500])

@@ -28,7 +28,7 @@ FAILURES: dict[str, FailureClass] = {
     "PAYEE_OVERDUE": "user",
     "PAYEE_REFUSED": "user",
 }
-"""The bank's codes and what each means for us; a code that is not here decides nothing."""
+"""The bank's codes and what each means for us; an unknown code decides nothing."""
 
 
 class _Payout(Message):
@@ -51,7 +51,7 @@ class SandboxRail:
     """Asks the stand-in bank, or anything that speaks its dialect."""
 
     name = "sandbox"
-    # As strict as the strictest rail in the table of the documents, so that what works here works there.
+    # As strict as the strictest rail in the documents' table, so that what works here works there.
     terms = RailTerms(dedup_window=timedelta(days=6), query_window=timedelta(days=90), success_is_final=False)
     key_pattern = re.compile(r"[A-Za-z0-9]{1,32}")
 
@@ -62,7 +62,7 @@ class SandboxRail:
         """See `Rail.pay`."""
         try:
             reply = await self._http.post("payouts", instruction.model_dump())
-            # The bank's word that it could not read the instruction, and did nothing.
+            # The bank says that it could not read the instruction and did nothing.
             if reply.status == 400 and (problem := reply.read(_Problem)).code == "MALFORMED":
                 return PayoutResult(outcome="failed", failure="ours", code=problem.code, message=problem.message)
             return _result(reply, instruction.key)
@@ -85,9 +85,9 @@ class SandboxRail:
 
 
 def _result(reply: Reply, key: str) -> PayoutResult:
-    """What a whole, readable answer about this key says.
+    """The result of a complete, readable answer about this key.
 
-    409 says that the key was used for another instruction, and nothing of what became of that one.
+    409: the key was used for another instruction. It does not say what became of that one.
     """
     if reply.status != 200:
         raise UnreadableAnswer(f"{reply.source} answered {reply.status} {reply.read(_Problem).code}")

@@ -1,8 +1,8 @@
-"""What both rails of WeChat Pay have in common: which refusals are certain, and how an answer becomes a result.
+"""What both rails of WeChat Pay share: which refusals are certain, and how an answer becomes a result.
 
-WeChat Pay asks for one thing above all: whatever an instruction is answered, unless a look-up says that it failed, no
-other number may be used for the same money. So a refusal counts as "nothing happened" only where it is made before a
-bill can exist; all others, and every code that is not in a table, are unknown, and a look-up decides.
+WeChat Pay's main rule: after any answer to an instruction, no other number may be used for the same money unless a
+query says that it failed. So a refusal counts as "nothing happened" only if it comes before a bill can exist. All other
+refusals and every unlisted code are unknown: a query decides.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from core.messages import FailureClass
 from core.withdrawal.payouts import PayoutResult
 
 CURRENCY = "CNY"
-"""The only one; WeChat Pay's amounts of payouts name none."""
+"""The only currency; WeChat Pay's payout amounts name none."""
 
 REFUSALS: Mapping[tuple[int, str], FailureClass] = {
     (400, "PARAM_ERROR"): "ours",
@@ -29,8 +29,9 @@ REFUSALS: Mapping[tuple[int, str], FailureClass] = {
 }
 """Status and code of an answer to an instruction after which there certainly is no bill.
 
-Not here, though they look alike: INVALID_REQUEST (also said where the number exists with other content), NOT_ENOUGH
-(the bill may exist and be paid when it is sent again), ALREADY_EXISTS, FREQUENCY_LIMITED, and everything from 500 on.
+These are left out although they look similar: INVALID_REQUEST (also for a number that exists with other content),
+NOT_ENOUGH (the bill may exist and be paid after a resend), ALREADY_EXISTS, FREQUENCY_LIMITED, and every status from
+500.
 """
 OPEN_REFUSALS: Mapping[str, str] = {
     "ALREADY_EXISTS": "the number is taken: look it up",
@@ -39,43 +40,43 @@ OPEN_REFUSALS: Mapping[str, str] = {
     "FREQUENCY_LIMITED": "too many requests; the same number goes again later",
     "SYSTEM_ERROR": "nobody knows; the same number goes again",
 }
-"""Codes that leave an instruction open, and what WeChat Pay asks for; so does every code that is in no table."""
+"""Codes that leave an instruction open, and what WeChat Pay demands. Every unlisted code leaves it open, too."""
 UNKNOWN_BILL = frozenset({"NOT_FOUND", "RESOURCE_NOT_EXISTS", "ORDER_NOT_EXIST"})
 
 
 def refused(reply: Reply) -> PayoutResult:
-    """What an answer other than 200 to an instruction says."""
+    """The result of an answer other than 200 to an instruction."""
     problem = reply.read(Problem)
     failure = REFUSALS.get((reply.status, problem.code))
-    told = OPEN_REFUSALS.get(problem.code, "")
+    advice = OPEN_REFUSALS.get(problem.code, "")
     return PayoutResult(
         outcome="failed" if failure else "unknown",
         failure=failure,
         code=problem.code[:64],
-        message=": ".join(filter(None, (problem.message, told)))[:500],
+        message=": ".join(filter(None, (problem.message, advice)))[:500],
     )
 
 
 def missing(reply: Reply) -> PayoutResult:
-    """What an answer other than 200 to a look-up says: only that there is no such bill is an answer."""
+    """The result of an answer other than 200 to a query: only "no such bill" is an answer."""
     problem = reply.read(Problem)
     if reply.status == 404 and problem.code in UNKNOWN_BILL:
         return PayoutResult(outcome="not_found", code=problem.code)
     raise UnreadableAnswer(f"{reply.source} answered {reply.status} {problem.code[:64]}: {problem.message[:200]}")
 
 
-def ours(code: str, message: str) -> PayoutResult:
-    """Nothing was sent, since WeChat Pay would refuse it."""
+def our_failure(code: str, message: str) -> PayoutResult:
+    """Nothing was sent, because WeChat Pay would refuse it."""
     return PayoutResult(outcome="failed", failure="ours", code=code, message=message)
 
 
-def only_about(
+def check_subject(
     instruction: PayoutInstruction, source: str, *, key: str, payee: str | None = None, amount_minor: int | None = None
 ) -> None:
-    """Pass where what an answer says of itself is what was asked; None says nothing.
+    """Check that an answer is about what was asked; a None field is not compared.
 
     Raises:
-        UnreadableAnswer: it is about something else, and says nothing of this payout.
+        UnreadableAnswer: it is about something else, and says nothing about this payout.
     """
     account = instruction.account
     if key != instruction.key:

@@ -1,9 +1,9 @@
 """WeChat Pay, merchant transfer: from our balance to a person's wallet.
 
-The person may have to take the money: until then, and at most a day, the bill waits for them. What has arrived stays.
+The person may have to accept the money: the bill waits for that at most a day. Money that has arrived stays.
 
-Source: pay.weixin.qq.com/docs/merchant/apis/mch-trans/transfer-bill/transfer-to-user.html, and its neighbours on the
-look-up and on the reasons of failure.
+Source: pay.weixin.qq.com/docs/merchant/apis/mch-trans/transfer-bill/transfer-to-user.html, and its neighbours on
+queries and failure reasons.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from activities.http import Reply
 from activities.rails.base import PayoutInstruction, no_answer
-from activities.rails.wechatpay import CURRENCY, missing, only_about, ours, refused
+from activities.rails.wechatpay import CURRENCY, check_subject, missing, our_failure, refused
 from activities.wechatpay.client import WechatPayClient
 from activities.wechatpay.resources import TransferBill
 from core.errors import Unavailable, UnreadableAnswer
@@ -24,9 +24,9 @@ from core.withdrawal.payouts import PayoutResult, RailTerms
 
 BILLS = "/v3/fund-app/mch-transfer/transfer-bills"
 NAME_FROM_MINOR = 200_000
-"""From ¥2,000 on the payee's name is required, and compared."""
+"""From ¥2,000 the payee's name is required and compared."""
 NO_NAME_BELOW_MINOR = 30
-"""Below ¥0.30 WeChat Pay takes no name."""
+"""Below ¥0.30 WeChat Pay accepts no name."""
 
 STATES: Mapping[str, str] = {
     "ACCEPTED": "accepted",
@@ -79,10 +79,10 @@ FAILURES: Mapping[str, FailureClass] = {
     "TRANSFER_RISK": "risk",
     "OVERDUE_CLOSE": "user",
 }
-"""WeChat Pay's reasons of a failed bill and what each means for us. OTHER_FAIL_REASON_TYPE says nothing, and is not
-here: a code that is in no table decides nothing.
+"""WeChat Pay's reasons of a failed bill and what each means for us. OTHER_FAIL_REASON_TYPE says nothing and is left
+out: an unlisted code decides nothing.
 
-A person of our own who said no (MCH_CANCEL, MERCHANT_REJECT) is heard again before the money is sent again.
+After a refusal by our own staff (MCH_CANCEL, MERCHANT_REJECT) a person decides again before the money is resent.
 """
 
 
@@ -91,12 +91,12 @@ class WechatPayTransfer:
 
     Args:
         appid: the app whose openids these are.
-        scene: the transfer scene that WeChat Pay gave us, and what must be said of it: `reports` is type → content.
+        scene: the transfer scene that WeChat Pay gave us, with the reports it requires: type → content.
         remark: what the person reads, at most 32 characters.
-        notify_url: where the callbacks go; none where it is empty.
+        notify_url: where the callbacks go; empty: no callbacks.
     """
 
-    # A number stays the merchant's own; we rely on that only as long as a bill can be looked up.
+    # WeChat Pay keeps a number unique to us; rely on that only as long as a bill can be queried.
     terms = RailTerms(
         dedup_window=timedelta(days=30),
         query_window=timedelta(days=30),
@@ -124,9 +124,9 @@ class WechatPayTransfer:
     async def pay(self, instruction: PayoutInstruction) -> PayoutResult:
         """See `Rail.pay`."""
         if instruction.currency != CURRENCY:
-            return ours("CURRENCY", f"WeChat Pay pays in {CURRENCY} only")
+            return our_failure("CURRENCY", f"WeChat Pay pays in {CURRENCY} only")
         if instruction.amount_minor >= NAME_FROM_MINOR and not instruction.account.holder:
-            return ours("NAME_REQUIRED", "from 2,000.00 CNY on WeChat Pay needs the holder's name")
+            return our_failure("NAME_REQUIRED", "from 2,000.00 CNY on WeChat Pay needs the holder's name")
         try:
             reply = await self._client.post(BILLS, self._bill(instruction))
             return self._result(reply, instruction) if reply.status == 200 else refused(reply)
@@ -143,7 +143,7 @@ class WechatPayTransfer:
 
     def _bill(self, instruction: PayoutInstruction) -> dict[str, Any]:
         named = instruction.account.holder and instruction.amount_minor >= NO_NAME_BELOW_MINOR
-        # Encrypted anew each time: WeChat Pay compares the name, so that sending it again is still the same request.
+        # Each encryption gives another text. WeChat Pay compares the name, so a resend is still the same request.
         name = {"user_name": self._client.platform.encrypt(instruction.account.holder or "")} if named else {}
         reports = [{"info_type": kind, "info_content": content} for kind, content in self._reports.items()]
         return {
@@ -160,14 +160,14 @@ class WechatPayTransfer:
 
     def _result(self, reply: Reply, instruction: PayoutInstruction) -> PayoutResult:
         bill = reply.read(TransferBill)
-        # Where it paid another amount than it was told to, the withdrawal must hear of it.
+        # If it paid another amount than instructed, the withdrawal must see that amount.
         amount_minor = None if bill.state == "SUCCESS" else bill.transfer_amount
-        only_about(instruction, reply.source, key=bill.out_bill_no, payee=bill.openid, amount_minor=amount_minor)
+        check_subject(instruction, reply.source, key=bill.out_bill_no, payee=bill.openid, amount_minor=amount_minor)
         return result_of_transfer(bill)
 
 
 def result_of_transfer(bill: TransferBill) -> PayoutResult:
-    """A bill as a result. A state or a reason that is in no table decides nothing."""
+    """A bill as a result. An unknown state or reason decides nothing."""
     outcome = STATES.get(bill.state, "unknown")
     code = bill.fail_reason or bill.state
     return PayoutResult.model_validate(
@@ -186,5 +186,5 @@ def result_of_transfer(bill: TransferBill) -> PayoutResult:
 
 def _failure(bill: TransferBill) -> FailureClass:
     if bill.state == "CANCELLED":
-        return "risk"  # we never call a transfer back: somebody did by hand
+        return "risk"  # we never cancel a transfer: a person did
     return FAILURES.get(bill.fail_reason or "", "unknown")

@@ -1,8 +1,8 @@
 """WeChat Pay, e-commerce withdraw: from a sub-merchant's balance at WeChat Pay to its own bank account.
 
-Success is not the end: a bank may send the money back within seven working days (REFUND), whole.
+Success is not final: a bank may return the whole amount within seven working days (REFUND).
 
-Source: pay.weixin.qq.com/wiki/doc/apiv3/apis/chapter7_8_2.shtml (withdraw) and chapter7_8_3.shtml (look-up).
+Source: pay.weixin.qq.com/wiki/doc/apiv3/apis/chapter7_8_2.shtml (withdraw) and chapter7_8_3.shtml (query).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from activities.http import Reply
 from activities.rails.base import PayoutInstruction, no_answer
-from activities.rails.wechatpay import CURRENCY, missing, only_about, ours, refused
+from activities.rails.wechatpay import CURRENCY, check_subject, missing, our_failure, refused
 from activities.wechatpay.client import WechatPayClient
 from activities.wechatpay.resources import Withdraw, WithdrawTaken
 from core.errors import Unavailable, UnreadableAnswer
@@ -33,8 +33,9 @@ STATES: Mapping[str, str] = {
     "REFUND": "returned",
     "CLOSE": "failed",
 }
-"""WeChat Pay's states and ours. INIT: it has noted the number and moves nothing until the identical request comes again
-(its funds did not suffice), which is what `not_found` means here."""
+"""WeChat Pay's states and ours. INIT: it has noted the number, and moves nothing until the identical request comes
+again (the funds did not suffice); `not_found` has this meaning.
+"""
 
 FAILURES: Mapping[str, FailureClass] = {
     "卡号": "payee",
@@ -51,16 +52,17 @@ FAILURES: Mapping[str, FailureClass] = {
     "风险": "risk",
     "管控": "risk",
 }
-"""What a failed withdraw's reason says, in words that stand in it. WeChat Pay gives no list of codes but a text for
-people, so that the first of these that is found tells its class; a text with none of them decides nothing."""
+"""Words in the reason of a failed withdraw, and their class. WeChat Pay has no list of codes, only a text for people:
+the first of these words in it decides. A text with none of them decides nothing.
+"""
 
 
 class WechatPayWithdraw:
-    """Pays out to sub-merchants' banks; an account's token is the sub-merchant's number, whatever its bank's may be.
+    """Pays out to sub-merchants' banks; an account's token is the sub-merchant's number, not its bank's.
 
     Args:
-        remark, bank_memo: ours, and what the bank shows; at most 56 and 32 characters.
-        notify_url: where the callbacks go; none where it is empty.
+        remark, bank_memo: for us, and for the bank's statement; at most 56 and 32 characters.
+        notify_url: where the callbacks go; empty: no callbacks.
     """
 
     terms = RailTerms(
@@ -87,9 +89,9 @@ class WechatPayWithdraw:
     async def pay(self, instruction: PayoutInstruction) -> PayoutResult:
         """See `Rail.pay`."""
         if instruction.currency != CURRENCY:
-            return ours("CURRENCY", f"WeChat Pay pays in {CURRENCY} only")
+            return our_failure("CURRENCY", f"WeChat Pay pays in {CURRENCY} only")
         if instruction.amount_minor > LARGEST_MINOR:
-            return ours("AMOUNT_TOO_LARGE", "WeChat Pay takes at most 800,000,000.00 CNY at once")
+            return our_failure("AMOUNT_TOO_LARGE", "WeChat Pay takes at most 800,000,000.00 CNY at once")
         body = {
             "sub_mchid": instruction.account.token,
             "out_request_no": instruction.key,
@@ -116,21 +118,21 @@ class WechatPayWithdraw:
 
 def _taken(reply: Reply, instruction: PayoutInstruction) -> PayoutResult:
     taken = reply.read(WithdrawTaken)
-    only_about(instruction, reply.source, key=taken.out_request_no, payee=taken.sub_mchid)
+    check_subject(instruction, reply.source, key=taken.out_request_no, payee=taken.sub_mchid)
     return PayoutResult(outcome="accepted", reference=taken.withdraw_id)
 
 
 def _found(reply: Reply, instruction: PayoutInstruction) -> PayoutResult:
     withdraw = reply.read(Withdraw)
-    # Where it paid another amount than it was told to, the withdrawal must hear of it.
+    # If it paid another amount than instructed, the withdrawal must see that amount.
     amount_minor = None if withdraw.status in {"SUCCESS", "REFUND"} else withdraw.amount
     payee = withdraw.sub_mchid
-    only_about(instruction, reply.source, key=withdraw.out_request_no, payee=payee, amount_minor=amount_minor)
+    check_subject(instruction, reply.source, key=withdraw.out_request_no, payee=payee, amount_minor=amount_minor)
     return result_of_withdraw(withdraw)
 
 
 def result_of_withdraw(withdraw: Withdraw) -> PayoutResult:
-    """A withdraw as a result. A state or a reason that is in no table decides nothing."""
+    """A withdraw as a result. An unknown state or reason decides nothing."""
     outcome = STATES.get(withdraw.status, "unknown")
     return PayoutResult.model_validate(
         {

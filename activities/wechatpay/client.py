@@ -1,4 +1,4 @@
-"""Asking WeChat Pay: signed, and nothing believed that it did not sign."""
+"""Requests to WeChat Pay: ours are signed, and an answer without its signature is not believed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.fields import Message
 
 
 class Problem(Message):
-    """What WeChat Pay says instead of an answer."""
+    """WeChat Pay's error body."""
 
     code: str
     message: str = ""
@@ -33,7 +33,7 @@ class WechatPayClient:
         self.mchid = signer.mchid
 
     async def check(self) -> Checked:
-        """Try the account by looking for a payment that does not exist. Never raises."""
+        """Check the account by querying a payment that does not exist. Never raises."""
         try:
             reply = await self.get(f"/v3/pay/transactions/out-trade-no/doctor?mchid={quote(self.mchid, safe='')}")
             code = "" if reply.status == 200 else reply.read(Problem).code
@@ -57,11 +57,11 @@ class WechatPayClient:
         """One exchange, never repeated here.
 
         Returns:
-            What WeChat Pay signed, whatever its status below 500.
+            The answer that WeChat Pay signed, with any status below 500.
 
         Raises:
-            Unavailable: nothing whole came back in time, or a 5xx; what was sent may have had its effect.
-            UnreadableAnswer: the answer is not signed, or signed by someone else: it says nothing at all.
+            Unavailable: no complete answer came in time, or a 5xx; the request may have had its effect.
+            UnreadableAnswer: the answer is unsigned, or signed by another: it proves nothing.
         """
         content = b"" if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         headers = {

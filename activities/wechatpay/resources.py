@@ -1,4 +1,4 @@
-"""What WeChat Pay's answers and the resources of its callbacks look like; fields that we do not use are passed over."""
+"""The shapes of WeChat Pay's answers and of its callbacks' resources; fields that we do not use are ignored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from core.fields import AmountMinor, Currency, Message, Time
 
 
 class TransferBill(Message):
-    """A merchant transfer: the answer to an instruction (without amount), to a look-up, and in a callback."""
+    """A merchant transfer: in the answer to an instruction (without amount), to a query, and in a callback."""
 
     out_bill_no: str
     transfer_bill_no: str
@@ -20,7 +20,7 @@ class TransferBill(Message):
 
 
 class WithdrawTaken(Message):
-    """The answer to an e-commerce withdraw: taken, no more."""
+    """The answer to an e-commerce withdraw: it says only that it was accepted."""
 
     sub_mchid: str
     out_request_no: str
@@ -28,7 +28,7 @@ class WithdrawTaken(Message):
 
 
 class Withdraw(Message):
-    """An e-commerce withdraw, in the answer to a look-up and in a callback."""
+    """An e-commerce withdraw, in the answer to a query and in a callback."""
 
     sub_mchid: str
     out_request_no: str
@@ -46,7 +46,7 @@ class PaymentAmount(Message):
 
 
 class Transaction(Message):
-    """A payment, in the answer to a look-up."""
+    """A payment, in the answer to a query."""
 
     out_trade_no: str
     trade_state: str
@@ -56,14 +56,14 @@ class Transaction(Message):
 
 
 class RefundAmount(Message):
-    """What goes back. In a callback the currency is not said."""
+    """The refunded amount. A callback has no currency."""
 
     refund: AmountMinor
     currency: Currency = "CNY"
 
 
 class RefundResource(Message):
-    """A refund: the answer to an instruction and to a look-up.
+    """A refund, in the answer to an instruction and to a query.
 
     An e-commerce refund's first answer has no state yet.
     """

@@ -1,8 +1,8 @@
-"""WeChat Pay's v3 signatures and ciphers: who said what to whom, and when.
+"""WeChat Pay's v3 signatures and ciphers.
 
 Requests are signed by the merchant's private key, answers and callbacks by the platform's; both as SHA256-RSA2048
 (PKCS #1 v1.5). A callback's resource is AES-256-GCM under the APIv3 key; names are RSA-OAEP under the platform's key,
-with SHA-1, which is what WeChat Pay reads.
+with SHA-1, as WeChat Pay requires.
 
 Source: pay.weixin.qq.com/doc/v3/merchant, the chapters on signing requests, verifying answers and callbacks, decrypting
 resources and encrypting names with WeChat Pay's public key.
@@ -28,19 +28,19 @@ from core.errors import Misconfigured, UnreadableAnswer
 
 SCHEMA = "WECHATPAY2-SHA256-RSA2048"
 CLOCKS_APART = timedelta(minutes=5)
-"""How far a signature's time may be from ours; an older one may be a recording."""
+"""How far a signature's time may be from ours; an older one may be a replay."""
 LARGEST_RESOURCE = 64 * 1024
 
 Clock = Callable[[], datetime]
 
 
 def now() -> datetime:
-    """The machine's time: signatures are judged by it, never by a workflow's."""
+    """The machine's time: signatures are checked by it, never by a workflow's clock."""
     return datetime.now(UTC)
 
 
 class MerchantSigner:
-    """Signs what we ask.
+    """Signs our requests.
 
     Args:
         mchid: our merchant number.
@@ -48,7 +48,7 @@ class MerchantSigner:
         private_key: its key, as PEM.
 
     Raises:
-        Misconfigured: no RSA key of 2,048 bits or more.
+        Misconfigured: it is not an RSA key of 2,048 bits or more.
     """
 
     def __init__(self, mchid: str, serial: str, private_key: str, *, clock: Clock = now) -> None:
@@ -56,7 +56,7 @@ class MerchantSigner:
         self._key = _private_key(private_key)
 
     def authorization(self, method: str, path: str, body: bytes = b"") -> str:
-        """The header `Authorization` of a request. `path` is with its query, as it stands in the request line."""
+        """The header `Authorization` of a request. `path` includes the query, as in the request line."""
         timestamp, nonce = str(int(self._clock().timestamp())), secrets.token_hex(16)
         message = b"\n".join([method.encode(), path.encode(), timestamp.encode(), nonce.encode(), body, b""])
         signature = base64.b64encode(self._key.sign(message, PKCS1v15(), SHA256())).decode()
@@ -67,14 +67,13 @@ class MerchantSigner:
 
 
 class PlatformKeys:
-    """WeChat Pay's public keys by their ids: one, or two while they are exchanged.
+    """WeChat Pay's public keys by their ids: one, or two during a key change.
 
     Args:
-        keys: id of the public key (or serial of the platform certificate) → PEM of either; what we send is encrypted
-            for the first.
+        keys: id of the public key (or serial of the platform certificate) → PEM of either; we encrypt for the first.
 
     Raises:
-        Misconfigured: none, or one is no RSA key.
+        Misconfigured: there is none, or one is not an RSA key.
     """
 
     def __init__(self, keys: Mapping[str, str], *, clock: Clock = now) -> None:
@@ -85,7 +84,7 @@ class PlatformKeys:
         self.serial = next(iter(keys))
 
     def why_not(self, headers: Mapping[str, str], body: bytes) -> str | None:
-        """Why an answer or a callback is not WeChat Pay's own; None where it is.
+        """Why an answer or a callback is not WeChat Pay's own; None if it is.
 
         Args:
             headers: with names in lower case.
@@ -111,16 +110,16 @@ class PlatformKeys:
         return None
 
     def encrypt(self, text: str) -> str:
-        """A name as only WeChat Pay can read it. Another text each time, which means the same."""
+        """Encrypt a name for WeChat Pay. Each call gives another text with the same meaning."""
         padding = OAEP(mgf=MGF1(algorithm=SHA1()), algorithm=SHA1(), label=None)
         return base64.b64encode(self._keys[self.serial].encrypt(text.encode(), padding)).decode()
 
 
 def decrypt_resource(apiv3_key: str, nonce: str, associated_data: str, ciphertext: str) -> bytes:
-    """A callback's resource.
+    """Decrypt a callback's resource.
 
     Raises:
-        UnreadableAnswer: it is not encrypted with our key, or was changed on its way.
+        UnreadableAnswer: it is not encrypted with our key, or was changed in transit.
     """
     try:
         sealed = base64.b64decode(ciphertext, validate=True)

@@ -12,7 +12,7 @@ from inbound.statements.base import Collector, Row, Source, StatementRead, is_ne
 
 
 def _named(row: Row, *names: str) -> str:
-    """A cell by what its column begins with: units stand behind in brackets of either width."""
+    """A cell by the beginning of its column's name: a unit follows in brackets of either width."""
     return next((cell for name in names for column, cell in row.cells.items() if column.startswith(name) and cell), "")
 
 
@@ -50,8 +50,8 @@ class AlipayBusiness:
 
 
 class AlipayAccount:
-    """Account details: what moved the balance. Refunds stand here without their own number, so that they are left out:
-    the business details have it.
+    """Account details: the changes of the balance. Refunds have no number of their own here, so they are left out: the
+    business details have it.
     """
 
     name = "Alipay account details"
@@ -91,7 +91,7 @@ _ACCOUNT: tuple[tuple[Scope, str, bool, Kind], ...] = (
     ("rail", "退票|退回|转账退款", False, "return"),
     ("rail", "充值", False, "funding"),
 )
-"""Scope, words of the kind of business, whether money went, and ours."""
+"""Scope, words of the kind of business, whether money went out, and our kind."""
 
 
 def _account_kind(business: str, scope: Scope, *, went: bool) -> Kind | None:
@@ -100,7 +100,7 @@ def _account_kind(business: str, scope: Scope, *, went: bool) -> Kind | None:
 
 
 def _amount(text: str) -> str:
-    """An amount, "" where it is nothing: one of the two columns is 0.00 or empty."""
+    """An amount, "" if it is zero: one of the two columns is 0.00 or empty."""
     amount = text.strip().lstrip("+-").strip()
     return amount if amount.strip("0.,") else ""
 

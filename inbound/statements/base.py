@@ -1,8 +1,8 @@
-"""The port to statement files: what a reader gets, what it gives, and how it collects lines.
+"""The port to statement files: what a reader takes and returns, and how it collects lines.
 
 A new format is a class with `name`, `scopes`, `recognises` and `read` in a file beside this one, and one more line in
-`choosing.READERS`. A reader takes what it understands, names every bad row, and says what it left out: money that has
-no kind in a comparison (fees, balances, what is still under way) must not vanish silently.
+`choosing.READERS`. A reader takes the rows it understands, names every bad row, and counts what it left out: money that
+has no kind in a comparison (fees, balances, transfers in progress) must not vanish silently.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from inbound.texts import decode
 
 CHINA = timezone(timedelta(hours=8))
 FIRST_ROWS = 30
-"""Where a header is looked for; bills have lines of their own above it."""
+"""How many rows are searched for a header; bills have other lines above it."""
 _STAMP = re.compile(r"(\d{4})[-/.](\d\d?)[-/.](\d\d?)(?:[ T](\d\d?):(\d\d)(?::(\d\d))?)?")
 
 
 class StatementRead(Message):
-    """What a file says: its lines, the time that it tells whole where it says so, and what was left out, counted."""
+    """A file's content: its lines, the period that it covers if it says so, and counts of what was left out."""
 
     format: str
     lines: tuple[TheirLine, ...] = ()
@@ -43,13 +43,13 @@ class StatementRead(Message):
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table: its line in the file, and its cells by the names of the header."""
+    """One row of a table: its line number in the file, and its cells by column name."""
 
     line: int
     cells: Mapping[str, str]
 
     def first(self, *names: str) -> str:
-        """The first of these columns that is there and not empty."""
+        """The first of these columns that exists and is not empty."""
         return next((self.cells[name] for name in names if self.cells.get(name)), "")
 
 
@@ -62,16 +62,16 @@ class Source:
 
     @cached_property
     def text(self) -> str:
-        """Its text; "" of a workbook.
+        """Its text; "" for a workbook.
 
         Raises:
-            BadInput: it is in no encoding that can be told for certain.
+            BadInput: its encoding cannot be determined for certain.
         """
         return "" if is_xlsx(self.raw) else decode(self.raw, self.name)
 
     @cached_property
     def table(self) -> Sequence[tuple[int, list[str]]]:
-        """Its rows with their lines, of a CSV file or the first sheet of a workbook; none where it is no table."""
+        """Its rows with line numbers, from a CSV file or a workbook's first sheet; empty if it is not a table."""
         if is_xlsx(self.raw):
             return rows_of(self.raw, self.name)
         try:
@@ -81,17 +81,18 @@ class Source:
             return ()
 
     def header(self, *needed: str) -> tuple[int, list[str]] | None:
-        """The index of the row that has these columns, and its cells; None where there is none."""
+        """The index of the row that has these columns, and its cells; None if there is none."""
         for index, (_, cells) in enumerate(self.table[:FIRST_ROWS]):
             if set(needed) <= set(cells):
                 return index, cells
         return None
 
     def rows(self, *needed: str) -> Iterator[Row]:
-        """The rows below the header that has these columns, save comments.
+        """The rows below the header that has these columns, except comments.
 
         Raises:
-            BadFile: a row has more cells than the header: a separator stands in a text, and all behind it is shifted.
+            BadFile: a row has more cells than the header: a text contains a separator, and all cells after it are
+                shifted.
         """
         found = self.header(*needed)
         if found is None:
@@ -110,27 +111,27 @@ class StatementReader(Protocol):
 
     name: str
     scopes: tuple[Scope, ...]
-    """Of what it can be the statement."""
+    """The scopes whose statements it reads."""
 
     def recognises(self, source: Source) -> bool:
         """Whether it is a file of this kind, by its content alone.
 
         Raises:
-            BadInput: it cannot be decoded or unpacked, so that it is of no kind.
+            BadInput: it cannot be decoded or unpacked.
         """
         ...
 
     def read(self, source: Source, scope: Scope) -> StatementRead:
-        """What it says.
+        """Read it.
 
         Raises:
-            BadFile: with every row that cannot be read.
+            BadFile: rows cannot be read; it names each of them.
         """
         ...
 
 
 class Collector:
-    """Takes lines, and what is wrong with others."""
+    """Collects lines, and the errors of bad rows."""
 
     def __init__(self, source: Source, format_: str) -> None:
         self._source, self._format = source, format_
@@ -139,7 +140,7 @@ class Collector:
         self._left_out: Counter[str] = Counter()
 
     def take(self, at_row: int, kind: Kind, **fields: Any) -> None:
-        """Take a line; what is wrong with it is noted under its row.
+        """Take a line; its error, if it has one, is noted under its row.
 
         Args:
             fields: of `TheirLine`, and `amount`, which is written in major units.
@@ -162,7 +163,7 @@ class Collector:
             ]
 
     def leave_out(self, what: str) -> None:
-        """Count something that has no kind of its own."""
+        """Count a row that has no kind in a comparison."""
         self._left_out[what[:80] or "(unnamed)"] += 1
 
     def bad(self, at_row: int, name: str, why: str) -> None:
@@ -170,10 +171,10 @@ class Collector:
         self._bad.append(BadRow(at_row, name, why))
 
     def done(self, covered: Covered | None = None) -> StatementRead:
-        """All that was read.
+        """The result.
 
         Raises:
-            BadFile: rows cannot be read; all of them.
+            BadFile: rows cannot be read; it names each of them.
         """
         if self._bad:
             raise BadFile(self._source.name, self._bad)
@@ -183,7 +184,7 @@ class Collector:
 
 
 def stamp(text: str, zone: timezone = CHINA) -> str:
-    """A local time as RFC 3339; the text itself where it is none, so that its field is named as wrong."""
+    """A local time as RFC 3339; the text itself if it is not a time, so that the error names its field."""
     found = _STAMP.fullmatch(text.strip())
     if found is None:
         return text
@@ -195,5 +196,5 @@ def stamp(text: str, zone: timezone = CHINA) -> str:
 
 
 def is_negative(amount: str) -> bool:
-    """Whether an amount is written below zero."""
+    """Whether an amount is written as negative."""
     return amount.strip().startswith("-")

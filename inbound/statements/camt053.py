@@ -1,7 +1,7 @@
 """camt.053, the bank's end-of-day statement of ISO 20022 (all its versions: elements are found by their local names).
 
-A booked debit is a payout under its EndToEndId, a credit that returns one (return reason or reversal) a return, any
-other credit a funding. An entry of several transactions is one line each.
+A booked debit is a payout under its EndToEndId. A credit that returns one (return reason or reversal) is a return; any
+other credit is a funding. Each transaction of an entry is one line.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Camt053:
 
 
 def _parsed(raw: bytes, name: str) -> Element:
-    """The document, which may have no document type: its entities could unpack to anything."""
+    """The document. A document type is refused, because its entities could expand without limit."""
     try:
         root: Element = fromstring(raw, forbid_dtd=True)
     except DefusedXmlException:
@@ -62,7 +62,7 @@ def _parsed(raw: bytes, name: str) -> Element:
 
 
 def _take(entry: Element, number: int, collector: Collector) -> None:
-    """The transactions of one entry; an entry without details is one itself."""
+    """Take the transactions of one entry; an entry without details is itself one."""
     bank = _text(entry, "AcctSvcrRef") or _text(entry, "NtryRef") or str(number)
     details = [one for part in _children(entry, "NtryDtls") for one in _children(part, "TxDtls")] or [entry]
     for index, one in enumerate(details):
@@ -88,7 +88,7 @@ def _take(entry: Element, number: int, collector: Collector) -> None:
 
 
 def _kind(entry: Element, one: Element) -> Kind | None:
-    """None: the reversal of a credit, which no comparison knows."""
+    """The kind of a line. None: the reversal of a credit, which no comparison has."""
     debit = (_text(one, "CdtDbtInd") or _text(entry, "CdtDbtInd")) == "DBIT"
     back = _text(entry, "RvslInd") == "true" or next(_children(one, "RtrInf"), None) is not None
     if back:
@@ -105,7 +105,7 @@ def _amount(element: Element) -> tuple[str, str] | None:
 
 
 def _time(entry: Element) -> str:
-    """When it was booked. A day without a time is its noon in UTC, which is that day nearly everywhere."""
+    """The booking time. A date without a time becomes noon UTC, which is the same date nearly everywhere."""
     for path in ("BookgDt/DtTm", "BookgDt/Dt", "ValDt/DtTm", "ValDt/Dt"):
         if text := _text(entry, path):
             return _moment(text, "T12:00:00")

@@ -1,4 +1,4 @@
-"""Which reader a statement file is for: by its content alone, never by its name."""
+"""Chooses the reader of a statement file: by its content alone, never by its name."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ READERS: tuple[StatementReader, ...] = (
     StripePayouts(),
     PaypalActivity(),
 )
-"""Those of providers. A file that none of them recognises is in our own format, or in none."""
+"""The providers' readers. A file that none of them recognises is in our own format, or unknown."""
 
 
 def read_foreign(name: str, raw: bytes, scope: Scope) -> StatementRead | None:
-    """What a provider's file says; None where it is no provider's that we know.
+    """Read a provider's file; None if it is of no provider that we know.
 
     Raises:
         BadFile: rows cannot be read, each of them named.
-        BadInput: the file is broken, or is no statement of this scope.
+        BadInput: the file is broken, or is not a statement of this scope.
     """
     source = Source(name, raw)
     reader = next((one for one in READERS if one.recognises(source)), None)

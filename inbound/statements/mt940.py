@@ -3,9 +3,9 @@
 Source: SWIFT's standard of category 9. Field 61 is value date, entry date, debit or credit (R before it: a reversal),
 the third letter of the currency, amount with a comma, type, the owner's reference and, behind //, the bank's.
 
-The library mt-940 only checks this reader in a test. In a file it replaces an entry without a type by the next one,
-cuts longer references, and stops at the first field that it does not know; it names no line. Each of these loses money
-or its key in silence, or refuses a good statement.
+The library mt-940 is used only in a test, to check this reader. It replaces an entry without a type by the next one,
+cuts longer references, stops at the first unknown field, and names no line. Each of these silently loses money or its
+key, or refuses a good statement.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Mt940:
 
 
 def _fields(text: str) -> Iterator[tuple[int, str, str]]:
-    """Line, tag and text of each field; a line without a tag goes on with the field above it."""
+    """Line, tag and text of each field; a line without a tag continues the field above it."""
     row, tag, lines = 0, "", list[str]()
     for number, line in enumerate(text.splitlines(), 1):
         found = _FIELD.match(line)
@@ -96,7 +96,7 @@ def _take(row: int, text: str, currency: str, place: str, collector: Collector) 
 
 
 def _day(text: str) -> str:
-    """A day as its noon in UTC, which is that day nearly everywhere."""
+    """A date as noon UTC, which is the same date nearly everywhere."""
     try:
         return datetime.strptime(text, "%y%m%d").replace(hour=12, tzinfo=UTC).isoformat()
     except ValueError:

@@ -1,7 +1,7 @@
 """PayPal's activity download (CSV or TAB): payments, refunds, withdrawals to the bank, and mass payments.
 
 Source: the specification of the activity download. Amounts are signed; each row names its time zone. The order of day
-and month is the account's own, so that a file in which it cannot be told is refused.
+and month is a setting of the account: a file in which it is ambiguous is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TYPES: tuple[tuple[Scope, str, bool, Kind], ...] = (
     ("channel", "withdraw", True, "settlement"),
     ("channel", "payment|checkout|sale", False, "payment"),
 )
-"""Scope, words of the type, whether money went, and ours; the first that fits decides."""
+"""Scope, words of the type, whether money went out, and our kind; the first match decides."""
 
 
 class PaypalActivity:
@@ -74,10 +74,10 @@ def _kind(type_: str, went: bool, scope: Scope) -> Kind | None:
 
 
 def _day_first(source: Source, rows: Sequence[Row]) -> bool:
-    """Whether the day stands before the month.
+    """Whether the day comes before the month.
 
     Raises:
-        BadFile: it may be either.
+        BadFile: it is ambiguous.
     """
     dates = [found for row in rows if (found := _DATE.fullmatch(row.first("Date"))) and len(found[1]) < 3]
     if any(int(found[1]) > 12 for found in dates):
@@ -90,7 +90,7 @@ def _day_first(source: Source, rows: Sequence[Row]) -> bool:
 
 
 def _moment(row: Row, day_first: bool) -> str:
-    """The row's time as RFC 3339; its own text where it is none."""
+    """The row's time as RFC 3339; its own text if it is not a time."""
     text = f"{row.first('Date')} {row.first('Time')}".strip()
     found, zone = _DATE.fullmatch(row.first("Date")), _zone(row.first("TimeZone", "Time Zone"))
     if found is None or zone is None:

@@ -19,7 +19,7 @@ _CATEGORIES: dict[tuple[Scope, str], Kind] = {
     ("rail", "transfer_reversal"): "return",
     ("rail", "topup"): "funding",
 }
-"""Of a rail the transfers to connected accounts are the payouts; Stripe's payouts go to the platform's own bank."""
+"""For a rail, the transfers to connected accounts are the payouts; Stripe's payouts go to the platform's own bank."""
 
 
 class StripeReport:
@@ -56,7 +56,7 @@ class StripeReport:
 
 
 class StripePayouts:
-    """The export of payouts: of a channel its settlements, of a rail its payouts. Only those that are paid."""
+    """The export of payouts: a channel's settlements, or a rail's payouts. Only paid ones are taken."""
 
     name = "Stripe payouts"
     scopes: tuple[Scope, ...] = ("channel", "rail")

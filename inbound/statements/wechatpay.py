@@ -1,6 +1,6 @@
 """WeChat Pay's bills: trade bills (交易账单) and fund-flow bills (资金账单), as CSV with backticks or as a workbook.
 
-Source: WeChat Pay's own pages on the two bills (columns and examples). Each file ends with a summary of two rows, whose
+Source: WeChat Pay's pages on the two bills (columns and examples). Each file ends with a summary of two rows, whose
 header begins with 总交易单数 or 资金流水总笔数. Amounts are yuan, times China's.
 """
 
@@ -16,7 +16,7 @@ _CURRENCIES = {"": "CNY", "人民币": "CNY"}
 
 
 class WechatPayTrades:
-    """Trade bills: payments and refunds. A payment's key is the storefront's number, its reference WeChat Pay's."""
+    """Trade bills: payments and refunds. A payment's key is the storefront's number; its reference is WeChat Pay's."""
 
     name = "WeChat Pay trade bill"
     scopes: tuple[Scope, ...] = ("channel",)
@@ -64,8 +64,8 @@ class WechatPayTrades:
 
 
 class WechatPayFunds:
-    """Fund-flow bills: everything that moved an account's balance. What is neither paid, refunded, settled nor paid out
-    (fees, frozen money) is left out, and counted.
+    """Fund-flow bills: all changes of an account's balance. Rows that are not a payment, refund, settlement or payout
+    (fees, frozen money) are left out and counted.
     """
 
     name = "WeChat Pay fund-flow bill"
@@ -111,7 +111,7 @@ _KINDS: dict[tuple[Scope, str], tuple[tuple[str, Kind], ...]] = {
         ("结算", "funding"),
     ),
 }
-"""Words of the kind of business, by scope and direction; the first that stands in it decides."""
+"""Words of the kind of business, by scope and direction; the first match decides."""
 
 
 def _kind(business: str, direction: str, scope: Scope) -> Kind | None:
