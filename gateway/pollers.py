@@ -87,8 +87,7 @@ async def _described(client: Client, kind: TaskQueueType.ValueType) -> DescribeT
 
 
 def _lately(poller: object) -> bool:
-    # type: ignore[attr-defined]  # it belongs to a repeated field
-    at: datetime = poller.last_access_time.ToDatetime(UTC)
+    at: datetime = poller.last_access_time.ToDatetime(UTC)  # type: ignore[attr-defined]  # of a repeated field
     return at > datetime.now(UTC) - POLLED_WITHIN
 
 
