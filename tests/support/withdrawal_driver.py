@@ -33,11 +33,13 @@ from core.withdrawal.steps import (
     finish,
     next_step,
 )
-from core.withdrawal.views import record_of
+from core.withdrawal.views import holds_of, record_of
 
 T0 = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)  # a Monday, 10:00 in China
 SEED = "5f0c8a6be5a94d1f9b8a2f3f54d5a111"
 RAIL = "sandbox"
+LARGE = 3_000_000
+"""An amount that needs approval."""
 WINDOW = RailTerms(dedup_window=timedelta(hours=24), query_window=timedelta(days=30))
 NO_WINDOW = RailTerms()
 
@@ -264,3 +266,50 @@ class WithdrawalDriver:
 def names(desk: WithdrawalDriver) -> list[str]:
     """Notices as `to:name`, in order."""
     return [f"{to}:{name}" for _, (to, name) in sorted(desk.told.items())]
+
+
+def desk(*pays: Any, **fields: Any) -> WithdrawalDriver:
+    """A desk whose bank gives these answers to instructions, run until it waits."""
+    made = WithdrawalDriver(**fields)
+    made.pays.extend(pays)
+    made.run()
+    return made
+
+
+def unknown_desk(**fields: Any) -> WithdrawalDriver:
+    """A desk whose payout has an unknown outcome."""
+    return desk(answered("unknown"), **fields)
+
+
+def stuck_desk(**fields: Any) -> WithdrawalDriver:
+    """A desk whose payout stays unknown through fifty queries."""
+    made = unknown_desk(**fields)
+    made.looks.extend([answered("unknown")] * 50)
+    return made
+
+
+def resolution(outcome: str = "paid", reference: str = "B-77", reason: str = "the bank's letter") -> dict[str, str]:
+    """The fields of `resolve_unknown`."""
+    return {"outcome": outcome, "reference": reference, "reason": reason}
+
+
+def reasons(made: WithdrawalDriver) -> list[str]:
+    """The reasons of its holds."""
+    return [view.reason for view in holds_of(made.state)]
+
+
+def receive_only(made: WithdrawalDriver, verb: str, role: str, who: str) -> Any:
+    """The state after a command, before anything follows from it."""
+    made.commands += 1
+    body = {"command_id": f"r-{made.commands}", "actor": {"role": role, "id": who}}
+    command = read_command(WITHDRAWAL_COMMANDS, verb, body)
+    assert not isinstance(command, Refusal)
+    return receive(made.state, command, made.now, "update")[0]
+
+
+def pending(made: WithdrawalDriver, kind: type[Any]) -> Any:
+    """Run until the core asks for a step of this kind, and leave it undone."""
+    while not isinstance(step := next_step(made.state, made.now), kind):
+        assert step is not None
+        made.state = finish(made.state, step, made.carry_out(step), made.now)
+    return step
