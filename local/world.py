@@ -51,50 +51,44 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import signal
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import uvicorn
-from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
-from core.reading import reasons_of
 from local.bank import BankDesk, FinishPayout, Funding, KeyWindow, Mistake, NewPayout, PayoutPlan, ReturnPayout
 from local.callbacks import Acknowledged
 from local.carrier import CarrierDesk, Freeze, Interval, Mark, NewScans, Track
 from local.channel import ChannelDesk, FinishRefund, NewPayment, NewRefund, PaymentQuestion, RefundPlan, Settle
 from local.dialects import KEY, Dialects, Vendor
-from local.faults import Fault, Faults, Side, Verb, about_another
+from local.faults import Fault, Faults, Side, Verb
 from local.guard import guard
+from local.http import (
+    Answer,
+    Cut,
+    Render,
+    UnreadableRequest,
+    body_of,
+    fault_status,
+    json_response,
+    malformed,
+    posted,
+    query_of,
+    raw_body,
+    spoiled,
+)
 from local.registering import Registering
 from local.service import LOOPBACK
 from local.statements import StatementQuestion
 from local.wechatpay import WechatPay
-
-Answer = tuple[int, dict[str, Any]]
-Dress = Callable[[int, dict[str, Any]], Response]
-M = TypeVar("M", bound=BaseModel)
-
-LARGEST_REQUEST = 4 * 1024 * 1024
-_WEB_PAGE = b"<!doctype html><html><head><title>502</title></head><body><h1>Bad gateway</h1></body></html>"
-_NAMES = {"key", "reference", "waybill", "nu", "LogisticCode", "tracking_code", "number", "tracking_number"}
-"""What an answer calls the thing that it is about."""
-_TEN_MEGABYTES = 10 * 1024 * 1024
-
-
-class UnreadableRequest(Exception):
-    """The request cannot be read: 400 with field and reason."""
 
 
 class World:
@@ -118,7 +112,7 @@ class World:
     # --- what they are asked ---
 
     async def track(self, request: Request) -> Response:
-        asked = await _body(request, Track)
+        asked = await body_of(request, Track)
         subjects = frozenset({asked.waybill})
         return await self._misbehaving(
             "carrier",
@@ -132,7 +126,7 @@ class World:
         """A vendor's question about a number, in its own dialect."""
 
         async def endpoint(request: Request) -> Response:
-            body, authorization = await _raw(request), request.headers.get("authorization", "")
+            body, authorization = await raw_body(request), request.headers.get("authorization", "")
             return await self._misbehaving(
                 "carrier",
                 "track",
@@ -144,7 +138,7 @@ class World:
         return endpoint
 
     async def subscribe(self, request: Request) -> Response:
-        body = await _raw(request)
+        body = await raw_body(request)
         subjects = frozenset({self.dialects.subscribed(body)})
         return await self._misbehaving("carrier", "subscribe", subjects, lambda: self.dialects.subscribe(body))
 
@@ -157,7 +151,9 @@ class World:
     async def push(self, request: Request) -> Response:
         body = self.dialects.push(request.path_params["number"])
         if body is None:
-            return _json(404, {"code": "NOT_SUBSCRIBED", "message": "nobody subscribed it, or nothing is known of it"})
+            return json_response(
+                404, {"code": "NOT_SUBSCRIBED", "message": "nobody subscribed it, or nothing is known of it"}
+            )
         return Response(body, media_type="application/x-www-form-urlencoded")
 
     def pace(self, given: Interval) -> dict[str, Any]:
@@ -165,12 +161,12 @@ class World:
         return {"seconds": given.seconds}
 
     async def payment(self, request: Request) -> Response:
-        asked = _query(request, PaymentQuestion)
+        asked = query_of(request, PaymentQuestion)
         subjects = frozenset({asked.reference})
         return await self._misbehaving("channel", "payment", subjects, lambda: self.channel.payment(asked))
 
     async def refund(self, request: Request) -> Response:
-        given = await _body(request, NewRefund)
+        given = await body_of(request, NewRefund)
         subjects = frozenset({given.key, given.payment_reference})
         return await self._misbehaving("channel", "refund", subjects, lambda: self.channel.refund(given))
 
@@ -185,7 +181,7 @@ class World:
         )
 
     async def payout(self, request: Request) -> Response:
-        given = await _body(request, NewPayout)
+        given = await body_of(request, NewPayout)
         self.bank.hear(given)
         subjects = frozenset({given.key, given.account.token, *filter(None, [given.account.last4])})
         # A key is another one in every run: chance goes by the payee.
@@ -208,7 +204,7 @@ class World:
         """What moved there on a day."""
 
         async def endpoint(request: Request) -> Response:
-            asked = _query(request, StatementQuestion)
+            asked = query_of(request, StatementQuestion)
             desk = self.channel if on == "channel" else self.bank
             return await self._misbehaving(on, "statement", frozenset(), lambda: self._own(desk.statement(asked)))
 
@@ -235,33 +231,33 @@ class World:
         act: Callable[[], Answer],
         stale: Callable[[], Answer] | None = None,
         about: str = "",
-        dress: Dress | None = None,
+        render: Render | None = None,
     ) -> Response:
-        """Act and answer, or do whatever a fault wants instead. `dress` says it in another dialect than ours."""
-        dress = dress or _json
+        """Act and answer, or misbehave as a fault says. `render` writes it in a vendor's dialect."""
+        render = render or json_response
         self._asked[on, verb, subjects] += 1
         fault = self.faults.take(on, verb, subjects, about)
         if fault is None:
-            return dress(*act())
+            return render(*act())
         if fault.kind == "delay":
             await asyncio.sleep(fault.seconds)
         elif fault.kind == "status_before_effect":
-            return _status(fault)
+            return fault_status(fault)
         elif fault.kind == "cut_before_effect":
             return Cut()
         status, answer = stale() if stale and fault.kind == "stale_lookup" else act()
         if fault.kind == "slow_answer":
             await asyncio.sleep(fault.seconds)
-        return _spoiled(fault, status, answer, dress)
+        return spoiled(fault, status, answer, render)
 
     # --- what is looked at ---
 
     async def journal(self, request: Request) -> Response:
         on = request.query_params.get("on")
         if on == "channel":
-            return _json(200, {"effects": self.channel.effects()})
+            return json_response(200, {"effects": self.channel.effects()})
         if on == "bank":
-            return _json(200, {"effects": self.bank.effects()})
+            return json_response(200, {"effects": self.bank.effects()})
         raise UnreadableRequest("on: must be channel or bank")
 
     async def asked(self, request: Request) -> Response:
@@ -272,128 +268,25 @@ class World:
             for (on, verb, subjects), count in self._asked.items()
             if wanted.get("on", on) == on and wanted.get("verb", verb) == verb and (match == "*" or match in subjects)
         )
-        return _json(200, {"asked": total})
+        return json_response(200, {"asked": total})
 
     async def tally(self, request: Request) -> Response:
-        return _json(200, self.faults.tally())
+        return json_response(200, self.faults.tally())
 
     async def callbacks(self, request: Request) -> Response:
-        return _json(*self.bank.due_callbacks())
+        return json_response(*self.bank.due_callbacks())
 
     async def all_faults(self, request: Request) -> Response:
         if request.method == "DELETE":
             self.faults.clear()
-        return _json(200, {"faults": self.faults.all()})
+        return json_response(200, {"faults": self.faults.all()})
 
     async def new_fault(self, request: Request) -> Response:
-        return _json(200, {"number": self.faults.add(await _body(request, Fault))})
-
-
-# --- answers ---------------------------------------------------------------------------------------------
-
-
-def _json(status: int, answer: dict[str, Any]) -> Response:
-    return Response(json.dumps(answer, ensure_ascii=False), status, media_type="application/json")
-
-
-def _status(fault: Fault) -> Response:
-    headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
-    return Response(_WEB_PAGE, fault.status, headers, "text/html")
-
-
-def _spoiled(fault: Fault, status: int, answer: dict[str, Any], dress: Dress) -> Response:
-    """The answer as the fault wants it, now that the effect has happened."""
-    whole = json.dumps(answer, ensure_ascii=False).encode()
-    match fault.kind:
-        case "die":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "status_after_effect":
-            return _status(fault)
-        case "cut":
-            return Cut()
-        case "html":
-            return Response(_WEB_PAGE, 200, media_type="text/html")
-        case "garbage":
-            return Response(whole[: len(whole) // 2], status, media_type="application/json")
-        case "huge":
-            return Response(whole[:-1] + b', "more": "' + b"x" * _TEN_MEGABYTES + b'"}', status)
-        case "wrong_types":
-            return _json(status, {name: [value] for name, value in answer.items()})
-        case "wrong_amount" if "amount_minor" in answer:
-            return dress(status, {**answer, "amount_minor": answer["amount_minor"] + 1})
-        case "wrong_key":
-            return dress(status, about_another(answer, _NAMES))
-        case "unsigned" | "wrong_signature":
-            return _unsigned(dress(status, answer), wrong=fault.kind == "wrong_signature")
-    return dress(status, answer)
-
-
-def _unsigned(response: Response, *, wrong: bool) -> Response:
-    """An answer whose signature is gone, or is another answer's."""
-    for name in [name for name in response.headers if name.endswith("-signature")]:
-        if wrong:
-            response.headers[name] = response.headers[name][::-1]
-        else:
-            del response.headers[name]
-    return response
-
-
-class Cut(Response):
-    """An answer that breaks off: the server closes the connection when less comes than was announced."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b'{"key": ', "more_body": True})
-
-
-# --- requests --------------------------------------------------------------------------------------------
-
-
-async def _raw(request: Request) -> bytes:
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > LARGEST_REQUEST:
-            raise UnreadableRequest("too large")
-    return bytes(raw)
-
-
-async def _body(request: Request, model: type[M]) -> M:
-    try:
-        return model.model_validate_json(await _raw(request))
-    except ValidationError as error:
-        raise UnreadableRequest(_first_reason(error)) from None
-
-
-def _query(request: Request, model: type[M]) -> M:
-    try:
-        return model.model_validate(dict(request.query_params))
-    except ValidationError as error:
-        raise UnreadableRequest(_first_reason(error)) from None
-
-
-def _first_reason(error: ValidationError) -> str:
-    reason = reasons_of(error)[0]
-    return f"{reason['field']}: {reason['message']}"
-
-
-async def _malformed(request: Request, error: Exception) -> Response:
-    return _json(400, {"code": "MALFORMED", "message": str(error)})
-
-
-def _told(model: type[M], tell: Callable[[M], Answer | dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint that hands its body on."""
-
-    async def endpoint(request: Request) -> Response:
-        answer = tell(await _body(request, model))
-        return _json(*answer) if isinstance(answer, tuple) else _json(200, answer)
-
-    return endpoint
+        return json_response(200, {"number": self.faults.add(await body_of(request, Fault))})
 
 
 async def _health(request: Request) -> Response:
-    return _json(200, {"ok": True})
+    return json_response(200, {"ok": True})
 
 
 def application(folder: Path) -> Starlette:
@@ -410,10 +303,10 @@ def application(folder: Path) -> Starlette:
         routes=[
             Route("/health", _health),
             Route("/carrier/track", world.track, methods=["POST"]),
-            Route("/carrier/scans", _told(NewScans, carrier.add), methods=["POST"]),
-            Route("/carrier/freeze", _told(Freeze, carrier.freeze), methods=["POST"]),
-            Route("/carrier/mark", _told(Mark, carrier.mark), methods=["POST"]),
-            Route("/carrier/interval", _told(Interval, world.pace), methods=["POST"]),
+            Route("/carrier/scans", posted(NewScans, carrier.add), methods=["POST"]),
+            Route("/carrier/freeze", posted(Freeze, carrier.freeze), methods=["POST"]),
+            Route("/carrier/mark", posted(Mark, carrier.mark), methods=["POST"]),
+            Route("/carrier/interval", posted(Interval, world.pace), methods=["POST"]),
             Route("/kuaidi100/poll/query.do", world.vendor("kuaidi100"), methods=["POST"]),
             Route("/kuaidi100/poll", world.subscribe, methods=["POST"]),
             Route("/kuaidi100/pushes/{number}", world.push),
@@ -423,22 +316,22 @@ def application(folder: Path) -> Starlette:
             *world.registering.routes(),
             *world.wechatpay.routes(),
             Route("/channel/payments", world.payment, methods=["GET"]),
-            Route("/channel/payments", _told(NewPayment, channel.know), methods=["POST"]),
-            Route("/channel/plans", _told(RefundPlan, channel.plan), methods=["POST"]),
+            Route("/channel/payments", posted(NewPayment, channel.know), methods=["POST"]),
+            Route("/channel/plans", posted(RefundPlan, channel.plan), methods=["POST"]),
             Route("/channel/refunds", world.refund, methods=["POST"]),
-            Route("/channel/refunds/finish", _told(FinishRefund, channel.finish), methods=["POST"]),
+            Route("/channel/refunds/finish", posted(FinishRefund, channel.finish), methods=["POST"]),
             Route("/channel/refunds/{key}", world.refund_status, methods=["GET"]),
             Route("/channel/statement", world.statement("channel"), methods=["GET"]),
-            Route("/channel/settle", _told(Settle, world.settle), methods=["POST"]),
+            Route("/channel/settle", posted(Settle, world.settle), methods=["POST"]),
             Route("/bank/statement", world.statement("bank"), methods=["GET"]),
-            Route("/bank/mistakes", _told(Mistake, bank.err), methods=["POST"]),
-            Route("/bank/plans", _told(PayoutPlan, bank.plan), methods=["POST"]),
+            Route("/bank/mistakes", posted(Mistake, bank.err), methods=["POST"]),
+            Route("/bank/plans", posted(PayoutPlan, bank.plan), methods=["POST"]),
             Route("/bank/payouts", world.payout, methods=["POST"]),
-            Route("/bank/window", _told(KeyWindow, bank.remember_for), methods=["POST"]),
+            Route("/bank/window", posted(KeyWindow, bank.remember_for), methods=["POST"]),
             Route("/bank/callbacks", world.callbacks, methods=["GET"]),
-            Route("/bank/callbacks", _told(Acknowledged, bank.callbacks.acknowledge), methods=["POST"]),
-            Route("/bank/payouts/finish", _told(FinishPayout, bank.finish), methods=["POST"]),
-            Route("/bank/payouts/return", _told(ReturnPayout, bank.give_back), methods=["POST"]),
+            Route("/bank/callbacks", posted(Acknowledged, bank.callbacks.acknowledge), methods=["POST"]),
+            Route("/bank/payouts/finish", posted(FinishPayout, bank.finish), methods=["POST"]),
+            Route("/bank/payouts/return", posted(ReturnPayout, bank.give_back), methods=["POST"]),
             Route("/bank/payouts/{key}", world.payout_status, methods=["GET"]),
             Route("/faults", world.new_fault, methods=["POST"]),
             Route("/faults", world.all_faults, methods=["GET", "DELETE"]),
@@ -446,7 +339,7 @@ def application(folder: Path) -> Starlette:
             Route("/asked", world.asked),
             Route("/tally", world.tally),
         ],
-        exception_handlers={UnreadableRequest: _malformed},
+        exception_handlers={UnreadableRequest: malformed},
         lifespan=closing,
     )
 

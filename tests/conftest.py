@@ -20,6 +20,7 @@ pytest_plugins = (
     "sharing",  # a run on several processes
     "databases",  # PostgreSQL
     "stand_ins",  # carrier, payment channel and bank
+    "standin_caller",  # their own dialect
     "order_stage",  # a whole stack for orders, in this process
     "withdrawal_stage",  # Temporal and a bank for withdrawals
     "up_stack",  # a running `up`

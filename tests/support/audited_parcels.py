@@ -14,6 +14,8 @@ PAID_AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
 HANGZHOU = Address(country="CN", province="浙江省", city="杭州市")
 BEIJING = Address(country="CN", province="北京市", city="北京市", district="海淀区", phone_last4="8817")
 POLICY = AuditPolicy()
+SILENT: tuple[TraceAnswer, ...] = ("throttled", "auth", "unavailable")
+"""Answers that say nothing about a parcel."""
 
 
 def hour(hours: float) -> datetime:
