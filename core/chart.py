@@ -15,13 +15,18 @@ from functools import cache
 from typing import Literal, NamedTuple
 
 AccountKind = Literal["asset", "liability", "income", "expense"]
-Subject = Literal["order", "withdrawal", "channel", "account", "none"]
+Subject = Literal["order", "withdrawal", "channel", "account", "merchant", "none"]
 Kind = Literal[
     "fund",
     "credit",
     "settle",
     "refund",
     "refund_arrived",
+    "freeze",
+    "release",
+    "chargeback",
+    "chargeback_fee",
+    "chargeback_won",
     "reserve",
     "pay",
     "void",
@@ -29,6 +34,8 @@ Kind = Literal[
     "bank_return",
     "psp_settlement",
     "account_drop",
+    "paid_in",
+    "write_off",
     "adjustment",
 ]
 
@@ -49,6 +56,7 @@ ACCOUNTS: tuple[ChartAccount, ...] = (
     ChartAccount("rail/{rail}/cash", "asset"),
     ChartAccount("order/{order}/escrow", "liability", guarded=True),
     ChartAccount("order/{order}/proceeds", "liability", guarded=True),
+    ChartAccount("order/{order}/frozen", "liability", guarded=True),
     ChartAccount("order/{order}/refund_payable/{cause}", "liability", guarded=True),
     ChartAccount("merchant/{merchant}/available", "liability", guarded=True),
     ChartAccount("merchant/{merchant}/deposit", "liability", guarded=True),
@@ -65,7 +73,11 @@ ACCOUNTS: tuple[ChartAccount, ...] = (
 
 
 class ChartLeg(NamedTuple):
-    """Money out of `debit` into `credit`. What goes to available money repays a receivable first."""
+    """Money out of `debit` into `credit`. What goes to available money repays a receivable first.
+
+    What an order takes out of a receivable comes first from what is frozen for it, then from what the merchant has
+    available, then from the deposit: only the rest is owed.
+    """
 
     debit: str
     credit: str
@@ -88,7 +100,26 @@ class MovementKind(NamedTuple):
 _ESCROW, _PROCEEDS = "order/{order}/escrow", "order/{order}/proceeds"
 _PAYABLE = "order/{order}/refund_payable/{cause}"
 _AVAILABLE, _RESERVED = "merchant/{merchant}/available", "withdrawal/{withdrawal}/reserved"
+_RECEIVABLE, _FROZEN = "merchant/{merchant}/receivable", "order/{order}/frozen"
 _CHANNEL, _CASH = "psp/{channel}", "rail/{rail}/cash"
+_COMMISSION, _DISCOUNT, _GOODWILL = "income/commission", "expense/discount", "expense/goodwill"
+
+
+def _taken_back(to: str) -> tuple[ChartLeg, ...]:
+    """What goes back to the buyer, from wherever it stands: held, credited, settled, or the platform's own.
+
+    Commission is given back with it; what the platform had added as its discount goes back to the platform.
+    """
+    return (
+        ChartLeg(_ESCROW, to),
+        ChartLeg(_PROCEEDS, to),
+        ChartLeg(_RECEIVABLE, to),
+        ChartLeg(_COMMISSION, to),
+        ChartLeg(_PROCEEDS, _DISCOUNT),
+        ChartLeg(_RECEIVABLE, _DISCOUNT),
+        ChartLeg(_GOODWILL, to),
+    )
+
 
 KINDS: tuple[MovementKind, ...] = (
     # --- of an order ---------------------------------------------------------------------------------------
@@ -105,13 +136,41 @@ KINDS: tuple[MovementKind, ...] = (
         emptied=_ESCROW,
     ),
     MovementKind("settle", "order", "order/{order}/settle", (ChartLeg(_PROCEEDS, _AVAILABLE),), emptied=_PROCEEDS),
+    MovementKind("refund", "order", "order/{order}/refund/{cause}", _taken_back(_PAYABLE)),
     MovementKind(
-        "refund",
+        "refund_arrived",
         "order",
-        "order/{order}/refund/{cause}",
-        (ChartLeg(_ESCROW, _PAYABLE), ChartLeg(_PROCEEDS, _PAYABLE), ChartLeg("income/commission", _PAYABLE)),
+        "order/{order}/refund/{cause}/paid",
+        (ChartLeg(_PAYABLE, _CHANNEL),),
+        emptied=_PAYABLE,
     ),
-    MovementKind("refund_arrived", "order", "order/{order}/refund/{cause}/paid", (ChartLeg(_PAYABLE, _CHANNEL),)),
+    # At most what is there: what a merchant has withdrawn cannot be frozen.
+    MovementKind("freeze", "order", "order/{order}/freeze/{k}", (ChartLeg(_AVAILABLE, _FROZEN),)),
+    MovementKind("release", "order", "order/{order}/release/{k}", (ChartLeg(_FROZEN, _AVAILABLE),), emptied=_FROZEN),
+    MovementKind("chargeback", "order", "order/{order}/chargeback/{k}", _taken_back(_CHANNEL)),
+    MovementKind(
+        "chargeback_fee",
+        "order",
+        "order/{order}/chargeback/{k}/fee",
+        (ChartLeg("expense/psp_fee", _CHANNEL), ChartLeg(_RECEIVABLE, _CHANNEL)),
+    ),
+    # The reverse of the chargeback that it is linked to. The database makes it: it alone knows what was taken where.
+    MovementKind(
+        "chargeback_won",
+        "order",
+        "order/{order}/chargeback/{k}/won",
+        (
+            ChartLeg(_CHANNEL, _ESCROW),
+            ChartLeg(_CHANNEL, _PROCEEDS),
+            ChartLeg(_CHANNEL, _AVAILABLE),
+            ChartLeg(_CHANNEL, "merchant/{merchant}/deposit"),
+            ChartLeg(_CHANNEL, _COMMISSION),
+            ChartLeg(_DISCOUNT, _PROCEEDS),
+            ChartLeg(_DISCOUNT, _AVAILABLE),
+            ChartLeg(_DISCOUNT, "merchant/{merchant}/deposit"),
+            ChartLeg(_CHANNEL, _GOODWILL),
+        ),
+    ),
     # --- of a withdrawal -----------------------------------------------------------------------------------
     MovementKind("reserve", "withdrawal", "withdrawal/{withdrawal}/reserve", (ChartLeg(_AVAILABLE, _RESERVED),)),
     MovementKind(
@@ -157,6 +216,16 @@ KINDS: tuple[MovementKind, ...] = (
         "account",
         "account/{account}/{version}/drop/{drop}",
         (ChartLeg("expense/rail_fee", _CASH),),
+    ),
+    # --- of a merchant who owes ----------------------------------------------------------------------------
+    MovementKind(
+        "paid_in",
+        "merchant",
+        "merchant/{merchant}/paid_in/{receipt}",
+        (ChartLeg(_CHANNEL, _RECEIVABLE), ChartLeg(_CASH, _RECEIVABLE)),
+    ),
+    MovementKind(
+        "write_off", "merchant", "merchant/{merchant}/write_off/{request}", (ChartLeg(_GOODWILL, _RECEIVABLE),)
     ),
     # Any accounts under any reference: people decide it, and no worker may post one.
     MovementKind("adjustment", "none", "{reference}", ()),

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+from pydantic import Field
 
 from core.chart import KINDS_BY_NAME, Kind, names_in
-from core.fields import Message, Time
+from core.fields import Id, Message, Time
+from core.parts import Part
 
 
 class Leg(NamedTuple):
@@ -22,11 +25,19 @@ class Leg(NamedTuple):
     amount_minor: int
 
 
+class LinePart(Part):
+    """What one refund takes of one line of an order, of what the buyer paid for the line."""
+
+    line_id: Id
+    paid_minor: int
+    amount_minor: int
+
+
 class Movement(Message):
     """One business event in the books, posted whole or not at all under its own reference.
 
     `emptied` is an account that must stand at zero afterwards. `linked_to` is the reference of the movement that this
-    one corrects.
+    one corrects. `lines` is what a refund takes of each line, which never gives more than was paid for it.
     """
 
     kind: Kind
@@ -36,6 +47,7 @@ class Movement(Message):
     legs: tuple[Leg, ...]
     emptied: str | None = None
     linked_to: str | None = None
+    lines: tuple[LinePart, ...] = Field(default=(), exclude_if=lambda lines: not lines)
 
     def name(self, which: str) -> str:
         """The order, the cause, or another name that the reference holds; empty where it holds none of that name."""
@@ -103,19 +115,46 @@ def settle(order_id: str, *, merchant_id: str, amount_minor: int, currency: str,
     return _movement("settle", currency, occurred_at, (amount_minor,), order=order_id, merchant=merchant_id)
 
 
+class Taken(Message):
+    """Where the money of a refund or a chargeback stands, and who gives how much of it.
+
+    `merchant_minor` is all that the merchant loses, `commission_minor` what the platform gives back with it. The
+    discount goes back to the platform out of what the merchant loses: the buyer gets
+    `merchant_minor` + `commission_minor` + `goodwill_minor` - `discount_minor`.
+    """
+
+    place: Literal["escrow", "proceeds", "merchant"]
+    merchant_minor: int = 0
+    commission_minor: int = 0
+    discount_minor: int = 0
+    goodwill_minor: int = 0
+
+    def amounts(self) -> tuple[int, ...]:
+        """One for each leg that takes something back, in the chart's order."""
+        to_buyer = self.merchant_minor - self.discount_minor
+        escrow, proceeds, merchant = (to_buyer if self.place == place else 0 for place in _PLACES)
+        back = self.discount_minor
+        of_proceeds, of_merchant = (back, 0) if self.place == "proceeds" else (0, back)
+        return (escrow, proceeds, merchant, self.commission_minor, of_proceeds, of_merchant, self.goodwill_minor)
+
+
+_PLACES = ("escrow", "proceeds", "merchant")
+
+
 def refund(
     order_id: str,
     *,
     cause: str,
+    merchant_id: str,
+    taken: Taken,
     currency: str,
     occurred_at: datetime,
-    from_escrow_minor: int = 0,
-    from_proceeds_minor: int = 0,
-    from_commission_minor: int = 0,
+    lines: tuple[LinePart, ...] = (),
 ) -> Movement:
-    """What the buyer is owed: from escrow, or between credit and settlement from proceeds and commission."""
-    amounts = (from_escrow_minor, from_proceeds_minor, from_commission_minor)
-    return _movement("refund", currency, occurred_at, amounts, order=order_id, cause=cause)
+    """What the buyer is owed, out of escrow, proceeds, what the merchant has or will owe, or the platform's own."""
+    names = {"order": order_id, "cause": cause, "merchant": merchant_id}
+    movement = _movement("refund", currency, occurred_at, taken.amounts(), **names)
+    return movement.model_copy(update={"lines": lines})
 
 
 def refund_arrived(
@@ -124,6 +163,74 @@ def refund_arrived(
     """The buyer has the refund: it leaves the channel's account."""
     names = {"order": order_id, "cause": cause, "channel": channel}
     return _movement("refund_arrived", currency, occurred_at, (amount_minor,), **names)
+
+
+def freeze(
+    order_id: str, *, k: int, merchant_id: str, amount_minor: int, currency: str, occurred_at: datetime
+) -> Movement:
+    """Available money of the merchant is kept for a dispute: at most what there is, `insufficient_funds` if nothing."""
+    names = {"order": order_id, "k": str(k), "merchant": merchant_id}
+    return _movement("freeze", currency, occurred_at, (amount_minor,), **names)
+
+
+def release(
+    order_id: str, *, k: int, merchant_id: str, amount_minor: int, currency: str, occurred_at: datetime
+) -> Movement:
+    """All that is frozen for the order is available again; `amount_minor` is the most that it can be."""
+    names = {"order": order_id, "k": str(k), "merchant": merchant_id}
+    return _movement("release", currency, occurred_at, (amount_minor,), **names)
+
+
+def chargeback(
+    order_id: str,
+    *,
+    k: int,
+    channel: str,
+    merchant_id: str,
+    taken: Taken,
+    currency: str,
+    occurred_at: datetime,
+    lines: tuple[LinePart, ...] = (),
+) -> Movement:
+    """The channel took the payment back: from where the order's money stands, as for a refund."""
+    names = {"order": order_id, "k": str(k), "channel": channel, "merchant": merchant_id}
+    movement = _movement("chargeback", currency, occurred_at, taken.amounts(), **names)
+    return movement.model_copy(update={"lines": lines})
+
+
+def chargeback_fee(
+    order_id: str,
+    *,
+    k: int,
+    channel: str,
+    merchant_id: str,
+    currency: str,
+    occurred_at: datetime,
+    platform_minor: int = 0,
+    merchant_minor: int = 0,
+) -> Movement:
+    """What the channel takes for a chargeback, from whoever bears it."""
+    names = {"order": order_id, "k": str(k), "channel": channel, "merchant": merchant_id}
+    return _movement("chargeback_fee", currency, occurred_at, (platform_minor, merchant_minor), **names)
+
+
+# --- of a merchant who owes ------------------------------------------------------------------------------
+
+
+def paid_in(
+    merchant_id: str,
+    receipt: str,
+    *,
+    currency: str,
+    occurred_at: datetime,
+    channel: str = "",
+    rail: str = "",
+    amount_minor: int,
+) -> Movement:
+    """A merchant paid what is owed, through a channel or to a rail. The receipt's id is the other side's own."""
+    names = {"merchant": merchant_id, "receipt": receipt, "channel": channel, "rail": rail}
+    amounts = (amount_minor, 0) if channel else (0, amount_minor)
+    return _movement("paid_in", currency, occurred_at, amounts, **names)
 
 
 # --- of a channel ----------------------------------------------------------------------------------------

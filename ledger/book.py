@@ -27,6 +27,9 @@ _REFUSED = (asyncpg.PostgresError, asyncpg.DataError, ValueError)
 """Errors of the database or the driver for a movement that cannot be posted; connection errors are other types."""
 
 
+_FOR_ORDER = "post_for_order($1, $2, $3, $4, $5, $6, $7, $8)"
+
+
 class NotPosted(NamedTuple):
     """The answer to a movement of an array that the books cannot take: a path or a link that is not known, an amount
     out of bounds, legs that no kind has. A retry does not help.
@@ -134,14 +137,17 @@ class Book:
 
     async def _post_for_order(self, movement: Movement, record: OrderRecord | WithdrawalRecord | None) -> Posted:
         assert not isinstance(record, WithdrawalRecord)
+        lines = [[line.model_dump() for line in movement.lines]] if movement.lines else []
+        posting = "post_refund($1, $2, $3, $4, $5, $6, $7, $8, $11)" if lines else _FOR_ORDER
         async with translate_errors():
             row = await self._pool.fetchrow(
                 "SELECT p.*, (SELECT o.revision >= $9 FROM orders o WHERE o.order_id = $10) AS overtaken"
-                " FROM post_for_order($1, $2, $3, $4, $5, $6, $7, $8) AS p",
+                f" FROM {posting} AS p",
                 *columns_of(movement),
                 record,
                 record.revision if record else None,
                 record.order_id if record else None,
+                *lines,
             )
         assert row is not None  # the function answers with one row
         return _posted(movement, row, overtaken=bool(row["overtaken"]))

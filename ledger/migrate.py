@@ -15,7 +15,14 @@ from ledger.pool import SCHEMA, Connected, connect, refuse_encoding, translate_e
 LOCK = 0x64616B75616E
 """The advisory lock under which migrations run: two starting workers apply each file once."""
 WORKER = "dakuan_worker"
-OWNERS_ALONE = ("post", "open_accounts", "add_notices", "refuse_unlawful", "refuse_unlawful_of")
+OWNERS_ALONE = (
+    "post",
+    "open_accounts",
+    "add_notices",
+    "refuse_unlawful",
+    "refuse_unlawful_of",
+    "add_refunded_lines",
+)
 """Functions that the worker's role reaches only through others, which check their arguments. `post` accepts any legs: a
 role that may call it can make money.
 """

@@ -62,7 +62,8 @@ CLAIMS = (
                    bool_or(reference LIKE 'order/%/credit') AS credited,
                    bool_or(reference NOT LIKE 'order/' || split_part(path, '/', 2) || '/fund'
                            AND reference NOT LIKE 'order/' || split_part(path, '/', 2) || '/credit'
-                           AND reference NOT LIKE 'order/' || split_part(path, '/', 2) || '/refund/%') AS strange
+                           AND reference NOT LIKE 'order/' || split_part(path, '/', 2) || '/refund/%'
+                           AND reference NOT LIKE 'order/' || split_part(path, '/', 2) || '/chargeback/%') AS strange
             FROM entries WHERE path LIKE 'order/%/escrow' GROUP BY path, currency
         ) AS h
         LEFT JOIN orders o ON o.order_id = h.order_id
@@ -122,15 +123,21 @@ CLAIMS = (
     ),
     _Claim(
         "refunds",
-        "An order's refunded figure is what its refunds moved, at most what was paid; once it is closed they arrived.",
+        "An order's refunded figure is what its refunds and chargebacks moved, at most what was paid; once it is closed"
+        " they arrived.",
         """
         SELECT o.order_id, o.refunded_minor, coalesce(r.moved_minor, 0)::BIGINT AS moved_minor, o.total_minor,
                coalesce(r.owed_minor, 0)::BIGINT AS owed_minor, o.closed
         FROM orders o
         LEFT JOIN (
-            SELECT split_part(path, '/', 2) AS order_id, sum(delta_minor) AS owed_minor,
-                   sum(delta_minor) FILTER (WHERE delta_minor > 0) AS moved_minor
-            FROM entries WHERE path LIKE 'order/%/refund_payable/%' GROUP BY 1
+            SELECT split_part(CASE WHEN path LIKE 'order/%' THEN path ELSE reference END, '/', 2) AS order_id,
+                   coalesce(sum(delta_minor) FILTER (WHERE path LIKE 'order/%'), 0) AS owed_minor,
+                   sum(CASE WHEN path LIKE 'psp/%' THEN -delta_minor WHEN delta_minor > 0 THEN delta_minor END)
+                       AS moved_minor
+            FROM entries
+            WHERE path LIKE 'order/%/refund_payable/%'
+               OR (path LIKE 'psp/%' AND reference LIKE 'order/%/chargeback/%' AND reference NOT LIKE '%/fee')
+            GROUP BY 1
         ) AS r ON r.order_id = o.order_id
         WHERE (o.revision >= 0 AND o.refunded_minor <> coalesce(r.moved_minor, 0))
            OR r.moved_minor > o.total_minor OR (o.closed AND r.owed_minor <> 0)
@@ -144,7 +151,9 @@ CLAIMS = (
         SELECT c.order_id, c.credits, o.audit, o.receipt
         FROM (
             SELECT split_part(path, '/', 2) AS order_id, count(DISTINCT movement_id) AS credits
-            FROM entries WHERE path LIKE 'order/%/proceeds' AND delta_minor > 0 GROUP BY 1
+            FROM entries
+            WHERE path LIKE 'order/%/proceeds' AND delta_minor > 0 AND reference NOT LIKE 'order/%/chargeback/%/won'
+            GROUP BY 1
         ) AS c
         LEFT JOIN orders o ON o.order_id = c.order_id AND o.revision >= 0
         WHERE c.credits > 1 OR o.audit <> 'approved' OR o.receipt <> 'confirmed'
@@ -162,12 +171,50 @@ CLAIMS = (
         LEFT JOIN movements c ON c.reference = 'order/' || o.order_id || '/credit'
         LEFT JOIN movements s ON s.reference = 'order/' || o.order_id || '/settle'
         WHERE o.revision >= 0 AND (
-            (o.phase IN ('credited', 'settled')) <> (c.id IS NOT NULL)
+            (o.phase IN ('credited', 'settled') AND c.id IS NULL)
+            -- All that an order brought in may be refunded before it is settled.
+            OR (c.id IS NOT NULL AND o.phase NOT IN ('credited', 'settled', 'refunded'))
             OR (o.phase = 'settled') <> (s.id IS NOT NULL)
             OR (o.phase IN ('refused', 'cancelled', 'refunded') AND o.closed AND f.id IS NOT NULL
                 AND o.refunded_minor <> o.total_minor)
             OR (o.state ? 'funded' AND (o.state ->> 'funded')::BOOLEAN <> (f.id IS NOT NULL)))
         ORDER BY o.order_id
+        """,
+    ),
+    _Claim(
+        "given_back",
+        "An order gives back at most the commission and the discount that it took; no line gives more than was paid.",
+        """
+        SELECT order_id, m.commission_minor, m.discount_minor, m.back_minor, l.lines_minor
+        FROM (
+            SELECT split_part(reference, '/', 2) AS order_id,
+                   coalesce(sum(delta_minor) FILTER (WHERE path = 'income/commission'), 0)::BIGINT AS commission_minor,
+                   coalesce(sum(delta_minor) FILTER (WHERE path = 'expense/discount'), 0)::BIGINT AS discount_minor,
+                   coalesce(sum(CASE WHEN path LIKE 'psp/%' THEN -delta_minor WHEN delta_minor < 0 THEN 0
+                                     WHEN path LIKE 'order/%' THEN delta_minor END), 0)::BIGINT AS back_minor
+            FROM entries
+            WHERE reference LIKE 'order/%'
+              AND (path IN ('income/commission', 'expense/discount') OR path LIKE 'order/%/refund_payable/%'
+                   OR (path LIKE 'psp/%' AND reference LIKE 'order/%/chargeback/%' AND reference NOT LIKE '%/fee'))
+            GROUP BY 1
+        ) AS m
+        FULL JOIN (
+            SELECT order_id, sum(refunded_minor)::BIGINT AS lines_minor, bool_or(refunded_minor > paid_minor) AS over
+            FROM refunded_lines GROUP BY 1
+        ) AS l USING (order_id)
+        WHERE m.commission_minor < 0 OR m.discount_minor < 0 OR l.over OR l.lines_minor > coalesce(m.back_minor, 0)
+        ORDER BY order_id
+        """,
+    ),
+    _Claim(
+        "moves_something",
+        "Each movement moves money, but the credit and the settlement of an order with nothing left.",
+        """
+        SELECT m.reference, m.currency, m.occurred_at FROM movements m
+        WHERE NOT EXISTS (SELECT FROM transfers t WHERE t.movement_id = m.id)
+          AND split_part(m.reference, '/', 1) IN ('order', 'withdrawal', 'psp', 'account', 'merchant')
+          AND m.reference NOT LIKE 'order/%/credit' AND m.reference NOT LIKE 'order/%/settle'
+        ORDER BY m.reference
         """,
     ),
     _Claim(

@@ -370,6 +370,16 @@ CREATE TABLE payout_account_versions (
     CONSTRAINT rail_form CHECK (rail ~ '^[A-Za-z0-9_-]{1,64}$'::text)
 );
 
+CREATE TABLE refunded_lines (
+    order_id text NOT NULL,
+    line_id text NOT NULL,
+    paid_minor bigint NOT NULL,
+    refunded_minor bigint NOT NULL,
+    CONSTRAINT refunded_lines_pkey PRIMARY KEY (order_id, line_id),
+    CONSTRAINT refunded_lines_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(order_id),
+    CONSTRAINT a_line_gives_back_no_more_than_was_paid CHECK (refunded_minor >= 0 AND refunded_minor <= paid_minor)
+);
+
 CREATE TABLE review_claims (
     order_id text NOT NULL,
     parcel_id text NOT NULL,
@@ -541,7 +551,7 @@ AS $function$
     SELECT CASE
         WHEN p_path ~ '^psp/[A-Za-z0-9_-]+$' OR p_path ~ '^rail/[A-Za-z0-9_-]+/cash$' THEN 'asset'
         WHEN p_path ~ '^merchant/[A-Za-z0-9_-]+/receivable$' THEN 'asset'
-        WHEN p_path ~ '^order/[A-Za-z0-9_-]+/(escrow|proceeds|refund_payable/[A-Za-z0-9_-]+)$' THEN 'liability'
+        WHEN p_path ~ '^order/[A-Za-z0-9_-]+/(escrow|proceeds|frozen|refund_payable/[A-Za-z0-9_-]+)$' THEN 'liability'
         WHEN p_path ~ '^merchant/[A-Za-z0-9_-]+/(available|deposit)$' THEN 'liability'
         WHEN p_path ~ '^withdrawal/[A-Za-z0-9_-]+/reserved$' OR p_path = 'suspense' THEN 'liability'
         WHEN p_path IN ('income/commission', 'income/withdrawal_fee') THEN 'income'
@@ -559,6 +569,32 @@ AS $function$
     ORDER BY (n ->> 'seq')::INT
     ON CONFLICT ON CONSTRAINT a_notice_is_stored_once DO NOTHING
 $function$;
+
+CREATE FUNCTION add_refunded_lines(p_order_id text, p_lines jsonb, p_total bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    -- The price bounds what a caller may say was paid.
+    IF EXISTS (
+        SELECT FROM jsonb_to_recordset(p_lines) AS l (line_id TEXT, paid_minor BIGINT, amount_minor BIGINT)
+        LEFT JOIN LATERAL (
+            SELECT b.unit_price_minor * b.quantity AS price_minor FROM orders o
+            CROSS JOIN LATERAL jsonb_to_recordset(o.body -> 'lines')
+                AS b (line_id TEXT, unit_price_minor BIGINT, quantity BIGINT)
+            WHERE o.order_id = p_order_id AND b.line_id = l.line_id
+        ) AS p ON TRUE
+        WHERE p.price_minor IS NULL OR l.paid_minor > p.price_minor OR l.amount_minor <= 0
+    ) OR (SELECT sum(l.amount_minor) FROM jsonb_to_recordset(p_lines) AS l (amount_minor BIGINT)) > p_total THEN
+        RAISE EXCEPTION 'order % has no such lines to refund', p_order_id USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    INSERT INTO refunded_lines AS r (order_id, line_id, paid_minor, refunded_minor)
+    SELECT p_order_id, l.line_id, l.paid_minor, l.amount_minor
+    FROM jsonb_to_recordset(p_lines) AS l (line_id TEXT, paid_minor BIGINT, amount_minor BIGINT)
+    ORDER BY l.line_id
+    ON CONFLICT (order_id, line_id) DO UPDATE SET refunded_minor = r.refunded_minor + excluded.refunded_minor;
+END $function$;
 
 CREATE FUNCTION bind_account(
     p_account_id text,
@@ -794,6 +830,23 @@ CREATE FUNCTION finish_subscription(p_provider text, p_carrier text, p_waybill t
 AS $function$
     UPDATE carrier_subscriptions s SET outcome = p_outcome, detail = p_detail
     WHERE s.provider = p_provider AND s.carrier = p_carrier AND s.waybill = p_waybill
+$function$;
+
+CREATE FUNCTION given_back(p_order text, OUT back_minor bigint, OUT commission_minor bigint, OUT discount_minor bigint)
+ RETURNS record
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT coalesce(sum(CASE WHEN c.path LIKE 'order/%/refund\_payable/%' THEN t.amount_minor
+                             WHEN m.reference NOT LIKE 'order/%/chargeback/%' OR m.reference LIKE '%/fee' THEN 0
+                             WHEN c.path LIKE 'psp/%' THEN t.amount_minor
+                             WHEN d.path LIKE 'psp/%' THEN -t.amount_minor END), 0),
+           coalesce(sum(CASE 'income/commission' WHEN c.path THEN t.amount_minor WHEN d.path THEN -t.amount_minor END), 0),
+           coalesce(sum(CASE 'expense/discount' WHEN d.path THEN t.amount_minor WHEN c.path THEN -t.amount_minor END), 0)
+    FROM movements m JOIN transfers t ON t.movement_id = m.id
+    JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
+    WHERE m.reference >= 'order/' || p_order || '/' AND m.reference < 'order/' || p_order || '0'
 $function$;
 
 CREATE FUNCTION is_own(p_path text, p_reference text, p_merchant text, p_channel text)
@@ -1278,6 +1331,13 @@ DECLARE
     v_before     BIGINT[];
     -- By leg: its currency, and the positions of its debit, its credit, and the receivable that its credit repays.
     v_currencies TEXT[] := '{}';
+    -- By leg that takes back: the order's frozen account, and the positions of what is taken before anything is owed.
+    v_frozen     TEXT[] := '{}';
+    v_frozen_at  INT[];
+    v_has_at     INT[];
+    v_deposit_at INT[];
+    -- By leg that freezes or gives back: the position of the account of which it moves at most what is there.
+    v_most_at    INT[];
     v_debit_at   INT[];
     v_credit_at  INT[];
     v_owed_at    INT[];
@@ -1323,6 +1383,8 @@ BEGIN
             v_first[v_i] := v_k;
         END IF;
         v_currencies[v_k] := p_currencies[v_i];
+        v_frozen[v_k] := CASE WHEN p_debits[v_k] LIKE 'merchant/%/receivable' AND p_references[v_i] LIKE 'order/%'
+                              THEN 'order/' || split_part(p_references[v_i], '/', 2) || '/frozen' END;
     END LOOP;
 
     -- The accounts of the call in the order of their keys; where a merchant gets available money, what that merchant
@@ -1330,18 +1392,27 @@ BEGIN
     SELECT array_agg(DISTINCT e.key COLLATE "C" ORDER BY e.key COLLATE "C") FILTER (WHERE e.key IS NOT NULL),
            array_agg(e.pos ORDER BY e.leg) FILTER (WHERE e.role = 1),
            array_agg(e.pos ORDER BY e.leg) FILTER (WHERE e.role = 2),
-           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 3)
-    INTO v_keys, v_debit_at, v_credit_at, v_owed_at
+           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 3),
+           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 4),
+           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 5),
+           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 6),
+           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 7)
+    INTO v_keys, v_debit_at, v_credit_at, v_owed_at, v_frozen_at, v_has_at, v_deposit_at, v_most_at
     FROM (
         SELECT l.leg, r.role, r.path || ' ' || l.currency AS key,
                dense_rank() OVER (ORDER BY (r.path || ' ' || l.currency) COLLATE "C") AS pos
-        FROM unnest(p_debits, p_credits, p_amounts, v_currencies)
-             WITH ORDINALITY AS l (debit, credit, amount, currency, leg)
+        FROM unnest(p_debits, p_credits, p_amounts, v_currencies, v_frozen)
+             WITH ORDINALITY AS l (debit, credit, amount, currency, frozen, leg)
         CROSS JOIN LATERAL (VALUES
             (1, CASE WHEN l.amount <> 0 THEN l.debit COLLATE "C" END),
             (2, CASE WHEN l.amount <> 0 THEN l.credit END),
             (3, CASE WHEN l.amount <> 0 AND l.credit LIKE 'merchant/%/available'
-                     THEN left(l.credit, -9) || 'receivable' END)
+                     THEN left(l.credit, -9) || 'receivable' END),
+            (4, CASE WHEN l.amount <> 0 THEN l.frozen END),
+            (5, CASE WHEN l.amount <> 0 AND l.frozen IS NOT NULL THEN left(l.debit, -10) || 'available' END),
+            (6, CASE WHEN l.amount <> 0 AND l.frozen IS NOT NULL THEN left(l.debit, -10) || 'deposit' END),
+            (7, CASE WHEN l.amount <> 0 AND (l.credit LIKE 'order/%/frozen' OR l.debit LIKE 'order/%/frozen')
+                     THEN l.debit END)
         ) AS r (role, path)
     ) AS e;
     -- One look-up for each key: on empty books a join over all keys was planned as a scan of all accounts.
@@ -1408,15 +1479,32 @@ BEGIN
         v_k := v_first[v_i];
         WHILE v_k <= v_legs AND p_leg_of[v_k] = v_i LOOP
             v_amount := p_amounts[v_k];
-            v_debit := v_debit_at[v_k];
-            v_credit := v_owed_at[v_k];
-            v_part := least(v_amount, v_balances[v_credit]);
-            IF v_credit IS NULL OR v_part <= 0 THEN
-                v_credit := v_credit_at[v_k];
-                v_part := v_amount;
+            IF v_most_at[v_k] IS NOT NULL THEN
+                v_amount := least(v_amount, v_balances[v_most_at[v_k]]);
+                IF v_amount = 0 AND p_amounts[v_k] > 0 THEN
+                    v_outcomes[v_i] := 'insufficient_funds';
+                    v_accounts[v_i] := p_debits[v_k];
+                    v_shorts[v_i] := p_amounts[v_k];
+                END IF;
             END IF;
-            -- At most two transfers: one repays what is owed, one moves the rest.
+            -- One transfer for each place that the money comes from, or goes to.
             WHILE v_amount <> 0 LOOP
+                v_part := v_amount;
+                v_debit := v_debit_at[v_k];
+                IF v_frozen_at[v_k] IS NOT NULL THEN
+                    v_debit := CASE WHEN v_balances[v_frozen_at[v_k]] > 0 THEN v_frozen_at[v_k]
+                                    WHEN v_balances[v_has_at[v_k]] > 0 THEN v_has_at[v_k]
+                                    WHEN v_balances[v_deposit_at[v_k]] > 0 THEN v_deposit_at[v_k]
+                                    ELSE v_debit END;
+                    IF v_debit <> v_debit_at[v_k] THEN
+                        v_part := least(v_part, v_balances[v_debit]);
+                    END IF;
+                END IF;
+                v_credit := v_credit_at[v_k];
+                IF v_balances[v_owed_at[v_k]] > 0 THEN
+                    v_credit := v_owed_at[v_k];
+                    v_part := least(v_part, v_balances[v_credit]);
+                END IF;
                 v_n := v_n + 1;
                 t_movements := array_append(t_movements, v_id);
                 t_legs := array_append(t_legs, v_n);
@@ -1426,13 +1514,11 @@ BEGIN
                 v_balances[v_debit] := v_balances[v_debit] - v_signs[v_debit] * v_part;
                 v_balances[v_credit] := v_balances[v_credit] + v_signs[v_credit] * v_part;
                 v_amount := v_amount - v_part;
-                v_credit := v_credit_at[v_k];
-                v_part := v_amount;
             END LOOP;
             v_k := v_k + 1;
         END LOOP;
 
-        v_outcomes[v_i] := 'posted';
+        v_outcomes[v_i] := coalesce(v_outcomes[v_i], 'posted');
         FOR v_k IN v_mark + 1..cardinality(t_amounts) LOOP
             IF v_balances[t_debits[v_k]] < 0 OR v_balances[t_credits[v_k]] < 0 THEN
                 v_debit := CASE WHEN v_balances[t_debits[v_k]] < 0 THEN t_debits[v_k] ELSE t_credits[v_k] END;
@@ -1654,6 +1740,51 @@ BEGIN
               p_amounts) WITH ORDINALITY AS p (outcome, account, short_by, n);
     PERFORM refuse_unlawful_of(p_references, p_emptied, v_outcomes, p_leg_of, p_debits, p_credits, p_amounts);
     RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
+END $function$;
+
+CREATE FUNCTION post_refund(
+    p_reference text,
+    p_currency text,
+    p_occurred_at timestamp with time zone,
+    p_emptied text,
+    p_debits text[],
+    p_credits text[],
+    p_amounts bigint[],
+    p_record jsonb,
+    p_lines jsonb
+)
+ RETURNS TABLE(outcome text, account text, short_by bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_order TEXT := split_part(p_reference, '/', 2);
+    v_rule  TEXT;
+BEGIN
+    BEGIN
+        SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
+        FROM post_for_order(p_reference, p_currency, p_occurred_at, p_emptied, p_debits, p_credits, p_amounts,
+                            NULL) AS p;
+        IF outcome = 'posted' THEN
+            PERFORM add_refunded_lines(v_order, p_lines, (SELECT sum(a) FROM unnest(p_amounts) AS a)::BIGINT);
+        END IF;
+    EXCEPTION WHEN check_violation THEN
+        GET STACKED DIAGNOSTICS v_rule = CONSTRAINT_NAME;
+        IF v_rule <> 'a_line_gives_back_no_more_than_was_paid' THEN
+            RAISE;
+        END IF;
+        outcome := 'conflict';
+        account := 'order/' || v_order || '/lines';
+        SELECT sum(greatest(0, coalesce(r.refunded_minor, 0) + l.amount_minor - coalesce(r.paid_minor, l.paid_minor)))
+        INTO short_by
+        FROM jsonb_to_recordset(p_lines) AS l (line_id TEXT, paid_minor BIGINT, amount_minor BIGINT)
+        LEFT JOIN refunded_lines r ON r.order_id = v_order AND r.line_id = l.line_id;
+    END;
+    IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
+        PERFORM record_order(p_record);
+    END IF;
+    RETURN NEXT;
 END $function$;
 
 CREATE FUNCTION post_settlements(
@@ -1994,8 +2125,9 @@ BEGIN
         SELECT FROM movement_kinds k
         WHERE k.shape = shape_of(p_reference)
           AND p_emptied IS NOT DISTINCT FROM
-              replace(replace(k.emptied, '{order}', split_part(p_reference, '/', 2)),
-                      '{withdrawal}', split_part(p_reference, '/', 2))
+              replace(replace(replace(k.emptied, '{order}', split_part(p_reference, '/', 2)),
+                              '{withdrawal}', split_part(p_reference, '/', 2)),
+                      '{cause}', split_part(p_reference, '/', 4))
           AND NOT EXISTS (
               SELECT FROM unnest(p_debits, p_credits, p_amounts) AS g (debit, credit, amount)
               WHERE g.amount <> 0 AND NOT EXISTS (
@@ -2008,12 +2140,22 @@ BEGIN
         SELECT f.fault || ': ' || f.debit || ' to ' || f.credit INTO v_fault
         FROM movement_faults f WHERE f.reference = p_reference LIMIT 1;
     END IF;
-    IF v_fault IS NULL AND p_reference LIKE 'order/%/refund/%' THEN
-        SELECT o.total_minor INTO v_most FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2);
-        SELECT sum(t.amount_minor) INTO v_moved FROM accounts a JOIN transfers t ON t.credit_account = a.id
-        WHERE a.path >= v_base || '/refund_payable/' AND a.path < v_base || '/refund_payable0';
-        IF v_moved > v_most THEN
-            v_fault := 'refunds of more than was paid';
+    -- An order that ended with nothing for anybody is still credited and settled, with nothing.
+    IF v_fault IS NULL AND p_reference NOT LIKE 'order/%/credit' AND p_reference NOT LIKE 'order/%/settle'
+       AND NOT EXISTS (SELECT FROM unnest(p_amounts) AS g (amount) WHERE g.amount <> 0) THEN
+        v_fault := 'it moves nothing';
+    END IF;
+    IF v_fault IS NULL AND (p_reference LIKE 'order/%/refund/%' OR p_reference LIKE 'order/%/chargeback/%') THEN
+        SELECT CASE WHEN g.back_minor > o.total_minor THEN 'refunds of more than was paid'
+                    WHEN g.commission_minor < 0 THEN 'more commission back than was taken'
+                    WHEN g.discount_minor < 0 THEN 'more discount back than was given' END INTO v_fault
+        FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g
+        WHERE o.order_id = split_part(p_reference, '/', 2);
+        -- Before that the order's own money is there: escrow or proceeds.
+        IF v_fault IS NULL AND p_reference NOT LIKE '%/fee'
+           AND EXISTS (SELECT FROM unnest(p_debits) AS g (path) WHERE g.path LIKE 'merchant/%')
+           AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = v_base || '/settle') THEN
+            v_fault := 'it takes from the merchant before the settlement';
         END IF;
     ELSIF v_fault IS NULL AND p_reference LIKE 'withdrawal/%/return/%' THEN
         SELECT w.amount_minor INTO v_most FROM withdrawals w WHERE w.withdrawal_id = split_part(p_reference, '/', 2);
@@ -2021,6 +2163,13 @@ BEGIN
         WHERE m.reference >= v_base || '/return/' AND m.reference < v_base || '/return0';
         IF v_moved > v_most THEN
             v_fault := 'returns of more than was withdrawn';
+        END IF;
+        SELECT sum(CASE WHEN t.credit_account = a.id THEN t.amount_minor ELSE -t.amount_minor END) INTO v_moved
+        FROM movements m JOIN transfers t ON t.movement_id = m.id
+        JOIN accounts a ON a.id IN (t.debit_account, t.credit_account) AND a.path = 'income/withdrawal_fee'
+        WHERE m.reference >= v_base || '/' AND m.reference < v_base || '0';
+        IF v_fault IS NULL AND v_moved < 0 THEN
+            v_fault := 'more of the fee back than was taken';
         END IF;
     END IF;
     IF v_fault IS NULL AND p_reference LIKE 'withdrawal/%' AND EXISTS (
@@ -2599,11 +2748,14 @@ CREATE VIEW stored_legs AS
     c.shape AS credit
    FROM movement_kinds k
      JOIN movement_legs l USING (kind)
-     CROSS JOIN LATERAL ( VALUES (l.debit_shape), (
-                CASE
-                    WHEN k.kind = ANY (ARRAY['pay'::text, 'void'::text]) THEN 'suspense'::text
-                    ELSE NULL::text
-                END)) d(shape)
+     CROSS JOIN LATERAL ( SELECT l.debit_shape AS shape
+        UNION ALL
+         SELECT 'suspense'::text AS shape
+          WHERE k.kind = ANY (ARRAY['pay'::text, 'void'::text])
+        UNION ALL
+         SELECT shape_of(t.path) AS shape
+           FROM ( VALUES ('order/{order}/frozen'::text), ('merchant/{merchant}/available'::text), ('merchant/{merchant}/deposit'::text)) t(path)
+          WHERE k.subject = 'order'::text AND l.debit = 'merchant/{merchant}/receivable'::text) d
      CROSS JOIN LATERAL ( VALUES (l.credit_shape), (
                 CASE
                     WHEN l.credit = 'merchant/{merchant}/available'::text THEN shape_of('merchant/{merchant}/receivable'::text)
@@ -2650,19 +2802,22 @@ CREATE VIEW movement_faults AS
             shape_of(c.path) AS credit
          OFFSET 0) s
      LEFT JOIN stored_legs l ON l.reference = s.reference AND l.debit = s.debit AND l.credit = s.credit
-  WHERE (split_part(m.reference, '/'::text, 1) = ANY (ARRAY['order'::text, 'withdrawal'::text, 'psp'::text, 'account'::text])) AND (l.kind IS NULL OR (split_part(m.reference, '/'::text, 1) = ANY (ARRAY['order'::text, 'withdrawal'::text])) AND o.order_id IS NULL AND w.withdrawal_id IS NULL OR m.currency <> COALESCE(o.currency, w.currency, m.currency) OR l.kind = 'fund'::text AND t.amount_minor <> o.total_minor OR d.path = 'expense/discount'::text AND t.amount_minor >
+     CROSS JOIN LATERAL ( SELECT COALESCE(o.merchant_id, w.merchant_id,
+                CASE
+                    WHEN m.reference ~~ 'merchant/%'::text THEN split_part(m.reference, '/'::text, 2)
+                    ELSE NULL::text
+                END) AS merchant,
+            COALESCE(o.channel,
+                CASE
+                    WHEN m.reference ~~ 'psp/%'::text THEN split_part(m.reference, '/'::text, 2)
+                    WHEN m.reference ~~ 'merchant/%'::text THEN split_part(d.path, '/'::text, 2)
+                    ELSE NULL::text
+                END) AS channel) own
+  WHERE (split_part(m.reference, '/'::text, 1) = ANY (ARRAY['order'::text, 'withdrawal'::text, 'psp'::text, 'account'::text, 'merchant'::text])) AND (l.kind IS NULL OR (split_part(m.reference, '/'::text, 1) = ANY (ARRAY['order'::text, 'withdrawal'::text])) AND o.order_id IS NULL AND w.withdrawal_id IS NULL OR m.currency <> COALESCE(o.currency, w.currency, m.currency) OR l.kind = 'fund'::text AND t.amount_minor <> o.total_minor OR d.path = 'expense/discount'::text AND t.amount_minor >
         CASE o.body ->> 'discount_funded_by'::text
             WHEN 'platform'::text THEN COALESCE((o.body ->> 'discount_minor'::text)::bigint, 0::bigint)
             ELSE 0::bigint
-        END OR NOT is_own(d.path, m.reference, COALESCE(o.merchant_id, w.merchant_id), COALESCE(o.channel,
-        CASE
-            WHEN m.reference ~~ 'psp/%'::text THEN split_part(m.reference, '/'::text, 2)
-            ELSE NULL::text
-        END)) OR NOT is_own(c.path, m.reference, COALESCE(o.merchant_id, w.merchant_id), COALESCE(o.channel,
-        CASE
-            WHEN m.reference ~~ 'psp/%'::text THEN split_part(m.reference, '/'::text, 2)
-            ELSE NULL::text
-        END)));
+        END OR NOT is_own(d.path, m.reference, own.merchant, own.channel) OR NOT is_own(c.path, m.reference, own.merchant, own.channel));
 
 CREATE TRIGGER accounts_are_never_removed BEFORE DELETE OR TRUNCATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER movements_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON movements FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -2696,6 +2851,7 @@ GRANT SELECT ON TABLE pushed_traces TO dakuan_worker;
 GRANT SELECT ON TABLE pushes TO dakuan_worker;
 GRANT SELECT ON TABLE reconciliation_breaks TO dakuan_worker;
 GRANT SELECT ON TABLE reconciliation_runs TO dakuan_worker;
+GRANT SELECT ON TABLE refunded_lines TO dakuan_worker;
 GRANT SELECT ON TABLE review_claims TO dakuan_worker;
 GRANT SELECT ON TABLE schema_migrations TO dakuan_worker;
 GRANT SELECT ON TABLE statement_lines TO dakuan_worker;
@@ -2715,6 +2871,7 @@ GRANT EXECUTE ON FUNCTION claim_waybills TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_push TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_subscription TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION given_back TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION is_own TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION journal_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION journal_push TO dakuan_worker;
@@ -2732,6 +2889,7 @@ GRANT EXECUTE ON FUNCTION open_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_for_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_for_withdrawal TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_movements TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION post_refund TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_settlements TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_callbacks TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_logistics TO dakuan_worker;

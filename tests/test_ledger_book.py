@@ -24,7 +24,7 @@ from ledger_samples import (
 
 from core import movements
 from core.messages import Order
-from core.movements import Leg, Movement, adjustment
+from core.movements import Leg, Movement, Taken, adjustment
 from core.steps import Posted
 from ledger.book import Book, NotPosted
 from ledger.register import Register
@@ -77,7 +77,12 @@ async def test_a_refund_between_credit_and_settlement_takes_the_commission_back(
     order = await funded(register, book)
     await credit(book, order, commission=50)
     took = movements.refund(
-        "A1", cause="case-1", from_proceeds_minor=190, from_commission_minor=10, currency="CNY", occurred_at=NOW
+        "A1",
+        cause="case-1",
+        merchant_id="m-1",
+        taken=Taken(place="proceeds", merchant_minor=190, commission_minor=10),
+        currency="CNY",
+        occurred_at=NOW,
     )
     assert (await book.post(took)).outcome == "posted"
     assert await database.balance("income/commission") == 40
@@ -179,13 +184,14 @@ async def test_one_order_never_spends_anothers_money(book: Book, register: Regis
 
 async def test_money_of_another_currency_does_not_help(book: Book, register: Register) -> None:
     await funded(register, book, "A1", currency="USD")
-    spent = movements.refund("A1", cause="cancel", from_escrow_minor=1, currency="CNY", occurred_at=NOW)
+    taken = Taken(place="escrow", merchant_minor=1)
+    spent = movements.refund("A1", cause="cancel", merchant_id="m-1", taken=taken, currency="CNY", occurred_at=NOW)
     assert (await book.post(spent)).outcome == "insufficient_funds"
 
 
 async def test_a_movement_without_legs_stands_under_its_reference(database: Database) -> None:
     book = Book(database.owner)
-    empty = adjustment("withdrawal/W0/close", "CNY", NOW, [Leg("psp/wechat", "suspense", 0)])
+    empty = adjustment("adjust/1", "CNY", NOW, [Leg("psp/wechat", "suspense", 0)])
     assert [answer.outcome for answer in await book.post_all([empty])] == ["posted"]
     assert [answer.outcome for answer in await book.post_all([empty.model_copy(update={"legs": ()})])] == ["exists"]
 
@@ -305,7 +311,8 @@ async def test_an_array_answers_each_movement_alone_in_the_order_given(book: Boo
     wanted = _funds(range(4))
     await book.post_all(wanted[:1])
     other = wanted[1].model_copy(update={"legs": (Leg("psp/wechat", "order/B0001/escrow", 7),)})
-    short = movements.refund("B0003", cause="c", from_escrow_minor=5000, currency="CNY", occurred_at=NOW)
+    taken = Taken(place="escrow", merchant_minor=5000)
+    short = movements.refund("B0003", cause="c", merchant_id="m-1", taken=taken, currency="CNY", occurred_at=NOW)
     answers = await book.post_all([wanted[3], wanted[2], short, wanted[0], wanted[1], other, wanted[1]])
     assert [(a.reference, a.outcome) for a in answers] == [
         ("order/B0003/fund", "posted"),

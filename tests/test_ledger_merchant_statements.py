@@ -38,7 +38,12 @@ async def _a_whole_life(database: Database, register: Register, book: Book) -> N
     await credit(book, first, commission=500)
     await book.post(
         movements.refund(
-            "A1", cause="p", currency="CNY", occurred_at=NOW + DAY, from_proceeds_minor=95, from_commission_minor=5
+            "A1",
+            cause="p",
+            merchant_id="m-1",
+            taken=movements.Taken(place="proceeds", merchant_minor=95, commission_minor=5),
+            currency="CNY",
+            occurred_at=NOW + DAY,
         )
     )
     await book.post(

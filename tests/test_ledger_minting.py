@@ -23,6 +23,7 @@ from ledger_samples import (
 from core.chart import KINDS
 from core.withdrawal.policy import WithdrawalPolicy
 from ledger.book import Book
+from ledger.migrate import OWNERS_ALONE
 from ledger.proofs import prove
 from ledger.register import Register
 
@@ -75,7 +76,7 @@ async def test_the_chart_in_the_database_is_the_one_in_the_core(database: Databa
     }
 
 
-@pytest.mark.parametrize("function", ["post", "open_accounts", "add_notices", "refuse_unlawful", "refuse_unlawful_of"])
+@pytest.mark.parametrize("function", OWNERS_ALONE)
 async def test_the_worker_may_not_call_what_only_other_functions_call(database: Database, function: str) -> None:
     assert not await database.pool.fetchval(
         "SELECT bool_or(has_function_privilege(oid, 'EXECUTE')) FROM pg_proc WHERE proname = $1", function

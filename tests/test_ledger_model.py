@@ -13,12 +13,18 @@ from ledger_samples import NOW
 from sizes import on_servers
 
 from core import movements
-from core.movements import Leg, Movement, adjustment
+from core.movements import Leg, Movement, Taken, adjustment
 from ledger.book import Book
 
 ORDERS = ("A1", "A2", "A3")
 MERCHANTS = {"A1": "m-1", "A2": "m-1", "A3": "m-2"}
-CREDIT_NORMAL = ("order/", "merchant/m-1/available", "merchant/m-2/available", "withdrawal/", "income/", "suspense")
+CREDIT_NORMAL = (
+    "order/",
+    *(f"merchant/{merchant}/{what}" for merchant in ("m-1", "m-2") for what in ("available", "deposit")),
+    "withdrawal/",
+    "income/",
+    "suspense",
+)
 
 
 class Books:
@@ -35,7 +41,8 @@ class Books:
             return "exists" if self.posted[movement.reference] == content else "conflict"
         after = self.balances.copy()
         for leg in legs:
-            self._move(after, leg)
+            if not self._move(after, leg, movement.reference):
+                return "insufficient_funds"
         guarded = {
             path for leg in legs for path in leg[:2] if path.split("/")[0] in {"order", "merchant", "withdrawal"}
         }
@@ -47,9 +54,24 @@ class Books:
         self.posted[movement.reference] = content
         return "posted"
 
-    @staticmethod
-    def _move(balances: dict[str, int], leg: Leg) -> None:
+    @classmethod
+    def _move(cls, balances: dict[str, int], leg: Leg, reference: str) -> bool:
         debit, credit, amount = leg
+        if "/frozen" in credit or "/frozen" in debit:
+            amount = min(amount, balances[debit])
+            if amount <= 0:
+                return False
+        if debit.endswith("/receivable") and reference.startswith("order/"):
+            merchant = debit.removesuffix("receivable")
+            for place in (f"order/{reference.split('/')[1]}/frozen", f"{merchant}available", f"{merchant}deposit"):
+                part = min(amount, max(0, balances[place]))
+                cls._pay(balances, place, credit, part)
+                amount -= part
+        cls._pay(balances, debit, credit, amount)
+        return True
+
+    @staticmethod
+    def _pay(balances: dict[str, int], debit: str, credit: str, amount: int) -> None:
         _add(balances, debit, -amount)
         owed = 0
         if credit.endswith("/available"):
@@ -63,6 +85,10 @@ def _add(balances: dict[str, int], path: str, credited: int) -> None:
     balances[path] += credited if path.startswith(CREDIT_NORMAL) else -credited
 
 
+OF_ORDERS = ("fund", "credit", "settle", "refund", "refund_after", "take_back", "arrived", "freeze", "release")
+KINDS = (*OF_ORDERS, "owe", "deposit", "reserve", "void", "pay")
+
+
 class Wish(NamedTuple):
     kind: str
     order: str
@@ -73,7 +99,7 @@ class Wish(NamedTuple):
 
 wishes = st.builds(
     Wish,
-    st.sampled_from(["fund", "credit", "settle", "refund", "arrived", "owe", "reserve", "void", "pay", "refund_after"]),
+    st.sampled_from(KINDS),
     st.sampled_from(ORDERS),
     st.sampled_from(["c1", "c2"]),
     st.sampled_from([0, 1, 40, 60, 100]),
@@ -91,11 +117,19 @@ def _movement(wish: Wish) -> Movement:
     if wish.kind == "settle":
         return movements.settle(order, merchant_id=merchant, amount_minor=amount, **common)
     if wish.kind == "refund":
-        return movements.refund(order, cause=wish.cause, from_escrow_minor=amount, **common)
-    if wish.kind == "refund_after":
-        return movements.refund(
-            order, cause=wish.cause, from_proceeds_minor=amount, from_commission_minor=other, **common
-        )
+        taken = Taken(place="escrow", merchant_minor=amount)
+        return movements.refund(order, cause=wish.cause, merchant_id=merchant, taken=taken, **common)
+    if wish.kind in {"refund_after", "take_back"}:
+        place: Any = "proceeds" if wish.kind == "refund_after" else "merchant"
+        taken = Taken(place=place, merchant_minor=amount, commission_minor=other, discount_minor=min(other, amount))
+        return movements.refund(order, cause=wish.cause, merchant_id=merchant, taken=taken, **common)
+    if wish.kind == "deposit":
+        legs = [Leg(f"merchant/{merchant}/available", f"merchant/{merchant}/deposit", amount)]
+        return adjustment(f"deposit/{wish.cause}", "CNY", NOW, legs)
+    if wish.kind == "freeze":
+        return movements.freeze(order, k=amount, merchant_id=merchant, amount_minor=amount, **common)
+    if wish.kind == "release":
+        return movements.release(order, k=amount, merchant_id=merchant, amount_minor=1000, **common)
     if wish.kind == "arrived":
         return movements.refund_arrived(order, cause=wish.cause, channel="wechat", amount_minor=amount, **common)
     if wish.kind == "owe":

@@ -103,7 +103,7 @@ PLANTED = {
     ),
     "a transfer taken out": (
         "DELETE FROM transfers WHERE movement_id = (SELECT id FROM movements WHERE reference = 'order/A3/fund')",
-        {"balances", "books_balance"},
+        {"balances", "books_balance", "moves_something"},
         "order/A3/escrow",
     ),
     "a transfer made larger": (
@@ -225,6 +225,31 @@ PLANTED = {
         " WHERE movement_id = (SELECT id FROM movements WHERE reference = 'order/A1/fund')",
         {"chart"},
         "suspense",
+    ),
+    "a movement that moves nothing": (
+        "INSERT INTO movements (reference, currency, request_hash, occurred_at)"
+        " VALUES ('order/A3/refund/none', 'CNY', '', now())",
+        {"moves_something"},
+        "order/A3/refund/none",
+    ),
+    "a line that gave back more than was paid": (
+        "ALTER TABLE refunded_lines DROP CONSTRAINT a_line_gives_back_no_more_than_was_paid;"
+        "INSERT INTO refunded_lines VALUES ('A2', '1', 900, 1000)",
+        {"given_back"},
+        "A2",
+    ),
+    "a line that gave back what no refund moved": (
+        "INSERT INTO refunded_lines VALUES ('A3', '1', 1000, 1)",
+        {"given_back"},
+        "A3",
+    ),
+    "more commission given back than was taken": (
+        "INSERT INTO movements (id, reference, currency, request_hash, occurred_at)"
+        " VALUES (-1, 'order/A3/refund/c', 'CNY', '', now());"
+        "INSERT INTO transfers SELECT -1, 1, d.id, c.id, 'CNY', 1 FROM accounts d, accounts c"
+        " WHERE d.path = 'income/commission' AND c.path = 'psp/wechat'",
+        {"given_back", "chart"},
+        "A3",
     ),
     "a bank that returned more than it was paid": (
         "UPDATE movements SET reference = 'withdrawal/W2/return/1' WHERE reference = 'withdrawal/W1/return/1'",

@@ -16,6 +16,7 @@ TABLES = (
     "transfers",
     "orders",
     "payments",
+    "refunded_lines",
     "policies",
     "policy_names",
     "waybill_claims",

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from core import movements
 from core.chart import Kind
-from core.movements import Movement
+from core.movements import Movement, Taken
 from core.order.deadlines import settles_at
 from core.order.shares import credit_shares
-from core.order.state import REFUND_STUCK, OrderState
+from core.order.state import REFUND_STUCK, OrderState, Refund
 
 
 class Booking(NamedTuple):
@@ -88,9 +88,11 @@ def movement_for(state: OrderState, booking: Booking, now: datetime) -> Movement
         return movements.refund(
             order.order_id,
             cause=refund.cause,
-            from_escrow_minor=refund.amount_minor,
+            merchant_id=order.merchant_id,
+            taken=_taken(refund),
             currency=order.currency,
             occurred_at=now,
+            lines=refund.lines,
         )
     assert booking.kind == "refund_arrived"
     return movements.refund_arrived(
@@ -100,6 +102,17 @@ def movement_for(state: OrderState, booking: Booking, now: datetime) -> Movement
         amount_minor=refund.amount_minor,
         currency=order.currency,
         occurred_at=now,
+    )
+
+
+def _taken(refund: Refund) -> Taken:
+    """Where a refund's money stands: in escrow, or after the credit in what the order brought in."""
+    return Taken(
+        place="proceeds" if refund.credited else "escrow",
+        merchant_minor=refund.from_merchant_minor,
+        commission_minor=refund.commission_minor,
+        discount_minor=refund.discount_minor,
+        goodwill_minor=refund.amount_minor if refund.bearer == "platform" else 0,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
+from core.movements import LinePart
 from core.order.shares import (
     Split,
     end_units,
@@ -20,7 +21,7 @@ from core.order.shares import (
     take_all,
     take_amount,
 )
-from core.order.state import REVIEW_OVERDUE, Bearer, LinePart, OrderState, Phase, Receipt, Refund
+from core.order.state import REVIEW_OVERDUE, Bearer, OrderState, Phase, Receipt, Refund
 from core.parcels import Parcel
 
 End = Literal["refused", "cancelled", "refunded"]

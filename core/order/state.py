@@ -13,6 +13,7 @@ from pydantic import Field
 
 from core.fields import Id, Name, Time
 from core.messages import Order
+from core.movements import LinePart
 from core.parcels import AuditStage, Parcel
 from core.parts import Part
 from core.policy import OrderPolicy
@@ -81,14 +82,6 @@ class LineState(Part):
     def borne_minor(self) -> int:
         """What of the refunds the merchant bears."""
         return self.refunded_minor - self.goodwill_minor
-
-
-class LinePart(Part):
-    """What one refund takes of one line."""
-
-    line_id: Id
-    paid_minor: int
-    amount_minor: int
 
 
 class Refund(Part):

@@ -82,7 +82,7 @@ CREATE FUNCTION account_kind(p_path TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE ST
     SELECT CASE
         WHEN p_path ~ '^psp/[A-Za-z0-9_-]+$' OR p_path ~ '^rail/[A-Za-z0-9_-]+/cash$' THEN 'asset'
         WHEN p_path ~ '^merchant/[A-Za-z0-9_-]+/receivable$' THEN 'asset'
-        WHEN p_path ~ '^order/[A-Za-z0-9_-]+/(escrow|proceeds|refund_payable/[A-Za-z0-9_-]+)$' THEN 'liability'
+        WHEN p_path ~ '^order/[A-Za-z0-9_-]+/(escrow|proceeds|frozen|refund_payable/[A-Za-z0-9_-]+)$' THEN 'liability'
         WHEN p_path ~ '^merchant/[A-Za-z0-9_-]+/(available|deposit)$' THEN 'liability'
         WHEN p_path ~ '^withdrawal/[A-Za-z0-9_-]+/reserved$' OR p_path = 'suspense' THEN 'liability'
         WHEN p_path IN ('income/commission', 'income/withdrawal_fee') THEN 'income'

@@ -6,7 +6,10 @@
 -- Leg k moves `p_amounts[k]` for movement `p_leg_of[k]` (1-based, ascending); legs of 0 are dropped.
 -- `p_emptied[i]` names an account that must stand at zero after movement i, or is null.
 -- Money that would become a merchant's available money first repays what the merchant owes: never are both above zero.
--- The split is computed once, under the locks, and stored. The hash covers the request, so a retry finds the first
+-- An order's leg out of a merchant's receivable takes what the merchant has first: what is frozen for the order, then
+-- what is available, then the deposit. Only the rest is owed. A leg that freezes money, or gives frozen money back,
+-- moves at most what stands there; nothing there is `insufficient_funds`.
+-- Each split is computed once, under the locks, and stored. The hash covers the request, so a retry finds the first
 -- split.
 --
 -- Order of locks: missing accounts in path order, guarded accounts in id order, then references in their own order.
@@ -34,6 +37,13 @@ DECLARE
     v_before     BIGINT[];
     -- By leg: its currency, and the positions of its debit, its credit, and the receivable that its credit repays.
     v_currencies TEXT[] := '{}';
+    -- By leg that takes back: the order's frozen account, and the positions of what is taken before anything is owed.
+    v_frozen     TEXT[] := '{}';
+    v_frozen_at  INT[];
+    v_has_at     INT[];
+    v_deposit_at INT[];
+    -- By leg that freezes or gives back: the position of the account of which it moves at most what is there.
+    v_most_at    INT[];
     v_debit_at   INT[];
     v_credit_at  INT[];
     v_owed_at    INT[];
@@ -79,6 +89,8 @@ BEGIN
             v_first[v_i] := v_k;
         END IF;
         v_currencies[v_k] := p_currencies[v_i];
+        v_frozen[v_k] := CASE WHEN p_debits[v_k] LIKE 'merchant/%/receivable' AND p_references[v_i] LIKE 'order/%'
+                              THEN 'order/' || split_part(p_references[v_i], '/', 2) || '/frozen' END;
     END LOOP;
 
     -- The accounts of the call in the order of their keys; where a merchant gets available money, what that merchant
@@ -86,18 +98,27 @@ BEGIN
     SELECT array_agg(DISTINCT e.key COLLATE "C" ORDER BY e.key COLLATE "C") FILTER (WHERE e.key IS NOT NULL),
            array_agg(e.pos ORDER BY e.leg) FILTER (WHERE e.role = 1),
            array_agg(e.pos ORDER BY e.leg) FILTER (WHERE e.role = 2),
-           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 3)
-    INTO v_keys, v_debit_at, v_credit_at, v_owed_at
+           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 3),
+           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 4),
+           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 5),
+           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 6),
+           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 7)
+    INTO v_keys, v_debit_at, v_credit_at, v_owed_at, v_frozen_at, v_has_at, v_deposit_at, v_most_at
     FROM (
         SELECT l.leg, r.role, r.path || ' ' || l.currency AS key,
                dense_rank() OVER (ORDER BY (r.path || ' ' || l.currency) COLLATE "C") AS pos
-        FROM unnest(p_debits, p_credits, p_amounts, v_currencies)
-             WITH ORDINALITY AS l (debit, credit, amount, currency, leg)
+        FROM unnest(p_debits, p_credits, p_amounts, v_currencies, v_frozen)
+             WITH ORDINALITY AS l (debit, credit, amount, currency, frozen, leg)
         CROSS JOIN LATERAL (VALUES
             (1, CASE WHEN l.amount <> 0 THEN l.debit COLLATE "C" END),
             (2, CASE WHEN l.amount <> 0 THEN l.credit END),
             (3, CASE WHEN l.amount <> 0 AND l.credit LIKE 'merchant/%/available'
-                     THEN left(l.credit, -9) || 'receivable' END)
+                     THEN left(l.credit, -9) || 'receivable' END),
+            (4, CASE WHEN l.amount <> 0 THEN l.frozen END),
+            (5, CASE WHEN l.amount <> 0 AND l.frozen IS NOT NULL THEN left(l.debit, -10) || 'available' END),
+            (6, CASE WHEN l.amount <> 0 AND l.frozen IS NOT NULL THEN left(l.debit, -10) || 'deposit' END),
+            (7, CASE WHEN l.amount <> 0 AND (l.credit LIKE 'order/%/frozen' OR l.debit LIKE 'order/%/frozen')
+                     THEN l.debit END)
         ) AS r (role, path)
     ) AS e;
     -- One look-up for each key: on empty books a join over all keys was planned as a scan of all accounts.
@@ -164,15 +185,32 @@ BEGIN
         v_k := v_first[v_i];
         WHILE v_k <= v_legs AND p_leg_of[v_k] = v_i LOOP
             v_amount := p_amounts[v_k];
-            v_debit := v_debit_at[v_k];
-            v_credit := v_owed_at[v_k];
-            v_part := least(v_amount, v_balances[v_credit]);
-            IF v_credit IS NULL OR v_part <= 0 THEN
-                v_credit := v_credit_at[v_k];
-                v_part := v_amount;
+            IF v_most_at[v_k] IS NOT NULL THEN
+                v_amount := least(v_amount, v_balances[v_most_at[v_k]]);
+                IF v_amount = 0 AND p_amounts[v_k] > 0 THEN
+                    v_outcomes[v_i] := 'insufficient_funds';
+                    v_accounts[v_i] := p_debits[v_k];
+                    v_shorts[v_i] := p_amounts[v_k];
+                END IF;
             END IF;
-            -- At most two transfers: one repays what is owed, one moves the rest.
+            -- One transfer for each place that the money comes from, or goes to.
             WHILE v_amount <> 0 LOOP
+                v_part := v_amount;
+                v_debit := v_debit_at[v_k];
+                IF v_frozen_at[v_k] IS NOT NULL THEN
+                    v_debit := CASE WHEN v_balances[v_frozen_at[v_k]] > 0 THEN v_frozen_at[v_k]
+                                    WHEN v_balances[v_has_at[v_k]] > 0 THEN v_has_at[v_k]
+                                    WHEN v_balances[v_deposit_at[v_k]] > 0 THEN v_deposit_at[v_k]
+                                    ELSE v_debit END;
+                    IF v_debit <> v_debit_at[v_k] THEN
+                        v_part := least(v_part, v_balances[v_debit]);
+                    END IF;
+                END IF;
+                v_credit := v_credit_at[v_k];
+                IF v_balances[v_owed_at[v_k]] > 0 THEN
+                    v_credit := v_owed_at[v_k];
+                    v_part := least(v_part, v_balances[v_credit]);
+                END IF;
                 v_n := v_n + 1;
                 t_movements := array_append(t_movements, v_id);
                 t_legs := array_append(t_legs, v_n);
@@ -182,13 +220,11 @@ BEGIN
                 v_balances[v_debit] := v_balances[v_debit] - v_signs[v_debit] * v_part;
                 v_balances[v_credit] := v_balances[v_credit] + v_signs[v_credit] * v_part;
                 v_amount := v_amount - v_part;
-                v_credit := v_credit_at[v_k];
-                v_part := v_amount;
             END LOOP;
             v_k := v_k + 1;
         END LOOP;
 
-        v_outcomes[v_i] := 'posted';
+        v_outcomes[v_i] := coalesce(v_outcomes[v_i], 'posted');
         FOR v_k IN v_mark + 1..cardinality(t_amounts) LOOP
             IF v_balances[t_debits[v_k]] < 0 OR v_balances[t_credits[v_k]] < 0 THEN
                 v_debit := CASE WHEN v_balances[t_debits[v_k]] < 0 THEN t_debits[v_k] ELSE t_credits[v_k] END;

@@ -37,7 +37,13 @@ CREATE TABLE movement_legs (
 CREATE VIEW stored_legs AS
 SELECT k.kind, k.shape AS reference, d.shape AS debit, c.shape AS credit
 FROM movement_kinds k JOIN movement_legs l USING (kind)
-CROSS JOIN LATERAL (VALUES (l.debit_shape), (CASE WHEN k.kind IN ('pay', 'void') THEN 'suspense' END)) AS d (shape)
+CROSS JOIN LATERAL (
+    SELECT l.debit_shape AS shape
+    UNION ALL SELECT 'suspense' AS shape WHERE k.kind IN ('pay', 'void')
+    UNION ALL SELECT shape_of(t.path) AS shape FROM (VALUES ('order/{order}/frozen'), ('merchant/{merchant}/available'),
+                                                   ('merchant/{merchant}/deposit')) AS t (path)
+              WHERE k.subject = 'order' AND l.debit = 'merchant/{merchant}/receivable'
+) AS d
 CROSS JOIN LATERAL (VALUES (l.credit_shape), (CASE WHEN l.credit = 'merchant/{merchant}/available'
                                                    THEN shape_of('merchant/{merchant}/receivable') END)) AS c (shape)
 WHERE d.shape IS NOT NULL AND c.shape IS NOT NULL;
@@ -88,17 +94,38 @@ CROSS JOIN LATERAL (
 ) AS s
 -- Two kinds of one reference (pay and void) have no leg in common.
 LEFT JOIN stored_legs l ON l.reference = s.reference AND l.debit = s.debit AND l.credit = s.credit
-WHERE split_part(m.reference, '/', 1) IN ('order', 'withdrawal', 'psp', 'account')
+CROSS JOIN LATERAL (
+    SELECT coalesce(o.merchant_id, w.merchant_id,
+                    CASE WHEN m.reference LIKE 'merchant/%' THEN split_part(m.reference, '/', 2) END) AS merchant,
+           -- A merchant pays in through any channel.
+           coalesce(o.channel, CASE WHEN m.reference LIKE 'psp/%' THEN split_part(m.reference, '/', 2)
+                                    WHEN m.reference LIKE 'merchant/%' THEN split_part(d.path, '/', 2) END) AS channel
+) AS own
+WHERE split_part(m.reference, '/', 1) IN ('order', 'withdrawal', 'psp', 'account', 'merchant')
   AND (l.kind IS NULL
        OR (split_part(m.reference, '/', 1) IN ('order', 'withdrawal') AND o.order_id IS NULL AND w.withdrawal_id IS NULL)
        OR m.currency <> coalesce(o.currency, w.currency, m.currency)
        OR (l.kind = 'fund' AND t.amount_minor <> o.total_minor)
        OR (d.path = 'expense/discount' AND t.amount_minor > CASE o.body ->> 'discount_funded_by' WHEN 'platform'
                THEN coalesce((o.body ->> 'discount_minor')::BIGINT, 0) ELSE 0 END)
-       OR NOT is_own(d.path, m.reference, coalesce(o.merchant_id, w.merchant_id),
-                     coalesce(o.channel, CASE WHEN m.reference LIKE 'psp/%' THEN split_part(m.reference, '/', 2) END))
-       OR NOT is_own(c.path, m.reference, coalesce(o.merchant_id, w.merchant_id),
-                     coalesce(o.channel, CASE WHEN m.reference LIKE 'psp/%' THEN split_part(m.reference, '/', 2) END)));
+       OR NOT is_own(d.path, m.reference, own.merchant, own.channel)
+       OR NOT is_own(c.path, m.reference, own.merchant, own.channel));
+
+-- What an order gave back to the buyer in all, refunds and chargebacks that were not won back; and what of its
+-- commission and of the platform's discount stands after that.
+CREATE FUNCTION given_back(
+    p_order TEXT, OUT back_minor BIGINT, OUT commission_minor BIGINT, OUT discount_minor BIGINT
+) LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    SELECT coalesce(sum(CASE WHEN c.path LIKE 'order/%/refund\_payable/%' THEN t.amount_minor
+                             WHEN m.reference NOT LIKE 'order/%/chargeback/%' OR m.reference LIKE '%/fee' THEN 0
+                             WHEN c.path LIKE 'psp/%' THEN t.amount_minor
+                             WHEN d.path LIKE 'psp/%' THEN -t.amount_minor END), 0),
+           coalesce(sum(CASE 'income/commission' WHEN c.path THEN t.amount_minor WHEN d.path THEN -t.amount_minor END), 0),
+           coalesce(sum(CASE 'expense/discount' WHEN d.path THEN t.amount_minor WHEN c.path THEN -t.amount_minor END), 0)
+    FROM movements m JOIN transfers t ON t.movement_id = m.id
+    JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
+    WHERE m.reference >= 'order/' || p_order || '/' AND m.reference < 'order/' || p_order || '0'
+$$;
 
 -- Refuse what was just posted, and undo it with the whole transaction, where it is not what its kind allows. The legs as
 -- they were asked for must be one kind's, all of them, and empty what that kind empties.
@@ -123,8 +150,9 @@ BEGIN
         SELECT FROM movement_kinds k
         WHERE k.shape = shape_of(p_reference)
           AND p_emptied IS NOT DISTINCT FROM
-              replace(replace(k.emptied, '{order}', split_part(p_reference, '/', 2)),
-                      '{withdrawal}', split_part(p_reference, '/', 2))
+              replace(replace(replace(k.emptied, '{order}', split_part(p_reference, '/', 2)),
+                              '{withdrawal}', split_part(p_reference, '/', 2)),
+                      '{cause}', split_part(p_reference, '/', 4))
           AND NOT EXISTS (
               SELECT FROM unnest(p_debits, p_credits, p_amounts) AS g (debit, credit, amount)
               WHERE g.amount <> 0 AND NOT EXISTS (
@@ -137,12 +165,22 @@ BEGIN
         SELECT f.fault || ': ' || f.debit || ' to ' || f.credit INTO v_fault
         FROM movement_faults f WHERE f.reference = p_reference LIMIT 1;
     END IF;
-    IF v_fault IS NULL AND p_reference LIKE 'order/%/refund/%' THEN
-        SELECT o.total_minor INTO v_most FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2);
-        SELECT sum(t.amount_minor) INTO v_moved FROM accounts a JOIN transfers t ON t.credit_account = a.id
-        WHERE a.path >= v_base || '/refund_payable/' AND a.path < v_base || '/refund_payable0';
-        IF v_moved > v_most THEN
-            v_fault := 'refunds of more than was paid';
+    -- An order that ended with nothing for anybody is still credited and settled, with nothing.
+    IF v_fault IS NULL AND p_reference NOT LIKE 'order/%/credit' AND p_reference NOT LIKE 'order/%/settle'
+       AND NOT EXISTS (SELECT FROM unnest(p_amounts) AS g (amount) WHERE g.amount <> 0) THEN
+        v_fault := 'it moves nothing';
+    END IF;
+    IF v_fault IS NULL AND (p_reference LIKE 'order/%/refund/%' OR p_reference LIKE 'order/%/chargeback/%') THEN
+        SELECT CASE WHEN g.back_minor > o.total_minor THEN 'refunds of more than was paid'
+                    WHEN g.commission_minor < 0 THEN 'more commission back than was taken'
+                    WHEN g.discount_minor < 0 THEN 'more discount back than was given' END INTO v_fault
+        FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g
+        WHERE o.order_id = split_part(p_reference, '/', 2);
+        -- Before that the order's own money is there: escrow or proceeds.
+        IF v_fault IS NULL AND p_reference NOT LIKE '%/fee'
+           AND EXISTS (SELECT FROM unnest(p_debits) AS g (path) WHERE g.path LIKE 'merchant/%')
+           AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = v_base || '/settle') THEN
+            v_fault := 'it takes from the merchant before the settlement';
         END IF;
     ELSIF v_fault IS NULL AND p_reference LIKE 'withdrawal/%/return/%' THEN
         SELECT w.amount_minor INTO v_most FROM withdrawals w WHERE w.withdrawal_id = split_part(p_reference, '/', 2);
@@ -150,6 +188,13 @@ BEGIN
         WHERE m.reference >= v_base || '/return/' AND m.reference < v_base || '/return0';
         IF v_moved > v_most THEN
             v_fault := 'returns of more than was withdrawn';
+        END IF;
+        SELECT sum(CASE WHEN t.credit_account = a.id THEN t.amount_minor ELSE -t.amount_minor END) INTO v_moved
+        FROM movements m JOIN transfers t ON t.movement_id = m.id
+        JOIN accounts a ON a.id IN (t.debit_account, t.credit_account) AND a.path = 'income/withdrawal_fee'
+        WHERE m.reference >= v_base || '/' AND m.reference < v_base || '0';
+        IF v_fault IS NULL AND v_moved < 0 THEN
+            v_fault := 'more of the fee back than was taken';
         END IF;
     END IF;
     IF v_fault IS NULL AND p_reference LIKE 'withdrawal/%' AND EXISTS (

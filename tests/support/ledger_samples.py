@@ -7,6 +7,7 @@ from typing import Any
 
 from core import movements
 from core.messages import Actor, Address, Line, Order, Payment, Withdrawal
+from core.movements import Taken
 from core.reading import content_hash
 from core.records import Notice, OrderRecord, WithdrawalRecord
 from core.steps import Posted
@@ -109,7 +110,13 @@ async def refund(
     book: Book, order: Order, cause: str = "cancel", amount: int = 1000, record: Any = None, **fields: Any
 ) -> Posted:
     movement = movements.refund(
-        order.order_id, cause=cause, from_escrow_minor=amount, currency=order.currency, occurred_at=NOW, **fields
+        order.order_id,
+        cause=cause,
+        merchant_id=order.merchant_id,
+        taken=fields.pop("taken", None) or Taken(place="escrow", merchant_minor=amount),
+        currency=order.currency,
+        occurred_at=NOW,
+        **fields,
     )
     return await book.post(movement, record)
 

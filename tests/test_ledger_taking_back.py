@@ -1,0 +1,264 @@
+"""Money taken back from wherever it stands: once, whole or not at all, and never more than there was."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+from databases import Database
+from ledger_samples import NOW, a_withdrawal, bound, credit, funded, refund, refund_arrived, settle
+
+from core import movements
+from core.messages import Order
+from core.movements import Leg, LinePart, Taken, adjustment
+from core.steps import Posted
+from core.withdrawal.policy import WithdrawalPolicy
+from ledger.book import Book
+from ledger.register import Register
+
+AT: dict[str, Any] = {"currency": "CNY", "occurred_at": NOW}
+HAS, OWES, DEPOSIT = "merchant/m-1/available", "merchant/m-1/receivable", "merchant/m-1/deposit"
+ALL = Taken(place="merchant", merchant_minor=950, commission_minor=50)
+"""The whole of an order of 1000 that was credited less 50."""
+
+
+async def settled(register: Register, book: Book, order_id: str = "A1", **fields: Any) -> Order:
+    """An order of 1000 whose merchant has 950 available."""
+    order = await funded(register, book, order_id, **fields)
+    assert (await credit(book, order)).moved
+    assert (await settle(book, order)).moved
+    return order
+
+
+async def spend(register: Register, amount: int, withdrawal_id: str = "W1") -> None:
+    """The merchant withdraws so much."""
+    wanted = a_withdrawal(withdrawal_id, amount)
+    answer = await register.withdrawals.reserve(wanted, WithdrawalPolicy(minimum_minor=1), now=NOW)
+    assert answer.outcome == "reserved"
+
+
+async def _deposited(database: Database, amount: int) -> None:
+    await Book(database.owner).post_all([adjustment("deposit/1", "CNY", NOW, [Leg(HAS, DEPOSIT, amount)])])
+
+
+async def _balances(database: Database, *paths: str) -> list[int]:
+    return [await database.balance(path) for path in paths]
+
+
+async def _back(book: Book, order: Order, taken: Taken = ALL, cause: str = "case-1", **fields: Any) -> Posted:
+    return await refund(book, order, cause, taken=taken, **fields)
+
+
+# --- where it comes from --------------------------------------------------------------------------------------
+
+
+async def test_after_the_credit_proceeds_and_commission_pay_and_the_platform_gets_its_discount_back(
+    database: Database, book: Book, register: Register
+) -> None:
+    order = await funded(register, book, discount_minor=0)
+    await credit(book, order)
+    taken = Taken(place="proceeds", merchant_minor=190, commission_minor=10)
+    assert (await _back(book, order, taken)).outcome == "posted"
+    assert await _balances(database, "order/A1/proceeds", "income/commission") == [760, 40]
+    assert await database.balance("order/A1/refund_payable/case-1") == 200
+    assert (await settle(book, order, 760)).outcome == "posted"
+
+
+async def test_after_the_settlement_the_merchants_available_money_pays_first(
+    database: Database, book: Book, register: Register
+) -> None:
+    order = await settled(register, book)
+    assert (await _back(book, order, Taken(place="merchant", merchant_minor=475, commission_minor=25))).moved
+    assert await _balances(database, HAS, OWES, "order/A1/refund_payable/case-1") == [475, 0, 500]
+
+
+async def test_then_the_deposit_and_only_the_rest_is_owed(database: Database, book: Book, register: Register) -> None:
+    order = await settled(register, book)
+    await _deposited(database, 300)
+    await bound(register)
+    await spend(register, 500)
+    assert (await _back(book, order)).outcome == "posted"
+    assert await _balances(database, HAS, DEPOSIT, OWES) == [0, 0, 500]
+    assert await database.balance("order/A1/refund_payable/case-1") == 1000
+
+
+async def test_what_is_owed_is_repaid_by_the_next_settlement(
+    database: Database, book: Book, register: Register
+) -> None:
+    order = await settled(register, book)
+    await bound(register)
+    await spend(register, 950)
+    await _back(book, order)
+    assert await _balances(database, HAS, OWES) == [0, 950]
+    await settled(register, book, "A2")
+    assert await _balances(database, HAS, OWES) == [0, 0]
+
+
+async def test_the_platform_bears_it_and_the_merchant_keeps_the_money(
+    database: Database, book: Book, register: Register
+) -> None:
+    order = await settled(register, book)
+    assert (await _back(book, order, Taken(place="merchant", goodwill_minor=300))).moved
+    assert await _balances(database, HAS, "expense/goodwill", "income/commission") == [950, 300, 50]
+
+
+# --- once -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_retry_gets_the_first_split_whatever_the_merchant_has_by_then(
+    database: Database, book: Book, register: Register
+) -> None:
+    """The worker dies after the posting; when it asks again the merchant has earned something else."""
+    order = await settled(register, book)
+    await bound(register)
+    await spend(register, 950)
+    assert (await _back(book, order)).outcome == "posted"
+    await settled(register, book, "A2", merchant_id="m-1")
+    before = await _balances(database, HAS, OWES)
+    assert (await _back(book, order)).outcome == "exists"
+    assert await _balances(database, HAS, OWES) == before
+
+
+async def test_two_who_take_back_at_once_take_no_more_than_was_paid(
+    database: Database, book: Book, register: Register
+) -> None:
+    order = await settled(register, book)
+    answers = await asyncio.gather(*(_back(book, order, cause=f"case-{n}") for n in range(6)), return_exceptions=True)
+    refused = [answer for answer in answers if isinstance(answer, asyncpg.InsufficientPrivilegeError)]
+    assert len(refused) == 5
+    assert "more than was paid" in str(refused[0])
+    assert await _balances(database, HAS, OWES) == [0, 0]
+
+
+async def test_many_at_once_never_leave_a_merchant_with_money_and_a_debt(
+    database: Database, book: Book, register: Register
+) -> None:
+    orders = [await settled(register, book, f"A{n}") for n in range(8)]
+    await bound(register)
+    await spend(register, 4000)
+    more = [await funded(register, book, f"B{n}") for n in range(4)]
+    for order in more:
+        await credit(book, order)
+    await asyncio.gather(*(_back(book, order) for order in orders), *(settle(book, order) for order in more))
+    owed = await database.balance(OWES)
+    assert await _balances(database, HAS, OWES) == [0, owed]
+    assert owed == 8 * 950 - (8 * 950 - 4000) - 4 * 950
+
+
+async def test_nothing_of_a_refund_stands_where_its_record_cannot(
+    database: Database, book: Book, register: Register
+) -> None:
+    order = await settled(register, book)
+    lines = (LinePart(line_id="9", paid_minor=1000, amount_minor=1000),)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="no such lines"):
+        await _back(book, order, lines=lines)
+    assert await _balances(database, HAS, OWES) == [950, 0]
+
+
+# --- by line --------------------------------------------------------------------------------------------------
+
+
+def _line(amount: int, paid: int = 1000) -> tuple[LinePart, ...]:
+    return (LinePart(line_id="1", paid_minor=paid, amount_minor=amount),)
+
+
+async def test_what_was_paid_for_a_line_is_known_since_its_first_refund(
+    database: Database, book: Book, register: Register
+) -> None:
+    order = await funded(register, book, freight_minor=0)
+    assert (await refund(book, order, "case-1", 700, lines=_line(700))).outcome == "posted"
+    over = await refund(book, order, "case-2", 300, lines=_line(300, paid=900))
+    assert (over.outcome, over.account) == ("posted", None)
+    assert await database.balance("order/A1/escrow") == 0
+
+
+async def test_two_refunds_of_one_line_decided_at_once_are_refused_together(
+    database: Database, book: Book, register: Register
+) -> None:
+    order = await funded(register, book)
+    paid = 600  # the rest of the order is freight and other lines
+    answers = await asyncio.gather(*(refund(book, order, f"case-{n}", 400, lines=_line(400, paid)) for n in range(2)))
+    assert sorted(answer.outcome for answer in answers) == ["conflict", "posted"]
+    (lost,) = [answer for answer in answers if answer.outcome == "conflict"]
+    assert (lost.account, lost.short_by_minor) == ("order/A1/lines", 200)
+    assert await database.balance("order/A1/escrow") == 600
+
+
+async def test_a_refund_with_lines_is_posted_once(database: Database, book: Book, register: Register) -> None:
+    order = await funded(register, book)
+    outcomes = [(await refund(book, order, "case-1", 400, lines=_line(400))).outcome for _ in range(2)]
+    assert outcomes == ["posted", "exists"]
+    assert await database.owner.fetchval("SELECT refunded_minor FROM refunded_lines") == 400
+
+
+# --- fences ---------------------------------------------------------------------------------------------------
+
+
+async def test_the_buyers_refund_arrives_whole(database: Database, book: Book, register: Register) -> None:
+    order = await funded(register, book)
+    await refund(book, order, "case-1", 400)
+    short = await refund_arrived(book, order, "case-1", 300)
+    assert (short.outcome, short.account, short.short_by_minor) == ("conflict", "order/A1/refund_payable/case-1", 100)
+    assert (await refund_arrived(book, order, "case-1", 400)).outcome == "posted"
+
+
+@pytest.mark.parametrize(
+    ("taken", "why"),
+    [
+        (Taken(place="merchant", merchant_minor=100), "before the settlement"),
+        (Taken(place="proceeds", merchant_minor=900, commission_minor=51), "more commission back"),
+        (Taken(place="proceeds", merchant_minor=900, discount_minor=1), "more discount back"),
+        (Taken(place="proceeds", goodwill_minor=1001), "more than was paid"),
+        (Taken(place="proceeds"), "moves nothing"),
+    ],
+)
+async def test_a_refund_takes_only_what_the_order_gave(
+    database: Database, book: Book, register: Register, taken: Taken, why: str
+) -> None:
+    order = await funded(register, book)
+    await credit(book, order)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match=why):
+        await _back(book, order, taken)
+    assert await _balances(database, "order/A1/proceeds", "income/commission") == [950, 50]
+
+
+# --- frozen ---------------------------------------------------------------------------------------------------
+
+
+def _freeze(amount: int, k: int = 1) -> movements.Movement:
+    return movements.freeze("A1", k=k, merchant_id="m-1", amount_minor=amount, **AT)
+
+
+async def test_a_dispute_freezes_at_most_what_is_available(database: Database, book: Book, register: Register) -> None:
+    await settled(register, book)
+    await bound(register)
+    await spend(register, 600)
+    assert (await book.post(_freeze(950))).outcome == "posted"
+    assert await _balances(database, HAS, "order/A1/frozen") == [0, 350]
+    assert (await book.post(_freeze(950))).outcome == "exists"
+    nothing = await book.post(_freeze(950, k=2))
+    assert (nothing.outcome, nothing.account, nothing.short_by_minor) == ("insufficient_funds", HAS, 950)
+
+
+async def test_frozen_money_is_used_before_any_other(database: Database, book: Book, register: Register) -> None:
+    order = await settled(register, book)
+    await settled(register, book, "A2")
+    await book.post(_freeze(600))
+    await _back(book, order, Taken(place="merchant", merchant_minor=950, commission_minor=50))
+    assert await _balances(database, "order/A1/frozen", HAS, OWES) == [0, 950, 0]
+
+
+async def test_released_money_is_available_again_and_repays_first(
+    database: Database, book: Book, register: Register
+) -> None:
+    await settled(register, book)
+    other = await settled(register, book, "A2")
+    await book.post(_freeze(1900))
+    await _back(book, other)  # nothing is available, and this order has nothing frozen
+    assert await _balances(database, "order/A1/frozen", OWES) == [1900, 950]
+    release = movements.release("A1", k=1, merchant_id="m-1", amount_minor=10_000, **AT)
+    assert (await book.post(release)).outcome == "posted"
+    assert await _balances(database, "order/A1/frozen", HAS, OWES) == [0, 950, 0]
+    assert (await book.post(release)).outcome == "exists"
