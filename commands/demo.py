@@ -66,12 +66,12 @@ def _show(
     ui: str,
 ) -> None:
     """Story → expected → got, the balances, the proofs, and where to look further."""
-    rows = [("✓" if t.ok else "✗", t.order, t.name, t.expected, t.got) for t in tellings]
+    rows = [(t.order, "✓" if t.ok else "✗", t.name, t.expected, t.got) for t in tellings]
     money = [(balance.path, format_minor(balance.balance_minor, balance.currency)) for balance in balances]
-    console.print(table("Stories", ("", "order", "story", "expected", "got"), rows))
+    console.print(table("Stories", ("order", "", "story", "expected", "got"), rows))
     console.print(table("Balances", ("account", "amount"), money, numbers=("amount",)))
     console.print(
-        table("Proofs", ("", "proof", "says"), [("✓" if p.holds else "✗", p.name, p.sentence) for p in proofs])
+        table("Proofs", ("proof", "", "says"), [(p.name, "✓" if p.holds else "✗", p.sentence) for p in proofs])
     )
     failed = [telling for telling in tellings if not telling.ok]
     console.print(f"{len(tellings) - len(failed)} of {len(tellings)} orders as expected, {pace:.1f} orders/s")

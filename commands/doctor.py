@@ -12,10 +12,9 @@ from commands.postgres_findings import DoctorFinding, look_at_database
 from commands.service import ANSWER_WITHIN
 from core.addresses import shown_url, split_login
 from core.errors import DakuanError
-from screens import clean
+from screens import Cell, Listing, table
 
 if TYPE_CHECKING:
-    from rich.table import Table
     from temporalio.client import Client
 
     from config import Settings
@@ -267,16 +266,12 @@ def _account(checked: ProviderCheck, paths: list[str]) -> DoctorFinding:
 # --- for people ------------------------------------------------------------------------------------------
 
 
-def _table(findings: list[DoctorFinding]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
+def _table(findings: list[DoctorFinding]) -> Listing:
+    rows = [(finding.name, _mark(finding), finding.found, finding.helps) for finding in findings]
+    return table("Doctor", ("what", "", "found", "what to do"), rows)
 
-    grid = Table(title="Doctor", title_justify="left", header_style="bold")
-    for column in ("what", "", "found", "what to do"):
-        grid.add_column(column, overflow="fold")
-    for finding in findings:
-        mark = (
-            Text("ok", "green") if finding.ok else Text("NO", "bold red") if finding.required else Text("no", "yellow")
-        )
-        grid.add_row(Text(finding.name), mark, Text(clean(finding.found)), Text(clean(finding.helps)))
-    return grid
+
+def _mark(finding: DoctorFinding) -> Cell:
+    if finding.ok:
+        return Cell(("ok",), "green")
+    return Cell(("NO",), "bold red") if finding.required else Cell(("no",), "yellow")

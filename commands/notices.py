@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 import typer
@@ -11,6 +12,7 @@ from commands.link import books
 from core.texts import clock
 from screens import counted, table
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d\S*")
 COLUMNS = ("no", "at", "to", "about", "notice", "facts")
 
 
@@ -36,8 +38,16 @@ async def notices(
             row.to,
             row.subject,
             row.name,
-            ", ".join(f"{name} {fact}" for name, fact in row.facts.items()),
+            ", ".join(f"{name}: {_written(fact)}" for name, fact in row.facts.items()),
         )
         for row in rows
     ]
     tell(view, lambda console: console.print(table(counted(len(rows), "notice"), COLUMNS, cells, numbers=("no",))))
+
+
+def _written(fact: str) -> str:
+    """A fact of a notice: a time as people read it, anything else as it is."""
+    try:
+        return clock(fact) if _TIME.fullmatch(fact) else fact
+    except ValueError:
+        return fact

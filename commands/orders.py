@@ -17,6 +17,8 @@ from ledger.orders import OrderRow
 from screens import counted, table
 
 COLUMNS = ("order", "merchant", "total", "phase", "audit", "receipt", "waits for", "held by", "refunded", "opened")
+AMOUNTS = ("total", "refunded")
+SPARE = ("opened", "receipt", "audit")
 
 
 @command
@@ -39,9 +41,8 @@ async def orders(
             merchant_id=merchant, phase=phase, audit=audit, held=held, closed=closed, limit=limit
         )
     view = {"orders": [row.model_dump(mode="json") for row in rows]}
-    tell(
-        view, lambda console: console.print(table(counted(len(rows), "order"), COLUMNS, [_cells(row) for row in rows]))
-    )
+    title, cells = counted(len(rows), "order"), [_cells(row) for row in rows]
+    tell(view, lambda console: console.print(table(title, COLUMNS, cells, numbers=AMOUNTS, spare=SPARE)))
 
 
 def _cells(row: OrderRow) -> tuple[str, ...]:

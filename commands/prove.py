@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-from rich.text import Text
-
 import gateway
 from commands.console import Failed, JsonFlag, command, tell, tell_line
 from commands.link import database
 from core.errors import Unavailable
 from ledger.proofs import Proof
-from screens import clean
+from screens import Cell, Listing, clean, table
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -104,13 +101,15 @@ def _helps(workflow_id: str) -> str:
     return f"starter.py rescue {id_}" if noun == "order" else f"start withdrawal {id_} again with the same body"
 
 
-def proofs_table(proofs: Sequence[Proof]) -> Table:
+def proofs_table(proofs: Sequence[Proof]) -> Listing:
     """Name, whether it holds, and what was found where it does not."""
-    grid = Table(title="Proofs", title_justify="left", header_style="bold")
-    for column in ("proof", "holds", "what it says", "evidence"):
-        grid.add_column(column, overflow="fold")
-    for proof in proofs:
-        holds = Text("yes", "green") if proof.holds else Text("NO", "bold red")
-        against = "\n".join(clean(row) for row in proof.evidence)
-        grid.add_row(Text(proof.name), holds, Text(proof.sentence), Text(against))
-    return grid
+    rows = [
+        (
+            proof.name,
+            Cell(("yes",), "green") if proof.holds else Cell(("NO",), "bold red"),
+            proof.sentence,
+            Cell(tuple(clean(row) for row in proof.evidence)),
+        )
+        for proof in proofs
+    ]
+    return table("Proofs", ("proof", "holds", "what it says", "evidence"), rows)

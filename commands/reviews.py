@@ -19,7 +19,7 @@ from core.reasons import SENTENCES
 from core.texts import Language, clock, joined
 from ledger.register import Register
 from ledger.reviews import Review
-from screens import table
+from screens import counted, table
 
 LangOption = Annotated[str, typer.Option("--lang", help="Sentences in `en` or `zh`.")]
 
@@ -118,4 +118,5 @@ def _show(console: Console, views: list[dict[str, Any]], language: Language) -> 
         )
         for view in views
     ]
-    console.print(table("Reviews", ("order", "amount", "why", "waiting since", "due", "reviewer"), rows))
+    columns = ("order", "amount", "why", "waiting since", "due", "reviewer")
+    console.print(table(counted(len(rows), "review"), columns, rows, numbers=("amount",), spare=("waiting since",)))

@@ -6,13 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
-
 from core.audit.explain import advice, sentence
 from core.money import format_minor
 from core.texts import Language, clock
 from ledger.balances import AccountBalance, TransferRow
-from screens import facts, table
+from screens import Facts, Listing, facts, table
 
 
 def deadline_line(state: Mapping[str, Any]) -> str:
@@ -21,7 +19,7 @@ def deadline_line(state: Mapping[str, Any]) -> str:
     return f"{due['name']} at {clock(due['at'])}" if due else ""
 
 
-def order_facts(state: Mapping[str, Any]) -> Table:
+def order_facts(state: Mapping[str, Any]) -> Facts:
     """An order at a glance."""
     order = state.get("order") or {}
     receipt = state.get("receipt") or {}
@@ -42,7 +40,7 @@ def order_facts(state: Mapping[str, Any]) -> Table:
     )
 
 
-def withdrawal_facts(state: Mapping[str, Any]) -> Table:
+def withdrawal_facts(state: Mapping[str, Any]) -> Facts:
     """A withdrawal at a glance."""
     asked = state.get("withdrawal") or {}
     currency = asked.get("currency", "")
@@ -65,7 +63,7 @@ def withdrawal_facts(state: Mapping[str, Any]) -> Table:
     )
 
 
-def holds_table(holds: Sequence[Mapping[str, Any]], language: Language = "en") -> Table:
+def holds_table(holds: Sequence[Mapping[str, Any]], language: Language = "en") -> Listing:
     """Why the money is not there; in English where it is not said in Chinese."""
     return table(
         "Why the money is not there",
@@ -83,7 +81,7 @@ def holds_table(holds: Sequence[Mapping[str, Any]], language: Language = "en") -
     )
 
 
-def parcels_table(parcels: Sequence[Mapping[str, Any]]) -> Table:
+def parcels_table(parcels: Sequence[Mapping[str, Any]]) -> Listing:
     """Parcels, and how the audit of each came out."""
     return table(
         "Parcels",
@@ -108,7 +106,7 @@ def _counts(verdict: Mapping[str, Any]) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in sorted(counted.items()))
 
 
-def findings_table(parcels: Sequence[Mapping[str, Any]], language: Language = "en") -> Table | None:
+def findings_table(parcels: Sequence[Mapping[str, Any]], language: Language = "en") -> Listing | None:
     """What speaks against parcels, or is waited for, in sentences; None where there is nothing to say."""
     rows = []
     for parcel in parcels:
@@ -140,7 +138,7 @@ def _against(verdict: Mapping[str, Any]) -> dict[str, Any]:
     return {found["rule"]: found for found in verdict.get("findings", ()) if found["outcome"] == "fail"}
 
 
-def refunds_table(refunds: Sequence[Mapping[str, Any]], currency: str) -> Table:
+def refunds_table(refunds: Sequence[Mapping[str, Any]], currency: str) -> Listing:
     """Money on its way back to the buyer."""
     return table(
         "Refunds",
@@ -160,7 +158,7 @@ def refunds_table(refunds: Sequence[Mapping[str, Any]], currency: str) -> Table:
     )
 
 
-def payouts_table(attempts: Sequence[Mapping[str, Any]]) -> Table:
+def payouts_table(attempts: Sequence[Mapping[str, Any]]) -> Listing:
     """The payouts of a withdrawal."""
     return table(
         "Payouts",
@@ -180,7 +178,7 @@ def payouts_table(attempts: Sequence[Mapping[str, Any]]) -> Table:
     )
 
 
-def retries_table(retries: Sequence[Mapping[str, Any]]) -> Table:
+def retries_table(retries: Sequence[Mapping[str, Any]]) -> Listing:
     """What is tried again, and why."""
     return table(
         "Tried again",
@@ -196,7 +194,7 @@ def _named(retried: Mapping[str, Any]) -> str:
     return f"{activity}: {summary}" if summary and summary != activity else activity
 
 
-def journal_table(journal: Sequence[Mapping[str, Any]]) -> Table:
+def journal_table(journal: Sequence[Mapping[str, Any]]) -> Listing:
     """What came in, and what was answered."""
     return table(
         "Journal",
@@ -221,13 +219,13 @@ def journal_table(journal: Sequence[Mapping[str, Any]]) -> Table:
 # --- from the register -----------------------------------------------------------------------------------
 
 
-def accounts_table(accounts: Sequence[AccountBalance]) -> Table:
+def accounts_table(accounts: Sequence[AccountBalance]) -> Listing:
     """Accounts of the ledger and what stands on them."""
     rows = [(account.path, format_minor(account.balance_minor, account.currency)) for account in accounts]
     return table("Accounts", ("account", "balance"), rows, numbers=("balance",))
 
 
-def transfers_table(transfers: Sequence[TransferRow]) -> Table:
+def transfers_table(transfers: Sequence[TransferRow]) -> Listing:
     """What moved, in the order it happened."""
     return table(
         "Movements",

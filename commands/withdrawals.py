@@ -32,8 +32,8 @@ async def withdrawals(
     async with books() as register:
         rows = await register.withdrawals.rows(merchant_id=merchant, state_name=state, closed=closed, limit=limit)
     view = {"withdrawals": [row.model_dump(mode="json") for row in rows]}
-    title = counted(len(rows), "withdrawal")
-    tell(view, lambda console: console.print(table(title, COLUMNS, [_cells(row) for row in rows], numbers=("amount",))))
+    title, cells = counted(len(rows), "withdrawal"), [_cells(row) for row in rows]
+    tell(view, lambda console: console.print(table(title, COLUMNS, cells, numbers=("amount",), spare=("requested",))))
 
 
 def _cells(row: WithdrawalRow) -> tuple[str, ...]:

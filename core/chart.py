@@ -230,6 +230,21 @@ KINDS: tuple[MovementKind, ...] = (
     # Any accounts under any reference: people decide it, and no worker may post one.
     MovementKind("adjustment", "none", "{reference}", ()),
 )
+IN_CHINESE: Mapping[str, str] = {
+    "fund": "买家付款入担保账户",
+    "credit": "商家入账",
+    "settle": "结算",
+    "refund": "退款",
+    "refund_arrived": "退款到账",
+    "reserve": "提现预留",
+    "pay": "出款",
+    "void": "退回余额",
+    "suspense": "转入待查",
+    "bank_return": "银行退回",
+    "psp_settlement": "渠道结算",
+    "account_drop": "小额验证",
+    "adjustment": "人工调整",
+}
 KINDS_BY_NAME: Mapping[str, MovementKind] = {kind.name: kind for kind in KINDS}
 
 _NAME = re.compile(r"\{(\w+)\}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import WIDE
 from databases import Database
 from typer.testing import CliRunner, Result
 from withdrawal_stage import WithdrawalStage
@@ -38,7 +39,7 @@ def _settings(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 def run(*arguments: str, stdin: str | None = None) -> Result:
     """A command; whatever it says, it does not say the number."""
     rail = ("--rail", "sandbox") if arguments[0] == "bind" and "--rail" not in arguments else ()
-    answered = CliRunner().invoke(app, ["accounts", *arguments, *rail], input=stdin)
+    answered = CliRunner().invoke(app, ["accounts", *arguments, *rail], input=stdin, env=WIDE)
     assert CARD not in answered.output
     assert OTHER_CARD not in answered.output
     return answered
@@ -123,7 +124,7 @@ def test_an_account_that_its_rail_can_pay_is_bound_and_not_replaced_by_one_that_
 def test_outside_of_a_local_stack_the_rail_must_be_named() -> None:
     named(name="茶店")
     bind = ["accounts", "bind", "m-1", "acc", "--holder", "茶店", "--json"]
-    answered = CliRunner().invoke(app, bind, input=CARD)
+    answered = CliRunner().invoke(app, bind, input=CARD, env=WIDE)
     error = json.loads(answered.stdout)["error"]
     assert (error["code"], error["field"]) == ("malformed", "rail")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import WIDE
 from order_bodies import ABSENT, bent, order_body
 from typer.testing import CliRunner, Result
 
@@ -29,7 +30,7 @@ def _nobody_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def run(*arguments: str, stdin: str | bytes | None = None) -> Result:
-    return CliRunner().invoke(app, list(arguments), input=stdin)
+    return CliRunner().invoke(app, list(arguments), input=stdin, env=WIDE)
 
 
 def order_with(path: str, value: Any) -> str:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from command_line import WIDE
 from typer.testing import CliRunner, Result
 
 from core.audit.waybills import sandbox_number
@@ -13,7 +14,7 @@ from starter import app
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["waybill", *arguments])
+    return CliRunner().invoke(app, ["waybill", *arguments], env=WIDE)
 
 
 def test_what_was_typed_is_normalised_and_recognised() -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from command_line import ask, refusal, run
-from up_stack import Up, play, settled, shown
+from up_stack import Up, fresh_order, play, settled, shown
 
 import gateway
 from config import load
+from screens import Shown, width_of
 
 STARTS_WITHIN = 60.0
 """Seconds; a schedule starts at once, unless the machine is busy."""
@@ -163,3 +166,54 @@ def test_a_report_after_the_end_is_taken_by_the_command_line(earner: tuple[str, 
     assert told["outcome"] == "sent"
     back = shown(subject, "returned")
     assert back["money"]["transfers"][-1]["reference"] == f"withdrawal/back-{merchant}/return/1"
+
+
+# --- narrow screens --------------------------------------------------------------------------------------
+
+LISTS = (
+    *(("orders",), ("orders", "--held"), ("withdrawals",), ("notices",), ("reviews",), ("reviews", "--lang", "zh")),
+    *(("prove",), ("doctor",), ("loads",), ("safeguarding",), ("reconcile",), ("schedules", "list")),
+    ("waybill", "SF6026131434978", "1Z5R89390357567127", "RR123456785CN"),
+)
+ABOUT_ONE = (("balance",), ("statement",), ("accounts", "list"), ("accounts", "history"))
+_DATES = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d( UTC)?)?")
+_NEEDED = re.compile(r"-?[\d,]+\.\d\d [A-Z]{3}|[\w/.:-]*[0-9][\w/.:-]*")
+"""Amounts, and words with digits, as all ids here have."""
+
+
+def _check_tables(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    """At 80 columns no line is wider, and every id and amount of a wide screen is there, whole."""
+    seen: list[Shown] = []
+
+    def note(self: Shown, console: Any, options: Any) -> list[Any]:
+        seen.append(self)
+        return []
+
+    monkeypatch.setattr(Shown, "__rich_console__", note)
+    assert run(*arguments).exit_code in {0, 1}
+    assert seen, arguments
+    for one in seen:
+        wide, narrow = (
+            "\n".join("".join(text for text, _ in line) for line in one.lines(width)) for width in (240, 80)
+        )
+        assert [line for line in narrow.splitlines() if width_of(line) > 80] == [], arguments
+        needed = set(_NEEDED.findall(_DATES.sub("", wide)))
+        assert [part for part in needed if part.strip(".:") not in narrow and len(part) < 78] == [], narrow
+
+
+def test_every_table_can_be_read_at_80_columns(earner: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    merchant, account = earner
+    subject = f"W{merchant}"
+    ask("withdraw", merchant, "1.10", "--account", account, "--id", subject, "--wait")
+    held = fresh_order()
+    held["lines"][0]["category"] = "medicine"
+    ask("start", "-", stdin=json.dumps(held))
+    orders = ask("orders", "--limit", "2")["orders"]
+    for arguments in (
+        *LISTS,
+        *((*command, merchant) for command in ABOUT_ONE),
+        *(("show", order["order_id"]) for order in orders),
+        ("show", f"withdrawal-{subject}"),
+        ("withdraw", merchant, "60000", "--account", account, "--estimate"),
+    ):
+        _check_tables(monkeypatch, *arguments)

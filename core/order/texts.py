@@ -55,15 +55,6 @@ REFUND_OPEN = Help("its outcome is not known", "结果未知")
 REFUND_REFUSED = Help("the channel refused it", "被支付渠道拒绝")
 """Why people must resolve a refund."""
 
-MOVEMENTS: Mapping[str, str] = {
-    "fund": "买家付款入担保账户",
-    "credit": "商家入账",
-    "settle": "结算",
-    "refund": "退款",
-    "refund_arrived": "退款到账",
-}
-"""An order's movements of money, in Chinese."""
-
 OUTCOMES: Mapping[str, str] = {"conflict": "与已有记账内容不符", "insufficient_funds": "账户余额不足"}
 """Why the ledger refuses one, in Chinese."""
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from core.answers import HoldView
 from core.audit.explain import LANGUAGES, Language, sentence
+from core.chart import IN_CHINESE
 from core.order.deadlines import deadlines, next_deadline, settles_at
 from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE, OrderState, Refund
 from core.order.texts import (
     HELD,
     LIFT,
-    MOVEMENTS,
     OUTCOMES,
     REFUND_OPEN,
     REFUND_REFUSED,
@@ -131,7 +131,7 @@ def _cause_zh(hold: Hold) -> str:
             return f"退款 {hold.subject} {REFUND_OPEN.zh}。"
         return f"退款 {hold.subject} {REFUND_REFUSED.zh}" + (f"：“{said}”。" if said else "。")
     if hold.name == LEDGER_DISAGREES and hold.facts:
-        kind, outcome = MOVEMENTS[hold.facts["movement"]], OUTCOMES[hold.facts["outcome"]]
+        kind, outcome = IN_CHINESE[hold.facts["movement"]], OUTCOMES[hold.facts["outcome"]]
         return f"账本拒绝该笔记账（{kind}）：{outcome}。"
     return f"原因：“{hold.reason}”。"
 

@@ -9,10 +9,14 @@ from typer.testing import CliRunner, Result
 
 from starter import app
 
+WIDE = {"COLUMNS": "240"}
+"""A screen on which every table has room for all of its columns."""
 
-def run(*arguments: str, stdin: str | None = None) -> Result:
-    """A command and how it ended."""
-    return CliRunner().invoke(app, list(arguments), input=stdin)
+
+def run(*arguments: str, stdin: str | None = None, columns: int | None = None) -> Result:
+    """A command and how it ended, on a wide screen or one of so many columns."""
+    environment = WIDE if columns is None else {"COLUMNS": str(columns)}
+    return CliRunner().invoke(app, list(arguments), input=stdin, env=environment)
 
 
 def ask(*arguments: str, stdin: str | None = None) -> dict[str, Any]:

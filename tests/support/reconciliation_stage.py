@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import uvicorn
+from command_line import WIDE
 from databases import Database
 from temporalio.client import Client
 from typer.testing import CliRunner, Result
@@ -72,7 +73,7 @@ async def stage(
 
 async def run(*arguments: str, stdin: str | None = None) -> Result:
     """A command, in a thread with a loop of its own."""
-    return await asyncio.to_thread(CliRunner().invoke, app, list(arguments), input=stdin)
+    return await asyncio.to_thread(CliRunner().invoke, app, list(arguments), input=stdin, env=WIDE)
 
 
 async def ask(*arguments: str, code: int = 0, stdin: str | None = None) -> Any:
