@@ -14,7 +14,7 @@ ARGS ?=
 # A process that ends with a test that hangs is not started again: it would hang again.
 PARALLEL ?= --numprocesses auto --dist loadfile --max-worker-restart 0
 
-.PHONY: help setup demo up test soak check lint types docs schema bench lock clean
+.PHONY: help setup demo up test soak check lint types docs schema simplified bench lock clean
 
 help:
 	@echo "make demo    orders go through all six steps on a local stack, with a report"
@@ -25,6 +25,7 @@ help:
 	@echo "make bench   what an order and a posting cost, against the plain ways"
 	@echo "make docs    docs/contract.md and docs/schemas from the models"
 	@echo "make schema  ledger/schema.sql from the migrations"
+	@echo "make simplified  the table of simplified characters from OpenCC"
 	@echo "make lock    requirements.lock from pyproject.toml (needs uv)"
 	@echo "make clean   the environment and all caches; the data in var/ stays"
 
@@ -64,6 +65,9 @@ types: $(READY)
 
 docs: $(READY)
 	$(RUN) -m docs.generate
+
+simplified: $(READY)
+	$(RUN) -m docs.simplified
 
 schema: $(READY)
 	$(RUN) -m docs.schema

@@ -30,6 +30,8 @@ COMMANDS = {
     "settlement": "Book what a channel settled: its fee is an expense, the rest is with the rail.",
     "safeguarding": "Client money owed, against cash at each channel and rail.",
     "notices": "Read notices after a number; none is ever passed over.",
+    "screening": "Which goods may be sold: check the rules file, try a title.",
+    "licences": "Licences of merchants: note, withdraw, list.",
     "policy": "Register a policy by its name and content.",
     "waybill": "Recognise waybill numbers.",
     "push": "Take one push of a tracking provider: verify, journal, and tell its orders.",

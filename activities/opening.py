@@ -9,7 +9,7 @@ from temporalio import activity
 from activities.channels.base import PaymentChannel
 from activities.policies import ParsedPolicies
 from activities.requests import Opened, OpenRequest, Rescued, RescueRequest
-from activities.screening import ScreeningRules, judge_goods
+from activities.screening import ScreeningActivities
 from core.messages import Order
 from core.movements import fund
 from core.order.folding import open_at_once
@@ -39,12 +39,12 @@ class OpeningActivities:
         register: Register,
         policies: ParsedPolicies,
         channels: Mapping[str, PaymentChannel],
-        rules: ScreeningRules,
+        screening: ScreeningActivities,
     ) -> None:
         self._register = register
         self._policies = policies
         self._channels = channels
-        self._rules = rules
+        self._screening = screening
 
     @activity.defn
     async def open(self, request: OpenRequest) -> Opened:
@@ -86,7 +86,7 @@ class OpeningActivities:
         return Opened(refusal=refuse("order_over")) if known.closed else None
 
     async def _open(self, request: OpenRequest, policy: OrderPolicy, paid_minor: int) -> Opened:
-        order, screening = request.order, judge_goods(request.order, self._rules)
+        order, screening = request.order, await self._screening.screen(request.order)
         opened = await self._register.orders.open(
             order,
             content_hash(order),

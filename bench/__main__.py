@@ -10,12 +10,14 @@ from bench.audit import audit_bench
 from bench.faults.command import faults
 from bench.ledger import ledger
 from bench.orders import orders
+from bench.screening import screening_bench
 from core.errors import DakuanError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 app.command()(orders)
 app.command()(ledger)
 app.command("audit")(audit_bench)
+app.command("screening")(screening_bench)
 app.command()(faults)
 
 if __name__ == "__main__":

@@ -258,6 +258,13 @@ class DecideScreening(Command):
     reason: Reason
 
 
+class AppealScreening(Command):
+    """The merchant of refused or held goods asks a person to look at them."""
+
+    verb: ClassVar[str] = "appeal_screening"
+    statement: Reason
+
+
 class ResolveRefund(Command):
     """One of two people says what became of a refund that nobody can query; the second settles it."""
 
@@ -303,6 +310,7 @@ ORDER_COMMANDS: Mapping[str, type[Command]] = {
         DecideAudit,
         AppealAudit,
         DecideScreening,
+        AppealScreening,
         ResolveRefund,
         PlaceHold,
         LiftHold,

@@ -34,6 +34,7 @@ class OrderLimits(Message):
 
     screening_sla: Duration = timedelta(hours=24)
     screening_end: Duration = timedelta(hours=72)
+    screening_appeal: Duration = timedelta(hours=24)
     ship_reminder: Duration = timedelta(hours=24)
     ship_within: Duration = timedelta(hours=48)
     ship_by_longest: Duration = timedelta(days=15)

@@ -138,6 +138,11 @@ class StagedOrder:
         """Make it an order of other goods."""
         self.order = self._make(category=category)
 
+    def titled(self, title: str) -> None:
+        """Let its goods be called so."""
+        lines = tuple(line.model_copy(update={"title": title}) for line in self.order.lines)
+        self.order = self.order.model_copy(update={"lines": lines})
+
     def paid_with(self, reference: str) -> None:
         """Make it an order with another payment."""
         self.order = self._make(reference=reference)

@@ -68,6 +68,7 @@ COMMANDS: dict[str, Body] = {
     "decide_audit": {"actor": REVIEWER, "verdict": "approved", "reason": "the carrier confirmed it by phone"},
     "appeal_audit": {"actor": MERCHANT, "statement": "The parcel was handed over; the receipt is with the carrier."},
     "decide_screening": {"actor": REVIEWER, "verdict": "allow", "reason": "a toy, not a weapon"},
+    "appeal_screening": {"actor": MERCHANT, "statement": "It is a water pistol; a picture of it is in the shop."},
     "resolve_refund": {
         "actor": OPERATOR,
         "cause": "cancel",

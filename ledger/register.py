@@ -11,6 +11,7 @@ from ledger.balances import Balances
 from ledger.breaks import Breaks
 from ledger.callbacks import Callbacks
 from ledger.claims import Claims
+from ledger.licences import Licences
 from ledger.notices import Notices
 from ledger.orders import Orders
 from ledger.payout_accounts import PayoutAccounts
@@ -36,6 +37,7 @@ class Register:
         self.policies = Policies(pool)
         self.claims = Claims(pool)
         self.reviews = Reviews(pool)
+        self.licences = Licences(pool)
         self.notices = Notices(pool)
         self.accounts = PayoutAccounts(pool)
         self.drops = AccountDrops(pool)

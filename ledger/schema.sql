@@ -70,6 +70,27 @@ CREATE TABLE carrier_subscriptions (
     CONSTRAINT one_subscription_a_number PRIMARY KEY (provider, carrier, waybill)
 );
 
+CREATE TABLE licence_moves (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    merchant_id text NOT NULL,
+    licence text NOT NULL,
+    what text NOT NULL,
+    number text,
+    valid_until timestamp with time zone,
+    role text NOT NULL,
+    who text NOT NULL,
+    why text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT licence_moves_pkey PRIMARY KEY (id),
+    CONSTRAINT a_noted_licence_has_a_number CHECK ((what = 'noted'::text) = (number IS NOT NULL)),
+    CONSTRAINT licence_form CHECK (licence ~ '^[a-z][a-z0-9_]{0,39}$'::text),
+    CONSTRAINT licence_move_known CHECK (what = ANY (ARRAY['noted'::text, 'withdrawn'::text])),
+    CONSTRAINT licence_moves_have_a_reason CHECK (length(why) >= 1 AND length(why) <= 500),
+    CONSTRAINT licensed_merchant_form CHECK (merchant_id ~ '^[A-Za-z0-9_-]{1,64}$'::text),
+    CONSTRAINT people_of_the_platform_note_licences CHECK (role = ANY (ARRAY['operator'::text, 'reviewer'::text]))
+);
+CREATE INDEX licence_moves_by_merchant ON licence_moves USING btree (merchant_id, licence, id);
+
 CREATE TABLE merchants (
     merchant_id text NOT NULL,
     legal_name text,
@@ -987,6 +1008,37 @@ BEGIN
         END IF;
     END IF;
     RETURN NEXT;
+END $function$;
+
+CREATE FUNCTION move_licence(
+    p_merchant_id text,
+    p_licence text,
+    p_what text,
+    p_number text,
+    p_valid_until timestamp with time zone,
+    p_role text,
+    p_who text,
+    p_why text,
+    p_now timestamp with time zone
+)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_last licence_moves%ROWTYPE;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('licence/' || p_merchant_id || '/' || p_licence, 0));
+    SELECT * INTO v_last FROM licence_moves l
+    WHERE l.merchant_id = p_merchant_id AND l.licence = p_licence ORDER BY l.id DESC LIMIT 1;
+    IF coalesce(v_last.what, 'withdrawn') = p_what AND v_last.number IS NOT DISTINCT FROM p_number
+       AND v_last.valid_until IS NOT DISTINCT FROM p_valid_until THEN
+        RETURN FALSE;
+    END IF;
+    INSERT INTO licence_moves (merchant_id, licence, what, number, valid_until, role, who, why, at)
+    VALUES (p_merchant_id, p_licence, p_what, p_number, p_valid_until, p_role, p_who, p_why, p_now);
+    RETURN TRUE;
 END $function$;
 
 CREATE FUNCTION name_merchant(
@@ -2819,7 +2871,22 @@ CREATE VIEW movement_faults AS
             ELSE 0::bigint
         END OR NOT is_own(d.path, m.reference, own.merchant, own.channel) OR NOT is_own(c.path, m.reference, own.merchant, own.channel));
 
+CREATE VIEW licences AS
+ SELECT merchant_id,
+    licence,
+    number,
+    valid_until,
+    role,
+    who,
+    why,
+    at
+   FROM licence_moves m
+  WHERE what = 'noted'::text AND NOT (EXISTS ( SELECT
+           FROM licence_moves l
+          WHERE l.merchant_id = m.merchant_id AND l.licence = m.licence AND l.id > m.id));
+
 CREATE TRIGGER accounts_are_never_removed BEFORE DELETE OR TRUNCATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER licence_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON licence_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER movements_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON movements FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER payout_account_changes_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON payout_account_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER transfers_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON transfers FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -2831,6 +2898,8 @@ GRANT SELECT ON TABLE carrier_answers TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_looks TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_subscriptions TO dakuan_worker;
 GRANT SELECT ON TABLE entries TO dakuan_worker;
+GRANT SELECT ON TABLE licence_moves TO dakuan_worker;
+GRANT SELECT ON TABLE licences TO dakuan_worker;
 GRANT SELECT ON TABLE merchants TO dakuan_worker;
 GRANT SELECT ON TABLE movement_faults TO dakuan_worker;
 GRANT SELECT ON TABLE movement_kinds TO dakuan_worker;
@@ -2878,6 +2947,7 @@ GRANT EXECUTE ON FUNCTION journal_push TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_pushed TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION load_statement TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION move_licence TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION name_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION newest_scan TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_answer TO dakuan_worker;

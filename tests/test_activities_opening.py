@@ -13,8 +13,10 @@ from activities.channels.base import PaymentFact, RefundAnswer, RefundInstructio
 from activities.opening import OpeningActivities
 from activities.policies import ParsedPolicies
 from activities.requests import Opened, OpenRequest
-from activities.screening import ScreeningRules
+from activities.screening import ScreeningActivities
 from core.policy import policy_hash
+from core.screening.matching import Screener
+from core.screening.rules import NO_RULES
 from ledger.book import Book
 from ledger.register import Register
 
@@ -43,7 +45,8 @@ class ForgetfulChannel:
 
 async def open_it(register: Register, channel: ForgetfulChannel, *, by: str = "run-1", now: datetime = NOW) -> Opened:
     await register.policies.keep("default", policy_hash(POLICY), POLICY)
-    opening = OpeningActivities(register, ParsedPolicies(register.policies), {"*": channel}, ScreeningRules())
+    screening = ScreeningActivities(Screener(NO_RULES, {}), register.licences)
+    opening = OpeningActivities(register, ParsedPolicies(register.policies), {"*": channel}, screening)
     return await opening.open(OpenRequest(order=an_order(), opened_by=by, now=now))
 
 

@@ -24,6 +24,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "decide_audit": {"verdict": "approved", "reason": "seen"},
     "appeal_audit": {"statement": "it was sent"},
     "decide_screening": {"verdict": "allow", "reason": "seen"},
+    "appeal_screening": {"statement": "it squirts water"},
     "resolve_refund": {"cause": "cancel", "outcome": "arrived", "reference": "r", "reason": "seen"},
     "place_hold": {"name": "a", "scope": "all", "reason": "odd"},
     "lift_hold": {"name": "a", "reason": "checked"},
@@ -38,6 +39,7 @@ SENDERS = {
     "decide_audit": {"reviewer"},
     "appeal_audit": {"merchant"},
     "decide_screening": {"reviewer"},
+    "appeal_screening": {"merchant"},
     "resolve_refund": {"operator", "reviewer"},
     "place_hold": {"operator"},
     "lift_hold": {"operator"},
@@ -240,13 +242,15 @@ def test_duplicates_and_refused_updates_are_not_counted() -> None:
 # --- total ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("screening", ["allow", "hold", "refuse"])
+@pytest.mark.parametrize("screening", ["allow", "hold", "refuse", "appealable"])
 @pytest.mark.parametrize("start", ["new", "shipped", "confirmed", "credited", "cancelled"])
 @pytest.mark.parametrize("verb", sorted(BODIES))
 def test_every_command_is_answered_everywhere_and_the_validator_says_what_the_handler_says(
     verb: str, start: str, screening: Any
 ) -> None:
-    driver = OrderDriver(screening=Screening(verdict=screening)).open()
+    appealable = screening == "appealable"
+    said = Screening(verdict="refuse" if appealable else screening, appealable=appealable)
+    driver = OrderDriver(screening=said).open()
     for step in {"new": (), "shipped": (1,), "confirmed": (1, 2), "credited": (1, 2, 3), "cancelled": (4,)}[start]:
         if step == 1:
             driver.ship()

@@ -34,6 +34,10 @@ def opened(**limits: Any) -> OrderDriver:
     return OrderDriver(policy=a_policy(**limits)).open()
 
 
+def refused() -> OrderDriver:
+    return OrderDriver(screening=Screening(verdict="refuse", reasons=("firearms",), appealable=True)).open()
+
+
 def held() -> OrderDriver:
     return OrderDriver(screening=Screening(verdict="hold", reasons=("medicine",))).open()
 
@@ -100,6 +104,12 @@ class Case(NamedTuple):
 
 
 CASES = (
+    Case(
+        "screening_appeal_by",
+        refused,
+        24 * HOUR,
+        lambda d: d.phase == "refused" and d.refunds() == {"screening": 13580},
+    ),
     Case("screening_sla", held, 24 * HOUR, told("screening_overdue")),
     Case("screening_end", held, 72 * HOUR, lambda d: d.phase == "refused" and d.refunds() == {"screening": 13580}),
     Case("ship_reminder", opened, 24 * HOUR, told("ship_reminder")),

@@ -112,6 +112,49 @@ def test_reviewer_refuses_held_goods() -> None:
     assert driver.refunds() == {"screening": 13580}
 
 
+MAY_APPEAL = Screening(verdict="refuse", reasons=("firearms (line 1: 手枪)",), edition="1+abc", appealable=True)
+
+
+def test_goods_that_a_rule_refused_wait_for_their_merchants_appeal() -> None:
+    driver = OrderDriver(screening=MAY_APPEAL).open()
+    assert (driver.phase, driver.refunds()) == ("screening_held", {})
+    assert driver.waits_for() == {"screening_appeal_by"}
+    told = driver.notices("screening_refused")[0]
+    assert (told.to, told.facts["edition"], told.facts["reasons"]) == ("merchant", "1+abc", "firearms (line 1: 手枪)")
+    assert isinstance(driver.advance(23 * HOUR).send("appeal_screening", "merchant", statement="a toy"), Answer)
+    assert driver.waits_for() == {"screening_sla", "screening_end"}
+    driver.advance(2 * HOUR).send("decide_screening", "reviewer", verdict="allow", reason="a toy indeed")
+    assert driver.phase == "awaiting_shipment"
+    assert driver.state.ship_by == driver.now + 48 * HOUR
+    driver.check()
+
+
+def test_a_merchant_who_does_not_appeal_agrees_and_a_policy_may_know_no_appeal() -> None:
+    driver = OrderDriver(screening=MAY_APPEAL).open().advance(24 * HOUR)
+    assert (driver.phase, driver.refunds()) == ("refused", {"screening": 13580})
+    at_once = OrderDriver(policy=a_policy(screening_appeal="0s"), screening=MAY_APPEAL).open()
+    assert (at_once.phase, at_once.refunds()) == ("refused", {"screening": 13580})
+
+
+def test_held_goods_are_appealed_once_and_the_reviewers_clock_runs_on() -> None:
+    driver = OrderDriver(screening=HELD).open().advance(5 * HOUR)
+    assert isinstance(driver.send("appeal_screening", "merchant", statement="here is the licence"), Answer)
+    assert driver.deadline("screening_sla") == T0 + 24 * HOUR
+    again = driver.send("appeal_screening", "merchant", statement="please")
+    assert isinstance(again, Refusal)
+    assert again.code == "appeal_used"
+    assert len(driver.notices("screening_appealed")) == 1
+
+
+def test_an_appeal_says_why_and_only_of_goods_that_wait() -> None:
+    empty = OrderDriver(screening=MAY_APPEAL).open().send("appeal_screening", "merchant", statement="  ")
+    assert isinstance(empty, Refusal)
+    assert (empty.code, empty.field) == ("reason_missing", "statement")
+    passed = OrderDriver().open().send("appeal_screening", "merchant", statement="why not")
+    assert isinstance(passed, Refusal)
+    assert passed.code == "not_held"
+
+
 @pytest.mark.parametrize(("reason", "code"), [("", "reason_missing"), ("  ", "reason_missing")])
 def test_screening_is_decided_with_a_reason(reason: str, code: str) -> None:
     driver = OrderDriver(screening=HELD).open()

@@ -90,11 +90,14 @@ def chosen_lives() -> None:
     """Ways that chance finds seldom."""
     play(a_driver("not funded", 1), ["cancel"])
     play(a_driver("goods held", 1), ["cancel"])
+    play(a_driver("goods refused, may appeal", 1), ["appeal goods", "refuse goods"])
     play(a_driver("refund refused", 1), ["o-1 says arrived", "o-2 says arrived"])
     play(a_driver("refund stuck", 1), ["o-1 says arrived", "o-2 says failed", "o-1 says arrived", "o-2 says arrived"])
     play(a_driver("refund stuck", 1), ["lift refund_stuck"])
     play(a_driver("partly shipped", 7), ["p1: rejected", "five days"])
     play(a_driver("rejected, delivered", 1), ["five days"])
+    silence = ("p1: to review", "a month", "approve", "p1: next look: silent", "five days", "five days")
+    play(a_driver("shipped", 1), silence)
     driver = OrderDriver(policy=a_policy()).open()
     driver.ship()
     driver.hear("p1", "needs_review", "moved", findings=(failing("moved", "weak"),))
@@ -145,6 +148,7 @@ def refusals_in_source(verb: str) -> set[str]:
         "decide_audit": [auditing.check_decision, auditing._one],
         "appeal_audit": [auditing.check_appeal, auditing._one],
         "decide_screening": [holding.check_screening],
+        "appeal_screening": [holding.check_appeal],
         "resolve_refund": [holding.check_resolution],
         "place_hold": [holding.check_place],
         "lift_hold": [holding.check_lift],

@@ -21,6 +21,7 @@ TABLES = (
     "policy_names",
     "waybill_claims",
     "notices",
+    "licence_moves",
     "merchants",
     "payout_accounts",
     "payout_account_versions",

@@ -27,9 +27,10 @@ from core.search_attributes import SEARCH_ATTRIBUTES
 from ledger.register import Register
 from local.temporal import Temporal
 from local.wechatpay_keys import RAILS_FILE, wechatpay_keys
-from wiring.activities import screening_in, wire
+from wiring.activities import wire
 from wiring.database import policies_in, ready_database, role_in
 from wiring.rails import open_channels, open_rails
+from wiring.screening import screener_in
 from worker import running_worker
 
 ROOT = Path(__file__).parent.parent
@@ -116,9 +117,9 @@ def test_a_policy_that_cannot_be_read_is_named_by_its_file(text: str, tmp_path: 
 def test_screening_rules_that_cannot_be_read_are_named_by_their_file(tmp_path: Path) -> None:
     (tmp_path / "screening.toml").write_text("[[rules]]\nverdict = 1\n")
     with pytest.raises(Misconfigured, match=r"screening\.toml"):
-        screening_in(settings(screening=tmp_path / "screening.toml"))
+        screener_in(settings(screening=tmp_path / "screening.toml"))
     with pytest.raises(Misconfigured, match=r"missing\.toml"):
-        screening_in(settings(screening=tmp_path / "missing.toml"))
+        screener_in(settings(screening=tmp_path / "missing.toml"))
 
 
 async def test_a_database_without_migrations_is_refused_with_what_to_do(database: Database) -> None:

@@ -91,6 +91,12 @@ async def decide_screening(play: StagedOrder) -> dict[str, Any]:
     return {"role": "reviewer", "verdict": "allow", "reason": "a licence is there"}
 
 
+async def appeal_screening(play: StagedOrder) -> dict[str, Any]:
+    play.titled("水弹枪 电动")
+    await play.start()
+    return {"role": "merchant", "statement": "it squirts water"}
+
+
 async def resolve_refund(play: StagedOrder) -> dict[str, Any]:
     play.paid_with(f"refuse-{play.name}")
     await play.start()
@@ -122,6 +128,7 @@ VERBS: dict[str, Prepare] = {
         decide_audit,
         appeal_audit,
         decide_screening,
+        appeal_screening,
         resolve_refund,
         place_hold,
         lift_hold,

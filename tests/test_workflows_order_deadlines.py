@@ -65,6 +65,11 @@ async def held_goods(order: StagedOrder) -> None:
     await order.start()
 
 
+async def refused_goods(order: StagedOrder) -> None:
+    order.titled("水弹枪 电动")
+    await order.start()
+
+
 async def unshipped(order: StagedOrder) -> None:
     await order.start()
 
@@ -139,6 +144,7 @@ def asked(state: State) -> bool:
 
 
 PASSES: dict[str, tuple[Callable[[StagedOrder], Awaitable[None]], Callable[[State], bool] | tuple[str, str]]] = {
+    "screening_appeal_by": (refused_goods, phase("refused")),
     "screening_sla": (held_goods, ("reviewer", "screening_overdue")),
     "screening_end": (held_goods, phase("refused")),
     "ship_reminder": (unshipped, ("merchant", "ship_reminder")),

@@ -18,15 +18,15 @@ from activities.opening import OpeningActivities
 from activities.payout import PayoutActivities
 from activities.policies import ParsedPolicies
 from activities.reconciliation import ReconciliationActivities
-from activities.screening import ScreeningActivities, ScreeningRules, parse_rules
+from activities.screening import ScreeningActivities
 from activities.withdrawal import WithdrawalActivities
 from config import Settings
-from core.errors import Misconfigured
 from ledger.book import Book
 from ledger.register import Register
 from ledger.vault import Vault
 from wiring.carriers import open_carriers
 from wiring.rails import open_channels, open_rails
+from wiring.screening import screener_in
 
 
 async def wire(
@@ -40,8 +40,9 @@ async def wire(
     channels, rails = await open_channels(settings, stack), await open_rails(settings, stack)
     register, book = Register(pool), Book(pool)
     carriers = await open_carriers(settings, stack, register)
-    rules, policies = screening_in(settings), ParsedPolicies(register.policies)
-    opening, screening = OpeningActivities(register, policies, channels, rules), ScreeningActivities(rules)
+    policies = ParsedPolicies(register.policies)
+    screening = ScreeningActivities(screener_in(settings), register.licences)
+    opening = OpeningActivities(register, policies, channels, screening)
     logistics = LogisticsActivities(register, policies, carriers)
     money = MoneyActivities(book, channels)
     payout = PayoutActivities(register, lambda withdrawal: gateway.start_withdrawal(client, withdrawal))
@@ -59,15 +60,3 @@ async def wire(
         *drops.all,
         *ReconciliationActivities(register, rails, channels).all,
     ]
-
-
-def screening_in(settings: Settings) -> ScreeningRules:
-    """The screening rules.
-
-    Raises:
-        Misconfigured: the file cannot be read; the sentence names it.
-    """
-    try:
-        return parse_rules(settings.screening.read_text(encoding="utf-8"))
-    except (Misconfigured, OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{settings.screening}: {error}") from None

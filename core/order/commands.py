@@ -10,6 +10,7 @@ from core.answers import Answer
 from core.inbox import Channel
 from core.messages import (
     AppealAudit,
+    AppealScreening,
     CancelOrder,
     Command,
     ConfirmReceipt,
@@ -52,6 +53,7 @@ VERBS: Mapping[type[Command], Verb] = {
     DecideAudit: Verb(frozenset({"reviewer"}), _timeless(auditing.check_decision), auditing.decide_audit),
     AppealAudit: Verb(frozenset({"merchant"}), _timeless(auditing.check_appeal), auditing.appeal),
     DecideScreening: Verb(frozenset({"reviewer"}), _timeless(holding.check_screening), holding.decide_screening),
+    AppealScreening: Verb(frozenset({"merchant"}), _timeless(holding.check_appeal), holding.appeal),
     ResolveRefund: Verb(
         frozenset({"operator", "reviewer"}), _timeless(holding.check_resolution), holding.resolve_refund, True
     ),

@@ -63,6 +63,9 @@ def _all(state: OrderState) -> Iterator[Deadline]:
 
 def _screening(state: OrderState) -> Iterator[Deadline]:
     assert state.screening_since is not None
+    if state.screening_refused:
+        yield Deadline(name="screening_appeal_by", at=state.screening_since + state.policy.order.screening_appeal)
+        return
     yield Deadline(name="screening_sla", at=state.screening_since + state.policy.order.screening_sla)
     yield Deadline(name="screening_end", at=state.screening_since + state.policy.order.screening_end)
 
@@ -156,6 +159,11 @@ def pass_deadlines(state: OrderState, now: datetime) -> OrderState:
 
 def _note_reminder(state: OrderState, deadline: Deadline) -> OrderState:
     return state.changed(reminders=(*state.reminders, deadline.key))
+
+
+def _pass_screening_appeal_by(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    """The merchant's silence agrees to the refusal."""
+    return refuse_goods(state, state.screening_reason or "", now)
 
 
 def _pass_screening_sla(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
@@ -291,6 +299,7 @@ def _of(state: OrderState, deadline: Deadline) -> Parcel:
 
 
 _PASSING: dict[str, Callable[[OrderState, Deadline, datetime], OrderState]] = {
+    "screening_appeal_by": _pass_screening_appeal_by,
     "screening_sla": _pass_screening_sla,
     "screening_end": _pass_screening_end,
     "ship_reminder": _pass_ship_reminder,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from core.messages import DecideScreening, LiftHold, PlaceHold, ResolveRefund
+from core.messages import AppealScreening, DecideScreening, LiftHold, PlaceHold, ResolveRefund
 from core.order.opening import refuse_goods, release
 from core.order.state import REFUND_STUCK, REVIEW_OVERDUE, OrderState
 from core.reasons import Refusal, refuse
@@ -81,6 +81,22 @@ def decide_screening(state: OrderState, command: DecideScreening, now: datetime)
     if command.verdict == "allow":
         return release(state, now, now)
     return refuse_goods(state, command.reason, now)
+
+
+def check_appeal(state: OrderState, command: AppealScreening) -> Refusal | None:
+    """Whether a person can still look at the goods, and nobody has asked yet."""
+    if state.phase != "screening_held":
+        return refuse("not_held")
+    if not command.statement:
+        return refuse("reason_missing", field="statement")
+    return refuse("appeal_used") if state.screening_appeal is not None else None
+
+
+def appeal(state: OrderState, command: AppealScreening, now: datetime) -> OrderState:
+    """A person looks, with the merchant's statement. Goods that a rule refused are held from now on."""
+    since = now if state.screening_refused else state.screening_since
+    state = state.changed(screening_appeal=command.statement, screening_refused=False, screening_since=since)
+    return state.with_notice("reviewer", "screening_appealed", now, statement=command.statement)
 
 
 def check_resolution(state: OrderState, command: ResolveRefund) -> Refusal | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Literal
 
 from core.fields import Message
@@ -17,13 +18,23 @@ from core.reading import read
 from core.reasons import Refusal, refuse
 from core.texts import spell
 
+REASONS_KEPT = 10
+"""Of the rules that matched; the first ones say enough, and a state has a budget."""
+
 
 class Screening(Message):
-    """What the screening of the goods says; `reasons` are the rules that matched, `hits` the same for sentences."""
+    """What the screening of the goods says.
+
+    `reasons` are the ids of the rules that matched, with line and word, `hits` the same for sentences. `edition` is the
+    version of the rules file and the beginning of its hash. `appealable`: the merchant may ask a person to look before
+    the refusal counts.
+    """
 
     verdict: Literal["allow", "hold", "refuse"]
     reasons: tuple[str, ...] = ()
     hits: tuple[ScreeningHit, ...] = ()
+    edition: str = ""
+    appealable: bool = False
 
 
 def read_order(body: object, workflow_id: str) -> Order | Refusal:
@@ -52,17 +63,46 @@ def begin(order: Order, policy: OrderPolicy, now: datetime) -> OrderState:
 
 
 def apply_screening(state: OrderState, screening: Screening, now: datetime) -> OrderState:
-    """The order after screening: let go, held for a person, or refused."""
-    reason = "; ".join(screening.reasons)
-    state = state.changed(screened=True, screening_reason=reason or None, screening_hits=screening.hits)
+    """The order after screening: let go, held for a person, refused, or refused unless its merchant appeals."""
+    reason = _shortened(screening.reasons)
+    state = state.changed(
+        screened=True,
+        screening_reason=reason or None,
+        screening_hits=screening.hits[:REASONS_KEPT],
+        screening_edition=screening.edition or None,
+    )
     if state.phase != "opening":
         return state
     if screening.verdict == "allow":
         return release(state, min(now, state.order.payment.paid_at), now)
     if screening.verdict == "refuse":
-        return refuse_goods(state, reason, now)
+        return _await_appeal(state, now) if _may_appeal(state, screening) else refuse_goods(state, reason, now)
     state = state.changed(phase="screening_held", screening_since=now)
-    return state.with_notice("reviewer", "screening_held", now, reasons=reason)
+    return state.with_notice("reviewer", "screening_held", now, reasons=reason, edition=screening.edition)
+
+
+def _shortened(reasons: Sequence[str]) -> str:
+    """The reasons in one line. An order of 200 lines keeps the first few and the number of the others."""
+    shown = "; ".join(reasons[:REASONS_KEPT])
+    return f"{shown}; and {len(reasons) - REASONS_KEPT} more" if len(reasons) > REASONS_KEPT else shown
+
+
+def _may_appeal(state: OrderState, screening: Screening) -> bool:
+    return screening.appealable and state.policy.order.screening_appeal > timedelta()
+
+
+def _await_appeal(state: OrderState, now: datetime) -> OrderState:
+    """The money waits a while: the merchant may ask a person to look. Its silence agrees to the refusal."""
+    appeal_by = now + state.policy.order.screening_appeal
+    state = state.changed(phase="screening_held", screening_since=now, screening_refused=True)
+    return state.with_notice(
+        "merchant",
+        "screening_refused",
+        now,
+        reasons=state.screening_reason or "",
+        edition=state.screening_edition or "",
+        appeal_by=appeal_by.isoformat(),
+    )
 
 
 def release(state: OrderState, since: datetime, now: datetime) -> OrderState:
@@ -72,7 +112,8 @@ def release(state: OrderState, since: datetime, now: datetime) -> OrderState:
     if ship_by <= now:
         # It passed while a person looked at the goods, or before the order reached us: a day is left at least.
         ship_by = now + limits.ship_after_screening
-    state = state.changed(phase="awaiting_shipment", released_at=now, ship_by=ship_by, screening_since=None)
+    state = state.changed(phase="awaiting_shipment", released_at=now, ship_by=ship_by)
+    state = state.changed(screening_since=None, screening_refused=False)
     return state.with_notice("merchant", "ship", now, ship_by=ship_by.isoformat())
 
 

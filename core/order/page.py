@@ -26,6 +26,8 @@ def _regions(state: OrderState) -> Iterator[str]:
     yield f"### Order {order.order_id}: {format_minor(order.total_minor, order.currency)} for {order.merchant_id}\n"
     by = f" by {state.receipt.by}" if state.receipt.by else ""
     yield f"- phase **{state.phase}**"
+    if state.screening_edition is not None and state.screening_reason is not None:
+        yield f"- screening by {state.screening_reason}, rules {state.screening_edition}"
     yield f"- audit **{state.audit}**"
     yield f"- receipt **{state.receipt.status}**{by}"
     yield f"- after-sale **{state.after_sale}**"

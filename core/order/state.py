@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.fields import Id, Name, Time
+from core.fields import Id, Name, Reason, Time
 from core.messages import Order
 from core.movements import LinePart
 from core.parcels import AuditStage, Parcel
@@ -150,6 +150,8 @@ class ScreeningHit(Part):
     rule: str
     rule_zh: str | None = None
     lines: tuple[Id, ...] = ()
+    rule_id: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Its id in the rules file."""
 
 
 class OrderState(State):
@@ -164,6 +166,13 @@ class OrderState(State):
     screening_reason: str | None = None
     screening_hits: tuple[ScreeningHit, ...] = ()
     screening_since: Time | None = None
+    # What follows is left out where it says nothing: the state travels in every record.
+    screening_edition: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The version of the screening rules, with the beginning of their text's hash."""
+    screening_refused: bool = Field(default=False, exclude_if=lambda value: value is False)
+    """A rule refused the goods, and the merchant may still appeal."""
+    screening_appeal: Reason | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What the merchant said to the person who looks at the goods."""
     released_at: Time | None = None
     ship_by: Time | None = None
     shipped_at: Time | None = None

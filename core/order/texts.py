@@ -10,6 +10,10 @@ from core.texts import Help, Language, listed
 
 WAITING: Mapping[str, Help] = {
     "screening": Help("A reviewer sends decide_screening.", "等待审核人员提交 decide_screening。"),
+    "screening_refused": Help(
+        "A rule refuses the goods; the merchant may send appeal_screening, and a person looks.",
+        "商品被规则拒绝；商家可提交 appeal_screening 请求人工审核。",
+    ),
     "shipment": Help(
         "The merchant ships what is left and sends report_shipment.", "请商家寄出剩余商品并提交 report_shipment。"
     ),

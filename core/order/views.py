@@ -146,10 +146,7 @@ def _unapproved(state: OrderState) -> tuple[Parcel, ...]:
 def _waiting(state: OrderState, audited: Sequence[Parcel]) -> Iterator[HoldView]:
     """What the phase waits for; of these parcels their audits, too, in sentences that take a while to write."""
     if state.phase == "screening_held" and state.screening_since is not None:
-        expected = state.screening_since + state.policy.order.screening_end
-        late = {language: _overdue(state, "screening_sla", "", language) for language in LANGUAGES}
-        why = {language: screening_sentence(state.screening_hits, language) for language in LANGUAGES}
-        yield _view("screening", state.screening_since, expected, "reviewer", why=why, late=late)
+        yield _screening(state, state.screening_since)
     if state.phase in {"awaiting_shipment", "shipped"}:
         if state.left_to_ship() and state.released_at is not None:
             yield _view("shipment", state.released_at, state.ship_by, "merchant")
@@ -162,6 +159,36 @@ def _waiting(state: OrderState, audited: Sequence[Parcel]) -> Iterator[HoldView]
             yield _view("receipt", state.shipped_at or state.opened_at, state.receipt.deadline, "buyer")
     if state.phase == "credited" and state.credited_at is not None:
         yield _view("settlement", state.credited_at, settles_at(state), "nobody")
+
+
+def _screening(state: OrderState, since: datetime) -> HoldView:
+    """Who must act on the goods, by which rules of which edition, and what their merchant says."""
+    limits = state.policy.order
+    why = {language: _screened_by(state, language) for language in LANGUAGES}
+    if state.screening_refused:
+        return _view("screening_refused", since, since + limits.screening_appeal, "merchant", why=why)
+    late = {language: _overdue(state, "screening_sla", "", language) for language in LANGUAGES}
+    said = {language: joined((_appeal(state, language), late[language]), language) for language in LANGUAGES}
+    return _view("screening", since, since + limits.screening_end, "reviewer", why=why, late=said)
+
+
+def _screened_by(state: OrderState, language: Language) -> str:
+    """The rules that matched, and their edition."""
+    edition = ""
+    if state.screening_edition is not None:
+        edition = f"规则版本 {state.screening_edition}。" if language == "zh" else f"Rules {state.screening_edition}."
+    return joined((screening_sentence(state.screening_hits, language), edition), language)
+
+
+def _appeal(state: OrderState, language: Language) -> str:
+    """What the merchant says about the goods."""
+    if state.screening_appeal is None:
+        return ""
+    return (
+        f"商家申诉：“{state.screening_appeal}”。"
+        if language == "zh"
+        else f"The merchant says: “{state.screening_appeal}”."
+    )
 
 
 def _view(

@@ -80,6 +80,7 @@ ONLY_IN: dict[str, set[str]] = {
     "mt940": {"tests"},
     "starlette": {"local", "tests"},
     "uvicorn": {"local", "tests"},
+    "opencc": {"docs", "tests"},
     "typer": {"commands", "starter", "bench", "tests"},
     "rich": {"screens", "commands", "demo", "backtest", "bench", "tests"},
 }

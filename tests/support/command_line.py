@@ -21,9 +21,14 @@ def run(*arguments: str, stdin: str | None = None, columns: int | None = None) -
 
 def ask(*arguments: str, stdin: str | None = None) -> dict[str, Any]:
     """The JSON answer of a command that must succeed."""
+    return dict(ask_any(*arguments, stdin=stdin))
+
+
+def ask_any(*arguments: str, stdin: str | None = None) -> Any:
+    """As `ask`, where the answer may be a list."""
     answered = run(*arguments, "--json", stdin=stdin)
     assert answered.exit_code == 0, answered.output
-    return dict(json.loads(answered.stdout))
+    return json.loads(answered.stdout)
 
 
 def refusal(*arguments: str, stdin: str | None = None) -> str:

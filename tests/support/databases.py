@@ -26,7 +26,7 @@ _numbers = itertools.count(1)
 _spare: dict[str, Database] = {}
 """Clones that were emptied, by name."""
 
-_KEPT = ("transfers", "movements", "accounts", "payout_account_changes")
+_KEPT = ("transfers", "movements", "accounts", "payout_account_changes", "licence_moves")
 """Tables whose triggers let nothing be removed."""
 _CLIENTS = "FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'"
 _TOUCHED = """

@@ -192,6 +192,7 @@ MERCHANT: dict[str, Event] = {
     "correct p1 again": partial(_correct, parcel_id="p1", number=1),
     "correct p2": partial(_correct, parcel_id="p2", number=5),
     "appeal": partial(_send, verb="appeal_audit", role="merchant", statement="it was sent"),
+    "appeal goods": partial(_send, verb="appeal_screening", role="merchant", statement="it squirts water"),
     "appeal p1": partial(_send, verb="appeal_audit", role="merchant", statement="it was sent", parcel_id="p1"),
 }
 BUYER: dict[str, Event] = {
@@ -283,6 +284,7 @@ STARTS: dict[str, tuple[str, ...]] = {
     "new": (),
     "goods held": (),
     "goods refused": (),
+    "goods refused, may appeal": (),
     "not funded": (),
     "shipped": ("ship all",),
     "in two parcels": ("ship in two",),
@@ -307,7 +309,11 @@ STARTS: dict[str, tuple[str, ...]] = {
 """Where an order stands when chance takes over."""
 
 
-SCREENINGS: dict[str, Any] = {"goods held": "hold", "goods refused": "refuse"}
+SCREENINGS: dict[str, dict[str, Any]] = {
+    "goods held": {"verdict": "hold"},
+    "goods refused": {"verdict": "refuse"},
+    "goods refused, may appeal": {"verdict": "refuse", "appealable": True},
+}
 
 
 def a_driver(start: str, kind: int) -> OrderDriver:
@@ -319,7 +325,7 @@ def a_driver(start: str, kind: int) -> OrderDriver:
         limits |= {"commands_max": 14, "commands_reserved": 3, "scans_max": 3}
     if kind % 7 == 0:
         limits |= {"ship_within": "20d", "corrections_max": 1}
-    screening = Screening(verdict=SCREENINGS.get(start, "allow"), reasons=("rule",))
+    screening = Screening(**SCREENINGS.get(start, {"verdict": "allow"}), reasons=("rule",), edition="1")
     driver = OrderDriver(order, a_policy(**limits), screening)
     if start == "not funded":
         driver.ledger_says.append("conflict")

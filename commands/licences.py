@@ -1,0 +1,134 @@
+"""`licences list|note|withdraw`: what merchants may sell that needs a licence."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from commands.account_reading import By, MerchantArgument, Reason, actor_by
+from commands.console import JsonFlag, command, tell
+from commands.group import plain_app
+from commands.link import books
+from commands.reading import id_of
+from config import load
+from core.errors import Refused
+from core.messages import Actor
+from core.payout_accounts import check_reason
+from core.texts import clock
+from ledger.register import Register
+from screens import table
+from wiring.screening import rules_in
+
+licences = plain_app(name="licences", help="Licences of merchants: note, withdraw, list.", no_args_is_help=True)
+
+LicenceArgument = Annotated[str, typer.Argument(help="What the screening rules call it, such as liquor.")]
+
+
+@licences.command("list")
+@command
+async def list_licences(
+    merchant: Annotated[str | None, typer.Argument(help="Only this merchant's.")] = None, as_json: JsonFlag = False
+) -> None:
+    """Licences that merchants have, with number, end, and who noted them."""
+    if merchant is not None:
+        id_of(merchant, "merchant")
+    async with books() as register:
+        await _tell(register, merchant)
+
+
+@licences.command("note")
+@command
+async def note_licence(
+    merchant: MerchantArgument,
+    licence: LicenceArgument,
+    number: Annotated[str, typer.Option(help="The certificate's own number.")],
+    until: Annotated[
+        str | None, typer.Option(help="Its last day, such as 2028-03-31; UTC. Else until withdrawn.")
+    ] = None,
+    by: By = None,
+    reason: Reason = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Note that a merchant has a licence. The same again changes nothing."""
+    who, why = _checked(merchant, licence, by, reason)
+    number = _number_of(number)
+    valid_until = _end_of(until)
+    async with books() as register:
+        await register.licences.note(merchant, licence, number, valid_until, who, why, datetime.now(UTC))
+        await _tell(register, merchant)
+
+
+@licences.command("withdraw")
+@command
+async def withdraw_licence(
+    merchant: MerchantArgument,
+    licence: LicenceArgument,
+    by: By = None,
+    reason: Reason = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Note that a merchant has a licence no more. Orders that are open go on."""
+    who, why = _checked(merchant, licence, by, reason)
+    async with books() as register:
+        if not await register.licences.withdraw(merchant, licence, who, why, datetime.now(UTC)):
+            raise Refused("malformed", f"licence: {merchant} has no licence {licence}", "licence")
+        await _tell(register, merchant)
+
+
+def _checked(merchant: str, licence: str, by: str | None, reason: str | None) -> tuple[Actor, str]:
+    id_of(merchant, "merchant")
+    who, why = actor_by(by), check_reason(reason)
+    if who.role not in {"operator", "reviewer"}:
+        raise Refused("wrong_actor", f"{who.role}:{who.id} may not do this, only operator or reviewer.", "actor")
+    known = sorted({rule.licence for rule in rules_in(load().screening).rules if rule.licence is not None})
+    if licence not in known:
+        raise Refused("malformed", f"licence: no rule asks for {licence[:40]!r}; known: {', '.join(known)}", "licence")
+    return who, why
+
+
+def _number_of(number: str) -> str:
+    told = number.strip()
+    if not 1 <= len(told) <= 80 or not told.isprintable():
+        raise Refused("malformed", "number: must be 1 to 80 printable characters", "number")
+    return told
+
+
+def _end_of(day: str | None) -> datetime | None:
+    """The end of its last day."""
+    if day is None:
+        return None
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", day, re.ASCII):
+        raise Refused("malformed", f"until: {day[:40]!r} is not a day such as 2028-03-31", "until")
+    try:
+        end = datetime.fromisoformat(f"{day}T23:59:59+00:00")
+    except ValueError:
+        raise Refused("malformed", f"until: there is no day {day}", "until") from None
+    if end < datetime.now(UTC):
+        raise Refused("malformed", f"until: {day} has passed", "until")
+    return end
+
+
+async def _tell(register: Register, merchant: str | None) -> None:
+    views = [one.model_dump(mode="json") for one in await register.licences.list(merchant)]
+    tell(views, lambda console: _show(console, views))
+
+
+def _show(console: Console, views: list[dict[str, Any]]) -> None:
+    rows = [
+        (
+            view["merchant_id"],
+            view["licence"],
+            view["number"],
+            clock(view["valid_until"]) if view["valid_until"] else "withdrawn",
+            f"{view['role']} {view['who']}",
+            view["why"],
+            clock(view["at"]),
+        )
+        for view in views
+    ]
+    columns = ("merchant", "licence", "number", "until", "noted by", "why", "at")
+    console.print(table("Licences", columns, rows))

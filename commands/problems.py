@@ -1,0 +1,26 @@
+"""How what is wrong with a file is shown: a row each, with line, key and sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from commands.console import tell
+from core.toml_lines import FileProblem
+from screens import counted, facts, table
+
+
+def tell_problems(file: str, problems: Sequence[FileProblem], as_good: Mapping[str, Any]) -> None:
+    """Every problem of a file for people or scripts; where there is none, what can be said of it."""
+    view = {"file": file, "problems": [problem._asdict() for problem in problems], **as_good}
+
+    def show(console: Console) -> None:
+        if problems:
+            rows = [(problem.line or "end", problem.key, problem.message) for problem in problems]
+            console.print(table(f"{file}: {counted(len(problems), 'problem')}", ("line", "key", "what is wrong"), rows))
+        else:
+            console.print(facts(f"{file}: nothing is wrong", as_good))
+
+    tell(view, show)

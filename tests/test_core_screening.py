@@ -1,0 +1,186 @@
+"""Screening: one form for all spellings, what excuses a word, licences, appeals, and what is wrong with a file."""
+
+from __future__ import annotations
+
+import pytest
+from order_driver import an_order
+
+from core.errors import Misconfigured
+from core.screening.checking import check_rules
+from core.screening.judging import examine_goods
+from core.screening.matching import BETWEEN_WORDS, Screener
+from core.screening.rules import NO_RULES, parse_rules
+from core.screening.simplified import simplified_characters
+
+RULES = """
+version = "7"
+soften = ["海报", "novel"]
+
+[lookalikes]
+"鎗" = "枪"
+"木仓" = "枪"
+"о" = "o"
+
+[[rules]]
+id = "guns"
+name = "Guns"
+verdict = "refuse"
+appeal = true
+categories = ["weapons"]
+keywords = ["枪支", "手枪", "pistol", "gun", "bb枪"]
+allow = ["玩具手枪", "手枪钻"]
+
+[[rules]]
+id = "ivory"
+name = "Ivory"
+verdict = "refuse"
+keywords = ["象牙", "ivory"]
+allow = ["大象牙膏"]
+
+[[rules]]
+id = "spirit"
+name = "Spirit"
+verdict = "licence"
+licence = "chemicals"
+keywords = ["酒精"]
+allow = ["酒精湿巾"]
+"""
+
+
+@pytest.fixture(scope="module")
+def screener() -> Screener:
+    return Screener(parse_rules(RULES), simplified_characters())
+
+
+def outcomes(screener: Screener, title: str, *licences: str, category: str = "") -> dict[str, str]:
+    return {hit.rule.id: hit.outcome(licences) for hit in screener.examine(title, category)}
+
+
+WRITTEN = (
+    *("枪支", "槍支", "鎗支", "木仓支", "枪 支", "枪-支", "枪\u200b支", "【枪】【支】", "枪\u3000支", "出售枪支配件"),
+    *(
+        "PISTOL",
+        "ｐｉｓｔｏｌ",
+        "pístol",
+        "pistоl",
+        "p i s t o l",
+        "p.i.s.t.o.l",
+        "pis-tol",
+        "pist0l",
+        "pisto1",
+        "pistols",
+    ),
+    *("𝐩𝐢𝐬𝐭𝐨𝐥", "旧pistol新", "BB枪", "a gun"),
+)
+INNOCENT = (
+    *("手工酥饼 500g", "burgundy gown", "begun", "Gundam", "手枪钻", "玩具手枪", "玩具 手 枪", "玩具手鎗", "大象牙膏"),
+    *("大象 牙膏", "酒精湿巾", "9mm", ""),
+)
+
+
+@pytest.mark.parametrize("title", WRITTEN)
+def test_a_word_is_found_however_it_is_written(screener: Screener, title: str) -> None:
+    assert outcomes(screener, title) == {"guns": "refuse"}
+
+
+@pytest.mark.parametrize("title", INNOCENT)
+def test_what_only_looks_like_a_word_is_allowed(screener: Screener, title: str) -> None:
+    assert set(outcomes(screener, title).values()) <= {"allow"}
+
+
+def test_an_allowed_phrase_excuses_only_the_word_inside_it(screener: Screener) -> None:
+    assert outcomes(screener, "玩具手枪 和 真手枪") == {"guns": "refuse"}
+    assert outcomes(screener, "玩具手枪支") == {"guns": "refuse"}
+
+
+def test_a_word_that_runs_from_one_word_into_the_next_is_looked_at(screener: Screener) -> None:
+    hit = screener.examine("大象 牙雕")[0]
+    assert (hit.doubt, hit.outcome(())) == (BETWEEN_WORDS, "hold")
+    assert outcomes(screener, "精品象 牙") == {"ivory": "refuse"}
+
+
+def test_a_softening_word_makes_a_refusal_a_hold_but_only_as_a_word_of_its_own(screener: Screener) -> None:
+    assert outcomes(screener, "手枪海报") == {"guns": "hold"}
+    assert outcomes(screener, "pistol novel") == {"guns": "hold"}
+    assert outcomes(screener, "novelty pistol") == {"guns": "refuse"}
+    assert outcomes(screener, "海报", category="weapons.parts") == {"guns": "refuse"}
+
+
+def test_a_category_is_meant_with_everything_below_it(screener: Screener) -> None:
+    assert outcomes(screener, "酥饼", category="weapons.air") == {"guns": "refuse"}
+    assert outcomes(screener, "酥饼", category="weaponsmith") == {}
+
+
+def test_a_licence_lets_goods_go_and_its_absence_is_named(screener: Screener) -> None:
+    order = an_order()
+    order = order.model_copy(update={"lines": (order.lines[0].model_copy(update={"title": "75%酒精"}),)})
+    examined = examine_goods(order, screener)
+    assert examined.asks_for_licences
+    assert examined.judge(["chemicals"]).verdict == "allow"
+    held = examined.judge(["liquor"])
+    assert (held.verdict, held.reasons) == ("hold", ("spirit (line 1: 酒精; no licence chemicals)",))
+    assert not examine_goods(an_order(), screener).asks_for_licences
+
+
+def test_an_order_keeps_the_edition_and_may_appeal_what_a_word_refused(screener: Screener) -> None:
+    order = an_order()
+    gun = order.lines[0].model_copy(update={"title": "手枪"})
+    said = examine_goods(order.model_copy(update={"lines": (gun,)}), screener).judge()
+    assert (said.verdict, said.reasons, said.appealable) == ("refuse", ("guns (line 1: 手枪)",), True)
+    assert said.edition == screener.rules.edition
+    assert said.edition.startswith("7+")
+    declared = order.lines[0].model_copy(update={"category": "weapons"})
+    assert not examine_goods(order.model_copy(update={"lines": (gun, declared)}), screener).judge().appealable
+    assert examine_goods(order, Screener(NO_RULES, {})).judge().verdict == "allow"
+
+
+# --- what is wrong with a file --------------------------------------------------------------------------------
+
+HEAD = 'version = "1"\n'
+RULE = '[[rules]]\nid = "a"\nname = "A"\nverdict = "hold"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "said"),
+    [
+        ("version = \n", 1, "", "not TOML"),
+        (HEAD + "[[rules]\n", 2, "", "not TOML"),
+        (RULE, 1, "version", "required"),
+        (HEAD + "colour = 1\n", 2, "colour", "Extra inputs"),
+        (HEAD + RULE + 'keyword = ["x"]\n', 6, "rules.0.keyword", "Extra inputs"),
+        (HEAD + RULE.replace("hold", "maybe"), 5, "rules.0.verdict", "'refuse', 'hold' or 'licence'"),
+        (HEAD + RULE + 'keywords = [\n  "x1",\n  7,\n]\n', 8, "rules.0.keywords.1", "string"),
+        (HEAD + RULE + "appeal = true\nkeywords = ['x1']\n", 2, "rules.0", "appeal"),
+        (HEAD + RULE + 'licence = "x"\nkeywords = ["x1"]\n', 2, "rules.0", "licence"),
+        (HEAD + RULE.replace("hold", "licence") + 'keywords = ["x1"]\n', 2, "rules.0", "licence"),
+        (HEAD + RULE + 'without = "hold"\nkeywords = ["x1"]\n', 2, "rules.0", "without"),
+        (HEAD + RULE, 2, "rules.0", "never matches: it has neither"),
+        (HEAD + RULE + 'keywords = ["***"]\n', 2, "rules.0", "never matches: none of its words"),
+        (HEAD + RULE + 'keywords = ["x1", "--"]\n', 6, "rules.0.keywords.1", "no letter"),
+        (HEAD + RULE + 'keywords = ["手枪"]\nallow = ["手枪"]\n', 6, "rules.0.keywords.0", "'手枪' excuses it"),
+        (HEAD + RULE + 'keywords = ["象牙", "象牙筷"]\n', 6, "rules.0.keywords.1", "adds nothing: '象牙'"),
+        (HEAD + RULE + 'keywords = ["象牙"]\nallow = ["酥饼"]\n', 7, "rules.0.allow.0", "excuses nothing"),
+        (HEAD + RULE + 'categories = ["w", "w.x"]\n', 6, "rules.0.categories.1", "lies below 'w'"),
+        (HEAD + RULE + 'keywords = ["枪支", "槍支"]\n', 6, "rules.0.keywords.1", "in rule 'a' already as '枪支'"),
+        (HEAD + RULE + 'keywords = ["x1", "x1"]\n', 6, "rules.0.keywords.1", "in rule 'a' already"),
+        (HEAD + 2 * (RULE + 'keywords = ["x1"]\n'), 8, "rules.1.id", "is rule 0 already"),
+        (HEAD + '[lookalikes]\n"枪" = "枪"\n', 3, "lookalikes.枪", "changes nothing"),
+        (HEAD + '[lookalikes]\n"鎗" = "槍"\n"槍" = "枪"\n', 3, "lookalikes.鎗", "is a look-alike itself"),
+    ],
+)
+def test_what_is_wrong_is_named_by_line_and_key(text: str, line: int, key: str, said: str) -> None:
+    problems = check_rules(text, simplified_characters())
+    assert any((one.line, one.key) == (line, key) and said in one.message for one in problems), problems
+
+
+def test_rules_that_are_right_have_no_problem() -> None:
+    assert check_rules(RULES, simplified_characters()) == []
+
+
+def test_a_worker_refuses_a_file_that_is_not_well_formed_and_says_where() -> None:
+    with pytest.raises(Misconfigured, match=r"line 2: colour"):
+        parse_rules(HEAD + "colour = 1\n")
+
+
+def test_two_texts_of_one_version_are_two_editions() -> None:
+    assert parse_rules(HEAD).edition != parse_rules(HEAD + "# later\n").edition
