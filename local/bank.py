@@ -1,17 +1,17 @@
-"""The stand-in bank: it pays out once under each key, and can refuse, dawdle, lose answers, and send money back.
+"""The stand-in bank: it pays once under each key, and can refuse, delay, lose answers, and return money.
 
-The beginning of a payee's token chooses a payout's fate:
+The beginning of a payee's token decides the outcome of a payout:
 
     refuse-…   it fails (ACCOUNT_CLOSED)
-    slow-…     it is accepted, and paid after two look-ups
-    lost-…     it is paid, but the request and two look-ups get no answer
-    return-…   it is paid, and comes back at the second look-up
+    slow-…     it is accepted, and paid after two queries
+    lost-…     it is paid, but the request and two queries get no answer
+    return-…   it is paid, and returned at the second query
 
-A plan (`POST /bank/plans`) chooses the same for any key, token or last four digits, and what becomes of it later.
+A plan (`POST /bank/plans`) decides the same for any key, token or last four digits, and what follows later.
 
-Like many banks it may remember a key only for so long (`POST /bank/window`): after that the same key pays again. What
-happens to a payout is told in callbacks (`local.callbacks`) to whoever fetches them, and all of it stands in the bank's
-statement (`GET /bank/statement`), mistakes of the bank included (`POST /bank/mistakes`).
+Like many banks it may remember a key only for some time (`POST /bank/window`): after that the same key pays again.
+Payouts are reported in callbacks (`local.callbacks`), which a client fetches, and in the bank's statement (`GET
+/bank/statement`), including the bank's own mistakes (`POST /bank/mistakes`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _PLANS = "CREATE TABLE IF NOT EXISTS plans (subject TEXT PRIMARY KEY, plan TEXT 
 
 
 class BankAccount(Message):
-    """Where to."""
+    """The account that gets the money."""
 
     token: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128)]
     last4: str | None = None
@@ -67,10 +67,10 @@ class NewPayout(Message):
 
 
 class PayoutPlan(Message):
-    """What becomes of payouts to an account (or under a key): `match`. `looks` null is until it is told to finish.
+    """The outcome of payouts to an account (or under a key): `match`. `looks` null: it stays open until `finish`.
 
-    `then`: how one that is processing ends after its look-ups. `return_after_s`: what was paid comes back that much
-    later, all of it or `return_minor`.
+    `then`: the end of a processing payout after its queries. `return_after_s`: the paid amount, or `return_minor` of
+    it, is returned that much later.
     """
 
     match: str
@@ -105,7 +105,7 @@ class KeyWindow(Message):
 
 
 class Mistake(Message):
-    """Money that the bank moves of its own accord, under a key of its own or somebody's; `return` brings it back."""
+    """Money that the bank moves without an instruction, under its own key or another's; `return` brings it back."""
 
     effect: Literal["payout", "return"] = "payout"
     key: Key
@@ -115,7 +115,7 @@ class Mistake(Message):
 
 
 class Funding(Message):
-    """Money that arrives for us: what a channel settled."""
+    """Money that arrives for us: a channel's settlement."""
 
     key: Key
     amount_minor: AmountMinor
@@ -134,7 +134,7 @@ class BankDesk:
         self.callbacks = CallbackOutbox(self._store, faults)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self._store.close()
 
     def effects(self) -> list[dict[str, Any]]:
@@ -142,9 +142,9 @@ class BankDesk:
         return self._store.effects()
 
     def pay(self, given: NewPayout) -> Answer:
-        """Pay once under a key: the same again gets what is known, another content is 409.
+        """Pay once under a key: a repeat gets the present state, other content gets 409.
 
-        That holds for as long as the bank remembers the key.
+        This is so as long as the bank remembers the key.
         """
         known = self._remembered(given.key)
         if known is not None:
@@ -175,17 +175,17 @@ class BankDesk:
                 self._call_back("failed", given.key, given.amount_minor)
         return self._answer(given.key)
 
-    def hear(self, given: NewPayout) -> None:
-        """Know whom a key is about, whatever becomes of the request."""
+    def remember(self, given: NewPayout) -> None:
+        """Remember the payee of a key, even if the request fails."""
         self._store.write("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", given.key, given.account.token, time.time())
 
     def about(self, key: str) -> str:
-        """The payee's token of a key that was ever heard of, else the key."""
+        """The payee's token of a known key, or else the key."""
         row = self._store.row("SELECT token FROM keys WHERE key = ?", key)
         return str(row["token"]) if row else key
 
     def remember_for(self, given: KeyWindow) -> Answer:
-        """Choose how long a key is remembered."""
+        """Set how long a key is remembered."""
         with self._store.transaction():
             self._store.write("DELETE FROM window")
             if given.seconds is not None:
@@ -193,13 +193,13 @@ class BankDesk:
         return 200, {"seconds": given.seconds}
 
     def due_callbacks(self) -> Answer:
-        """What wants to be delivered now; what is to come back by now comes back first."""
+        """The callbacks to deliver now. Returns that are due happen first."""
         for row in self._store.rows("SELECT key, amount_minor FROM returns_due WHERE at <= ?", time.time()):
             self.give_back(ReturnPayout(key=row["key"], amount_minor=row["amount_minor"]))
         return 200, self.callbacks.due()
 
     def status(self, key: str, *, stale: bool = False) -> Answer:
-        """What became of a payout; a look-up brings what is planned nearer."""
+        """The state of a payout. Each query brings its planned end nearer."""
         known = None if stale else self._payout(key)
         if known is None:
             return 404, {"code": "PAYOUT_UNKNOWN", "message": "no such payout"}
@@ -208,7 +208,7 @@ class BankDesk:
         return self._answer(key)
 
     def _look(self, known: dict[str, Any]) -> None:
-        """Count a look-up down; at the end, what was planned happens."""
+        """Count down the queries; at zero the plan is carried out."""
         key, left = known["key"], known["looks_left"]
         due = left == 0 if known["state"] == "accepted" else left <= 1
         if not due:
@@ -243,7 +243,7 @@ class BankDesk:
         return (200, {"key": given.key}) if ended else (404, {"code": "PAYOUT_UNKNOWN", "message": "none accepted"})
 
     def give_back(self, given: ReturnPayout) -> Answer:
-        """Send a paid payout back."""
+        """Return a paid payout."""
         known = self._payout(given.key)
         if known is None or known["state"] not in {"paid", "returned"}:
             return 404, {"code": "PAYOUT_UNKNOWN", "message": "none paid"}
@@ -260,20 +260,20 @@ class BankDesk:
             self._journal("return", given.key, amount)
         return 200, {"key": given.key, "returned_minor": known["returned_minor"] + amount}
 
-    def err(self, given: Mistake) -> Answer:
-        """Move money without an instruction, or take such money back, without a callback."""
+    def make_mistake(self, given: Mistake) -> Answer:
+        """Move money without an instruction, or bring such money back; no callback reports it."""
         with self._store.transaction():
             self._store.journal(given.effect, **given.model_dump(exclude={"effect", "token"}), subject=given.token)
         return 200, {"key": given.key}
 
     def receive(self, given: Funding) -> None:
-        """Take money in, once under a key."""
+        """Receive money, once under a key."""
         with self._store.transaction():
             if not self._store.row("SELECT 1 FROM effects WHERE effect = 'funding' AND key = ?", given.key):
                 self._store.journal("funding", **given.model_dump(), subject="")
 
     def statement(self, asked: StatementQuestion) -> Answer:
-        """What moved on a day."""
+        """The statement of a day."""
         rows = self._store.rows(
             "SELECT effects.*, event_id, reference FROM effects LEFT JOIN line_events USING (seq)"
             " LEFT JOIN payouts USING (key) WHERE effects.at >= ? ORDER BY seq",
@@ -289,12 +289,12 @@ class BankDesk:
         )
 
     def subjects(self, key: str) -> tuple[str, ...]:
-        """What else a payout is called by: its payee's token and last four digits."""
+        """A payout's other names: its payee's token and last four digits."""
         known = self._payout(key)
         return tuple(filter(None, (known["token"], known["last4"]))) if known else ()
 
     def plan(self, given: PayoutPlan) -> Answer:
-        """Choose what becomes of later payouts."""
+        """Set the outcome of later payouts."""
         self._store.write("INSERT OR REPLACE INTO plans VALUES (?, ?)", given.match, given.model_dump_json())
         return 200, {"match": given.match}
 
@@ -302,7 +302,7 @@ class BankDesk:
         return self._store.row("SELECT * FROM payouts WHERE key = ?", key)
 
     def _remembered(self, key: str) -> dict[str, Any] | None:
-        """The payout under a key, unless the key was forgotten meanwhile."""
+        """The payout under a key, unless the key is forgotten by now."""
         row = self._store.row(
             "SELECT 1 FROM keys, window WHERE key = ? AND keys.at + window.seconds < ?", key, time.time()
         )
@@ -343,7 +343,7 @@ class BankDesk:
     def _call_back(self, outcome: str, key: str, amount_minor: int | None) -> str:
         payout = self._payout(key)
         assert payout is not None  # written in this very transaction
-        return self.callbacks.tell(outcome, payout, payout["amount_minor"] if amount_minor is None else amount_minor)
+        return self.callbacks.add(outcome, payout, payout["amount_minor"] if amount_minor is None else amount_minor)
 
     @staticmethod
     def _content(given: NewPayout) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""What the bank calls back about: an outbox on disk, each event until somebody acknowledges it.
+"""The bank's callbacks: an outbox on disk that keeps each event until it is acknowledged.
 
-Told in the transaction of the bank that makes an event true. Faults lose a callback, send it twice, or hold it back
-behind what happens later.
+An event is added in the bank's own transaction. Faults lose a callback, send it twice, or delay it until later events
+are out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _AT_ONCE = 500
 
 
 class Acknowledged(Message):
-    """What a callback carries."""
+    """The callbacks that were delivered."""
 
     seqs: tuple[int, ...]
 
@@ -34,8 +34,8 @@ class CallbackOutbox:
     def __init__(self, store: Store, faults: Faults) -> None:
         self._store, self._faults = store, faults
 
-    def tell(self, outcome: str, payout: dict[str, Any], amount_minor: int) -> str:
-        """Call back about an event of a payout; to be called inside the transaction that makes it true.
+    def add(self, outcome: str, payout: dict[str, Any], amount_minor: int) -> str:
+        """Add a payout's event; call it inside the event's transaction.
 
         Returns:
             The event's id.
@@ -46,7 +46,7 @@ class CallbackOutbox:
         fault = self._faults.take("bank", "callback", subjects, payout["token"])
         kind = fault.kind if fault else None
         late = fault.seconds if fault and kind in {"callback_late", "callback_twice"} else 0.0
-        # What is lost stays in the outbox as taken: an event has its number once.
+        # A lost callback stays in the outbox as taken: an event has its number once.
         copies = {"callback_lost": [(0.0, 1)], "callback_twice": [(0.0, 0), (late, 0)]}.get(kind or "", [(late, 0)])
         for wait, taken in copies:
             self._store.write(
@@ -58,7 +58,7 @@ class CallbackOutbox:
         return event_id
 
     def due(self) -> dict[str, Any]:
-        """Those that want to be delivered now, the oldest first."""
+        """The callbacks to deliver now, the oldest first."""
         rows = self._store.rows(
             "SELECT seq, event_id, key, outcome, amount_minor, currency, code FROM callbacks"
             " WHERE NOT taken AND due_at <= ? ORDER BY due_at, seq LIMIT ?",
@@ -68,7 +68,7 @@ class CallbackOutbox:
         return {"callbacks": rows, "left": left["n"] if left else 0}
 
     def acknowledge(self, given: Acknowledged) -> dict[str, Any]:
-        """They were delivered."""
+        """Mark callbacks as delivered."""
         for seq in given.seqs:
             self._store.write("UPDATE callbacks SET taken = 1 WHERE seq = ?", seq)
         return {"acknowledged": len(given.seqs)}

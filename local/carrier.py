@@ -1,4 +1,4 @@
-"""The stand-in carrier: it knows the scans that somebody gave it, and of no other parcel."""
+"""The stand-in carrier: it knows only the parcels and scans that it was given."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Track(Message):
 
 
 class NewScans(Message):
-    """Scans of a parcel, added to those that it has. With `phone_last4` only who knows it gets an answer."""
+    """Scans of a parcel, added to the known ones. With `phone_last4` only a query with these digits gets an answer."""
 
     carrier: str
     waybill: str
@@ -61,7 +61,7 @@ class Freeze(Message):
 
 
 class Mark(Message):
-    """Answer this whatever is known of the parcel; null answers by the scans again."""
+    """Give this answer for a parcel, regardless of its scans; null: answer by the scans again."""
 
     carrier: str
     waybill: str
@@ -69,23 +69,23 @@ class Mark(Message):
 
 
 class Interval(Message):
-    """A vendor that locks a number which is asked for again within so many seconds; 0 locks none."""
+    """The seconds within which a second query locks a number; 0 locks none."""
 
     seconds: Annotated[float, Field(ge=0, le=86400)]
 
 
 class CarrierDesk:
-    """Registers parcels and answers where they are."""
+    """Registers parcels and answers queries about them."""
 
     def __init__(self, folder: Path) -> None:
         self._store = Store(folder / "carrier.db", _PARCELS, _SCANS, _SUBSCRIPTIONS)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self._store.close()
 
     def add(self, given: NewScans) -> dict[str, Any]:
-        """Register the parcel and append scans; one of the same time and code is the same scan."""
+        """Register the parcel and append scans; a scan with a known time and code is a repeat."""
         with self._store.transaction():
             self._register(given.carrier, given.waybill)
             if given.phone_last4 is not None:
@@ -98,7 +98,7 @@ class CarrierDesk:
         return {"scans": len(self._scans(given.carrier, given.waybill, None))}
 
     def freeze(self, given: Freeze) -> dict[str, Any]:
-        """Show nothing new of a parcel, or all again."""
+        """Hide a parcel's new scans, or show all again."""
         last = self._store.row("SELECT coalesce(max(seq), 0) AS seq FROM scans")
         with self._store.transaction():
             self._register(given.carrier, given.waybill)
@@ -106,7 +106,7 @@ class CarrierDesk:
         return {"frozen": given.frozen}
 
     def mark(self, given: Mark) -> dict[str, Any]:
-        """Answer as told about a parcel."""
+        """Set the answer for a parcel."""
         with self._store.transaction():
             self._register(given.carrier, given.waybill)
             self._set("answer", given.answer, given)
@@ -122,21 +122,21 @@ class CarrierDesk:
         if parcel["answer"] is not None:
             return {"status": parcel["answer"], "waybill": asked.waybill}
         if parcel["phone_last4"] not in (None, asked.phone_last4):
-            # As the carriers that want the digits do: without the right ones they know nothing.
+            # As carriers that want digits do: without the right ones they answer "no trace".
             return {"status": "no_trace", "waybill": asked.waybill, "detail": "wrong or no phone digits"}
         scans = self._scans(asked.carrier, asked.waybill, parcel["frozen_after"])
         scans = scans[:-1] if stale else scans
         return {"status": "found" if scans else "no_trace", "waybill": asked.waybill, "scans": scans}
 
     def scans(self, carrier: str, waybill: str) -> list[dict[str, Any]]:
-        """All that is shown of a parcel, ascending."""
+        """The visible scans of a parcel, ascending."""
         parcel = self._store.row("SELECT frozen_after FROM parcels WHERE carrier = ? AND waybill = ?", carrier, waybill)
         return self._scans(carrier, waybill, parcel["frozen_after"]) if parcel is not None else []
 
-    # --- who wants to be told ---
+    # --- subscriptions ---
 
     def subscribe(self, carrier: str, waybill: str, callback: str, salt: str) -> bool:
-        """Note who wants a parcel's scans; False where they were wanted already."""
+        """Note a subscription; False if there was one."""
         known = self.subscription(waybill) is not None
         with self._store.transaction():
             self._store.write(
@@ -146,7 +146,7 @@ class CarrierDesk:
         return not known
 
     def subscription(self, waybill: str) -> dict[str, Any] | None:
-        """Carrier, callback and salt under which a number was subscribed; None where it was not."""
+        """Carrier, callback and salt of a number's subscription; None if there is none."""
         row = self._store.row("SELECT * FROM subscriptions WHERE waybill = ?", waybill)
         return None if row is None else dict(row)
 

@@ -1,18 +1,18 @@
-"""The stand-in payment channel: it knows payments, and gives money back once under each key.
+"""The stand-in payment channel: it knows payments, and refunds once under each key.
 
-So that any storefront can try the stack, it believes a payment that it is first asked about, with the amount and the
-currency that it is asked for, and remembers it. The beginning of a payment's reference chooses its fate:
+So that any storefront can try the stack, it accepts an unknown payment at the first query, with the queried amount and
+currency, and remembers it. The beginning of a payment's reference decides the outcome:
 
     forged…    the channel does not know it
     unpaid…    it was never paid
-    slow-…     its refunds are under way for two look-ups
-    lost-…     its refunds happen, but the request and two look-ups get no answer
+    slow-…     its refunds are in progress for two queries
+    lost-…     its refunds happen, but the request and two queries get no answer
     refuse-…   its refunds are refused (PAYER_ACCOUNT_CLOSED)
 
-A plan (`POST /channel/plans`) chooses the same for any reference or key.
+A plan (`POST /channel/plans`) decides the same for any reference or key.
 
-It settles when it is told to (`POST /channel/settle`): what was paid less what went back and less its fee goes to the
-bank. All of it stands in its statement (`GET /channel/statement`).
+It settles on request (`POST /channel/settle`): payments less refunds and less its fee go to the bank. Its statement
+(`GET /channel/statement`) has all of it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class PaymentQuestion(Message):
 
 
 class NewPayment(Message):
-    """A payment as it is to be known."""
+    """A payment that the channel knows from now on."""
 
     reference: Annotated[str, StringConstraints(min_length=1, max_length=255)]
     state: Literal["paid", "unpaid"] = "paid"
@@ -76,7 +76,7 @@ class NewPayment(Message):
 
 
 class NewRefund(Message):
-    """An instruction to give money back."""
+    """An instruction to refund."""
 
     key: Key
     payment_reference: str
@@ -86,7 +86,7 @@ class NewRefund(Message):
 
 
 class RefundPlan(Message):
-    """What becomes of refunds of a payment (or under a key): `match`. `looks` null is until it is told to finish."""
+    """The outcome of refunds of a payment (or under a key): `match`. `looks` null: it stays open until `finish`."""
 
     match: str
     outcome: Outcome
@@ -96,7 +96,7 @@ class RefundPlan(Message):
 
 
 class FinishRefund(Message):
-    """The end of a refund that is under way."""
+    """The end of a refund that is in progress."""
 
     key: Key
     state: Literal["arrived", "refused"] = "arrived"
@@ -104,7 +104,7 @@ class FinishRefund(Message):
 
 
 class Settle(Message):
-    """The channel sends on what it holds, less its fee of what was paid."""
+    """The channel settles what it holds, less its fee on the payments."""
 
     fee_bps: Annotated[int, Field(ge=0, le=10_000)] = 60
 
@@ -120,7 +120,7 @@ class ChannelDesk:
         self._store = JournaledStore(folder / "channel.db", *schema)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self._store.close()
 
     def effects(self) -> list[dict[str, Any]]:
@@ -130,19 +130,19 @@ class ChannelDesk:
     # --- payments ---
 
     def payment(self, asked: PaymentQuestion) -> Answer:
-        """A payment as it is known; one that was not named before is believed."""
+        """A known payment; an unknown one is accepted."""
         known = self._payment(asked.reference)
         believable = asked.amount_minor is not None and asked.currency is not None
         if known is None and believable and not asked.reference.startswith("forged"):
             state: Literal["paid", "unpaid"] = "unpaid" if asked.reference.startswith("unpaid") else "paid"
-            self.know(NewPayment(**{**asked.model_dump(), "state": state}))
+            self.register(NewPayment(**{**asked.model_dump(), "state": state}))
             known = self._payment(asked.reference)
         if known is None:
             return 404, {"code": "PAYMENT_UNKNOWN", "message": "no such payment"}
         return 200, known
 
-    def know(self, given: NewPayment) -> Answer:
-        """Remember a payment, in place of what was known of it."""
+    def register(self, given: NewPayment) -> Answer:
+        """Remember a payment, in place of its earlier state."""
         self._store.write(
             "INSERT OR REPLACE INTO payments (reference, state, amount_minor, currency, paid_at)"
             " VALUES (?, ?, ?, ?, ?)",
@@ -156,7 +156,7 @@ class ChannelDesk:
         return None if known is None else {**known, "refunded_minor": self._given_back(reference)}
 
     def _given_back(self, reference: str) -> int:
-        """What has gone or is going back."""
+        """The sum of refunds that arrived or are in progress."""
         row = self._store.row(
             "SELECT coalesce(sum(amount_minor), 0) AS total FROM refunds"
             " WHERE payment_reference = ? AND state <> 'refused'",
@@ -167,10 +167,10 @@ class ChannelDesk:
     # --- settlements and the statement ---
 
     def settle(self, given: Settle) -> list[dict[str, Any]]:
-        """Send on what was not settled yet, currency by currency, where that is more than went back.
+        """Settle what was not settled yet, by currency, if it is more than the refunds.
 
         Returns:
-            Every settlement ever, so that none is lost where the money is passed on.
+            All settlements, so that none is lost if the caller repeats the request.
         """
         done = {row["line_id"] for row in self._store.rows("SELECT line_id FROM settled")}
         moved = [line for line in self._moved() if line["kind"] != "settlement" and line["line_id"] not in done]
@@ -193,7 +193,7 @@ class ChannelDesk:
                 self._store.write("INSERT INTO settled VALUES (?, ?)", line["line_id"], settlement_id)
 
     def statement(self, asked: StatementQuestion) -> Answer:
-        """What moved on a day."""
+        """The statement of a day."""
         return page(asked, self._moved())
 
     def _moved(self) -> list[dict[str, Any]]:
@@ -211,7 +211,7 @@ class ChannelDesk:
     # --- refunds ---
 
     def refund(self, given: NewRefund) -> Answer:
-        """Give money back once under a key: the same again gets what is known, another content is 409."""
+        """Refund once under a key: a repeat gets the present state, other content gets 409."""
         known = self._refund(given.key)
         if known is not None:
             same = all(known[name] == value for name, value in given.model_dump().items())
@@ -235,7 +235,7 @@ class ChannelDesk:
         return self._answer(given.key)
 
     def refund_status(self, key: str, *, stale: bool = False) -> Answer:
-        """What became of a refund; a look-up brings one that is under way nearer to its end."""
+        """The state of a refund. Each query brings a planned end nearer."""
         known = None if stale else self._refund(key)
         if known is None:
             return 404, {"code": "REFUND_UNKNOWN", "message": "no such refund"}
@@ -255,7 +255,7 @@ class ChannelDesk:
         return self._shown(known)
 
     def finish(self, given: FinishRefund) -> Answer:
-        """End a refund that is under way."""
+        """End a refund that is in progress."""
         with self._store.transaction():
             ended = self._store.write(
                 "UPDATE refunds SET state = ?, code = ? WHERE key = ? AND state = 'processing'",
@@ -266,12 +266,12 @@ class ChannelDesk:
         return (200, {"key": given.key}) if ended else (404, {"code": "REFUND_UNKNOWN", "message": "none under way"})
 
     def subjects(self, key: str) -> tuple[str, ...]:
-        """What else a refund is called by: its payment's reference."""
+        """A refund's other name: its payment's reference."""
         known = self._refund(key)
         return (known["payment_reference"],) if known else ()
 
     def plan(self, given: RefundPlan) -> Answer:
-        """Choose what becomes of later refunds."""
+        """Set the outcome of later refunds."""
         self._store.write("INSERT OR REPLACE INTO plans VALUES (?, ?)", given.match, given.model_dump_json())
         return 200, {"match": given.match}
 
@@ -313,7 +313,7 @@ class ChannelDesk:
 
 
 def _short(reference: str) -> str:
-    """A payment's reference as a part of a line's id, which knows few letters."""
+    """A payment's reference as part of a line's id, which allows few characters."""
     return hashlib.sha256(reference.encode()).hexdigest()[:24]
 
 

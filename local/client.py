@@ -1,4 +1,4 @@
-"""Playing the world: give the stand-ins scans, plans and faults, and read what they have done."""
+"""A client of the stand-ins: it gives them scans, plans and faults, and reads what they have done."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from local.journal import Effect
 
 
 class WorldClient:
-    """A connection to the stand-ins; an async context manager. Every method raises `Unavailable` where they are down,
-    and `BadInput` where they cannot read what they are told.
+    """A connection to the stand-ins; an async context manager. Every method raises `Unavailable` if they are down, and
+    `BadInput` if they cannot read a request.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        # No TLS on the loopback; without this the client would read the machine's certificates first.
+        # No TLS on the loopback; this saves loading the machine's certificates.
         self._http = httpx.AsyncClient(base_url=self.url, timeout=30, trust_env=False, verify=False)
 
     async def __aenter__(self) -> Self:
@@ -37,7 +37,7 @@ class WorldClient:
         await self.close()
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self._http.aclose()
 
     # --- the carrier ---
@@ -51,59 +51,59 @@ class WorldClient:
     ) -> None:
         """Register a parcel, and add scans to its trace; the same scan again changes nothing."""
         plain = [scan.model_dump(mode="json") if isinstance(scan, Scan) else dict(scan) for scan in scans]
-        await self._tell(
+        await self._post(
             "carrier/scans", {"carrier": carrier, "waybill": waybill, "scans": plain, "phone_last4": phone_last4}
         )
 
     async def freeze(self, carrier: str, waybill: str, frozen: bool = True) -> None:
         """Show no newer scans of a parcel from now on; `frozen` False shows them all."""
-        await self._tell("carrier/freeze", {"carrier": carrier, "waybill": waybill, "frozen": frozen})
+        await self._post("carrier/freeze", {"carrier": carrier, "waybill": waybill, "frozen": frozen})
 
     async def mark(self, carrier: str, waybill: str, answer: ParcelAnswer | None) -> None:
-        """Answer this for a parcel, whatever its scans; None answers by the scans again."""
-        await self._tell("carrier/mark", {"carrier": carrier, "waybill": waybill, "answer": answer})
+        """Give this answer for a parcel, regardless of its scans; None: answer by the scans again."""
+        await self._post("carrier/mark", {"carrier": carrier, "waybill": waybill, "answer": answer})
 
     async def pushed(self, waybill: str) -> bytes | None:
-        """The body that Kuaidi100 would push now of a number; None where it was not subscribed, or has no scan."""
+        """The body that Kuaidi100 would push now for a number; None if it is not subscribed, or has no scan."""
         reply = await self._http.get(f"kuaidi100/pushes/{quote(waybill, safe='')}")
         return reply.content if reply.status_code == 200 else None
 
     async def lock_numbers(self, seconds: float) -> None:
-        """Let Kuaidi100 lock a number that is asked for again so soon; 0 for never."""
-        await self._tell("carrier/interval", {"seconds": seconds})
+        """Let Kuaidi100 lock a number that is queried again within these seconds; 0: never."""
+        await self._post("carrier/interval", {"seconds": seconds})
 
     # --- the payment channel ---
 
     async def add_payment(
         self, reference: str, amount_minor: int, currency: str, *, state: str = "paid", paid_at: str | None = None
     ) -> None:
-        """Let the channel know a payment before anybody asks for it."""
+        """Register a payment at the channel before its first query."""
         body = {"reference": reference, "amount_minor": amount_minor, "currency": currency, "state": state}
-        await self._tell("channel/payments", {**body, "paid_at": paid_at})
+        await self._post("channel/payments", {**body, "paid_at": paid_at})
 
     async def plan_refunds(self, match: str, outcome: RefundOutcome, *, looks: int | None = 2) -> None:
-        """Choose what becomes of refunds of a payment, or under a key; `looks` None until `finish_refund`."""
-        await self._tell(
+        """Set the outcome of refunds of a payment, or under a key; `looks` None until `finish_refund`."""
+        await self._post(
             "channel/plans", {"match": match, "outcome": outcome, "looks": looks, "code": "PAYER_ACCOUNT_CLOSED"}
         )
 
     async def finish_refund(self, key: str) -> None:
-        """End a refund that is under way."""
-        await self._tell("channel/refunds/finish", {"key": key, "state": "arrived"})
+        """End a refund that is in progress."""
+        await self._post("channel/refunds/finish", {"key": key, "state": "arrived"})
 
     async def refunded_minor(self, payment_reference: str) -> int:
-        """What the buyer has back of a payment."""
+        """The refunded amount of a payment."""
         return sum(effect.amount_minor for effect in await self.journal("channel", payment_reference))
 
     async def refund_effects(self, payment_reference: str) -> int:
-        """How often money went back for a payment."""
+        """The number of refunds of a payment."""
         return len(await self.journal("channel", payment_reference))
 
     async def settle(self, *, fee_bps: int = 60) -> list[dict[str, Any]]:
-        """Let the channel send on what it holds; every settlement ever, as `{settlement_id, currency, gross_minor,
+        """Let the channel settle what it holds; returns all settlements, as `{settlement_id, currency, gross_minor,
         fee_minor, at}`.
         """
-        return list((await self._tell("channel/settle", {"fee_bps": fee_bps}))["settlements"])
+        return list((await self._post("channel/settle", {"fee_bps": fee_bps}))["settlements"])
 
     # --- the bank ---
 
@@ -116,11 +116,11 @@ class WorldClient:
         code: str = "ACCOUNT_CLOSED",
         **more: Any,
     ) -> None:
-        """Choose what becomes of payouts to a token or last four digits, or under a key; see `local.bank.PayoutPlan`.
+        """Set the outcome of payouts to a token or last four digits, or under a key; see `local.bank.PayoutPlan`.
 
         `more` is `then`, `return_after_s`, `return_minor`.
         """
-        await self._tell("bank/plans", {"match": match, "outcome": outcome, "looks": looks, "code": code, **more})
+        await self._post("bank/plans", {"match": match, "outcome": outcome, "looks": looks, "code": code, **more})
 
     async def refuse_account(self, token: str, code: str = "ACCOUNT_CLOSED") -> None:
         """Fail all payouts to an account; the codes are in `activities.rails.sandbox.FAILURES`."""
@@ -128,53 +128,53 @@ class WorldClient:
 
     async def finish_payout(self, key: str, state: str = "paid", code: str | None = None) -> None:
         """End a payout that was accepted."""
-        await self._tell("bank/payouts/finish", {"key": key, "state": state, "code": code})
+        await self._post("bank/payouts/finish", {"key": key, "state": state, "code": code})
 
     async def return_payout(self, key: str, amount_minor: int | None = None) -> None:
-        """Send a paid payout back, all that is left of it or a part."""
-        await self._tell("bank/payouts/return", {"key": key, "amount_minor": amount_minor})
+        """Return a paid payout: a part, or all that is left of it."""
+        await self._post("bank/payouts/return", {"key": key, "amount_minor": amount_minor})
 
     async def bank_errs(self, key: str, amount_minor: int, currency: str, *, effect: str = "payout") -> None:
         """Let the bank move money without an instruction; `effect="return"` brings such money back."""
         body = {"effect": effect, "key": key, "amount_minor": amount_minor, "currency": currency, "token": "mistake"}
-        await self._tell("bank/mistakes", body)
+        await self._post("bank/mistakes", body)
 
     async def remember_keys(self, seconds: float | None) -> None:
         """How long the bank remembers a key: after that the same key pays again. None: always."""
-        await self._tell("bank/window", {"seconds": seconds})
+        await self._post("bank/window", {"seconds": seconds})
 
     async def callbacks(self) -> tuple[list[dict[str, Any]], int]:
-        """What the bank calls back about now, at most some hundreds, and how many are left in all."""
-        answer = await self._ask("GET", "bank/callbacks")
+        """The bank's callbacks to deliver now, at most some hundreds, and how many are left in all."""
+        answer = await self._request("GET", "bank/callbacks")
         return list(answer["callbacks"]), int(answer["left"])
 
     async def acknowledge(self, seqs: Iterable[int]) -> None:
-        """These callbacks were delivered; until this is said they come again."""
-        await self._tell("bank/callbacks", {"seqs": list(seqs)})
+        """Mark callbacks as delivered; until then they come again."""
+        await self._post("bank/callbacks", {"seqs": list(seqs)})
 
     async def payout_effects(self, token: str) -> int:
-        """How often the bank paid to an account."""
+        """The number of payouts to an account."""
         return sum(effect.effect == "payout" for effect in await self.journal("bank", token))
 
     async def paid_minor(self, token: str) -> int:
-        """What an account has from the bank: payouts less what came back."""
+        """The sum of payouts to an account, less returns."""
         effects = await self.journal("bank", token)
         return sum(effect.amount_minor * (1 if effect.effect == "payout" else -1) for effect in effects)
 
     # --- WeChat Pay ---
 
     async def wechatpay_callback(self, about: str, key: str) -> tuple[bytes, dict[str, str]]:
-        """Body and headers of what WeChat Pay would call back now about a number of `transfer`, `withdraw` or `refund`:
-        signed, encrypted, and with another id each time.
+        """Body and headers of WeChat Pay's callback about a number of `transfer`, `withdraw` or `refund`: signed,
+        encrypted, and with a new id each time.
         """
-        made = await self._tell("wechatpay/notifications", {"about": about, "key": key})
+        made = await self._post("wechatpay/notifications", {"about": about, "key": key})
         return str(made["body"]).encode(), dict(made["headers"])
 
-    # --- all of them ---
+    # --- all stand-ins ---
 
     async def journal(self, on: Side, subject: str | None = None) -> list[Effect]:
-        """Money that moved at the channel or the bank, in order: of one payment or payee's token, or all."""
-        answer = await self._ask("GET", "journal", params={"on": on})
+        """Money that moved at the channel or the bank, in order: for one payment or payee's token, or all."""
+        answer = await self._request("GET", "journal", params={"on": on})
         effects = [Effect.model_validate(effect) for effect in answer["effects"]]
         return [effect for effect in effects if subject in (None, effect.subject)]
 
@@ -190,36 +190,36 @@ class WorldClient:
         seed: int = 0,
         **more: Any,
     ) -> int:
-        """Misbehave; see `local.faults.Fault`. `times` None has no end; `more` is `status`, `seconds`, …
+        """Add a fault; see `local.faults.Fault`. `times` None has no end; `more` is `status`, `seconds`, …
 
         Returns:
             The fault's number.
         """
         body = {"on": on, "kind": kind, "match": match, "verb": verb, "rate": rate, "seed": seed, **more}
-        answer = await self._tell("faults", {**body, "times": None if rate is not None else times})
+        answer = await self._post("faults", {**body, "times": None if rate is not None else times})
         return int(answer["number"])
 
     async def faults(self) -> list[dict[str, Any]]:
-        """The faults that still wait."""
-        return list((await self._ask("GET", "faults"))["faults"])
+        """The pending faults."""
+        return list((await self._request("GET", "faults"))["faults"])
 
     async def clear_faults(self) -> None:
-        """Behave."""
-        await self._ask("DELETE", "faults")
+        """Remove all faults."""
+        await self._request("DELETE", "faults")
 
     async def asked(self, on: Side, verb: Verb | None = None, match: str = "*") -> int:
-        """How often a stand-in was asked since its process started."""
+        """The number of a stand-in's requests since its process started."""
         params = {"on": on, "match": match, **({"verb": verb} if verb else {})}
-        return int((await self._ask("GET", "asked", params=params))["asked"])
+        return int((await self._request("GET", "asked", params=params))["asked"])
 
     async def tally(self) -> dict[str, int]:
-        """`asked/SIDE/VERB` and `struck/SIDE/VERB/KIND` with how often, whatever processes died meanwhile."""
-        return {name: int(n) for name, n in (await self._ask("GET", "tally")).items()}
+        """`asked/SIDE/VERB` and `struck/SIDE/VERB/KIND` with counts, which survive killed processes."""
+        return {name: int(n) for name, n in (await self._request("GET", "tally")).items()}
 
-    async def _tell(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._ask("POST", path, json=body)
+    async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._request("POST", path, json=body)
 
-    async def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+    async def _request(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         try:
             answer = await self._http.request(method, f"/{path}", **request)
         except httpx.HTTPError as error:

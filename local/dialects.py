@@ -1,6 +1,6 @@
 """The stand-in carrier's parcels in the dialects of the tracking vendors, signatures and refusals included.
 
-Written from the vendors' side: what an adapter gets wrong about a signature or a code shows here.
+It is written from the vendors' side, so an adapter's mistake in a signature or a code shows here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Answer = tuple[int, dict[str, Any]]
 CUSTOMER = "standin-customer"
 KEY = "standin-key"
 SALT = "standin-salt"
-"""The account that the stand-ins know, at each vendor."""
+"""The account that the stand-ins accept, at each vendor."""
 
 EASYPOST_NAMES = {
     "ups": "UPS",
@@ -95,13 +95,13 @@ _EASYPOST = {
 }
 
 Scans = Sequence[Mapping[str, Any]]
-"""As the carrier's desk gives them: ascending, times in UTC."""
+"""Scans as the carrier's desk gives them: ascending, times in UTC."""
 
 
 class Dialects:
     """Answers the vendors' questions from the parcels of a carrier's desk.
 
-    `interval_s`: how long a number may not be asked for again at Kuaidi100; it locks it otherwise.
+    `interval_s`: the time within which Kuaidi100 locks a number that is queried again.
     """
 
     def __init__(self, desk: CarrierDesk) -> None:
@@ -129,7 +129,7 @@ class Dialects:
             return 200, {"result": False, "returnCode": "400", "message": "查询过于频繁，单号已锁定"}
         told = self._desk.track(Track(carrier=carrier, waybill=waybill, phone_last4=phone or None), stale=stale)
         if carrier != code and told["status"] == "no_trace" and "detail" not in told:
-            # A test may have given the scans to one service alone, by the vendor's name.
+            # A test may have registered the scans under a service of the carrier, by the vendor's name.
             told = self._desk.track(Track(carrier=code, waybill=waybill, phone_last4=phone or None), stale=stale)
         if vendor == "kuaidi100" and "detail" in told:
             return 200, {"result": False, "returnCode": "408", "message": "快递公司参数异常：验证码错误"}
@@ -143,7 +143,7 @@ class Dialects:
                 return 201, _easypost(code, waybill, scans)
 
     def trackers(self, authorization: str) -> Answer:
-        """EasyPost's list of trackers, which is empty for whoever may see it."""
+        """EasyPost's list of trackers: empty for a valid account."""
         if not _signed("easypost", b"", authorization):
             return _unsigned("easypost")
         return 200, {"trackers": [], "has_more": False}
@@ -157,7 +157,7 @@ class Dialects:
             return ""
 
     def subscribe(self, body: bytes) -> Answer:
-        """Kuaidi100's subscription: the second one of a number is told so."""
+        """Kuaidi100's subscription: a repeated one gets its own code."""
         try:
             param = json.loads(_form(body)["param"])
             number, key = str(param["number"]), param["key"]
@@ -174,7 +174,7 @@ class Dialects:
         return 200, {"result": True, "returnCode": "200", "message": "提交成功"}
 
     def push(self, waybill: str) -> bytes | None:
-        """What Kuaidi100 would push now of a number that was subscribed; None where it was not, or has no scan."""
+        """Kuaidi100's push about a subscribed number; None if it is not subscribed, or has no scan."""
         wanted = self._desk.subscription(waybill)
         if wanted is None:
             return None
@@ -223,9 +223,9 @@ def _md5(text: str) -> str:
 
 
 def _carrier(vendor: Vendor, code: str, waybill: str) -> str:
-    """Our id of the carrier; the vendor's own code where there is none, of which no parcel is known.
+    """Our id of the carrier, or else the vendor's code, under which no parcel is known.
 
-    A service of a carrier knows no parcel of its sister's: the code must be one that has such numbers.
+    A carrier's service does not know the parcels of another of its services: the code must fit the number.
     """
     for carrier in CARRIERS.carriers:
         main = EASYPOST_NAMES.get(carrier.id, "") if vendor == "easypost" else str(getattr(carrier, vendor))
@@ -300,7 +300,7 @@ def _kdniao(code: str, waybill: str, scans: Scans) -> dict[str, Any]:
         return {**head, "State": "0", "StateEx": "0", "Traces": [], "Reason": "暂无轨迹信息"}
     events = []
     for number, scan in enumerate(scans):
-        # Both of its formats; of the second even the weekday is as wrong as it often is.
+        # Both of its formats; the second with a wrong weekday, as is common.
         form = "%Y-%m-%d %H:%M:%S" if number % 2 == 0 else "Thu %b %d %H:%M:%S CST %Y"
         event = {"AcceptTime": _china(scan).strftime(form), "AcceptStation": scan.get("text") or "快件"}
         events.append({**event, "Location": scan.get("city") or "", "Action": _KDNIAO[scan["stage"]]})
@@ -342,10 +342,10 @@ def _easypost(code: str, waybill: str, scans: Scans) -> dict[str, Any]:
 def push_of(
     vendor: AnyVendor, carrier: str, waybill: str, scans: Scans, *, salt: str = SALT, **more: Any
 ) -> tuple[bytes, dict[str, str]]:
-    """What a vendor would push of a parcel: body and headers, signed.
+    """A vendor's push about a parcel: body and headers, signed.
 
     Args:
-        salt: what Kuaidi100 signs with; it is told when a number is subscribed.
+        salt: Kuaidi100's salt, from the subscription.
         more: further fields of the push, such as Kuaidi100's `status` and `comNew`.
     """
     if vendor == "17track" or vendor == "aftership":  # two comparisons narrow the type, one does not

@@ -1,7 +1,7 @@
-"""How the stand-ins misbehave when they are told to.
+"""The faults of the stand-ins: how they misbehave on request.
 
 A fault names where (`on`, `verb`, `match`), what (`kind`) and how often (`times`, or by chance with `rate` and `seed`).
-Faults are on disk, so that one that kills the process does not kill it again after the restart.
+Faults are on disk, so that a fault that kills the process does not kill it again after the restart.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ Kind = Literal[
     "garbage",  # act, then answer half of the JSON
     "huge",  # act, then answer ten megabytes
     "wrong_types",  # act, then answer with every value in an array
-    "wrong_amount",  # act, then tell another amount
-    "wrong_key",  # act, then answer about somebody else's
-    "unsigned",  # act, then answer without the signature that belongs to it
-    "wrong_signature",  # act, then sign it wrongly
-    "stale_lookup",  # a look-up that does not know yet what happened; a trace without its last scan
+    "wrong_amount",  # act, then answer with another amount
+    "wrong_key",  # act, then answer about another key
+    "unsigned",  # act, then answer without a signature
+    "wrong_signature",  # act, then answer with a wrong signature
+    "stale_lookup",  # a query that misses the latest change; a trace without its last scan
     "callback_lost",  # the bank never calls back about it
     "callback_twice",  # it calls back twice
-    "callback_late",  # it calls back `seconds` later, behind what happened after it
+    "callback_late",  # it calls back `seconds` later, after later events
 ]
 
 _ACTS: frozenset[Verb] = frozenset({"refund", "payout"})
@@ -52,10 +52,10 @@ _OF_CALLBACKS: frozenset[Kind] = frozenset({"callback_lost", "callback_twice", "
 class Fault(BaseModel):
     """One way to misbehave.
 
-    Without `verb`, kinds that speak of an effect meet refunds and payouts (and every question to the carrier, who has
-    no effects), a stale look-up meets look-ups, kinds of callbacks meet those, and all others whatever question comes
-    first. `match` is a waybill, a payment's reference, a key, a payee's token or last four digits, or "*". `times` None
-    has no end; it is 1 where nothing is said, and without end with a `rate`.
+    Without `verb`, kinds about an effect meet refunds and payouts (and every request to the carrier, which has no
+    effects), a stale look-up meets queries, kinds of callbacks meet callbacks, and all others meet the next request.
+    `match` is a waybill, a payment's reference, a key, a payee's token or last four digits, or "*". `times` None has no
+    end; the default is 1, or no end with a `rate`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,7 +78,7 @@ class Fault(BaseModel):
         return self
 
     def meets(self, on: Side, verb: Verb, subjects: frozenset[str]) -> bool:
-        """Whether it is about this request."""
+        """Whether it applies to this request."""
         if self.on not in ("*", on) or (self.match != "*" and self.match not in subjects):
             return False
         if (verb == "callback") != (self.kind in _OF_CALLBACKS):
@@ -86,13 +86,13 @@ class Fault(BaseModel):
         if self.verb is not None:
             return self.verb == verb
         if verb == "subscribe":
-            return False  # only where it is named: what is said of a carrier is about its answers
+            return False  # only if it is named: faults of a carrier are about its answers
         if self.kind == "stale_lookup":
             return verb in _LOOK_UPS
         return self.kind not in _OF_ACTS or verb in _ACTS or on == "carrier"
 
     def by_chance(self, subject: str, nth: int) -> bool:
-        """Whether it strikes the nth request of a subject: the same with the same seed, in whatever order they come."""
+        """Whether it strikes the nth request of a subject: the same for the same seed, in any order of requests."""
         if self.rate is None:
             return True
         digest = hashlib.sha256(f"{self.seed}/{self.kind}/{subject}/{nth}".encode()).digest()
@@ -100,7 +100,7 @@ class Fault(BaseModel):
 
 
 class Faults:
-    """The faults that wait to strike, and how often each kind of question was asked and each kind of fault struck."""
+    """The pending faults, and counts of each kind of request and of each kind of fault that struck."""
 
     def __init__(self, folder: Path) -> None:
         self._store = Store(
@@ -108,7 +108,7 @@ class Faults:
             "CREATE TABLE IF NOT EXISTS faults"
             " (number INTEGER PRIMARY KEY AUTOINCREMENT, fault TEXT NOT NULL, times_left INTEGER)",
         )
-        # On disk: chance goes by how often a subject was asked, and must go on where a killed process stopped.
+        # On disk: chance depends on how often a subject was queried, and must continue after a killed process.
         self._counts = Store(
             folder / "counts.db",
             "CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, n INTEGER NOT NULL)",
@@ -120,12 +120,12 @@ class Faults:
         }
 
     def close(self) -> None:
-        """Give the files back."""
+        """Close the files."""
         self._store.close()
         self._counts.close()
 
     def add(self, fault: Fault) -> int:
-        """Let it wait; its number."""
+        """Add a fault; returns its number."""
         self._store.write("INSERT INTO faults (fault, times_left) VALUES (?, ?)", fault.model_dump_json(), fault.times)
         row = self._store.row("SELECT max(number) AS number FROM faults")
         number = int(row["number"]) if row else 0
@@ -133,20 +133,20 @@ class Faults:
         return number
 
     def all(self) -> list[dict[str, object]]:
-        """Those that still wait, with what is left of them."""
+        """The pending faults, with what is left of each."""
         return [
             {"number": number, "times_left": left, **fault.model_dump()}
             for number, (fault, left) in self._waiting.items()
         ]
 
     def clear(self) -> None:
-        """Behave from now on."""
+        """Remove all faults."""
         self._store.write("DELETE FROM faults")
         self._counts.write("DELETE FROM counts WHERE name LIKE 'nth/%'")
         self._waiting.clear()
 
     def tally(self) -> dict[str, int]:
-        """`asked/SIDE/VERB` and `struck/SIDE/VERB/KIND` with how often, since the folder was made."""
+        """`asked/SIDE/VERB` and `struck/SIDE/VERB/KIND` with counts since the folder was made."""
         rows = self._counts.rows("SELECT name, n FROM counts WHERE name NOT LIKE 'nth/%' ORDER BY name")
         return {row["name"]: row["n"] for row in rows}
 
@@ -154,7 +154,7 @@ class Faults:
         """The first fault that strikes this request; it is used up before it strikes.
 
         Args:
-            about: by what chance goes, where some subjects are others in every run; else by all of them.
+            about: the subject that chance depends on, if others differ in every run; by default all of them.
         """
         name = f"{on}/{verb}/{about or '/'.join(sorted(subjects))}"
         self._count(f"asked/{on}/{verb}")
@@ -167,7 +167,7 @@ class Faults:
         return None
 
     def _count(self, name: str) -> int:
-        """One more; how many now."""
+        """Increase a count; returns the new one."""
         self._counts.write(
             "INSERT INTO counts VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET n = counts.n + 1",
             name,
@@ -188,7 +188,7 @@ class Faults:
 
 
 def about_another(answer: Any, names: Collection[str]) -> Any:
-    """An answer in which everything of these names, however deep it lies, is somebody else's."""
+    """An answer in which the fields of these names, at any depth, name another thing."""
     if isinstance(answer, Mapping):
         return {name: "other" if name in names else about_another(value, names) for name, value in answer.items()}
     if isinstance(answer, list | tuple):

@@ -1,4 +1,4 @@
-"""Ends a temporary stack whose program was killed: no other program would adopt it."""
+"""Ends a temporary stack whose program was killed, because no other program adopts it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOOK_EVERY = 0.5
 def guard(home: Path, parent: str) -> None:
     """Wait until the parent, `PID:START`, is gone; then end the servers of the home, delete it, and end ourselves.
 
-    Blocks; meant for a thread of a process of the stack.
+    It blocks; run it in a thread of one of the stack's processes.
     """
     pid, _, started = parent.partition(":")
     while pids.started(int(pid)) == started:

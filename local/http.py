@@ -68,7 +68,7 @@ async def malformed(request: Request, error: Exception) -> Response:
 
 
 def posted(model: type[M], tell: Callable[[M], Answer | dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint that hands its body on."""
+    """An endpoint that passes its body to a desk."""
 
     async def endpoint(request: Request) -> Response:
         answer = tell(await body_of(request, model))
@@ -90,7 +90,7 @@ def fault_status(fault: Fault) -> Response:
 
 
 def spoiled(fault: Fault, status: int, answer: dict[str, Any], render: Render) -> Response:
-    """The answer as the fault wants it, now that the effect has happened."""
+    """The answer as the fault demands, after the effect has happened."""
     whole = json.dumps(answer, ensure_ascii=False).encode()
     match fault.kind:
         case "die":
@@ -117,7 +117,7 @@ def spoiled(fault: Fault, status: int, answer: dict[str, Any], render: Render) -
 
 
 def _unsigned(response: Response, *, wrong: bool) -> Response:
-    """An answer whose signature is gone, or is another answer's."""
+    """An answer whose signature is missing or wrong."""
     for name in [name for name in response.headers if name.endswith("-signature")]:
         if wrong:
             response.headers[name] = response.headers[name][::-1]
@@ -127,7 +127,7 @@ def _unsigned(response: Response, *, wrong: bool) -> Response:
 
 
 class Cut(Response):
-    """An answer that breaks off: the server closes the connection when less comes than was announced."""
+    """An answer that is cut: the server closes the connection because less was sent than announced."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]

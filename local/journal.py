@@ -1,7 +1,7 @@
-"""What a stand-in keeps: one SQLite file, written through to the disk before anybody gets an answer.
+"""A stand-in's storage: one SQLite file, written to disk before a request is answered.
 
-Channel and bank journal their effects in it, in the same transaction as the effect itself: what the journal says has
-happened, happened, whatever the answer was, and whenever the process was killed.
+Channel and bank journal their effects in the same transaction as the effect itself. So the journal is true for any
+answer, and after a kill at any moment.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS effects (
     currency     TEXT    NOT NULL
 )
 """
-# No UNIQUE on the key: a journal that cannot show a second effect could not prove that there was none.
+# No UNIQUE on the key: a journal that cannot hold a second effect cannot prove that there was none.
 
 
 class Effect(BaseModel):
@@ -44,10 +44,10 @@ class Effect(BaseModel):
 
 
 class Store:
-    """An SQLite file. Used from one thread; a transaction never spans a wait.
+    """An SQLite file. Used from one thread; a transaction never spans an await.
 
     Args:
-        through: False leaves the last writes to the system: a kill loses none of them, only a loss of power does.
+        through: False leaves the last writes to the operating system: a kill loses none of them, a power failure may.
     """
 
     def __init__(self, path: Path, *schema: str, through: bool = True) -> None:
@@ -60,12 +60,12 @@ class Store:
             self._connection.execute(statement)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self._connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of it or nothing, and on the disk when the block has ended."""
+        """One transaction: all or nothing, and on disk when the block has ended."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -83,7 +83,7 @@ class Store:
         return next(iter(self.rows(query, *values)), None)
 
     def write(self, statement: str, *values: Any) -> int:
-        """Carry out a statement; how many rows it touched."""
+        """Execute a statement; returns how many rows it changed."""
         return self._connection.execute(statement, values).rowcount
 
 
@@ -94,7 +94,7 @@ class JournaledStore(Store):
         super().__init__(path, _EFFECTS, *schema)
 
     def journal(self, effect: str, *, key: str, subject: str, amount_minor: int, currency: str) -> None:
-        """Append an effect; to be called inside the transaction that makes it true."""
+        """Append an effect; call it inside the effect's transaction."""
         self.write(
             "INSERT INTO effects (at, effect, key, subject, amount_minor, currency) VALUES (?, ?, ?, ?, ?, ?)",
             *(utc_now(), effect, key, subject, amount_minor, currency),
@@ -106,5 +106,5 @@ class JournaledStore(Store):
 
 
 def utc_now() -> str:
-    """The machine's time, RFC 3339; a stand-in has no part in anybody's skipped clock."""
+    """The machine's time, RFC 3339; a stand-in does not follow a skipped clock."""
     return datetime.now(UTC).isoformat()

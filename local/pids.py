@@ -1,7 +1,7 @@
-"""Which processes are ours: a footprint on disk for each, so that another run can adopt or end what was left running.
+"""Our processes: a footprint on disk for each, so that another run can adopt or end those left running.
 
-A footprint keeps the process's start time beside its number: numbers are used again, and ending a stranger's process
-would be worse than leaving one of ours.
+A footprint holds the process's start time beside its number, because numbers are reused: ending a foreign process would
+be worse than leaving one of ours.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LOOK_EVERY = 0.01
 
 
 class Footprint(BaseModel):
-    """A process that we started: its number, when it started, what it was told, and the ports it listens on."""
+    """A process that we started: its number, start time, arguments, and the ports it listens on."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,9 +31,9 @@ class Footprint(BaseModel):
 
 
 def started(pid: int) -> str | None:
-    """When a live process started, as an opaque text; None where there is none, or only its unreaped remains."""
+    """When a live process started, as an opaque text; None if there is none, or only a zombie."""
     try:
-        # The name stands in parentheses and may hold blanks and parentheses itself: read behind the last one.
+        # The name is in parentheses and may contain blanks and parentheses: read after the last one.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except FileNotFoundError:
         return None if Path("/proc/self/stat").exists() else _started_by_ps(pid)
@@ -50,18 +50,18 @@ def _started_by_ps(pid: int) -> str | None:
 
 
 def is_running(footprint: Footprint) -> bool:
-    """Whether the very process of the footprint is alive."""
+    """Whether exactly the footprint's process is alive."""
     return started(footprint.pid) == footprint.started
 
 
 def footprint(pid: int, command: Sequence[str], ports: dict[str, int]) -> Footprint | None:
-    """The footprint of a live process, or None where it has ended already."""
+    """The footprint of a live process; None if it has ended."""
     since = started(pid)
     return None if since is None else Footprint(pid=pid, started=since, command=tuple(command), ports=ports)
 
 
 def end(footprint: Footprint, *, gently: signal.Signals = signal.SIGTERM, within: float = 20.0) -> None:
-    """End a process: asked first, killed when it does not go in `within` seconds. One that is gone is fine."""
+    """End a process: terminate it, and kill it if it outlives `within` seconds. An ended process is no error."""
     for sign, patience in ((gently, within), (signal.SIGKILL, 5.0)):
         if not is_running(footprint):
             return
@@ -81,7 +81,7 @@ def _until(happened: Callable[[], bool], within: float) -> bool:
 
 
 def read(path: Path) -> Footprint | None:
-    """The footprint in a file; None where there is no such file, or none that can be read."""
+    """The footprint in a file; None if there is no such file, or it cannot be read."""
     try:
         return Footprint.model_validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):
@@ -89,7 +89,7 @@ def read(path: Path) -> Footprint | None:
 
 
 def write(path: Path, text: str) -> None:
-    """Put a file in place whole, for our eyes only: a reader never sees half of it, nor does another user."""
+    """Replace a file atomically, readable only by its owner: a reader never sees half of it."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)

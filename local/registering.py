@@ -1,6 +1,6 @@
 """The stand-in carrier's parcels in the dialects of 17TRACK and AfterShip, which know only registered numbers.
 
-Written from the vendors' side, as `local.dialects`: what an adapter gets wrong about a signature or a code shows here.
+It is written from the vendors' side, as `local.dialects`: an adapter's mistake in a signature or a code shows here.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Registering:
     """Both vendors' questions about the parcels of a carrier's desk.
 
     Args:
-        key: of the account that they know.
-        misbehaving: answers, or does what a fault says (see `local.world`).
+        key: of the account that they accept.
+        misbehaving: answers, or misbehaves as a fault says (see `local.world`).
     """
 
     def __init__(self, desk: CarrierDesk, key: str, misbehaving: Misbehaving) -> None:
@@ -72,7 +72,7 @@ class Registering:
         self._known: set[tuple[str, str, str]] = set()
 
     def routes(self) -> list[Route]:
-        """Where they are asked."""
+        """The vendors' paths."""
         track17, aftership = "/17track/track/v2.2", "/aftership/tracking/2024-07/trackings"
         return [
             Route(f"{track17}/gettrackinfo", self._endpoint(self._track17_look_up), methods=["POST"]),
@@ -153,7 +153,7 @@ class Registering:
 
 
 def track17_parcel(key: int, number: str, scans: Scans) -> dict[str, Any]:
-    """A parcel as 17TRACK tells it: newest event first."""
+    """A parcel as 17TRACK shows it: newest event first."""
     events = [
         {
             "time_iso": scan["at"],
@@ -174,7 +174,7 @@ def track17_parcel(key: int, number: str, scans: Scans) -> dict[str, Any]:
 
 
 def aftership_tracking(slug: str, number: str, scans: Scans) -> dict[str, Any]:
-    """A tracking as AfterShip tells it: oldest checkpoint first."""
+    """A tracking as AfterShip shows it: oldest checkpoint first."""
     checkpoints = [
         {
             "checkpoint_time": scan["at"],
@@ -202,7 +202,7 @@ def aftership_tracking(slug: str, number: str, scans: Scans) -> dict[str, Any]:
 def registering_push(
     vendor: RegisteringVendor, carrier: str, waybill: str, scans: Scans, key: str, secret: str
 ) -> tuple[bytes, dict[str, str]]:
-    """What a vendor would push of a parcel: body and headers, signed."""
+    """A vendor's push about a parcel: body and headers, signed."""
     json_type = {"Content-Type": "application/json"}
     if vendor == "17track":
         parcel = track17_parcel(TRACK17_KEYS.get(carrier, 999999), waybill, scans)
@@ -215,7 +215,7 @@ def registering_push(
 
 
 def _about(body: bytes) -> str:
-    """The number that a request is about, for faults; "" where it cannot be read."""
+    """The number that a request is about, for faults; "" if it cannot be read."""
     try:
         if body.startswith((b"[", b"{")):
             asked = json.loads(body)

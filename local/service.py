@@ -1,4 +1,4 @@
-"""What the servers of the local stack have in common: ports that stay, a footprint, a log, a wait until it answers."""
+"""The base of the local stack's servers: stable ports, a footprint, a log, a wait until it answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from local import pids
 
 LOOPBACK = "127.0.0.1"
 STARTS_WITHIN = 60.0
-"""Seconds. A busy machine takes many times the second that a start takes alone."""
+"""Seconds. On a busy machine a start takes many times its usual second."""
 _TRIES = 4
 _TRY_AGAIN_AFTER = 0.5
 _LOOK_EVERY = 0.02
@@ -41,7 +41,7 @@ def accepts(port: int) -> bool:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # As the servers do, so that a port whose last connections linger counts as free.
+        # As the servers do, so that a port with lingering connections counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -51,7 +51,7 @@ def _is_free(port: int) -> bool:
 
 
 def open_private(file: Path) -> BinaryIO:
-    """A log to add to that only its owner may read, the one that lay there before too."""
+    """Open a log for appending that only its owner may read; an existing one is restricted, too."""
     file.touch(mode=0o600)
     file.chmod(0o600)
     return file.open("ab")
@@ -60,7 +60,7 @@ def open_private(file: Path) -> BinaryIO:
 class ServerProcess:
     """A server process that outlives the program that started it, and is adopted or ended by the next one.
 
-    Everything it keeps lies under `home`: `<name>.json` is its footprint, `<name>.log` what it says.
+    Its files are under `home`: `<name>.json` is its footprint, `<name>.log` its output.
     """
 
     name: ClassVar[str] = ""
@@ -68,7 +68,7 @@ class ServerProcess:
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
     usual_ports: ClassVar[Mapping[str, int]] = {}
-    """What other programs expect, where it is free and nothing else was used before."""
+    """The ports that other programs expect; used if they are free and no others were used before."""
 
     def __init__(self, home: Path, *, usual: bool = False) -> None:
         self.home = home.absolute()
@@ -76,24 +76,24 @@ class ServerProcess:
         self._child: subprocess.Popen[bytes] | None = None
         self._footprint: pids.Footprint | None = None
 
-    # --- what each service says of itself ---
+    # --- for each server to define ---
 
     def prepare(self) -> None:
-        """Make what must be there before the first start."""
+        """Prepare for the first start."""
 
     def command(self, ports: Mapping[str, int]) -> Sequence[str]:
         """The program and its arguments."""
         raise NotImplementedError
 
     def identity(self) -> Mapping[str, Any]:
-        """Further arguments of `subprocess.Popen`: as whom and where it runs."""
+        """Further arguments of `subprocess.Popen`: its user and its folder."""
         return {}
 
     def answers(self) -> bool:
-        """Whether it serves. May ask over the network; never raises."""
+        """Whether it serves. It may use the network; it never raises."""
         return accepts(self.ports["port"])
 
-    # --- what they have in common ---
+    # --- common to all ---
 
     @property
     def footprint_file(self) -> Path:
@@ -112,12 +112,12 @@ class ServerProcess:
 
     @property
     def pid(self) -> int | None:
-        """Its process, while it lives."""
+        """Its process number, while it runs."""
         return self._footprint.pid if self.is_running() and self._footprint else None
 
     @property
     def footprint(self) -> pids.Footprint | None:
-        """What it left on disk about itself."""
+        """Its footprint on disk."""
         return self._footprint
 
     def is_running(self) -> bool:
@@ -139,14 +139,15 @@ class ServerProcess:
                 self._launch(self._choose_ports())
                 return
             except Unavailable:
-                # The usual causes pass: a port that somebody else took, a killed server whose children still leave.
+                # Try again: the usual causes pass, such as a taken port, or a killed server whose children are still
+                # ending.
                 self.stop()
                 if not tries_left:
                     raise
                 time.sleep(_TRY_AGAIN_AFTER)
 
     def stop(self) -> None:
-        """End it, wherever it was started. What it keeps stays. One that is gone already is fine. Blocks."""
+        """End it, whichever program started it. Its files stay. If it has ended already, that is no error. Blocks."""
         self._end(self.stop_signal)
 
     def kill(self) -> None:
@@ -172,7 +173,7 @@ class ServerProcess:
         return False
 
     def _choose_ports(self) -> dict[str, int]:
-        """Those of the last time, so that bookmarks and settings stay good; another where one is taken."""
+        """The ports of the last run, so that bookmarks and settings stay valid; a new one if one is taken."""
         last = pids.read(self.footprint_file)
         kept = last.ports if last else self.usual_ports if self._usual else {}
         return {name: kept[name] if name in kept and _is_free(kept[name]) else free_port() for name in self.port_names}
@@ -180,16 +181,16 @@ class ServerProcess:
     def _launch(self, ports: dict[str, int]) -> None:
         command = list(self.command(ports))
         if self._child is not None:
-            self._child.wait()  # its last child, which somebody else ended
+            self._child.wait()  # its last child, which another process ended
         with open_private(self.log_file) as log:
             self._child = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # A Ctrl-C at the terminal is for us, and we end the servers in their order.
+                # A Ctrl-C at the terminal goes to this program, which ends the servers in order.
                 start_new_session=True,
-                # No other user may read what they keep.
+                # No other user may read their files.
                 umask=0o077,
                 **self.identity(),
             )

@@ -5,8 +5,8 @@
         async with running_worker(stack.settings):
             ...
 
-State stays under the home from one run to the next. What a killed program left running is adopted, or ended where it
-would be started with another command today. One program at a time has a home.
+State stays under the home from one run to the next. A server that a killed program left running is adopted, or ended if
+its command has changed. Only one program at a time uses a home.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class LocalStack:
     """An async context manager that starts the servers together and ends them in order.
 
     Args:
-        home: folder for all that the stack keeps.
-        base: settings that the stack does not bring: policies, screening, build. The defaults where not given.
-        durable: False gives up safety against a loss of power for speed; for tests.
+        home: folder for the stack's files.
+        base: settings that the stack does not provide: policies, screening, build; by default the usual ones.
+        durable: False gives up safety against a power failure for speed; for tests.
         temporary: delete everything at the end, even when this program is killed.
     """
 
@@ -60,7 +60,7 @@ class LocalStack:
     def temporary(cls, *, base: Settings | None = None, durable: bool = True) -> LocalStack:
         """A stack in a fresh folder that is deleted at the end; for a demonstration or a test."""
         home = Path(tempfile.mkdtemp(prefix="dakuan-"))
-        # Others may walk through it, not look into it: under root, PostgreSQL's own user has its data in there.
+        # Others may pass through it but not list it: under root, PostgreSQL's own user has its data in it.
         home.chmod(0o711)
         return cls(home, base=base, durable=durable, temporary=True)
 
@@ -71,7 +71,7 @@ class LocalStack:
 
     @property
     def settings(self) -> Settings:
-        """How to reach everything."""
+        """The settings that lead to this stack."""
         providers = self._base.providers or standin_providers()
         keys = self._base.account_keys or self._account_keys()
         own = {
@@ -85,13 +85,13 @@ class LocalStack:
 
     @property
     def world(self) -> WorldClient:
-        """Plays carrier, payer and bank. Of the event loop that it is first used in."""
+        """The client of the stand-ins, bound to the event loop of its first use."""
         if self._world is None:
             self._world = WorldClient(self.standins.url)
         return self._world
 
     async def __aenter__(self) -> Self:
-        """Start, or adopt, all of them.
+        """Start or adopt all servers.
 
         Raises:
             Misconfigured: another program has this home, or a server is not installed.
@@ -102,7 +102,7 @@ class LocalStack:
         self._account_keys()
         starting = [asyncio.create_task(asyncio.to_thread(service.start)) for service in self.services]
         try:
-            # Not gather, which would leave servers starting behind our back when one fails or we are interrupted.
+            # Not gather: if one fails or we are interrupted, it would leave other servers starting unobserved.
             await asyncio.wait(starting)
             for started in starting:
                 started.result()
@@ -148,14 +148,14 @@ class LocalStack:
             self._lock = None
 
     def _rails(self) -> dict[str, object]:
-        """The stand-in WeChat Pay, once its keys are made, unless other rails are configured."""
+        """The stand-in WeChat Pay once its keys exist, unless other rails are configured."""
         file = self.standins.rails_file
         if self._base.rails is not None or not file.is_file():
             return {"rails": self._base.rails, "rails_file": self._base.rails_file}
         return {"rails": read_rails(file, {}), "rails_file": file}
 
     def _account_keys(self) -> dict[str, bytes]:
-        """The home's own keys, made when they are first needed; no other user may read them."""
+        """The home's own keys, created at the first use; no other user may read them."""
         file = self.home / ACCOUNT_KEYS_FILE
         if not file.exists():
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as written:
@@ -163,7 +163,7 @@ class LocalStack:
         return parse_account_keys(file.read_text(encoding="ascii"))
 
     def _take_lock(self) -> None:
-        """The system gives the lock back when a program ends, however it ends."""
+        """The operating system releases the lock when the program ends, in any way."""
         lock = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -174,6 +174,6 @@ class LocalStack:
 
 
 def running(home: Path) -> dict[str, int]:
-    """The servers of a home that run, by name, with their process numbers; for a look from outside."""
+    """The running servers of a home, by name, with their process numbers; for other programs."""
     found = {name: pids.read(home / f"{name}.json") for name in (Postgres.name, Temporal.name, StandIns.name)}
     return {name: left.pid for name, left in found.items() if left is not None and pids.is_running(left)}

@@ -23,8 +23,8 @@ class StandIns(ServerProcess):
     """Carrier, payment channel and bank.
 
     Args:
-        home: folder for footprint, log and all that they keep.
-        guarding: the stand-ins end all servers of the home, and delete it, when the program that started them is gone;
+        home: folder for footprint, log and data.
+        guarding: the stand-ins end all servers of the home and delete it once the program that started them has ended;
             for stacks that no later program adopts.
     """
 
@@ -36,7 +36,7 @@ class StandIns(ServerProcess):
 
     @property
     def url(self) -> str:
-        """Where faults, plans and journals are."""
+        """The address of faults, plans and journals."""
         return f"http://{LOOPBACK}:{self.ports['port']}"
 
     @property
@@ -53,16 +53,16 @@ class StandIns(ServerProcess):
 
     @property
     def rails_file(self) -> Path:
-        """How the product reaches the stand-in WeChat Pay, keys and all; there once they answer."""
+        """The file that leads to the stand-in WeChat Pay, with its keys; it exists once they answer."""
         return self.data / "wechatpay" / RAILS_FILE
 
     @property
     def data(self) -> Path:
-        """Folder of what they keep."""
+        """Their data folder."""
         return self.home / "world"
 
     def remove(self) -> None:
-        """Stop them and delete all that they keep."""
+        """Stop them and delete their data."""
         self.stop()
         shutil.rmtree(self.data, ignore_errors=True)
         for file in (self.footprint_file, self.log_file):
@@ -74,13 +74,13 @@ class StandIns(ServerProcess):
         return [sys.executable, "-m", "local.world", "--port", str(ports["port"]), "--data", str(self.data), *guard]
 
     def identity(self) -> Mapping[str, Any]:
-        """In the project's folder, so that its packages are found however this program was started."""
+        """They run in the project's folder, so that its packages are found."""
         return {"cwd": _PROJECT}
 
     def answers(self) -> bool:
-        """Whether they say that they are well."""
+        """Whether they answer as healthy."""
         try:
-            # Without the proxies of the environment, which would not find this machine's loopback.
+            # Without the environment's proxies, which cannot reach this machine's loopback.
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
                 f"{self.url}/health", timeout=2
             ) as reply:

@@ -1,4 +1,4 @@
-"""The stand-ins' own statements: everything that moved on a day, page by page, from what they keep on disk."""
+"""The stand-ins' own statements: all movements of a day, page by page, from their files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LINES_A_PAGE = 1000
 
 
 class StatementQuestion(Message):
-    """What moved on a day, in UTC. Further pages come with `after` and the first page's `until`."""
+    """A query for a day's movements, in UTC. Further pages need `after` and the first page's `until`."""
 
     day: date
     until: Time | None = None
@@ -22,10 +22,10 @@ class StatementQuestion(Message):
 
 
 def page(asked: StatementQuestion, lines: Sequence[dict[str, Any]]) -> tuple[int, dict[str, Any]]:
-    """One page of a day's lines, which are all that moved `since` and before `until`.
+    """One page of a day's lines: the movements from `since` and before `until`.
 
     Args:
-        lines: everything that ever moved, each with its time under `at`; new ones come last.
+        lines: all movements, each with its time under `at`; new ones come last.
     """
     since = datetime.combine(asked.day, time(), UTC)
     until = min(asked.until or datetime.now(UTC), since + timedelta(days=1))

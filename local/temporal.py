@@ -1,7 +1,7 @@
 """A real Temporal: the dev server of the `temporal` command line, with its state in a file.
 
-The state survives a kill: SQLite writes ahead, and `synchronous=NORMAL` loses nothing when a process dies, only when
-the machine does. Time skipping is allowed, so that a demonstration or a test can let days pass for one workflow.
+The state survives a kill: with a write-ahead log, `synchronous=NORMAL` loses data only if the machine fails. Time
+skipping is allowed, so a demonstration or a test can let days pass for one workflow.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from local.service import LOOPBACK, ServerProcess, accepts
 
 NAMESPACE = "default"
 RETENTION = timedelta(days=30)
-"""How long a closed workflow can be looked at; the dev server's own is a day."""
+"""How long a closed workflow can be read; the dev server's default is a day."""
 
 _DYNAMIC_CONFIG = {
     "frontend.WorkflowTimeSkippingEnabled": True,
-    # Otherwise a timer whose time was skipped to fires up to a second late.
+    # Without this a timer fires up to a second after a skip to its time.
     "history.timerProcessorMaxTimeShift": "1ms",
-    # Workflows whose task fails again and again are listed as such after some 10 s, not after a minute.
+    # List workflows whose task fails repeatedly after about 10 s, not after a minute.
     "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": 2,
 }
 _PRAGMAS = {"journal_mode": "WAL", "synchronous": "NORMAL"}
@@ -39,7 +39,7 @@ class Temporal(ServerProcess):
 
     name = "temporal"
     port_names = ("port", "ui", "http")
-    # Those of the `temporal` command line, which then needs no address.
+    # The default ports of the `temporal` command line, which then needs no address.
     usual_ports: ClassVar[Mapping[str, int]] = {"port": 7233, "ui": 8233}
 
     @property
@@ -57,12 +57,12 @@ class Temporal(ServerProcess):
         return NAMESPACE
 
     def start(self) -> None:
-        """Start or adopt it, and let it keep closed workflows for long enough."""
+        """Start or adopt it, and set how long it keeps closed workflows."""
         super().start()
         self._keep_closed_workflows()
 
     def remove(self) -> None:
-        """Stop it and delete all that it keeps."""
+        """Stop it and delete its data."""
         self.stop()
         for file in self.home.glob("temporal.*"):
             file.unlink()
@@ -86,7 +86,7 @@ class Temporal(ServerProcess):
         ]
 
     def answers(self) -> bool:
-        """Whether it serves our namespace, and the Web UI is there."""
+        """Whether it serves our namespace and the Web UI."""
         if not accepts(self.ports["port"]) or not accepts(self.ports["ui"]):
             return False
         try:
@@ -106,7 +106,7 @@ class Temporal(ServerProcess):
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
         try:
-            # Without the proxies of the environment, which would not find this machine's loopback.
+            # Without the environment's proxies, which cannot reach this machine's loopback.
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5) as answer:
                 return dict(json.load(answer))
         except (OSError, urllib.error.URLError) as error:
@@ -114,7 +114,7 @@ class Temporal(ServerProcess):
 
 
 def temporal_binary() -> str:
-    """The `temporal` program: the one installed beside this Python, else the one on the path.
+    """The `temporal` program: the one installed beside this Python, or else the one on the path.
 
     Raises:
         Misconfigured: there is none.

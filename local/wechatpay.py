@@ -196,7 +196,7 @@ class WechatPay:
     async def _payout(self, api: Api, key: str, amount_minor: int, token: str, holder: str | None) -> Response:
         account = BankAccount(token=token, holder=holder)
         given = NewPayout(key=key, amount_minor=amount_minor, currency="CNY", account=account)
-        self._bank.hear(given)
+        self._bank.remember(given)
         self._note(key, api, token)
         render = self._taken if api == "withdraw" else self._transferred(new=True)
         return await self._misbehaving(

@@ -1,6 +1,6 @@
-"""The keys of the stand-in WeChat Pay and of its one merchant: made once a folder, never the same twice.
+"""The keys of the stand-in WeChat Pay and of its one merchant: created once for each folder, always random.
 
-Beside them lies `rails.toml`, which tells the product how to reach it all (see `config.rails`).
+Beside them is `rails.toml`, the product's settings for this stand-in (see `config.rails`).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ account = "wechatpay"
 
 @dataclass(frozen=True)
 class WechatPayKeys:
-    """What the stand-in knows: its own key, its merchant's public key, and the APIv3 key that they share."""
+    """The stand-in's keys: its own, its merchant's public key, and the shared APIv3 key."""
 
     mchid: str
     serial: str
@@ -70,7 +70,7 @@ class WechatPayKeys:
 
 
 def wechatpay_keys(folder: Path) -> WechatPayKeys:
-    """The keys in a folder, made where they are missing."""
+    """The keys in a folder; missing ones are created."""
     if not (folder / RAILS_FILE).is_file():
         _make(folder)
     account = tomllib.loads((folder / RAILS_FILE).read_text(encoding="utf-8"))["accounts"]["wechatpay"]
@@ -85,7 +85,7 @@ def wechatpay_keys(folder: Path) -> WechatPayKeys:
 
 
 def _make(folder: Path) -> None:
-    """The file that names them comes last: what broke off is made anew."""
+    """The file that names them is written last: after an interruption all are created anew."""
     folder.mkdir(parents=True, exist_ok=True)
     merchant, platform = (generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
     for name, key in ((_MERCHANT, merchant), (_PLATFORM, platform)):
@@ -105,7 +105,7 @@ def _make(folder: Path) -> None:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Whole or not at all, and for our own eyes."""
+    """Write a file atomically, readable only by its owner."""
     unfinished = file.with_suffix(".new")
     unfinished.touch(mode=0o600)
     unfinished.write_bytes(content)

@@ -1,8 +1,8 @@
-"""The stand-ins' one process: a carrier, a payment channel and a bank over real HTTP, with all that they keep on disk.
+"""The stand-ins' one process: a carrier, a payment channel and a bank over real HTTP, with their data on disk.
 
     python -m local.world --port 8400 --data FOLDER
 
-What they are asked (`activities/*/sandbox.py` speaks these dialects):
+Their own interfaces (`activities/*/sandbox.py` uses them):
 
     POST /carrier/track              {carrier, waybill, phone_last4?}
     GET  /channel/payments           ?reference&amount_minor&currency
@@ -17,16 +17,16 @@ What they are asked (`activities/*/sandbox.py` speaks these dialects):
     POST /kuaidi100/poll             a subscription
     POST /kdniao/api/dist
     POST /easypost/v2/trackers
-    POST /17track/track/v2.2/…       those who know only numbers that were registered (`local.registering`)
+    POST /17track/track/v2.2/…       vendors that know only registered numbers (`local.registering`)
     GET POST /aftership/tracking/…
 
-What they are told, by whoever plays the world (`local.client.WorldClient`):
+To control them (`local.client.WorldClient`):
 
     POST /carrier/scans              {carrier, waybill, scans: [{at, code, stage, city?, text?}], phone_last4?}
     POST /carrier/freeze             {carrier, waybill, frozen}
     POST /carrier/mark               {carrier, waybill, answer: no_trace|unknown_carrier|bad_number|null}
-    GET  /kuaidi100/pushes/{number}  the body that it would push now of a subscribed number, for `starter.py push`
-    POST /carrier/interval           {seconds}  how long Kuaidi100 locks a number that was asked for
+    GET  /kuaidi100/pushes/{number}  the push about a subscribed number, for `starter.py push`
+    POST /carrier/interval           {seconds}  how long Kuaidi100 locks a queried number
     POST /channel/payments           {reference, state, amount_minor, currency, paid_at?}
     POST /channel/plans              {match, outcome: arrived|processing|refused|unknown, looks?, code?}
     POST /channel/settle             {fee_bps?}  what it holds goes to the bank
@@ -34,17 +34,17 @@ What they are told, by whoever plays the world (`local.client.WorldClient`):
     POST /bank/plans                 {match, outcome: paid|processing|failed|unknown|returned, looks?, code?,
                                       then?, return_after_s?, return_minor?}
     POST /bank/window                {seconds}  how long the bank remembers a key
-    GET  /bank/callbacks             what the bank calls back about, until it is acknowledged
+    GET  /bank/callbacks             the bank's callbacks, until they are acknowledged
     POST /bank/callbacks             {seqs}     these were delivered
     POST /bank/payouts/finish        {key, state, code?}
     POST /bank/mistakes              {effect: payout|return, key, amount_minor, currency, token?}
     POST /bank/payouts/return        {key, amount_minor?}
     POST GET DELETE /faults          see `local.faults.Fault`
     GET  /journal?on=channel|bank    money that moved there, in order
-    GET  /asked?on=&verb=&match=     how often they were asked since this process started
-    GET  /tally                      how often each was asked, and each kind of fault struck, since the folder was made
+    GET  /asked?on=&verb=&match=     the number of requests since this process started
+    GET  /tally                      counts of requests and of faults that struck, since the folder was made
 
-References and tokens with certain beginnings have their fate in their name: see `local.channel` and `local.bank`.
+The beginning of some references and tokens decides their outcome: see `local.channel` and `local.bank`.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ from local.wechatpay import WechatPay
 
 
 class World:
-    """The three desks, their faults, and what they were asked."""
+    """The three desks, their faults, and counts of their requests."""
 
     def __init__(self, folder: Path) -> None:
         self.carrier = CarrierDesk(folder)
@@ -105,11 +105,11 @@ class World:
         self._asked: Counter[tuple[Side, Verb, frozenset[str]]] = Counter()
 
     def close(self) -> None:
-        """Give the files back."""
+        """Close the files."""
         for desk in (self.carrier, self.channel, self.wechatpay, self.bank, self.faults):
             desk.close()
 
-    # --- what they are asked ---
+    # --- their own interfaces ---
 
     async def track(self, request: Request) -> Response:
         asked = await body_of(request, Track)
@@ -123,7 +123,7 @@ class World:
         )
 
     def vendor(self, vendor: Vendor) -> Callable[[Request], Awaitable[Response]]:
-        """A vendor's question about a number, in its own dialect."""
+        """The endpoint of a vendor's query, in its own dialect."""
 
         async def endpoint(request: Request) -> Response:
             body, authorization = await raw_body(request), request.headers.get("authorization", "")
@@ -182,9 +182,9 @@ class World:
 
     async def payout(self, request: Request) -> Response:
         given = await body_of(request, NewPayout)
-        self.bank.hear(given)
+        self.bank.remember(given)
         subjects = frozenset({given.key, given.account.token, *filter(None, [given.account.last4])})
-        # A key is another one in every run: chance goes by the payee.
+        # Keys differ in every run: chance depends on the payee.
         return await self._misbehaving(
             "bank", "payout", subjects, lambda: self.bank.pay(given), about=given.account.token
         )
@@ -201,22 +201,24 @@ class World:
         )
 
     def statement(self, on: Literal["channel", "bank"]) -> Callable[[Request], Awaitable[Response]]:
-        """What moved there on a day."""
+        """The endpoint of a desk's statement."""
 
         async def endpoint(request: Request) -> Response:
             asked = query_of(request, StatementQuestion)
             desk = self.channel if on == "channel" else self.bank
-            return await self._misbehaving(on, "statement", frozenset(), lambda: self._own(desk.statement(asked)))
+            return await self._misbehaving(
+                on, "statement", frozenset(), lambda: self._without_wechatpay(desk.statement(asked))
+            )
 
         return endpoint
 
-    def _own(self, told: Answer) -> Answer:
-        """A statement without what went through WeChat Pay, which is another rail and another channel."""
+    def _without_wechatpay(self, told: Answer) -> Answer:
+        """A statement without the lines of WeChat Pay, which is another rail and another channel."""
         status, page = told
         return status, {**page, "lines": [line for line in page["lines"] if not self.wechatpay.knows(line["key"])]}
 
     def settle(self, given: Settle) -> dict[str, Any]:
-        """The channel sends on what it holds; the bank takes in what it has not taken in yet."""
+        """The channel settles what it holds; the bank receives the settlements that are new to it."""
         settlements = self.channel.settle(given)
         for one in settlements:
             net = one["gross_minor"] - one["fee_minor"]
@@ -250,7 +252,7 @@ class World:
             await asyncio.sleep(fault.seconds)
         return spoiled(fault, status, answer, render)
 
-    # --- what is looked at ---
+    # --- reading and faults ---
 
     async def journal(self, request: Request) -> Response:
         on = request.query_params.get("on")
@@ -290,7 +292,7 @@ async def _health(request: Request) -> Response:
 
 
 def application(folder: Path) -> Starlette:
-    """The stand-ins as an ASGI application; what they keep is in the folder."""
+    """The stand-ins as an ASGI application; their data is in the folder."""
     world = World(folder)
     carrier, channel, bank = world.carrier, world.channel, world.bank
 
@@ -316,7 +318,7 @@ def application(folder: Path) -> Starlette:
             *world.registering.routes(),
             *world.wechatpay.routes(),
             Route("/channel/payments", world.payment, methods=["GET"]),
-            Route("/channel/payments", posted(NewPayment, channel.know), methods=["POST"]),
+            Route("/channel/payments", posted(NewPayment, channel.register), methods=["POST"]),
             Route("/channel/plans", posted(RefundPlan, channel.plan), methods=["POST"]),
             Route("/channel/refunds", world.refund, methods=["POST"]),
             Route("/channel/refunds/finish", posted(FinishRefund, channel.finish), methods=["POST"]),
@@ -324,7 +326,7 @@ def application(folder: Path) -> Starlette:
             Route("/channel/statement", world.statement("channel"), methods=["GET"]),
             Route("/channel/settle", posted(Settle, world.settle), methods=["POST"]),
             Route("/bank/statement", world.statement("bank"), methods=["GET"]),
-            Route("/bank/mistakes", posted(Mistake, bank.err), methods=["POST"]),
+            Route("/bank/mistakes", posted(Mistake, bank.make_mistake), methods=["POST"]),
             Route("/bank/plans", posted(PayoutPlan, bank.plan), methods=["POST"]),
             Route("/bank/payouts", world.payout, methods=["POST"]),
             Route("/bank/window", posted(KeyWindow, bank.remember_for), methods=["POST"]),
@@ -363,7 +365,7 @@ def main() -> None:
         loop="asyncio",
         log_level="critical",
         access_log=False,
-        # Longer than any client keeps an idle connection: it must not use one just as we close it.
+        # Longer than any client keeps an idle connection: otherwise it could use one just as we close it.
         timeout_keep_alive=600,
         timeout_graceful_shutdown=2,
     )
