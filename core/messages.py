@@ -278,7 +278,7 @@ class ResolveRefund(Command):
 class PlaceHold(Command):
     """An operator stops money.
 
-    Scope `credit` stops credit and settlement, `payout` the automatic withdrawal, `all` also refunds.
+    Scope `credit` stops credit and settlement, `payout` settlement and withdrawal, `all` also refunds.
     """
 
     verb: ClassVar[str] = "place_hold"

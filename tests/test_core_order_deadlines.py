@@ -447,7 +447,9 @@ def test_next_deadline_is_the_earliest_and_the_timer_never_waits_for_the_past() 
 def test_settlement_that_a_hold_stops_needs_no_timer() -> None:
     driver = credited()
     driver.hold(scope="payout")
-    driver.advance(7 * DAY)
+    driver.advance(9 * DAY)
+    assert driver.phase == "credited"
+    driver.lift()
     assert driver.phase == "settled"
 
 

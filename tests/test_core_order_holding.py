@@ -8,6 +8,7 @@ import pytest
 from order_driver import DAY, HOUR, T0, WAYBILLS, OrderDriver, a_policy, a_scan, a_verdict, verb_of
 
 from core.answers import Answer
+from core.order.refunding import refund_amount
 from core.order.steps import Look, OrderStep, finish
 from core.order.watches import refund_watches
 from core.reasons import Refusal
@@ -49,15 +50,25 @@ def test_hold_stops_the_credit_by_its_scope_and_lifting_moves_it_at_once(scope: 
     assert driver.phase == "credited"
 
 
-def test_payout_hold_stops_the_automatic_withdrawal_and_nothing_else() -> None:
+@pytest.mark.parametrize("scope", ["payout", "all"])
+def test_hold_on_a_credited_order_keeps_its_money_from_being_withdrawn(scope: str) -> None:
     driver = delivered(auto_withdraw=True)
     driver.confirm()
-    assert code(driver.hold(scope="payout")) == "accepted"
+    assert code(driver.hold(scope=scope)) == "accepted"
     driver.advance(8 * DAY)
-    assert (driver.phase, driver.withdrawals, driver.state.closed) == ("settled", 0, False)
+    assert (driver.phase, driver.withdrawals, driver.books.of("available")) == ("credited", 0, 0)
     driver.check()
     driver.lift()
-    assert (driver.withdrawals, driver.state.closed) == (1, True)
+    assert (driver.phase, driver.withdrawals, driver.state.closed) == ("settled", 1, True)
+
+
+def test_refund_that_is_stuck_does_not_stop_the_settlement() -> None:
+    driver = delivered()
+    driver.confirm()
+    driver.state = refund_amount(driver.state, 100, "case-1", "dented", driver.now)
+    driver.do_what_is_due()
+    driver.advance(8 * DAY)
+    assert (driver.phase, driver.holds()) == ("settled", {"refund_stuck"})
 
 
 def test_hold_on_all_stops_refunds_too() -> None:
@@ -105,11 +116,10 @@ def test_two_holds_are_lifted_one_by_one() -> None:
     assert driver.phase == "credited"
 
 
-@pytest.mark.parametrize("scope", ["credit", "all"])
-def test_hold_after_the_credit_is_refused(scope: str) -> None:
+def test_hold_after_the_credit_is_refused() -> None:
     driver = delivered()
     driver.confirm()
-    assert code(driver.hold(scope=scope)) == "already_credited"
+    assert code(driver.hold(scope="credit")) == "already_credited"
 
 
 @pytest.mark.parametrize("scope", ["credit", "all", "payout"])
@@ -125,7 +135,7 @@ def test_hold_that_arrives_while_the_credit_is_posted_comes_too_late(scope: str)
     driver.during = during
     driver.confirm()
     assert driver.phase == "credited"
-    assert answers == ["accepted" if scope == "payout" else "already_credited"]
+    assert answers == ["already_credited" if scope == "credit" else "accepted"]
     driver.check()
 
 

@@ -54,7 +54,12 @@ def credit_due(state: OrderState) -> bool:
 
 def settle_due(state: OrderState, now: datetime) -> bool:
     """The settlement delay and the after-sale window have passed, and no hold stops it."""
-    return state.phase == "credited" and settles_at(state) <= now and not state.held("credit", "all")
+    return state.phase == "credited" and settles_at(state) <= now and not _settlement_held(state)
+
+
+def _settlement_held(state: OrderState) -> bool:
+    """Once settled, the money could be withdrawn. A refund on its way stops nothing else."""
+    return any(hold.name != REFUND_STUCK for hold in state.held("credit", "payout", "all"))
 
 
 # --- what it is made from --------------------------------------------------------------------------------

@@ -150,7 +150,7 @@ def _interrupt(driver: OrderDriver, scope: str, stage: str) -> None:
     def during(step: OrderStep) -> None:
         driver.during = None
         answer = driver.arrive(driver.command("place_hold", "operator", scope=scope, name="late", reason="odd"))
-        if verb_of(step) == "credit" and scope != "payout":
+        if verb_of(step) == "credit" and scope == "credit":
             assert isinstance(answer, Refusal)
         scan, waybill = a_scan(stage, driver.now), a_parcel(1)["waybill"]
         fields = {"carrier": "sandbox", "waybill": waybill, "scans": [scan], "provider": "sandbox"}
