@@ -119,6 +119,7 @@ class LogisticsActivities:
             window=RECENT,
             most=MOST_RECENT,
         )
+        await self._register.providers.keep_polled(request.facts.order_id, request.parcel_id, answers)
         rivals = await self._register.claims.rivals(
             request.facts.order_id,
             request.carrier,

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from commands.console import JsonFlag, command, tell
 from commands.link import books
+from commands.traces import trace_table, traces_of
 from commands.views import told_reasons
 from core.errors import BadInput, Refused
 from core.money import format_minor
@@ -30,7 +31,10 @@ async def reviews(
     release: Annotated[str | None, typer.Option(help="Give the reviews of this order back.")] = None,
     parcel: Annotated[str | None, typer.Option(help="Only this parcel of it.")] = None,
     reviewer: Annotated[str | None, typer.Option("--as", help="Who you are: the reviewer's id.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    with_traces: Annotated[
+        bool, typer.Option("--trace", help="With what the carriers said of each parcel; a claim shows it, too.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 100,
     lang: LangOption = "en",
     as_json: JsonFlag = False,
 ) -> None:
@@ -51,8 +55,12 @@ async def reviews(
             queue = [
                 one for one in await register.reviews.waiting(order_id=order_id) if parcel in (None, one.parcel_id)
             ]
+        traces = await _traces(register, queue) if with_traces or claim is not None else {}
     now = datetime.now(UTC)
     views = [_view(one, language, now) for one in queue]
+    for view in views:
+        if (told := traces.get((view["order_id"], view["parcel_id"]))) is not None:
+            view["traces"] = told
     tell(views, lambda console: _show(console, views, language))
 
 
@@ -106,6 +114,17 @@ def _told(one: Review, language: Language) -> list[str]:
     return told_reasons(one.reasons, one.verdict or {}, language, one.evidence or {})
 
 
+async def _traces(register: Register, queue: list[Review]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """What the carriers said, by order and parcel."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for order_id in dict.fromkeys(one.order_id for one in queue if one.kind == "audit"):
+        known = await register.orders.known(order_id)
+        parcels = (known.state or {}).get("parcels", ()) if known is not None else ()
+        for parcel_id, sources in (await traces_of(register, order_id, parcels)).items():
+            found[order_id, parcel_id] = sources
+    return found
+
+
 def _show(console: Console, views: list[dict[str, Any]], language: Language) -> None:
     rows = [
         (
@@ -120,3 +139,6 @@ def _show(console: Console, views: list[dict[str, Any]], language: Language) -> 
     ]
     columns = ("order", "amount", "why", "waiting since", "due", "reviewer")
     console.print(table(counted(len(rows), "review"), columns, rows, numbers=("amount",), spare=("waiting since",)))
+    for view in views:
+        if "traces" in view:
+            console.print(trace_table(f"{view['parcel_id']} of {view['order_id']}", view["traces"]))

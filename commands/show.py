@@ -14,6 +14,7 @@ from commands.link import books
 from commands.reading import Subject, subject_of
 from commands.reviews import LangOption, language_of
 from commands.service import temporal, why_idle
+from commands.traces import trace_table, traces_of
 from commands.views import (
     accounts_table,
     findings_table,
@@ -60,7 +61,9 @@ async def show(
         money = await (
             register.balances.of_withdrawal(about.id) if about.is_withdrawal else register.balances.of_order(about.id)
         )
-    view = {"workflow": status, **told, "money": money.model_dump(mode="json")}
+        parcels = told["state"].get("parcels") or ()
+        traces = await traces_of(register, about.id, parcels) if parcels else {}
+    view = {"workflow": status, **told, "traces": traces, "money": money.model_dump(mode="json")}
     tell(view, lambda console: _show(console, about, view, money, language))
 
 
@@ -157,6 +160,7 @@ def _show(console: Console, about: Subject, view: dict[str, Any], money: Money, 
     for shown in (
         parcels_table(parcels) if parcels else None,
         findings,
+        *(trace_table(parcel, sources) for parcel, sources in view["traces"].items()),
         refunds_table(refunds, state["order"]["currency"]) if refunds else None,
         payouts_table(state["attempts"]) if state.get("attempts") else None,
         holds_table(view["holds"], language) if view["holds"] else None,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from core.audit.trace import Trace
+from core.fields import Message
 from ledger.pool import clean
 from ledger.register_part import RegisterPart
 
@@ -38,6 +40,17 @@ class LastLook(NamedTuple):
 
     key: str
     found: bool
+
+
+class PolledTrace(Message):
+    """What a provider said of a parcel: the last answer and its time, and the last scans of this number that it had."""
+
+    order_id: str
+    parcel_id: str
+    provider: str
+    answer: str
+    asked_at: datetime
+    trace: Trace
 
 
 class ProviderLog(RegisterPart):
@@ -90,6 +103,22 @@ class ProviderLog(RegisterPart):
             *(clean(carrier), clean(waybill), no_trace, now, window, most),
         )
         return Answers(0, 0) if row is None else Answers(row["answers"], row["without_trace"])
+
+    # --- what a reviewer reads ---
+
+    async def keep_polled(self, order_id: str, parcel_id: str, traces: Sequence[Trace]) -> None:
+        """Keep what the providers said of a parcel at one look."""
+        told = [trace.model_dump(mode="json") for trace in traces]
+        await self._call("SELECT keep_polled($1, $2, $3)", order_id, parcel_id, told)
+
+    async def polled(self, order_ids: Sequence[str]) -> list[PolledTrace]:
+        """What the providers said of these orders' parcels when they were last asked."""
+        return await self._all(
+            PolledTrace,
+            "SELECT order_id, parcel_id, provider, answer, asked_at, trace FROM polled_traces"
+            " WHERE order_id = ANY ($1) ORDER BY order_id, parcel_id, provider",
+            list(order_ids),
+        )
 
     # --- subscriptions ---
 

@@ -153,6 +153,18 @@ CREATE TABLE policies (
     CONSTRAINT policies_pkey PRIMARY KEY (content_hash)
 );
 
+CREATE TABLE polled_traces (
+    order_id text NOT NULL,
+    parcel_id text NOT NULL,
+    provider text NOT NULL,
+    answer text NOT NULL,
+    asked_at timestamp with time zone NOT NULL,
+    trace jsonb NOT NULL,
+    kept_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT one_polled_trace_a_provider PRIMARY KEY (order_id, parcel_id, provider)
+) WITH (fillfactor=80);
+CREATE INDEX polled_traces_by_age ON polled_traces USING btree (kept_at);
+
 CREATE TABLE pushed_traces (
     carrier text NOT NULL,
     waybill text NOT NULL,
@@ -931,6 +943,23 @@ CREATE FUNCTION keep_answer(p_provider text, p_carrier text, p_waybill text, p_p
 AS $function$
     UPDATE carrier_looks l SET trace = p_trace
     WHERE l.provider = p_provider AND l.carrier = p_carrier AND l.waybill = p_waybill AND l.phone_last4 = p_phone_last4
+$function$;
+
+CREATE FUNCTION keep_polled(p_order_id text, p_parcel_id text, p_traces jsonb)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    INSERT INTO polled_traces AS k (order_id, parcel_id, provider, answer, asked_at, trace)
+    SELECT DISTINCT ON (t ->> 'provider') p_order_id, p_parcel_id, t ->> 'provider', t ->> 'answer',
+           (t ->> 'fetched_at')::TIMESTAMPTZ, t
+    FROM jsonb_array_elements(p_traces) AS t
+    ORDER BY t ->> 'provider', jsonb_array_length(t -> 'scans') DESC
+    ON CONFLICT ON CONSTRAINT one_polled_trace_a_provider
+    DO UPDATE SET answer = excluded.answer, asked_at = excluded.asked_at, kept_at = now(),
+                  trace = CASE WHEN excluded.trace -> 'scans' = '[]' AND excluded.trace -> 'waybill' = k.trace -> 'waybill'
+                               THEN k.trace ELSE excluded.trace END
 $function$;
 
 CREATE FUNCTION keep_pushed(
@@ -1983,6 +2012,12 @@ BEGIN
         DELETE FROM carrier_looks l
         WHERE l.ctid IN (SELECT o.ctid FROM carrier_looks o WHERE o.asked_at < v_details LIMIT p_limit)
         RETURNING l.waybill
+    ), unpolled AS (
+        DELETE FROM polled_traces p
+        WHERE p.ctid IN (SELECT k.ctid FROM polled_traces k WHERE k.kept_at < v_details
+                         AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = k.order_id AND NOT o.closed)
+                         LIMIT p_limit)
+        RETURNING p.order_id
     ), unanswered AS (
         DELETE FROM carrier_answers a
         WHERE a.ctid IN (SELECT o.ctid FROM carrier_answers o WHERE o.answered_at < v_details LIMIT p_limit)
@@ -1998,7 +2033,8 @@ BEGIN
                          AND NOT number_in_use(o.waybill) LIMIT p_limit)
         RETURNING s.waybill
     )
-    SELECT (SELECT count(*) FROM emptied), (SELECT count(*) FROM unlooked), (SELECT count(*) FROM unanswered),
+    SELECT (SELECT count(*) FROM emptied), (SELECT count(*) FROM unlooked) + (SELECT count(*) FROM unpolled),
+           (SELECT count(*) FROM unanswered),
            (SELECT count(*) FROM gone), (SELECT count(*) FROM untraced), (SELECT count(*) FROM unsubscribed);
 END $function$;
 
@@ -2916,6 +2952,7 @@ GRANT SELECT ON TABLE payout_attempts TO dakuan_worker;
 GRANT SELECT ON TABLE payout_events TO dakuan_worker;
 GRANT SELECT ON TABLE policies TO dakuan_worker;
 GRANT SELECT ON TABLE policy_names TO dakuan_worker;
+GRANT SELECT ON TABLE polled_traces TO dakuan_worker;
 GRANT SELECT ON TABLE pushed_traces TO dakuan_worker;
 GRANT SELECT ON TABLE pushes TO dakuan_worker;
 GRANT SELECT ON TABLE reconciliation_breaks TO dakuan_worker;
@@ -2945,6 +2982,7 @@ GRANT EXECUTE ON FUNCTION is_own TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION journal_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION journal_push TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_answer TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION keep_polled TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_pushed TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION load_statement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION move_licence TO dakuan_worker;

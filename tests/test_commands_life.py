@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -50,6 +51,12 @@ def test_an_order_goes_from_start_to_withdrawal_by_the_command_line() -> None:
     assert [row["reference"] for row in view["money"]["transfers"]] == [
         f"order/{order['order_id']}/{step}" for step in ("fund", "credit", "credit", "settle")
     ]
+    (source,) = view["traces"]["p1"]
+    assert (source["provider"], source["how"], source["answer"]) == ("sandbox", "polled", "found")
+    assert [scan["stage"] for scan in source["scans"]] == ["picked_up", "delivered"]
+    told = run("show", order["order_id"]).stdout
+    assert "What the carriers say of parcel p1: sandbox polled, found, " in told
+    assert re.search(r"UTC  1 day +delivered", told), told
     assert ask("balance", merchant)["balances"][0]["available_minor"] == 12941
 
     assert refusal("withdraw", merchant, "1", "--account", "acc") == "unknown_account"

@@ -9,7 +9,7 @@ from databases import Database
 from ledger_samples import an_order, opened
 from vendor_adapters import fresh, query, way
 
-from activities.carriers.base import found
+from activities.carriers.base import found, nothing_found
 from config.providers import Keep, parse_providers
 from core.errors import Misconfigured
 from ledger.provider_log import PurgedProviderLog
@@ -31,6 +31,32 @@ async def remembered(register: Register, waybill: str, age: timedelta) -> None:
     pushed = await register.pushes.journal("kdniao", waybill, b"a body", {"user-agent": "x"}, at)
     await register.pushes.finish(pushed.id, "kept")
     await register.pushes.keep("yto", trace, replaces=False, now=at)
+
+
+async def test_the_last_answer_about_a_parcel_is_kept_with_the_last_scans(register: Register) -> None:
+    waybill = fresh()
+    seen = found(query("kdniao", waybill), "kdniao", way())
+    await register.providers.keep_polled("A1", "p1", [seen])
+    later = nothing_found(query("kdniao", waybill), "kdniao", "no_trace")
+    await register.providers.keep_polled(
+        "A1", "p1", [later, nothing_found(query("kuaidi100", waybill), "kuaidi100", "throttled")]
+    )
+    first, second = await register.providers.polled(["A1", "A2"])
+    assert (first.provider, first.answer, first.trace.scans) == ("kdniao", "no_trace", seen.scans)
+    assert (second.provider, second.answer, second.trace.scans) == ("kuaidi100", "throttled", ())
+    corrected = nothing_found(query("kdniao", fresh()), "kdniao", "no_trace")
+    await register.providers.keep_polled("A1", "p1", [corrected])
+    assert (await register.providers.polled(["A1"]))[0].trace == corrected, "another number has no scans of this one"
+    assert await register.providers.polled(["A2"]) == []
+
+
+async def test_polled_traces_go_with_the_details_but_not_of_open_orders(register: Register, database: Database) -> None:
+    await opened(register, an_order("A1"))
+    for order_id in ("A1", "gone"):
+        await register.providers.keep_polled(order_id, "p1", [found(query("kdniao", fresh()), "kdniao", way())])
+    await database.owner.execute("UPDATE polled_traces SET kept_at = $1", NOW - DETAILS - timedelta(days=1))
+    assert (await purged(register)).looks == 1
+    assert [one.order_id for one in await register.providers.polled(["A1", "gone"])] == ["A1"]
 
 
 async def purged(register: Register, **more: int) -> PurgedProviderLog:

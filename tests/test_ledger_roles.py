@@ -34,6 +34,7 @@ TABLES = (
     "payout_events",
     "review_claims",
     "carrier_looks",
+    "polled_traces",
     "carrier_answers",
     "carrier_subscriptions",
     "pushes",

@@ -42,6 +42,34 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $
     WHERE l.provider = p_provider AND l.carrier = p_carrier AND l.waybill = p_waybill AND l.phone_last4 = p_phone_last4
 $$;
 
+-- What each provider said of a parcel when its audit last asked, masked: for the person who decides. An answer without
+-- scans replaces no scans of the same number; `answer` and `asked_at` are those of the last query.
+CREATE TABLE polled_traces (
+    order_id  TEXT NOT NULL,
+    parcel_id TEXT NOT NULL,
+    provider  TEXT NOT NULL,
+    answer    TEXT NOT NULL,
+    asked_at  TIMESTAMPTZ NOT NULL,
+    trace     JSONB NOT NULL,
+    kept_at   TIMESTAMPTZ NOT NULL DEFAULT now(),
+    CONSTRAINT one_polled_trace_a_provider PRIMARY KEY (order_id, parcel_id, provider)
+) WITH (fillfactor = 80);
+
+CREATE INDEX polled_traces_by_age ON polled_traces (kept_at);
+
+CREATE FUNCTION keep_polled(p_order_id TEXT, p_parcel_id TEXT, p_traces JSONB) RETURNS VOID
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    INSERT INTO polled_traces AS k (order_id, parcel_id, provider, answer, asked_at, trace)
+    SELECT DISTINCT ON (t ->> 'provider') p_order_id, p_parcel_id, t ->> 'provider', t ->> 'answer',
+           (t ->> 'fetched_at')::TIMESTAMPTZ, t
+    FROM jsonb_array_elements(p_traces) AS t
+    ORDER BY t ->> 'provider', jsonb_array_length(t -> 'scans') DESC
+    ON CONFLICT ON CONSTRAINT one_polled_trace_a_provider
+    DO UPDATE SET answer = excluded.answer, asked_at = excluded.asked_at, kept_at = now(),
+                  trace = CASE WHEN excluded.trace -> 'scans' = '[]' AND excluded.trace -> 'waybill' = k.trace -> 'waybill'
+                               THEN k.trace ELSE excluded.trace END
+$$;
+
 -- --- answers -------------------------------------------------------------------------------------------------
 
 -- The last answer about each number, by the machine's clock: an outage shows as many `no trace` answers of one carrier
@@ -186,6 +214,12 @@ BEGIN
         DELETE FROM carrier_looks l
         WHERE l.ctid IN (SELECT o.ctid FROM carrier_looks o WHERE o.asked_at < v_details LIMIT p_limit)
         RETURNING l.waybill
+    ), unpolled AS (
+        DELETE FROM polled_traces p
+        WHERE p.ctid IN (SELECT k.ctid FROM polled_traces k WHERE k.kept_at < v_details
+                         AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = k.order_id AND NOT o.closed)
+                         LIMIT p_limit)
+        RETURNING p.order_id
     ), unanswered AS (
         DELETE FROM carrier_answers a
         WHERE a.ctid IN (SELECT o.ctid FROM carrier_answers o WHERE o.answered_at < v_details LIMIT p_limit)
@@ -201,6 +235,7 @@ BEGIN
                          AND NOT number_in_use(o.waybill) LIMIT p_limit)
         RETURNING s.waybill
     )
-    SELECT (SELECT count(*) FROM emptied), (SELECT count(*) FROM unlooked), (SELECT count(*) FROM unanswered),
+    SELECT (SELECT count(*) FROM emptied), (SELECT count(*) FROM unlooked) + (SELECT count(*) FROM unpolled),
+           (SELECT count(*) FROM unanswered),
            (SELECT count(*) FROM gone), (SELECT count(*) FROM untraced), (SELECT count(*) FROM unsubscribed);
 END $$;
