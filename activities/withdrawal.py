@@ -25,6 +25,7 @@ from core.records import WithdrawalRecord
 from core.steps import KeepRecord, Step
 from core.withdrawal.payouts import PayoutResult
 from core.withdrawal.policy import WithdrawalPolicy
+from core.withdrawal.recovering import Follow, judge_register, resume
 from core.withdrawal.state import WithdrawalState
 from core.withdrawal.steps import (
     AttemptOpened,
@@ -37,7 +38,6 @@ from core.withdrawal.steps import (
     StepAnswer,
     SuspendAccount,
 )
-from core.withdrawal.views import resume
 from ledger.payouts import PayoutAttempt
 from ledger.register import Register
 from ledger.vault import Vault
@@ -55,6 +55,8 @@ class OpenedWithdrawal(Message):
     policy: WithdrawalPolicy | None = None
     state: WithdrawalState | None = None
     refusal: Refusal | None = None
+    stored_phase: str | None = None
+    """Of what the register has under the id of a refused request."""
 
 
 class WithdrawalActivities:
@@ -85,7 +87,8 @@ class WithdrawalActivities:
         """
         known = await self._register.withdrawals.known(withdrawal.withdrawal_id)
         if known is not None and known.withdrawal != withdrawal:
-            return OpenedWithdrawal(refusal=refuse("withdrawal_exists_with_different_content", field="withdrawal_id"))
+            refusal = refuse("withdrawal_exists_with_different_content", field="withdrawal_id")
+            return OpenedWithdrawal(refusal=refusal, stored_phase=known.state_name)
         if known is not None and known.state is not None:
             return OpenedWithdrawal(state=resume(known.state, known.revision))
         stored = await self._register.policies.newest(withdrawal.policy)
@@ -130,7 +133,7 @@ class WithdrawalActivities:
     @property
     def all(self) -> list[Callable[..., Any]]:
         """All activities, for a worker."""
-        openings = [self.open_withdrawal, self.resume_withdrawal]
+        openings = [self.open_withdrawal, self.resume_withdrawal, self.follow_withdrawal]
         return [*openings, *(getattr(self, method.__name__) for method in _BY_STEP.values())]
 
     # --- the ledger's part -----------------------------------------------------------------------------
@@ -139,13 +142,34 @@ class WithdrawalActivities:
     async def reserve(self, step: Reserve) -> StepAnswer:
         """Check, write the row and post, in one transaction under the merchant's lock."""
         answer = await self._register.withdrawals.reserve(step.withdrawal, step.policy, now=step.at, record=step.record)
+        if answer.outcome == "exists":
+            return await self._look_ahead(step.record)
         return StepAnswer(refusal=answer.refusal)
+
+    async def _look_ahead(self, record: WithdrawalRecord) -> StepAnswer:
+        """Where the register may have been ahead of the run that wrote this record."""
+        assert record.follows is not None
+        return await self.follow_withdrawal(
+            Follow(withdrawal_id=record.withdrawal_id, recorded_revision=record.follows, record=record)
+        )
+
+    @activity.defn
+    async def follow_withdrawal(self, step: Follow) -> StepAnswer:
+        """The state to go on from, where the register is ahead.
+
+        Raises:
+            Unavailable: the database did not answer; a retry helps.
+        """
+        newer = await self._register.withdrawals.newer(step.withdrawal_id, step.recorded_revision)
+        return StepAnswer(overtaken=judge_register(step, newer.revision, newer.state) if newer else None)
 
     @activity.defn
     async def open_attempt(self, step: OpenAttempt) -> StepAnswer:
         """Write the intent before anything is sent. An existing row wins."""
         withdrawal_id = step.withdrawal.withdrawal_id
         known = await self._register.withdrawals.known(withdrawal_id)
+        if known is not None and known.revision not in (step.record.follows, step.record.revision):
+            return await self._look_ahead(step.record)
         version = known.account_version if known else None
         account = await self._register.accounts.get(step.withdrawal.account_id, version)
         if account is None:
@@ -184,10 +208,10 @@ class WithdrawalActivities:
 
     @activity.defn
     async def record_withdrawal(self, step: KeepRecord) -> StepAnswer:
-        """Keep the register's row and the notices; a lower revision changes nothing."""
+        """Keep the register's row and the notices; a record that follows another revision changes nothing."""
         assert isinstance(step.record, WithdrawalRecord)
-        await self._register.withdrawals.record(step.record)
-        return StepAnswer()
+        kept = await self._register.withdrawals.record(step.record)
+        return StepAnswer() if kept else await self._look_ahead(step.record)
 
     # --- the rail's part -------------------------------------------------------------------------------
 

@@ -131,11 +131,12 @@ async def _stored_order(register: Register, order_id: str) -> dict[str, Any] | N
 
 async def _stored_withdrawal(register: Register, withdrawal_id: str) -> dict[str, Any] | None:
     from core.withdrawal import views as withdrawal_views
+    from core.withdrawal.recovering import resume
 
     known = await register.withdrawals.known(withdrawal_id)
     if known is None or known.state is None:
         return None
-    state = withdrawal_views.resume(known.state, known.revision)
+    state = resume(known.state, known.revision)
     return {
         "state": withdrawal_views.withdrawal_view(state),
         "holds": _plain(withdrawal_views.holds_of(state)),

@@ -52,10 +52,15 @@ class LedgerFacts(Message):
 
 
 class WithdrawalRecord(Message):
-    """The register's row of a withdrawal, as far as its workflow moves it."""
+    """The register's row of a withdrawal, as far as its workflow moves it.
+
+    `follows` is the revision that the register must hold: a workflow that was set back knows an older one, and neither
+    its record nor a new movement of it is taken. None: any lower revision.
+    """
 
     withdrawal_id: Id
     revision: int
+    follows: int | None = None
     state_name: str
     next_deadline: NextDeadline | None = None
     closed: bool = False

@@ -158,12 +158,15 @@ class Book:
         assert not isinstance(record, OrderRecord)
         async with translate_errors():
             row = await self._pool.fetchrow(
-                "SELECT * FROM post_for_withdrawal($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                "SELECT p.*, (SELECT w.revision <> $10 FROM withdrawals w WHERE w.withdrawal_id = $1) AS overtaken"
+                " FROM post_for_withdrawal($1, $2, $3, $4, $5, $6, $7, $8, $9) AS p",
                 withdrawal_id,
                 *columns_of(movement),
                 record,
+                record.follows if record else None,
             )
-        return _posted(movement, row)
+        assert row is not None  # the function answers with one row
+        return _posted(movement, row, overtaken=bool(row["overtaken"]))
 
 
 def _posted(movement: Movement, row: Any, *, overtaken: bool = False) -> Posted:

@@ -1720,8 +1720,9 @@ DECLARE
     v_suspended BIGINT;
     v_paid      BIGINT;
     v_back      BIGINT;
+    v_revision  INT;
 BEGIN
-    PERFORM FROM withdrawals w WHERE w.withdrawal_id = p_withdrawal_id FOR UPDATE;
+    SELECT w.revision INTO v_revision FROM withdrawals w WHERE w.withdrawal_id = p_withdrawal_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'withdrawal % is not registered', p_withdrawal_id USING ERRCODE = 'foreign_key_violation';
     END IF;
@@ -1739,7 +1740,10 @@ BEGIN
         END IF;
     END IF;
     IF NOT EXISTS (SELECT FROM movements m WHERE m.reference = p_reference) THEN
-        IF v_suspended <> v_sum THEN
+        IF v_revision <> (p_record ->> 'follows')::INT THEN
+            -- Decided on a state that is older than the register's: the workflow was set back, and must follow first.
+            outcome := 'conflict';
+        ELSIF v_suspended <> v_sum THEN
             -- Suspense is shared and stores no balance: only this check keeps a withdrawal to its own money.
             SELECT 'conflict', 'suspense', abs(v_suspended - v_sum) INTO outcome, account, short_by;
         ELSIF v_reserved = ANY (p_debits) THEN
@@ -2150,7 +2154,8 @@ BEGIN
         closed = (p_record ->> 'closed')::BOOLEAN,
         state = p_record -> 'state',
         recorded_at = (p_record ->> 'recorded_at')::TIMESTAMPTZ
-    WHERE withdrawal_id = v_id AND revision < v_revision;
+    WHERE withdrawal_id = v_id AND revision < v_revision
+      AND revision = coalesce((p_record ->> 'follows')::INT, revision);
     v_kept := FOUND;
     IF v_kept THEN
         UPDATE payout_attempts a SET state = r.outcome, updated_at = (p_record ->> 'recorded_at')::TIMESTAMPTZ
@@ -2163,10 +2168,10 @@ BEGIN
         CROSS JOIN LATERAL jsonb_to_recordset(r.events)
             AS e (event_id TEXT, outcome TEXT, amount_minor BIGINT, at TIMESTAMPTZ)
         ON CONFLICT ON CONSTRAINT an_event_counts_once DO NOTHING;
+        PERFORM add_notices('withdrawal/' || v_id, p_record -> 'notices');
     ELSIF NOT EXISTS (SELECT FROM withdrawals w WHERE w.withdrawal_id = v_id) THEN
         RAISE EXCEPTION 'withdrawal % is not registered', v_id USING ERRCODE = 'foreign_key_violation';
     END IF;
-    PERFORM add_notices('withdrawal/' || v_id, p_record -> 'notices');
     RETURN v_kept;
 END $function$;
 

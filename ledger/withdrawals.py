@@ -33,8 +33,16 @@ class StoredWithdrawal(Message):
     account_version: int
     needs_approval: bool
     revision: int
+    state_name: str
     closed: bool
     state: dict[str, Any] | None
+
+
+class Newer(Message):
+    """A state of which the asker does not know."""
+
+    revision: int
+    state: dict[str, Any]
 
 
 class WithdrawalRow(Message):
@@ -102,14 +110,23 @@ class Withdrawals(RegisterPart):
 
     async def record(self, record: WithdrawalRecord) -> bool:
         """Keep the withdrawal's row, its notices and the states of its payouts. False: the register has this revision
-        or a newer one.
+        or a newer one, or another one than the record follows.
         """
         return bool(await self._call("SELECT record_withdrawal($1)", record))
+
+    async def newer(self, withdrawal_id: str, revision: int) -> Newer | None:
+        """The state that the register holds, where it is newer than this revision."""
+        return await self._one(
+            Newer,
+            "SELECT revision, state FROM withdrawals WHERE withdrawal_id = $1 AND revision > $2 AND state IS NOT NULL",
+            withdrawal_id,
+            revision,
+        )
 
     async def known(self, withdrawal_id: str) -> StoredWithdrawal | None:
         """A withdrawal's request and last record; None if nothing was ever reserved for it."""
         row = await self._row(
-            "SELECT body, account_version, needs_approval, revision, closed, state FROM withdrawals"
+            "SELECT body, account_version, needs_approval, revision, state_name, closed, state FROM withdrawals"
             " WHERE withdrawal_id = $1",
             withdrawal_id,
         )

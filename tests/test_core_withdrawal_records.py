@@ -23,13 +23,13 @@ from core.answers import Answer
 from core.reasons import SENTENCES, Refusal
 from core.withdrawal.page import details_of
 from core.withdrawal.policy import WithdrawalPolicy
+from core.withdrawal.recovering import resume
 from core.withdrawal.state import ENDS, Phase
 from core.withdrawal.steps import Pay, next_step
 from core.withdrawal.views import (
     holds_of,
     journal_view,
     record_of,
-    resume,
     search_values,
 )
 

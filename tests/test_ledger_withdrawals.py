@@ -418,6 +418,28 @@ async def test_a_lower_revision_of_a_withdrawal_changes_nothing(book: Book, regi
     assert row.state_name == "submitted"
 
 
+async def test_nothing_is_kept_or_moved_that_follows_another_record(
+    database: Database, book: Book, register: Register
+) -> None:
+    """As a workflow asks for it that was set back: no row, no notice, no movement."""
+    await earned(register, book, 1000)
+    await _reserve(register, a_withdrawal(), record=a_withdrawal_record(revision=1, follows=-1))
+    assert await register.withdrawals.record(a_withdrawal_record(revision=4, follows=1, state_name="approved"))
+    notice = a_notice(7, to="merchant", name="withdrawal_cancelled")
+    stale = a_withdrawal_record(revision=9, follows=2, state_name="cancelled", closed=True, notices=(notice,))
+    assert not await register.withdrawals.record(stale)
+    assert (await void(book, a_withdrawal(), record=stale)).outcome == "conflict"
+    assert (await pay(book, a_withdrawal(), record=stale)).outcome == "conflict"
+    row = await register.withdrawals.row("W1")
+    assert row is not None
+    assert (row.state_name, row.closed, await register.notices.read()) == ("approved", False, [])
+    assert await database.balance("withdrawal/W1/reserved") == 500
+    right = stale.model_copy(update={"follows": 4})
+    posted = [await void(book, a_withdrawal(), record=right) for _ in range(2)]
+    assert [(one.outcome, one.overtaken) for one in posted] == [("posted", False), ("exists", True)]
+    assert [told.name for told in await register.notices.read()] == ["withdrawal_cancelled"]
+
+
 async def test_a_record_of_an_unknown_withdrawal_is_a_defect_and_loud(register: Register) -> None:
     with pytest.raises(Exception, match="withdrawal W9 is not registered"):
         await register.withdrawals.record(a_withdrawal_record("W9"))

@@ -82,10 +82,11 @@ async def test_the_same_request_again_is_the_same_withdrawal_and_another_content
         await stage.phase(again, "paid")
         assert (await stage.available(), await stage.effects()) == (4_990_000, 1)
         await again.terminate()
-        other = withdrawal.model_copy(update={"amount_minor": 20_000})
-        assert await failure_of(await gateway.start_withdrawal(stage.client, other)) == (
-            "withdrawal_exists_with_different_content"
-        )
+        other = await gateway.start_withdrawal(stage.client, withdrawal.model_copy(update={"amount_minor": 20_000}))
+        assert await failure_of(other) == "withdrawal_exists_with_different_content"
+        # The refused run hides nothing: it names what the register has under this id.
+        seen = await other.query("withdrawal")
+        assert (seen["phase"], seen["refusal"]["code"]) == ("paid", "withdrawal_exists_with_different_content")
 
 
 async def failure_of(handle: Any) -> str | None:

@@ -82,6 +82,32 @@ async def test_what_the_bank_says_between_a_closing_and_its_report_contradicts_n
     assert (await stage.available(), await stage.effects()) == (4_996_500, 2)
 
 
+async def test_a_cancel_between_an_attempt_and_its_report_comes_too_late(
+    money_stage: WithdrawalStage, database: Database, tmp_path: Path
+) -> None:
+    """The second approval is an update, of which history knows nothing until its task is done: the cancel is older."""
+    stage = money_stage
+    await stage.furnish()
+    withdrawal_id = f"w-{stage.number}-attempt"
+    handle = await _started(stage, withdrawal_id, amount_minor=3_000_000)
+    with stage.crashing_worker(tmp_path, {"attempt": withdrawal_id}):
+        await stage.phase(handle, "in_approval")
+        await stage.send(handle, "approve", "reviewer", "bob")
+        approving = asyncio.create_task(stage.send(handle, "approve", "reviewer", "cleo"))
+        await _died(tmp_path, "attempt")
+        cancel = stage.command("merchant")
+        await handle.signal("cancel", cancel)
+        assert (await approving)["outcome"] in {"accepted", "duplicate"}
+        await stage.until(handle, lambda state: state.get("booked") == "paid", seconds=30)
+        journal = await handle.query("journal")
+        assert await stage.reasons(handle) == []
+        await handle.terminate()
+    answers = [(entry["verb"], entry.get("code")) for entry in journal]
+    assert ("cancel", "already_submitted") in answers
+    assert await _references(database, withdrawal_id) == ["close", "reserve"]
+    assert (await stage.available(), await stage.effects()) == (2_000_000, 1)
+
+
 def _booked(returns_minor: list[int]) -> Callable[[dict[str, Any]], bool]:
     return lambda state: state.get("booked") is not None and state["returns_minor"] == returns_minor
 

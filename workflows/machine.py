@@ -96,11 +96,16 @@ class Machine(Generic[S]):
         self._failed: Refusal | None = None
         self._stored_phase: str | None = None
         self._changed = True
+        self._set_back = False
         self._undecided = 0
         self._one_command = asyncio.Lock()
         self._burst = Burst()
         self._timer = DeadlineTimer()
         self._page = Page()
+        # Temporal gives a run another seed where an operator has set it back, and in no other case. The loop must have
+        # something to run: a changed condition alone wakes nothing.
+        self._loop = asyncio.get_running_loop()
+        workflow.register_random_seed_callback(self._wake_set_back)
 
     # --- the life ----------------------------------------------------------------------------------------
 
@@ -108,6 +113,13 @@ class Machine(Generic[S]):
     def _opened(self) -> bool:
         """Whether commands can be decided."""
         return self._state is not None
+
+    def _wake_set_back(self, seed: int) -> None:
+        self._loop.call_soon(self._note_set_back)
+
+    def _note_set_back(self) -> None:
+        """The run was reset: its state is from long ago, and maybe nothing else would wake it."""
+        self._set_back = self._changed = True
 
     def _note_cancellation(self) -> None:
         """Cancelling the workflow stops nothing; the request is noted in the journal."""

@@ -14,16 +14,20 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.money import MoneyActivities
     from activities.withdrawal import WithdrawalActivities
+    from core.answers import Answer
     from core.ids import WITHDRAWAL_WORKFLOW
-    from core.messages import WITHDRAWAL_COMMANDS, Resumption, Withdrawal
+    from core.inbox import Channel
+    from core.messages import WITHDRAWAL_COMMANDS, Command, Resumption, Withdrawal
     from core.reading import read
     from core.reasons import Refusal
     from core.steps import Post
     from core.withdrawal import commands, views
+    from core.withdrawal.commands import first_answer
     from core.withdrawal.deadlines import next_wake, pass_deadlines
     from core.withdrawal.opening import begin
     from core.withdrawal.page import details_of
     from core.withdrawal.payouts import PayoutResult
+    from core.withdrawal.recovering import ask_register, may_be_overtaken
     from core.withdrawal.state import WithdrawalState
     from core.withdrawal.steps import Pay, Query, WithdrawalStep, finish, next_step
     from core.withdrawal.views import search_values, summary_of, withdrawal_view
@@ -42,6 +46,7 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
 
     def __init__(self) -> None:
         super().__init__(commands, views)
+        self._followed = 0
 
     # --- the story -------------------------------------------------------------------------------------
 
@@ -82,7 +87,7 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
         else:
             opened = await run_local(WithdrawalActivities.open_withdrawal, asked, "policy")
         if opened.refusal is not None:
-            await self._fail(opened.refusal)
+            await self._fail(opened.refusal, opened.stored_phase)
         elif opened.state is not None:
             self._state = opened.state
         elif opened.policy is not None and isinstance(asked, Withdrawal):
@@ -90,14 +95,33 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
         self._changed = True
 
     async def _do_what_is_due(self) -> None:
-        while True:
+        while await self._do_next():
+            pass
+
+    async def _do_next(self) -> bool:
+        """One step; whether there was any. No command is decided during a step that the register is asked for, since
+        its answer may replace the state.
+        """
+        async with self._one_command:
             self._changed = False
+            if self._set_back:
+                self._set_back = False
+                await self._follow()
             self._state = pass_deadlines(self._withdrawal, workflow.now())
             step = next_step(self._withdrawal, workflow.now())
             if step is None:
-                return
-            result = await self._carry_out(step)
-            self._state = finish(self._withdrawal, step, result, workflow.now())
+                return False
+            if not isinstance(step, Pay | Query):
+                result = await self._carry_out(step)
+                self._state = finish(self._withdrawal, step, result, workflow.now())
+                return True
+        # A bank may take long, and calls back meanwhile.
+        followed, answer = self._followed, await self._ask_rail(step)
+        async with self._one_command:
+            if self._followed != followed:
+                return True  # a state of long ago asked for it; the newer one asks again for what it does not know
+            self._state = finish(self._withdrawal, step, answer, workflow.now())
+        return True
 
     @property
     def _withdrawal(self) -> WithdrawalState:
@@ -105,16 +129,22 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
         return self._state
 
     async def _carry_out(self, step: WithdrawalStep) -> Any:
-        """Run ledger and register steps as local activities, and steps that reach a bank as regular ones, which people
-        can see.
-        """
-        if isinstance(step, Post):
-            post = run_durable if step.decided_once else run_local
-            return await post(MoneyActivities.post, step, step.summary)
-        activity: Any = WithdrawalActivities.by_step(step)
-        if not isinstance(step, Pay | Query):
+        """Run ledger and register steps as local activities, unless they are decided once."""
+        if not isinstance(step, Post):
+            activity: Any = WithdrawalActivities.by_step(step)
             return (await run_local(activity, step, step.summary)).result
-        return await workflow.execute_activity(
+        post = run_durable if step.decided_once else run_local
+        posted = await post(MoneyActivities.post, step, step.summary)
+        if not may_be_overtaken(posted):
+            return posted
+        question = ask_register(self._withdrawal, step.record)
+        answer = await run_local(WithdrawalActivities.follow_withdrawal, question, question.summary)
+        return answer.overtaken or posted
+
+    async def _ask_rail(self, step: Pay | Query) -> PayoutResult:
+        """Run a step that reaches a bank as a regular activity, which people can see."""
+        activity: Any = WithdrawalActivities.by_step(step)
+        result: PayoutResult = await workflow.execute_activity(
             activity,
             step,
             start_to_close_timeout=SENDING,
@@ -122,6 +152,24 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
             summary=step.summary,
             result_type=PayoutResult,
         )
+        return result
+
+    # --- what the register knows -----------------------------------------------------------------------
+
+    async def _receive(self, command: Command, channel: Channel) -> Answer | Refusal:
+        """Let the core decide, on the newest state: money that was paid already must not be called off."""
+        if first_answer(self._withdrawal, command) is None:
+            await self._follow()
+        return await super()._receive(command, channel)
+
+    async def _follow(self) -> None:
+        """Go on from the register where it is ahead: this run was set back, or a worker died before a report. The
+        caller holds `_one_command`: a decision made meanwhile would be lost.
+        """
+        question = ask_register(self._withdrawal)
+        answer = await run_local(WithdrawalActivities.follow_withdrawal, question, question.summary)
+        if answer.overtaken is not None:
+            self._state, self._followed = answer.overtaken.state, self._followed + 1
 
     def _show(self) -> None:
         self._page.show(search_values(self._withdrawal), details_of(self._withdrawal))

@@ -21,6 +21,7 @@ from core.withdrawal.opening import apply_reservation, refuse_request
 from core.withdrawal.outcomes import contradicts, give_back, learn, mark_unknown, mark_unsent
 from core.withdrawal.payouts import Attempt, PayoutResult, RailTerms, attempt_key
 from core.withdrawal.policy import WithdrawalPolicy
+from core.withdrawal.recovering import Overtaken
 from core.withdrawal.state import GIVEN_BACK, PAID_OUT, WAITS_AT_HOME, WithdrawalState
 from core.withdrawal.views import record_of
 
@@ -131,7 +132,7 @@ class AttemptOpened(Message):
 
 
 WithdrawalStep = Reserve | OpenAttempt | Post | Pay | Query | CheckStanding | SuspendAccount | KeepRecord
-WithdrawalResult = Done | Posted | Refusal | Disagrees | AttemptOpened | PayoutResult
+WithdrawalResult = Done | Posted | Refusal | Disagrees | AttemptOpened | PayoutResult | Overtaken
 
 
 class StepAnswer(Message):
@@ -140,10 +141,11 @@ class StepAnswer(Message):
     refusal: Refusal | None = None
     disagrees: Disagrees | None = None
     opened: AttemptOpened | None = None
+    overtaken: Overtaken | None = None
 
     @property
     def result(self) -> WithdrawalResult:
-        return self.refusal or self.disagrees or self.opened or Done()
+        return self.refusal or self.disagrees or self.opened or self.overtaken or Done()
 
 
 # --- which step ------------------------------------------------------------------------------------------
@@ -284,7 +286,12 @@ def _about(state: WithdrawalState, attempt: Attempt, now: datetime) -> dict[str,
 
 
 def finish(state: WithdrawalState, step: WithdrawalStep, result: WithdrawalResult, now: datetime) -> WithdrawalState:
-    """The withdrawal after a step's result. Commands may have arrived since it began; what they decided stands."""
+    """The withdrawal after a step's result. Commands may have arrived since it began; what they decided stands.
+
+    Where the register is ahead, the step was asked for by a state of long ago, and counts for nothing.
+    """
+    if isinstance(result, Overtaken):
+        return result.state
     if isinstance(step, KeepRecord):
         return state.note_record(step.record)
     state = _apply_result(state, step, result, now).next_revision()

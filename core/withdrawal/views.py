@@ -20,6 +20,7 @@ def record_of(state: WithdrawalState, now: datetime) -> WithdrawalRecord:
     return WithdrawalRecord(
         withdrawal_id=state.withdrawal.withdrawal_id,
         revision=state.revision,
+        follows=state.recorded_revision,
         state_name=state.phase,
         next_deadline=next_deadline(state),
         closed=state.booking_done,
@@ -27,11 +28,6 @@ def record_of(state: WithdrawalState, now: datetime) -> WithdrawalRecord:
         notices=state.notices,
         recorded_at=now,
     )
-
-
-def resume(record: dict[str, Any], revision: int) -> WithdrawalState:
-    """The state from the register's row, to go on from where its workflow was lost."""
-    return WithdrawalState.model_validate(record).changed(recorded_revision=revision)
 
 
 def summary_of(state: WithdrawalState) -> dict[str, Any]:

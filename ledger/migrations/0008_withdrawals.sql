@@ -97,6 +97,8 @@ CREATE INDEX payout_events_by_key ON payout_events (key);
 -- --- records -------------------------------------------------------------------------------------------------
 
 -- Keep a withdrawal's newest state (a WithdrawalRecord), the states of its payouts and the rail events that it counted.
+-- A record that follows another revision than the stored one comes from a workflow that was set back. Nothing of it is
+-- kept: its notices tell what did not happen.
 CREATE FUNCTION record_withdrawal(p_record JSONB) RETURNS BOOLEAN
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
@@ -112,7 +114,8 @@ BEGIN
         closed = (p_record ->> 'closed')::BOOLEAN,
         state = p_record -> 'state',
         recorded_at = (p_record ->> 'recorded_at')::TIMESTAMPTZ
-    WHERE withdrawal_id = v_id AND revision < v_revision;
+    WHERE withdrawal_id = v_id AND revision < v_revision
+      AND revision = coalesce((p_record ->> 'follows')::INT, revision);
     v_kept := FOUND;
     IF v_kept THEN
         UPDATE payout_attempts a SET state = r.outcome, updated_at = (p_record ->> 'recorded_at')::TIMESTAMPTZ
@@ -125,10 +128,10 @@ BEGIN
         CROSS JOIN LATERAL jsonb_to_recordset(r.events)
             AS e (event_id TEXT, outcome TEXT, amount_minor BIGINT, at TIMESTAMPTZ)
         ON CONFLICT ON CONSTRAINT an_event_counts_once DO NOTHING;
+        PERFORM add_notices('withdrawal/' || v_id, p_record -> 'notices');
     ELSIF NOT EXISTS (SELECT FROM withdrawals w WHERE w.withdrawal_id = v_id) THEN
         RAISE EXCEPTION 'withdrawal % is not registered', v_id USING ERRCODE = 'foreign_key_violation';
     END IF;
-    PERFORM add_notices('withdrawal/' || v_id, p_record -> 'notices');
     RETURN v_kept;
 END $$;
 
@@ -249,6 +252,8 @@ END $$;
 -- Post a close (pay or void), a suspense or a bank return, and keep the withdrawal's record after it: both or neither.
 -- The withdrawal's row is locked first, so that a void and a new attempt cannot both pass.
 --
+-- A new movement is refused if its record follows another revision than the stored one.
+--
 -- The caller asks for a close as if the money were reserved. Money in suspense leaves from there, whole: the caller may
 -- not know yet that it was moved.
 CREATE FUNCTION post_for_withdrawal(
@@ -265,8 +270,9 @@ DECLARE
     v_suspended BIGINT;
     v_paid      BIGINT;
     v_back      BIGINT;
+    v_revision  INT;
 BEGIN
-    PERFORM FROM withdrawals w WHERE w.withdrawal_id = p_withdrawal_id FOR UPDATE;
+    SELECT w.revision INTO v_revision FROM withdrawals w WHERE w.withdrawal_id = p_withdrawal_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'withdrawal % is not registered', p_withdrawal_id USING ERRCODE = 'foreign_key_violation';
     END IF;
@@ -284,7 +290,10 @@ BEGIN
         END IF;
     END IF;
     IF NOT EXISTS (SELECT FROM movements m WHERE m.reference = p_reference) THEN
-        IF v_suspended <> v_sum THEN
+        IF v_revision <> (p_record ->> 'follows')::INT THEN
+            -- Decided on a state that is older than the register's: the workflow was set back, and must follow first.
+            outcome := 'conflict';
+        ELSIF v_suspended <> v_sum THEN
             -- Suspense is shared and stores no balance: only this check keeps a withdrawal to its own money.
             SELECT 'conflict', 'suspense', abs(v_suspended - v_sum) INTO outcome, account, short_by;
         ELSIF v_reserved = ANY (p_debits) THEN

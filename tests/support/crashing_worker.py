@@ -36,6 +36,7 @@ from core.movements import Movement
 from ledger.book import Book
 from ledger.claims import Claims
 from ledger.orders import Orders
+from ledger.payouts import Payouts
 
 EFFECTS: dict[str, tuple[Any, str] | tuple[Any, str, Kind]] = {
     "open": (Orders, "open"),
@@ -49,6 +50,7 @@ EFFECTS: dict[str, tuple[Any, str] | tuple[Any, str, Kind]] = {
     "refund": (Book, "post", "refund"),
     "channel": (SandboxChannel, "refund"),
     "arrived": (Book, "post", "refund_arrived"),
+    "attempt": (Payouts, "open"),
     "suspense": (Book, "post", "suspense"),
     "void": (Book, "post", "void"),
     "pay": (Book, "post", "pay"),

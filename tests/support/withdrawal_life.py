@@ -20,9 +20,10 @@ from core.withdrawal.deadlines import deadlines, pass_deadlines
 from core.withdrawal.page import details_of
 from core.withdrawal.payouts import PayoutResult, RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
+from core.withdrawal.recovering import resume
 from core.withdrawal.state import ENDS
 from core.withdrawal.steps import Pay, Query, WithdrawalResult, WithdrawalStep, finish, next_step
-from core.withdrawal.views import holds_of, record_of, resume
+from core.withdrawal.views import holds_of, record_of
 
 OPENING = 5_000_000
 FAULTS = ("none", "none", "silent_before", "silent_after")

@@ -21,6 +21,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from databases import Database
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import ResetReapplyExcludeType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
@@ -164,6 +167,27 @@ class WithdrawalStage:
     async def skip(self, handle: WorkflowHandle[Any, Any], **delta: float) -> None:
         """Time passes for this withdrawal."""
         await self.skipper.fast_forward(handle, timedelta(**delta))
+
+    async def reset(self, handle: WorkflowHandle[Any, Any], run_id: str, event_id: int, *, again: bool = True) -> None:
+        """An operator sets it back to the end of a run's workflow task.
+
+        Args:
+            again: whether the commands that came in later are given to it again.
+        """
+        kinds = (
+            ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL,
+            ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE,
+        )
+        self.commands += 1
+        request = ResetWorkflowExecutionRequest(
+            namespace=self.client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=run_id),
+            reason="an operator wants to see it again",
+            workflow_task_finish_event_id=event_id,
+            request_id=f"{handle.id}-{self.commands}",
+            reset_reapply_exclude_types=() if again else kinds,
+        )
+        await self.client.workflow_service.reset_workflow_execution(request)
 
     def command(self, role: str, who: str | None = None, **fields: Any) -> dict[str, Any]:
         self.commands += 1

@@ -1,0 +1,60 @@
+"""Recovery: a withdrawal goes on from the register where the register is ahead of its workflow.
+
+A workflow that an operator sets back, or whose worker died before it reported a record, holds an older state. What was
+recorded meanwhile stands, money included: a record rides in the same transaction as its movement, so that the register
+never lags behind the books. A state that is behind must not be decided on, and nothing that it asks for is counted.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from core.fields import Message
+from core.records import OrderRecord, WithdrawalRecord
+from core.steps import Posted, Step
+from core.withdrawal.state import WithdrawalState
+
+
+class Follow(Step):
+    """Ask whether the register is ahead.
+
+    `recorded_revision` is the last that this run knows to stand there. `record` is one that it may have kept without a
+    report; what this run wrote itself is not ahead of it.
+    """
+
+    label: ClassVar[str] = "what the register knows"
+    withdrawal_id: str
+    recorded_revision: int
+    record: WithdrawalRecord | None = None
+
+
+class Overtaken(Message):
+    """The register is ahead: the state to go on from, instead of what a step or a command would make of the old one."""
+
+    state: WithdrawalState
+
+
+def resume(record: dict[str, Any], revision: int) -> WithdrawalState:
+    """The state from the register's row, to go on from where its workflow was lost."""
+    return WithdrawalState.model_validate(record).changed(recorded_revision=revision)
+
+
+def ask_register(state: WithdrawalState, record: OrderRecord | WithdrawalRecord | None = None) -> Follow:
+    """The question whether the register is ahead of this state, but for the given record."""
+    assert not isinstance(record, OrderRecord)
+    return Follow(
+        withdrawal_id=state.withdrawal.withdrawal_id, recorded_revision=state.recorded_revision, record=record
+    )
+
+
+def judge_register(asked: Follow, revision: int, stored: dict[str, Any]) -> Overtaken | None:
+    """What the register's row says to the question; None: it is not ahead."""
+    own = asked.record is not None and (asked.record.revision, asked.record.state) == (revision, stored)
+    if own or revision <= asked.recorded_revision:
+        return None
+    return Overtaken(state=resume(stored, revision))
+
+
+def may_be_overtaken(posted: Posted) -> bool:
+    """Whether a movement's answer leaves open which state is the newest: then the register is asked."""
+    return posted.overtaken or not posted.moved
