@@ -28,7 +28,9 @@ _spare: dict[str, Database] = {}
 
 _KEPT = ("transfers", "movements", "accounts", "payout_account_changes", "licence_moves")
 """Tables whose triggers let nothing be removed."""
-_CLIENTS = "FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'"
+_CLIENTS = "FROM pg_stat_activity WHERE datname = $1 AND usename IS NOT NULL"
+"""Sessions of both roles; of another role's the server shows no more than this."""
+_END_OWN = f"SELECT pg_terminate_backend(pid, 5000) {_CLIENTS} AND usename = current_user"
 _TOUCHED = """
 SELECT t.relname FROM pg_class t
 WHERE t.relnamespace = $1::TEXT::regnamespace AND t.relkind = 'r'
@@ -104,7 +106,7 @@ async def database(postgres_server: Postgres, template: str, outside: asyncpg.Po
             violated = [proof for proof in await prove(found.pool) if not proof.holds]
             assert not violated, violated
     finally:
-        _spare[name] = await _emptied(postgres_server, found, outside)
+        _spare[name] = await emptied(postgres_server, found, outside)
 
 
 async def _clone(outside: asyncpg.Pool[Any], template: str) -> str:
@@ -120,7 +122,7 @@ async def _connected(server: Postgres, name: str) -> Database:
     )
 
 
-async def _emptied(server: Postgres, used: Database, outside: asyncpg.Pool[Any]) -> Database:
+async def emptied(server: Postgres, used: Database, outside: asyncpg.Pool[Any]) -> Database:
     """The database without rows, and without other connections than ours. Pools that are in use are opened anew."""
     pools = (used.pool, used.owner)
     idle = all(pool.get_size() == pool.get_idle_size() for pool in pools)
@@ -128,7 +130,10 @@ async def _emptied(server: Postgres, used: Database, outside: asyncpg.Pool[Any])
     if not idle or there != sum(pool.get_size() for pool in pools):
         for pool in pools:
             pool.terminate()
-        await outside.execute(f"SELECT pg_terminate_backend(pid, 5000) {_CLIENTS}", used.name)
+        await outside.execute(_END_OWN, used.name)
+        worker = await asyncpg.connect(server.worker_dsn)
+        await worker.execute(_END_OWN, used.name)
+        await worker.close()
         used = await _connected(server, used.name)
     async with used.owner.acquire() as connection, connection.transaction():
         await _empty(connection)

@@ -5,6 +5,7 @@ What takes long and waits much comes first, so that the processes end at about t
 
 from __future__ import annotations
 
+import os
 from pathlib import PurePath
 from typing import Any
 
@@ -39,6 +40,11 @@ def _name(nodeid: str) -> str:
 def _turn(nodeid: str) -> int:
     name = _name(nodeid)
     return next((turn for turn, beginning in enumerate(FIRST) if name.startswith(beginning)), len(FIRST))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: tests of servers and killed workers wait a third of their time."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(trylast=True)
