@@ -1,6 +1,6 @@
-"""Builds the order that a past order becomes, and what the data do not have: its waybill and its buyer's habits.
+"""Builds our order from a past order, and what the data lack: its waybill and its buyer's habits.
 
-What is made up is made from the order's id alone, so that every run lives the same lives.
+Invented values are made from the order's id alone, so that every run is the same.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ WAYBILL_PREFIX = "OLP"
 CHANNEL = "olist"
 GOODS = "goods"
 SURCHARGE = "surcharge"
-"""The category, and the line's id, of what was paid beyond goods and freight (interest on instalments, mostly)."""
+"""The category, and the line's id, for the surplus over goods and freight (mostly interest on instalments)."""
 CONFIRMS_WITHIN = timedelta(days=2)
 
 
 def order_of(past: PastOrder, paid_at: datetime, policy: str | None) -> Order:
-    """The order, paid at another time than it was.
+    """Our order, paid at another time than the past one.
 
-    What was paid is the fact. Paid beyond goods and freight: a line of its own, so that the buyer's refund is whole.
-    Paid less: a discount of the merchant's, since no other payer is known.
+    The paid amount counts. A surplus over goods and freight becomes a line of its own, so that the buyer's refund is
+    complete. A shortfall becomes a discount by the merchant, because no other payer is known.
 
     Raises:
         ValidationError: the order breaks the contract, by an amount or by the number of its lines.
@@ -72,7 +72,7 @@ def order_of(past: PastOrder, paid_at: datetime, policy: str | None) -> Order:
 
 
 def unfit(past: PastOrder, file: str) -> UnusableRow | None:
-    """Why this past order cannot become an order of ours; None where it can, or was never paid."""
+    """Why this past order cannot become an order of ours; None if it can, or was never paid."""
     if past.paid_at is None:
         return None
     try:
@@ -84,12 +84,12 @@ def unfit(past: PastOrder, file: str) -> UnusableRow | None:
 
 
 def waybill_of(order_id: str) -> str:
-    """A number with a right check digit; every order its own."""
+    """A number with a valid check digit, different for every order."""
     return sandbox_number(_number(f"waybill {order_id}") % 10**20, WAYBILL_PREFIX)
 
 
 def confirms_after(order_id: str) -> timedelta | None:
-    """How long after the delivery the buyer confirms; None for the half that stays silent."""
+    """How long after the delivery the buyer confirms; None for the half of buyers that stays silent."""
     number = _number(f"buyer {order_id}")
     if number % 2:
         return None

@@ -1,4 +1,4 @@
-"""What happened to a past order, against what should have: the outcome's name, and why where they differ."""
+"""Compares a past order's outcome with the expected one, and says why they differ."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENDINGS: dict[str, str] = {
     "not_lived": "the order was refused at its opening, or the stack failed it",
     "never_paid": "no money to hold: not an order of ours",
 }
-"""Every outcome there is, in words."""
+"""Every outcome, as a sentence."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Fate:
 
     @property
     def surprising(self) -> bool:
-        """Whether the data say something else."""
+        """Whether it differs from the expectation."""
         return self.outcome != self.expected
 
     @property
     def left_minor(self) -> int:
-        """What is neither with the merchant and the platform nor back with the buyer."""
+        """The amount that neither merchant and platform nor the buyer have."""
         return self.paid_minor - self.credited_minor - self.commission_minor - self.refunded_minor
 
 
@@ -57,7 +57,7 @@ def fate_unpaid(past: PastOrder) -> Fate:
 
 
 def fate_of(life: Life) -> Fate:
-    """The fate of an order that was lived."""
+    """The fate of an order that was played."""
     expected, state = expectation(life.past), life.state
     refunds = state.get("refunds", [])
     told = "; ".join(part for part in (expected.because, _events(life.past), *_refusals(life), _end(life)) if part)
@@ -85,7 +85,7 @@ def _outcome(life: Life) -> str:
 
 
 def _events(past: PastOrder) -> str:
-    """What happened on which day after the payment."""
+    """The events, with the day after the payment."""
     told = ", ".join(f"{event.what} on day {event.after / timedelta(days=1):.1f}" for event in timeline(past))
     return f"by the record: {told}" if told else ""
 
@@ -95,7 +95,7 @@ def _refusals(life: Life) -> list[str]:
 
 
 def _end(life: Life) -> str:
-    """How it ended, in the order's own words."""
+    """How it ended, from the order's own view."""
     if life.failure is not None:
         return life.failure
     if not life.state.get("closed"):
@@ -109,11 +109,11 @@ def _end(life: Life) -> str:
 
 
 def buyers_have_it(fates: Sequence[Fate], sent_back: Mapping[str, int]) -> bool:
-    """Whether the channel's own journal agrees: it sent back what these orders say has arrived, and nothing twice.
+    """Whether the channel's own journal agrees: it refunded exactly what these orders report as arrived.
 
     Args:
-        fates: all of them; a payment with an order that is still open is not looked at, its refund may be on its way.
-        sent_back: centavos that the channel sent back, by the payment's reference.
+        fates: all of them; a payment with an open order is skipped, because its refund may be in progress.
+        sent_back: centavos that the channel refunded, by the payment's reference.
     """
     owed: dict[str, int] = {}
     open_payments = {fate.payment_id for fate in fates if fate.outcome in {"held", "not_lived"}}

@@ -1,4 +1,4 @@
-"""What the data say should have happened to a past order: from its own record alone, without the product's rules."""
+"""The expected outcome of a past order: from its own record alone, without the product's rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Ending = Literal["never_paid", "settled", "cancelled", "refunded"]
 
 @dataclass(frozen=True)
 class Expectation:
-    """How the order should end, and which fact of the record says so.
+    """How the order should end, and the fact of the record that decides it.
 
     `settled` the merchant has the money · `cancelled` the goods never left, the buyer has it back · `refunded` they
     left, and the buyer has it back · `never_paid` there was no money to hold.
@@ -23,7 +23,7 @@ class Expectation:
 
 
 def expectation(past: PastOrder) -> Expectation:
-    """What should become of the money."""
+    """What should happen to the money."""
     if past.paid_at is None:
         return Expectation("never_paid", "the payment was never approved")
     moved = past.picked_up_at is not None or past.delivered_at is not None

@@ -1,7 +1,7 @@
-"""Lives a past order on a running stack, at its real distances in time.
+"""Plays a past order on a running stack, at its real distances in time.
 
-Each order has its own clock: nothing is skipped by itself, the clock jumps from one event to the next, and deadlines
-that lie between pass inside the jump. A scan is given to the carrier just before the clock passes it.
+Each order has its own clock, which jumps from one event to the next; deadlines in between pass during the jump. A scan
+is given to the carrier just before the clock passes its time.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ from local.client import WorldClient
 
 PARCEL = "p1"
 PAST_THE_MOMENT = timedelta(seconds=1)
-"""A jump ends a little after what it jumps to, so that the order's clock has certainly passed it."""
+"""A jump ends a little after its target, so that the order's clock has certainly passed it."""
 STAGES: dict[What, str] = {"picked_up": "picked_up", "delivered": "delivered"}
 
 
 @dataclass
 class Life:
-    """What became of one past order."""
+    """The outcome of one past order."""
 
     past: PastOrder
     order: Order
     state: dict[str, Any] = field(default_factory=dict)
-    """The order's own view at the end; empty where it never opened."""
+    """The order's own view at the end; empty if it never opened."""
     holds: list[dict[str, Any]] = field(default_factory=list)
-    """Why money is not there yet, where the order is still open."""
+    """Why money does not move, if the order is still open."""
     refused: list[tuple[str, str]] = field(default_factory=list)
     """Commands that were refused: (verb, reason code)."""
     failure: str | None = None
-    """Why the order could not be lived to its end: refused at opening, or the stack failed it."""
+    """Why the order could not be played to its end: it was refused at opening, or the stack failed."""
 
 
 class PastStage:
-    """A running stack for past orders: lives as many of them at once as it is asked to."""
+    """A running stack that plays past orders, several at once."""
 
     def __init__(self, client: Client, world: WorldClient, policy: Policy) -> None:
         self._client = client
@@ -59,18 +59,18 @@ class PastStage:
         self._skipper = TimeSkipper(client)
 
     async def live(self, past: PastOrder) -> Life:
-        """Live one paid order from its payment to its end. Never raises: what fails is told in the life."""
+        """Play one paid order from its payment to its end. Never raises: a failure is recorded in the result."""
         life = Life(past, order_of(past, datetime.now(UTC), self._policy.name))
         player = _Player(self._client, self._world, self._skipper, life)
         try:
-            await player.play(timeline(past), _patience(self._policy))
-        except Exception as error:  # one order's failure stands in the report; the others live on
+            await player.play(timeline(past), _time_to_end(self._policy))
+        except Exception as error:  # one order's failure is reported; the others go on
             life.failure = f"{type(error).__name__}: {error}"
         return life
 
 
-def _patience(policy: Policy) -> timedelta:
-    """How long after its last event an order may take to end by itself, all its limits one after the other."""
+def _time_to_end(policy: Policy) -> timedelta:
+    """How long after its last event an order may take to end by itself: the sum of all its limits."""
     limits = policy.order
     return sum(
         (
@@ -90,7 +90,7 @@ def _patience(policy: Policy) -> timedelta:
 
 
 class _Player:
-    """One order and everybody who acts on it."""
+    """One order, with the people who act on it."""
 
     def __init__(self, client: Client, world: WorldClient, skipper: TimeSkipper, life: Life) -> None:
         self._client, self._world, self._skipper, self._life = client, world, skipper, life
@@ -101,7 +101,7 @@ class _Player:
         self._ended = False
 
     async def play(self, events: Sequence[Event], patience: timedelta) -> None:
-        """The whole life."""
+        """Play all events."""
         handle = await gateway.start_order(self._client, self._life.order)
         for after, together in groupby(events, lambda event: event.after):
             await self._jump(handle, after)
@@ -110,13 +110,13 @@ class _Player:
                     await self._do(event)
         if not self._ended:
             await self._skip(handle, patience)
-        await self._look_back(handle)
+        await self._read_end(handle)
 
     # --- time ------------------------------------------------------------------------------------------
 
     @property
     def _now(self) -> datetime:
-        """The order's own time: the time of day, and what was skipped."""
+        """The order's own time: the time of day plus the skipped time."""
         return datetime.now(UTC) + self._skipped
 
     async def _jump(self, handle: WorkflowHandle[Any, Any], after: timedelta) -> None:
@@ -133,7 +133,7 @@ class _Player:
             self._ended = True
         self._skipped += ahead
 
-    # --- what happens ----------------------------------------------------------------------------------
+    # --- events ----------------------------------------------------------------------------------
 
     async def _do(self, event: Event) -> None:
         order = self._life.order
@@ -148,7 +148,7 @@ class _Player:
             await self._send(event, "confirm_receipt", "buyer", order.buyer_id)
 
     async def _scan(self, event: Event, where: Address) -> None:
-        """The carrier sees the parcel, and its gateway tells us where we know the number already."""
+        """The carrier scans the parcel, and reports it to us if we know the number already."""
         scan = {
             "at": (self._paid_at + event.after).isoformat(),
             "code": event.what,
@@ -161,7 +161,7 @@ class _Player:
             await self._send(event, "report_scan", "carrier", CARRIER, **told)
 
     async def _send(self, event: Event, verb: str, role: str, who: str, **fields: Any) -> bool:
-        """Send the command of an event; whether it was accepted. A refusal is a part of the story."""
+        """Send an event's command; returns whether it was accepted. A refusal is a result, not an error."""
         workflow_id = order_workflow_id(self._life.order.order_id)
         body = {"command_id": f"past-{event.what}", "actor": {"role": role, "id": who}, **fields}
         try:
@@ -173,8 +173,8 @@ class _Player:
 
     # --- the end ---------------------------------------------------------------------------------------
 
-    async def _look_back(self, handle: WorkflowHandle[Any, Any]) -> None:
-        """What the order says of itself; the result of its workflow is a summary that says less."""
+    async def _read_end(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Read the order's own view; the workflow's result is a shorter summary."""
         if self._ended and not await self._was_opened(handle):
             return
         self._life.state = await gateway.query(self._client, handle.id, "order")

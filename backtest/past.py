@@ -1,6 +1,7 @@
-"""Past orders: the rows of the tables, joined and read. One past order for each merchant of a row of `orders`.
+"""Past orders, joined from the rows of the tables: one for each merchant of a row of `orders`.
 
-What cannot be joined or read becomes a bad row, and its order is left out: half an order would live another life.
+A row that cannot be joined or read is reported as bad, and its order is left out: half an order would have another
+outcome.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from core.money import MAX_AMOUNT_MINOR, format_minor, spread
 CURRENCY = "BRL"
 COUNTRY = "BR"
 LONGEST_LIFE = timedelta(days=3650)
-"""Between purchase and any other time of an order; what is farther away is a slip of the pen."""
+"""The longest time from purchase to any other time of an order; a longer one is a typing error."""
 
 Status = Literal["created", "approved", "processing", "invoiced", "shipped", "delivered", "unavailable", "canceled"]
 STATUSES: frozenset[str] = frozenset(
@@ -46,9 +47,9 @@ class Item:
 
 @dataclass(frozen=True)
 class PastOrder:
-    """One past order of one merchant, with the times of its life; None where nothing of the kind is recorded.
+    """One past order of one merchant, with its recorded times; None where none is recorded.
 
-    `paid_minor` is what the buyer paid for this merchant's part, `payment_minor` the whole payment.
+    `paid_minor` is the payment for this merchant's part, `payment_minor` the whole payment.
     """
 
     order_id: str
@@ -84,7 +85,7 @@ class _Unreadable(Exception):
 
 
 def past_orders(tables: Tables) -> tuple[list[PastOrder], list[UnusableRow]]:
-    """All past orders that can be lived, in the order of their rows, and every row that cannot be used."""
+    """All past orders that can be played, in the order of their rows, and every unusable row."""
     joined = _Joined(tables)
     orders: list[PastOrder] = []
     for row in joined.orders:
@@ -101,7 +102,7 @@ def past_orders(tables: Tables) -> tuple[list[PastOrder], list[UnusableRow]]:
 
 
 class _Joined:
-    """The tables by their keys. A key that comes twice counts once; the second row is a bad one."""
+    """The tables by their keys. Of a repeated key the first row counts; the second is reported as bad."""
 
     def __init__(self, tables: Tables) -> None:
         self.bad_rows: list[UnusableRow] = []
@@ -133,7 +134,7 @@ class _Joined:
                 told = f"{column} {row[column]} of order {order_id} stands in line {first.line} already"
                 self.bad_rows.append(row.bad(told))
         if strangers:
-            # A few orders cut out of the set leave thousands of these: one line says it.
+            # A sample of the orders leaves thousands of such rows: report them in one line.
             told = f"order {strangers[0]['order_id']} is not among the orders; so it is with {len(strangers)} rows"
             self.bad_rows.append(strangers[0].bad(told))
         return {order_id: list(by_number.values()) for order_id, by_number in found.items()}
@@ -194,7 +195,7 @@ def _of_row(row: PastRow, joined: _Joined) -> list[PastOrder]:
 
 
 def _split(whole: PastOrder, shares: list[_Share]) -> list[PastOrder]:
-    """One order for each merchant, numbered from 1; the payment by what each is due."""
+    """One order for each merchant, numbered from 1; the payment is divided by the amounts due."""
     parts = _parts(whole.payment_minor, shares)
     return [
         replace(
@@ -211,7 +212,7 @@ def _split(whole: PastOrder, shares: list[_Share]) -> list[PastOrder]:
 
 
 def _shares(items: list[PastRow], near: datetime, joined: _Joined) -> list[_Share]:
-    """The items by merchant, in the order in which they come."""
+    """The items by merchant, in the order of the rows."""
     by_merchant: dict[str, list[PastRow]] = {}
     for row in items:
         by_merchant.setdefault(_id(row, "seller_id"), []).append(row)
@@ -242,7 +243,7 @@ def _share(rows: list[PastRow], near: datetime, joined: _Joined) -> _Share:
 
 
 def _payment(order_id: str, shares: list[_Share], joined: _Joined, *, paid: bool) -> int:
-    """What the buyer paid in all. It may differ from what was due, but not by more than the goods."""
+    """The buyer's whole payment. It may differ from the amount due by at most the value of the goods."""
     total = sum(_amount(row, "payment_value") for row in joined.payments.get(order_id, []))
     goods = sum(item.price_minor for share in shares for item in share.items)
     due = sum(share.due_minor for share in shares)
@@ -258,7 +259,7 @@ def _money(amount_minor: int) -> str:
 
 
 def _parts(payment_minor: int, shares: list[_Share]) -> list[int]:
-    """The payment by merchant: what each is due, and the difference spread over them by what they are due."""
+    """The payment by merchant: the amount due to each, plus a proportional share of the difference."""
     due = [share.due_minor for share in shares]
     if not payment_minor:
         return [0] * len(shares)
@@ -280,7 +281,7 @@ def _id(row: PastRow, column: str) -> str:
 
 
 def _time(row: PastRow, column: str, near: datetime | None = None) -> datetime | None:
-    """The time of a cell, as if its clock were UTC: only distances matter. None where it is empty."""
+    """The time of a cell, read as UTC: only distances matter. None if it is empty."""
     text = row[column]
     if not text:
         return None
@@ -315,6 +316,6 @@ def _address(row: PastRow, city: str, state: str) -> Address:
     try:
         return Address(country=COUNTRY, **places)
     except ValidationError as error:
-        # Some rows have a number where the city should be. The order is real all the same; the place is not known.
+        # Some rows have a number instead of a city. The order is real, but its place is not known.
         wrong = {detail["loc"][0] for detail in error.errors(include_input=False)}
         return Address(country=COUNTRY, **{field: place for field, place in places.items() if field not in wrong})

@@ -29,7 +29,7 @@ class BacktestProof:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a back-test found. `seconds` is the time the orders took, the stack's start not counted."""
+    """Everything a back-test found. `seconds` is the time of the orders, without the stack's start."""
 
     fates: Sequence[Fate]
     bad_rows: Sequence[UnusableRow]
@@ -38,29 +38,29 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Whether every proof does; surprises are told and fail nothing."""
+        """Whether every proof holds. Surprises are reported and are not failures."""
         return all(proof.holds for proof in self.proofs)
 
     @property
     def orders_per_s(self) -> float:
-        """Orders that were lived, by the time they took together."""
+        """Played orders a second."""
         lived = sum(fate.outcome != "never_paid" for fate in self.fates)
         return lived / self.seconds if self.seconds else 0.0
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """How many orders ended how."""
+        """The number of orders by outcome."""
         counted = Counter(fate.outcome for fate in self.fates)
         return {name: counted[name] for name in sorted(counted, key=lambda name: (-counted[name], name))}
 
     @property
     def surprises(self) -> list[Fate]:
-        """Orders that ended otherwise than the data say they should."""
+        """Orders whose outcome differs from the expected one."""
         return [fate for fate in self.fates if fate.surprising]
 
     @property
     def money(self) -> dict[str, int]:
-        """Totals in centavos; `open` is what is still held."""
+        """Totals in centavos; `open` is the money still held."""
         return {
             "paid_minor": sum(fate.paid_minor for fate in self.fates),
             "credited_minor": sum(fate.credited_minor for fate in self.fates),

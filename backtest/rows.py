@@ -17,7 +17,7 @@ from pathlib import Path
 from core.errors import BadInput
 
 LONGEST_LINE = 64 * 1024
-"""Bytes. A row of the set has about 200; without a bound one broken file could fill the memory."""
+"""Bytes. A row of the set has about 200; without a limit one broken file could fill the memory."""
 GZIP_MAGIC = b"\x1f\x8b"
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -58,7 +58,7 @@ class UnusableRow:
 
 @dataclass(frozen=True)
 class PastRow:
-    """One row: where it stands, and its values by column."""
+    """One row: its place in the file, and its values by column."""
 
     file: str
     line: int
@@ -74,7 +74,7 @@ class PastRow:
 
 @dataclass
 class Tables:
-    """What a folder holds: the rows of each table, and those that could not be read."""
+    """What a folder holds: the rows of each table, and the unreadable ones."""
 
     rows: dict[str, list[PastRow]] = field(default_factory=dict)
     bad_rows: list[UnusableRow] = field(default_factory=list)
@@ -84,7 +84,7 @@ def read_folder(folder: Path) -> Tables:
     """All rows of the five tables, in the files' order.
 
     Raises:
-        BadInput: the folder or one of the five files is not there, cannot be opened, or has not the columns.
+        BadInput: the folder or one of the five files is missing, cannot be opened, or lacks columns.
     """
     if not folder.is_dir():
         raise BadInput(f"{folder} is no folder that can be read")
@@ -150,14 +150,14 @@ class Broken:
 
 
 def _lines(stream: BufferedReader) -> Iterator[tuple[int, bytes | Broken]]:
-    """The lines of a plain or gzipped file, numbered from 1. Where the file breaks off, the last one says so."""
+    """The lines of a plain or gzipped file, numbered from 1. If the file is cut off, the last one says so."""
     unpacked = gzip.GzipFile(fileobj=stream) if stream.peek(2)[:2] == GZIP_MAGIC else stream
     line, rest, too_long = 0, b"", False
     while True:
         try:
             chunk = unpacked.read1(LONGEST_LINE)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            # What came before is good; the line in which it breaks off is not.
+            # The lines before the cut are good; the line with the cut is not.
             yield line + 1, Broken(f"the file breaks off here: {error}")
             return
         *whole, rest = (rest + chunk).split(b"\n")
@@ -177,7 +177,7 @@ _TOO_LONG = Broken(f"the line is longer than {LONGEST_LINE} bytes")
 
 
 def _cells(content: bytes) -> list[str] | Broken:
-    """The cells of one line; none where it is empty. A quote that is not closed spoils its own line only."""
+    """The cells of one line; none if it is empty. An unclosed quote affects its own line only."""
     try:
         text = content.rstrip(b"\r").decode("utf-8-sig")
     except UnicodeDecodeError as error:

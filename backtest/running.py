@@ -1,4 +1,4 @@
-"""A whole back-test: a folder is read, its orders live on a stack of their own, and the report says how."""
+"""A whole back-test: it reads a folder, plays its orders on a temporary stack, and reports."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from screens import error_screen
 from worker import running_worker
 
 AT_ONCE = 40
-"""Orders that live side by side: enough to keep two cores busy while each waits for its own clock."""
+"""Orders that are played at once: enough to keep two cores busy while each waits for its own clock."""
 POOL_SIZE = 4
 
 
 def read_orders(folder: Path) -> tuple[list[PastOrder], list[UnusableRow]]:
-    """The past orders that can be lived, and every row that cannot be used."""
+    """The past orders that can be played, and every unusable row."""
     tables = read_folder(folder)
     orders, bad_rows = past_orders(tables)
     file = tables.rows["orders"][0].file if orders else ""
@@ -50,7 +50,7 @@ def read_orders(folder: Path) -> tuple[list[PastOrder], list[UnusableRow]]:
 async def live(
     orders: Sequence[PastOrder], bad_rows: Sequence[UnusableRow], policy_text: str, *, shows_progress: bool
 ) -> Report:
-    """Live these orders under a policy, on a stack that goes away."""
+    """Play these orders under a policy, on a temporary stack."""
     async with _stack(policy_text) as (stage, world, pool):
         began = time.perf_counter()
         fates = await _live_all(stage, orders, shows_progress=shows_progress)
@@ -62,7 +62,7 @@ async def live(
 
 @asynccontextmanager
 async def _stack(policy_text: str) -> AsyncIterator[tuple[PastStage, WorldClient, Pool]]:
-    """A whole stack in a folder that goes away, a worker on it, and the policy in its register."""
+    """A whole stack in a temporary folder, with a worker, and the policy in its register."""
     policy = parse_policy(policy_text)
     async with LocalStack.temporary(durable=False) as stack:
         await migrate(stack.settings.needed("database_owner_url"))
@@ -76,7 +76,7 @@ async def _stack(policy_text: str) -> AsyncIterator[tuple[PastStage, WorldClient
 
 
 async def _sent_back(world: WorldClient) -> dict[str, int]:
-    """What the payment channel sent back, by payment, from its own journal."""
+    """The payment channel's refunds, by payment, from its own journal."""
     found: Counter[str] = Counter()
     for effect in await world.journal("channel"):
         found[effect.subject] += effect.amount_minor
@@ -84,7 +84,7 @@ async def _sent_back(world: WorldClient) -> dict[str, int]:
 
 
 async def _live_all(stage: PastStage, orders: Sequence[PastOrder], *, shows_progress: bool) -> list[Fate]:
-    """Every order's fate, in their order; a few live at once, and a bar shows how many have."""
+    """Every order's fate, in order. A few are played at once, and a bar shows the progress."""
     fates: list[Fate | None] = [None] * len(orders)
     waiting = iter(list(enumerate(orders)))
     columns = (TextColumn("orders"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

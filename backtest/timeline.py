@@ -1,9 +1,9 @@
-"""The life of a past order: what happened, and how long after the payment.
+"""The timeline of a past order: its events, and their distances from the payment.
 
 The data have neither an upload nor a confirmation nor the time of a cancellation. The merchant uploads the number at
 the first scan, or one hour before the shipping limit where the first scan is later. Half of the buyers confirm within
-two days of the delivery. Who cancels does so halfway: between payment and shipping limit where no carrier had the
-parcel, between first scan and promised delivery where one had, and a day after a delivery.
+two days of the delivery. A cancellation happens halfway between payment and shipping limit if no carrier had the
+parcel, halfway between first scan and promised delivery if one had, and a day after a delivery.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ CANCELS_AT_LEAST_AFTER = timedelta(hours=1)
 
 What = Literal["picked_up", "delivered", "upload", "cancel", "confirm"]
 ORDER_OF_EVENTS: tuple[What, ...] = ("picked_up", "delivered", "upload", "cancel", "confirm")
-"""Of what happens at one time: the carrier knows a scan before anybody can act on it."""
+"""The order of events at the same time: the carrier knows a scan before a person can act on it."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """What happened, and when, counted from the payment: before it where negative."""
+    """An event and its distance from the payment; negative: before it."""
 
     what: What
     after: timedelta
 
 
 def timeline(past: PastOrder) -> tuple[Event, ...]:
-    """All that happened to a paid order, in order of time."""
+    """All events of a paid order, in order of time."""
     assert past.paid_at is not None
     found = [Event("picked_up", past.picked_up_at - past.paid_at)] if past.picked_up_at else []
     if past.delivered_at:
@@ -55,7 +55,7 @@ def first_scan_at(past: PastOrder) -> datetime | None:
 
 
 def uploaded_at(past: PastOrder) -> datetime | None:
-    """When the merchant gave the number: never before the payment, when there was no order yet."""
+    """When the merchant gave the number: not before the payment, because there was no order yet."""
     first = first_scan_at(past)
     if first is None or past.paid_at is None:
         return None

@@ -1,7 +1,7 @@
-"""`python -m bench audit`: what the audit makes of honest parcels and of named fakes, by rule and by verdict.
+"""`python -m bench audit`: the audit's results for honest parcels and for named fakes, by rule and by verdict.
 
-Each parcel lives through the audit's own looks: growing intervals, scans visible when they have happened, until there
-is a verdict other than pending. Nothing is random but by seed, and there is no clock but the parcel's.
+Each parcel goes through the audit's own looks, at growing intervals, with each scan visible once it has happened, until
+the verdict is no longer pending. Randomness comes from the seed, and time from the parcel.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ POLICIES = Path(__file__).parents[1] / "policies"
 
 
 class Judged(NamedTuple):
-    """One parcel's verdict, when it came, and how long it kept the money after the delivery."""
+    """One parcel's verdict, its time, and how long it held the money after the delivery."""
 
     label: str
     verdict: Verdict
@@ -72,11 +72,11 @@ def audit_bench(
     write(figures, json)
 
 
-# --- living through the looks ----------------------------------------------------------------------------
+# --- the looks ----------------------------------------------------------------------------
 
 
 def _live(label: str, shipment: Shipment, policy: AuditPolicy) -> Judged:
-    """Look as the activity does until there is a verdict."""
+    """Look as the activity does, until there is a verdict."""
     silences: tuple[NoTrace, ...] = ()
     parcel, looks, at = shipment.parcel, 0, shipment.parcel.uploaded_at
     while True:
@@ -91,7 +91,7 @@ def _live(label: str, shipment: Shipment, policy: AuditPolicy) -> Judged:
 
 
 def _trace(shipment: Shipment, at: datetime) -> Trace:
-    """What the carrier tells at a time."""
+    """The carrier's trace at a time."""
     told = [one for one in shipment.scans if one.at <= at]
     if shipment.tells_ahead and len(told) == len(shipment.scans) - 1:
         told = list(shipment.scans)
@@ -163,7 +163,7 @@ def _failing(verdicts: Iterable[Judged]) -> Counter[str]:
 
 
 def _show_rules(fair: list[Judged], fakes: list[Judged]) -> None:
-    """Of all parcels that a rule fails, how many are fakes; and how often it fails honest ones."""
+    """How many of the parcels that a rule fails are fakes, and how often it fails honest ones."""
     on_fair, on_fakes = _failing(fair), _failing(fakes)
     grid = Table("rule", "fails fakes", "fails honest", "precision", "recall", "false-hold rate", title="By rule")
     for rule in sorted(on_fair | on_fakes, key=lambda rule: -on_fakes[rule]):
@@ -222,7 +222,9 @@ def _show_olist(folder: Path, figures: Figures) -> None:
 
 
 def _show_olist_rules(lived: dict[str, list[Judged]]) -> None:
-    """What each rule says of honest orders: useless where it never knows, harmful where it sends them to people."""
+    """Each rule's results for honest orders: a rule that never decides is useless, one that sends them to people is
+    harmful.
+    """
     columns = [f"{name}: {what}" for name in lived for what in ("fails", "unknown", "sent to review")]
     grid = Table("rule", *columns, title="Olist, by rule: shares of honest orders")
     for rule in (*TRUTH_RULES, *SERVICE_RULES):

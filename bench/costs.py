@@ -22,12 +22,12 @@ from wiring.database import ready_database
 from worker import build_worker
 
 TO_THE_END = timedelta(days=8)
-"""Beyond settlement delay and after-sale window of the default policy."""
+"""Longer than the default policy's settlement delay and after-sale window."""
 LOCAL_ACTIVITY = "core_local_activity"
 
 
 class CountedPool:
-    """A pool that counts its statements. A connection that is taken out counts once, whatever is done with it."""
+    """A pool that counts its statements. An acquired connection counts once, regardless of its use."""
 
     def __init__(self, pool: asyncpg.Pool[Any]) -> None:
         self._pool = pool
@@ -49,7 +49,7 @@ class OrderCounter:
         self._product = Product(client, pool, scan)
 
     async def count(self, order_id: str) -> Figures:
-        """One order under the default policy, days skipped, asked about only in the database."""
+        """One order under the default policy, with skipped days; its state is read only from the database."""
         before = self._counted.round_trips
         handle = await gateway.start_order(self._client, bench_order(order_id, policy=None))
         waits = "SELECT 1 FROM orders WHERE order_id = $1 AND phase = 'awaiting_shipment'"
@@ -64,7 +64,7 @@ class OrderCounter:
 
 @asynccontextmanager
 async def order_counter(stack: LocalStack, scan: Callable[[str], Awaitable[None]]) -> AsyncIterator[OrderCounter]:
-    """A counter on this stack. No other worker may ask for its orders meanwhile."""
+    """A counter on this stack. No other worker may poll for its orders at the same time."""
     async with AsyncExitStack() as opened:
         pool = await opened.enter_async_context(ready_database(stack.settings))
         client = await opened.enter_async_context(gateway.connected(stack.settings))
@@ -76,7 +76,7 @@ async def order_counter(stack: LocalStack, scan: Callable[[str], Awaitable[None]
 
 
 def counts_of(history: Sequence[HistoryEvent]) -> Figures:
-    """What a history comes to, without the events that skipping time adds."""
+    """The counts of a history, without the events of skipped time."""
     names = [EventType.Name(event.event_type) for event in history]
     own = [
         event

@@ -19,7 +19,7 @@ GIVE_UP_AFTER = 60.0
 
 
 class Engine(Protocol):
-    """How one order is driven."""
+    """The interface of an engine."""
 
     name: str
 
@@ -37,10 +37,10 @@ class Engine(Protocol):
 
 
 async def until(check: Callable[[], Awaitable[Any]]) -> None:
-    """Ask until it is so: the database of another process sends no notice.
+    """Poll until a condition holds: another process's database sends no notice.
 
     Raises:
-        TimeoutError: it is not so after a minute; an order went another way.
+        TimeoutError: it does not hold after a minute; the order took another path.
     """
     # It happens in another process: there is no event to wait for.
     async with asyncio.timeout(GIVE_UP_AFTER):
@@ -63,7 +63,7 @@ async def happy(engine: Engine, pool: asyncpg.Pool[Any], order_id: str) -> float
 
 
 class Product:
-    """Ours."""
+    """Dakuan itself."""
 
     name = "product"
 
@@ -71,7 +71,7 @@ class Product:
         self._client, self._pool, self._scan = client, pool, scan
 
     async def start(self, order_id: str) -> None:
-        # Asked in the database, as its peers are: a query that meets the first task costs a task of its own.
+        # Read from the database, as for the peers: a query during the first task would need a task of its own.
         await gateway.start_order(self._client, bench_order(order_id))
         await until(
             lambda: self._pool.fetchval(
@@ -137,7 +137,7 @@ class Peer:
 
 
 def waybill_of(order_id: str) -> str:
-    """A number that the sandbox carrier could have given out, made from the order's id."""
+    """A number of the sandbox carrier, made from the order's id."""
     digits = [int(character, 16) % 10 for character in order_id.encode().hex()][-10:]
     doubled = [d if i % 2 else (d * 2 - 9 if d * 2 > 9 else d * 2) for i, d in enumerate(reversed(digits))]
     return "SBX" + "".join(map(str, digits)) + str(-sum(doubled) % 10)

@@ -1,4 +1,4 @@
-"""What every bench has in common: figures by name, a table for people, a file for scripts."""
+"""Shared by the benches: figures by name, a table for people, a file for scripts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Figures = dict[str, float]
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The value below which this share of the values lies; 0 where there are none."""
+    """The value below which this share of the values lies; 0 if there are none."""
     if not values:
         return 0.0
     ordered = sorted(values)
@@ -22,12 +22,12 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def median_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """The median of the ratios of interleaved pairs: what the neighbours did to one they did to the other."""
+    """The median of the ratios of interleaved pairs: other load on the machine affects both sides of a pair."""
     return statistics.median(a / b for a, b in zip(ours, theirs, strict=True) if b)
 
 
 def write(figures: Figures, file: Path | None) -> None:
-    """Write `{"figures": {name: number}}` where a file was asked for."""
+    """Write `{"figures": {name: number}}` if a file was requested."""
     if file is not None:
         file.write_text(json.dumps({"figures": {k: round(v, 4) for k, v in figures.items()}}, indent=2) + "\n")
 

@@ -1,7 +1,7 @@
-"""`python -m bench ledger`: posting one by one and in arrays, against the naive way, on hot accounts.
+"""`python -m bench ledger`: posting one by one and in arrays, compared with the naive way, on busy accounts.
 
-Naive is what many shops do: read the balance, two updates and two inserts in a transaction, and the platform's account
-is one row that every posting waits for. Rounds alternate, so that both meet the same neighbours.
+Naive is the usual way: read the balance, two updates and two inserts in a transaction; every posting waits for the row
+of the platform's account. Rounds alternate, so that other load affects both.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def ledger(
     rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 5,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
 ) -> None:
-    """Postings per second: naive, one call each, in arrays; with 32 callers on hot merchant and platform accounts."""
+    """Postings per second: naive, one call each, in arrays; with 32 callers on busy merchant and platform accounts."""
     asyncio.run(_measure(seconds, rounds, json))
 
 
@@ -79,7 +79,7 @@ async def _prepare(owner_dsn: str) -> None:
 async def _compare(
     pool: asyncpg.Pool[Any], owner: asyncpg.Pool[Any], seconds: float, rounds: int, file: Path | None
 ) -> None:
-    book = Book(owner)  # general postings are the owner's
+    book = Book(owner)  # only the owner may post general movements
     counter = _Counter()
     rates: dict[str, list[float]] = {"naive": [], "single": [], "array": []}
     latencies: dict[str, list[float]] = {"naive": [], "single": [], "array": []}
@@ -135,7 +135,7 @@ async def _round(way: Callable[[int], Awaitable[int]], seconds: float, latencies
         nonlocal done
         while (began := time.perf_counter()) < ends:
             posted = await way(number)
-            done += posted  # not `done += await …`: that adds to what it read before the wait
+            done += posted  # not `done += await …`: that adds to the value from before the wait
             latencies.append(time.perf_counter() - began)
 
     began = time.perf_counter()

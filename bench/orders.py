@@ -1,4 +1,4 @@
-"""`python -m bench orders`: the product's happy order against *bare* and *base*, interleaved on one server.
+"""`python -m bench orders`: the product's happy order compared with *bare* and *base*, interleaved on one server.
 
 Each engine has a worker process of its own. Rounds alternate; ratios are medians of pairs of neighbouring rounds.
 Tasks, events, local activities, round trips and bytes are counted on one order with the default policy.
@@ -50,7 +50,7 @@ GRANT USAGE ON SCHEMA bench TO PUBLIC;
 GRANT SELECT ON bench.marks TO PUBLIC;
 """
 STARTS_WITHIN = 4.0
-"""Seconds until all three workers poll; a start costs each about one."""
+"""Seconds until all three workers poll; each needs about one to start."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -93,10 +93,10 @@ async def _prepare(owner_dsn: str) -> None:
 
 @asynccontextmanager
 async def _workers(folder: Path) -> AsyncIterator[dict[str, int]]:
-    """One worker process an engine, each with its log; their process ids by name.
+    """One worker process for each engine, with its own log; returns their process ids by name.
 
     Raises:
-        Unavailable: one of them ended at once; with the last line it said.
+        Unavailable: one of them ended at once; the message has its last line.
     """
     commands = {
         "product": [str(PROJECT / "worker.py")],
@@ -130,7 +130,7 @@ def _log_of(folder: Path, name: str) -> Path:
 
 
 class _Round:
-    """What one round of one engine measured."""
+    """The measurements of one round of one engine."""
 
     def __init__(self, orders_per_s: float, cpu_ms: float, credited_ms: list[float]) -> None:
         self.orders_per_s, self.cpu_ms, self.credited_ms = orders_per_s, cpu_ms, credited_ms
@@ -174,7 +174,7 @@ def _cpu_seconds(pid: int) -> float:
 
 
 async def travelled(stack: LocalStack, waybill: str) -> None:
-    """A parcel that was picked up two days ago, was on its way, and is being delivered as its number is reported."""
+    """A parcel that was picked up two days ago and is delivered at the moment its number is reported."""
     now = datetime.now(UTC)
     seen = (
         (timedelta(days=-2), "picked_up", "杭州市"),
@@ -186,7 +186,7 @@ async def travelled(stack: LocalStack, waybill: str) -> None:
 
 
 async def _count(stack: LocalStack) -> Figures:
-    """What one happy order costs, with a worker of its own once those of the rounds have ended."""
+    """Count one happy order, with a new worker after those of the rounds have ended."""
     async with order_counter(stack, lambda waybill: travelled(stack, waybill)) as counter:
         return await counter.count("count-1")
 

@@ -1,7 +1,7 @@
 """A labelled set for the audit: honest parcels, and fakes made by editing them in named ways.
 
-No public set of labelled fake shipments exists. A set made by the rules' own authors flatters the rules: it proves that
-they do what they say, not that they catch what we did not think of.
+No public set of labelled fake shipments exists. A set by the rules' own authors favours the rules: it proves that they
+work as described, not that they catch fakes we did not think of.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ HUBS = ("郑州市", "长沙市", "合肥市", "济南市", "南昌市")
 
 
 class Shipment(NamedTuple):
-    """One parcel with all its scans, as the carrier will tell them in time.
+    """One parcel with all its scans, each shown once it has happened.
 
-    `tells_ahead`: the last scan is told with the one before it, although it has not happened yet.
+    `tells_ahead`: the last scan is shown with the one before it, although it has not happened yet.
     """
 
     order: OrderFacts
@@ -48,7 +48,7 @@ class Shipment(NamedTuple):
 
 
 def scan(at: datetime, stage: Stage, city: str | None) -> Scan:
-    """One event; its code is its stage."""
+    """One scan; its code is its stage."""
     return Scan(at=at, code=stage, stage=stage, city=city, text=None)
 
 
@@ -119,7 +119,7 @@ def signed_where_picked_up(shipment: Shipment, chance: random.Random) -> Shipmen
 
 
 def empty_parcel_in_the_buyers_city(shipment: Shipment, chance: random.Random) -> Shipment:
-    """A parcel that somebody sends inside the buyer's city to another address."""
+    """A parcel sent within the buyer's city to another address."""
     first = shipment.scans[_pickup(shipment)].at
     city = shipment.order.ship_to.city
     legs: tuple[tuple[float, Stage], ...] = ((0, "picked_up"), (4, "out_for_delivery"), (7, "delivered"))
@@ -145,7 +145,7 @@ def number_of_another_order_in_the_buyers_city(shipment: Shipment, chance: rando
 
 
 def _contested(shipment: Shipment, city: str) -> Shipment:
-    """Somebody else, whose buyer is in this city, claimed the number before."""
+    """Another merchant, whose buyer is in this city, claimed the number before."""
     rival = Rival(
         merchant_id="m-rival",
         claimed_at=shipment.parcel.uploaded_at - timedelta(hours=3),
@@ -156,7 +156,7 @@ def _contested(shipment: Shipment, city: str) -> Shipment:
 
 
 def honest_and_claimed_by_a_thief(shipment: Shipment, chance: random.Random) -> Shipment:
-    """An honest parcel whose number somebody in another city claimed first: the trace must tell."""
+    """An honest parcel whose number a merchant in another city claimed first: the trace must decide."""
     return _contested(shipment, _elsewhere(shipment, chance))
 
 
@@ -190,17 +190,17 @@ def impossible_speed(shipment: Shipment, chance: random.Random) -> Shipment:
 
 
 def no_trace_at_all(shipment: Shipment, chance: random.Random) -> Shipment:
-    """A number that the carrier never heard of."""
+    """A number that the carrier does not know."""
     return shipment._replace(scans=())
 
 
 def label_only(shipment: Shipment, chance: random.Random) -> Shipment:
-    """A label was printed, and nothing was handed over."""
+    """A label was printed, but nothing was handed over."""
     return shipment._replace(scans=(scan(shipment.parcel.uploaded_at, "label", shipment.order.ship_from.city),))
 
 
 def returned(shipment: Shipment, chance: random.Random) -> Shipment:
-    """It came back to the merchant, who would be paid all the same."""
+    """It came back to the merchant, who would be paid nevertheless."""
     turned = shipment.scans[-2]
     back = (
         scan(turned.at + timedelta(hours=6), "refused", turned.city),
@@ -217,14 +217,14 @@ def another_carriers_number(shipment: Shipment, chance: random.Random) -> Shipme
 
 
 def sent_before_the_payment(shipment: Shipment, chance: random.Random) -> Shipment:
-    """All times lie days before the payment: another parcel, sent for somebody else."""
+    """All times lie days before the payment: another order's parcel."""
     first = shipment.scans[_pickup(shipment)].at
     by = shipment.order.paid_at - first - timedelta(days=3 + chance.randint(0, 5))
     return shipment._replace(scans=_moved(shipment.scans, by))
 
 
 def delivered_in_the_future(shipment: Shipment, chance: random.Random) -> Shipment:
-    """A signature that has not happened yet when the first scans are told."""
+    """A signature that has not happened yet when the first scans are shown."""
     last = shipment.scans[-1].model_copy(update={"at": shipment.scans[-1].at + timedelta(days=40)})
     return shipment._replace(scans=(*shipment.scans[:-1], last), tells_ahead=True)
 
@@ -236,7 +236,7 @@ def unknown_carrier(shipment: Shipment, chance: random.Random) -> Shipment:
 
 
 def wrong_origin_alone(shipment: Shipment, chance: random.Random) -> Shipment:
-    """Sent from a third city, and delivered well: warehouses are many."""
+    """Sent from a third city and delivered correctly: a merchant may have many warehouses."""
     start = _pickup(shipment)
     city = _elsewhere(shipment, chance)
     scans = (*_at_city(shipment.scans[: start + 2], city), *shipment.scans[start + 2 :])
@@ -272,4 +272,4 @@ FAKES: dict[str, Fake] = {
     )
 }
 UNDECIDABLE: dict[str, Fake] = {make.__name__: make for make in (wrong_origin_alone, sent_a_day_before_the_payment)}
-"""What an honest parcel looks like as well: approved with one weak finding, and named here as such."""
+"""Fakes that look like honest parcels: approved with one weak finding, and listed here as undecidable."""

@@ -1,4 +1,4 @@
-"""`python -m bench.peer_worker NAME`: a worker for one peer, in a process whose CPU can be told apart."""
+"""`python -m bench.peer_worker NAME`: a worker for one peer, in its own process, so that its CPU can be measured."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def main(peer: str, settings: Settings) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     pool = await open_pool(settings.needed("database_url"))
-    # The peers keep no register, so that their movements are adjustments, which the owner alone posts.
+    # The peers keep no register, so their movements are adjustments, which only the owner may post.
     owner = await open_pool(settings.needed("database_owner_url"))
     activities = PeerActivities(Book(owner), pool, settings.needed("carrier_url"))
     runner = passing_runner() if peer == "bare" else SandboxedWorkflowRunner()

@@ -1,7 +1,7 @@
-"""Two hand-written orders to measure ours against. No product code: fixed steps, no checks, no answers.
+"""Two hand-written orders to compare with ours. They use no product code: fixed steps, no checks, no answers.
 
-*Bare* does what ours does and nothing else: the same tasks, updates, upserts and postings, local activities for the
-ledger. *Base* is the style of most samples: signals, a regular activity for everything, one upsert a phase.
+*Bare* does only the same work as ours: the same tasks, updates, upserts and postings, local activities for the ledger.
+*Base* is the style of most samples: signals, a regular activity for everything, one upsert a phase.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class PeerActivities:
 
     @activity.defn
     async def bench_screen(self, order_id: str) -> None:
-        """Goods are fine."""
+        """Allow the goods."""
 
     @activity.defn
     async def bench_claim(self, order_id: str) -> None:

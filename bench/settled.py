@@ -1,7 +1,7 @@
-"""Synthetic orders that are over, written set by set past the posting function: long books in seconds.
+"""Synthetic closed orders, written set by set without the posting function: long books in seconds.
 
 Of a hundred orders ninety-two are settled, five refunded, three held for a reviewer. Every merchant has a paid
-withdrawal. The rows are those that the product writes, so that every proof holds of them.
+withdrawal. The rows are those that the product writes, so every proof holds for them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from ledger.pool import Connected
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 MERCHANTS = 200
 _PADDING = 3_000
-"""Bytes of a state that is not read here: views, policy, findings."""
+"""Bytes of a state that nothing here reads: views, policy, findings."""
 
-# Which order is what. Amounts depend on the number alone, so that a second look can expect them.
+# The kind of each order. Amounts depend on the number alone, so that a check can compute them.
 _PLAN = f"""
     CREATE TEMPORARY TABLE plan AS
     SELECT i, 'S' || lpad(i::TEXT, 7, '0') AS id, 'order/S' || lpad(i::TEXT, 7, '0') AS path,

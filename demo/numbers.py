@@ -1,4 +1,4 @@
-"""Waybill numbers as carriers print them, for parcels of the demonstration. None is a real parcel's."""
+"""Waybill numbers in the carriers' formats, for parcels of the demonstration. No real parcel has them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _ups(chance: Random) -> str:
 
 
 def _dhl_paket(chance: Random) -> str:
-    """As DHL Paket prints them, which DHL Express does not know."""
+    """A number of DHL Paket, which DHL Express does not know."""
     serial = "340434" + _digits(chance, 11)
     return f"00{serial}{check_character(_GS1, serial)}"
 
@@ -39,9 +39,9 @@ _PRINTED: Mapping[str, Callable[[Random], str]] = {
 }
 
 PRINTERS = ("sandbox", "sf", "yto", "zto", "jt", "ups")
-"""The carriers that send the orders whose story names none; each of the three vendors serves some of them."""
+"""The carriers for orders whose story names none; each of the three vendors covers some of them."""
 
 
 def printed_number(carrier: str, chance: Random) -> str:
-    """A number that the carrier could have printed; the same chance makes the same number."""
+    """A number that the carrier could have printed; the same random source makes the same number."""
     return _PRINTED[carrier](chance)

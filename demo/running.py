@@ -1,4 +1,4 @@
-"""A whole demonstration: a stack of its own, and as many stories as orders are asked for, a few at a time."""
+"""A whole demonstration: its own stack, and a story for each requested order, a few at a time."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from wiring.desks import callback_desk, push_desk
 from worker import running_worker
 
 AT_ONCE = 8
-"""Orders that live at the same time: enough to keep two cores busy."""
+"""Orders that are played at the same time: enough to keep two cores busy."""
 FEWEST = max(30, len(STORIES))
-"""Orders that a demonstration has unless asked otherwise: every story at least once."""
+"""The default number of orders: every story at least once."""
 
 
 class Telling(NamedTuple):
-    """A story that was told."""
+    """A story that was played."""
 
     order: str
     name: str
@@ -43,7 +43,7 @@ class Telling(NamedTuple):
 
 @asynccontextmanager
 async def stage_of(seed: int) -> AsyncIterator[tuple[Stage, LocalStack]]:
-    """A whole stack in a folder that goes away, a worker on it, and the stage on top."""
+    """A whole stack in a temporary folder, with a worker and the stage on it."""
     async with (
         LocalStack.temporary(durable=False) as stack,
         running_worker(stack.settings) as client,
@@ -58,9 +58,9 @@ async def stage_of(seed: int) -> AsyncIterator[tuple[Stage, LocalStack]]:
 
 
 async def tell_all(stage: Stage, orders: int) -> list[Telling]:
-    """Tell as many stories as there are orders, in turn, a few at a time, with a progress bar.
+    """Play a story for each order, in turn, a few at a time, with a progress bar.
 
-    Stories that stop everything else are told after the others.
+    Stories that stop everything else are played after the others.
     """
     names = list(STORIES)
     chosen = [(number, names[number % len(names)]) for number in range(orders)]
@@ -90,6 +90,6 @@ async def _tell(stage: Stage, number: int, name: str) -> Telling:
     try:
         expected, got = await STORIES[name](play)
     except (DakuanError, RPCError) as error:
-        # A story that breaks is a result like any other: it is shown, and the rest goes on.
+        # A story that fails is a result like any other: it is shown, and the rest goes on.
         expected, got = "the story ends", f"{type(error).__name__}: {error}"
     return Telling(play.name, name, expected, got)

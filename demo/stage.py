@@ -1,7 +1,7 @@
 """The stage of a demonstration: orders that live on a real stack while their days are skipped.
 
-An `Actor`'s own clock is the order's: what was skipped is added to the time of day, so that scans and commands
-happen when the order thinks they do.
+A staged order has its own clock: skipped time is added to the time of day, so that scans and commands have the order's
+time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BUYER_CITIES = (
     Address(country="CN", province="四川省", city="成都市", district="武侯区", phone_last4="5520"),
 )
 AMERICAN_BUYER = Address(country="US", province="CA", city="Los Angeles")
-"""Of parcels that go with a carrier of that country."""
+"""The buyer of parcels with a carrier of that country."""
 GOODS = (
     ("手工酥饼 500g", "food.snacks", 1990),
     ("茶叶 100g", "food.tea", 8800),
@@ -43,16 +43,16 @@ GOODS = (
     ("儿童绘本", "books.children", 2680),
 )
 COMMISSION_BPS = 500
-"""What the default policy takes; the stories expect it."""
+"""The default policy's commission; the stories expect it."""
 
 
 @dataclass
 class Stage:
     """One running stack, and the seed from which all orders are made.
 
-    `carriers`: with whom orders are sent, one after the other, where their story does not say. `take_push`
-    is where their pushes arrive: vendor, body, headers. `take_callback` is where rails and channels call back.
-    `server` is the database's, for stories in which it fails.
+    `carriers`: the carriers of orders, in turn, unless the story names one. `take_push` receives pushes: vendor, body,
+    headers. `take_callback` receives callbacks of rails and channels. `server` is the database's, for stories in which
+    it fails.
     """
 
     client: Client
@@ -70,7 +70,7 @@ class Stage:
         self.skipper = TimeSkipper(self.client)
 
     async def policy_of(self, text: str) -> str:
-        """Register a policy for a story; its name."""
+        """Register a policy for a story; returns its name."""
         policy = parse_policy(text)
         await self.register.policies.keep(policy.name, policy.content_hash, text)
         return policy.name
@@ -83,7 +83,7 @@ class Stage:
 
 @dataclass
 class StagedOrder:
-    """One order of the demonstration and everybody who acts on it."""
+    """One order of the demonstration, with the people who act on it."""
 
     stage: Stage
     chance: random.Random
@@ -148,7 +148,7 @@ class StagedOrder:
         self.order = self._make(reference=reference)
 
     def under(self, policy: str) -> None:
-        """Let it live under another policy."""
+        """Use another policy for it."""
         self.order = self.order.model_copy(update={"policy": policy})
 
     def new_waybill(self) -> str:
@@ -156,19 +156,19 @@ class StagedOrder:
         return printed_number(self.carrier, self.chance)
 
     def sent_between(self, ship_from: Address, ship_to: Address) -> None:
-        """Let it go from another place to another."""
+        """Send it between other places."""
         self.order = self.order.model_copy(update={"ship_from": ship_from, "ship_to": ship_to})
 
     def sent_with(self, carrier: str) -> None:
-        """Let this carrier take the parcel."""
+        """Send it with this carrier."""
         self.carrier = carrier
         self.waybill = self.new_waybill()
 
-    # --- money it should come to -----------------------------------------------------------------------
+    # --- expected money -----------------------------------------------------------------------
 
     @property
     def merchants_share(self) -> int:
-        """Total less commission, which is taken line by line and not on freight."""
+        """The total less commission, which is computed line by line and not on freight."""
         return self.order.total_minor - sum(share_bps(line.price_minor, COMMISSION_BPS) for line in self.order.lines)
 
     # --- acting ----------------------------------------------------------------------------------------
@@ -187,11 +187,11 @@ class StagedOrder:
         return await gateway.opened(await gateway.start_order(self.stage.client, self.order))
 
     async def send(self, verb: str, role: str, **body: Any) -> dict[str, Any]:
-        """Somebody sends a command as an update."""
+        """Send a command as an update."""
         return await gateway.send(self.stage.client, f"order-{self.name}", verb, self.command(role, **body))
 
     def command(self, role: str, **body: Any) -> dict[str, Any]:
-        """A command of the party with this role, under an id of its own."""
+        """A command of the party with this role, under a new id."""
         self.commands += 1
         who = {"merchant": self.order.merchant_id, "buyer": self.order.buyer_id}.get(role, f"{role}-1")
         actor = Actor.model_validate({"role": role, "id": who}).model_dump()
@@ -214,12 +214,12 @@ class StagedOrder:
         return {"parcel_id": "p1", "carrier": self.carrier, "waybill": waybill or self.waybill, "lines": None}
 
     async def scan(self, stage: str, city: str | None = None) -> None:
-        """The carrier sees the parcel now."""
+        """The carrier scans the parcel now."""
         where = city or (self.order.ship_from.city if stage in {"picked_up", "label"} else self.order.ship_to.city)
         await self.scans_at((self.now, stage, where))
 
     async def scans_at(self, *seen: tuple[datetime, str, str | None]) -> None:
-        """The carrier tells of scans at other times than now."""
+        """The carrier reports scans at other times than now."""
         scans = [
             {"at": at.isoformat(), "code": stage, "stage": stage, "city": city, "text": stage}
             for at, stage, city in seen
@@ -230,7 +230,7 @@ class StagedOrder:
         await self.stage.world.add_scans(self.carrier, self.waybill, scans, digits)
 
     async def pushed(self) -> str:
-        """Kuaidi100 pushes what it knows of the parcel; what became of that, or `nothing` where it never will."""
+        """Kuaidi100 pushes the parcel's trace; returns the push's outcome, or `nothing` if there is no push."""
         for _ in range(100):
             if body := await self.stage.world.pushed(self.waybill):
                 assert self.stage.take_push is not None
@@ -258,11 +258,11 @@ class StagedOrder:
         await self.stage.skipper.fast_forward(handle, length)
 
     async def state(self) -> dict[str, Any]:
-        """What the order says of itself."""
+        """The order's own view."""
         return dict(await self.handle.query("order"))
 
     async def until(self, reached: Callable[[dict[str, Any]], bool], within_s: float = 10.0) -> None:
-        """Wait until the order has heard of something, without skipping time; at most so long."""
+        """Wait, without skipping time, until the order's state fits; at most this long."""
         for _ in range(round(within_s / 0.05)):
             if reached(await self.state()):
                 return
@@ -271,7 +271,7 @@ class StagedOrder:
     # --- withdrawals -----------------------------------------------------------------------------------
 
     async def withdraw(self, amount_minor: int, account_id: str, **fields: Any) -> WorkflowHandle[Any, Any]:
-        """The merchant asks for money; `fields` are others of `Withdrawal`."""
+        """The merchant requests money; `fields` are further fields of `Withdrawal`."""
         self.withdrawals += 1
         asked = {
             "withdrawal_id": f"w-{self.name}-{self.withdrawals}",

@@ -1,1 +1,1 @@
-"""`python -m bench faults`: withdrawals under fire, and the promise that the bank sees one effect each or none."""
+"""`python -m bench faults`: withdrawals under faults, and the proof that the bank executes each once or not at all."""

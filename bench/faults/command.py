@@ -12,7 +12,7 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, Telemetr
 
 from bench.faults.plan import Storm
 from bench.faults.race import race
-from bench.faults.report import Board, tell, tell_race
+from bench.faults.report import Board, show_race, show_report
 from bench.faults.run import under_fire
 
 
@@ -29,14 +29,14 @@ def faults(
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     if only_race:
         raced = asyncio.run(race(seed))
-        tell_race(raced, json)
+        show_race(raced, json)
         raise typer.Exit(0 if raced.clean else 1)
     storm = Storm.over(withdrawals) if seconds is None else Storm.of(seconds)
     raced_first = None if no_race else asyncio.run(race(seed))
-    # The SDK tells of every server that dies, and here they are meant to.
+    # The SDK logs every server that dies; here that is intended.
     logging = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
     Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=logging)))
     with Board() as board:
-        told, evidence, verdict = asyncio.run(under_fire(seed, withdrawals, board, storm=storm, bug=bug))
-    tell(told, evidence, verdict, raced_first, json)
+        facts, evidence, verdict = asyncio.run(under_fire(seed, withdrawals, board, storm=storm, bug=bug))
+    show_report(facts, evidence, verdict, raced_first, json)
     raise typer.Exit(0 if verdict.clean and (raced_first is None or raced_first.clean) else 1)

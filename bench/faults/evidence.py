@@ -1,4 +1,4 @@
-"""What the judge looks at, collected: the bank's journal, the transfers, the register, the workflows."""
+"""Collects the evidence for the judge: the bank's journal, the transfers, the register, the workflows."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from local.journal import Effect
 from wiring.desks import reconciliation_desk
 
 IN_HAND = frozenset({"in_approval", "unknown", "in_suspense"})
-"""Where the desk of a run brings a withdrawal on within seconds."""
+"""States in which the people of a run act within seconds."""
 OPENING = "opening"
-"""The channel that merchants' first money comes from; no statement tells of it."""
+"""The channel of the merchants' opening balances; it has no statement."""
 
 _BOOKS = """
 SELECT x.withdrawal_id,
@@ -57,7 +57,7 @@ async def collect(
     client: Client,
     settings: Settings,
 ) -> Evidence:
-    """All of it. Everything is up and at rest."""
+    """All evidence. Every server must be up and every withdrawal at rest."""
     proofs = await prove(pool)
     return Evidence(
         asked=[Asked(fate.withdrawal_id, fate.merchant_id, fate.amount_minor, fate.token) for fate in fates],
@@ -84,7 +84,7 @@ def at_bank(effects: Iterable[Effect]) -> dict[str, AtBank]:
 
 
 async def books_of(pool: asyncpg.Pool[Any]) -> dict[str, InBooks]:
-    """What the transfers of each withdrawal sum up to."""
+    """The sums of each withdrawal's transfers."""
     rows = [dict(row) for row in await pool.fetch(_BOOKS)]
     return {row.pop("withdrawal_id"): InBooks(**row) for row in rows}
 
@@ -92,7 +92,7 @@ async def books_of(pool: asyncpg.Pool[Any]) -> dict[str, InBooks]:
 async def standings(
     pool: asyncpg.Pool[Any], workflows: Mapping[str, str] | None = None, *, only_open: bool = False
 ) -> dict[str, InRegister]:
-    """Where each withdrawal stands."""
+    """The state of each withdrawal."""
     return {
         row["withdrawal_id"]: InRegister(
             phase=row["state_name"],
@@ -106,7 +106,7 @@ async def standings(
 
 
 async def product_breaks(settings: Settings, pool: asyncpg.Pool[Any]) -> list[tuple[str, str]]:
-    """What the product's own reconciliation finds: of what, and what. The opening balances came from nowhere."""
+    """The breaks of the product's own reconciliation, by subject. Opening balances are left out."""
     register, found = Register(pool), list[Break]()
     async with reconciliation_desk(settings, register) as desk:
         for scope, name in await register.breaks.comparisons():
@@ -118,9 +118,9 @@ async def product_breaks(settings: Settings, pool: asyncpg.Pool[Any]) -> list[tu
 
 
 async def resting(pool: asyncpg.Pool[Any]) -> int:
-    """How many withdrawals are at rest, and not only until the people of a run have come to them.
+    """How many withdrawals are at rest, apart from those that the people of the run will still work on.
 
-    Asked often: the many that are closed are only counted.
+    It is called often, so the many closed ones are only counted.
     """
     closed = int(await pool.fetchval("SELECT count(*) FROM withdrawals WHERE closed"))
     opened = (await standings(pool, only_open=True)).values()
@@ -128,7 +128,7 @@ async def resting(pool: asyncpg.Pool[Any]) -> int:
 
 
 async def _workflows(client: Client) -> dict[str, str]:
-    """How each withdrawal's last run is."""
+    """The status of each withdrawal's last run."""
     found: dict[str, str] = {}
     async for execution in client.list_workflows("WorkflowType = 'WithdrawalWorkflow'"):
         status = execution.status.name if execution.status is not None else "unknown"

@@ -1,7 +1,7 @@
-"""The judge: what the bank's own journal and our books say of each withdrawal, held side by side. Pure.
+"""The judge: it compares the bank's own journal with our books, withdrawal by withdrawal. Pure.
 
-Nothing here believes the product: effects are those of the bank's journal by the payee, who is another one for each
-withdrawal; money is what the transfers sum up to.
+It does not trust the product: effects come from the bank's journal by payee (each withdrawal has its own), and money is
+the sum of the transfers.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any
 
 ENDS = frozenset({"paid", "returned", "final", "failed", "rejected", "cancelled"})
 WAITS_FOR_A_DEADLINE = {"approved": "submit_at", "in_approval": "approve_by"}
-"""Where it may stand still until a named moment; a payout that is only being looked for stands nowhere."""
+"""States that may wait for a named deadline; a payout that is only being queried does not count."""
 
 NEVER = frozenset({"ledger_disagrees", "paid_after_failed"})
-"""Holds that only a broken promise can bring about here: this bank never takes its word back."""
+"""Holds that only a broken promise can cause here, because this bank never contradicts itself."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A withdrawal as its merchant asked for it."""
+    """A withdrawal as its merchant requested it."""
 
     withdrawal_id: str
     merchant_id: str
@@ -30,7 +30,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class AtBank:
-    """What the bank's journal says of one payee: every payout, and all that came back. Minor units."""
+    """The bank's journal for one payee: every payout and every return. Minor units."""
 
     payouts_minor: tuple[int, ...] = ()
     returned_minor: int = 0
@@ -42,7 +42,7 @@ class AtBank:
 
 @dataclass(frozen=True)
 class InBooks:
-    """What the transfers of one withdrawal sum up to. `held_minor` is reserved or in suspense."""
+    """The sums of one withdrawal's transfers. `held_minor` is reserved or in suspense."""
 
     held_minor: int = 0
     paid_minor: int = 0
@@ -56,7 +56,7 @@ class InBooks:
 
 @dataclass(frozen=True)
 class InRegister:
-    """Where a withdrawal stands, as the register and Temporal say. `holds` are those with a person who must act."""
+    """The state of a withdrawal in the register and in Temporal. `holds` are those for which a person must act."""
 
     phase: str
     closed: bool
@@ -66,48 +66,48 @@ class InRegister:
 
     @property
     def waits_for(self) -> str | None:
-        """The named person or deadline that an open withdrawal waits for; None where it waits for neither."""
+        """The named person or deadline that an open withdrawal waits for; None if it waits for neither."""
         if self.holds:
             return f"a person: {self.holds[0]}"
-        if self.phase == "in_suspense":  # it is still looked for, which may come before the end
+        if self.phase == "in_suspense":  # it is still being queried, which may end earlier
             return "suspense_until"
         wanted = WAITS_FOR_A_DEADLINE.get(self.phase)
         return self.deadline if wanted is not None and self.deadline == wanted else None
 
     @property
     def at_rest(self) -> bool:
-        """Decided and booked, or waiting for somebody who has a name."""
+        """Decided and booked, or waiting for a named person or deadline."""
         return (self.closed and self.phase in ENDS) or self.waits_for is not None
 
 
 @dataclass(frozen=True)
 class Breach:
-    """The promise was broken: for whom, and how."""
+    """A broken promise: the withdrawal, and what happened."""
 
     kind: str
     withdrawal_id: str
-    told: str
+    what: str
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is known when everything has come to rest. Keys are withdrawal ids, tokens, merchant ids."""
+    """The evidence once everything is at rest. Keys are withdrawal ids, tokens, merchant ids."""
 
     asked: Sequence[Asked]
     bank: Mapping[str, AtBank]
     books: Mapping[str, InBooks]
     register: Mapping[str, InRegister]
     given_minor: Mapping[str, int]
-    """What each merchant was given to withdraw."""
+    """The amount that each merchant could withdraw."""
     available_minor: Mapping[str, int]
     broken_proofs: Sequence[tuple[str, Any]] = ()
     breaks: Sequence[tuple[str, str]] = ()
-    """What the reconciliation of the product found: of which withdrawal or line, and what."""
+    """The breaks of the product's reconciliation: the withdrawal or line, and the break."""
 
 
 @dataclass
 class Verdict:
-    """What the judge found. `lost_minor`: money that bank and books disagree about, or that neither has."""
+    """What the judge found. `lost_minor`: money on which bank and books disagree, or that neither has."""
 
     breaches: list[Breach] = field(default_factory=list)
     double_effects: int = 0
@@ -121,7 +121,7 @@ class Verdict:
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """Hold everything side by side."""
+    """Compare everything."""
     verdict = Verdict()
     for asked in evidence.asked:
         bank = evidence.bank.get(asked.token, AtBank())
@@ -135,7 +135,7 @@ def judge(evidence: Evidence) -> Verdict:
     verdict.breaches += [Breach("paid_to_a_stranger", token, str(evidence.bank[token])) for token in sorted(strangers)]
     _merchants(evidence, verdict)
     verdict.breaches += [Breach("proof", name, str(rows)) for name, rows in evidence.broken_proofs]
-    verdict.breaches += [Breach("break", whose, told) for whose, told in evidence.breaks]
+    verdict.breaches += [Breach("break", whose, what) for whose, what in evidence.breaks]
     verdict.breaks = sum(breach.kind in _BREAKS for breach in verdict.breaches)
     return verdict
 
@@ -143,12 +143,12 @@ def judge(evidence: Evidence) -> Verdict:
 _BREAKS = frozenset(
     {"break", "paid_not_booked", "booked_not_paid", "returns_differ", "wrong_amount", "paid_to_a_stranger"}
 )
-"""What a reconciliation with the bank's statement would find."""
+"""The breaks that a reconciliation with the bank's statement would find."""
 
 
 def _effects(asked: Asked, bank: AtBank, books: InBooks) -> Iterator[Breach]:
-    def breach(kind: str, told: str) -> Breach:
-        return Breach(kind, asked.withdrawal_id, told)
+    def breach(kind: str, what: str) -> Breach:
+        return Breach(kind, asked.withdrawal_id, what)
 
     if len(bank.payouts_minor) > 1:
         yield breach("double_effect", f"the bank paid {len(bank.payouts_minor)} times: {bank.payouts_minor}")
@@ -164,8 +164,8 @@ def _effects(asked: Asked, bank: AtBank, books: InBooks) -> Iterator[Breach]:
 
 
 def _standing(asked: Asked, books: InBooks, found: InRegister | None) -> Iterator[Breach]:
-    def breach(kind: str, told: str) -> Breach:
-        return Breach(kind, asked.withdrawal_id, told)
+    def breach(kind: str, what: str) -> Breach:
+        return Breach(kind, asked.withdrawal_id, what)
 
     if found is None:
         yield breach("never_began", "the register does not know it")
@@ -184,7 +184,7 @@ def _standing(asked: Asked, books: InBooks, found: InRegister | None) -> Iterato
 
 
 def _merchants(evidence: Evidence, verdict: Verdict) -> None:
-    """What a merchant was given is available, held, or went out and stayed there."""
+    """A merchant's money is available, held, or was paid out and not returned."""
     gone: dict[str, int] = {}
     for asked in evidence.asked:
         books = evidence.books.get(asked.withdrawal_id, InBooks())

@@ -1,4 +1,4 @@
-"""Processes that are killed and come again: workers, the database, Temporal, the bank."""
+"""Processes that are killed and restarted: workers, the database, Temporal, the bank."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from local.stack import LocalStack
 
 ENDS_WITHIN = 30.0
 OURS = ("DAKUAN_", "TEMPORAL_", "DATABASE_")
-"""Variables that would lead a worker elsewhere."""
+"""Variables that would lead a worker to another stack."""
 
 
 class MortalWorker:
-    """One worker that is born again whenever it is killed; see `bench.faults.worker`."""
+    """One worker that is restarted after every kill; see `bench.faults.worker`."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -32,17 +32,17 @@ class MortalWorker:
     async def running(
         cls, number: int, settings: Settings, storm: Storm, bug: str | None
     ) -> AsyncIterator[MortalWorker]:
-        """A worker for the block; no process of it stays behind."""
-        told = json.dumps({"key_window": storm.key_window, "quicker": storm.quicker, "bug": bug})
+        """A worker for the block; none of its processes outlives it."""
+        arguments = json.dumps({"key_window": storm.key_window, "quicker": storm.quicker, "bug": bug})
         with (settings.home / f"worker-{number}.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "bench.faults.worker", told),
+                *(sys.executable, "-m", "bench.faults.worker", arguments),
                 cwd=PROJECT,
                 env={**_environment(settings)},
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # a Ctrl-C is for the bench, which ends its input
+                start_new_session=True,  # a Ctrl-C goes to the bench, which closes the worker's input
             )
         try:
             yield cls(process)
@@ -55,10 +55,10 @@ class MortalWorker:
                 process.kill()
                 await process.wait()
 
-    async def tell(self, word: str) -> None:
+    async def send(self, word: str) -> None:
         """`kill`, `stop` or `go`."""
         assert self._process.stdin is not None  # a pipe, see above
-        with suppress(ConnectionError):  # it is gone; who waits for its work will notice
+        with suppress(ConnectionError):  # it has ended; a missing result will show it
             self._process.stdin.write(f"{word}\n".encode())
             await self._process.stdin.drain()
 
@@ -79,7 +79,7 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 class Reaper:
-    """Kills as planned while the storm lasts, and brings everything back at its end."""
+    """Kills as planned during the storm, and restarts everything at its end."""
 
     def __init__(self, stack: LocalStack, workers: list[MortalWorker], seed: int, storm: Storm) -> None:
         self._stack, self._workers = stack, workers
@@ -91,7 +91,7 @@ class Reaper:
         self.down: set[str] = set()
 
     async def strike(self) -> None:
-        """Kill until told that the storm is over, then wait until everything is up again."""
+        """Kill until the storm ends, then wait until everything is up again."""
         began = time.monotonic()
         for strike in strikes(self._seed, self._storm):
             with suppress(TimeoutError):
@@ -103,14 +103,14 @@ class Reaper:
         await asyncio.gather(*self._under_way)
 
     def end(self) -> None:
-        """The storm is over."""
+        """End the storm."""
         self._ended.set()
 
     async def _carry_out(self, strike: Strike) -> None:
         self.kills[strike.kill] += 1
         match strike.kill:
             case "worker":
-                await self._workers[strike.which % len(self._workers)].tell("kill")
+                await self._workers[strike.which % len(self._workers)].send("kill")
             case "freeze":
                 await self._freeze(self._workers[strike.which % len(self._workers)])
             case "postgres":
@@ -123,10 +123,10 @@ class Reaper:
                 await self._fell(self._stack.standins, self._storm.outage)
 
     async def _freeze(self, worker: MortalWorker) -> None:
-        """Stop it for longer than Temporal waits for its activities; then it wakes and goes on where it was."""
-        await worker.tell("stop")
+        """Freeze it for longer than Temporal waits for its activities; then it goes on where it stopped."""
+        await worker.send("stop")
         await self._rest(self._storm.freeze)
-        await worker.tell("go")
+        await worker.send("go")
 
     async def _fell(self, server: ServerProcess, seconds: float) -> None:
         async with self._servers.setdefault(server.name, asyncio.Lock()):
@@ -137,6 +137,6 @@ class Reaper:
             self.down.discard(server.name)
 
     async def _rest(self, seconds: float) -> None:
-        """So long, or until the storm is over."""
+        """Wait this long, or until the storm ends."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._ended.wait(), seconds)

@@ -1,4 +1,4 @@
-"""The people around the withdrawals: merchants who ask, two reviewers who approve, operators who ask the bank."""
+"""The people around the withdrawals: merchants who withdraw, two reviewers who approve, operators who ask the bank."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ TRIES_AGAIN_AFTER = 0.5
 LOOKS_EVERY = 1.0
 AT_ONCE = 8
 LETS_LIE = 5.0
-"""Seconds before the same case is taken up again."""
+"""Seconds before the same case is handled again."""
 RESOLVED = frozenset({"payout_stuck", "amount_disagrees"})
-"""Holds about which operators write to the bank. Others wait for them, and this is enough."""
+"""Holds that operators resolve with the bank. The other holds end with these."""
 BACKLOG_MAX = 150
-"""Withdrawals begun and not yet decided: more at once would only wait for each other."""
+"""The limit of undecided withdrawals: more would only wait for each other."""
 _WAITING = """
 SELECT withdrawal_id, state_name,
        ARRAY(SELECT hold ->> 'name' FROM jsonb_array_elements(coalesce(state -> 'holds', '[]')) AS hold) AS holds
@@ -42,7 +42,7 @@ _BACKLOG = "SELECT count(*) FROM withdrawals WHERE NOT closed AND state_name IN 
 
 
 async def patiently(act: Callable[[], Awaitable[T]]) -> T:
-    """Try until there is an answer, as a storefront does: every request carries an id that makes a second harmless."""
+    """Try until there is an answer, as a storefront does: every request has an id that makes a repeat harmless."""
     while True:
         try:
             return await act()
@@ -51,7 +51,7 @@ async def patiently(act: Callable[[], Awaitable[T]]) -> T:
 
 
 class Merchants:
-    """Ask for their money, each when its fate wants; some have orders first that bring it in."""
+    """Merchants withdraw at the times of their fates; some first earn the money with an order."""
 
     def __init__(self, client: Client, pool: asyncpg.Pool[Any], world: WorldClient, storm: Storm) -> None:
         self._client, self._pool, self._world, self._storm = client, pool, world, storm
@@ -59,7 +59,7 @@ class Merchants:
         self.begun = 0
 
     async def ask(self, fates: Sequence[Fate]) -> None:
-        """All of them; returns when all withdrawals have begun."""
+        """Start all withdrawals; returns when all have begun."""
         began = time.monotonic()
         async with asyncio.TaskGroup() as asking:
             for index, fate in enumerate(fates):
@@ -69,8 +69,8 @@ class Merchants:
                 asking.create_task(self._one(fate))
 
     async def _room(self) -> None:
-        """Wait until not too many are under way."""
-        # They are in other processes' hands: there is no event to wait for.
+        """Wait until fewer are in progress."""
+        # They are handled by other processes: there is no event to wait for.
         while await self._backlog() > BACKLOG_MAX:  # noqa: ASYNC110
             await asyncio.sleep(TRIES_AGAIN_AFTER)
 
@@ -78,7 +78,7 @@ class Merchants:
         try:
             return int(await self._pool.fetchval(_BACKLOG))
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError):
-            return 0  # it is being killed; who waits for it would only make the storm longer
+            return 0  # it is being killed; waiting for it would only prolong the storm
 
     async def _one(self, fate: Fate) -> None:
         if fate.order_id is not None:
@@ -95,7 +95,7 @@ class Merchants:
         self.begun += 1
 
     async def _sell(self, order_id: str) -> None:
-        """One order from payment to settled, whatever dies meanwhile."""
+        """One order from payment to settled, through all kills."""
         await patiently(lambda: gateway.start_order(self._client, bench_order(order_id, policy=None)))
         await patiently(lambda: self._travelled(order_id))
         parcel = {"parcel_id": "p1", "carrier": "sandbox", "waybill": waybill_of(order_id)}
@@ -120,9 +120,9 @@ class Merchants:
             try:
                 await gateway.send(self._client, f"order-{order_id}", verb, command)
             except Refused as refusal:
-                if refusal.code == "not_running":  # the start is not known everywhere yet
+                if refusal.code == "not_running":  # the start is not visible everywhere yet
                     raise Unavailable(str(refusal)) from None
-                if refusal.code != "order_over":  # over, by this very command, whose answer was lost
+                if refusal.code != "order_over":  # it has ended, by this same command, whose answer was lost
                     raise
 
         await patiently(sent)
@@ -136,7 +136,7 @@ class Merchants:
 
 
 class Desk:
-    """Two reviewers and two operators. They ask the bank itself, and say what its journal says."""
+    """Two reviewers and two operators. They ask the bank itself, and report its journal."""
 
     def __init__(self, client: Client, pool: asyncpg.Pool[Any], world: WorldClient, fates: Sequence[Fate]) -> None:
         self._client, self._pool, self._world = client, pool, world
@@ -160,12 +160,12 @@ class Desk:
             await asyncio.sleep(LOOKS_EVERY)
 
     async def round(self) -> None:
-        """Whatever waits for a person now."""
+        """Handle everything that waits for a person now."""
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def one(withdrawal_id: str, state: str) -> None:
             async with gate:
-                with suppress(Unavailable):  # it is still there at the next round
+                with suppress(Unavailable):  # it comes again in the next round
                     await (
                         self._both(withdrawal_id, "approve") if state == "in_approval" else self._resolve(withdrawal_id)
                     )
@@ -192,5 +192,5 @@ class Desk:
                 self.acts[verb] += 1
             except Refused as refusal:
                 self.acts[refusal.code] += 1
-                if refusal.code != "needs_other_person":  # this one spoke before, and the answer was lost
+                if refusal.code != "needs_other_person":  # this person acted before, and the answer was lost
                     return

@@ -1,7 +1,7 @@
-"""What will go wrong, decided before anything begins: the same seed makes the same plan.
+"""The plan of all faults, made before the run: the same seed makes the same plan.
 
-What becomes of a withdrawal comes from the seed and its number; what the bank does to a request from the seed, the
-payee and how often it was asked about that payee. Only *when* a process is killed meets the run at another point.
+A withdrawal's fate depends on the seed and its number. The bank's fault for a request depends on the seed, the payee
+and the count of requests about that payee. Only the moment of a kill meets the run at another point.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from datetime import timedelta
 from typing import Any, Literal
 
 SHARE_OF_ORDERS = 25
-"""One withdrawal in so many takes out what a real order brought in."""
+"""One withdrawal in this many pays out the money of a real order."""
 ORDER_PROCEEDS_MINOR = 12_941
-"""What `bench.engines.bench_order` leaves its merchant, 5 % commission taken line by line."""
+"""The merchant's share of `bench.engines.bench_order`, 5 % commission taken line by line."""
 LOOKS = (1, 3, 8, *range(10, 100, 10))
-"""Seconds after an uncertain answer at which the policy of a run looks."""
+"""Seconds after an uncertain answer at which a run's policy queries the bank."""
 LARGE_MINOR = 2_500_000
 """Above the policy's approval threshold."""
 
@@ -26,9 +26,9 @@ Kill = Literal["worker", "freeze", "postgres", "temporal", "bank", "outage"]
 
 @dataclass(frozen=True)
 class Storm:
-    """How bad it is, and for how long at least. Seconds.
+    """The strength and the shortest duration of the faults. Seconds.
 
-    `key_window`: how long the bank remembers a key, and says so; shorter than the `outage`.
+    `key_window`: how long the bank remembers a key, as it promises; shorter than the `outage`.
     """
 
     seconds: float
@@ -37,24 +37,25 @@ class Storm:
     kill_every: tuple[float, float] = (3.0, 6.0)
     freeze: float = 6.0
     quicker: float = 0.25
-    """By how much the product's technical limits are shorter: a key window of 20 s leaves no 15 s to miss a
-    dead worker in."""
+    """The factor by which the product's technical limits are shortened: with a key window of 20 s, a dead worker must
+    be noticed faster than in 15 s.
+    """
 
     @classmethod
     def of(cls, seconds: float) -> Storm:
-        """One that lasts so long at least; the bank is out for a third of it, or for 24 s."""
+        """A storm of at least this duration; the bank is out for a third of it, or for 24 s."""
         window = min(seconds * 0.3, 20.0)
         return cls(seconds=seconds, key_window=window, outage=window * 1.2)
 
     @classmethod
     def over(cls, withdrawals: int) -> Storm:
-        """One that lasts as long as so many withdrawals take two cores."""
+        """A storm that lasts as long as two cores need for this many withdrawals."""
         return cls.of(max(100.0, withdrawals * 0.11))
 
 
 @dataclass(frozen=True)
 class Fate:
-    """One withdrawal and what the bank makes of it. `begins` is a share of the storm."""
+    """One withdrawal, and what the bank does with it. `begins` is a share of the storm."""
 
     number: int
     withdrawal_id: str
@@ -65,9 +66,9 @@ class Fate:
     outcome: str
     bank: Mapping[str, Any]
     comes_back_later_minor: int | None
-    """What the bank returns days after, once the faults have stopped."""
+    """The amount that the bank returns days later, once the faults have stopped."""
     comes_back_after: timedelta
-    """How long after; some after the watch has ended."""
+    """The delay of the return; some come after the watch has ended."""
 
     @property
     def account_id(self) -> str:
@@ -75,13 +76,13 @@ class Fate:
 
     @property
     def token(self) -> str:
-        """One payee each, so that the bank's journal names the withdrawal without a word of our database."""
+        """One payee each, so that the bank's journal identifies the withdrawal without our database."""
         return f"tok-{self.withdrawal_id}"
 
 
 @dataclass(frozen=True)
 class Strike:
-    """One process is killed at a moment of the storm; `which` chooses among several of a kind."""
+    """One process is killed at a moment of the storm; `which` selects one of several of a kind."""
 
     at: float
     kill: Kill
@@ -101,7 +102,7 @@ _OUTCOMES: Mapping[str, tuple[float, Mapping[str, Any]]] = {
     "returned": (5.0, {"outcome": "paid"}),
     "truth_comes_late": (2.0, {"outcome": "paid"}),
 }
-"""What the bank makes of a withdrawal's payouts, with percents."""
+"""The bank's outcomes for a withdrawal's payouts, with percentages."""
 
 
 def fates(seed: int, withdrawals: int) -> list[Fate]:
@@ -140,10 +141,10 @@ def _fate(seed: int, number: int, of_order: bool, merchants: int) -> Fate:
 
 
 def bank_faults(seed: int) -> list[dict[str, Any]]:
-    """What the bank does to requests and callbacks while the storm lasts.
+    """The bank's faults for requests and callbacks during the storm.
 
     A fifth of the effects is reported as a failure (a 5xx, a cut connection, an answer that comes too late or cannot be
-    read); a tenth of the callbacks is lost and nearly a third doubled or late.
+    read); a tenth of the callbacks is lost, and nearly a third is doubled or late.
     """
     return [
         *_of("payout", seed, status_after_effect=0.07, cut=0.07, garbage=0.03, html=0.02, wrong_key=0.01),
@@ -163,10 +164,10 @@ def _of(verb: str, seed: int, **rates: float) -> Iterator[dict[str, Any]]:
 
 
 def own_faults(fate: Fate, storm: Storm) -> list[dict[str, Any]]:
-    """What the bank does to this payee alone.
+    """The bank's faults for this payee alone.
 
-    The worst that a bank can do: it pays and the answer is cut, it does not call back, it answers no look-up until it
-    has forgotten the key, and then says that it never heard of it.
+    The worst case: the bank pays and its answer is cut, it sends no callback, it answers no query until it has
+    forgotten the key, and then it answers that the key is unknown.
     """
     if fate.outcome != "truth_comes_late":
         return []
@@ -180,7 +181,7 @@ def own_faults(fate: Fate, storm: Storm) -> list[dict[str, Any]]:
 
 
 def strikes(seed: int, storm: Storm) -> Iterator[Strike]:
-    """Who is killed when, in order, without end: a storm that lasts longer goes on killing workers."""
+    """The kills in order, without end: a longer storm goes on killing workers."""
     chance = random.Random(f"{seed}/strikes")
     named = iter(sorted(_named(chance, storm.seconds), key=lambda strike: strike.at))
     waiting, at = next(named, None), 0.0
@@ -193,7 +194,7 @@ def strikes(seed: int, storm: Storm) -> Iterator[Strike]:
 
 
 def _named(chance: random.Random, seconds: float) -> Iterator[Strike]:
-    """The servers: each a few times, more often in a longer storm. The outage falls into the busy middle."""
+    """The servers: each is killed a few times, more often in a longer storm. The outage is in the busy middle."""
     yield Strike(seconds * chance.uniform(0.30, 0.38), "outage")
     yield Strike(seconds * chance.uniform(0.80, 0.92), "bank")
     times = 2 + int(seconds // 90)

@@ -1,4 +1,4 @@
-"""Callbacks of the bank, carried to their withdrawals as Signals; each stays in the bank's outbox until it is there."""
+"""Delivers the bank's callbacks to their withdrawals as Signals; each stays in the outbox until it arrives."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from local.client import WorldClient
 
 LOOKS_EVERY = 0.3
 AT_ONCE = 16
-"""Callbacks under way together."""
+"""Callbacks delivered at the same time."""
 
 
 class Postman:
-    """Delivers what the bank calls back about, and now and then a forgery."""
+    """Delivers the bank's callbacks, and some forgeries."""
 
     def __init__(self, world: WorldClient, register: Register, client: Client) -> None:
         self._world, self._register, self._client = world, register, client
@@ -36,7 +36,7 @@ class Postman:
             await asyncio.sleep(LOOKS_EVERY)
 
     async def round(self) -> int:
-        """Deliver what is due; how many are left in the outbox, due or not."""
+        """Deliver the due callbacks; returns how many are left in the outbox, due or not."""
         due, left = await self._world.callbacks()
         gate = asyncio.Semaphore(AT_ONCE)
 
@@ -50,7 +50,7 @@ class Postman:
         return left - len(there)
 
     async def _delivered(self, callback: dict[str, Any]) -> bool:
-        """Whether it need not come again."""
+        """Whether it was delivered and need not come again."""
         try:
             attempt = await self._register.payouts.get(callback["key"])
             if attempt is None:
@@ -65,11 +65,11 @@ class Postman:
 
 
 MORE_THAN_ANY = 10**9
-"""Minor units; above every payout of a run."""
+"""Minor units: more than any payout of a run."""
 
 
 def _reports(callback: dict[str, Any], rail: str) -> list[ReportPayout]:
-    """The callback; before every seventh a forgery that must be refused, and nothing of it believed."""
+    """The callback, and before every seventh a forgery that must be refused."""
     seq, code, outcome = callback["seq"], callback["code"], callback["outcome"]
     report = ReportPayout(
         command_id=f"callback-{seq}",
@@ -85,7 +85,7 @@ def _reports(callback: dict[str, Any], rail: str) -> list[ReportPayout]:
     if seq % 7:
         return [report]
     lies: tuple[dict[str, Any], ...] = (
-        # Of a part that came back nobody can say that it was another part; of more than was paid, everybody.
+        # A forged partial return cannot be recognised; a return of more than was paid can.
         {"amount_minor": report.amount_minor + MORE_THAN_ANY},
         {"currency": "JPY"},
         {"key": "nobodys1"},

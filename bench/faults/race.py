@@ -1,4 +1,4 @@
-"""The race: many requests at one moment for one balance, round after round. Nothing is ever reserved twice."""
+"""The race: many requests for one balance at the same moment, in rounds. Money must never be reserved twice."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _POLICY = WithdrawalPolicy(daily_count_max=100_000)
 
 @dataclass
 class Raced:
-    """What the rounds came to. `over_reserved`: rounds that reserved more than there was."""
+    """The results of the rounds. `over_reserved`: rounds that reserved more than the balance."""
 
     rounds: int = 0
     requests: int = 0
     reserved: int = 0
     over_reserved: int = 0
     wrongly_refused: int = 0
-    """Requests refused for want of money though as much as they asked for was left at the end."""
+    """Requests refused as unaffordable although their amount was left at the end."""
     broken_proofs: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -85,7 +85,7 @@ async def race_on(pool: asyncpg.Pool[Any], owner_dsn: str, seed: int, rounds: in
 async def _round(
     pool: asyncpg.Pool[Any], owner_dsn: str, chance: random.Random, number: int, requests: int, found: Raced
 ) -> None:
-    """One merchant with a third of what everybody asks for; each request is sent twice, as storefronts do."""
+    """One merchant with a third of the requested money; each request is sent twice, as storefronts do."""
     merchant, amounts = f"race-{number}", [chance.randint(100, 10_000) for _ in range(requests)]
     balance = sum(amounts) // 3
     register, now = Register(pool), datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What a run tells: how far it is while it lasts, and its tables, figures and breaches at the end."""
+"""The report of a run: its progress, then its tables, figures and breaches."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from bench.faults.race import Raced
 from bench.figures import Figures, show, write
 
 BREACHES_SHOWN = 40
-SAYS_EVERY = 10.0
+LINE_EVERY = 10.0
 """Seconds."""
 
 
 @dataclass
-class Told:
-    """What happened in a run."""
+class RunFacts:
+    """The results of a run."""
 
     seed: int
     withdrawals: int
@@ -36,14 +36,14 @@ class Told:
     storm_s: float = 0.0
     settle_s: float = 0.0
     skipped: int = 0
-    """Withdrawals for which days were let pass after the storm."""
+    """Withdrawals for which days were skipped after the storm."""
 
 
 class Board:
-    """Progress on the terminal; elsewhere a line now and then."""
+    """Progress bars on a terminal; elsewhere a line from time to time."""
 
     def __init__(self) -> None:
-        self._said: dict[str, float] = {}
+        self._shown_at: dict[str, float] = {}
         self._progress = Progress(
             TextColumn("{task.description:<34}"),
             BarColumn(),
@@ -61,10 +61,10 @@ class Board:
         self._progress.stop()
 
     def show(self, line: str, done: int, total: int, more: str = "") -> None:
-        """One line, begun or moved on."""
+        """Start or update one line."""
         if not self._progress.console.is_terminal:
-            if time.monotonic() > self._said.get(line, -SAYS_EVERY) + SAYS_EVERY:
-                self._said[line] = time.monotonic()
+            if time.monotonic() > self._shown_at.get(line, -LINE_EVERY) + LINE_EVERY:
+                self._shown_at[line] = time.monotonic()
                 print(f"{line} {done}/{total} {more}".rstrip(), file=sys.stderr, flush=True)
             return
         if line not in self._lines:
@@ -72,21 +72,21 @@ class Board:
         self._progress.update(self._lines[line], completed=done, total=total, description=f"{line} {more}".strip())
 
 
-def tell(told: Told, evidence: Evidence, verdict: Verdict, raced: Raced | None, file: Path | None) -> None:
-    """Tables, figures, breaches."""
+def show_report(facts: RunFacts, evidence: Evidence, verdict: Verdict, raced: Raced | None, file: Path | None) -> None:
+    """Show tables, figures and breaches."""
     console = Console()
-    _counts(console, "What happened", _happened(told))
+    _counts(console, "What happened", _happened(facts))
     _counts(console, "Where the withdrawals stand", _ends(evidence))
     if raced is not None:
-        tell_race(raced, None)
-    figures = _figures(told, verdict, raced)
+        show_race(raced, None)
+    figures = _figures(facts, verdict, raced)
     show("", (), (), figures)
-    _breaches(console, told, verdict)
+    _breaches(console, facts, verdict)
     write(figures, file)
 
 
-def tell_race(raced: Raced, file: Path | None) -> None:
-    """The figures of the race."""
+def show_race(raced: Raced, file: Path | None) -> None:
+    """Show the figures of the race."""
     figures = _race_figures(raced)
     show("", (), (), figures)
     for name in raced.broken_proofs:
@@ -94,13 +94,13 @@ def tell_race(raced: Raced, file: Path | None) -> None:
     write(figures, file)
 
 
-def _figures(told: Told, verdict: Verdict, raced: Raced | None) -> Figures:
-    asked = {name: count for name, count in told.tally.items() if name.startswith("asked/bank/payout")}
-    struck = {name: count for name, count in told.tally.items() if name.startswith("struck/bank/")}
+def _figures(facts: RunFacts, verdict: Verdict, raced: Raced | None) -> Figures:
+    asked = {name: count for name, count in facts.tally.items() if name.startswith("asked/bank/payout")}
+    struck = {name: count for name, count in facts.tally.items() if name.startswith("struck/bank/")}
     figures: Figures = {
-        "withdrawals": float(told.withdrawals),
-        "orders": float(told.orders),
-        "kills": float(told.kills.total()),
+        "withdrawals": float(facts.withdrawals),
+        "orders": float(facts.orders),
+        "kills": float(facts.kills.total()),
         "bank_calls": float(sum(asked.values())),
         "bank_faults": float(sum(struck.values())),
         "double_effects": float(verdict.double_effects),
@@ -108,8 +108,8 @@ def _figures(told: Told, verdict: Verdict, raced: Raced | None) -> Figures:
         "stuck": float(verdict.stuck),
         "breaks": float(verdict.breaks),
         "breaches": float(len(verdict.breaches)),
-        "storm_s": told.storm_s,
-        "settle_s": told.settle_s,
+        "storm_s": facts.storm_s,
+        "settle_s": facts.settle_s,
     }
     return figures | (_race_figures(raced) if raced is not None else {})
 
@@ -125,15 +125,15 @@ def _race_figures(raced: Raced) -> Figures:
     }
 
 
-def _happened(told: Told) -> Iterable[tuple[str, int]]:
-    yield from ((f"killed: {name}", count) for name, count in sorted(told.kills.items()))
-    for name, count in told.tally.items():
+def _happened(facts: RunFacts) -> Iterable[tuple[str, int]]:
+    yield from ((f"killed: {name}", count) for name, count in sorted(facts.kills.items()))
+    for name, count in facts.tally.items():
         kind, _, what = name.partition("/")
         if what.startswith("bank/"):
             yield f"{'asked' if kind == 'asked' else 'fault'}: {what.removeprefix('bank/')}", count
-    yield from ((f"called back: {name}", count) for name, count in sorted(told.callbacks.items()))
-    yield from ((f"people: {name}", count) for name, count in sorted(told.people.items()))
-    yield "days let pass for", told.skipped
+    yield from ((f"called back: {name}", count) for name, count in sorted(facts.callbacks.items()))
+    yield from ((f"people: {name}", count) for name, count in sorted(facts.people.items()))
+    yield "days let pass for", facts.skipped
 
 
 def _ends(evidence: Evidence) -> Iterable[tuple[str, int]]:
@@ -156,14 +156,14 @@ def _counts(console: Console, title: str, rows: Iterable[tuple[str, int]]) -> No
     console.print(grid)
 
 
-def _breaches(console: Console, told: Told, verdict: Verdict) -> None:
-    again = f"python -m bench faults --withdrawals {told.withdrawals} --seed {told.seed}"
+def _breaches(console: Console, facts: RunFacts, verdict: Verdict) -> None:
+    again = f"python -m bench faults --withdrawals {facts.withdrawals} --seed {facts.seed}"
     if verdict.clean:
         console.print(f"[green]No breach.[/] The same plan again: {again}", highlight=False)
         return
     console.print(f"[red]{len(verdict.breaches)} breaches.[/] The same plan again: {again}", highlight=False)
     for breach in _worst(verdict.breaches)[:BREACHES_SHOWN]:
-        console.print(f"  {breach.kind}  {breach.withdrawal_id}  {breach.told}", highlight=False, markup=False)
+        console.print(f"  {breach.kind}  {breach.withdrawal_id}  {breach.what}", highlight=False, markup=False)
 
 
 def _worst(breaches: Sequence[Breach]) -> list[Breach]:

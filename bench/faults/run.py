@@ -1,7 +1,7 @@
-"""A run: build the stack, let the storm rage, let it settle, let days pass, and judge.
+"""A run: build the stack, let the faults happen, wait until all is at rest, skip days, and judge.
 
-Everything is the product's own, only quicker: business times are those of a policy in seconds, and the limits after
-which a dead worker is missed or a silent bank given up are a quarter of the real ones.
+It runs the product itself, only faster: the policy's business times are in seconds, and the limits after which a dead
+worker or a silent bank is noticed are a quarter of the real ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bench.faults.killing import MortalWorker, Reaper
 from bench.faults.people import Desk, Merchants, patiently
 from bench.faults.plan import Fate, Storm, bank_faults, fates, own_faults
 from bench.faults.postman import Postman
-from bench.faults.report import Board, Told
+from bench.faults.report import Board, RunFacts
 from config import PROJECT, Settings
 from core.ids import withdrawal_workflow_id
 from core.movements import Leg, adjustment
@@ -46,7 +46,7 @@ SETTLES_WITHIN = 120.0
 LOOKS_EVERY = 0.5
 QUIET_FOR = 1.5
 DAYS_AFTER = timedelta(days=1, hours=1)
-"""Past the first look that watches for returns whose callback was lost."""
+"""Later than the first query that looks for returns whose callback was lost."""
 POLICY = """
 name = "default"
 commission_bps = 500
@@ -70,7 +70,7 @@ suspense_for = "{margin}s"
 
 @dataclass
 class Scene:
-    """What everybody in a run shares."""
+    """The shared parts of a run."""
 
     stack: LocalStack
     settings: Settings
@@ -79,16 +79,16 @@ class Scene:
     world: WorldClient
     fates: Sequence[Fate]
     storm: Storm
-    told: Told
+    facts: RunFacts
     board: Board
 
 
 async def under_fire(
     seed: int, withdrawals: int, board: Board, *, storm: Storm | None = None, bug: str | None = None
-) -> tuple[Told, Evidence, Verdict]:
-    """One run on a stack of its own, which is deleted afterwards."""
+) -> tuple[RunFacts, Evidence, Verdict]:
+    """One run on a temporary stack."""
     storm = storm or Storm.over(withdrawals)
-    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # it tells at length of every kill of its server
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # it logs every kill of its server at length
     async with AsyncExitStack() as opened:
         scene = await _open(opened, seed, withdrawals, storm, board)
         given = await _furnish(scene)
@@ -105,21 +105,21 @@ async def under_fire(
                 all_begun = asking.create_task(merchants.ask(scene.fates))
                 await _storm(scene, workers, merchants)
                 await _settle(scene, all_begun)
-                all_begun.cancel()  # what has not begun by now never will, and the judge misses it
+                all_begun.cancel()  # a withdrawal that has not begun by now never will; the judge reports it
             await _days_after(scene)
         finally:
             for task in busy:
                 task.cancel()
             await asyncio.wait(busy)
-        scene.told.tally = await scene.world.tally()
-        scene.told.callbacks, scene.told.people = postman.delivered, desk.acts
+        scene.facts.tally = await scene.world.tally()
+        scene.facts.callbacks, scene.facts.people = postman.delivered, desk.acts
         evidence = await collect(
             scene.fates, given, pool=scene.pool, world=scene.world, client=scene.client, settings=scene.settings
         )
-    return scene.told, evidence, judge(evidence)
+    return scene.facts, evidence, judge(evidence)
 
 
-# --- before ----------------------------------------------------------------------------------------------
+# --- preparing ----------------------------------------------------------------------------------------------
 
 
 async def _open(opened: AsyncExitStack, seed: int, withdrawals: int, storm: Storm, board: Board) -> Scene:
@@ -140,17 +140,19 @@ async def _open(opened: AsyncExitStack, seed: int, withdrawals: int, storm: Stor
     await gateway.register_search_attributes(client)
     world = await opened.enter_async_context(WorldClient(stack.standins.url))
     board.show("starting servers", 1, 1)
-    return Scene(stack, settings, pool, client, world, fates(seed, withdrawals), storm, Told(seed, withdrawals), board)
+    return Scene(
+        stack, settings, pool, client, world, fates(seed, withdrawals), storm, RunFacts(seed, withdrawals), board
+    )
 
 
 async def _furnish(scene: Scene) -> dict[str, int]:
-    """Accounts, money, and what the bank makes of each payee; what each merchant has been given."""
+    """Bind accounts, give money, and plan the bank's behaviour for each payee; returns each merchant's money."""
     now, given = datetime.now(UTC), dict[str, int]()
     for fate in scene.fates:
         given[fate.merchant_id] = given.get(fate.merchant_id, 0) + fate.amount_minor
     await _all(_furnished(scene, fate, now) for fate in scene.fates)
     sold = {fate.merchant_id for fate in scene.fates if fate.order_id is not None}
-    scene.told.orders = len(sold)
+    scene.facts.orders = len(sold)
     movements = [
         adjustment(f"opening/{merchant}", "CNY", now, [Leg(f"psp/{OPENING}", f"merchant/{merchant}/available", amount)])
         for merchant, amount in given.items()
@@ -159,7 +161,7 @@ async def _furnish(scene: Scene) -> dict[str, int]:
     await post_adjustments(scene.settings.needed("database_owner_url"), movements)
     await scene.world.remember_keys(scene.storm.key_window)
     own = [fault for fate in scene.fates for fault in own_faults(fate, scene.storm)]
-    for fault in (*own, *bank_faults(scene.told.seed)):  # the first that fits strikes
+    for fault in (*own, *bank_faults(scene.facts.seed)):  # the first match strikes
         await scene.world.fault("bank", **fault)
     return given
 
@@ -192,9 +194,9 @@ async def _all(works: Iterable[Any], at_once: int = CONNECTIONS) -> None:
 
 
 async def _storm(scene: Scene, workers: list[MortalWorker], merchants: Merchants) -> None:
-    """For as long as was planned, and until every withdrawal has begun: but with a limit, in case some never do."""
+    """Wait for the planned duration and until every withdrawal has begun, but with a limit, in case some never do."""
     began, total, planned = time.monotonic(), len(scene.fates), scene.storm.seconds
-    reaper = Reaper(scene.stack, workers, scene.told.seed, scene.storm)
+    reaper = Reaper(scene.stack, workers, scene.facts.seed, scene.storm)
     async with asyncio.TaskGroup() as raging:
         raging.create_task(reaper.strike())
         try:
@@ -206,12 +208,12 @@ async def _storm(scene: Scene, workers: list[MortalWorker], merchants: Merchants
         finally:
             reaper.end()
     scene.board.show("storm: begun", merchants.begun, total, f"({reaper.kills.total()} killed)")
-    scene.told.kills, scene.told.storm_s = reaper.kills, time.monotonic() - began
+    scene.facts.kills, scene.facts.storm_s = reaper.kills, time.monotonic() - began
     await patiently(scene.world.clear_faults)
 
 
 async def _settle(scene: Scene, all_begun: asyncio.Task[None]) -> None:
-    """Wait until all have begun and are at rest and every callback is delivered, or the time is up."""
+    """Wait until all are at rest and every callback is delivered, or the time is up."""
     began = time.monotonic()
     total = len(scene.fates)
     while time.monotonic() - began < SETTLES_WITHIN:
@@ -224,14 +226,14 @@ async def _settle(scene: Scene, all_begun: asyncio.Task[None]) -> None:
             if all_begun.done() and there == total and not left:
                 break
         await asyncio.sleep(LOOKS_EVERY)
-    scene.told.settle_s = time.monotonic() - began
+    scene.facts.settle_s = time.monotonic() - began
 
 
-# --- days after ------------------------------------------------------------------------------------------
+# --- the days after ------------------------------------------------------------------------------------------
 
 
 async def _days_after(scene: Scene) -> None:
-    """Banks return days later; and a return whose callback was lost is found by the look of the next day."""
+    """Banks return money days later. A return whose callback was lost is found by the next day's query."""
     register = Register(scene.pool)
     for fate in scene.fates:
         if fate.comes_back_later_minor is not None:
@@ -248,12 +250,12 @@ async def _days_after(scene: Scene) -> None:
 async def _let_pass(scene: Scene, withdrawal_id: str, time: timedelta) -> None:
     handle = scene.client.get_workflow_handle(withdrawal_workflow_id(withdrawal_id))
     await TimeSkipper(scene.client).fast_forward(handle, time)
-    scene.told.skipped += 1
-    scene.board.show("days after: let pass", scene.told.skipped, scene.told.skipped)
+    scene.facts.skipped += 1
+    scene.board.show("days after: let pass", scene.facts.skipped, scene.facts.skipped)
 
 
 async def _behind(scene: Scene) -> list[str]:
-    """Withdrawals whose bank returned what our books do not know of."""
+    """Withdrawals with a bank return that our books do not have."""
     bank = at_bank(await scene.world.journal("bank"))
     books = await books_of(scene.pool)
     return [
@@ -264,7 +266,7 @@ async def _behind(scene: Scene) -> list[str]:
 
 
 async def _until_quiet(scene: Scene) -> None:
-    """Until the bank has nothing to deliver and nothing comes to rest or leaves it for a moment."""
+    """Wait until the bank has no callbacks left and the number of withdrawals at rest stays the same for a moment."""
     last, since = None, time.monotonic()
     until = since + SETTLES_WITHIN / 4
     while time.monotonic() < until:

@@ -1,12 +1,12 @@
-"""A worker that may be killed, told how by lines on its input.
+"""A worker that may be killed, controlled by lines on its input.
 
     python -m bench.faults.worker '{"key_window": 30, "quicker": 0.25}'
 
-    kill      kill -9 the worker; another is born at once, from this parent that has imported everything already
+    kill      kill -9 the worker; this parent, which has already imported everything, starts another at once
     stop      freeze it; `go` lets it go on
-    (end)     the input ends: kill it, and end; so nothing stays behind when the bench itself is killed
+    (end)     the input ends: kill the worker and end, so that nothing is left if the bench itself is killed
 
-`bug` plants a bug that loses money, to see that the bench finds it.
+`bug` plants a bug that loses money, to test that the bench finds it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from core.withdrawal.payouts import PayoutResult
 
 LOOK_EVERY = 0.05
 BORN_AGAIN_AFTER = 0.5
-"""Seconds after a worker that ended by itself: its database or its Temporal is down."""
+"""Seconds to wait after a worker ended by itself: its database or its Temporal is down."""
 _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "go": signal.SIGCONT}
 
 
@@ -47,7 +47,7 @@ def _replace_pay(pay: Callable[[SandboxRail, PayoutInstruction], Awaitable[Payou
 
 
 def _new_key_on_retry() -> None:
-    """An uncertain instruction goes again at once, under another key."""
+    """An uncertain instruction is sent again at once, under another key."""
     pay = SandboxRail.pay
 
     async def careless(rail: SandboxRail, instruction: PayoutInstruction) -> PayoutResult:
@@ -73,7 +73,7 @@ def _give_back_on_timeout() -> None:
 
 
 def _believe_in_long_keys() -> None:
-    """The bank's keys are taken to live for days, so that an instruction may go again after they were forgotten."""
+    """The bank's keys are assumed to last for days, so an instruction may be resent after they were forgotten."""
     SandboxRail.terms = SandboxRail.terms.model_copy(update={"dedup_window": timedelta(days=6)})
 
 
@@ -87,8 +87,8 @@ BUGS: Mapping[str, Callable[[], None]] = {
 # --- time ------------------------------------------------------------------------------------------------
 
 
-def hurry(quicker: float) -> None:
-    """Shorten the limits after which a dead worker is missed and a silent bank given up, as the policy's times are."""
+def shorten_limits(quicker: float) -> None:
+    """Shorten the limits after which a dead worker or a silent bank is noticed, as the policy's times are shortened."""
     workflows.running.PATIENT *= quicker
     workflows.withdrawal.SENDING *= quicker
     workflows.order.LOOK_LIMIT *= quicker
@@ -97,11 +97,11 @@ def hurry(quicker: float) -> None:
     usual["answers_within"] *= quicker
 
 
-# --- lives -----------------------------------------------------------------------------------------------
+# --- processes -----------------------------------------------------------------------------------------------
 
 
-def _born(first: bool) -> int:
-    """A worker in a process of its own; its number."""
+def _start_worker(first: bool) -> int:
+    """Start a worker in its own process; returns its number."""
     if not first:
         time.sleep(BORN_AGAIN_AFTER)
     child = os.fork()
@@ -111,33 +111,33 @@ def _born(first: bool) -> int:
     return child
 
 
-def nurse() -> None:
+def keep_alive() -> None:
     """Keep one worker alive until the input ends."""
-    child = _born(first=True)
+    child = _start_worker(first=True)
     while True:
         readable, _, _ = select.select([0], [], [], LOOK_EVERY)
-        told = os.read(0, 4096).decode() if readable else None
-        for word in (told or "").split():
+        line = os.read(0, 4096).decode() if readable else None
+        for word in (line or "").split():
             os.kill(child, _SIGNALS[word])
-        if told == "":
+        if line == "":
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
-            child = _born(first=os.WIFSIGNALED(status))
+            child = _start_worker(first=os.WIFSIGNALED(status))
 
 
 def main() -> None:
     """See the module."""
-    told = json.loads(sys.argv[1])
+    options = json.loads(sys.argv[1])
     load()
     terms = SandboxRail.terms
-    SandboxRail.terms = terms.model_copy(update={"dedup_window": timedelta(seconds=told["key_window"])})
-    hurry(told["quicker"])
-    if told.get("bug"):
-        BUGS[told["bug"]]()
-    nurse()
+    SandboxRail.terms = terms.model_copy(update={"dedup_window": timedelta(seconds=options["key_window"])})
+    shorten_limits(options["quicker"])
+    if options.get("bug"):
+        BUGS[options["bug"]]()
+    keep_alive()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The stories of the demonstration: what may become of an order or a withdrawal, one function each.
+"""The stories of the demonstration: what can happen to an order or a withdrawal, one function each.
 
-`STORIES` has them all by name, in the order in which the demonstration tells them. Those of `ALONE` come after all
+`STORIES` has them all by name, in the order in which the demonstration plays them. Those of `ALONE` come after all
 others, one at a time.
 """
 

@@ -1,11 +1,20 @@
-"""Waybills: what the audit believes, what it sends to a person, and what may be put right."""
+"""Waybills: what the audit approves, what it sends to a person, and what can be corrected."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 from demo.stage import BUYER_CITIES, StagedOrder
-from demo.stories.telling import Chapter, Told, ending, given_back, settled
+from demo.stories.telling import (
+    Chapter,
+    Told,
+    confirm_and_settle,
+    deliver_and_settle,
+    ending,
+    given_back,
+    settled,
+    start_and_ship,
+)
 
 AUDITS = Chapter()
 
@@ -19,29 +28,24 @@ shadow = ["origin_matches"]
 
 @AUDITS.story("impossible waybill: refused, then corrected")
 async def impossible_waybill(play: StagedOrder) -> Told:
-    play.sent_with("sandbox")  # whose numbers have a check digit
+    play.sent_with("sandbox")  # its numbers have a check digit
     await play.start()
     wrong = play.waybill[:-1] + str((int(play.waybill[-1]) + 1) % 10)
     code = await play.refused("report_shipment", "merchant", parcels=[play.parcel(wrong)])
     await play.ship()
-    await play.travel()
-    await play.send("confirm_receipt", "buyer")
-    await play.days(8)
+    await deliver_and_settle(play)
     return f"impossible_waybill, then {settled(play)}", f"{code}, then {await ending(play)}"
 
 
 @AUDITS.story("waybill reused for another buyer: refused")
 async def reused_waybill(play: StagedOrder) -> Told:
-    await play.start()
-    await play.ship()
+    await start_and_ship(play)
     other = play.stage.play(900_000 + int(play.name[-3:]))
     other.order = other.order.model_copy(update={"merchant_id": play.order.merchant_id})
     await other.start()
     code = await other.refused("report_shipment", "merchant", parcels=[play.parcel()])
     await other.send("cancel_order", "buyer", reason="not sent")
-    await play.travel()
-    await play.send("confirm_receipt", "buyer")
-    await play.days(8)
+    await deliver_and_settle(play)
     return f"waybill_in_use; the first {settled(play)}", f"{code}; the first {await ending(play)}"
 
 
@@ -53,18 +57,16 @@ async def contested_number(play: StagedOrder) -> Told:
     thief.waybill = play.waybill
     elsewhere = next(place for place in BUYER_CITIES if place.city != play.order.ship_to.city)
     thief.order = thief.order.model_copy(update={"ship_to": elsewhere})
-    await thief.start()
-    await thief.ship()
-    await play.start()
-    await play.ship()
-    await thief.days(2.9)  # each order has a clock of its own; a scan must not lie in the future of either
+    await start_and_ship(thief)
+    await start_and_ship(play)
+    await thief.days(2.9)  # each order has its own clock; a scan must not be in the future of either
     await play.travel()
     await play.send("confirm_receipt", "buyer")
     await thief.days(1)
     verdict = (await thief.state())["parcels"][0]["verdict"]
     reasons = ", ".join(verdict["reasons"])
     await thief.days(4)
-    # The number was not corrected, and something was delivered: a person has the last word.
+    # The number was not corrected, and something was delivered: a person decides.
     await thief.send("decide_audit", "reviewer", verdict="rejected", reason="the parcel is the other merchant's")
     await thief.days(1)
     await play.days(8)
@@ -76,21 +78,18 @@ async def contested_number(play: StagedOrder) -> Told:
 
 @AUDITS.story("frozen trace: a reviewer approves, the buyer confirms")
 async def frozen_trace(play: StagedOrder) -> Told:
-    await play.start()
-    await play.ship()
+    await start_and_ship(play)
     await play.scan("picked_up")
     await play.days(12)
     audit = (await play.state())["audit"]
     await play.send("decide_audit", "reviewer", verdict="approved", reason="the depot confirmed the handover")
-    await play.send("confirm_receipt", "buyer")
-    await play.days(8)
+    await confirm_and_settle(play)
     return f"in_review, then {settled(play)}", f"{audit}, then {await ending(play)}"
 
 
 @AUDITS.story("number recycled from an older parcel: to a person, rejected, refunded")
 async def recycled_number(play: StagedOrder) -> Told:
-    await play.start()
-    await play.ship()
+    await start_and_ship(play)
     old = play.now - timedelta(days=90)
     await play.scans_at((old, "picked_up", "杭州市"), (old + timedelta(days=3), "delivered", play.order.ship_to.city))
     await play.days(1)
@@ -102,8 +101,7 @@ async def recycled_number(play: StagedOrder) -> Told:
 
 @AUDITS.story("delivered in the wrong city: to a person")
 async def wrong_city(play: StagedOrder) -> Told:
-    await play.start()
-    await play.ship()
+    await start_and_ship(play)
     await play.scan("picked_up")
     await play.days(1)
     await play.scan("in_transit", "郑州市")
@@ -133,8 +131,7 @@ async def carrier_outage(play: StagedOrder) -> Told:
 
 @AUDITS.story("rejected, then corrected: settled")
 async def corrected_after_rejection(play: StagedOrder) -> Told:
-    await play.start()
-    await play.ship()
+    await start_and_ship(play)
     await play.scan("picked_up")
     await play.scan("returning")
     await play.days(1)
@@ -142,16 +139,13 @@ async def corrected_after_rejection(play: StagedOrder) -> Told:
     play.waybill = play.new_waybill()
     correction = {"parcel_id": "p1", "carrier": play.carrier, "waybill": play.waybill, "reason": "sent again"}
     await play.send("correct_waybill", "merchant", **correction)
-    await play.travel()
-    await play.send("confirm_receipt", "buyer")
-    await play.days(8)
+    await deliver_and_settle(play)
     return f"rejected, then {settled(play)}", f"{audit}, then {await ending(play)}"
 
 
 @AUDITS.story("rejected, appealed and approved: settled")
 async def appealed(play: StagedOrder) -> Told:
-    await play.start()
-    await play.ship()
+    await start_and_ship(play)
     await play.scan("picked_up")
     await play.scan("returning")
     await play.days(1)
@@ -159,16 +153,14 @@ async def appealed(play: StagedOrder) -> Told:
     await play.send("appeal_audit", "merchant", statement="the courier scanned the wrong code")
     second = (await play.state())["audit"]
     await play.send("decide_audit", "reviewer", verdict="approved", reason="the depot confirms the error")
-    await play.send("confirm_receipt", "buyer")
-    await play.days(8)
+    await confirm_and_settle(play)
     return f"rejected, in_review, then {settled(play)}", f"{first}, {second}, then {await ending(play)}"
 
 
 @AUDITS.story("shadow rule: judged and recorded, not counted")
 async def shadow_rule(play: StagedOrder) -> Told:
     play.under(await play.stage.policy_of(SHADOW_POLICY))
-    await play.start()
-    await play.ship()
+    await start_and_ship(play)
     await play.travel()
     await play.send("confirm_receipt", "buyer")
     shadow = (await play.state())["parcels"][0]["verdict"]["shadow"]
@@ -180,14 +172,11 @@ async def shadow_rule(play: StagedOrder) -> Told:
 @AUDITS.story("subscribed: what the provider pushes is known at once")
 async def subscribed(play: StagedOrder) -> Told:
     play.sent_with("yto")
-    await play.start()
-    await play.ship()
+    await start_and_ship(play)
     await play.scan("picked_up")
     pushed = await play.pushed()
     await play.until(lambda state: state["parcels"][0]["pushed_physical_at"] is not None)
-    await play.travel()
-    await play.send("confirm_receipt", "buyer")
-    await play.days(8)
+    await deliver_and_settle(play)
     return f"push applied, {settled(play)}", f"push {pushed}, {await ending(play)}"
 
 
@@ -200,7 +189,5 @@ async def throttled(play: StagedOrder) -> Told:
     await play.ship()
     await play.until(lambda state: state["parcels"][0]["verdict"] is not None)
     moved = "moved" if (await play.state())["parcels"][0]["verdict"]["first_physical_at"] else "unseen"
-    await play.travel()
-    await play.send("confirm_receipt", "buyer")
-    await play.days(8)
+    await deliver_and_settle(play)
     return f"moved, then {settled(play)}", f"{moved}, then {await ending(play)}"

@@ -1,4 +1,4 @@
-"""The books against the world: what somebody else did wrong is found, said why, and gone once it is put right."""
+"""The books compared with statements: another party's mistake is found and explained, and disappears once corrected."""
 
 from __future__ import annotations
 

@@ -1,22 +1,21 @@
-"""Labels: numbers that are asked for in more than one way, or travel more than once."""
+"""Labels: numbers that are queried in several ways, or travel more than once."""
 
 from __future__ import annotations
 
 from core.messages import Address
 from demo.stage import MERCHANT_CITY, StagedOrder
-from demo.stories.telling import Chapter, Told, ending, given_back, settled
+from demo.stories.telling import Chapter, Told, confirm_and_settle, ending, given_back, settled, start_and_ship
 
 LABELS = Chapter()
 
 HAMBURG, BERLIN = Address(country="DE", city="Hamburg"), Address(country="DE", city="Berlin")
 SENDERS, NOBODYS = "4406", "9905"
-"""The last four digits of the sender's phone, and of a privacy number that the order does not name."""
+"""The last four digits of the sender's phone, and of a privacy number that the order does not have."""
 
 
 async def _received(play: StagedOrder) -> str:
-    """The buyer has it, and the money moves."""
-    await play.send("confirm_receipt", "buyer")
-    await play.days(8)
+    """The buyer receives it, and the money moves."""
+    await confirm_and_settle(play)
     return await ending(play)
 
 
@@ -25,8 +24,7 @@ async def senders_digits(play: StagedOrder) -> Told:
     play.sent_with("sf")
     play.sent_between(MERCHANT_CITY.model_copy(update={"phone_last4": SENDERS}), play.order.ship_to)
     play.label_digits = SENDERS
-    await play.start()
-    await play.ship()
+    await start_and_ship(play)
     await play.travel()
     await play.days(1)
     audit = (await play.state())["audit"]
@@ -37,8 +35,7 @@ async def senders_digits(play: StagedOrder) -> Told:
 async def unknown_digits(play: StagedOrder) -> Told:
     play.sent_with("sf")
     play.label_digits = NOBODYS
-    await play.start()
-    await play.ship()
+    await start_and_ship(play)
     await play.travel()
     await play.days(4)
     state = await play.state()
@@ -52,8 +49,7 @@ async def unknown_digits(play: StagedOrder) -> Told:
 async def paket_number(play: StagedOrder) -> Told:
     play.sent_with("dhl")
     play.sent_between(HAMBURG, BERLIN)
-    await play.start()
-    await play.ship()
+    await start_and_ship(play)
     await play.scan("picked_up")
     await play.days(1)
     await play.scan("arrived")
@@ -78,8 +74,7 @@ async def package_number(play: StagedOrder) -> Told:
 @LABELS.story("back at the sender under the same number: never credited by silence")
 async def returned_under_its_number(play: StagedOrder) -> Told:
     play.sent_with("sandbox")
-    await play.start()
-    await play.ship()
+    await start_and_ship(play)
     await play.travel()
     await play.days(1)
     await play.scan("picked_up", play.order.ship_to.city)

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from core.errors import Refused
 from demo.stage import StagedOrder
-from demo.stories.telling import Chapter, Told, ending, given_back, settled
+from demo.stories.telling import Chapter, Told, deliver_and_settle, ending, given_back, settled, start_and_ship
 
 ORDERS = Chapter()
 
 
 @ORDERS.story("happy: shipped, delivered, confirmed, settled")
 async def happy(play: StagedOrder) -> Told:
-    await play.start()
-    await play.ship()
-    await play.travel()
-    await play.send("confirm_receipt", "buyer")
-    await play.days(8)
+    await start_and_ship(play)
+    await deliver_and_settle(play)
     return settled(play), await ending(play)
 
 
 @ORDERS.story("silent buyer: confirmed by timeout after delivery")
 async def silent_buyer(play: StagedOrder) -> Told:
-    await play.start()
-    await play.ship()
+    await start_and_ship(play)
     await play.travel()
     await play.days(7.1)
     by = (await play.state())["receipt"]["by"]
@@ -32,8 +28,7 @@ async def silent_buyer(play: StagedOrder) -> Told:
 
 @ORDERS.story("never delivered: refunded")
 async def never_delivered(play: StagedOrder) -> Told:
-    await play.start()
-    await play.ship()
+    await start_and_ship(play)
     await play.scan("picked_up")
     await play.days(31)
     await play.days(8)
@@ -60,8 +55,7 @@ async def unknown_refund(play: StagedOrder) -> Told:
 
 @ORDERS.story("label without pickup: cancelled and refunded")
 async def label_only(play: StagedOrder) -> Told:
-    await play.start()
-    await play.ship()
+    await start_and_ship(play)
     await play.scan("label")
     await play.days(5.1)
     return given_back(play, "cancelled"), await ending(play)
@@ -69,8 +63,7 @@ async def label_only(play: StagedOrder) -> Told:
 
 @ORDERS.story("goods refused at the door: refunded")
 async def goods_refused(play: StagedOrder) -> Told:
-    await play.start()
-    await play.ship()
+    await start_and_ship(play)
     await play.scan("picked_up")
     await play.days(2)
     await play.scan("refused")

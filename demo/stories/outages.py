@@ -1,15 +1,15 @@
-"""Trouble with what everything stands on. Such a story is told alone: it stops every order of the stage."""
+"""Outages of database or Temporal. Such a story is played alone, because it stops every order of the stage."""
 
 from __future__ import annotations
 
 import asyncio
 
 from demo.stage import StagedOrder
-from demo.stories.telling import Chapter, Told, ending, settled
+from demo.stories.telling import Chapter, Told, deliver_and_settle, ending, settled
 
 OUTAGES = Chapter()
 SETTLED_DOWN_S = 0.5
-"""Seconds that the database's sessions have to hear that they may not write any more."""
+"""Seconds until the database's sessions know that they may no longer write."""
 LONG_ENOUGH_S = 2.0
 """Seconds without writes: several tries fail."""
 
@@ -28,7 +28,5 @@ async def demoted_database(play: StagedOrder) -> Told:
     finally:
         await asyncio.to_thread(server.take_writes, True)
     await shipping
-    await play.travel()
-    await play.send("confirm_receipt", "buyer")
-    await play.days(8)
+    await deliver_and_settle(play)
     return f"waits, then {settled(play)}", f"{seen}, then {await ending(play)}"

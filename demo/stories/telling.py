@@ -1,7 +1,7 @@
-"""What a story is, and the words in which its end is told.
+"""Stories of the demonstration: their form, the steps that many share, and the sentences about their end.
 
-A story plays its order and returns (expected, got). What is expected is computed from the order alone; what was got
-is read from register and ledger.
+A story plays its order and returns (expected, got). The expectation is computed from the order alone; the result is
+read from register and ledger.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Story = Callable[[StagedOrder], Awaitable[Told]]
 
 
 class Chapter(dict[str, Story]):
-    """Stories of one kind, by the name that the table shows, in the order in which they are told."""
+    """Stories of one kind, by the name that the table shows, in the order in which they are played."""
 
     def story(self, name: str) -> Callable[[Story], Story]:
         """Add a story."""
@@ -42,8 +42,26 @@ def given_back(play: StagedOrder, phase: str) -> str:
     return f"{phase}; buyer has {money(play.order, play.order.total_minor)} back"
 
 
+async def start_and_ship(play: StagedOrder) -> None:
+    """Start the order and report its parcel."""
+    await play.start()
+    await play.ship()
+
+
+async def deliver_and_settle(play: StagedOrder) -> None:
+    """The parcel travels, the buyer confirms, and the days until the settlement pass."""
+    await play.travel()
+    await confirm_and_settle(play)
+
+
+async def confirm_and_settle(play: StagedOrder) -> None:
+    """The buyer confirms, and the days until the settlement pass."""
+    await play.send("confirm_receipt", "buyer")
+    await play.days(8)
+
+
 async def ending(play: StagedOrder) -> str:
-    """How the order ended, from the register and the ledger; waits a little for the last posting."""
+    """How the order ended, from the register and the ledger. It waits up to ten seconds for the last posting."""
     register, order = play.stage.register, play.order
     for _ in range(100):
         row = await register.orders.row(order.order_id)

@@ -1,4 +1,4 @@
-"""WeChat Pay: the real adapters, signatures and callbacks, against the stand-in that speaks its dialect."""
+"""WeChat Pay: the real adapters, signatures and callbacks, against the stand-in that speaks its protocol."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def _withdraw_all(play: StagedOrder, rail: str) -> WorkflowHandle[Any, Any
 
 
 async def _until(handle: WorkflowHandle[Any, Any], so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The withdrawal's state once it is so, or as it is after ten seconds."""
+    """The withdrawal's state once it fits, or its state after ten seconds."""
     for _ in range(100):
         state = dict(await handle.query("withdrawal"))
         if so(state):
@@ -50,14 +50,14 @@ async def _come_to(handle: WorkflowHandle[Any, Any], *phases: str) -> str:
 
 
 async def _called_back(play: StagedOrder, about: str, key: str) -> str:
-    """WeChat Pay calls back about a number as it is now; what became of that."""
+    """WeChat Pay calls back about a number in its present state; returns the callback's outcome."""
     assert play.stage.take_callback is not None
     body, headers = await play.stage.world.wechatpay_callback(about, key)
     return str((await play.stage.take_callback("wechatpay", body, headers)).outcome)
 
 
 async def _left(play: StagedOrder) -> str:
-    """How often it was paid, and what the merchant still has."""
+    """The number of payouts, and the merchant's remaining money."""
     left = await play.stage.register.withdrawals.available(play.order.merchant_id, play.order.currency)
     effects = await play.stage.world.payout_effects(f"payee-a-{play.name}")
     return f"paid {effects} times, {money(play.order, left)} left"

@@ -1,4 +1,4 @@
-"""Withdrawals: how money leaves, once, and how it comes back."""
+"""Withdrawals: how money is paid out once, and how it is returned."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WITHDRAWALS = Chapter()
 Handle = WorkflowHandle[Any, Any]
 
 UNDER_WAY = frozenset({"opening", "requested", "approved", "submitting", "submitted"})
-"""Phases of a withdrawal that end by themselves within moments."""
+"""Phases of a withdrawal that end by themselves within seconds."""
 
 CAREFUL_POLICY = 'name = "careful"\n[withdrawal]\napproval_above_minor = 1_00\n'
 """Almost every amount waits for two people."""
@@ -32,7 +32,7 @@ CAREFUL_POLICY = 'name = "careful"\n[withdrawal]\napproval_above_minor = 1_00\n'
 
 
 async def _earn(play: StagedOrder, account: str, *, cooling: timedelta | None = None) -> int:
-    """Live through a happy order and bind an account; what is available then."""
+    """Play a happy order and bind an account; returns the available amount."""
     now = datetime.now(UTC)
     await play.stage.register.accounts.bind(
         account_id=account,
@@ -54,7 +54,7 @@ async def _available(play: StagedOrder) -> int:
 
 
 async def _until(handle: Handle, so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The withdrawal's state once it is so, or as it is after ten seconds."""
+    """The withdrawal's state once it fits, or its state after ten seconds."""
     for _ in range(100):
         state = dict(await handle.query("withdrawal"))
         if so(state):
@@ -64,7 +64,7 @@ async def _until(handle: Handle, so: Callable[[dict[str, Any]], bool]) -> dict[s
 
 
 async def _come_to(handle: Handle) -> dict[str, Any]:
-    """The state in which something else must happen."""
+    """The state in which it waits for something else."""
     return await _until(handle, lambda state: state["phase"] not in UNDER_WAY or bool(state.get("holds")))
 
 
@@ -85,7 +85,7 @@ async def _send(play: StagedOrder, handle: Handle, verb: str, person: str, **bod
 
 
 async def _ending(play: StagedOrder, handle: Handle, account: str) -> str:
-    """How it ended, how often the bank paid, and what the merchant still has; waits for the booking."""
+    """How it ended, the number of payouts, and the merchant's remaining money. It waits for the booking."""
     state = await _until(handle, lambda state: state.get("booked") is not None or state["phase"] == "refused")
     effects = await play.stage.world.payout_effects(f"tok-{account}")
     return _told(play, state["phase"], effects, await _available(play))
@@ -167,7 +167,7 @@ async def withdrawal_returned(play: StagedOrder) -> Told:
     state = await _until(handle, lambda state: state["booked"] is not None)
     await play.skip(handle, timedelta(days=2))
     await play.stage.world.return_payout(state["attempts"][0]["key"])
-    await play.skip(handle, timedelta(days=2))  # its callback is lost; the last look finds it
+    await play.skip(handle, timedelta(days=2))  # its callback is lost; the last query finds it
     await _until(handle, lambda state: bool(state["returns_minor"]) and state["account_suspension"] == "done")
     again = await _withdraw_all(play, account)
     return (
@@ -223,7 +223,7 @@ async def withdrawal_by_schedule(play: StagedOrder) -> Told:
 
 
 async def _run_of(schedule: ScheduleHandle) -> str:
-    """The workflow that the schedule has started, once it has."""
+    """The workflow that the schedule has started."""
     for _ in range(200):
         workflow_id = latest_run(await schedule.describe())
         if workflow_id is not None:
