@@ -243,8 +243,16 @@ IN_CHINESE: Mapping[str, str] = {
     "bank_return": "银行退回",
     "psp_settlement": "渠道结算",
     "account_drop": "小额验证",
+    "freeze": "冻结余额",
+    "release": "解冻余额",
+    "chargeback": "拒付扣回",
+    "chargeback_fee": "拒付手续费",
+    "chargeback_won": "拒付胜诉退回",
+    "paid_in": "商家补缴欠款",
+    "write_off": "欠款核销",
     "adjustment": "人工调整",
 }
+"""What each kind is called in Chinese sentences."""
 KINDS_BY_NAME: Mapping[str, MovementKind] = {kind.name: kind for kind in KINDS}
 
 _NAME = re.compile(r"\{(\w+)\}")

@@ -37,6 +37,7 @@ from core.search_attributes import SEARCH_ATTRIBUTES
 from core.withdrawal.commands import VERBS as WITHDRAWAL_VERBS
 from core.withdrawal.state import Phase as WithdrawalPhase
 from docs import examples
+from docs.notices import NOTICES
 
 HERE = Path(__file__).parent
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -90,6 +91,7 @@ def contract() -> str:
         _answers,
         _queries,
         _withdrawals,
+        _notices,
         _codes,
         _search,
     )
@@ -220,6 +222,21 @@ def _withdrawals() -> Blocks:
     yield "### Commands of a withdrawal"
     yield _verbs(WITHDRAWAL_COMMANDS)
     yield _examples(WITHDRAWAL_COMMANDS)
+
+
+def _notices() -> Blocks:
+    yield _prose("""
+        ## Notices
+
+        What people are to be told is written in the transaction that makes it true, numbered, and read in that order:
+        `starter.py notices --after NUMBER`. A notice has a number, a time, its subject (`order/{id}`,
+        `withdrawal/{id}` or `reconciliation/{scope}/{name}`), its reader, its name and its facts. Facts are texts:
+        amounts are minor units, times RFC 3339.
+        """)
+    rows = [
+        (f"`{kind.name}`", kind.about, ", ".join(kind.to), kind.when, _words(kind.facts) or "none") for kind in NOTICES
+    ]
+    yield _table(("notice", "about", "to", "when", "facts"), rows)
 
 
 def _codes() -> Blocks:

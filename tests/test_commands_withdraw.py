@@ -171,7 +171,14 @@ def test_a_report_after_the_end_is_taken_by_the_command_line(earner: tuple[str, 
 # --- narrow screens --------------------------------------------------------------------------------------
 
 LISTS = (
-    *(("orders",), ("orders", "--held"), ("withdrawals",), ("notices",), ("reviews",), ("reviews", "--trace", "--lang", "zh")),
+    *(
+        ("orders",),
+        ("orders", "--held"),
+        ("withdrawals",),
+        ("notices",),
+        ("reviews",),
+        ("reviews", "--trace", "--lang", "zh"),
+    ),
     *(("prove",), ("doctor",), ("loads",), ("safeguarding",), ("reconcile",), ("schedules", "list")),
     ("waybill", "SF6026131434978", "1Z5R89390357567127", "RR123456785CN"),
 )

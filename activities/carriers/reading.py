@@ -141,7 +141,7 @@ def scan_of(at: datetime, code: str | None, stage: Stage, place: str | None, tex
     try:
         return Scan(at=at, code=mask(code or "")[:_LONGEST_CODE], stage=stage, city=city or None, text=masked or None)
     except ValidationError:
-        raise UnreadableAnswer(f"an event at {at.isoformat()} cannot be read") from None
+        raise UnreadableAnswer(f"an event at {at} cannot be read") from None
 
 
 def number_of(text: str | None) -> str:

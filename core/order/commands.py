@@ -31,6 +31,7 @@ from core.order.shipping import Claim
 from core.order.state import OrderState
 from core.order.weighing import is_full, shortened
 from core.reasons import Refusal, refuse
+from core.texts import clock
 from core.verbs import Check, Verb, wrong_role
 
 STAFF: frozenset[str] = frozenset({"reviewer", "operator"})
@@ -177,7 +178,7 @@ def _said(state: OrderState, after: OrderState, command: Command) -> str | None:
     """What the journal keeps of an accepted command: its reason, and the receipt deadline where it moved."""
     reason = getattr(command, "reason", None) or getattr(command, "statement", None)
     old, new = state.receipt.deadline, after.receipt.deadline
-    moved = f"receipt_by moved from {old.isoformat()} to {new.isoformat()}" if old and new and old != new else None
+    moved = f"receipt_by moved from {clock(old)} to {clock(new)}" if old and new and old != new else None
     return ": ".join(filter(None, (moved, reason))) or None
 
 

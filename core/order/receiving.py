@@ -8,6 +8,7 @@ from core.messages import CancelOrder, ConfirmReceipt, ExtendReceipt
 from core.order.refunding import refund_all
 from core.order.state import OrderState, Receipt
 from core.reasons import Refusal, refuse
+from core.texts import clock
 
 
 def check_confirmation(state: OrderState, command: ConfirmReceipt) -> Refusal | None:
@@ -51,7 +52,7 @@ def check_extension(state: OrderState, now: datetime) -> Refusal | None:
         return refuse("too_early", "The receipt clock starts when the last parcel is delivered.")
     if receipt.deadline - now > limits.extension_opens:
         opens = receipt.deadline - limits.extension_opens
-        return refuse("too_early", f"It can be extended from {opens.isoformat()}.")
+        return refuse("too_early", f"It can be extended from {clock(opens)}.")
     return None
 
 

@@ -131,7 +131,8 @@ def _cause_zh(hold: Hold) -> str:
             return f"退款 {hold.subject} {REFUND_OPEN.zh}。"
         return f"退款 {hold.subject} {REFUND_REFUSED.zh}" + (f"：“{said}”。" if said else "。")
     if hold.name == LEDGER_DISAGREES and hold.facts:
-        kind, outcome = IN_CHINESE[hold.facts["movement"]], OUTCOMES[hold.facts["outcome"]]
+        kind = IN_CHINESE.get(hold.facts["movement"], hold.facts["movement"])
+        outcome = OUTCOMES.get(hold.facts["outcome"], hold.facts["outcome"])
         return f"账本拒绝该笔记账（{kind}）：{outcome}。"
     return f"原因：“{hold.reason}”。"
 

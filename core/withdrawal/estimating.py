@@ -12,6 +12,7 @@ from core.fields import Message, Time
 from core.messages import Withdrawal
 from core.money import format_minor
 from core.reasons import Refusal, refuse
+from core.texts import clock
 from core.withdrawal.calendar import after_working_days, next_day_starts
 from core.withdrawal.opening import check_request
 from core.withdrawal.payouts import RailTerms
@@ -126,7 +127,7 @@ def _against_account(
         yield refuse("wrong_currency", f"The account is in {standing.account_currency}.", field="currency")
     cooling = standing.account_cooling_until
     if cooling is not None and cooling > now:
-        yield refuse("account_cooling", f"Until {cooling.isoformat()}.", field="account_id")
+        yield refuse("account_cooling", f"Until {clock(cooling)}.", field="account_id")
 
 
 def affordable(policy: WithdrawalPolicy, standing: Standing, keep_minor: int = 0) -> int:

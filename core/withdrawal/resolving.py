@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from core.messages import ResolveUnknown
 from core.reasons import Refusal, refuse
+from core.texts import clock
 from core.withdrawal.outcomes import mark_paid
 from core.withdrawal.payouts import Attempt
 from core.withdrawal.state import Testimony, WithdrawalState
@@ -33,7 +34,7 @@ def check_resolution(state: WithdrawalState, command: ResolveUnknown, now: datet
         return refuse("reason_missing", field="reason")
     opens = resolvable_from(state, attempt)
     if now < opens:
-        return refuse("too_early", f"It can be resolved from {opens.isoformat()}.")
+        return refuse("too_early", f"It can be resolved from {clock(opens)}.")
     person = command.actor.id
     if person == state.withdrawal.requested_by.id or any(said.actor.id == person for said in state.statements):
         return refuse("needs_other_person", field="actor.id")

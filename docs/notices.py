@@ -1,0 +1,192 @@
+"""The notices that people get: who, when, and the facts that come along. `docs/contract.md` lists them from here.
+
+A notice's facts are texts: amounts are minor units, times RFC 3339. A storefront turns them into its own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+About = Literal["order", "withdrawal", "reconciliation"]
+
+
+class NoticeKind(NamedTuple):
+    """One kind of notice. Names and facts are a part of the contract: added, never renamed."""
+
+    name: str
+    about: About
+    to: tuple[Literal["buyer", "merchant", "reviewer", "operator"], ...]
+    when: str
+    facts: tuple[str, ...] = ()
+
+
+NOTICES: tuple[NoticeKind, ...] = (
+    # --- of an order -----------------------------------------------------------------------------------------
+    NoticeKind(
+        "ship", "order", ("merchant",), "the payment and the goods are checked: the merchant may ship", ("ship_by",)
+    ),
+    NoticeKind(
+        "screening_held",
+        "order",
+        ("reviewer",),
+        "a person must look at the goods before they are shipped",
+        ("reasons", "edition"),
+    ),
+    NoticeKind(
+        "screening_refused",
+        "order",
+        ("merchant",),
+        "the goods are refused unless the merchant appeals in time",
+        ("reasons", "edition", "appeal_by"),
+    ),
+    NoticeKind(
+        "screening_appealed",
+        "order",
+        ("reviewer",),
+        "the merchant appealed against the refusal of the goods",
+        ("statement",),
+    ),
+    NoticeKind(
+        "screening_overdue", "order", ("reviewer",), "a screening was not decided in the reviewers' time", ("queue",)
+    ),
+    NoticeKind("ship_reminder", "order", ("merchant",), "the time to ship is nearly over", ("ship_by",)),
+    NoticeKind("ship_by_passed", "order", ("merchant",), "the time to ship is over: what was not shipped is refunded"),
+    NoticeKind("shipped", "order", ("buyer",), "a parcel was reported", ("parcel_id", "carrier", "waybill")),
+    NoticeKind(
+        "waybill_read_from_package",
+        "order",
+        ("merchant",),
+        "a package's number was typed, and its waybill was read from it",
+        ("parcel_id", "typed", "waybill", "changes"),
+    ),
+    NoticeKind(
+        "waybill_corrected", "order", ("buyer",), "the merchant corrected a parcel's number", ("parcel_id", "waybill")
+    ),
+    NoticeKind(
+        "delivered",
+        "order",
+        ("buyer",),
+        "every parcel is delivered: the time to confirm receipt begins",
+        ("confirm_by",),
+    ),
+    NoticeKind("receipt_reminder", "order", ("buyer",), "the time to confirm receipt is nearly over", ("confirm_by",)),
+    NoticeKind(
+        "receipt_extended", "order", ("merchant",), "the buyer has more time to confirm", ("old", "new", "reason")
+    ),
+    NoticeKind(
+        "receipt_confirmed",
+        "order",
+        ("merchant", "buyer"),
+        "receipt is confirmed; the buyer is told where silence confirmed it",
+        ("by",),
+    ),
+    NoticeKind("undelivered", "order", ("buyer",), "a parcel is late: the buyer is asked whether it came", ("answer",)),
+    NoticeKind("audit_in_review", "order", ("reviewer",), "a person must look at a parcel", ("parcel_id", "reasons")),
+    NoticeKind(
+        "review_overdue", "order", ("reviewer",), "a review was not finished in the reviewers' time", ("parcel_id",)
+    ),
+    NoticeKind(
+        "audit_rejected",
+        "order",
+        ("merchant",),
+        "a parcel's logistics information is rejected: correct it or appeal in time",
+        ("parcel_id", "reasons", "correct_by"),
+    ),
+    NoticeKind("hold_placed", "order", ("merchant",), "a person holds the money back", ("name", "reason")),
+    NoticeKind("hold_lifted", "order", ("merchant",), "a hold was lifted", ("name", "reason")),
+    NoticeKind(
+        "credited", "order", ("merchant",), "the order's money is the merchant's, and pending", ("amount_minor",)
+    ),
+    NoticeKind("settled", "order", ("merchant",), "the order's money is available", ("amount_minor",)),
+    NoticeKind(
+        "refund_owed",
+        "order",
+        ("buyer", "merchant"),
+        "money goes back to the buyer",
+        ("cause", "amount_minor", "reason"),
+    ),
+    NoticeKind(
+        "refund_arrived",
+        "order",
+        ("buyer",),
+        "the payment channel says that the buyer has the money back",
+        ("cause", "amount_minor"),
+    ),
+    NoticeKind(
+        "withdrawal_skipped", "order", ("merchant",), "the order's automatic withdrawal was not started", ("reason",)
+    ),
+    # --- of a withdrawal -------------------------------------------------------------------------------------
+    NoticeKind(
+        "approval_needed", "withdrawal", ("reviewer",), "two people must approve the withdrawal", ("amount_minor",)
+    ),
+    NoticeKind("withdrawal_paid", "withdrawal", ("merchant",), "the payee has the money", ("amount_minor",)),
+    NoticeKind(
+        "withdrawal_failed",
+        "withdrawal",
+        ("merchant",),
+        "the payout failed, and the money is available again",
+        ("reason",),
+    ),
+    NoticeKind(
+        "withdrawal_rejected",
+        "withdrawal",
+        ("merchant",),
+        "the withdrawal was rejected, or not approved in time; the money is available again",
+        ("reason",),
+    ),
+    NoticeKind(
+        "withdrawal_cancelled",
+        "withdrawal",
+        ("merchant",),
+        "the withdrawal was cancelled, and the money is available again",
+        ("reason",),
+    ),
+    NoticeKind(
+        "withdrawal_returned",
+        "withdrawal",
+        ("merchant",),
+        "the bank sent money back, and it is available again",
+        ("amount_minor",),
+    ),
+    NoticeKind(
+        "our_side",
+        "withdrawal",
+        ("operator",),
+        "the fault is ours: it is neither paid nor given back until an operator acts",
+        ("why",),
+    ),
+    NoticeKind(
+        "payout_stuck",
+        "withdrawal",
+        ("operator",),
+        "a payout's outcome is still unknown: two people must resolve it",
+        ("key",),
+    ),
+    NoticeKind(
+        "amount_disagrees",
+        "withdrawal",
+        ("operator",),
+        "the rail says it paid another amount than it was told",
+        ("key", "told"),
+    ),
+    NoticeKind(
+        "paid_after_failed", "withdrawal", ("operator",), "the rail says it paid what it had said failed", ("key",)
+    ),
+    NoticeKind(
+        "ledger_disagrees",
+        "withdrawal",
+        ("operator",),
+        "the ledger refuses what the withdrawal holds for right",
+        ("step", "told"),
+    ),
+    # --- of a reconciliation ---------------------------------------------------------------------------------
+    NoticeKind(
+        "break_found",
+        "reconciliation",
+        ("operator",),
+        "a comparison found a new difference; facts that it has not are left out",
+        ("reason", "kind", "key", "about", "ours_minor", "theirs_minor", "currency"),
+    ),
+)
+BY_NAME: Mapping[str, NoticeKind] = {kind.name: kind for kind in NOTICES}

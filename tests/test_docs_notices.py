@@ -1,0 +1,90 @@
+"""The list of notices says what the code writes: each name, its readers and its facts, and none that is not written."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from core.withdrawal.state import GIVEN_BACK
+from docs.notices import BY_NAME, NOTICES
+
+ROOT = Path(__file__).parents[1]
+READERS = {"buyer", "merchant", "reviewer", "operator"}
+
+
+class Written(NamedTuple):
+    """One place that writes a notice."""
+
+    name: str
+    to: str
+    facts: frozenset[str]
+
+
+def _written_in(file: Path) -> Iterator[Written]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        for call in (node for node in ast.walk(function) if isinstance(node, ast.Call)):
+            if isinstance(call.func, ast.Attribute) and call.func.attr in {"with_notice", "stop_for"}:
+                yield from _notices_of(call, function)
+
+
+def _notices_of(call: ast.Call, function: ast.FunctionDef) -> Iterator[Written]:
+    assert isinstance(call.func, ast.Attribute)
+    first, second = call.args[0], call.args[1]
+    to, name = (first, second) if call.func.attr == "with_notice" else (second, first)
+    if not isinstance(to, ast.Constant):
+        return  # `stop_for` itself, which passes on what its callers say
+    yield from (Written(one, str(to.value), _facts_of(call, function)) for one in _names(name))
+
+
+def _names(name: ast.expr) -> list[str]:
+    if isinstance(name, ast.Constant):
+        return [str(name.value)]
+    assert ast.unparse(name) == "f'withdrawal_{phase}'", "say here which names it stands for"
+    return [f"withdrawal_{phase}" for phase in GIVEN_BACK]
+
+
+def _facts_of(call: ast.Call, function: ast.FunctionDef) -> frozenset[str]:
+    named = {keyword.arg for keyword in call.keywords if keyword.arg}
+    for keyword in call.keywords:
+        if keyword.arg is None and isinstance(keyword.value, ast.Name):
+            named |= _keys_of(keyword.value.id, function)
+    return frozenset(named)
+
+
+def _keys_of(variable: str, function: ast.FunctionDef) -> set[str]:
+    """The keys of the dictionary that a variable of the function is."""
+    for node in ast.walk(function):
+        if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)):
+            continue
+        if [ast.unparse(target) for target in node.targets] == [variable]:
+            return {str(key.value) for key in node.value.keys if isinstance(key, ast.Constant)}
+    raise AssertionError(f"{variable} in {function.name} is no dictionary that can be read here")
+
+
+def _by_sql() -> Written:
+    text = (ROOT / "ledger" / "migrations" / "0011_reconciliation.sql").read_text(encoding="utf-8")
+    found = re.search(r"'to', '(\w+)', 'name', '(\w+)'.*?'facts'(.*?)FROM", text, re.DOTALL)
+    assert found
+    return Written(found[2], found[1], frozenset(re.findall(r"(?<!>> )'(\w+)', (?:f\.body|coalesce)", found[3])))
+
+
+WRITTEN = [_by_sql(), *(one for file in sorted((ROOT / "core").rglob("*.py")) for one in _written_in(file))]
+
+
+def test_every_notice_that_is_written_is_listed_and_no_other() -> None:
+    assert {one.name for one in WRITTEN} == BY_NAME.keys()
+    assert len(BY_NAME) == len(NOTICES)
+
+
+def test_the_readers_and_the_facts_are_those_that_are_written() -> None:
+    for kind in NOTICES:
+        places = [one for one in WRITTEN if one.name == kind.name]
+        assert {one.to for one in places} == set(kind.to), kind.name
+        assert {frozenset(kind.facts)} == {one.facts for one in places}, kind.name
+        assert set(kind.to) <= READERS
+        assert kind.when[0].islower(), kind.name
+        assert not kind.when.endswith("."), kind.name
