@@ -19,7 +19,6 @@ from core.fields import Message
 from core.messages import Resumption, Withdrawal
 from core.payout_accounts import masked
 from core.policy import parse_policy
-from core.reading import content_hash
 from core.reasons import Refusal, refuse
 from core.records import WithdrawalRecord
 from core.steps import KeepRecord, Step
@@ -177,17 +176,7 @@ class WithdrawalActivities:
         rail = self._rail(account.rail)
         if rail is None or not rail.key_pattern.fullmatch(step.key):
             return StepAnswer(disagrees=Disagrees(message=f"no rail {account.rail} that takes the key {step.key}"))
-        opened = await self._register.payouts.open(
-            withdrawal_id,
-            step.number,
-            step.key,
-            request_hash=content_hash(step.withdrawal),
-            amount_minor=step.amount_minor,
-            terms=rail.terms,
-            approvals=step.approvals,
-            now=step.at,
-            record=step.record,
-        )
+        opened = await self._register.payouts.open(step, rail.terms)
         return StepAnswer(refusal=opened) if isinstance(opened, Refusal) else StepAnswer(opened=_as_opened(opened))
 
     @activity.defn

@@ -19,9 +19,9 @@ from backtest.report import BacktestProof, Report
 from backtest.rows import UnusableRow, read_folder
 from core.policy import parse_policy
 from ledger.migrate import migrate
+from ledger.policies import move_policy
 from ledger.pool import Pool, open_pool
 from ledger.proofs import prove
-from ledger.register import Register
 from local.client import WorldClient
 from local.stack import LocalStack
 from screens import error_screen
@@ -69,7 +69,8 @@ async def _stack(policy_text: str) -> AsyncIterator[tuple[PastStage, WorldClient
         async with running_worker(stack.settings) as client:
             pool = await open_pool(stack.settings.needed("database_url"), size=POOL_SIZE)
             try:
-                await Register(pool).policies.keep(policy.name, policy.content_hash, policy_text)
+                owner = stack.settings.needed("database_owner_url")
+                await move_policy(owner, policy, policy_text, who="backtest", why="past orders live under it")
                 yield PastStage(client, stack.world, policy), stack.world, pool
             finally:
                 await pool.close()

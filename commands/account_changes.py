@@ -24,7 +24,7 @@ from commands.account_reading import (
 )
 from commands.account_views import account_view
 from commands.console import JsonFlag, command, tell, tell_line
-from commands.link import books
+from commands.link import books, owners_books
 from commands.service import temporal
 from config import load
 from core.account_drop.state import AccountDrop, DropAnswer
@@ -154,11 +154,14 @@ async def _changing(
 
 @command
 async def reseal(by: By = None, reason: Reason = None, as_json: JsonFlag = False) -> None:
-    """Seal every number with the newest key, so that the older ones can be taken away. May be run again."""
+    """Seal every number with the newest key, so that the older ones can be taken away. May be run again.
+
+    Needs DATABASE_OWNER_URL: a worker's role that could put another number in an account's place could pay to it.
+    """
     who, why, vault = actor_by(by), check_reason(reason), Vault(load().account_keys)
     check_actor(who, "reseal")
     key_id = vault.newest
-    async with books() as register:
+    async with owners_books() as register:
         count = await register.accounts.reseal(vault, by=who, why=why, now=datetime.now(UTC))
     tell(
         {"resealed": count, "key_id": key_id},

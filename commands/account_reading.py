@@ -8,11 +8,13 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
+from commands.link import owners_books
 from commands.reading import actor_of, id_of, read_message
+from config import load
 from core.durations import parse_duration
 from core.errors import Refused
 from core.messages import Actor
@@ -112,13 +114,21 @@ async def withdrawal_policy(register: Register) -> WithdrawalPolicy:
     return parse_policy(stored.text).withdrawal if stored else WithdrawalPolicy()
 
 
-async def cooling_until(
-    register: Register, cooling: str | None, who: Actor, merchant: str, reason: str | None
-) -> datetime | None:
-    """When the account has cooled off: after the policy's time, or what was asked for.
+class Cooled(NamedTuple):
+    """When an account has cooled off; None: at once. `shortened`: sooner than the policy says. That needs an operator's
+    reason and the database's owner.
+    """
+
+    until: datetime | None
+    shortened: bool
+
+
+async def cooling_of(register: Register, cooling: str | None, who: Actor, merchant: str, reason: str | None) -> Cooled:
+    """When the account has cooled off: after the policy's time, or the time that was asked for.
 
     Raises:
         Refused: a shorter time was asked for by somebody who is no operator, or without a reason.
+        Misconfigured: a shorter time was asked for, and the owner's address is not known.
     """
     policy = await withdrawal_policy(register)
     wanted = policy.cooling
@@ -127,7 +137,18 @@ async def cooling_until(
             wanted = parse_duration(cooling)
         except ValueError as error:
             raise Refused("malformed", f"cooling: {error}", "cooling") from None
-    if wanted < policy.cooling:
+    shortened = wanted < policy.cooling
+    if shortened:
         check_actor(who, "shorten_cooling", merchant)
         check_reason(reason)
-    return datetime.now(UTC) + wanted if wanted > timedelta(0) else None
+        load().needed("database_owner_url")
+    return Cooled(datetime.now(UTC) + wanted if wanted > timedelta(0) else None, shortened)
+
+
+async def shorten_cooling(account: str, version: int, cooled: Cooled, who: Actor, why: str) -> None:
+    """Shorten the cooling of an account that was bound just now, if a shorter time was asked for."""
+    if cooled.shortened:
+        async with owners_books() as register:
+            await register.accounts.shorten_cooling(
+                account, version, cooled.until, by=who, why=why, now=datetime.now(UTC)
+            )

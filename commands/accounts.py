@@ -22,9 +22,10 @@ from commands.account_reading import (
     Reason,
     Token,
     actor_by,
-    cooling_until,
+    cooling_of,
     known_account,
     number_of,
+    shorten_cooling,
     token_of,
 )
 from commands.account_views import tell_accounts, tell_history
@@ -37,6 +38,7 @@ from config import load
 from core.errors import Refused
 from core.money import CURRENCIES
 from core.payout_accounts import Bank, check_actor, check_name, check_reason, judge_bank, judge_holder, name_key
+from ledger.payout_accounts import Binding
 from ledger.register import Register
 from ledger.vault import Vault
 
@@ -114,18 +116,21 @@ async def bind_account(
         judge_holder(holder, await register.accounts.legal_name(merchant))
         rail = rail_named(load(), rail)
         await check_rail(load(), rail, currency, kind, judged)
-        await register.accounts.bind(
-            account,
-            merchant,
-            kind=kind,
-            currency=currency,
-            holder=holder,
-            last4=last4 or "",
-            rail=rail,
-            rail_token=token_of(token or account),
-            bank=kept,
-            is_default=default,
-            cooling_until=await cooling_until(register, cooling, who, merchant, reason),
+        cooled = await cooling_of(register, cooling, who, merchant, reason)
+        version = await register.accounts.bind(
+            Binding(
+                account_id=account,
+                merchant_id=merchant,
+                kind=kind,
+                currency=currency,
+                holder=holder,
+                last4=last4 or "",
+                rail=rail,
+                rail_token=token_of(token or account),
+                bank=kept,
+                is_default=default,
+                cooling_until=cooled.until,
+            ),
             number=judged,
             vault=Vault(load().account_keys),
             must_be="new",
@@ -133,6 +138,7 @@ async def bind_account(
             why=why,
             now=datetime.now(UTC),
         )
+        await shorten_cooling(account, version, cooled, who, why)
         await _tell_accounts(register, merchant, hint=judged.hint if judged else "")
 
 
@@ -167,18 +173,23 @@ async def replace_account(
         rail = id_of(rail or known.rail, "rail")
         await check_rail(load(), rail, known.currency, kind or known.kind, judged)
         moved = bool(bank or bank_code or (kind and kind != known.kind))
-        await register.accounts.bind(
-            account,
-            known.merchant_id,
-            kind=kind or known.kind,
-            currency=known.currency,
-            holder=held,
-            last4=last4 or "",
-            rail=rail,
-            rail_token=token_of(token or known.rail_token),
-            bank=judge_bank(kind or known.kind, bank, bank_code) if moved else Bank(known.bank_name, known.bank_code),
-            is_default=known.is_default,
-            cooling_until=await cooling_until(register, cooling, who, known.merchant_id, reason),
+        cooled = await cooling_of(register, cooling, who, known.merchant_id, reason)
+        version = await register.accounts.bind(
+            Binding(
+                account_id=account,
+                merchant_id=known.merchant_id,
+                kind=kind or known.kind,
+                currency=known.currency,
+                holder=held,
+                last4=last4 or "",
+                rail=rail,
+                rail_token=token_of(token or known.rail_token),
+                bank=judge_bank(kind or known.kind, bank, bank_code)
+                if moved
+                else Bank(known.bank_name, known.bank_code),
+                is_default=known.is_default,
+                cooling_until=cooled.until,
+            ),
             number=judged,
             vault=Vault(load().account_keys),
             must_be="known",
@@ -186,6 +197,7 @@ async def replace_account(
             why=why,
             now=datetime.now(UTC),
         )
+        await shorten_cooling(account, version, cooled, who, why)
         await _tell_accounts(register, known.merchant_id, hint=judged.hint if judged else "")
 
 

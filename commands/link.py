@@ -15,8 +15,11 @@ READERS = 2
 
 
 @asynccontextmanager
-async def database() -> AsyncIterator[Pool]:
+async def database(address: str = "database_url") -> AsyncIterator[Pool]:
     """A small pool on the configured database, migrated.
+
+    Args:
+        address: the setting whose role is taken.
 
     Raises:
         Unavailable: it does not answer; the message names the address.
@@ -26,7 +29,7 @@ async def database() -> AsyncIterator[Pool]:
     from ledger.inspecting import refuse_unready
     from ledger.pool import open_pool
 
-    pool = await open_pool(load().needed("database_url"), size=READERS)
+    pool = await open_pool(load().needed(address), size=READERS)
     try:
         await refuse_unready(pool)
         yield pool
@@ -40,4 +43,13 @@ async def books() -> AsyncIterator[Register]:
     from ledger.register import Register
 
     async with database() as pool:
+        yield Register(pool)
+
+
+@asynccontextmanager
+async def owners_books() -> AsyncIterator[Register]:
+    """The register as the database's owner, for what a worker's role may not decide; see `database`."""
+    from ledger.register import Register
+
+    async with database("database_owner_url") as pool:
         yield Register(pool)

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from core.chart import KINDS_BY_NAME, Kind, names_in
 from core.fields import Id, Message, Time
+from core.messages import Withdrawal
 from core.parts import Part
 
 
@@ -285,13 +286,11 @@ def move_to_suspense(withdrawal_id: str, *, amount_minor: int, currency: str, oc
 
 
 def bank_return(
-    withdrawal_id: str,
+    withdrawal: Withdrawal,
     *,
     k: int,
-    merchant_id: str,
     rail: str,
     amount_minor: int,
-    currency: str,
     occurred_at: datetime,
     fee_back_minor: int = 0,
     shortfall_minor: int = 0,
@@ -301,5 +300,6 @@ def bank_return(
     The fee goes back only where the rail was at fault; what the bank kept of a payment that must be made good
     (`shortfall_minor`) is the platform's expense.
     """
-    names = {"withdrawal": withdrawal_id, "k": str(k), "merchant": merchant_id, "rail": rail}
-    return _movement("bank_return", currency, occurred_at, (amount_minor, fee_back_minor, shortfall_minor), **names)
+    names = {"withdrawal": withdrawal.withdrawal_id, "k": str(k), "merchant": withdrawal.merchant_id, "rail": rail}
+    amounts = (amount_minor, fee_back_minor, shortfall_minor)
+    return _movement("bank_return", withdrawal.currency, occurred_at, amounts, **names)

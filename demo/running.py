@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import NamedTuple
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -16,6 +17,7 @@ from demo.numbers import PRINTERS
 from demo.stage import Stage
 from demo.stories import ALONE, STORIES
 from ledger.register import Register
+from ledger.safeguards import set_safeguard
 from local.stack import LocalStack
 from screens import error_screen
 from wiring.database import ready_database
@@ -50,6 +52,8 @@ async def stage_of(seed: int) -> AsyncIterator[tuple[Stage, LocalStack]]:
         ready_database(stack.settings) as pool,
         push_desk(stack.settings, Register(pool), client) as desk,
     ):
+        owner, at_once = stack.settings.needed("database_owner_url"), timedelta(0)
+        await set_safeguard(owner, "cooling", at_once, who="demo", why="stories pay to accounts that are new")
         register = Register(pool)
         called_back = callback_desk(stack.settings, register, client).receive
         tag = secrets.token_hex(3)

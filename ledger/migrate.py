@@ -15,16 +15,12 @@ from ledger.pool import SCHEMA, Connected, connect, refuse_encoding, translate_e
 LOCK = 0x64616B75616E
 """The advisory lock under which migrations run: two starting workers apply each file once."""
 WORKER = "dakuan_worker"
-OWNERS_ALONE = (
-    "post",
-    "open_accounts",
-    "add_notices",
-    "refuse_unlawful",
-    "refuse_unlawful_of",
-    "add_refunded_lines",
-)
-"""Functions that the worker's role reaches only through others, which check their arguments. `post` accepts any legs: a
-role that may call it can make money.
+_CHECKED = ("post", "open_accounts", "add_notices", "refuse_unlawful", "refuse_unlawful_of", "add_refunded_lines")
+_OF_POLICIES = ("keep_policy", "name_policy")
+_DECIDED = ("move_policy", "set_safeguard", "shorten_cooling", "reseal_account")
+OWNERS_ALONE = (*_CHECKED, *_OF_POLICIES, *_DECIDED)
+"""Functions that the worker's role may not call. It reaches some through others, which check their arguments: `post`
+accepts any legs, and a role that may call it can make money. The rest are an operator's decisions.
 """
 
 

@@ -49,6 +49,24 @@ class PayoutAccount(Message):
     created_at: datetime
 
 
+class Binding(Message):
+    """A payout account to be bound. `last4` is for an account that only its rail knows by `rail_token`; otherwise they
+    are taken from the number. The database raises `cooling_until` to the safeguard of all accounts.
+    """
+
+    account_id: str
+    merchant_id: str
+    kind: AccountKind = "bank_card"
+    currency: str
+    holder: str
+    last4: str = ""
+    rail: str
+    rail_token: str
+    bank: Bank = NO_BANK
+    is_default: bool = True
+    cooling_until: datetime | None = None
+
+
 class AccountChange(Message):
     """One entry of the history of a merchant's accounts; without an account it is about the merchant."""
 
@@ -120,18 +138,8 @@ class PayoutAccounts(RegisterPart):
 
     async def bind(
         self,
-        account_id: str,
-        merchant_id: str,
+        account: Binding,
         *,
-        kind: AccountKind = "bank_card",
-        currency: str,
-        holder: str,
-        last4: str = "",
-        rail: str,
-        rail_token: str,
-        bank: Bank = NO_BANK,
-        is_default: bool = True,
-        cooling_until: datetime | None = None,
         number: AccountNumber | None = None,
         vault: Vault | None = None,
         must_be: MustBe | None = None,
@@ -146,7 +154,6 @@ class PayoutAccounts(RegisterPart):
         a person suspended stays suspended. A new default replaces the old one.
 
         Args:
-            last4: for an account that only its rail knows by `rail_token`; otherwise they are taken from the number.
             vault: seals the number.
             must_be: `new` refuses to change an account, `known` to make one.
             by: who asks; the merchant by default.
@@ -156,8 +163,8 @@ class PayoutAccounts(RegisterPart):
                 `account_exists`, it is there though it must be new. A retry does not help.
             Misconfigured: there is a number and no key to seal it; a retry does not help.
         """
-        who = by or Actor(role="merchant", id=merchant_id)
-        vault = vault or Vault({})
+        who = by or Actor(role="merchant", id=account.merchant_id)
+        vault, account_id = vault or Vault({}), account.account_id
         for _ in range(RACES_MAX):
             newest = await self._call("SELECT version FROM payout_accounts WHERE account_id = $1", account_id)
             expected = int(newest or 0) + 1
@@ -165,9 +172,10 @@ class PayoutAccounts(RegisterPart):
             row = await self._row(
                 "SELECT * FROM bind_account($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,"
                 " $18, $19, $20, $21, $22)",
-                *(account_id, merchant_id, kind, currency, holder, number.last4 if number else last4),
-                *(rail, rail_token, bank.name, bank.code, is_default, cooling_until),
-                *(must_be, expected if sealed else None),
+                *(account_id, account.merchant_id, account.kind, account.currency, account.holder),
+                *(number.last4 if number else account.last4, account.rail, account.rail_token),
+                *(account.bank.name, account.bank.code),
+                *(account.is_default, account.cooling_until, must_be, expected if sealed else None),
                 *((sealed.key_id, sealed.nonce, sealed.ciphertext) if sealed else (None, None, None)),
                 vault.fingerprints(number.number, account_id) if number else None,
                 *(who.role, who.id, why, now),
@@ -176,6 +184,20 @@ class PayoutAccounts(RegisterPart):
             if row["outcome"] != "raced":
                 return _bound(account_id, row["outcome"], row["bound_version"])
         raise Unavailable(f"account {account_id} is being changed by others")
+
+    async def shorten_cooling(
+        self, account_id: str, version: int, until: datetime | None, *, by: Actor, why: str, now: datetime
+    ) -> bool:
+        """Shorten the cooling of an account in its newest version (None: to nothing). Its history says who and why.
+
+        Only the owner's role may call it, for an operator. False: the cooling is not longer than that.
+        """
+        return bool(
+            await self._call(
+                "SELECT shorten_cooling($1, $2, $3, $4, $5, $6, $7)",
+                *(account_id, version, until, by.role, by.id, why, now),
+            )
+        )
 
     async def suspend(
         self, account_id: str, reason: str, now: datetime, *, by: Actor = SYSTEM, why: str | None = None
@@ -252,7 +274,8 @@ class PayoutAccounts(RegisterPart):
     async def reseal(self, vault: Vault, *, by: Actor, why: str, now: datetime) -> int:
         """Seal every number with the vault's first key; returns how many were sealed with another.
 
-        It may be stopped at any point and run again.
+        Only the owner's role may: the database cannot tell whether it is the same number. It may be stopped at any
+        point and run again.
 
         Raises:
             Unavailable: a number does not open; the numbers before it are sealed.

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from core.fields import Message
-from core.messages import Actor
+from core.reading import content_hash
 from core.reasons import Refusal, refuse
-from core.records import WithdrawalRecord
 from core.withdrawal.payouts import RailTerms
+from core.withdrawal.steps import OpenAttempt
 from ledger.register_part import RegisterPart
 
 AttemptState = Literal["open", "sending", "unsent", "accepted", "unknown", "paid", "failed"]
@@ -33,7 +33,6 @@ class PayoutAttempt(Message):
     rail_token: str
     terms: RailTerms
     lease_until: datetime | None
-    deadline: datetime | None
     state: AttemptState
     created_at: datetime
     updated_at: datetime
@@ -45,48 +44,24 @@ _ATTEMPT = f"SELECT {', '.join(PayoutAttempt.model_fields)} FROM payout_attempts
 class Payouts(RegisterPart):
     """The register's payout attempts."""
 
-    async def open(
-        self,
-        withdrawal_id: str,
-        number: int,
-        key: str,
-        *,
-        request_hash: str,
-        amount_minor: int,
-        terms: RailTerms,
-        rail: str | None = None,
-        lease_until: datetime | None = None,
-        deadline: datetime | None = None,
-        approvals: Sequence[Actor] = (),
-        now: datetime,
-        record: WithdrawalRecord | None = None,
-    ) -> PayoutAttempt | Refusal:
+    async def open(self, step: OpenAttempt, terms: RailTerms) -> PayoutAttempt | Refusal:
         """Write the intent to pay before anything is sent, for the account version that was asked for.
 
         An existing attempt of this number is returned as it is; its key wins over the one given. The answer is a
         refusal once the withdrawal is closed, without the approvals it needs, with its account suspended, and while the
         merchant owes money. While an earlier attempt may still pay, the database refuses finally.
         """
+        withdrawal_id = step.withdrawal.withdrawal_id
         outcome = await self._call(
-            "SELECT open_attempt($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-            withdrawal_id,
-            number,
-            key,
-            request_hash,
-            amount_minor,
-            rail,
-            terms,
-            lease_until,
-            deadline,
-            [actor.id for actor in approvals],
-            [actor.role for actor in approvals],
-            now,
-            record,
+            "SELECT open_attempt($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            *(withdrawal_id, step.number, step.key, content_hash(step.withdrawal), step.amount_minor, terms),
+            *([actor.id for actor in step.approvals], [actor.role for actor in step.approvals]),
+            *(step.at, step.record),
         )
         if outcome not in {"opened", "exists"}:
             return refuse(outcome)
         attempt = await self._one(
-            PayoutAttempt, f"{_ATTEMPT} WHERE withdrawal_id = $1 AND attempt_no = $2", withdrawal_id, number
+            PayoutAttempt, f"{_ATTEMPT} WHERE withdrawal_id = $1 AND attempt_no = $2", withdrawal_id, step.number
         )
         assert attempt is not None
         return attempt

@@ -1,8 +1,16 @@
-"""Policies: a text is stored under the hash of its content and never removed; a name points to its newest text."""
+"""Policies: a text is stored under the hash of its content and never removed; a name points to one of them.
+
+A worker registers texts, and points a new name to its first text. Only the owner's role moves a known name: that
+changes the terms of business. Each move is stored with who made it and why.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from core.fields import Message
+from core.policy import Policy
+from ledger.pool import open_pool
 from ledger.register_part import RegisterPart
 
 DEFAULT = "default"
@@ -16,15 +24,50 @@ class StoredPolicy(Message):
     text: str
 
 
+class PolicyMove(Message):
+    """One change of a name. `from_hash` is None for a new name; `role` is the database role that made the change."""
+
+    name: str
+    from_hash: str | None
+    to_hash: str
+    who: str
+    why: str
+    role: str
+    moved_at: datetime
+
+
 class Policies(RegisterPart):
     """The register's policies."""
 
-    async def keep(self, name: str, content_hash: str, text: str) -> None:
-        """Store a text under its hash, and let the name point to it. A repeated call changes nothing."""
-        await self._call("SELECT register_policy($1, $2, $3)", name, content_hash, text)
+    async def keep(self, name: str, content_hash: str, text: str) -> bool:
+        """Store a text under its hash, and point a new name to it. A repeated call changes nothing.
+
+        Returns:
+            Whether the name points to this text. A known name that points to another text is not moved.
+        """
+        return bool(await self._call("SELECT register_policy($1, $2, $3)", name, content_hash, text))
+
+    async def move(self, policy: Policy, text: str, *, who: str, why: str) -> str | None:
+        """Point the policy's name to this text. The cooling of the default policy becomes every account's safeguard.
+
+        Only the owner's role may call it. Safe to repeat.
+
+        Returns:
+            The hash that the name pointed to before: None for a new name, the policy's own if nothing changed.
+        """
+        before = await self._call(
+            "SELECT move_policy($1, $2, $3, $4, $5, $6)",
+            *(policy.name, policy.content_hash, text, policy.withdrawal.cooling, who, why),
+        )
+        return None if before is None else str(before)
+
+    async def moves(self, name: str) -> list[PolicyMove]:
+        """The history of a name, the oldest change first."""
+        columns = ", ".join(PolicyMove.model_fields)
+        return await self._all(PolicyMove, f"SELECT {columns} FROM policy_moves WHERE name = $1 ORDER BY id", name)
 
     async def newest(self, name: str | None) -> StoredPolicy | None:
-        """The newest policy of this name, `default` if none is named; None if the name is not known."""
+        """The policy that this name points to, `default` if none is named; None if the name is not known."""
         return await self._one(
             StoredPolicy,
             "SELECT n.name, p.content_hash, p.text FROM policy_names n JOIN policies p USING (content_hash)"
@@ -38,3 +81,16 @@ class Policies(RegisterPart):
         if text is None:
             raise LookupError(f"no policy has the hash {content_hash}")
         return str(text)
+
+
+async def move_policy(owner_dsn: str, policy: Policy, text: str, *, who: str, why: str) -> str | None:
+    """`Policies.move`, over a connection of the owner's.
+
+    Raises:
+        Unavailable: the database does not answer; a retry helps.
+    """
+    pool = await open_pool(owner_dsn, size=1)
+    try:
+        return await Policies(pool).move(policy, text, who=who, why=why)
+    finally:
+        await pool.close()

@@ -311,6 +311,35 @@ CLAIMS = (
         """,
     ),
     _Claim(
+        "policies",
+        "Each policy's name points to the text that it was last moved to, and no move is missing.",
+        """
+        SELECT m.name, m.to_hash, n.content_hash AS points_to, m.from_hash, m.before AS pointed_to, m.who, m.moved_at
+        FROM (
+            SELECT name, from_hash, to_hash, who, moved_at, lag(to_hash) OVER moves AS before,
+                   lead(id) OVER moves IS NULL AS last
+            FROM policy_moves WINDOW moves AS (PARTITION BY name ORDER BY id)
+        ) AS m
+        LEFT JOIN policy_names n ON n.name = m.name
+        WHERE m.from_hash IS DISTINCT FROM m.before OR (m.last AND n.content_hash IS DISTINCT FROM m.to_hash)
+        UNION ALL
+        SELECT n.name, NULL, n.content_hash, NULL, NULL, NULL, NULL
+        FROM policy_names n WHERE NOT EXISTS (SELECT FROM policy_moves m WHERE m.name = n.name)
+        ORDER BY name
+        """,
+    ),
+    _Claim(
+        "cooling",
+        "No withdrawal was asked for before the account that it goes to had cooled off.",
+        """
+        SELECT w.withdrawal_id, w.requested_at, v.cooling_until, w.account_id, w.account_version
+        FROM withdrawals w
+        JOIN payout_account_versions v ON v.account_id = w.account_id AND v.version = w.account_version
+        WHERE v.cooling_until > w.requested_at
+        ORDER BY w.withdrawal_id
+        """,
+    ),
+    _Claim(
         "statements",
         "Where a statement is loaded, what both sides have of a payout, refund or settlement is the same money.",
         AGAINST_STATEMENTS,

@@ -214,6 +214,19 @@ CREATE TABLE reconciliation_runs (
     CONSTRAINT reconciliation_runs_pkey PRIMARY KEY (scope, name)
 );
 
+CREATE TABLE safeguards (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    name text NOT NULL,
+    value interval NOT NULL,
+    who text NOT NULL,
+    why text NOT NULL,
+    set_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT safeguards_pkey PRIMARY KEY (id),
+    CONSTRAINT safeguard_known CHECK (name = ANY (ARRAY['cooling'::text, 'clock_skew'::text, 'kept'::text])),
+    CONSTRAINT safeguard_not_negative CHECK (value >= '00:00:00'::interval),
+    CONSTRAINT safeguards_have_a_reason CHECK (length(why) >= 1 AND length(why) <= 500)
+);
+
 CREATE TABLE statement_loads (
     load_no bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     scope text NOT NULL,
@@ -300,6 +313,23 @@ CREATE TABLE payout_accounts (
 CREATE UNIQUE INDEX one_default_a_merchant ON payout_accounts USING btree (merchant_id) WHERE is_default;
 CREATE INDEX payout_accounts_by_merchant ON payout_accounts USING btree (merchant_id);
 
+CREATE TABLE policy_moves (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    name text NOT NULL,
+    from_hash text,
+    to_hash text NOT NULL,
+    who text NOT NULL,
+    why text NOT NULL,
+    role text NOT NULL DEFAULT SESSION_USER,
+    moved_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT policy_moves_pkey PRIMARY KEY (id),
+    CONSTRAINT policy_moves_from_hash_fkey FOREIGN KEY (from_hash) REFERENCES policies(content_hash),
+    CONSTRAINT policy_moves_to_hash_fkey FOREIGN KEY (to_hash) REFERENCES policies(content_hash),
+    CONSTRAINT a_move_leads_elsewhere CHECK (from_hash IS DISTINCT FROM to_hash),
+    CONSTRAINT moves_have_a_reason CHECK (length(why) >= 1 AND length(why) <= 500)
+);
+CREATE INDEX policy_moves_by_name ON policy_moves USING btree (name, to_hash);
+
 CREATE TABLE policy_names (
     name text NOT NULL,
     content_hash text NOT NULL,
@@ -374,7 +404,7 @@ CREATE TABLE payout_account_changes (
     CONSTRAINT payout_account_changes_pkey PRIMARY KEY (id),
     CONSTRAINT payout_account_changes_account_id_fkey FOREIGN KEY (account_id) REFERENCES payout_accounts(account_id),
     CONSTRAINT payout_account_changes_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES merchants(merchant_id),
-    CONSTRAINT change_known CHECK (what = ANY (ARRAY['named'::text, 'bound'::text, 'replaced'::text, 'made_default'::text, 'no_longer_default'::text, 'suspended'::text, 'resumed'::text, 'verified'::text, 'resealed'::text, 'dropped'::text, 'told_wrong'::text])),
+    CONSTRAINT change_known CHECK (what = ANY (ARRAY['named'::text, 'bound'::text, 'replaced'::text, 'made_default'::text, 'no_longer_default'::text, 'suspended'::text, 'resumed'::text, 'verified'::text, 'resealed'::text, 'dropped'::text, 'told_wrong'::text, 'cooling_shortened'::text])),
     CONSTRAINT change_of_an_account_has_a_version CHECK ((account_id IS NULL) = (version IS NULL)),
     CONSTRAINT changes_have_a_reason CHECK (length(why) >= 1 AND length(why) <= 500),
     CONSTRAINT only_the_merchant_is_named CHECK ((what = 'named'::text) = (account_id IS NULL))
@@ -528,7 +558,6 @@ CREATE TABLE payout_attempts (
     rail_token text NOT NULL,
     terms jsonb NOT NULL,
     lease_until timestamp with time zone,
-    deadline timestamp with time zone,
     state text NOT NULL DEFAULT 'open'::text,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
@@ -662,6 +691,9 @@ DECLARE
     v_account payout_accounts%ROWTYPE;
     v_same    BOOLEAN;
     v_by_hand BOOLEAN;
+    v_floor   INTERVAL := safeguard('cooling');
+    v_cools   TIMESTAMPTZ := greatest(p_cooling_until, CASE WHEN v_floor > INTERVAL '0' THEN
+                                          greatest(p_now, clock_timestamp()) + v_floor END);
 BEGIN
     INSERT INTO merchants (merchant_id) VALUES (p_merchant_id) ON CONFLICT DO NOTHING;
     PERFORM FROM merchants m WHERE m.merchant_id = p_merchant_id FOR UPDATE;
@@ -730,7 +762,7 @@ BEGIN
     INSERT INTO payout_account_versions (account_id, version, kind, currency, holder, last4, rail, rail_token,
                                          bank_name, bank_code, cooling_until, created_at)
     VALUES (p_account_id, bound_version, p_kind, p_currency, p_holder, p_last4, p_rail, p_rail_token, p_bank_name,
-            p_bank_code, p_cooling_until, p_now);
+            p_bank_code, v_cools, p_now);
     IF p_key_id IS NOT NULL THEN
         INSERT INTO payout_account_numbers (account_id, version, key_id, nonce, ciphertext, fingerprint, sealed_at)
         VALUES (p_account_id, bound_version, p_key_id, p_nonce, p_ciphertext, p_fingerprints[1], p_now);
@@ -739,10 +771,18 @@ BEGIN
     INSERT INTO payout_account_changes (merchant_id, account_id, version, what, detail, role, who, why, at)
     VALUES (p_merchant_id, p_account_id, bound_version, outcome, concat_ws(' ',
                 p_kind, '…' || p_last4, 'cools off until ' || to_char(
-                    p_cooling_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
+                    v_cools AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
             p_role, p_who, p_why, p_now);
     RETURN NEXT;
 END $function$;
+
+CREATE FUNCTION bounded_now(p_now timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT least(p_now, clock_timestamp() + safeguard('clock_skew'))
+$function$;
 
 CREATE FUNCTION claim_and_record(
     p_order_id text,
@@ -945,6 +985,19 @@ AS $function$
     WHERE l.provider = p_provider AND l.carrier = p_carrier AND l.waybill = p_waybill AND l.phone_last4 = p_phone_last4
 $function$;
 
+CREATE FUNCTION keep_policy(p_name text, p_content_hash text, p_text text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    INSERT INTO policies (content_hash, name, text) VALUES (p_content_hash, p_name, p_text)
+    ON CONFLICT (content_hash) DO NOTHING;
+    IF NOT EXISTS (SELECT FROM policies p WHERE p.content_hash = p_content_hash AND p.text = p_text) THEN
+        RAISE EXCEPTION 'policy % has another text under this hash', p_content_hash USING ERRCODE = 'unique_violation';
+    END IF;
+END $function$;
+
 CREATE FUNCTION keep_polled(p_order_id text, p_parcel_id text, p_traces jsonb)
  RETURNS void
  LANGUAGE sql
@@ -1070,6 +1123,29 @@ BEGIN
     RETURN TRUE;
 END $function$;
 
+CREATE FUNCTION move_policy(p_name text, p_content_hash text, p_text text, p_cooling interval, p_who text, p_why text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_before TEXT;
+BEGIN
+    PERFORM keep_policy(p_name, p_content_hash, p_text);
+    IF NOT name_policy(p_name, p_content_hash, p_who, p_why) THEN
+        SELECT n.content_hash INTO v_before FROM policy_names n WHERE n.name = p_name FOR UPDATE;
+    END IF;
+    IF v_before <> p_content_hash THEN
+        UPDATE policy_names SET content_hash = p_content_hash WHERE name = p_name;
+        INSERT INTO policy_moves (name, from_hash, to_hash, who, why)
+        VALUES (p_name, v_before, p_content_hash, p_who, p_why);
+    END IF;
+    IF p_name = 'default' THEN
+        PERFORM set_safeguard('cooling', p_cooling, p_who, p_why);
+    END IF;
+    RETURN v_before;
+END $function$;
+
 CREATE FUNCTION name_merchant(
     p_merchant_id text,
     p_name text,
@@ -1100,6 +1176,20 @@ BEGIN
     UPDATE merchants SET legal_name = p_name WHERE merchant_id = p_merchant_id;
     INSERT INTO payout_account_changes (merchant_id, what, detail, role, who, why, at)
     VALUES (p_merchant_id, 'named', coalesce(v_before || ' → ', '') || p_name, p_role, p_who, p_why, p_now);
+    RETURN TRUE;
+END $function$;
+
+CREATE FUNCTION name_policy(p_name text, p_content_hash text, p_who text, p_why text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    INSERT INTO policy_names (name, content_hash) VALUES (p_name, p_content_hash) ON CONFLICT (name) DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN FALSE;
+    END IF;
+    INSERT INTO policy_moves (name, to_hash, who, why) VALUES (p_name, p_content_hash, p_who, p_why);
     RETURN TRUE;
 END $function$;
 
@@ -1210,10 +1300,7 @@ CREATE FUNCTION open_attempt(
     p_key text,
     p_request_hash text,
     p_amount bigint,
-    p_rail text,
     p_terms jsonb,
-    p_lease_until timestamp with time zone,
-    p_deadline timestamp with time zone,
     p_approvers text[],
     p_roles text[],
     p_now timestamp with time zone,
@@ -1230,6 +1317,10 @@ BEGIN
     SELECT * INTO v_withdrawal FROM withdrawals w WHERE w.withdrawal_id = p_withdrawal_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'withdrawal % is not registered', p_withdrawal_id USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    IF p_amount > v_withdrawal.amount_minor THEN
+        RAISE EXCEPTION 'withdrawal % is of %, and its payout of % is refused', p_withdrawal_id,
+            v_withdrawal.amount_minor, p_amount USING ERRCODE = 'insufficient_privilege';
     END IF;
     IF p_record IS NOT NULL THEN
         PERFORM record_withdrawal(p_record);
@@ -1258,11 +1349,9 @@ BEGIN
         RETURN 'needs_other_person';
     END IF;
     INSERT INTO payout_attempts (key, withdrawal_id, attempt_no, request_hash, amount_minor, currency, account_id,
-                                 account_version, holder, last4, rail, rail_token, terms, lease_until, deadline,
-                                 created_at, updated_at)
+                                 account_version, holder, last4, rail, rail_token, terms, created_at, updated_at)
     SELECT p_key, p_withdrawal_id, p_attempt_no, p_request_hash, p_amount, v_withdrawal.currency, v.account_id,
-           v.version, v.holder, v.last4, coalesce(p_rail, v.rail), v.rail_token, p_terms, p_lease_until, p_deadline,
-           p_now, p_now
+           v.version, v.holder, v.last4, v.rail, v.rail_token, p_terms, p_now, p_now
     FROM payout_account_versions v
     WHERE v.account_id = v_withdrawal.account_id AND v.version = v_withdrawal.account_version;
     RETURN 'opened';
@@ -1308,7 +1397,7 @@ BEGIN
                   WHERE d.account_id = p_account_id AND d.version = v_account.version
                     AND d.state IN ('open', 'sending', 'accepted', 'unknown')) THEN
         RETURN 'drop_under_way';
-    ELSIF v_count >= p_drops_max THEN
+    ELSIF v_count >= least(p_drops_max, 20) THEN -- as many as a policy may allow, whatever the caller says
         RETURN 'drops_used_up';
     END IF;
     INSERT INTO account_drops (key, account_id, version, drop_no, amount_minor, currency, rail, tries_left, valid_until,
@@ -1340,6 +1429,12 @@ DECLARE
     v_total   BIGINT := (p_order ->> 'total_minor')::BIGINT;
     v_known   orders%ROWTYPE;
 BEGIN
+    -- An order lives under a text that its policy's name points to, or pointed to a moment ago: terms are the owner's.
+    IF NOT EXISTS (SELECT FROM policy_moves m
+                   WHERE m.name = coalesce(p_order ->> 'policy', 'default') AND m.to_hash = p_policy_hash) THEN
+        RAISE EXCEPTION 'order % is refused: no policy % ever had the text %', v_id,
+            coalesce(p_order ->> 'policy', 'default'), p_policy_hash USING ERRCODE = 'insufficient_privilege';
+    END IF;
     -- The payment's row is the lock under which its orders are registered one by one. A lower amount never replaces
     -- what the channel has confirmed as paid.
     INSERT INTO payments AS p (channel, payment, currency, paid_minor)
@@ -1977,11 +2072,11 @@ CREATE FUNCTION purge_callbacks(p_before timestamp with time zone)
 AS $function$
     WITH gone AS (
         DELETE FROM callbacks c
-        WHERE c.received_at < least(p_before, now() - INTERVAL '7 days') AND c.outcome IN ('wrong_signature', 'too_large')
+        WHERE c.received_at < least(p_before, now() - safeguard('kept')) AND c.outcome IN ('wrong_signature', 'too_large')
         RETURNING 1
     ), empty AS (
         UPDATE callbacks c SET body = NULL, headers = '{}'
-        WHERE c.received_at < least(p_before, now() - INTERVAL '7 days') AND c.body IS NOT NULL
+        WHERE c.received_at < least(p_before, now() - safeguard('kept')) AND c.body IS NOT NULL
           AND c.outcome IS DISTINCT FROM 'wrong_signature' AND c.outcome IS DISTINCT FROM 'too_large'
         RETURNING 1
     )
@@ -2000,8 +2095,8 @@ CREATE FUNCTION purge_logistics(
 AS $function$
 #variable_conflict use_column
 DECLARE
-    v_details TIMESTAMPTZ := LEAST(p_details_before, now() - INTERVAL '7 days');
-    v_all TIMESTAMPTZ := LEAST(p_before, now() - INTERVAL '7 days');
+    v_details TIMESTAMPTZ := LEAST(p_details_before, now() - safeguard('kept'));
+    v_all TIMESTAMPTZ := LEAST(p_before, now() - safeguard('kept'));
 BEGIN
     RETURN QUERY
     WITH gone AS (
@@ -2059,13 +2154,15 @@ DECLARE
     v_subject TEXT := 'reconciliation/' || p_scope || '/' || p_name;
     v_seq     INT;
     v_new     TEXT[];
+    -- A run from the future would silence all that come after it.
+    v_now     TIMESTAMPTZ := bounded_now(p_now);
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(v_subject, 0));
-    IF EXISTS (SELECT FROM reconciliation_runs r WHERE r.scope = p_scope AND r.name = p_name AND r.ran_at > p_now) THEN
+    IF EXISTS (SELECT FROM reconciliation_runs r WHERE r.scope = p_scope AND r.name = p_name AND r.ran_at > v_now) THEN
         RETURN '{}';
     END IF;
     INSERT INTO reconciliation_runs (scope, name, ran_at, ours, theirs, breaks)
-    VALUES (p_scope, p_name, p_now, p_ours, p_theirs, jsonb_array_length(p_breaks))
+    VALUES (p_scope, p_name, v_now, p_ours, p_theirs, jsonb_array_length(p_breaks))
     ON CONFLICT (scope, name) DO UPDATE
     SET ran_at = excluded.ran_at, ours = excluded.ours, theirs = excluded.theirs, breaks = excluded.breaks;
 
@@ -2074,17 +2171,17 @@ BEGIN
     WHERE NOT EXISTS (SELECT FROM reconciliation_breaks b
                       WHERE b.break_id = f.body ->> 'break_id' AND b.resolved_at IS NULL);
     INSERT INTO reconciliation_breaks (break_id, scope, name, reason, body, first_seen_at, last_seen_at)
-    SELECT f.body ->> 'break_id', p_scope, p_name, f.body ->> 'reason', f.body, p_now, p_now
+    SELECT f.body ->> 'break_id', p_scope, p_name, f.body ->> 'reason', f.body, v_now, v_now
     FROM jsonb_array_elements(p_breaks) AS f (body)
     ON CONFLICT (break_id) DO UPDATE
     SET body = excluded.body, last_seen_at = excluded.last_seen_at, resolved_at = NULL;
-    UPDATE reconciliation_breaks b SET resolved_at = p_now
+    UPDATE reconciliation_breaks b SET resolved_at = v_now
     WHERE b.scope = p_scope AND b.name = p_name AND b.resolved_at IS NULL
       AND NOT EXISTS (SELECT FROM jsonb_array_elements(p_breaks) AS f (body) WHERE f.body ->> 'break_id' = b.break_id);
 
     SELECT coalesce(max(n.seq), 0) INTO v_seq FROM notices n WHERE n.subject = v_subject;
     PERFORM add_notices(v_subject, jsonb_agg(jsonb_build_object(
-        'seq', v_seq + f.n, 'to', 'operator', 'name', 'break_found', 'at', p_now,
+        'seq', v_seq + f.n, 'to', 'operator', 'name', 'break_found', 'at', v_now,
         'facts', jsonb_strip_nulls(jsonb_build_object(
             'reason', f.body ->> 'reason', 'kind', f.body ->> 'kind', 'key', f.body ->> 'key',
             'about', f.body ->> 'subject', 'ours_minor', f.body ->> 'ours_minor',
@@ -2308,19 +2405,15 @@ BEGIN
 END $function$;
 
 CREATE FUNCTION register_policy(p_name text, p_content_hash text, p_text text)
- RETURNS void
+ RETURNS boolean
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
 BEGIN
-    INSERT INTO policies (content_hash, name, text) VALUES (p_content_hash, p_name, p_text)
-    ON CONFLICT (content_hash) DO NOTHING;
-    IF NOT EXISTS (SELECT FROM policies p WHERE p.content_hash = p_content_hash AND p.text = p_text) THEN
-        RAISE EXCEPTION 'policy % has another text under this hash', p_content_hash USING ERRCODE = 'unique_violation';
-    END IF;
-    INSERT INTO policy_names (name, content_hash) VALUES (p_name, p_content_hash)
-    ON CONFLICT (name) DO UPDATE SET content_hash = excluded.content_hash;
+    PERFORM keep_policy(p_name, p_content_hash, p_text);
+    PERFORM name_policy(p_name, p_content_hash, session_user, 'the first of this name');
+    RETURN EXISTS (SELECT FROM policy_names n WHERE n.name = p_name AND n.content_hash = p_content_hash);
 END $function$;
 
 CREATE FUNCTION release_claims(
@@ -2417,6 +2510,8 @@ DECLARE
     v_count    BIGINT;
     v_sum      BIGINT;
     v_posted   RECORD;
+    -- A later time would end the cooling of an account.
+    v_now      TIMESTAMPTZ := bounded_now(p_now);
 BEGIN
     INSERT INTO merchants (merchant_id) VALUES (v_merchant) ON CONFLICT DO NOTHING;
     PERFORM FROM merchants m WHERE m.merchant_id = v_merchant FOR UPDATE;
@@ -2450,7 +2545,7 @@ BEGIN
         (1, v_account.merchant_id IS DISTINCT FROM v_merchant, 'unknown_account', p_withdrawal ->> 'account_id'),
         (2, v_account.suspended_at IS NOT NULL, 'account_suspended', p_withdrawal ->> 'account_id'),
         (3, v_account.currency IS DISTINCT FROM v_currency, 'wrong_currency', v_account.currency),
-        (4, v_account.cooling_until > p_now, 'account_cooling', to_char(
+        (4, v_account.cooling_until > v_now, 'account_cooling', to_char(
             v_account.cooling_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
         (5, v_amount < p_minimum, 'below_minimum', p_minimum::TEXT),
         (6, v_amount > p_maximum, 'above_maximum', p_maximum::TEXT),
@@ -2465,7 +2560,7 @@ BEGIN
     END IF;
 
     SELECT p.outcome, p.account, p.short_by INTO v_posted
-    FROM post(ARRAY['withdrawal/' || v_id || '/reserve'], ARRAY[v_currency], ARRAY[p_now], ARRAY[NULL::TEXT],
+    FROM post(ARRAY['withdrawal/' || v_id || '/reserve'], ARRAY[v_currency], ARRAY[v_now], ARRAY[NULL::TEXT],
               ARRAY[NULL::TEXT], ARRAY[1], ARRAY['merchant/' || v_merchant || '/available'],
               ARRAY['withdrawal/' || v_id || '/reserved'], ARRAY[v_amount]) AS p;
     IF v_posted.outcome = 'insufficient_funds' THEN
@@ -2477,7 +2572,7 @@ BEGIN
     INSERT INTO withdrawals (withdrawal_id, merchant_id, amount_minor, currency, account_id, account_version,
                              requested_by, body, content_hash, needs_approval, requested_at)
     VALUES (v_id, v_merchant, v_amount, v_currency, p_withdrawal ->> 'account_id', v_account.version,
-            p_withdrawal #>> '{requested_by,id}', p_withdrawal, p_content_hash, p_needs_approval, p_now);
+            p_withdrawal #>> '{requested_by,id}', p_withdrawal, p_content_hash, p_needs_approval, v_now);
     IF p_record IS NOT NULL THEN
         PERFORM record_withdrawal(p_record);
     END IF;
@@ -2538,6 +2633,33 @@ BEGIN
     RETURN TRUE;
 END $function$;
 
+CREATE FUNCTION safeguard(p_name text)
+ RETURNS interval
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT coalesce(
+        (SELECT s.value FROM safeguards s WHERE s.name = p_name ORDER BY s.id DESC LIMIT 1),
+        CASE p_name WHEN 'cooling' THEN INTERVAL '72 hours'
+                    WHEN 'clock_skew' THEN INTERVAL '5 minutes'
+                    WHEN 'kept' THEN INTERVAL '7 days' END)
+$function$;
+
+CREATE FUNCTION set_safeguard(p_name text, p_value interval, p_who text, p_why text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('safeguard/' || p_name, 0));
+    IF safeguard(p_name) = p_value THEN
+        RETURN FALSE;
+    END IF;
+    INSERT INTO safeguards (name, value, who, why) VALUES (p_name, p_value, p_who, p_why);
+    RETURN TRUE;
+END $function$;
+
 CREATE FUNCTION shape_of(p_path text)
  RETURNS text
  LANGUAGE sql
@@ -2549,6 +2671,42 @@ AS $function$
         ELSE concat_ws('/', s[1], CASE WHEN s[2] <> '' THEN '*' END, s[3], CASE WHEN s[4] <> '' THEN '*' END, s[5], s[6])
     END FROM string_to_array(p_path, '/') AS s
 $function$;
+
+CREATE FUNCTION shorten_cooling(
+    p_account_id text,
+    p_version integer,
+    p_until timestamp with time zone,
+    p_role text,
+    p_who text,
+    p_why text,
+    p_now timestamp with time zone
+)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_merchant TEXT;
+    v_before   TIMESTAMPTZ;
+BEGIN
+    IF p_role <> 'operator' THEN
+        RAISE EXCEPTION 'only an operator shortens the cooling of an account' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    SELECT a.merchant_id, v.cooling_until INTO v_merchant, v_before
+    FROM payout_accounts a JOIN payout_account_versions v USING (account_id, version)
+    WHERE a.account_id = p_account_id AND a.version = p_version FOR UPDATE;
+    IF v_before IS NULL OR v_before <= p_until THEN
+        RETURN FALSE;
+    END IF;
+    UPDATE payout_account_versions v SET cooling_until = p_until
+    WHERE v.account_id = p_account_id AND v.version = p_version;
+    INSERT INTO payout_account_changes (merchant_id, account_id, version, what, detail, role, who, why, at)
+    VALUES (v_merchant, p_account_id, p_version, 'cooling_shortened', concat_ws(' → ',
+                to_char(v_before AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                coalesce(to_char(p_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'none')),
+            p_role, p_who, p_why, p_now);
+    RETURN TRUE;
+END $function$;
 
 CREATE FUNCTION suspend_account(
     p_account_id text,
@@ -2930,6 +3088,8 @@ CREATE TRIGGER accounts_are_never_removed BEFORE DELETE OR TRUNCATE ON accounts 
 CREATE TRIGGER licence_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON licence_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER movements_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON movements FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER payout_account_changes_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON payout_account_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
+CREATE TRIGGER policy_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON policy_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
+CREATE TRIGGER safeguards_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON safeguards FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER transfers_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON transfers FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 GRANT SELECT ON TABLE account_drops TO dakuan_worker;
@@ -2956,6 +3116,7 @@ GRANT SELECT ON TABLE payout_accounts TO dakuan_worker;
 GRANT SELECT ON TABLE payout_attempts TO dakuan_worker;
 GRANT SELECT ON TABLE payout_events TO dakuan_worker;
 GRANT SELECT ON TABLE policies TO dakuan_worker;
+GRANT SELECT ON TABLE policy_moves TO dakuan_worker;
 GRANT SELECT ON TABLE policy_names TO dakuan_worker;
 GRANT SELECT ON TABLE polled_traces TO dakuan_worker;
 GRANT SELECT ON TABLE pushed_traces TO dakuan_worker;
@@ -2964,6 +3125,7 @@ GRANT SELECT ON TABLE reconciliation_breaks TO dakuan_worker;
 GRANT SELECT ON TABLE reconciliation_runs TO dakuan_worker;
 GRANT SELECT ON TABLE refunded_lines TO dakuan_worker;
 GRANT SELECT ON TABLE review_claims TO dakuan_worker;
+GRANT SELECT ON TABLE safeguards TO dakuan_worker;
 GRANT SELECT ON TABLE schema_migrations TO dakuan_worker;
 GRANT SELECT ON TABLE statement_lines TO dakuan_worker;
 GRANT SELECT ON TABLE statement_loads TO dakuan_worker;
@@ -2976,6 +3138,7 @@ GRANT SELECT ON TABLE withdrawals TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION account_guarded TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION account_kind TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION bind_account TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION bounded_now TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_and_record TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_review TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_waybills TO dakuan_worker;
@@ -3014,10 +3177,10 @@ GRANT EXECUTE ON FUNCTION refuse_change_of_history TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION register_policy TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION release_claims TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION release_review TO dakuan_worker;
-GRANT EXECUTE ON FUNCTION reseal_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION reserve TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION reserve_verified TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION resume_account TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION safeguard TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION shape_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION suspend_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_look TO dakuan_worker;

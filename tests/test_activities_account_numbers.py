@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from ledger_samples import NOW, a_withdrawal, bound, earned
+from ledger_samples import NOW, a_withdrawal, an_attempt, bound, earned
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 from withdrawal_stage import STRICT, WithdrawalStage
@@ -31,6 +31,7 @@ from core.withdrawal.payouts import PayoutResult, RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
 from core.withdrawal.steps import Pay, Query
 from ledger.book import Book
+from ledger.payout_accounts import Binding
 from ledger.register import Register
 from ledger.vault import Vault
 from local.client import WorldClient
@@ -95,7 +96,7 @@ async def _opened(register: Register, book: Book, card: str = CARD, bank: Bank |
     number = judge_number("bank_card", card)
     await bound(register, number=number, vault=VAULT, bank=bank or Bank())
     await register.withdrawals.reserve(a_withdrawal(), WithdrawalPolicy(), now=NOW)
-    await register.payouts.open("W1", 1, KEY, request_hash="h", amount_minor=500, terms=Talkative.terms, now=NOW)
+    await register.payouts.open(an_attempt(a_withdrawal(), key=KEY), Talkative.terms)
 
 
 def _paying(register: Register, book: Book, rail: Talkative, vault: Vault) -> WithdrawalActivities:
@@ -121,12 +122,14 @@ async def test_a_rail_is_told_the_number_and_answers_are_kept_without_it(registe
     assert rail.looked[0].account.number is None
 
 
-async def test_the_identical_request_goes_again_after_a_rotation_and_a_change(register: Register, book: Book) -> None:
+async def test_the_identical_request_goes_again_after_a_rotation_and_a_change(
+    register: Register, owners: Register, book: Book
+) -> None:
     rail = Talkative()
     await _opened(register, book)
     await ActivityEnvironment().run(_paying(register, book, rail, VAULT).pay, _pay())
     await register.payouts.update(KEY, "unknown", when=["sending"], now=NOW)
-    await register.accounts.reseal(ROTATED, by=ANN, why="rotation", now=NOW)
+    await owners.accounts.reseal(ROTATED, by=ANN, why="rotation", now=NOW)
     await bound(register, number=judge_number("bank_card", OTHER_CARD), vault=ROTATED)
     await ActivityEnvironment().run(_paying(register, book, rail, ROTATED).pay, _pay(resend=True))
     assert rail.told[0] == rail.told[1]
@@ -152,7 +155,7 @@ async def test_an_account_that_only_its_rail_knows_is_paid_by_its_token(register
     rail = Talkative()
     await earned(register, book, 1000)
     await register.withdrawals.reserve(a_withdrawal(), WithdrawalPolicy(), now=NOW)
-    await register.payouts.open("W1", 1, KEY, request_hash="h", amount_minor=500, terms=rail.terms, now=NOW)
+    await register.payouts.open(an_attempt(a_withdrawal(), key=KEY), rail.terms)
     result = await ActivityEnvironment().run(_paying(register, book, rail, Vault({})).pay, _pay())
     assert result.message == "account tok accepted"
     assert (rail.told[0].account.token, rail.told[0].account.number) == ("tok", None)
@@ -179,11 +182,14 @@ async def test_the_number_is_in_no_table_no_file_no_history_and_no_log(
     await stage.furnish()
     now = datetime.now(UTC)
     await stage.register.accounts.bind(
-        *(stage.account, stage.merchant),
-        currency="CNY",
-        holder="Li Wei",
-        rail="sandbox",
-        rail_token=stage.token,
+        Binding(
+            account_id=stage.account,
+            merchant_id=stage.merchant,
+            currency="CNY",
+            holder="Li Wei",
+            rail="sandbox",
+            rail_token=stage.token,
+        ),
         number=number,
         vault=VAULT,
         now=now,

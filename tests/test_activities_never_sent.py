@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from ledger_samples import NOW, a_withdrawal, bound, earned
+from ledger_samples import NOW, a_withdrawal, an_attempt, bound, earned
 from malformed_answers import answering, http
 from temporalio.testing import ActivityEnvironment
 
@@ -109,7 +109,7 @@ async def opened(register: Register, book: Book) -> Register:
     await earned(register, book, 1000)
     await bound(register)
     await register.withdrawals.reserve(a_withdrawal(), WithdrawalPolicy(), now=NOW)
-    await register.payouts.open("W1", 1, KEY, request_hash="h", amount_minor=500, terms=SandboxRail.terms, now=NOW)
+    await register.payouts.open(an_attempt(a_withdrawal(), key=KEY), SandboxRail.terms)
     return register
 
 

@@ -6,11 +6,12 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ledger_samples import NOW, a_withdrawal, bound, earned
+from ledger_samples import NOW, a_withdrawal, an_attempt, bound, earned
 from temporalio.testing import ActivityEnvironment
 
 from activities.rails.base import PayoutInstruction
 from activities.withdrawal import WithdrawalActivities
+from core.policy import parse_policy
 from core.withdrawal.opening import begin
 from core.withdrawal.payouts import PayoutResult, RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
@@ -75,15 +76,16 @@ async def _opened(register: Register, book: Book) -> None:
     await earned(register, book, 1000)
     await bound(register)
     await register.withdrawals.reserve(a_withdrawal(), WithdrawalPolicy(), now=NOW)
-    await register.payouts.open("W1", 1, KEY, request_hash="h", amount_minor=500, terms=TERMS, now=NOW)
+    await register.payouts.open(an_attempt(a_withdrawal(), key=KEY), TERMS)
 
 
 async def test_what_the_accounts_rail_can_never_pay_is_refused_before_it_is_reserved(
-    register: Register, book: Book, rail: Counting
+    register: Register, owners: Register, book: Book, rail: Counting
 ) -> None:
     await earned(register, book, 1000)
     await bound(register)
-    await register.policies.keep("default", "h", 'name = "default"\n')
+    text = 'name = "default"\n'
+    await owners.policies.move(parse_policy(text), text, who="tests", why="one that can be read")
     asked = a_withdrawal()
     for rails, code in (
         ({"*": rail}, None),

@@ -232,8 +232,13 @@ def test_a_key_that_is_none_is_refused_without_being_repeated(keys: str, monkeyp
     assert KEYS[3:20] not in answered.output
 
 
-def test_an_operator_shortens_the_cooling_with_a_reason() -> None:
+def test_an_operator_shortens_the_cooling_with_a_reason(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     named()
+    assert refusal("bind", "m-1", "acc", "--holder", "杭州茶店(上海)有限公司", "--cooling", "0s", *ANN, stdin=CARD) == (
+        "misconfigured",
+        None,
+    )
+    monkeypatch.setenv("DATABASE_OWNER_URL", database.owner_dsn)
     assert bound("acc", CARD, "--cooling", "0s", *ANN)["accounts"][0]["state"] == "ready"
     longer = bound("b", CARD, "--cooling", "200h", "--reason", "holidays")
     assert longer["accounts"][0]["state"].startswith("cools off")
@@ -319,9 +324,10 @@ async def test_what_waits_for_a_suspended_account_is_told_at_once(
 # --- rotation --------------------------------------------------------------------------------------------
 
 
-def test_a_rotation_seals_all_again_and_the_old_key_can_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rotation_seals_all_again_and_the_old_key_can_go(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     named()
     bound()
+    monkeypatch.setenv("DATABASE_OWNER_URL", database.owner_dsn)
     monkeypatch.setenv("DAKUAN_ACCOUNT_KEYS", ROTATED)
     assert ask("reseal", *ANN) == {"resealed": 1, "key_id": "k2"}
     assert ask("reseal", *ANN) == {"resealed": 0, "key_id": "k2"}

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from command_line import run
 from databases import Database
+from ledger_samples import an_attempt
 from typer.testing import Result
 from wechatpay_adapters import Forge
 
@@ -25,6 +26,7 @@ from core.withdrawal.payouts import RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
 from inbound.wechatpay import TRANSFER
 from ledger.adjusting import post_adjustments
+from ledger.payout_accounts import Binding
 from ledger.pool import open_pool
 from ledger.register import Register
 from local.standins import StandIns
@@ -73,14 +75,16 @@ async def _payout(dsn: str, owner_dsn: str, withdrawal_id: str) -> None:
     now, pool = datetime.now(UTC), await open_pool(dsn)
     register = Register(pool)
     await register.accounts.bind(
-        "acc",
-        "m-1",
-        kind="wallet",
-        currency="CNY",
-        holder="李伟",
-        last4="4242",
-        rail="wechatpay_transfer",
-        rail_token="o-1",
+        Binding(
+            account_id="acc",
+            merchant_id="m-1",
+            kind="wallet",
+            currency="CNY",
+            holder="李伟",
+            last4="4242",
+            rail="wechatpay_transfer",
+            rail_token="o-1",
+        ),
         now=now,
     )
     legs = [Leg("psp/sandbox", "merchant/m-1/available", 10_000)]
@@ -94,9 +98,7 @@ async def _payout(dsn: str, owner_dsn: str, withdrawal_id: str) -> None:
         requested_by=Actor(role="merchant", id="m-1"),
     )
     await register.withdrawals.reserve(withdrawal, WithdrawalPolicy(), now=now)
-    await register.payouts.open(
-        withdrawal_id, 1, KEY, request_hash="h", amount_minor=10_000, terms=RailTerms(), now=now
-    )
+    await register.payouts.open(an_attempt(withdrawal, key=KEY, at=now), RailTerms())
     await pool.close()
 
 

@@ -12,6 +12,7 @@ import pytest
 from databases import Database
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ledger_samples import an_attempt
 from sizes import at_least
 from wechatpay_adapters import Forge
 
@@ -25,6 +26,7 @@ from inbound.callbacks import LARGEST_CALLBACK, CallbackDesk
 from inbound.desk import KEPT_OF_REFUSED, VendorAnswer
 from inbound.wechatpay import TRANSFER, WITHDRAW, WechatPayCallbacks
 from ledger.book import Book
+from ledger.payout_accounts import Binding
 from ledger.register import Register
 
 KEY = "abcdefghijklmnopqrstuvwxyz"
@@ -90,14 +92,16 @@ class Ground:
 
     async def payout(self, rail: str = "wallet") -> None:
         await self.register.accounts.bind(
-            "acc",
-            "m-1",
-            kind="wallet",
-            currency="CNY",
-            holder="李伟",
-            last4="4242",
-            rail=rail,
-            rail_token="o-1",
+            Binding(
+                account_id="acc",
+                merchant_id="m-1",
+                kind="wallet",
+                currency="CNY",
+                holder="李伟",
+                last4="4242",
+                rail=rail,
+                rail_token="o-1",
+            ),
             now=NOW,
         )
         legs = [Leg("psp/sandbox", "merchant/m-1/available", 20_000)]
@@ -111,9 +115,7 @@ class Ground:
             requested_by=Actor(role="merchant", id="m-1"),
         )
         assert (await self.register.withdrawals.reserve(withdrawal, WithdrawalPolicy(), now=NOW)).outcome == "reserved"
-        await self.register.payouts.open(
-            "w-1", 1, KEY, request_hash="h", amount_minor=10_000, terms=RailTerms(), now=NOW
-        )
+        await self.register.payouts.open(an_attempt(withdrawal, key=KEY), RailTerms())
 
     async def hear(self, event: str, resource: Mapping[str, Any], /, **changed: Any) -> VendorAnswer:
         return await self.desk.receive("wechatpay", *self.forge.callback(event, resource, **changed))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from databases import Database
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_samples import NOW
+from ledger_samples import NOW, a_withdrawal
 
 from core import movements
 from core.chart import ACCOUNTS, KINDS, KINDS_BY_NAME, ChartLeg, account_of, names_in
@@ -87,7 +87,7 @@ def _samples() -> list[Movement]:
         movements.void("W1", merchant_id="m-1", amount_minor=5, **at),
         movements.move_to_suspense("W1", amount_minor=5, **at),
         movements.bank_return(
-            "W1", k=1, merchant_id="m-1", rail="sandbox", amount_minor=3, fee_back_minor=1, shortfall_minor=1, **at
+            a_withdrawal(), k=1, rail="sandbox", amount_minor=3, occurred_at=NOW, fee_back_minor=1, shortfall_minor=1
         ),
         movements.psp_settlement("wechat", "S1", rail="sandbox", net_minor=8, fee_minor=1, **at),
     ]

@@ -75,11 +75,11 @@ async def _a_whole_life(database: Database, register: Register, book: Book) -> N
         assert (await Book(database.owner).post_all([adjustment(reference, "CNY", NOW + 10 * DAY, legs)]))[
             0
         ].outcome == "posted"
-    back = movements.bank_return(
-        "W1", k=1, merchant_id="m-1", rail="sandbox", amount_minor=900, currency="CNY", occurred_at=NOW + 11 * DAY,
-        fee_back_minor=10, shortfall_minor=90,
-    )  # fmt: skip
-    await book.post(back)
+    fees: dict[str, Any] = {"fee_back_minor": 10, "shortfall_minor": 90}
+    back = a_withdrawal("W1", 1_000)
+    await book.post(
+        movements.bank_return(back, k=1, rail="sandbox", amount_minor=900, occurred_at=NOW + 11 * DAY, **fees)
+    )
 
 
 async def _one(database: Database, since: datetime = NOW - DAY, until: datetime = FAR) -> MerchantStatement:

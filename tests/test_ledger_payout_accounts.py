@@ -53,11 +53,11 @@ async def test_a_number_is_sealed_and_only_its_last_four_are_shown(database: Dat
     assert CARD not in await _dump(database)
 
 
-async def test_the_same_number_again_is_the_same_version_under_any_key(register: Register) -> None:
+async def test_the_same_number_again_is_the_same_version_under_any_key(register: Register, owners: Register) -> None:
     assert await keep(register) == 1
     assert await keep(register) == 1
     assert await keep(register, vault=ROTATED) == 1
-    await register.accounts.reseal(ROTATED, by=ANN, why="rotation", now=NOW)
+    await owners.accounts.reseal(ROTATED, by=ANN, why="rotation", now=NOW)
     assert await keep(register, vault=ROTATED) == 1
     assert await history(register) == ["bound", "resealed"]
 
@@ -111,12 +111,12 @@ async def test_a_row_that_was_moved_to_another_account_does_not_open(database: D
 # --- rotation --------------------------------------------------------------------------------------------
 
 
-async def test_all_versions_are_sealed_again_under_the_newest_key(register: Register) -> None:
+async def test_all_versions_are_sealed_again_under_the_newest_key(register: Register, owners: Register) -> None:
     await keep(register)
     await keep(register, OTHER_CARD)
     await keep(register, CARD, account_id="b")
-    assert await register.accounts.reseal(ROTATED, by=ANN, why="rotation", now=NOW) == 3
-    assert await register.accounts.reseal(ROTATED, by=ANN, why="rotation", now=NOW) == 0
+    assert await owners.accounts.reseal(ROTATED, by=ANN, why="rotation", now=NOW) == 3
+    assert await owners.accounts.reseal(ROTATED, by=ANN, why="rotation", now=NOW) == 0
     alone = Vault({"k2": bytes(range(2, 34))})
     assert [await kept(register, version, vault=alone) for version in (1, 2)] == [CARD, OTHER_CARD]
     changes = [change for change in await register.accounts.changes("m-1") if change.what == "resealed"]
@@ -125,20 +125,18 @@ async def test_all_versions_are_sealed_again_under_the_newest_key(register: Regi
     }
 
 
-async def test_two_rotations_at_once_seal_each_number_once(register: Register) -> None:
+async def test_two_rotations_at_once_seal_each_number_once(register: Register, owners: Register) -> None:
     for index in range(12):
         await keep(register, account_id=f"a{index}")
-    counts = await asyncio.gather(
-        *(register.accounts.reseal(ROTATED, by=ANN, why="rotation", now=NOW) for _ in range(3))
-    )
+    counts = await asyncio.gather(*(owners.accounts.reseal(ROTATED, by=ANN, why="rotation", now=NOW) for _ in range(3)))
     assert sum(counts) == 12
     assert (await history(register)).count("resealed") == 12
 
 
-async def test_a_rotation_without_the_old_key_says_so_and_breaks_nothing(register: Register) -> None:
+async def test_a_rotation_without_the_old_key_says_so_and_breaks_nothing(register: Register, owners: Register) -> None:
     await keep(register)
     with pytest.raises(Unavailable, match="sealed with the key k1"):
-        await register.accounts.reseal(Vault({"k2": bytes(32)}), by=ANN, why="rotation", now=NOW)
+        await owners.accounts.reseal(Vault({"k2": bytes(32)}), by=ANN, why="rotation", now=NOW)
     assert await kept(register, 1) == CARD
 
 

@@ -251,6 +251,27 @@ PLANTED = {
         {"given_back", "chart"},
         "A3",
     ),
+    "a policy's name that was moved without a word": (
+        "UPDATE policy_names SET content_hash = 'q'",
+        {"policies"},
+        "'q'",
+    ),
+    "a policy's name that has no history": (
+        "INSERT INTO policy_names VALUES ('gift', 'q')",
+        {"policies"},
+        "gift",
+    ),
+    "a move that began where no other ended": (
+        "INSERT INTO policy_moves (name, from_hash, to_hash, who, why) VALUES ('default', 'q', 'r', 'eve', 'hers');"
+        "UPDATE policy_names SET content_hash = 'r'",
+        {"policies"},
+        "eve",
+    ),
+    "a withdrawal to an account that had not cooled off": (
+        "UPDATE payout_account_versions SET cooling_until = created_at + INTERVAL '72 hours'",
+        {"cooling"},
+        "W1",
+    ),
     "a bank that returned more than it was paid": (
         "UPDATE movements SET reference = 'withdrawal/W2/return/1' WHERE reference = 'withdrawal/W1/return/1'",
         {"payouts"},
@@ -262,6 +283,8 @@ PLANTED = {
 async def test_each_planted_violation_is_found_and_named(database: Database, book: Book, register: Register) -> None:
     await _a_busy_book(register, book)
     await Book(database.owner).post_all([adjustment("adjust/1", "CNY", NOW, [Leg("psp/wechat", "suspense", 7)])])
+    for name in "qr":
+        await database.owner.execute("INSERT INTO policies (content_hash, name, text) VALUES ($1, 'x', $1)", name)
     found = {}
     for what, (statement, _, culprit) in PLANTED.items():
         async with database.owner.acquire() as owner:

@@ -14,6 +14,7 @@ from ledger_samples import (
     a_record,
     a_withdrawal,
     a_withdrawal_record,
+    an_attempt,
     an_order,
     bank_return,
     credit,
@@ -67,9 +68,7 @@ async def _paid(register: Register, book: Book, name: str = "W1", amount: int = 
     withdrawal = a_withdrawal(name, amount)
     assert (await register.withdrawals.reserve(withdrawal, LIMITS, now=NOW)).outcome == "reserved"
     key = f"key{name}"
-    await register.payouts.open(
-        name, 1, key, request_hash="h", amount_minor=amount, terms=RailTerms(), rail="sandbox", now=NOW
-    )
+    await register.payouts.open(an_attempt(withdrawal, key=key), RailTerms())
     state: dict[str, Any] = {"booked": "paid", "attempts": [{"key": key, "outcome": "paid", "events": []}]}
     record = a_withdrawal_record(name, state_name="paid", closed=True, state=state)
     assert (await pay(book, withdrawal, record=record)).outcome == "posted"
@@ -134,9 +133,7 @@ async def test_what_is_under_way_is_no_break_and_stuck_after_days(
 ) -> None:
     await earned(register, book, 5000)
     await register.withdrawals.reserve(a_withdrawal("W1", 500), LIMITS, now=NOW)
-    await register.payouts.open(
-        "W1", 1, "keyW1", request_hash="h", amount_minor=500, terms=RailTerms(), rail="sandbox", now=NOW
-    )
+    await register.payouts.open(an_attempt(a_withdrawal("W1", 500), key="keyW1"), RailTerms())
     await told(register, "rail", "sandbox")
     soon = NOW + timedelta(hours=3)
     assert await found(database, "rail", "sandbox", soon) == []

@@ -9,6 +9,7 @@ import pytest
 from databases import Database
 from ledger_samples import NOW, a_notice, a_record, an_order, credit, fund, funded, opened, refund, settle
 
+from core.policy import Policy
 from ledger.book import Book
 from ledger.register import Register
 
@@ -54,9 +55,13 @@ async def test_an_order_that_is_closed_is_over(book: Book, register: Register) -
     assert await opened(register, order, by="run-2") == "over"
 
 
-async def test_until_a_state_is_recorded_the_policy_of_the_last_answer_counts(register: Register) -> None:
+async def test_until_a_state_is_recorded_the_policy_of_the_last_answer_counts(
+    register: Register, owners: Register
+) -> None:
     order = an_order()
     await opened(register, order, policy_hash="1" * 64)
+    text = f"text of {'2' * 64}"
+    await owners.policies.move(Policy(name="default", content_hash="2" * 64), text, who="ann", why="new terms")
     await opened(register, order, policy_hash="2" * 64)
     known = await register.orders.known("A1")
     assert known is not None
@@ -190,14 +195,14 @@ async def test_an_order_that_nobody_registered_is_not_known(register: Register) 
 # --- policies --------------------------------------------------------------------------------------------
 
 
-async def test_a_name_points_to_its_newest_text_and_old_texts_stay(register: Register) -> None:
+async def test_a_name_points_to_its_newest_text_and_old_texts_stay(register: Register, owners: Register) -> None:
     await register.policies.keep("default", "h1", "one")
-    await register.policies.keep("default", "h2", "two")
+    await owners.policies.move(Policy(name="default", content_hash="h2"), "two", who="ann", why="new terms")
     newest = await register.policies.newest(None)
     assert newest is not None
     assert (newest.name, newest.content_hash, newest.text) == ("default", "h2", "two")
     assert await register.policies.text("h1") == "one"
-    await register.policies.keep("default", "h1", "one")
+    await owners.policies.move(Policy(name="default", content_hash="h1"), "one", who="ann", why="the old ones")
     back = await register.policies.newest("default")
     assert back is not None
     assert back.content_hash == "h1"

@@ -13,6 +13,7 @@ from ledger_samples import (
     NOW,
     a_withdrawal,
     a_withdrawal_record,
+    an_attempt,
     bank_return,
     earned,
     move_to_suspense,
@@ -121,7 +122,7 @@ async def test_to_suspense_racing_a_close_ends_closed_once(database: Database, b
 
 async def test_nothing_leaves_suspense_while_its_payout_may_still_arrive(book: Book, register: Register) -> None:
     await _reserved(book, register)
-    await register.payouts.open("W1", 1, "k1", request_hash="h", amount_minor=500, terms=TERMS, now=NOW)
+    await register.payouts.open(an_attempt(a_withdrawal()), TERMS)
     await move_to_suspense(book, a_withdrawal())
     assert (await void(book, a_withdrawal())).outcome == "conflict"
     dead = a_withdrawal_record(revision=2, state={"attempts": [{"key": "k1", "outcome": "failed", "events": []}]})

@@ -16,6 +16,7 @@ from ledger_samples import (
     a_notice,
     a_withdrawal,
     a_withdrawal_record,
+    an_attempt,
     bank_return,
     bound,
     earned,
@@ -45,8 +46,8 @@ async def _reserve(register: Register, withdrawal: Withdrawal, policy: Withdrawa
 
 async def _open(register: Register, number: int = 1, key: str = "k1", **fields: Any) -> PayoutAttempt | str:
     """The attempt, or the reason code."""
-    given = {"request_hash": "h", "amount_minor": 500, "terms": TERMS, "now": NOW}
-    opened = await register.payouts.open("W1", number, key, **{**given, **fields})
+    given = {"amount_minor": 500, **fields}
+    opened = await register.payouts.open(an_attempt(a_withdrawal(), number, key, **given), TERMS)
     return opened.code if isinstance(opened, Refusal) else opened
 
 
@@ -271,10 +272,10 @@ async def test_an_attempt_is_written_with_the_account_as_it_was_asked_for(book: 
     await earned(register, book, 1000)
     await _reserve(register, a_withdrawal())
     await bound(register, last4="9999", rail_token="new")
-    attempt = await _open(register, deadline=NOW + DAY)
+    attempt = await _open(register)
     assert isinstance(attempt, PayoutAttempt)
     assert (attempt.account_version, attempt.last4, attempt.rail, attempt.rail_token) == (1, "4242", "sandbox", "tok")
-    assert (attempt.state, attempt.terms, attempt.deadline) == ("open", TERMS, NOW + DAY)
+    assert (attempt.state, attempt.terms) == ("open", TERMS)
     assert await register.payouts.get("k1") == attempt
     assert await register.payouts.of_withdrawal("W1") == [attempt]
 
@@ -304,11 +305,10 @@ async def test_a_key_is_used_once_for_ever(book: Book, register: Register) -> No
     await _reserve(register, a_withdrawal("W1"))
     await _reserve(register, a_withdrawal("W2", 100))
     await _open(register)
-    given = {"request_hash": "h", "amount_minor": 100, "terms": TERMS, "now": NOW}
     with pytest.raises(Exception, match="payout_attempts_pkey"):
-        await register.payouts.open("W2", 1, "k1", **given)  # type: ignore[arg-type]
+        await register.payouts.open(an_attempt(a_withdrawal("W2", 100)), TERMS)
     with pytest.raises(Exception, match="key_fits_every_rail"):
-        await register.payouts.open("W2", 1, "k" * 33, **given)  # type: ignore[arg-type]
+        await register.payouts.open(an_attempt(a_withdrawal("W2", 100), key="k" * 33), TERMS)
 
 
 async def test_only_one_of_many_moves_an_attempt(book: Book, register: Register) -> None:
@@ -354,7 +354,7 @@ async def test_a_void_racing_an_attempt_leaves_one_of_them(book: Book, register:
         await _reserve(register, withdrawal)
         given_back, opened = await asyncio.gather(
             void(book, withdrawal),
-            register.payouts.open(f"V{n}", 1, f"key{n}", request_hash="h", amount_minor=100, terms=TERMS, now=NOW),
+            register.payouts.open(an_attempt(withdrawal, key=f"key{n}"), TERMS),
         )
         assert (given_back.outcome == "posted") == isinstance(opened, Refusal)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import pkgutil
 import subprocess
 import sys
@@ -23,7 +24,9 @@ import activities
 import gateway
 from config import Settings, read_rails
 from core.errors import Misconfigured
+from core.policy import parse_policy
 from core.search_attributes import SEARCH_ATTRIBUTES
+from ledger.policies import move_policy
 from ledger.register import Register
 from local.temporal import Temporal
 from local.wechatpay_keys import RAILS_FILE, wechatpay_keys
@@ -105,6 +108,26 @@ async def test_policies_of_the_folder_are_registered_and_drafts_and_screening_ru
         assert found is not None
         assert found.text == 'name = "slow"\n'
         assert await register.policies.newest("new") is None
+
+
+async def test_a_worker_that_starts_undoes_no_registered_policy(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "dakuan.worker")
+    (tmp_path / "default.toml").write_text('name = "default"\n')
+    given = settings(database, policies=tmp_path, screening=tmp_path / "screening.toml")
+    async with ready_database(given):
+        pass
+    assert "registered otherwise" not in caplog.text
+    better = 'name = "default"\ncommission_bps = 100\n'
+    await move_policy(database.owner_dsn, parse_policy(better), better, who="operator:ann", why="lower fees")
+    for one in (given, given.model_copy(update={"database_owner_url": database.owner_dsn})):
+        caplog.clear()
+        async with ready_database(one) as pool:
+            found = await Register(pool).policies.newest(None)
+        assert found is not None
+        assert found.text == better
+        assert "policy default is registered otherwise" in caplog.text
 
 
 @pytest.mark.parametrize("text", ["name = ", 'name = "x"\ncolour = 1\n', "\xff"])

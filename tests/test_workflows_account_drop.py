@@ -24,6 +24,7 @@ from core.ids import TASK_QUEUE
 from core.messages import Actor
 from core.payout_accounts import judge_number
 from ledger.account_drops import StoredDrop
+from ledger.payout_accounts import Binding
 from ledger.reconciling import both_sides
 from ledger.vault import Vault
 from worker import plugin
@@ -47,11 +48,14 @@ async def stage(money_stage: WithdrawalStage) -> WithdrawalStage:
     """A merchant whose card is bound, with its number."""
     await money_stage.furnish()
     await money_stage.register.accounts.bind(
-        *(money_stage.account, money_stage.merchant),
-        currency="CNY",
-        holder="Li Wei",
-        rail="sandbox",
-        rail_token=money_stage.token,
+        Binding(
+            account_id=money_stage.account,
+            merchant_id=money_stage.merchant,
+            currency="CNY",
+            holder="Li Wei",
+            rail="sandbox",
+            rail_token=money_stage.token,
+        ),
         number=judge_number("bank_card", CARD),
         vault=VAULT,
         now=datetime.now(UTC),
@@ -147,12 +151,15 @@ async def test_a_change_of_the_account_makes_the_amount_worthless(stage: Withdra
         await answered(await send(stage, "a"))
     amount = (await row(stage, "a")).amount_minor
     await stage.register.accounts.bind(
-        *(stage.account, stage.merchant),
-        currency="CNY",
-        holder="Li Wei",
-        last4="9999",
-        rail="sandbox",
-        rail_token="other",
+        Binding(
+            account_id=stage.account,
+            merchant_id=stage.merchant,
+            currency="CNY",
+            holder="Li Wei",
+            last4="9999",
+            rail="sandbox",
+            rail_token="other",
+        ),
         now=datetime.now(UTC),
     )
     assert await told(stage, amount) == "no_drop"

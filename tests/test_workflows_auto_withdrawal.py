@@ -21,10 +21,11 @@ from core.ids import AUTO_WITHDRAWAL_WORKFLOW, TASK_QUEUE, automatic_withdrawal_
 from core.messages import AutomaticWithdrawals, Withdrawal
 from core.movements import Leg, adjustment
 from core.order.steps import StartedWithdrawal
-from core.policy import policy_hash
+from core.policy import parse_policy
 from core.withdrawal.policy import WithdrawalPolicy
 from gateway.schedules import create_schedule, schedule_of
 from ledger.adjusting import post_adjustments
+from ledger.policies import move_policy
 
 DAILY = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(days=1))])
 DUE = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
@@ -166,7 +167,7 @@ async def test_what_stands_against_it_is_said_and_nothing_is_started(money_stage
     assert await desk.skipped(account_id="nobodys") == "unknown_account"
     assert await desk.skipped(policy="nobodys") == "unknown_policy"
     text = 'name = "default"\n[withdrawal]\ndaily_count_max = 0\n'
-    await stage.register.policies.keep("default", policy_hash(text), text)
+    await move_policy(stage.owner_dsn, parse_policy(text), text, who="ann", why="no more today")
     assert await desk.skipped() == "daily_limit"
     await stage.register.accounts.suspend(stage.account, "stolen", now)
     assert await desk.skipped() == "account_suspended"

@@ -13,6 +13,7 @@ from order_crash_stage import CrashStage, approved, open_crash_stage, until
 
 from core.ids import automatic_withdrawal_id
 from demo.stage import StagedOrder
+from ledger.payout_accounts import Binding
 from local.client import WorldClient
 from local.temporal import Temporal
 
@@ -37,14 +38,16 @@ async def _bound(stage: CrashStage, name: str) -> StagedOrder:
     order = stage.order(name)
     order.under("paying")
     await stage.register.accounts.bind(
-        f"a-{order.name}",
-        order.order.merchant_id,
-        kind="bank_card",
-        currency="CNY",
-        holder="Li Wei",
-        last4="4242",
-        rail="sandbox",
-        rail_token=f"tok-{order.name}",
+        Binding(
+            account_id=f"a-{order.name}",
+            merchant_id=order.order.merchant_id,
+            kind="bank_card",
+            currency="CNY",
+            holder="Li Wei",
+            last4="4242",
+            rail="sandbox",
+            rail_token=f"tok-{order.name}",
+        ),
         now=datetime.now(UTC),
     )
     return order

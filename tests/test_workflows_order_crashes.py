@@ -20,6 +20,7 @@ import gateway
 from core.errors import Refused
 from core.reading import content_hash
 from demo.stage import StagedOrder
+from ledger.payout_accounts import Binding
 from local.client import WorldClient
 from local.temporal import Temporal
 
@@ -91,14 +92,16 @@ async def _registered(stage: CrashStage, order: StagedOrder) -> None:
 
 async def _account(stage: CrashStage, order: StagedOrder) -> None:
     await stage.register.accounts.bind(
-        account_id=f"a-{order.name}",
-        merchant_id=order.order.merchant_id,
-        kind="bank_card",
-        currency="CNY",
-        holder="Li Wei",
-        last4="4242",
-        rail="sandbox",
-        rail_token=f"tok-{order.name}",
+        Binding(
+            account_id=f"a-{order.name}",
+            merchant_id=order.order.merchant_id,
+            kind="bank_card",
+            currency="CNY",
+            holder="Li Wei",
+            last4="4242",
+            rail="sandbox",
+            rail_token=f"tok-{order.name}",
+        ),
         now=datetime.now(UTC),
     )
 

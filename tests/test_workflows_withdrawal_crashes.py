@@ -13,6 +13,7 @@ from temporalio.client import WorkflowHandle
 from withdrawal_stage import WithdrawalStage
 
 from core.ids import TASK_QUEUE, WITHDRAWAL_WORKFLOW
+from ledger.payout_accounts import Binding
 
 Handle = WorkflowHandle[Any, Any]
 
@@ -116,14 +117,16 @@ async def _bind_a_closed_account(stage: WithdrawalStage) -> None:
     token = f"closed-{stage.number}"
     await stage.world.refuse_account(token, code="PAYEE_REFUSED")
     await stage.register.accounts.bind(
-        token,
-        stage.merchant,
-        kind="bank_card",
-        currency="CNY",
-        holder="Li Wei",
-        last4="1881",
-        rail="sandbox",
-        rail_token=token,
-        is_default=False,
+        Binding(
+            account_id=token,
+            merchant_id=stage.merchant,
+            kind="bank_card",
+            currency="CNY",
+            holder="Li Wei",
+            last4="1881",
+            rail="sandbox",
+            rail_token=token,
+            is_default=False,
+        ),
         now=datetime.now(UTC),
     )

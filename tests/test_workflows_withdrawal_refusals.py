@@ -12,6 +12,7 @@ from withdrawal_stage import WithdrawalStage
 import gateway
 from core.ids import TASK_QUEUE, WITHDRAWAL_WORKFLOW
 from core.policy import policy_hash
+from ledger.payout_accounts import Binding
 
 STRICT = 'name = "strict"\n[withdrawal]\naccounts_must_be_verified = true\ncurrencies = ["CNY"]\n'
 OPERATOR = {"role": "operator", "id": "ann"}
@@ -20,8 +21,10 @@ OTHERS = "m-somebody-else"
 
 async def _bind(stage: WithdrawalStage, account_id: str, merchant: str = "", **fields: Any) -> None:
     given = {"kind": "bank_card", "currency": "CNY", "holder": "Li Wei", "last4": "1234", "rail": "sandbox"}
-    more = {"rail_token": f"tok-{account_id}", "is_default": False, "now": datetime.now(UTC)}
-    await stage.register.accounts.bind(account_id, merchant or stage.merchant, **{**given, **more, **fields})
+    more = {"account_id": account_id, "merchant_id": merchant or stage.merchant, "rail_token": f"tok-{account_id}"}
+    await stage.register.accounts.bind(
+        Binding(**{**given, **more, "is_default": False, **fields}), now=datetime.now(UTC)
+    )
 
 
 async def _came_to(handle: WorkflowHandle[Any, Any]) -> tuple[str, str | None]:

@@ -21,6 +21,7 @@ from core.ids import TASK_QUEUE
 from inbound.callbacks import CallbackDesk
 from inbound.desk import VendorAnswer
 from inbound.wechatpay import WechatPayCallbacks
+from ledger.payout_accounts import Binding
 from local.standins import StandIns
 from worker import plugin
 
@@ -31,14 +32,16 @@ async def on_wechat_pay(stage: WithdrawalStage, standins: StandIns, rail: str) -
     await stage.furnish()
     stage.token = fresh("o-")
     await stage.register.accounts.bind(
-        stage.account,
-        stage.merchant,
-        kind="wallet" if rail == "wechatpay_transfer" else "bank_card",
-        currency="CNY",
-        holder="李伟",
-        last4="4242",
-        rail=rail,
-        rail_token=stage.token,
+        Binding(
+            account_id=stage.account,
+            merchant_id=stage.merchant,
+            kind="wallet" if rail == "wechatpay_transfer" else "bank_card",
+            currency="CNY",
+            holder="李伟",
+            last4="4242",
+            rail=rail,
+            rail_token=stage.token,
+        ),
         now=datetime.now(UTC),
     )
     account = read_rails(standins.rails_file, {}).accounts["wechatpay"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +18,8 @@ from ledger.migrate import WORKER as WORKER_ROLE
 from ledger.migrate import migrate
 from ledger.pool import open_pool
 from ledger.register import Register
+
+log = logging.getLogger("dakuan.worker")
 
 
 @asynccontextmanager
@@ -42,13 +45,18 @@ def role_in(dsn: str) -> str:
 
 
 async def register_policies(register: Register, settings: Settings) -> None:
-    """Register every policy file of the folder.
+    """Register every policy file of the folder. A name that points to another text is not moved, and that is logged:
+    a worker that starts with old files must not undo what an operator registered.
 
     Raises:
         Misconfigured: a file cannot be read; the sentence names it.
     """
     for policy, text in policies_in(settings):
-        await register.policies.keep(policy.name, policy.content_hash, text)
+        if not await register.policies.keep(policy.name, policy.content_hash, text):
+            log.info(
+                "policy %s is registered otherwise than its file says, and stays; `starter.py policy FILE` moves it",
+                policy.name,
+            )
 
 
 def policies_in(settings: Settings) -> list[tuple[Policy, str]]:

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ from core.movements import Leg, adjustment
 from core.withdrawal.policy import WithdrawalPolicy
 from ledger.adjusting import post_adjustments
 from ledger.migrate import migrate
+from ledger.payout_accounts import Binding
 from ledger.pool import open_pool
 from ledger.proofs import prove
 from ledger.register import Register
+from ledger.safeguards import set_safeguard
 from local.postgres import Postgres
 
 REQUESTS = 200
@@ -56,6 +58,7 @@ async def race(seed: int, rounds: int = ROUNDS, requests: int = REQUESTS) -> Rac
     try:
         await asyncio.to_thread(server.start)
         await migrate(server.owner_dsn)
+        await set_safeguard(server.owner_dsn, "cooling", timedelta(0), who="bench", why="new accounts are paid")
         pool = await open_pool(server.worker_dsn, size=CONNECTIONS)
         try:
             return await race_on(pool, server.owner_dsn, seed, rounds, requests)
@@ -92,12 +95,15 @@ async def _round(
     legs = [Leg("psp/race", f"merchant/{merchant}/available", balance)]
     await post_adjustments(owner_dsn, [adjustment(f"race/{number}", "CNY", now, legs)])
     await register.accounts.bind(
-        *(f"acc-{merchant}", merchant),
-        currency="CNY",
-        holder="Li Wei",
-        last4="4242",
-        rail="sandbox",
-        rail_token=f"tok-{merchant}",
+        Binding(
+            account_id=f"acc-{merchant}",
+            merchant_id=merchant,
+            currency="CNY",
+            holder="Li Wei",
+            last4="4242",
+            rail="sandbox",
+            rail_token=f"tok-{merchant}",
+        ),
         now=now,
     )
     asked = [_asked(merchant, index, amount) for index, amount in enumerate(amounts)]

@@ -33,8 +33,10 @@ from core.ids import withdrawal_workflow_id
 from core.movements import Leg, adjustment
 from ledger.adjusting import post_adjustments
 from ledger.migrate import migrate
+from ledger.payout_accounts import Binding
 from ledger.pool import open_pool
 from ledger.register import Register
+from ledger.safeguards import set_safeguard
 from local.client import WorldClient
 from local.stack import LocalStack
 from wiring.database import register_policies
@@ -132,7 +134,9 @@ async def _open(opened: AsyncExitStack, seed: int, withdrawals: int, storm: Stor
         POLICY.format(person_after=math.ceil(storm.key_window * 1.5), margin=math.ceil(storm.key_window / 6))
     )
     settings = stack.settings.model_copy(update={"policies": folder})
-    await migrate(settings.needed("database_owner_url"))
+    owner, at_once = settings.needed("database_owner_url"), timedelta(0)
+    await migrate(owner)
+    await set_safeguard(owner, "cooling", at_once, who="bench", why="new accounts are paid")
     pool = await open_pool(settings.needed("database_url"), size=CONNECTIONS)
     opened.push_async_callback(pool.close)
     await register_policies(Register(pool), settings)
@@ -168,13 +172,16 @@ async def _furnish(scene: Scene) -> dict[str, int]:
 
 async def _furnished(scene: Scene, fate: Fate, now: datetime) -> None:
     await Register(scene.pool).accounts.bind(
-        *(fate.account_id, fate.merchant_id),
-        currency="CNY",
-        holder="Li Wei",
-        last4=f"{fate.number % 10_000:04}",
-        rail="sandbox",
-        rail_token=fate.token,
-        is_default=False,
+        Binding(
+            account_id=fate.account_id,
+            merchant_id=fate.merchant_id,
+            currency="CNY",
+            holder="Li Wei",
+            last4=f"{fate.number % 10_000:04}",
+            rail="sandbox",
+            rail_token=fate.token,
+            is_default=False,
+        ),
         now=now,
     )
     await scene.world.plan_payouts(fate.token, **fate.bank)

@@ -203,12 +203,10 @@ def _movement_due(state: WithdrawalState, now: datetime) -> Movement | None:
         return movements.move_to_suspense(withdrawal_id, amount_minor=amount, currency=currency, occurred_at=at)
     if state.booked == "paid" and state.return_due_minor and paid is not None:
         return movements.bank_return(
-            withdrawal_id,
+            withdrawal,
             k=len(state.returns_minor) + 1,
-            merchant_id=merchant_id,
             rail=paid.rail,
             amount_minor=state.return_due_minor,
-            currency=currency,
             occurred_at=at,
         )
     return None

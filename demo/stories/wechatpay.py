@@ -12,6 +12,7 @@ from temporalio.client import WorkflowHandle
 from demo.stage import StagedOrder
 from demo.stories.orders import happy
 from demo.stories.telling import Chapter, Told, ending, given_back, money
+from ledger.payout_accounts import Binding
 
 WECHATPAY = Chapter()
 
@@ -20,14 +21,16 @@ async def _withdraw_all(play: StagedOrder, rail: str) -> WorkflowHandle[Any, Any
     """Live through a happy order, bind an account with this rail, and ask for all that is available."""
     account = f"a-{play.name}"
     await play.stage.register.accounts.bind(
-        account_id=account,
-        merchant_id=play.order.merchant_id,
-        kind="wallet" if rail == "wechatpay_transfer" else "company_account",
-        currency=play.order.currency,
-        rail=rail,
-        holder="李伟",
-        last4="4242",
-        rail_token=f"payee-{account}",
+        Binding(
+            account_id=account,
+            merchant_id=play.order.merchant_id,
+            kind="wallet" if rail == "wechatpay_transfer" else "company_account",
+            currency=play.order.currency,
+            rail=rail,
+            holder="李伟",
+            last4="4242",
+            rail_token=f"payee-{account}",
+        ),
         now=datetime.now(UTC),
     )
     await happy(play)

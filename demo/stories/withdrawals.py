@@ -16,6 +16,7 @@ from demo.stage import StagedOrder
 from demo.stories.orders import happy
 from demo.stories.telling import Chapter, Told, money
 from gateway.schedules import create_schedule, latest_run, schedule_of
+from ledger.payout_accounts import Binding
 
 WITHDRAWALS = Chapter()
 
@@ -35,14 +36,16 @@ async def _earn(play: StagedOrder, account: str, *, cooling: timedelta | None = 
     """Play a happy order and bind an account; returns the available amount."""
     now = datetime.now(UTC)
     await play.stage.register.accounts.bind(
-        account_id=account,
-        merchant_id=play.order.merchant_id,
-        currency=play.order.currency,
-        rail="sandbox",
-        holder=play.order.merchant_id,
-        last4="4242",
-        rail_token=f"tok-{account}",
-        cooling_until=now + cooling if cooling else None,
+        Binding(
+            account_id=account,
+            merchant_id=play.order.merchant_id,
+            currency=play.order.currency,
+            rail="sandbox",
+            holder=play.order.merchant_id,
+            last4="4242",
+            rail_token=f"tok-{account}",
+            cooling_until=now + cooling if cooling else None,
+        ),
         now=now,
     )
     await happy(play)

@@ -1,16 +1,4 @@
--- Orders in the register, with their payments, policies and notices.
-
-CREATE TABLE policies (
-    content_hash  TEXT PRIMARY KEY,
-    name          TEXT NOT NULL,
-    text          TEXT NOT NULL,
-    registered_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
-);
-
-CREATE TABLE policy_names (
-    name         TEXT PRIMARY KEY,
-    content_hash TEXT NOT NULL REFERENCES policies (content_hash)
-);
+-- Orders in the register, with their payments and notices.
 
 CREATE TABLE payments (
     channel       TEXT NOT NULL,
@@ -168,6 +156,12 @@ DECLARE
     v_total   BIGINT := (p_order ->> 'total_minor')::BIGINT;
     v_known   orders%ROWTYPE;
 BEGIN
+    -- An order lives under a text that its policy's name points to, or pointed to a moment ago: terms are the owner's.
+    IF NOT EXISTS (SELECT FROM policy_moves m
+                   WHERE m.name = coalesce(p_order ->> 'policy', 'default') AND m.to_hash = p_policy_hash) THEN
+        RAISE EXCEPTION 'order % is refused: no policy % ever had the text %', v_id,
+            coalesce(p_order ->> 'policy', 'default'), p_policy_hash USING ERRCODE = 'insufficient_privilege';
+    END IF;
     -- The payment's row is the lock under which its orders are registered one by one. A lower amount never replaces
     -- what the channel has confirmed as paid.
     INSERT INTO payments AS p (channel, payment, currency, paid_minor)
@@ -235,16 +229,4 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp 
 BEGIN
     UPDATE orders SET opened_by = p_opened_by WHERE order_id = p_order_id AND NOT closed;
     RETURN FOUND;
-END $$;
-
-CREATE FUNCTION register_policy(p_name TEXT, p_content_hash TEXT, p_text TEXT) RETURNS VOID
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
-BEGIN
-    INSERT INTO policies (content_hash, name, text) VALUES (p_content_hash, p_name, p_text)
-    ON CONFLICT (content_hash) DO NOTHING;
-    IF NOT EXISTS (SELECT FROM policies p WHERE p.content_hash = p_content_hash AND p.text = p_text) THEN
-        RAISE EXCEPTION 'policy % has another text under this hash', p_content_hash USING ERRCODE = 'unique_violation';
-    END IF;
-    INSERT INTO policy_names (name, content_hash) VALUES (p_name, p_content_hash)
-    ON CONFLICT (name) DO UPDATE SET content_hash = excluded.content_hash;
 END $$;

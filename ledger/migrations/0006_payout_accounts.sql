@@ -78,7 +78,7 @@ CREATE TABLE payout_account_changes (
     at          TIMESTAMPTZ NOT NULL,
     CONSTRAINT change_known CHECK (what IN (
         'named', 'bound', 'replaced', 'made_default', 'no_longer_default', 'suspended', 'resumed', 'verified',
-        'resealed', 'dropped', 'told_wrong')),
+        'resealed', 'dropped', 'told_wrong', 'cooling_shortened')),
     CONSTRAINT change_of_an_account_has_a_version CHECK ((account_id IS NULL) = (version IS NULL)),
     CONSTRAINT only_the_merchant_is_named CHECK ((what = 'named') = (account_id IS NULL)),
     CONSTRAINT changes_have_a_reason CHECK (length(why) BETWEEN 1 AND 500)
@@ -87,11 +87,6 @@ CREATE TABLE payout_account_changes (
 -- For a merchant's history and an account's history.
 CREATE INDEX payout_account_changes_by_merchant ON payout_account_changes (merchant_id, id);
 CREATE INDEX payout_account_changes_by_account ON payout_account_changes (account_id, id);
-
-CREATE FUNCTION refuse_change_of_history() RETURNS TRIGGER LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION '% is only added to', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
-END $$;
 
 CREATE TRIGGER payout_account_changes_are_only_added_to
     BEFORE UPDATE OR DELETE OR TRUNCATE ON payout_account_changes
@@ -128,6 +123,9 @@ END $$;
 -- Bind an account, or change it. The number, if there is one, is sealed for the version that the caller expects.
 -- Answers the version, with `bound`, `replaced`, `same`, or a refusal: `another_merchants`, `exists` or `missing` if
 -- the caller said what it must be (`new`, `known`), `raced` if the expected version is not the next.
+--
+-- It cools off at least as long as the safeguard says, by the database's clock. Otherwise a stolen worker's role could
+-- bind an account of its own and be paid at once.
 CREATE FUNCTION bind_account(
     p_account_id TEXT, p_merchant_id TEXT, p_kind TEXT, p_currency TEXT, p_holder TEXT, p_last4 TEXT, p_rail TEXT,
     p_rail_token TEXT, p_bank_name TEXT, p_bank_code TEXT, p_is_default BOOLEAN, p_cooling_until TIMESTAMPTZ,
@@ -139,6 +137,9 @@ DECLARE
     v_account payout_accounts%ROWTYPE;
     v_same    BOOLEAN;
     v_by_hand BOOLEAN;
+    v_floor   INTERVAL := safeguard('cooling');
+    v_cools   TIMESTAMPTZ := greatest(p_cooling_until, CASE WHEN v_floor > INTERVAL '0' THEN
+                                          greatest(p_now, clock_timestamp()) + v_floor END);
 BEGIN
     INSERT INTO merchants (merchant_id) VALUES (p_merchant_id) ON CONFLICT DO NOTHING;
     PERFORM FROM merchants m WHERE m.merchant_id = p_merchant_id FOR UPDATE;
@@ -207,7 +208,7 @@ BEGIN
     INSERT INTO payout_account_versions (account_id, version, kind, currency, holder, last4, rail, rail_token,
                                          bank_name, bank_code, cooling_until, created_at)
     VALUES (p_account_id, bound_version, p_kind, p_currency, p_holder, p_last4, p_rail, p_rail_token, p_bank_name,
-            p_bank_code, p_cooling_until, p_now);
+            p_bank_code, v_cools, p_now);
     IF p_key_id IS NOT NULL THEN
         INSERT INTO payout_account_numbers (account_id, version, key_id, nonce, ciphertext, fingerprint, sealed_at)
         VALUES (p_account_id, bound_version, p_key_id, p_nonce, p_ciphertext, p_fingerprints[1], p_now);
@@ -216,9 +217,38 @@ BEGIN
     INSERT INTO payout_account_changes (merchant_id, account_id, version, what, detail, role, who, why, at)
     VALUES (p_merchant_id, p_account_id, bound_version, outcome, concat_ws(' ',
                 p_kind, '…' || p_last4, 'cools off until ' || to_char(
-                    p_cooling_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
+                    v_cools AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
             p_role, p_who, p_why, p_now);
     RETURN NEXT;
+END $$;
+
+-- Shorten the cooling of an account in its newest version. Only the owner may call it, for an operator who gives a reason.
+-- False: the cooling is not longer than that, or the account was changed meanwhile.
+CREATE FUNCTION shorten_cooling(
+    p_account_id TEXT, p_version INT, p_until TIMESTAMPTZ, p_role TEXT, p_who TEXT, p_why TEXT, p_now TIMESTAMPTZ
+) RETURNS BOOLEAN
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_merchant TEXT;
+    v_before   TIMESTAMPTZ;
+BEGIN
+    IF p_role <> 'operator' THEN
+        RAISE EXCEPTION 'only an operator shortens the cooling of an account' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    SELECT a.merchant_id, v.cooling_until INTO v_merchant, v_before
+    FROM payout_accounts a JOIN payout_account_versions v USING (account_id, version)
+    WHERE a.account_id = p_account_id AND a.version = p_version FOR UPDATE;
+    IF v_before IS NULL OR v_before <= p_until THEN
+        RETURN FALSE;
+    END IF;
+    UPDATE payout_account_versions v SET cooling_until = p_until
+    WHERE v.account_id = p_account_id AND v.version = p_version;
+    INSERT INTO payout_account_changes (merchant_id, account_id, version, what, detail, role, who, why, at)
+    VALUES (v_merchant, p_account_id, p_version, 'cooling_shortened', concat_ws(' → ',
+                to_char(v_before AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                coalesce(to_char(p_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'none')),
+            p_role, p_who, p_why, p_now);
+    RETURN TRUE;
 END $$;
 
 -- Send no more money to an account. Its merchant gets `p_reason`. After a rail's answer the actor is `system`.
@@ -284,7 +314,8 @@ BEGIN
     RETURN TRUE;
 END $$;
 
--- Store a number sealed under another key, unless a concurrent call was first.
+-- Store a number sealed under another key, unless a concurrent call was first. Only the owner may call it: the database
+-- cannot tell whether it is the same number, and another number would replace an account that has cooled off.
 CREATE FUNCTION reseal_account(
     p_account_id TEXT, p_version INT, p_old_nonce BYTEA, p_key_id TEXT, p_nonce BYTEA, p_ciphertext BYTEA,
     p_fingerprint BYTEA, p_role TEXT, p_who TEXT, p_why TEXT, p_now TIMESTAMPTZ

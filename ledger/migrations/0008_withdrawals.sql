@@ -63,7 +63,6 @@ CREATE TABLE payout_attempts (
     rail_token       TEXT NOT NULL,
     terms            JSONB NOT NULL,
     lease_until      TIMESTAMPTZ,
-    deadline         TIMESTAMPTZ,
     state            TEXT NOT NULL DEFAULT 'open',
     created_at       TIMESTAMPTZ NOT NULL,
     updated_at       TIMESTAMPTZ NOT NULL,
@@ -155,6 +154,8 @@ DECLARE
     v_count    BIGINT;
     v_sum      BIGINT;
     v_posted   RECORD;
+    -- A later time would end the cooling of an account.
+    v_now      TIMESTAMPTZ := bounded_now(p_now);
 BEGIN
     INSERT INTO merchants (merchant_id) VALUES (v_merchant) ON CONFLICT DO NOTHING;
     PERFORM FROM merchants m WHERE m.merchant_id = v_merchant FOR UPDATE;
@@ -188,7 +189,7 @@ BEGIN
         (1, v_account.merchant_id IS DISTINCT FROM v_merchant, 'unknown_account', p_withdrawal ->> 'account_id'),
         (2, v_account.suspended_at IS NOT NULL, 'account_suspended', p_withdrawal ->> 'account_id'),
         (3, v_account.currency IS DISTINCT FROM v_currency, 'wrong_currency', v_account.currency),
-        (4, v_account.cooling_until > p_now, 'account_cooling', to_char(
+        (4, v_account.cooling_until > v_now, 'account_cooling', to_char(
             v_account.cooling_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
         (5, v_amount < p_minimum, 'below_minimum', p_minimum::TEXT),
         (6, v_amount > p_maximum, 'above_maximum', p_maximum::TEXT),
@@ -203,7 +204,7 @@ BEGIN
     END IF;
 
     SELECT p.outcome, p.account, p.short_by INTO v_posted
-    FROM post(ARRAY['withdrawal/' || v_id || '/reserve'], ARRAY[v_currency], ARRAY[p_now], ARRAY[NULL::TEXT],
+    FROM post(ARRAY['withdrawal/' || v_id || '/reserve'], ARRAY[v_currency], ARRAY[v_now], ARRAY[NULL::TEXT],
               ARRAY[NULL::TEXT], ARRAY[1], ARRAY['merchant/' || v_merchant || '/available'],
               ARRAY['withdrawal/' || v_id || '/reserved'], ARRAY[v_amount]) AS p;
     IF v_posted.outcome = 'insufficient_funds' THEN
@@ -215,7 +216,7 @@ BEGIN
     INSERT INTO withdrawals (withdrawal_id, merchant_id, amount_minor, currency, account_id, account_version,
                              requested_by, body, content_hash, needs_approval, requested_at)
     VALUES (v_id, v_merchant, v_amount, v_currency, p_withdrawal ->> 'account_id', v_account.version,
-            p_withdrawal #>> '{requested_by,id}', p_withdrawal, p_content_hash, p_needs_approval, p_now);
+            p_withdrawal #>> '{requested_by,id}', p_withdrawal, p_content_hash, p_needs_approval, v_now);
     IF p_record IS NOT NULL THEN
         PERFORM record_withdrawal(p_record);
     END IF;
@@ -343,9 +344,8 @@ END $$;
 -- Write the intent to pay before anything is sent; an existing attempt of this number is left as it is.
 -- Answers `opened`, `exists`, or the reason code for which nothing may be sent.
 CREATE FUNCTION open_attempt(
-    p_withdrawal_id TEXT, p_attempt_no INT, p_key TEXT, p_request_hash TEXT, p_amount BIGINT, p_rail TEXT,
-    p_terms JSONB, p_lease_until TIMESTAMPTZ, p_deadline TIMESTAMPTZ, p_approvers TEXT[], p_roles TEXT[],
-    p_now TIMESTAMPTZ, p_record JSONB
+    p_withdrawal_id TEXT, p_attempt_no INT, p_key TEXT, p_request_hash TEXT, p_amount BIGINT, p_terms JSONB,
+    p_approvers TEXT[], p_roles TEXT[], p_now TIMESTAMPTZ, p_record JSONB
 ) RETURNS TEXT
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
@@ -354,6 +354,10 @@ BEGIN
     SELECT * INTO v_withdrawal FROM withdrawals w WHERE w.withdrawal_id = p_withdrawal_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'withdrawal % is not registered', p_withdrawal_id USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    IF p_amount > v_withdrawal.amount_minor THEN
+        RAISE EXCEPTION 'withdrawal % is of %, and its payout of % is refused', p_withdrawal_id,
+            v_withdrawal.amount_minor, p_amount USING ERRCODE = 'insufficient_privilege';
     END IF;
     IF p_record IS NOT NULL THEN
         PERFORM record_withdrawal(p_record);
@@ -382,11 +386,9 @@ BEGIN
         RETURN 'needs_other_person';
     END IF;
     INSERT INTO payout_attempts (key, withdrawal_id, attempt_no, request_hash, amount_minor, currency, account_id,
-                                 account_version, holder, last4, rail, rail_token, terms, lease_until, deadline,
-                                 created_at, updated_at)
+                                 account_version, holder, last4, rail, rail_token, terms, created_at, updated_at)
     SELECT p_key, p_withdrawal_id, p_attempt_no, p_request_hash, p_amount, v_withdrawal.currency, v.account_id,
-           v.version, v.holder, v.last4, coalesce(p_rail, v.rail), v.rail_token, p_terms, p_lease_until, p_deadline,
-           p_now, p_now
+           v.version, v.holder, v.last4, v.rail, v.rail_token, p_terms, p_now, p_now
     FROM payout_account_versions v
     WHERE v.account_id = v_withdrawal.account_id AND v.version = v_withdrawal.account_version;
     RETURN 'opened';

@@ -86,16 +86,16 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $
 $$;
 
 -- Delete the raw bodies that came before a time, and remove callbacks that came from no provider; returns both counts.
--- The last week always stays.
+-- Nothing younger than the safeguard `kept` is purged.
 CREATE FUNCTION purge_callbacks(p_before TIMESTAMPTZ) RETURNS TABLE (emptied BIGINT, removed BIGINT)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
     WITH gone AS (
         DELETE FROM callbacks c
-        WHERE c.received_at < least(p_before, now() - INTERVAL '7 days') AND c.outcome IN ('wrong_signature', 'too_large')
+        WHERE c.received_at < least(p_before, now() - safeguard('kept')) AND c.outcome IN ('wrong_signature', 'too_large')
         RETURNING 1
     ), empty AS (
         UPDATE callbacks c SET body = NULL, headers = '{}'
-        WHERE c.received_at < least(p_before, now() - INTERVAL '7 days') AND c.body IS NOT NULL
+        WHERE c.received_at < least(p_before, now() - safeguard('kept')) AND c.body IS NOT NULL
           AND c.outcome IS DISTINCT FROM 'wrong_signature' AND c.outcome IS DISTINCT FROM 'too_large'
         RETURNING 1
     )

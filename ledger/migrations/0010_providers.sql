@@ -189,8 +189,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_te
                    WHERE c.waybill = p_waybill AND c.released_at IS NULL AND NOT o.closed)
 $$;
 
--- Purge old rows, at most p_limit of each kind; returns the count of each. The last week always stays, and so does the
--- pushed trace of a number that an open order uses.
+-- Purge old rows, at most p_limit of each kind; returns the count of each. Nothing younger than the safeguard `kept` is
+-- purged, nor the pushed trace of a number that an open order uses.
 --
 -- p_details_before: queries (answers, phone digits), the bodies of pushes. p_before: everything else about a number.
 CREATE FUNCTION purge_logistics(p_details_before TIMESTAMPTZ, p_before TIMESTAMPTZ, p_limit INT)
@@ -198,8 +198,8 @@ RETURNS TABLE (push_bodies BIGINT, looks BIGINT, answers BIGINT, pushes BIGINT, 
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    v_details TIMESTAMPTZ := LEAST(p_details_before, now() - INTERVAL '7 days');
-    v_all TIMESTAMPTZ := LEAST(p_before, now() - INTERVAL '7 days');
+    v_details TIMESTAMPTZ := LEAST(p_details_before, now() - safeguard('kept'));
+    v_all TIMESTAMPTZ := LEAST(p_before, now() - safeguard('kept'));
 BEGIN
     RETURN QUERY
     WITH gone AS (

@@ -275,13 +275,15 @@ DECLARE
     v_subject TEXT := 'reconciliation/' || p_scope || '/' || p_name;
     v_seq     INT;
     v_new     TEXT[];
+    -- A run from the future would silence all that come after it.
+    v_now     TIMESTAMPTZ := bounded_now(p_now);
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(v_subject, 0));
-    IF EXISTS (SELECT FROM reconciliation_runs r WHERE r.scope = p_scope AND r.name = p_name AND r.ran_at > p_now) THEN
+    IF EXISTS (SELECT FROM reconciliation_runs r WHERE r.scope = p_scope AND r.name = p_name AND r.ran_at > v_now) THEN
         RETURN '{}';
     END IF;
     INSERT INTO reconciliation_runs (scope, name, ran_at, ours, theirs, breaks)
-    VALUES (p_scope, p_name, p_now, p_ours, p_theirs, jsonb_array_length(p_breaks))
+    VALUES (p_scope, p_name, v_now, p_ours, p_theirs, jsonb_array_length(p_breaks))
     ON CONFLICT (scope, name) DO UPDATE
     SET ran_at = excluded.ran_at, ours = excluded.ours, theirs = excluded.theirs, breaks = excluded.breaks;
 
@@ -290,17 +292,17 @@ BEGIN
     WHERE NOT EXISTS (SELECT FROM reconciliation_breaks b
                       WHERE b.break_id = f.body ->> 'break_id' AND b.resolved_at IS NULL);
     INSERT INTO reconciliation_breaks (break_id, scope, name, reason, body, first_seen_at, last_seen_at)
-    SELECT f.body ->> 'break_id', p_scope, p_name, f.body ->> 'reason', f.body, p_now, p_now
+    SELECT f.body ->> 'break_id', p_scope, p_name, f.body ->> 'reason', f.body, v_now, v_now
     FROM jsonb_array_elements(p_breaks) AS f (body)
     ON CONFLICT (break_id) DO UPDATE
     SET body = excluded.body, last_seen_at = excluded.last_seen_at, resolved_at = NULL;
-    UPDATE reconciliation_breaks b SET resolved_at = p_now
+    UPDATE reconciliation_breaks b SET resolved_at = v_now
     WHERE b.scope = p_scope AND b.name = p_name AND b.resolved_at IS NULL
       AND NOT EXISTS (SELECT FROM jsonb_array_elements(p_breaks) AS f (body) WHERE f.body ->> 'break_id' = b.break_id);
 
     SELECT coalesce(max(n.seq), 0) INTO v_seq FROM notices n WHERE n.subject = v_subject;
     PERFORM add_notices(v_subject, jsonb_agg(jsonb_build_object(
-        'seq', v_seq + f.n, 'to', 'operator', 'name', 'break_found', 'at', p_now,
+        'seq', v_seq + f.n, 'to', 'operator', 'name', 'break_found', 'at', v_now,
         'facts', jsonb_strip_nulls(jsonb_build_object(
             'reason', f.body ->> 'reason', 'kind', f.body ->> 'kind', 'key', f.body ->> 'key',
             'about', f.body ->> 'subject', 'ours_minor', f.body ->> 'ours_minor',

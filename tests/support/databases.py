@@ -26,7 +26,7 @@ _numbers = itertools.count(1)
 _spare: dict[str, Database] = {}
 """Clones that were emptied, by name."""
 
-_KEPT = ("transfers", "movements", "accounts", "payout_account_changes", "licence_moves")
+_KEPT = ("transfers", "movements", "accounts", "payout_account_changes", "licence_moves", "policy_moves")
 """Tables whose triggers let nothing be removed."""
 _CLIENTS = "FROM pg_stat_activity WHERE datname = $1 AND usename IS NOT NULL"
 """Sessions of both roles; of another role's the server shows no more than this."""
@@ -34,12 +34,19 @@ _END_OWN = f"SELECT pg_terminate_backend(pid, 5000) {_CLIENTS} AND usename = cur
 _TOUCHED = """
 SELECT t.relname FROM pg_class t
 WHERE t.relnamespace = $1::TEXT::regnamespace AND t.relkind = 'r'
-  AND t.relname NOT IN ('schema_migrations', 'movement_kinds', 'movement_legs')
+  AND t.relname NOT IN ('schema_migrations', 'movement_kinds', 'movement_legs', 'safeguards')
   AND (pg_relation_size(t.oid) > 0 OR EXISTS (
       SELECT FROM pg_depend d JOIN pg_class s ON s.oid = d.objid
       WHERE d.refobjid = t.oid AND CASE WHEN s.relkind = 'S' THEN pg_sequence_last_value(s.oid) END IS NOT NULL))
 """
 """Tables that have or had rows, or whose identities were drawn."""
+
+LIFTED = (
+    "SELECT set_safeguard('cooling', INTERVAL '0', 'tests', 'accounts are paid at once'),"
+    " set_safeguard('clock_skew', INTERVAL '100 years', 'tests', 'tests have a time of their own'),"
+    " set_safeguard('kept', INTERVAL '7 days', 'tests', 'as shipped')"
+)
+"""Gives each safeguard its value for tests, where it has another."""
 
 
 @dataclass
@@ -92,6 +99,7 @@ async def template(postgres_server: Postgres, outside: asyncpg.Pool[Any]) -> str
     """The name of a migrated database that no test connects to."""
     await outside.execute("CREATE DATABASE dakuan_template")
     await migrate(_at(postgres_server.owner_dsn, "dakuan_template"))
+    await lift_safeguards(_at(postgres_server.owner_dsn, "dakuan_template"))
     return "dakuan_template"
 
 
@@ -137,6 +145,7 @@ async def emptied(server: Postgres, used: Database, outside: asyncpg.Pool[Any]) 
         used = await _connected(server, used.name)
     async with used.owner.acquire() as connection, connection.transaction():
         await _empty(connection)
+        await connection.execute(LIFTED)
     return replace(used, broken=False)
 
 
@@ -152,6 +161,12 @@ async def _empty(connection: Connected) -> None:
         await connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
 
 
+async def lift_safeguards(owner_dsn: str) -> None:
+    """Let accounts be paid at once, and let tests have a time of their own: most are about something else."""
+    async with asyncpg.create_pool(owner_dsn, min_size=1, max_size=1, server_settings={"search_path": SCHEMA}) as pool:
+        await pool.execute(LIFTED)
+
+
 @pytest.fixture
 def book(database: Database) -> Book:
     return Book(database.pool)
@@ -160,3 +175,9 @@ def book(database: Database) -> Book:
 @pytest.fixture
 def register(database: Database) -> Register:
     return Register(database.pool)
+
+
+@pytest.fixture
+def owners(database: Database) -> Register:
+    """The register as the owner: for what a worker's role may not decide."""
+    return Register(database.owner)

@@ -12,8 +12,10 @@ from core.reading import content_hash
 from core.records import Notice, OrderRecord, WithdrawalRecord
 from core.steps import Posted
 from core.withdrawal.policy import WithdrawalPolicy
+from core.withdrawal.steps import OpenAttempt
 from ledger.book import Book
 from ledger.orders import OpenOutcome
+from ledger.payout_accounts import Binding
 from ledger.register import Register
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
@@ -152,9 +154,11 @@ async def bound(register: Register, merchant: str = "m-1", account_id: str | Non
         "last4": "4242",
         "rail": "sandbox",
         "rail_token": "tok",
-        "now": NOW,
     }
-    return await register.accounts.bind(account_id or f"acc-{merchant}", merchant, **{**given, **fields})
+    how = {name: fields.pop(name) for name in ("number", "vault", "must_be", "by", "why") if name in fields}
+    now = fields.pop("now", NOW)
+    account = Binding(account_id=account_id or f"acc-{merchant}", merchant_id=merchant, **{**given, **fields})
+    return await register.accounts.bind(account, **how, now=now)
 
 
 def a_withdrawal(withdrawal_id: str = "W1", amount: int = 500, merchant: str = "m-1", **fields: Any) -> Withdrawal:
@@ -164,6 +168,13 @@ def a_withdrawal(withdrawal_id: str = "W1", amount: int = 500, merchant: str = "
         "requested_by": Actor(role="merchant", id=merchant),
     }
     return Withdrawal(withdrawal_id=withdrawal_id, merchant_id=merchant, amount_minor=amount, **{**given, **fields})
+
+
+def an_attempt(withdrawal: Withdrawal, number: int = 1, key: str = "k1", **fields: Any) -> OpenAttempt:
+    """To be opened, for all of the withdrawal; its record is older than any that stands."""
+    record = a_withdrawal_record(withdrawal.withdrawal_id, -1)
+    given = {"at": NOW, "record": record, "amount_minor": withdrawal.amount_minor, **fields}
+    return OpenAttempt(withdrawal=withdrawal, number=number, key=key, **given)
 
 
 def a_withdrawal_record(withdrawal_id: str = "W1", revision: int = 1, **fields: Any) -> WithdrawalRecord:
@@ -210,14 +221,5 @@ async def move_to_suspense(book: Book, withdrawal: Withdrawal, record: Any = Non
 async def bank_return(
     book: Book, withdrawal: Withdrawal, amount: int, k: int = 1, record: Any = None, **fields: Any
 ) -> Posted:
-    movement = movements.bank_return(
-        withdrawal.withdrawal_id,
-        k=k,
-        merchant_id=withdrawal.merchant_id,
-        rail="sandbox",
-        amount_minor=amount,
-        currency=withdrawal.currency,
-        occurred_at=NOW,
-        **fields,
-    )
+    movement = movements.bank_return(withdrawal, k=k, rail="sandbox", amount_minor=amount, occurred_at=NOW, **fields)
     return await book.post(movement, record)

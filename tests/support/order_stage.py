@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import pytest_asyncio
+from databases import lift_safeguards
 
 import gateway
 from demo.stage import Stage, StagedOrder
@@ -30,6 +31,7 @@ async def order_stage() -> AsyncIterator[Stage]:
     async with AsyncExitStack() as opened:
         stack = await opened.enter_async_context(LocalStack.temporary(durable=False))
         pool = await opened.enter_async_context(ready_database(stack.settings))
+        await lift_safeguards(stack.settings.needed("database_owner_url"))
         client = await gateway.connect(stack.settings)
         await gateway.register_search_attributes(client)
         activities = await wire(stack.settings, opened, pool, client)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from databases import lift_safeguards
 from temporalio.client import Client, WorkflowHandle
 from withdrawal_stage import WithdrawalStage
 
@@ -214,6 +215,7 @@ async def record(postgres: Postgres, temporal: Temporal, standins: StandIns) -> 
     await connection.close()
     owner, worker = (f"{dsn.rpartition('/')[0]}/recording" for dsn in (postgres.owner_dsn, postgres.worker_dsn))
     await migrate(owner)
+    await lift_safeguards(owner)
     pool = await open_pool(worker)
     client = await Client.connect(temporal.address, data_converter=gateway.DATA_CONVERTER, identity="recorder")
     HISTORIES.mkdir(exist_ok=True)

@@ -44,6 +44,7 @@ from core.movements import Leg, adjustment
 from core.policy import policy_hash
 from ledger.adjusting import post_adjustments
 from ledger.book import Book
+from ledger.payout_accounts import Binding
 from ledger.register import Register
 from local.client import WorldClient
 from local.temporal import Temporal
@@ -88,14 +89,16 @@ class WithdrawalStage:
         self.token = f"{token}{self.number}" if token else self.token
         await self.register.policies.keep("default", policy_hash(policy), policy)
         await self.register.accounts.bind(
-            self.account,
-            self.merchant,
-            kind="bank_card",
-            currency="CNY",
-            holder="Li Wei",
-            last4="4242",
-            rail="sandbox",
-            rail_token=self.token,
+            Binding(
+                account_id=self.account,
+                merchant_id=self.merchant,
+                kind="bank_card",
+                currency="CNY",
+                holder="Li Wei",
+                last4="4242",
+                rail="sandbox",
+                rail_token=self.token,
+            ),
             now=datetime.now(UTC),
         )
         await self.earn("opening", available)

@@ -1,0 +1,102 @@
+"""`policy FILE` on a real database: who may let a name point to another text, and what is kept of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from databases import Database
+from typer.testing import CliRunner, Result
+
+from core.policy import policy_hash
+from ledger.policies import PolicyMove
+from ledger.pool import open_pool
+from ledger.register import Register
+from starter import app
+
+FIRST = 'name = "default"\n'
+SECOND = 'name = "default"\n[withdrawal]\ncooling = "24h"\n'
+
+
+@pytest.fixture(autouse=True)
+def _settings(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Commands find this test's database, as a worker's role."""
+    monkeypatch.delenv("DATABASE_OWNER_URL", raising=False)
+    monkeypatch.setenv("DATABASE_URL", database.worker_dsn)
+    monkeypatch.setenv("DAKUAN_HOME", str(tmp_path))
+
+
+def run(text: str, *more: str) -> Result:
+    return CliRunner().invoke(app, ["policy", "-", "--json", *more], input=text)
+
+
+def ask(text: str, *more: str) -> dict[str, Any]:
+    answered = run(text, *more)
+    assert answered.exit_code == 0, answered.output
+    return dict(json.loads(answered.stdout))
+
+
+def refusal(text: str, *more: str) -> str:
+    answered = run(text, *more)
+    assert answered.exit_code != 0
+    return str(json.loads(answered.stdout)["error"]["code"])
+
+
+def moves(dsn: str) -> list[PolicyMove]:
+    async def look() -> list[PolicyMove]:
+        pool = await open_pool(dsn, size=1)
+        try:
+            return await Register(pool).policies.moves("default")
+        finally:
+            await pool.close()
+
+    return asyncio.run(look())
+
+
+def test_a_new_name_is_registered_by_a_workers_role_and_a_known_one_not_moved(database: Database) -> None:
+    for _ in range(2):
+        assert ask(FIRST) == {
+            "name": "default",
+            "content_hash": policy_hash(FIRST),
+            "registered": True,
+            "moved_from": None,
+        }
+    answered = run(SECOND)
+    assert answered.exit_code == 2
+    assert json.loads(answered.stdout)["error"]["code"] == "misconfigured"
+    assert "set DATABASE_OWNER_URL" in answered.stdout
+    assert [move.to_hash for move in moves(database.worker_dsn)] == [policy_hash(FIRST)]
+
+
+def test_the_owner_moves_a_name_once_and_says_who_and_why(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(FIRST)
+    monkeypatch.setenv("DATABASE_OWNER_URL", database.owner_dsn)
+    ann = ("--by", "operator:ann", "--reason", "shorter")
+    assert ask(SECOND, *ann)["moved_from"] == policy_hash(FIRST)
+    assert ask(SECOND, *ann)["moved_from"] is None
+    first, second = moves(database.worker_dsn)
+    assert (first.role, second.role) == ("dakuan_worker", "dakuan_owner")
+    assert (second.from_hash, second.to_hash) == (policy_hash(FIRST), policy_hash(SECOND))
+    assert (second.who, second.why) == ("operator:ann", "shorter")
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        (("--by", "merchant:m-1"), "wrong_actor"),
+        (("--by", "ann"), "malformed"),
+        (("--reason", " "), "reason_missing"),
+        (("--reason", "x" * 501), "malformed"),
+    ],
+)
+def test_terms_are_an_operators_with_a_reason(database: Database, more: tuple[str, ...], code: str) -> None:
+    assert refusal(FIRST, *more) == code
+    assert moves(database.worker_dsn) == []
+
+
+def test_a_check_registers_nothing(database: Database) -> None:
+    assert ask(FIRST, "--check") == {"name": "default", "content_hash": policy_hash(FIRST), "registered": False}
+    assert moves(database.worker_dsn) == []
