@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from temporalio import workflow
+from temporalio.client import WorkflowFailureError
+from temporalio.worker import Worker
+from withdrawal_driver import SEED, asked
+from withdrawal_stage import WithdrawalStage
 
+import gateway
+from core.errors import Refused
 from core.fields import Id
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Command
 from core.reading import Unreadable
+from core.reasons import refuse
 from core.withdrawal import commands, views
+from core.withdrawal.opening import begin
+from core.withdrawal.policy import WithdrawalPolicy
 from core.withdrawal.state import WithdrawalState
 from workflows.account_drop import AccountDropWorkflow
 from workflows.machine import Machine, single_argument
@@ -48,6 +58,25 @@ class Praised(Machine[WithdrawalState], commands={**WITHDRAWAL_COMMANDS, "praise
     @workflow.run
     async def run(self) -> None:
         """Nothing to live."""
+
+
+@workflow.defn(name="Lost", sandboxed=False)
+class Lost(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS):
+    """A workflow that finds out, while a command waits to be decided, that there is nothing left to follow."""
+
+    def __init__(self) -> None:
+        super().__init__(commands, views)
+
+    @workflow.run
+    async def run(self) -> None:
+        """Fails while it holds what the command waits for."""
+        self._state = begin(asked(), WithdrawalPolicy(), workflow.now(), SEED)
+        await self._whole(self._live())
+
+    async def _live(self) -> None:
+        async with self._one_command:
+            await workflow.wait_condition(lambda: self._undecided > 0)
+            self._fail(refuse("unknown_order", "w-1"))
 
 
 def _definition(machine: type[Machine[Any]]) -> workflow._Definition:
@@ -98,3 +127,16 @@ def test_only_an_object_says_how_to_start() -> None:
     assert start_options(({}, {"rescue": True})) == {"rescue": True}
     others: list[tuple[Any, ...]] = [(), ({},), ({}, "rescue"), ({}, None)]
     assert [start_options(bodies) for bodies in others] == [{}] * 4
+
+
+async def test_a_workflow_that_fails_answers_the_command_that_waits_for_it(money_stage: WithdrawalStage) -> None:
+    """With the reason, and soon: neither the workflow nor the command waits for the other."""
+    client, queue = money_stage.client, f"lost-{money_stage.number}"
+    async with Worker(client, task_queue=queue, workflows=[Lost]):
+        handle = await client.start_workflow("Lost", id=queue, task_queue=queue)
+        with pytest.raises(Refused) as refused:
+            await asyncio.wait_for(gateway.send(client, handle.id, "cancel", money_stage.command("merchant")), 10)
+        with pytest.raises(WorkflowFailureError) as failed:
+            await asyncio.wait_for(handle.result(), 10)
+    assert refused.value.code == "unknown_order"
+    assert getattr(failed.value.cause, "type", None) == "unknown_order"

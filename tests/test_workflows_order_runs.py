@@ -12,6 +12,7 @@ import pytest_asyncio
 from databases import Database
 from order_crash_stage import CrashStage, approved, open_crash_stage, strict_runner, travelled, until
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import ResetReapplyExcludeType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.worker import Replayer
@@ -261,14 +262,25 @@ async def test_an_order_that_is_over_and_started_again_by_a_plain_client_gives_i
 # --- set back --------------------------------------------------------------------------------------------
 
 
-async def reset(order: StagedOrder, run_id: str, event_id: int) -> None:
-    """Set the order back to the end of a run's workflow task; what came in later is given to it again."""
+NO_COMMANDS = (
+    ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL,
+    ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE,
+)
+
+
+async def reset(order: StagedOrder, run_id: str, event_id: int, *, again: bool = True) -> None:
+    """Set the order back to the end of a run's workflow task.
+
+    Args:
+        again: whether the commands that came in later are given to it again.
+    """
     request = ResetWorkflowExecutionRequest(
         namespace=order.stage.client.namespace,
         workflow_execution=WorkflowExecution(workflow_id=order.handle.id, run_id=run_id),
         reason="an operator wants to see it again",
         workflow_task_finish_event_id=event_id,
         request_id=f"{order.name}-{event_id}",
+        reset_reapply_exclude_types=() if again else NO_COMMANDS,
     )
     await order.stage.client.workflow_service.reset_workflow_execution(request)
 
@@ -291,7 +303,8 @@ async def test_a_reset_to_any_point_moves_no_money_again(stage: CrashStage) -> N
     assert set(money.values()) == {1}
 
 
-async def test_an_order_that_was_set_back_goes_on_from_what_is_known(stage: CrashStage) -> None:
+@pytest.mark.parametrize("again", [True, False], ids=["commands again", "no commands"])
+async def test_an_order_that_was_set_back_goes_on_from_what_is_known(stage: CrashStage, again: bool) -> None:
     order = stage.order("set back")
     order.under("default")
 
@@ -309,7 +322,7 @@ async def test_an_order_that_was_set_back_goes_on_from_what_is_known(stage: Cras
         run_id = (await order.handle.describe()).run_id
         for event in history.events:
             if event.HasField("workflow_task_completed_event_attributes"):
-                await reset(order, run_id, event.event_id)
+                await reset(order, run_id, event.event_id, again=again)
                 await until(known, lambda got: got == ("credited", "credited"))
         await order.days(30)
         assert (await order.handle.result())["phase"] == "settled"

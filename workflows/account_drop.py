@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from core.reading import read
     from core.reasons import Refusal
     from workflows.machine import Machine
-    from workflows.running import ignoring_cancellation, run_durable, run_local
+    from workflows.running import run_durable, run_local
     from workflows.starting import carried_state, first_argument
 
 
@@ -38,7 +38,7 @@ class AccountDropWorkflow(Machine[AccountDropState], commands={}):
     @workflow.run
     async def run(self, *bodies: Any) -> DropAnswer:
         """The final phase, or why nothing was sent."""
-        return await ignoring_cancellation(self._live(bodies), self._note_cancellation)
+        return await self._whole(self._live(bodies))
 
     async def _live(self, bodies: Sequence[Any]) -> DropAnswer:
         await self._open(bodies)
@@ -60,7 +60,7 @@ class AccountDropWorkflow(Machine[AccountDropState], commands={}):
             return
         drop = read(AccountDrop, first_argument(bodies))
         if isinstance(drop, Refusal):
-            await self._fail(drop)
+            self._fail(drop)
         opened = await run_local(AccountDropActivities.open_account_drop, drop, "write the drop down")
         self._state = begin(drop, opened, workflow.now())
 

@@ -11,12 +11,13 @@ Everything between two such awaits is atomic. Each await below says what may hav
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from core.answers import Answer, HoldView
@@ -28,9 +29,10 @@ with workflow.unsafe.imports_passed_through():
     from core.reasons import Refusal
     from workflows.burst import BUNDLE, PAUSE, SIGNALS_A_TASK, Burst, unbundled
     from workflows.page import Page
-    from workflows.running import raise_refusal
+    from workflows.running import ignoring_cancellation, raise_refusal
     from workflows.waiting import DeadlineTimer, Due
 
+R = TypeVar("R")
 S = TypeVar("S", bound=Message)
 """The state that the core keeps: frozen, so that each change is a new object."""
 Shown = TypeVar("Shown", bound=Message, contravariant=True)
@@ -127,16 +129,24 @@ class Machine(Generic[S]):
             self._state = self._core.note_cancellation(self._state, workflow.now())
             self._changed = True
 
-    async def _fail(self, refusal: Refusal, stored_phase: str | None = None) -> NoReturn:
-        """Nothing was opened: end the workflow with the reason as its failure.
+    async def _whole(self, story: Coroutine[Any, Any, R]) -> R:
+        """Live the story to its end. Where it fails, every command that waits gets the reason first: if the workflow
+        ended before, its sender would get a failure of the service.
+        """
+        try:
+            return await ignoring_cancellation(story, self._note_cancellation)
+        except ApplicationError:
+            # Here no lock is held any more. A handler that waits for one would never end.
+            await self._answer_all()
+            raise
+
+    def _fail(self, refusal: Refusal, stored_phase: str | None = None) -> NoReturn:
+        """Nothing was opened, or nothing is left to follow: the reason ends the workflow, and answers what waits.
 
         Args:
             stored_phase: the phase of the order that the register has under this id.
         """
         self._failed, self._stored_phase = refusal, stored_phase
-        # Commands that arrived early wait for the opening. If the workflow ended first, their senders would get a
-        # failure of the service instead of the reason.
-        await self._answer_all()
         raise_refusal(refusal)
 
     async def _wait_until(self, due: Due | None) -> None:
@@ -193,13 +203,13 @@ class Machine(Generic[S]):
         self._undecided += 1
         try:
             # Commands may arrive with the start, before the opening has asked register and payment channel. A failed
-            # opening ends the wait too: `_fail` waits for this handler.
+            # opening ends the wait too: `_whole` waits for this handler.
             await self._decidable()
-            if self._failed is not None:
-                return self._failed
             # Deciding may wait for the register (`_receive`). Another command that ran in between would decide on a
             # state that this one is about to replace.
             async with self._one_command:
+                if self._failed is not None:
+                    return self._failed
                 answer = await self._receive(command, channel)
                 self._changed = True
         finally:

@@ -70,7 +70,7 @@ with workflow.unsafe.imports_passed_through():
     from core.records import LedgerFacts, OrderRecord
     from core.steps import KeepRecord, Post
     from workflows.machine import Machine
-    from workflows.running import ignoring_cancellation, run_durable, run_local
+    from workflows.running import run_durable, run_local
     from workflows.starting import carried_state, first_argument, start_options
     from workflows.waiting import Watches
 
@@ -98,7 +98,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
     @workflow.run
     async def run(self, *bodies: Any) -> dict[str, Any]:
         """Hold the buyer's money until the order is settled, or the buyer has it back."""
-        return await ignoring_cancellation(self._live(bodies), self._note_cancellation)
+        return await self._whole(self._live(bodies))
 
     async def _live(self, bodies: Sequence[Any]) -> dict[str, Any]:
         await self._open(bodies)
@@ -121,7 +121,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
     async def _open(self, bodies: Sequence[Any]) -> None:
         order = read_order(first_argument(bodies), workflow.info().workflow_id)
         if isinstance(order, Refusal):
-            await self._fail(order)
+            self._fail(order)
         carried = carried_state(OrderState, bodies, "order")
         if carried is not None:
             self._state = carried
@@ -139,7 +139,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             # its stored end, so that its queries answer; a failed run would hide the order.
             await self._rescue(order, set_back=True, over=opened)
         elif opened.refusal is not None:
-            await self._fail(opened.refusal, opened.stored_phase)
+            self._fail(opened.refusal, opened.stored_phase)
         elif opened.known:
             await self._rescue(order, set_back=True)
         elif opened.policy is not None and opened.screening is not None and opened.standing is not None:
@@ -154,13 +154,13 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         request = RescueRequest(order_id=order.order_id, opened_by=run, set_back=set_back)
         rescued = await run_local(OpeningActivities.rescue, request, "what register and ledger know")
         if rescued.refusal is not None:
-            await self._fail(rescued.refusal)
+            self._fail(rescued.refusal)
         # A rescue answers these or a refusal.
         assert rescued.order is not None
         assert rescued.policy is not None
         if not rescued.state and over is not None and over.refusal is not None:
             # Its state was purged by age: an order that has ended must not start anew.
-            await self._fail(over.refusal, over.stored_phase)
+            self._fail(over.refusal, over.stored_phase)
         elif not rescued.state:
             self._state = begin(rescued.order, rescued.policy, workflow.now())
         else:
@@ -172,6 +172,9 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             # A command whose number is still being claimed came first: it wins over a deadline that passes during the
             # claim.
             async with self._one_command:
+                if self._set_back:
+                    self._set_back = False
+                    await self._rescue(self._order.order, set_back=True)
                 self._state = pass_deadlines(self._order, workflow.now())
             step = next_step(self._order, workflow.now())
             if step is None:

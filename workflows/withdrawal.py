@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from core.withdrawal.steps import Pay, Query, WithdrawalStep, finish, next_step
     from core.withdrawal.views import search_values, summary_of, withdrawal_view
     from workflows.machine import Machine
-    from workflows.running import PATIENT_RETRY, ignoring_cancellation, raise_refusal, run_durable, run_local
+    from workflows.running import PATIENT_RETRY, raise_refusal, run_durable, run_local
     from workflows.starting import carried_state, first_argument, start_options
 
 SENDING = timedelta(seconds=15)
@@ -53,7 +53,7 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
     @workflow.run
     async def run(self, *bodies: Any) -> dict[str, Any]:
         """Reserve, wait for approval, pay once, book the bank's outcome, and watch for a bank return."""
-        return await ignoring_cancellation(self._live(bodies), self._note_cancellation)
+        return await self._whole(self._live(bodies))
 
     async def _live(self, bodies: Sequence[Any]) -> dict[str, Any]:
         await self._open(bodies)
@@ -80,14 +80,14 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
         body, resumed = first_argument(bodies), start_options(bodies).get("resume") is True
         asked = read(Resumption, body) if resumed else read(Withdrawal, body)
         if isinstance(asked, Refusal):
-            await self._fail(asked)
+            self._fail(asked)
         if isinstance(asked, Resumption):
             # Read once, and keep the result in the history: a second read would find what this run itself has recorded.
             opened = await run_durable(WithdrawalActivities.resume_withdrawal, asked, "resume")
         else:
             opened = await run_local(WithdrawalActivities.open_withdrawal, asked, "policy")
         if opened.refusal is not None:
-            await self._fail(opened.refusal, opened.stored_phase)
+            self._fail(opened.refusal, opened.stored_phase)
         elif opened.state is not None:
             self._state = opened.state
         elif opened.policy is not None and isinstance(asked, Withdrawal):
