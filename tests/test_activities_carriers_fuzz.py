@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import at_least
 from vendor_adapters import START, VENDORS, account, query
 
 from activities.carriers import aftership, easypost, kdniao, kuaidi100, track17
@@ -119,6 +120,7 @@ def read(vendor: AnyVendor, raw: bytes, asked: TraceQuery) -> Trace:
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @given(data=st.data())
+@settings(max_examples=at_least(40))
 def test_any_answer_is_a_trace_or_a_silence(vendor: AnyVendor, data: st.DataObject) -> None:
     asked = query(vendor, "N123456", "sf" if data.draw(st.booleans()) else None, "1234")
     trace = read(vendor, data.draw(answers(vendor)), asked)
@@ -131,6 +133,7 @@ def test_any_answer_is_a_trace_or_a_silence(vendor: AnyVendor, data: st.DataObje
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @given(data=st.data())
+@settings(max_examples=at_least(40))
 def test_no_silence_is_a_verdict_against_the_merchant(vendor: AnyVendor, data: st.DataObject) -> None:
     trace = read(vendor, data.draw(st.binary(max_size=300)), query(vendor, NUMBERS[vendor]))
     assert trace.answer in SILENT_ANSWERS
@@ -148,6 +151,7 @@ def test_no_silence_is_a_verdict_against_the_merchant(vendor: AnyVendor, data: s
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @given(data=st.data())
+@settings(max_examples=at_least(40))
 def test_any_push_is_read_or_unreadable(vendor: AnyVendor, data: st.DataObject) -> None:
     reader = carrier_of(account(vendor), None)  # type: ignore[arg-type]  # asks nobody
     assert isinstance(reader, PushReader)

@@ -8,8 +8,9 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import at_least
 
 from core.audit.checks import Check, check_character
 from core.audit.normalising import normalise
@@ -335,6 +336,7 @@ def test_a_form_that_the_carrier_prints_is_possible(carrier_id: str, number: str
 
 @pytest.mark.parametrize("carrier_id", [*INTERNATIONAL, *POSTS])
 @given(number=st.from_regex(r"[A-Z]{0,3}[0-9]{7,25}", fullmatch=True))
+@settings(max_examples=at_least(25))
 def test_nothing_but_a_check_digit_makes_a_form_impossible(carrier_id: str, number: str) -> None:
     """Carriers print more forms than they publish; only the postal union publishes all of its own."""
     judged = judge(carrier_id, number)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 from graphlib import TopologicalSorter
 
 import pytest
-from arrows import ARROWS, EVERYONES, ROOT, Source, imports, sources, violations
+from arrows import ARROWS, EVERYONES, ROOT, Source, imports, parsed, sources, violations
 
 ALL = list(sources())
 
@@ -31,7 +30,7 @@ def test_each_arrow_is_walked() -> None:
     """An arrow that no file needs would let the next file in by mistake. `core` and `config` are for every room."""
     walked: dict[str, set[str]] = {}
     for source in ALL:
-        targets = {module.partition(".")[0] for _, module in imports(ast.parse(source.text))}
+        targets = {module.partition(".")[0] for _, module in imports(parsed(source))}
         walked.setdefault(source.room, set()).update(targets)
     drawn = {room: allowed - {room, *EVERYONES} for room, allowed in ARROWS.items() if room not in {"bench", "tests"}}
     assert {room: left for room, allowed in drawn.items() if (left := allowed - walked[room])} == {}
@@ -107,7 +106,5 @@ def test_what_is_allowed_is_not_complained_of(path: str, text: str) -> None:
 
 def test_tests_name_their_helpers_without_a_folder() -> None:
     """`order_driver` and `tests.order_driver` would be two modules, each with its own fixtures and classes."""
-    found = [
-        source.path for source in ALL for _, module in imports(ast.parse(source.text)) if module.startswith("tests.")
-    ]
+    found = [source.path for source in ALL for _, module in imports(parsed(source)) if module.startswith("tests.")]
     assert found == []

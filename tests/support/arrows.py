@@ -11,6 +11,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -129,9 +130,21 @@ def sources(root: Path = ROOT) -> Iterator[Source]:
             yield Source(path.as_posix(), file.read_text(encoding="utf-8"))
 
 
+@cache
+def parsed(source: Source) -> ast.AST:
+    """Its tree, parsed once."""
+    return ast.parse(source.text, source.path)
+
+
+@cache
+def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """All nodes of a tree, walked once: every check asks for them."""
+    return tuple(ast.walk(tree))
+
+
 def violations(source: Source) -> list[str]:
     """What this file does that its room may not, each with file and line. Total over files that parse."""
-    tree = ast.parse(source.text, source.path)
+    tree = parsed(source)
     checks = (_of_arrows, _of_libraries, _of_purity, _of_environment, _of_sql)
     return [f"{source.path}:{line}: {what}" for check in checks for line, what in check(source.room, tree)]
 
@@ -141,7 +154,7 @@ Found = Iterator[tuple[int, str]]
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """(line, module) of every import, those inside functions and blocks too; `.` stands for a relative one."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -179,7 +192,7 @@ def _of_purity(room: str, tree: ast.AST) -> Found:
         if top != "core" and not {module, top, ".".join(module.split(".")[:2])} & CORE_MAY_IMPORT:
             kind = "the standard library's" if top in sys.stdlib_module_names else "the library"
             yield line, f"core is pure and may not import {kind} {module}"
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Call):
             name = node.func.id if isinstance(node.func, ast.Name) else ""
             method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
@@ -194,7 +207,7 @@ def _of_environment(room: str, tree: ast.AST) -> Found:
         if module in {f"os.{name}" for name in ENVIRONMENT}:
             yield line, "only config reads the environment"
     passed_on = {id(part) for part in _passed_on(tree)} if room in PARENTS else set()
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if id(node) in passed_on:
             continue
         if isinstance(node, ast.Attribute) and node.attr in ENVIRONMENT and ast.unparse(node.value) == "os":
@@ -203,7 +216,7 @@ def _of_environment(room: str, tree: ast.AST) -> Found:
 
 def _passed_on(tree: ast.AST) -> Iterator[ast.AST]:
     """`os.environ` inside `{**os.environ, …}`: the whole of it, for a child, without a look at what is in it."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Dict):
             yield from (value for key, value in zip(node.keys, node.values, strict=True) if key is None)
 
@@ -212,7 +225,7 @@ def _of_sql(room: str, tree: ast.AST) -> Found:
     if room in SQL_ROOMS:
         return
     docstrings = {id(node) for node in _docstrings(tree)}
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in docstrings:
             continue
         if SQL.search(node.value) or SQL_IN_SMALL.search(node.value):
@@ -221,6 +234,6 @@ def _of_sql(room: str, tree: ast.AST) -> Found:
 
 def _docstrings(tree: ast.AST) -> Iterator[ast.AST]:
     """Strings that are statements: docstrings of modules, classes, functions and attributes."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             yield node.value

@@ -13,7 +13,7 @@ MACHINE_EXAMPLES = SOAK_EXAMPLES or 300
 """Lives that hypothesis makes up for a state machine."""
 BURST = (10_000, 5_000) if SOAK_EXAMPLES else (600, 600)
 """Junk signals, and scans, that reach an order at once."""
-ORDER_WALKS, WITHDRAWAL_WALKS, REFUND_WALKS = 800, 100, 2_000
+ORDER_WALKS, WITHDRAWAL_WALKS, REFUND_WALKS = 400, 100, 2_000
 """Random walks through their lives; `soak.py` takes many more."""
 
 
