@@ -16,6 +16,10 @@ from pydantic import (
     model_validator,
 )
 
+from core.command import Actor as Actor
+from core.command import Command as Command
+from core.command import LineQuantity as LineQuantity
+from core.command import Role as Role
 from core.fields import (
     AmountMinor,
     AmountOrZero,
@@ -37,6 +41,7 @@ from core.fields import (
     Word,
 )
 from core.money import MAX_AMOUNT_MINOR
+from core.refund_messages import RefundOrder
 
 # --- the order -----------------------------------------------------------------------------------------
 
@@ -117,7 +122,6 @@ class Order(Message):
 
 # --- commands ------------------------------------------------------------------------------------------
 
-Role = Literal["storefront", "merchant", "buyer", "carrier", "channel", "rail", "reviewer", "operator", "system"]
 Stage = Literal[
     "label",
     "picked_up",
@@ -133,33 +137,6 @@ Stage = Literal[
     "customs",
     "cancelled",
 ]
-
-
-class Actor(Message):
-    """Who sends a command. The namespace is the boundary of trust; identities are checked before it."""
-
-    role: Role
-    id: Id
-
-
-class Command(Message):
-    """What every command carries. `verb` is the name of its Update and of its Signal."""
-
-    verb: ClassVar[str] = ""
-    command_id: Id
-    actor: Actor
-
-    @classmethod
-    def purpose(cls) -> str:
-        """What it says, in one line: people see it beside the verb. It is the first line of the docstring."""
-        return (cls.__doc__ or "").strip().partition("\n")[0]
-
-
-class LineQuantity(Message):
-    """How much of one line of the order a parcel holds."""
-
-    line_id: Id
-    quantity: Quantity
 
 
 class ParcelReport(Message):
@@ -312,6 +289,7 @@ ORDER_COMMANDS: Mapping[str, type[Command]] = {
         DecideScreening,
         AppealScreening,
         ResolveRefund,
+        RefundOrder,
         PlaceHold,
         LiftHold,
     )

@@ -61,6 +61,7 @@ SENTENCES: dict[str, str] = {
     "hold_exists": "A hold of this name exists.",
     "needs_other_person": "Another person must do this.",
     "no_such_refund": "No refund with this cause waits for a decision.",
+    "above_refundable": "This is more than may still be refunded.",
     # withdrawal
     "insufficient_funds": "The available balance is too small.",
     "below_minimum": "The amount is below the minimum.",

@@ -76,6 +76,12 @@ COMMANDS: dict[str, Body] = {
         "reference": "wx-refund-77",
         "reason": "the channel's statement lists it",
     },
+    "refund_order": {
+        "actor": OPERATOR,
+        "lines": [{"line_id": "1", "quantity": 1}],
+        "bearer": "merchant",
+        "reason": "the tin was dented; agreed by phone",
+    },
     "place_hold": {
         "actor": OPERATOR,
         "name": "suspected_fraud",

@@ -99,6 +99,7 @@ NOTICES: tuple[NoticeKind, ...] = (
         "credited", "order", ("merchant",), "the order's money is the merchant's, and pending", ("amount_minor",)
     ),
     NoticeKind("settled", "order", ("merchant",), "the order's money is available", ("amount_minor",)),
+    NoticeKind("refund_asked", "order", ("operator",), "a refund waits for a second person", ("by", "reason")),
     NoticeKind(
         "refund_owed",
         "order",

@@ -26,6 +26,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "decide_screening": {"verdict": "allow", "reason": "seen"},
     "appeal_screening": {"statement": "it squirts water"},
     "resolve_refund": {"cause": "cancel", "outcome": "arrived", "reference": "r", "reason": "seen"},
+    "refund_order": {"amount_minor": 100, "reason": "dented"},
     "place_hold": {"name": "a", "scope": "all", "reason": "odd"},
     "lift_hold": {"name": "a", "reason": "checked"},
 }
@@ -41,6 +42,7 @@ SENDERS = {
     "decide_screening": {"reviewer"},
     "appeal_screening": {"merchant"},
     "resolve_refund": {"operator", "reviewer"},
+    "refund_order": {"operator", "reviewer"},
     "place_hold": {"operator"},
     "lift_hold": {"operator"},
 }

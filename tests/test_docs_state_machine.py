@@ -13,7 +13,7 @@ from order_driver import DAY, OrderDriver, a_policy, failing
 from order_events import STARTS, a_driver, play, walks
 
 from core.durations import format_duration
-from core.order import auditing, holding, receiving, shipping
+from core.order import auditing, granting, holding, receiving, shipping
 from core.order import deadlines as deadlines_module
 from core.order.commands import VERBS
 from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE, OrderState, Phase, Receipt, Refund
@@ -90,6 +90,8 @@ def chosen_lives() -> None:
     """Ways that chance finds seldom."""
     play(a_driver("not funded", 1), ["cancel"])
     play(a_driver("goods held", 1), ["cancel"])
+    for start in ("not funded", "goods held", "new", "shipped", "credited"):
+        play(a_driver(start, 1), ["refund the rest"])
     play(a_driver("goods refused, may appeal", 1), ["appeal goods", "refuse goods"])
     play(a_driver("refund refused", 1), ["o-1 says arrived", "o-2 says arrived"])
     play(a_driver("refund stuck", 1), ["o-1 says arrived", "o-2 says failed", "o-1 says arrived", "o-2 says arrived"])
@@ -150,6 +152,7 @@ def refusals_in_source(verb: str) -> set[str]:
         "decide_screening": [holding.check_screening],
         "appeal_screening": [holding.check_appeal],
         "resolve_refund": [holding.check_resolution],
+        "refund_order": [granting.check_refund, granting._check_scope],
         "place_hold": [holding.check_place],
         "lift_hold": [holding.check_lift],
     }

@@ -105,6 +105,11 @@ async def resolve_refund(play: StagedOrder) -> dict[str, Any]:
     return {"role": "operator", "cause": "cancel", "outcome": "arrived", "reference": "B-7", "reason": "paid by hand"}
 
 
+async def refund_order(play: StagedOrder) -> dict[str, Any]:
+    await play.start()
+    return {"role": "operator", "amount_minor": 1, "reason": "dented"}
+
+
 async def place_hold(play: StagedOrder) -> dict[str, Any]:
     await play.start()
     return {"role": "operator", "name": "risk", "scope": "credit", "reason": "unusual"}
@@ -130,6 +135,7 @@ VERBS: dict[str, Prepare] = {
         decide_screening,
         appeal_screening,
         resolve_refund,
+        refund_order,
         place_hold,
         lift_hold,
     )

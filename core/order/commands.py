@@ -24,13 +24,14 @@ from core.messages import (
     ReportShipment,
     ResolveRefund,
 )
-from core.order import auditing, holding, receiving, shipping
+from core.order import auditing, granting, holding, receiving, shipping
 from core.order.deadlines import next_deadline
 from core.order.receiving import follow_deliveries
 from core.order.shipping import Claim
 from core.order.state import OrderState
 from core.order.weighing import is_full, shortened
 from core.reasons import Refusal, refuse
+from core.refund_messages import RefundOrder
 from core.texts import clock
 from core.verbs import Check, Verb, wrong_role
 
@@ -58,6 +59,7 @@ VERBS: Mapping[type[Command], Verb] = {
     ResolveRefund: Verb(
         frozenset({"operator", "reviewer"}), _timeless(holding.check_resolution), holding.resolve_refund, True
     ),
+    RefundOrder: Verb(STAFF, granting.check_refund, granting.grant_refund),
     PlaceHold: Verb(frozenset({"operator"}), _timeless(holding.check_place), holding.place, True),
     LiftHold: Verb(frozenset({"operator"}), _timeless(holding.check_lift), holding.lift, True),
 }

@@ -116,6 +116,18 @@ class Refund(Part):
         return self.amount_minor - self.commission_minor + self.discount_minor if self.bearer == "merchant" else 0
 
 
+class RefundRequest(Part):
+    """What the first of two people asked to give back: the wish as it was sent, who and when.
+
+    `cause` names the refund that comes of it.
+    """
+
+    wish: str
+    by: str
+    at: Time
+    cause: Name
+
+
 class Receipt(Part):
     """The buyer's confirmation: not due, awaited until, paused with time left, or confirmed."""
 
@@ -182,6 +194,7 @@ class OrderState(State):
     receipt: Receipt = Receipt()
     after_sale: Literal["none"] = "none"
     refunds: tuple[Refund, ...] = ()
+    refund_request: RefundRequest | None = None
     freight_refunded_minor: int = 0
     """What goes back of the freight; `freight_goodwill_minor` of it the platform bears."""
     freight_goodwill_minor: int = 0

@@ -79,6 +79,11 @@ def _resolve(driver: OrderDriver, person: str, outcome: str) -> None:
     driver.send("resolve_refund", "operator", actor=actor, cause=cause, outcome=outcome, reference="x", reason="y")
 
 
+def _refund(driver: OrderDriver, *people: str, **fields: Any) -> None:
+    for person in people:
+        driver.send("refund_order", "operator", actor={"role": "operator", "id": person}, reason="kind", **fields)
+
+
 def _meddle(driver: OrderDriver, role: str, channel: Any) -> None:
     driver.send("confirm_receipt", role, channel=channel, actor={"role": role, "id": "stranger"})
 
@@ -223,6 +228,11 @@ PLATFORM: dict[str, Event] = {
         f"lift {name}": partial(OrderDriver.lift, name=name)
         for name in ("one", "two", "three", "late", "ledger_disagrees", "review_overdue", "refund_stuck")
     },
+    "refund one of line 1": lambda driver: _refund(driver, "o-1", "o-2", lines=[{"line_id": "1", "quantity": 1}]),
+    "refund an amount": lambda driver: _refund(driver, "o-1", "o-2", amount_minor=777),
+    "refund the rest": lambda driver: _refund(driver, "o-1", "o-2"),
+    "o-1 asks for a refund": lambda driver: _refund(driver, "o-1", amount_minor=50),
+    "platform refunds": lambda driver: _refund(driver, "o-1", "o-2", amount_minor=500, bearer="platform"),
     "o-1 says arrived": partial(_resolve, person="o-1", outcome="arrived"),
     "o-2 says arrived": partial(_resolve, person="o-2", outcome="arrived"),
     "o-2 says failed": partial(_resolve, person="o-2", outcome="failed"),

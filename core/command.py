@@ -1,0 +1,36 @@
+"""What every command carries: who sends it, and the id by which a repetition is known."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from core.fields import Id, Message, Quantity
+
+Role = Literal["storefront", "merchant", "buyer", "carrier", "channel", "rail", "reviewer", "operator", "system"]
+
+
+class Actor(Message):
+    """Who sends a command. The namespace is the boundary of trust; identities are checked before it."""
+
+    role: Role
+    id: Id
+
+
+class Command(Message):
+    """What every command carries. `verb` is the name of its Update and of its Signal."""
+
+    verb: ClassVar[str] = ""
+    command_id: Id
+    actor: Actor
+
+    @classmethod
+    def purpose(cls) -> str:
+        """What it says, in one line: people see it beside the verb. It is the first line of the docstring."""
+        return (cls.__doc__ or "").strip().partition("\n")[0]
+
+
+class LineQuantity(Message):
+    """How much of one line of the order a parcel holds."""
+
+    line_id: Id
+    quantity: Quantity

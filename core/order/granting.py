@@ -1,0 +1,95 @@
+"""`refund_order`: two people give a buyer money back, at any time before the order is over, whatever else happens.
+
+The first asks, the second says the same; another wish takes the place of the first. Where the order's money stands is
+not theirs to know: it comes from escrow, from what the order brought in, or from the platform.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from core.order.refunding import refund_amount, refund_rest, refund_units
+from core.order.shares import refundable_minor, return_units
+from core.order.state import OrderState, RefundRequest
+from core.reasons import Refusal, refuse
+from core.refund_messages import RefundOrder
+
+STANDS = timedelta(days=3)
+"""How long the first person's word waits for the second."""
+_MOVING = frozenset({"credit", "settle"})
+"""Movements whose amounts a refund would change while they are posted."""
+
+
+def check_refund(state: OrderState, command: RefundOrder, now: datetime) -> Refusal | None:
+    """Whether so much is left, by a person who has not asked for the same."""
+    if not command.reason:
+        return refuse("reason_missing", field="reason")
+    if state.doing is not None and state.doing.verb in _MOVING:
+        return refuse("too_early", "Its money is being moved; ask again.")
+    if command.bearer == "platform" and not _earned(state):
+        return refuse("too_early", "Until receipt and audit are settled the merchant's money is there.", "bearer")
+    if (refusal := _check_scope(state, command)) is not None:
+        return refusal
+    asked = standing_request(state, now)
+    if asked is not None and asked.wish == wish_of(command) and asked.by == command.actor.id:
+        return refuse("needs_other_person", field="actor.id")
+    return None
+
+
+def _earned(state: OrderState) -> bool:
+    """Nothing of the order ends any more: what the platform bears now, the merchant keeps."""
+    received = state.receipt.status == "confirmed" and state.audit == "approved" and not state.left_to_ship()
+    return state.credited_at is not None or received
+
+
+def _check_scope(state: OrderState, command: RefundOrder) -> Refusal | None:
+    left = refundable_minor(state)
+    if command.amount_minor is not None and command.amount_minor > left:
+        return refuse("above_refundable", f"{left} is left.", field="amount_minor")
+    lines = {line.line_id: line for line in state.lines}
+    for number, part in enumerate(command.lines or ()):
+        if part.line_id not in lines:
+            return refuse("unknown_line", part.line_id, field=f"lines.{number}.line_id")
+        if part.quantity > lines[part.line_id].units_left:
+            hint = f"{lines[part.line_id].units_left} of line {part.line_id} are left."
+            return refuse("above_refundable", hint, field=f"lines.{number}.quantity")
+    if left == 0 or (command.lines and not _worth(state, command)):
+        return refuse("above_refundable", "Nothing of it is left.")
+    return None
+
+
+def _worth(state: OrderState, command: RefundOrder) -> int:
+    return return_units(state, _units(command), command.bearer, with_freight=command.freight).amount_minor
+
+
+def _units(command: RefundOrder) -> dict[str, int]:
+    return {part.line_id: part.quantity for part in command.lines or ()}
+
+
+def wish_of(command: RefundOrder) -> str:
+    """What is asked for, apart from who asks, and why."""
+    return command.model_dump_json(include={"lines", "amount_minor", "freight", "bearer"})
+
+
+def standing_request(state: OrderState, now: datetime) -> RefundRequest | None:
+    """What the first of two people asked for, while it waits for the second."""
+    asked = state.refund_request
+    return asked if asked is not None and now < asked.at + STANDS else None
+
+
+def grant_refund(state: OrderState, command: RefundOrder, now: datetime) -> OrderState:
+    """The second of two people who say the same does it."""
+    asked = standing_request(state, now)
+    if asked is None or asked.wish != wish_of(command) or asked.by == command.actor.id:
+        request = RefundRequest(wish=wish_of(command), by=command.actor.id, at=now, cause=command.command_id)
+        state = state.changed(refund_request=request)
+        return state.with_notice("operator", "refund_asked", now, by=command.actor.id, reason=command.reason)
+    state, cause = state.changed(refund_request=None), f"operator-{asked.cause}"
+    if command.lines is not None:
+        units = _units(command)
+        return refund_units(
+            state, units, cause, command.reason, now, bearer=command.bearer, with_freight=command.freight
+        )
+    if command.amount_minor is not None:
+        return refund_amount(state, command.amount_minor, cause, command.reason, now, bearer=command.bearer)
+    return refund_rest(state, cause, command.reason, now, bearer=command.bearer)
