@@ -136,6 +136,12 @@ async def test_an_array_holds_what_orders_and_channels_do(
         ("order/A1/refund/c/paid", [("suspense", "psp/wechat", 10)], {}),
         ("withdrawal/W1/close", [("withdrawal/W1/reserved", MERCHANT, 500)], {"emptied": "withdrawal/W1/reserved"}),
         ("bonus/1", [("psp/wechat", MERCHANT, 1_900_000)], {}),
+        ("order/C1/chargeback/1/won", [("psp/wechat", MERCHANT, 1_900_000)], {}),
+        ("order/C1/chargeback/1/won", [("psp/wechat", "order/C1/proceeds", 1)], {}),
+        ("order/C1/refund/c", [("expense/goodwill", "order/C1/refund_payable/c", 1001)], {}),
+        ("order/C1/release/1", [("suspense", MERCHANT, 500)], {"emptied": "order/C1/frozen"}),
+        ("merchant/m-1/paid_in/r1", [("psp/wechat", "merchant/m-1/receivable", 500)], {}),
+        ("merchant/m-1/write_off/w1", [("expense/goodwill", "merchant/m-1/receivable", 500)], {}),
     ],
 )  # fmt: skip
 async def test_an_orders_movement_is_of_its_kind_and_of_its_own(

@@ -130,6 +130,10 @@ BEGIN
     IF p_reference NOT LIKE 'order/%' THEN
         RAISE EXCEPTION 'movement % is refused: it is no order''s', p_reference
             USING ERRCODE = 'insufficient_privilege';
+    ELSIF p_reference LIKE 'order/%/chargeback/%/won' THEN
+        -- It gives a merchant money of the channel's, as much as the chargeback took, which no caller may say.
+        RAISE EXCEPTION 'movement % is refused: only the database makes it', p_reference
+            USING ERRCODE = 'insufficient_privilege';
     END IF;
     SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
     FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[p_emptied],

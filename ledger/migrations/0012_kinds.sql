@@ -246,7 +246,8 @@ DECLARE
     v_shorts   BIGINT[];
 BEGIN
     FOR v_n IN 1..cardinality(p_references) LOOP
-        IF split_part(p_references[v_n], '/', 1) <> 'order' OR p_linked_to[v_n] IS NOT NULL THEN
+        IF split_part(p_references[v_n], '/', 1) <> 'order' OR p_linked_to[v_n] IS NOT NULL
+           OR p_references[v_n] LIKE 'order/%/chargeback/%/won' THEN
             RAISE EXCEPTION 'movement % is refused: only the owner posts it', p_references[v_n]
                 USING ERRCODE = 'insufficient_privilege';
         END IF;
