@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
 
@@ -24,6 +24,9 @@ from core.withdrawal.policy import WithdrawalPolicy
 
 Bps = Annotated[int, Field(strict=True, ge=0, le=10_000)]
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
+
+Grade = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$")]
+DeliveryMode = Literal["express", "local", "pickup", "virtual"]
 
 Few = Annotated[int, Field(strict=True, ge=0, le=200)]
 """Of what an order keeps something each: its state has a budget, see `core.budgets`."""
@@ -64,23 +67,50 @@ class OrderLimits(Message):
 
 
 class Rule(Message):
-    """An exception: for orders of a merchant, with goods of a category (and all below it), or both."""
+    """An exception: for orders to which all that is named here applies.
+
+    It names a merchant or a grade of merchants, a delivery mode, a category of goods (and all below it).
+    """
 
     category: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,80}$")] | None = None
     merchant_id: Id | None = None
+    grade: Grade | None = Field(default=None, exclude_if=lambda value: value is None)
+    delivery_mode: DeliveryMode | None = Field(default=None, exclude_if=lambda value: value is None)
     commission_bps: Bps | None = None
     order: dict[str, Any] = {}
 
     def matches(self, merchant_id: str, category: str) -> bool:
-        """Whether this rule speaks about such goods of such a merchant."""
+        """Whether this rule applies to such goods of such a merchant, as far as these two say."""
         return self.merchant_id in (None, merchant_id) and (
             self.category is None or category == self.category or category.startswith(f"{self.category}.")
         )
 
+    def applies_to(self, order: Order, grade: str | None) -> bool:
+        """Whether this rule applies to an order: to any of its lines."""
+        if self.grade not in (None, grade) or self.delivery_mode not in (None, order.delivery_mode):
+            return False
+        return any(self.matches(order.merchant_id, line.category) for line in order.lines)
+
     @property
-    def specificity(self) -> tuple[bool, int]:
-        """A rule about one merchant beats any category, a longer category a shorter one."""
-        return (self.merchant_id is not None, len(self.category or ""))
+    def specificity(self) -> tuple[bool, bool, int, bool]:
+        """A merchant beats a grade, a grade a category, a longer category a shorter one; a delivery mode comes last."""
+        return (
+            self.merchant_id is not None,
+            self.grade is not None,
+            len(self.category or ""),
+            self.delivery_mode is not None,
+        )
+
+    @property
+    def selector(self) -> str:
+        """What it applies to, in words."""
+        named = {
+            "merchant": self.merchant_id,
+            "grade": self.grade,
+            "category": self.category,
+            "delivery mode": self.delivery_mode,
+        }
+        return ", ".join(f"{what} {value}" for what, value in named.items() if value is not None) or "every order"
 
 
 class OrderPolicy(Message):
@@ -94,6 +124,8 @@ class OrderPolicy(Message):
     order: OrderLimits = OrderLimits()
     commission_bps: Bps = 0
     rules: tuple[Rule, ...] = ()
+    grade: Grade | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The merchant's, as it was when the order was paid."""
     early_weak: Duration = AuditPolicy().early_weak
     """The audit's: a scan so long before the payment is another parcel's."""
     clock_skew: Duration = AuditPolicy().clock_skew
@@ -147,15 +179,16 @@ def parse_policy(text: str) -> Policy:
     return policy.model_copy(update={"audit": audit, "content_hash": policy_hash(text)})
 
 
-def resolve(policy: Policy, order: Order) -> OrderPolicy:
-    """What an order lives under: the exceptions folded in for it; the most specific rule wins each limit.
+def resolve(policy: Policy, order: Order, grade: str | None = None) -> OrderPolicy:
+    """The policy that an order follows: the rules that match are merged in; the most specific one sets each limit.
 
-    Of an order with goods of several categories, a rule applies where any line matches. Commission stays by line.
-    Of two rules that are as specific, the later in the file wins. Rules about other orders do not travel along.
+    If goods of an order are of several categories, a rule applies if any line matches. Commission stays by line. Of two
+    rules that are as specific, the later in the file wins. Rules about other orders are left out.
+
+    Args:
+        grade: the merchant's, where it has one.
     """
-    rules = tuple(
-        rule for rule in policy.rules if any(rule.matches(order.merchant_id, line.category) for line in order.lines)
-    )
+    rules = tuple(rule for rule in policy.rules if rule.applies_to(order, grade))
     limits = policy.order.model_dump()
     for rule in sorted(rules, key=lambda rule: rule.specificity):
         limits.update(rule.order)
@@ -165,6 +198,7 @@ def resolve(policy: Policy, order: Order) -> OrderPolicy:
         order=OrderLimits.model_validate(limits),
         commission_bps=policy.commission_bps,
         rules=rules,
+        grade=grade,
         early_weak=policy.audit.early_weak,
         clock_skew=policy.audit.clock_skew,
         no_trace_apart=policy.audit.no_trace_apart,

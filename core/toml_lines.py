@@ -56,6 +56,10 @@ class Lines:
             wanted = wanted[:-1]
         return self._lines.get(wanted, 1)
 
+    def has(self, path: Iterable[str | int]) -> bool:
+        """Whether this very key stands in the file."""
+        return tuple(path) in self._lines
+
     def _enter(self, header: dict[str, Any], is_array: bool) -> Path:
         """The path of a table from its header, with the numbers of the arrays of tables on its way."""
         path: Path = ()
