@@ -1,8 +1,8 @@
 """A past order through the pure core alone, under any policy: no server, no database, no time that passes.
 
-The same core decides as in a workflow, and the same audit judges. What is missing is the outside: the ledger takes every
-movement, the carrier knows each scan as it happens, and a person who must look takes the whole time that the policy
-allows and then decides as the record says.
+The same core decides as in a workflow, and the same audit judges. What is missing is the outside: the ledger takes
+every movement, the carrier knows each scan as it happens, and a person who must look takes the whole time that the
+policy allows and then decides as the record says.
 """
 
 from __future__ import annotations
@@ -210,7 +210,8 @@ class _Life:
         self._settle()
 
     def _send(self, kind: type[Command], role: Any, who: str, **fields: Any) -> None:
-        command = kind.model_construct(command_id=f"{kind.verb}-{self._now.isoformat()}", actor=Actor(role=role, id=who), **fields)
+        command_id, actor = f"{kind.verb}-{self._now.isoformat()}", Actor(role=role, id=who)
+        command = kind.model_construct(command_id=command_id, actor=actor, **fields)
         claims = [Claim(parcel_id=PARCEL, outcome="claimed")] if kind is ReportShipment else []
         self._state, _ = receive(self._state, command, self._now, "signal", claims)
 

@@ -1,4 +1,4 @@
-"""`policy FILE`: check a policy file and, unless it is only to be checked, point its name to it.
+"""`policy check|list|show|diff|register|what-if`: the terms that orders are opened under.
 
 A worker's role may register a new name. Moving a known name changes the terms of business: it needs the owner's role,
 and is stored with who did it and why.
@@ -6,67 +6,149 @@ and is stored with who did it and why.
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
-from commands.console import JsonFlag, command, tell
-from commands.link import books, owners_books
-from commands.reading import actor_of, read_message, read_text
-from config import load
-from core.errors import Misconfigured, Refused
-from core.messages import Actor
-from core.payout_accounts import check_reason
-from core.policy import Policy, parse_policy
-from screens import facts
+from commands.console import Failed, JsonFlag, command, tell
+from commands.group import plain_app
+from commands.link import books
+from commands.policy_reading import policy_of, policy_text_of
+from commands.policy_views import (
+    difference_views,
+    listed,
+    moves_view,
+    show_differences,
+    show_list,
+    show_values,
+    value_views,
+)
+from commands.problems import tell_problems
+from commands.reading import id_of, read_text
+from core.errors import Refused
+from core.policy import parse_policy
+from core.policy_checking import check_policy
+from core.policy_sources import Selection, differences, values_for, values_of
+from core.reasons import SENTENCES
+
+policy = plain_app(
+    name="policy", help="Policies: check, list, show, compare, register, try on past orders.", no_args_is_help=True
+)
+
+FileArgument = Annotated[str, typer.Argument(help="A TOML file; - reads stdin.")]
+WhichArgument = Annotated[str, typer.Argument(metavar="POLICY", help="A registered name, a hash, or a file.")]
+By = Annotated[str | None, typer.Option("--by", "--as", metavar="ROLE:ID", help="Who does it, such as operator:ann.")]
 
 
+@policy.command("check")
 @command
-async def policy(
-    file: Annotated[str, typer.Argument(help="A TOML file; - reads stdin.")],
-    check: Annotated[bool, typer.Option("--check", help="Only say whether it is well formed.")] = False,
-    by: Annotated[
-        str | None, typer.Option("--by", "--as", metavar="ROLE:ID", help="Who does it, such as operator:ann.")
-    ] = None,
+async def check_file(file: FileArgument, as_json: JsonFlag = False) -> None:
+    """Say what is wrong with a policy, by line and key: keys, values, and values that cannot work together."""
+    text = read_text(file)
+    problems = check_policy(text)
+    good = {} if problems else {"name": parse_policy(text).name, "content_hash": parse_policy(text).content_hash}
+    tell_problems(file, problems, as_good=good)
+    if problems:
+        raise Failed
+
+
+@policy.command("register")
+@command
+async def register_file(
+    file: FileArgument,
+    by: By = None,
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "registered by command",
+    anyway: Annotated[bool, typer.Option("--anyway", help="Although `policy check` finds something wrong.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Register a policy by its name and content. Open orders keep theirs; new ones get this.
 
     A name that points to another text needs DATABASE_OWNER_URL: a worker's role cannot change terms.
     """
+    from commands.policy_register import register
+
     text = read_text(file)
     parsed = parse_policy(text)
-    view = {"name": parsed.name, "content_hash": parsed.content_hash, "registered": not check}
-    if not check:
-        view["moved_from"] = await _registered(parsed, text, _who(by), check_reason(reason))
-    tell(view, lambda console: console.print(facts(f"Policy {parsed.name}", view)))
+    problems = [] if anyway else check_policy(text)
+    if problems:
+        tell_problems(file, problems, as_good={})
+        raise Failed
+    await register(parsed, text, by, reason)
 
 
-def _who(by: str | None) -> str:
-    """Raises `Refused`, `wrong_actor`: merchants and buyers set no terms."""
-    if by is None:
-        return "operator"
-    actor = read_message(Actor, actor_of(by), "malformed")
-    if actor.role != "operator":
-        raise Refused("wrong_actor", f"{by} may not do this to a policy, only an operator.", "actor")
-    return f"{actor.role}:{actor.id}"
+@policy.command("list")
+@command
+async def list_policies(as_json: JsonFlag = False) -> None:
+    """Every registered name: the text that it points to, since when, by whom and why, and how many open orders."""
+    async with books() as register:
+        views = listed(await register.policies.list())
+    tell(views, lambda console: show_list(console, views))
 
 
-async def _registered(policy: Policy, text: str, who: str, why: str) -> str | None:
-    """The hash that the name pointed to before, if that was another text.
-
-    Raises:
-        Misconfigured: it must be moved, and the owner's address is not known. The text is kept.
-    """
-    if load().database_owner_url is None:
+@policy.command("show")
+@command
+async def show_policy(
+    which: WhichArgument = "default",
+    order: Annotated[str | None, typer.Option(help="As this order follows it; POLICY is left out.")] = None,
+    merchant: Annotated[str | None, typer.Option(help="As orders of this merchant follow it.")] = None,
+    grade: Annotated[str | None, typer.Option(help="As orders of merchants of this grade follow it.")] = None,
+    category: Annotated[str | None, typer.Option(help="As orders of such goods follow it.")] = None,
+    delivery_mode: Annotated[
+        Literal["express", "local", "pickup", "virtual"] | None, typer.Option("--mode", help="The delivery mode.")
+    ] = None,
+    only: Annotated[str | None, typer.Option(help="Only keys that begin so, such as order.")] = None,
+    history: Annotated[bool, typer.Option("--history", help="Who let the name point to what, and why.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Every value with its source: our default, the policy, or the rule that sets it."""
+    if order is not None:
         async with books() as register:
-            if await register.policies.keep(policy.name, policy.content_hash, text):
-                return None
-        raise Misconfigured(
-            f"The policy {policy.name} points to another text, and only the database's owner moves it: "
-            "set DATABASE_OWNER_URL"
-        )
-    async with owners_books() as register:
-        before = await register.policies.move(policy, text, who=who, why=why)
-    return before if before != policy.content_hash else None
+            known = await register.orders.known(id_of(order))
+            if known is None:
+                raise Refused("unknown_order", f"{SENTENCES['unknown_order']} {order}", "order")
+            found = parse_policy(await register.policies.text(known.policy_hash))
+        values = values_for(found, known.order, ((known.state or {}).get("policy") or {}).get("grade"))
+    else:
+        found = parse_policy(await policy_text_of(which))
+        values = values_of(found, Selection(merchant, grade, category, delivery_mode))
+    view = {
+        "name": found.name,
+        "content_hash": found.content_hash,
+        "values": value_views(values, only),
+        "moves": await moves_view(found.name) if history else [],
+    }
+    tell(view, lambda console: show_values(console, view))
+
+
+@policy.command("diff")
+@command
+async def diff_policies(old: WhichArgument, new: WhichArgument, as_json: JsonFlag = False) -> None:
+    """What changes from one policy to another: values that differ, and rules that one of them lacks."""
+    before, after = await policy_of(old), await policy_of(new)
+    views = difference_views(differences(before, after))
+    tell(
+        {"old": before.content_hash, "new": after.content_hash, "differences": views},
+        lambda console: show_differences(console, old, new, views),
+    )
+
+
+@policy.command("what-if")
+@command
+async def what_if(
+    file: FileArgument,
+    folder: Annotated[Path, typer.Argument(help="Past orders, in the columns of the public Olist data set.")],
+    against: Annotated[
+        str | None,
+        typer.Option(help="The other policy's file; that of the same name in the policies' folder."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many orders, the first of the file.", min=1)] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Live past orders under two policies through the pure core, and compare: days held, endings, false holds."""
+    from backtest.what_if import compare, show_comparison  # loaded when it runs: it reads the whole past
+    from commands.policy_reading import other_text
+
+    new_text = read_text(file)
+    found = compare(new_text, other_text(against, parse_policy(new_text).name), folder, limit)
+    tell(found.as_json(), lambda console: show_comparison(console, found))

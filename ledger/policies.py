@@ -36,6 +36,33 @@ class PolicyMove(Message):
     moved_at: datetime
 
 
+class ListedPolicy(Message):
+    """A registered name: the text that it points to, since when, by whom and why.
+
+    `texts` is how many it ever pointed to, `open_orders` how many open orders follow any text of this name.
+    """
+
+    name: str
+    content_hash: str
+    moved_at: datetime
+    who: str
+    why: str
+    role: str
+    texts: int
+    open_orders: int
+
+
+_LIST = """
+    SELECT n.name, n.content_hash, m.moved_at, m.who, m.why, m.role,
+           (SELECT count(DISTINCT l.to_hash) FROM policy_moves l WHERE l.name = n.name) AS texts,
+           (SELECT count(*) FROM orders o JOIN policies p ON p.content_hash = o.policy_hash
+            WHERE p.name = n.name AND NOT o.closed) AS open_orders
+    FROM policy_names n CROSS JOIN LATERAL (
+        SELECT l.* FROM policy_moves l WHERE l.name = n.name ORDER BY l.id DESC LIMIT 1) AS m
+    ORDER BY n.name
+"""
+
+
 class Policies(RegisterPart):
     """The register's policies."""
 
@@ -65,6 +92,10 @@ class Policies(RegisterPart):
         """The history of a name, the oldest change first."""
         columns = ", ".join(PolicyMove.model_fields)
         return await self._all(PolicyMove, f"SELECT {columns} FROM policy_moves WHERE name = $1 ORDER BY id", name)
+
+    async def list(self) -> list[ListedPolicy]:
+        """Every name, with its last move."""
+        return await self._all(ListedPolicy, _LIST)
 
     async def newest(self, name: str | None) -> StoredPolicy | None:
         """The policy that this name points to, `default` if none is named; None if the name is not known."""

@@ -1,4 +1,4 @@
-"""`policy FILE` on a real database: who may let a name point to another text, and what is kept of it."""
+"""`policy …` on a real database: who may let a name point to another text, and what is kept of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import ask_any
+from command_line import refusal as refused
+from command_line import run as asked
 from databases import Database
 from typer.testing import CliRunner, Result
 
@@ -30,7 +33,7 @@ def _settings(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 def run(text: str, *more: str) -> Result:
-    return CliRunner().invoke(app, ["policy", "-", "--json", *more], input=text)
+    return CliRunner().invoke(app, ["policy", "register", "-", "--json", *more], input=text)
 
 
 def ask(text: str, *more: str) -> dict[str, Any]:
@@ -98,5 +101,59 @@ def test_terms_are_an_operators_with_a_reason(database: Database, more: tuple[st
 
 
 def test_a_check_registers_nothing(database: Database) -> None:
-    assert ask(FIRST, "--check") == {"name": "default", "content_hash": policy_hash(FIRST), "registered": False}
+    answer = ask_any("policy", "check", "-", stdin=FIRST)
+    assert (answer["problems"], answer["content_hash"]) == ([], policy_hash(FIRST))
     assert moves(database.worker_dsn) == []
+
+
+def test_a_policy_that_cannot_work_is_registered_only_if_that_is_meant(database: Database) -> None:
+    wrong = FIRST + '[order]\nship_within = "0s"\n'
+    answered = run(wrong)
+    assert answered.exit_code == 1
+    assert [one["key"] for one in json.loads(answered.stdout)["problems"]] == ["order.ship_within"]
+    assert moves(database.worker_dsn) == []
+    assert ask(wrong, "--anyway")["registered"] is True
+
+
+def test_the_list_says_who_let_a_name_point_to_what(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(FIRST)
+    monkeypatch.setenv("DATABASE_OWNER_URL", database.owner_dsn)
+    ask(SECOND, "--by", "operator:ann", "--reason", "shorter")
+    (one,) = ask_any("policy", "list")
+    assert (one["name"], one["content_hash"], one["texts"], one["open_orders"]) == (
+        "default",
+        policy_hash(SECOND),
+        2,
+        0,
+    )
+    assert (one["who"], one["why"], one["role"]) == ("operator:ann", "shorter", "dakuan_owner")
+    assert "operator:ann" in asked("policy", "list").stdout
+
+
+def test_each_value_is_shown_with_its_source_and_the_name_with_its_moves() -> None:
+    ask(SECOND)
+    view = ask_any("policy", "show", "default", "--only", "withdrawal.cool", "--history")
+    assert view["values"] == [{"key": "withdrawal.cooling", "value": "1d", "source": "the policy"}]
+    assert [move["to_hash"] for move in view["moves"]] == [policy_hash(SECOND)]
+    assert ask_any("policy", "show", policy_hash(SECOND))["name"] == "default"
+    assert "withdrawal.cooling" in asked("policy", "show").stdout
+    assert refused("policy", "show", "nobody") == "unknown_policy"
+    assert refused("policy", "show", "0" * 64) == "unknown_policy"
+    assert refused("policy", "show", "--order", "A1") == "unknown_order"
+
+
+def test_two_policies_are_compared_by_name_and_by_file(tmp_path: Path) -> None:
+    ask(FIRST)
+    file = tmp_path / "second.toml"
+    file.write_text(SECOND, encoding="utf-8")
+    (one,) = ask_any("policy", "diff", "default", str(file))["differences"]
+    assert (one["key"], one["old"]["value"], one["new"]["value"]) == ("withdrawal.cooling", "3d", "1d")
+    assert "3d (our default)" in asked("policy", "diff", "default", str(file)).stdout
+
+
+def test_a_policy_is_checked_by_line_and_key_for_people_and_scripts(tmp_path: Path) -> None:
+    file = tmp_path / "wrong.toml"
+    file.write_text('name = "x"\nextesion = 1\n', encoding="utf-8")
+    shown = asked("policy", "check", str(file))
+    assert shown.exit_code == 1
+    assert "extesion" in shown.stdout

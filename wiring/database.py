@@ -54,7 +54,7 @@ async def register_policies(register: Register, settings: Settings) -> None:
     for policy, text in policies_in(settings):
         if not await register.policies.keep(policy.name, policy.content_hash, text):
             log.info(
-                "policy %s is registered otherwise than its file says, and stays; `starter.py policy FILE` moves it",
+                "policy %s is registered otherwise than its file says, and stays; `policy register FILE` moves it",
                 policy.name,
             )
 
