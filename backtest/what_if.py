@@ -71,7 +71,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class WhatIf:
     """The same past under two policies."""
 
     old: Side
@@ -101,7 +101,7 @@ class Comparison:
         }
 
 
-def compare(new_text: str, old_text: str, folder: Path, limit: int | None = None) -> Comparison:
+def compare(new_text: str, old_text: str, folder: Path, limit: int | None = None) -> WhatIf:
     """Live the paid orders of a folder under both policies.
 
     Raises:
@@ -117,7 +117,7 @@ def compare(new_text: str, old_text: str, folder: Path, limit: int | None = None
     lives = list(_lived((old_text, new_text), paid))
     seconds = time.perf_counter() - began
     before, after = tuple(pair[0] for pair in lives), tuple(pair[1] for pair in lives)
-    return Comparison(
+    return WhatIf(
         old=Side(old.name, old.content_hash, before),
         new=Side(new.name, new.content_hash, after),
         changed=tuple((a, b) for a, b in lives if a.ending != b.ending),
@@ -163,7 +163,7 @@ NAMES = {
 }
 
 
-def show_comparison(console: Console, found: Comparison) -> None:
+def show_comparison(console: Console, found: WhatIf) -> None:
     """The figures side by side, the chart, and the first orders that end otherwise."""
     old, new = found.old.figures, found.new.figures
     rows = [
@@ -181,7 +181,7 @@ def show_comparison(console: Console, found: Comparison) -> None:
     console.print("A reviewer is taken to need the whole review_sla, and to decide as the record says.")
 
 
-def _sides(found: Comparison) -> tuple[tuple[str, Side], tuple[str, Side]]:
+def _sides(found: WhatIf) -> tuple[tuple[str, Side], tuple[str, Side]]:
     return ("old", found.old), ("new", found.new)
 
 
@@ -194,7 +194,7 @@ def _change(old: float, new: float) -> str:
     return "" if not difference else f"{'+' if difference > 0 else ''}{_number(round(difference, 2))}"
 
 
-def _bars(found: Comparison) -> list[tuple[str, str, str, str]]:
+def _bars(found: WhatIf) -> list[tuple[str, str, str, str]]:
     most = max(*found.old.chart, *found.new.chart, 1)
     starts = (0, *BUCKETS)
     rows = []

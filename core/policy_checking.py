@@ -28,7 +28,7 @@ _IN_VALUES = re.compile(r"^((?:overrides|trials)\.\d+\.values): (.*)$", re.DOTAL
 """How the audit's policy names what is wrong with an override's values."""
 
 
-class Finding(NamedTuple):
+class PolicyFinding(NamedTuple):
     """Something that cannot work, by the keys that it is about: the first that stands in the file is named."""
 
     keys: tuple[Place, ...]
@@ -46,7 +46,7 @@ def check_policy(text: str) -> list[FileProblem]:
         return sorted(wrong)
     policy = parse_policy(text)
     found = [
-        *(Finding(tuple(_place(key) for key in one.keys), one.message) for one in policy_windows(policy)),
+        *(PolicyFinding(tuple(_place(key) for key in one.keys), one.message) for one in policy_windows(policy)),
         *_windows_of_rules(policy),
         *_useless_rules(policy),
         *_contradictions(policy),
@@ -67,7 +67,7 @@ def _placed(problem: FileProblem, lines: Lines | None) -> FileProblem:
     return FileProblem(lines.of(_place(key)), key, inner[2])
 
 
-def _problem(lines: Lines, finding: Finding) -> FileProblem:
+def _problem(lines: Lines, finding: PolicyFinding) -> FileProblem:
     place = next((key for key in finding.keys if lines.has(key)), finding.keys[0])
     return FileProblem(lines.of(place), ".".join(map(str, place)), finding.message)
 
@@ -79,16 +79,16 @@ def _place(key: str) -> Place:
 # --- rules -----------------------------------------------------------------------------------------------
 
 
-def _rule_values(policy: Policy) -> Iterator[Finding]:
+def _rule_values(policy: Policy) -> Iterator[PolicyFinding]:
     for number, rule in enumerate(policy.rules):
         try:
             OrderLimits.model_validate(rule.order, extra="forbid")
         except ValidationError as error:
             for reason in reasons_of(error):
-                yield Finding((("rules", number, "order", *_place(reason["field"])),), reason["message"])
+                yield PolicyFinding((("rules", number, "order", *_place(reason["field"])),), reason["message"])
 
 
-def _windows_of_rules(policy: Policy) -> Iterator[Finding]:
+def _windows_of_rules(policy: Policy) -> Iterator[PolicyFinding]:
     """What each rule, and each pair that can meet in one order, makes of the limits."""
     known = {(one.keys, one.message) for one in order_windows(policy)}
     numbered = list(enumerate(policy.rules))
@@ -102,7 +102,7 @@ def _windows_of_rules(policy: Policy) -> Iterator[Finding]:
             known.add((one.keys, one.message))
             places = [("rules", number, *_place(key)) for key in one.keys for number, rule in group if _sets(rule, key)]
             whose = " and ".join(f"rule {number} ({rule.selector})" for number, rule in group)
-            yield Finding((*places, *map(_place, one.keys)), f"under {whose}: {one.message}")
+            yield PolicyFinding((*places, *map(_place, one.keys)), f"under {whose}: {one.message}")
 
 
 def _sets(rule: Rule, key: str) -> bool:
@@ -126,20 +126,24 @@ def _can_meet(one: Rule, other: Rule) -> bool:
     return all(a is None or b is None or a == b for a, b in pairs)
 
 
-def _useless_rules(policy: Policy) -> Iterator[Finding]:
+def _useless_rules(policy: Policy) -> Iterator[PolicyFinding]:
     for number, rule in enumerate(policy.rules):
         if not rule.order and rule.commission_bps is None:
-            yield Finding((("rules", number),), "the rule changes nothing: it has neither order nor commission_bps")
+            yield PolicyFinding(
+                (("rules", number),), "the rule changes nothing: it has neither order nor commission_bps"
+            )
         elif rule.selector == "every order":
-            yield Finding((("rules", number),), "the rule is for every order: its values belong above the rules")
+            yield PolicyFinding((("rules", number),), "the rule is for every order: its values belong above the rules")
     for number, override in enumerate(policy.audit.overrides):
         if not override.values:
-            yield Finding((("audit", "overrides", number),), "the override changes nothing: it has no values")
+            yield PolicyFinding((("audit", "overrides", number),), "the override changes nothing: it has no values")
         elif not override.model_dump(exclude={"values"}, exclude_none=True):
-            yield Finding((("audit", "overrides", number),), "the override is for every parcel: set its values above")
+            yield PolicyFinding(
+                (("audit", "overrides", number),), "the override is for every parcel: set its values above"
+            )
 
 
-def _contradictions(policy: Policy) -> Iterator[Finding]:
+def _contradictions(policy: Policy) -> Iterator[PolicyFinding]:
     """Two rules for the same orders that set one value: the earlier never counts."""
     seen: dict[tuple[Any, str], tuple[int, Any]] = {}
     for number, rule in enumerate(policy.rules):
@@ -152,18 +156,18 @@ def _contradictions(policy: Policy) -> Iterator[Finding]:
                 message = (
                     f"rules {earlier[0]} and {number} are both for {rule.selector} and set {same}: the later counts"
                 )
-                yield Finding((("rules", number, *_place(key)),), message)
+                yield PolicyFinding((("rules", number, *_place(key)),), message)
     yield from _audit_contradictions(policy)
 
 
-def _audit_contradictions(policy: Policy) -> Iterator[Finding]:
+def _audit_contradictions(policy: Policy) -> Iterator[PolicyFinding]:
     earlier: dict[tuple[str, str], int] = {}
     for number, override in enumerate(policy.audit.overrides):
         which = override.model_dump_json(exclude={"values"})
         for key in override.values:
             if (which, key) in earlier:
                 message = f"overrides {earlier[which, key]} and {number} are for the same parcels: the later counts"
-                yield Finding((("audit", "overrides", number, "values", key),), message)
+                yield PolicyFinding((("audit", "overrides", number, "values", key),), message)
             earlier[which, key] = number
 
 
