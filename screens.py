@@ -180,7 +180,7 @@ class Facts(Shown):
 
     def lines(self, width: int) -> Iterator[Spans]:
         """The names on the left, as wide as the longest."""
-        yield [(self._title, "italic")]
+        yield from _title(self._title, width)
         names = min(max((width_of(name) for name, _ in self._values), default=0), width // 2)
         for name, value in self._values:
             for number, line in enumerate(wrap(value, max(1, width - names - _GAP - 1))):
@@ -203,7 +203,7 @@ class Listing(Shown):
 
     def lines(self, width: int) -> Iterator[Spans]:
         """A table of all columns, or of those that fit, or a paragraph a row."""
-        yield [(self._title, "italic")]
+        yield from _title(self._title, width)
         everything = range(len(self._columns))
         filled = [i for i in everything if any(any(row[i].lines) for row in self._rows)] or list(everything)
         spare = [self._columns.index(name) for name in self._spare]
@@ -219,6 +219,8 @@ class Listing(Shown):
                 break
         else:
             yield from self._paragraphs(filled, width)
+        if not self._rows:
+            yield [("none", "dim")]
         yield []
 
     # --- as a table ----------------------------------------------------------------------------------------
@@ -302,6 +304,11 @@ class Listing(Shown):
                 line = ""
         if line:
             yield [(f"  {line}", "")]
+
+
+def _title(title: str, width: int) -> Iterator[Spans]:
+    for line in wrap(title, width):
+        yield [(line, "italic")]
 
 
 def _padded(text: str, width: int, *, right: bool = False) -> str:

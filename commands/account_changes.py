@@ -36,6 +36,7 @@ from core.texts import clock
 from ledger.payout_accounts import PayoutAccount
 from ledger.register import Register
 from ledger.vault import Vault
+from screens import counted
 
 KNOWN_WITHIN_S = 5.0
 """How long a command waits for a bank's answer before it says that the amount is on its way."""
@@ -163,10 +164,8 @@ async def reseal(by: By = None, reason: Reason = None, as_json: JsonFlag = False
     key_id = vault.newest
     async with owners_books() as register:
         count = await register.accounts.reseal(vault, by=who, why=why, now=datetime.now(UTC))
-    tell(
-        {"resealed": count, "key_id": key_id},
-        lambda console: console.print(f"{count} numbers sealed again; all are sealed with the key {key_id}."),
-    )
+    told = f"{counted(count, 'number')} sealed again; every number is sealed with the key {key_id}."
+    tell({"resealed": count, "key_id": key_id}, lambda console: console.print(told))
 
 
 async def tell_account(register: Register, account: str) -> None:

@@ -29,7 +29,7 @@ def tell_accounts(merchant: str, legal_name: str | None, rows: Sequence[PayoutAc
     }
     if hint:
         value["hint"] = hint
-    named = {"legal name": legal_name or "not known: `accounts merchant` tells it", "number": hint}
+    named = {"legal name": legal_name or "not known: `accounts merchant` tells it", "issuer": hint}
     grid = table(f"Payout accounts of {merchant}", COLUMNS, [_cells(row) for row in rows])
     tell(value, lambda console: console.print(Group(facts(f"Merchant {merchant}", named), grid)))
 

@@ -53,9 +53,10 @@ def _settings(settings: Settings) -> DoctorFinding:
 
 
 def _account_keys(settings: Settings) -> DoctorFinding:
-    helps = "set DAKUAN_ACCOUNT_KEYS; without it no account number can be bound, nor paid to"
-    found = f"{len(settings.account_keys)}, the newest is {next(iter(settings.account_keys), 'none')}"
-    return DoctorFinding("account keys", bool(settings.account_keys), found, helps, required=False)
+    keys = settings.account_keys
+    helps = "" if keys else "set DAKUAN_ACCOUNT_KEYS; without it no account number can be bound, nor paid to"
+    found = f"{len(keys)}, the newest is {next(iter(keys), 'none')}"
+    return DoctorFinding("account keys", bool(keys), found, helps, required=False)
 
 
 # --- Temporal --------------------------------------------------------------------------------------------

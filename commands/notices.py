@@ -38,7 +38,7 @@ async def notices(
             row.to,
             row.subject,
             row.name,
-            ", ".join(f"{name}: {_written(fact)}" for name, fact in row.facts.items()),
+            "; ".join(f"{name}: {_written(fact)}" for name, fact in row.facts.items()),
         )
         for row in rows
     ]

@@ -54,7 +54,6 @@ def _view(how: str, trace: Trace, answer: str, at: datetime) -> dict[str, Any]:
 
 def trace_table(parcel_id: str, sources: Sequence[Mapping[str, Any]]) -> Listing:
     """The scans of all sources in the order of time, with how long nothing was heard before each."""
-    said = "; ".join(f"{one['provider']} {one['how']}, {one['answer']}, {clock(one['at'])}" for one in sources)
     rows: list[tuple[str, ...]] = []
     before: datetime | None = None
     for scan in merge(_trace(one) for one in sources):
@@ -63,8 +62,14 @@ def trace_table(parcel_id: str, sources: Sequence[Mapping[str, Any]]) -> Listing
     last = max((datetime.fromisoformat(one["at"]) for one in sources), default=None)
     if before is not None and last is not None and last - before > LONG:
         rows.append((clock(last), _after(before, last), "", "", "nothing more was known"))
-    title = f"What the carriers say of parcel {parcel_id}: {said or 'nobody was asked yet'}"
-    return table(title if rows else f"{title}; no scans", COLUMNS, rows)
+    return table(f"What the carriers say of parcel {parcel_id} ({_said(sources)})", COLUMNS, rows)
+
+
+def _said(sources: Sequence[Mapping[str, Any]]) -> str:
+    """Who was asked or told it, when, and the answer."""
+    if not sources:
+        return "not asked yet"
+    return "; ".join(f"{one['provider']} {one['how']} {clock(one['at'])}: {one['answer']}" for one in sources)
 
 
 def _after(before: datetime | None, at: datetime) -> str:

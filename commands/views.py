@@ -190,8 +190,8 @@ def retries_table(retries: Sequence[Mapping[str, Any]]) -> Listing:
 
 def _named(retried: Mapping[str, Any]) -> str:
     """The activity, and where its summary says more, such as the kind of a posting, that too."""
-    activity, summary = retried["activity"], retried.get("summary")
-    return f"{activity}: {summary}" if summary and summary != activity else activity
+    activity, summary = retried["activity"], retried.get("summary") or ""
+    return summary if summary.startswith(activity) else f"{activity}: {summary}" if summary else activity
 
 
 def journal_table(journal: Sequence[Mapping[str, Any]]) -> Listing:

@@ -771,7 +771,7 @@ BEGIN
     INSERT INTO payout_account_changes (merchant_id, account_id, version, what, detail, role, who, why, at)
     VALUES (p_merchant_id, p_account_id, bound_version, outcome, concat_ws(' ',
                 p_kind, '…' || p_last4, 'cools off until ' || to_char(
-                    v_cools AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
+                    v_cools AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
             p_role, p_who, p_why, p_now);
     RETURN NEXT;
 END $function$;
@@ -2551,7 +2551,7 @@ BEGIN
         (2, v_account.suspended_at IS NOT NULL, 'account_suspended', p_withdrawal ->> 'account_id'),
         (3, v_account.currency IS DISTINCT FROM v_currency, 'wrong_currency', v_account.currency),
         (4, v_account.cooling_until > v_now, 'account_cooling', to_char(
-            v_account.cooling_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
+            v_account.cooling_until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
         (5, v_amount < p_minimum, 'below_minimum', p_minimum::TEXT),
         (6, v_amount > p_maximum, 'above_maximum', p_maximum::TEXT),
         (7, coalesce(v_owed, 0) > 0, 'receivable_outstanding', v_owed::TEXT),
@@ -2707,8 +2707,8 @@ BEGIN
     WHERE v.account_id = p_account_id AND v.version = p_version;
     INSERT INTO payout_account_changes (merchant_id, account_id, version, what, detail, role, who, why, at)
     VALUES (v_merchant, p_account_id, p_version, 'cooling_shortened', concat_ws(' → ',
-                to_char(v_before AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-                coalesce(to_char(p_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'none')),
+                to_char(v_before AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
+                coalesce(to_char(p_until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'), 'none')),
             p_role, p_who, p_why, p_now);
     RETURN TRUE;
 END $function$;

@@ -55,7 +55,7 @@ def test_an_order_goes_from_start_to_withdrawal_by_the_command_line() -> None:
     assert (source["provider"], source["how"], source["answer"]) == ("sandbox", "polled", "found")
     assert [scan["stage"] for scan in source["scans"]] == ["picked_up", "delivered"]
     told = run("show", order["order_id"]).stdout
-    assert "What the carriers say of parcel p1: sandbox polled, found, " in told
+    assert "What the carriers say of parcel p1 (sandbox polled 20" in told
     assert re.search(r"UTC  1 day +delivered", told), told
     assert ask("balance", merchant)["balances"][0]["available_minor"] == 12941
 

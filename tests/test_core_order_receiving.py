@@ -9,6 +9,7 @@ from order_driver import DAY, HOUR, SECOND, T0, WAYBILLS, OrderDriver, a_parcel,
 
 from core.answers import Answer
 from core.reasons import Refusal
+from core.texts import clock
 
 
 def opened(**limits: Any) -> OrderDriver:
@@ -157,8 +158,8 @@ def test_extension_says_old_new_and_why() -> None:
     facts = driver.notices("receipt_extended")[0].facts
     assert facts == {"old": (T0 + 7 * DAY).isoformat(), "new": (T0 + 10 * DAY).isoformat(), "reason": "abroad"}
     said = driver.state.inbox.journal[-1].message or ""
-    assert facts["old"] in said
-    assert facts["new"] in said
+    assert clock(facts["old"]) in said
+    assert clock(facts["new"]) in said
     assert "abroad" in said
 
 

@@ -36,7 +36,7 @@ def picked_up_in_time(case: Case) -> Finding:
         return _judge("picked_up_in_time", case.waited(uploaded, case.own[0].at), limit)
     waited = case.waited(uploaded, case.now)
     if case.answered and waited > limit:
-        return _judge("picked_up_in_time", waited, limit)
+        return _judge("picked_up_in_time", waited, limit, what="waiting")
     return UNKNOWN["picked_up_in_time"]
 
 

@@ -18,7 +18,7 @@ WAITING: Mapping[str, Help] = {
         "The merchant ships what is left and sends report_shipment.", "请商家寄出剩余商品并提交 report_shipment。"
     ),
     "audit_collecting": Help(
-        "The carrier's next scans; report_scan makes the audit look at once.",
+        "The carrier's next scans are waited for; report_scan makes the audit look at once.",
         "等待快递公司更新轨迹；report_scan 可使审核立即查看。",
     ),
     "audit_in_review": Help("A reviewer sends decide_audit.", "等待审核人员提交 decide_audit。"),

@@ -217,7 +217,7 @@ BEGIN
     INSERT INTO payout_account_changes (merchant_id, account_id, version, what, detail, role, who, why, at)
     VALUES (p_merchant_id, p_account_id, bound_version, outcome, concat_ws(' ',
                 p_kind, '…' || p_last4, 'cools off until ' || to_char(
-                    v_cools AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
+                    v_cools AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
             p_role, p_who, p_why, p_now);
     RETURN NEXT;
 END $$;
@@ -245,8 +245,8 @@ BEGIN
     WHERE v.account_id = p_account_id AND v.version = p_version;
     INSERT INTO payout_account_changes (merchant_id, account_id, version, what, detail, role, who, why, at)
     VALUES (v_merchant, p_account_id, p_version, 'cooling_shortened', concat_ws(' → ',
-                to_char(v_before AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-                coalesce(to_char(p_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'none')),
+                to_char(v_before AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
+                coalesce(to_char(p_until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'), 'none')),
             p_role, p_who, p_why, p_now);
     RETURN TRUE;
 END $$;

@@ -190,7 +190,7 @@ BEGIN
         (2, v_account.suspended_at IS NOT NULL, 'account_suspended', p_withdrawal ->> 'account_id'),
         (3, v_account.currency IS DISTINCT FROM v_currency, 'wrong_currency', v_account.currency),
         (4, v_account.cooling_until > v_now, 'account_cooling', to_char(
-            v_account.cooling_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
+            v_account.cooling_until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
         (5, v_amount < p_minimum, 'below_minimum', p_minimum::TEXT),
         (6, v_amount > p_maximum, 'above_maximum', p_maximum::TEXT),
         (7, coalesce(v_owed, 0) > 0, 'receivable_outstanding', v_owed::TEXT),
