@@ -16,9 +16,12 @@ import gateway
 from commands.account_reading import (
     AccountArgument,
     By,
+    CommandId,
     Reason,
     actor_by,
+    command_of,
     known_account,
+    once,
     refused,
     withdrawal_policy,
 )
@@ -32,6 +35,7 @@ from core.errors import Refused, Unavailable
 from core.messages import Actor
 from core.money import parse_amount
 from core.payout_accounts import check_actor, check_reason, judge_holder
+from core.reasons import Refusal
 from core.texts import clock
 from ledger.payout_accounts import PayoutAccount
 from ledger.register import Register
@@ -44,19 +48,29 @@ KNOWN_WITHIN_S = 5.0
 
 @command
 async def suspend_account(
-    account: AccountArgument, by: By = None, reason: Reason = None, as_json: JsonFlag = False
+    account: AccountArgument,
+    by: By = None,
+    reason: Reason = None,
+    command_id: CommandId = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Let no more money go to an account until an operator resumes it."""
     async with _changing(account, by, reason) as (register, known, who, why):
         check_actor(who, "suspend", known.merchant_id)
-        if not await register.accounts.suspend(account, why, datetime.now(UTC), by=who, why=why):
-            raise refused("account_suspended", f"{account} is, since {clock(known.suspended_at)}.")
+        asked = command_of(command_id, who, "suspend", {"account": account, "why": why})
+        async with once(register, asked) as taken:
+            if taken and not await taken.accounts.suspend(account, why, datetime.now(UTC), by=who, why=why):
+                raise refused("account_suspended", f"{account} is, since {clock(known.suspended_at)}.")
         await tell_waiting(register, known.merchant_id, [account])
 
 
 @command
 async def resume_account(
-    account: AccountArgument, by: By = None, reason: Reason = None, as_json: JsonFlag = False
+    account: AccountArgument,
+    by: By = None,
+    reason: Reason = None,
+    command_id: CommandId = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Lift a suspension."""
     async with _changing(account, by, reason) as (register, known, who, why):
@@ -65,8 +79,10 @@ async def resume_account(
             legal_name = await register.accounts.legal_name(known.merchant_id)
             if legal_name is not None:
                 judge_holder(known.holder, legal_name)
-        if not await register.accounts.resume(account, by=who, why=why, now=datetime.now(UTC)):
-            raise refused("not_suspended", account)
+        asked = command_of(command_id, who, "resume", {"account": account, "why": why})
+        async with once(register, asked) as taken:
+            if taken and not await taken.accounts.resume(account, by=who, why=why, now=datetime.now(UTC)):
+                raise refused("not_suspended", account)
 
 
 @command
@@ -75,19 +91,34 @@ async def verify_account(
     amount: Annotated[str | None, typer.Option(help="What arrived after `accounts drop`, such as 0.37.")] = None,
     by: By = None,
     reason: Reason = None,
+    command_id: CommandId = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Prove that an account, as it is now, is the merchant's: by the amount that was sent, or by an operator's word."""
     async with _changing(account, by, reason or (amount and "told the amount")) as (register, known, who, why):
         check_actor(who, "verify" if amount is None else "tell_amount", known.merchant_id)
         judge_holder(known.holder, await register.accounts.legal_name(known.merchant_id))
-        now = datetime.now(UTC)
-        if amount is not None:
-            told = await register.drops.tell(account, parse_amount(amount, known.currency), by=who, why=why, now=now)
-            if told.refusal is not None:
-                raise Refused(told.refusal.code, told.refusal.message, told.refusal.field)
-        elif not await register.accounts.verify(account, known.version, how="by hand", by=who, why=why, now=now):
-            raise refused("already_verified", f"{account}, version {known.version}.")
+        asked = command_of(command_id, who, "verify", {"account": account, "amount": amount, "why": why})
+        async with once(register, asked) as taken:
+            refusal = await _verified(taken, known, amount, who, why) if taken else None
+        # Raised when it is kept: a wrong amount costs a try.
+        if refusal is not None:
+            raise Refused(refusal.code, refusal.message, refusal.field)
+
+
+async def _verified(
+    register: Register, known: PayoutAccount, amount: str | None, who: Actor, why: str
+) -> Refusal | None:
+    """Verify it by the amount, or by hand; why not."""
+    now = datetime.now(UTC)
+    if amount is not None:
+        told = await register.drops.tell(
+            known.account_id, parse_amount(amount, known.currency), by=who, why=why, now=now
+        )
+        return told.refusal
+    if not await register.accounts.verify(known.account_id, known.version, how="by hand", by=who, why=why, now=now):
+        raise refused("already_verified", f"{known.account_id}, version {known.version}.")
+    return None
 
 
 @command

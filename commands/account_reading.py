@@ -6,15 +6,19 @@ A number is better given on standard input or in a file than with `--number`, wh
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
 
+from commands.console import tell_line
 from commands.link import owners_books
 from commands.reading import actor_of, id_of, read_message
 from config import load
+from core.account_commands import AccountCommand, account_command
 from core.durations import parse_duration
 from core.errors import Refused
 from core.messages import Actor
@@ -29,6 +33,9 @@ MerchantArgument = Annotated[str, typer.Argument(help="The merchant's id.")]
 AccountArgument = Annotated[str, typer.Argument(help="The account's id, ours.")]
 By = Annotated[str | None, typer.Option("--by", "--as", metavar="ROLE:ID", help="Who does it, such as operator:ann.")]
 Reason = Annotated[str | None, typer.Option(help="Why, for the record.")]
+CommandId = Annotated[
+    str | None, typer.Option("--id", help="The command's id; the same command again under it changes nothing.")
+]
 Number = Annotated[str | None, typer.Option(help="The number; better on standard input or in --number-file.")]
 NumberFile = Annotated[Path | None, typer.Option(help="File whose first line is the number; - is standard input.")]
 Cooling = Annotated[
@@ -55,6 +62,24 @@ def actor_by(by: str | None) -> Actor:
     if by is None:
         raise Refused("malformed", "by: say who does it with --by ROLE:ID, such as operator:ann", "by")
     return read_message(Actor, actor_of(by), "malformed")
+
+
+def command_of(
+    command_id: str | None, who: Actor, verb: str, said: Mapping[str, object], fingerprints: Sequence[bytes] = ()
+) -> AccountCommand | None:
+    """What makes the command happen once; None where its sender gave no id."""
+    if command_id is None:
+        return None
+    return account_command(id_of(command_id, "command_id"), who, verb, said, fingerprints)
+
+
+@asynccontextmanager
+async def once(register: Register, command: AccountCommand | None) -> AsyncIterator[Register | None]:
+    """The register in which the command is carried out; None if it was before. Without an id it always is."""
+    async with register.once(command, datetime.now(UTC)) as inside:
+        yield inside
+    if inside is None:
+        tell_line("This command was carried out before; nothing was changed.")
 
 
 def refused(code: str, detail: str) -> Refused:

@@ -13,6 +13,8 @@ from commands.account_reading import (
     BankCode,
     BankName,
     By,
+    CommandId,
+    Cooled,
     Cooling,
     Last4,
     MerchantArgument,
@@ -22,9 +24,11 @@ from commands.account_reading import (
     Reason,
     Token,
     actor_by,
+    command_of,
     cooling_of,
     known_account,
     number_of,
+    once,
     shorten_cooling,
     token_of,
 )
@@ -35,10 +39,21 @@ from commands.link import books
 from commands.rail_choice import check_rail, rail_named
 from commands.reading import id_of
 from config import load
+from core.account_commands import AccountCommand
 from core.errors import Refused
+from core.messages import Actor
 from core.money import CURRENCIES
-from core.payout_accounts import Bank, check_actor, check_name, check_reason, judge_bank, judge_holder, name_key
-from ledger.payout_accounts import Binding
+from core.payout_accounts import (
+    AccountNumber,
+    Bank,
+    check_actor,
+    check_name,
+    check_reason,
+    judge_bank,
+    judge_holder,
+    name_key,
+)
+from ledger.payout_accounts import Binding, MustBe
 from ledger.register import Register
 from ledger.vault import Vault
 
@@ -56,6 +71,7 @@ async def name_merchant(
     name: Annotated[str | None, typer.Option(help="What it is called by law; shown where not given.")] = None,
     by: By = None,
     reason: Reason = None,
+    command_id: CommandId = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Say what a merchant is called by law. Its accounts must be held under that name; others are suspended."""
@@ -67,9 +83,12 @@ async def name_merchant(
             others = [
                 row.account_id for row in await register.accounts.of_merchant(merchant) if not _same(row.holder, name)
             ]
-            await register.accounts.name_merchant(
-                merchant, name, held_by_others=others, by=who, why=why, now=datetime.now(UTC)
-            )
+            asked = command_of(command_id, who, "name", {"merchant": merchant, "name": name, "why": why})
+            async with once(register, asked) as taken:
+                if taken:
+                    await taken.accounts.name_merchant(
+                        merchant, name, held_by_others=others, by=who, why=why, now=datetime.now(UTC)
+                    )
             await tell_waiting(register, merchant, others)
         await _tell_accounts(register, merchant)
 
@@ -102,6 +121,7 @@ async def bind_account(
     cooling: Cooling = None,
     by: By = None,
     reason: Reason = None,
+    command_id: CommandId = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Bind a payout account. The same again changes nothing; another number needs `replace`."""
@@ -117,28 +137,22 @@ async def bind_account(
         rail = rail_named(load(), rail)
         await check_rail(load(), rail, currency, kind, judged)
         cooled = await cooling_of(register, cooling, who, merchant, reason)
-        version = await register.accounts.bind(
-            Binding(
-                account_id=account,
-                merchant_id=merchant,
-                kind=kind,
-                currency=currency,
-                holder=holder,
-                last4=last4 or "",
-                rail=rail,
-                rail_token=token_of(token or account),
-                bank=kept,
-                is_default=default,
-                cooling_until=cooled.until,
-            ),
-            number=judged,
-            vault=Vault(load().account_keys),
-            must_be="new",
-            by=who,
-            why=why,
-            now=datetime.now(UTC),
+        binding = Binding(
+            account_id=account,
+            merchant_id=merchant,
+            kind=kind,
+            currency=currency,
+            holder=holder,
+            last4=last4 or "",
+            rail=rail,
+            rail_token=token_of(token or account),
+            bank=kept,
+            is_default=default,
+            cooling_until=cooled.until,
         )
-        await shorten_cooling(account, version, cooled, who, why)
+        said = {**binding.model_dump(mode="json", exclude={"cooling_until"}), "cooling": cooling, "why": why}
+        asked = command_of(command_id, who, "bind", said, _fingerprints(judged, account))
+        await _carry_out(register, asked, binding, judged, cooled, "new", who, why)
         await _tell_accounts(register, merchant, hint=judged.hint if judged else "")
 
 
@@ -160,6 +174,7 @@ async def replace_account(
     cooling: Cooling = None,
     by: By = None,
     reason: Reason = None,
+    command_id: CommandId = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Give an account another number. It cools off again; withdrawals that wait keep the number they were asked for."""
@@ -170,35 +185,54 @@ async def replace_account(
         held = check_name(holder or known.holder, "holder")
         judged = number_of(kind or known.kind, number, number_file, token, last4)
         judge_holder(held, await register.accounts.legal_name(known.merchant_id))
-        rail = id_of(rail or known.rail, "rail")
-        await check_rail(load(), rail, known.currency, kind or known.kind, judged)
+        pays = id_of(rail or known.rail, "rail")
+        await check_rail(load(), pays, known.currency, kind or known.kind, judged)
         moved = bool(bank or bank_code or (kind and kind != known.kind))
         cooled = await cooling_of(register, cooling, who, known.merchant_id, reason)
-        version = await register.accounts.bind(
-            Binding(
-                account_id=account,
-                merchant_id=known.merchant_id,
-                kind=kind or known.kind,
-                currency=known.currency,
-                holder=held,
-                last4=last4 or "",
-                rail=rail,
-                rail_token=token_of(token or known.rail_token),
-                bank=judge_bank(kind or known.kind, bank, bank_code)
-                if moved
-                else Bank(known.bank_name, known.bank_code),
-                is_default=known.is_default,
-                cooling_until=cooled.until,
-            ),
-            number=judged,
-            vault=Vault(load().account_keys),
-            must_be="known",
-            by=who,
-            why=why,
-            now=datetime.now(UTC),
+        binding = Binding(
+            account_id=account,
+            merchant_id=known.merchant_id,
+            kind=kind or known.kind,
+            currency=known.currency,
+            holder=held,
+            last4=last4 or "",
+            rail=pays,
+            rail_token=token_of(token or known.rail_token),
+            bank=judge_bank(kind or known.kind, bank, bank_code) if moved else Bank(known.bank_name, known.bank_code),
+            is_default=known.is_default,
+            cooling_until=cooled.until,
         )
-        await shorten_cooling(account, version, cooled, who, why)
+        # Only what was typed: what is known may have changed since the command was first sent.
+        said = {"account": account, "holder": holder, "kind": kind, "bank": bank, "code": bank_code, "rail": rail}
+        said |= {"token": token, "last4": last4, "cooling": cooling, "why": why}
+        asked = command_of(command_id, who, "replace", said, _fingerprints(judged, account))
+        await _carry_out(register, asked, binding, judged, cooled, "known", who, why)
         await _tell_accounts(register, known.merchant_id, hint=judged.hint if judged else "")
+
+
+def _fingerprints(number: AccountNumber | None, account: str) -> list[bytes]:
+    return Vault(load().account_keys).fingerprints(number.number, account) if number else []
+
+
+async def _carry_out(
+    register: Register,
+    asked: AccountCommand | None,
+    binding: Binding,
+    number: AccountNumber | None,
+    cooled: Cooled,
+    must_be: MustBe,
+    who: Actor,
+    why: str,
+) -> None:
+    """Bind it, once under an id."""
+    vault = Vault(load().account_keys)
+    async with once(register, asked) as taken:
+        if taken is None:
+            return
+        version = await taken.accounts.bind(
+            binding, number=number, vault=vault, must_be=must_be, by=who, why=why, now=datetime.now(UTC)
+        )
+    await shorten_cooling(binding.account_id, version, cooled, who, why)
 
 
 # --- looking ---------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 
+from core.account_commands import AccountCommand
 from core.errors import Refused, Unavailable
 from core.fields import Message
 from core.messages import Actor
@@ -135,6 +136,21 @@ class PayoutAccounts(RegisterPart):
         )
 
     # --- changes ---------------------------------------------------------------------------------------
+
+    async def take(self, command: AccountCommand, now: datetime) -> bool:
+        """Take a command, inside the transaction of its change (`Register.once`). False: it was carried out before.
+
+        Raises:
+            Refused: `command_id_used_with_different_content`; a retry does not help.
+        """
+        taken = await self._call(
+            "SELECT take_account_command($1, $2, $3, $4, $5)",
+            *(command.actor.role, command.actor.id, command.command_id, list(command.digests), now),
+        )
+        if taken == "different":
+            refusal = refuse("command_id_used_with_different_content", field="command_id")
+            raise Refused(refusal.code, refusal.message, refusal.field)
+        return bool(taken == "taken")
 
     async def bind(
         self,

@@ -6,6 +6,12 @@ and may be repeated.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, cast
+
+from core.account_commands import AccountCommand
 from ledger.account_drops import AccountDrops
 from ledger.balances import Balances
 from ledger.breaks import Breaks
@@ -17,7 +23,7 @@ from ledger.orders import Orders
 from ledger.payout_accounts import PayoutAccounts
 from ledger.payouts import Payouts
 from ledger.policies import Policies
-from ledger.pool import Pool
+from ledger.pool import Pool, translate_errors
 from ledger.provider_log import ProviderLog
 from ledger.pushes import Pushes
 from ledger.reviews import Reviews
@@ -49,3 +55,21 @@ class Register:
         self.callbacks = Callbacks(pool)
         self.statements = Statements(pool)
         self.breaks = Breaks(pool)
+
+    @asynccontextmanager
+    async def once(self, command: AccountCommand | None, now: datetime) -> AsyncIterator[Register | None]:
+        """The register in a transaction in which this command is taken; None where it was carried out before.
+
+        What is raised inside undoes the change, and the command with it: it may be sent again. Without a command the
+        register is as it is, with no transaction around.
+
+        Raises:
+            Refused: `command_id_used_with_different_content`; a retry does not help.
+        """
+        if command is None:
+            yield self
+            return
+        async with translate_errors(), self.pool.acquire() as connection, connection.transaction():
+            # A connection answers queries as a pool does.
+            inside = Register(cast(Any, connection))
+            yield inside if await inside.accounts.take(command, now) else None

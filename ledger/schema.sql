@@ -145,6 +145,15 @@ CREATE TABLE payments (
     CONSTRAINT payment_not_over_claimed CHECK (claimed_minor >= 0 AND claimed_minor <= paid_minor)
 );
 
+CREATE TABLE payout_account_commands (
+    role text NOT NULL,
+    who text NOT NULL,
+    command_id text NOT NULL,
+    digest text NOT NULL,
+    taken_at timestamp with time zone NOT NULL,
+    CONSTRAINT an_account_command_is_carried_out_once PRIMARY KEY (role, who, command_id)
+);
+
 CREATE TABLE policies (
     content_hash text NOT NULL,
     name text NOT NULL,
@@ -2743,6 +2752,31 @@ BEGIN
     RETURN TRUE;
 END $function$;
 
+CREATE FUNCTION take_account_command(
+    p_role text,
+    p_who text,
+    p_command_id text,
+    p_digests text[],
+    p_now timestamp with time zone
+)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    -- Waits for another transaction that takes the same command.
+    INSERT INTO payout_account_commands (role, who, command_id, digest, taken_at)
+    VALUES (p_role, p_who, p_command_id, p_digests[1], p_now)
+    ON CONFLICT ON CONSTRAINT an_account_command_is_carried_out_once DO NOTHING;
+    IF FOUND THEN
+        RETURN 'taken';
+    END IF;
+    RETURN (SELECT CASE WHEN c.digest = ANY (p_digests) THEN 'duplicate' ELSE 'different' END
+            FROM payout_account_commands c
+            WHERE c.role = p_role AND c.who = p_who AND c.command_id = p_command_id);
+END $function$;
+
 CREATE FUNCTION take_look(
     p_provider text,
     p_carrier text,
@@ -3115,6 +3149,7 @@ GRANT SELECT ON TABLE notices TO dakuan_worker;
 GRANT SELECT ON TABLE orders TO dakuan_worker;
 GRANT SELECT ON TABLE payments TO dakuan_worker;
 GRANT SELECT ON TABLE payout_account_changes TO dakuan_worker;
+GRANT SELECT ON TABLE payout_account_commands TO dakuan_worker;
 GRANT SELECT ON TABLE payout_account_numbers TO dakuan_worker;
 GRANT SELECT ON TABLE payout_account_versions TO dakuan_worker;
 GRANT SELECT ON TABLE payout_accounts TO dakuan_worker;
@@ -3188,6 +3223,7 @@ GRANT EXECUTE ON FUNCTION resume_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION safeguard TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION shape_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION suspend_account TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION take_account_command TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_look TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_over_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_subscription TO dakuan_worker;

@@ -338,3 +338,54 @@ def test_a_rotation_seals_all_again_and_the_old_key_can_go(database: Database, m
     monkeypatch.delenv("DAKUAN_ACCOUNT_KEYS")
     assert refusal("reseal", *ANN)[0] == "misconfigured"
     assert refusal("reseal", "--by", "merchant:m-1", "--reason", "x")[0] == "wrong_actor"
+
+
+# --- command ids -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("again", "another"),
+    [
+        (("suspend", "acc", "--by", "operator:ann", "--reason", "stolen"), ("suspend", "acc", *ANN)),
+        (("verify", "acc", *ANN), ("verify", "acc", "--by", "operator:ann", "--reason", "seen twice")),
+        (("merchant", "m-1", "--name", "Tea", *ANN), ("merchant", "m-1", "--name", "Coffee", *ANN)),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_command_under_its_id_changes_accounts_once(again: tuple[str, ...], another: tuple[str, ...]) -> None:
+    named()
+    bound()
+    first = ask(*again, "--id", "c-1")
+    before = changes()
+    assert ask(*again, "--id", "c-1") == first
+    assert refusal(*another, "--id", "c-1") == ("command_id_used_with_different_content", "command_id")
+    assert refusal("suspend", "acc", *ANN, "--id", "c-1") == ("command_id_used_with_different_content", "command_id")
+    assert changes() == before
+
+
+def test_an_account_is_bound_and_replaced_once_under_an_id() -> None:
+    """A replacement that is sent again must not undo the one that came after it."""
+    named()
+    typed = ("bind", "m-1", "acc", "--holder", "杭州茶店（上海）有限公司", "--id", "c-1")
+    first = ask(*typed, stdin=CARD)
+    assert ask(*typed, stdin=CARD) == first
+    different = ("command_id_used_with_different_content", "command_id")
+    assert refusal(*typed, stdin=OTHER_CARD) == different
+    lost = ("replace", "acc", "--reason", "lost the card")
+    ask(*lost, "--id", "c-2", stdin=OTHER_CARD)
+    ask(*lost, "--id", "c-3", stdin=CARD)
+    (account,) = ask(*lost, "--id", "c-2", stdin=OTHER_CARD)["accounts"]
+    assert (account["last4"], account["version"]) == (CARD[-4:], 3)
+    assert refusal(*lost, "--id", "c-2", stdin=CARD) == different
+    assert [what for what, _ in changes("acc")] == ["bound", "replaced", "replaced"]
+
+
+def test_a_command_that_was_refused_may_be_sent_again_under_its_id() -> None:
+    named()
+    bound()
+    resume = ("resume", "acc", *ANN, "--id", "c-1")
+    assert refusal(*resume)[0] == "not_suspended"
+    ask("suspend", "acc", *ANN)
+    ask(*resume)
+    assert [what for what, _ in changes("acc")] == ["bound", "suspended", "resumed"]
+    assert refusal("suspend", "acc", *ANN, "--id", "no id")[0] == "malformed"

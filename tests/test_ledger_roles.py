@@ -32,6 +32,7 @@ TABLES = (
     "payout_account_versions",
     "payout_account_numbers",
     "payout_account_changes",
+    "payout_account_commands",
     "account_drops",
     "withdrawals",
     "withdrawal_approvals",
@@ -78,6 +79,7 @@ CALLABLE = {
     # of merchants and accounts
     "move_licence": "what a merchant may sell; moves nothing, and is kept in the history",
     "name_merchant": "a name; kept in the history, and binds nothing",
+    "take_account_command": "uses up a command id of anyone; a change is refused then, and none is made",
     "bind_account": "another number, that gets nothing before the safeguard's time has passed; kept in the history",
     "suspend_account": "no money goes there",
     "resume_account": "money goes to the merchant's own account again, which cooled off before; kept in the history",

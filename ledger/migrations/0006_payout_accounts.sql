@@ -92,6 +92,35 @@ CREATE TRIGGER payout_account_changes_are_only_added_to
     BEFORE UPDATE OR DELETE OR TRUNCATE ON payout_account_changes
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 
+-- Commands about accounts that were carried out, by sender and id. `digest` is what a command said.
+CREATE TABLE payout_account_commands (
+    role       TEXT NOT NULL,
+    who        TEXT NOT NULL,
+    command_id TEXT NOT NULL,
+    digest     TEXT NOT NULL,
+    taken_at   TIMESTAMPTZ NOT NULL,
+    CONSTRAINT an_account_command_is_carried_out_once PRIMARY KEY (role, who, command_id)
+);
+
+-- Take a command; its change belongs to the same transaction, so that both stand or neither. `p_digests` are what it
+-- says, under each key of the account numbers. Answers `taken`, `duplicate`, or `different` for the id of another one.
+CREATE FUNCTION take_account_command(
+    p_role TEXT, p_who TEXT, p_command_id TEXT, p_digests TEXT[], p_now TIMESTAMPTZ
+) RETURNS TEXT
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    -- Waits for another transaction that takes the same command.
+    INSERT INTO payout_account_commands (role, who, command_id, digest, taken_at)
+    VALUES (p_role, p_who, p_command_id, p_digests[1], p_now)
+    ON CONFLICT ON CONSTRAINT an_account_command_is_carried_out_once DO NOTHING;
+    IF FOUND THEN
+        RETURN 'taken';
+    END IF;
+    RETURN (SELECT CASE WHEN c.digest = ANY (p_digests) THEN 'duplicate' ELSE 'different' END
+            FROM payout_account_commands c
+            WHERE c.role = p_role AND c.who = p_who AND c.command_id = p_command_id);
+END $$;
+
 -- --- merchants -----------------------------------------------------------------------------------------------
 
 -- Set a merchant's legal name, and suspend the accounts that are held under another name. False: that was its name.
