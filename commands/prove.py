@@ -108,8 +108,15 @@ def proofs_table(proofs: Sequence[Proof]) -> Listing:
             proof.name,
             Cell(("yes",), "green") if proof.holds else Cell(("NO",), "bold red"),
             proof.sentence,
-            Cell(tuple(clean(row) for row in proof.evidence)),
+            Cell(_shown(proof.evidence)),
         )
         for proof in proofs
     ]
     return table("Proofs", ("proof", "holds", "what it says", "evidence"), rows)
+
+
+def _shown(evidence: Sequence[object]) -> tuple[str, ...]:
+    """The first of what was found; thousands of orders may lack a workflow, and a screen of them helps no one."""
+    first = tuple(clean(row) for row in evidence[:NAMED_AT_MOST])
+    more = len(evidence) - len(first)
+    return (*first, f"and {more:,} more; --json lists all") if more else first
