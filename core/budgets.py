@@ -53,3 +53,6 @@ EVIDENCE_KEPT = 120
 STARTS_A_TASK = 20
 """Activities that are started in one workflow task. Each carries up to 20 kB beside its parcel's scans; all 200 of the
 largest order would not fit in one request."""
+
+EVIDENCE_WEIGHS = 4_000
+"""Evidence of one side in one after-sale case; five cases of two sides come to 40 kB."""

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from core.aftersale.messages import AFTER_SALE_COMMANDS
 from core.command import Actor as Actor
 from core.command import Command as Command
 from core.command import LineQuantity as LineQuantity
@@ -275,25 +276,24 @@ class LiftHold(Command):
     review_at: Time | None = None
 
 
-ORDER_COMMANDS: Mapping[str, type[Command]] = {
-    command.verb: command
-    for command in (
-        ReportShipment,
-        CorrectWaybill,
-        ReportScan,
-        ConfirmReceipt,
-        ExtendReceipt,
-        CancelOrder,
-        DecideAudit,
-        AppealAudit,
-        DecideScreening,
-        AppealScreening,
-        ResolveRefund,
-        RefundOrder,
-        PlaceHold,
-        LiftHold,
-    )
-}
+_COMMANDS: tuple[type[Command], ...] = (
+    ReportShipment,
+    CorrectWaybill,
+    ReportScan,
+    ConfirmReceipt,
+    ExtendReceipt,
+    CancelOrder,
+    DecideAudit,
+    AppealAudit,
+    DecideScreening,
+    AppealScreening,
+    ResolveRefund,
+    RefundOrder,
+    PlaceHold,
+    LiftHold,
+    *AFTER_SALE_COMMANDS,
+)
+ORDER_COMMANDS: Mapping[str, type[Command]] = {command.verb: command for command in _COMMANDS}
 
 
 # --- withdrawals ---------------------------------------------------------------------------------------

@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from core.audit.verdict import Verdict
+from core.audit.waybills import carrier, judge, suggest
 from core.fields import Id, Reason, Time
 from core.messages import LineQuantity, Scan
 from core.parts import Part
+from core.reasons import Refusal, refuse
 
 AuditStage = Literal["not_started", "collecting", "approved", "rejected", "in_review"]
 
@@ -90,3 +92,22 @@ class Parcel(Part):
         if self.verdict is None or self.verdict.returned_at is not None:
             return None
         return self.verdict.delivered_at
+
+
+def check_number(carrier_id: str, name: str | None, waybill: str, field: str) -> Refusal | None:
+    """Why no parcel can have this number, or None. `field` is where the number stands in its command."""
+    if carrier_id == "other" and name is None:
+        return refuse("unknown_carrier", "`other` needs a carrier_name.", field=f"{field}carrier_name")
+    if carrier_id != "other" and carrier(carrier_id) is None:
+        near = ", ".join(suggest(carrier_id))
+        hint = f"Did you mean {near}?" if near else "Use `other` with a carrier_name."
+        return refuse("unknown_carrier", hint, field=f"{field}carrier")
+    verdict = judge(carrier_id, waybill)
+    if verdict.answer == "impossible":
+        return refuse("impossible_waybill", verdict.reason, field=f"{field}waybill")
+    return None
+
+
+def normalised(carrier_id: str, waybill: str) -> str:
+    """The number as the carrier writes it."""
+    return judge(carrier_id, waybill).normalised

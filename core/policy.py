@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
 
+from core.aftersale.limits import AfterSaleLimits
 from core.audit.policy import AuditPolicy
 from core.durations import Duration
 from core.errors import BadInput
@@ -78,6 +79,7 @@ class Rule(Message):
     delivery_mode: DeliveryMode | None = Field(default=None, exclude_if=lambda value: value is None)
     commission_bps: Bps | None = None
     order: dict[str, Any] = {}
+    after_sale: dict[str, Any] = {}
 
     def matches(self, merchant_id: str, category: str) -> bool:
         """Whether this rule applies to such goods of such a merchant, as far as these two say."""
@@ -122,6 +124,7 @@ class OrderPolicy(Message):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
     content_hash: str = ""
     order: OrderLimits = OrderLimits()
+    after_sale: AfterSaleLimits = AfterSaleLimits()
     commission_bps: Bps = 0
     rules: tuple[Rule, ...] = ()
     grade: Grade | None = Field(default=None, exclude_if=lambda value: value is None)
@@ -147,6 +150,7 @@ class Policy(Message):
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
     order: OrderLimits = OrderLimits()
+    after_sale: AfterSaleLimits = AfterSaleLimits()
     commission_bps: Bps = 0
     audit: AuditPolicy = AuditPolicy()
     withdrawal: WithdrawalPolicy = WithdrawalPolicy()
@@ -170,6 +174,7 @@ def parse_policy(text: str) -> Policy:
         policy = Policy.model_validate(tomllib.loads(text), extra="forbid")
         for rule in policy.rules:
             OrderLimits.model_validate(rule.order, extra="forbid")
+            AfterSaleLimits.model_validate(rule.after_sale, extra="forbid")
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"policy: not TOML: {error}") from None
     except ValidationError as error:
@@ -189,13 +194,15 @@ def resolve(policy: Policy, order: Order, grade: str | None = None) -> OrderPoli
         grade: the merchant's, where it has one.
     """
     rules = tuple(rule for rule in policy.rules if rule.applies_to(order, grade))
-    limits = policy.order.model_dump()
+    limits, after_sale = policy.order.model_dump(), policy.after_sale.model_dump()
     for rule in sorted(rules, key=lambda rule: rule.specificity):
         limits.update(rule.order)
+        after_sale.update(rule.after_sale)
     return OrderPolicy(
         name=policy.name,
         content_hash=policy.content_hash,
         order=OrderLimits.model_validate(limits),
+        after_sale=AfterSaleLimits.model_validate(after_sale),
         commission_bps=policy.commission_bps,
         rules=rules,
         grade=grade,

@@ -61,7 +61,16 @@ SENTENCES: dict[str, str] = {
     "hold_exists": "A hold of this name exists.",
     "needs_other_person": "Another person must do this.",
     "no_such_refund": "No refund with this cause waits for a decision.",
+    # after-sale
+    "no_open_case": "No after-sale case is open.",
+    "too_many_cases": "The order had as many after-sale cases as it may.",
+    "after_sale_window_over": "The time for an after-sale case is over.",
+    "wrong_case_stage": "The case is not at a stage for this.",
     "above_refundable": "This is more than may still be refunded.",
+    "nothing_to_return": "Nothing was delivered that could come back.",
+    "outbound_number": "This is the number of a parcel to the buyer; the way back has one of its own.",
+    "too_many_proposals": "As many amounts were proposed as may be.",
+    "too_much_evidence": "This side has given as much evidence as it may.",
     # withdrawal
     "insufficient_funds": "The available balance is too small.",
     "below_minimum": "The amount is below the minimum.",

@@ -13,6 +13,7 @@ SEARCH_ATTRIBUTES: dict[str, SearchAttributeType] = {
     "MerchantId": "Keyword",
     "Currency": "Keyword",
     "WithdrawalState": "Keyword",
+    "AfterSaleState": "Keyword",
     "HoldReasons": "KeywordList",
     "AmountMinor": "Int",
     "NextDeadline": "Datetime",

@@ -248,6 +248,19 @@ class StagedOrder:
         await self.days(1)
         await self.scan("delivered")
 
+    async def way_back(self, waybill: str) -> None:
+        """A parcel goes from the buyer to the merchant in three days."""
+        start, end = self.order.ship_to.city, self.order.ship_from.city
+        for stage, city in (("picked_up", start), ("in_transit", "上海市"), ("arrived", end), ("delivered", end)):
+            await self._scan_return(waybill, stage, city)
+            await self.days(1)
+
+    async def _scan_return(self, waybill: str, stage: str, city: str | None) -> None:
+        known = known_carrier(self.carrier)
+        digits = self.order.ship_from.phone_last4 if known is not None and known.needs_phone else None
+        seen = {"at": self.now.isoformat(), "code": stage, "stage": stage, "city": city, "text": stage}
+        await self.stage.world.add_scans(self.carrier, waybill, [seen], digits)
+
     async def days(self, days: float) -> None:
         """Days pass for this order alone."""
         await self.skip(self.handle, timedelta(days=days))

@@ -21,6 +21,9 @@ class NoticeKind(NamedTuple):
     facts: tuple[str, ...] = ()
 
 
+_CASE = ("case", "kind", "reason", "text", "text_zh", "until", "said", "amount_minor", "because")
+_CLOCK = ("clock", "old", "new", "why")
+
 NOTICES: tuple[NoticeKind, ...] = (
     # --- of an order -----------------------------------------------------------------------------------------
     NoticeKind(
@@ -117,6 +120,69 @@ NOTICES: tuple[NoticeKind, ...] = (
     NoticeKind(
         "withdrawal_skipped", "order", ("merchant",), "the order's automatic withdrawal was not started", ("reason",)
     ),
+    # --- of an after-sale case; facts that it has not are left out ------------------------------------------
+    NoticeKind(
+        "after_sale_applied",
+        "order",
+        ("buyer", "merchant"),
+        "a buyer asks for money back or other goods: the merchant answers in time",
+        _CASE,
+    ),
+    NoticeKind("after_sale_proposed", "order", ("buyer", "merchant"), "the merchant offers a smaller amount", _CASE),
+    NoticeKind(
+        "after_sale_refused",
+        "order",
+        ("buyer", "merchant"),
+        "the merchant refuses: the buyer may let a person decide",
+        _CASE,
+    ),
+    NoticeKind(
+        "after_sale_awaiting_return",
+        "order",
+        ("buyer", "merchant"),
+        "the goods come back first: the buyer sends them in time",
+        _CASE,
+    ),
+    NoticeKind("after_sale_returning", "order", ("buyer", "merchant"), "the goods are on their way back", _CASE),
+    NoticeKind(
+        "after_sale_inspecting",
+        "order",
+        ("buyer", "merchant"),
+        "the goods came back: the merchant looks at them in time",
+        _CASE,
+    ),
+    NoticeKind(
+        "after_sale_exchanged",
+        "order",
+        ("buyer", "merchant"),
+        "the goods are exchanged: the merchant ships others",
+        _CASE,
+    ),
+    NoticeKind("after_sale_refunding", "order", ("buyer", "merchant"), "a refund was decided", _CASE),
+    NoticeKind("after_sale_closed", "order", ("buyer", "merchant"), "the case ended without a refund", _CASE),
+    NoticeKind(
+        "after_sale_arbitration",
+        "order",
+        ("buyer", "merchant", "reviewer"),
+        "a person decides: both sides may add evidence",
+        _CASE,
+    ),
+    NoticeKind(
+        "after_sale_decide", "order", ("reviewer",), "the time for evidence is over: the case is to be decided", _CASE
+    ),
+    NoticeKind("arbitration_late", "order", ("reviewer",), "a case was not decided in the reviewers' time", _CASE),
+    NoticeKind(
+        "arbitration_overdue",
+        "order",
+        ("operator",),
+        "a case waits for a decision for too long: its order is held by name",
+        _CASE,
+    ),
+    NoticeKind("case_reminder", "order", ("buyer", "merchant"), "the time to answer in a case is nearly over", _CASE),
+    NoticeKind(
+        "clock_paused", "order", ("merchant", "buyer"), "a clock of the order stands while a case is open", _CLOCK
+    ),
+    NoticeKind("clock_resumed", "order", ("merchant", "buyer"), "a clock of the order goes on", _CLOCK),
     # --- of a withdrawal -------------------------------------------------------------------------------------
     NoticeKind(
         "approval_needed", "withdrawal", ("reviewer",), "two people must approve the withdrawal", ("amount_minor",)

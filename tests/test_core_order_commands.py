@@ -29,6 +29,18 @@ BODIES: dict[str, dict[str, Any]] = {
     "refund_order": {"amount_minor": 100, "reason": "dented"},
     "place_hold": {"name": "a", "scope": "all", "reason": "odd"},
     "lift_hold": {"name": "a", "reason": "checked"},
+    "open_after_sale": {"kind": "refund_only", "reason": "late"},
+    "withdraw_after_sale": {},
+    "agree_after_sale": {},
+    "refuse_after_sale": {"reason": "no"},
+    "propose_amount": {"amount_minor": 1},
+    "accept_amount": {"amount_minor": 1},
+    "report_return": {"carrier": "sandbox", "waybill": WAYBILLS[6]},
+    "confirm_return": {},
+    "refuse_return": {"reason": "no"},
+    "escalate": {},
+    "add_evidence": {"evidence": [{"kind": "text", "text": "it rattles"}]},
+    "arbitrate": {"decision": "none", "reason": "seen"},
 }
 SENDERS = {
     "report_shipment": {"merchant"},
@@ -45,6 +57,16 @@ SENDERS = {
     "refund_order": {"operator", "reviewer"},
     "place_hold": {"operator"},
     "lift_hold": {"operator"},
+    **{
+        verb: {"buyer", "operator"}
+        for verb in ("open_after_sale", "withdraw_after_sale", "accept_amount", "report_return", "escalate")
+    },
+    **{
+        verb: {"merchant", "operator"}
+        for verb in ("agree_after_sale", "refuse_after_sale", "propose_amount", "confirm_return", "refuse_return")
+    },
+    "add_evidence": {"buyer", "merchant", "operator"},
+    "arbitrate": {"reviewer"},
 }
 
 

@@ -12,6 +12,7 @@ from order_driver import OrderDriver
 from order_events import (
     BUYER,
     CARRIER,
+    CASES,
     MERCHANT,
     MONEY,
     PLATFORM,
@@ -52,6 +53,10 @@ class OrderMachine(RuleBasedStateMachine):
 
     @rule(event=any_of({**CARRIER, **MONEY}))
     def world(self, event: str) -> None:
+        self.happens(event)
+
+    @rule(event=any_of(CASES))
+    def cases(self, event: str) -> None:
         self.happens(event)
 
     @rule(event=any_of({**TIME, **PROGRESS}))
@@ -104,6 +109,8 @@ ALPHABET = (
     "correct p1",
     "hold all",
     "to the deadline",
+    "case: return",
+    "case: agree",
 )
 
 
@@ -121,4 +128,4 @@ def test_every_sequence_of_four_events_keeps_what_must_be_true() -> None:
                 if length < 3 and not fork.state.closed:
                     longer.append(fork)
         lives = longer
-    assert count > 14_000
+    assert count > 25_000

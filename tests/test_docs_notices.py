@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from core.aftersale.deadlines import CASE_REMINDER
+from core.aftersale.texts import CASE_NOTICES, REMINDED
+from core.aftersale.views import CASE_FACTS
 from core.withdrawal.state import GIVEN_BACK
 from docs.notices import BY_NAME, NOTICES
 
@@ -72,7 +75,19 @@ def _by_sql() -> Written:
     return Written(found[2], found[1], frozenset(re.findall(r"(?<!>> )'(\w+)', (?:f\.body|coalesce)", found[3])))
 
 
-WRITTEN = [_by_sql(), *(one for file in sorted((ROOT / "core").rglob("*.py")) for one in _written_in(file))]
+def _of_cases() -> Iterator[Written]:
+    """Those of after-sale cases are written for every reader at once, from a table."""
+    facts = frozenset(CASE_FACTS)
+    for name, readers in CASE_NOTICES.items():
+        yield from (Written(name, reader, facts) for reader in readers)
+    yield from (Written(CASE_REMINDER, reader, facts) for reader in set(REMINDED.values()))
+
+
+WRITTEN = [
+    _by_sql(),
+    *_of_cases(),
+    *(one for file in sorted((ROOT / "core").rglob("*.py")) for one in _written_in(file)),
+]
 
 
 def test_every_notice_that_is_written_is_listed_and_no_other() -> None:

@@ -12,11 +12,28 @@ import pytest
 from order_driver import DAY, OrderDriver, a_policy, failing
 from order_events import STARTS, a_driver, play, walks
 
+from core import parcels
+from core.aftersale import commands as case_commands
+from core.aftersale import evidence
+from core.aftersale.deadlines import CASE_REMINDER
+from core.aftersale.deadlines import PASSING as CASE_PASSING
+from core.aftersale.limits import AfterSaleLimits
+from core.aftersale.state import CaseStage
 from core.durations import format_duration
-from core.order import auditing, granting, holding, receiving, shipping
+from core.order import auditing, cases, granting, holding, receiving, shipping
 from core.order import deadlines as deadlines_module
 from core.order.commands import VERBS
-from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE, OrderState, Phase, Receipt, Refund
+from core.order.state import (
+    ARBITRATION_OVERDUE,
+    LEDGER_DISAGREES,
+    REFUND_STUCK,
+    REVIEW_OVERDUE,
+    AfterSale,
+    OrderState,
+    Phase,
+    Receipt,
+    Refund,
+)
 from core.parcels import AuditStage
 from core.policy import OrderLimits
 
@@ -45,7 +62,13 @@ class Watcher:
     """Sees every change of a state: the core makes them all with `model_copy`."""
 
     def __init__(self) -> None:
-        self.edges: dict[str, set[Edge]] = {"phase": set(), "audit": set(), "receipt": set(), "refund": set()}
+        self.edges: dict[str, set[Edge]] = {
+            "phase": set(),
+            "audit": set(),
+            "receipt": set(),
+            "refund": set(),
+            "case": set(),
+        }
         self.holds: dict[str, tuple[str, str]] = {}
 
     def see(self, before: OrderState, after: OrderState) -> None:
@@ -57,6 +80,9 @@ class Watcher:
         refunds = {refund.cause: refund.status for refund in before.refunds}
         for refund in after.refunds:
             self._edge("refund", refunds.get(refund.cause, refund.status), refund.status)
+        stages = {case.case_id: case.stage for case in before.cases}
+        for case in after.cases:
+            self._edge("case", stages.get(case.case_id, case.stage), case.stage)
         for hold in after.holds:
             if not hold.owner.startswith("operator "):
                 self.holds[hold.name] = (hold.scope, hold.owner)
@@ -86,6 +112,38 @@ def seen() -> Watcher:
     return watcher
 
 
+_APPLIED = ("delivered", "case: exchange line 1")
+_OFFERED = (*_APPLIED, "case: propose 300")
+_REFUSED = (*_APPLIED, "case: refuse")
+CASE_LIVES: tuple[tuple[str, ...], ...] = (
+    ("case before shipment", "case: agree"),
+    (*_APPLIED, "case: agree, no return"),
+    (*_OFFERED, "case: agree, no return"),
+    (*_OFFERED, "case: agree"),
+    (*_OFFERED, "case: accept", "refund arrives"),
+    (*_OFFERED, "case: escalate"),
+    (*_OFFERED, "case: withdraw"),
+    (*_REFUSED, "case: agree, no return"),
+    (*_REFUSED, "case: agree", "case: withdraw"),
+    ("delivered", "case: refund 500", "case: refuse", "case: agree"),
+    (*_REFUSED, "case: escalate", "case: all"),
+    (*_REFUSED, "case: escalate", "case: all, after return"),
+    ("case, arbitration", "five days", "five days"),
+    ("case, arbitration", "case: withdraw"),
+    ("delivered", "case: refund 500", "a day", "five days"),
+    ("case, exchange", "case: confirm return"),
+    ("case, exchange", "back: delivered", "case: confirm return"),
+    ("case, exchange", "back: delivered", "case: withdraw"),
+    ("case, on its way back", "back: delivered", "case: refuse return"),
+    ("case, on its way back", "back: delivered", "case: confirm return"),
+    ("in two parcels", "case: refund line 2", "case: refuse", "p2: rejected", "five days", "case: agree"),
+    ("case, on its way back", "back: next look: no trace", "five days"),
+    ("case, on its way back", "back: returned"),
+    ("case, on its way back", "case: confirm return", "refund arrives"),
+    ("confirmed early", "case: exchange all", "case: agree, no return"),
+)
+
+
 def chosen_lives() -> None:
     """Ways that chance finds seldom."""
     play(a_driver("not funded", 1), ["cancel"])
@@ -100,6 +158,8 @@ def chosen_lives() -> None:
     play(a_driver("rejected, delivered", 1), ["five days"])
     silence = ("p1: to review", "a month", "approve", "p1: next look: silent", "five days", "five days")
     play(a_driver("shipped", 1), silence)
+    for start, *events in CASE_LIVES:
+        play(a_driver(start, 1), events)
     driver = OrderDriver(policy=a_policy()).open()
     driver.ship()
     driver.hear("p1", "needs_review", "moved", findings=(failing("moved", "weak"),))
@@ -109,7 +169,13 @@ def chosen_lives() -> None:
 
 @pytest.mark.parametrize(
     ("section", "region"),
-    [("Phase", "phase"), ("Audit, by parcel", "audit"), ("Receipt", "receipt"), ("A refund", "refund")],
+    [
+        ("Phase", "phase"),
+        ("Audit, by parcel", "audit"),
+        ("Receipt", "receipt"),
+        ("A refund", "refund"),
+        ("After-sale", "case"),
+    ],
 )
 def test_every_arrow_is_drawn_and_every_drawn_arrow_is_seen(seen: Watcher, section: str, region: str) -> None:
     assert drawn(section) == seen.edges[region]
@@ -121,10 +187,12 @@ def test_every_value_of_a_region_is_on_the_page() -> None:
     stages = {name for edge in drawn("Audit, by parcel") for name in edge}
     assert stages | {"not_started"} == set(get_args(AuditStage))
     receipts = {name for edge in drawn("Receipt") for name in edge}
-    assert receipts | {"paused"} == set(get_args(Receipt.model_fields["status"].annotation))
+    assert receipts == set(get_args(Receipt.model_fields["status"].annotation))
     refunds = {name for edge in drawn("A refund") for name in edge}
     assert refunds == set(get_args(Refund.model_fields["status"].annotation))
-    assert get_args(OrderState.model_fields["after_sale"].annotation) == ("none",)
+    stages = {name for edge in drawn("After-sale") for name in edge}
+    assert stages == set(get_args(CaseStage))
+    assert all(f"`{region}`" in SECTIONS["After-sale"] for region in get_args(AfterSale))
 
 
 def test_every_verb_stands_with_its_senders() -> None:
@@ -138,11 +206,28 @@ def test_every_refusal_of_a_verb_stands_with_it() -> None:
         assert names(codes) == refusals_in_source(next(iter(names(verb)))), verb
 
 
+CASE_CHECKS: dict[str, list[Any]] = {
+    **{verb: [] for verb in ("withdraw_after_sale", "confirm_return", "escalate")},
+    "agree_after_sale": [case_commands._check_agreement],
+    "propose_amount": [case_commands._check_proposal],
+    "accept_amount": [case_commands._check_acceptance, case_commands._check_refundable],
+    "report_return": [case_commands._check_return, parcels.check_number],
+    **{verb: [case_commands._check_reason, evidence.check_evidence] for verb in ("refuse_after_sale", "refuse_return")},
+    "add_evidence": [evidence.check_evidence],
+    "arbitrate": [case_commands._check_decision, case_commands._check_refundable],
+}
+
+
+def of_case(*checks: Any) -> list[Any]:
+    """A verb's own checks, and those that every verb of an open case has."""
+    return [cases.check, case_commands.refusal_of, *checks]
+
+
 def refusals_in_source(verb: str) -> set[str]:
     """Codes in `refuse("…")` and in the codes handed to helpers, over the functions a verb's check calls."""
     functions: dict[str, list[Any]] = {
-        "report_shipment": [shipping.check_shipment, shipping._take, shipping._check_number, shipping.check_claims],
-        "correct_waybill": [shipping.check_correction, shipping._check_number, shipping.check_claims],
+        "report_shipment": [shipping.check_shipment, shipping._take, parcels.check_number, shipping.check_claims],
+        "correct_waybill": [shipping.check_correction, parcels.check_number, shipping.check_claims],
         "report_scan": [shipping.check_scan],
         "confirm_receipt": [receiving.check_confirmation],
         "extend_receipt": [receiving.check_extension],
@@ -156,6 +241,15 @@ def refusals_in_source(verb: str) -> set[str]:
         "place_hold": [holding.check_place],
         "lift_hold": [holding.check_lift],
     }
+    functions |= {verb: of_case(*checks) for verb, checks in CASE_CHECKS.items()}
+    functions["report_return"].append(shipping.check_claims)
+    functions["open_after_sale"] = [
+        cases._check_opening,
+        case_commands.check_opening,
+        case_commands._check_lines,
+        case_commands._check_kind,
+        evidence.check_evidence,
+    ]
     source = "".join(inspect.getsource(function) for function in functions[verb])
     handed = re.findall(r'_one\(state, command\.parcel_id, "\w+", "(\w+)"\)', source)
     return {*re.findall(r'refuse\(\s*"(\w+)"', source), *handed}
@@ -163,12 +257,23 @@ def refusals_in_source(verb: str) -> set[str]:
 
 def test_every_deadline_stands_with_its_limit_and_default() -> None:
     table = {next(iter(names(row[0]))): (next(iter(names(row[1]))), row[2]) for row in rows("Deadlines")}
-    assert set(table) == {*deadlines_module._PASSING, "settle_at"}
+    assert set(table) == {*deadlines_module._PASSING, "settle_at"} - of_cases()
     limits = OrderLimits()
+    assert {limit: format_duration(getattr(limits, limit)) for limit, _ in table.values()} == dict(table.values())
+
+
+def of_cases() -> set[str]:
+    return {*CASE_PASSING, CASE_REMINDER, "pause_end"}
+
+
+def test_every_deadline_of_a_case_stands_with_its_limit_and_default() -> None:
+    table = {next(iter(names(row[0]))): (next(iter(names(row[1]))), row[2]) for row in rows("After-sale")}
+    assert set(table) == of_cases()
+    limits = AfterSaleLimits()
     assert {limit: format_duration(getattr(limits, limit)) for limit, _ in table.values()} == dict(table.values())
 
 
 def test_every_hold_of_our_own_stands_with_scope_and_owner(seen: Watcher) -> None:
     table = {next(iter(names(row[0]))): (row[1], row[2]) for row in rows("Holds of our own")}
     assert table == seen.holds
-    assert set(table) == {REVIEW_OVERDUE, REFUND_STUCK, LEDGER_DISAGREES}
+    assert set(table) == {REVIEW_OVERDUE, REFUND_STUCK, LEDGER_DISAGREES, ARBITRATION_OVERDUE}

@@ -121,6 +121,75 @@ async def lift_hold(play: StagedOrder) -> dict[str, Any]:
     return {"role": "operator", "name": "risk", "reason": "checked"}
 
 
+async def open_after_sale(play: StagedOrder) -> dict[str, Any]:
+    await play.start()
+    return {"role": "buyer", "kind": "refund_only", "reason": "changed_mind", "amount_minor": 500}
+
+
+async def _applied(play: StagedOrder) -> None:
+    await play.send("open_after_sale", **await open_after_sale(play))
+
+
+async def withdraw_after_sale(play: StagedOrder) -> dict[str, Any]:
+    await _applied(play)
+    return {"role": "buyer"}
+
+
+async def agree_after_sale(play: StagedOrder) -> dict[str, Any]:
+    await _applied(play)
+    return {"role": "merchant"}
+
+
+async def refuse_after_sale(play: StagedOrder) -> dict[str, Any]:
+    await _applied(play)
+    return {"role": "merchant", "reason": "the goods are made already"}
+
+
+async def propose_amount(play: StagedOrder) -> dict[str, Any]:
+    await _applied(play)
+    return {"role": "merchant", "amount_minor": 300}
+
+
+async def accept_amount(play: StagedOrder) -> dict[str, Any]:
+    await play.send("propose_amount", **await propose_amount(play))
+    return {"role": "buyer", "amount_minor": 300}
+
+
+async def escalate(play: StagedOrder) -> dict[str, Any]:
+    await play.send("refuse_after_sale", **await refuse_after_sale(play))
+    return {"role": "buyer"}
+
+
+async def add_evidence(play: StagedOrder) -> dict[str, Any]:
+    await _applied(play)
+    return {"role": "buyer", "evidence": [{"kind": "text", "text": "it rattles"}]}
+
+
+async def arbitrate(play: StagedOrder) -> dict[str, Any]:
+    await play.send("escalate", **await escalate(play))
+    return {"role": "reviewer", "decision": "part", "amount_minor": 200, "reason": "half of it"}
+
+
+async def report_return(play: StagedOrder) -> dict[str, Any]:
+    await _delivered(play)
+    await play.days(1)
+    await play.send("open_after_sale", "buyer", kind="exchange", reason="wrong_item")
+    await play.send("agree_after_sale", "merchant")
+    return {"role": "buyer", "carrier": "sandbox", "waybill": play.new_waybill()}
+
+
+async def confirm_return(play: StagedOrder) -> dict[str, Any]:
+    await play.send("report_return", **await report_return(play))
+    return {"role": "merchant"}
+
+
+async def refuse_return(play: StagedOrder) -> dict[str, Any]:
+    back = await report_return(play)
+    await play.send("report_return", **back)
+    await play.way_back(back["waybill"])
+    return {"role": "merchant", "reason": "an empty box"}
+
+
 VERBS: dict[str, Prepare] = {
     prepare.__name__: prepare
     for prepare in (
@@ -138,6 +207,18 @@ VERBS: dict[str, Prepare] = {
         refund_order,
         place_hold,
         lift_hold,
+        open_after_sale,
+        withdraw_after_sale,
+        agree_after_sale,
+        refuse_after_sale,
+        propose_amount,
+        accept_amount,
+        report_return,
+        confirm_return,
+        refuse_return,
+        escalate,
+        add_evidence,
+        arbitrate,
     )
 }
 

@@ -29,15 +29,16 @@ with workflow.unsafe.imports_passed_through():
         StartWithdrawalRequest,
     )
     from activities.screening import ScreeningActivities
+    from core.aftersale.messages import ReportReturn
     from core.answers import Answer
     from core.audit.findings import Finding  # noqa: F401  # the converter looks for Verdict's types among the passed
     from core.audit.verdict import Verdict
     from core.budgets import STARTS_A_TASK
     from core.ids import ORDER_WORKFLOW
     from core.inbox import Channel
-    from core.messages import ORDER_COMMANDS, Command, CorrectWaybill, Order, ReportShipment
+    from core.messages import ORDER_COMMANDS, Command, Order
     from core.order import commands, views
-    from core.order.auditing import facts_of, only_silent
+    from core.order.auditing import facts_of, only_silent, return_facts_of
     from core.order.claims import claims_to_release, note_unused_claims
     from core.order.commands import first_answer, refusal_of
     from core.order.deadlines import pass_deadlines, wake_at
@@ -45,7 +46,7 @@ with workflow.unsafe.imports_passed_through():
     from core.order.opening import begin, read_order
     from core.order.page import details_of
     from core.order.recovering import follow, recover
-    from core.order.shipping import to_claim
+    from core.order.shipping import ClaimingCommand, to_claim
     from core.order.state import OrderState
     from core.order.steps import (
         Look,
@@ -65,6 +66,7 @@ with workflow.unsafe.imports_passed_through():
         apply_refund_outcome,
         audit_watches,
         refund_watches,
+        tracked_parcel,
     )
     from core.reasons import Refusal
     from core.records import LedgerFacts, OrderRecord
@@ -283,10 +285,12 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         self._changed = True
 
     def _audit_request(self, parcel_id: str) -> AuditRequest:
-        parcel = self._order.parcel(parcel_id)
+        parcel = tracked_parcel(self._order, parcel_id)
         assert parcel is not None
+        back = parcel in self._order.returns
+        facts = return_facts_of(self._order) if back else facts_of(self._order)
         return AuditRequest(
-            facts=facts_of(self._order),
+            facts=facts,
             parcel_id=parcel.parcel_id,
             carrier=parcel.carrier,
             carrier_name=parcel.carrier_name,
@@ -296,8 +300,8 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             attempt=len(parcel.attempts) + 1,
             known=parcel.verdict.milestones if parcel.verdict else None,
             pushed=parcel.pushed,
-            phone_last4=self._order.order.ship_to.phone_last4,
-            sender_last4=self._order.order.ship_from.phone_last4,
+            phone_last4=facts.ship_to.phone_last4,
+            sender_last4=facts.ship_from.phone_last4,
             no_trace=parcel.verdict.no_trace if parcel.verdict else (),
             silent_review=only_silent(parcel),
             policy_hash=self._order.policy.content_hash,
@@ -343,14 +347,14 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         Refusals that need only the state come before a claim.
         """
         if (
-            not isinstance(command, ReportShipment | CorrectWaybill)
+            not isinstance(command, ClaimingCommand)
             or first_answer(self._order, command)
             or refusal_of(self._order, command, workflow.now())
         ):
             return await super()._receive(command, channel)
         return await self._claim_and_receive(command, channel)
 
-    async def _claim_and_receive(self, command: ReportShipment | CorrectWaybill, channel: Channel) -> Answer | Refusal:
+    async def _claim_and_receive(self, command: ClaimingCommand, channel: Channel) -> Answer | Refusal:
         before = self._order
         wanted = claim_at_once(before, command, workflow.now(), channel)
         request = self._claim_of(command, wanted.record)
@@ -369,14 +373,14 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             self._state = note_unused_claims(self._order, command, claimed.claims)
         return answer
 
-    def _claim_of(self, command: ReportShipment | CorrectWaybill, record: OrderRecord | None) -> ClaimRequest:
+    def _claim_of(self, command: ClaimingCommand, record: OrderRecord | None) -> ClaimRequest:
         order = self._order.order
         return ClaimRequest(
             order_id=order.order_id,
             merchant_id=order.merchant_id,
             buyer_id=order.buyer_id,
-            ship_to=order.ship_to,
-            waybills=to_claim(command),
+            ship_to=order.ship_from if isinstance(command, ReportReturn) else order.ship_to,
+            waybills=to_claim(self._order, command),
             now=workflow.now(),
             record=record,
         )

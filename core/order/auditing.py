@@ -50,6 +50,20 @@ def facts_of(state: OrderState) -> OrderFacts:
     )
 
 
+def return_facts_of(state: OrderState) -> OrderFacts:
+    """What the audit must know of a parcel on its way back: it goes the other way, and not before its case began."""
+    case, facts = state.open_case, facts_of(state)
+    assert case is not None
+    return facts.model_copy(
+        update={
+            "paid_at": case.opened_at,
+            "ship_from": state.order.ship_to,
+            "ship_to": state.order.ship_from,
+            "buyer_confirmed_in_person": False,
+        }
+    )
+
+
 def apply_verdict(state: OrderState, parcel_id: str, waybill: str, verdict: Verdict, now: datetime) -> OrderState:
     """The order after an audit looked at a parcel. A verdict for a waybill that has since been corrected is ignored."""
     parcel = state.parcel(parcel_id)

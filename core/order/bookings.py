@@ -12,7 +12,7 @@ from typing import NamedTuple
 from core import movements
 from core.chart import Kind
 from core.movements import Movement, Taken
-from core.order.deadlines import settles_at
+from core.order.pausing import settles_at
 from core.order.shares import credit_shares
 from core.order.state import REFUND_STUCK, OrderState, Refund
 
@@ -47,14 +47,15 @@ def credit_due(state: OrderState) -> bool:
         and state.fully_shipped
         and state.audit == "approved"
         and state.receipt.status == "confirmed"
-        and state.after_sale == "none"
+        and state.open_case is None
         and not state.held("credit", "all")
     )
 
 
 def settle_due(state: OrderState, now: datetime) -> bool:
     """The settlement delay and the after-sale window have passed, and no hold stops it."""
-    return state.phase == "credited" and settles_at(state) <= now and not _settlement_held(state)
+    waits = state.open_case is not None or _settlement_held(state)
+    return state.phase == "credited" and settles_at(state) <= now and not waits
 
 
 def _settlement_held(state: OrderState) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.messages import Command, CorrectWaybill, ReportShipment
-from core.order.shipping import Claim, WaybillToClaim, check_claims, claim_key, to_claim
+from core.messages import Command
+from core.order.shipping import Claim, ClaimingCommand, WaybillToClaim, check_claims, claim_key, to_claim
 from core.order.state import OrderState
 
 
@@ -14,26 +14,28 @@ def note_unused_claims(state: OrderState, command: Command, claims: Sequence[Cla
 
     Numbers are claimed all or none, and where one is in use none.
     """
-    if not isinstance(command, ReportShipment | CorrectWaybill) or not claims or check_claims(claims):
+    if not isinstance(command, ClaimingCommand) or not claims or check_claims(claims):
         return state
-    unused = tuple((claim.parcel_id, claim.carrier, claim.waybill) for claim in to_claim(command))
+    unused = tuple((claim.parcel_id, claim.carrier, claim.waybill) for claim in to_claim(state, command))
     return state.changed(claims_unused=(*state.claims_unused, *unused))
 
 
 def claims_to_release(state: OrderState) -> tuple[WaybillToClaim, ...]:
     """Numbers that may be used again: of parcels that ended before they moved, those that were corrected, and those
     whose command was refused."""
-    ended = (p for p in state.parcels if p.ended and not p.moved)
+    back = tuple(case.parcel for case in state.cases if case.parcel is not None)
+    over = (case.parcel for case in state.cases if case.parcel is not None and not case.open)
+    ended = (p for p in (*(p for p in state.parcels if p.ended), *over) if not p.moved)
     unused = [WaybillToClaim(parcel_id=p.parcel_id, carrier=p.carrier, waybill=p.waybill) for p in ended]
     replaced = [
         WaybillToClaim(parcel_id=parcel.parcel_id, carrier=attempt.carrier, waybill=attempt.waybill)
-        for parcel in state.parcels
+        for parcel in (*state.parcels, *back)
         for attempt in parcel.attempts
         if (attempt.carrier, attempt.waybill) != (parcel.carrier, parcel.waybill)
     ]
     by_key = {key_of(claim): claim for claim in (*unused, *replaced)}
     released = {key: claim for key, claim in by_key.items() if key not in state.claims_released}
-    used = {claim_key(p.parcel_id, p.carrier, p.waybill) for p in state.parcels}
+    used = {claim_key(p.parcel_id, p.carrier, p.waybill) for p in (*state.parcels, *back)}
     for parcel_id, carrier, waybill in state.claims_unused:
         claim = WaybillToClaim(parcel_id=parcel_id, carrier=carrier, waybill=waybill)
         if key_of(claim) not in used:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from core.aftersale.commands import CASE_VERBS, OPENERS
+from core.aftersale.messages import Arbitrate, OpenAfterSale
 from core.answers import Answer
 from core.inbox import Channel
 from core.messages import (
@@ -24,7 +26,8 @@ from core.messages import (
     ReportShipment,
     ResolveRefund,
 )
-from core.order import auditing, granting, holding, receiving, shipping
+from core.order import auditing, cases, granting, holding, receiving, shipping
+from core.order.cases import follow_cases
 from core.order.deadlines import next_deadline
 from core.order.receiving import follow_deliveries
 from core.order.shipping import Claim
@@ -62,6 +65,8 @@ VERBS: Mapping[type[Command], Verb] = {
     RefundOrder: Verb(STAFF, granting.check_refund, granting.grant_refund),
     PlaceHold: Verb(frozenset({"operator"}), _timeless(holding.check_place), holding.place, True),
     LiftHold: Verb(frozenset({"operator"}), _timeless(holding.check_lift), holding.lift, True),
+    OpenAfterSale: Verb(OPENERS, cases.check, cases.act),
+    **{command: Verb(verb.roles, cases.check, cases.act) for command, verb in CASE_VERBS.items()},
 }
 
 
@@ -108,7 +113,7 @@ def _left(state: OrderState, command: Command) -> int:
     limits = state.policy.order
     sent = _counted(state, command)
     if command.actor.role in STAFF:
-        ends_a_wait = isinstance(command, LiftHold | ResolveRefund | DecideAudit | DecideScreening)
+        ends_a_wait = isinstance(command, LiftHold | ResolveRefund | DecideAudit | DecideScreening | Arbitrate)
         return limits.commands_max * (2 if ends_a_wait else 1) - sent
     return limits.commands_max - (0 if command.actor.role == "buyer" else limits.commands_reserved) - sent
 
@@ -155,11 +160,11 @@ def _apply(state: OrderState, command: Command, now: datetime) -> tuple[OrderSta
     """The order after a command that nothing speaks against but its size."""
     effect = VERBS[type(command)].effect
     if isinstance(command, ReportScan):  # scans have a budget of their own, and come by the thousand
-        return follow_deliveries(effect(state, command, now), now), None
+        return follow_cases(follow_deliveries(effect(state, command, now), now), now), None
     by_merchant = command.actor.role == "merchant"
     if not by_merchant and is_full(state):
         command = shortened(command)
-    after = follow_deliveries(effect(state, command, now), now)
+    after = follow_cases(follow_deliveries(effect(state, command, now), now), now)
     if by_merchant and is_full(after):
         code = "too_many_parcels" if isinstance(command, ReportShipment) else "too_many_commands"
         return state, refuse(code, "The order's record would be too large.")
@@ -178,10 +183,15 @@ def _may_remember(state: OrderState, command: Command) -> bool:
 
 def _said(state: OrderState, after: OrderState, command: Command) -> str | None:
     """What the journal keeps of an accepted command: its reason, and the receipt deadline where it moved."""
-    reason = getattr(command, "reason", None) or getattr(command, "statement", None)
+    reason = _reason_of(command)
     old, new = state.receipt.deadline, after.receipt.deadline
     moved = f"receipt_by moved from {clock(old)} to {clock(new)}" if old and new and old != new else None
     return ": ".join(filter(None, (moved, reason))) or None
+
+
+def _reason_of(command: Command) -> str | None:
+    """What its sender says of it; the reason of a case is a word of a closed list, and its text says more."""
+    return getattr(command, "text", None) or getattr(command, "reason", None) or getattr(command, "statement", None)
 
 
 def _remember_answer(state: OrderState, command: Command, answer: Answer | Refusal) -> OrderState:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from core.aftersale.deadlines import CASE_LOOKS, CASE_REMINDER
+from core.aftersale.deadlines import PASSING as CASE_PASSING
 from core.answers import NextDeadline
 from core.order.auditing import (
     approve,
@@ -19,7 +21,9 @@ from core.order.auditing import (
     only_weak,
     send_to_review,
 )
+from core.order.cases import deadlines_of_case, follow_cases, pass_case_deadline
 from core.order.opening import refuse_goods
+from core.order.pausing import pause_ends_at, resume, settles_at
 from core.order.receiving import confirm_by_timeout, follow_deliveries
 from core.order.refunding import refund_parcels, refund_unshipped
 from core.order.state import REFUND_STUCK, REVIEW_OVERDUE, OrderState
@@ -27,7 +31,13 @@ from core.order.texts import REFUND_OPEN, REFUND_REFUSED
 from core.parcels import Parcel
 from core.states import Deadline, Hold
 
-LOOKS: frozenset[str] = frozenset({"pickup_by", "receipt_by", "undelivered_by", "undelivered_end", "audit_correction"})
+LOOKS: frozenset[str] = CASE_LOOKS | {
+    "pickup_by",
+    "receipt_by",
+    "undelivered_by",
+    "undelivered_end",
+    "audit_correction",
+}
 """Deadlines that are judged by what the carrier knows now: it is asked once more before they pass."""
 
 NO_PICKUP = "no_pickup"
@@ -50,6 +60,8 @@ def next_deadline(state: OrderState) -> NextDeadline | None:
 
 def _all(state: OrderState) -> Iterator[Deadline]:
     yield from _refunds(state)
+    if state.cases:
+        yield from _cases(state)
     if state.phase == "screening_held":
         yield from _screening(state)
     elif state.phase in {"awaiting_shipment", "shipped"}:
@@ -57,8 +69,15 @@ def _all(state: OrderState) -> Iterator[Deadline]:
         for parcel in state.live_parcels:
             yield from _parcel(state, parcel)
         yield from _receiving(state)
-    elif state.phase == "credited":
+    elif state.phase == "credited" and state.paused_since is None:
         yield Deadline(name="settle_at", at=settles_at(state))
+
+
+def _cases(state: OrderState) -> Iterator[Deadline]:
+    yield from deadlines_of_case(state)
+    ends_at = pause_ends_at(state)
+    if ends_at is not None:
+        yield Deadline(name="pause_end", at=ends_at)
 
 
 def _screening(state: OrderState) -> Iterator[Deadline]:
@@ -101,7 +120,7 @@ def _awaits_pickup(parcel: Parcel) -> bool:
 
 def _receiving(state: OrderState) -> Iterator[Deadline]:
     limits = state.policy.order
-    if state.receipt.status == "confirmed" or not state.fully_shipped:
+    if state.receipt.status in {"confirmed", "paused"} or not state.fully_shipped:
         return
     if state.receipt.deadline is not None:
         yield Deadline(name="receipt_reminder", at=state.receipt.deadline - limits.receipt_reminder)
@@ -119,14 +138,6 @@ def _refunds(state: OrderState) -> Iterator[Deadline]:
             yield Deadline(name="refund_stuck", at=at, subject=refund.cause)
 
 
-def settles_at(state: OrderState) -> datetime:
-    """The later of credit + settlement delay and receipt + after-sale window."""
-    assert state.credited_at is not None
-    assert state.receipt.at is not None
-    limits = state.policy.order
-    return max(state.credited_at + limits.settlement_delay, state.receipt.at + limits.after_sale_window)
-
-
 # --- passing ---------------------------------------------------------------------------------------------
 
 
@@ -135,6 +146,8 @@ def due_looks(state: OrderState, now: datetime) -> tuple[Parcel, ...]:
     due = next((d for d in deadlines(state) if d.at <= now and d.name in _PASSING), None)
     if due is None or due.name not in LOOKS:
         return ()
+    if due.name in CASE_LOOKS:
+        return tuple(p for p in state.returns if p.looked_at is None or p.looked_at < due.at)
     parcels = [parcel for parcel in state.live_parcels if due.subject in ("", parcel.parcel_id)]
     if due.name.startswith("undelivered"):
         parcels = [parcel for parcel in parcels if parcel.delivered_at is None]
@@ -148,11 +161,13 @@ def wake_at(state: OrderState, now: datetime) -> Deadline | None:
 
 def pass_deadlines(state: OrderState, now: datetime) -> OrderState:
     """Pass what is due, in due order. Stop where the carrier must be asked first."""
+    followed = follow_cases(state, now)
+    state = state if followed is state else followed.next_revision()
     while True:
         due = next((d for d in deadlines(state) if d.at <= now and d.name in _PASSING), None)
         if due is None or (due.name in LOOKS and due_looks(state, now)):
             return state
-        state = follow_deliveries(_PASSING[due.name](state, due, now), now)
+        state = follow_cases(follow_deliveries(_PASSING[due.name](state, due, now), now), now)
         inbox = state.inbox.note(now, "deadline", due.name, "noted", message=due.subject or None)
         state = state.changed(inbox=inbox).next_revision()
 
@@ -292,6 +307,10 @@ def refund_stuck_hold(cause: str, now: datetime, *, refused: str | None = None) 
     )
 
 
+def _pass_pause_end(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    return resume(state, now, "the order's clocks stood as long as they may")
+
+
 def _of(state: OrderState, deadline: Deadline) -> Parcel:
     parcel = state.parcel(deadline.subject)
     assert parcel is not None
@@ -313,5 +332,7 @@ _PASSING: dict[str, Callable[[OrderState, Deadline, datetime], OrderState]] = {
     "undelivered_by": _pass_undelivered_by,
     "undelivered_end": _pass_undelivered_end,
     "refund_stuck": _pass_refund_stuck,
+    "pause_end": _pass_pause_end,
+    **dict.fromkeys((*CASE_PASSING, CASE_REMINDER), pass_case_deadline),
 }
 """`settle_at` is not here: it is a step, since money must move first."""

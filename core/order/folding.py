@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from core.answers import Answer
 from core.inbox import Channel
-from core.messages import CorrectWaybill, Order, ReportShipment
+from core.messages import Order
 from core.order.bookings import Booking, movement_for
 from core.order.commands import receive
 from core.order.opening import Screening, begin
-from core.order.shipping import Claim, to_claim
+from core.order.shipping import Claim, ClaimingCommand, to_claim
 from core.order.state import OrderState
 from core.order.steps import Screen, finish, finish_posting
 from core.order.views import record_of
@@ -39,14 +39,12 @@ class Claiming(NamedTuple):
     record: OrderRecord | None
 
 
-def claim_at_once(
-    state: OrderState, command: ReportShipment | CorrectWaybill, now: datetime, channel: Channel
-) -> Claiming:
+def claim_at_once(state: OrderState, command: ClaimingCommand, now: datetime, channel: Channel) -> Claiming:
     """The order after a command whose numbers are all simply `claimed`, and the record to keep with the claims.
 
     There is none while a step is under way: its result changes the order before this record could be true.
     """
-    claims = [Claim(parcel_id=claim.parcel_id, outcome="claimed") for claim in to_claim(command)]
+    claims = [Claim(parcel_id=claim.parcel_id, outcome="claimed") for claim in to_claim(state, command)]
     after, answer = receive(state, command, now, channel, claims)
     alone = state.doing is None and isinstance(answer, Answer)
     return Claiming(after, answer, record_of(after, now) if alone else None)

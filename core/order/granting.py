@@ -26,7 +26,7 @@ def check_refund(state: OrderState, command: RefundOrder, now: datetime) -> Refu
         return refuse("reason_missing", field="reason")
     if state.doing is not None and state.doing.verb in _MOVING:
         return refuse("too_early", "Its money is being moved; ask again.")
-    if command.bearer == "platform" and not _earned(state):
+    if command.bearer == "platform" and not earned(state):
         return refuse("too_early", "Until receipt and audit are settled the merchant's money is there.", "bearer")
     if (refusal := _check_scope(state, command)) is not None:
         return refusal
@@ -36,7 +36,7 @@ def check_refund(state: OrderState, command: RefundOrder, now: datetime) -> Refu
     return None
 
 
-def _earned(state: OrderState) -> bool:
+def earned(state: OrderState) -> bool:
     """Nothing of the order ends any more: what the platform bears now, the merchant keeps."""
     received = state.receipt.status == "confirmed" and state.audit == "approved" and not state.left_to_ship()
     return state.credited_at is not None or received

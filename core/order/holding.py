@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.messages import AppealScreening, DecideScreening, LiftHold, PlaceHold, ResolveRefund
+from core.order.cases import decide_again
 from core.order.opening import refuse_goods, release
-from core.order.state import REFUND_STUCK, REVIEW_OVERDUE, OrderState
+from core.order.state import ARBITRATION_OVERDUE, REFUND_STUCK, REVIEW_OVERDUE, OrderState
 from core.reasons import Refusal, refuse
 from core.states import Hold
 
@@ -50,6 +51,8 @@ def lift(state: OrderState, command: LiftHold, now: datetime) -> OrderState:
         state = _review_again(state, lifted, now)
     elif command.name == REFUND_STUCK:
         state = _refund_again(state, lifted, now)
+    elif command.name == ARBITRATION_OVERDUE:
+        state = decide_again(state, lifted, now)
     return state.with_notice("merchant", "hold_lifted", now, name=command.name, reason=command.reason)
 
 

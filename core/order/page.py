@@ -30,7 +30,13 @@ def _regions(state: OrderState) -> Iterator[str]:
         yield f"- screening by {state.screening_reason}, rules {state.screening_edition}"
     yield f"- audit **{state.audit}**"
     yield f"- receipt **{state.receipt.status}**{by}"
-    yield f"- after-sale **{state.after_sale}**"
+    yield f"- after-sale **{state.after_sale}**{_cases(state)}"
+
+
+def _cases(state: OrderState) -> str:
+    """Each case with its kind and stage."""
+    told = [f"case {case.case_id} {case.kind} `{case.stage}`" for case in state.cases]
+    return f": {', '.join(told)}" if told else ""
 
 
 def _waits(state: OrderState) -> Iterator[str]:

@@ -19,6 +19,8 @@ def check_confirmation(state: OrderState, command: ConfirmReceipt) -> Refusal | 
         return refuse("nothing_shipped")
     if not state.fully_shipped:
         return refuse("not_fully_shipped")
+    if state.open_case is not None:
+        return refuse("case_open", "Withdraw it first: withdraw_after_sale.")
     if command.actor.role == "operator" and not command.reason:
         return refuse("reason_missing", field="reason")
     return None
@@ -46,6 +48,8 @@ def check_extension(state: OrderState, now: datetime) -> Refusal | None:
         return refuse("already_confirmed")
     if not state.live_parcels:
         return refuse("nothing_shipped")
+    if receipt.status == "paused":
+        return refuse("case_open", "The receipt clock stands.")
     if receipt.extensions >= limits.extensions_max:
         return refuse("too_many_extensions", f"At most {limits.extensions_max}.")
     if receipt.deadline is None:
@@ -73,14 +77,14 @@ def follow_deliveries(state: OrderState, now: datetime) -> OrderState:
 
     The clock runs from the carrier's scan, but a buyer whose delivery became known late still has the reminder's time.
     """
-    if state.phase != "shipped" or state.receipt.status not in {"not_due", "awaited"}:
+    if state.phase != "shipped" or state.receipt.status == "confirmed":
         return state
     delivered, limits = state.all_delivered_at, state.policy.order
     if delivered is None:
-        if state.receipt.status == "awaited":
+        if state.receipt.status != "not_due":
             return state.changed(receipt=Receipt(extensions=state.receipt.extensions))
         return state
-    if state.receipt.status == "awaited":
+    if state.receipt.status != "not_due":
         return state
     deadline = max(delivered + limits.receipt_within, now + limits.receipt_reminder)
     receipt = Receipt(status="awaited", deadline=deadline, extensions=state.receipt.extensions)

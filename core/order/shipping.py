@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
+from core.aftersale.messages import ReportReturn
 from core.audit.masking import mask
 from core.audit.trace import PHYSICAL_STAGES
-from core.audit.waybills import carrier, judge, suggest
+from core.audit.waybills import judge
 from core.budgets import PARTS_MOST, SCANS_WEIGH
 from core.fields import Message
 from core.messages import CorrectWaybill, LineQuantity, ParcelReport, ReportScan, ReportShipment, Scan, Stage
+from core.order.cases import return_parcel_id
 from core.order.state import REVIEW_OVERDUE, OrderState
-from core.parcels import AuditAttempt, Parcel
+from core.parcels import AuditAttempt, Parcel, check_number, normalised
 from core.reasons import Refusal, refuse
 
+ClaimingCommand = ReportShipment | CorrectWaybill | ReportReturn
+"""Commands whose numbers the register must have claimed before they are accepted."""
 PARCELS_MAX = 200
 """Parcels of an order. Each has an audit of its own, and the engine takes 2,000 at a time."""
 
@@ -58,14 +62,20 @@ def check_shipment(state: OrderState, command: ReportShipment) -> Refusal | None
     seen: set[str] = set()
     for index, report in enumerate(command.parcels):
         field = f"parcels.{index}."
-        if report.parcel_id in seen or state.parcel(report.parcel_id) is not None:
+        if report.parcel_id in seen or _is_named(state, report.parcel_id):
             return refuse("parcel_exists", report.parcel_id, field=f"{field}parcel_id")
         seen.add(report.parcel_id)
-        refusal = _check_number(report.carrier, report.carrier_name, report.waybill, field)
+        refusal = check_number(report.carrier, report.carrier_name, report.waybill, field)
         refusal = refusal or _take(report, left, known, field)
         if refusal is not None:
             return refusal
     return None
+
+
+def _is_named(state: OrderState, parcel_id: str) -> bool:
+    """Whether a parcel has this name, one on its way back among them."""
+    parcels = (*state.parcels, *(case.parcel for case in state.cases if case.parcel is not None))
+    return any(parcel.parcel_id == parcel_id for parcel in parcels)
 
 
 def _take(report: ParcelReport, left: dict[str, int], known: set[str], field: str) -> Refusal | None:
@@ -92,24 +102,6 @@ def _take(report: ParcelReport, left: dict[str, int], known: set[str], field: st
     return None
 
 
-def _check_number(carrier_id: str, name: str | None, waybill: str, field: str) -> Refusal | None:
-    if carrier_id == "other" and name is None:
-        return refuse("unknown_carrier", "`other` needs a carrier_name.", field=f"{field}carrier_name")
-    if carrier_id != "other" and carrier(carrier_id) is None:
-        near = ", ".join(suggest(carrier_id))
-        hint = f"Did you mean {near}?" if near else "Use `other` with a carrier_name."
-        return refuse("unknown_carrier", hint, field=f"{field}carrier")
-    verdict = judge(carrier_id, waybill)
-    if verdict.answer == "impossible":
-        return refuse("impossible_waybill", verdict.reason, field=f"{field}waybill")
-    return None
-
-
-def normalised(carrier_id: str, waybill: str) -> str:
-    """The number as the carrier writes it."""
-    return judge(carrier_id, waybill).normalised
-
-
 def _note_package(state: OrderState, parcel: Parcel, typed: str, now: datetime) -> OrderState:
     """Tell the merchant where a package number off a label was read as its waybill."""
     changes = [change for change in judge(parcel.carrier, typed).changes if change.startswith("package")]
@@ -119,8 +111,11 @@ def _note_package(state: OrderState, parcel: Parcel, typed: str, now: datetime) 
     return state.with_notice("merchant", "waybill_read_from_package", now, **facts)
 
 
-def to_claim(command: ReportShipment | CorrectWaybill) -> tuple[WaybillToClaim, ...]:
+def to_claim(state: OrderState, command: ClaimingCommand) -> tuple[WaybillToClaim, ...]:
     """The numbers of a command that must be claimed before it is accepted."""
+    if isinstance(command, ReportReturn):
+        number = normalised(command.carrier, command.waybill)
+        return (WaybillToClaim(parcel_id=return_parcel_id(state), carrier=command.carrier, waybill=number),)
     reports = command.parcels if isinstance(command, ReportShipment) else (command,)
     return tuple(
         WaybillToClaim(
@@ -172,7 +167,7 @@ def check_correction(state: OrderState, command: CorrectWaybill) -> Refusal | No
         return refuse("parcel_approved")
     if parcel.corrections >= state.policy.order.corrections_max:
         return refuse("too_many_corrections", f"At most {state.policy.order.corrections_max}.")
-    return _check_number(command.carrier, command.carrier_name, command.waybill, "")
+    return check_number(command.carrier, command.carrier_name, command.waybill, "")
 
 
 def correct(state: OrderState, command: CorrectWaybill, now: datetime) -> OrderState:
@@ -234,7 +229,7 @@ def _scanned(state: OrderState, command: ReportScan) -> tuple[Parcel, ...]:
     number = normalised(command.carrier, command.waybill)
     return tuple(
         parcel
-        for parcel in state.live_parcels
+        for parcel in (*state.live_parcels, *state.returns)
         if parcel.waybill == number
         and (parcel.carrier == command.carrier or "other" in (parcel.carrier, command.carrier))
     )
@@ -261,8 +256,13 @@ def append_scans(state: OrderState, command: ReportScan, now: datetime) -> Order
         )
         if not kept:
             continue
-        physical = parcel.pushed_physical_at or _first_physical(state, kept, now)
+        on_way_back = parcel in state.returns
+        since = parcel.uploaded_at if on_way_back else state.order.payment.paid_at
+        physical = parcel.pushed_physical_at or _first_physical(state, kept, since, now)
         changed = parcel.changed(pushed=(*parcel.pushed, *kept), pushed_physical_at=physical)
+        if on_way_back:
+            state = state.with_return(changed)
+            continue
         if (
             _may_come_back(parcel, kept)
             and parcel.audit == "approved"
@@ -288,7 +288,8 @@ def _with_room(state: OrderState, scans: Sequence[Scan]) -> tuple[Scan, ...]:
     scans = scans[: max(0, state.policy.order.scans_max - state.scans_kept)]
     if not scans:
         return ()
-    left = SCANS_WEIGH - sum(_weight(scan) for parcel in state.parcels for scan in parcel.pushed)
+    parcels = (*state.parcels, *state.returns)
+    left = SCANS_WEIGH - sum(_weight(scan) for parcel in parcels for scan in parcel.pushed)
     kept = []
     for scan in scans:
         left -= _weight(scan)
@@ -312,10 +313,10 @@ def _masked(scan: Scan) -> Scan:
     return scan.model_copy(update={name: mask(text) for name in ("city", "text") if (text := getattr(scan, name))})
 
 
-def _first_physical(state: OrderState, scans: Sequence[Scan], now: datetime) -> datetime | None:
+def _first_physical(state: OrderState, scans: Sequence[Scan], since: datetime, now: datetime) -> datetime | None:
     """The first scan that shows this order's parcel with a carrier; the audit's own limits say which cannot be its."""
-    limits, paid_at = state.policy, state.order.payment.paid_at
-    earliest, latest = paid_at - limits.early_weak, now + limits.clock_skew
+    limits = state.policy
+    earliest, latest = since - limits.early_weak, now + limits.clock_skew
     return min(
         (scan.at for scan in scans if scan.stage in PHYSICAL_STAGES and earliest <= scan.at <= latest), default=None
     )

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from core.aftersale.state import AfterSaleCase
 from core.fields import Id, Name, Reason, Time
 from core.messages import Order
 from core.movements import LinePart
@@ -30,6 +31,7 @@ Phase = Literal[
     "cancelled",
     "refunded",
 ]
+AfterSale = Literal["none", "open", "decided"]
 Bearer = Literal["merchant", "platform"]
 """Whose money a refund is."""
 ENDS: frozenset[Phase] = frozenset({"settled", "refused", "cancelled", "refunded"})
@@ -41,6 +43,8 @@ REFUND_STUCK = "refund_stuck"
 """The hold for a refund that people must resolve; its subject is the refund's cause."""
 LEDGER_DISAGREES = "ledger_disagrees"
 """The hold for a posting that the ledger refused."""
+ARBITRATION_OVERDUE = "arbitration_overdue"
+"""The hold for an after-sale case that no reviewer decided in time; its subject is the case."""
 
 WORST_FIRST: tuple[AuditStage, ...] = ("rejected", "in_review", "collecting", "not_started", "approved")
 
@@ -192,7 +196,13 @@ class OrderState(State):
     lines: tuple[LineState, ...]
     parcels: tuple[Parcel, ...] = ()
     receipt: Receipt = Receipt()
-    after_sale: Literal["none"] = "none"
+    cases: tuple[AfterSaleCase, ...] = Field(default=(), exclude_if=lambda value: not value)
+    paused_since: Time | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Since when the clocks of receipt and settlement stand, for an open case."""
+    paused_for: timedelta = Field(default=timedelta(0), exclude_if=lambda value: not value)
+    """How long they stood before."""
+    settle_not_before: Time | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Where a pause moved the settlement to."""
     refunds: tuple[Refund, ...] = ()
     refund_request: RefundRequest | None = None
     freight_refunded_minor: int = 0
@@ -224,6 +234,25 @@ class OrderState(State):
 
     def refund(self, cause: str) -> Refund | None:
         return next((refund for refund in self.refunds if refund.cause == cause), None)
+
+    def case(self, subject: str) -> AfterSaleCase | None:
+        return next((case for case in self.cases if case.subject == subject), None)
+
+    @property
+    def open_case(self) -> AfterSaleCase | None:
+        """The case whose money is not decided; there is one at a time."""
+        return self.cases[-1] if self.cases and self.cases[-1].open else None
+
+    @property
+    def after_sale(self) -> AfterSale:
+        """The fourth region."""
+        return "open" if self.open_case else "decided" if self.cases else "none"
+
+    @property
+    def returns(self) -> tuple[Parcel, ...]:
+        """Parcels on their way back, of cases that wait for them."""
+        case = self.open_case
+        return (case.parcel,) if case is not None and case.parcel is not None else ()
 
     @property
     def live_parcels(self) -> tuple[Parcel, ...]:
@@ -298,6 +327,18 @@ class OrderState(State):
 
     def with_parcel(self, changed: Parcel) -> OrderState:
         return self.changed(parcels=tuple(changed if p.parcel_id == changed.parcel_id else p for p in self.parcels))
+
+    def with_case(self, changed: AfterSaleCase) -> OrderState:
+        """The state with this case: another of its id, or a new one."""
+        if self.case(changed.subject) is None:
+            return self.changed(cases=(*self.cases, changed))
+        return self.changed(cases=tuple(changed if case.case_id == changed.case_id else case for case in self.cases))
+
+    def with_return(self, changed: Parcel) -> OrderState:
+        """The state with this parcel on its way back."""
+        case = self.open_case
+        assert case is not None
+        return self.with_case(case.changed(parcel=changed))
 
     def with_refund(self, changed: Refund) -> OrderState:
         return self.changed(refunds=tuple(changed if r.cause == changed.cause else r for r in self.refunds))

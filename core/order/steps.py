@@ -22,6 +22,7 @@ from core.order.bookings import (
     refund_due,
     settle_due,
 )
+from core.order.cases import apply_return_verdict
 from core.order.claims import claims_to_release, key_of, release_claims
 from core.order.deadlines import due_looks
 from core.order.opening import Screening, apply_screening
@@ -189,6 +190,10 @@ def _stop_money(state: OrderState, step: Post, posted: Posted, now: datetime) ->
 
 def _apply_look(state: OrderState, step: Look, verdict: Verdict, now: datetime) -> OrderState:
     """A silent carrier says nothing about the parcel."""
+    back = next((p for p in state.returns if (p.parcel_id, p.waybill) == (step.parcel_id, step.waybill)), None)
+    if back is not None:
+        state = state.with_return(back.changed(looked_at=now))
+        return apply_return_verdict(state, step.parcel_id, step.waybill, verdict, now).next_revision()
     parcel = state.parcel(step.parcel_id)
     if parcel is not None and parcel.waybill == step.waybill:
         # The deadline is judged by this look's verdict: what the carrier said days ago it may not say now.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from core.audit.explain import sentence
-from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE, ScreeningHit
+from core.order.state import ARBITRATION_OVERDUE, LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE, ScreeningHit
 from core.texts import Help, Language, listed
 
 WAITING: Mapping[str, Help] = {
@@ -47,6 +47,10 @@ HELD: Mapping[str, Help] = {
     REFUND_STUCK: Help(
         "Two people send resolve_refund; lift_hold asks the channel again.",
         "需两人提交 resolve_refund；lift_hold 将再次查询支付渠道。",
+    ),
+    ARBITRATION_OVERDUE: Help(
+        "A reviewer sends arbitrate; lift_hold gives the reviewers their time again.",
+        "需审核人员提交 arbitrate 裁决；lift_hold 可重新给予审核时间。",
     ),
     LEDGER_DISAGREES: Help(
         "An operator finds out why; lift_hold tries the posting again.",

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from core.aftersale.views import hold_of, hold_reason
 from core.answers import HoldView
 from core.audit.explain import LANGUAGES, Language, sentence
 from core.chart import IN_CHINESE
-from core.order.deadlines import deadlines, next_deadline, settles_at
+from core.order.deadlines import deadlines, next_deadline
+from core.order.pausing import settles_at
 from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE, OrderState, Refund
 from core.order.texts import (
     HELD,
@@ -67,6 +69,7 @@ def summary_of(state: OrderState) -> dict[str, Any]:
 def order_view(state: OrderState) -> dict[str, Any]:
     """The whole state as JSON, without its journal; the regions by name, money summed up."""
     view = state.model_dump(mode="json", exclude={"inbox", "notices", "policy", "reminders"})
+    view["after_sale"] = state.after_sale
     due = next_deadline(state)
     return {
         "order_id": state.order.order_id,
@@ -90,13 +93,15 @@ def hold_reasons(state: OrderState) -> tuple[str, ...]:
     after = waits.index("shipment") + 1 if "shipment" in waits else 0
     waits[after:after] = [f"audit_{parcel.audit}" for parcel in _unapproved(state)]
     refunds = (f"refund_{refund.status}" for refund in _open_refunds(state))
-    return tuple(dict.fromkeys((*(hold.name for hold in state.holds), *waits, *refunds)))
+    case = (hold_reason(state.open_case),) if state.open_case is not None else ()
+    return tuple(dict.fromkeys((*(hold.name for hold in state.holds), *case, *waits, *refunds)))
 
 
 def holds_of(state: OrderState) -> tuple[HoldView, ...]:
     """Why the money is not here: since when, until when, who can act, what helps."""
     return (
         *_named_holds(state),
+        *((hold_of(state.open_case),) if state.open_case is not None else ()),
         *_waiting(state, _unapproved(state)),
         *(_refund(refund) for refund in _open_refunds(state)),
     )
@@ -159,7 +164,8 @@ def _waiting(state: OrderState, audited: Sequence[Parcel]) -> Iterator[HoldView]
         if state.fully_shipped and state.receipt.status != "confirmed":
             yield _view("receipt", state.shipped_at or state.opened_at, state.receipt.deadline, "buyer")
     if state.phase == "credited" and state.credited_at is not None:
-        yield _view("settlement", state.credited_at, settles_at(state), "nobody")
+        at = None if state.paused_since is not None else settles_at(state)
+        yield _view("settlement", state.credited_at, at, "nobody")
 
 
 def _screening(state: OrderState, since: datetime) -> HoldView:
@@ -285,6 +291,7 @@ def search_values(state: OrderState) -> dict[str, Any]:
         "MerchantId": state.order.merchant_id,
         "Currency": state.order.currency,
         "AmountMinor": state.order.total_minor,
+        "AfterSaleState": state.open_case.stage if state.open_case else None if not state.cases else state.after_sale,
         "HoldReasons": sorted(hold_reasons(state)),
         "NextDeadline": due.at if due else None,
     }

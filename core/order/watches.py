@@ -11,6 +11,7 @@ from typing import Literal
 from core.audit.verdict import Verdict
 from core.fields import Message
 from core.order.auditing import apply_verdict, only_silent
+from core.order.cases import apply_return_verdict
 from core.order.deadlines import refund_stuck_hold
 from core.order.state import REFUND_STUCK, OrderState
 from core.parcels import Parcel
@@ -51,9 +52,38 @@ class RefundOutcome(Message):
     message: str | None = None
 
 
+def tracked_parcel(state: OrderState, parcel_id: str) -> Parcel | None:
+    """The parcel of this name, to the buyer or on its way back."""
+    return state.parcel(parcel_id) or next((p for p in state.returns if p.parcel_id == parcel_id), None)
+
+
 def audit_watches(state: OrderState) -> tuple[AuditWatch, ...]:
     """The parcels whose carrier must be polled: for a verdict, to end a review that silence made, or to learn of the
-    delivery."""
+    delivery, of a return as well."""
+    return (*_outbound_watches(state), *_return_watches(state)) if state.cases else _outbound_watches(state)
+
+
+def _return_watches(state: OrderState) -> tuple[AuditWatch, ...]:
+    """The parcel on its way back, until it is delivered or for a person."""
+    case = state.open_case
+    if case is None or case.stage != "returning":
+        return ()
+    return tuple(
+        AuditWatch(
+            parcel_id=parcel.parcel_id,
+            carrier=parcel.carrier,
+            waybill=parcel.waybill,
+            collecting=parcel.audit == "collecting",
+            in_person=False,
+            scans=len(parcel.pushed),
+            moved=parcel.moved,
+            delivered=False,
+        )
+        for parcel in state.returns
+    )
+
+
+def _outbound_watches(state: OrderState) -> tuple[AuditWatch, ...]:
     if state.phase != "shipped":
         return ()
     confirmed = state.receipt.status == "confirmed"
@@ -90,9 +120,11 @@ def refund_watches(state: OrderState) -> tuple[RefundWatch, ...]:
 
 def apply_audit(state: OrderState, watch: AuditWatch, verdict: Verdict, now: datetime) -> OrderState:
     """The order after an audit's watch reported. An answer of a carrier that has since been corrected is ignored."""
-    parcel = state.parcel(watch.parcel_id)
+    parcel = tracked_parcel(state, watch.parcel_id)
     if parcel is None or parcel.carrier != watch.carrier:
         return state
+    if parcel in state.returns:
+        return apply_return_verdict(state, watch.parcel_id, watch.waybill, verdict, now).next_revision()
     return apply_verdict(state, watch.parcel_id, watch.waybill, verdict, now).next_revision()
 
 

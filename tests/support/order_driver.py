@@ -24,7 +24,7 @@ from core.order.commands import first_answer, note_unreadable, receive, refusal_
 from core.order.deadlines import deadlines, pass_deadlines, wake_at
 from core.order.opening import Screening, begin
 from core.order.shares import credit_shares
-from core.order.shipping import Claim, to_claim
+from core.order.shipping import Claim, ClaimingCommand, to_claim
 from core.order.state import OrderState
 from core.order.steps import (
     Look,
@@ -244,6 +244,8 @@ class OrderDriver:
     def _check_decision(self, kind: str) -> None:
         state = self.state
         assert not state.held("all"), f"{kind} under a hold on all"
+        if kind in {"credit", "settle"}:
+            assert state.open_case is None
         if kind == "settle":
             assert not {hold.name for hold in state.held("credit", "payout")} - {"refund_stuck"}
         if kind != "credit":
@@ -318,11 +320,11 @@ class OrderDriver:
         return answer
 
     def _claims(self, command: Command) -> Sequence[Claim]:
-        if command.verb not in {"report_shipment", "correct_waybill"} or first_answer(self.state, command):
+        if not isinstance(command, ClaimingCommand) or first_answer(self.state, command):
             return ()
         if refusal_of(self.state, command, self.now) is not None:
             return ()
-        numbers = to_claim(command)  # type: ignore[arg-type]  # these two verbs are what it takes
+        numbers = to_claim(self.state, command)
         return [Claim(parcel_id=n.parcel_id, outcome=self.register_says.get(n.waybill, "claimed")) for n in numbers]
 
     def junk(self, verb: str, body: Any) -> None:
@@ -415,6 +417,7 @@ class OrderDriver:
         self.check_waiting()
         self.check_inbox()
         self.check_parcels()
+        self.check_cases()
 
     def check_money(self) -> None:
         state, books = self.state, self.books
@@ -479,6 +482,25 @@ class OrderDriver:
         live = bool(state.live_parcels)
         # All that an order brought in may be refunded after its credit; its parcels are where they are.
         assert live == (state.phase in {"shipped", "credited", "settled"} or bool(state.over and state.credited_at))
+
+    def check_cases(self) -> None:
+        """The clocks stand exactly while a case is open, and not for longer than they may."""
+        state, limits = self.state, self.state.policy.after_sale
+        assert sum(case.open for case in state.cases) <= 1
+        assert len(state.cases) <= limits.cases_max
+        assert state.paused_for <= limits.pause_most
+        case = None if state.over else state.open_case
+        assert (state.paused_since is not None) == (case is not None and state.paused_for < limits.pause_most)
+        assert state.receipt.status != "paused" or state.paused_since is not None
+        if state.paused_since is not None:
+            assert state.receipt.status != "awaited"
+            assert not {"receipt_by", "settle_at"} & self.waits_for()
+        if case is not None:
+            assert case.due is not None or state.has_hold("arbitration_overdue", case.subject)
+        for case in state.cases:
+            refund = state.refund(case.cause) if case.cause is not None else None
+            assert (refund is not None) == (case.stage in {"refunding", "refunded"})
+            assert refund is None or case.stage != "refunded" or refund.status == "arrived"
 
     def check_json(self) -> None:
         """A state survives its own JSON, and what the register holds is enough to start again from."""

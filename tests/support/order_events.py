@@ -239,6 +239,83 @@ PLATFORM: dict[str, Event] = {
 }
 
 
+def _case(driver: OrderDriver, verb: str, role: str = "buyer", **fields: Any) -> None:
+    driver.send(verb, role, **fields)
+
+
+def _open(driver: OrderDriver, kind: str, reason: str = "damaged", **fields: Any) -> None:
+    driver.send("open_after_sale", "buyer", kind=kind, reason=reason, **fields)
+
+
+def _send_back(driver: OrderDriver, number: int, claim: str = "claimed") -> None:
+    waybill = a_parcel(number)["waybill"]
+    driver.register_says[waybill] = claim
+    driver.send("report_return", "buyer", carrier="sandbox", waybill=waybill)
+
+
+def _accept(driver: OrderDriver) -> None:
+    """Whatever was offered last."""
+    case = driver.state.open_case
+    offered = case.offer.amount_minor if case is not None and case.offer is not None else 1
+    driver.send("accept_amount", "buyer", amount_minor=offered)
+
+
+def _back(driver: OrderDriver, outcome: str, seen: tuple[str, ...] = ()) -> None:
+    for parcel in driver.state.returns:
+        _hear(driver, parcel.parcel_id, outcome, seen, weight="fatal")
+
+
+def _back_next_look(driver: OrderDriver, answered: bool, seen: tuple[str, ...] = ()) -> None:
+    for parcel in driver.state.returns:
+        _next_look(driver, parcel.parcel_id, answered, seen)
+
+
+_LINE_1, _LINE_2 = [{"line_id": "1", "quantity": 1}], [{"line_id": "2", "quantity": 1}]
+_PIECE = [{"kind": "photo", "reference": "https://shop.example/1.jpg"}]
+CASES: dict[str, Event] = {
+    "case: refund": partial(_open, kind="refund_only", reason="not_received"),
+    "case: refund one of line 1": partial(_open, kind="refund_only", lines=_LINE_1),
+    "case: refund line 2": partial(_open, kind="refund_only", lines=_LINE_2),
+    "case: refund 500": partial(_open, kind="refund_only", amount_minor=500),
+    "case: too much": partial(_open, kind="refund_only", amount_minor=99_999),
+    "case: return": partial(_open, kind="return_and_refund", reason="changed_mind"),
+    "case: return line 2": partial(_open, kind="return_and_refund", lines=_LINE_2),
+    "case: exchange line 1": partial(_open, kind="exchange", reason="quality", lines=_LINE_1),
+    "case: exchange all": partial(_open, kind="exchange", reason="wrong_item"),
+    "case: withdraw": partial(_case, verb="withdraw_after_sale"),
+    "case: agree": partial(_case, verb="agree_after_sale", role="merchant"),
+    "case: agree, no return": partial(_case, verb="agree_after_sale", role="merchant", with_return=False),
+    "case: agree, with return": partial(_case, verb="agree_after_sale", role="merchant", with_return=True),
+    "case: refuse": partial(_case, verb="refuse_after_sale", role="merchant", reason="it left us whole"),
+    "case: propose 300": partial(_case, verb="propose_amount", role="merchant", amount_minor=300),
+    "case: accept": _accept,
+    "case: send back": partial(_send_back, number=20),
+    "case: send back, again": partial(_send_back, number=21),
+    "case: send back the outbound number": partial(_send_back, number=1),
+    "case: send back a number in use": partial(_send_back, number=22, claim="in_use"),
+    "case: confirm return": partial(_case, verb="confirm_return", role="merchant"),
+    "case: refuse return": partial(
+        _case, verb="refuse_return", role="merchant", reason="another article", evidence=_PIECE
+    ),
+    "case: escalate": partial(_case, verb="escalate"),
+    "case: evidence": partial(_case, verb="add_evidence", evidence=_PIECE),
+    "case: all": partial(_case, verb="arbitrate", role="reviewer", decision="all", reason="seen"),
+    "case: all, after return": partial(
+        _case, verb="arbitrate", role="reviewer", decision="all", reason="seen", after_return=True
+    ),
+    "case: part": partial(_case, verb="arbitrate", role="reviewer", decision="part", amount_minor=700, reason="seen"),
+    "case: none": partial(_case, verb="arbitrate", role="reviewer", decision="none", reason="seen"),
+    "case: lift arbitration_overdue": partial(OrderDriver.lift, name="arbitration_overdue"),
+    "back: moves": partial(_back, outcome="pending", seen=MOVED),
+    "back: delivered": partial(_back, outcome="approved", seen=DELIVERED),
+    "back: rejected, delivered": partial(_back, outcome="rejected", seen=DELIVERED),
+    "back: returned": partial(_back, outcome="pending", seen=RETURNED),
+    "back: scanned": partial(_push, number=20, stage="picked_up"),
+    "back: next look: no trace": partial(_back_next_look, answered=True),
+    "back: next look: delivered": partial(_back_next_look, answered=True, seen=DELIVERED),
+}
+
+
 def _carrier_events(parcel: str, number: int) -> dict[str, Event]:
     hear, look = partial(_hear, parcel_id=parcel), partial(_next_look, parcel_id=parcel)
     push = partial(_push, number=number)
@@ -288,7 +365,7 @@ TIME: dict[str, Event] = {
     "an outage of a month": partial(_outage, by=31 * DAY),
 }
 PROGRESS: dict[str, Event] = {"progress": _progress}
-EVENTS: dict[str, Event] = {**MERCHANT, **BUYER, **PLATFORM, **CARRIER, **MONEY, **TIME, **PROGRESS}
+EVENTS: dict[str, Event] = {**MERCHANT, **BUYER, **PLATFORM, **CARRIER, **MONEY, **TIME, **PROGRESS, **CASES}
 
 STARTS: dict[str, tuple[str, ...]] = {
     "new": (),
@@ -315,6 +392,13 @@ STARTS: dict[str, tuple[str, ...]] = {
     "refund stuck": ("cancel", "five days"),
     "one refunded": ("ship in two", "p1: rejected", "five days"),
     "asked for": ("ship all", "p1: moves", "a month"),
+    "case before shipment": ("case: refund",),
+    "case, delivered": ("ship all", "all delivered", "case: return"),
+    "case, credited": ("ship all", "all delivered", "confirm", "case: return"),
+    "case, on its way back": ("ship all", "all delivered", "case: return", "case: agree", "case: send back"),
+    "case, exchange": ("ship all", "all delivered", "case: exchange line 1", "case: agree", "case: send back"),
+    "case, arbitration": ("ship all", "all delivered", "case: refund 500", "case: refuse", "case: escalate"),
+    "case, part refunded": ("ship in two", "all delivered", "case: refund line 2", "case: agree"),
 }
 """Where an order stands when chance takes over."""
 

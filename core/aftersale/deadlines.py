@@ -1,0 +1,97 @@
+"""What happens to a case when nobody says anything: every stage has an end, and a default.
+
+`core.order.deadlines` runs them beside the order's own. A default never takes from a side what only a silent carrier
+speaks for: then a person decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from core.aftersale import stages
+from core.aftersale.limits import AfterSaleLimits
+from core.aftersale.state import AfterSaleCase, CaseFacts, DueStage
+from core.states import Deadline
+
+CASE_REMINDER = "case_reminder"
+CASE_LOOKS: frozenset[str] = frozenset({"return_pickup_by", "return_delivery_by"})
+"""Judged by what the carrier knows now: it is asked once more before they pass."""
+
+
+def case_deadlines(case: AfterSaleCase) -> Iterator[Deadline]:
+    """The end of the case's stage, and its reminder."""
+    if case.due is None:
+        return
+    yield Deadline(name=case.due.name, at=case.due.at, subject=case.subject)
+    if case.due.remind_at is not None:
+        yield Deadline(name=CASE_REMINDER, at=case.due.remind_at, subject=case.subject)
+
+
+def pass_due(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleCase:
+    """The case after the end of its stage passed."""
+    assert case.due is not None
+    return PASSING[case.due.name](case, facts, now)
+
+
+def _answer_by(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleCase:
+    """Silence of the merchant agrees. Goods that were delivered come back first, unless little is at stake."""
+    if not facts.delivered or facts.scope_minor <= facts.limits.silent_refund_most_minor:
+        return stages.fulfil(case, now)
+    if case.amount_minor is not None:
+        # Nothing comes back for a part of a price: silence alone does not pay it out of goods that were delivered.
+        return stages.arbitrate(case, facts.limits, now)
+    return stages.await_return(case, facts.limits, now)
+
+
+def _close_as(why: str) -> Callable[[AfterSaleCase, CaseFacts, datetime], AfterSaleCase]:
+    return lambda case, facts, now: stages.close(case, why, now)
+
+
+def _return_pickup_by(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleCase:
+    """Nobody picked it up: closed where the carriers say so, else a person decides."""
+    says = case.parcel.verdict.carrier_says if case.parcel and case.parcel.verdict else "nothing"
+    if says in {"absent", "absent_once"}:
+        return stages.close(case, "not_picked_up", now)
+    return stages.arbitrate(case, facts.limits, now)
+
+
+def _to_arbitration(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleCase:
+    return stages.arbitrate(case, facts.limits, now)
+
+
+def _inspect_by(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleCase:
+    return stages.fulfil(case, now)
+
+
+def _evidence_by(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleCase:
+    return _wait_for_decision(case, facts.limits, "decide_by")
+
+
+def _decide_by(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleCase:
+    return _wait_for_decision(case, facts.limits, "decide_end")
+
+
+def _wait_for_decision(case: AfterSaleCase, limits: AfterSaleLimits, name: str) -> AfterSaleCase:
+    within = limits.evidence_within + limits.decide_within if name == "decide_by" else limits.decide_end
+    return case.changed(due=DueStage(name=name, at=case.since + within))
+
+
+def _decide_end(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleCase:
+    """Nobody decided: a hold with an owner takes the place of the deadline."""
+    return case.changed(due=None)
+
+
+PASSING: dict[str, Callable[[AfterSaleCase, CaseFacts, datetime], AfterSaleCase]] = {
+    "answer_by": _answer_by,
+    "accept_by": _close_as("offer_not_accepted"),
+    "escalate_by": _close_as("not_escalated"),
+    "return_by": _close_as("not_returned"),
+    "return_pickup_by": _return_pickup_by,
+    "return_delivery_by": _to_arbitration,
+    "inspect_by": _inspect_by,
+    "evidence_by": _evidence_by,
+    "decide_by": _decide_by,
+    "decide_end": _decide_end,
+}
+"""What each end of a stage does."""

@@ -1,0 +1,39 @@
+"""How long the stages of an after-sale case may take, and how often: a part of the policy of its order."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from core.aftersale.messages import CaseReason
+from core.durations import Duration
+from core.fields import AmountOrZero, Message
+
+Some = Annotated[int, Field(strict=True, ge=0, le=10)]
+"""Each of them is kept with the order, whose state has a budget."""
+
+
+class AfterSaleLimits(Message):
+    """Deadlines and counts of a case; `policies/default.toml` says where each number comes from."""
+
+    cases_max: Some = 5
+    windows: dict[CaseReason, Duration] = {"quality": timedelta(days=15)}
+    """By reason, how long after receipt a case may be opened; else the order's `after_sale_window`."""
+    answer_within: Duration = timedelta(hours=48)
+    escalate_within: Duration = timedelta(days=7)
+    return_within: Duration = timedelta(days=7)
+    return_pickup_within: Duration = timedelta(days=5)
+    return_delivery_within: Duration = timedelta(days=20)
+    inspect_within: Duration = timedelta(days=7)
+    evidence_within: Duration = timedelta(hours=48)
+    decide_within: Duration = timedelta(hours=72)
+    decide_end: Duration = timedelta(days=7)
+    remind_before: Duration = timedelta(hours=24)
+    proposals_max: Some = 2
+    return_numbers_max: Some = 3
+    silent_refund_most_minor: AmountOrZero = 0
+    """Up to this much, silence refunds delivered goods without their return."""
+    pause_most: Duration = timedelta(days=30)
+    resume_least: Duration = timedelta(days=1)

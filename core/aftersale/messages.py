@@ -1,0 +1,178 @@
+"""The commands of an after-sale case: what buyer, merchant and staff say when an order goes wrong."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from core.command import Command, LineQuantity
+from core.fields import AmountMinor, Message, Reason, Reference, Text, Told, Word
+
+CaseKind = Literal["refund_only", "return_and_refund", "exchange"]
+CaseReason = Literal[
+    "not_received",
+    "damaged",
+    "wrong_item",
+    "not_as_described",
+    "quality",
+    "changed_mind",
+    "late",
+    "other",
+]
+CaseBearer = Literal["merchant", "platform", "buyer"]
+
+LINES_MOST = 100
+"""Lines that a case may name; one about more is about the whole order."""
+
+
+class Evidence(Message):
+    """Something that speaks for one side: a text, or a reference to what others keep. Files never enter."""
+
+    kind: Literal["text", "photo", "video", "document", "chat", "scan"]
+    reference: Reference | None = None
+    sha256: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-f]{64}$")] | None = None
+    text: Told | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Evidence:
+        if not self.reference and not self.text:
+            raise ValueError("reference: a text or a reference must be given")
+        return self
+
+
+EvidenceList = Annotated[tuple[Evidence, ...], Field(max_length=10)]
+
+
+class OpenAfterSale(Command):
+    """The buyer asks for money back, or for other goods: for the whole order, for lines of it, or an amount."""
+
+    verb: ClassVar[str] = "open_after_sale"
+    kind: CaseKind
+    reason: CaseReason
+    text: Reason | None = None
+    lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1, max_length=LINES_MOST)] | None = None
+    amount_minor: AmountMinor | None = None
+    evidence: EvidenceList = ()
+
+    @model_validator(mode="after")
+    def _is_one_scope(self) -> OpenAfterSale:
+        if self.lines is not None and self.amount_minor is not None:
+            raise ValueError("amount_minor: a case is about lines or about an amount, not both")
+        if self.amount_minor is not None and self.kind != "refund_only":
+            raise ValueError("amount_minor: an amount goes with refund_only; goods that come back are lines")
+        if self.lines is not None and len({part.line_id for part in self.lines}) != len(self.lines):
+            raise ValueError("lines: a line stands there twice")
+        return self
+
+
+class WithdrawAfterSale(Command):
+    """The buyer takes the case back, before its money is decided."""
+
+    verb: ClassVar[str] = "withdraw_after_sale"
+    reason: Reason | None = None
+
+
+class AgreeAfterSale(Command):
+    """The merchant agrees. `with_return` null: goods come back where the case is about a return or an exchange."""
+
+    verb: ClassVar[str] = "agree_after_sale"
+    with_return: Annotated[bool, Field(strict=True)] | None = None
+    reason: Reason | None = None
+
+
+class RefuseAfterSale(Command):
+    """The merchant refuses, and says why; the buyer may let a person decide."""
+
+    verb: ClassVar[str] = "refuse_after_sale"
+    reason: Reason
+    evidence: EvidenceList = ()
+
+
+class ProposeAmount(Command):
+    """The merchant offers a smaller amount, which counts as an answer."""
+
+    verb: ClassVar[str] = "propose_amount"
+    amount_minor: AmountMinor
+    reason: Reason | None = None
+
+
+class AcceptAmount(Command):
+    """The buyer takes the amount that was offered last."""
+
+    verb: ClassVar[str] = "accept_amount"
+    amount_minor: AmountMinor
+
+
+class ReportReturn(Command):
+    """The buyer has handed the goods to a carrier, for the merchant."""
+
+    verb: ClassVar[str] = "report_return"
+    carrier: Word
+    waybill: Word
+    carrier_name: Text | None = None
+
+
+class ConfirmReturn(Command):
+    """The merchant has the goods back, as they should be."""
+
+    verb: ClassVar[str] = "confirm_return"
+    reason: Reason | None = None
+
+
+class RefuseReturn(Command):
+    """The merchant says that what came back is not as it should be, with evidence; a person decides."""
+
+    verb: ClassVar[str] = "refuse_return"
+    reason: Reason
+    evidence: EvidenceList = ()
+
+
+class Escalate(Command):
+    """The buyer lets a person of the platform decide."""
+
+    verb: ClassVar[str] = "escalate"
+    reason: Reason | None = None
+
+
+class AddEvidence(Command):
+    """One side adds to what speaks for it."""
+
+    verb: ClassVar[str] = "add_evidence"
+    evidence: Annotated[tuple[Evidence, ...], Field(min_length=1, max_length=10)]
+
+
+class Arbitrate(Command):
+    """A reviewer decides: all, a part, or none; whose money it is; whether the goods come back first."""
+
+    verb: ClassVar[str] = "arbitrate"
+    decision: Literal["all", "part", "none"]
+    reason: Reason
+    amount_minor: AmountMinor | None = None
+    bears: Literal["merchant", "platform"] = "merchant"
+    after_return: Annotated[bool, Field(strict=True)] = False
+    return_freight: CaseBearer | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Arbitrate:
+        if (self.decision == "part") != (self.amount_minor is not None):
+            raise ValueError("amount_minor: a part has an amount, all and none have none")
+        if self.after_return and self.decision == "none":
+            raise ValueError("after_return: nothing comes back for nothing")
+        return self
+
+
+AFTER_SALE_COMMANDS: tuple[type[Command], ...] = (
+    OpenAfterSale,
+    WithdrawAfterSale,
+    AgreeAfterSale,
+    RefuseAfterSale,
+    ProposeAmount,
+    AcceptAmount,
+    ReportReturn,
+    ConfirmReturn,
+    RefuseReturn,
+    Escalate,
+    AddEvidence,
+    Arbitrate,
+)

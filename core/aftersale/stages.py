@@ -1,0 +1,51 @@
+"""The stages of a case: how each is entered, and how long it may take."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from core.aftersale.limits import AfterSaleLimits
+from core.aftersale.state import AfterSaleCase, Award, DueStage
+
+
+def due_at(name: str, now: datetime, within: timedelta, limits: AfterSaleLimits) -> DueStage:
+    """The end of a stage, with its reminder where the stage is longer than that."""
+    remind = now + within - limits.remind_before
+    return DueStage(name=name, at=now + within, remind_at=remind if remind > now else None)
+
+
+def refuse(case: AfterSaleCase, limits: AfterSaleLimits, now: datetime) -> AfterSaleCase:
+    """The merchant will not; the buyer may let a person decide."""
+    return case.entering("refused", now, due_at("escalate_by", now, limits.escalate_within, limits))
+
+
+def propose(case: AfterSaleCase, limits: AfterSaleLimits, now: datetime) -> AfterSaleCase:
+    """A smaller amount lies before the buyer."""
+    return case.entering("proposed", now, due_at("accept_by", now, limits.escalate_within, limits))
+
+
+def await_return(case: AfterSaleCase, limits: AfterSaleLimits, now: datetime) -> AfterSaleCase:
+    """The goods come back first."""
+    return case.entering("awaiting_return", now, due_at("return_by", now, limits.return_within, limits))
+
+
+def inspect(case: AfterSaleCase, limits: AfterSaleLimits, now: datetime) -> AfterSaleCase:
+    """The merchant looks at what came back."""
+    return case.entering("inspecting", now, due_at("inspect_by", now, limits.inspect_within, limits))
+
+
+def arbitrate(case: AfterSaleCase, limits: AfterSaleLimits, now: datetime) -> AfterSaleCase:
+    """A person decides, once both sides had the time to say what speaks for them."""
+    return case.entering("arbitration", now, DueStage(name="evidence_by", at=now + limits.evidence_within))
+
+
+def fulfil(case: AfterSaleCase, now: datetime, award: Award | None = None) -> AfterSaleCase:
+    """The buyer gets what the case is about: other goods, or the award (all of it unless one is given)."""
+    if case.kind == "exchange" and award is None and case.award is None:
+        return case.entering("exchanged", now)
+    return case.changed(award=award or case.award or Award()).entering("refunding", now)
+
+
+def close(case: AfterSaleCase, why: str, now: datetime) -> AfterSaleCase:
+    """It ends with nothing."""
+    return case.changed(closed_as=why).entering("closed", now)

@@ -1,0 +1,136 @@
+"""What an after-sale case is: what is asked for and why, its stage and when that ends, and what each side said.
+
+A case knows nothing of orders but its `CaseFacts`. It decides what money moves and never moves it: `refunding` with an
+`Award`, or `exchanging`, is what it asks of the order that runs it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from core.aftersale.limits import AfterSaleLimits
+from core.aftersale.messages import CaseBearer, CaseKind, CaseReason, Evidence
+from core.command import Actor, LineQuantity
+from core.fields import Message, Time
+from core.parcels import Parcel
+from core.parts import Part
+
+CaseStage = Literal[
+    "applied",
+    "proposed",
+    "refused",
+    "awaiting_return",
+    "returning",
+    "inspecting",
+    "arbitration",
+    "exchanged",
+    "refunding",
+    "refunded",
+    "closed",
+]
+OPEN: frozenset[CaseStage] = frozenset(
+    {"applied", "proposed", "refused", "awaiting_return", "returning", "inspecting", "arbitration"}
+)
+"""Stages in which somebody must still say something; the order's money waits meanwhile."""
+Side = Literal["buyer", "merchant", "reviewer", "operator"]
+
+
+class DueStage(Part):
+    """When a stage ends by itself. `remind_at` is when the side that is waited for is reminded."""
+
+    name: str
+    at: Time
+    remind_at: Time | None = None
+
+
+class Exhibit(Part):
+    """One piece of evidence, and who gave it when."""
+
+    by: Actor
+    at: Time
+    what: Evidence
+
+
+class Said(Part):
+    """What was said with a verb: a reason, or an amount."""
+
+    verb: str
+    by: Actor
+    at: Time
+    text: str | None = None
+    amount_minor: int | None = None
+
+
+class Award(Part):
+    """What a case gives the buyer: all that it is about, or an amount; and whose money that is."""
+
+    amount_minor: int | None = None
+    bearer: Literal["merchant", "platform"] = "merchant"
+
+
+class AfterSaleCase(Part):
+    """One case between two events. Frozen: every change is a new case."""
+
+    case_id: int
+    kind: CaseKind
+    reason: CaseReason
+    lines: tuple[LineQuantity, ...] | None = None
+    amount_minor: int | None = None
+    opened_by: Actor
+    opened_at: Time
+    stage: CaseStage = "applied"
+    since: Time
+    due: DueStage | None = None
+    said: tuple[Said, ...] = ()
+    evidence: tuple[Exhibit, ...] = ()
+    parcel: Parcel | None = None
+    """The goods on their way back."""
+    award: Award | None = None
+    return_freight: CaseBearer
+    """Who pays for the way back; a matter between the parties, which the books do not move."""
+    cause: str | None = None
+    """Of the refund that it led to."""
+    closed_as: str | None = None
+    """Why it ended with nothing."""
+
+    @property
+    def open(self) -> bool:
+        """Whether its money is not decided."""
+        return self.stage in OPEN
+
+    @property
+    def subject(self) -> str:
+        """Its name among the order's deadlines and holds."""
+        return f"case-{self.case_id}"
+
+    @property
+    def offer(self) -> Said | None:
+        """The amount that was proposed last."""
+        return next((said for said in reversed(self.said) if said.verb == "propose_amount"), None)
+
+    def entering(self, stage: CaseStage, now: datetime, due: DueStage | None = None) -> AfterSaleCase:
+        """The case at another stage."""
+        return self.changed(stage=stage, since=now, due=due)
+
+
+class CaseFacts(Message):
+    """What a case must know of its order, at the time of the question.
+
+    `units` are those left by line, `delivered_units` those of them that the buyer has. `refundable_minor` is what may
+    still go back of the whole order, `scope_minor` of what the case is about. `earned`: nothing of the order ends by
+    itself any more. `outbound` are the numbers of the order's own parcels, `parcel_ids` the names that are taken.
+    """
+
+    limits: AfterSaleLimits
+    units: dict[str, int] = {}
+    delivered_units: dict[str, int] = {}
+    known_lines: tuple[str, ...] = ()
+    refundable_minor: int = 0
+    scope_minor: int = 0
+    delivered: bool = False
+    credited: bool = False
+    earned: bool = False
+    window_ends_at: Time | None = None
+    outbound: tuple[str, ...] = ()
+    parcel_ids: tuple[str, ...] = ()

@@ -1,0 +1,84 @@
+"""What people read of a case, in English and in Chinese: where it stands, and what would move it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.aftersale.state import CaseStage, Side
+from core.texts import Help
+
+STAGES: Mapping[CaseStage, Help] = {
+    "applied": Help(
+        "The buyer asks for {kind}. The merchant sends agree_after_sale, refuse_after_sale or propose_amount;"
+        " silence agrees.",
+        "买家申请{kind}。请商家提交 agree_after_sale、refuse_after_sale 或 propose_amount；逾期未答视为同意。",
+    ),
+    "proposed": Help(
+        "The merchant offers a smaller amount. The buyer sends accept_amount or escalate; silence closes the case.",
+        "商家提出较小金额。请买家提交 accept_amount 或 escalate；逾期未答则关闭。",
+    ),
+    "refused": Help(
+        "The merchant refused. The buyer sends escalate; silence closes the case.",
+        "商家已拒绝。买家可提交 escalate 申请平台介入；逾期未答则关闭。",
+    ),
+    "awaiting_return": Help(
+        "The goods come back. The buyer sends report_return; silence closes the case.",
+        "请买家寄回商品并提交 report_return；逾期未寄则关闭。",
+    ),
+    "returning": Help(
+        "The goods are on their way back; the carrier's scans move the case.",
+        "退货运输中，等待快递公司更新轨迹。",
+    ),
+    "inspecting": Help(
+        "The goods came back. The merchant sends confirm_return or refuse_return; silence confirms.",
+        "退货已送达。请商家提交 confirm_return 或 refuse_return；逾期未答视为确认。",
+    ),
+    "arbitration": Help(
+        "Both sides send add_evidence; a reviewer sends arbitrate.",
+        "双方可提交 add_evidence 举证；等待审核人员提交 arbitrate 裁决。",
+    ),
+    "exchanged": Help(
+        "The goods are exchanged: the merchant sends report_shipment for new ones.",
+        "同意换货：请商家寄出新商品并提交 report_shipment。",
+    ),
+    "refunding": Help("The refund was decided.", "退款已决定。"),
+    "refunded": Help("The buyer has the refund.", "退款已到账。"),
+    "closed": Help("The case ended without a refund.", "售后已关闭，未退款。"),
+}
+"""By stage, what it means and who does what."""
+
+KINDS: Mapping[str, Help] = {
+    "refund_only": Help("a refund", "退款"),
+    "return_and_refund": Help("a return and a refund", "退货退款"),
+    "exchange": Help("an exchange", "换货"),
+}
+
+ACTORS: Mapping[CaseStage, str] = {
+    "applied": "merchant",
+    "proposed": "buyer",
+    "refused": "buyer",
+    "awaiting_return": "buyer",
+    "returning": "carrier",
+    "inspecting": "merchant",
+    "arbitration": "reviewer",
+}
+"""Who can move an open case on, by its stage."""
+
+_BOTH: tuple[Side, ...] = ("buyer", "merchant")
+CASE_NOTICES: Mapping[str, tuple[Side, ...]] = {
+    **{f"after_sale_{stage}": _BOTH for stage in STAGES if stage not in {"arbitration", "refunded"}},
+    "after_sale_arbitration": (*_BOTH, "reviewer"),
+    "after_sale_decide": ("reviewer",),
+    "arbitration_late": ("reviewer",),
+    "arbitration_overdue": ("operator",),
+}
+"""The notices of a case, and who gets each. The arrival of a refund is told by the refund."""
+
+REMINDED: Mapping[CaseStage, Side] = {
+    "applied": "merchant",
+    "proposed": "buyer",
+    "refused": "buyer",
+    "awaiting_return": "buyer",
+    "inspecting": "merchant",
+}
+"""Who is reminded before a stage ends."""

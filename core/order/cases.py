@@ -1,0 +1,297 @@
+"""After-sale cases in the order: what a case must know, how a command reaches it, and what its decision does here.
+
+The case decides (`core.aftersale`); the order pays, exchanges, tells, and lets its clocks stand meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from core.aftersale import commands, returns
+from core.aftersale.deadlines import CASE_REMINDER, case_deadlines, pass_due
+from core.aftersale.messages import OpenAfterSale
+from core.aftersale.stages import close
+from core.aftersale.state import AfterSaleCase, Award, CaseFacts, DueStage, Side
+from core.aftersale.texts import CASE_NOTICES, REMINDED
+from core.aftersale.views import facts_for_notice
+from core.audit.verdict import Verdict
+from core.command import Command, LineQuantity
+from core.order.granting import earned
+from core.order.pausing import follow_clocks
+from core.order.refunding import refund_amount, refund_rest, refund_units
+from core.order.shares import refundable_minor, return_units
+from core.order.state import ARBITRATION_OVERDUE, REVIEW_OVERDUE, OrderState, Receipt
+from core.order.weighing import kept_of
+from core.parcels import Parcel
+from core.reasons import Refusal, refuse
+from core.states import Deadline, Hold
+
+_MOVING = frozenset({"credit", "settle"})
+"""Movements whose amounts a refund would change while they are posted."""
+
+# --- what a case must know of its order ------------------------------------------------------------------
+
+
+def _facts(
+    state: OrderState, reason: str, lines: tuple[LineQuantity, ...] | None, amount_minor: int | None
+) -> CaseFacts:
+    delivered = _delivered_units(state)
+    wanted = [part.line_id for part in lines] if lines is not None else list(delivered)
+    window = state.policy.after_sale.windows.get(reason, state.policy.order.after_sale_window)  # type: ignore[call-overload]  # any text may be looked up
+    return CaseFacts(
+        limits=state.policy.after_sale,
+        units={line.line_id: line.units_left for line in state.lines},
+        delivered_units=delivered,
+        known_lines=tuple(line.line_id for line in state.lines),
+        refundable_minor=refundable_minor(state),
+        scope_minor=_scope_minor(state, lines, amount_minor),
+        delivered=any(delivered.get(line_id, 0) for line_id in wanted),
+        credited=state.credited_at is not None or state.crediting,
+        earned=earned(state),
+        window_ends_at=state.receipt.at + window if state.receipt.at is not None else None,
+        outbound=tuple({number for parcel in state.parcels for number in _numbers(parcel)}),
+        parcel_ids=tuple(parcel.parcel_id for parcel in (*state.parcels, *_earlier_returns(state))),
+    )
+
+
+def facts_of_case(state: OrderState, case: AfterSaleCase) -> CaseFacts:
+    """What this case must know of its order now."""
+    return _facts(state, case.reason, case.lines, case.amount_minor)
+
+
+def _delivered_units(state: OrderState) -> dict[str, int]:
+    """Units by line that are with the buyer and whose money has not gone back."""
+    received = state.receipt.status == "confirmed"
+    found: dict[str, int] = {}
+    for parcel in state.live_parcels:
+        if received or parcel.delivered_at is not None:
+            for part in parcel.lines:
+                found[part.line_id] = found.get(part.line_id, 0) + part.quantity
+    return {line.line_id: min(line.units_left, found.get(line.line_id, 0)) for line in state.lines}
+
+
+def _scope_minor(state: OrderState, lines: tuple[LineQuantity, ...] | None, amount_minor: int | None) -> int:
+    left = refundable_minor(state)
+    if amount_minor is not None:
+        return min(amount_minor, left)
+    return left if lines is None else return_units(state, _units(lines)).amount_minor
+
+
+def _units(lines: tuple[LineQuantity, ...]) -> dict[str, int]:
+    return {part.line_id: part.quantity for part in lines}
+
+
+def _numbers(parcel: Parcel) -> tuple[str, ...]:
+    return (parcel.waybill, *(attempt.waybill for attempt in parcel.attempts))
+
+
+def _earlier_returns(state: OrderState) -> tuple[Parcel, ...]:
+    return tuple(case.parcel for case in state.cases if case.parcel is not None and not case.open)
+
+
+def return_parcel_id(state: OrderState) -> str:
+    """What the parcel on its way back is called, or will be."""
+    case = state.open_case
+    return returns.return_id(case, facts_of_case(state, case)) if case is not None else ""
+
+
+# --- commands --------------------------------------------------------------------------------------------
+
+
+def check(state: OrderState, command: Command, now: datetime) -> Refusal | None:
+    """Why the order's case refuses a command, or why there is none that could take it."""
+    if isinstance(command, OpenAfterSale):
+        return _check_opening(state, command, now)
+    case = state.open_case
+    if case is None:
+        return refuse("no_open_case")
+    return commands.refusal_of(case, command, facts_of_case(state, case), now)
+
+
+def _check_opening(state: OrderState, command: OpenAfterSale, now: datetime) -> Refusal | None:
+    if state.open_case is not None:
+        return refuse("case_open", f"Case {state.open_case.case_id} is {state.open_case.stage}.")
+    if state.phase in {"opening", "screening_held"}:
+        return refuse("not_released", "Call the order off instead.")
+    if state.doing is not None and state.doing.verb in _MOVING:
+        return refuse("too_early", "Its money is being moved; ask again.")
+    most = state.policy.after_sale.cases_max
+    if len(state.cases) >= most:
+        return refuse("too_many_cases", f"At most {most}.")
+    facts = _facts(state, command.reason, command.lines, command.amount_minor)
+    return commands.check_opening(command, facts, now)
+
+
+def act(state: OrderState, command: Command, now: datetime) -> OrderState:
+    """The order after a command to its case."""
+    if isinstance(command, OpenAfterSale):
+        case = commands.open_case(len(state.cases) + 1, command, state.policy.after_sale, now)
+        return _tell(state.with_case(case), case, now)
+    before = state.open_case
+    assert before is not None
+    return _take(state, before, commands.receive(before, command, facts_of_case(state, before), now), now)
+
+
+# --- what the world says ---------------------------------------------------------------------------------
+
+
+def apply_return_verdict(
+    state: OrderState, parcel_id: str, waybill: str, verdict: Verdict, now: datetime
+) -> OrderState:
+    """The order after a carrier was asked about the parcel on its way back. Another's verdict is ignored."""
+    case = state.open_case
+    if case is None or case.parcel is None or (case.parcel.parcel_id, case.parcel.waybill) != (parcel_id, waybill):
+        return state
+    kept = kept_of(verdict, len(state.parcels))
+    return _take(state, case, returns.apply_verdict(case, kept, facts_of_case(state, case), now), now)
+
+
+# --- time ------------------------------------------------------------------------------------------------
+
+
+def deadlines_of_case(state: OrderState) -> tuple[Deadline, ...]:
+    """Those of the open case."""
+    case = state.open_case
+    return tuple(case_deadlines(case)) if case is not None else ()
+
+
+def pass_case_deadline(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    """A stage ended, or its reminder is due."""
+    case = state.case(deadline.subject)
+    assert case is not None
+    assert case.due is not None
+    if deadline.name == CASE_REMINDER:
+        reader = REMINDED.get(case.stage)
+        state = state.with_case(case.changed(due=case.due.changed(remind_at=None)))
+        return _inform(state, (reader,), CASE_REMINDER, case, now) if reader else state
+    return _take(state, case, pass_due(case, facts_of_case(state, case), now), now)
+
+
+def follow_cases(state: OrderState, now: datetime) -> OrderState:
+    """The order's cases follow what became of the order; the clocks follow the cases."""
+    if not state.cases:
+        return state
+    case = state.open_case
+    if case is not None and state.over:
+        state = _take(state, case, close(case, "order_over", now), now)
+    elif case is not None and case.stage == "returning":
+        moved = returns.note_movement(case, facts_of_case(state, case), now)
+        state = state.with_case(moved) if moved is not case else state
+    for case in state.cases:
+        refund = state.refund(case.cause) if case.cause is not None and case.stage == "refunding" else None
+        if refund is not None and refund.status == "arrived":
+            state = state.with_case(case.entering("refunded", now))
+    return follow_clocks(state, now)
+
+
+def decide_again(state: OrderState, subjects: set[str], now: datetime) -> OrderState:
+    """The reviewers' clock of a case starts again; its hold was lifted."""
+    case = state.open_case
+    if case is None or case.subject not in subjects or case.stage != "arbitration":
+        return state
+    due = DueStage(name="decide_end", at=now + state.policy.after_sale.decide_end)
+    return state.with_case(case.changed(due=due))
+
+
+# --- what a decision does --------------------------------------------------------------------------------
+
+
+def _take(state: OrderState, before: AfterSaleCase, case: AfterSaleCase, now: datetime) -> OrderState:
+    """The order with its case as it is now: the decision is carried out, and everyone is told of a new stage."""
+    state = state.with_case(case)
+    if case.stage != "arbitration":
+        state = state.without_hold(ARBITRATION_OVERDUE, case.subject)
+    elif before.stage == "arbitration":
+        state = _wait_for_decision(state, before, case, now)
+    if case.stage == "exchanged" and state.credited_at is not None:
+        # The credit stood in the books before the case did: nothing more can be shipped, and the money goes back.
+        case = case.changed(award=Award()).entering("refunding", now)
+    if case.stage == "refunding":
+        state, case = _refund(state, case, now)
+    if case.stage == "exchanged":
+        state = _exchange(state, case, now)
+    again = case.stage == "proposed" and len(case.said) > len(before.said)
+    return _tell(state, case, now) if case.stage != before.stage or again else state
+
+
+def _tell(state: OrderState, case: AfterSaleCase, now: datetime, name: str | None = None) -> OrderState:
+    """Tell of the case's stage, or of what this name says."""
+    name = name or f"after_sale_{case.stage}"
+    return _inform(state, CASE_NOTICES[name], name, case, now)
+
+
+def _inform(state: OrderState, readers: Iterable[Side], name: str, case: AfterSaleCase, now: datetime) -> OrderState:
+    for reader in readers:
+        state = state.with_notice(reader, name, now, **facts_for_notice(case))
+    return state
+
+
+def _wait_for_decision(state: OrderState, before: AfterSaleCase, case: AfterSaleCase, now: datetime) -> OrderState:
+    """The evidence is in, or the decision is late; in the end a hold with an owner says so."""
+    if before.due == case.due:
+        return state
+    if case.due is not None:
+        name = "after_sale_decide" if case.due.name == "decide_by" else "arbitration_late"
+        return _tell(state, case, now, name)
+    hold = Hold(
+        name=ARBITRATION_OVERDUE,
+        subject=case.subject,
+        scope="credit",
+        reason=f"case {case.case_id} waits for a reviewer",
+        owner="reviewer",
+        since=case.since,
+    )
+    return _tell(state.with_hold(hold), case, now, ARBITRATION_OVERDUE)
+
+
+def _refund(state: OrderState, case: AfterSaleCase, now: datetime) -> tuple[OrderState, AfterSaleCase]:
+    """What the case gives the buyer is owed from now on, at most what is left by now."""
+    assert case.award is not None
+    before, award = len(state.refunds), case.award
+    why = f"after-sale case {case.case_id}: {case.reason}"
+    amount = award.amount_minor if award.amount_minor is not None else case.amount_minor
+    if amount is not None:
+        amount = min(amount, refundable_minor(state))
+        state = refund_amount(state, amount, case.subject, why, now, bearer=award.bearer) if amount else state
+    elif case.lines is not None:
+        state = refund_units(state, _units(case.lines), case.subject, why, now, bearer=award.bearer)
+    else:
+        state = refund_rest(state, case.subject, why, now, bearer=award.bearer)
+    if state.shipped_at is None and state.fully_shipped:
+        state = state.changed(shipped_at=now)  # what was left to ship went back
+    if len(state.refunds) == before:
+        case = close(case, "nothing_left", now)
+    else:
+        case = case.changed(cause=state.refunds[-1].cause)
+    return state.with_case(case), case
+
+
+def _exchange(state: OrderState, case: AfterSaleCase, now: datetime) -> OrderState:
+    """The units leave their parcels and are shipped anew, under the same audit; the receipt waits for them."""
+    state = _unpack(state, _units(case.lines) if case.lines is not None else _delivered_units(state))
+    ship_by = now + state.policy.order.ship_within
+    state = state.changed(
+        phase=state.phase if state.live_parcels else "awaiting_shipment",
+        ship_by=ship_by,
+        shipped_at=None,
+        undelivered_asked_at=None,
+        receipt=Receipt(extensions=state.receipt.extensions),
+    )
+    return state.with_notice("merchant", "ship", now, ship_by=ship_by.isoformat())
+
+
+def _unpack(state: OrderState, units: Mapping[str, int]) -> OrderState:
+    """Take units out of the parcels that were delivered; a parcel with nothing left in it is over."""
+    left = dict(units)
+    for parcel in sorted(state.live_parcels, key=lambda parcel: parcel.delivered_at is None):
+        parts = []
+        for part in parcel.lines:
+            taken = min(part.quantity, left.get(part.line_id, 0))
+            left[part.line_id] = left.get(part.line_id, 0) - taken
+            if part.quantity > taken:
+                parts.append(LineQuantity(line_id=part.line_id, quantity=part.quantity - taken))
+        if not parts:
+            state = state.without_hold(REVIEW_OVERDUE, parcel.parcel_id)
+        state = state.with_parcel(parcel.changed(lines=tuple(parts)) if parts else parcel.changed(ended=True))
+    return state
