@@ -32,6 +32,7 @@ COMMANDS = {
     "notices": "Read notices after a number; none is ever passed over.",
     "screening": "Which goods may be sold: check the rules file, try a title.",
     "licences": "Licences of merchants: note, withdraw, list.",
+    "grades": "Merchants' grades, by which a policy may have other terms.",
     "policy": "Policies: check, list, show, compare, register, try on past orders.",
     "waybill": "Recognise waybill numbers.",
     "push": "Take one push of a tracking provider: verify, journal, and tell its orders.",

@@ -15,7 +15,7 @@ from core.movements import fund
 from core.order.folding import open_at_once
 from core.order.opening import check_payment_time
 from core.order.views import record_of
-from core.policy import OrderPolicy, resolve
+from core.policy import OrderPolicy, Policy, resolve
 from core.reading import content_hash
 from core.reasons import Refusal, refuse
 from core.records import LedgerFacts, OrderRecord
@@ -63,7 +63,7 @@ class OpeningActivities:
         newest = await self._policies.newest(order.policy)
         if newest is None:
             return Opened(refusal=refuse("unknown_policy", order.policy or "default", field="policy"))
-        policy = resolve(newest, order)
+        policy = resolve(newest, order, await self._grade_of(newest, order))
         if (refusal := check_payment_time(order, policy, request.now)) is not None:
             return Opened(refusal=refusal)
         # Nothing is written before the channel has confirmed the payment.
@@ -71,6 +71,12 @@ class OpeningActivities:
         if isinstance(paid, Refusal):
             return Opened(refusal=paid)
         return await self._open(request, policy, paid)
+
+    async def _grade_of(self, policy: Policy, order: Order) -> str | None:
+        """The merchant's grade, which is read only if the policy has terms for one."""
+        if all(rule.grade is None for rule in policy.rules):
+            return None
+        return await self._register.grades.of(order.merchant_id)
 
     async def _known_order(self, request: OpenRequest) -> Opened | None:
         """The register's answer for an order that the channel or the clock refuses today.
@@ -143,5 +149,9 @@ class OpeningActivities:
             return Rescued(refusal=refuse("unknown_order", request.order_id))
         if found.closed and not request.set_back:
             return Rescued(refusal=refuse("order_over"))
-        policy = resolve(await self._policies.of(found.policy_hash), found.order)
-        return Rescued(order=found.order, policy=policy, state=found.state or {}, references=tuple(found.references))
+        policy = await self._policies.of(found.policy_hash)
+        # An order that was recorded keeps the grade that it began under.
+        named = (found.state or {}).get("policy")
+        grade = named.get("grade") if named else await self._grade_of(policy, found.order)
+        resolved = resolve(policy, found.order, grade)
+        return Rescued(order=found.order, policy=resolved, state=found.state or {}, references=tuple(found.references))

@@ -14,12 +14,14 @@ import typer
 from commands.console import Failed, JsonFlag, command, tell
 from commands.group import plain_app
 from commands.link import books
-from commands.policy_reading import policy_of, policy_text_of
+from commands.policy_holidays import tables_of
+from commands.policy_reading import offset_of, policy_of, policy_text_of
 from commands.policy_views import (
     difference_views,
     listed,
     moves_view,
     show_differences,
+    show_holidays,
     show_list,
     show_values,
     value_views,
@@ -152,3 +154,32 @@ async def what_if(
     new_text = read_text(file)
     found = compare(new_text, other_text(against, parse_policy(new_text).name), folder, limit)
     tell(found.as_json(), lambda console: show_comparison(console, found))
+
+
+@policy.command("holidays")
+@command
+async def holidays(
+    country: Annotated[str, typer.Argument(help="ISO 3166, such as CN.")],
+    years: Annotated[list[int], typer.Argument(min=1970, max=2199, help="Such as 2027 2028.")],
+    utc_offset: Annotated[str, typer.Option(help="How far its midnight is ahead of UTC, such as 8h.")] = "0s",
+    into: Annotated[Path | None, typer.Option(help="Write them into this policy file; printed unless given.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write a country's public holidays as closed days of a policy: where a rule of the audit waits, they do not count.
+
+    Writing them again replaces what was written for that country and those years. Days that it has are left out.
+    """
+    from commands.policy_holidays import public_holidays
+    from commands.policy_reading import written_into
+
+    offset = offset_of(utc_offset)
+    found = public_holidays(country, years)
+    if into is not None:
+        title = f"holidays of {country} {' '.join(map(str, sorted(set(years))))}"
+        found = written_into(into, title, country, found, offset)
+    view = {
+        "country": country,
+        "closed_days": [closed._asdict() for closed in found],
+        "into": str(into) if into is not None else None,
+    }
+    tell(view, lambda console: show_holidays(console, view, tables_of(country, found, offset)))

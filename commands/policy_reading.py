@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from datetime import timedelta
 from os.path import isfile
+from pathlib import Path
 
 from commands.link import books
+from commands.policy_holidays import Closed, not_closed_yet, tables_of, with_tables, without_tables
 from commands.reading import read_text
 from config import load
+from core.durations import parse_duration
 from core.errors import BadInput, Refused
 from core.policy import Policy, parse_policy
 from core.reasons import SENTENCES
@@ -61,3 +66,32 @@ def other_text(file: str | None, name: str) -> str:
     if not same.is_file():
         raise BadInput(f"--against: there is no {same}; say with which policy to compare")
     return read_text(str(same))
+
+
+def offset_of(text: str) -> timedelta:
+    """A length of time that may be none.
+
+    Raises:
+        Refused: `malformed`; it is none.
+    """
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise Refused("malformed", f"utc_offset: {error}", "utc_offset") from None
+
+
+def written_into(file: Path, title: str, country: str, found: Sequence[Closed], offset: timedelta) -> list[Closed]:
+    """Write closed days into a policy file; which of them it did not have.
+
+    Raises:
+        BadInput: the file cannot be read or written, or would be no policy any more; then it stays as it is.
+    """
+    text = read_text(str(file))
+    left = not_closed_yet(found, parse_policy(without_tables(text, title)), country)
+    changed = with_tables(text, title, tables_of(country, left, offset))
+    parse_policy(changed)
+    try:
+        file.write_text(changed, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{file} cannot be written: {error.strerror or error}") from None
+    return left

@@ -12,7 +12,7 @@ from commands.link import books
 from core.policy_sources import Difference, PolicyValue
 from core.texts import clock
 from ledger.policies import ListedPolicy
-from screens import table
+from screens import counted, table
 
 SHORT_HASH = 12
 
@@ -74,6 +74,14 @@ def show_differences(console: Console, old: str, new: str, views: list[dict[str,
     """What differs, side by side."""
     rows = [(one["key"], _side(one["old"]), _side(one["new"])) for one in views]
     console.print(table(f"From {old} to {new}", ("key", "old", "new"), rows))
+
+
+def show_holidays(console: Console, view: dict[str, Any], tables: str) -> None:
+    """The tables, where they are only printed; else how many days were written where."""
+    if view["into"] is None:
+        console.print(tables.rstrip())
+    else:
+        console.print(f"{view['into']}: {counted(len(view['closed_days']), 'run')} of closed days written")
 
 
 def _side(value: dict[str, Any] | None) -> str:

@@ -17,7 +17,7 @@ LOCK = 0x64616B75616E
 WORKER = "dakuan_worker"
 _CHECKED = ("post", "open_accounts", "add_notices", "refuse_unlawful", "refuse_unlawful_of", "add_refunded_lines")
 _OF_POLICIES = ("keep_policy", "name_policy")
-_DECIDED = ("move_policy", "set_safeguard", "shorten_cooling", "reseal_account")
+_DECIDED = ("move_grade", "move_policy", "set_safeguard", "shorten_cooling", "reseal_account")
 OWNERS_ALONE = (*_CHECKED, *_OF_POLICIES, *_DECIDED)
 """Functions that the worker's role may not call. It reaches some through others, which check their arguments: `post`
 accepts any legs, and a role that may call it can make money. The rest are an operator's decisions.

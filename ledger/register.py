@@ -17,6 +17,7 @@ from ledger.balances import Balances
 from ledger.breaks import Breaks
 from ledger.callbacks import Callbacks
 from ledger.claims import Claims
+from ledger.grades import Grades
 from ledger.licences import Licences
 from ledger.notices import Notices
 from ledger.orders import Orders
@@ -43,6 +44,7 @@ class Register:
         self.policies = Policies(pool)
         self.claims = Claims(pool)
         self.reviews = Reviews(pool)
+        self.grades = Grades(pool)
         self.licences = Licences(pool)
         self.notices = Notices(pool)
         self.accounts = PayoutAccounts(pool)

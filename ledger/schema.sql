@@ -70,6 +70,22 @@ CREATE TABLE carrier_subscriptions (
     CONSTRAINT one_subscription_a_number PRIMARY KEY (provider, carrier, waybill)
 );
 
+CREATE TABLE grade_moves (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    merchant_id text NOT NULL,
+    grade text,
+    role text NOT NULL,
+    who text NOT NULL,
+    why text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT grade_moves_pkey PRIMARY KEY (id),
+    CONSTRAINT grade_form CHECK (grade ~ '^[a-z0-9_-]{1,40}$'::text),
+    CONSTRAINT grade_moves_have_a_reason CHECK (length(why) >= 1 AND length(why) <= 500),
+    CONSTRAINT graded_merchant_form CHECK (merchant_id ~ '^[A-Za-z0-9_-]{1,64}$'::text),
+    CONSTRAINT operators_grade_merchants CHECK (role = 'operator'::text)
+);
+CREATE INDEX grade_moves_by_merchant ON grade_moves USING btree (merchant_id, id);
+
 CREATE TABLE licence_moves (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     merchant_id text NOT NULL,
@@ -1099,6 +1115,31 @@ BEGIN
         END IF;
     END IF;
     RETURN NEXT;
+END $function$;
+
+CREATE FUNCTION move_grade(
+    p_merchant_id text,
+    p_grade text,
+    p_role text,
+    p_who text,
+    p_why text,
+    p_now timestamp with time zone
+)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_last TEXT;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('grade/' || p_merchant_id, 0));
+    SELECT g.grade INTO v_last FROM grade_moves g WHERE g.merchant_id = p_merchant_id ORDER BY g.id DESC LIMIT 1;
+    IF v_last IS NOT DISTINCT FROM p_grade THEN
+        RETURN FALSE;
+    END IF;
+    INSERT INTO grade_moves (merchant_id, grade, role, who, why, at)
+    VALUES (p_merchant_id, p_grade, p_role, p_who, p_why, p_now);
+    RETURN TRUE;
 END $function$;
 
 CREATE FUNCTION move_licence(
@@ -3124,6 +3165,7 @@ CREATE VIEW licences AS
           WHERE l.merchant_id = m.merchant_id AND l.licence = m.licence AND l.id > m.id));
 
 CREATE TRIGGER accounts_are_never_removed BEFORE DELETE OR TRUNCATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER grade_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON grade_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER licence_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON licence_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER movements_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON movements FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER payout_account_changes_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON payout_account_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
@@ -3138,6 +3180,7 @@ GRANT SELECT ON TABLE carrier_answers TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_looks TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_subscriptions TO dakuan_worker;
 GRANT SELECT ON TABLE entries TO dakuan_worker;
+GRANT SELECT ON TABLE grade_moves TO dakuan_worker;
 GRANT SELECT ON TABLE licence_moves TO dakuan_worker;
 GRANT SELECT ON TABLE licences TO dakuan_worker;
 GRANT SELECT ON TABLE merchants TO dakuan_worker;

@@ -142,6 +142,21 @@ def test_each_value_is_shown_with_its_source_and_the_name_with_its_moves() -> No
     assert refused("policy", "show", "--order", "A1") == "unknown_order"
 
 
+def test_a_grade_is_given_by_an_operator_with_the_owners_role(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by = ("--by", "operator:ann", "--reason", "a good year")
+    assert refused("grades", "give", "m-7", "gold", *by) == "misconfigured"
+    monkeypatch.setenv("DATABASE_OWNER_URL", database.owner_dsn)
+    for _ in range(2):
+        (one,) = ask_any("grades", "give", "m-7", "gold", *by)
+        assert (one["grade"], one["who"], one["why"]) == ("gold", "ann", "a good year")
+    assert [one["grade"] for one in ask_any("grades", "give", "m-7", "none", *by)] == [None, "gold"]
+    assert "gold" in asked("grades", "list").stdout
+    assert refused("grades", "give", "m-7", "Gold", *by) == "malformed"
+    assert refused("grades", "give", "m-7", "gold", "--by", "merchant:m-7", "--reason", "me") == "wrong_actor"
+
+
 def test_two_policies_are_compared_by_name_and_by_file(tmp_path: Path) -> None:
     ask(FIRST)
     file = tmp_path / "second.toml"

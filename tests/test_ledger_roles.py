@@ -27,6 +27,7 @@ TABLES = (
     "waybill_claims",
     "notices",
     "licence_moves",
+    "grade_moves",
     "merchants",
     "payout_accounts",
     "payout_account_versions",

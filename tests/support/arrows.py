@@ -82,6 +82,7 @@ ONLY_IN: dict[str, set[str]] = {
     "starlette": {"local", "tests"},
     "uvicorn": {"local", "tests"},
     "opencc": {"docs", "tests"},
+    "holidays": {"commands", "tests"},
     "typer": {"commands", "starter", "bench", "tests"},
     "rich": {"screens", "commands", "demo", "backtest", "bench", "tests"},
 }
