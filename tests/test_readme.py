@@ -1,72 +1,91 @@
-"""What the README shows is what happens: its commands are run as they stand there."""
+"""What README and docs show is what happens: their commands are run as they stand there, one after the other."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from command_line import WRAPPER, serving
+from up_stack import Up, started
+
+from config import STACK_FILE
+from docs import examples
 
 PROJECT = Path(__file__).parents[1]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-STARTS_WITHIN_S = 90
+PAGES = ("README.md", *(str(page.relative_to(PROJECT)) for page in sorted((PROJECT / "docs").rglob("*.md"))))
+ELSEWHERE = ("make ", "python starter.py backtest FOLDER", "temporal ")
+"""Beginnings of blocks that need more than a running `up`: the demo, the tests, files that the reader has."""
 
 
-def _blocks(section: str) -> list[str]:
-    """The shell blocks of one section."""
-    text = re.split(r"^## ", README, flags=re.MULTILINE)
-    found = next(part for part in text if part.startswith(section))
-    return re.findall(r"```sh\n(.*?)```", found, flags=re.DOTALL)
+class Block(NamedTuple):
+    """A shell block of a page."""
+
+    page: str
+    text: str
+
+
+def blocks() -> list[Block]:
+    """The shell blocks of all pages, in their order; README first."""
+    return [
+        Block(page, text)
+        for page in PAGES
+        for text in re.findall(r"```sh\n(.*?)```", (PROJECT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    ]
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """A stack folder of the test's own, and the `python` that runs the tests."""
-    tools = tmp_path / "bin"
+def environment(up: Up, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Another terminal beside the running `up`, with a `python` that starts quickly."""
+    tools, socket = tmp_path / "bin", tmp_path / "door"
     tools.mkdir()
     wrapper = tools / "python"
-    wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    wrapper.write_text(WRAPPER.format(python=sys.executable, socket=str(socket)), encoding="utf-8")
     wrapper.chmod(0o755)
     path = f"{tools}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {**os.environ, "DAKUAN_HOME": str(tmp_path / "var"), "PATH": path}
+    address = json.loads((up.home / STACK_FILE).read_text(encoding="utf-8"))["temporal_address"]
+    with serving(socket):
+        yield {**os.environ, "DAKUAN_HOME": str(up.home), "PATH": path, "TEMPORAL_ADDRESS": address}
 
 
-@pytest.fixture
-def _up(environment: dict[str, str], tmp_path: Path) -> Iterator[None]:
-    with (tmp_path / "up.log").open("w+", encoding="utf-8") as log:
-        command = [sys.executable, "starter.py", "up"]
-        running = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=log)
-        for _ in range(STARTS_WITHIN_S * 5):
-            if "Web UI" in (tmp_path / "up.log").read_text(encoding="utf-8") or running.poll() is not None:
-                break
-            time.sleep(0.2)
-        assert running.poll() is None, (tmp_path / "up.log").read_text(encoding="utf-8")
-        yield
-        running.send_signal(signal.SIGINT)
-        assert running.wait(timeout=60) == 0
-
-
-@pytest.mark.usefixtures("_up")
-def test_the_walk_by_hand_ends_as_the_readme_says(environment: dict[str, str]) -> None:
-    walk = _blocks("By hand")[1].replace(". .venv/bin/activate\n", "")
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", walk],
+def shell(script: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A script that ends with its first command that fails."""
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
         cwd=PROJECT,
         env=environment,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=240,
     )
+
+
+def test_every_block_runs_as_it_stands(environment: dict[str, str]) -> None:
+    runnable = [block for block in blocks() if not block.text.startswith(ELSEWHERE)]
+    assert {block.page for block in runnable} == {"README.md", "docs/reconciliation.md"}
+    script = "\n".join(block.text.replace(". .venv/bin/activate\n", "") for block in runnable)
+    done = shell(script, environment)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "trace_exists" in done.stdout
-    assert "arrived" in done.stdout
-    assert "orphaned_escrow" in done.stdout
+    for said in ("trace_exists", "no_trace", "orphaned_escrow", "UPS", "applied", "settled", "paid", "No breaks."):
+        assert said in done.stdout, said
+    assert "sealed again" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_storefront_needs_no_python(environment: dict[str, str]) -> None:
+    """The contract's example of another client reaches an order, which says why not yet."""
+    (block,) = [block for block in blocks() if block.text.startswith("temporal ")]
+    order_id = started(buyer_id=examples.command("confirm_receipt")["actor"]["id"])["order_id"]
+    done = shell(block.text.replace("order-A1001", f"order-{order_id}"), environment)
+    assert "Nothing was shipped yet." in done.stderr, done.stdout + done.stderr
 
 
 def test_every_command_of_the_readme_exists() -> None:

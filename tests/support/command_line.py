@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from typer.testing import CliRunner, Result
@@ -37,3 +42,39 @@ def refusal(*arguments: str, stdin: str | None = None) -> str:
     code = str(json.loads(answered.stdout)["error"]["code"])
     assert answered.exit_code == (2 if code == "misconfigured" else 1), answered.output
     return code
+
+
+# --- scripts ---------------------------------------------------------------------------------------------
+
+WRAPPER = """#!{python} -SE
+import json, socket, sys
+with socket.socket(socket.AF_UNIX) as door:
+    door.connect({socket!r})
+    door.sendall(json.dumps([sys.argv[1:], sys.stdin.read()]).encode())
+    door.shutdown(socket.SHUT_WR)
+    answer = json.loads(door.makefile().read())
+sys.stdout.write(answer["stdout"])
+sys.stderr.write(answer["stderr"])
+sys.exit(answer["code"])
+"""
+"""A `python` for scripts: `starter.py …` is run by the process that serves, which has loaded everything already."""
+
+
+class _Door(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        (program, *arguments), stdin = json.loads(self.rfile.read())
+        assert program == "starter.py", program
+        done = run(*arguments, stdin=stdin)
+        answer = {"stdout": done.stdout, "stderr": done.stderr, "code": done.exit_code}
+        self.wfile.write(json.dumps(answer).encode())
+
+
+@contextmanager
+def serving(socket: Path) -> Iterator[None]:
+    """Run the commands that `WRAPPER` passes on, one at a time."""
+    with socketserver.UnixStreamServer(str(socket), _Door) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield
+        server.shutdown()
+        thread.join()
