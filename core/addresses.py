@@ -30,6 +30,7 @@ _DRIVERS = frozenset(
 """Parameters that the driver understands itself."""
 _PARTS = frozenset({"host", "port", "user", "password", "dbname", "database"})
 """Parts of the address that may be written as parameters."""
+_SERVER_KINDS = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
 _SERVERS = frozenset({"application_name", "options", "statement_timeout", "lock_timeout", "work_mem"})
 """Settings that the server takes when a session begins."""
 _NOTHING = frozenset(
@@ -41,8 +42,8 @@ _NOTHING = frozenset(
 """Parameters of other drivers and of hosting companies. They change nothing here and are taken as they are."""
 _OURS = frozenset({"connect_timeout", "pgbouncer", "statement_cache_size", "prepared_statements"})
 
-_CREDENTIALS = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)\S*@")
-"""To the last `@` before a space: a password may hold any other letter unescaped."""
+_CREDENTIALS = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)(?:\S*@|[^\s@/:]+:(?!\d+[\s/])[^@/\n]*@)")
+"""To the last `@` before a space: a password may hold any other letter unescaped. One with spaces goes to its `@`."""
 _SECRET_FIELDS = re.compile(
     r"(?i)\b(password|passwd|sslpassword|api_?key)(\s*=\s*|[\"']\s*:\s*)(\"[^\"]*\"|'[^']*'|[^\s&,;'\")}]+)"
 )
@@ -65,6 +66,8 @@ class DatabaseAddress(BaseModel):
     """Parameters for the driver, as they were written."""
     settings: Mapping[str, str] = {}
     connect_within: float = CONNECT_WITHIN
+    wanted: str | None = None
+    """Which of several servers it asks for (`target_session_attrs=`)."""
     pooled: bool = False
     """It says that a pooler stands before the server and shares one session among many (`pgbouncer=true`)."""
     unkept: tuple[str, ...] = ()
@@ -113,6 +116,7 @@ def parse_database_address(text: str, variable: str = "DATABASE_URL") -> Databas
         driver={name: value for name, value in query.items() if name in _DRIVERS},
         settings={name: value for name, value in query.items() if name in _SERVERS},
         connect_within=_seconds(query.get("connect_timeout"), variable),
+        wanted=_wanted(query.get("target_session_attrs"), variable),
         pooled=_says_pooled(query, hosts, ports),
         unkept=("channel_binding=require",) if query.get("channel_binding") == "require" else (),
     )
@@ -201,6 +205,12 @@ def _seconds(text: str | None, variable: str) -> float:
     return float(text) or CONNECT_WITHIN  # 0 means to wait without end, which nothing here does
 
 
+def _wanted(text: str | None, variable: str) -> str | None:
+    if text is not None and text not in _SERVER_KINDS:
+        raise Misconfigured(f"{variable}: target_session_attrs= is one of {', '.join(_SERVER_KINDS)}")
+    return text
+
+
 def _says_pooled(query: Mapping[str, str], hosts: tuple[str, ...], ports: tuple[int, ...]) -> bool:
     """Supabase's shared pooler keeps a session for a client on port 5432 and shares them on 6543."""
     said = query.get("pgbouncer") in ("true", "1", "yes", "on") or query.get("statement_cache_size") == "0"
@@ -256,5 +266,6 @@ def is_plain_remote(url: str) -> bool:
 
 def hide_passwords(text: str) -> str:
     """A text without the passwords of the addresses in it: what others say may repeat an address as it was given."""
-    hidden = _CREDENTIALS.sub(rf"\1{HIDDEN}@", text)
-    return _SECRET_FIELDS.sub(rf"\1\2{HIDDEN}", hidden)
+    # Fields first: an `@` in the value of one would end what looks like a login.
+    hidden = _SECRET_FIELDS.sub(rf"\1\2{HIDDEN}", text)
+    return _CREDENTIALS.sub(rf"\1{HIDDEN}@", hidden)

@@ -47,6 +47,9 @@ _REFUSED = (
 )
 """Errors that a retry cannot mend: the address or a setting is wrong."""
 
+_NO_TLS = "rejected SSL upgrade"
+"""The driver's words for a server without TLS, as an error of a connection."""
+
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
@@ -162,6 +165,11 @@ def _translate_first_errors(address: DatabaseAddress, *, shared: bool) -> Iterat
             raise
         raise Misconfigured(_pooler_refuses(address, error)) from None
     except asyncpg.TargetServerAttributeNotMatched:
+        if address.wanted not in (None, "primary", "read-write"):
+            raise Misconfigured(
+                f"PostgreSQL at {address.shown} is not what the address asks for by target_session_attrs="
+                f"{address.wanted}. Dakuan writes: remove the parameter"
+            ) from None
         raise DatabaseUnavailable(
             f"PostgreSQL at {address.shown} is read-only, not the primary. A retry helps once it is promoted, "
             "or name all servers in the address: postgresql://user@a,b/dakuan"
@@ -169,6 +177,11 @@ def _translate_first_errors(address: DatabaseAddress, *, shared: bool) -> Iterat
     except (*_REFUSED, ValueError) as error:
         raise Misconfigured(f"PostgreSQL at {address.shown} refuses the connection: {_message_of(error)}") from None
     except (*TROUBLE, asyncpg.PostgresError) as error:
+        if _NO_TLS in str(error):
+            raise Misconfigured(
+                f"PostgreSQL at {address.shown} does not speak TLS, and the address wants it: "
+                "set its sslmode= to prefer, or let the server have a certificate"
+            ) from None
         raise Unavailable(f"PostgreSQL does not answer at {address.shown}: {_message_of(error)}") from None
 
 

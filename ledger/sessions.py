@@ -8,6 +8,8 @@ statement runs in a transaction that sets its own settings, because the next tra
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from ssl import get_default_verify_paths
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
@@ -15,12 +17,16 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from core.addresses import DatabaseAddress
+from core.errors import Misconfigured
 
 SCHEMA = "dakuan"
 SETTINGS: Mapping[str, str] = {"search_path": SCHEMA, "timezone": "UTC", "jit": "off"}
 """The settings of every session."""
 _AT_START = frozenset({"application_name", "options"})
 """The settings that poolers accept when a session begins; they refuse the others there."""
+
+_FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
+"""Parameters that name a file."""
 
 SIGNS_OF_A_POOLER = (
     asyncpg.ProtocolViolationError,  # "unsupported startup parameter: search_path"
@@ -94,7 +100,7 @@ def arguments(address: DatabaseAddress, *, shared: bool, writable: bool) -> dict
         shared: a pooler stands before the server.
         writable: skip servers that take no writes, unless the address itself says which are wanted.
     """
-    query = urlencode(address.driver)
+    query = urlencode(_with_files(address.driver))
     settings = {**address.settings, **({} if shared else SETTINGS)}
     if shared:
         settings = {name: value for name, value in settings.items() if name in _AT_START}
@@ -113,6 +119,22 @@ def arguments(address: DatabaseAddress, *, shared: bool, writable: bool) -> dict
         **({"statement_cache_size": 0} if shared else {}),
         **wanted,
     }
+
+
+def _with_files(driver: Mapping[str, str]) -> dict[str, str]:
+    """The driver's parameters, with the machine's own authorities for `sslrootcert=system`.
+
+    Raises:
+        Misconfigured: a file of certificates or keys is not there; the driver would not say which.
+    """
+    found = dict(driver)
+    if found.get("sslrootcert") == "system":
+        found["sslrootcert"] = get_default_verify_paths().cafile or "system"
+    for name in found.keys() & _FILES:
+        found[name] = str(Path(found[name]).expanduser())
+        if not Path(found[name]).is_file():
+            raise Misconfigured(f"the database's address names the file {found[name]} as {name}=, which is not there")
+    return found
 
 
 async def shares_sessions(connection: _Connection) -> bool:

@@ -85,6 +85,7 @@ REFUSED = [
     (f"host=h password={SECRET}", "postgresql://"),
     (f"postgresql://u:{SECRET}@h/d?sslmod=require", "sslmod="),
     (f"postgresql://u:{SECRET}@h/d?connect_timeout=soon", "connect_timeout"),
+    (f"postgresql://u:{SECRET}@h/d?target_session_attrs=master", "read-write"),
     (f"postgresql://u:{SECRET}@h/d?sslmode", "name=value"),
     ("postgresql://", "DATABASE_URL"),
 ]
@@ -134,6 +135,9 @@ def test_plain_http_to_another_machine_is_noticed(url: str, plain: bool) -> None
         f"postgresql://u:p@{SECRET}/w#rd@127.0.0.1/d: no",
         f"GET https://{SECRET}@h/x",
         f"postgresql://h/d?user=u&password={SECRET}",
+        f"postgresql://h/d?user=u&password=@{SECRET}",
+        f"postgresql://u:p@h/d?sslpassword=@{SECRET}&x=1",
+        f"cannot read postgresql://u:a {SECRET} b@h/d",
         f"{{'password': '{SECRET}'}}",
         f'{{"api_key": "{SECRET}"}}',
         f"password={SECRET} host=h",
@@ -143,6 +147,13 @@ def test_passwords_are_taken_out_of_any_text(text: str) -> None:
     assert SECRET not in hide_passwords(text)
 
 
-def test_what_holds_no_password_stays() -> None:
-    text = 'password authentication failed for user "u" at 127.0.0.1:5432/d, see https://docs.example/x?y=1'
+@pytest.mark.parametrize(
+    "text",
+    [
+        'password authentication failed for user "u" at 127.0.0.1:5432/d, see https://docs.example/x?y=1',
+        "http://127.0.0.1:9 did not answer; write to ops@example.org",
+        "http://bank.example:443/pay did not answer; write to ops@example.org",
+    ],
+)
+def test_what_holds_no_password_stays(text: str) -> None:
     assert hide_passwords(text) == text

@@ -139,6 +139,11 @@ async def test_what_the_server_refuses_is_misconfigured_and_shows_no_password(da
         database.worker_dsn.replace(str(where.username), "no_such_role"),
         f"{database.worker_dsn}_missing",
         f"{database.worker_dsn}?sslmode=perhaps",
+        f"{database.worker_dsn}?sslmode=require",
+        f"{database.worker_dsn}?sslmode=verify-full&sslrootcert=system",
+        f"{database.worker_dsn}?sslmode=prefer&sslrootcert=/nowhere/ca.pem",
+        f"{database.worker_dsn}?sslmode=prefer&sslcert=/nowhere/cert.pem&sslkey=/nowhere/key.pem",
+        f"{database.worker_dsn}?target_session_attrs=standby",
     ]
     for dsn in wrong:
         with pytest.raises((Misconfigured, Unavailable)) as caught:
