@@ -490,3 +490,20 @@ def test_deadline_names_are_told_apart_by_their_subject() -> None:
     pickups = [(d.subject, d.at) for d in deadlines(driver.state) if d.name == "pickup_by"]
     day: datetime = T0 + 5 * DAY
     assert pickups == [("p1", day), ("p2", day)]
+
+
+def test_undelivered_end_that_gives_back_the_rest_of_an_order_ends_its_other_parcels() -> None:
+    """Two people gave one unit back before. With the missing parcel the last of the money goes, and the parcel of which
+    nothing is heard is over, too."""
+    driver = opened()
+    driver.ship(a_parcel(1, {"1": 1}), a_parcel(2))
+    one = {"lines": [{"line_id": "1", "quantity": 1}], "reason": "dented"}
+    for person in ("ann", "bob"):
+        assert isinstance(
+            driver.send("refund_order", "operator", actor={"role": "operator", "id": person}, **one), Answer
+        )
+    driver.hear("p2", first_physical_at=T0)
+    driver.advance(37 * DAY)
+    assert (driver.phase, sum(driver.refunds().values())) == ("refunded", driver.order.total_minor)
+    assert driver.state.live_parcels == ()
+    driver.check()

@@ -268,7 +268,8 @@ def _pass_undelivered_end(state: OrderState, deadline: Deadline, now: datetime) 
     known = [parcel for parcel in missing if carrier_says(parcel) in {"absent", "scans"}]
     if known:
         state = refund_parcels(state, known, "undelivered", "never delivered", "refunded", now)
-    doubtful = [parcel for parcel in missing if parcel not in known]
+    # With units given back before, what goes back now may be the last of the order, and every parcel of it is over.
+    doubtful = [parcel for parcel in state.live_parcels if parcel in missing and parcel not in known]
     for parcel in doubtful:
         state = _keep_in_review(state, parcel, (UNDELIVERED, *doubts_of(parcel)), now)
     return state.changed(undelivered_asked_at=now) if doubtful else state
