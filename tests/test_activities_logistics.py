@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from order_driver import an_order
+from order_samples import an_order
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from vendor_adapters import START, fresh, way

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from databases import Database
-from order_driver import an_order
+from order_samples import an_order
 from temporalio.testing import ActivityEnvironment
 
 from activities.screening import ScreeningActivities

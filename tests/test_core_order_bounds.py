@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from largest_order import FULL_TEXT, full_findings, id_of, largest_lines, largest_shipments
-from order_driver import WAYBILLS, OrderDriver, a_parcel, a_policy, a_verdict, an_order
+from order_driver import OrderDriver
+from order_samples import WAYBILLS, a_parcel, a_policy, a_verdict, an_order
 from pydantic_core import to_json
 
 from activities.requests import Rescued

@@ -6,7 +6,8 @@ import itertools
 from typing import Any, get_args
 
 import pytest
-from order_driver import DAY, PEOPLE, WAYBILLS, OrderDriver, a_parcel, a_policy, a_scan
+from order_driver import OrderDriver
+from order_samples import DAY, PEOPLE, WAYBILLS, a_parcel, a_policy, a_scan
 
 from core.answers import Answer
 from core.messages import ORDER_COMMANDS, Role

@@ -1,4 +1,4 @@
-"""Every deadline from both sides: nothing a second before, its effect when it passes; and what an outage does."""
+"""Every deadline of an order: its second, its limit in the policy, and its order among others."""
 
 from __future__ import annotations
 
@@ -7,89 +7,28 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import pytest
-from order_driver import (
-    DAY,
-    HOUR,
-    SECOND,
-    T0,
-    WAYBILLS,
-    OrderDriver,
-    a_parcel,
-    a_policy,
-    a_scan,
-    a_verdict,
-    an_order,
-    failing,
+from order_driver import OrderDriver
+from order_points import (
+    asked,
+    credited,
+    delivered,
+    held,
+    in_review,
+    moving,
+    opened,
+    refunding,
+    refused,
+    rejected,
+    shipped,
 )
+from order_samples import DAY, HOUR, SECOND, T0, WAYBILLS, a_parcel, a_scan, a_verdict, an_order
 
 from core.aftersale.deadlines import CASE_REMINDER
 from core.aftersale.deadlines import PASSING as CASE_PASSING
 from core.answers import Answer
 from core.order import deadlines as module
 from core.order.deadlines import deadlines, next_deadline, wake_at
-from core.order.opening import Screening
-from core.order.steps import Look
 from core.reasons import Refusal
-
-
-def opened(**limits: Any) -> OrderDriver:
-    return OrderDriver(policy=a_policy(**limits)).open()
-
-
-def refused() -> OrderDriver:
-    return OrderDriver(screening=Screening(verdict="refuse", reasons=("firearms",), appealable=True)).open()
-
-
-def held() -> OrderDriver:
-    return OrderDriver(screening=Screening(verdict="hold", reasons=("medicine",))).open()
-
-
-def shipped() -> OrderDriver:
-    driver = opened()
-    driver.ship()
-    driver.say["p1"] = a_verdict()
-    return driver
-
-
-def moving() -> OrderDriver:
-    driver = shipped()
-    driver.hear("p1", first_physical_at=T0)
-    return driver
-
-
-def delivered() -> OrderDriver:
-    driver = shipped()
-    driver.deliver()
-    return driver
-
-
-def rejected() -> OrderDriver:
-    driver = shipped()
-    driver.hear("p1", "rejected", "number_possible")
-    return driver
-
-
-def in_review() -> OrderDriver:
-    driver = shipped()
-    strong = (failing("speed_possible", "strong"),)
-    driver.hear("p1", "needs_review", "speed_possible", first_physical_at=T0, findings=strong)
-    return driver
-
-
-def asked() -> OrderDriver:
-    return moving().advance(30 * DAY)
-
-
-def credited() -> OrderDriver:
-    driver = delivered()
-    driver.confirm()
-    return driver
-
-
-def refunding() -> OrderDriver:
-    driver = opened()
-    driver.send("cancel_order", "buyer", reason="no")
-    return driver
 
 
 def told(name: str) -> Callable[[OrderDriver], bool]:
@@ -162,7 +101,7 @@ def test_limits_are_the_policys() -> None:
     assert driver.deadline("ship_reminder") == T0 + 4 * DAY
 
 
-# --- shipping -------------------------------------------------------------------------------------------------
+# --- shipping ----------------------------------------------------------------------------------------------
 
 
 def test_no_reminder_where_there_is_no_time_for_one() -> None:
@@ -185,187 +124,7 @@ def test_shipped_order_has_no_ship_by() -> None:
     assert not {"ship_by", "ship_reminder"} & shipped().waits_for()
 
 
-# --- pickup ---------------------------------------------------------------------------------------------------
-
-
-def test_pickup_is_judged_by_a_look_at_the_carrier() -> None:
-    driver = shipped()
-    driver.say["p1"] = a_verdict(first_physical_at=T0 + 4 * DAY)
-    driver.advance(5 * DAY)
-    assert (driver.phase, driver.audit) == ("shipped", "collecting")
-    assert [step.parcel_id for step in driver.steps if isinstance(step, Look)] == ["p1"]
-
-
-def test_carrier_that_never_answered_sends_a_missing_pickup_to_review() -> None:
-    driver = shipped()
-    driver.say["p1"] = a_verdict(carrier_answered=False)
-    driver.advance(5 * DAY)
-    assert (driver.phase, driver.audit) == ("shipped", "in_review")
-    assert driver.parcel().findings_of_review == ("no_pickup",)
-
-
-def test_carrier_that_answered_once_and_is_silent_now_is_no_evidence() -> None:
-    driver = shipped()
-    driver.hear("p1", carrier_answered=True)
-    driver.say["p1"] = a_verdict(carrier_answered=False)
-    driver.advance(5 * DAY)
-    assert (driver.phase, driver.audit) == ("shipped", "in_review")
-
-
-def test_missing_pickup_of_what_the_buyer_confirmed_goes_to_review() -> None:
-    driver = shipped()
-    driver.confirm()
-    driver.advance(5 * DAY)
-    assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "in_review", {})
-
-
-def test_number_without_a_trace_that_waits_for_a_reviewer_stays_with_the_reviewer_when_pickup_is_due() -> None:
-    driver = shipped().advance(3 * DAY)
-    driver.hear("p1", "needs_review", "trace_exists")
-    driver.advance(2 * DAY)
-    assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "in_review", {})
-    assert driver.parcel().findings_of_review == ("trace_exists", "no_pickup")
-
-
-def test_answers_that_say_nothing_about_the_parcel_send_a_missing_pickup_to_review() -> None:
-    driver = shipped()
-    driver.say["p1"] = a_verdict(carrier_says="doubtful", doubts=("phone_missing",))
-    driver.advance(5 * DAY)
-    assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "in_review", {})
-    assert driver.parcel().findings_of_review == ("no_pickup", "phone_missing")
-
-
-def test_one_good_answer_is_asked_for_again_before_money_goes_back() -> None:
-    driver = shipped()
-    driver.say["p1"] = a_verdict(carrier_says="absent_once")
-    driver.advance(5 * DAY)
-    assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "collecting", {})
-    assert driver.deadline("pickup_by") == T0 + 5 * DAY + 12 * HOUR
-    driver.say["p1"] = a_verdict(carrier_says="absent")
-    driver.advance(12 * HOUR)
-    assert (driver.phase, driver.refunds()) == ("cancelled", {"parcel-p1": 13580})
-
-
-def test_one_good_answer_and_no_second_is_a_persons_to_judge() -> None:
-    driver = shipped()
-    driver.say["p1"] = a_verdict(carrier_says="absent_once")
-    driver.advance(5 * DAY)
-    driver.say["p1"] = a_verdict(carrier_answered=False)
-    driver.advance(12 * HOUR)
-    assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "in_review", {})
-
-
-def test_carrier_that_refuses_the_digits_for_weeks_refunds_nothing_undelivered() -> None:
-    driver = shipped()
-    driver.say["p1"] = a_verdict(carrier_says="doubtful", doubts=("phone_missing",))
-    driver.advance(60 * DAY)
-    assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "in_review", {})
-    assert driver.deadline("undelivered_end") > driver.now, "it is asked again"
-    driver.say["p1"] = a_verdict(carrier_says="absent", now=driver.now)
-    driver.advance(8 * DAY)
-    assert driver.refunds() == {"undelivered": 13580}
-
-
-def test_carrier_is_asked_before_a_correction_that_did_not_come_is_judged() -> None:
-    """Scans came late, after the number was rejected for having none: a person decides."""
-    driver = shipped()
-    driver.hear("p1", "rejected", "trace_exists")
-    driver.say["p1"] = a_verdict("pending", "not_delivered", first_physical_at=T0 + DAY)
-    driver.advance(3 * DAY)
-    assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "in_review", {})
-    assert [step.parcel_id for step in driver.steps if isinstance(step, Look)] == ["p1"]
-
-
-def test_what_a_person_rejected_is_refunded_though_the_carrier_tells_of_it() -> None:
-    driver = shipped()
-    driver.hear("p1", "needs_review", "speed_possible", first_physical_at=T0)
-    driver.decide("rejected", "p1")
-    driver.say["p1"] = a_verdict("pending", "not_delivered", first_physical_at=T0)
-    driver.advance(3 * DAY)
-    assert driver.refunds() == {"parcel-p1": 13580}
-
-
-def test_review_of_a_parcel_whose_carrier_is_silent_goes_on_when_pickup_is_due() -> None:
-    driver = shipped()
-    driver.hear("p1", "needs_review", "carrier_known", carrier_answered=False)
-    driver.advance(5 * DAY)
-    assert driver.parcel().findings_of_review == ("carrier_known", "no_pickup")
-    assert driver.parcel().audit_since == T0
-
-
-def test_appeal_and_correction_have_their_own_clocks_beside_pickup() -> None:
-    driver = shipped().advance(4 * DAY)
-    driver.hear("p1", "rejected", "not_returned")
-    assert "pickup_by" not in driver.waits_for()
-    driver.send("appeal_audit", "merchant", statement="it will be sent")
-    assert "pickup_by" not in driver.waits_for()
-
-
-def test_correction_starts_the_pickup_clock_anew() -> None:
-    driver = shipped().advance(4 * DAY)
-    body = {"parcel_id": "p1", "carrier": "sandbox", "waybill": WAYBILLS[9], "reason": "a typo"}
-    driver.send("correct_waybill", "merchant", **body)
-    assert driver.deadline("pickup_by") == T0 + 9 * DAY
-
-
-def test_pickup_ends_one_parcel_and_not_the_order() -> None:
-    driver = opened()
-    driver.ship(a_parcel(1, {"1": 1}), a_parcel(2))
-    driver.say["p1"] = a_verdict()
-    driver.deliver("p2")
-    driver.advance(5 * DAY)
-    assert driver.refunds() == {"parcel-p1": 1990}
-    assert (driver.phase, driver.receipt) == ("shipped", "awaited")
-
-
-# --- delivery -------------------------------------------------------------------------------------------------
-
-
-def test_silence_is_judged_by_a_look_at_the_carrier() -> None:
-    driver = delivered()
-    driver.say["p1"] = a_verdict("rejected", now=T0 + DAY, first_physical_at=T0, delivered_at=T0, returned_at=T0 + DAY)
-    driver.advance(7 * DAY)
-    assert (driver.receipt, driver.audit, driver.phase) == ("not_due", "rejected", "shipped")
-
-
-def test_undelivered_parcel_that_arrives_in_the_last_week_is_confirmed_as_any_other() -> None:
-    driver = asked().advance(3 * DAY)
-    driver.deliver()
-    assert (driver.audit, driver.receipt) == ("approved", "awaited")
-    driver.advance(7 * DAY)
-    assert driver.phase == "credited"
-
-
-def test_undelivered_end_refunds_what_is_missing_and_keeps_the_rest() -> None:
-    driver = opened()
-    driver.ship(a_parcel(1, {"1": 1}), a_parcel(2))
-    driver.hear("p1", first_physical_at=T0)
-    driver.deliver("p2")
-    driver.advance(37 * DAY)
-    assert driver.refunds() == {"undelivered": 1990}
-    assert (driver.phase, driver.receipt) == ("shipped", "awaited")
-    driver.advance(2 * DAY)
-    assert driver.phase == "credited"
-    driver.check()
-
-
-def test_second_refund_for_the_same_reason_gets_a_cause_of_its_own() -> None:
-    """One parcel never arrives; the other comes back after that and is refunded too: no cent stays in escrow."""
-    driver = opened()
-    driver.ship(a_parcel(1, {"1": 1}), a_parcel(2))
-    driver.hear("p1", first_physical_at=T0)
-    driver.hear("p2", "needs_review", "speed_possible", first_physical_at=T0, delivered_at=T0)
-    driver.advance(37 * DAY)
-    driver.decide("approved", "p2")
-    back = {"first_physical_at": T0, "delivered_at": T0, "returned_at": driver.now}
-    driver.say["p2"] = a_verdict("needs_review", "not_returned", now=driver.now, **back)
-    driver.advance(2 * DAY)
-    assert driver.refunds() == {"undelivered": 1990, "undelivered-2": 11590}
-    assert driver.phase == "refunded"
-    driver.check()
-
-
-# --- reviews --------------------------------------------------------------------------------------------------
+# --- reviews -----------------------------------------------------------------------------------------------
 
 
 def test_review_told_once_shows_as_overdue() -> None:
@@ -382,7 +141,7 @@ def test_lifting_an_overdue_review_gives_the_reviewers_their_time_again() -> Non
     assert driver.holds() == {"review_overdue"}
 
 
-# --- settling -------------------------------------------------------------------------------------------------
+# --- settling ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("confirm_after", "credit_after", "settles"), [(0, 0, 7), (0, 2, 7), (0, 5, 9), (1, 1, 8)])
@@ -394,7 +153,7 @@ def test_settlement_is_the_later_of_delay_and_window(confirm_after: int, credit_
     assert driver.deadline("settle_at") == T0 + settles * DAY
 
 
-# --- together, late, in order ---------------------------------------------------------------------------------
+# --- together, late, in order ------------------------------------------------------------------------------
 
 
 def test_command_and_deadline_due_together_the_command_wins() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from order_driver import DAY, HOUR, T0, WAYBILLS, OrderDriver, a_policy, a_scan, a_verdict, verb_of
+from order_driver import OrderDriver, verb_of
+from order_samples import DAY, HOUR, T0, WAYBILLS, a_policy, a_scan, a_verdict
 
 from core.answers import Answer
 from core.order.refunding import refund_amount

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from order_driver import T0, OrderDriver, a_parcel, a_policy, an_order
+from order_driver import OrderDriver
+from order_samples import T0, a_parcel, a_policy, an_order
 from sizes import at_least
 
 from core.messages import Order

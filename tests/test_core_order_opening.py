@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from order_driver import DAY, HOUR, SECOND, T0, OrderDriver, a_policy, an_order, verb_of
+from order_driver import OrderDriver, verb_of
+from order_samples import DAY, HOUR, SECOND, T0, a_policy, an_order
 
 from core.answers import Answer
 from core.messages import Order

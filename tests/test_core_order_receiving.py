@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from order_driver import DAY, HOUR, SECOND, T0, WAYBILLS, OrderDriver, a_parcel, a_policy, a_scan, failing
+from order_driver import OrderDriver
+from order_samples import DAY, HOUR, SECOND, T0, WAYBILLS, a_parcel, a_policy, a_scan, failing
 
 from core.answers import Answer
 from core.reasons import Refusal

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import pytest
-from order_driver import DAY, T0, OrderDriver, a_policy, verb_of
+from order_driver import OrderDriver, verb_of
+from order_samples import DAY, T0, a_policy
 
 from core.order.bookings import Booking
 from core.order.recovering import follow, recover

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import refund_walks
-from order_driver import T0, OrderDriver, a_parcel
+from order_driver import OrderDriver
+from order_samples import T0, a_parcel
 from sizes import REFUND_WALKS
 
 from core.order.refunding import refund_amount, refund_rest, refund_units

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from order_driver import DAY, HOUR, T0, WAYBILLS, OrderDriver, a_parcel, a_policy, a_scan, a_verdict
+from order_driver import OrderDriver
+from order_samples import DAY, HOUR, T0, WAYBILLS, a_parcel, a_policy, a_scan, a_verdict
 
 from core.answers import Answer
 from core.order.claims import claims_to_release, note_unused_claims

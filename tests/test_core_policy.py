@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from order_driver import an_order
+from order_samples import an_order
 
 from core.errors import BadInput
 from core.policy import OrderLimits, OrderPolicy, Policy, Rule, parse_policy, policy_hash, resolve

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from order_driver import an_order
+from order_samples import an_order
 
 from core.errors import Misconfigured
 from core.screening.checking import check_rules

@@ -328,3 +328,55 @@ async def _dump(database: Database) -> str:
     text = "\n".join(row["row"] for found in rows for row in found)
     assert "7894" in text
     return text + "".join(bytes.fromhex(word).decode("latin-1") for word in re.findall(r"\\x((?:[0-9a-f]{2})+)", text))
+
+
+# --- versions -------------------------------------------------------------------------------------------
+
+
+async def test_a_change_of_an_account_is_a_new_version_and_the_same_again_is_not(register: Register) -> None:
+    assert await bound(register, cooling_until=NOW + DAY) == 1
+    assert await bound(register, cooling_until=NOW + 9 * DAY) == 1
+    same = await register.accounts.get("acc-m-1")
+    assert same is not None
+    assert same.cooling_until == NOW + DAY
+    assert await bound(register, last4="1111") == 2
+    newest, first = await register.accounts.get("acc-m-1"), await register.accounts.get("acc-m-1", 1)
+    assert newest is not None
+    assert first is not None
+    assert (newest.last4, first.last4) == ("1111", "4242")
+
+
+async def test_a_merchant_has_one_default_account(register: Register) -> None:
+    await bound(register, "m-1", "a")
+    await bound(register, "m-1", "b")
+    default = await register.accounts.default("m-1", "CNY")
+    assert default is not None
+    assert default.account_id == "b"
+    assert [account.is_default for account in await register.accounts.of_merchant("m-1")] == [True, False]
+    assert await register.accounts.default("m-1", "USD") is None
+    await register.accounts.suspend("b", "returned", NOW)
+    assert await register.accounts.default("m-1", "CNY") is None
+
+
+async def test_defaults_bound_at_once_leave_one(register: Register) -> None:
+    await asyncio.gather(*(bound(register, "m-1", f"a{n}") for n in range(10)))
+    assert [account.is_default for account in await register.accounts.of_merchant("m-1")] == [True] + [False] * 9
+
+
+async def test_a_change_lifts_a_suspension(register: Register) -> None:
+    await bound(register)
+    await register.accounts.suspend("acc-m-1", "closed at the bank", NOW)
+    await bound(register, last4="1111")
+    account = await register.accounts.get("acc-m-1")
+    assert account is not None
+    assert account.suspended_at is None
+
+
+async def test_an_account_id_belongs_to_one_merchant(register: Register) -> None:
+    await bound(register, "m-1", "acc")
+    with pytest.raises(Refused) as refused:
+        await bound(register, "m-2", "acc")
+    assert refused.value.code == "unknown_account"
+    account = await register.accounts.get("acc")
+    assert account is not None
+    assert account.merchant_id == "m-1"

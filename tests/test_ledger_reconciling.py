@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,7 +19,6 @@ from ledger_samples import (
     credit,
     earned,
     fund,
-    funded,
     opened,
     pay,
     refund,
@@ -28,39 +26,15 @@ from ledger_samples import (
     settle,
     void,
 )
+from statement_lines import ALL_TIME, found, line, loaded, reasons
 
-from core.errors import BadInput
 from core.ids import refund_key
-from core.movements import Leg, Movement, adjustment, psp_settlement
-from core.reconciliation.breaks import breaks
-from core.reconciliation.lines import Break, Covered, Scope, Statement, TheirLine
+from core.movements import Leg, adjustment
+from core.reconciliation.lines import Statement, TheirLine
 from core.withdrawal.payouts import RailTerms
 from ledger.book import Book
 from ledger.proofs import prove
-from ledger.reconciling import both_sides
 from ledger.register import Register
-
-LATER = datetime.now(UTC) + timedelta(days=2)
-"""When it is looked at: everything that the tests do is older than any tolerance but that of what is stuck."""
-ALL_TIME = Covered(since=NOW - timedelta(days=4000), until=LATER)
-
-
-async def found(database: Database, scope: Scope, name: str, now: datetime = LATER) -> list[Break]:
-    sides = await both_sides(database.pool, scope, name)
-    return breaks(scope, name, sides.ours, sides.theirs, now, covered=sides.covered)
-
-
-async def reasons(database: Database, scope: Scope, name: str, now: datetime = LATER) -> list[tuple[str, str, str]]:
-    return [(one.reason, one.kind, one.key) for one in await found(database, scope, name, now)]
-
-
-def line(kind: str, key: str, amount: int, line_id: str | None = None, **more: Any) -> TheirLine:
-    given = {"line_id": line_id or f"{kind}-{key}", "kind": kind, "key": key, "amount_minor": amount}
-    return TheirLine.model_validate({"currency": "CNY", "at": NOW, **given, **more})
-
-
-async def told(register: Register, scope: Scope, name: str, *lines: TheirLine) -> int:
-    return await register.statements.load(scope, name, Statement(lines=lines, covered=ALL_TIME), NOW)
 
 
 async def _paid(register: Register, book: Book, name: str = "W1", amount: int = 500, back: int = 0) -> str:
@@ -89,7 +63,7 @@ async def test_payouts_and_returns_agree_with_their_statement(
     await earned(register, book, 5000)
     await _paid(register, book, "W1", 500)
     await _paid(register, book, "W2", 400, back=400)
-    await told(
+    await loaded(
         register,
         "rail",
         "sandbox",
@@ -105,7 +79,7 @@ async def test_each_kind_of_difference_with_a_rail_is_found(database: Database, 
     await earned(register, book, 5000)
     for number, back in enumerate((0, 0, 0, 0, 100), start=1):
         await _paid(register, book, f"W{number}", 100 * number, back=back)
-    await told(
+    await loaded(
         register,
         "rail",
         "sandbox",
@@ -134,11 +108,11 @@ async def test_what_is_under_way_is_no_break_and_stuck_after_days(
     await earned(register, book, 5000)
     await register.withdrawals.reserve(a_withdrawal("W1", 500), LIMITS, now=NOW)
     await register.payouts.open(an_attempt(a_withdrawal("W1", 500), key="keyW1"), RailTerms())
-    await told(register, "rail", "sandbox")
+    await loaded(register, "rail", "sandbox")
     soon = NOW + timedelta(hours=3)
     assert await found(database, "rail", "sandbox", soon) == []
     assert await reasons(database, "rail", "sandbox", NOW + timedelta(days=4)) == [("stuck", "payout", "keyW1")]
-    await told(register, "rail", "sandbox", line("payout", "keyW1", 500))
+    await loaded(register, "rail", "sandbox", line("payout", "keyW1", 500))
     assert await reasons(database, "rail", "sandbox", soon) == [("late", "payout", "keyW1")]
     assert await found(database, "rail", "sandbox", NOW + timedelta(minutes=30)) == []
 
@@ -146,7 +120,7 @@ async def test_what_is_under_way_is_no_break_and_stuck_after_days(
 async def test_another_rails_money_is_nobodys_business(database: Database, book: Book, register: Register) -> None:
     await earned(register, book, 5000)
     await _paid(register, book)
-    await told(register, "rail", "other")
+    await loaded(register, "rail", "other")
     assert await found(database, "rail", "other") == []
 
 
@@ -175,7 +149,7 @@ async def test_payments_refunds_and_settlements_agree_with_the_channels_statemen
     await fund(book, order, record=a_record("A2", state={"funded": True}))
     legs = [Leg("rail/sandbox/cash", "psp/wechat", 8900), Leg("expense/psp_fee", "psp/wechat", 100)]
     await Book(database.owner).post_all([adjustment("psp/wechat/settlement/S1", "CNY", NOW, legs)])
-    await told(
+    await loaded(
         register,
         "channel",
         "wechat",
@@ -184,7 +158,7 @@ async def test_payments_refunds_and_settlements_agree_with_the_channels_statemen
         line("refund", refund_key("A1", "cancel"), 1000),
         line("settlement", "S1", 9000, fee_minor=100),
     )
-    await told(register, "rail", "sandbox", line("funding", "S1", 8900))
+    await loaded(register, "rail", "sandbox", line("funding", "S1", 8900))
     assert await found(database, "channel", "wechat") == []
     assert await found(database, "rail", "sandbox") == []
     assert await found(database, "orders", "books") == []
@@ -196,7 +170,7 @@ async def test_each_kind_of_difference_with_a_channel_is_found(
     await _an_order_refunded(register, book, "A1")
     await _an_order_refunded(register, book, "A2")
     await _an_order_refunded(register, book, "A3", arrived=False)
-    await told(
+    await loaded(
         register,
         "channel",
         "wechat",
@@ -300,65 +274,14 @@ async def test_a_withdrawal_that_was_changed_by_hand_is_found(
     assert sorted(await reasons(database, "withdrawals", "books")) == sorted(expected)
 
 
-# --- statements and breaks are kept ----------------------------------------------------------------------
-
-
-async def test_a_statement_is_stored_once_and_never_changed(database: Database, register: Register) -> None:
-    lines = (line("payout", "k1", 5), line("return", "k1", 5))
-    assert await told(register, "rail", "sandbox", *lines) == 2
-    assert await told(register, "rail", "sandbox", *lines) == 0
-    assert await told(register, "rail", "sandbox", *lines, line("payout", "k2", 1), line("return", "k2", 1)) == 2
-    assert await told(register, "rail", "other", *lines) == 2
-    with pytest.raises(BadInput, match="payout-k1: told otherwise before"):
-        await told(register, "rail", "sandbox", line("payout", "k1", 6), line("payout", "k3", 1))
-    assert len(await register.statements.lines("rail", "sandbox")) == 4
-    assert [one.key for one in await register.statements.lines("rail", "sandbox", "k2")] == ["k2", "k2"]
-    with pytest.raises(BadInput, match="twice"):
-        await told(register, "rail", "sandbox", line("payout", "k4", 1, "l"), line("payout", "k4", 2, "l"))
-    assert await register.statements.periods("rail", "sandbox") == [ALL_TIME]
-
-
-async def test_one_statement_loaded_by_many_at_once_is_stored_once(database: Database, register: Register) -> None:
-    lines = tuple(one for n in range(50) for one in (line("payout", f"k{n}", 5), line("return", f"k{n}", 5)))
-    added = await asyncio.gather(*(told(register, "rail", "sandbox", *lines) for _ in range(6)))
-    assert sorted(added) == [0, 0, 0, 0, 0, 100]
-
-
-async def test_breaks_have_a_history_and_a_notice_each(database: Database, register: Register) -> None:
-    async def run(now: datetime, *lines: TheirLine) -> list[str]:
-        hits = breaks("rail", "sandbox", [], lines, now, covered=[])
-        return await register.breaks.record("rail", "sandbox", hits, ours=0, theirs=len(lines), now=now)
-
-    first, second = line("payout", "k1", 5), line("payout", "k2", 6)
-    at = [NOW + timedelta(days=n) for n in range(6)]
-    assert await run(at[1], first) == ["rail/sandbox/payout/k1/extra"]
-    assert await run(at[1], first) == []
-    assert await run(at[2], first, second) == ["rail/sandbox/payout/k2/extra"]
-    assert [known.found.key for known in await register.breaks.known()] == ["k1", "k2"]
-    assert await run(at[3], second) == []
-    assert [known.found.key for known in await register.breaks.known()] == ["k2"]
-    assert await run(at[4], first, second) == ["rail/sandbox/payout/k1/extra"]
-    assert await run(at[0]) == [], "an older run changes nothing"
-    open_breaks = await register.breaks.known(scope="rail", name="sandbox")
-    assert [(known.found.key, known.first_seen_at, known.last_seen_at) for known in open_breaks] == [
-        ("k1", at[1], at[4]),
-        ("k2", at[2], at[4]),
-    ]
-    await run(at[5])
-    assert await register.breaks.known() == []
-    assert [known.resolved_at for known in await register.breaks.known(resolved=True)] == [at[5], at[5]]
-    notices = await register.notices.read(subject="reconciliation/rail/sandbox")
-    assert [(one.name, one.to, one.facts["key"]) for one in notices] == [
-        ("break_found", "operator", key) for key in ("k1", "k2", "k1")
-    ]
-    assert [(one.name, one.breaks) for one in await register.breaks.last_runs()] == [("sandbox", 0)]
+# --- what is compared -------------------------------------------------------------------------------------
 
 
 async def test_what_there_is_to_compare_is_known(database: Database, book: Book, register: Register) -> None:
     assert await register.breaks.comparisons() == [("orders", "books"), ("withdrawals", "books")]
     await earned(register, book, 5000)
     await _paid(register, book)
-    await told(register, "rail", "other")
+    await loaded(register, "rail", "other")
     assert await register.breaks.comparisons() == [
         ("channel", "wechat"),
         ("orders", "books"),
@@ -454,105 +377,3 @@ async def test_the_proof_of_statements_knows_refunds_and_settlements(
     await register.statements.load("channel", "wechat", Statement(lines=tuple(wrong)), NOW)
     database.broken = True
     assert sorted(await disproved(database)) == sorted([keys["A2"], "foreign", "S1"])
-
-
-async def test_a_settlement_booked_by_many_at_once_stands_once_and_otherwise_is_a_conflict(
-    database: Database, book: Book, register: Register
-) -> None:
-    await funded(register, book, total=1_500)
-    given: dict[str, Any] = {"rail": "sandbox", "fee_minor": 6, "currency": "CNY", "occurred_at": NOW}
-    movement = psp_settlement("wechat", "S1", net_minor=994, **given)
-    answers = await asyncio.gather(*(book.post(movement) for _ in range(8)))
-    assert sorted(answer.outcome for answer in answers) == ["exists"] * 7 + ["posted"]
-    assert (await book.post(psp_settlement("wechat", "S1", net_minor=993, **given))).outcome == "conflict"
-    assert await database.balance("psp/wechat") == 500
-    assert await database.balance("rail/sandbox/cash") == 994
-    # What the channel holds is settled once, however many ask at once.
-    racing = [psp_settlement("wechat", f"R{number}", net_minor=294, **given) for number in range(4)]
-    outcomes = [answer.outcome for answer in await asyncio.gather(*(book.post(one) for one in racing))]
-    assert sorted(outcomes) == ["insufficient_funds"] * 3 + ["posted"]
-    assert await database.balance("psp/wechat") == 200
-    await book.post(psp_settlement("wechat", "R9", net_minor=194, **given))
-    assert await database.balance("psp/wechat") == 0
-    assert await database.balance("expense/psp_fee") == 18
-
-
-async def test_an_array_of_settlements_takes_in_order_what_the_channel_holds(
-    database: Database, book: Book, register: Register
-) -> None:
-    await funded(register, book, total=1_000)
-    given: dict[str, Any] = {"rail": "sandbox", "fee_minor": 0, "currency": "CNY", "occurred_at": NOW}
-
-    def one(number: int, amount: int, **fields: Any) -> Movement:
-        return psp_settlement("wechat", f"S{number}", net_minor=amount, **{**given, **fields})
-
-    first = [one(1, 400), one(2, 700), one(1, 400), one(1, 300), one(3, 100, currency="USD"), one(4, 600), one(5, 1)]
-    answers = await book.post_all(first)
-    assert [(answer.outcome, getattr(answer, "short_by_minor", None) or 0) for answer in answers] == [
-        ("posted", 0),
-        ("insufficient_funds", 100),
-        ("exists", 0),
-        ("conflict", 0),
-        ("insufficient_funds", 100),
-        ("posted", 0),
-        ("insufficient_funds", 1),
-    ]
-    assert await database.balance("psp/wechat") == 0
-    assert [answer.outcome for answer in await book.post_all([first[0], first[5]])] == ["exists", "exists"]
-
-
-async def test_a_settlement_that_the_books_cannot_take_spoils_no_other(
-    database: Database, book: Book, register: Register
-) -> None:
-    await funded(register, book, total=1_000)
-    await funded(register, book, "C1", total=1_000)
-    given: dict[str, Any] = {"rail": "sandbox", "fee_minor": 1, "currency": "CNY", "occurred_at": NOW}
-    good = [psp_settlement("wechat", f"G{number:02}", net_minor=99, **given) for number in range(15)]
-    no_rail = psp_settlement("wechat", "B1", net_minor=9, **{**given, "rail": "sand box"})
-    foreign = psp_settlement("wechat", "B2", net_minor=9, **given)
-    foreign = foreign.model_copy(update={"legs": (Leg("rail/sandbox/cash", "psp/other", 9),)})
-    money = foreign.model_copy(update={"legs": (Leg("expense/psp_fee", "merchant/m-1/available", 9),)})
-    for bad in (no_rail, foreign, money):
-        answers = await book.post_all([*good[:7], bad, *good[7:]])
-        assert [answer.moved for answer in answers] == [True] * 7 + [False] + [True] * 8
-        assert answers[7].outcome == "not_posted"
-    assert await database.balance("psp/wechat") == 500
-    assert await database.balance("psp/other") == 0
-
-
-async def test_arrays_of_settlements_that_meet_take_no_more_than_is_held(
-    database: Database, book: Book, register: Register
-) -> None:
-    """Overlapping arrays in several orders: each settlement stands once, all of them within what is held."""
-    await funded(register, book, total=1_000)
-    given: dict[str, Any] = {"rail": "sandbox", "fee_minor": 1, "currency": "CNY", "occurred_at": NOW}
-    all_of_them = [psp_settlement("wechat", f"S{number:02}", net_minor=69, **given) for number in range(20)]
-    arrays = [all_of_them[:12], all_of_them[::-1], all_of_them[5:], all_of_them]
-    answers = [answer for array in await asyncio.gather(*map(book.post_all, arrays)) for answer in array]
-    assert sum(answer.outcome == "posted" for answer in answers) == 14
-    assert {answer.outcome for answer in answers} <= {"posted", "exists", "insufficient_funds"}
-    assert await database.balance("psp/wechat") == 20
-
-
-async def test_an_array_adds_a_channels_account_up_once(database: Database, book: Book, register: Register) -> None:
-    """Rows of transfers read: what one settlement reads, not that times their number."""
-    orders = 60
-    for number in range(orders):
-        await funded(register, book, f"A{number}", total=1_000)
-    given: dict[str, Any] = {"rail": "sandbox", "fee_minor": 0, "currency": "CNY", "occurred_at": NOW}
-    many = [psp_settlement("wechat", f"S{number}", net_minor=10, **given) for number in range(50)]
-    legs = [leg for one in many for leg in one.legs]
-    read = (
-        "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
-        " WHERE relname = 'transfers'"
-    )
-    async with database.owner.acquire() as session, session.transaction():
-        before = await session.fetchval(read)
-        answers = await session.fetch(
-            "SELECT outcome FROM post_settlements('wechat', $1, $2, $3, $4, $5, $6, $7)",
-            *([one.reference for one in many], ["CNY"] * len(many), [NOW] * len(many)),
-            *([n for n, one in enumerate(many, 1) for _ in one.legs], [leg.debit for leg in legs]),
-            *([leg.credit for leg in legs], [leg.amount_minor for leg in legs]),
-        )
-        assert {answer["outcome"] for answer in answers} == {"posted"}
-        assert await session.fetchval(read) - before <= orders + 4 * len(many)

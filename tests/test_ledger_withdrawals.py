@@ -24,7 +24,6 @@ from ledger_samples import (
     void,
 )
 
-from core.errors import Refused
 from core.messages import Actor, Withdrawal
 from core.movements import Leg, adjustment
 from core.reasons import Refusal
@@ -443,55 +442,3 @@ async def test_nothing_is_kept_or_moved_that_follows_another_record(
 async def test_a_record_of_an_unknown_withdrawal_is_a_defect_and_loud(register: Register) -> None:
     with pytest.raises(Exception, match="withdrawal W9 is not registered"):
         await register.withdrawals.record(a_withdrawal_record("W9"))
-
-
-# --- payout accounts -------------------------------------------------------------------------------------
-
-
-async def test_a_change_of_an_account_is_a_new_version_and_the_same_again_is_not(register: Register) -> None:
-    assert await bound(register, cooling_until=NOW + DAY) == 1
-    assert await bound(register, cooling_until=NOW + 9 * DAY) == 1
-    same = await register.accounts.get("acc-m-1")
-    assert same is not None
-    assert same.cooling_until == NOW + DAY
-    assert await bound(register, last4="1111") == 2
-    newest, first = await register.accounts.get("acc-m-1"), await register.accounts.get("acc-m-1", 1)
-    assert newest is not None
-    assert first is not None
-    assert (newest.last4, first.last4) == ("1111", "4242")
-
-
-async def test_a_merchant_has_one_default_account(register: Register) -> None:
-    await bound(register, "m-1", "a")
-    await bound(register, "m-1", "b")
-    default = await register.accounts.default("m-1", "CNY")
-    assert default is not None
-    assert default.account_id == "b"
-    assert [account.is_default for account in await register.accounts.of_merchant("m-1")] == [True, False]
-    assert await register.accounts.default("m-1", "USD") is None
-    await register.accounts.suspend("b", "returned", NOW)
-    assert await register.accounts.default("m-1", "CNY") is None
-
-
-async def test_defaults_bound_at_once_leave_one(register: Register) -> None:
-    await asyncio.gather(*(bound(register, "m-1", f"a{n}") for n in range(10)))
-    assert [account.is_default for account in await register.accounts.of_merchant("m-1")] == [True] + [False] * 9
-
-
-async def test_a_change_lifts_a_suspension(register: Register) -> None:
-    await bound(register)
-    await register.accounts.suspend("acc-m-1", "closed at the bank", NOW)
-    await bound(register, last4="1111")
-    account = await register.accounts.get("acc-m-1")
-    assert account is not None
-    assert account.suspended_at is None
-
-
-async def test_an_account_id_belongs_to_one_merchant(register: Register) -> None:
-    await bound(register, "m-1", "acc")
-    with pytest.raises(Refused) as refused:
-        await bound(register, "m-2", "acc")
-    assert refused.value.code == "unknown_account"
-    account = await register.accounts.get("acc")
-    assert account is not None
-    assert account.merchant_id == "m-1"

@@ -8,13 +8,14 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from order_books import Books
+from order_samples import PEOPLE, T0, a_parcel, a_policy, a_verdict, an_order
+
 from core.answers import Answer
-from core.audit.findings import Finding
 from core.audit.verdict import Verdict
-from core.audit.waybills import sandbox_number
 from core.inbox import Channel
 from core.messages import ORDER_COMMANDS, Command, Order
 from core.movements import Movement
@@ -38,71 +39,14 @@ from core.order.steps import (
     start,
 )
 from core.order.watches import RefundOutcome, apply_audit, apply_refund_outcome, audit_watches, refund_watches
-from core.policy import OrderLimits, OrderPolicy
+from core.policy import OrderPolicy
 from core.reading import read_command
 from core.reasons import Refusal
 from core.records import Notice, OrderRecord, WithdrawalRecord
-from core.steps import KeepRecord, Post, Posted, PostingOutcome
+from core.steps import KeepRecord, Post, Posted
 
-T0 = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
-SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
-PEOPLE = {"merchant": "m-7", "buyer": "b-42", "carrier": "gateway", "reviewer": "r-1", "operator": "o-1"}
-WAYBILLS = [sandbox_number(serial) for serial in range(1, 60)]
 MOST_STEPS = 60
 """More than any order needs between two events; beyond that it runs in circles."""
-
-
-def an_order(**fields: Any) -> Order:
-    """Three units in two lines, 135.80 CNY, paid at T0; `fields` replace what is given."""
-    body: dict[str, Any] = {
-        "order_id": "A1001",
-        "merchant_id": PEOPLE["merchant"],
-        "buyer_id": PEOPLE["buyer"],
-        "currency": "CNY",
-        "lines": [
-            {"line_id": "1", "title": "手工酥饼", "category": "food.snacks", "quantity": 2, "unit_price_minor": 1990},
-            {"line_id": "2", "title": "茶叶", "category": "food.tea", "quantity": 1, "unit_price_minor": 8800},
-        ],
-        "freight_minor": 800,
-        "total_minor": 13580,
-        "payment": {"reference": "wx-1", "channel": "wechat", "paid_minor": 13580, "paid_at": T0.isoformat()},
-        "ship_from": {"country": "CN", "province": "浙江省", "city": "杭州市"},
-        "ship_to": {"country": "CN", "province": "北京市", "city": "北京市"},
-    }
-    return Order.model_validate({**body, **fields})
-
-
-def a_policy(commission_bps: int = 500, **limits: Any) -> OrderPolicy:
-    """The default limits with these replaced."""
-    return OrderPolicy(name="test", commission_bps=commission_bps, order=OrderLimits.model_validate(limits))
-
-
-def failing(rule: str, weight: Any) -> Finding:
-    """A rule that failed."""
-    return Finding(rule, "fail", weight)
-
-
-def a_verdict(outcome: Any = "pending", *reasons: str, now: datetime = T0, **fields: Any) -> Verdict:
-    """What an audit says; a milestone given is also the last scan unless that is given too."""
-    scans = [fields[name] for name in MILESTONES if fields.get(name) is not None]
-    defaults: dict[str, Any] = {
-        "findings": (),
-        "carrier": "sandbox",
-        "policy": "default",
-        "rule_set": "test",
-        "judged_at": now,
-        "carrier_answered": True,
-        "last_scan_at": max(scans, default=None),
-        "carrier_says": _says(fields),
-    }
-    return Verdict(outcome=outcome, reasons=reasons, **{**defaults, **fields})
-
-
-def _says(fields: dict[str, Any]) -> str:
-    """What such a verdict lets defaults go by: an answer without a scan is a strong absence unless it is given."""
-    if not fields.get("carrier_answered", True):
-        return "nothing"
-    return "scans" if fields.get("first_physical_at") else "absent"
 
 
 def verb_of(step: OrderStep) -> str:
@@ -111,49 +55,6 @@ def verb_of(step: OrderStep) -> str:
         return step.movement.kind
     names = {Screen: "screen", Look: "look", ReleaseClaims: "release_claims", KeepRecord: "record"}
     return names.get(type(step), "start_withdrawal")
-
-
-def short(account: str) -> str:
-    """The account of one order without its ids: `escrow`, `payable/{cause}`, `psp`, `available`, `commission` …"""
-    if account.startswith("psp/"):
-        return "psp"
-    return account.split("/", 2 if account.startswith(("order/", "merchant/")) else 1)[-1].replace("refund_", "")
-
-
-MILESTONES = ("label_at", "first_physical_at", "delivered_at", "returned_at")
-
-
-class Books:
-    """Double entry in memory: a balance an account, guarded where the ledger guards, references posted once."""
-
-    def __init__(self) -> None:
-        self.balances: dict[str, int] = {}
-        self.movements: dict[str, tuple[Any, ...]] = {}
-
-    def post(self, movement: Movement) -> PostingOutcome:
-        """Move every leg or nothing; credit-side accounts may not fall below zero."""
-        legs = tuple((short(leg.debit), short(leg.credit), leg.amount_minor) for leg in movement.legs)
-        if movement.reference in self.movements:
-            return "exists" if self.movements[movement.reference] == legs else "conflict"
-        after = dict(self.balances)
-        for debit, credit, amount in legs:
-            assert amount > 0, movement
-            after[debit] = after.get(debit, 0) - amount
-            after[credit] = after.get(credit, 0) + amount
-        guarded = {account for account in after if not account.startswith(("psp", "discount", "goodwill"))}
-        if any(after[account] < 0 for account in guarded):
-            return "insufficient_funds"
-        if movement.emptied is not None and after.get(short(movement.emptied), 0):
-            return "conflict"
-        self.balances, self.movements[movement.reference] = after, legs
-        return "posted"
-
-    def of(self, account: str) -> int:
-        return self.balances.get(account, 0)
-
-    def payable(self) -> int:
-        """All that is owed to the buyer and has not arrived."""
-        return sum(balance for account, balance in self.balances.items() if account.startswith("payable/"))
 
 
 class OrderDriver:
@@ -509,20 +410,3 @@ class OrderDriver:
             unlike = {"order", "policy", "recorded_revision"}
             kept = {name: value for name, value in self.record.state.items() if name not in unlike}
             assert kept == self.state.model_dump(mode="json", exclude=unlike)
-
-
-def a_parcel(number: int = 1, lines: Mapping[str, int] | None = None, **fields: Any) -> dict[str, Any]:
-    """A parcel report `p{number}`; `lines` by id, None for all that is left."""
-    parts = None if lines is None else [{"line_id": line, "quantity": count} for line, count in lines.items()]
-    return {
-        "parcel_id": f"p{number}",
-        "carrier": "sandbox",
-        "waybill": WAYBILLS[number],
-        "lines": parts,
-        **fields,
-    }
-
-
-def a_scan(stage: str, at: datetime, **fields: Any) -> dict[str, Any]:
-    """One scan as a carrier's gateway reports it."""
-    return {"at": at.isoformat(), "code": stage, "stage": stage, **fields}

@@ -11,19 +11,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from order_driver import (
-    DAY,
-    HOUR,
-    SECOND,
-    OrderDriver,
-    a_parcel,
-    a_policy,
-    a_scan,
-    a_verdict,
-    an_order,
-    failing,
-    verb_of,
-)
+from order_driver import OrderDriver, verb_of
+from order_samples import DAY, HOUR, SECOND, a_parcel, a_policy, a_scan, a_verdict, an_order, failing
 
 from core.order.deadlines import wake_at
 from core.order.opening import Screening

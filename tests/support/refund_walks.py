@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from order_driver import T0, a_policy, an_order
+from order_samples import T0, a_policy, an_order
 
 from core.money import given_back
 from core.order.opening import begin

@@ -1,0 +1,51 @@
+"""The books of one order in memory: double entry as the ledger does it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.movements import Movement
+from core.steps import PostingOutcome
+
+
+def short(account: str) -> str:
+    """The account of one order without its ids: `escrow`, `payable/{cause}`, `psp`, `available`, `commission` …"""
+    if account.startswith("psp/"):
+        return "psp"
+    return account.split("/", 2 if account.startswith(("order/", "merchant/")) else 1)[-1].replace("refund_", "")
+
+
+MILESTONES = ("label_at", "first_physical_at", "delivered_at", "returned_at")
+
+
+class Books:
+    """Double entry in memory: a balance an account, guarded where the ledger guards, references posted once."""
+
+    def __init__(self) -> None:
+        self.balances: dict[str, int] = {}
+        self.movements: dict[str, tuple[Any, ...]] = {}
+
+    def post(self, movement: Movement) -> PostingOutcome:
+        """Move every leg or nothing; credit-side accounts may not fall below zero."""
+        legs = tuple((short(leg.debit), short(leg.credit), leg.amount_minor) for leg in movement.legs)
+        if movement.reference in self.movements:
+            return "exists" if self.movements[movement.reference] == legs else "conflict"
+        after = dict(self.balances)
+        for debit, credit, amount in legs:
+            assert amount > 0, movement
+            after[debit] = after.get(debit, 0) - amount
+            after[credit] = after.get(credit, 0) + amount
+        guarded = {account for account in after if not account.startswith(("psp", "discount", "goodwill"))}
+        if any(after[account] < 0 for account in guarded):
+            return "insufficient_funds"
+        if movement.emptied is not None and after.get(short(movement.emptied), 0):
+            return "conflict"
+        self.balances, self.movements[movement.reference] = after, legs
+        return "posted"
+
+    def of(self, account: str) -> int:
+        return self.balances.get(account, 0)
+
+    def payable(self) -> int:
+        """All that is owed to the buyer and has not arrived."""
+        return sum(balance for account, balance in self.balances.items() if account.startswith("payable/"))

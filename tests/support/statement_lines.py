@@ -1,0 +1,38 @@
+"""Statement lines for tests of the ledger, and the breaks that a comparison with them finds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from databases import Database
+from ledger_samples import (
+    NOW,
+)
+
+from core.reconciliation.breaks import breaks
+from core.reconciliation.lines import Break, Covered, Scope, Statement, TheirLine
+from ledger.reconciling import both_sides
+from ledger.register import Register
+
+LATER = datetime.now(UTC) + timedelta(days=2)
+"""When it is looked at: everything that the tests do is older than any tolerance but that of what is stuck."""
+ALL_TIME = Covered(since=NOW - timedelta(days=4000), until=LATER)
+
+
+async def found(database: Database, scope: Scope, name: str, now: datetime = LATER) -> list[Break]:
+    sides = await both_sides(database.pool, scope, name)
+    return breaks(scope, name, sides.ours, sides.theirs, now, covered=sides.covered)
+
+
+async def reasons(database: Database, scope: Scope, name: str, now: datetime = LATER) -> list[tuple[str, str, str]]:
+    return [(one.reason, one.kind, one.key) for one in await found(database, scope, name, now)]
+
+
+def line(kind: str, key: str, amount: int, line_id: str | None = None, **more: Any) -> TheirLine:
+    given = {"line_id": line_id or f"{kind}-{key}", "kind": kind, "key": key, "amount_minor": amount}
+    return TheirLine.model_validate({"currency": "CNY", "at": NOW, **given, **more})
+
+
+async def loaded(register: Register, scope: Scope, name: str, *lines: TheirLine) -> int:
+    return await register.statements.load(scope, name, Statement(lines=lines, covered=ALL_TIME), NOW)

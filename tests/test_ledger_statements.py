@@ -1,0 +1,69 @@
+"""Statements and breaks as the register keeps them."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+from databases import Database
+from ledger_samples import (
+    NOW,
+)
+from statement_lines import ALL_TIME, line, loaded
+
+from core.errors import BadInput
+from core.reconciliation.breaks import breaks
+from core.reconciliation.lines import TheirLine
+from ledger.register import Register
+
+
+async def test_a_statement_is_stored_once_and_never_changed(database: Database, register: Register) -> None:
+    lines = (line("payout", "k1", 5), line("return", "k1", 5))
+    assert await loaded(register, "rail", "sandbox", *lines) == 2
+    assert await loaded(register, "rail", "sandbox", *lines) == 0
+    assert await loaded(register, "rail", "sandbox", *lines, line("payout", "k2", 1), line("return", "k2", 1)) == 2
+    assert await loaded(register, "rail", "other", *lines) == 2
+    with pytest.raises(BadInput, match="payout-k1: told otherwise before"):
+        await loaded(register, "rail", "sandbox", line("payout", "k1", 6), line("payout", "k3", 1))
+    assert len(await register.statements.lines("rail", "sandbox")) == 4
+    assert [one.key for one in await register.statements.lines("rail", "sandbox", "k2")] == ["k2", "k2"]
+    with pytest.raises(BadInput, match="twice"):
+        await loaded(register, "rail", "sandbox", line("payout", "k4", 1, "l"), line("payout", "k4", 2, "l"))
+    assert await register.statements.periods("rail", "sandbox") == [ALL_TIME]
+
+
+async def test_one_statement_loaded_by_many_at_once_is_stored_once(database: Database, register: Register) -> None:
+    lines = tuple(one for n in range(50) for one in (line("payout", f"k{n}", 5), line("return", f"k{n}", 5)))
+    added = await asyncio.gather(*(loaded(register, "rail", "sandbox", *lines) for _ in range(6)))
+    assert sorted(added) == [0, 0, 0, 0, 0, 100]
+
+
+async def test_breaks_have_a_history_and_a_notice_each(database: Database, register: Register) -> None:
+    async def run(now: datetime, *lines: TheirLine) -> list[str]:
+        hits = breaks("rail", "sandbox", [], lines, now, covered=[])
+        return await register.breaks.record("rail", "sandbox", hits, ours=0, theirs=len(lines), now=now)
+
+    first, second = line("payout", "k1", 5), line("payout", "k2", 6)
+    at = [NOW + timedelta(days=n) for n in range(6)]
+    assert await run(at[1], first) == ["rail/sandbox/payout/k1/extra"]
+    assert await run(at[1], first) == []
+    assert await run(at[2], first, second) == ["rail/sandbox/payout/k2/extra"]
+    assert [known.found.key for known in await register.breaks.known()] == ["k1", "k2"]
+    assert await run(at[3], second) == []
+    assert [known.found.key for known in await register.breaks.known()] == ["k2"]
+    assert await run(at[4], first, second) == ["rail/sandbox/payout/k1/extra"]
+    assert await run(at[0]) == [], "an older run changes nothing"
+    open_breaks = await register.breaks.known(scope="rail", name="sandbox")
+    assert [(known.found.key, known.first_seen_at, known.last_seen_at) for known in open_breaks] == [
+        ("k1", at[1], at[4]),
+        ("k2", at[2], at[4]),
+    ]
+    await run(at[5])
+    assert await register.breaks.known() == []
+    assert [known.resolved_at for known in await register.breaks.known(resolved=True)] == [at[5], at[5]]
+    notices = await register.notices.read(subject="reconciliation/rail/sandbox")
+    assert [(one.name, one.to, one.facts["key"]) for one in notices] == [
+        ("break_found", "operator", key) for key in ("k1", "k2", "k1")
+    ]
+    assert [(one.name, one.breaks) for one in await register.breaks.last_runs()] == [("sandbox", 0)]
