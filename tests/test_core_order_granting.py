@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from order_driver import DAY, OrderDriver, a_parcel, a_policy, an_order, verb_of
+from order_driver import OrderDriver, verb_of
+from order_samples import DAY, a_parcel, a_policy, an_order
 
 from core.answers import Answer
 from core.order.steps import OrderStep

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from order_driver import an_order
+from order_samples import an_order
 
 from core.audit.policy import TRUTH_RULES
 from core.policy import parse_policy, resolve
