@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
-from order_driver import DAY, HOUR, SECOND, T0, WAYBILLS, OrderDriver, a_parcel, a_policy, a_verdict
+from order_driver import OrderDriver
 from order_events import play
+from order_samples import DAY, HOUR, SECOND, T0, WAYBILLS, a_parcel, a_policy, a_verdict
 
 from core.aftersale.deadlines import CASE_REMINDER
 from core.aftersale.deadlines import PASSING as CASE_PASSING
