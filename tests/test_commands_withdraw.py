@@ -210,6 +210,7 @@ def _check_tables(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
 
 def test_every_table_can_be_read_at_80_columns(earner: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     merchant, account = earner
+    run("accounts", "resume", account, *BY)  # money that came back in an earlier test has suspended it
     subject = f"W{merchant}"
     run("accounts", "resume", account, *BY)  # a bank return suspends it, where another test had one
     ask("withdraw", merchant, "1.10", "--account", account, "--id", subject, "--wait")

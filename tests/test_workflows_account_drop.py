@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from databases import Database
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Worker
 from withdrawal_stage import STRICT, WithdrawalStage
@@ -87,6 +88,28 @@ async def told(stage: WithdrawalStage, amount: int, at: datetime | None = None) 
 async def cost(database: Database) -> tuple[int, int]:
     """What the books say that drops have cost, and what left the rail."""
     return await database.balance("expense/rail_fee"), await database.balance("rail/sandbox/cash")
+
+
+async def test_a_drop_that_is_set_back_ends_as_the_register_says(stage: WithdrawalStage, database: Database) -> None:
+    """At once, where it would wait for its next look."""
+    await stage.world.fault("bank", verb="payout", match=stage.token, kind="cut")
+    async with working(stage):
+        handle = await send(stage, "r")
+        await _until(stage, "r", "unknown")
+        await stage.skip(handle, minutes=2)
+        ended = await answered(handle)
+        assert ended.state == "paid", ended
+        run_id, first, spent = (await handle.describe()).run_id, await row(stage, "r"), await cost(database)
+        assert run_id is not None
+        done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        points = [event.event_id async for event in handle.fetch_history_events() if event.event_type == done]
+        assert len(points) >= 4
+        for point in points:
+            await stage.reset(handle, run_id, point)
+            newest = stage.client.get_workflow_handle(handle.id)
+            assert await asyncio.wait_for(answered(newest), 20) == ended, point
+    assert await row(stage, "r") == first
+    assert (await cost(database), await stage.effects()) == (spent, 1)
 
 
 async def test_what_was_sent_is_booked_and_telling_it_verifies_the_account(

@@ -13,7 +13,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.account_drops import AccountDropActivities
     from core.account_drop import commands, views
-    from core.account_drop.deadlines import next_deadline, pass_deadlines
+    from core.account_drop.deadlines import look_now, next_deadline, pass_deadlines
     from core.account_drop.opening import begin
     from core.account_drop.page import details_of
     from core.account_drop.state import ACCOUNT_DROP_WORKFLOW, AccountDrop, AccountDropState, DropAnswer
@@ -67,6 +67,8 @@ class AccountDropWorkflow(Machine[AccountDropState], commands={}):
     async def _do_what_is_due(self) -> None:
         while True:
             self._changed = False
+            if self._set_back:
+                self._set_back, self._state = False, look_now(self._drop)
             self._state = pass_deadlines(self._drop, workflow.now())
             step = next_step(self._drop, workflow.now())
             if step is None:

@@ -28,3 +28,8 @@ def pass_deadlines(state: AccountDropState, now: datetime) -> AccountDropState:
     """The drop at this time."""
     due = next_deadline(state)
     return state.changed(look_due=True) if due is not None and due.at <= now else state
+
+
+def look_now(state: AccountDropState) -> AccountDropState:
+    """The drop with a look due: its run was set back, and the register, which answers first, may know more."""
+    return state if state.over or state.sent_at is None else state.changed(look_due=True)
