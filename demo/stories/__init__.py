@@ -6,6 +6,7 @@ others, one at a time.
 
 from demo.stories.audits import AUDITS
 from demo.stories.books import BOOKS
+from demo.stories.cases import CASES
 from demo.stories.labels import LABELS
 from demo.stories.orders import ORDERS
 from demo.stories.outages import OUTAGES
@@ -13,5 +14,5 @@ from demo.stories.telling import Story
 from demo.stories.wechatpay import WECHATPAY
 from demo.stories.withdrawals import WITHDRAWALS
 
-STORIES: dict[str, Story] = {**ORDERS, **AUDITS, **LABELS, **WITHDRAWALS, **WECHATPAY, **BOOKS, **OUTAGES}
+STORIES: dict[str, Story] = {**ORDERS, **CASES, **AUDITS, **LABELS, **WITHDRAWALS, **WECHATPAY, **BOOKS, **OUTAGES}
 ALONE = frozenset(OUTAGES)
