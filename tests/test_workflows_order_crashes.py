@@ -29,6 +29,7 @@ ENDS_AFTER = {
     "claim": "shipped",
     **dict.fromkeys(("credit", "settle", "withdrawal"), "settled"),
     **dict.fromkeys(("refund", "channel", "arrived", "release"), "cancelled"),
+    "case": "refunded",
 }
 """The effects after which a worker dies, and what becomes of their orders."""
 RESTING = frozenset({"awaiting_shipment", "shipped"})
@@ -57,9 +58,13 @@ async def test_an_effect_that_nobody_heard_of_is_done_once(stage: CrashStage, tm
     async with stage.worker():
         await asyncio.gather(
             *(approved(orders[effect]) for effect in ("credit", "settle", "withdrawal")),
-            *(orders[effect].start() for effect in ("record", "claim", "release", "refund", "channel", "arrived")),
+            *(
+                orders[effect].start()
+                for effect in ("record", "claim", "release", "refund", "channel", "arrived", "case")
+            ),
         )
         await orders["release"].ship()
+        await orders["case"].send("open_after_sale", "buyer", kind="refund_only", reason="changed_mind")
     await _registered(stage, orders["fund"])
     # Nobody works: everything is due at once for those that die.
     await _let_go(orders)
@@ -71,7 +76,7 @@ async def test_an_effect_that_nobody_heard_of_is_done_once(stage: CrashStage, tm
     references = await stage.references()
     posted = _posted({orders[effect].name: wanted for effect, wanted in ENDS_AFTER.items()})
     assert {name: count for name, count in references.items() if name.startswith("order/")} == posted
-    for effect in ("refund", "channel", "arrived", "release"):
+    for effect in ("refund", "channel", "arrived", "release", "case"):
         assert await stage.world.refund_effects(orders[effect].order.payment.reference) == 1
     assert await stage.world.payout_effects(f"tok-{paying.name}") == 1
 
@@ -122,6 +127,7 @@ async def _let_go(orders: Mapping[str, StagedOrder]) -> None:
         await signal(effect, "confirm_receipt", "buyer")
     for effect in ("refund", "channel", "arrived", "release"):
         await signal(effect, "cancel_order", "buyer", reason="no longer wanted")
+    await signal("case", "agree_after_sale", "merchant")
 
 
 async def _ending(order: StagedOrder, wanted: str) -> str:
@@ -143,6 +149,7 @@ def _posted(ends: Mapping[str, str]) -> Counter[str]:
         "shipped": ("fund",),
         "settled": ("fund", "credit", "settle"),
         "cancelled": ("fund", "refund/cancel", "refund/cancel/paid"),
+        "refunded": ("fund", "refund/case-1", "refund/case-1/paid"),
     }
     return Counter(f"order/{name}/{move}" for name, end in ends.items() for move in moves[end])
 
@@ -150,7 +157,7 @@ def _posted(ends: Mapping[str, str]) -> Counter[str]:
 # --- in the gap ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arrives", ["hold", "return"])
+@pytest.mark.parametrize("arrives", ["hold", "return", "case"])
 async def test_what_arrives_between_a_credit_and_its_report_comes_too_late(
     arrives: str, stage: CrashStage, tmp_path: Path
 ) -> None:
@@ -164,6 +171,9 @@ async def test_what_arrives_between_a_credit_and_its_report_comes_too_late(
         if arrives == "hold":
             hold = order.command("operator", name="risk", scope="credit", reason="unusual")
             await gateway.signal(stage.client, order.handle.id, "place_hold", hold)
+        elif arrives == "case":
+            case = order.command("buyer", kind="refund_only", reason="quality", amount_minor=100)
+            await gateway.signal(stage.client, order.handle.id, "open_after_sale", case)
         else:
             scan = {"at": order.now.isoformat(), "stage": "returning", "code": "returning", "text": "sent back"}
             told = order.command("carrier", carrier="sandbox", waybill=order.waybill, scans=[scan], provider="sandbox")
@@ -171,6 +181,9 @@ async def test_what_arrives_between_a_credit_and_its_report_comes_too_late(
         if arrives == "hold":
             await until(order.state, lambda state: state["holds"] != [] and state["phase"] == "credited")
             await order.send("lift_hold", "operator", name="risk", reason="checked")
+        if arrives == "case":
+            await until(order.state, lambda state: state["after_sale"] == "open" and state["phase"] == "credited")
+            await order.send("withdraw_after_sale", "buyer")
         assert await _ending(order, "settled") == "settled"
     references = await stage.references()
     assert references[f"order/{order.name}/credit"] == references[f"order/{order.name}/settle"] == 1

@@ -48,6 +48,7 @@ EFFECTS: dict[str, tuple[Any, str] | tuple[Any, str, Kind]] = {
     "settle": (Book, "post", "settle"),
     "withdrawal": (gateway, "start_withdrawal"),
     "refund": (Book, "post", "refund"),
+    "case": (Book, "post", "refund"),
     "channel": (SandboxChannel, "refund"),
     "arrived": (Book, "post", "refund_arrived"),
     "attempt": (Payouts, "open"),

@@ -48,6 +48,8 @@ commission_bps = 500
 [order]
 settlement_delay = "200ms"
 after_sale_window = "0s"
+[after_sale]
+resume_least = "0s"
 [audit]
 look_first = "1s"
 look_longest = "1s"
