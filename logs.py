@@ -23,7 +23,7 @@ EVERY = 60.0
 """Seconds between two lines about one cause."""
 CAUSES_KEPT = 1000
 LOG_BYTES = 10 * 1024 * 1024
-_QUIET = ("httpx", "httpcore", "httpx2", "httpcore2")
+_QUIET = ("httpx2", "httpcore2")
 """They write every address that they ask at INFO, and an address may hold a key."""
 _FORESEEN = (DakuanError, OSError, TimeoutError)
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import httpx
+import httpx2
 from pydantic import BaseModel, ValidationError
 
 from core.addresses import hide_passwords, split_login
@@ -27,7 +27,13 @@ ANSWERS_WITHIN = timedelta(seconds=10)
 CONNECTED_WITHIN = 0.7
 """The connection's share of that time, so that a failed connection is recognised before the whole time is over."""
 LARGEST_ANSWER = 1024 * 1024
-_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
+_NEVER_LEFT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.UnsupportedProtocol,
+    httpx2.InvalidURL,
+)
 """Refused, not resolved, no TLS, no free connection: these errors occur before the first byte of a request is written.
 """
 
@@ -99,10 +105,10 @@ class HttpClient:
         self._seconds = answers_within.total_seconds()
         url, login = split_login(base_url)
         connecting = self._seconds * CONNECTED_WITHIN
-        self._client = httpx.AsyncClient(
+        self._client = httpx2.AsyncClient(
             base_url=url.rstrip("/") + "/",
             auth=login,
-            timeout=httpx.Timeout(self._seconds, connect=connecting, pool=connecting),
+            timeout=httpx2.Timeout(self._seconds, connect=connecting, pool=connecting),
             follow_redirects=False,
             # Only our settings decide where a request goes: the machine's proxies and .netrc are ignored.
             trust_env=False,
@@ -152,14 +158,14 @@ class HttpClient:
             raise NotSent(f"{self.name} at {self._client.base_url} cannot be reached: {_why(error)}") from None
         except TimeoutError:
             raise Unavailable(f"{self.name} did not answer within {self._seconds:g} s") from None
-        except (httpx.HTTPError, httpx.StreamError) as error:
+        except (httpx2.HTTPError, httpx2.StreamError) as error:
             raise Unavailable(f"{self.name} at {self._client.base_url} did not answer: {_why(error)}") from None
         if response.status_code >= 500:
             raise Unavailable(f"{self.name} answered {response.status_code}")
         headers = {name.lower(): value for name, value in reversed(response.headers.multi_items())}
         return Reply(status=response.status_code, raw=raw, source=self.name, headers=headers)
 
-    async def _body(self, response: httpx.Response) -> bytes:
+    async def _body(self, response: httpx2.Response) -> bytes:
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise UnreadableAnswer(f"{self.name} compressed its answer, which may be small and unpack to anything")
         body = bytearray()

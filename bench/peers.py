@@ -15,7 +15,7 @@ from temporalio.common import SearchAttributeKey
 
 with workflow.unsafe.imports_passed_through():
     import asyncpg
-    import httpx
+    import httpx2
 
     from core import movements
     from ledger.book import Book
@@ -37,7 +37,7 @@ class PeerActivities:
 
     def __init__(self, book: Book, pool: asyncpg.Pool[Any], carrier_url: str) -> None:
         self._book, self._pool = book, pool
-        self._http = httpx.AsyncClient(base_url=carrier_url, timeout=10)
+        self._http = httpx2.AsyncClient(base_url=carrier_url, timeout=10)
 
     async def _post(self, movement: movements.Movement) -> None:
         await self._book.post(movement.model_copy(update={"kind": "adjustment"}))

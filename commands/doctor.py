@@ -211,16 +211,16 @@ async def _ports(settings: Settings) -> list[DoctorFinding]:
 
 
 async def _port(name: str, url: str | None, field: str) -> DoctorFinding:
-    import httpx
+    import httpx2
 
     variable = f"DAKUAN_{field.upper()}"
     if url is None:
         return DoctorFinding(name, False, f"{variable} is not set", f"set {variable}, or run `python starter.py up`")
     shown, (plain, login) = shown_url(url), split_login(url)
     try:
-        async with httpx.AsyncClient(timeout=ANSWER_WITHIN.total_seconds(), trust_env=False, auth=login) as http:
+        async with httpx2.AsyncClient(timeout=ANSWER_WITHIN.total_seconds(), trust_env=False, auth=login) as http:
             reply = await http.get(plain)
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         return DoctorFinding(name, False, f"{shown} does not answer: {error or type(error).__name__}", "start it")
     return DoctorFinding(name, True, f"{shown} answers ({reply.status_code})")
 

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-import httpx
+import httpx2
 
 from core.errors import BadInput, Unavailable
 from core.messages import Scan
@@ -26,7 +26,7 @@ class WorldClient:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         # No TLS on the loopback; this saves loading the machine's certificates.
-        self._http = httpx.AsyncClient(base_url=self.url, timeout=30, trust_env=False, verify=False)
+        self._http = httpx2.AsyncClient(base_url=self.url, timeout=30, trust_env=False, verify=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -222,7 +222,7 @@ class WorldClient:
     async def _request(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         try:
             answer = await self._http.request(method, f"/{path}", **request)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise Unavailable(f"the stand-ins do not answer at {self.url}: {error}") from None
         if answer.status_code != 200:
             raise BadInput(f"{path}: {answer.text}")

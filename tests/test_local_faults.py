@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from standin_caller import Caller, fresh, scan
 
@@ -47,7 +47,7 @@ async def test_a_cut_connection_tells_nothing_of_the_effect(
 ) -> None:
     token = fresh("tok-")
     await world.fault("bank", match=token, kind=kind)
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises(httpx2.RemoteProtocolError):
         await caller.pay(fresh(), token)
     assert await world.payout_effects(token) == effects
 
@@ -108,7 +108,7 @@ async def test_a_bank_killed_between_effect_and_answer_knows_the_effect_afterwar
 ) -> None:
     token, key = fresh("tok-"), fresh()
     await world.fault("bank", match=token, kind="die")
-    with pytest.raises(httpx.HTTPError):
+    with pytest.raises(httpx2.HTTPError):
         await caller.pay(key, token)
     with pytest.raises(Unavailable):
         await world.journal("bank")
@@ -144,7 +144,7 @@ def _instruction(key: str, token: str) -> dict[str, Any]:
 
 
 async def test_a_key_that_the_bank_forgot_pays_again(world: WorldClient) -> None:
-    async with httpx.AsyncClient(base_url=world.url, trust_env=False) as http:
+    async with httpx2.AsyncClient(base_url=world.url, trust_env=False) as http:
         await world.remember_keys(0.2)
         try:
             for wait in (0, 0, 0.4):
@@ -157,7 +157,7 @@ async def test_a_key_that_the_bank_forgot_pays_again(world: WorldClient) -> None
 
 async def test_callbacks_come_until_they_are_acknowledged_and_returns_come_by_themselves(world: WorldClient) -> None:
     await world.plan_payouts("tok-called", "paid", return_after_s=0.3, return_minor=200)
-    async with httpx.AsyncClient(base_url=world.url, trust_env=False) as http:
+    async with httpx2.AsyncClient(base_url=world.url, trust_env=False) as http:
         await http.post("/bank/payouts", json=_instruction("called1", "tok-called"))
     told = [("paid", 700)]
     for _ in range(2):
@@ -171,7 +171,7 @@ async def test_callbacks_come_until_they_are_acknowledged_and_returns_come_by_th
 async def test_callbacks_are_lost_doubled_and_late_by_the_payees_chance(world: WorldClient) -> None:
     for token, kind in (("tok-lost", "callback_lost"), ("tok-twice", "callback_twice"), ("tok-late", "callback_late")):
         await world.fault("bank", verb="callback", kind=kind, match=token, seconds=0.3)
-    async with httpx.AsyncClient(base_url=world.url, trust_env=False) as http:
+    async with httpx2.AsyncClient(base_url=world.url, trust_env=False) as http:
         for token in ("tok-lost", "tok-twice", "tok-late"):
             await http.post("/bank/payouts", json=_instruction(f"cb{token[4:]}", token))
     counts = [len(await _called_back(world, key)) for key in ("cblost", "cbtwice", "cblate")]

@@ -68,7 +68,7 @@ def test_a_defect_keeps_its_traceback(root: io.StringIO) -> None:
 def test_no_password_is_written(root: io.StringIO) -> None:
     logging.getLogger("x").info("connecting to %s", f"postgresql://u:{SECRET}@h/d")
     fail(logging.getLogger("x"), ValueError(f"postgresql://u:{SECRET}@h/d?password={SECRET}"))
-    logging.getLogger("httpx").info("HTTP Request: GET https://h/x?key=%s", SECRET)
+    logging.getLogger("httpx2").info("HTTP Request: GET https://h/x?key=%s", SECRET)
     assert "***" in root.getvalue()
     assert SECRET not in root.getvalue()
 

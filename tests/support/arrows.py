@@ -75,7 +75,7 @@ ONLY_IN: dict[str, set[str]] = {
         "bench",
         "tests",
     },
-    "httpx": {"activities", "inbound", "wiring", "commands", "demo", "backtest", "local", "bench", "tests"},
+    "httpx2": {"activities", "inbound", "wiring", "commands", "demo", "backtest", "local", "bench", "tests"},
     "openpyxl": {"inbound", "tests"},
     "defusedxml": {"inbound"},
     "mt940": {"tests"},

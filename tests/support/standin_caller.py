@@ -6,7 +6,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
+import httpx2
 import pytest_asyncio
 
 from local.client import WorldClient
@@ -29,7 +29,7 @@ class Caller:
     """Asks the stand-ins as a program would that speaks their dialects by hand."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.AsyncClient(base_url=url, timeout=10, trust_env=False, verify=False)
+        self._http = httpx2.AsyncClient(base_url=url, timeout=10, trust_env=False, verify=False)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -38,11 +38,11 @@ class Caller:
         body = {"carrier": "sandbox", "waybill": waybill, **more}
         return dict((await self._http.post("/carrier/track", json=body)).json())
 
-    async def payment(self, reference: str, amount_minor: int = 1000, currency: str = "CNY") -> httpx.Response:
+    async def payment(self, reference: str, amount_minor: int = 1000, currency: str = "CNY") -> httpx2.Response:
         params: dict[str, str | int] = {"reference": reference, "amount_minor": amount_minor, "currency": currency}
         return await self._http.get("/channel/payments", params=params)
 
-    async def refund(self, key: str, reference: str, amount_minor: int = 1000, /, **more: Any) -> httpx.Response:
+    async def refund(self, key: str, reference: str, amount_minor: int = 1000, /, **more: Any) -> httpx2.Response:
         body = {"key": key, "payment_reference": reference, "amount_minor": amount_minor, "currency": "CNY", **more}
         return await self._http.post("/channel/refunds", json=body)
 
@@ -50,7 +50,7 @@ class Caller:
         answer = await self._http.get(f"/channel/refunds/{key}")
         return answer.json().get("state", answer.status_code)
 
-    async def pay(self, key: str, token: str, amount_minor: int = 1000, /, **more: Any) -> httpx.Response:
+    async def pay(self, key: str, token: str, amount_minor: int = 1000, /, **more: Any) -> httpx2.Response:
         account = {"token": token, "last4": "4242", "holder": "m-1"}
         body = {"key": key, "amount_minor": amount_minor, "currency": "CNY", "account": account, **more}
         return await self._http.post("/bank/payouts", json=body)
@@ -59,7 +59,7 @@ class Caller:
         answer = await self._http.get(f"/bank/payouts/{key}")
         return {"status": answer.status_code, **answer.json()}
 
-    async def post(self, path: str, content: bytes) -> httpx.Response:
+    async def post(self, path: str, content: bytes) -> httpx2.Response:
         return await self._http.post(path, content=content)
 
 
