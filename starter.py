@@ -15,6 +15,7 @@ COMMANDS = {
     "doctor": "Look at everything Dakuan stands on, and say what to do where it is not as it should be.",
     "start": "Start orders.",
     "send": "Send a command to an order or a withdrawal and print its answer.",
+    "refund": "Give a buyer money back.",
     "show": "Show an order or a withdrawal.",
     "withdraw": "Ask for a withdrawal.",
     "balance": "What a merchant will have, may withdraw, is being paid, and owes.",

@@ -116,6 +116,10 @@ def settle(order_id: str, *, merchant_id: str, amount_minor: int, currency: str,
     return _movement("settle", currency, occurred_at, (amount_minor,), order=order_id, merchant=merchant_id)
 
 
+Source = Literal["escrow", "proceeds", "merchant"]
+"""Where an order's money stands: held, credited, or settled, when it is the merchant's other money."""
+
+
 class Taken(Message):
     """Where the money of a refund or a chargeback stands, and who gives how much of it.
 
@@ -124,7 +128,7 @@ class Taken(Message):
     `merchant_minor` + `commission_minor` + `goodwill_minor` - `discount_minor`.
     """
 
-    place: Literal["escrow", "proceeds", "merchant"]
+    place: Source
     merchant_minor: int = 0
     commission_minor: int = 0
     discount_minor: int = 0

@@ -59,6 +59,7 @@ class OrderLimits(Message):
     settlement_delay: Duration = timedelta(days=4)
     after_sale_window: Duration = timedelta(days=7)
     refund_stuck_after: Duration = timedelta(days=3)
+    refund_request_within: Duration = timedelta(days=3)
     auto_withdraw: bool = False
     payment_oldest: Duration = timedelta(days=30)
     payment_skew: Duration = timedelta(minutes=5)

@@ -16,12 +16,16 @@ Effect = Callable[[Any, Any, datetime], Any]
 
 
 class Verb(NamedTuple):
-    """One row of a machine's table of verbs. `afterwards`: also when the machine is over."""
+    """One row of a machine's table of verbs.
+
+    `afterwards`: also when the machine is over, until it is closed. `reopens`: also of one that is closed.
+    """
 
     roles: frozenset[str]
     check: Check
     effect: Effect
     afterwards: bool = False
+    reopens: bool = False
 
 
 def wrong_role(verb: Verb, command: Command) -> Refusal | None:

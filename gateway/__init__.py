@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from gateway.reconciling import schedule_reconciliation, start_reconciliation, unschedule_reconciliation
     from gateway.refusals import refusal_in, refuse_if_failed
     from gateway.sending import recheck_withdrawal, send, signal
-    from gateway.starting import report_payout, resume_withdrawal, start_account_drop, start_order, start_withdrawal
+    from gateway.starting import (
+        refund_order,
+        report_payout,
+        resume_withdrawal,
+        start_account_drop,
+        start_order,
+        start_withdrawal,
+    )
 
 __all__ = [
     "DATA_CONVERTER",
@@ -30,6 +37,7 @@ __all__ = [
     "opened",
     "query",
     "recheck_withdrawal",
+    "refund_order",
     "refusal_in",
     "refuse_if_failed",
     "register_search_attributes",
@@ -88,6 +96,7 @@ _NAMES = {
         "signal",
     ),
     "starting": (
+        "refund_order",
         "report_payout",
         "resume_withdrawal",
         "start_account_drop",

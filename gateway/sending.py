@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -30,9 +31,20 @@ async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]
     """
     handle, body = client.get_workflow_handle(workflow_id), _sendable(verb, body)
     try:
+        async with answered(workflow_id, body):
+            answer = await handle.execute_update(verb, body, rpc_timeout=ANSWER_WITHIN)
+    except RPCError as error:
+        raise await unreached(error, handle) from None
+    return dict(answer)
+
+
+@asynccontextmanager
+async def answered(workflow_id: str, body: dict[str, Any]) -> AsyncIterator[None]:
+    """An update is answered within our limit, or fails in our words."""
+    try:
         # The SDK repeats the request until a worker has accepted the update, each time with that limit.
         async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
-            answer = await handle.execute_update(verb, body, rpc_timeout=ANSWER_WITHIN)
+            yield
     except WorkflowUpdateFailedError as error:
         raise refusal_in(error) from None
     except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError):
@@ -44,9 +56,6 @@ async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]
             f"{workflow_id} did not answer within {ANSWER_WITHIN.seconds} s: is a worker running? The command may "
             f"still be applied; sent again under its command id {body.get('command_id')} it counts once."
         ) from None
-    except RPCError as error:
-        raise await unreached(error, handle) from None
-    return dict(answer)
 
 
 def _sendable(verb: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -13,7 +13,9 @@ from core.errors import Refused
 from core.ids import ORDER_WORKFLOW, TASK_QUEUE, WITHDRAWAL_WORKFLOW, order_workflow_id, withdrawal_workflow_id
 from core.messages import Order, ReportPayout, Resumption, Withdrawal
 from core.money import format_minor
+from core.refund_messages import RefundOrder
 from gateway.refusals import in_our_words, refuse_large
+from gateway.sending import ANSWER_WITHIN, answered
 
 
 async def start_order(client: Client, order: Order, *, rescue: bool = False) -> WorkflowHandle[Any, Any]:
@@ -41,6 +43,31 @@ async def start_order(client: Client, order: Order, *, rescue: bool = False) -> 
             )
     except WorkflowAlreadyStartedError:
         raise Refused("order_over", f"The workflow of order {order.order_id} has completed.") from None
+
+
+async def refund_order(client: Client, order: Order, body: dict[str, Any]) -> dict[str, Any]:
+    """Send `refund_order` to an order; one whose workflow has ended runs again from the register, in the same call.
+
+    Raises:
+        Refused: with the reason code; a retry does not help.
+        Unavailable: no answer in time; a retry with the same command id helps and gives nothing back twice.
+    """
+    refuse_large(body)
+    start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+        ORDER_WORKFLOW,
+        args=[order, {"rescue": True, "reopen": True}],
+        id=order_workflow_id(order.order_id),
+        task_queue=TASK_QUEUE,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary=f"order {order.order_id} · goes on",
+    )
+    with in_our_words():
+        async with answered(order_workflow_id(order.order_id), body):
+            answer = await client.execute_update_with_start_workflow(
+                RefundOrder.verb, body, start_workflow_operation=start, rpc_timeout=ANSWER_WITHIN
+            )
+    return dict(answer)
 
 
 def _lines_of(order: Order) -> str:

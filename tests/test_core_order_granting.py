@@ -212,10 +212,48 @@ def test_while_the_credit_is_posted_it_is_asked_again() -> None:
     assert answers == ["too_early"]
 
 
-def test_an_order_that_is_over_is_not_refunded_here() -> None:
+def test_after_the_settlement_the_closed_order_runs_again_until_the_buyer_has_it() -> None:
     driver = credited()
     driver.advance(8 * DAY)
-    assert ask(driver, amount_minor=1) == "order_over"
+    assert (driver.phase, driver.state.closed) == ("settled", True)
+    available = driver.books.of("available")
+    assert ask(driver, amount_minor=1000) == "accepted"
+    assert not driver.state.closed
+    driver.check()
+    assert ask(driver, "bob", amount_minor=1000) == "accepted"
+    assert driver.refund_status() == ["booked"]
+    assert driver.books.of("available") == available - driver.state.refunds[0].from_merchant_minor
+    driver.check()
+    driver.channel_says("arrived")
+    assert (driver.phase, driver.state.closed) == ("settled", True)
+    driver.check()
+
+
+def test_what_the_merchant_has_withdrawn_is_owed() -> None:
+    driver = credited()
+    driver.advance(8 * DAY)
+    driver.books.balances |= {"available": 0, "psp": -driver.books.of("commission")}
+    grant(driver)
+    driver.channel_says("arrived")
+    assert driver.books.of("receivable") == -driver.state.refunds[0].from_merchant_minor
+    assert (driver.phase, driver.state.closed, driver.books.of("commission")) == ("settled", True, 0)
+
+
+def test_a_word_for_a_closed_order_that_nobody_seconds_is_forgotten() -> None:
+    driver = credited()
+    driver.advance(8 * DAY)
+    ask(driver, amount_minor=1000)
+    driver.advance(3 * DAY)
+    assert (driver.state.closed, driver.refunds()) == (True, {})
+    driver.check()
+
+
+def test_an_order_that_gave_everything_back_has_nothing_left() -> None:
+    driver = OrderDriver().open()
+    driver.send("cancel_order", "buyer", reason="no")
+    driver.channel_says("arrived")
+    assert driver.state.closed
+    assert ask(driver) == "above_refundable"
 
 
 def test_a_refund_of_a_part_that_was_never_shipped_leaves_a_parcel_alone() -> None:

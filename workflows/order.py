@@ -104,6 +104,14 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
 
     async def _live(self, bodies: Sequence[Any]) -> dict[str, Any]:
         await self._open(bodies)
+        # A refund of a closed order comes with the start of this run; a last command may have come while it ended.
+        while True:
+            await self._live_on()
+            await self._answer_all()
+            if self._order.closed:
+                return summary_of(self._order)
+
+    async def _live_on(self) -> None:
         while not self._order.closed:
             await self._do_what_is_due()
             more = self._keep_watches()
@@ -117,8 +125,6 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
                 await self._wait_until(wake_at(self._order, workflow.now()))
         self._watches.end()
         self._timer.stop()
-        await self._answer_all()
-        return summary_of(self._order)
 
     async def _open(self, bodies: Sequence[Any]) -> None:
         order = read_order(first_argument(bodies), workflow.info().workflow_id)
@@ -128,7 +134,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         if carried is not None:
             self._state = carried
         elif start_options(bodies).get("rescue") is True:
-            await self._rescue(order)
+            await self._rescue(order, set_back=start_options(bodies).get("reopen") is True)
         else:
             await self._register(order)
         self._changed = True

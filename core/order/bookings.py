@@ -112,9 +112,9 @@ def movement_for(state: OrderState, booking: Booking, now: datetime) -> Movement
 
 
 def _taken(refund: Refund) -> Taken:
-    """Where a refund's money stands: in escrow, or after the credit in what the order brought in."""
+    """Where a refund's money stands, and who gives how much of it."""
     return Taken(
-        place="proceeds" if refund.credited else "escrow",
+        place=refund.source,
         merchant_minor=refund.from_merchant_minor,
         commission_minor=refund.commission_minor,
         discount_minor=refund.discount_minor,

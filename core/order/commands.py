@@ -62,7 +62,7 @@ VERBS: Mapping[type[Command], Verb] = {
     ResolveRefund: Verb(
         frozenset({"operator", "reviewer"}), _timeless(holding.check_resolution), holding.resolve_refund, True
     ),
-    RefundOrder: Verb(STAFF, granting.check_refund, granting.grant_refund),
+    RefundOrder: Verb(STAFF, granting.check_refund, granting.grant_refund, afterwards=True, reopens=True),
     PlaceHold: Verb(frozenset({"operator"}), _timeless(holding.check_place), holding.place, True),
     LiftHold: Verb(frozenset({"operator"}), _timeless(holding.check_lift), holding.lift, True),
     OpenAfterSale: Verb(OPENERS, cases.check, cases.act),
@@ -86,7 +86,7 @@ def refusal_of(state: OrderState, command: Command, now: datetime, claims: Seque
     verb = VERBS[type(command)]
     if (wrong := _wrong_actor(state, command, verb)) is not None:
         return wrong
-    if state.over and not (verb.afterwards and not state.closed):
+    if state.over and not (verb.reopens or (verb.afterwards and not state.closed)):
         return refuse("order_over", f"It is {state.phase}.")
     if not isinstance(command, ReportScan) and _left(state, command) <= 0:
         return refuse("too_many_commands")

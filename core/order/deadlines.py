@@ -62,6 +62,9 @@ def _all(state: OrderState) -> Iterator[Deadline]:
     yield from _refunds(state)
     if state.cases:
         yield from _cases(state)
+    if state.refund_request is not None:
+        at = state.refund_request.at + state.policy.order.refund_request_within
+        yield Deadline(name="refund_request_by", at=at)
     if state.phase == "screening_held":
         yield from _screening(state)
     elif state.phase in {"awaiting_shipment", "shipped"}:
@@ -290,6 +293,11 @@ def _pass_refund_stuck(state: OrderState, deadline: Deadline, now: datetime) -> 
     return state.with_hold(refund_stuck_hold(refund.cause, now))
 
 
+def _pass_refund_request(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    """Nobody else said the same: what was asked moves nothing."""
+    return state.changed(refund_request=None)
+
+
 def refund_stuck_hold(cause: str, now: datetime, *, refused: str | None = None) -> Hold:
     """The hold for a refund that people must resolve; it stops nothing else.
 
@@ -335,5 +343,6 @@ _PASSING: dict[str, Callable[[OrderState, Deadline, datetime], OrderState]] = {
     "refund_stuck": _pass_refund_stuck,
     "pause_end": _pass_pause_end,
     **dict.fromkeys((*CASE_PASSING, CASE_REMINDER), pass_case_deadline),
+    "refund_request_by": _pass_refund_request,
 }
 """`settle_at` is not here: it is a step, since money must move first."""

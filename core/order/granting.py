@@ -1,12 +1,13 @@
-"""`refund_order`: two people give a buyer money back, at any time before the order is over, whatever else happens.
+"""`refund_order`: two people give a buyer money back, at any time, also after the order was settled.
 
 The first asks, the second says the same; another wish takes the place of the first. Where the order's money stands is
-not theirs to know: it comes from escrow, from what the order brought in, or from the platform.
+not theirs to know: it comes from escrow, from what the order brought in, from what its merchant has or will owe, or
+from the platform.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from core.order.refunding import refund_amount, refund_rest, refund_units
 from core.order.shares import refundable_minor, return_units
@@ -14,8 +15,6 @@ from core.order.state import OrderState, RefundRequest
 from core.reasons import Refusal, refuse
 from core.refund_messages import RefundOrder
 
-STANDS = timedelta(days=3)
-"""How long the first person's word waits for the second."""
 _MOVING = frozenset({"credit", "settle"})
 """Movements whose amounts a refund would change while they are posted."""
 
@@ -74,7 +73,7 @@ def wish_of(command: RefundOrder) -> str:
 def standing_request(state: OrderState, now: datetime) -> RefundRequest | None:
     """What the first of two people asked for, while it waits for the second."""
     asked = state.refund_request
-    return asked if asked is not None and now < asked.at + STANDS else None
+    return asked if asked is not None and now < asked.at + state.policy.order.refund_request_within else None
 
 
 def grant_refund(state: OrderState, command: RefundOrder, now: datetime) -> OrderState:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
-from core.movements import LinePart
+from core.movements import LinePart, Source
 from core.order.shares import (
     Split,
     end_units,
@@ -109,7 +109,9 @@ def _go_on(state: OrderState) -> OrderState:
     """The order after a refund whose parcels stay: over where the merchant has nothing left of it."""
     if not nothing_left(state):
         return state
-    return _end_all(state, "refunded") if state.credited_at is None else end_order(state, "refunded")
+    if state.credited_at is None:
+        return _end_all(state, "refunded")
+    return end_order(state, "refunded") if state.phase == "credited" else state
 
 
 # --- what both do ----------------------------------------------------------------------------------------
@@ -126,21 +128,28 @@ def _owe(state: OrderState, split: Split, cause: str, reason: str, bearer: Beare
     )
     if amount:
         cause = _unused(state, cause)
-        taken = state.credited_at is not None
+        source = source_of(state)
         refund = Refund(
             cause=cause,
             amount_minor=amount,
             reason=reason,
             since=now,
             bearer=bearer,
-            credited=taken,
-            commission_minor=split.commission_minor if taken else 0,
-            discount_minor=split.discount_minor if taken else 0,
+            source=source,
+            commission_minor=split.commission_minor if source != "escrow" else 0,
+            discount_minor=split.discount_minor if source != "escrow" else 0,
             lines=parts,
         )
         state = state.changed(refunds=(*state.refunds, refund))
     state = state.with_notice("buyer", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
     return state.with_notice("merchant", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
+
+
+def source_of(state: OrderState) -> Source:
+    """Where the order's money stands now."""
+    if state.settled_at is not None:
+        return "merchant"
+    return "escrow" if state.credited_at is None else "proceeds"
 
 
 def _parts(state: OrderState, split: Split) -> tuple[LinePart, ...]:
@@ -163,4 +172,4 @@ def end_order(state: OrderState, phase: Phase) -> OrderState:
     """The order has ended; no clock of it runs any more."""
     receipt = state.receipt if state.receipt.status == "confirmed" else Receipt()
     holds = tuple(hold for hold in state.holds if hold.name != REVIEW_OVERDUE)
-    return state.changed(phase=phase, receipt=receipt, holds=holds)
+    return state.changed(phase=phase, receipt=receipt, holds=holds, refund_request=None)

@@ -14,7 +14,7 @@ from pydantic import Field
 from core.aftersale.state import AfterSaleCase
 from core.fields import Id, Name, Reason, Time
 from core.messages import Order
-from core.movements import LinePart
+from core.movements import LinePart, Source
 from core.parcels import AuditStage, Parcel
 from core.parts import Part
 from core.policy import OrderPolicy
@@ -104,8 +104,8 @@ class Refund(Part):
     reason: str
     since: Time
     bearer: Bearer = "merchant"
-    credited: bool = False
-    """Whether it was decided after the credit, so that it takes from what the order brought in."""
+    source: Source = "escrow"
+    """Where the order's money stood when it was decided."""
     commission_minor: int = 0
     discount_minor: int = 0
     lines: tuple[LinePart, ...] = ()
@@ -266,12 +266,15 @@ class OrderState(State):
     @property
     def closed(self) -> bool:
         """Over, and all money is where it belongs."""
-        return self.over and all(refund.status == "arrived" for refund in self.refunds) and not self.withdrawal_due
+        waits = self.withdrawal_due or self.refund_request is not None
+        return self.over and not waits and all(refund.status == "arrived" for refund in self.refunds)
 
     @property
     def proceeds_minor(self) -> int:
         """What the merchant will get when the order is settled."""
-        return self.credited_minor - sum(refund.from_merchant_minor for refund in self.refunds if refund.credited)
+        return self.credited_minor - sum(
+            refund.from_merchant_minor for refund in self.refunds if refund.source == "proceeds"
+        )
 
     @property
     def freight_left_minor(self) -> int:

@@ -17,6 +17,10 @@ WAITING: Mapping[str, Help] = {
     "shipment": Help(
         "The merchant ships what is left and sends report_shipment.", "请商家寄出剩余商品并提交 report_shipment。"
     ),
+    "refund_request": Help(
+        "A second person sends the same refund_order; else nothing moves.",
+        "等待另一位工作人员提交相同的 refund_order；否则不退款。",
+    ),
     "audit_collecting": Help(
         "The carrier's next scans are waited for; report_scan makes the audit look at once.",
         "等待快递公司更新轨迹；report_scan 可使审核立即查看。",

@@ -163,6 +163,9 @@ def _waiting(state: OrderState, audited: Sequence[Parcel]) -> Iterator[HoldView]
             yield _audit(state, parcel, due.get(parcel.parcel_id))
         if state.fully_shipped and state.receipt.status != "confirmed":
             yield _view("receipt", state.shipped_at or state.opened_at, state.receipt.deadline, "buyer")
+    if state.refund_request is not None and state.over:
+        expected = state.refund_request.at + state.policy.order.refund_request_within
+        yield _view("refund_request", state.refund_request.at, expected, "operator")
     if state.phase == "credited" and state.credited_at is not None:
         at = None if state.paused_since is not None else settles_at(state)
         yield _view("settlement", state.credited_at, at, "nobody")

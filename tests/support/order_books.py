@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from core.movements import Movement
@@ -18,6 +19,16 @@ def short(account: str) -> str:
 MILESTONES = ("label_at", "first_physical_at", "delivered_at", "returned_at")
 
 
+def _waterfall(legs: Iterable[tuple[str, str, int]], balances: Mapping[str, int]) -> Iterator[tuple[str, str, int]]:
+    """What a merchant would owe is taken first from what is available."""
+    for debit, credit, amount in legs:
+        part = min(amount, balances.get("available", 0)) if debit == "receivable" else 0
+        if part:
+            yield "available", credit, part
+        if amount > part:
+            yield debit, credit, amount - part
+
+
 class Books:
     """Double entry in memory: a balance an account, guarded where the ledger guards, references posted once."""
 
@@ -31,11 +42,12 @@ class Books:
         if movement.reference in self.movements:
             return "exists" if self.movements[movement.reference] == legs else "conflict"
         after = dict(self.balances)
-        for debit, credit, amount in legs:
+        for debit, credit, amount in _waterfall(legs, after):
             assert amount > 0, movement
             after[debit] = after.get(debit, 0) - amount
             after[credit] = after.get(credit, 0) + amount
-        guarded = {account for account in after if not account.startswith(("psp", "discount", "goodwill"))}
+        open_ended = ("psp", "discount", "goodwill", "receivable")
+        guarded = {account for account in after if not account.startswith(open_ended)}
         if any(after[account] < 0 for account in guarded):
             return "insufficient_funds"
         if movement.emptied is not None and after.get(short(movement.emptied), 0):

@@ -331,11 +331,11 @@ class OrderDriver:
         borne = sum(refund.amount_minor for refund in state.refunds if refund.bearer == "merchant")
         shares = credit_shares(state) if state.credited_at else None
         taken = shares.proceeds_minor + shares.commission_minor if shares else 0
-        of_escrow = (refund for refund in posted if refund.bearer == "merchant" and not refund.credited)
+        of_escrow = (refund for refund in posted if refund.bearer == "merchant" and refund.source == "escrow")
         held = total - sum(refund.amount_minor for refund in of_escrow)
         assert books.of("escrow") == (0 if state.credited_at else held)
         if state.phase == "credited":
-            gone = sum(refund.from_merchant_minor for refund in posted if refund.credited)
+            gone = sum(refund.from_merchant_minor for refund in posted if refund.source == "proceeds")
             assert books.of("proceeds") == state.credited_minor - gone
         assert borne + taken <= self.order.total_minor
         if state.closed:

@@ -1,0 +1,75 @@
+"""`refund ORDER`: two people give a buyer money back, wherever the order stands, also after it was settled."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import gateway
+from commands.console import JsonFlag, command, tell
+from commands.link import books
+from commands.reading import actor_of, id_of, read_message
+from commands.service import temporal, why_idle
+from core.errors import Refused, Unavailable
+from core.money import parse_amount
+from core.reasons import SENTENCES
+from core.refund_messages import RefundOrder
+from screens import facts
+
+if TYPE_CHECKING:
+    from core.messages import Order
+
+
+@command
+async def refund(
+    order: Annotated[str, typer.Argument(help="The order's id.")],
+    actor: Annotated[str, typer.Option("--as", metavar="ROLE:ID", help="Who says so, such as operator:o-1.")],
+    reason: Annotated[str, typer.Option(help="Why; the buyer and the merchant are told.")],
+    line: Annotated[
+        list[str] | None, typer.Option(metavar="LINE:UNITS", help="Units of a line; may be given several times.")
+    ] = None,
+    amount: Annotated[str | None, typer.Option(help="An amount in major units, such as 12.50.")] = None,
+    freight: Annotated[bool, typer.Option("--freight", help="The freight too, with these lines.")] = False,
+    platform: Annotated[bool, typer.Option("--platform", help="The platform bears it, not the merchant.")] = False,
+    command_id: Annotated[str | None, typer.Option("--id", help="The command's id; a fresh one unless given.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Give a buyer money back. A first person asks; a second one who says the same does it.
+
+    Without a line and an amount it is all that is left. It comes from where the order's money stands: escrow, what the
+    order brought in, or what its merchant has or will owe.
+    """
+    known = await _known(id_of(order, "order"))
+    given: dict[str, Any] = {
+        "command_id": id_of(command_id, "command_id") if command_id is not None else str(uuid.uuid4()),
+        "actor": actor_of(actor),
+        "lines": [_line(one) for one in line] if line else None,
+        "amount_minor": parse_amount(amount, known.currency) if amount is not None else None,
+        "freight": freight,
+        "bearer": "platform" if platform else "merchant",
+        "reason": reason,
+    }
+    checked = read_message(RefundOrder, given, "malformed")
+    async with temporal() as client:
+        if why := await why_idle(client):
+            raise Unavailable(f"{why} Nothing was sent.")
+        answer = await gateway.refund_order(client, known, checked.model_dump(mode="json"))
+    view = {"command_id": checked.command_id, **answer}
+    tell(view, lambda console: console.print(facts(f"refund {order}", view)))
+
+
+async def _known(order_id: str) -> Order:
+    async with books() as register:
+        found = await register.orders.stored(order_id)
+    if found is None:
+        raise Refused("unknown_order", f"{SENTENCES['unknown_order']} {order_id}", "order_id")
+    return found
+
+
+def _line(text: str) -> dict[str, Any]:
+    line_id, colon, units = text.rpartition(":")
+    if not colon or not units.isdecimal():
+        raise Refused("malformed", f"--line {text[:80]!r} is not LINE:UNITS, such as 1:2", "lines")
+    return {"line_id": line_id, "quantity": int(units)}
