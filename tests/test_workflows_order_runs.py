@@ -87,6 +87,7 @@ async def test_an_order_goes_on_in_new_runs_with_all_that_it_knows(stage: CrashS
         await order.ship()
         await until(order.state, lambda state: state["audit"] == "approved")
         await order.send("confirm_receipt", "buyer")
+        await order.send("lift_hold", "operator", name="first", reason="checked")
         assert (await order.handle.result())["phase"] == "settled"
         assert order.name in str(await order.handle.query("__temporal_workflow_metadata"))
     assert await stage.references() == Counter(f"order/{order.name}/{move}" for move in ("fund", "credit", "settle"))
