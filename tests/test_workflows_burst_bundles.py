@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.common import RawValue
 
 import gateway
-from workflows.burst import BUNDLE, SIGNALS_A_TASK, bundled, unbundled
+from workflows import burst
+from workflows.burst import BUNDLE, SIGNALS_A_TASK, Burst, bundled, unbundled
 from workflows.machine import signal_body
 
 CONVERTER = gateway.DATA_CONVERTER.payload_converter
@@ -71,3 +74,17 @@ def test_a_bundle_that_a_sender_made_is_taken_apart(marks: dict[str, bytes], rea
     for name, said in marks.items():
         payload.metadata[name] = said
     assert [(name, len(args)) for name, args in unbundled([RawValue(payload)])] == [read]
+
+
+def test_a_task_has_room_for_few_signals_and_none_overtakes_those_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the signals of a task come in several activations, of which none is bundled."""
+    history = iter([3] * (SIGNALS_A_TASK + 1) + [9, 9, 9])
+    info = SimpleNamespace(get_current_history_length=lambda: next(history))
+    monkeypatch.setattr(burst.workflow, "info", lambda: info)
+    waits = Burst()
+    assert [waits.has_room() for _ in range(SIGNALS_A_TASK + 1)] == [True] * SIGNALS_A_TASK + [False]
+    assert waits.has_room()
+    waits.draining = True
+    assert not waits.has_room()
+    waits.draining = False
+    assert waits.has_room()
