@@ -271,6 +271,8 @@ def test_a_check_digit_ranks_before_a_prefix_and_a_prefix_before_a_shape() -> No
         ),
         ("JDVA00012340001-1-2", "JDVA00012340001", ("package number: 1 of 2",)),
         ("JD0123456789012-1-2-07", "JD0123456789012", ("package number: 1 of 2",)),
+        ("JDVA00012340001-1-2-07-", "JDVA00012340001", ("package number: 1 of 2",)),
+        ("JDVA00012340001-1-2-A区", "JDVA00012340001", ("package number: 1 of 2",)),
         ("35437645863N1S2H15", "35437645863", ("package number: 1 of 2",)),
         ("35437645863-1-2-", "3543764586312", ("dashes",)),  # only JD's where JD is named
         ("JDVA0001-2340001", "JDVA00012340001", ("dashes",)),
@@ -287,6 +289,37 @@ def test_what_people_type_is_normalised_and_the_changes_are_named(
 def test_digits_off_a_label_are_a_package_number_where_jd_is_named() -> None:
     assert judge("jd", "35437645863-1-2-").normalised == "35437645863"
     assert judge("jd", "35437645863-1-2-").changes == ("package number: 1 of 2",)
+
+
+def test_an_older_number_of_jd_has_packages_too() -> None:
+    assert judge("jd", "VA00012340001-1-1-").normalised == "VA00012340001"
+
+
+@pytest.mark.parametrize(
+    ("carrier_id", "typed", "waybill"),
+    [
+        ("kye", "KY4000123456789-001", "KY4000123456789"),
+        ("sf", "sf1234567890611-1", "SF1234567890611"),
+        ("zto", "78474409893076-1-2", "78474409893076"),
+    ],
+)
+def test_a_piece_of_a_shipment_is_asked_for_by_its_waybill(carrier_id: str, typed: str, waybill: str) -> None:
+    judged = judge(carrier_id, typed)
+    assert judged.normalised == waybill
+    assert judged.changes[-1].startswith("package number: ")
+
+
+@pytest.mark.parametrize(
+    ("carrier_id", "typed"),
+    [
+        ("zto", "7847-4409-8930-76"),  # dashes between groups
+        ("yunda", "312208599281-1"),  # a form of the carrier as a whole
+        ("ane", "300012345678-0001"),  # nothing is known of its forms
+        ("other", "KY4000123456789-001"),
+    ],
+)
+def test_a_dash_that_need_not_be_a_piece_is_left_out(carrier_id: str, typed: str) -> None:
+    assert judge(carrier_id, typed).normalised == typed.replace("-", "")
 
 
 # --- forms that carriers really print --------------------------------------------------------------------

@@ -7,8 +7,8 @@ import unicodedata
 
 _JD = frozenset({"jd", "jd_freight"})
 _PACKAGE = re.compile(
-    r"(?P<waybill>JD[A-Z]{0,3}[0-9]{8,14}|[0-9]{9,15})"
-    r"(?:-(?P<which>[0-9]{1,4})-(?P<of>[0-9]{1,4})(?:-[A-Z0-9]{0,6})?|N(?P<nth>[0-9]{1,4})S(?P<sum>[0-9]{1,4})H[0-9]{0,6})",
+    r"(?P<waybill>JD[A-Z]{0,3}[0-9]{8,14}|V[A-Z][0-9]{9,13}|[0-9]{9,15})"
+    r"(?:-(?P<which>[0-9]{1,4})-(?P<of>[0-9]{1,4})(?:-[A-Z0-9\u4e00-\u9fff]{0,8}){0,2}|N(?P<nth>[0-9]{1,4})S(?P<sum>[0-9]{1,4})H[0-9]{0,6})",
     re.ASCII,
 )
 """The bar code on a JD label is the package's: the waybill, which package, of how many, and where it goes. `N1S2H3` is

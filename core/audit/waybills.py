@@ -35,6 +35,10 @@ FEWEST_DIGITS = 4
 """A number with fewer digits is a word; no carrier numbers its parcels so."""
 
 
+_PIECE = re.compile(r"(?P<waybill>[A-Z0-9]{8,})\s*-\s*(?P<which>[0-9]{1,3})(?:\s*-\s*[0-9]{1,3})?\s*-?", re.ASCII)
+"""A piece of a shipment as labels number it: the waybill, which piece, perhaps of how many."""
+
+
 class Format(Message):
     """One shape of a carrier's numbers. `pattern` fits the whole normalised number; `check` verifies its digit."""
 
@@ -189,7 +193,7 @@ class CarrierTable:
         Total: every text gets an answer. `impossible` needs proof; a carrier that publishes no formats is refuted
         only by characters, length, or a check digit that fails.
         """
-        normalised, changes = normalise(number, carrier_id)
+        normalised, changes = self._without_piece(carrier_id, *normalise(number, carrier_id), number)
         answer, (reason, reason_zh) = self._answer(carrier_id, normalised)
         return NumberAnswer(
             normalised=normalised,
@@ -229,6 +233,19 @@ class CarrierTable:
             self.carrier(named) is not None and self.judge(named, normalised).answer == "possible"
             for named in (one, other)
         )
+
+    def _without_piece(
+        self, carrier_id: str | None, normalised: str, changes: tuple[str, ...], typed: str
+    ) -> tuple[str, tuple[str, ...]]:
+        """The waybill where only what stands before a dash has a form of the carrier, and a piece's number follows."""
+        piece = _PIECE.fullmatch(typed.strip().upper()) if "dashes" in changes else None
+        if carrier_id is None or piece is None or self.fits(carrier_id, normalised):
+            return normalised, changes
+        waybill, _ = normalise(piece["waybill"], carrier_id)
+        if not self.fits(carrier_id, waybill):
+            return normalised, changes
+        kept = tuple(change for change in changes if change != "dashes")
+        return waybill, (*kept, f"package number: {int(piece['which'])}")
 
     def _answer(self, carrier_id: str | None, number: str) -> tuple[Answer, _Reason]:
         carrier = self._by_id.get(carrier_id or "")
