@@ -9,7 +9,6 @@ from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.common import RawValue
 
 import gateway
-from workflows import burst
 from workflows.burst import BUNDLE, SIGNALS_A_TASK, Burst, bundled, unbundled
 from workflows.machine import signal_body
 
@@ -80,7 +79,7 @@ def test_a_task_has_room_for_few_signals_and_none_overtakes_those_that_wait(monk
     """Also where the signals of a task come in several activations, of which none is bundled."""
     history = iter([3] * (SIGNALS_A_TASK + 1) + [9, 9, 9])
     info = SimpleNamespace(get_current_history_length=lambda: next(history))
-    monkeypatch.setattr(burst.workflow, "info", lambda: info)
+    monkeypatch.setattr("workflows.burst.workflow.info", lambda: info)
     waits = Burst()
     assert [waits.has_room() for _ in range(SIGNALS_A_TASK + 1)] == [True] * SIGNALS_A_TASK + [False]
     assert waits.has_room()
