@@ -22,6 +22,7 @@ COMMANDS = {
     "orders": "List orders, the newest first.",
     "withdrawals": "List withdrawals, the newest first.",
     "advance": "Skip time for one order or withdrawal, as if the days had passed.",
+    "shift": "Move a deadline of all open orders that match.",
     "rescue": "Start a workflow again where it is lost and money is held.",
     "reviews": "The review queue, the longest waiting first.",
     "prove": "Prove that no money was lost, created or paid twice, and that none is orphaned.",

@@ -8,6 +8,7 @@ are refused.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
@@ -21,6 +22,7 @@ from core.command import Actor as Actor
 from core.command import Command as Command
 from core.command import LineQuantity as LineQuantity
 from core.command import Role as Role
+from core.durations import Duration
 from core.fields import (
     AmountMinor,
     AmountOrZero,
@@ -266,6 +268,15 @@ class PlaceHold(Command):
     review_at: Time | None = None
 
 
+class ShiftDeadline(Command):
+    """An operator moves a deadline to later: a holiday, or a carrier that is out."""
+
+    verb: ClassVar[str] = "shift_deadline"
+    deadline: Literal["ship_by", "pickup_by", "receipt_by", "undelivered_by"]
+    by: Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(days=60))]
+    reason: Reason
+
+
 class LiftHold(Command):
     """An operator lets money move again."""
 
@@ -289,6 +300,7 @@ _COMMANDS: tuple[type[Command], ...] = (
     AppealScreening,
     ResolveRefund,
     RefundOrder,
+    ShiftDeadline,
     PlaceHold,
     LiftHold,
     *AFTER_SALE_COMMANDS,

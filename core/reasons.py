@@ -57,6 +57,8 @@ SENTENCES: dict[str, str] = {
     "reason_missing": "A reason must be given.",
     "not_held": "The order is not held for screening.",
     "already_credited": "The order was credited already.",
+    "no_such_deadline": "No such deadline runs.",
+    "shifted_too_far": "The deadline was moved as far as it may be.",
     "no_such_hold": "There is no such hold.",
     "hold_exists": "A hold of this name exists.",
     "needs_other_person": "Another person must do this.",

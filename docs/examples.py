@@ -82,6 +82,7 @@ COMMANDS: dict[str, Body] = {
         "bearer": "merchant",
         "reason": "the tin was dented; agreed by phone",
     },
+    "shift_deadline": {"actor": OPERATOR, "deadline": "ship_by", "by": "3d", "reason": "Spring Festival"},
     "place_hold": {
         "actor": OPERATOR,
         "name": "suspected_fraud",

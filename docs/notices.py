@@ -30,6 +30,13 @@ NOTICES: tuple[NoticeKind, ...] = (
         "ship", "order", ("merchant",), "the payment and the goods are checked: the merchant may ship", ("ship_by",)
     ),
     NoticeKind(
+        "deadline_shifted",
+        "order",
+        ("merchant", "buyer"),
+        "an operator moved a deadline to later",
+        ("name", "old", "new", "reason"),
+    ),
+    NoticeKind(
         "screening_held",
         "order",
         ("reviewer",),

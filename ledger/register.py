@@ -28,6 +28,7 @@ from ledger.pool import Pool, translate_errors
 from ledger.provider_log import ProviderLog
 from ledger.pushes import Pushes
 from ledger.reviews import Reviews
+from ledger.shifting import Shifting
 from ledger.statements import Statements
 from ledger.withdrawals import Withdrawals
 
@@ -55,6 +56,7 @@ class Register:
         self.providers = ProviderLog(pool)
         self.pushes = Pushes(pool)
         self.callbacks = Callbacks(pool)
+        self.shifting = Shifting(pool)
         self.statements = Statements(pool)
         self.breaks = Breaks(pool)
 

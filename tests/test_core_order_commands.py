@@ -28,6 +28,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "appeal_screening": {"statement": "it squirts water"},
     "resolve_refund": {"cause": "cancel", "outcome": "arrived", "reference": "r", "reason": "seen"},
     "refund_order": {"amount_minor": 100, "reason": "dented"},
+    "shift_deadline": {"deadline": "ship_by", "by": "3d", "reason": "a holiday"},
     "place_hold": {"name": "a", "scope": "all", "reason": "odd"},
     "lift_hold": {"name": "a", "reason": "checked"},
     "open_after_sale": {"kind": "refund_only", "reason": "late"},
@@ -56,6 +57,7 @@ SENDERS = {
     "appeal_screening": {"merchant"},
     "resolve_refund": {"operator", "reviewer"},
     "refund_order": {"operator", "reviewer"},
+    "shift_deadline": {"operator"},
     "place_hold": {"operator"},
     "lift_hold": {"operator"},
     **{

@@ -21,7 +21,7 @@ from core.aftersale.deadlines import PASSING as CASE_PASSING
 from core.aftersale.limits import AfterSaleLimits
 from core.aftersale.state import CaseStage
 from core.durations import format_duration
-from core.order import auditing, cases, granting, holding, receiving, shipping
+from core.order import auditing, cases, granting, holding, receiving, shifting, shipping
 from core.order import deadlines as deadlines_module
 from core.order.commands import VERBS
 from core.order.state import (
@@ -239,6 +239,7 @@ def refusals_in_source(verb: str) -> set[str]:
         "appeal_screening": [holding.check_appeal],
         "resolve_refund": [holding.check_resolution],
         "refund_order": [granting.check_refund, granting._check_scope],
+        "shift_deadline": [shifting.check_shift],
         "place_hold": [holding.check_place],
         "lift_hold": [holding.check_lift],
     }

@@ -110,6 +110,11 @@ async def refund_order(play: StagedOrder) -> dict[str, Any]:
     return {"role": "operator", "amount_minor": 1, "reason": "dented"}
 
 
+async def shift_deadline(play: StagedOrder) -> dict[str, Any]:
+    await play.start()
+    return {"role": "operator", "deadline": "ship_by", "by": "3d", "reason": "a holiday"}
+
+
 async def place_hold(play: StagedOrder) -> dict[str, Any]:
     await play.start()
     return {"role": "operator", "name": "risk", "scope": "credit", "reason": "unusual"}
@@ -205,6 +210,7 @@ VERBS: dict[str, Prepare] = {
         appeal_screening,
         resolve_refund,
         refund_order,
+        shift_deadline,
         place_hold,
         lift_hold,
         open_after_sale,

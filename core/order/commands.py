@@ -9,6 +9,7 @@ from typing import Any
 from core.aftersale.commands import CASE_VERBS, OPENERS
 from core.aftersale.messages import Arbitrate, OpenAfterSale
 from core.answers import Answer
+from core.durations import format_duration
 from core.inbox import Channel
 from core.messages import (
     AppealAudit,
@@ -25,8 +26,9 @@ from core.messages import (
     ReportScan,
     ReportShipment,
     ResolveRefund,
+    ShiftDeadline,
 )
-from core.order import auditing, cases, granting, holding, receiving, shipping
+from core.order import auditing, cases, granting, holding, receiving, shifting, shipping
 from core.order.cases import follow_cases
 from core.order.deadlines import next_deadline
 from core.order.receiving import follow_deliveries
@@ -63,6 +65,7 @@ VERBS: Mapping[type[Command], Verb] = {
         frozenset({"operator", "reviewer"}), _timeless(holding.check_resolution), holding.resolve_refund, True
     ),
     RefundOrder: Verb(STAFF, granting.check_refund, granting.grant_refund, afterwards=True, reopens=True),
+    ShiftDeadline: Verb(frozenset({"operator"}), _timeless(shifting.check_shift), shifting.shift),
     PlaceHold: Verb(frozenset({"operator"}), _timeless(holding.check_place), holding.place, True),
     LiftHold: Verb(frozenset({"operator"}), _timeless(holding.check_lift), holding.lift, True),
     OpenAfterSale: Verb(OPENERS, cases.check, cases.act),
@@ -184,6 +187,8 @@ def _may_remember(state: OrderState, command: Command) -> bool:
 def _said(state: OrderState, after: OrderState, command: Command) -> str | None:
     """What the journal keeps of an accepted command: its reason, and the receipt deadline where it moved."""
     reason = _reason_of(command)
+    if isinstance(command, ShiftDeadline):
+        return f"{command.deadline} moved by {format_duration(command.by)}: {reason}"
     old, new = state.receipt.deadline, after.receipt.deadline
     moved = f"receipt_by moved from {clock(old)} to {clock(new)}" if old and new and old != new else None
     return ": ".join(filter(None, (moved, reason))) or None

@@ -7,7 +7,7 @@ in `reminders`; one that decides changes the state so that it is gone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.aftersale.deadlines import CASE_LOOKS, CASE_REMINDER
 from core.aftersale.deadlines import PASSING as CASE_PASSING
@@ -104,7 +104,7 @@ def _shipping(state: OrderState) -> Iterator[Deadline]:
 def _parcel(state: OrderState, parcel: Parcel) -> Iterator[Deadline]:
     limits, subject = state.policy.order, parcel.parcel_id
     if _awaits_pickup(parcel):
-        at = parcel.pickup_again_at or parcel.uploaded_at + limits.pickup_within
+        at = parcel.pickup_again_at or parcel.uploaded_at + limits.pickup_within + _shift(state, "pickup_by")
         yield Deadline(name="pickup_by", at=at, subject=subject)
     correction = correction_ends_at(parcel)
     if correction is not None:
@@ -131,7 +131,16 @@ def _receiving(state: OrderState) -> Iterator[Deadline]:
     elif state.undelivered_asked_at is not None:
         yield Deadline(name="undelivered_end", at=state.undelivered_asked_at + limits.undelivered_end)
     elif state.shipped_at is not None:
-        yield Deadline(name="undelivered_by", at=state.shipped_at + limits.undelivered_within)
+        yield Deadline(name="undelivered_by", at=_undelivered_at(state, state.shipped_at))
+
+
+def _undelivered_at(state: OrderState, shipped_at: datetime) -> datetime:
+    return shipped_at + state.policy.order.undelivered_within + _shift(state, "undelivered_by")
+
+
+def _shift(state: OrderState, name: str) -> timedelta:
+    """By how much an operator has moved this deadline."""
+    return state.shifts.get(name, timedelta()) if state.shifts else timedelta()
 
 
 def _refunds(state: OrderState) -> Iterator[Deadline]:

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from core.aftersale.state import AfterSaleCase
+from core.durations import Duration
 from core.fields import Id, Name, Reason, Time
 from core.messages import Order
 from core.movements import LinePart, Source
@@ -189,6 +190,8 @@ class OrderState(State):
     """A rule refused the goods, and the merchant may still appeal."""
     screening_appeal: Reason | None = Field(default=None, exclude_if=lambda value: value is None)
     """What the merchant said to the person who looks at the goods."""
+    shifts: dict[str, Duration] = Field(default={}, exclude_if=lambda value: not value)
+    """By how much an operator has moved a deadline to later, by its name; all moves together."""
     released_at: Time | None = None
     ship_by: Time | None = None
     shipped_at: Time | None = None

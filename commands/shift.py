@@ -1,0 +1,153 @@
+"""`shift DEADLINE --where … --by … --reason …`: move a deadline of many orders. Nothing moves without `--apply`."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from commands.console import Failed, JsonFlag, command, tell
+from commands.link import books
+from commands.reading import actor_of, read_message
+from commands.service import temporal, why_idle
+from core.errors import DakuanError, Refused, Unavailable
+from core.ids import order_workflow_id
+from core.messages import ShiftDeadline
+from core.order.commands import first_answer, refusal_of
+from core.order.deadlines import deadlines
+from core.order.state import OrderState
+from core.policy import Policy, parse_policy, resolve
+from core.reasons import Refusal
+from core.texts import clock
+from ledger.shifting import CONDITIONS, OpenOrder
+from screens import counted, table
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from ledger.register import Register
+
+AT_ONCE = 8
+"""Orders that are told at one time."""
+
+
+@command
+async def shift(
+    deadline: Annotated[
+        Literal["ship_by", "pickup_by", "receipt_by", "undelivered_by"], typer.Argument(help="Which deadline.")
+    ],
+    where: Annotated[list[str], typer.Option(help=f"KEY=VALUE, all of them: {', '.join(CONDITIONS)}.")],
+    by: Annotated[str, typer.Option(help="By how much it is later, such as 3d.")],
+    reason: Annotated[str, typer.Option(help="Why; merchant and buyer of each order read it.")],
+    actor: Annotated[str, typer.Option("--as", metavar="ROLE:ID", help="Who does it, such as operator:ann.")],
+    apply: Annotated[bool, typer.Option("--apply", help="Move them; without it they are only shown.")] = False,
+    once: Annotated[
+        str | None, typer.Option("--id", help="The id of the move; the same again changes nothing.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Move a deadline of all open orders that match. A dry run unless --apply.
+
+    For a holiday, or while a carrier is out. Merchant and buyer of each order are told old, new and why.
+    """
+    chosen = conditions_of(where)
+    body = {"deadline": deadline, "by": by, "reason": reason, "actor": actor_of(actor)}
+    command_id = once or f"shift-{hashlib.sha256(repr((sorted(chosen.items()), body)).encode()).hexdigest()[:24]}"
+    sent = read_message(ShiftDeadline, {**body, "command_id": command_id}, "malformed")
+    async with books() as register:
+        found = [planned(one, policy, sent, datetime.now(UTC)) async for one, policy in _matching(register, chosen)]
+    if apply:
+        async with temporal() as client:
+            if why := await why_idle(client):
+                raise Unavailable(f"{why} Nothing was moved.")
+            await _apply(client, sent, [view for view in found if view["outcome"] == "would_move"])
+    view = {"command_id": command_id, "deadline": deadline, "by": by, "applied": apply, "orders": found}
+    tell(view, lambda console: _show(console, view))
+    if any(one["outcome"] == "failed" for one in found):
+        raise Failed
+
+
+def conditions_of(where: list[str]) -> dict[str, str]:
+    """The conditions that were typed.
+
+    Raises:
+        Refused: `malformed`: an unknown key, one without a value, or one that stands twice.
+    """
+    chosen: dict[str, str] = {}
+    for one in where:
+        key, equals, value = one.partition("=")
+        if key not in CONDITIONS or not equals or not value:
+            known = ", ".join(CONDITIONS)
+            raise Refused("malformed", f"where: {one[:80]!r} is not KEY=VALUE with one of {known}", "where")
+        if key in chosen:
+            raise Refused("malformed", f"where: {key} stands twice", "where")
+        chosen[key] = value
+    return chosen
+
+
+async def _matching(register: Register, where: dict[str, str]) -> AsyncIterator[tuple[OpenOrder, Policy]]:
+    """Every open order that matches, with its policy; a text is parsed once."""
+    policies: dict[str, Policy] = {}
+    last = ""
+    while page := await register.shifting.matching(where, last):
+        for one in page:
+            if one.policy_hash not in policies:
+                policies[one.policy_hash] = parse_policy(await register.policies.text(one.policy_hash))
+            yield one, policies[one.policy_hash]
+        last = page[-1].order.order_id
+
+
+def planned(one: OpenOrder, policy: Policy, sent: ShiftDeadline, now: datetime) -> dict[str, Any]:
+    """What the move would make of an order, as it was last recorded: old and new, or why not."""
+    resolved = resolve(policy, one.order, (one.state.get("policy") or {}).get("grade"))
+    state = OrderState.model_validate({**one.state, "order": one.order, "policy": resolved})
+    view: dict[str, Any] = {"order_id": one.order.order_id, "merchant_id": one.order.merchant_id}
+    old = min((due.at for due in deadlines(state) if due.name == sent.deadline), default=None)
+    if first_answer(state, sent) is not None:
+        return {**view, "outcome": "moved_before", "new": old}
+    refused = refusal_of(state, sent, now)
+    if isinstance(refused, Refusal) or old is None:
+        return {**view, "outcome": "not_moved", "code": refused.code if refused else None}
+    return {**view, "outcome": "would_move", "old": old, "new": old + sent.by}
+
+
+async def _apply(client: Client, sent: ShiftDeadline, views: list[dict[str, Any]]) -> None:
+    """Send the command to each; what became of it stands in its view."""
+    import gateway
+
+    limit, body = asyncio.Semaphore(AT_ONCE), sent.model_dump(mode="json")
+
+    async def one(view: dict[str, Any]) -> None:
+        async with limit:
+            try:
+                await gateway.send(client, order_workflow_id(view["order_id"]), sent.verb, body)
+            except Refused as error:
+                view |= {"outcome": "not_moved", "code": error.code}
+            except DakuanError as error:
+                view |= {"outcome": "failed", "code": str(error)}
+            else:
+                view["outcome"] = "moved"
+
+    await asyncio.gather(*(one(view) for view in views))
+
+
+def _show(console: Console, view: dict[str, Any]) -> None:
+    rows = [
+        (
+            one["order_id"],
+            one["merchant_id"],
+            clock(one.get("old")),
+            clock(one.get("new")),
+            " ".join(filter(None, (one["outcome"].replace("_", " "), one.get("code")))),
+        )
+        for one in view["orders"]
+    ]
+    title = f"{view['deadline']} by {view['by']}: {counted(len(rows), 'order')}"
+    console.print(table(title, ("order", "merchant", "old", "new", "outcome"), rows))
+    if not view["applied"]:
+        console.print("Nothing was moved: this is a dry run. --apply moves them.")

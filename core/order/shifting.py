@@ -1,0 +1,51 @@
+"""Deadlines that an operator moves: for a holiday, or while a carrier is out. Each move says old, new and why."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from core.durations import format_duration
+from core.messages import ShiftDeadline
+from core.order.deadlines import deadlines
+from core.order.state import OrderState
+from core.reasons import Refusal, refuse
+
+FARTHEST = timedelta(days=90)
+"""All moves of one deadline together; what needs longer is another policy."""
+
+
+def check_shift(state: OrderState, command: ShiftDeadline) -> Refusal | None:
+    """Whether such a deadline runs, and may still be moved so far."""
+    if not command.reason:
+        return refuse("reason_missing", field="reason")
+    if not _running(state, command.deadline):
+        return refuse("no_such_deadline", f"It has no {command.deadline} now.", field="deadline")
+    moved = state.shifts.get(command.deadline, timedelta()) + command.by
+    if moved > FARTHEST:
+        return refuse("shifted_too_far", f"Together it would be {format_duration(moved)}.", field="by")
+    return None
+
+
+def shift(state: OrderState, command: ShiftDeadline, now: datetime) -> OrderState:
+    """The deadline is later by so much, for every parcel that it is about. Merchant and buyer get old, new and why."""
+    name, by = command.deadline, command.by
+    before = _running(state, name)
+    shifts = {**state.shifts, name: state.shifts.get(name, timedelta()) + by}
+    state = state.changed(shifts=shifts)
+    if name == "ship_by" and state.ship_by is not None:
+        state = state.changed(ship_by=state.ship_by + by)
+    elif name == "receipt_by" and state.receipt.deadline is not None:
+        state = state.changed(receipt=state.receipt.changed(deadline=state.receipt.deadline + by))
+    elif name == "pickup_by":
+        for parcel in state.live_parcels:
+            if parcel.pickup_again_at is not None:
+                state = state.with_parcel(parcel.changed(pickup_again_at=parcel.pickup_again_at + by))
+    old, new = min(before), min(_running(state, name))
+    for reader in ("merchant", "buyer"):
+        facts = {"name": name, "old": old.isoformat(), "new": new.isoformat(), "reason": command.reason}
+        state = state.with_notice(reader, "deadline_shifted", now, **facts)
+    return state
+
+
+def _running(state: OrderState, name: str) -> list[datetime]:
+    return [deadline.at for deadline in deadlines(state) if deadline.name == name]

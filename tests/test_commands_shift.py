@@ -1,0 +1,73 @@
+"""`shift`: a deadline of many orders, first as a dry run, then told to each with old, new and why."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from command_line import ask, refusal, run
+from up_stack import started
+
+from commands.shift import conditions_of
+from core.errors import Refused
+
+pytestmark = pytest.mark.usefixtures("up")
+
+BY = ("--by", "3d", "--reason", "Spring Festival", "--as", "operator:ann")
+
+
+def ship_by(order: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(ask("show", order["order_id"])["state"]["ship_by"])
+
+
+def test_the_orders_of_a_merchant_are_shown_first_and_then_moved_once() -> None:
+    first = started()
+    merchant = first["merchant_id"]
+    second = started(merchant_id=merchant)
+    other = started()
+    before = {order["order_id"]: ship_by(order) for order in (first, second, other)}
+    asked = ("shift", "ship_by", "--where", f"merchant={merchant}", *BY)
+    dry = ask(*asked)
+    assert (dry["applied"], {one["outcome"] for one in dry["orders"]}) == (False, {"would_move"})
+    assert {one["order_id"] for one in dry["orders"]} == {first["order_id"], second["order_id"]}
+    assert "this is a dry run" in run(*asked).stdout
+    assert ship_by(first) == before[first["order_id"]]
+    moved = ask(*asked, "--apply")
+    assert {one["outcome"] for one in moved["orders"]} == {"moved"}
+    for order in (first, second):
+        assert ship_by(order) == before[order["order_id"]] + timedelta(days=3)
+    assert ship_by(other) == before[other["order_id"]]
+    again = ask(*asked, "--apply")
+    assert {one["outcome"] for one in again["orders"]} == {"moved_before"}
+    assert ship_by(first) == before[first["order_id"]] + timedelta(days=3)
+    told = [one for one in ask("notices", "--limit", "1000")["notices"] if one["name"] == "deadline_shifted"]
+    mine = [one for one in told if one["subject"].endswith(first["order_id"])]
+    assert {one["facts"]["reason"] for one in mine} == {"Spring Festival"}
+
+
+def test_orders_in_which_no_such_deadline_runs_are_named_and_not_moved() -> None:
+    order = started()
+    where = ("--where", f"merchant={order['merchant_id']}", "--where", "phase=awaiting_shipment")
+    (one,) = ask("shift", "receipt_by", *where, *BY)["orders"]
+    assert (one["outcome"], one["code"]) == ("not_moved", "no_such_deadline")
+    assert ask("shift", "ship_by", "--where", "carrier=nobody", *BY)["orders"] == []
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        (("--where", "colour=red", *BY), "malformed"),
+        (("--where", "merchant=", *BY), "malformed"),
+        (("--where", "merchant=m", "--by", "soon", "--reason", "x", "--as", "operator:ann"), "malformed"),
+        (("--where", "merchant=m", "--by", "90d", "--reason", "x", "--as", "operator:ann"), "malformed"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(more: tuple[str, ...], code: str) -> None:
+    assert refusal("shift", "ship_by", *more) == code
+
+
+def test_a_condition_that_stands_twice_is_refused() -> None:
+    with pytest.raises(Refused, match="stands twice"):
+        conditions_of(["merchant=a", "merchant=b"])
+    assert conditions_of(["to_province=新疆", "carrier=sf"]) == {"to_province": "新疆", "carrier": "sf"}
