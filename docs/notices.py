@@ -106,6 +106,13 @@ NOTICES: tuple[NoticeKind, ...] = (
     NoticeKind("hold_placed", "order", ("merchant",), "a person holds the money back", ("name", "reason")),
     NoticeKind("hold_lifted", "order", ("merchant",), "a hold was lifted", ("name", "reason")),
     NoticeKind(
+        "late_scan",
+        "order",
+        ("merchant", "operator"),
+        "a carrier tells of a parcel whose money went back, or whose order or case is over",
+        ("parcel_id", "waybill", "stage", "at", "phase"),
+    ),
+    NoticeKind(
         "credited", "order", ("merchant",), "the order's money is the merchant's, and pending", ("amount_minor",)
     ),
     NoticeKind("settled", "order", ("merchant",), "the order's money is available", ("amount_minor",)),

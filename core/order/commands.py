@@ -51,7 +51,7 @@ def _timeless(check: Callable[[OrderState, Any], Refusal | None]) -> Check:
 VERBS: Mapping[type[Command], Verb] = {
     ReportShipment: Verb(frozenset({"merchant"}), _timeless(shipping.check_shipment), shipping.ship),
     CorrectWaybill: Verb(frozenset({"merchant"}), _timeless(shipping.check_correction), shipping.correct),
-    ReportScan: Verb(frozenset({"carrier"}), _timeless(shipping.check_scan), shipping.append_scans),
+    ReportScan: Verb(frozenset({"carrier"}), _timeless(shipping.check_scan), shipping.append_scans, True),
     ConfirmReceipt: Verb(frozenset({"buyer", "operator"}), _timeless(receiving.check_confirmation), receiving.confirm),
     ExtendReceipt: Verb(
         frozenset({"buyer"}), lambda state, _, now: receiving.check_extension(state, now), receiving.extend

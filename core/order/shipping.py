@@ -15,6 +15,7 @@ from core.budgets import PARTS_MOST, SCANS_WEIGH
 from core.fields import Message
 from core.messages import CorrectWaybill, LineQuantity, ParcelReport, ReportScan, ReportShipment, Scan, Stage
 from core.order.cases import return_parcel_id
+from core.order.late import late_parcels, note_late_scans
 from core.order.state import REVIEW_OVERDUE, OrderState
 from core.parcels import AuditAttempt, Parcel, check_number, normalised
 from core.reasons import Refusal, refuse
@@ -222,14 +223,20 @@ def closed_attempt(parcel: Parcel, now: datetime, reason: str | None) -> AuditAt
 
 def check_scan(state: OrderState, command: ReportScan) -> Refusal | None:
     """Whether this number is one of the order's."""
-    return None if _scanned(state, command) else refuse("unknown_parcel", field="waybill")
+    known = _scanned(command, _awaited(state)) or _scanned(command, late_parcels(state))
+    return None if known else refuse("unknown_parcel", field="waybill")
 
 
-def _scanned(state: OrderState, command: ReportScan) -> tuple[Parcel, ...]:
+def _awaited(state: OrderState) -> tuple[Parcel, ...]:
+    return () if state.over else (*state.live_parcels, *state.returns)
+
+
+def _scanned(command: ReportScan, parcels: Sequence[Parcel]) -> tuple[Parcel, ...]:
+    """Those of the parcels that have the scanned number."""
     number = normalised(command.carrier, command.waybill)
     return tuple(
         parcel
-        for parcel in (*state.live_parcels, *state.returns)
+        for parcel in parcels
         if parcel.waybill == number
         and (parcel.carrier == command.carrier or "other" in (parcel.carrier, command.carrier))
     )
@@ -248,13 +255,17 @@ def new_scans(state: OrderState, parcel: Parcel, scans: Sequence[Scan]) -> tuple
 
 def append_scans(state: OrderState, command: ReportScan, now: datetime) -> OrderState:
     """The scans join the parcel's; its audit looks again, and reopens where the parcel comes back before the credit."""
-    for parcel in _scanned(state, command):
+    awaited = _scanned(command, _awaited(state))
+    for parcel in awaited or _scanned(command, late_parcels(state)):
         fresh = new_scans(state, parcel, command.scans)
         kept = _with_room(state, [_masked(scan) for scan in fresh])
         state = state.changed(
             scans_kept=state.scans_kept + len(kept), scans_dropped=state.scans_dropped + len(fresh) - len(kept)
         )
         if not kept:
+            continue
+        if not awaited:
+            state = note_late_scans(state, parcel, kept, now)
             continue
         on_way_back = parcel in state.returns
         since = parcel.uploaded_at if on_way_back else state.order.payment.paid_at
@@ -288,7 +299,7 @@ def _with_room(state: OrderState, scans: Sequence[Scan]) -> tuple[Scan, ...]:
     scans = scans[: max(0, state.policy.order.scans_max - state.scans_kept)]
     if not scans:
         return ()
-    parcels = (*state.parcels, *state.returns)
+    parcels = (*state.parcels, *(case.parcel for case in state.cases if case.parcel is not None))
     left = SCANS_WEIGH - sum(_weight(scan) for parcel in parcels for scan in parcel.pushed)
     kept = []
     for scan in scans:
