@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.audit.explain import advice, sentence
 from core.money import format_minor
 from core.texts import Language, clock
-from ledger.balances import AccountBalance, TransferRow
 from screens import Facts, Listing, facts, table
+
+if TYPE_CHECKING:
+    from ledger.balances import AccountBalance, TransferRow
 
 
 def deadline_line(state: Mapping[str, Any]) -> str:

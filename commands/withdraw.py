@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from temporalio.client import Client, WorkflowHandle
 
 import gateway
 from commands.console import Failed, JsonFlag, command, tell
-from commands.estimating import estimate_now, show_estimate
 from commands.reading import actor_of, id_of, read_message
 from commands.service import temporal
 from commands.views import withdrawal_facts
@@ -19,6 +17,9 @@ from core.errors import Refused
 from core.messages import Withdrawal
 from core.money import parse_amount
 from core.reasons import SENTENCES
+
+if TYPE_CHECKING:
+    from temporalio.client import Client, WorkflowHandle
 
 LOOK_EVERY = 0.2
 """Seconds between two looks at a withdrawal that is waited for."""
@@ -64,6 +65,8 @@ async def withdraw(
     }
     withdrawal = read_message(Withdrawal, asked, "malformed")
     if estimating:
+        from commands.estimating import estimate_now, show_estimate  # loaded when it runs: policies, rails and holidays
+
         found = await estimate_now(withdrawal)
         tell(found.model_dump(mode="json"), lambda console: show_estimate(console, found))
         return
