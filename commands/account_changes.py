@@ -7,10 +7,9 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from temporalio.client import Client
 
 import gateway
 from commands.account_reading import (
@@ -37,10 +36,14 @@ from core.money import parse_amount
 from core.payout_accounts import check_actor, check_reason, judge_holder
 from core.reasons import Refusal
 from core.texts import clock
-from ledger.payout_accounts import PayoutAccount
-from ledger.register import Register
 from ledger.vault import Vault
 from screens import counted
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from ledger.payout_accounts import PayoutAccount
+    from ledger.register import Register
 
 KNOWN_WITHIN_S = 5.0
 """How long a command waits for a bank's answer before it says that the amount is on its way."""

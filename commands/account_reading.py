@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -26,8 +26,10 @@ from core.payout_accounts import LONGEST_TYPED, AccountKind, AccountNumber, chec
 from core.policy import parse_policy
 from core.reasons import refuse
 from core.withdrawal.policy import WithdrawalPolicy
-from ledger.payout_accounts import PayoutAccount
-from ledger.register import Register
+
+if TYPE_CHECKING:
+    from ledger.payout_accounts import PayoutAccount
+    from ledger.register import Register
 
 MerchantArgument = Annotated[str, typer.Argument(help="The merchant's id.")]
 AccountArgument = Annotated[str, typer.Argument(help="The account's id, ours.")]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
-
-from rich.console import Group
+from typing import TYPE_CHECKING, Any
 
 from commands.console import tell
 from core.texts import clock
-from ledger.payout_accounts import AccountChange, PayoutAccount
 from screens import facts, table
+
+if TYPE_CHECKING:
+    from ledger.payout_accounts import AccountChange, PayoutAccount
 
 COLUMNS = (
     *("account", "kind", "currency", "holder", "ends in", "bank", "rail", "default", "version", "verified"),
@@ -31,7 +31,7 @@ def tell_accounts(merchant: str, legal_name: str | None, rows: Sequence[PayoutAc
         value["hint"] = hint
     named = {"legal name": legal_name or "not known: `accounts merchant` tells it", "issuer": hint}
     grid = table(f"Payout accounts of {merchant}", COLUMNS, [_cells(row) for row in rows])
-    tell(value, lambda console: console.print(Group(facts(f"Merchant {merchant}", named), grid)))
+    tell(value, lambda console: console.print(facts(f"Merchant {merchant}", named), grid))
 
 
 def tell_history(merchant: str, changes: Sequence[AccountChange]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -54,8 +54,10 @@ from core.payout_accounts import (
     name_key,
 )
 from ledger.payout_accounts import Binding, MustBe
-from ledger.register import Register
 from ledger.vault import Vault
+
+if TYPE_CHECKING:
+    from ledger.register import Register
 
 accounts = plain_app(
     name="accounts", help="Payout accounts: bind, replace, suspend, verify, and their history.", no_args_is_help=True

@@ -15,15 +15,17 @@ import sys
 import traceback
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
-from typing import Annotated, Any, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
-from rich.console import Console
 
 from core.addresses import hide_passwords
 from core.errors import DakuanError, Misconfigured, Refused, Unavailable
 from core.reasons import SENTENCES
 from screens import clean, screen
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 P = ParamSpec("P")
 

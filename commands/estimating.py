@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from commands.link import books
 from config import load
@@ -18,6 +17,9 @@ from core.texts import clock
 from core.withdrawal.estimating import Estimate, days_between, estimate
 from core.withdrawal.payouts import RailTerms
 from screens import counted, facts, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 async def estimate_now(withdrawal: Withdrawal) -> Estimate:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from commands.account_reading import By, MerchantArgument, Reason, actor_by
 from commands.console import JsonFlag, command, tell
@@ -19,6 +18,9 @@ from core.payout_accounts import check_reason
 from core.texts import clock
 from ledger.register import Register
 from screens import table
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 grades = plain_app(
     name="grades", help="Merchants' grades, by which a policy may have other terms.", no_args_is_help=True

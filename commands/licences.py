@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from commands.account_reading import By, MerchantArgument, Reason, actor_by
 from commands.console import JsonFlag, command, tell
@@ -22,6 +21,9 @@ from core.texts import clock
 from ledger.register import Register
 from screens import table
 from wiring.screening import rules_in
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 licences = plain_app(name="licences", help="Licences of merchants: note, withdraw, list.", no_args_is_help=True)
 

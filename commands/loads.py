@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 
 from commands.console import JsonFlag, command, tell
 from commands.link import books
@@ -17,6 +16,9 @@ from core.messages import Actor
 from core.texts import clock
 from ledger.statements import Load
 from screens import table
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 DECIDING = ("operator", "reviewer")
 LONGEST_REASON = 500

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 from commands.link import books
 from core.policy_sources import Difference, PolicyValue
 from core.texts import clock
 from ledger.policies import ListedPolicy
 from screens import counted, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 SHORT_HASH = 12
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 from commands.console import tell
 from core.toml_lines import FileProblem
 from screens import counted, facts, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def tell_problems(file: str, problems: Sequence[FileProblem], as_good: Mapping[str, Any]) -> None:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
 import gateway
 from commands.console import Failed, JsonFlag, command, tell, tell_line
@@ -28,6 +27,8 @@ from core.texts import clock
 from screens import counted, table
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ledger.register import Register
 
 EVERY: Mapping[str, timedelta] = {"daily": timedelta(days=1), "hourly": timedelta(hours=1)}

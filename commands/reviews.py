@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from commands.console import JsonFlag, command, tell
 from commands.link import books
@@ -14,13 +13,15 @@ from commands.traces import trace_table, traces_of
 from commands.views import told_reasons
 from core.errors import BadInput, Refused
 from core.money import format_minor
-from core.order.state import ScreeningHit
-from core.order.texts import screening_sentence
 from core.reasons import SENTENCES
 from core.texts import Language, clock, joined
-from ledger.register import Register
-from ledger.reviews import Review
 from screens import counted, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ledger.register import Register
+    from ledger.reviews import Review
 
 LangOption = Annotated[str, typer.Option("--lang", help="Sentences in `en` or `zh`.")]
 
@@ -109,6 +110,9 @@ def _view(one: Review, language: Language, now: datetime) -> dict[str, Any]:
 def _told(one: Review, language: Language) -> list[str]:
     """Why a person must look, in sentences."""
     if one.kind == "screening":
+        from core.order.state import ScreeningHit  # loaded when it is told: the whole order machine
+        from core.order.texts import screening_sentence
+
         found = (one.evidence or {}).get("hits") or ()
         return [screening_sentence([ScreeningHit.model_validate(hit) for hit in found], language)]
     return told_reasons(one.reasons, one.verdict or {}, language, one.evidence or {})

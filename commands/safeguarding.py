@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from commands.console import Failed, JsonFlag, command, tell
 from commands.link import database
 from core.money import format_minor
 from ledger.safeguarding import Safeguard, safeguards
 from screens import table
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 COLUMNS = ("currency", "", "amount", "by its statements")
 

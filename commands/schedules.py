@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from temporalio.client import (
-    Client,
-    ScheduleDescription,
-    ScheduleHandle,
-    ScheduleIntervalSpec,
-    ScheduleSpec,
-    WorkflowExecutionStatus,
-)
 
 import gateway
 from commands.console import JsonFlag, command, tell
@@ -27,8 +19,10 @@ from core.messages import AutomaticWithdrawals
 from core.money import format_minor, parse_amount
 from core.reasons import SENTENCES
 from core.texts import clock
-from gateway.schedules import create_schedule, latest_run, schedule_of
 from screens import counted, table
+
+if TYPE_CHECKING:
+    from temporalio.client import Client, ScheduleDescription, ScheduleHandle, ScheduleSpec
 
 MOST_OFTEN = timedelta(minutes=1)
 PREFIX = "auto-withdrawal-"
@@ -49,6 +43,8 @@ def spec_of(every: str | None, cron: str | None, timezone: str | None) -> Schedu
     Raises:
         Refused: `malformed`: both or neither, or no length of time.
     """
+    from temporalio.client import ScheduleIntervalSpec, ScheduleSpec  # loaded when it is used: half a second
+
     if (every is None) == (cron is None):
         raise Refused("malformed", "Give either --every 1d or --cron '0 9 * * MON'.", "every")
     if every is not None:
@@ -77,6 +73,8 @@ async def create(
     as_json: JsonFlag = False,
 ) -> None:
     """Withdraw what is available by a schedule. The same again changes nothing."""
+    from gateway.schedules import create_schedule, schedule_of
+
     fields = {
         "merchant_id": id_of(merchant, "merchant"),
         "currency": currency,
@@ -146,6 +144,8 @@ async def trigger(merchant: Merchant, currency: InCurrency = "CNY", as_json: Jso
 @command
 async def delete(merchant: Merchant, currency: InCurrency = "CNY", as_json: JsonFlag = False) -> None:
     """Withdraw by this schedule no more. What was started goes on."""
+    from gateway.schedules import schedule_of
+
     async with temporal() as client, schedule_of(client, id_of(merchant, "merchant"), currency) as handle:
         await handle.delete()
     told = {"merchant_id": merchant, "currency": currency, "deleted": True}
@@ -154,6 +154,8 @@ async def delete(merchant: Merchant, currency: InCurrency = "CNY", as_json: Json
 
 
 async def _do(merchant: str, currency: str, act: Callable[[ScheduleHandle], Awaitable[None]]) -> None:
+    from gateway.schedules import schedule_of
+
     async with temporal() as client, schedule_of(client, id_of(merchant, "merchant"), currency) as handle:
         await act(handle)
         view = await _view(client, await handle.describe())
@@ -178,6 +180,10 @@ async def _view(client: Client, known: ScheduleDescription) -> dict[str, Any]:
 
 async def _last(client: Client, known: ScheduleDescription) -> dict[str, Any] | None:
     """What the last time came to: `{"due_at", "withdrawal_id"?, "amount_minor", "skipped"?}`; None before the first."""
+    from temporalio.client import WorkflowExecutionStatus
+
+    from gateway.schedules import latest_run
+
     workflow_id = latest_run(known)
     if workflow_id is None:
         return None

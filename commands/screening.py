@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from commands.console import Failed, JsonFlag, command, tell
 from commands.group import plain_app
@@ -20,6 +19,9 @@ from core.screening.rules import parse_rules
 from core.screening.simplified import simplified_characters
 from screens import table
 from wiring.screening import rules_in
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 screening = plain_app(
     name="screening", help="Which goods may be sold: check the rules file, try a title.", no_args_is_help=True

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import gateway
-from config import load
 from core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ async def temporal() -> AsyncIterator[Client]:
         Unavailable: it does not answer, and the message names the address; or no worker polls there, and it says so.
     """
     from temporalio.service import RPCError  # loaded when it is connected: the half second
+
+    from config import load
 
     async with AsyncExitStack() as stack:
         try:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from commands.console import Failed, JsonFlag, command, tell
 from commands.known_names import refuse_unknown
@@ -28,6 +27,9 @@ from core.steps import Posted
 from ledger.book import Book, NotPosted
 from ledger.register import Register
 from screens import table
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 NEEDED = ("settlement_id", "gross", "fee", "net", "currency", "settled_at")
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 import gateway
 from commands.console import JsonFlag, command, tell
@@ -33,6 +32,7 @@ from core.reasons import SENTENCES
 from core.texts import Language
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from temporalio.client import Client
 
     from core.answers import HoldView

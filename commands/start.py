@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from temporalio.client import Client, WorkflowHandle
 
 import gateway
@@ -21,6 +20,9 @@ from core.ids import order_workflow_id
 from core.messages import Order
 from core.reading import content_hash
 from screens import table
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 AT_ONCE = 8
 """Orders that open side by side."""

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from commands.console import JsonFlag, command, tell
 from commands.link import database
@@ -23,6 +22,9 @@ from core.money import CURRENCIES, format_minor
 from core.texts import clock
 from ledger.merchant_statements import merchant_statements
 from screens import table
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 DAYS = 30
 DAY = ["%Y-%m-%d"]

@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from commands.console import JsonFlag, command, tell, tell_line
 from config import Settings, load
@@ -17,6 +16,8 @@ from core.errors import Unavailable
 from logs import log_to_file
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from local.service import ServerProcess
 
 WORKER_LOG = "worker.log"
