@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from command_line import WRAPPER, serving
-from up_stack import Up, started
+from command_line import WRAPPER, ask, serving
+from up_stack import Up, fresh_waybill, scan, ship, started
 
 from config import STACK_FILE
 from docs import examples
@@ -21,8 +21,10 @@ from docs import examples
 PROJECT = Path(__file__).parents[1]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 PAGES = ("README.md", *(str(page.relative_to(PROJECT)) for page in sorted((PROJECT / "docs").rglob("*.md"))))
-ELSEWHERE = ("make ", "python starter.py backtest FOLDER", "temporal ")
-"""Beginnings of blocks that need more than a running `up`: the demo, the tests, files that the reader has."""
+CASE = "python starter.py send open_after_sale "
+ELSEWHERE = ("make ", "python starter.py backtest FOLDER", "temporal ", CASE)
+"""Beginnings of blocks that need more than a running `up` and what stands before them: the demo, the tests, files that
+the reader has, an order of one's own."""
 
 
 class Block(NamedTuple):
@@ -86,6 +88,19 @@ def test_a_storefront_needs_no_python(environment: dict[str, str]) -> None:
     order_id = started(buyer_id=examples.command("confirm_receipt")["actor"]["id"])["order_id"]
     done = shell(block.text.replace("order-A1001", f"order-{order_id}"), environment)
     assert "Nothing was shipped yet." in done.stderr, done.stdout + done.stderr
+
+
+def test_an_after_sale_case_goes_as_its_page_says(environment: dict[str, str]) -> None:
+    order, waybill = started(merchant_id="m-7", buyer_id="b-42"), fresh_waybill()
+    ship(order, waybill)
+    scan(order, waybill, "picked_up", 0)
+    ask("advance", order["order_id"], "1d")
+    scan(order, waybill, "delivered", 1)
+    ask("advance", order["order_id"], "1d")
+    (block,) = [block for block in blocks() if block.text.startswith(CASE)]
+    done = shell(block.text.replace("A1001", order["order_id"]), environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "refund/case-1/paid" in done.stdout
 
 
 def test_every_command_of_the_readme_exists() -> None:
