@@ -23,12 +23,13 @@ SOUND = Inspection(
 )
 
 
-async def found(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> dict[str, DoctorFinding]:
+async def found(monkeypatch: pytest.MonkeyPatch, owner: str | None = None, **fields: Any) -> dict[str, DoctorFinding]:
     async def inspect(_: str) -> Inspection:
         return SOUND.model_copy(update=fields)
 
     monkeypatch.setattr(inspecting, "inspect_database", inspect)
-    settings = Settings(database_url="postgresql://x@127.0.0.1/x", account_keys={"k2": b"0" * 32})
+    given = {"database_url": "postgresql://x@127.0.0.1/x", "database_owner_url": owner}
+    settings = Settings(**given, account_keys={"k2": b"0" * 32})
     return {one.name: one for one in await look_at_database(settings)}
 
 
@@ -56,6 +57,36 @@ async def test_a_role_that_may_do_too_much_is_refused(monkeypatch: pytest.Monkey
     for fields in ({"superuser": True}, {"too_powerful": ("transfers",)}):
         row = (await found(monkeypatch, **fields))["database"]
         assert (row.ok, "past their functions" in row.found) == (False, True)
+
+
+@pytest.mark.parametrize("owner", [None, "postgresql://o@127.0.0.1/x"])
+async def test_an_empty_database_is_called_that_with_the_next_command(
+    monkeypatch: pytest.MonkeyPatch, owner: str | None
+) -> None:
+    row = (await found(monkeypatch, owner, migrations_missing=("0000", "0001", "0002"), policies=()))["database"]
+    assert (row.ok, row.required, row.found.endswith("; it is empty")) == (False, True, True)
+    assert "`python starter.py migrate`" in row.helps
+    assert ("set DATABASE_OWNER_URL" in row.helps) == (owner is None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said", "cure"),
+    [
+        ({"encoding": "LATIN1"}, "encoded in LATIN1, not UTF8", "createdb -E UTF8"),
+        ({"read_only": True}, "read-only, not the primary", "name the primary"),
+        ({"migrations_missing": ("0002_later",)}, "lacks 0002_later", "migrate"),
+        ({"unknown_migrations": ("0009_later",)}, "newer than this version: 0009_later", "run the version"),
+        ({"edited_migrations": ("0001_books",)}, "another 0001_books than this version", "run the version"),
+        ({"policies": ()}, "no policy `default`", "python worker.py"),
+    ],
+)
+async def test_what_must_be_put_right_is_named_with_its_cure(
+    monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], said: str, cure: str
+) -> None:
+    row = (await found(monkeypatch, **fields))["database"]
+    assert (row.ok, row.required) == (False, True)
+    assert said in row.found
+    assert cure in row.helps
 
 
 async def test_another_time_zone_is_worth_a_remark(monkeypatch: pytest.MonkeyPatch) -> None:

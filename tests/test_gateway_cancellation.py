@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -44,3 +45,10 @@ async def test_a_send_that_is_called_off_is_not_taken_for_a_lost_answer() -> Non
 async def test_a_send_without_an_answer_may_be_made_again() -> None:
     with pytest.raises(Unavailable, match="is a worker running"):
         await _asking(0)
+
+
+async def test_a_send_ends_in_its_time_although_the_service_asks_for_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a worker the service answers "not yet" before a request's own limit, and the SDK asks again."""
+    monkeypatch.setattr("gateway.sending.ANSWER_WITHIN", timedelta(milliseconds=50))
+    with pytest.raises(Unavailable, match="is a worker running"):
+        await asyncio.wait_for(_asking(60), 10)

@@ -12,6 +12,8 @@ import pytest
 from databases import Database
 
 from bench.settled import add_settled_orders
+from ledger.long_reads import long_reads
+from ledger.pool import open_pool
 from ledger.proofs import prove
 from ledger.register import Register
 from ledger.safeguarding import safeguards
@@ -119,3 +121,19 @@ async def test_a_wrong_balance_is_found_among_many(database: Database, wrong_by:
         )
     failed = {proof.name: proof.evidence for proof in await prove(database.pool) if not proof.holds}
     assert [row["path"] for row in failed["balances"]] == ["merchant/m-7/available"]
+
+
+async def test_long_reads_have_a_limit_of_their_own_and_join_whole_tables_by_hash(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.pool.ANSWER_WITHIN", 0.1)
+    pool = await open_pool(database.worker_dsn)
+    try:
+        with pytest.raises(TimeoutError):
+            await pool.fetch("SELECT pg_sleep(0.3)")
+        async with long_reads(pool) as reads:
+            await reads.fetch("SELECT pg_sleep(0.3)")
+            planned = await reads.fetch("SELECT current_setting('enable_nestloop') AS joined")
+        assert (planned[0]["joined"], await pool.fetchval("SHOW enable_nestloop")) == ("off", "on")
+    finally:
+        pool.terminate()
