@@ -19,6 +19,7 @@ COMMANDS = {
     "show": "Show an order or a withdrawal.",
     "withdraw": "Ask for a withdrawal.",
     "balance": "What a merchant will have, may withdraw, is being paid, and owes.",
+    "receivable": "What a merchant owes, by age.",
     "orders": "List orders, the newest first.",
     "withdrawals": "List withdrawals, the newest first.",
     "advance": "Skip time for one order or withdrawal, as if the days had passed.",

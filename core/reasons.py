@@ -112,6 +112,8 @@ SENTENCES: dict[str, str] = {
     "unknown_rail": "No payout, account or setting knows this rail.",
     "wrong_amount": "The amount is not the payout's.",
     "event_exists_with_different_content": "Another event with this id was counted.",
+    "above_receivable": "This is more than the merchant owes.",
+    "receipt_exists_with_different_content": "This id stands for another amount or merchant already.",
     "receivable_outstanding": "The merchant owes money.",
     "withdrawal_exists_with_different_content": "Another withdrawal with this id exists.",
 }

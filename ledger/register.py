@@ -27,6 +27,7 @@ from ledger.policies import Policies
 from ledger.pool import Pool, translate_errors
 from ledger.provider_log import ProviderLog
 from ledger.pushes import Pushes
+from ledger.receivables import Receivables
 from ledger.reviews import Reviews
 from ledger.shifting import Shifting
 from ledger.statements import Statements
@@ -53,6 +54,7 @@ class Register:
         self.withdrawals = Withdrawals(pool)
         self.payouts = Payouts(pool)
         self.balances = Balances(pool)
+        self.receivables = Receivables(pool)
         self.providers = ProviderLog(pool)
         self.pushes = Pushes(pool)
         self.callbacks = Callbacks(pool)

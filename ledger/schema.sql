@@ -268,6 +268,22 @@ CREATE TABLE statement_loads (
     CONSTRAINT a_load_is_withdrawn_by_two_people CHECK (withdrawn_by IS NULL OR asked_by IS NOT NULL AND asked_by <> withdrawn_by)
 );
 
+CREATE TABLE write_offs (
+    request_id text NOT NULL,
+    merchant_id text NOT NULL,
+    currency text NOT NULL,
+    amount_minor bigint NOT NULL,
+    reason text NOT NULL,
+    asked_by text NOT NULL,
+    asked_at timestamp with time zone NOT NULL,
+    done_by text,
+    done_at timestamp with time zone,
+    CONSTRAINT write_offs_pkey PRIMARY KEY (request_id),
+    CONSTRAINT a_debt_is_given_up_by_two_people CHECK (done_by IS NULL OR done_by <> asked_by),
+    CONSTRAINT write_off_amount_in_bounds CHECK (amount_minor >= 1 AND amount_minor <= '1000000000000000'::bigint),
+    CONSTRAINT write_off_request_form CHECK (request_id ~ '^[A-Za-z0-9_-]{1,64}$'::text)
+);
+
 CREATE TABLE movement_legs (
     kind text NOT NULL,
     leg integer NOT NULL,
@@ -1977,6 +1993,33 @@ BEGIN
     RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
 END $function$;
 
+CREATE FUNCTION post_paid_in(
+    p_reference text,
+    p_currency text,
+    p_occurred_at timestamp with time zone,
+    p_debits text[],
+    p_credits text[],
+    p_amounts bigint[]
+)
+ RETURNS TABLE(outcome text, account text, short_by bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    IF p_reference !~ '^merchant/[^/]+/paid_in/[^/]+$' THEN
+        RAISE EXCEPTION 'movement % is refused: it is no payment of a merchant', p_reference
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
+    FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[NULL::TEXT],
+              array_fill(1, ARRAY[cardinality(p_debits)]), p_debits, p_credits, p_amounts) AS p;
+    IF outcome = 'posted' THEN
+        PERFORM refuse_unlawful(p_reference, NULL, p_debits, p_credits, p_amounts);
+    END IF;
+    RETURN NEXT;
+END $function$;
+
 CREATE FUNCTION post_refund(
     p_reference text,
     p_currency text,
@@ -3039,6 +3082,53 @@ BEGIN
     RETURN 'withdrawn';
 END $function$;
 
+CREATE FUNCTION write_off(
+    p_request text,
+    p_merchant text,
+    p_currency text,
+    p_amount bigint,
+    p_by text,
+    p_reason text,
+    p_now timestamp with time zone
+)
+ RETURNS TABLE(outcome text, short_by bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_path    TEXT := 'merchant/' || p_merchant || '/receivable';
+    v_request write_offs%ROWTYPE;
+    v_owed    BIGINT;
+BEGIN
+    SELECT a.balance_minor INTO v_owed FROM accounts a WHERE a.path = v_path AND a.currency = p_currency;
+    SELECT * INTO v_request FROM write_offs w WHERE w.request_id = p_request FOR UPDATE;
+    IF FOUND AND (v_request.merchant_id, v_request.currency, v_request.amount_minor)
+                 IS DISTINCT FROM (p_merchant, p_currency, p_amount) THEN
+        RETURN QUERY SELECT 'different', NULL::BIGINT;
+    ELSIF v_request.done_at IS NOT NULL THEN
+        RETURN QUERY SELECT 'already', NULL::BIGINT;
+    ELSIF p_amount > coalesce(v_owed, 0) THEN
+        RETURN QUERY SELECT 'insufficient_funds', p_amount - coalesce(v_owed, 0);
+    ELSIF v_request.request_id IS NULL THEN
+        INSERT INTO write_offs (request_id, merchant_id, currency, amount_minor, reason, asked_by, asked_at)
+        VALUES (p_request, p_merchant, p_currency, p_amount, p_reason, p_by, p_now);
+        RETURN QUERY SELECT 'asked', NULL::BIGINT;
+    ELSIF v_request.asked_by = p_by THEN
+        RETURN QUERY SELECT 'same_person', NULL::BIGINT;
+    ELSE
+        SELECT p.outcome, p.short_by INTO outcome, short_by
+        FROM post(ARRAY['merchant/' || p_merchant || '/write_off/' || p_request], ARRAY[p_currency], ARRAY[p_now],
+                  ARRAY[NULL::TEXT], ARRAY[NULL::TEXT], ARRAY[1], ARRAY['expense/goodwill'], ARRAY[v_path],
+                  ARRAY[p_amount]) AS p;
+        IF outcome = 'posted' THEN
+            UPDATE write_offs w SET done_by = p_by, done_at = p_now WHERE w.request_id = p_request;
+            outcome := 'written_off';
+        END IF;
+        RETURN NEXT;
+    END IF;
+END $function$;
+
 CREATE VIEW entries AS
  SELECT t.movement_id,
     t.leg,
@@ -3218,6 +3308,7 @@ GRANT SELECT ON TABLE transfers TO dakuan_worker;
 GRANT SELECT ON TABLE waybill_claims TO dakuan_worker;
 GRANT SELECT ON TABLE withdrawal_approvals TO dakuan_worker;
 GRANT SELECT ON TABLE withdrawals TO dakuan_worker;
+GRANT SELECT ON TABLE write_offs TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION account_guarded TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION account_kind TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION bind_account TO dakuan_worker;
@@ -3248,6 +3339,7 @@ GRANT EXECUTE ON FUNCTION open_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_for_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_for_withdrawal TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_movements TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION post_paid_in TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_refund TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_settlements TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_callbacks TO dakuan_worker;
@@ -3276,3 +3368,4 @@ GRANT EXECUTE ON FUNCTION update_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION update_drop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION verify_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION withdraw_load TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION write_off TO dakuan_worker;

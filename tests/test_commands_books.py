@@ -70,6 +70,28 @@ async def test_a_statement_of_no_time_or_nowhere_is_refused(stage: WithdrawalSta
         assert (answered.exit_code, "Traceback" in answered.output) == (code, False), arguments
 
 
+# --- what a merchant owes --------------------------------------------------------------------------------
+
+
+async def test_a_debt_is_shown_paid_in_and_given_up_by_two_people(stage: WithdrawalStage) -> None:
+    merchant = f"{stage.merchant}-owes"
+    legs = [Leg(f"merchant/{merchant}/receivable", "suspense", 50_000)]
+    await post_adjustments(stage.owner_dsn, [adjustment(f"debt/{merchant}", "CNY", datetime.now(UTC), legs)])
+    (debt,) = (await ask("receivable", merchant))["debts"]
+    assert (debt["owed_minor"], debt["days_30_minor"]) == (50_000, 50_000)
+    paid_in = ("receivable", merchant, "--paid-in", "200.00", *RAIL, "--id", f"P-{merchant}")
+    assert [(await ask(*paid_in))["outcome"] for _ in range(2)] == ["posted", "exists"]
+    over = await ask("receivable", merchant, "--paid-in", "300.01", *RAIL, "--id", f"Q-{merchant}", code=1)
+    assert over["error"]["code"] == "above_receivable"
+    give_up = ("receivable", merchant, "--write-off", "300.00", "--id", f"W-{merchant}", "--reason", "gone")
+    assert (await ask(*give_up, "--as", "operator:ann"))["outcome"] == "asked"
+    assert (await ask(*give_up, "--as", "operator:ann", code=1))["error"]["code"] == "needs_other_person"
+    assert (await ask(*give_up, "--as", "merchant:m", code=1))["error"]["code"] == "wrong_actor"
+    assert (await ask(*give_up, "--as", "reviewer:bob"))["outcome"] == "written_off"
+    assert (await ask("receivable", merchant))["debts"] == []
+    assert (await run("receivable", merchant)).exit_code == 0
+
+
 # --- settlements -----------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ TABLES = (
     "orders",
     "payments",
     "refunded_lines",
+    "write_offs",
     "policies",
     "policy_names",
     "policy_moves",

@@ -1,0 +1,76 @@
+
+-- --- what a merchant owes ------------------------------------------------------------------------------------
+
+-- Debts that are given up: one person asks, another one does it.
+CREATE TABLE write_offs (
+    request_id   TEXT PRIMARY KEY,
+    merchant_id  TEXT NOT NULL,
+    currency     TEXT NOT NULL,
+    amount_minor BIGINT NOT NULL,
+    reason       TEXT NOT NULL,
+    asked_by     TEXT NOT NULL,
+    asked_at     TIMESTAMPTZ NOT NULL,
+    done_by      TEXT,
+    done_at      TIMESTAMPTZ,
+    CONSTRAINT write_off_request_form CHECK (request_id ~ '^[A-Za-z0-9_-]{1,64}$'),
+    CONSTRAINT write_off_amount_in_bounds CHECK (amount_minor BETWEEN 1 AND 1000000000000000),
+    CONSTRAINT a_debt_is_given_up_by_two_people CHECK (done_by IS NULL OR done_by <> asked_by)
+);
+
+-- What a merchant paid in, at most what is owed: more is `insufficient_funds`, and nothing is posted.
+CREATE FUNCTION post_paid_in(
+    p_reference TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ, p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
+) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    IF p_reference !~ '^merchant/[^/]+/paid_in/[^/]+$' THEN
+        RAISE EXCEPTION 'movement % is refused: it is no payment of a merchant', p_reference
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
+    FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[NULL::TEXT],
+              array_fill(1, ARRAY[cardinality(p_debits)]), p_debits, p_credits, p_amounts) AS p;
+    IF outcome = 'posted' THEN
+        PERFORM refuse_unlawful(p_reference, NULL, p_debits, p_credits, p_amounts);
+    END IF;
+    RETURN NEXT;
+END $$;
+
+-- Give a debt up. Answers `asked`, `written_off`, `same_person`, `already`, `different` (the request stands for another
+-- debt), or `insufficient_funds` where less is owed, by so much.
+CREATE FUNCTION write_off(
+    p_request TEXT, p_merchant TEXT, p_currency TEXT, p_amount BIGINT, p_by TEXT, p_reason TEXT, p_now TIMESTAMPTZ
+) RETURNS TABLE (outcome TEXT, short_by BIGINT)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_path    TEXT := 'merchant/' || p_merchant || '/receivable';
+    v_request write_offs%ROWTYPE;
+    v_owed    BIGINT;
+BEGIN
+    SELECT a.balance_minor INTO v_owed FROM accounts a WHERE a.path = v_path AND a.currency = p_currency;
+    SELECT * INTO v_request FROM write_offs w WHERE w.request_id = p_request FOR UPDATE;
+    IF FOUND AND (v_request.merchant_id, v_request.currency, v_request.amount_minor)
+                 IS DISTINCT FROM (p_merchant, p_currency, p_amount) THEN
+        RETURN QUERY SELECT 'different', NULL::BIGINT;
+    ELSIF v_request.done_at IS NOT NULL THEN
+        RETURN QUERY SELECT 'already', NULL::BIGINT;
+    ELSIF p_amount > coalesce(v_owed, 0) THEN
+        RETURN QUERY SELECT 'insufficient_funds', p_amount - coalesce(v_owed, 0);
+    ELSIF v_request.request_id IS NULL THEN
+        INSERT INTO write_offs (request_id, merchant_id, currency, amount_minor, reason, asked_by, asked_at)
+        VALUES (p_request, p_merchant, p_currency, p_amount, p_reason, p_by, p_now);
+        RETURN QUERY SELECT 'asked', NULL::BIGINT;
+    ELSIF v_request.asked_by = p_by THEN
+        RETURN QUERY SELECT 'same_person', NULL::BIGINT;
+    ELSE
+        SELECT p.outcome, p.short_by INTO outcome, short_by
+        FROM post(ARRAY['merchant/' || p_merchant || '/write_off/' || p_request], ARRAY[p_currency], ARRAY[p_now],
+                  ARRAY[NULL::TEXT], ARRAY[NULL::TEXT], ARRAY[1], ARRAY['expense/goodwill'], ARRAY[v_path],
+                  ARRAY[p_amount]) AS p;
+        IF outcome = 'posted' THEN
+            UPDATE write_offs w SET done_by = p_by, done_at = p_now WHERE w.request_id = p_request;
+            outcome := 'written_off';
+        END IF;
+        RETURN NEXT;
+    END IF;
+END $$;

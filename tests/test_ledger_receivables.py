@@ -1,0 +1,93 @@
+"""What a merchant owes: its age, what is paid in, and what two people give up."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+from databases import Database
+from ledger_samples import DAY, NOW
+
+from core.movements import Leg, adjustment, paid_in
+from ledger.book import Book
+from ledger.register import Register
+
+OWES = "merchant/m-1/receivable"
+AT: dict[str, Any] = {"currency": "CNY", "occurred_at": NOW}
+
+
+async def _owes(database: Database, amount: int, days_ago: int = 0, number: int = 1) -> None:
+    at = NOW - days_ago * DAY
+    await Book(database.owner).post_all([adjustment(f"adjust/{number}", "CNY", at, [Leg(OWES, "suspense", amount)])])
+
+
+async def _give_up(register: Register, person: str, amount: int = 300, request: str = "R1") -> str:
+    answer = await register.receivables.write_off(
+        request, "m-1", amount_minor=amount, currency="CNY", person=person, reason="gone", now=NOW
+    )
+    return answer.outcome
+
+
+async def test_a_debt_ages_and_the_oldest_part_is_repaid_first(database: Database, register: Register) -> None:
+    for number, (amount, days_ago) in enumerate([(100, 120), (200, 60), (400, 3)]):
+        await _owes(database, amount, days_ago, number)
+    (debt,) = await register.receivables.of_merchant("m-1", NOW)
+    assert (debt.owed_minor, debt.older_minor, debt.days_90_minor, debt.days_30_minor) == (700, 100, 200, 400)
+    assert (await register.receivables.pay_in(paid_in("m-1", "P1", channel="wechat", amount_minor=150, **AT))).moved
+    (debt,) = await register.receivables.of_merchant("m-1", NOW)
+    assert (debt.owed_minor, debt.older_minor, debt.days_90_minor, debt.days_30_minor) == (550, 0, 150, 400)
+    assert debt.oldest_at == NOW - 60 * DAY
+    assert await register.receivables.of_merchant("m-2", NOW) == []
+
+
+async def test_what_is_paid_in_counts_once_and_is_at_most_what_is_owed(database: Database, register: Register) -> None:
+    await _owes(database, 500)
+    given: dict[str, Any] = {"rail": "sandbox", **AT}
+    pay = register.receivables.pay_in
+    answers = await asyncio.gather(*(pay(paid_in("m-1", "P1", amount_minor=300, **given)) for _ in range(3)))
+    assert sorted(answer.outcome for answer in answers) == ["exists", "exists", "posted"]
+    over = await pay(paid_in("m-1", "P2", amount_minor=300, **given))
+    assert (over.outcome, over.short_by_minor) == ("insufficient_funds", 100)
+    assert (await pay(paid_in("m-1", "P1", amount_minor=200, **given))).outcome == "conflict"
+    assert await database.balance(OWES) == 200
+
+
+async def test_only_a_payment_goes_through_the_door_for_payments(database: Database) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="no payment of a merchant"):
+        await database.pool.fetch(
+            "SELECT * FROM post_paid_in('bonus/1', 'CNY', now(), ARRAY['psp/wechat'],"
+            " ARRAY['merchant/m-1/available'], ARRAY[500::BIGINT])"
+        )
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="refused"):
+        await database.pool.fetch(
+            "SELECT * FROM post_paid_in('merchant/m-1/paid_in/1', 'CNY', now(), ARRAY['psp/wechat'],"
+            " ARRAY['merchant/m-1/available'], ARRAY[500::BIGINT])"
+        )
+
+
+async def test_two_people_give_a_debt_up_and_no_fewer(database: Database, register: Register) -> None:
+    await _owes(database, 500)
+    assert [await _give_up(register, person) for person in ("ann", "ann")] == ["asked", "same_person"]
+    assert await database.balance(OWES) == 500
+    assert await _give_up(register, "bob", amount=200) == "different"
+    assert await _give_up(register, "bob") == "written_off"
+    assert await _give_up(register, "eve") == "already"
+    assert [await database.balance(path) for path in (OWES, "expense/goodwill")] == [200, 300]
+    assert await _give_up(register, "ann", request="R2") == "insufficient_funds"
+
+
+async def test_many_who_give_up_at_once_do_it_once(database: Database, register: Register) -> None:
+    await _owes(database, 500)
+    await _give_up(register, "ann")
+    outcomes = await asyncio.gather(*(_give_up(register, person) for person in ("bob", "eve", "joe")))
+    assert sorted(outcomes) == ["already", "already", "written_off"]
+    assert await database.balance(OWES) == 200
+
+
+async def test_not_even_the_owner_lets_one_person_give_a_debt_up(database: Database, register: Register) -> None:
+    await _owes(database, 500)
+    await _give_up(register, "ann")
+    with pytest.raises(asyncpg.CheckViolationError, match="a_debt_is_given_up_by_two_people"):
+        await database.owner.execute("UPDATE write_offs SET done_by = 'ann', done_at = now()")
