@@ -16,6 +16,7 @@ from commands.service import temporal, why_idle
 from commands.traces import trace_table, traces_of
 from commands.views import (
     accounts_table,
+    cases_table,
     findings_table,
     holds_table,
     journal_table,
@@ -163,6 +164,7 @@ def _show(console: Console, about: Subject, view: dict[str, Any], money: Money, 
         findings,
         *(trace_table(parcel, sources) for parcel, sources in view["traces"].items()),
         refunds_table(refunds, state["order"]["currency"]) if refunds else None,
+        cases_table(state["cases"], state["order"]["currency"]) if state.get("cases") else None,
         payouts_table(state["attempts"]) if state.get("attempts") else None,
         holds_table(view["holds"], language) if view["holds"] else None,
         retries_table(view["retries"]) if view.get("retries") else None,

@@ -160,6 +160,40 @@ def refunds_table(refunds: Sequence[Mapping[str, Any]], currency: str) -> Listin
     )
 
 
+def cases_table(cases: Sequence[Mapping[str, Any]], currency: str) -> Listing:
+    """After-sale cases: what is asked for, where each stands, and what was said last."""
+    return table(
+        "After-sale cases",
+        ("case", "kind", "about", "reason", "stage", "until", "way back", "said last"),
+        [
+            (
+                case["case_id"],
+                case["kind"],
+                _scope(case, currency),
+                case["reason"],
+                " as ".join(filter(None, (case["stage"], case.get("closed_as")))),
+                clock((case.get("due") or {}).get("at")),
+                (case.get("parcel") or {}).get("waybill"),
+                _said_last(case, currency),
+            )
+            for case in cases
+        ],
+    )
+
+
+def _scope(case: Mapping[str, Any], currency: str) -> str:
+    if case.get("amount_minor") is not None:
+        return format_minor(case["amount_minor"], currency)
+    lines = case.get("lines")
+    return ", ".join(f"{part['quantity']} of line {part['line_id']}" for part in lines) if lines else "the whole order"
+
+
+def _said_last(case: Mapping[str, Any], currency: str) -> str:
+    said = case["said"][-1]
+    amount = format_minor(said["amount_minor"], currency) if said.get("amount_minor") is not None else None
+    return ": ".join(filter(None, (f"{said['by']['role']} {said['verb']}", amount, said.get("text"))))
+
+
 def payouts_table(attempts: Sequence[Mapping[str, Any]]) -> Listing:
     """The payouts of a withdrawal."""
     return table(
