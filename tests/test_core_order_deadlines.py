@@ -35,6 +35,13 @@ def told(name: str) -> Callable[[OrderDriver], bool]:
     return lambda driver: bool(driver.notices(name))
 
 
+def asked_for_a_refund() -> OrderDriver:
+    """One of two people said so."""
+    driver = opened(ship_within="5d")
+    driver.send("refund_order", "operator", amount_minor=100, reason="dented")
+    return driver
+
+
 class Case(NamedTuple):
     """A deadline: where it runs, how long after T0 it passes, and how one sees that it passed."""
 
@@ -64,6 +71,7 @@ CASES = (
     Case("review_sla", in_review, 24 * HOUR, told("review_overdue")),
     Case("review_end", in_review, 7 * DAY, lambda d: d.holds() == {"review_overdue"}),
     Case("settle_at", credited, 7 * DAY, lambda d: d.phase == "settled"),
+    Case("refund_request_by", asked_for_a_refund, 3 * DAY, lambda d: d.state.refund_request is None),
     Case("refund_stuck", refunding, 3 * DAY, lambda d: d.holds() == {"refund_stuck"}),
 )
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from core.order.refunding import refund_amount, refund_rest, refund_units
 from core.order.shares import refundable_minor, return_units
-from core.order.state import OrderState, RefundRequest
+from core.order.state import OpenRefundRequest, OrderState
 from core.reasons import Refusal, refuse
 from core.refund_messages import RefundOrder
 
@@ -70,7 +70,7 @@ def wish_of(command: RefundOrder) -> str:
     return command.model_dump_json(include={"lines", "amount_minor", "freight", "bearer"})
 
 
-def standing_request(state: OrderState, now: datetime) -> RefundRequest | None:
+def standing_request(state: OrderState, now: datetime) -> OpenRefundRequest | None:
     """What the first of two people asked for, while it waits for the second."""
     asked = state.refund_request
     return asked if asked is not None and now < asked.at + state.policy.order.refund_request_within else None
@@ -80,7 +80,7 @@ def grant_refund(state: OrderState, command: RefundOrder, now: datetime) -> Orde
     """The second of two people who say the same does it."""
     asked = standing_request(state, now)
     if asked is None or asked.wish != wish_of(command) or asked.by == command.actor.id:
-        request = RefundRequest(wish=wish_of(command), by=command.actor.id, at=now, cause=command.command_id)
+        request = OpenRefundRequest(wish=wish_of(command), by=command.actor.id, at=now, cause=command.command_id)
         state = state.changed(refund_request=request)
         return state.with_notice("operator", "refund_asked", now, by=command.actor.id, reason=command.reason)
     state, cause = state.changed(refund_request=None), f"operator-{asked.cause}"

@@ -121,7 +121,7 @@ class Refund(Part):
         return self.amount_minor - self.commission_minor + self.discount_minor if self.bearer == "merchant" else 0
 
 
-class RefundRequest(Part):
+class OpenRefundRequest(Part):
     """What the first of two people asked to give back: the wish as it was sent, who and when.
 
     `cause` names the refund that comes of it.
@@ -207,7 +207,7 @@ class OrderState(State):
     settle_not_before: Time | None = Field(default=None, exclude_if=lambda value: value is None)
     """Where a pause moved the settlement to."""
     refunds: tuple[Refund, ...] = ()
-    refund_request: RefundRequest | None = None
+    refund_request: OpenRefundRequest | None = None
     freight_refunded_minor: int = 0
     """What goes back of the freight; `freight_goodwill_minor` of it the platform bears."""
     freight_goodwill_minor: int = 0
