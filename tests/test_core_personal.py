@@ -63,3 +63,23 @@ def test_other_unknown_fields_are_ignored_as_ever(name: str) -> None:
 @given(st.recursive(st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_any_body_gets_an_answer(body: Any) -> None:
     assert refuse_personal(body) is None or body
+
+
+@pytest.mark.parametrize("where", ["buyer.name", "customer.contact.phone", "ship_to.details.street", "ship_to.attn"])
+def test_it_is_found_inside_of_an_unknown_object_too(where: str) -> None:
+    body: Any = order_body()
+    fields = body
+    *objects, name = where.split(".")
+    for one in objects:
+        fields = fields.setdefault(one, {})
+    fields[name] = "张三"
+    refusal = refuse_personal(body)
+    assert refusal is not None
+    assert refusal.field is not None
+    assert refusal.field.startswith(where.rpartition(".")[0])
+
+
+def test_what_a_shop_keeps_of_its_own_is_about_nobody() -> None:
+    body = {**order_body(), "shop": {"name": "茶店", "tags": {"color": "red"}}}
+    body["ship_from"]["warehouse_id"] = "w1"
+    assert refuse_personal(body) is None
