@@ -38,9 +38,24 @@ def _notices_of(call: ast.Call, function: ast.FunctionDef) -> Iterator[Written]:
     assert isinstance(call.func, ast.Attribute)
     first, second = call.args[0], call.args[1]
     to, name = (first, second) if call.func.attr == "with_notice" else (second, first)
-    if not isinstance(to, ast.Constant):
-        return  # `stop_for` itself, which passes on what its callers say
-    yield from (Written(one, str(to.value), _facts_of(call, function)) for one in _names(name))
+    readers = _readers(to, function)
+    if readers:
+        yield from (Written(one, reader, _facts_of(call, function)) for one in _names(name) for reader in readers)
+
+
+def _readers(to: ast.expr, function: ast.FunctionDef) -> list[str]:
+    """The reader, or those that a loop of the function goes through; none where it passes on what its callers say."""
+    if isinstance(to, ast.Constant):
+        return [str(to.value)]
+    return [
+        str(one.value)
+        for node in ast.walk(function)
+        if isinstance(node, ast.For)
+        and ast.unparse(node.target) == ast.unparse(to)
+        and isinstance(node.iter, ast.Tuple)
+        for one in node.iter.elts
+        if isinstance(one, ast.Constant)
+    ]
 
 
 def _names(name: ast.expr) -> list[str]:
