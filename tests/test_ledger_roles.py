@@ -70,6 +70,8 @@ CALLABLE = {
     "post_for_order": HANDS_ON,
     "post_movements": HANDS_ON,
     "post_refund": "back to the buyer, at most what was paid, and of a line at most its price; " + HANDS_ON,
+    "post_paid_in": "a merchant's debt is less, at most by what is owed; nothing becomes available",
+    "write_off": "the same, and takes two names",
     "record_order": "what an order says of itself; the books do not follow it, and the proofs compare",
     "take_over_order": "another run owns an order; moves nothing",
     "claim_waybills": "numbers; moves nothing",
