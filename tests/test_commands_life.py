@@ -229,7 +229,7 @@ def test_goods_that_wait_for_a_reviewer_say_why_in_both_languages() -> None:
         queue = json.loads(run("reviews", "--json", *more).stdout)
         return str(next(one["evidence"] for one in queue if one["order_id"] == order["order_id"]))
 
-    assert "The goods match the screening rule “medicine” (line 1)" in told()
+    assert "The goods match the screening rule “Medicine” (line 1)" in told()
     assert "商品命中筛查规则“药品”（第 1 行）" in told("--lang", "zh")
     assert "“药品”" in run("show", order["order_id"], "--lang", "zh").stdout
 

@@ -132,7 +132,7 @@ async def test_a_namespace_without_room_is_misconfigured(server: Temporal, clien
         await mine.operator_service.add_search_attributes(
             AddSearchAttributesRequest(namespace="crowded", search_attributes=theirs)
         )
-    with pytest.raises(Misconfigured, match="room for 2 more Keyword attributes, Dakuan needs 6"):
+    with pytest.raises(Misconfigured, match="room for 2 more Keyword attributes, Dakuan needs 7"):
         await gateway.register_search_attributes(mine)
 
 

@@ -162,7 +162,7 @@ async def test_an_operator_shortens_the_cooling_once_and_it_is_kept_who_and_why(
     change = (await register.accounts.changes("m-1"))[-1]
     assert (change.role, change.who, change.why, change.version) == ("operator", "ann", "seen", 1)
     assert before is not None
-    assert change.detail == f"{before:%Y-%m-%dT%H:%M:%SZ} → {until:%Y-%m-%dT%H:%M:%SZ}"
+    assert change.detail == f"{before:%Y-%m-%d %H:%M} UTC → {until:%Y-%m-%d %H:%M} UTC"
     assert (await asks(register)).outcome == "reserved"
 
 
