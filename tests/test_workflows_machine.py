@@ -135,7 +135,9 @@ async def test_a_workflow_that_fails_answers_the_command_that_waits_for_it(money
     async with Worker(client, task_queue=queue, workflows=[Lost]):
         handle = await client.start_workflow("Lost", id=queue, task_queue=queue)
         with pytest.raises(Refused) as refused:
-            await asyncio.wait_for(gateway.send(client, handle.id, "cancel", money_stage.command("merchant")), 10)
+            await asyncio.wait_for(
+                gateway.send(client, handle.id, "cancel", money_stage.command("merchant", "m-7")), 10
+            )
         with pytest.raises(WorkflowFailureError) as failed:
             await asyncio.wait_for(handle.result(), 10)
     assert refused.value.code == "unknown_order"
