@@ -1,5 +1,4 @@
-
--- --- what a merchant owes ------------------------------------------------------------------------------------
+-- What a merchant owes: paid in, or given up.
 
 -- Debts that are given up: one person asks, another one does it.
 CREATE TABLE write_offs (
