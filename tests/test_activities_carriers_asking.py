@@ -16,6 +16,7 @@ from activities.carriers.sandbox import SandboxCarrier
 from activities.http import HttpClient
 from core.audit.facts import remember
 from core.audit.trace import Trace, TraceAnswer
+from core.audit.waybills import carrier as carrier_named
 from ledger.register import Register
 from local.client import WorldClient
 from local.dialects import Vendor
@@ -119,6 +120,12 @@ def test_no_questions_name_has_digits_in_it() -> None:
         ("dpd", "09980000020033", ["dpd", "dpdgermany", "dpduk", "dpdpoland", "dpd_ireland"], False),
         ("gls", "12345678901", ["gls", "glsitaly"], False),
         ("yto", "YT1234567890123", ["yuantong"], True),
+        ("yunda", "462012345678", ["yunda", "yundakuaiyun"], True),
+        ("jd", "JDK000123456789", ["jd", "jingdongkuaiyun"], True),
+        ("ems", "1234567890123", ["ems", "youzhengguonei"], True),
+        ("china_post", "9876543210123", ["youzhengguonei", "ems"], True),
+        ("best", "B71234567890123", ["huitongkuaidi", "baishiwuliu"], True),
+        ("zto", "76123456789012", ["zhongtong"], True),
     ],
 )
 def test_the_services_that_print_a_number_are_asked(
@@ -126,6 +133,15 @@ def test_the_services_that_print_a_number_are_asked(
 ) -> None:
     questions = questions_of(offline("kuaidi100"), TraceQuery(carrier=carrier_id, waybill=number))
     assert ([one.query.code for one in questions.asked], questions.certain) == (codes, certain)
+
+
+@pytest.mark.parametrize("vendor", ["kuaidi100", "kdniao"])
+def test_freight_under_an_express_name_is_asked_for_as_freight(vendor: Vendor) -> None:
+    query = TraceQuery(carrier="zto", waybill="202012345678", **PHONES)
+    codes = [one.query.code for one in questions_of(offline(vendor), query).asked]
+    freight = carrier_named("zto_freight")
+    assert freight is not None
+    assert getattr(freight, vendor) in codes
 
 
 def test_a_number_of_no_known_form_is_asked_of_every_service() -> None:
