@@ -2,65 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
+from case_driver import (
+    ALL_OF_2,
+    LINE_1,
+    LINE_2,
+    ONE_OF_1,
+    PHOTO,
+    TOTAL,
+    absent,
+    case,
+    code,
+    delivered,
+    opened,
+    returning,
+    say,
+    send_back,
+    stage,
+)
 from order_driver import OrderDriver
 from order_events import play
-from order_samples import DAY, HOUR, SECOND, T0, WAYBILLS, a_parcel, a_policy, a_verdict
+from order_samples import DAY, HOUR, SECOND, T0, WAYBILLS, a_parcel
 
 from core.aftersale.deadlines import CASE_REMINDER
 from core.aftersale.deadlines import PASSING as CASE_PASSING
-from core.aftersale.limits import AfterSaleLimits
-from core.answers import Answer
-from core.order.views import hold_reasons, holds_of, search_values
 from core.order.watches import audit_watches
-from core.policy import OrderPolicy
-from core.reasons import Refusal
-
-TOTAL, LINE_1, LINE_2, FREIGHT = 13_580, 1_990, 8_800, 800
-ONE_OF_1: Sequence[dict[str, Any]] = ({"line_id": "1", "quantity": 1},)
-ALL_OF_2: Sequence[dict[str, Any]] = ({"line_id": "2", "quantity": 1},)
-PHOTO = {"kind": "photo", "reference": "https://shop.example/1.jpg"}
-
-
-def opened(**limits: Any) -> OrderDriver:
-    return OrderDriver(policy=policy(**limits)).open()
-
-
-def policy(**after_sale: Any) -> OrderPolicy:
-    return a_policy().model_copy(update={"after_sale": AfterSaleLimits.model_validate(after_sale)})
-
-
-def delivered(**limits: Any) -> OrderDriver:
-    """Everything in one parcel, delivered; the receipt is awaited, so that nothing is credited."""
-    driver = opened(**limits)
-    driver.ship()
-    driver.deliver()
-    return driver
-
-
-def case(driver: OrderDriver, kind: str = "refund_only", reason: str = "damaged", **fields: Any) -> Answer | Refusal:
-    return driver.send("open_after_sale", "buyer", kind=kind, reason=reason, **fields)
-
-
-def say(driver: OrderDriver, verb: str, role: str, **fields: Any) -> Answer | Refusal:
-    return driver.send(verb, role, **fields)
-
-
-def code(answer: Answer | Refusal) -> str:
-    return answer.code if isinstance(answer, Refusal) else answer.outcome
-
-
-def stage(driver: OrderDriver) -> str:
-    return driver.state.cases[-1].stage
-
-
-def send_back(driver: OrderDriver, number: int = 20) -> Answer | Refusal:
-    return say(driver, "report_return", "buyer", carrier="sandbox", waybill=WAYBILLS[number])
-
 
 # --- money -----------------------------------------------------------------------------------------------
 
@@ -243,17 +213,6 @@ class Wait(NamedTuple):
     undelivered: bool = False
 
 
-def _returning(driver: OrderDriver, seen: bool) -> None:
-    play(driver, ["case: return", "case: agree", "case: send back"])
-    if seen:
-        driver.hear("return-1", "pending", first_physical_at=driver.now)
-
-
-def _absent(driver: OrderDriver) -> None:
-    _returning(driver, False)
-    driver.say["return-1"] = a_verdict("pending", now=driver.now)
-
-
 def _arbitrated(driver: OrderDriver) -> None:
     play(driver, ["case: refund 500", "case: refuse", "case: escalate"])
 
@@ -266,9 +225,9 @@ WAITS = (
     Wait("accept_by", lambda d: play(d, ["case: refund", "case: propose 300"]), 7 * DAY, "closed"),
     Wait("escalate_by", lambda d: play(d, ["case: refund", "case: refuse"]), 7 * DAY, "closed"),
     Wait("return_by", lambda d: play(d, ["case: return", "case: agree"]), 7 * DAY, "closed"),
-    Wait("return_pickup_by", lambda d: _returning(d, False), 5 * DAY, "arbitration"),
-    Wait("return_pickup_by", _absent, 5 * DAY, "closed"),
-    Wait("return_delivery_by", lambda d: _returning(d, True), 20 * DAY, "arbitration"),
+    Wait("return_pickup_by", lambda d: returning(d, False), 5 * DAY, "arbitration"),
+    Wait("return_pickup_by", absent, 5 * DAY, "closed"),
+    Wait("return_delivery_by", lambda d: returning(d, True), 20 * DAY, "arbitration"),
     Wait("inspect_by", lambda d: play(d, ["case: return", "case: agree", "case: send back", "back: delivered"]),
          7 * DAY, "refunding"),
     Wait("evidence_by", _arbitrated, 2 * DAY, "arbitration"),
@@ -396,247 +355,3 @@ def test_the_clocks_of_an_order_stand_for_a_month_in_all_and_money_waits_for_the
     say(driver, "arbitrate", "reviewer", decision="part", amount_minor=500, reason="late")
     assert driver.phase == "credited"
     assert driver.state.paused_for == 30 * DAY
-
-
-# --- what is refused -------------------------------------------------------------------------------------
-
-
-class Bad(NamedTuple):
-    name: str
-    before: Sequence[str]
-    verb: str
-    role: str
-    fields: dict[str, Any]
-    code: str
-    field: str | None = None
-
-
-_OPEN = {"kind": "refund_only", "reason": "damaged"}
-_RETURN = ("case: return", "case: agree")
-BAD = (
-    Bad("no case", (), "escalate", "buyer", {}, "no_open_case"),
-    Bad("two at once", ("case: refund",), "open_after_sale", "buyer", _OPEN, "case_open"),
-    Bad("no text", (), "open_after_sale", "buyer", {**_OPEN, "reason": "other"}, "reason_missing", "text"),
-    Bad(
-        "a line of another order",
-        (),
-        "open_after_sale",
-        "buyer",
-        {**_OPEN, "lines": [{"line_id": "9", "quantity": 1}]},
-        "unknown_line",
-        "lines.0.line_id",
-    ),
-    Bad(
-        "more units than there are",
-        (),
-        "open_after_sale",
-        "buyer",
-        {**_OPEN, "lines": [{"line_id": "1", "quantity": 3}]},
-        "above_refundable",
-        "lines.0.quantity",
-    ),
-    Bad(
-        "more than was paid",
-        (),
-        "open_after_sale",
-        "buyer",
-        {**_OPEN, "amount_minor": TOTAL + 1},
-        "above_refundable",
-        "amount_minor",
-    ),
-    Bad("wrong stage", ("case: refund",), "confirm_return", "merchant", {}, "wrong_case_stage"),
-    Bad("a buyer's answer", ("case: refund",), "agree_after_sale", "buyer", {}, "wrong_actor", "actor.role"),
-    Bad("a merchant's escalation", ("case: refund",), "escalate", "merchant", {}, "wrong_actor", "actor.role"),
-    Bad("no reason", ("case: refund",), "refuse_after_sale", "merchant", {"reason": " "}, "reason_missing", "reason"),
-    Bad(
-        "arbitration without a reason",
-        ("case: refund", "case: refuse", "case: escalate"),
-        "arbitrate",
-        "reviewer",
-        {"decision": "all", "reason": ""},
-        "reason_missing",
-        "reason",
-    ),
-    Bad(
-        "arbitration above what is left",
-        ("case: refund", "case: refuse", "case: escalate"),
-        "arbitrate",
-        "reviewer",
-        {"decision": "part", "amount_minor": TOTAL + 1, "reason": "x"},
-        "above_refundable",
-        "amount_minor",
-    ),
-    Bad(
-        "the outbound number",
-        _RETURN,
-        "report_return",
-        "buyer",
-        {"carrier": "sandbox", "waybill": WAYBILLS[1]},
-        "outbound_number",
-        "waybill",
-    ),
-    Bad(
-        "an impossible number",
-        _RETURN,
-        "report_return",
-        "buyer",
-        {"carrier": "sandbox", "waybill": "nonsense"},
-        "impossible_waybill",
-        "waybill",
-    ),
-    Bad(
-        "another number on the way",
-        (*_RETURN, "case: send back", "back: moves"),
-        "report_return",
-        "buyer",
-        {"carrier": "sandbox", "waybill": WAYBILLS[21]},
-        "already_moving",
-    ),
-    Bad(
-        "too much evidence",
-        ("case: refund",),
-        "add_evidence",
-        "buyer",
-        {"evidence": [{"kind": "text", "text": "字" * 500}] * 4},
-        "too_much_evidence",
-        "evidence",
-    ),
-)
-
-
-@pytest.mark.parametrize("bad", BAD, ids=[bad.name for bad in BAD])
-def test_what_cannot_be_is_refused_with_its_reason_and_moves_nothing(bad: Bad) -> None:
-    driver = delivered()
-    play(driver, bad.before)
-    cases, refunds = driver.state.cases, driver.state.refunds
-    answer = say(driver, bad.verb, bad.role, channel="signal", **bad.fields)
-    assert isinstance(answer, Refusal)
-    assert (answer.code, answer.field) == (bad.code, bad.field)
-    assert (driver.state.cases, driver.state.refunds) == (cases, refunds)
-    assert driver.state.inbox.journal[-1].code == bad.code
-
-
-def test_before_the_delivery_nothing_can_come_back() -> None:
-    driver = opened()
-    assert code(case(driver, "return_and_refund")) == "nothing_to_return"
-    assert code(case(driver)) == "accepted"
-    assert code(say(driver, "agree_after_sale", "merchant", with_return=True)) == "nothing_to_return"
-
-
-def test_an_order_has_five_cases_at_most() -> None:
-    driver = delivered()
-    for _ in range(5):
-        case(driver)
-        say(driver, "withdraw_after_sale", "buyer")
-    assert code(case(driver)) == "too_many_cases"
-
-
-def test_a_buyer_opens_no_case_after_the_window_and_an_operator_may() -> None:
-    driver = opened(windows={"quality": "15d"})
-    driver.ship()
-    driver.hear("p1", "needs_review", "odd", first_physical_at=driver.now, delivered_at=driver.now)
-    driver.hold()
-    driver.confirm()
-    driver.advance(8 * DAY)
-    assert code(case(driver)) == "after_sale_window_over"
-    assert code(case(driver, reason="quality")) == "accepted"
-    say(driver, "withdraw_after_sale", "buyer")
-    answer = driver.send("open_after_sale", "operator", kind="refund_only", reason="damaged")
-    assert code(answer) == "accepted"
-
-
-def test_a_number_of_another_buyers_parcel_is_refused_and_nothing_is_sent_back() -> None:
-    driver = delivered()
-    play(driver, ["case: return", "case: agree", "case: send back a number in use"])
-    assert stage(driver) == "awaiting_return"
-
-
-def test_a_return_that_was_never_picked_up_gives_its_number_back() -> None:
-    driver = delivered()
-    _absent(driver)
-    driver.advance(5 * DAY)
-    assert f"sandbox:{WAYBILLS[20]}" in driver.released
-
-
-def test_a_mistyped_number_is_corrected_and_the_first_released() -> None:
-    driver = delivered()
-    play(driver, ["case: return", "case: agree", "case: send back", "case: send back, again"])
-    parcel = driver.state.returns[0]
-    assert (parcel.waybill, parcel.corrections) == (WAYBILLS[21], 1)
-    assert f"sandbox:{WAYBILLS[20]}" in driver.released
-
-
-# --- what others see -------------------------------------------------------------------------------------
-
-
-def test_lists_and_holds_name_the_case_in_two_languages() -> None:
-    driver = delivered()
-    assert search_values(driver.state)["AfterSaleState"] is None
-    case(driver, "return_and_refund")
-    view = next(view for view in holds_of(driver.state) if view.reason == "after_sale_applied")
-    assert (view.who_can_act, view.expected_release) == ("merchant", driver.now + 2 * DAY)
-    assert view.what_helps.startswith("Case 1: The buyer asks for a return and a refund.")
-    assert view.what_helps_zh is not None
-    assert view.what_helps_zh.startswith("售后 1：买家申请退货退款。")
-    assert "after_sale_applied" in hold_reasons(driver.state)
-    assert search_values(driver.state)["AfterSaleState"] == "applied"
-    notice = driver.notices("after_sale_applied")[0]
-    assert notice.facts["text_zh"].startswith("买家申请退货退款")
-    say(driver, "withdraw_after_sale", "buyer")
-    assert search_values(driver.state)["AfterSaleState"] == "decided"
-
-
-def test_an_order_without_a_case_says_nothing_of_cases() -> None:
-    driver = delivered()
-    kept = driver.state.model_dump(mode="json")
-    assert not {"cases", "paused_since", "paused_for", "settle_not_before", "after_sale"} & set(kept)
-
-
-# --- late truth ------------------------------------------------------------------------------------------
-
-
-def push(driver: OrderDriver, number: int, scanned: str) -> Answer | Refusal:
-    scan = {"at": driver.now.isoformat(), "code": scanned, "stage": scanned}
-    fields = {"carrier": "sandbox", "waybill": WAYBILLS[number], "scans": [scan], "provider": "sandbox"}
-    return say(driver, "report_scan", "carrier", **fields)
-
-
-def test_a_delivery_after_the_refund_is_kept_and_told_to_merchant_and_operator() -> None:
-    driver = opened()
-    driver.ship()
-    case(driver, reason="not_received")
-    say(driver, "agree_after_sale", "merchant")
-    assert (driver.phase, driver.state.closed) == ("refunded", False)
-    refunds = driver.refunds()
-    assert code(push(driver, 1, "delivered")) == "accepted"
-    assert code(push(driver, 1, "delivered")) == "duplicate"
-    assert [(n.to, n.facts["stage"]) for n in driver.notices("late_scan")] == [
-        ("merchant", "delivered"),
-        ("operator", "delivered"),
-    ]
-    assert (driver.phase, driver.refunds()) == ("refunded", refunds)
-    assert [scan.stage for scan in driver.parcel().pushed] == ["delivered"]
-    driver.channel_says("arrived")
-    assert driver.state.closed
-    assert code(push(driver, 1, "returned")) == "order_over"
-
-
-def test_a_return_that_comes_after_its_case_closed_is_told() -> None:
-    driver = delivered()
-    _absent(driver)
-    driver.advance(5 * DAY)
-    assert stage(driver) == "closed"
-    assert code(push(driver, 20, "delivered")) == "accepted"
-    assert [n.to for n in driver.notices("late_scan")] == ["merchant", "operator"]
-    assert driver.state.cases[-1].parcel is not None
-    assert [scan.stage for scan in driver.state.cases[-1].parcel.pushed] == ["delivered"]
-
-
-def test_a_scan_that_the_audit_knew_before_the_refund_is_no_news() -> None:
-    driver = opened()
-    driver.ship()
-    driver.hear("p1", "pending", first_physical_at=driver.now, last_scan_at=driver.now)
-    case(driver, reason="not_received")
-    say(driver, "agree_after_sale", "merchant")
-    push(driver, 1, "picked_up")
-    assert driver.notices("late_scan") == []
