@@ -24,6 +24,9 @@ _ENDED_FROM_OUTSIDE = frozenset(
     {WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.TIMED_OUT}
 )
 
+TASK_FAILS = "Workflow Task in failed state"
+"""So the service refuses a query or an update while a workflow's task fails, as after code that does not replay."""
+
 
 @contextmanager
 def in_our_words(workflow_id: str = "") -> Iterator[None]:
@@ -88,4 +91,9 @@ async def unreached(error: RPCError, handle: WorkflowHandle[Any, Any]) -> Except
 def _named(error: RPCError, workflow_id: str) -> Exception:
     if error.status == RPCStatusCode.NOT_FOUND:
         return Refused("not_running", f"No workflow {workflow_id} runs.")
+    if TASK_FAILS in error.message:
+        return Unavailable(
+            f"{workflow_id} cannot answer: its workflow task fails. `python starter.py doctor` says why; the same "
+            "again helps once that is mended."
+        )
     return Unavailable(f"Temporal did not answer: {error.message}")

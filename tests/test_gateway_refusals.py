@@ -12,11 +12,14 @@ from order_stage import Play
 from temporalio.api.failure.v1 import Failure
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 import gateway
+from core.errors import Unavailable
 from core.ids import ORDER_WORKFLOW, TASK_QUEUE
 from core.reasons import refuse
 from demo.stage import StagedOrder
+from gateway.refusals import in_our_words
 from workflows.running import raise_refusal
 
 PATHS = (str(Path(__file__).parent.parent), sys.prefix, "/usr/lib", ".py")
@@ -112,3 +115,13 @@ def test_a_refusal_says_nothing_of_the_error_in_which_it_was_raised() -> None:
     failure = failure_of(caught.value)
     assert (failure.stack_trace, failure.application_failure_info.type) == ("", "malformed")
     assert "/srv" not in str(failure)
+
+
+@pytest.mark.parametrize("what", ["query workflow", "perform workflow execution update"])
+def test_a_workflow_whose_task_fails_is_named_and_temporal_is_not_blamed(what: str) -> None:
+    message = f"Unable to {what} due to Workflow Task in failed state."
+    with (
+        pytest.raises(Unavailable, match=r"^order-o1 cannot answer: its workflow task fails.*doctor"),
+        in_our_words("order-o1"),
+    ):
+        raise RPCError(message, RPCStatusCode.FAILED_PRECONDITION, b"")
