@@ -273,7 +273,7 @@ async def test_cancel_after_submission_is_refused(stage: WithdrawalStage) -> Non
         body = stage.command("merchant")
         assert await stage.code(handle, "cancel", body) == "already_submitted"
         await handle.signal("cancel", body)
-        journal = await handle.query("journal")
+        journal = await stage.journal(handle, 1)
         assert journal[-1]["code"] == "already_submitted"
 
 

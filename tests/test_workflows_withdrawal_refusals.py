@@ -126,13 +126,14 @@ async def test_commands_that_come_too_late_or_from_the_wrong_person_move_nothing
         assert await stage.effects() == 0
         small = await stage.start(1_000)
         state = await stage.phase(small, "submitted")
-        for verb, more in (("cancel", {}), ("reject", {"reason": "no"}), ("recheck", {})):
+        late: tuple[tuple[str, dict[str, str]], ...] = (("cancel", {}), ("reject", {"reason": "no"}), ("recheck", {}))
+        for number, (verb, more) in enumerate(late, 1):
             body = stage.command("operator", "ann", **more)
             assert await stage.code(small, verb, body) == "already_submitted"
             await small.signal(verb, stage.command("operator", "ann", **more))
+            journal = await stage.journal(small, number)  # an update that met the signal would be journaled, too
         said = {"outcome": "failed", "reference": "B-1", "reason": "no"}
         assert await stage.code(small, "resolve_unknown", stage.command("operator", "ann", **said)) == "not_unknown"
-        journal = await small.query("journal")
         assert [entry["code"] for entry in journal if entry["outcome"] == "refused"] == ["already_submitted"] * 3
         report = {
             "outcome": "paid",

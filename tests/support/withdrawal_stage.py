@@ -144,6 +144,16 @@ class WithdrawalStage:
             await asyncio.sleep(0.05)
         raise AssertionError(f"it never came to that: {state}")
 
+    async def journal(self, handle: WorkflowHandle[Any, Any], entries: int) -> list[dict[str, Any]]:
+        """The journal once it has so many entries: a signal is answered after the register was asked."""
+        journal: list[dict[str, Any]] = []
+        for _ in range(300):
+            journal = await handle.query("journal")
+            if len(journal) >= entries:
+                return journal
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"the journal has no {entries} entries: {journal}")
+
     async def phase(self, handle: WorkflowHandle[Any, Any], *phases: str) -> dict[str, Any]:
         """The state once it is in one of these phases and the register says so, too."""
         state = await self.until(handle, lambda state: state["phase"] in phases)
