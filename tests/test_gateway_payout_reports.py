@@ -65,10 +65,7 @@ async def test_a_return_after_the_end_is_taken_and_many_more_of_it_move_nothing(
         last = await gateway.report_payout(stage.client, withdrawal_id, told(key))
         assert (await last.result())["phase"] == "returned"
         outcomes = Counter(await _journal(stage, withdrawal_id))
-    # A report whose workflow task is lost after its record is decided once more, and is a duplicate again.
-    assert outcomes.keys() == {("accepted", None), ("duplicate", None)}
-    assert outcomes["accepted", None] == 1
-    assert outcomes["duplicate", None] >= 61
+    assert outcomes == {("accepted", None): 1, ("duplicate", None): 61}
     assert await stage.available() == 5_000_000
     assert await stage.effects() == 1
 
@@ -94,7 +91,7 @@ async def test_reports_that_do_not_fit_are_journaled_with_their_reason_and_move_
             handle = await gateway.report_payout(stage.client, withdrawal_id, event)
         assert handle is not None
         assert (await handle.result())["phase"] == "final"
-        assert list(dict.fromkeys(await _journal(stage, withdrawal_id))) == [("refused", code) for code in WRONG]
+        assert await _journal(stage, withdrawal_id) == [("refused", code) for code in WRONG]
         more = told(key, "ev-more", amount_minor=10_001)
         assert (await (await gateway.report_payout(stage.client, withdrawal_id, more)).result())["phase"] == "final"
         assert (await _journal(stage, withdrawal_id))[-1] == ("refused", "wrong_amount")
