@@ -47,6 +47,9 @@ class Inbox(Part):
     dropped: dict[str, int] = {}
     weight: int = 0
     """Of the journal, by `JOURNAL_WEIGHS`."""
+    unheard: tuple[int, ...] = ()
+    """Lines, by `seq`, of a workflow task that was lost after it was recorded: Temporal delivers their commands again.
+    """
 
     def answer_to(self, command: Command) -> Answer | Refusal | None:
         """The first answer to this sender's id, marked as a duplicate; None where the id is new.
@@ -83,7 +86,9 @@ class Inbox(Part):
         refusal: Refusal | None = None,
         message: str | None = None,
     ) -> Inbox:
-        """The inbox with one more line in its journal."""
+        """The inbox with one more line in its journal, unless the command has its line from a task that was lost."""
+        if command is not None and outcome != "accepted" and (line := self._line_of(channel, command)) is not None:
+            return self.changed(unheard=tuple(seq for seq in self.unheard if seq != line))
         said = refusal.message if refusal else message
         entry = JournalEntry(
             seq=self.seq + 1,
@@ -97,6 +102,18 @@ class Inbox(Part):
             message=said[:MESSAGE_KEPT] if said else None,
         )
         return self._trimmed((*self.journal, entry), self.weight + _weight(entry)).changed(seq=self.seq + 1)
+
+    def after(self, older: Inbox) -> Inbox:
+        """This inbox, from the register, in place of an older one that must hear the commands in between again."""
+        return self.changed(unheard=tuple(entry.seq for entry in self.journal if entry.seq > older.seq))
+
+    def _line_of(self, channel: Channel, command: Command) -> int | None:
+        """The first line of this very command that is delivered again."""
+        for entry in self.journal if self.unheard else ():
+            heard = (entry.channel, entry.verb, entry.command_id, entry.actor)
+            if entry.seq in self.unheard and heard == (channel, command.verb, command.command_id, command.actor):
+                return entry.seq
+        return None
 
     def _trimmed(self, kept: tuple[JournalEntry, ...], weight: int) -> Inbox:
         """The inbox with the last of these entries, as many as there is room for."""

@@ -57,6 +57,24 @@ def test_entries_do_not_grow_without_end() -> None:
     assert (len(entry.verb), len(entry.message or "")) == (64, MESSAGE_KEPT)
 
 
+def test_a_command_that_is_delivered_again_keeps_its_line() -> None:
+    older = Inbox().note(NOW, "signal", "cancel_order", "refused", command=sent("a"), refusal=refuse("order_over"))
+    stored = older
+    for command_id in ("a", "b"):
+        stored = stored.note(NOW, "signal", "cancel_order", "accepted", command=sent(command_id))
+    inbox = stored.after(older)
+    again = inbox.note(NOW, "signal", "cancel_order", "duplicate", command=sent("b"))
+    assert again.journal == stored.journal
+    assert again.note(NOW, "signal", "cancel_order", "duplicate", command=sent("b")).seq == stored.seq + 1
+    # Another channel, another sender, and what changes something have lines of their own.
+    others = (
+        inbox.note(NOW, "update", "cancel_order", "duplicate", command=sent("b")),
+        inbox.note(NOW, "signal", "cancel_order", "duplicate", command=sent("b", actor_id="b-2")),
+        inbox.note(NOW, "signal", "cancel_order", "accepted", command=sent("b")),
+    )
+    assert {other.seq for other in others} == {stored.seq + 1}
+
+
 def test_inbox_survives_json() -> None:
     inbox = Inbox().note_answer(sent("a"), ANSWER).note_answer(sent("b"), refuse("malformed", field="x"))
     inbox = inbox.note(NOW, "system", "rescue", "noted")

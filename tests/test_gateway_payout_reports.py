@@ -13,6 +13,7 @@ from withdrawal_stage import WithdrawalStage
 
 import gateway
 from core.messages import ReportPayout
+from core.records import WithdrawalRecord
 
 Handle = WorkflowHandle[Any, Any]
 
@@ -68,6 +69,34 @@ async def test_a_return_after_the_end_is_taken_and_many_more_of_it_move_nothing(
     assert outcomes == {("accepted", None): 1, ("duplicate", None): 61}
     assert await stage.available() == 5_000_000
     assert await stage.effects() == 1
+
+
+async def test_a_report_has_one_line_where_its_task_was_lost_after_it_was_recorded(
+    money_stage: WithdrawalStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Temporal gives up the task that ends a workflow where a signal arrived meanwhile; its commands come again."""
+    stage = money_stage
+    await stage.furnish()
+    record, late = stage.register.withdrawals.record, [told("nobodyknowsthiskey", "ev-late")]
+
+    async def and_another_arrives(step: WithdrawalRecord) -> bool:
+        kept = await record(step)
+        if step.state["inbox"]["journal"][-1]["verb"] == "report_payout" and late:
+            event = late.pop()
+            await handle.signal("report_payout", event.model_dump(mode="json"))
+        return kept
+
+    async with stage.worker():
+        withdrawal_id, key = await _final(stage)
+        handle = stage.client.get_workflow_handle(f"withdrawal-{withdrawal_id}")
+        monkeypatch.setattr(stage.register.withdrawals, "record", and_another_arrives)
+        wrong = told(key, outcome="paid", amount_minor=9_999)
+        await (await gateway.report_payout(stage.client, withdrawal_id, wrong)).result()
+        history = await handle.fetch_history()
+        journal = await _journal(stage, withdrawal_id)
+    lost = [event for event in history.events if event.HasField("workflow_task_failed_event_attributes")]
+    assert len(lost) == 1
+    assert journal == [("refused", "wrong_amount"), ("refused", "unknown_payout")]
 
 
 WRONG: dict[str, dict[str, Any]] = {

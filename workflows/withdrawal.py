@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from core.withdrawal.opening import begin
     from core.withdrawal.page import details_of
     from core.withdrawal.payouts import PayoutResult
-    from core.withdrawal.recovering import ask_register, may_be_overtaken
+    from core.withdrawal.recovering import ask_register, go_on_from, may_be_overtaken
     from core.withdrawal.state import WithdrawalState
     from core.withdrawal.steps import Pay, Query, WithdrawalStep, finish, next_step
     from core.withdrawal.views import search_values, summary_of, withdrawal_view
@@ -169,7 +169,7 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
         question = ask_register(self._withdrawal)
         answer = await run_local(WithdrawalActivities.follow_withdrawal, question, question.summary)
         if answer.overtaken is not None:
-            self._state, self._followed = answer.overtaken.state, self._followed + 1
+            self._state, self._followed = go_on_from(answer.overtaken.state, self._withdrawal), self._followed + 1
 
     def _show(self) -> None:
         self._page.show(search_values(self._withdrawal), details_of(self._withdrawal))

@@ -36,7 +36,15 @@ class Overtaken(Message):
 
 def resume(record: dict[str, Any], revision: int) -> WithdrawalState:
     """The state from the register's row, to go on from where its workflow was lost."""
-    return WithdrawalState.model_validate(record).changed(recorded_revision=revision)
+    state = WithdrawalState.model_validate(record)
+    return state.changed(recorded_revision=revision, inbox=state.inbox.after(state.inbox))
+
+
+def go_on_from(newer: WithdrawalState, older: WithdrawalState) -> WithdrawalState:
+    """The register's state in place of an older one. What came in since then comes in again: it has its line in the
+    journal already.
+    """
+    return newer.changed(inbox=newer.inbox.after(older.inbox))
 
 
 def ask_register(state: WithdrawalState, record: OrderRecord | WithdrawalRecord | None = None) -> Follow:

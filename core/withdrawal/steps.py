@@ -21,7 +21,7 @@ from core.withdrawal.opening import apply_reservation, refuse_request
 from core.withdrawal.outcomes import contradicts, give_back, learn, mark_unknown, mark_unsent
 from core.withdrawal.payouts import Attempt, PayoutResult, RailTerms, attempt_key
 from core.withdrawal.policy import WithdrawalPolicy
-from core.withdrawal.recovering import Overtaken
+from core.withdrawal.recovering import Overtaken, go_on_from
 from core.withdrawal.state import GIVEN_BACK, PAID_OUT, WAITS_AT_HOME, WithdrawalState
 from core.withdrawal.views import record_of
 
@@ -289,7 +289,7 @@ def finish(state: WithdrawalState, step: WithdrawalStep, result: WithdrawalResul
     Where the register is ahead, the step was asked for by a state of long ago, and counts for nothing.
     """
     if isinstance(result, Overtaken):
-        return result.state
+        return go_on_from(result.state, state)
     if isinstance(step, KeepRecord):
         return state.note_record(step.record)
     state = _apply_result(state, step, result, now).next_revision()
