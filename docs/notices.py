@@ -91,7 +91,9 @@ NOTICES: tuple[NoticeKind, ...] = (
         "receipt is confirmed; the buyer is told where silence confirmed it",
         ("by",),
     ),
-    NoticeKind("undelivered", "order", ("buyer",), "a parcel is late: the buyer is asked whether it came", ("answer",)),
+    NoticeKind(
+        "undelivered", "order", ("buyer",), "a parcel is late or came back: the buyer is asked about it", ("answer",)
+    ),
     NoticeKind("audit_in_review", "order", ("reviewer",), "a person must look at a parcel", ("parcel_id", "reasons")),
     NoticeKind(
         "review_overdue", "order", ("reviewer",), "a review was not finished in the reviewers' time", ("parcel_id",)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from order_points import asked, delivered, opened, shipped
+from typing import Any
+
+import pytest
+from order_driver import OrderDriver
+from order_points import asked, delivered, moving, opened, shipped
 from order_samples import DAY, HOUR, T0, WAYBILLS, a_parcel, a_verdict
 
+from core.audit.findings import Finding
 from core.order.steps import Look
 
 # --- pickup ------------------------------------------------------------------------------------------------
@@ -169,6 +174,80 @@ def test_undelivered_end_refunds_what_is_missing_and_keeps_the_rest() -> None:
     driver.advance(2 * DAY)
     assert driver.phase == "credited"
     driver.check()
+
+
+def _sent_back(what: str, **milestones: Any) -> OrderDriver:
+    """An order whose parcel did not stay with the buyer, left alone until the buyer was asked and did not answer."""
+    driver = moving()
+    found = Finding("not_returned", "fail", "strong", "trace", {"what": what, "at": "2026-11-25T02:00:00Z"})
+    driver.hear("p1", "needs_review", "not_returned", findings=(found,), first_physical_at=T0, **milestones)
+    driver.advance(38 * DAY)
+    driver.check()
+    return driver
+
+
+@pytest.mark.parametrize(
+    ("what", "milestones", "reason"),
+    [
+        (
+            "after_delivery_back",
+            {"delivered_at": T0 + DAY, "returned_at": T0 + 2 * DAY},
+            "came back to its sender after its delivery",
+        ),
+        ("refused", {"returned_at": T0 + DAY, "refused_at": T0 + DAY}, "refused at its delivery"),
+        ("returned", {"returned_at": T0 + 2 * DAY}, "returned to its sender"),
+        ("returning", {"returned_at": T0 + 2 * DAY}, "sent back to its sender"),
+        ("cancelled", {}, "its shipment was called off"),
+    ],
+)
+def test_refund_of_a_parcel_that_came_back_tells_what_happened(
+    what: str, milestones: dict[str, Any], reason: str
+) -> None:
+    driver = _sent_back(what, **milestones)
+    assert driver.phase == "refunded"
+    assert [(refund.cause, refund.reason) for refund in driver.state.refunds] == [("undelivered", reason)]
+
+
+@pytest.mark.parametrize("what", ["after_delivery_elsewhere", "after_delivery_unclear", "after_delivery_moving"])
+def test_delivered_parcel_that_moved_on_to_no_known_place_stays_with_a_person(what: str) -> None:
+    driver = _sent_back(what, delivered_at=T0 + DAY, returned_at=T0 + 2 * DAY)
+    assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "in_review", {})
+    assert "undelivered" not in driver.parcel().findings_of_review, "it was delivered once"
+
+
+def test_parcel_that_was_signed_for_on_its_way_back_stays_with_a_person() -> None:
+    driver = _sent_back("unclear", returned_at=T0 + 2 * DAY)
+    assert (driver.phase, driver.audit, driver.refunds()) == ("shipped", "in_review", {})
+
+
+def test_each_refund_of_undelivered_end_says_what_is_true_of_its_parcels() -> None:
+    driver = opened()
+    driver.ship(a_parcel(1, {"1": 1}), a_parcel(2))
+    driver.hear("p1", first_physical_at=T0)
+    driver.hear("p2", "needs_review", "not_returned", first_physical_at=T0, delivered_at=T0, returned_at=T0 + DAY)
+    driver.advance(38 * DAY)
+    assert {refund.reason: refund.amount_minor for refund in driver.state.refunds} == {
+        "never delivered": 1990,
+        "came back to its sender after its delivery": 11590,
+    }
+    driver.check()
+
+
+def test_parcel_that_no_carrier_ever_had_is_not_called_undelivered() -> None:
+    driver = shipped()
+    driver.hear("p1", carrier_says="doubtful")
+    driver.say["p1"] = a_verdict(carrier_says="doubtful")
+    driver.advance(36 * DAY)
+    driver.say["p1"] = a_verdict(carrier_says="absent")
+    driver.advance(2 * DAY)
+    assert [refund.reason for refund in driver.state.refunds] == ["no carrier picked it up"]
+
+
+def test_returned_parcel_that_was_not_replaced_in_time_is_refunded_as_returned() -> None:
+    driver = moving()
+    driver.hear("p1", "rejected", "not_returned", first_physical_at=T0, returned_at=T0 + DAY, refused_at=T0 + DAY)
+    driver.advance(3 * DAY)
+    assert [refund.reason for refund in driver.state.refunds] == ["refused at its delivery"]
 
 
 def test_second_refund_for_the_same_reason_gets_a_cause_of_its_own() -> None:

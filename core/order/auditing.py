@@ -13,6 +13,7 @@ from core.order.receiving import follow_deliveries
 from core.order.refunding import refund_parcels
 from core.order.state import REVIEW_OVERDUE, OrderState
 from core.order.weighing import kept_of
+from core.order.whereabouts import came_back
 from core.parcels import Decision, Parcel
 from core.reasons import Refusal, refuse
 
@@ -207,7 +208,7 @@ def end_correction(state: OrderState, parcel: Parcel, now: datetime) -> OrderSta
     received = parcel.delivered_at is not None or state.receipt.status == "confirmed"
     if received or (_contradicted(parcel) and not _rejected_by_a_person(parcel)):
         return send_to_review(state, parcel, (CORRECTION_OVER,), now)
-    return _refund_rejected(state, parcel, "logistics information rejected", now)
+    return _refund_rejected(state, parcel, came_back(parcel) or "logistics information rejected", now)
 
 
 def _contradicted(parcel: Parcel) -> bool:

@@ -28,6 +28,7 @@ from core.order.receiving import confirm_by_timeout, follow_deliveries
 from core.order.refunding import refund_parcels, refund_unshipped
 from core.order.state import REFUND_STUCK, REVIEW_OVERDUE, OrderState
 from core.order.texts import REFUND_OPEN, REFUND_REFUSED
+from core.order.whereabouts import was_delivered, why_missing
 from core.parcels import Parcel
 from core.states import Deadline, Hold
 
@@ -276,14 +277,16 @@ def _pass_undelivered_by(state: OrderState, deadline: Deadline, now: datetime) -
 def _pass_undelivered_end(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
     """Refund what the carriers say did not arrive. Where they do not say so a person decides, and they are asked again
     after as long."""
-    missing = [parcel for parcel in state.live_parcels if parcel.delivered_at is None]
-    known = [parcel for parcel in missing if carrier_says(parcel) in {"absent", "scans"}]
-    if known:
-        state = refund_parcels(state, known, "undelivered", "never delivered", "refunded", now)
-    # With units given back before, what goes back now may be the last of the order, and every parcel of it is over.
-    doubtful = [parcel for parcel in state.live_parcels if parcel in missing and parcel not in known]
+    missing = {p.parcel_id: why_missing(p) for p in state.live_parcels if p.delivered_at is None}
+    for why in dict.fromkeys(filter(None, missing.values())):
+        # With units given back before, what went back just now may have ended the order, and every parcel of it.
+        known = [parcel for parcel in state.live_parcels if missing.get(parcel.parcel_id) == why]
+        if known:
+            state = refund_parcels(state, known, "undelivered", why, "refunded", now)
+    doubtful = [p for p in state.live_parcels if p.parcel_id in missing]
     for parcel in doubtful:
-        state = _keep_in_review(state, parcel, (UNDELIVERED, *doubts_of(parcel)), now)
+        reason = "not_returned" if was_delivered(parcel) else UNDELIVERED
+        state = _keep_in_review(state, parcel, (reason, *doubts_of(parcel)), now)
     return state.changed(undelivered_asked_at=now) if doubtful else state
 
 
