@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-About = Literal["order", "withdrawal", "reconciliation"]
+About = Literal["order", "withdrawal", "order, withdrawal", "reconciliation"]
 
 
 class NoticeKind(NamedTuple):
@@ -106,6 +106,27 @@ NOTICES: tuple[NoticeKind, ...] = (
         ("parcel_id", "reasons", "correct_by"),
     ),
     NoticeKind("hold_placed", "order", ("merchant",), "a person holds the money back", ("name", "reason")),
+    NoticeKind(
+        "money_held",
+        "order",
+        ("operator",),
+        "a person or a rule of our own holds the money back; `subject` is the parcel that it is about, if any",
+        ("name", "subject", "scope", "owner", "reason", "reason_zh", "review_at"),
+    ),
+    NoticeKind(
+        "hold_review_due",
+        "order",
+        ("operator",),
+        "the day has come on which a hold was to be looked at again",
+        ("name", "owner", "reason", "reason_zh", "since"),
+    ),
+    NoticeKind(
+        "refund_stuck",
+        "order",
+        ("operator",),
+        "the channel refused a refund, or its outcome stays unknown: two people must resolve it",
+        ("cause", "amount_minor", "reason", "reason_zh"),
+    ),
     NoticeKind("hold_lifted", "order", ("merchant",), "a hold was lifted", ("name", "reason")),
     NoticeKind(
         "late_scan",
@@ -258,9 +279,9 @@ NOTICES: tuple[NoticeKind, ...] = (
     ),
     NoticeKind(
         "ledger_disagrees",
-        "withdrawal",
+        "order, withdrawal",
         ("operator",),
-        "the ledger refuses what the withdrawal holds for right",
+        "the ledger refuses what the order or the withdrawal holds for right",
         ("step", "told"),
     ),
     # --- of a reconciliation ---------------------------------------------------------------------------------

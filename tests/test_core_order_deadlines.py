@@ -42,6 +42,14 @@ def asked_for_a_refund() -> OrderDriver:
     return driver
 
 
+def held_until() -> OrderDriver:
+    """Held, to be looked at again before it must be shipped."""
+    driver = opened(ship_within="5d")
+    review_at = (T0 + 2 * DAY).isoformat()
+    driver.send("place_hold", "operator", name="risk", scope="credit", reason="looks odd", review_at=review_at)
+    return driver
+
+
 class Case(NamedTuple):
     """A deadline: where it runs, how long after T0 it passes, and how one sees that it passed."""
 
@@ -72,6 +80,7 @@ CASES = (
     Case("review_end", in_review, 7 * DAY, lambda d: d.holds() == {"review_overdue"}),
     Case("settle_at", credited, 7 * DAY, lambda d: d.phase == "settled"),
     Case("refund_request_by", asked_for_a_refund, 3 * DAY, lambda d: d.state.refund_request is None),
+    Case("hold_review", held_until, 2 * DAY, told("hold_review_due")),
     Case("refund_stuck", refunding, 3 * DAY, lambda d: d.holds() == {"refund_stuck"}),
 )
 

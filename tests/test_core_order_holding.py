@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from order_driver import OrderDriver, verb_of
+from order_points import in_review
 from order_samples import DAY, HOUR, T0, WAYBILLS, a_policy, a_scan, a_verdict
 
 from core.answers import Answer
@@ -149,7 +150,11 @@ def test_notices_of_a_command_that_overtakes_a_posting_are_all_kept() -> None:
 
     driver.during = during
     driver.confirm()
-    assert [notice.name for _, notice in sorted(driver.told.items())][-2:] == ["credited", "hold_placed"]
+    assert [notice.name for _, notice in sorted(driver.told.items())][-3:] == [
+        "credited",
+        "money_held",
+        "hold_placed",
+    ]
     assert sorted(driver.told) == list(range(1, len(driver.told) + 1))
 
 
@@ -342,3 +347,73 @@ def test_automatic_withdrawal_starts_once_after_settlement() -> None:
     assert driver.withdrawals == 0
     driver.advance(HOUR)
     assert (driver.withdrawals, driver.state.closed) == (1, True)
+
+
+# --- operators are called ------------------------------------------------------------------------------------
+
+
+def called(driver: OrderDriver) -> list[str]:
+    return [notice.name for _, notice in sorted(driver.told.items()) if notice.to == "operator"]
+
+
+def test_a_hold_that_a_person_places_calls_an_operator_once() -> None:
+    driver = delivered()
+    driver.hold(scope="payout")
+    assert code(driver.hold(scope="payout")) == "hold_exists"
+    (notice,) = driver.notices("money_held")
+    assert {name: notice.facts[name] for name in ("name", "scope", "owner", "reason_zh")} == {
+        "name": "risk",
+        "scope": "payout",
+        "owner": "operator o-1",
+        "reason_zh": "原因：“looks odd”。",
+    }
+    assert called(driver) == ["money_held"]
+
+
+def test_a_hold_calls_an_operator_again_on_the_day_it_is_to_be_looked_at() -> None:
+    driver = delivered()
+    driver.confirm()
+    review_at = (driver.now + 2 * DAY).isoformat()
+    driver.send("place_hold", "operator", name="risk", scope="payout", reason="odd", review_at=review_at)
+    driver.advance(9 * DAY)
+    assert called(driver) == ["money_held", "hold_review_due"]
+    assert driver.phase == "credited"
+
+
+def test_a_hold_that_was_lifted_before_its_day_calls_nobody_then() -> None:
+    driver = delivered()
+    driver.confirm()
+    review_at = (driver.now + 2 * DAY).isoformat()
+    driver.send("place_hold", "operator", name="risk", scope="payout", reason="odd", review_at=review_at)
+    driver.lift()
+    driver.advance(9 * DAY)
+    assert called(driver) == ["money_held"]
+
+
+def test_a_stuck_refund_calls_an_operator_once_for_each_time_that_it_sticks() -> None:
+    driver = cancelled()
+    driver.advance(4 * DAY)
+    assert called(driver) == ["refund_stuck"]
+    driver.lift("refund_stuck")
+    driver.advance(4 * DAY)
+    assert called(driver) == ["refund_stuck"] * 2
+    (amount,) = {notice.facts["amount_minor"] for notice in driver.notices("refund_stuck")}
+    assert amount == "13580"
+
+
+def test_a_refused_posting_calls_an_operator_once_for_each_refusal() -> None:
+    driver = delivered()
+    driver.ledger_says.extend(["conflict", "conflict"])
+    driver.confirm()
+    assert called(driver) == ["ledger_disagrees"]
+    driver.lift("ledger_disagrees")
+    assert called(driver) == ["ledger_disagrees"] * 2
+    driver.lift("ledger_disagrees")
+    assert driver.phase == "credited"
+    assert {notice.facts["step"] for notice in driver.notices("ledger_disagrees")} == {"credit"}
+
+
+def test_a_review_that_nobody_finished_calls_an_operator() -> None:
+    driver = in_review().advance(7 * DAY)
+    assert driver.holds() == {"review_overdue"}
+    assert [notice.facts["owner"] for notice in driver.notices("money_held")] == ["reviewer"]

@@ -107,6 +107,13 @@ async def asked_for_a_refund(order: StagedOrder) -> None:
     await order.send("refund_order", "operator", amount_minor=100, reason="dented")
 
 
+async def held_until(order: StagedOrder) -> None:
+    """To be looked at again before the receipt is due."""
+    await delivered(order)
+    review_at = (order.now + 24 * 60 * MINUTES).isoformat()
+    await order.send("place_hold", "operator", name="risk", scope="payout", reason="odd", review_at=review_at)
+
+
 async def credited(order: StagedOrder) -> None:
     await delivered(order)
     await order.send("confirm_receipt", "buyer")
@@ -167,6 +174,7 @@ PASSES: dict[str, tuple[Callable[[StagedOrder], Awaitable[None]], Callable[[Stat
     "audit_correction": (rejected, phase("refunded")),
     "refund_request_by": (asked_for_a_refund, lambda state: state["next_deadline"]["name"] == "receipt_reminder"),
     "settle_at": (credited, phase("settled")),
+    "hold_review": (held_until, ("operator", "hold_review_due")),
     "refund_stuck": (refunding, hold("refund_stuck")),
 }
 """By name: an order that has this deadline, and what is true once it has passed, of the state or of what is told."""

@@ -21,6 +21,7 @@ from core.order.auditing import (
     only_weak,
     send_to_review,
 )
+from core.order.calling import call_for_review, hold_money
 from core.order.cases import deadlines_of_case, follow_cases, pass_case_deadline
 from core.order.opening import refuse_goods
 from core.order.pausing import pause_ends_at, resume, settles_at
@@ -61,6 +62,9 @@ def next_deadline(state: OrderState) -> NextDeadline | None:
 
 def _all(state: OrderState) -> Iterator[Deadline]:
     yield from _refunds(state)
+    for hold in state.holds:
+        if hold.review_at is not None:
+            yield Deadline(name="hold_review", at=hold.review_at, subject=hold.name)
     if state.cases:
         yield from _cases(state)
     if state.refund_request is not None:
@@ -243,7 +247,8 @@ def _pass_review_end(state: OrderState, deadline: Deadline, now: datetime) -> Or
     parcel = _of(state, deadline)
     if state.receipt.in_person and only_weak(parcel):
         return approve(state, parcel, now)
-    return state.with_hold(
+    return hold_money(
+        state,
         Hold(
             name=REVIEW_OVERDUE,
             subject=parcel.parcel_id,
@@ -251,7 +256,8 @@ def _pass_review_end(state: OrderState, deadline: Deadline, now: datetime) -> Or
             reason=f"parcel {parcel.parcel_id} waits for a reviewer",
             owner="reviewer",
             since=parcel.audit_since,
-        )
+        ),
+        now,
     )
 
 
@@ -302,7 +308,7 @@ def _pass_refund_stuck(state: OrderState, deadline: Deadline, now: datetime) -> 
     refund = state.refund(deadline.subject)
     assert refund is not None
     state = state.with_refund(refund.changed(status="stuck"))
-    return state.with_hold(refund_stuck_hold(refund.cause, now))
+    return hold_money(state, refund_stuck_hold(refund.cause, now), now)
 
 
 def _pass_refund_request(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
@@ -326,6 +332,10 @@ def refund_stuck_hold(cause: str, now: datetime, *, refused: str | None = None) 
         since=now,
         facts={} if refused is None else {"message": refused},
     )
+
+
+def _pass_hold_review(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    return call_for_review(_note_reminder(state, deadline), deadline.subject, now)
 
 
 def _pass_pause_end(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
@@ -353,6 +363,7 @@ _PASSING: dict[str, Callable[[OrderState, Deadline, datetime], OrderState]] = {
     "undelivered_by": _pass_undelivered_by,
     "undelivered_end": _pass_undelivered_end,
     "refund_stuck": _pass_refund_stuck,
+    "hold_review": _pass_hold_review,
     "pause_end": _pass_pause_end,
     **dict.fromkeys((*CASE_PASSING, CASE_REMINDER), pass_case_deadline),
     "refund_request_by": _pass_refund_request,

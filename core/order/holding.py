@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.messages import AppealScreening, DecideScreening, LiftHold, PlaceHold, ResolveRefund
+from core.order.calling import hold_money
 from core.order.cases import decide_again
 from core.order.opening import refuse_goods, release
 from core.order.state import ARBITRATION_OVERDUE, REFUND_STUCK, REVIEW_OVERDUE, OrderState
@@ -33,7 +34,7 @@ def place(state: OrderState, command: PlaceHold, now: datetime) -> OrderState:
         since=now,
         review_at=command.review_at,
     )
-    return state.with_hold(hold).with_notice("merchant", "hold_placed", now, name=hold.name, reason=hold.reason)
+    return hold_money(state, hold, now).with_notice("merchant", "hold_placed", now, name=hold.name, reason=hold.reason)
 
 
 def check_lift(state: OrderState, command: LiftHold) -> Refusal | None:

@@ -22,6 +22,7 @@ from core.order.bookings import (
     refund_due,
     settle_due,
 )
+from core.order.calling import hold_money
 from core.order.cases import apply_return_verdict
 from core.order.claims import claims_to_release, key_of, release_claims
 from core.order.deadlines import due_looks
@@ -185,7 +186,7 @@ def _stop_money(state: OrderState, step: Post, posted: Posted, now: datetime) ->
         since=now,
         facts={"movement": step.movement.kind, "outcome": posted.outcome},
     )
-    return state.with_hold(hold).changed(doing=None).next_revision()
+    return hold_money(state, hold, now).changed(doing=None).next_revision()
 
 
 def _apply_look(state: OrderState, step: Look, verdict: Verdict, now: datetime) -> OrderState:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from core.audit.explain import sentence
+from core.chart import IN_CHINESE
 from core.order.state import ARBITRATION_OVERDUE, LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE, ScreeningHit
+from core.states import Hold
 from core.texts import Help, Language, listed
 
 WAITING: Mapping[str, Help] = {
@@ -92,3 +94,19 @@ def _hit(hit: ScreeningHit, language: Language) -> str:
 
 LIFT = Help("An operator lifts it with lift_hold.", "需运营人员以 lift_hold 解除。")
 """A hold that a person placed."""
+
+
+def cause_zh(hold: Hold) -> str:
+    """Why a hold stands, in Chinese. What a person or a provider wrote is quoted as it is."""
+    if hold.name == REVIEW_OVERDUE:
+        return f"包裹 {hold.subject} 等待人工审核。"
+    if hold.name == REFUND_STUCK:
+        said = hold.facts.get("message")
+        if said is None:
+            return f"退款 {hold.subject} {REFUND_OPEN.zh}。"
+        return f"退款 {hold.subject} {REFUND_REFUSED.zh}" + (f"：“{said}”。" if said else "。")
+    if hold.name == LEDGER_DISAGREES and hold.facts:
+        kind = IN_CHINESE.get(hold.facts["movement"], hold.facts["movement"])
+        outcome = OUTCOMES.get(hold.facts["outcome"], hold.facts["outcome"])
+        return f"账本拒绝该笔记账（{kind}）：{outcome}。"
+    return f"原因：“{hold.reason}”。"

@@ -9,17 +9,14 @@ from typing import Any
 from core.aftersale.views import hold_of, hold_reason
 from core.answers import HoldView
 from core.audit.explain import LANGUAGES, Language, sentence
-from core.chart import IN_CHINESE
 from core.order.deadlines import deadlines, next_deadline
 from core.order.pausing import settles_at
-from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE, OrderState, Refund
+from core.order.state import OrderState, Refund
 from core.order.texts import (
     HELD,
     LIFT,
-    OUTCOMES,
-    REFUND_OPEN,
-    REFUND_REFUSED,
     WAITING,
+    cause_zh,
     screening_sentence,
 )
 from core.parcels import Parcel
@@ -116,7 +113,7 @@ def _named_holds(state: OrderState) -> Iterator[HoldView]:
             expected_release=hold.review_at,
             who_can_act=hold.owner,
             what_helps=joined((_as_sentence(hold), helps.en)),
-            what_helps_zh=f"{_cause_zh(hold)}{helps.zh}",
+            what_helps_zh=f"{cause_zh(hold)}{helps.zh}",
         )
 
 
@@ -124,22 +121,6 @@ def _as_sentence(hold: Hold) -> str:
     """Why it stands, as a sentence; what a person wrote stays as it is, but for the full stop."""
     words = f"{hold.reason[:1].upper()}{hold.reason[1:]}" if hold.name in HELD else hold.reason
     return words if words.endswith((".", "!", "?", "。", "！", "？")) else f"{words}."
-
-
-def _cause_zh(hold: Hold) -> str:
-    """Our own holds speak Chinese; what a person or a provider wrote is quoted as it is."""
-    if hold.name == REVIEW_OVERDUE:
-        return f"包裹 {hold.subject} 等待人工审核。"
-    if hold.name == REFUND_STUCK:
-        said = hold.facts.get("message")
-        if said is None:
-            return f"退款 {hold.subject} {REFUND_OPEN.zh}。"
-        return f"退款 {hold.subject} {REFUND_REFUSED.zh}" + (f"：“{said}”。" if said else "。")
-    if hold.name == LEDGER_DISAGREES and hold.facts:
-        kind = IN_CHINESE.get(hold.facts["movement"], hold.facts["movement"])
-        outcome = OUTCOMES.get(hold.facts["outcome"], hold.facts["outcome"])
-        return f"账本拒绝该笔记账（{kind}）：{outcome}。"
-    return f"原因：“{hold.reason}”。"
 
 
 def _unapproved(state: OrderState) -> tuple[Parcel, ...]:

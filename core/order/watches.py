@@ -11,6 +11,7 @@ from typing import Literal
 from core.audit.verdict import Verdict
 from core.fields import Message
 from core.order.auditing import apply_verdict, only_silent
+from core.order.calling import hold_money
 from core.order.cases import apply_return_verdict
 from core.order.deadlines import refund_stuck_hold
 from core.order.state import REFUND_STUCK, OrderState
@@ -138,5 +139,5 @@ def apply_refund_outcome(state: OrderState, watch: RefundWatch, outcome: RefundO
         refund = refund.changed(status="confirmed", reference=outcome.reference)
     else:
         refund = refund.changed(status="failed")
-        state = state.with_hold(refund_stuck_hold(refund.cause, now, refused=outcome.message or ""))
+        state = hold_money(state, refund_stuck_hold(refund.cause, now, refused=outcome.message or ""), now)
     return state.with_refund(refund).next_revision()

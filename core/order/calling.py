@@ -1,0 +1,57 @@
+"""Holds call an operator: each one that stops money brings a notice, once, with what the operator must know."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, OrderState
+from core.order.texts import cause_zh
+from core.states import Hold
+
+
+def hold_money(state: OrderState, hold: Hold, now: datetime) -> OrderState:
+    """The order with this hold, and an operator called; the same order where the hold stands already."""
+    if state.has_hold(hold.name, hold.subject):
+        return state
+    return _call(state.with_hold(hold), hold, now)
+
+
+def _call(state: OrderState, hold: Hold, now: datetime) -> OrderState:
+    reason, reason_zh = hold.reason, cause_zh(hold)
+    if hold.name == REFUND_STUCK:
+        refund = state.refund(hold.subject)
+        amount = str(refund.amount_minor) if refund is not None else ""
+        return state.with_notice(
+            "operator", "refund_stuck", now, cause=hold.subject, amount_minor=amount, reason=reason, reason_zh=reason_zh
+        )
+    if hold.name == LEDGER_DISAGREES:
+        step, told = hold.facts.get("movement", ""), hold.facts.get("outcome", "")
+        return state.with_notice("operator", "ledger_disagrees", now, step=step, told=told)
+    review_at = hold.review_at.isoformat() if hold.review_at is not None else ""
+    return state.with_notice(
+        "operator",
+        "money_held",
+        now,
+        name=hold.name,
+        subject=hold.subject,
+        scope=hold.scope,
+        owner=hold.owner,
+        reason=reason,
+        reason_zh=reason_zh,
+        review_at=review_at,
+    )
+
+
+def call_for_review(state: OrderState, name: str, now: datetime) -> OrderState:
+    """The day on which a hold was to be looked at again has come, and the hold stands."""
+    hold = next(hold for hold in state.holds if hold.name == name)
+    return state.with_notice(
+        "operator",
+        "hold_review_due",
+        now,
+        name=hold.name,
+        owner=hold.owner,
+        reason=hold.reason,
+        reason_zh=cause_zh(hold),
+        since=hold.since.isoformat(),
+    )
