@@ -31,10 +31,11 @@ from ledger.register import Register
 from local.temporal import Temporal
 from local.wechatpay_keys import RAILS_FILE, wechatpay_keys
 from wiring.activities import wire
+from wiring.code import code_digest
 from wiring.database import policies_in, ready_database, role_in
 from wiring.rails import open_channels, open_rails
 from wiring.screening import screener_in
-from worker import running_worker
+from worker import build_worker, running_worker
 
 ROOT = Path(__file__).parent.parent
 NOWHERE = "http://127.0.0.1:9"
@@ -75,6 +76,18 @@ async def test_every_activity_that_is_written_is_served_under_one_name() -> None
         served = await wire(settings(), stack, create_autospec(Any), create_autospec(Client, instance=True))
         names = [str(definition.name) for one in served if (definition := activity._Definition.from_callable(one))]
     assert sorted(names) == sorted(_written())
+
+
+async def test_a_worker_shows_which_code_it_runs_without_hashing_every_module(client: Client) -> None:
+    worker = build_worker(client, [_anything], settings())
+    named = build_worker(client, [_anything], settings(build_id="2026-11-28"))
+    assert worker.config().get("build_id") == code_digest()
+    assert named.config().get("build_id") is None
+
+
+@activity.defn
+async def _anything() -> None:
+    """For a worker that must have an activity."""
 
 
 async def test_real_rails_and_channels_need_no_stand_ins_beside_them(tmp_path: Path) -> None:
