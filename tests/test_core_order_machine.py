@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 import pytest
@@ -21,8 +22,10 @@ from order_events import (
     TIME,
     a_driver,
     happen,
+    play,
     walk,
 )
+from sequences import ALPHABET, KIND, Way, explore, key_of, lengthen
 from sizes import MACHINE_EXAMPLES, ORDER_WALKS
 
 from core.order.views import holds_of
@@ -97,35 +100,18 @@ def test_nothing_breaks_on_a_long_random_walk(first: int) -> None:
     assert sum(map(walk, range(first, first + 100))) > 100 * 5
 
 
-ALPHABET = (
-    "ship all",
-    "ship one of line 1",
-    "all delivered",
-    "p1: rejected",
-    "p1: to review",
-    "confirm",
-    "cancel",
-    "approve p1",
-    "correct p1",
-    "hold all",
-    "to the deadline",
-    "case: return",
-    "case: agree",
-)
-
-
 def test_every_sequence_of_four_events_keeps_what_must_be_true() -> None:
-    count = 0
-    lives = [a_driver("new", 1)]
-    for length in range(4):
-        longer = []
-        for driver in lives:
-            for event in ALPHABET:
-                fork = driver.fork()
-                happen(fork, event)
-                fork.check()
-                count += 1
-                if length < 3 and not fork.state.closed:
-                    longer.append(fork)
-        lives = longer
-    assert count > 25_000
+    found = explore("new", 4)
+    assert found.sequences == sum(len(ALPHABET) ** length for length in range(1, 5))
+    assert found.sequences > 60_000
+    assert found.orders < found.events < found.sequences / 5
+
+
+def test_sequences_that_lead_to_the_same_order_are_followed_once_and_none_is_lost() -> None:
+    some = ("ship all", "all delivered", "confirm", "cancel", "hold all", "case: return", "refund an amount")
+    reached = [Way(a_driver("new", KIND), ways=1)]
+    for _ in range(3):
+        reached = lengthen(reached, some)
+    each = (play(a_driver("new", KIND), events) for events in itertools.product(some, repeat=3))
+    assert {key_of(way.driver) for way in reached} == {key_of(driver) for driver in each}
+    assert sum(way.ways for way in reached) == len(some) ** 3

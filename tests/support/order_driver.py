@@ -24,6 +24,7 @@ from core.order.claims import claims_to_release
 from core.order.commands import first_answer, note_unreadable, receive, refusal_of
 from core.order.deadlines import deadlines, pass_deadlines, wake_at
 from core.order.opening import Screening, begin
+from core.order.recovering import recover
 from core.order.shares import credit_shares
 from core.order.shipping import Claim, ClaimingCommand, to_claim
 from core.order.state import OrderState
@@ -206,6 +207,13 @@ class OrderDriver:
         assert isinstance(command, Command), command
         return command
 
+    def reopen(self) -> None:
+        """The workflow of an order that is closed runs again, from what the register and the ledger know."""
+        assert self.state.closed
+        assert self.record is not None
+        references = [reference for reference in self.books.movements if reference.startswith("order/")]
+        self.state = recover(self.order, self.state.policy, self.record.state, references, self.now)
+
     def send(self, verb: str, role: str, *, channel: Any = "update", **fields: Any) -> Answer | Refusal:
         """A command arrives, is answered, and its effects are carried out."""
         answer = self.arrive(self.command(verb, role, **fields), channel)
@@ -218,6 +226,7 @@ class OrderDriver:
         self.state, answer = receive(self.state, command, self.now, channel, self._claims(command))
         if channel == "update" and isinstance(answer, Refusal):
             assert self.state is before, "a refused update leaves nothing behind"
+            self._ids -= command.command_id == f"c{self._ids}"  # nor does it use up its id
         return answer
 
     def _claims(self, command: Command) -> Sequence[Claim]:
@@ -315,6 +324,7 @@ class OrderDriver:
     def check(self) -> None:
         """The invariants that can be seen from one state and the books."""
         self.check_money()
+        self.check_accounts()
         self.check_waiting()
         self.check_inbox()
         self.check_parcels()
@@ -346,6 +356,28 @@ class OrderDriver:
         if state.phase in {"cancelled", "refused", "refunded"}:
             assert borne == self.order.total_minor
         assert len({refund.cause for refund in state.refunds}) == len(state.refunds)
+
+    def check_accounts(self) -> None:
+        """Every account stands where the order's own figures say; all together they are zero."""
+        state, books = self.state, self.books
+        posted = [refund for refund in state.refunds if refund.status != "owed"]
+        taken_back = [refund for refund in posted if refund.source != "escrow"]
+        arrived = sum(refund.amount_minor for refund in posted if refund.status == "arrived")
+        assert -books.of("psp") == (self.order.total_minor if state.funded else 0) - arrived
+        assert books.of("commission") == state.commission_minor - sum(r.commission_minor for r in taken_back)
+        not_yet = sum(refund.discount_minor for refund in state.refunds if refund.status == "owed")
+        added = credit_shares(state).discount_minor + not_yet if state.credited_at else 0
+        assert -books.of("discount") == added, "what the platform adds is what it added less what it took back"
+        assert -books.of("goodwill") == sum(refund.amount_minor for refund in posted if refund.bearer == "platform")
+        if state.settled_at is not None:
+            taken = sum(refund.from_merchant_minor for refund in posted if refund.source == "merchant")
+            assert books.of("available") + books.of("receivable") == (state.settled_minor or 0) - taken
+            assert not (books.of("available") and books.of("receivable")), "what is owed is taken first"
+        assert (f"order/{self.order.order_id}/credit" in books.movements) == (state.credited_at is not None)
+        assert (f"order/{self.order.order_id}/settle" in books.movements) == (state.settled_at is not None)
+        for refund in posted:
+            assert f"order/{self.order.order_id}/refund/{refund.cause}" in books.movements
+        assert 0 <= sum(refund.amount_minor for refund in state.refunds) <= self.order.total_minor
 
     def check_waiting(self) -> None:
         """Everything that is not closed waits for a deadline, a watch or a named hold; nothing is left to do."""

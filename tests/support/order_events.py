@@ -23,8 +23,11 @@ Event = Callable[[OrderDriver], object]
 
 
 def happen(driver: OrderDriver, name: str) -> None:
-    """Let an event happen, unless the order's workflow has ended."""
+    """Let an event happen. Once the order's workflow has ended only time passes, or people make it run again."""
     if not driver.state.closed:
+        EVENTS[name](driver)
+    elif name in REOPENING:
+        driver.reopen()
         EVENTS[name](driver)
 
 
@@ -354,6 +357,8 @@ TIME: dict[str, Event] = {
     "an outage of a month": partial(_outage, by=31 * DAY),
 }
 PROGRESS: dict[str, Event] = {"progress": _progress}
+REOPENING = ("refund one of line 1", "refund an amount", "refund the rest", "o-1 asks for a refund", "platform refunds")
+"""What a closed order's workflow is started again for."""
 EVENTS: dict[str, Event] = {**MERCHANT, **BUYER, **PLATFORM, **CARRIER, **MONEY, **TIME, **PROGRESS, **CASES}
 
 STARTS: dict[str, tuple[str, ...]] = {
@@ -376,6 +381,8 @@ STARTS: dict[str, tuple[str, ...]] = {
     "confirmed early": ("ship all", "confirm"),
     "credited": ("ship all", "all delivered", "confirm"),
     "credited, part refunded": ("ship one of line 1", "p1: approved, delivered", "five days", "confirm"),
+    "settled": ("ship all", "all delivered", "confirm", "a month"),
+    "settled, part refunded": ("ship all", "all delivered", "confirm", "a month", "refund an amount", "refund arrives"),
     "cancelled": ("ship all", "cancel"),
     "refund refused": ("cancel", "refund refused"),
     "refund stuck": ("cancel", "five days"),
@@ -422,8 +429,8 @@ def walks(seeds: Iterable[int], steps: int = 50) -> Iterator[tuple[OrderDriver, 
         chance = random.Random(seed)
         driver = a_driver(chance.choice(list(STARTS)), chance.randrange(500))
         happened: list[str] = []
-        while len(happened) < steps and not driver.state.closed:
-            happened.append(chance.choice(names))
+        while len(happened) < steps and not (driver.state.closed and chance.random() < 0.5):
+            happened.append(chance.choice(REOPENING if driver.state.closed else names))
             happen(driver, happened[-1])
             yield driver, happened
 

@@ -3,9 +3,9 @@
     python tests/support/soak.py                         everything, an estimated two hours on two cores
     python tests/support/soak.py orders --walks 1000     one part, smaller
 
-Parts: `hypothesis` (every test by hypothesis), `orders`, `withdrawals` and `refunds` (random walks of the core, each
-named by its seed), `bursts` (signals at once, to one order), `faults` (the fault bench). A part that fails does not
-stop the others; then the exit code is 1.
+Parts: `sequences` (every sequence of so many events, from each start), `hypothesis` (every test by hypothesis),
+`orders`, `withdrawals` and `refunds` (random walks of the core, each named by its seed), `bursts` (signals at once, to
+one order), `faults` (the fault bench). A part that fails does not stop the others; then the exit code is 1.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Annotated
 
 import order_events
 import refund_walks
+import sequences
 import typer
 import withdrawal_life
 from rich.console import Console
@@ -36,7 +37,7 @@ WALKS: dict[str, Callable[[int], int]] = {
     "withdrawals": withdrawal_life.walk,
     "refunds": refund_walks.walk,
 }
-PARTS = ("hypothesis", *WALKS, "bursts", "faults")
+PARTS = ("sequences", "hypothesis", *WALKS, "bursts", "faults")
 AT_A_TIME = 100
 """Walks that a process takes before it reports."""
 SAYS_EVERY = 10.0
@@ -93,6 +94,37 @@ def walk_all(kind: str, first: int, walks: int) -> Figures:
     return Figures(kind, size, events, failed, time.monotonic() - began)
 
 
+def _explore(start: str, length: int) -> tuple[sequences.Explored, list[str]]:
+    """Every sequence from this start, and what was wrong."""
+    said = time.monotonic()
+
+    def note(done: int, orders: int) -> None:
+        nonlocal said
+        if time.monotonic() > said + SAYS_EVERY:
+            said = time.monotonic()
+            print(f"sequences: from {start}, {done:,}/{orders:,} orders given a last event", flush=True)
+
+    try:
+        return sequences.explore(start, length, sequences.LONGER_ALPHABET, note), []
+    except AssertionError as error:
+        return sequences.Explored(), [f"from {start}, {error}"]
+
+
+def explore_all(length: int) -> Figures:
+    """Every sequence of at most so many events, from each start, on all cores."""
+    began, starts = time.monotonic(), sequences.SOAK_STARTS
+    found, wrong = [], list[str]()
+    with multiprocessing.Pool() as pool:
+        for start, answer in [(start, pool.apply_async(_explore, (start, length))) for start in starts]:
+            explored, why = answer.get()
+            found.append(explored)
+            wrong += why
+            print(f"sequences: from {start}, {explored.sequences:,} done", flush=True)
+            print(*why, sep="\n", end="", file=sys.stderr, flush=True)
+    size = f"{sum(one.sequences for one in found):,} of {length}, {sum(one.orders for one in found):,} orders"
+    return Figures("sequences", size, sum(one.events for one in found), len(wrong), time.monotonic() - began)
+
+
 def run_program(part: str, size: str, *arguments: str, **environment: str) -> Figures:
     """A program that says itself how far it is."""
     began = time.monotonic()
@@ -107,6 +139,7 @@ def soak(
     examples: Annotated[int, typer.Option(min=1, help="Of every test by hypothesis.")] = 20_000,
     walks: Annotated[int, typer.Option(min=1, help="Through orders, withdrawals and refunds each.")] = 200_000,
     first: Annotated[int, typer.Option(min=0, help="The first walk's seed.")] = 0,
+    length: Annotated[int, typer.Option(min=1, max=6, help="Of the sequences.")] = 5,
     withdrawals: Annotated[int, typer.Option(min=1, help="Of the fault bench.")] = 2_000,
     file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
 ) -> None:
@@ -116,6 +149,7 @@ def soak(
         raise typer.BadParameter(f"no part is called {unknown[0]!r}; there are {', '.join(PARTS)}")
     sharing = ("--numprocesses", "auto", "--dist", "worksteal", "--verbose")
     runs: dict[str, Callable[[], Figures]] = {
+        "sequences": partial(explore_all, length),
         **{kind: partial(walk_all, kind, first, walks) for kind in WALKS},
         "hypothesis": lambda: run_program(
             "hypothesis",
