@@ -77,6 +77,12 @@ class Lived:
         return self.expected == "settled" and self.ending in {"cancelled", "refunded"}
 
 
+def paid_order(past: PastOrder) -> Order:
+    """Our order, paid when the past one was."""
+    assert past.paid_at is not None
+    return order_of(past, past.paid_at, None)
+
+
 class Replay:
     """Past orders under one policy."""
 
@@ -84,10 +90,9 @@ class Replay:
         self._policy = policy
         self._resolved: dict[Any, OrderPolicy] = {}
 
-    def live(self, past: PastOrder) -> Lived:
-        """The whole life of a paid order."""
-        assert past.paid_at is not None
-        order = order_of(past, past.paid_at, None)
+    def live(self, past: PastOrder, order: Order | None = None) -> Lived:
+        """The whole life of a paid order. Who lives it several times hands over the order that was made of it."""
+        order = order or paid_order(past)
         return _Life(past, order, self._policy, self._resolved_for(order)).lived()
 
     def _resolved_for(self, order: Order) -> OrderPolicy:

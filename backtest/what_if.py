@@ -17,7 +17,7 @@ from rich.console import Console
 
 from backtest.building import unfit
 from backtest.past import PastOrder, past_orders
-from backtest.replaying import Lived, Replay
+from backtest.replaying import Lived, Replay, paid_order
 from backtest.rows import read_folder
 from core.errors import BadInput
 from core.policy import parse_policy
@@ -141,7 +141,8 @@ def _lived(texts: tuple[str, str], paid: Sequence[PastOrder]) -> Iterator[tuple[
 def live_piece(texts: tuple[str, str], paid: Sequence[PastOrder]) -> list[tuple[Lived, Lived]]:
     """A piece of the past under both policies."""
     old, new = (Replay(parse_policy(text)) for text in texts)
-    return [(old.live(past), new.live(past)) for past in paid]
+    made = ((past, paid_order(past)) for past in paid)
+    return [(old.live(past, order), new.live(past, order)) for past, order in made]
 
 
 def _at(days: Sequence[float], share: float) -> float:

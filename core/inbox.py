@@ -12,6 +12,8 @@ import json
 from datetime import datetime
 from typing import Any, Literal
 
+from pydantic import Field
+
 from core.answers import Answer, JournalEntry
 from core.budgets import ANSWER_KEPT, JOURNAL_WEIGHS
 from core.messages import Command
@@ -39,12 +41,12 @@ class Inbox(Part):
     that were let go, by code or outcome.
     """
 
-    answers: dict[str, Answer | Refusal] = {}
-    digests: dict[str, str] = {}
+    answers: dict[str, Answer | Refusal] = Field(default_factory=dict)
+    digests: dict[str, str] = Field(default_factory=dict)
     journal: tuple[JournalEntry, ...] = ()
     seq: int = 0
     counted: int = 0
-    dropped: dict[str, int] = {}
+    dropped: dict[str, int] = Field(default_factory=dict)
     weight: int = 0
     """Of the journal, by `JOURNAL_WEIGHS`."""
     unheard: tuple[int, ...] = ()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from pydantic import Field
+
 from core.audit.verdict import Verdict
 from core.audit.waybills import carrier, judge, suggest
 from core.fields import Id, Reason, Time
@@ -66,7 +68,7 @@ class Parcel(Part):
     """What is left of the correction clock; it pauses during an appeal."""
     findings_of_review: tuple[str, ...] = ()
     """Why a person must look: rule names, or the deadline that asked for it."""
-    evidence_of_review: dict[str, dict[str, Any]] = {}
+    evidence_of_review: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """What these reasons went by, by rule: the numbers of the reviewer's sentences."""
     pickup_again_at: Time | None = None
     """When the carrier is asked a second time before the order gives up on a pickup."""

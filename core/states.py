@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, NamedTuple, Self
 
+from pydantic import Field
+
 from core.fields import Name, Time
 from core.inbox import Inbox
 from core.parts import Part
@@ -40,7 +42,7 @@ class Hold(Part):
     owner: str
     since: Time
     review_at: Time | None = None
-    facts: dict[str, str] = {}
+    facts: dict[str, str] = Field(default_factory=dict)
 
 
 class State(Part):
@@ -54,7 +56,7 @@ class State(Part):
     notices: tuple[Notice, ...] = ()
     notice_seq: int = 0
     holds: tuple[Hold, ...] = ()
-    inbox: Inbox = Inbox()
+    inbox: Inbox = Field(default_factory=Inbox)
 
     def next_revision(self) -> Self:
         """The state as something that a record must say."""

@@ -355,3 +355,15 @@ def test_the_clocks_of_an_order_stand_for_a_month_in_all_and_money_waits_for_the
     say(driver, "arbitrate", "reviewer", decision="part", amount_minor=500, reason="late")
     assert driver.phase == "credited"
     assert driver.state.paused_for == 30 * DAY
+
+
+def test_a_unit_that_was_paid_back_is_not_shipped_again_by_exchanges() -> None:
+    driver = delivered()
+    case(driver, lines=ONE_OF_1)
+    say(driver, "agree_after_sale", "merchant", with_return=False)
+    for _ in range(2):
+        case(driver, "exchange", "wrong_item", lines=ONE_OF_1)
+        say(driver, "agree_after_sale", "merchant", with_return=False)
+    assert driver.state.lines[0].units_left == 1
+    assert driver.state.left_to_ship() == {"1": 1}
+    driver.check()

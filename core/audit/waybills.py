@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from typing import Annotated, Literal
 
@@ -391,8 +392,12 @@ def recognise(number: str) -> Recognition:
     return CARRIERS.recognise(number)
 
 
+@lru_cache(maxsize=4096)
 def judge(carrier_id: str | None, number: str) -> NumberAnswer:
-    """Whether the carrier (None or `other`: any carrier) could have printed this number."""
+    """Whether the carrier (None or `other`: any carrier) could have printed this number.
+
+    Each look at a parcel asks again for the same number, and every format is tried; so the last answers are kept.
+    """
     return CARRIERS.judge(carrier_id, number)
 
 

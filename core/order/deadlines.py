@@ -73,10 +73,13 @@ def _all(state: OrderState) -> Iterator[Deadline]:
     if state.phase == "screening_held":
         yield from _screening(state)
     elif state.phase in {"awaiting_shipment", "shipped"}:
-        yield from _shipping(state)
-        for parcel in state.live_parcels:
+        live, left = state.live_parcels, state.left_to_ship()
+        if left:
+            yield from _shipping(state)
+        for parcel in live:
             yield from _parcel(state, parcel)
-        yield from _receiving(state)
+        if live and not left:
+            yield from _receiving(state)
     elif state.phase == "credited" and state.paused_since is None:
         yield Deadline(name="settle_at", at=settles_at(state))
 
@@ -98,7 +101,7 @@ def _screening(state: OrderState) -> Iterator[Deadline]:
 
 
 def _shipping(state: OrderState) -> Iterator[Deadline]:
-    if state.ship_by is None or state.receipt.status == "confirmed" or not state.left_to_ship():
+    if state.ship_by is None or state.receipt.status == "confirmed":
         return
     reminder = state.ship_by - state.policy.order.ship_reminder
     if state.released_at is not None and reminder > state.released_at:
@@ -128,7 +131,7 @@ def _awaits_pickup(parcel: Parcel) -> bool:
 
 def _receiving(state: OrderState) -> Iterator[Deadline]:
     limits = state.policy.order
-    if state.receipt.status in {"confirmed", "paused"} or not state.fully_shipped:
+    if state.receipt.status in {"confirmed", "paused"}:
         return
     if state.receipt.deadline is not None:
         yield Deadline(name="receipt_reminder", at=state.receipt.deadline - limits.receipt_reminder)
@@ -160,8 +163,16 @@ def _refunds(state: OrderState) -> Iterator[Deadline]:
 
 def due_looks(state: OrderState, now: datetime) -> tuple[Parcel, ...]:
     """Parcels whose carrier must be asked before the earliest due deadline can be judged."""
-    due = next((d for d in deadlines(state) if d.at <= now and d.name in _PASSING), None)
-    if due is None or due.name not in LOOKS:
+    due = _due(state, now)
+    return _looks_for(state, due) if due is not None else ()
+
+
+def _due(state: OrderState, now: datetime) -> Deadline | None:
+    return next((d for d in deadlines(state) if d.at <= now and d.name in _PASSING), None)
+
+
+def _looks_for(state: OrderState, due: Deadline) -> tuple[Parcel, ...]:
+    if due.name not in LOOKS:
         return ()
     if due.name in CASE_LOOKS:
         return tuple(p for p in state.returns if p.looked_at is None or p.looked_at < due.at)
@@ -181,8 +192,8 @@ def pass_deadlines(state: OrderState, now: datetime) -> OrderState:
     followed = follow_cases(state, now)
     state = state if followed is state else followed.next_revision()
     while True:
-        due = next((d for d in deadlines(state) if d.at <= now and d.name in _PASSING), None)
-        if due is None or (due.name in LOOKS and due_looks(state, now)):
+        due = _due(state, now)
+        if due is None or _looks_for(state, due):
             return state
         state = follow_cases(follow_deliveries(_PASSING[due.name](state, due, now), now), now)
         inbox = state.inbox.note(now, "deadline", due.name, "noted", message=due.subject or None)

@@ -190,7 +190,7 @@ class OrderState(State):
     """A rule refused the goods, and the merchant may still appeal."""
     screening_appeal: Reason | None = Field(default=None, exclude_if=lambda value: value is None)
     """What the merchant said to the person who looks at the goods."""
-    shifts: dict[str, Duration] = Field(default={}, exclude_if=lambda value: not value)
+    shifts: dict[str, Duration] = Field(default_factory=dict, exclude_if=lambda value: not value)
     """By how much an operator has moved a deadline to later, by its name; all moves together."""
     released_at: Time | None = None
     ship_by: Time | None = None
@@ -198,7 +198,7 @@ class OrderState(State):
     """When the last line was reported as shipped."""
     lines: tuple[LineState, ...]
     parcels: tuple[Parcel, ...] = ()
-    receipt: Receipt = Receipt()
+    receipt: Receipt = Field(default_factory=Receipt)
     cases: tuple[AfterSaleCase, ...] = Field(default=(), exclude_if=lambda value: not value)
     paused_since: Time | None = Field(default=None, exclude_if=lambda value: value is None)
     """Since when the clocks of receipt and settlement stand, for an open case."""
@@ -259,7 +259,7 @@ class OrderState(State):
 
     @property
     def live_parcels(self) -> tuple[Parcel, ...]:
-        return tuple(parcel for parcel in self.parcels if parcel.live)
+        return tuple([parcel for parcel in self.parcels if not parcel.ended])
 
     @property
     def over(self) -> bool:
@@ -305,13 +305,21 @@ class OrderState(State):
         return next((stage for stage in WORST_FIRST if stage in stages), "not_started")
 
     def left_to_ship(self) -> dict[str, int]:
-        """Units by line that are in no parcel and not refunded."""
+        """Units by line that are in no parcel and not refunded.
+
+        Units that were paid back while in a parcel may have left it since, in an exchange: they are not shipped again.
+        """
         shipped: dict[str, int] = {}
-        for parcel in self.live_parcels:
-            for part in parcel.lines:
-                shipped[part.line_id] = shipped.get(part.line_id, 0) + part.quantity
-        left = {line.line_id: line.quantity - line.ended - shipped.get(line.line_id, 0) for line in self.lines}
-        return {line_id: quantity for line_id, quantity in left.items() if quantity > 0}
+        for parcel in self.parcels:
+            if not parcel.ended:
+                for part in parcel.lines:
+                    shipped[part.line_id] = shipped.get(part.line_id, 0) + part.quantity
+        left = {}
+        for line in self.lines:
+            units = line.quantity - line.ended - max(shipped.get(line.line_id, 0), line.returned)
+            if units > 0:
+                left[line.line_id] = units
+        return left
 
     @property
     def fully_shipped(self) -> bool:

@@ -56,6 +56,8 @@ def kept_of(verdict: Verdict, parcels: int) -> Verdict:
 
 
 def _kept(finding: Finding) -> Finding:
+    if not finding.evidence:
+        return finding
     evidence = {name: _short(value) for name, value in finding.evidence.items()}
     return finding if evidence == finding.evidence else replace(finding, evidence=evidence)
 

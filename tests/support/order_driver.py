@@ -404,8 +404,10 @@ class OrderDriver:
 
     def check_parcels(self) -> None:
         state = self.state
-        assert not (state.credited_at and state.left_to_ship())
+        left = state.left_to_ship()
+        assert not (state.credited_at and left)
         for line in state.lines:
+            assert left.get(line.line_id, 0) <= line.units_left
             units = (
                 part.quantity for parcel in state.live_parcels for part in parcel.lines if part.line_id == line.line_id
             )
