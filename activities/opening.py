@@ -147,7 +147,8 @@ class OpeningActivities:
         found = await self._register.orders.rescue(request.order_id, request.opened_by)
         if found is None:
             return Rescued(refusal=refuse("unknown_order", request.order_id))
-        if found.closed and not request.set_back:
+        if found.closed and (found.state is None or not request.set_back):
+            # Without its state, which may have been purged by age, a closed order must not start anew.
             return Rescued(refusal=refuse("order_over"))
         policy = await self._policies.of(found.policy_hash)
         # An order that was recorded keeps the grade that it began under.

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import gateway
 from commands.console import JsonFlag, Malformed, command, tell
+from commands.link import books
 from commands.reading import Subject, actor_of, id_of, parse_json, read_message, read_text, subject_of
 from commands.service import temporal, why_idle
 from commands.views import deadline_line
 from core.errors import BadInput, Refused, Unavailable
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Command, ReportPayout
 from screens import facts
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
 
 
 @command
@@ -41,10 +45,26 @@ async def send(
         else:
             if why := await why_idle(client):
                 raise Unavailable(f"{why} Nothing was sent.")
-            answer = await gateway.send(client, about.workflow_id, verb, payload)
+            answer = await _answer(client, about, checked, payload)
     view = {"command_id": checked.command_id, **answer}
     shown = {**view, "next_deadline": deadline_line(answer)}
     tell(view, lambda console: console.print(facts(f"{verb} {subject}", shown)))
+
+
+async def _answer(client: Client, about: Subject, checked: Command, payload: dict[str, Any]) -> dict[str, Any]:
+    """The answer to an Update; a closed order runs again for the verbs that it still takes."""
+    try:
+        return await gateway.send(client, about.workflow_id, checked.verb, payload)
+    except Refused as refusal:
+        from core.order.commands import VERBS  # loaded when it is needed: the whole order machine
+
+        if about.is_withdrawal or refusal.code not in {"order_over", "not_running"} or not VERBS[type(checked)].reopens:
+            raise
+        async with books() as register:
+            known = await register.orders.known(about.id)
+        if known is None or not known.closed:
+            raise
+        return await gateway.send_reopening(client, known.order, checked.verb, payload)
 
 
 def checked_command(about: Subject, verb: str, body: str, command_id: str | None, actor: str | None) -> Command:

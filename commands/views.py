@@ -140,6 +140,27 @@ def _against(verdict: Mapping[str, Any]) -> dict[str, Any]:
     return {found["rule"]: found for found in verdict.get("findings", ()) if found["outcome"] == "fail"}
 
 
+def late_table(
+    parcels: Sequence[Mapping[str, Any]], cases: Sequence[Mapping[str, Any]], language: Language
+) -> Listing | None:
+    """What carriers said of parcels that no one waited for any more; None where they said nothing."""
+    back = [case["parcel"] for case in cases if case.get("parcel")]
+    rows = [
+        (parcel["parcel_id"], clock(one["at"]), LATE_WORDS[one["what"]][language], clock(one["noted_at"]))
+        for parcel in (*parcels, *back)
+        for one in parcel.get("late", ())
+    ]
+    return table("Late scans", ("parcel", "at", "what", "known at"), rows) if rows else None
+
+
+LATE_WORDS: Mapping[str, Mapping[Language, str]] = {
+    "delivered": {"en": "delivered", "zh": "已签收"},
+    "came_back": {"en": "came back to the sender", "zh": "已退回寄件人"},
+    "coming_back": {"en": "on its way back to the sender", "zh": "正在退回寄件人"},
+    "moving": {"en": "on its way", "zh": "运输中"},
+}
+
+
 def refunds_table(refunds: Sequence[Mapping[str, Any]], currency: str) -> Listing:
     """Money on its way back to the buyer."""
     return table(

@@ -10,7 +10,7 @@ from pydantic import Field
 from core.audit.verdict import Verdict
 from core.audit.waybills import carrier, judge, suggest
 from core.fields import Id, Reason, Time
-from core.messages import LineQuantity, Scan
+from core.messages import LineQuantity, Scan, Stage
 from core.parts import Part
 from core.reasons import Refusal, refuse
 
@@ -37,6 +37,18 @@ class Decision(Part):
     reason: str
     waybill: str
     at: Time
+
+
+LateWord = Literal["delivered", "came_back", "coming_back", "moving"]
+
+
+class LateNews(Part):
+    """Where the goods of a parcel are that no one waits for any more, by which scan, and since when that is known."""
+
+    what: LateWord
+    stage: Stage
+    at: Time
+    noted_at: Time
 
 
 class Parcel(Part):
@@ -73,6 +85,8 @@ class Parcel(Part):
     pickup_again_at: Time | None = None
     """When the carrier is asked a second time before the order gives up on a pickup."""
     decisions: tuple[Decision, ...] = ()
+    late: tuple[LateNews, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """News of it after its money went back, the credit or the end, each kind once."""
 
     @property
     def live(self) -> bool:

@@ -132,8 +132,9 @@ NOTICES: tuple[NoticeKind, ...] = (
         "late_scan",
         "order",
         ("merchant", "operator"),
-        "a carrier tells of a parcel whose money went back, or whose order or case is over",
-        ("parcel_id", "waybill", "stage", "at", "phase"),
+        "a carrier tells of a parcel whose money went back, whose order is credited or over, or whose case is over;"
+        " once of each kind of news",
+        ("parcel_id", "waybill", "what", "stage", "at", "phase"),
     ),
     NoticeKind(
         "credited", "order", ("merchant",), "the order's money is the merchant's, and pending", ("amount_minor",)

@@ -29,7 +29,7 @@ async def send(client: Client, workflow_id: str, verb: str, body: dict[str, Any]
             has ended, `not_running` if it never existed. A retry does not help.
         Unavailable: no answer in time; a retry with the same command id helps and changes nothing twice.
     """
-    handle, body = client.get_workflow_handle(workflow_id), _sendable(verb, body)
+    handle, body = client.get_workflow_handle(workflow_id), sendable(verb, body)
     try:
         async with answered(workflow_id, body):
             answer = await handle.execute_update(verb, body, rpc_timeout=ANSWER_WITHIN)
@@ -58,7 +58,7 @@ async def answered(workflow_id: str, body: dict[str, Any]) -> AsyncIterator[None
         ) from None
 
 
-def _sendable(verb: str, body: dict[str, Any]) -> dict[str, Any]:
+def sendable(verb: str, body: dict[str, Any]) -> dict[str, Any]:
     """A command without the names and phones of couriers, because the order's history stores it.
 
     Raises:
@@ -75,7 +75,7 @@ async def signal(client: Client, workflow_id: str, verb: str, body: dict[str, An
         Refused: as `send`, if no such workflow runs or the command is too large.
         Unavailable: Temporal did not answer; a retry with the same command id helps.
     """
-    handle, body = client.get_workflow_handle(workflow_id), _sendable(verb, body)
+    handle, body = client.get_workflow_handle(workflow_id), sendable(verb, body)
     try:
         await handle.signal(verb, body)
     except RPCError as error:

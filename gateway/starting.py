@@ -15,7 +15,7 @@ from core.messages import Order, ReportPayout, Resumption, Withdrawal
 from core.money import format_minor
 from core.refund_messages import RefundOrder
 from gateway.refusals import in_our_words, refuse_large
-from gateway.sending import ANSWER_WITHIN, answered
+from gateway.sending import ANSWER_WITHIN, answered, sendable
 
 
 async def start_order(client: Client, order: Order, *, rescue: bool = False) -> WorkflowHandle[Any, Any]:
@@ -46,13 +46,18 @@ async def start_order(client: Client, order: Order, *, rescue: bool = False) -> 
 
 
 async def refund_order(client: Client, order: Order, body: dict[str, Any]) -> dict[str, Any]:
-    """Send `refund_order` to an order; one whose workflow has ended runs again from the register, in the same call.
+    """Send `refund_order` to an order, also to one whose workflow has ended; see `send_reopening`."""
+    return await send_reopening(client, order, RefundOrder.verb, body)
+
+
+async def send_reopening(client: Client, order: Order, verb: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Send a command to an order; one whose workflow has ended runs again from the register, in the same call.
 
     Raises:
         Refused: with the reason code; a retry does not help.
-        Unavailable: no answer in time; a retry with the same command id helps and gives nothing back twice.
+        Unavailable: no answer in time; a retry with the same command id helps and changes nothing twice.
     """
-    refuse_large(body)
+    body = sendable(verb, body)
     start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
         ORDER_WORKFLOW,
         args=[order, {"rescue": True, "reopen": True}],
@@ -65,9 +70,30 @@ async def refund_order(client: Client, order: Order, body: dict[str, Any]) -> di
     with in_our_words():
         async with answered(order_workflow_id(order.order_id), body):
             answer = await client.execute_update_with_start_workflow(
-                RefundOrder.verb, body, start_workflow_operation=start, rpc_timeout=ANSWER_WITHIN
+                verb, body, start_workflow_operation=start, rpc_timeout=ANSWER_WITHIN
             )
     return dict(answer)
+
+
+async def signal_reopening(client: Client, order: Order, verb: str, body: dict[str, Any]) -> None:
+    """As `send_reopening`, as a Signal: its answer appears in the journal.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry with the same command id helps.
+    """
+    body = sendable(verb, body)
+    with in_our_words():
+        await client.start_workflow(
+            ORDER_WORKFLOW,
+            args=[order, {"rescue": True, "reopen": True}],
+            id=order_workflow_id(order.order_id),
+            task_queue=TASK_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=verb,
+            start_signal_args=[body],
+            static_summary=f"order {order.order_id} · goes on",
+        )
 
 
 def _lines_of(order: Order) -> str:

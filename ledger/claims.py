@@ -19,10 +19,11 @@ ParcelNumber = tuple[str, str, str]
 
 
 class Claimant(Message):
-    """An order that uses a number now, and the carrier it named."""
+    """An order that uses a number now or did before (`uses`), and the carrier it named."""
 
     order_id: str
     carrier: str
+    uses: bool = True
 
 
 class Claimed(Message):
@@ -111,14 +112,15 @@ class Claims(RegisterPart):
         )
 
     async def claimants(self, waybill: str) -> list[Claimant]:
-        """The open orders that use a number now, under any carrier."""
-        return await self._all(
+        """The open orders that use a number now, under any carrier; where there is none, those that last used it."""
+        found = await self._all(
             Claimant,
-            "SELECT DISTINCT c.order_id, c.carrier FROM waybill_claims c JOIN orders o ON o.order_id = c.order_id"
-            " WHERE c.waybill = $1 AND c.released_at IS NULL AND NOT o.closed"
-            " ORDER BY c.order_id, c.carrier",
+            "SELECT DISTINCT c.order_id, c.carrier, c.released_at IS NULL AND NOT o.closed AS uses"
+            " FROM waybill_claims c JOIN orders o ON o.order_id = c.order_id"
+            " WHERE c.waybill = $1 AND (o.state IS NOT NULL OR NOT o.closed) ORDER BY c.order_id, c.carrier, uses DESC",
             clean(waybill),
         )
+        return [one for one in found if one.uses] or found
 
 
 class _Claim(Rival):

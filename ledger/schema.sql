@@ -508,6 +508,7 @@ CREATE TABLE waybill_claims (
     CONSTRAINT one_claim_a_parcel UNIQUE (order_id, parcel_id, carrier, waybill),
     CONSTRAINT waybill_claims_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(order_id)
 );
+CREATE INDEX claims_by_number ON waybill_claims USING btree (waybill);
 CREATE INDEX live_claims_by_number ON waybill_claims USING btree (carrier, waybill) WHERE released_at IS NULL;
 CREATE INDEX live_claims_by_number_alone ON waybill_claims USING btree (waybill) WHERE released_at IS NULL;
 

@@ -1,4 +1,4 @@
-"""After-sale cases in an order: what is refused, what lists and holds show, and scans that come too late."""
+"""After-sale cases in an order: what is refused, and what lists and holds show."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any, NamedTuple
 
 import pytest
 from case_driver import TOTAL, absent, case, code, delivered, opened, say, stage
-from order_driver import OrderDriver
 from order_events import play
 from order_samples import DAY, WAYBILLS
 
-from core.answers import Answer
 from core.order.views import hold_reasons, holds_of, search_values
 from core.reasons import Refusal
 
@@ -207,53 +205,3 @@ def test_an_order_without_a_case_says_nothing_of_cases() -> None:
     driver = delivered()
     kept = driver.state.model_dump(mode="json")
     assert not {"cases", "paused_since", "paused_for", "settle_not_before", "after_sale"} & set(kept)
-
-
-# --- late truth ------------------------------------------------------------------------------------------
-
-
-def push(driver: OrderDriver, number: int, scanned: str) -> Answer | Refusal:
-    scan = {"at": driver.now.isoformat(), "code": scanned, "stage": scanned}
-    fields = {"carrier": "sandbox", "waybill": WAYBILLS[number], "scans": [scan], "provider": "sandbox"}
-    return say(driver, "report_scan", "carrier", **fields)
-
-
-def test_a_delivery_after_the_refund_is_kept_and_told_to_merchant_and_operator() -> None:
-    driver = opened()
-    driver.ship()
-    case(driver, reason="not_received")
-    say(driver, "agree_after_sale", "merchant")
-    assert (driver.phase, driver.state.closed) == ("refunded", False)
-    refunds = driver.refunds()
-    assert code(push(driver, 1, "delivered")) == "accepted"
-    assert code(push(driver, 1, "delivered")) == "duplicate"
-    assert [(n.to, n.facts["stage"]) for n in driver.notices("late_scan")] == [
-        ("merchant", "delivered"),
-        ("operator", "delivered"),
-    ]
-    assert (driver.phase, driver.refunds()) == ("refunded", refunds)
-    assert [scan.stage for scan in driver.parcel().pushed] == ["delivered"]
-    driver.channel_says("arrived")
-    assert driver.state.closed
-    assert code(push(driver, 1, "returned")) == "order_over"
-
-
-def test_a_return_that_comes_after_its_case_closed_is_told() -> None:
-    driver = delivered()
-    absent(driver)
-    driver.advance(5 * DAY)
-    assert stage(driver) == "closed"
-    assert code(push(driver, 20, "delivered")) == "accepted"
-    assert [n.to for n in driver.notices("late_scan")] == ["merchant", "operator"]
-    assert driver.state.cases[-1].parcel is not None
-    assert [scan.stage for scan in driver.state.cases[-1].parcel.pushed] == ["delivered"]
-
-
-def test_a_scan_that_the_audit_knew_before_the_refund_is_no_news() -> None:
-    driver = opened()
-    driver.ship()
-    driver.hear("p1", "pending", first_physical_at=driver.now, last_scan_at=driver.now)
-    case(driver, reason="not_received")
-    say(driver, "agree_after_sale", "merchant")
-    push(driver, 1, "picked_up")
-    assert driver.notices("late_scan") == []

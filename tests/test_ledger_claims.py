@@ -198,3 +198,13 @@ async def test_the_same_claim_many_times_at_once_is_recorded_once(register: Regi
 
 async def test_no_numbers_are_no_claims(register: Register) -> None:
     assert (await register.claims.claim("A1", "m-1", "b-1", "x", [], NOW)).outcomes == ()
+
+
+async def test_a_push_goes_to_the_orders_that_use_the_number_else_to_those_that_last_did(register: Register) -> None:
+    await _order(register, "A1")
+    await _claim(register, "A1", "SF1")
+    await register.claims.release("A1", [("p1", "sf", "SF1")], NOW)
+    assert [(one.order_id, one.uses) for one in await register.claims.claimants("SF1")] == [("A1", False)]
+    await _order(register, "A2", buyer="b-2")
+    await _claim(register, "A2", "SF1", buyer="b-2")
+    assert [(one.order_id, one.uses) for one in await register.claims.claimants("SF1")] == [("A2", True)]

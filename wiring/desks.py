@@ -16,6 +16,7 @@ from activities.reconciliation import ReconciliationActivities
 from activities.wechatpay.signing import PlatformKeys
 from config import Settings
 from config.rails import Rails
+from core.errors import Refused
 from core.ids import order_workflow_id
 from core.messages import ReportScan
 from inbound.callbacks import CallbackDesk
@@ -28,10 +29,16 @@ from wiring.rails import open_channels, open_rails
 
 @asynccontextmanager
 async def push_desk(settings: Settings, register: Register, client: Client) -> AsyncIterator[PushDesk]:
-    """The desk for the pushes of the configured providers; scans go to their orders as Signals."""
+    """The desk for the pushes of the configured providers; scans go to their orders as Signals, also to closed ones."""
 
     async def report(order_id: str, command: dict[str, Any]) -> None:
-        await gateway.signal(client, order_workflow_id(order_id), ReportScan.verb, command)
+        try:
+            await gateway.signal(client, order_workflow_id(order_id), ReportScan.verb, command)
+        except Refused as refusal:
+            known = await register.orders.known(order_id)
+            if known is None or not known.closed:
+                raise refusal from None
+            await gateway.signal_reopening(client, known.order, ReportScan.verb, command)
 
     async with AsyncExitStack() as stack:
         readers: dict[str, PushReader] = {}

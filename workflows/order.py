@@ -104,12 +104,16 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
 
     async def _live(self, bodies: Sequence[Any]) -> dict[str, Any]:
         await self._open(bodies)
-        # A refund of a closed order comes with the start of this run; a last command may have come while it ended.
+        # A refund or a late scan of a closed order comes with the start of this run; a last command may have come while
+        # it ended. What it changed is recorded before the run ends.
         while True:
             await self._live_on()
             await self._answer_all()
-            if self._order.closed:
+            if not self._order.closed:
+                continue
+            if self._order.revision == self._order.recorded_revision:
                 return summary_of(self._order)
+            await self._do_what_is_due()
 
     async def _live_on(self) -> None:
         while not self._order.closed:
@@ -162,14 +166,11 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         request = RescueRequest(order_id=order.order_id, opened_by=run, set_back=set_back)
         rescued = await run_local(OpeningActivities.rescue, request, "what register and ledger know")
         if rescued.refusal is not None:
-            self._fail(rescued.refusal)
+            self._fail(rescued.refusal, over.stored_phase if over is not None else None)
         # A rescue answers these or a refusal.
         assert rescued.order is not None
         assert rescued.policy is not None
-        if not rescued.state and over is not None and over.refusal is not None:
-            # Its state was purged by age: an order that has ended must not start anew.
-            self._fail(over.refusal, over.stored_phase)
-        elif not rescued.state:
+        if not rescued.state:
             self._state = begin(rescued.order, rescued.policy, workflow.now())
         else:
             self._state = recover(rescued.order, rescued.policy, rescued.state, rescued.references, workflow.now())

@@ -37,3 +37,5 @@ class AfterSaleLimits(Message):
     """Up to this much, silence refunds delivered goods without their return."""
     pause_most: Duration = timedelta(days=30)
     resume_least: Duration = timedelta(days=1)
+    late_scan_review: bool = True
+    """Whether an operator looks where a late scan says that one party has both the goods and the money."""

@@ -51,7 +51,7 @@ def _timeless(check: Callable[[OrderState, Any], Refusal | None]) -> Check:
 VERBS: Mapping[type[Command], Verb] = {
     ReportShipment: Verb(frozenset({"merchant"}), _timeless(shipping.check_shipment), shipping.ship),
     CorrectWaybill: Verb(frozenset({"merchant"}), _timeless(shipping.check_correction), shipping.correct),
-    ReportScan: Verb(frozenset({"carrier"}), _timeless(shipping.check_scan), shipping.append_scans, True),
+    ReportScan: Verb(frozenset({"carrier"}), _timeless(shipping.check_scan), shipping.append_scans, True, True),
     ConfirmReceipt: Verb(frozenset({"buyer", "operator"}), _timeless(receiving.check_confirmation), receiving.confirm),
     ExtendReceipt: Verb(
         frozenset({"buyer"}), lambda state, _, now: receiving.check_extension(state, now), receiving.extend
@@ -67,7 +67,7 @@ VERBS: Mapping[type[Command], Verb] = {
     RefundOrder: Verb(STAFF, granting.check_refund, granting.grant_refund, afterwards=True, reopens=True),
     ShiftDeadline: Verb(frozenset({"operator"}), _timeless(shifting.check_shift), shifting.shift),
     PlaceHold: Verb(frozenset({"operator"}), _timeless(holding.check_place), holding.place, True),
-    LiftHold: Verb(frozenset({"operator"}), _timeless(holding.check_lift), holding.lift, True),
+    LiftHold: Verb(frozenset({"operator"}), _timeless(holding.check_lift), holding.lift, True, True),
     OpenAfterSale: Verb(OPENERS, cases.check, cases.act),
     **{command: Verb(verb.roles, cases.check, cases.act) for command, verb in CASE_VERBS.items()},
 }

@@ -228,7 +228,10 @@ def check_scan(state: OrderState, command: ReportScan) -> Refusal | None:
 
 
 def _awaited(state: OrderState) -> tuple[Parcel, ...]:
-    return () if state.over else (*state.live_parcels, *state.returns)
+    """Parcels that something still waits for; those to the buyer only until the credit."""
+    if state.over:
+        return ()
+    return state.returns if state.credited_at is not None else (*state.live_parcels, *state.returns)
 
 
 def _scanned(command: ReportScan, parcels: Sequence[Parcel]) -> tuple[Parcel, ...]:

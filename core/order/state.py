@@ -44,6 +44,8 @@ REFUND_STUCK = "refund_stuck"
 """The hold for a refund that people must resolve; its subject is the refund's cause."""
 LEDGER_DISAGREES = "ledger_disagrees"
 """The hold for a posting that the ledger refused."""
+LATE_SCAN = "late_scan"
+"""The hold for goods and money that are with one party; its subject is the parcel."""
 ARBITRATION_OVERDUE = "arbitration_overdue"
 """The hold for an after-sale case that no reviewer decided in time; its subject is the case."""
 

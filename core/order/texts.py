@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from core.audit.explain import sentence
 from core.chart import IN_CHINESE
-from core.order.state import ARBITRATION_OVERDUE, LEDGER_DISAGREES, REFUND_STUCK, REVIEW_OVERDUE, ScreeningHit
+from core.order.state import (
+    ARBITRATION_OVERDUE,
+    LATE_SCAN,
+    LEDGER_DISAGREES,
+    REFUND_STUCK,
+    REVIEW_OVERDUE,
+    ScreeningHit,
+)
 from core.states import Hold
 from core.texts import Help, Language, listed
 
@@ -58,6 +65,10 @@ HELD: Mapping[str, Help] = {
         "A reviewer sends arbitrate; lift_hold gives the reviewers their time again.",
         "需审核人员提交 arbitrate 裁决；lift_hold 可重新给予审核时间。",
     ),
+    LATE_SCAN: Help(
+        "An operator settles it with both sides, for example with refund_order, and then sends lift_hold.",
+        "需运营人员与双方核实处理（例如提交 refund_order），然后以 lift_hold 解除。",
+    ),
     LEDGER_DISAGREES: Help(
         "An operator finds out why; lift_hold tries the posting again.",
         "需运营人员查明原因；lift_hold 将再次尝试记账。",
@@ -68,6 +79,16 @@ HELD: Mapping[str, Help] = {
 REFUND_OPEN = Help("its outcome is not known", "结果未知")
 REFUND_REFUSED = Help("the channel refused it", "被支付渠道拒绝")
 """Why people must resolve a refund."""
+
+LATE: Mapping[str, Help] = {
+    "delivered": Help("the goods arrived after the buyer's money went back", "退款后商品仍被签收"),
+    "came_back": Help("the goods are with the merchant, who has or gets the money", "商品已退回商家，而货款归商家"),
+    "coming_back": Help(
+        "the goods are on their way back to the merchant, who has or gets the money", "商品正在退回商家，而货款归商家"
+    ),
+    "moving": Help("the goods are on their way although no one waits for them", "商品仍在运输途中"),
+}
+"""What a late scan says of where the goods are."""
 
 OUTCOMES: Mapping[str, str] = {"conflict": "与已有记账内容不符", "insufficient_funds": "账户余额不足"}
 """Why the ledger refuses one, in Chinese."""
@@ -100,6 +121,8 @@ def cause_zh(hold: Hold) -> str:
     """Why a hold stands, in Chinese. What a person or a provider wrote is quoted as it is."""
     if hold.name == REVIEW_OVERDUE:
         return f"包裹 {hold.subject} 等待人工审核。"
+    if hold.name == LATE_SCAN and hold.facts:
+        return f"包裹 {hold.subject}：{LATE[hold.facts['what']].zh}。"
     if hold.name == REFUND_STUCK:
         said = hold.facts.get("message")
         if said is None:

@@ -20,6 +20,9 @@ CREATE INDEX live_claims_by_number ON waybill_claims (carrier, waybill) WHERE re
 -- For claims of a number under another carrier: a merchant may have named the wrong one.
 CREATE INDEX live_claims_by_number_alone ON waybill_claims (waybill) WHERE released_at IS NULL;
 
+-- For a push about a number that no open order uses any more.
+CREATE INDEX claims_by_number ON waybill_claims (waybill);
+
 -- Claim numbers for an order's parcels, all or none; one answer a number:
 -- `claimed` · `merged` (same merchant, buyer and destination) · `in_use` (same merchant, another buyer or
 -- destination) · `contested` (another merchant's live claim; both stand until the trace decides).
