@@ -4,6 +4,7 @@
 others, one at a time.
 """
 
+from demo.stories.afterwards import AFTERWARDS
 from demo.stories.audits import AUDITS
 from demo.stories.books import BOOKS
 from demo.stories.cases import CASES
@@ -14,5 +15,15 @@ from demo.stories.telling import Story
 from demo.stories.wechatpay import WECHATPAY
 from demo.stories.withdrawals import WITHDRAWALS
 
-STORIES: dict[str, Story] = {**ORDERS, **CASES, **AUDITS, **LABELS, **WITHDRAWALS, **WECHATPAY, **BOOKS, **OUTAGES}
+STORIES: dict[str, Story] = {
+    **ORDERS,
+    **CASES,
+    **AFTERWARDS,
+    **AUDITS,
+    **LABELS,
+    **WITHDRAWALS,
+    **WECHATPAY,
+    **BOOKS,
+    **OUTAGES,
+}
 ALONE = frozenset(OUTAGES)

@@ -1,0 +1,37 @@
+"""What comes after the end: scans that are too late."""
+
+from __future__ import annotations
+
+import gateway
+from demo.stage import StagedOrder
+from demo.stories.telling import Chapter, Told, ending, given_back
+
+AFTERWARDS = Chapter()
+
+
+async def by_operator(play: StagedOrder, person: str, verb: str, **fields: object) -> str:
+    """An operator of this name says something to an order, which may be closed; the outcome."""
+    body = {**play.command("operator", **fields), "actor": {"role": "operator", "id": person}}
+    return str((await gateway.send_reopening(play.stage.client, play.order, verb, body))["outcome"])
+
+
+@AFTERWARDS.story("late scan after the refund: told once, an operator settles it")
+async def late_scan(play: StagedOrder) -> Told:
+    await play.start()
+    await play.ship()
+    for person in ("ann", "bob"):
+        await by_operator(play, person, "refund_order", reason="the buyer waited too long")
+    await play.handle.result()
+    for hours in (0, 1):
+        at = play.now.replace(hour=hours, microsecond=0).isoformat()
+        scan = {"at": at, "code": "80", "stage": "delivered", "city": play.order.ship_to.city}
+        body = play.command("carrier", carrier=play.carrier, waybill=play.waybill, scans=[scan], provider="sandbox")
+        await gateway.send_reopening(play.stage.client, play.order, "report_scan", body)
+    await play.handle.result()
+    held = (await play.state())["holds"][-1]["name"]
+    await by_operator(play, "ann", "lift_hold", name="late_scan", reason="the buyer paid again")
+    await play.handle.result()
+    notices = await play.stage.register.notices.read(subject=f"order/{play.name}")
+    told = [f"{notice.to} {notice.facts['what']}" for notice in notices if notice.name == "late_scan"]
+    expected = f"late_scan; merchant delivered, operator delivered; {given_back(play, 'refunded')}"
+    return expected, f"{held}; {', '.join(told)}; {await ending(play)}"
