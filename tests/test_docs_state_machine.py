@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -60,7 +59,7 @@ def names(cell: str) -> set[str]:
 
 
 class Watcher:
-    """Sees every change of a state: the core makes them all with `model_copy`."""
+    """Sees every change of a state: the core makes them all with `changed`."""
 
     def __init__(self) -> None:
         self.edges: dict[str, set[Edge]] = {
@@ -96,15 +95,15 @@ class Watcher:
 @pytest.fixture(scope="module")
 def seen() -> Watcher:
     """What many random lives and a few chosen ones show."""
-    watcher, copy = Watcher(), OrderState.model_copy
+    watcher, change = Watcher(), OrderState.changed
 
-    def watching(self: OrderState, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> OrderState:
-        copied = copy(self, update=update, deep=deep)
+    def watching(self: OrderState, **fields: Any) -> OrderState:
+        copied = change(self, **fields)
         watcher.see(self, copied)
         return copied
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OrderState, "model_copy", watching)
+        patch.setattr(OrderState, "changed", watching)
         for start in STARTS:
             a_driver(start, 1)
         chosen_lives()
