@@ -120,8 +120,8 @@ class AccountDropActivities:
         same = (result.amount_minor, result.currency) == (row.amount_minor, row.currency)
         if state == "paid" and result.amount_minor is not None and not same:
             state = "unknown"
-        told = ": ".join(filter(None, (result.code, result.message))) if state != "paid" else ""
-        detail = masked(told, account.last4) or None
+        details = ": ".join(filter(None, (result.code, result.message))) if state != "paid" else ""
+        detail = masked(details, account.last4) or None
         now = activity.info().started_time
         await self._register.drops.update(row.key, state, when=_UNDECIDED, detail=detail, now=now)
         kept, _ = await self._known(row.key)

@@ -11,7 +11,7 @@ from typing import Any
 
 from temporalio import activity
 
-from activities.statements import TellsStatements
+from activities.statements import StatementSource
 from core.errors import Misconfigured
 from core.fields import Message
 from core.policy import parse_policy
@@ -30,7 +30,7 @@ class Fetched(Message):
     books.
     """
 
-    told: bool = False
+    offered: bool = False
     lines: int = 0
     added: int = 0
 
@@ -40,7 +40,7 @@ class ReconciliationActivities:
 
     def __init__(self, register: Register, rails: Mapping[str, object], channels: Mapping[str, object]) -> None:
         self._register = register
-        self._tellers: dict[str, Mapping[str, object]] = {"rail": rails, "channel": channels}
+        self._sources: dict[str, Mapping[str, object]] = {"rail": rails, "channel": channels}
 
     @activity.defn
     async def fetch_statements(self, asked: Comparison) -> Fetched:
@@ -57,13 +57,13 @@ class ReconciliationActivities:
             if statement is None:
                 return fetched
             added = await self._register.statements.load(asked.scope, asked.name, statement, asked.now)
-            fetched = Fetched(told=True, lines=fetched.lines + len(statement.lines), added=fetched.added + added)
+            fetched = Fetched(offered=True, lines=fetched.lines + len(statement.lines), added=fetched.added + added)
         return fetched
 
     async def _fetch(self, asked: Comparison, at: datetime) -> Statement | None:
-        tellers = self._tellers.get(asked.scope, {})
-        teller = tellers.get(asked.name) or tellers.get("*")
-        return await teller.statement(at.date()) if isinstance(teller, TellsStatements) else None
+        sources = self._sources.get(asked.scope, {})
+        source = sources.get(asked.name) or sources.get("*")
+        return await source.statement(at.date()) if isinstance(source, StatementSource) else None
 
     @activity.defn
     async def compare(self, asked: Comparison) -> Summary:

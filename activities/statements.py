@@ -17,7 +17,7 @@ PAGES_AT_MOST = 1000
 
 
 @runtime_checkable
-class TellsStatements(Protocol):
+class StatementSource(Protocol):
     """A rail or channel that offers statements."""
 
     async def statement(self, day: date) -> Statement:

@@ -60,13 +60,13 @@ def fate_of(life: Life) -> Fate:
     """The fate of an order that was played."""
     expected, state = expectation(life.past), life.state
     refunds = state.get("refunds", [])
-    told = "; ".join(part for part in (expected.because, _events(life.past), *_refusals(life), _end(life)) if part)
+    why = "; ".join(part for part in (expected.because, _events(life.past), *_refusals(life), _end(life)) if part)
     fate = Fate(
         order_id=life.past.order_id,
         payment_id=life.past.payment_id,
         outcome=_outcome(life),
         expected=expected.ending,
-        why=told,
+        why=why,
         paid_minor=life.order.total_minor if state.get("funded") else 0,
         credited_minor=state.get("credited_minor", 0),
         commission_minor=state.get("commission_minor", 0),
@@ -74,7 +74,7 @@ def fate_of(life: Life) -> Fate:
     )
     if state.get("closed") and fate.left_minor:
         missing = format_minor(fate.left_minor, life.order.currency)
-        return replace(fate, outcome="money_missing", why=f"{told}; {missing} is not accounted for")
+        return replace(fate, outcome="money_missing", why=f"{why}; {missing} is not accounted for")
     return fate
 
 
@@ -86,8 +86,8 @@ def _outcome(life: Life) -> str:
 
 def _events(past: PastOrder) -> str:
     """The events, with the day after the payment."""
-    told = ", ".join(f"{event.what} on day {event.after / timedelta(days=1):.1f}" for event in timeline(past))
-    return f"by the record: {told}" if told else ""
+    why = ", ".join(f"{event.what} on day {event.after / timedelta(days=1):.1f}" for event in timeline(past))
+    return f"by the record: {why}" if why else ""
 
 
 def _refusals(life: Life) -> list[str]:

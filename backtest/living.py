@@ -157,8 +157,8 @@ class _Player:
         }
         await self._world.add_scans(CARRIER, self._waybill, [scan])
         if self._uploaded:
-            told = {"carrier": CARRIER, "waybill": self._waybill, "scans": [scan], "provider": CARRIER}
-            await self._send(event, "report_scan", "carrier", CARRIER, **told)
+            report = {"carrier": CARRIER, "waybill": self._waybill, "scans": [scan], "provider": CARRIER}
+            await self._send(event, "report_scan", "carrier", CARRIER, **report)
 
     async def _send(self, event: Event, verb: str, role: str, who: str, **fields: Any) -> bool:
         """Send an event's command; returns whether it was accepted. A refusal is a result, not an error."""

@@ -131,12 +131,12 @@ class _Joined:
                 continue
             first = found.setdefault(order_id, {}).setdefault(row[column], row)
             if first is not row:
-                told = f"{column} {row[column]} of order {order_id} stands in line {first.line} already"
-                self.bad_rows.append(row.bad(told))
+                problem = f"{column} {row[column]} of order {order_id} stands in line {first.line} already"
+                self.bad_rows.append(row.bad(problem))
         if strangers:
             # A sample of the orders leaves thousands of such rows: report them in one line.
-            told = f"order {strangers[0]['order_id']} is not among the orders; so it is with {len(strangers)} rows"
-            self.bad_rows.append(strangers[0].bad(told))
+            problem = f"order {strangers[0]['order_id']} is not among the orders; so it is with {len(strangers)} rows"
+            self.bad_rows.append(strangers[0].bad(problem))
         return {order_id: list(by_number.values()) for order_id, by_number in found.items()}
 
 

@@ -92,17 +92,17 @@ def _live(label: str, shipment: Shipment, policy: AuditPolicy) -> Judged:
 
 def _trace(shipment: Shipment, at: datetime) -> Trace:
     """The carrier's trace at a time."""
-    told = [one for one in shipment.scans if one.at <= at]
-    if shipment.tells_ahead and len(told) == len(shipment.scans) - 1:
-        told = list(shipment.scans)
+    scans = [one for one in shipment.scans if one.at <= at]
+    if shipment.shows_ahead and len(scans) == len(shipment.scans) - 1:
+        scans = list(shipment.scans)
     parcel = shipment.parcel
     return Trace(
         provider="bench",
         carrier=parcel.carrier,
         waybill=parcel.waybill,
         fetched_at=at,
-        answer="found" if told else "no_trace",
-        scans=tuple(told),
+        answer="found" if scans else "no_trace",
+        scans=tuple(scans),
     )
 
 

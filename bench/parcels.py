@@ -38,13 +38,13 @@ HUBS = ("郑州市", "长沙市", "合肥市", "济南市", "南昌市")
 class Shipment(NamedTuple):
     """One parcel with all its scans, each shown once it has happened.
 
-    `tells_ahead`: the last scan is shown with the one before it, although it has not happened yet.
+    `shows_ahead`: the last scan is shown with the one before it, although it has not happened yet.
     """
 
     order: OrderFacts
     parcel: ParcelFacts
     scans: tuple[Scan, ...]
-    tells_ahead: bool = False
+    shows_ahead: bool = False
 
 
 def scan(at: datetime, stage: Stage, city: str | None) -> Scan:
@@ -226,7 +226,7 @@ def sent_before_the_payment(shipment: Shipment, chance: random.Random) -> Shipme
 def delivered_in_the_future(shipment: Shipment, chance: random.Random) -> Shipment:
     """A signature that has not happened yet when the first scans are shown."""
     last = shipment.scans[-1].model_copy(update={"at": shipment.scans[-1].at + timedelta(days=40)})
-    return shipment._replace(scans=(*shipment.scans[:-1], last), tells_ahead=True)
+    return shipment._replace(scans=(*shipment.scans[:-1], last), shows_ahead=True)
 
 
 def unknown_carrier(shipment: Shipment, chance: random.Random) -> Shipment:

@@ -25,7 +25,7 @@ from commands.account_reading import (
     withdrawal_policy,
 )
 from commands.account_views import account_view
-from commands.console import JsonFlag, command, tell, tell_line
+from commands.console import JsonFlag, command, print_answer, print_line
 from commands.link import books, owners_books
 from commands.service import temporal
 from config import load
@@ -64,7 +64,7 @@ async def suspend_account(
         async with once(register, asked) as taken:
             if taken and not await taken.accounts.suspend(account, why, datetime.now(UTC), by=who, why=why):
                 raise refused("account_suspended", f"{account} is, since {clock(known.suspended_at)}.")
-        await tell_waiting(register, known.merchant_id, [account])
+        await print_waiting(register, known.merchant_id, [account])
 
 
 @command
@@ -115,10 +115,10 @@ async def _verified(
     """Verify it by the amount, or by hand; why not."""
     now = datetime.now(UTC)
     if amount is not None:
-        told = await register.drops.tell(
+        reported = await register.drops.check_amount(
             known.account_id, parse_amount(amount, known.currency), by=who, why=why, now=now
         )
-        return told.refusal
+        return reported.refusal
     if not await register.accounts.verify(known.account_id, known.version, how="by hand", by=who, why=why, now=now):
         raise refused("already_verified", f"{known.account_id}, version {known.version}.")
     return None
@@ -138,10 +138,10 @@ async def drop(account: AccountArgument, by: By = None, reason: Reason = None, a
         answer = await _sent(register, client, sent)
     if answer.state == "failed":
         raise refused("drop_failed", answer.detail or "")
-    told = "has arrived at the bank" if answer.state == "paid" else f"is on its way ({answer.state})"
-    tell(
+    where = "has arrived at the bank" if answer.state == "paid" else f"is on its way ({answer.state})"
+    print_answer(
         {"account_id": account, "key": sent.key, "state": answer.state},
-        lambda console: console.print(f"An amount {told}. `accounts verify {account} --amount …` takes what it was."),
+        lambda console: console.print(f"An amount {where}. `accounts verify {account} --amount …` takes what it was."),
     )
 
 
@@ -161,7 +161,7 @@ async def _sent(register: Register, client: Client, sent: AccountDrop) -> DropAn
     return DropAnswer(state=row.state if row else "open")
 
 
-async def tell_waiting(register: Register, merchant: str, account_ids: Sequence[str]) -> None:
+async def print_waiting(register: Register, merchant: str, account_ids: Sequence[str]) -> None:
     """Let the withdrawals that wait for these accounts look again, at once; otherwise they do within hours."""
     waiting = [one for account in account_ids for one in await register.withdrawals.waiting(merchant, account)]
     if not waiting:
@@ -171,7 +171,7 @@ async def tell_waiting(register: Register, merchant: str, account_ids: Sequence[
             for withdrawal_id in waiting:
                 await gateway.recheck_withdrawal(client, withdrawal_id)
     except Unavailable as error:
-        tell_line(
+        print_line(
             f"Withdrawals that wait for it ({len(waiting)}) could not be reached; they find out by themselves: {error}"
         )
 
@@ -184,7 +184,7 @@ async def _changing(
     who, why = actor_by(by), check_reason(reason)
     async with books() as register:
         yield register, await known_account(register, account), who, why
-        await tell_account(register, account)
+        await print_account(register, account)
 
 
 @command
@@ -198,11 +198,13 @@ async def reseal(by: By = None, reason: Reason = None, as_json: JsonFlag = False
     key_id = vault.newest
     async with owners_books() as register:
         count = await register.accounts.reseal(vault, by=who, why=why, now=datetime.now(UTC))
-    told = f"{counted(count, 'number')} sealed again; every number is sealed with the key {key_id}."
-    tell({"resealed": count, "key_id": key_id}, lambda console: console.print(told))
+    sentence = f"{counted(count, 'number')} sealed again; every number is sealed with the key {key_id}."
+    print_answer({"resealed": count, "key_id": key_id}, lambda console: console.print(sentence))
 
 
-async def tell_account(register: Register, account: str) -> None:
+async def print_account(register: Register, account: str) -> None:
     known = await known_account(register, account)
     view = account_view(known)
-    tell(view, lambda console: console.print(f"{account} (…{known.last4}, version {known.version}): {view['state']}"))
+    print_answer(
+        view, lambda console: console.print(f"{account} (…{known.last4}, version {known.version}): {view['state']}")
+    )

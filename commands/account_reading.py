@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from commands.console import tell_line
+from commands.console import print_line
 from commands.link import owners_books
 from commands.reading import actor_of, id_of, read_message
 from config import load
@@ -81,7 +81,7 @@ async def once(register: Register, command: AccountCommand | None) -> AsyncItera
     async with register.once(command, datetime.now(UTC)) as inside:
         yield inside
     if inside is None:
-        tell_line("This command was carried out before; nothing was changed.")
+        print_line("This command was carried out before; nothing was changed.")
 
 
 def refused(code: str, detail: str) -> Refused:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from commands.console import tell
+from commands.console import print_answer
 from core.texts import clock
 from screens import facts, table
 
@@ -20,7 +20,7 @@ COLUMNS = (
 HISTORY = ("at", "account", "version", "what", "detail", "who", "why")
 
 
-def tell_accounts(merchant: str, legal_name: str | None, rows: Sequence[PayoutAccount], hint: str = "") -> None:
+def print_accounts(merchant: str, legal_name: str | None, rows: Sequence[PayoutAccount], hint: str = "") -> None:
     """A merchant's accounts. `hint`: who seems to have issued the number that was just bound."""
     value: dict[str, Any] = {
         "merchant_id": merchant,
@@ -31,10 +31,10 @@ def tell_accounts(merchant: str, legal_name: str | None, rows: Sequence[PayoutAc
         value["hint"] = hint
     named = {"legal name": legal_name or "not known: `accounts merchant` tells it", "issuer": hint}
     grid = table(f"Payout accounts of {merchant}", COLUMNS, [_cells(row) for row in rows])
-    tell(value, lambda console: console.print(facts(f"Merchant {merchant}", named), grid))
+    print_answer(value, lambda console: console.print(facts(f"Merchant {merchant}", named), grid))
 
 
-def tell_history(merchant: str, changes: Sequence[AccountChange]) -> None:
+def print_history(merchant: str, changes: Sequence[AccountChange]) -> None:
     """What was done to a merchant's accounts, the oldest first."""
     cells = [
         (
@@ -43,7 +43,7 @@ def tell_history(merchant: str, changes: Sequence[AccountChange]) -> None:
         )
         for row in changes
     ]
-    tell(
+    print_answer(
         {"merchant_id": merchant, "changes": [row.model_dump(mode="json") for row in changes]},
         lambda console: console.print(table(f"History of the payout accounts of {merchant}", HISTORY, cells)),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from commands.account_changes import drop, reseal, resume_account, suspend_account, tell_waiting, verify_account
+from commands.account_changes import drop, print_waiting, reseal, resume_account, suspend_account, verify_account
 from commands.account_reading import (
     AccountArgument,
     BankCode,
@@ -32,7 +32,7 @@ from commands.account_reading import (
     shorten_cooling,
     token_of,
 )
-from commands.account_views import tell_accounts, tell_history
+from commands.account_views import print_accounts, print_history
 from commands.console import JsonFlag, command
 from commands.group import plain_app
 from commands.link import books
@@ -91,8 +91,8 @@ async def name_merchant(
                     await taken.accounts.name_merchant(
                         merchant, name, held_by_others=others, by=who, why=why, now=datetime.now(UTC)
                     )
-            await tell_waiting(register, merchant, others)
-        await _tell_accounts(register, merchant)
+            await print_waiting(register, merchant, others)
+        await _print_accounts(register, merchant)
 
 
 def _same(holder: str, name: str) -> bool:
@@ -155,7 +155,7 @@ async def bind_account(
         said = {**binding.model_dump(mode="json", exclude={"cooling_until"}), "cooling": cooling, "why": why}
         asked = command_of(command_id, who, "bind", said, _fingerprints(judged, account))
         await _carry_out(register, asked, binding, judged, cooled, "new", who, why)
-        await _tell_accounts(register, merchant, hint=judged.hint if judged else "")
+        await _print_accounts(register, merchant, hint=judged.hint if judged else "")
 
 
 @accounts.command("replace")
@@ -209,7 +209,7 @@ async def replace_account(
         said |= {"token": token, "last4": last4, "cooling": cooling, "why": why}
         asked = command_of(command_id, who, "replace", said, _fingerprints(judged, account))
         await _carry_out(register, asked, binding, judged, cooled, "known", who, why)
-        await _tell_accounts(register, known.merchant_id, hint=judged.hint if judged else "")
+        await _print_accounts(register, known.merchant_id, hint=judged.hint if judged else "")
 
 
 def _fingerprints(number: AccountNumber | None, account: str) -> list[bytes]:
@@ -246,7 +246,7 @@ async def list_accounts(merchant: MerchantArgument, as_json: JsonFlag = False) -
     """List a merchant's payout accounts, the default first."""
     id_of(merchant, "merchant")
     async with books() as register:
-        await _tell_accounts(register, merchant)
+        await _print_accounts(register, merchant)
 
 
 @accounts.command("history")
@@ -259,11 +259,11 @@ async def history(
     """Who changed what in a merchant's payout accounts, when and why."""
     id_of(merchant, "merchant")
     async with books() as register:
-        tell_history(merchant, await register.accounts.changes(merchant, account and id_of(account, "account")))
+        print_history(merchant, await register.accounts.changes(merchant, account and id_of(account, "account")))
 
 
-async def _tell_accounts(register: Register, merchant: str, hint: str = "") -> None:
-    tell_accounts(
+async def _print_accounts(register: Register, merchant: str, hint: str = "") -> None:
+    print_accounts(
         merchant, await register.accounts.legal_name(merchant), await register.accounts.of_merchant(merchant), hint
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import gateway
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.reading import Subject, duration_of, subject_of
 from commands.service import temporal
 from commands.views import deadline_line
@@ -45,7 +45,7 @@ async def advance(
     }
     line = f"{subject}: it is {clock(now)}; {state.get('phase')}"
     due = f", waits for {deadline_line(state)}" if state.get("next_deadline") else ""
-    tell(view, lambda console: console.print(line + due))
+    print_answer(view, lambda console: console.print(line + due))
 
 
 async def skip(client: Client, about: Subject, ahead: timedelta) -> None:

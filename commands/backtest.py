@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from commands.console import Failed, JsonFlag, command, tell, wants_json
+from commands.console import Failed, JsonFlag, command, print_answer, wants_json
 from commands.reading import read_text
 from core.errors import BadInput
 from core.policy import parse_policy
@@ -35,7 +35,7 @@ async def backtest(
     found = await live(orders[:limit], bad_rows, text, shows_progress=not wants_json())
     if report is not None:
         _write(report, json.dumps(found.as_json(), ensure_ascii=False, indent=2) + "\n")
-    tell(found.as_json(), found.show)
+    print_answer(found.as_json(), found.show)
     if not found.holds:
         raise Failed
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.link import books
 from commands.reading import id_of
 from core.money import format_minor
@@ -32,4 +32,6 @@ async def balance(
         (row.currency, *(format_minor(getattr(row, f"{column}_minor"), row.currency) for column in COLUMNS[1:]))
         for row in rows
     ]
-    tell(view, lambda console: console.print(table(f"Merchant {merchant}", COLUMNS, cells, numbers=COLUMNS[1:])))
+    print_answer(
+        view, lambda console: console.print(table(f"Merchant {merchant}", COLUMNS, cells, numbers=COLUMNS[1:]))
+    )

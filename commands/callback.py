@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from commands.console import Failed, JsonFlag, command, tell
+from commands.console import Failed, JsonFlag, command, print_answer
 from commands.link import books
 from commands.reading import read_bytes
 from commands.service import temporal
@@ -40,7 +40,7 @@ async def callback(
         "status": answer.status,
         "acknowledgement": answer.body.decode(),
     }
-    tell(view, lambda console: console.print(facts(f"callback {provider}", view)))
+    print_answer(view, lambda console: console.print(facts(f"callback {provider}", view)))
     if answer.status != 200:
         raise Failed
 

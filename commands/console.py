@@ -43,9 +43,9 @@ class Malformed(Refused):
     """What was given is not a well-formed message. `reasons` are all of them: `[{"field", "message"}]`."""
 
     def __init__(self, code: str, reasons: list[dict[str, str]]) -> None:
-        told = "; ".join(f"{reason['field']}: {reason['message']}" for reason in reasons[:10])
+        problems = "; ".join(f"{reason['field']}: {reason['message']}" for reason in reasons[:10])
         more = f"; and {len(reasons) - 10} more" if len(reasons) > 10 else ""
-        super().__init__(code, f"{SENTENCES[code]} {told}{more}", reasons[0]["field"])
+        super().__init__(code, f"{SENTENCES[code]} {problems}{more}", reasons[0]["field"])
         self.reasons = reasons
 
 
@@ -84,19 +84,19 @@ def _outcome(main: Coroutine[Any, Any, None]) -> int:
     except Failed:
         return REFUSED
     except KeyboardInterrupt:
-        tell_line("Interrupted.")
+        print_line("Interrupted.")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader (`| head`) has closed its end; without this Python complains once more while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except DakuanError as error:
-        tell_error(error)
+        print_error(error)
         return MISUSED if isinstance(error, Misconfigured) else REFUSED
     except UnicodeEncodeError:
-        tell_error(Refused("malformed", f"{SENTENCES['malformed']} What was typed is not UTF-8."))
+        print_error(Refused("malformed", f"{SENTENCES['malformed']} What was typed is not UTF-8."))
         return REFUSED
     except Exception as error:
-        tell_error(_unforeseen(error))
+        print_error(_unforeseen(error))
         return REFUSED
     return 0
 
@@ -121,27 +121,27 @@ def error_view(error: DakuanError) -> dict[str, Any]:
     return view
 
 
-def tell_error(error: DakuanError, about: str = "", **more: Any) -> None:
+def print_error(error: DakuanError, about: str = "", **more: Any) -> None:
     """Say why not: on stderr for people, `{"error": …}` with `more` on stdout for scripts."""
     view = error_view(error)
     if _as_json.get():
-        tell_json({"error": view | more})
+        print_json({"error": view | more})
         return
     where = f"{about}: " if about else ""
     if isinstance(error, Malformed):
-        tell_line(f"{view['code']}: {where}{SENTENCES[error.code]}")
+        print_line(f"{view['code']}: {where}{SENTENCES[error.code]}")
         for reason in error.reasons:
-            tell_line(f"  {reason['field']}: {reason['message']}")
+            print_line(f"  {reason['field']}: {reason['message']}")
     else:
         field = f" ({view['field']})" if view["field"] else ""
-        tell_line(f"{view['code']}{field}: {where}{view['message']}")
+        print_line(f"{view['code']}{field}: {where}{view['message']}")
 
 
 def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
 
 
-def tell_line(line: str) -> None:
+def print_line(line: str) -> None:
     """One line on stderr."""
     print(clean(hide_passwords(line)), file=sys.stderr, flush=True)
 
@@ -154,15 +154,15 @@ def wants_json() -> bool:
     return _as_json.get()
 
 
-def tell_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """One JSON document on stdout, on one line."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
     sys.stdout.flush()
 
 
-def tell(value: Any, show: Callable[[Console], None]) -> None:
+def print_answer(value: Any, show: Callable[[Console], None]) -> None:
     """The value for scripts, or what `show` prints for people."""
     if _as_json.get():
-        tell_json(value)
+        print_json(value)
     else:
         show(screen())

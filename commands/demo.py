@@ -17,7 +17,7 @@ from core.money import format_minor
 from screens import table
 
 if TYPE_CHECKING:
-    from demo.running import Telling
+    from demo.running import StoryResult
     from ledger.balances import AccountBalance
     from ledger.proofs import Proof
 
@@ -32,22 +32,20 @@ async def demo(
     keep: Annotated[bool, typer.Option(help="Leave the stack up until Ctrl-C, to look at the Web UI.")] = False,
 ) -> None:
     """Watch orders live: paid, shipped, audited, confirmed, credited, withdrawn, and what goes wrong."""
-    from demo.running import FEWEST, stage_of, tell_all  # loaded when it runs: servers, vendors and workflows
+    from demo.running import FEWEST, play_all, stage_of  # loaded when it runs: servers, vendors and workflows
     from ledger.proofs import prove
 
     wanted = orders or FEWEST
     async with stage_of(seed) as (stage, stack):
         began = time.perf_counter()
-        tellings = await tell_all(stage, wanted)
+        results = await play_all(stage, wanted)
         seconds = time.perf_counter() - began
         proofs = await prove(stage.register.pool)
         balances = await stage.register.balances.by_purpose()
-        _show(Console(), tellings, balances, proofs, wanted / seconds, stack.settings.temporal_ui_url or "")
-        ok = all(telling.ok for telling in tellings) and all(proof.holds for proof in proofs)
+        _show(Console(), results, balances, proofs, wanted / seconds, stack.settings.temporal_ui_url or "")
+        ok = all(result.ok for result in results) and all(proof.holds for proof in proofs)
         if report is not None:
-            report.write_text(
-                json.dumps(_as_json(ok, tellings, proofs, wanted / seconds), ensure_ascii=False, indent=2)
-            )
+            report.write_text(json.dumps(_as_json(ok, results, proofs, wanted / seconds), ensure_ascii=False, indent=2))
         if keep:
             await asyncio.Event().wait()
     if not ok:
@@ -59,30 +57,30 @@ async def demo(
 
 def _show(
     console: Console,
-    tellings: Sequence[Telling],
+    results: Sequence[StoryResult],
     balances: Sequence[AccountBalance],
     proofs: Sequence[Proof],
     pace: float,
     ui: str,
 ) -> None:
     """Story → expected → got, the balances, the proofs, and where to look further."""
-    rows = [(t.order, "✓" if t.ok else "✗", t.name, t.expected, t.got) for t in tellings]
+    rows = [(t.order, "✓" if t.ok else "✗", t.name, t.expected, t.got) for t in results]
     money = [(balance.path, format_minor(balance.balance_minor, balance.currency)) for balance in balances]
     console.print(table("Stories", ("order", "", "story", "expected", "got"), rows))
     console.print(table("Balances", ("account", "amount"), money, numbers=("amount",)))
     console.print(
         table("Proofs", ("proof", "", "says"), [(p.name, "✓" if p.holds else "✗", p.sentence) for p in proofs])
     )
-    failed = [telling for telling in tellings if not telling.ok]
-    console.print(f"{len(tellings) - len(failed)} of {len(tellings)} orders as expected, {pace:.1f} orders/s")
+    failed = [result for result in results if not result.ok]
+    console.print(f"{len(results) - len(failed)} of {len(results)} orders as expected, {pace:.1f} orders/s")
     console.print(f"Web UI: {ui} (while the demo runs; --keep leaves it up)")
 
 
-def _as_json(ok: bool, tellings: Sequence[Telling], proofs: Sequence[Proof], pace: float) -> dict[str, Any]:
+def _as_json(ok: bool, results: Sequence[StoryResult], proofs: Sequence[Proof], pace: float) -> dict[str, Any]:
     return {
         "ok": ok,
         "stories": [
-            {"name": f"{t.name} ({t.order})", "expected": t.expected, "got": t.got, "ok": t.ok} for t in tellings
+            {"name": f"{t.name} ({t.order})", "expected": t.expected, "got": t.got, "ok": t.ok} for t in results
         ],
         "proofs": [{"name": proof.name, "holds": proof.holds} for proof in proofs],
         "orders_per_s": round(pace, 3),

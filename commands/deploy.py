@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import gateway
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.service import temporal
 
 
@@ -25,4 +25,4 @@ async def deploy(
         now = await gateway.workers(client)
     view = {"build_id": build_id, "ramp": ramp, "current": now.current, "ramping": now.ramping}
     said = "is current" if ramp is None else f"gets {ramp:g} % of the tasks"
-    tell(view, lambda console: console.print(f"Build {build_id} {said}."))
+    print_answer(view, lambda console: console.print(f"Build {build_id} {said}."))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import gateway
-from commands.console import Failed, JsonFlag, command, tell
+from commands.console import Failed, JsonFlag, command, print_answer
 from commands.postgres_findings import DoctorFinding, look_at_database
 from commands.service import ANSWER_WITHIN
 from core.addresses import shown_url, split_login
@@ -40,7 +40,7 @@ async def doctor(as_json: JsonFlag = False) -> None:
         *await _accounts(settings),
     ]
     ok = all(finding.ok for finding in findings if finding.required)
-    tell(
+    print_answer(
         {"ok": ok, "findings": [vars(finding) for finding in findings]}, lambda console: console.print(_table(findings))
     )
     if not ok:
@@ -178,12 +178,12 @@ async def _providers(settings: Settings) -> list[DoctorFinding]:
         helps = "set DAKUAN_CARRIERS or DAKUAN_CARRIER_URL, or run `python starter.py up`"
         return [DoctorFinding("tracking providers", False, str(error), helps)]
     return [
-        DoctorFinding(f"provider {one.name}", one.outcome in ("accepted", "cannot_tell"), *_told(one))
+        DoctorFinding(f"provider {one.name}", one.outcome in ("accepted", "cannot_tell"), *_sentence(one))
         for one in checked
     ]
 
 
-def _told(checked: ProviderCheck) -> tuple[str, str]:
+def _sentence(checked: ProviderCheck) -> tuple[str, str]:
     """What was found, and what helps."""
     url = checked.url
     detail = f" ({checked.detail})" if checked.detail else ""
@@ -245,7 +245,7 @@ async def _accounts(settings: Settings) -> list[DoctorFinding]:
 
 def _account(checked: ProviderCheck, paths: list[str]) -> DoctorFinding:
     detail = f" ({checked.detail})" if checked.detail else ""
-    told = {
+    sentences = {
         "accepted": f"{checked.url} answers, and both sides' signatures are right; for {', '.join(paths) or 'nothing'}",
         "refused": f"{checked.url} refuses our account{detail}",
         "cannot_tell": f"{checked.url} answers, and nothing that can be believed{detail}",
@@ -255,7 +255,7 @@ def _account(checked: ProviderCheck, paths: list[str]) -> DoctorFinding:
         "refused": "check its mchid, serial and private_key in the file of DAKUAN_RAILS",
         "cannot_tell": "check its platform_keys in the file of DAKUAN_RAILS, and this machine's clock",
     }
-    found = told.get(checked.outcome, f"{checked.url} does not answer{detail}")
+    found = sentences.get(checked.outcome, f"{checked.url} does not answer{detail}")
     return DoctorFinding(
         f"account {checked.name}",
         checked.outcome == "accepted",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands.account_reading import By, MerchantArgument, Reason, actor_by
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.group import plain_app
 from commands.link import books, owners_books
 from commands.reading import id_of
@@ -51,7 +51,7 @@ async def give_grade(
         raise Refused("malformed", f"grade: {grade[:40]!r} is not 1 to 40 of a-z 0-9 _ -", "grade")
     async with owners_books() as register:
         await register.grades.move(merchant, None if grade == NONE else grade, who, why, datetime.now(UTC))
-        await _tell(register, merchant)
+        await _print(register, merchant)
 
 
 @grades.command("list")
@@ -63,12 +63,12 @@ async def list_grades(
     if merchant is not None:
         id_of(merchant, "merchant")
     async with books() as register:
-        await _tell(register, merchant)
+        await _print(register, merchant)
 
 
-async def _tell(register: Register, merchant: str | None) -> None:
+async def _print(register: Register, merchant: str | None) -> None:
     views = [one.model_dump(mode="json") for one in await register.grades.moves(merchant)]
-    tell(views, lambda console: _show(console, views))
+    print_answer(views, lambda console: _show(console, views))
 
 
 def _show(console: Console, views: list[dict[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands.account_reading import By, MerchantArgument, Reason, actor_by
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.group import plain_app
 from commands.link import books
 from commands.reading import id_of
@@ -39,7 +39,7 @@ async def list_licences(
     if merchant is not None:
         id_of(merchant, "merchant")
     async with books() as register:
-        await _tell(register, merchant)
+        await _print(register, merchant)
 
 
 @licences.command("note")
@@ -61,7 +61,7 @@ async def note_licence(
     valid_until = _end_of(until)
     async with books() as register:
         await register.licences.note(merchant, licence, number, valid_until, who, why, datetime.now(UTC))
-        await _tell(register, merchant)
+        await _print(register, merchant)
 
 
 @licences.command("withdraw")
@@ -78,7 +78,7 @@ async def withdraw_licence(
     async with books() as register:
         if not await register.licences.withdraw(merchant, licence, who, why, datetime.now(UTC)):
             raise Refused("malformed", f"licence: {merchant} has no licence {licence}", "licence")
-        await _tell(register, merchant)
+        await _print(register, merchant)
 
 
 def _checked(merchant: str, licence: str, by: str | None, reason: str | None) -> tuple[Actor, str]:
@@ -93,10 +93,10 @@ def _checked(merchant: str, licence: str, by: str | None, reason: str | None) ->
 
 
 def _number_of(number: str) -> str:
-    told = number.strip()
-    if not 1 <= len(told) <= 80 or not told.isprintable():
+    given = number.strip()
+    if not 1 <= len(given) <= 80 or not given.isprintable():
         raise Refused("malformed", "number: must be 1 to 80 printable characters", "number")
-    return told
+    return given
 
 
 def _end_of(day: str | None) -> datetime | None:
@@ -114,9 +114,9 @@ def _end_of(day: str | None) -> datetime | None:
     return end
 
 
-async def _tell(register: Register, merchant: str | None) -> None:
+async def _print(register: Register, merchant: str | None) -> None:
     views = [one.model_dump(mode="json") for one in await register.licences.list(merchant)]
-    tell(views, lambda console: _show(console, views))
+    print_answer(views, lambda console: _show(console, views))
 
 
 def _show(console: Console, views: list[dict[str, Any]]) -> None:

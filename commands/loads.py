@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import ValidationError
 
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.link import books
 from commands.reading import actor_of
 from core.errors import Refused
@@ -35,7 +35,9 @@ async def loads(
     async with books() as register:
         if withdraw is None:
             found = await register.statements.loads()
-            tell({"loads": [one.model_dump(mode="json") for one in found]}, lambda console: _show(console, found))
+            print_answer(
+                {"loads": [one.model_dump(mode="json") for one in found]}, lambda console: _show(console, found)
+            )
             return
         person, why = _person(actor), _reason(reason)
         outcome = await register.statements.withdraw(withdraw, person, why, datetime.now(UTC))
@@ -44,7 +46,7 @@ async def loads(
         "withdrawn": f"Load {withdraw} is withdrawn; run `reconcile` to see what is left.",
         "already": f"Load {withdraw} was withdrawn before.",
     }
-    tell({"load_no": withdraw, "outcome": outcome}, lambda console: console.print(said[outcome]))
+    print_answer({"load_no": withdraw, "outcome": outcome}, lambda console: console.print(said[outcome]))
 
 
 def _person(actor: str | None) -> Actor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from config import load
 from core.addresses import parse_database_address
 from ledger.migrate import migrate as apply
@@ -16,4 +16,4 @@ async def migrate(as_json: JsonFlag = False) -> None:
     owner = settings.needed("database_owner_url")
     applied = await apply(owner, worker=role_in(settings.needed("database_url")))
     said = ", ".join(applied) or "nothing was missing"
-    tell({"applied": applied}, lambda console: console.print(f"{parse_database_address(owner).shown}: {said}"))
+    print_answer({"applied": applied}, lambda console: console.print(f"{parse_database_address(owner).shown}: {said}"))

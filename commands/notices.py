@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.link import books
 from core.texts import clock
 from screens import counted, table
@@ -42,7 +42,9 @@ async def notices(
         )
         for row in rows
     ]
-    tell(view, lambda console: console.print(table(counted(len(rows), "notice"), COLUMNS, cells, numbers=("no",))))
+    print_answer(
+        view, lambda console: console.print(table(counted(len(rows), "notice"), COLUMNS, cells, numbers=("no",)))
+    )
 
 
 def _written(fact: str) -> str:

@@ -162,22 +162,22 @@ def _document(rows: list[_Row], mapping: OrderMapping, delimiter: str) -> Docume
 def _order(rows: list[_Row], mapping: OrderMapping, delimiter: str) -> dict[str, Any]:
     first = rows[0].fields
 
-    def told(field: Field, fields: Mapping[str, str] = first) -> str:
+    def field_of(field: Field, fields: Mapping[str, str] = first) -> str:
         return fields.get(field) or mapping.values.get(field, "")
 
-    status = told("status")
+    status = field_of("status")
     if mapping.paid and status.casefold() not in mapping.paid:
         raise BadInput(f"status: it is not paid but {status[:40]!r}")
     for field in ("order_id", "payment_reference"):
         if why := damage(first.get(field, "")):
             raise BadInput(f"{field}: {why}")
-    currency = told("currency")
+    currency = field_of("currency")
 
     def minor(field: Field, fields: Mapping[str, str] = first) -> int:
-        text = with_point(told(field, fields), delimiter, field)
+        text = with_point(field_of(field, fields), delimiter, field)
         return parse_amount(text, currency, field) if text.strip(" 0.,") else 0
 
-    lines = [_line(number, row.fields, told, minor) for number, row in enumerate(rows, 1)]
+    lines = [_line(number, row.fields, field_of, minor) for number, row in enumerate(rows, 1)]
     freight, discount, total = minor("freight"), minor("discount"), minor("total")
     tax = minor("tax")
     goods = sum(line["quantity"] * line["unit_price_minor"] for line in lines)
@@ -185,47 +185,50 @@ def _order(rows: list[_Row], mapping: OrderMapping, delimiter: str) -> dict[str,
         # Where prices hold no tax, it is paid on top, and is a line of its own.
         lines.append({"line_id": "tax", "title": "Tax", "category": "tax", "quantity": 1, "unit_price_minor": tax})
     order = {
-        "order_id": _NOT_AN_ID.sub("", told("order_id")),
-        "merchant_id": told("merchant_id"),
-        "buyer_id": _buyer(told("buyer_id")),
+        "order_id": _NOT_AN_ID.sub("", field_of("order_id")),
+        "merchant_id": field_of("merchant_id"),
+        "buyer_id": _buyer(field_of("buyer_id")),
         "currency": currency,
         "lines": lines,
         "freight_minor": freight,
         "discount_minor": discount,
         "total_minor": total,
         "payment": {
-            "reference": told("payment_reference"),
-            "channel": told("payment_channel"),
+            "reference": field_of("payment_reference"),
+            "channel": field_of("payment_channel"),
             "paid_minor": total,
-            "paid_at": _time(told("paid_at"), mapping.offset),
+            "paid_at": _time(field_of("paid_at"), mapping.offset),
         },
-        "ship_from": _address("from", told),
-        "ship_to": _address("to", told),
+        "ship_from": _address("from", field_of),
+        "ship_to": _address("to", field_of),
     }
-    optional = {"ship_by": told("ship_by") and _time(told("ship_by"), mapping.offset), "policy": told("policy")}
+    optional = {
+        "ship_by": field_of("ship_by") and _time(field_of("ship_by"), mapping.offset),
+        "policy": field_of("policy"),
+    }
     return order | {field: value for field, value in optional.items() if value}
 
 
-def _line(number: int, fields: Mapping[str, str], told: Any, minor: Any) -> dict[str, Any]:
+def _line(number: int, fields: Mapping[str, str], field_of: Any, minor: Any) -> dict[str, Any]:
     return {
-        "line_id": told("line_id", fields) or str(number),
-        "title": told("line_title", fields),
-        "category": told("line_category", fields),
-        "quantity": _whole(told("line_quantity", fields)),
+        "line_id": field_of("line_id", fields) or str(number),
+        "title": field_of("line_title", fields),
+        "category": field_of("line_category", fields),
+        "quantity": _whole(field_of("line_quantity", fields)),
         "unit_price_minor": minor("line_price", fields),
     }
 
 
-def _address(which: str, told: Any) -> dict[str, str]:
-    parts = {part: told(f"{which}_{part}") for part in ("country", "province", "city", "district", "phone_last4")}
+def _address(which: str, field_of: Any) -> dict[str, str]:
+    parts = {part: field_of(f"{which}_{part}") for part in ("country", "province", "city", "district", "phone_last4")}
     return {part: value for part, value in parts.items() if value}
 
 
-def _buyer(told: str) -> str:
+def _buyer(text: str) -> str:
     """The buyer's id; of an e-mail or a name its digest, the same each time."""
-    if told and _NOT_AN_ID.search(told):
-        return "b-" + hashlib.sha256(told.strip().casefold().encode()).hexdigest()[:24]
-    return told
+    if text and _NOT_AN_ID.search(text):
+        return "b-" + hashlib.sha256(text.strip().casefold().encode()).hexdigest()[:24]
+    return text
 
 
 def _whole(text: str) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.link import books
 from commands.reading import id_of
 from core.money import format_minor
@@ -42,7 +42,7 @@ async def orders(
         )
     view = {"orders": [row.model_dump(mode="json") for row in rows]}
     title, cells = counted(len(rows), "order"), [_cells(row) for row in rows]
-    tell(view, lambda console: console.print(table(title, COLUMNS, cells, numbers=AMOUNTS, spare=SPARE)))
+    print_answer(view, lambda console: console.print(table(title, COLUMNS, cells, numbers=AMOUNTS, spare=SPARE)))
 
 
 def _cells(row: OrderRow) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from commands.console import Failed, JsonFlag, command, tell
+from commands.console import Failed, JsonFlag, command, print_answer
 from commands.group import plain_app
 from commands.link import books
 from commands.policy_holidays import tables_of
@@ -26,7 +26,7 @@ from commands.policy_views import (
     show_values,
     value_views,
 )
-from commands.problems import tell_problems
+from commands.problems import print_problems
 from commands.reading import id_of, read_text
 from core.errors import Refused
 from core.policy import parse_policy
@@ -50,7 +50,7 @@ async def check_file(file: FileArgument, as_json: JsonFlag = False) -> None:
     text = read_text(file)
     problems = check_policy(text)
     good = {} if problems else {"name": parse_policy(text).name, "content_hash": parse_policy(text).content_hash}
-    tell_problems(file, problems, as_good=good)
+    print_problems(file, problems, as_good=good)
     if problems:
         raise Failed
 
@@ -74,7 +74,7 @@ async def register_file(
     parsed = parse_policy(text)
     problems = [] if anyway else check_policy(text)
     if problems:
-        tell_problems(file, problems, as_good={})
+        print_problems(file, problems, as_good={})
         raise Failed
     await register(parsed, text, by, reason)
 
@@ -85,7 +85,7 @@ async def list_policies(as_json: JsonFlag = False) -> None:
     """Every registered name: the text that it points to, since when, by whom and why, and how many open orders."""
     async with books() as register:
         views = listed(await register.policies.list())
-    tell(views, lambda console: show_list(console, views))
+    print_answer(views, lambda console: show_list(console, views))
 
 
 @policy.command("show")
@@ -120,7 +120,7 @@ async def show_policy(
         "values": value_views(values, only),
         "moves": await moves_view(found.name) if history else [],
     }
-    tell(view, lambda console: show_values(console, view))
+    print_answer(view, lambda console: show_values(console, view))
 
 
 @policy.command("diff")
@@ -129,7 +129,7 @@ async def diff_policies(old: WhichArgument, new: WhichArgument, as_json: JsonFla
     """What changes from one policy to another: values that differ, and rules that one of them lacks."""
     before, after = await policy_of(old), await policy_of(new)
     views = difference_views(differences(before, after))
-    tell(
+    print_answer(
         {"old": before.content_hash, "new": after.content_hash, "differences": views},
         lambda console: show_differences(console, old, new, views),
     )
@@ -153,7 +153,7 @@ async def what_if(
 
     new_text = read_text(file)
     found = compare(new_text, other_text(against, parse_policy(new_text).name), folder, limit)
-    tell(found.as_json(), lambda console: show_comparison(console, found))
+    print_answer(found.as_json(), lambda console: show_comparison(console, found))
 
 
 @policy.command("holidays")
@@ -182,4 +182,4 @@ async def holidays(
         "closed_days": [closed._asdict() for closed in found],
         "into": str(into) if into is not None else None,
     }
-    tell(view, lambda console: show_holidays(console, view, tables_of(country, found, offset)))
+    print_answer(view, lambda console: show_holidays(console, view, tables_of(country, found, offset)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from commands.console import tell
+from commands.console import print_answer
 from commands.link import books, owners_books
 from commands.reading import actor_of, read_message
 from config import load
@@ -22,7 +22,7 @@ async def register(policy: Policy, text: str, by: str | None, reason: str) -> No
     """
     view = {"name": policy.name, "content_hash": policy.content_hash, "registered": True}
     view["moved_from"] = await _registered(policy, text, _who(by), check_reason(reason))
-    tell(view, lambda console: console.print(facts(f"Policy {policy.name}", view)))
+    print_answer(view, lambda console: console.print(facts(f"Policy {policy.name}", view)))
 
 
 def _who(by: str | None) -> str:

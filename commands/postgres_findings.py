@@ -51,12 +51,12 @@ async def _role(
         seen = await inspect_database(dsn)
     except DakuanError as error:
         return [DoctorFinding(name, False, str(error), _cure(error, variable), required)], None
-    told = f"{seen.role} on PostgreSQL {seen.server_version}{' behind a pooler' if seen.pooled else ''}"
+    server = f"{seen.role} on PostgreSQL {seen.server_version}{' behind a pooler' if seen.pooled else ''}"
     wrong = _wrong(seen, has_owner) or (_wrong_for_worker(seen) if required else None)
     if wrong is not None:
-        return [DoctorFinding(name, False, f"{told}; {wrong[0]}", wrong[1], required)], seen
+        return [DoctorFinding(name, False, f"{server}; {wrong[0]}", wrong[1], required)], seen
     policies = f", policies {', '.join(seen.policies)}" if required else ""
-    findings = [DoctorFinding(name, True, f"{told}, {seen.migrations_known} migrations{policies}", required=required)]
+    findings = [DoctorFinding(name, True, f"{server}, {seen.migrations_known} migrations{policies}", required=required)]
     return findings + (_remarks(seen, variable) if required else []), seen
 
 

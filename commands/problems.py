@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from commands.console import tell
+from commands.console import print_answer
 from core.toml_lines import FileProblem
 from screens import counted, facts, table
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def tell_problems(file: str, problems: Sequence[FileProblem], as_good: Mapping[str, Any]) -> None:
+def print_problems(file: str, problems: Sequence[FileProblem], as_good: Mapping[str, Any]) -> None:
     """Every problem of a file for people or scripts; where there is none, what can be said of it."""
     view = {"file": file, "problems": [problem._asdict() for problem in problems], **as_good}
 
@@ -24,4 +24,4 @@ def tell_problems(file: str, problems: Sequence[FileProblem], as_good: Mapping[s
         else:
             console.print(facts(f"{file}: nothing is wrong", as_good))
 
-    tell(view, show)
+    print_answer(view, show)

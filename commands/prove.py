@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import gateway
-from commands.console import Failed, JsonFlag, command, tell, tell_line
+from commands.console import Failed, JsonFlag, command, print_answer, print_line
 from commands.link import database
 from core.errors import Unavailable
 from ledger.proofs import Proof
@@ -35,10 +35,10 @@ async def prove(as_json: JsonFlag = False) -> None:
                 proofs.append(await prove_workflows(client, Register(pool)))
                 proofs.append(await prove_progress(client))
         except Unavailable as error:
-            tell_line(f"Whether each open order has its workflow was not looked at: {error}")
+            print_line(f"Whether each open order has its workflow was not looked at: {error}")
     ok = all(proof.holds for proof in proofs)
     view = {"ok": ok, "proofs": [proof.model_dump(mode="json") for proof in proofs]}
-    tell(view, lambda console: console.print(proofs_table(proofs)))
+    print_answer(view, lambda console: console.print(proofs_table(proofs)))
     if not ok:
         raise Failed
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.link import books
 from commands.reading import duration_of
 from config import load
@@ -39,4 +39,4 @@ async def purge(
         looks = await register.providers.purge(now - keep.details, now - keep.numbers)
     view = {"emptied": purged.emptied, "removed": purged.removed, "logistics": looks._asdict()}
     shown = {**view, "logistics": ", ".join(f"{count} {kind}" for kind, count in looks._asdict().items())}
-    tell(view, lambda console: console.print(facts("purge", shown)))
+    print_answer(view, lambda console: console.print(facts("purge", shown)))

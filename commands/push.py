@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from commands.console import Failed, JsonFlag, command, tell
+from commands.console import Failed, JsonFlag, command, print_answer
 from commands.link import books
 from commands.reading import read_bytes
 from commands.service import temporal
@@ -37,7 +37,7 @@ async def push(
         "status": answer.status,
         "acknowledgement": answer.body.decode(),
     }
-    tell(view, lambda console: console.print(facts(f"push {vendor}", view)))
+    print_answer(view, lambda console: console.print(facts(f"push {vendor}", view)))
     if answer.status != 200:
         raise Failed
 

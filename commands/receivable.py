@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.known_names import refuse_unknown
 from commands.link import books
 from commands.reading import actor_of, id_of
@@ -58,7 +58,7 @@ async def receivable(
         else:
             amount = parse_amount(given_up or "", currency)
             view = await _write_off(register, merchant, amount, currency, receipt, _person(actor), _reason(reason))
-    tell(view, lambda console: console.print(facts(f"receivable {merchant}", view)))
+    print_answer(view, lambda console: console.print(facts(f"receivable {merchant}", view)))
 
 
 async def _pay_in(
@@ -147,4 +147,4 @@ def _show(merchant: str, debts: list[Debt]) -> None:
         )
         for debt in debts
     ]
-    tell(view, lambda console: console.print(table(f"Owed by {merchant}", COLUMNS, cells, numbers=COLUMNS[1:])))
+    print_answer(view, lambda console: console.print(table(f"Owed by {merchant}", COLUMNS, cells, numbers=COLUMNS[1:])))

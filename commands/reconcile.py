@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 import gateway
-from commands.console import Failed, JsonFlag, command, tell, tell_line
+from commands.console import Failed, JsonFlag, command, print_answer, print_line
 from commands.known_names import refuse_unknown
 from commands.link import books
 from commands.reading import id_of
@@ -45,10 +45,10 @@ async def reconcile(
         str | None, typer.Option(help="Its statement as a CSV file (docs/reconciliation.md); `-` is stdin.")
     ] = None,
     since: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day that the file tells whole.")
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day that the file covers whole.")
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day that the file tells whole.")
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day that the file covers whole.")
     ] = None,
     days: Annotated[
         int, typer.Option(min=1, max=366, help="Fetch the statements of so many days, today the last.")
@@ -81,12 +81,12 @@ async def reconcile(
             for scope, name in wanted
         ]
         found = [Break.model_validate(one) for view in views for one in view["breaks"]]
-        told = await _apply(register, found) if apply else []
+        reported = await _apply(register, found) if apply else []
     ok = not found and not any(view["not_fetched"] for view in views)
-    answer = {"ok": ok, "by_reason": by_reason(found), "comparisons": views, "told": told}
+    answer = {"ok": ok, "by_reason": by_reason(found), "comparisons": views, "told": reported}
     if loaded is not None:
         answer["statement"] = loaded
-    tell(answer, lambda console: _show(console, views, found, told, loaded))
+    print_answer(answer, lambda console: _show(console, views, found, reported, loaded))
     if not ok:
         raise Failed
 
@@ -141,8 +141,8 @@ async def _compared(register: Register, asked: Comparison, *, fetch: bool) -> di
         if fetch:
             try:
                 fetched = await desk.fetch_statements(asked)
-                tells = fetched.told or asked.scope in {"withdrawals", "orders"}
-                note = None if tells else "it tells no statements over its API: give one with --statement"
+                has_statements = fetched.offered or asked.scope in {"withdrawals", "orders"}
+                note = None if has_statements else "it offers no statements over its API: give one with --statement"
             except (Unavailable, UnreadableAnswer, BadInput) as error:
                 not_fetched = note = str(error)
         else:
@@ -162,7 +162,7 @@ async def _compared(register: Register, asked: Comparison, *, fetch: bool) -> di
 
 async def _apply(register: Register, found: Sequence[Break]) -> list[dict[str, str]]:
     """Tell each withdrawal what it has not heard; what was told."""
-    told = []
+    reported = []
     heard = [(one, withdrawal) for one in found if (withdrawal := withdrawal_in(one)) is not None]
     if not heard:
         return []
@@ -172,8 +172,8 @@ async def _apply(register: Register, found: Sequence[Break]) -> list[dict[str, s
             lines = await register.statements.lines(one.scope, one.name, one.key)
             for report in reports(one, lines, counted):
                 await gateway.report_payout(client, withdrawal, report)
-                told.append({"withdrawal_id": withdrawal, "key": one.key, "outcome": report.outcome})
-    return told
+                reported.append({"withdrawal_id": withdrawal, "key": one.key, "outcome": report.outcome})
+    return reported
 
 
 async def _schedule(wanted: Sequence[tuple[Scope, str]], every: timedelta | None) -> None:
@@ -188,14 +188,14 @@ async def _schedule(wanted: Sequence[tuple[Scope, str]], every: timedelta | None
             new = await gateway.schedule_reconciliation(client, scope, name, every, offset)
             rows.append((f"{scope}/{name}", "scheduled" if new else "scheduled anew"))
     view = {"schedules": [{"comparison": comparison, "outcome": outcome} for comparison, outcome in rows]}
-    tell(view, lambda console: console.print(table("Schedules", ("comparison", ""), rows)))
+    print_answer(view, lambda console: console.print(table("Schedules", ("comparison", ""), rows)))
 
 
 def _show(
     console: Console,
     views: Sequence[Mapping[str, Any]],
     found: Sequence[Break],
-    told: Sequence[Mapping[str, str]],
+    reported: Sequence[Mapping[str, str]],
     loaded: Mapping[str, Any] | None = None,
 ) -> None:
     if loaded is not None:
@@ -208,7 +208,7 @@ def _show(
     console.print(table("Compared", ("comparison", *numbers), rows, numbers=numbers))
     for view in views:
         if view["note"]:
-            tell_line(f"{view['scope']}/{view['name']}: no statement: {view['note']}")
+            print_line(f"{view['scope']}/{view['name']}: no statement: {view['note']}")
     if found:
         cells = [
             (
@@ -226,5 +226,5 @@ def _show(
         console.print(table(counted(len(found), "break"), COLUMNS, cells, numbers=("ours", "theirs")))
     else:
         console.print("No breaks.")
-    for report in told:
+    for report in reported:
         console.print(f"Told withdrawal {report['withdrawal_id']}: payout {report['key']} {report['outcome']}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import gateway
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.link import books
 from commands.reading import actor_of, id_of, read_message
 from commands.service import temporal, why_idle
@@ -57,7 +57,7 @@ async def refund(
             raise Unavailable(f"{why} Nothing was sent.")
         answer = await gateway.refund_order(client, known, checked.model_dump(mode="json"))
     view = {"command_id": checked.command_id, **answer}
-    tell(view, lambda console: console.print(facts(f"refund {order}", view)))
+    print_answer(view, lambda console: console.print(facts(f"refund {order}", view)))
 
 
 async def _known(order_id: str) -> Order:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import gateway
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.link import books
 from commands.reading import Subject, subject_of
 from commands.service import temporal
@@ -28,7 +28,7 @@ async def rescue(
     about = subject_of(subject)
     view = await (_rescue_withdrawal(about) if about.is_withdrawal else _rescue_order(about))
     show = withdrawal_facts if about.is_withdrawal else order_facts
-    tell(view, lambda console: console.print(show(view["state"]), holds_table(view["holds"])))
+    print_answer(view, lambda console: console.print(show(view["state"]), holds_table(view["holds"])))
 
 
 async def _rescue_order(about: Subject) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.link import books
 from commands.traces import trace_table, traces_of
-from commands.views import told_reasons
+from commands.views import reason_sentences
 from core.errors import BadInput, Refused
 from core.money import format_minor
 from core.reasons import SENTENCES
@@ -60,9 +60,9 @@ async def reviews(
     now = datetime.now(UTC)
     views = [_view(one, language, now) for one in queue]
     for view in views:
-        if (told := traces.get((view["order_id"], view["parcel_id"]))) is not None:
-            view["traces"] = told
-    tell(views, lambda console: _show(console, views, language))
+        if (seen := traces.get((view["order_id"], view["parcel_id"]))) is not None:
+            view["traces"] = seen
+    print_answer(views, lambda console: _show(console, views, language))
 
 
 def language_of(lang: str) -> Language:
@@ -99,7 +99,7 @@ def _view(one: Review, language: Language, now: datetime) -> dict[str, Any]:
         "total_minor": one.total_minor,
         "currency": one.currency,
         "reasons": list(one.reasons),
-        "evidence": _told(one, language),
+        "evidence": _evidence(one, language),
         "since": one.since.isoformat(),
         "due": due.isoformat(),
         "overdue": due < now,
@@ -107,7 +107,7 @@ def _view(one: Review, language: Language, now: datetime) -> dict[str, Any]:
     }
 
 
-def _told(one: Review, language: Language) -> list[str]:
+def _evidence(one: Review, language: Language) -> list[str]:
     """Why a person must look, in sentences."""
     if one.kind == "screening":
         from core.order.state import ScreeningHit  # loaded when it is told: the whole order machine
@@ -115,7 +115,7 @@ def _told(one: Review, language: Language) -> list[str]:
 
         found = (one.evidence or {}).get("hits") or ()
         return [screening_sentence([ScreeningHit.model_validate(hit) for hit in found], language)]
-    return told_reasons(one.reasons, one.verdict or {}, language, one.evidence or {})
+    return reason_sentences(one.reasons, one.verdict or {}, language, one.evidence or {})
 
 
 async def _traces(register: Register, queue: list[Review]) -> dict[tuple[str, str], list[dict[str, Any]]]:

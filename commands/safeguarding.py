@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from commands.console import Failed, JsonFlag, command, tell
+from commands.console import Failed, JsonFlag, command, print_answer
 from commands.link import database
 from core.money import format_minor
 from ledger.safeguarding import Safeguard, safeguards
@@ -24,7 +24,7 @@ async def safeguarding(as_json: JsonFlag = False) -> None:
         found = await safeguards(pool)
     ok = not any(one.short_minor for one in found)
     view = {"ok": ok, "currencies": [one.model_dump(mode="json") for one in found]}
-    tell(view, lambda console: _show(console, found))
+    print_answer(view, lambda console: _show(console, found))
     if not ok:
         raise Failed
 
@@ -34,10 +34,10 @@ def _show(console: Console, found: Sequence[Safeguard]) -> None:
     console.print(table("Safeguarding", COLUMNS, rows, numbers=COLUMNS[2:]))
     for one in found:
         if one.short_minor:
-            told = f"{one.currency}: client money is short by {format_minor(one.short_minor, one.currency)}"
+            sentence = f"{one.currency}: client money is short by {format_minor(one.short_minor, one.currency)}"
         else:
-            told = f"{one.currency}: covered, {format_minor(one.own_minor, one.currency)} beyond client money"
-        console.print(told)
+            sentence = f"{one.currency}: covered, {format_minor(one.own_minor, one.currency)} beyond client money"
+        console.print(sentence)
         for place in one.held:
             if place.cash_minor < 0:
                 short = format_minor(-place.cash_minor, one.currency)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import gateway
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.group import plain_app
 from commands.link import books
 from commands.reading import duration_of, id_of, read_message
@@ -95,7 +95,7 @@ async def create(
         await create_schedule(client, plan, spec, paused=paused)
         async with schedule_of(client, merchant, currency) as handle:
             view = await _view(client, await handle.describe())
-    _tell([view])
+    _print([view])
 
 
 def _amount_or_zero(text: str, currency: str, field: str) -> int:
@@ -111,7 +111,7 @@ async def list_schedules(
     async with temporal() as client:
         ids = [found.id async for found in await client.list_schedules() if found.id.startswith(PREFIX)]
         views = [await _view(client, await client.get_schedule_handle(id_).describe()) for id_ in ids]
-    _tell([view for view in views if merchant in (None, view["merchant_id"])])
+    _print([view for view in views if merchant in (None, view["merchant_id"])])
 
 
 @schedules.command("pause")
@@ -148,9 +148,9 @@ async def delete(merchant: Merchant, currency: InCurrency = "CNY", as_json: Json
 
     async with temporal() as client, schedule_of(client, id_of(merchant, "merchant"), currency) as handle:
         await handle.delete()
-    told = {"merchant_id": merchant, "currency": currency, "deleted": True}
+    view = {"merchant_id": merchant, "currency": currency, "deleted": True}
     sentence = f"Nothing is withdrawn for {merchant} in {currency} by schedule any more."
-    tell(told, lambda console: console.print(sentence))
+    print_answer(view, lambda console: console.print(sentence))
 
 
 async def _do(merchant: str, currency: str, act: Callable[[ScheduleHandle], Awaitable[None]]) -> None:
@@ -159,7 +159,7 @@ async def _do(merchant: str, currency: str, act: Callable[[ScheduleHandle], Awai
     async with temporal() as client, schedule_of(client, id_of(merchant, "merchant"), currency) as handle:
         await act(handle)
         view = await _view(client, await handle.describe())
-    _tell([view])
+    _print([view])
 
 
 # --- what people and scripts get -------------------------------------------------------------------------
@@ -187,19 +187,19 @@ async def _last(client: Client, known: ScheduleDescription) -> dict[str, Any] | 
     workflow_id = latest_run(known)
     if workflow_id is None:
         return None
-    told = {
+    view = {
         "due_at": known.info.recent_actions[-1].scheduled_at.astimezone(UTC).isoformat(),
         "workflow_id": workflow_id,
     }
     if await gateway.status_of(client, workflow_id) == WorkflowExecutionStatus.COMPLETED:
-        told |= await client.get_workflow_handle(workflow_id).result()
-    return told
+        view |= await client.get_workflow_handle(workflow_id).result()
+    return view
 
 
-def _tell(views: list[dict[str, Any]]) -> None:
+def _print(views: list[dict[str, Any]]) -> None:
     rows = [_cells(view) for view in views]
     shown = table(counted(len(views), "schedule"), COLUMNS, rows, numbers=("keeps", "at least"))
-    tell({"schedules": views}, lambda console: console.print(shown))
+    print_answer({"schedules": views}, lambda console: console.print(shown))
 
 
 def _cells(view: dict[str, Any]) -> tuple[str, ...]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.console import Failed, JsonFlag, command, tell
+from commands.console import Failed, JsonFlag, command, print_answer
 from commands.group import plain_app
-from commands.problems import tell_problems
+from commands.problems import print_problems
 from commands.reading import read_text
 from config import load
 from core.errors import Refused
@@ -43,7 +43,7 @@ async def check_file(
     text = read_text(name)
     problems = check_rules(text, simplified_characters())
     edition = None if problems else parse_rules(text).edition
-    tell_problems(name, problems, as_good={"edition": edition})
+    print_problems(name, problems, as_good={"edition": edition})
     if problems:
         raise Failed
 
@@ -61,7 +61,7 @@ async def try_titles(
     screener = Screener(rules_in(rules or load().screening), simplified_characters())
     have = _known(licence or [], screener)
     views = [_view(title, screener.examine(title, category), have) for title in titles]
-    tell(
+    print_answer(
         {"edition": screener.rules.edition, "titles": views},
         lambda console: _show(console, screener.rules.edition, views),
     )

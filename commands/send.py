@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import gateway
-from commands.console import JsonFlag, Malformed, command, tell
+from commands.console import JsonFlag, Malformed, command, print_answer
 from commands.link import books
 from commands.reading import Subject, actor_of, id_of, parse_json, read_message, read_text, subject_of
 from commands.service import temporal, why_idle
@@ -48,7 +48,7 @@ async def send(
             answer = await _answer(client, about, checked, payload)
     view = {"command_id": checked.command_id, **answer}
     shown = {**view, "next_deadline": deadline_line(answer)}
-    tell(view, lambda console: console.print(facts(f"{verb} {subject}", shown)))
+    print_answer(view, lambda console: console.print(facts(f"{verb} {subject}", shown)))
 
 
 async def _answer(client: Client, about: Subject, checked: Command, payload: dict[str, Any]) -> dict[str, Any]:

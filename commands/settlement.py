@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.console import Failed, JsonFlag, command, tell
+from commands.console import Failed, JsonFlag, command, print_answer
 from commands.known_names import refuse_unknown
 from commands.link import books
 from commands.rail_choice import rail_named
@@ -62,17 +62,17 @@ async def settlement(
 ) -> None:
     """Book what a channel settled: its fee is an expense, the rest is with the rail. Again changes nothing."""
     id_of(channel, "channel")
-    told = _read(file) if file is not None else None  # what is wrong in the file does not wait for anything else
+    settlements = _read(file) if file is not None else None  # what is wrong in the file does not wait for anything else
     settings = load()
     rail = rail_named(settings, rail)
     async with books() as register:
         await refuse_unknown(settings, register, "channel", channel)
         await refuse_unknown(settings, register, "rail", rail)
-        found = told if told is not None else await _fetched(register, channel, days)
+        found = settlements if settlements is not None else await _fetched(register, channel, days)
         posted = await Book(register.pool).post_all([_movement(channel, rail, one) for one in found])
     views = [_view(one, answer) for one, answer in zip(found, posted, strict=True)]
     ok = all(answer.moved for answer in posted)
-    tell({"ok": ok, "settlements": views}, lambda console: _show(console, views))
+    print_answer({"ok": ok, "settlements": views}, lambda console: _show(console, views))
     if not ok:
         raise Failed
 
@@ -101,8 +101,8 @@ async def _fetched(register: Register, channel: str, days: int) -> list[Settleme
     asked = Comparison(scope="channel", name=channel, now=datetime.now(UTC), days=days)
     async with reconciliation_desk(load(), register) as desk:
         fetched = await desk.fetch_statements(asked)
-    if not fetched.told:
-        raise BadInput(f"{channel} tells no statements over its API: give its settlements with --file")
+    if not fetched.offered:
+        raise BadInput(f"{channel} offers no statements over its API: give its settlements with --file")
     return [
         Settlement(
             settlement_id=line.key or line.line_id,

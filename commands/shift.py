@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from commands.console import Failed, JsonFlag, command, tell
+from commands.console import Failed, JsonFlag, command, print_answer
 from commands.link import books
 from commands.reading import actor_of, read_message
 from commands.service import temporal, why_idle
@@ -67,7 +67,7 @@ async def shift(
                 raise Unavailable(f"{why} Nothing was moved.")
             await _apply(client, sent, [view for view in found if view["outcome"] == "would_move"])
     view = {"command_id": command_id, "deadline": deadline, "by": by, "applied": apply, "orders": found}
-    tell(view, lambda console: _show(console, view))
+    print_answer(view, lambda console: _show(console, view))
     if any(one["outcome"] == "failed" for one in found):
         raise Failed
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import gateway
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.link import books
 from commands.reading import Subject, subject_of
 from commands.reviews import LangOption, language_of
@@ -56,17 +56,17 @@ async def show(
     async with temporal() as client:
         found = await gateway.status_of(client, about.workflow_id)
         status = found.name.lower() if found is not None else GONE
-        told, why = await _asked(client, about) if found is not None else (None, None)
+        answer, why = await _asked(client, about) if found is not None else (None, None)
     async with books() as register:
-        if told is None:
-            told = await _from_register(register, about, why)
+        if answer is None:
+            answer = await _from_register(register, about, why)
         money = await (
             register.balances.of_withdrawal(about.id) if about.is_withdrawal else register.balances.of_order(about.id)
         )
-        parcels = told["state"].get("parcels") or ()
+        parcels = answer["state"].get("parcels") or ()
         traces = await traces_of(register, about.id, parcels) if parcels else {}
-    view = {"workflow": status, **told, "traces": traces, "money": money.model_dump(mode="json")}
-    tell(view, lambda console: _show(console, about, view, money, language))
+    view = {"workflow": status, **answer, "traces": traces, "money": money.model_dump(mode="json")}
+    print_answer(view, lambda console: _show(console, about, view, money, language))
 
 
 async def _asked(client: Client, about: Subject) -> tuple[dict[str, Any] | None, Refused | Unavailable | None]:

@@ -10,7 +10,7 @@ import typer
 from temporalio.client import Client, WorkflowHandle
 
 import gateway
-from commands.console import Failed, JsonFlag, Malformed, command, error_view, tell, tell_error
+from commands.console import Failed, JsonFlag, Malformed, command, error_view, print_answer, print_error
 from commands.order_exports import orders_of, read_mapping
 from commands.reading import Document, documents, read_message, read_text
 from commands.service import temporal, why_idle
@@ -146,16 +146,18 @@ def _report(outcomes: list[Outcome]) -> None:
     if len(outcomes) == 1:
         _report_one(outcomes[0])
     else:
-        tell({"orders": [outcome.view() for outcome in outcomes]}, lambda console: _show_many(console, outcomes))
+        print_answer(
+            {"orders": [outcome.view() for outcome in outcomes]}, lambda console: _show_many(console, outcomes)
+        )
     if failed:
         raise Failed
 
 
 def _report_one(outcome: Outcome) -> None:
     if outcome.error is not None:
-        tell_error(outcome.error, about=_about(outcome), line=outcome.line)
+        print_error(outcome.error, about=_about(outcome), line=outcome.line)
     else:
-        tell(outcome.view(), lambda console: _show_many(console, [outcome]))
+        print_answer(outcome.view(), lambda console: _show_many(console, [outcome]))
 
 
 def _show_many(console: Console, outcomes: list[Outcome]) -> None:
@@ -168,7 +170,7 @@ def _show_many(console: Console, outcomes: list[Outcome]) -> None:
         console.print(table("Orders", ("order", "phase", "next deadline", "workflow"), rows))
     for outcome in outcomes:
         if outcome.error is not None:
-            tell_error(outcome.error, about=_about(outcome))
+            print_error(outcome.error, about=_about(outcome))
 
 
 def _about(outcome: Outcome) -> str:

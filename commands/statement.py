@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.link import database
 from commands.reading import id_of
 from core.errors import BadInput
@@ -56,7 +56,7 @@ async def statement(
         _write(file, found)
         return
     view = {"merchant_id": merchant, "statements": [one.model_dump(mode="json") for one in found]}
-    tell(view, lambda console: _show(console, merchant, found))
+    print_answer(view, lambda console: _show(console, merchant, found))
 
 
 def _write(file: str, found: Sequence[MerchantStatement]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, TypeVar
 import typer
 from pydantic import ValidationError
 
-from commands.console import tell_json, tell_line, wants_json
+from commands.console import print_json, print_line, wants_json
 from commands.reading import read_bytes, read_text
 from core.errors import BadInput
 from core.money import parse_amount
@@ -156,9 +156,9 @@ def refuse_file(error: BadInput) -> NoReturn:
     rows = error.rows if isinstance(error, BadFile) else ()
     if wants_json():
         reasons = [row._asdict() for row in rows]
-        tell_json({"error": {"code": "malformed", "message": str(error), "field": None, "reasons": reasons}})
+        print_json({"error": {"code": "malformed", "message": str(error), "field": None, "reasons": reasons}})
     else:
-        tell_line(f"malformed: {error}")
+        print_line(f"malformed: {error}")
         for row in rows[: ROWS_SHOWN if len(rows) > 1 else 0]:
-            tell_line(f"  row {row.row}, {row.field}: {row.message}")
+            print_line(f"  row {row.row}, {row.field}: {row.message}")
     raise typer.Exit(BAD_USAGE)

@@ -41,15 +41,15 @@ async def traces_of(
         views += [_view("pushed", trace, trace.answer, trace.fetched_at) for trace in traces]
         if parcel.get("pushed"):
             last = parcel["pushed"][-1]["at"]
-            told = {"carrier": parcel["carrier"], "provider": "report_scan", "answer": "found", "at": last}
-            views.append({"how": "reported", **told, "scans": parcel["pushed"]})
+            part = {"carrier": parcel["carrier"], "provider": "report_scan", "answer": "found", "at": last}
+            views.append({"how": "reported", **part, "scans": parcel["pushed"]})
         found[parcel["parcel_id"]] = views
     return found
 
 
 def _view(how: str, trace: Trace, answer: str, at: datetime) -> dict[str, Any]:
-    told = trace.model_dump(mode="json", include={"provider", "carrier", "scans"})
-    return {"how": how, "answer": answer, "at": at.isoformat(), **told}
+    part = trace.model_dump(mode="json", include={"provider", "carrier", "scans"})
+    return {"how": how, "answer": answer, "at": at.isoformat(), **part}
 
 
 def trace_table(parcel_id: str, sources: Sequence[Mapping[str, Any]]) -> Listing:

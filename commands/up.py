@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.console import JsonFlag, command, tell, tell_line
+from commands.console import JsonFlag, command, print_answer, print_line
 from config import Settings, load
 from core.addresses import hide_passwords
 from core.errors import Unavailable
@@ -41,9 +41,9 @@ async def up(
         view = stack_view(stack.settings)
         if not passwords:
             view = {name: hide_passwords(value) for name, value in view.items()}
-        tell(view, lambda console: _show(console, view))
+        print_answer(view, lambda console: _show(console, view))
         await _watch(stop, stack.services)
-        tell_line("Ending. The orders stay where they are: `up` goes on with them.")
+        print_line("Ending. The orders stay where they are: `up` goes on with them.")
 
 
 async def _watch(stop: asyncio.Event, services: Sequence[ServerProcess]) -> None:

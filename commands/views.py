@@ -121,7 +121,7 @@ def findings_table(parcels: Sequence[Mapping[str, Any]], language: Language = "e
     return table("Findings", ("parcel", "rule", "what was found", "what helps"), rows) if rows else None
 
 
-def told_reasons(
+def reason_sentences(
     reasons: Sequence[str],
     verdict: Mapping[str, Any],
     language: Language = "en",

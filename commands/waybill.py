@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.console import JsonFlag, command, tell_json, wants_json
+from commands.console import JsonFlag, command, print_json, wants_json
 from commands.reading import read_text
 from core.audit.waybills import carrier as carrier_of
 from core.audit.waybills import judge, suggest
@@ -47,7 +47,7 @@ async def waybill(
     answers = [_answer(number, carrier) for number in typed]
     if wants_json():
         for answer in answers:
-            tell_json(answer)
+            print_json(answer)
         return
     rows = [(a["input"], a["normalised"], ", ".join(a["carriers"]), a["answer"], a["reason"]) for a in answers]
     console().print(table("Waybills", ("input", "normalised", "could be", "answer", "why"), rows))

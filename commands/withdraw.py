@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import gateway
-from commands.console import Failed, JsonFlag, command, tell
+from commands.console import Failed, JsonFlag, command, print_answer
 from commands.reading import actor_of, id_of, read_message
 from commands.service import temporal
 from commands.views import withdrawal_facts
@@ -68,11 +68,11 @@ async def withdraw(
         from commands.estimating import estimate_now, show_estimate  # loaded when it runs: policies, rails and holidays
 
         found = await estimate_now(withdrawal)
-        tell(found.model_dump(mode="json"), lambda console: show_estimate(console, found))
+        print_answer(found.model_dump(mode="json"), lambda console: show_estimate(console, found))
         return
     async with temporal() as client:
         state = await ask(client, withdrawal, wait=wait)
-    tell(state, lambda console: console.print(withdrawal_facts(state)))
+    print_answer(state, lambda console: console.print(withdrawal_facts(state)))
     if state["phase"] in NOT_PAID:
         raise Failed
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.link import books
 from commands.reading import id_of
 from core.money import format_minor
@@ -33,7 +33,9 @@ async def withdrawals(
         rows = await register.withdrawals.rows(merchant_id=merchant, state_name=state, closed=closed, limit=limit)
     view = {"withdrawals": [row.model_dump(mode="json") for row in rows]}
     title, cells = counted(len(rows), "withdrawal"), [_cells(row) for row in rows]
-    tell(view, lambda console: console.print(table(title, COLUMNS, cells, numbers=("amount",), spare=("requested",))))
+    print_answer(
+        view, lambda console: console.print(table(title, COLUMNS, cells, numbers=("amount",), spare=("requested",)))
+    )
 
 
 def _cells(row: WithdrawalRow) -> tuple[str, ...]:

@@ -50,5 +50,5 @@ def auto_withdrawal_schedule_id(merchant_id: str, currency: str) -> str:
 
 def scheduled_withdrawal_id(merchant_id: str, currency: str, due_at: datetime) -> str:
     """The id of the withdrawal that a schedule starts at this nominal time: one a time, whatever is tried again."""
-    told = f"{merchant_id}/{currency}/{due_at.astimezone(UTC).isoformat(timespec='seconds')}"
-    return f"sched-{due_at.astimezone(UTC):%Y%m%dT%H%M%S}-{hashlib.sha256(told.encode()).hexdigest()[:24]}"
+    name = f"{merchant_id}/{currency}/{due_at.astimezone(UTC).isoformat(timespec='seconds')}"
+    return f"sched-{due_at.astimezone(UTC):%Y%m%dT%H%M%S}-{hashlib.sha256(name.encode()).hexdigest()[:24]}"

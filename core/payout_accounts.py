@@ -176,10 +176,10 @@ def check_name(name: str, field: str) -> str:
     Raises:
         Refused: `malformed`; it is empty, too long, or holds what cannot be printed.
     """
-    told = name.strip()
-    if not told or not told.isprintable() or len(told) > LONGEST_NAME or not name_key(told):
+    text = name.strip()
+    if not text or not text.isprintable() or len(text) > LONGEST_NAME or not name_key(text):
         raise Refused("malformed", f"{field}: must be a name of at most {LONGEST_NAME} printable characters", field)
-    return told
+    return text
 
 
 def judge_holder(holder: str, legal_name: str | None) -> None:
@@ -256,13 +256,13 @@ def check_reason(reason: str | None) -> str:
     Raises:
         Refused: `reason_missing`; or `malformed`, it is too long or cannot be printed.
     """
-    told = (reason or "").strip()
-    if not told:
+    text = (reason or "").strip()
+    if not text:
         refusal = refuse("reason_missing", field="reason")
         raise Refused(refusal.code, refusal.message, refusal.field)
-    if len(told) > LONGEST_REASON or not told.isprintable():
+    if len(text) > LONGEST_REASON or not text.isprintable():
         raise Refused("malformed", f"reason: must be at most {LONGEST_REASON} printable characters", "reason")
-    return told
+    return text
 
 
 def masked(text: str, last4: str) -> str:

@@ -179,8 +179,8 @@ def parse_policy(text: str) -> Policy:
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"policy: not TOML: {error}") from None
     except ValidationError as error:
-        told = "; ".join(f"{reason['field']}: {reason['message']}" for reason in reasons_of(error))
-        raise BadInput(f"policy: {told}") from None
+        problems = "; ".join(f"{reason['field']}: {reason['message']}" for reason in reasons_of(error))
+        raise BadInput(f"policy: {problems}") from None
     audit = policy.audit.model_copy(update={"name": policy.name})
     return policy.model_copy(update={"audit": audit, "content_hash": policy_hash(text)})
 

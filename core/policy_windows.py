@@ -185,8 +185,8 @@ def _audit(policy: Policy) -> Iterator[Clash]:
     for lower, higher, why in ascending:
         low, high = getattr(audit, lower), getattr(audit, higher)
         if low > high:
-            told = f"{lower} ({format_duration(low)}) is above {higher} ({format_duration(high)}): {why}"
-            yield Clash((f"audit.{lower}", f"audit.{higher}"), told)
+            sentence = f"{lower} ({format_duration(low)}) is above {higher} ({format_duration(high)}): {why}"
+            yield Clash((f"audit.{lower}", f"audit.{higher}"), sentence)
     if not audit.look_first:
         yield Clash(("audit.look_first",), "look_first is 0s: a carrier would be asked without a pause")
     silent = {*audit.shadow, *(rule for rule, weight in audit.weights.items() if weight == "none")}

@@ -30,7 +30,7 @@ FEWEST = max(30, len(STORIES))
 """The default number of orders: every story at least once."""
 
 
-class Telling(NamedTuple):
+class StoryResult(NamedTuple):
     """A story that was played."""
 
     order: str
@@ -61,7 +61,7 @@ async def stage_of(seed: int) -> AsyncIterator[tuple[Stage, LocalStack]]:
         yield Stage(client, world, register, seed, tag, PRINTERS, desk.receive, called_back, database), stack
 
 
-async def tell_all(stage: Stage, orders: int) -> list[Telling]:
+async def play_all(stage: Stage, orders: int) -> list[StoryResult]:
     """Play a story for each order, in turn, a few at a time, with a progress bar.
 
     Stories that stop everything else are played after the others.
@@ -79,21 +79,21 @@ async def tell_all(stage: Stage, orders: int) -> list[Telling]:
     ) as progress:
         bar = progress.add_task("", total=orders)
 
-        async def one(number: int, name: str) -> Telling:
+        async def one(number: int, name: str) -> StoryResult:
             async with gate:
-                telling = await _tell(stage, number, name)
+                result = await _play_one(stage, number, name)
             progress.update(bar, advance=1, description=name)
-            return telling
+            return result
 
-        told = await asyncio.gather(*(one(number, name) for number, name in chosen if name not in ALONE))
-        return [*told, *[await one(number, name) for number, name in chosen if name in ALONE]]
+        results = await asyncio.gather(*(one(number, name) for number, name in chosen if name not in ALONE))
+        return [*results, *[await one(number, name) for number, name in chosen if name in ALONE]]
 
 
-async def _tell(stage: Stage, number: int, name: str) -> Telling:
+async def _play_one(stage: Stage, number: int, name: str) -> StoryResult:
     play = stage.play(number)
     try:
         expected, got = await STORIES[name](play)
     except (DakuanError, RPCError) as error:
         # A story that fails is a result like any other: it is shown, and the rest goes on.
         expected, got = "the story ends", f"{type(error).__name__}: {error}"
-    return Telling(play.name, name, expected, got)
+    return StoryResult(play.name, name, expected, got)

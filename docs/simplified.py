@@ -23,10 +23,10 @@ _PAIRS_A_LINE = 36
 def pairs() -> list[str]:
     """Each ideograph that OpenCC writes otherwise in simplified Chinese, with what it writes."""
     letters = [chr(code) for first, end in _IDEOGRAPHS for code in range(first, end)]
-    told = "\n".join(letters)
+    letters_out = "\n".join(letters)
     for table in _TABLES:
-        told = OpenCC(table).convert(told)
-    return [old + new for old, new in zip(letters, told.split("\n"), strict=True) if old != new]
+        letters_out = OpenCC(table).convert(letters_out)
+    return [old + new for old, new in zip(letters, letters_out.split("\n"), strict=True) if old != new]
 
 
 def table_text() -> str:

@@ -77,16 +77,16 @@ class WechatPayCallbacks:
 
     def read(self, body: bytes) -> Heard | Unfollowed:
         """See `CallbackReader.read`. WeChat Pay sends all events of an account, including payments, to one address."""
-        told = _read(body, Notification, "the callback")
-        if told.event_type not in (TRANSFER, WITHDRAW) and not told.event_type.startswith(REFUND):
-            return Unfollowed(about=told.event_type[:64])
-        if told.resource_type != "encrypt-resource" or told.resource.algorithm != ALGORITHM:
-            raise UnreadableAnswer(f"the callback {told.event_type[:64]} is encrypted in a way that we do not know")
-        sealed = told.resource
+        news = _read(body, Notification, "the callback")
+        if news.event_type not in (TRANSFER, WITHDRAW) and not news.event_type.startswith(REFUND):
+            return Unfollowed(about=news.event_type[:64])
+        if news.resource_type != "encrypt-resource" or news.resource.algorithm != ALGORITHM:
+            raise UnreadableAnswer(f"the callback {news.event_type[:64]} is encrypted in a way that we do not know")
+        sealed = news.resource
         plain = decrypt_resource(self._apiv3_key, sealed.nonce, sealed.associated_data, sealed.ciphertext)
-        if told.event_type == TRANSFER:
+        if news.event_type == TRANSFER:
             return self._transfer(_read(plain, TransferBill, "the transfer"))
-        if told.event_type == WITHDRAW:
+        if news.event_type == WITHDRAW:
             return self._withdraw(_read(plain, Withdraw, "the withdraw"))
         return _refund(_read(plain, RefundNews, "the refund"))
 
@@ -108,8 +108,8 @@ class WechatPayCallbacks:
 def _refund(news: RefundNews) -> Heard:
     answer = answer_of_refund(news.refund_status, news.refund_id, news.amount.refund, news.amount.currency)
     outcome = {"arrived": "paid", "refused": "failed", "unknown": "unknown"}.get(answer.state, "accepted")
-    told = {"amount_minor": answer.amount_minor, "currency": answer.currency, "code": news.refund_status[:64]}
-    result = PayoutResult.model_validate({"outcome": outcome, "reference": answer.reference, **told})
+    fields = {"amount_minor": answer.amount_minor, "currency": answer.currency, "code": news.refund_status[:64]}
+    result = PayoutResult.model_validate({"outcome": outcome, "reference": answer.reference, **fields})
     event_id = _event_id(news.out_refund_no, news.refund_status)
     return Heard(about="refund", key=news.out_refund_no, event_id=event_id, result=result)
 

@@ -31,7 +31,7 @@ class StoredDrop(Message):
     updated_at: datetime
 
 
-class ToldDrop(NamedTuple):
+class AmountCheck(NamedTuple):
     """The answer to a reported amount. None: the account is verified; otherwise the reason why it is not."""
 
     refusal: Refusal | None
@@ -67,7 +67,9 @@ class AccountDrops(RegisterPart):
         """The drop with this key."""
         return await self._one(StoredDrop, f"{_DROP} WHERE key = $1", key)
 
-    async def tell(self, account_id: str, amount_minor: int, *, by: Actor, why: str, now: datetime) -> ToldDrop:
+    async def report_amount(
+        self, account_id: str, amount_minor: int, *, by: Actor, why: str, now: datetime
+    ) -> AmountCheck:
         """Report how much arrived. The right amount verifies the account; a wrong one uses up a try and is recorded."""
         row = await self._row(
             "SELECT * FROM tell_drop($1, $2, $3, $4, $5, $6)", account_id, amount_minor, by.role, by.id, why, now
@@ -75,6 +77,6 @@ class AccountDrops(RegisterPart):
         assert row is not None
         outcome, left = str(row["outcome"]), row["tries_left"]
         if outcome == "verified":
-            return ToldDrop(None, left)
+            return AmountCheck(None, left)
         detail = f"{left} tries left." if outcome == "wrong_drop_amount" else ""
-        return ToldDrop(refuse(outcome, detail, "amount"), left)
+        return AmountCheck(refuse(outcome, detail, "amount"), left)

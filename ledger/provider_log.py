@@ -108,8 +108,8 @@ class ProviderLog(RegisterPart):
 
     async def keep_polled(self, order_id: str, parcel_id: str, traces: Sequence[Trace]) -> None:
         """Keep what the providers said of a parcel at one look."""
-        told = [trace.model_dump(mode="json") for trace in traces]
-        await self._call("SELECT keep_polled($1, $2, $3)", order_id, parcel_id, told)
+        kept = [trace.model_dump(mode="json") for trace in traces]
+        await self._call("SELECT keep_polled($1, $2, $3)", order_id, parcel_id, kept)
 
     async def polled(self, order_ids: Sequence[str]) -> list[PolledTrace]:
         """What the providers said of these orders' parcels when they were last asked."""

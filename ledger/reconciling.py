@@ -31,7 +31,7 @@ async def both_sides(pool: Pool, scope: Scope, name: str) -> Sides:
             ours, theirs = _BOOKS[scope]
             return Sides(await _ours(connection, ours), await _theirs(connection, theirs), None)
         found = [line for query in _STATED[scope] for line in await _ours(connection, query, name)]
-        told = await _theirs(
+        stated = await _theirs(
             connection,
             "SELECT line_id, kind, key, amount_minor, fee_minor, currency, at, reference, event_id"
             " FROM statement_lines WHERE scope = $1 AND name = $2",
@@ -40,7 +40,7 @@ async def both_sides(pool: Pool, scope: Scope, name: str) -> Sides:
         periods = await connection.fetch(
             "SELECT since, until FROM statement_periods WHERE scope = $1 AND name = $2", scope, name
         )
-        return Sides(found, told, [Covered.model_validate(dict(row)) for row in periods])
+        return Sides(found, stated, [Covered.model_validate(dict(row)) for row in periods])
 
 
 async def _ours(connection: LongReads, query: str, *arguments: str) -> list[OurLine]:

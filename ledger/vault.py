@@ -95,8 +95,8 @@ class Vault:
 
     def fingerprints(self, number: SecretStr, account_id: str) -> list[bytes]:
         """Fingerprints by which an account's number is recognised without opening it: one a key, the newest first."""
-        told = f"{account_id}/{number.get_secret_value()}".encode()
-        return [hmac.digest(key, told, "sha256") for key in self._fingerprinting.values()]
+        message = f"{account_id}/{number.get_secret_value()}".encode()
+        return [hmac.digest(key, message, "sha256") for key in self._fingerprinting.values()]
 
 
 def _derived(key: bytes) -> bytes:

@@ -127,13 +127,13 @@ class Dialects:
         carrier = _carrier(vendor, code, waybill)
         if vendor == "kuaidi100" and self._locked(waybill):
             return 200, {"result": False, "returnCode": "400", "message": "查询过于频繁，单号已锁定"}
-        told = self._desk.track(Track(carrier=carrier, waybill=waybill, phone_last4=phone or None), stale=stale)
-        if carrier != code and told["status"] == "no_trace" and "detail" not in told:
+        answer = self._desk.track(Track(carrier=carrier, waybill=waybill, phone_last4=phone or None), stale=stale)
+        if carrier != code and answer["status"] == "no_trace" and "detail" not in answer:
             # A test may have registered the scans under a service of the carrier, by the vendor's name.
-            told = self._desk.track(Track(carrier=code, waybill=waybill, phone_last4=phone or None), stale=stale)
-        if vendor == "kuaidi100" and "detail" in told:
+            answer = self._desk.track(Track(carrier=code, waybill=waybill, phone_last4=phone or None), stale=stale)
+        if vendor == "kuaidi100" and "detail" in answer:
             return 200, {"result": False, "returnCode": "408", "message": "快递公司参数异常：验证码错误"}
-        scans = told.get("scans", ())
+        scans = answer.get("scans", ())
         match vendor:
             case "kuaidi100":
                 return 200, _kuaidi100(code, waybill, scans) if scans else _kuaidi100_nothing()
@@ -354,10 +354,10 @@ def push_of(
     form_type = {"Content-Type": "application/x-www-form-urlencoded"}
     match vendor:
         case "kuaidi100":
-            told = _kuaidi100(code, waybill, scans)
-            status = "shutdown" if told["state"] == "3" else "polling"
+            answer = _kuaidi100(code, waybill, scans)
+            status = "shutdown" if answer["state"] == "3" else "polling"
             push = {"status": status, "message": "", "autoCheck": "0", "comOld": "", "comNew": "", **more}
-            param = json.dumps({**push, "lastResult": told}, ensure_ascii=False)
+            param = json.dumps({**push, "lastResult": answer}, ensure_ascii=False)
             return urlencode({"param": param, "sign": _md5(param + salt).upper()}).encode(), form_type
         case "kdniao":
             data = json.dumps(

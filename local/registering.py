@@ -97,8 +97,8 @@ class Registering:
         return endpoint
 
     def _scans(self, carrier: str, waybill: str, stale: bool) -> Scans:
-        told = self._desk.track(Track(carrier=carrier, waybill=waybill), stale=stale)
-        return told.get("scans", ())  # type: ignore[no-any-return]  # the desk's own JSON
+        answer = self._desk.track(Track(carrier=carrier, waybill=waybill), stale=stale)
+        return answer.get("scans", ())  # type: ignore[no-any-return]  # the desk's own JSON
 
     # --- 17TRACK ---
 

@@ -65,17 +65,17 @@ class Talkative:
     key_pattern = re.compile(r"[A-Za-z0-9]{1,32}")
 
     def __init__(self, inner: SandboxRail | None = None) -> None:
-        self.told: list[PayoutInstruction] = []
+        self.instructions: list[PayoutInstruction] = []
         self.looked: list[PayoutInstruction] = []
         self._inner = inner
 
     @property
     def numbers(self) -> list[str]:
         """What it was told, opened."""
-        return [one.account.number.get_secret_value() for one in self.told if one.account.number]
+        return [one.account.number.get_secret_value() for one in self.instructions if one.account.number]
 
     async def pay(self, instruction: PayoutInstruction) -> PayoutResult:
-        self.told.append(instruction)
+        self.instructions.append(instruction)
         logging.getLogger("rail").info("paying %r %s %s", instruction, instruction.model_dump(), instruction)
         result = await self._inner.pay(instruction) if self._inner else PayoutResult(outcome="unknown")
         about = self.numbers[-1] if self.numbers else instruction.account.token
@@ -113,7 +113,7 @@ async def test_a_rail_is_told_the_number_and_answers_are_kept_without_it(registe
     result = await ActivityEnvironment().run(_paying(register, book, rail, VAULT).pay, _pay())
     assert rail.numbers == [CARD]
     assert result.message == "account …7894 accepted"
-    account = rail.told[0].account
+    account = rail.instructions[0].account
     assert (account.kind, account.bank_name, account.bank_code) == ("bank_card", "中国银行", "102331000013")
     looked = await ActivityEnvironment().run(
         _paying(register, book, rail, VAULT).query, Query(**_ABOUT, decided="unknown")
@@ -132,7 +132,7 @@ async def test_the_identical_request_goes_again_after_a_rotation_and_a_change(
     await owners.accounts.reseal(ROTATED, by=ANN, why="rotation", now=NOW)
     await bound(register, number=judge_number("bank_card", OTHER_CARD), vault=ROTATED)
     await ActivityEnvironment().run(_paying(register, book, rail, ROTATED).pay, _pay(resend=True))
-    assert rail.told[0] == rail.told[1]
+    assert rail.instructions[0] == rail.instructions[1]
     assert rail.numbers == [CARD, CARD]
 
 
@@ -146,7 +146,7 @@ async def test_a_worker_without_the_key_sends_nothing_and_leaves_it_to_one_that_
             await ActivityEnvironment().run(_paying(register, book, rail, vault).pay, _pay())
     attempt = await register.payouts.get(KEY)
     assert attempt is not None
-    assert (attempt.state, rail.told) == ("open", [])
+    assert (attempt.state, rail.instructions) == ("open", [])
     await ActivityEnvironment().run(_paying(register, book, rail, VAULT).pay, _pay())
     assert rail.numbers == [CARD]
 
@@ -158,7 +158,7 @@ async def test_an_account_that_only_its_rail_knows_is_paid_by_its_token(register
     await register.payouts.open(an_attempt(a_withdrawal(), key=KEY), rail.terms)
     result = await ActivityEnvironment().run(_paying(register, book, rail, Vault({})).pay, _pay())
     assert result.message == "account tok accepted"
-    assert (rail.told[0].account.token, rail.told[0].account.number) == ("tok", None)
+    assert (rail.instructions[0].account.token, rail.instructions[0].account.number) == ("tok", None)
 
 
 def test_no_text_of_an_instruction_holds_the_number() -> None:

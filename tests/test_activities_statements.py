@@ -11,7 +11,7 @@ import pytest
 
 from activities.http import HttpClient, Reply
 from activities.rails.sandbox import SandboxRail
-from activities.statements import TellsStatements, sandbox_statement
+from activities.statements import StatementSource, sandbox_statement
 from core.errors import UnreadableAnswer
 from local.statements import LINES_A_PAGE, StatementQuestion, page
 
@@ -84,4 +84,4 @@ async def test_nonsense_is_unreadable(answer: tuple[int, dict[str, Any]]) -> Non
 
 
 async def test_the_sandbox_tells_statements() -> None:
-    assert isinstance(SandboxRail(Pages(lambda asked: (200, {}))), TellsStatements)
+    assert isinstance(SandboxRail(Pages(lambda asked: (200, {}))), StatementSource)

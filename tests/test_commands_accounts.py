@@ -13,7 +13,7 @@ from databases import Database
 from typer.testing import CliRunner, Result
 from withdrawal_stage import WithdrawalStage
 
-from commands.account_changes import tell_waiting
+from commands.account_changes import print_waiting
 from local.wechatpay_keys import RAILS_FILE, wechatpay_keys
 from starter import app
 
@@ -314,10 +314,10 @@ async def test_what_waits_for_a_suspended_account_is_told_at_once(
         await stage.phase(handle, "in_approval")
         await stage.register.accounts.suspend(stage.account, "stolen", datetime.now(UTC))
         monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
-        await tell_waiting(stage.register, stage.merchant, [stage.account])
+        await print_waiting(stage.register, stage.merchant, [stage.account])
         assert "Withdrawals that wait for it (1) could not be reached" in capsys.readouterr().err
         monkeypatch.setenv("TEMPORAL_ADDRESS", stage.address)
-        await tell_waiting(stage.register, stage.merchant, [stage.account])
+        await print_waiting(stage.register, stage.merchant, [stage.account])
         assert (await handle.result())["phase"] == "cancelled"
 
 

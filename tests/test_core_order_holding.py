@@ -150,12 +150,12 @@ def test_notices_of_a_command_that_overtakes_a_posting_are_all_kept() -> None:
 
     driver.during = during
     driver.confirm()
-    assert [notice.name for _, notice in sorted(driver.told.items())][-3:] == [
+    assert [notice.name for _, notice in sorted(driver.noticed.items())][-3:] == [
         "credited",
         "money_held",
         "hold_placed",
     ]
-    assert sorted(driver.told) == list(range(1, len(driver.told) + 1))
+    assert sorted(driver.noticed) == list(range(1, len(driver.noticed) + 1))
 
 
 def test_return_that_arrives_while_the_credit_is_posted_changes_no_audit() -> None:
@@ -353,7 +353,7 @@ def test_automatic_withdrawal_starts_once_after_settlement() -> None:
 
 
 def called(driver: OrderDriver) -> list[str]:
-    return [notice.name for _, notice in sorted(driver.told.items()) if notice.to == "operator"]
+    return [notice.name for _, notice in sorted(driver.noticed.items()) if notice.to == "operator"]
 
 
 def test_a_hold_that_a_person_places_calls_an_operator_once() -> None:

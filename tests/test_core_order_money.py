@@ -228,7 +228,7 @@ def test_credit_of_nothing_but_a_gift_still_closes_the_order() -> None:
 
 
 def notices_of(driver: OrderDriver) -> list[Any]:
-    return [(notice.to, notice.name, notice.facts.get("amount_minor")) for notice in driver.told.values()]
+    return [(notice.to, notice.name, notice.facts.get("amount_minor")) for notice in driver.noticed.values()]
 
 
 def test_buyer_and_merchant_are_told_of_every_refund() -> None:

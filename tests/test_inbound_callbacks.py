@@ -60,13 +60,13 @@ class Heard:
     """A withdrawal's ear: what it was told, and what it answers."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, ReportPayout]] = []
+        self.events: list[tuple[str, ReportPayout]] = []
         self.error: Exception | None = None
 
     async def __call__(self, withdrawal_id: str, event: ReportPayout) -> None:
         if self.error is not None:
             raise self.error
-        self.told.append((withdrawal_id, event))
+        self.events.append((withdrawal_id, event))
 
 
 class Ground:
@@ -138,7 +138,7 @@ async def test_the_end_of_a_transfer_is_told_to_its_withdrawal(ground: Ground) -
     answer = await ground.hear(TRANSFER, BILL)
     assert (answer.status, answer.outcome, answer.subjects) == (200, "reported", ("w-1",))
     assert answer.body == '{"code":"SUCCESS","message":"成功"}'.encode()
-    [(withdrawal_id, event)] = ground.heard.told
+    [(withdrawal_id, event)] = ground.heard.events
     assert withdrawal_id == "w-1"
     assert (event.actor.role, event.actor.id) == ("rail", "wallet")
     assert (event.key, event.outcome, event.amount_minor, event.currency) == (KEY, "paid", 10_000, "CNY")
@@ -151,7 +151,7 @@ async def test_a_failure_comes_with_its_class(ground: Ground) -> None:
     await ground.payout()
     await ground.hear(TRANSFER, {**BILL, "state": "FAIL", "fail_reason": "ACCOUNT_FROZEN"})
     await ground.hear(TRANSFER, {**BILL, "state": "CANCELLED", "fail_reason": "NEVER\u0007SEEN"})
-    assert [(event.outcome, event.failure, event.code) for _, event in ground.heard.told] == [
+    assert [(event.outcome, event.failure, event.code) for _, event in ground.heard.events] == [
         ("failed", "payee", "ACCOUNT_FROZEN"),
         ("failed", "risk", "NEVERSEEN"),
     ]
@@ -160,7 +160,7 @@ async def test_a_failure_comes_with_its_class(ground: Ground) -> None:
 async def test_a_bank_return_of_a_withdraw_is_told_as_a_return(ground: Ground) -> None:
     await ground.payout("wechatpay_withdraw")
     assert (await ground.hear(WITHDRAW, WITHDRAWN)).outcome == "reported"
-    [(_, event)] = ground.heard.told
+    [(_, event)] = ground.heard.events
     assert (event.outcome, event.amount_minor, event.actor.id) == ("returned", 10_000, "wechatpay_withdraw")
 
 
@@ -168,7 +168,7 @@ async def test_a_refunds_callback_is_kept_and_its_order_asks_by_itself(ground: G
     answer = await ground.hear("REFUND.SUCCESS", REFUND)
     assert (answer.status, answer.outcome) == (200, "noted")
     assert [row.about for row in await ground.register.callbacks.of_key("r1")] == ["refund"]
-    assert ground.heard.told == []
+    assert ground.heard.events == []
 
 
 async def test_a_payee_is_known_by_the_end_of_a_number_that_only_the_vault_knows(ground: Ground) -> None:
@@ -185,7 +185,7 @@ async def test_a_callback_that_comes_a_thousand_times_is_told_once(ground: Groun
     for _ in range(200):
         answer = await ground.desk.receive("wechatpay", body, headers)
     assert (answer.repeated, answer.outcome, answer.status) == (True, "reported", 200)
-    assert len(ground.heard.told) == 1
+    assert len(ground.heard.events) == 1
     assert await ground.rows() == [("reported", 199)]
 
 
@@ -193,7 +193,7 @@ async def test_an_event_under_new_numbers_and_signatures_is_told_once(ground: Gr
     await ground.payout()
     for _ in range(5):
         await ground.hear(TRANSFER, BILL)
-    assert len(ground.heard.told) == 1
+    assert len(ground.heard.events) == 1
     assert [outcome for outcome, _ in await ground.rows()] == ["reported", *["repeated"] * 4]
     assert await ground.database.pool.fetchval("SELECT count(*) FROM callbacks WHERE body IS NOT NULL") == 1
 
@@ -203,7 +203,7 @@ async def test_callbacks_at_the_same_moment_are_one_command(ground: Ground) -> N
     body, headers = ground.forge.callback(TRANSFER, BILL)
     answers = await asyncio.gather(*(ground.desk.receive("wechatpay", body, headers) for _ in range(8)))
     assert {answer.status for answer in answers} == {200}
-    assert len({event.command_id for _, event in ground.heard.told}) == 1
+    assert len({event.command_id for _, event in ground.heard.events}) == 1
     assert [outcome for outcome, _ in await ground.rows()] == ["reported"]
 
 
@@ -215,7 +215,7 @@ async def test_what_broke_off_is_taken_up_when_it_comes_again(ground: Ground) ->
         await ground.desk.receive("wechatpay", body, headers)
     ground.heard.error = None
     answer = await ground.desk.receive("wechatpay", body, headers)
-    assert (answer.outcome, answer.repeated, len(ground.heard.told)) == ("reported", False, 1)
+    assert (answer.outcome, answer.repeated, len(ground.heard.events)) == ("reported", False, 1)
 
 
 # --- what is wrong -----------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ async def test_a_callback_that_is_not_about_our_payout_moves_nothing(
     await ground.payout()
     answer = await ground.hear(TRANSFER, {**BILL, **changed})
     assert (answer.status, answer.outcome) == (200, outcome)
-    assert ground.heard.told == []
+    assert ground.heard.events == []
     assert await ground.rows() == [(outcome, 0)]
 
 
@@ -246,7 +246,7 @@ async def test_a_callback_for_another_rail_moves_nothing(ground: Ground) -> None
     await ground.payout("sandbox")
     assert (await ground.hear(TRANSFER, BILL)).outcome == "other_rail"
     assert (await ground.hear(WITHDRAW, WITHDRAWN)).outcome == "other_rail"
-    assert ground.heard.told == []
+    assert ground.heard.events == []
 
 
 async def test_a_withdrawal_that_does_not_take_it_is_noted(ground: Ground) -> None:
@@ -277,7 +277,7 @@ async def test_a_callback_that_wechat_pay_did_not_sign_is_refused(ground: Ground
     answer = await ground.desk.receive("wechatpay", body, forged)
     assert (answer.status, answer.outcome) == (401, "wrong_signature")
     assert json.loads(answer.body)["code"] == "FAIL"
-    assert ground.heard.told == []
+    assert ground.heard.events == []
     # The forged one does not stand in the way of the true one.
     assert (await ground.desk.receive("wechatpay", body, headers)).outcome == "reported"
 
@@ -317,7 +317,7 @@ async def test_a_signed_callback_that_cannot_be_read_is_refused(
     await ground.payout()
     answer = await ground.hear(event, resource, **changed)
     assert (answer.status, answer.outcome) == (400, "unreadable")
-    assert ground.heard.told == []
+    assert ground.heard.events == []
 
 
 @pytest.mark.parametrize("event", ["TRANSACTION.SUCCESS", "PROFITSHARING", "COUPON.USE"])
@@ -326,7 +326,7 @@ async def test_a_signed_callback_about_something_else_is_received(ground: Ground
     answer = await ground.hear(event, {"transaction_id": "4200"})
     assert (answer.status, answer.outcome, json.loads(answer.body)["code"]) == (200, "noted", "SUCCESS")
     assert event in answer.detail
-    assert ground.heard.told == []
+    assert ground.heard.events == []
 
 
 async def test_a_provider_that_nobody_configured_is_refused(ground: Ground) -> None:

@@ -79,9 +79,10 @@ async def row(stage: WithdrawalStage, key: str) -> StoredDrop:
     return found
 
 
-async def told(stage: WithdrawalStage, amount: int, at: datetime | None = None) -> str:
+async def report(stage: WithdrawalStage, amount: int, at: datetime | None = None) -> str:
     """`verified`, or the reason code."""
-    answer = await stage.register.drops.tell(stage.account, amount, by=ANN, why="told", now=at or datetime.now(UTC))
+    at = at or datetime.now(UTC)
+    answer = await stage.register.drops.check_amount(stage.account, amount, by=ANN, why="told", now=at)
     return answer.refusal.code if answer.refusal else "verified"
 
 
@@ -126,9 +127,9 @@ async def test_what_was_sent_is_booked_and_telling_it_verifies_the_account(
     assert await stage.available() == 5_000_000
 
     wrong = drop.amount_minor % 99 + 1
-    assert await told(stage, wrong) == "wrong_drop_amount"
-    assert await told(stage, drop.amount_minor) == "verified"
-    assert await told(stage, drop.amount_minor) == "already_verified"
+    assert await report(stage, wrong) == "wrong_drop_amount"
+    assert await report(stage, drop.amount_minor) == "verified"
+    assert await report(stage, drop.amount_minor) == "already_verified"
     account = await stage.register.accounts.get(stage.account)
     assert account is not None
     assert account.verified_at is not None
@@ -150,23 +151,23 @@ async def test_three_wrong_amounts_are_enough(stage: WithdrawalStage) -> None:
     async with working(stage):
         await answered(await send(stage, "a"))
         amount = (await row(stage, "a")).amount_minor
-        codes = await asyncio.gather(*(told(stage, other) for other in range(100, 106)))
+        codes = await asyncio.gather(*(report(stage, other) for other in range(100, 106)))
         assert sorted(codes) == ["drop_tries_used_up"] * 3 + ["wrong_drop_amount"] * 3
-        assert await told(stage, amount) == "drop_tries_used_up"
+        assert await report(stage, amount) == "drop_tries_used_up"
         for key in ("b", "c"):
             assert (await answered(await send(stage, key))).state == "paid"
         refusal = (await answered(await send(stage, "d"))).refusal
     assert refusal is not None
     assert refusal.code == "drops_used_up"
-    assert await told(stage, (await row(stage, "c")).amount_minor) == "verified"
+    assert await report(stage, (await row(stage, "c")).amount_minor) == "verified"
 
 
 async def test_an_amount_is_worth_something_for_a_week(stage: WithdrawalStage) -> None:
     async with working(stage):
         await answered(await send(stage, "a"))
     amount, now = (await row(stage, "a")).amount_minor, datetime.now(UTC)
-    assert await told(stage, amount, now + timedelta(days=7, seconds=1)) == "drop_expired"
-    assert await told(stage, amount, now + timedelta(days=6.9)) == "verified"
+    assert await report(stage, amount, now + timedelta(days=7, seconds=1)) == "drop_expired"
+    assert await report(stage, amount, now + timedelta(days=6.9)) == "verified"
 
 
 async def test_a_change_of_the_account_makes_the_amount_worthless(stage: WithdrawalStage) -> None:
@@ -185,7 +186,7 @@ async def test_a_change_of_the_account_makes_the_amount_worthless(stage: Withdra
         ),
         now=datetime.now(UTC),
     )
-    assert await told(stage, amount) == "no_drop"
+    assert await report(stage, amount) == "no_drop"
 
 
 async def test_a_timeout_is_unknown_and_becomes_paid_once(stage: WithdrawalStage, database: Database) -> None:
@@ -197,7 +198,7 @@ async def test_a_timeout_is_unknown_and_becomes_paid_once(stage: WithdrawalStage
         refusal = (await answered(await send(stage, "b"))).refusal
         assert refusal is not None
         assert refusal.code == "drop_under_way"
-        assert await told(stage, 100) == "wrong_drop_amount"  # whoever saw it may tell it before the bank does
+        assert await report(stage, 100) == "wrong_drop_amount"  # whoever saw it may tell it before the bank does
         await stage.skip(handle, minutes=1, seconds=1)
         assert (await answered(handle)).state == "paid"
     amount = (await row(stage, "a")).amount_minor
@@ -226,7 +227,7 @@ async def test_a_bank_that_refuses_says_why_and_nothing_is_booked(stage: Withdra
         answer = await answered(await send(stage, "a"))
         assert (answer.state, (answer.detail or "").split(":")[0]) == ("failed", "ACCOUNT_CLOSED")
     assert await cost(database) == (0, 0)
-    assert await told(stage, (await row(stage, "a")).amount_minor) == "no_drop"
+    assert await report(stage, (await row(stage, "a")).amount_minor) == "no_drop"
 
 
 async def test_nothing_is_sent_to_a_suspended_or_verified_account(stage: WithdrawalStage) -> None:

@@ -37,8 +37,8 @@ class AutoWithdrawalWorkflow:
         request = ScheduledWithdrawalRequest(plan=plan, due_at=due_at, now=workflow.now())
         started = await run_durable(PayoutActivities.start_scheduled_withdrawal, request, "start the withdrawal")
         if started.skipped is not None:
-            told = f"Nothing was withdrawn: `{started.skipped.code}`. {started.skipped.message}"
+            sentence = f"Nothing was withdrawn: `{started.skipped.code}`. {started.skipped.message}"
         else:
-            told = f"{format_minor(started.amount_minor, plan.currency)} as `withdrawal-{started.withdrawal_id}`"
-        workflow.set_current_details(told)
+            sentence = f"{format_minor(started.amount_minor, plan.currency)} as `withdrawal-{started.withdrawal_id}`"
+        workflow.set_current_details(sentence)
         return {"due_at": due_at.isoformat(), **started.model_dump(mode="json", exclude_none=True)}

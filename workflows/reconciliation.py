@@ -70,7 +70,7 @@ class ReconciliationWorkflow:
             )
         except ActivityError as error:
             return str(error.cause or error)
-        return None if fetched.told or asked.scope in {"withdrawals", "orders"} else "it tells no statements"
+        return None if fetched.offered or asked.scope in {"withdrawals", "orders"} else "it offers no statements"
 
     @workflow.query(description="What was found")
     def summary(self) -> dict[str, Any]:

@@ -162,8 +162,8 @@ def _refused(reply: Reply) -> RefundAnswer:
 
 
 def _disagrees(answer: RefundAnswer) -> RefundAnswer:
-    told = f"WeChat Pay speaks of {answer.amount_minor} {answer.currency} under this number"
-    return answer.model_copy(update={"state": "unknown", "code": "AMOUNT_DISAGREES", "message": told})
+    mismatch = f"WeChat Pay speaks of {answer.amount_minor} {answer.currency} under this number"
+    return answer.model_copy(update={"state": "unknown", "code": "AMOUNT_DISAGREES", "message": mismatch})
 
 
 def _unknown(error: DakuanError) -> RefundAnswer:

@@ -89,17 +89,17 @@ def lay_out(
     order: OrderFacts, parcel: ParcelFacts, traces: Sequence[Trace], policy: AuditPolicy, now: datetime
 ) -> Case:
     """The case for the rules. Answers that say nothing about the parcel are left out before anything else."""
-    telling = [trace for trace in traces if trace.answer not in SILENT_ANSWERS]
-    scans = merge(telling)
+    speaking = [trace for trace in traces if trace.answer not in SILENT_ANSWERS]
+    scans = merge(speaking)
     older = _older_use(scans, order, policy)
     case = Case(
         order=order,
         parcel=parcel,
-        traces=telling,
+        traces=speaking,
         policy=policy,
         now=now,
-        carrier=_adopted(parcel, telling),
-        answered=bool(scans or parcel.no_trace) or any(trace.answer != "unknown_carrier" for trace in telling),
+        carrier=_adopted(parcel, speaking),
+        answered=bool(scans or parcel.no_trace) or any(trace.answer != "unknown_carrier" for trace in speaking),
         run=scans[older:] if older else scans,
         older=older,
     )

@@ -29,7 +29,7 @@ def whose_parcel(case: Case, rivals: Sequence[Rival]) -> Literal["ours", "theirs
     return "theirs" if ours is False and any(theirs) else None
 
 
-def may_still_tell(case: Case, rivals: Sequence[Rival]) -> bool:
+def may_still_decide(case: Case, rivals: Sequence[Rival]) -> bool:
     """Whether the trace may still tell: it has not ended, and something is known of a rival's order.
 
     The buyer's own word ends the waiting: money would follow it at once.

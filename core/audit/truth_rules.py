@@ -13,7 +13,7 @@ from typing import Any
 
 from core.audit.absence import looked_apart, outage
 from core.audit.case import Case
-from core.audit.contests import may_still_tell, whose_parcel
+from core.audit.contests import may_still_decide, whose_parcel
 from core.audit.facts import NoTrace, remember
 from core.audit.findings import PASS, UNKNOWN, Cause, Finding
 from core.audit.places import (
@@ -90,7 +90,7 @@ def number_unclaimed(case: Case) -> Finding:
         return Finding("number_unclaimed", "pass", evidence={**evidence, "what": whose})
     if whose == "theirs":
         return _fail("number_unclaimed", "fatal", "claim", **evidence, what=whose)
-    if may_still_tell(case, rivals):
+    if may_still_decide(case, rivals):
         return Finding("number_unclaimed", "unknown", evidence=evidence)
     return _fail("number_unclaimed", "strong" if later else "weak", "claim", **evidence)
 

@@ -127,7 +127,7 @@ def act(state: OrderState, command: Command, now: datetime) -> OrderState:
     """The order after a command to its case."""
     if isinstance(command, OpenAfterSale):
         case = commands.open_case(len(state.cases) + 1, command, state.policy.after_sale, now)
-        return _tell(state.with_case(case), case, now)
+        return _notify(state.with_case(case), case, now)
     before = state.open_case
     assert before is not None
     return _take(state, before, commands.receive(before, command, facts_of_case(state, before), now), now)
@@ -212,10 +212,10 @@ def _take(state: OrderState, before: AfterSaleCase, case: AfterSaleCase, now: da
     if case.stage == "exchanged":
         state = _exchange(state, case, now)
     again = case.stage == "proposed" and len(case.said) > len(before.said)
-    return _tell(state, case, now) if case.stage != before.stage or again else state
+    return _notify(state, case, now) if case.stage != before.stage or again else state
 
 
-def _tell(state: OrderState, case: AfterSaleCase, now: datetime, name: str | None = None) -> OrderState:
+def _notify(state: OrderState, case: AfterSaleCase, now: datetime, name: str | None = None) -> OrderState:
     """Tell of the case's stage, or of what this name says."""
     name = name or f"after_sale_{case.stage}"
     return _inform(state, CASE_NOTICES[name], name, case, now)
@@ -233,7 +233,7 @@ def _wait_for_decision(state: OrderState, before: AfterSaleCase, case: AfterSale
         return state
     if case.due is not None:
         name = "after_sale_decide" if case.due.name == "decide_by" else "arbitration_late"
-        return _tell(state, case, now, name)
+        return _notify(state, case, now, name)
     hold = Hold(
         name=ARBITRATION_OVERDUE,
         subject=case.subject,
@@ -242,7 +242,7 @@ def _wait_for_decision(state: OrderState, before: AfterSaleCase, case: AfterSale
         owner="reviewer",
         since=case.since,
     )
-    return _tell(state.with_hold(hold), case, now, ARBITRATION_OVERDUE)
+    return _notify(state.with_hold(hold), case, now, ARBITRATION_OVERDUE)
 
 
 def _refund(state: OrderState, case: AfterSaleCase, now: datetime) -> tuple[OrderState, AfterSaleCase]:

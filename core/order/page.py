@@ -35,8 +35,8 @@ def _regions(state: OrderState) -> Iterator[str]:
 
 def _cases(state: OrderState) -> str:
     """Each case with its kind and stage."""
-    told = [f"case {case.case_id} {case.kind} `{case.stage}`" for case in state.cases]
-    return f": {', '.join(told)}" if told else ""
+    cases = [f"case {case.case_id} {case.kind} `{case.stage}`" for case in state.cases]
+    return f": {', '.join(cases)}" if cases else ""
 
 
 def _waits(state: OrderState) -> Iterator[str]:

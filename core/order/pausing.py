@@ -42,7 +42,7 @@ def _pause(state: OrderState, now: datetime) -> OrderState:
     if state.receipt.status == "awaited":
         return _pause_receipt(state, now)
     if state.phase == "credited":
-        return _tell_paused(state, "settle_at", settles_at(state), now)
+        return _notify_paused(state, "settle_at", settles_at(state), now)
     return state
 
 
@@ -51,7 +51,7 @@ def _pause_receipt(state: OrderState, now: datetime) -> OrderState:
     assert deadline is not None
     left = max(timedelta(0), deadline - now)
     receipt = Receipt(status="paused", remaining=left, extensions=state.receipt.extensions)
-    return _tell_paused(state.changed(receipt=receipt), "receipt_by", deadline, now)
+    return _notify_paused(state.changed(receipt=receipt), "receipt_by", deadline, now)
 
 
 def resume(state: OrderState, now: datetime, why: str) -> OrderState:
@@ -64,15 +64,15 @@ def resume(state: OrderState, now: datetime, why: str) -> OrderState:
     if state.receipt.status == "paused":
         deadline = now + max(state.receipt.remaining or timedelta(0), least)
         receipt = Receipt(status="awaited", deadline=deadline, extensions=state.receipt.extensions)
-        return _tell_resumed(state.changed(receipt=receipt), "receipt_by", None, deadline, why, now)
+        return _notify_resumed(state.changed(receipt=receipt), "receipt_by", None, deadline, why, now)
     if state.phase == "credited":
         old = settles_at(state)
         new = now + max(old - since, least)
-        return _tell_resumed(state.changed(settle_not_before=new), "settle_at", old, new, why, now)
+        return _notify_resumed(state.changed(settle_not_before=new), "settle_at", old, new, why, now)
     return state
 
 
-def _tell_paused(state: OrderState, clock: str, old: datetime, now: datetime) -> OrderState:
+def _notify_paused(state: OrderState, clock: str, old: datetime, now: datetime) -> OrderState:
     """Merchant, buyer and the journal hear which clock stands, and why."""
     why = f"case {state.cases[-1].case_id} is open"
     facts = {"clock": clock, "old": old.isoformat(), "new": "paused", "why": why}
@@ -81,7 +81,7 @@ def _tell_paused(state: OrderState, clock: str, old: datetime, now: datetime) ->
     return _journal(state, "clock_paused", facts, now)
 
 
-def _tell_resumed(
+def _notify_resumed(
     state: OrderState, clock: str, old: datetime | None, new: datetime, why: str, now: datetime
 ) -> OrderState:
     """Merchant, buyer and the journal hear until when the clock runs now."""

@@ -44,8 +44,8 @@ def is_full(state: OrderState) -> bool:
 
 def shortened(command: C) -> C:
     """The command with a short reason, for a state that is full: what ends a wait must be taken."""
-    told = {name: getattr(command, name, None) for name in ("reason", "statement", "text")}
-    return command.model_copy(update={name: text[:SHORT_REASON] for name, text in told.items() if text})
+    texts = {name: getattr(command, name, None) for name in ("reason", "statement", "text")}
+    return command.model_copy(update={name: text[:SHORT_REASON] for name, text in texts.items() if text})
 
 
 def kept_of(verdict: Verdict, parcels: int) -> Verdict:

@@ -27,12 +27,12 @@ def reports(found: Break, lines: Sequence[TheirLine], counted: Collection[str]) 
         counted: ids of events that the withdrawal has counted.
     """
     paid = sum(line.amount_minor for line in lines if line.kind == "payout")
-    told = []
+    events = []
     for line in lines:
         event_id = line.event_id or _made_of(line)
         whole = line.kind == "payout" or line.amount_minor == paid
         if event_id not in counted and (whole or line.event_id is not None):
-            told.append(
+            events.append(
                 ReportPayout(
                     command_id=_made_of(line),
                     actor=Actor(role="rail", id=found.name),
@@ -43,7 +43,7 @@ def reports(found: Break, lines: Sequence[TheirLine], counted: Collection[str]) 
                     currency=line.currency,
                 )
             )
-    return told
+    return events
 
 
 def _made_of(line: TheirLine) -> str:

@@ -36,8 +36,8 @@ class Examined(NamedTuple):
     def judge(self, licences: Collection[str] = ()) -> Screening:
         """The strictest outcome of all rules that speak of a line, with the ids of those rules."""
         outcomes = [(one.hit.outcome(licences), one) for one in self.found]
-        told = {outcome for outcome, _ in outcomes}
-        strictest = next((outcome for outcome in _STRICTEST if outcome in told), "allow")
+        names = {outcome for outcome, _ in outcomes}
+        strictest = next((outcome for outcome in _STRICTEST if outcome in names), "allow")
         if strictest == "allow":
             return Screening(verdict="allow", edition=self.edition)
         counting = [one for outcome, one in outcomes if outcome == strictest]

@@ -23,8 +23,8 @@ def learn(state: WithdrawalState, number: int, result: PayoutResult, now: dateti
     if result.outcome in {"paid", "returned"}:
         if disagrees(state, result):
             state = mark_unknown(state, attempt, now)
-            told = f"{result.amount_minor} {result.currency or ''}".strip()
-            return state.stop_for("amount_disagrees", "operator", now, key=attempt.key, told=told)
+            paid = f"{result.amount_minor} {result.currency or ''}".strip()
+            return state.stop_for("amount_disagrees", "operator", now, key=attempt.key, told=paid)
         state = mark_paid(state, attempt.changed(reference=result.reference), now)
         return _learn_after_paid(state, state.attempt(number), result, now)
     if result.outcome == "failed" and result.failure != "unknown":

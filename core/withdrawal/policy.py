@@ -87,8 +87,8 @@ class WithdrawalPolicy(Message):
         own = self.limits.get(currency)
         if own is None and self.amounts_in not in (None, currency):
             known = ", ".join(sorted({*self.limits, *filter(None, [self.amounts_in])}))
-            told = f"The policy has no limits in {currency}, only in {known}; it needs [withdrawal.limits.{currency}]."
-            return refuse("wrong_currency", told, field="currency")
+            text = f"The policy has no limits in {currency}, only in {known}; it needs [withdrawal.limits.{currency}]."
+            return refuse("wrong_currency", text, field="currency")
         amounts = own.model_dump(exclude_none=True) if own is not None else {}
         return self.model_copy(update={**amounts, "amounts_in": None, "limits": {}})
 

@@ -308,8 +308,8 @@ def _apply_result(
         assert isinstance(result, Posted)
         if result.moved:
             return _apply_movement(state, step.movement)
-        told = f"{result.outcome}: {result.detail}"
-        return state.stop_for("ledger_disagrees", "operator", now, step=step.movement.kind, told=told)
+        answer = f"{result.outcome}: {result.detail}"
+        return state.stop_for("ledger_disagrees", "operator", now, step=step.movement.kind, told=answer)
     if isinstance(step, CheckStanding):
         return _apply_check(state, result, now)
     if isinstance(step, OpenAttempt):

@@ -11,7 +11,7 @@ from demo.stories.cases import CASES
 from demo.stories.labels import LABELS
 from demo.stories.orders import ORDERS
 from demo.stories.outages import OUTAGES
-from demo.stories.telling import Story
+from demo.stories.outcomes import Story
 from demo.stories.wechatpay import WECHATPAY
 from demo.stories.withdrawals import WITHDRAWALS
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from demo.stage import BUYER_CITIES, StagedOrder
-from demo.stories.telling import (
+from demo.stories.outcomes import (
     Chapter,
-    Told,
+    Outcome,
     confirm_and_settle,
     deliver_and_settle,
     ending,
@@ -27,7 +27,7 @@ shadow = ["origin_matches"]
 
 
 @AUDITS.story("impossible waybill: refused, then corrected")
-async def impossible_waybill(play: StagedOrder) -> Told:
+async def impossible_waybill(play: StagedOrder) -> Outcome:
     play.sent_with("sandbox")  # its numbers have a check digit
     await play.start()
     wrong = play.waybill[:-1] + str((int(play.waybill[-1]) + 1) % 10)
@@ -38,7 +38,7 @@ async def impossible_waybill(play: StagedOrder) -> Told:
 
 
 @AUDITS.story("waybill reused for another buyer: refused")
-async def reused_waybill(play: StagedOrder) -> Told:
+async def reused_waybill(play: StagedOrder) -> Outcome:
     await start_and_ship(play)
     other = play.stage.play(900_000 + int(play.name[-3:]))
     other.order = other.order.model_copy(update={"merchant_id": play.order.merchant_id})
@@ -50,7 +50,7 @@ async def reused_waybill(play: StagedOrder) -> Told:
 
 
 @AUDITS.story("number used by two merchants: the trace tells whose it is")
-async def contested_number(play: StagedOrder) -> Told:
+async def contested_number(play: StagedOrder) -> Outcome:
     play.sent_with("yto")
     thief = play.stage.play(800_000 + int(play.name[-3:]))
     thief.sent_with("yto")
@@ -77,7 +77,7 @@ async def contested_number(play: StagedOrder) -> Told:
 
 
 @AUDITS.story("frozen trace: a reviewer approves, the buyer confirms")
-async def frozen_trace(play: StagedOrder) -> Told:
+async def frozen_trace(play: StagedOrder) -> Outcome:
     await start_and_ship(play)
     await play.scan("picked_up")
     await play.days(12)
@@ -88,7 +88,7 @@ async def frozen_trace(play: StagedOrder) -> Told:
 
 
 @AUDITS.story("number recycled from an older parcel: to a person, rejected, refunded")
-async def recycled_number(play: StagedOrder) -> Told:
+async def recycled_number(play: StagedOrder) -> Outcome:
     await start_and_ship(play)
     old = play.now - timedelta(days=90)
     await play.scans_at((old, "picked_up", "杭州市"), (old + timedelta(days=3), "delivered", play.order.ship_to.city))
@@ -100,7 +100,7 @@ async def recycled_number(play: StagedOrder) -> Told:
 
 
 @AUDITS.story("delivered in the wrong city: to a person")
-async def wrong_city(play: StagedOrder) -> Told:
+async def wrong_city(play: StagedOrder) -> Outcome:
     await start_and_ship(play)
     await play.scan("picked_up")
     await play.days(1)
@@ -114,7 +114,7 @@ async def wrong_city(play: StagedOrder) -> Told:
 
 
 @AUDITS.story("carrier outage: never held against the merchant")
-async def carrier_outage(play: StagedOrder) -> Told:
+async def carrier_outage(play: StagedOrder) -> Outcome:
     await play.start()
     await play.stage.world.fault("carrier", match=play.waybill, kind="status_before_effect", times=None)
     await play.ship()
@@ -130,7 +130,7 @@ async def carrier_outage(play: StagedOrder) -> Told:
 
 
 @AUDITS.story("rejected, then corrected: settled")
-async def corrected_after_rejection(play: StagedOrder) -> Told:
+async def corrected_after_rejection(play: StagedOrder) -> Outcome:
     await start_and_ship(play)
     await play.scan("picked_up")
     await play.scan("returning")
@@ -144,7 +144,7 @@ async def corrected_after_rejection(play: StagedOrder) -> Told:
 
 
 @AUDITS.story("rejected, appealed and approved: settled")
-async def appealed(play: StagedOrder) -> Told:
+async def appealed(play: StagedOrder) -> Outcome:
     await start_and_ship(play)
     await play.scan("picked_up")
     await play.scan("returning")
@@ -158,7 +158,7 @@ async def appealed(play: StagedOrder) -> Told:
 
 
 @AUDITS.story("shadow rule: judged and recorded, not counted")
-async def shadow_rule(play: StagedOrder) -> Told:
+async def shadow_rule(play: StagedOrder) -> Outcome:
     play.under(await play.stage.policy_of(SHADOW_POLICY))
     await start_and_ship(play)
     await play.travel()
@@ -170,7 +170,7 @@ async def shadow_rule(play: StagedOrder) -> Told:
 
 
 @AUDITS.story("subscribed: what the provider pushes is known at once")
-async def subscribed(play: StagedOrder) -> Told:
+async def subscribed(play: StagedOrder) -> Outcome:
     play.sent_with("yto")
     await start_and_ship(play)
     await play.scan("picked_up")
@@ -181,7 +181,7 @@ async def subscribed(play: StagedOrder) -> Told:
 
 
 @AUDITS.story("first provider throttled: the next one has the trace")
-async def throttled(play: StagedOrder) -> Told:
+async def throttled(play: StagedOrder) -> Outcome:
     play.sent_with("yto")
     await play.start()
     await play.stage.world.fault("carrier", match=play.waybill, kind="status_before_effect", status=429, times=1)

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import gateway
 from demo.stage import StagedOrder
-from demo.stories.telling import Chapter, Told
+from demo.stories.outcomes import Chapter, Outcome
 from demo.stories.withdrawals import withdrawal_paid
 
 BOOKS = Chapter()
 
 
 @BOOKS.story("a bank that pays on its own: both payouts found by reconciliation, gone when reversed")
-async def planted_breaks(play: StagedOrder) -> Told:
+async def planted_breaks(play: StagedOrder) -> Outcome:
     await withdrawal_paid(play)
     withdrawal = play.stage.client.get_workflow_handle(f"withdrawal-w-{play.name}-1")
     state = await withdrawal.query("withdrawal")

@@ -7,7 +7,7 @@ from typing import Any
 from core.messages import Line
 from core.money import share_bps
 from demo.stage import COMMISSION_BPS, StagedOrder
-from demo.stories.telling import Chapter, Told, ending, given_back, money, settled
+from demo.stories.outcomes import Chapter, Outcome, ending, given_back, money, settled
 
 CASES = Chapter()
 LINES = (
@@ -65,7 +65,7 @@ async def _settle(play: StagedOrder) -> str:
 
 
 @CASES.story("case before shipment: all of it refunded")
-async def before_shipment(play: StagedOrder) -> Told:
+async def before_shipment(play: StagedOrder) -> Outcome:
     await play.start()
     await _ask(play, "refund_only", "changed_mind")
     await play.send("agree_after_sale", "merchant")
@@ -73,7 +73,7 @@ async def before_shipment(play: StagedOrder) -> Told:
 
 
 @CASES.story("case for one line of three: the rest is settled")
-async def one_line(play: StagedOrder) -> Told:
+async def one_line(play: StagedOrder) -> Outcome:
     await _delivered(play)
     await _ask(play, "refund_only", "damaged", lines=TEA)
     await play.send("agree_after_sale", "merchant")
@@ -81,7 +81,7 @@ async def one_line(play: StagedOrder) -> Told:
 
 
 @CASES.story("case for an amount: refunded, then settled without it")
-async def an_amount(play: StagedOrder) -> Told:
+async def an_amount(play: StagedOrder) -> Outcome:
     await _delivered(play)
     await _ask(play, "refund_only", "late", amount_minor=500)
     await play.send("agree_after_sale", "merchant")
@@ -91,7 +91,7 @@ async def an_amount(play: StagedOrder) -> Told:
 
 
 @CASES.story("return and refund: the parcel is followed back, the merchant confirms")
-async def returned(play: StagedOrder) -> Told:
+async def returned(play: StagedOrder) -> Outcome:
     await _delivered(play)
     await _ask(play, "return_and_refund", "quality", lines=TEA)
     await play.send("agree_after_sale", "merchant")
@@ -104,7 +104,7 @@ async def returned(play: StagedOrder) -> Told:
 
 
 @CASES.story("silent merchant: silence agrees")
-async def silent_merchant(play: StagedOrder) -> Told:
+async def silent_merchant(play: StagedOrder) -> Outcome:
     play.under(await play.stage.policy_of(LONG_SHIPMENT))
     await play.start()
     await _ask(play, "refund_only", "changed_mind")
@@ -121,7 +121,7 @@ ship_within = "10d"
 
 
 @CASES.story("silent buyer: a refused case closes, and the clock goes on")
-async def silent_buyer(play: StagedOrder) -> Told:
+async def silent_buyer(play: StagedOrder) -> Outcome:
     await _delivered(play)
     await _ask(play, "refund_only", "not_as_described")
     await play.send("refuse_after_sale", "merchant", reason="it is as described")
@@ -135,7 +135,7 @@ async def silent_buyer(play: StagedOrder) -> Told:
 
 
 @CASES.story("refused, then arbitrated in part")
-async def arbitrated(play: StagedOrder) -> Told:
+async def arbitrated(play: StagedOrder) -> Outcome:
     await _delivered(play)
     await _ask(play, "refund_only", "damaged", lines=TEA, evidence=[{"kind": "photo", "reference": "photo-1"}])
     await play.send("refuse_after_sale", "merchant", reason="it left us whole")
@@ -149,7 +149,7 @@ async def arbitrated(play: StagedOrder) -> Told:
 
 
 @CASES.story("exchange: other goods under the same audit, no money moves")
-async def exchanged(play: StagedOrder) -> Told:
+async def exchanged(play: StagedOrder) -> Outcome:
     await _delivered(play)
     await _ask(play, "exchange", "wrong_item", lines=TEA)
     await play.send("agree_after_sale", "merchant")
@@ -165,7 +165,7 @@ async def exchanged(play: StagedOrder) -> Told:
 
 
 @CASES.story("case after the credit: out of the merchant's pending money")
-async def after_credit(play: StagedOrder) -> Told:
+async def after_credit(play: StagedOrder) -> Outcome:
     await _delivered(play)
     await play.send("confirm_receipt", "buyer")
     await play.until(lambda state: state["phase"] == "credited")

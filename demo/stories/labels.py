@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.messages import Address
 from demo.stage import MERCHANT_CITY, StagedOrder
-from demo.stories.telling import Chapter, Told, confirm_and_settle, ending, given_back, settled, start_and_ship
+from demo.stories.outcomes import Chapter, Outcome, confirm_and_settle, ending, given_back, settled, start_and_ship
 
 LABELS = Chapter()
 
@@ -20,7 +20,7 @@ async def _received(play: StagedOrder) -> str:
 
 
 @LABELS.story("SF label with the sender's digits: found, settled")
-async def senders_digits(play: StagedOrder) -> Told:
+async def senders_digits(play: StagedOrder) -> Outcome:
     play.sent_with("sf")
     play.sent_between(MERCHANT_CITY.model_copy(update={"phone_last4": SENDERS}), play.order.ship_to)
     play.label_digits = SENDERS
@@ -32,7 +32,7 @@ async def senders_digits(play: StagedOrder) -> Told:
 
 
 @LABELS.story("SF label with digits that the order does not name: a person decides")
-async def unknown_digits(play: StagedOrder) -> Told:
+async def unknown_digits(play: StagedOrder) -> Outcome:
     play.sent_with("sf")
     play.label_digits = NOBODYS
     await start_and_ship(play)
@@ -46,7 +46,7 @@ async def unknown_digits(play: StagedOrder) -> Told:
 
 
 @LABELS.story("DHL Paket number: its own service has it, settled")
-async def paket_number(play: StagedOrder) -> Told:
+async def paket_number(play: StagedOrder) -> Outcome:
     play.sent_with("dhl")
     play.sent_between(HAMBURG, BERLIN)
     await start_and_ship(play)
@@ -61,7 +61,7 @@ async def paket_number(play: StagedOrder) -> Told:
 
 
 @LABELS.story("package number off a JD label: read as its waybill, settled")
-async def package_number(play: StagedOrder) -> Told:
+async def package_number(play: StagedOrder) -> Outcome:
     play.sent_with("jd")
     await play.start()
     await play.ship(f"{play.waybill}-1-1-")
@@ -72,7 +72,7 @@ async def package_number(play: StagedOrder) -> Told:
 
 
 @LABELS.story("back at the sender under the same number: never credited by silence")
-async def returned_under_its_number(play: StagedOrder) -> Told:
+async def returned_under_its_number(play: StagedOrder) -> Outcome:
     play.sent_with("sandbox")
     await start_and_ship(play)
     await play.travel()

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from core.errors import Refused
 from demo.stage import StagedOrder
-from demo.stories.telling import Chapter, Told, deliver_and_settle, ending, given_back, settled, start_and_ship
+from demo.stories.outcomes import Chapter, Outcome, deliver_and_settle, ending, given_back, settled, start_and_ship
 
 ORDERS = Chapter()
 
 
 @ORDERS.story("happy: shipped, delivered, confirmed, settled")
-async def happy(play: StagedOrder) -> Told:
+async def happy(play: StagedOrder) -> Outcome:
     await start_and_ship(play)
     await deliver_and_settle(play)
     return settled(play), await ending(play)
 
 
 @ORDERS.story("silent buyer: confirmed by timeout after delivery")
-async def silent_buyer(play: StagedOrder) -> Told:
+async def silent_buyer(play: StagedOrder) -> Outcome:
     await start_and_ship(play)
     await play.travel()
     await play.days(7.1)
@@ -27,7 +27,7 @@ async def silent_buyer(play: StagedOrder) -> Told:
 
 
 @ORDERS.story("never delivered: refunded")
-async def never_delivered(play: StagedOrder) -> Told:
+async def never_delivered(play: StagedOrder) -> Outcome:
     await start_and_ship(play)
     await play.scan("picked_up")
     await play.days(31)
@@ -36,14 +36,14 @@ async def never_delivered(play: StagedOrder) -> Told:
 
 
 @ORDERS.story("late merchant: cancelled, the refund reaches the buyer")
-async def late_merchant(play: StagedOrder) -> Told:
+async def late_merchant(play: StagedOrder) -> Outcome:
     await play.start()
     await play.days(2.1)
     return given_back(play, "cancelled"), await ending(play)
 
 
 @ORDERS.story("refund with an unknown outcome: asked again until it arrived")
-async def unknown_refund(play: StagedOrder) -> Told:
+async def unknown_refund(play: StagedOrder) -> Outcome:
     await play.stage.world.fault("channel", match=play.order.payment.reference, kind="status_after_effect", times=1)
     await play.start()
     await play.send("cancel_order", "buyer", reason="changed my mind")
@@ -54,7 +54,7 @@ async def unknown_refund(play: StagedOrder) -> Told:
 
 
 @ORDERS.story("label without pickup: cancelled and refunded")
-async def label_only(play: StagedOrder) -> Told:
+async def label_only(play: StagedOrder) -> Outcome:
     await start_and_ship(play)
     await play.scan("label")
     await play.days(5.1)
@@ -62,7 +62,7 @@ async def label_only(play: StagedOrder) -> Told:
 
 
 @ORDERS.story("goods refused at the door: refunded")
-async def goods_refused(play: StagedOrder) -> Told:
+async def goods_refused(play: StagedOrder) -> Outcome:
     await start_and_ship(play)
     await play.scan("picked_up")
     await play.days(2)
@@ -74,14 +74,14 @@ async def goods_refused(play: StagedOrder) -> Told:
 
 
 @ORDERS.story("buyer cancels before anything moved")
-async def buyer_cancels(play: StagedOrder) -> Told:
+async def buyer_cancels(play: StagedOrder) -> Outcome:
     await play.start()
     await play.send("cancel_order", "buyer", reason="ordered twice")
     return given_back(play, "cancelled"), await ending(play)
 
 
 @ORDERS.story("hold and lift: money waits, then moves at once")
-async def hold_and_lift(play: StagedOrder) -> Told:
+async def hold_and_lift(play: StagedOrder) -> Outcome:
     await play.start()
     await play.send("place_hold", "operator", name="risk-check", scope="credit", reason="unusual amount")
     await play.ship()
@@ -95,14 +95,14 @@ async def hold_and_lift(play: StagedOrder) -> Told:
 
 
 @ORDERS.story("prohibited goods: refused and refunded")
-async def prohibited_goods(play: StagedOrder) -> Told:
+async def prohibited_goods(play: StagedOrder) -> Outcome:
     play.of_category("wildlife.ivory")
     await play.start()
     return given_back(play, "refused"), await ending(play)
 
 
 @ORDERS.story("forged payment: refused, nothing funded")
-async def forged_payment(play: StagedOrder) -> Told:
+async def forged_payment(play: StagedOrder) -> Outcome:
     play.paid_with(f"forged-{play.name}")
     try:
         await play.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from demo.stage import StagedOrder
-from demo.stories.telling import Chapter, Told, deliver_and_settle, ending, settled
+from demo.stories.outcomes import Chapter, Outcome, deliver_and_settle, ending, settled
 
 OUTAGES = Chapter()
 SETTLED_DOWN_S = 0.5
@@ -15,7 +15,7 @@ LONG_ENOUGH_S = 2.0
 
 
 @OUTAGES.story("a demoted database: the order waits, goes on, and loses nothing")
-async def demoted_database(play: StagedOrder) -> Told:
+async def demoted_database(play: StagedOrder) -> Outcome:
     server = play.stage.server
     assert server is not None
     await play.start()

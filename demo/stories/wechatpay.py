@@ -11,7 +11,7 @@ from temporalio.client import WorkflowHandle
 
 from demo.stage import StagedOrder
 from demo.stories.orders import happy
-from demo.stories.telling import Chapter, Told, ending, given_back, money
+from demo.stories.outcomes import Chapter, Outcome, ending, given_back, money
 from ledger.payout_accounts import Binding
 
 WECHATPAY = Chapter()
@@ -67,7 +67,7 @@ async def _left(play: StagedOrder) -> str:
 
 
 @WECHATPAY.story("withdrawal to a WeChat wallet: an answer with a wrong signature is unknown, then paid once")
-async def wallet(play: StagedOrder) -> Told:
+async def wallet(play: StagedOrder) -> Outcome:
     await play.stage.world.fault("bank", verb="payout", match=f"payee-a-{play.name}", kind="wrong_signature")
     handle = await _withdraw_all(play, "wechatpay_transfer")
     first = await _come_to(handle, "unknown", "final")
@@ -80,25 +80,25 @@ async def wallet(play: StagedOrder) -> Told:
 
 
 @WECHATPAY.story("withdrawal to a sub-merchant's bank: paid by callback, returned by callback, each told once")
-async def bank_return(play: StagedOrder) -> Told:
+async def bank_return(play: StagedOrder) -> Outcome:
     handle = await _withdraw_all(play, "wechatpay_withdraw")
     state = await _until(handle, lambda state: state["phase"] == "submitted")
     earned, key = state["net_minor"], state["attempts"][0]["key"]
-    told = [await _called_back(play, "withdraw", key) for _ in range(2)]
+    outcomes = [await _called_back(play, "withdraw", key) for _ in range(2)]
     first = await _come_to(handle, "paid")
     await play.skip(handle, timedelta(days=3))
     await play.stage.world.return_payout(key)
-    told += [await _called_back(play, "withdraw", key) for _ in range(2)]
+    outcomes += [await _called_back(play, "withdraw", key) for _ in range(2)]
     await _until(handle, lambda state: bool(state["returns_minor"]))
     last = await _come_to(handle, "returned")
     return (
         f"reported, repeated, reported, repeated; paid, then returned, paid 1 times, {money(play.order, earned)} left",
-        f"{', '.join(told)}; {first}, then {last}, {await _left(play)}",
+        f"{', '.join(outcomes)}; {first}, then {last}, {await _left(play)}",
     )
 
 
 @WECHATPAY.story("order paid through WeChat Pay, cancelled: refunded once, though the answer was lost")
-async def refund(play: StagedOrder) -> Told:
+async def refund(play: StagedOrder) -> Outcome:
     payment = play.order.payment.model_copy(update={"channel": "wechatpay"})
     play.order = play.order.model_copy(update={"payment": payment})
     await play.stage.world.add_payment(payment.reference, payment.paid_minor, play.order.currency)

@@ -14,7 +14,7 @@ from core.errors import Refused, Unavailable
 from core.messages import AutomaticWithdrawals
 from demo.stage import StagedOrder
 from demo.stories.orders import happy
-from demo.stories.telling import Chapter, Told, money
+from demo.stories.outcomes import Chapter, Outcome, money
 from gateway.schedules import create_schedule, latest_run, schedule_of
 from ledger.payout_accounts import Binding
 
@@ -102,7 +102,7 @@ def _told(play: StagedOrder, phase: str, effects: int, left: int) -> str:
 
 
 @WITHDRAWALS.story("withdrawal: paid to the bank")
-async def withdrawal_paid(play: StagedOrder) -> Told:
+async def withdrawal_paid(play: StagedOrder) -> Outcome:
     account = f"a-{play.name}"
     await _earn(play, account)
     handle = await _withdraw_all(play, account)
@@ -110,7 +110,7 @@ async def withdrawal_paid(play: StagedOrder) -> Told:
 
 
 @WITHDRAWALS.story("withdrawal with an unknown outcome: it turns out paid, once")
-async def withdrawal_unknown(play: StagedOrder) -> Told:
+async def withdrawal_unknown(play: StagedOrder) -> Outcome:
     account = f"a-{play.name}"
     await _earn(play, account)
     await play.stage.world.fault("bank", match=f"tok-{account}", kind="status_after_effect", times=1)
@@ -121,7 +121,7 @@ async def withdrawal_unknown(play: StagedOrder) -> Told:
 
 
 @WITHDRAWALS.story("withdrawal with an unknown outcome: it turns out failed, and is given back")
-async def withdrawal_unknown_failed(play: StagedOrder) -> Told:
+async def withdrawal_unknown_failed(play: StagedOrder) -> Outcome:
     account = f"a-{play.name}"
     earned = await _earn(play, account)
     await play.stage.world.refuse_account(f"tok-{account}", code="PAYEE_REFUSED")
@@ -133,7 +133,7 @@ async def withdrawal_unknown_failed(play: StagedOrder) -> Told:
 
 
 @WITHDRAWALS.story("withdrawal that the bank never answers: two people say failed, suspense, given back")
-async def withdrawal_in_suspense(play: StagedOrder) -> Told:
+async def withdrawal_in_suspense(play: StagedOrder) -> Outcome:
     account = f"a-{play.name}"
     earned = await _earn(play, account)
     world, token = play.stage.world, f"tok-{account}"
@@ -154,7 +154,7 @@ async def withdrawal_in_suspense(play: StagedOrder) -> Told:
 
 
 @WITHDRAWALS.story("withdrawal refused by the bank: given back")
-async def withdrawal_refused(play: StagedOrder) -> Told:
+async def withdrawal_refused(play: StagedOrder) -> Outcome:
     account = f"a-{play.name}"
     earned = await _earn(play, account)
     await play.stage.world.refuse_account(f"tok-{account}", code="ACCOUNT_CLOSED")
@@ -163,7 +163,7 @@ async def withdrawal_refused(play: StagedOrder) -> Told:
 
 
 @WITHDRAWALS.story("withdrawal returned by the bank days later: credited again, its account suspended")
-async def withdrawal_returned(play: StagedOrder) -> Told:
+async def withdrawal_returned(play: StagedOrder) -> Outcome:
     account = f"a-{play.name}"
     earned = await _earn(play, account)
     handle = await _withdraw_all(play, account)
@@ -185,7 +185,7 @@ async def _refusal(handle: Handle) -> str:
 
 
 @WITHDRAWALS.story("large withdrawal: two people approve, neither of them the requester, nobody twice")
-async def withdrawal_approved_by_two(play: StagedOrder) -> Told:
+async def withdrawal_approved_by_two(play: StagedOrder) -> Outcome:
     account = f"a-{play.name}"
     await _earn(play, account)
     policy = await play.stage.policy_of(CAREFUL_POLICY)
@@ -199,7 +199,7 @@ async def withdrawal_approved_by_two(play: StagedOrder) -> Told:
 
 
 @WITHDRAWALS.story("withdrawal to an account that cools off: refused, nothing moved")
-async def withdrawal_to_a_cooling_account(play: StagedOrder) -> Told:
+async def withdrawal_to_a_cooling_account(play: StagedOrder) -> Outcome:
     account = f"a-{play.name}"
     earned = await _earn(play, account, cooling=timedelta(hours=72))
     handle = await _withdraw_all(play, account)
@@ -208,7 +208,7 @@ async def withdrawal_to_a_cooling_account(play: StagedOrder) -> Told:
 
 
 @WITHDRAWALS.story("automatic withdrawal by schedule: what is available, less what stays")
-async def withdrawal_by_schedule(play: StagedOrder) -> Told:
+async def withdrawal_by_schedule(play: StagedOrder) -> Outcome:
     account, client = f"a-{play.name}", play.stage.client
     await _earn(play, account)
     merchant, currency = play.order.merchant_id, play.order.currency

@@ -73,7 +73,7 @@ class OrderDriver:
         self.say: dict[str, Verdict] = {}
         self.register_says: dict[str, Any] = {}
         self.record: OrderRecord | None = None
-        self.told: dict[int, Notice] = {}
+        self.noticed: dict[int, Notice] = {}
         self.released: list[str] = []
         self.withdrawals = 0
         self.steps: list[OrderStep] = []
@@ -86,7 +86,7 @@ class OrderDriver:
         other.books = Books()
         other.books.balances, other.books.movements = dict(self.books.balances), dict(self.books.movements)
         other.ledger_says, other.say = deque(self.ledger_says), dict(self.say)
-        other.register_says, other.told = dict(self.register_says), dict(self.told)
+        other.register_says, other.noticed = dict(self.register_says), dict(self.noticed)
         other.released, other.steps = list(self.released), list(self.steps)
         return other
 
@@ -164,7 +164,7 @@ class OrderDriver:
         if self.record is None or record.revision >= self.record.revision:
             self.record = record
         for notice in record.notices:
-            assert self.told.setdefault(notice.seq, notice) == notice, "two notices with one number"
+            assert self.noticed.setdefault(notice.seq, notice) == notice, "two notices with one number"
 
     # --- time --------------------------------------------------------------------------------------------
 
@@ -308,7 +308,7 @@ class OrderDriver:
 
     def notices(self, name: str) -> list[Notice]:
         """Notices of this name, as the register has them."""
-        return [notice for notice in self.told.values() if notice.name == name]
+        return [notice for notice in self.noticed.values() if notice.name == name]
 
     def holds(self) -> set[str]:
         return {hold.name for hold in self.state.holds}

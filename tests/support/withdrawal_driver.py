@@ -136,7 +136,7 @@ class WithdrawalDriver:
         self.looked: list[datetime] = []
         self.suspended: list[str] = []
         self.records: list[Any] = []
-        self.told: dict[int, tuple[str, str]] = {}
+        self.noticed: dict[int, tuple[str, str]] = {}
         self.steps: list[str] = []
         self.commands = 0
 
@@ -213,7 +213,7 @@ class WithdrawalDriver:
         assert not self.records or record.revision >= self.records[-1].revision
         self.records.append(record)
         for notice in record.notices:
-            assert self.told.setdefault(notice.seq, (notice.to, notice.name)) == (notice.to, notice.name)
+            assert self.noticed.setdefault(notice.seq, (notice.to, notice.name)) == (notice.to, notice.name)
 
     # --- commands --------------------------------------------------------------------------------------
 
@@ -265,7 +265,7 @@ class WithdrawalDriver:
 
 def names(desk: WithdrawalDriver) -> list[str]:
     """Notices as `to:name`, in order."""
-    return [f"{to}:{name}" for _, (to, name) in sorted(desk.told.items())]
+    return [f"{to}:{name}" for _, (to, name) in sorted(desk.noticed.items())]
 
 
 def desk(*pays: Any, **fields: Any) -> WithdrawalDriver:

@@ -13,8 +13,8 @@ from core.messages import Order
 from core.money import format_minor
 from demo.stage import StagedOrder
 
-Told = tuple[str, str]
-Story = Callable[[StagedOrder], Awaitable[Told]]
+Outcome = tuple[str, str]
+Story = Callable[[StagedOrder], Awaitable[Outcome]]
 
 
 class Chapter(dict[str, Story]):
@@ -23,9 +23,9 @@ class Chapter(dict[str, Story]):
     def story(self, name: str) -> Callable[[Story], Story]:
         """Add a story."""
 
-        def add(tell: Story) -> Story:
-            self[name] = tell
-            return tell
+        def add(play: Story) -> Story:
+            self[name] = play
+            return play
 
         return add
 
