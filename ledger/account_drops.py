@@ -67,10 +67,13 @@ class AccountDrops(RegisterPart):
         """The drop with this key."""
         return await self._one(StoredDrop, f"{_DROP} WHERE key = $1", key)
 
-    async def report_amount(
+    async def check_amount(
         self, account_id: str, amount_minor: int, *, by: Actor, why: str, now: datetime
     ) -> AmountCheck:
-        """Report how much arrived. The right amount verifies the account; a wrong one uses up a try and is recorded."""
+        """Check the amount that the owner says arrived.
+
+        The right amount verifies the account. A wrong one uses up a try and is recorded.
+        """
         row = await self._row(
             "SELECT * FROM tell_drop($1, $2, $3, $4, $5, $6)", account_id, amount_minor, by.role, by.id, why, now
         )
