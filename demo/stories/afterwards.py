@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gateway
 from demo.stage import StagedOrder
-from demo.stories.telling import Chapter, Told, ending, given_back
+from demo.stories.outcomes import Chapter, Outcome, ending, given_back
 
 AFTERWARDS = Chapter()
 
@@ -16,7 +16,7 @@ async def by_operator(play: StagedOrder, person: str, verb: str, **fields: objec
 
 
 @AFTERWARDS.story("late scan after the refund: told once, an operator settles it")
-async def late_scan(play: StagedOrder) -> Told:
+async def late_scan(play: StagedOrder) -> Outcome:
     await play.start()
     await play.ship()
     for person in ("ann", "bob"):
