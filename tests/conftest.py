@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from bytecode import keep_bytecode
 from sizes import load_profile
 
 from gateway import connecting
@@ -27,6 +28,7 @@ pytest_plugins = (
     "wechatpay_adapters",
 )
 
+keep_bytecode()
 load_profile()
 
 

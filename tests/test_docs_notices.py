@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from core.aftersale.deadlines import CASE_REMINDER
 from core.aftersale.texts import CASE_NOTICES, REMINDED
 from core.aftersale.views import CASE_FACTS
@@ -98,21 +100,21 @@ def _of_cases() -> Iterator[Written]:
     yield from (Written(CASE_REMINDER, reader, facts) for reader in set(REMINDED.values()))
 
 
-WRITTEN = [
-    _by_sql(),
-    *_of_cases(),
-    *(one for file in sorted((ROOT / "core").rglob("*.py")) for one in _written_in(file)),
-]
+@pytest.fixture(scope="module")
+def written() -> list[Written]:
+    """Every place that writes a notice."""
+    core = sorted((ROOT / "core").rglob("*.py"))
+    return [_by_sql(), *_of_cases(), *(one for file in core for one in _written_in(file))]
 
 
-def test_every_notice_that_is_written_is_listed_and_no_other() -> None:
-    assert {one.name for one in WRITTEN} == BY_NAME.keys()
+def test_every_notice_that_is_written_is_listed_and_no_other(written: list[Written]) -> None:
+    assert {one.name for one in written} == BY_NAME.keys()
     assert len(BY_NAME) == len(NOTICES)
 
 
-def test_the_readers_and_the_facts_are_those_that_are_written() -> None:
+def test_the_readers_and_the_facts_are_those_that_are_written(written: list[Written]) -> None:
     for kind in NOTICES:
-        places = [one for one in WRITTEN if one.name == kind.name]
+        places = [one for one in written if one.name == kind.name]
         assert {one.to for one in places} == set(kind.to), kind.name
         assert {frozenset(kind.facts)} == {one.facts for one in places}, kind.name
         assert set(kind.to) <= READERS
