@@ -12,10 +12,10 @@ from core.messages import Actor
 
 
 class AccountCommand(Message):
-    """What makes a change of accounts happen once. An id is its sender's: two senders may use the same one.
+    """What makes a change of accounts happen once.
 
-    `digests` are what it says, the first of them as it is stored: one for each key that may have sealed the account
-    number in it.
+    Two senders may use the same id, so an id is known together with its sender. `digests` identify the content: one for
+    each key that may have sealed the account number in it. The first is the one that is stored.
     """
 
     command_id: Id
@@ -29,8 +29,8 @@ def account_command(
     """The command with this id.
 
     Args:
-        said: everything that its sender typed; None: nothing. Never the account number.
-        fingerprints: of the account number, under each key, the newest first: a plain digest of a number could be
+        said: every field that the sender typed; None where a field was left out. Never the account number.
+        fingerprints: of the account number, under each key, the newest first. A plain digest of a number could be
             guessed.
     """
     content = {name: value for name, value in said.items() if value is not None}

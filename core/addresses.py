@@ -1,6 +1,6 @@
-"""Addresses as people write them: of PostgreSQL, and of providers over HTTP. What of them may be shown.
+"""Addresses of PostgreSQL and of HTTP providers as people write them, and which part of them may be shown.
 
-An address may hold a password, so no function here repeats a part of one that it could not read.
+An address may hold a password, so no function here repeats a part that it could not read.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _NOTHING = frozenset(
     | {"fallback_application_name", "schema", "connection_limit", "pool_timeout", "socket_timeout", "supa"}
     | {"workaround"}
 )
-"""Parameters of other drivers and of hosting companies. They change nothing here and are taken as they are."""
+"""Parameters of other drivers and of hosting companies. They are accepted and change nothing here."""
 _OURS = frozenset({"connect_timeout", "pgbouncer", "statement_cache_size", "prepared_statements"})
 
 _CREDENTIALS = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)(?:\S*@|[^\s@/:]+:(?!\d+[\s/])[^@/\n]*@)")
-"""To the last `@` before a space: a password may hold any other letter unescaped. One with spaces goes to its `@`."""
+"""To the last `@` before a space: a password may hold any other character unescaped."""
 _SECRET_FIELDS = re.compile(
     r"(?i)\b(password|passwd|sslpassword|api_?key)(\s*=\s*|[\"']\s*:\s*)(\"[^\"]*\"|'[^']*'|[^\s&,;'\")}]+)"
 )
@@ -69,9 +69,9 @@ class DatabaseAddress(BaseModel):
     wanted: str | None = None
     """Which of several servers it asks for (`target_session_attrs=`)."""
     pooled: bool = False
-    """It says that a pooler stands before the server and shares one session among many (`pgbouncer=true`)."""
+    """Whether a pooler stands before the server and shares one session among many clients (`pgbouncer=true`)."""
     unkept: tuple[str, ...] = ()
-    """What it asks for and the driver cannot give."""
+    """What it asks for and the driver does not support."""
 
     @property
     def shown(self) -> str:
@@ -88,8 +88,7 @@ def parse_database_address(text: str, variable: str = "DATABASE_URL") -> Databas
         variable: the setting that holds it, for the sentences.
 
     Raises:
-        Misconfigured: it cannot be read, or has a parameter that nothing here knows. No part of it that may hold a
-            password is repeated.
+        Misconfigured: it cannot be read, or has an unknown parameter. No part that may hold a password is repeated.
     """
     try:
         parts = urlsplit(text)
@@ -157,10 +156,10 @@ def _port(text: str | None, variable: str) -> int:
 
 
 def _query(parts: SplitResult, variable: str) -> dict[str, str]:
-    """The parameters; the last where one stands twice.
+    """The parameters. Of two with one name the last counts.
 
     Raises:
-        Misconfigured: one is unknown. Its name is repeated only where it is certainly a name.
+        Misconfigured: one is unknown. Its name is repeated only if it certainly is a name and no part of a password.
     """
     if not parts.query:
         return {}
@@ -202,7 +201,7 @@ def _seconds(text: str | None, variable: str) -> float:
         return CONNECT_WITHIN
     if not (text.isascii() and text.isdecimal()) or len(text) > 4:
         raise Misconfigured(f"{variable}: connect_timeout= is a whole number of seconds")
-    return float(text) or CONNECT_WITHIN  # 0 means to wait without end, which nothing here does
+    return float(text) or CONNECT_WITHIN  # 0 would mean to wait without a limit
 
 
 def _wanted(text: str | None, variable: str) -> str | None:
@@ -232,7 +231,7 @@ class HttpAddress(NamedTuple):
 
 
 def split_login(url: str) -> HttpAddress:
-    """The address without user and password, and those apart: a client logs every address that it asks."""
+    """The address without user and password, and the two apart. A client logs every address that it asks."""
     parts = urlsplit(url)
     login, at, where = parts.netloc.rpartition("@")
     if not at:
@@ -242,7 +241,7 @@ def split_login(url: str) -> HttpAddress:
 
 
 def shown_url(url: str) -> str:
-    """An HTTP address as people may see it: without login, parameters and fragment, which may be keys."""
+    """An HTTP address as people may see it: without login, parameters and fragment, which may hold keys."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -251,7 +250,7 @@ def shown_url(url: str) -> str:
 
 
 def is_plain_remote(url: str) -> bool:
-    """Whether everyone on the way may read and change what is sent: plain HTTP to another machine."""
+    """Whether others on the way can read and change what is sent: plain HTTP to another machine."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -265,7 +264,7 @@ def is_plain_remote(url: str) -> bool:
 
 
 def hide_passwords(text: str) -> str:
-    """A text without the passwords of the addresses in it: what others say may repeat an address as it was given."""
+    """A text without the passwords of the addresses in it. Error texts of libraries may repeat an address."""
     # Fields first: an `@` in the value of one would end what looks like a login.
     hidden = _SECRET_FIELDS.sub(rf"\1\2{HIDDEN}", text)
     return _CREDENTIALS.sub(rf"\1{HIDDEN}@", hidden)

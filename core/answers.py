@@ -12,14 +12,14 @@ from core.messages import Actor
 
 
 class NextDeadline(Message):
-    """What passes next, and when."""
+    """The next deadline, and when it passes."""
 
     name: str
     at: Time
 
 
 class Answer(Message):
-    """The answer of an accepted update. A duplicate gets the first answer, its outcome apart."""
+    """The answer to an accepted update. A duplicate gets the first answer, with another `outcome`."""
 
     outcome: Literal["accepted", "duplicate"]
     phase: str
@@ -29,7 +29,7 @@ class Answer(Message):
 
 
 class JournalEntry(Message):
-    """One line of an order's or withdrawal's journal: what came in, and what was answered."""
+    """One line of the journal of an order or withdrawal: what came in, and the answer."""
 
     seq: int
     at: Time
@@ -43,7 +43,7 @@ class JournalEntry(Message):
 
 
 class HoldView(Message):
-    """Why money is not here yet."""
+    """Why money has not arrived yet."""
 
     reason: str
     since: Time
@@ -51,4 +51,4 @@ class HoldView(Message):
     who_can_act: str
     what_helps: str
     what_helps_zh: str | None = None
-    """The same in Chinese, where it is said in Chinese."""
+    """The same in Chinese; null where there is no Chinese text."""

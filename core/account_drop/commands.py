@@ -1,4 +1,4 @@
-"""What reaches a penny drop from outside: nothing that it does. It has no commands, and journals what comes."""
+"""Messages to a penny drop. It has no commands: every message is refused and journaled."""
 
 from __future__ import annotations
 

@@ -12,12 +12,12 @@ _THEN = timedelta(days=1)
 
 
 def look_after(looks: int) -> timedelta:
-    """How long to wait after so many looks at a drop whose outcome is not known."""
+    """How long to wait after this many looks at a drop whose outcome is not known."""
     return _LOOKS[looks] if looks < len(_LOOKS) else _THEN
 
 
 def next_deadline(state: AccountDropState) -> NextDeadline | None:
-    """The next look; the last is made when the amount is worth nothing any more."""
+    """The next look. The last one is made when the amount expires."""
     if state.over or state.sent_at is None or state.look_due or state.last_looked:
         return None
     asked = max(filter(None, (state.sent_at, state.looked_at)))
@@ -31,5 +31,5 @@ def pass_deadlines(state: AccountDropState, now: datetime) -> AccountDropState:
 
 
 def look_now(state: AccountDropState) -> AccountDropState:
-    """The drop with a look due: its run was set back, and the register, which answers first, may know more."""
+    """The drop with a look due. Its run was set back; the register, which answers first, may know more."""
     return state if state.over or state.sent_at is None else state.changed(look_due=True)

@@ -8,7 +8,7 @@ from core.account_drop.state import AccountDrop, AccountDropState, DropAnswer
 
 
 def begin(drop: AccountDrop, opened: DropAnswer, now: datetime) -> AccountDropState:
-    """The first state of a drop, by what the register said of it."""
+    """The first state of a drop, from the register's answer."""
     return AccountDropState(
         drop=drop,
         opened_at=now,

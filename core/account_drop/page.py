@@ -8,7 +8,7 @@ from core.texts import clock
 
 
 def details_of(state: AccountDropState) -> str:
-    """Where it stands, and what is awaited. No amount."""
+    """Its phase, and what is awaited. The amount is never shown."""
     why = f": {state.detail}" if state.detail else ""
     if state.refusal is not None:
         return f"### Drop to {state.drop.account_id}\n\n**refused** `{state.refusal.code}`: {state.refusal.message}"

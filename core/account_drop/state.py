@@ -1,6 +1,6 @@
-"""Penny drops: a small random amount goes to an account, and the merchant, who reads its statements, says how much.
+"""Penny drops: a small random amount goes to an account, and the merchant, who sees its statements, says how much.
 
-The amount stands in the database alone: neither here nor in a history.
+The amount is kept in the database only: neither here nor in a history.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from core.states import State
 ACCOUNT_DROP_WORKFLOW = "AccountDropWorkflow"
 
 LARGEST_MINOR = 99
-"""0.99 of a currency with two decimals. Small enough to be given away, many enough not to be guessed."""
+"""0.99 of a currency with two decimals: small enough to give away, and enough values to be hard to guess."""
 
 DropState = Literal["open", "sending", "accepted", "unknown", "paid", "failed", "unsent", "lost"]
 ENDS: frozenset[DropState] = frozenset({"paid", "failed", "unsent", "lost"})
 
 Few = Annotated[int, Field(strict=True, ge=1, le=20)]
-"""As the policy bounds it: who may guess often enough, guesses right."""
+"""The policy's limit. Someone who may guess often enough guesses right."""
 
 
 class AccountDrop(Message):
@@ -46,7 +46,7 @@ class AccountDrop(Message):
 
 
 class DropAnswer(Message):
-    """Where a drop stands; `detail` says why it failed, and `refusal` why nothing was ever sent."""
+    """The phase of a drop. `detail` says why it failed, and `refusal` why nothing was ever sent."""
 
     state: DropState | None = None
     detail: str | None = None
@@ -54,15 +54,14 @@ class DropAnswer(Message):
 
     @property
     def over(self) -> bool:
-        """Whether nothing more is to be found out."""
+        """Whether nothing more can be learned."""
         return self.refusal is not None or self.state in ENDS
 
 
 class AccountDropState(State):
     """One drop between two events. Frozen: every change is a new state.
 
-    `phase` is the register's word for it. It is *over* once the rail's last word is known, or once no one can use
-    the amount any more.
+    `phase` is named as in the register. It is *over* once the rail's final answer is known, or the amount has expired.
     """
 
     drop: AccountDrop
@@ -85,10 +84,10 @@ class AccountDropState(State):
 
     @property
     def give_up_at(self) -> Time:
-        """When the amount is worth nothing any more."""
+        """When the amount expires: from then on it verifies nothing."""
         return self.opened_at + self.drop.valid
 
     @property
     def last_looked(self) -> bool:
-        """Whether the rail was asked after the amount had become worthless. Another look would follow at once."""
+        """Whether the rail was asked after the amount expired. Another look would follow at once."""
         return self.looked_at is not None and self.looked_at >= self.give_up_at

@@ -1,7 +1,7 @@
 """What the shell must do next for a penny drop, and what its result means. The shell decides nothing.
 
-A drop is sent once. Whatever the rail answers, it is looked up until the outcome is known, and never sent again: an
-amount that never arrives costs less than one that arrives twice would teach.
+A drop is sent once. It is looked up until the outcome is known, and never sent again: two amounts on one statement
+would be worse than none.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Send(_AboutDrop):
 
 
 class LookUp(_AboutDrop):
-    """Ask the rail what became of it."""
+    """Look the drop up at the rail."""
 
     @property
     def summary(self) -> str:
@@ -33,7 +33,7 @@ class LookUp(_AboutDrop):
 
 
 class GiveUp(_AboutDrop):
-    """Write down that its outcome was not known in time. A statement of the rail may still show it."""
+    """Record that its outcome was not known in time. A statement of the rail may still show it."""
 
     @property
     def summary(self) -> str:
@@ -56,7 +56,7 @@ def next_step(state: AccountDropState, now: datetime) -> DropStep | None:
 
 
 def finish(state: AccountDropState, step: DropStep, answer: DropAnswer, now: datetime) -> AccountDropState:
-    """The drop after a step, with what the register then said of it."""
+    """The drop after a step, with the register's answer."""
     if isinstance(step, Send):
         state = state.changed(sent_at=now)
     elif isinstance(step, LookUp):

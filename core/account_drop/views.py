@@ -1,4 +1,4 @@
-"""What others see of a penny drop: how it stands, and why its outcome is not known yet. No amount is in it."""
+"""What others see of a penny drop: its phase, and why its outcome is not known yet. The amount is never in it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def drop_view(state: AccountDropState) -> dict[str, Any]:
 
 
 def journal_view(state: AccountDropState) -> list[dict[str, Any]]:
-    """The journal as JSON, oldest first, with one last line that counts what was let go."""
+    """The journal as JSON, oldest first. One last line counts the entries that were dropped."""
     return state.inbox.view()
 
 

@@ -55,7 +55,7 @@ def refusal_of(case: AfterSaleCase, command: Command, facts: CaseFacts, now: dat
 
 
 def receive(case: AfterSaleCase, command: Command, facts: CaseFacts, now: datetime) -> AfterSaleCase:
-    """The case after a command that nothing speaks against. What was said is kept, the evidence too."""
+    """The case after an accepted command. Its reason, amount and evidence are kept."""
     case = with_evidence(case, command.actor, getattr(command, "evidence", ()), now)
     text, amount = getattr(command, "reason", None), getattr(command, "amount_minor", None)
     if not isinstance(command, AddEvidence):
@@ -213,7 +213,7 @@ OPENERS = _BUYER
 
 
 def check_opening(command: OpenAfterSale, facts: CaseFacts, now: datetime) -> Refusal | None:
-    """Whether such a case may be opened; that none is open has been seen."""
+    """Whether such a case may be opened. The caller has checked that none is open."""
     if command.reason == "other" and not command.text:
         return refuse("reason_missing", "`other` needs a text.", field="text")
     if command.actor.role == "buyer" and facts.window_ends_at is not None and now > facts.window_ends_at:
@@ -241,7 +241,7 @@ def _check_lines(command: OpenAfterSale, facts: CaseFacts) -> Refusal | None:
 
 
 def _check_kind(command: OpenAfterSale, facts: CaseFacts) -> Refusal | None:
-    """Goods that were not delivered cannot come back; and after the credit no parcel can follow."""
+    """Goods that were not delivered cannot come back. After the credit no other parcel can be sent."""
     if command.kind == "refund_only":
         return None
     if command.kind == "exchange" and facts.credited:
@@ -253,7 +253,7 @@ def _check_kind(command: OpenAfterSale, facts: CaseFacts) -> Refusal | None:
 
 
 def open_case(case_id: int, command: OpenAfterSale, limits: AfterSaleLimits, now: datetime) -> AfterSaleCase:
-    """A new case, which waits for the merchant's answer."""
+    """A new case that waits for the merchant's answer."""
     said = Said(verb=command.verb, by=command.actor, at=now, text=command.text, amount_minor=command.amount_minor)
     case = AfterSaleCase(
         case_id=case_id,

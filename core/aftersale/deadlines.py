@@ -1,7 +1,7 @@
-"""What happens to a case when nobody says anything: every stage has an end, and a default.
+"""Deadlines of a case: every stage has an end, and a default for silence.
 
-`core.order.deadlines` runs them beside the order's own. A default never takes from a side what only a silent carrier
-speaks for: then a person decides.
+`core.order.deadlines` runs them beside the order's own. Where only a silent carrier supports a default, a person
+decides instead.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from core.states import Deadline
 
 CASE_REMINDER = "case_reminder"
 CASE_LOOKS: frozenset[str] = frozenset({"return_pickup_by", "return_delivery_by"})
-"""Judged by what the carrier knows now: it is asked once more before they pass."""
+"""Deadlines that depend on the carrier's latest answer: it is asked once more before they pass."""
 
 
 def case_deadlines(case: AfterSaleCase) -> Iterator[Deadline]:
@@ -35,11 +35,11 @@ def pass_due(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleC
 
 
 def _answer_by(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleCase:
-    """Silence of the merchant agrees. Goods that were delivered come back first, unless little is at stake."""
+    """The merchant's silence counts as agreement. Delivered goods come back first, unless the amount is small."""
     if not facts.delivered or facts.scope_minor <= facts.limits.silent_refund_most_minor:
         return stages.fulfil(case, now)
     if case.amount_minor is not None:
-        # Nothing comes back for a part of a price: silence alone does not pay it out of goods that were delivered.
+        # A part of a price needs no return, so silence alone does not refund it for goods that were delivered.
         return stages.arbitrate(case, facts.limits, now)
     return stages.await_return(case, facts.limits, now)
 
@@ -49,7 +49,7 @@ def _close_as(why: str) -> Callable[[AfterSaleCase, CaseFacts, datetime], AfterS
 
 
 def _return_pickup_by(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleCase:
-    """Nobody picked it up: closed where the carriers say so, else a person decides."""
+    """No carrier picked it up. The case closes where the carriers say so; otherwise a person decides."""
     says = case.parcel.verdict.carrier_says if case.parcel and case.parcel.verdict else "nothing"
     if says in {"absent", "absent_once"}:
         return stages.close(case, "not_picked_up", now)
@@ -78,7 +78,7 @@ def _wait_for_decision(case: AfterSaleCase, limits: AfterSaleLimits, name: str) 
 
 
 def _decide_end(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleCase:
-    """Nobody decided: a hold with an owner takes the place of the deadline."""
+    """No reviewer decided in time: a hold with an owner replaces the deadline."""
     return case.changed(due=None)
 
 

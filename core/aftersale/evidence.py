@@ -1,4 +1,4 @@
-"""What speaks for each side of a case: references and texts, never files, and not without end."""
+"""The evidence of each side of a case: references and texts, never files, up to a limit."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from core.command import Actor
 from core.reasons import Refusal, refuse
 
 EVIDENCE_MOST = 10
-"""Pieces of one side in one case."""
+"""Pieces of evidence of one side in one case."""
 
 
 def check_evidence(case: AfterSaleCase | None, role: str, given: Sequence[Evidence]) -> Refusal | None:
-    """Whether this side may add so much."""
+    """Whether this side may add this much."""
     before = [exhibit.what for exhibit in case.evidence if exhibit.by.role == role] if case else []
     if len(before) + len(given) > EVIDENCE_MOST:
         return refuse("too_much_evidence", f"At most {EVIDENCE_MOST} pieces a side.", field="evidence")

@@ -12,7 +12,7 @@ from core.durations import Duration
 from core.fields import AmountOrZero, Message
 
 Some = Annotated[int, Field(strict=True, ge=0, le=10)]
-"""Each of them is kept with the order, whose state has a budget."""
+"""Each rule is kept with the order, whose state has a size budget."""
 
 
 class AfterSaleLimits(Message):
@@ -34,7 +34,7 @@ class AfterSaleLimits(Message):
     proposals_max: Some = 2
     return_numbers_max: Some = 3
     silent_refund_most_minor: AmountOrZero = 0
-    """Up to this much, silence refunds delivered goods without their return."""
+    """Up to this amount, silence refunds delivered goods without their return."""
     pause_most: Duration = timedelta(days=30)
     resume_least: Duration = timedelta(days=1)
     late_scan_review: bool = True

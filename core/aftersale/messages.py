@@ -1,4 +1,4 @@
-"""The commands of an after-sale case: what buyer, merchant and staff say when an order goes wrong."""
+"""The commands of an after-sale case: what buyer, merchant and staff send when an order goes wrong."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ CaseReason = Literal[
 CaseBearer = Literal["merchant", "platform", "buyer"]
 
 LINES_MOST = 100
-"""Lines that a case may name; one about more is about the whole order."""
+"""Lines that a case may name. A case about more lines is about the whole order."""
 
 
 class Evidence(Message):
-    """Something that speaks for one side: a text, or a reference to what others keep. Files never enter."""
+    """Evidence of one side: a text, or a reference to something kept elsewhere. Files are not accepted."""
 
     kind: Literal["text", "photo", "video", "document", "chat", "scan"]
     reference: Reference | None = None
@@ -74,7 +74,7 @@ class WithdrawAfterSale(Command):
 
 
 class AgreeAfterSale(Command):
-    """The merchant agrees. `with_return` null: goods come back where the case is about a return or an exchange."""
+    """The merchant agrees. `with_return` null: goods come back if the case is about a return or an exchange."""
 
     verb: ClassVar[str] = "agree_after_sale"
     with_return: Annotated[bool, Field(strict=True)] | None = None
@@ -82,7 +82,7 @@ class AgreeAfterSale(Command):
 
 
 class RefuseAfterSale(Command):
-    """The merchant refuses, and says why; the buyer may let a person decide."""
+    """The merchant refuses, and says why. The buyer may ask a reviewer to decide."""
 
     verb: ClassVar[str] = "refuse_after_sale"
     reason: Reason
@@ -114,14 +114,14 @@ class ReportReturn(Command):
 
 
 class ConfirmReturn(Command):
-    """The merchant has the goods back, as they should be."""
+    """The merchant has the goods back in the expected state."""
 
     verb: ClassVar[str] = "confirm_return"
     reason: Reason | None = None
 
 
 class RefuseReturn(Command):
-    """The merchant says that what came back is not as it should be, with evidence; a person decides."""
+    """The merchant says, with evidence, what is wrong with the returned goods. A reviewer decides."""
 
     verb: ClassVar[str] = "refuse_return"
     reason: Reason
@@ -129,21 +129,21 @@ class RefuseReturn(Command):
 
 
 class Escalate(Command):
-    """The buyer lets a person of the platform decide."""
+    """The buyer asks a reviewer to decide."""
 
     verb: ClassVar[str] = "escalate"
     reason: Reason | None = None
 
 
 class AddEvidence(Command):
-    """One side adds to what speaks for it."""
+    """One side adds evidence."""
 
     verb: ClassVar[str] = "add_evidence"
     evidence: Annotated[tuple[Evidence, ...], Field(min_length=1, max_length=10)]
 
 
 class Arbitrate(Command):
-    """A reviewer decides: all, a part, or none; whose money it is; whether the goods come back first."""
+    """A reviewer decides: all, a part, or none; who bears it; whether the goods come back first."""
 
     verb: ClassVar[str] = "arbitrate"
     decision: Literal["all", "part", "none"]

@@ -19,7 +19,7 @@ _STAGES: dict[str, AuditStage] = {
 
 
 def return_id(case: AfterSaleCase, facts: CaseFacts) -> str:
-    """What names the parcel: no name that a merchant gave one of the order's."""
+    """The parcel's name, which no parcel of the order has."""
     if case.parcel is not None:
         return case.parcel.parcel_id
     names = (f"return-{case.case_id}", *(f"return-{case.case_id}-{n}" for n in range(2, len(facts.parcel_ids) + 3)))
@@ -27,7 +27,7 @@ def return_id(case: AfterSaleCase, facts: CaseFacts) -> str:
 
 
 def send_back(case: AfterSaleCase, command: ReportReturn, facts: CaseFacts, now: datetime) -> AfterSaleCase:
-    """The goods are on their way back, or their number was mistyped and is another."""
+    """The goods are on their way back, or their mistyped number is corrected."""
     before = case.parcel
     parcel = Parcel(
         parcel_id=return_id(case, facts),
@@ -57,9 +57,9 @@ def _attempt(parcel: Parcel, now: datetime) -> AuditAttempt:
 
 
 def apply_verdict(case: AfterSaleCase, verdict: Verdict, facts: CaseFacts, now: datetime) -> AfterSaleCase:
-    """The case after a carrier was asked about the parcel on its way back.
+    """The case after a carrier was asked about the returned parcel.
 
-    A parcel that turned around, or one that was delivered and is not the merchant's by its trace, is for a person.
+    A reviewer decides where the parcel turned around, or where its trace does not end at the merchant.
     """
     assert case.parcel is not None
     audit = _STAGES[verdict.outcome]
@@ -77,7 +77,7 @@ def apply_verdict(case: AfterSaleCase, verdict: Verdict, facts: CaseFacts, now: 
 
 
 def note_movement(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleCase:
-    """A parcel that a carrier has is no longer waited for, but its delivery is."""
+    """Once a carrier has the parcel, the case waits for its delivery instead."""
     if case.parcel is None or not case.parcel.moved or case.due is None or case.due.name != "return_pickup_by":
         return case
     at = max(case.parcel.uploaded_at + facts.limits.return_delivery_within, now)

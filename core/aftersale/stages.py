@@ -15,12 +15,12 @@ def due_at(name: str, now: datetime, within: timedelta, limits: AfterSaleLimits)
 
 
 def refuse(case: AfterSaleCase, limits: AfterSaleLimits, now: datetime) -> AfterSaleCase:
-    """The merchant will not; the buyer may let a person decide."""
+    """The merchant refused. The buyer may ask a reviewer to decide."""
     return case.entering("refused", now, due_at("escalate_by", now, limits.escalate_within, limits))
 
 
 def propose(case: AfterSaleCase, limits: AfterSaleLimits, now: datetime) -> AfterSaleCase:
-    """A smaller amount lies before the buyer."""
+    """The buyer is offered a smaller amount."""
     return case.entering("proposed", now, due_at("accept_by", now, limits.escalate_within, limits))
 
 
@@ -30,22 +30,22 @@ def await_return(case: AfterSaleCase, limits: AfterSaleLimits, now: datetime) ->
 
 
 def inspect(case: AfterSaleCase, limits: AfterSaleLimits, now: datetime) -> AfterSaleCase:
-    """The merchant looks at what came back."""
+    """The merchant inspects what came back."""
     return case.entering("inspecting", now, due_at("inspect_by", now, limits.inspect_within, limits))
 
 
 def arbitrate(case: AfterSaleCase, limits: AfterSaleLimits, now: datetime) -> AfterSaleCase:
-    """A person decides, once both sides had the time to say what speaks for them."""
+    """A reviewer decides, after both sides had time to add evidence."""
     return case.entering("arbitration", now, DueStage(name="evidence_by", at=now + limits.evidence_within))
 
 
 def fulfil(case: AfterSaleCase, now: datetime, award: Award | None = None) -> AfterSaleCase:
-    """The buyer gets what the case is about: other goods, or the award (all of it unless one is given)."""
+    """The buyer gets other goods, or the award; without one, all that the case is about."""
     if case.kind == "exchange" and award is None and case.award is None:
         return case.entering("exchanged", now)
     return case.changed(award=award or case.award or Award()).entering("refunding", now)
 
 
 def close(case: AfterSaleCase, why: str, now: datetime) -> AfterSaleCase:
-    """It ends with nothing."""
+    """The case ends without a refund or an exchange."""
     return case.changed(closed_as=why).entering("closed", now)

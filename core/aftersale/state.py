@@ -1,7 +1,7 @@
 """What an after-sale case is: what is asked for and why, its stage and when that ends, and what each side said.
 
-A case knows nothing of orders but its `CaseFacts`. It decides what money moves and never moves it: `refunding` with an
-`Award`, or `exchanging`, is what it asks of the order that runs it.
+A case knows of its order only the `CaseFacts`. It decides what money moves and never moves it. The stages `refunding`
+(with an `Award`) and `exchanging` ask the order to act.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ CaseStage = Literal[
 OPEN: frozenset[CaseStage] = frozenset(
     {"applied", "proposed", "refused", "awaiting_return", "returning", "inspecting", "arbitration"}
 )
-"""Stages in which somebody must still say something; the order's money waits meanwhile."""
+"""Stages that wait for one side or a reviewer. The order's money waits meanwhile."""
 Side = Literal["buyer", "merchant", "reviewer", "operator"]
 
 
 class DueStage(Part):
-    """When a stage ends by itself. `remind_at` is when the side that is waited for is reminded."""
+    """When a stage ends by itself. At `remind_at` the awaited side gets a reminder."""
 
     name: str
     at: Time
@@ -53,7 +53,7 @@ class Exhibit(Part):
 
 
 class Said(Part):
-    """What was said with a verb: a reason, or an amount."""
+    """What one side said with a verb: a reason, or an amount."""
 
     verb: str
     by: Actor
@@ -63,7 +63,7 @@ class Said(Part):
 
 
 class Award(Part):
-    """What a case gives the buyer: all that it is about, or an amount; and whose money that is."""
+    """What a case gives the buyer: all that it is about, or an amount; and who bears it."""
 
     amount_minor: int | None = None
     bearer: Literal["merchant", "platform"] = "merchant"
@@ -88,11 +88,11 @@ class AfterSaleCase(Part):
     """The goods on their way back."""
     award: Award | None = None
     return_freight: CaseBearer
-    """Who pays for the way back; a matter between the parties, which the books do not move."""
+    """Who pays for the way back. The parties settle it; the books do not move it."""
     cause: str | None = None
-    """Of the refund that it led to."""
+    """The cause of the refund that it led to."""
     closed_as: str | None = None
-    """Why it ended with nothing."""
+    """Why it ended without a refund or an exchange."""
 
     @property
     def open(self) -> bool:
@@ -115,11 +115,11 @@ class AfterSaleCase(Part):
 
 
 class CaseFacts(Message):
-    """What a case must know of its order, at the time of the question.
+    """What a case must know of its order at one moment.
 
-    `units` are those left by line, `delivered_units` those of them that the buyer has. `refundable_minor` is what may
-    still go back of the whole order, `scope_minor` of what the case is about. `earned`: nothing of the order ends by
-    itself any more. `outbound` are the numbers of the order's own parcels, `parcel_ids` the names that are taken.
+    `units` are those left, by line; `delivered_units` those of them that the buyer has. `refundable_minor` is what may
+    still go back of the whole order, `scope_minor` of what the case is about. `earned`: the order is credited, and no
+    default ends a part of it. `outbound` are the numbers of the order's own parcels, `parcel_ids` the names in use.
     """
 
     limits: AfterSaleLimits

@@ -1,4 +1,4 @@
-"""What people read of a case, in English and in Chinese: where it stands, and what would move it."""
+"""What people read of a case, in English and in Chinese: its stage, and what would move it on."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ STAGES: Mapping[CaseStage, Help] = {
     "refunded": Help("The buyer has the refund.", "退款已到账。"),
     "closed": Help("The case ended without a refund.", "售后已关闭，未退款。"),
 }
-"""By stage, what it means and who does what."""
+"""What each stage means, and who acts."""
 
 KINDS: Mapping[str, Help] = {
     "refund_only": Help("a refund", "退款"),
@@ -72,7 +72,7 @@ CASE_NOTICES: Mapping[str, tuple[Side, ...]] = {
     "arbitration_late": ("reviewer",),
     "arbitration_overdue": ("operator",),
 }
-"""The notices of a case, and who gets each. The arrival of a refund is told by the refund."""
+"""The notices of a case, and who gets each. The refund itself sends the notice of its arrival."""
 
 REMINDED: Mapping[CaseStage, Side] = {
     "applied": "merchant",

@@ -1,4 +1,4 @@
-"""What others see of a case: why its order's money waits, and what both sides are told of each stage."""
+"""What others see of a case: why its order's money waits, and the notices of each stage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.texts import Help
 
 
 def text_of(case: AfterSaleCase) -> Help:
-    """Where the case stands, in both languages."""
+    """The case's stage, in both languages."""
     helps, kind = STAGES[case.stage], KINDS[case.kind]
     return Help(helps.en.format(kind=kind.en), helps.zh.format(kind=kind.zh))
 
@@ -33,11 +33,11 @@ def hold_reason(case: AfterSaleCase) -> str:
 
 
 CASE_FACTS = ("case", "kind", "reason", "text", "text_zh", "until", "said", "amount_minor", "because")
-"""What a notice says of a case; a fact that it has not is left out."""
+"""The facts of a notice about a case. A missing fact is left out."""
 
 
 def facts_for_notice(case: AfterSaleCase) -> dict[str, str]:
-    """What a notice says of the case."""
+    """The facts of a notice about the case."""
     text, last = text_of(case), case.said[-1] if case.said else None
     facts = {
         "case": str(case.case_id),

@@ -1,8 +1,9 @@
-"""What the carriers say of a parcel that has not moved: is it really not there, or was the question a poor one?
+"""What the carriers say of a parcel that has not moved: is it really absent, or was the question incomplete?
 
 A "no trace" is only as strong as its question. It says nothing where the carrier wanted other digits of a phone, where
-a sister service of the carrier has the number, or where the number is likelier another carrier's. A default that gives
-money back needs a *strong* absence: a source that serves this very number, asked with what it needs, twice and apart.
+a sister service of the carrier has the number, or where the number is more likely another carrier's. A default that
+gives money back needs a *strong* absence: a source that serves this very number, asked with what it needs, twice and
+apart.
 """
 
 from __future__ import annotations
@@ -31,18 +32,18 @@ _DOUBTS: dict[Lacking, Doubt] = {"phone": "phone_missing", "service": "service_u
 
 
 FRESH = timedelta(hours=1)
-"""Answers older than this are not this look's: a push that was kept, say. A vendor's interval is shorter."""
+"""Older answers do not belong to this look: a stored push, for example. A vendor's interval is shorter."""
 
 
 def carrier_word(case: Case) -> CarrierWord:
-    """What the carriers say of the parcel at this look; what was pushed on an earlier day is no word of today."""
+    """What the carriers say of the parcel at this look. A push of an earlier day does not count."""
     fresh = [trace for trace in case.traces if trace.provider != "push" and case.now - trace.fetched_at <= FRESH]
     if not fresh:
         return "nothing"
     if any(trace.scans for trace in fresh):
         return "scans" if case.own else _word_on_label(case)
     said_no = any(trace.answer in ("no_trace", "bad_number") for trace in fresh)
-    # One provider knows the number and refuses the digits: then another's "no" is not believed.
+    # One provider knows the number and refuses the digits: another's "no" proves nothing then.
     known = case.run or any(trace.answer == "found" for trace in fresh)
     if not said_no or known or _likelier_anothers(case) or outage(case):
         return "doubtful"
@@ -61,14 +62,14 @@ def outage(case: Case) -> bool:
 
 
 def _word_on_label(case: Case) -> CarrierWord:
-    """The carrier knows the number and has no parcel. A label made long before is as good as an earlier look."""
+    """The carrier knows the number and has no parcel. A label made long before counts as an earlier look."""
     if case.label is None or case.physical:
         return "doubtful"
     return "absent" if case.now - case.label.at >= case.policy.no_trace_apart else "absent_once"
 
 
 def strong(silences: Iterable[NoTrace]) -> tuple[NoTrace, ...]:
-    """The answers to questions that lacked nothing, of providers that were asked every question they need."""
+    """The answers to complete questions, of providers that were asked every question they need."""
     good = [entry for entry in silences if entry.lacking is None]
     asked: dict[str, set[str]] = {}
     for entry in good:

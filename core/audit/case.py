@@ -1,4 +1,4 @@
-"""A parcel laid out for the rules: its scans in order, what they add up to, and how long was waited."""
+"""A parcel prepared for the rules: its scans in order, what they add up to, and how long the audit has waited."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Case:
 def lay_out(
     order: OrderFacts, parcel: ParcelFacts, traces: Sequence[Trace], policy: AuditPolicy, now: datetime
 ) -> Case:
-    """The case for the rules. Answers that say nothing about the parcel are left out before anything else."""
+    """The case for the rules. Answers that say nothing about the parcel are left out first."""
     speaking = [trace for trace in traces if trace.answer not in SILENT_ANSWERS]
     scans = merge(speaking)
     older = _older_use(scans, order, policy)
@@ -108,7 +108,10 @@ def lay_out(
 
 
 def _shifted(moment: datetime, by: timedelta) -> datetime:
-    """A moment earlier or later; itself at the ends of the calendar, so that no input makes the audit raise."""
+    """A moment earlier or later.
+
+    At the ends of the calendar it stays itself, so that no input makes the audit raise.
+    """
     try:
         return moment + by
     except OverflowError:
@@ -116,7 +119,7 @@ def _shifted(moment: datetime, by: timedelta) -> datetime:
 
 
 def _adopted(parcel: ParcelFacts, traces: Sequence[Trace]) -> str:
-    """The carrier whose trace it is: the merchant's word, unless a provider found the number elsewhere only."""
+    """The trace's carrier: the one the merchant named, unless a provider found the number only with another."""
     adopted = parcel.carrier
     for trace in traces:
         if not trace.scans:
@@ -142,7 +145,7 @@ def _older_use(scans: list[Scan], order: OrderFacts, policy: AuditPolicy) -> int
 
 
 def _follow(case: Case, earliest: datetime, latest: datetime) -> None:
-    """Walk the scans once and note what they add up to."""
+    """Go through the scans once and note what they add up to."""
     physical, own, placed = case.physical, case.own, case.placed
     for scan in case.run:
         stage = scan.stage
@@ -166,10 +169,11 @@ def _follow(case: Case, earliest: datetime, latest: datetime) -> None:
 
 
 def _second_journey(case: Case, delivered: Scan) -> SecondJourney | None:
-    """Carriers use the outbound number for the way back: delivered, picked up there, delivered where it came from.
+    """Find a second journey: carriers use the outbound number for the way back as well.
 
-    A parcel that is delivered twice to the buyer's place (first to a locker, say) makes no second journey, nor do
-    scans that were written down late; it takes a new pickup, or an end in another place.
+    The parcel is delivered, picked up there, and delivered where it came from. Two deliveries at the buyer's place
+    (first to a locker, for example) make no second journey, nor do scans that were recorded late. It takes a new
+    pickup, or an end in another place.
     """
     later = [scan for scan in case.own if scan.at - delivered.at > case.policy.clock_skew]
     if not later or case.own[0].at >= delivered.at:
@@ -188,7 +192,7 @@ def _second_journey(case: Case, delivered: Scan) -> SecondJourney | None:
 
 
 def _note(case: Case, scan: Scan, stage: str) -> None:
-    """Where the parcel ended: with the buyer, in a locker, or on its way back."""
+    """Where the parcel ended: with the buyer, in a locker, or back with its sender."""
     if stage == "delivered":
         _note_delivery(case, scan)
     elif stage == "picked_up":
@@ -208,7 +212,7 @@ def _note_delivery(case: Case, scan: Scan) -> None:
     if case.back is None:
         case.delivered = case.delivered or scan
     elif not any(other.stage == "returned" for other in case.own):
-        # Signed after it turned around: by the buyer after all, or by the sender? Only a place can tell.
+        # Signed after it turned around: by the buyer after all, or by the sender? Only a place decides.
         to = agreement(case.order.ship_to, scan.city or "")
         origin = agreement(case.order.ship_from, scan.city or "")
         if to.agrees and not origin.agrees:

@@ -29,7 +29,7 @@ _OUTCOMES = {
 
 
 class _Evidence(dict[str, str]):
-    """What a sentence may name; what is not known is a question mark, never an exception."""
+    """The values that a sentence may name. An unknown one becomes a question mark, never an exception."""
 
     def __missing__(self, key: str) -> str:
         return "?"

@@ -1,4 +1,4 @@
-"""What the audit needs to know of an order and a parcel beside the trace."""
+"""What the audit needs to know of an order and a parcel besides the trace."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OrderFacts(Message):
 
 
 class Rival(Message):
-    """Another order's live claim of the same number; what is known of that order tells whose parcel it is."""
+    """Another order's live claim of the same number. What is known of that order helps to decide whose parcel it is."""
 
     merchant_id: Id
     claimed_at: Time
@@ -34,8 +34,10 @@ class Rival(Message):
 
 
 MOST_HISTORIES = 8
-"""Histories that are kept of one parcel: they travel with its order. More questions than that cannot all be answered in
-time, and then a person looks."""
+"""Histories that are kept of one parcel: they travel with its order.
+
+More questions cannot all be answered in time, so a person looks.
+"""
 
 
 class NoTrace(Message):
@@ -54,7 +56,7 @@ class NoTrace(Message):
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells one history from another."""
+        """The key of a history."""
         return self.provider, self.question, self.lacking or ""
 
 
@@ -73,12 +75,12 @@ class Milestones(Message):
 
 
 class ParcelFacts(Message):
-    """What the audit must know of a parcel: what its merchant claimed, and what earlier looks brought.
+    """What the audit must know of a parcel: what its merchant claimed, and what earlier looks found.
 
-    `looks` counts the looks before this one. `known` are the milestones of the verdict before, so that a look which
-    brings nothing takes nothing away. `no_trace` is kept by `remember`. `providers` is how many providers are
-    configured for the carrier. `carrier_no_trace_share` is the share of this carrier's recent answers (over all
-    parcels, `carrier_answers` of them) that were no-trace; null where they are not counted.
+    `looks` counts the looks before this one. `known` are the milestones of the previous verdict, so that an empty look
+    removes nothing. `no_trace` is kept by `remember`. `providers` is how many providers are configured for the carrier.
+    `carrier_no_trace_share` is the share of this carrier's recent answers (over all parcels, `carrier_answers` of them)
+    that were no-trace; null where they are not counted.
     """
 
     parcel_id: Id
@@ -98,9 +100,10 @@ class ParcelFacts(Message):
 
 
 def remember(known: Iterable[NoTrace], traces: Iterable[Trace]) -> tuple[NoTrace, ...]:
-    """The history of no-trace answers with these traces added; the same look twice counts once.
+    """The history of no-trace answers with these traces added.
 
-    An activity that polls keeps it between its attempts and hands it over in `ParcelFacts.no_trace`.
+    The same look twice counts once. A polling activity keeps it between its attempts and passes it on in
+    `ParcelFacts.no_trace`.
     """
     history = {entry.key: entry for entry in known}
     for trace in traces:

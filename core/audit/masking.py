@@ -1,7 +1,7 @@
 """What a carrier's text may keep: places and events, not the names and numbers of couriers and receivers.
 
-Facts of the formats come from published answers of tracking providers. Too much masked costs a word in a text that
-no rule reads; too little keeps a stranger's name in our books for good.
+The formats are taken from published answers of tracking providers. Masking too much costs a word in a text that no rule
+reads. Masking too little stores a stranger's name permanently.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SURNAMES = frozenset(
     "張劉陳楊趙黃吳孫馬羅鄭謝韓馮蕭鄧許呂蘇盧蔣賈葉閻鍾範譚鄒陸顧龍萬錢湯喬賀賴龔龐蘭顏嚴溫蘆魯韋畢聶叢駱齊莊時關費紀歐項陽"
     "衛單寧閔華車邊饒晉鄔暢宮簡婁蓋黨談連欒計竇遲藍鞏練樂應銀揚習藺"
 )
-"""Those of about 99 in a hundred people."""
+"""The surnames of about 99 in a hundred people."""
 _SURNAMES_OF_TWO = frozenset(
     (
         "欧阳",
@@ -72,7 +72,7 @@ _NO_PERSON = (
     *("網點", "電話", "手機", "號碼", "熱線", "本人", "家人"),
     *"部站店点厅处局所仓库区市县镇路街号楼室點廳處區縣鎮號樓",
 )
-"""Ends of words that are none of a person."""
+"""Endings of words that do not name a person."""
 _HAN = re.compile(r"[\u4e00-\u9fff·]+")
 _BEFORE = re.compile(
     r"(先生|女士|小姐|师傅|老师|師傅|老師)?\s*[,，、:：;；(（\[【/-]?\s*"
@@ -126,7 +126,7 @@ def mask(text: str) -> str:
 def mask_scans(body: Mapping[str, Any]) -> dict[str, Any]:
     """A `report_scan` as decoded JSON, the words of its scans masked: what is sent stays in a history.
 
-    What cannot be read is passed on as it is; the order refuses it.
+    A body that cannot be read is passed on unchanged; the order refuses it.
     """
     scans = body.get("scans")
     if not isinstance(scans, list | tuple):
@@ -154,7 +154,7 @@ def _without_names_before_numbers(text: str) -> str:
 
 
 def _name_at_the_end(text: str) -> str:
-    """The name that a text ends with; "" where it ends with none, as 西湖公司 does."""
+    """The name that a text ends with; "" where it ends with none, such as 西湖公司."""
     for length in (3, 2, 4):
         name = text[-length:]
         if len(name) < length or not _HAN.fullmatch(name) or name.endswith(_NO_PERSON):

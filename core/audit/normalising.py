@@ -1,4 +1,4 @@
-"""Waybill numbers as people type and scan them, made what a carrier prints; every change is named."""
+"""Waybill numbers as people type and scan them, changed to the form that a carrier prints. Every change is named."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def normalise(number: str, carrier_id: str | None = None) -> tuple[str, tuple[st
 
 
 def _plain(number: str) -> tuple[str, tuple[str, ...]]:
-    """Upper case and ASCII as far as that can be done; every dash is a hyphen."""
+    """Upper case and ASCII as far as possible. Every dash becomes a hyphen."""
     kept: list[str] = []
     changes: dict[str, None] = {}
     for typed in number:
@@ -54,7 +54,10 @@ def _plain(number: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _without_package(text: str, carrier_id: str | None) -> tuple[str, str | None]:
-    """The waybill of a JD package number, and which package it was. Digits with dashes are one only if JD is named."""
+    """The waybill of a JD package number, and which package it was.
+
+    Digits with dashes count as one only where the merchant named JD.
+    """
     package = _PACKAGE.fullmatch(text)
     if package is None or not (text.startswith("JD") or package["nth"] or carrier_id in _JD):
         return text, None

@@ -1,7 +1,7 @@
 """Places as carriers write them, against the addresses of an order.
 
-A carrier writes "【杭州市】", "杭州转运中心", "SAO PAULO - SP" or nothing. What cannot be read for certain
-is not known; a place that is not known is never held against anyone.
+A carrier writes "【杭州市】", "杭州转运中心", "SAO PAULO - SP" or nothing. A place that cannot be read for certain is
+unknown. An unknown place never counts against anyone.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class ParsedPlace:
 
     @property
     def city_key(self) -> str | None:
-        """A name by which two places can be told to be in different cities; None where that is not certain."""
+        """A name by which two places are known to be in different cities; None where that is not certain."""
         if self.chinese:
             return self.city
         return None if self.hub or not self.segments else self.segments[0]
@@ -249,7 +249,7 @@ def _latin_agreement(there: ParsedPlace, here: ParsedPlace) -> Agreement:
 
 
 def _states_differ(province: str, segments: Iterable[str]) -> bool:
-    """Whether a two-letter state is written that is another than the address's two-letter state."""
+    """Whether the text names another two-letter state than the address does."""
     states = [segment for segment in segments if len(segment) == 2 and segment.isalpha()]
     return len(province) == 2 and bool(states) and province not in states
 

@@ -15,8 +15,9 @@ from core.fields import Id, Message
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Literal["fatal", "strong", "weak", "confirms", "none"]
-"""What a truth rule's failure does: rejects, sends to review, sends to review with another; or, when it passes,
-counts against one weak finding."""
+"""What a failed truth rule does: `fatal` rejects, `strong` sends to review, `weak` sends to review together with
+another. `confirms`: when it passes, it offsets one weak finding.
+"""
 
 TRUTH_RULES = (
     "number_possible",
@@ -77,7 +78,7 @@ class ClosedDays(Message):
 
 
 class Trial(Message):
-    """Another threshold for one rule, tried on live orders: judged and recorded, never counted."""
+    """Another threshold for one rule, tried on live orders. Its findings are recorded and do not count."""
 
     name: Id
     rule: TruthRule
@@ -85,7 +86,7 @@ class Trial(Message):
 
 
 class Override(Message):
-    """Other values for some orders: those that match everything named here. Later overrides win."""
+    """Other values for the orders that match everything named here. Later overrides win."""
 
     category: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,80}$")] | None = None
     """Any line's category, or one below it."""
@@ -99,7 +100,7 @@ class Override(Message):
 
 
 class AuditPolicy(Message):
-    """What the audit of a parcel goes by; `for_route` folds the overrides in for one parcel."""
+    """The limits of a parcel's audit. `for_route` folds the overrides in for one parcel."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")] = "default"
 
@@ -108,16 +109,16 @@ class AuditPolicy(Message):
     no_trace_strong: Duration = timedelta(hours=72)
     no_trace_fatal: Duration = timedelta(days=7)
     no_trace_apart: Duration = timedelta(hours=12)
-    """Two looks nearer than this are one look."""
+    """Two looks closer together than this count as one."""
     outage_share: Share = 0.5
     """Share of a carrier's answers that are no-trace, from which on the carrier is out rather than the parcel fake."""
     outage_answers_min: Count = 20
     early_unknown: Duration = timedelta(hours=12)
     early_weak: Duration = timedelta(hours=48)
     number_rests: Duration = timedelta(days=30)
-    """Carriers use numbers again: scans that ended so long before the payment are another parcel's."""
+    """Carriers reuse numbers: scans that ended this long before the payment belong to another parcel."""
     hubs: tuple[str, ...] = ()
-    """Consolidation hubs; a parcel signed there says nothing about its destination."""
+    """Consolidation hubs. A signature there says nothing about the parcel's destination."""
     speed_max_kmh: Annotated[int, Field(strict=True, ge=1, le=40_000)] = 900
     between_cities_min: Duration = timedelta(hours=2)
     clock_skew: Duration = timedelta(minutes=10)
@@ -143,7 +144,7 @@ class AuditPolicy(Message):
     weights: dict[TruthRule, Literal["fatal", "strong", "weak", "none"]] = {}
     """Instead of a rule's own weight when it fails."""
     shadow: tuple[TruthRule, ...] = ()
-    """Rules that are judged and recorded and do not count."""
+    """Rules whose findings are recorded and do not count."""
     trials: tuple[Trial, ...] = ()
     closed_days: tuple[ClosedDays, ...] = ()
     overrides: tuple[Override, ...] = ()

@@ -1,6 +1,6 @@
-"""Names and rough positions of the places that traces speak of: Chinese provinces and prefectures, Brazilian states.
+"""Names and rough positions of the places in traces: Chinese provinces and prefectures, Brazilian states.
 
-The facts stand in `regions.toml`, which is read once, at import.
+They are read from `regions.toml` once, at import.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ PROVINCES, PROVINCE_LATIN = _provinces()
 PROVINCE_OF_CITY: dict[str, str] = {city: province for province, facts in PROVINCES.items() for city in facts.cities}
 
 CITY_OF_COUNTY: dict[str, str] = {county: city for city, *counties in _entries("county_cities") for county in counties}
-"""County-level cities that traces call by their own name, and the prefecture they belong to."""
+"""County-level cities that traces name on their own, and the prefecture they belong to."""
 
 CITY_LATIN: dict[str, str] = {latin: city for city, latin in _entries("city_latin")}
 

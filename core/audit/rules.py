@@ -38,7 +38,10 @@ def judge_rules(case: Case) -> tuple[list[Finding], list[Finding]]:
 
 
 def _weighed(finding: Finding, case: Case) -> Finding:
-    """The policy's weight instead of the rule's own; a buyer's own word leaves only an impossible number fatal."""
+    """The policy's weight instead of the rule's own.
+
+    After a receipt confirmed by the buyer, only an impossible number stays fatal.
+    """
     if finding.outcome != "fail":
         return finding
     weight: Weight = finding.weight
@@ -50,7 +53,7 @@ def _weighed(finding: Finding, case: Case) -> Finding:
 
 
 def _trials(case: Case) -> list[Finding]:
-    """Rules under other thresholds: laid out again, since thresholds also decide which scans are the order's."""
+    """Rules under other thresholds. The case is made anew, since thresholds also decide which scans are the order's."""
     found = []
     for trial in case.policy.trials:
         policy = case.policy.with_values(trial.values)

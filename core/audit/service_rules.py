@@ -1,6 +1,7 @@
-"""The service rules: late, slow, stale. They measure a merchant and never touch the verdict.
+"""The service rules: late, slow, stale.
 
-Most of what they find in honest markets is a slow carrier or a buyer who is not at home.
+They measure a merchant and never affect the verdict. In honest markets most failures are a slow carrier or a buyer who
+is not at home.
 """
 
 from __future__ import annotations

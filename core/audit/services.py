@@ -1,7 +1,7 @@
 """Whom to ask about a number: the services of its carrier, by the names that the tracking providers have for them.
 
-DHL Paket is none of DHL Express's business, and UPS does not know the parcels of UPS Mail Innovations: a provider has
-them as carriers of their own. A "no trace" counts only where every service that prints such numbers was asked.
+DHL Express does not know the parcels of DHL Paket, nor UPS those of UPS Mail Innovations: a provider lists them as
+separate carriers. A "no trace" counts only if every service that prints such numbers was asked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from core.audit.waybills import CARRIERS, CarrierInfo
 
 Vendor = Literal["kuaidi100", "kdniao", "easypost"]
 MOST_CODES = 5
-"""A number is asked for under so many names at most: each is a query that a vendor counts."""
+"""A number is asked for under at most this many names: the vendor counts each query."""
 
 
 class Codes(NamedTuple):
@@ -42,7 +42,7 @@ def codes_for(vendor: Vendor, carrier: CarrierInfo, main: str, number: str) -> C
 
 
 def carrier_called(code: str | None, vendor: Literal["kuaidi100", "kdniao"]) -> str | None:
-    """Our id of the carrier that a vendor calls so, or one of whose services it calls so; None where there is none."""
+    """Our id of the carrier that a vendor knows by this name, or by the name of one of its services; else None."""
     return _CALLED[vendor].get((code or "").strip().casefold())
 
 

@@ -13,7 +13,7 @@ from core.fields import Message, Time
 from core.messages import Scan, Stage
 
 Lacking = Literal["phone", "service"]
-"""What a question may lack: the digits of the phone on the label, or the service of the carrier that has the number."""
+"""What a question may lack: digits of the phone on the label, or the right service of the carrier."""
 
 TraceAnswer = Literal["found", "no_trace", "unknown_carrier", "bad_number", "throttled", "auth", "unavailable"]
 
@@ -32,10 +32,10 @@ PHYSICAL_STAGES: frozenset[Stage] = frozenset(
         "customs",
     }
 )
-"""Stages that a carrier reports only with the parcel in its hands; a label is printed paper, a cancellation a wish."""
+"""Stages that a carrier reports only with the parcel in its hands. A printed label and a cancellation do not count."""
 
 SILENT_ANSWERS: frozenset[TraceAnswer] = frozenset({"throttled", "auth", "unavailable"})
-"""Answers that say something about the provider and nothing about the parcel. Never evidence."""
+"""Answers about the provider, not about the parcel. They are never evidence."""
 
 
 class Trace(Message):
@@ -47,7 +47,10 @@ class Trace(Message):
 
     provider: str
     carrier: str
-    """The carrier the provider answered for: another than was asked, where the provider found it to be that one's."""
+    """The carrier the provider answered for.
+
+    It may be another than was asked, where the provider found the number there.
+    """
     waybill: str
     fetched_at: Time
     answer: TraceAnswer

@@ -1,7 +1,7 @@
 """The truth rules: is the number this order's, did the parcel exist, and did it move as claimed?
 
-One function a rule. Each passes, fails with a weight, or does not know; what a trace does not say is never held against
-anyone. Weights here are a rule's own; the policy can change them.
+One function a rule. Each passes, fails with a weight, or does not know. What a trace does not say never counts against
+anyone. The weights here are defaults; the policy can change them.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ def carrier_known(case: Case) -> Finding:
 
 
 def number_unclaimed(case: Case) -> Finding:
-    """No other order holds a live claim of the number, or the trace tells that it is this order's.
+    """No other order holds a live claim of the number, or the trace shows that it is this order's.
 
-    While the trace may still tell, nothing is held against either order; where it ends without telling, the later claim
-    weighs more. Merged parcels of one buyer are no rivals.
+    While the trace may still decide, it counts against neither order. Where it ends undecided, the later claim weighs
+    more. Merged parcels of one buyer are no rivals.
     """
     window = case.policy.reuse_window
     rivals = [rival for rival in case.parcel.rivals if case.now - rival.claimed_at <= window]
@@ -96,7 +96,7 @@ def number_unclaimed(case: Case) -> Finding:
 
 
 def carrier_agrees(case: Case) -> Finding:
-    """A provider found the number with another carrier: its trace is judged; a wrong drop-down is no fraud."""
+    """A provider found the number with another carrier: that trace is judged. A wrong choice in a list is no fraud."""
     if not case.run:
         return UNKNOWN["carrier_agrees"]
     if case.carrier == case.parcel.carrier:
@@ -112,7 +112,7 @@ def carrier_agrees(case: Case) -> Finding:
 
 def trace_exists(case: Case) -> Finding:
     """The carrier knows the number: three days after upload it should, after seven it must."""
-    # What was seen once exists, even if the provider forgets it.
+    # A parcel that was seen once exists, even if the provider forgets it.
     if case.run or (case.parcel.known is not None and case.parcel.known.last_scan_at is not None):
         return PASS["trace_exists"]
     silent = remember(case.parcel.no_trace, case.traces)
@@ -137,7 +137,7 @@ def trace_exists(case: Case) -> Finding:
 
 
 def _looked_apart(case: Case, silent: tuple[NoTrace, ...]) -> bool:
-    """A strong absence, and a second provider's word where one is configured."""
+    """A strong absence, confirmed by a second provider where one is configured."""
     said = {entry.provider for entry in silent}
     return looked_apart(case, silent) and len(said) >= min(2, case.parcel.providers)
 
@@ -205,7 +205,8 @@ def time_order(case: Case) -> Finding:
             "time_order", "weak", "clock", what="before_pickup", at=_at(delivered.at), picked_up_at=_at(picked_up.at)
         )
     uploaded = case.parcel.uploaded_at
-    # A corrected number may be reported after the delivery; a first one that is was looked for among delivered parcels.
+    # A corrected number may be reported after the delivery. A first number that is reported so late was probably picked
+    # from delivered parcels.
     if case.parcel.attempt <= 1 and uploaded - delivered.at > skew:
         return _fail(
             "time_order", "weak", "claim", what="before_upload", at=_at(delivered.at), uploaded_at=_at(uploaded)
@@ -272,7 +273,7 @@ def destination_matches(case: Case) -> Finding:
 
 @lru_cache(maxsize=65_536)
 def _here(rule: TruthRule, place: str, level: Level | None) -> Finding:
-    """A place that agrees. Remembered, since the same cities come again and again."""
+    """A place that agrees. Cached, since the same cities come again and again."""
     return Finding(rule, "pass", evidence={"place": place, "level": level})
 
 
@@ -299,7 +300,7 @@ def _written(case: Case) -> str:
 
 
 def origin_matches(case: Case) -> Finding:
-    """The first scan is in the merchant's province; it is weak, since warehouses are many."""
+    """The first scan is in the merchant's province. It is weak: a merchant may have several warehouses."""
     first = case.own[0] if case.own else None
     if first is None or not first.city:
         return UNKNOWN["origin_matches"]
@@ -336,7 +337,7 @@ def moved(case: Case) -> Finding:
 
 
 def _moved_after(picked_up: Scan, end: Scan) -> Finding:
-    """Picked up in one city when it had been signed for in another: the way does not lead to the signature."""
+    """Picked up in one city after it was signed for in another: the journey does not lead to the signature."""
     if picked_up.city and end.city and different_cities(picked_up.city, end.city):
         evidence = {"what": "after", "place": end.city, "picked_up": picked_up.city}
         return Finding("moved", "fail", "weak", "movement", evidence)

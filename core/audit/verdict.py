@@ -39,13 +39,13 @@ VerdictOutcome = Literal["approved", "rejected", "needs_review", "pending"]
 
 @dataclass(slots=True, frozen=True)
 class Verdict:
-    """What the audit says at one time, and everything it says it by.
+    """The audit's verdict at one time, and everything it rests on.
 
     `reasons` are the rules that decided, or why it waits (`no_scan_yet`, `not_picked_up`, `not_delivered`) or why its
     time is up (`no_new_scan`, `carrier_silent`). `findings` count, `shadow` ones do not. `carrier` is the one whose
-    trace it is. The milestones are scans that can be this order's; `returned_at` stands only while the parcel is
-    on its way back or was refused, and not again with the buyer. `carrier_says` is what a default may go by, `doubts`
-    why it says nothing about the parcel, and `no_trace` the history of such answers for the next look.
+    trace it is. The milestones are scans that can be this order's; `returned_at` stands only while the parcel is on its
+    way back or was refused, and not again with the buyer. `carrier_says` is what a default may rely on, `doubts` why it
+    says nothing about the parcel, and `no_trace` the history of such answers for the next look.
     """
 
     outcome: VerdictOutcome
@@ -70,7 +70,7 @@ class Verdict:
 
     @property
     def milestones(self) -> Milestones:
-        """What is to be handed to the next look as `ParcelFacts.known`."""
+        """What the next look gets as `ParcelFacts.known`."""
         return Milestones(
             label_at=self.label_at,
             first_physical_at=self.first_physical_at,

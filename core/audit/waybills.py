@@ -1,7 +1,7 @@
 """Waybill numbers: which carriers could have printed one, and whether a named carrier could.
 
-Recognition gives candidates, never one forced answer: several carriers share shapes, and no Chinese carrier publishes
-a check digit. A number is *impossible* only where that is certain.
+Recognition gives candidates, never one forced answer: several carriers share shapes, and no Chinese carrier publishes a
+check digit. A number is *impossible* only where that is certain.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SHORTEST, LONGEST = 6, 32
 """Lengths of any number whose carrier publishes no format."""
 
 FEWEST_DIGITS = 4
-"""A number with fewer digits is a word; no carrier numbers its parcels so."""
+"""A text with fewer digits is a word: no carrier prints such numbers."""
 
 
 _PIECE = re.compile(r"(?P<waybill>[A-Z0-9]{8,})\s*-\s*(?P<which>[0-9]{1,3})(?:\s*-\s*[0-9]{1,3})?\s*-?", re.ASCII)
@@ -139,7 +139,7 @@ class _Shape:
 
 
 class CarrierTable:
-    """The carriers of one table, and what it says of numbers. Pure; the product's own is `CARRIERS`."""
+    """The carriers of one table, and its judgement of numbers. Pure; the product's own is `CARRIERS`."""
 
     def __init__(self, carriers: tuple[CarrierInfo, ...], countries: frozenset[str]) -> None:
         self.carriers = carriers
@@ -214,13 +214,13 @@ class CarrierTable:
         return any(shape.judge(normalised) for shape in self._own.get(carrier_id, ()))
 
     def may_be(self, claimed: str, found: str, normalised: str, *, unseen: bool = False) -> bool:
-        """Whether a parcel that was found with one carrier may be that of a merchant who named another.
+        """Whether a parcel found with one carrier may be that of a merchant who named another carrier.
 
-        The same digits alone do not make it so: carriers print them independently. It may where the merchant named
-        none of the table, or one that hardly printed this number.
+        Equal digits alone prove nothing: carriers number independently. It may be if the merchant named a carrier
+        outside the table, or one that hardly printed this number.
 
         Args:
-            unseen: the named carrier knows nothing of the number; then it may also where both could have printed it.
+            unseen: the named carrier does not know the number; then it may also be if both could have printed it.
         """
         if claimed == found:
             return True
@@ -229,7 +229,7 @@ class CarrierTable:
         return unseen or self.carrier(claimed) is None or self.judge(claimed, normalised).answer != "possible"
 
     def one_parcel(self, one: str, other: str, normalised: str) -> bool:
-        """Whether one number under two carriers' names can only be one parcel's: not both could have printed it."""
+        """Whether one number under two carriers' names can only mean one parcel: not both could have printed it."""
         return one == other or not all(
             self.carrier(named) is not None and self.judge(named, normalised).answer == "possible"
             for named in (one, other)
@@ -340,7 +340,7 @@ def _wrong_digit(carrier: CarrierInfo) -> _Reason:
 
 
 def _malformed(number: str, *, closed: bool) -> _Reason | None:
-    """Why no carrier at all prints such a number; None where one might."""
+    """Why no carrier prints such a number; None where one might."""
     if not number:
         return "It is empty.", "单号为空。"
     strange = sorted({character for character in number if not (character.isascii() and character.isalnum())})
