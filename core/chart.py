@@ -1,8 +1,8 @@
 """The chart of accounts, and the kinds of movement that may touch it, as data.
 
-Everything else follows from these two tables: `core.movements` builds each movement from its kind, a test compares
-the database's own functions with `ACCOUNTS`, and `migrate` writes `KINDS` into the database, so that posting can refuse
-a leg that no kind has.
+Everything else follows from these two tables. `core.movements` builds each movement from its kind. A test compares the
+database's own functions with `ACCOUNTS`. `migrate` writes `KINDS` into the database, so that posting can refuse a leg
+that no kind has.
 
 A pattern is a path whose names stand in braces. A name is the subject's own: its merchant, its channel, its rail.
 """
@@ -40,7 +40,7 @@ Kind = Literal[
 ]
 
 SUSPENSE = "suspense"
-"""The account of money whose owner is not certain yet."""
+"""The account for money whose owner is not certain yet."""
 
 
 class ChartAccount(NamedTuple):
@@ -106,9 +106,9 @@ _COMMISSION, _DISCOUNT, _GOODWILL = "income/commission", "expense/discount", "ex
 
 
 def _taken_back(to: str) -> tuple[ChartLeg, ...]:
-    """What goes back to the buyer, from wherever it stands: held, credited, settled, or the platform's own.
+    """What goes back to the buyer, from where the money stands: held, credited, settled, or the platform's own.
 
-    Commission is given back with it; what the platform had added as its discount goes back to the platform.
+    Commission is given back with it. The platform's discount goes back to the platform.
     """
     return (
         ChartLeg(_ESCROW, to),

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 LONGEST = timedelta(days=3650)
-"""Ten years: what is longer is a slip of the pen, and far from what a datetime can add."""
+"""Ten years: a longer one is a typing error. It is also far below what a datetime can add."""
 
 _UNITS = {
     "d": timedelta(days=1),
@@ -39,7 +39,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(duration: timedelta) -> str:
-    """The text that `parse_duration` reads back as the same: the largest single unit that leaves no rest."""
+    """The text that `parse_duration` reads back as the same value: a whole number of the largest unit that fits."""
     for name, unit in _UNITS.items():
         if duration and not duration % unit:
             return f"{duration // unit}{name}"
@@ -59,7 +59,7 @@ def _read(value: object) -> timedelta:
         return _bounded(value)
     if isinstance(value, str):
         return parse_duration(value)
-    # A bare number has no unit, and the reader of a policy file would guess it differently from us.
+    # A bare number has no unit: the reader of a policy file might assume another one than we do.
     raise ValueError("must be a duration with its unit, such as 90s, 30m, 48h or 3d")
 
 

@@ -19,7 +19,7 @@ from pydantic import (
 
 from core.money import CURRENCIES, MAX_AMOUNT_MINOR
 
-# Control characters save tab and new line, and halves of surrogate pairs: no database or terminal takes them. Spelled
+# Control characters except tab and new line, and halves of surrogate pairs: no database or terminal takes them. Spelled
 # out, since Python's own tables grow with each version, and a replay must decide as the first run did.
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _CARRIAGE_RETURN = re.compile("\r\n?")
@@ -78,15 +78,15 @@ Reason = Annotated[
     AfterValidator(_printable),
 ]
 Word = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64), AfterValidator(_printable)]
-"""A carrier, a waybill: somebody else's name for something."""
+"""A carrier, a waybill: another party's name for something."""
 Reference = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=255), AfterValidator(_printable)]
 """A payment provider's id of something. Stripe's may have 255 characters, and a Checkout session's has 66."""
 Code = Annotated[str, StringConstraints(strict=True, max_length=64), AfterValidator(_printable)]
 Told = Annotated[str, StringConstraints(strict=True, max_length=500), AfterValidator(_printable)]
-"""What a carrier or a rail says in its own words; may be empty."""
+"""The text of a carrier or a rail; may be empty."""
 Place = Annotated[str, StringConstraints(strict=True, max_length=80), AfterValidator(_printable)]
 Region = Annotated[Place, AfterValidator(_no_phone)]
-"""A country's part that a person cannot be found by."""
+"""A part of a country that does not identify a person."""
 Currency = Annotated[
     str,
     StringConstraints(strict=True),

@@ -1,6 +1,6 @@
 """Names that several processes must agree on: task queue, workflow types, ids and keys.
 
-An id is made from what it is about alone, so that a second try finds the first.
+An id is derived from its subject alone, so that a second try finds the first.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def reconciliation_workflow_id(scope: str, name: str) -> str:
 
 
 def refund_key(order_id: str, cause: str) -> str:
-    """The key of a refund at its channel: short enough for any of them, and the same for ever."""
+    """The key of a refund at its channel: short enough for every channel, and it never changes."""
     return hashlib.sha256(f"order/{order_id}/refund/{cause}".encode()).hexdigest()[:32]
 
 
 def automatic_withdrawal_id(order_id: str) -> str:
-    """The id of the withdrawal that an order starts for its own proceeds: one an order, for ever."""
+    """The id of the withdrawal that an order starts for its own proceeds: one an order."""
     direct = f"auto-{order_id}"
     return direct if len(direct) <= 64 else f"auto-{hashlib.sha256(order_id.encode()).hexdigest()[:40]}"
 
@@ -49,6 +49,6 @@ def auto_withdrawal_schedule_id(merchant_id: str, currency: str) -> str:
 
 
 def scheduled_withdrawal_id(merchant_id: str, currency: str, due_at: datetime) -> str:
-    """The id of the withdrawal that a schedule starts at this nominal time: one a time, whatever is tried again."""
+    """The id of the withdrawal that a schedule starts at this nominal time. A retry has the same id."""
     name = f"{merchant_id}/{currency}/{due_at.astimezone(UTC).isoformat(timespec='seconds')}"
     return f"sched-{due_at.astimezone(UTC):%Y%m%dT%H%M%S}-{hashlib.sha256(name.encode()).hexdigest()[:24]}"

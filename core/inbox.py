@@ -1,8 +1,9 @@
-"""What came in, and what was answered: the part of a state that makes duplicates harmless and nothing silent.
+"""What came in, and what was answered.
 
-A command that was answered gets the first answer again: the same id of the same sender, since senders choose their ids
-without knowing each other. The same id with another body is refused: its sender believes that it did something else.
-The journal keeps the last entries and counts the rest.
+This part of a state makes duplicates harmless and records every message. A command that was answered before gets the
+first answer again. It is known by its id and its sender, since senders choose their ids independently. The same id with
+another body is refused: its sender would believe that the new body took effect. The journal keeps the last entries and
+counts the rest.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class Inbox(Part):
     """Answers by sender and command id, the journal, and how many commands were counted.
 
     `digests` are what the answered commands said, by the same keys; a command without one is bound to its id alone.
-    `counted` are the commands that used up an id; `scans` the scans kept; `dropped` counts journal entries
-    that were let go, by code or outcome.
+    `counted` are the commands that used up an id; `scans` the scans kept; `dropped` counts the journal entries that are
+    no longer kept, by code or outcome.
     """
 
     answers: dict[str, Answer | Refusal] = Field(default_factory=dict)
@@ -50,13 +51,15 @@ class Inbox(Part):
     weight: int = 0
     """Of the journal, by `JOURNAL_WEIGHS`."""
     unheard: tuple[int, ...] = ()
-    """Lines, by `seq`, of a workflow task that was lost after it was recorded: Temporal delivers their commands again.
+    """Lines, by `seq`, of a workflow task that was lost after its record was written.
+
+    Temporal delivers their commands again.
     """
 
     def answer_to(self, command: Command) -> Answer | Refusal | None:
         """The first answer to this sender's id, marked as a duplicate; None where the id is new.
 
-        A refusal where the id stands for another command already.
+        A refusal where the id already belongs to another command.
         """
         first = self.answers.get(_key(command))
         if first is not None and self.digests.get(_key(command)) not in (None, digest_of(command)):
@@ -69,7 +72,7 @@ class Inbox(Part):
         """The inbox with this answer remembered and the command counted.
 
         Args:
-            bound: to what the command says; without, its id alone makes a duplicate.
+            bound: digest of the command's content; without it, the id alone makes a duplicate.
         """
         if isinstance(answer, Refusal):
             answer = answer.model_copy(update={"message": answer.message[:ANSWER_KEPT]})
@@ -106,11 +109,11 @@ class Inbox(Part):
         return self._trimmed((*self.journal, entry), self.weight + _weight(entry)).changed(seq=self.seq + 1)
 
     def after(self, older: Inbox) -> Inbox:
-        """This inbox, from the register, in place of an older one that must hear the commands in between again."""
+        """This inbox, from the register, in place of an older one. The commands in between are delivered again."""
         return self.changed(unheard=tuple(entry.seq for entry in self.journal if entry.seq > older.seq))
 
     def _line_of(self, channel: Channel, command: Command) -> int | None:
-        """The first line of this very command that is delivered again."""
+        """The first line of the same command, which is delivered again."""
         for entry in self.journal if self.unheard else ():
             heard = (entry.channel, entry.verb, entry.command_id, entry.actor)
             if entry.seq in self.unheard and heard == (channel, command.verb, command.command_id, command.actor):
@@ -118,7 +121,7 @@ class Inbox(Part):
         return None
 
     def _trimmed(self, kept: tuple[JournalEntry, ...], weight: int) -> Inbox:
-        """The inbox with the last of these entries, as many as there is room for."""
+        """The inbox with the last of these entries, as many as fit."""
         dropped = dict(self.dropped)
         while len(kept) > JOURNAL_KEPT or (weight > JOURNAL_WEIGHS and len(kept) > 1):
             oldest, kept = kept[0], kept[1:]
@@ -128,7 +131,7 @@ class Inbox(Part):
         return self.changed(journal=kept, weight=max(weight, 0), dropped=dropped)
 
     def view(self) -> list[dict[str, Any]]:
-        """The journal as JSON, oldest first, with one last line that counts what was let go."""
+        """The journal as JSON, oldest first. One last line counts the entries that were dropped."""
         kept = [entry.model_dump(mode="json", exclude_none=True) for entry in self.journal]
         return [*kept, {"dropped": self.dropped}] if self.dropped else kept
 
@@ -138,13 +141,15 @@ class Inbox(Part):
 
 
 def _weight(entry: JournalEntry) -> int:
-    """What an entry takes as JSON."""
+    """The size of an entry as JSON, in bytes."""
     return len(entry.model_dump_json().encode())
 
 
 def digest_of(command: Command) -> str:
-    """What a command says, in few characters. Fields that have their default are left out: a later version may add one,
-    and a command that is sent again across an upgrade is still the same.
+    """A short digest of a command's content.
+
+    Fields with their default are left out: a later version may add a field, and a command that is sent again after an
+    upgrade must still be the same.
     """
     said = command.model_dump(mode="json", exclude_defaults=True)
     body = json.dumps([command.verb, said], ensure_ascii=False, sort_keys=True)

@@ -1,7 +1,7 @@
-"""A merchant's statement: every transfer of theirs as a typed row, with the balance after it.
+"""A merchant's statement: each of the merchant's transfers as a typed row, with the balance after it.
 
-The balance is all that is theirs: pending, available, deposit and reserved, less what they owe. A row that moves money
-between these changes it by nothing and still says what moved where.
+The balance is the sum of pending, available, deposit and reserved, less what the merchant owes. A row that moves money
+between these does not change the balance, and still shows what moved where.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Held(Message):
 
     @property
     def total_minor(self) -> int:
-        """All that is theirs; below zero where they owe more than they have."""
+        """All that is the merchant's; below zero where the merchant owes more."""
         return self.pending_minor + self.available_minor + self.deposit_minor + self.reserved_minor - self.owed_minor
 
     def plus(self, other: Held) -> Held:
@@ -78,7 +78,7 @@ class StatementRow(Message):
 
 
 class MerchantStatement(Message):
-    """One currency of one merchant: what there was, what moved, what there is."""
+    """One currency of one merchant: the balance before, the transfers, the balance after."""
 
     merchant_id: str
     currency: str
@@ -95,7 +95,7 @@ def statement(
     """The statement of a time.
 
     Args:
-        opening: what there was when it began.
+        opening: the balance when the time began.
         transfers: those of this currency and time, by time and movement; those of one movement beside each other.
     """
     held = opening
@@ -138,7 +138,7 @@ def _by_type(transfers: Sequence[MerchantTransfer]) -> Iterable[tuple[RowType, l
 
 
 def type_of(transfer: MerchantTransfer) -> RowType:
-    """What a transfer is to its merchant: by its movement, and where that has several, by where the money goes."""
+    """What a transfer means to its merchant: by its movement, and if that has several legs, by where the money goes."""
     noun, _, rest = transfer.reference.partition("/")
     verb = rest.partition("/")[2].partition("/")[0]
     if noun == "order":

@@ -64,7 +64,7 @@ class Line(Message):
 
 
 class Payment(Message):
-    """The buyer's payment as the storefront tells it; `paid_minor` is the whole of it, for one or several orders."""
+    """The buyer's payment as the storefront reports it. `paid_minor` is all of it, for one or several orders."""
 
     reference: Reference
     channel: Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9_-]{1,32}$")]
@@ -73,7 +73,7 @@ class Payment(Message):
 
 
 class Address(Message):
-    """Where from or to, no finer than a district: street, name and full phone never enter; see `core.personal`."""
+    """Where from or to, no finer than a district. Street, name and full phone are refused; see `core.personal`."""
 
     country: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Z]{2}$")]
     province: Region | None = None
@@ -246,7 +246,7 @@ class AppealScreening(Command):
 
 
 class ResolveRefund(Command):
-    """One of two people says what became of a refund that nobody can query; the second settles it."""
+    """One of two people reports the outcome of a refund that cannot be queried. The second, who agrees, settles it."""
 
     verb: ClassVar[str] = "resolve_refund"
     cause: Name
@@ -278,7 +278,7 @@ class ShiftDeadline(Command):
 
 
 class LiftHold(Command):
-    """An operator lets money move again."""
+    """An operator lifts a hold, so that money moves again."""
 
     verb: ClassVar[str] = "lift_hold"
     name: Name
@@ -314,8 +314,8 @@ ORDER_COMMANDS: Mapping[str, type[Command]] = {command.verb: command for command
 class Withdrawal(Message):
     """The input of `WithdrawalWorkflow`: a merchant asks for a part of what is available.
 
-    `policy` names the limits it lives under, `default` unless given; a merchant does not choose it. `leaving` waives
-    the minimum, so that a merchant who goes can take the last cent along; only an operator says so.
+    `policy` names its limits, `default` unless given; a merchant does not choose it. `leaving` waives the minimum, so
+    that a merchant who leaves can withdraw the last cent; only an operator sets it.
     """
 
     withdrawal_id: Id
@@ -324,14 +324,15 @@ class Withdrawal(Message):
     currency: Currency
     account_id: Id
     requested_by: Actor
-    # Left out where they say nothing, so that a request from before they existed is still the same content.
+    # Left out at their defaults, so that a request from before they existed still has the same content.
     policy: PolicyName | None = Field(default=None, exclude_if=lambda value: value is None)
     leaving: Annotated[bool, Field(strict=True)] = Field(default=False, exclude_if=lambda value: value is False)
 
 
 class Resumption(Message):
-    """The other input of `WithdrawalWorkflow`: go on with a withdrawal that the register knows, whatever became of its
-    workflow. A report about its payout that comes after the end starts it so.
+    """The other input of `WithdrawalWorkflow`: go on with a withdrawal from the register after its workflow ended.
+
+    A report about its payout that comes after the end starts it this way.
     """
 
     withdrawal_id: Id
@@ -359,21 +360,21 @@ class CancelWithdrawal(Command):
 
 
 class ApproveWithdrawal(Command):
-    """One of two people lets a large withdrawal go, or says that what was wrong on our side is right again."""
+    """One of two people approves a large withdrawal, or confirms that a fault on our side is fixed."""
 
     verb: ClassVar[str] = "approve"
     reason: Reason | None = None
 
 
 class RejectWithdrawal(Command):
-    """A person refuses a withdrawal; the money is given back."""
+    """A person refuses a withdrawal. The money is given back."""
 
     verb: ClassVar[str] = "reject"
     reason: Reason
 
 
 class ResolveUnknown(Command):
-    """One of two people says, with the bank's reference, what became of a payout nobody can query."""
+    """One of two people reports, with the bank's reference, the outcome of a payout that cannot be queried."""
 
     verb: ClassVar[str] = "resolve_unknown"
     outcome: Literal["paid", "failed"]
@@ -382,7 +383,7 @@ class ResolveUnknown(Command):
 
 
 class RecheckWithdrawal(Command):
-    """Look again whether it may still go: its account was suspended, or its merchant owes money since."""
+    """Check again whether it may still be paid: its account may be suspended by now, or its merchant may owe money."""
 
     verb: ClassVar[str] = "recheck"
     reason: Reason | None = None
@@ -391,14 +392,15 @@ class RecheckWithdrawal(Command):
 FailureClass = Literal["payee", "quota", "ours", "risk", "user", "unknown"]
 """Why a rail refused: the payee is bad · a limit of the day · our own account · risk control · the payee did not act.
 
-`unknown` is a code that no table knows: it decides nothing.
+`unknown` is a code that no table has: it decides nothing.
 """
 
 
 class ReportPayout(Command):
-    """A rail's callback: what became of the payout with this key. Each `event_id` counts once.
+    """A rail's callback: the outcome of the payout with this key.
 
-    `failure` is the class of the rail's `code`, by the table of whoever verified the callback; null: not classified.
+    Each `event_id` counts once. `failure` is the class of the rail's `code`, from the table of the adapter that
+    verified the callback; null: not classified.
     """
 
     verb: ClassVar[str] = "report_payout"

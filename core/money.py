@@ -20,7 +20,7 @@ CURRENCIES: dict[str, int] = {
 
 _DIGITS = len(str(MAX_AMOUNT_MINOR))
 _AMOUNT = re.compile(r"(\d+|\d{1,3}(?:,\d{3})+)(?:\.(\d+))?", re.ASCII)
-"""Digits, with commas between thousands only: `1,50` is no amount, though somewhere it means one and a half."""
+"""Digits, with commas between thousands only. `1,50` is refused: in some countries it means one and a half."""
 
 
 def format_minor(amount_minor: int, currency: str) -> str:
@@ -33,7 +33,7 @@ def parse_amount(text: str, currency: str, field: str = "amount") -> int:
     """`"135.80", "CNY"` → 13580.
 
     Args:
-        field: what the amount is called where it was written, for the messages.
+        field: the name of the amount where it was written, for the messages.
 
     Raises:
         BadInput: not a positive decimal number, finer than the currency's smallest unit, or above the maximum.
@@ -55,7 +55,7 @@ def parse_amount(text: str, currency: str, field: str = "amount") -> int:
 
 
 def share_bps(amount_minor: int, bps: int) -> int:
-    """A fraction in basis points, rounded down: the platform never takes more than its rate."""
+    """A share of an amount in basis points, rounded down: the platform never takes more than its rate."""
     return amount_minor * bps // 10_000
 
 

@@ -1,4 +1,4 @@
-"""The movements: which money goes from where to where, under which reference. Pure; `ledger.book` posts them.
+"""The movements: which money moves between which accounts, under which reference. Pure; `ledger.book` posts them.
 
 Each builder takes the names and amounts of one business event; the legs are its kind's in `core.chart`. An amount of 0
 makes no leg. Amounts are integer minor units. `occurred_at` is the time of the business event, not the database's.
@@ -112,7 +112,7 @@ def credit(
 
 
 def settle(order_id: str, *, merchant_id: str, amount_minor: int, currency: str, occurred_at: datetime) -> Movement:
-    """All proceeds become available; what the merchant owes is repaid first."""
+    """All proceeds become available. What the merchant owes is repaid first."""
     return _movement("settle", currency, occurred_at, (amount_minor,), order=order_id, merchant=merchant_id)
 
 
@@ -156,7 +156,7 @@ def refund(
     occurred_at: datetime,
     lines: tuple[LinePart, ...] = (),
 ) -> Movement:
-    """What the buyer is owed, out of escrow, proceeds, what the merchant has or will owe, or the platform's own."""
+    """The buyer is owed a refund: out of escrow, proceeds, the merchant's other money or debt, or the platform's."""
     names = {"order": order_id, "cause": cause, "merchant": merchant_id}
     movement = _movement("refund", currency, occurred_at, taken.amounts(), **names)
     return movement.model_copy(update={"lines": lines})
@@ -181,7 +181,7 @@ def freeze(
 def release(
     order_id: str, *, k: int, merchant_id: str, amount_minor: int, currency: str, occurred_at: datetime
 ) -> Movement:
-    """All that is frozen for the order is available again; `amount_minor` is the most that it can be."""
+    """All that is frozen for the order is available again. `amount_minor` is the most that it can be."""
     names = {"order": order_id, "k": str(k), "merchant": merchant_id}
     return _movement("release", currency, occurred_at, (amount_minor,), **names)
 
@@ -214,7 +214,7 @@ def chargeback_fee(
     platform_minor: int = 0,
     merchant_minor: int = 0,
 ) -> Movement:
-    """What the channel takes for a chargeback, from whoever bears it."""
+    """The channel's fee for a chargeback, from the side that bears it."""
     names = {"order": order_id, "k": str(k), "channel": channel, "merchant": merchant_id}
     return _movement("chargeback_fee", currency, occurred_at, (platform_minor, merchant_minor), **names)
 
@@ -232,7 +232,7 @@ def paid_in(
     rail: str = "",
     amount_minor: int,
 ) -> Movement:
-    """A merchant paid what is owed, through a channel or to a rail. The receipt's id is the other side's own."""
+    """A merchant paid a debt, through a channel or to a rail. The receipt's id is the other side's."""
     names = {"merchant": merchant_id, "receipt": receipt, "channel": channel, "rail": rail}
     amounts = (amount_minor, 0) if channel else (0, amount_minor)
     return _movement("paid_in", currency, occurred_at, amounts, **names)
@@ -251,7 +251,7 @@ def psp_settlement(
     currency: str,
     occurred_at: datetime,
 ) -> Movement:
-    """What the channel held is with the rail now, less its fee. The id is the channel's own."""
+    """The channel passed its money on to the rail, less its fee. The id is the channel's."""
     names = {"channel": channel, "settlement": settlement_id, "rail": rail}
     return _movement("psp_settlement", currency, occurred_at, (net_minor, fee_minor), **names)
 
@@ -301,8 +301,8 @@ def bank_return(
 ) -> Movement:
     """What the bank sent back, for the `k`-th time. A `conflict` where that is more than was paid.
 
-    The fee goes back only where the rail was at fault; what the bank kept of a payment that must be made good
-    (`shortfall_minor`) is the platform's expense.
+    The fee goes back only where the rail was at fault. `shortfall_minor` is what the bank kept of it; it is the
+    platform's expense.
     """
     names = {"withdrawal": withdrawal.withdrawal_id, "k": str(k), "merchant": withdrawal.merchant_id, "rail": rail}
     amounts = (amount_minor, fee_back_minor, shortfall_minor)

@@ -18,7 +18,7 @@ AuditStage = Literal["not_started", "collecting", "approved", "rejected", "in_re
 
 
 class AuditAttempt(Part):
-    """One audit attempt: a carrier and number the merchant claimed, and what became of them."""
+    """One audit attempt: the carrier and number that the merchant claimed, and the outcome."""
 
     carrier: str
     waybill: str
@@ -30,7 +30,7 @@ class AuditAttempt(Part):
 
 
 class Decision(Part):
-    """What a reviewer said of a parcel's number, and why."""
+    """A reviewer's decision about a parcel's number, with the reason."""
 
     verdict: Literal["approved", "rejected"]
     reviewer: str
@@ -52,7 +52,7 @@ class LateNews(Part):
 
 
 class Parcel(Part):
-    """One box of an order, with its own audit and its own fate."""
+    """One box of an order, with its own audit and its own end."""
 
     parcel_id: Id
     carrier: str
@@ -65,13 +65,13 @@ class Parcel(Part):
     audit: AuditStage = "collecting"
     audit_since: Time
     ended: bool = False
-    """Its lines were refunded; nothing about it is waited for any more."""
+    """Its lines were refunded. The order no longer waits for it."""
     verdict: Verdict | None = None
     pushed: tuple[Scan, ...] = ()
     pushed_physical_at: Time | None = None
-    """The first pushed scan with the parcel in a carrier's hands: it counts before an audit has looked at it."""
+    """The first pushed scan with the parcel in a carrier's hands. It counts before an audit has seen it."""
     looked_at: Time | None = None
-    """When the carrier was last asked for a deadline's sake."""
+    """When the carrier was last asked because a deadline was due."""
     delivered_known_at: Time | None = None
     attempts: tuple[AuditAttempt, ...] = ()
     corrections: int = 0
@@ -81,9 +81,9 @@ class Parcel(Part):
     findings_of_review: tuple[str, ...] = ()
     """Why a person must look: rule names, or the deadline that asked for it."""
     evidence_of_review: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """What these reasons went by, by rule: the numbers of the reviewer's sentences."""
+    """The evidence behind these reasons, by rule: the numbers of the reviewer's sentences."""
     pickup_again_at: Time | None = None
-    """When the carrier is asked a second time before the order gives up on a pickup."""
+    """When the carrier is asked a second time before an unmoved parcel is refunded."""
     decisions: tuple[Decision, ...] = ()
     late: tuple[LateNews, ...] = Field(default=(), exclude_if=lambda value: not value)
     """News of it after its money went back, the credit or the end, each kind once."""
@@ -94,7 +94,7 @@ class Parcel(Part):
 
     @property
     def moved(self) -> bool:
-        """A carrier has physically had it."""
+        """Whether a carrier has physically had it."""
         return self.first_physical_at is not None
 
     @property

@@ -1,4 +1,4 @@
-"""What states are made of: parts that are replaced and never changed in place."""
+"""The parts of states. They are replaced, and never changed in place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Part(Message):
     """A frozen part of a state."""
 
     def changed(self, **fields: Any) -> Self:
-        """A copy with these fields replaced. They are not validated again.
+        """A copy with these fields replaced. They are not validated again: a caller gives values of the right type.
 
         `model_copy` does the same in five times the time, and an order changes a hundred times in its life. So the copy
         is made here, in the way of `model_construct`.

@@ -1,6 +1,6 @@
-"""Payout accounts: is what a person typed an account number, and does it belong to the merchant?
+"""Payout accounts: is the typed text an account number, and does the account belong to the merchant?
 
-Nothing here says a number aloud: refusals tell how many digits there were, never which.
+No message here contains a number: a refusal says how many digits there were, never which.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Bank:
 
 
 def judge_number(kind: AccountKind, typed: str) -> AccountNumber:
-    """The account number that a person meant: full-width digits, spaces and dashes are put right.
+    """The account number that a person meant: full-width digits, spaces and dashes are normalised.
 
     Raises:
         Refused: `account_number_invalid`, with what was wrong and what would be right.
@@ -73,7 +73,7 @@ def _bank_card(text: str) -> tuple[str, str]:
 
 
 def _company_account(text: str) -> tuple[str, str]:
-    """Banks number company accounts as they please; there is no common check digit."""
+    """Each bank numbers company accounts in its own way: there is no common check digit."""
     number = _digits(text, 8, 32, "a company account")
     if len(set(number)) == 1:
         raise _invalid("The same digit throughout is no account number.")
@@ -183,10 +183,10 @@ def check_name(name: str, field: str) -> str:
 
 
 def judge_holder(holder: str, legal_name: str | None) -> None:
-    """The account is the merchant's own.
+    """Check that the account is the merchant's own.
 
     Raises:
-        Refused: `holder_mismatch`; or `merchant_unnamed`, nobody has said yet what the merchant is called.
+        Refused: `holder_mismatch`; or `merchant_unnamed`: the merchant's legal name is not known yet.
     """
     if legal_name is None:
         refusal = refuse("merchant_unnamed", "An operator tells it with `accounts merchant`.", "holder")
@@ -200,8 +200,8 @@ def judge_holder(holder: str, legal_name: str | None) -> None:
 def name_key(name: str) -> str:
     """What two spellings of one name have in common.
 
-    Width, case, spaces, kinds of brackets and dots, and the punctuation of `Co., Ltd.` do not tell names apart;
-    every other letter does.
+    Width, case, spaces, kinds of brackets and dots, and the punctuation of `Co., Ltd.` make no difference; every other
+    letter does.
     """
     text = unicodedata.normalize("NFKC", name.translate(_ALIKE)).casefold().translate(_ALIKE)
     return unicodedata.normalize("NFKC", "".join(one for one in text if unicodedata.category(one)[0] not in "CZ"))
@@ -235,7 +235,7 @@ _MAY: dict[Change, frozenset[str]] = {
 
 
 def check_actor(actor: Actor, change: Change, merchant_id: str | None = None) -> None:
-    """Whether this actor may do this; merchants, only to what is theirs.
+    """Check that this actor may do this. A merchant may, only with its own account.
 
     Raises:
         Refused: `wrong_actor`.
@@ -251,7 +251,7 @@ def check_actor(actor: Actor, change: Change, merchant_id: str | None = None) ->
 
 
 def check_reason(reason: str | None) -> str:
-    """Why something is done, for the record.
+    """The reason for a change, checked.
 
     Raises:
         Refused: `reason_missing`; or `malformed`, it is too long or cannot be printed.
@@ -266,7 +266,7 @@ def check_reason(reason: str | None) -> str:
 
 
 def masked(text: str, last4: str) -> str:
-    """A text without the account number that ends in these four, however it is spaced: of it only the four stay."""
+    """A text in which the account number that ends in these four digits is cut to the four, with any spacing."""
 
     def only_the_four(found: re.Match[str]) -> str:
         letters = re.sub(r"[^A-Za-z0-9]", "", found[0])

@@ -1,7 +1,7 @@
-"""What is about a person and stands in an order though it has no place there: streets, names, phones, e-mails.
+"""Personal data that does not belong in an order: streets, names, phones, e-mails.
 
-Unknown fields are ignored across Temporal, yet what a client sends stays in the workflow's history. So an order with
-such a field is refused: the storefront that sends it learns at once, and no order lives on with it.
+Unknown fields are ignored across Temporal, but what a client sends stays in the workflow's history. So an order with
+such a field is refused: the storefront sees it at once, and no order keeps it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PARTS = (
 def refuse_personal(body: Any) -> Refusal | None:
     """The refusal of an order, as decoded JSON, that says who its buyer is; None where it does not.
 
-    Names the field, and repeats nothing of its value. An empty value says nothing, nor does a yes or no.
+    The refusal names the field and repeats nothing of its value. Empty values, yes and no are harmless.
     """
     if not isinstance(body, Mapping):
         return None

@@ -30,7 +30,7 @@ Grade = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$")]
 DeliveryMode = Literal["express", "local", "pickup", "virtual"]
 
 Few = Annotated[int, Field(strict=True, ge=0, le=200)]
-"""Of what an order keeps something each: its state has a budget, see `core.budgets`."""
+"""An order keeps something of each: its state has a size budget, see `core.budgets`."""
 
 
 class OrderLimits(Message):
@@ -96,7 +96,7 @@ class Rule(Message):
 
     @property
     def specificity(self) -> tuple[bool, bool, int, bool]:
-        """A merchant beats a grade, a grade a category, a longer category a shorter one; a delivery mode comes last."""
+        """How specific it is: merchant, then grade, then category (a longer one first), then delivery mode."""
         return (
             self.merchant_id is not None,
             self.grade is not None,
@@ -147,7 +147,7 @@ class OrderPolicy(Message):
 
 
 class Policy(Message):
-    """A named set of rules, as its text has them; `resolve` makes of it what one order lives under."""
+    """A named set of rules, as its text has them. `resolve` computes from it what one order follows."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
     order: OrderLimits = OrderLimits()

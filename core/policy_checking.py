@@ -1,7 +1,7 @@
 """What is wrong with a policy file before it is registered: keys, values, and values that cannot work together.
 
-A policy that can be read may still be one under which nobody can act in time, a person is asked after everything was
-decided, or a rule never counts. Each finding names line and key.
+A policy that can be read may still be wrong: no one can act in time, a person is asked after everything was decided, or
+a rule never counts. Each finding names line and key.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _IN_VALUES = re.compile(r"^((?:overrides|trials)\.\d+\.values): (.*)$", re.DOTAL
 
 
 class PolicyFinding(NamedTuple):
-    """Something that cannot work, by the keys that it is about: the first that stands in the file is named."""
+    """Something that cannot work, with the keys that it is about. The first one in the file is named."""
 
     keys: tuple[Place, ...]
     message: str

@@ -12,7 +12,7 @@ from core.policy import OrderLimits, Policy
 from core.withdrawal.policy import WithdrawalPolicy
 
 LONGEST_WAIT = timedelta(days=366)
-"""A wait that is longer has no deadline that anyone would live to see in a marketplace."""
+"""A longer wait is a typing error: no marketplace waits for years."""
 EVERYTHING = 10_000
 """Basis points: all of it."""
 
@@ -35,7 +35,7 @@ _ACTED_IN = {
     "refund_stuck_after": "the channel",
     "payment_oldest": "the storefront",
 }
-"""Windows in which somebody must be able to act, and who."""
+"""Windows in which someone must be able to act, and who."""
 
 _WAITS = (
     *("screening_sla", "screening_end", "screening_appeal", "ship_within", "ship_by_longest", "pickup_within"),
@@ -99,7 +99,7 @@ def _waits(limits: OrderLimits) -> Iterator[Clash]:
 
 
 def _unreachable(limits: OrderLimits) -> Iterator[Clash]:
-    """Things that the policy names and nothing can lead to."""
+    """Things that the policy names and that nothing leads to."""
     if limits.extensions_max:
         if not limits.extension:
             yield Clash((_key("extension"),), "extension is 0s: an extension adds nothing")

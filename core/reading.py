@@ -30,7 +30,7 @@ def reasons_of(error: ValidationError) -> list[dict[str, str]]:
     details = error.errors(include_url=False, include_input=False, include_context=False)
     for detail in details:
         if detail["type"] == "too_short" and any(_lies_in(other["loc"], detail["loc"]) for other in details):
-            continue  # it is only short of what was wrong, which has its own reason
+            continue  # without the wrong field it is too short; that field has its own reason
         field = ".".join(_shown(part) for part in detail["loc"])
         message = detail["msg"].removeprefix("Value error, ")
         head, colon, tail = message.partition(": ")
@@ -45,12 +45,12 @@ def _lies_in(inner: tuple[str | int, ...], outer: tuple[str | int, ...]) -> bool
 
 
 def _shown(part: str | int) -> str:
-    """A part of a path; an unknown field's name is the sender's, and goes to a terminal."""
+    """A part of a path. An unknown field's name is the sender's text and goes to a terminal, so it is cleaned."""
     return UNPRINTABLE.sub("\ufffd", str(part)[:80])
 
 
 class Unreadable(Message):
-    """What a payload becomes that nobody can decode: a value that is refused, instead of an exception that wedges."""
+    """Stands for a payload that cannot be decoded: a value that is refused. An exception would block the workflow."""
 
     why: str
 
@@ -58,7 +58,7 @@ class Unreadable(Message):
 def read(model: type[M], body: Any, code: str = "malformed", *, strictly: bool = False) -> M | Refusal:
     """A message from decoded JSON, or the refusal that names the first wrong field and sums up the rest.
 
-    Total: any Python value gets an answer, none an exception.
+    Total: every Python value gets an answer, and none raises.
     """
     if isinstance(body, Unreadable):
         return refuse(code, body.why)

@@ -130,5 +130,5 @@ class Refusal(BaseModel):
 
 
 def refuse(code: str, detail: str = "", field: str | None = None) -> Refusal:
-    """A refusal with the code's own sentence and, where there is more to say, the detail behind it."""
+    """A refusal with the code's sentence, followed by the detail if there is one."""
     return Refusal(code=code, message=" ".join(filter(None, (SENTENCES[code], detail))), field=field)
