@@ -12,7 +12,7 @@ from commands.reading import id_of
 from core.money import format_minor
 from screens import table
 
-COLUMNS = ("currency", "pending", "available", "reserved", "receivable", "deposit")
+COLUMNS = ("currency", "pending", "available", "reserved", "receivable", "deposit", "frozen")
 
 
 @command
@@ -20,9 +20,9 @@ async def balance(
     merchant: Annotated[str, typer.Argument(help="The merchant's id.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """What a merchant will have, may withdraw, is being paid, and owes.
+    """What a merchant will have, may withdraw, is being paid, and owes; what is kept as a deposit, and for disputes.
 
-    In this order: pending, available, reserved, receivable.
+    In this order: pending, available, reserved, receivable, deposit, frozen.
     """
     id_of(merchant, "merchant")
     async with books() as register:

@@ -6,7 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from core.errors import Refused
+from core.reasons import SENTENCES
+
 if TYPE_CHECKING:
+    from core.messages import Order
     from ledger.pool import Pool
     from ledger.register import Register
 
@@ -53,3 +57,16 @@ async def owners_books() -> AsyncIterator[Register]:
 
     async with database("database_owner_url") as pool:
         yield Register(pool)
+
+
+async def known_order(order_id: str) -> Order:
+    """The order as the storefront gave it.
+
+    Raises:
+        Refused: `unknown_order`: the register has none of this id.
+    """
+    async with books() as register:
+        found = await register.orders.stored(order_id)
+    if found is None:
+        raise Refused("unknown_order", f"{SENTENCES['unknown_order']} {order_id}", "order_id")
+    return found

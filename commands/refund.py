@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 import gateway
 from commands.console import JsonFlag, command, print_answer
-from commands.link import books
+from commands.link import known_order
 from commands.reading import actor_of, id_of, read_message
 from commands.service import temporal, why_idle
 from core.errors import Refused, Unavailable
 from core.money import parse_amount
-from core.reasons import SENTENCES
 from core.refund_messages import RefundOrder
 from screens import facts
-
-if TYPE_CHECKING:
-    from core.messages import Order
 
 
 @command
@@ -41,7 +37,7 @@ async def refund(
     Without a line and an amount it is all that is left. It comes from where the order's money stands: escrow, what the
     order brought in, or what its merchant has or will owe.
     """
-    known = await _known(id_of(order, "order"))
+    known = await known_order(id_of(order, "order"))
     given: dict[str, Any] = {
         "command_id": id_of(command_id, "command_id") if command_id is not None else str(uuid.uuid4()),
         "actor": actor_of(actor),
@@ -58,14 +54,6 @@ async def refund(
         answer = await gateway.refund_order(client, known, checked.model_dump(mode="json"))
     view = {"command_id": checked.command_id, **answer}
     print_answer(view, lambda console: console.print(facts(f"refund {order}", view)))
-
-
-async def _known(order_id: str) -> Order:
-    async with books() as register:
-        found = await register.orders.stored(order_id)
-    if found is None:
-        raise Refused("unknown_order", f"{SENTENCES['unknown_order']} {order_id}", "order_id")
-    return found
 
 
 def _line(text: str) -> dict[str, Any]:

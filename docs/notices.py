@@ -140,6 +140,16 @@ NOTICES: tuple[NoticeKind, ...] = (
         "credited", "order", ("merchant",), "the order's money is the merchant's, and pending", ("amount_minor",)
     ),
     NoticeKind("settled", "order", ("merchant",), "the order's money is available", ("amount_minor",)),
+    NoticeKind(
+        "frozen",
+        "order",
+        ("merchant",),
+        "a dispute about a settled order keeps so much of what is available, or what there was of it",
+        ("at_most_minor",),
+    ),
+    NoticeKind(
+        "released", "order", ("merchant",), "what was frozen for a settled order and not used is available again"
+    ),
     NoticeKind("refund_asked", "order", ("operator",), "a refund waits for a second person", ("by", "reason")),
     NoticeKind(
         "refund_owed",

@@ -9,7 +9,7 @@ from ledger.register_part import RegisterPart, below
 
 
 class Balance(Message):
-    """A merchant's money in one currency. `pending` is credited and not yet settled."""
+    """A merchant's money in one currency. `pending` is credited and not yet settled, `frozen` is disputed."""
 
     currency: str
     pending_minor: int
@@ -17,6 +17,7 @@ class Balance(Message):
     reserved_minor: int
     receivable_minor: int
     deposit_minor: int
+    frozen_minor: int = 0
 
 
 class AccountBalance(Message):
@@ -52,8 +53,8 @@ class Balances(RegisterPart):
     async def of_merchant(self, merchant_id: str) -> list[Balance]:
         """A merchant's money, one line a currency; empty where the merchant never had any.
 
-        Only open orders and withdrawals are summed: a closed one has no proceeds and no reserved money (the proofs
-        `proceeds` and `reserved`). So a long history costs nothing.
+        Only open orders and withdrawals are summed: a closed one has no proceeds and no frozen or reserved money (the
+        proofs `proceeds`, `frozen` and `reserved`). So a long history costs nothing.
         """
         return await self._all(
             Balance,
@@ -62,12 +63,13 @@ class Balances(RegisterPart):
             " coalesce(sum(balance_minor) FILTER (WHERE what = 'available'), 0)::BIGINT AS available_minor,"
             " coalesce(sum(balance_minor) FILTER (WHERE what = 'reserved'), 0)::BIGINT AS reserved_minor,"
             " coalesce(sum(balance_minor) FILTER (WHERE what = 'receivable'), 0)::BIGINT AS receivable_minor,"
-            " coalesce(sum(balance_minor) FILTER (WHERE what = 'deposit'), 0)::BIGINT AS deposit_minor"
+            " coalesce(sum(balance_minor) FILTER (WHERE what = 'deposit'), 0)::BIGINT AS deposit_minor,"
+            " coalesce(sum(balance_minor) FILTER (WHERE what = 'frozen'), 0)::BIGINT AS frozen_minor"
             " FROM (SELECT currency, balance_minor, split_part(path, '/', 3) AS what FROM accounts"
             " WHERE path IN"
             " ('merchant/' || $1 || '/available', 'merchant/' || $1 || '/receivable', 'merchant/' || $1 || '/deposit')"
-            " UNION ALL SELECT a.currency, a.balance_minor, 'proceeds' FROM orders o"
-            " JOIN accounts a ON a.path = 'order/' || o.order_id || '/proceeds'"
+            " UNION ALL SELECT a.currency, a.balance_minor, split_part(a.path, '/', 3) FROM orders o"
+            " JOIN accounts a ON a.path IN ('order/' || o.order_id || '/proceeds', 'order/' || o.order_id || '/frozen')"
             " WHERE o.merchant_id = $1 AND NOT o.closed"
             " UNION ALL SELECT a.currency, a.balance_minor, 'reserved' FROM withdrawals w"
             " JOIN accounts a ON a.path = 'withdrawal/' || w.withdrawal_id || '/reserved'"

@@ -285,6 +285,17 @@ CLAIMS = (
         """,
     ),
     _Claim(
+        "frozen",
+        "Money is frozen only for an order that says so in the register, which is open then.",
+        """
+        SELECT a.path, a.currency, a.balance_minor, o.phase, o.closed, o.state -> 'freeze' AS freeze
+        FROM accounts a LEFT JOIN orders o ON o.order_id = split_part(a.path, '/', 2)
+        WHERE a.path LIKE 'order/%/frozen' AND a.balance_minor > 0
+          AND (o.order_id IS NULL OR o.closed OR coalesce((o.state #>> '{freeze,asked_minor}')::BIGINT, 0) = 0)
+        ORDER BY a.path
+        """,
+    ),
+    _Claim(
         "orphaned_escrow",
         "No money is held for an order that is closed or that the register does not know.",
         """

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import pytest
 from order_driver import OrderDriver, verb_of
-from order_samples import DAY, T0, a_policy
+from order_samples import DAY, T0, a_policy, an_order
 
 from core.order.bookings import Booking
+from core.order.deadlines import pass_deadlines
 from core.order.recovering import follow, recover
 from core.order.state import OrderState
-from core.order.steps import next_step, post, start
+from core.order.steps import finish, next_step, post, start
 from core.records import LedgerFacts
-from core.steps import KeepRecord
+from core.steps import KeepRecord, Post, Posted
 
 
 def recovered(driver: OrderDriver, references: Collection[str] | None = None) -> OrderState:
@@ -167,3 +169,86 @@ def test_order_that_follows_a_lost_report_is_recorded_under_a_higher_revision() 
     assert state is not None
     assert state.revision == taken + 1
     assert isinstance(next_step(state, driver.now), KeepRecord)
+
+
+# --- a refund that was decided between a posting and its report -------------------------------------------
+
+
+def unreported(driver: OrderDriver, kind: str) -> None:
+    """The movement is due and stands in the books; the worker died before it told the order."""
+    driver.state = pass_deadlines(driver.state, driver.now)
+    step = next_step(driver.state, driver.now)
+    assert isinstance(step, Post)
+    assert step.movement.kind == kind
+    assert driver.books.post(step.movement) == "posted"
+
+
+def refunded_meanwhile(driver: OrderDriver, **fields: Any) -> None:
+    """Two people decide a refund; the ledger refuses it, and the register says what stands in the books."""
+    for person in ("ann", "bob"):
+        actor = {"role": "operator", "id": person}
+        driver.arrive(driver.command("refund_order", "operator", actor=actor, reason="dented", **fields))
+    step = next_step(driver.state, driver.now)
+    assert isinstance(step, Post)
+    outcome = driver.books.post(step.movement)
+    assert outcome == "insufficient_funds"
+    posted = Posted(reference=step.movement.reference, outcome=outcome, account="escrow", short_by_minor=1)
+    driver.state = finish(start(driver.state, step), step, posted, driver.now)
+    assert driver.holds() == {"ledger_disagrees"}
+    state = followed(driver, revision=driver.state.revision - 1)
+    assert state is not None
+    driver.state = state
+    driver.do_what_is_due()
+
+
+REFUNDS: dict[str, dict[str, Any]] = {
+    "an amount": {"amount_minor": 1000},
+    "a line": {"lines": [{"line_id": "2", "quantity": 1}]},
+    "all": {},
+}
+
+
+@pytest.mark.parametrize("fields", REFUNDS.values(), ids=list(REFUNDS))
+@pytest.mark.parametrize("discount", ["merchant", "platform"])
+@pytest.mark.parametrize("kind", ["credit", "settle"])
+def test_refund_decided_before_a_postings_report_comes_out_of_where_the_money_is(
+    kind: str, discount: Any, fields: dict[str, Any]
+) -> None:
+    order = an_order(discount_minor=333, total_minor=13247, discount_funded_by=discount)
+    driver = OrderDriver(order).open()
+    driver.ship()
+    driver.deliver()
+    if kind == "credit":
+        driver.arrive(driver.command("confirm_receipt", "buyer"))
+    else:
+        driver.confirm()
+        driver.now += 8 * DAY
+    unreported(driver, kind)
+    refunded_meanwhile(driver, **fields)
+    assert driver.holds() == set()
+    assert [refund.source for refund in driver.state.refunds] == ["proceeds" if kind == "credit" else "merchant"]
+    driver.channel_says("arrived")
+    driver.check()
+    driver.advance(8 * DAY)
+    assert driver.state.closed
+    assert driver.state.parcel("p1") is not None
+    assert (driver.state.audit, driver.receipt) == ("approved", "confirmed")
+    driver.check()
+
+
+def test_case_decided_before_the_credits_report_is_paid_out_of_the_proceeds() -> None:
+    driver = OrderDriver().open()
+    driver.ship()
+    driver.deliver()
+    driver.arrive(driver.command("confirm_receipt", "buyer"))
+    unreported(driver, "credit")
+    driver.arrive(driver.command("open_after_sale", "buyer", kind="refund_only", reason="damaged", amount_minor=500))
+    driver.arrive(driver.command("agree_after_sale", "merchant"))
+    state = followed(driver, revision=driver.state.revision - 1)
+    assert state is not None
+    driver.state = state
+    driver.do_what_is_due()
+    assert [(refund.source, refund.status) for refund in driver.state.refunds] == [("proceeds", "booked")]
+    assert driver.phase == "credited"
+    driver.channel_says("arrived")
+    driver.check()

@@ -25,6 +25,7 @@ from core.order import deadlines as deadlines_module
 from core.order.commands import VERBS
 from core.order.state import (
     ARBITRATION_OVERDUE,
+    LATE_SCAN,
     LEDGER_DISAGREES,
     REFUND_STUCK,
     REVIEW_OVERDUE,
@@ -278,4 +279,4 @@ def test_every_deadline_of_a_case_stands_with_its_limit_and_default() -> None:
 def test_every_hold_of_our_own_stands_with_scope_and_owner(seen: Watcher) -> None:
     table = {next(iter(names(row[0]))): (row[1], row[2]) for row in rows("Holds of our own")}
     assert table == seen.holds
-    assert set(table) == {REVIEW_OVERDUE, REFUND_STUCK, LEDGER_DISAGREES, ARBITRATION_OVERDUE}
+    assert set(table) == {REVIEW_OVERDUE, REFUND_STUCK, LEDGER_DISAGREES, ARBITRATION_OVERDUE, LATE_SCAN}

@@ -133,6 +133,11 @@ PLANTED = {
         {"orphaned_escrow", "chart"},
         "order/A3/escrow",
     ),
+    "money frozen for an order without a dispute": (
+        "UPDATE accounts SET path = 'order/A3/frozen' WHERE path = 'order/A3/escrow'",
+        {"frozen", "chart"},
+        "order/A3/frozen",
+    ),
     "a payout that nobody asked for, in the rail's statement": (
         "INSERT INTO statement_lines (scope, name, line_id, kind, key, amount_minor, currency, at, loaded_at)"
         " VALUES ('rail', 'sandbox', 'L1', 'payout', 'foreign', 5, 'CNY', now(), now())",

@@ -1,6 +1,7 @@
 """An order's movements: when each is due, what it is made from, what it makes true, and which the ledger has.
 
-The order of business is fund, refunds, credit, settle. A new kind of movement stands here in each of the four parts.
+The order of business is fund, refunds, credit, settle, and then freeze and release. A new kind of movement stands here
+in each of the four parts.
 """
 
 from __future__ import annotations
@@ -12,20 +13,23 @@ from typing import NamedTuple
 from core import movements
 from core.chart import Kind
 from core.movements import Movement, Taken
+from core.order.freezing import next_number, note_frozen, note_released, release_due, to_freeze_minor
 from core.order.pausing import settles_at
 from core.order.shares import credit_shares
 from core.order.state import REFUND_STUCK, OrderState, Refund
 
 
 class Booking(NamedTuple):
-    """One movement of an order by name; `cause` is the refund it is about."""
+    """One movement of an order by name; `cause` is the refund it is about, or the number of a freeze."""
 
     kind: Kind
     cause: str = ""
 
 
-NOTIFYING: frozenset[Kind] = frozenset({"credit", "settle", "refund_arrived"})
+NOTIFYING: frozenset[Kind] = frozenset({"credit", "settle", "refund_arrived", "freeze", "release"})
 """Movements that bring one notice."""
+AT_MOST: frozenset[Kind] = frozenset({"freeze", "release"})
+"""Movements of at most what there is. Where there is nothing, they are done, too."""
 
 # --- when it is due --------------------------------------------------------------------------------------
 
@@ -58,6 +62,16 @@ def settle_due(state: OrderState, now: datetime) -> bool:
     return state.phase == "credited" and settles_at(state) <= now and not waits
 
 
+def freeze_due(state: OrderState) -> Booking | None:
+    """A dispute about a settled order needs more money to be kept than was asked for."""
+    return Booking("freeze", str(next_number(state))) if to_freeze_minor(state) else None
+
+
+def thaw_due(state: OrderState) -> Booking | None:
+    """Nothing of the order is disputed any more, and money may be frozen for it."""
+    return Booking("release", str(next_number(state) - 1)) if release_due(state) else None
+
+
 def _settlement_held(state: OrderState) -> bool:
     """Once settled, the money could be withdrawn. A refund on its way stops nothing else."""
     return any(hold.name != REFUND_STUCK for hold in state.held("credit", "payout", "all"))
@@ -88,6 +102,8 @@ def movement_for(state: OrderState, booking: Booking, now: datetime) -> Movement
             currency=order.currency,
             occurred_at=now,
         )
+    if booking.kind in AT_MOST:
+        return _freeze_or_release(state, booking, now)
     refund = state.refund(booking.cause)
     assert refund is not None
     if booking.kind == "refund":
@@ -107,6 +123,20 @@ def movement_for(state: OrderState, booking: Booking, now: datetime) -> Movement
         channel=channel,
         amount_minor=refund.amount_minor,
         currency=order.currency,
+        occurred_at=now,
+    )
+
+
+def _freeze_or_release(state: OrderState, booking: Booking, now: datetime) -> Movement:
+    """At most so much: what a freeze is about, or all that was asked for."""
+    asked = state.freeze.asked_minor if state.freeze is not None else 0
+    build, most = (movements.freeze, to_freeze_minor(state)) if booking.kind == "freeze" else (movements.release, asked)
+    return build(
+        state.order.order_id,
+        k=int(booking.cause),
+        merchant_id=state.order.merchant_id,
+        amount_minor=max(1, most),  # one that stands already, and was decided from an older state, moved something
+        currency=state.order.currency,
         occurred_at=now,
     )
 
@@ -141,6 +171,8 @@ def apply_movement(state: OrderState, movement: Movement) -> OrderState:
     if movement.kind == "settle":
         state = state.changed(phase="settled", settled_at=at, settled_minor=state.proceeds_minor)
         return state.with_notice("merchant", "settled", at, amount_minor=str(state.proceeds_minor))
+    if movement.kind in AT_MOST:
+        return _apply_freeze_or_release(state, movement)
     refund = state.refund(movement.name("cause"))
     assert refund is not None
     if movement.kind == "refund":
@@ -150,6 +182,15 @@ def apply_movement(state: OrderState, movement: Movement) -> OrderState:
     state = state.with_refund(refund.changed(status="arrived")).without_hold(REFUND_STUCK, refund.cause)
     amount = str(refund.amount_minor)
     return state.with_notice("buyer", "refund_arrived", at, cause=refund.cause, amount_minor=amount)
+
+
+def _apply_freeze_or_release(state: OrderState, movement: Movement) -> OrderState:
+    at = movement.occurred_at
+    if movement.kind == "release":
+        return note_released(state).with_notice("merchant", "released", at)
+    amount = sum(leg.amount_minor for leg in movement.legs)
+    state = note_frozen(state, int(movement.name("k")), amount)
+    return state.with_notice("merchant", "frozen", at, at_most_minor=str(amount))
 
 
 # --- which the ledger has --------------------------------------------------------------------------------
@@ -170,4 +211,8 @@ def unknown_bookings(state: OrderState, references: Collection[str]) -> list[Boo
         found.append(Booking("credit"))
     if f"{base}/settle" in references and state.settled_at is None:
         found.append(Booking("settle"))
+    if f"{base}/freeze/{next_number(state)}" in references:
+        found.append(Booking("freeze", str(next_number(state))))
+    if state.frozen and f"{base}/release/{next_number(state) - 1}" in references:
+        found.append(Booking("release", str(next_number(state) - 1)))
     return found

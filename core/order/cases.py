@@ -105,11 +105,17 @@ def check(state: OrderState, command: Command, now: datetime) -> Refusal | None:
         return _check_opening(state, command, now)
     case = state.open_case
     if case is None:
-        return refuse("no_open_case")
+        return refuse("no_open_case") if state.phase == "settled" or not state.over else _over(state)
     return commands.refusal_of(case, command, facts_of_case(state, case), now)
 
 
+def _over(state: OrderState) -> Refusal:
+    return refuse("order_over", f"It is {state.phase}.")
+
+
 def _check_opening(state: OrderState, command: OpenAfterSale, now: datetime) -> Refusal | None:
+    if state.over and state.phase != "settled":
+        return _over(state)
     if state.open_case is not None:
         return refuse("case_open", f"Case {state.open_case.case_id} is {state.open_case.stage}.")
     if state.phase in {"opening", "screening_held"}:
@@ -173,7 +179,7 @@ def follow_cases(state: OrderState, now: datetime) -> OrderState:
     if not state.cases:
         return state
     case = state.open_case
-    if case is not None and state.over:
+    if case is not None and state.over and state.phase != "settled":
         state = _take(state, case, close(case, "order_over", now), now)
     elif case is not None and case.stage == "returning":
         moved = returns.note_movement(case, facts_of_case(state, case), now)

@@ -68,8 +68,8 @@ VERBS: Mapping[type[Command], Verb] = {
     ShiftDeadline: Verb(frozenset({"operator"}), _timeless(shifting.check_shift), shifting.shift),
     PlaceHold: Verb(frozenset({"operator"}), _timeless(holding.check_place), holding.place, True),
     LiftHold: Verb(frozenset({"operator"}), _timeless(holding.check_lift), holding.lift, True, True),
-    OpenAfterSale: Verb(OPENERS, cases.check, cases.act),
-    **{command: Verb(verb.roles, cases.check, cases.act) for command, verb in CASE_VERBS.items()},
+    OpenAfterSale: Verb(OPENERS, cases.check, cases.act, afterwards=True, reopens=True),
+    **{command: Verb(verb.roles, cases.check, cases.act, afterwards=True) for command, verb in CASE_VERBS.items()},
 }
 
 

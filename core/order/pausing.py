@@ -29,7 +29,7 @@ def pause_ends_at(state: OrderState) -> datetime | None:
 
 def follow_clocks(state: OrderState, now: datetime) -> OrderState:
     """Stop the clocks while a case is open, and let them go on when none is."""
-    if state.open_case is None:
+    if state.open_case is None or state.over:
         return resume(state, now, "no case is open") if state.paused_since is not None else state
     if state.paused_since is None and state.paused_for < state.policy.after_sale.pause_most:
         state = _pause(state.changed(paused_since=now), now)

@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any
 
 from core.messages import Order
-from core.order.bookings import Booking, movement_for, unknown_bookings
+from core.order.bookings import Booking, unknown_bookings
+from core.order.freezing import next_number
+from core.order.moving_on import before_refunds, stand
 from core.order.state import OrderState
-from core.order.steps import finish_posting
 from core.policy import OrderPolicy
 from core.records import LedgerFacts
 
@@ -31,7 +32,7 @@ def recover(
     """
     state = OrderState.model_validate({**saved, "order": order, "policy": policy, "doing": None})
     for booking in unknown_bookings(state, references):
-        state = finish_posting(state, movement_for(state, booking, now))
+        state = stand(state, booking, now)
     inbox = state.inbox.note(now, "system", "rescue", "noted")
     return state.changed(inbox=inbox).next_revision()
 
@@ -59,15 +60,20 @@ def _could_have_decided(state: OrderState, unknown: Sequence[Booking], reference
     refunds = {reference.split("/")[3] for reference in references if reference.split("/")[2] == "refund"}
     if not refunds <= {refund.cause for refund in state.refunds}:
         return False
-    kinds = {booking.kind for booking in unknown}
-    ready = state.phase == "shipped" and state.fully_shipped and state.receipt.status == "confirmed"
+    if any(_number(reference, "freeze") > next_number(state) for reference in references):
+        return False
+    kinds, before = {booking.kind for booking in unknown}, before_refunds(state)
+    ready = before.phase == "shipped" and before.fully_shipped and before.receipt.status == "confirmed"
     return "credit" not in kinds or ready
+
+
+def _number(reference: str, kind: str) -> int:
+    """The number in an order's reference of this kind; 0 where it is of another."""
+    parts = reference.split("/")
+    return int(parts[3]) if parts[2] == kind else 0
 
 
 def _apply_late(state: OrderState, booking: Booking, now: datetime) -> OrderState:
     """The order after a movement that was decided before the last commands arrived: they came too late for it."""
-    if booking.kind == "credit":
-        approved = tuple(p.changed(audit="approved") if p.live else p for p in state.parcels)
-        state = state.changed(parcels=approved)
     inbox = state.inbox.note(now, "system", booking.kind, "noted", message="It stood in the books before this arrived.")
-    return finish_posting(state.changed(inbox=inbox), movement_for(state, booking, now))
+    return stand(state.changed(inbox=inbox), booking, now)

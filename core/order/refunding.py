@@ -86,7 +86,7 @@ def refund_units(
 ) -> OrderState:
     """The money of these units goes back, wherever their parcels are. The order is over where nothing is left."""
     split = return_units(state, units, bearer, with_freight=with_freight)
-    return _go_on(_owe(state, split, cause, reason, bearer, now))
+    return end_if_nothing_left(_owe(state, split, cause, reason, bearer, now))
 
 
 def refund_amount(
@@ -95,17 +95,17 @@ def refund_amount(
     """An amount goes back, at most what is left; the whole rest ends the order."""
     if amount_minor >= refundable_minor(state):
         return refund_rest(state, cause, reason, now, bearer=bearer)
-    return _go_on(_owe(state, take_amount(state, amount_minor, bearer), cause, reason, bearer, now))
+    return end_if_nothing_left(_owe(state, take_amount(state, amount_minor, bearer), cause, reason, bearer, now))
 
 
 def refund_rest(
     state: OrderState, cause: str, reason: str, now: datetime, *, bearer: Bearer = "merchant"
 ) -> OrderState:
     """All that is left goes back. Where the platform bears it, the merchant is paid all the same."""
-    return _go_on(_owe(state, take_all(state, bearer), cause, reason, bearer, now))
+    return end_if_nothing_left(_owe(state, take_all(state, bearer), cause, reason, bearer, now))
 
 
-def _go_on(state: OrderState) -> OrderState:
+def end_if_nothing_left(state: OrderState) -> OrderState:
     """The order after a refund whose parcels stay: over where the merchant has nothing left of it."""
     if not nothing_left(state):
         return state

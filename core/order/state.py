@@ -135,6 +135,17 @@ class OpenRefundRequest(Part):
     cause: Name
 
 
+class Frozen(Part):
+    """Money that the merchant of a settled order had available, and that is kept for the order.
+
+    `number` counts the times that money was frozen. `asked_minor` is how much was to be frozen since the last release:
+    the books froze at most what there was.
+    """
+
+    number: int
+    asked_minor: int = 0
+
+
 class Receipt(Part):
     """The buyer's confirmation: not due, awaited until, paused with time left, or confirmed."""
 
@@ -210,6 +221,7 @@ class OrderState(State):
     """Where a pause moved the settlement to."""
     refunds: tuple[Refund, ...] = ()
     refund_request: OpenRefundRequest | None = None
+    freeze: Frozen | None = Field(default=None, exclude_if=lambda value: value is None)
     freight_refunded_minor: int = 0
     """What goes back of the freight; `freight_goodwill_minor` of it the platform bears."""
     freight_goodwill_minor: int = 0
@@ -270,9 +282,15 @@ class OrderState(State):
 
     @property
     def closed(self) -> bool:
-        """Over, and all money is where it belongs."""
-        waits = self.withdrawal_due or self.refund_request is not None
+        """Over, no case is open, and all money is where it belongs."""
+        people = self.refund_request is not None or self.open_case is not None
+        waits = self.withdrawal_due or people or self.frozen
         return self.over and not waits and all(refund.status == "arrived" for refund in self.refunds)
+
+    @property
+    def frozen(self) -> bool:
+        """Money of the merchant may be frozen for this order."""
+        return self.freeze is not None and self.freeze.asked_minor > 0
 
     @property
     def proceeds_minor(self) -> int:

@@ -14,13 +14,16 @@ from core.fields import Message
 from core.movements import Movement
 from core.order.auditing import apply_verdict
 from core.order.bookings import (
+    AT_MOST,
     NOTIFYING,
     Booking,
     apply_movement,
     credit_due,
+    freeze_due,
     movement_for,
     refund_due,
     settle_due,
+    thaw_due,
 )
 from core.order.calling import hold_money
 from core.order.cases import apply_return_verdict
@@ -86,7 +89,10 @@ def next_step(state: OrderState, now: datetime) -> OrderStep | None:
         return _keep_record(state, now) if money_stands else post(state, Booking("fund"), now)
     if state.phase == "opening":
         return Screen()
-    if not money_stands and (booking := refund_due(state)) is not None:
+    # A freeze moves nothing away: a hold does not stop it, unless it is this that the ledger refuses.
+    if (booking := freeze_due(state)) is not None and not state.has_hold(LEDGER_DISAGREES):
+        return post(state, booking, now)
+    if not money_stands and (booking := refund_due(state) or thaw_due(state)) is not None:
         return post(state, booking, now)
     if claims_to_release(state):
         return ReleaseClaims()
@@ -159,10 +165,15 @@ def finish(state: OrderState, step: OrderStep, result: OrderResult, now: datetim
 
 
 def _finish_post(state: OrderState, step: Post, posted: Posted, now: datetime) -> OrderState:
-    if not posted.moved:
+    if not posted.moved and not _had_nothing(step.movement, posted):
         return _stop_money(state, step, posted, now)
     state = finish_posting(state, step.movement)
-    return state if posted.overtaken else state.note_record(step.record)
+    return state if posted.overtaken or not posted.moved else state.note_record(step.record)
+
+
+def _had_nothing(movement: Movement, posted: Posted) -> bool:
+    """There is nothing to freeze, or nothing that is frozen any more."""
+    return movement.kind in AT_MOST and posted.outcome == "insufficient_funds"
 
 
 def finish_posting(state: OrderState, movement: Movement) -> OrderState:

@@ -20,13 +20,26 @@ MILESTONES = ("label_at", "first_physical_at", "delivered_at", "returned_at")
 
 
 def _waterfall(legs: Iterable[tuple[str, str, int]], balances: Mapping[str, int]) -> Iterator[tuple[str, str, int]]:
-    """What a merchant would owe is taken first from what is available."""
+    """What a merchant would owe is taken first from what is frozen, then from what is available.
+
+    A freeze and a release move at most what is there, and available money repays a receivable first.
+    """
+    left = dict(balances)
     for debit, credit, amount in legs:
-        part = min(amount, balances.get("available", 0)) if debit == "receivable" else 0
-        if part:
-            yield "available", credit, part
-        if amount > part:
-            yield debit, credit, amount - part
+        at_most = "frozen" in (debit, credit) and "available" in (debit, credit)
+        wanted = min(amount, left.get(debit, 0)) if at_most else amount
+        for place in ("frozen", "available") if debit == "receivable" else ():
+            part = min(wanted, left.get(place, 0))
+            if part:
+                left[place] -= part
+                wanted -= part
+                yield place, credit, part
+        if credit == "available" and (owed := min(wanted, -left.get("receivable", 0))) > 0:
+            left["receivable"] += owed
+            wanted -= owed
+            yield debit, "receivable", owed
+        if wanted:
+            yield debit, credit, wanted
 
 
 class Books:
@@ -42,6 +55,8 @@ class Books:
         if movement.reference in self.movements:
             return "exists" if self.movements[movement.reference] == legs else "conflict"
         after = dict(self.balances)
+        if movement.kind in {"freeze", "release"} and not after.get(legs[0][0], 0):
+            return "insufficient_funds"
         for debit, credit, amount in _waterfall(legs, after):
             assert amount > 0, movement
             after[debit] = after.get(debit, 0) - amount

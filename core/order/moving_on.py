@@ -1,0 +1,113 @@
+"""A credit or a settlement that stood in the books before the order knew of it.
+
+A worker may die after the posting and before its report. A refund that was decided in that gap was to come from where
+the money was before. It is not booked yet, so it is decided again for where the money stands now: the commission and
+the discount that go back with it are other amounts then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.movements import Source
+from core.order.bookings import Booking, movement_for
+from core.order.refunding import end_if_nothing_left, source_of
+from core.order.shares import commission_back, discount_back
+from core.order.state import LEDGER_DISAGREES, LineState, OrderState, Refund
+from core.order.steps import finish_posting
+
+_LEFT: dict[str, Source] = {"credit": "escrow", "settle": "proceeds"}
+"""Where the money was before these movements."""
+
+
+def stand(state: OrderState, booking: Booking, now: datetime) -> OrderState:
+    """The order with a movement that the books have, and with its unbooked refunds out of where the money is now."""
+    if booking.kind == "credit":
+        before = before_refunds(state)
+        state = before.changed(parcels=tuple(p.changed(audit="approved") if p.live else p for p in before.parcels))
+    late = _unbooked(state, _LEFT.get(booking.kind))
+    before = _without(state, late)
+    after = finish_posting(before, movement_for(before, booking, now))
+    if not late:
+        return after
+    after = _lift(after)
+    for refund in late:
+        after = _owe_again(after, refund)
+    return end_if_nothing_left(after.changed(refunds=_in_their_order(state, after)))
+
+
+def before_refunds(state: OrderState) -> OrderState:
+    """The order before a refund of all that is left ended it: its parcels were approved and with the buyer.
+
+    Their units have their money back and stay with the buyer.
+    """
+    if state.phase != "refunded" or state.credited_at is not None or not _unbooked(state, "escrow"):
+        return state
+    parcels = tuple(p.changed(ended=False) if p.audit == "approved" else p for p in state.parcels)
+    state = state.changed(phase="shipped", parcels=parcels)
+    units = {line.line_id: 0 for line in state.lines}
+    for parcel in state.live_parcels:
+        for part in parcel.lines:
+            units[part.line_id] += part.quantity
+    return state.changed(lines=tuple(_with_buyer(line, units[line.line_id]) for line in state.lines))
+
+
+def _with_buyer(line: LineState, units: int) -> LineState:
+    kept = min(line.ended, units)
+    return line.changed(ended=line.ended - kept, returned=line.returned + kept)
+
+
+def _unbooked(state: OrderState, place: Source | None) -> tuple[Refund, ...]:
+    return tuple(refund for refund in state.refunds if refund.status == "owed" and refund.source == place)
+
+
+def _without(state: OrderState, refunds: Sequence[Refund]) -> OrderState:
+    """The order's money before these refunds were decided."""
+    for refund in refunds:
+        state = _moved(state, refund, -1)
+    return state.changed(refunds=tuple(refund for refund in state.refunds if refund not in refunds))
+
+
+def _moved(state: OrderState, refund: Refund, sign: int) -> OrderState:
+    """The order's figures with a refund's (+1), or without them (-1)."""
+    parts = {part.line_id: sign * part.amount_minor for part in refund.lines}
+    by_platform = refund.bearer == "platform"
+    freight = sign * refund.amount_minor - sum(parts.values())
+    return state.changed(
+        lines=tuple(_line(line, parts.get(line.line_id, 0), by_platform=by_platform) for line in state.lines),
+        freight_refunded_minor=state.freight_refunded_minor + freight,
+        freight_goodwill_minor=state.freight_goodwill_minor + (freight if by_platform else 0),
+    )
+
+
+def _line(line: LineState, amount_minor: int, *, by_platform: bool) -> LineState:
+    goodwill = amount_minor if by_platform else 0
+    return line.changed(
+        refunded_minor=line.refunded_minor + amount_minor, goodwill_minor=line.goodwill_minor + goodwill
+    )
+
+
+def _owe_again(state: OrderState, refund: Refund) -> OrderState:
+    """The same refund, out of where the money stands now, with what goes back to the platform and from it."""
+    after = _moved(state, refund, +1)
+    pairs = list(zip(state.lines, after.lines, strict=True))
+    again = refund.changed(
+        source=source_of(state),
+        commission_minor=sum(commission_back(new) - commission_back(old) for old, new in pairs),
+        discount_minor=sum(discount_back(new) - discount_back(old) for old, new in pairs),
+    )
+    return after.changed(refunds=(*state.refunds, again))
+
+
+def _in_their_order(before: OrderState, after: OrderState) -> tuple[Refund, ...]:
+    by_cause = {refund.cause: refund for refund in after.refunds}
+    return tuple(by_cause[refund.cause] for refund in before.refunds)
+
+
+def _lift(state: OrderState) -> OrderState:
+    """The ledger refused a refund out of money that had moved on; it is right, and the refund is another one now."""
+    explained = [
+        hold for hold in state.holds if hold.name == LEDGER_DISAGREES and hold.facts.get("movement") == "refund"
+    ]
+    return state.changed(holds=tuple(hold for hold in state.holds if hold not in explained))
