@@ -44,6 +44,7 @@ from core.fields import (
     Word,
 )
 from core.money import MAX_AMOUNT_MINOR
+from core.promise_messages import PROMISE_COMMANDS
 from core.refund_messages import RefundOrder
 
 # --- the order -----------------------------------------------------------------------------------------
@@ -289,6 +290,7 @@ class LiftHold(Command):
 
 _COMMANDS: tuple[type[Command], ...] = (
     ReportShipment,
+    *PROMISE_COMMANDS,
     CorrectWaybill,
     ReportScan,
     ConfirmReceipt,

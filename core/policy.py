@@ -33,6 +33,14 @@ Few = Annotated[int, Field(strict=True, ge=0, le=200)]
 """An order keeps something of each: its state has a size budget, see `core.budgets`."""
 
 
+def _unsaid(default: Any) -> Any:
+    """A limit that few orders meet: an order does not carry it along where it is this.
+
+    What is left out of open orders means this value for as long as they live. Do not change it: a policy's text can.
+    """
+    return Field(default=default, exclude_if=lambda value: value == default)
+
+
 class OrderLimits(Message):
     """Deadlines and counts of an order; `policies/default.toml` says where each number comes from."""
 
@@ -43,6 +51,9 @@ class OrderLimits(Message):
     ship_within: Duration = timedelta(hours=48)
     ship_by_longest: Duration = timedelta(days=15)
     ship_after_screening: Duration = timedelta(hours=24)
+    delay_answer_within: Duration = _unsaid(timedelta(hours=48))
+    delay_longest: Duration = _unsaid(timedelta(days=15))
+    delays_max: Few = _unsaid(2)
     pickup_within: Duration = timedelta(days=5)
     receipt_within: Duration = timedelta(days=7)
     receipt_reminder: Duration = timedelta(days=2)

@@ -39,6 +39,7 @@ _ACTED_IN = {
 
 _WAITS = (
     *("screening_sla", "screening_end", "screening_appeal", "ship_within", "ship_by_longest", "pickup_within"),
+    *("delay_answer_within", "delay_longest"),
     *("receipt_within", "undelivered_within", "undelivered_end", "extension", "correction_within", "review_sla"),
     *("review_end", "settlement_delay", "after_sale_window", "refund_stuck_after"),
 )
@@ -114,6 +115,10 @@ def _unreachable(limits: OrderLimits) -> Iterator[Clash]:
         yield Clash((_key("corrections_max"), _key("correction_within")), f"corrections_max is 0: {why}")
     if limits.corrections_max and not limits.correction_within:
         yield Clash((_key("correction_within"),), "correction_within is 0s: no correction can come in time")
+    if limits.delays_max and not limits.delay_answer_within:
+        yield Clash((_key("delay_answer_within"),), "delay_answer_within is 0s: no buyer can accept a later date")
+    if limits.delays_max and not limits.delay_longest:
+        yield Clash((_key("delay_longest"),), "delay_longest is 0s: every later date is too late")
     if limits.commands_reserved >= limits.commands_max:
         why = "everything is kept for the buyer, and the merchant can send nothing"
         keys = (_key("commands_reserved"), _key("commands_max"))

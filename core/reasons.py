@@ -37,6 +37,10 @@ SENTENCES: dict[str, str] = {
     "impossible_waybill": "No waybill of this carrier can have this number.",
     "waybill_in_use": "This merchant already used the number for another buyer or address.",
     "not_released": "The order is not released for shipment.",
+    "delay_pending": "A later date waits for the buyer's answer already.",
+    "too_many_delays": "The merchant asked for a later date as often as it may.",
+    "impossible_date": "The date cannot be asked for.",
+    "no_delay_request": "No later date waits for an answer.",
     "parcel_exists": "The order has a parcel of this id.",
     "too_many_parcels": "The order has as many parcels as it may.",
     "unknown_parcel": "The order has no such parcel.",
@@ -49,6 +53,7 @@ SENTENCES: dict[str, str] = {
     "already_confirmed": "Receipt was confirmed already.",
     "case_open": "An after-sale case is open.",
     "too_early": "It is too early for this.",
+    "too_late": "It is too late for this.",
     "too_many_extensions": "The receipt deadline was extended as often as it may be.",
     # people
     "not_in_review": "Nothing is in review.",

@@ -54,6 +54,17 @@ COMMANDS: dict[str, Body] = {
         "parcels": [{**_PARCEL, "lines": [{"line_id": "1", "quantity": 2}], "weight_g": 1200}],
         "shipped_at": "2026-11-23T10:00:00+08:00",
     },
+    "decline_shipment": {
+        "actor": MERCHANT,
+        "lines": [{"line_id": "2", "quantity": 1}],
+        "reason": "the last one broke in the warehouse",
+    },
+    "request_delay": {
+        "actor": MERCHANT,
+        "ship_by": "2026-12-05T18:00:00+08:00",
+        "reason": "the factory delivers a week late",
+    },
+    "answer_delay": {"actor": BUYER, "answer": "accept"},
     "correct_waybill": {"actor": MERCHANT, **_PARCEL, "reason": "a digit was mistyped"},
     "report_scan": {
         "actor": {"role": "carrier", "id": "gateway-1"},

@@ -62,6 +62,30 @@ NOTICES: tuple[NoticeKind, ...] = (
     ),
     NoticeKind("ship_reminder", "order", ("merchant",), "the time to ship is nearly over", ("ship_by",)),
     NoticeKind("ship_by_passed", "order", ("merchant",), "the time to ship is over: what was not shipped is refunded"),
+    NoticeKind(
+        "ship_by_shortened",
+        "order",
+        ("merchant", "buyer"),
+        "the order's own date is later than its policy allows: the policy's counts",
+        ("old", "new", "why"),
+    ),
+    NoticeKind(
+        "delay_asked",
+        "order",
+        ("buyer",),
+        "the merchant asks to ship later: answer_delay, or silence refuses",
+        ("old", "new", "reason", "answer_by"),
+    ),
+    NoticeKind(
+        "delay_accepted", "order", ("merchant", "buyer"), "the buyer accepted a later date", ("old", "new", "reason")
+    ),
+    NoticeKind(
+        "delay_refused",
+        "order",
+        ("merchant", "buyer"),
+        "the buyer refused a later date, or did not answer: the date stays",
+        ("ship_by", "reason"),
+    ),
     NoticeKind("shipped", "order", ("buyer",), "a parcel was reported", ("parcel_id", "carrier", "waybill")),
     NoticeKind(
         "waybill_read_from_package",

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 from order_driver import OrderDriver
-from order_samples import DAY, PEOPLE, WAYBILLS, a_parcel, a_policy, a_scan
+from order_samples import DAY, PEOPLE, T0, WAYBILLS, a_parcel, a_policy, a_scan
 
 from core.answers import Answer
 from core.messages import ORDER_COMMANDS, Role
@@ -17,6 +17,9 @@ from core.reasons import SENTENCES, Refusal
 
 BODIES: dict[str, dict[str, Any]] = {
     "report_shipment": {"parcels": [a_parcel()]},
+    "decline_shipment": {"reason": "sold out"},
+    "request_delay": {"ship_by": (T0 + 9 * DAY).isoformat(), "reason": "the factory is late"},
+    "answer_delay": {"answer": "accept"},
     "correct_waybill": {"parcel_id": "p1", "carrier": "sandbox", "waybill": WAYBILLS[5], "reason": "typo"},
     "report_scan": {"carrier": "sandbox", "waybill": WAYBILLS[1], "scans": [], "provider": "x"},
     "confirm_receipt": {},
@@ -46,6 +49,9 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 SENDERS = {
     "report_shipment": {"merchant"},
+    "decline_shipment": {"merchant"},
+    "request_delay": {"merchant"},
+    "answer_delay": {"buyer", "operator"},
     "correct_waybill": {"merchant"},
     "report_scan": {"carrier"},
     "confirm_receipt": {"buyer", "operator"},

@@ -42,6 +42,13 @@ def asked_for_a_refund() -> OrderDriver:
     return driver
 
 
+def asked_for_a_delay() -> OrderDriver:
+    """The merchant wants to ship later, and the buyer has not answered."""
+    driver = opened(ship_within="5d")
+    driver.send("request_delay", "merchant", ship_by=(T0 + 9 * DAY).isoformat(), reason="the factory is late")
+    return driver
+
+
 def held_until() -> OrderDriver:
     """Held, to be looked at again before it must be shipped."""
     driver = opened(ship_within="5d")
@@ -70,6 +77,7 @@ CASES = (
     Case("screening_end", held, 72 * HOUR, lambda d: d.phase == "refused" and d.refunds() == {"screening": 13580}),
     Case("ship_reminder", opened, 24 * HOUR, told("ship_reminder")),
     Case("ship_by", opened, 48 * HOUR, lambda d: d.phase == "cancelled" and d.refunds() == {"ship_by": 13580}),
+    Case("delay_answer_by", asked_for_a_delay, 48 * HOUR, told("delay_refused")),
     Case("pickup_by", shipped, 5 * DAY, lambda d: d.phase == "cancelled" and d.refunds() == {"parcel-p1": 13580}),
     Case("receipt_reminder", delivered, 5 * DAY, told("receipt_reminder")),
     Case("receipt_by", delivered, 7 * DAY, lambda d: d.state.receipt.by == "timeout" and d.phase == "credited"),

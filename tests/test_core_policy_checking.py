@@ -8,9 +8,9 @@ import pytest
 from order_samples import an_order
 
 from core.audit.policy import TRUTH_RULES
-from core.policy import parse_policy, resolve
+from core.policy import OrderLimits, parse_policy, resolve
 from core.policy_checking import check_policy
-from core.policy_sources import Selection, differences, values_for, values_of
+from core.policy_sources import Selection, differences, values_for, values_of, written
 
 POLICIES = sorted(file for file in (Path(__file__).parents[1] / "policies").glob("*.toml") if file.stem != "screening")
 HEAD = 'name = "x"\n'
@@ -174,7 +174,7 @@ def test_the_sources_of_an_order_are_those_of_what_it_follows() -> None:
     policy, order = parse_policy(SOURCES), an_order()
     resolved, told = resolve(policy, order, "gold"), sources(values_for(policy, order, "gold"))
     assert resolved.grade == "gold"
-    limits = resolved.model_dump(mode="json")["order"]
+    limits = {name: written(getattr(resolved.order, name)) for name in OrderLimits.model_fields}
     assert {key.removeprefix("order."): value for key, (value, _) in told.items() if key.startswith("order.")} == limits
     assert told["order.settlement_delay"] == ("1d", "rule 1 (grade gold)")
     assert "grade" not in resolve(policy, order).model_dump(mode="json")

@@ -20,7 +20,7 @@ from core.aftersale.deadlines import PASSING as CASE_PASSING
 from core.aftersale.limits import AfterSaleLimits
 from core.aftersale.state import CaseStage
 from core.durations import format_duration
-from core.order import auditing, cases, granting, holding, receiving, shifting, shipping
+from core.order import auditing, cases, granting, holding, promising, receiving, shifting, shipping
 from core.order import deadlines as deadlines_module
 from core.order.commands import VERBS
 from core.order.state import (
@@ -229,6 +229,9 @@ def refusals_in_source(verb: str) -> set[str]:
     functions: dict[str, list[Any]] = {
         "report_shipment": [shipping.check_shipment, shipping._take, parcels.check_number, shipping.check_claims],
         "correct_waybill": [shipping.check_correction, parcels.check_number, shipping.check_claims],
+        "decline_shipment": [promising.check_decline, promising._check_unshipped],
+        "request_delay": [promising.check_request, promising._check_unshipped],
+        "answer_delay": [promising.check_answer],
         "report_scan": [shipping.check_scan],
         "confirm_receipt": [receiving.check_confirmation],
         "extend_receipt": [receiving.check_extension],

@@ -280,6 +280,7 @@ def _exchange(state: OrderState, case: AfterSaleCase, now: datetime) -> OrderSta
     state = state.changed(
         phase=state.phase if state.live_parcels else "awaiting_shipment",
         ship_by=ship_by,
+        delay=None,
         shipped_at=None,
         undelivered_asked_at=None,
         receipt=Receipt(extensions=state.receipt.extensions),

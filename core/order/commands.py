@@ -28,13 +28,14 @@ from core.messages import (
     ResolveRefund,
     ShiftDeadline,
 )
-from core.order import auditing, cases, granting, holding, receiving, shifting, shipping
+from core.order import auditing, cases, granting, holding, promising, receiving, shifting, shipping
 from core.order.cases import follow_cases
 from core.order.deadlines import next_deadline
 from core.order.receiving import follow_deliveries
 from core.order.shipping import Claim
 from core.order.state import OrderState
 from core.order.weighing import is_full, shortened
+from core.promise_messages import AnswerDelay, DeclineShipment, RequestDelay
 from core.reasons import Refusal, refuse
 from core.refund_messages import RefundOrder
 from core.texts import clock
@@ -50,6 +51,9 @@ def _timeless(check: Callable[[OrderState, Any], Refusal | None]) -> Check:
 
 VERBS: Mapping[type[Command], Verb] = {
     ReportShipment: Verb(frozenset({"merchant"}), _timeless(shipping.check_shipment), shipping.ship),
+    DeclineShipment: Verb(frozenset({"merchant"}), _timeless(promising.check_decline), promising.decline),
+    RequestDelay: Verb(frozenset({"merchant"}), promising.check_request, promising.ask),
+    AnswerDelay: Verb(frozenset({"buyer", "operator"}), _timeless(promising.check_answer), promising.answer),
     CorrectWaybill: Verb(frozenset({"merchant"}), _timeless(shipping.check_correction), shipping.correct),
     ReportScan: Verb(frozenset({"carrier"}), _timeless(shipping.check_scan), shipping.append_scans, True, True),
     ConfirmReceipt: Verb(frozenset({"buyer", "operator"}), _timeless(receiving.check_confirmation), receiving.confirm),

@@ -25,6 +25,7 @@ from core.order.calling import call_for_review, hold_money
 from core.order.cases import deadlines_of_case, follow_cases, pass_case_deadline
 from core.order.opening import refuse_goods
 from core.order.pausing import pause_ends_at, resume, settles_at
+from core.order.promising import lapse, open_delay
 from core.order.receiving import confirm_by_timeout, follow_deliveries
 from core.order.refunding import refund_parcels, refund_unshipped
 from core.order.state import REFUND_STUCK, REVIEW_OVERDUE, OrderState
@@ -107,6 +108,8 @@ def _shipping(state: OrderState) -> Iterator[Deadline]:
     if state.released_at is not None and reminder > state.released_at:
         yield Deadline(name="ship_reminder", at=reminder)
     yield Deadline(name="ship_by", at=state.ship_by)
+    if state.delay is not None and (delay := open_delay(state)) is not None and delay.answer_by is not None:
+        yield Deadline(name="delay_answer_by", at=delay.answer_by)
 
 
 def _parcel(state: OrderState, parcel: Parcel) -> Iterator[Deadline]:
@@ -226,8 +229,11 @@ def _pass_ship_reminder(state: OrderState, deadline: Deadline, now: datetime) ->
 
 def _pass_ship_by(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
     state = state.with_notice("merchant", "ship_by_passed", now)
-    state = refund_unshipped(state, "ship_by", "not shipped in time", "cancelled", now)
-    return state.changed(shipped_at=now) if state.fully_shipped else state
+    return refund_unshipped(state, "ship_by", "not shipped in time", now)
+
+
+def _pass_delay_answer_by(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    return lapse(state, now)
 
 
 def _pass_pickup_by(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
@@ -365,6 +371,7 @@ _PASSING: dict[str, Callable[[OrderState, Deadline, datetime], OrderState]] = {
     "screening_end": _pass_screening_end,
     "ship_reminder": _pass_ship_reminder,
     "ship_by": _pass_ship_by,
+    "delay_answer_by": _pass_delay_answer_by,
     "pickup_by": _pass_pickup_by,
     "audit_correction": _pass_audit_correction,
     "review_sla": _pass_review_sla,

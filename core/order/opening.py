@@ -114,7 +114,16 @@ def release(state: OrderState, since: datetime, now: datetime) -> OrderState:
         ship_by = now + limits.ship_after_screening
     state = state.changed(phase="awaiting_shipment", released_at=now, ship_by=ship_by)
     state = state.changed(screening_since=None, screening_refused=False)
-    return state.with_notice("merchant", "ship", now, ship_by=ship_by.isoformat())
+    state = state.with_notice("merchant", "ship", now, ship_by=ship_by.isoformat())
+    return _tell_shortened(state, own, ship_by, now) if own is not None and ship_by < own else state
+
+
+def _tell_shortened(state: OrderState, own: datetime, ship_by: datetime, now: datetime) -> OrderState:
+    """The storefront promised a later date than the policy allows: both sides count on it until they are told."""
+    why = f"ship_by_longest is {spell(state.policy.order.ship_by_longest)}"
+    facts = {"old": own.isoformat(), "new": ship_by.isoformat(), "why": why}
+    state = state.with_notice("merchant", "ship_by_shortened", now, **facts)
+    return state.with_notice("buyer", "ship_by_shortened", now, **facts)
 
 
 def refuse_goods(state: OrderState, reason: str, now: datetime) -> OrderState:

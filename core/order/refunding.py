@@ -37,9 +37,12 @@ def refund_all(state: OrderState, cause: str, reason: str, end: End, now: dateti
     return _end(state.changed(parcels=parcels), units, cause, reason, end, now)
 
 
-def refund_unshipped(state: OrderState, cause: str, reason: str, end: End, now: datetime) -> OrderState:
-    """What is in no parcel goes back; the rest of the order goes on."""
-    return _end(state, state.left_to_ship(), cause, reason, end, now)
+def refund_unshipped(
+    state: OrderState, cause: str, reason: str, now: datetime, units: Mapping[str, int] | None = None
+) -> OrderState:
+    """What is in no parcel goes back, or these units of it; the order goes on with what was shipped."""
+    state = _end(state, state.left_to_ship() if units is None else units, cause, reason, "cancelled", now)
+    return state.changed(shipped_at=now) if state.shipped_at is None and state.fully_shipped else state
 
 
 def refund_parcels(

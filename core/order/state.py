@@ -184,6 +184,15 @@ class ScreeningHit(Part):
     """Its id in the rules file."""
 
 
+class DelayRequest(Part):
+    """A later date that the merchant asked for. Once it was answered only `asked` is left: how often that happened."""
+
+    asked: int
+    ship_by: Time | None = None
+    reason: str | None = None
+    answer_by: Time | None = None
+
+
 class OrderState(State):
     """One order between two events. Frozen: every change is a new state with a higher `revision`."""
 
@@ -207,6 +216,8 @@ class OrderState(State):
     """By how much an operator has moved a deadline to later, by its name; all moves together."""
     released_at: Time | None = None
     ship_by: Time | None = None
+    delay: DelayRequest | None = Field(default=None, exclude_if=lambda value: value is None)
+    """That the merchant asked to ship later."""
     shipped_at: Time | None = None
     """When the last line was reported as shipped."""
     lines: tuple[LineState, ...]

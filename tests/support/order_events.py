@@ -156,6 +156,11 @@ def _interrupt(driver: OrderDriver, scope: str, stage: str) -> None:
     driver.during = during
 
 
+def _ask_delay(driver: OrderDriver, by: timedelta) -> None:
+    later = (driver.state.ship_by or driver.now) + by
+    driver.send("request_delay", "merchant", ship_by=later.isoformat(), reason="the factory is late")
+
+
 def _progress(driver: OrderDriver) -> None:
     """The natural next thing."""
     state = driver.state
@@ -178,6 +183,8 @@ def _progress(driver: OrderDriver) -> None:
 
 # --- the events --------------------------------------------------------------------------------------------
 
+_LINE_1: list[dict[str, Any]] = [{"line_id": "1", "quantity": 1}]
+_LINE_2: list[dict[str, Any]] = [{"line_id": "2", "quantity": 1}]
 MERCHANT: dict[str, Event] = {
     "ship all": partial(_ship_next),
     "ship one of line 1": partial(_ship_next, lines={"1": 1}),
@@ -185,6 +192,10 @@ MERCHANT: dict[str, Event] = {
     "ship in two": lambda d: _ship(d, a_parcel(1, {"1": 1}), a_parcel(2)),
     "ship too much": partial(_ship_next, lines={"1": 5}),
     "ship a number in use": lambda d: _ship(d, a_parcel(9), claim="in_use", channel="signal"),
+    "give up all": partial(_send, verb="decline_shipment", role="merchant", reason="sold out"),
+    "give up line 2": lambda d: d.send("decline_shipment", "merchant", reason="sold out", lines=_LINE_2),
+    "ask for a delay": lambda d: _ask_delay(d, 5 * DAY),
+    "ask for a long delay": lambda d: _ask_delay(d, 50 * DAY),
     "correct p1": partial(_correct, parcel_id="p1", number=4),
     "correct p1 again": partial(_correct, parcel_id="p1", number=1),
     "correct p2": partial(_correct, parcel_id="p2", number=5),
@@ -196,6 +207,8 @@ BUYER: dict[str, Event] = {
     "confirm": partial(_send, verb="confirm_receipt", role="buyer"),
     "confirm by signal": partial(_send, verb="confirm_receipt", role="buyer", channel="signal"),
     "extend": partial(_send, verb="extend_receipt", role="buyer"),
+    "accept the delay": partial(_send, verb="answer_delay", role="buyer", answer="accept"),
+    "refuse the delay": partial(_send, verb="answer_delay", role="buyer", answer="refuse", channel="signal"),
     "cancel": partial(_send, verb="cancel_order", role="buyer", reason="changed my mind"),
     "cancel without reason": partial(_send, verb="cancel_order", role="buyer", channel="signal", reason=""),
     "stranger as buyer": partial(_meddle, role="buyer", channel="signal"),
@@ -262,7 +275,6 @@ def _back_next_look(driver: OrderDriver, answered: bool, seen: tuple[str, ...] =
         _next_look(driver, parcel.parcel_id, answered, seen)
 
 
-_LINE_1, _LINE_2 = [{"line_id": "1", "quantity": 1}], [{"line_id": "2", "quantity": 1}]
 _PIECE = [{"kind": "photo", "reference": "https://shop.example/1.jpg"}]
 CASES: dict[str, Event] = {
     "case: refund": partial(_open, kind="refund_only", reason="not_received"),

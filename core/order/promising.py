@@ -1,0 +1,132 @@
+"""Before everything is shipped: the merchant gives lines up, or asks for a later date, which the buyer answers.
+
+A date that a buyer was promised moves only with that buyer's word. Silence refuses.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.order.refunding import refund_unshipped
+from core.order.state import DelayRequest, OrderState
+from core.promise_messages import AnswerDelay, DeclineShipment, RequestDelay
+from core.reasons import Refusal, refuse
+from core.texts import clock
+
+
+def _check_unshipped(state: OrderState) -> Refusal | None:
+    """Whether anything is still to be shipped, and may be."""
+    if state.phase in {"opening", "screening_held"}:
+        return refuse("not_released", "Its goods are not screened yet.")
+    return refuse("nothing_left_to_ship") if not state.left_to_ship() else None
+
+
+# --- not at all ------------------------------------------------------------------------------------------
+
+
+def check_decline(state: OrderState, command: DeclineShipment) -> Refusal | None:
+    """Whether these units are in no parcel yet."""
+    if (refusal := _check_unshipped(state)) is not None:
+        return refusal
+    if not command.reason:
+        return refuse("reason_missing", field="reason")
+    left, known = state.left_to_ship(), {line.line_id for line in state.lines}
+    for line_id, quantity in _units(command).items():
+        if line_id not in known:
+            return refuse("unknown_line", f"Known: {', '.join(sorted(known))}.", field="lines")
+        if quantity > left.get(line_id, 0):
+            hint = f"Line {line_id}: {left.get(line_id, 0)} left, {quantity} given up."
+            return refuse("quantity_too_large", hint, field="lines")
+    return None
+
+
+def _units(command: DeclineShipment) -> dict[str, int]:
+    units: dict[str, int] = {}
+    for part in command.lines or ():
+        units[part.line_id] = units.get(part.line_id, 0) + part.quantity
+    return units
+
+
+def decline(state: OrderState, command: DeclineShipment, now: datetime) -> OrderState:
+    """The money of these units goes back; the order goes on with what was shipped, and is over without any."""
+    units = _units(command) or state.left_to_ship()
+    return refund_unshipped(state, "declined", f"the merchant cannot ship: {command.reason}", now, units)
+
+
+# --- later -----------------------------------------------------------------------------------------------
+
+
+def open_delay(state: OrderState) -> DelayRequest | None:
+    """The request that waits for the buyer: none once everything is shipped or given back."""
+    delay = state.delay
+    return delay if delay is not None and delay.answer_by is not None and state.left_to_ship() else None
+
+
+def check_request(state: OrderState, command: RequestDelay, now: datetime) -> Refusal | None:
+    """Whether the date may be asked for: later than the promise, within the policy's limit, and not too often."""
+    if (refusal := _check_unshipped(state)) is not None:
+        return refusal
+    if not command.reason:
+        return refuse("reason_missing", field="reason")
+    if open_delay(state) is not None:
+        return refuse("delay_pending")
+    limits, asked = state.policy.order, state.delay.asked if state.delay is not None else 0
+    if asked >= limits.delays_max:
+        return refuse("too_many_delays", f"At most {limits.delays_max}.")
+    assert state.ship_by is not None
+    if state.ship_by <= now:
+        return refuse("too_late", f"It was to be shipped by {clock(state.ship_by)}.")
+    if not state.ship_by < command.ship_by <= state.ship_by + limits.delay_longest:
+        latest = state.ship_by + limits.delay_longest
+        return refuse("impossible_date", f"After {clock(state.ship_by)}, until {clock(latest)}.", field="ship_by")
+    return None
+
+
+def ask(state: OrderState, command: RequestDelay, now: datetime) -> OrderState:
+    """The buyer is asked, at the longest until the goods were to be shipped."""
+    assert state.ship_by is not None
+    asked = state.delay.asked if state.delay is not None else 0
+    answer_by = min(now + state.policy.order.delay_answer_within, state.ship_by)
+    delay = DelayRequest(asked=asked + 1, ship_by=command.ship_by, reason=command.reason, answer_by=answer_by)
+    facts = {"old": state.ship_by.isoformat(), "new": command.ship_by.isoformat(), "reason": command.reason}
+    return state.changed(delay=delay).with_notice("buyer", "delay_asked", now, **facts, answer_by=answer_by.isoformat())
+
+
+def check_answer(state: OrderState, command: AnswerDelay) -> Refusal | None:
+    """Whether a request waits, and an operator who answers for the buyer says why."""
+    if open_delay(state) is None:
+        return refuse("no_delay_request")
+    if command.actor.role == "operator" and not command.reason:
+        return refuse("reason_missing", field="reason")
+    return None
+
+
+def answer(state: OrderState, command: AnswerDelay, now: datetime) -> OrderState:
+    """The date moves, or stays."""
+    if command.answer == "refuse":
+        return _keep_date(state, command.reason or "", now)
+    delay, old = open_delay(state), state.ship_by
+    assert delay is not None
+    assert delay.ship_by is not None
+    assert old is not None
+    new = max(delay.ship_by, old)
+    state = state.changed(ship_by=new, delay=DelayRequest(asked=delay.asked))
+    facts = {"old": old.isoformat(), "new": new.isoformat(), "reason": delay.reason or ""}
+    state = state.with_notice("merchant", "delay_accepted", now, **facts)
+    return state.with_notice("buyer", "delay_accepted", now, **facts)
+
+
+def lapse(state: OrderState, now: datetime) -> OrderState:
+    """The buyer said nothing, and silence refuses."""
+    return _keep_date(state, "no answer in time", now)
+
+
+def _keep_date(state: OrderState, reason: str, now: datetime) -> OrderState:
+    """Both sides are told until when the goods are to be shipped, and why."""
+    delay, ship_by = open_delay(state), state.ship_by
+    assert delay is not None
+    assert ship_by is not None
+    facts = {"ship_by": ship_by.isoformat(), "reason": reason}
+    state = state.changed(delay=DelayRequest(asked=delay.asked))
+    state = state.with_notice("merchant", "delay_refused", now, **facts)
+    return state.with_notice("buyer", "delay_refused", now, **facts)
