@@ -28,6 +28,7 @@ COMMANDS = {
     "reviews": "The review queue, the longest waiting first.",
     "prove": "Prove that no money was lost, created or paid twice, and that none is orphaned.",
     "reconcile": "Compare the books with statements and with the register.",
+    "correct": "Take back what a movement moved.",
     "loads": "List statements that were loaded.",
     "statement": "Every movement of a merchant's money, with opening and closing balance.",
     "settlement": "Book what a channel settled: its fee is an expense, the rest is with the rail.",

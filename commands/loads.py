@@ -6,22 +6,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 
 from commands.console import JsonFlag, command, print_answer
 from commands.link import books
-from commands.reading import actor_of
-from core.errors import Refused
-from core.messages import Actor
+from commands.two_people import person_of, reason_of
 from core.texts import clock
 from ledger.statements import Load
 from screens import table
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-DECIDING = ("operator", "reviewer")
-LONGEST_REASON = 500
 
 
 @command
@@ -39,7 +33,7 @@ async def loads(
                 {"loads": [one.model_dump(mode="json") for one in found]}, lambda console: _show(console, found)
             )
             return
-        person, why = _person(actor), _reason(reason)
+        person, why = person_of(actor, "--withdraw", "A load is withdrawn"), reason_of(reason)
         outcome = await register.statements.withdraw(withdraw, person, why, datetime.now(UTC))
     said = {
         "asked": f"Asked. Another person withdraws load {withdraw} with the same command.",
@@ -47,24 +41,6 @@ async def loads(
         "already": f"Load {withdraw} was withdrawn before.",
     }
     print_answer({"load_no": withdraw, "outcome": outcome}, lambda console: console.print(said[outcome]))
-
-
-def _person(actor: str | None) -> Actor:
-    if actor is None:
-        raise typer.BadParameter("--withdraw needs --as ROLE:ID: who takes it back")
-    try:
-        person = Actor.model_validate(actor_of(actor))
-    except ValidationError:
-        raise Refused("malformed", f"--as {actor[:80]!r} is not ROLE:ID, such as operator:o-1", "actor") from None
-    if person.role not in DECIDING:
-        raise Refused("wrong_actor", f"A load is withdrawn by an {' or '.join(DECIDING)}.", "actor.role")
-    return person
-
-
-def _reason(reason: str | None) -> str:
-    if not reason or not reason.strip() or len(reason) > LONGEST_REASON:
-        raise Refused("reason_missing", f"--reason: say in 1 to {LONGEST_REASON} characters why it was wrong", "reason")
-    return reason.strip()
 
 
 def _show(console: Console, found: list[Load]) -> None:

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from commands.console import JsonFlag, command, print_answer
 from commands.known_names import refuse_unknown
 from commands.link import books
-from commands.reading import actor_of, id_of
+from commands.reading import id_of
+from commands.two_people import person_of, reason_of
 from config import load
 from core.errors import Refused
 from core.messages import Actor
@@ -22,8 +22,6 @@ from ledger.receivables import Debt
 from ledger.register import Register
 from screens import facts, table
 
-DECIDING = ("operator", "reviewer")
-LONGEST_REASON = 500
 COLUMNS = ("currency", "owed", "0-30 days", "31-90 days", "older")
 
 
@@ -57,7 +55,15 @@ async def receivable(
             view = await _pay_in(register, merchant, parse_amount(paid, currency), currency, receipt, channel, rail)
         else:
             amount = parse_amount(given_up or "", currency)
-            view = await _write_off(register, merchant, amount, currency, receipt, _person(actor), _reason(reason))
+            view = await _write_off(
+                register,
+                merchant,
+                amount,
+                currency,
+                receipt,
+                person_of(actor, "--write-off", "A debt is given up"),
+                reason_of(reason),
+            )
     print_answer(view, lambda console: console.print(facts(f"receivable {merchant}", view)))
 
 
@@ -115,24 +121,6 @@ async def _write_off(
 def _refuse_more_than_owed(short_by_minor: int | None, currency: str) -> None:
     more = format_minor(short_by_minor or 0, currency)
     raise Refused("above_receivable", f"{SENTENCES['above_receivable']} It is {more} more.", "amount")
-
-
-def _person(actor: str | None) -> Actor:
-    if actor is None:
-        raise typer.BadParameter("--write-off needs --as ROLE:ID: who gives it up")
-    try:
-        person = Actor.model_validate(actor_of(actor))
-    except ValidationError:
-        raise Refused("malformed", f"--as {actor[:80]!r} is not ROLE:ID, such as operator:o-1", "actor") from None
-    if person.role not in DECIDING:
-        raise Refused("wrong_actor", f"A debt is given up by an {' or '.join(DECIDING)}.", "actor.role")
-    return person
-
-
-def _reason(reason: str | None) -> str:
-    if not reason or not reason.strip() or len(reason) > LONGEST_REASON:
-        raise Refused("reason_missing", f"--reason: say in 1 to {LONGEST_REASON} characters why", "reason")
-    return reason.strip()
 
 
 def _show(merchant: str, debts: list[Debt]) -> None:

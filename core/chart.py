@@ -36,6 +36,7 @@ Kind = Literal[
     "account_drop",
     "paid_in",
     "write_off",
+    "correction",
     "adjustment",
 ]
 
@@ -227,6 +228,8 @@ KINDS: tuple[MovementKind, ...] = (
     MovementKind(
         "write_off", "merchant", "merchant/{merchant}/write_off/{request}", (ChartLeg(_GOODWILL, _RECEIVABLE),)
     ),
+    # The reverse of the legs that it corrects. The database makes it: it alone knows what was moved, and what is left.
+    MovementKind("correction", "none", "correction/{request}", ()),
     # Any accounts under any reference: people decide it, and no worker may post one.
     MovementKind("adjustment", "none", "{reference}", ()),
 )
@@ -250,6 +253,7 @@ IN_CHINESE: Mapping[str, str] = {
     "chargeback_won": "拒付胜诉退回",
     "paid_in": "商家补缴欠款",
     "write_off": "欠款核销",
+    "correction": "更正",
     "adjustment": "人工调整",
 }
 """What each kind is called in Chinese sentences."""

@@ -24,10 +24,11 @@ RowType = Literal[
     "return",
     "fee_back",
     "made_good",
+    "correction",
     "adjustment",
 ]
 """`given_back`: a reservation that was not paid. `suspense`: not known yet whether it was. `made_good`: what the
-bank kept of a return and the platform bears."""
+bank kept of a return and the platform bears. `correction`: two people took a movement back."""
 
 PARTS = ("pending", "available", "deposit", "reserved", "owed")
 
@@ -58,6 +59,7 @@ class MerchantTransfer(Held):
 
     movement_id: int
     reference: str
+    linked_to: str | None = None
     occurred_at: Time
     currency: str
     debit: str
@@ -65,7 +67,10 @@ class MerchantTransfer(Held):
 
 
 class StatementRow(Message):
-    """`amount_minor` is the change to `balance_minor`, which stands after it; `changed` says where."""
+    """`amount_minor` is the change to `balance_minor`, which stands after it; `changed` says where.
+
+    `about` is the order or withdrawal, or the movement that a correction takes back.
+    """
 
     at: Time
     type: RowType
@@ -111,7 +116,7 @@ def statement(
                 StatementRow(
                     at=first.occurred_at,
                     type=kind,
-                    about="/".join(first.reference.split("/")[:2]),
+                    about=first.linked_to if kind == "correction" and first.linked_to else _subject(first.reference),
                     reference=first.reference,
                     amount_minor=changed.total_minor,
                     changed=changed,
@@ -130,6 +135,10 @@ def statement(
     )
 
 
+def _subject(reference: str) -> str:
+    return "/".join(reference.split("/")[:2])
+
+
 def _by_type(transfers: Sequence[MerchantTransfer]) -> Iterable[tuple[RowType, list[MerchantTransfer]]]:
     found: dict[RowType, list[MerchantTransfer]] = {}
     for one in transfers:
@@ -143,6 +152,8 @@ def type_of(transfer: MerchantTransfer) -> RowType:
     verb = rest.partition("/")[2].partition("/")[0]
     if noun == "order":
         return _OF_ORDERS.get(verb, "adjustment")
+    if noun == "correction":
+        return "correction"
     if noun != "withdrawal":
         return "adjustment"
     if verb == "close":

@@ -119,6 +119,12 @@ SENTENCES: dict[str, str] = {
     "event_exists_with_different_content": "Another event with this id was counted.",
     "above_receivable": "This is more than the merchant owes.",
     "receipt_exists_with_different_content": "This id stands for another amount or merchant already.",
+    "unknown_movement": "No movement was posted under this reference.",
+    "not_correctable": "An order, a withdrawal or an account answers for this movement.",
+    "no_such_leg": "The movement has no such leg.",
+    "above_movement": "This is more than is left of what the movement moved.",
+    "correction_below_zero": "The money is not there any more.",
+    "correction_exists_with_different_content": "This id stands for another correction already.",
     "receivable_outstanding": "The merchant owes money.",
     "withdrawal_exists_with_different_content": "Another withdrawal with this id exists.",
 }

@@ -48,7 +48,7 @@ _MOVED = """
     )
 """
 _TRANSFERS = f"""{_MOVED}
-    SELECT moved.*, m.reference, m.occurred_at, t.currency, d.path AS debit, c.path AS credit
+    SELECT moved.*, m.reference, m.linked_to, m.occurred_at, t.currency, d.path AS debit, c.path AS credit
     FROM moved JOIN movements m ON m.id = moved.movement_id
     JOIN transfers t ON t.movement_id = moved.movement_id AND t.leg = moved.leg
     JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account

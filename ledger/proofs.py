@@ -322,6 +322,44 @@ CLAIMS = (
         """,
     ),
     _Claim(
+        "corrections",
+        "Each correction is two people's, is linked to a movement, and takes back no more than that moved.",
+        """
+        SELECT m.reference, m.linked_to, k.asked_by, k.done_by, NULL::TEXT AS leg, NULL::BIGINT AS moved_minor,
+               NULL::BIGINT AS corrected_minor
+        FROM movements m LEFT JOIN corrections k ON 'correction/' || k.request_id = m.reference
+        WHERE m.reference LIKE 'correction/%'
+          AND (k.done_by IS NULL OR k.done_by = k.asked_by OR m.linked_to IS DISTINCT FROM k.reference)
+        UNION ALL
+        SELECT 'correction/' || k.request_id, k.reference, k.asked_by, k.done_by, NULL, NULL, NULL
+        FROM corrections k LEFT JOIN movements m ON m.reference = 'correction/' || k.request_id
+        WHERE k.done_at IS NOT NULL AND m.id IS NULL
+        UNION ALL
+        -- What moved from one side to the other, and back. All that is one merchant's is one side.
+        SELECT 'correction/…', b.reference, NULL, NULL, b.side || ' to ' || b.other, b.moved_minor, b.corrected_minor
+        FROM (
+            SELECT s.reference, s.debit AS side, s.credit AS other,
+                   coalesce(sum(s.amount_minor) FILTER (WHERE NOT s.back), 0)::BIGINT AS moved_minor,
+                   coalesce(sum(s.amount_minor) FILTER (WHERE s.back), 0)::BIGINT AS corrected_minor
+            FROM (
+                SELECT l.linked_to AS reference, FALSE AS back, t.amount_minor,
+                       regexp_replace(d.path, '^(merchant/[^/]+)/.*', '\1') AS debit,
+                       regexp_replace(c.path, '^(merchant/[^/]+)/.*', '\1') AS credit
+                FROM (SELECT DISTINCT linked_to FROM movements WHERE reference LIKE 'correction/%') AS l
+                JOIN movements m ON m.reference = l.linked_to JOIN transfers t ON t.movement_id = m.id
+                JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
+                UNION ALL
+                SELECT m.linked_to, TRUE, t.amount_minor, regexp_replace(c.path, '^(merchant/[^/]+)/.*', '\1'),
+                       regexp_replace(d.path, '^(merchant/[^/]+)/.*', '\1')
+                FROM movements m JOIN transfers t ON t.movement_id = m.id
+                JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
+                WHERE m.reference LIKE 'correction/%'
+            ) AS s GROUP BY 1, 2, 3
+        ) AS b WHERE b.corrected_minor > b.moved_minor
+        ORDER BY 1, 2
+        """,
+    ),
+    _Claim(
         "policies",
         "Each policy's name points to the text that it was last moved to, and no move is missing.",
         """

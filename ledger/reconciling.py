@@ -109,13 +109,10 @@ _DROPS = """
 
 # What channels sent to the rail. It may take days: report it as stuck before it is missing.
 _FUNDINGS = """
-    SELECT 'funding' AS kind, split_part(m.reference, '/', 4) AS key,
-           'channel/' || split_part(m.reference, '/', 2) AS subject, 'under_way' AS stand,
-           sum(t.amount_minor)::BIGINT AS amount_minor, m.currency, m.occurred_at AS at
-    FROM movements m JOIN transfers t ON t.movement_id = m.id JOIN accounts d ON d.id = t.debit_account
-    WHERE m.reference > 'psp/' AND m.reference < 'psp0' AND m.reference LIKE 'psp/%/settlement/%'
-      AND d.path = 'rail/' || $1 || '/cash'
-    GROUP BY m.id
+    SELECT 'funding' AS kind, s.settlement AS key, 'channel/' || s.channel AS subject, 'under_way' AS stand,
+           s.net_minor AS amount_minor, s.currency, s.occurred_at AS at
+    FROM booked_settlements s
+    WHERE s.cash = 'rail/' || $1 || '/cash' AND s.net_minor > 0
 """
 
 # What buyers paid for the orders that the register knows.
@@ -148,12 +145,11 @@ _REFUNDS = """
 
 # What the channel settled to a rail, with its fee.
 _SETTLEMENTS = """
-    SELECT 'settlement' AS kind, split_part(m.reference, '/', 4) AS key, 'channel/' || $1 AS subject,
-           sum(t.amount_minor)::BIGINT AS amount_minor, m.currency, m.occurred_at AS at
-    FROM movements m JOIN transfers t ON t.movement_id = m.id JOIN accounts c ON c.id = t.credit_account
-    WHERE m.reference > 'psp/' || $1 || '/settlement/' AND m.reference < 'psp/' || $1 || '/settlement0'
-      AND c.path = 'psp/' || $1
-    GROUP BY m.id
+    SELECT 'settlement' AS kind, s.settlement AS key, 'channel/' || $1 AS subject, s.gross_minor AS amount_minor,
+           s.currency, s.occurred_at AS at
+    FROM booked_settlements s
+    WHERE s.reference > 'psp/' || $1 || '/settlement/' AND s.reference < 'psp/' || $1 || '/settlement0'
+      AND s.gross_minor > 0
 """
 
 _STATED = {"rail": (_PAYOUTS, _DROPS, _RETURNS, _FUNDINGS), "channel": (_PAYMENTS, _REFUNDS, _SETTLEMENTS)}

@@ -17,6 +17,7 @@ from ledger.balances import Balances
 from ledger.breaks import Breaks
 from ledger.callbacks import Callbacks
 from ledger.claims import Claims
+from ledger.corrections import Corrections
 from ledger.grades import Grades
 from ledger.licences import Licences
 from ledger.notices import Notices
@@ -55,6 +56,7 @@ class Register:
         self.payouts = Payouts(pool)
         self.balances = Balances(pool)
         self.receivables = Receivables(pool)
+        self.corrections = Corrections(pool)
         self.providers = ProviderLog(pool)
         self.pushes = Pushes(pool)
         self.callbacks = Callbacks(pool)

@@ -136,6 +136,7 @@ CREATE TABLE movements (
     CONSTRAINT currency_is_iso4217 CHECK (currency ~ '^[A-Z]{3}$'::text),
     CONSTRAINT reference_in_bounds CHECK (length(reference) >= 1 AND length(reference) <= 300)
 );
+CREATE INDEX movements_by_link ON movements USING btree (linked_to) WHERE linked_to IS NOT NULL;
 
 CREATE TABLE notices (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -283,6 +284,22 @@ CREATE TABLE write_offs (
     CONSTRAINT write_off_amount_in_bounds CHECK (amount_minor >= 1 AND amount_minor <= '1000000000000000'::bigint),
     CONSTRAINT write_off_request_form CHECK (request_id ~ '^[A-Za-z0-9_-]{1,64}$'::text)
 );
+
+CREATE TABLE corrections (
+    request_id text NOT NULL,
+    reference text COLLATE "C" NOT NULL,
+    legs jsonb NOT NULL,
+    reason text NOT NULL,
+    asked_by text NOT NULL,
+    asked_at timestamp with time zone NOT NULL,
+    done_by text,
+    done_at timestamp with time zone,
+    CONSTRAINT corrections_pkey PRIMARY KEY (request_id),
+    CONSTRAINT corrects_a_movement FOREIGN KEY (reference) REFERENCES movements(reference),
+    CONSTRAINT a_movement_is_corrected_by_two_people CHECK (done_by IS NULL OR done_by <> asked_by),
+    CONSTRAINT correction_request_form CHECK (request_id ~ '^[A-Za-z0-9_-]{1,64}$'::text)
+);
+CREATE INDEX corrections_by_movement ON corrections USING btree (reference);
 
 CREATE TABLE movement_legs (
     kind text NOT NULL,
@@ -916,6 +933,102 @@ BEGIN
     RETURN v_outcomes;
 END $function$;
 
+CREATE FUNCTION correct_movement(
+    p_request text,
+    p_reference text,
+    p_legs jsonb,
+    p_by text,
+    p_reason text,
+    p_now timestamp with time zone
+)
+ RETURNS TABLE(outcome text, account text, short_by bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_request  corrections%ROWTYPE;
+    v_legs     JSONB;
+    v_currency TEXT;
+    v_debits   TEXT[];
+    v_credits  TEXT[];
+    v_amounts  BIGINT[];
+BEGIN
+    -- One correction of a movement at a time.
+    PERFORM pg_advisory_xact_lock(hashtextextended('correction/' || p_reference, 0));
+    SELECT m.currency INTO v_currency FROM movements m WHERE m.reference = p_reference;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 'unknown_movement', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    ELSIF NOT may_be_corrected(p_reference) THEN
+        RETURN QUERY SELECT 'not_correctable', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    END IF;
+    SELECT * INTO v_request FROM corrections k WHERE k.request_id = p_request FOR UPDATE;
+    v_legs := coalesce(p_legs, v_request.legs,
+                       (SELECT jsonb_agg(jsonb_build_object('leg', l.leg, 'amount_minor', l.amount_minor - l.corrected_minor)
+                                         ORDER BY l.leg)
+                        FROM correctable_legs(p_reference) AS l WHERE l.amount_minor > l.corrected_minor), '[]');
+    IF v_request.request_id IS NOT NULL AND (v_request.reference, v_request.legs) IS DISTINCT FROM (p_reference, v_legs) THEN
+        RETURN QUERY SELECT 'different', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    ELSIF v_request.done_at IS NOT NULL THEN
+        RETURN QUERY SELECT 'already', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    END IF;
+    SELECT CASE WHEN c.leg IS NULL THEN 'no_such_leg' ELSE 'above_movement' END, w.leg::TEXT,
+           w.amount_minor - (c.amount_minor - c.corrected_minor)
+    INTO outcome, account, short_by
+    FROM jsonb_to_recordset(v_legs) AS w (leg INT, amount_minor BIGINT)
+    LEFT JOIN correctable_legs(p_reference) AS c ON c.leg = w.leg
+    WHERE c.leg IS NULL OR w.amount_minor > c.amount_minor - c.corrected_minor OR w.amount_minor < 1
+    ORDER BY w.leg LIMIT 1;
+    IF FOUND THEN
+        RETURN NEXT;
+        RETURN;
+    ELSIF v_legs = '[]' THEN
+        RETURN QUERY SELECT 'above_movement', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    ELSIF v_request.asked_by = p_by THEN
+        RETURN QUERY SELECT 'same_person', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    ELSIF v_request.request_id IS NULL THEN
+        INSERT INTO corrections (request_id, reference, legs, reason, asked_by, asked_at)
+        VALUES (p_request, p_reference, v_legs, p_reason, p_by, p_now);
+        RETURN QUERY SELECT 'asked', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    END IF;
+    SELECT array_agg(s.debit ORDER BY w.leg), array_agg(c.debit ORDER BY w.leg), array_agg(s.amount_minor ORDER BY w.leg)
+    INTO v_debits, v_credits, v_amounts
+    FROM jsonb_to_recordset(v_legs) AS w (leg INT, amount_minor BIGINT)
+    JOIN correctable_legs(p_reference) AS c ON c.leg = w.leg
+    CROSS JOIN LATERAL split_owed(c.credit, v_currency, w.amount_minor) AS s;
+    SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
+    FROM post(ARRAY['correction/' || p_request], ARRAY[v_currency], ARRAY[p_now], ARRAY[p_reference], ARRAY[NULL::TEXT],
+              array_fill(1, ARRAY[cardinality(v_debits)]), v_debits, v_credits, v_amounts) AS p;
+    IF outcome = 'posted' THEN
+        UPDATE corrections k SET done_by = p_by, done_at = p_now WHERE k.request_id = p_request;
+        outcome := 'corrected';
+    END IF;
+    RETURN NEXT;
+END $function$;
+
+CREATE FUNCTION correctable_legs(p_reference text)
+ RETURNS TABLE(leg integer, debit text, credit text, currency text, amount_minor bigint, corrected_minor bigint)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT t.leg, d.path, c.path, t.currency, t.amount_minor,
+           coalesce((SELECT sum(l.amount_minor) FROM corrections k
+                     CROSS JOIN LATERAL jsonb_to_recordset(k.legs) AS l (leg INT, amount_minor BIGINT)
+                     WHERE k.reference = p_reference AND k.done_at IS NOT NULL AND l.leg = t.leg), 0)::BIGINT
+    FROM movements m JOIN transfers t ON t.movement_id = m.id
+    JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
+    WHERE m.reference = p_reference
+    ORDER BY t.leg
+$function$;
+
 CREATE FUNCTION finish_callback(p_id bigint, p_outcome text, p_detail text, p_about text, p_key text, p_event_id text)
  RETURNS void
  LANGUAGE sql
@@ -1133,6 +1246,16 @@ BEGIN
     END IF;
     RETURN NEXT;
 END $function$;
+
+CREATE FUNCTION may_be_corrected(p_reference text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT p_reference LIKE 'psp/%/settlement/%' OR p_reference LIKE 'merchant/%/paid_in/%'
+        OR p_reference LIKE 'merchant/%/write_off/%'
+        OR split_part(p_reference, '/', 1) NOT IN ('order', 'withdrawal', 'psp', 'account', 'merchant', 'payment')
+$function$;
 
 CREATE FUNCTION move_grade(
     p_merchant_id text,
@@ -2807,6 +2930,41 @@ BEGIN
     RETURN TRUE;
 END $function$;
 
+CREATE FUNCTION split_owed(p_debit text, p_currency text, p_amount bigint)
+ RETURNS TABLE(debit text, amount_minor bigint)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_left BIGINT := p_amount;
+    v_has  RECORD;
+BEGIN
+    IF p_debit NOT LIKE 'merchant/%/receivable' THEN
+        RETURN QUERY SELECT p_debit, p_amount;
+        RETURN;
+    END IF;
+    PERFORM FROM accounts a
+    WHERE a.path LIKE 'merchant/' || split_part(p_debit, '/', 2) || '/%' AND a.currency = p_currency
+    ORDER BY a.id FOR NO KEY UPDATE;
+    FOR v_has IN
+        SELECT a.path, a.balance_minor FROM accounts a
+        WHERE a.path IN ('merchant/' || split_part(p_debit, '/', 2) || '/available',
+                         'merchant/' || split_part(p_debit, '/', 2) || '/deposit')
+          AND a.currency = p_currency AND a.balance_minor > 0
+        ORDER BY a.path
+    LOOP
+        debit := v_has.path;
+        amount_minor := least(v_left, v_has.balance_minor);
+        v_left := v_left - amount_minor;
+        IF amount_minor > 0 THEN
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+    IF v_left > 0 THEN
+        RETURN QUERY SELECT p_debit, v_left;
+    END IF;
+END $function$;
+
 CREATE FUNCTION suspend_account(
     p_account_id text,
     p_reason text,
@@ -3255,6 +3413,43 @@ CREATE VIEW licences AS
            FROM licence_moves l
           WHERE l.merchant_id = m.merchant_id AND l.licence = m.licence AND l.id > m.id));
 
+CREATE VIEW booked_settlements AS
+ SELECT m.id,
+    m.reference,
+    m.currency,
+    m.occurred_at,
+    split_part(m.reference, '/'::text, 2) AS channel,
+    split_part(m.reference, '/'::text, 4) AS settlement,
+    max(
+        CASE
+            WHEN d.path ~~ 'rail/%'::text THEN d.path
+            WHEN c.path ~~ 'rail/%'::text THEN c.path
+            ELSE NULL::text
+        END) AS cash,
+    COALESCE(sum(
+        CASE
+            WHEN c.path ~~ 'psp/%'::text THEN t.amount_minor
+            WHEN d.path ~~ 'psp/%'::text THEN - t.amount_minor
+            ELSE NULL::bigint
+        END), 0::numeric)::bigint AS gross_minor,
+    COALESCE(sum(
+        CASE
+            WHEN d.path ~~ 'rail/%'::text THEN t.amount_minor
+            WHEN c.path ~~ 'rail/%'::text THEN - t.amount_minor
+            ELSE NULL::bigint
+        END), 0::numeric)::bigint AS net_minor
+   FROM movements m
+     CROSS JOIN LATERAL ( SELECT m.id
+        UNION ALL
+         SELECT k.id
+           FROM movements k
+          WHERE k.linked_to = m.reference) x(id)
+     JOIN transfers t ON t.movement_id = x.id
+     JOIN accounts d ON d.id = t.debit_account
+     JOIN accounts c ON c.id = t.credit_account
+  WHERE m.reference > 'psp/'::text AND m.reference < 'psp0'::text AND m.reference ~~ 'psp/%/settlement/%'::text
+  GROUP BY m.id, m.reference;
+
 CREATE TRIGGER accounts_are_never_removed BEFORE DELETE OR TRUNCATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER grade_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON grade_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER licence_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON licence_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
@@ -3266,10 +3461,12 @@ CREATE TRIGGER transfers_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON t
 
 GRANT SELECT ON TABLE account_drops TO dakuan_worker;
 GRANT SELECT ON TABLE accounts TO dakuan_worker;
+GRANT SELECT ON TABLE booked_settlements TO dakuan_worker;
 GRANT SELECT ON TABLE callbacks TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_answers TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_looks TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_subscriptions TO dakuan_worker;
+GRANT SELECT ON TABLE corrections TO dakuan_worker;
 GRANT SELECT ON TABLE entries TO dakuan_worker;
 GRANT SELECT ON TABLE grade_moves TO dakuan_worker;
 GRANT SELECT ON TABLE licence_moves TO dakuan_worker;
@@ -3317,6 +3514,8 @@ GRANT EXECUTE ON FUNCTION bounded_now TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_and_record TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_review TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_waybills TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION correct_movement TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION correctable_legs TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_push TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_subscription TO dakuan_worker;
@@ -3328,6 +3527,7 @@ GRANT EXECUTE ON FUNCTION keep_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_polled TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_pushed TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION load_statement TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION may_be_corrected TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION move_licence TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION name_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION newest_scan TO dakuan_worker;
@@ -3358,6 +3558,7 @@ GRANT EXECUTE ON FUNCTION reserve_verified TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION resume_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION safeguard TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION shape_of TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION split_owed TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION suspend_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_account_command TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_look TO dakuan_worker;

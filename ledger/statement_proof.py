@@ -66,15 +66,12 @@ AGAINST = """
                tstzrange(least(r.recorded_at, r.paid_at) - INTERVAL '1 hour', r.paid_at + INTERVAL '1 hour')
         FROM refunds r
         UNION ALL
-        SELECT 'channel', s.name, 'settlement', split_part(m.reference, '/', 4), m.currency, 'booked',
-               -sum(e.delta_minor)::BIGINT, 0,
-               tstzrange(m.occurred_at - INTERVAL '1 hour', m.occurred_at + INTERVAL '1 hour')
+        SELECT 'channel', s.name, 'settlement', b.settlement, b.currency, 'booked', b.gross_minor, 0,
+               tstzrange(b.occurred_at - INTERVAL '1 hour', b.occurred_at + INTERVAL '1 hour')
         FROM stated s
-        JOIN movements m ON m.reference > 'psp/' || s.name || '/settlement/'
-            AND m.reference < 'psp/' || s.name || '/settlement0'
-        JOIN entries e ON e.movement_id = m.id AND e.path = 'psp/' || s.name
-        WHERE s.scope = 'channel'
-        GROUP BY s.name, m.id
+        JOIN booked_settlements b ON b.reference > 'psp/' || s.name || '/settlement/'
+            AND b.reference < 'psp/' || s.name || '/settlement0'
+        WHERE s.scope = 'channel' AND b.gross_minor > 0
     )
     SELECT scope, name, kind, key, currency, t.told_minor, b.booked_minor, b.stand
     FROM told t

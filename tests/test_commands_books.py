@@ -92,6 +92,51 @@ async def test_a_debt_is_shown_paid_in_and_given_up_by_two_people(stage: Withdra
     assert (await run("receivable", merchant)).exit_code == 0
 
 
+# --- corrections -----------------------------------------------------------------------------------------
+
+
+async def test_a_movement_is_taken_back_by_two_people_and_stands_in_the_statement(stage: WithdrawalStage) -> None:
+    merchant = f"{stage.merchant}-gift"
+    legs = [Leg("expense/goodwill", f"merchant/{merchant}/available", 50_000)]
+    gift = f"gift/{merchant}"
+    await post_adjustments(stage.owner_dsn, [adjustment(gift, "CNY", datetime.now(UTC), legs)])
+    part = ("correct", gift, "--leg", "1:200.00", "--id", f"K-{merchant}", "--reason", "too much")
+    assert (await ask(*part, "--as", "operator:ann"))["outcome"] == "asked"
+    assert (await ask(*part, "--as", "operator:ann", code=1))["error"]["code"] == "needs_other_person"
+    assert (await ask(*part, "--as", f"merchant:{merchant}", code=1))["error"]["code"] == "wrong_actor"
+    assert gift in [one["reference"] for one in (await ask("correct"))["corrections"]]
+    assert [(await ask(*part, "--as", "reviewer:bob"))["outcome"] for _ in range(2)] == ["corrected", "already"]
+    rows = (await ask("statement", merchant, "--to", TOMORROW))["statements"][0]["rows"]
+    assert [(row["type"], row["about"], row["amount_minor"]) for row in rows] == [
+        ("adjustment", f"gift/{merchant}", 50_000),
+        ("correction", gift, -20_000),
+    ]
+    whole = ("correct", gift, "--reason", "a mistake")
+    answers = [await ask(*whole, "--as", person) for person in ("operator:ann", "operator:bob", "operator:bob")]
+    assert [answer["outcome"] for answer in answers] == ["asked", "corrected", "already"]
+    (leg,) = (await ask("correct", gift))["legs"]
+    assert (leg["amount_minor"], leg["corrected_minor"]) == (50_000, 50_000)
+    assert "reviewer:bob" not in (await run("correct", gift)).stdout
+    assert (await run("correct")).exit_code == 0
+
+
+async def test_what_cannot_be_taken_back_is_refused_by_name(stage: WithdrawalStage) -> None:
+    said = ("--reason", "wrong", "--as", "operator:ann")
+    gift = f"gift/{stage.merchant}-small"
+    legs = [Leg("expense/goodwill", f"merchant/{stage.merchant}-small/available", 500)]
+    await post_adjustments(stage.owner_dsn, [adjustment(gift, "CNY", datetime.now(UTC), legs)])
+    for arguments, code in (
+        (("no/such", *said), "unknown_movement"),
+        ((gift, "--leg", "1:5.01", "--id", "K1", *said), "above_movement"),
+        ((gift, "--leg", "2:5.00", "--id", "K1", *said), "no_such_leg"),
+        ((gift, "--leg", "first", "--id", "K1", *said), "malformed"),
+        ((gift, "--reason", " ", "--as", "operator:ann"), "reason_missing"),
+        ((gift, "--reason", "wrong", "--as", "ann"), "malformed"),
+    ):
+        assert (await ask("correct", *arguments, code=1))["error"]["code"] == code, arguments
+    assert (await run("correct", gift, "--leg", "1:1.00", *said)).exit_code == 2
+
+
 # --- settlements -----------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ TABLES = (
     "payments",
     "refunded_lines",
     "write_offs",
+    "corrections",
     "policies",
     "policy_names",
     "policy_moves",
@@ -59,7 +60,7 @@ TABLES = (
 )
 
 
-VIEWS = ("entries", "licences", "movement_faults", "stored_legs")
+VIEWS = ("booked_settlements", "entries", "licences", "movement_faults", "stored_legs")
 
 READS_ONLY = "reads, or computes; changes nothing"
 HANDS_ON = "within the chart and the register; its word for what channels, carriers and banks said is all there is"
@@ -72,6 +73,7 @@ CALLABLE = {
     "post_refund": "back to the buyer, at most what was paid, and of a line at most its price; " + HANDS_ON,
     "post_paid_in": "a merchant's debt is less, at most by what is owed; nothing becomes available",
     "write_off": "the same, and takes two names",
+    "correct_movement": "takes back a settlement, a paid debt, a write-off or an adjustment, once; takes two names",
     "record_order": "what an order says of itself; the books do not follow it, and the proofs compare",
     "take_over_order": "another run owns an order; moves nothing",
     "claim_waybills": "numbers; moves nothing",
@@ -119,10 +121,11 @@ CALLABLE = {
     "post_settlements": "from a channel to a rail, at most what the channel holds",
     # helpers
     **dict.fromkeys(
-        ("account_guarded", "account_kind", "bounded_now", "given_back", "is_own", "newest_scan", "number_in_use",
-         "safeguard", "shape_of", "told_lines"),
+        ("account_guarded", "account_kind", "bounded_now", "correctable_legs", "given_back", "is_own",
+         "may_be_corrected", "newest_scan", "number_in_use", "safeguard", "shape_of", "told_lines"),
         READS_ONLY,
     ),
+    "split_owed": "locks a merchant's accounts until its transaction ends; changes nothing",
     **dict.fromkeys(("refuse_change", "refuse_change_of_history"), "only a trigger can call it"),
 }  # fmt: skip
 """What the worker's role may call, and what somebody who has stolen it gains by that. A function that is new goes here,

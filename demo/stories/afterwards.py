@@ -1,10 +1,12 @@
-"""What comes after the end: scans that are too late."""
+"""What comes after the end: scans that are too late, and bookings that two people take back."""
 
 from __future__ import annotations
 
 import gateway
+from core.movements import psp_settlement
 from demo.stage import StagedOrder
 from demo.stories.outcomes import Chapter, Outcome, ending, given_back
+from ledger.book import Book
 
 AFTERWARDS = Chapter()
 
@@ -35,3 +37,21 @@ async def late_scan(play: StagedOrder) -> Outcome:
     told = [f"{notice.to} {notice.facts['what']}" for notice in notices if notice.name == "late_scan"]
     expected = f"late_scan; merchant delivered, operator delivered; {given_back(play, 'refunded')}"
     return expected, f"{held}; {', '.join(told)}; {await ending(play)}"
+
+
+@AFTERWARDS.story("correction: a settlement booked by mistake is taken back by two people")
+async def corrected(play: StagedOrder) -> Outcome:
+    await play.start()
+    register, name = play.stage.register, f"S-{play.name}"
+    twice = psp_settlement(
+        "wechat", name, rail="sandbox", net_minor=90, fee_minor=10, currency="CNY", occurred_at=play.now
+    )
+    booked = await Book(register.pool).post(twice)
+    answers: list[str] = [booked.outcome]
+    for person in ("ann", "ann", "bob", "bob"):
+        answer = await register.corrections.correct(
+            name, twice.reference, person=person, reason="booked twice", now=play.now
+        )
+        answers.append(answer.outcome)
+    left = [leg.amount_minor - leg.corrected_minor for leg in await register.corrections.legs(twice.reference)]
+    return "posted, asked, same_person, corrected, already; [0, 0] left", f"{', '.join(answers)}; {left} left"

@@ -1,0 +1,166 @@
+-- Corrections: a movement that takes another one back, whole or in part, by two people.
+
+CREATE TABLE corrections (
+    request_id TEXT PRIMARY KEY,
+    reference  TEXT COLLATE "C" NOT NULL,
+    -- What each leg of the movement gives back: `[{leg, amount_minor}]`, by leg.
+    legs       JSONB NOT NULL,
+    reason     TEXT NOT NULL,
+    asked_by   TEXT NOT NULL,
+    asked_at   TIMESTAMPTZ NOT NULL,
+    done_by    TEXT,
+    done_at    TIMESTAMPTZ,
+    CONSTRAINT corrects_a_movement FOREIGN KEY (reference) REFERENCES movements (reference),
+    CONSTRAINT correction_request_form CHECK (request_id ~ '^[A-Za-z0-9_-]{1,64}$'),
+    CONSTRAINT a_movement_is_corrected_by_two_people CHECK (done_by IS NULL OR done_by <> asked_by)
+);
+CREATE INDEX corrections_by_movement ON corrections (reference);
+
+-- For the corrections of a movement.
+CREATE INDEX movements_by_link ON movements (linked_to) WHERE linked_to IS NOT NULL;
+
+-- Movements that the register does not answer for. An order and a withdrawal say of themselves where their money is: taken
+-- back behind their backs, it would be elsewhere than they say.
+CREATE FUNCTION may_be_corrected(p_reference TEXT) RETURNS BOOLEAN LANGUAGE sql IMMUTABLE AS $$
+    SELECT p_reference LIKE 'psp/%/settlement/%' OR p_reference LIKE 'merchant/%/paid_in/%'
+        OR p_reference LIKE 'merchant/%/write_off/%'
+        OR split_part(p_reference, '/', 1) NOT IN ('order', 'withdrawal', 'psp', 'account', 'merchant', 'payment')
+$$;
+
+-- The transfers of a movement in the order of their legs, with what corrections have taken back of each.
+CREATE FUNCTION correctable_legs(p_reference TEXT) RETURNS TABLE (
+    leg INT, debit TEXT, credit TEXT, currency TEXT, amount_minor BIGINT, corrected_minor BIGINT
+) LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    SELECT t.leg, d.path, c.path, t.currency, t.amount_minor,
+           coalesce((SELECT sum(l.amount_minor) FROM corrections k
+                     CROSS JOIN LATERAL jsonb_to_recordset(k.legs) AS l (leg INT, amount_minor BIGINT)
+                     WHERE k.reference = p_reference AND k.done_at IS NOT NULL AND l.leg = t.leg), 0)::BIGINT
+    FROM movements m JOIN transfers t ON t.movement_id = m.id
+    JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
+    WHERE m.reference = p_reference
+    ORDER BY t.leg
+$$;
+
+-- What would be owed is first taken from what the merchant has, as everywhere: available money, then the deposit.
+-- The accounts are locked in id order, as `post` locks them.
+CREATE FUNCTION split_owed(p_debit TEXT, p_currency TEXT, p_amount BIGINT) RETURNS TABLE (debit TEXT, amount_minor BIGINT)
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_left BIGINT := p_amount;
+    v_has  RECORD;
+BEGIN
+    IF p_debit NOT LIKE 'merchant/%/receivable' THEN
+        RETURN QUERY SELECT p_debit, p_amount;
+        RETURN;
+    END IF;
+    PERFORM FROM accounts a
+    WHERE a.path LIKE 'merchant/' || split_part(p_debit, '/', 2) || '/%' AND a.currency = p_currency
+    ORDER BY a.id FOR NO KEY UPDATE;
+    FOR v_has IN
+        SELECT a.path, a.balance_minor FROM accounts a
+        WHERE a.path IN ('merchant/' || split_part(p_debit, '/', 2) || '/available',
+                         'merchant/' || split_part(p_debit, '/', 2) || '/deposit')
+          AND a.currency = p_currency AND a.balance_minor > 0
+        ORDER BY a.path
+    LOOP
+        debit := v_has.path;
+        amount_minor := least(v_left, v_has.balance_minor);
+        v_left := v_left - amount_minor;
+        IF amount_minor > 0 THEN
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+    IF v_left > 0 THEN
+        RETURN QUERY SELECT p_debit, v_left;
+    END IF;
+END $$;
+
+-- Correct a movement: the first person asks, a second one does it. Without legs all that is left of it is taken back.
+-- Answers `asked`, `corrected`, `already`, `same_person`, `different` (the request stands for another correction),
+-- `unknown_movement`, `not_correctable`, `no_such_leg`, `above_movement` (`account` is the leg), or `insufficient_funds`.
+CREATE FUNCTION correct_movement(
+    p_request TEXT, p_reference TEXT, p_legs JSONB, p_by TEXT, p_reason TEXT, p_now TIMESTAMPTZ
+) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_request  corrections%ROWTYPE;
+    v_legs     JSONB;
+    v_currency TEXT;
+    v_debits   TEXT[];
+    v_credits  TEXT[];
+    v_amounts  BIGINT[];
+BEGIN
+    -- One correction of a movement at a time.
+    PERFORM pg_advisory_xact_lock(hashtextextended('correction/' || p_reference, 0));
+    SELECT m.currency INTO v_currency FROM movements m WHERE m.reference = p_reference;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 'unknown_movement', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    ELSIF NOT may_be_corrected(p_reference) THEN
+        RETURN QUERY SELECT 'not_correctable', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    END IF;
+    SELECT * INTO v_request FROM corrections k WHERE k.request_id = p_request FOR UPDATE;
+    v_legs := coalesce(p_legs, v_request.legs,
+                       (SELECT jsonb_agg(jsonb_build_object('leg', l.leg, 'amount_minor', l.amount_minor - l.corrected_minor)
+                                         ORDER BY l.leg)
+                        FROM correctable_legs(p_reference) AS l WHERE l.amount_minor > l.corrected_minor), '[]');
+    IF v_request.request_id IS NOT NULL AND (v_request.reference, v_request.legs) IS DISTINCT FROM (p_reference, v_legs) THEN
+        RETURN QUERY SELECT 'different', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    ELSIF v_request.done_at IS NOT NULL THEN
+        RETURN QUERY SELECT 'already', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    END IF;
+    SELECT CASE WHEN c.leg IS NULL THEN 'no_such_leg' ELSE 'above_movement' END, w.leg::TEXT,
+           w.amount_minor - (c.amount_minor - c.corrected_minor)
+    INTO outcome, account, short_by
+    FROM jsonb_to_recordset(v_legs) AS w (leg INT, amount_minor BIGINT)
+    LEFT JOIN correctable_legs(p_reference) AS c ON c.leg = w.leg
+    WHERE c.leg IS NULL OR w.amount_minor > c.amount_minor - c.corrected_minor OR w.amount_minor < 1
+    ORDER BY w.leg LIMIT 1;
+    IF FOUND THEN
+        RETURN NEXT;
+        RETURN;
+    ELSIF v_legs = '[]' THEN
+        RETURN QUERY SELECT 'above_movement', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    ELSIF v_request.asked_by = p_by THEN
+        RETURN QUERY SELECT 'same_person', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    ELSIF v_request.request_id IS NULL THEN
+        INSERT INTO corrections (request_id, reference, legs, reason, asked_by, asked_at)
+        VALUES (p_request, p_reference, v_legs, p_reason, p_by, p_now);
+        RETURN QUERY SELECT 'asked', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    END IF;
+    SELECT array_agg(s.debit ORDER BY w.leg), array_agg(c.debit ORDER BY w.leg), array_agg(s.amount_minor ORDER BY w.leg)
+    INTO v_debits, v_credits, v_amounts
+    FROM jsonb_to_recordset(v_legs) AS w (leg INT, amount_minor BIGINT)
+    JOIN correctable_legs(p_reference) AS c ON c.leg = w.leg
+    CROSS JOIN LATERAL split_owed(c.credit, v_currency, w.amount_minor) AS s;
+    SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
+    FROM post(ARRAY['correction/' || p_request], ARRAY[v_currency], ARRAY[p_now], ARRAY[p_reference], ARRAY[NULL::TEXT],
+              array_fill(1, ARRAY[cardinality(v_debits)]), v_debits, v_credits, v_amounts) AS p;
+    IF outcome = 'posted' THEN
+        UPDATE corrections k SET done_by = p_by, done_at = p_now WHERE k.request_id = p_request;
+        outcome := 'corrected';
+    END IF;
+    RETURN NEXT;
+END $$;
+
+-- What channels sent to rails, less what was corrected of it: what left the channel, and what came to the rail.
+CREATE VIEW booked_settlements AS
+SELECT m.id, m.reference, m.currency, m.occurred_at, split_part(m.reference, '/', 2) AS channel,
+       split_part(m.reference, '/', 4) AS settlement,
+       max(CASE WHEN d.path LIKE 'rail/%' THEN d.path WHEN c.path LIKE 'rail/%' THEN c.path END) AS cash,
+       coalesce(sum(CASE WHEN c.path LIKE 'psp/%' THEN t.amount_minor WHEN d.path LIKE 'psp/%' THEN -t.amount_minor END),
+                0)::BIGINT AS gross_minor,
+       coalesce(sum(CASE WHEN d.path LIKE 'rail/%' THEN t.amount_minor WHEN c.path LIKE 'rail/%' THEN -t.amount_minor END),
+                0)::BIGINT AS net_minor
+FROM movements m
+CROSS JOIN LATERAL (SELECT m.id UNION ALL SELECT k.id FROM movements k WHERE k.linked_to = m.reference) AS x (id)
+JOIN transfers t ON t.movement_id = x.id
+JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
+WHERE m.reference > 'psp/' AND m.reference < 'psp0' AND m.reference LIKE 'psp/%/settlement/%'
+GROUP BY m.id, m.reference;
