@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from commands.group import group_of
+from ending import end_with
 
 COMMANDS = {
     "up": "Run the local stack and a worker.",
@@ -81,5 +82,10 @@ def main(
     """The options before a command."""
 
 
+def cli() -> None:
+    """`dakuan`, or `python starter.py`."""
+    end_with(app)
+
+
 if __name__ == "__main__":
-    app()
+    cli()

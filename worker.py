@@ -28,6 +28,7 @@ from config import Settings, load
 from core.addresses import hide_passwords
 from core.errors import DakuanError, Misconfigured
 from core.ids import DEPLOYMENT, TASK_QUEUE
+from ending import end_with
 from logs import log_to
 from wiring.activities import wire
 from wiring.code import code_digest
@@ -172,4 +173,4 @@ def cli() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(cli())
+    end_with(cli)

@@ -12,6 +12,7 @@ from bench.ledger import ledger
 from bench.orders import orders
 from bench.screening import screening_bench
 from core.errors import DakuanError
+from ending import end_with
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 app.command()(orders)
@@ -20,9 +21,15 @@ app.command("audit")(audit_bench)
 app.command("screening")(screening_bench)
 app.command()(faults)
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """One benchmark; a setting that is wrong is said in a sentence."""
     try:
         app()
     except DakuanError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+
+
+if __name__ == "__main__":
+    end_with(main)

@@ -12,6 +12,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 import gateway
 from bench.peers import BareOrder, BaseOrder, PeerActivities
 from config import Settings, load
+from ending import end_with
 from ledger.book import Book
 from ledger.pool import open_pool
 from worker import passing_runner
@@ -42,4 +43,4 @@ async def main(peer: str, settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], load()))
+    end_with(lambda: asyncio.run(main(sys.argv[1], load())))

@@ -32,6 +32,7 @@ from activities.rails.base import PayoutInstruction
 from activities.rails.sandbox import SandboxRail
 from config import load
 from core.withdrawal.payouts import PayoutResult
+from ending import end_with
 
 LOOK_EVERY = 0.05
 BORN_AGAIN_AFTER = 0.5
@@ -141,4 +142,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    end_with(main)
