@@ -29,7 +29,7 @@ from commands.console import JsonFlag, command, print_answer, print_line
 from commands.link import books, owners_books
 from commands.service import temporal
 from config import load
-from core.account_drop.state import AccountDrop, DropAnswer
+from core.account_drop.state import AccountDrop, DropAnswer, drop_key
 from core.errors import Refused, Unavailable
 from core.messages import Actor
 from core.money import parse_amount
@@ -125,7 +125,13 @@ async def _verified(
 
 
 @command
-async def drop(account: AccountArgument, by: By = None, reason: Reason = None, as_json: JsonFlag = False) -> None:
+async def drop(
+    account: AccountArgument,
+    by: By = None,
+    reason: Reason = None,
+    command_id: CommandId = None,
+    as_json: JsonFlag = False,
+) -> None:
     """Send a random amount from 0.01 to 0.99 to an account. Its owner can name the amount."""
     who, why = actor_by(by), check_reason(reason)
     async with books() as register, temporal() as client:
@@ -134,7 +140,11 @@ async def drop(account: AccountArgument, by: By = None, reason: Reason = None, a
         judge_holder(known.holder, await register.accounts.legal_name(known.merchant_id))
         policy = await withdrawal_policy(register)
         limits = {"valid": policy.drop_valid, "tries": policy.drop_tries, "drops_max": policy.drops_max}
-        sent = AccountDrop(key=secrets.token_hex(16), account_id=account, by=who, why=why, **limits)
+        asked = command_of(command_id, who, "drop", {"account": account, "why": why})
+        async with once(register, asked):
+            pass  # only the id is taken here: whether it was sent is known by its key
+        key = drop_key(asked) if asked else secrets.token_hex(16)
+        sent = AccountDrop(key=key, account_id=account, by=who, why=why, **limits)
         answer = await _sent(register, client, sent)
     if answer.state == "failed":
         raise refused("drop_failed", answer.detail or "")

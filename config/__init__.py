@@ -108,7 +108,11 @@ class Settings(BaseModel):
         given = {field: variables[variable] for field, variable in _VARIABLES.items() if variable in variables}
         for field, value in given.items():
             _check_address(field, value)
-        found = _with_stack(given, _temporal(variables), _stack(home))
+        if "TEMPORAL_NAMESPACE" in variables:
+            given["temporal_namespace"] = variables["TEMPORAL_NAMESPACE"]
+        stack = _stack(home)
+        _refuse_security(variables, given, stack)
+        found = _with_stack(given, _temporal(variables), stack)
         providers = _providers(variables)
         if providers is None and "world_url" in found and "carrier_url" not in given:
             providers = standin_providers()
@@ -190,6 +194,21 @@ def _with_stack(given: dict[str, str], temporal: dict[str, Any], stack: dict[str
             "set both, or neither to use the local stack that is up"
         )
     return own if foreign else {**stack, **given}
+
+
+def _refuse_security(variables: Mapping[str, str], given: Mapping[str, str], stack: Mapping[str, Any]) -> None:
+    """Refuse TLS or a key for the local stack's own Temporal, which has neither: it would be left out without a word,
+    and whoever set it believes that the service behind it was asked.
+    """
+    if not stack or given.get("temporal_address", stack["temporal_address"]) != stack["temporal_address"]:
+        return
+    named = [name for name in variables if name == "TEMPORAL_API_KEY" or re.fullmatch(r"TEMPORAL_TLS(_[A-Z_]+)?", name)]
+    wanted = [name for name in named if variables[name].lower() not in ("false", "0", "no")]
+    if wanted:
+        raise Misconfigured(
+            f"{wanted[0]} is set, and the local stack that is up has neither TLS nor keys: "
+            f"set TEMPORAL_ADDRESS and DATABASE_URL to what it is for, or unset {wanted[0]}"
+        )
 
 
 def _stack(home: Path) -> dict[str, Any]:

@@ -40,6 +40,8 @@ _NOTHING = frozenset(
     | {"workaround"}
 )
 """Parameters of other drivers and of hosting companies. They are accepted and change nothing here."""
+_BINDING = ("channel_binding", "gssencmode")
+"""Of these, what the driver cannot give where an address requires it."""
 _OURS = frozenset({"connect_timeout", "pgbouncer", "statement_cache_size", "prepared_statements"})
 
 _CREDENTIALS = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)(?:\S*@|[^\s@/:]+:(?!\d+[\s/])[^@/\n]*@)")
@@ -110,14 +112,14 @@ def parse_database_address(text: str, variable: str = "DATABASE_URL") -> Databas
         hosts=hosts,
         ports=ports,
         database=database or None,
-        user=unquote(user) or query.get("user"),
-        password=unquote(password) or query.get("password"),
+        user=query.get("user") or unquote(user) or None,
+        password=query.get("password") or unquote(password) or None,
         driver={name: value for name, value in query.items() if name in _DRIVERS},
         settings={name: value for name, value in query.items() if name in _SERVERS},
         connect_within=_seconds(query.get("connect_timeout"), variable),
         wanted=_wanted(query.get("target_session_attrs"), variable),
         pooled=_says_pooled(query, hosts, ports),
-        unkept=("channel_binding=require",) if query.get("channel_binding") == "require" else (),
+        unkept=tuple(f"{name}=require" for name in _BINDING if query.get(name) == "require"),
     )
 
 
@@ -183,11 +185,16 @@ def _query(parts: SplitResult, variable: str) -> dict[str, str]:
 def _listed(
     query: Mapping[str, str], hosts: tuple[str, ...], ports: tuple[int, ...], variable: str
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Hosts and ports of `?host=a,b&port=1,2`; those of the address itself come first."""
-    if "host" in query and not hosts:
-        hosts = tuple(query["host"].split(","))
-        ports = ()
-    if "port" in query and not ports:
+    """Hosts and ports of `?host=a,b&port=1,2`. They replace those of the address itself, as in PostgreSQL's own tools;
+    an address that was ignored in part would reach another server than was meant.
+    """
+    if query.get("host"):
+        named = tuple(query["host"].split(","))
+        ports = ports * len(named) if len(ports) == 1 else ports
+        hosts = named
+    if query.get("port"):
+        if not hosts:
+            raise _unreadable(variable, "port= needs a host: name it before the port, or as host=")
         given = tuple(_port(one, variable) for one in query["port"].split(","))
         ports = given * len(hosts) if len(given) == 1 else given
     ports = ports or (POSTGRES_PORT,) * len(hosts)

@@ -92,7 +92,12 @@ def test_an_account_is_verified_by_telling_what_arrived() -> None:
     assert refusal("accounts", "drop", account, "--by", f"merchant:{merchant}", "--reason", "please") == "wrong_actor"
     told = ("accounts", "verify", account, "--by", f"merchant:{merchant}", "--amount")
     assert refusal(*told, "0.37") == "no_drop"
-    assert ask("accounts", "drop", account, *by)["state"] == "paid"
+    once = ("accounts", "drop", account, "--id", "d-1")
+    sent = ask(*once, *by)
+    assert sent["state"] == "paid"
+    assert ask(*once, *by) == sent, "the same command again sends nothing"
+    other = ("--by", "operator:ann", "--reason", "to be sure")
+    assert refusal(*once, *other) == "command_id_used_with_different_content"
     (arrived,) = asyncio.run(_arrived(account))
     assert refusal(*told, "1.00") == "wrong_drop_amount"
     assert refusal(*told, "0.001") == "bad_input"

@@ -151,6 +151,27 @@ def test_the_stacks_own_addresses_may_be_spelt_out(home: dict[str, str]) -> None
     assert Settings.from_env({**home, **named}) == Settings.from_env(home)
 
 
+@pytest.mark.parametrize("spelt", [{}, {"TEMPORAL_ADDRESS": STACK["temporal_address"]}])
+@pytest.mark.parametrize("name", ["TEMPORAL_TLS", "TEMPORAL_API_KEY", "TEMPORAL_TLS_SERVER_NAME"])
+def test_tls_or_a_key_for_the_stacks_own_temporal_is_refused_by_name(
+    name: str, spelt: dict[str, str], home: dict[str, str]
+) -> None:
+    with pytest.raises(Misconfigured, match=f"^{name} is set, and the local stack .* set TEMPORAL_ADDRESS") as refused:
+        Settings.from_env({**home, **spelt, name: "unmistakable"})
+    assert "unmistakable" not in str(refused.value)
+    own = {"TEMPORAL_ADDRESS": "temporal.internal:7233", "DATABASE_URL": "postgresql://u:p@db/d"}
+    assert Settings.from_env({**home, **own, "TEMPORAL_API_KEY": "unmistakable"}).temporal_options["api_key"]
+
+
+def test_tls_that_is_turned_off_is_no_wish_for_it(home: dict[str, str]) -> None:
+    assert Settings.from_env({**home, "TEMPORAL_TLS": "false"}) == Settings.from_env(home)
+
+
+def test_another_namespace_of_the_stacks_temporal_is_taken(home: dict[str, str]) -> None:
+    settings = Settings.from_env({**home, "TEMPORAL_NAMESPACE": "crowded"})
+    assert (settings.temporal_address, settings.temporal_namespace) == (STACK["temporal_address"], "crowded")
+
+
 def test_one_address_beside_the_stack_may_be_another(home: dict[str, str]) -> None:
     settings = Settings.from_env({**home, "DAKUAN_BANK_URL": "http://127.0.0.1:1234/bank"})
     assert settings.bank_url == "http://127.0.0.1:1234/bank"

@@ -31,6 +31,13 @@ TAKEN = [
     ("postgresql://u:p@127.0.0.1:5432/d?pgbouncer=true", "127.0.0.1:5432/d"),
     ("postgresql://u:p@h/d?target_session_attrs=any&application_name=x&keepalives=1", "h:5432/d"),
     (f"postgresql://u:{SECRET}%40%2F%23%3F@h/d", "h:5432/d"),
+    ("postgresql://u:p@h/d?port=6432", "h:6432/d"),
+    ("postgresql://u:p@h:5432/d?port=6432", "h:6432/d"),
+    ("postgresql://u:p@a:1,b:2/d?port=6432", "a:6432,b:6432/d"),
+    ("postgresql://u:p@h:5433/d?host=other", "other:5433/d"),
+    ("postgresql://u:p@h/d?host=a,b&port=1,2", "a:1,b:2/d"),
+    ("postgresql://u:p@h/d?dbname=other", "h:5432/other"),
+    ("postgresql://u:p@h/d?port=&host=", "h:5432/d"),
 ]
 
 
@@ -48,6 +55,35 @@ def test_its_parts_are_what_was_written() -> None:
     assert (address.hosts, address.ports) == (("a", "b"), (1, 5432))
     assert (address.driver, address.connect_within) == ({"sslmode": "require"}, 3.0)
     assert parse_database_address("postgresql://h/d?user=u&password=a+b%2Fc").password == "a b/c"
+
+
+def test_a_parameter_replaces_what_stands_before_it_as_in_postgresqls_own_tools() -> None:
+    address = parse_database_address("postgresql://u:p@h/d?user=other&password=word")
+    assert (address.user, address.password) == ("other", "word")
+
+
+def test_what_the_driver_cannot_give_is_named_where_the_address_requires_it() -> None:
+    address = parse_database_address("postgresql://u:p@h/d?channel_binding=require&gssencmode=require")
+    assert address.unkept == ("channel_binding=require", "gssencmode=require")
+
+
+@pytest.mark.parametrize("name", ["hostaddr", "require_auth", "sslcertmode", "requirepeer", "sslcrldir", "replication"])
+def test_a_parameter_of_libpq_that_would_be_ignored_is_refused_by_name(name: str) -> None:
+    with pytest.raises(Misconfigured, match=f"does not know: {name}="):
+        parse_database_address(f"postgresql://u:p@h/d?{name}=x")
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("port=6432", "port= needs a host"),
+        ("host=a,b,c&port=1,2", "one port for all hosts"),
+        ("host=h&port=1x", "a port is"),
+    ],
+)
+def test_ports_that_fit_no_host_are_refused(query: str, says: str) -> None:
+    with pytest.raises(Misconfigured, match=says):
+        parse_database_address(f"postgresql:///d?{query}")
 
 
 @pytest.mark.parametrize(

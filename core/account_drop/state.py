@@ -5,11 +5,13 @@ The amount is kept in the database only: neither here nor in a history.
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from core.account_commands import AccountCommand
 from core.durations import Duration
 from core.fields import Id, Message, Reason, Time
 from core.messages import Actor
@@ -28,8 +30,16 @@ Few = Annotated[int, Field(strict=True, ge=1, le=20)]
 """The policy's limit. Someone who may guess often enough guesses right."""
 
 
+def drop_key(command: AccountCommand) -> str:
+    """The key of the drop that a command with an id asks for: the same for the same command, so that it is sent once
+    even if the command was killed between taking its id and asking for the drop."""
+    sender = f"{command.actor.role}/{command.actor.id}/{command.command_id}"
+    return hashlib.sha256(f"account drop {sender}".encode()).hexdigest()[:32]
+
+
 class AccountDrop(Message):
-    """The request to send one. `key` is random: the rail's key, and what makes a second request harmless."""
+    """The request to send one. `key` is random or made from the command's id: the rail's key, and what makes a second
+    request harmless."""
 
     key: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9]{1,32}$")]
     account_id: Id
