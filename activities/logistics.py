@@ -65,9 +65,9 @@ class LogisticsActivities:
 
     @activity.defn
     async def release_claims(self, request: ReleaseRequest) -> bool:
-        """Release numbers, so that they can be used again."""
-        claims = [(claim.parcel_id, claim.carrier, claim.waybill) for claim in request.claims]
-        await self._register.claims.release(request.order_id, claims, request.now)
+        """Release the numbers that no parcel of the order stands for, so that they can be used again."""
+        standing = [(claim.parcel_id, claim.carrier, claim.waybill) for claim in request.standing]
+        await self._register.claims.release(request.order_id, standing, request.now)
         return True
 
     @activity.defn

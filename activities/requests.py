@@ -76,8 +76,10 @@ class ClaimAnswer(Message):
 
 
 class ReleaseRequest(Message):
+    """Release what the order has claimed, but for the numbers that its parcels stand for."""
+
     order_id: str
-    claims: tuple[WaybillToClaim, ...]
+    standing: tuple[WaybillToClaim, ...]
     now: datetime
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from core.answers import NextDeadline
 from core.fields import AmountOrZero, Id, Message, Time
 from core.parts import Part
@@ -25,7 +27,8 @@ class Notice(Part):
 class OrderRecord(Message):
     """The register's row of an order. A lower `revision` never overwrites a higher one.
 
-    `state` is the whole state of the core as JSON, from which `rescue` starts again.
+    `state` is the whole state of the core as JSON, from which `rescue` starts again. Its `recorded_revision` is the one
+    that the register must hold: where it holds another, a worker died before it reported, and this record is not kept.
     """
 
     order_id: Id
@@ -41,14 +44,23 @@ class OrderRecord(Message):
     notices: tuple[Notice, ...] = ()
     recorded_at: Time
 
+    @property
+    def first_notice_seq(self) -> int:
+        """The lowest number that a notice of this record has, or that the order's next one gets."""
+        return min((notice.seq for notice in self.notices), default=self.state.get("notice_seq", 0) + 1)
+
 
 class LedgerFacts(Message):
-    """What stood in the register and the books as an order was recorded: whether the record was kept, the revision
-    that the register had before, and all movements of the order."""
+    """What stood in the register and the books as an order was recorded.
+
+    `kept`: the register has this record. `revision` is the one it had before, `references` are all movements of the
+    order. `notices` are those that a lost try stored under the record's numbers or later ones; none where it was kept.
+    """
 
     kept: bool
     revision: int
     references: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = Field(default=(), exclude_if=lambda value: not value)
 
 
 class WithdrawalRecord(Message):

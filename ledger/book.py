@@ -141,11 +141,13 @@ class Book:
         posting = "post_refund($1, $2, $3, $4, $5, $6, $7, $8, $11)" if lines else _FOR_ORDER
         async with translate_errors():
             row = await self._pool.fetchrow(
-                "SELECT p.*, (SELECT o.revision >= $9 FROM orders o WHERE o.order_id = $10) AS overtaken"
+                "SELECT p.*, (SELECT o.revision <> $9 AND NOT (o.revision = ($8::JSONB ->> 'revision')::INT"
+                "                                              AND o.state = $8::JSONB -> 'state')"
+                "             FROM orders o WHERE o.order_id = $10) AS overtaken"
                 f" FROM {posting} AS p",
                 *columns_of(movement),
                 record,
-                record.revision if record else None,
+                record.state.get("recorded_revision") if record else None,
                 record.order_id if record else None,
                 *lines,
             )

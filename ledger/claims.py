@@ -10,6 +10,7 @@ from core.audit.facts import Rival
 from core.audit.waybills import CARRIERS
 from core.fields import Message
 from core.records import LedgerFacts, OrderRecord
+from ledger.orders import STORED_BY_A_LOST_TRY
 from ledger.pool import clean
 from ledger.register_part import RegisterPart, below
 
@@ -59,9 +60,10 @@ class Claims(RegisterPart):
             return Claimed(outcomes=())
         # One statement: its snapshot is older than what the function writes, so that `revision` is the row's before.
         row = await self._row(
-            "SELECT c.outcomes, c.kept, o.revision,"
+            "SELECT r.outcomes, r.kept, o.revision,"
             " ARRAY(SELECT m.reference FROM movements m WHERE m.reference >= $10 AND m.reference < $11 ORDER BY m.id)"
-            " AS references FROM claim_and_record($1, $2, $3, $4, $5, $6, $7, $8, $9) AS c"
+            f" AS references, {STORED_BY_A_LOST_TRY.format(order='$1', first='$12')} AS notices"
+            " FROM claim_and_record($1, $2, $3, $4, $5, $6, $7, $8, $9) AS r"
             " LEFT JOIN orders o ON o.order_id = $1",
             order_id,
             merchant_id,
@@ -71,16 +73,17 @@ class Claims(RegisterPart):
             now,
             record,
             *below(f"order/{order_id}"),
+            record.first_notice_seq if record else 0,
         )
         assert row is not None  # the function answers with one row
         standing = None
         if row["kept"] is not None:
-            standing = LedgerFacts(kept=row["kept"], revision=row["revision"], references=row["references"])
+            standing = LedgerFacts.model_validate({name: row[name] for name in LedgerFacts.model_fields})
         return Claimed(outcomes=row["outcomes"], standing=standing)
 
-    async def release(self, order_id: str, parcels: Sequence[ParcelNumber], now: datetime) -> None:
-        """Release numbers, so that they can be used again."""
-        await self._call("SELECT release_claims($1, $2, $3, $4, $5)", order_id, *_columns(parcels), now)
+    async def release(self, order_id: str, but: Sequence[ParcelNumber], now: datetime) -> None:
+        """Release the order's numbers but for these, so that they can be used again."""
+        await self._call("SELECT release_claims($1, $2, $3, $4, $5)", order_id, *_columns(but), now)
 
     async def rivals(
         self, order_id: str, carrier: str, waybill: str, merchant_id: str, *, since: datetime

@@ -57,6 +57,13 @@ class OrderRow(Message):
     recorded_at: datetime | None
 
 
+STORED_BY_A_LOST_TRY = (
+    "CASE WHEN r.kept IS NOT FALSE THEN '[]'::JSONB ELSE (SELECT coalesce(jsonb_agg(jsonb_build_object('seq', n.seq,"
+    " 'to', n.recipient, 'name', n.name, 'at', n.at, 'facts', n.facts) ORDER BY n.seq), '[]'::JSONB) FROM notices n"
+    " WHERE n.subject = 'order/' || {order} AND n.seq >= {first}) END"
+)
+"""The notices that stand under the numbers of a record that was not kept (`r.kept`)."""
+
 _ORDER = f"SELECT {', '.join(OrderRow.model_fields)} FROM orders"
 
 
@@ -118,12 +125,14 @@ class Orders(RegisterPart):
         # One statement: its snapshot is older than what the function writes, so that `revision` is the row's before.
         standing = await self._one(
             LedgerFacts,
-            "SELECT record_order($1) AS kept, o.revision,"
+            "SELECT r.kept, o.revision,"
             " ARRAY(SELECT m.reference FROM movements m WHERE m.reference >= $3 AND m.reference < $4 ORDER BY m.id)"
-            " AS references FROM orders o WHERE o.order_id = $2",
+            f" AS references, {STORED_BY_A_LOST_TRY.format(order='$2', first='$5')} AS notices"
+            " FROM record_order($1) AS r (kept) JOIN orders o ON o.order_id = $2",
             record,
             record.order_id,
             *below(f"order/{record.order_id}"),
+            record.first_notice_seq,
         )
         if standing is None:
             raise Misconfigured(f"order {record.order_id} is not registered: another database?")

@@ -2444,14 +2444,28 @@ BEGIN
         closed = (p_record ->> 'closed')::BOOLEAN,
         state = p_record -> 'state',
         recorded_at = (p_record ->> 'recorded_at')::TIMESTAMPTZ
-    WHERE order_id = p_record ->> 'order_id' AND revision < v_revision;
-    v_kept := FOUND;
-    IF NOT v_kept AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = p_record ->> 'order_id') THEN
+    WHERE order_id = p_record ->> 'order_id' AND revision < v_revision
+      AND revision = coalesce((p_record #>> '{state,recorded_revision}')::INT, revision);
+    IF FOUND THEN
+        PERFORM add_notices('order/' || (p_record ->> 'order_id'), p_record -> 'notices');
+        IF (p_record ->> 'closed')::BOOLEAN THEN
+            -- Nothing more is claimed for it. What no parcel of it stands for was claimed by a try that was lost.
+            PERFORM release_claims(
+                p_record ->> 'order_id', coalesce(array_agg(p.body ->> 'parcel_id'), '{}'),
+                coalesce(array_agg(p.body ->> 'carrier'), '{}'), coalesce(array_agg(p.body ->> 'waybill'), '{}'),
+                (p_record ->> 'recorded_at')::TIMESTAMPTZ)
+            FROM (SELECT jsonb_path_query(p_record, '$.state.parcels[*]')
+                  UNION ALL SELECT jsonb_path_query(p_record, '$.state.cases[*].parcel')) AS p (body);
+        END IF;
+        RETURN TRUE;
+    END IF;
+    SELECT o.revision = v_revision AND o.state = p_record -> 'state' INTO v_kept
+    FROM orders o WHERE o.order_id = p_record ->> 'order_id';
+    IF NOT FOUND THEN
         RAISE EXCEPTION 'order % is not registered', p_record ->> 'order_id'
             USING ERRCODE = 'foreign_key_violation';
     END IF;
-    PERFORM add_notices('order/' || (p_record ->> 'order_id'), p_record -> 'notices');
-    RETURN v_kept;
+    RETURN coalesce(v_kept, FALSE);
 END $function$;
 
 CREATE FUNCTION record_withdrawal(p_record jsonb)
@@ -2651,9 +2665,9 @@ CREATE FUNCTION release_claims(
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
     UPDATE waybill_claims c SET released_at = p_now
-    FROM unnest(p_parcels, p_carriers, p_waybills) AS u (parcel, carrier, waybill)
-    WHERE c.order_id = p_order_id AND c.parcel_id = u.parcel AND c.carrier = u.carrier AND c.waybill = u.waybill
-      AND c.released_at IS NULL
+    WHERE c.order_id = p_order_id AND c.released_at IS NULL
+      AND NOT EXISTS (SELECT FROM unnest(p_parcels, p_carriers, p_waybills) AS u (parcel, carrier, waybill)
+                      WHERE (u.parcel, u.carrier, u.waybill) = (c.parcel_id, c.carrier, c.waybill))
 $function$;
 
 CREATE FUNCTION release_review(p_order_id text, p_parcel_id text, p_reviewer text)

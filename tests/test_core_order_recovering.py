@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from order_driver import OrderDriver, verb_of
-from order_samples import DAY, T0, a_policy, an_order
+from order_samples import DAY, T0, WAYBILLS, a_parcel, a_policy, an_order
 
+from core.answers import Answer
 from core.order.bookings import Booking
+from core.order.claims import standing_claims
 from core.order.deadlines import pass_deadlines
 from core.order.recovering import follow, recover
 from core.order.state import OrderState
-from core.order.steps import finish, next_step, post, start
+from core.order.steps import ReleaseClaims, finish, next_step, post, start
 from core.records import LedgerFacts
 from core.steps import KeepRecord, Post, Posted
 
@@ -168,7 +170,91 @@ def test_order_that_follows_a_lost_report_is_recorded_under_a_higher_revision() 
     state = followed(driver, kept=False, revision=taken)
     assert state is not None
     assert state.revision == taken + 1
-    assert isinstance(next_step(state, driver.now), KeepRecord)
+    driver.state = state
+    driver.do_what_is_due()
+    assert driver.record is not None
+    assert driver.record.revision > taken
+
+
+# --- another try was lost --------------------------------------------------------------------------------
+
+
+def lost_try(driver: OrderDriver, verb: str, role: str, **fields: Any) -> LedgerFacts:
+    """A command was decided and recorded by a worker that died before it reported; the order does not know of it."""
+    other = driver.fork()
+    assert isinstance(other.send(verb, role, **fields), Answer)
+    assert other.record is not None
+    first = driver.state.notice_seq + 1
+    stored = tuple(notice for notice in other.noticed.values() if notice.seq >= first)
+    return LedgerFacts(
+        kept=False, revision=other.record.revision, references=tuple(driver.books.movements), notices=stored
+    )
+
+
+def decided(driver: OrderDriver, verb: str, role: str, **fields: Any) -> None:
+    """A command is decided, and not recorded yet."""
+    assert isinstance(driver.arrive(driver.command(verb, role, **fields)), Answer)
+
+
+HOLD = {"name": "risk", "scope": "credit", "reason": "a tip"}
+
+
+def test_notice_of_a_command_that_overtook_a_lost_try_gets_a_number_of_its_own() -> None:
+    driver = at("delivered")
+    standing = lost_try(driver, "place_hold", "operator", **HOLD)
+    decided(driver, "confirm_receipt", "buyer")
+    pending = [notice.name for notice in driver.state.notices]
+    state = follow(driver.state, standing, driver.now)
+    assert state is not None
+    last = max(notice.seq for notice in standing.notices)
+    assert [notice.name for notice in state.notices] == pending
+    assert [notice.seq for notice in state.notices] == list(range(last + 1, last + 1 + len(pending)))
+    assert state.notice_seq == last + len(pending)
+    assert (state.recorded_revision, state.revision > standing.revision) == (standing.revision, True)
+
+
+def test_notice_that_a_lost_try_stored_word_for_word_is_not_stored_twice() -> None:
+    driver = at("delivered")
+    standing = lost_try(driver, "place_hold", "operator", **HOLD)
+    decided(driver, "place_hold", "operator", **HOLD)
+    state = follow(driver.state, standing, driver.now)
+    assert state is not None
+    assert state.notices == ()
+    assert state.notice_seq == max(notice.seq for notice in standing.notices)
+
+
+def test_next_notice_after_a_lost_try_comes_after_those_that_it_stored() -> None:
+    driver = at("delivered")
+    standing = lost_try(driver, "place_hold", "operator", **HOLD)
+    driver.state = driver.state.next_revision()
+    state = follow(driver.state, standing, driver.now)
+    assert state is not None
+    assert state.with_notice("buyer", "x", driver.now).notices[-1].seq == standing.notices[-1].seq + 1
+
+
+def test_order_after_a_lost_try_gives_up_what_no_parcel_of_it_stands_for() -> None:
+    driver = at("opened")
+    standing = lost_try(driver, "report_shipment", "merchant", parcels=[a_parcel(1)])
+    decided(driver, "report_shipment", "merchant", parcels=[a_parcel(2)])
+    state = follow(driver.state, standing, driver.now)
+    assert state is not None
+    assert isinstance(next_step(state, driver.now), ReleaseClaims)
+    assert [claim.waybill for claim in standing_claims(state)] == [WAYBILLS[2]]
+    driver.state = state
+    driver.do_what_is_due()
+    assert not driver.state.claims_unknown
+    driver.check()
+
+
+def test_record_that_was_not_kept_leaves_its_notices_to_the_next() -> None:
+    driver = at("delivered")
+    decided(driver, "place_hold", "operator", **HOLD)
+    step = next_step(driver.state, driver.now)
+    assert isinstance(step, KeepRecord)
+    lost = finish(driver.state, step, LedgerFacts(kept=False, revision=step.record.revision), driver.now)
+    assert lost.notices == driver.state.notices
+    kept = finish(driver.state, step, LedgerFacts(kept=True, revision=step.record.revision), driver.now)
+    assert kept.notices == ()
 
 
 # --- a refund that was decided between a posting and its report -------------------------------------------

@@ -90,7 +90,7 @@ async def test_rivals_outside_the_window_or_given_up_do_not_count(register: Regi
     await _order(register, "A1")
     await _claim(register, "A1", "SF1")
     assert await register.claims.rivals("A2", "sf", "SF1", "m-2", since=NOW + DAY) == ()
-    await register.claims.release("A1", [("p1", "sf", "SF1")], NOW)
+    await register.claims.release("A1", [], NOW)
     assert await register.claims.rivals("A2", "sf", "SF1", "m-2", since=NOW - DAY) == ()
 
 
@@ -98,16 +98,41 @@ async def test_a_number_that_was_given_up_can_be_used_again(register: Register) 
     await _order(register, "A1")
     await _order(register, "A2", buyer="b-2")
     await _claim(register, "A1", "SF1")
-    await register.claims.release("A1", [("p1", "sf", "SF1")], NOW)
-    await register.claims.release("A1", [("p1", "sf", "SF1")], NOW)
+    await register.claims.release("A1", [], NOW)
+    await register.claims.release("A1", [], NOW)
     assert await _claim(register, "A2", "SF1", buyer="b-2") == ["claimed"]
     assert await _claim(register, "A1", "SF1") == ["in_use"]
+
+
+async def test_what_parcels_stand_for_stays_claimed_when_the_rest_is_given_up(register: Register) -> None:
+    await _order(register, "A1")
+    await _order(register, "A2", buyer="b-2")
+    await _claim(register, "A1", "SF1", "SF2")
+    await register.claims.release("A1", [("p1", "sf", "SF1")], NOW)
+    assert await _claim(register, "A2", "SF1", buyer="b-2") == ["in_use"]
+    assert await _claim(register, "A2", "SF2", buyer="b-2") == ["claimed"]
+
+
+async def test_an_order_that_closes_gives_up_what_no_parcel_of_it_stands_for(register: Register) -> None:
+    """A worker claimed SF2 and SF3 and died before it reported; other commands came first."""
+    await _order(register, "A1")
+    await _order(register, "A2", buyer="b-2")
+    await _claim(register, "A1", "SF1", "SF2", "SF3")
+    parcel = {"parcel_id": "p1", "carrier": "sf", "waybill": "SF1"}
+    case = {"case_id": "1", "parcel": {**parcel, "parcel_id": "p2", "waybill": "SF2"}}
+    state = {"parcels": [parcel], "cases": [case, {"case_id": "2"}]}
+    await register.orders.record(a_record(revision=2, phase="shipped", state=state))
+    assert await _claim(register, "A2", "SF3", buyer="b-2") == ["in_use"], "it may still be decided"
+    await register.orders.record(a_record(revision=3, phase="refused", closed=True, state=state))
+    assert await _claim(register, "A2", "SF1", buyer="b-2") == ["in_use"]
+    assert await _claim(register, "A2", "SF2", buyer="b-2") == ["in_use"]
+    assert await _claim(register, "A2", "SF3", buyer="b-2") == ["claimed"]
 
 
 async def test_a_corrected_number_can_be_corrected_back(register: Register) -> None:
     await _order(register, "A1")
     await _claim(register, "A1", "SF1")
-    await register.claims.release("A1", [("p1", "sf", "SF1")], NOW)
+    await register.claims.release("A1", [], NOW)
     assert await _claim(register, "A1", "SF1") == ["claimed"]
     assert len(await register.claims.rivals("A2", "sf", "SF1", "m-2", since=NOW)) == 1
 
@@ -150,7 +175,11 @@ async def test_an_order_is_recorded_with_numbers_that_are_simply_claimed(registe
     again = await _claim_recorded(register, "A1", "X1")
     assert (again.outcomes, again.standing) == (
         ("claimed",),
-        LedgerFacts(kept=False, revision=1, references=("order/A1/fund",)),
+        LedgerFacts(kept=True, revision=1, references=("order/A1/fund",)),
+    )
+    other = await _claim_recorded(register, "A1", "X1", state={"by": "another try"})
+    assert other.standing == LedgerFacts(
+        kept=False, revision=1, references=("order/A1/fund",), notices=(a_notice(1, "shipped"),)
     )
     row = await register.orders.row("A1")
     assert row is not None
@@ -191,7 +220,7 @@ async def test_a_record_that_cannot_be_kept_takes_the_claim_back(register: Regis
 
 async def test_the_same_claim_many_times_at_once_is_recorded_once(register: Register) -> None:
     await _order(register, "A1")
-    claims = await asyncio.gather(*(_claim_recorded(register, "A1", "X1") for _ in range(20)))
+    claims = await asyncio.gather(*(_claim_recorded(register, "A1", "X1", state={"try": n}) for n in range(20)))
     assert all(claim.outcomes == ("claimed",) for claim in claims)
     assert Counter(claim.standing.kept for claim in claims if claim.standing) == {True: 1, False: 19}
 

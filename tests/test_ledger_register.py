@@ -125,10 +125,12 @@ async def test_orders_racing_for_one_payment_never_claim_more_than_it(register: 
 
 async def test_a_lower_revision_never_overwrites_a_higher_one(register: Register) -> None:
     await opened(register, an_order())
-    assert (await register.orders.record(a_record(revision=5, phase="shipped"))).kept
+    newest = a_record(revision=5, phase="shipped", state={"phase": "shipped"})
+    assert (await register.orders.record(newest)).kept
     for older in (4, 5):
         standing = await register.orders.record(a_record(revision=older, phase="awaiting_shipment"))
         assert (standing.kept, standing.revision) == (False, 5)
+    assert (await register.orders.record(newest)).kept, "the same record again stands"
     row = await register.orders.row("A1")
     assert row is not None
     assert row.phase == "shipped"
@@ -251,11 +253,22 @@ async def test_a_notice_is_stored_once_and_read_in_order(register: Register) -> 
     assert await register.notices.read(subject="order/A2") == []
 
 
-async def test_an_older_record_still_brings_its_notices(register: Register) -> None:
+async def test_a_record_that_does_not_follow_the_registers_is_told_of_the_notices_under_its_numbers(
+    register: Register,
+) -> None:
+    """Its worker did not know of the record that stands: the notices must come again, under other numbers."""
     await opened(register, an_order())
-    await register.orders.record(a_record(revision=2, notices=(a_notice(2),)))
-    await register.orders.record(a_record(revision=1, notices=(a_notice(1),)))
-    assert sorted(n.seq for n in await register.notices.read()) == [1, 2]
+    lost = (a_notice(1, "delivered"), a_notice(2, "hold_lifted", "merchant"))
+    await register.orders.record(a_record(revision=1, notices=lost, state={"notice_seq": 2}))
+    for later in (1, 7):
+        state = {"recorded_revision": 0, "notice_seq": 1}
+        standing = await register.orders.record(a_record(revision=later, notices=(a_notice(1),), state=state))
+        assert (standing.kept, standing.revision, standing.notices) == (False, 1, lost)
+    quiet = a_record(revision=7, state={"recorded_revision": 0, "notice_seq": 1})
+    assert (await register.orders.record(quiet)).notices == lost[1:], "the order's next notice would be the second"
+    assert [(n.seq, n.name) for n in await register.notices.read()] == [(1, "delivered"), (2, "hold_lifted")]
+    follows = a_record(revision=7, notices=(a_notice(3),), state={"recorded_revision": 1})
+    assert (await register.orders.record(follows)).kept
 
 
 async def test_a_reader_who_goes_on_from_the_last_id_misses_nothing(database: Database, register: Register) -> None:

@@ -15,9 +15,16 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 import gateway
+from activities.policies import ParsedPolicies
 from config import Settings
+from core.audit.waybills import sandbox_number
 from core.errors import Unavailable
+from core.messages import ORDER_COMMANDS, ReportShipment
 from core.movements import Movement
+from core.order.folding import claim_at_once
+from core.order.recovering import recover
+from core.policy import resolve
+from core.reading import read_command
 from core.steps import Posted
 from demo.stage import Stage, StagedOrder
 from ledger.book import Book
@@ -234,6 +241,39 @@ async def test_what_arrives_while_a_number_is_claimed_and_recorded_is_not_lost(
         assert len(known.state["inbox"]["journal"]) == len(verbs)
     told = await database.pool.fetch("SELECT name FROM notices WHERE subject = $1 ORDER BY seq", f"order/{order.name}")
     assert [row["name"] for row in told][:2] == ["ship", "shipped"]
+
+
+async def test_what_overtakes_a_try_that_was_recorded_and_lost_keeps_its_notice_and_its_numbers(
+    play: Callable[[], Any], database: Database
+) -> None:
+    """A worker claimed a number, recorded the shipment and died before it reported; a hold is decided first."""
+    async with play() as order:
+        await order.start()
+        await until(order, lambda state: state["recorded_revision"] == state["revision"])
+        register, number = order.stage.register, sandbox_number(99)
+        known = await register.orders.known(order.name)
+        assert known is not None
+        policy = await ParsedPolicies(register.policies).newest(order.order.policy)
+        assert policy is not None
+        state = recover(known.order, resolve(policy, known.order), known.state or {}, known.references, order.now)
+        parcels = [{"parcel_id": "lost", "carrier": "sandbox", "waybill": number}]
+        shipment = read_command(ORDER_COMMANDS, "report_shipment", order.command("merchant", parcels=parcels))
+        assert isinstance(shipment, ReportShipment)
+        lost = claim_at_once(state, shipment, order.now, "update")
+        claim = [("lost", "sandbox", number)]
+        who = (known.order.merchant_id, known.order.buyer_id)
+        claimed = await register.claims.claim(order.name, *who, "CN", claim, order.now, lost.record)
+        assert claimed.standing is not None
+        assert claimed.standing.kept
+        await order.send("place_hold", "operator", name="risk", scope="credit", reason="a tip")
+        await until(order, lambda state: state["recorded_revision"] == state["revision"])
+        assert await register.claims.claimants(number) == []
+        await order.ship()
+        known = await register.orders.known(order.name)
+        assert known is not None
+        assert [parcel["parcel_id"] for parcel in (known.state or {})["parcels"]] == ["p1"]
+    told = await database.pool.fetch("SELECT name FROM notices WHERE subject = $1 ORDER BY seq", f"order/{order.name}")
+    assert sorted(row["name"] for row in told) == ["hold_placed", "ship", "shipped", "shipped"]
 
 
 async def test_a_refund_is_decided_in_the_history_before_it_is_posted(play: Callable[[], Any]) -> None:

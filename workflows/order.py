@@ -39,7 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from core.messages import ORDER_COMMANDS, Command, Order
     from core.order import commands, views
     from core.order.auditing import facts_of, only_silent, return_facts_of
-    from core.order.claims import claims_to_release, note_unused_claims
+    from core.order.claims import note_unused_claims, standing_claims
     from core.order.commands import first_answer, refusal_of
     from core.order.deadlines import pass_deadlines, wake_at
     from core.order.folding import as_recorded, claim_at_once, open_at_once
@@ -264,7 +264,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         async with self._one_command:
             self._state = start(self._order, step)
             request = ReleaseRequest(
-                order_id=self._order.order.order_id, claims=claims_to_release(self._order), now=workflow.now()
+                order_id=self._order.order.order_id, standing=standing_claims(self._order), now=workflow.now()
             )
             await run_local(LogisticsActivities.release_claims, request, step.summary)
             self._state = finish(self._order, step, None, workflow.now())
@@ -371,7 +371,8 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         # An unreadable signal or a request to cancel may have changed the state during the claim; then the recorded
         # state is not the command's result.
         if claimed.standing is not None and self._order is before:
-            followed = follow(as_recorded(wanted.state), claimed.standing, workflow.now())
+            decided = as_recorded(wanted.state) if claimed.standing.kept else wanted.state
+            followed = follow(decided, claimed.standing, workflow.now())
             if followed is not None:
                 self._state = followed
                 return wanted.answer

@@ -43,6 +43,14 @@ def claims_to_release(state: OrderState) -> tuple[WaybillToClaim, ...]:
     return tuple(released.values())
 
 
+def standing_claims(state: OrderState) -> tuple[WaybillToClaim, ...]:
+    """Numbers that the order's parcels stand for, those on their way back among them."""
+    released = {*state.claims_released, *(key_of(claim) for claim in claims_to_release(state))}
+    parcels = (*state.parcels, *(case.parcel for case in state.cases if case.parcel is not None))
+    claims = (WaybillToClaim(parcel_id=p.parcel_id, carrier=p.carrier, waybill=p.waybill) for p in parcels)
+    return tuple(claim for claim in claims if key_of(claim) not in released)
+
+
 def release_claims(state: OrderState) -> OrderState:
     """The order once the register has released what the step began with.
 
@@ -51,7 +59,7 @@ def release_claims(state: OrderState) -> OrderState:
     gone = state.doing.claims if state.doing else tuple(key_of(claim) for claim in claims_to_release(state))
     released = tuple(dict.fromkeys((*state.claims_released, *gone)))
     unused = tuple(claim for claim in state.claims_unused if claim_key(*claim) not in gone)
-    return state.changed(claims_released=released, claims_unused=unused)
+    return state.changed(claims_released=released, claims_unused=unused, claims_unknown=False)
 
 
 def key_of(claim: WaybillToClaim) -> str:

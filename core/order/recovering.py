@@ -17,7 +17,7 @@ from core.order.freezing import next_number
 from core.order.moving_on import before_refunds, stand
 from core.order.state import OrderState
 from core.policy import OrderPolicy
-from core.records import LedgerFacts
+from core.records import LedgerFacts, Notice
 
 
 def recover(
@@ -31,6 +31,7 @@ def recover(
         references: all movements of this order in the ledger.
     """
     state = OrderState.model_validate({**saved, "order": order, "policy": policy, "doing": None})
+    state = state.changed(recorded_revision=state.revision)
     for booking in unknown_bookings(state, references):
         state = stand(state, booking, now)
     inbox = state.inbox.note(now, "system", "rescue", "noted")
@@ -49,10 +50,35 @@ def follow(state: OrderState, standing: LedgerFacts, now: datetime) -> OrderStat
         return None
     for booking in unknown:
         state = _apply_late(state, booking, now)
-    if not standing.kept and standing.revision >= state.revision:
-        # The register holds a record of an unreported step under this revision. What is true now must come after it.
-        state = state.changed(revision=standing.revision + 1)
-    return state
+    return state if standing.kept else _after_lost_try(state, standing)
+
+
+def _after_lost_try(state: OrderState, standing: LedgerFacts) -> OrderState:
+    """The order where the register holds the record of a try whose worker died before it reported. What is true now
+    must come after it, and its notices too: their numbers are taken.
+
+    A notice that the lost try stored word for word is not stored twice. What it claimed is released.
+    """
+    stored = list(standing.notices)
+    pending: list[Notice] = []
+    last = max((notice.seq for notice in stored), default=0)
+    for notice in state.notices:
+        same = next((one for one in stored if _says_the_same(one, notice)), None)
+        if same is not None:
+            stored.remove(same)
+        else:
+            pending.append(notice.changed(seq=last + len(pending) + 1) if last else notice)
+    return state.changed(
+        revision=max(state.revision, standing.revision + 1),
+        recorded_revision=standing.revision,
+        claims_unknown=True,
+        notices=tuple(pending),
+        notice_seq=last + len(pending) if last else state.notice_seq,
+    )
+
+
+def _says_the_same(one: Notice, other: Notice) -> bool:
+    return (one.to, one.name, one.facts) == (other.to, other.name, other.facts)
 
 
 def _could_have_decided(state: OrderState, unknown: Sequence[Booking], references: Collection[str]) -> bool:

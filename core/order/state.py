@@ -247,6 +247,8 @@ class OrderState(State):
     """Waybill claims that were released, as `parcel_id:carrier:waybill`."""
     claims_unused: tuple[tuple[str, str, str], ...] = ()
     """Parcel, carrier and number of claims whose command was refused after all; to be released."""
+    claims_unknown: bool = Field(default=False, exclude_if=lambda value: not value)
+    """A try whose worker died may have claimed numbers that no parcel of this order stands for; to be released."""
     reminders: tuple[str, ...] = ()
     """Deadlines that passed and only brought a notice, by key."""
     doing: Doing | None = None

@@ -94,7 +94,7 @@ def next_step(state: OrderState, now: datetime) -> OrderStep | None:
         return post(state, booking, now)
     if not money_stands and (booking := refund_due(state) or thaw_due(state)) is not None:
         return post(state, booking, now)
-    if claims_to_release(state):
+    if state.claims_unknown or claims_to_release(state):
         return ReleaseClaims()
     if looks := due_looks(state, now):
         return Look(parcel_id=looks[0].parcel_id, waybill=looks[0].waybill)
@@ -151,7 +151,8 @@ def finish(state: OrderState, step: OrderStep, result: OrderResult, now: datetim
         assert isinstance(result, Posted)
         return _finish_post(state, step, result, now)
     if isinstance(step, KeepRecord):
-        return state.note_record(step.record)
+        assert isinstance(result, LedgerFacts)
+        return state.note_record(step.record) if result.kept else state
     if isinstance(step, Screen):
         assert isinstance(result, Screening)
         return apply_screening(state, result, now).next_revision()

@@ -83,7 +83,10 @@ CREATE FUNCTION add_notices(p_subject TEXT, p_notices JSONB) RETURNS VOID LANGUA
     ON CONFLICT ON CONSTRAINT a_notice_is_stored_once DO NOTHING
 $$;
 
--- Keep an order's newest state (an OrderRecord). A lower revision never overwrites a higher one.
+-- Keep an order's newest state (an OrderRecord) if it follows the one that the register has. A lower revision never
+-- overwrites a higher one. Another revision than the record follows is of a try whose worker died before it reported:
+-- the record's notices then have numbers that are taken, and it comes again with others. True also where this very
+-- record was kept before.
 CREATE FUNCTION record_order(p_record JSONB) RETURNS BOOLEAN
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
@@ -109,14 +112,28 @@ BEGIN
         closed = (p_record ->> 'closed')::BOOLEAN,
         state = p_record -> 'state',
         recorded_at = (p_record ->> 'recorded_at')::TIMESTAMPTZ
-    WHERE order_id = p_record ->> 'order_id' AND revision < v_revision;
-    v_kept := FOUND;
-    IF NOT v_kept AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = p_record ->> 'order_id') THEN
+    WHERE order_id = p_record ->> 'order_id' AND revision < v_revision
+      AND revision = coalesce((p_record #>> '{state,recorded_revision}')::INT, revision);
+    IF FOUND THEN
+        PERFORM add_notices('order/' || (p_record ->> 'order_id'), p_record -> 'notices');
+        IF (p_record ->> 'closed')::BOOLEAN THEN
+            -- Nothing more is claimed for it. What no parcel of it stands for was claimed by a try that was lost.
+            PERFORM release_claims(
+                p_record ->> 'order_id', coalesce(array_agg(p.body ->> 'parcel_id'), '{}'),
+                coalesce(array_agg(p.body ->> 'carrier'), '{}'), coalesce(array_agg(p.body ->> 'waybill'), '{}'),
+                (p_record ->> 'recorded_at')::TIMESTAMPTZ)
+            FROM (SELECT jsonb_path_query(p_record, '$.state.parcels[*]')
+                  UNION ALL SELECT jsonb_path_query(p_record, '$.state.cases[*].parcel')) AS p (body);
+        END IF;
+        RETURN TRUE;
+    END IF;
+    SELECT o.revision = v_revision AND o.state = p_record -> 'state' INTO v_kept
+    FROM orders o WHERE o.order_id = p_record ->> 'order_id';
+    IF NOT FOUND THEN
         RAISE EXCEPTION 'order % is not registered', p_record ->> 'order_id'
             USING ERRCODE = 'foreign_key_violation';
     END IF;
-    PERFORM add_notices('order/' || (p_record ->> 'order_id'), p_record -> 'notices');
-    RETURN v_kept;
+    RETURN coalesce(v_kept, FALSE);
 END $$;
 
 -- Post a movement and keep the order's record after it: both or neither.

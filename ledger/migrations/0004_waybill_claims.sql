@@ -80,12 +80,14 @@ BEGIN
     RETURN NEXT;
 END $$;
 
+-- Release the numbers of an order but for these, which its parcels stand for. A try whose worker died before it reported
+-- may have claimed others, of which the order does not know.
 CREATE FUNCTION release_claims(
     p_order_id TEXT, p_parcels TEXT[], p_carriers TEXT[], p_waybills TEXT[], p_now TIMESTAMPTZ
 ) RETURNS VOID
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
     UPDATE waybill_claims c SET released_at = p_now
-    FROM unnest(p_parcels, p_carriers, p_waybills) AS u (parcel, carrier, waybill)
-    WHERE c.order_id = p_order_id AND c.parcel_id = u.parcel AND c.carrier = u.carrier AND c.waybill = u.waybill
-      AND c.released_at IS NULL
+    WHERE c.order_id = p_order_id AND c.released_at IS NULL
+      AND NOT EXISTS (SELECT FROM unnest(p_parcels, p_carriers, p_waybills) AS u (parcel, carrier, waybill)
+                      WHERE (u.parcel, u.carrier, u.waybill) = (c.parcel_id, c.carrier, c.waybill))
 $$;

@@ -43,7 +43,7 @@ from core.order.watches import RefundOutcome, apply_audit, apply_refund_outcome,
 from core.policy import OrderPolicy
 from core.reading import read_command
 from core.reasons import Refusal
-from core.records import Notice, OrderRecord, WithdrawalRecord
+from core.records import LedgerFacts, Notice, OrderRecord, WithdrawalRecord
 from core.steps import KeepRecord, Post, Posted
 
 MOST_STEPS = 60
@@ -137,6 +137,8 @@ class OrderDriver:
         if isinstance(step, StartWithdrawal):
             self.withdrawals += 1
             return StartedWithdrawal(withdrawal_id="auto-A1001")
+        if isinstance(step, KeepRecord):
+            return LedgerFacts(kept=True, revision=self.state.recorded_revision)
         return self._posted(step.movement) if isinstance(step, Post) else None
 
     def _posted(self, movement: Movement) -> Posted:
