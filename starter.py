@@ -36,6 +36,7 @@ COMMANDS = {
     "safeguarding": "Client money owed, against cash at each channel and rail.",
     "notices": "Read notices after a number; none is ever passed over.",
     "screening": "Which goods may be sold: check the rules file, try a title.",
+    "merchant": "Merchants: freeze, suspend, terms, deposit, exit, and their history.",
     "licences": "Licences of merchants: note, withdraw, list.",
     "grades": "Merchants' grades, by which a policy may have other terms.",
     "policy": "Policies: check, list, show, compare, register, try on past orders.",

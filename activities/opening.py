@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from temporalio import activity
 
@@ -10,15 +11,18 @@ from activities.channels.base import PaymentChannel
 from activities.policies import ParsedPolicies
 from activities.requests import Opened, OpenRequest, Rescued, RescueRequest
 from activities.screening import ScreeningActivities
+from core.merchants import MERCHANT_FROZEN, MERCHANT_SUSPENDED, MerchantStanding
 from core.messages import Order
 from core.movements import fund
+from core.order.calling import merchant_hold
 from core.order.folding import open_at_once
 from core.order.opening import check_payment_time
 from core.order.views import record_of
-from core.policy import OrderPolicy, Policy, resolve
+from core.policy import OrderPolicy, resolve, resolve_recorded, with_terms
 from core.reading import content_hash
 from core.reasons import Refusal, refuse
 from core.records import LedgerFacts, OrderRecord
+from core.states import Hold
 from ledger.orders import NEVER_RECORDED
 from ledger.register import Register
 
@@ -27,6 +31,9 @@ _NOT_OPENED = {
     "payment_over_claimed": "payment_over_claimed",
     "money_moved": "order_already_open",
     "over": "order_over",
+    MERCHANT_FROZEN: MERCHANT_FROZEN,
+    MERCHANT_SUSPENDED: MERCHANT_SUSPENDED,
+    "merchant_leaving": "merchant_leaving",
 }
 """The register's answers that refuse an order, as reason codes."""
 
@@ -63,20 +70,21 @@ class OpeningActivities:
         newest = await self._policies.newest(order.policy)
         if newest is None:
             return Opened(refusal=refuse("unknown_policy", order.policy or "default", field="policy"))
-        policy = resolve(newest, order, await self._grade_of(newest, order))
+        merchant = await self._register.merchants.standing(order.merchant_id)
+        policy = with_terms(resolve(newest, order, merchant.grade), order, merchant.terms)
         if (refusal := check_payment_time(order, policy, request.now)) is not None:
             return Opened(refusal=refusal)
         # Nothing is written before the channel has confirmed the payment.
         paid = await self._paid_minor(order)
         if isinstance(paid, Refusal):
             return Opened(refusal=paid)
-        return await self._open(request, policy, paid)
+        return await self._open(request, policy, paid, self._holds(policy, merchant, request.now))
 
-    async def _grade_of(self, policy: Policy, order: Order) -> str | None:
-        """The merchant's grade, which is read only if the policy has terms for one."""
-        if all(rule.grade is None for rule in policy.rules):
-            return None
-        return await self._register.grades.of(order.merchant_id)
+    def _holds(self, policy: OrderPolicy, merchant: MerchantStanding, now: datetime) -> tuple[Hold, ...]:
+        """What the order is held for from its beginning; a stopped merchant's order without is refused."""
+        if merchant.stop is None or policy.order.stopped_merchants == "refuse":
+            return ()
+        return (merchant_hold(merchant.stop, "credit", now),)
 
     async def _known_order(self, request: OpenRequest) -> Opened | None:
         """The register's answer for an order that the channel or the clock refuses today.
@@ -91,7 +99,9 @@ class OpeningActivities:
             return Opened(known=True)
         return Opened(refusal=refuse("order_over")) if known.closed else None
 
-    async def _open(self, request: OpenRequest, policy: OrderPolicy, paid_minor: int) -> Opened:
+    async def _open(
+        self, request: OpenRequest, policy: OrderPolicy, paid_minor: int, holds: tuple[Hold, ...]
+    ) -> Opened:
         order, screening = request.order, await self._screening.screen(request.order)
         opened = await self._register.orders.open(
             order,
@@ -107,14 +117,14 @@ class OpeningActivities:
                 currency=order.currency,
                 occurred_at=request.now,
             ),
-            record=record_of(open_at_once(order, policy, screening, request.now), request.now),
+            record=record_of(open_at_once(order, policy, screening, request.now, holds), request.now),
         )
         if opened.outcome in _NOT_OPENED:
             stored = await self._register.orders.row(order.order_id)
             return Opened(refusal=refuse(_NOT_OPENED[opened.outcome]), stored_phase=stored and stored.phase)
         if opened.outcome == "registered" and opened.recorded:
             standing = LedgerFacts(kept=True, revision=NEVER_RECORDED, references=opened.references)
-            return Opened(policy=policy, screening=screening, standing=standing)
+            return Opened(policy=policy, screening=screening, standing=standing, holds=holds)
         return Opened(policy=policy, known=opened.outcome == "same_run" and opened.recorded)
 
     async def _paid_minor(self, order: Order) -> int | Refusal:
@@ -151,8 +161,10 @@ class OpeningActivities:
             # Without its state, which may have been purged by age, a closed order must not start anew.
             return Rescued(refusal=refuse("order_over"))
         policy = await self._policies.of(found.policy_hash)
-        # An order that was recorded keeps the grade that it began under.
+        # An order that was recorded keeps the grade and the terms that it began under.
         named = (found.state or {}).get("policy")
-        grade = named.get("grade") if named else await self._grade_of(policy, found.order)
-        resolved = resolve(policy, found.order, grade)
+        if named is None:
+            merchant = await self._register.merchants.standing(found.order.merchant_id)
+            named = {"grade": merchant.grade, "terms": merchant.terms}
+        resolved = resolve_recorded(policy, found.order, named)
         return Rescued(order=found.order, policy=resolved, state=found.state or {}, references=tuple(found.references))

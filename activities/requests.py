@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from pydantic import Field
+
 from core.audit.facts import Milestones, NoTrace, OrderFacts
 from core.fields import Message
 from core.messages import Address, AutomaticWithdrawals, Order, Scan
@@ -13,6 +15,7 @@ from core.order.shipping import Claim, WaybillToClaim
 from core.policy import OrderPolicy
 from core.reasons import Refusal
 from core.records import LedgerFacts, OrderRecord
+from core.states import Hold
 
 
 class OpenRequest(Message):
@@ -27,13 +30,15 @@ class Opened(Message):
     """The order's policy, or why it may not open.
 
     With `screening` and `standing` it was funded, screened and recorded with its registration. Without them it was only
-    registered, and goes on step by step. `known`: this workflow opened it before and then was reset, or lost its worker
-    before the report. `stored_phase`: the phase of the order in the register, if that is why this one is refused.
+    registered, and goes on step by step. `holds`: what its money is held for from the beginning. `known`: this workflow
+    opened it before and then was reset, or lost its worker before the report. `stored_phase`: the phase of the order in
+    the register, if that is why this one is refused.
     """
 
     policy: OrderPolicy | None = None
     screening: Screening | None = None
     standing: LedgerFacts | None = None
+    holds: tuple[Hold, ...] = Field(default=(), exclude_if=lambda holds: not holds)
     known: bool = False
     refusal: Refusal | None = None
     stored_phase: str | None = None

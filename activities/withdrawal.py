@@ -98,6 +98,8 @@ class WithdrawalActivities:
             return OpenedWithdrawal(refusal=policy)
         if (obstacle := await self._obstacle(withdrawal)) is not None:
             return OpenedWithdrawal(refusal=obstacle)
+        if (await self._register.merchants.standing(withdrawal.merchant_id)).leaving:
+            policy = policy.model_copy(update={"minimum_minor": 1})
         return OpenedWithdrawal(policy=policy)
 
     async def _obstacle(self, withdrawal: Withdrawal) -> Refusal | None:

@@ -21,7 +21,7 @@ from core.messages import ShiftDeadline
 from core.order.commands import first_answer, refusal_of
 from core.order.deadlines import deadlines
 from core.order.state import OrderState
-from core.policy import Policy, parse_policy, resolve
+from core.policy import Policy, parse_policy, resolve_recorded
 from core.reasons import Refusal
 from core.texts import clock
 from ledger.shifting import CONDITIONS, OpenOrder
@@ -104,7 +104,7 @@ async def _matching(register: Register, where: dict[str, str]) -> AsyncIterator[
 
 def planned(one: OpenOrder, policy: Policy, sent: ShiftDeadline, now: datetime) -> dict[str, Any]:
     """What the move would make of an order, as it was last recorded: old and new, or why not."""
-    resolved = resolve(policy, one.order, (one.state.get("policy") or {}).get("grade"))
+    resolved = resolve_recorded(policy, one.order, one.state.get("policy") or {})
     state = OrderState.model_validate({**one.state, "order": one.order, "policy": resolved})
     view: dict[str, Any] = {"order_id": one.order.order_id, "merchant_id": one.order.merchant_id}
     old = min((due.at for due in deadlines(state) if due.name == sent.deadline), default=None)

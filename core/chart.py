@@ -37,6 +37,7 @@ Kind = Literal[
     "paid_in",
     "write_off",
     "correction",
+    "deposit_back",
     "adjustment",
 ]
 
@@ -74,7 +75,8 @@ ACCOUNTS: tuple[ChartAccount, ...] = (
 
 
 class ChartLeg(NamedTuple):
-    """Money out of `debit` into `credit`. What goes to available money repays a receivable first.
+    """Money out of `debit` into `credit`. What goes to available money repays a receivable first; what a settlement
+    makes available then fills the merchant's deposit.
 
     What an order takes out of a receivable comes first from what is frozen for it, then from what the merchant has
     available, then from the deposit: only the rest is owed.
@@ -102,6 +104,7 @@ _ESCROW, _PROCEEDS = "order/{order}/escrow", "order/{order}/proceeds"
 _PAYABLE = "order/{order}/refund_payable/{cause}"
 _AVAILABLE, _RESERVED = "merchant/{merchant}/available", "withdrawal/{withdrawal}/reserved"
 _RECEIVABLE, _FROZEN = "merchant/{merchant}/receivable", "order/{order}/frozen"
+_DEPOSIT = "merchant/{merchant}/deposit"
 _CHANNEL, _CASH = "psp/{channel}", "rail/{rail}/cash"
 _COMMISSION, _DISCOUNT, _GOODWILL = "income/commission", "expense/discount", "expense/goodwill"
 
@@ -164,11 +167,11 @@ KINDS: tuple[MovementKind, ...] = (
             ChartLeg(_CHANNEL, _ESCROW),
             ChartLeg(_CHANNEL, _PROCEEDS),
             ChartLeg(_CHANNEL, _AVAILABLE),
-            ChartLeg(_CHANNEL, "merchant/{merchant}/deposit"),
+            ChartLeg(_CHANNEL, _DEPOSIT),
             ChartLeg(_CHANNEL, _COMMISSION),
             ChartLeg(_DISCOUNT, _PROCEEDS),
             ChartLeg(_DISCOUNT, _AVAILABLE),
-            ChartLeg(_DISCOUNT, "merchant/{merchant}/deposit"),
+            ChartLeg(_DISCOUNT, _DEPOSIT),
             ChartLeg(_CHANNEL, _GOODWILL),
         ),
     ),
@@ -230,6 +233,8 @@ KINDS: tuple[MovementKind, ...] = (
     ),
     # The reverse of the legs that it corrects. The database makes it: it alone knows what was moved, and what is left.
     MovementKind("correction", "none", "correction/{request}", ()),
+    # What a deposit holds beyond what is required; the database says how much that is.
+    MovementKind("deposit_back", "merchant", "merchant/{merchant}/deposit_back/{k}", (ChartLeg(_DEPOSIT, _AVAILABLE),)),
     # Any accounts under any reference: people decide it, and no worker may post one.
     MovementKind("adjustment", "none", "{reference}", ()),
 )
@@ -254,6 +259,7 @@ IN_CHINESE: Mapping[str, str] = {
     "paid_in": "商家补缴欠款",
     "write_off": "欠款核销",
     "correction": "更正",
+    "deposit_back": "保证金退还",
     "adjustment": "人工调整",
 }
 """What each kind is called in Chinese sentences."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,7 @@ from core.audit.policy import AuditPolicy
 from core.durations import Duration
 from core.errors import BadInput
 from core.fields import Id, Message
+from core.merchants import MerchantTerms
 from core.messages import Order
 from core.reading import reasons_of
 from core.reconciliation.policy import ReconciliationPolicy
@@ -72,6 +74,8 @@ class OrderLimits(Message):
     refund_stuck_after: Duration = timedelta(days=3)
     refund_request_within: Duration = timedelta(days=3)
     auto_withdraw: bool = False
+    stopped_merchants: Literal["refuse", "hold"] = "refuse"
+    """What becomes of a new order whose merchant is frozen or suspended: refused, or opened and held by name."""
     payment_oldest: Duration = timedelta(days=30)
     payment_skew: Duration = timedelta(minutes=5)
     commands_max: Few = 200
@@ -141,6 +145,8 @@ class OrderPolicy(Message):
     rules: tuple[Rule, ...] = ()
     grade: Grade | None = Field(default=None, exclude_if=lambda value: value is None)
     """The merchant's, as it was when the order was paid."""
+    terms: MerchantTerms | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The merchant's own terms, as they were when the order was paid; they are folded in."""
     early_weak: Duration = AuditPolicy().early_weak
     """The audit's: a scan so long before the payment is another parcel's."""
     clock_skew: Duration = AuditPolicy().clock_skew
@@ -222,3 +228,23 @@ def resolve(policy: Policy, order: Order, grade: str | None = None) -> OrderPoli
         clock_skew=policy.audit.clock_skew,
         no_trace_apart=policy.audit.no_trace_apart,
     )
+
+
+def with_terms(policy: OrderPolicy, order: Order, terms: MerchantTerms | None) -> OrderPolicy:
+    """The policy with a merchant's own terms folded in. A rule about goods of this merchant sets their commission."""
+    if terms is None or terms == MerchantTerms():
+        return policy
+    own = terms.model_dump(include={"settlement_delay", "auto_withdraw"}, exclude_none=True)
+    rules = policy.rules
+    if terms.commission_bps is not None:
+        rules = (*rules, Rule(merchant_id=order.merchant_id, commission_bps=terms.commission_bps))
+    return policy.model_copy(
+        update={"order": policy.order.model_copy(update=own), "rules": rules, "terms": terms},
+    )
+
+
+def resolve_recorded(policy: Policy, order: Order, named: Mapping[str, Any]) -> OrderPolicy:
+    """What a recorded order lives under: its record names the grade and the merchant's terms that it began under."""
+    terms = named.get("terms")
+    resolved = resolve(policy, order, named.get("grade"))
+    return with_terms(resolved, order, MerchantTerms.model_validate(terms) if terms is not None else None)

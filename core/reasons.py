@@ -126,6 +126,10 @@ SENTENCES: dict[str, str] = {
     "correction_below_zero": "The money is not there any more.",
     "correction_exists_with_different_content": "This id stands for another correction already.",
     "receivable_outstanding": "The merchant owes money.",
+    "merchant_frozen": "The merchant is frozen.",
+    "merchant_suspended": "The merchant is suspended.",
+    "merchant_leaving": "The merchant leaves, and takes no new order.",
+    "deposit_kept": "The deposit is not given back yet.",
     "withdrawal_exists_with_different_content": "Another withdrawal with this id exists.",
 }
 

@@ -13,7 +13,7 @@ from core.fields import Message
 from core.movements import Movement
 from core.records import OrderRecord, WithdrawalRecord
 
-PostingOutcome = Literal["posted", "exists", "conflict", "insufficient_funds"]
+PostingOutcome = Literal["posted", "exists", "conflict", "insufficient_funds", "held"]
 
 DECIDED_ONCE: frozenset[Kind] = frozenset({"refund", "freeze", "release", "pay", "void", "suspense", "bank_return"})
 """Movements that another decision could contradict.
@@ -58,7 +58,8 @@ class Posted(Message):
 
     With `insufficient_funds`, `account` would be `short_by_minor` below zero. A `conflict` with an account says that
     the account, which the movement should have emptied or left alone, stands against it by that much. `overtaken`: the
-    register had a record as new or newer, and did not keep the one that came with the movement.
+    register had a record as new or newer, and did not keep the one that came with the movement. `held`: the merchant is
+    frozen, and nothing was posted.
     """
 
     reference: str

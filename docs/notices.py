@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-About = Literal["order", "withdrawal", "order, withdrawal", "reconciliation"]
+About = Literal["order", "withdrawal", "order, withdrawal", "merchant", "reconciliation"]
 
 
 class NoticeKind(NamedTuple):
@@ -318,6 +318,35 @@ NOTICES: tuple[NoticeKind, ...] = (
         ("operator",),
         "the ledger refuses what the order or the withdrawal holds for right",
         ("step", "told"),
+    ),
+    NoticeKind(
+        "merchant_frozen",
+        "withdrawal",
+        ("operator",),
+        "the merchant is frozen: nothing is sent until an operator lets it go",
+        ("why",),
+    ),
+    NoticeKind(
+        "merchant_suspended",
+        "withdrawal",
+        ("operator",),
+        "the merchant is suspended: nothing is sent until an operator lets it go",
+        ("why",),
+    ),
+    # --- of a merchant ---------------------------------------------------------------------------------------
+    NoticeKind(
+        "merchant_changed",
+        "merchant",
+        ("merchant", "operator"),
+        "a merchant is frozen, suspended, leaving, or has other terms; `value` is empty where it was undone",
+        ("what", "value", "reason"),
+    ),
+    NoticeKind(
+        "deposit_paid_back",
+        "merchant",
+        ("merchant", "operator"),
+        "a deposit, or what it held too much, is available",
+        ("amount_minor", "currency"),
     ),
     # --- of a reconciliation ---------------------------------------------------------------------------------
     NoticeKind(

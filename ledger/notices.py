@@ -10,7 +10,10 @@ from ledger.register_part import Conditions, RegisterPart
 
 
 class StoredNotice(Message):
-    """One notice. A reader resumes after its `notice_id`; `subject` is `order/{id}` or `withdrawal/{id}`."""
+    """One notice. A reader resumes after its `notice_id`.
+
+    `subject` is `order/{id}`, `withdrawal/{id}` or `merchant/{id}`.
+    """
 
     notice_id: int
     subject: str
@@ -39,7 +42,8 @@ class Notices(RegisterPart):
         return await self._all(
             StoredNotice,
             "SELECT n.id AS notice_id, n.subject, n.seq, n.recipient AS to, n.name, n.facts, n.at,"
-            " coalesce(o.merchant_id, w.merchant_id) AS merchant_id, o.buyer_id"
+            " coalesce(o.merchant_id, w.merchant_id,"
+            " CASE WHEN n.subject LIKE 'merchant/%' THEN split_part(n.subject, '/', 2) END) AS merchant_id, o.buyer_id"
             f" FROM (SELECT * FROM notices n{wanted.text} AND n.written_in < pg_snapshot_xmin(pg_current_snapshot())"
             f" ORDER BY n.id{wanted.limit(limit)}) AS n"
             " LEFT JOIN orders o ON n.subject LIKE 'order/%' AND o.order_id = split_part(n.subject, '/', 2)"

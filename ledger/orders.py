@@ -14,7 +14,16 @@ from ledger.columns import columns_of
 from ledger.register_part import Conditions, RegisterPart, below
 
 OpenOutcome = Literal[
-    "registered", "same_run", "taken_over", "money_moved", "over", "different_content", "payment_over_claimed"
+    "registered",
+    "same_run",
+    "taken_over",
+    "money_moved",
+    "over",
+    "different_content",
+    "payment_over_claimed",
+    "merchant_frozen",
+    "merchant_suspended",
+    "merchant_leaving",
 ]
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from core.fields import Message
 from ledger.long_reads import long_reads
+from ledger.merchant_proofs import AVAILABLE_BEFORE_THE_DEPOSIT, MOVED_WHILE_FROZEN
 from ledger.pool import Connected
 from ledger.statement_proof import AGAINST as AGAINST_STATEMENTS
 
@@ -387,6 +388,16 @@ CLAIMS = (
         WHERE v.cooling_until > w.requested_at
         ORDER BY w.withdrawal_id
         """,
+    ),
+    _Claim(
+        "frozen",
+        "Nothing of a frozen merchant was credited, settled or set aside for a payout.",
+        MOVED_WHILE_FROZEN,
+    ),
+    _Claim(
+        "deposits",
+        "No settlement made money available to a merchant whose deposit was not full.",
+        AVAILABLE_BEFORE_THE_DEPOSIT,
     ),
     _Claim(
         "statements",

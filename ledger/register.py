@@ -20,6 +20,7 @@ from ledger.claims import Claims
 from ledger.corrections import Corrections
 from ledger.grades import Grades
 from ledger.licences import Licences
+from ledger.merchants import Merchants
 from ledger.notices import Notices
 from ledger.orders import Orders
 from ledger.payout_accounts import PayoutAccounts
@@ -49,6 +50,7 @@ class Register:
         self.reviews = Reviews(pool)
         self.grades = Grades(pool)
         self.licences = Licences(pool)
+        self.merchants = Merchants(pool)
         self.notices = Notices(pool)
         self.accounts = PayoutAccounts(pool)
         self.drops = AccountDrops(pool)

@@ -70,6 +70,29 @@ CREATE TABLE carrier_subscriptions (
     CONSTRAINT one_subscription_a_number PRIMARY KEY (provider, carrier, waybill)
 );
 
+CREATE TABLE deposit_moves (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    merchant_id text,
+    grade text,
+    currency text NOT NULL,
+    required_minor bigint,
+    role text NOT NULL,
+    who text NOT NULL,
+    why text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT deposit_moves_pkey PRIMARY KEY (id),
+    CONSTRAINT a_deposit_is_a_merchants_or_a_grades CHECK (num_nonnulls(merchant_id, grade) = 1),
+    CONSTRAINT deposit_currency_is_iso4217 CHECK (currency ~ '^[A-Z]{3}$'::text),
+    CONSTRAINT deposit_in_bounds CHECK (required_minor >= 0 AND required_minor <= '1000000000000000'::bigint),
+    CONSTRAINT deposit_moves_have_a_reason CHECK (length(why) >= 1 AND length(why) <= 500),
+    CONSTRAINT deposit_of_a_grade_form CHECK (grade ~ '^[a-z0-9_-]{1,40}$'::text),
+    CONSTRAINT deposit_of_a_merchant_form CHECK (merchant_id ~ '^[A-Za-z0-9_-]{1,64}$'::text),
+    CONSTRAINT operators_ask_for_deposits CHECK (role = 'operator'::text)
+);
+CREATE INDEX deposit_moves_by_grade ON deposit_moves USING btree (grade, currency, id) WHERE grade IS NOT NULL;
+CREATE INDEX deposit_moves_by_merchant ON deposit_moves USING btree (merchant_id, currency, id) WHERE merchant_id IS NOT NULL;
+
 CREATE TABLE grade_moves (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     merchant_id text NOT NULL,
@@ -78,6 +101,7 @@ CREATE TABLE grade_moves (
     who text NOT NULL,
     why text NOT NULL,
     at timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT grade_moves_pkey PRIMARY KEY (id),
     CONSTRAINT grade_form CHECK (grade ~ '^[a-z0-9_-]{1,40}$'::text),
     CONSTRAINT grade_moves_have_a_reason CHECK (length(why) >= 1 AND length(why) <= 500),
@@ -106,6 +130,24 @@ CREATE TABLE licence_moves (
     CONSTRAINT people_of_the_platform_note_licences CHECK (role = ANY (ARRAY['operator'::text, 'reviewer'::text]))
 );
 CREATE INDEX licence_moves_by_merchant ON licence_moves USING btree (merchant_id, licence, id);
+
+CREATE TABLE merchant_moves (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    merchant_id text NOT NULL,
+    what text NOT NULL,
+    value text,
+    role text NOT NULL,
+    who text NOT NULL,
+    why text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT merchant_moves_pkey PRIMARY KEY (id),
+    CONSTRAINT merchant_move_known CHECK ((what = ANY (ARRAY['frozen'::text, 'suspended'::text, 'leaving'::text])) AND COALESCE(value, 'yes'::text) = 'yes'::text OR what = 'settlement_delay'::text AND COALESCE(value, '0s'::text) ~ '^[0-9]{1,9}[smhd]$'::text OR what = 'commission_bps'::text AND COALESCE(value::integer, 0) >= 0 AND COALESCE(value::integer, 0) <= 10000 OR what = 'auto_withdraw'::text AND (COALESCE(value, 'yes'::text) = ANY (ARRAY['yes'::text, 'no'::text]))),
+    CONSTRAINT merchant_moves_have_a_reason CHECK (length(why) >= 1 AND length(why) <= 500),
+    CONSTRAINT moved_merchant_form CHECK (merchant_id ~ '^[A-Za-z0-9_-]{1,64}$'::text),
+    CONSTRAINT operators_move_merchants CHECK (role = 'operator'::text)
+);
+CREATE INDEX merchant_moves_by_merchant ON merchant_moves USING btree (merchant_id, what, id);
 
 CREATE TABLE merchants (
     merchant_id text NOT NULL,
@@ -248,7 +290,7 @@ CREATE TABLE safeguards (
     why text NOT NULL,
     set_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT safeguards_pkey PRIMARY KEY (id),
-    CONSTRAINT safeguard_known CHECK (name = ANY (ARRAY['cooling'::text, 'clock_skew'::text, 'kept'::text])),
+    CONSTRAINT safeguard_known CHECK (name = ANY (ARRAY['cooling'::text, 'clock_skew'::text, 'kept'::text, 'deposit_kept'::text])),
     CONSTRAINT safeguard_not_negative CHECK (value >= '00:00:00'::interval),
     CONSTRAINT safeguards_have_a_reason CHECK (length(why) >= 1 AND length(why) <= 500)
 );
@@ -1029,6 +1071,22 @@ AS $function$
     ORDER BY t.leg
 $function$;
 
+CREATE FUNCTION deposit_required(p_merchant_id text, p_currency text)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT CASE WHEN merchant_value(p_merchant_id, 'leaving') IS NOT NULL THEN 0 ELSE coalesce(
+        (SELECT d.required_minor FROM deposit_moves d
+         WHERE d.merchant_id = p_merchant_id AND d.currency = p_currency ORDER BY d.id DESC LIMIT 1),
+        (SELECT d.required_minor FROM deposit_moves d
+         WHERE d.grade = (SELECT g.grade FROM grade_moves g
+                          WHERE g.merchant_id = p_merchant_id ORDER BY g.id DESC LIMIT 1)
+           AND d.currency = p_currency ORDER BY d.id DESC LIMIT 1),
+        0) END
+$function$;
+
 CREATE FUNCTION finish_callback(p_id bigint, p_outcome text, p_detail text, p_about text, p_key text, p_event_id text)
  RETURNS void
  LANGUAGE sql
@@ -1076,6 +1134,19 @@ AS $function$
     JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
     WHERE m.reference >= 'order/' || p_order || '/' AND m.reference < 'order/' || p_order || '0'
 $function$;
+
+CREATE FUNCTION is_held_by_merchant(p_reference text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_merchant TEXT := (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2));
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('merchant/' || v_merchant, 0));
+    RETURN merchant_value(v_merchant, 'frozen') IS NOT NULL
+       AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = p_reference);
+END $function$;
 
 CREATE FUNCTION is_own(p_path text, p_reference text, p_merchant text, p_channel text)
  RETURNS boolean
@@ -1257,6 +1328,26 @@ AS $function$
         OR split_part(p_reference, '/', 1) NOT IN ('order', 'withdrawal', 'psp', 'account', 'merchant', 'payment')
 $function$;
 
+CREATE FUNCTION merchant_stop(p_merchant_id text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT CASE WHEN merchant_value(p_merchant_id, 'frozen') IS NOT NULL THEN 'merchant_frozen'
+                WHEN merchant_value(p_merchant_id, 'suspended') IS NOT NULL THEN 'merchant_suspended' END
+$function$;
+
+CREATE FUNCTION merchant_value(p_merchant_id text, p_what text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT m.value FROM merchant_moves m
+    WHERE m.merchant_id = p_merchant_id AND m.what = p_what ORDER BY m.id DESC LIMIT 1
+$function$;
+
 CREATE FUNCTION move_grade(
     p_merchant_id text,
     p_grade text,
@@ -1310,6 +1401,31 @@ BEGIN
     END IF;
     INSERT INTO licence_moves (merchant_id, licence, what, number, valid_until, role, who, why, at)
     VALUES (p_merchant_id, p_licence, p_what, p_number, p_valid_until, p_role, p_who, p_why, p_now);
+    RETURN TRUE;
+END $function$;
+
+CREATE FUNCTION move_merchant(
+    p_merchant_id text,
+    p_what text,
+    p_value text,
+    p_role text,
+    p_who text,
+    p_why text,
+    p_now timestamp with time zone
+)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('merchant/' || p_merchant_id, 0));
+    IF merchant_value(p_merchant_id, p_what) IS NOT DISTINCT FROM p_value THEN
+        RETURN FALSE;
+    END IF;
+    INSERT INTO merchant_moves (merchant_id, what, value, role, who, why, at)
+    VALUES (p_merchant_id, p_what, p_value, p_role, p_who, p_why, p_now);
+    PERFORM tell_of_merchant(p_merchant_id, 'merchant_changed', jsonb_build_object(
+        'what', p_what, 'value', coalesce(p_value, ''), 'reason', p_why), p_now);
     RETURN TRUE;
 END $function$;
 
@@ -1471,7 +1587,22 @@ CREATE FUNCTION open_and_fund_order(
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
+DECLARE
+    v_stop TEXT;
 BEGIN
+    IF NOT EXISTS (SELECT FROM orders o WHERE o.order_id = p_order ->> 'order_id') THEN
+        v_stop := coalesce(stop_of_merchant(p_order ->> 'merchant_id'),
+                           'merchant_' || CASE WHEN merchant_value(p_order ->> 'merchant_id', 'leaving') IS NOT NULL
+                                               THEN 'leaving' END);
+        IF v_stop IS NOT NULL AND NOT coalesce(p_record #> '{state,holds}', '[]')
+                                      @> jsonb_build_array(jsonb_build_object('name', v_stop)) THEN
+            outcome := v_stop;
+            recorded := FALSE;
+            refs := '{}';
+            RETURN NEXT;
+            RETURN;
+        END IF;
+    END IF;
     outcome := open_order(p_order, p_content_hash, p_opened_by, p_paid_minor, p_policy_hash, p_now);
     IF outcome = 'registered' AND p_reference IS NOT NULL THEN
         PERFORM post_for_order(p_reference, p_currency, p_occurred_at, p_emptied, p_debits, p_credits, p_amounts,
@@ -1503,6 +1634,7 @@ CREATE FUNCTION open_attempt(
 AS $function$
 DECLARE
     v_withdrawal withdrawals%ROWTYPE;
+    v_stop       TEXT;
 BEGIN
     SELECT * INTO v_withdrawal FROM withdrawals w WHERE w.withdrawal_id = p_withdrawal_id FOR UPDATE;
     IF NOT FOUND THEN
@@ -1511,6 +1643,14 @@ BEGIN
     IF p_amount > v_withdrawal.amount_minor THEN
         RAISE EXCEPTION 'withdrawal % is of %, and its payout of % is refused', p_withdrawal_id,
             v_withdrawal.amount_minor, p_amount USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    -- Before the record: the withdrawal goes on from where it is once its merchant is let go.
+    v_stop := stop_of_merchant(v_withdrawal.merchant_id);
+    IF v_stop IS NOT NULL
+       AND NOT EXISTS (SELECT FROM payout_attempts a
+                       WHERE a.withdrawal_id = p_withdrawal_id AND a.attempt_no = p_attempt_no)
+       AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = 'withdrawal/' || p_withdrawal_id || '/close') THEN
+        RETURN v_stop;
     END IF;
     IF p_record IS NOT NULL THEN
         PERFORM record_withdrawal(p_record);
@@ -1665,6 +1805,49 @@ BEGIN
     RETURN 'registered';
 END $function$;
 
+CREATE FUNCTION pay_deposit_back(p_merchant_id text, p_currency text, p_now timestamp with time zone)
+ RETURNS TABLE(outcome text, amount_minor bigint, ready_at timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_base    TEXT := 'merchant/' || p_merchant_id;
+    v_leaving TIMESTAMPTZ;
+    v_number  BIGINT;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(v_base, 0));
+    SELECT a.balance_minor - deposit_required(p_merchant_id, p_currency) INTO amount_minor FROM accounts a
+    WHERE a.path = v_base || '/deposit' AND a.currency = p_currency;
+    IF coalesce(amount_minor, 0) <= 0 THEN
+        RETURN QUERY SELECT 'nothing', 0::BIGINT, NULL::TIMESTAMPTZ;
+        RETURN;
+    END IF;
+    SELECT m.at INTO v_leaving FROM merchant_moves m
+    WHERE m.merchant_id = p_merchant_id AND m.what = 'leaving' ORDER BY m.id DESC LIMIT 1;
+    IF merchant_value(p_merchant_id, 'leaving') IS NOT NULL THEN
+        SELECT greatest(v_leaving, max(o.recorded_at)) + safeguard('deposit_kept') INTO ready_at
+        FROM orders o WHERE o.merchant_id = p_merchant_id;
+        outcome := CASE
+            WHEN EXISTS (SELECT FROM orders o WHERE o.merchant_id = p_merchant_id AND NOT o.closed) THEN 'orders_open'
+            WHEN ready_at > bounded_now(p_now) THEN 'too_early' END;
+    END IF;
+    IF merchant_value(p_merchant_id, 'frozen') IS NOT NULL THEN
+        outcome := 'merchant_frozen';
+    END IF;
+    IF outcome IS NULL THEN
+        SELECT count(*) + 1 INTO v_number FROM movements m
+        WHERE m.reference >= v_base || '/deposit_back/' AND m.reference < v_base || '/deposit_back0';
+        SELECT CASE p.outcome WHEN 'posted' THEN 'paid_back' ELSE p.outcome END INTO outcome
+        FROM post(ARRAY[v_base || '/deposit_back/' || v_number], ARRAY[p_currency], ARRAY[p_now], ARRAY[NULL::TEXT],
+                  ARRAY[NULL::TEXT], ARRAY[1], ARRAY[v_base || '/deposit'], ARRAY[v_base || '/available'],
+                  ARRAY[pay_deposit_back.amount_minor]) AS p;
+        PERFORM tell_of_merchant(p_merchant_id, 'deposit_paid_back', jsonb_build_object(
+            'amount_minor', pay_deposit_back.amount_minor::TEXT, 'currency', p_currency), p_now);
+    END IF;
+    RETURN NEXT;
+END $function$;
+
 CREATE FUNCTION post(
     p_references text[],
     p_currencies text[],
@@ -1704,6 +1887,9 @@ DECLARE
     v_deposit_at INT[];
     -- By leg that freezes or gives back: the position of the account of which it moves at most what is there.
     v_most_at    INT[];
+    -- By leg that settles: what the merchant's deposit must hold, and the position of the deposit.
+    v_required   BIGINT[];
+    v_topup_at   INT[];
     v_debit_at   INT[];
     v_credit_at  INT[];
     v_owed_at    INT[];
@@ -1751,6 +1937,11 @@ BEGIN
         v_currencies[v_k] := p_currencies[v_i];
         v_frozen[v_k] := CASE WHEN p_debits[v_k] LIKE 'merchant/%/receivable' AND p_references[v_i] LIKE 'order/%'
                               THEN 'order/' || split_part(p_references[v_i], '/', 2) || '/frozen' END;
+        IF p_credits[v_k] LIKE 'merchant/%/available' AND split_part(p_references[v_i], '/', 3) = 'settle' THEN
+            v_required[v_k] := nullif(deposit_required(split_part(p_credits[v_k], '/', 2), p_currencies[v_i]), 0);
+        ELSE
+            v_required[v_k] := NULL;
+        END IF;
     END LOOP;
 
     -- The accounts of the call in the order of their keys; where a merchant gets available money, what that merchant
@@ -1762,13 +1953,14 @@ BEGIN
            array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 4),
            array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 5),
            array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 6),
-           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 7)
-    INTO v_keys, v_debit_at, v_credit_at, v_owed_at, v_frozen_at, v_has_at, v_deposit_at, v_most_at
+           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 7),
+           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 8)
+    INTO v_keys, v_debit_at, v_credit_at, v_owed_at, v_frozen_at, v_has_at, v_deposit_at, v_most_at, v_topup_at
     FROM (
         SELECT l.leg, r.role, r.path || ' ' || l.currency AS key,
                dense_rank() OVER (ORDER BY (r.path || ' ' || l.currency) COLLATE "C") AS pos
-        FROM unnest(p_debits, p_credits, p_amounts, v_currencies, v_frozen)
-             WITH ORDINALITY AS l (debit, credit, amount, currency, frozen, leg)
+        FROM unnest(p_debits, p_credits, p_amounts, v_currencies, v_frozen, v_required)
+             WITH ORDINALITY AS l (debit, credit, amount, currency, frozen, required, leg)
         CROSS JOIN LATERAL (VALUES
             (1, CASE WHEN l.amount <> 0 THEN l.debit COLLATE "C" END),
             (2, CASE WHEN l.amount <> 0 THEN l.credit END),
@@ -1778,7 +1970,8 @@ BEGIN
             (5, CASE WHEN l.amount <> 0 AND l.frozen IS NOT NULL THEN left(l.debit, -10) || 'available' END),
             (6, CASE WHEN l.amount <> 0 AND l.frozen IS NOT NULL THEN left(l.debit, -10) || 'deposit' END),
             (7, CASE WHEN l.amount <> 0 AND (l.credit LIKE 'order/%/frozen' OR l.debit LIKE 'order/%/frozen')
-                     THEN l.debit END)
+                     THEN l.debit END),
+            (8, CASE WHEN l.amount <> 0 AND l.required IS NOT NULL THEN left(l.credit, -9) || 'deposit' END)
         ) AS r (role, path)
     ) AS e;
     -- One look-up for each key: on empty books a join over all keys was planned as a scan of all accounts.
@@ -1870,6 +2063,9 @@ BEGIN
                 IF v_balances[v_owed_at[v_k]] > 0 THEN
                     v_credit := v_owed_at[v_k];
                     v_part := least(v_part, v_balances[v_credit]);
+                ELSIF v_balances[v_topup_at[v_k]] < v_required[v_k] THEN
+                    v_credit := v_topup_at[v_k];
+                    v_part := least(v_part, v_required[v_k] - v_balances[v_credit]);
                 END IF;
                 v_n := v_n + 1;
                 t_movements := array_append(t_movements, v_id);
@@ -1971,6 +2167,10 @@ BEGIN
         -- It gives a merchant money of the channel's, as much as the chargeback took, which no caller may say.
         RAISE EXCEPTION 'movement % is refused: only the database makes it', p_reference
             USING ERRCODE = 'insufficient_privilege';
+    ELSIF split_part(p_reference, '/', 3) IN ('credit', 'settle') AND is_held_by_merchant(p_reference) THEN
+        outcome := 'held';
+        RETURN NEXT;
+        RETURN;
     END IF;
     SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
     FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[p_emptied],
@@ -2571,6 +2771,10 @@ BEGIN
        AND NOT EXISTS (SELECT FROM unnest(p_amounts) AS g (amount) WHERE g.amount <> 0) THEN
         v_fault := 'it moves nothing';
     END IF;
+    IF v_fault IS NULL AND split_part(p_reference, '/', 3) IN ('credit', 'settle') AND merchant_value(
+        (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2)), 'frozen') IS NOT NULL THEN
+        v_fault := 'its merchant is frozen';
+    END IF;
     IF v_fault IS NULL AND (p_reference LIKE 'order/%/refund/%' OR p_reference LIKE 'order/%/chargeback/%') THEN
         SELECT CASE WHEN g.back_minor > o.total_minor THEN 'refunds of more than was paid'
                     WHEN g.commission_minor < 0 THEN 'more commission back than was taken'
@@ -2682,6 +2886,40 @@ BEGIN
     RETURN FOUND;
 END $function$;
 
+CREATE FUNCTION require_deposit(
+    p_merchant_id text,
+    p_grade text,
+    p_currency text,
+    p_required bigint,
+    p_role text,
+    p_who text,
+    p_why text,
+    p_now timestamp with time zone
+)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_last BIGINT;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(
+        coalesce('merchant/' || p_merchant_id, 'deposit_of_grade/' || p_grade), 0));
+    SELECT d.required_minor INTO v_last FROM deposit_moves d
+    WHERE (d.merchant_id = p_merchant_id OR d.grade = p_grade) AND d.currency = p_currency
+    ORDER BY d.id DESC LIMIT 1;
+    IF v_last IS NOT DISTINCT FROM p_required THEN
+        RETURN FALSE;
+    END IF;
+    INSERT INTO deposit_moves (merchant_id, grade, currency, required_minor, role, who, why, at)
+    VALUES (p_merchant_id, p_grade, p_currency, p_required, p_role, p_who, p_why, p_now);
+    IF p_merchant_id IS NOT NULL THEN
+        PERFORM tell_of_merchant(p_merchant_id, 'merchant_changed', jsonb_build_object(
+            'what', 'deposit', 'value', coalesce(p_required || ' ' || p_currency, ''), 'reason', p_why), p_now);
+    END IF;
+    RETURN TRUE;
+END $function$;
+
 CREATE FUNCTION reseal_account(
     p_account_id text,
     p_version integer,
@@ -2748,6 +2986,7 @@ DECLARE
     v_posted   RECORD;
     -- A later time would end the cooling of an account.
     v_now      TIMESTAMPTZ := bounded_now(p_now);
+    v_stop     TEXT := stop_of_merchant(v_merchant);
 BEGIN
     INSERT INTO merchants (merchant_id) VALUES (v_merchant) ON CONFLICT DO NOTHING;
     PERFORM FROM merchants m WHERE m.merchant_id = v_merchant FOR UPDATE;
@@ -2778,6 +3017,7 @@ BEGIN
 
     SELECT r.code, r.about INTO outcome, detail
     FROM (VALUES
+        (0, v_stop IS NOT NULL, v_stop, v_merchant),
         (1, v_account.merchant_id IS DISTINCT FROM v_merchant, 'unknown_account', p_withdrawal ->> 'account_id'),
         (2, v_account.suspended_at IS NOT NULL, 'account_suspended', p_withdrawal ->> 'account_id'),
         (3, v_account.currency IS DISTINCT FROM v_currency, 'wrong_currency', v_account.currency),
@@ -2879,7 +3119,8 @@ AS $function$
         (SELECT s.value FROM safeguards s WHERE s.name = p_name ORDER BY s.id DESC LIMIT 1),
         CASE p_name WHEN 'cooling' THEN INTERVAL '72 hours'
                     WHEN 'clock_skew' THEN INTERVAL '5 minutes'
-                    WHEN 'kept' THEN INTERVAL '7 days' END)
+                    WHEN 'kept' THEN INTERVAL '7 days'
+                    WHEN 'deposit_kept' THEN INTERVAL '30 days' END)
 $function$;
 
 CREATE FUNCTION set_safeguard(p_name text, p_value interval, p_who text, p_why text)
@@ -2977,6 +3218,37 @@ BEGIN
     IF v_left > 0 THEN
         RETURN QUERY SELECT p_debit, v_left;
     END IF;
+END $function$;
+
+CREATE FUNCTION stop_merchant(
+    p_merchant_id text,
+    p_what text,
+    p_value text,
+    p_role text,
+    p_who text,
+    p_why text,
+    p_now timestamp with time zone
+)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    IF p_what NOT IN ('frozen', 'suspended', 'leaving') THEN
+        RAISE EXCEPTION '% of a merchant is the owner''s to decide', p_what USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN move_merchant(p_merchant_id, p_what, p_value, p_role, p_who, p_why, p_now);
+END $function$;
+
+CREATE FUNCTION stop_of_merchant(p_merchant_id text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('merchant/' || p_merchant_id, 0));
+    RETURN merchant_stop(p_merchant_id);
 END $function$;
 
 CREATE FUNCTION suspend_account(
@@ -3131,6 +3403,20 @@ BEGIN
                 (v_drop.tries_left - 1) || ' tries left', p_role, p_who, p_why, p_now);
         RETURN QUERY SELECT 'wrong_drop_amount', v_drop.tries_left - 1;
     END IF;
+END $function$;
+
+CREATE FUNCTION tell_of_merchant(p_merchant_id text, p_name text, p_facts jsonb, p_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_subject TEXT := 'merchant/' || p_merchant_id;
+    v_last    INT := (SELECT coalesce(max(n.seq), 0) FROM notices n WHERE n.subject = v_subject);
+BEGIN
+    PERFORM add_notices(v_subject, jsonb_build_array(
+        jsonb_build_object('seq', v_last + 1, 'to', 'merchant', 'name', p_name, 'facts', p_facts, 'at', p_at),
+        jsonb_build_object('seq', v_last + 2, 'to', 'operator', 'name', p_name, 'facts', p_facts, 'at', p_at)));
 END $function$;
 
 CREATE FUNCTION told_lines(p_lines jsonb)
@@ -3354,6 +3640,10 @@ CREATE VIEW stored_legs AS
                 CASE
                     WHEN l.credit = 'merchant/{merchant}/available'::text THEN shape_of('merchant/{merchant}/receivable'::text)
                     ELSE NULL::text
+                END), (
+                CASE
+                    WHEN k.kind = 'settle'::text THEN shape_of('merchant/{merchant}/deposit'::text)
+                    ELSE NULL::text
                 END)) c(shape)
   WHERE d.shape IS NOT NULL AND c.shape IS NOT NULL;
 
@@ -3465,8 +3755,10 @@ CREATE VIEW booked_settlements AS
   GROUP BY m.id, m.reference;
 
 CREATE TRIGGER accounts_are_never_removed BEFORE DELETE OR TRUNCATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER deposit_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON deposit_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER grade_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON grade_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER licence_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON licence_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
+CREATE TRIGGER merchant_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON merchant_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER movements_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON movements FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER payout_account_changes_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON payout_account_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER policy_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON policy_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
@@ -3481,10 +3773,12 @@ GRANT SELECT ON TABLE carrier_answers TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_looks TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_subscriptions TO dakuan_worker;
 GRANT SELECT ON TABLE corrections TO dakuan_worker;
+GRANT SELECT ON TABLE deposit_moves TO dakuan_worker;
 GRANT SELECT ON TABLE entries TO dakuan_worker;
 GRANT SELECT ON TABLE grade_moves TO dakuan_worker;
 GRANT SELECT ON TABLE licence_moves TO dakuan_worker;
 GRANT SELECT ON TABLE licences TO dakuan_worker;
+GRANT SELECT ON TABLE merchant_moves TO dakuan_worker;
 GRANT SELECT ON TABLE merchants TO dakuan_worker;
 GRANT SELECT ON TABLE movement_faults TO dakuan_worker;
 GRANT SELECT ON TABLE movement_kinds TO dakuan_worker;
@@ -3530,6 +3824,7 @@ GRANT EXECUTE ON FUNCTION claim_review TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_waybills TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correct_movement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correctable_legs TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION deposit_required TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_push TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_subscription TO dakuan_worker;
@@ -3542,6 +3837,8 @@ GRANT EXECUTE ON FUNCTION keep_polled TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_pushed TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION load_statement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION may_be_corrected TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION merchant_stop TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION merchant_value TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION move_licence TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION name_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION newest_scan TO dakuan_worker;
@@ -3551,6 +3848,7 @@ GRANT EXECUTE ON FUNCTION open_and_fund_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_drop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_order TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION pay_deposit_back TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_for_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_for_withdrawal TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_movements TO dakuan_worker;
@@ -3573,6 +3871,7 @@ GRANT EXECUTE ON FUNCTION resume_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION safeguard TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION shape_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION split_owed TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION stop_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION suspend_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_account_command TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_look TO dakuan_worker;

@@ -142,7 +142,8 @@ class Withdrawals(RegisterPart):
             "SELECT coalesce(v.balance_minor, 0) AS available_minor, coalesce(o.balance_minor, 0) AS owed_minor,"
             " d.count_today, d.sum_today_minor, a.merchant_id IS NOT NULL AS account_found,"
             " a.currency AS account_currency, a.suspended_at IS NOT NULL AS account_suspended,"
-            " a.cooling_until AS account_cooling_until, a.verified_at IS NOT NULL AS account_verified, a.rail"
+            " a.cooling_until AS account_cooling_until, a.verified_at IS NOT NULL AS account_verified, a.rail,"
+            " merchant_stop($1) AS stop"
             " FROM (SELECT count(*) AS count_today, coalesce(sum(w.amount_minor), 0)::BIGINT AS sum_today_minor"
             "       FROM withdrawals w WHERE w.merchant_id = $1 AND w.currency = $3"
             "       AND w.requested_at >= $4 AND w.requested_at < $4 + INTERVAL '24 hours'"
@@ -161,15 +162,21 @@ class Withdrawals(RegisterPart):
         return Standing.model_validate(dict(row))
 
     async def obstacle(self, merchant_id: str, account_id: str, currency: str) -> Refusal | None:
-        """Why a reserved withdrawal may no longer be paid: its account is suspended, or the merchant owes money."""
+        """Why a reserved withdrawal may not be paid now: its merchant is stopped, its account is suspended, or money is
+        owed.
+        """
         row = await self._row(
             "SELECT (SELECT suspended_at IS NOT NULL FROM payout_accounts WHERE account_id = $2) AS suspended,"
-            " (SELECT balance_minor FROM accounts WHERE path = $1 AND currency = $3) AS owed",
+            " (SELECT balance_minor FROM accounts WHERE path = $1 AND currency = $3) AS owed,"
+            " merchant_stop($4) AS stop",
             f"merchant/{merchant_id}/receivable",
             account_id,
             currency,
+            merchant_id,
         )
         assert row is not None
+        if row["stop"]:
+            return refuse(row["stop"])
         if row["suspended"]:
             return refuse("account_suspended", account_id)
         if row["owed"]:

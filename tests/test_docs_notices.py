@@ -100,11 +100,21 @@ def _of_cases() -> Iterator[Written]:
     yield from (Written(CASE_REMINDER, reader, facts) for reader in set(REMINDED.values()))
 
 
+def _of_merchants() -> Iterator[Written]:
+    """Those of merchants are written by the database, for the merchant and the operators."""
+    text = (ROOT / "ledger" / "migrations" / "0017_merchants.sql").read_text(encoding="utf-8")
+    for name, facts in re.findall(
+        r"tell_of_merchant\(p_merchant_id, '(\w+)', jsonb_build_object\((.*?)\), p_now\)", text, re.S
+    ):
+        keys = frozenset(re.findall(r"'(what|value|reason|amount_minor|currency)',", facts))
+        yield from (Written(name, reader, keys) for reader in ("merchant", "operator"))
+
+
 @pytest.fixture(scope="module")
 def written() -> list[Written]:
     """Every place that writes a notice."""
     core = sorted((ROOT / "core").rglob("*.py"))
-    return [_by_sql(), *_of_cases(), *(one for file in core for one in _written_in(file))]
+    return [_by_sql(), *_of_merchants(), *_of_cases(), *(one for file in core for one in _written_in(file))]
 
 
 def test_every_notice_that_is_written_is_listed_and_no_other(written: list[Written]) -> None:

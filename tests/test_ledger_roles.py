@@ -30,6 +30,8 @@ TABLES = (
     "notices",
     "licence_moves",
     "grade_moves",
+    "merchant_moves",
+    "deposit_moves",
     "merchants",
     "payout_accounts",
     "payout_account_versions",
@@ -84,6 +86,8 @@ CALLABLE = {
     "register_policy": "a text, and a name that is new; moves no name",
     # of merchants and accounts
     "move_licence": "what a merchant may sell; moves nothing, and is kept in the history",
+    "stop_merchant": "a merchant's money stops, or goes on on a person's word; kept in the history, and both are told",
+    "pay_deposit_back": "what is not required any more becomes the merchant's own, not before the safeguard says so",
     "name_merchant": "a name; kept in the history, and binds nothing",
     "take_account_command": "uses up a command id of anyone; a change is refused then, and none is made",
     "bind_account": "another number, that gets nothing before the safeguard's time has passed; kept in the history",
@@ -122,7 +126,8 @@ CALLABLE = {
     # helpers
     **dict.fromkeys(
         ("account_guarded", "account_kind", "bounded_now", "correctable_legs", "given_back", "is_own",
-         "may_be_corrected", "newest_scan", "number_in_use", "safeguard", "shape_of", "told_lines"),
+         "may_be_corrected", "newest_scan", "number_in_use", "safeguard", "shape_of", "told_lines", "merchant_value",
+         "merchant_stop", "deposit_required"),
         READS_ONLY,
     ),
     "split_owed": "locks a merchant's accounts until its transaction ends; changes nothing",

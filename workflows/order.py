@@ -156,7 +156,9 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             await self._rescue(order, set_back=True)
         elif opened.policy is not None and opened.screening is not None and opened.standing is not None:
             async with self._one_command:  # commands that came with the start wait for what the ledger knows
-                self._state = as_recorded(open_at_once(order, opened.policy, opened.screening, request.now))
+                self._state = as_recorded(
+                    open_at_once(order, opened.policy, opened.screening, request.now, opened.holds)
+                )
                 await self._follow(opened.standing)
         elif opened.policy is not None:
             self._state = begin(order, opened.policy, workflow.now())

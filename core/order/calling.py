@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, OrderState
-from core.order.texts import cause_zh
+from core.order.texts import MERCHANT_HELD, cause_zh
 from core.states import Hold
+
+
+def merchant_hold(name: str, scope: Literal["credit", "payout"], now: datetime) -> Hold:
+    """The hold of an order whose merchant is frozen or suspended."""
+    return Hold(name=name, scope=scope, reason=MERCHANT_HELD[name].en, owner="operator", since=now)
 
 
 def hold_money(state: OrderState, hold: Hold, now: datetime) -> OrderState:

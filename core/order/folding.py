@@ -6,6 +6,7 @@ nothing but those values crosses between them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from core.answers import Answer
 from core.inbox import Channel
 from core.messages import Order
 from core.order.bookings import Booking, movement_for
+from core.order.calling import hold_money
 from core.order.commands import receive
 from core.order.opening import Screening, begin
 from core.order.shipping import Claim, ClaimingCommand, to_claim
@@ -22,11 +24,20 @@ from core.order.views import record_of
 from core.policy import OrderPolicy
 from core.reasons import Refusal
 from core.records import OrderRecord
+from core.states import Hold
 
 
-def open_at_once(order: Order, policy: OrderPolicy, screening: Screening, now: datetime) -> OrderState:
-    """The order once it is registered, funded and screened, as its first record has it."""
+def open_at_once(
+    order: Order, policy: OrderPolicy, screening: Screening, now: datetime, holds: Sequence[Hold] = ()
+) -> OrderState:
+    """The order once it is registered, funded and screened, as its first record has it.
+
+    Args:
+        holds: what its money is held for from the beginning.
+    """
     state = begin(order, policy, now)
+    for hold in holds:
+        state = hold_money(state, hold, now)
     state = finish_posting(state, movement_for(state, Booking("fund"), now))
     return finish(state, Screen(), screening, now)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from core.merchants import MERCHANT_FROZEN
 from core.messages import AppealScreening, DecideScreening, LiftHold, PlaceHold, ResolveRefund
 from core.order.calling import hold_money
 from core.order.cases import decide_again
@@ -34,6 +35,8 @@ def place(state: OrderState, command: PlaceHold, now: datetime) -> OrderState:
         since=now,
         review_at=command.review_at,
     )
+    if hold.name == MERCHANT_FROZEN:
+        return state.with_hold(hold)  # merchant and operators are told once, of all its orders
     return hold_money(state, hold, now).with_notice("merchant", "hold_placed", now, name=hold.name, reason=hold.reason)
 
 
@@ -54,6 +57,8 @@ def lift(state: OrderState, command: LiftHold, now: datetime) -> OrderState:
         state = _refund_again(state, lifted, now)
     elif command.name == ARBITRATION_OVERDUE:
         state = decide_again(state, lifted, now)
+    if command.name == MERCHANT_FROZEN:
+        return state
     return state.with_notice("merchant", "hold_lifted", now, name=command.name, reason=command.reason)
 
 

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from core.audit.verdict import Verdict
 from core.fields import Message
+from core.merchants import MERCHANT_FROZEN
 from core.movements import Movement
 from core.order.auditing import apply_verdict
 from core.order.bookings import (
@@ -25,7 +26,7 @@ from core.order.bookings import (
     settle_due,
     thaw_due,
 )
-from core.order.calling import hold_money
+from core.order.calling import hold_money, merchant_hold
 from core.order.cases import apply_return_verdict
 from core.order.claims import claims_to_release, key_of, release_claims
 from core.order.deadlines import due_looks
@@ -166,6 +167,8 @@ def finish(state: OrderState, step: OrderStep, result: OrderResult, now: datetim
 
 
 def _finish_post(state: OrderState, step: Post, posted: Posted, now: datetime) -> OrderState:
+    if posted.outcome == "held":
+        return _wait_for_merchant(state, now)
     if not posted.moved and not _had_nothing(step.movement, posted):
         return _stop_money(state, step, posted, now)
     state = finish_posting(state, step.movement)
@@ -186,6 +189,12 @@ def finish_posting(state: OrderState, movement: Movement) -> OrderState:
         last = max(doing.notice_seq, state.notice_seq - 1)
         state = state.changed(notices=(*state.notices[:-1], notice), notice_seq=last)
     return state.changed(doing=None).next_revision()
+
+
+def _wait_for_merchant(state: OrderState, now: datetime) -> OrderState:
+    """The merchant is frozen. Lifted while it still is, the hold comes back: the ledger has the last word."""
+    hold = merchant_hold(MERCHANT_FROZEN, "credit" if state.credited_at is None else "payout", now)
+    return hold_money(state, hold, now).changed(doing=None).next_revision()
 
 
 def _stop_money(state: OrderState, step: Post, posted: Posted, now: datetime) -> OrderState:

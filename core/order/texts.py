@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from core.audit.explain import sentence
 from core.chart import IN_CHINESE
+from core.merchants import MERCHANT_FROZEN, MERCHANT_SUSPENDED
 from core.order.state import (
     ARBITRATION_OVERDUE,
     LATE_SCAN,
@@ -69,6 +70,13 @@ HELD: Mapping[str, Help] = {
         "An operator settles it with both sides, for example with refund_order, and then sends lift_hold.",
         "需运营人员与双方核实处理（例如提交 refund_order），然后以 lift_hold 解除。",
     ),
+    MERCHANT_FROZEN: Help(
+        "An operator lets the merchant go with `merchant unfreeze`.", "需运营人员以 merchant unfreeze 解冻商家。"
+    ),
+    MERCHANT_SUSPENDED: Help(
+        "An operator lets the merchant go with `merchant resume`, or lifts the hold with lift_hold.",
+        "需运营人员以 merchant resume 恢复商家，或以 lift_hold 解除。",
+    ),
     LEDGER_DISAGREES: Help(
         "An operator finds out why; lift_hold tries the posting again.",
         "需运营人员查明原因；lift_hold 将再次尝试记账。",
@@ -92,6 +100,13 @@ LATE: Mapping[str, Help] = {
 
 OUTCOMES: Mapping[str, str] = {"conflict": "与已有记账内容不符", "insufficient_funds": "账户余额不足"}
 """Why the ledger refuses one, in Chinese."""
+
+
+MERCHANT_HELD: Mapping[str, Help] = {
+    MERCHANT_FROZEN: Help("the merchant is frozen", "商家已被冻结"),
+    MERCHANT_SUSPENDED: Help("the merchant is suspended", "商家已被停用"),
+}
+"""Why an order of a stopped merchant waits."""
 
 
 def screening_sentence(hits: Sequence[ScreeningHit], language: Language = "en") -> str:
@@ -128,6 +143,8 @@ def cause_zh(hold: Hold) -> str:
         if said is None:
             return f"退款 {hold.subject} {REFUND_OPEN.zh}。"
         return f"退款 {hold.subject} {REFUND_REFUSED.zh}" + (f"：“{said}”。" if said else "。")
+    if hold.name in MERCHANT_HELD:
+        return f"{MERCHANT_HELD[hold.name].zh}。"
     if hold.name == LEDGER_DISAGREES and hold.facts:
         kind = IN_CHINESE.get(hold.facts["movement"], hold.facts["movement"])
         outcome = OUTCOMES.get(hold.facts["outcome"], hold.facts["outcome"])

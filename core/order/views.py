@@ -46,7 +46,7 @@ def record_of(state: OrderState, now: datetime) -> OrderRecord:
 
 def _named_policy(state: OrderState) -> dict[str, Any]:
     """The policy's name, the hash under which a rescue finds it, and how long people may take, for their lists."""
-    limits = state.policy.model_dump(mode="json", include={"name", "content_hash", "grade"})
+    limits = state.policy.model_dump(mode="json", include={"name", "content_hash", "grade", "terms"})
     slas = state.policy.order.model_dump(mode="json", include={"review_sla", "screening_sla"})
     return {**limits, **slas}
 

@@ -35,6 +35,8 @@ class Standing(Message):
     account_cooling_until: Time | None = None
     account_verified: bool = True
     rail: str | None = None
+    stop: str | None = None
+    """The reason code for which the merchant gets no payout."""
 
 
 class Estimate(Message):
@@ -97,6 +99,8 @@ def _against(
     asked = check_request(withdrawal, policy)
     if asked is not None:
         yield asked
+    if standing.stop is not None:
+        yield refuse(standing.stop)
     yield from _against_account(withdrawal, policy, standing, now)
     if terms is not None and standing.rail is not None and standing.account_currency == withdrawal.currency:
         obstacle = terms.obstacle(standing.rail, withdrawal.currency, None)

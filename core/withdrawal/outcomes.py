@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from core.merchants import MERCHANT_FROZEN
 from core.withdrawal.calendar import after_working_days, next_day_starts
 from core.withdrawal.payouts import Attempt, Failure, PayoutEvent, PayoutResult
 from core.withdrawal.state import GIVEN_BACK, Phase, WithdrawalState
@@ -106,6 +107,15 @@ def mark_failed(state: WithdrawalState, attempt: Attempt, failure: Failure, now:
 def wait_for_operator(state: WithdrawalState, why: str, now: datetime) -> WithdrawalState:
     """The fault is ours, not the merchant's: it waits for an operator, neither paid nor given back."""
     return state.enter("approved", now).stop_for("our_side", "operator", now, why=why)
+
+
+def wait_for_merchant(state: WithdrawalState, stop: str, why: str, now: datetime) -> WithdrawalState:
+    """The merchant is frozen or suspended: nothing is sent, and nothing is given back, until an operator lets it go."""
+    if state.phase == "submitting":
+        state = state.enter("approved", now)
+    if stop == MERCHANT_FROZEN:
+        return state.stop_for("merchant_frozen", "operator", now, why=why)
+    return state.stop_for("merchant_suspended", "operator", now, why=why)
 
 
 def mark_unsent(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from core.fields import Time
+from core.merchants import MERCHANT_STOPS
 from core.messages import Actor, Withdrawal
 from core.parts import Part
 from core.reasons import Refusal
@@ -50,6 +51,12 @@ PEOPLE_NEEDED = 2
 
 PERSON_LIFTS: frozenset[str] = frozenset({"our_side", "ledger_disagrees"})
 """Holds that `approve` lifts: a person put right what was wrong, and it goes on."""
+
+
+def _kept_in(phase: Phase) -> frozenset[str]:
+    """The holds that stay when this phase is entered."""
+    stops = MERCHANT_STOPS if phase in WAITS_AT_HOME else frozenset()
+    return frozenset({"ledger_disagrees", "paid_after_failed"}) | stops
 
 
 class Approval(Part):
@@ -145,6 +152,7 @@ class WithdrawalState(State):
             and self.not_before is None
             and self.incident is None
             and not self.has_hold("our_side")
+            and not any(self.has_hold(stop) for stop in MERCHANT_STOPS)
         )
 
     @property
@@ -178,7 +186,7 @@ class WithdrawalState(State):
             suspense_until=None,
             standing_due=False,
             statements=(),
-            holds=tuple(hold for hold in self.holds if hold.name in {"ledger_disagrees", "paid_after_failed"}),
+            holds=tuple(hold for hold in self.holds if hold.name in _kept_in(phase)),
         )
 
     def with_attempt(self, changed: Attempt) -> WithdrawalState:

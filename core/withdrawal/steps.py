@@ -12,13 +12,22 @@ from typing import ClassVar
 
 from core import movements
 from core.fields import Message, Time
+from core.merchants import MERCHANT_STOPS
 from core.messages import Actor, Withdrawal
 from core.movements import Movement
 from core.reasons import Refusal
 from core.records import WithdrawalRecord
 from core.steps import KeepRecord, Post, Posted, Step
 from core.withdrawal.opening import apply_reservation, refuse_request
-from core.withdrawal.outcomes import contradicts, give_back, learn, mark_unknown, mark_unsent
+from core.withdrawal.outcomes import (
+    contradicts,
+    give_back,
+    go_on,
+    learn,
+    mark_unknown,
+    mark_unsent,
+    wait_for_merchant,
+)
 from core.withdrawal.payouts import Attempt, PayoutResult, RailTerms, attempt_key
 from core.withdrawal.policy import WithdrawalPolicy
 from core.withdrawal.recovering import Overtaken, go_on_from
@@ -340,7 +349,7 @@ def _apply_attempt(
     state: WithdrawalState, step: OpenAttempt, result: WithdrawalResult, now: datetime
 ) -> WithdrawalState:
     if isinstance(result, Refusal):
-        return give_back(state, "cancelled", f"{result.code}: {result.message}", now)
+        return _stop_or_give_back(state, result, now)
     assert isinstance(result, AttemptOpened)
     attempt = Attempt(number=step.number, **result.model_dump())
     return state.changed(attempts=(*state.attempts, attempt))
@@ -348,9 +357,19 @@ def _apply_attempt(
 
 def _apply_check(state: WithdrawalState, result: WithdrawalResult, now: datetime) -> WithdrawalState:
     state = state.changed(standing_due=False, standing_checked_at=now)
-    if not isinstance(result, Refusal) or state.phase not in WAITS_AT_HOME or state.incident is not None:
+    if state.phase not in WAITS_AT_HOME or state.incident is not None:
         return state
-    return give_back(state, "cancelled", f"{result.code}: {result.message}", now)
+    if isinstance(result, Refusal):
+        return _stop_or_give_back(state, result, now)
+    held = any(state.has_hold(stop) for stop in MERCHANT_STOPS)
+    return go_on(state.without_holds(*MERCHANT_STOPS), now) if held else state
+
+
+def _stop_or_give_back(state: WithdrawalState, refusal: Refusal, now: datetime) -> WithdrawalState:
+    """Why nothing may be sent: a stopped merchant waits; for any other reason the money is available again."""
+    if refusal.code in MERCHANT_STOPS:
+        return wait_for_merchant(state, refusal.code, refusal.message, now)
+    return give_back(state, "cancelled", f"{refusal.code}: {refusal.message}", now)
 
 
 def _payout(result: WithdrawalResult) -> PayoutResult:

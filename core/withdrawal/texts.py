@@ -37,6 +37,14 @@ HELD: Mapping[str, Help] = {
         "Find out why the books refuse it, then send `approve` to try again.",
         "账本拒绝入账：查明原因后提交 approve 重试。",
     ),
+    "merchant_frozen": Help(
+        "An operator lets the merchant go with `merchant unfreeze`; it is sent then.",
+        "商家已被冻结：需运营人员以 merchant unfreeze 解冻，之后自动出款。",
+    ),
+    "merchant_suspended": Help(
+        "An operator lets the merchant go with `merchant resume`; it is sent then.",
+        "商家已被停用：需运营人员以 merchant resume 恢复，之后自动出款。",
+    ),
     "payout_stuck": Help(
         "Ask the bank; then two people send `resolve_unknown` with the bank's reference.",
         "请向银行查询，再由两人凭银行凭证提交 resolve_unknown。",

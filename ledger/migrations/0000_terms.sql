@@ -17,7 +17,7 @@ CREATE TABLE safeguards (
     who    TEXT NOT NULL,
     why    TEXT NOT NULL,
     set_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
-    CONSTRAINT safeguard_known CHECK (name IN ('cooling', 'clock_skew', 'kept')),
+    CONSTRAINT safeguard_known CHECK (name IN ('cooling', 'clock_skew', 'kept', 'deposit_kept')),
     CONSTRAINT safeguard_not_negative CHECK (value >= INTERVAL '0'),
     CONSTRAINT safeguards_have_a_reason CHECK (length(why) BETWEEN 1 AND 500)
 );
@@ -29,13 +29,15 @@ CREATE TRIGGER safeguards_are_only_added_to BEFORE UPDATE OR DELETE OR TRUNCATE 
 --   cooling     no money goes to a payout account before it was bound, or changed, for so long
 --   clock_skew  how far a caller's clock may be ahead of this one
 --   kept        pushes, callbacks and answers are not purged before they are so old
+--   deposit_kept  the deposit of a merchant that leaves is kept for so long after its last order ended
 CREATE FUNCTION safeguard(p_name TEXT) RETURNS INTERVAL
 LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
     SELECT coalesce(
         (SELECT s.value FROM safeguards s WHERE s.name = p_name ORDER BY s.id DESC LIMIT 1),
         CASE p_name WHEN 'cooling' THEN INTERVAL '72 hours'
                     WHEN 'clock_skew' THEN INTERVAL '5 minutes'
-                    WHEN 'kept' THEN INTERVAL '7 days' END)
+                    WHEN 'kept' THEN INTERVAL '7 days'
+                    WHEN 'deposit_kept' THEN INTERVAL '30 days' END)
 $$;
 
 -- Set a safeguard; false if it has this value already. Only the owner may call it.

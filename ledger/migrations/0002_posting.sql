@@ -9,6 +9,7 @@
 -- An order's leg out of a merchant's receivable takes what the merchant has first: what is frozen for the order, then
 -- what is available, then the deposit. Only the rest is owed. A leg that freezes money, or gives frozen money back,
 -- moves at most what stands there; nothing there is `insufficient_funds`.
+-- What a settlement would make available first fills the merchant's deposit up to what is required.
 -- Each split is computed once, under the locks, and stored. The hash covers the request, so a retry finds the first
 -- split.
 --
@@ -44,6 +45,9 @@ DECLARE
     v_deposit_at INT[];
     -- By leg that freezes or gives back: the position of the account of which it moves at most what is there.
     v_most_at    INT[];
+    -- By leg that settles: what the merchant's deposit must hold, and the position of the deposit.
+    v_required   BIGINT[];
+    v_topup_at   INT[];
     v_debit_at   INT[];
     v_credit_at  INT[];
     v_owed_at    INT[];
@@ -91,6 +95,11 @@ BEGIN
         v_currencies[v_k] := p_currencies[v_i];
         v_frozen[v_k] := CASE WHEN p_debits[v_k] LIKE 'merchant/%/receivable' AND p_references[v_i] LIKE 'order/%'
                               THEN 'order/' || split_part(p_references[v_i], '/', 2) || '/frozen' END;
+        IF p_credits[v_k] LIKE 'merchant/%/available' AND split_part(p_references[v_i], '/', 3) = 'settle' THEN
+            v_required[v_k] := nullif(deposit_required(split_part(p_credits[v_k], '/', 2), p_currencies[v_i]), 0);
+        ELSE
+            v_required[v_k] := NULL;
+        END IF;
     END LOOP;
 
     -- The accounts of the call in the order of their keys; where a merchant gets available money, what that merchant
@@ -102,13 +111,14 @@ BEGIN
            array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 4),
            array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 5),
            array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 6),
-           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 7)
-    INTO v_keys, v_debit_at, v_credit_at, v_owed_at, v_frozen_at, v_has_at, v_deposit_at, v_most_at
+           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 7),
+           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 8)
+    INTO v_keys, v_debit_at, v_credit_at, v_owed_at, v_frozen_at, v_has_at, v_deposit_at, v_most_at, v_topup_at
     FROM (
         SELECT l.leg, r.role, r.path || ' ' || l.currency AS key,
                dense_rank() OVER (ORDER BY (r.path || ' ' || l.currency) COLLATE "C") AS pos
-        FROM unnest(p_debits, p_credits, p_amounts, v_currencies, v_frozen)
-             WITH ORDINALITY AS l (debit, credit, amount, currency, frozen, leg)
+        FROM unnest(p_debits, p_credits, p_amounts, v_currencies, v_frozen, v_required)
+             WITH ORDINALITY AS l (debit, credit, amount, currency, frozen, required, leg)
         CROSS JOIN LATERAL (VALUES
             (1, CASE WHEN l.amount <> 0 THEN l.debit COLLATE "C" END),
             (2, CASE WHEN l.amount <> 0 THEN l.credit END),
@@ -118,7 +128,8 @@ BEGIN
             (5, CASE WHEN l.amount <> 0 AND l.frozen IS NOT NULL THEN left(l.debit, -10) || 'available' END),
             (6, CASE WHEN l.amount <> 0 AND l.frozen IS NOT NULL THEN left(l.debit, -10) || 'deposit' END),
             (7, CASE WHEN l.amount <> 0 AND (l.credit LIKE 'order/%/frozen' OR l.debit LIKE 'order/%/frozen')
-                     THEN l.debit END)
+                     THEN l.debit END),
+            (8, CASE WHEN l.amount <> 0 AND l.required IS NOT NULL THEN left(l.credit, -9) || 'deposit' END)
         ) AS r (role, path)
     ) AS e;
     -- One look-up for each key: on empty books a join over all keys was planned as a scan of all accounts.
@@ -210,6 +221,9 @@ BEGIN
                 IF v_balances[v_owed_at[v_k]] > 0 THEN
                     v_credit := v_owed_at[v_k];
                     v_part := least(v_part, v_balances[v_credit]);
+                ELSIF v_balances[v_topup_at[v_k]] < v_required[v_k] THEN
+                    v_credit := v_topup_at[v_k];
+                    v_part := least(v_part, v_required[v_k] - v_balances[v_credit]);
                 END IF;
                 v_n := v_n + 1;
                 t_movements := array_append(t_movements, v_id);

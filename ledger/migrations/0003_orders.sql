@@ -136,7 +136,8 @@ BEGIN
     RETURN coalesce(v_kept, FALSE);
 END $$;
 
--- Post a movement and keep the order's record after it: both or neither.
+-- Post a movement and keep the order's record after it: both or neither. `held`: the order's merchant is frozen, and its
+-- money may not become the merchant's now.
 CREATE FUNCTION post_for_order(
     p_reference TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ, p_emptied TEXT,
     p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[], p_record JSONB
@@ -151,6 +152,10 @@ BEGIN
         -- It gives a merchant money of the channel's, as much as the chargeback took, which no caller may say.
         RAISE EXCEPTION 'movement % is refused: only the database makes it', p_reference
             USING ERRCODE = 'insufficient_privilege';
+    ELSIF split_part(p_reference, '/', 3) IN ('credit', 'settle') AND is_held_by_merchant(p_reference) THEN
+        outcome := 'held';
+        RETURN NEXT;
+        RETURN;
     END IF;
     SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
     FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[p_emptied],
@@ -225,14 +230,30 @@ END $$;
 
 -- Register an order, post its first movement and keep its record: a new order opens in one transaction. Any other is at
 -- most registered, and its workflow goes on step by step. `recorded`: the register has a state of it, from this call or
--- from before; `refs`: all its movements.
+-- from before; `refs`: all its movements. A new order of a merchant that is frozen, suspended or leaving is not registered: the
+-- outcome is the reason code, unless the record holds the order by that name.
 CREATE FUNCTION open_and_fund_order(
     p_order JSONB, p_content_hash TEXT, p_opened_by TEXT, p_paid_minor BIGINT, p_policy_hash TEXT, p_now TIMESTAMPTZ,
     p_reference TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ, p_emptied TEXT,
     p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[], p_record JSONB
 ) RETURNS TABLE (outcome TEXT, recorded BOOLEAN, refs TEXT[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_stop TEXT;
 BEGIN
+    IF NOT EXISTS (SELECT FROM orders o WHERE o.order_id = p_order ->> 'order_id') THEN
+        v_stop := coalesce(stop_of_merchant(p_order ->> 'merchant_id'),
+                           'merchant_' || CASE WHEN merchant_value(p_order ->> 'merchant_id', 'leaving') IS NOT NULL
+                                               THEN 'leaving' END);
+        IF v_stop IS NOT NULL AND NOT coalesce(p_record #> '{state,holds}', '[]')
+                                      @> jsonb_build_array(jsonb_build_object('name', v_stop)) THEN
+            outcome := v_stop;
+            recorded := FALSE;
+            refs := '{}';
+            RETURN NEXT;
+            RETURN;
+        END IF;
+    END IF;
     outcome := open_order(p_order, p_content_hash, p_opened_by, p_paid_minor, p_policy_hash, p_now);
     IF outcome = 'registered' AND p_reference IS NOT NULL THEN
         PERFORM post_for_order(p_reference, p_currency, p_occurred_at, p_emptied, p_debits, p_credits, p_amounts,

@@ -156,6 +156,7 @@ DECLARE
     v_posted   RECORD;
     -- A later time would end the cooling of an account.
     v_now      TIMESTAMPTZ := bounded_now(p_now);
+    v_stop     TEXT := stop_of_merchant(v_merchant);
 BEGIN
     INSERT INTO merchants (merchant_id) VALUES (v_merchant) ON CONFLICT DO NOTHING;
     PERFORM FROM merchants m WHERE m.merchant_id = v_merchant FOR UPDATE;
@@ -186,6 +187,7 @@ BEGIN
 
     SELECT r.code, r.about INTO outcome, detail
     FROM (VALUES
+        (0, v_stop IS NOT NULL, v_stop, v_merchant),
         (1, v_account.merchant_id IS DISTINCT FROM v_merchant, 'unknown_account', p_withdrawal ->> 'account_id'),
         (2, v_account.suspended_at IS NOT NULL, 'account_suspended', p_withdrawal ->> 'account_id'),
         (3, v_account.currency IS DISTINCT FROM v_currency, 'wrong_currency', v_account.currency),
@@ -350,6 +352,7 @@ CREATE FUNCTION open_attempt(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
     v_withdrawal withdrawals%ROWTYPE;
+    v_stop       TEXT;
 BEGIN
     SELECT * INTO v_withdrawal FROM withdrawals w WHERE w.withdrawal_id = p_withdrawal_id FOR UPDATE;
     IF NOT FOUND THEN
@@ -358,6 +361,14 @@ BEGIN
     IF p_amount > v_withdrawal.amount_minor THEN
         RAISE EXCEPTION 'withdrawal % is of %, and its payout of % is refused', p_withdrawal_id,
             v_withdrawal.amount_minor, p_amount USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    -- Before the record: the withdrawal goes on from where it is once its merchant is let go.
+    v_stop := stop_of_merchant(v_withdrawal.merchant_id);
+    IF v_stop IS NOT NULL
+       AND NOT EXISTS (SELECT FROM payout_attempts a
+                       WHERE a.withdrawal_id = p_withdrawal_id AND a.attempt_no = p_attempt_no)
+       AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = 'withdrawal/' || p_withdrawal_id || '/close') THEN
+        RETURN v_stop;
     END IF;
     IF p_record IS NOT NULL THEN
         PERFORM record_withdrawal(p_record);

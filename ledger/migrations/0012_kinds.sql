@@ -32,7 +32,8 @@ CREATE TABLE movement_legs (
     PRIMARY KEY (kind, leg)
 );
 
--- The legs as they may be stored: money that becomes available first repays a receivable, and a close takes money out
+-- The legs as they may be stored: money that becomes available first repays a receivable, a settlement fills the deposit
+-- before that, and a close takes money out
 -- of suspense if it is there.
 CREATE VIEW stored_legs AS
 SELECT k.kind, k.shape AS reference, d.shape AS debit, c.shape AS credit
@@ -45,7 +46,8 @@ CROSS JOIN LATERAL (
               WHERE k.subject = 'order' AND l.debit = 'merchant/{merchant}/receivable'
 ) AS d
 CROSS JOIN LATERAL (VALUES (l.credit_shape), (CASE WHEN l.credit = 'merchant/{merchant}/available'
-                                                   THEN shape_of('merchant/{merchant}/receivable') END)) AS c (shape)
+                                                   THEN shape_of('merchant/{merchant}/receivable') END),
+                           (CASE WHEN k.kind = 'settle' THEN shape_of('merchant/{merchant}/deposit') END)) AS c (shape)
 WHERE d.shape IS NOT NULL AND c.shape IS NOT NULL;
 
 -- Whether an account is the subject's own: its order or withdrawal, its cause, its merchant, its channel. Rails are
@@ -169,6 +171,10 @@ BEGIN
     IF v_fault IS NULL AND p_reference NOT LIKE 'order/%/credit' AND p_reference NOT LIKE 'order/%/settle'
        AND NOT EXISTS (SELECT FROM unnest(p_amounts) AS g (amount) WHERE g.amount <> 0) THEN
         v_fault := 'it moves nothing';
+    END IF;
+    IF v_fault IS NULL AND split_part(p_reference, '/', 3) IN ('credit', 'settle') AND merchant_value(
+        (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2)), 'frozen') IS NOT NULL THEN
+        v_fault := 'its merchant is frozen';
     END IF;
     IF v_fault IS NULL AND (p_reference LIKE 'order/%/refund/%' OR p_reference LIKE 'order/%/chargeback/%') THEN
         SELECT CASE WHEN g.back_minor > o.total_minor THEN 'refunds of more than was paid'

@@ -69,6 +69,7 @@ CREATE TABLE grade_moves (
     who         TEXT NOT NULL,
     why         TEXT NOT NULL,
     at          TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT graded_merchant_form CHECK (merchant_id ~ '^[A-Za-z0-9_-]{1,64}$'),
     CONSTRAINT grade_form CHECK (grade ~ '^[a-z0-9_-]{1,40}$'),
     CONSTRAINT grade_moves_have_a_reason CHECK (length(why) BETWEEN 1 AND 500),

@@ -26,7 +26,10 @@ _numbers = itertools.count(1)
 _spare: dict[str, Database] = {}
 """Clones that were emptied, by name."""
 
-_KEPT = ("transfers", "movements", "accounts", "payout_account_changes", "licence_moves", "grade_moves", "policy_moves")
+_KEPT = (
+    *("transfers", "movements", "accounts", "payout_account_changes", "policy_moves"),
+    *("licence_moves", "grade_moves", "merchant_moves", "deposit_moves"),
+)
 """Tables whose triggers let nothing be removed."""
 _CLIENTS = "FROM pg_stat_activity WHERE datname = $1 AND usename IS NOT NULL"
 """Sessions of both roles; of another role's the server shows no more than this."""

@@ -127,7 +127,8 @@ class OrderDriver:
             isinstance(step, Post) and step.movement.kind in AT_MOST and not self.state.has_hold("ledger_disagrees")
         )
         refused = isinstance(result, Posted) and not result.moved
-        assert not refused or nothing or self.state.has_hold("ledger_disagrees")
+        stopped = any(self.state.has_hold(name) for name in ("ledger_disagrees", "merchant_frozen"))
+        assert not refused or nothing or stopped
 
     def _result_of(self, step: OrderStep) -> Any:
         if isinstance(step, Screen):

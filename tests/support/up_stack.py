@@ -153,9 +153,9 @@ def shown(subject: str, phase: str, within: float = 20.0) -> dict[str, Any]:
     return view
 
 
-def settled() -> dict[str, Any]:
+def settled(**changes: Any) -> dict[str, Any]:
     """An order that went all the way to its settlement."""
-    order, waybill = started(), fresh_waybill()
+    order, waybill = started(**changes), fresh_waybill()
     ship(order, waybill)
     scan(order, waybill, "picked_up", 0)
     ask("advance", order["order_id"], "1d")

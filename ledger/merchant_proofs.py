@@ -1,0 +1,53 @@
+"""What speaks against the proofs about merchants: frozen money that moved, and deposits that were not filled first."""
+
+from __future__ import annotations
+
+MOVED_WHILE_FROZEN = """
+    SELECT f.merchant_id, m.reference, m.recorded_at, f.frozen_at, f.until
+    FROM (
+        SELECT merchant_id, value, recorded_at AS frozen_at,
+               lead(recorded_at) OVER (PARTITION BY merchant_id ORDER BY id) AS until
+        FROM merchant_moves WHERE what = 'frozen'
+    ) AS f
+    CROSS JOIN LATERAL (
+        SELECT 'order/' || o.order_id || '/' || s.step AS reference
+        FROM orders o CROSS JOIN (VALUES ('credit'), ('settle')) AS s (step) WHERE o.merchant_id = f.merchant_id
+        UNION ALL
+        SELECT 'withdrawal/' || w.withdrawal_id || '/reserve' FROM withdrawals w WHERE w.merchant_id = f.merchant_id
+    ) AS r
+    JOIN movements m ON m.reference = r.reference
+    WHERE f.value IS NOT NULL AND m.recorded_at >= f.frozen_at AND (f.until IS NULL OR m.recorded_at < f.until)
+    ORDER BY m.reference
+"""
+"""Whatever holds the merchant's lock is recorded wholly before a freeze, or after it is lifted."""
+
+AVAILABLE_BEFORE_THE_DEPOSIT = """
+    SELECT s.merchant_id, s.currency, s.reference, s.required_minor, s.held_minor
+    FROM (
+        SELECT a.merchant_id, a.currency, a.required_minor, e.reference,
+               (SELECT coalesce(sum(d.delta_minor), 0) FROM entries d
+                WHERE d.path = 'merchant/' || a.merchant_id || '/deposit' AND d.currency = a.currency
+                  AND d.movement_id <= e.movement_id)::BIGINT AS held_minor
+        FROM (
+            SELECT q.merchant_id, q.currency, deposit_required(q.merchant_id, q.currency) AS required_minor,
+                   greatest(
+                       (SELECT max(d.recorded_at) FROM deposit_moves d
+                        WHERE d.currency = q.currency AND (d.grade IS NOT NULL OR d.merchant_id = q.merchant_id)),
+                       (SELECT max(g.recorded_at) FROM grade_moves g WHERE g.merchant_id = q.merchant_id),
+                       (SELECT max(m.recorded_at) FROM merchant_moves m
+                        WHERE m.merchant_id = q.merchant_id AND m.what = 'leaving')) AS since
+            FROM (
+                SELECT merchant_id, currency FROM deposit_moves WHERE merchant_id IS NOT NULL
+                UNION
+                SELECT g.merchant_id, d.currency FROM grade_moves g JOIN deposit_moves d ON d.grade = g.grade
+            ) AS q
+        ) AS a
+        JOIN entries e ON e.path = 'merchant/' || a.merchant_id || '/available' AND e.currency = a.currency
+        JOIN movements m ON m.id = e.movement_id
+        WHERE e.delta_minor > 0 AND e.reference LIKE 'order/%/settle' AND m.recorded_at > a.since
+          AND a.required_minor > 0
+    ) AS s
+    WHERE s.held_minor < s.required_minor
+    ORDER BY s.reference
+"""
+"""Only settlements since the last change of what is required: what was required before is not known any more."""
