@@ -67,10 +67,9 @@ class OpeningActivities:
 
     async def _try(self, request: OpenRequest) -> Opened:
         order = request.order
-        newest = await self._policies.newest(order.policy)
+        newest, merchant = await self._policies.newest_for(order.policy, order.merchant_id)
         if newest is None:
             return Opened(refusal=refuse("unknown_policy", order.policy or "default", field="policy"))
-        merchant = await self._register.merchants.standing(order.merchant_id)
         policy = with_terms(resolve(newest, order, merchant.grade), order, merchant.terms)
         if (refusal := check_payment_time(order, policy, request.now)) is not None:
             return Opened(refusal=refusal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.merchants import MerchantStanding
 from core.policy import Policy, parse_policy
 from ledger.policies import Policies
 
@@ -16,16 +17,18 @@ class ParsedPolicies:
         self._policies = policies
         self._parsed: dict[str, Policy] = {}
 
-    async def newest(self, name: str | None) -> Policy | None:
-        """The newest policy of this name, `default` if none is named; None if the name is not known.
+    async def newest_for(self, name: str | None, merchant_id: str) -> tuple[Policy | None, MerchantStanding]:
+        """The newest policy of this name, `default` if none is named, and how a merchant stands.
+
+        The policy is None if the name is not known.
 
         Raises:
             Unavailable: the database did not answer; a retry helps.
         """
-        stored = await self._policies.newest(name)
+        stored, standing = await self._policies.newest_for(name, merchant_id)
         if stored is None:
-            return None
-        return self._parsed.get(stored.content_hash) or self._keep(stored.text)
+            return None, standing
+        return self._parsed.get(stored.content_hash) or self._keep(stored.text), standing
 
     async def of(self, content_hash: str) -> Policy:
         """The policy whose text has this hash.

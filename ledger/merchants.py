@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -42,12 +43,13 @@ class PaidBack(Message):
     ready_at: datetime | None
 
 
-_SAID = """
-    SELECT (SELECT g.grade FROM grade_moves g WHERE g.merchant_id = $1 ORDER BY g.id DESC LIMIT 1) AS grade,
-           (SELECT coalesce(jsonb_object_agg(w.what, w.value) FILTER (WHERE w.value IS NOT NULL), '{}')
-            FROM (SELECT DISTINCT ON (m.what) m.what, m.value FROM merchant_moves m
-                  WHERE m.merchant_id = $1 ORDER BY m.what, m.id DESC) AS w) AS said
+SAID = """
+    (SELECT g.grade FROM grade_moves g WHERE g.merchant_id = $1 ORDER BY g.id DESC LIMIT 1) AS grade,
+    (SELECT coalesce(jsonb_object_agg(w.what, w.value) FILTER (WHERE w.value IS NOT NULL), '{}')
+     FROM (SELECT DISTINCT ON (m.what) m.what, m.value FROM merchant_moves m
+           WHERE m.merchant_id = $1 ORDER BY m.what, m.id DESC) AS w) AS said
 """
+"""What was last said of merchant `$1`, as columns of a query; see `standing_of`."""
 _MOVES = """
     SELECT merchant_id, what, value, role, who, why, at FROM merchant_moves
     UNION ALL
@@ -65,27 +67,31 @@ _NAMED = """
 """
 
 
+def standing_of(grade: str | None, said: Mapping[str, str]) -> MerchantStanding:
+    """How a merchant stands, from what was last said of each thing."""
+    delay, commission, automatic = (said.get(name) for name in MerchantTerms.model_fields)
+    terms = MerchantTerms(
+        settlement_delay=parse_duration(delay) if delay is not None else None,
+        commission_bps=int(commission) if commission is not None else None,
+        auto_withdraw=automatic == YES if automatic is not None else None,
+    )
+    return MerchantStanding(
+        grade=grade,
+        frozen="frozen" in said,
+        suspended="suspended" in said,
+        leaving="leaving" in said,
+        terms=terms,
+    )
+
+
 class Merchants(RegisterPart):
     """The register's merchants."""
 
     async def standing(self, merchant_id: str) -> MerchantStanding:
         """What holds of a merchant now; of one that was never named, nothing."""
-        row = await self._row(_SAID, merchant_id)
+        row = await self._row(f"SELECT {SAID}", merchant_id)
         assert row is not None  # a SELECT without FROM has one row
-        said = dict(row["said"])
-        delay, commission, automatic = (said.get(name) for name in MerchantTerms.model_fields)
-        terms = MerchantTerms(
-            settlement_delay=parse_duration(delay) if delay is not None else None,
-            commission_bps=int(commission) if commission is not None else None,
-            auto_withdraw=automatic == YES if automatic is not None else None,
-        )
-        return MerchantStanding(
-            grade=row["grade"],
-            frozen="frozen" in said,
-            suspended="suspended" in said,
-            leaving="leaving" in said,
-            terms=terms,
-        )
+        return standing_of(row["grade"], row["said"])
 
     async def stop(self, merchant_id: str, what: Stop, *, on: bool, by: Actor, why: str, now: datetime) -> bool:
         """Freeze or suspend a merchant, note that it leaves, or take it back. False: it is so already."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.fields import Message
+from core.merchants import MerchantStanding
 from core.policy import Policy
+from ledger.merchants import SAID, standing_of
 from ledger.pool import open_pool
 from ledger.register_part import RegisterPart
 
@@ -105,6 +107,21 @@ class Policies(RegisterPart):
             " WHERE n.name = $1",
             name or DEFAULT,
         )
+
+    async def newest_for(self, name: str | None, merchant_id: str) -> tuple[StoredPolicy | None, MerchantStanding]:
+        """As `newest`, with how a merchant stands: an order opens with one read of both."""
+        row = await self._row(
+            f"SELECT n.name, n.content_hash, n.text, {SAID}"
+            " FROM (SELECT 1) AS one LEFT JOIN"
+            " (SELECT q.name, p.content_hash, p.text FROM policy_names q JOIN policies p USING (content_hash)"
+            " WHERE q.name = $2) AS n ON TRUE",
+            merchant_id,
+            name or DEFAULT,
+        )
+        assert row is not None  # the left join has one row
+        stored = dict(row)
+        standing = standing_of(stored.pop("grade"), stored.pop("said"))
+        return (StoredPolicy.model_validate(stored) if stored["name"] is not None else None), standing
 
     async def text(self, content_hash: str) -> str:
         """The text that an order began under."""

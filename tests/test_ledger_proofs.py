@@ -277,6 +277,18 @@ PLANTED = {
         {"cooling"},
         "W1",
     ),
+    "a settlement while its merchant was frozen": (
+        "INSERT INTO merchant_moves (merchant_id, what, value, role, who, why, at, recorded_at)"
+        " VALUES ('m-1', 'frozen', 'yes', 'operator', 'eve', 'odd', now(), '2000-01-01')",
+        {"frozen"},
+        "order/A1/settle",
+    ),
+    "money that passed a deposit by": (
+        "INSERT INTO deposit_moves (merchant_id, currency, required_minor, role, who, why, at, recorded_at)"
+        " VALUES ('m-1', 'CNY', 90000, 'operator', 'eve', 'new', now(), '2000-01-01')",
+        {"deposits"},
+        "order/A1/settle",
+    ),
     "a bank that returned more than it was paid": (
         "UPDATE movements SET reference = 'withdrawal/W2/return/1' WHERE reference = 'withdrawal/W1/return/1'",
         {"payouts"},
