@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands.account_reading import By, CommandId, MerchantArgument, Reason, actor_by, command_of, once
-from commands.console import Failed, JsonFlag, command, tell
+from commands.console import Failed, JsonFlag, command, print_answer
 from commands.grades import give_grade
 from commands.group import plain_app
 from commands.licences import licences
@@ -141,7 +141,7 @@ async def _stop(
             )
         told = await _tell_all(register, merchant, what, who, why, on=on)
         view = {**await _view(register, merchant), "changed": changed, **told}
-    tell(view, lambda console: _show(console, view))
+    print_answer(view, lambda console: _show(console, view))
     if told["not_reached"]:
         raise Failed
 
@@ -177,7 +177,7 @@ async def show_merchant(merchant: MerchantArgument, as_json: JsonFlag = False) -
     id_of(merchant, "merchant")
     async with books() as register:
         view = await _view(register, merchant)
-    tell(view, lambda console: _show(console, view))
+    print_answer(view, lambda console: _show(console, view))
 
 
 @merchant.command("list")
@@ -196,7 +196,7 @@ async def list_merchants(
     view = {"merchants": [one for one in found if not stopped or one["stop"] in MERCHANT_STOPS]}
     rows = [(one["merchant_id"], one["state"], one["grade"] or "") for one in view["merchants"]]
     title = counted(len(rows), "merchant")
-    tell(view, lambda console: console.print(table(title, ("merchant", "state", "grade"), rows)))
+    print_answer(view, lambda console: console.print(table(title, ("merchant", "state", "grade"), rows)))
 
 
 def _standing(standing: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gateway
-from commands.console import tell_line
+from commands.console import print_line
 from commands.service import temporal
 from core.errors import DakuanError, Refused, Unavailable
 from core.ids import order_workflow_id
@@ -75,7 +75,7 @@ async def _each(ids: Sequence[str], act: Callable[[Client, str], Awaitable[None]
             async with temporal() as client:
                 await asyncio.gather(*(one(client, order_id) for order_id in ids))
         except Unavailable as error:
-            tell_line(f"The merchant's orders ({len(ids)}) could not be reached; run this again: {error}")
+            print_line(f"The merchant's orders ({len(ids)}) could not be reached; run this again: {error}")
             return Told(sorted(told), sorted({*ids} - {*told}))
     return Told(sorted(told), sorted(missed))
 
@@ -112,6 +112,6 @@ async def tell_withdrawals(register: Register, merchant: str) -> list[str]:
             for withdrawal_id in waiting:
                 await gateway.recheck_withdrawal(client, withdrawal_id)
     except Unavailable as error:
-        tell_line(f"Withdrawals ({len(waiting)}) could not be reached; they find out by themselves: {error}")
+        print_line(f"Withdrawals ({len(waiting)}) could not be reached; they find out by themselves: {error}")
         return waiting
     return []

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from commands.account_reading import By, MerchantArgument, Reason, actor_by
-from commands.console import JsonFlag, command, tell
+from commands.console import JsonFlag, command, print_answer
 from commands.link import books, owners_books
 from commands.reading import id_of, read_message
 from core.errors import Refused
@@ -56,7 +56,7 @@ async def terms(
     own = standing.terms.model_dump(mode="json")
     shown = {"changed": "yes" if changed else "no", **{name: str(value) for name, value in own.items()}}
     view = {"merchant_id": merchant, "changed": changed, "terms": own}
-    tell(view, lambda console: console.print(facts(f"terms of {merchant}", shown)))
+    print_answer(view, lambda console: console.print(facts(f"terms of {merchant}", shown)))
 
 
 def _value(name: str, typed: str) -> object:
@@ -99,7 +99,9 @@ async def deposit(
         )
     view = {"merchant_id": merchant, "grade": grade, "required_minor": required, "currency": currency}
     shown = {"required": NONE if required is None else format_minor(required, currency), "changed": str(changed)}
-    tell({**view, "changed": changed}, lambda console: console.print(facts(f"deposit of {merchant or grade}", shown)))
+    print_answer(
+        {**view, "changed": changed}, lambda console: console.print(facts(f"deposit of {merchant or grade}", shown))
+    )
 
 
 def _amount(typed: str, currency: str) -> int | None:
@@ -131,7 +133,7 @@ async def deposit_back(
         raise Refused("deposit_kept", f"{SENTENCES['deposit_kept']} {why}", "merchant")
     view = {"merchant_id": merchant, "currency": currency, **paid.model_dump(mode="json", exclude={"ready_at"})}
     shown = {"outcome": paid.outcome.replace("_", " "), "amount": format_minor(paid.amount_minor, currency)}
-    tell(view, lambda console: console.print(facts(f"deposit of {merchant}", shown)))
+    print_answer(view, lambda console: console.print(facts(f"deposit of {merchant}", shown)))
 
 
 def _operator(by: str | None) -> Actor:

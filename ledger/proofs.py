@@ -390,7 +390,7 @@ CLAIMS = (
         """,
     ),
     _Claim(
-        "frozen",
+        "frozen_merchants",
         "Nothing of a frozen merchant was credited, settled or set aside for a payout.",
         MOVED_WHILE_FROZEN,
     ),

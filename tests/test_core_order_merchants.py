@@ -61,7 +61,7 @@ def test_the_hold_of_all_orders_of_a_merchant_tells_nobody_once_more() -> None:
     driver = delivered()
     driver.hold(MERCHANT_FROZEN)
     driver.lift(MERCHANT_FROZEN)
-    assert not {"hold_placed", "hold_lifted", "money_held"} & {notice.name for notice in driver.told.values()}
+    assert not {"hold_placed", "hold_lifted", "money_held"} & {notice.name for notice in driver.noticed.values()}
 
 
 def test_an_order_is_opened_with_what_its_money_is_held_for() -> None:

@@ -110,7 +110,7 @@ async def test_no_array_of_movements_passes_a_freeze(register: Register, book: B
 
 
 async def test_once_a_freeze_has_returned_nothing_is_credited(register: Register, book: Book) -> None:
-    """The proof `frozen` compares the moments at the end of this test."""
+    """The proof `frozen_merchants` compares the moments at the end of this test."""
     orders = [await funded(register, book, f"A{number}") for number in range(12)]
 
     async def freeze_between() -> Posted:
@@ -149,7 +149,7 @@ async def test_a_credit_beside_a_freeze_is_found_by_the_proof(
     finally:
         await database.owner.execute("DROP FUNCTION merchant_value(TEXT, TEXT)")
         await database.owner.execute("ALTER FUNCTION kept_value(TEXT, TEXT) RENAME TO merchant_value")
-    assert "frozen" in await _failing(database)
+    assert "frozen_merchants" in await _failing(database)
 
 
 async def test_the_workers_role_sets_no_terms(register: Register) -> None:

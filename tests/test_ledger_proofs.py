@@ -280,7 +280,7 @@ PLANTED = {
     "a settlement while its merchant was frozen": (
         "INSERT INTO merchant_moves (merchant_id, what, value, role, who, why, at, recorded_at)"
         " VALUES ('m-1', 'frozen', 'yes', 'operator', 'eve', 'odd', now(), '2000-01-01')",
-        {"frozen"},
+        {"frozen_merchants"},
         "order/A1/settle",
     ),
     "money that passed a deposit by": (
