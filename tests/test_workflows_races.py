@@ -253,8 +253,7 @@ async def test_what_overtakes_a_try_that_was_recorded_and_lost_keeps_its_notice_
         register, number = order.stage.register, sandbox_number(99)
         known = await register.orders.known(order.name)
         assert known is not None
-        policy = await ParsedPolicies(register.policies).newest(order.order.policy)
-        assert policy is not None
+        policy = await ParsedPolicies(register.policies).of(known.policy_hash)
         state = recover(known.order, resolve(policy, known.order), known.state or {}, known.references, order.now)
         parcels = [{"parcel_id": "lost", "carrier": "sandbox", "waybill": number}]
         shipment = read_command(ORDER_COMMANDS, "report_shipment", order.command("merchant", parcels=parcels))
