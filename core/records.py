@@ -1,6 +1,6 @@
 """What the register keeps of an order and of a withdrawal, and the notices for buyer, merchant and staff.
 
-A record rides in the same database transaction as the posting that made it true.
+A record is written in the same database transaction as the posting that made it true.
 """
 
 from __future__ import annotations

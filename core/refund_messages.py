@@ -1,4 +1,4 @@
-"""What people of the platform say of money that goes back to a buyer."""
+"""Commands of the platform's staff about money that goes back to a buyer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.fields import AmountMinor, Reason
 
 
 class RefundOrder(Command):
-    """One of two people gives the buyer money back; the second, who says the same, does it.
+    """One of two people gives the buyer money back. The second, who sends the same, makes it happen.
 
     Lines, an amount, or all that is left. `freight` gives the freight back with lines that are not the last.
     """

@@ -46,7 +46,9 @@ class Hold(Part):
 
 
 class State(Part):
-    """One machine between two events. Frozen: every change is a new state, and what a record must say a new revision.
+    """One machine between two events.
+
+    Frozen: every change is a new state. A change that a record must show is a new revision.
 
     `notices` are those that the register does not hold yet; `recorded_revision` is the last that it holds.
     """
@@ -59,11 +61,11 @@ class State(Part):
     inbox: Inbox = Field(default_factory=Inbox)
 
     def next_revision(self) -> Self:
-        """The state as something that a record must say."""
+        """The state as a new revision, which a record must show."""
         return self.changed(revision=self.revision + 1)
 
     def note_record(self, record: OrderRecord | WithdrawalRecord) -> Self:
-        """The state once the register holds this record; not a new revision. Later notices stay."""
+        """The state once the register holds this record. It is not a new revision. Later notices stay."""
         seq = max((notice.seq for notice in record.notices), default=0)
         return self.changed(
             recorded_revision=max(self.recorded_revision, record.revision),

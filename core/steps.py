@@ -1,7 +1,7 @@
 """What a step is, and the two steps that both machines have: post a movement, keep a record.
 
 A core asks for one step at a time; the shell carries it out and gives its result to the core's `finish`. Each step may
-be carried out again: the key it names makes a second time harmless.
+be carried out again: its key makes a second time harmless.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ worker dies before the report, the decision is made again, perhaps another one. 
 
 
 class Step(Message):
-    """One thing to do now."""
+    """One thing that the shell must do now."""
 
     label: ClassVar[str] = ""
 
@@ -70,7 +70,7 @@ class Posted(Message):
 
     @property
     def moved(self) -> bool:
-        """Whether the movement stands in the books."""
+        """Whether the movement is in the books."""
         return self.outcome in {"posted", "exists"}
 
     @property

@@ -11,7 +11,7 @@ LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
 
 class Help(NamedTuple):
-    """One thing to do, for those who read English and for those who read Chinese. `{}` is what only the state knows."""
+    """A sentence in English and in Chinese. `{}` stands for what only the state knows."""
 
     en: str
     zh: str
@@ -64,7 +64,7 @@ def spell(length: timedelta, language: Language = "en") -> str:
 
 
 _SECONDS = 3
-"""The place of the unit that nothing at all is told in."""
+"""The unit in which a zero length is written."""
 
 
 def _counted(count: int, place: int, language: Language) -> str:

@@ -1,7 +1,7 @@
 """Where a key stands in a TOML file, and what is wrong there: line, key and sentence.
 
-`tomllib` keeps no positions. A statement of TOML is the shortest run of whole lines that can be read by itself, so that
-the statements, and the line on which each begins, are found with `tomllib` alone.
+`tomllib` keeps no positions. A statement of TOML is the shortest run of whole lines that can be read by itself. So the
+statements, and the line on which each begins, are found with `tomllib` alone.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _names(header: Any) -> Iterator[str]:
 
 
 def _find(statement: str, value: Any, position: int) -> int:
-    """Where an element of an array stands, from a position on; the position where it cannot be told."""
+    """Where an element of an array begins, searched from a position on; the position itself if it is not found."""
     if isinstance(value, dict):
         found = statement.find("{", position)
         return found + 1 if found >= 0 else position
@@ -128,7 +128,10 @@ def _find(statement: str, value: Any, position: int) -> int:
 
 
 def read_toml(model: type[M], text: str) -> tuple[M | None, list[FileProblem]]:
-    """A file that people write, unknown keys refused; or everything that is wrong with its form, by line and key."""
+    """Read a file that people write; unknown keys are refused.
+
+    Returns the file, or each error of form by line and key.
+    """
     try:
         return model.model_validate(tomllib.loads(text), extra="forbid"), []
     except tomllib.TOMLDecodeError as error:

@@ -31,8 +31,10 @@ SILENCE: frozenset[str] = frozenset(
         "carrier_out",
     }
 )
-"""Reasons that say only that nothing was heard, or why. A review that has no others ends by itself when scans come
-late and every rule passes."""
+"""Reasons that mean only that no trace came, or why.
+
+A review with no other reasons ends by itself when late scans arrive and every rule passes.
+"""
 CORRECTION_OVER = "correction_time_over"
 """The review of a rejection that was not corrected in time, of goods that were received."""
 
@@ -52,7 +54,7 @@ def facts_of(state: OrderState) -> OrderFacts:
 
 
 def return_facts_of(state: OrderState) -> OrderFacts:
-    """What the audit must know of a parcel on its way back: it goes the other way, and not before its case began."""
+    """What the audit must know of a returned parcel: it goes the other way, and not before its case began."""
     case, facts = state.open_case, facts_of(state)
     assert case is not None
     return facts.model_copy(
@@ -77,15 +79,16 @@ def apply_verdict(state: OrderState, parcel_id: str, waybill: str, verdict: Verd
     if parcel.delivered_at is not None and parcel.delivered_known_at is None:
         parcel = parcel.changed(delivered_known_at=now)
     if parcel.audit == "approved" and came_back:
-        # It comes back before the credit: what was approved is looked at again.
+        # It comes back before the credit, so the approval is examined again.
         parcel = parcel.changed(audit="collecting", audit_since=now)
     return follow_deliveries(_apply_outcome(state.with_parcel(parcel), parcel, verdict, now), now)
 
 
 def _keep_known_scans(known: Verdict | None, verdict: Verdict) -> Verdict:
-    """The verdict with the scans that are known already: a provider that says less than before takes nothing back.
+    """The verdict with the scans that are known already.
 
-    Nor does it reject: a trace that is gone is the provider's failure, at most a person's question.
+    A provider that reports less than before takes nothing back, and its missing trace rejects nothing: at most a person
+    must look.
     """
     if known is None or known.last_scan_at is None:
         return verdict
@@ -104,7 +107,7 @@ def _keep_known_scans(known: Verdict | None, verdict: Verdict) -> Verdict:
 
 
 def _apply_outcome(state: OrderState, parcel: Parcel, verdict: Verdict, now: datetime) -> OrderState:
-    """What the verdict does to a parcel that waits for one."""
+    """The effect of the verdict on a parcel that waits for one."""
     if verdict.outcome == "approved" and (parcel.audit == "collecting" or only_silent(parcel)):
         return approve(state, parcel, now)
     if parcel.audit == "collecting" and verdict.outcome == "rejected":
@@ -115,10 +118,9 @@ def _apply_outcome(state: OrderState, parcel: Parcel, verdict: Verdict, now: dat
 
 
 def only_silent(parcel: Parcel) -> bool:
-    """Whether the parcel is in review for no other reason than that nothing was heard of it.
+    """Whether the parcel is in review only because no trace came.
 
-    A scan with a time ahead of our clock is none: had the carrier been asked a day later, the audit would have
-    found nothing wrong with it.
+    A scan ahead of our clock is no other reason: asked a day later, the audit would have found nothing wrong with it.
     """
     found = set(parcel.findings_of_review)
     if parcel.evidence_of_review.get("time_order", {}).get("what") == "future":
@@ -142,7 +144,7 @@ def approve(state: OrderState, parcel: Parcel, now: datetime) -> OrderState:
 
 
 def reject(state: OrderState, parcel: Parcel, now: datetime, why: str) -> OrderState:
-    """The merchant may correct or appeal inside the correction time; with no corrections left there is no waiting."""
+    """The merchant may correct or appeal within the correction time. With no corrections left there is no wait."""
     limits = state.policy.order
     left = parcel.correction_left
     left = limits.correction_within if left is None else max(left, limits.correction_least)
@@ -167,7 +169,7 @@ def reject(state: OrderState, parcel: Parcel, now: datetime, why: str) -> OrderS
 
 
 def send_to_review(state: OrderState, parcel: Parcel, reasons: tuple[str, ...], now: datetime) -> OrderState:
-    """A person must look. What the reasons went by is kept: later verdicts bring evidence of their own."""
+    """A person must look. The evidence for the reasons is kept, since later verdicts bring evidence of their own."""
     in_review = parcel.changed(
         audit="in_review",
         audit_since=now,
@@ -179,7 +181,7 @@ def send_to_review(state: OrderState, parcel: Parcel, reasons: tuple[str, ...], 
 
 
 def carrier_says(parcel: Parcel) -> CarrierWord:
-    """What the carriers said of the parcel at the last look, as far as a default may go by it."""
+    """What the carriers said of the parcel at the last look, as far as a default may rely on it."""
     return parcel.verdict.carrier_says if parcel.verdict is not None else "nothing"
 
 
@@ -201,9 +203,10 @@ def correction_ends_at(parcel: Parcel) -> datetime | None:
 
 
 def end_correction(state: OrderState, parcel: Parcel, now: datetime) -> OrderState:
-    """No correction came: the parcel's money goes back, unless the goods may have been received; a person judges that.
+    """No correction came: the parcel's money goes back.
 
-    The carrier was just asked again: scans that came late may have made an automatic rejection wrong.
+    Where the goods may have been received, a person decides instead. The carrier was just asked again: late scans may
+    have made an automatic rejection wrong.
     """
     received = parcel.delivered_at is not None or state.receipt.status == "confirmed"
     if received or (_contradicted(parcel) and not _rejected_by_a_person(parcel)):
@@ -212,7 +215,7 @@ def end_correction(state: OrderState, parcel: Parcel, now: datetime) -> OrderSta
 
 
 def _contradicted(parcel: Parcel) -> bool:
-    """Whether the carriers now tell of a parcel on its way that no rule rejects."""
+    """Whether the carriers now report a parcel on its way that no rule rejects."""
     verdict = parcel.verdict
     return verdict is not None and verdict.carrier_says == "scans" and verdict.outcome != "rejected"
 
@@ -226,7 +229,7 @@ def _refund_rejected(state: OrderState, parcel: Parcel, why: str, now: datetime)
 
 
 def check_decision(state: OrderState, command: DecideAudit) -> Refusal | None:
-    """Whether one parcel in review is meant, with a reason."""
+    """Whether the command names one parcel in review and gives a reason."""
     if not command.reason:
         return refuse("reason_missing", field="reason")
     found = _one(state, command.parcel_id, "in_review", "not_in_review")
@@ -234,9 +237,10 @@ def check_decision(state: OrderState, command: DecideAudit) -> Refusal | None:
 
 
 def decide_audit(state: OrderState, command: DecideAudit, now: datetime) -> OrderState:
-    """A person's verdict stands; an approval does not replace delivery.
+    """A person's verdict stands.
 
-    A rejection after the correction time is the last word, also on goods that were received: the money goes back.
+    An approval does not replace delivery. A rejection after the correction time is final, also for goods that were
+    received: the money goes back.
     """
     parcel = _one(state, command.parcel_id, "in_review", "not_in_review")
     assert isinstance(parcel, Parcel)
@@ -256,7 +260,7 @@ def decide_audit(state: OrderState, command: DecideAudit, now: datetime) -> Orde
 
 
 def check_appeal(state: OrderState, command: AppealAudit) -> Refusal | None:
-    """Whether one rejected parcel is meant, whose appeal is not used."""
+    """Whether the command names one rejected parcel whose appeal is unused."""
     if not command.statement:
         return refuse("reason_missing", field="statement")
     parcel = _one(state, command.parcel_id, "rejected", "not_rejected")
@@ -276,7 +280,7 @@ def appeal(state: OrderState, command: AppealAudit, now: datetime) -> OrderState
 
 
 def _one(state: OrderState, parcel_id: str | None, stage: str, code: str) -> Parcel | Refusal:
-    """The live parcel that is meant: the one named, or the only one at this stage."""
+    """The live parcel that a command is about: the one it names, or the only one at this stage."""
     if parcel_id is not None:
         parcel = state.parcel(parcel_id)
         if parcel is None or not parcel.live:

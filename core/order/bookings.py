@@ -1,4 +1,4 @@
-"""An order's movements: when each is due, what it is made from, what it makes true, and which the ledger has.
+"""An order's movements: when each is due, what it is made from, its effect on the order, and which the ledger has.
 
 The order of business is fund, refunds, credit, settle, and then freeze and release. A new kind of movement stands here
 in each of the four parts.
@@ -35,7 +35,7 @@ AT_MOST: frozenset[Kind] = frozenset({"freeze", "release"})
 
 
 def refund_due(state: OrderState) -> Booking | None:
-    """The first refund that is owed and not booked, or with the buyer and not booked as such."""
+    """The first refund that is owed and not booked, or that arrived and is not booked as arrived."""
     for refund in state.refunds:
         if refund.status == "owed":
             return Booking("refund", refund.cause)
@@ -73,7 +73,7 @@ def thaw_due(state: OrderState) -> Booking | None:
 
 
 def _settlement_held(state: OrderState) -> bool:
-    """Once settled, the money could be withdrawn. A refund on its way stops nothing else."""
+    """Once settled, the money could be withdrawn. A refund on its way blocks nothing else."""
     return any(hold.name != REFUND_STUCK for hold in state.held("credit", "payout", "all"))
 
 
@@ -156,7 +156,7 @@ def _taken(refund: Refund) -> Taken:
 
 
 def apply_movement(state: OrderState, movement: Movement) -> OrderState:
-    """The order once this movement stands in the books. The notice that it brings is the last one."""
+    """The order once this movement stands in the books. The notice that it brings is the last one in the list."""
     at = movement.occurred_at
     if movement.kind == "fund":
         return state.changed(funded=True)
@@ -176,7 +176,7 @@ def apply_movement(state: OrderState, movement: Movement) -> OrderState:
     refund = state.refund(movement.name("cause"))
     assert refund is not None
     if movement.kind == "refund":
-        # The three days of patience with the channel begin when it can be sent there.
+        # The channel's three days begin when the refund can be sent there.
         return state.with_refund(refund.changed(status="booked", since=at, lines=()))
     assert movement.kind == "refund_arrived"
     state = state.with_refund(refund.changed(status="arrived")).without_hold(REFUND_STUCK, refund.cause)
@@ -197,7 +197,7 @@ def _apply_freeze_or_release(state: OrderState, movement: Movement) -> OrderStat
 
 
 def unknown_bookings(state: OrderState, references: Collection[str]) -> list[Booking]:
-    """Movements that stand in the ledger while the state does not know them, in the order they happened."""
+    """Movements in the ledger that the state does not know yet, in the order they happened."""
     base = f"order/{state.order.order_id}"
     found = []
     if f"{base}/fund" in references and not state.funded:

@@ -1,6 +1,6 @@
-"""After-sale cases in the order: what a case must know, how a command reaches it, and what its decision does here.
+"""After-sale cases in the order: what a case must know, how a command reaches it, and the effect of its decision.
 
-The case decides (`core.aftersale`); the order pays, exchanges, tells, and lets its clocks stand meanwhile.
+The case decides (`core.aftersale`). The order pays, exchanges and sends notices. Its own clocks pause meanwhile.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def facts_of_case(state: OrderState, case: AfterSaleCase) -> CaseFacts:
 
 
 def _delivered_units(state: OrderState) -> dict[str, int]:
-    """Units by line that are with the buyer and whose money has not gone back."""
+    """Units by line that the buyer has and whose money has not gone back."""
     received = state.receipt.status == "confirmed"
     found: dict[str, int] = {}
     for parcel in state.live_parcels:
@@ -91,7 +91,7 @@ def _earlier_returns(state: OrderState) -> tuple[Parcel, ...]:
 
 
 def return_parcel_id(state: OrderState) -> str:
-    """What the parcel on its way back is called, or will be."""
+    """The name of the returned parcel, now or later."""
     case = state.open_case
     return returns.return_id(case, facts_of_case(state, case)) if case is not None else ""
 
@@ -100,7 +100,7 @@ def return_parcel_id(state: OrderState) -> str:
 
 
 def check(state: OrderState, command: Command, now: datetime) -> Refusal | None:
-    """Why the order's case refuses a command, or why there is none that could take it."""
+    """Why the order's case refuses a command, or why the order has no case for it."""
     if isinstance(command, OpenAfterSale):
         return _check_opening(state, command, now)
     case = state.open_case
@@ -145,7 +145,7 @@ def act(state: OrderState, command: Command, now: datetime) -> OrderState:
 def apply_return_verdict(
     state: OrderState, parcel_id: str, waybill: str, verdict: Verdict, now: datetime
 ) -> OrderState:
-    """The order after a carrier was asked about the parcel on its way back. Another's verdict is ignored."""
+    """The order after a carrier was asked about the returned parcel. A verdict for another number is ignored."""
     case = state.open_case
     if case is None or case.parcel is None or (case.parcel.parcel_id, case.parcel.waybill) != (parcel_id, waybill):
         return state
@@ -175,7 +175,7 @@ def pass_case_deadline(state: OrderState, deadline: Deadline, now: datetime) -> 
 
 
 def follow_cases(state: OrderState, now: datetime) -> OrderState:
-    """The order's cases follow what became of the order; the clocks follow the cases."""
+    """Cases end when the order no longer needs them. The clocks follow the cases."""
     if not state.cases:
         return state
     case = state.open_case
@@ -204,14 +204,14 @@ def decide_again(state: OrderState, subjects: set[str], now: datetime) -> OrderS
 
 
 def _take(state: OrderState, before: AfterSaleCase, case: AfterSaleCase, now: datetime) -> OrderState:
-    """The order with its case as it is now: the decision is carried out, and everyone is told of a new stage."""
+    """The order with its changed case: the decision is carried out, and all sides are notified of a new stage."""
     state = state.with_case(case)
     if case.stage != "arbitration":
         state = state.without_hold(ARBITRATION_OVERDUE, case.subject)
     elif before.stage == "arbitration":
         state = _wait_for_decision(state, before, case, now)
     if case.stage == "exchanged" and state.credited_at is not None:
-        # The credit stood in the books before the case did: nothing more can be shipped, and the money goes back.
+        # The credit was booked before the case was opened: nothing more can be shipped, so the money goes back.
         case = case.changed(award=Award()).entering("refunding", now)
     if case.stage == "refunding":
         state, case = _refund(state, case, now)
@@ -222,7 +222,7 @@ def _take(state: OrderState, before: AfterSaleCase, case: AfterSaleCase, now: da
 
 
 def _notify(state: OrderState, case: AfterSaleCase, now: datetime, name: str | None = None) -> OrderState:
-    """Tell of the case's stage, or of what this name says."""
+    """Send the notices of the case's stage, or of this name."""
     name = name or f"after_sale_{case.stage}"
     return _inform(state, CASE_NOTICES[name], name, case, now)
 
@@ -234,7 +234,7 @@ def _inform(state: OrderState, readers: Iterable[Side], name: str, case: AfterSa
 
 
 def _wait_for_decision(state: OrderState, before: AfterSaleCase, case: AfterSaleCase, now: datetime) -> OrderState:
-    """The evidence is in, or the decision is late; in the end a hold with an owner says so."""
+    """The time for evidence is over, or the decision is late. A late decision ends in a hold with an owner."""
     if before.due == case.due:
         return state
     if case.due is not None:
@@ -252,7 +252,7 @@ def _wait_for_decision(state: OrderState, before: AfterSaleCase, case: AfterSale
 
 
 def _refund(state: OrderState, case: AfterSaleCase, now: datetime) -> tuple[OrderState, AfterSaleCase]:
-    """What the case gives the buyer is owed from now on, at most what is left by now."""
+    """The award is owed from now on, limited to what is left of the order."""
     assert case.award is not None
     before, award = len(state.refunds), case.award
     why = f"after-sale case {case.case_id}: {case.reason}"
@@ -274,7 +274,7 @@ def _refund(state: OrderState, case: AfterSaleCase, now: datetime) -> tuple[Orde
 
 
 def _exchange(state: OrderState, case: AfterSaleCase, now: datetime) -> OrderState:
-    """The units leave their parcels and are shipped anew, under the same audit; the receipt waits for them."""
+    """The units leave their parcels and are shipped again, under the same audit. The receipt waits for them."""
     state = _unpack(state, _units(case.lines) if case.lines is not None else _delivered_units(state))
     ship_by = now + state.policy.order.ship_within
     state = state.changed(
@@ -289,7 +289,7 @@ def _exchange(state: OrderState, case: AfterSaleCase, now: datetime) -> OrderSta
 
 
 def _unpack(state: OrderState, units: Mapping[str, int]) -> OrderState:
-    """Take units out of the parcels that were delivered; a parcel with nothing left in it is over."""
+    """Take units out of the delivered parcels. A parcel with nothing left in it is over."""
     left = dict(units)
     for parcel in sorted(state.live_parcels, key=lambda parcel: parcel.delivered_at is None):
         parts = []

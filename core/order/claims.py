@@ -1,4 +1,4 @@
-"""Waybill numbers that an order claimed in the register and does not need any more."""
+"""Waybill numbers that an order claimed in the register and no longer needs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from core.order.state import OrderState
 
 
 def note_unused_claims(state: OrderState, command: Command, claims: Sequence[Claim]) -> OrderState:
-    """The order after a command was refused although its numbers were claimed: they are to be released.
+    """The order after a command was refused although its numbers were claimed: the numbers are to be released.
 
-    Numbers are claimed all or none, and where one is in use none.
+    They were claimed all or none; if one was in use, none.
     """
     if not isinstance(command, ClaimingCommand) or not claims or check_claims(claims):
         return state
@@ -63,5 +63,5 @@ def release_claims(state: OrderState) -> OrderState:
 
 
 def key_of(claim: WaybillToClaim) -> str:
-    """What names a claim in the order's state."""
+    """The key of a claim in the order's state."""
     return claim_key(claim.parcel_id, claim.carrier, claim.waybill)

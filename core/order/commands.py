@@ -89,7 +89,7 @@ def answer_of(state: OrderState) -> Answer:
 
 
 def refusal_of(state: OrderState, command: Command, now: datetime, claims: Sequence[Claim] = ()) -> Refusal | None:
-    """Why this command would be refused now; None where it would be accepted. Duplicates are not looked at."""
+    """Why this command would be refused now; None where it would be accepted. Duplicates are not considered."""
     verb = VERBS[type(command)]
     if (wrong := _wrong_actor(state, command, verb)) is not None:
         return wrong
@@ -113,9 +113,9 @@ def _wrong_actor(state: OrderState, command: Command, verb: Verb) -> Refusal | N
 def _left(state: OrderState, command: Command) -> int:
     """How many such commands the order still takes.
 
-    Some of the parties' are kept for the buyer, so that a noisy merchant cannot lock that one out. People of the
-    platform have room of their own; what ends a wait for them is taken beyond it, as often again, else the wait might
-    never end: whatever they have sent, the holds they placed can be lifted.
+    A part of the parties' limit is reserved for the buyer, so that a noisy merchant cannot lock the buyer out. Staff
+    have their own limit. Commands that end a wait (lift, resolve, decide) may exceed it by as much again, so a hold can
+    always be lifted.
     """
     limits = state.policy.order
     sent = _counted(state, command)
@@ -164,9 +164,9 @@ def receive(
 
 
 def _apply(state: OrderState, command: Command, now: datetime) -> tuple[OrderState, Refusal | None]:
-    """The order after a command that nothing speaks against but its size."""
+    """The order after a command that passed every check except size."""
     effect = VERBS[type(command)].effect
-    if isinstance(command, ReportScan):  # scans have a budget of their own, and come by the thousand
+    if isinstance(command, ReportScan):  # scans have their own budget, and arrive in thousands
         return follow_cases(follow_deliveries(effect(state, command, now), now), now), None
     by_merchant = command.actor.role == "merchant"
     if not by_merchant and is_full(state):
@@ -183,7 +183,10 @@ def _nothing_new(state: OrderState, after: OrderState) -> bool:
 
 
 def _may_remember(state: OrderState, command: Command) -> bool:
-    """Whether a refused signal's id is kept. Ids are counted too: refusals, also of strangers, use up nothing kept."""
+    """Whether a refused signal's id is kept.
+
+    Kept ids are limited, so refused signals of strangers must not use them up.
+    """
     limits = state.policy.order
     return _counted(state, command) < limits.commands_max - limits.commands_reserved
 
@@ -199,12 +202,12 @@ def _said(state: OrderState, after: OrderState, command: Command) -> str | None:
 
 
 def _reason_of(command: Command) -> str | None:
-    """What its sender says of it; the reason of a case is a word of a closed list, and its text says more."""
+    """What its sender says of it. The reason of a case is a word of a closed list; its text says more."""
     return getattr(command, "text", None) or getattr(command, "reason", None) or getattr(command, "statement", None)
 
 
 def _remember_answer(state: OrderState, command: Command, answer: Answer | Refusal) -> OrderState:
-    """Remember the answer. Scans deduplicate themselves and come by the thousand: their ids are not kept."""
+    """Remember the answer. Scans deduplicate themselves and arrive in thousands, so their ids are not kept."""
     if command.actor.role in STAFF:
         state = state.changed(staff_commands=state.staff_commands + 1)
     if isinstance(command, ReportScan):
@@ -227,18 +230,18 @@ def _journal(
 
 
 def note_unreadable(state: OrderState, verb: str, refusal: Refusal, now: datetime) -> OrderState:
-    """The order after a signal that could not be read: it stands in the journal, nothing else changes."""
+    """The order after a signal that could not be read. The journal keeps it, and nothing else changes."""
     inbox = state.inbox.note(now, "signal", verb, "refused", refusal=refusal)
     return state.changed(inbox=inbox).next_revision()
 
 
 def count_unreadable(state: OrderState, code: str, signals: int) -> OrderState:
-    """The order after a burst of signals that could not be read: counted by their code, not journaled one by one."""
+    """The order after a burst of unreadable signals: counted by code, not journaled one by one."""
     return state.changed(inbox=state.inbox.count(code, signals)).next_revision()
 
 
 def note_cancellation(state: OrderState, now: datetime) -> OrderState:
-    """The order after a request to cancel its workflow, which cancels no order. The journal keeps the request."""
+    """The order after a request to cancel its workflow. It does not cancel the order; the journal keeps the request."""
     why = "Cancelling a workflow cancels no order: send cancel_order."
     inbox = state.inbox.note(now, "system", "cancel_workflow", "noted", message=why)
     return state.changed(inbox=inbox).next_revision()

@@ -41,7 +41,7 @@ LOOKS: frozenset[str] = CASE_LOOKS | {
     "undelivered_end",
     "audit_correction",
 }
-"""Deadlines that are judged by what the carrier knows now: it is asked once more before they pass."""
+"""Deadlines that depend on the carrier's latest answer: it is asked once more before they pass."""
 
 NO_PICKUP = "no_pickup"
 """Why a person must look at a parcel that no carrier is known to have picked up."""
@@ -126,7 +126,7 @@ def _parcel(state: OrderState, parcel: Parcel) -> Iterator[Deadline]:
 
 
 def _awaits_pickup(parcel: Parcel) -> bool:
-    """No carrier has it, and neither a correction nor an appeal is open, which have their own clocks."""
+    """No carrier has the parcel, and no correction or appeal is open: those have their own clocks."""
     if parcel.moved or NO_PICKUP in parcel.findings_of_review:
         return False
     return parcel.audit == "collecting" or (parcel.audit == "in_review" and parcel.appeal is None)
@@ -186,7 +186,10 @@ def _looks_for(state: OrderState, due: Deadline) -> tuple[Parcel, ...]:
 
 
 def wake_at(state: OrderState, now: datetime) -> Deadline | None:
-    """The deadline to wake for: the earliest that has not passed. What passed and is still there waits for a hold."""
+    """The deadline to wake for: the earliest that has not passed.
+
+    One that passed and still stands waits for a hold to be lifted.
+    """
     return next((deadline for deadline in deadlines(state) if deadline.at > now), None)
 
 
@@ -298,8 +301,10 @@ def _pass_undelivered_by(state: OrderState, deadline: Deadline, now: datetime) -
 
 
 def _pass_undelivered_end(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
-    """Refund what the carriers say did not arrive. Where they do not say so a person decides, and they are asked again
-    after as long."""
+    """Refund the parcels that did not arrive by the carriers' answers.
+
+    Otherwise a person decides, and the carriers are asked again after the same time.
+    """
     missing = {p.parcel_id: why_missing(p) for p in state.live_parcels if p.delivered_at is None}
     for why in dict.fromkeys(filter(None, missing.values())):
         # With units given back before, what went back just now may have ended the order, and every parcel of it.
@@ -329,7 +334,7 @@ def _pass_refund_stuck(state: OrderState, deadline: Deadline, now: datetime) -> 
 
 
 def _pass_refund_request(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
-    """Nobody else said the same: what was asked moves nothing."""
+    """No second person agreed in time: the request lapses and no money moves."""
     return state.changed(refund_request=None)
 
 
@@ -337,7 +342,7 @@ def refund_stuck_hold(cause: str, now: datetime, *, refused: str | None = None) 
     """The hold for a refund that people must resolve; it stops nothing else.
 
     Args:
-        refused: the channel refused it, in these words, which may be none; without, its outcome is not known.
+        refused: the channel's words of refusal, which may be empty. None: the outcome is not known.
     """
     why = REFUND_OPEN.en if refused is None else refused or REFUND_REFUSED.en
     return Hold(

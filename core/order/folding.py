@@ -1,7 +1,7 @@
-"""Several steps in one transaction: the state that they come to, the same for the activity and for the workflow.
+"""Several steps in one transaction: the resulting state, computed the same way in the activity and in the workflow.
 
-The activity writes the record of this state before the workflow has it. Both compute it here, from the same values; so
-nothing but those values crosses between them.
+The activity writes the record of this state before the workflow has it. Both compute it here from the same values, so
+only those values cross between them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def open_at_once(
 
 
 class Claiming(NamedTuple):
-    """What a command comes to where its numbers are all simply `claimed`. Without a record it is only claimed."""
+    """The result of a command whose numbers are all simply `claimed`. Without a record the numbers are only claimed."""
 
     state: OrderState
     answer: Answer | Refusal
@@ -53,7 +53,7 @@ class Claiming(NamedTuple):
 def claim_at_once(state: OrderState, command: ClaimingCommand, now: datetime, channel: Channel) -> Claiming:
     """The order after a command whose numbers are all simply `claimed`, and the record to keep with the claims.
 
-    There is none while a step is under way: its result changes the order before this record could be true.
+    There is no record while a step is under way: its result changes the order before this record could be true.
     """
     claims = [Claim(parcel_id=claim.parcel_id, outcome="claimed") for claim in to_claim(state, command)]
     after, answer = receive(state, command, now, channel, claims)

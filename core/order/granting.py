@@ -1,8 +1,7 @@
 """`refund_order`: two people give a buyer money back, at any time, also after the order was settled.
 
-The first asks, the second says the same; another wish takes the place of the first. Where the order's money stands is
-not theirs to know: it comes from escrow, from what the order brought in, from what its merchant has or will owe, or
-from the platform.
+The first asks, and the second says the same. A different request replaces the first. They need not know where the
+order's money is: it comes from escrow, the order's proceeds, the merchant's other money or debt, or the platform.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _MOVING = frozenset({"credit", "settle"})
 
 
 def check_refund(state: OrderState, command: RefundOrder, now: datetime) -> Refusal | None:
-    """Whether so much is left, by a person who has not asked for the same."""
+    """Whether this much is left, and the sender has not asked for the same before."""
     if not command.reason:
         return refuse("reason_missing", field="reason")
     if state.doing is not None and state.doing.verb in _MOVING:
@@ -36,7 +35,7 @@ def check_refund(state: OrderState, command: RefundOrder, now: datetime) -> Refu
 
 
 def earned(state: OrderState) -> bool:
-    """Nothing of the order ends any more: what the platform bears now, the merchant keeps."""
+    """The order is credited and stays so: if the platform bears the refund, the merchant keeps the money."""
     received = state.receipt.status == "confirmed" and state.audit == "approved" and not state.left_to_ship()
     return state.credited_at is not None or received
 
@@ -66,12 +65,12 @@ def _units(command: RefundOrder) -> dict[str, int]:
 
 
 def wish_of(command: RefundOrder) -> str:
-    """What is asked for, apart from who asks, and why."""
+    """What is asked for, without the sender and the reason."""
     return command.model_dump_json(include={"lines", "amount_minor", "freight", "bearer"})
 
 
 def standing_request(state: OrderState, now: datetime) -> OpenRefundRequest | None:
-    """What the first of two people asked for, while it waits for the second."""
+    """Keep the first person's request until a second agrees."""
     asked = state.refund_request
     return asked if asked is not None and now < asked.at + state.policy.order.refund_request_within else None
 

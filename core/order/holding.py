@@ -15,7 +15,7 @@ from core.states import Hold
 
 
 def check_place(state: OrderState, command: PlaceHold) -> Refusal | None:
-    """Whether this hold can still stop something."""
+    """Whether this hold would still stop something."""
     if not command.reason:
         return refuse("reason_missing", field="reason")
     if any(hold.name == command.name for hold in state.holds):
@@ -26,7 +26,7 @@ def check_place(state: OrderState, command: PlaceHold) -> Refusal | None:
 
 
 def place(state: OrderState, command: PlaceHold, now: datetime) -> OrderState:
-    """Money of this scope stops; duties and their clocks run on."""
+    """Money of this scope stops. Duties and their clocks run on."""
     hold = Hold(
         name=command.name,
         scope=command.scope,
@@ -41,7 +41,7 @@ def place(state: OrderState, command: PlaceHold, now: datetime) -> OrderState:
 
 
 def check_lift(state: OrderState, command: LiftHold) -> Refusal | None:
-    """Whether there is such a hold, and a reason to lift it."""
+    """Whether there is such a hold, and the command gives a reason."""
     if not command.reason:
         return refuse("reason_missing", field="reason")
     return None if any(hold.name == command.name for hold in state.holds) else refuse("no_such_hold", field="name")
@@ -93,7 +93,7 @@ def decide_screening(state: OrderState, command: DecideScreening, now: datetime)
 
 
 def check_appeal(state: OrderState, command: AppealScreening) -> Refusal | None:
-    """Whether a person can still look at the goods, and nobody has asked yet."""
+    """Whether a person can still look at the goods, and the merchant has not asked yet."""
     if state.phase != "screening_held":
         return refuse("not_held")
     if not command.statement:
@@ -109,7 +109,7 @@ def appeal(state: OrderState, command: AppealScreening, now: datetime) -> OrderS
 
 
 def check_resolution(state: OrderState, command: ResolveRefund) -> Refusal | None:
-    """Whether such a refund waits for people, and this person has not spoken yet."""
+    """Whether such a refund waits for people, and this person has not voted yet."""
     refund = state.refund(command.cause)
     if refund is None or refund.status not in {"stuck", "failed"}:
         return refuse("no_such_refund", field="cause")
@@ -121,10 +121,10 @@ def check_resolution(state: OrderState, command: ResolveRefund) -> Refusal | Non
 
 
 def resolve_refund(state: OrderState, command: ResolveRefund, now: datetime) -> OrderState:
-    """The second of two people who agree settles it: arrived is booked; failed stays with the operators.
+    """The second of two people who agree settles it.
 
-    They pay by hand and say so here, or lift the hold, which asks the channel again. Two who disagree settle
-    nothing; the votes start again.
+    "Arrived" is booked; "failed" stays with the operators. They pay by hand and report it here, or lift the hold, which
+    asks the channel again. If two disagree, nothing is settled and the votes start again.
     """
     refund = state.refund(command.cause)
     assert refund is not None

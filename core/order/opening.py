@@ -1,4 +1,4 @@
-"""How an order begins: the payment's time, the first state, and what screening says."""
+"""How an order begins: the payment's time, the first state, and the result of screening."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from core.reasons import Refusal, refuse
 from core.texts import spell
 
 REASONS_KEPT = 10
-"""Of the rules that matched; the first ones say enough, and a state has a budget."""
+"""Rules that are kept of those that matched: the first ones are enough, and a state has a size budget."""
 
 
 class Screening(Message):
-    """What the screening of the goods says.
+    """The result of screening the goods.
 
     `reasons` are the ids of the rules that matched, with line and word, `hits` the same for sentences. `edition` is the
     version of the rules file and the beginning of its hash. `appealable`: the merchant may ask a person to look before
@@ -38,7 +38,10 @@ class Screening(Message):
 
 
 def read_order(body: object, workflow_id: str) -> Order | Refusal:
-    """The order that a workflow was started with. Under a foreign id, two workflows could hold the same order."""
+    """The order that a workflow was started with.
+
+    Its id must match: otherwise two workflows could hold the same order.
+    """
     if (personal := refuse_personal(body)) is not None:
         return personal
     order = read(Order, body, "invalid_order")
@@ -63,7 +66,7 @@ def begin(order: Order, policy: OrderPolicy, now: datetime) -> OrderState:
 
 
 def apply_screening(state: OrderState, screening: Screening, now: datetime) -> OrderState:
-    """The order after screening: let go, held for a person, refused, or refused unless its merchant appeals."""
+    """The order after screening: allowed, held for a person, refused, or refused unless its merchant appeals."""
     reason = _shortened(screening.reasons)
     state = state.changed(
         screened=True,
@@ -92,7 +95,7 @@ def _may_appeal(state: OrderState, screening: Screening) -> bool:
 
 
 def _await_appeal(state: OrderState, now: datetime) -> OrderState:
-    """The money waits a while: the merchant may ask a person to look. Its silence agrees to the refusal."""
+    """The money waits for a limited time: the merchant may ask a person to look. Silence accepts the refusal."""
     appeal_by = now + state.policy.order.screening_appeal
     state = state.changed(phase="screening_held", screening_since=now, screening_refused=True)
     return state.with_notice(
@@ -110,7 +113,7 @@ def release(state: OrderState, since: datetime, now: datetime) -> OrderState:
     limits, own = state.policy.order, state.order.ship_by
     ship_by = since + limits.ship_within if own is None else min(own, since + limits.ship_by_longest)
     if ship_by <= now:
-        # It passed while a person looked at the goods, or before the order reached us: a day is left at least.
+        # It passed while a person looked at the goods, or before the order reached us: leave at least a day.
         ship_by = now + limits.ship_after_screening
     state = state.changed(phase="awaiting_shipment", released_at=now, ship_by=ship_by)
     state = state.changed(screening_since=None, screening_refused=False)

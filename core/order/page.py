@@ -1,6 +1,6 @@
 """The order's page in the Web UI, in markdown: regions, what is awaited and until when, why money is held.
 
-Lists and no tables: the Web UI shows a table without space between its columns.
+It uses lists instead of tables: the Web UI shows a table without space between its columns.
 """
 
 from __future__ import annotations

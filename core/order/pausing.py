@@ -1,7 +1,7 @@
-"""The clocks of receipt and settlement, which stand while an after-sale case is open.
+"""The clocks of receipt and settlement pause while an after-sale case is open.
 
-Each keeps the time it had left, at least a day when it goes on. An order's clocks stand for a limited time in all; the
-money of an open case waits longer than that, until the case is decided.
+Each keeps the time it had left, and at least a day when it goes on. An order's clocks pause for a limited time in
+total. The money of an open case waits longer, until the case is decided.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def settles_at(state: OrderState) -> datetime:
 
 
 def pause_ends_at(state: OrderState) -> datetime | None:
-    """When the clocks go on although a case is open; None where they do not stand."""
+    """When the clocks go on although a case is open; None where they are not paused."""
     if state.paused_since is None:
         return None
     return state.paused_since + state.policy.after_sale.pause_most - state.paused_for
@@ -55,11 +55,11 @@ def _pause_receipt(state: OrderState, now: datetime) -> OrderState:
 
 
 def resume(state: OrderState, now: datetime, why: str) -> OrderState:
-    """The clocks go on with what they had left, at least a day."""
+    """The clocks go on with the time they had left, at least a day."""
     since, limits = state.paused_since, state.policy.after_sale
     assert since is not None
     least, stood = limits.resume_least, state.paused_for + (now - since)
-    # While we ourselves were down they stood for longer than they may.
+    # While the worker was down they were paused for longer than allowed.
     state = state.changed(paused_since=None, paused_for=min(stood, limits.pause_most))
     if state.receipt.status == "paused":
         deadline = now + max(state.receipt.remaining or timedelta(0), least)
@@ -73,7 +73,7 @@ def resume(state: OrderState, now: datetime, why: str) -> OrderState:
 
 
 def _notify_paused(state: OrderState, clock: str, old: datetime, now: datetime) -> OrderState:
-    """Merchant, buyer and the journal hear which clock stands, and why."""
+    """Merchant and buyer are notified which clock is paused and why; the journal keeps it."""
     why = f"case {state.cases[-1].case_id} is open"
     facts = {"clock": clock, "old": old.isoformat(), "new": "paused", "why": why}
     state = state.with_notice("merchant", "clock_paused", now, **facts)
@@ -84,7 +84,7 @@ def _notify_paused(state: OrderState, clock: str, old: datetime, now: datetime) 
 def _notify_resumed(
     state: OrderState, clock: str, old: datetime | None, new: datetime, why: str, now: datetime
 ) -> OrderState:
-    """Merchant, buyer and the journal hear until when the clock runs now."""
+    """Merchant and buyer are notified until when the clock runs now; the journal keeps it."""
     facts = {"clock": clock, "old": old.isoformat() if old else "paused", "new": new.isoformat(), "why": why}
     state = state.with_notice("merchant", "clock_resumed", now, **facts)
     state = state.with_notice("buyer", "clock_resumed", now, **facts)

@@ -27,7 +27,7 @@ def check_confirmation(state: OrderState, command: ConfirmReceipt) -> Refusal | 
 
 
 def confirm(state: OrderState, command: ConfirmReceipt, now: datetime) -> OrderState:
-    """Receipt is confirmed; from now on no default refunds the order."""
+    """Receipt is confirmed. From now on no default refunds the order."""
     by = "buyer" if command.actor.role == "buyer" else "operator"
     receipt = Receipt(status="confirmed", by=by, at=now, extensions=state.receipt.extensions)
     return state.changed(receipt=receipt).with_notice("merchant", "receipt_confirmed", now, by=by)
@@ -42,7 +42,7 @@ def confirm_by_timeout(state: OrderState, now: datetime) -> OrderState:
 
 
 def check_extension(state: OrderState, now: datetime) -> Refusal | None:
-    """Whether the receipt clock runs, is near its end, and was not extended as often as it may be."""
+    """Whether the receipt clock runs, is near its end, and may be extended once more."""
     limits, receipt = state.policy.order, state.receipt
     if receipt.status == "confirmed":
         return refuse("already_confirmed")
@@ -73,9 +73,9 @@ def extend(state: OrderState, command: ExtendReceipt, now: datetime) -> OrderSta
 
 
 def follow_deliveries(state: OrderState, now: datetime) -> OrderState:
-    """Start the receipt clock when the last parcel is delivered; stop it when that turns out not to be so.
+    """Start the receipt clock when the last parcel is delivered; stop it when that turns out to be wrong.
 
-    The clock runs from the carrier's scan, but a buyer whose delivery became known late still has the reminder's time.
+    The clock runs from the carrier's scan. If the delivery became known late, the buyer still has the reminder's time.
     """
     if state.phase != "shipped" or state.receipt.status == "confirmed":
         return state
@@ -93,7 +93,7 @@ def follow_deliveries(state: OrderState, now: datetime) -> OrderState:
 
 
 def check_cancel(state: OrderState, command: CancelOrder) -> Refusal | None:
-    """Whether nothing has physically moved; a printed label does not trap the buyer."""
+    """Whether nothing has physically moved. A printed label does not stop the buyer from cancelling."""
     if not command.reason:
         return refuse("reason_missing", field="reason")
     if state.phase == "credited":

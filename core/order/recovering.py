@@ -1,8 +1,8 @@
-"""Recovery: the order as the register last held it, put right by what the ledger knows.
+"""Recovery: the order as the register last held it, corrected by the ledger.
 
-The ledger is never wrong about money. Where a movement stands that the state does not know, the state follows: after a
-loss (`recover`), and each time that the order is recorded (`follow`), since a worker may die between a posting and its
-report, and what arrives in that gap is then decided first.
+The ledger is never wrong about money. Where it has a movement that the state does not know, the state follows. This
+happens after a loss (`recover`), and each time that the order is recorded (`follow`). A worker may die between a
+posting and its report; a command that arrives in that gap is then decided first.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def recover(
     """The state to start again from.
 
     Args:
-        policy: what the order lives under; its record only names it.
+        policy: the order's policy; its record only names it.
         saved: the `state` of the last OrderRecord.
         references: all movements of this order in the ledger.
     """
@@ -82,7 +82,7 @@ def _says_the_same(one: Notice, other: Notice) -> bool:
 
 
 def _could_have_decided(state: OrderState, unknown: Sequence[Booking], references: Collection[str]) -> bool:
-    """Whether each unknown movement follows from this state, but for what arrived before its report."""
+    """Whether each unknown movement follows from this state, apart from what arrived before its report."""
     refunds = {reference.split("/")[3] for reference in references if reference.split("/")[2] == "refund"}
     if not refunds <= {refund.cause for refund in state.refunds}:
         return False

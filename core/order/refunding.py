@@ -48,7 +48,7 @@ def refund_unshipped(
 def refund_parcels(
     state: OrderState, parcels: Iterable[Parcel], cause: str, reason: str, end: End, now: datetime
 ) -> OrderState:
-    """These parcels are over and what was in them goes back; the rest of the order goes on."""
+    """These parcels are over and the money for their goods goes back. The rest of the order goes on."""
     units: dict[str, int] = {}
     for parcel in parcels:
         state = state.with_parcel(parcel.changed(ended=True))
@@ -68,7 +68,7 @@ def _end(state: OrderState, units: Mapping[str, int], cause: str, reason: str, e
 
 
 def _end_all(state: OrderState, end: End) -> OrderState:
-    """The order before its credit once all money went back: no line and no parcel of it goes on."""
+    """The order, not credited, once all money went back: none of its lines and parcels goes on."""
     lines = tuple(line.changed(ended=line.quantity, returned=0) for line in state.lines)
     parcels = tuple(parcel.changed(ended=True) for parcel in state.parcels)
     return end_order(state.changed(lines=lines, parcels=parcels), end)
@@ -87,7 +87,7 @@ def refund_units(
     bearer: Bearer = "merchant",
     with_freight: bool = False,
 ) -> OrderState:
-    """The money of these units goes back, wherever their parcels are. The order is over where nothing is left."""
+    """The money for these units goes back, wherever their parcels are. The order is over if nothing is left."""
     split = return_units(state, units, bearer, with_freight=with_freight)
     return end_if_nothing_left(_owe(state, split, cause, reason, bearer, now))
 
@@ -95,7 +95,7 @@ def refund_units(
 def refund_amount(
     state: OrderState, amount_minor: int, cause: str, reason: str, now: datetime, *, bearer: Bearer = "merchant"
 ) -> OrderState:
-    """An amount goes back, at most what is left; the whole rest ends the order."""
+    """An amount goes back, at most what is left. All that is left ends the order."""
     if amount_minor >= refundable_minor(state):
         return refund_rest(state, cause, reason, now, bearer=bearer)
     return end_if_nothing_left(_owe(state, take_amount(state, amount_minor, bearer), cause, reason, bearer, now))

@@ -76,7 +76,7 @@ def commission_back(line: LineState) -> int:
 def discount_back(line: LineState) -> int:
     """What the platform took back of its discount on this line so far.
 
-    A line that cost the buyer nothing goes by the units that left the order: no refund can be about it.
+    A line that cost the buyer nothing follows the units that left the order: no refund can be about it.
     """
     if line.paid_minor:
         return given_back(line.discount_minor, line.borne_minor, line.paid_minor)
@@ -133,7 +133,7 @@ def return_units(
 
 
 def take_amount(state: OrderState, amount_minor: int, bearer: Bearer = "merchant") -> Split:
-    """An amount, spread over the lines by what is left of them; what is above all goods is freight.
+    """An amount, spread over the lines by what is left of them. What exceeds all goods is freight.
 
     The caller has seen that it is at most `refundable_minor`.
     """
@@ -183,10 +183,10 @@ def refundable_minor(state: OrderState) -> int:
 
 
 def nothing_left(state: OrderState) -> bool:
-    """Neither the merchant nor the platform gets anything of the order any more."""
+    """Whether neither the merchant nor the platform gets anything more of the order."""
     return not any(credit_shares(state).model_dump().values())
 
 
 def everything_ended(state: OrderState) -> bool:
-    """Nothing of the order is left for the merchant."""
+    """Whether nothing of the order is left for the merchant."""
     return all(line.units_left == 0 for line in state.lines)

@@ -30,7 +30,10 @@ _BACK: frozenset[Stage] = frozenset({"returning", "returned", "refused"})
 
 
 class Claim(Message):
-    """What the register says of a waybill claim: `merged` is the same buyer's second parcel label, allowed."""
+    """The register's answer to a waybill claim.
+
+    `merged`: another order of the same buyer has the number, which is allowed.
+    """
 
     parcel_id: str
     outcome: Literal["claimed", "merged", "in_use", "contested"]
@@ -45,7 +48,7 @@ class WaybillToClaim(Message):
 
 
 def check_shipment(state: OrderState, command: ReportShipment) -> Refusal | None:
-    """Whether these parcels can be what is left of the order."""
+    """Whether these parcels fit what is left of the order."""
     if state.phase == "credited":
         return refuse("already_shipped")
     if state.phase in {"opening", "screening_held"}:
@@ -74,13 +77,13 @@ def check_shipment(state: OrderState, command: ReportShipment) -> Refusal | None
 
 
 def _is_named(state: OrderState, parcel_id: str) -> bool:
-    """Whether a parcel has this name, one on its way back among them."""
+    """Whether a parcel has this name, returned parcels included."""
     parcels = (*state.parcels, *(case.parcel for case in state.cases if case.parcel is not None))
     return any(parcel.parcel_id == parcel_id for parcel in parcels)
 
 
 def _take(report: ParcelReport, left: dict[str, int], known: set[str], field: str) -> Refusal | None:
-    """Take a parcel's units out of `left`, or say why they are not there."""
+    """Take a parcel's units out of `left`, or return the refusal."""
     if report.lines is None:
         if not left:
             return refuse("nothing_left_to_ship", field=f"{field}lines")
@@ -104,7 +107,7 @@ def _take(report: ParcelReport, left: dict[str, int], known: set[str], field: st
 
 
 def _note_package(state: OrderState, parcel: Parcel, typed: str, now: datetime) -> OrderState:
-    """Tell the merchant where a package number off a label was read as its waybill."""
+    """Notify the merchant where a package number from a label was read as its waybill."""
     changes = [change for change in judge(parcel.carrier, typed).changes if change.startswith("package")]
     if not changes:
         return state
@@ -129,7 +132,10 @@ def to_claim(state: OrderState, command: ClaimingCommand) -> tuple[WaybillToClai
 
 
 def check_claims(claims: Sequence[Claim]) -> Refusal | None:
-    """A number this merchant used for another buyer or address is refused; a rival's claim is not."""
+    """A number that this merchant used for another buyer or address is refused.
+
+    Another merchant's claim is not a refusal.
+    """
     taken = next((claim for claim in claims if claim.outcome == "in_use"), None)
     return refuse("waybill_in_use", f"Parcel {taken.parcel_id}.", field="waybill") if taken else None
 
@@ -195,7 +201,7 @@ def correct(state: OrderState, command: CorrectWaybill, now: datetime) -> OrderS
         pickup_again_at=None,
     )
     state = state.with_parcel(corrected).without_hold(REVIEW_OVERDUE, parcel.parcel_id)
-    # A released number that is used again is claimed again, and can be released again.
+    # A released number may be used again: it is claimed again, and can be released again.
     again = claim_key(parcel.parcel_id, corrected.carrier, corrected.waybill)
     released = tuple(key for key in state.claims_released if key != again)
     state = state.changed(claims_released=released)
@@ -257,7 +263,10 @@ def new_scans(state: OrderState, parcel: Parcel, scans: Sequence[Scan]) -> tuple
 
 
 def append_scans(state: OrderState, command: ReportScan, now: datetime) -> OrderState:
-    """The scans join the parcel's; its audit looks again, and reopens where the parcel comes back before the credit."""
+    """The scans are added to the parcel's.
+
+    Its audit looks again, and reopens if the parcel comes back before the credit.
+    """
     awaited = _scanned(command, _awaited(state))
     for parcel in awaited or _scanned(command, late_parcels(state)):
         fresh = new_scans(state, parcel, command.scans)
@@ -289,7 +298,7 @@ def append_scans(state: OrderState, command: ReportScan, now: datetime) -> Order
 
 
 def _may_come_back(parcel: Parcel, scans: Sequence[Scan]) -> bool:
-    """Whether new scans may tell of a way back, also under the same number after its delivery."""
+    """Whether new scans may show a return, also under the same number after its delivery."""
     delivered_at = parcel.delivered_at
     return any(
         scan.stage in _BACK or (delivered_at is not None and scan.at > delivered_at and scan.stage in PHYSICAL_STAGES)
@@ -314,7 +323,7 @@ def _with_room(state: OrderState, scans: Sequence[Scan]) -> tuple[Scan, ...]:
 
 
 def _weight(scan: Scan) -> int:
-    """About what a scan takes as JSON; what must be escaped in it takes twice its length."""
+    """The approximate size of a scan as JSON. Characters that must be escaped count twice."""
     return 110 + sum(len(json.dumps(text, ensure_ascii=False).encode()) - 2 for text in _texts(scan) if text)
 
 

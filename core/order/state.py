@@ -1,7 +1,7 @@
 """What an order is: four regions (phase, audit, receipt, after-sale), its parcels, refunds and holds.
 
-Everything here is data and questions about it. What changes it stands in the files named after the change, such as
-`shipping`, `refunding`, `deadlines` and `steps`.
+Here are data and questions about it. The changes are in the files named after them, such as `shipping`, `refunding`,
+`deadlines` and `steps`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Phase = Literal[
 ]
 AfterSale = Literal["none", "open", "decided"]
 Bearer = Literal["merchant", "platform"]
-"""Whose money a refund is."""
+"""Who bears a refund."""
 ENDS: frozenset[Phase] = frozenset({"settled", "refused", "cancelled", "refunded"})
 """Phases that an order does not leave. It is *closed* once its money has also arrived."""
 
@@ -73,7 +73,9 @@ class LineState(Part):
     refunded_minor: int = Field(default=0, exclude_if=_is_zero)
     """What goes back of `paid_minor`, in all; a refund of an amount takes no unit."""
     goodwill_minor: int = Field(default=0, exclude_if=_is_zero)
-    """What of it the platform bears: for this part the merchant keeps the money, the platform its commission."""
+    """The part of it that the platform bears: for this part the merchant keeps the money and the platform its
+    commission.
+    """
 
     @property
     def units_left(self) -> int:
@@ -115,18 +117,18 @@ class Refund(Part):
     status: Literal["owed", "booked", "stuck", "confirmed", "arrived", "failed"] = "owed"
     reference: str | None = None
     votes: tuple[tuple[str, str], ...] = ()
-    """Who said what became of it: (person, outcome)."""
+    """The votes on its outcome: (person, outcome)."""
 
     @property
     def from_merchant_minor(self) -> int:
-        """What it takes from the merchant: nothing where the platform bears it."""
+        """What it costs the merchant: nothing where the platform bears it."""
         return self.amount_minor - self.commission_minor + self.discount_minor if self.bearer == "merchant" else 0
 
 
 class OpenRefundRequest(Part):
-    """What the first of two people asked to give back: the wish as it was sent, who and when.
+    """What the first of two people asked to give back: the request as it was sent, who and when.
 
-    `cause` names the refund that comes of it.
+    `cause` names the refund that results from it.
     """
 
     wish: str
@@ -163,9 +165,10 @@ class Receipt(Part):
 
 
 class Doing(Part):
-    """A step that was decided and is being carried out. Commands that arrive now cannot stop it.
+    """A step that was decided and is being carried out.
 
-    `notice_seq` is kept for the notice it brings, so that notices of commands that overtake it get other numbers.
+    Commands that arrive now cannot stop it. `notice_seq` is reserved for its notice, so that notices of commands that
+    overtake it get other numbers.
     """
 
     verb: str
@@ -205,15 +208,15 @@ class OrderState(State):
     screening_reason: str | None = None
     screening_hits: tuple[ScreeningHit, ...] = ()
     screening_since: Time | None = None
-    # What follows is left out where it says nothing: the state travels in every record.
+    # The fields below are left out at their defaults: the state is in every record.
     screening_edition: str | None = Field(default=None, exclude_if=lambda value: value is None)
     """The version of the screening rules, with the beginning of their text's hash."""
     screening_refused: bool = Field(default=False, exclude_if=lambda value: value is False)
     """A rule refused the goods, and the merchant may still appeal."""
     screening_appeal: Reason | None = Field(default=None, exclude_if=lambda value: value is None)
-    """What the merchant said to the person who looks at the goods."""
+    """The merchant's statement for the person who looks at the goods."""
     shifts: dict[str, Duration] = Field(default_factory=dict, exclude_if=lambda value: not value)
-    """By how much an operator has moved a deadline to later, by its name; all moves together."""
+    """By how much an operator has moved a deadline to later, by its name, over all moves."""
     released_at: Time | None = None
     ship_by: Time | None = None
     delay: DelayRequest | None = Field(default=None, exclude_if=lambda value: value is None)
@@ -225,9 +228,9 @@ class OrderState(State):
     receipt: Receipt = Field(default_factory=Receipt)
     cases: tuple[AfterSaleCase, ...] = Field(default=(), exclude_if=lambda value: not value)
     paused_since: Time | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Since when the clocks of receipt and settlement stand, for an open case."""
+    """Since when the clocks of receipt and settlement are paused, for an open case."""
     paused_for: timedelta = Field(default=timedelta(0), exclude_if=lambda value: not value)
-    """How long they stood before."""
+    """How long they were paused before."""
     settle_not_before: Time | None = Field(default=None, exclude_if=lambda value: value is None)
     """Where a pause moved the settlement to."""
     refunds: tuple[Refund, ...] = ()
@@ -290,7 +293,7 @@ class OrderState(State):
 
     @property
     def over(self) -> bool:
-        """No command changes it any more, save those about a stuck refund or a hold."""
+        """No command changes it any more, except those about a stuck refund or a hold."""
         return self.phase in ENDS
 
     @property

@@ -1,7 +1,7 @@
-"""What the shell must do next for an order, and what its result means. The shell decides nothing.
+"""What the shell must do next for an order, and what its result means.
 
-`next_step` names the most urgent thing; `start` marks it as in progress, so that commands that arrive while it is
-carried out see that it was decided; `finish` says what its result makes of the order.
+The shell decides nothing. `next_step` names the most urgent thing. `start` marks it as in progress, so that commands
+that arrive meanwhile see that it was decided. `finish` applies its result to the order.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Screen(Step):
 
 
 class Look(Step):
-    """Ask a carrier once more before a deadline is judged by what it knows."""
+    """Ask a carrier once more before a deadline that depends on its answer."""
 
     parcel_id: str
     waybill: str
@@ -57,7 +57,7 @@ class Look(Step):
 
 
 class ReleaseClaims(Step):
-    """Release waybill numbers in the register. Which ones is read when nothing else is being decided."""
+    """Release waybill numbers in the register. The list is read while nothing else is being decided."""
 
     label: ClassVar[str] = "release waybill claims"
 
@@ -69,7 +69,7 @@ class StartWithdrawal(Step):
 
 
 class StartedWithdrawal(Message):
-    """The withdrawal that was started, or why none was: the money stays available, and the merchant can ask for it."""
+    """The withdrawal that was started, or why none was. The money stays available, and the merchant can ask for it."""
 
     withdrawal_id: str | None = None
     amount_minor: int = 0
@@ -84,7 +84,7 @@ OrderResult = Posted | LedgerFacts | Screening | Verdict | StartedWithdrawal | N
 
 
 def next_step(state: OrderState, now: datetime) -> OrderStep | None:
-    """The most urgent thing that is due; None where the order only waits. Ask again after each step."""
+    """The most urgent step that is due; None where the order only waits. Ask again after each step."""
     money_stands = bool(state.held("all"))
     if not state.funded:
         return _keep_record(state, now) if money_stands else post(state, Booking("fund"), now)
@@ -125,7 +125,7 @@ def _keep_record(state: OrderState, now: datetime) -> KeepRecord | None:
 def start(state: OrderState, step: OrderStep) -> OrderState:
     """The order while a step is carried out: a command that arrives before the result cannot undo the decision.
 
-    Not a new revision: nothing is true yet that a record must say.
+    It is not a new revision: nothing has happened yet that a record must show.
     """
     if isinstance(step, Post):
         return _begin(state, step.movement)
@@ -147,7 +147,7 @@ def _begin(state: OrderState, movement: Movement) -> OrderState:
 
 
 def finish(state: OrderState, step: OrderStep, result: OrderResult, now: datetime) -> OrderState:
-    """The order after a step's result. Commands may have arrived since it began; what they decided stands."""
+    """The order after a step's result. Commands may have arrived since it began; their decisions stand."""
     if isinstance(step, Post):
         assert isinstance(result, Posted)
         return _finish_post(state, step, result, now)
@@ -198,7 +198,7 @@ def _wait_for_merchant(state: OrderState, now: datetime) -> OrderState:
 
 
 def _stop_money(state: OrderState, step: Post, posted: Posted, now: datetime) -> OrderState:
-    """The ledger refuses what the core holds for right: no money moves until an operator has looked."""
+    """The ledger refuses a movement that the core decided: no money moves until an operator has looked."""
     hold = Hold(
         name=LEDGER_DISAGREES,
         scope="all",
@@ -218,14 +218,14 @@ def _apply_look(state: OrderState, step: Look, verdict: Verdict, now: datetime) 
         return apply_return_verdict(state, step.parcel_id, step.waybill, verdict, now).next_revision()
     parcel = state.parcel(step.parcel_id)
     if parcel is not None and parcel.waybill == step.waybill:
-        # The deadline is judged by this look's verdict: what the carrier said days ago it may not say now.
+        # The deadline uses this look's verdict: the carrier's answer of days ago may be out of date.
         state = state.with_parcel(parcel.changed(looked_at=now))
         state = apply_verdict(state, step.parcel_id, step.waybill, verdict, now)
     return state.next_revision()
 
 
 def _note_withdrawal(state: OrderState, started: StartedWithdrawal, now: datetime) -> OrderState:
-    """The order's journal says what became of its withdrawal; a notice tells the merchant why there is none."""
+    """The order's journal keeps the outcome of its withdrawal. If there is none, a notice to the merchant says why."""
     message = f"withdrawal {started.withdrawal_id}"
     inbox = state.inbox.note(now, "system", "start_withdrawal", "noted", refusal=started.skipped, message=message)
     state = state.changed(withdrawal_started=True, doing=None, inbox=inbox).next_revision()

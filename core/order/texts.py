@@ -1,4 +1,4 @@
-"""What would bring an order's money, by the reason for which it is not here, in English and in Chinese."""
+"""What would speed up an order's money, by the reason why it has not arrived, in English and in Chinese."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What others see of an order: the register's row, the reasons why money is not here, search attributes, a page."""
+"""What others see of an order: the register's row, the reasons why money has not arrived, search attributes, a page."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ def order_view(state: OrderState) -> dict[str, Any]:
 
 
 def journal_view(state: OrderState) -> list[dict[str, Any]]:
-    """The journal as JSON, oldest first, with one last line that counts what was let go."""
+    """The journal as JSON, oldest first. One last line counts the entries that were dropped."""
     return state.inbox.view()
 
 
 def hold_reasons(state: OrderState) -> tuple[str, ...]:
-    """Short names of why money is not here, for lists and search attributes."""
+    """Short names of why money has not arrived, for lists and search attributes."""
     waits = [view.reason for view in _waiting(state, ())]
     after = waits.index("shipment") + 1 if "shipment" in waits else 0
     waits[after:after] = [f"audit_{parcel.audit}" for parcel in _unapproved(state)]
@@ -95,7 +95,7 @@ def hold_reasons(state: OrderState) -> tuple[str, ...]:
 
 
 def holds_of(state: OrderState) -> tuple[HoldView, ...]:
-    """Why the money is not here: since when, until when, who can act, what helps."""
+    """Why the money has not arrived: since when, until when, who can act, what helps."""
     return (
         *_named_holds(state),
         *((hold_of(state.open_case),) if state.open_case is not None else ()),
@@ -118,7 +118,7 @@ def _named_holds(state: OrderState) -> Iterator[HoldView]:
 
 
 def _as_sentence(hold: Hold) -> str:
-    """Why it stands, as a sentence; what a person wrote stays as it is, but for the full stop."""
+    """Why a hold stands, as a sentence. A person's text is quoted unchanged, except for the full stop."""
     words = f"{hold.reason[:1].upper()}{hold.reason[1:]}" if hold.name in HELD else hold.reason
     return words if words.endswith((".", "!", "?", "。", "！", "？")) else f"{words}."
 
@@ -131,7 +131,10 @@ def _unapproved(state: OrderState) -> tuple[Parcel, ...]:
 
 
 def _waiting(state: OrderState, audited: Sequence[Parcel]) -> Iterator[HoldView]:
-    """What the phase waits for; of these parcels their audits, too, in sentences that take a while to write."""
+    """What the phase waits for, with the audits of these parcels.
+
+    Their sentences take time to write, so only these are written.
+    """
     if state.phase == "screening_held" and state.screening_since is not None:
         yield _screening(state, state.screening_since)
     if state.phase in {"awaiting_shipment", "shipped"}:
@@ -153,7 +156,7 @@ def _waiting(state: OrderState, audited: Sequence[Parcel]) -> Iterator[HoldView]
 
 
 def _screening(state: OrderState, since: datetime) -> HoldView:
-    """Who must act on the goods, by which rules of which edition, and what their merchant says."""
+    """Who must act on the goods, the rules and edition that decided, and the merchant's statement."""
     limits = state.policy.order
     why = {language: _screened_by(state, language) for language in LANGUAGES}
     if state.screening_refused:
@@ -172,7 +175,7 @@ def _screened_by(state: OrderState, language: Language) -> str:
 
 
 def _appeal(state: OrderState, language: Language) -> str:
-    """What the merchant says about the goods."""
+    """The merchant's statement about the goods."""
     if state.screening_appeal is None:
         return ""
     return (
@@ -235,7 +238,7 @@ def findings_of(parcel: Parcel, language: Language = "en") -> tuple[str, ...]:
 
 
 def _overdue(state: OrderState, sla: str, subject: str, language: Language = "en") -> str:
-    """Says since when a review is late. A reminder of an earlier wait does not count."""
+    """Since when a review is late. A reminder of an earlier wait does not count."""
     since = (
         state.screening_since if not subject else next(p.audit_since for p in state.parcels if p.parcel_id == subject)
     )

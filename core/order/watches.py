@@ -1,6 +1,6 @@
 """What runs beside an order for days: an audit that polls a carrier, a refund on its way through the channel.
 
-The core says which watches must run; two equal watches are the same watch. What one reports changes the order.
+The core says which watches must run. Two equal watches are the same watch. The report of a watch changes the order.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from core.parcels import Parcel
 
 
 class AuditWatch(Message):
-    """A carrier is polled for this parcel until the verdict or what is known of it changes.
+    """A carrier is polled for this parcel until the verdict or the known facts change.
 
-    Everything that must make the audit look at once is a field.
+    Each fact that must make the audit look at once is a field.
     """
 
     parcel_id: str
@@ -46,7 +46,7 @@ class RefundWatch(Message):
 
 
 class RefundOutcome(Message):
-    """What the channel finally said: `arrived`, or `refused` with its reason."""
+    """The channel's final answer: `arrived`, or `refused` with its reason."""
 
     state: Literal["arrived", "refused"]
     reference: str | None = None

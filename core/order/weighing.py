@@ -1,4 +1,4 @@
-"""How much an order weighs: what its parts may still come to, what is kept of a verdict, what is cut."""
+"""The size of an order: what its parts may still add, what is kept of a verdict, and what is cut."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _BY_ITSELF: Any = {
     "inbox": {"journal"},
     "parcels": {"__all__": {"verdict", "evidence_of_review", "pushed"}},
 }
-"""What does not grow by commands, or has a budget of its own."""
+"""Parts that do not grow with commands, or have their own budget."""
 
 
 def weigh(state: OrderState) -> int:
-    """Bytes of the state as JSON once all that comes by itself has come: full budgets, and a verdict a parcel."""
+    """Bytes of the state as JSON with all that may come without a command: full budgets, and a verdict a parcel."""
     commanded = len(state.model_dump_json(exclude=_BY_ITSELF).encode())
     return commanded + JOURNAL_WEIGHS + SCANS_WEIGH + PARCEL_GROWS * len(state.parcels)
 
@@ -43,7 +43,7 @@ def is_full(state: OrderState) -> bool:
 
 
 def shortened(command: C) -> C:
-    """The command with a short reason, for a state that is full: what ends a wait must be taken."""
+    """The command with a short reason, for a full state: a command that ends a wait must be accepted."""
     texts = {name: getattr(command, name, None) for name in ("reason", "statement", "text")}
     return command.model_copy(update={name: text[:SHORT_REASON] for name, text in texts.items() if text})
 

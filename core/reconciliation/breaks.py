@@ -1,7 +1,7 @@
 """`breaks`: compare two sides, and say where they disagree, why, and what to do. Pure; nothing is decided by it.
 
-What is under way is no break: each tolerance of `ReconciliationPolicy` says for how long. A line back under the same
-key mends a line that should not have been (`_without_reversals`).
+Something under way is no break yet: the tolerances of `ReconciliationPolicy` say for how long. A line back under the
+same key mends a line that should not have been (`_without_reversals`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _HELPS_BY_KIND: Mapping[tuple[Reason, Kind], str] = {
 _OF_THE_BOOKS = "the register and the ledger are written together: this is a defect or a hand at the database"
 
 _MAY_BE_AHEAD: frozenset[Kind] = frozenset({"payment", "settlement", "funding"})
-"""Of these the other side may know first; a payout or refund has its key with us before anything is sent."""
+"""The other side may know these first. A payout or refund has its key with us before anything is sent."""
 
 
 @dataclass
@@ -62,16 +62,16 @@ class _View:
     covered: Sequence[Covered] | None
 
     def older(self, at: datetime, than: timedelta) -> bool:
-        """Whether it is so for longer than is tolerated. Between our own books there is nothing to wait for."""
+        """Whether the difference has lasted longer than the tolerance. Between our own books there is no tolerance."""
         return self.covered is None or self.now - at > than
 
     def has_not_heard(self, ours: OurLine, told: TheirLine) -> bool:
-        """Whether something that they tell should be known to us by now."""
+        """Whether we should know a line of theirs by now."""
         waits = ours.stand == "under_way" and ours.kind not in _MAY_BE_AHEAD
         return waits and self.older(told.at, self.policy.late_after)
 
     def lacks(self, ours: OurLine) -> bool:
-        """Whether it should stand on their side by now: statements tell everything about all its time."""
+        """Whether it should be on their side by now: statements cover all of its time."""
         if not self.older(ours.at, self.policy.missing_after):
             return False
         if self.covered is None:
@@ -98,8 +98,8 @@ def breaks(
     Args:
         ours, theirs: one side each; a key of ours stands once a kind.
         now: what the tolerances count from.
-        covered: times of which their side tells everything, so that an absence there means something. None: it tells
-            everything at any time and at once, as our own ledger does.
+        covered: times that their side covers completely, so that an absence there means something. None: it always
+            covers everything at once, as our own ledger does.
     """
     view = _View(scope, name, now, policy or ReconciliationPolicy(), covered)
     found = [one for case in _cases(ours, theirs) for one in _judge(case, view)]
@@ -122,7 +122,7 @@ def _cases(ours: Iterable[OurLine], theirs: Iterable[TheirLine]) -> Iterable[_Ca
     paid = {key for kind, key in cases if kind == "payment"}
     for told in theirs:
         if told.kind == "payment" and told.key not in paid and told.reference in paid:
-            # A channel gives a payment two numbers, and the storefront told us one or the other.
+            # A channel gives a payment two numbers, and the storefront reports either of them.
             case("payment", told.reference).outs.append(told)
             continue
         # A line that names no payout is a case of its own.
@@ -158,9 +158,9 @@ def _judge(case: _Case, view: _View) -> Iterator[Break]:
 
 
 def _without_reversals(case: _Case) -> tuple[list[TheirLine], list[TheirLine]]:
-    """Their lines without each surplus that they have taken back whole themselves.
+    """Their lines without each surplus line that they have fully reversed themselves.
 
-    Surplus is all but the one line that we wanted: the one of our amount, else the first.
+    Surplus is every line but the one that we wanted: the one of our amount, else the first.
     """
     outs, backs = sorted(case.outs, key=_when), sorted(case.backs, key=_when)
     ours = case.ours

@@ -1,7 +1,7 @@
 """Both sides of a comparison, and what may be found between them. Amounts are minor units, always above zero.
 
 A comparison has a scope and a name: `rail/sandbox`, `channel/wechat`, `withdrawals/books`, `orders/books`. In the first
-two their side is a statement of somebody else; in the last two it is our own ledger, and our side is the register.
+two, their side is another party's statement. In the last two, it is our own ledger, and our side is the register.
 """
 
 from __future__ import annotations
@@ -53,14 +53,15 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 
 
 Key = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,255}$")]
-"""What both sides know a thing by."""
+"""The key by which both sides know a line."""
 
 
 class OurLine(Message):
-    """One thing as we know it. `subject` is what it belongs to, such as `withdrawal/W1`.
+    """One line on our side.
 
-    `amount_minor` None: we do not say how much. `at`: since when it stands so. `begun_at`: the earliest moment at which
-    it can have happened with the other side; None: just then.
+    `subject` is what it belongs to, such as `withdrawal/W1`. `amount_minor` None: we do not know the amount. `at`:
+    since when it has this standing. `begun_at`: the earliest moment at which it can have happened with the other side;
+    None: just then.
     """
 
     kind: Kind
@@ -74,7 +75,7 @@ class OurLine(Message):
 
 
 class TheirLine(Message):
-    """One thing as the other side tells it. `line_id` is theirs and never used twice; `key` is what we gave it.
+    """One line on the other side. `line_id` is theirs and never used twice; `key` is what we gave it.
 
     `event_id` is the id under which a rail calls back about the same event, where it has one.
     """
@@ -91,21 +92,21 @@ class TheirLine(Message):
 
 
 class Covered(Message):
-    """A time of which a statement tells everything: from (with it) to (without it)."""
+    """A period that a statement covers completely: from (included) to (excluded)."""
 
     since: Time
     until: Time
 
 
 class Statement(Message):
-    """What a rail or a channel tells of a time: its lines, and the time of which these are all."""
+    """A statement of a rail or a channel: its lines, and the period of which these are all."""
 
     lines: tuple[TheirLine, ...]
     covered: Covered | None = None
 
 
 class Break(Message):
-    """Two sides that disagree about one thing. The figures are each side's whole; None: that side has nothing.
+    """Two sides that disagree about one thing. The figures are each side's total; None: that side has nothing.
 
     `helps` says what to do about it.
     """
@@ -126,7 +127,7 @@ class Break(Message):
 
     @property
     def break_id(self) -> str:
-        """What makes it the same break in every run."""
+        """The key that makes it the same break in every run."""
         return f"{self.scope}/{self.name}/{self.kind}/{self.key}/{self.reason}"
 
     @property

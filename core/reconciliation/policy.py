@@ -14,9 +14,9 @@ from core.fields import Message
 class ReconciliationPolicy(Message):
     """Tolerances of a comparison, all counted from when a side says that it happened.
 
-    `missing_after`: we booked it and a statement that covers the time does not have it. `late_after`: a statement has
-    it and we have not heard. `stuck_after`: sent, and nobody knows. `overdue_after`: a deadline of an order or a
-    withdrawal passed and nothing came of it.
+    `missing_after`: we booked it, and a statement that covers the time does not have it. `late_after`: a statement has
+    it, and we were not notified. `stuck_after`: sent, and its outcome is unknown. `overdue_after`: a deadline of an
+    order or a withdrawal passed without effect.
     """
 
     missing_after: Duration = timedelta(hours=1)

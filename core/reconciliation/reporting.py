@@ -1,4 +1,4 @@
-"""What a statement knows and a withdrawal has not heard, as the callbacks that never came."""
+"""What a statement shows and a withdrawal does not know, as the callbacks that never came."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.reconciliation.lines import Break, TheirLine
 
 
 def withdrawal_in(found: Break) -> str | None:
-    """The withdrawal that has to hear of a break's lines; None where it is not of that kind."""
+    """The withdrawal that must be notified of a break's lines; None where the break is of another kind."""
     noun, _, withdrawal_id = (found.subject or "").partition("/")
     heard = found.scope != "rail" or found.reason not in {"late", "returned"} or noun != "withdrawal"
     return None if heard else withdrawal_id
@@ -19,8 +19,8 @@ def withdrawal_in(found: Break) -> str | None:
 def reports(found: Break, lines: Sequence[TheirLine], counted: Collection[str]) -> list[ReportPayout]:
     """The events to report, in the order in which they happened.
 
-    A part that came back, told without the id under which its rail calls back, is left out: the callback would count
-    the same money a second time. A look-up finds it.
+    A return without the id of the rail's callback is left out: the callback would count the same money a second time. A
+    look-up finds it.
 
     Args:
         lines: the rail's lines about the break's key.
@@ -47,5 +47,5 @@ def reports(found: Break, lines: Sequence[TheirLine], counted: Collection[str]) 
 
 
 def _made_of(line: TheirLine) -> str:
-    """An id for what a line tells: always the same, with any letters in the line's own id."""
+    """An id for the event of a line: always the same, for any characters in the line's own id."""
     return f"st-{hashlib.sha256(line.line_id.encode()).hexdigest()[:40]}"

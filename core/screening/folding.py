@@ -31,7 +31,7 @@ class Folded(NamedTuple):
     gaps: frozenset[int]
 
     def is_apart(self, start: int, end: int) -> bool:
-        """Whether a word begins at the one place or ends at the other."""
+        """Whether a word begins at the first place or ends at the second."""
         return start in self.gaps or end in self.gaps
 
     def is_split(self, start: int, end: int) -> bool:

@@ -11,30 +11,30 @@ from core.order.state import ScreeningHit
 from core.screening.matching import Hit, Outcome, Screener
 
 LINES_NAMED = 10
-"""Lines that a sentence names of one rule; a person looks at the order for the rest."""
+"""Lines that a sentence names for one rule. A person finds the others in the order."""
 _STRICTEST: tuple[Outcome, ...] = ("refuse", "hold", "allow")
 
 
 class RuleOnLine(NamedTuple):
-    """A rule that speaks of a line."""
+    """A rule that matches a line."""
 
     line: Line
     hit: Hit
 
 
 class Examined(NamedTuple):
-    """What the rules say of an order's lines, before anything is known of its merchant."""
+    """The rules' answer for an order's lines, without knowledge of its merchant."""
 
     edition: str
     found: tuple[RuleOnLine, ...]
 
     @property
     def asks_for_licences(self) -> bool:
-        """Whether the answer depends on what the merchant has."""
+        """Whether the answer depends on the merchant's licences."""
         return any(one.hit.rule.licence is not None and one.hit.excused_by is None for one in self.found)
 
     def judge(self, licences: Collection[str] = ()) -> Screening:
-        """The strictest outcome of all rules that speak of a line, with the ids of those rules."""
+        """The strictest outcome of all matching rules, with the ids of those rules."""
         outcomes = [(one.hit.outcome(licences), one) for one in self.found]
         names = {outcome for outcome, _ in outcomes}
         strictest = next((outcome for outcome in _STRICTEST if outcome in names), "allow")
@@ -51,7 +51,7 @@ class Examined(NamedTuple):
 
 
 def examine_goods(order: Order, screener: Screener) -> Examined:
-    """Every rule that speaks of a line of the order."""
+    """Every rule that matches a line of the order."""
     found = tuple(RuleOnLine(line, hit) for line in order.lines for hit in screener.examine(line.title, line.category))
     return Examined(screener.rules.edition, found)
 
@@ -74,7 +74,7 @@ def _may_be_wrong(hit: Hit) -> bool:
 
 
 def _reason(one: RuleOnLine) -> str:
-    """The rule, the line and the word; a licence that is missing, and a word that may stand there by chance."""
+    """The rule, the line and the word; also a missing licence, and whether the word may be there by chance."""
     said = [f"{one.hit.rule.id} (line {one.line.line_id}"]
     if one.hit.word:
         said.append(f": {one.hit.word}")

@@ -1,4 +1,4 @@
-"""Titles against the rules: which rule speaks of these goods, by which word, and what excuses it."""
+"""Titles against the rules: which rule matches these goods, by which word, and what excuses it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ BETWEEN_WORDS = "it runs from one word into the next"
 
 
 class Hit(NamedTuple):
-    """A rule that speaks of some goods, by a word of their title or by their category.
+    """A rule that matches some goods, by a word of their title or by their category.
 
-    `doubt` is why a person looks before it is refused: a word that runs from inside one word into another (大象 牙膏 is
-    no 象牙), or a softening word of the title. `excused_by` is the allowed phrase around the word; such a hit counts
+    `doubt` is why a person looks before it is refused: a softening word of the title, or a word that runs from inside
+    one word into another (大象 牙膏 is no 象牙). `excused_by` is the allowed phrase around the word; such a hit counts
     nothing.
     """
 
@@ -71,7 +71,7 @@ class _Words:
                     yield Hit(keyword.rule, keyword.written, BETWEEN_WORDS if chance else None, excuse)
 
     def _single(self, letter: str, start: int, text: str) -> list[_Keyword]:
-        """Words of one letter; at the text's end they have been looked up already."""
+        """Words of one letter. At the end of the text they were already looked up."""
         return self._index.get(letter, []) if start + 1 < len(text) else []
 
     def _excuse(self, rule: ScreeningRule, text: str, start: int, end: int) -> str | None:
@@ -149,7 +149,7 @@ class Screener:
         return self._folding.undisguised(self._folding.fold(text)).text
 
     def examine(self, title: str, category: str = "") -> tuple[Hit, ...]:
-        """Every rule that speaks of such goods, each once, by what counts most."""
+        """Every rule that matches such goods, each once, by its strongest hit."""
         hits = [Hit(rule) for rule in self.rules.rules if _is_below(category, rule.categories)]
         folded = self._folding.fold(title)
         hits += self._plain.found_in(folded)

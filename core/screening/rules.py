@@ -1,4 +1,4 @@
-"""A rules file: which goods are refused, held for a person, or need a licence, and which words are no matter."""
+"""A rules file: which goods are refused, held for a person, or need a licence, and which words are harmless."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class ScreeningRules(Message):
         Annotated[str, StringConstraints(min_length=1, max_length=4)],
         Annotated[str, StringConstraints(min_length=1, max_length=4)],
     ] = {}
-    """What is written instead of a character, and the character."""
+    """Another spelling of a character, and the character."""
     soften: Words = ()
-    """Words of a title that speak of a picture, a book or a game: what would be refused is held for a person."""
+    """Words of a title that point to a picture, a book or a game: what would be refused is held for a person."""
     rules: Annotated[tuple[ScreeningRule, ...], Field(max_length=500)] = ()
     content_hash: str = ""
 
