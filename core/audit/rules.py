@@ -53,7 +53,10 @@ def _weighed(finding: Finding, case: Case) -> Finding:
 
 
 def _trials(case: Case) -> list[Finding]:
-    """Rules under other thresholds. The case is made anew, since thresholds also decide which scans are the order's."""
+    """Rules under other thresholds.
+
+    The case is built again, since thresholds also decide which scans are the order's.
+    """
     found = []
     for trial in case.policy.trials:
         policy = case.policy.with_values(trial.values)

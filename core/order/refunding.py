@@ -1,7 +1,7 @@
 """Giving money back: ending parcels and lines, and where that leaves the order.
 
-A refund is owed the moment the core decides it. The shell books it, tells the channel, and the order is closed only
-when the channel says that the buyer has the money.
+A refund is owed the moment the core decides it. The shell books it and sends it through the channel. The order is
+closed only when the channel says that the buyer has the money.
 """
 
 from __future__ import annotations

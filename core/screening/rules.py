@@ -50,7 +50,10 @@ class ScreeningRule(Message):
 
 
 class ScreeningRules(Message):
-    """A rules file, read. `version` is its own word for itself, `content_hash` tells two texts of one version apart."""
+    """A rules file, read.
+
+    `version` is its own word for itself, `content_hash` distinguishes two texts of one version.
+    """
 
     version: Version
     lookalikes: dict[

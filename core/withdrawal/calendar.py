@@ -1,6 +1,7 @@
 """Days as banks count them: Monday to Friday, by the policy's own midnight, and not on the days that are named closed.
 
-A watch names none: public holidays only make it shorter than the bank's own, and a return is accepted at any time.
+The watch names no closed days: with public holidays it is only shorter than the bank's own, and a return is accepted at
+any time.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from core.withdrawal.state import (
 )
 
 COMMANDS_RESERVED = 20
-"""Of the commands that a withdrawal may receive, those kept for the people who must decide about it."""
+"""The part of a withdrawal's command limit that is reserved for the people who must decide about it."""
 PEOPLE = frozenset({"reviewer", "operator"})
 
 # --- called off, approved, rejected ----------------------------------------------------------------------
@@ -41,7 +41,7 @@ PEOPLE = frozenset({"reviewer", "operator"})
 def _check_cancel(state: WithdrawalState, command: CancelWithdrawal, now: datetime) -> Refusal | None:
     if state.phase in ENDS:
         return refuse("withdrawal_over", f"It is {state.phase}.")
-    # A payout that may have been paid after all counts as submitted.
+    # A payout that may still have been paid counts as submitted.
     if state.phase in WITH_THE_RAIL or state.incident is not None:
         return refuse("already_submitted")
     return None
@@ -120,7 +120,7 @@ def first_answer(state: WithdrawalState, command: Command) -> Answer | Refusal |
 
 
 def refusal_of(state: WithdrawalState, command: Command, now: datetime) -> Refusal | None:
-    """Why this command would be refused now; None where it would be accepted. Duplicates are not looked at."""
+    """Why this command would be refused now; None where it would be accepted. Duplicates are not considered."""
     verb = VERBS[type(command)]
     if (refusal := wrong_role(verb, command)) is not None:
         return refusal
@@ -146,7 +146,7 @@ def receive(
     if refusal is not None:
         if channel == "update":
             return state, refusal
-        if refusal.code != "too_many_commands":  # remembering those one by one would make the limit no limit
+        if refusal.code != "too_many_commands":  # a list of these ids would grow without limit
             state = _remember_answer(state, command, refusal)
         return _journal(state, command, now, channel, refusal), refusal
     if isinstance(command, ReportPayout) and reporting.is_known(state, command):
@@ -164,19 +164,25 @@ def note_unreadable(state: WithdrawalState, name: str, refusal: Refusal, now: da
 
 
 def count_unreadable(state: WithdrawalState, code: str, signals: int) -> WithdrawalState:
-    """The withdrawal after a burst of signals that could not be read: counted by code, not journaled one by one."""
+    """The withdrawal after a burst of unreadable signals: counted by code, not journaled one by one."""
     return state.changed(inbox=state.inbox.count(code, signals)).next_revision()
 
 
 def note_cancellation(state: WithdrawalState, now: datetime) -> WithdrawalState:
-    """The withdrawal after a request to cancel its workflow, which calls nothing off. The journal keeps the request."""
+    """The withdrawal after a request to cancel its workflow.
+
+    It does not cancel the withdrawal; the journal keeps the request.
+    """
     why = "Cancelling a workflow calls no withdrawal off: send cancel."
     inbox = state.inbox.note(now, "system", "cancel_workflow", "noted", message=why)
     return state.changed(inbox=inbox).next_revision()
 
 
 def _too_many(state: WithdrawalState, command: Command) -> bool:
-    """Callbacks are counted apart, so that a noisy rail locks out no person; some are kept for those who decide."""
+    """Callbacks have their own limit, so that a noisy rail locks out no person.
+
+    A part of the other limit is reserved for the people who decide.
+    """
     if isinstance(command, ReportPayout):
         return state.callbacks >= state.policy.callbacks_max
     kept = 0 if command.actor.role in PEOPLE else COMMANDS_RESERVED

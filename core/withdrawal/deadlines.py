@@ -26,13 +26,13 @@ def deadlines(state: WithdrawalState) -> tuple[Deadline, ...]:
 
 
 def next_wake(state: WithdrawalState) -> NextDeadline | None:
-    """The earliest deadline of all: when the workflow looks up by itself."""
+    """The earliest deadline of all: when the workflow wakes by itself."""
     running = deadlines(state)
     return NextDeadline(name=running[0].name, at=running[0].at) if running else None
 
 
 def next_deadline(state: WithdrawalState) -> NextDeadline | None:
-    """The earliest deadline that means something to people: not that we look after ourselves."""
+    """The earliest deadline that matters to people. Our own checks are left out."""
     running = [deadline for deadline in deadlines(state) if deadline.name != STANDING_AT]
     return NextDeadline(name=running[0].name, at=running[0].at) if running else None
 

@@ -1,6 +1,6 @@
-"""What a withdrawal would cost, when it would arrive, and what stands against it: before anybody asks for it.
+"""What a withdrawal would cost, when it would arrive, and what stands against it, before it is requested.
 
-The database judges again when it is asked for; an estimate promises nothing.
+The database checks again at the request; an estimate promises nothing.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from core.withdrawal.policy import WithdrawalPolicy
 
 
 class Standing(Message):
-    """What register and books know of a merchant, an account and a day, in minor units of one currency.
+    """The facts about a merchant, an account and a day from register and books, in minor units of one currency.
 
-    `account_found`: the merchant has this account; the fields about it mean something only then.
+    `account_found`: the merchant has this account. The fields about it are valid only then.
     """
 
     available_minor: int
@@ -40,8 +40,10 @@ class Standing(Message):
 
 
 class Estimate(Message):
-    """What would become of a request. `against` is empty where it would be reserved; `arrives_by` is the rail's usual
-    time in working days, and None where people must approve it first, or nothing is known of the account.
+    """The expected result of a request.
+
+    `against` is empty where it would be reserved. `arrives_by` is the rail's usual time in working days; None where
+    people must approve it first, or the account is unknown.
     """
 
     amount_minor: int
@@ -65,7 +67,7 @@ def estimate(
     now: datetime,
     closed: frozenset[date] = frozenset(),
 ) -> Estimate:
-    """What would become of this request now.
+    """The expected result of this request now.
 
     Args:
         terms: what the account's rail promises; None where there is no such rail.

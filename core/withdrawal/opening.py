@@ -25,7 +25,10 @@ def begin(withdrawal: Withdrawal, policy: WithdrawalPolicy, now: datetime, seed:
 
 
 def check_request(withdrawal: Withdrawal, policy: WithdrawalPolicy) -> Refusal | None:
-    """Whether this may be asked for at all: by whom, in which currency, how much. The balance is the ledger's."""
+    """Why the request itself is refused: sender, currency, amount; None where it is not.
+
+    The ledger checks the balance.
+    """
     requester = withdrawal.requested_by
     own = requester.role != "merchant" or requester.id == withdrawal.merchant_id
     if requester.role not in REQUESTERS or not own:
@@ -47,7 +50,7 @@ def check_request(withdrawal: Withdrawal, policy: WithdrawalPolicy) -> Refusal |
 
 
 def refuse_request(state: WithdrawalState, refusal: Refusal, now: datetime) -> WithdrawalState:
-    """It never came to be: nothing is reserved, and no row of it exists."""
+    """The withdrawal is refused before it exists: nothing is reserved, and it has no row."""
     return state.enter("refused", now, refusal.message).changed(refusal=refusal)
 
 
@@ -55,7 +58,7 @@ def apply_reservation(state: WithdrawalState, now: datetime) -> WithdrawalState:
     """The money is set aside: a large amount waits for two people, everything else goes on."""
     state = state.changed(reserved=True)
     if state.phase != "requested":
-        return state  # called off while the reservation was on its way
+        return state  # cancelled while the reservation was being made
     if state.policy.needs_approval(state.withdrawal.amount_minor):
         return ask_approval(state, now)
     return go_on(state.enter("approved", now), now)

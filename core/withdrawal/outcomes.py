@@ -1,7 +1,7 @@
-"""What a withdrawal learns about its payout, and where that leaves it.
+"""What a withdrawal learns about its payout, and the state that follows.
 
-Evidence comes as the answer to an instruction, as the answer to a look-up, as a callback, or from two people. What is
-decided stays decided: "failed" after "paid" is money that came back, "paid" after "failed" is a case for a person.
+Evidence is the answer to an instruction or a look-up, a callback, or the word of two people. A decided outcome stays.
+"Failed" after "paid" is money that came back; "paid" after "failed" is a case for a person.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def learn(state: WithdrawalState, number: int, result: PayoutResult, now: dateti
         failure = Failure(failure=result.failure or "user", code=result.code, message=result.message)
         return mark_failed(state, attempt, failure, now)
     if attempt.sends == 0:
-        return state  # not sent yet: the rail cannot know it
+        return state  # not sent yet, so the rail cannot know it
     if result.outcome == "not_found":
         attempt = attempt.changed(not_found_at=(*attempt.not_found_at, now))
         return mark_unknown(state, attempt, now)
     if result.outcome == "accepted":
         return _mark_accepted(state, attempt, result, now)
-    # No answer takes nothing away from an acknowledgement; a first instruction without one is unknown.
+    # No answer leaves an earlier acknowledgement as it is. A first instruction without an answer is unknown.
     return state if attempt.outcome == "accepted" and result.outcome == "unknown" else mark_unknown(state, attempt, now)
 
 
@@ -61,7 +61,7 @@ def apply_callback(
 
 
 def disagrees(state: WithdrawalState, result: PayoutResult) -> bool:
-    """Whether the rail paid another amount or currency than the instruction said."""
+    """Whether the rail paid another amount or currency than instructed."""
     return result.amount_minor not in (None, state.net_minor) or result.currency not in (
         None,
         state.withdrawal.currency,
@@ -69,7 +69,10 @@ def disagrees(state: WithdrawalState, result: PayoutResult) -> bool:
 
 
 def contradicts(attempt: Attempt, result: PayoutResult) -> bool:
-    """Whether an answer contradicts the decided outcome. It may be old: the question may have been asked before."""
+    """Whether an answer contradicts the decided outcome.
+
+    The answer may be old: its question may date from before the decision.
+    """
     if attempt.outcome == "paid":
         return result.outcome in {"failed", "not_sent"}
     return attempt.dead and result.outcome in {"paid", "returned"}
@@ -87,7 +90,7 @@ def mark_paid(state: WithdrawalState, attempt: Attempt, now: datetime) -> Withdr
 
 
 def mark_failed(state: WithdrawalState, attempt: Attempt, failure: Failure, now: datetime) -> WithdrawalState:
-    """The instruction is known to have had no effect: what happens next depends on why."""
+    """The instruction is known to have had no effect. What happens next depends on the reason."""
     attempt = attempt.changed(outcome="failed", decided_at=now, failure=failure, look_due=False)
     state = state.with_attempt(attempt)
     again = attempt.number < state.policy.attempts_max
@@ -105,7 +108,7 @@ def mark_failed(state: WithdrawalState, attempt: Attempt, failure: Failure, now:
 
 
 def wait_for_operator(state: WithdrawalState, why: str, now: datetime) -> WithdrawalState:
-    """The fault is ours, not the merchant's: it waits for an operator, neither paid nor given back."""
+    """The fault is on our side, not the merchant's: it waits for an operator, neither paid nor given back."""
     return state.enter("approved", now).stop_for("our_side", "operator", now, why=why)
 
 
@@ -119,7 +122,7 @@ def wait_for_merchant(state: WithdrawalState, stop: str, why: str, now: datetime
 
 
 def mark_unsent(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalState:
-    """The instruction never left us in its time: a new one is made, and after too many a person looks."""
+    """The instruction was not sent in its time: a new one is made. After too many of them a person looks."""
     state = state.with_attempt(attempt.changed(outcome="unsent", decided_at=now))
     if attempt.number < state.policy.attempts_max:
         return go_on(state.enter("approved", now), now)
@@ -142,12 +145,12 @@ def ask_approval(state: WithdrawalState, now: datetime) -> WithdrawalState:
 
 
 def go_on(state: WithdrawalState, now: datetime) -> WithdrawalState:
-    """Submit, where nothing stands in the way. From here on it cannot be cancelled."""
+    """Submit it if nothing stands in the way. From here on it cannot be cancelled."""
     return state.enter("submitting", now) if state.may_submit else state
 
 
 def suspend_account(state: WithdrawalState) -> WithdrawalState:
-    """No more money goes to this payout account until its merchant has put it right."""
+    """No more money goes to this payout account until its merchant has corrected it."""
     return state if state.account_suspension else state.changed(account_suspension="wanted")
 
 
@@ -191,7 +194,7 @@ def _learn_after_failed(
 ) -> WithdrawalState:
     if result.outcome == "paid":
         return _open_incident(state, attempt, now)
-    # All of it paid and all of it back leaves what "failed" left.
+    # Paid in full and returned in full leaves the same as "failed".
     if result.outcome == "returned" and result.returned_minor not in (None, state.net_minor):
         return _open_incident(state, attempt, now)
     return state

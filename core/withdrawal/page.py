@@ -12,7 +12,7 @@ from core.withdrawal.views import holds_of
 
 
 def details_of(state: WithdrawalState) -> str:
-    """State, what is awaited, why the money is not there, payouts."""
+    """State, what is awaited, why the money has not arrived, payouts."""
     withdrawal, deadline = state.withdrawal, next_deadline(state)
     amount = format_minor(withdrawal.amount_minor, withdrawal.currency)
     fee = f", fee {format_minor(state.fee_minor, withdrawal.currency)}" if state.fee_minor else ""

@@ -1,7 +1,7 @@
 """A payout: one instruction to a rail under one key, and what the rail has said about it.
 
-A withdrawal has one attempt after the other, never two at once: a new key is made only when the last instruction is
-known to have had no effect.
+A withdrawal has one attempt after the other, never two at once. A new key is made only when the last instruction is
+known to have had no effect: two keys could pay twice.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from core.reasons import Refusal, refuse
 
 
 class RailTerms(Message):
-    """What a rail promises about its keys and its successes; an attempt keeps those it was made under.
+    """What a rail promises about its keys and its successes.
 
-    `dedup_window`: how long an identical request under the same key has no second effect; None: no promise, so that
-    nothing is ever sent again. `query_window`: how long a payout can be looked up. `arrival_working_days`: when the
-    payee usually has the money; 0: the same day.
+    An attempt keeps the promises it was made under. `dedup_window`: how long an identical request under the same key
+    has no second effect; None: no promise, so nothing is ever sent again. `query_window`: how long a payout can be
+    looked up. `arrival_working_days`: when the payee usually has the money; 0: the same day.
     """
 
     dedup_window: Duration | None = None
     query_window: Duration | None = None
     success_is_final: bool = False
     arrival_working_days: Annotated[int, Field(strict=True, ge=0, le=60)] = 1
-    # Left out of what is stored where they say nothing.
+    # Left out of the stored state at their defaults.
     currencies: tuple[Currency, ...] = Field(default=(), exclude_if=lambda value: not value)
-    """All that it pays in; empty: any."""
+    """The currencies that it pays in; empty: any."""
     account_kinds: tuple[AccountKind, ...] = Field(default=(), exclude_if=lambda value: not value)
-    """All kinds of accounts that it pays to; empty: any."""
+    """The kinds of accounts that it pays to; empty: any."""
     wallet: str | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Whose wallets it pays to, as `AccountNumber.hint` calls them; None: anybody's."""
+    """Whose wallets it pays to, named as in `AccountNumber.hint`; None: any."""
 
     def obstacle(self, rail: str, currency: str, kind: AccountKind | None, hint: str | None = None) -> Refusal | None:
         """Why this rail can never pay to such an account; None where it can.
 
         Args:
-            hint: what the number was taken for, where it is known.
+            hint: the recognised issuer of the number, where it is known.
         """
         if self.currencies and currency not in self.currencies:
             pays = f"The rail {rail} pays in {', '.join(self.currencies)} only, not in {currency}."
@@ -60,12 +60,12 @@ class RailTerms(Message):
 
 
 class PayoutResult(Message):
-    """What an instruction or a look-up brought to light.
+    """The result of an instruction or a look-up.
 
-    `accepted`: the rail has it and has not finished. `not_found`: the rail says that it knows no such key.
-    `not_sent`: it certainly never left us. `unknown`: no answer, or one that cannot be read.
-    `returned_minor` is all that has come back so far, not only the last part. `to_confirm` is what the payee's app
-    needs where the payee must take the money; a rail says it once, when it accepts.
+    `accepted`: the rail has it and has not finished. `not_found`: the rail says that it knows no such key. `not_sent`:
+    it certainly never left us. `unknown`: no answer, or one that cannot be read. `returned_minor` is all that has come
+    back so far, not only the last part. `to_confirm` is what the payee's app needs where the payee must take the money;
+    a rail says it once, when it accepts.
     """
 
     outcome: Literal["accepted", "paid", "failed", "returned", "not_found", "not_sent", "unknown"]
@@ -128,17 +128,19 @@ class Attempt(Part):
 
     @property
     def undecided(self) -> bool:
-        """It may be on the wire or with the rail; its outcome is not known."""
+        """Whether it may be on the wire or with the rail: its outcome is not known."""
         return self.outcome in {"accepted", "unknown"}
 
     @property
     def dead(self) -> bool:
-        """Known to have no effect: only then may there be another attempt."""
+        """Whether it is known to have had no effect: only then may another attempt be made."""
         return self.outcome in {"failed", "unsent"}
 
     @property
     def came_back_minor(self) -> int:
-        """All that came back: the callbacks' sum or what a look-up says, since both speak of the same money."""
+        """All that came back: the larger of the callbacks' sum and a look-up's answer, since both are about the same
+        money.
+        """
         return max(self.called_back_minor, self.looked_back_minor)
 
     @property
@@ -170,7 +172,7 @@ class Attempt(Part):
 def attempt_key(seed: str, number: int) -> str:
     """The key of an attempt: 26 lower-case letters and digits from the withdrawal's random seed, none of its ids.
 
-    Short, since rails allow as few as 32 characters.
+    It is short, since some rails allow only 32 characters.
     """
     digest = hashlib.sha256(f"{seed}/{number}".encode()).digest()
     return base64.b32encode(digest[:16]).decode().rstrip("=").lower()

@@ -22,7 +22,7 @@ Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 
 
 class CurrencyLimits(Message):
-    """The amounts of one currency, in its minor units; those that are left out are the policy's own."""
+    """The amounts of one currency, in its minor units. Missing ones are the policy's own."""
 
     minimum_minor: AmountMinor | None = None
     maximum_minor: AmountMinor | None = None
@@ -49,7 +49,7 @@ class WithdrawalPolicy(Message):
     """Where the business day begins, ahead of UTC: counts, sums and quotas turn over at its midnight."""
     currencies: tuple[Currency, ...] = ()
     cooling: Duration = timedelta(hours=72)
-    """No money goes to a payout account before it has been bound, or changed, for so long."""
+    """How long after it was bound or changed a payout account gets no money."""
     accounts_must_be_verified: bool = False
     drop_valid: Duration = timedelta(days=7)
     """How long after a small amount was sent to an account the merchant may say how much it was."""
@@ -64,16 +64,16 @@ class WithdrawalPolicy(Message):
     approval_sla: Duration = timedelta(hours=24)
 
     standing_every: Duration = timedelta(hours=6)
-    """While it waits to be submitted: how often it is checked that its account is not suspended and nothing is owed."""
+    """While it waits to be submitted: how often its account's suspension and its merchant's debt are checked."""
 
     send_within: Duration = timedelta(hours=1)
-    """An instruction that is not on the wire by then is marked unsent, and a new one is made."""
+    """An instruction that is not sent within this time is marked unsent, and a new one is made."""
     attempts_max: Annotated[int, Field(strict=True, ge=1, le=50)] = 5
     query_after: tuple[Duration, ...] = (timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1))
     query_every: Duration = timedelta(days=1)
     query_until: Duration = timedelta(days=30)
     not_found_apart: Duration = timedelta(minutes=3)
-    """Two "not found" nearer than this count as one: a look-up may be stale."""
+    """Two "not found" answers closer together than this count as one: a look-up may be stale."""
     person_after: Duration = timedelta(days=3)
     resolve_margin: Duration = timedelta(hours=24)
     suspense_for: Duration = timedelta(days=5)
@@ -93,13 +93,13 @@ class WithdrawalPolicy(Message):
         return self.model_copy(update={**amounts, "amounts_in": None, "limits": {}})
 
     def fee(self, amount_minor: int) -> int:
-        """What is kept of a withdrawal of this amount, minor units; the fixed part and the rate, rounded down."""
+        """The fee of a withdrawal of this amount, minor units: the fixed part and the rate, rounded down."""
         return self.fee_minor + share_bps(amount_minor, self.fee_bps)
 
     def least(self, withdrawal: Withdrawal) -> int:
-        """The smallest amount that may be asked for, minor units; a merchant who leaves may take the last cent."""
+        """The smallest amount that may be requested, minor units. A merchant who leaves may withdraw the last cent."""
         return 1 if withdrawal.leaving else self.minimum_minor
 
     def needs_approval(self, amount_minor: int) -> bool:
-        """Whether two people must let this amount go."""
+        """Whether two people must approve this amount."""
         return amount_minor > self.approval_above_minor

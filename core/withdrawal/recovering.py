@@ -1,8 +1,8 @@
 """Recovery: a withdrawal goes on from the register where the register is ahead of its workflow.
 
 A workflow that an operator sets back, or whose worker died before it reported a record, holds an older state. What was
-recorded meanwhile stands, money included: a record rides in the same transaction as its movement, so that the register
-never lags behind the books. A state that is behind must not be decided on, and nothing that it asks for is counted.
+recorded meanwhile stands, money included: a record is written in the same transaction as its movement, so the register
+never lags behind the books. No decision may rest on an older state, and the steps that it asks for do not count.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from core.withdrawal.state import WithdrawalState
 class Follow(Step):
     """Ask whether the register is ahead.
 
-    `recorded_revision` is the last that this run knows to stand there. `record` is one that it may have kept without a
-    report; what this run wrote itself is not ahead of it.
+    `recorded_revision` is the last that this run knows to be there. `record` is one that the register may have kept
+    without a report: this run's own record is not ahead of it.
     """
 
     label: ClassVar[str] = "what the register knows"
@@ -29,26 +29,27 @@ class Follow(Step):
 
 
 class Overtaken(Message):
-    """The register is ahead: the state to go on from, instead of what a step or a command would make of the old one."""
+    """The register is ahead: the state to go on from, instead of the result of a step or command on the old one."""
 
     state: WithdrawalState
 
 
 def resume(record: dict[str, Any], revision: int) -> WithdrawalState:
-    """The state from the register's row, to go on from where its workflow was lost."""
+    """The state from the register's row, to go on after its workflow was lost."""
     state = WithdrawalState.model_validate(record)
     return state.changed(recorded_revision=revision, inbox=state.inbox.after(state.inbox))
 
 
 def go_on_from(newer: WithdrawalState, older: WithdrawalState) -> WithdrawalState:
-    """The register's state in place of an older one. What came in since then comes in again: it has its line in the
-    journal already.
+    """The register's state in place of an older one.
+
+    Commands that came in since then are delivered again; they already have their line in the journal.
     """
     return newer.changed(inbox=newer.inbox.after(older.inbox))
 
 
 def ask_register(state: WithdrawalState, record: OrderRecord | WithdrawalRecord | None = None) -> Follow:
-    """The question whether the register is ahead of this state, but for the given record."""
+    """The question whether the register is ahead of this state, not counting the given record."""
     assert not isinstance(record, OrderRecord)
     return Follow(
         withdrawal_id=state.withdrawal.withdrawal_id, recorded_revision=state.recorded_revision, record=record
@@ -56,7 +57,7 @@ def ask_register(state: WithdrawalState, record: OrderRecord | WithdrawalRecord 
 
 
 def judge_register(asked: Follow, revision: int, stored: dict[str, Any]) -> Overtaken | None:
-    """What the register's row says to the question; None: it is not ahead."""
+    """The answer from the register's row; None: it is not ahead."""
     own = asked.record is not None and (asked.record.revision, asked.record.state) == (revision, stored)
     if own or revision <= asked.recorded_revision:
         return None
@@ -64,5 +65,5 @@ def judge_register(asked: Follow, revision: int, stored: dict[str, Any]) -> Over
 
 
 def may_be_overtaken(posted: Posted) -> bool:
-    """Whether a movement's answer leaves open which state is the newest: then the register is asked."""
+    """Whether a movement's answer leaves it open which state is the newest. Then the register is asked."""
     return posted.overtaken or not posted.moved

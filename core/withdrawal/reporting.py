@@ -1,7 +1,4 @@
-"""`report_payout`: a rail's callback. They come twice, late, and out of order.
-
-Each event id counts once.
-"""
+"""`report_payout`: a rail's callback. Callbacks come twice, late, and out of order. Each event id counts once."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ def is_known(state: WithdrawalState, command: ReportPayout) -> bool:
 
 
 def check_report(state: WithdrawalState, command: ReportPayout, now: datetime) -> Refusal | None:
-    """Whether it speaks of a payout of this withdrawal, from its own rail, about its own money."""
+    """Whether it is about a payout of this withdrawal, comes from its rail, and has its currency and amount."""
     attempt = state.attempt_with_key(command.key)
     if attempt is None:
         return refuse("unknown_payout", field="key")
@@ -41,7 +38,7 @@ def check_report(state: WithdrawalState, command: ReportPayout, now: datetime) -
 
 
 def report(state: WithdrawalState, command: ReportPayout, now: datetime) -> WithdrawalState:
-    """The event is counted, and says something about its attempt."""
+    """The event is counted, and applied to its attempt."""
     attempt = state.attempt_with_key(command.key)
     assert attempt is not None
     event = PayoutEvent(

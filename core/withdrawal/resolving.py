@@ -1,4 +1,4 @@
-"""`resolve_unknown`, the most dangerous verb: two people say, with the bank's reference, what became of a payout."""
+"""`resolve_unknown`, the most dangerous verb: two people report, with the bank's reference, the outcome of a payout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.withdrawal.state import Testimony, WithdrawalState
 
 
 def disputed_attempt(state: WithdrawalState) -> Attempt | None:
-    """The attempt that people may speak about: the contradicted one, else the one whose outcome is unknown."""
+    """The attempt that people may resolve: the contradicted one, else the one whose outcome is unknown."""
     if state.incident is not None:
         return state.attempt(state.incident)
     return state.latest if state.phase in {"unknown", "in_suspense"} else None
@@ -26,7 +26,7 @@ def resolvable_from(state: WithdrawalState, attempt: Attempt) -> datetime:
 
 
 def check_resolution(state: WithdrawalState, command: ResolveUnknown, now: datetime) -> Refusal | None:
-    """Whether there is something to resolve, late enough, by a person who may and has not spoken yet."""
+    """Whether there is something to resolve, late enough, by a person who may vote and has not voted yet."""
     attempt = disputed_attempt(state)
     if attempt is None:
         return refuse("not_unknown")
@@ -44,7 +44,7 @@ def check_resolution(state: WithdrawalState, command: ResolveUnknown, now: datet
 
 
 def resolve(state: WithdrawalState, command: ResolveUnknown, now: datetime) -> WithdrawalState:
-    """The second of two people who agree, reference included, settles it. Two who differ settle nothing."""
+    """The second of two people who agree, reference included, settles it. If two differ, nothing is settled."""
     said = Testimony(actor=command.actor, outcome=command.outcome, reference=command.reference, at=now)
     earlier = state.statements[-1] if state.statements else None
     if earlier is None:

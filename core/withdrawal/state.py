@@ -1,7 +1,7 @@
 """What a withdrawal is: its phase, who approved it, its attempts, what came back, and why it waits.
 
-Everything here is data and questions about it. What changes it stands in the files named after the change, such as
-`outcomes`, `resolving`, `deadlines` and `steps`.
+Here are data and questions about it. The changes are in the files named after them, such as `outcomes`, `resolving`,
+`deadlines` and `steps`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Phase = Literal[
     "cancelled",
     "refused",
 ]
-"""`refused`: never reserved. `in_suspense`: two people said "failed", and the money stays put for some days."""
+"""`refused`: never reserved. `in_suspense`: two people said "failed", and the money waits for some days."""
 
 GIVEN_BACK: frozenset[Phase] = frozenset({"failed", "rejected", "cancelled"})
 PAID_OUT: frozenset[Phase] = frozenset({"paid", "returned", "final"})
@@ -50,7 +50,7 @@ PEOPLE_NEEDED = 2
 """Different people who must approve a large withdrawal; the database holds the same rule."""
 
 PERSON_LIFTS: frozenset[str] = frozenset({"our_side", "ledger_disagrees"})
-"""Holds that `approve` lifts: a person put right what was wrong, and it goes on."""
+"""Holds that `approve` lifts: a person corrected the cause, and it goes on."""
 
 
 def _kept_in(phase: Phase) -> frozenset[str]:
@@ -60,14 +60,14 @@ def _kept_in(phase: Phase) -> frozenset[str]:
 
 
 class Approval(Part):
-    """One person let it go."""
+    """One person's approval."""
 
     actor: Actor
     at: Time
 
 
 class Testimony(Part):
-    """One person said, with the bank's reference, what became of a payout."""
+    """One person's word on the outcome of a payout, with the bank's reference."""
 
     actor: Actor
     outcome: Literal["paid", "failed"]
@@ -104,7 +104,7 @@ class WithdrawalState(State):
     statements: tuple[Testimony, ...] = ()
     suspense_until: Time | None = None
     standing_due: bool = False
-    """To be checked now: whether its account and its merchant are still in order."""
+    """Whether its account and its merchant must be checked now."""
     standing_checked_at: Time | None = None
     incident: int | None = None
     """The number of an attempt that was reported as paid after it had failed."""
@@ -146,7 +146,7 @@ class WithdrawalState(State):
 
     @property
     def may_submit(self) -> bool:
-        """Nothing stands between the approval and the rail."""
+        """Whether nothing stands between the approval and the rail."""
         return (
             self.phase == "approved"
             and self.not_before is None
@@ -157,14 +157,14 @@ class WithdrawalState(State):
 
     @property
     def booking_done(self) -> bool:
-        """The ledger says what the phase says."""
+        """Whether the ledger agrees with the phase."""
         if self.phase == "refused":
             return True
         return self.phase in ENDS and self.booked is not None and not self.return_due_minor
 
     @property
     def over(self) -> bool:
-        """Decided, booked, recorded, and watched for long enough. A return is accepted even then."""
+        """Whether it is decided, booked, recorded, and was watched for long enough. A return is accepted even then."""
         return (
             self.booking_done
             and self.watch_until is None

@@ -1,8 +1,8 @@
-"""What the shell must do next for a withdrawal, and what its result means. The shell decides nothing.
+"""What the shell must do next for a withdrawal, and what its result means.
 
-`next_step` names the most urgent thing; `finish` says what its result makes of the withdrawal. A step that books or
-opens something carries the record of the state as it will be afterwards, so that both are one database transaction.
-`at` is the time to write down; technical limits are the shell's.
+The shell decides nothing. `next_step` names the most urgent thing. `finish` applies its result to the withdrawal. A
+step that books or opens something carries the record of the state as it will be afterwards, so that both are one
+database transaction. `at` is the time to record. Technical time limits belong to the shell.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Reserve(Step):
 
 
 class OpenAttempt(Step):
-    """Write the attempt's row before anything is sent. An attempt of this number that exists is given back as it is."""
+    """Write the attempt's row before anything is sent. An existing attempt of this number is returned unchanged."""
 
     at: Time
     record: WithdrawalRecord
@@ -75,9 +75,10 @@ class _AboutPayout(Step):
 
 
 class Pay(_AboutPayout):
-    """Send the instruction, once, unless `send_by` has passed; where it may have been sent before, look it up instead.
+    """Send the instruction once, unless `send_by` has passed.
 
-    `resend`: the identical request may go again under the same key.
+    Where it may have been sent before, look it up instead. `resend`: the identical request may be sent again under the
+    same key.
     """
 
     send_by: Time
@@ -89,7 +90,7 @@ class Pay(_AboutPayout):
 
 
 class Query(_AboutPayout):
-    """Look the payout up. `decided` is what was known when the question was asked."""
+    """Look the payout up. `decided` is the outcome known when the question was asked."""
 
     decided: str
 
@@ -124,13 +125,13 @@ class Done(Message):
 
 
 class Disagrees(Message):
-    """The register refused for good what the core holds for right."""
+    """The register refused a step for good although the core decided it."""
 
     message: str
 
 
 class AttemptOpened(Message):
-    """The attempt's row as the register has it; the row wins over what was asked for."""
+    """The attempt's row as the register has it. The row wins over the request."""
 
     key: str
     rail: str
@@ -145,7 +146,7 @@ WithdrawalResult = Done | Posted | Refusal | Disagrees | AttemptOpened | PayoutR
 
 
 class StepAnswer(Message):
-    """A result as it crosses processes: at most one field is set, none means done."""
+    """A result as it crosses processes. At most one field is set; none means done."""
 
     refusal: Refusal | None = None
     disagrees: Disagrees | None = None
@@ -161,7 +162,7 @@ class StepAnswer(Message):
 
 
 def next_step(state: WithdrawalState, now: datetime) -> WithdrawalStep | None:
-    """What must be done now; None: wait for a command or a deadline, or it is over."""
+    """The step that must be done now; None: wait for a command or a deadline, or it is over."""
     if state.phase == "refused":
         return None
     if not state.reserved:
@@ -191,7 +192,7 @@ def _booking(state: WithdrawalState, now: datetime) -> Post | None:
 
 
 def _movement_due(state: WithdrawalState, now: datetime) -> Movement | None:
-    """What the phase says and the books do not say yet."""
+    """The movement that the phase requires and the books do not have yet."""
     withdrawal, paid = state.withdrawal, state.paid_attempt
     withdrawal_id, merchant_id, amount = withdrawal.withdrawal_id, withdrawal.merchant_id, withdrawal.amount_minor
     currency, at = withdrawal.currency, now
@@ -293,9 +294,10 @@ def _about(state: WithdrawalState, attempt: Attempt, now: datetime) -> dict[str,
 
 
 def finish(state: WithdrawalState, step: WithdrawalStep, result: WithdrawalResult, now: datetime) -> WithdrawalState:
-    """The withdrawal after a step's result. Commands may have arrived since it began; what they decided stands.
+    """The withdrawal after a step's result.
 
-    Where the register is ahead, the step was asked for by a state of long ago, and counts for nothing.
+    Commands may have arrived since it began; their decisions stand. Where the register is ahead, an outdated state
+    asked for the step, and its result does not count.
     """
     if isinstance(result, Overtaken):
         return go_on_from(result.state, state)
@@ -390,7 +392,7 @@ def _apply_sending(state: WithdrawalState, step: Pay, result: PayoutResult, now:
     if attempt.outcome == "paid" or attempt.dead:
         return _ask_again(state, attempt, result, now)
     negative = result.outcome in {"failed", "not_sent"}
-    # A "no" to a second sending may only mean that the first was already taken.
+    # A "no" to a second sending may only mean that the first one was already accepted.
     if negative and (step.resend or result.failure in (None, "unknown")):
         return mark_unknown(state, attempt, now)
     return learn(state, step.number, result, now)
@@ -405,7 +407,7 @@ def _apply_look(state: WithdrawalState, step: Query, result: PayoutResult, now: 
 
 
 def _ask_again(state: WithdrawalState, attempt: Attempt, result: PayoutResult, now: datetime) -> WithdrawalState:
-    """An answer to a question from before the decision: where it speaks against it, ask once more."""
+    """An answer to a question from before the decision. If it contradicts the decision, ask once more."""
     if contradicts(attempt, result):
         return state.with_attempt(attempt.changed(look_due=True))
     return learn(state, attempt.number, result, now)

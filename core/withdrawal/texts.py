@@ -1,4 +1,4 @@
-"""What would speed a withdrawal up, by the reason for which its money is not there, in English and in Chinese."""
+"""What would speed a withdrawal up, by the reason why its money has not arrived, in English and in Chinese."""
 
 from __future__ import annotations
 

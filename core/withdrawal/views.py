@@ -1,4 +1,4 @@
-"""What others see of a withdrawal: the register's record, why the money is not there yet, and the whole state."""
+"""What others see of a withdrawal: the register's record, why the money has not arrived yet, and the whole state."""
 
 from __future__ import annotations
 
@@ -59,17 +59,17 @@ def withdrawal_view(state: WithdrawalState) -> dict[str, Any]:
 
 
 def journal_view(state: WithdrawalState) -> list[dict[str, Any]]:
-    """The journal as JSON, oldest first, with one last line that counts what was let go."""
+    """The journal as JSON, oldest first. One last line counts the entries that were dropped."""
     return state.inbox.view()
 
 
 def hold_reasons(state: WithdrawalState) -> tuple[str, ...]:
-    """Short names of why money is not there, for lists and search attributes."""
+    """Short names of why money has not arrived, for lists and search attributes."""
     return tuple(dict.fromkeys(view.reason for view in holds_of(state)))
 
 
 def holds_of(state: WithdrawalState) -> tuple[HoldView, ...]:
-    """Why the money is not there yet: reasons, since when, until when, who can act, what would help."""
+    """Why the money has not arrived yet: reasons, since when, until when, who can act, what would help."""
     waiting = _waiting(state)
     return (*([waiting] if waiting else []), *(_held(state, hold) for hold in state.holds))
 
