@@ -1,4 +1,4 @@
-"""What is done to a payout account that is bound: suspended, resumed, verified, its number sealed again."""
+"""Changes to a bound payout account: suspend, resume, verify, drop, seal its number again."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def suspend_account(
     command_id: CommandId = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Let no more money go to an account until an operator resumes it."""
+    """Stop all money to an account until an operator resumes it."""
     async with _changing(account, by, reason) as (register, known, who, why):
         check_actor(who, "suspend", known.merchant_id)
         asked = command_of(command_id, who, "suspend", {"account": account, "why": why})
@@ -97,7 +97,7 @@ async def verify_account(
     command_id: CommandId = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Prove that an account, as it is now, is the merchant's: by the amount that was sent, or by an operator's word."""
+    """Prove that an account is the merchant's: by the amount that was sent, or by an operator's word."""
     async with _changing(account, by, reason or (amount and "told the amount")) as (register, known, who, why):
         check_actor(who, "verify" if amount is None else "tell_amount", known.merchant_id)
         judge_holder(known.holder, await register.accounts.legal_name(known.merchant_id))
@@ -112,7 +112,7 @@ async def verify_account(
 async def _verified(
     register: Register, known: PayoutAccount, amount: str | None, who: Actor, why: str
 ) -> Refusal | None:
-    """Verify it by the amount, or by hand; why not."""
+    """Verify it by the amount or by hand; returns the refusal, if any."""
     now = datetime.now(UTC)
     if amount is not None:
         reported = await register.drops.check_amount(
@@ -156,7 +156,7 @@ async def drop(
 
 
 async def _sent(register: Register, client: Client, sent: AccountDrop) -> DropAnswer:
-    """Where it stands when it is known, or after some moments.
+    """The drop's state once its outcome is known, or after some moments.
 
     Raises:
         Refused: nothing was sent, and why.
@@ -172,7 +172,7 @@ async def _sent(register: Register, client: Client, sent: AccountDrop) -> DropAn
 
 
 async def print_waiting(register: Register, merchant: str, account_ids: Sequence[str]) -> None:
-    """Let the withdrawals that wait for these accounts look again, at once; otherwise they do within hours."""
+    """Let the withdrawals that wait for these accounts check them at once. Otherwise they check within hours."""
     waiting = [one for account in account_ids for one in await register.withdrawals.waiting(merchant, account)]
     if not waiting:
         return
@@ -190,7 +190,7 @@ async def print_waiting(register: Register, merchant: str, account_ids: Sequence
 async def _changing(
     account: str, by: str | None, reason: str | None
 ) -> AsyncIterator[tuple[Register, PayoutAccount, Actor, str]]:
-    """An account that somebody does something to; tells afterwards how it is now."""
+    """An account under change. Prints its state afterwards."""
     who, why = actor_by(by), check_reason(reason)
     async with books() as register:
         yield register, await known_account(register, account), who, why
@@ -199,9 +199,10 @@ async def _changing(
 
 @command
 async def reseal(by: By = None, reason: Reason = None, as_json: JsonFlag = False) -> None:
-    """Seal every number with the newest key, so that the older ones can be taken away. May be run again.
+    """Seal every number with the newest key, so that the older keys can be removed.
 
-    Needs DATABASE_OWNER_URL: a worker's role that could put another number in an account's place could pay to it.
+    Safe to repeat. Needs DATABASE_OWNER_URL: a worker's role that could replace an account's number could divert its
+    payouts.
     """
     who, why, vault = actor_by(by), check_reason(reason), Vault(load().account_keys)
     check_actor(who, "reseal")

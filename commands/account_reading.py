@@ -1,6 +1,6 @@
 """What people type about payout accounts: who, why, which account, and its number.
 
-A number is better given on standard input or in a file than with `--number`, which a shell keeps in its history.
+Give a number on standard input or in a file: a shell keeps `--number` in its history.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def actor_by(by: str | None) -> Actor:
 def command_of(
     command_id: str | None, who: Actor, verb: str, said: Mapping[str, object], fingerprints: Sequence[bytes] = ()
 ) -> AccountCommand | None:
-    """What makes the command happen once; None where its sender gave no id."""
+    """The id that makes the command happen once; None where its sender gave none."""
     if command_id is None:
         return None
     return account_command(id_of(command_id, "command_id"), who, verb, said, fingerprints)
@@ -77,7 +77,10 @@ def command_of(
 
 @asynccontextmanager
 async def once(register: Register, command: AccountCommand | None) -> AsyncIterator[Register | None]:
-    """The register in which the command is carried out; None if it was before. Without an id it always is."""
+    """The register in which the command is carried out; None if it was carried out before.
+
+    Without an id it is always carried out.
+    """
     async with register.once(command, datetime.now(UTC)) as inside:
         yield inside
     if inside is None:
@@ -92,10 +95,10 @@ def refused(code: str, detail: str) -> Refused:
 def number_of(
     kind: AccountKind, number: str | None, file: Path | None, token: str | None, last4: str | None
 ) -> AccountNumber | None:
-    """The number that was typed; None where only the rail knows it, by its token.
+    """The typed number; None where only the rail has it, under its token.
 
     Raises:
-        Refused: there is none, or both a number and its last four, or it cannot be right.
+        Refused: there is none, or both a number and its last four digits, or it is invalid.
     """
     if last4 is None:
         return judge_number(kind, _typed(number, file))
@@ -136,7 +139,7 @@ def token_of(token: str) -> str:
 
 
 async def withdrawal_policy(register: Register) -> WithdrawalPolicy:
-    """The limits of the default policy; our own where none is registered yet."""
+    """The limits of the default policy; the built-in ones where none is registered yet."""
     stored = await register.policies.newest(None)
     return parse_policy(stored.text).withdrawal if stored else WithdrawalPolicy()
 
@@ -151,11 +154,11 @@ class Cooled(NamedTuple):
 
 
 async def cooling_of(register: Register, cooling: str | None, who: Actor, merchant: str, reason: str | None) -> Cooled:
-    """When the account has cooled off: after the policy's time, or the time that was asked for.
+    """When the account has cooled off: after the policy's time, or the requested time.
 
     Raises:
-        Refused: a shorter time was asked for by somebody who is no operator, or without a reason.
-        Misconfigured: a shorter time was asked for, and the owner's address is not known.
+        Refused: a shorter time was requested by someone who is no operator, or without a reason.
+        Misconfigured: a shorter time was requested, and the owner's address is not set.
     """
     policy = await withdrawal_policy(register)
     wanted = policy.cooling
@@ -173,7 +176,7 @@ async def cooling_of(register: Register, cooling: str | None, who: Actor, mercha
 
 
 async def shorten_cooling(account: str, version: int, cooled: Cooled, who: Actor, why: str) -> None:
-    """Shorten the cooling of an account that was bound just now, if a shorter time was asked for."""
+    """Shorten the cooling of an account that was just bound, if a shorter time was requested."""
     if cooled.shortened:
         async with owners_books() as register:
             await register.accounts.shorten_cooling(

@@ -1,4 +1,4 @@
-"""How payout accounts and their history look. Only the last four digits appear anywhere."""
+"""How payout accounts and their history are shown. Only the last four digits ever appear."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HISTORY = ("at", "account", "version", "what", "detail", "who", "why")
 
 
 def print_accounts(merchant: str, legal_name: str | None, rows: Sequence[PayoutAccount], hint: str = "") -> None:
-    """A merchant's accounts. `hint`: who seems to have issued the number that was just bound."""
+    """A merchant's accounts. `hint`: the probable issuer of the number that was just bound."""
     value: dict[str, Any] = {
         "merchant_id": merchant,
         "legal_name": legal_name,
@@ -35,7 +35,7 @@ def print_accounts(merchant: str, legal_name: str | None, rows: Sequence[PayoutA
 
 
 def print_history(merchant: str, changes: Sequence[AccountChange]) -> None:
-    """What was done to a merchant's accounts, the oldest first."""
+    """The changes of a merchant's accounts, the oldest first."""
     cells = [
         (
             *(clock(row.at), row.account_id, "" if row.version is None else str(row.version), row.what, row.detail),
@@ -50,12 +50,12 @@ def print_history(merchant: str, changes: Sequence[AccountChange]) -> None:
 
 
 def account_view(row: PayoutAccount) -> dict[str, Any]:
-    """An account for scripts, without what the rail calls it."""
+    """An account for scripts, without the rail's token."""
     return row.model_dump(mode="json", exclude={"rail_token"}) | {"state": state_of(row)}
 
 
 def state_of(row: PayoutAccount) -> str:
-    """Whether money goes there, in a few words."""
+    """Whether the account gets money, in a few words."""
     if row.suspended_at is not None:
         by = f" by {row.suspended_by}" if row.suspended_by else ""
         return f"suspended{by}: {row.suspended_for or 'no reason given'}"

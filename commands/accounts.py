@@ -76,7 +76,7 @@ async def name_merchant(
     command_id: CommandId = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Say what a merchant is called by law. Its accounts must be held under that name; others are suspended."""
+    """Set a merchant's legal name. Its accounts must be held under that name; others are suspended."""
     id_of(merchant, "merchant")
     async with books() as register:
         if name is not None:
@@ -126,7 +126,7 @@ async def bind_account(
     command_id: CommandId = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Bind a payout account. The same again changes nothing; another number needs `replace`."""
+    """Bind a payout account. Repeating it changes nothing; another number needs `replace`."""
     id_of(merchant, "merchant"), id_of(account, "account")
     who, why = actor_by(by or f"merchant:{merchant}"), check_reason(reason or (None if by else "bound by its merchant"))
     check_actor(who, "bind", merchant)
@@ -179,7 +179,10 @@ async def replace_account(
     command_id: CommandId = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Give an account another number. It cools off again; withdrawals that wait keep the number they were asked for."""
+    """Give an account another number.
+
+    It cools off again. Waiting withdrawals keep the number they were requested for.
+    """
     async with books() as register:
         known = await known_account(register, account)
         who, why = actor_by(by or f"merchant:{known.merchant_id}"), check_reason(reason)
@@ -204,7 +207,7 @@ async def replace_account(
             is_default=known.is_default,
             cooling_until=cooled.until,
         )
-        # Only what was typed: what is known may have changed since the command was first sent.
+        # Only the typed fields: stored facts may have changed since the command was first sent.
         said = {"account": account, "holder": holder, "kind": kind, "bank": bank, "code": bank_code, "rail": rail}
         said |= {"token": token, "last4": last4, "cooling": cooling, "why": why}
         asked = command_of(command_id, who, "replace", said, _fingerprints(judged, account))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
 NOT_ALLOWED = {"UNIMPLEMENTED", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "PERMISSION_DENIED"}
-"""How servers say that time is not to be skipped there."""
+"""The messages of servers that do not allow time skipping."""
 
 
 @command
@@ -49,10 +49,10 @@ async def advance(
 
 
 async def skip(client: Client, about: Subject, ahead: timedelta) -> None:
-    """Let the time pass for one workflow, and return when everything that fell due was begun.
+    """Let time pass for one workflow, and return when everything that fell due has begun.
 
     Raises:
-        Refused: `not_running`, the workflow is over or never was.
+        Refused: `not_running`: the workflow is over or never existed.
         Misconfigured: this Temporal does not allow time skipping.
     """
     from temporalio.client import WorkflowExecutionStatus

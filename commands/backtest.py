@@ -1,4 +1,4 @@
-"""`backtest FOLDER`: past orders live again on a stack of their own, and the report says whether as they should."""
+"""`backtest FOLDER`: replays past orders on their own stack, and reports whether they end as expected."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ async def backtest(
     report: Annotated[Path | None, typer.Option(help="Write the whole report to this file, as JSON.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Live past orders again, in the columns of the public Olist data set, days passing by time skipping."""
+    """Replay past orders, in the columns of the public Olist data set. Days pass by time skipping."""
     from backtest.running import live, read_orders  # loaded when it runs: servers, vendors and workflows
 
     orders, bad_rows = read_orders(folder)
     text = read_text(policy or str(POLICY))
     parse_policy(text)
     if report is not None:
-        _write(report, "", mode="a")  # that it can be written is known before anything is lived
+        _write(report, "", mode="a")  # find out before the replay whether it can be written
     found = await live(orders[:limit], bad_rows, text, shows_progress=not wants_json())
     if report is not None:
         _write(report, json.dumps(found.as_json(), ensure_ascii=False, indent=2) + "\n")

@@ -1,6 +1,4 @@
-"""`callback PROVIDER`: give what a rail or a payment channel called back to its withdrawal, as the address that it is
-sent to would.
-"""
+"""`callback PROVIDER`: takes a rail's or payment channel's callback from a file, as its HTTP address would."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ async def callback(
     headers: Annotated[str, typer.Option(help="A file with its headers: a line NAME: VALUE each, or a JSON object.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Take one callback: verify, journal, and tell its withdrawal. Exit code 1 where it is refused."""
+    """Take one callback: verify, journal, and report it to its withdrawal. Exit code 1 where it is refused."""
     from wiring.desks import callback_desk  # loaded when it runs: vendors, HTTP and keys
 
     given = headers_of(read_bytes(headers))

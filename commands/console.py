@@ -1,7 +1,7 @@
-"""How commands speak: tables for people, JSON for scripts, one sentence when something is refused, never a traceback.
+"""The output of commands: tables for people, JSON for scripts, one sentence for a refusal, never a traceback.
 
-Exit codes: 0 done · 1 refused, or something did not answer · 2 bad usage, or a setting is missing or wrong ·
-130 interrupted.
+Exit codes: 0 done · 1 refused, or something did not answer · 2 bad usage, or a setting is missing or wrong · 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _as_json: ContextVar[bool] = ContextVar("as_json", default=False)
 
 
 class Malformed(Refused):
-    """What was given is not a well-formed message. `reasons` are all of them: `[{"field", "message"}]`."""
+    """The given text is not a well-formed message. `reasons` are all errors: `[{"field", "message"}]`."""
 
     def __init__(self, code: str, reasons: list[dict[str, str]]) -> None:
         problems = "; ".join(f"{reason['field']}: {reason['message']}" for reason in reasons[:10])
@@ -50,7 +50,7 @@ class Malformed(Refused):
 
 
 class Failed(DakuanError):
-    """The command says no, and has shown why."""
+    """The command failed, and has already printed why."""
 
 
 def command(main: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
@@ -68,7 +68,7 @@ def command(main: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
 
 
 def _write_anything() -> None:
-    """A terminal that knows few letters, or an argument that was no text, must not end in an error about letters."""
+    """Replace characters that a terminal cannot show: an argument may not be text, and output must not fail on it."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -80,14 +80,14 @@ def _outcome(main: Coroutine[Any, Any, None]) -> int:
     except typer.Exit as exit_:
         return exit_.exit_code
     except typer.BadParameter:
-        raise  # bad usage: typer says it and exits with 2
+        raise  # bad usage: typer prints it and exits with 2
     except Failed:
         return REFUSED
     except KeyboardInterrupt:
         print_line("Interrupted.")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader (`| head`) has closed its end; without this Python complains once more while it exits.
+        # The reader (`| head`) has closed its end. Without this, Python prints another error while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except DakuanError as error:
         print_error(error)
@@ -102,7 +102,7 @@ def _outcome(main: Coroutine[Any, Any, None]) -> int:
 
 
 def _unforeseen(error: Exception) -> DakuanError:
-    """The last resort: a person at a terminal gets a sentence and no traceback."""
+    """Any other exception: a person at a terminal gets a sentence and no traceback."""
     from temporalio.service import RPCError  # only here: most commands do not load Temporal
 
     if isinstance(error, RPCError):
@@ -122,7 +122,7 @@ def error_view(error: DakuanError) -> dict[str, Any]:
 
 
 def print_error(error: DakuanError, about: str = "", **more: Any) -> None:
-    """Say why not: on stderr for people, `{"error": …}` with `more` on stdout for scripts."""
+    """Print an error: on stderr for people, `{"error": …}` with `more` on stdout for scripts."""
     view = error_view(error)
     if _as_json.get():
         print_json({"error": view | more})
@@ -142,7 +142,7 @@ def _snake(name: str) -> str:
 
 
 def print_line(line: str) -> None:
-    """One line on stderr."""
+    """Print one line on stderr."""
     print(clean(hide_passwords(line)), file=sys.stderr, flush=True)
 
 
@@ -150,18 +150,18 @@ def print_line(line: str) -> None:
 
 
 def wants_json() -> bool:
-    """Whether this run answers scripts."""
+    """Whether this run prints JSON for scripts."""
     return _as_json.get()
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout, on one line."""
+    """Print one JSON document on stdout, on one line."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
     sys.stdout.flush()
 
 
 def print_answer(value: Any, show: Callable[[Console], None]) -> None:
-    """The value for scripts, or what `show` prints for people."""
+    """Print the value for scripts, or what `show` prints for people."""
     if _as_json.get():
         print_json(value)
     else:

@@ -1,4 +1,4 @@
-"""`demo`: a stack of its own, a mix of stories, days passing by time skipping; a table of what came of them."""
+"""`demo`: plays a mix of stories on its own stack, days passing by time skipping, and prints a table of results."""
 
 from __future__ import annotations
 

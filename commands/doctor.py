@@ -1,4 +1,4 @@
-"""`doctor`: what answers, and whether roles, search attributes, migrations and settings are as they should be."""
+"""`doctor`: checks which servers answer, and that roles, search attributes, migrations and settings are right."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ PORTS = {"payment channel": "channel_url", "bank": "bank_url"}
 
 @command
 async def doctor(as_json: JsonFlag = False) -> None:
-    """Look at everything Dakuan stands on, and say what to do where it is not as it should be."""
-    from config import load  # loaded when it looks, as are Temporal, HTTP and the vendors: no help text needs them
+    """Check everything that Dakuan depends on, and say how to repair what is wrong."""
+    from config import load  # loaded when it runs, as are Temporal, HTTP and the vendors: no help text needs them
 
     settings = load()
     findings = [
@@ -98,7 +98,7 @@ async def _service(settings: Settings, client: Client) -> list[DoctorFinding]:
 async def _looked(
     name: str, look: Callable[[], Awaitable[tuple[bool, str]]], helps: str, *, required: bool = True
 ) -> DoctorFinding:
-    """One look; a failure is its finding."""
+    """One check. A failure becomes its finding."""
     from temporalio.service import RPCError
 
     try:
@@ -169,7 +169,7 @@ async def _skipping(client: Client) -> tuple[bool, str]:
 
 
 async def _providers(settings: Settings) -> list[DoctorFinding]:
-    """Whether each answers, and takes our account."""
+    """Whether each provider answers and accepts our account."""
     from wiring.carriers import check_providers
 
     try:
@@ -184,7 +184,7 @@ async def _providers(settings: Settings) -> list[DoctorFinding]:
 
 
 def _sentence(checked: ProviderCheck) -> tuple[str, str]:
-    """What was found, and what helps."""
+    """What was found, and how to repair it."""
     url = checked.url
     detail = f" ({checked.detail})" if checked.detail else ""
     match checked.outcome:
@@ -204,7 +204,7 @@ async def _ports(settings: Settings) -> list[DoctorFinding]:
     from config.rails import Rails
 
     given = settings.rails or Rails()
-    # Real rails and channels need no stand-in beside them.
+    # With real rails and channels no stand-in is needed.
     alone = {"channel_url": bool(given.channels), "bank_url": bool(given.rails)}
     found = [(name, field, getattr(settings, field)) for name, field in PORTS.items()]
     return [await _port(name, url, field) for name, field, url in found if url is not None or not alone[field]]
@@ -229,7 +229,10 @@ async def _port(name: str, url: str | None, field: str) -> DoctorFinding:
 
 
 async def _accounts(settings: Settings) -> list[DoctorFinding]:
-    """Whether each account of DAKUAN_RAILS is taken; without one, the bank and the payment channel are all there is."""
+    """Whether each account of DAKUAN_RAILS is accepted.
+
+    Without the file there are only the bank and the payment channel.
+    """
     from config.rails import Rails
     from wiring.rails import check_accounts
 

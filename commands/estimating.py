@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 async def estimate_now(withdrawal: Withdrawal) -> Estimate:
-    """What would become of this request now, by its policy, the register and its account's rail.
+    """The expected result of this request now, by its policy, the register and its account's rail.
 
     Raises:
         Refused: `unknown_policy`, or `wrong_currency`: the policy has no limits in this currency.
@@ -61,7 +61,7 @@ async def terms_of(rail: str) -> RailTerms | None:
 
 
 def show_estimate(console: Console, found: Estimate) -> None:
-    """For people: the figures, and what stands against it, worst first."""
+    """For people: the figures, then the reasons against it, the worst first."""
     unlimited = found.sum_left_today_minor >= MAX_AMOUNT_MINOR // 2
     console.print(
         facts(

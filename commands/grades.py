@@ -27,7 +27,7 @@ grades = plain_app(
 )
 
 NONE = "none"
-"""What is typed to take a grade away."""
+"""The word that removes a grade."""
 
 
 @grades.command("give")
@@ -39,9 +39,10 @@ async def give_grade(
     reason: Reason = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Give a merchant a grade. Open orders keep the terms that they began under; the same again changes nothing.
+    """Give a merchant a grade.
 
-    It changes terms of business: it needs DATABASE_OWNER_URL.
+    Open orders keep their terms. Repeating it changes nothing. A grade changes terms of business, so this needs
+    DATABASE_OWNER_URL.
     """
     id_of(merchant, "merchant")
     who, why = actor_by(by), check_reason(reason)

@@ -1,4 +1,4 @@
-"""Rails and channels that a command may name: a mistyped one would be a new one, and nothing would ever fit it."""
+"""Rails and channels that a command may name. A mistyped name would create a new account that matches nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 async def refuse_unknown(settings: Settings, register: Register, scope: Scope, name: str) -> None:
-    """Nothing, where an order, a payout, an account, a statement or a setting knows the name.
+    """Accept a name that an order, a payout, an account, a statement or a setting has.
 
     Raises:
         Refused: `unknown_channel` or `unknown_rail`.

@@ -1,4 +1,4 @@
-"""`licences list|note|withdraw`: what merchants may sell that needs a licence."""
+"""`licences list|note|withdraw`: merchants' licences for goods that need one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LicenceArgument = Annotated[str, typer.Argument(help="What the screening rules c
 async def list_licences(
     merchant: Annotated[str | None, typer.Argument(help="Only this merchant's.")] = None, as_json: JsonFlag = False
 ) -> None:
-    """Licences that merchants have, with number, end, and who noted them."""
+    """List merchants' licences, with number, end, and who noted them."""
     if merchant is not None:
         id_of(merchant, "merchant")
     async with books() as register:
@@ -55,7 +55,7 @@ async def note_licence(
     reason: Reason = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Note that a merchant has a licence. The same again changes nothing."""
+    """Note that a merchant has a licence. Repeating it changes nothing."""
     who, why = _checked(merchant, licence, by, reason)
     number = _number_of(number)
     valid_until = _end_of(until)
@@ -73,7 +73,7 @@ async def withdraw_licence(
     reason: Reason = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Note that a merchant has a licence no more. Orders that are open go on."""
+    """Note that a merchant no longer has a licence. Open orders go on."""
     who, why = _checked(merchant, licence, by, reason)
     async with books() as register:
         if not await register.licences.withdraw(merchant, licence, who, why, datetime.now(UTC)):

@@ -23,7 +23,7 @@ async def database(address: str = "database_url") -> AsyncIterator[Pool]:
     """A small pool on the configured database, migrated.
 
     Args:
-        address: the setting whose role is taken.
+        address: the setting whose role is used.
 
     Raises:
         Unavailable: it does not answer; the message names the address.
@@ -52,7 +52,7 @@ async def books() -> AsyncIterator[Register]:
 
 @asynccontextmanager
 async def owners_books() -> AsyncIterator[Register]:
-    """The register as the database's owner, for what a worker's role may not decide; see `database`."""
+    """The register as the database's owner, for changes that a worker's role may not make; see `database`."""
     from ledger.register import Register
 
     async with database("database_owner_url") as pool:

@@ -1,4 +1,4 @@
-"""`loads`: the statements that were loaded, and taking one back that was loaded by mistake, by two people."""
+"""`loads`: the loaded statements, and how two people withdraw one that was loaded by mistake."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def loads(
     reason: Annotated[str | None, typer.Option(help="Why it was wrong.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """List statements that were loaded. With --withdraw a first person asks to take one back, and a second one does."""
+    """List loaded statements. With --withdraw one person asks to withdraw one, and a second person does it."""
     async with books() as register:
         if withdraw is None:
             found = await register.statements.loads()

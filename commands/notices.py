@@ -1,4 +1,4 @@
-"""`notices`: what buyers, merchants and staff are to be told, in an order that a reader can go on from."""
+"""`notices`: the notices for buyers, merchants and staff, numbered so that a reader can continue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def notices(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 100,
     as_json: JsonFlag = False,
 ) -> None:
-    """Read notices after a number; none is ever passed over. The answer's `last` is where to go on."""
+    """Read the notices after a number; none is ever skipped. Continue from the answer's `last`."""
     async with books() as register:
         rows = await register.notices.read(after_id=after, to=to, subject=subject, limit=limit)
     view = {
@@ -48,7 +48,7 @@ async def notices(
 
 
 def _written(fact: str) -> str:
-    """A fact of a notice: a time as people read it, anything else as it is."""
+    """A fact of a notice: a time in the form for people, anything else unchanged."""
     try:
         return clock(fact) if _TIME.fullmatch(fact) else fact
     except ValueError:

@@ -83,7 +83,7 @@ class OrderMapping(BaseModel):
     columns: dict[Field, str]
     values: dict[Field, str] = {}
     paid: tuple[str, ...] = ()
-    """In small letters; empty: every order is paid."""
+    """In lower case; empty: every order is paid."""
     offset: Annotated[str, StringConstraints(pattern=r"^([+-]\d\d:\d\d|)$")] = ""
 
 
@@ -93,7 +93,7 @@ class _Row(NamedTuple):
 
 
 def read_mapping(name: str) -> OrderMapping:
-    """A mapping that is shipped, by its name, or a file.
+    """A shipped mapping, by its name, or a file.
 
     Raises:
         BadInput: it cannot be read, names a field that orders do not have, or lacks one that they must.
@@ -114,7 +114,7 @@ def read_mapping(name: str) -> OrderMapping:
 
 
 def orders_of(file: str, text: str, mapping: OrderMapping) -> list[Document]:
-    """The orders of an export as JSON values, each with the line it begins on, or why it is none.
+    """The orders of an export as JSON values, each with its first line; or the error of a row.
 
     Rows that follow each other with the same order id, or with none, are one order.
 
@@ -182,7 +182,7 @@ def _order(rows: list[_Row], mapping: OrderMapping, delimiter: str) -> dict[str,
     tax = minor("tax")
     goods = sum(line["quantity"] * line["unit_price_minor"] for line in lines)
     if tax and goods + freight - discount + tax == total:
-        # Where prices hold no tax, it is paid on top, and is a line of its own.
+        # Where prices exclude tax, it is paid on top and becomes a line of its own.
         lines.append({"line_id": "tax", "title": "Tax", "category": "tax", "quantity": 1, "unit_price_minor": tax})
     order = {
         "order_id": _NOT_AN_ID.sub("", field_of("order_id")),
@@ -225,7 +225,7 @@ def _address(which: str, field_of: Any) -> dict[str, str]:
 
 
 def _buyer(text: str) -> str:
-    """The buyer's id; of an e-mail or a name its digest, the same each time."""
+    """The buyer's id. An e-mail or a name is replaced by its digest, which is the same each time."""
     if text and _NOT_AN_ID.search(text):
         return "b-" + hashlib.sha256(text.strip().casefold().encode()).hexdigest()[:24]
     return text
@@ -239,7 +239,7 @@ def _whole(text: str) -> int:
 
 
 def _time(text: str, offset: str) -> str:
-    """A time as RFC 3339; the text itself where it is none, so that the order names it."""
+    """A time as RFC 3339. Text that is no time stays as it is, so that the order's check names it."""
     found = _TIME.fullmatch(text.strip())
     if found is None:
         return text

@@ -1,4 +1,4 @@
-"""`orders`: a list from PostgreSQL, by filters."""
+"""`orders`: a filtered list from PostgreSQL."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ By = Annotated[str | None, typer.Option("--by", "--as", metavar="ROLE:ID", help=
 @policy.command("check")
 @command
 async def check_file(file: FileArgument, as_json: JsonFlag = False) -> None:
-    """Say what is wrong with a policy, by line and key: keys, values, and values that cannot work together."""
+    """List the errors of a policy, by line and key: keys, values, and values that cannot work together."""
     text = read_text(file)
     problems = check_policy(text)
     good = {} if problems else {"name": parse_policy(text).name, "content_hash": parse_policy(text).content_hash}
@@ -64,9 +64,10 @@ async def register_file(
     anyway: Annotated[bool, typer.Option("--anyway", help="Although `policy check` finds something wrong.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Register a policy by its name and content. Open orders keep theirs; new ones get this.
+    """Register a policy by its name and content.
 
-    A name that points to another text needs DATABASE_OWNER_URL: a worker's role cannot change terms.
+    Open orders keep theirs; new orders get this one. Changing the text of a known name needs DATABASE_OWNER_URL: a
+    worker's role cannot change terms.
     """
     from commands.policy_register import register
 
@@ -82,7 +83,7 @@ async def register_file(
 @policy.command("list")
 @command
 async def list_policies(as_json: JsonFlag = False) -> None:
-    """Every registered name: the text that it points to, since when, by whom and why, and how many open orders."""
+    """List the registered names: the text of each, since when, by whom and why, and its open orders."""
     async with books() as register:
         views = listed(await register.policies.list())
     print_answer(views, lambda console: show_list(console, views))
@@ -103,7 +104,7 @@ async def show_policy(
     history: Annotated[bool, typer.Option("--history", help="Who let the name point to what, and why.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Every value with its source: our default, the policy, or the rule that sets it."""
+    """Show every value with its source: our default, the policy, or the rule that sets it."""
     if order is not None:
         async with books() as register:
             known = await register.orders.known(id_of(order))
@@ -126,7 +127,7 @@ async def show_policy(
 @policy.command("diff")
 @command
 async def diff_policies(old: WhichArgument, new: WhichArgument, as_json: JsonFlag = False) -> None:
-    """What changes from one policy to another: values that differ, and rules that one of them lacks."""
+    """Compare two policies: values that differ, and rules that one of them lacks."""
     before, after = await policy_of(old), await policy_of(new)
     views = difference_views(differences(before, after))
     print_answer(

@@ -1,7 +1,7 @@
 """Public holidays of a country as the closed days of a policy: days on which its carriers rest.
 
-The days come from the package `holidays`. They are written into the policy and not looked up while orders live: a
-policy's text never changes under an order, and a person can read and correct it.
+The days come from the package `holidays`. They are written into the policy and not looked up at run time: a policy's
+text never changes under an order, and a person can read and correct it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DAY = timedelta(days=1)
 
 
 class Closed(NamedTuple):
-    """Days in a row on which a country rests, with what they are called."""
+    """Consecutive public holidays, with their names."""
 
     first: date
     last: date
@@ -28,7 +28,7 @@ class Closed(NamedTuple):
 
 
 def public_holidays(country: str, years: Iterable[int]) -> list[Closed]:
-    """The public holidays of a country, days in a row together.
+    """The public holidays of a country, consecutive days together.
 
     Raises:
         BadInput: the package knows no such country, or no holiday of these years.
@@ -55,7 +55,7 @@ def _runs(days: dict[date, str]) -> Iterator[Closed]:
 
 
 def not_closed_yet(found: Iterable[Closed], policy: Policy, country: str) -> list[Closed]:
-    """What the policy does not have already; a run that it has in part is cut into what is left."""
+    """The days that the policy does not have yet. A run that it has in part is cut to the missing days."""
     have = {
         closed.first + DAY * number
         for closed in policy.audit.closed_days
@@ -80,7 +80,7 @@ def tables_of(country: str, found: Iterable[Closed], utc_offset: timedelta) -> s
 
 
 def with_tables(text: str, title: str, tables: str) -> str:
-    """A policy's text with these tables in it; those that were written under the same title before are replaced."""
+    """A policy's text with these tables. Tables written before under the same title are replaced."""
     head, end = f"# {title}; written by `policy holidays`\n", f"# end of {title}\n"
     block = f"{head}{tables}{end}"
     written = re.compile(f"{re.escape(head)}.*?{re.escape(end)}", re.DOTALL)
@@ -90,5 +90,5 @@ def with_tables(text: str, title: str, tables: str) -> str:
 
 
 def without_tables(text: str, title: str) -> str:
-    """The text without what was written under this title."""
+    """The text without the tables under this title."""
     return with_tables(text, title, "") if f"# end of {title}\n" in text else text

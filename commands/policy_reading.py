@@ -21,12 +21,12 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 async def policy_of(which: str) -> Policy:
-    """The policy that this means; see `policy_text_of`."""
+    """The policy of this name, hash or file; see `policy_text_of`."""
     return parse_policy(await policy_text_of(which))
 
 
 async def policy_text_of(which: str) -> str:
-    """The text that this means.
+    """The text of this name, hash or file.
 
     Raises:
         Refused: `unknown_policy`: no such name or hash is registered, and there is no such file.
@@ -69,7 +69,7 @@ def other_text(file: str | None, name: str) -> str:
 
 
 def offset_of(text: str) -> timedelta:
-    """A length of time that may be none.
+    """A length of time, or None where it was not given.
 
     Raises:
         Refused: `malformed`; it is none.
@@ -81,10 +81,10 @@ def offset_of(text: str) -> timedelta:
 
 
 def written_into(file: Path, title: str, country: str, found: Sequence[Closed], offset: timedelta) -> list[Closed]:
-    """Write closed days into a policy file; which of them it did not have.
+    """Write closed days into a policy file; returns those that it did not have.
 
     Raises:
-        BadInput: the file cannot be read or written, or would be no policy any more; then it stays as it is.
+        BadInput: the file cannot be read or written, or would no longer be a policy. It stays unchanged then.
     """
     text = read_text(str(file))
     left = not_closed_yet(found, parse_policy(without_tables(text, title)), country)

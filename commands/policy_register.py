@@ -14,7 +14,7 @@ from screens import facts
 
 
 async def register(policy: Policy, text: str, by: str | None, reason: str) -> None:
-    """Register a text, and tell of it.
+    """Register a text, and print the result.
 
     Raises:
         Refused: `wrong_actor`, `reason_missing` or `malformed`.
@@ -26,7 +26,7 @@ async def register(policy: Policy, text: str, by: str | None, reason: str) -> No
 
 
 def _who(by: str | None) -> str:
-    """Raises `Refused`, `wrong_actor`: merchants and buyers set no terms."""
+    """Raises `Refused` with `wrong_actor`: merchants and buyers cannot set terms."""
     if by is None:
         return "operator"
     actor = read_message(Actor, actor_of(by), "malformed")

@@ -19,12 +19,12 @@ SHORT_HASH = 12
 
 
 def value_views(values: Iterable[PolicyValue], only: str | None) -> list[dict[str, Any]]:
-    """The values whose keys begin so, for scripts."""
+    """The values whose keys begin with a prefix, for scripts."""
     return [value._asdict() for value in values if only is None or value.key.startswith(only)]
 
 
 def difference_views(found: Iterable[Difference]) -> list[dict[str, Any]]:
-    """What differs, for scripts."""
+    """The differences, for scripts."""
     return [
         {"key": one.key, "old": one.old and one.old._asdict(), "new": one.new and one.new._asdict()} for one in found
     ]
@@ -42,7 +42,7 @@ async def moves_view(name: str) -> list[dict[str, Any]]:
 
 
 def show_values(console: Console, view: dict[str, Any]) -> None:
-    """Every value, and the moves of the name where they were asked for."""
+    """Every value, and on request the changes of the name."""
     rows = [(value["key"], _shown(value["value"]), value["source"]) for value in view["values"]]
     console.print(table(f"Policy {view['name']} {view['content_hash'][:SHORT_HASH]}", ("key", "value", "source"), rows))
     if view["moves"]:
@@ -78,7 +78,7 @@ def show_differences(console: Console, old: str, new: str, views: list[dict[str,
 
 
 def show_holidays(console: Console, view: dict[str, Any], tables: str) -> None:
-    """The tables, where they are only printed; else how many days were written where."""
+    """The tables if they are only printed; else the number of days written, and the file."""
     if view["into"] is None:
         console.print(tables.rstrip())
     else:

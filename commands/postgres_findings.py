@@ -1,4 +1,4 @@
-"""What `doctor` finds at PostgreSQL, and the next command where something is missing."""
+"""The findings of `doctor` about PostgreSQL, and the next command where something is missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MIGRATE = "`python starter.py migrate`"
 
 @dataclass(frozen=True)
 class DoctorFinding:
-    """One thing that was looked at. Not `ok` and `required`: nothing works before it is put right."""
+    """One check. Not `ok` and `required`: nothing works before it is repaired."""
 
     name: str
     ok: bool
@@ -79,7 +79,7 @@ def _cure(error: DakuanError, variable: str) -> str:
 
 
 def _wrong(seen: Inspection, has_owner: bool) -> tuple[str, str] | None:
-    """What is found, and what helps; the first that must be put right."""
+    """The first error, and how to repair it."""
     run = f"run {MIGRATE}" if has_owner else f"set DATABASE_OWNER_URL to the owner's address, then run {MIGRATE}"
     if seen.read_only:
         return "it is read-only, not the primary", "promote it, or name the primary"
@@ -111,7 +111,7 @@ def _wrong_for_worker(seen: Inspection) -> tuple[str, str] | None:
 
 
 def _remarks(seen: Inspection, variable: str) -> list[DoctorFinding]:
-    """What works and is worth knowing."""
+    """Facts worth knowing about a database that works."""
     found = []
     if seen.timezone not in ("UTC", "Etc/UTC"):
         said = f"the server's is {seen.timezone}; our sessions use UTC, and days in the books are UTC days"

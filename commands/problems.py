@@ -1,4 +1,4 @@
-"""How what is wrong with a file is shown: a row each, with line, key and sentence."""
+"""How the errors of a file are shown: one row each, with line, key and sentence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def print_problems(file: str, problems: Sequence[FileProblem], as_good: Mapping[str, Any]) -> None:
-    """Every problem of a file for people or scripts; where there is none, what can be said of it."""
+    """Print every error of a file for people or scripts; without errors, the facts about the file."""
     view = {"file": file, "problems": [problem._asdict() for problem in problems], **as_good}
 
     def show(console: Console) -> None:

@@ -23,7 +23,7 @@ NAMED_AT_MOST = 20
 
 @command
 async def prove(as_json: JsonFlag = False) -> None:
-    """Prove that no money was lost, created or paid twice, and that none is orphaned. Exit code 1 where not."""
+    """Prove that no money was lost, created or paid twice, and that none is orphaned. Exit code 1 if a proof fails."""
     from config import load  # loaded when it proves: no help text needs the books or Temporal
     from ledger.proofs import prove as prove_books
     from ledger.register import Register
@@ -44,7 +44,7 @@ async def prove(as_json: JsonFlag = False) -> None:
 
 
 async def prove_workflows(client: Client, register: Register) -> Proof:
-    """Each open order and withdrawal has a workflow that runs; money without one is orphaned.
+    """Each open order and withdrawal has a running workflow. Money without one is orphaned.
 
     Raises:
         Unavailable: Temporal did not answer.
@@ -58,7 +58,7 @@ async def prove_workflows(client: Client, register: Register) -> Proof:
     wanted |= {withdrawal_workflow_id(row.withdrawal_id) for row in open_rows}
     try:
         running = {run.id async for run in client.list_workflows("ExecutionStatus = 'Running'", page_size=1000)}
-        # The list lags behind: a workflow that it lacks is asked for by name.
+        # The list lags behind, so a workflow that it lacks is looked up by name.
         orphans = [lost for lost in sorted(wanted - running) if await _is_orphan(client, register, lost)]
     except RPCError as error:
         raise Unavailable(f"Temporal did not answer: {error.message}") from None
@@ -102,7 +102,7 @@ def _helps(workflow_id: str) -> str:
 
 
 def proofs_table(proofs: Sequence[Proof]) -> Listing:
-    """Name, whether it holds, and what was found where it does not."""
+    """Name, whether it holds, and the findings where it does not."""
     rows = [
         (
             proof.name,
@@ -116,7 +116,7 @@ def proofs_table(proofs: Sequence[Proof]) -> Listing:
 
 
 def _shown(evidence: Sequence[object]) -> tuple[str, ...]:
-    """The first of what was found; thousands of orders may lack a workflow, and a screen of them helps no one."""
+    """The first findings. Thousands of orders may lack a workflow; a full list helps no one."""
     first = tuple(clean(row) for row in evidence[:NAMED_AT_MOST])
     more = len(evidence) - len(first)
     return (*first, f"and {more:,} more; --json lists all") if more else first

@@ -1,4 +1,4 @@
-"""`purge`: forget the raw bytes of old callbacks and pushes, and what providers said of parcels long ago."""
+"""`purge`: deletes the raw bytes of old callbacks and pushes, and old answers of providers about parcels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.errors import BadInput
 from screens import facts
 
 SHORTEST_DAYS = 7
-"""Within a week somebody may still want to know what exactly was said."""
+"""Within a week someone may still need the exact bytes."""
 
 
 @command
@@ -24,10 +24,10 @@ async def purge(
     older_than: Annotated[str, typer.Option(help="Age of what is forgotten, such as 90d.")] = "90d",
     as_json: JsonFlag = False,
 ) -> None:
-    """Forget the raw callbacks of rails and payment channels that are older; their outcomes are kept.
+    """Delete older raw callbacks of rails and payment channels; their outcomes are kept.
 
-    What tracking providers said and pushed goes by `[keep]` of the file in DAKUAN_CARRIERS: by default what may name
-    people after 30 days, the rest after 180, except of parcels of open orders. Run it daily.
+    Answers and pushes of tracking providers follow `[keep]` of the file in DAKUAN_CARRIERS. By default, data that may
+    name people goes after 30 days, the rest after 180, except for parcels of open orders. Run it daily.
     """
     age = duration_of(older_than, "older-than")
     if age.days < SHORTEST_DAYS:

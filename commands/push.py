@@ -1,4 +1,4 @@
-"""`push VENDOR`: give a provider's push to the orders, as the address that it is sent to would."""
+"""`push VENDOR`: takes a tracking provider's push from a file, as its HTTP address would."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ async def push(
     header: Annotated[list[str] | None, typer.Option(help="A header as NAME:VALUE; may be given again.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Take one push of a tracking provider: verify, journal, and tell its orders. Exit code 1 where it is refused."""
+    """Take one push of a tracking provider: verify, journal, and report it to its orders.
+
+    Exit code 1 where it is refused.
+    """
     from wiring.desks import push_desk  # loaded when it runs: vendors, HTTP and keys
 
     headers = dict(_header(text) for text in header or ())

@@ -1,4 +1,4 @@
-"""Which rail is meant, and whether it can pay to an account at all."""
+"""Which rail a command is about, and whether it can pay to an account at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STANDIN = "sandbox"
 
 
 def rail_named(settings: Settings, rail: str | None) -> str:
-    """The rail that was named; on a local stack the stand-in bank where none was.
+    """The named rail; on a local stack the stand-in bank where none was named.
 
     Raises:
         Refused: `malformed`; it is no name, or none was given where rails are real.
@@ -33,13 +33,13 @@ def rail_named(settings: Settings, rail: str | None) -> str:
 async def check_rail(
     settings: Settings, rail: str, currency: str, kind: AccountKind, number: AccountNumber | None
 ) -> None:
-    """See that a rail is set up and can pay to such an account: otherwise its money would wait without end.
+    """Check that a rail is set up and can pay to such an account: otherwise its money would wait forever.
 
     Raises:
         Refused: `wrong_currency` or `rail_cannot_pay`.
-        Misconfigured: the rails' file or a key in it cannot be right.
+        Misconfigured: the rails' file or a key in it is invalid.
     """
-    from wiring.rails import open_rails  # loaded when a rail is looked at: vendors, HTTP and keys
+    from wiring.rails import open_rails  # loaded when a rail is checked: vendors, HTTP and keys
 
     async with AsyncExitStack() as stack:
         rails = await open_rails(settings, stack)

@@ -1,4 +1,4 @@
-"""What people give to commands: files, JSON, ids, actors. What cannot be read is refused in a sentence."""
+"""Input of commands: files, JSON, ids, actors. Input that cannot be read is refused with a sentence."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def read_text(file: str) -> str:
 
 
 def read_bytes(file: str) -> bytes:
-    """The bytes of a file, or of stdin for `-`, as they are.
+    """The raw bytes of a file, or of stdin for `-`.
 
     Raises:
         BadInput: it cannot be opened, or is too large.
@@ -85,7 +85,7 @@ class Document:
 
 
 def parse_json(text: str) -> Any:
-    """One JSON value, read more strictly than Python does: no doubled keys, NaN, endless numbers, lone surrogates.
+    """One JSON value, read more strictly than Python does: no duplicate keys, NaN, endless numbers, lone surrogates.
 
     Raises:
         BadInput: says what is wrong and where.
@@ -122,7 +122,7 @@ def _is_lines(text: str) -> bool:
     try:
         parse_json(first)
     except BadInput:
-        # A broken first line of several that each look like an object: one of them is wrong, not all.
+        # The first of several lines is broken, and each looks like an object: only that line is wrong.
         return first.rstrip().endswith("}") and rest.lstrip().startswith("{")
     return True
 
@@ -250,7 +250,7 @@ def read_message(model: type[M], body: Any, code: str) -> M:
 
 
 def id_of(text: str, what: str = "id") -> str:
-    """An id as the contract knows it.
+    """An id in the form of the contract.
 
     Raises:
         Refused: `malformed`; it is none.
@@ -274,7 +274,7 @@ class Subject:
 
     @property
     def noun(self) -> str:
-        """How a sentence calls it."""
+        """Its noun in a sentence."""
         return "withdrawal" if self.is_withdrawal else "order"
 
     @property
@@ -310,7 +310,7 @@ def duration_of(text: str, what: str = "duration") -> timedelta:
 
 
 def actor_of(text: str) -> dict[str, str]:
-    """`merchant:m-7` as a message has it; whether there is such a role is for the message to say.
+    """`merchant:m-7` in the form of a message, which checks the role.
 
     Raises:
         Refused: `malformed`; there is no colon.

@@ -1,4 +1,4 @@
-"""`receivable MERCHANT`: what a merchant owes and since when; paid in by the merchant, or given up by two people."""
+"""`receivable MERCHANT`: a merchant's debt and its age, paid in by the merchant or written off by two people."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ async def receivable(
     reason: Annotated[str | None, typer.Option(help="Why it is given up.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """What a merchant owes, by age; with --paid-in book what came, with --write-off give it up, two people."""
+    """Show what a merchant owes, by age.
+
+    Book a payment with --paid-in; write debt off with --write-off (two people).
+    """
     id_of(merchant, "merchant")
     if paid is not None and given_up is not None:
         raise typer.BadParameter("--paid-in or --write-off, not both")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 EVERY: Mapping[str, timedelta] = {"daily": timedelta(days=1), "hourly": timedelta(hours=1)}
 AFTER_MIDNIGHT = timedelta(hours=1)
-"""UTC. By then the other side has closed its day."""
+"""In UTC. The other side has closed its day by then."""
 COLUMNS = ("reason", "where", "what", "key", "about", "ours", "theirs", "since", "what to do")
 
 
@@ -53,11 +53,11 @@ async def reconcile(
     days: Annotated[
         int, typer.Option(min=1, max=366, help="Fetch the statements of so many days, today the last.")
     ] = 3,
-    apply: Annotated[bool, typer.Option("--apply", help="Tell withdrawals what only a statement knows.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Report to withdrawals what only a statement has.")] = False,
     schedule: Annotated[
-        Literal["daily", "hourly"] | None, typer.Option(help="Do this again and again, by Temporal Schedules.")
+        Literal["daily", "hourly"] | None, typer.Option(help="Repeat this, by Temporal Schedules.")
     ] = None,
-    unschedule: Annotated[bool, typer.Option("--unschedule", help="Do it no more.")] = False,
+    unschedule: Annotated[bool, typer.Option("--unschedule", help="Stop repeating it.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Compare the books with statements and with the register. Exit code 1 where they differ."""
@@ -133,7 +133,7 @@ async def _load(
 
 
 async def _compared(register: Register, asked: Comparison, *, fetch: bool) -> dict[str, Any]:
-    """One comparison, with why its statement could not be had, where that is so."""
+    """One comparison, with the reason if its statement could not be fetched."""
     from wiring.desks import reconciliation_desk  # loaded when it runs: vendors, HTTP and keys
 
     not_fetched: str | None = None
@@ -161,7 +161,7 @@ async def _compared(register: Register, asked: Comparison, *, fetch: bool) -> di
 
 
 async def _apply(register: Register, found: Sequence[Break]) -> list[dict[str, str]]:
-    """Tell each withdrawal what it has not heard; what was told."""
+    """Report to each withdrawal what it missed; returns the reports."""
     reported = []
     heard = [(one, withdrawal) for one in found if (withdrawal := withdrawal_in(one)) is not None]
     if not heard:

@@ -32,10 +32,11 @@ async def refund(
     command_id: Annotated[str | None, typer.Option("--id", help="The command's id; a fresh one unless given.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Give a buyer money back. A first person asks; a second one who says the same does it.
+    """Refund a buyer.
 
-    Without a line and an amount it is all that is left. It comes from where the order's money stands: escrow, what the
-    order brought in, or what its merchant has or will owe.
+    One person asks, and a second person who gives the same makes it happen. Without a line and an amount it is all that
+    is left. It comes from where the order's money is: escrow, the order's proceeds, or the merchant's other money or
+    debt.
     """
     known = await known_order(id_of(order, "order"))
     given: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""`rescue ID`: an order or withdrawal whose workflow is lost goes on from register and ledger."""
+"""`rescue ID`: continues an order or withdrawal from register and ledger after its workflow was lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def rescue(
     subject: Annotated[str, typer.Argument(metavar="ID", help="An order's id, or withdrawal-… .")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Start a workflow again where it is lost and money is held. Nothing is posted twice."""
+    """Restart a lost workflow whose money is held. Nothing is posted twice."""
     about = subject_of(subject)
     view = await (_rescue_withdrawal(about) if about.is_withdrawal else _rescue_order(about))
     show = withdrawal_facts if about.is_withdrawal else order_facts
@@ -45,7 +45,7 @@ async def _rescue_order(about: Subject) -> dict[str, Any]:
 
 
 async def _rescue_withdrawal(about: Subject) -> dict[str, Any]:
-    """One that has ended goes on, too: it ends again at once."""
+    """One that has ended is restarted as well: it ends again at once."""
     async with books() as register:
         known = await register.withdrawals.known(about.id)
     if known is None:
@@ -58,7 +58,7 @@ async def _rescue_withdrawal(about: Subject) -> dict[str, Any]:
 
 
 async def refuse_while_running(client: Client, about: Subject) -> None:
-    """A second workflow beside one that runs would be two minds about the same money.
+    """Check that no workflow runs: two workflows would both decide about the same money.
 
     Raises:
         Refused: `still_running`.

@@ -1,4 +1,4 @@
-"""`reviews`: what waits for a person, why, since when, and who looks at it."""
+"""`reviews`: what waits for a person, why, since when, and who has claimed it."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _view(one: Review, language: Language, now: datetime) -> dict[str, Any]:
 def _evidence(one: Review, language: Language) -> list[str]:
     """Why a person must look, in sentences."""
     if one.kind == "screening":
-        from core.order.state import ScreeningHit  # loaded when it is told: the whole order machine
+        from core.order.state import ScreeningHit  # loaded when it is shown: the whole order machine
         from core.order.texts import screening_sentence
 
         found = (one.evidence or {}).get("hits") or ()

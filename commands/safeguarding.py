@@ -19,7 +19,7 @@ COLUMNS = ("currency", "", "amount", "by its statements")
 
 @command
 async def safeguarding(as_json: JsonFlag = False) -> None:
-    """Client money owed, against cash at each channel and rail. Exit code 1 where it is not covered."""
+    """Compare the client money owed with the cash at each channel and rail. Exit code 1 if it is not covered."""
     async with database() as pool:
         found = await safeguards(pool)
     ok = not any(one.short_minor for one in found)

@@ -38,10 +38,10 @@ InCurrency = Annotated[str, typer.Option(help="ISO 4217.")]
 
 
 def spec_of(every: str | None, cron: str | None, timezone: str | None) -> ScheduleSpec:
-    """When it is due: every so often, or at the times of a cron expression in a time zone.
+    """When it is due: at an interval, or at the times of a cron expression in a time zone.
 
     Raises:
-        Refused: `malformed`: both or neither, or no length of time.
+        Refused: `malformed`: both or neither is given, or the interval is no length of time.
     """
     from temporalio.client import ScheduleIntervalSpec, ScheduleSpec  # loaded when it is used: half a second
 
@@ -72,7 +72,7 @@ async def create(
     paused: Annotated[bool, typer.Option("--paused", help="Create it, and let nothing happen yet.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Withdraw what is available by a schedule. The same again changes nothing."""
+    """Withdraw what is available by a schedule. Repeating this changes nothing."""
     from gateway.schedules import create_schedule, schedule_of
 
     fields = {
@@ -107,7 +107,7 @@ def _amount_or_zero(text: str, currency: str, field: str) -> int:
 async def list_schedules(
     merchant: Annotated[str | None, typer.Option(help="Of this merchant.")] = None, as_json: JsonFlag = False
 ) -> None:
-    """List the automatic withdrawals that are scheduled. A new one appears here after a moment."""
+    """List the scheduled automatic withdrawals. A new one appears after a moment."""
     async with temporal() as client:
         ids = [found.id async for found in await client.list_schedules() if found.id.startswith(PREFIX)]
         views = [await _view(client, await client.get_schedule_handle(id_).describe()) for id_ in ids]
@@ -122,28 +122,28 @@ async def pause(
     currency: InCurrency = "CNY",
     as_json: JsonFlag = False,
 ) -> None:
-    """Let nothing be withdrawn until it is resumed."""
+    """Withdraw nothing until it is resumed."""
     await _do(merchant, currency, lambda handle: handle.pause(note=reason[:500]))
 
 
 @schedules.command("resume")
 @command
 async def resume(merchant: Merchant, currency: InCurrency = "CNY", as_json: JsonFlag = False) -> None:
-    """Go on after a pause."""
+    """Continue after a pause."""
     await _do(merchant, currency, lambda handle: handle.unpause(note="resumed"))
 
 
 @schedules.command("trigger")
 @command
 async def trigger(merchant: Merchant, currency: InCurrency = "CNY", as_json: JsonFlag = False) -> None:
-    """Withdraw now, as if the time had come."""
+    """Withdraw now, without waiting for the next time."""
     await _do(merchant, currency, lambda handle: handle.trigger())
 
 
 @schedules.command("delete")
 @command
 async def delete(merchant: Merchant, currency: InCurrency = "CNY", as_json: JsonFlag = False) -> None:
-    """Withdraw by this schedule no more. What was started goes on."""
+    """Delete this schedule. Withdrawals that were started go on."""
     from gateway.schedules import schedule_of
 
     async with temporal() as client, schedule_of(client, id_of(merchant, "merchant"), currency) as handle:
@@ -179,7 +179,7 @@ async def _view(client: Client, known: ScheduleDescription) -> dict[str, Any]:
 
 
 async def _last(client: Client, known: ScheduleDescription) -> dict[str, Any] | None:
-    """What the last time came to: `{"due_at", "withdrawal_id"?, "amount_minor", "skipped"?}`; None before the first."""
+    """The last time: `{"due_at", "withdrawal_id"?, "amount_minor", "skipped"?}`; None before the first."""
     from temporalio.client import WorkflowExecutionStatus
 
     from gateway.schedules import latest_run

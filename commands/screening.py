@@ -1,4 +1,4 @@
-"""`screening check|try`: what is wrong with a rules file, and what the rules make of a title."""
+"""`screening check|try`: the errors of a rules file, and the rules' answer for a title."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def check_file(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Say what is wrong with a rules file, by line and key: unknown keys, rules that never match, duplicates."""
+    """List the errors of a rules file, by line and key: unknown keys, rules that never match, duplicates."""
     name = file or str(load().screening)
     text = read_text(name)
     problems = check_rules(text, simplified_characters())
@@ -57,7 +57,7 @@ async def try_titles(
     rules: Annotated[Path | None, typer.Option(help="The rules file; the one in use unless given.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Say what the rules make of titles: the outcome, the rule and its word, and what excuses it."""
+    """Show the rules' answer for titles: the outcome, the rule and its word, and what excuses it."""
     screener = Screener(rules_in(rules or load().screening), simplified_characters())
     have = _known(licence or [], screener)
     views = [_view(title, screener.examine(title, category), have) for title in titles]

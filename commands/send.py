@@ -31,7 +31,7 @@ async def send(
     as_signal: Annotated[bool, typer.Option("--signal", help="As a Signal: its answer stands in the journal.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Send a command to an order or a withdrawal and print its answer. The same id again: the first answer again."""
+    """Send a command to an order or a withdrawal and print its answer. The same id gets the first answer again."""
     about = subject_of(subject)
     checked = checked_command(about, verb, body, command_id, actor)
     payload = checked.model_dump(mode="json", exclude_unset=True)
@@ -68,7 +68,7 @@ async def _answer(client: Client, about: Subject, checked: Command, payload: dic
 
 
 def checked_command(about: Subject, verb: str, body: str, command_id: str | None, actor: str | None) -> Command:
-    """The command from what was typed.
+    """The command from the typed arguments.
 
     Raises:
         Refused: `unknown_verb` or `malformed`, field by field.
@@ -89,7 +89,7 @@ def checked_command(about: Subject, verb: str, body: str, command_id: str | None
 def _fields(body: str) -> dict[str, Any]:
     text = read_text(body[1:]) if body.startswith("@") else body
     try:
-        text.encode()  # an argument that is not UTF-8 reaches us as half characters
+        text.encode()  # an argument that is not UTF-8 arrives as lone surrogates
         value = parse_json(text)
     except UnicodeEncodeError:
         raise Malformed("malformed", [{"field": "body", "message": "is not UTF-8"}]) from None
@@ -101,7 +101,7 @@ def _fields(body: str) -> dict[str, Any]:
 
 
 def _put(fields: dict[str, Any], name: str, given: Any) -> None:
-    """A field given beside the body; saying it twice, differently, is refused rather than guessed."""
+    """Add a field that was given beside the body. Two different values are refused, not guessed."""
     if given is None:
         return
     if name in fields and fields[name] != given:

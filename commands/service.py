@@ -1,4 +1,4 @@
-"""Where commands reach Temporal; its client is loaded when it is used, for it costs half a second."""
+"""Where commands reach Temporal. Its client is loaded when it is used, since that costs half a second."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def temporal() -> AsyncIterator[Client]:
     """A client of the configured Temporal.
 
     Raises:
-        Unavailable: it does not answer, and the message names the address; or no worker polls there, and it says so.
+        Unavailable: it does not answer (the message names the address), or no worker polls there.
     """
     from temporalio.service import RPCError  # loaded when it is connected: the half second
 
@@ -40,14 +40,14 @@ async def temporal() -> AsyncIterator[Client]:
 
 
 async def _explained(client: Client, error: Unavailable | RPCError) -> Unavailable:
-    """Why there was no answer: most often there is no worker."""
+    """Why there was no answer. Most often no worker runs."""
     said = str(error) if isinstance(error, Unavailable) else error.message
     why = await why_idle(client)
     return Unavailable(f"{why} ({said})" if why and why not in said else said)
 
 
 async def why_idle(client: Client) -> str | None:
-    """Why nothing that is sent would be answered; None where a worker takes tasks, or where we may not know."""
+    """Why a message would get no answer; None where a worker takes tasks, or where we may not ask."""
     from temporalio.service import RPCError
 
     try:

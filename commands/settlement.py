@@ -1,4 +1,4 @@
-"""`settlement CHANNEL`: book what a payment channel has sent on to a rail, with the fee it kept.
+"""`settlement CHANNEL`: books what a payment channel sent on to a rail, and the fee it kept.
 
 Exit code 0 when all stand in the books, 1 when one cannot be booked, 2 when a file cannot be read.
 """
@@ -35,7 +35,7 @@ NEEDED = ("settlement_id", "gross", "fee", "net", "currency", "settled_at")
 
 
 class Settlement(Message):
-    """One settlement as its channel tells it: `gross_minor` left the channel, all but the fee arrives."""
+    """One settlement as its channel reports it: `gross_minor` left the channel, and all but the fee arrives."""
 
     settlement_id: Id
     gross_minor: AmountMinor
@@ -60,9 +60,9 @@ async def settlement(
     days: Annotated[int, typer.Option(min=1, max=366, help="Fetch so many days, today the last.")] = 3,
     as_json: JsonFlag = False,
 ) -> None:
-    """Book what a channel settled: its fee is an expense, the rest is with the rail. Again changes nothing."""
+    """Book what a channel settled: its fee is an expense, the rest is with the rail. Repeating it changes nothing."""
     id_of(channel, "channel")
-    settlements = _read(file) if file is not None else None  # what is wrong in the file does not wait for anything else
+    settlements = _read(file) if file is not None else None  # errors of the file are reported before anything else
     settings = load()
     rail = rail_named(settings, rail)
     async with books() as register:
@@ -95,7 +95,7 @@ def _read(file: str) -> list[Settlement]:
 
 
 async def _fetched(register: Register, channel: str, days: int) -> list[Settlement]:
-    """What the channel's statement tells of settlements, those of earlier statements too."""
+    """The settlements of the channel's statement, and of earlier statements."""
     from wiring.desks import reconciliation_desk  # loaded when it runs: vendors, HTTP and keys
 
     asked = Comparison(scope="channel", name=channel, now=datetime.now(UTC), days=days)

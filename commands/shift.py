@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ledger.register import Register
 
 AT_ONCE = 8
-"""Orders that are told at one time."""
+"""Orders that get the command at one time."""
 
 
 @command
@@ -53,7 +53,7 @@ async def shift(
 ) -> None:
     """Move a deadline of all open orders that match. A dry run unless --apply.
 
-    For a holiday, or while a carrier is out. Merchant and buyer of each order are told old, new and why.
+    For a holiday, or while a carrier is out. Merchant and buyer of each order are notified of old, new and why.
     """
     chosen = conditions_of(where)
     body = {"deadline": deadline, "by": by, "reason": reason, "actor": actor_of(actor)}
@@ -73,7 +73,7 @@ async def shift(
 
 
 def conditions_of(where: list[str]) -> dict[str, str]:
-    """The conditions that were typed.
+    """The typed conditions.
 
     Raises:
         Refused: `malformed`: an unknown key, one without a value, or one that stands twice.
@@ -117,7 +117,7 @@ def planned(one: OpenOrder, policy: Policy, sent: ShiftDeadline, now: datetime) 
 
 
 async def _apply(client: Client, sent: ShiftDeadline, views: list[dict[str, Any]]) -> None:
-    """Send the command to each; what became of it stands in its view."""
+    """Send the command to each; the result goes into its view."""
     import gateway
 
     limit, body = asyncio.Semaphore(AT_ONCE), sent.model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""`show ID`: where an order or a withdrawal stands, what it waits for, why money is held, and its money."""
+"""`show ID`: the state of an order or a withdrawal, what it waits for, why money is held, and its balances."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ledger.register import Register
 
 GONE = "gone"
-"""The status of a workflow that Temporal does not know, or not any more."""
+"""The status of a workflow that Temporal does not have, or no longer has."""
 
 
 @command
@@ -51,7 +51,7 @@ async def show(
     lang: LangOption = "en",
     as_json: JsonFlag = False,
 ) -> None:
-    """Show an order or a withdrawal. One whose workflow is gone or cannot answer is shown as the register has it."""
+    """Show an order or a withdrawal. If its workflow is gone or cannot answer, the register's state is shown."""
     about, language = subject_of(subject), language_of(lang)
     async with temporal() as client:
         found = await gateway.status_of(client, about.workflow_id)
@@ -70,7 +70,7 @@ async def show(
 
 
 async def _asked(client: Client, about: Subject) -> tuple[dict[str, Any] | None, Refused | Unavailable | None]:
-    """What the workflow says; or nothing and why: no worker takes its tasks, its task fails, or it was refused."""
+    """The workflow's answer; or None and the reason: no worker takes its tasks, its task fails, or it was refused."""
     try:
         if (idle := await why_idle(client)) is not None:
             return None, Unavailable(idle)
@@ -80,7 +80,7 @@ async def _asked(client: Client, about: Subject) -> tuple[dict[str, Any] | None,
 
 
 async def _from_workflow(client: Client, about: Subject) -> dict[str, Any]:
-    """What the workflow says.
+    """The workflow's answer.
 
     Raises:
         Refused: it never opened; with the reason code.
@@ -91,16 +91,16 @@ async def _from_workflow(client: Client, about: Subject) -> dict[str, Any]:
     journal = await gateway.query(client, about.workflow_id, "journal")
     holds = await gateway.query(client, about.workflow_id, "holds")
     retries = await gateway.retries(client, about.workflow_id)
-    # While it opens it knows nothing but that.
+    # While it opens it knows nothing else.
     known = {("withdrawal_id" if about.is_withdrawal else "order_id"): about.id, **state}
     return {"source": "workflow", "state": known, "holds": holds, "journal": journal, "retries": retries}
 
 
 async def _from_register(register: Register, about: Subject, why: Refused | Unavailable | None) -> dict[str, Any]:
-    """What the register has: the state as it was last recorded.
+    """The register's answer: the last recorded state.
 
     Args:
-        why: the workflow did not tell it.
+        why: the reason why the workflow did not answer.
 
     Raises:
         Refused: `unknown_order`, or `not_running` for a withdrawal: it is not known.
@@ -115,7 +115,7 @@ async def _from_register(register: Register, about: Subject, why: Refused | Unav
 
 
 async def _stored_order(register: Register, order_id: str) -> dict[str, Any] | None:
-    from core.order import views as order_views  # loaded when the register tells it: the whole order machine
+    from core.order import views as order_views  # loaded when the register answers: the whole order machine
     from core.order.state import OrderState
 
     known = await register.orders.known(order_id)

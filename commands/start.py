@@ -1,4 +1,4 @@
-"""`start FILE|-`: start the workflows of one order or of many, once each of them is well formed."""
+"""`start FILE|-`: starts the workflows of one order or of many, after each was checked."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 AT_ONCE = 8
-"""Orders that open side by side."""
+"""Orders that open at the same time."""
 OPENS_WITHIN = 60.0
-"""Seconds. A payment channel that is away keeps an order opening for as long as it is away."""
+"""Seconds. While a payment channel is away, its orders stay opening."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one order of the file."""
+    """The result for one order of the file."""
 
     line: int
     order_id: str | None
@@ -40,7 +40,7 @@ class Outcome:
     error: DakuanError | None = None
 
     def view(self) -> dict[str, Any]:
-        """As scripts get it."""
+        """The result as JSON for scripts."""
         if self.error is not None:
             return {"line": self.line, "order_id": self.order_id, "error": error_view(self.error)}
         assert self.state is not None
@@ -64,7 +64,10 @@ async def start(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Start orders. Each is checked first; what is malformed starts nothing. The same order again: the same answer."""
+    """Start orders.
+
+    Each is checked first; if one is malformed, none starts. The same order gets the same answer again.
+    """
     text = read_text(file)
     given = documents(text) if mapping is None else orders_of(file, text, read_mapping(mapping))
     found = [_checked(document) for document in given]
@@ -102,10 +105,10 @@ async def _start_all(client: Client, orders: list[tuple[int, Order]]) -> list[Ou
 
 
 async def start_one(client: Client, order: Order, idle: str | None = None) -> dict[str, Any]:
-    """Start an order and wait until it is open; an order that runs or ran already gives its state.
+    """Start an order and wait until it is open. An order that was started before gives its state.
 
     Args:
-        idle: why no worker takes tasks, where none does: then nothing is waited for.
+        idle: why no worker takes tasks, if none does. Then this does not wait.
 
     Raises:
         Refused: with the reason code; `order_exists_with_different_content` where the id is another order's.

@@ -1,4 +1,4 @@
-"""`statement MERCHANT`: what moved for a merchant, row by row, with the balance after each; as a table, CSV or JSON."""
+"""`statement MERCHANT`: a merchant's transfers, row by row with the balance after each, as a table, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def statement(
     file: Annotated[str | None, typer.Option("--csv", help="Write CSV to this file; `-` is stdout.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Every movement of a merchant's money, with opening and closing balance."""
+    """Show every movement of a merchant's money, with opening and closing balance."""
     id_of(merchant, "merchant")
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     first = since.replace(tzinfo=UTC) if since else today - timedelta(days=DAYS)
@@ -88,7 +88,7 @@ def _cells(currency: str, row: StatementRow) -> list[str]:
 
 
 def _decimal(amount_minor: int, currency: str) -> str:
-    """Without thousands, as programs read it."""
+    """An amount without thousands separators, for programs."""
     exponent = CURRENCIES.get(currency, 0)
     return f"{Decimal(amount_minor).scaleb(-exponent):.{exponent}f}"
 

@@ -27,15 +27,15 @@ OUR_FORMAT = "Dakuan's own"
 NEEDED = ("line_id", "kind", "key", "amount", "currency", "at")
 OPTIONAL = ("reference", "event_id", "fee")
 IDS = frozenset({"line_id", "key", "reference", "event_id", "settlement_id"})
-"""Columns in which a spreadsheet that took an id for a number lost digits."""
+"""Columns in which a spreadsheet loses digits by reading an id as a number."""
 AMOUNTS = frozenset({"amount", "fee", "gross", "net"})
 
 
 def read_statement(file: str, scope: Scope) -> StatementRead:
-    """What a statement file says, in a provider's format or in ours; `-` is stdin.
+    """The content of a statement file, in a provider's format or in ours; `-` is stdin.
 
     Raises:
-        BadFile: the file or rows cannot be read; every bad row is named, and none is taken.
+        BadFile: the file or rows cannot be read. Every bad row is named, and none is taken.
     """
     raw = read_bytes(file)
     if (foreign := read_foreign(file, raw, scope)) is not None:
@@ -56,7 +56,7 @@ def read_statement(file: str, scope: Scope) -> StatementRead:
 
 
 def parse_fee(text: str, currency: str) -> int:
-    """A fee in minor units; an empty one is none.
+    """A fee in minor units; 0 where it is empty.
 
     Raises:
         BadInput: it is no amount of this currency.
@@ -74,13 +74,13 @@ def read_rows(
 def _read_rows(
     file: str, text: str, needed: Sequence[str], optional: Sequence[str], read: Callable[[Mapping[str, str]], T]
 ) -> list[T]:
-    """Each row of a CSV file as `read` makes it of its fields by name.
+    """Each row of a CSV file, made by `read` from its fields by name.
 
     Args:
         read: may raise BadInput, whose message begins with the field, or ValidationError.
 
     Raises:
-        BadFile: the header is not as it should be, or rows cannot be read.
+        BadFile: the header is wrong, or rows cannot be read.
     """
     found: list[T] = []
     bad: list[BadRow] = []
@@ -93,7 +93,7 @@ def _read_rows(
         except BadInput as error:
             bad.append(_bad(number, str(error)))
         except ValidationError as error:
-            # Columns are called without the unit that the models' fields end in.
+            # Column names lack the unit at the end of the models' field names.
             named = [(reason["field"].removesuffix("_minor"), reason["message"]) for reason in reasons_of(error)]
             bad += [BadRow(number, field, message) for field, message in named]
     if bad:
@@ -148,7 +148,7 @@ def _check_header(file: str, header: list[str], needed: Sequence[str], optional:
 
 
 def refuse_file(error: BadInput) -> NoReturn:
-    """Say what is wrong with a file, row by row, and end as after bad usage.
+    """Print the errors of a file, row by row, and exit as after bad usage.
 
     Raises:
         typer.Exit: with 2, always.

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 COLUMNS = ("at", "after", "stage", "place", "what it says")
 LONG = AuditPolicy().gap_max
-"""A longer time without a scan is called a gap."""
+"""A longer time without a scan is a gap."""
 
 
 async def traces_of(
     register: Register, order_id: str, parcels: Sequence[Mapping[str, Any]]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Parcel → what each source has of its number: `{"how", "provider", "answer", "at", "carrier", "scans"}`.
+    """Parcel → the trace of its number from each source: `{"how", "provider", "answer", "at", "carrier", "scans"}`.
 
     `how`: `polled` (the audit's last question), `pushed` by a provider, or `reported` to the order by a command.
     """
@@ -53,7 +53,7 @@ def _view(how: str, trace: Trace, answer: str, at: datetime) -> dict[str, Any]:
 
 
 def trace_table(parcel_id: str, sources: Sequence[Mapping[str, Any]]) -> Listing:
-    """The scans of all sources in the order of time, with how long nothing was heard before each."""
+    """The scans of all sources in the order of time, with the silence before each."""
     rows: list[tuple[str, ...]] = []
     before: datetime | None = None
     for scan in merge(_trace(one) for one in sources):
@@ -66,7 +66,7 @@ def trace_table(parcel_id: str, sources: Sequence[Mapping[str, Any]]) -> Listing
 
 
 def _said(sources: Sequence[Mapping[str, Any]]) -> str:
-    """Who was asked or told it, when, and the answer."""
+    """Each source: who was asked or who pushed it, when, and the answer."""
     if not sources:
         return "not asked yet"
     return "; ".join(f"{one['provider']} {one['how']} {clock(one['at'])}: {one['answer']}" for one in sources)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 WORKER_LOG = "worker.log"
 LOOK_EVERY = 1.0
-"""Seconds between two looks whether the servers of the stack are alive."""
+"""Seconds between two checks that the servers of the stack are alive."""
 
 
 @command
@@ -30,13 +30,13 @@ async def up(
     passwords: Annotated[bool, typer.Option("--passwords", help="Show the databases' addresses whole.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Run the local stack and a worker. What a killed `up` left running is adopted; Ctrl-C ends everything."""
+    """Run the local stack and a worker. Servers that a killed `up` left running are adopted; Ctrl-C ends everything."""
     from local.stack import LocalStack
     from worker import on_signals, running_worker  # loaded when it runs: servers, vendors and workflows
 
     stop, settings = on_signals(), load()
     async with LocalStack(settings.home, base=settings) as stack, running_worker(stack.settings):
-        # What the worker says goes to a file: this terminal is for people.
+        # The worker's log goes to a file: this terminal is for people.
         log_to_file(settings.home / WORKER_LOG)
         view = stack_view(stack.settings)
         if not passwords:
@@ -47,10 +47,10 @@ async def up(
 
 
 async def _watch(stop: asyncio.Event, services: Sequence[ServerProcess]) -> None:
-    """Wait until told to end.
+    """Wait for a signal to end.
 
     Raises:
-        Unavailable: a server of the stack died; everything that needs it would fail again and again.
+        Unavailable: a server of the stack died. Everything that needs it would fail.
     """
     while not stop.is_set():
         for service in services:
@@ -80,7 +80,7 @@ def stack_view(settings: Settings) -> dict[str, str]:
 
 
 def _show(console: Console, view: dict[str, str]) -> None:
-    """Plain lines, each of which a shell can read: no table would leave an address whole."""
+    """Plain lines that a shell can read: a table would break long addresses."""
     print(f"Dakuan is up. Web UI: {view['web_ui']}\n")
     for name, value in view.items():
         if name != "web_ui":

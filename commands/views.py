@@ -1,4 +1,4 @@
-"""Orders, withdrawals and money as people read them: what every command's tables are made of."""
+"""Orders, withdrawals and money as people read them: the parts of every command's tables."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def withdrawal_facts(state: Mapping[str, Any]) -> Facts:
 
 
 def holds_table(holds: Sequence[Mapping[str, Any]], language: Language = "en") -> Listing:
-    """Why the money is not there; in English where it is not said in Chinese."""
+    """Why the money has not arrived; in English where there is no Chinese text."""
     return table(
         "Why the money is not there",
         ("reason", "since", "expected by", "who can act", "what helps"),
@@ -84,7 +84,7 @@ def holds_table(holds: Sequence[Mapping[str, Any]], language: Language = "en") -
 
 
 def parcels_table(parcels: Sequence[Mapping[str, Any]]) -> Listing:
-    """Parcels, and how the audit of each came out."""
+    """Parcels, with the result of each audit."""
     return table(
         "Parcels",
         ("parcel", "carrier", "waybill", "audit", "picked up", "delivered", "rules"),
@@ -109,7 +109,7 @@ def _counts(verdict: Mapping[str, Any]) -> str:
 
 
 def findings_table(parcels: Sequence[Mapping[str, Any]], language: Language = "en") -> Listing | None:
-    """What speaks against parcels, or is waited for, in sentences; None where there is nothing to say."""
+    """What speaks against parcels, or is awaited, in sentences; None where there is nothing."""
     rows = []
     for parcel in parcels:
         verdict = parcel.get("verdict") or {}
@@ -127,7 +127,7 @@ def reason_sentences(
     language: Language = "en",
     kept: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[str]:
-    """A sentence for each reason, from the verdict's evidence; `kept` is what the reasons went by when they came up."""
+    """A sentence for each reason, from the verdict's evidence. `kept` is the evidence at the time of the reasons."""
     against = {rule: found.get("evidence", {}) for rule, found in _against(verdict).items()}
     evidence = {**against, **(kept or {})}
     return [
@@ -182,7 +182,7 @@ def refunds_table(refunds: Sequence[Mapping[str, Any]], currency: str) -> Listin
 
 
 def cases_table(cases: Sequence[Mapping[str, Any]], currency: str) -> Listing:
-    """After-sale cases: what is asked for, where each stands, and what was said last."""
+    """After-sale cases: what is asked for, the stage of each, and the last statement."""
     return table(
         "After-sale cases",
         ("case", "kind", "about", "reason", "stage", "until", "way back", "said last"),
@@ -236,7 +236,7 @@ def payouts_table(attempts: Sequence[Mapping[str, Any]]) -> Listing:
 
 
 def retries_table(retries: Sequence[Mapping[str, Any]]) -> Listing:
-    """What is tried again, and why."""
+    """The activities that are retried, and why."""
     return table(
         "Tried again",
         ("activity", "attempt", "next", "last failure"),
@@ -246,13 +246,13 @@ def retries_table(retries: Sequence[Mapping[str, Any]]) -> Listing:
 
 
 def _named(retried: Mapping[str, Any]) -> str:
-    """The activity, and where its summary says more, such as the kind of a posting, that too."""
+    """The activity's name, with its summary where that says more, such as the kind of a posting."""
     activity, summary = retried["activity"], retried.get("summary") or ""
     return summary if summary.startswith(activity) else f"{activity}: {summary}" if summary else activity
 
 
 def journal_table(journal: Sequence[Mapping[str, Any]]) -> Listing:
-    """What came in, and what was answered."""
+    """What came in, and the answers."""
     return table(
         "Journal",
         ("no", "at", "by", "verb", "actor", "outcome", "why"),
@@ -277,7 +277,7 @@ def journal_table(journal: Sequence[Mapping[str, Any]]) -> Listing:
 
 
 def accounts_table(accounts: Sequence[AccountBalance]) -> Listing:
-    """Accounts of the ledger and what stands on them."""
+    """Accounts of the ledger and their balances."""
     rows = [(account.path, format_minor(account.balance_minor, account.currency)) for account in accounts]
     return table("Accounts", ("account", "balance"), rows, numbers=("balance",))
 

@@ -1,4 +1,4 @@
-"""`waybill NUMBER…`: what a number could be, whether the carrier named could have printed it, and why."""
+"""`waybill NUMBER…`: what a number could be, whether the named carrier could have printed it, and why."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _numbers(file: str, column: str | None) -> list[str]:
     """The numbers of a file: its lines, or a column of its CSV.
 
     Raises:
-        BadFile: there is no such column, or a spreadsheet changed a number in it; every such row is named.
+        BadFile: there is no such column, or a spreadsheet changed a number in it. Every such row is named.
     """
     text = read_text(file)
     delimiter = delimiter_of(text)
@@ -102,7 +102,7 @@ def _answer(number: str, carrier: str | None) -> dict[str, Any]:
 
 
 def _lost_zeros(number: str, carrier: str | None) -> str:
-    """What to say of a number that would be possible with the zeros that spreadsheets take away."""
+    """A hint for a number that would be possible with the leading zeros that spreadsheets remove."""
     for zeros in ("0", "00", "000") if number.isdecimal() else ():
         judged = judge(carrier, zeros + number)
         if judged.answer == "possible" and any(one.certainty == "check_digit" for one in judged.candidates):

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHandle
 
 LOOK_EVERY = 0.2
-"""Seconds between two looks at a withdrawal that is waited for."""
+"""Seconds between two looks at an awaited withdrawal."""
 PASSING = frozenset({"approved", "submitting", "submitted"})
-"""States that end without a person, unless something is held."""
+"""States that end without a person, unless a hold stands."""
 NOT_PAID = frozenset({"failed", "rejected", "cancelled"})
 
 
@@ -52,7 +52,7 @@ async def withdraw(
     wait: Annotated[bool, typer.Option("--wait", help="Until it is paid, given back, or waits for a person.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Ask for a withdrawal. The same id again gets the same answer and moves nothing twice."""
+    """Request a withdrawal. The same id gets the same answer and moves nothing twice."""
     asked = {
         "withdrawal_id": withdrawal_id or f"w-{uuid.uuid4().hex[:16]}",
         "merchant_id": id_of(merchant, "merchant"),

@@ -1,4 +1,4 @@
-"""`withdrawals`: a list from PostgreSQL, by filters."""
+"""`withdrawals`: a filtered list from PostgreSQL."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class StagedOrder:
         self.order = self._make(category=category)
 
     def titled(self, title: str) -> None:
-        """Let its goods be called so."""
+        """Give its goods this title."""
         lines = tuple(line.model_copy(update={"title": title}) for line in self.order.lines)
         self.order = self.order.model_copy(update={"lines": lines})
 
@@ -183,7 +183,7 @@ class StagedOrder:
         return datetime.now(UTC) + self.skipped
 
     async def start(self) -> dict[str, Any]:
-        """The storefront starts the order."""
+        """Start the order, as the storefront does."""
         return await gateway.opened(await gateway.start_order(self.stage.client, self.order))
 
     async def send(self, verb: str, role: str, **body: Any) -> dict[str, Any]:

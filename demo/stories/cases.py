@@ -50,7 +50,7 @@ async def _sent_back(play: StagedOrder) -> None:
 
 
 def _kept(play: StagedOrder, back_minor: int) -> str:
-    """What the merchant has in the end, where so much of goods went back to the buyer."""
+    """What the merchant has in the end, after this much for goods went back to the buyer."""
     commission = 0
     for line in play.order.lines:
         whole = share_bps(line.price_minor, COMMISSION_BPS)
