@@ -36,20 +36,22 @@ AccountArgument = Annotated[str, typer.Argument(help="The account's id, ours.")]
 By = Annotated[str | None, typer.Option("--by", "--as", metavar="ROLE:ID", help="Who does it, such as operator:ann.")]
 Reason = Annotated[str | None, typer.Option(help="Why, for the record.")]
 CommandId = Annotated[
-    str | None, typer.Option("--id", help="The command's id; the same command again under it changes nothing.")
+    str | None, typer.Option("--id", help="The command's id; repeating the command under it changes nothing.")
 ]
 Number = Annotated[str | None, typer.Option(help="The number; better on standard input or in --number-file.")]
 NumberFile = Annotated[Path | None, typer.Option(help="File whose first line is the number; - is standard input.")]
 Cooling = Annotated[
     str | None,
-    typer.Option(help="No money goes there before this has passed, such as 72h; less than the policy's: operators."),
+    typer.Option(
+        help="No money goes there before this time, such as 72h; only operators may set less than the policy's."
+    ),
 ]
-BankName = Annotated[str | None, typer.Option("--bank", help="The bank's name; for company accounts this or the code.")]
+BankName = Annotated[
+    str | None, typer.Option("--bank", help="The bank's name; a company account needs this or the code.")
+]
 BankCode = Annotated[str | None, typer.Option(help="The bank's CNAPS number of 12 digits, or its BIC.")]
-Rail = Annotated[
-    str | None, typer.Option(help="The rail that pays it; sandbox on a local stack, elsewhere to be named.")
-]
-Token = Annotated[str | None, typer.Option(help="The rail's own name for the account.")]
+Rail = Annotated[str | None, typer.Option(help="The rail that pays it; by default sandbox on a local stack.")]
+Token = Annotated[str | None, typer.Option(help="The rail's token for the account.")]
 Last4 = Annotated[str | None, typer.Option(help="With --token: the last four of a number that only the rail knows.")]
 
 

@@ -70,7 +70,7 @@ accounts = plain_app(
 @command
 async def name_merchant(
     merchant: MerchantArgument,
-    name: Annotated[str | None, typer.Option(help="What it is called by law; shown where not given.")] = None,
+    name: Annotated[str | None, typer.Option(help="Its legal name; without one, the known name is shown.")] = None,
     by: By = None,
     reason: Reason = None,
     command_id: CommandId = None,
@@ -111,7 +111,7 @@ async def bind_account(
     number: Number = None,
     number_file: NumberFile = None,
     kind: Annotated[
-        Literal["bank_card", "company_account", "wallet", "iban"], typer.Option(help="What it is.")
+        Literal["bank_card", "company_account", "wallet", "iban"], typer.Option(help="The kind of account.")
     ] = "bank_card",
     currency: Annotated[str, typer.Option(help="ISO 4217.")] = "CNY",
     bank: BankName = None,
@@ -164,9 +164,9 @@ async def replace_account(
     account: AccountArgument,
     number: Number = None,
     number_file: NumberFile = None,
-    holder: Annotated[str | None, typer.Option(help="The holder's name, where it changes, too.")] = None,
+    holder: Annotated[str | None, typer.Option(help="The holder's name, if it changes as well.")] = None,
     kind: Annotated[
-        Literal["bank_card", "company_account", "wallet", "iban"] | None, typer.Option(help="What it is now.")
+        Literal["bank_card", "company_account", "wallet", "iban"] | None, typer.Option(help="The new kind of account.")
     ] = None,
     bank: BankName = None,
     bank_code: BankCode = None,

@@ -19,8 +19,10 @@ POLICY = Path(__file__).resolve().parents[1] / "policies" / "olist.toml"
 @command
 async def backtest(
     folder: Annotated[Path, typer.Argument(help="Orders, items, payments, customers, sellers: .csv or .csv.gz.")],
-    limit: Annotated[int | None, typer.Option(help="At most so many orders, the first of the file.", min=1)] = None,
-    policy: Annotated[str | None, typer.Option(help="The policy they live under.", show_default="olist.toml")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many orders, the first of the file.", min=1)] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="The policy that the orders follow.", show_default="olist.toml")
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the whole report to this file, as JSON.")] = None,
     as_json: JsonFlag = False,
 ) -> None:

@@ -19,7 +19,7 @@ from screens import facts
 @command
 async def callback(
     provider: Annotated[str, typer.Argument(help="An account of the file in DAKUAN_RAILS, such as wechatpay.")],
-    file: Annotated[str, typer.Option(help="The body as it came, byte by byte; - reads stdin.")],
+    file: Annotated[str, typer.Option(help="The body, byte for byte; - reads stdin.")],
     headers: Annotated[str, typer.Option(help="A file with its headers: a line NAME: VALUE each, or a JSON object.")],
     as_json: JsonFlag = False,
 ) -> None:

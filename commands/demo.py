@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @command
 async def demo(
     orders: Annotated[
-        int | None, typer.Option(help="How many orders; enough to tell every story unless given.", min=1, max=999)
+        int | None, typer.Option(help="How many orders; by default enough to play every story.", min=1, max=999)
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same orders.")] = 1,
     report: Annotated[Path | None, typer.Option("--json", help="Write the result to this file, as JSON.")] = None,

@@ -13,9 +13,9 @@ from commands.service import temporal
 
 @command
 async def deploy(
-    build_id: Annotated[str, typer.Option("--build-id", help="As DAKUAN_BUILD_ID of its workers names it.")],
+    build_id: Annotated[str, typer.Option("--build-id", help="The DAKUAN_BUILD_ID of its workers.")],
     ramp: Annotated[
-        float | None, typer.Option(min=0, max=100, help="Only this share of the tasks, in percent; 0 takes it back.")
+        float | None, typer.Option(min=0, max=100, help="Only this share of the tasks, in percent; 0 undoes it.")
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 grades = plain_app(
-    name="grades", help="Merchants' grades, by which a policy may have other terms.", no_args_is_help=True
+    name="grades", help="Merchants' grades, for which a policy may have other terms.", no_args_is_help=True
 )
 
 NONE = "none"
@@ -34,7 +34,7 @@ NONE = "none"
 @command
 async def give_grade(
     merchant: MerchantArgument,
-    grade: Annotated[str, typer.Argument(help="Such as gold; none takes it away.")],
+    grade: Annotated[str, typer.Argument(help="Such as gold; none removes it.")],
     by: By = None,
     reason: Reason = None,
     as_json: JsonFlag = False,

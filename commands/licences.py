@@ -25,9 +25,9 @@ from wiring.screening import rules_in
 if TYPE_CHECKING:
     from rich.console import Console
 
-licences = plain_app(name="licences", help="Licences of merchants: note, withdraw, list.", no_args_is_help=True)
+licences = plain_app(name="licences", help="Merchants' licences: note, withdraw, list.", no_args_is_help=True)
 
-LicenceArgument = Annotated[str, typer.Argument(help="What the screening rules call it, such as liquor.")]
+LicenceArgument = Annotated[str, typer.Argument(help="The licence's name in the screening rules, such as liquor.")]
 
 
 @licences.command("list")

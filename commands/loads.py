@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @command
 async def loads(
-    withdraw: Annotated[int | None, typer.Option(metavar="NUMBER", help="Take this load back.")] = None,
+    withdraw: Annotated[int | None, typer.Option(metavar="NUMBER", help="Withdraw this load.")] = None,
     actor: Annotated[str | None, typer.Option("--as", metavar="ROLE:ID", help="Who, such as operator:o-1.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why it was wrong.")] = None,
     as_json: JsonFlag = False,

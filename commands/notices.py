@@ -21,7 +21,7 @@ async def notices(
     after: Annotated[int, typer.Option(min=0, max=2**62, help="The last number that was read.")] = 0,
     to: Annotated[Literal["buyer", "merchant", "reviewer", "operator"] | None, typer.Option(help="For whom.")] = None,
     subject: Annotated[str | None, typer.Option(help="order/A1001 or withdrawal/W1.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most this many.")] = 100,
     as_json: JsonFlag = False,
 ) -> None:
     """Read the notices after a number; none is ever skipped. Continue from the answer's `last`."""

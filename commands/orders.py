@@ -25,12 +25,12 @@ SPARE = ("opened", "receipt", "audit")
 async def orders(
     merchant: Annotated[str | None, typer.Option(help="Of this merchant.")] = None,
     phase: Annotated[Phase | None, typer.Option(help="In this phase.")] = None,
-    audit: Annotated[AuditStage | None, typer.Option(help="With this audit.")] = None,
+    audit: Annotated[AuditStage | None, typer.Option(help="With this audit state.")] = None,
     held: Annotated[
-        bool | None, typer.Option("--held/--not-held", help="Held until a person of the platform acts, or not.")
+        bool | None, typer.Option("--held/--not-held", help="Only orders that wait for staff, or only others.")
     ] = None,
     closed: Annotated[bool | None, typer.Option("--closed/--open", help="Closed, or still open.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most this many, the newest first.")] = 50,
     as_json: JsonFlag = False,
 ) -> None:
     """List orders, the newest first."""

@@ -61,7 +61,7 @@ async def register_file(
     file: FileArgument,
     by: By = None,
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "registered by command",
-    anyway: Annotated[bool, typer.Option("--anyway", help="Although `policy check` finds something wrong.")] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Register it even if `policy check` finds errors.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Register a policy by its name and content.
@@ -93,15 +93,15 @@ async def list_policies(as_json: JsonFlag = False) -> None:
 @command
 async def show_policy(
     which: WhichArgument = "default",
-    order: Annotated[str | None, typer.Option(help="As this order follows it; POLICY is left out.")] = None,
-    merchant: Annotated[str | None, typer.Option(help="As orders of this merchant follow it.")] = None,
-    grade: Annotated[str | None, typer.Option(help="As orders of merchants of this grade follow it.")] = None,
-    category: Annotated[str | None, typer.Option(help="As orders of such goods follow it.")] = None,
+    order: Annotated[str | None, typer.Option(help="Show it for this order; without POLICY.")] = None,
+    merchant: Annotated[str | None, typer.Option(help="Show it for this merchant.")] = None,
+    grade: Annotated[str | None, typer.Option(help="Show it for merchants of this grade.")] = None,
+    category: Annotated[str | None, typer.Option(help="Show it for goods of this category.")] = None,
     delivery_mode: Annotated[
         Literal["express", "local", "pickup", "virtual"] | None, typer.Option("--mode", help="The delivery mode.")
     ] = None,
-    only: Annotated[str | None, typer.Option(help="Only keys that begin so, such as order.")] = None,
-    history: Annotated[bool, typer.Option("--history", help="Who let the name point to what, and why.")] = False,
+    only: Annotated[str | None, typer.Option(help="Only keys with this beginning, such as order.")] = None,
+    history: Annotated[bool, typer.Option("--history", help="Show who changed the policy's text, and why.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Show every value with its source: our default, the policy, or the rule that sets it."""
@@ -145,7 +145,7 @@ async def what_if(
         str | None,
         typer.Option(help="The other policy's file; that of the same name in the policies' folder."),
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="At most so many orders, the first of the file.", min=1)] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many orders, the first of the file.", min=1)] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Live past orders under two policies through the pure core, and compare: days held, endings, false holds."""

@@ -21,7 +21,7 @@ SHORTEST_DAYS = 7
 
 @command
 async def purge(
-    older_than: Annotated[str, typer.Option(help="Age of what is forgotten, such as 90d.")] = "90d",
+    older_than: Annotated[str, typer.Option(help="Age of what is deleted, such as 90d.")] = "90d",
     as_json: JsonFlag = False,
 ) -> None:
     """Delete older raw callbacks of rails and payment channels; their outcomes are kept.

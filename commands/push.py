@@ -18,7 +18,7 @@ from screens import facts
 @command
 async def push(
     vendor: Annotated[str, typer.Argument(help="A provider of the file in DAKUAN_CARRIERS, such as kuaidi100.")],
-    file: Annotated[str, typer.Option(help="The body as it came, byte by byte; - reads stdin.")],
+    file: Annotated[str, typer.Option(help="The body, byte for byte; - reads stdin.")],
     header: Annotated[list[str] | None, typer.Option(help="A header as NAME:VALUE; may be given again.")] = None,
     as_json: JsonFlag = False,
 ) -> None:

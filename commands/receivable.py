@@ -29,13 +29,15 @@ COLUMNS = ("currency", "owed", "0-30 days", "31-90 days", "older")
 async def receivable(
     merchant: Annotated[str, typer.Argument(help="The merchant's id.")],
     paid: Annotated[str | None, typer.Option("--paid-in", metavar="AMOUNT", help="What the merchant paid.")] = None,
-    given_up: Annotated[str | None, typer.Option("--write-off", metavar="AMOUNT", help="Give this much up.")] = None,
+    given_up: Annotated[
+        str | None, typer.Option("--write-off", metavar="AMOUNT", help="Write off this amount.")
+    ] = None,
     currency: Annotated[str, typer.Option(help="ISO 4217.")] = "CNY",
     receipt: Annotated[str | None, typer.Option("--id", help="The receipt's id, or that of the write-off.")] = None,
     channel: Annotated[str | None, typer.Option(help="The payment channel that it came through.")] = None,
     rail: Annotated[str | None, typer.Option(help="The rail that it came to.")] = None,
-    actor: Annotated[str | None, typer.Option("--as", metavar="ROLE:ID", help="Who gives it up.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Why it is given up.")] = None,
+    actor: Annotated[str | None, typer.Option("--as", metavar="ROLE:ID", help="Who writes it off.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why it is written off.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Show what a merchant owes, by age.

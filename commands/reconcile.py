@@ -51,7 +51,7 @@ async def reconcile(
         datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day that the file covers whole.")
     ] = None,
     days: Annotated[
-        int, typer.Option(min=1, max=366, help="Fetch the statements of so many days, today the last.")
+        int, typer.Option(min=1, max=366, help="Fetch the statements of this many days, today the last.")
     ] = 3,
     apply: Annotated[bool, typer.Option("--apply", help="Report to withdrawals what only a statement has.")] = False,
     schedule: Annotated[

@@ -22,7 +22,7 @@ from screens import facts
 async def refund(
     order: Annotated[str, typer.Argument(help="The order's id.")],
     actor: Annotated[str, typer.Option("--as", metavar="ROLE:ID", help="Who says so, such as operator:o-1.")],
-    reason: Annotated[str, typer.Option(help="Why; the buyer and the merchant are told.")],
+    reason: Annotated[str, typer.Option(help="Why; buyer and merchant see it.")],
     line: Annotated[
         list[str] | None, typer.Option(metavar="LINE:UNITS", help="Units of a line; may be given several times.")
     ] = None,

@@ -28,18 +28,18 @@ LangOption = Annotated[str, typer.Option("--lang", help="Sentences in `en` or `z
 
 @command
 async def reviews(
-    claim: Annotated[str | None, typer.Option(help="Take the reviews of this order.")] = None,
-    release: Annotated[str | None, typer.Option(help="Give the reviews of this order back.")] = None,
+    claim: Annotated[str | None, typer.Option(help="Claim the reviews of this order.")] = None,
+    release: Annotated[str | None, typer.Option(help="Release the reviews of this order.")] = None,
     parcel: Annotated[str | None, typer.Option(help="Only this parcel of it.")] = None,
     reviewer: Annotated[str | None, typer.Option("--as", help="Who you are: the reviewer's id.")] = None,
     with_traces: Annotated[
-        bool, typer.Option("--trace", help="With what the carriers said of each parcel; a claim shows it, too.")
+        bool, typer.Option("--trace", help="Show the carriers' answers for each parcel; a claim shows them as well.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most this many.")] = 100,
     lang: LangOption = "en",
     as_json: JsonFlag = False,
 ) -> None:
-    """The review queue, the longest waiting first. Decide with `send decide_audit` or `send decide_screening`."""
+    """List the review queue, the longest waiting first. Decide with `send decide_audit` or `send decide_screening`."""
     language = language_of(lang)
     order_id = claim or release
     if order_id is not None and reviewer is None:

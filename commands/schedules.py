@@ -60,16 +60,16 @@ def spec_of(every: str | None, cron: str | None, timezone: str | None) -> Schedu
 async def create(
     merchant: Merchant,
     every: Annotated[str | None, typer.Option(help="How often: 1d, 12h, 7d.")] = None,
-    cron: Annotated[str | None, typer.Option(help="Or when: '0 9 * * MON'.")] = None,
+    cron: Annotated[str | None, typer.Option(help="A cron expression instead: '0 9 * * MON'.")] = None,
     timezone: Annotated[str | None, typer.Option(help="Of --cron, such as Asia/Shanghai; UTC unless given.")] = None,
     account: Annotated[
         str | None, typer.Option(help="The payout account; the default one of the moment unless given.")
     ] = None,
-    keep_balance: Annotated[str, typer.Option(help="What stays, in major units.")] = "0",
-    minimum: Annotated[str, typer.Option(help="Less is not worth a withdrawal, in major units.")] = "0",
+    keep_balance: Annotated[str, typer.Option(help="Keep this much, in major units.")] = "0",
+    minimum: Annotated[str, typer.Option(help="Withdraw nothing below this, in major units.")] = "0",
     currency: InCurrency = "CNY",
-    policy: Annotated[str | None, typer.Option(help="The policy whose limits count; default unless given.")] = None,
-    paused: Annotated[bool, typer.Option("--paused", help="Create it, and let nothing happen yet.")] = False,
+    policy: Annotated[str | None, typer.Option(help="The policy with the limits; by default `default`.")] = None,
+    paused: Annotated[bool, typer.Option("--paused", help="Create it paused.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Withdraw what is available by a schedule. Repeating this changes nothing."""

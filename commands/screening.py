@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 screening = plain_app(
-    name="screening", help="Which goods may be sold: check the rules file, try a title.", no_args_is_help=True
+    name="screening", help="Screening of goods: check the rules file, try a title.", no_args_is_help=True
 )
 
 _STRICTEST: tuple[Outcome, ...] = ("refuse", "hold", "allow")

@@ -28,7 +28,7 @@ async def send(
     body: Annotated[str, typer.Option(help="The command's fields: JSON, or @FILE (@- reads stdin).")] = "{}",
     command_id: Annotated[str | None, typer.Option("--id", help="The command's id; a fresh one unless given.")] = None,
     actor: Annotated[str | None, typer.Option("--as", metavar="ROLE:ID", help="Who sends it.")] = None,
-    as_signal: Annotated[bool, typer.Option("--signal", help="As a Signal: its answer stands in the journal.")] = False,
+    as_signal: Annotated[bool, typer.Option("--signal", help="Send a Signal: the answer is in the journal.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Send a command to an order or a withdrawal and print its answer. The same id gets the first answer again."""

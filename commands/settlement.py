@@ -55,9 +55,9 @@ async def settlement(
         str | None, typer.Option(help="CSV of settlements (docs/reconciliation.md); else its own statement is fetched.")
     ] = None,
     rail: Annotated[
-        str | None, typer.Option(help="Where the money arrives; on a local stack sandbox, elsewhere to be named.")
+        str | None, typer.Option(help="The rail where the money arrives; by default sandbox on a local stack.")
     ] = None,
-    days: Annotated[int, typer.Option(min=1, max=366, help="Fetch so many days, today the last.")] = 3,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Fetch this many days, today the last.")] = 3,
     as_json: JsonFlag = False,
 ) -> None:
     """Book what a channel settled: its fee is an expense, the rest is with the rail. Repeating it changes nothing."""

@@ -39,16 +39,14 @@ AT_ONCE = 8
 @command
 async def shift(
     deadline: Annotated[
-        Literal["ship_by", "pickup_by", "receipt_by", "undelivered_by"], typer.Argument(help="Which deadline.")
+        Literal["ship_by", "pickup_by", "receipt_by", "undelivered_by"], typer.Argument(help="The deadline to move.")
     ],
     where: Annotated[list[str], typer.Option(help=f"KEY=VALUE, all of them: {', '.join(CONDITIONS)}.")],
     by: Annotated[str, typer.Option(help="By how much it is later, such as 3d.")],
     reason: Annotated[str, typer.Option(help="Why; merchant and buyer of each order read it.")],
     actor: Annotated[str, typer.Option("--as", metavar="ROLE:ID", help="Who does it, such as operator:ann.")],
-    apply: Annotated[bool, typer.Option("--apply", help="Move them; without it they are only shown.")] = False,
-    once: Annotated[
-        str | None, typer.Option("--id", help="The id of the move; the same again changes nothing.")
-    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Move them; otherwise they are only shown.")] = False,
+    once: Annotated[str | None, typer.Option("--id", help="The id of the move; repeating it changes nothing.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Move a deadline of all open orders that match. A dry run unless --apply.

@@ -30,9 +30,9 @@ async def waybill(
         str | None, typer.Option(help="One number a line, or a CSV file with a column of them; - reads stdin.")
     ] = None,
     column: Annotated[
-        str | None, typer.Option(help="The column of a CSV file; without, one that is called as numbers usually are.")
+        str | None, typer.Option(help="The column of a CSV file; by default a column with a usual name for numbers.")
     ] = None,
-    carrier: Annotated[str | None, typer.Option(help="Our id of the carrier it is said to be of.")] = None,
+    carrier: Annotated[str | None, typer.Option(help="Our id of the named carrier.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Recognise waybill numbers. A number is called impossible only where that is certain."""

@@ -41,15 +41,17 @@ async def withdraw(
         str | None, typer.Option("--as", metavar="ROLE:ID", help="Who asks; the merchant unless given.")
     ] = None,
     policy: Annotated[
-        str | None, typer.Option(help="The policy whose limits and fee count; not for the merchant to say.")
+        str | None, typer.Option(help="The policy with the limits and the fee; a merchant cannot choose it.")
     ] = None,
     leaving: Annotated[
-        bool, typer.Option("--leaving", help="The merchant leaves: no minimum. With --as operator:….")
+        bool, typer.Option("--leaving", help="The merchant leaves: no minimum. Needs --as operator:….")
     ] = False,
     estimating: Annotated[
-        bool, typer.Option("--estimate", help="Only say fee, arrival, limits and what stands against it.")
+        bool, typer.Option("--estimate", help="Only show fee, arrival, limits and what stands against it.")
     ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Until it is paid, given back, or waits for a person.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until it is paid, given back, or waits for a person.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Request a withdrawal. The same id gets the same answer and moves nothing twice."""

@@ -23,7 +23,7 @@ async def withdrawals(
     merchant: Annotated[str | None, typer.Option(help="Of this merchant.")] = None,
     state: Annotated[Phase | None, typer.Option(help="In this state.")] = None,
     closed: Annotated[bool | None, typer.Option("--closed/--open", help="Closed, or still open.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most this many, the newest first.")] = 50,
     as_json: JsonFlag = False,
 ) -> None:
     """List withdrawals, the newest first."""
