@@ -19,7 +19,7 @@ COMMANDS = {
     "refund": "Refund a buyer.",
     "show": "Show an order or a withdrawal.",
     "withdraw": "Request a withdrawal.",
-    "balance": "Show a merchant's money: pending, available, reserved for payouts, and owed (receivable).",
+    "balance": "Show a merchant's money by account.",
     "receivable": "Show what a merchant owes, by age.",
     "orders": "List orders, the newest first.",
     "withdrawals": "List withdrawals, the newest first.",

@@ -20,9 +20,9 @@ async def balance(
     merchant: Annotated[str, typer.Argument(help="The merchant's id.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """What a merchant will have, may withdraw, is being paid, and owes; what is kept as a deposit, and for disputes.
+    """Show a merchant's money by account.
 
-    In this order: pending, available, reserved, receivable, deposit, frozen.
+    Pending, available, reserved for payouts, receivable (owed), deposit, and frozen for disputes.
     """
     id_of(merchant, "merchant")
     async with books() as register:

@@ -1,7 +1,7 @@
 """An order's movements: when each is due, what it is made from, its effect on the order, and which the ledger has.
 
-The order of business is fund, refunds, credit, settle, and then freeze and release. A new kind of movement stands here
-in each of the four parts.
+The sequence is fund, refunds, credit, settle, and then freeze and release. A new kind of movement is added to each of
+the four parts below.
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ def settle_due(state: OrderState, now: datetime) -> bool:
 
 
 def freeze_due(state: OrderState) -> Booking | None:
-    """A dispute about a settled order needs more money to be kept than was asked for."""
+    """A dispute about a settled order needs more frozen money than was requested so far."""
     return Booking("freeze", str(next_number(state))) if to_freeze_minor(state) else None
 
 
 def thaw_due(state: OrderState) -> Booking | None:
-    """Nothing of the order is disputed any more, and money may be frozen for it."""
+    """Nothing of the order is disputed any more, and money may still be frozen for it."""
     return Booking("release", str(next_number(state) - 1)) if release_due(state) else None
 
 

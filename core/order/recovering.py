@@ -100,6 +100,6 @@ def _number(reference: str, kind: str) -> int:
 
 
 def _apply_late(state: OrderState, booking: Booking, now: datetime) -> OrderState:
-    """The order after a movement that was decided before the last commands arrived: they came too late for it."""
+    """The order after a movement that was decided before the last commands arrived: they came too late to stop it."""
     inbox = state.inbox.note(now, "system", booking.kind, "noted", message="It stood in the books before this arrived.")
     return stand(state.changed(inbox=inbox), booking, now)
