@@ -111,7 +111,7 @@ def _intro() -> Blocks:
             ("task queue", f"`{TASK_QUEUE}`"),
             ("an order's workflow", f"type `{ORDER_WORKFLOW}`, id `order-{{order_id}}`"),
             ("a withdrawal's workflow", f"type `{WITHDRAWAL_WORKFLOW}`, id `withdrawal-{{withdrawal_id}}`"),
-            ("namespace", "from the configuration; whoever may write to it may claim any role"),
+            ("namespace", "from the configuration; anyone who may write to it may claim any role"),
         ],
     )
     rules = _prose("""
@@ -123,7 +123,7 @@ def _intro() -> Blocks:
           no integers.
         - **Times** are RFC 3339 with an offset, in the years 1970 to 2199: `2026-11-22T16:00:00+08:00`. Answers are in
           UTC.
-        - **Texts** hold no control characters save tab and new line.
+        - **Texts** hold no control characters except tab and new line.
         - A field that is not required may be left out; where a type says *or null*, null means the same.
         """)
     yield f"{rules}\n- **Roles**: {_words(get_args(Role))}."
@@ -228,7 +228,7 @@ def _notices() -> Blocks:
     yield _prose("""
         ## Notices
 
-        What people are to be told is written in the transaction that makes it true, numbered, and read in that order:
+        Notices for people are written in the transaction that makes them true, numbered, and read in that order:
         `starter.py notices --after NUMBER`. A notice has a number, a time, its subject (`order/{id}`,
         `withdrawal/{id}` or `reconciliation/{scope}/{name}`), its reader, its name and its facts. Facts are texts:
         amounts are minor units, times RFC 3339.

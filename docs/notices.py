@@ -112,7 +112,7 @@ NOTICES: tuple[NoticeKind, ...] = (
         "receipt_confirmed",
         "order",
         ("merchant", "buyer"),
-        "receipt is confirmed; the buyer is told where silence confirmed it",
+        "receipt is confirmed; the buyer gets it where silence confirmed the receipt",
         ("by",),
     ),
     NoticeKind(
@@ -306,7 +306,7 @@ NOTICES: tuple[NoticeKind, ...] = (
         "amount_disagrees",
         "withdrawal",
         ("operator",),
-        "the rail says it paid another amount than it was told",
+        "the rail says that it paid another amount than instructed",
         ("key", "told"),
     ),
     NoticeKind(

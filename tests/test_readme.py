@@ -104,7 +104,8 @@ def test_an_after_sale_case_goes_as_its_page_says(environment: dict[str, str]) -
 
 
 def test_every_command_of_the_readme_exists() -> None:
-    named = set(re.findall(r"starter\.py ([a-z]+)", README))
+    pages = [(PROJECT / page).read_text(encoding="utf-8") for page in PAGES]
+    named = {name for page in pages for name in re.findall(r"starter\.py ([a-z]+)", page)}
     done = subprocess.run([sys.executable, "starter.py", "--help"], cwd=PROJECT, capture_output=True, text=True)
     known = set(re.findall(r"^  ([a-z]+) ", done.stdout, flags=re.MULTILINE))
     assert named <= known, named - known
@@ -112,10 +113,16 @@ def test_every_command_of_the_readme_exists() -> None:
 
 def test_every_make_target_of_the_readme_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
-    assert set(re.findall(r"(?:`|^)make ([a-z]+)", README, flags=re.MULTILINE)) <= targets
+    pages = [(PROJECT / page).read_text(encoding="utf-8") for page in PAGES]
+    named = {name for page in pages for name in re.findall(r"(?:`|^)make ([a-z]+)", page, flags=re.MULTILINE)}
+    assert named <= targets, named - targets
 
 
 def test_every_file_the_readme_links_to_exists() -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
-    assert links
-    assert [link for link in links if not (PROJECT / link).exists()] == []
+    links = [
+        (page, link)
+        for page in PAGES
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", (PROJECT / page).read_text(encoding="utf-8"))
+    ]
+    assert [link for page, link in links if page == "README.md"]
+    assert [link for page, link in links if not (PROJECT / page).parent.joinpath(link).exists()] == []
