@@ -38,7 +38,7 @@ OPEN_REFUSALS: Mapping[str, str] = {
     "INVALID_REQUEST": "against the rules, or the number exists with other content: look it up",
     "NOT_ENOUGH": "our funds do not suffice; the same number goes again once they do",
     "FREQUENCY_LIMITED": "too many requests; the same number goes again later",
-    "SYSTEM_ERROR": "nobody knows; the same number goes again",
+    "SYSTEM_ERROR": "unknown; the same number goes again",
 }
 """Codes that leave an instruction open, and what WeChat Pay demands. Every unlisted code leaves it open, too."""
 UNKNOWN_BILL = frozenset({"NOT_FOUND", "RESOURCE_NOT_EXISTS", "ORDER_NOT_EXIST"})
