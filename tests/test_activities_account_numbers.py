@@ -58,7 +58,7 @@ _ABOUT: dict[str, Any] = {
 
 
 class Talkative:
-    """A rail that keeps what it was told, and repeats the number in its answers, as real ones do."""
+    """A rail that keeps its instructions, and repeats the number in its answers, as real ones do."""
 
     name = "sandbox"
     terms = RailTerms(dedup_window=timedelta(days=6), query_window=timedelta(days=90))
@@ -71,7 +71,7 @@ class Talkative:
 
     @property
     def numbers(self) -> list[str]:
-        """What it was told, opened."""
+        """The numbers of its instructions, opened."""
         return [one.account.number.get_secret_value() for one in self.instructions if one.account.number]
 
     async def pay(self, instruction: PayoutInstruction) -> PayoutResult:
@@ -220,7 +220,7 @@ async def _written(server: Postgres, text: str) -> None:
 
 
 def _files_with(server: Postgres, text: str) -> list[str]:
-    """The files of the server's log of changes in which a text stands: whatever it ever wrote is in there first."""
+    """The files of the server's log of changes with this text: all that it ever wrote is in there first."""
     files = [file for file in (server.data / "pg_wal").glob("*") if file.is_file()]
     return [file.name for file in files if text.encode() in file.read_bytes()]
 

@@ -19,7 +19,7 @@ from core.audit.trace import Trace
 from core.errors import UnreadableAnswer
 from local.dialects import SALT, push_of
 
-READER = EasyPostCarrier(None, key="k", secret=SALT)  # type: ignore[arg-type]  # asks nobody
+READER = EasyPostCarrier(None, key="k", secret=SALT)  # type: ignore[arg-type]  # sends nothing
 
 
 def answered(body: dict[str, Any], carrier: str, waybill: str) -> Trace:
@@ -102,7 +102,7 @@ def test_an_event_is_verified_by_its_header() -> None:
     assert not READER.verified(body + b" ", lower)
     assert not READER.verified(body, {})
     forged = "hmac-sha256-hex=" + hmac.new(b"", body, hashlib.sha256).hexdigest()
-    assert not EasyPostCarrier(None, key="k").verified(body, {"x-hmac-signature": forged})  # type: ignore[arg-type]  # asks nobody
+    assert not EasyPostCarrier(None, key="k").verified(body, {"x-hmac-signature": forged})  # type: ignore[arg-type]  # sends nothing
 
 
 def test_other_events_say_nothing_to_us() -> None:

@@ -142,7 +142,7 @@ def test_no_silence_is_a_verdict_against_the_merchant(vendor: AnyVendor, data: s
     policy = AuditPolicy()
     soon = audit(order, parcel, [trace], policy, START + policy.horizon / 2)
     late = audit(order, parcel, [trace], policy, START + policy.horizon * 2)
-    # A provider that is silent for ever leaves it to a person; it goes no further.
+    # A provider that stays silent leaves the parcel to a person; nothing else happens.
     assert (soon.outcome, late.outcome) == ("pending", "needs_review")
     assert not soon.carrier_answered
     assert not late.carrier_answered
@@ -153,7 +153,7 @@ def test_no_silence_is_a_verdict_against_the_merchant(vendor: AnyVendor, data: s
 @given(data=st.data())
 @settings(max_examples=at_least(40))
 def test_any_push_is_read_or_unreadable(vendor: AnyVendor, data: st.DataObject) -> None:
-    reader = carrier_of(account(vendor), None)  # type: ignore[arg-type]  # asks nobody
+    reader = carrier_of(account(vendor), None)  # type: ignore[arg-type]  # sends nothing
     assert isinstance(reader, PushReader)
     raw = data.draw(answers(vendor))
     if vendor in ("kuaidi100", "kdniao") and data.draw(st.booleans()):

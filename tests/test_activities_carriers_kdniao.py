@@ -22,7 +22,7 @@ from local.client import WorldClient
 from local.dialects import CUSTOMER, KEY, push_of
 from local.standins import StandIns
 
-READER = KdniaoCarrier(None, key=KEY, business_id=CUSTOMER)  # type: ignore[arg-type]  # asks nobody
+READER = KdniaoCarrier(None, key=KEY, business_id=CUSTOMER)  # type: ignore[arg-type]  # sends nothing
 
 
 def answered(body: dict[str, Any], carrier: str = "yto", waybill: str = "N123456") -> Trace:
@@ -145,7 +145,7 @@ def test_a_push_is_verified_and_read() -> None:
     raw, headers = push_of("kdniao", "yto", "YT0000000000001", plain(way()))
     assert READER.verified(raw, headers)
     assert not READER.verified(raw.replace(b"RequestData=", b"RequestData=+"), headers)
-    assert not KdniaoCarrier(None, key="another", business_id="b").verified(raw, headers)  # type: ignore[arg-type]  # asks nobody
+    assert not KdniaoCarrier(None, key="another", business_id="b").verified(raw, headers)  # type: ignore[arg-type]  # sends nothing
     (pushed,) = READER.read_push(raw).parcels
     assert (pushed.asked, pushed.trace.answer, len(pushed.trace.scans)) == ("yto", "found", len(way()))
 

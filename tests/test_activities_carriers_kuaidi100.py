@@ -193,7 +193,7 @@ def signed(push: dict[str, Any]) -> bytes:
 
 # --- pushes ----------------------------------------------------------------------------------------------
 
-READER = Kuaidi100Carrier(None, key="k", customer="c", salt="standin-salt")  # type: ignore[arg-type]  # asks nobody
+READER = Kuaidi100Carrier(None, key="k", customer="c", salt="standin-salt")  # type: ignore[arg-type]  # sends nothing
 
 
 def test_a_push_tells_the_whole_history() -> None:
@@ -260,8 +260,8 @@ def test_events_of_which_none_can_be_read_are_no_word_about_the_parcel() -> None
 def test_a_push_without_our_salt_is_not_the_vendors() -> None:
     body, headers = push_of("kuaidi100", "yto", "YT0000000000001", plain(way()))
     assert not READER.verified(body + b"0", headers)
-    assert not Kuaidi100Carrier(None, key="k", customer="c", salt="").verified(body, headers)  # type: ignore[arg-type]  # asks nobody
-    assert not Kuaidi100Carrier(None, key="k", customer="c", salt="x").verified(body, headers)  # type: ignore[arg-type]  # asks nobody
+    assert not Kuaidi100Carrier(None, key="k", customer="c", salt="").verified(body, headers)  # type: ignore[arg-type]  # sends nothing
+    assert not Kuaidi100Carrier(None, key="k", customer="c", salt="x").verified(body, headers)  # type: ignore[arg-type]  # sends nothing
 
 
 def test_the_acknowledgement_is_what_the_vendor_waits_for() -> None:

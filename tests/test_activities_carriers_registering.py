@@ -22,8 +22,8 @@ from local.client import WorldClient
 from local.dialects import KEY, SALT, AnyVendor, push_of
 from local.standins import StandIns
 
-TRACK17 = Track17Carrier(None, key=KEY)  # type: ignore[arg-type]  # asks nobody
-AFTERSHIP = AfterShipCarrier(None, key=KEY, secret=SALT)  # type: ignore[arg-type]  # asks nobody
+TRACK17 = Track17Carrier(None, key=KEY)  # type: ignore[arg-type]  # sends nothing
+AFTERSHIP = AfterShipCarrier(None, key=KEY, secret=SALT)  # type: ignore[arg-type]  # sends nothing
 
 
 def of_track17(body: dict[str, Any], carrier: str = "ups") -> Trace | None:
@@ -142,7 +142,7 @@ def test_17tracks_signature_is_over_body_and_key() -> None:
     assert TRACK17.verified(body, headers)
     assert not TRACK17.verified(body + b" ", headers)
     assert not TRACK17.verified(body, {})
-    assert not Track17Carrier(None, key="").verified(body, {"sign": hashlib.sha256(body + b"/").hexdigest()})  # type: ignore[arg-type]  # asks nobody
+    assert not Track17Carrier(None, key="").verified(body, {"sign": hashlib.sha256(body + b"/").hexdigest()})  # type: ignore[arg-type]  # sends nothing
 
 
 def test_afterships_signature_is_an_hmac_in_base64() -> None:
@@ -150,7 +150,7 @@ def test_afterships_signature_is_an_hmac_in_base64() -> None:
     assert AFTERSHIP.verified(body, {name.lower(): value for name, value in headers.items()})
     assert not AFTERSHIP.verified(body + b" ", headers)
     forged = base64.b64encode(hmac.new(b"", body, hashlib.sha256).digest()).decode()
-    assert not AfterShipCarrier(None, key="k").verified(body, {"aftership-hmac-sha256": forged})  # type: ignore[arg-type]  # asks nobody
+    assert not AfterShipCarrier(None, key="k").verified(body, {"aftership-hmac-sha256": forged})  # type: ignore[arg-type]  # sends nothing
 
 
 def test_other_events_say_nothing_and_a_foreign_carrier_is_named() -> None:

@@ -1,4 +1,4 @@
-"""Subscriptions: each number once and durably, whoever asks; and a provider that cannot be subscribed stops nothing."""
+"""Subscriptions: each number once and durably, for all askers. A provider that cannot be subscribed stops nothing."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ async def test_a_number_that_nobody_knows_has_no_trace(vendor: AnyVendor, standi
     async with adapter(vendor, standins) as carrier:
         asked = query(vendor, fresh())
         if vendor in REGISTERING:
-            # It has been registered in this moment: nobody has looked for it yet.
+            # It was registered just now: the vendor has not looked for it yet.
             assert (await carrier.trace(asked)).answer == "unavailable"
         assert (await carrier.trace(asked)).answer == "no_trace"
 

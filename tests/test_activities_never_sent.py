@@ -1,4 +1,6 @@
-"""What certainly did not reach the other side is not "perhaps paid": it is sent soon, once, whoever dies between."""
+"""An instruction that certainly was not sent is not "perhaps paid": it is sent soon, once, also if a worker dies
+between.
+"""
 
 from __future__ import annotations
 

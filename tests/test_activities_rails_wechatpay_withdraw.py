@@ -178,7 +178,7 @@ _ANYTHING = st.dictionaries(st.sampled_from([*WITHDRAW, "code"]), _JSON | st.sam
 
 @given(told=_ANYTHING, status=st.sampled_from([200, 400, 403, 404, 429]))
 def test_no_json_that_wechat_pay_could_sign_breaks_a_rail_or_pays(told: dict[str, Any], status: int) -> None:
-    """Whatever it says, only the whole truth about this number is an end."""
+    """Of all possible answers, only a complete one about this number is final."""
     reply = Reply(status=status, raw=json.dumps(told).encode(), source="WeChat Pay")
     for read in (refused, missing, partial(_found, instruction=ASKED), partial(_taken, instruction=ASKED)):
         try:

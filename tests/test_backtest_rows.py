@@ -1,4 +1,4 @@
-"""Reading a folder of past orders: whatever is broken is reported with file, line and reason, and stops nothing."""
+"""Reading a folder of past orders: each broken row is reported with file, line and reason, and stops nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`accounts …` on a real database: what people may bind, and what they are told when they may not."""
+"""`accounts …` on a real database: what people may bind, and the refusal where they may not."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _settings(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 def run(*arguments: str, stdin: str | None = None) -> Result:
-    """A command; whatever it says, it does not say the number."""
+    """A command. Its output never contains the number."""
     rail = ("--rail", "sandbox") if arguments[0] == "bind" and "--rail" not in arguments else ()
     answered = CliRunner().invoke(app, ["accounts", *arguments, *rail], input=stdin, env=WIDE)
     assert CARD not in answered.output

@@ -152,7 +152,7 @@ async def _balance(stage: WithdrawalStage, path: str) -> int:
 
 
 async def test_what_a_channel_settled_is_booked_once_with_its_fee(stage: WithdrawalStage, database: Database) -> None:
-    database.broken = True  # money of an order that nobody registered
+    database.broken = True  # money of an order that was never registered
     await _a_funded_order(stage)
     await stage.world.settle(fee_bps=60)
     first = await ask("settlement", "wechat", *RAIL)

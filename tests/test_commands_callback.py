@@ -103,7 +103,7 @@ async def _payout(dsn: str, owner_dsn: str, withdrawal_id: str) -> None:
 
 
 async def _end(withdrawal_id: str) -> list[str]:
-    """End the workflow that was told; the signals that it had."""
+    """End the notified workflow; returns its signals."""
     client = await gateway.connect(load())
     handle = client.get_workflow_handle(f"withdrawal-{withdrawal_id}")
     history = await handle.fetch_history()

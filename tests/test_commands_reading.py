@@ -1,4 +1,4 @@
-"""Files, JSON, ids: whatever cannot be read is a sentence."""
+"""Files, JSON, ids: input that cannot be read is refused with a sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reconcile` by the command line: clean, broken, mended; files good and bad; told to withdrawals; scheduled."""
+"""`reconcile` by the command line: clean, broken, mended; files good and bad; reports to withdrawals; schedules."""
 
 from __future__ import annotations
 

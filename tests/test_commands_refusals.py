@@ -1,4 +1,4 @@
-"""The command line says no in a sentence: bad orders, bad commands, bad usage, nobody there. Nothing is started."""
+"""The command line refuses with a sentence: bad orders, bad commands, bad usage, no server. Nothing is started."""
 
 from __future__ import annotations
 

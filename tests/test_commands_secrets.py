@@ -1,4 +1,4 @@
-"""A password that nobody could mistake for anything else appears in no output and no log, whatever fails."""
+"""A unique password appears in no output and no log, for every kind of failure."""
 
 from __future__ import annotations
 

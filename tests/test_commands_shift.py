@@ -1,4 +1,4 @@
-"""`shift`: a deadline of many orders, first as a dry run, then told to each with old, new and why."""
+"""`shift`: a deadline of many orders, first as a dry run, then moved, with a notice of old, new and why for each."""
 
 from __future__ import annotations
 

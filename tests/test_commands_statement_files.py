@@ -1,4 +1,4 @@
-"""Statement files: what is good is read, and every bad row is told with its number and field."""
+"""Statement files: good ones are read, and every bad row is named with its number and field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two orders claim one number: the trace decides where it tells, and a person where it does not."""
+"""Two orders claim one number: the trace decides where it can, and a person where it cannot."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_while_the_trace_may_tell_nobody_is_asked() -> None:
 @pytest.mark.parametrize(
     "against",
     [
-        (rival(ship_to=HAIDIAN_TOO),),  # the same city, and no digits that tell
+        (rival(ship_to=HAIDIAN_TOO),),  # the same city, and no digits that decide
         (rival(ship_to=None),),  # nothing is known of the rival
         (rival(), rival(ship_to=HAIDIAN_TOO)),  # one of two is not contradicted
     ],

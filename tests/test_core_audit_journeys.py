@@ -42,7 +42,7 @@ def test_a_number_that_travels_again_after_its_delivery_is_a_persons_to_judge(
 @pytest.mark.parametrize(
     "second",
     [
-        (scan(50, "delivered", "北京市海淀区"),),  # told twice: by the locker, and by the buyer who took it out
+        (scan(50, "delivered", "北京市海淀区"),),  # reported twice: by the locker, and when the buyer took it out
         (scan(50, "delivered"),),
         (scan(44, "locker", "北京市"), scan(60, "delivered", "北京市")),
         (scan(42.1, "picked_up", "北京市"),),  # within the clocks' skew

@@ -98,7 +98,7 @@ def silence(*hours: float, provider: str = "one") -> NoTrace:
 @pytest.mark.parametrize(
     ("parcel", "expected"),
     [
-        ({}, ("unknown", "none")),  # nobody answered
+        ({}, ("unknown", "none")),  # no provider answered
         ({"no_trace": (silence(5 + 71),)}, ("unknown", "none")),  # too early
         ({"no_trace": (silence(5 + 72),)}, ("fail", "strong")),
         ({"no_trace": (silence(5 + 167),)}, ("fail", "strong")),

@@ -204,7 +204,7 @@ def test_the_refund_of_an_order_that_ended_meanwhile_is_not_paid_again() -> None
 
 
 class Wait(NamedTuple):
-    """A stage that nobody ends: how it begins, which deadline ends it, after how long, and as what."""
+    """A stage without a decision: how it begins, which deadline ends it, after how long, and as what."""
 
     name: str
     start: Callable[[OrderDriver], object]

@@ -1,4 +1,4 @@
-"""`refund_order`: two people give a buyer money back, wherever the order stands."""
+"""`refund_order`: two people give a buyer money back, in every phase of the order."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_the_same_refund_may_be_granted_again() -> None:
     driver.check()
 
 
-# --- wherever the order stands --------------------------------------------------------------------------------
+# --- in every phase ------------------------------------------------------------------------------------------
 
 
 def test_before_the_shipment_a_line_leaves_the_order() -> None:

@@ -1,4 +1,4 @@
-"""Scans that come too late: after a refund, the credit or the end. They are kept, told once, and decide nothing."""
+"""Scans that come too late: after a refund, the credit or the end. They are kept, notified once, and decide nothing."""
 
 from __future__ import annotations
 

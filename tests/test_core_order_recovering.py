@@ -261,7 +261,7 @@ def test_record_that_was_not_kept_leaves_its_notices_to_the_next() -> None:
 
 
 def unreported(driver: OrderDriver, kind: str) -> None:
-    """The movement is due and stands in the books; the worker died before it told the order."""
+    """The movement is due and stands in the books; the worker died before it reported it."""
     driver.state = pass_deadlines(driver.state, driver.now)
     step = next_step(driver.state, driver.now)
     assert isinstance(step, Post)

@@ -1,4 +1,4 @@
-"""What a refund takes from whom: by line, cumulative and exact, wherever the order stands."""
+"""What a refund takes from whom: by line, cumulative and exact, in every phase of the order."""
 
 from __future__ import annotations
 

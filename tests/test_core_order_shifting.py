@@ -1,4 +1,4 @@
-"""A deadline that an operator moves: told old, new and why, and judged at its new time."""
+"""A deadline that an operator moves: notified with old, new and why, and passed at its new time."""
 
 from __future__ import annotations
 

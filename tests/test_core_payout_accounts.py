@@ -39,7 +39,7 @@ cards = st.builds(
 
 
 def outcome(ask: Callable[[], T]) -> T | Refused:
-    """What comes back, whichever way."""
+    """The result, returned or raised."""
     try:
         return ask()
     except Refused as refusal:

@@ -1,4 +1,4 @@
-"""A program that is told to stop stops, whatever it was waiting for."""
+"""A program that is cancelled stops, at every kind of wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a rail tells of a payout is taken for ever, counts once, and moves nothing where it does not fit."""
+"""A rail's report about a payout is taken at any time, counts once, and moves nothing where it does not fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callbacks: verified, journaled, given to their withdrawal once; whatever is wrong with one moves nothing."""
+"""Callbacks: verified, journaled, given to their withdrawal once. One with any error moves nothing."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ REFUND = {
 
 
 class Heard:
-    """A withdrawal's ear: what it was told, and what it answers."""
+    """A stand-in for withdrawals: keeps the reports, and answers them."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, ReportPayout]] = []
@@ -358,5 +358,5 @@ async def test_raw_bodies_are_forgotten_after_their_time_and_outcomes_are_not(gr
     [row] = await ground.database.pool.fetch("SELECT body, outcome FROM callbacks")
     assert (row["body"], row["outcome"]) == (None, "reported")
     assert await ground.register.callbacks.purge(datetime.now(UTC) - timedelta(days=7)) == (0, 0)
-    # That it came, and what became of it, is known for ever.
+    # That it came, and its outcome, are never purged.
     assert (await ground.desk.receive("wechatpay", body, headers)).repeated

@@ -1,4 +1,4 @@
-"""Pushes: verified, journaled, given to their orders once, kept where nobody knows the number yet."""
+"""Pushes: verified, journaled, given to their orders once, kept where no order has the number yet."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def orders() -> Orders:
 def desk(register: Register, orders: Orders) -> PushDesk:
     readers: dict[str, PushReader] = {}
     for vendor in VENDORS:
-        reader = carrier_of(account(vendor), None)  # type: ignore[arg-type]  # asks nobody
+        reader = carrier_of(account(vendor), None)  # type: ignore[arg-type]  # sends nothing
         assert isinstance(reader, PushReader)
         readers[vendor] = reader
     return PushDesk(register, readers, orders.report)
@@ -330,7 +330,7 @@ async def test_the_journal_has_the_very_bytes(desk: PushDesk, database: Database
 
 
 class Fixed:
-    """A provider that has one trace to tell."""
+    """A provider with one trace."""
 
     def __init__(self, trace: Trace) -> None:
         self.answer = trace

@@ -1,4 +1,4 @@
-"""The text of a file: encodings that can be told for certain are read, all others are refused with their line."""
+"""The text of a file: encodings that are recognised for certain are read, all others are refused with their line."""
 
 from __future__ import annotations
 

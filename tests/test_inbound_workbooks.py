@@ -1,4 +1,4 @@
-"""Workbooks: cells come out as the texts of a bill, whatever wrote them; a broken or hostile file is refused."""
+"""Workbooks: cells come out as the texts of a bill, from any program. A broken or hostile file is refused."""
 
 from __future__ import annotations
 

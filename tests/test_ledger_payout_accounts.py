@@ -1,4 +1,4 @@
-"""Payout accounts in the register: sealed numbers, versions, suspensions, names, and a history nobody edits."""
+"""Payout accounts in the register: sealed numbers, versions, suspensions, names, and a history without edits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker's role calls functions and reads. Nobody edits the books."""
+"""The worker's role calls functions and reads. No role edits the books."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ async def test_the_worker_creates_nothing_in_the_schema(database: Database) -> N
 async def test_a_temporary_table_does_not_stand_in_for_a_real_one(
     database: Database, book: Book, register: Register
 ) -> None:
-    """The functions look for their tables in their own schema first, whatever the caller made."""
+    """The functions look for their tables in their own schema first: a caller's tables cannot replace them."""
     async with database.pool.acquire() as caller:
         await caller.execute("CREATE TEMPORARY TABLE orders (order_id TEXT); SET search_path = pg_temp, dakuan")
         assert await caller.fetchval("SELECT dakuan.take_over_order('A1', 'run-2')") is False

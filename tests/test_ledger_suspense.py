@@ -104,7 +104,7 @@ async def test_pay_and_void_racing_out_of_suspense_leave_one_of_them(book: Book,
 
 
 async def test_to_suspense_racing_a_close_ends_closed_once(database: Database, book: Book, register: Register) -> None:
-    """Whoever closes asks for it as if the money were reserved, and need not know where it stands."""
+    """The caller closes as if the money were reserved, and need not know where it is."""
     seen: Counter[str] = Counter()
     for n in range(8):
         name = f"W{n}"

@@ -1,4 +1,4 @@
-"""Money taken back from wherever it stands: once, whole or not at all, and never more than there was."""
+"""Money taken back from where it is: once, whole or not at all, and never more than there was."""
 
 from __future__ import annotations
 

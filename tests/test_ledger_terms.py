@@ -45,7 +45,7 @@ LATER, EARLIER = timedelta(days=3650), timedelta(days=-3650)
 
 @pytest_asyncio.fixture(loop_scope="session", autouse=True)
 async def _safe(database: Database) -> None:
-    """The safeguards as they are where nobody decided otherwise."""
+    """The safeguards' defaults."""
     await database.owner.execute(
         "SELECT set_safeguard('cooling', INTERVAL '72 hours', 'tests', 'as shipped'),"
         " set_safeguard('clock_skew', INTERVAL '5 minutes', 'tests', 'as shipped')"

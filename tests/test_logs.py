@@ -1,4 +1,4 @@
-"""Logs: one line a cause and minute, tracebacks of defects alone, no password, for nobody else to read."""
+"""Logs: one line a cause and minute, tracebacks of defects alone, no password, readable by their owner only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Penny drops on the real stack: sent once, booked when paid, told by whoever sees it, unknown and not failed."""
+"""Penny drops on the real stack: sent once, booked when paid, verified by its amount, unknown and not failed."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ async def test_a_timeout_is_unknown_and_becomes_paid_once(stage: WithdrawalStage
         refusal = (await answered(await send(stage, "b"))).refusal
         assert refusal is not None
         assert refusal.code == "drop_under_way"
-        assert await report(stage, 100) == "wrong_drop_amount"  # whoever saw it may tell it before the bank does
+        assert await report(stage, 100) == "wrong_drop_amount"  # the owner may name it before the bank confirms it
         await stage.skip(handle, minutes=1, seconds=1)
         assert (await answered(handle)).state == "paid"
     amount = (await row(stage, "a")).amount_minor

@@ -1,4 +1,4 @@
-"""Workers killed by -9: after an effect and before its report, and whenever chance wants. No effect is done twice."""
+"""Workers killed by -9: after an effect and before its report, and at random moments. No effect happens twice."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ RESTING = frozenset({"awaiting_shipment", "shipped"})
 
 @pytest.fixture(scope="module")
 def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
-    """A server of this file's own: its workers must be asked about nobody else's orders."""
+    """A server of this file's own: its workers must not get orders of other tests."""
     server = Temporal(tmp_path_factory.mktemp("temporal"), usual=False)
     server.start()
     yield server
@@ -66,7 +66,7 @@ async def test_an_effect_that_nobody_heard_of_is_done_once(stage: CrashStage, tm
         await orders["release"].ship()
         await orders["case"].send("open_after_sale", "buyer", kind="refund_only", reason="changed_mind")
     await _registered(stage, orders["fund"])
-    # Nobody works: everything is due at once for those that die.
+    # No worker runs: everything is due at once for those that die.
     await _let_go(orders)
     with stage.crashing_worker(tmp_path, {effect: order.name for effect, order in orders.items()}):
         await until(lambda: asyncio.to_thread((tmp_path / "done").exists), bool)
@@ -112,7 +112,7 @@ async def _account(stage: CrashStage, order: StagedOrder) -> None:
 
 
 async def _let_go(orders: Mapping[str, StagedOrder]) -> None:
-    """Whatever brings each order to its effect, while nobody works."""
+    """The commands that bring each order to its effect, while no worker runs."""
 
     async def signal(effect: str, verb: str, role: str, **body: Any) -> None:
         order = orders[effect]
@@ -167,7 +167,7 @@ async def test_what_arrives_between_a_credit_and_its_report_comes_too_late(
     await gateway.signal(stage.client, order.handle.id, "confirm_receipt", order.command("buyer"))
     with stage.crashing_worker(tmp_path, {"credit": order.name}):
         await until(lambda: asyncio.to_thread((tmp_path / "credit").exists), bool)
-        # The credit stands and nobody has heard of it. The next worker meets this first.
+        # The credit is booked and not reported. The next worker meets this first.
         if arrives == "hold":
             hold = order.command("operator", name="risk", scope="credit", reason="unusual")
             await gateway.signal(stage.client, order.handle.id, "place_hold", hold)
@@ -207,7 +207,7 @@ async def test_orders_whose_workers_die_again_and_again_end_right(stage: CrashSt
 
 
 async def _live(order: StagedOrder, end: str, later: float) -> None:
-    """One order with a storefront that sends again, the very same, whatever had no answer."""
+    """One order with a storefront that repeats each command that got no answer."""
     await asyncio.sleep(later)
     client, register = order.stage.client, order.stage.register
     await gateway.start_order(client, order.order)

@@ -177,7 +177,7 @@ PASSES: dict[str, tuple[Callable[[StagedOrder], Awaitable[None]], Callable[[Stat
     "hold_review": (held_until, ("operator", "hold_review_due")),
     "refund_stuck": (refunding, hold("refund_stuck")),
 }
-"""By name: an order that has this deadline, and what is true once it has passed, of the state or of what is told."""
+"""By name: an order that has this deadline, and what is true of its state or notices once it has passed."""
 
 
 @pytest.mark.parametrize("name", PASSES)

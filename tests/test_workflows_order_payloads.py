@@ -1,4 +1,4 @@
-"""Whatever arrives, nothing wedges and nothing is lost: signals, updates and starts with every malformed payload."""
+"""No message blocks a workflow or is lost: signals, updates and starts with every malformed payload."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two people refund an order wherever it stands, on the real stack; one that is closed runs again for it."""
+"""Two people refund an order in every phase, on the real stack. A closed one runs again for it."""
 
 from __future__ import annotations
 

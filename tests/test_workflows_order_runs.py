@@ -168,7 +168,7 @@ async def refund_sent(order: StagedOrder) -> None:
 
 
 async def _to_the_end(order: StagedOrder) -> str:
-    """Whatever this order still needs; the phase it ends in."""
+    """Send what this order still needs; returns the phase in which it ends."""
     phase = (await order.state())["phase"]
     if phase == "cancelled":
         await order.stage.world.finish_refund(refund_key(order.name, "cancel"))

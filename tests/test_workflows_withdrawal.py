@@ -330,7 +330,7 @@ async def test_a_return_after_the_end_is_taken_up_from_the_register(stage: Withd
     assert await stage.available() == 5_000_000
 
 
-# --- whatever arrives ------------------------------------------------------------------------------------
+# --- any message -----------------------------------------------------------------------------------------
 
 JUNK: list[Any] = [None, 7, "x", [], {}, {"command_id": "c"}, {"command_id": "bad id", "actor": 1}, {"a": "\x00"}]
 

@@ -143,7 +143,7 @@ async def _approved_task(handle: Handle) -> int:
 async def test_money_that_was_paid_cannot_be_called_off_before_its_approval(
     money_stage: WithdrawalStage, database: Database
 ) -> None:
-    """Set back while nobody works, so that the cancel is the first thing that the workflow hears of."""
+    """Set back while no worker runs, so that the cancel is the first message that the workflow gets."""
     stage = money_stage
     await stage.furnish()
     async with stage.worker():

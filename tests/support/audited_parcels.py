@@ -1,4 +1,4 @@
-"""Parcels for the tests of the audit: an honest one from Hangzhou to Beijing, to be bent by each test."""
+"""Parcels for the tests of the audit: an honest one from Hangzhou to Beijing, which each test changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SILENT: tuple[TraceAnswer, ...] = ("throttled", "auth", "unavailable")
 
 
 def hour(hours: float) -> datetime:
-    """So many hours after the payment."""
+    """This many hours after the payment."""
     return PAID_AT + timedelta(hours=hours)
 
 
@@ -61,7 +61,7 @@ def verdict_on(
     now: float = 60,
     traces: tuple[Trace, ...] | None = None,
 ) -> Verdict:
-    """The verdict on these scans (or traces) of an otherwise honest parcel, so many hours after the payment."""
+    """The verdict on these scans (or traces) of an otherwise honest parcel, this many hours after the payment."""
     seen = traces if traces is not None else (a_trace(*scans, at=now),)
     return audit(order or an_order(), parcel or a_parcel(), seen, policy, hour(now))
 

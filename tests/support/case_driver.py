@@ -1,4 +1,4 @@
-"""An order with an after-sale case, driven without a server: short words for what the tests of cases do."""
+"""An order with an after-sale case, driven without a server: short helpers for the tests of cases."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def policy(**after_sale: Any) -> OrderPolicy:
 
 
 def delivered(**limits: Any) -> OrderDriver:
-    """Everything in one parcel, delivered; the receipt is awaited, so that nothing is credited."""
+    """Everything in one parcel, delivered. The receipt is awaited, so nothing is credited."""
     driver = opened(**limits)
     driver.ship()
     driver.deliver()

@@ -1,4 +1,4 @@
-"""Is a Chinese sentence wholly Chinese? What people and providers wrote is quoted, and names of commands are names."""
+"""Is a Chinese sentence wholly Chinese? Texts of people and providers are quoted, and names of commands are names."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ WIDE = {"COLUMNS": "240"}
 
 
 def run(*arguments: str, stdin: str | None = None, columns: int | None = None) -> Result:
-    """A command and how it ended, on a wide screen or one of so many columns."""
+    """A command and its result, on a wide screen or one with this many columns."""
     environment = WIDE if columns is None else {"COLUMNS": str(columns)}
     return CliRunner().invoke(app, list(arguments), input=stdin, env=environment)
 
@@ -57,7 +57,7 @@ sys.stdout.write(answer["stdout"])
 sys.stderr.write(answer["stderr"])
 sys.exit(answer["code"])
 """
-"""A `python` for scripts: `starter.py …` is run by the process that serves, which has loaded everything already."""
+"""A `python` for scripts: the serving process, which has loaded everything already, runs `starter.py …`."""
 
 
 class _Door(socketserver.StreamRequestHandler):

@@ -1,10 +1,10 @@
-"""A worker that dies by kill -9: right after an effect and before anybody hears of it, or at moments that chance picks.
+"""A worker that dies by kill -9: right after an effect and before its report, or at random moments.
 
     python tests/support/crashing_worker.py FOLDER '{"credit": "A1"}'   dies after the credit of order A1, once
     python tests/support/crashing_worker.py FOLDER '{"kills": 5, "seed": 3}'   dies five times
 
-It is started again each time, from a parent that has imported everything already. When all deaths were died it works
-on until it is told to end, and leaves the file `done` in the folder.
+It is started again each time, from a parent that has imported everything already. After its last death it works until
+it gets a request to end, and leaves the file `done` in the folder.
 """
 
 from __future__ import annotations
@@ -57,21 +57,21 @@ EFFECTS: dict[str, tuple[Any, str] | tuple[Any, str, Kind]] = {
     "pay": (Book, "post", "pay"),
     "return": (Book, "post", "bank_return"),
 }
-"""What can be done and not reported, and where it is done; of a posting the kind of its movement."""
+"""The effects after which it can die unreported, and the function of each; for a posting the kind of its movement."""
 WAITS = timedelta(seconds=4)
 """How long Temporal waits for the report of an activity whose worker died; 30 s in production."""
 ALIVE_S = (0.6, 2.0)
-"""Seconds that a worker lives when chance ends it; a third of one passes before it polls."""
+"""Seconds that a worker lives when chance ends it. A third of a second passes before it polls."""
 
 
 _one_death = asyncio.Lock()
-"""One effect at a time: a worker that dies of one has not begun the others."""
+"""One effect at a time: a worker that dies after one has not begun the others."""
 
 
 def dying_after(
     act: Callable[..., Awaitable[Any]], order_id: str, died: Path, kind: Kind | None = None
 ) -> Callable[..., Awaitable[Any]]:
-    """The act. Once it was done for this order (and moved in this way), the worker dies before it reports it; once."""
+    """The effect. Once it happened for this order (with this movement), the worker dies before the report; once."""
 
     async def acted(*args: Any, **kwargs: Any) -> Any:
         of_kind = kind is None or any(isinstance(arg, Movement) and arg.kind == kind for arg in args)
@@ -96,13 +96,13 @@ _told_to_end = threading.Event()
 
 
 def until_it_dies(body: Callable[[], object]) -> bool:
-    """Run this in a child process; whether it was killed. A request to end is passed on, and is the end."""
+    """Run this in a child process; returns whether it was killed. A request to end is passed on to the child."""
 
     def end(*_: object) -> None:
         _told_to_end.set()
         os.kill(child, signal.SIGTERM)
 
-    # Held back until it can be passed on: a child that misses it would outlive the test and take its tasks.
+    # Blocked until it can be passed on: a child that misses it would outlive the test and take its tasks.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     child = os.fork()
     signal.signal(signal.SIGTERM, end if child else signal.SIG_DFL)
@@ -116,7 +116,7 @@ def until_it_dies(body: Callable[[], object]) -> bool:
 
 
 def shorten_waits() -> None:
-    """A test waits less than production for what a dead worker had begun."""
+    """A test waits less than production for the work of a dead worker."""
     workflows.running.PATIENT = workflows.order.LOOK_LIMIT = WAITS
     workflows.order.POLLING = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=1)
 
@@ -142,7 +142,7 @@ def after_effects(folder: Path, orders: dict[str, str]) -> None:
 
 
 def by_chance(folder: Path, kills: int, seed: int) -> None:
-    """Die this often, at moments that chance picks."""
+    """Die this often, at random moments."""
     chance = random.Random(seed)
     shorten_waits()
     lives = [chance.uniform(*ALIVE_S) for _ in range(kills)]

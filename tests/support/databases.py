@@ -1,7 +1,7 @@
 """PostgreSQL for tests: one real server a session, one migrated template, a clone of it for each test.
 
-When a test ends, every proof must hold; a test that breaks the books on purpose says so (`database.broken = True`).
-A clone is emptied and used again, which takes a quarter of the time of another.
+When a test ends, every proof must hold. A test that breaks the books on purpose sets `database.broken = True`. A clone
+is emptied and used again, which takes a quarter of the time of a new one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KEPT = (
 )
 """Tables whose triggers let nothing be removed."""
 _CLIENTS = "FROM pg_stat_activity WHERE datname = $1 AND usename IS NOT NULL"
-"""Sessions of both roles; of another role's the server shows no more than this."""
+"""Sessions of both roles. Of another role's sessions the server shows no more than this."""
 _END_OWN = f"SELECT pg_terminate_backend(pid, 5000) {_CLIENTS} AND usename = current_user"
 _TOUCHED = """
 SELECT t.relname FROM pg_class t
@@ -42,7 +42,7 @@ WHERE t.relnamespace = $1::TEXT::regnamespace AND t.relkind = 'r'
       SELECT FROM pg_depend d JOIN pg_class s ON s.oid = d.objid
       WHERE d.refobjid = t.oid AND CASE WHEN s.relkind = 'S' THEN pg_sequence_last_value(s.oid) END IS NOT NULL))
 """
-"""Tables that have or had rows, or whose identities were drawn."""
+"""Tables that have or had rows, or whose identity counters were used."""
 
 LIFTED = (
     "SELECT set_safeguard('cooling', INTERVAL '0', 'tests', 'accounts are paid at once'),"
@@ -64,7 +64,7 @@ class Database:
     broken: bool = False
 
     async def balance(self, path: str, currency: str = "CNY") -> int:
-        """A balance, stored or summed up; 0 where there is no such account."""
+        """A balance, stored or computed; 0 where there is no such account."""
         return int(
             await self.pool.fetchval(
                 "SELECT coalesce(sum(CASE WHEN a.id = t.credit_account THEN t.amount_minor ELSE -t.amount_minor END"
@@ -134,7 +134,7 @@ async def _connected(server: Postgres, name: str) -> Database:
 
 
 async def emptied(server: Postgres, used: Database, outside: asyncpg.Pool[Any]) -> Database:
-    """The database without rows, and without other connections than ours. Pools that are in use are opened anew."""
+    """The database without rows, and without other connections than ours. Pools in use are opened again."""
     pools = (used.pool, used.owner)
     idle = all(pool.get_size() == pool.get_idle_size() for pool in pools)
     there = await outside.fetchval(f"SELECT count(*) {_CLIENTS}", used.name)
@@ -153,7 +153,7 @@ async def emptied(server: Postgres, used: Database, outside: asyncpg.Pool[Any]) 
 
 
 async def _empty(connection: Connected) -> None:
-    """Remove all rows, and count from 1 again. Most tables were not touched, and are not asked about."""
+    """Remove all rows, and count from 1 again. Most tables were not touched and are skipped."""
     touched = [row["relname"] for row in await connection.fetch(_TOUCHED, SCHEMA)]
     if not touched:
         return
@@ -165,7 +165,7 @@ async def _empty(connection: Connected) -> None:
 
 
 async def lift_safeguards(owner_dsn: str) -> None:
-    """Let accounts be paid at once, and let tests have a time of their own: most are about something else."""
+    """Allow payouts to new accounts at once, and any clock: most tests are about something else."""
     async with asyncpg.create_pool(owner_dsn, min_size=1, max_size=1, server_settings={"search_path": SCHEMA}) as pool:
         await pool.execute(LIFTED)
 
@@ -182,5 +182,5 @@ def register(database: Database) -> Register:
 
 @pytest.fixture
 def owners(database: Database) -> Register:
-    """The register as the owner: for what a worker's role may not decide."""
+    """The register as the owner, for changes that a worker's role may not make."""
     return Register(database.owner)

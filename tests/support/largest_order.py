@@ -1,4 +1,4 @@
-"""The largest order that is lawful: as many lines and parcels as there may be, with all that can be said of them."""
+"""The largest allowed order: as many lines and parcels as possible, with full fields."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def largest_shipments() -> list[list[dict[str, Any]]]:
 
 
 def full_findings(at: datetime) -> tuple[Finding, ...]:
-    """What every rule could say of a parcel, a third of it against it, with long words of a carrier."""
+    """A finding of every rule about a parcel, a third of them against it, with long texts of a carrier."""
     evidence = {"place": FULL_TEXT, "at": at.isoformat(), "took_h": 12.5}
     rules = (*TRUTH_RULES, *SERVICE_RULES)
     return tuple(

@@ -38,7 +38,7 @@ def an_order(order_id: str = "A1", total: int = 1000, **fields: Any) -> Order:
 async def opened(
     register: Register, order: Order, *, by: str = "run-1", paid: int | None = None, policy_hash: str = POLICY_HASH
 ) -> OpenOutcome:
-    """Register an order under a policy that is there."""
+    """Register an order under an existing policy."""
     await register.policies.keep("default", policy_hash, f"text of {policy_hash}")
     opening = await register.orders.open(
         order,
@@ -171,7 +171,7 @@ def a_withdrawal(withdrawal_id: str = "W1", amount: int = 500, merchant: str = "
 
 
 def an_attempt(withdrawal: Withdrawal, number: int = 1, key: str = "k1", **fields: Any) -> OpenAttempt:
-    """To be opened, for all of the withdrawal; its record is older than any that stands."""
+    """An attempt to open, for the whole withdrawal. Its record is older than any in the register."""
     record = a_withdrawal_record(withdrawal.withdrawal_id, -1)
     given = {"at": NOW, "record": record, "amount_minor": withdrawal.amount_minor, **fields}
     return OpenAttempt(withdrawal=withdrawal, number=number, key=key, **given)

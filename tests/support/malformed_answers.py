@@ -13,13 +13,13 @@ from typing import Any
 
 
 def http(body: bytes, status: str = "200 OK", *headers: str, length: int | None = None) -> bytes:
-    """An answer as it goes over the wire; `length` announces another than the body's."""
+    """An answer as it goes over the wire; `length` announces another length than the body's."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}", *headers]
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
 
 
 def malformed_answers(good: dict[str, Any]) -> Mapping[str, bytes]:
-    """Ways to answer that are not the good answer, by name. None of them may be taken for it."""
+    """Malformed answers, by name. None of them may be taken for a good one."""
     return _malformed(json.dumps(good))
 
 

@@ -1,4 +1,4 @@
-"""The body of an order that is well formed in every field, and ways to bend it."""
+"""The body of a well-formed order, and ways to change it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from docs.examples import ORDER
 
 
 class _Absent:
-    """Its repr is part of test ids, which must be the same in every process."""
+    """Its repr is a part of test ids, which must be the same in every process."""
 
     def __repr__(self) -> str:
         return "absent"

@@ -43,7 +43,7 @@ def _waterfall(legs: Iterable[tuple[str, str, int]], balances: Mapping[str, int]
 
 
 class Books:
-    """Double entry in memory: a balance an account, guarded where the ledger guards, references posted once."""
+    """Double entry in memory: one balance an account, guarded as in the ledger; each reference is posted once."""
 
     def __init__(self) -> None:
         self.balances: dict[str, int] = {}

@@ -1,6 +1,6 @@
-"""A stage for orders whose workers come and go: a Temporal and a database of their own, and quick policies.
+"""A stage for orders whose workers come and go: its own Temporal and database, and quick policies.
 
-The one task queue is asked by one worker at a time; see `order_stage` for the stage that most tests share.
+One worker at a time polls its task queue. `order_stage` is the stage that most tests share.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ RECOVERS_WITHIN, LOOK_EVERY = 120.0, 0.1
 
 
 class Hasty(Interceptor):
-    """Starts workflows whose tasks are given up after 2 s, and not after 10, where a worker does not report."""
+    """Starts workflows whose tasks time out after 2 s instead of 10 if a worker does not report."""
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
         return _HastyStarts(next)
@@ -95,7 +95,7 @@ class CrashStage(Stage):
 
     @asynccontextmanager
     async def worker(self, *, cached: int = 100, runner: SandboxedWorkflowRunner | None = None) -> AsyncIterator[None]:
-        """One in this process, which dies of nothing."""
+        """One in this process, which does not die."""
         async with AsyncExitStack() as stack:
             activities = await wire(self.settings, stack, self.database.pool, self.client)
             worker = Worker(
@@ -143,7 +143,7 @@ class CrashStage(Stage):
 
 @asynccontextmanager
 async def open_crash_stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[CrashStage]:
-    """A stage on these servers. At its end, what still runs is ended: no later test's worker may be asked about it."""
+    """A stage on these servers. At its end, running workflows are ended: they must not reach a later test's worker."""
     settings = Settings(
         temporal_address=temporal.address,
         database_url=database.worker_dsn,
@@ -157,7 +157,7 @@ async def open_crash_stage(temporal: Temporal, world: WorldClient, database: Dat
     await gateway.register_search_attributes(client)
     register = Register(database.pool)
     await register_policies(register, settings)
-    number = next(_stages)  # the world of a session knows the waybills of all
+    number = next(_stages)  # the session's stand-ins know the waybills of all tests
     made = CrashStage(client, world, register, seed=1000 + number, tag=f"g{number}")
     made.settings, made.database, made.named = settings, database, {}
     for policy in (QUICK, PAYING):
@@ -171,7 +171,7 @@ async def open_crash_stage(temporal: Temporal, world: WorldClient, database: Dat
 
 
 async def until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -> T:
-    """The answer once it is so, even if asking fails meanwhile: workers die."""
+    """The answer once it fits, even if asking fails meanwhile: workers die."""
     got: T | Unavailable | None = None
     for _ in range(int(RECOVERS_WITHIN / LOOK_EVERY)):
         try:
@@ -185,7 +185,7 @@ async def until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -> 
 
 
 async def approved(order: StagedOrder) -> None:
-    """Paid, shipped, delivered: the buyer's word is all that lacks."""
+    """Paid, shipped, delivered: only the buyer's confirmation is missing."""
     await order.start()
     await travelled(order)
     await order.ship()

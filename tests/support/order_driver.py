@@ -47,11 +47,11 @@ from core.records import LedgerFacts, Notice, OrderRecord, WithdrawalRecord
 from core.steps import KeepRecord, Post, Posted
 
 MOST_STEPS = 60
-"""More than any order needs between two events; beyond that it runs in circles."""
+"""More steps than any order needs between two events. Beyond them it is in an endless loop."""
 
 
 def verb_of(step: OrderStep) -> str:
-    """A step by name: `fund`, `credit` … of a movement, else what is done."""
+    """A step by name: `fund`, `credit` … for a movement, else its class."""
     if isinstance(step, Post):
         return step.movement.kind
     names = {Screen: "screen", Look: "look", ReleaseClaims: "release_claims", KeepRecord: "record"}
@@ -59,7 +59,7 @@ def verb_of(step: OrderStep) -> str:
 
 
 class OrderDriver:
-    """One order, played by hand. `say` holds what the carrier answers at the next looks, by parcel."""
+    """One order, played by hand. `say` holds the carrier's answers at the next looks, by parcel."""
 
     def __init__(
         self, order: Order | None = None, policy: OrderPolicy | None = None, screening: Screening | None = None
@@ -81,7 +81,7 @@ class OrderDriver:
         self._ids = 0
 
     def fork(self) -> OrderDriver:
-        """Another order with the same past, to be given another future."""
+        """Another order with the same past, for another future."""
         other = copy.copy(self)
         other.books = Books()
         other.books.balances, other.books.movements = dict(self.books.balances), dict(self.books.movements)
@@ -196,7 +196,7 @@ class OrderDriver:
         return self.advance(at - self.now)
 
     def outage(self, by: timedelta) -> OrderDriver:
-        """Nothing of ours runs for a while."""
+        """No worker of ours runs for a while."""
         self.now += by
         return self
 
@@ -210,7 +210,7 @@ class OrderDriver:
     # --- what comes in -----------------------------------------------------------------------------------
 
     def command(self, verb: str, role: str, **fields: Any) -> Command:
-        """A well-formed command of this role's person, with an id of its own unless one is given."""
+        """A well-formed command of this role's person, under a new id unless one is given."""
         self._ids += 1
         body = {"command_id": f"c{self._ids}", "actor": {"role": role, "id": PEOPLE.get(role, "x")}, **fields}
         command = read_command(ORDER_COMMANDS, verb, body)
@@ -268,7 +268,7 @@ class OrderDriver:
         return True
 
     def channel_says(self, outcome: Any, cause: str | None = None) -> bool:
-        """The payment channel's last word on a refund; False where none is waited for."""
+        """The payment channel's final answer to a refund; False where none is awaited."""
         watch = next((watch for watch in refund_watches(self.state) if cause in (None, watch.cause)), None)
         if watch is None:
             return False
@@ -392,7 +392,7 @@ class OrderDriver:
         assert 0 <= sum(refund.amount_minor for refund in state.refunds) <= self.order.total_minor
 
     def check_waiting(self) -> None:
-        """Everything that is not closed waits for a deadline, a watch or a named hold; nothing is left to do."""
+        """An order that is not closed waits for a deadline, a watch or a named hold, and no step is left."""
         state = self.state
         if state.closed:
             return
@@ -427,11 +427,11 @@ class OrderDriver:
             assert 0 <= line.refunded_minor <= line.paid_minor
             assert line.ended + sum(units) <= line.quantity
         live = bool(state.live_parcels)
-        # All that an order brought in may be refunded after its credit; its parcels are where they are.
+        # An order's proceeds may be refunded after its credit; its parcels stay where they are.
         assert live == (state.phase in {"shipped", "credited", "settled"} or bool(state.over and state.credited_at))
 
     def check_cases(self) -> None:
-        """The clocks stand exactly while a case is open, and not for longer than they may."""
+        """The clocks are paused exactly while a case is open, and no longer than allowed."""
         state, limits = self.state, self.state.policy.after_sale
         assert sum(case.open for case in state.cases) <= 1
         assert len(state.cases) <= limits.cases_max
@@ -450,7 +450,7 @@ class OrderDriver:
             assert refund is None or case.stage != "refunded" or refund.status == "arrived"
 
     def check_json(self) -> None:
-        """A state survives its own JSON, and what the register holds is enough to start again from."""
+        """A state survives its own JSON, and the register's record is enough to restart from."""
         assert OrderState.model_validate(self.state.model_dump(mode="json")) == self.state
         if self.record is not None and not self.state.closed:
             unlike = {"order", "policy", "recorded_revision"}

@@ -1,6 +1,7 @@
-"""Things that may happen to an order, each by its name: what the machine, the walks and the sequences draw from.
+"""Events that may happen to an order, by name.
 
-An event is total: it may arrive at any time, and where it makes no sense the order refuses it.
+The state machine, the walks and the sequences draw from them. An event is total: it may arrive at any time, and the
+order refuses it where it makes no sense.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ def _to_deadline(driver: OrderDriver, early: timedelta) -> None:
 
 
 def _outage(driver: OrderDriver, by: timedelta) -> None:
-    """Nobody runs for a while; what comes next is a command, and only then the deadlines."""
+    """No worker runs for a while. A command comes next, and only then the deadlines."""
     driver.outage(by).send("confirm_receipt", "buyer")
 
 
@@ -162,7 +163,7 @@ def _ask_delay(driver: OrderDriver, by: timedelta) -> None:
 
 
 def _progress(driver: OrderDriver) -> None:
-    """The natural next thing."""
+    """The usual next event."""
     state = driver.state
     if state.phase == "screening_held":
         driver.send("decide_screening", "reviewer", verdict="allow", reason="fine")
@@ -259,7 +260,7 @@ def _send_back(driver: OrderDriver, number: int, claim: str = "claimed") -> None
 
 
 def _accept(driver: OrderDriver) -> None:
-    """Whatever was offered last."""
+    """The last offer."""
     case = driver.state.open_case
     offered = case.offer.amount_minor if case is not None and case.offer is not None else 1
     driver.send("accept_amount", "buyer", amount_minor=offered)
@@ -408,7 +409,7 @@ STARTS: dict[str, tuple[str, ...]] = {
     "case, arbitration": ("ship all", "all delivered", "case: refund 500", "case: refuse", "case: escalate"),
     "case, part refunded": ("ship in two", "all delivered", "case: refund line 2", "case: agree"),
 }
-"""Where an order stands when chance takes over."""
+"""Where an order is when random events begin."""
 
 
 SCREENINGS: dict[str, dict[str, Any]] = {
@@ -435,7 +436,7 @@ def a_driver(start: str, kind: int) -> OrderDriver:
 
 
 def walks(seeds: Iterable[int], steps: int = 50) -> Iterator[tuple[OrderDriver, list[str]]]:
-    """Random lives of orders: after every event the driver, and all that happened to it so far."""
+    """Random lives of orders: yields after every event the driver and its events so far."""
     names = [*EVENTS, *(["progress"] * 12), *(["refund arrives"] * 3)]
     for seed in seeds:
         chance = random.Random(seed)
@@ -448,7 +449,7 @@ def walks(seeds: Iterable[int], steps: int = 50) -> Iterator[tuple[OrderDriver, 
 
 
 def walk(seed: int) -> int:
-    """A random life of an order, checked after every event; how many events it had."""
+    """A random life of an order, checked after every event; returns the number of events."""
     happened: list[str] = []
     try:
         for driver, happened in walks([seed]):

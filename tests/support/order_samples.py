@@ -50,7 +50,7 @@ def failing(rule: str, weight: Any) -> Finding:
 
 
 def a_verdict(outcome: Any = "pending", *reasons: str, now: datetime = T0, **fields: Any) -> Verdict:
-    """What an audit says; a milestone given is also the last scan unless that is given too."""
+    """A verdict of the audit. A given milestone is also the last scan, unless that is given too."""
     scans = [fields[name] for name in MILESTONES if fields.get(name) is not None]
     defaults: dict[str, Any] = {
         "findings": (),
@@ -66,7 +66,7 @@ def a_verdict(outcome: Any = "pending", *reasons: str, now: datetime = T0, **fie
 
 
 def _says(fields: dict[str, Any]) -> str:
-    """What such a verdict lets defaults go by: an answer without a scan is a strong absence unless it is given."""
+    """What defaults may rely on in such a verdict: by default an answer without a scan is a strong absence."""
     if not fields.get("carrier_answered", True):
         return "nothing"
     return "scans" if fields.get("first_physical_at") else "absent"

@@ -1,6 +1,6 @@
-"""A whole stack for the tests of orders: one a session, one worker, days to skip.
+"""A whole stack for the tests of orders: one a session, one worker, time skipping.
 
-Orders of all tests live side by side in one database; each test has ids of its own, and at the end the proofs hold.
+The orders of all tests share one database. Each test has ids of its own, and at the end the proofs hold.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _numbers = itertools.count(1)
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def order_stage() -> AsyncIterator[Stage]:
-    """The stage, its worker, and what is wrong at the end."""
+    """The stage, its worker, and the errors at the end."""
     async with AsyncExitStack() as opened:
         stack = await opened.enter_async_context(LocalStack.temporary(durable=False))
         pool = await opened.enter_async_context(ready_database(stack.settings))

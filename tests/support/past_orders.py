@@ -55,7 +55,10 @@ LIMIT, PROMISED = "2018-03-06 12:00:00", "2018-03-22 00:00:00"
 
 
 class Folder:
-    """Rows of the five tables, to be written as files. `order` adds a whole order; the rest is for what is wrong."""
+    """Rows of the five tables, to be written as files.
+
+    `order` adds a whole order; the other methods are for malformed ones.
+    """
 
     def __init__(self) -> None:
         self.rows: dict[str, list[list[str]]] = {name: [] for name in HEADERS}
@@ -77,7 +80,7 @@ class Folder:
         price: str = "99.90",
         payment: str | None = None,
     ) -> Folder:
-        """One order of one item a seller, price 99.90 and freight 10.10, paid exactly unless told otherwise."""
+        """One order of one item a seller, price 99.90 and freight 10.10, by default paid exactly."""
         customer = f"customer-{order_id}"
         self.rows["customers"].append([customer, f"buyer-{order_id}", "20231", "rio de janeiro", "RJ"])
         self.rows["orders"].append([order_id, customer, status, BOUGHT, paid, picked, delivered, PROMISED])

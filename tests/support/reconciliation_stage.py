@@ -30,7 +30,7 @@ from starter import app
 
 @pytest_asyncio.fixture
 async def own_world(tmp_path: Path) -> AsyncIterator[WorldClient]:
-    """Stand-ins that know of no other payouts: served from a thread, which starts sooner than a process."""
+    """Stand-ins without other tests' payouts, served from a thread, which starts sooner than a process."""
     config = uvicorn.Config(
         lambda: application(tmp_path / "world"), factory=True, host=LOOPBACK, port=free_port(), log_level="critical"
     )
@@ -77,7 +77,7 @@ async def run(*arguments: str, stdin: str | None = None) -> Result:
 
 
 async def ask(*arguments: str, code: int = 0, stdin: str | None = None) -> Any:
-    """The JSON answer of a command that must end so."""
+    """The JSON answer of a command that must end with this code."""
     answered = await run(*arguments, "--json", stdin=stdin)
     assert answered.exit_code == code, answered.output
     return json.loads(answered.stdout)

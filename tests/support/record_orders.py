@@ -1,4 +1,4 @@
-"""Record a history of an order for each of its waits and ends.
+"""Records a history of an order for each of its waits and ends.
 
 Old histories are never deleted once the workflow was released; new ones get new names. Without names, records the
 stories that have no history yet.
@@ -211,7 +211,7 @@ async def cancellation_requested(play: StagedOrder) -> None:
 
 
 async def posted_late(play: StagedOrder) -> None:
-    """The ledger is away: what was tried locally becomes an activity that everybody can see."""
+    """The ledger is away: a failed local activity becomes a regular activity, which people can see."""
     await awaiting_receipt(play)
     away.add("credit")
     await play.send("confirm_receipt", "buyer")
@@ -229,7 +229,7 @@ async def continued_as_new(play: StagedOrder) -> None:
 
 
 away: set[str] = set()
-"""Last words of the references that the ledger does not post at present."""
+"""The last parts of the references that the ledger does not post at present."""
 _posts = Book.post
 
 

@@ -1,4 +1,4 @@
-"""Record a history of a withdrawal for each of its waits and ends.
+"""Records a history of a withdrawal for each of its waits and ends.
 
 Old histories are never deleted once the workflow was released; new ones get new names.
 """
@@ -193,7 +193,7 @@ async def by_schedule(stage: WithdrawalStage) -> Handle:
     await create_schedule(stage.client, plan, spec_of("1d", None, None), paused=False)
     async with schedule_of(stage.client, stage.merchant, "CNY") as schedule:
         await schedule.trigger()
-        while (workflow_id := latest_run(await schedule.describe())) is None:  # noqa: ASYNC110  # nothing tells us
+        while (workflow_id := latest_run(await schedule.describe())) is None:  # noqa: ASYNC110  # there is no event to wait for
             await asyncio.sleep(0.05)
         await schedule.delete()
     handle = stage.client.get_workflow_handle(workflow_id)
@@ -209,7 +209,7 @@ STORIES: tuple[Story, ...] = (
 
 
 async def record(postgres: Postgres, temporal: Temporal, standins: StandIns) -> None:
-    """Live through each story and write what Temporal kept of it."""
+    """Play each story and write its history."""
     connection = await asyncpg.connect(postgres.owner_dsn)
     await connection.execute("CREATE DATABASE recording")
     await connection.close()

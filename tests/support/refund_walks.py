@@ -1,4 +1,4 @@
-"""Random refunds of random orders, by their seed: what a refund takes is exact to the last minor unit, in any order."""
+"""Random refunds of random orders, by seed: a refund is exact to the last minor unit, in any sequence."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How a run on several processes is shared out: files stay whole, and files that use one stack stay together.
+"""How a test run is divided among processes: files stay whole, and files that use one stack stay together.
 
-What takes long and waits much comes first, so that the processes end at about the same time. Each process reads all
-files of tests; what pytest compiles of them on the way, the others find.
+Long files come first, so that the processes end at about the same time. Each process reads all files of tests; what
+pytest compiles of them on the way, the others find.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ FIRST = (
     *("bench", "core_order_machine", "core_withdrawal_machine", "workflows", "commands", "local", "readme"),
     *("gateway", "inbound", "ledger", "worker", "activities"),
 )
-"""Beginnings of files' names, in the order in which they are handed out; the rest is quick."""
+"""Beginnings of files' names, in the order in which they are handed out. The others are quick."""
 
 
 class WholeFiles(LoadScopeScheduling):
-    """Hands out whole files, and what stays together as one."""
+    """Hands out whole files, and files of one stack together."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = _name(nodeid)
@@ -81,5 +81,5 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WholeFiles |
     """Of `--dist loadfile`; a soak asks for another."""
     if config.option.dist != "loadfile":
         return None
-    config.option.loadscopereorder = False  # xdist would begin with the most tests, which are the quick ones
+    config.option.loadscopereorder = False  # xdist would begin with the files of most tests: the quick ones
     return WholeFiles(config, log)

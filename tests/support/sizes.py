@@ -1,4 +1,4 @@
-"""How much chance tries: what `make test` affords within minutes, or what a soak is told to afford."""
+"""How much is tried at random: what `make test` can afford within minutes, or a soak's own numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ VARIABLE = "DAKUAN_TEST_EXAMPLES"
 """The environment's name for the examples of each test in a soak; see `soak.py`."""
 SOAK_EXAMPLES = int(os.environ.get(VARIABLE) or 0)
 MACHINE_EXAMPLES = SOAK_EXAMPLES or 300
-"""Lives that hypothesis makes up for a state machine."""
+"""Lives that hypothesis generates for a state machine."""
 BURST = (10_000, 5_000) if SOAK_EXAMPLES else (600, 600)
 """Junk signals, and scans, that reach an order at once."""
 ORDER_WALKS, WITHDRAWAL_WALKS, REFUND_WALKS = 400, 100, 2_000

@@ -1,4 +1,4 @@
-"""The large numbers: what takes hours and finds the rare. `make test` tries the same things, fewer times.
+"""The large numbers: hours of tests that find rare errors. `make test` tries the same things, fewer times.
 
     python tests/support/soak.py                         everything, an estimated two hours on two cores
     python tests/support/soak.py orders --walks 1000     one part, smaller
@@ -74,7 +74,7 @@ def _chunks(first: int, walks: int) -> Iterator[tuple[int, int]]:
 
 
 def walk_all(kind: str, first: int, walks: int) -> Figures:
-    """Walk on all cores, and say now and then how far it is."""
+    """Walk on all cores, and print the progress now and then."""
     began = said = time.monotonic()
     done = events = failed = 0
     with multiprocessing.Pool() as pool:
@@ -126,7 +126,7 @@ def explore_all(length: int) -> Figures:
 
 
 def run_program(part: str, size: str, *arguments: str, **environment: str) -> Figures:
-    """A program that says itself how far it is."""
+    """A program that prints its own progress."""
     began = time.monotonic()
     ended = subprocess.run(
         [sys.executable, "-m", *arguments], cwd=PROJECT, env={**os.environ, **environment}, check=False

@@ -26,7 +26,7 @@ def scan(stage: str, hours: float, **more: Any) -> dict[str, Any]:
 
 
 class Caller:
-    """Asks the stand-ins as a program would that speaks their dialects by hand."""
+    """Asks the stand-ins as a foreign program with its own code for their dialects."""
 
     def __init__(self, url: str) -> None:
         self._http = httpx2.AsyncClient(base_url=url, timeout=10, trust_env=False, verify=False)

@@ -16,7 +16,7 @@ from ledger.reconciling import both_sides
 from ledger.register import Register
 
 LATER = datetime.now(UTC) + timedelta(days=2)
-"""When it is looked at: everything that the tests do is older than any tolerance but that of what is stuck."""
+"""The time of the comparison: everything that the tests do is older than each tolerance except `stuck_after`."""
 ALL_TIME = Covered(since=NOW - timedelta(days=4000), until=LATER)
 
 

@@ -33,7 +33,7 @@ PROJECT = Path(__file__).parents[2]
 COMES_UP_WITHIN = 90.0
 """Seconds."""
 HIDING = ("DAKUAN_CARRIERS", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "DATABASE_URL", "DATABASE_OWNER_URL")
-"""Settings that would lead away from the stack."""
+"""Settings that would point away from the stack."""
 numbers = itertools.count(1)
 """No two tests have the same order, merchant or waybill."""
 
@@ -126,7 +126,7 @@ def ship(order: dict[str, Any], waybill: str, *more: str) -> dict[str, Any]:
 
 
 def scan(order: dict[str, Any], waybill: str, stage: str, days: float) -> None:
-    """The carrier sees the parcel, so many days from now."""
+    """The carrier scans the parcel, this many days from now."""
     city = order["ship_from"]["city"] if stage == "picked_up" else order["ship_to"]["city"]
     at = datetime.now(UTC) + timedelta(days=days)
     seen = Scan.model_validate({"at": at, "code": stage, "stage": stage, "city": city, "text": stage})

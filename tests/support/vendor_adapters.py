@@ -19,7 +19,7 @@ from wiring.carriers import carrier_of
 
 VENDORS: tuple[AnyVendor, ...] = ("kuaidi100", "kdniao", "easypost", "17track", "aftership")
 REGISTERING = ("17track", "aftership")
-"""Those that have only what was registered with them, and look for it later."""
+"""Vendors that know only registered numbers, and look for them later."""
 SERVED: dict[AnyVendor, str] = {
     "kuaidi100": "yto",
     "kdniao": "yto",

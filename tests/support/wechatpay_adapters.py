@@ -57,7 +57,7 @@ def refund_of(key: str, reference: str, amount_minor: int = 1000, currency: str 
 
 @dataclass
 class Adapters:
-    """The product's own, as the worker builds them."""
+    """The product's adapters, as the worker builds them."""
 
     client: WechatPayClient
     transfer: WechatPayTransfer
@@ -90,7 +90,10 @@ class Forge:
         self.rails = read_rails(folder / RAILS_FILE, {})
 
     def headers(self, body: bytes, **changed: str | None) -> dict[str, str]:
-        """What WeChat Pay puts above a body; `changed` by the last word of a header's name, None leaves it out."""
+        """The headers of WeChat Pay.
+
+        `changed`: other values by the last word of a header's name; None leaves it out.
+        """
         timestamp, nonce = changed.get("timestamp") or str(int(time.time())), secrets.token_hex(8)
         signed = f"{timestamp}\n{nonce}\n".encode() + body + b"\n"
         signature = base64.b64encode(self.keys.platform.sign(signed, PKCS1v15(), SHA256())).decode()
@@ -127,7 +130,7 @@ class Forge:
 
     @asynccontextmanager
     async def adapters(self, *chunks: bytes) -> AsyncIterator[Adapters]:
-        """The adapters on somebody who answers every request with these bytes."""
+        """The adapters on a server that answers every request with these bytes."""
         async with (
             answering(*chunks) as url,
             HttpClient(url, name="WeChat Pay", answers_within=SHORT) as client,

@@ -147,7 +147,7 @@ class WithdrawalDriver:
     # --- the loop --------------------------------------------------------------------------------------
 
     def run(self) -> WithdrawalDriver:
-        """Everything that can be done now."""
+        """Do every step that is due now."""
         for _ in range(200):
             self.state = pass_deadlines(self.state, self.now)
             step = next_step(self.state, self.now)

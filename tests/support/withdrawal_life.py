@@ -1,4 +1,4 @@
-"""A withdrawal's core against a bank that lies by silence: what may happen to it, and what must hold at any time.
+"""A withdrawal's core against a bank that hides what it did: the events, and the invariants that must always hold.
 
 The state machine of hypothesis and the random walks draw from the same events. One step at a time may be under way.
 """
@@ -31,11 +31,11 @@ FATES = ("paid", "paid", "pending", "payee", "quota", "ours", "risk", "user")
 WINDOWS = (None, timedelta(minutes=20), timedelta(days=6))
 MINUTES = (1, 5, 60, 24 * 60, 3 * 24 * 60)
 STARTS = ("from the beginning", "submitted", "submitted", "submitted")
-"""Three of four begin where the payout has gone out: the interesting things happen after that."""
+"""Three of four begin where the payout was sent: the interesting events happen after that."""
 
 
 class Bank:
-    """Careless about telling, stale in its look-ups, and after its window blind to a key it has seen."""
+    """Its callbacks may be lost, its look-ups stale, and after its window it forgets a key."""
 
     def __init__(self, window: timedelta | None) -> None:
         self.window = window or timedelta()
@@ -100,7 +100,7 @@ class WithdrawalLife:
     # --- the shell -------------------------------------------------------------------------------------
 
     def start_a_step(self, fate: str, fault: str) -> None:
-        """The world does it; the core has not heard of it yet."""
+        """The world does it. The core does not know of it yet."""
         if self.under_way is not None:
             return
         driver = self.driver
@@ -115,7 +115,7 @@ class WithdrawalLife:
         self.under_way = step
 
     def hear_of_it(self) -> None:
-        """The core hears how the step went."""
+        """The core gets the step's result."""
         if self.under_way is None or self.result is None:
             return
         self.driver.state = finish(self.driver.state, self.under_way, self.result, self.driver.now)
@@ -140,7 +140,7 @@ class WithdrawalLife:
             self.do_everything(fate, fault)
 
     def lose_and_resume(self) -> None:
-        """Go on from the state as the register would have it. What was under way may have happened."""
+        """Go on from the register's state. A step under way may have happened."""
         record = record_of(self.driver.state, self.driver.now)
         self.driver.state = resume(record.state, -1).changed(notices=self.driver.state.notices)
 
@@ -163,7 +163,7 @@ class WithdrawalLife:
         self.send("reject", "reviewer", who, reason="no")
 
     def read_the_banks_books(self, who: str) -> None:
-        """People say what is true, since nothing protects against two who lie."""
+        """People tell the truth, since nothing protects against two who lie."""
         state = self.driver.state
         number = state.incident or len(state.attempts)
         if number:
@@ -236,7 +236,7 @@ class WithdrawalLife:
             assert (books.reserved, books.suspense) == ((0, held) if "suspense" in books.references else (held, 0))
 
     def check_books_against_the_bank(self) -> None:
-        """What the books say, the bank did."""
+        """The bank did what the books say."""
         references = self.driver.books.references
         close = references.get("close")
         if close and close[0] == "pay":
@@ -254,7 +254,7 @@ class WithdrawalLife:
         assert sum(attempt.outcome == "paid" for attempt in state.attempts) <= 1
 
     def check_waits(self) -> None:
-        """Every wait has a deadline or an owner, and says why the money is not there."""
+        """Every wait has a deadline or an owner, and says why the money has not arrived."""
         state, now = self.driver.state, self.driver.now
         if self.under_way is None and next_step(state, now) is None and not state.over:
             assert deadlines(state) or state.holds, state.phase
@@ -263,7 +263,7 @@ class WithdrawalLife:
         assert all(view.who_can_act and view.what_helps and view.what_helps_zh and view.since <= now for view in views)
 
     def check_people(self) -> None:
-        """Large amounts had two people, neither of them the requester."""
+        """Large amounts were approved by two people, neither of them the requester."""
         state = self.driver.state
         if state.attempts and state.policy.needs_approval(state.withdrawal.amount_minor):
             people = {approval.actor.id for approval in state.approvals}
@@ -271,7 +271,7 @@ class WithdrawalLife:
             assert state.withdrawal.requested_by.id not in people
 
     def check_end(self) -> None:
-        """When the noise stops and people speak the truth, it ends within bounded time."""
+        """When the noise stops and people tell the truth, it ends within bounded time."""
         self.make_up_its_mind("paid")
         for _ in range(80):
             self.do_everything("paid", "none")
@@ -311,11 +311,11 @@ SELDOM: dict[str, Event] = {
     "someone cancels": lambda life, chance: life.cancel(chance.choice(("merchant", "operator"))),
     "someone rejects": lambda life, chance: life.reject(chance.choice(("ann", "bob"))),
 }
-"""What ends most lives early is drawn a fifth as often as the others."""
+"""Events that end most lives early are drawn a fifth as often as the others."""
 
 
 def walk(seed: int, steps: int = 40) -> int:
-    """A random life of a withdrawal, checked after every event; how many events it had."""
+    """A random life of a withdrawal, checked after every event; returns the number of events."""
     events = {**EVENTS, **SELDOM}
     names = [*(name for name in EVENTS for _ in range(5)), *SELDOM]
     chance = random.Random(seed)

@@ -61,7 +61,7 @@ STRICT = SandboxedWorkflowRunner(
         import_notification_policy=SandboxImportNotificationPolicy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH,
     )
 )
-"""Refuses a module that a workflow lets through without saying so."""
+"""Refuses a module that a workflow passes through without declaring it."""
 
 
 @dataclass
@@ -125,7 +125,7 @@ class WithdrawalStage:
         return await gateway.start_withdrawal(self.client, self.asked(amount_minor, **fields))
 
     async def clear(self) -> None:
-        """End what still waits: another test's worker must not be asked about it."""
+        """End workflows that still wait: they must not reach another test's worker."""
         for number in range(1, self.withdrawals + 1):
             with contextlib.suppress(RPCError):
                 await self.client.get_workflow_handle(f"withdrawal-w-{self.number}-{number}").terminate()
@@ -135,7 +135,7 @@ class WithdrawalStage:
     async def until(
         self, handle: WorkflowHandle[Any, Any], holds: Callable[[dict[str, Any]], bool], *, seconds: float = 15
     ) -> dict[str, Any]:
-        """The state once it is so."""
+        """The state once it fits."""
         state: dict[str, Any] = {}
         for _ in range(int(seconds / 0.05)):
             state = dict(await handle.query("withdrawal"))
@@ -145,7 +145,7 @@ class WithdrawalStage:
         raise AssertionError(f"it never came to that: {state}")
 
     async def journal(self, handle: WorkflowHandle[Any, Any], entries: int) -> list[dict[str, Any]]:
-        """The journal once it has so many entries: a signal is answered after the register was asked."""
+        """The journal once it has this many entries: a signal is answered after the register was asked."""
         journal: list[dict[str, Any]] = []
         for _ in range(300):
             journal = await handle.query("journal")
@@ -155,7 +155,7 @@ class WithdrawalStage:
         raise AssertionError(f"the journal has no {entries} entries: {journal}")
 
     async def phase(self, handle: WorkflowHandle[Any, Any], *phases: str) -> dict[str, Any]:
-        """The state once it is in one of these phases and the register says so, too."""
+        """The state once it is in one of these phases, in the register as well."""
         state = await self.until(handle, lambda state: state["phase"] in phases)
         withdrawal_id = state["withdrawal"]["withdrawal_id"]
         for _ in range(100):
