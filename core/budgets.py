@@ -15,7 +15,13 @@ COMMAND_WEIGHS = 1_500_000
 """The largest command, and the largest start.
 
 The largest lawful one, 500 scans with full texts, weighs 1.3 MB. An update of 2 to 4 MB blocks its workflow for 20
-seconds: the service cannot deliver it.
+seconds: its refusal repeats it, and is more than the engine takes.
+"""
+
+UPDATES_WEIGH = 2_000_000
+"""What the service should let wait of a workflow's updates, in all: `history.maxInFlightUpdatePayloads` of a server.
+
+One that is larger than 2 MiB cannot be refused by the worker.
 """
 
 STATE_WEIGHS = 1_500_000

@@ -7,10 +7,11 @@ such a field is refused: the storefront sees it at once, and no order keeps it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from core.messages import Address, Order
+from core.fields import Message
+from core.messages import Address, Line, Order, Payment
 from core.reasons import Refusal, refuse
 
 _IN_AN_ADDRESS = re.compile(
@@ -20,17 +21,29 @@ _IN_AN_ADDRESS = re.compile(
 _OF_A_PLACE = re.compile("(?i)^(country|state|province|city|county|district|region|area|town)_?name(_?(en|zh))?$")
 """The name of a place, which says no more than its own field."""
 _IN_AN_ORDER = re.compile(
-    "(?i)street|phone|mobile|e_?mail|recipient|consignee|receiver|(ship|shipping|billing|delivery)_?addr"
-    "|(buyer|customer|contact|first|last|full)_?name|姓名|电话|手机|地址|收件|收货"
+    "(?i)street|phone|mobile|e_?mail|recipient|consignee|receiver|(ship|shipping|billing|delivery)_?addr|^name$"
+    "|contact(?!_?less)|(buyer|customer|first|last|full|real|legal)_?name|passport|id_?card"
+    "|姓名|名字|电话|手机|地址|收件|收货|联系|身份证"
+)
+_IN_A_PAYMENT = re.compile(
+    f"{_IN_AN_ORDER.pattern}|holder|payer|open_?id|card_?(no|num)|^pan$|^iban$|bank_?(account|card)|cv[vc]|卡号|持卡|付款人"
 )
 _PERSON = re.compile("(?i)^(buyer|customer|client|payer|person|user|ship_?to|ship_?from)$")
 """An object with the fields of a person."""
+_THING = re.compile(
+    "(?i)^(attribute|option|propert|variant|variation|sku|product|goods|shop|store|seller|brand|categor)"
+)
+"""An object, or a list of them, whose bare `name` is a thing's."""
 DEEPEST = 3
 """Objects within objects that are looked into."""
-_PARTS = (
-    ("", Order.model_fields.keys(), _IN_AN_ORDER),
-    ("ship_to", Address.model_fields.keys(), _IN_AN_ADDRESS),
-    ("ship_from", Address.model_fields.keys(), _IN_AN_ADDRESS),
+LONGEST = 200
+"""Entries of a list that are looked into; an order has no more lines."""
+_PARTS: tuple[tuple[str, type[Message], re.Pattern[str]], ...] = (
+    ("", Order, _IN_AN_ORDER),
+    ("ship_to", Address, _IN_AN_ADDRESS),
+    ("ship_from", Address, _IN_AN_ADDRESS),
+    ("payment", Payment, _IN_A_PAYMENT),
+    ("lines", Line, _IN_AN_ORDER),
 )
 
 
@@ -41,23 +54,37 @@ def refuse_personal(body: Any) -> Refusal | None:
     """
     if not isinstance(body, Mapping):
         return None
-    for part, known, personal in _PARTS:
-        fields = body.get(part) if part else body
-        if (found := _first(fields, known, personal)) is not None:
+    for part, model, personal in _PARTS:
+        known = model.model_fields.keys()
+        if (found := _first(body.get(part) if part else body, known, personal)) is not None:
             field = f"{part}.{found}".lstrip(".")[:80]
             why = "is about a person; leave it out, Dakuan keeps no names, streets, phones or e-mails"
-            return refuse("invalid_order", f"{field}: {why}", field=field)
+            there = f"the fields of `{part}` are" if part else "the fields of an order are"
+            return refuse("invalid_order", f"{field}: {why}; {there} {', '.join(known)}", field=field)
     return None
 
 
-def _first(fields: Any, known: Collection[str], personal: re.Pattern[str], depth: int = 0) -> str | None:
-    """The first field about a person, also inside of an unknown one: `buyer.name`."""
-    for name, value in fields.items() if isinstance(fields, Mapping) else ():
-        if not isinstance(name, str) or name in known or not value or value is True or _OF_A_PLACE.match(name):
+def _first(value: Any, known: Collection[str], personal: re.Pattern[str], depth: int = 0) -> str | None:
+    """The path of the first field about a person, also inside of unknown objects and lists: `buyer.name`."""
+    if isinstance(value, list | tuple):
+        return _first_in_list(value, known, personal, depth)
+    for name, inner in value.items() if isinstance(value, Mapping) else ():
+        if not isinstance(name, str) or name in known or not inner or inner is True or _OF_A_PLACE.match(name):
             continue
         if personal.search(name):
             return name
-        within = _IN_AN_ADDRESS if _PERSON.match(name) else personal
-        if depth < DEEPEST and (found := _first(value, (), within, depth + 1)) is not None:
+        if depth < DEEPEST and (found := _first(inner, *_inside(name, personal), depth + 1)) is not None:
             return f"{name}.{found}"
     return None
+
+
+def _first_in_list(items: Sequence[Any], known: Collection[str], personal: re.Pattern[str], depth: int) -> str | None:
+    for number, item in enumerate(items[:LONGEST]):
+        if (found := _first(item, known, personal, depth)) is not None:
+            return f"{number}.{found}"
+    return None
+
+
+def _inside(name: str, personal: re.Pattern[str]) -> tuple[Collection[str], re.Pattern[str]]:
+    """What is harmless, and what is about a person, inside of the unknown field of this name."""
+    return ("name",) if _THING.match(name) else (), _IN_AN_ADDRESS if _PERSON.match(name) else personal

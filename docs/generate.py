@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from core.answers import Answer, HoldView, JournalEntry, NextDeadline
+from core.budgets import COMMAND_WEIGHS, UPDATES_WEIGH
 from core.fields import Message
 from core.ids import ORDER_WORKFLOW, TASK_QUEUE, WITHDRAWAL_WORKFLOW
 from core.messages import (
@@ -114,11 +115,17 @@ def _intro() -> Blocks:
             ("namespace", "from the configuration; anyone who may write to it may claim any role"),
         ],
     )
-    rules = _prose("""
+    rules = _prose(f"""
         - **Payloads** are plain JSON (`json/plain`), one object each. Unknown fields are ignored when they come through
           Temporal, and refused in files and on the command line. An order with a field that says who its buyer is
-          (a street, a name, a phone, an e-mail) is refused everywhere: what is ignored would stay in the history.
-        - **Ids** are `[A-Za-z0-9_-]{1,64}`.
+          (a street, a name, a phone, an e-mail) is refused everywhere, in its lines, its payment and unknown objects,
+          too: what is ignored would stay in the history.
+        - **Sizes**: a command or a start has at most {COMMAND_WEIGHS:,} bytes. `starter.py` refuses a larger one before
+          it is sent. The service takes an update of up to 4 MiB from a plain client, but no worker can answer one over
+          2 MiB: its workflow then answers no one for about 20 s a try. Let the server refuse it: set
+          `history.maxInFlightUpdatePayloads` to {UPDATES_WEIGH} in its dynamic configuration, as the local stack does.
+          The sender then gets `RESOURCE_EXHAUSTED`, and the workflow answers all others.
+        - **Ids** are `[A-Za-z0-9_-]{{1,64}}`.
         - **Money** is an integer of minor units with an ISO 4217 currency, at most 10^15. `1.0`, `"1"` and `true` are
           no integers.
         - **Times** are RFC 3339 with an offset, in the years 1970 to 2199: `2026-11-22T16:00:00+08:00`. Answers are in

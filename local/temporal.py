@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
+from core.budgets import UPDATES_WEIGH
 from core.errors import Misconfigured, Unavailable
 from core.search_attributes import SEARCH_ATTRIBUTES
 from local.service import LOOPBACK, ServerProcess, accepts
@@ -28,6 +29,9 @@ _DYNAMIC_CONFIG = {
     "frontend.WorkflowTimeSkippingEnabled": True,
     # Without this a timer fires up to a second after a skip to its time.
     "history.timerProcessorMaxTimeShift": "1ms",
+    # Refuse an update that a worker could not answer: its refusal repeats it, and the client of a worker sends no more
+    # than 2 MiB. Its workflow would answer nobody for 20 s, again and again.
+    "history.maxInFlightUpdatePayloads": UPDATES_WEIGH,
     # List workflows whose task fails repeatedly after about 10 s, not after a minute.
     "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": 2,
 }

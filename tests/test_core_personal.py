@@ -37,6 +37,55 @@ def test_what_is_about_a_person_is_refused_by_its_name_and_not_repeated(where: s
     assert "张三" not in refusal.message
 
 
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        *(("", name) for name in ("name", "contact", "phone", "contact_person", "联系人", "id_card")),
+        *(
+            ("payment", name)
+            for name in ("payer_name", "cardholder", "card_number", "email", "name", "openid", "付款人")
+        ),
+        *(("lines.0", name) for name in ("recipient", "contact", "phone", "name", "buyer_name", "收件人")),
+        *(("lines.1", name) for name in ("phone",)),
+    ],
+)
+def test_lines_and_payment_are_looked_into_and_the_fields_that_they_have_are_named(where: str, name: str) -> None:
+    body: Any = order_body()
+    body["lines"].append({**body["lines"][0], "line_id": "9"})
+    part, _, index = where.partition(".")
+    fields = body[part] if part else body
+    (fields[int(index)] if index else fields)[name] = "张三 13812345678"
+    refusal = refuse_personal(body)
+    assert refusal is not None
+    assert refusal.field == f"{where}.{name}".lstrip(".")
+    expected = {"": "order_id, merchant_id", "payment": "reference, channel", "lines": "line_id, title"}[part]
+    assert expected in refusal.message
+    assert "张三" not in refusal.message
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("sku", "A-1"),
+        ("options", [{"name": "colour", "value": "red"}]),
+        ("product", {"name": "茶饼", "weight_g": 357}),
+        ("contactless", "yes"),
+    ],
+)
+def test_the_name_of_a_thing_is_about_nobody(field: str, value: Any) -> None:
+    body: Any = order_body()
+    body["lines"][0][field] = body["payment"][field] = body[field] = value
+    assert refuse_personal(body) is None
+
+
+def test_people_in_lists_are_found() -> None:
+    body: Any = order_body()
+    body["gifts"] = [{"note": "x"}, {"receiver": {"name": "张三"}}]
+    refusal = refuse_personal(body)
+    assert refusal is not None
+    assert refusal.field == "gifts.1.receiver"
+
+
 @pytest.mark.parametrize("empty", [None, "", [], {}])
 def test_an_empty_field_is_about_nobody(empty: Any) -> None:
     body = order_body()

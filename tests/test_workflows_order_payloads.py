@@ -7,14 +7,16 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from order_stage import Play
 from temporalio.api.common.v1 import Payload
-from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.common import RawValue
+from temporalio.service import RPCError
 
 import gateway
 from demo.stage import StagedOrder
@@ -86,6 +88,19 @@ async def test_every_malformed_update_is_refused_and_wedges_nothing(play: Play) 
     assert gateway.refusal_in(refused.value).code == "unknown_verb"
     assert (await order.handle.describe()).history_length == before
     await _goes_on(order)
+
+
+async def test_an_update_that_no_worker_could_answer_makes_its_order_deaf_for_no_one(play: Play) -> None:
+    order = play()
+    await order.start()
+    body = order.command("operator", name="x", scope="credit", reason="r" * 2_500_000)
+    large = asyncio.create_task(order.handle.execute_update("place_hold", body, rpc_timeout=timedelta(seconds=1)))
+    await asyncio.sleep(0.2)
+    hold = order.send("place_hold", "operator", name="y", scope="credit", reason="seen")
+    assert (await asyncio.wait_for(hold, 5))["outcome"] == "accepted"
+    with pytest.raises((RPCError, WorkflowUpdateRPCTimeoutOrCancelledError)):
+        await large
+    assert [hold["name"] for hold in (await order.state())["holds"]] == ["y"]
 
 
 @pytest.mark.parametrize("form", FORMS)
