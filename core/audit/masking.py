@@ -115,7 +115,9 @@ _RULES = (
 
 def mask(text: str) -> str:
     """A scan's text without people: phones and names masked, control characters gone, 500 characters at most."""
-    text = "".join(c for c in text if unicodedata.category(c) not in {"Cc", "Cs", "Cf", "Cn"})[: 4 * LONGEST_TEXT]
+    if not text.isprintable():  # most texts have nothing to drop, and are not gone through
+        text = "".join(c for c in text if unicodedata.category(c) not in {"Cc", "Cs", "Cf", "Cn"})
+    text = text[: 4 * LONGEST_TEXT]
     for pattern, instead in _RULES:
         text = pattern.sub(instead, text)
     if MASK in text:

@@ -23,6 +23,8 @@ def note_unused_claims(state: OrderState, command: Command, claims: Sequence[Cla
 def claims_to_release(state: OrderState) -> tuple[WaybillToClaim, ...]:
     """Numbers that may be used again: of parcels that ended before they moved, those that were corrected, and those
     whose command was refused."""
+    if not (state.cases or state.claims_unused or any(parcel.ended or parcel.attempts for parcel in state.parcels)):
+        return ()
     back = tuple(case.parcel for case in state.cases if case.parcel is not None)
     over = (case.parcel for case in state.cases if case.parcel is not None and not case.open)
     ended = (p for p in (*(p for p in state.parcels if p.ended), *over) if not p.moved)

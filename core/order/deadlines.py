@@ -77,8 +77,9 @@ def _all(state: OrderState) -> Iterator[Deadline]:
         live, left = state.live_parcels, state.left_to_ship()
         if left:
             yield from _shipping(state)
+        overdue = {hold.subject for hold in state.holds if hold.name == REVIEW_OVERDUE}
         for parcel in live:
-            yield from _parcel(state, parcel)
+            yield from _parcel(state, parcel, parcel.parcel_id in overdue)
         if live and not left:
             yield from _receiving(state)
     elif state.phase == "credited" and state.paused_since is None:
@@ -112,7 +113,7 @@ def _shipping(state: OrderState) -> Iterator[Deadline]:
         yield Deadline(name="delay_answer_by", at=delay.answer_by)
 
 
-def _parcel(state: OrderState, parcel: Parcel) -> Iterator[Deadline]:
+def _parcel(state: OrderState, parcel: Parcel, overdue: bool) -> Iterator[Deadline]:
     limits, subject = state.policy.order, parcel.parcel_id
     if _awaits_pickup(parcel):
         at = parcel.pickup_again_at or parcel.uploaded_at + limits.pickup_within + _shift(state, "pickup_by")
@@ -120,7 +121,7 @@ def _parcel(state: OrderState, parcel: Parcel) -> Iterator[Deadline]:
     correction = correction_ends_at(parcel)
     if correction is not None:
         yield Deadline(name="audit_correction", at=correction, subject=subject)
-    if parcel.audit == "in_review" and not state.has_hold(REVIEW_OVERDUE, subject):
+    if parcel.audit == "in_review" and not overdue:
         yield Deadline(name="review_sla", at=parcel.audit_since + limits.review_sla, subject=subject)
         yield Deadline(name="review_end", at=parcel.audit_since + limits.review_end, subject=subject)
 
