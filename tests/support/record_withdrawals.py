@@ -193,7 +193,7 @@ async def by_schedule(stage: WithdrawalStage) -> Handle:
     await create_schedule(stage.client, plan, spec_of("1d", None, None), paused=False)
     async with schedule_of(stage.client, stage.merchant, "CNY") as schedule:
         await schedule.trigger()
-        while (workflow_id := latest_run(await schedule.describe())) is None:  # noqa: ASYNC110  # there is no event to wait for
+        while (workflow_id := latest_run(await schedule.describe())) is None:  # noqa: ASYNC110  # no event to await
             await asyncio.sleep(0.05)
         await schedule.delete()
     handle = stage.client.get_workflow_handle(workflow_id)
