@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
 USUAL_WIDTH = 80
-"""Columns where nobody says how many there are: no terminal, and no COLUMNS."""
+"""Columns where no terminal and no COLUMNS says how many there are."""
 NARROWEST_TEXT = 20
 """Columns below which a longer text is no longer read as one."""
 _GAP = 2

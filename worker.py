@@ -59,7 +59,7 @@ log = logging.getLogger("dakuan.worker")
 
 
 async def main(settings: Settings) -> int:
-    """Run until told to end; the exit code."""
+    """Run until a signal to end; returns the exit code."""
     stop = on_signals()
     async with running_worker(settings):
         log.info("polling task queue %s%s", TASK_QUEUE, f" as build {settings.build_id}" if settings.build_id else "")

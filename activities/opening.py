@@ -157,7 +157,7 @@ class OpeningActivities:
         if found is None:
             return Rescued(refusal=refuse("unknown_order", request.order_id))
         if found.closed and (found.state is None or not request.set_back):
-            # Without its state, which may have been purged by age, a closed order must not start anew.
+            # Without its state, which may have been purged by age, a closed order must not start again.
             return Rescued(refusal=refuse("order_over"))
         policy = await self._policies.of(found.policy_hash)
         # An order that was recorded keeps the grade and the terms that it began under.

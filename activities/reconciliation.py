@@ -26,8 +26,9 @@ BREAKS_IN_A_SUMMARY = 50
 
 
 class Fetched(Message):
-    """The outcome of fetching statements. `told` False: this rail or channel offers none, or the comparison is of our
-    books.
+    """The outcome of fetching statements.
+
+    `offered` False: this rail or channel has none, or the comparison is of our books.
     """
 
     offered: bool = False

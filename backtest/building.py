@@ -72,7 +72,7 @@ def order_of(past: PastOrder, paid_at: datetime, policy: str | None) -> Order:
 
 
 def unfit(past: PastOrder, file: str) -> UnusableRow | None:
-    """Why this past order cannot become an order of ours; None if it can, or was never paid."""
+    """Why this past order cannot become an order here; None if it can, or was never paid."""
     if past.paid_at is None:
         return None
     try:

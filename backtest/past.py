@@ -30,7 +30,7 @@ STATUSES: frozenset[str] = frozenset(
 )
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,60}")
-"""Four characters shorter than the contract's ids: `-k` tells the merchants of one order apart."""
+"""Four characters shorter than the contract's ids: the suffix `-k` distinguishes the merchants of one order."""
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}", re.ASCII)
 _AMOUNT = re.compile(r"\d{1,13}(\.\d{1,6})?", re.ASCII)
 

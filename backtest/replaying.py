@@ -1,8 +1,8 @@
 """A past order through the pure core alone, under any policy: no server, no database, no time that passes.
 
-The same core decides as in a workflow, and the same audit judges. What is missing is the outside: the ledger takes
-every movement, the carrier knows each scan as it happens, and a person who must look takes the whole time that the
-policy allows and then decides as the record says.
+The same core decides as in a workflow, and the same audit judges. Only the outside is simplified. The ledger takes
+every movement, and the carrier knows each scan as it happens. A person takes the whole time that the policy allows, and
+then decides as the record says.
 """
 
 from __future__ import annotations

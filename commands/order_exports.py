@@ -1,9 +1,9 @@
 """Orders from a storefront's CSV export, by a mapping of its columns: `start orders.csv --mapping shopify`.
 
-A mapping is a TOML file: `[columns]` says which column holds what, `[values]` what the file does not have, `paid`
-which words of the column `status` mean that the money is there, `offset` the zone of times that name none.
-`commands/mappings/` has those of Shopify and WooCommerce, to be copied and changed. Columns that are not mapped are not
-read, so that no name, street or phone enters; a buyer's e-mail becomes a digest.
+A mapping is a TOML file. `[columns]` says which column holds which field, and `[values]` gives fields that the file
+does not have. `paid` lists the words of the column `status` that mean paid, and `offset` the zone of times without one.
+`commands/mappings/` has those of Shopify and WooCommerce, to copy and change. Columns that are not mapped are not read,
+so that no name, street or phone enters; a buyer's e-mail becomes a digest.
 """
 
 from __future__ import annotations

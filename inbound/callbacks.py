@@ -150,7 +150,7 @@ class CallbackDesk(Desk[CallbackReader, JournaledCallback]):
 
 
 def _wrong(heard: Heard, row: PayoutAttempt | None) -> CallbackOutcome | None:
-    """Why it is not about a payout of ours as we ordered it; None where it is."""
+    """Why it does not fit a payout as we ordered it; None where it does."""
     if row is None:
         return "unknown_payout"
     if row.rail not in heard.rails:

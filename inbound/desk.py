@@ -1,8 +1,8 @@
-"""One desk for everything that vendors send unasked: verify it, write it down, make something of it once, tell.
+"""One desk for everything that vendors send unasked: verify it, store it, interpret it once, pass it on.
 
 Vendors deliver at least once, late and out of order, and strangers deliver too. So nothing is believed before its
-signature, nothing is lost once it is written down, and the same bytes again are answered as they were the first time.
-A message is acknowledged only when it stands in our database and has been given on; where anything breaks before, the
+signature, nothing is lost once it is written down, and the same bytes again are answered as they were the first time. A
+message is acknowledged only when it stands in our database and has been given on; where anything breaks before, the
 vendor sends it again, and what was done already is not done twice.
 """
 

@@ -45,8 +45,8 @@ async def long_reads(source: Connected) -> AsyncIterator[LongReads]:
 async def _snapshot(connection: Any) -> AsyncIterator[LongReads]:
     whole = {} if connection.is_in_transaction() else {"isolation": "repeatable_read", "readonly": True}
     async with connection.transaction(**whole):
-        # These queries join whole tables. Where the planner guesses that one side has a few rows (after a large
-        # import, or where a condition hides how many rows it keeps), a nested loop reads the other side once for each:
-        # minutes instead of a second. A hash join is never much worse here.
+        # These queries join whole tables. The planner may guess that one side has a few rows: after a large import, or
+        # behind a condition that hides the number. Then a nested loop reads the other side once for each row: minutes
+        # instead of a second. A hash join is never much worse here.
         await connection.execute("SET LOCAL enable_nestloop = off")
         yield LongReads(connection)

@@ -290,8 +290,8 @@ class PayoutAccounts(RegisterPart):
     async def reseal(self, vault: Vault, *, by: Actor, why: str, now: datetime) -> int:
         """Seal every number with the vault's first key; returns how many were sealed with another.
 
-        Only the owner's role may: the database cannot tell whether it is the same number. It may be stopped at any
-        point and run again.
+        Only the owner's role may: the database cannot check that it is the same number. It may be stopped at any point
+        and run again.
 
         Raises:
             Unavailable: a number does not open; the numbers before it are sealed.

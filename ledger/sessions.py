@@ -1,8 +1,8 @@
 """Sessions with PostgreSQL: our own, or a pooler's, which is shared with other clients between transactions.
 
 A session whose server stopped taking writes (an old primary after a failover) expires all sessions of its pool, so the
-next call connects anew and finds the new primary. Behind a pooler in transaction mode (PgBouncer, Supabase, Neon) every
-statement runs in a transaction that sets its own settings, because the next transaction may get another session.
+next call connects again and finds the new primary. Behind a pooler in transaction mode (PgBouncer, Supabase, Neon)
+every statement runs in a transaction that sets its own settings, because the next transaction may get another session.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Session(asyncpg.Connection):
 
 
 class SharedSession(Session):
-    """A session behind a pooler: it is ours only during a transaction."""
+    """A session behind a pooler: it belongs to us only during a transaction."""
 
     local = "".join(f" SET LOCAL {name} = '{value}';" for name, value in SETTINGS.items())
 

@@ -114,7 +114,7 @@ class Postgres(ServerProcess):
     # --- as a service ---
 
     def prepare(self) -> None:
-        """Create data folder, roles and database, once; an interrupted first start begins anew."""
+        """Create data folder, roles and database, once; an interrupted first start begins again."""
         if self.data.exists():
             return
         keys = self._keys()

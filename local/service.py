@@ -147,7 +147,10 @@ class ServerProcess:
                 time.sleep(_TRY_AGAIN_AFTER)
 
     def stop(self) -> None:
-        """End it, whichever program started it. Its files stay. If it has ended already, that is no error. Blocks."""
+        """End it, no matter which program started it.
+
+        Its files stay. If it has ended already, that is no error. Blocks.
+        """
         self._end(self.stop_signal)
 
     def kill(self) -> None:

@@ -85,7 +85,7 @@ def wechatpay_keys(folder: Path) -> WechatPayKeys:
 
 
 def _make(folder: Path) -> None:
-    """The file that names them is written last: after an interruption all are created anew."""
+    """The file that names them is written last: after an interruption all are created again."""
     folder.mkdir(parents=True, exist_ok=True)
     merchant, platform = (generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
     for name, key in ((_MERCHANT, merchant), (_PLATFORM, platform)):

@@ -29,7 +29,7 @@ class Due(Protocol):
 
 
 class DeadlineTimer:
-    """One timer for the earliest deadline, started anew only when that deadline moves."""
+    """One timer for the earliest deadline, started again only when that deadline moves."""
 
     def __init__(self) -> None:
         self._armed: tuple[str, datetime] | None = None

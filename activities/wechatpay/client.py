@@ -1,4 +1,4 @@
-"""Requests to WeChat Pay: ours are signed, and an answer without its signature is not believed."""
+"""Requests to WeChat Pay are signed, and an answer without its signature is not believed."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ async def collect(
     client: Client,
     settings: Settings,
 ) -> Evidence:
-    """All evidence. Every server must be up and every withdrawal at rest."""
+    """All evidence. Every server must be up, and no withdrawal may still change."""
     proofs = await prove(pool)
     return Evidence(
         asked=[Asked(fate.withdrawal_id, fate.merchant_id, fate.amount_minor, fate.token) for fate in fates],
@@ -118,7 +118,7 @@ async def product_breaks(settings: Settings, pool: asyncpg.Pool[Any]) -> list[tu
 
 
 async def resting(pool: asyncpg.Pool[Any]) -> int:
-    """How many withdrawals are at rest, apart from those that the people of the run will still work on.
+    """How many withdrawals no longer change, apart from those that the people of the run will still work on.
 
     It is called often, so the many closed ones are only counted.
     """

@@ -91,7 +91,7 @@ class Breach:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The evidence once everything is at rest. Keys are withdrawal ids, tokens, merchant ids."""
+    """The evidence once nothing changes any more. Keys are withdrawal ids, tokens, merchant ids."""
 
     asked: Sequence[Asked]
     bank: Mapping[str, AtBank]

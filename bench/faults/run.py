@@ -1,4 +1,4 @@
-"""A run: build the stack, let the faults happen, wait until all is at rest, skip days, and judge.
+"""A run: build the stack, let the faults happen, wait until nothing changes any more, skip days, and judge.
 
 It runs the product itself, only faster: the policy's business times are in seconds, and the limits after which a dead
 worker or a silent bank is noticed are a quarter of the real ones.
@@ -220,7 +220,7 @@ async def _storm(scene: Scene, workers: list[MortalWorker], merchants: Merchants
 
 
 async def _settle(scene: Scene, all_begun: asyncio.Task[None]) -> None:
-    """Wait until all are at rest and every callback is delivered, or the time is up."""
+    """Wait until no withdrawal changes and every callback is delivered, or the time is up."""
     began = time.monotonic()
     total = len(scene.fates)
     while time.monotonic() - began < SETTLES_WITHIN:
@@ -273,7 +273,7 @@ async def _behind(scene: Scene) -> list[str]:
 
 
 async def _until_quiet(scene: Scene) -> None:
-    """Wait until the bank has no callbacks left and the number of withdrawals at rest stays the same for a moment."""
+    """Wait until the bank has no callbacks left, and for a moment no withdrawal changes."""
     last, since = None, time.monotonic()
     until = since + SETTLES_WITHIN / 4
     while time.monotonic() < until:

@@ -1,9 +1,8 @@
 """What the carriers say of a parcel that has not moved: is it really absent, or was the question incomplete?
 
 A "no trace" is only as strong as its question. It says nothing where the carrier wanted other digits of a phone, where
-a sister service of the carrier has the number, or where the number is more likely another carrier's. A default that
-gives money back needs a *strong* absence: a source that serves this very number, asked with what it needs, twice and
-apart.
+a sister service of the carrier has the number, or where the number is more likely another carrier's. A refund by
+default needs a *strong* absence: a source that serves this very number, asked with all that it needs, twice and apart.
 """
 
 from __future__ import annotations

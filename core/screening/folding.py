@@ -1,8 +1,8 @@
 """One form for all spellings of a word: width, case, accents, spacing, traditional characters, look-alikes.
 
-The same folding is applied to a rule's words and to a title, letter by letter, so that a word that stands in a title
-also stands in the folded title. Which characters are the same in simplified Chinese is a table that the caller gives;
-`core.screening.simplified` has OpenCC's.
+A rule's words and a title are folded in the same way, letter by letter, so a word in a title is also in the folded
+title. Which characters are the same in simplified Chinese is a table that the caller gives; `core.screening.simplified`
+has OpenCC's.
 """
 
 from __future__ import annotations

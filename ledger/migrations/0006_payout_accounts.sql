@@ -344,7 +344,7 @@ BEGIN
 END $$;
 
 -- Store a number sealed under another key, unless a concurrent call was first. Only the owner may call it: the database
--- cannot tell whether it is the same number, and another number would replace an account that has cooled off.
+-- cannot check that it is the same number. Another number would replace an account that has cooled off.
 CREATE FUNCTION reseal_account(
     p_account_id TEXT, p_version INT, p_old_nonce BYTEA, p_key_id TEXT, p_nonce BYTEA, p_ciphertext BYTEA,
     p_fingerprint BYTEA, p_role TEXT, p_who TEXT, p_why TEXT, p_now TIMESTAMPTZ

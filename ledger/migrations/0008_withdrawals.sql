@@ -97,7 +97,7 @@ CREATE INDEX payout_events_by_key ON payout_events (key);
 
 -- Keep a withdrawal's newest state (a WithdrawalRecord), the states of its payouts and the rail events that it counted.
 -- A record that follows another revision than the stored one comes from a workflow that was set back. Nothing of it is
--- kept: its notices tell what did not happen.
+-- kept: its notices report what did not happen.
 CREATE FUNCTION record_withdrawal(p_record JSONB) RETURNS BOOLEAN
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE

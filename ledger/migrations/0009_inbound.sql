@@ -57,7 +57,7 @@ CREATE TABLE callbacks (
     CONSTRAINT a_callback_is_journaled_once UNIQUE (provider, digest)
 );
 
--- For finding an event that was passed on before, even if it is signed anew.
+-- For finding an event that was passed on before, even if it has a new signature.
 CREATE INDEX callbacks_by_event ON callbacks (provider, event_id) WHERE event_id IS NOT NULL;
 -- For the callbacks about a payout or a refund.
 CREATE INDEX callbacks_by_key ON callbacks (key) WHERE key IS NOT NULL;
