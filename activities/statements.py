@@ -54,4 +54,4 @@ async def sandbox_statement(http: HttpClient, day: date) -> Statement:
         if page.next <= int(asked.get("after", 0)):
             break
         asked |= {"after": page.next, "until": page.until.isoformat()}
-    raise UnreadableAnswer(f"{http.name} tells a statement without end")
+    raise UnreadableAnswer(f"{http.name} sends a statement without end")

@@ -29,7 +29,7 @@ def print_accounts(merchant: str, legal_name: str | None, rows: Sequence[PayoutA
     }
     if hint:
         value["hint"] = hint
-    named = {"legal name": legal_name or "not known: `accounts merchant` tells it", "issuer": hint}
+    named = {"legal name": legal_name or "not known: `accounts merchant` sets it", "issuer": hint}
     grid = table(f"Payout accounts of {merchant}", COLUMNS, [_cells(row) for row in rows])
     print_answer(value, lambda console: console.print(facts(f"Merchant {merchant}", named), grid))
 

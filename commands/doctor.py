@@ -191,7 +191,7 @@ def _sentence(checked: ProviderCheck) -> tuple[str, str]:
         case "accepted":
             return f"{url} answers, our account is accepted", ""
         case "cannot_tell":
-            return f"{url} answers; whether our account is accepted cannot be told{detail}", ""
+            return f"{url} answers; whether our account is accepted is unknown{detail}", ""
         case "refused":
             return f"{url} refuses our account{detail}", "check its key and customer in the file of DAKUAN_CARRIERS"
     return f"{url} gives no answer of use{detail}", "look at its address and at the provider's own status"

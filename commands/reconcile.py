@@ -186,7 +186,7 @@ async def _schedule(wanted: Sequence[tuple[Scope, str]], every: timedelta | None
                 continue
             offset = AFTER_MIDNIGHT if every > AFTER_MIDNIGHT else timedelta()
             new = await gateway.schedule_reconciliation(client, scope, name, every, offset)
-            rows.append((f"{scope}/{name}", "scheduled" if new else "scheduled anew"))
+            rows.append((f"{scope}/{name}", "scheduled" if new else "scheduled again"))
     view = {"schedules": [{"comparison": comparison, "outcome": outcome} for comparison, outcome in rows]}
     print_answer(view, lambda console: console.print(table("Schedules", ("comparison", ""), rows)))
 
@@ -227,4 +227,4 @@ def _show(
     else:
         console.print("No breaks.")
     for report in reported:
-        console.print(f"Told withdrawal {report['withdrawal_id']}: payout {report['key']} {report['outcome']}")
+        console.print(f"Reported to withdrawal {report['withdrawal_id']}: payout {report['key']} {report['outcome']}")

@@ -189,7 +189,7 @@ def judge_holder(holder: str, legal_name: str | None) -> None:
         Refused: `holder_mismatch`; or `merchant_unnamed`: the merchant's legal name is not known yet.
     """
     if legal_name is None:
-        refusal = refuse("merchant_unnamed", "An operator tells it with `accounts merchant`.", "holder")
+        refusal = refuse("merchant_unnamed", "An operator sets it with `accounts merchant`.", "holder")
     elif name_key(holder) != name_key(legal_name):
         refusal = refuse("holder_mismatch", f"The merchant is {legal_name!r}.", "holder")
     else:

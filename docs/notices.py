@@ -156,7 +156,7 @@ NOTICES: tuple[NoticeKind, ...] = (
         "late_scan",
         "order",
         ("merchant", "operator"),
-        "a carrier tells of a parcel whose money went back, whose order is credited or over, or whose case is over;"
+        "a carrier reports a parcel whose money went back, whose order is credited or over, or whose case is over;"
         " once of each kind of news",
         ("parcel_id", "waybill", "what", "stage", "at", "phase"),
     ),

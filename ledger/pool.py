@@ -206,7 +206,7 @@ async def translate_errors() -> AsyncIterator[None]:
     except (asyncpg.ReadOnlySQLTransactionError, asyncpg.TargetServerAttributeNotMatched) as error:
         raise DatabaseUnavailable(
             "PostgreSQL is read-only here: not the primary, or not any more. Its sessions are given up, "
-            "and the next try connects anew"
+            "and the next try connects again"
         ) from error
     except TROUBLE as error:
         raise Unavailable(f"PostgreSQL: {type(error).__name__}: {_message_of(error)}") from error

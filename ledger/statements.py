@@ -59,7 +59,7 @@ class Statements(RegisterPart):
         if row["different"]:
             ids = ", ".join(row["different"][:10])
             raise BadInput(
-                f"line_id: {ids}: told otherwise before or twice in this statement; a line is never changed,"
+                f"line_id: {ids}: given otherwise before, or twice in this statement; a line is never changed,"
                 " a correction is a further line under an id of its own"
             )
         return int(row["added"])

@@ -152,7 +152,7 @@ class World:
         body = self.dialects.push(request.path_params["number"])
         if body is None:
             return json_response(
-                404, {"code": "NOT_SUBSCRIBED", "message": "nobody subscribed it, or nothing is known of it"}
+                404, {"code": "NOT_SUBSCRIBED", "message": "no one subscribed it, or nothing is known of it"}
             )
         return Response(body, media_type="application/x-www-form-urlencoded")
 

@@ -70,7 +70,7 @@ async def test_a_statement_file_is_compared_and_stored_once(stage: WithdrawalSta
     changed = await ask(
         "reconcile", "--rail", "sandbox", "--statement", a_file(tmp_path, rows[0].replace("100", "90")), code=2
     )
-    assert "L1: told otherwise before" in changed["error"]["message"]
+    assert "L1: given otherwise before" in changed["error"]["message"]
 
 
 async def test_a_bad_row_is_told_with_its_number_and_field(stage: WithdrawalStage, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ async def test_schedules_are_made_again_and_taken_away(stage: WithdrawalStage) -
     assert {one["comparison"] for one in made["schedules"]} == {"orders/books", "rail/sandbox", "withdrawals/books"}
     assert {one["outcome"] for one in made["schedules"]} == {"scheduled"}
     again = await ask("reconcile", "--schedule", "hourly")
-    assert {one["outcome"] for one in again["schedules"]} == {"scheduled anew"}
+    assert {one["outcome"] for one in again["schedules"]} == {"scheduled again"}
     assert {one["outcome"] for one in (await ask("reconcile", "--unschedule"))["schedules"]} == {"scheduled no more"}
     assert {one["outcome"] for one in (await ask("reconcile", "--unschedule"))["schedules"]} == {"was not scheduled"}
 

@@ -24,7 +24,7 @@ async def test_a_statement_is_stored_once_and_never_changed(database: Database, 
     assert await loaded(register, "rail", "sandbox", *lines) == 0
     assert await loaded(register, "rail", "sandbox", *lines, line("payout", "k2", 1), line("return", "k2", 1)) == 2
     assert await loaded(register, "rail", "other", *lines) == 2
-    with pytest.raises(BadInput, match="payout-k1: told otherwise before"):
+    with pytest.raises(BadInput, match="payout-k1: given otherwise before"):
         await loaded(register, "rail", "sandbox", line("payout", "k1", 6), line("payout", "k3", 1))
     assert len(await register.statements.lines("rail", "sandbox")) == 4
     assert [one.key for one in await register.statements.lines("rail", "sandbox", "k2")] == ["k2", "k2"]

@@ -163,6 +163,6 @@ async def test_a_line_that_is_told_otherwise_is_refused(stage: WithdrawalStage) 
         asked = Comparison(scope="channel", name="wechat", now=datetime.now(UTC))
         await activities.fetch_statements(asked)
         await stage.world.add_payment("p-changed", 200, "CNY")
-        with pytest.raises(BadInput, match="told otherwise before"):
+        with pytest.raises(BadInput, match="given otherwise before"):
             await activities.fetch_statements(asked.model_copy(update={"now": datetime.now(UTC)}))
     assert [line.amount_minor for line in await stage.register.statements.lines("channel", "wechat")] == [100]

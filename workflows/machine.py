@@ -330,7 +330,7 @@ def _opening() -> HoldView:
         reason="opening",
         since=workflow.info().workflow_start_time,
         who_can_act="system",
-        what_helps="It goes on by itself once register and payment channel answer; `show` tells what is tried again,"
+        what_helps="It goes on by itself once register and payment channel answer; `show` lists what is tried again,"
         " and why.",
         what_helps_zh="登记库与支付渠道答复后自动继续；show 会显示正在重试的操作及原因。",
     )

@@ -60,5 +60,5 @@ class SandboxCarrier:
             unsure = needs_phone(query.carrier) and (answer.detail is not None or query.phone_last4 is None)
             return nothing_found(query, PROVIDER, answer.status, answer.detail, lacking="phone" if unsure else None)
         if not answer.scans:
-            return silent(query, PROVIDER, "unavailable", "found the parcel, and told no scan of it")
+            return silent(query, PROVIDER, "unavailable", "found the parcel, and gave no scan of it")
         return found(query, PROVIDER, answer.scans, answer.detail)

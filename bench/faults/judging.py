@@ -175,7 +175,7 @@ def _standing(asked: Asked, books: InBooks, found: InRegister | None) -> Iterato
     for hold in NEVER & set(found.holds):
         yield breach("incident", f"{hold}: the product itself says that bank and books disagree")
     if not found.at_rest:
-        yield breach("stuck", f"it is {found.phase}, next deadline {found.deadline}, and waits for nobody")
+        yield breach("stuck", f"it is {found.phase}, next deadline {found.deadline}, and waits for no one")
     elif found.waits_for is None and books.held_minor:
         yield breach("reserved_for_ever", f"it is {found.phase}, and {books.held_minor} is still held")
     paid_out = found.phase in {"paid", "returned", "final"}

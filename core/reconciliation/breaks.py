@@ -30,7 +30,7 @@ _HELPS_BY_KIND: Mapping[tuple[Reason, Kind], str] = {
     ("extra", "settlement"): "book it: starter.py settlement",
     ("extra", "funding"): "find out whose money it is, and book it",
     ("missing", "settlement"): "the channel does not know this settlement: ask before it is relied on",
-    ("missing", "payment"): "the channel told us of a payment that its statement lacks: hold what it paid for, and ask",
+    ("missing", "payment"): "the channel reported a payment that its statement lacks: hold what it paid for, and ask",
     ("stuck", "deadline"): "its workflow does not go on: is a worker up? starter.py rescue, or start it again",
 }
 _OF_THE_BOOKS = "the register and the ledger are written together: this is a defect or a hand at the database"
@@ -65,10 +65,10 @@ class _View:
         """Whether the difference has lasted longer than the tolerance. Between our own books there is no tolerance."""
         return self.covered is None or self.now - at > than
 
-    def has_not_heard(self, ours: OurLine, told: TheirLine) -> bool:
+    def has_not_heard(self, ours: OurLine, stated: TheirLine) -> bool:
         """Whether we should know a line of theirs by now."""
         waits = ours.stand == "under_way" and ours.kind not in _MAY_BE_AHEAD
-        return waits and self.older(told.at, self.policy.late_after)
+        return waits and self.older(stated.at, self.policy.late_after)
 
     def lacks(self, ours: OurLine) -> bool:
         """Whether it should be on their side by now: statements cover all of its time."""
@@ -120,14 +120,14 @@ def _cases(ours: Iterable[OurLine], theirs: Iterable[TheirLine]) -> Iterable[_Ca
         else:
             found.ours = line
     paid = {key for kind, key in cases if kind == "payment"}
-    for told in theirs:
-        if told.kind == "payment" and told.key not in paid and told.reference in paid:
+    for stated in theirs:
+        if stated.kind == "payment" and stated.key not in paid and stated.reference in paid:
             # A channel gives a payment two numbers, and the storefront reports either of them.
-            case("payment", told.reference).outs.append(told)
+            case("payment", stated.reference).outs.append(stated)
             continue
         # A line that names no payout is a case of its own.
-        found = case(told.kind, told.key if told.key is not None else f"line:{told.line_id}")
-        (found.backs if told.kind == "return" else found.outs).append(told)
+        found = case(stated.kind, stated.key if stated.key is not None else f"line:{stated.line_id}")
+        (found.backs if stated.kind == "return" else found.outs).append(stated)
     return cases.values()
 
 

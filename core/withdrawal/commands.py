@@ -54,7 +54,7 @@ def _cancel(state: WithdrawalState, command: CancelWithdrawal, now: datetime) ->
 def _check_approve(state: WithdrawalState, command: ApproveWithdrawal, now: datetime) -> Refusal | None:
     if state.phase == "in_approval":
         if command.actor.id == state.withdrawal.requested_by.id:
-            return refuse("needs_other_person", "Nobody approves what they asked for.", "actor.id")
+            return refuse("needs_other_person", "No one approves their own request.", "actor.id")
         if any(approval.actor.id == command.actor.id for approval in state.approvals):
             return refuse("needs_other_person", "This person approved it already.", "actor.id")
         return None

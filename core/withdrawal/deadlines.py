@@ -101,7 +101,7 @@ def pass_deadlines(state: WithdrawalState, now: datetime) -> WithdrawalState:
 
 
 def _pass_approve_by(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:
-    return give_back(state, "rejected", "nobody approved it in time", now)
+    return give_back(state, "rejected", "no one approved it in time", now)
 
 
 def _pass_submit_at(state: WithdrawalState, deadline: Deadline, now: datetime) -> WithdrawalState:

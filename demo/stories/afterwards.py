@@ -17,7 +17,7 @@ async def by_operator(play: StagedOrder, person: str, verb: str, **fields: objec
     return str((await gateway.send_reopening(play.stage.client, play.order, verb, body))["outcome"])
 
 
-@AFTERWARDS.story("late scan after the refund: told once, an operator settles it")
+@AFTERWARDS.story("late scan after the refund: notified once, an operator settles it")
 async def late_scan(play: StagedOrder) -> Outcome:
     await play.start()
     await play.ship()
@@ -34,9 +34,9 @@ async def late_scan(play: StagedOrder) -> Outcome:
     await by_operator(play, "ann", "lift_hold", name="late_scan", reason="the buyer paid again")
     await play.handle.result()
     notices = await play.stage.register.notices.read(subject=f"order/{play.name}")
-    told = [f"{notice.to} {notice.facts['what']}" for notice in notices if notice.name == "late_scan"]
+    notified = [f"{notice.to} {notice.facts['what']}" for notice in notices if notice.name == "late_scan"]
     expected = f"late_scan; merchant delivered, operator delivered; {given_back(play, 'refunded')}"
-    return expected, f"{held}; {', '.join(told)}; {await ending(play)}"
+    return expected, f"{held}; {', '.join(notified)}; {await ending(play)}"
 
 
 @AFTERWARDS.story("correction: a settlement booked by mistake is taken back by two people")

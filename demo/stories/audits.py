@@ -49,7 +49,7 @@ async def reused_waybill(play: StagedOrder) -> Outcome:
     return f"waybill_in_use; the first {settled(play)}", f"{code}; the first {await ending(play)}"
 
 
-@AUDITS.story("number used by two merchants: the trace tells whose it is")
+@AUDITS.story("number used by two merchants: the trace decides whose it is")
 async def contested_number(play: StagedOrder) -> Outcome:
     play.sent_with("yto")
     thief = play.stage.play(800_000 + int(play.name[-3:]))

@@ -79,7 +79,7 @@ async def wallet(play: StagedOrder) -> Outcome:
     )
 
 
-@WECHATPAY.story("withdrawal to a sub-merchant's bank: paid by callback, returned by callback, each told once")
+@WECHATPAY.story("withdrawal to a sub-merchant's bank: paid by callback, returned by callback, each reported once")
 async def bank_return(play: StagedOrder) -> Outcome:
     handle = await _withdraw_all(play, "wechatpay_withdraw")
     state = await _until(handle, lambda state: state["phase"] == "submitted")

@@ -184,7 +184,7 @@ async def _refusal(handle: Handle) -> str:
     return str(state["refusal"]["code"]) if state["refusal"] else str(state["phase"])
 
 
-@WITHDRAWALS.story("large withdrawal: two people approve, neither of them the requester, nobody twice")
+@WITHDRAWALS.story("large withdrawal: two people approve, neither of them the requester, no one twice")
 async def withdrawal_approved_by_two(play: StagedOrder) -> Outcome:
     account = f"a-{play.name}"
     await _earn(play, account)
