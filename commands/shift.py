@@ -101,7 +101,7 @@ async def _matching(register: Register, where: dict[str, str]) -> AsyncIterator[
 
 
 def planned(one: OpenOrder, policy: Policy, sent: ShiftDeadline, now: datetime) -> dict[str, Any]:
-    """What the move would make of an order, as it was last recorded: old and new, or why not."""
+    """The effect of the move on an order as last recorded: old and new, or why not."""
     resolved = resolve_recorded(policy, one.order, one.state.get("policy") or {})
     state = OrderState.model_validate({**one.state, "order": one.order, "policy": resolved})
     view: dict[str, Any] = {"order_id": one.order.order_id, "merchant_id": one.order.merchant_id}

@@ -104,12 +104,12 @@ def refund_amount(
 def refund_rest(
     state: OrderState, cause: str, reason: str, now: datetime, *, bearer: Bearer = "merchant"
 ) -> OrderState:
-    """All that is left goes back. Where the platform bears it, the merchant is paid all the same."""
+    """All that is left goes back. If the platform bears it, the merchant is paid as well."""
     return end_if_nothing_left(_owe(state, take_all(state, bearer), cause, reason, bearer, now))
 
 
 def end_if_nothing_left(state: OrderState) -> OrderState:
-    """The order after a refund whose parcels stay: over where the merchant has nothing left of it."""
+    """The order after a refund whose parcels stay: over if nothing of it is left for the merchant."""
     if not nothing_left(state):
         return state
     if state.credited_at is None:

@@ -30,7 +30,7 @@ _KEPT = (
     *("transfers", "movements", "accounts", "payout_account_changes", "policy_moves"),
     *("licence_moves", "grade_moves", "merchant_moves", "deposit_moves"),
 )
-"""Tables whose triggers let nothing be removed."""
+"""Tables whose triggers forbid removal."""
 _CLIENTS = "FROM pg_stat_activity WHERE datname = $1 AND usename IS NOT NULL"
 """Sessions of both roles. Of another role's sessions the server shows no more than this."""
 _END_OWN = f"SELECT pg_terminate_backend(pid, 5000) {_CLIENTS} AND usename = current_user"

@@ -154,7 +154,7 @@ def shown(subject: str, phase: str, within: float = 20.0) -> dict[str, Any]:
 
 
 def settled(**changes: Any) -> dict[str, Any]:
-    """An order that went all the way to its settlement."""
+    """An order that went through to its settlement."""
     order, waybill = started(**changes), fresh_waybill()
     ship(order, waybill)
     scan(order, waybill, "picked_up", 0)
