@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -127,3 +128,21 @@ def test_a_command_id_stands_for_one_decision() -> None:
     assert ask("merchant", "freeze", merchant, *BY, "--id", f"x-{merchant}")["state"] == "in order"
     clash = refusal("merchant", "suspend", merchant, *BY, "--id", f"x-{merchant}")
     assert clash == "command_id_used_with_different_content"
+
+
+def test_a_hold_on_a_settled_order_keeps_its_money_from_being_withdrawn() -> None:
+    order = settled()
+    name = ("--as", "operator:ann", "--body")
+    ask("send", "place_hold", order["order_id"], *name, '{"name": "risk", "scope": "payout", "reason": "odd"}')
+    merchant = order["merchant_id"]
+    _until_available(merchant, 0)
+    assert "risk" in holds(order)
+    ask("send", "lift_hold", order["order_id"], *name, '{"name": "risk", "reason": "seen"}')
+    _until_available(merchant, 12_941)
+
+
+def _until_available(merchant: str, amount: int) -> None:
+    give_up_at = time.monotonic() + 20
+    while ask("balance", merchant)["balances"][0]["available_minor"] != amount:
+        assert time.monotonic() < give_up_at, ask("balance", merchant)
+        time.sleep(0.1)

@@ -1,7 +1,7 @@
-"""Money that is frozen after the settlement: what a dispute is about is kept while it is open.
+"""Money that is frozen after the settlement: what a dispute or a hold is about is kept while it stands.
 
 It is taken from what the merchant has available, at most what there is. A refund uses what is frozen first; the rest is
-released once nothing of the order is disputed any more.
+released once nothing of the order is disputed or held any more.
 """
 
 from __future__ import annotations
@@ -15,11 +15,20 @@ def disputed_minor(state: OrderState) -> int:
     """What of the merchant's settled money must be kept for this order now."""
     if state.phase != "settled":
         return 0
+    held = _brought_in(state) if state.held_back else 0
     case = state.open_case
     if case is not None:
-        return _at_stake(state, case)
+        return max(held, _at_stake(state, case))
+    if held:
+        return held
     owed = any(refund.status == "owed" and refund.source == "merchant" for refund in state.refunds)
     return state.freeze.asked_minor if owed and state.freeze is not None else 0
+
+
+def _brought_in(state: OrderState) -> int:
+    """What the order brought its merchant, less what went back of it since."""
+    back = sum(refund.from_merchant_minor for refund in state.refunds if refund.source == "merchant")
+    return max(0, (state.settled_minor or 0) - back)
 
 
 def _at_stake(state: OrderState, case: AfterSaleCase) -> int:

@@ -20,6 +20,8 @@ def check_place(state: OrderState, command: PlaceHold) -> Refusal | None:
         return refuse("reason_missing", field="reason")
     if any(hold.name == command.name for hold in state.holds):
         return refuse("hold_exists", field="name")
+    if state.closed and state.phase != "settled":
+        return refuse("order_over", f"It is {state.phase}.")
     if command.scope == "credit" and (state.credited_at is not None or state.crediting):
         return refuse("already_credited", "Scope `payout` stops the settlement.")
     return None

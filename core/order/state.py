@@ -49,6 +49,9 @@ LATE_SCAN = "late_scan"
 ARBITRATION_OVERDUE = "arbitration_overdue"
 """The hold for an after-sale case that no reviewer decided in time; its subject is the case."""
 
+OWN_HOLDS: frozenset[str] = frozenset({REVIEW_OVERDUE, REFUND_STUCK, LEDGER_DISAGREES, LATE_SCAN, ARBITRATION_OVERDUE})
+"""Holds that the order places on itself."""
+
 WORST_FIRST: tuple[AuditStage, ...] = ("rejected", "in_review", "collecting", "not_started", "approved")
 
 
@@ -298,10 +301,15 @@ class OrderState(State):
 
     @property
     def closed(self) -> bool:
-        """Over, no case is open, and all money is where it belongs."""
-        people = self.refund_request is not None or self.open_case is not None
+        """Over, no case is open, nobody holds it back, and all money is where it belongs."""
+        people = self.refund_request is not None or self.open_case is not None or self.held_back
         waits = self.withdrawal_due or people or self.frozen
         return self.over and not waits and all(refund.status == "arrived" for refund in self.refunds)
+
+    @property
+    def held_back(self) -> bool:
+        """A person keeps the settled order's money from being withdrawn."""
+        return self.phase == "settled" and any(hold.name not in OWN_HOLDS for hold in self.held("payout", "all"))
 
     @property
     def frozen(self) -> bool:

@@ -1,0 +1,106 @@
+"""A hold on a settled order: what the order brought is kept from being withdrawn, at most what is there, and let go."""
+
+from __future__ import annotations
+
+import pytest
+from order_driver import OrderDriver
+from order_points import credited
+from order_samples import DAY
+
+from core.answers import Answer
+from core.reasons import Refusal
+
+BROUGHT = 12_941
+"""What the order of the samples brings its merchant."""
+
+
+def settled() -> OrderDriver:
+    driver = credited().advance(8 * DAY)
+    assert (driver.phase, driver.state.closed) == ("settled", True)
+    return driver
+
+
+def frozen(driver: OrderDriver) -> tuple[int, int]:
+    """What is available, and what is frozen."""
+    return driver.books.of("available"), driver.books.of("frozen")
+
+
+@pytest.mark.parametrize("scope", ["payout", "all"])
+def test_a_hold_freezes_what_the_order_brought_and_lifting_gives_it_back(scope: str) -> None:
+    driver = settled()
+    assert isinstance(driver.hold(scope=scope), Answer)
+    assert frozen(driver) == (0, BROUGHT)
+    assert not driver.state.closed
+    assert isinstance(driver.lift(), Answer)
+    assert (frozen(driver), driver.state.closed) == ((BROUGHT, 0), True)
+
+
+def test_a_second_hold_freezes_nothing_more_and_the_last_that_is_lifted_releases() -> None:
+    driver = settled()
+    driver.hold(scope="payout")
+    driver.hold("second", scope="payout")
+    assert frozen(driver) == (0, BROUGHT)
+    driver.lift()
+    assert (frozen(driver), driver.state.closed) == ((0, BROUGHT), False)
+    driver.lift("second")
+    assert (frozen(driver), driver.state.closed) == ((BROUGHT, 0), True)
+
+
+def test_money_that_was_withdrawn_cannot_be_frozen() -> None:
+    driver = settled()
+    driver.books.balances["available"] = 100
+    driver.books.balances["rail"] = BROUGHT - 100
+    driver.hold(scope="payout")
+    assert frozen(driver) == (0, 100)
+    driver.lift()
+    assert frozen(driver) == (100, 0)
+
+
+def test_a_hold_where_nothing_is_left_stands_and_is_lifted() -> None:
+    driver = settled()
+    driver.books.balances["available"], driver.books.balances["rail"] = 0, BROUGHT
+    driver.hold(scope="payout")
+    assert (driver.holds(), frozen(driver), driver.state.closed) == ({"risk"}, (0, 0), False)
+    driver.lift()
+    assert (driver.holds(), frozen(driver), driver.state.closed) == (set(), (0, 0), True)
+
+
+def test_a_refund_uses_what_the_hold_froze() -> None:
+    driver = settled()
+    driver.hold(scope="payout")
+    for person in ("ann", "bob"):
+        actor = {"role": "operator", "id": person}
+        driver.send("refund_order", "operator", actor=actor, amount_minor=1000, reason="dented")
+    driver.channel_says("arrived")
+    available, kept = frozen(driver)
+    assert (available, 0 < kept < BROUGHT) == (0, True)
+    driver.lift()
+    assert (frozen(driver), driver.state.closed) == ((kept, 0), True)
+
+
+def test_a_case_that_ends_leaves_what_a_hold_still_keeps() -> None:
+    driver = settled()
+    driver.send("open_after_sale", "buyer", kind="refund_only", reason="quality", amount_minor=500, text="it tears")
+    kept_for_case = driver.books.of("frozen")
+    assert 0 < kept_for_case < BROUGHT
+    driver.hold(scope="payout")
+    assert frozen(driver) == (0, BROUGHT)
+    driver.send("withdraw_after_sale", "buyer")
+    assert frozen(driver) == (0, BROUGHT)
+    driver.lift()
+    assert (frozen(driver), driver.state.closed) == ((BROUGHT, 0), True)
+
+
+def test_a_hold_on_the_credit_of_a_settled_order_comes_too_late() -> None:
+    answer = settled().hold(scope="credit")
+    assert isinstance(answer, Refusal)
+    assert answer.code == "already_credited"
+
+
+def test_an_order_that_ended_otherwise_takes_no_hold_once_it_is_closed() -> None:
+    driver = OrderDriver().open()
+    driver.send("cancel_order", "buyer", reason="no")
+    driver.channel_says("arrived")
+    answer = driver.hold(scope="payout")
+    assert isinstance(answer, Refusal)
+    assert answer.code == "order_over"
