@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 
-from order_events import a_driver, play
+from order_events import play
+from order_walks import a_driver
 from rich.console import Console
 
 from commands.views import cases_table

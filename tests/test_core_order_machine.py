@@ -18,13 +18,11 @@ from order_events import (
     MONEY,
     PLATFORM,
     PROGRESS,
-    STARTS,
     TIME,
-    a_driver,
     happen,
     play,
-    walk,
 )
+from order_walks import STARTS, a_driver, walk
 from sequences import ALPHABET, KIND, Way, explore, key_of, lengthen
 from sizes import MACHINE_EXAMPLES, ORDER_WALKS
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from order_driver import OrderDriver
-from order_events import STARTS, a_driver
 from order_samples import DAY, HOUR, T0, a_parcel, a_policy, failing
+from order_walks import STARTS, a_driver
 
 from core.answers import HoldView
 from core.order.opening import Screening

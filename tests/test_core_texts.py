@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 from chinese import english_in
 from order_driver import OrderDriver
-from order_events import STARTS, a_driver, walks
+from order_walks import STARTS, a_driver, walks
 
 from core.account_drop import texts as drop_texts
 from core.audit import explain

@@ -9,8 +9,9 @@ from typing import Any, get_args
 
 import pytest
 from order_driver import OrderDriver
-from order_events import STARTS, a_driver, play, walks
+from order_events import play
 from order_samples import DAY, a_policy, failing
+from order_walks import STARTS, a_driver, walks
 
 from core import parcels
 from core.aftersale import commands as case_commands

@@ -70,6 +70,11 @@ class Books:
         self.balances, self.movements[movement.reference] = after, legs
         return "posted"
 
+    def withdraw(self) -> None:
+        """All that the merchant has available is paid out."""
+        self.balances["spent"] = self.of("spent") + self.of("available")
+        self.balances["available"] = 0
+
     def of(self, account: str) -> int:
         return self.balances.get(account, 0)
 

@@ -6,17 +6,15 @@ order refuses it where it makes no sense.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from order_driver import OrderDriver, verb_of
-from order_samples import DAY, HOUR, SECOND, a_parcel, a_policy, a_scan, a_verdict, an_order, failing
+from order_samples import DAY, HOUR, SECOND, a_parcel, a_scan, a_verdict, failing
 
 from core.order.deadlines import wake_at
-from core.order.opening import Screening
 from core.order.steps import OrderStep
 from core.reasons import Refusal
 
@@ -25,7 +23,7 @@ Event = Callable[[OrderDriver], object]
 
 def happen(driver: OrderDriver, name: str) -> None:
     """Let an event happen. Once the order's workflow has ended only time passes, or people make it run again."""
-    if not driver.state.closed:
+    if not driver.state.closed or name in BESIDE:
         EVENTS[name](driver)
     elif name in REOPENING:
         driver.reopen()
@@ -160,6 +158,17 @@ def _interrupt(driver: OrderDriver, scope: str, stage: str) -> None:
 def _ask_delay(driver: OrderDriver, by: timedelta) -> None:
     later = (driver.state.ship_by or driver.now) + by
     driver.send("request_delay", "merchant", ship_by=later.isoformat(), reason="the factory is late")
+
+
+def _withdraw(driver: OrderDriver) -> None:
+    """The merchant has all that is available paid out: what goes back from now on is owed."""
+    driver.books.withdraw()
+
+
+def _lose_report(driver: OrderDriver, then: str) -> None:
+    """The report of the next movement that is not decided once is lost; this event happens before it is known again."""
+
+    driver.loses_report = lambda: EVENTS[then](driver)
 
 
 def _progress(driver: OrderDriver) -> None:
@@ -353,10 +362,15 @@ CARRIER: dict[str, Event] = {
 MONEY: dict[str, Event] = {
     "refund arrives": lambda d: d.channel_says("arrived"),
     "refund refused": lambda d: d.channel_says("refused"),
+    "the merchant withdraws": _withdraw,
     "ledger: conflict": partial(_ledger, answer="conflict"),
     "ledger: insufficient": partial(_ledger, answer="insufficient_funds"),
     "meanwhile credit hold": partial(_interrupt, scope="credit", stage="returned"),
     "meanwhile all hold": partial(_interrupt, scope="all", stage="delivered"),
+    **{
+        f"report lost, then {event}": partial(_lose_report, then=event)
+        for event in ("junk", "hold credit", "hold all", "p1: returns", "case: return", "cancel", "refund an amount")
+    },
 }
 TIME: dict[str, Event] = {
     "a second": partial(_advance, by=SECOND),
@@ -370,92 +384,11 @@ TIME: dict[str, Event] = {
     "an outage of a month": partial(_outage, by=31 * DAY),
 }
 PROGRESS: dict[str, Event] = {"progress": _progress}
-REOPENING = ("refund one of line 1", "refund an amount", "refund the rest", "o-1 asks for a refund", "platform refunds")
+BESIDE = ("the merchant withdraws",)
+"""What happens beside the order, also to a closed one."""
+REOPENING = (
+    *("refund one of line 1", "refund an amount", "refund the rest", "o-1 asks for a refund", "platform refunds"),
+    *("case: refund", "case: refund line 2", "case: refund 500", "case: return", "case: exchange all"),
+)
 """What a closed order's workflow is started again for."""
 EVENTS: dict[str, Event] = {**MERCHANT, **BUYER, **PLATFORM, **CARRIER, **MONEY, **TIME, **PROGRESS, **CASES}
-
-STARTS: dict[str, tuple[str, ...]] = {
-    "new": (),
-    "goods held": (),
-    "goods refused": (),
-    "goods refused, may appeal": (),
-    "not funded": (),
-    "shipped": ("ship all",),
-    "in two parcels": ("ship in two",),
-    "partly shipped": ("ship one of line 1",),
-    "one moves, one waits": ("ship in two", "p1: moves"),
-    "in review": ("ship all", "p1: to review"),
-    "in review, one delivered": ("ship in two", "p2: approved, delivered", "p1: to review, weak"),
-    "rejected": ("ship all", "p1: rejected"),
-    "rejected, delivered": ("ship in two", "p1: rejected, delivered", "p2: approved, delivered"),
-    "appealed": ("ship all", "p1: rejected", "a day", "appeal"),
-    "delivered": ("ship all", "all delivered"),
-    "delivered, held": ("ship in two", "hold credit", "all delivered", "confirm"),
-    "confirmed early": ("ship all", "confirm"),
-    "credited": ("ship all", "all delivered", "confirm"),
-    "credited, part refunded": ("ship one of line 1", "p1: approved, delivered", "five days", "confirm"),
-    "settled": ("ship all", "all delivered", "confirm", "a month"),
-    "settled, part refunded": ("ship all", "all delivered", "confirm", "a month", "refund an amount", "refund arrives"),
-    "cancelled": ("ship all", "cancel"),
-    "refund refused": ("cancel", "refund refused"),
-    "refund stuck": ("cancel", "five days"),
-    "one refunded": ("ship in two", "p1: rejected", "five days"),
-    "asked for": ("ship all", "p1: moves", "a month"),
-    "case before shipment": ("case: refund",),
-    "case, delivered": ("ship all", "all delivered", "case: return"),
-    "case, credited": ("ship all", "all delivered", "confirm", "case: return"),
-    "case, on its way back": ("ship all", "all delivered", "case: return", "case: agree", "case: send back"),
-    "case, exchange": ("ship all", "all delivered", "case: exchange line 1", "case: agree", "case: send back"),
-    "case, arbitration": ("ship all", "all delivered", "case: refund 500", "case: refuse", "case: escalate"),
-    "case, part refunded": ("ship in two", "all delivered", "case: refund line 2", "case: agree"),
-}
-"""Where an order is when random events begin."""
-
-
-SCREENINGS: dict[str, dict[str, Any]] = {
-    "goods held": {"verdict": "hold"},
-    "goods refused": {"verdict": "refuse"},
-    "goods refused, may appeal": {"verdict": "refuse", "appealable": True},
-}
-
-
-def a_driver(start: str, kind: int) -> OrderDriver:
-    """An order at one of STARTS; `kind` chooses a variety of order and policy."""
-    fields: dict[str, Any] = {"discount_minor": 333, "total_minor": 13247} if kind % 5 < 2 else {}
-    order = an_order(discount_funded_by="platform" if kind % 5 else "merchant", **fields)
-    limits: dict[str, Any] = {"auto_withdraw": kind % 2 == 0}
-    if kind % 3 == 0:
-        limits |= {"commands_max": 14, "commands_reserved": 3, "scans_max": 3}
-    if kind % 7 == 0:
-        limits |= {"ship_within": "20d", "corrections_max": 1}
-    screening = Screening(**SCREENINGS.get(start, {"verdict": "allow"}), reasons=("rule",), edition="1")
-    driver = OrderDriver(order, a_policy(**limits), screening)
-    if start == "not funded":
-        driver.ledger_says.append("conflict")
-    return play(driver.open(), STARTS[start])
-
-
-def walks(seeds: Iterable[int], steps: int = 50) -> Iterator[tuple[OrderDriver, list[str]]]:
-    """Random lives of orders: yields after every event the driver and its events so far."""
-    names = [*EVENTS, *(["progress"] * 12), *(["refund arrives"] * 3)]
-    for seed in seeds:
-        chance = random.Random(seed)
-        driver = a_driver(chance.choice(list(STARTS)), chance.randrange(500))
-        happened: list[str] = []
-        while len(happened) < steps and not (driver.state.closed and chance.random() < 0.5):
-            happened.append(chance.choice(REOPENING if driver.state.closed else names))
-            happen(driver, happened[-1])
-            yield driver, happened
-
-
-def walk(seed: int) -> int:
-    """A random life of an order, checked after every event; returns the number of events."""
-    happened: list[str] = []
-    try:
-        for driver, happened in walks([seed]):
-            driver.check()
-            if len(happened) % 25 == 0:
-                driver.check_json()
-    except Exception as error:
-        raise AssertionError(f"walk {seed}, after {happened}: {error!r}") from error
-    return len(happened)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from order_driver import OrderDriver
-from order_events import a_driver, happen
+from order_events import happen
+from order_walks import a_driver
 
 KIND = 1
 """The variety of order and policy; see `a_driver`."""

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import order_events
+import order_walks
 import refund_walks
 import sequences
 import typer
@@ -33,7 +33,7 @@ from sizes import VARIABLE
 
 PROJECT = Path(__file__).parents[2]
 WALKS: dict[str, Callable[[int], int]] = {
-    "orders": order_events.walk,
+    "orders": order_walks.walk,
     "withdrawals": withdrawal_life.walk,
     "refunds": refund_walks.walk,
 }
