@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -156,8 +156,26 @@ Spans = list[tuple[str, str]]
 """A line of the screen: texts with their styles."""
 
 
+class Words(NamedTuple):
+    """A language for what a table says of itself."""
+
+    named: Callable[[str], str] = str
+    """A heading in that language."""
+    nothing: str = "none"
+    left_out: str = "Not shown in {width} columns: {columns}."
+    apart: str = ", "
+    colon: str = ": "
+
+
+ENGLISH = Words()
+
+
 class Shown:
     """Something that is shown line by line, as wide as its screen."""
+
+    def in_words(self, words: Words) -> Shown:
+        """The same with its headings in another language."""
+        raise NotImplementedError
 
     def lines(self, width: int) -> Iterator[Spans]:
         """The lines on a screen of this width."""
@@ -177,6 +195,10 @@ class Facts(Shown):
 
     def __init__(self, title: str, values: Sequence[tuple[str, str]]) -> None:
         self._title, self._values = title, values
+
+    def in_words(self, words: Words) -> Facts:
+        """The same with its headings in another language."""
+        return Facts(words.named(self._title), [(words.named(name), value) for name, value in self._values])
 
     def lines(self, width: int) -> Iterator[Spans]:
         """The names on the left, as wide as the longest."""
@@ -198,8 +220,16 @@ class Listing(Shown):
         rows: list[tuple[Cell, ...]],
         numbers: frozenset[str],
         spare: tuple[str, ...],
+        words: Words = ENGLISH,
     ) -> None:
         self._title, self._columns, self._rows, self._numbers, self._spare = title, columns, rows, numbers, spare
+        self._words = words
+
+    def in_words(self, words: Words) -> Listing:
+        """The same with its headings in another language."""
+        columns, spare = tuple(map(words.named, self._columns)), tuple(map(words.named, self._spare))
+        numbers = frozenset(map(words.named, self._numbers))
+        return Listing(words.named(self._title), columns, self._rows, numbers, spare, words)
 
     def lines(self, width: int) -> Iterator[Spans]:
         """A table of all columns, or of those that fit, or a paragraph a row."""
@@ -214,13 +244,14 @@ class Listing(Shown):
             if widths is not None:
                 yield from self._table(chosen, widths)
                 if left_out := [self._columns[i] for i in filled if i not in chosen]:
-                    for line in wrap(f"Not shown in {width} columns: {', '.join(left_out)}.", width):
+                    columns = self._words.apart.join(left_out)
+                    for line in wrap(self._words.left_out.format(width=width, columns=columns), width):
                         yield [(line, "dim")]
                 break
         else:
             yield from self._paragraphs(filled, width)
         if not self._rows:
-            yield [("none", "dim")]
+            yield [(self._words.nothing, "dim")]
         yield []
 
     # --- as a table ----------------------------------------------------------------------------------------
@@ -290,7 +321,7 @@ class Listing(Shown):
         """`name: value` beside each other, as many as a line takes; what is longer begins a line of its own."""
         line, room = "", width - 2
         for name, cell in parts:
-            said = f"{name}: {' '.join(cell.lines)}" if name else " ".join(cell.lines)
+            said = (f"{name}{self._words.colon}" if name else "") + " ".join(cell.lines)
             if line and width_of(line) + 3 + width_of(said) <= room:
                 line = f"{line} · {said}"
                 continue

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from commands.console import JsonFlag, command, print_answer
+from commands.headings import print_in
 from commands.link import books
 from commands.traces import trace_table, traces_of
 from commands.views import reason_sentences
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from ledger.register import Register
     from ledger.reviews import Review
 
-LangOption = Annotated[str, typer.Option("--lang", help="Sentences in `en` or `zh`.")]
+LangOption = Annotated[str, typer.Option("--lang", help="Sentences and headings in `en` or `zh`.")]
 
 
 @command
@@ -129,6 +131,9 @@ async def _traces(register: Register, queue: list[Review]) -> dict[tuple[str, st
     return found
 
 
+_OVERDUE: Mapping[Language, str] = {"en": " overdue", "zh": "（已逾期）"}
+
+
 def _show(console: Console, views: list[dict[str, Any]], language: Language) -> None:
     rows = [
         (
@@ -136,13 +141,14 @@ def _show(console: Console, views: list[dict[str, Any]], language: Language) -> 
             format_minor(view["total_minor"], view["currency"]),
             joined(view["evidence"], language),
             clock(view["since"]),
-            clock(view["due"]) + (" overdue" if view["overdue"] else ""),
+            clock(view["due"]) + (_OVERDUE[language] if view["overdue"] else ""),
             view["reviewer"],
         )
         for view in views
     ]
     columns = ("order", "amount", "why", "waiting since", "due", "reviewer")
-    console.print(table(counted(len(rows), "review"), columns, rows, numbers=("amount",), spare=("waiting since",)))
+    queue = table(counted(len(rows), "review"), columns, rows, numbers=("amount",), spare=("waiting since",))
+    print_in(console, queue, language)
     for view in views:
         if "traces" in view:
-            console.print(trace_table(f"{view['parcel_id']} of {view['order_id']}", view["traces"]))
+            print_in(console, trace_table(f"{view['parcel_id']} of {view['order_id']}", view["traces"]), language)

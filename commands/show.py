@@ -9,6 +9,7 @@ import typer
 
 import gateway
 from commands.console import JsonFlag, command, print_answer
+from commands.headings import print_in
 from commands.link import books
 from commands.reading import Subject, subject_of
 from commands.reviews import LangOption, language_of
@@ -157,7 +158,7 @@ def _show(console: Console, about: Subject, view: dict[str, Any], money: Money, 
     state = view["state"]
     for line in _warnings(about, view):
         console.print(line, style="yellow")
-    console.print(withdrawal_facts(state) if about.is_withdrawal else order_facts(state))
+    print_in(console, withdrawal_facts(state) if about.is_withdrawal else order_facts(state), language)
     parcels, refunds = state.get("parcels", ()), state.get("refunds", ())
     findings = findings_table(parcels, language)
     for shown in (
@@ -175,7 +176,7 @@ def _show(console: Console, about: Subject, view: dict[str, Any], money: Money, 
         transfers_table(money.transfers) if money.transfers else None,
     ):
         if shown is not None:
-            console.print(shown)
+            print_in(console, shown, language)
 
 
 def _warnings(about: Subject, view: dict[str, Any]) -> Iterator[str]:

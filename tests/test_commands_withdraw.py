@@ -7,6 +7,7 @@ import json
 import re
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -182,7 +183,15 @@ LISTS = (
     *(("prove",), ("doctor",), ("loads",), ("safeguarding",), ("reconcile",), ("schedules", "list")),
     ("waybill", "SF6026131434978", "1Z5R89390357567127", "RR123456785CN"),
 )
-ABOUT_ONE = (("balance",), ("statement",), ("accounts", "list"), ("accounts", "history"))
+ABOUT_ONE = (
+    *(("balance",), ("statement",), ("accounts", "list"), ("accounts", "history")),
+    *(("receivable",), ("grades", "list"), ("licences", "list")),
+)
+TERMS = (
+    *(("grades", "list"), ("licences", "list"), ("policy", "list"), ("policy", "show", "default")),
+    *(("policy", "diff", "default", "policies/olist.toml"), ("policy", "check", "policies/default.toml")),
+    *(("screening", "check"), ("screening", "try", "玩具手枪", "野生象牙雕件", "处方药 阿莫西林胶囊 0.25g 一盒装")),
+)
 _DATES = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d( UTC)?)?")
 _NEEDED = re.compile(r"-?[\d,]+\.\d\d [A-Z]{3}|[\w/.:-]*[0-9][\w/.:-]*")
 """Amounts, and words with digits, as all ids here have."""
@@ -208,8 +217,14 @@ def _check_tables(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
         assert [part for part in needed if part.strip(".:") not in narrow and len(part) < 78] == [], narrow
 
 
-def test_every_table_can_be_read_at_80_columns(earner: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_table_can_be_read_at_80_columns(
+    earner: tuple[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     merchant, account = earner
+    wrong = tmp_path / "wrong-0001.toml"
+    wrong.write_text('name = "wrong"\n[order]\nship_wthin = "3d"\nrefund_stuck_after = "soon"\n[rules]\n')
+    run("grades", "give", merchant, "gold-2026", *BY)
+    run("licences", "note", merchant, "food-licence-01", "--number", "JY13101050012345", "--until", "2028-01-31", *BY)
     run("accounts", "resume", account, *BY)  # money that came back in an earlier test has suspended it
     subject = f"W{merchant}"
     run("accounts", "resume", account, *BY)  # a bank return suspends it, where another test had one
@@ -220,6 +235,9 @@ def test_every_table_can_be_read_at_80_columns(earner: tuple[str, str], monkeypa
     orders = ask("orders", "--limit", "2")["orders"]
     for arguments in (
         *LISTS,
+        *TERMS,
+        ("policy", "check", str(wrong)),
+        ("screening", "check", str(wrong)),
         *((*command, merchant) for command in ABOUT_ONE),
         *(("show", order["order_id"]) for order in orders),
         ("show", f"withdrawal-{subject}"),

@@ -1,0 +1,131 @@
+"""The headings of tables in Chinese, for commands with `--lang`: titles, columns, and what a table says of itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from core.texts import Language
+from screens import Shown, Words
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+CHINESE: Mapping[str, str] = {
+    # titles
+    "Why the money is not there": "款项未到账的原因",
+    "Parcels": "包裹",
+    "Findings": "审核发现",
+    "Late scans": "迟到的轨迹",
+    "Refunds": "退款",
+    "After-sale cases": "售后",
+    "Payouts": "出款",
+    "Tried again": "正在重试",
+    "Journal": "日志",
+    "Accounts": "账户",
+    "Movements": "资金变动",
+    # an order, a withdrawal
+    "merchant": "商家",
+    "buyer": "买家",
+    "total": "总额",
+    "phase": "阶段",
+    "audit": "审核",
+    "receipt": "收货",
+    "after-sale": "售后",
+    "waits for": "等待",
+    "policy": "政策",
+    "amount": "金额",
+    "fee": "手续费",
+    "arrives": "到账",
+    "came back": "退回",
+    "account": "账户",
+    "asked by": "申请人",
+    "approved by": "批准人",
+    "state": "状态",
+    "because": "原因",
+    # columns
+    "reason": "原因",
+    "since": "起始时间",
+    "expected by": "预计时间",
+    "who can act": "可处理人",
+    "what helps": "如何处理",
+    "parcel": "包裹",
+    "carrier": "快递公司",
+    "waybill": "运单号",
+    "picked up": "揽收",
+    "delivered": "签收",
+    "rules": "规则",
+    "rule": "规则",
+    "what was found": "发现",
+    "at": "时间",
+    "what": "内容",
+    "known at": "获知时间",
+    "cause": "事由",
+    "status": "状态",
+    "reference": "编号",
+    "case": "编号",
+    "kind": "类型",
+    "about": "范围",
+    "stage": "阶段",
+    "until": "截止",
+    "way back": "退货运单",
+    "said last": "最新陈述",
+    "no": "序号",
+    "rail": "出款渠道",
+    "key": "键值",
+    "outcome": "结果",
+    "why": "原因",
+    "activity": "操作",
+    "attempt": "次数",
+    "next": "下次",
+    "last failure": "最近失败",
+    "by": "来源",
+    "verb": "命令",
+    "actor": "操作人",
+    "balance": "余额",
+    "from": "转出",
+    "to": "转入",
+    "order": "订单",
+    "waiting since": "等待起始",
+    "due": "截止",
+    "reviewer": "审核人",
+    "after": "间隔",
+    "place": "地点",
+    "what it says": "内容描述",
+    # in titles
+    "not asked yet": "尚未查询",
+    "polled": "查询于",
+    "pushed": "推送于",
+    "reported": "上报于",
+    "found": "有轨迹",
+    "no_trace": "无轨迹",
+}
+"""By the English heading."""
+_IN_TITLES = re.compile(r"\b(not asked yet|polled|pushed|reported|found|no_trace)\b")
+_TITLES: tuple[tuple[str, str], ...] = (
+    (r"Order (\S+)", r"订单 \1"),
+    (r"Withdrawal (\S+)", r"提现 \1"),
+    (r"(\d+) reviews?", r"\1 项待审核"),
+    (r"What the carriers say of parcel (\S+) \((.*)\)", r"快递公司关于包裹 \1 的轨迹（\2）"),
+    (r"What the carriers say of parcel (\S+) of (\S+) \((.*)\)", r"快递公司关于订单 \2 包裹 \1 的轨迹（\3）"),
+)
+"""Titles that name something."""
+
+
+def print_in(console: Console, shown: Shown, language: Language) -> None:
+    """Print a table with its headings in this language."""
+    console.print(shown.in_words(_WORDS) if language == "zh" else shown)
+
+
+def in_chinese(heading: str) -> str:
+    """A heading in Chinese; as it is where there is none."""
+    if heading in CHINESE:
+        return CHINESE[heading]
+    for pattern, chinese in _TITLES:
+        if (matched := re.fullmatch(pattern, heading)) is not None:
+            return _IN_TITLES.sub(lambda word: CHINESE[word[0]], matched.expand(chinese))
+    return heading
+
+
+_WORDS = Words(in_chinese, "无", "{width} 列内未显示：{columns}。", "、", "：")
