@@ -36,6 +36,7 @@ from wiring.database import ready_database
 from workflows.account_drop import AccountDropWorkflow
 from workflows.auto_withdrawal import AutoWithdrawalWorkflow
 from workflows.order import OrderWorkflow
+from workflows.payment_return import PaymentReturnWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
 from workflows.sandbox import BundlingRunner, ContextFreeRunner, treats_all_alike
 from workflows.withdrawal import WithdrawalWorkflow
@@ -46,6 +47,7 @@ WORKFLOWS: Sequence[type] = (
     AutoWithdrawalWorkflow,
     ReconciliationWorkflow,
     AccountDropWorkflow,
+    PaymentReturnWorkflow,
 )
 STICKY_TIMEOUT = timedelta(seconds=2)
 """How long a task waits for the worker that has its workflow in memory: after a kill that worker is gone."""

@@ -37,36 +37,48 @@ class MoneyActivities:
     async def pay_refund(self, request: RefundRequest) -> RefundOutcome:
         """Send the refund, and ask again until its outcome is known. Its key never changes, so it has one effect.
 
-        Query first: find what an earlier try did before anything is sent again.
-
         Raises:
             ApplicationError: benign, retried after a growing delay, while the outcome is not known.
         """
-        channel = self._channels.get(request.channel) or self._channels.get("*")
-        if channel is None:
-            raise Misconfigured(f"no channel {request.channel} is set up, and order {request.order_id} was paid by it")
-        key = refund_key(request.order_id, request.cause)
-        answer = await channel.refund_status(key)
-        if answer.state == "not_found":
-            instruction = RefundInstruction(
-                key=key,
-                payment_reference=request.payment_reference,
-                amount_minor=request.amount_minor,
-                currency=request.currency,
-                reason=request.reason,
-            )
-            answer = await channel.refund(instruction)
-        # The refund under this key must have the amount that was sent: treat a different amount as no answer.
-        moved = (answer.amount_minor or request.amount_minor, answer.currency or request.currency)
-        if answer.state in {"arrived", "refused"} and moved == (request.amount_minor, request.currency):
-            return RefundOutcome(state=answer.state, reference=answer.reference, message=answer.message)
-        attempt = activity.info().attempt
-        delay = refund_query_delay(attempt)
-        said = " ".join(filter(None, (answer.state, answer.code, answer.message)))
-        raise ApplicationError(
-            f"refund {key}: {said}; asked {attempt} times",
-            type="OutcomeUnknown",
-            category=ApplicationErrorCategory.BENIGN,
-            # A query that was not sent is repeated soon.
-            next_retry_delay=min(delay, UNREACHED_DELAY) if answer.code == NotSent.__name__ else delay,
+        instruction = RefundInstruction(
+            key=refund_key(request.order_id, request.cause),
+            payment_reference=request.payment_reference,
+            amount_minor=request.amount_minor,
+            currency=request.currency,
+            reason=request.reason,
         )
+        return await settle_refund(self._channels, request.channel, instruction)
+
+
+async def settle_refund(
+    channels: Mapping[str, PaymentChannel], name: str, instruction: RefundInstruction
+) -> RefundOutcome:
+    """Query a refund, send it where its channel does not know it, and say what became of it.
+
+    Query first: find what an earlier try did before anything is sent again.
+
+    Raises:
+        ApplicationError: benign, retried after a growing delay, while the outcome is not known.
+        Misconfigured: no such channel is set up.
+    """
+    channel = channels.get(name) or channels.get("*")
+    if channel is None:
+        raise Misconfigured(f"no channel {name} is set up, and a payment was made by it")
+    answer = await channel.refund_status(instruction.key)
+    if answer.state == "not_found":
+        answer = await channel.refund(instruction)
+    # The refund under this key must have the amount that was sent: treat a different amount as no answer.
+    sent = (instruction.amount_minor, instruction.currency)
+    moved = (answer.amount_minor or instruction.amount_minor, answer.currency or instruction.currency)
+    if answer.state in {"arrived", "refused"} and moved == sent:
+        return RefundOutcome(state=answer.state, reference=answer.reference, message=answer.message)
+    attempt = activity.info().attempt
+    delay = refund_query_delay(attempt)
+    said = " ".join(filter(None, (answer.state, answer.code, answer.message)))
+    raise ApplicationError(
+        f"refund {instruction.key}: {said}; asked {attempt} times",
+        type="OutcomeUnknown",
+        category=ApplicationErrorCategory.BENIGN,
+        # A query that was not sent is repeated soon.
+        next_retry_delay=min(delay, UNREACHED_DELAY) if answer.code == NotSent.__name__ else delay,
+    )

@@ -12,9 +12,10 @@ from typing import Any
 from temporalio import activity
 
 from activities.statements import StatementSource
-from core.errors import Misconfigured
+from core.errors import Misconfigured, Refused
 from core.fields import Message
 from core.policy import parse_policy
+from core.reasons import SENTENCES
 from core.reconciliation.breaks import breaks, by_reason
 from core.reconciliation.lines import Break, Comparison, Scope, Statement, Summary
 from core.reconciliation.policy import ReconciliationPolicy
@@ -51,7 +52,15 @@ class ReconciliationActivities:
             Unavailable, UnreadableAnswer: no answer, or an unreadable one; a retry may help.
             BadInput: a line was stored before with other content. A retry does not help; the comparison runs without
                 it.
+            Refused: `unknown_rail` or `unknown_channel`: nothing knows the name; nothing was fetched or stored.
         """
+        known = asked.name in self._sources.get(asked.scope, {})
+        if (
+            asked.scope in self._sources
+            and not known
+            and not await self._register.statements.knows(asked.scope, asked.name)
+        ):
+            raise Refused(f"unknown_{asked.scope}", f"{SENTENCES[f'unknown_{asked.scope}']} {asked.name}", "name")
         fetched = Fetched()
         for back in reversed(range(asked.days)):
             statement = await self._fetch(asked, asked.now - timedelta(days=back))
@@ -93,6 +102,9 @@ class ReconciliationActivities:
 
     async def _compare(self, asked: Comparison) -> tuple[list[Break], int, int, list[str]]:
         found, ours, theirs = await self.look(asked.scope, asked.name, asked.now)
+        if asked.scope == "channel":
+            policy = await self._policy()
+            await self._register.payments.note_rests(asked.name, asked.now - policy.unclaimed_after, asked.now)
         new = await self._register.breaks.record(
             asked.scope, asked.name, found, ours=ours, theirs=theirs, now=asked.now
         )

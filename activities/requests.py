@@ -12,6 +12,7 @@ from core.fields import Message
 from core.messages import Address, AutomaticWithdrawals, Order, Scan
 from core.order.opening import Screening
 from core.order.shipping import Claim, WaybillToClaim
+from core.order.watches import RefundOutcome
 from core.policy import OrderPolicy
 from core.reasons import Refusal
 from core.records import LedgerFacts, OrderRecord
@@ -126,6 +127,20 @@ class RefundRequest(Message):
     amount_minor: int
     currency: str
     reason: str
+
+
+class RestRequest(Message):
+    """The return of what no order claims of a payment, as the register has it."""
+
+    return_id: str
+
+
+class CloseRest(Message):
+    """The channel's final word about such a return."""
+
+    return_id: str
+    outcome: RefundOutcome
+    now: datetime
 
 
 class StartWithdrawalRequest(Message):

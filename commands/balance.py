@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,12 @@ from commands.link import books
 from commands.reading import id_of
 from core.money import format_minor
 from screens import table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ledger.balances import Balance
+    from ledger.payments import StoredPayment
 
 COLUMNS = ("currency", "pending", "available", "reserved", "receivable", "deposit", "frozen")
 
@@ -27,11 +33,23 @@ async def balance(
     id_of(merchant, "merchant")
     async with books() as register:
         rows = await register.balances.of_merchant(merchant)
-    view = {"merchant_id": merchant, "balances": [row.model_dump(mode="json") for row in rows]}
+        rests = await register.payments.unclaimed(merchant_id=merchant)
+    view = {
+        "merchant_id": merchant,
+        "balances": [row.model_dump(mode="json") for row in rows],
+        "unclaimed": [{**rest.model_dump(mode="json"), "rest_minor": rest.rest_minor} for rest in rests],
+    }
+    print_answer(view, lambda console: _show(console, merchant, rows, rests))
+
+
+def _show(console: Console, merchant: str, rows: list[Balance], rests: list[StoredPayment]) -> None:
     cells = [
         (row.currency, *(format_minor(getattr(row, f"{column}_minor"), row.currency) for column in COLUMNS[1:]))
         for row in rows
     ]
-    print_answer(
-        view, lambda console: console.print(table(f"Merchant {merchant}", COLUMNS, cells, numbers=COLUMNS[1:]))
-    )
+    console.print(table(f"Merchant {merchant}", COLUMNS, cells, numbers=COLUMNS[1:]))
+    for rest in rests:
+        console.print(
+            f"{format_minor(rest.rest_minor, rest.currency)} of payment {rest.payment} is no order's: it belongs to the"
+            f" buyer; `python starter.py basket {rest.payment}` shows it."
+        )

@@ -31,6 +31,7 @@ from commands.views import (
     withdrawal_facts,
 )
 from core.errors import Refused, Unavailable
+from core.money import format_minor
 from core.reasons import SENTENCES
 from core.texts import Language
 
@@ -66,6 +67,9 @@ async def show(
         )
         parcels = answer["state"].get("parcels") or ()
         traces = await traces_of(register, about.id, parcels) if parcels else {}
+        rest = None if about.is_withdrawal else await register.payments.rest_beside(about.id)
+    if rest is not None:
+        answer["unclaimed"] = {**rest.model_dump(mode="json"), "rest_minor": rest.rest_minor}
     view = {"workflow": status, **answer, "traces": traces, "money": money.model_dump(mode="json")}
     print_answer(view, lambda console: _show(console, about, view, money, language))
 
@@ -180,6 +184,9 @@ def _show(console: Console, about: Subject, view: dict[str, Any], money: Money, 
 
 
 def _warnings(about: Subject, view: dict[str, Any]) -> Iterator[str]:
+    if rest := view.get("unclaimed"):
+        amount = format_minor(rest["rest_minor"], rest["currency"])
+        yield f"{amount} of its payment is no order's: python starter.py basket {rest['payment']}"
     if view["source"] == "register":
         why = "is not in Temporal." if view["workflow"] == GONE else f"cannot answer: {view['why']}"
         yield f"Its workflow {why} This is what the register has."

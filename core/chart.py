@@ -15,7 +15,7 @@ from functools import cache
 from typing import Literal, NamedTuple
 
 AccountKind = Literal["asset", "liability", "income", "expense"]
-Subject = Literal["order", "withdrawal", "channel", "account", "merchant", "none"]
+Subject = Literal["order", "withdrawal", "channel", "account", "merchant", "payment", "none"]
 Kind = Literal[
     "fund",
     "credit",
@@ -36,6 +36,8 @@ Kind = Literal[
     "account_drop",
     "paid_in",
     "write_off",
+    "rest",
+    "rest_closed",
     "correction",
     "deposit_back",
     "adjustment",
@@ -64,6 +66,7 @@ ACCOUNTS: tuple[ChartAccount, ...] = (
     ChartAccount("merchant/{merchant}/deposit", "liability", guarded=True),
     ChartAccount("merchant/{merchant}/receivable", "asset", guarded=True),
     ChartAccount("withdrawal/{withdrawal}/reserved", "liability", guarded=True),
+    ChartAccount("payment/{request}/owed", "liability", guarded=True),
     ChartAccount("income/commission", "income"),
     ChartAccount("income/withdrawal_fee", "income"),
     ChartAccount("expense/psp_fee", "expense"),
@@ -231,6 +234,16 @@ KINDS: tuple[MovementKind, ...] = (
     MovementKind(
         "write_off", "merchant", "merchant/{merchant}/write_off/{request}", (ChartLeg(_GOODWILL, _RECEIVABLE),)
     ),
+    # --- of a payment: what no order claims of it ----------------------------------------------------------
+    # The database makes both: it alone knows how much that is. The buyer has it, or the channel refused.
+    MovementKind("rest", "payment", "payment/{request}/rest", (ChartLeg(_CHANNEL, "payment/{request}/owed"),)),
+    MovementKind(
+        "rest_closed",
+        "payment",
+        "payment/{request}/close",
+        (ChartLeg("payment/{request}/owed", _CHANNEL),),
+        emptied="payment/{request}/owed",
+    ),
     # The reverse of the legs that it corrects. The database makes it: it alone knows what was moved, and what is left.
     MovementKind("correction", "none", "correction/{request}", ()),
     # What a deposit holds beyond what is required; the database says how much that is.
@@ -258,6 +271,8 @@ IN_CHINESE: Mapping[str, str] = {
     "chargeback_won": "拒付胜诉退回",
     "paid_in": "商家补缴欠款",
     "write_off": "欠款核销",
+    "rest": "未认领款待退",
+    "rest_closed": "未认领款退回",
     "correction": "更正",
     "deposit_back": "保证金退还",
     "adjustment": "人工调整",

@@ -37,6 +37,19 @@ def refund_key(order_id: str, cause: str) -> str:
     return hashlib.sha256(f"order/{order_id}/refund/{cause}".encode()).hexdigest()[:32]
 
 
+PAYMENT_RETURN_WORKFLOW = "PaymentReturnWorkflow"
+
+
+def payment_return_workflow_id(return_id: str) -> str:
+    """`payment-return-{return_id}`."""
+    return f"payment-return-{return_id}"
+
+
+def rest_key(return_id: str) -> str:
+    """The key, at its channel, of the refund of what no order claims of a payment; it never changes."""
+    return hashlib.sha256(f"payment/{return_id}/rest".encode()).hexdigest()[:32]
+
+
 def automatic_withdrawal_id(order_id: str) -> str:
     """The id of the withdrawal that an order starts for its own proceeds: one an order."""
     direct = f"auto-{order_id}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-About = Literal["order", "withdrawal", "order, withdrawal", "merchant", "reconciliation"]
+About = Literal["order", "withdrawal", "order, withdrawal", "merchant", "payment", "reconciliation"]
 
 
 class NoticeKind(NamedTuple):
@@ -347,6 +347,21 @@ NOTICES: tuple[NoticeKind, ...] = (
         ("merchant", "operator"),
         "a deposit, or what it held too much, is available",
         ("amount_minor", "currency"),
+    ),
+    # --- of a payment ----------------------------------------------------------------------------------------
+    NoticeKind(
+        "payment_unclaimed",
+        "payment",
+        ("operator",),
+        "no order has claimed a part of a payment for `unclaimed_after` of the policy, when its channel is compared",
+        ("channel", "payment", "amount_minor", "currency", "since"),
+    ),
+    NoticeKind(
+        "rest_refused",
+        "payment",
+        ("operator",),
+        "the channel refused to give back what no order claims: it is unclaimed again",
+        ("return_id", "channel", "payment", "amount_minor", "currency", "message"),
     ),
     # --- of a reconciliation ---------------------------------------------------------------------------------
     NoticeKind(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         signal_reopening,
         start_account_drop,
         start_order,
+        start_payment_return,
         start_withdrawal,
     )
 
@@ -54,6 +55,7 @@ __all__ = [
     "signal_reopening",
     "start_account_drop",
     "start_order",
+    "start_payment_return",
     "start_reconciliation",
     "start_withdrawal",
     "status_of",
@@ -107,6 +109,7 @@ _NAMES = {
         "signal_reopening",
         "start_account_drop",
         "start_order",
+        "start_payment_return",
         "start_withdrawal",
     ),
 }

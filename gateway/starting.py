@@ -10,7 +10,15 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from core.account_drop.state import ACCOUNT_DROP_WORKFLOW, AccountDrop
 from core.errors import Refused
-from core.ids import ORDER_WORKFLOW, TASK_QUEUE, WITHDRAWAL_WORKFLOW, order_workflow_id, withdrawal_workflow_id
+from core.ids import (
+    ORDER_WORKFLOW,
+    PAYMENT_RETURN_WORKFLOW,
+    TASK_QUEUE,
+    WITHDRAWAL_WORKFLOW,
+    order_workflow_id,
+    payment_return_workflow_id,
+    withdrawal_workflow_id,
+)
 from core.messages import Order, ReportPayout, Resumption, Withdrawal
 from core.money import format_minor
 from core.refund_messages import RefundOrder
@@ -161,6 +169,28 @@ async def _resumed(
             start_signal_args=[body] if verb else [],
             static_summary=f"withdrawal {withdrawal_id} · goes on",
         )
+
+
+async def start_payment_return(client: Client, return_id: str) -> WorkflowHandle[Any, Any]:
+    """Send back what two people agreed on of a payment; a return that runs or ran is returned.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps and sends nothing twice.
+    """
+    workflow_id = payment_return_workflow_id(return_id)
+    try:
+        with in_our_words():
+            return await client.start_workflow(
+                PAYMENT_RETURN_WORKFLOW,
+                {"return_id": return_id},
+                id=workflow_id,
+                task_queue=TASK_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=f"return {return_id} of what no order claims",
+            )
+    except WorkflowAlreadyStartedError:
+        return client.get_workflow_handle(workflow_id)
 
 
 async def start_account_drop(client: Client, drop: AccountDrop) -> WorkflowHandle[Any, Any]:

@@ -220,16 +220,17 @@ CLAIMS = (
     ),
     _Claim(
         "payments",
-        "The parts of a payment that orders claim never sum to more than was paid.",
+        "The parts of a payment that orders claim, and what went back of it, never sum to more than was paid.",
         """
-        SELECT p.channel, p.payment, p.paid_minor, p.claimed_minor, coalesce(o.parts_minor, 0)::BIGINT AS parts_minor
+        SELECT p.channel, p.payment, p.paid_minor, p.claimed_minor, coalesce(o.parts_minor, 0)::BIGINT AS parts_minor,
+               p.returned_minor
         FROM payments p
         LEFT JOIN (
             SELECT channel, payment, sum(total_minor) AS parts_minor, array_agg(DISTINCT currency) AS currencies
             FROM orders GROUP BY channel, payment
         ) AS o USING (channel, payment)
-        WHERE coalesce(o.parts_minor, 0) > p.paid_minor OR coalesce(o.parts_minor, 0) <> p.claimed_minor
-           OR o.currencies <> ARRAY[p.currency]
+        WHERE coalesce(o.parts_minor, 0) + p.returned_minor > p.paid_minor
+           OR coalesce(o.parts_minor, 0) <> p.claimed_minor OR o.currencies <> ARRAY[p.currency]
         ORDER BY p.channel, p.payment
         """,
     ),
@@ -320,6 +321,31 @@ CLAIMS = (
         WHERE m.reference LIKE 'withdrawal/%/close'
         GROUP BY m.id HAVING count(DISTINCT l.kind) > 1
         ORDER BY reference, leg
+        """,
+    ),
+    _Claim(
+        "rests",
+        "What goes back of a payment is two people's, stands in the books, and is owed until it is closed.",
+        """
+        SELECT coalesce(r.return_id, m.return_id) AS return_id, r.state, r.amount_minor, m.owed_minor, m.closed_minor,
+               r.asked_by, r.done_by
+        FROM rest_returns r
+        FULL JOIN (
+            SELECT split_part(reference, '/', 2) AS return_id, min(currency) AS currency,
+                   coalesce(sum(delta_minor) FILTER (WHERE reference LIKE '%/rest'), 0)::BIGINT AS owed_minor,
+                   coalesce(-sum(delta_minor) FILTER (WHERE reference LIKE '%/close'), 0)::BIGINT AS closed_minor
+            FROM entries WHERE reference LIKE 'payment/%' AND path LIKE 'payment/%' GROUP BY 1
+        ) AS m ON m.return_id = r.return_id AND m.currency = r.currency
+        WHERE r.return_id IS NULL OR r.done_by = r.asked_by
+           OR coalesce(m.owed_minor, 0) <> CASE r.state WHEN 'asked' THEN 0 ELSE r.amount_minor END
+           OR coalesce(m.closed_minor, 0) <> CASE WHEN r.state IN ('arrived', 'refused') THEN r.amount_minor ELSE 0 END
+        UNION ALL
+        SELECT p.channel || ' ' || p.payment, 'of a payment', p.returned_minor, sum(r.amount_minor)::BIGINT, NULL, NULL,
+               NULL
+        FROM payments p LEFT JOIN rest_returns r ON r.channel = p.channel AND r.payment = p.payment
+            AND r.state IN ('owed', 'arrived')
+        GROUP BY p.channel, p.payment HAVING p.returned_minor <> coalesce(sum(r.amount_minor), 0)
+        ORDER BY 1
         """,
     ),
     _Claim(

@@ -141,6 +141,12 @@ _REFUNDS = """
     JOIN orders o ON o.order_id = split_part(r.reference, '/', 2)
     LEFT JOIN movements p ON p.reference = r.reference || '/paid'
     WHERE o.channel = $1
+    UNION ALL
+    SELECT 'refund', 'payment/' || r.return_id,
+           left(encode(sha256(convert_to('payment/' || r.return_id || '/rest', 'UTF8')), 'hex'), 32),
+           CASE r.state WHEN 'owed' THEN 'under_way' ELSE 'booked' END, r.amount_minor, r.currency, r.done_at,
+           coalesce(r.closed_at, r.done_at)
+    FROM rest_returns r WHERE r.channel = $1 AND r.state IN ('owed', 'arrived')
 """
 
 # What the channel settled to a rail, with its fee.

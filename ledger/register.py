@@ -23,6 +23,7 @@ from ledger.licences import Licences
 from ledger.merchants import Merchants
 from ledger.notices import Notices
 from ledger.orders import Orders
+from ledger.payments import Payments
 from ledger.payout_accounts import PayoutAccounts
 from ledger.payouts import Payouts
 from ledger.policies import Policies
@@ -57,6 +58,7 @@ class Register:
         self.withdrawals = Withdrawals(pool)
         self.payouts = Payouts(pool)
         self.balances = Balances(pool)
+        self.payments = Payments(pool)
         self.receivables = Receivables(pool)
         self.corrections = Corrections(pool)
         self.providers = ProviderLog(pool)

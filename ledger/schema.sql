@@ -200,9 +200,11 @@ CREATE TABLE payments (
     currency text NOT NULL,
     paid_minor bigint NOT NULL,
     claimed_minor bigint NOT NULL DEFAULT 0,
+    returned_minor bigint NOT NULL DEFAULT 0,
     CONSTRAINT payments_pkey PRIMARY KEY (channel, payment),
-    CONSTRAINT payment_not_over_claimed CHECK (claimed_minor >= 0 AND claimed_minor <= paid_minor)
+    CONSTRAINT payment_not_over_claimed CHECK (claimed_minor >= 0 AND returned_minor >= 0 AND (claimed_minor + returned_minor) <= paid_minor)
 );
+CREATE INDEX payments_with_a_rest ON payments USING btree (channel, payment) WHERE paid_minor > (claimed_minor + returned_minor);
 
 CREATE TABLE payout_account_commands (
     role text NOT NULL,
@@ -436,6 +438,31 @@ CREATE TABLE policy_names (
     CONSTRAINT policy_names_pkey PRIMARY KEY (name),
     CONSTRAINT policy_names_content_hash_fkey FOREIGN KEY (content_hash) REFERENCES policies(content_hash)
 );
+
+CREATE TABLE rest_returns (
+    return_id text NOT NULL,
+    channel text NOT NULL,
+    payment text NOT NULL,
+    currency text NOT NULL,
+    amount_minor bigint NOT NULL,
+    reason text NOT NULL,
+    asked_by text NOT NULL,
+    asked_at timestamp with time zone NOT NULL,
+    done_by text,
+    done_at timestamp with time zone,
+    state text NOT NULL DEFAULT 'asked'::text,
+    closed_at timestamp with time zone,
+    reference text,
+    message text NOT NULL DEFAULT ''::text,
+    CONSTRAINT rest_returns_pkey PRIMARY KEY (return_id),
+    CONSTRAINT rest_return_of_a_payment FOREIGN KEY (channel, payment) REFERENCES payments(channel, payment),
+    CONSTRAINT a_rest_is_returned_by_two_people CHECK (done_by IS NULL OR done_by <> asked_by),
+    CONSTRAINT a_rest_moves_once_two_agree CHECK ((state = 'asked'::text) = (done_by IS NULL)),
+    CONSTRAINT rest_return_amount_in_bounds CHECK (amount_minor >= 1 AND amount_minor <= '1000000000000000'::bigint),
+    CONSTRAINT rest_return_form CHECK (return_id ~ '^[A-Za-z0-9_-]{1,64}$'::text),
+    CONSTRAINT rest_return_state_known CHECK (state = ANY (ARRAY['asked'::text, 'owed'::text, 'arrived'::text, 'refused'::text]))
+);
+CREATE INDEX rest_returns_by_payment ON rest_returns USING btree (channel, payment);
 
 CREATE TABLE statement_lines (
     scope text NOT NULL,
@@ -703,7 +730,7 @@ CREATE FUNCTION account_guarded(p_path text)
  LANGUAGE sql
  IMMUTABLE STRICT
 AS $function$
-    SELECT p_path LIKE 'order/%' OR p_path LIKE 'merchant/%' OR p_path LIKE 'withdrawal/%'
+    SELECT p_path LIKE 'order/%' OR p_path LIKE 'merchant/%' OR p_path LIKE 'withdrawal/%' OR p_path LIKE 'payment/%'
 $function$;
 
 CREATE FUNCTION account_kind(p_path text)
@@ -717,6 +744,7 @@ AS $function$
         WHEN p_path ~ '^order/[A-Za-z0-9_-]+/(escrow|proceeds|frozen|refund_payable/[A-Za-z0-9_-]+)$' THEN 'liability'
         WHEN p_path ~ '^merchant/[A-Za-z0-9_-]+/(available|deposit)$' THEN 'liability'
         WHEN p_path ~ '^withdrawal/[A-Za-z0-9_-]+/reserved$' OR p_path = 'suspense' THEN 'liability'
+        WHEN p_path ~ '^payment/[A-Za-z0-9_-]+/owed$' THEN 'liability'
         WHEN p_path IN ('income/commission', 'income/withdrawal_fee') THEN 'income'
         WHEN p_path IN ('expense/psp_fee', 'expense/rail_fee', 'expense/goodwill', 'expense/discount') THEN 'expense'
     END
@@ -973,6 +1001,47 @@ BEGIN
         WHERE waybill_claims.released_at IS NOT NULL;
     END IF;
     RETURN v_outcomes;
+END $function$;
+
+CREATE FUNCTION close_rest_return(
+    p_return text,
+    p_arrived boolean,
+    p_reference text,
+    p_message text,
+    p_now timestamp with time zone
+)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_return rest_returns%ROWTYPE;
+BEGIN
+    SELECT * INTO v_return FROM rest_returns r WHERE r.return_id = p_return;
+    -- In the order in which `return_rest` locks them.
+    PERFORM FROM payments p WHERE p.channel = v_return.channel AND p.payment = v_return.payment FOR UPDATE;
+    UPDATE rest_returns r
+    SET state = CASE WHEN p_arrived THEN 'arrived' ELSE 'refused' END, closed_at = p_now, reference = p_reference,
+        message = coalesce(p_message, '')
+    WHERE r.return_id = p_return AND r.state = 'owed';
+    IF NOT FOUND THEN
+        RETURN FALSE;
+    END IF;
+    PERFORM FROM post(
+        ARRAY['payment/' || p_return || '/close'], ARRAY[v_return.currency], ARRAY[p_now], ARRAY[NULL::TEXT],
+        ARRAY['payment/' || p_return || '/owed'], ARRAY[1], ARRAY['payment/' || p_return || '/owed'],
+        ARRAY['psp/' || v_return.channel], ARRAY[v_return.amount_minor]);
+    IF NOT p_arrived THEN
+        UPDATE payments p SET returned_minor = p.returned_minor - v_return.amount_minor
+        WHERE p.channel = v_return.channel AND p.payment = v_return.payment;
+        PERFORM add_notices('payment/' || p_return, jsonb_build_array(jsonb_build_object(
+            'seq', 1, 'to', 'operator', 'name', 'rest_refused', 'at', p_now,
+            'facts', jsonb_build_object('return_id', p_return, 'channel', v_return.channel, 'payment', v_return.payment,
+                                        'amount_minor', v_return.amount_minor::TEXT, 'currency', v_return.currency,
+                                        'message', coalesce(p_message, '')))));
+    END IF;
+    RETURN TRUE;
 END $function$;
 
 CREATE FUNCTION correct_movement(
@@ -1535,6 +1604,36 @@ BEGIN
           ORDER BY a.answered_at DESC LIMIT p_most) AS newest;
 END $function$;
 
+CREATE FUNCTION note_rests(p_channel text, p_before timestamp with time zone, p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_rest RECORD;
+    v_new  INT := 0;
+BEGIN
+    FOR v_rest IN
+        SELECT p.payment, p.currency, p.paid_minor - p.claimed_minor - p.returned_minor AS rest_minor,
+               'payment/' || p.channel || '/' || p.payment AS subject, o.since
+        FROM payments p
+        CROSS JOIN LATERAL (SELECT min(o.opened_at) AS since FROM orders o
+                            WHERE o.channel = p.channel AND o.payment = p.payment) AS o
+        WHERE p.channel = p_channel AND p.paid_minor > p.claimed_minor + p.returned_minor AND o.since < p_before
+          AND NOT EXISTS (SELECT FROM notices n WHERE n.subject = 'payment/' || p.channel || '/' || p.payment)
+        ORDER BY p.payment
+    LOOP
+        PERFORM add_notices(v_rest.subject, jsonb_build_array(jsonb_build_object(
+            'seq', 1, 'to', 'operator', 'name', 'payment_unclaimed', 'at', p_now,
+            'facts', jsonb_build_object('channel', p_channel, 'payment', v_rest.payment,
+                                        'amount_minor', v_rest.rest_minor::TEXT, 'currency', v_rest.currency,
+                                        'since', v_rest.since::TEXT))));
+        v_new := v_new + 1;
+    END LOOP;
+    RETURN v_new;
+END $function$;
+
 CREATE FUNCTION number_in_use(p_waybill text)
  RETURNS boolean
  LANGUAGE sql
@@ -1789,7 +1888,7 @@ BEGIN
     END IF;
     UPDATE payments p SET claimed_minor = p.claimed_minor + v_total
     WHERE p.channel = v_channel AND p.payment = v_payment
-      AND p.currency = p_order ->> 'currency' AND p.claimed_minor + v_total <= p.paid_minor;
+      AND p.currency = p_order ->> 'currency' AND p.claimed_minor + p.returned_minor + v_total <= p.paid_minor;
     IF NOT FOUND THEN RETURN 'payment_over_claimed'; END IF;
     BEGIN
         INSERT INTO orders (order_id, merchant_id, buyer_id, currency, total_minor, channel, payment, body,
@@ -3109,6 +3208,58 @@ BEGIN
     RETURN TRUE;
 END $function$;
 
+CREATE FUNCTION return_rest(
+    p_return text,
+    p_channel text,
+    p_payment text,
+    p_by text,
+    p_reason text,
+    p_now timestamp with time zone
+)
+ RETURNS TABLE(outcome text, amount_minor bigint, currency text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_payment payments%ROWTYPE;
+    v_return  rest_returns%ROWTYPE;
+    v_rest    BIGINT;
+BEGIN
+    -- The payment's row is the lock under which orders claim their parts.
+    SELECT * INTO v_payment FROM payments p WHERE p.channel = p_channel AND p.payment = p_payment FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 'unknown_payment', NULL::BIGINT, NULL::TEXT;
+        RETURN;
+    END IF;
+    v_rest := v_payment.paid_minor - v_payment.claimed_minor - v_payment.returned_minor;
+    currency := v_payment.currency;
+    SELECT * INTO v_return FROM rest_returns r WHERE r.return_id = p_return;
+    amount_minor := coalesce(v_return.amount_minor, v_rest);
+    outcome := CASE
+        WHEN (v_return.channel, v_return.payment) IS DISTINCT FROM (p_channel, p_payment)
+             AND v_return.return_id IS NOT NULL THEN 'different'
+        WHEN v_return.state <> 'asked' THEN 'already'
+        WHEN v_return.asked_by = p_by THEN 'same_person'
+        WHEN v_rest = 0 AND v_return.return_id IS NULL THEN 'nothing_left'
+        WHEN v_return.return_id IS NULL THEN 'asked'
+        WHEN v_return.amount_minor > v_rest THEN 'claimed'
+        ELSE 'owed' END;
+    IF outcome = 'asked' THEN
+        INSERT INTO rest_returns (return_id, channel, payment, currency, amount_minor, reason, asked_by, asked_at)
+        VALUES (p_return, p_channel, p_payment, v_payment.currency, v_rest, p_reason, p_by, p_now);
+    ELSIF outcome = 'owed' THEN
+        UPDATE rest_returns r SET state = 'owed', done_by = p_by, done_at = p_now WHERE r.return_id = p_return;
+        UPDATE payments p SET returned_minor = p.returned_minor + v_return.amount_minor
+        WHERE p.channel = p_channel AND p.payment = p_payment;
+        PERFORM FROM post(
+            ARRAY['payment/' || p_return || '/rest'], ARRAY[v_payment.currency], ARRAY[p_now], ARRAY[NULL::TEXT],
+            ARRAY[NULL::TEXT], ARRAY[1], ARRAY['psp/' || p_channel], ARRAY['payment/' || p_return || '/owed'],
+            ARRAY[v_return.amount_minor]);
+    END IF;
+    RETURN NEXT;
+END $function$;
+
 CREATE FUNCTION safeguard(p_name text)
  RETURNS interval
  LANGUAGE sql
@@ -3803,6 +3954,7 @@ GRANT SELECT ON TABLE pushes TO dakuan_worker;
 GRANT SELECT ON TABLE reconciliation_breaks TO dakuan_worker;
 GRANT SELECT ON TABLE reconciliation_runs TO dakuan_worker;
 GRANT SELECT ON TABLE refunded_lines TO dakuan_worker;
+GRANT SELECT ON TABLE rest_returns TO dakuan_worker;
 GRANT SELECT ON TABLE review_claims TO dakuan_worker;
 GRANT SELECT ON TABLE safeguards TO dakuan_worker;
 GRANT SELECT ON TABLE schema_migrations TO dakuan_worker;
@@ -3822,6 +3974,7 @@ GRANT EXECUTE ON FUNCTION bounded_now TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_and_record TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_review TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_waybills TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION close_rest_return TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correct_movement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correctable_legs TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION deposit_required TO dakuan_worker;
@@ -3843,6 +3996,7 @@ GRANT EXECUTE ON FUNCTION move_licence TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION name_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION newest_scan TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_answer TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION note_rests TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION number_in_use TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_and_fund_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_attempt TO dakuan_worker;
@@ -3868,6 +4022,7 @@ GRANT EXECUTE ON FUNCTION release_review TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION reserve TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION reserve_verified TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION resume_account TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION return_rest TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION safeguard TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION shape_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION split_owed TO dakuan_worker;

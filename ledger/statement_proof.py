@@ -66,6 +66,14 @@ AGAINST = """
                tstzrange(least(r.recorded_at, r.paid_at) - INTERVAL '1 hour', r.paid_at + INTERVAL '1 hour')
         FROM refunds r
         UNION ALL
+        SELECT 'channel', r.channel, 'refund',
+               left(encode(sha256(convert_to('payment/' || r.return_id || '/rest', 'UTF8')), 'hex'), 32), r.currency,
+               CASE r.state WHEN 'owed' THEN 'under_way' WHEN 'refused' THEN 'dead' ELSE 'booked' END,
+               CASE r.state WHEN 'arrived' THEN r.amount_minor ELSE 0 END, 0,
+               tstzrange(r.done_at - INTERVAL '1 hour', coalesce(r.closed_at, r.done_at) + INTERVAL '1 hour')
+        FROM rest_returns r JOIN stated s ON s.scope = 'channel' AND s.name = r.channel
+        WHERE r.state <> 'asked'
+        UNION ALL
         SELECT 'channel', s.name, 'settlement', b.settlement, b.currency, 'booked', b.gross_minor, 0,
                tstzrange(b.occurred_at - INTERVAL '1 hour', b.occurred_at + INTERVAL '1 hour')
         FROM stated s

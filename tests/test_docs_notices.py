@@ -85,11 +85,13 @@ def _keys_of(variable: str, function: ast.FunctionDef) -> set[str]:
     raise AssertionError(f"{variable} in {function.name} is no dictionary that can be read here")
 
 
-def _by_sql() -> Written:
-    text = (ROOT / "ledger" / "migrations" / "0011_reconciliation.sql").read_text(encoding="utf-8")
-    found = re.search(r"'to', '(\w+)', 'name', '(\w+)'.*?'facts'(.*?)FROM", text, re.DOTALL)
-    assert found
-    return Written(found[2], found[1], frozenset(re.findall(r"(?<!>> )'(\w+)', (?:f\.body|coalesce)", found[3])))
+def _by_sql() -> Iterator[Written]:
+    for file in ("0011_reconciliation.sql", "0019_corrections_and_rests.sql"):
+        text = (ROOT / "ledger" / "migrations" / file).read_text(encoding="utf-8")
+        found = re.findall(r"'to', '(\w+)', 'name', '(\w+)'.*?'facts'(.*?)(?:FROM|;)", text, re.DOTALL)
+        assert found
+        facts = r"(?<!>> )'(\w+)',\s+(?:f\.body|coalesce|p_|v_)"
+        yield from (Written(name, reader, frozenset(re.findall(facts, written))) for reader, name, written in found)
 
 
 def _of_cases() -> Iterator[Written]:
@@ -114,7 +116,7 @@ def _of_merchants() -> Iterator[Written]:
 def written() -> list[Written]:
     """Every place that writes a notice."""
     core = sorted((ROOT / "core").rglob("*.py"))
-    return [_by_sql(), *_of_merchants(), *_of_cases(), *(one for file in core for one in _written_in(file))]
+    return [*_by_sql(), *_of_merchants(), *_of_cases(), *(one for file in core for one in _written_in(file))]
 
 
 def test_every_notice_that_is_written_is_listed_and_no_other(written: list[Written]) -> None:

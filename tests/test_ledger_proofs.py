@@ -272,6 +272,20 @@ PLANTED = {
         {"policies"},
         "eve",
     ),
+    "a correction that nobody asked for": (
+        "INSERT INTO movements (id, reference, currency, request_hash, linked_to, occurred_at)"
+        " VALUES (-1, 'correction/K1', 'CNY', '', 'order/A1/settle', now())",
+        {"corrections"},
+        "correction/K1",
+    ),
+    "a part of a payment that went back by one person's word": (
+        "ALTER TABLE rest_returns DROP CONSTRAINT a_rest_is_returned_by_two_people;"
+        "INSERT INTO rest_returns (return_id, channel, payment, currency, amount_minor, reason, asked_by, asked_at,"
+        " done_by, done_at, state)"
+        " VALUES ('R1', 'wechat', 'pay-A1', 'CNY', 5, 'x', 'eve', now(), 'eve', now(), 'refused')",
+        {"rests"},
+        "eve",
+    ),
     "a withdrawal to an account that had not cooled off": (
         "UPDATE payout_account_versions SET cooling_until = created_at + INTERVAL '72 hours'",
         {"cooling"},

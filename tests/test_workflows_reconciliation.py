@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from ledger_samples import NOW, an_order
 from reconciliation_stage import own_world, paid, stage
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Replayer, Worker
@@ -20,8 +21,10 @@ from activities.channels.sandbox import SandboxChannel
 from activities.http import HttpClient
 from activities.rails.sandbox import SandboxRail
 from activities.reconciliation import ReconciliationActivities
-from core.errors import BadInput, Unavailable, UnreadableAnswer
+from core.errors import BadInput, Refused, Unavailable, UnreadableAnswer
 from core.ids import RECONCILIATION_WORKFLOW, TASK_QUEUE
+from core.messages import Order
+from core.reading import content_hash
 from core.reconciliation.lines import Comparison
 from worker import plugin
 
@@ -157,8 +160,23 @@ async def test_a_schedule_compares_by_itself(stage: WithdrawalStage) -> None:
         assert not await gateway.unschedule_reconciliation(stage.client, "rail", "sandbox")
 
 
+async def _known(stage: WithdrawalStage, order: Order) -> None:
+    """The order is registered, and its channel known by it."""
+    policy = await stage.register.policies.newest(None)
+    assert policy is not None
+    await stage.register.orders.open(
+        order,
+        content_hash(order),
+        opened_by="run-1",
+        paid_minor_confirmed=order.payment.paid_minor,
+        policy_hash=policy.content_hash,
+        now=NOW,
+    )
+
+
 async def test_a_line_that_is_told_otherwise_is_refused(stage: WithdrawalStage) -> None:
     await stage.world.add_payment("p-changed", 100, "CNY")
+    await _known(stage, an_order("A1", 100, payment="p-changed"))
     async with desk(stage) as activities:
         asked = Comparison(scope="channel", name="wechat", now=datetime.now(UTC))
         await activities.fetch_statements(asked)
@@ -166,3 +184,24 @@ async def test_a_line_that_is_told_otherwise_is_refused(stage: WithdrawalStage) 
         with pytest.raises(BadInput, match="given otherwise before"):
             await activities.fetch_statements(asked.model_copy(update={"now": datetime.now(UTC)}))
     assert [line.amount_minor for line in await stage.register.statements.lines("channel", "wechat")] == [100]
+
+
+async def test_a_name_that_nothing_knows_is_not_asked_for_its_statement(stage: WithdrawalStage) -> None:
+    await stage.world.add_payment("p-1", 100, "CNY")
+    async with desk(stage) as activities:
+        for scope, name in (("channel", "wehcat"), ("rail", "sandbocks")):
+            asked = Comparison.model_validate({"scope": scope, "name": name, "now": datetime.now(UTC)})
+            with pytest.raises(Refused, match="knows this"):
+                await activities.fetch_statements(asked)
+    assert await stage.register.statements.loads() == []
+
+
+async def test_an_operator_is_told_of_what_no_order_claims_when_the_channel_is_compared(
+    stage: WithdrawalStage,
+) -> None:
+    await _known(stage, an_order("A1", 100, payment="p-1", paid=150))
+    async with desk(stage) as activities:
+        for days in (2, 4, 5):
+            await activities.compare_all(Comparison(scope="channel", name="wechat", now=NOW + days * DAY))
+    notices = [one for one in await stage.register.notices.read() if one.name == "payment_unclaimed"]
+    assert [(one.to, one.at, one.facts["amount_minor"]) for one in notices] == [("operator", NOW + 4 * DAY, "50")]

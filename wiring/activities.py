@@ -15,6 +15,7 @@ from activities.account_drops import AccountDropActivities
 from activities.logistics import LogisticsActivities
 from activities.money import MoneyActivities
 from activities.opening import OpeningActivities
+from activities.payments import PaymentActivities
 from activities.payout import PayoutActivities
 from activities.policies import ParsedPolicies
 from activities.reconciliation import ReconciliationActivities
@@ -45,6 +46,7 @@ async def wire(
     opening = OpeningActivities(register, policies, channels, screening)
     logistics = LogisticsActivities(register, policies, carriers)
     money = MoneyActivities(book, channels)
+    payments = PaymentActivities(register, channels)
     payout = PayoutActivities(register, lambda withdrawal: gateway.start_withdrawal(client, withdrawal))
     vault = Vault(settings.account_keys)
     drops = AccountDropActivities(register, rails, vault)
@@ -55,6 +57,7 @@ async def wire(
         screening.screen,
         *(logistics.claim_waybills, logistics.release_claims, logistics.audit, logistics.look),
         *(money.post, money.pay_refund),
+        *(payments.pay_rest, payments.close_rest),
         *(payout.start_withdrawal, payout.start_scheduled_withdrawal),
         *withdrawal.all,
         *drops.all,

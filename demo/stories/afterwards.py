@@ -1,11 +1,11 @@
-"""What comes after the end: scans that are too late, and bookings that two people take back."""
+"""What comes after the end: late scans, bookings that two people take back, and what becomes of a basket."""
 
 from __future__ import annotations
 
 import gateway
 from core.movements import psp_settlement
 from demo.stage import StagedOrder
-from demo.stories.outcomes import Chapter, Outcome, ending, given_back
+from demo.stories.outcomes import Chapter, Outcome, deliver_and_settle, ending, given_back, money, settled
 from ledger.book import Book
 
 AFTERWARDS = Chapter()
@@ -55,3 +55,28 @@ async def corrected(play: StagedOrder) -> Outcome:
         answers.append(answer.outcome)
     left = [leg.amount_minor - leg.corrected_minor for leg in await register.corrections.legs(twice.reference)]
     return "posted, asked, same_person, corrected, already; [0, 0] left", f"{', '.join(answers)}; {left} left"
+
+
+@AFTERWARDS.story("a basket over two merchants: one order refunded, one settled, the rest back to the buyer")
+async def basket(play: StagedOrder) -> Outcome:
+    other = play.stage.play(700_000 + int(play.name[-3:]))
+    rest = 2_000
+    paid = play.order.payment.model_copy(update={"paid_minor": play.order.total_minor + other.order.total_minor + rest})
+    for one in (play, other):
+        one.order = one.order.model_copy(update={"payment": paid})
+        await one.start()
+    payments, name = play.stage.register.payments, f"rest-{play.name}"
+    for person in ("ann", "bob"):
+        await by_operator(other, person, "refund_order", reason="its shop closed")
+        await payments.return_rest(
+            name, paid.channel, paid.reference, person=person, reason="no order claims it", now=play.now
+        )
+    await (await gateway.start_payment_return(play.stage.client, name)).result()
+    await play.ship()
+    await deliver_and_settle(play)
+    ended = await ending(play)
+    orders = await payments.orders_of(paid.channel, paid.reference)
+    back = await play.stage.world.refunded_minor(paid.reference)
+    expected = f"settled, refunded; {settled(play)}; buyer has {money(play.order, other.order.total_minor + rest)} back"
+    phases = ", ".join(sorted((one.phase for one in orders), reverse=True))
+    return expected, f"{phases}; {ended}; buyer has {money(play.order, back)} back"

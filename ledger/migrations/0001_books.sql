@@ -85,13 +85,14 @@ CREATE FUNCTION account_kind(p_path TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE ST
         WHEN p_path ~ '^order/[A-Za-z0-9_-]+/(escrow|proceeds|frozen|refund_payable/[A-Za-z0-9_-]+)$' THEN 'liability'
         WHEN p_path ~ '^merchant/[A-Za-z0-9_-]+/(available|deposit)$' THEN 'liability'
         WHEN p_path ~ '^withdrawal/[A-Za-z0-9_-]+/reserved$' OR p_path = 'suspense' THEN 'liability'
+        WHEN p_path ~ '^payment/[A-Za-z0-9_-]+/owed$' THEN 'liability'
         WHEN p_path IN ('income/commission', 'income/withdrawal_fee') THEN 'income'
         WHEN p_path IN ('expense/psp_fee', 'expense/rail_fee', 'expense/goodwill', 'expense/discount') THEN 'expense'
     END
 $$;
 
 CREATE FUNCTION account_guarded(p_path TEXT) RETURNS BOOLEAN LANGUAGE sql IMMUTABLE STRICT AS $$
-    SELECT p_path LIKE 'order/%' OR p_path LIKE 'merchant/%' OR p_path LIKE 'withdrawal/%'
+    SELECT p_path LIKE 'order/%' OR p_path LIKE 'merchant/%' OR p_path LIKE 'withdrawal/%' OR p_path LIKE 'payment/%'
 $$;
 
 -- Create the accounts that do not exist yet, in path order, so that two calls cannot deadlock.

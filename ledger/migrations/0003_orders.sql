@@ -6,8 +6,11 @@ CREATE TABLE payments (
     currency      TEXT NOT NULL,
     paid_minor    BIGINT NOT NULL,
     claimed_minor BIGINT NOT NULL DEFAULT 0,
+    -- What no order claims, and goes back to the buyer.
+    returned_minor BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (channel, payment),
-    CONSTRAINT payment_not_over_claimed CHECK (claimed_minor BETWEEN 0 AND paid_minor)
+    CONSTRAINT payment_not_over_claimed CHECK (
+        claimed_minor >= 0 AND returned_minor >= 0 AND claimed_minor + returned_minor <= paid_minor)
 );
 
 CREATE TABLE orders (
@@ -212,7 +215,7 @@ BEGIN
     END IF;
     UPDATE payments p SET claimed_minor = p.claimed_minor + v_total
     WHERE p.channel = v_channel AND p.payment = v_payment
-      AND p.currency = p_order ->> 'currency' AND p.claimed_minor + v_total <= p.paid_minor;
+      AND p.currency = p_order ->> 'currency' AND p.claimed_minor + p.returned_minor + v_total <= p.paid_minor;
     IF NOT FOUND THEN RETURN 'payment_over_claimed'; END IF;
     BEGIN
         INSERT INTO orders (order_id, merchant_id, buyer_id, currency, total_minor, channel, payment, body,

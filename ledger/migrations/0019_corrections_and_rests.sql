@@ -1,4 +1,5 @@
--- Corrections: a movement that takes another one back, whole or in part, by two people.
+-- What two people decide: corrections, which take a movement back whole or in part, and the return of what no order claims
+-- of a payment.
 
 CREATE TABLE corrections (
     request_id TEXT PRIMARY KEY,
@@ -164,3 +165,140 @@ JOIN transfers t ON t.movement_id = x.id
 JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
 WHERE m.reference > 'psp/' AND m.reference < 'psp0' AND m.reference LIKE 'psp/%/settlement/%'
 GROUP BY m.id, m.reference;
+
+-- What of a payment no order claims, and two people give back to the buyer. `asked` by the first · `owed`: the second has
+-- said the same, and the channel is asked · `arrived` with the buyer · `refused` by the channel: it is unclaimed again.
+CREATE TABLE rest_returns (
+    return_id    TEXT PRIMARY KEY,
+    channel      TEXT NOT NULL,
+    payment      TEXT NOT NULL,
+    currency     TEXT NOT NULL,
+    amount_minor BIGINT NOT NULL,
+    reason       TEXT NOT NULL,
+    asked_by     TEXT NOT NULL,
+    asked_at     TIMESTAMPTZ NOT NULL,
+    done_by      TEXT,
+    done_at      TIMESTAMPTZ,
+    state        TEXT NOT NULL DEFAULT 'asked',
+    closed_at    TIMESTAMPTZ,
+    reference    TEXT,
+    message      TEXT NOT NULL DEFAULT '',
+    CONSTRAINT rest_return_of_a_payment FOREIGN KEY (channel, payment) REFERENCES payments (channel, payment),
+    CONSTRAINT rest_return_form CHECK (return_id ~ '^[A-Za-z0-9_-]{1,64}$'),
+    CONSTRAINT rest_return_amount_in_bounds CHECK (amount_minor BETWEEN 1 AND 1000000000000000),
+    CONSTRAINT rest_return_state_known CHECK (state IN ('asked', 'owed', 'arrived', 'refused')),
+    CONSTRAINT a_rest_is_returned_by_two_people CHECK (done_by IS NULL OR done_by <> asked_by),
+    CONSTRAINT a_rest_moves_once_two_agree CHECK ((state = 'asked') = (done_by IS NULL))
+);
+CREATE INDEX rest_returns_by_payment ON rest_returns (channel, payment);
+
+-- For the list of what no order claims.
+CREATE INDEX payments_with_a_rest ON payments (channel, payment) WHERE paid_minor > claimed_minor + returned_minor;
+
+-- Give back the rest of a payment, all of it: the first person asks, a second one does it. Answers `asked`, `owed`,
+-- `already`, `same_person`, `different` (the id stands for another payment), `unknown_payment`, `nothing_left`, or
+-- `claimed`: an order has taken a part of it since it was asked for.
+CREATE FUNCTION return_rest(
+    p_return TEXT, p_channel TEXT, p_payment TEXT, p_by TEXT, p_reason TEXT, p_now TIMESTAMPTZ
+) RETURNS TABLE (outcome TEXT, amount_minor BIGINT, currency TEXT)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_payment payments%ROWTYPE;
+    v_return  rest_returns%ROWTYPE;
+    v_rest    BIGINT;
+BEGIN
+    -- The payment's row is the lock under which orders claim their parts.
+    SELECT * INTO v_payment FROM payments p WHERE p.channel = p_channel AND p.payment = p_payment FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 'unknown_payment', NULL::BIGINT, NULL::TEXT;
+        RETURN;
+    END IF;
+    v_rest := v_payment.paid_minor - v_payment.claimed_minor - v_payment.returned_minor;
+    currency := v_payment.currency;
+    SELECT * INTO v_return FROM rest_returns r WHERE r.return_id = p_return;
+    amount_minor := coalesce(v_return.amount_minor, v_rest);
+    outcome := CASE
+        WHEN (v_return.channel, v_return.payment) IS DISTINCT FROM (p_channel, p_payment)
+             AND v_return.return_id IS NOT NULL THEN 'different'
+        WHEN v_return.state <> 'asked' THEN 'already'
+        WHEN v_return.asked_by = p_by THEN 'same_person'
+        WHEN v_rest = 0 AND v_return.return_id IS NULL THEN 'nothing_left'
+        WHEN v_return.return_id IS NULL THEN 'asked'
+        WHEN v_return.amount_minor > v_rest THEN 'claimed'
+        ELSE 'owed' END;
+    IF outcome = 'asked' THEN
+        INSERT INTO rest_returns (return_id, channel, payment, currency, amount_minor, reason, asked_by, asked_at)
+        VALUES (p_return, p_channel, p_payment, v_payment.currency, v_rest, p_reason, p_by, p_now);
+    ELSIF outcome = 'owed' THEN
+        UPDATE rest_returns r SET state = 'owed', done_by = p_by, done_at = p_now WHERE r.return_id = p_return;
+        UPDATE payments p SET returned_minor = p.returned_minor + v_return.amount_minor
+        WHERE p.channel = p_channel AND p.payment = p_payment;
+        PERFORM FROM post(
+            ARRAY['payment/' || p_return || '/rest'], ARRAY[v_payment.currency], ARRAY[p_now], ARRAY[NULL::TEXT],
+            ARRAY[NULL::TEXT], ARRAY[1], ARRAY['psp/' || p_channel], ARRAY['payment/' || p_return || '/owed'],
+            ARRAY[v_return.amount_minor]);
+    END IF;
+    RETURN NEXT;
+END $$;
+
+-- Close a return with the channel's final word, once: the buyer has it, or it is unclaimed again, of which an operator gets
+-- a notice. Answers whether this call closed it.
+CREATE FUNCTION close_rest_return(
+    p_return TEXT, p_arrived BOOLEAN, p_reference TEXT, p_message TEXT, p_now TIMESTAMPTZ
+) RETURNS BOOLEAN
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_return rest_returns%ROWTYPE;
+BEGIN
+    SELECT * INTO v_return FROM rest_returns r WHERE r.return_id = p_return;
+    -- In the order in which `return_rest` locks them.
+    PERFORM FROM payments p WHERE p.channel = v_return.channel AND p.payment = v_return.payment FOR UPDATE;
+    UPDATE rest_returns r
+    SET state = CASE WHEN p_arrived THEN 'arrived' ELSE 'refused' END, closed_at = p_now, reference = p_reference,
+        message = coalesce(p_message, '')
+    WHERE r.return_id = p_return AND r.state = 'owed';
+    IF NOT FOUND THEN
+        RETURN FALSE;
+    END IF;
+    PERFORM FROM post(
+        ARRAY['payment/' || p_return || '/close'], ARRAY[v_return.currency], ARRAY[p_now], ARRAY[NULL::TEXT],
+        ARRAY['payment/' || p_return || '/owed'], ARRAY[1], ARRAY['payment/' || p_return || '/owed'],
+        ARRAY['psp/' || v_return.channel], ARRAY[v_return.amount_minor]);
+    IF NOT p_arrived THEN
+        UPDATE payments p SET returned_minor = p.returned_minor - v_return.amount_minor
+        WHERE p.channel = v_return.channel AND p.payment = v_return.payment;
+        PERFORM add_notices('payment/' || p_return, jsonb_build_array(jsonb_build_object(
+            'seq', 1, 'to', 'operator', 'name', 'rest_refused', 'at', p_now,
+            'facts', jsonb_build_object('return_id', p_return, 'channel', v_return.channel, 'payment', v_return.payment,
+                                        'amount_minor', v_return.amount_minor::TEXT, 'currency', v_return.currency,
+                                        'message', coalesce(p_message, '')))));
+    END IF;
+    RETURN TRUE;
+END $$;
+
+-- Notify operators, once a payment, of what no order of it has claimed for so long. Returns how many notices were new.
+CREATE FUNCTION note_rests(p_channel TEXT, p_before TIMESTAMPTZ, p_now TIMESTAMPTZ) RETURNS INT
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_rest RECORD;
+    v_new  INT := 0;
+BEGIN
+    FOR v_rest IN
+        SELECT p.payment, p.currency, p.paid_minor - p.claimed_minor - p.returned_minor AS rest_minor,
+               'payment/' || p.channel || '/' || p.payment AS subject, o.since
+        FROM payments p
+        CROSS JOIN LATERAL (SELECT min(o.opened_at) AS since FROM orders o
+                            WHERE o.channel = p.channel AND o.payment = p.payment) AS o
+        WHERE p.channel = p_channel AND p.paid_minor > p.claimed_minor + p.returned_minor AND o.since < p_before
+          AND NOT EXISTS (SELECT FROM notices n WHERE n.subject = 'payment/' || p.channel || '/' || p.payment)
+        ORDER BY p.payment
+    LOOP
+        PERFORM add_notices(v_rest.subject, jsonb_build_array(jsonb_build_object(
+            'seq', 1, 'to', 'operator', 'name', 'payment_unclaimed', 'at', p_now,
+            'facts', jsonb_build_object('channel', p_channel, 'payment', v_rest.payment,
+                                        'amount_minor', v_rest.rest_minor::TEXT, 'currency', v_rest.currency,
+                                        'since', v_rest.since::TEXT))));
+        v_new := v_new + 1;
+    END LOOP;
+    RETURN v_new;
+END $$;

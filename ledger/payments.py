@@ -1,0 +1,169 @@
+"""Payments: what orders claim of each, what none claims, and what two people give back of that."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from core.fields import Message
+from ledger.pool import clean
+from ledger.register_part import RegisterPart
+
+ReturnOutcome = Literal[
+    "asked", "owed", "already", "same_person", "different", "unknown_payment", "nothing_left", "claimed"
+]
+
+
+class StoredPayment(Message):
+    """A payment: what was paid, what orders claim, what went back of the rest, since its first order."""
+
+    channel: str
+    payment: str
+    currency: str
+    paid_minor: int
+    claimed_minor: int
+    returned_minor: int
+    orders: int
+    since: datetime | None
+
+    @property
+    def rest_minor(self) -> int:
+        """What no order claims, and what has not gone back."""
+        return self.paid_minor - self.claimed_minor - self.returned_minor
+
+
+class PaymentOrder(Message):
+    """One order of a payment, with its money by place."""
+
+    order_id: str
+    merchant_id: str
+    buyer_id: str
+    phase: str
+    closed: bool
+    total_minor: int
+    refunded_minor: int
+    held_minor: int
+    """In escrow."""
+    proceeds_minor: int
+    settled_minor: int
+    owed_minor: int
+    """To the buyer, until the refund has arrived."""
+
+
+class RestReturn(Message):
+    """What goes back of a payment: see the table `rest_returns`."""
+
+    return_id: str
+    channel: str
+    payment: str
+    currency: str
+    amount_minor: int
+    reason: str
+    asked_by: str
+    asked_at: datetime
+    done_by: str | None
+    state: Literal["asked", "owed", "arrived", "refused"]
+    closed_at: datetime | None
+    message: str
+
+
+class Returned(Message):
+    """The answer to one person who gives a rest back."""
+
+    outcome: ReturnOutcome
+    amount_minor: int | None = None
+    currency: str | None = None
+
+
+_PAYMENT = (
+    "SELECT p.channel, p.payment, p.currency, p.paid_minor, p.claimed_minor, p.returned_minor,"
+    " count(o.order_id)::INT AS orders, min(o.opened_at) AS since"
+    " FROM payments p LEFT JOIN orders o ON o.channel = p.channel AND o.payment = p.payment"
+)
+_RETURN = f"SELECT {', '.join(RestReturn.model_fields)} FROM rest_returns"
+
+
+class Payments(RegisterPart):
+    """The register's payments."""
+
+    async def of_reference(self, payment: str, channel: str | None = None) -> list[StoredPayment]:
+        """The payments of this reference, one a channel."""
+        return await self._all(
+            StoredPayment,
+            f"{_PAYMENT} WHERE p.payment = $1 AND ($2::TEXT IS NULL OR p.channel = $2)"
+            " GROUP BY p.channel, p.payment ORDER BY p.channel",
+            clean(payment),
+            channel,
+        )
+
+    async def unclaimed(self, *, merchant_id: str | None = None, limit: int = 100) -> list[StoredPayment]:
+        """Payments with a rest, the oldest first; those of one merchant's orders, or all."""
+        return await self._all(
+            StoredPayment,
+            f"{_PAYMENT} WHERE p.paid_minor > p.claimed_minor + p.returned_minor"
+            " AND ($1::TEXT IS NULL OR EXISTS (SELECT FROM orders m WHERE m.channel = p.channel"
+            "      AND m.payment = p.payment AND m.merchant_id = $1))"
+            " GROUP BY p.channel, p.payment ORDER BY since NULLS FIRST, p.channel, p.payment LIMIT $2",
+            merchant_id,
+            limit,
+        )
+
+    async def rest_beside(self, order_id: str) -> StoredPayment | None:
+        """The payment of an order where a part of it is no order's; None where all of it is claimed."""
+        return await self._one(
+            StoredPayment,
+            f"{_PAYMENT} WHERE p.paid_minor > p.claimed_minor + p.returned_minor AND (p.channel, p.payment) ="
+            " (SELECT m.channel, m.payment FROM orders m WHERE m.order_id = $1) GROUP BY p.channel, p.payment",
+            order_id,
+        )
+
+    async def orders_of(self, channel: str, payment: str) -> list[PaymentOrder]:
+        """The orders of a payment in the order of their ids, each with where its money is."""
+        return await self._all(
+            PaymentOrder,
+            "SELECT o.order_id, o.merchant_id, o.buyer_id, o.phase, o.closed, o.total_minor, o.refunded_minor,"
+            " coalesce(sum(a.balance_minor) FILTER (WHERE a.path LIKE '%/escrow'), 0)::BIGINT AS held_minor,"
+            " coalesce(sum(a.balance_minor) FILTER (WHERE a.path LIKE '%/proceeds'), 0)::BIGINT AS proceeds_minor,"
+            " coalesce((o.state ->> 'settled_minor')::BIGINT, 0) AS settled_minor,"
+            " coalesce(sum(a.balance_minor) FILTER (WHERE a.path LIKE '%/refund\\_payable/%'), 0)::BIGINT AS owed_minor"
+            " FROM orders o LEFT JOIN accounts a ON a.path COLLATE \"C\" >= 'order/' || o.order_id || '/'"
+            "  AND a.path COLLATE \"C\" < 'order/' || o.order_id || '0'"
+            " WHERE o.channel = $1 AND o.payment = $2 GROUP BY o.order_id ORDER BY o.order_id",
+            channel,
+            clean(payment),
+        )
+
+    async def return_rest(
+        self, return_id: str, channel: str, payment: str, *, person: str, reason: str, now: datetime
+    ) -> Returned:
+        """Give back what no order claims: the first person asks, a second one does it under the same id."""
+        row = await self._row(
+            "SELECT * FROM return_rest($1, $2, $3, $4, $5, $6)",
+            *(return_id, channel, clean(payment), person, reason, now),
+        )
+        assert row is not None  # the function answers with one row
+        return Returned(outcome=row["outcome"], amount_minor=row["amount_minor"], currency=row["currency"])
+
+    async def returned(self, return_id: str) -> RestReturn | None:
+        """One return; None where there is none of this id."""
+        return await self._one(RestReturn, f"{_RETURN} WHERE return_id = $1", return_id)
+
+    async def returns(self, *, open_only: bool = True) -> list[RestReturn]:
+        """Returns, the earliest first; those that are closed too unless `open_only`."""
+        return await self._all(
+            RestReturn, f"{_RETURN} WHERE state IN ('asked', 'owed') OR NOT $1 ORDER BY asked_at, return_id", open_only
+        )
+
+    async def close_return(
+        self, return_id: str, *, arrived: bool, reference: str | None, message: str | None, now: datetime
+    ) -> bool:
+        """Close a return with the channel's final word; False where it was closed before."""
+        return bool(
+            await self._call(
+                "SELECT close_rest_return($1, $2, $3, $4, $5)", return_id, arrived, reference, clean(message or ""), now
+            )
+        )
+
+    async def note_rests(self, channel: str, before: datetime, now: datetime) -> int:
+        """Notify operators, once a payment, of what no order has claimed of it since before this time."""
+        return int(await self._call("SELECT note_rests($1, $2, $3)", channel, before, now))
