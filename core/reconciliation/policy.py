@@ -16,8 +16,8 @@ class ReconciliationPolicy(Message):
 
     `missing_after`: we booked it, and a statement that covers the time does not have it. `late_after`: a statement has
     it, and we were not notified. `stuck_after`: sent, and its outcome is unknown. `overdue_after`: a deadline of an
-    order or a withdrawal passed without effect. `unclaimed_after`: a part of a payment that no order has claimed since its
-    first one.
+    order or a withdrawal passed without effect. `unclaimed_after`: a part of a payment that no order has
+    claimed since its first one.
     """
 
     missing_after: Duration = timedelta(hours=1)
