@@ -1,8 +1,8 @@
 """How every program ends: with the exit code that it earned.
 
-Python takes itself apart at the end, while threads of Temporal's client still call into it. Now and then the process
-then aborts (134 or 139), after its work was done and reported (sdk-python #300): a script would take a payment for
-failed. So a program here writes out what it has to say, and leaves at once.
+Python is torn down at the end, while threads of Temporal's client still call into it. Sometimes the process then aborts
+(134 or 139), after its work was done and reported (sdk-python #300). A script would believe that a payment failed. So a
+program here flushes its output, and leaves at once.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import NoReturn, TextIO
 
 INTERRUPTED = 130
 CANNOT_WRITE = 120
-"""Python's own code where the last words could not be written."""
+"""Python's own exit code where the last output could not be written."""
 
 
 def end_with(main: Callable[[], object]) -> NoReturn:
     """Run a program and end this process. Its code is what `main` exits with or returns: a number, or None for 0."""
     code = _code_of(main)
-    atexit._run_exitfuncs()  # what asked to be called at the end: log handlers, temporary files, coverage
+    atexit._run_exitfuncs()  # handlers that are registered for the exit: log handlers, temporary files, coverage
     written = [_flush(stream) for stream in (sys.stdout, sys.stderr)]
     os._exit(code if all(written) else code or CANNOT_WRITE)
 
@@ -41,7 +41,7 @@ def _code_of(main: Callable[[], object]) -> int:
 
 
 def _code_from(said: object) -> int:
-    """The code that `sys.exit` would make of this."""
+    """The exit code that `sys.exit` would derive from this."""
     if said is None:
         return 0
     if isinstance(said, int):
@@ -51,7 +51,7 @@ def _code_from(said: object) -> int:
 
 
 def _flush(stream: TextIO | None) -> bool:
-    """Write out what a stream holds; whether it could be. A reader that has gone (`| head`) has read what it wanted."""
+    """Flush a stream; returns whether it worked. A reader that has gone (`| head`) has read what it wanted."""
     try:
         if stream is not None:
             stream.flush()

@@ -35,8 +35,8 @@ def screen() -> Console:
 
 def _width() -> int:
     """What COLUMNS says, else the terminal's own, also where the output goes to a pager or a file beside it."""
-    if told := shutil.get_terminal_size((0, 0)).columns:
-        return told
+    if columns := shutil.get_terminal_size((0, 0)).columns:
+        return columns
     for stream in (sys.__stderr__, sys.__stdin__):
         try:
             return max(1, os.get_terminal_size(stream.fileno()).columns)  # type: ignore[union-attr]  # None raises below

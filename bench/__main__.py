@@ -23,7 +23,7 @@ app.command()(faults)
 
 
 def main() -> None:
-    """One benchmark; a setting that is wrong is said in a sentence."""
+    """One benchmark. A wrong setting is reported in a sentence."""
     try:
         app()
     except DakuanError as error:

@@ -1,4 +1,4 @@
-"""`correct MOVEMENT`: take back what a movement should not have moved, whole or by leg, by two people."""
+"""`correct MOVEMENT`: two people reverse a wrong movement, whole or by leg."""
 
 from __future__ import annotations
 

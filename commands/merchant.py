@@ -1,4 +1,4 @@
-"""`merchant`: what the platform decides about a merchant, and what it decided before: stops, terms, deposit, exit."""
+"""`merchant`: the platform's decisions about a merchant, with their history: stops, terms, deposit, exit."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def freeze(
 ) -> None:
     """Stop all money of a merchant at once: no new order, no credit, settlement, withdrawal or payout.
 
-    It holds from the moment that this returns. Buyers still get their money back. The same again changes nothing, and
+    It holds from the moment that this returns. Buyers still get their money back. Repeating it changes nothing, and
     names the orders that did not show the hold yet.
     """
     await _stop(merchant, "frozen", by, reason, command_id, on=True)
@@ -107,7 +107,7 @@ async def exit_merchant(
     command_id: CommandId = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """A merchant leaves: no new order, open ones run out, the deposit is filled no more, any amount may be withdrawn.
+    """A merchant leaves: no new order, open ones end, the deposit is no longer filled, any amount may be withdrawn.
 
     `merchant deposit-back` gives the deposit back once the last window has passed.
     """
@@ -123,14 +123,14 @@ async def stay(
     command_id: CommandId = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """A merchant that was to leave stays."""
+    """A leaving merchant stays after all."""
     await _stop(merchant, "leaving", by, reason, command_id, on=False)
 
 
 async def _stop(
     merchant: str, what: Stop, by: str | None, reason: str | None, command_id: str | None, *, on: bool
 ) -> None:
-    """Keep the decision first: the database holds to it whether or not the orders can be reached."""
+    """Store the decision first: the database enforces it even if the orders cannot be reached."""
     who, why = operator_by(by), check_reason(reason)
     id_of(merchant, "merchant")
     asked = command_of(command_id, who, f"merchant_{what}", {"merchant": merchant, "on": on, "why": why})
@@ -159,7 +159,7 @@ def operator_by(by: str | None) -> Actor:
     """Who does it: an operator.
 
     Raises:
-        Refused: `wrong_actor`, or nobody was named.
+        Refused: `wrong_actor`, or no one was named.
     """
     who = actor_by(by)
     if who.role != "operator":

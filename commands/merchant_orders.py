@@ -1,6 +1,6 @@
-"""A stopped merchant's orders and withdrawals are told, so that each shows why it waits, and moves on afterwards.
+"""Notify a stopped merchant's orders and withdrawals, so that each shows why it waits, and moves on afterwards.
 
-The database holds to a stop without this: nothing of a frozen merchant is credited, settled or sent.
+The database enforces a stop without this: nothing of a frozen merchant is credited, settled or sent.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from ledger.register import Register
 
 HOLDS = {"frozen": MERCHANT_FROZEN, "suspended": MERCHANT_SUSPENDED}
-"""By what is said of a merchant, the hold of its orders."""
+"""The hold of a merchant's orders, by the decision about it."""
 AT_ONCE = 8
-"""Orders that are told at one time."""
+"""Orders that are notified at one time."""
 
 
 class Told(NamedTuple):
@@ -39,7 +39,7 @@ class Told(NamedTuple):
 
 
 async def tell_orders(register: Register, merchant: str, what: Stop, who: Actor, why: str, *, on: bool) -> Told:
-    """Place the hold on each open order, or lift it. Those that have it, or have it no more, are left alone.
+    """Place the hold on each open order, or lift it. Orders that are already right are left alone.
 
     A suspension stops no open order; one that was opened under it, held, is let go with it.
     """
@@ -103,7 +103,7 @@ def _body(who: Actor, why: str) -> dict[str, Any]:
 
 
 async def tell_withdrawals(register: Register, merchant: str) -> list[str]:
-    """Let waiting withdrawals look again, at once; otherwise they do within hours. Returns those not reached."""
+    """Let waiting withdrawals check again at once; otherwise they do within hours. Returns those not reached."""
     waiting = await register.withdrawals.waiting(merchant)
     if not waiting:
         return []

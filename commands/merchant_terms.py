@@ -1,4 +1,4 @@
-"""`merchant terms|deposit|deposit-back`: what a merchant's orders live under, and what it leaves with the platform."""
+"""`merchant terms|deposit|deposit-back`: the terms of a merchant's orders, and its deposit at the platform."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from core.texts import clock
 from screens import facts
 
 NONE = "none"
-"""What is typed for a term that is the policy's own again."""
+"""The word that restores the policy's own term."""
 
 InCurrency = Annotated[str, typer.Option(help="ISO 4217.")]
 
@@ -37,7 +37,7 @@ async def terms(
     reason: Reason = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Give a merchant terms of its own. An order keeps those that it was paid under; the same again changes nothing.
+    """Give a merchant terms of its own. An order keeps the terms at its payment. Repeating it changes nothing.
 
     It changes terms of business: it needs DATABASE_OWNER_URL.
     """

@@ -1,4 +1,4 @@
-"""`refund ORDER`: two people give a buyer money back, wherever the order stands, also after it was settled."""
+"""`refund ORDER`: two people give a buyer money back, in every phase, also after the settlement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person of the platform says with a decision that needs two: who they are, and why."""
+"""The options of a decision by two people of the platform: who, and why."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST_REASON = 500
 
 
 def person_of(actor: str | None, needed_by: str, what: str) -> Actor:
-    """The operator or reviewer who says so.
+    """The operator or reviewer who decides.
 
     Args:
         needed_by: the option that needs `--as`.
@@ -36,7 +36,7 @@ def person_of(actor: str | None, needed_by: str, what: str) -> Actor:
 
 
 def reason_of(reason: str | None) -> str:
-    """Why they say so.
+    """The reason of the decision.
 
     Raises:
         Refused: `reason_missing`.

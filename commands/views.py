@@ -143,7 +143,7 @@ def _against(verdict: Mapping[str, Any]) -> dict[str, Any]:
 def late_table(
     parcels: Sequence[Mapping[str, Any]], cases: Sequence[Mapping[str, Any]], language: Language
 ) -> Listing | None:
-    """What carriers said of parcels that no one waited for any more; None where they said nothing."""
+    """Late scans of parcels that no one waited for any more; None without any."""
     back = [case["parcel"] for case in cases if case.get("parcel")]
     rows = [
         (parcel["parcel_id"], clock(one["at"]), LATE_WORDS[one["what"]][language], clock(one["noted_at"]))

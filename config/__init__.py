@@ -197,8 +197,8 @@ def _with_stack(given: dict[str, str], temporal: dict[str, Any], stack: dict[str
 
 
 def _refuse_security(variables: Mapping[str, str], given: Mapping[str, str], stack: Mapping[str, Any]) -> None:
-    """Refuse TLS or a key for the local stack's own Temporal, which has neither: it would be left out without a word,
-    and whoever set it believes that the service behind it was asked.
+    """Refuse TLS or a key for the local stack's own Temporal, which has neither: it would be silently ignored, and the
+    user would believe that the service behind it was used.
     """
     if not stack or given.get("temporal_address", stack["temporal_address"]) != stack["temporal_address"]:
         return

@@ -41,7 +41,7 @@ _NOTHING = frozenset(
 )
 """Parameters of other drivers and of hosting companies. They are accepted and change nothing here."""
 _BINDING = ("channel_binding", "gssencmode")
-"""Of these, what the driver cannot give where an address requires it."""
+"""Of these, the ones that the driver does not support where an address requires them."""
 _OURS = frozenset({"connect_timeout", "pgbouncer", "statement_cache_size", "prepared_statements"})
 
 _CREDENTIALS = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)(?:\S*@|[^\s@/:]+:(?!\d+[\s/])[^@/\n]*@)")

@@ -1,4 +1,4 @@
-"""What the platform says of a merchant: frozen, suspended, leaving, and the terms that differ from the policy's."""
+"""The platform's decisions about a merchant: frozen, suspended, leaving, and terms that differ from the policy's."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MERCHANT_SUSPENDED = "merchant_suspended"
 MERCHANT_STOPS: frozenset[str] = frozenset({MERCHANT_FROZEN, MERCHANT_SUSPENDED})
 
 Stop = Literal["frozen", "suspended", "leaving"]
-"""What an operator may note of a merchant, and take back."""
+"""What an operator may decide about a merchant, and undo."""
 
 BpsOrNone = Annotated[int, Field(strict=True, ge=0, le=10_000)] | None
 
 
 class MerchantTerms(Part):
-    """A merchant's own terms; what is None is as the policy has it. An order keeps those that it was paid under."""
+    """A merchant's own terms. None: the policy's. An order keeps the terms at its payment."""
 
     settlement_delay: Duration | None = Field(default=None, exclude_if=lambda value: value is None)
     commission_bps: BpsOrNone = Field(default=None, exclude_if=lambda value: value is None)
@@ -31,7 +31,7 @@ class MerchantTerms(Part):
 
 
 class MerchantStanding(Message):
-    """What holds of a merchant now."""
+    """The decisions about a merchant that hold now."""
 
     grade: str | None = None
     frozen: bool = False

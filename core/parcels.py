@@ -43,7 +43,7 @@ LateWord = Literal["delivered", "came_back", "coming_back", "moving"]
 
 
 class LateNews(Part):
-    """Where the goods of a parcel are that no one waits for any more, by which scan, and since when that is known."""
+    """Where the goods of a no longer awaited parcel are, by which scan, and since when that is known."""
 
     what: LateWord
     stage: Stage
@@ -86,7 +86,7 @@ class Parcel(Part):
     """When the carrier is asked a second time before an unmoved parcel is refunded."""
     decisions: tuple[Decision, ...] = ()
     late: tuple[LateNews, ...] = Field(default=(), exclude_if=lambda value: not value)
-    """News of it after its money went back, the credit or the end, each kind once."""
+    """News of it after its refund, the credit or the end, each kind once."""
 
     @property
     def live(self) -> bool:

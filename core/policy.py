@@ -75,7 +75,7 @@ class OrderLimits(Message):
     refund_request_within: Duration = timedelta(days=3)
     auto_withdraw: bool = False
     stopped_merchants: Literal["refuse", "hold"] = "refuse"
-    """What becomes of a new order whose merchant is frozen or suspended: refused, or opened and held by name."""
+    """A new order of a frozen or suspended merchant: refused, or opened and held by name."""
     payment_oldest: Duration = timedelta(days=30)
     payment_skew: Duration = timedelta(minutes=5)
     commands_max: Few = 200
@@ -244,7 +244,7 @@ def with_terms(policy: OrderPolicy, order: Order, terms: MerchantTerms | None) -
 
 
 def resolve_recorded(policy: Policy, order: Order, named: Mapping[str, Any]) -> OrderPolicy:
-    """What a recorded order lives under: its record names the grade and the merchant's terms that it began under."""
+    """The policy of a recorded order: its record names its first grade and merchant's terms."""
     terms = named.get("terms")
     resolved = resolve(policy, order, named.get("grade"))
     return with_terms(resolved, order, MerchantTerms.model_validate(terms) if terms is not None else None)

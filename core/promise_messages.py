@@ -1,4 +1,4 @@
-"""What a merchant says of goods that are not shipped yet: later than promised, or not at all."""
+"""Commands about goods that are not shipped yet: later than promised, or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.fields import Reason, Time
 
 
 class DeclineShipment(Command):
-    """The merchant cannot ship what is left, or these lines of it: their money goes back at once."""
+    """The merchant cannot ship the rest, or these lines of it: their money goes back at once."""
 
     verb: ClassVar[str] = "decline_shipment"
     reason: Reason

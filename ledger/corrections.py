@@ -1,4 +1,4 @@
-"""Corrections: what two people take back of a movement that should not have been booked so."""
+"""Corrections: how two people take back a wrong movement, whole or in part."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CorrectableLeg(Message):
 
 
 class Correction(Message):
-    """A correction that was asked for, and by whom it was done; `done_by` is None while it waits."""
+    """A requested correction, and who carried it out; `done_by` is None while it waits."""
 
     request_id: str
     reference: str

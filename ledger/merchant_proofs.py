@@ -1,4 +1,4 @@
-"""What speaks against the proofs about merchants: frozen money that moved, and deposits that were not filled first."""
+"""Findings against the proofs about merchants: frozen money that moved, and deposits that were not filled first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOVED_WHILE_FROZEN = """
     WHERE f.value IS NOT NULL AND m.recorded_at >= f.frozen_at AND (f.until IS NULL OR m.recorded_at < f.until)
     ORDER BY m.reference
 """
-"""Whatever holds the merchant's lock is recorded wholly before a freeze, or after it is lifted."""
+"""A transaction with the merchant's lock is recorded wholly before a freeze, or after it is lifted."""
 
 AVAILABLE_BEFORE_THE_DEPOSIT = """
     SELECT s.merchant_id, s.currency, s.reference, s.required_minor, s.held_minor
@@ -50,4 +50,4 @@ AVAILABLE_BEFORE_THE_DEPOSIT = """
     WHERE s.held_minor < s.required_minor
     ORDER BY s.reference
 """
-"""Only settlements since the last change of what is required: what was required before is not known any more."""
+"""Only settlements since the last change of the requirement: the earlier requirement is no longer known."""

@@ -36,7 +36,7 @@ class Deposit(Message):
 
 
 class PaidBack(Message):
-    """What became of a deposit that was to be paid back. `ready_at`: with `too_early`, from when on it may be."""
+    """The result of paying back a deposit. `ready_at`: with `too_early`, from when on it may be paid back."""
 
     outcome: Literal["paid_back", "nothing", "merchant_frozen", "orders_open", "too_early"]
     amount_minor: int
@@ -49,7 +49,7 @@ SAID = """
      FROM (SELECT DISTINCT ON (m.what) m.what, m.value FROM merchant_moves m
            WHERE m.merchant_id = $1 ORDER BY m.what, m.id DESC) AS w) AS said
 """
-"""What was last said of merchant `$1`, as columns of a query; see `standing_of`."""
+"""The last decisions about merchant `$1`, as columns of a query; see `standing_of`."""
 _MOVES = """
     SELECT merchant_id, what, value, role, who, why, at FROM merchant_moves
     UNION ALL
@@ -68,7 +68,7 @@ _NAMED = """
 
 
 def standing_of(grade: str | None, said: Mapping[str, str]) -> MerchantStanding:
-    """How a merchant stands, from what was last said of each thing."""
+    """A merchant's standing, from the last decision on each thing."""
     delay, commission, automatic = (said.get(name) for name in MerchantTerms.model_fields)
     terms = MerchantTerms(
         settlement_delay=parse_duration(delay) if delay is not None else None,
@@ -88,17 +88,17 @@ class Merchants(RegisterPart):
     """The register's merchants."""
 
     async def standing(self, merchant_id: str) -> MerchantStanding:
-        """What holds of a merchant now; of one that was never named, nothing."""
+        """The decisions about a merchant that hold now; none for an unknown merchant."""
         row = await self._row(f"SELECT {SAID}", merchant_id)
         assert row is not None  # a SELECT without FROM has one row
         return standing_of(row["grade"], row["said"])
 
     async def stop(self, merchant_id: str, what: Stop, *, on: bool, by: Actor, why: str, now: datetime) -> bool:
-        """Freeze or suspend a merchant, note that it leaves, or take it back. False: it is so already."""
+        """Freeze or suspend a merchant, note that it leaves, or undo it. Returns False if nothing changes."""
         return await self._move("stop_merchant", merchant_id, what, YES if on else None, by, why, now)
 
     async def set_term(self, merchant_id: str, terms: MerchantTerms, by: Actor, why: str, now: datetime) -> bool:
-        """Set the terms that are not None. False: all are so already. Only the owner's role may call it."""
+        """Set the terms that are not None. Returns False if nothing changes. Only the owner's role may call it."""
         moved = False
         for name, value in _written(terms).items():
             moved |= await self._move("move_merchant", merchant_id, name, value, by, why, now)
@@ -147,7 +147,10 @@ class Merchants(RegisterPart):
         )
 
     async def pay_deposit_back(self, merchant_id: str, currency: str, now: datetime) -> PaidBack:
-        """Give back what a deposit holds beyond what is required, where its time has come. Once, whoever calls."""
+        """Give back what a deposit holds beyond the requirement, once its time has come.
+
+        It happens once for all callers.
+        """
         paid = await self._one(PaidBack, "SELECT * FROM pay_deposit_back($1, $2, $3)", merchant_id, currency, now)
         assert paid is not None  # the function answers with one row
         return paid
@@ -163,7 +166,7 @@ class Merchants(RegisterPart):
         )
 
     async def named(self, limit: int = 1000) -> list[str]:
-        """The ids of merchants of whom anything was said."""
+        """The ids of merchants with any decision."""
         ids = await self._call(
             f"SELECT coalesce(array_agg(merchant_id ORDER BY merchant_id), '{{}}') FROM"
             f" (SELECT merchant_id FROM ({_NAMED}) AS n ORDER BY merchant_id LIMIT $1) AS m",

@@ -67,11 +67,11 @@ async def malformed(request: Request, error: Exception) -> Response:
     return json_response(400, {"code": "MALFORMED", "message": str(error)})
 
 
-def posted(model: type[M], tell: Callable[[M], Answer | dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
+def posted(model: type[M], handle: Callable[[M], Answer | dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
     """An endpoint that passes its body to a desk."""
 
     async def endpoint(request: Request) -> Response:
-        answer = tell(await body_of(request, model))
+        answer = handle(await body_of(request, model))
         return json_response(*answer) if isinstance(answer, tuple) else json_response(200, answer)
 
     return endpoint

@@ -212,9 +212,9 @@ class World:
 
         return endpoint
 
-    def _without_wechatpay(self, told: Answer) -> Answer:
+    def _without_wechatpay(self, answer: Answer) -> Answer:
         """A statement without the lines of WeChat Pay, which is another rail and another channel."""
-        status, page = told
+        status, page = answer
         return status, {**page, "lines": [line for line in page["lines"] if not self.wechatpay.knows(line["key"])]}
 
     def settle(self, given: Settle) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How a program ends: with the code that it earned, all that it said written out, whatever threads are left."""
+"""How a program ends: with its own exit code, all output written, with any threads left."""
 
 from __future__ import annotations
 

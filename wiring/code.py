@@ -6,12 +6,12 @@ import hashlib
 from importlib.resources import as_file, files
 
 ROOMS = ("activities", "core", "ledger", "workflows")
-"""What decides, and what touches the world."""
+"""The rooms that decide, and those that touch the world."""
 DIGEST_LENGTH = 16
 
 
 def code_digest() -> str:
-    """The code of these rooms in few characters; Temporal shows by it which code finished a task."""
+    """A short digest of the code of these rooms: Temporal shows which code finished a task."""
     digest = hashlib.sha256()
     for room in ROOMS:
         with as_file(files(room)) as folder:

@@ -38,4 +38,4 @@ class AfterSaleLimits(Message):
     pause_most: Duration = timedelta(days=30)
     resume_least: Duration = timedelta(days=1)
     late_scan_review: bool = True
-    """Whether an operator looks where a late scan says that one party has both the goods and the money."""
+    """Whether an operator must look if a late scan shows that one party has both the goods and the money."""

@@ -29,7 +29,7 @@ class Booking(NamedTuple):
 NOTIFYING: frozenset[Kind] = frozenset({"credit", "settle", "refund_arrived", "freeze", "release"})
 """Movements that bring one notice."""
 AT_MOST: frozenset[Kind] = frozenset({"freeze", "release"})
-"""Movements of at most what there is. Where there is nothing, they are done, too."""
+"""Movements of at most the available amount. If there is nothing, they count as done."""
 
 # --- when it is due --------------------------------------------------------------------------------------
 
@@ -128,7 +128,7 @@ def movement_for(state: OrderState, booking: Booking, now: datetime) -> Movement
 
 
 def _freeze_or_release(state: OrderState, booking: Booking, now: datetime) -> Movement:
-    """At most so much: what a freeze is about, or all that was asked for."""
+    """The most that moves: the amount of a freeze, or all that was requested."""
     asked = state.freeze.asked_minor if state.freeze is not None else 0
     build, most = (movements.freeze, to_freeze_minor(state)) if booking.kind == "freeze" else (movements.release, asked)
     return build(

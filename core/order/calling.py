@@ -1,4 +1,4 @@
-"""Holds call an operator: each one that stops money brings a notice, once, with what the operator must know."""
+"""Holds call an operator: each one that stops money sends a notice, once, with the facts that the operator needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def merchant_hold(name: str, scope: Literal["credit", "payout"], now: datetime) 
 
 
 def hold_money(state: OrderState, hold: Hold, now: datetime) -> OrderState:
-    """The order with this hold, and an operator called; the same order where the hold stands already."""
+    """The order with this hold, and a notice to an operator; the same order where the hold already stands."""
     if state.has_hold(hold.name, hold.subject):
         return state
     return _call(state.with_hold(hold), hold, now)
@@ -31,8 +31,8 @@ def _call(state: OrderState, hold: Hold, now: datetime) -> OrderState:
             "operator", "refund_stuck", now, cause=hold.subject, amount_minor=amount, reason=reason, reason_zh=reason_zh
         )
     if hold.name == LEDGER_DISAGREES:
-        step, told = hold.facts.get("movement", ""), hold.facts.get("outcome", "")
-        return state.with_notice("operator", "ledger_disagrees", now, step=step, told=told)
+        step, answer = hold.facts.get("movement", ""), hold.facts.get("outcome", "")
+        return state.with_notice("operator", "ledger_disagrees", now, step=step, told=answer)
     review_at = hold.review_at.isoformat() if hold.review_at is not None else ""
     return state.with_notice(
         "operator",
@@ -49,7 +49,7 @@ def _call(state: OrderState, hold: Hold, now: datetime) -> OrderState:
 
 
 def call_for_review(state: OrderState, name: str, now: datetime) -> OrderState:
-    """The day on which a hold was to be looked at again has come, and the hold stands."""
+    """The review date of a hold has come, and the hold still stands."""
     hold = next(hold for hold in state.holds if hold.name == name)
     return state.with_notice(
         "operator",

@@ -12,7 +12,7 @@ from core.order.state import Frozen, OrderState
 
 
 def disputed_minor(state: OrderState) -> int:
-    """What of the merchant's settled money must be kept for this order now."""
+    """How much of the merchant's settled money must be kept for this order now."""
     if state.phase != "settled":
         return 0
     held = _brought_in(state) if state.held_back else 0
@@ -46,13 +46,13 @@ def _split(state: OrderState, case: AfterSaleCase) -> Split:
 
 
 def to_freeze_minor(state: OrderState) -> int:
-    """What is disputed and was not asked to be frozen yet."""
+    """The disputed amount that was not requested to be frozen yet."""
     asked = state.freeze.asked_minor if state.freeze is not None else 0
     return max(0, disputed_minor(state) - asked)
 
 
 def release_due(state: OrderState) -> bool:
-    """Money is frozen and nothing is disputed any more."""
+    """Whether money is frozen while nothing is disputed any more."""
     return state.frozen and disputed_minor(state) == 0
 
 

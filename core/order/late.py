@@ -1,7 +1,7 @@
-"""Late truth: scans of parcels that no one waits for any more, after a refund, the credit or the end of the order.
+"""Late scans: scans of parcels that no one waits for any more, after a refund, the credit or the end of the order.
 
 They change no decision. They are kept with the parcel, and merchant and operator are notified once of each kind of
-news: goods and money may both be with one party now. Where the policy says so, an operator looks at it.
+news: one party may now have both goods and money. Where the policy says so, an operator looks at it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from core.parcels import LateNews, LateWord, Parcel
 from core.states import Hold
 
 _MOST_TELLING: tuple[LateWord, ...] = ("came_back", "delivered", "coming_back", "moving")
-"""Where the goods are, by the news that says most about it."""
+"""Where the goods are, the most decisive news first."""
 _MOVES: frozenset[Stage] = frozenset({"out_for_delivery", "in_transit", "picked_up", "arrived"})
 _AFTER_DELIVERY = timedelta(hours=1)
 """Carriers repeat scans of the last mile shortly after the delivery; a way back begins later."""
@@ -35,7 +35,7 @@ def _returned(state: OrderState) -> tuple[Parcel, ...]:
 
 
 def note_late_scans(state: OrderState, parcel: Parcel, kept: Sequence[Scan], now: datetime) -> OrderState:
-    """The order with these scans of a late parcel, and with notices where they say something new of the goods."""
+    """The order with these scans of a late parcel, and with notices where they bring news of the goods."""
     back = parcel in _returned(state)
     known = parcel.verdict.last_scan_at if parcel.verdict is not None else None
     news = [scan for scan in kept if known is None or scan.at > known]
@@ -105,7 +105,7 @@ def _notify(state: OrderState, parcel: Parcel, found: LateNews, now: datetime) -
 
 
 def _call_operator(state: OrderState, parcel: Parcel, found: LateNews, now: datetime, *, back: bool) -> OrderState:
-    """The order with a hold until an operator has looked, where one party has both the goods and the money."""
+    """The order with a hold until an operator has looked, if one party has both the goods and the money."""
     if not state.policy.after_sale.late_scan_review:
         return state
     refunded = state.phase in {"refused", "cancelled", "refunded"}

@@ -1,8 +1,8 @@
-"""A credit or a settlement that stood in the books before the order knew of it.
+"""A credit or a settlement that was booked before the order knew of it.
 
-A worker may die after the posting and before its report. A refund that was decided in that gap was to come from where
-the money was before. It is not booked yet, so it is decided again for where the money stands now: the commission and
-the discount that go back with it are other amounts then.
+A worker may die after the posting and before its report. A refund that was decided in that gap would come from where
+the money was before. It is not booked yet, so it is decided again for where the money is now: its commission and
+discount are other amounts then.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LEFT: dict[str, Source] = {"credit": "escrow", "settle": "proceeds"}
 
 
 def stand(state: OrderState, booking: Booking, now: datetime) -> OrderState:
-    """The order with a movement that the books have, and with its unbooked refunds out of where the money is now."""
+    """The order with a movement that the books have, and its unbooked refunds taken from where the money is now."""
     if booking.kind == "credit":
         before = before_refunds(state)
         state = before.changed(parcels=tuple(p.changed(audit="approved") if p.live else p for p in before.parcels))
@@ -40,7 +40,7 @@ def stand(state: OrderState, booking: Booking, now: datetime) -> OrderState:
 def before_refunds(state: OrderState) -> OrderState:
     """The order before a refund of all that is left ended it: its parcels were approved and with the buyer.
 
-    Their units have their money back and stay with the buyer.
+    The buyer keeps their units and has the money back.
     """
     if state.phase != "refunded" or state.credited_at is not None or not _unbooked(state, "escrow"):
         return state
@@ -89,7 +89,7 @@ def _line(line: LineState, amount_minor: int, *, by_platform: bool) -> LineState
 
 
 def _owe_again(state: OrderState, refund: Refund) -> OrderState:
-    """The same refund, out of where the money stands now, with what goes back to the platform and from it."""
+    """The same refund, taken from where the money is now, with the platform's amounts for it."""
     after = _moved(state, refund, +1)
     pairs = list(zip(state.lines, after.lines, strict=True))
     again = refund.changed(
@@ -106,7 +106,7 @@ def _in_their_order(before: OrderState, after: OrderState) -> tuple[Refund, ...]
 
 
 def _lift(state: OrderState) -> OrderState:
-    """The ledger refused a refund out of money that had moved on; it is right, and the refund is another one now."""
+    """The ledger rightly refused a refund from money that had moved on: decide the refund again."""
     explained = [
         hold for hold in state.holds if hold.name == LEDGER_DISAGREES and hold.facts.get("movement") == "refund"
     ]

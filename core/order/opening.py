@@ -122,7 +122,7 @@ def release(state: OrderState, since: datetime, now: datetime) -> OrderState:
 
 
 def _tell_shortened(state: OrderState, own: datetime, ship_by: datetime, now: datetime) -> OrderState:
-    """The storefront promised a later date than the policy allows: both sides count on it until they are told."""
+    """The storefront promised a later date than the policy allows: both sides rely on it until they are notified."""
     why = f"ship_by_longest is {spell(state.policy.order.ship_by_longest)}"
     facts = {"old": own.isoformat(), "new": ship_by.isoformat(), "why": why}
     state = state.with_notice("merchant", "ship_by_shortened", now, **facts)

@@ -1,6 +1,6 @@
-"""Before everything is shipped: the merchant gives lines up, or asks for a later date, which the buyer answers.
+"""Before everything is shipped: the merchant gives up lines, or asks for a later date, which the buyer answers.
 
-A date that a buyer was promised moves only with that buyer's word. Silence refuses.
+A promised date moves only if the buyer accepts. Silence refuses.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from core.texts import clock
 
 
 def _check_unshipped(state: OrderState) -> Refusal | None:
-    """Whether anything is still to be shipped, and may be."""
+    """Whether anything remains that may be shipped."""
     if state.phase in {"opening", "screening_held"}:
         return refuse("not_released", "Its goods are not screened yet.")
     return refuse("nothing_left_to_ship") if not state.left_to_ship() else None
 
 
-# --- not at all ------------------------------------------------------------------------------------------
+# --- given up -------------------------------------------------------------------------------------------
 
 
 def check_decline(state: OrderState, command: DeclineShipment) -> Refusal | None:
@@ -48,7 +48,7 @@ def _units(command: DeclineShipment) -> dict[str, int]:
 
 
 def decline(state: OrderState, command: DeclineShipment, now: datetime) -> OrderState:
-    """The money of these units goes back; the order goes on with what was shipped, and is over without any."""
+    """The money for these units goes back. The order goes on with the shipped ones; without any it is over."""
     units = _units(command) or state.left_to_ship()
     return refund_unshipped(state, "declined", f"the merchant cannot ship: {command.reason}", now, units)
 
@@ -57,13 +57,13 @@ def decline(state: OrderState, command: DeclineShipment, now: datetime) -> Order
 
 
 def open_delay(state: OrderState) -> DelayRequest | None:
-    """The request that waits for the buyer: none once everything is shipped or given back."""
+    """The request that waits for the buyer; None once everything is shipped or given back."""
     delay = state.delay
     return delay if delay is not None and delay.answer_by is not None and state.left_to_ship() else None
 
 
 def check_request(state: OrderState, command: RequestDelay, now: datetime) -> Refusal | None:
-    """Whether the date may be asked for: later than the promise, within the policy's limit, and not too often."""
+    """Whether the date may be requested: later than the promise, within the policy's limit, and not too often."""
     if (refusal := _check_unshipped(state)) is not None:
         return refusal
     if not command.reason:
@@ -83,7 +83,7 @@ def check_request(state: OrderState, command: RequestDelay, now: datetime) -> Re
 
 
 def ask(state: OrderState, command: RequestDelay, now: datetime) -> OrderState:
-    """The buyer is asked, at the longest until the goods were to be shipped."""
+    """Ask the buyer, at most until the promised date."""
     assert state.ship_by is not None
     asked = state.delay.asked if state.delay is not None else 0
     answer_by = min(now + state.policy.order.delay_answer_within, state.ship_by)
@@ -93,7 +93,7 @@ def ask(state: OrderState, command: RequestDelay, now: datetime) -> OrderState:
 
 
 def check_answer(state: OrderState, command: AnswerDelay) -> Refusal | None:
-    """Whether a request waits, and an operator who answers for the buyer says why."""
+    """Whether a request waits, and an operator who answers for the buyer gives a reason."""
     if open_delay(state) is None:
         return refuse("no_delay_request")
     if command.actor.role == "operator" and not command.reason:
@@ -117,12 +117,12 @@ def answer(state: OrderState, command: AnswerDelay, now: datetime) -> OrderState
 
 
 def lapse(state: OrderState, now: datetime) -> OrderState:
-    """The buyer said nothing, and silence refuses."""
+    """The buyer did not answer, and silence refuses."""
     return _keep_date(state, "no answer in time", now)
 
 
 def _keep_date(state: OrderState, reason: str, now: datetime) -> OrderState:
-    """Both sides are told until when the goods are to be shipped, and why."""
+    """Notify both sides of the date until which the goods must be shipped, and why."""
     delay, ship_by = open_delay(state), state.ship_by
     assert delay is not None
     assert ship_by is not None

@@ -54,8 +54,9 @@ def follow(state: OrderState, standing: LedgerFacts, now: datetime) -> OrderStat
 
 
 def _after_lost_try(state: OrderState, standing: LedgerFacts) -> OrderState:
-    """The order where the register holds the record of a try whose worker died before it reported. What is true now
-    must come after it, and its notices too: their numbers are taken.
+    """The order where the register has the record of a try whose worker died before it reported.
+
+    What is true now must come after it, and its notices too: their numbers are taken.
 
     A notice that the lost try stored word for word is not stored twice. What it claimed is released.
     """

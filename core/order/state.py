@@ -141,7 +141,7 @@ class OpenRefundRequest(Part):
 
 
 class Frozen(Part):
-    """Money that the merchant of a settled order had available, and that is kept for the order.
+    """Available money of a settled order's merchant that is kept for the order.
 
     `number` counts the times that money was frozen. `asked_minor` is how much was to be frozen since the last release:
     the books froze at most what there was.
@@ -313,7 +313,7 @@ class OrderState(State):
 
     @property
     def frozen(self) -> bool:
-        """Money of the merchant may be frozen for this order."""
+        """Whether money of the merchant may be frozen for this order."""
         return self.freeze is not None and self.freeze.asked_minor > 0
 
     @property

@@ -176,7 +176,7 @@ def _finish_post(state: OrderState, step: Post, posted: Posted, now: datetime) -
 
 
 def _had_nothing(movement: Movement, posted: Posted) -> bool:
-    """There is nothing to freeze, or nothing that is frozen any more."""
+    """There was nothing to freeze, or nothing frozen is left."""
     return movement.kind in AT_MOST and posted.outcome == "insufficient_funds"
 
 
@@ -192,7 +192,7 @@ def finish_posting(state: OrderState, movement: Movement) -> OrderState:
 
 
 def _wait_for_merchant(state: OrderState, now: datetime) -> OrderState:
-    """The merchant is frozen. Lifted while it still is, the hold comes back: the ledger has the last word."""
+    """The merchant is frozen. If the hold is lifted too early, it comes back: the ledger decides."""
     hold = merchant_hold(MERCHANT_FROZEN, "credit" if state.credited_at is None else "payout", now)
     return hold_money(state, hold, now).changed(doing=None).next_revision()
 

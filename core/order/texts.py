@@ -96,7 +96,7 @@ LATE: Mapping[str, Help] = {
     ),
     "moving": Help("the goods are on their way although no one waits for them", "商品仍在运输途中"),
 }
-"""What a late scan says of where the goods are."""
+"""Where the goods are, by a late scan."""
 
 OUTCOMES: Mapping[str, str] = {"conflict": "与已有记账内容不符", "insufficient_funds": "账户余额不足"}
 """Why the ledger refuses one, in Chinese."""

@@ -1,7 +1,7 @@
-"""Where a parcel is that the buyer does not have: the words of a refund that a default makes, and whether to make it.
+"""Where a parcel is that the buyer does not have: whether a default refunds it, and the reason that it gives.
 
-A refund says for good why the money went back. "Never delivered" is false for a parcel that was delivered and came
-back, and a buyer or a merchant would rightly dispute it.
+A refund's reason is permanent. "Never delivered" is false for a parcel that was delivered and came back, and a buyer or
+a merchant would rightly dispute it.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ CAME_BACK: Mapping[str, str] = {
     "returned": "returned to its sender",
     "cancelled": "its shipment was called off",
 }
-"""What became of it, by what the rule `not_returned` saw."""
+"""What happened to it, by the evidence of the rule `not_returned`."""
 NEVER_PICKED_UP = "no carrier picked it up"
 NEVER_DELIVERED = "never delivered"
 
 
 def why_missing(parcel: Parcel) -> str | None:
-    """What the carriers say became of a parcel that is not with the buyer. None: they leave it open.
+    """What happened, by the carriers, to a parcel that is not with the buyer.
 
-    They do where they cannot be asked. They also do where a parcel that was delivered moved on to a place that is not
-    its sender's, or was signed for on its way back: the buyer may have it.
+    None: they leave it open. They do if they cannot be asked. They also do if a delivered parcel moved on to a place
+    that is not its sender's, or was signed for on its way back: the buyer may have it.
     """
     verdict = parcel.verdict
     if verdict is None or verdict.carrier_says not in {"absent", "scans"}:
@@ -37,7 +37,7 @@ def why_missing(parcel: Parcel) -> str | None:
 
 
 def came_back(parcel: Parcel) -> str | None:
-    """How a parcel came not to stay with the buyer, by the carriers' last word; None where they do not say."""
+    """Why a parcel did not stay with the buyer, by the carriers' last answer; None where they do not say."""
     verdict = parcel.verdict
     if verdict is None:
         return None
@@ -61,7 +61,7 @@ def was_delivered(parcel: Parcel) -> bool:
 
 
 def _seen(parcel: Parcel) -> str | None:
-    """What the rule `not_returned` saw, where it failed."""
+    """The evidence of the rule `not_returned`, where it failed."""
     findings = parcel.verdict.findings if parcel.verdict is not None else ()
     failed = next((f for f in findings if f.rule == "not_returned" and f.outcome == "fail"), None)
     return None if failed is None else failed.evidence.get("what")

@@ -113,7 +113,7 @@ def wait_for_operator(state: WithdrawalState, why: str, now: datetime) -> Withdr
 
 
 def wait_for_merchant(state: WithdrawalState, stop: str, why: str, now: datetime) -> WithdrawalState:
-    """The merchant is frozen or suspended: nothing is sent, and nothing is given back, until an operator lets it go."""
+    """The merchant is frozen or suspended: nothing is sent or given back until an operator lifts that."""
     if state.phase == "submitting":
         state = state.enter("approved", now)
     if stop == MERCHANT_FROZEN:

@@ -12,7 +12,7 @@ AFTERWARDS = Chapter()
 
 
 async def by_operator(play: StagedOrder, person: str, verb: str, **fields: object) -> str:
-    """An operator of this name says something to an order, which may be closed; the outcome."""
+    """Send an operator's command to an order, which may be closed; returns the outcome."""
     body = {**play.command("operator", **fields), "actor": {"role": "operator", "id": person}}
     return str((await gateway.send_reopening(play.stage.client, play.order, verb, body))["outcome"])
 

@@ -1,5 +1,5 @@
--- What the platform decides about merchants: frozen, suspended, leaving, their terms, their deposits. Only added to; the
--- last word counts, and each says who, why and when.
+-- What the platform decides about merchants: frozen, suspended, leaving, their terms, their deposits. Rows are only
+-- added. The last one counts, and each says who, why and when.
 
 CREATE TABLE merchant_moves (
     id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -87,8 +87,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
         0) END
 $$;
 
--- Whether money of an order may not become its merchant's now. The lock is held until the transaction ends: once a freeze
--- has returned, nothing that looked before it is posted after it.
+-- Whether an order's money may not become its merchant's now. The lock is held until the transaction ends: after a
+-- freeze has returned, no posting that was checked before it can follow.
 CREATE FUNCTION is_held_by_merchant(p_reference TEXT) RETURNS BOOLEAN
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
@@ -109,7 +109,7 @@ END $$;
 
 -- --- changes -------------------------------------------------------------------------------------------------
 
--- Tell merchant and operators. The caller holds the merchant's lock, so that no two notices get one number.
+-- Notify merchant and operators. The caller holds the merchant's lock, so that no two notices get one number.
 CREATE FUNCTION tell_of_merchant(p_merchant_id TEXT, p_name TEXT, p_facts JSONB, p_at TIMESTAMPTZ) RETURNS VOID
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
@@ -121,7 +121,7 @@ BEGIN
         jsonb_build_object('seq', v_last + 2, 'to', 'operator', 'name', p_name, 'facts', p_facts, 'at', p_at)));
 END $$;
 
--- One more word on a merchant. False: it is so already, and nothing is added.
+-- Add a decision about a merchant. False: nothing changes, and nothing is added.
 CREATE FUNCTION move_merchant(
     p_merchant_id TEXT, p_what TEXT, p_value TEXT, p_role TEXT, p_who TEXT, p_why TEXT, p_now TIMESTAMPTZ
 ) RETURNS BOOLEAN

@@ -20,8 +20,8 @@ CREATE INDEX corrections_by_movement ON corrections (reference);
 -- For the corrections of a movement.
 CREATE INDEX movements_by_link ON movements (linked_to) WHERE linked_to IS NOT NULL;
 
--- Movements that the register does not answer for. An order and a withdrawal say of themselves where their money is: taken
--- back behind their backs, it would be elsewhere than they say.
+-- Movements that the register does not answer for. The state of an order or a withdrawal says where its money is. A
+-- correction that it does not know would make that state wrong.
 CREATE FUNCTION may_be_corrected(p_reference TEXT) RETURNS BOOLEAN LANGUAGE sql IMMUTABLE AS $$
     SELECT p_reference LIKE 'psp/%/settlement/%' OR p_reference LIKE 'merchant/%/paid_in/%'
         OR p_reference LIKE 'merchant/%/write_off/%'
@@ -42,8 +42,8 @@ CREATE FUNCTION correctable_legs(p_reference TEXT) RETURNS TABLE (
     ORDER BY t.leg
 $$;
 
--- What would be owed is first taken from what the merchant has, as everywhere: available money, then the deposit.
--- The accounts are locked in id order, as `post` locks them.
+-- A debt is first taken from the merchant's money, as everywhere: available money, then the deposit. The accounts are
+-- locked in id order, as `post` locks them.
 CREATE FUNCTION split_owed(p_debit TEXT, p_currency TEXT, p_amount BIGINT) RETURNS TABLE (debit TEXT, amount_minor BIGINT)
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE

@@ -1,8 +1,8 @@
 """Every sequence of events up to a length, through the order's core, checked after every event.
 
-Sequences that lead to the same order are followed once: the order, its books and what the world will say next are all
-that a later event can meet. What decides nothing is left out of that comparison: the journal and the remembered
-answers, the numbers of revisions, notices and commands.
+Sequences that lead to the same order are followed once: a later event can meet only the order, its books and the next
+answers of the world. Parts that decide nothing are left out of that comparison: the journal and the remembered answers,
+the numbers of revisions, notices and commands.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Way:
 
 
 def key_of(driver: OrderDriver) -> bytes:
-    """What a later event can meet: two orders with one key have the same future."""
+    """All that a later event can meet: two orders with one key have the same future."""
     decides = [
         driver.state.model_dump(mode="json", exclude=_NOT_DECIDING),
         driver.now.isoformat(),
@@ -100,7 +100,7 @@ def key_of(driver: OrderDriver) -> bytes:
 def explore(
     start: str, length: int, alphabet: Sequence[str] = ALPHABET, note: Callable[[int, int], None] | None = None
 ) -> Explored:
-    """Let every sequence of at most so many events happen from a start.
+    """Run every sequence of up to this many events from a start.
 
     Args:
         note: is called with how many orders were given every last event, and how many there are.
