@@ -163,8 +163,15 @@ async def test_an_account_that_only_its_rail_knows_is_paid_by_its_token(register
 
 def test_no_text_of_an_instruction_holds_the_number() -> None:
     payee = Payee(token="tok", last4="7894", holder="茶店", number=judge_number("bank_card", CARD).number)
-    told = PayoutInstruction(key=KEY, amount_minor=1, currency="CNY", account=payee)
-    shown = (repr(told), str(told), told.model_dump_json(), str(told.model_dump()), f"{payee.number}", repr([payee]))
+    instruction = PayoutInstruction(key=KEY, amount_minor=1, currency="CNY", account=payee)
+    shown = (
+        repr(instruction),
+        str(instruction),
+        instruction.model_dump_json(),
+        str(instruction.model_dump()),
+        f"{payee.number}",
+        repr([payee]),
+    )
     assert not [text for text in shown if CARD in text or "1234567" in text]
 
 

@@ -223,10 +223,10 @@ async def test_no_nonsense_is_a_transfers_end(forge: Forge, name: str) -> None:
 
 
 async def test_signed_nonsense_is_unknown_too(forge: Forge) -> None:
-    for told in (b"", b"[]", b"null", b"{}", b'{"state": "SUCCESS"', b"\xff\xfe", b'{"out_bill_no": 7}'):
-        async with forge.adapters(forge.answer(told)) as adapters:
-            assert (await adapters.transfer.query(ASKED)).outcome == "unknown", told
-            assert (await adapters.transfer.pay(ASKED)).outcome == "unknown", told
+    for content in (b"", b"[]", b"null", b"{}", b'{"state": "SUCCESS"', b"\xff\xfe", b'{"out_bill_no": 7}'):
+        async with forge.adapters(forge.answer(content)) as adapters:
+            assert (await adapters.transfer.query(ASKED)).outcome == "unknown", content
+            assert (await adapters.transfer.pay(ASKED)).outcome == "unknown", content
 
 
 async def test_our_keys_fit_and_ids_with_dashes_do_not(rail: WechatPayTransfer) -> None:

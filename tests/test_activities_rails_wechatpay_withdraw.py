@@ -176,20 +176,20 @@ _JSON = st.recursive(
 _ANYTHING = st.dictionaries(st.sampled_from([*WITHDRAW, "code"]), _JSON | st.sampled_from(["SUCCESS", NUMBER, 1000]))
 
 
-@given(told=_ANYTHING, status=st.sampled_from([200, 400, 403, 404, 429]))
-def test_no_json_that_wechat_pay_could_sign_breaks_a_rail_or_pays(told: dict[str, Any], status: int) -> None:
+@given(content=_ANYTHING, status=st.sampled_from([200, 400, 403, 404, 429]))
+def test_no_json_that_wechat_pay_could_sign_breaks_a_rail_or_pays(content: dict[str, Any], status: int) -> None:
     """Of all possible answers, only a complete one about this number is final."""
-    reply = Reply(status=status, raw=json.dumps(told).encode(), source="WeChat Pay")
+    reply = Reply(status=status, raw=json.dumps(content).encode(), source="WeChat Pay")
     for read in (refused, missing, partial(_found, instruction=ASKED), partial(_taken, instruction=ASKED)):
         try:
             result = read(reply)
         except UnreadableAnswer:
             continue
         if result.outcome in {"paid", "returned"}:
-            assert (told["out_request_no"], told["amount"], told["sub_mchid"]) == (
+            assert (content["out_request_no"], content["amount"], content["sub_mchid"]) == (
                 NUMBER,
                 result.amount_minor,
                 "1900000109",
             )
         if result.outcome == "failed":
-            assert told.get("status") in {"FAIL", "CLOSE"} or (status, told["code"]) in REFUSALS
+            assert content.get("status") in {"FAIL", "CLOSE"} or (status, content["code"]) in REFUSALS

@@ -156,11 +156,11 @@ LIVES = {
 def test_life_has_these_events_and_this_ending(life: str, tmp_path: Path) -> None:
     folder, events, ending = LIVES[life]
     past = one(folder, tmp_path)
-    told = [
+    seen = [
         f"{event.what} +" if event.what == "confirm" else f"{event.what} {event.after / HOUR:.0f}"
         for event in timeline(past)
     ]
-    assert told == events
+    assert seen == events
     assert expectation(past).ending == ending
 
 

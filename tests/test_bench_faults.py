@@ -199,9 +199,9 @@ async def test_racing_requests_never_reserve_the_same_money(database: Database) 
 async def test_a_small_storm_breaks_no_promise() -> None:
     storm = Storm(seconds=7, key_window=6, outage=2, kill_every=(2, 3), freeze=3)
     with Board() as board:
-        told, evidence, verdict = await under_fire(11, 10, board, storm=storm)
+        run, evidence, verdict = await under_fire(11, 10, board, storm=storm)
     assert verdict.breaches == []
-    assert told.kills["worker"] >= 2
-    assert all(told.kills[server] for server in ("postgres", "temporal", "outage"))
+    assert run.kills["worker"] >= 2
+    assert all(run.kills[server] for server in ("postgres", "temporal", "outage"))
     assert len(evidence.register) == 10
     assert any(bank.payouts_minor for bank in evidence.bank.values())

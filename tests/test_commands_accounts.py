@@ -134,11 +134,11 @@ def test_outside_of_a_local_stack_the_rail_must_be_named() -> None:
 
 def test_a_card_is_bound_cools_off_and_shows_only_its_last_four() -> None:
     named()
-    told = bound("acc", "6222 0212-3456 7894\n")
-    (account,) = told["accounts"]
+    answer = bound("acc", "6222 0212-3456 7894\n")
+    (account,) = answer["accounts"]
     assert (account["last4"], account["has_number"], account["version"]) == ("7894", True, 1)
     assert account["state"].startswith("cools off until")
-    assert told["hint"] == "UnionPay"
+    assert answer["hint"] == "UnionPay"
     assert "rail_token" not in account
     assert changes() == [("named", "operator:ann"), ("bound", "merchant:m-1")]
     assert "…7894" in run("list", "m-1").output
@@ -262,8 +262,8 @@ def test_a_suspended_account_is_resumed_by_an_operator_only() -> None:
     bound()
     assert refusal("suspend", "acc", "--by", "merchant:m-1") == ("reason_missing", "reason")
     assert refusal("suspend", "acc", "--reason", "lost") == ("malformed", "by")
-    told = ask("suspend", "acc", "--by", "merchant:m-1", "--reason", "lost phone")
-    assert told["state"] == "suspended by merchant:m-1: lost phone"
+    answer = ask("suspend", "acc", "--by", "merchant:m-1", "--reason", "lost phone")
+    assert answer["state"] == "suspended by merchant:m-1: lost phone"
     assert refusal("suspend", "acc", *ANN) == ("account_suspended", "account")
     assert refusal("resume", "acc", "--by", "merchant:m-1", "--reason", "found it") == ("wrong_actor", "actor")
     assert "suspended_at" in ask("resume", "acc", *ANN)

@@ -29,15 +29,15 @@ def test_every_story_ends_as_it_should_and_every_proof_holds(tmp_path: Path) -> 
     ]
     environment = {**os.environ, "DAKUAN_HOME": str(tmp_path / "var")}
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
-    told = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
-    wrong = [story for story in told.get("stories", []) if not story["ok"]]
+    result = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
+    wrong = [story for story in result.get("stories", []) if not story["ok"]]
     assert wrong == []
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert told["ok"] is True
-    assert len(told["stories"]) == len(STORIES)
-    assert told["proofs"]
-    assert all(proof["holds"] for proof in told["proofs"])
-    assert told["orders_per_s"] > 0
+    assert result["ok"] is True
+    assert len(result["stories"]) == len(STORIES)
+    assert result["proofs"]
+    assert all(proof["holds"] for proof in result["proofs"])
+    assert result["orders_per_s"] > 0
 
 
 def test_orders_below_one_are_bad_usage() -> None:

@@ -31,26 +31,28 @@ def settings(standins: StandIns) -> Settings:
     return Settings(world_url=standins.url, carrier_url=standins.carrier_url, providers=standin_providers())
 
 
-async def told(settings: Settings) -> dict[str, tuple[bool, str, str]]:
+async def findings(settings: Settings) -> dict[str, tuple[bool, str, str]]:
     return {one.name: (one.ok, one.found, one.helps) for one in await _providers(settings)}
 
 
 async def test_every_provider_of_a_local_stack_takes_our_account(settings: Settings) -> None:
-    found = await told(settings)
+    found = await findings(settings)
     assert set(found) == {f"provider {name}" for name in (*VENDORS, "sandbox")}
     assert all(ok and "our account is accepted" in said for ok, said, _ in found.values())
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 async def test_a_wrong_key_is_refused_and_said_so(settings: Settings, vendor: Vendor) -> None:
-    ok, said, helps = (await told(with_provider(settings, vendor, key="another")))[f"provider {vendor}"]
+    ok, said, helps = (await findings(with_provider(settings, vendor, key="another")))[f"provider {vendor}"]
     assert (ok, "refuses our account" in said) == (False, True)
     assert "key" in helps
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 async def test_one_that_is_away_is_named_with_its_address(settings: Settings, vendor: Vendor) -> None:
-    ok, said, helps = (await told(with_provider(settings, vendor, url="http://127.0.0.1:9/x")))[f"provider {vendor}"]
+    ok, said, helps = (await findings(with_provider(settings, vendor, url="http://127.0.0.1:9/x")))[
+        f"provider {vendor}"
+    ]
     assert (ok, "http://127.0.0.1:9/x gives no answer of use" in said) == (False, True)
     assert "address" in helps
 

@@ -54,9 +54,9 @@ def test_an_order_goes_from_start_to_withdrawal_by_the_command_line() -> None:
     (source,) = view["traces"]["p1"]
     assert (source["provider"], source["how"], source["answer"]) == ("sandbox", "polled", "found")
     assert [scan["stage"] for scan in source["scans"]] == ["picked_up", "delivered"]
-    told = run("show", order["order_id"]).stdout
-    assert "What the carriers say of parcel p1 (sandbox polled 20" in told
-    assert re.search(r"UTC  1 day +delivered", told), told
+    output = run("show", order["order_id"]).stdout
+    assert "What the carriers say of parcel p1 (sandbox polled 20" in output
+    assert re.search(r"UTC  1 day +delivered", output), output
     assert ask("balance", merchant)["balances"][0]["available_minor"] == 12941
 
     assert refusal("withdraw", merchant, "1", "--account", "acc") == "unknown_account"
@@ -90,8 +90,8 @@ def test_an_account_is_verified_by_telling_what_arrived() -> None:
     ask("accounts", "merchant", merchant, "--name", "王芳", *by)
     ask("accounts", "bind", merchant, account, "--holder", "王芳", stdin="6222021234567894")
     assert refusal("accounts", "drop", account, "--by", f"merchant:{merchant}", "--reason", "please") == "wrong_actor"
-    told = ("accounts", "verify", account, "--by", f"merchant:{merchant}", "--amount")
-    assert refusal(*told, "0.37") == "no_drop"
+    output = ("accounts", "verify", account, "--by", f"merchant:{merchant}", "--amount")
+    assert refusal(*output, "0.37") == "no_drop"
     once = ("accounts", "drop", account, "--id", "d-1")
     sent = ask(*once, *by)
     assert sent["state"] == "paid"
@@ -99,9 +99,9 @@ def test_an_account_is_verified_by_telling_what_arrived() -> None:
     other = ("--by", "operator:ann", "--reason", "to be sure")
     assert refusal(*once, *other) == "command_id_used_with_different_content"
     (arrived,) = asyncio.run(_arrived(account))
-    assert refusal(*told, "1.00") == "wrong_drop_amount"
-    assert refusal(*told, "0.001") == "bad_input"
-    assert ask(*told, f"0.{arrived:02}")["verified_at"] is not None
+    assert refusal(*output, "1.00") == "wrong_drop_amount"
+    assert refusal(*output, "0.001") == "bad_input"
+    assert ask(*output, f"0.{arrived:02}")["verified_at"] is not None
     assert refusal("accounts", "drop", account, *by) == "already_verified"
     assert ask("prove")["ok"]
 
@@ -230,12 +230,12 @@ def test_goods_that_wait_for_a_reviewer_say_why_in_both_languages() -> None:
     order["lines"][0]["category"] = "medicine"
     assert ask("start", "-", stdin=json.dumps(order))["phase"] == "screening_held"
 
-    def told(*more: str) -> str:
+    def output(*more: str) -> str:
         queue = json.loads(run("reviews", "--json", *more).stdout)
         return str(next(one["evidence"] for one in queue if one["order_id"] == order["order_id"]))
 
-    assert "The goods match the screening rule “Medicine” (line 1)" in told()
-    assert "商品命中筛查规则“药品”（第 1 行）" in told("--lang", "zh")
+    assert "The goods match the screening rule “Medicine” (line 1)" in output()
+    assert "商品命中筛查规则“药品”（第 1 行）" in output("--lang", "zh")
     assert "“药品”" in run("show", order["order_id"], "--lang", "zh").stdout
 
 
@@ -306,10 +306,10 @@ def test_a_worker_beside_up_drains_and_ends_with_zero(up: Up) -> None:
     assert process.stderr is not None
     assert "polling task queue dakuan" in process.stderr.readline()
     process.terminate()
-    told = process.stderr.read()
+    output = process.stderr.read()
     process.stderr.close()
     assert process.wait(COMES_UP_WITHIN) == 0
-    assert "Traceback" not in told
+    assert "Traceback" not in output
 
 
 def test_what_a_killed_up_left_behind_goes_on_in_the_next(up: Up) -> None:

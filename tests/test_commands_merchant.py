@@ -38,8 +38,8 @@ def test_a_freeze_holds_every_open_order_refuses_new_ones_and_is_lifted() -> Non
     assert (freed["changed"], freed["told"], freed["state"]) == (True, [order["order_id"]], "in order")
     shown(order["order_id"], "credited")
     assert [one["value"] for one in freed["history"]] == [None, "yes"]
-    told = ask("notices", "--subject", f"merchant/{merchant}")["notices"]
-    assert [(one["to"], one["facts"]["value"]) for one in told] == [
+    notices = ask("notices", "--subject", f"merchant/{merchant}")["notices"]
+    assert [(one["to"], one["facts"]["value"]) for one in notices] == [
         ("merchant", "yes"),
         ("operator", "yes"),
         ("merchant", ""),

@@ -120,9 +120,9 @@ async def test_a_bank_that_is_away_is_told_and_the_rest_is_compared(
     await paid(stage)
     monkeypatch.setenv("DAKUAN_BANK_URL", "http://127.0.0.1:9")
     answer = await ask("reconcile", code=1)
-    told = {one["scope"]: one["not_fetched"] for one in answer["comparisons"]}
-    assert "cannot be reached" in told["rail"]
-    assert (told["orders"], told["withdrawals"], answer["by_reason"]) == (None, None, {})
+    reasons = {one["scope"]: one["not_fetched"] for one in answer["comparisons"]}
+    assert "cannot be reached" in reasons["rail"]
+    assert (reasons["orders"], reasons["withdrawals"], answer["by_reason"]) == (None, None, {})
 
 
 async def test_a_return_that_only_the_statement_knows_is_said_and_with_apply_told(
@@ -137,8 +137,8 @@ async def test_a_return_that_only_the_statement_knows_is_said_and_with_apply_tol
         said = await ask("reconcile", "--rail", "sandbox", "--statement", file, code=1)
         assert (said["by_reason"], said["told"]) == ({"returned": 1}, [])
         assert await stage.available() == 4_990_000
-        told = await ask("reconcile", "--rail", "sandbox", "--statement", file, "--apply", code=1)
-        assert [one["outcome"] for one in told["told"]] == ["paid", "returned"]
+        reasons = await ask("reconcile", "--rail", "sandbox", "--statement", file, "--apply", code=1)
+        assert [one["outcome"] for one in reasons["told"]] == ["paid", "returned"]
         await stage.phase(handle, "returned")
         assert await stage.available() == 5_000_000
         assert (await ask("reconcile", "--rail", "sandbox", "--statement", file, "--apply"))["told"] == []

@@ -98,9 +98,9 @@ def test_a_malformed_order_is_refused_with_field_and_reason_before_anything_is_a
     error = json.loads(answered.stdout)["error"]
     assert error["code"] == "invalid_order"
     assert error["line"] == 1
-    told = {reason["field"] for reason in error["reasons"]}
+    fields = {reason["field"] for reason in error["reasons"]}
     related = {path, path.split(".")[0], "total_minor", "discount_minor", "payment.paid_minor", "lines"}
-    assert told & related, error
+    assert fields & related, error
     assert all(reason["message"] for reason in error["reasons"])
 
 
@@ -123,13 +123,15 @@ BAD_FILES = [
 ]
 
 
-@pytest.mark.parametrize(("content", "told"), BAD_FILES, ids=[f"{content!r:.20}" for content, _ in BAD_FILES])
-def test_a_file_that_holds_no_orders_is_refused_in_a_sentence(content: str | bytes, told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("content", "sentence"), BAD_FILES, ids=[f"{content!r:.20}" for content, _ in BAD_FILES])
+def test_a_file_that_holds_no_orders_is_refused_in_a_sentence(
+    content: str | bytes, sentence: str, tmp_path: Path
+) -> None:
     file = tmp_path / "orders.json"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     answered = run("start", str(file))
     assert answered.exit_code == 1
-    assert told in answered.stderr
+    assert sentence in answered.stderr
     assert "Traceback" not in answered.output
     assert answered.stdout == ""
 
@@ -204,7 +206,7 @@ def test_a_malformed_command_is_refused_before_anything_is_asked(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "sentence"),
     [
         (("withdraw", "m-7", "twelve", "--account", "a1"), "is not a positive number"),
         (("withdraw", "m-7", "0", "--account", "a1"), "above zero"),
@@ -230,10 +232,10 @@ def test_a_malformed_command_is_refused_before_anything_is_asked(
         (("show", "\udcff"), "id"),
     ],
 )
-def test_what_people_type_wrong_is_said_in_one_sentence(arguments: tuple[str, ...], told: str) -> None:
+def test_what_people_type_wrong_is_said_in_one_sentence(arguments: tuple[str, ...], sentence: str) -> None:
     answered = run(*arguments)
     assert answered.exit_code == 1, answered.output
-    assert told in answered.stderr
+    assert sentence in answered.stderr
     assert len(answered.stderr.strip().splitlines()) == 1
 
 

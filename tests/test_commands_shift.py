@@ -41,8 +41,8 @@ def test_the_orders_of_a_merchant_are_shown_first_and_then_moved_once() -> None:
     again = ask(*asked, "--apply")
     assert {one["outcome"] for one in again["orders"]} == {"moved_before"}
     assert ship_by(first) == before[first["order_id"]] + timedelta(days=3)
-    told = [one for one in ask("notices", "--limit", "1000")["notices"] if one["name"] == "deadline_shifted"]
-    mine = [one for one in told if one["subject"].endswith(first["order_id"])]
+    shifted = [one for one in ask("notices", "--limit", "1000")["notices"] if one["name"] == "deadline_shifted"]
+    mine = [one for one in shifted if one["subject"].endswith(first["order_id"])]
     assert {one["facts"]["reason"] for one in mine} == {"Spring Festival"}
 
 

@@ -57,10 +57,10 @@ def test_an_estimate_says_fee_arrival_and_what_stands_against_it_and_writes_noth
         "unknown_policy"
     )
     assert ask("withdrawals", "--merchant", merchant)["withdrawals"] == []
-    told = run("withdraw", merchant, "60000", "--account", account, "--estimate")
-    assert told.exit_code == 0
-    assert "above_maximum" in told.stdout
-    assert "two people" in told.stdout
+    output = run("withdraw", merchant, "60000", "--account", account, "--estimate")
+    assert output.exit_code == 0
+    assert "above_maximum" in output.stdout
+    assert "two people" in output.stdout
 
 
 def test_a_schedule_is_created_triggered_paused_and_deleted(earner: tuple[str, str]) -> None:
@@ -163,8 +163,8 @@ def test_a_report_after_the_end_is_taken_by_the_command_line(earner: tuple[str, 
     ask("advance", subject, "12d")
     shown(subject, "final")
     body = f'{{"event_id": "ev-1", "key": "{key}", "outcome": "returned", "amount_minor": 700, "currency": "CNY"}}'
-    told = ask("send", "report_payout", subject, "--as", "rail:sandbox", "--body", body, "--signal")
-    assert told["outcome"] == "sent"
+    output = ask("send", "report_payout", subject, "--as", "rail:sandbox", "--body", body, "--signal")
+    assert output["outcome"] == "sent"
     back = shown(subject, "returned")
     assert back["money"]["transfers"][-1]["reference"] == f"withdrawal/back-{merchant}/return/1"
 

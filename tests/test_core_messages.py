@@ -222,14 +222,14 @@ def test_chinese_titles_new_lines_and_young_emoji_are_text() -> None:
 )
 def test_a_time_is_one_instant_in_utc_however_it_is_spelled(local: datetime, minutes: int) -> None:
     at = local.replace(tzinfo=timezone(timedelta(minutes=minutes)))
-    told = TypeAdapter(Time).validate_python(at.isoformat())
-    assert told == at
-    assert told.tzinfo is UTC
+    read = TypeAdapter(Time).validate_python(at.isoformat())
+    assert read == at
+    assert read.tzinfo is UTC
 
 
 def test_nanoseconds_are_cut_not_refused() -> None:
-    told = TypeAdapter(Time).validate_python("2026-11-22T16:00:00.123456789+08:00")
-    assert told == datetime(2026, 11, 22, 8, 0, 0, 123456, tzinfo=UTC)
+    read = TypeAdapter(Time).validate_python("2026-11-22T16:00:00.123456789+08:00")
+    assert read == datetime(2026, 11, 22, 8, 0, 0, 123456, tzinfo=UTC)
 
 
 def test_the_same_order_has_the_same_hash_whatever_the_order_of_its_keys_and_the_offset_of_its_times() -> None:

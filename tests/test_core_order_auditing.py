@@ -161,10 +161,10 @@ def test_a_review_keeps_the_numbers_of_its_sentences() -> None:
     missing = (Finding("trace_exists", "fail", "strong", "trace", {"waited_h": 80.0, "looks": 9}),)
     driver.hear("p1", "needs_review", "trace_exists", findings=missing)
     driver.hear("p1", "pending", "not_delivered", first_physical_at=T0)
-    told = " ".join(findings_of(driver.parcel()))
-    assert "3 days 8 h after the report" in told
-    assert "(9 looks)" in told
-    assert "?" not in told
+    sentences = " ".join(findings_of(driver.parcel()))
+    assert "3 days 8 h after the report" in sentences
+    assert "(9 looks)" in sentences
+    assert "?" not in sentences
 
 
 def test_carrier_that_delivers_ends_no_review_that_had_a_finding() -> None:

@@ -31,7 +31,7 @@ from core.order.deadlines import deadlines, next_deadline, wake_at
 from core.reasons import Refusal
 
 
-def told(name: str) -> Callable[[OrderDriver], bool]:
+def notified(name: str) -> Callable[[OrderDriver], bool]:
     return lambda driver: bool(driver.notices(name))
 
 
@@ -73,22 +73,22 @@ CASES = (
         24 * HOUR,
         lambda d: d.phase == "refused" and d.refunds() == {"screening": 13580},
     ),
-    Case("screening_sla", held, 24 * HOUR, told("screening_overdue")),
+    Case("screening_sla", held, 24 * HOUR, notified("screening_overdue")),
     Case("screening_end", held, 72 * HOUR, lambda d: d.phase == "refused" and d.refunds() == {"screening": 13580}),
-    Case("ship_reminder", opened, 24 * HOUR, told("ship_reminder")),
+    Case("ship_reminder", opened, 24 * HOUR, notified("ship_reminder")),
     Case("ship_by", opened, 48 * HOUR, lambda d: d.phase == "cancelled" and d.refunds() == {"ship_by": 13580}),
-    Case("delay_answer_by", asked_for_a_delay, 48 * HOUR, told("delay_refused")),
+    Case("delay_answer_by", asked_for_a_delay, 48 * HOUR, notified("delay_refused")),
     Case("pickup_by", shipped, 5 * DAY, lambda d: d.phase == "cancelled" and d.refunds() == {"parcel-p1": 13580}),
-    Case("receipt_reminder", delivered, 5 * DAY, told("receipt_reminder")),
+    Case("receipt_reminder", delivered, 5 * DAY, notified("receipt_reminder")),
     Case("receipt_by", delivered, 7 * DAY, lambda d: d.state.receipt.by == "timeout" and d.phase == "credited"),
-    Case("undelivered_by", moving, 30 * DAY, lambda d: d.audit == "in_review" and told("undelivered")(d)),
+    Case("undelivered_by", moving, 30 * DAY, lambda d: d.audit == "in_review" and notified("undelivered")(d)),
     Case("undelivered_end", asked, 37 * DAY, lambda d: d.phase == "refunded"),
     Case("audit_correction", rejected, 3 * DAY, lambda d: d.phase == "refunded"),
-    Case("review_sla", in_review, 24 * HOUR, told("review_overdue")),
+    Case("review_sla", in_review, 24 * HOUR, notified("review_overdue")),
     Case("review_end", in_review, 7 * DAY, lambda d: d.holds() == {"review_overdue"}),
     Case("settle_at", credited, 7 * DAY, lambda d: d.phase == "settled"),
     Case("refund_request_by", asked_for_a_refund, 3 * DAY, lambda d: d.state.refund_request is None),
-    Case("hold_review", held_until, 2 * DAY, told("hold_review_due")),
+    Case("hold_review", held_until, 2 * DAY, notified("hold_review_due")),
     Case("refund_stuck", refunding, 3 * DAY, lambda d: d.holds() == {"refund_stuck"}),
 )
 

@@ -20,7 +20,7 @@ def push(driver: OrderDriver, number: int, scanned: str, city: str | None = None
     return say(driver, "report_scan", "carrier", **fields)
 
 
-def told(driver: OrderDriver) -> list[tuple[str, str]]:
+def notified(driver: OrderDriver) -> list[tuple[str, str]]:
     """Whom the notices of late scans went to, and what they say."""
     return [(notice.to, notice.facts["what"]) for notice in driver.notices("late_scan")]
 
@@ -61,7 +61,7 @@ def test_a_delivery_after_the_refund_is_kept_and_told_once_to_merchant_and_opera
     assert code(push(driver, 1, "delivered")) == "duplicate"
     driver.advance(timedelta(minutes=10))
     assert code(push(driver, 1, "delivered")) == "accepted"
-    assert told(driver) == both("delivered")
+    assert notified(driver) == both("delivered")
     assert (driver.phase, driver.refunds()) == ("refunded", refunds)
     assert [scan.stage for scan in driver.parcel().pushed] == ["delivered", "delivered"]
 
@@ -73,7 +73,7 @@ def test_a_closed_order_takes_late_scans_too() -> None:
     assert code(push(driver, 1, "in_transit")) == "accepted"
     driver.advance(DAY)
     assert code(push(driver, 1, "delivered")) == "accepted"
-    assert told(driver) == both("moving", "delivered")
+    assert notified(driver) == both("moving", "delivered")
     assert driver.state.closed
     assert code(push(driver, 2, "delivered")) == "unknown_parcel"
 
@@ -95,7 +95,7 @@ def test_an_operator_looks_at_a_delivery_after_the_refund() -> None:
 def test_a_policy_may_leave_it_at_the_notice() -> None:
     driver = refunded(late_scan_review=False)
     push(driver, 1, "delivered")
-    assert (told(driver), driver.holds()) == (both("delivered"), set())
+    assert (notified(driver), driver.holds()) == (both("delivered"), set())
 
 
 @pytest.mark.parametrize(("scanned", "word"), [("returning", "coming_back"), ("returned", "came_back")])
@@ -103,7 +103,7 @@ def test_a_parcel_that_goes_back_after_the_credit_stops_the_settlement(scanned: 
     driver = credited()
     driver.advance(DAY)
     assert code(push(driver, 1, scanned)) == "accepted"
-    assert told(driver) == both(word)
+    assert notified(driver) == both(word)
     driver.advance(30 * DAY)
     assert (driver.phase, driver.holds()) == ("credited", {"late_scan"})
     assert code(driver.lift("late_scan")) == "accepted"
@@ -114,10 +114,10 @@ def test_the_same_number_picked_up_again_after_the_credit_is_on_its_way_back() -
     driver = credited()
     driver.advance(DAY)
     push(driver, 1, "picked_up", driver.state.order.ship_to.city)
-    assert told(driver) == both("coming_back")
+    assert notified(driver) == both("coming_back")
     driver.advance(DAY)
     push(driver, 1, "delivered", driver.state.order.ship_from.city)
-    assert told(driver) == both("coming_back", "came_back")
+    assert notified(driver) == both("coming_back", "came_back")
 
 
 def test_scans_of_the_last_mile_after_the_credit_are_no_news() -> None:
@@ -125,14 +125,14 @@ def test_scans_of_the_last_mile_after_the_credit_are_no_news() -> None:
     driver.advance(timedelta(minutes=20))
     push(driver, 1, "arrived")
     push(driver, 1, "delivered")
-    assert (told(driver), driver.holds()) == ([], set())
+    assert (notified(driver), driver.holds()) == ([], set())
     assert len(driver.parcel().pushed) == 2
 
 
 def test_a_settled_order_tells_of_goods_that_came_back() -> None:
     driver = settled()
     push(driver, 1, "returned")
-    assert told(driver) == both("came_back")
+    assert notified(driver) == both("came_back")
     assert (driver.holds(), driver.state.closed) == ({"late_scan"}, True)
     assert driver.parcel().late[0].what == "came_back"
 
@@ -143,7 +143,7 @@ def test_a_return_that_comes_after_its_case_closed_is_told_and_stops_the_money()
     driver.advance(5 * DAY)
     assert stage(driver) == "closed"
     assert code(push(driver, 20, "delivered")) == "accepted"
-    assert told(driver) == both("delivered")
+    assert notified(driver) == both("delivered")
     assert driver.state.cases[-1].parcel is not None
     assert [scan.stage for scan in driver.state.cases[-1].parcel.pushed] == ["delivered"]
     assert driver.holds() == {"late_scan"}
@@ -156,4 +156,4 @@ def test_a_scan_that_the_audit_knew_before_the_refund_is_no_news() -> None:
     case(driver, reason="not_received")
     say(driver, "agree_after_sale", "merchant")
     push(driver, 1, "picked_up")
-    assert told(driver) == []
+    assert notified(driver) == []

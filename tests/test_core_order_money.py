@@ -235,7 +235,7 @@ def test_buyer_and_merchant_are_told_of_every_refund() -> None:
     driver = OrderDriver().open()
     driver.send("cancel_order", "buyer", reason="no")
     driver.channel_says("arrived")
-    told = notices_of(driver)
-    assert ("buyer", "refund_owed", "13580") in told
-    assert ("merchant", "refund_owed", "13580") in told
-    assert ("buyer", "refund_arrived", "13580") in told
+    notices = notices_of(driver)
+    assert ("buyer", "refund_owed", "13580") in notices
+    assert ("merchant", "refund_owed", "13580") in notices
+    assert ("buyer", "refund_arrived", "13580") in notices

@@ -120,8 +120,12 @@ def test_goods_that_a_rule_refused_wait_for_their_merchants_appeal() -> None:
     driver = OrderDriver(screening=MAY_APPEAL).open()
     assert (driver.phase, driver.refunds()) == ("screening_held", {})
     assert driver.waits_for() == {"screening_appeal_by"}
-    told = driver.notices("screening_refused")[0]
-    assert (told.to, told.facts["edition"], told.facts["reasons"]) == ("merchant", "1+abc", "firearms (line 1: 手枪)")
+    notice = driver.notices("screening_refused")[0]
+    assert (notice.to, notice.facts["edition"], notice.facts["reasons"]) == (
+        "merchant",
+        "1+abc",
+        "firearms (line 1: 手枪)",
+    )
     assert isinstance(driver.advance(23 * HOUR).send("appeal_screening", "merchant", statement="a toy"), Answer)
     assert driver.waits_for() == {"screening_sla", "screening_end"}
     driver.advance(2 * HOUR).send("decide_screening", "reviewer", verdict="allow", reason="a toy indeed")

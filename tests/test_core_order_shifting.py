@@ -28,10 +28,10 @@ def test_a_shifted_deadline_passes_later_and_both_parties_know_why(name: str) ->
     old = driver.deadline(name)
     assert isinstance(shift(driver, name), Answer)
     assert driver.deadline(name) == old + 3 * DAY
-    told = driver.notices("deadline_shifted")
-    assert [one.to for one in told] == ["merchant", "buyer"]
+    notices = driver.notices("deadline_shifted")
+    assert [one.to for one in notices] == ["merchant", "buyer"]
     facts = {"name": name, "old": old.isoformat(), "new": (old + 3 * DAY).isoformat(), "reason": "a holiday"}
-    assert all(one.facts == facts for one in told)
+    assert all(one.facts == facts for one in notices)
     assert driver.state.inbox.journal[-1].message == f"{name} moved by 3d: a holiday"
     driver.until(old + HOUR)
     assert name in driver.waits_for()

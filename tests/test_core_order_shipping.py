@@ -49,8 +49,8 @@ def test_shipment_starts_the_audit_and_tells_the_buyer_carrier_and_waybill() -> 
     driver = opened()
     answer = accepted(driver.ship())
     assert (answer.phase, answer.audit, answer.receipt) == ("shipped", "collecting", "not_due")
-    told = driver.notices("shipped")[0]
-    assert (told.to, told.facts["carrier"], told.facts["waybill"]) == ("buyer", "sandbox", WAYBILLS[1])
+    notice = driver.notices("shipped")[0]
+    assert (notice.to, notice.facts["carrier"], notice.facts["waybill"]) == ("buyer", "sandbox", WAYBILLS[1])
     assert driver.parcel().lines[0].quantity == 2
 
 
@@ -246,8 +246,8 @@ def test_package_number_off_a_label_is_its_waybill_and_the_merchant_is_told() ->
     first = a_parcel(1, {"1": 1}, carrier="jd", waybill="JDVA00012340001-1-2-")
     accepted(driver.ship(first, a_parcel(2, carrier="jd", waybill="jdva00012340001-2-2-")))
     assert {parcel.waybill for parcel in driver.state.parcels} == {"JDVA00012340001"}
-    told = driver.notices("waybill_read_from_package")
-    assert [(one.to, one.facts["typed"], one.facts["changes"]) for one in told] == [
+    notice = driver.notices("waybill_read_from_package")
+    assert [(one.to, one.facts["typed"], one.facts["changes"]) for one in notice] == [
         ("merchant", "JDVA00012340001-1-2-", "package number: 1 of 2"),
         ("merchant", "jdva00012340001-2-2-", "package number: 2 of 2"),
     ]

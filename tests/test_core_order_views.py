@@ -118,12 +118,12 @@ def test_what_was_found_and_that_it_is_overdue_is_said_in_both_languages() -> No
     strong = (failing("not_recycled", "strong"),)
     driver.hear("p1", "needs_review", "not_recycled", first_physical_at=T0, findings=strong)
     driver.advance(DAY)
-    told = view(driver, "audit_in_review")
-    assert "The carrier had this parcel" in told.what_helps
-    assert "Report the number of the parcel" in told.what_helps
-    assert told.what_helps_zh is not None
+    found = view(driver, "audit_in_review")
+    assert "The carrier had this parcel" in found.what_helps
+    assert "Report the number of the parcel" in found.what_helps
+    assert found.what_helps_zh is not None
     for part in ("包裹 p1", "快递公司在", "请填写本订单实际发出包裹的单号", "已超时"):
-        assert part in told.what_helps_zh
+        assert part in found.what_helps_zh
 
 
 # --- shapes ---------------------------------------------------------------------------------------------------

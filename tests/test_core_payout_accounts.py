@@ -238,12 +238,12 @@ def test_a_merchant_nobody_has_named_has_no_holder() -> None:
 
 @given(st.text(max_size=120))
 def test_any_text_is_a_name_or_refused(text: str) -> None:
-    told = outcome(lambda: check_name(text, "name"))
-    if isinstance(told, Refused):
-        assert told.code == "malformed"
+    result = outcome(lambda: check_name(text, "name"))
+    if isinstance(result, Refused):
+        assert result.code == "malformed"
         return
-    judge_holder(told, text)
-    assert name_key(told)
+    judge_holder(result, text)
+    assert name_key(result)
 
 
 @given(st.text("王芳杭州()AbcßÉ", min_size=1, max_size=20), st.data())
@@ -295,12 +295,12 @@ def test_a_change_has_a_reason(reason: str | None, code: str) -> None:
 @given(cards, st.sampled_from(["", " ", "-"]))
 def test_a_rails_answer_keeps_only_the_four(card: str, mark: str) -> None:
     spaced = mark.join(card[place : place + 4] for place in range(0, len(card), 4))
-    told = masked(f"account {spaced} is closed, see case 12345678", card[-4:])
-    assert card not in told
-    assert spaced not in told or len(card) < 9
-    assert told.startswith(f"account …{card[-4:]} is closed")
+    result = masked(f"account {spaced} is closed, see case 12345678", card[-4:])
+    assert card not in result
+    assert spaced not in result or len(card) < 9
+    assert result.startswith(f"account …{card[-4:]} is closed")
     if card[-4:] != "5678":
-        assert told.endswith("12345678")
+        assert result.endswith("12345678")
 
 
 def test_an_answer_without_a_number_stays_as_it_is() -> None:

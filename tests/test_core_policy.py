@@ -65,7 +65,7 @@ def test_every_limit_of_a_shipped_policy_says_where_it_comes_from(path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "sentence"),
     [
         ("name = ", "not TOML"),
         ("commission_bps = 5", "name"),
@@ -81,10 +81,10 @@ def test_every_limit_of_a_shipped_policy_says_where_it_comes_from(path: Path) ->
         ('name = "x"\n[[rules]]\ncategry = "food"', "rules.0.categry"),
     ],
 )
-def test_policy_that_cannot_be_is_refused_with_its_key(text: str, told: str) -> None:
+def test_policy_that_cannot_be_is_refused_with_its_key(text: str, sentence: str) -> None:
     with pytest.raises(BadInput) as raised:
         parse_policy(text)
-    assert told in str(raised.value)
+    assert sentence in str(raised.value)
 
 
 def test_same_text_has_the_same_hash_and_another_text_another() -> None:

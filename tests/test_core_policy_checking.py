@@ -158,10 +158,10 @@ def sources(values: object) -> dict[str, tuple[object, str]]:
 
 def test_each_value_says_which_rule_the_file_or_our_default_it_comes_from() -> None:
     policy = parse_policy(SOURCES)
-    told = sources(values_of(policy))
-    assert told["order.ship_within"] == ("3d", "the policy")
-    assert told["order.receipt_within"] == ("7d", "our default")
-    assert told["withdrawal.query_after"] == (["1m", "5m", "1h"], "our default")
+    by_key = sources(values_of(policy))
+    assert by_key["order.ship_within"] == ("3d", "the policy")
+    assert by_key["order.receipt_within"] == ("7d", "our default")
+    assert by_key["withdrawal.query_after"] == (["1m", "5m", "1h"], "our default")
     food = sources(values_of(policy, Selection(category="food.tea", grade="gold", delivery_mode="express")))
     assert food["order.ship_within"] == ("5d", "rule 1 (grade gold)"), "a grade beats a category"
     assert food["order.receipt_within"] == ("3d", "rule 0 (category food)")
@@ -172,11 +172,13 @@ def test_each_value_says_which_rule_the_file_or_our_default_it_comes_from() -> N
 
 def test_the_sources_of_an_order_are_those_of_what_it_follows() -> None:
     policy, order = parse_policy(SOURCES), an_order()
-    resolved, told = resolve(policy, order, "gold"), sources(values_for(policy, order, "gold"))
+    resolved, by_key = resolve(policy, order, "gold"), sources(values_for(policy, order, "gold"))
     assert resolved.grade == "gold"
     limits = {name: written(getattr(resolved.order, name)) for name in OrderLimits.model_fields}
-    assert {key.removeprefix("order."): value for key, (value, _) in told.items() if key.startswith("order.")} == limits
-    assert told["order.settlement_delay"] == ("1d", "rule 1 (grade gold)")
+    assert {
+        key.removeprefix("order."): value for key, (value, _) in by_key.items() if key.startswith("order.")
+    } == limits
+    assert by_key["order.settlement_delay"] == ("1d", "rule 1 (grade gold)")
     assert "grade" not in resolve(policy, order).model_dump(mode="json")
 
 

@@ -84,9 +84,9 @@ class Withdrawing(RuleBasedStateMachine):
         self.life.make_up_its_mind(fate)
 
     @precondition(lambda self: "paid" in self.life.bank.payouts.values())
-    @rule(part=st.sampled_from([1, 2]), tell=st.booleans())
-    def the_bank_returns(self, part: int, tell: bool) -> None:
-        self.life.return_a_part(part, tell)
+    @rule(part=st.sampled_from([1, 2]), reported=st.booleans())
+    def the_bank_returns(self, part: int, reported: bool) -> None:
+        self.life.return_a_part(part, reported)
 
     @invariant()
     def what_must_hold(self) -> None:

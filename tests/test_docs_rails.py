@@ -64,7 +64,7 @@ def test_the_tables_of_states_are_the_codes(heading: str, known: Mapping[str, st
 def test_the_tables_of_refusals_are_the_codes() -> None:
     certain, left_open = _tables("WeChat Pay: refusals of an instruction")
     assert {(int(status), code.strip("`")): failure for status, code, failure in certain} == dict(wechatpay.REFUSALS)
-    assert {code.strip("`"): told for code, told in left_open} == dict(wechatpay.OPEN_REFUSALS)
+    assert {code.strip("`"): found for code, found in left_open} == dict(wechatpay.OPEN_REFUSALS)
 
 
 def test_the_windows_are_the_rails_own() -> None:
@@ -88,5 +88,5 @@ def test_the_windows_are_the_rails_own() -> None:
 
 def test_every_class_and_every_outcome_is_explained() -> None:
     assert {row[0] for row in _tables("What the classes of a failure do")[0]} == set(get_args(FailureClass))
-    told = [outcome for row in _tables("Callbacks")[0] for outcome in row[0].split(", ")]
-    assert sorted(told) == sorted(get_args(CallbackOutcome))
+    found = [outcome for row in _tables("Callbacks")[0] for outcome in row[0].split(", ")]
+    assert sorted(found) == sorted(get_args(CallbackOutcome))

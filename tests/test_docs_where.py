@@ -68,10 +68,10 @@ def test_the_named_files_know_it_and_no_other_does(
 @pytest.mark.parametrize(("what", "names", "files", "beside"), ROWS, ids=[row[0] for row in ROWS])
 def test_the_files_beside_tell_of_it(what: str, names: list[str], files: list[str], beside: list[str]) -> None:
     for path in beside:
-        assert _knows((ROOT / path).read_text(encoding="utf-8"), names), f"{path} does not tell of {what}"
+        assert _knows((ROOT / path).read_text(encoding="utf-8"), names), f"{path} does not name {what}"
 
 
 def test_the_table_has_one_of_each_kind() -> None:
-    told = " ".join(row[0] for row in ROWS)
+    kinds = " ".join(row[0] for row in ROWS)
     for kind in ("verb", "deadline", "movement", "provider", "rail", "rule", "notice", "proof", "command", "setting"):
-        assert kind in told, kind
+        assert kind in kinds, kind

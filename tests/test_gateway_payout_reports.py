@@ -18,7 +18,7 @@ from core.records import WithdrawalRecord
 Handle = WorkflowHandle[Any, Any]
 
 
-def told(key: str, event_id: str = "ev-1", **fields: Any) -> ReportPayout:
+def report(key: str, event_id: str = "ev-1", **fields: Any) -> ReportPayout:
     """All of 100.00 CNY came back."""
     return ReportPayout.model_validate(
         {
@@ -57,13 +57,13 @@ async def test_a_return_after_the_end_is_taken_and_many_more_of_it_move_nothing(
     await stage.furnish()
     async with stage.worker():
         withdrawal_id, key = await _final(stage)
-        again = await gateway.report_payout(stage.client, withdrawal_id, told(key))
+        again = await gateway.report_payout(stage.client, withdrawal_id, report(key))
         assert (await again.result())["phase"] == "returned"
         assert await stage.available() == 5_000_000
         # Each with a command id of its own, as a gateway that forgets would send it.
-        events = (told(key, command_id=f"c-{n}") for n in range(60))
+        events = (report(key, command_id=f"c-{n}") for n in range(60))
         await asyncio.gather(*(gateway.report_payout(stage.client, withdrawal_id, event) for event in events))
-        last = await gateway.report_payout(stage.client, withdrawal_id, told(key))
+        last = await gateway.report_payout(stage.client, withdrawal_id, report(key))
         assert (await last.result())["phase"] == "returned"
         outcomes = Counter(await _journal(stage, withdrawal_id))
     assert outcomes == {("accepted", None): 1, ("duplicate", None): 61}
@@ -77,7 +77,7 @@ async def test_a_report_has_one_line_where_its_task_was_lost_after_it_was_record
     """Temporal gives up the task that ends a workflow where a signal arrived meanwhile; its commands come again."""
     stage = money_stage
     await stage.furnish()
-    record, late = stage.register.withdrawals.record, [told("nobodyknowsthiskey", "ev-late")]
+    record, late = stage.register.withdrawals.record, [report("nobodyknowsthiskey", "ev-late")]
 
     async def and_another_arrives(step: WithdrawalRecord) -> bool:
         kept = await record(step)
@@ -90,7 +90,7 @@ async def test_a_report_has_one_line_where_its_task_was_lost_after_it_was_record
         withdrawal_id, key = await _final(stage)
         handle = stage.client.get_workflow_handle(f"withdrawal-{withdrawal_id}")
         monkeypatch.setattr(stage.register.withdrawals, "record", and_another_arrives)
-        wrong = told(key, outcome="paid", amount_minor=9_999)
+        wrong = report(key, outcome="paid", amount_minor=9_999)
         await (await gateway.report_payout(stage.client, withdrawal_id, wrong)).result()
         history = await handle.fetch_history()
         journal = await _journal(stage, withdrawal_id)
@@ -116,12 +116,12 @@ async def test_reports_that_do_not_fit_are_journaled_with_their_reason_and_move_
         withdrawal_id, key = await _final(stage)
         handle: Handle | None = None
         for number, fields in enumerate(WRONG.values()):
-            event = told(**{"key": key, "event_id": f"ev-{number}", **fields})
+            event = report(**{"key": key, "event_id": f"ev-{number}", **fields})
             handle = await gateway.report_payout(stage.client, withdrawal_id, event)
         assert handle is not None
         assert (await handle.result())["phase"] == "final"
         assert await _journal(stage, withdrawal_id) == [("refused", code) for code in WRONG]
-        more = told(key, "ev-more", amount_minor=10_001)
+        more = report(key, "ev-more", amount_minor=10_001)
         assert (await (await gateway.report_payout(stage.client, withdrawal_id, more)).result())["phase"] == "final"
         assert (await _journal(stage, withdrawal_id))[-1] == ("refused", "wrong_amount")
     assert await stage.available() == 4_990_000
@@ -132,8 +132,8 @@ async def test_another_content_under_a_counted_event_is_refused(money_stage: Wit
     await stage.furnish()
     async with stage.worker():
         withdrawal_id, key = await _final(stage)
-        await (await gateway.report_payout(stage.client, withdrawal_id, told(key, amount_minor=4_000))).result()
-        other = told(key, amount_minor=6_000, command_id="c-other")
+        await (await gateway.report_payout(stage.client, withdrawal_id, report(key, amount_minor=4_000))).result()
+        other = report(key, amount_minor=6_000, command_id="c-other")
         await (await gateway.report_payout(stage.client, withdrawal_id, other)).result()
         assert (await _journal(stage, withdrawal_id))[-1] == ("refused", "event_exists_with_different_content")
     assert await stage.available() == 4_994_000
@@ -145,7 +145,7 @@ async def test_a_report_to_a_withdrawal_that_runs_reaches_it(money_stage: Withdr
     async with stage.worker():
         handle = await stage.start()
         state = await stage.phase(handle, "submitted")
-        event = told(state["attempts"][0]["key"], outcome="paid")
+        event = report(state["attempts"][0]["key"], outcome="paid")
         same = await gateway.report_payout(stage.client, state["withdrawal_id"], event)
         assert same.id == handle.id
         await stage.phase(handle, "paid")
@@ -158,7 +158,7 @@ async def test_the_same_report_a_thousand_times_to_one_that_runs_moves_nothing(m
     async with stage.worker():
         handle = await stage.start()
         state = await stage.phase(handle, "submitted")
-        event = told(state["attempts"][0]["key"], outcome="paid")
+        event = report(state["attempts"][0]["key"], outcome="paid")
         for _ in range(10):
             again = (event.model_copy(update={"command_id": f"c-{uuid.uuid4()}"}) for _ in range(100))
             await asyncio.gather(*(gateway.report_payout(stage.client, state["withdrawal_id"], one) for one in again))
@@ -174,7 +174,7 @@ async def test_a_report_about_a_withdrawal_that_nobody_knows_fails_with_its_reas
     stage = money_stage
     await stage.furnish()
     async with stage.worker():
-        handle = await gateway.report_payout(stage.client, f"nobodys-{stage.number}", told("k"))
+        handle = await gateway.report_payout(stage.client, f"nobodys-{stage.number}", report("k"))
         with pytest.raises(WorkflowFailureError) as failed:
             await handle.result()
     assert gateway.refusal_in(failed.value).code == "unknown_withdrawal"
@@ -200,7 +200,7 @@ async def test_a_report_is_kept_while_no_worker_is_there(money_stage: Withdrawal
     await stage.furnish()
     async with stage.worker():
         withdrawal_id, key = await _final(stage)
-    handle = await gateway.report_payout(stage.client, withdrawal_id, told(key))
+    handle = await gateway.report_payout(stage.client, withdrawal_id, report(key))
     async with stage.worker():
         assert (await handle.result())["phase"] == "returned"
     assert await stage.available() == 5_000_000

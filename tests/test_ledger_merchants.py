@@ -91,8 +91,8 @@ async def test_a_freeze_is_noted_once_and_both_are_told_once(register: Register)
     assert sum(await asyncio.gather(*(_stop(register) for _ in range(5)))) == 1
     assert sum(await asyncio.gather(*(_stop(register, on=False) for _ in range(5)))) == 1
     notices = await register.notices.read(subject="merchant/m-1")
-    told = [(one.to, one.name, one.facts["what"], one.facts["value"], one.merchant_id) for one in notices]
-    assert told == [
+    rows = [(one.to, one.name, one.facts["what"], one.facts["value"], one.merchant_id) for one in notices]
+    assert rows == [
         (to, "merchant_changed", "frozen", value, "m-1") for value in ("yes", "") for to in ("merchant", "operator")
     ]
     assert [(one.value, one.who) for one in await register.merchants.moves("m-1")].count(("yes", "ann")) == 1

@@ -96,6 +96,6 @@ async def test_an_owner_who_may_not_make_roles_is_told_what_to_do(empty: str) ->
 async def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:
     dsn = "postgresql://someone:secret@127.0.0.1:1/books"
     for call in (migrate(dsn), open_pool(dsn)):
-        with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1/books") as told:
+        with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1/books") as refused:
             await call
-        assert "secret" not in str(told.value)
+        assert "secret" not in str(refused.value)

@@ -173,8 +173,8 @@ async def test_moving_the_default_is_a_change_of_both(register: Register) -> Non
     await keep(register, account_id="a")
     await keep(register, account_id="b")
     await keep(register, account_id="a")
-    told = [(change.what, change.account_id) for change in await register.accounts.changes("m-1")]
-    assert told == [
+    changes = [(change.what, change.account_id) for change in await register.accounts.changes("m-1")]
+    assert changes == [
         ("bound", "a"),
         ("no_longer_default", "a"),
         ("bound", "b"),

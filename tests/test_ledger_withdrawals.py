@@ -436,7 +436,7 @@ async def test_nothing_is_kept_or_moved_that_follows_another_record(
     right = stale.model_copy(update={"follows": 4})
     posted = [await void(book, a_withdrawal(), record=right) for _ in range(2)]
     assert [(one.outcome, one.overtaken) for one in posted] == [("posted", False), ("exists", True)]
-    assert [told.name for told in await register.notices.read()] == ["withdrawal_cancelled"]
+    assert [notice.name for notice in await register.notices.read()] == ["withdrawal_cancelled"]
 
 
 async def test_a_record_of_an_unknown_withdrawal_is_a_defect_and_loud(register: Register) -> None:

@@ -159,11 +159,11 @@ async def test_callbacks_come_until_they_are_acknowledged_and_returns_come_by_th
     await world.plan_payouts("tok-called", "paid", return_after_s=0.3, return_minor=200)
     async with httpx2.AsyncClient(base_url=world.url, trust_env=False) as http:
         await http.post("/bank/payouts", json=_instruction("called1", "tok-called"))
-    told = [("paid", 700)]
+    expected = [("paid", 700)]
     for _ in range(2):
-        assert [(one["outcome"], one["amount_minor"]) for one in await _called_back(world, "called1")] == told
+        assert [(one["outcome"], one["amount_minor"]) for one in await _called_back(world, "called1")] == expected
         await asyncio.sleep(0.4)
-        told = [("paid", 700), ("returned", 200)]
+        expected = [("paid", 700), ("returned", 200)]
     await world.acknowledge([one["seq"] for one in await _called_back(world, "called1")])
     assert await _called_back(world, "called1") == []
 

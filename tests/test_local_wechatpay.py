@@ -84,11 +84,11 @@ async def transfer(other: Independent, key: str, openid: str, amount: int = 1000
 
 async def test_a_transfer_is_paid_and_looked_up(other: Independent, world: WorldClient) -> None:
     key, openid = fresh(), fresh("o-")
-    status, told = await transfer(other, key, openid, 250_000)
-    assert (status, told["state"], told["out_bill_no"]) == (200, "SUCCESS", key)
+    status, answer = await transfer(other, key, openid, 250_000)
+    assert (status, answer["state"], answer["out_bill_no"]) == (200, "SUCCESS", key)
     status, found = await other.ask("mch_transfer_bills_query", out_bill_no=key)
     assert (status, found["state"], found["transfer_amount"]) == (200, "SUCCESS", 250_000)
-    assert found["transfer_bill_no"] == told["transfer_bill_no"]
+    assert found["transfer_bill_no"] == answer["transfer_bill_no"]
     assert await world.payout_effects(openid) == 1
 
 
@@ -104,8 +104,8 @@ async def test_a_number_pays_once_and_not_for_other_content(other: Independent, 
 
 async def test_what_is_unknown_is_not_found(other: Independent) -> None:
     for method, name in (("mch_transfer_bills_query", "out_bill_no"), ("query_refund", "out_refund_no")):
-        status, told = await other.ask(method, **{name: fresh()})
-        assert (status, told["code"] in {"NOT_FOUND", "RESOURCE_NOT_EXISTS"}) == (404, True)
+        status, answer = await other.ask(method, **{name: fresh()})
+        assert (status, answer["code"] in {"NOT_FOUND", "RESOURCE_NOT_EXISTS"}) == (404, True)
 
 
 async def test_a_malformed_transfer_is_a_parameter_error(other: Independent, world: WorldClient) -> None:
@@ -115,15 +115,15 @@ async def test_a_malformed_transfer_is_a_parameter_error(other: Independent, wor
         await transfer(other, fresh(), openid, -1),
         await transfer(other, fresh(), openid, appid="wxother"),
     ]
-    assert [(status, told["code"]) for status, told in answers] == [(400, "PARAM_ERROR")] * 3
+    assert [(status, answer["code"]) for status, answer in answers] == [(400, "PARAM_ERROR")] * 3
     assert await world.payout_effects(openid) == 0
 
 
 async def test_a_withdraw_is_taken_looked_up_and_comes_back(other: Independent, world: WorldClient) -> None:
     key, merchant = fresh(), fresh("sub")
     body = {"sub_mchid": merchant, "out_request_no": key, "amount": 1000, "remark": "交易提现"}
-    status, told = await other.request("/v3/ecommerce/fund/withdraw", body)
-    assert (status, told["out_request_no"]) == (200, key)
+    status, answer = await other.request("/v3/ecommerce/fund/withdraw", body)
+    assert (status, answer["out_request_no"]) == (200, key)
     path = f"/v3/ecommerce/fund/withdraw/out-request-no/{key}?sub_mchid={merchant}"
     assert (await other.request(path))[1]["status"] == "SUCCESS"
     await world.return_payout(key)
@@ -198,8 +198,8 @@ async def test_only_its_merchant_is_heard(standins: StandIns, keys: WechatPayKey
     )
     renamed = Independent(standins.url, keys, mchid="1900000002")
     for one in (impostor, renamed):
-        status, told = await transfer(one, fresh(), fresh("o-"))
-        assert (status, told["code"]) == (401, "SIGN_ERROR")
+        status, answer = await transfer(one, fresh(), fresh("o-"))
+        assert (status, answer["code"]) == (401, "SIGN_ERROR")
     async with httpx2.AsyncClient(trust_env=False, base_url=standins.url) as http:
         for header in ("", "Basic abc", 'WECHATPAY2-SHA256-RSA2048 mchid="1",timestamp="x"'):
             reply = await http.get(
@@ -211,14 +211,14 @@ async def test_only_its_merchant_is_heard(standins: StandIns, keys: WechatPayKey
 async def test_a_recorded_request_is_not_heard_later(other: Independent, monkeypatch: pytest.MonkeyPatch) -> None:
     past = time.time() - 301
     monkeypatch.setattr("wechatpayv3.utils.time.time", lambda: past)
-    status, told = await transfer(other, fresh(), fresh("o-"))
-    assert (status, told["code"]) == (401, "SIGN_ERROR")
+    status, answer = await transfer(other, fresh(), fresh("o-"))
+    assert (status, answer["code"]) == (401, "SIGN_ERROR")
 
 
 async def test_a_name_that_nobody_can_read_is_refused(other: Independent) -> None:
     other.client._core.encrypt = lambda text: base64.b64encode(text.encode()).decode()
-    status, told = await transfer(other, fresh(), fresh("o-"))
-    assert (status, told["code"]) == (400, "PARAM_ERROR")
+    status, answer = await transfer(other, fresh(), fresh("o-"))
+    assert (status, answer["code"]) == (400, "PARAM_ERROR")
 
 
 def test_keys_are_made_once_and_for_our_eyes(standins: StandIns, keys: WechatPayKeys) -> None:

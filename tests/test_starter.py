@@ -27,8 +27,8 @@ run = CliRunner().invoke
 
 def test_each_listed_sentence_begins_the_commands_own_help() -> None:
     for name, sentence in COMMANDS.items():
-        told = " ".join((load(name).help or "").split())
-        assert told.startswith(sentence.removesuffix(".")), name
+        help_text = " ".join((load(name).help or "").split())
+        assert help_text.startswith(sentence.removesuffix(".")), name
 
 
 def test_each_command_module_that_answers_to_its_name_is_listed() -> None:

@@ -46,13 +46,13 @@ def _sample(samples: Path, name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("name", "model"), FILES.items())
 def test_a_sample_is_read_field_by_field(samples: Path, name: str, model: type[BaseModel]) -> None:
-    told = _sample(samples, name)
-    read = model.model_validate(told).model_dump(mode="json", exclude_unset=True)
+    sample = _sample(samples, name)
+    read = model.model_validate(sample).model_dump(mode="json", exclude_unset=True)
     for field, value in read.items():
         if isinstance(value, dict):
-            assert value.items() <= told[field].items()
+            assert value.items() <= sample[field].items()
         else:
-            assert value == told[field]
+            assert value == sample[field]
 
 
 def test_the_sample_states_are_known(samples: Path) -> None:

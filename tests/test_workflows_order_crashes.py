@@ -176,8 +176,10 @@ async def test_what_arrives_between_a_credit_and_its_report_comes_too_late(
             await gateway.signal(stage.client, order.handle.id, "open_after_sale", case)
         else:
             scan = {"at": order.now.isoformat(), "stage": "returning", "code": "returning", "text": "sent back"}
-            told = order.command("carrier", carrier="sandbox", waybill=order.waybill, scans=[scan], provider="sandbox")
-            await gateway.signal(stage.client, order.handle.id, "report_scan", told)
+            command = order.command(
+                "carrier", carrier="sandbox", waybill=order.waybill, scans=[scan], provider="sandbox"
+            )
+            await gateway.signal(stage.client, order.handle.id, "report_scan", command)
         if arrives == "hold":
             await until(order.state, lambda state: state["holds"] != [] and state["phase"] == "credited")
             await order.send("lift_hold", "operator", name="risk", reason="checked")

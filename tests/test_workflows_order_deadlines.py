@@ -53,7 +53,7 @@ async def deadline(order: StagedOrder, name: str) -> datetime:
     raise AssertionError(f"{name} never comes")
 
 
-async def told(order: StagedOrder) -> set[tuple[str, str]]:
+async def notified(order: StagedOrder) -> set[tuple[str, str]]:
     """What stands in the register for whom."""
     notices = await order.stage.register.notices.read(subject=f"order/{order.name}", limit=1000)
     return {(notice.to, notice.name) for notice in notices}
@@ -188,16 +188,16 @@ async def test_a_deadline_passes_when_it_is_due_and_not_before(name: str, play: 
     await skip(order, at - order.now - MINUTES)
     state = await until(order, lambda state: state["next_deadline"] is not None)
     if isinstance(then, tuple):
-        assert then not in await told(order)
+        assert then not in await notified(order)
     else:
         assert not then(state)
     await skip(order, 2 * MINUTES)
     if isinstance(then, tuple):
         for _ in range(100):
-            if then in await told(order):
+            if then in await notified(order):
                 return
             await asyncio.sleep(0.05)
-        raise AssertionError(f"{then} is not among {await told(order)}")
+        raise AssertionError(f"{then} is not among {await notified(order)}")
     await until(order, then)
 
 

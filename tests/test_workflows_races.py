@@ -164,8 +164,10 @@ async def test_what_arrives_while_the_credit_is_posted_cannot_stop_it_any_more(
         state = await until(order, lambda state: state["phase"] == "credited")
         assert (state["audit"], state["receipt"]["status"]) == ("approved", "confirmed")
         await until(order, lambda state: state["recorded_revision"] == state["revision"])
-    told = await database.pool.fetch("SELECT name FROM notices WHERE subject = $1 ORDER BY seq", f"order/{order.name}")
-    names = [row["name"] for row in told]
+    notices = await database.pool.fetch(
+        "SELECT name FROM notices WHERE subject = $1 ORDER BY seq", f"order/{order.name}"
+    )
+    names = [row["name"] for row in notices]
     assert (names.count("credited"), names.count("hold_placed")) == (1, 1)
 
 
@@ -239,8 +241,10 @@ async def test_what_arrives_while_a_number_is_claimed_and_recorded_is_not_lost(
         assert known is not None
         assert known.state is not None
         assert len(known.state["inbox"]["journal"]) == len(verbs)
-    told = await database.pool.fetch("SELECT name FROM notices WHERE subject = $1 ORDER BY seq", f"order/{order.name}")
-    assert [row["name"] for row in told][:2] == ["ship", "shipped"]
+    notices = await database.pool.fetch(
+        "SELECT name FROM notices WHERE subject = $1 ORDER BY seq", f"order/{order.name}"
+    )
+    assert [row["name"] for row in notices][:2] == ["ship", "shipped"]
 
 
 async def test_what_overtakes_a_try_that_was_recorded_and_lost_keeps_its_notice_and_its_numbers(
@@ -271,8 +275,10 @@ async def test_what_overtakes_a_try_that_was_recorded_and_lost_keeps_its_notice_
         known = await register.orders.known(order.name)
         assert known is not None
         assert [parcel["parcel_id"] for parcel in (known.state or {})["parcels"]] == ["p1"]
-    told = await database.pool.fetch("SELECT name FROM notices WHERE subject = $1 ORDER BY seq", f"order/{order.name}")
-    assert sorted(row["name"] for row in told) == ["hold_placed", "ship", "shipped", "shipped"]
+    notices = await database.pool.fetch(
+        "SELECT name FROM notices WHERE subject = $1 ORDER BY seq", f"order/{order.name}"
+    )
+    assert sorted(row["name"] for row in notices) == ["hold_placed", "ship", "shipped", "shipped"]
 
 
 async def test_a_refund_is_decided_in_the_history_before_it_is_posted(play: Callable[[], Any]) -> None:

@@ -129,10 +129,10 @@ def after_effects(folder: Path, orders: dict[str, str]) -> None:
     shorten_waits()
 
     def work() -> int:
-        threading.Thread(target=tell, daemon=True).start()
+        threading.Thread(target=report, daemon=True).start()
         return worker.cli()
 
-    def tell() -> None:
+    def report() -> None:
         while not all((folder / effect).exists() for effect in orders):
             time.sleep(0.05)
         (folder / "done").touch()
@@ -163,12 +163,12 @@ def by_chance(folder: Path, kills: int, seed: int) -> None:
 
 def main() -> None:
     """See the module."""
-    folder, told = Path(sys.argv[1]), json.loads(sys.argv[2])
+    folder, spec = Path(sys.argv[1]), json.loads(sys.argv[2])
     load()
-    if "kills" in told:
-        by_chance(folder, told["kills"], told["seed"])
+    if "kills" in spec:
+        by_chance(folder, spec["kills"], spec["seed"])
     else:
-        after_effects(folder, told)
+        after_effects(folder, spec)
 
 
 if __name__ == "__main__":

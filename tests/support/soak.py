@@ -168,11 +168,11 @@ def soak(
     for part in wanted:
         print(f"{part} ...", flush=True)
         figures.append(runs[part]())
-    tell(figures, file)
+    write(figures, file)
     raise typer.Exit(code=int(any(one.failed for one in figures)))
 
 
-def tell(figures: list[Figures], file: Path | None) -> None:
+def write(figures: list[Figures], file: Path | None) -> None:
     """The figures as a table, and as a file where one is named."""
     table = Table("part", "size", "events", "failed", "minutes")
     for one in figures:

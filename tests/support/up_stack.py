@@ -54,8 +54,8 @@ class Up:
             env=os.environ | {"DAKUAN_HOME": str(self.home)},
         )
         assert self.process.stdout is not None
-        told = json.loads(self.process.stdout.readline())
-        assert told["web_ui"].startswith("http://127.0.0.1:")
+        announced = json.loads(self.process.stdout.readline())
+        assert announced["web_ui"].startswith("http://127.0.0.1:")
 
     def end(self, sign: signal.Signals) -> int:
         """End it and give its exit code."""

@@ -100,9 +100,9 @@ class Forge:
         made = {"timestamp": timestamp, "nonce": nonce, "signature": signature, "serial": self.keys.platform_serial}
         return {f"Wechatpay-{name.title()}": value for name, value in {**made, **changed}.items() if value is not None}
 
-    def answer(self, told: Mapping[str, Any] | bytes, status: str = "200 OK", **changed: str | None) -> bytes:
+    def answer(self, content: Mapping[str, Any] | bytes, status: str = "200 OK", **changed: str | None) -> bytes:
         """A signed answer as it goes over the wire."""
-        body = told if isinstance(told, bytes) else json.dumps(told, ensure_ascii=False).encode()
+        body = content if isinstance(content, bytes) else json.dumps(content, ensure_ascii=False).encode()
         return http(body, status, *(f"{name}: {value}" for name, value in self.headers(body, **changed).items()))
 
     def callback(self, event: str, resource: Mapping[str, Any], /, **changed: Any) -> tuple[bytes, dict[str, str]]:

@@ -195,7 +195,7 @@ class WithdrawalLife:
             if known == "pending":
                 self.bank.payouts[key] = fate
 
-    def return_a_part(self, part: int, tell: bool) -> None:
+    def return_a_part(self, part: int, reported: bool) -> None:
         """The bank returns all or half of what it paid, and may say so."""
         state = self.driver.state
         key = next((key for key, fate in self.bank.payouts.items() if fate == "paid"), None)
@@ -204,7 +204,7 @@ class WithdrawalLife:
         if key is None or amount <= 0:
             return
         self.bank.returned[key] = before + amount
-        if tell and state.attempt_with_key(key) is not None:
+        if reported and state.attempt_with_key(key) is not None:
             self._report(key, "returned", f"{key}-r{before}", amount)
 
     def _report(self, key: str, outcome: str, event_id: str, amount_minor: int, **fields: Any) -> None:
