@@ -1,4 +1,4 @@
-"""`purge`: deletes the raw bytes of old callbacks and pushes, and old answers of providers about parcels."""
+"""`purge`: deletes the raw bytes of old callbacks and pushes, answered requests, and old answers of providers."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ async def purge(
 ) -> None:
     """Delete older raw callbacks of rails and payment channels; their outcomes are kept.
 
+    Answered requests of the HTTP gateway go too, after 30 days at the earliest.
+
     Answers and pushes of tracking providers follow `[keep]` of the file in DAKUAN_CARRIERS. By default, data that may
     name people goes after 30 days, the rest after 180, except for parcels of open orders. Run it daily.
     """
@@ -36,7 +38,8 @@ async def purge(
     keep = providers.keep if providers is not None else Keep()
     async with books() as register:
         purged = await register.callbacks.purge(now - age)
+        answered = await register.requests.purge(now - age)
         looks = await register.providers.purge(now - keep.details, now - keep.numbers)
-    view = {"emptied": purged.emptied, "removed": purged.removed, "logistics": looks._asdict()}
+    view = {"emptied": purged.emptied, "removed": purged.removed, "requests": answered, "logistics": looks._asdict()}
     shown = {**view, "logistics": ", ".join(f"{count} {kind}" for kind, count in looks._asdict().items())}
     print_answer(view, lambda console: console.print(facts("purge", shown)))

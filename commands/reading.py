@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -19,17 +18,14 @@ from core.errors import BadInput, Refused
 from core.fields import Message
 from core.ids import order_workflow_id, withdrawal_workflow_id
 from core.reading import reasons_of
+from core.strict_json import SPACE, line_of, parse_json, value_at
 from inbound.texts import decode
 
 M = TypeVar("M", bound=Message)
 
 LARGEST_FILE = 256 * 1024 * 1024
 """Bytes read at once; more than a million orders."""
-LONGEST_INTEGER = 20
-"""Digits. No amount has more than sixteen; thousands of digits would only cost time."""
-
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_SPACE = re.compile(r"[ \t\n\r]*")
 _WITHDRAWAL = "withdrawal-"
 
 
@@ -84,26 +80,13 @@ class Document:
     wrong: BadInput | None = None
 
 
-def parse_json(text: str) -> Any:
-    """One JSON value, read more strictly than Python does: no duplicate keys, NaN, endless numbers, lone surrogates.
-
-    Raises:
-        BadInput: says what is wrong and where.
-    """
-    value, end = _value_at(text, _SPACE.match(text).end())  # type: ignore[union-attr]  # it matches nothing, too
-    rest = _SPACE.match(text, end).end()  # type: ignore[union-attr]  # as above
-    if rest != len(text):
-        raise BadInput(f"line {_line(text, rest)}: something follows after the JSON value")
-    return value
-
-
 def documents(text: str) -> list[Document]:
     """The JSON values of a text: one, the elements of one array, or one a line (JSON lines).
 
     Raises:
         BadInput: there is nothing in it.
     """
-    start = _SPACE.match(text).end()  # type: ignore[union-attr]  # it matches nothing, too
+    start = SPACE.match(text).end()  # type: ignore[union-attr]  # it matches nothing, too
     if start == len(text):
         raise BadInput("there is no order in it: it is empty")
     if text[start] == "[":
@@ -111,7 +94,7 @@ def documents(text: str) -> list[Document]:
     if _is_lines(text[start:]):
         lines = enumerate(text.split("\n"), 1)
         return [_document(number, line) for number, line in lines if line.strip()]
-    return [_document(_line(text, start), text)]
+    return [_document(line_of(text, start), text)]
 
 
 def _is_lines(text: str) -> bool:
@@ -138,21 +121,21 @@ def _elements(text: str, start: int) -> Iterator[Document]:
     """The elements of an array, each with its line; a break in the array's own form ends it."""
     position, first, lines = start + 1, True, _LineCounter(text)
     while True:
-        position = _SPACE.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
+        position = SPACE.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
         line = lines.at(position)
         if position < len(text) and text[position] == "]" and first:
             raise BadInput("there is no order in it: the array is empty")
         try:
-            value, position = _value_at(text, position)
+            value, position = value_at(text, position)
         except BadInput as error:
             yield Document(line, wrong=error)
             return
         yield Document(line, value)
-        position, first = _SPACE.match(text, position).end(), False  # type: ignore[union-attr]  # as above
+        position, first = SPACE.match(text, position).end(), False  # type: ignore[union-attr]  # as above
         mark = text[position : position + 1]
         position += 1
         if mark == "]":
-            rest = _SPACE.match(text, position).end()  # type: ignore[union-attr]  # as above
+            rest = SPACE.match(text, position).end()  # type: ignore[union-attr]  # as above
             if rest != len(text):
                 yield Document(lines.at(rest), wrong=BadInput("something follows after the array"))
             return
@@ -171,65 +154,6 @@ class _LineCounter:
         self._line += self._text.count("\n", self._position, position)
         self._position = position
         return self._line
-
-
-def _line(text: str, position: int) -> int:
-    return text.count("\n", 0, position) + 1
-
-
-def _value_at(text: str, position: int) -> tuple[Any, int]:
-    try:
-        value, end = _DECODER.raw_decode(text, position)
-    except json.JSONDecodeError as error:
-        raise BadInput(f"line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from None
-    except BadInput as error:
-        raise BadInput(f"line {_line(text, position)}: {error}") from None
-    except RecursionError:
-        raise BadInput(f"line {_line(text, position)}: nested too deeply") from None
-    if text.find("\\u", position, end) != -1:
-        _refuse_surrogates(value, text, position)
-    return value, end
-
-
-def _refuse_surrogates(value: Any, text: str, position: int) -> None:
-    """Half a character (`\\ud800`) is a Python string that no file, database or wire can carry."""
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise BadInput(f"line {_line(text, position)}: a string holds half a character (a lone surrogate)") from None
-    except RecursionError:
-        raise BadInput(f"line {_line(text, position)}: nested too deeply") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise BadInput(f"the key {key!r} stands twice in one object")
-        found[key] = value
-    return found
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > LONGEST_INTEGER:
-        raise BadInput(f"a number has {len(digits)} digits")
-    return int(digits)
-
-
-def _decimal(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise BadInput(f"the number {text[:20]} is too large")
-    return number
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise BadInput(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=_integer, parse_float=_decimal, parse_constant=_no_constant
-)
 
 
 # --- messages --------------------------------------------------------------------------------------------

@@ -10,11 +10,12 @@ import typer
 import gateway
 from commands.console import JsonFlag, Malformed, command, print_answer
 from commands.link import books
-from commands.reading import Subject, actor_of, id_of, parse_json, read_message, read_text, subject_of
+from commands.reading import Subject, actor_of, id_of, read_message, read_text, subject_of
 from commands.service import temporal, why_idle
 from commands.views import deadline_line
 from core.errors import BadInput, Refused, Unavailable
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Command, ReportPayout
+from core.strict_json import parse_json
 from screens import facts
 
 if TYPE_CHECKING:
@@ -52,19 +53,11 @@ async def send(
 
 
 async def _answer(client: Client, about: Subject, checked: Command, payload: dict[str, Any]) -> dict[str, Any]:
-    """The answer to an Update; a closed order runs again for the verbs that it still takes."""
-    try:
+    if about.is_withdrawal:
         return await gateway.send(client, about.workflow_id, checked.verb, payload)
-    except Refused as refusal:
-        from core.order.commands import VERBS  # loaded when it is needed: the whole order machine
+    from wiring.commanding import send_to_order  # loaded when it is needed: the whole order machine
 
-        if about.is_withdrawal or refusal.code not in {"order_over", "not_running"} or not VERBS[type(checked)].reopens:
-            raise
-        async with books() as register:
-            known = await register.orders.known(about.id)
-        if known is None or not known.closed:
-            raise
-        return await gateway.send_reopening(client, known.order, checked.verb, payload)
+    return await send_to_order(client, books, about.id, checked, payload)
 
 
 def checked_command(about: Subject, verb: str, body: str, command_id: str | None, actor: str | None) -> Command:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client
 
 import gateway
 from commands.console import Failed, JsonFlag, Malformed, command, error_view, print_answer, print_error
@@ -15,10 +15,9 @@ from commands.order_exports import orders_of, read_mapping
 from commands.reading import Document, documents, read_message, read_text
 from commands.service import temporal, why_idle
 from commands.views import deadline_line
-from core.errors import DakuanError, Refused, Unavailable
+from core.errors import DakuanError
 from core.ids import order_workflow_id
 from core.messages import Order
-from core.reading import content_hash
 from screens import table
 
 if TYPE_CHECKING:
@@ -97,51 +96,13 @@ async def _start_all(client: Client, orders: list[tuple[int, Order]]) -> list[Ou
     async def one(line: int, order: Order) -> Outcome:
         async with gate:
             try:
-                return Outcome(line, order.order_id, state=await start_one(client, order, idle))
+                return Outcome(
+                    line, order.order_id, state=await gateway.open_order(client, order, within=OPENS_WITHIN, idle=idle)
+                )
             except DakuanError as error:
                 return Outcome(line, order.order_id, error=error)
 
     return list(await asyncio.gather(*(one(line, order) for line, order in orders)))
-
-
-async def start_one(client: Client, order: Order, idle: str | None = None) -> dict[str, Any]:
-    """Start an order and wait until it is open. An order that was started before gives its state.
-
-    Args:
-        idle: why no worker takes tasks, if none does. Then this does not wait.
-
-    Raises:
-        Refused: with the reason code; `order_exists_with_different_content` where the id is another order's.
-        Unavailable: Temporal or every worker is away; a retry helps and starts nothing twice.
-    """
-    handle: WorkflowHandle[Any, Any]
-    try:
-        handle = await gateway.start_order(client, order)
-    except Refused as over:
-        if over.code != "order_over":
-            raise
-        handle = client.get_workflow_handle(order_workflow_id(order.order_id))
-    if idle is not None:
-        raise Unavailable(f"{handle.id} is started, and opens once a worker takes it; look with `show`. {idle}")
-    state = await _opened(client, handle)
-    known = state.get("order")
-    if known is not None and content_hash(Order.model_validate(known)) != content_hash(order):
-        raise Refused(
-            "order_exists_with_different_content", f"Another order with the id {order.order_id} exists.", "order_id"
-        )
-    return state
-
-
-async def _opened(client: Client, handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
-    try:
-        async with asyncio.timeout(OPENS_WITHIN):
-            return await gateway.opened(handle)
-    except TimeoutError:
-        tried = "; ".join(f"{one['activity']}: {one['failure']}" for one in await gateway.retries(client, handle.id))
-        raise Unavailable(
-            f"{handle.id} is started and still opening ({tried or 'no reason is known'}). "
-            "It goes on by itself; look with `show`."
-        ) from None
 
 
 def _report(outcomes: list[Outcome]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from local.service import ServerProcess
 
 WORKER_LOG = "worker.log"
+HTTP_PORT = 8420
+"""Of the HTTP gateway, where it is free."""
 LOOK_EVERY = 1.0
 """Seconds between two checks that the servers of the stack are alive."""
 
@@ -32,13 +34,18 @@ async def up(
 ) -> None:
     """Run the local stack and a worker. Servers that a killed `up` left running are adopted; Ctrl-C ends everything."""
     from local.stack import LocalStack
+    from storefront.serving import serving
     from worker import on_signals, running_worker  # loaded when it runs: servers, vendors and workflows
 
     stop, settings = on_signals(), load()
-    async with LocalStack(settings.home, base=settings) as stack, running_worker(stack.settings):
+    async with AsyncExitStack() as parts:
+        stack = await parts.enter_async_context(LocalStack(settings.home, base=settings))
+        await parts.enter_async_context(running_worker(stack.settings))
+        port = stack.port("http", HTTP_PORT)
+        await parts.enter_async_context(serving(stack.settings, port))
         # The worker's log goes to a file: this terminal is for people.
         log_to_file(settings.home / WORKER_LOG)
-        view = stack_view(stack.settings)
+        view = stack_view(stack.settings) | {"HTTP": f"http://127.0.0.1:{port}"}
         if not passwords:
             view = {name: hide_passwords(value) for name, value in view.items()}
         print_answer(view, lambda console: _show(console, view))

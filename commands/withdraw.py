@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import gateway
 from commands.console import Failed, JsonFlag, command, print_answer
+from commands.link import books
 from commands.reading import actor_of, id_of, read_message
 from commands.service import temporal
 from commands.views import withdrawal_facts
-from core.errors import Refused
+from config import load
 from core.messages import Withdrawal
 from core.money import parse_amount
-from core.reasons import SENTENCES
 
 if TYPE_CHECKING:
-    from temporalio.client import Client, WorkflowHandle
+    pass
 
-LOOK_EVERY = 0.2
-"""Seconds between two looks at an awaited withdrawal."""
-PASSING = frozenset({"approved", "submitting", "submitted"})
-"""States that end without a person, unless a hold stands."""
 NOT_PAID = frozenset({"failed", "rejected", "cancelled"})
 
 
@@ -67,49 +62,15 @@ async def withdraw(
     }
     withdrawal = read_message(Withdrawal, asked, "malformed")
     if estimating:
-        from commands.estimating import estimate_now, show_estimate  # loaded when it runs: policies, rails and holidays
+        from commands.estimating import show_estimate  # loaded when it runs: policies, rails and holidays
+        from wiring.estimating import estimate_now
 
-        found = await estimate_now(withdrawal)
+        async with books() as register:
+            found = await estimate_now(load(), register, withdrawal)
         print_answer(found.model_dump(mode="json"), lambda console: show_estimate(console, found))
         return
     async with temporal() as client:
-        state = await ask(client, withdrawal, wait=wait)
+        state = await gateway.open_withdrawal(client, withdrawal, wait=wait)
     print_answer(state, lambda console: console.print(withdrawal_facts(state)))
     if state["phase"] in NOT_PAID:
         raise Failed
-
-
-async def ask(client: Client, withdrawal: Withdrawal, *, wait: bool) -> dict[str, Any]:
-    """Start a withdrawal and return its state once its money is reserved; with `wait`, once it is decided.
-
-    Raises:
-        Refused: with the reason code; nothing was reserved.
-        Unavailable: Temporal or every worker is away; a retry helps and reserves nothing twice.
-    """
-    handle = await gateway.start_withdrawal(client, withdrawal)
-    while True:
-        state = await _state(client, handle)
-        known = state.get("withdrawal")
-        if known is not None and Withdrawal.model_validate(known) != withdrawal:
-            code = "withdrawal_exists_with_different_content"
-            raise Refused(code, f"{SENTENCES[code]} {withdrawal.withdrawal_id}", "withdrawal_id")
-        if state.get("phase") == "refused":
-            refusal = state["refusal"]
-            raise Refused(refusal["code"], refusal["message"], refusal.get("field"))
-        if _answered(state, wait=wait):
-            return state
-        await asyncio.sleep(LOOK_EVERY)
-
-
-async def _state(client: Client, handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
-    state = dict(await gateway.query(client, handle.id, "withdrawal"))
-    if "withdrawal" not in state:
-        await gateway.refuse_if_failed(handle)
-    return state
-
-
-def _answered(state: dict[str, Any], *, wait: bool) -> bool:
-    phase = state.get("phase")
-    if phase in {None, "requested", "opening", "not_opened"}:
-        return False
-    return not wait or phase not in PASSING or bool(state.get("holds"))

@@ -9,6 +9,7 @@
     DAKUAN_BANK_URL                    rail for payouts
     DAKUAN_RAILS                       file of further rails and channels, and our accounts with them (`config.rails`)
     DAKUAN_ACCOUNT_KEYS                ID:KEY,ID:KEY…: what seals account numbers; 32 bytes in base64, the newest first
+    DAKUAN_PEPPER                      what API keys are hashed with: 32 bytes in base64, the same for all gateways
     DAKUAN_POLICIES                    folder of policy files; default `policies/`
     DAKUAN_SCREENING                   screening rules; default `screening.toml` in that folder
     DAKUAN_HOME                        folder of the local stack; default `var/` beside the sources
@@ -44,6 +45,8 @@ STANDIN_CARRIERS = PROJECT / "local" / "carriers.toml"
 STACK_FILE = "stack.json"
 """The file that a running local stack writes into its home: a JSON object of this module's settings, and `pids`."""
 
+PEPPER_FILE = "pepper"
+"""The file in which a local stack keeps its own DAKUAN_PEPPER."""
 ACCOUNT_KEYS_FILE = "account-keys"
 """The file in which a local stack keeps its own DAKUAN_ACCOUNT_KEYS."""
 
@@ -81,6 +84,8 @@ class Settings(BaseModel):
     bank_url: str | None = Field(default=None, repr=False)
     account_keys: Mapping[str, bytes] = Field(default={}, repr=False)
     """The keys that seal account numbers, by id; the first seals, all open."""
+    pepper: bytes | None = Field(default=None, repr=False)
+    """What API keys are hashed with."""
     rails: Rails | None = Field(default=None, repr=False)
     """None: every rail is the bank, every channel the payment channel above."""
     rails_file: Path | None = None
@@ -122,6 +127,7 @@ class Settings(BaseModel):
             rails=read_rails(rails_file, variables) if rails_file else None,
             rails_file=rails_file,
             account_keys=_account_keys(variables, home if "world_url" in found else None),
+            pepper=_pepper(variables, home if "world_url" in found else None),
             policies=policies,
             providers=providers,
             screening=_path(variables, "DAKUAN_SCREENING", policies / "screening.toml"),
@@ -144,6 +150,17 @@ class Settings(BaseModel):
                 "set it, or run `python starter.py up`"
             )
         return str(value)
+
+    @property
+    def pepper_needed(self) -> bytes:
+        """The pepper, for callers that require it.
+
+        Raises:
+            Misconfigured: it is not set, and no local stack is up.
+        """
+        if self.pepper is None:
+            raise Misconfigured("DAKUAN_PEPPER is not set: 32 bytes in base64; `openssl rand -base64 32` makes it")
+        return self.pepper
 
     def temporal_connect_config(self) -> dict[str, Any]:
         """Keyword arguments of `temporalio.client.Client.connect`.
@@ -272,6 +289,30 @@ def _account_keys(variables: Mapping[str, str], home: Path | None) -> dict[str, 
         return parse_account_keys((home / ACCOUNT_KEYS_FILE).read_text(encoding="ascii"))
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{home / ACCOUNT_KEYS_FILE} cannot be read: {error}") from None
+
+
+def parse_pepper(text: str) -> bytes:
+    """The pepper of API keys.
+
+    Raises:
+        Misconfigured: it is not 32 bytes in base64. The message does not repeat it.
+    """
+    try:
+        pepper = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        pepper = b""
+    if len(pepper) != 32:
+        raise Misconfigured("DAKUAN_PEPPER is not 32 bytes in base64; `openssl rand -base64 32` makes it")
+    return pepper
+
+
+def _pepper(variables: Mapping[str, str], home: Path | None) -> bytes | None:
+    """The pepper that is set; otherwise that of the local stack in use."""
+    if "DAKUAN_PEPPER" in variables:
+        return parse_pepper(variables["DAKUAN_PEPPER"])
+    if home is None or not (home / PEPPER_FILE).exists():
+        return None
+    return parse_pepper((home / PEPPER_FILE).read_text(encoding="ascii"))
 
 
 def _providers(variables: Mapping[str, str]) -> Providers | None:

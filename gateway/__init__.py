@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gateway.attributes import attributes_without_room, register_search_attributes, search_attributes
     from gateway.connecting import connect, connected
     from gateway.converter import DATA_CONVERTER
+    from gateway.opening import open_order, open_withdrawal
     from gateway.pollers import failing, make_current, workers
     from gateway.reconciling import schedule_reconciliation, start_reconciliation, unschedule_reconciliation
     from gateway.refusals import refusal_in, refuse_if_failed
@@ -37,6 +38,8 @@ __all__ = [
     "connected",
     "failing",
     "make_current",
+    "open_order",
+    "open_withdrawal",
     "opened",
     "query",
     "recheck_withdrawal",
@@ -82,6 +85,10 @@ _NAMES = {
         "connected",
     ),
     "converter": ("DATA_CONVERTER",),
+    "opening": (
+        "open_order",
+        "open_withdrawal",
+    ),
     "pollers": (
         "failing",
         "make_current",

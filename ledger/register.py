@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from core.account_commands import AccountCommand
 from ledger.account_drops import AccountDrops
+from ledger.api_keys import ApiKeys
 from ledger.balances import Balances
 from ledger.breaks import Breaks
 from ledger.callbacks import Callbacks
@@ -31,6 +32,7 @@ from ledger.pool import Pool, translate_errors
 from ledger.provider_log import ProviderLog
 from ledger.pushes import Pushes
 from ledger.receivables import Receivables
+from ledger.requests import Requests
 from ledger.reviews import Reviews
 from ledger.shifting import Shifting
 from ledger.statements import Statements
@@ -67,6 +69,8 @@ class Register:
         self.shifting = Shifting(pool)
         self.statements = Statements(pool)
         self.breaks = Breaks(pool)
+        self.api_keys = ApiKeys(pool)
+        self.requests = Requests(pool)
 
     @asynccontextmanager
     async def once(self, command: AccountCommand | None, now: datetime) -> AsyncIterator[Register | None]:

@@ -18,6 +18,26 @@ CREATE TABLE accounts (
     CONSTRAINT guarded_balance_never_negative CHECK (balance_minor >= 0)
 ) WITH (fillfactor=70);
 
+CREATE TABLE api_keys (
+    key_id text NOT NULL,
+    name text NOT NULL,
+    digest bytea NOT NULL,
+    merchant_id text,
+    scopes text[] NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    last_used timestamp with time zone,
+    CONSTRAINT api_keys_pkey PRIMARY KEY (key_id),
+    CONSTRAINT api_keys_digest_key UNIQUE (digest),
+    CONSTRAINT key_digest_form CHECK (length(digest) = 32),
+    CONSTRAINT key_has_scopes CHECK (cardinality(scopes) > 0),
+    CONSTRAINT key_id_form CHECK (key_id ~ '^[A-Za-z0-9]{8}$'::text),
+    CONSTRAINT key_name_form CHECK (length(name) >= 1 AND length(name) <= 100),
+    CONSTRAINT keyed_merchant_form CHECK (merchant_id ~ '^[A-Za-z0-9_-]{1,64}$'::text)
+);
+CREATE INDEX api_keys_by_merchant ON api_keys USING btree (merchant_id, created_at);
+
 CREATE TABLE callbacks (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     provider text NOT NULL,
@@ -439,6 +459,26 @@ CREATE TABLE policy_names (
     CONSTRAINT policy_names_content_hash_fkey FOREIGN KEY (content_hash) REFERENCES policies(content_hash)
 );
 
+CREATE TABLE requests (
+    api_key text NOT NULL,
+    idempotency_key text NOT NULL,
+    digest text NOT NULL,
+    what text NOT NULL,
+    subject text NOT NULL,
+    body jsonb NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    taken_until timestamp with time zone NOT NULL,
+    status integer,
+    answer jsonb,
+    answered_at timestamp with time zone,
+    CONSTRAINT requests_pkey PRIMARY KEY (api_key, idempotency_key),
+    CONSTRAINT requests_api_key_fkey FOREIGN KEY (api_key) REFERENCES api_keys(key_id),
+    CONSTRAINT an_answer_is_whole CHECK ((status IS NULL) = (answer IS NULL) AND (status IS NULL) = (answered_at IS NULL)),
+    CONSTRAINT idempotency_key_form CHECK (idempotency_key ~ '^[A-Za-z0-9_-]{1,64}$'::text)
+);
+CREATE INDEX requests_by_age ON requests USING btree (received_at);
+CREATE INDEX requests_unanswered ON requests USING btree (taken_until) WHERE status IS NULL;
+
 CREATE TABLE rest_returns (
     return_id text NOT NULL,
     channel text NOT NULL,
@@ -750,6 +790,24 @@ AS $function$
     END
 $function$;
 
+CREATE FUNCTION add_api_key(
+    p_key_id text,
+    p_name text,
+    p_digest bytea,
+    p_merchant_id text,
+    p_scopes text[],
+    p_created_by text,
+    p_expires_at timestamp with time zone,
+    p_now timestamp with time zone
+)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    INSERT INTO api_keys (key_id, name, digest, merchant_id, scopes, created_by, created_at, expires_at)
+    VALUES (p_key_id, p_name, p_digest, p_merchant_id, p_scopes, p_created_by, p_now, p_expires_at)
+$function$;
+
 CREATE FUNCTION add_notices(p_subject text, p_notices jsonb)
  RETURNS void
  LANGUAGE sql
@@ -786,6 +844,22 @@ BEGIN
     ORDER BY l.line_id
     ON CONFLICT (order_id, line_id) DO UPDATE SET refunded_minor = r.refunded_minor + excluded.refunded_minor;
 END $function$;
+
+CREATE FUNCTION answer_request(
+    p_api_key text,
+    p_idempotency_key text,
+    p_status integer,
+    p_answer jsonb,
+    p_now timestamp with time zone
+)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    UPDATE requests SET status = p_status, answer = p_answer, answered_at = p_now
+    WHERE api_key = p_api_key AND idempotency_key = p_idempotency_key AND status IS NULL
+$function$;
 
 CREATE FUNCTION bind_account(
     p_account_id text,
@@ -1155,6 +1229,16 @@ AS $function$
            AND d.currency = p_currency ORDER BY d.id DESC LIMIT 1),
         0) END
 $function$;
+
+CREATE FUNCTION end_api_key(p_key_id text, p_at timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    UPDATE api_keys SET expires_at = p_at WHERE key_id = p_key_id AND (expires_at IS NULL OR expires_at > p_at);
+    RETURN FOUND;
+END $function$;
 
 CREATE FUNCTION finish_callback(p_id bigint, p_outcome text, p_detail text, p_about text, p_key text, p_event_id text)
  RETURNS void
@@ -1603,6 +1687,16 @@ BEGIN
           WHERE a.carrier = p_carrier AND a.answered_at > p_now - p_window AND a.waybill <> p_waybill
           ORDER BY a.answered_at DESC LIMIT p_most) AS newest;
 END $function$;
+
+CREATE FUNCTION note_key_used(p_key_id text, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    UPDATE api_keys SET last_used = p_now
+    WHERE key_id = p_key_id AND (last_used IS NULL OR last_used < p_now - INTERVAL '1 minute')
+$function$;
 
 CREATE FUNCTION note_rests(p_channel text, p_before timestamp with time zone, p_now timestamp with time zone)
  RETURNS integer
@@ -2658,6 +2752,20 @@ BEGIN
            (SELECT count(*) FROM gone), (SELECT count(*) FROM untraced), (SELECT count(*) FROM unsubscribed);
 END $function$;
 
+CREATE FUNCTION purge_requests(p_before timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_gone BIGINT;
+BEGIN
+    DELETE FROM requests WHERE status IS NOT NULL AND received_at < least(p_before, clock_timestamp() - INTERVAL '30 days');
+    GET DIAGNOSTICS v_gone = ROW_COUNT;
+    RETURN v_gone;
+END $function$;
+
 CREATE FUNCTION record_breaks(
     p_scope text,
     p_name text,
@@ -3492,6 +3600,46 @@ BEGIN
     RETURN FOUND;
 END $function$;
 
+CREATE FUNCTION take_request(
+    p_api_key text,
+    p_idempotency_key text,
+    p_digest text,
+    p_what text,
+    p_subject text,
+    p_body jsonb,
+    p_taken_until timestamp with time zone,
+    p_now timestamp with time zone
+)
+ RETURNS TABLE(outcome text, status integer, answer jsonb)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_known requests%ROWTYPE;
+BEGIN
+    INSERT INTO requests (api_key, idempotency_key, digest, what, subject, body, received_at, taken_until)
+    VALUES (p_api_key, p_idempotency_key, p_digest, p_what, p_subject, p_body, p_now, p_taken_until)
+    ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        RETURN QUERY SELECT 'taken', NULL::INT, NULL::JSONB;
+        RETURN;
+    END IF;
+    SELECT * INTO v_known FROM requests r
+    WHERE r.api_key = p_api_key AND r.idempotency_key = p_idempotency_key FOR UPDATE;
+    IF v_known.digest <> p_digest THEN
+        RETURN QUERY SELECT 'other', NULL::INT, NULL::JSONB;
+    ELSIF v_known.status IS NOT NULL THEN
+        RETURN QUERY SELECT 'answered', v_known.status, v_known.answer;
+    ELSIF v_known.taken_until > p_now THEN
+        RETURN QUERY SELECT 'under_way', NULL::INT, NULL::JSONB;
+    ELSE
+        UPDATE requests r SET taken_until = p_taken_until
+        WHERE r.api_key = p_api_key AND r.idempotency_key = p_idempotency_key;
+        RETURN QUERY SELECT 'taken', NULL::INT, NULL::JSONB;
+    END IF;
+END $function$;
+
 CREATE FUNCTION take_subscription(
     p_provider text,
     p_carrier text,
@@ -3512,6 +3660,26 @@ BEGIN
     WHERE (s.outcome IS NULL OR s.outcome IN ('unavailable', 'auth')) AND s.asked_at <= excluded.asked_at - p_again;
     RETURN FOUND;
 END $function$;
+
+CREATE FUNCTION take_unanswered(
+    p_at_most integer,
+    p_taken_until timestamp with time zone,
+    p_now timestamp with time zone
+)
+ RETURNS TABLE(api_key text, idempotency_key text, digest text, what text, subject text, body jsonb)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    UPDATE requests r SET taken_until = p_taken_until
+    FROM (
+        SELECT u.api_key, u.idempotency_key FROM requests u
+        WHERE u.status IS NULL AND u.taken_until <= p_now
+        ORDER BY u.taken_until LIMIT p_at_most FOR UPDATE SKIP LOCKED
+    ) AS mine
+    WHERE r.api_key = mine.api_key AND r.idempotency_key = mine.idempotency_key
+    RETURNING r.api_key, r.idempotency_key, r.digest, r.what, r.subject, r.body
+$function$;
 
 CREATE FUNCTION tell_drop(
     p_account_id text,
@@ -3918,6 +4086,7 @@ CREATE TRIGGER transfers_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON t
 
 GRANT SELECT ON TABLE account_drops TO dakuan_worker;
 GRANT SELECT ON TABLE accounts TO dakuan_worker;
+GRANT SELECT ON TABLE api_keys TO dakuan_worker;
 GRANT SELECT ON TABLE booked_settlements TO dakuan_worker;
 GRANT SELECT ON TABLE callbacks TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_answers TO dakuan_worker;
@@ -3954,6 +4123,7 @@ GRANT SELECT ON TABLE pushes TO dakuan_worker;
 GRANT SELECT ON TABLE reconciliation_breaks TO dakuan_worker;
 GRANT SELECT ON TABLE reconciliation_runs TO dakuan_worker;
 GRANT SELECT ON TABLE refunded_lines TO dakuan_worker;
+GRANT SELECT ON TABLE requests TO dakuan_worker;
 GRANT SELECT ON TABLE rest_returns TO dakuan_worker;
 GRANT SELECT ON TABLE review_claims TO dakuan_worker;
 GRANT SELECT ON TABLE safeguards TO dakuan_worker;
@@ -3969,6 +4139,7 @@ GRANT SELECT ON TABLE withdrawals TO dakuan_worker;
 GRANT SELECT ON TABLE write_offs TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION account_guarded TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION account_kind TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION answer_request TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION bind_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION bounded_now TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_and_record TO dakuan_worker;
@@ -3996,6 +4167,7 @@ GRANT EXECUTE ON FUNCTION move_licence TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION name_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION newest_scan TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_answer TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION note_key_used TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_rests TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION number_in_use TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_and_fund_order TO dakuan_worker;
@@ -4011,6 +4183,7 @@ GRANT EXECUTE ON FUNCTION post_refund TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_settlements TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_callbacks TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_logistics TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION purge_requests TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION record_breaks TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION record_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION record_withdrawal TO dakuan_worker;
@@ -4031,7 +4204,9 @@ GRANT EXECUTE ON FUNCTION suspend_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_account_command TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_look TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_over_order TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION take_request TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_subscription TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION take_unanswered TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION tell_drop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION told_lines TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION update_attempt TO dakuan_worker;

@@ -39,7 +39,8 @@ def accepts(port: int) -> bool:
         return False
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether a server may listen at the port."""
     with socket.socket() as probe:
         # As the servers do, so that a port with lingering connections counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -179,7 +180,7 @@ class ServerProcess:
         """The ports of the last run, so that bookmarks and settings stay valid; a new one if one is taken."""
         last = pids.read(self.footprint_file)
         kept = last.ports if last else self.usual_ports if self._usual else {}
-        return {name: kept[name] if name in kept and _is_free(kept[name]) else free_port() for name in self.port_names}
+        return {name: kept[name] if name in kept and is_free(kept[name]) else free_port() for name in self.port_names}
 
     def _launch(self, ports: dict[str, int]) -> None:
         command = list(self.command(ports))

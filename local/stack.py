@@ -24,12 +24,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from config import ACCOUNT_KEYS_FILE, STACK_FILE, Settings, parse_account_keys, read_rails, standin_providers
+from config import (
+    ACCOUNT_KEYS_FILE,
+    PEPPER_FILE,
+    STACK_FILE,
+    Settings,
+    parse_account_keys,
+    parse_pepper,
+    read_rails,
+    standin_providers,
+)
 from core.errors import Misconfigured
 from local import pids
 from local.client import WorldClient
 from local.postgres import Postgres
-from local.service import ServerProcess
+from local.service import ServerProcess, free_port, is_free
 from local.standins import StandIns
 from local.temporal import Temporal
 
@@ -79,9 +88,18 @@ class LocalStack:
             "home": self.home,
             "providers": providers,
             "account_keys": keys,
+            "pepper": self._base.pepper or self._pepper(),
             **self._rails(),
         }
         return self._base.model_copy(update={**self._addresses(), **own})
+
+    def port(self, name: str, usual: int) -> int:
+        """A port for a further server of this program: that of the last run or the usual one where it is free."""
+        file = self.home / f"{name}.port"
+        last = int(file.read_text()) if file.is_file() else usual
+        found = last if is_free(last) else free_port()
+        pids.write(file, str(found))
+        return found
 
     @property
     def world(self) -> WorldClient:
@@ -100,6 +118,7 @@ class LocalStack:
         self.home.mkdir(parents=True, exist_ok=True)
         self._take_lock()
         self._account_keys()
+        self._pepper()
         starting = [asyncio.create_task(asyncio.to_thread(service.start)) for service in self.services]
         try:
             # Not gather: if one fails or we are interrupted, it would leave other servers starting unobserved.
@@ -156,11 +175,18 @@ class LocalStack:
 
     def _account_keys(self) -> dict[str, bytes]:
         """The home's own keys, created at the first use; no other user may read them."""
-        file = self.home / ACCOUNT_KEYS_FILE
+        return parse_account_keys(self._secret(ACCOUNT_KEYS_FILE, "local:"))
+
+    def _pepper(self) -> bytes:
+        """The home's own pepper, as its keys."""
+        return parse_pepper(self._secret(PEPPER_FILE))
+
+    def _secret(self, name: str, head: str = "") -> str:
+        file = self.home / name
         if not file.exists():
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as written:
-                written.write(f"local:{base64.b64encode(secrets.token_bytes(32)).decode()}")
-        return parse_account_keys(file.read_text(encoding="ascii"))
+                written.write(f"{head}{base64.b64encode(secrets.token_bytes(32)).decode()}")
+        return file.read_text(encoding="ascii")
 
     def _take_lock(self) -> None:
         """The operating system releases the lock when the program ends, in any way."""

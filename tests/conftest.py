@@ -25,6 +25,7 @@ pytest_plugins = (
     "order_stage",  # a whole stack for orders, in this process
     "withdrawal_stage",  # Temporal and a bank for withdrawals
     "up_stack",  # a running `up`
+    "http_stack",  # its HTTP gateway, and keys for it
     "wechatpay_adapters",
 )
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from commands import reading
-from commands.reading import Subject, actor_of, documents, id_of, parse_json, read_text, subject_of
+from commands.reading import Subject, actor_of, documents, id_of, read_text, subject_of
 from core.errors import BadInput, Refused
+from core.strict_json import parse_json
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = (
     *("core", "workflows", "activities", "inbound", "ledger", "local", "commands", "demo", "backtest", "gateway"),
-    *("wiring", "config", "policies"),
+    *("wiring", "config", "policies", "storefront"),
 )
 """The product; docs, measurements and tests stand beside it."""
 TEXT = {".py", ".toml", ".sql"}

@@ -60,6 +60,8 @@ TABLES = (
     "movement_kinds",
     "movement_legs",
     "schema_migrations",
+    "api_keys",
+    "requests",
 )
 
 
@@ -68,6 +70,12 @@ VIEWS = ("booked_settlements", "entries", "licences", "movement_faults", "stored
 READS_ONLY = "reads, or computes; changes nothing"
 HANDS_ON = "within the chart and the register; its word for what channels, carriers and banks said is all there is"
 CALLABLE = {
+    # of the HTTP gateway
+    "take_request": "what was asked over HTTP; the workflows decide about it",
+    "take_unanswered": "the same: the digests of API keys can be read, and no key made from them",
+    "answer_request": "what a sender is answered; moves nothing",
+    "note_key_used": "when a key was last used",
+    "purge_requests": "forgets answers older than thirty days; ids keep their promise in the workflows",
     # of orders
     "open_order": "claims a part of a payment, under a text that its policy's name pointed to; " + HANDS_ON,
     "open_and_fund_order": "the same, and what was paid, once; " + HANDS_ON,

@@ -72,7 +72,8 @@ def shell(script: str, environment: dict[str, str]) -> subprocess.CompletedProce
 
 def test_every_block_runs_as_it_stands(environment: dict[str, str]) -> None:
     runnable = [block for block in blocks() if not block.text.startswith(ELSEWHERE)]
-    assert {block.page for block in runnable} == {"README.md", "docs/merchants.md", "docs/reconciliation.md"}
+    pages = {"README.md", "docs/guide.md", "docs/http.md", "docs/merchants.md", "docs/reconciliation.md"}
+    assert {block.page for block in runnable} == pages
     script = "\n".join(block.text.replace(". .venv/bin/activate\n", "") for block in runnable)
     done = shell(script, environment)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -35,6 +35,7 @@ EVERYTHING = {
     "backtest",
     "bench",
     "screens",
+    "storefront",
 } | EVERYONES
 ARROWS: dict[str, set[str]] = {
     "core": {"core"},
@@ -50,9 +51,22 @@ ARROWS: dict[str, set[str]] = {
     "worker": {"ending", "logs", "gateway", "wiring", "workflows"} | EVERYONES,
     "local": EVERYONES,
     "screens": set(),
+    "storefront": {"ending", "logs", "gateway", "wiring", "inbound", "ledger"} | EVERYONES,
     "demo": {"screens", "gateway", "wiring", "worker", "local", "ledger"} | EVERYONES,
     "backtest": {"screens", "gateway", "worker", "local", "ledger"} | EVERYONES,
-    "commands": {"logs", "screens", "gateway", "wiring", "worker", "demo", "backtest", "local", "ledger", "inbound"}
+    "commands": {
+        "logs",
+        "screens",
+        "gateway",
+        "wiring",
+        "worker",
+        "demo",
+        "backtest",
+        "local",
+        "ledger",
+        "inbound",
+        "storefront",
+    }
     | EVERYONES,
     "starter": {"commands", "ending"},
     "docs": {"local", "ledger"} | EVERYONES,
@@ -75,14 +89,17 @@ ONLY_IN: dict[str, set[str]] = {
         "backtest",
         "local",
         "bench",
+        "storefront",
         "tests",
     },
     "httpx2": {"activities", "inbound", "wiring", "commands", "demo", "backtest", "local", "bench", "tests"},
     "openpyxl": {"inbound", "tests"},
     "defusedxml": {"inbound"},
     "mt940": {"tests"},
-    "starlette": {"local", "tests"},
-    "uvicorn": {"local", "tests"},
+    "starlette": {"local", "storefront", "tests"},
+    "uvicorn": {"local", "storefront", "tests"},
+    "fastapi": {"storefront", "tests"},
+    "limits": {"storefront"},
     "opencc": {"docs", "tests"},
     "holidays": {"commands", "tests"},
     "typer": {"commands", "starter", "bench", "tests"},
@@ -93,7 +110,7 @@ ONLY_IN: dict[str, set[str]] = {
 CORE_MAY_IMPORT = frozenset(
     {"__future__", "collections", "dataclasses", "enum", "functools", "itertools", "typing"}
     | {"datetime", "decimal", "math", "operator", "base64", "hashlib", "json", "tomllib", "importlib.resources"}
-    | {"re", "difflib", "unicodedata", "urllib.parse", "pydantic", "iso4217", "stdnum"}
+    | {"re", "difflib", "unicodedata", "urllib.parse", "zlib", "pydantic", "iso4217", "stdnum"}
 )
 """No clock, chance, file, socket, process or environment. `importlib.resources`: tables that ship inside core."""
 IMPURE_CALLS = {"open", "input", "print", "exec", "eval", "__import__"}

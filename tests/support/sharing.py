@@ -16,7 +16,13 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER: dict[str, str] = {
-    **dict.fromkeys(("commands_life", "commands_push", "commands_shift", "commands_withdraw", "readme"), "up"),
+    **dict.fromkeys(
+        (
+            *("commands_life", "commands_push", "commands_shift", "commands_withdraw", "readme"),
+            *("storefront_orders", "storefront_money"),
+        ),
+        "up",
+    ),
     **dict.fromkeys(("workflows_order", "workflows_order_deadlines", "workflows_order_payloads"), "order_stage"),
 }
 """File → the stack that it shares with others; a process that starts it runs all of them."""

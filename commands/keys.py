@@ -1,0 +1,135 @@
+"""`keys create|list|rotate|revoke`: who may ask over HTTP."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from commands.console import JsonFlag, command, print_answer
+from commands.group import plain_app
+from commands.link import books, owners_books
+from commands.reading import id_of
+from config import load
+from core.api_keys import RANDOM_BYTES, SCOPES, check_scopes, key_id_of, make_key
+from core.errors import Refused
+from core.texts import clock
+from ledger.api_keys import ApiKey
+from ledger.register import Register
+from screens import facts, table
+from storefront.identities import digest_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+keys = plain_app(name="keys", help="API keys: create, list, rotate, revoke.", no_args_is_help=True)
+
+COLUMNS = ("key", "name", "for", "scopes", "ends", "last used", "by")
+OVERLAP = timedelta(days=1)
+"""The old key of a rotation goes on so long: the sender takes the new one in its own time."""
+
+KeyArgument = Annotated[str, typer.Argument(help="The visible part of a key: its 8 characters after the prefix.")]
+By = Annotated[str, typer.Option("--by", help="Who does it, for the record.")]
+
+
+@keys.command("create")
+@command
+async def create_key(
+    name: Annotated[str, typer.Argument(help="What it is for, such as shop-backend.")],
+    by: By,
+    merchant: Annotated[
+        str | None, typer.Option(help="It speaks for this merchant alone; else it is the storefront's.")
+    ] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help=f"May be given again: {', '.join(SCOPES)}. All unless given.")
+    ] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=3650, help="It ends after so many days.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Create a key and show it once. It is kept nowhere; who loses it rotates it."""
+    if merchant is not None:
+        id_of(merchant, "merchant")
+    scopes = check_scopes(tuple(scope or SCOPES))
+    now = datetime.now(UTC)
+    async with owners_books() as register:
+        view = await _add(register, name, merchant, scopes, by, now + timedelta(days=days) if days else None)
+    print_answer(view, lambda console: _show_new(console, view))
+
+
+@keys.command("list")
+@command
+async def list_keys(
+    merchant: Annotated[str | None, typer.Option(help="Only this merchant's.")] = None, as_json: JsonFlag = False
+) -> None:
+    """Keys with their scopes, ends and last use; never the keys themselves."""
+    async with books() as register:
+        found = await register.api_keys.list(merchant)
+    rows = [
+        (
+            key.key_id,
+            key.name,
+            f"merchant {key.merchant_id}" if key.merchant_id else "the storefront",
+            ", ".join(key.scopes),
+            clock(key.expires_at) if key.expires_at else "",
+            clock(key.last_used) if key.last_used else "never",
+            key.created_by,
+        )
+        for key in found
+    ]
+    view = {"keys": [key.model_dump(mode="json") for key in found]}
+    print_answer(view, lambda console: console.print(table("API keys", COLUMNS, rows)))
+
+
+@keys.command("rotate")
+@command
+async def rotate_key(key_id: KeyArgument, by: By, as_json: JsonFlag = False) -> None:
+    """Create a key like this one; the old one goes on for a day."""
+    now = datetime.now(UTC)
+    async with owners_books() as register:
+        old = await _known(register, key_id)
+        view = await _add(register, old.name, old.merchant_id, old.scopes, by, old.expires_at)
+        await register.api_keys.end(key_id, now + OVERLAP)
+    view |= {"replaces": key_id, "old_ends_at": (now + OVERLAP).isoformat()}
+    print_answer(view, lambda console: _show_new(console, view))
+
+
+@keys.command("revoke")
+@command
+async def revoke_key(key_id: KeyArgument, as_json: JsonFlag = False) -> None:
+    """End a key now. The same again changes nothing."""
+    async with owners_books() as register:
+        await _known(register, key_id)
+        ended = await register.api_keys.end(key_id, datetime.now(UTC))
+    view = {"key_id": key_id, "revoked": ended}
+    print_answer(view, lambda console: console.print(facts(f"key {key_id}", view)))
+
+
+async def _known(register: Register, key_id: str) -> ApiKey:
+    found = await register.api_keys.get(key_id)
+    if found is None:
+        raise Refused(
+            "malformed", f"key: {key_id[:40]!r} is not the visible part of a key; `keys list` has them", "key"
+        )
+    return found
+
+
+async def _add(
+    register: Register, name: str, merchant: str | None, scopes: tuple[str, ...], by: str, ends: datetime | None
+) -> dict[str, Any]:
+    key = make_key(secrets.token_bytes(RANDOM_BYTES))
+    key_id, digest = key_id_of(key), digest_of(key, load().pepper_needed)
+    assert key_id is not None  # it was just made
+    now = datetime.now(UTC)
+    await register.api_keys.add(
+        key_id, name, digest, merchant_id=merchant, scopes=scopes, by=by, expires_at=ends, now=now
+    )
+    return {"key": key, "key_id": key_id, "name": name, "merchant_id": merchant, "scopes": list(scopes)}
+
+
+def _show_new(console: Console, view: dict[str, Any]) -> None:
+    console.print(facts(f"API key {view['key_id']}", {name: view[name] for name in view if name != "key"}))
+    # A table could break it over two lines.
+    print(view["key"])
+    console.print("It is shown this once. Send it as the header `Authorization: Bearer KEY`.")

@@ -1,0 +1,77 @@
+"""API keys in the register: who may ask over HTTP. Only digests are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.fields import Message
+from ledger.register_part import Conditions, RegisterPart
+
+
+class ApiKey(Message):
+    """A key without its secret. `merchant_id` None: the storefront's, for orders of all merchants."""
+
+    key_id: str
+    name: str
+    merchant_id: str | None
+    scopes: tuple[str, ...]
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used: datetime | None
+
+
+_KEY = f"SELECT {', '.join(ApiKey.model_fields)} FROM api_keys"
+
+
+class ApiKeys(RegisterPart):
+    """The register's API keys."""
+
+    async def add(
+        self,
+        key_id: str,
+        name: str,
+        digest: bytes,
+        *,
+        merchant_id: str | None,
+        scopes: Sequence[str],
+        by: str,
+        expires_at: datetime | None,
+        now: datetime,
+    ) -> None:
+        """Add a key, as the owner.
+
+        Args:
+            digest: of the key, with the pepper.
+        """
+        await self._call(
+            "SELECT add_api_key($1, $2, $3, $4, $5, $6, $7, $8)",
+            *(key_id, name, digest, merchant_id, list(scopes), by, expires_at, now),
+        )
+
+    async def end(self, key_id: str, at: datetime) -> bool:
+        """Let a key end by then, as the owner. False: it is not known, or ends earlier."""
+        return bool(await self._call("SELECT end_api_key($1, $2)", key_id, at))
+
+    async def find(self, digest: bytes, now: datetime) -> ApiKey | None:
+        """The key of this digest that is valid now."""
+        return await self._one(
+            ApiKey, f"{_KEY} WHERE digest = $1 AND (expires_at IS NULL OR expires_at > $2)", digest, now
+        )
+
+    async def get(self, key_id: str) -> ApiKey | None:
+        """A key by its visible part, valid or not."""
+        return await self._one(ApiKey, f"{_KEY} WHERE key_id = $1", key_id)
+
+    async def note_used(self, key_id: str, now: datetime) -> None:
+        """A request came with this key."""
+        await self._call("SELECT note_key_used($1, $2)", key_id, now)
+
+    async def list(self, merchant_id: str | None = None, limit: int = 1000) -> list[ApiKey]:
+        """Keys, of one merchant or of all, the newest first."""
+        wanted = Conditions()
+        wanted.add("merchant_id = {}", merchant_id)
+        return await self._all(
+            ApiKey, f"{_KEY}{wanted.text} ORDER BY created_at DESC{wanted.limit(limit)}", *wanted.arguments
+        )

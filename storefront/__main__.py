@@ -1,0 +1,49 @@
+"""`python -m storefront`: the HTTP gateway, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+
+from config import load
+from core.addresses import hide_passwords
+from core.errors import DakuanError, Misconfigured
+from ending import end_with
+from logs import log_to
+from storefront.serving import serving
+
+
+async def serve(host: str, port: int) -> None:
+    """Serve until told to end."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    settings = load()
+    # Say so at the start, not at the first request.
+    _ = settings.pepper_needed
+    async with serving(settings, port, host) as server:
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({server, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+
+
+def main() -> int:
+    """As a program."""
+    arguments = argparse.ArgumentParser(prog="python -m storefront", description="The HTTP gateway of Dakuan.")
+    arguments.add_argument("--host", default="127.0.0.1", help="the interface to listen on (%(default)s)")
+    arguments.add_argument("--port", type=int, default=8420, help="the port to listen on (%(default)s)")
+    given = arguments.parse_args()
+    log_to(logging.StreamHandler(sys.stderr))
+    try:
+        asyncio.run(serve(given.host, given.port))
+    except DakuanError as error:
+        print(f"storefront: {hide_passwords(str(error))}", file=sys.stderr)
+        return 2 if isinstance(error, Misconfigured) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    end_with(main)

@@ -1,0 +1,46 @@
+"""The OpenAPI document: the contract's own schemas, our problems, and nothing that is not served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from core.command import Command
+from storefront.api.routing import REFERENCES
+from storefront.problems import HttpProblem
+
+_OURS = frozenset({"command_id"})
+"""Fields of a command that the gateway fills in."""
+_schemas: dict[str, dict[str, Any]] = {}
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """A model's schema; the models inside of it become components of the document."""
+    schema = model.model_json_schema(ref_template=REFERENCES)
+    _schemas.update(schema.pop("$defs", {}))
+    return schema
+
+
+def body_of(command: type[Command]) -> dict[str, Any]:
+    """A command's schema as a body: its id is the Idempotency-Key, and a merchant's key says who sends it."""
+    schema = schema_of(command)
+    properties = {name: of for name, of in schema["properties"].items() if name not in _OURS}
+    required = [name for name in schema.get("required", ()) if name not in {*_OURS, "actor"}]
+    # No field is needed where nothing is required; an empty list is no valid schema for some readers.
+    return {"type": "object", "properties": properties, **({"required": required} if required else {})}
+
+
+def document_of(app: FastAPI) -> dict[str, Any]:
+    """The document, made once."""
+    if app.openapi_schema is None:
+        found = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        components = found.setdefault("components", {})
+        problem = schema_of(HttpProblem)
+        components["schemas"] = {**_schemas, "HttpProblem": problem}
+        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        found["security"] = [{"key": []}]
+        app.openapi_schema = found
+    return app.openapi_schema

@@ -1,0 +1,97 @@
+"""Notices, waybill numbers, and what became of a request."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from core.audit.waybills import judge
+from ledger.notices import StoredNotice
+from storefront.api.documents import schema_of
+from storefront.api.paging import limit_of, number_of, page_of
+from storefront.api.routing import query, reading
+from storefront.changing import KeptAnswer
+from storefront.problems import ProblemError
+from storefront.service import service_of
+
+LONGEST_WAIT = 20
+LOOK_EVERY = 0.5
+
+router = APIRouter(prefix="/v1", tags=["more"])
+
+
+async def list_notices(request: Request) -> Response:
+    """Notices after a number, in order; none is passed over. With `wait` it answers once there is one."""
+    service = service_of(request)
+    caller = await service.caller(request, "notices:read")
+    after = number_of(request, "after", 0, 0, 2**62)
+    wait = number_of(request, "wait", 0, 0, LONGEST_WAIT)
+    for _ in range(int(wait / LOOK_EVERY) + 1):
+        read = await service.register.notices.read(
+            after_id=after,
+            to=request.query_params.get("to"),
+            subject=request.query_params.get("subject"),
+            limit=limit_of(request),
+        )
+        rows = [row for row in read if row.merchant_id is not None and caller.sees(row.merchant_id)]
+        if rows or not wait:
+            break
+        after = read[-1].notice_id if read else after
+        await asyncio.sleep(LOOK_EVERY)
+    return JSONResponse(page_of(rows, last=read[-1].notice_id if read else after))
+
+
+async def judge_waybill(request: Request) -> Response:
+    """Which carriers could have printed a number, and whether the one named could have."""
+    service = service_of(request)
+    await service.caller(request, "orders:read")
+    said = judge(request.query_params.get("carrier"), request.path_params["number"])
+    return JSONResponse(
+        {
+            "normalised": said.normalised,
+            "answer": said.answer,
+            "reason": said.reason,
+            "candidates": [candidate.model_dump(mode="json") for candidate in said.candidates],
+        }
+    )
+
+
+async def get_request(request: Request) -> Response:
+    """What became of a changing request that was answered with 202."""
+    service = service_of(request)
+    caller = await service.caller(request, "orders:read")
+    known = await service.register.requests.known(caller.key.key_id, request.path_params["idempotency_key"])
+    if known is None:
+        raise ProblemError("not_found")
+    if known.status is None:
+        raise ProblemError("under_way")
+    return KeptAnswer(known.status, known.answer).response(request)
+
+
+reading(
+    router,
+    "/notices",
+    list_notices,
+    says="Notices, in an order in which a reader can go on",
+    answers={
+        "type": "object",
+        "properties": {"data": {"type": "array", "items": schema_of(StoredNotice)}, "last": {"type": "integer"}},
+    },
+    queries=(
+        query("after", "The last number that was read.", type="integer", minimum=0),
+        query("to", "For whom: buyer, merchant, reviewer, operator."),
+        query("subject", "order/A1001 or withdrawal/W1."),
+        query("wait", "Seconds to wait for the first one.", type="integer", minimum=0, maximum=LONGEST_WAIT),
+    ),
+)
+reading(
+    router,
+    "/waybills/{number}",
+    judge_waybill,
+    says="Which carriers could have printed a number",
+    queries=(query("carrier", "The carrier it is said to be of."),),
+)
+reading(router, "/requests/{idempotency_key}", get_request, says="What became of a request")

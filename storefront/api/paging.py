@@ -1,0 +1,41 @@
+"""How long a list is, and its form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.requests import Request
+
+from core.errors import Refused
+from core.fields import Message
+
+USUAL, MOST = 50, 500
+
+
+def limit_of(request: Request) -> int:
+    """At most so many rows.
+
+    Raises:
+        Refused: `malformed`.
+    """
+    return number_of(request, "limit", USUAL, 1, MOST)
+
+
+def number_of(request: Request, name: str, usual: int, least: int, most: int) -> int:
+    """A whole number of the address.
+
+    Raises:
+        Refused: `malformed`; it is none, or out of its bounds.
+    """
+    given = request.query_params.get(name)
+    if given is None:
+        return usual
+    if not (given.isascii() and given.isdecimal() and len(given) < 20 and least <= int(given) <= most):
+        raise Refused("malformed", f"{name}: {given[:40]!r} is not a whole number from {least} to {most}.", name)
+    return int(given)
+
+
+def page_of(rows: Sequence[Message], **more: Any) -> dict[str, Any]:
+    """A list as the API answers it."""
+    return {"data": [row.model_dump(mode="json") for row in rows], **more}

@@ -1,0 +1,111 @@
+"""How a route is made: a function from request to response, and what the OpenAPI document says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from storefront.problems import MEDIA_TYPE, HttpProblem
+
+Handler = Callable[[Request], Awaitable[Response]]
+REFERENCES = "#/components/schemas/{model}"
+_PROBLEMS = {
+    400: "It cannot be read.",
+    401: "The API key is missing, not known, or has ended.",
+    403: "The key may not do this.",
+    404: "It is not known, or not yours.",
+    409: "Its state forbids it.",
+    422: "Its content forbids it.",
+    429: "Too many requests.",
+    503: "Something that is needed does not answer.",
+}
+_IDEMPOTENCY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "The command's id. The same key and body again get the first answer.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """These statuses, as the document says them."""
+    content = {MEDIA_TYPE: _schema_of(HttpProblem)}
+    return {status: {"description": _PROBLEMS[status], "content": content} for status in statuses}
+
+
+def reading(
+    router: APIRouter,
+    path: str,
+    handler: Handler,
+    *,
+    says: str,
+    answers: dict[str, Any] | None = None,
+    queries: tuple[dict[str, Any], ...] = (),
+) -> None:
+    """A route that reads.
+
+    Args:
+        answers: the JSON schema of its answer; any object unless given.
+    """
+    content = {"application/json": {"schema": answers or {"type": "object"}}}
+    found = {"description": "Found.", "content": content}
+    router.add_api_route(
+        path,
+        handler,
+        methods=["GET"],
+        summary=says,
+        operation_id=handler.__name__,
+        response_class=Response,
+        responses={200: found, **problems(401, 403, 404, 422, 429, 503)},
+        openapi_extra={"parameters": [*_in_path(path), *queries]},
+    )
+
+
+def changing(
+    router: APIRouter, path: str, handler: Handler, *, says: str, name: str, body: dict[str, Any], created: bool = False
+) -> None:
+    """A route that changes something.
+
+    Args:
+        name: the operation's name for client generators.
+        body: the JSON schema of its body.
+    """
+    status = 201 if created else 200
+    answer = {"description": "Done.", "content": {"application/json": {"schema": {"type": "object"}}}}
+    later = {
+        "description": "Written down, and carried out as soon as it can be; the header Location says where to look."
+    }
+    router.add_api_route(
+        path,
+        handler,
+        methods=["POST"],
+        summary=says,
+        operation_id=name,
+        status_code=status,
+        response_class=Response,
+        responses={status: answer, 202: later, **problems(400, 401, 403, 404, 409, 422, 429, 503)},
+        openapi_extra={
+            "parameters": [*_in_path(path), _IDEMPOTENCY],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+        },
+    )
+
+
+def query(name: str, says: str, **schema: Any) -> dict[str, Any]:
+    """A parameter in the address."""
+    return {"name": name, "in": "query", "description": says, "schema": schema or {"type": "string"}}
+
+
+def _in_path(path: str) -> list[dict[str, Any]]:
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+
+
+def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    return {"schema": {"$ref": REFERENCES.format(model=model.__name__)}}

@@ -1,0 +1,128 @@
+"""`/v1/withdrawals`: ask, estimate, list, one with its payouts and holds, and every verb."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from core.errors import Refused
+from core.messages import WITHDRAWAL_COMMANDS, ReportPayout, Withdrawal
+from core.withdrawal import views
+from core.withdrawal.recovering import resume
+from ledger.withdrawals import WithdrawalRow
+from storefront.api.documents import schema_of
+from storefront.api.paging import limit_of, page_of
+from storefront.api.routing import changing, query, reading
+from storefront.api.verbs import add_verbs
+from storefront.bodies import message_of, object_of
+from storefront.changing import idempotency_key_of
+from storefront.identities import Caller
+from storefront.problems import ProblemError
+from storefront.service import service_of
+from wiring.estimating import estimate_now
+
+NEVER_BY_KEY = frozenset({ReportPayout.verb})
+"""Rails prove themselves by their own signature, at `/v1/in`."""
+_ASKED_BY_US = ("requested_by", "leaving", "policy")
+"""Fields that a merchant does not choose."""
+
+router = APIRouter(prefix="/v1", tags=["withdrawals"])
+
+
+async def start_withdrawal(request: Request) -> Response:
+    """Ask for a withdrawal of what is available."""
+    service = service_of(request)
+    caller = await service.caller(request, "withdrawals:write")
+    key = idempotency_key_of(request)
+    withdrawal = _asked(caller, {"withdrawal_id": key, **await object_of(request)})
+    body = withdrawal.model_dump(mode="json", exclude_unset=True)
+    pending = service.changes.pending(caller, key, "withdrawal", withdrawal.withdrawal_id, body)
+    return await service.changes.answer(pending, request)
+
+
+async def estimate_withdrawal(request: Request) -> Response:
+    """What a withdrawal would cost, when it would arrive, and what stands against it; nothing is written."""
+    service = service_of(request)
+    caller = await service.caller(request, "withdrawals:read")
+    withdrawal = _asked(caller, {"withdrawal_id": "estimate", **await object_of(request)})
+    found = await estimate_now(service.settings, service.register, withdrawal)
+    return JSONResponse(found.model_dump(mode="json"))
+
+
+def _asked(caller: Caller, fields: dict[str, Any]) -> Withdrawal:
+    """The request for a withdrawal, asked for by the merchant.
+
+    Raises:
+        Refused: with every wrong field.
+        ProblemError: `wrong_actor`: it is another merchant's money.
+    """
+    for name in _ASKED_BY_US:
+        if name in fields:
+            raise Refused("malformed", f"{name}: is not for the sender to say.", name)
+    merchant = fields.setdefault("merchant_id", caller.key.merchant_id)
+    withdrawal = message_of(Withdrawal, {**fields, "requested_by": {"role": "merchant", "id": merchant}})
+    if not caller.sees(withdrawal.merchant_id):
+        raise ProblemError("wrong_actor", f"This key speaks for merchant {caller.key.merchant_id} alone.")
+    return withdrawal
+
+
+async def list_withdrawals(request: Request) -> Response:
+    """Withdrawals that the key may see, the newest first."""
+    service = service_of(request)
+    caller = await service.caller(request, "withdrawals:read")
+    rows = await service.register.withdrawals.rows(
+        merchant_id=caller.key.merchant_id or request.query_params.get("merchant_id"),
+        state_name=request.query_params.get("state"),
+        limit=limit_of(request),
+    )
+    return JSONResponse(page_of(rows))
+
+
+async def get_withdrawal(request: Request) -> Response:
+    """One withdrawal: its state, payouts and holds."""
+    service = service_of(request)
+    caller = await service.caller(request, "withdrawals:read")
+    known = await service.withdrawal(caller, request.path_params["withdrawal_id"])
+    if known.state is None:
+        return JSONResponse({"withdrawal_id": known.withdrawal.withdrawal_id, "phase": known.state_name, "holds": []})
+    state = resume(known.state, known.revision)
+    holds = [hold.model_dump(mode="json", exclude_none=True) for hold in views.holds_of(state)]
+    return JSONResponse({**views.withdrawal_view(state), "holds": holds})
+
+
+def _body() -> dict[str, Any]:
+    schema = schema_of(Withdrawal)
+    properties = {name: of for name, of in schema["properties"].items() if name not in _ASKED_BY_US}
+    return {"type": "object", "properties": properties, "required": ["amount_minor", "currency", "account_id"]}
+
+
+changing(
+    router,
+    "/withdrawals",
+    start_withdrawal,
+    says="Ask for a withdrawal",
+    name="start_withdrawal",
+    body=_body(),
+    created=True,
+)
+router.add_api_route(
+    "/withdrawals/estimate",
+    estimate_withdrawal,
+    methods=["POST"],
+    summary="What a withdrawal would cost and when it would arrive",
+    operation_id="estimate_withdrawal",
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": _body()}}}},
+)
+reading(
+    router,
+    "/withdrawals",
+    list_withdrawals,
+    says="List withdrawals",
+    answers={"type": "object", "properties": {"data": {"type": "array", "items": schema_of(WithdrawalRow)}}},
+    queries=(query("merchant_id", "Of this merchant."), query("state", "In this state.")),
+)
+reading(router, "/withdrawals/{withdrawal_id}", get_withdrawal, says="One withdrawal")
+add_verbs(router, "withdrawal", WITHDRAWAL_COMMANDS, without=NEVER_BY_KEY)

@@ -1,0 +1,149 @@
+"""The composition root of the gateway: settings → pool, Temporal client, desks → one application."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from temporalio.client import Client
+
+import gateway
+from config import Settings
+from core.errors import DakuanError
+from ledger.inspecting import refuse_unready
+from ledger.pool import open_pool
+from ledger.register import Register
+from storefront import inbound
+from storefront.api import merchants, orders, others, withdrawals
+from storefront.api.documents import document_of
+from storefront.changing import Changes
+from storefront.limits import Limits
+from storefront.problems import ProblemError, problem_in, problem_of, respond
+from storefront.service import HttpService, service_of
+from wiring.desks import callback_desk, push_desk
+
+REQUEST_ID = "X-Request-Id"
+_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+log = logging.getLogger("dakuan.storefront")
+
+
+@asynccontextmanager
+async def running_service(settings: Settings) -> AsyncIterator[HttpService]:
+    """The gateway's parts, with the forwarder at work.
+
+    Raises:
+        Unavailable: Temporal or PostgreSQL does not answer; a retry may help.
+        Misconfigured: a setting is missing, or migrations are.
+    """
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(settings.needed("database_url"))
+        stack.push_async_callback(pool.close)
+        await refuse_unready(pool)
+        register = Register(pool)
+        client: Client = await stack.enter_async_context(gateway.connected(settings))
+        pushes = await stack.enter_async_context(push_desk(settings, register, client))
+        changes = Changes(register, client, settings.pepper_needed)
+        forwarding = asyncio.create_task(changes.forward())
+        try:
+            yield HttpService(
+                settings=settings,
+                register=register,
+                client=client,
+                changes=changes,
+                pushes=pushes,
+                callbacks=callback_desk(settings, register, client),
+                limits=Limits(),
+            )
+        finally:
+            forwarding.cancel()
+            with suppress(asyncio.CancelledError):
+                await forwarding
+
+
+def application(service: HttpService) -> FastAPI:
+    """The application around its running parts."""
+    app = FastAPI(
+        title="Dakuan",
+        version="2026-12-01",
+        summary="Durable payment verification for marketplace orders",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.service = service
+    for room in (orders, withdrawals, merchants, others, inbound):
+        app.include_router(room.router)
+    app.add_api_route("/healthz", healthy, include_in_schema=False)
+    app.add_api_route("/readyz", ready, include_in_schema=False)
+    app.add_exception_handler(ProblemError, _ended)
+    app.add_exception_handler(DakuanError, _refused)
+    app.add_exception_handler(HTTPException, _unrouted)
+    app.middleware("http")(_named)
+    app.openapi = lambda: document_of(app)  # type: ignore[method-assign]  # FastAPI's own way to replace it
+    return app
+
+
+async def healthy() -> JSONResponse:
+    """This process answers."""
+    return JSONResponse({"ok": True})
+
+
+async def ready(request: Request) -> JSONResponse:
+    """PostgreSQL and Temporal answer, and a worker takes tasks."""
+    service = service_of(request)
+    problems = {}
+    try:
+        await refuse_unready(service.register.pool)
+    except DakuanError as error:
+        problems["database"] = str(problem_in(error).code)
+    try:
+        idle = (await gateway.workers(service.client)).why_idle
+        if idle is not None:
+            problems["worker"] = idle
+    except Exception as error:  # any failure of the connection means the same: it is not ready
+        problems["temporal"] = type(error).__name__
+    return JSONResponse({"ok": not problems, **problems}, 503 if problems else 200)
+
+
+# --- errors ------------------------------------------------------------------------------------------------
+
+
+async def _ended(request: Request, error: Any) -> Response:
+    return respond(_of(request, error.problem), error.headers)
+
+
+async def _refused(request: Request, error: Any) -> Response:
+    problem = problem_in(error)
+    if problem.status >= 500:
+        log.warning("%s %s: %s", request.method, request.url.path, error)
+    return respond(_of(request, problem))
+
+
+async def _unrouted(request: Request, error: Any) -> Response:
+    return respond(_of(request, problem_of(_CODES.get(error.status_code, "unreadable"))))
+
+
+def _of(request: Request, problem: Any) -> Any:
+    return problem.model_copy(update={"request_id": request.state.request_id})
+
+
+async def _named(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Give the request a name, and let no defect show its insides."""
+    request.state.request_id = uuid.uuid4().hex
+    try:
+        response = await call(request)
+    except Exception:
+        log.exception("%s %s failed", request.method, request.url.path)
+        response = respond(_of(request, problem_of("internal_error")))
+    response.headers[REQUEST_ID] = request.state.request_id
+    response.headers["Cache-Control"] = "no-store"
+    return response

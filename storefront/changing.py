@@ -1,0 +1,188 @@
+"""Changing requests: written down, carried out once, answered the same way each time.
+
+A request is in the register before Temporal is called. If this process dies in between, or Temporal is away, another
+round of `forward` goes on: orders, withdrawals and commands have ids under which a repetition counts once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+import gateway
+from core.command import Command
+from core.errors import DakuanError, RetryableError
+from core.ids import withdrawal_workflow_id
+from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Order, Withdrawal
+from ledger.register import Register
+from ledger.requests import PendingRequest
+from storefront.bodies import message_of
+from storefront.identities import Caller
+from storefront.problems import MEDIA_TYPE, ProblemError, body_of, problem_in
+from wiring.commanding import send_to_order
+
+ANSWERS_WITHIN = 5.0
+"""Seconds that a sender waits; after that it gets 202 and a place to look."""
+TAKEN_FOR = timedelta(seconds=60)
+"""Longer than one try of ours, the SDK's own retries included."""
+FORWARD_EVERY = 1.0
+AT_ONCE = 20
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+log = logging.getLogger("dakuan.storefront")
+
+
+@dataclass(frozen=True)
+class KeptAnswer:
+    """The answer to a changing request: a view, or a problem."""
+
+    status: int
+    body: dict[str, Any]
+
+    def response(self, request: Request, headers: dict[str, str] | None = None) -> JSONResponse:
+        """As HTTP; a problem names the request that it answers now."""
+        if self.status < 400:
+            return JSONResponse(self.body, self.status, headers or {})
+        body = {**self.body, "request_id": request.state.request_id}
+        return JSONResponse(body, self.status, headers or {}, MEDIA_TYPE)
+
+
+def idempotency_key_of(request: Request) -> str:
+    """The request's Idempotency-Key, which is the command's id.
+
+    Raises:
+        ProblemError: there is none, or it has another form.
+    """
+    key = request.headers.get("idempotency-key", "")
+    if not _KEY.fullmatch(key):
+        raise ProblemError("idempotency_key_missing")
+    return key
+
+
+class Changes:
+    """Carries changing requests out. While Temporal cannot be reached, requests are written down and go on later."""
+
+    def __init__(self, register: Register, client: Client, pepper: bytes) -> None:
+        self._register, self._client, self._pepper = register, client, pepper
+
+    def pending(self, caller: Caller, key: str, what: str, subject: str, body: dict[str, Any]) -> PendingRequest:
+        """A request as it is written down.
+
+        Args:
+            what: `order` or `withdrawal` to start one, or with the verb of a command: `order.confirm_receipt`.
+        """
+        digest = self._digest(caller.key.key_id, key, what, subject, body)
+        return PendingRequest(
+            api_key=caller.key.key_id, idempotency_key=key, digest=digest, what=what, subject=subject, body=body
+        )
+
+    async def answer(self, pending: PendingRequest, request: Request) -> JSONResponse:
+        """Carry out a request, or give its first answer again."""
+        now = datetime.now(UTC)
+        taken = await self._register.requests.take(pending, taken_until=now + TAKEN_FOR, now=now)
+        if taken.outcome == "other":
+            raise ProblemError("command_id_used_with_different_content")
+        if taken.outcome == "under_way":
+            raise ProblemError("under_way")
+        if taken.outcome == "answered":
+            assert taken.status is not None
+            return KeptAnswer(taken.status, taken.answer).response(request, {"Idempotent-Replayed": "true"})
+        trying = asyncio.create_task(self._carry_out(pending))
+        done, _ = await asyncio.wait({trying}, timeout=ANSWERS_WITHIN)
+        # The try goes on after the wait: its answer is kept, and read at the place that 202 names.
+        found = trying.result() if done else None
+        return found.response(request) if found is not None else _accepted(pending.idempotency_key)
+
+    async def _carry_out(self, pending: PendingRequest) -> KeptAnswer | None:
+        """One try; None where there is no answer yet."""
+        try:
+            answer = await self._send(pending)
+        except RetryableError as error:
+            log.info("%s of %s waits: %s", pending.what, pending.subject, error)
+            return None
+        except (RPCError, RuntimeError) as error:
+            # The SDK raises a plain RuntimeError where it has never reached the server.
+            log.info("%s of %s waits: %s", pending.what, pending.subject, type(error).__name__)
+            return None
+        except ProblemError as error:
+            answer = KeptAnswer(error.problem.status, body_of(error.problem))
+        except DakuanError as error:
+            problem = problem_in(error)
+            answer = KeptAnswer(problem.status, body_of(problem))
+        await self._register.requests.answer(
+            pending.api_key, pending.idempotency_key, answer.status, answer.body, datetime.now(UTC)
+        )
+        return answer
+
+    async def _send(self, pending: PendingRequest) -> KeptAnswer:
+        if pending.what == "order":
+            order = message_of(Order, pending.body, "invalid_order")
+            state = await gateway.open_order(self._client, order, within=TAKEN_FOR.total_seconds() / 2)
+            return KeptAnswer(201, _summary(state, "order_id", order.order_id))
+        if pending.what == "withdrawal":
+            withdrawal = message_of(Withdrawal, pending.body)
+            state = await gateway.open_withdrawal(self._client, withdrawal)
+            return KeptAnswer(201, _summary(state, "withdrawal_id", withdrawal.withdrawal_id))
+        kind, _, verb = pending.what.partition(".")
+        model = (ORDER_COMMANDS if kind == "order" else WITHDRAWAL_COMMANDS)[verb]
+        command: Command = message_of(model, pending.body)
+        if kind == "order":
+            return KeptAnswer(
+                200, await send_to_order(self._client, self._books, pending.subject, command, pending.body)
+            )
+        workflow_id = withdrawal_workflow_id(pending.subject)
+        return KeptAnswer(200, await gateway.send(self._client, workflow_id, verb, pending.body))
+
+    @asynccontextmanager
+    async def _books(self) -> AsyncIterator[Register]:
+        yield self._register
+
+    async def forward(self) -> None:
+        """Go on with requests that have no answer, until cancelled."""
+        while True:
+            try:
+                await self._forward_once()
+            except DakuanError as error:
+                log.warning("requests wait: %s", error)
+            await asyncio.sleep(FORWARD_EVERY)
+
+    async def _forward_once(self) -> None:
+        now = datetime.now(UTC)
+        waiting = await self._register.requests.unanswered(AT_ONCE, taken_until=now + TAKEN_FOR, now=now)
+        await asyncio.gather(*(self._carry_out(pending) for pending in waiting if self._is_ours(pending)))
+
+    def _is_ours(self, pending: PendingRequest) -> bool:
+        """Whether a gateway wrote this row. One that the worker's role was stolen for could name any sender."""
+        right = self._digest(pending.api_key, pending.idempotency_key, pending.what, pending.subject, pending.body)
+        if hmac.compare_digest(right, pending.digest):
+            return True
+        log.error("request %s of key %s was written by no gateway", pending.idempotency_key, pending.api_key)
+        return False
+
+    def _digest(self, *parts: Any) -> str:
+        text = json.dumps(parts, ensure_ascii=False, sort_keys=True)
+        return hmac.new(self._pepper, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _accepted(key: str) -> JSONResponse:
+    where = f"/v1/requests/{key}"
+    return JSONResponse({"status": "under_way", "location": where}, 202, {"Location": where, "Retry-After": "5"})
+
+
+def _summary(state: dict[str, Any], name: str, subject: str) -> dict[str, Any]:
+    kept = ("phase", "audit", "next_deadline", "net_minor", "fee_minor")
+    return {name: subject, **{field: state[field] for field in kept if field in state}}

@@ -1,0 +1,81 @@
+"""Who asks: an API key, and for whom it may speak."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import Request
+
+from core.api_keys import key_id_of
+from core.errors import Refused
+from ledger.api_keys import ApiKey
+from ledger.register import Register
+from storefront.problems import ProblemError
+
+_BEARER = "bearer "
+_NAMED = frozenset({"merchant", "buyer"})
+"""The roles for which a storefront speaks; it names the person in the body."""
+
+
+def digest_of(key: str, pepper: bytes) -> bytes:
+    """What the register keeps of a key."""
+    return hmac.new(pepper, key.encode(), hashlib.sha256).digest()
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A valid key."""
+
+    key: ApiKey
+
+    def needs(self, scope: str) -> None:
+        """Raise where the key lacks this scope.
+
+        Raises:
+            ProblemError: `missing_scope`.
+        """
+        if scope not in self.key.scopes:
+            raise ProblemError("missing_scope", f"The key {self.key.key_id} lacks the scope {scope}.")
+
+    def sees(self, merchant_id: str) -> bool:
+        """Whether it may see what is this merchant's. What it may not see, it gets 404 for."""
+        return self.key.merchant_id in (None, merchant_id)
+
+    def actor(self, given: Any) -> dict[str, Any]:
+        """The actor of a command: a merchant's key is that merchant, a storefront says for whom it speaks.
+
+        Args:
+            given: the body's `actor`, if it has one.
+
+        Raises:
+            Refused: `malformed` where a storefront names nobody, `wrong_actor` where it may not speak for them.
+        """
+        if self.key.merchant_id is not None:
+            own = {"role": "merchant", "id": self.key.merchant_id}
+            if given is not None and given != own:
+                raise Refused("wrong_actor", f"This key speaks for merchant {self.key.merchant_id} alone.", "actor")
+            return own
+        if not isinstance(given, dict):
+            raise Refused("malformed", 'actor: say for whom, such as {"role": "buyer", "id": "b-1"}.', "actor")
+        if given.get("role") not in _NAMED:
+            raise Refused("wrong_actor", "A storefront speaks for a merchant or a buyer only.", "actor.role")
+        return given
+
+
+async def caller_of(request: Request, register: Register, pepper: bytes) -> Caller:
+    """Who sent this request.
+
+    Raises:
+        ProblemError: `unauthorized`; it does not say whether the key is unknown or has ended.
+    """
+    header, now = request.headers.get("authorization", ""), datetime.now(UTC)
+    key = header[len(_BEARER) :].strip() if header.lower().startswith(_BEARER) else ""
+    found = await register.api_keys.find(digest_of(key, pepper), now) if key_id_of(key) else None
+    if found is None:
+        raise ProblemError("unauthorized", headers={"WWW-Authenticate": "Bearer"})
+    await register.api_keys.note_used(found.key_id, now)
+    return Caller(found)

@@ -1,0 +1,71 @@
+"""What every route needs: the register, Temporal, the desks, and who asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from temporalio.client import Client
+
+from config import Settings
+from inbound.callbacks import CallbackDesk
+from inbound.pushes import PushDesk
+from ledger.orders import StoredOrder
+from ledger.register import Register
+from ledger.withdrawals import StoredWithdrawal
+from storefront.changing import Changes
+from storefront.identities import Caller, caller_of
+from storefront.limits import Limits
+from storefront.problems import ProblemError
+
+
+@dataclass(frozen=True)
+class HttpService:
+    """The parts of a running gateway."""
+
+    settings: Settings
+    register: Register
+    client: Client
+    changes: Changes
+    pushes: PushDesk
+    callbacks: CallbackDesk
+    limits: Limits
+
+    async def caller(self, request: Request, scope: str) -> Caller:
+        """Who sent this request, where the key may do this now.
+
+        Raises:
+            ProblemError: `unauthorized`, `missing_scope` or `too_many_requests`.
+        """
+        found = await caller_of(request, self.register, self.settings.pepper_needed)
+        found.needs(scope)
+        self.limits.count(found.key.key_id, changing=scope.endswith(":write"))
+        return found
+
+    async def order(self, caller: Caller, order_id: str) -> StoredOrder:
+        """An order that the caller may see.
+
+        Raises:
+            ProblemError: `unknown_order`, also for another merchant's: a key learns nothing about foreign ids.
+        """
+        known = await self.register.orders.known(order_id)
+        if known is None or not caller.sees(known.order.merchant_id):
+            raise ProblemError("unknown_order")
+        return known
+
+    async def withdrawal(self, caller: Caller, withdrawal_id: str) -> StoredWithdrawal:
+        """A withdrawal that the caller may see.
+
+        Raises:
+            ProblemError: `unknown_withdrawal`, as for orders.
+        """
+        known = await self.register.withdrawals.known(withdrawal_id)
+        if known is None or not caller.sees(known.withdrawal.merchant_id):
+            raise ProblemError("unknown_withdrawal")
+        return known
+
+
+def service_of(request: Request) -> HttpService:
+    """The gateway that serves this request."""
+    found: HttpService = request.app.state.service
+    return found

@@ -1,0 +1,72 @@
+"""The HTTP gateway of a running `up`, and keys for it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import pytest
+from command_line import ask
+from up_stack import Up
+
+from config import load
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A response: status, JSON, headers."""
+
+    status: int
+    body: Any
+    headers: httpx2.Headers
+
+
+@dataclass(frozen=True)
+class Http:
+    """A sender with a key of its own."""
+
+    client: httpx2.Client
+    key: str
+    key_id: str
+
+    def get(self, path: str, **queries: Any) -> Answered:
+        return self._asked("GET", path, params=queries)
+
+    def post(self, path: str, body: Any = None, key: str | None = None, **headers: str) -> Answered:
+        content = body if isinstance(body, bytes) else json.dumps({} if body is None else body).encode()
+        given = headers | ({"Idempotency-Key": key} if key is not None else {})
+        return self._asked("POST", path, content=content, headers=given)
+
+    def _asked(self, method: str, path: str, **more: Any) -> Answered:
+        headers = {"Authorization": f"Bearer {self.key}", **more.pop("headers", {})}
+        reply = self.client.request(method, path, headers=headers, **more)
+        return Answered(reply.status_code, reply.json() if reply.content else None, reply.headers)
+
+
+def fresh_key() -> str:
+    """An Idempotency-Key that no other request has."""
+    return uuid.uuid4().hex
+
+
+def keyed(client: httpx2.Client, *options: str) -> Http:
+    """A sender whose key was made with these options."""
+    made = ask("keys", "create", "test", "--by", "ann", *options)
+    return Http(client, made["key"], made["key_id"])
+
+
+@pytest.fixture(scope="module")
+def http_client(up: Up) -> Iterator[httpx2.Client]:
+    """A client of the gateway of the stack that is up."""
+    port = (load().home / "http.port").read_text()
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def shop(http_client: httpx2.Client) -> Http:
+    """A storefront."""
+    return keyed(http_client)
