@@ -17,6 +17,7 @@ COMMANDS = {
     "start": "Start orders.",
     "send": "Send a command to an order or a withdrawal and print its answer.",
     "refund": "Refund a buyer.",
+    "chargeback": "Report a chargeback with its amount, and later its end.",
     "show": "Show an order or a withdrawal.",
     "withdraw": "Request a withdrawal.",
     "balance": "Show a merchant's money by account.",

@@ -203,6 +203,23 @@ def chargeback(
     return movement.model_copy(update={"lines": lines})
 
 
+def chargeback_won(
+    order_id: str, *, k: int, currency: str, occurred_at: datetime, lines: tuple[LinePart, ...] = ()
+) -> Movement:
+    """The exact reverse of a chargeback, linked to it. Its legs are the database's: it knows what was taken where."""
+    names = {"order": order_id, "k": str(k)}
+    taken = KINDS_BY_NAME["chargeback"].reference.format(**names)
+    return Movement(
+        kind="chargeback_won",
+        reference=KINDS_BY_NAME["chargeback_won"].reference.format(**names),
+        currency=currency,
+        occurred_at=occurred_at,
+        legs=(),
+        linked_to=taken,
+        lines=lines,
+    )
+
+
 def chargeback_fee(
     order_id: str,
     *,

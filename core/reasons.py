@@ -77,6 +77,9 @@ SENTENCES: dict[str, str] = {
     "nothing_to_return": "Nothing was delivered that could come back.",
     "outbound_number": "This is the number of a parcel to the buyer; the way back has one of its own.",
     "too_many_proposals": "As many amounts were proposed as may be.",
+    "unknown_chargeback": "No chargeback of this reference was reported for this order.",
+    "chargeback_exists_with_different_content": "A chargeback of this reference was reported with other amounts.",
+    "several_orders": "Several orders were paid with this payment; say which.",
     "too_much_evidence": "This side has given as much evidence as it may.",
     # withdrawal
     "insufficient_funds": "The available balance is too small.",

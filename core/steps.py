@@ -15,7 +15,20 @@ from core.records import OrderRecord, WithdrawalRecord
 
 PostingOutcome = Literal["posted", "exists", "conflict", "insufficient_funds", "held"]
 
-DECIDED_ONCE: frozenset[Kind] = frozenset({"refund", "freeze", "release", "pay", "void", "suspense", "bank_return"})
+DECIDED_ONCE: frozenset[Kind] = frozenset(
+    {
+        "refund",
+        "freeze",
+        "release",
+        "chargeback",
+        "chargeback_fee",
+        "chargeback_won",
+        "pay",
+        "void",
+        "suspense",
+        "bank_return",
+    }
+)
 """Movements that another decision could contradict.
 
 A deadline and a cancellation would refund the same money under two causes; a callback changes what came back, or says

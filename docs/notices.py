@@ -250,6 +250,41 @@ NOTICES: tuple[NoticeKind, ...] = (
         "a case waits for a decision for too long: its order is held by name",
         _CASE,
     ),
+    NoticeKind(
+        "after_sale_disputed",
+        "order",
+        ("buyer", "merchant", "operator"),
+        "the payment channel took money back: both sides may give evidence until then",
+        _CASE,
+    ),
+    NoticeKind(
+        "after_sale_won",
+        "order",
+        ("buyer", "merchant", "operator"),
+        "the channel decided a chargeback for the merchant, who gets the money again",
+        _CASE,
+    ),
+    NoticeKind(
+        "after_sale_lost",
+        "order",
+        ("buyer", "merchant", "operator"),
+        "the channel decided a chargeback for the buyer",
+        _CASE,
+    ),
+    NoticeKind(
+        "chargeback_heard",
+        "order",
+        ("operator",),
+        "the time for evidence about a chargeback is over: an operator sends it to the channel",
+        _CASE,
+    ),
+    NoticeKind(
+        "chargeback_overdue",
+        "order",
+        ("operator",),
+        "the channel did not decide a chargeback in time: its order is held by name",
+        _CASE,
+    ),
     NoticeKind("case_reminder", "order", ("buyer", "merchant"), "the time to answer in a case is nearly over", _CASE),
     NoticeKind(
         "clock_paused", "order", ("merchant", "buyer"), "a clock of the order stands while a case is open", _CLOCK

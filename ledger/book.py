@@ -137,6 +137,8 @@ class Book:
 
     async def _post_for_order(self, movement: Movement, record: OrderRecord | WithdrawalRecord | None) -> Posted:
         assert not isinstance(record, WithdrawalRecord)
+        if movement.kind == "chargeback_won":
+            return await self._post_chargeback_won(movement, record)
         lines = [[line.model_dump() for line in movement.lines]] if movement.lines else []
         posting = "post_refund($1, $2, $3, $4, $5, $6, $7, $8, $11)" if lines else _FOR_ORDER
         async with translate_errors():
@@ -150,6 +152,23 @@ class Book:
                 record.state.get("recorded_revision") if record else None,
                 record.order_id if record else None,
                 *lines,
+            )
+        assert row is not None  # the function answers with one row
+        return _posted(movement, row, overtaken=bool(row["overtaken"]))
+
+    async def _post_chargeback_won(self, movement: Movement, record: OrderRecord | None) -> Posted:
+        """The database makes the legs: it knows what the chargeback took where."""
+        async with translate_errors():
+            row = await self._pool.fetchrow(
+                "SELECT p.*, (SELECT o.revision >= $6 FROM orders o WHERE o.order_id = $7) AS overtaken"
+                " FROM post_chargeback_won($1, $2, $3, $4, $5) AS p",
+                movement.reference,
+                movement.currency,
+                movement.occurred_at,
+                record,
+                [line.model_dump() for line in movement.lines],
+                record.revision if record else None,
+                record.order_id if record else None,
             )
         assert row is not None  # the function answers with one row
         return _posted(movement, row, overtaken=bool(row["overtaken"]))

@@ -170,6 +170,14 @@ class Orders(RegisterPart):
         found = await self._call("SELECT body FROM orders WHERE order_id = $1", order_id)
         return Order.model_validate(found) if found is not None else None
 
+    async def paid_with(self, payment: str) -> list[str]:
+        """The ids of the orders that were paid with a payment of this reference, through any channel."""
+        return list(
+            await self._call(
+                "SELECT ARRAY(SELECT order_id FROM orders WHERE payment = $1 ORDER BY order_id LIMIT 100)", payment
+            )
+        )
+
     async def row(self, order_id: str) -> OrderRow | None:
         """One order as lists show it."""
         return await self._one(OrderRow, f"{_ORDER} WHERE order_id = $1", order_id)

@@ -299,6 +299,24 @@ CLAIMS = (
         """,
     ),
     _Claim(
+        "won_back",
+        "What was won back is the reverse of the chargeback that it is linked to, place by place.",
+        """
+        SELECT w.reference, w.linked_to, d.place, d.left_minor
+        FROM movements w
+        LEFT JOIN LATERAL (
+            SELECT CASE WHEN e.path LIKE 'merchant/%' OR e.path LIKE 'order/%/frozen' THEN 'merchant' ELSE e.path END
+                       AS place,
+                   sum(CASE WHEN e.path LIKE 'merchant/%/receivable' THEN -e.delta_minor ELSE e.delta_minor END)
+                       AS left_minor
+            FROM entries e WHERE e.reference IN (w.reference, w.linked_to) GROUP BY 1
+        ) AS d ON d.left_minor <> 0
+        WHERE w.reference LIKE 'order/%/chargeback/%/won'
+          AND (w.linked_to IS DISTINCT FROM left(w.reference, -4) OR d.place IS NOT NULL)
+        ORDER BY w.reference, d.place
+        """,
+    ),
+    _Claim(
         "orphaned_escrow",
         "No money is held for an order that is closed or that the register does not know.",
         """

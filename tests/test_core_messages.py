@@ -292,6 +292,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "lift_hold": {"name": "suspected", "reason": "unfounded"},
     "open_after_sale": {"kind": "refund_only", "reason": "damaged"},
     "withdraw_after_sale": {},
+    "report_chargeback": {"case_reference": "wx-d-1", "amount_minor": 500},
     "agree_after_sale": {},
     "refuse_after_sale": {"reason": "they left us whole"},
     "propose_amount": {"amount_minor": 500},

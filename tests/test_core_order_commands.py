@@ -36,6 +36,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "lift_hold": {"name": "a", "reason": "checked"},
     "open_after_sale": {"kind": "refund_only", "reason": "late"},
     "withdraw_after_sale": {},
+    "report_chargeback": {"case_reference": "wx-d-1", "amount_minor": 500},
     "agree_after_sale": {},
     "refuse_after_sale": {"reason": "no"},
     "propose_amount": {"amount_minor": 1},
@@ -76,6 +77,7 @@ SENDERS = {
     },
     "add_evidence": {"buyer", "merchant", "operator"},
     "arbitrate": {"reviewer"},
+    "report_chargeback": {"channel", "operator"},
 }
 
 

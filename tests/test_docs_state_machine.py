@@ -21,11 +21,12 @@ from core.aftersale.deadlines import PASSING as CASE_PASSING
 from core.aftersale.limits import AfterSaleLimits
 from core.aftersale.state import CaseStage
 from core.durations import format_duration
-from core.order import auditing, cases, granting, holding, promising, receiving, shifting, shipping
+from core.order import auditing, cases, chargebacks, granting, holding, promising, receiving, shifting, shipping
 from core.order import deadlines as deadlines_module
 from core.order.commands import VERBS
 from core.order.state import (
     ARBITRATION_OVERDUE,
+    CHARGEBACK_OVERDUE,
     LATE_SCAN,
     LEDGER_DISAGREES,
     REFUND_STUCK,
@@ -142,6 +143,9 @@ CASE_LIVES: tuple[tuple[str, ...], ...] = (
     ("case, on its way back", "back: next look: no trace", "five days"),
     ("case, on its way back", "back: returned"),
     ("case, on its way back", "case: confirm return", "refund arrives"),
+    ("charged back", "chargeback: won"),
+    ("charged back", "chargeback: lost"),
+    ("charged back", "five days", "five days", "a month", "a month", "a month", "a month", "a month"),
     ("confirmed early", "case: exchange all", "case: agree, no return"),
 )
 
@@ -246,6 +250,7 @@ def refusals_in_source(verb: str) -> set[str]:
         "shift_deadline": [shifting.check_shift],
         "place_hold": [holding.check_place],
         "lift_hold": [holding.check_lift],
+        "report_chargeback": [chargebacks.check_chargeback, chargebacks._check_opened],
     }
     functions |= {verb: of_case(*checks) for verb, checks in CASE_CHECKS.items()}
     functions["report_return"].append(shipping.check_claims)
@@ -283,4 +288,5 @@ def test_every_deadline_of_a_case_stands_with_its_limit_and_default() -> None:
 def test_every_hold_of_our_own_stands_with_scope_and_owner(seen: Watcher) -> None:
     table = {next(iter(names(row[0]))): (row[1], row[2]) for row in rows("Holds of our own")}
     assert table == seen.holds
-    assert set(table) == {REVIEW_OVERDUE, REFUND_STUCK, LEDGER_DISAGREES, ARBITRATION_OVERDUE, LATE_SCAN}
+    overdue = {REVIEW_OVERDUE, ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE}
+    assert set(table) == overdue | {REFUND_STUCK, LEDGER_DISAGREES, LATE_SCAN}

@@ -133,6 +133,11 @@ PLANTED = {
         {"orphaned_escrow", "chart"},
         "order/A3/escrow",
     ),
+    "a chargeback won back that was never taken": (
+        "UPDATE movements SET reference = 'order/A3/chargeback/1/won' WHERE reference = 'order/A2/refund/cancel/paid'",
+        {"won_back", "chart", "refunds"},
+        "chargeback/1/won",
+    ),
     "money frozen for an order without a dispute": (
         "UPDATE accounts SET path = 'order/A3/frozen' WHERE path = 'order/A3/escrow'",
         {"frozen", "chart"},

@@ -81,6 +81,7 @@ CALLABLE = {
     "open_and_fund_order": "the same, and what was paid, once; " + HANDS_ON,
     "post_for_order": HANDS_ON,
     "post_movements": HANDS_ON,
+    "post_chargeback_won": "the exact reverse of a chargeback that stands in the books, once; " + HANDS_ON,
     "post_refund": "back to the buyer, at most what was paid, and of a line at most its price; " + HANDS_ON,
     "post_paid_in": "a merchant's debt is less, at most by what is owed; nothing becomes available",
     "write_off": "the same, and takes two names",

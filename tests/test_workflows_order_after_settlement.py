@@ -102,3 +102,82 @@ async def test_a_refused_case_leaves_the_order_closed(play: Play) -> None:
     await order.handle.result()
     await _closed(order)
     assert await _money(order) == (order.merchants_share, 0, 0)
+
+
+# --- chargebacks -------------------------------------------------------------------------------------------
+
+
+async def _report(play: StagedOrder, **fields: Any) -> str:
+    actor = {"role": "channel", "id": play.order.payment.channel}
+    body = {**play.command("channel", case_reference=f"d-{play.name}", **fields), "actor": actor}
+    try:
+        sent = await gateway.send_reopening(play.stage.client, play.order, "report_chargeback", body)
+    except Refused as refused:
+        return refused.code
+    return str(sent["outcome"])
+
+
+async def _transfers(play: StagedOrder) -> dict[str, int]:
+    money = await play.stage.register.balances.of_order(play.name)
+    moved: dict[str, int] = {}
+    for one in money.transfers:
+        moved[one.debit] = moved.get(one.debit, 0) - one.amount_minor
+        moved[one.credit] = moved.get(one.credit, 0) + one.amount_minor
+    return {path: amount for path, amount in moved.items() if amount}
+
+
+async def _until_refunded(play: StagedOrder, amount_minor: int) -> None:
+    for _ in range(200):
+        row = await play.stage.register.orders.row(play.name)
+        if row is not None and row.refunded_minor == amount_minor:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{play.name}: {row}")
+
+
+@pytest.mark.parametrize("stood", ["escrow", "settled"])
+async def test_a_chargeback_takes_the_money_and_won_it_returns_where_it_was(play: Play, stood: str) -> None:
+    order = play()
+    total = order.order.total_minor
+    if stood == "settled":
+        await _settled(order)
+    else:
+        await order.start()
+    before = await _transfers(order)
+    reports = [await _report(order, amount_minor=total) for _ in range(2)]
+    assert reports == ["accepted", "duplicate"]
+    await _until_refunded(order, total)
+    assert await _transfers(order) != before
+    assert await _report(order, amount_minor=total + 1) == "chargeback_exists_with_different_content"
+    answers = await asyncio.gather(*(_report(order, outcome="won") for _ in range(3)))
+    assert sorted(answers) == ["accepted", "duplicate", "duplicate"]
+    await _until_refunded(order, 0)
+    assert await _transfers(order) == before
+
+
+async def test_of_chargebacks_reported_at_once_one_counts(play: Play) -> None:
+    order = play()
+    await _settled(order)
+    bodies = [
+        {
+            **order.command("operator", case_reference=f"d{n}-{order.name}", amount_minor=order.order.total_minor),
+            "actor": {"role": "operator", "id": "ann"},
+        }
+        for n in range(3)
+    ]
+
+    async def one(body: dict[str, Any]) -> str:
+        try:
+            answer = await gateway.send_reopening(order.stage.client, order.order, "report_chargeback", body)
+        except Refused as refused:
+            return refused.code
+        return str(answer["outcome"])
+
+    assert sorted(await asyncio.gather(*map(one, bodies))) == ["accepted", "case_open", "case_open"]
+    await _until_refunded(order, order.order.total_minor)
+    cases = (await order.state())["cases"]
+    reference = cases[0]["dispute"]["reference"]
+    body = {**order.command("operator", case_reference=reference, outcome="lost")}
+    await gateway.send_reopening(order.stage.client, order.order, "report_chargeback", body)
+    await _closed(order)
+    assert (await _money(order))[:2] == (0, 0)

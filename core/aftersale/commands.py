@@ -193,7 +193,7 @@ _MERCHANT = frozenset({"merchant", "operator"})
 _ANSWERABLE: frozenset[CaseStage] = frozenset({"applied", "proposed"})
 
 CASE_VERBS: Mapping[type[Command], CaseVerb] = {
-    WithdrawAfterSale: CaseVerb(_BUYER, OPEN, _always, _withdraw),
+    WithdrawAfterSale: CaseVerb(_BUYER, OPEN - {"disputed"}, _always, _withdraw),
     AgreeAfterSale: CaseVerb(_MERCHANT, _ANSWERABLE | {"refused", "arbitration"}, _check_agreement, _agree),
     RefuseAfterSale: CaseVerb(_MERCHANT, frozenset({"applied"}), _check_reason, _refuse),
     ProposeAmount: CaseVerb(_MERCHANT, _ANSWERABLE, _check_proposal, _propose),

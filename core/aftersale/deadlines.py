@@ -82,6 +82,11 @@ def _decide_end(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSa
     return case.changed(due=None)
 
 
+def _dispute_evidence_by(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleCase:
+    """The channel decides from now on."""
+    return case.changed(due=DueStage(name="dispute_answer_by", at=now + facts.limits.chargeback_answer_within))
+
+
 PASSING: dict[str, Callable[[AfterSaleCase, CaseFacts, datetime], AfterSaleCase]] = {
     "answer_by": _answer_by,
     "accept_by": _close_as("offer_not_accepted"),
@@ -93,5 +98,7 @@ PASSING: dict[str, Callable[[AfterSaleCase, CaseFacts, datetime], AfterSaleCase]
     "evidence_by": _evidence_by,
     "decide_by": _decide_by,
     "decide_end": _decide_end,
+    "dispute_evidence_by": _dispute_evidence_by,
+    "dispute_answer_by": _decide_end,
 }
 """What each end of a stage does."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from core.aftersale.messages import CaseReason
 from core.durations import Duration
 from core.fields import AmountOrZero, Message
 
+Whose = Literal["merchant", "platform"]
 Some = Annotated[int, Field(strict=True, ge=0, le=10)]
 """Each rule is kept with the order, whose state has a size budget."""
 
@@ -39,3 +40,14 @@ class AfterSaleLimits(Message):
     resume_least: Duration = timedelta(days=1)
     late_scan_review: bool = True
     """Whether an operator must look if a late scan shows that one party has both the goods and the money."""
+    # What follows is left out where it is the default: the limits travel with each order.
+    chargeback_fee_bearer: Whose = Field(default="merchant", exclude_if=lambda whose: whose == "merchant")
+    """Who bears what a channel takes for a chargeback."""
+    chargeback_evidence_within: Duration = Field(
+        default=timedelta(days=7), exclude_if=lambda within: within == timedelta(days=7)
+    )
+    """How long both sides may give evidence, where the channel names no date."""
+    chargeback_answer_within: Duration = Field(
+        default=timedelta(days=120), exclude_if=lambda within: within == timedelta(days=120)
+    )
+    """How long the channel's answer is waited for after that, before an operator must ask."""

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from core.command import Command, LineQuantity
-from core.fields import AmountMinor, Message, Reason, Reference, Text, Told, Word
+from core.fields import AmountMinor, AmountOrZero, Message, Reason, Reference, Text, Time, Told, Word
 
 CaseKind = Literal["refund_only", "return_and_refund", "exchange"]
 CaseReason = Literal[
@@ -162,6 +162,30 @@ class Arbitrate(Command):
         return self
 
 
+class ReportChargeback(Command):
+    """The payment channel took money back for its customer, or says how the dispute about it ended.
+
+    `case_reference` is the channel's own name for the dispute: the same report again changes nothing. `won`: the money
+    is with us again. `fee_minor` is what the channel takes for the dispute, `evidence_due` until when it listens.
+    """
+
+    verb: ClassVar[str] = "report_chargeback"
+    case_reference: Reference
+    outcome: Literal["opened", "won", "lost"] = "opened"
+    amount_minor: AmountMinor | None = None
+    fee_minor: AmountOrZero = 0
+    evidence_due: Time | None = None
+    reason: Reason | None = None
+
+    @model_validator(mode="after")
+    def _has_an_amount(self) -> ReportChargeback:
+        if (self.outcome == "opened") != (self.amount_minor is not None):
+            raise ValueError("amount_minor: one that is opened has an amount, its end has none")
+        if self.outcome != "opened" and (self.fee_minor or self.evidence_due):
+            raise ValueError("fee_minor: fee and due date come as it is opened")
+        return self
+
+
 AFTER_SALE_COMMANDS: tuple[type[Command], ...] = (
     OpenAfterSale,
     WithdrawAfterSale,
@@ -175,4 +199,5 @@ AFTER_SALE_COMMANDS: tuple[type[Command], ...] = (
     Escalate,
     AddEvidence,
     Arbitrate,
+    ReportChargeback,
 )

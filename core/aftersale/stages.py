@@ -39,6 +39,12 @@ def arbitrate(case: AfterSaleCase, limits: AfterSaleLimits, now: datetime) -> Af
     return case.entering("arbitration", now, DueStage(name="evidence_by", at=now + limits.evidence_within))
 
 
+def dispute(case: AfterSaleCase, until: datetime | None, limits: AfterSaleLimits, now: datetime) -> AfterSaleCase:
+    """The channel has taken the money and hears both sides, until the date that it named or our own."""
+    within = max(until - now, timedelta()) if until is not None else limits.chargeback_evidence_within
+    return case.entering("disputed", now, due_at("dispute_evidence_by", now, within, limits))
+
+
 def fulfil(case: AfterSaleCase, now: datetime, award: Award | None = None) -> AfterSaleCase:
     """The buyer gets other goods, or the award; without one, all that the case is about."""
     if case.kind == "exchange" and award is None and case.award is None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from core.aftersale.limits import AfterSaleLimits
 from core.aftersale.messages import CaseBearer, CaseKind, CaseReason, Evidence
 from core.command import Actor, LineQuantity
@@ -27,10 +29,13 @@ CaseStage = Literal[
     "exchanged",
     "refunding",
     "refunded",
+    "disputed",
+    "won",
+    "lost",
     "closed",
 ]
 OPEN: frozenset[CaseStage] = frozenset(
-    {"applied", "proposed", "refused", "awaiting_return", "returning", "inspecting", "arbitration"}
+    {"applied", "proposed", "refused", "awaiting_return", "returning", "inspecting", "arbitration", "disputed"}
 )
 """Stages that wait for one side or a reviewer. The order's money waits meanwhile."""
 Side = Literal["buyer", "merchant", "reviewer", "operator"]
@@ -69,12 +74,21 @@ class Award(Part):
     bearer: Literal["merchant", "platform"] = "merchant"
 
 
+class Dispute(Part):
+    """A chargeback: the channel's name for it, and what the channel takes for it, from whom."""
+
+    reference: str
+    fee_minor: int = 0
+    fee_bearer: Literal["merchant", "platform"] = "merchant"
+    fee_booked: bool = False
+
+
 class AfterSaleCase(Part):
     """One case between two events. Frozen: every change is a new case."""
 
     case_id: int
-    kind: CaseKind
-    reason: CaseReason
+    kind: CaseKind | Literal["chargeback"]
+    reason: CaseReason | Literal["chargeback"]
     lines: tuple[LineQuantity, ...] | None = None
     amount_minor: int | None = None
     opened_by: Actor
@@ -93,6 +107,8 @@ class AfterSaleCase(Part):
     """The cause of the refund that it led to."""
     closed_as: str | None = None
     """Why it ended without a refund or an exchange."""
+    dispute: Dispute | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Of a chargeback."""
 
     @property
     def open(self) -> bool:
@@ -103,6 +119,11 @@ class AfterSaleCase(Part):
     def subject(self) -> str:
         """Its name among the order's deadlines and holds."""
         return f"case-{self.case_id}"
+
+    @property
+    def chargeback(self) -> str:
+        """The cause under which the order keeps what a channel took back."""
+        return f"chargeback-{self.case_id}"
 
     @property
     def offer(self) -> Said | None:

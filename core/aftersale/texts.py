@@ -43,6 +43,13 @@ STAGES: Mapping[CaseStage, Help] = {
     ),
     "refunding": Help("The refund was decided.", "退款已决定。"),
     "refunded": Help("The buyer has the refund.", "退款已到账。"),
+    "disputed": Help(
+        "The payment channel took the money back. Both sides send add_evidence; the channel decides, and its answer"
+        " comes with report_chargeback.",
+        "支付渠道已扣回款项（拒付）。双方可提交 add_evidence 举证；渠道裁定后以 report_chargeback 告知结果。",
+    ),
+    "won": Help("The channel decided for the merchant, and gives the money back.", "拒付胜诉：支付渠道退回款项。"),
+    "lost": Help("The channel decided for the buyer: the money stays taken back.", "拒付败诉：款项不再退回。"),
     "closed": Help("The case ended without a refund.", "售后已关闭，未退款。"),
 }
 """What each stage means, and who acts."""
@@ -51,6 +58,7 @@ KINDS: Mapping[str, Help] = {
     "refund_only": Help("a refund", "退款"),
     "return_and_refund": Help("a return and a refund", "退货退款"),
     "exchange": Help("an exchange", "换货"),
+    "chargeback": Help("a chargeback", "拒付"),
 }
 
 ACTORS: Mapping[CaseStage, str] = {
@@ -61,16 +69,21 @@ ACTORS: Mapping[CaseStage, str] = {
     "returning": "carrier",
     "inspecting": "merchant",
     "arbitration": "reviewer",
+    "disputed": "channel",
 }
 """Who can move an open case on, by its stage."""
 
+_OF_CHANNEL: tuple[CaseStage, ...] = ("disputed", "won", "lost")
 _BOTH: tuple[Side, ...] = ("buyer", "merchant")
 CASE_NOTICES: Mapping[str, tuple[Side, ...]] = {
-    **{f"after_sale_{stage}": _BOTH for stage in STAGES if stage not in {"arbitration", "refunded"}},
+    **{f"after_sale_{stage}": _BOTH for stage in STAGES if stage not in {"arbitration", "refunded", *_OF_CHANNEL}},
+    **{f"after_sale_{stage}": (*_BOTH, "operator") for stage in _OF_CHANNEL},
     "after_sale_arbitration": (*_BOTH, "reviewer"),
     "after_sale_decide": ("reviewer",),
     "arbitration_late": ("reviewer",),
     "arbitration_overdue": ("operator",),
+    "chargeback_heard": ("operator",),
+    "chargeback_overdue": ("operator",),
 }
 """The notices of a case, and who gets each. The refund itself sends the notice of its arrival."""
 
@@ -80,5 +93,6 @@ REMINDED: Mapping[CaseStage, Side] = {
     "refused": "buyer",
     "awaiting_return": "buyer",
     "inspecting": "merchant",
+    "disputed": "merchant",
 }
 """Who is reminded before a stage ends."""

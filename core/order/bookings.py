@@ -11,16 +11,18 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core import movements
+from core.aftersale.state import AfterSaleCase
 from core.chart import Kind
 from core.movements import Movement, Taken
 from core.order.freezing import next_number, note_frozen, note_released, release_due, to_freeze_minor
 from core.order.pausing import settles_at
+from core.order.refunding import without_refunds
 from core.order.shares import credit_shares
 from core.order.state import REFUND_STUCK, OrderState, Refund
 
 
 class Booking(NamedTuple):
-    """One movement of an order by name; `cause` is the refund it is about, or the number of a freeze."""
+    """One movement of an order by name; `cause` is the refund or the chargeback it is about, or a freeze's number."""
 
     kind: Kind
     cause: str = ""
@@ -30,6 +32,7 @@ NOTIFYING: frozenset[Kind] = frozenset({"credit", "settle", "refund_arrived", "f
 """Movements that bring one notice."""
 AT_MOST: frozenset[Kind] = frozenset({"freeze", "release"})
 """Movements of at most the available amount. If there is nothing, they count as done."""
+CHARGEBACKS: frozenset[Kind] = frozenset({"chargeback", "chargeback_fee", "chargeback_won"})
 
 # --- when it is due --------------------------------------------------------------------------------------
 
@@ -38,10 +41,16 @@ def refund_due(state: OrderState) -> Booking | None:
     """The first refund that is owed and not booked, or that arrived and is not booked as arrived."""
     for refund in state.refunds:
         if refund.status == "owed":
-            return Booking("refund", refund.cause)
+            return Booking("refund" if refund.chargeback is None else "chargeback", refund.cause)
         if refund.status == "confirmed":
             return Booking("refund_arrived", refund.cause)
-    return None
+    return next((_of_dispute(case) for case in state.unbooked_disputes), None)
+
+
+def _of_dispute(case: AfterSaleCase) -> Booking:
+    """The fee of a chargeback, and then the reverse of one that was won."""
+    paid = case.dispute is None or case.dispute.fee_booked or not case.dispute.fee_minor
+    return Booking("chargeback_won" if paid else "chargeback_fee", case.chargeback)
 
 
 def credit_due(state: OrderState) -> bool:
@@ -104,8 +113,12 @@ def movement_for(state: OrderState, booking: Booking, now: datetime) -> Movement
         )
     if booking.kind in AT_MOST:
         return _freeze_or_release(state, booking, now)
+    if booking.kind == "chargeback_fee":
+        return _chargeback_fee(state, booking, now)
     refund = state.refund(booking.cause)
     assert refund is not None
+    if refund.chargeback is not None:
+        return _chargeback(state, booking, refund, now)
     if booking.kind == "refund":
         return movements.refund(
             order.order_id,
@@ -124,6 +137,41 @@ def movement_for(state: OrderState, booking: Booking, now: datetime) -> Movement
         amount_minor=refund.amount_minor,
         currency=order.currency,
         occurred_at=now,
+    )
+
+
+def _chargeback(state: OrderState, booking: Booking, refund: Refund, now: datetime) -> Movement:
+    """What the channel took, or the reverse of it."""
+    order = state.order
+    if booking.kind == "chargeback_won":
+        return movements.chargeback_won(
+            order.order_id, k=refund.chargeback or 0, currency=order.currency, occurred_at=now, lines=refund.lines
+        )
+    return movements.chargeback(
+        order.order_id,
+        k=refund.chargeback or 0,
+        channel=order.payment.channel,
+        merchant_id=order.merchant_id,
+        taken=_taken(refund),
+        currency=order.currency,
+        occurred_at=now,
+        lines=refund.lines,
+    )
+
+
+def _chargeback_fee(state: OrderState, booking: Booking, now: datetime) -> Movement:
+    case = next(case for case in state.cases if case.chargeback == booking.cause)
+    assert case.dispute is not None
+    by_platform = case.dispute.fee_bearer == "platform"
+    return movements.chargeback_fee(
+        state.order.order_id,
+        k=case.case_id,
+        channel=state.order.payment.channel,
+        merchant_id=state.order.merchant_id,
+        currency=state.order.currency,
+        occurred_at=now,
+        platform_minor=case.dispute.fee_minor if by_platform else 0,
+        merchant_minor=0 if by_platform else case.dispute.fee_minor,
     )
 
 
@@ -173,6 +221,8 @@ def apply_movement(state: OrderState, movement: Movement) -> OrderState:
         return state.with_notice("merchant", "settled", at, amount_minor=str(state.proceeds_minor))
     if movement.kind in AT_MOST:
         return _apply_freeze_or_release(state, movement)
+    if movement.kind in CHARGEBACKS:
+        return _apply_chargeback(state, movement)
     refund = state.refund(movement.name("cause"))
     assert refund is not None
     if movement.kind == "refund":
@@ -182,6 +232,19 @@ def apply_movement(state: OrderState, movement: Movement) -> OrderState:
     state = state.with_refund(refund.changed(status="arrived")).without_hold(REFUND_STUCK, refund.cause)
     amount = str(refund.amount_minor)
     return state.with_notice("buyer", "refund_arrived", at, cause=refund.cause, amount_minor=amount)
+
+
+def _apply_chargeback(state: OrderState, movement: Movement) -> OrderState:
+    case = state.case(f"case-{movement.name('k')}")
+    assert case is not None
+    if movement.kind == "chargeback_fee":
+        assert case.dispute is not None
+        return state.with_case(case.changed(dispute=case.dispute.changed(fee_booked=True)))
+    refund = state.refund(case.chargeback)
+    assert refund is not None
+    if movement.kind == "chargeback":
+        return state.with_refund(refund.changed(status="arrived", since=movement.occurred_at))
+    return without_refunds(state, (refund,))
 
 
 def _apply_freeze_or_release(state: OrderState, movement: Movement) -> OrderState:
@@ -202,6 +265,7 @@ def unknown_bookings(state: OrderState, references: Collection[str]) -> list[Boo
     found = []
     if f"{base}/fund" in references and not state.funded:
         found.append(Booking("fund"))
+    found += _unknown_chargebacks(state, f"{base}/chargeback", references)
     for refund in state.refunds:
         if refund.status == "owed" and f"{base}/refund/{refund.cause}" in references:
             found.append(Booking("refund", refund.cause))
@@ -215,4 +279,18 @@ def unknown_bookings(state: OrderState, references: Collection[str]) -> list[Boo
         found.append(Booking("freeze", str(next_number(state))))
     if state.frozen and f"{base}/release/{next_number(state) - 1}" in references:
         found.append(Booking("release", str(next_number(state) - 1)))
+    return found
+
+
+def _unknown_chargebacks(state: OrderState, base: str, references: Collection[str]) -> list[Booking]:
+    found = []
+    for case in (case for case in state.cases if case.dispute is not None):
+        refund = state.refund(case.chargeback)
+        if refund is not None and refund.status == "owed" and f"{base}/{case.case_id}" in references:
+            found.append(Booking("chargeback", case.chargeback))
+        fee = case.dispute is not None and not case.dispute.fee_booked
+        if fee and f"{base}/{case.case_id}/fee" in references:
+            found.append(Booking("chargeback_fee", case.chargeback))
+        if refund is not None and f"{base}/{case.case_id}/won" in references:
+            found.append(Booking("chargeback_won", case.chargeback))
     return found

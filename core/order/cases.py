@@ -5,19 +5,20 @@ The case decides (`core.aftersale`). The order pays, exchanges and sends notices
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 from core.aftersale import commands, returns
 from core.aftersale.deadlines import CASE_REMINDER, case_deadlines, pass_due
 from core.aftersale.messages import OpenAfterSale
 from core.aftersale.stages import close
-from core.aftersale.state import AfterSaleCase, Award, CaseFacts, DueStage, Side
-from core.aftersale.texts import CASE_NOTICES, REMINDED
-from core.aftersale.views import facts_for_notice
+from core.aftersale.state import AfterSaleCase, Award, CaseFacts, DueStage
+from core.aftersale.texts import REMINDED
 from core.audit.verdict import Verdict
 from core.command import Command, LineQuantity
+from core.order.chargebacks import follow_won, wait_for_channel
 from core.order.granting import earned
+from core.order.notifying import inform_of_case, notify_case
 from core.order.pausing import follow_clocks
 from core.order.refunding import refund_amount, refund_rest, refund_units
 from core.order.shares import refundable_minor, return_units
@@ -133,7 +134,7 @@ def act(state: OrderState, command: Command, now: datetime) -> OrderState:
     """The order after a command to its case."""
     if isinstance(command, OpenAfterSale):
         case = commands.open_case(len(state.cases) + 1, command, state.policy.after_sale, now)
-        return _notify(state.with_case(case), case, now)
+        return notify_case(state.with_case(case), case, now)
     before = state.open_case
     assert before is not None
     return _take(state, before, commands.receive(before, command, facts_of_case(state, before), now), now)
@@ -170,7 +171,7 @@ def pass_case_deadline(state: OrderState, deadline: Deadline, now: datetime) -> 
     if deadline.name == CASE_REMINDER:
         reader = REMINDED.get(case.stage)
         state = state.with_case(case.changed(due=case.due.changed(remind_at=None)))
-        return _inform(state, (reader,), CASE_REMINDER, case, now) if reader else state
+        return inform_of_case(state, (reader,), CASE_REMINDER, case, now) if reader else state
     return _take(state, case, pass_due(case, facts_of_case(state, case), now), now)
 
 
@@ -179,7 +180,7 @@ def follow_cases(state: OrderState, now: datetime) -> OrderState:
     if not state.cases:
         return state
     case = state.open_case
-    if case is not None and state.over and state.phase != "settled":
+    if case is not None and state.over and state.phase != "settled" and case.dispute is None:
         state = _take(state, case, close(case, "order_over", now), now)
     elif case is not None and case.stage == "returning":
         moved = returns.note_movement(case, facts_of_case(state, case), now)
@@ -188,15 +189,17 @@ def follow_cases(state: OrderState, now: datetime) -> OrderState:
         refund = state.refund(case.cause) if case.cause is not None and case.stage == "refunding" else None
         if refund is not None and refund.status == "arrived":
             state = state.with_case(case.entering("refunded", now))
-    return follow_clocks(state, now)
+    return follow_clocks(follow_won(state, now), now)
 
 
 def decide_again(state: OrderState, subjects: set[str], now: datetime) -> OrderState:
-    """The reviewers' clock of a case starts again; its hold was lifted."""
-    case = state.open_case
-    if case is None or case.subject not in subjects or case.stage != "arbitration":
+    """The clock of the reviewers, or of the channel, starts again; the hold of a case was lifted."""
+    case, limits = state.open_case, state.policy.after_sale
+    if case is None or case.subject not in subjects or case.stage not in {"arbitration", "disputed"}:
         return state
-    due = DueStage(name="decide_end", at=now + state.policy.after_sale.decide_end)
+    due = DueStage(name="decide_end", at=now + limits.decide_end)
+    if case.stage == "disputed":
+        due = DueStage(name="dispute_answer_by", at=now + limits.decide_end)
     return state.with_case(case.changed(due=due))
 
 
@@ -210,6 +213,8 @@ def _take(state: OrderState, before: AfterSaleCase, case: AfterSaleCase, now: da
         state = state.without_hold(ARBITRATION_OVERDUE, case.subject)
     elif before.stage == "arbitration":
         state = _wait_for_decision(state, before, case, now)
+    if before.stage == case.stage == "disputed":
+        state = wait_for_channel(state, before, case, now)
     if case.stage == "exchanged" and state.credited_at is not None:
         # The credit was booked before the case was opened: nothing more can be shipped, so the money goes back.
         case = case.changed(award=Award()).entering("refunding", now)
@@ -218,19 +223,7 @@ def _take(state: OrderState, before: AfterSaleCase, case: AfterSaleCase, now: da
     if case.stage == "exchanged":
         state = _exchange(state, case, now)
     again = case.stage == "proposed" and len(case.said) > len(before.said)
-    return _notify(state, case, now) if case.stage != before.stage or again else state
-
-
-def _notify(state: OrderState, case: AfterSaleCase, now: datetime, name: str | None = None) -> OrderState:
-    """Send the notices of the case's stage, or of this name."""
-    name = name or f"after_sale_{case.stage}"
-    return _inform(state, CASE_NOTICES[name], name, case, now)
-
-
-def _inform(state: OrderState, readers: Iterable[Side], name: str, case: AfterSaleCase, now: datetime) -> OrderState:
-    for reader in readers:
-        state = state.with_notice(reader, name, now, **facts_for_notice(case))
-    return state
+    return notify_case(state, case, now) if case.stage != before.stage or again else state
 
 
 def _wait_for_decision(state: OrderState, before: AfterSaleCase, case: AfterSaleCase, now: datetime) -> OrderState:
@@ -239,7 +232,7 @@ def _wait_for_decision(state: OrderState, before: AfterSaleCase, case: AfterSale
         return state
     if case.due is not None:
         name = "after_sale_decide" if case.due.name == "decide_by" else "arbitration_late"
-        return _notify(state, case, now, name)
+        return notify_case(state, case, now, name)
     hold = Hold(
         name=ARBITRATION_OVERDUE,
         subject=case.subject,
@@ -248,7 +241,7 @@ def _wait_for_decision(state: OrderState, before: AfterSaleCase, case: AfterSale
         owner="reviewer",
         since=case.since,
     )
-    return _notify(state.with_hold(hold), case, now, ARBITRATION_OVERDUE)
+    return notify_case(state.with_hold(hold), case, now, ARBITRATION_OVERDUE)
 
 
 def _refund(state: OrderState, case: AfterSaleCase, now: datetime) -> tuple[OrderState, AfterSaleCase]:

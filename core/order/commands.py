@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from core.aftersale.commands import CASE_VERBS, OPENERS
-from core.aftersale.messages import Arbitrate, OpenAfterSale
+from core.aftersale.messages import Arbitrate, OpenAfterSale, ReportChargeback
 from core.answers import Answer
 from core.durations import format_duration
 from core.inbox import Channel
@@ -28,7 +28,7 @@ from core.messages import (
     ResolveRefund,
     ShiftDeadline,
 )
-from core.order import auditing, cases, granting, holding, promising, receiving, shifting, shipping
+from core.order import auditing, cases, chargebacks, granting, holding, promising, receiving, shifting, shipping
 from core.order.cases import follow_cases
 from core.order.deadlines import next_deadline
 from core.order.receiving import follow_deliveries
@@ -75,6 +75,13 @@ VERBS: Mapping[type[Command], Verb] = {
     ),
     LiftHold: Verb(frozenset({"operator"}), _timeless(holding.check_lift), holding.lift, True, True),
     OpenAfterSale: Verb(OPENERS, cases.check, cases.act, afterwards=True, reopens=True),
+    ReportChargeback: Verb(
+        frozenset({"channel", "operator"}),
+        chargebacks.check_chargeback,
+        chargebacks.report_chargeback,
+        afterwards=True,
+        reopens=True,
+    ),
     **{command: Verb(verb.roles, cases.check, cases.act, afterwards=True) for command, verb in CASE_VERBS.items()},
 }
 
@@ -159,7 +166,7 @@ def receive(
     if answer is not None:
         return _journal(state, command, now, channel, answer), answer
     answer = answer_of(after)
-    if isinstance(command, ReportScan) and _nothing_new(state, after):
+    if isinstance(command, ReportScan | ReportChargeback) and _nothing_new(state, after):
         answer = answer.model_copy(update={"outcome": "duplicate"})
     said = _said(state, after, command)
     return _journal(_remember_answer(after, command, answer), command, now, channel, answer, said), answer
@@ -181,7 +188,8 @@ def _apply(state: OrderState, command: Command, now: datetime) -> tuple[OrderSta
 
 
 def _nothing_new(state: OrderState, after: OrderState) -> bool:
-    return (after.scans_kept, after.scans_dropped) == (state.scans_kept, state.scans_dropped)
+    same = (after.scans_kept, after.scans_dropped) == (state.scans_kept, state.scans_dropped)
+    return same and after.cases == state.cases
 
 
 def _may_remember(state: OrderState, command: Command) -> bool:

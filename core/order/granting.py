@@ -24,6 +24,9 @@ def check_refund(state: OrderState, command: RefundOrder, now: datetime) -> Refu
         return refuse("reason_missing", field="reason")
     if state.doing is not None and state.doing.verb in _MOVING:
         return refuse("too_early", "Its money is being moved; ask again.")
+    if state.open_case is not None and state.open_case.dispute is not None:
+        # What is won back is the exact reverse of what was taken: no other refund may come between.
+        return refuse("case_open", "The payment channel decides about it first.")
     if command.bearer == "platform" and not earned(state):
         return refuse("too_early", "Until receipt and audit are settled the merchant's money is there.", "bearer")
     if (refusal := _check_scope(state, command)) is not None:

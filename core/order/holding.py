@@ -9,7 +9,7 @@ from core.messages import AppealScreening, DecideScreening, LiftHold, PlaceHold,
 from core.order.calling import hold_money
 from core.order.cases import decide_again
 from core.order.opening import refuse_goods, release
-from core.order.state import ARBITRATION_OVERDUE, REFUND_STUCK, REVIEW_OVERDUE, OrderState
+from core.order.state import ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE, REFUND_STUCK, REVIEW_OVERDUE, OrderState
 from core.reasons import Refusal, refuse
 from core.states import Hold
 
@@ -57,7 +57,7 @@ def lift(state: OrderState, command: LiftHold, now: datetime) -> OrderState:
         state = _review_again(state, lifted, now)
     elif command.name == REFUND_STUCK:
         state = _refund_again(state, lifted, now)
-    elif command.name == ARBITRATION_OVERDUE:
+    elif command.name in {ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE}:
         state = decide_again(state, lifted, now)
     if command.name == MERCHANT_FROZEN:
         return state

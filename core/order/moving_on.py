@@ -7,18 +7,19 @@ discount are other amounts then.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from core.movements import Source
 from core.order.bookings import Booking, movement_for
-from core.order.refunding import end_if_nothing_left, source_of
+from core.order.refunding import end_if_nothing_left, moved_by, source_of, without_refunds
 from core.order.shares import commission_back, discount_back
 from core.order.state import LEDGER_DISAGREES, LineState, OrderState, Refund
 from core.order.steps import finish_posting
 
 _LEFT: dict[str, Source] = {"credit": "escrow", "settle": "proceeds"}
 """Where the money was before these movements."""
+_EXPLAINED = frozenset({"refund", "chargeback"})
+"""Movements that the ledger refuses where the money has moved on."""
 
 
 def stand(state: OrderState, booking: Booking, now: datetime) -> OrderState:
@@ -27,7 +28,7 @@ def stand(state: OrderState, booking: Booking, now: datetime) -> OrderState:
         before = before_refunds(state)
         state = before.changed(parcels=tuple(p.changed(audit="approved") if p.live else p for p in before.parcels))
     late = _unbooked(state, _LEFT.get(booking.kind))
-    before = _without(state, late)
+    before = without_refunds(state, late)
     after = finish_posting(before, movement_for(before, booking, now))
     if not late:
         return after
@@ -62,35 +63,9 @@ def _unbooked(state: OrderState, place: Source | None) -> tuple[Refund, ...]:
     return tuple(refund for refund in state.refunds if refund.status == "owed" and refund.source == place)
 
 
-def _without(state: OrderState, refunds: Sequence[Refund]) -> OrderState:
-    """The order's money before these refunds were decided."""
-    for refund in refunds:
-        state = _moved(state, refund, -1)
-    return state.changed(refunds=tuple(refund for refund in state.refunds if refund not in refunds))
-
-
-def _moved(state: OrderState, refund: Refund, sign: int) -> OrderState:
-    """The order's figures with a refund's (+1), or without them (-1)."""
-    parts = {part.line_id: sign * part.amount_minor for part in refund.lines}
-    by_platform = refund.bearer == "platform"
-    freight = sign * refund.amount_minor - sum(parts.values())
-    return state.changed(
-        lines=tuple(_line(line, parts.get(line.line_id, 0), by_platform=by_platform) for line in state.lines),
-        freight_refunded_minor=state.freight_refunded_minor + freight,
-        freight_goodwill_minor=state.freight_goodwill_minor + (freight if by_platform else 0),
-    )
-
-
-def _line(line: LineState, amount_minor: int, *, by_platform: bool) -> LineState:
-    goodwill = amount_minor if by_platform else 0
-    return line.changed(
-        refunded_minor=line.refunded_minor + amount_minor, goodwill_minor=line.goodwill_minor + goodwill
-    )
-
-
 def _owe_again(state: OrderState, refund: Refund) -> OrderState:
     """The same refund, taken from where the money is now, with the platform's amounts for it."""
-    after = _moved(state, refund, +1)
+    after = moved_by(state, refund, +1)
     pairs = list(zip(state.lines, after.lines, strict=True))
     again = refund.changed(
         source=source_of(state),
@@ -108,6 +83,6 @@ def _in_their_order(before: OrderState, after: OrderState) -> tuple[Refund, ...]
 def _lift(state: OrderState) -> OrderState:
     """The ledger rightly refused a refund from money that had moved on: decide the refund again."""
     explained = [
-        hold for hold in state.holds if hold.name == LEDGER_DISAGREES and hold.facts.get("movement") == "refund"
+        hold for hold in state.holds if hold.name == LEDGER_DISAGREES and hold.facts.get("movement") in _EXPLAINED
     ]
     return state.changed(holds=tuple(hold for hold in state.holds if hold not in explained))

@@ -89,9 +89,18 @@ def _could_have_decided(state: OrderState, unknown: Sequence[Booking], reference
         return False
     if any(_number(reference, "freeze") > next_number(state) for reference in references):
         return False
+    if not all(_knows_chargeback(state, reference) for reference in references):
+        return False
     kinds, before = {booking.kind for booking in unknown}, before_refunds(state)
     ready = before.phase == "shipped" and before.fully_shipped and before.receipt.status == "confirmed"
     return "credit" not in kinds or ready
+
+
+def _knows_chargeback(state: OrderState, reference: str) -> bool:
+    """Whether the state has the case of a chargeback's movement; of one that was won back, that it was won."""
+    number = _number(reference, "chargeback")
+    case = state.case(f"case-{number}") if number else None
+    return not number or (case is not None and (case.stage == "won" or not reference.endswith("/won")))
 
 
 def _number(reference: str, kind: str) -> int:

@@ -6,7 +6,7 @@ closed only when the channel says that the buyer has the money.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -21,7 +21,7 @@ from core.order.shares import (
     take_all,
     take_amount,
 )
-from core.order.state import REVIEW_OVERDUE, Bearer, OrderState, Phase, Receipt, Refund
+from core.order.state import REVIEW_OVERDUE, Bearer, LineState, OrderState, Phase, Receipt, Refund
 from core.parcels import Parcel
 
 End = Literal["refused", "cancelled", "refunded"]
@@ -120,7 +120,34 @@ def end_if_nothing_left(state: OrderState) -> OrderState:
 # --- what both do ----------------------------------------------------------------------------------------
 
 
+def take_for_chargeback(state: OrderState, amount_minor: int, case_id: int, reason: str, now: datetime) -> OrderState:
+    """What the channel took back leaves the order's figures. No unit moves, and nobody is sent money."""
+    split = take_amount(state, amount_minor)
+    return _add(state, split, f"chargeback-{case_id}", reason, "merchant", now, chargeback=case_id)
+
+
+def give_back_rest(state: OrderState, cause: str, reason: str, now: datetime) -> OrderState:
+    """All that is left of an order that has ended goes back; its end stays as it is."""
+    return _owe(state, take_all(state), cause, reason, "merchant", now)
+
+
 def _owe(state: OrderState, split: Split, cause: str, reason: str, bearer: Bearer, now: datetime) -> OrderState:
+    amount, cause = split.amount_minor, _unused(state, cause) if split.amount_minor else cause
+    state = _add(state, split, cause, reason, bearer, now)
+    state = state.with_notice("buyer", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
+    return state.with_notice("merchant", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
+
+
+def _add(
+    state: OrderState,
+    split: Split,
+    cause: str,
+    reason: str,
+    bearer: Bearer,
+    now: datetime,
+    chargeback: int | None = None,
+) -> OrderState:
+    """The order with what a refund takes, and with the refund, unless it is of nothing."""
     parts = _parts(state, split)
     amount = split.amount_minor
     goodwill = split.freight_minor if bearer == "platform" else 0
@@ -129,23 +156,48 @@ def _owe(state: OrderState, split: Split, cause: str, reason: str, bearer: Beare
         freight_refunded_minor=state.freight_refunded_minor + split.freight_minor,
         freight_goodwill_minor=state.freight_goodwill_minor + goodwill,
     )
-    if amount:
-        cause = _unused(state, cause)
-        source = source_of(state)
-        refund = Refund(
-            cause=cause,
-            amount_minor=amount,
-            reason=reason,
-            since=now,
-            bearer=bearer,
-            source=source,
-            commission_minor=split.commission_minor if source != "escrow" else 0,
-            discount_minor=split.discount_minor if source != "escrow" else 0,
-            lines=parts,
-        )
-        state = state.changed(refunds=(*state.refunds, refund))
-    state = state.with_notice("buyer", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
-    return state.with_notice("merchant", "refund_owed", now, cause=cause, amount_minor=str(amount), reason=reason)
+    if not amount:
+        return state
+    source = source_of(state)
+    refund = Refund(
+        cause=cause,
+        amount_minor=amount,
+        reason=reason,
+        since=now,
+        bearer=bearer,
+        source=source,
+        commission_minor=split.commission_minor if source != "escrow" else 0,
+        discount_minor=split.discount_minor if source != "escrow" else 0,
+        lines=parts,
+        chargeback=chargeback,
+    )
+    return state.changed(refunds=(*state.refunds, refund))
+
+
+def without_refunds(state: OrderState, refunds: Sequence[Refund]) -> OrderState:
+    """The order's money without these refunds, of which `lines` are known still."""
+    for refund in refunds:
+        state = moved_by(state, refund, -1)
+    return state.changed(refunds=tuple(refund for refund in state.refunds if refund not in refunds))
+
+
+def moved_by(state: OrderState, refund: Refund, sign: int) -> OrderState:
+    """The order's figures with a refund's (+1), or without them (-1)."""
+    parts = {part.line_id: sign * part.amount_minor for part in refund.lines}
+    by_platform = refund.bearer == "platform"
+    freight = sign * refund.amount_minor - sum(parts.values())
+    return state.changed(
+        lines=tuple(_moved_line(line, parts.get(line.line_id, 0), by_platform=by_platform) for line in state.lines),
+        freight_refunded_minor=state.freight_refunded_minor + freight,
+        freight_goodwill_minor=state.freight_goodwill_minor + (freight if by_platform else 0),
+    )
+
+
+def _moved_line(line: LineState, amount_minor: int, *, by_platform: bool) -> LineState:
+    goodwill = amount_minor if by_platform else 0
+    return line.changed(
+        refunded_minor=line.refunded_minor + amount_minor, goodwill_minor=line.goodwill_minor + goodwill
+    )
 
 
 def source_of(state: OrderState) -> Source:

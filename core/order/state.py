@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.aftersale.state import AfterSaleCase
+from core.aftersale.state import AfterSaleCase, Dispute
 from core.durations import Duration
 from core.fields import Id, Name, Reason, Time
 from core.messages import Order
@@ -48,8 +48,12 @@ LATE_SCAN = "late_scan"
 """The hold for goods and money that are with one party; its subject is the parcel."""
 ARBITRATION_OVERDUE = "arbitration_overdue"
 """The hold for an after-sale case that no reviewer decided in time; its subject is the case."""
+CHARGEBACK_OVERDUE = "chargeback_overdue"
+"""The hold for a chargeback that the channel did not answer in time; its subject is the case."""
 
-OWN_HOLDS: frozenset[str] = frozenset({REVIEW_OVERDUE, REFUND_STUCK, LEDGER_DISAGREES, LATE_SCAN, ARBITRATION_OVERDUE})
+OWN_HOLDS: frozenset[str] = frozenset(
+    {REVIEW_OVERDUE, REFUND_STUCK, LEDGER_DISAGREES, LATE_SCAN, ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE}
+)
 """Holds that the order places on itself."""
 
 WORST_FIRST: tuple[AuditStage, ...] = ("rejected", "in_review", "collecting", "not_started", "approved")
@@ -121,6 +125,8 @@ class Refund(Part):
     reference: str | None = None
     votes: tuple[tuple[str, str], ...] = ()
     """The votes on its outcome: (person, outcome)."""
+    chargeback: int | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The case of the chargeback that took it: the channel has it already, and `lines` stay, to be won back."""
 
     @property
     def from_merchant_minor(self) -> int:
@@ -303,13 +309,22 @@ class OrderState(State):
     def closed(self) -> bool:
         """Over, no case is open, nobody holds it back, and all money is where it belongs."""
         people = self.refund_request is not None or self.open_case is not None or self.held_back
-        waits = self.withdrawal_due or people or self.frozen
+        waits = self.withdrawal_due or people or self.frozen or bool(self.unbooked_disputes)
         return self.over and not waits and all(refund.status == "arrived" for refund in self.refunds)
 
     @property
     def held_back(self) -> bool:
         """A person keeps the settled order's money from being withdrawn."""
         return self.phase == "settled" and any(hold.name not in OWN_HOLDS for hold in self.held("payout", "all"))
+
+    @property
+    def unbooked_disputes(self) -> tuple[AfterSaleCase, ...]:
+        """Chargebacks whose fee is not in the books yet, or which were won and are not reversed."""
+        return tuple(case for case in self.cases if case.dispute is not None and self._unbooked(case, case.dispute))
+
+    def _unbooked(self, case: AfterSaleCase, dispute: Dispute) -> bool:
+        won_back = case.stage == "won" and self.refund(case.chargeback) is not None
+        return won_back or (dispute.fee_minor > 0 and not dispute.fee_booked)
 
     @property
     def frozen(self) -> bool:

@@ -9,6 +9,7 @@ from core.chart import IN_CHINESE
 from core.merchants import MERCHANT_FROZEN, MERCHANT_SUSPENDED
 from core.order.state import (
     ARBITRATION_OVERDUE,
+    CHARGEBACK_OVERDUE,
     LATE_SCAN,
     LEDGER_DISAGREES,
     REFUND_STUCK,
@@ -65,6 +66,10 @@ HELD: Mapping[str, Help] = {
     ARBITRATION_OVERDUE: Help(
         "A reviewer sends arbitrate; lift_hold gives the reviewers their time again.",
         "需审核人员提交 arbitrate 裁决；lift_hold 可重新给予审核时间。",
+    ),
+    CHARGEBACK_OVERDUE: Help(
+        "An operator asks the channel and sends its answer with report_chargeback; lift_hold gives it time again.",
+        "需运营人员向支付渠道查询，并以 report_chargeback 告知结果；lift_hold 可重新给予等待时间。",
     ),
     LATE_SCAN: Help(
         "An operator settles it with both sides, for example with refund_order, and then sends lift_hold.",
@@ -136,6 +141,9 @@ def cause_zh(hold: Hold) -> str:
     """Why a hold stands, in Chinese. What a person or a provider wrote is quoted as it is."""
     if hold.name == REVIEW_OVERDUE:
         return f"包裹 {hold.subject} 等待人工审核。"
+    if hold.name in {ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE}:
+        who = "审核人员裁决" if hold.name == ARBITRATION_OVERDUE else "支付渠道裁定拒付"
+        return f"售后 {hold.subject.removeprefix('case-')} 逾期等待{who}。"
     if hold.name == LATE_SCAN and hold.facts:
         return f"包裹 {hold.subject}：{LATE[hold.facts['what']].zh}。"
     if hold.name == REFUND_STUCK:

@@ -42,32 +42,43 @@ def _waterfall(legs: Iterable[tuple[str, str, int]], balances: Mapping[str, int]
             yield debit, credit, wanted
 
 
+def _reverse(transfers: Iterable[tuple[str, str, int]]) -> tuple[tuple[str, str, int], ...]:
+    """The legs of a chargeback that was won: what was frozen or owed is available again."""
+    again = {"frozen": "available", "receivable": "available"}
+    return tuple((credit, again.get(debit, debit), amount) for debit, credit, amount in transfers)
+
+
 class Books:
     """Double entry in memory: one balance an account, guarded as in the ledger; each reference is posted once."""
 
     def __init__(self) -> None:
         self.balances: dict[str, int] = {}
         self.movements: dict[str, tuple[Any, ...]] = {}
+        self.transfers: dict[str, tuple[tuple[str, str, int], ...]] = {}
 
     def post(self, movement: Movement) -> PostingOutcome:
         """Move every leg or nothing; credit-side accounts may not fall below zero."""
         legs = tuple((short(leg.debit), short(leg.credit), leg.amount_minor) for leg in movement.legs)
+        if movement.kind == "chargeback_won":
+            legs = _reverse(self.transfers[movement.linked_to or ""])
         if movement.reference in self.movements:
             return "exists" if self.movements[movement.reference] == legs else "conflict"
         after = dict(self.balances)
         if movement.kind in {"freeze", "release"} and not after.get(legs[0][0], 0):
             return "insufficient_funds"
-        for debit, credit, amount in _waterfall(legs, after):
+        moved = tuple(_waterfall(legs, after))
+        for debit, credit, amount in moved:
             assert amount > 0, movement
             after[debit] = after.get(debit, 0) - amount
             after[credit] = after.get(credit, 0) + amount
-        open_ended = ("psp", "discount", "goodwill", "receivable")
+        open_ended = ("psp", "discount", "goodwill", "receivable")  # `psp_fee` too
         guarded = {account for account in after if not account.startswith(open_ended)}
         if any(after[account] < 0 for account in guarded):
             return "insufficient_funds"
         if movement.emptied is not None and after.get(short(movement.emptied), 0):
             return "conflict"
         self.balances, self.movements[movement.reference] = after, legs
+        self.transfers[movement.reference] = moved
         return "posted"
 
     def withdraw(self) -> None:

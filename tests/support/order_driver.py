@@ -89,6 +89,7 @@ class OrderDriver:
         other = copy.copy(self)
         other.books = Books()
         other.books.balances, other.books.movements = dict(self.books.balances), dict(self.books.movements)
+        other.books.transfers = dict(self.books.transfers)
         other.ledger_says, other.say = deque(self.ledger_says), dict(self.say)
         other.register_says, other.noticed = dict(self.register_says), dict(self.noticed)
         other.released, other.steps = list(self.released), list(self.steps)

@@ -15,6 +15,7 @@ from order_driver import OrderDriver, verb_of
 from order_samples import DAY, HOUR, SECOND, a_parcel, a_scan, a_verdict, failing
 
 from core.order.deadlines import wake_at
+from core.order.shares import refundable_minor
 from core.order.steps import OrderStep
 from core.reasons import Refusal
 
@@ -268,6 +269,17 @@ def _send_back(driver: OrderDriver, number: int, claim: str = "claimed") -> None
     driver.send("report_return", "buyer", carrier="sandbox", waybill=waybill)
 
 
+def _chargeback(driver: OrderDriver, reference: str, **fields: Any) -> None:
+    driver.send("report_chargeback", "channel", case_reference=reference, **fields)
+
+
+def _end_chargeback(driver: OrderDriver, outcome: str) -> None:
+    """The one that is open; of none, a report that is refused."""
+    case = driver.state.open_case
+    reference = case.dispute.reference if case is not None and case.dispute is not None else "cb-9"
+    driver.send("report_chargeback", "channel", case_reference=reference, outcome=outcome)
+
+
 def _accept(driver: OrderDriver) -> None:
     """The last offer."""
     case = driver.state.open_case
@@ -320,6 +332,13 @@ CASES: dict[str, Event] = {
     "case: part": partial(_case, verb="arbitrate", role="reviewer", decision="part", amount_minor=700, reason="seen"),
     "case: none": partial(_case, verb="arbitrate", role="reviewer", decision="none", reason="seen"),
     "case: lift arbitration_overdue": partial(OrderDriver.lift, name="arbitration_overdue"),
+    "chargeback: 700": partial(_chargeback, reference="cb-1", amount_minor=700),
+    "chargeback: all": lambda driver: _chargeback(driver, "cb-2", amount_minor=max(1, refundable_minor(driver.state))),
+    "chargeback: with a fee": partial(_chargeback, reference="cb-3", amount_minor=300, fee_minor=90),
+    "chargeback: too much": partial(_chargeback, reference="cb-4", amount_minor=99_999),
+    "chargeback: won": partial(_end_chargeback, outcome="won"),
+    "chargeback: lost": partial(_end_chargeback, outcome="lost"),
+    "case: lift chargeback_overdue": partial(OrderDriver.lift, name="chargeback_overdue"),
     "back: moves": partial(_back, outcome="pending", seen=MOVED),
     "back: delivered": partial(_back, outcome="approved", seen=DELIVERED),
     "back: rejected, delivered": partial(_back, outcome="rejected", seen=DELIVERED),

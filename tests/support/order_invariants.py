@@ -58,7 +58,9 @@ def check_accounts(driver: OrderDriver) -> None:
     posted = [refund for refund in state.refunds if refund.status != "owed"]
     taken_back = [refund for refund in posted if refund.source != "escrow"]
     arrived = sum(refund.amount_minor for refund in posted if refund.status == "arrived")
-    assert -books.of("psp") == (driver.order.total_minor if state.funded else 0) - arrived
+    fees = [case.dispute for case in state.cases if case.dispute is not None and case.dispute.fee_booked]
+    fee = sum(dispute.fee_minor for dispute in fees)
+    assert -books.of("psp") == (driver.order.total_minor if state.funded else 0) - arrived - fee
     assert books.of("commission") == state.commission_minor - sum(r.commission_minor for r in taken_back)
     not_yet = sum(refund.discount_minor for refund in state.refunds if refund.status == "owed")
     added = credit_shares(state).discount_minor + not_yet if state.credited_at else 0
@@ -67,12 +69,14 @@ def check_accounts(driver: OrderDriver) -> None:
     if state.settled_at is not None:
         taken = sum(refund.from_merchant_minor for refund in posted if refund.source == "merchant")
         of_merchant = sum(map(books.of, ("available", "frozen", "receivable", "spent")))
+        taken += sum(dispute.fee_minor for dispute in fees if dispute.fee_bearer == "merchant")
         assert of_merchant == (state.settled_minor or 0) - taken
         assert not (books.of("available") and books.of("receivable")), "what is owed is taken first"
     assert (f"order/{driver.order.order_id}/credit" in books.movements) == (state.credited_at is not None)
     assert (f"order/{driver.order.order_id}/settle" in books.movements) == (state.settled_at is not None)
     for refund in posted:
-        assert f"order/{driver.order.order_id}/refund/{refund.cause}" in books.movements
+        kind = f"refund/{refund.cause}" if refund.chargeback is None else f"chargeback/{refund.chargeback}"
+        assert f"order/{driver.order.order_id}/{kind}" in books.movements
     assert 0 <= sum(refund.amount_minor for refund in state.refunds) <= driver.order.total_minor
 
 
@@ -122,7 +126,7 @@ def check_cases(driver: OrderDriver) -> None:
     """The clocks are paused exactly while a case is open, and no longer than allowed."""
     state, limits = driver.state, driver.state.policy.after_sale
     assert sum(case.open for case in state.cases) <= 1
-    assert len(state.cases) <= limits.cases_max
+    assert sum(case.dispute is None for case in state.cases) <= limits.cases_max
     assert state.paused_for <= limits.pause_most
     case = None if state.over else state.open_case
     assert (state.paused_since is not None) == (case is not None and state.paused_for < limits.pause_most)
@@ -131,7 +135,8 @@ def check_cases(driver: OrderDriver) -> None:
         assert state.receipt.status != "awaited"
         assert not {"receipt_by", "settle_at"} & driver.waits_for()
     if (case := state.open_case) is not None:
-        assert case.due is not None or state.has_hold("arbitration_overdue", case.subject)
+        overdue = "arbitration_overdue" if case.dispute is None else "chargeback_overdue"
+        assert case.due is not None or state.has_hold(overdue, case.subject)
     for case in state.cases:
         refund = state.refund(case.cause) if case.cause is not None else None
         assert (refund is not None) == (case.stage in {"refunding", "refunded"})

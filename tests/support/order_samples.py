@@ -14,7 +14,14 @@ from core.policy import OrderLimits, OrderPolicy
 
 T0 = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
-PEOPLE = {"merchant": "m-7", "buyer": "b-42", "carrier": "gateway", "reviewer": "r-1", "operator": "o-1"}
+PEOPLE = {
+    "merchant": "m-7",
+    "buyer": "b-42",
+    "carrier": "gateway",
+    "reviewer": "r-1",
+    "operator": "o-1",
+    "channel": "wechat",
+}
 WAYBILLS = [sandbox_number(serial) for serial in range(1, 60)]
 MILESTONES = ("label_at", "first_physical_at", "delivered_at", "returned_at")
 

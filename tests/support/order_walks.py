@@ -46,6 +46,9 @@ STARTS: dict[str, tuple[str, ...]] = {
     "case, on its way back": ("ship all", "all delivered", "case: return", "case: agree", "case: send back"),
     "case, exchange": ("ship all", "all delivered", "case: exchange line 1", "case: agree", "case: send back"),
     "case, arbitration": ("ship all", "all delivered", "case: refund 500", "case: refuse", "case: escalate"),
+    "charged back": ("ship all", "all delivered", "chargeback: 700"),
+    "charged back, credited": ("ship all", "all delivered", "confirm", "chargeback: with a fee"),
+    "charged back before shipment": ("chargeback: all",),
     "case, part refunded": ("ship in two", "all delivered", "case: refund line 2", "case: agree"),
 }
 """Where an order is when random events begin."""

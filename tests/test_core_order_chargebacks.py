@@ -1,0 +1,312 @@
+"""Chargebacks: the channel takes the money back at once, and gives it back exactly where it was wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from case_driver import TOTAL, case, code, delivered, opened, say, stage
+from order_driver import OrderDriver, verb_of
+from order_samples import DAY, an_order
+
+from core.answers import Answer
+from core.order.steps import OrderStep
+from core.reasons import Refusal
+
+FEE = 150
+
+
+def charge(driver: OrderDriver, amount_minor: int = 5000, reference: str = "wx-d-1", **fields: Any) -> str:
+    return code(report(driver, reference, amount_minor=amount_minor, **fields))
+
+
+def report(driver: OrderDriver, reference: str = "wx-d-1", **fields: Any) -> Answer | Refusal:
+    return driver.send("report_chargeback", "channel", case_reference=reference, **fields)
+
+
+def end(driver: OrderDriver, outcome: str, reference: str = "wx-d-1") -> str:
+    return code(report(driver, reference, outcome=outcome))
+
+
+def credited(**limits: Any) -> OrderDriver:
+    driver = delivered(**limits)
+    driver.confirm()
+    assert driver.phase == "credited"
+    return driver
+
+
+def settled(**limits: Any) -> OrderDriver:
+    driver = credited(**limits).advance(8 * DAY)
+    assert driver.state.closed
+    return driver
+
+
+def owing(**limits: Any) -> OrderDriver:
+    """Settled, and the merchant has withdrawn all but 1000."""
+    driver = settled(**limits)
+    spent = driver.books.of("available") - 1000
+    driver.books.balances["available"] = 1000
+    driver.books.balances["spent"] = spent
+    return driver
+
+
+PLACES: dict[str, Callable[..., OrderDriver]] = {
+    "before the shipment": opened,
+    "delivered": delivered,
+    "credited": credited,
+    "settled": settled,
+    "withdrawn": owing,
+}
+AMOUNTS = {"a part": 5000, "all": TOTAL}
+
+
+def has(driver: OrderDriver) -> dict[str, int]:
+    """The balances, apart from accounts that stand at zero."""
+    return {account: balance for account, balance in driver.books.balances.items() if balance}
+
+
+# --- taken, won, lost --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("amount", AMOUNTS.values(), ids=list(AMOUNTS))
+@pytest.mark.parametrize("place", list(PLACES))
+def test_the_money_goes_at_once_and_what_is_won_comes_back_to_the_unit(place: str, amount: int) -> None:
+    driver = PLACES[place]()
+    before, lines = has(driver), driver.state.lines
+    assert charge(driver, amount) == "accepted"
+    assert driver.books.of("psp") - before["psp"] == amount
+    assert (stage(driver), driver.state.closed) == ("disputed", False)
+    driver.check()
+    assert end(driver, "won") == "accepted"
+    assert has(driver) == before
+    assert (driver.state.lines, driver.refunds()) == (lines, {})
+    assert stage(driver) == "won"
+    driver.check()
+
+
+@pytest.mark.parametrize("place", ["credited", "settled", "withdrawn"])
+@pytest.mark.parametrize("funded_by", ["merchant", "platform"])
+def test_commission_and_discount_come_back_too(place: str, funded_by: Any) -> None:
+    driver = OrderDriver(an_order(discount_minor=333, total_minor=TOTAL - 333, discount_funded_by=funded_by)).open()
+    driver.ship()
+    driver.deliver()
+    driver.confirm()
+    if place != "credited":
+        driver.advance(8 * DAY)
+    before = has(driver)
+    charge(driver, 4001)
+    driver.check()
+    end(driver, "won")
+    assert has(driver) == before
+    driver.check()
+
+
+@pytest.mark.parametrize("place", list(PLACES))
+def test_lost_in_part_the_rest_goes_on(place: str) -> None:
+    driver = PLACES[place]()
+    phase = driver.phase
+    charge(driver)
+    assert end(driver, "lost") == "accepted"
+    assert (stage(driver), driver.phase) == ("lost", phase)
+    assert driver.refunds() == {"chargeback-1": 5000}
+    driver.check()
+    if driver.state.closed:
+        return
+    if place == "before the shipment":
+        driver.ship()
+        driver.deliver()
+    if driver.receipt != "confirmed":
+        driver.confirm()
+    driver.advance(40 * DAY)
+    assert (driver.phase, driver.state.closed) == ("settled", True)
+    assert driver.books.of("available") + driver.books.of("commission") == TOTAL - 5000
+    driver.check()
+
+
+@pytest.mark.parametrize(
+    ("place", "phase"),
+    [
+        ("before the shipment", "refunded"),
+        ("delivered", "refunded"),
+        ("credited", "refunded"),
+        ("settled", "settled"),
+        ("withdrawn", "settled"),
+    ],
+)
+def test_lost_whole_the_order_is_over(place: str, phase: str) -> None:
+    driver = PLACES[place]()
+    charge(driver, TOTAL)
+    end(driver, "lost")
+    assert (driver.phase, driver.state.closed) == (phase, True)
+    driver.check()
+
+
+def test_what_the_merchant_has_no_more_is_owed() -> None:
+    driver = owing()
+    charge(driver, TOTAL)
+    commission = driver.state.refunds[0].commission_minor
+    assert (driver.books.of("available"), -driver.books.of("receivable")) == (0, TOTAL - commission - 1000)
+    driver.check()
+
+
+def test_an_order_that_was_cancelled_while_disputed_gives_the_buyer_what_is_won() -> None:
+    driver = opened()
+    charge(driver, 5000)
+    driver.advance(3 * DAY)  # nobody ships: the rest goes back
+    assert (driver.phase, stage(driver)) == ("cancelled", "disputed")
+    driver.channel_says("arrived", "ship_by")
+    end(driver, "won")
+    assert driver.refunds() == {"ship_by": TOTAL - 5000, "chargeback-1-won": 5000}
+    driver.channel_says("arrived", "chargeback-1-won")
+    assert (driver.phase, driver.state.closed) == ("cancelled", True)
+    driver.check()
+
+
+# --- the fee -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bearer", ["merchant", "platform"])
+@pytest.mark.parametrize("place", list(PLACES))
+def test_the_fee_is_the_policys_to_give_and_stays_with_the_channel(place: str, bearer: str) -> None:
+    driver = PLACES[place](chargeback_fee_bearer=bearer)
+    charge(driver, 5000, fee_minor=FEE)
+    borne = -driver.books.of("psp_fee")
+    assert borne == (FEE if bearer == "platform" else 0)
+    driver.check()
+    end(driver, "won")
+    assert -driver.books.of("psp_fee") == borne
+    assert "order/A1001/chargeback/1/fee" in driver.books.movements
+    driver.check()
+
+
+# --- what waits --------------------------------------------------------------------------------------------
+
+
+def test_neither_credit_nor_settlement_goes_on_while_the_channel_decides() -> None:
+    driver = delivered()
+    charge(driver)
+    assert code(driver.confirm()) == "case_open"
+    end(driver, "won")
+    driver.confirm()
+    assert driver.phase == "credited"
+    charge(driver, reference="wx-d-2")
+    driver.advance(30 * DAY)
+    assert driver.phase == "credited"
+    end(driver, "won", "wx-d-2")
+    assert driver.advance(8 * DAY).phase == "settled"
+    driver.check()
+
+
+def test_both_sides_give_evidence_until_the_channels_date_and_a_late_channel_is_a_hold() -> None:
+    driver = credited()
+    until = driver.now + 10 * DAY
+    charge(driver, evidence_due=until.isoformat())
+    assert driver.deadline("dispute_evidence_by") == until
+    for role in ("merchant", "buyer"):
+        assert code(say(driver, "add_evidence", role, evidence=[{"kind": "text", "text": "seen"}])) == "accepted"
+    driver.until(until)
+    assert [notice.to for notice in driver.notices("chargeback_heard")] == ["operator"]
+    assert [notice.to for notice in driver.notices("case_reminder")] == ["merchant"]
+    driver.advance(120 * DAY)
+    assert driver.holds() == {"chargeback_overdue"}
+    driver.lift("chargeback_overdue")
+    driver.check()
+    assert end(driver, "lost") == "accepted"
+    assert driver.holds() == set()
+    driver.check()
+
+
+def test_the_channels_word_closes_the_buyers_case_and_no_other_opens() -> None:
+    driver = settled()
+    case(driver, "return_and_refund", "quality")
+    assert driver.books.of("frozen") > 0
+    assert charge(driver) == "accepted"
+    first, second = driver.state.cases
+    assert (first.closed_as, second.stage) == ("chargeback", "disputed")
+    assert driver.books.of("frozen") == 0
+    assert code(case(driver, "refund_only", "quality")) == "case_open"
+    assert code(say(driver, "withdraw_after_sale", "buyer")) == "wrong_case_stage"
+    actor = {"role": "operator", "id": "ann"}
+    asked = driver.send("refund_order", "operator", actor=actor, amount_minor=1, reason="kind")
+    assert code(asked) == "case_open"
+    driver.check()
+
+
+def test_a_hold_on_all_stops_the_posting_and_the_end_waits_for_it() -> None:
+    driver = credited()
+    driver.hold(scope="all")
+    charge(driver)
+    end(driver, "won")
+    assert driver.refund_status() == ["owed"]
+    driver.lift()
+    assert list(driver.books.movements)[-2:] == [f"order/A1001/chargeback/1{end}" for end in ("", "/won")]
+    assert driver.refunds() == {}
+    driver.check()
+
+
+# --- refused -----------------------------------------------------------------------------------------------
+
+
+def test_the_same_report_again_changes_nothing() -> None:
+    driver = credited()
+    assert [charge(driver), charge(driver)] == ["accepted", "duplicate"]
+    assert [end(driver, "won"), end(driver, "won")] == ["accepted", "duplicate"]
+    assert len(driver.state.cases) == 1
+    driver.check()
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"amount_minor": TOTAL + 1}, "above_refundable"),
+        ({"amount_minor": 10, "actor": {"role": "channel", "id": "paypal"}}, "wrong_actor"),
+        ({"outcome": "won"}, "unknown_chargeback"),
+        ({"outcome": "lost"}, "unknown_chargeback"),
+    ],
+)
+def test_what_cannot_be_is_refused(fields: dict[str, Any], expected: str) -> None:
+    driver = credited()
+    assert code(report(driver, **fields)) == expected
+    driver.check()
+
+
+def test_a_second_report_that_says_something_else_is_refused() -> None:
+    driver = credited()
+    charge(driver)
+    assert charge(driver, 4999) == "chargeback_exists_with_different_content"
+    assert charge(driver, 5000, fee_minor=1) == "chargeback_exists_with_different_content"
+    assert charge(driver, 100, reference="wx-d-2") == "case_open"
+    end(driver, "lost")
+    assert end(driver, "won") == "wrong_case_stage"
+    assert charge(driver, TOTAL - 4999, reference="wx-d-2") == "above_refundable"
+    assert charge(driver, TOTAL - 5000, reference="wx-d-2") == "accepted"
+    driver.check()
+
+
+def test_an_order_without_money_has_no_chargeback() -> None:
+    driver = opened()
+    driver.send("cancel_order", "buyer", reason="no")
+    driver.channel_says("arrived")
+    assert driver.state.closed
+    assert charge(driver) == "above_refundable"
+
+
+@pytest.mark.parametrize("kind", ["chargeback", "chargeback_won", "chargeback_fee"])
+def test_a_command_that_arrives_meanwhile_undoes_nothing(kind: str) -> None:
+    driver = credited()
+
+    def during(step: OrderStep) -> None:
+        if verb_of(step) == kind:
+            driver.during = None
+            driver.arrive(driver.command("place_hold", "operator", name="late", scope="all", reason="odd"))
+
+    driver.during = during
+    charge(driver, fee_minor=FEE)
+    if driver.during is not None:
+        end(driver, "won")
+    driver.lift("late")
+    if stage(driver) == "disputed":
+        end(driver, "won")
+    assert driver.refunds() == {}
+    driver.check()
