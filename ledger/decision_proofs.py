@@ -21,14 +21,14 @@ CORRECTIONS = """
                coalesce(sum(s.amount_minor) FILTER (WHERE s.back), 0)::BIGINT AS corrected_minor
         FROM (
             SELECT l.linked_to AS reference, FALSE AS back, t.amount_minor,
-                   regexp_replace(d.path, '^(merchant/[^/]+)/.*', '\1') AS debit,
-                   regexp_replace(c.path, '^(merchant/[^/]+)/.*', '\1') AS credit
+                   regexp_replace(d.path, '^(merchant/[^/]+)/.*', '\\1') AS debit,
+                   regexp_replace(c.path, '^(merchant/[^/]+)/.*', '\\1') AS credit
             FROM (SELECT DISTINCT linked_to FROM movements WHERE reference LIKE 'correction/%') AS l
             JOIN movements m ON m.reference = l.linked_to JOIN transfers t ON t.movement_id = m.id
             JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
             UNION ALL
-            SELECT m.linked_to, TRUE, t.amount_minor, regexp_replace(c.path, '^(merchant/[^/]+)/.*', '\1'),
-                   regexp_replace(d.path, '^(merchant/[^/]+)/.*', '\1')
+            SELECT m.linked_to, TRUE, t.amount_minor, regexp_replace(c.path, '^(merchant/[^/]+)/.*', '\\1'),
+                   regexp_replace(d.path, '^(merchant/[^/]+)/.*', '\\1')
             FROM movements m JOIN transfers t ON t.movement_id = m.id
             JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
             WHERE m.reference LIKE 'correction/%'

@@ -147,6 +147,18 @@ CLAIMS = (
         """,
     ),
     _Claim(
+        "refunds_arrive_whole",
+        "Nothing is owed for a refund any more once it has arrived.",
+        """
+        SELECT m.reference, a.path, a.balance_minor
+        FROM movements m
+        JOIN accounts a ON a.currency = m.currency AND a.path = concat_ws(
+            '/', 'order', split_part(m.reference, '/', 2), 'refund_payable', split_part(m.reference, '/', 4))
+        WHERE m.reference LIKE 'order/%/refund/%/paid' AND a.balance_minor <> 0
+        ORDER BY m.reference
+        """,
+    ),
+    _Claim(
         "credit_earned",
         "An order is credited once at most, and only with an approved audit and a confirmed receipt.",
         """
@@ -237,7 +249,8 @@ CLAIMS = (
     ),
     _Claim(
         "payouts",
-        "A withdrawal is closed once; only what was paid comes back, and never more; what is over is closed.",
+        "A withdrawal is closed once, with what was sent; at most what was paid comes back, at most the fee that was"
+        " taken is given back; what is over is closed.",
         """
         SELECT x.*, w.state_name, w.closed
         FROM (
@@ -247,13 +260,18 @@ CLAIMS = (
                    coalesce(-sum(delta_minor) FILTER (WHERE reference LIKE 'withdrawal/%/close'
                        AND path LIKE 'rail/%/cash'), 0)::BIGINT AS paid_minor,
                    coalesce(sum(delta_minor) FILTER (WHERE reference LIKE 'withdrawal/%/return/%'
-                       AND path LIKE 'rail/%/cash'), 0)::BIGINT AS returned_minor
+                       AND path LIKE 'rail/%/cash'), 0)::BIGINT AS returned_minor,
+                   coalesce(sum(delta_minor) FILTER (WHERE path = 'income/withdrawal_fee'), 0)::BIGINT AS fee_minor
             FROM entries WHERE reference LIKE 'withdrawal/%' GROUP BY 1
         ) AS x
         FULL JOIN withdrawals w ON w.withdrawal_id = x.withdrawal_id
         WHERE x.closes > 1 OR x.returned_minor > x.paid_minor OR (w.closed AND coalesce(x.closes, 0) = 0)
            OR (w.state_name IN ('failed', 'rejected', 'cancelled') AND x.paid_minor > 0)
            OR (w.closed AND w.state_name IN ('paid', 'returned', 'final') AND coalesce(x.paid_minor, 0) = 0)
+           OR x.fee_minor < 0
+           OR (x.paid_minor > 0 AND x.paid_minor NOT IN (SELECT a.amount_minor FROM payout_attempts a
+                                                         WHERE a.withdrawal_id = x.withdrawal_id)
+               AND EXISTS (SELECT FROM payout_attempts a WHERE a.withdrawal_id = x.withdrawal_id))
         ORDER BY 1
         """,
     ),

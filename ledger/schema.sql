@@ -3068,6 +3068,15 @@ BEGIN
         IF v_fault IS NULL AND v_moved < 0 THEN
             v_fault := 'more of the fee back than was taken';
         END IF;
+    ELSIF v_fault IS NULL AND p_reference LIKE 'withdrawal/%/close' THEN
+        -- What the books pay is what a rail was asked to send. Without an attempt people have paid by hand.
+        SELECT sum(g.amount) INTO v_moved FROM unnest(p_credits, p_amounts) AS g (credit, amount)
+        WHERE g.credit LIKE 'rail/%';
+        IF v_moved <> ALL (ARRAY(SELECT a.amount_minor FROM payout_attempts a
+                                 WHERE a.withdrawal_id = split_part(p_reference, '/', 2)))
+           AND EXISTS (SELECT FROM payout_attempts a WHERE a.withdrawal_id = split_part(p_reference, '/', 2)) THEN
+            v_fault := 'not what was sent';
+        END IF;
     END IF;
     IF v_fault IS NULL AND p_reference LIKE 'withdrawal/%' AND EXISTS (
         SELECT FROM unnest(p_debits || p_credits) AS p (path)

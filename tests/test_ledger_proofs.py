@@ -277,6 +277,11 @@ PLANTED = {
         {"policies"},
         "eve",
     ),
+    "a refund that arrived and is owed all the same": (
+        "UPDATE accounts SET balance_minor = 5 WHERE path = 'order/A2/refund_payable/cancel'",
+        {"balances", "books_balance", "refunds_arrive_whole"},
+        "order/A2/refund/cancel/paid",
+    ),
     "a correction that nobody asked for": (
         "INSERT INTO movements (id, reference, currency, request_hash, linked_to, occurred_at)"
         " VALUES (-1, 'correction/K1', 'CNY', '', 'order/A1/settle', now())",
