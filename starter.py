@@ -31,7 +31,7 @@ COMMANDS = {
     "prove": "Prove that no money was lost, created or paid twice, and that none is orphaned.",
     "reconcile": "Compare the books with statements and with the register.",
     "basket": "Show the orders of one payment and where their money is.",
-    "unclaimed": "List what no order claims of payments.",
+    "unclaimed": "List the unclaimed rests of payments.",
     "correct": "Take back what a movement moved.",
     "loads": "List loaded statements.",
     "statement": "Show every movement of a merchant's money, with opening and closing balance.",

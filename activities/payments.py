@@ -1,4 +1,4 @@
-"""The return of what no order claims of a payment: sent through its channel, and closed with the channel's word."""
+"""The return of a payment's unclaimed rest: sent through its channel, and closed with the channel's answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ledger.register import Register
 
 
 class PaymentActivities:
-    """Sends the rest of a payment back, and notes what became of it."""
+    """Sends the rest of a payment back, and records the outcome."""
 
     def __init__(self, register: Register, channels: Mapping[str, PaymentChannel]) -> None:
         self._register = register

@@ -130,13 +130,13 @@ class RefundRequest(Message):
 
 
 class RestRequest(Message):
-    """The return of what no order claims of a payment, as the register has it."""
+    """The return of a payment's unclaimed rest, as the register has it."""
 
     return_id: str
 
 
 class CloseRest(Message):
-    """The channel's final word about such a return."""
+    """The channel's final answer to such a return."""
 
     return_id: str
     outcome: RefundOutcome

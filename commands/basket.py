@@ -1,4 +1,4 @@
-"""`basket PAYMENT`: the orders of one payment, over several merchants, with their money; and giving it back."""
+"""`basket PAYMENT`: the orders of one payment, over several merchants, with their money, and a refund of them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def basket(
 
 
 async def _chosen(register: Register, orders: list[PaymentOrder], named: list[str]) -> list[Order]:
-    """The orders that are named, or all with something left.
+    """The named orders, or all with money left.
 
     Raises:
         Refused: `unknown_order`: one is not of this basket. Nothing is sent.

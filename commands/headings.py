@@ -1,4 +1,4 @@
-"""The headings of tables in Chinese, for commands with `--lang`: titles, columns, and what a table says of itself."""
+"""The headings of tables in Chinese, for commands with `--lang`: titles, columns and notes."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def print_in(console: Console, shown: Shown, language: Language) -> None:
 
 
 def in_chinese(heading: str) -> str:
-    """A heading in Chinese; as it is where there is none."""
+    """A heading in Chinese; unchanged where there is no translation."""
     if heading in CHINESE:
         return CHINESE[heading]
     for pattern, chinese in _TITLES:

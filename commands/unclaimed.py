@@ -1,4 +1,4 @@
-"""`unclaimed`: what no order claims of payments, and giving it back to the buyer, by two people."""
+"""`unclaimed`: the unclaimed rests of payments, and how two people give them back to the buyer."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ async def unclaimed(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 100,
     as_json: JsonFlag = False,
 ) -> None:
-    """List what no order claims of payments. With --return a first person asks to give it back, and a second one does.
+    """List the unclaimed rests of payments.
+
+    With --return one person asks to give a rest back, and a second person does it.
 
     Sent again by the second it starts again what was interrupted; the buyer gets it once.
     """
@@ -130,7 +132,7 @@ def _show(console: Console, found: list[StoredPayment], returns: list[RestReturn
 
 
 def returns_table(returns: list[RestReturn]) -> Listing:
-    """What is being given back of payments, and who said so."""
+    """The returns of payments' rests, and who decided them."""
     rows = [
         (
             one.return_id,

@@ -1,4 +1,4 @@
-"""The queries of the proofs about what two people decide: corrections, and the return of what no order claims."""
+"""The queries of the proofs about decisions of two people: corrections, and returns of unclaimed money."""
 
 from __future__ import annotations
 

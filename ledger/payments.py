@@ -1,4 +1,4 @@
-"""Payments: what orders claim of each, what none claims, and what two people give back of that."""
+"""Payments: the parts that orders claim, the unclaimed rest, and the returns of it by two people."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class PaymentOrder(Message):
 
 
 class RestReturn(Message):
-    """What goes back of a payment: see the table `rest_returns`."""
+    """A return of a payment's rest: see the table `rest_returns`."""
 
     return_id: str
     channel: str
@@ -68,7 +68,7 @@ class RestReturn(Message):
 
 
 class Returned(Message):
-    """The answer to one person who gives a rest back."""
+    """The answer to one person of a return."""
 
     outcome: ReturnOutcome
     amount_minor: int | None = None

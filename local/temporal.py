@@ -30,7 +30,7 @@ _DYNAMIC_CONFIG = {
     # Without this a timer fires up to a second after a skip to its time.
     "history.timerProcessorMaxTimeShift": "1ms",
     # Refuse an update that a worker could not answer: its refusal repeats it, and the client of a worker sends no more
-    # than 2 MiB. Its workflow would answer nobody for 20 s, again and again.
+    # than 2 MiB. Its workflow would give no answer for 20 s, again and again.
     "history.maxInFlightUpdatePayloads": UPDATES_WEIGH,
     # List workflows whose task fails repeatedly after about 10 s, not after a minute.
     "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": 2,

@@ -1,4 +1,4 @@
-"""What no order claims of a payment: known, told, and given back by two people, once, while no order takes it."""
+"""The unclaimed rest of a payment: known, notified, and given back by two people, once, while no order takes it."""
 
 from __future__ import annotations
 

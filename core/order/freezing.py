@@ -26,7 +26,7 @@ def disputed_minor(state: OrderState) -> int:
 
 
 def _brought_in(state: OrderState) -> int:
-    """What the order brought its merchant, less what went back of it since."""
+    """The order's proceeds for its merchant, less the refunds since."""
     back = sum(refund.from_merchant_minor for refund in state.refunds if refund.source == "merchant")
     return max(0, (state.settled_minor or 0) - back)
 

@@ -38,7 +38,7 @@ def place(state: OrderState, command: PlaceHold, now: datetime) -> OrderState:
         review_at=command.review_at,
     )
     if hold.name == MERCHANT_FROZEN:
-        return state.with_hold(hold)  # merchant and operators are told once, of all its orders
+        return state.with_hold(hold)  # merchant and operators get one notice for all its orders
     return hold_money(state, hold, now).with_notice("merchant", "hold_placed", now, name=hold.name, reason=hold.reason)
 
 

@@ -307,7 +307,7 @@ class OrderState(State):
 
     @property
     def closed(self) -> bool:
-        """Over, no case is open, nobody holds it back, and all money is where it belongs."""
+        """Over, without an open case or a hold, and all its money is booked and paid."""
         people = self.refund_request is not None or self.open_case is not None or self.held_back
         waits = self.withdrawal_due or people or self.frozen or bool(self.unbooked_disputes)
         return self.over and not waits and all(refund.status == "arrived" for refund in self.refunds)

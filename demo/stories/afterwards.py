@@ -1,4 +1,4 @@
-"""What comes after the end: late scans, bookings that two people take back, and what becomes of a basket."""
+"""Events after the end: late scans, bookings that two people reverse, and refunds of a basket."""
 
 from __future__ import annotations
 
