@@ -32,12 +32,20 @@ def reasons_of(error: ValidationError) -> list[dict[str, str]]:
         if detail["type"] == "too_short" and any(_lies_in(other["loc"], detail["loc"]) for other in details):
             continue  # without the wrong field it is too short; that field has its own reason
         field = ".".join(_shown(part) for part in detail["loc"])
-        message = detail["msg"].removeprefix("Value error, ")
+        message = _PLAIN.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
         head, colon, tail = message.partition(": ")
         if not field and colon and " " not in head:
             field, message = head, tail
         reasons.append({"field": field or "(whole)", "message": message})
     return reasons
+
+
+_PLAIN = {
+    "tuple_type": "must be a list",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+}
+"""What Python calls by names that are not JSON's."""
 
 
 def _lies_in(inner: tuple[str | int, ...], outer: tuple[str | int, ...]) -> bool:

@@ -178,6 +178,13 @@ def test_a_bad_parcel_spoils_no_other(bad: object) -> None:
     assert why.startswith("entry 1: ")
 
 
+def test_one_parcel_and_one_event_that_stand_in_no_list_are_read() -> None:
+    data = json.dumps({"Data": parcel(Traces=parcel()["Traces"][0])}, ensure_ascii=False)
+    content = READER.read_push(urlencode({"RequestType": "101", "RequestData": data}).encode())
+    assert [(pushed.asked, len(pushed.trace.scans)) for pushed in content.parcels] == [("sto", 1)]
+    assert content.unread == ()
+
+
 def test_an_event_without_a_readable_time_spoils_no_other() -> None:
     events = [{"AcceptTime": time, "AcceptStation": "已收件"} for time in ("", "soon", "2026/11/28 05:09:48")]
     content = READER.read_push(pushing(parcel(Traces=[*events, None])))

@@ -19,6 +19,8 @@ OUT = HONEST  # delivered in Beijing, 42 hours after the payment
         ((scan(95, "delivered", "杭州市"),), "back"),
         ((scan(58, "picked_up", "北京市"),), "moving"),
         ((scan(58, "picked_up"), scan(60, "in_transit")), "moving"),
+        ((scan(70, "in_transit", "天津市"), scan(80, "arrived", "济南市")), "moving"),
+        ((scan(70, "in_transit", "济南市"), scan(71, "in_transit")), "moving"),
         ((scan(58, "picked_up", "北京市"), scan(95, "delivered", "深圳市")), "elsewhere"),
         ((scan(95, "delivered", "深圳市"),), "elsewhere"),
         ((scan(58, "picked_up", "北京市"), scan(80, "delivered", "北京市")), "unclear"),

@@ -275,6 +275,8 @@ def test_a_check_digit_ranks_before_a_prefix_and_a_prefix_before_a_shape() -> No
         ("JD0123456789012-1-2-07", "JD0123456789012", ("package number: 1 of 2",)),
         ("JDVA00012340001-1-2-07-", "JDVA00012340001", ("package number: 1 of 2",)),
         ("JDVA00012340001-1-2-A区", "JDVA00012340001", ("package number: 1 of 2",)),
+        ("JDVA00012340001-1", "JDVA00012340001", ("package number: 1",)),
+        ("JDVA00012340001-2-", "JDVA00012340001", ("package number: 2",)),
         ("35437645863N1S2H15", "35437645863", ("package number: 1 of 2",)),
         ("35437645863-1-2-", "3543764586312", ("dashes",)),  # only JD's where JD is named
         ("JDVA0001-2340001", "JDVA00012340001", ("dashes",)),

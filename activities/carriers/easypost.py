@@ -56,6 +56,7 @@ _OURS = {name.casefold(): carrier for carrier, name in CARRIERS.items()}
 _SERVICES = {
     "amazonmws": "amazon",
     "amazonshippingus": "amazon",
+    "correios": "correios",
     "canadapostv2": "canada_post",
     "dhlecommerceasia": "dhl",
     "dhlecommerce": "dhl",
@@ -75,18 +76,26 @@ _SERVICES = {
     "fedexcrossborder": "fedex",
     "fedexground": "fedex",
     "fedexmailview": "fedex",
+    "evri": "evri",
+    "fedexsameday": "fedex",
     "fedexsamedaycity": "fedex",
     "fedexsmartpost": "fedex",
+    "gls": "gls",
+    "japanpost": "japan_post",
+    "jppost": "japan_post",
+    "laposte": "la_poste",
     "lasershipv2": "lasership",
     "ontracv3": "ontrac",
     "purolatorinternational": "purolator",
+    "royalmail": "royal_mail",
     "sf": "sf",
     "upsiparcel": "ups",
     "upsmailinnovations": "ups",
     "upssurepost": "ups",
     "uspsreturns": "usps",
 }
-"""Services of a carrier that EasyPost treats as separate carriers, in lower case."""
+"""Services of a carrier that EasyPost treats as separate carriers, and carriers that we do not ask it about; in lower
+case."""
 _ACCOUNTS = ("default", "dap")
 """Endings that EasyPost adds to a carrier's name for its own accounts: FedExDefault, UPSDAP."""
 

@@ -44,11 +44,14 @@ def _as_text(value: object) -> object:
 
 
 def _nothing_for_null(value: object) -> object:
+    if isinstance(value, dict) and value:
+        return (value,)  # a list of one, as some serialisers write it
     return () if value is None or value == "" else value
 
 
 VendorList = Annotated[tuple[Any, ...], BeforeValidator(_nothing_for_null)]
-"""A list whose entries are read one by one, so that a bad one does not lose the others; null is an empty list."""
+"""A list whose entries are read one by one, so that a bad one does not lose the others; null is an empty list, and
+an object alone is a list of one."""
 VendorEvents = Annotated[VendorList, Field(max_length=MOST_EVENTS)]
 """The events of one parcel."""
 VendorText = Annotated[str | None, BeforeValidator(_as_text)]

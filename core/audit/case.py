@@ -173,7 +173,7 @@ def _second_journey(case: Case, delivered: Scan) -> SecondJourney | None:
 
     The parcel is delivered, picked up there, and delivered where it came from. Two deliveries at the buyer's place
     (first to a locker, for example) make no second journey, nor do scans that were recorded late. It takes a new
-    pickup, or an end in another place.
+    pickup, or a scan in another place.
     """
     later = [scan for scan in case.own if scan.at - delivered.at > case.policy.clock_skew]
     if not later or case.own[0].at >= delivered.at:
@@ -188,7 +188,11 @@ def _second_journey(case: Case, delivered: Scan) -> SecondJourney | None:
         if end.stage != "delivered" or end.at < start.at:
             return SecondJourney(start, later[-1], "moving")
         return SecondJourney(start, end, "elsewhere" if to is False else "unclear")
-    return SecondJourney(later[0], end, "elsewhere") if end.stage == "delivered" and to is False else None
+    if end.stage == "delivered":
+        return SecondJourney(later[0], end, "elsewhere") if to is False else None
+    # It travels again. Whether it goes back to the sender may be known only after the credit.
+    away = next((s for s in later if agreement(case.order.ship_to, s.city or "").agrees is False), None)
+    return SecondJourney(away, later[-1], "moving") if away is not None else None
 
 
 def _note(case: Case, scan: Scan, stage: str) -> None:

@@ -13,6 +13,8 @@ _PACKAGE = re.compile(
 )
 """The bar code on a JD label is the package's: the waybill, which package, of how many, and where it goes. `N1S2H3` is
 the older form."""
+_CUT_PACKAGE = re.compile(r"(?P<waybill>JD[A-Z]{2}[0-9]{11})-(?P<which>[0-9]{1,2})-?", re.ASCII)
+"""A package number of which the rest was left out: the waybill is whole before the dash."""
 
 
 def normalise(number: str, carrier_id: str | None = None) -> tuple[str, tuple[str, ...]]:
@@ -58,6 +60,8 @@ def _without_package(text: str, carrier_id: str | None) -> tuple[str, str | None
 
     Digits with dashes count as one only where the merchant named JD.
     """
+    if (cut := _CUT_PACKAGE.fullmatch(text)) is not None:
+        return cut["waybill"], f"package number: {int(cut['which'])}"
     package = _PACKAGE.fullmatch(text)
     if package is None or not (text.startswith("JD") or package["nth"] or carrier_id in _JD):
         return text, None
