@@ -51,7 +51,7 @@ def _close_as(why: str) -> Callable[[AfterSaleCase, CaseFacts, datetime], AfterS
 def _return_pickup_by(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleCase:
     """No carrier picked it up. The case closes where the carriers say so; otherwise a person decides."""
     says = case.parcel.verdict.carrier_says if case.parcel and case.parcel.verdict else "nothing"
-    if says in {"absent", "absent_once"}:
+    if says == "absent":
         return stages.close(case, "not_picked_up", now)
     return stages.arbitrate(case, facts.limits, now)
 

@@ -65,3 +65,8 @@ def returning(driver: OrderDriver, seen: bool) -> None:
 def absent(driver: OrderDriver) -> None:
     returning(driver, False)
     driver.say["return-1"] = a_verdict("pending", now=driver.now)
+
+
+def absent_once(driver: OrderDriver) -> None:
+    returning(driver, False)
+    driver.say["return-1"] = a_verdict("pending", now=driver.now, carrier_says="absent_once")
