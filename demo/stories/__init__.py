@@ -9,6 +9,7 @@ from demo.stories.audits import AUDITS
 from demo.stories.books import BOOKS
 from demo.stories.cases import CASES
 from demo.stories.labels import LABELS
+from demo.stories.merchants import MERCHANTS
 from demo.stories.orders import ORDERS
 from demo.stories.outages import OUTAGES
 from demo.stories.outcomes import Story
@@ -22,6 +23,7 @@ STORIES: dict[str, Story] = {
     **AUDITS,
     **LABELS,
     **WITHDRAWALS,
+    **MERCHANTS,
     **WECHATPAY,
     **BOOKS,
     **OUTAGES,
