@@ -21,6 +21,7 @@ from core.reconciliation.lines import Break, Comparison, Scope, Statement, Summa
 from core.reconciliation.policy import ReconciliationPolicy
 from ledger.reconciling import both_sides
 from ledger.register import Register
+from ledger.upkeep import Upkeep, look_after_merchants
 
 BREAKS_IN_A_SUMMARY = 50
 """How many breaks a workflow's result shows; the register has all of them."""
@@ -77,12 +78,14 @@ class ReconciliationActivities:
 
     @activity.defn
     async def compare(self, asked: Comparison) -> Summary:
-        """Compare both sides in one snapshot of the database, and keep the breaks.
+        """Compare both sides in one snapshot of the database, and keep the breaks. With our own orders come merchants.
 
         Raises:
             Unavailable: the database did not answer; a retry helps.
         """
         found, ours, theirs, new = await self._compare(asked)
+        if asked.scope == "orders":
+            await self.look_after_merchants(asked.now)
         return Summary(
             scope=asked.scope,
             name=asked.name,
@@ -94,6 +97,10 @@ class ReconciliationActivities:
             breaks=tuple(found[:BREAKS_IN_A_SUMMARY]),
             new=tuple(new),
         )
+
+    async def look_after_merchants(self, now: datetime) -> Upkeep:
+        """Call for overdue debts and give deposits back: once a day, with the comparison of our own orders."""
+        return await look_after_merchants(self._register, now, (await self._policy()).receivable_overdue)
 
     async def compare_all(self, asked: Comparison) -> tuple[list[Break], int, int]:
         """As `compare`: all breaks, and how many lines each side has."""

@@ -20,7 +20,10 @@ from core.errors import Refused
 from core.merchants import MERCHANT_STOPS, Stop
 from core.money import format_minor
 from core.payout_accounts import check_reason
+from core.policy import parse_policy
+from core.reconciliation.policy import ReconciliationPolicy
 from core.texts import clock
+from ledger.upkeep import look_after_merchants
 from screens import counted, facts, table
 
 if TYPE_CHECKING:
@@ -178,6 +181,22 @@ async def show_merchant(merchant: MerchantArgument, as_json: JsonFlag = False) -
     async with books() as register:
         view = await _view(register, merchant)
     print_answer(view, lambda console: _show(console, view))
+
+
+@merchant.command("look-after")
+@command
+async def look_after(as_json: JsonFlag = False) -> None:
+    """Call for debts that are overdue, and give deposits back whose time has come.
+
+    The daily comparison of our own orders does it by itself.
+    """
+    async with books() as register:
+        stored = await register.policies.newest(None)
+        after = (parse_policy(stored.text).reconciliation if stored else ReconciliationPolicy()).receivable_overdue
+        done = await look_after_merchants(register, datetime.now(UTC), after)
+    view = done.model_dump(mode="json")
+    shown = {"called for debts": str(done.called), "deposits given back": str(done.paid_back)}
+    print_answer(view, lambda console: console.print(facts("merchants", shown)))
 
 
 @merchant.command("list")

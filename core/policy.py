@@ -74,7 +74,7 @@ class OrderLimits(Message):
     refund_stuck_after: Duration = timedelta(days=3)
     refund_request_within: Duration = timedelta(days=3)
     auto_withdraw: bool = False
-    stopped_merchants: Literal["refuse", "hold"] = "refuse"
+    stopped_merchants: Literal["refuse", "hold"] = Field(default="refuse", exclude_if=lambda value: value == "refuse")
     """A new order of a frozen or suspended merchant: refused, or opened and held by name."""
     payment_oldest: Duration = timedelta(days=30)
     payment_skew: Duration = timedelta(minutes=5)

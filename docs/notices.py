@@ -383,6 +383,13 @@ NOTICES: tuple[NoticeKind, ...] = (
         "a deposit, or what it held too much, is available",
         ("amount_minor", "currency"),
     ),
+    NoticeKind(
+        "receivable_overdue",
+        "merchant",
+        ("merchant", "operator"),
+        "the oldest part of what a merchant owes is overdue",
+        ("amount_minor", "currency", "since"),
+    ),
     # --- of a payment ----------------------------------------------------------------------------------------
     NoticeKind(
         "payment_unclaimed",

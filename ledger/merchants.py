@@ -174,6 +174,14 @@ class Merchants(RegisterPart):
         )
         return list(ids)
 
+    async def leaving(self) -> list[str]:
+        """The merchants that leave."""
+        ids = await self._call(
+            "SELECT coalesce(array_agg(DISTINCT merchant_id), '{}') FROM merchant_moves"
+            " WHERE what = 'leaving' AND merchant_value(merchant_id, 'leaving') IS NOT NULL"
+        )
+        return sorted(ids)
+
     async def to_hold(self, merchant_id: str) -> list[str]:
         """The orders of a merchant that are not settled and not held for its freeze, by order id."""
         open_ones = "phase NOT IN ('settled', 'refused', 'cancelled', 'refunded') AND NOT"

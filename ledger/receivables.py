@@ -56,6 +56,23 @@ class Receivables(RegisterPart):
             now,
         )
 
+    async def owing(self) -> list[str]:
+        """The merchants that owe something."""
+        ids = await self._call(
+            "SELECT coalesce(array_agg(DISTINCT split_part(path, '/', 2)), '{}') FROM accounts"
+            " WHERE path LIKE 'merchant/%/receivable' AND balance_minor > 0"
+        )
+        return sorted(ids)
+
+    async def call(self, merchant_id: str, debt: Debt, now: datetime) -> bool:
+        """Call merchant and operators for an overdue debt, once for the part that is its oldest. False: they were."""
+        return bool(
+            await self._call(
+                "SELECT call_for_debt($1, $2, $3, $4, $5)",
+                *(merchant_id, debt.currency, debt.owed_minor, debt.oldest_at, now),
+            )
+        )
+
     async def pay_in(self, movement: Movement) -> Posted:
         """Book what a merchant paid, at most what is owed. The same receipt again answers `exists`."""
         reference, currency, at, _, *legs = columns_of(movement)

@@ -987,6 +987,31 @@ AS $function$
     SELECT least(p_now, clock_timestamp() + safeguard('clock_skew'))
 $function$;
 
+CREATE FUNCTION call_for_debt(
+    p_merchant_id text,
+    p_currency text,
+    p_owed bigint,
+    p_since timestamp with time zone,
+    p_now timestamp with time zone
+)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_since TEXT := to_char(p_since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"');
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('merchant/' || p_merchant_id, 0));
+    IF EXISTS (SELECT FROM notices n WHERE n.subject = 'merchant/' || p_merchant_id AND n.name = 'receivable_overdue'
+               AND n.facts ->> 'currency' = p_currency AND n.facts ->> 'since' = v_since) THEN
+        RETURN FALSE;
+    END IF;
+    PERFORM tell_of_merchant(p_merchant_id, 'receivable_overdue', jsonb_build_object(
+        'amount_minor', p_owed::TEXT, 'currency', p_currency, 'since', v_since), p_now);
+    RETURN TRUE;
+END $function$;
+
 CREATE FUNCTION claim_and_record(
     p_order_id text,
     p_merchant_id text,
@@ -4211,6 +4236,7 @@ GRANT EXECUTE ON FUNCTION account_kind TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION answer_request TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION bind_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION bounded_now TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION call_for_debt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_and_record TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_review TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_waybills TO dakuan_worker;

@@ -78,6 +78,7 @@ def test_a_deposit_is_filled_by_a_settlement_and_what_is_too_much_comes_back() -
     assert (money["available_minor"], money["deposit_minor"]) == (12_941 - 5000, 5000)
     ask("merchant", "exit", merchant, *BY)
     assert refusal("merchant", "deposit-back", merchant) == "deposit_kept"
+    assert ask("merchant", "look-after")["paid_back"] == 0
     ask("merchant", "stay", merchant, *BY)
     ask("merchant", "deposit", merchant, "20.00", *BY)
     back = ask("merchant", "deposit-back", merchant)

@@ -108,7 +108,7 @@ def _of_merchants() -> Iterator[Written]:
     for name, facts in re.findall(
         r"tell_of_merchant\(p_merchant_id, '(\w+)', jsonb_build_object\((.*?)\), p_now\)", text, re.S
     ):
-        keys = frozenset(re.findall(r"'(what|value|reason|amount_minor|currency)',", facts))
+        keys = frozenset(re.findall(r"'(what|value|reason|amount_minor|currency|since)',", facts))
         yield from (Written(name, reader, keys) for reader in ("merchant", "operator"))
 
 

@@ -24,11 +24,12 @@ from ledger_samples import (
 
 from core.merchants import MerchantTerms, Stop
 from core.messages import Actor
-from core.movements import Taken
+from core.movements import Leg, Taken, adjustment, paid_in
 from core.steps import Posted
 from ledger.book import Book
 from ledger.proofs import prove
 from ledger.register import Register
+from ledger.upkeep import Upkeep, look_after_merchants
 
 ANN = Actor(role="operator", id="ann")
 DEPOSIT, AVAILABLE, OWES = (f"merchant/m-1/{part}" for part in ("deposit", "available", "receivable"))
@@ -301,3 +302,40 @@ async def test_money_that_passed_a_deposit_by_is_found_by_the_proof(
         await database.owner.execute("DROP FUNCTION deposit_required(TEXT, TEXT)")
         await database.owner.execute("ALTER FUNCTION kept_required(TEXT, TEXT) RENAME TO deposit_required")
     assert "deposits" in await _failing(database)
+
+
+# --- by itself -----------------------------------------------------------------------------------------------
+
+
+async def _owes(database: Database, amount: int, days_ago: int, number: int) -> None:
+    legs = [Leg(OWES, "suspense", amount)]
+    await Book(database.owner).post_all([adjustment(f"adjust/{number}", "CNY", NOW - days_ago * DAY, legs)])
+
+
+async def test_an_overdue_debt_calls_merchant_and_operator_once_for_its_oldest_part(
+    register: Register, database: Database
+) -> None:
+    await _owes(database, 100, 30, 1)
+    assert await look_after_merchants(register, NOW, 31 * DAY) == Upkeep()
+    await _owes(database, 200, 10, 2)
+    done = await asyncio.gather(*(look_after_merchants(register, NOW + DAY, 31 * DAY) for _ in range(3)))
+    assert sum(one.called for one in done) == 1
+    (first, second) = await register.notices.read(subject="merchant/m-1")
+    assert {first.to, second.to} == {"merchant", "operator"}
+    assert (first.name, first.facts["amount_minor"]) == ("receivable_overdue", "300")
+    pay = paid_in("m-1", "P1", channel="wechat", amount_minor=100, currency="CNY", occurred_at=NOW)
+    assert (await register.receivables.pay_in(pay)).moved
+    assert (await look_after_merchants(register, NOW + 5 * DAY, 31 * DAY)).called == 0, "the rest is younger"
+    assert (await look_after_merchants(register, NOW + 25 * DAY, 31 * DAY)).called == 1
+
+
+async def test_a_deposit_comes_back_by_itself_when_its_time_has_come(
+    register: Register, book: Book, database: Database
+) -> None:
+    await _require(database, 800)
+    await _settled(register, book, "A1")
+    await _stop(register, "leaving")
+    assert (await look_after_merchants(register, NOW + 29 * DAY, DAY)).paid_back == 0
+    assert (await look_after_merchants(register, NOW + 30 * DAY, DAY)).paid_back == 1
+    assert (await look_after_merchants(register, NOW + 30 * DAY, DAY)).paid_back == 0
+    assert [await database.balance(path) for path in (DEPOSIT, AVAILABLE)] == [0, 1000]

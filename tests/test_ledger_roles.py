@@ -100,6 +100,7 @@ CALLABLE = {
     # of merchants and accounts
     "move_licence": "what a merchant may sell; moves nothing, and is kept in the history",
     "stop_merchant": "a merchant's money stops, or goes on on a person's word; kept in the history, and both are told",
+    "call_for_debt": "calls people; moves nothing",
     "pay_deposit_back": "what is not required any more becomes the merchant's own, not before the safeguard says so",
     "name_merchant": "a name; kept in the history, and binds nothing",
     "take_account_command": "uses up a command id of anyone; a change is refused then, and none is made",

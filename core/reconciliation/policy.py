@@ -17,7 +17,7 @@ class ReconciliationPolicy(Message):
     `missing_after`: we booked it, and a statement that covers the time does not have it. `late_after`: a statement has
     it, and we were not notified. `stuck_after`: sent, and its outcome is unknown. `overdue_after`: a deadline of an
     order or a withdrawal passed without effect. `unclaimed_after`: a part of a payment that no order has
-    claimed since its first one.
+    claimed since its first one. `receivable_overdue`: a merchant has owed something for so long.
     """
 
     missing_after: Duration = timedelta(hours=1)
@@ -25,3 +25,4 @@ class ReconciliationPolicy(Message):
     stuck_after: Duration = timedelta(days=3)
     overdue_after: Duration = timedelta(hours=6)
     unclaimed_after: Duration = timedelta(days=3)
+    receivable_overdue: Duration = timedelta(days=31)

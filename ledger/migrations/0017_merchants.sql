@@ -218,3 +218,22 @@ BEGIN
     END IF;
     RETURN NEXT;
 END $$;
+
+-- Call merchant and operators for a debt whose oldest part is overdue. Once for each part that is the oldest: false means
+-- that they were called for it.
+CREATE FUNCTION call_for_debt(
+    p_merchant_id TEXT, p_currency TEXT, p_owed BIGINT, p_since TIMESTAMPTZ, p_now TIMESTAMPTZ
+) RETURNS BOOLEAN
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_since TEXT := to_char(p_since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"');
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('merchant/' || p_merchant_id, 0));
+    IF EXISTS (SELECT FROM notices n WHERE n.subject = 'merchant/' || p_merchant_id AND n.name = 'receivable_overdue'
+               AND n.facts ->> 'currency' = p_currency AND n.facts ->> 'since' = v_since) THEN
+        RETURN FALSE;
+    END IF;
+    PERFORM tell_of_merchant(p_merchant_id, 'receivable_overdue', jsonb_build_object(
+        'amount_minor', p_owed::TEXT, 'currency', p_currency, 'since', v_since), p_now);
+    RETURN TRUE;
+END $$;
