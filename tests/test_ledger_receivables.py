@@ -86,6 +86,45 @@ async def test_many_who_give_up_at_once_do_it_once(database: Database, register:
     assert await database.balance(OWES) == 200
 
 
+async def test_two_who_ask_first_at_the_same_moment_do_it_together(database: Database, register: Register) -> None:
+    await _owes(database, 5000)
+    for number in range(8):
+        request = f"R{number}"
+        asked = await asyncio.gather(*(_give_up(register, person, request=request) for person in ("ann", "bob")))
+        assert sorted(asked) == ["asked", "written_off"]
+    again = await asyncio.gather(*(_give_up(register, "ann", request="R9") for _ in range(4)))
+    assert sorted(again) == ["asked", *["same_person"] * 3]
+    assert await database.balance(OWES) == 5000 - 8 * 300
+
+
+async def test_racing_requests_give_up_no_more_than_is_owed(database: Database, register: Register) -> None:
+    await _owes(database, 1000)
+    requests = [f"R{number}" for number in range(6)]
+    await asyncio.gather(*(_give_up(register, "ann", request=request) for request in requests))
+    paying = register.receivables.pay_in(paid_in("m-1", "P1", channel="wechat", amount_minor=300, **AT))
+    paid, *outcomes = await asyncio.gather(
+        paying, *(_give_up(register, "bob", request=request) for request in requests)
+    )
+    gone = outcomes.count("written_off") + (paid.outcome == "posted")
+    assert gone == 3
+    assert outcomes.count("insufficient_funds") == 6 - outcomes.count("written_off")
+    assert await database.balance(OWES) == 100
+
+
+async def test_a_lost_reply_gives_a_debt_up_once(database: Database, register: Register) -> None:
+    """The command died between the commit and its answer: the same person says it again, or another one does."""
+    await _owes(database, 500)
+    assert [await _give_up(register, person) for person in ("ann", "bob", "bob", "ann")] == [
+        "asked",
+        "written_off",
+        "already",
+        "already",
+    ]
+    pay = paid_in("m-1", "P1", rail="sandbox", amount_minor=200, **AT)
+    assert [(await register.receivables.pay_in(pay)).outcome for _ in range(2)] == ["posted", "exists"]
+    assert await database.balance(OWES) == 0
+
+
 async def test_not_even_the_owner_lets_one_person_give_a_debt_up(database: Database, register: Register) -> None:
     await _owes(database, 500)
     await _give_up(register, "ann")

@@ -46,6 +46,8 @@ DECLARE
     v_request write_offs%ROWTYPE;
     v_owed    BIGINT;
 BEGIN
+    -- Two who ask for it first at the same moment both find no request: one asks, the other must meet the first's.
+    PERFORM pg_advisory_xact_lock(hashtextextended('write_off/' || p_request, 0));
     SELECT a.balance_minor INTO v_owed FROM accounts a WHERE a.path = v_path AND a.currency = p_currency;
     SELECT * INTO v_request FROM write_offs w WHERE w.request_id = p_request FOR UPDATE;
     IF FOUND AND (v_request.merchant_id, v_request.currency, v_request.amount_minor)
