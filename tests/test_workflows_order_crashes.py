@@ -30,6 +30,7 @@ ENDS_AFTER = {
     **dict.fromkeys(("credit", "settle", "withdrawal"), "settled"),
     **dict.fromkeys(("refund", "channel", "arrived", "release"), "cancelled"),
     "case": "refunded",
+    "afterwards": "settled",
 }
 """The effects after which a worker dies, and what becomes of their orders."""
 RESTING = frozenset({"awaiting_shipment", "shipped"})
@@ -55,30 +56,43 @@ async def test_an_effect_that_nobody_heard_of_is_done_once(stage: CrashStage, tm
     paying = orders["withdrawal"]
     paying.under("paying")
     await _account(stage, paying)
+    afterwards = orders["afterwards"]
     async with stage.worker():
         await asyncio.gather(
-            *(approved(orders[effect]) for effect in ("credit", "settle", "withdrawal")),
+            *(approved(orders[effect]) for effect in ("credit", "settle", "withdrawal", "afterwards")),
             *(
                 orders[effect].start()
                 for effect in ("record", "claim", "release", "refund", "channel", "arrived", "case")
             ),
         )
+        await afterwards.send("confirm_receipt", "buyer")
         await orders["release"].ship()
         await orders["case"].send("open_after_sale", "buyer", kind="refund_only", reason="changed_mind")
+        assert await _ending(afterwards, "settled") == "settled"
     await _registered(stage, orders["fund"])
     # No worker runs: everything is due at once for those that die.
     await _let_go(orders)
     with stage.crashing_worker(tmp_path, {effect: order.name for effect, order in orders.items()}):
+        await asyncio.gather(*(_refunded(afterwards, person) for person in ("ann", "bob")))
         await until(lambda: asyncio.to_thread((tmp_path / "done").exists), bool)
+        given = await until(afterwards.state, lambda state: [r["status"] for r in state["refunds"]] == ["arrived"])
         await until(lambda: stage.world.payout_effects(f"tok-{paying.name}"), bool)
         ended = {effect: await _ending(orders[effect], wanted) for effect, wanted in ENDS_AFTER.items()}
     assert ended == ENDS_AFTER
     references = await stage.references()
     posted = _posted({orders[effect].name: wanted for effect, wanted in ENDS_AFTER.items()})
+    refund = f"order/{afterwards.name}/refund/{given['refunds'][0]['cause']}"
+    posted.update((refund, f"{refund}/paid"))
     assert {name: count for name, count in references.items() if name.startswith("order/")} == posted
-    for effect in ("refund", "channel", "arrived", "release", "case"):
+    for effect in ("refund", "channel", "arrived", "release", "case", "afterwards"):
         assert await stage.world.refund_effects(orders[effect].order.payment.reference) == 1
     assert await stage.world.payout_effects(f"tok-{paying.name}") == 1
+
+
+async def _refunded(order: StagedOrder, person: str) -> None:
+    """One of two people who refund a closed order, and say it again until there is an answer."""
+    word = {**order.command("operator", amount_minor=500, reason="dented"), "actor": {"role": "operator", "id": person}}
+    await until(lambda: gateway.refund_order(order.stage.client, order.order, word), bool)
 
 
 async def _registered(stage: CrashStage, order: StagedOrder) -> None:

@@ -49,6 +49,7 @@ EFFECTS: dict[str, tuple[Any, str] | tuple[Any, str, Kind]] = {
     "withdrawal": (gateway, "start_withdrawal"),
     "refund": (Book, "post", "refund"),
     "case": (Book, "post", "refund"),
+    "afterwards": (Book, "post", "refund"),
     "channel": (SandboxChannel, "refund"),
     "arrived": (Book, "post", "refund_arrived"),
     "attempt": (Payouts, "open"),
