@@ -88,6 +88,16 @@ def waybill_of(order_id: str) -> str:
     return sandbox_number(_number(f"waybill {order_id}") % 10**20, WAYBILL_PREFIX)
 
 
+def return_waybill_of(order_id: str) -> str:
+    """The number of the parcel that goes back, another one for every order."""
+    return sandbox_number(_number(f"return {order_id}") % 10**20, WAYBILL_PREFIX)
+
+
+def sends_back(order_id: str) -> bool:
+    """Whether the buyer of a delivered order sends the goods back; the other half keeps them."""
+    return _number(f"return by buyer {order_id}") % 2 == 0
+
+
 def confirms_after(order_id: str) -> timedelta | None:
     """How long after the delivery the buyer confirms; None for the half of buyers that stays silent."""
     number = _number(f"buyer {order_id}")

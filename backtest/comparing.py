@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from backtest.expecting import Ending, expectation
 from backtest.living import Life
@@ -38,6 +38,12 @@ class Fate:
     credited_minor: int = 0
     commission_minor: int = 0
     refunded_minor: int = 0
+    case: str | None = None
+    """The kind of its after-sale case."""
+    held: timedelta | None = None
+    """From the payment until the merchant could withdraw the money, or until it was sent back."""
+    waited: timedelta | None = None
+    """From the buyer's wish until the refund was sent."""
 
     @property
     def surprising(self) -> bool:
@@ -61,6 +67,8 @@ def fate_of(life: Life) -> Fate:
     expected, state = expectation(life.past), life.state
     refunds = state.get("refunds", [])
     why = "; ".join(part for part in (expected.because, _events(life.past), *_refusals(life), _end(life)) if part)
+    sent_at = _last([refund["since"] for refund in refunds if refund["status"] == "arrived"])
+    ends_at = _last([state["settled_at"]] if state.get("settled_at") else []) or sent_at
     fate = Fate(
         order_id=life.past.order_id,
         payment_id=life.past.payment_id,
@@ -71,11 +79,18 @@ def fate_of(life: Life) -> Fate:
         credited_minor=state.get("credited_minor", 0),
         commission_minor=state.get("commission_minor", 0),
         refunded_minor=sum(refund["amount_minor"] for refund in refunds if refund["status"] == "arrived"),
+        case=next((str(case["kind"]) for case in state.get("cases", [])), None),
+        held=ends_at - life.order.payment.paid_at if ends_at and state.get("closed") else None,
+        waited=sent_at - life.asked_at if sent_at and life.asked_at else None,
     )
     if state.get("closed") and fate.left_minor:
         missing = format_minor(fate.left_minor, life.order.currency)
         return replace(fate, outcome="money_missing", why=f"{why}; {missing} is not accounted for")
     return fate
+
+
+def _last(times: Sequence[str]) -> datetime | None:
+    return max(map(datetime.fromisoformat, times), default=None)
 
 
 def _outcome(life: Life) -> str:

@@ -17,12 +17,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper
 
 import gateway
-from backtest.building import CARRIER, order_of, waybill_of
+from backtest.building import CARRIER, order_of, return_waybill_of, sends_back, waybill_of
 from backtest.past import PastOrder
 from backtest.timeline import Event, What, timeline
 from core.errors import Refused, Unavailable
 from core.ids import order_workflow_id
-from core.messages import Address, Order
+from core.messages import Order
 from core.policy import Policy
 from gateway.sending import ANSWER_WITHIN
 from local.client import WorldClient
@@ -30,7 +30,12 @@ from local.client import WorldClient
 PARCEL = "p1"
 PAST_THE_MOMENT = timedelta(seconds=1)
 """A jump ends a little after its target, so that the order's clock has certainly passed it."""
-STAGES: dict[What, str] = {"picked_up": "picked_up", "delivered": "delivered"}
+STAGES: dict[What, str] = {
+    "picked_up": "picked_up",
+    "delivered": "delivered",
+    "back_picked_up": "picked_up",
+    "back_delivered": "delivered",
+}
 
 
 @dataclass
@@ -45,6 +50,8 @@ class Life:
     """Why money does not move, if the order is still open."""
     refused: list[tuple[str, str]] = field(default_factory=list)
     """Commands that were refused: (verb, reason code)."""
+    asked_at: datetime | None = None
+    """When the buyer asked for the money back."""
     failure: str | None = None
     """Why the order could not be played to its end: it was refused at opening, or the stack failed."""
 
@@ -97,7 +104,7 @@ class _Player:
         self._paid_at = life.order.payment.paid_at
         self._waybill = waybill_of(life.order.order_id)
         self._skipped = timedelta()
-        self._uploaded = False
+        self._uploaded = self._sent_back = False
         self._ended = False
 
     async def play(self, events: Sequence[Event], patience: timedelta) -> None:
@@ -138,26 +145,52 @@ class _Player:
     async def _do(self, event: Event) -> None:
         order = self._life.order
         if event.what in STAGES:
-            await self._scan(event, order.ship_from if event.what == "picked_up" else order.ship_to)
+            await self._scan(event)
         elif event.what == "upload":
             parcel = {"parcel_id": PARCEL, "carrier": CARRIER, "waybill": self._waybill, "lines": None}
             self._uploaded = await self._send(event, "report_shipment", "merchant", order.merchant_id, parcels=[parcel])
         elif event.what == "cancel":
+            self._life.asked_at = self._now
             await self._send(event, "cancel_order", "buyer", order.buyer_id, reason="canceled, says the record")
-        else:
+        elif event.what == "confirm":
             await self._send(event, "confirm_receipt", "buyer", order.buyer_id)
+        else:
+            await self._after_sale(event)
 
-    async def _scan(self, event: Event, where: Address) -> None:
+    async def _after_sale(self, event: Event) -> None:
+        """What buyer and merchant do about a case."""
+        order, past = self._life.order, self._life.past
+        if event.what == "complain":
+            self._life.asked_at = self._now
+            back = past.delivered_at is not None and sends_back(past.order_id)
+            wish = {
+                "kind": "return_and_refund" if back else "refund_only",
+                "reason": "quality" if past.delivered_at else "not_received",
+                "text": "canceled, says the record",
+            }
+            await self._send(event, "open_after_sale", "buyer", order.buyer_id, **wish)
+        elif event.what == "agree":
+            await self._send(event, "agree_after_sale", "merchant", order.merchant_id)
+        elif event.what == "send_back":
+            number = {"carrier": CARRIER, "waybill": return_waybill_of(order.order_id)}
+            self._sent_back = await self._send(event, "report_return", "buyer", order.buyer_id, **number)
+        else:
+            await self._send(event, "confirm_return", "merchant", order.merchant_id)
+
+    async def _scan(self, event: Event) -> None:
         """The carrier scans the parcel, and reports it to us if we know the number already."""
+        order, back = self._life.order, event.what.startswith("back_")
+        where = order.ship_from if back == event.what.endswith("delivered") else order.ship_to
+        waybill = return_waybill_of(order.order_id) if back else self._waybill
         scan = {
             "at": (self._paid_at + event.after).isoformat(),
-            "code": event.what,
+            "code": STAGES[event.what],
             "stage": STAGES[event.what],
             "city": ", ".join(part for part in (where.city, where.province) if part),
         }
-        await self._world.add_scans(CARRIER, self._waybill, [scan])
-        if self._uploaded:
-            report = {"carrier": CARRIER, "waybill": self._waybill, "scans": [scan], "provider": CARRIER}
+        await self._world.add_scans(CARRIER, waybill, [scan])
+        if self._sent_back if back else self._uploaded:
+            report = {"carrier": CARRIER, "waybill": waybill, "scans": [scan], "provider": CARRIER}
             await self._send(event, "report_scan", "carrier", CARRIER, **report)
 
     async def _send(self, event: Event, verb: str, role: str, who: str, **fields: Any) -> bool:

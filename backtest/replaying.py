@@ -210,9 +210,10 @@ class _Life:
             self._audit()
         elif what == "cancel":
             self._send(CancelOrder, "buyer", order.buyer_id, reason="canceled, says the record")
-        else:
+        elif what == "confirm":
             self._send(ConfirmReceipt, "buyer", order.buyer_id)
             self._audit()
+        # Cases are lived on a whole stack only; here an order that was cancelled on its way ends by its deadlines.
         self._settle()
 
     def _send(self, kind: type[Command], role: Any, who: str, **fields: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +16,12 @@ from backtest.rows import UnusableRow
 from core.money import format_minor
 from screens import facts, table
 
+DURATIONS = {
+    "held_until_settled": "money held until the merchant had it",
+    "held_until_sent_back": "money held until it went back",
+    "buyer_waited": "a buyer waited for the refund, from the wish",
+    "buyer_waited_with_case": "of these, with a case",
+}
 SHOWN = 20
 """Bad rows and surprises on the screen; the report has all of them."""
 
@@ -69,6 +76,24 @@ class Report:
             "open_minor": sum(fate.left_minor for fate in self.fates),
         }
 
+    @property
+    def durations(self) -> dict[str, dict[str, float]]:
+        """Days: how many orders, the median, and what nine of ten stay below."""
+        settled = [fate.held for fate in self.fates if fate.outcome == "settled"]
+        went_back = [fate.held for fate in self.fates if fate.outcome in {"cancelled", "refunded"}]
+        lists = {
+            "held_until_settled": settled,
+            "held_until_sent_back": went_back,
+            "buyer_waited": [fate.waited for fate in self.fates],
+            "buyer_waited_with_case": [fate.waited for fate in self.fates if fate.case],
+        }
+        return {name: _spread(found) for name, found in lists.items()}
+
+    @property
+    def cases(self) -> dict[str, int]:
+        """The number of orders that had an after-sale case, by its kind."""
+        return dict(sorted(Counter(fate.case for fate in self.fates if fate.case).items()))
+
     def as_json(self) -> dict[str, Any]:
         """The whole report, `lives` with one line for every order."""
         return {
@@ -83,6 +108,8 @@ class Report:
             "bad_rows": [{"file": row.file, "line": row.line, "reason": row.reason} for row in self.bad_rows],
             "currency": CURRENCY,
             "money": self.money,
+            "cases": self.cases,
+            "durations": self.durations,
             "lives": [_life(fate) for fate in self.fates],
         }
 
@@ -97,6 +124,7 @@ class Report:
         self._show_bad_rows(console)
         amounts = {name.removesuffix("_minor"): format_minor(total, CURRENCY) for name, total in self.money.items()}
         console.print(facts("Money", amounts))
+        self._show_durations(console)
         console.print(table("Proofs", ("proof", ""), [(p.name, "holds" if p.holds else "FAILS") for p in self.proofs]))
         console.print(
             f"{len(self.fates)} orders, {len(self.surprises)} surprises, {len(self.bad_rows)} bad rows,"
@@ -110,12 +138,31 @@ class Report:
         title = f"Surprises{_first(len(self.surprises))}"
         console.print(table(title, ("order", "expected", "got", "why"), rows))
 
+    def _show_durations(self, console: Console) -> None:
+        rows = [
+            (DURATIONS[name], int(found["orders"]), *(f"{found[part]:.1f}" for part in ("p50_days", "p90_days")))
+            for name, found in self.durations.items()
+            if found["orders"]
+        ]
+        heads = ("", "orders", "days, half", "days, 90 %")
+        console.print(table("How long", heads, rows, numbers=heads[1:]))
+
     def _show_bad_rows(self, console: Console) -> None:
         if not self.bad_rows:
             return
         rows = [(row.file, row.line, row.reason) for row in self.bad_rows[:SHOWN]]
         title = f"Bad rows{_first(len(self.bad_rows))}"
         console.print(table(title, ("file", "line", "reason"), rows, numbers=("line",)))
+
+
+def _spread(found: Sequence[timedelta | None]) -> dict[str, float]:
+    days = sorted(one / timedelta(days=1) for one in found if one is not None)
+    return {"orders": len(days), "p50_days": at_share(days, 0.5), "p90_days": at_share(days, 0.9)}
+
+
+def at_share(days: Sequence[float], share: float) -> float:
+    """What this share of sorted days stays below; 0 where there are none."""
+    return round(days[min(len(days) - 1, int(len(days) * share))], 2) if days else 0.0
 
 
 def _first(count: int) -> str:
@@ -131,4 +178,11 @@ def _life(fate: Fate) -> dict[str, Any]:
         "credited_minor": fate.credited_minor,
         "commission_minor": fate.commission_minor,
         "refunded_minor": fate.refunded_minor,
+        "case": fate.case,
+        "held_days": _days(fate.held),
+        "waited_days": _days(fate.waited),
     }
+
+
+def _days(found: timedelta | None) -> float | None:
+    return None if found is None else round(found / timedelta(days=1), 2)

@@ -18,6 +18,7 @@ from rich.console import Console
 from backtest.building import unfit
 from backtest.past import PastOrder, past_orders
 from backtest.replaying import Lived, Replay, paid_order
+from backtest.report import at_share
 from backtest.rows import read_folder
 from core.errors import BadInput
 from core.policy import parse_policy
@@ -54,9 +55,9 @@ class Side:
             "false_holds": sum(one.falsely_held for one in self.lived),
             "false_refunds": sum(one.falsely_refunded for one in self.lived),
             "held_days_mean": round(sum(days) / len(days), 2) if days else 0.0,
-            "held_days_median": _at(days, 0.5),
-            "held_days_p90": _at(days, 0.9),
-            "held_days_p99": _at(days, 0.99),
+            "held_days_median": at_share(days, 0.5),
+            "held_days_p90": at_share(days, 0.9),
+            "held_days_p99": at_share(days, 0.99),
         }
 
     @property
@@ -143,10 +144,6 @@ def live_piece(texts: tuple[str, str], paid: Sequence[PastOrder]) -> list[tuple[
     old, new = (Replay(parse_policy(text)) for text in texts)
     made = ((past, paid_order(past)) for past in paid)
     return [(old.live(past, order), new.live(past, order)) for past, order in made]
-
-
-def _at(days: Sequence[float], share: float) -> float:
-    return round(days[min(len(days) - 1, int(len(days) * share))], 2) if days else 0.0
 
 
 # --- for people ------------------------------------------------------------------------------------------

@@ -141,12 +141,20 @@ LIVES = {
     "canceled": (Folder().order("o1", "canceled"), ["cancel 60"], "cancelled"),
     "canceled after pickup": (
         Folder().order("o1", "canceled", picked=PICKED),
-        ["picked_up 48", "upload 48", "cancel 270"],
+        ["picked_up 48", "upload 48", "complain 270"],
         "refunded",
     ),
-    "canceled after delivery": (
+    "canceled after delivery, goods kept": (
+        Folder().order("canceled-late", "canceled", picked=PICKED, delivered=BROUGHT),
+        ["picked_up 48", "upload 48", "delivered 192", "complain 216", "agree 240"],
+        "refunded",
+    ),
+    "canceled after delivery, goods sent back": (
         Folder().order("o1", "canceled", picked=PICKED, delivered=BROUGHT),
-        ["picked_up 48", "upload 48", "delivered 192", "cancel 216"],
+        [
+            *("picked_up 48", "upload 48", "delivered 192", "complain 216", "agree 240"),
+            *("back_picked_up 264", "send_back 264", "back_delivered 408", "confirm_return 432"),
+        ],
         "refunded",
     ),
 }

@@ -27,6 +27,7 @@ SETTLED: dict[str, Any] = {
     "commission_minor": 1000,
     "refunds": [],
     "receipt": {"by": "buyer"},
+    "settled_at": "2026-01-21T12:00:00Z",
 }
 REFUNDED: dict[str, Any] = {
     "phase": "refunded",
@@ -34,7 +35,9 @@ REFUNDED: dict[str, Any] = {
     "funded": True,
     "credited_minor": 0,
     "commission_minor": 0,
-    "refunds": [{"status": "arrived", "amount_minor": 11000, "reason": "never delivered"}],
+    "refunds": [
+        {"status": "arrived", "amount_minor": 11000, "reason": "never delivered", "since": "2026-01-11T00:00:00Z"}
+    ],
     "receipt": {},
 }
 
@@ -121,6 +124,9 @@ def test_report_has_the_shape_that_scripts_read(delivered: PastOrder) -> None:
     assert found["money"]["paid_minor"] == 22000
     assert found["money"]["open_minor"] == 0
     assert [line["got"] for line in found["lives"]] == ["settled", "refunded", "never_paid"]
+    assert found["durations"]["held_until_settled"] == {"orders": 1, "p50_days": 20.5, "p90_days": 20.5}
+    assert found["durations"]["held_until_sent_back"] == {"orders": 1, "p50_days": 10.0, "p90_days": 10.0}
+    assert found["durations"]["buyer_waited"] == {"orders": 0, "p50_days": 0.0, "p90_days": 0.0}
 
 
 def test_proof_that_fails_fails_the_report_and_a_surprise_does_not(delivered: PastOrder) -> None:

@@ -46,6 +46,7 @@ def sample() -> Folder:
         .order("canceled", "canceled")
         .order("canceled-moving", "canceled", picked=PICKED)
         .order("canceled-late", "canceled", picked=PICKED, delivered=BROUGHT)
+        .order("canceled-sent", "canceled", picked=PICKED, delivered=BROUGHT)
         .order("never-paid", "canceled", paid="")
         .order("no-items")
     )
@@ -77,23 +78,45 @@ def test_past_orders_end_as_their_data_say(report: dict[str, Any]) -> None:
         "never-shipped": "cancelled",
         "canceled": "cancelled",
         "canceled-moving": "refunded",
-        "canceled-late": "settled",
+        "canceled-late": "refunded",
+        "canceled-sent": "refunded",
         "never-paid": "never_paid",
     }
-    assert report["orders"] == sum(report["outcomes"].values()) == 12
+    assert report["orders"] == sum(report["outcomes"].values()) == 13
 
 
-def test_order_canceled_after_its_delivery_is_the_one_surprise(report: dict[str, Any]) -> None:
-    (surprise,) = report["surprises"]
-    assert (surprise["order_id"], surprise["expected"], surprise["got"]) == ("canceled-late", "refunded", "settled")
-    assert "cancel_order was refused: already_moving" in surprise["why"]
+def test_orders_canceled_once_a_carrier_had_them_end_by_a_case(report: dict[str, Any]) -> None:
+    assert report["surprises"] == []
+    assert report["cases"] == {"refund_only": 2, "return_and_refund": 1}
+    cases = {life["order_id"]: life["case"] for life in report["lives"] if life["case"]}
+    assert cases == {
+        "canceled-moving": "refund_only",
+        "canceled-late": "refund_only",
+        "canceled-sent": "return_and_refund",
+    }
+
+
+def test_report_says_how_long_money_was_held_and_how_long_buyers_waited(report: dict[str, Any]) -> None:
+    waited = {life["order_id"]: life["waited_days"] for life in report["lives"] if life["waited_days"] is not None}
+    assert waited["canceled"] < 0.1, "called off before a carrier had it"
+    assert 2 <= waited["canceled-moving"] < 2.1, "the merchant said nothing for two days"
+    assert 1 <= waited["canceled-late"] < 1.1, "the merchant agreed after a day"
+    assert 9 <= waited["canceled-sent"] < 9.2, "agreed, sent back, six days on the way, looked at"
+    assert report["durations"]["buyer_waited"]["orders"] == 4
+    assert report["durations"]["buyer_waited_with_case"] == {
+        "orders": 3,
+        "p50_days": pytest.approx(2, abs=0.1),
+        "p90_days": pytest.approx(9, abs=0.2),
+    }
+    assert report["durations"]["held_until_settled"]["orders"] == 6
+    assert 0 < report["durations"]["held_until_settled"]["p50_days"] <= 30
 
 
 def test_proofs_hold_and_no_centavo_is_lost(report: dict[str, Any]) -> None:
     assert report["proofs"]
     assert all(proof["holds"] for proof in report["proofs"])
     assert report["money"]["open_minor"] == 0
-    assert report["money"]["paid_minor"] == 12189 + 11 * 11000 - 11000
+    assert report["money"]["paid_minor"] == 12189 + 12 * 11000 - 11000
     silent = next(life for life in report["lives"] if life["order_id"] == "silent-1")
     assert silent["credited_minor"] + silent["commission_minor"] == 12189
     assert silent["commission_minor"] == 999  # a tenth of the goods, nothing of freight and surcharge
@@ -101,7 +124,7 @@ def test_proofs_hold_and_no_centavo_is_lost(report: dict[str, Any]) -> None:
 
 def test_order_without_items_is_told_and_stops_nothing(report: dict[str, Any]) -> None:
     reason = "order no-items: it has no items"
-    assert report["bad_rows"] == [{"file": "orders.csv", "line": 13, "reason": reason}]
+    assert report["bad_rows"] == [{"file": "orders.csv", "line": 14, "reason": reason}]
     assert report["orders_per_s"] > 0
 
 
