@@ -81,7 +81,7 @@ def fate_of(life: Life) -> Fate:
         refunded_minor=sum(refund["amount_minor"] for refund in refunds if refund["status"] == "arrived"),
         case=next((str(case["kind"]) for case in state.get("cases", [])), None),
         held=ends_at - life.order.payment.paid_at if ends_at and state.get("closed") else None,
-        waited=sent_at - life.asked_at if sent_at and life.asked_at else None,
+        waited=max(sent_at - life.asked_at, timedelta(0)) if sent_at and life.asked_at else None,
     )
     if state.get("closed") and fate.left_minor:
         missing = format_minor(fate.left_minor, life.order.currency)

@@ -106,6 +106,70 @@ def test_a_softening_word_makes_a_refusal_a_hold_but_only_as_a_word_of_its_own(s
     assert outcomes(screener, "海报", category="weapons.parts") == {"guns": "refuse"}
 
 
+SURROUNDED = """
+version = "8"
+ordinary = ["抽象", "牙科", "麻雀"]
+products = ["抱枕", "贴纸", "pendant", "sock"]
+telling = ["开刃", "included"]
+
+[[rules]]
+id = "daggers"
+name = "Daggers"
+verdict = "refuse"
+motif = true
+keywords = ["匕首", "dagger", "大麻"]
+
+[[rules]]
+id = "ivory"
+name = "Ivory"
+verdict = "refuse"
+keywords = ["象牙", "ivory"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("title", "excuse"),
+    [
+        ("抽象牙签画", "抽象"),
+        ("象牙科海报", "牙科"),
+        ("大麻雀 毛绒", "麻雀"),
+        ("匕首图案 抱枕", "抱枕"),
+        ("匕首 抱枕 套装", "抱枕"),
+        ("silver dagger pendant", "pendant"),
+        ("dagger print socks", "sock"),
+        ("匕首 開刃 抱枕", None),
+        ("匕首 贴纸赠送", None),
+        ("dagger pendant included", None),
+        ("dagger 5g pendant", None),
+        ("大麻 10克 抱枕", None),
+        ("抱枕 匕首", None),
+        ("pendant dagger", None),
+        ("匕 首 抱枕", None),
+        ("象牙 抱枕", None),
+        ("ivory pendant", None),
+        ("大 麻 雀", None),
+        ("抽 象牙雕", None),
+    ],
+)
+def test_ordinary_words_and_products_excuse_a_word_unless_the_title_says_that_the_goods_are_meant(
+    title: str, excuse: str | None
+) -> None:
+    screener = Screener(parse_rules(SURROUNDED), simplified_characters())
+    (hit,) = screener.examine(title)
+    assert hit.excused_by == excuse
+    assert hit.outcome(()) == ("allow" if excuse else "refuse")
+
+
+def test_words_around_a_rules_are_checked() -> None:
+    text = SURROUNDED.replace('"牙科"', '"抽象", "-"').replace('"included"', '"開刃"')
+    found = [(problem.key, problem.message) for problem in check_rules(text, simplified_characters())]
+    assert found == [
+        ("ordinary.1", "'抽象' stands there already as '抽象'"),
+        ("ordinary.2", "'-' has no letter and no digit"),
+        ("telling.1", "'開刃' stands there already as '开刃'"),
+    ]
+
+
 def test_a_category_is_meant_with_everything_below_it(screener: Screener) -> None:
     assert outcomes(screener, "酥饼", category="weapons.air") == {"guns": "refuse"}
     assert outcomes(screener, "酥饼", category="weaponsmith") == {}

@@ -26,6 +26,7 @@ def check_rules(text: str, simplified: Mapping[int, str]) -> list[FileProblem]:
         *_ids(rules),
         *_lookalikes(rules, screener),
         *_doubled_words(rules, screener),
+        *_surroundings(rules, screener),
         *(finding for place, rule in enumerate(rules.rules) for finding in _rule(place, rule, screener)),
     ]
     return sorted(FileProblem(lines.of(place), ".".join(map(str, place)), message) for place, message in found)
@@ -45,6 +46,19 @@ def _lookalikes(rules: ScreeningRules, screener: Screener) -> Iterator[Finding]:
             yield ("lookalikes", wrong), "changes nothing"
         elif right in rules.lookalikes:
             yield ("lookalikes", wrong), f"{right!r} is a look-alike itself, and is not replaced again"
+
+
+def _surroundings(rules: ScreeningRules, screener: Screener) -> Iterator[Finding]:
+    """Words beside a rule's that stand twice in their list, or have no letter."""
+    for key in ("ordinary", "products", "telling"):
+        first: dict[str, str] = {}
+        for number, word in enumerate(getattr(rules, key)):
+            folded = screener.fold(word)
+            if not folded:
+                yield (key, number), f"{word!r} has no letter and no digit"
+            elif folded in first:
+                yield (key, number), f"{word!r} stands there already as {first[folded]!r}"
+            first.setdefault(folded, word)
 
 
 def _doubled_words(rules: ScreeningRules, screener: Screener) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from core.screening.folding import LEAST_DISGUISED, Folded, Folding
 from core.screening.rules import ScreeningRule, ScreeningRules
+from core.screening.surroundings import Surroundings
 
 Outcome = Literal["allow", "hold", "refuse"]
 
@@ -18,8 +19,8 @@ class Hit(NamedTuple):
     """A rule that matches some goods, by a word of their title or by their category.
 
     `doubt` is why a person looks before it is refused: a softening word of the title, or a word that runs from inside
-    one word into another (大象 牙膏 is no 象牙). `excused_by` is the allowed phrase around the word; such a hit counts
-    nothing.
+    one word into another (大象 牙膏 is no 象牙). `excused_by` is the allowed phrase around the word, or the ordinary
+    word or the product beside it; such a hit counts nothing.
     """
 
     rule: ScreeningRule
@@ -44,8 +45,9 @@ class _Keyword(NamedTuple):
 class _Words:
     """The words of all rules in one spelling, by how they begin, and the phrases that excuse them."""
 
-    def __init__(self, spell: Callable[[str], str]) -> None:
+    def __init__(self, rules: ScreeningRules, spell: Callable[[str], str]) -> None:
         self._spell = spell
+        self._around = Surroundings(rules, spell)
         self._index: dict[str, list[_Keyword]] = {}
         self._allowed: dict[str, list[tuple[str, str]]] = {}
 
@@ -68,6 +70,7 @@ class _Words:
                 if end is not None:
                     chance = folded.is_split(start, end) and not folded.is_apart(start, end)
                     excuse = self._excuse(keyword.rule, text, start, end)
+                    excuse = excuse or self._around.excuse(keyword.rule, folded, start, end)
                     yield Hit(keyword.rule, keyword.written, BETWEEN_WORDS if chance else None, excuse)
 
     def _single(self, letter: str, start: int, text: str) -> list[_Keyword]:
@@ -126,7 +129,7 @@ class Screener:
     def __init__(self, rules: ScreeningRules, simplified: Mapping[int, str]) -> None:
         self.rules = rules
         self._folding = Folding(simplified, rules.lookalikes)
-        self._plain, self._disguised = _Words(self.fold), _Words(self._undisguised)
+        self._plain, self._disguised = _Words(rules, self.fold), _Words(rules, self._undisguised)
         self._softening = tuple((self.fold(word), word) for word in rules.soften if self.fold(word))
         for rule in rules.rules:
             for words in (self._plain, self._disguised):

@@ -33,6 +33,8 @@ class ScreeningRule(Message):
     """What becomes of an order whose merchant has no such licence."""
     appeal: bool = False
     """Whether the merchant may ask a person to look before a refusal by a word counts."""
+    motif: bool = False
+    """Whether other goods may show, taste of or be shaped like its goods: then `products` excuse its words."""
     categories: tuple[Category, ...] = ()
     keywords: Words = ()
     allow: Words = ()
@@ -63,6 +65,12 @@ class ScreeningRules(Message):
     """Another spelling of a character, and the character."""
     soften: Words = ()
     """Words of a title that point to a picture, a book or a game: what would be refused is held for a person."""
+    ordinary: Words = ()
+    """Words of every day that share letters with a rule's word: where one runs into it or out of it, it is none."""
+    products: Words = ()
+    """What a title is about in the end: a `dagger pendant` is a pendant. They excuse the words of a `motif` rule."""
+    telling: Words = ()
+    """Words that say that the goods themselves are meant; beside one of them no product excuses anything."""
     rules: Annotated[tuple[ScreeningRule, ...], Field(max_length=500)] = ()
     content_hash: str = ""
 
