@@ -43,6 +43,7 @@ from core.fields import (
     Told,
     Word,
 )
+from core.handover_messages import HANDOVER_COMMANDS, Sha256
 from core.money import MAX_AMOUNT_MINOR
 from core.promise_messages import PROMISE_COMMANDS
 from core.refund_messages import RefundOrder
@@ -83,6 +84,10 @@ class Address(Message):
     phone_last4: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{4}$")] | None = None
 
 
+DeliveryMode = Literal["express", "local", "pickup", "virtual"]
+"""By a carrier, by a courier of the city, collected by the buyer, or sent as data."""
+
+
 class Order(Message):
     """The input of `OrderWorkflow`."""
 
@@ -98,12 +103,20 @@ class Order(Message):
     payment: Payment
     ship_from: Address
     ship_to: Address
-    delivery_mode: Literal["express"] = "express"
+    delivery_mode: DeliveryMode = "express"
+    handover_hash: Sha256 | None = Field(default=None, exclude_if=lambda value: value is None)
+    """SHA-256 of `{order_id}:{code}`: the code that the buyer gives where the goods are handed over."""
     ship_by: Time | None = None
     policy: PolicyName | None = None
 
     @model_validator(mode="after")
     def _adds_up(self) -> Order:
+        if self.delivery_mode == "pickup" and self.handover_hash is None:
+            raise ValueError("handover_hash: an order that the buyer collects needs the hash of the buyer's code")
+        if self.delivery_mode in {"express", "virtual"} and self.handover_hash is not None:
+            raise ValueError(
+                f"handover_hash: nothing is handed over by code where delivery_mode is {self.delivery_mode}"
+            )
         if len({line.line_id for line in self.lines}) != len(self.lines):
             raise ValueError("lines: two lines have the same line_id")
         goods = sum(line.price_minor for line in self.lines)
@@ -291,6 +304,7 @@ class LiftHold(Command):
 _COMMANDS: tuple[type[Command], ...] = (
     ReportShipment,
     *PROMISE_COMMANDS,
+    *HANDOVER_COMMANDS,
     CorrectWaybill,
     ReportScan,
     ConfirmReceipt,

@@ -20,7 +20,7 @@ from core.durations import Duration
 from core.errors import BadInput
 from core.fields import Id, Message
 from core.merchants import MerchantTerms
-from core.messages import Order
+from core.messages import DeliveryMode, Order
 from core.reading import reasons_of
 from core.reconciliation.policy import ReconciliationPolicy
 from core.withdrawal.policy import WithdrawalPolicy
@@ -29,7 +29,6 @@ Bps = Annotated[int, Field(strict=True, ge=0, le=10_000)]
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 
 Grade = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$")]
-DeliveryMode = Literal["express", "local", "pickup", "virtual"]
 
 Few = Annotated[int, Field(strict=True, ge=0, le=200)]
 """An order keeps something of each: its state has a size budget, see `core.budgets`."""
@@ -57,6 +56,9 @@ class OrderLimits(Message):
     delay_longest: Duration = _unsaid(timedelta(days=15))
     delays_max: Few = _unsaid(2)
     pickup_within: Duration = timedelta(days=5)
+    collect_within: Duration = _unsaid(timedelta(days=7))
+    collect_reminder: Duration = _unsaid(timedelta(days=2))
+    handover_tries: Few = _unsaid(5)
     receipt_within: Duration = timedelta(days=7)
     receipt_reminder: Duration = timedelta(days=2)
     undelivered_within: Duration = timedelta(days=30)
@@ -74,7 +76,7 @@ class OrderLimits(Message):
     refund_stuck_after: Duration = timedelta(days=3)
     refund_request_within: Duration = timedelta(days=3)
     auto_withdraw: bool = False
-    stopped_merchants: Literal["refuse", "hold"] = Field(default="refuse", exclude_if=lambda value: value == "refuse")
+    stopped_merchants: Literal["refuse", "hold"] = _unsaid("refuse")
     """A new order of a frozen or suspended merchant: refused, or opened and held by name."""
     payment_oldest: Duration = timedelta(days=30)
     payment_skew: Duration = timedelta(minutes=5)

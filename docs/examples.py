@@ -73,6 +73,13 @@ COMMANDS: dict[str, Body] = {
         "scans": [{"at": "2026-11-23T18:20:00+08:00", "code": "50", "stage": "picked_up", "city": "杭州市"}],
         "provider": "kuaidi100",
     },
+    "report_ready": {"actor": MERCHANT, "place": "杭州市西湖区"},
+    "report_delivery": {
+        "actor": MERCHANT,
+        "reference": "license-mail-4711",
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    },
+    "confirm_handover": {"actor": MERCHANT, "code": "KX7-3F9"},
     "confirm_receipt": {"actor": BUYER},
     "extend_receipt": {"actor": BUYER, "reason": "I am away until Sunday"},
     "cancel_order": {"actor": BUYER, "reason": "ordered twice"},

@@ -87,6 +87,16 @@ NOTICES: tuple[NoticeKind, ...] = (
         ("ship_by", "reason"),
     ),
     NoticeKind("shipped", "order", ("buyer",), "a parcel was reported", ("parcel_id", "carrier", "waybill")),
+    NoticeKind("ready_to_collect", "order", ("buyer",), "the goods wait for the buyer", ("place", "collect_by")),
+    NoticeKind("collect_reminder", "order", ("buyer",), "the time to collect is nearly over", ("collect_by",)),
+    NoticeKind("sent", "order", ("buyer",), "the goods were sent as data", ("parcel_id", "reference")),
+    NoticeKind(
+        "handover_code_wrong",
+        "order",
+        ("merchant", "buyer"),
+        "somebody said a wrong code where the goods were handed over",
+        ("tries_left",),
+    ),
     NoticeKind(
         "waybill_read_from_package",
         "order",

@@ -49,6 +49,13 @@ def asked_for_a_delay() -> OrderDriver:
     return driver
 
 
+def to_collect() -> OrderDriver:
+    """The goods wait for the buyer."""
+    driver = OrderDriver(an_order(delivery_mode="pickup", handover_hash="0" * 64)).open()
+    driver.send("report_ready", "merchant")
+    return driver
+
+
 def held_until() -> OrderDriver:
     """Held, to be looked at again before it must be shipped."""
     driver = opened(ship_within="5d")
@@ -78,6 +85,8 @@ CASES = (
     Case("ship_reminder", opened, 24 * HOUR, notified("ship_reminder")),
     Case("ship_by", opened, 48 * HOUR, lambda d: d.phase == "cancelled" and d.refunds() == {"ship_by": 13580}),
     Case("delay_answer_by", asked_for_a_delay, 48 * HOUR, notified("delay_refused")),
+    Case("collect_reminder", to_collect, 5 * DAY, notified("collect_reminder")),
+    Case("collect_by", to_collect, 7 * DAY, lambda d: d.refunds() == {"parcel-pickup-1": 13580}),
     Case("pickup_by", shipped, 5 * DAY, lambda d: d.phase == "cancelled" and d.refunds() == {"parcel-p1": 13580}),
     Case("receipt_reminder", delivered, 5 * DAY, notified("receipt_reminder")),
     Case("receipt_by", delivered, 7 * DAY, lambda d: d.state.receipt.by == "timeout" and d.phase == "credited"),

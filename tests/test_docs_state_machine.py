@@ -21,7 +21,18 @@ from core.aftersale.deadlines import PASSING as CASE_PASSING
 from core.aftersale.limits import AfterSaleLimits
 from core.aftersale.state import CaseStage
 from core.durations import format_duration
-from core.order import auditing, cases, chargebacks, granting, holding, promising, receiving, shifting, shipping
+from core.order import (
+    auditing,
+    cases,
+    chargebacks,
+    granting,
+    handover,
+    holding,
+    promising,
+    receiving,
+    shifting,
+    shipping,
+)
 from core.order import deadlines as deadlines_module
 from core.order.commands import VERBS
 from core.order.state import (
@@ -231,9 +242,18 @@ def of_case(*checks: Any) -> list[Any]:
 
 def refusals_in_source(verb: str) -> set[str]:
     """Codes in `refuse("…")` and in the codes handed to helpers, over the functions a verb's check calls."""
+    number = [handover.check_mode, parcels.check_number, shipping.check_claims]
     functions: dict[str, list[Any]] = {
-        "report_shipment": [shipping.check_shipment, shipping._take, parcels.check_number, shipping.check_claims],
-        "correct_waybill": [shipping.check_correction, parcels.check_number, shipping.check_claims],
+        "report_ready": [handover.check_ready, handover._check_report, handover.check_mode],
+        "report_delivery": [
+            handover.check_delivery,
+            handover._check_report,
+            handover.check_mode,
+            shipping.check_claims,
+        ],
+        "confirm_handover": [handover.check_handover, handover.check_mode],
+        "report_shipment": [shipping.check_shipment, shipping._take, *number],
+        "correct_waybill": [shipping.check_correction, *number],
         "decline_shipment": [promising.check_decline, promising._check_unshipped],
         "request_delay": [promising.check_request, promising._check_unshipped],
         "answer_delay": [promising.check_answer],

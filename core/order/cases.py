@@ -47,7 +47,7 @@ def _facts(
         known_lines=tuple(line.line_id for line in state.lines),
         refundable_minor=refundable_minor(state),
         scope_minor=_scope_minor(state, lines, amount_minor),
-        delivered=any(delivered.get(line_id, 0) for line_id in wanted),
+        delivered=state.order.delivery_mode != "virtual" and any(delivered.get(line_id, 0) for line_id in wanted),
         credited=state.credited_at is not None or state.crediting,
         earned=earned(state),
         window_ends_at=state.receipt.at + window if state.receipt.at is not None else None,
@@ -126,6 +126,8 @@ def _check_opening(state: OrderState, command: OpenAfterSale, now: datetime) -> 
     most = state.policy.after_sale.cases_max
     if len(state.cases) >= most:
         return refuse("too_many_cases", f"At most {most}.")
+    if state.order.delivery_mode == "virtual" and command.kind in {"return_and_refund", "exchange"}:
+        return refuse("nothing_to_return", "What was sent as data cannot come back.", field="kind")
     facts = _facts(state, command.reason, command.lines, command.amount_minor)
     return commands.check_opening(command, facts, now)
 

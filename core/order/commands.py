@@ -10,6 +10,7 @@ from core.aftersale.commands import CASE_VERBS, OPENERS
 from core.aftersale.messages import Arbitrate, OpenAfterSale, ReportChargeback
 from core.answers import Answer
 from core.durations import format_duration
+from core.handover_messages import ConfirmHandover, ReportDelivery, ReportReady
 from core.inbox import Channel
 from core.messages import (
     AppealAudit,
@@ -28,7 +29,18 @@ from core.messages import (
     ResolveRefund,
     ShiftDeadline,
 )
-from core.order import auditing, cases, chargebacks, granting, holding, promising, receiving, shifting, shipping
+from core.order import (
+    auditing,
+    cases,
+    chargebacks,
+    granting,
+    handover,
+    holding,
+    promising,
+    receiving,
+    shifting,
+    shipping,
+)
 from core.order.cases import follow_cases
 from core.order.deadlines import next_deadline
 from core.order.receiving import follow_deliveries
@@ -49,6 +61,11 @@ def _timeless(check: Callable[[OrderState, Any], Refusal | None]) -> Check:
     return lambda state, command, now: check(state, command)
 
 
+def _confirm(state: OrderState, command: ConfirmReceipt, now: datetime) -> OrderState:
+    """The buyer's word also proves what no carrier was asked about."""
+    return handover.follow_confirmation(receiving.confirm(state, command, now), now)
+
+
 VERBS: Mapping[type[Command], Verb] = {
     ReportShipment: Verb(frozenset({"merchant"}), _timeless(shipping.check_shipment), shipping.ship),
     DeclineShipment: Verb(frozenset({"merchant"}), _timeless(promising.check_decline), promising.decline),
@@ -56,7 +73,12 @@ VERBS: Mapping[type[Command], Verb] = {
     AnswerDelay: Verb(frozenset({"buyer", "operator"}), _timeless(promising.check_answer), promising.answer),
     CorrectWaybill: Verb(frozenset({"merchant"}), _timeless(shipping.check_correction), shipping.correct),
     ReportScan: Verb(frozenset({"carrier"}), _timeless(shipping.check_scan), shipping.append_scans, True, True),
-    ConfirmReceipt: Verb(frozenset({"buyer", "operator"}), _timeless(receiving.check_confirmation), receiving.confirm),
+    ReportReady: Verb(frozenset({"merchant"}), _timeless(handover.check_ready), handover.ready),
+    ReportDelivery: Verb(frozenset({"merchant"}), _timeless(handover.check_delivery), handover.sent),
+    ConfirmHandover: Verb(
+        frozenset({"merchant", "carrier"}), _timeless(handover.check_handover), handover.confirm_handover
+    ),
+    ConfirmReceipt: Verb(frozenset({"buyer", "operator"}), _timeless(receiving.check_confirmation), _confirm),
     ExtendReceipt: Verb(
         frozenset({"buyer"}), lambda state, _, now: receiving.check_extension(state, now), receiving.extend
     ),

@@ -23,6 +23,7 @@ from core.order.auditing import (
 )
 from core.order.calling import call_for_review, hold_money
 from core.order.cases import deadlines_of_case, follow_cases, pass_case_deadline
+from core.order.handover import COLLECTED, by_carrier
 from core.order.opening import refuse_goods
 from core.order.pausing import pause_ends_at, resume, settles_at
 from core.order.promising import lapse, open_delay
@@ -115,7 +116,9 @@ def _shipping(state: OrderState) -> Iterator[Deadline]:
 
 def _parcel(state: OrderState, parcel: Parcel, overdue: bool) -> Iterator[Deadline]:
     limits, subject = state.policy.order, parcel.parcel_id
-    if _awaits_pickup(parcel):
+    if not by_carrier(state):
+        yield from _collection(state, parcel)
+    elif _awaits_pickup(parcel):
         at = parcel.pickup_again_at or parcel.uploaded_at + limits.pickup_within + _shift(state, "pickup_by")
         yield Deadline(name="pickup_by", at=at, subject=subject)
     correction = correction_ends_at(parcel)
@@ -124,6 +127,13 @@ def _parcel(state: OrderState, parcel: Parcel, overdue: bool) -> Iterator[Deadli
     if parcel.audit == "in_review" and not overdue:
         yield Deadline(name="review_sla", at=parcel.audit_since + limits.review_sla, subject=subject)
         yield Deadline(name="review_end", at=parcel.audit_since + limits.review_end, subject=subject)
+
+
+def _collection(state: OrderState, parcel: Parcel) -> Iterator[Deadline]:
+    if parcel.carrier == COLLECTED and parcel.audit == "collecting":
+        at = parcel.uploaded_at + state.policy.order.collect_within
+        yield Deadline(name="collect_reminder", at=at - state.policy.order.collect_reminder, subject=parcel.parcel_id)
+        yield Deadline(name="collect_by", at=at, subject=parcel.parcel_id)
 
 
 def _awaits_pickup(parcel: Parcel) -> bool:
@@ -142,7 +152,7 @@ def _receiving(state: OrderState) -> Iterator[Deadline]:
         yield Deadline(name="receipt_by", at=state.receipt.deadline)
     elif state.undelivered_asked_at is not None:
         yield Deadline(name="undelivered_end", at=state.undelivered_asked_at + limits.undelivered_end)
-    elif state.shipped_at is not None:
+    elif state.shipped_at is not None and state.order.delivery_mode != "pickup":
         yield Deadline(name="undelivered_by", at=_undelivered_at(state, state.shipped_at))
 
 
@@ -181,6 +191,8 @@ def _looks_for(state: OrderState, due: Deadline) -> tuple[Parcel, ...]:
     if due.name in CASE_LOOKS:
         return tuple(p for p in state.returns if p.looked_at is None or p.looked_at < due.at)
     parcels = [parcel for parcel in state.live_parcels if due.subject in ("", parcel.parcel_id)]
+    if not by_carrier(state):
+        return ()
     if due.name.startswith("undelivered"):
         parcels = [parcel for parcel in parcels if parcel.delivered_at is None]
     return tuple(p for p in parcels if p.looked_at is None or p.looked_at < due.at)
@@ -256,6 +268,20 @@ def _pass_pickup_by(state: OrderState, deadline: Deadline, now: datetime) -> Ord
     return send_to_review(state, parcel, reasons, now)
 
 
+def _pass_collect_reminder(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    collect_by = deadline.at + state.policy.order.collect_reminder
+    return _note_reminder(state, deadline).with_notice(
+        "buyer", "collect_reminder", now, collect_by=collect_by.isoformat()
+    )
+
+
+def _pass_collect_by(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
+    """The goods are still with the merchant: the buyer's money goes back."""
+    parcel = _of(state, deadline)
+    cause = f"parcel-{parcel.parcel_id}"
+    return refund_parcels(state, (parcel,), cause, "the buyer did not collect it", "cancelled", now)
+
+
 def _pass_audit_correction(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
     return end_correction(state, _of(state, deadline), now)
 
@@ -314,6 +340,8 @@ def _pass_undelivered_end(state: OrderState, deadline: Deadline, now: datetime) 
             state = refund_parcels(state, known, "undelivered", why, "refunded", now)
     doubtful = [p for p in state.live_parcels if p.parcel_id in missing]
     for parcel in doubtful:
+        if parcel.audit == "rejected":
+            continue  # its merchant may still correct it; the correction clock decides
         reason = "not_returned" if was_delivered(parcel) else UNDELIVERED
         state = _keep_in_review(state, parcel, (reason, *doubts_of(parcel)), now)
     return state.changed(undelivered_asked_at=now) if doubtful else state
@@ -379,6 +407,8 @@ _PASSING: dict[str, Callable[[OrderState, Deadline, datetime], OrderState]] = {
     "ship_by": _pass_ship_by,
     "delay_answer_by": _pass_delay_answer_by,
     "pickup_by": _pass_pickup_by,
+    "collect_reminder": _pass_collect_reminder,
+    "collect_by": _pass_collect_by,
     "audit_correction": _pass_audit_correction,
     "review_sla": _pass_review_sla,
     "review_end": _pass_review_end,

@@ -13,14 +13,16 @@ from core.audit.trace import PHYSICAL_STAGES
 from core.audit.waybills import judge
 from core.budgets import PARTS_MOST, SCANS_WEIGH
 from core.fields import Message
+from core.handover_messages import ReportDelivery
 from core.messages import CorrectWaybill, LineQuantity, ParcelReport, ReportScan, ReportShipment, Scan, Stage
 from core.order.cases import return_parcel_id
+from core.order.handover import SENT, by_carrier, check_mode, follow_courier, next_parcel_id
 from core.order.late import late_parcels, note_late_scans
 from core.order.state import REVIEW_OVERDUE, OrderState
 from core.parcels import AuditAttempt, Parcel, check_number, normalised
 from core.reasons import Refusal, refuse
 
-ClaimingCommand = ReportShipment | CorrectWaybill | ReportReturn
+ClaimingCommand = ReportShipment | CorrectWaybill | ReportReturn | ReportDelivery
 """Commands whose numbers the register must have claimed before they are accepted."""
 PARCELS_MAX = 200
 """Parcels of an order. Each has an audit of its own, and the engine takes 2,000 at a time."""
@@ -49,6 +51,8 @@ class WaybillToClaim(Message):
 
 def check_shipment(state: OrderState, command: ReportShipment) -> Refusal | None:
     """Whether these parcels fit what is left of the order."""
+    if (refusal := check_mode(state, "express", "local")) is not None:
+        return refusal
     if state.phase == "credited":
         return refuse("already_shipped")
     if state.phase in {"opening", "screening_held"}:
@@ -120,6 +124,8 @@ def to_claim(state: OrderState, command: ClaimingCommand) -> tuple[WaybillToClai
     if isinstance(command, ReportReturn):
         number = normalised(command.carrier, command.waybill)
         return (WaybillToClaim(parcel_id=return_parcel_id(state), carrier=command.carrier, waybill=number),)
+    if isinstance(command, ReportDelivery):
+        return (WaybillToClaim(parcel_id=next_parcel_id(state), carrier=SENT, waybill=command.sha256),)
     reports = command.parcels if isinstance(command, ReportShipment) else (command,)
     return tuple(
         WaybillToClaim(
@@ -165,6 +171,8 @@ def ship(state: OrderState, command: ReportShipment, now: datetime) -> OrderStat
 
 def check_correction(state: OrderState, command: CorrectWaybill) -> Refusal | None:
     """Whether this parcel's number may still be corrected."""
+    if (refusal := check_mode(state, "express", "local")) is not None:
+        return refusal
     parcel = state.parcel(command.parcel_id)
     if parcel is None or not parcel.live:
         return refuse("unknown_parcel", field="parcel_id")
@@ -287,13 +295,16 @@ def append_scans(state: OrderState, command: ReportScan, now: datetime) -> Order
             state = state.with_return(changed)
             continue
         if (
-            _may_come_back(parcel, kept)
+            by_carrier(state)
+            and _may_come_back(parcel, kept)
             and parcel.audit == "approved"
             and state.phase == "shipped"
             and not state.crediting
         ):
             changed = changed.changed(audit="collecting", audit_since=now)
         state = state.with_parcel(changed)
+        if not by_carrier(state):
+            state = follow_courier(state, parcel.parcel_id, kept, now)
     return state
 
 

@@ -163,13 +163,13 @@ class Receipt(Part):
     status: Literal["not_due", "awaited", "paused", "confirmed"] = "not_due"
     deadline: Time | None = None
     remaining: timedelta | None = None
-    by: Literal["buyer", "timeout", "operator"] | None = None
+    by: Literal["buyer", "timeout", "operator", "code"] | None = None
     at: Time | None = None
     extensions: int = 0
 
     @property
     def in_person(self) -> bool:
-        """A person confirmed it, not a timeout."""
+        """A person confirmed it, by word or by the code of a handover, not a timeout."""
         return self.status == "confirmed" and self.by != "timeout"
 
 
@@ -230,6 +230,8 @@ class OrderState(State):
     ship_by: Time | None = None
     delay: DelayRequest | None = Field(default=None, exclude_if=lambda value: value is None)
     """That the merchant asked to ship later."""
+    handover_tries: int = Field(default=0, exclude_if=_is_zero)
+    """How often a wrong code was said."""
     shipped_at: Time | None = None
     """When the last line was reported as shipped."""
     lines: tuple[LineState, ...]

@@ -36,6 +36,14 @@ WAITING: Mapping[str, Help] = {
         "The carrier's next scans are waited for; report_scan makes the audit look at once.",
         "等待快递公司更新轨迹；report_scan 可使审核立即查看。",
     ),
+    "collection": Help(
+        "The buyer collects it, and the merchant sends confirm_handover with the buyer's code.",
+        "等待买家自提；商家以买家的取货码提交 confirm_handover。",
+    ),
+    "courier": Help(
+        "The courier delivers it: confirm_handover with the buyer's code, a scan, or confirm_receipt proves it.",
+        "等待同城配送；以收货码提交 confirm_handover、配送扫描或 confirm_receipt 均可证明送达。",
+    ),
     "audit_in_review": Help("A reviewer sends decide_audit.", "等待审核人员提交 decide_audit。"),
     "audit_rejected": Help(
         "The merchant sends correct_waybill, or appeal_audit with a statement.",

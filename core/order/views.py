@@ -210,7 +210,8 @@ _AUDITORS = {"collecting": "carrier", "in_review": "reviewer", "rejected": "merc
 
 
 def _audit(state: OrderState, parcel: Parcel, expected: datetime | None) -> HoldView:
-    helps = WAITING[f"audit_{parcel.audit}"]
+    here = {"pickup": "collection", "local": "courier"} if parcel.audit == "collecting" else {}
+    helps = WAITING[here.get(state.order.delivery_mode, f"audit_{parcel.audit}")]
     more = {
         language: (*findings_of(parcel, language), _overdue(state, "review_sla", parcel.parcel_id, language))
         for language in LANGUAGES

@@ -14,6 +14,7 @@ from core.order.auditing import apply_verdict, only_silent
 from core.order.calling import hold_money
 from core.order.cases import apply_return_verdict
 from core.order.deadlines import refund_stuck_hold
+from core.order.handover import by_carrier
 from core.order.state import REFUND_STUCK, OrderState
 from core.parcels import Parcel
 
@@ -85,7 +86,7 @@ def _return_watches(state: OrderState) -> tuple[AuditWatch, ...]:
 
 
 def _outbound_watches(state: OrderState) -> tuple[AuditWatch, ...]:
-    if state.phase != "shipped":
+    if state.phase != "shipped" or not by_carrier(state):
         return ()
     confirmed = state.receipt.status == "confirmed"
     return tuple(

@@ -156,6 +156,11 @@ def _interrupt(driver: OrderDriver, scope: str, stage: str) -> None:
     driver.during = during
 
 
+def _sent(driver: OrderDriver, lines: list[dict[str, Any]] | None) -> None:
+    number = f"{len(driver.state.parcels):064x}"
+    driver.send("report_delivery", "merchant", reference="mail", sha256=number, lines=lines)
+
+
 def _ask_delay(driver: OrderDriver, by: timedelta) -> None:
     later = (driver.state.ship_by or driver.now) + by
     driver.send("request_delay", "merchant", ship_by=later.isoformat(), reason="the factory is late")
@@ -207,6 +212,11 @@ MERCHANT: dict[str, Event] = {
     "give up line 2": lambda d: d.send("decline_shipment", "merchant", reason="sold out", lines=_LINE_2),
     "ask for a delay": lambda d: _ask_delay(d, 5 * DAY),
     "ask for a long delay": lambda d: _ask_delay(d, 50 * DAY),
+    "ready": partial(_send, verb="report_ready", role="merchant"),
+    "sent": lambda d: _sent(d, None),
+    "sent line 2": lambda d: _sent(d, _LINE_2),
+    "the code": partial(_send, verb="confirm_handover", role="merchant", code="open sesame"),
+    "a wrong code": partial(_send, verb="confirm_handover", role="merchant", code="open barley"),
     "correct p1": partial(_correct, parcel_id="p1", number=4),
     "correct p1 again": partial(_correct, parcel_id="p1", number=1),
     "correct p2": partial(_correct, parcel_id="p2", number=5),

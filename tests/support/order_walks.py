@@ -10,6 +10,7 @@ from order_driver import OrderDriver
 from order_events import BESIDE, EVENTS, REOPENING, happen, play
 from order_samples import a_policy, an_order
 
+from core.order.handover import hash_of_code
 from core.order.opening import Screening
 
 STARTS: dict[str, tuple[str, ...]] = {
@@ -61,9 +62,12 @@ SCREENINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def a_driver(start: str, kind: int) -> OrderDriver:
+def a_driver(start: str, kind: int, mode: str = "express") -> OrderDriver:
     """An order at one of STARTS; `kind` chooses a variety of order and policy."""
     fields: dict[str, Any] = {"discount_minor": 333, "total_minor": 13247} if kind % 5 < 2 else {}
+    if mode != "express":
+        fields |= {"delivery_mode": mode}
+        fields |= {"handover_hash": hash_of_code("A1001", "open sesame")} if mode != "virtual" else {}
     order = an_order(discount_funded_by="platform" if kind % 5 else "merchant", **fields)
     limits: dict[str, Any] = {"auto_withdraw": kind % 2 == 0}
     if kind % 3 == 0:
@@ -77,12 +81,12 @@ def a_driver(start: str, kind: int) -> OrderDriver:
     return play(driver.open(), STARTS[start])
 
 
-def walks(seeds: Iterable[int], steps: int = 50) -> Iterator[tuple[OrderDriver, list[str]]]:
+def walks(seeds: Iterable[int], steps: int = 50, mode: str = "express") -> Iterator[tuple[OrderDriver, list[str]]]:
     """Random lives of orders: yields after every event the driver and its events so far."""
     names = [*EVENTS, *(["progress"] * 12), *(["refund arrives"] * 3)]
     for seed in seeds:
         chance = random.Random(seed)
-        driver = a_driver(chance.choice(list(STARTS)), chance.randrange(500))
+        driver = a_driver(chance.choice(list(STARTS)), chance.randrange(500), mode)
         happened: list[str] = []
         while len(happened) < steps and not (driver.state.closed and chance.random() < 0.5):
             happened.append(chance.choice((*BESIDE, *REOPENING) if driver.state.closed else names))
