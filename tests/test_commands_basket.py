@@ -8,22 +8,9 @@ from typing import Any
 
 import pytest
 from command_line import ask, refusal, run
-from up_stack import fresh_order, numbers, play, shown, started
+from up_stack import REST, a_basket, play, shown, started
 
 pytestmark = pytest.mark.usefixtures("up")
-REST = 2_000
-
-
-def a_basket(orders: int = 2) -> tuple[str, list[dict[str, Any]]]:
-    """Orders of one payment, each of a merchant of its own, and 20.00 beyond them; the payment's reference."""
-    reference, total = f"basket-{next(numbers)}", fresh_order()["total_minor"]
-    play(lambda world: world.add_payment(reference, orders * total + REST, "CNY"))
-    made = []
-    for _ in range(orders):
-        body = fresh_order()
-        payment = body["payment"] | {"reference": reference, "paid_minor": orders * total + REST}
-        made.append(started(payment=payment, **{name: body[name] for name in ("order_id", "merchant_id", "buyer_id")}))
-    return reference, made
 
 
 def people(*arguments: str, persons: tuple[str, ...] = ("ann", "bob")) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 from command_line import WRAPPER, ask, serving
-from up_stack import Up, fresh_waybill, scan, ship, started
+from up_stack import Up, a_basket, fresh_waybill, scan, ship, started
 
 from config import STACK_FILE
 from docs import examples
@@ -22,7 +22,9 @@ PROJECT = Path(__file__).parents[1]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 PAGES = ("README.md", *(str(page.relative_to(PROJECT)) for page in sorted((PROJECT / "docs").rglob("*.md"))))
 CASE = "python starter.py send open_after_sale "
-ELSEWHERE = ("make ", "python starter.py backtest FOLDER", "temporal ", CASE)
+BASKET = "python starter.py basket "
+RETURN = "python starter.py unclaimed\n"
+ELSEWHERE = ("make ", "python starter.py backtest FOLDER", "temporal ", CASE, BASKET, RETURN)
 """Beginnings of blocks that need more than a running `up` and what stands before them: the demo, the tests, files that
 the reader has, an order of one's own."""
 
@@ -102,6 +104,20 @@ def test_an_after_sale_case_goes_as_its_page_says(environment: dict[str, str]) -
     done = shell(block.text.replace("A1001", order["order_id"]), environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "refund/case-1/paid" in done.stdout
+
+
+def test_a_basket_is_refunded_and_its_rest_goes_back_as_the_page_says(environment: dict[str, str]) -> None:
+    reference, orders = a_basket(3)
+    found = {text.partition("\n")[0]: text for _, text in blocks() if text.startswith((BASKET, RETURN))}
+    script = "\n".join(found.values()).replace("wx-2001", reference)
+    for name, order in zip(("A2002", "A2003"), orders, strict=False):
+        script = script.replace(name, order["order_id"])
+    done = shell(script, environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(found) == 2
+    assert "owed" in done.stdout
+    phases = [one["phase"] for one in ask("basket", reference)["orders"]]
+    assert sorted(phases) == ["awaiting_shipment", "refunded", "refunded"]
 
 
 def test_every_command_of_the_readme_exists() -> None:

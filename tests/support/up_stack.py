@@ -117,6 +117,22 @@ def started(**changes: Any) -> dict[str, Any]:
     return order
 
 
+REST = 2_000
+"""What no order claims of a basket's payment, in minor units."""
+
+
+def a_basket(orders: int = 2) -> tuple[str, list[dict[str, Any]]]:
+    """Orders of one payment, each of a merchant of its own, and 20.00 beyond them; the payment's reference."""
+    reference, total = f"basket-{next(numbers)}", fresh_order()["total_minor"]
+    play(lambda world: world.add_payment(reference, orders * total + REST, "CNY"))
+    made = []
+    for _ in range(orders):
+        body = fresh_order()
+        payment = body["payment"] | {"reference": reference, "paid_minor": orders * total + REST}
+        made.append(started(payment=payment, **{name: body[name] for name in ("order_id", "merchant_id", "buyer_id")}))
+    return reference, made
+
+
 def ship(order: dict[str, Any], waybill: str, *more: str) -> dict[str, Any]:
     parcel = {"parcel_id": "p1", "carrier": "sandbox", "waybill": waybill, "lines": None}
     body = json.dumps({"parcels": [parcel]})
