@@ -26,7 +26,7 @@ BASKET = "python starter.py basket "
 RETURN = "python starter.py unclaimed\n"
 ELSEWHERE = ("make ", "python starter.py backtest FOLDER", "temporal ", CASE, BASKET, RETURN)
 """Beginnings of blocks that need more than a running `up` and what stands before them: the demo, the tests, files that
-the reader has, an order of one's own."""
+the reader has, orders of one's own."""
 
 
 class Block(NamedTuple):
