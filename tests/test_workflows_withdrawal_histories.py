@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
+from withdrawal_stage import STRICT
 
 from worker import plugin
 
@@ -24,3 +25,9 @@ def test_there_are_histories_to_replay() -> None:
 async def test_a_stored_history_replays(name: str) -> None:
     history = WorkflowHistory.from_json(name, HISTORIES[name])
     await Replayer(workflows=[], plugins=[plugin()]).replay_workflow(history)
+
+
+@pytest.mark.parametrize("name", ["withdrawal_paid", "withdrawal_returned", "withdrawal_resumed"])
+async def test_a_history_replays_where_only_what_is_passed_through_is_let_through(name: str) -> None:
+    history = WorkflowHistory.from_json(name, HISTORIES[name])
+    await Replayer(workflows=[], plugins=[plugin(runner=STRICT)]).replay_workflow(history)

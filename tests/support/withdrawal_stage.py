@@ -137,21 +137,21 @@ class WithdrawalStage:
     ) -> dict[str, Any]:
         """The state once it fits."""
         state: dict[str, Any] = {}
-        for _ in range(int(seconds / 0.05)):
+        for pause in _pauses(seconds):
             state = dict(await handle.query("withdrawal"))
             if holds(state):
                 return state
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(pause)
         raise AssertionError(f"it never came to that: {state}")
 
     async def journal(self, handle: WorkflowHandle[Any, Any], entries: int) -> list[dict[str, Any]]:
         """The journal once it has this many entries: a signal is answered after the register was asked."""
         journal: list[dict[str, Any]] = []
-        for _ in range(300):
+        for pause in _pauses(15):
             journal = await handle.query("journal")
             if len(journal) >= entries:
                 return journal
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(pause)
         raise AssertionError(f"the journal has no {entries} entries: {journal}")
 
     async def phase(self, handle: WorkflowHandle[Any, Any], *phases: str) -> dict[str, Any]:
@@ -243,8 +243,8 @@ class WithdrawalStage:
     # --- workers ---------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def worker(self, *, runner: SandboxedWorkflowRunner = STRICT, cached: int = 100) -> AsyncIterator[Worker]:
-        """A worker in this process."""
+    async def worker(self, *, cached: int = 100) -> AsyncIterator[Worker]:
+        """A worker in this process, with the sandbox of production."""
         async with HttpClient(f"{self.world.url}/bank", name="bank") as bank:
             recheck = partial(gateway.recheck_withdrawal, self.client)
             payout = PayoutActivities(self.register, partial(gateway.start_withdrawal, self.client))
@@ -256,7 +256,7 @@ class WithdrawalStage:
             worker = Worker(
                 self.client,
                 task_queue=TASK_QUEUE,
-                plugins=[plugin(activities, runner=runner)],
+                plugins=[plugin(activities)],
                 max_cached_workflows=cached,
                 graceful_shutdown_timeout=timedelta(seconds=5),
                 sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
@@ -299,6 +299,15 @@ class WithdrawalStage:
             "DAKUAN_BANK_URL": f"{self.world.url}/bank",
             "PYTHONPATH": str(PROJECT),
         }
+
+
+def _pauses(seconds: float) -> Iterator[float]:
+    """The pause before each further look: short at first, then longer, since each look is a task of the worker."""
+    pause = 0.03
+    while seconds > 0:
+        yield pause
+        seconds -= pause
+        pause = min(1.3 * pause, 0.3)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
