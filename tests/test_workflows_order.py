@@ -4,293 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from order_stage import Play
+from staged_orders import code_of, delivered, report_scan, resolve_refund, shipped, until
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
 
 import gateway
 from core.errors import Refused
-from core.messages import ORDER_COMMANDS
 from demo.stage import StagedOrder
-
-Prepare = Callable[[StagedOrder], Awaitable[dict[str, Any]]]
-
-
-# --- every verb, as an update and as a signal -----------------------------------------------------------------
-
-
-async def _shipped(play: StagedOrder) -> None:
-    await play.start()
-    await play.ship()
-
-
-async def _delivered(play: StagedOrder) -> None:
-    await _shipped(play)
-    await play.travel()
-
-
-async def _rejected(play: StagedOrder) -> None:
-    await _shipped(play)
-    await play.scan("picked_up")
-    await play.scan("returning")
-    await play.days(1)
-
-
-async def report_shipment(play: StagedOrder) -> dict[str, Any]:
-    await play.start()
-    return {"role": "merchant", "parcels": [{"parcel_id": "p1", "carrier": "sandbox", "waybill": play.waybill}]}
-
-
-async def correct_waybill(play: StagedOrder) -> dict[str, Any]:
-    await _shipped(play)
-    number = play.new_waybill()
-    return {"role": "merchant", "parcel_id": "p1", "carrier": "sandbox", "waybill": number, "reason": "mistyped"}
-
-
-async def report_scan(play: StagedOrder) -> dict[str, Any]:
-    await _shipped(play)
-    scan = {"at": play.now.isoformat(), "code": "1", "stage": "picked_up", "city": "杭州市"}
-    return {"role": "carrier", "carrier": "sandbox", "waybill": play.waybill, "scans": [scan], "provider": "test"}
-
-
-async def confirm_receipt(play: StagedOrder) -> dict[str, Any]:
-    await _delivered(play)
-    return {"role": "buyer"}
-
-
-async def extend_receipt(play: StagedOrder) -> dict[str, Any]:
-    await _delivered(play)
-    await play.days(5)
-    return {"role": "buyer", "reason": "on a journey"}
-
-
-async def cancel_order(play: StagedOrder) -> dict[str, Any]:
-    await play.start()
-    return {"role": "buyer", "reason": "changed my mind"}
-
-
-async def decide_audit(play: StagedOrder) -> dict[str, Any]:
-    await _rejected(play)
-    await play.send("appeal_audit", "merchant", statement="it is mine")
-    return {"role": "reviewer", "verdict": "approved", "reason": "the depot confirms"}
-
-
-async def appeal_audit(play: StagedOrder) -> dict[str, Any]:
-    await _rejected(play)
-    return {"role": "merchant", "statement": "it is mine"}
-
-
-async def decide_screening(play: StagedOrder) -> dict[str, Any]:
-    play.of_category("medicine.pills")
-    await play.start()
-    return {"role": "reviewer", "verdict": "allow", "reason": "a licence is there"}
-
-
-async def appeal_screening(play: StagedOrder) -> dict[str, Any]:
-    play.titled("水弹枪 电动")
-    await play.start()
-    return {"role": "merchant", "statement": "it squirts water"}
-
-
-async def resolve_refund(play: StagedOrder) -> dict[str, Any]:
-    play.paid_with(f"refuse-{play.name}")
-    await play.start()
-    await play.send("cancel_order", "buyer", reason="no")
-    await _until(play, lambda state: state["refunds"][0]["status"] == "failed")
-    return {"role": "operator", "cause": "cancel", "outcome": "arrived", "reference": "B-7", "reason": "paid by hand"}
-
-
-async def refund_order(play: StagedOrder) -> dict[str, Any]:
-    await play.start()
-    return {"role": "operator", "amount_minor": 1, "reason": "dented"}
-
-
-async def shift_deadline(play: StagedOrder) -> dict[str, Any]:
-    await play.start()
-    return {"role": "operator", "deadline": "ship_by", "by": "3d", "reason": "a holiday"}
-
-
-async def place_hold(play: StagedOrder) -> dict[str, Any]:
-    await play.start()
-    return {"role": "operator", "name": "risk", "scope": "credit", "reason": "unusual"}
-
-
-async def lift_hold(play: StagedOrder) -> dict[str, Any]:
-    await play.start()
-    await play.send("place_hold", "operator", name="risk", scope="all", reason="unusual")
-    return {"role": "operator", "name": "risk", "reason": "checked"}
-
-
-async def open_after_sale(play: StagedOrder) -> dict[str, Any]:
-    await play.start()
-    return {"role": "buyer", "kind": "refund_only", "reason": "changed_mind", "amount_minor": 500}
-
-
-async def _applied(play: StagedOrder) -> None:
-    await play.send("open_after_sale", **await open_after_sale(play))
-
-
-async def withdraw_after_sale(play: StagedOrder) -> dict[str, Any]:
-    await _applied(play)
-    return {"role": "buyer"}
-
-
-async def agree_after_sale(play: StagedOrder) -> dict[str, Any]:
-    await _applied(play)
-    return {"role": "merchant"}
-
-
-async def refuse_after_sale(play: StagedOrder) -> dict[str, Any]:
-    await _applied(play)
-    return {"role": "merchant", "reason": "the goods are made already"}
-
-
-async def propose_amount(play: StagedOrder) -> dict[str, Any]:
-    await _applied(play)
-    return {"role": "merchant", "amount_minor": 300}
-
-
-async def accept_amount(play: StagedOrder) -> dict[str, Any]:
-    await play.send("propose_amount", **await propose_amount(play))
-    return {"role": "buyer", "amount_minor": 300}
-
-
-async def escalate(play: StagedOrder) -> dict[str, Any]:
-    await play.send("refuse_after_sale", **await refuse_after_sale(play))
-    return {"role": "buyer"}
-
-
-async def add_evidence(play: StagedOrder) -> dict[str, Any]:
-    await _applied(play)
-    return {"role": "buyer", "evidence": [{"kind": "text", "text": "it rattles"}]}
-
-
-async def arbitrate(play: StagedOrder) -> dict[str, Any]:
-    await play.send("escalate", **await escalate(play))
-    return {"role": "reviewer", "decision": "part", "amount_minor": 200, "reason": "half of it"}
-
-
-async def report_return(play: StagedOrder) -> dict[str, Any]:
-    await _delivered(play)
-    await play.days(1)
-    await play.send("open_after_sale", "buyer", kind="exchange", reason="wrong_item")
-    await play.send("agree_after_sale", "merchant")
-    return {"role": "buyer", "carrier": "sandbox", "waybill": play.new_waybill()}
-
-
-async def confirm_return(play: StagedOrder) -> dict[str, Any]:
-    await play.send("report_return", **await report_return(play))
-    return {"role": "merchant"}
-
-
-async def refuse_return(play: StagedOrder) -> dict[str, Any]:
-    back = await report_return(play)
-    await play.send("report_return", **back)
-    await play.way_back(back["waybill"])
-    return {"role": "merchant", "reason": "an empty box"}
-
-
-VERBS: dict[str, Prepare] = {
-    prepare.__name__: prepare
-    for prepare in (
-        report_shipment,
-        correct_waybill,
-        report_scan,
-        confirm_receipt,
-        extend_receipt,
-        cancel_order,
-        decide_audit,
-        appeal_audit,
-        decide_screening,
-        appeal_screening,
-        resolve_refund,
-        refund_order,
-        shift_deadline,
-        place_hold,
-        lift_hold,
-        open_after_sale,
-        withdraw_after_sale,
-        agree_after_sale,
-        refuse_after_sale,
-        propose_amount,
-        accept_amount,
-        report_return,
-        confirm_return,
-        refuse_return,
-        escalate,
-        add_evidence,
-        arbitrate,
-    )
-}
-
-
-async def _code(play: StagedOrder, verb: str, command: dict[str, Any]) -> str:
-    try:
-        await gateway.send(play.stage.client, play.handle.id, verb, command)
-    except Refused as refusal:
-        return refusal.code
-    return "accepted"
-
-
-async def _until(play: StagedOrder, so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    for _ in range(200):
-        state = await play.state()
-        if so(state):
-            return state
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"it never came to that: {state}")
-
-
-async def _journaled(play: StagedOrder, command_id: str, count: int) -> list[str]:
-    """Outcomes of a command in the journal, once there are as many."""
-    outcomes: list[str] = []
-    for _ in range(200):
-        journal = await play.handle.query("journal")
-        outcomes = [entry["outcome"] for entry in journal if entry.get("command_id") == command_id]
-        if len(outcomes) >= count:
-            return outcomes
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{command_id} is not in the journal {count} times: {journal}")
-
-
-def test_there_is_a_test_for_every_verb() -> None:
-    assert set(VERBS) == set(ORDER_COMMANDS)
-
-
-@pytest.mark.parametrize("verb", VERBS)
-async def test_a_verb_as_an_update_is_accepted_once_and_answered_again(verb: str, play: Play) -> None:
-    order = play()
-    body = await VERBS[verb](order)
-    command = order.command(**body)
-    first = await gateway.send(order.stage.client, order.handle.id, verb, command)
-    again = await gateway.send(order.stage.client, order.handle.id, verb, command)
-    assert (first["outcome"], again["outcome"]) == ("accepted", "duplicate")
-    if verb != "report_scan":
-        assert {**first, "outcome": ""} == {**again, "outcome": ""}
-    stranger = {**command, "command_id": "other", "actor": {"role": "rail", "id": "x"}}
-    with pytest.raises(Refused) as refused:
-        await gateway.send(order.stage.client, order.handle.id, verb, stranger)
-    assert refused.value.code == "wrong_actor"
-
-
-@pytest.mark.parametrize("verb", VERBS)
-async def test_a_verb_as_a_signal_is_answered_in_the_journal(verb: str, play: Play) -> None:
-    order = play()
-    command = order.command(**await VERBS[verb](order))
-    stranger = {**command, "command_id": f"{order.name}-stranger", "actor": {"role": "rail", "id": "x"}}
-    await gateway.signal(order.stage.client, order.handle.id, verb, stranger)
-    assert await _journaled(order, stranger["command_id"], 1) == ["refused"]
-    await gateway.signal(order.stage.client, order.handle.id, verb, command)
-    assert await _journaled(order, command["command_id"], 1) == ["accepted"]
-    if verb != "cancel_order":  # it is over, and closes
-        await gateway.signal(order.stage.client, order.handle.id, verb, command)
-        assert await _journaled(order, command["command_id"], 2) == ["accepted", "duplicate"]
-
 
 # --- shape -----------------------------------------------------------------------------------------------
 
@@ -310,7 +35,7 @@ async def _happy_history(order: StagedOrder) -> list[str]:
     picked_up = (at - timedelta(hours=10), "picked_up", origin)
     await order.scans_at(picked_up, (at + timedelta(minutes=1), "delivered", target))
     await order.ship()
-    await _until(order, lambda state: state["audit"] == "approved")
+    await until(order, lambda state: state["audit"] == "approved")
     await order.send("confirm_receipt", "buyer")
     await order.days(8)
     await order.handle.result()
@@ -330,7 +55,7 @@ async def test_a_happy_order_takes_five_tasks_and_forty_two_events(play: Play) -
 
 async def test_search_attributes_are_upserted_at_most_once_a_task(play: Play) -> None:
     order = play()
-    await _delivered(order)
+    await delivered(order)
     await order.send("confirm_receipt", "buyer")
     await order.days(8)
     names = _names(await order.handle.fetch_history())
@@ -339,7 +64,7 @@ async def test_search_attributes_are_upserted_at_most_once_a_task(play: Play) ->
 
 async def test_an_operator_sees_summary_attributes_timer_and_details(play: Play) -> None:
     order = play()
-    await _shipped(order)
+    await shipped(order)
     description = await order.handle.describe()
     attributes = {pair.key.name: pair.value for pair in description.typed_search_attributes}
     assert attributes["OrderPhase"] == "shipped"
@@ -362,7 +87,7 @@ async def test_an_operator_sees_summary_attributes_timer_and_details(play: Play)
 
 async def test_holds_say_why_the_money_is_not_here_and_who_can_act(play: Play) -> None:
     order = play()
-    await _shipped(order)
+    await shipped(order)
     holds = await order.handle.query("holds")
     assert {hold["reason"] for hold in holds} == {"audit_collecting", "receipt"}
     assert all(hold["who_can_act"] and hold["what_helps"] and hold["since"] for hold in holds)
@@ -395,7 +120,7 @@ async def test_two_orders_cannot_claim_more_than_their_payment(play: Play) -> No
 
 async def test_confirm_and_cancel_at_once_do_not_both_move_money(play: Play) -> None:
     order = play()
-    await _shipped(order)
+    await shipped(order)
     answers = await asyncio.gather(
         order.refused("confirm_receipt", "buyer"), order.refused("cancel_order", "buyer", reason="no")
     )
@@ -424,7 +149,7 @@ async def test_a_refused_refund_is_settled_by_two_people_and_no_fewer(play: Play
         order.commands += 1
         actor = {"role": "operator", "id": person}
         command = {"command_id": f"{order.name}-r{order.commands}", "actor": actor, **body}
-        codes.append(await _code(order, "resolve_refund", command))
+        codes.append(await code_of(order, "resolve_refund", command))
     assert codes == ["accepted", "needs_other_person", "accepted"]
     await order.handle.result()
     row = await order.stage.register.orders.row(order.name)
@@ -454,7 +179,7 @@ async def test_what_is_not_shipped_in_time_goes_back_and_the_rest_goes_on(play: 
     parcel = {"parcel_id": "p1", "carrier": "sandbox", "waybill": order.waybill, "lines": lines}
     await order.send("report_shipment", "merchant", parcels=[parcel])
     await order.travel()
-    state = await _until(order, lambda state: bool(state["refunds"]))
+    state = await until(order, lambda state: bool(state["refunds"]))
     assert [refund["cause"] for refund in state["refunds"]] == ["ship_by"]
     await order.send("confirm_receipt", "buyer")
     await order.days(8)
@@ -469,7 +194,7 @@ async def test_a_pushed_scan_makes_the_audit_look_at_once(play: Play) -> None:
     returning = {**body["scans"][0], "code": "2", "stage": "returning"}
     body["scans"].append(returning)
     await gateway.send(order.stage.client, order.handle.id, "report_scan", order.command(**body))
-    state = await _until(order, lambda state: state["audit"] == "rejected")
+    state = await until(order, lambda state: state["audit"] == "rejected")
     assert state["parcels"][0]["verdict"]["returned_at"]
     assert await order.refused("cancel_order", "buyer", reason="no") == "already_moving"
 
@@ -485,7 +210,7 @@ async def test_nonsense_from_a_carrier_is_never_a_verdict(kind: str, play: Play)
     assert (state["phase"], state["audit"]) == ("shipped", "collecting")
     await order.travel()
     await order.days(1)
-    await _until(order, lambda state: state["audit"] == "approved")
+    await until(order, lambda state: state["audit"] == "approved")
 
 
 @pytest.mark.parametrize("kind", ["html", "garbage", "cut", "status_after_effect", "status_before_effect"])
@@ -501,12 +226,12 @@ async def test_nonsense_from_a_channel_refunds_once_all_the_same(kind: str, play
 
 async def test_a_terminated_order_is_rescued_and_nothing_is_posted_twice(play: Play) -> None:
     order = play()
-    await _shipped(order)
+    await shipped(order)
     await order.handle.terminate("an operator slipped")
     await gateway.opened(await gateway.start_order(order.stage.client, order.order, rescue=True))
     await order.travel()
     await order.send("confirm_receipt", "buyer")
-    await _until(order, lambda state: state["phase"] == "credited")
+    await until(order, lambda state: state["phase"] == "credited")
     money = await order.stage.register.balances.of_order(order.name)
     references = Counter(transfer.reference for transfer in money.transfers)
     assert references[f"order/{order.name}/fund"] == 1
@@ -517,9 +242,9 @@ async def test_a_reset_changes_no_money(play: Play) -> None:
     from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
     order = play()
-    await _delivered(order)
+    await delivered(order)
     await order.send("confirm_receipt", "buyer")
-    await _until(order, lambda state: state["phase"] == "credited")
+    await until(order, lambda state: state["phase"] == "credited")
     before = await order.stage.register.balances.of_order(order.name)
     run = (await order.handle.describe()).run_id
     request = ResetWorkflowExecutionRequest(
@@ -530,6 +255,6 @@ async def test_a_reset_changes_no_money(play: Play) -> None:
         request_id=f"reset-{order.name}",
     )
     await order.stage.client.workflow_service.reset_workflow_execution(request)
-    await _until(order, lambda state: state["phase"] != "opening")
+    await until(order, lambda state: state["phase"] != "opening")
     after = await order.stage.register.balances.of_order(order.name)
     assert [t.reference for t in after.transfers] == [t.reference for t in before.transfers]

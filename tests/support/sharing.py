@@ -9,11 +9,21 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Generator
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+TESTS = Path(__file__).parents[1]
+ON_ORDER_STAGE = b"from order_stage import"
+"""What every file says that uses the whole stack for orders."""
+
+
+def _name(nodeid: str) -> str:
+    """`tests/test_core_money.py::test_…` is `core_money`."""
+    return PurePath(nodeid.partition("::")[0]).stem.removeprefix("test_")
+
 
 TOGETHER: dict[str, str] = {
     **dict.fromkeys(
@@ -23,7 +33,9 @@ TOGETHER: dict[str, str] = {
         ),
         "up",
     ),
-    **dict.fromkeys(("workflows_order", "workflows_order_deadlines", "workflows_order_payloads"), "order_stage"),
+    **dict.fromkeys(
+        (_name(file.name) for file in TESTS.glob("test_*.py") if ON_ORDER_STAGE in file.read_bytes()), "order"
+    ),
 }
 """File → the stack that it shares with others; a process that starts it runs all of them."""
 FIRST = (
@@ -39,11 +51,6 @@ class WholeFiles(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = _name(nodeid)
         return TOGETHER.get(file, file)
-
-
-def _name(nodeid: str) -> str:
-    """`tests/test_core_money.py::test_…` is `core_money`."""
-    return PurePath(nodeid.partition("::")[0]).stem.removeprefix("test_")
 
 
 def _turn(nodeid: str) -> int:

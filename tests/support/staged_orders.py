@@ -1,0 +1,58 @@
+"""What tests do with an order of the common stage: bring it somewhere, wait for something, read a refusal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import gateway
+from core.errors import Refused
+from demo.stage import StagedOrder
+
+
+async def shipped(play: StagedOrder) -> None:
+    """Started and shipped."""
+    await play.start()
+    await play.ship()
+
+
+async def delivered(play: StagedOrder) -> None:
+    """Shipped, and delivered three days later."""
+    await shipped(play)
+    await play.travel()
+
+
+async def code_of(play: StagedOrder, verb: str, command: dict[str, Any]) -> str:
+    """The reason code of a command that is refused, or `accepted`."""
+    try:
+        await gateway.send(play.stage.client, play.handle.id, verb, command)
+    except Refused as refusal:
+        return refusal.code
+    return "accepted"
+
+
+async def until(play: StagedOrder, so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The state once it is so."""
+    for _ in range(200):
+        state = await play.state()
+        if so(state):
+            return state
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"it never came to that: {state}")
+
+
+async def report_scan(play: StagedOrder) -> dict[str, Any]:
+    """A shipped order, and a first scan that its carrier reports."""
+    await shipped(play)
+    scan = {"at": play.now.isoformat(), "code": "1", "stage": "picked_up", "city": "杭州市"}
+    return {"role": "carrier", "carrier": "sandbox", "waybill": play.waybill, "scans": [scan], "provider": "test"}
+
+
+async def resolve_refund(play: StagedOrder) -> dict[str, Any]:
+    """An order whose refund the channel refused, and what an operator says of it."""
+    play.paid_with(f"refuse-{play.name}")
+    await play.start()
+    await play.send("cancel_order", "buyer", reason="no")
+    await until(play, lambda state: state["refunds"][0]["status"] == "failed")
+    return {"role": "operator", "cause": "cancel", "outcome": "arrived", "reference": "B-7", "reason": "paid by hand"}

@@ -1,0 +1,245 @@
+"""Every verb of an order on a real Temporal, as an Update and as a Signal: taken once, and answered again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from order_stage import Play
+from staged_orders import delivered, report_scan, resolve_refund, shipped
+
+import gateway
+from core.errors import Refused
+from core.messages import ORDER_COMMANDS
+from demo.stage import StagedOrder
+
+Prepare = Callable[[StagedOrder], Awaitable[dict[str, Any]]]
+
+
+async def _rejected(play: StagedOrder) -> None:
+    await shipped(play)
+    await play.scan("picked_up")
+    await play.scan("returning")
+    await play.days(1)
+
+
+async def report_shipment(play: StagedOrder) -> dict[str, Any]:
+    await play.start()
+    return {"role": "merchant", "parcels": [{"parcel_id": "p1", "carrier": "sandbox", "waybill": play.waybill}]}
+
+
+async def correct_waybill(play: StagedOrder) -> dict[str, Any]:
+    await shipped(play)
+    number = play.new_waybill()
+    return {"role": "merchant", "parcel_id": "p1", "carrier": "sandbox", "waybill": number, "reason": "mistyped"}
+
+
+async def confirm_receipt(play: StagedOrder) -> dict[str, Any]:
+    await delivered(play)
+    return {"role": "buyer"}
+
+
+async def extend_receipt(play: StagedOrder) -> dict[str, Any]:
+    await delivered(play)
+    await play.days(5)
+    return {"role": "buyer", "reason": "on a journey"}
+
+
+async def cancel_order(play: StagedOrder) -> dict[str, Any]:
+    await play.start()
+    return {"role": "buyer", "reason": "changed my mind"}
+
+
+async def decide_audit(play: StagedOrder) -> dict[str, Any]:
+    await _rejected(play)
+    await play.send("appeal_audit", "merchant", statement="it is mine")
+    return {"role": "reviewer", "verdict": "approved", "reason": "the depot confirms"}
+
+
+async def appeal_audit(play: StagedOrder) -> dict[str, Any]:
+    await _rejected(play)
+    return {"role": "merchant", "statement": "it is mine"}
+
+
+async def decide_screening(play: StagedOrder) -> dict[str, Any]:
+    play.of_category("medicine.pills")
+    await play.start()
+    return {"role": "reviewer", "verdict": "allow", "reason": "a licence is there"}
+
+
+async def appeal_screening(play: StagedOrder) -> dict[str, Any]:
+    play.titled("水弹枪 电动")
+    await play.start()
+    return {"role": "merchant", "statement": "it squirts water"}
+
+
+async def refund_order(play: StagedOrder) -> dict[str, Any]:
+    await play.start()
+    return {"role": "operator", "amount_minor": 1, "reason": "dented"}
+
+
+async def shift_deadline(play: StagedOrder) -> dict[str, Any]:
+    await play.start()
+    return {"role": "operator", "deadline": "ship_by", "by": "3d", "reason": "a holiday"}
+
+
+async def place_hold(play: StagedOrder) -> dict[str, Any]:
+    await play.start()
+    return {"role": "operator", "name": "risk", "scope": "credit", "reason": "unusual"}
+
+
+async def lift_hold(play: StagedOrder) -> dict[str, Any]:
+    await play.start()
+    await play.send("place_hold", "operator", name="risk", scope="all", reason="unusual")
+    return {"role": "operator", "name": "risk", "reason": "checked"}
+
+
+async def open_after_sale(play: StagedOrder) -> dict[str, Any]:
+    await play.start()
+    return {"role": "buyer", "kind": "refund_only", "reason": "changed_mind", "amount_minor": 500}
+
+
+async def _applied(play: StagedOrder) -> None:
+    await play.send("open_after_sale", **await open_after_sale(play))
+
+
+async def withdraw_after_sale(play: StagedOrder) -> dict[str, Any]:
+    await _applied(play)
+    return {"role": "buyer"}
+
+
+async def agree_after_sale(play: StagedOrder) -> dict[str, Any]:
+    await _applied(play)
+    return {"role": "merchant"}
+
+
+async def refuse_after_sale(play: StagedOrder) -> dict[str, Any]:
+    await _applied(play)
+    return {"role": "merchant", "reason": "the goods are made already"}
+
+
+async def propose_amount(play: StagedOrder) -> dict[str, Any]:
+    await _applied(play)
+    return {"role": "merchant", "amount_minor": 300}
+
+
+async def accept_amount(play: StagedOrder) -> dict[str, Any]:
+    await play.send("propose_amount", **await propose_amount(play))
+    return {"role": "buyer", "amount_minor": 300}
+
+
+async def escalate(play: StagedOrder) -> dict[str, Any]:
+    await play.send("refuse_after_sale", **await refuse_after_sale(play))
+    return {"role": "buyer"}
+
+
+async def add_evidence(play: StagedOrder) -> dict[str, Any]:
+    await _applied(play)
+    return {"role": "buyer", "evidence": [{"kind": "text", "text": "it rattles"}]}
+
+
+async def arbitrate(play: StagedOrder) -> dict[str, Any]:
+    await play.send("escalate", **await escalate(play))
+    return {"role": "reviewer", "decision": "part", "amount_minor": 200, "reason": "half of it"}
+
+
+async def report_return(play: StagedOrder) -> dict[str, Any]:
+    await delivered(play)
+    await play.days(1)
+    await play.send("open_after_sale", "buyer", kind="exchange", reason="wrong_item")
+    await play.send("agree_after_sale", "merchant")
+    return {"role": "buyer", "carrier": "sandbox", "waybill": play.new_waybill()}
+
+
+async def confirm_return(play: StagedOrder) -> dict[str, Any]:
+    await play.send("report_return", **await report_return(play))
+    return {"role": "merchant"}
+
+
+async def refuse_return(play: StagedOrder) -> dict[str, Any]:
+    back = await report_return(play)
+    await play.send("report_return", **back)
+    await play.way_back(back["waybill"])
+    return {"role": "merchant", "reason": "an empty box"}
+
+
+VERBS: dict[str, Prepare] = {
+    prepare.__name__: prepare
+    for prepare in (
+        report_shipment,
+        correct_waybill,
+        report_scan,
+        confirm_receipt,
+        extend_receipt,
+        cancel_order,
+        decide_audit,
+        appeal_audit,
+        decide_screening,
+        appeal_screening,
+        resolve_refund,
+        refund_order,
+        shift_deadline,
+        place_hold,
+        lift_hold,
+        open_after_sale,
+        withdraw_after_sale,
+        agree_after_sale,
+        refuse_after_sale,
+        propose_amount,
+        accept_amount,
+        report_return,
+        confirm_return,
+        refuse_return,
+        escalate,
+        add_evidence,
+        arbitrate,
+    )
+}
+
+
+async def _journaled(play: StagedOrder, command_id: str, count: int) -> list[str]:
+    """Outcomes of a command in the journal, once there are as many."""
+    outcomes: list[str] = []
+    for _ in range(200):
+        journal = await play.handle.query("journal")
+        outcomes = [entry["outcome"] for entry in journal if entry.get("command_id") == command_id]
+        if len(outcomes) >= count:
+            return outcomes
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{command_id} is not in the journal {count} times: {journal}")
+
+
+def test_there_is_a_test_for_every_verb() -> None:
+    assert set(VERBS) == set(ORDER_COMMANDS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_a_verb_as_an_update_is_accepted_once_and_answered_again(verb: str, play: Play) -> None:
+    order = play()
+    body = await VERBS[verb](order)
+    command = order.command(**body)
+    first = await gateway.send(order.stage.client, order.handle.id, verb, command)
+    again = await gateway.send(order.stage.client, order.handle.id, verb, command)
+    assert (first["outcome"], again["outcome"]) == ("accepted", "duplicate")
+    if verb != "report_scan":
+        assert {**first, "outcome": ""} == {**again, "outcome": ""}
+    stranger = {**command, "command_id": "other", "actor": {"role": "rail", "id": "x"}}
+    with pytest.raises(Refused) as refused:
+        await gateway.send(order.stage.client, order.handle.id, verb, stranger)
+    assert refused.value.code == "wrong_actor"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_a_verb_as_a_signal_is_answered_in_the_journal(verb: str, play: Play) -> None:
+    order = play()
+    command = order.command(**await VERBS[verb](order))
+    stranger = {**command, "command_id": f"{order.name}-stranger", "actor": {"role": "rail", "id": "x"}}
+    await gateway.signal(order.stage.client, order.handle.id, verb, stranger)
+    assert await _journaled(order, stranger["command_id"], 1) == ["refused"]
+    await gateway.signal(order.stage.client, order.handle.id, verb, command)
+    assert await _journaled(order, command["command_id"], 1) == ["accepted"]
+    if verb != "cancel_order":  # it is over, and closes
+        await gateway.signal(order.stage.client, order.handle.id, verb, command)
+        assert await _journaled(order, command["command_id"], 2) == ["accepted", "duplicate"]
