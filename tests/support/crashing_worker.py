@@ -28,7 +28,9 @@ from temporalio.common import RetryPolicy
 import gateway
 import worker
 import workflows.order
+import workflows.payment_return
 import workflows.running
+import workflows.withdrawal
 from activities.channels.sandbox import SandboxChannel
 from config import load
 from core.chart import Kind
@@ -119,6 +121,8 @@ def until_it_dies(body: Callable[[], object]) -> bool:
 def shorten_waits() -> None:
     """A test waits less than production for the work of a dead worker."""
     workflows.running.PATIENT = workflows.order.LOOK_LIMIT = WAITS
+    # A worker that dies of one effect takes with it what it asks a bank or a channel for others.
+    workflows.withdrawal.SENDING = workflows.payment_return.SENT_WITHIN = WAITS
     workflows.order.POLLING = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=1)
 
 
