@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -50,6 +51,23 @@ async def extend_receipt(play: StagedOrder) -> dict[str, Any]:
 async def cancel_order(play: StagedOrder) -> dict[str, Any]:
     await play.start()
     return {"role": "buyer", "reason": "changed my mind"}
+
+
+async def decline_shipment(play: StagedOrder) -> dict[str, Any]:
+    await play.start()
+    return {"role": "merchant", "reason": "sold out"}
+
+
+async def request_delay(play: StagedOrder) -> dict[str, Any]:
+    await play.start()
+    ship_by = datetime.fromisoformat((await play.state())["ship_by"]) + timedelta(days=1)
+    return {"role": "merchant", "ship_by": ship_by.isoformat(), "reason": "the factory is late"}
+
+
+async def answer_delay(play: StagedOrder) -> dict[str, Any]:
+    asked = await request_delay(play)
+    await play.send("request_delay", asked.pop("role"), **asked)
+    return {"role": "buyer", "answer": "accept"}
 
 
 async def decide_audit(play: StagedOrder) -> dict[str, Any]:
@@ -174,6 +192,9 @@ VERBS: dict[str, Prepare] = {
         confirm_receipt,
         extend_receipt,
         cancel_order,
+        decline_shipment,
+        request_delay,
+        answer_delay,
         decide_audit,
         appeal_audit,
         decide_screening,
@@ -240,6 +261,6 @@ async def test_a_verb_as_a_signal_is_answered_in_the_journal(verb: str, play: Pl
     assert await _journaled(order, stranger["command_id"], 1) == ["refused"]
     await gateway.signal(order.stage.client, order.handle.id, verb, command)
     assert await _journaled(order, command["command_id"], 1) == ["accepted"]
-    if verb != "cancel_order":  # it is over, and closes
+    if verb not in {"cancel_order", "decline_shipment"}:  # it is over, and closes
         await gateway.signal(order.stage.client, order.handle.id, verb, command)
         assert await _journaled(order, command["command_id"], 2) == ["accepted", "duplicate"]
