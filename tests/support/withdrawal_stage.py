@@ -37,7 +37,7 @@ from activities.money import MoneyActivities
 from activities.payout import PayoutActivities
 from activities.rails.sandbox import SandboxRail
 from activities.withdrawal import WithdrawalActivities
-from core.errors import Refused
+from core.errors import Refused, Unavailable
 from core.ids import TASK_QUEUE
 from core.messages import Actor, Withdrawal
 from core.movements import Leg, adjustment
@@ -138,9 +138,10 @@ class WithdrawalStage:
         """The state once it fits."""
         state: dict[str, Any] = {}
         for pause in _pauses(seconds):
-            state = dict(await handle.query("withdrawal"))
-            if holds(state):
-                return state
+            with contextlib.suppress(Unavailable):  # the worker of a test may be dead just now
+                state = dict(await gateway.query(self.client, handle.id, "withdrawal"))
+                if holds(state):
+                    return state
             await asyncio.sleep(pause)
         raise AssertionError(f"it never came to that: {state}")
 
