@@ -10,6 +10,7 @@ from demo.stories.books import BOOKS
 from demo.stories.cases import CASES
 from demo.stories.labels import LABELS
 from demo.stories.merchants import MERCHANTS
+from demo.stories.modes import MODES
 from demo.stories.orders import ORDERS
 from demo.stories.outages import OUTAGES
 from demo.stories.outcomes import Story
@@ -20,6 +21,7 @@ STORIES: dict[str, Story] = {
     **ORDERS,
     **CASES,
     **AFTERWARDS,
+    **MODES,
     **AUDITS,
     **LABELS,
     **WITHDRAWALS,

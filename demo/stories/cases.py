@@ -18,7 +18,8 @@ LINES = (
 TEA: list[dict[str, Any]] = [{"line_id": "2", "quantity": 1}]
 
 
-def _three_lines(play: StagedOrder) -> None:
+def three_lines(play: StagedOrder) -> None:
+    """Make it an order of three lines, one unit each, without freight."""
     total = sum(line.price_minor for line in LINES)
     paid = play.order.payment.model_copy(update={"paid_minor": total})
     play.order = play.order.model_copy(
@@ -27,7 +28,7 @@ def _three_lines(play: StagedOrder) -> None:
 
 
 async def _delivered(play: StagedOrder) -> None:
-    _three_lines(play)
+    three_lines(play)
     await play.start()
     await play.ship()
     await play.travel()
@@ -49,7 +50,7 @@ async def _sent_back(play: StagedOrder) -> None:
     await play.way_back(waybill)
 
 
-def _kept(play: StagedOrder, back_minor: int) -> str:
+def kept(play: StagedOrder, back_minor: int) -> str:
     """What the merchant has in the end, after this much for goods went back to the buyer."""
     commission = 0
     for line in play.order.lines:
@@ -58,7 +59,8 @@ def _kept(play: StagedOrder, back_minor: int) -> str:
     return f"settled; merchant has {money(play.order, play.order.total_minor - back_minor - commission)}"
 
 
-async def _settle(play: StagedOrder) -> str:
+async def settle(play: StagedOrder) -> str:
+    """The buyer confirms, and the settlement's days pass; how it ended."""
     await play.send("confirm_receipt", "buyer")
     await play.days(8)
     return await ending(play)
@@ -77,7 +79,7 @@ async def one_line(play: StagedOrder) -> Outcome:
     await _delivered(play)
     await _ask(play, "refund_only", "damaged", lines=TEA)
     await play.send("agree_after_sale", "merchant")
-    return _kept(play, LINES[1].price_minor), await _settle(play)
+    return kept(play, LINES[1].price_minor), await settle(play)
 
 
 @CASES.story("case for an amount: refunded, then settled without it")
@@ -86,7 +88,7 @@ async def an_amount(play: StagedOrder) -> Outcome:
     await _ask(play, "refund_only", "late", amount_minor=500)
     await play.send("agree_after_sale", "merchant")
     cause = (await play.state())["refunds"][-1]
-    ended = await _settle(play)
+    ended = await settle(play)
     return "case-1 500; settled", f"{cause['cause']} {cause['amount_minor']}; {ended.partition(';')[0]}"
 
 
@@ -99,8 +101,8 @@ async def returned(play: StagedOrder) -> Outcome:
     await _sent_back(play)
     stage = await _stage(play)
     await play.send("confirm_return", "merchant")
-    expected = f"outbound_number, inspecting, {_kept(play, LINES[1].price_minor)}"
-    return expected, f"{outbound}, {stage}, {await _settle(play)}"
+    expected = f"outbound_number, inspecting, {kept(play, LINES[1].price_minor)}"
+    return expected, f"{outbound}, {stage}, {await settle(play)}"
 
 
 @CASES.story("silent merchant: silence agrees")
@@ -144,7 +146,7 @@ async def arbitrated(play: StagedOrder) -> Outcome:
     await play.days(2.1)
     await play.send("arbitrate", "reviewer", decision="part", amount_minor=4000, reason="half of it can be used")
     refund = (await play.state())["refunds"][-1]
-    ended = await _settle(play)
+    ended = await settle(play)
     return "refunded 4000; settled", f"refunded {refund['amount_minor']}; {ended.partition(';')[0]}"
 
 
@@ -161,7 +163,7 @@ async def exchanged(play: StagedOrder) -> Outcome:
     await play.send("report_shipment", "merchant", parcels=[parcel])
     await play.travel()
     await play.days(1)
-    return f"exchanged, {settled(play)}", f"{stage}, {await _settle(play)}"
+    return f"exchanged, {settled(play)}", f"{stage}, {await settle(play)}"
 
 
 @CASES.story("case after the credit: out of the merchant's pending money")
@@ -175,4 +177,4 @@ async def after_credit(play: StagedOrder) -> Outcome:
     await play.send("confirm_return", "merchant")
     phase = (await play.state())["phase"]
     await play.days(8)
-    return f"credited, {_kept(play, LINES[1].price_minor)}", f"{phase}, {await ending(play)}"
+    return f"credited, {kept(play, LINES[1].price_minor)}", f"{phase}, {await ending(play)}"
