@@ -11,6 +11,7 @@ from activities.channels.base import PaymentChannel
 from activities.policies import ParsedPolicies
 from activities.requests import Opened, OpenRequest, Rescued, RescueRequest
 from activities.screening import ScreeningActivities
+from core.intake import Alike, IntakePolicy, hold_for, signals_of
 from core.merchants import MERCHANT_FROZEN, MERCHANT_SUSPENDED, MerchantStanding
 from core.messages import Order
 from core.movements import fund
@@ -77,13 +78,21 @@ class OpeningActivities:
         paid = await self._paid_minor(order)
         if isinstance(paid, Refusal):
             return Opened(refusal=paid)
-        return await self._open(request, policy, paid, self._holds(policy, merchant, request.now))
+        holds = (*self._holds(policy, merchant, request.now), *await self._signals(newest.intake, request))
+        return await self._open(request, policy, paid, holds)
 
     def _holds(self, policy: OrderPolicy, merchant: MerchantStanding, now: datetime) -> tuple[Hold, ...]:
         """What the order is held for from its beginning; a stopped merchant's order without is refused."""
         if merchant.stop is None or policy.order.stopped_merchants == "refuse":
             return ()
         return (merchant_hold(merchant.stop, "credit", now),)
+
+    async def _signals(self, intake: IntakePolicy, request: OpenRequest) -> tuple[Hold, ...]:
+        """A hold for a person, where the order looks like collusion. Others are counted only if the policy asks."""
+        order, now = request.order, request.now
+        alike = await self._register.orders.alike(order, now - intake.within) if intake.counts else Alike()
+        signals = signals_of(order, intake, alike)
+        return (hold_for(signals, intake, now),) if signals else ()
 
     async def _known_order(self, request: OpenRequest) -> Opened | None:
         """The register's answer for an order that the channel or the clock refuses today.

@@ -87,6 +87,8 @@ Told = Annotated[str, StringConstraints(strict=True, max_length=500), AfterValid
 Place = Annotated[str, StringConstraints(strict=True, max_length=80), AfterValidator(_printable)]
 Region = Annotated[Place, AfterValidator(_no_phone)]
 """A part of a country that does not identify a person."""
+Digest = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-f0-9]{64}$")]
+"""A SHA-256 of something that only the storefront knows, in hexadecimal."""
 Currency = Annotated[
     str,
     StringConstraints(strict=True),

@@ -28,6 +28,7 @@ from core.fields import (
     AmountOrZero,
     Code,
     Currency,
+    Digest,
     Id,
     Message,
     Name,
@@ -108,6 +109,10 @@ class Order(Message):
     """SHA-256 of `{order_id}:{code}`: the code that the buyer gives where the goods are handed over."""
     ship_by: Time | None = None
     policy: PolicyName | None = None
+    device_hash: Digest | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The buyer's device, as the storefront's own hash of it."""
+    place_hash: Digest | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The address text, as the storefront's own hash of it."""
 
     @model_validator(mode="after")
     def _adds_up(self) -> Order:

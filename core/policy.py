@@ -19,6 +19,7 @@ from core.audit.policy import AuditPolicy
 from core.durations import Duration
 from core.errors import BadInput
 from core.fields import Id, Message
+from core.intake import IntakePolicy
 from core.merchants import MerchantTerms
 from core.messages import DeliveryMode, Order
 from core.reading import reasons_of
@@ -175,6 +176,7 @@ class Policy(Message):
     audit: AuditPolicy = AuditPolicy()
     withdrawal: WithdrawalPolicy = WithdrawalPolicy()
     reconciliation: ReconciliationPolicy = ReconciliationPolicy()
+    intake: IntakePolicy = IntakePolicy()
     rules: tuple[Rule, ...] = ()
     content_hash: str = ""
 

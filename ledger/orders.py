@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from core.errors import Misconfigured
 from core.fields import Message
+from core.intake import Alike
 from core.messages import Order
 from core.movements import Movement
 from core.records import LedgerFacts, OrderRecord
@@ -177,6 +178,20 @@ class Orders(RegisterPart):
                 "SELECT ARRAY(SELECT order_id FROM orders WHERE payment = $1 ORDER BY order_id LIMIT 100)", payment
             )
         )
+
+    async def alike(self, order: Order, since: datetime) -> Alike:
+        """How many other orders since then share buyer and merchant, and how many other buyers device or place."""
+        found = await self._one(
+            Alike,
+            "SELECT (SELECT count(*) FROM orders WHERE buyer_id = $1 AND merchant_id = $2 AND opened_at > $3"
+            "        AND order_id <> $4) AS pair, s.device, s.place"
+            " FROM (SELECT count(DISTINCT buyer_id) FILTER (WHERE body ->> 'device_hash' = $5) AS device,"
+            "              count(DISTINCT buyer_id) FILTER (WHERE body ->> 'place_hash' = $6) AS place"
+            "       FROM orders WHERE merchant_id = $2 AND opened_at > $3 AND buyer_id <> $1) AS s",
+            *(order.buyer_id, order.merchant_id, since, order.order_id, order.device_hash, order.place_hash),
+        )
+        assert found is not None  # a SELECT of counts has one row
+        return found
 
     async def row(self, order_id: str) -> OrderRow | None:
         """One order as lists show it."""

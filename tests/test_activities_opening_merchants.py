@@ -26,11 +26,13 @@ REFUSING = 'name = "default"\n'
 HOLDING = 'name = "default"\n[order]\nstopped_merchants = "hold"\n'
 
 
-async def _open(register: Register, policy: str = REFUSING, order_id: str = "A1", by: str = "run-1") -> Opened:
+async def _open(
+    register: Register, policy: str = REFUSING, order_id: str = "A1", by: str = "run-1", **fields: Any
+) -> Opened:
     await register.policies.keep("default", policy_hash(policy), policy)
     screening = ScreeningActivities(Screener(NO_RULES, {}), register.licences)
     opening = OpeningActivities(register, ParsedPolicies(register.policies), {"*": ForgetfulChannel()}, screening)
-    return await opening.open(OpenRequest(order=an_order(order_id), opened_by=by, now=NOW))
+    return await opening.open(OpenRequest(order=an_order(order_id, **fields), opened_by=by, now=NOW))
 
 
 async def _stop(register: Register, what: Stop, *, on: bool = True) -> None:
@@ -96,3 +98,30 @@ async def test_an_order_keeps_the_terms_that_it_was_paid_under(register: Registe
     after = await _open(register, order_id="A2", by="run-2")
     assert after.policy is not None
     assert after.policy.terms == MerchantTerms(auto_withdraw=True)
+
+
+LOOKING = 'name = "default"\n[intake]\npair_max = 2\ndevice_max = 1\n'
+
+
+async def test_an_order_that_looks_like_collusion_is_opened_and_held_for_a_person(register: Register) -> None:
+    for number in (1, 2):
+        assert (await _open(register, LOOKING, f"A{number}", f"run-{number}")).holds == ()
+    third = await _open(register, LOOKING, "A3", "run-3")
+    assert [hold.facts for hold in third.holds] == [{"signals": "pair"}]
+    row = await register.orders.row("A3")
+    assert row is not None
+    assert row.holds == ("intake_signals",)
+    called = [one for one in await register.notices.read(subject="order/A3") if one.name == "money_held"]
+    assert [one.to for one in called] == ["operator"]
+    again = await _open(register, LOOKING, "A3", "run-3")
+    assert again.known, "a retry finds it as it was opened"
+
+
+async def test_buyers_that_share_a_device_are_counted_and_one_alone_is_not(register: Register) -> None:
+    device = {"device_hash": "a" * 64}
+    for number in (1, 2):
+        opened = await _open(register, LOOKING, f"A{number}", f"run-{number}", buyer_id="b-1", **device)
+        assert opened.holds == ()
+    other = await _open(register, LOOKING, "A3", "run-3", buyer_id="b-2", **device)
+    assert [hold.facts for hold in other.holds] == [{"signals": "device"}]
+    assert (await _open(register, LOOKING, "A4", "run-4", buyer_id="b-3")).holds == ()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from core.audit.explain import sentence
 from core.chart import IN_CHINESE
+from core.intake import INTAKE_SIGNALS, signals_zh
 from core.merchants import MERCHANT_FROZEN, MERCHANT_SUSPENDED
 from core.order.state import (
     ARBITRATION_OVERDUE,
@@ -83,12 +84,14 @@ HELD: Mapping[str, Help] = {
         "An operator settles it with both sides, for example with refund_order, and then sends lift_hold.",
         "需运营人员与双方核实处理（例如提交 refund_order），然后以 lift_hold 解除。",
     ),
-    MERCHANT_FROZEN: Help(
-        "An operator lets the merchant go with `merchant unfreeze`.", "需运营人员以 merchant unfreeze 解冻商家。"
+    INTAKE_SIGNALS: Help(
+        "An operator looks at the order and sends lift_hold, or refund_order.",
+        "需运营人员核查订单，然后以 lift_hold 解除，或提交 refund_order。",
     ),
+    MERCHANT_FROZEN: Help("An operator lets the merchant go with `merchant unfreeze`.", "需运营人员解冻商家。"),
     MERCHANT_SUSPENDED: Help(
         "An operator lets the merchant go with `merchant resume`, or lifts the hold with lift_hold.",
-        "需运营人员以 merchant resume 恢复商家，或以 lift_hold 解除。",
+        "需运营人员恢复商家，或以 lift_hold 解除。",
     ),
     LEDGER_DISAGREES: Help(
         "An operator finds out why; lift_hold tries the posting again.",
@@ -159,6 +162,8 @@ def cause_zh(hold: Hold) -> str:
         if said is None:
             return f"退款 {hold.subject} {REFUND_OPEN.zh}。"
         return f"退款 {hold.subject} {REFUND_REFUSED.zh}" + (f"：“{said}”。" if said else "。")
+    if hold.name == INTAKE_SIGNALS and hold.facts:
+        return f"疑似异常交易：{signals_zh(hold)}。"
     if hold.name in MERCHANT_HELD:
         return f"{MERCHANT_HELD[hold.name].zh}。"
     if hold.name == LEDGER_DISAGREES and hold.facts:

@@ -39,11 +39,11 @@ HELD: Mapping[str, Help] = {
     ),
     "merchant_frozen": Help(
         "An operator lets the merchant go with `merchant unfreeze`; it is sent then.",
-        "商家已被冻结：需运营人员以 merchant unfreeze 解冻，之后自动出款。",
+        "商家已被冻结：需运营人员解冻，之后自动出款。",
     ),
     "merchant_suspended": Help(
         "An operator lets the merchant go with `merchant resume`; it is sent then.",
-        "商家已被停用：需运营人员以 merchant resume 恢复，之后自动出款。",
+        "商家已被停用：需运营人员恢复，之后自动出款。",
     ),
     "payout_stuck": Help(
         "Ask the bank; then two people send `resolve_unknown` with the bank's reference.",
