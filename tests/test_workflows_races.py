@@ -278,7 +278,7 @@ async def test_what_overtakes_a_try_that_was_recorded_and_lost_keeps_its_notice_
     notices = await database.pool.fetch(
         "SELECT name FROM notices WHERE subject = $1 ORDER BY seq", f"order/{order.name}"
     )
-    assert sorted(row["name"] for row in notices) == ["hold_placed", "ship", "shipped", "shipped"]
+    assert sorted(row["name"] for row in notices) == ["hold_placed", "money_held", "ship", "shipped", "shipped"]
 
 
 async def test_a_refund_is_decided_in_the_history_before_it_is_posted(play: Callable[[], Any]) -> None:
