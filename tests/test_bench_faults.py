@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 from databases import Database
 
-from bench.faults.judging import Asked, AtBank, Breach, Evidence, InBooks, InRegister, judge
+from bench.faults.judging import Asked, AtBank, Breach, Evidence, InBooks, InRegister, Verdict, judge
 from bench.faults.plan import Storm, bank_faults, fates, strikes
 from bench.faults.race import race_on
 from bench.faults.report import Board
+from bench.faults.returns import GoingBack, Returned, going_back, judge_returns
 from bench.faults.run import under_fire
 
 ASKED = Asked("w-1", "m-1", 1_000, "tok-w-1")
@@ -145,6 +146,31 @@ def test_broken_proofs_and_breaks_of_the_reconciliation_are_breaches() -> None:
     }
 
 
+BACK = GoingBack("b-1", "refund", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("found", "kinds", "lost"),
+    [
+        (Returned(BACK, (500,), 500, True), {}, 0),
+        (Returned(BACK, (500, 500), 500, True), {"double_effect": 1, "refunds_differ": 1}, 500),
+        (Returned(BACK, (), 500, True), {"refunds_differ": 1}, 500),
+        (Returned(BACK, (499,), 499, True), {"wrong_amount": 1}, 0),
+        (Returned(BACK, (), 0, True), {"stuck": 1}, 0),
+        (Returned(BACK, (500,), 500, False), {"stuck": 1}, 0),
+    ],
+)
+def test_money_that_goes_back_does_so_once_and_the_books_know(
+    found: Returned, kinds: dict[str, int], lost: int
+) -> None:
+    verdict = Verdict()
+    judge_returns([found], verdict)
+    assert Counter(breach.kind for breach in verdict.breaches) == kinds
+    assert verdict.lost_minor == lost
+    assert verdict.double_effects == kinds.get("double_effect", 0)
+    assert verdict.stuck == kinds.get("stuck", 0)
+
+
 # --- the plan --------------------------------------------------------------------------------------------
 
 
@@ -153,6 +179,8 @@ def test_the_seed_makes_the_plan() -> None:
     assert (fates(7, 50), bank_faults(7)) == (fates(7, 50), bank_faults(7))
     assert list(itertools.islice(strikes(7, storm), 60)) == list(itertools.islice(strikes(7, storm), 60))
     assert fates(7, 50) != fates(8, 50)
+    assert going_back(7, 50) == going_back(7, 50) != going_back(8, 50)
+    assert {one.how for one in going_back(7, 10)} == {"case", "refund"}
 
 
 def test_the_plan_is_as_bad_as_it_was_meant_to_be() -> None:
@@ -204,4 +232,5 @@ async def test_a_small_storm_breaks_no_promise() -> None:
     assert run.kills["worker"] >= 2
     assert all(run.kills[server] for server in ("postgres", "temporal", "outage"))
     assert len(evidence.register) == 10
+    assert run.back == 2
     assert any(bank.payouts_minor for bank in evidence.bank.values())

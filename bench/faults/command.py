@@ -25,7 +25,8 @@ def faults(
     bug: Annotated[str | None, typer.Option(help="Plant a bug that loses money: the bench must find it.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
 ) -> None:
-    """Withdrawals while workers, database, Temporal and bank die: each is paid once or never, and the books know."""
+    """Withdrawals and refunds while workers, database, Temporal and bank die: each is paid once or never, and the books
+    know."""
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     if only_race:
         raced = asyncio.run(race(seed))

@@ -33,6 +33,8 @@ class RunFacts:
     callbacks: Counter[str] = field(default_factory=Counter)
     people: Counter[str] = field(default_factory=Counter)
     orders: int = 0
+    back: int = 0
+    """Orders whose money went back, by a case or by two people."""
     storm_s: float = 0.0
     settle_s: float = 0.0
     skipped: int = 0
@@ -100,6 +102,7 @@ def _figures(facts: RunFacts, verdict: Verdict, raced: Raced | None) -> Figures:
     figures: Figures = {
         "withdrawals": float(facts.withdrawals),
         "orders": float(facts.orders),
+        "orders_refunded": float(facts.back),
         "kills": float(facts.kills.total()),
         "bank_calls": float(sum(asked.values())),
         "bank_faults": float(sum(struck.values())),

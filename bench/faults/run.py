@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +28,7 @@ from bench.faults.people import Desk, Merchants, patiently
 from bench.faults.plan import Fate, Storm, bank_faults, fates, own_faults
 from bench.faults.postman import Postman
 from bench.faults.report import Board, RunFacts
+from bench.faults.returns import Buyers, going_back, judge_returns, returned
 from config import PROJECT, Settings
 from core.ids import withdrawal_workflow_id
 from core.movements import Leg, adjustment
@@ -104,7 +105,9 @@ async def under_fire(
         try:
             async with asyncio.TaskGroup() as asking:
                 merchants = Merchants(scene.client, scene.pool, scene.world, storm)
-                all_begun = asking.create_task(merchants.ask(scene.fates))
+                buyers = Buyers(scene.client, scene.pool, scene.world, storm)
+                backs = going_back(seed, withdrawals)
+                all_begun = asking.create_task(_together(merchants.ask(scene.fates), buyers.ask_back(backs)))
                 await _storm(scene, workers, merchants)
                 await _settle(scene, all_begun)
                 all_begun.cancel()  # a withdrawal that has not begun by now never will; the judge reports it
@@ -113,12 +116,19 @@ async def under_fire(
             for task in busy:
                 task.cancel()
             await asyncio.wait(busy)
+        scene.facts.back = len(backs)
         scene.facts.tally = await scene.world.tally()
         scene.facts.callbacks, scene.facts.people = postman.delivered, desk.acts
         evidence = await collect(
             scene.fates, given, pool=scene.pool, world=scene.world, client=scene.client, settings=scene.settings
         )
-    return scene.facts, evidence, judge(evidence)
+        verdict = judge(evidence)
+        judge_returns(await returned(backs, await scene.world.journal("channel"), scene.pool), verdict)
+    return scene.facts, evidence, verdict
+
+
+async def _together(*works: Coroutine[Any, Any, None]) -> None:
+    await asyncio.gather(*works)
 
 
 # --- preparing ----------------------------------------------------------------------------------------------
