@@ -111,6 +111,8 @@ def _view(one: Review, language: Language, now: datetime) -> dict[str, Any]:
 
 def _evidence(one: Review, language: Language) -> list[str]:
     """Why a person must look, in sentences."""
+    if one.kind == "arbitration":
+        return _case_told(one.evidence or {}, language)
     if one.kind == "screening":
         from core.order.state import ScreeningHit  # loaded when it is shown: the whole order machine
         from core.order.texts import screening_sentence
@@ -118,6 +120,16 @@ def _evidence(one: Review, language: Language) -> list[str]:
         found = (one.evidence or {}).get("hits") or ()
         return [screening_sentence([ScreeningHit.model_validate(hit) for hit in found], language)]
     return reason_sentences(one.reasons, one.verdict or {}, language, one.evidence or {})
+
+
+def _case_told(case: dict[str, Any], language: Language) -> list[str]:
+    """What an arbitration is about, and what each side said last."""
+    from core.aftersale.texts import KINDS  # loaded when it is told, as above
+
+    kind = KINDS[str(case["kind"])]
+    about = f"申请{kind.zh}（{case['reason']}）。" if language == "zh" else f"It asks for {kind.en} ({case['reason']})."
+    said = {one["by"]["role"]: one["text"] for one in case.get("said") or () if one.get("text")}
+    return [about, *(f"{role}: “{text}”" for role, text in said.items())]
 
 
 async def _traces(register: Register, queue: list[Review]) -> dict[tuple[str, str], list[dict[str, Any]]]:

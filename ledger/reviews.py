@@ -17,7 +17,7 @@ class Review(Message):
     screening its `hits`. `sla` is how long a person may take, from `since`.
     """
 
-    kind: Literal["audit", "screening"]
+    kind: Literal["audit", "screening", "arbitration"]
     order_id: str
     parcel_id: str
     merchant_id: str
@@ -48,6 +48,14 @@ _QUEUE = """
            jsonb_build_object('hits', o.state -> 'screening_hits'),
            (o.state ->> 'screening_since')::TIMESTAMPTZ, o.state #>> '{policy,screening_sla}'
     FROM orders o WHERE o.phase = 'screening_held'
+    UNION ALL
+    SELECT 'arbitration', o.order_id, 'case-' || (c.newest ->> 'case_id'), o.merchant_id, o.currency, o.total_minor,
+           ARRAY[c.newest ->> 'kind', c.newest ->> 'reason'], NULL, c.newest, (c.newest ->> 'since')::TIMESTAMPTZ,
+           -- Until the end of the stage that runs; one that has none any more is overdue.
+           coalesce(extract(EPOCH FROM (c.newest #>> '{due,at}')::TIMESTAMPTZ - (c.newest ->> 'since')::TIMESTAMPTZ), 0)
+               ::BIGINT || 's'
+    FROM orders o CROSS JOIN LATERAL (SELECT o.state #> '{cases,-1}' AS newest) AS c
+    WHERE cardinality(o.hold_reasons) > 0 AND 'after_sale_arbitration' = ANY (o.hold_reasons)
 """
 
 

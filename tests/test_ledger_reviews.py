@@ -23,7 +23,13 @@ async def _waiting(register: Register, order_id: str, hours: int = 0) -> None:
     record = record_of(driver.state, NOW)
     parcels = record.state["parcels"]
     parcels[0]["audit_since"] = (NOW - timedelta(hours=hours)).isoformat()
-    changed = {"order_id": order_id, "state": record.state, "revision": 1, "notices": (), "refunded_minor": 0}
+    changed = {
+        "order_id": order_id,
+        "state": {**record.state, "recorded_revision": -1},
+        "revision": 1,
+        "notices": (),
+        "refunded_minor": 0,
+    }
     await register.orders.record(record.model_copy(update=changed))
 
 
@@ -77,3 +83,26 @@ async def test_what_was_decided_leaves_the_queue(database: Database) -> None:
     await _waiting(register, "A1")
     await register.orders.record(a_record("A1", revision=9, phase="shipped", state={"parcels": []}))
     assert await register.reviews.waiting() == []
+
+
+async def test_a_case_in_arbitration_waits_with_its_age_and_due_date(database: Database) -> None:
+    register = Register(database.pool)
+    await funded(register, Book(register.pool), "A1")
+    driver = OrderDriver().open()
+    driver.ship()
+    driver.deliver()
+    driver.send("open_after_sale", "buyer", kind="refund_only", reason="damaged")
+    driver.send("refuse_after_sale", "merchant", reason="it left us whole")
+    driver.send("escalate", "buyer", reason="the photo shows it")
+    record = record_of(driver.state, NOW)
+    changed = {
+        "order_id": "A1",
+        "state": {**record.state, "recorded_revision": -1},
+        "revision": 1,
+        "notices": (),
+        "refunded_minor": 0,
+    }
+    await register.orders.record(record.model_copy(update=changed))
+    (one,) = await register.reviews.waiting()
+    assert (one.kind, one.parcel_id, one.reasons) == ("arbitration", "case-1", ("refund_only", "damaged"))
+    assert (one.since, one.since + one.sla) == (driver.now, driver.deadline("evidence_by"))

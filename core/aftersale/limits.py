@@ -11,6 +11,7 @@ from core.aftersale.messages import CaseReason
 from core.durations import Duration
 from core.fields import AmountOrZero, Message
 
+Share = Annotated[int, Field(strict=True, ge=0, le=10_000)]
 Whose = Literal["merchant", "platform"]
 Some = Annotated[int, Field(strict=True, ge=0, le=10)]
 """Each rule is kept with the order, whose state has a size budget."""
@@ -38,7 +39,7 @@ class AfterSaleLimits(Message):
     """Up to this amount, silence refunds delivered goods without their return."""
     pause_most: Duration = timedelta(days=30)
     resume_least: Duration = timedelta(days=1)
-    late_scan_review: bool = True
+    late_scan_review: bool = Field(default=True, exclude_if=lambda value: value)
     """Whether an operator must look if a late scan shows that one party has both the goods and the money."""
     # What follows is left out where it is the default: the limits travel with each order.
     chargeback_fee_bearer: Whose = Field(default="merchant", exclude_if=lambda whose: whose == "merchant")
@@ -51,3 +52,10 @@ class AfterSaleLimits(Message):
         default=timedelta(days=120), exclude_if=lambda within: within == timedelta(days=120)
     )
     """How long the channel's answer is waited for after that, before an operator must ask."""
+    late_bps: Share = Field(default=0, exclude_if=lambda value: value == 0)
+    """What of the goods' price a merchant gives for a late shipment; 0 and no minimum: nothing."""
+    late_minimum_minor: AmountOrZero = Field(default=0, exclude_if=lambda value: value == 0)
+    late_cap_minor: AmountOrZero = Field(default=0, exclude_if=lambda value: value == 0)
+    """The most that it may be; 0: no cap."""
+    late_grace: Duration = Field(default=timedelta(hours=24), exclude_if=lambda value: value == timedelta(hours=24))
+    """How long after `ship_by` a carrier may scan a parcel first."""

@@ -23,6 +23,7 @@ from core.order.auditing import (
 )
 from core.order.calling import call_for_review, hold_money
 from core.order.cases import deadlines_of_case, follow_cases, pass_case_deadline
+from core.order.compensating import compensate_late
 from core.order.handover import COLLECTED, by_carrier
 from core.order.opening import refuse_goods
 from core.order.pausing import pause_ends_at, resume, settles_at
@@ -208,7 +209,7 @@ def wake_at(state: OrderState, now: datetime) -> Deadline | None:
 
 def pass_deadlines(state: OrderState, now: datetime) -> OrderState:
     """Pass what is due, in due order. Stop where the carrier must be asked first."""
-    followed = follow_cases(state, now)
+    followed = compensate_late(follow_cases(state, now), now)
     state = state if followed is state else followed.next_revision()
     while True:
         due = _due(state, now)

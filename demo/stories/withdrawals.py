@@ -32,7 +32,7 @@ CAREFUL_POLICY = 'name = "careful"\n[withdrawal]\napproval_above_minor = 1_00\n'
 # --- acting ----------------------------------------------------------------------------------------------
 
 
-async def _earn(play: StagedOrder, account: str, *, cooling: timedelta | None = None) -> int:
+async def earn(play: StagedOrder, account: str, *, cooling: timedelta | None = None) -> int:
     """Play a happy order and bind an account; returns the available amount."""
     now = datetime.now(UTC)
     await play.stage.register.accounts.bind(
@@ -71,7 +71,7 @@ async def _come_to(handle: Handle) -> dict[str, Any]:
     return await _until(handle, lambda state: state["phase"] not in UNDER_WAY or bool(state.get("holds")))
 
 
-async def _withdraw_all(play: StagedOrder, account: str, **fields: Any) -> Handle:
+async def withdraw_all(play: StagedOrder, account: str, **fields: Any) -> Handle:
     handle = await play.withdraw(await _available(play), account, **fields)
     await _come_to(handle)
     return handle
@@ -104,17 +104,17 @@ def _told(play: StagedOrder, phase: str, effects: int, left: int) -> str:
 @WITHDRAWALS.story("withdrawal: paid to the bank")
 async def withdrawal_paid(play: StagedOrder) -> Outcome:
     account = f"a-{play.name}"
-    await _earn(play, account)
-    handle = await _withdraw_all(play, account)
+    await earn(play, account)
+    handle = await withdraw_all(play, account)
     return _told(play, "paid", 1, 0), await _ending(play, handle, account)
 
 
 @WITHDRAWALS.story("withdrawal with an unknown outcome: it turns out paid, once")
 async def withdrawal_unknown(play: StagedOrder) -> Outcome:
     account = f"a-{play.name}"
-    await _earn(play, account)
+    await earn(play, account)
     await play.stage.world.fault("bank", match=f"tok-{account}", kind="status_after_effect", times=1)
-    handle = await _withdraw_all(play, account)
+    handle = await withdraw_all(play, account)
     first = (await handle.query("withdrawal"))["phase"]
     await play.skip(handle, timedelta(hours=2))
     return f"unknown, then {_told(play, 'paid', 1, 0)}", f"{first}, then {await _ending(play, handle, account)}"
@@ -123,10 +123,10 @@ async def withdrawal_unknown(play: StagedOrder) -> Outcome:
 @WITHDRAWALS.story("withdrawal with an unknown outcome: it turns out failed, and is given back")
 async def withdrawal_unknown_failed(play: StagedOrder) -> Outcome:
     account = f"a-{play.name}"
-    earned = await _earn(play, account)
+    earned = await earn(play, account)
     await play.stage.world.refuse_account(f"tok-{account}", code="PAYEE_REFUSED")
     await play.stage.world.fault("bank", match=f"tok-{account}", kind="status_after_effect", times=1)
-    handle = await _withdraw_all(play, account)
+    handle = await withdraw_all(play, account)
     first = (await handle.query("withdrawal"))["phase"]
     await play.skip(handle, timedelta(hours=2))
     return f"unknown, then {_told(play, 'failed', 0, earned)}", f"{first}, then {await _ending(play, handle, account)}"
@@ -135,12 +135,12 @@ async def withdrawal_unknown_failed(play: StagedOrder) -> Outcome:
 @WITHDRAWALS.story("withdrawal that the bank never answers: two people say failed, suspense, given back")
 async def withdrawal_in_suspense(play: StagedOrder) -> Outcome:
     account = f"a-{play.name}"
-    earned = await _earn(play, account)
+    earned = await earn(play, account)
     world, token = play.stage.world, f"tok-{account}"
     await world.refuse_account(token, code="PAYEE_REFUSED")
     await world.fault("bank", verb="payout", match=token, kind="status_after_effect", times=None)
     await world.fault("bank", verb="payout_status", match=token, kind="status_before_effect", times=None)
-    handle = await _withdraw_all(play, account)
+    handle = await withdraw_all(play, account)
     said = {"outcome": "failed", "reference": "the bank's letter 7", "reason": "the bank says so"}
     early = await _send(play, handle, "resolve_unknown", "ann", **said)
     await play.skip(handle, timedelta(days=8))
@@ -156,23 +156,23 @@ async def withdrawal_in_suspense(play: StagedOrder) -> Outcome:
 @WITHDRAWALS.story("withdrawal refused by the bank: given back")
 async def withdrawal_refused(play: StagedOrder) -> Outcome:
     account = f"a-{play.name}"
-    earned = await _earn(play, account)
+    earned = await earn(play, account)
     await play.stage.world.refuse_account(f"tok-{account}", code="ACCOUNT_CLOSED")
-    handle = await _withdraw_all(play, account)
+    handle = await withdraw_all(play, account)
     return _told(play, "failed", 0, earned), await _ending(play, handle, account)
 
 
 @WITHDRAWALS.story("withdrawal returned by the bank days later: credited again, its account suspended")
 async def withdrawal_returned(play: StagedOrder) -> Outcome:
     account = f"a-{play.name}"
-    earned = await _earn(play, account)
-    handle = await _withdraw_all(play, account)
+    earned = await earn(play, account)
+    handle = await withdraw_all(play, account)
     state = await _until(handle, lambda state: state["booked"] is not None)
     await play.skip(handle, timedelta(days=2))
     await play.stage.world.return_payout(state["attempts"][0]["key"])
     await play.skip(handle, timedelta(days=2))  # its callback is lost; the last query finds it
     await _until(handle, lambda state: bool(state["returns_minor"]) and state["account_suspension"] == "done")
-    again = await _withdraw_all(play, account)
+    again = await withdraw_all(play, account)
     return (
         f"paid, then {_told(play, 'returned', 1, earned)}; the next: account_suspended",
         f"{state['phase']}, then {await _ending(play, handle, account)}; the next: {await _refusal(again)}",
@@ -187,9 +187,9 @@ async def _refusal(handle: Handle) -> str:
 @WITHDRAWALS.story("large withdrawal: two people approve, neither of them the requester, no one twice")
 async def withdrawal_approved_by_two(play: StagedOrder) -> Outcome:
     account = f"a-{play.name}"
-    await _earn(play, account)
+    await earn(play, account)
     policy = await play.stage.policy_of(CAREFUL_POLICY)
-    handle = await _withdraw_all(play, account, policy=policy, requested_by={"role": "operator", "id": "ann"})
+    handle = await withdraw_all(play, account, policy=policy, requested_by={"role": "operator", "id": "ann"})
     answers = [await _send(play, handle, "approve", person) for person in ("ann", "bob", "bob", "cleo")]
     await _come_to(handle)
     return (
@@ -201,8 +201,8 @@ async def withdrawal_approved_by_two(play: StagedOrder) -> Outcome:
 @WITHDRAWALS.story("withdrawal to an account that cools off: refused, nothing moved")
 async def withdrawal_to_a_cooling_account(play: StagedOrder) -> Outcome:
     account = f"a-{play.name}"
-    earned = await _earn(play, account, cooling=timedelta(hours=72))
-    handle = await _withdraw_all(play, account)
+    earned = await earn(play, account, cooling=timedelta(hours=72))
+    handle = await withdraw_all(play, account)
     expected = f"account_cooling; {_told(play, 'refused', 0, earned)}"
     return expected, f"{await _refusal(handle)}; {await _ending(play, handle, account)}"
 
@@ -210,7 +210,7 @@ async def withdrawal_to_a_cooling_account(play: StagedOrder) -> Outcome:
 @WITHDRAWALS.story("automatic withdrawal by schedule: what is available, less what stays")
 async def withdrawal_by_schedule(play: StagedOrder) -> Outcome:
     account, client = f"a-{play.name}", play.stage.client
-    await _earn(play, account)
+    await earn(play, account)
     merchant, currency = play.order.merchant_id, play.order.currency
     plan = AutomaticWithdrawals(merchant_id=merchant, currency=currency, account_id=account, keep_minor=5_00)
     spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(days=1))])

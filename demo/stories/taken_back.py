@@ -1,0 +1,111 @@
+"""Money that must be taken back: chargebacks, refunds after the settlement, and goods that were sent late."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+import gateway
+from core.money import share_bps
+from demo.stage import StagedOrder
+from demo.stories.outcomes import Chapter, Outcome, confirm_and_settle, ending, money
+from demo.stories.withdrawals import earn, withdraw_all
+
+TAKEN_BACK = Chapter()
+LATE_POLICY = """
+name = "demo-late"
+commission_bps = 500
+[after_sale]
+late_bps = 500
+late_minimum_minor = 500
+late_cap_minor = 10000
+"""
+
+
+async def _report(play: StagedOrder, **fields: Any) -> None:
+    """The payment channel reports; a closed order runs again for it."""
+    actor = {"role": "channel", "id": play.order.payment.channel}
+    body = {**play.command("channel", case_reference=f"dispute-{play.name}", **fields), "actor": actor}
+    await gateway.send_reopening(play.stage.client, play.order, "report_chargeback", body)
+
+
+async def _merchant(play: StagedOrder) -> str:
+    """What the merchant has, and owes."""
+    (balance,) = await play.stage.register.balances.of_merchant(play.order.merchant_id)
+    has, owes = balance.available_minor, balance.receivable_minor
+    return f"merchant has {money(play.order, has)}, owes {money(play.order, owes)}"
+
+
+async def _closed(play: StagedOrder, stage: str) -> None:
+    """Wait until the order is closed again, its last case at this stage; ten seconds at most."""
+    for _ in range(100):
+        row, state = await play.stage.register.orders.row(play.name), await play.state()
+        if row is not None and row.closed and state["closed"] and state["cases"][-1]["stage"] == stage:
+            return
+        await asyncio.sleep(0.1)
+
+
+async def _settled(play: StagedOrder) -> None:
+    await play.start()
+    await play.ship()
+    await play.travel()
+    await confirm_and_settle(play)
+    await play.handle.result()
+
+
+def _owing(play: StagedOrder, has: int, owes: int) -> str:
+    return f"merchant has {money(play.order, has)}, owes {money(play.order, owes)}"
+
+
+@TAKEN_BACK.story("chargeback lost: the channel keeps the money, the merchant loses what the order brought")
+async def lost(play: StagedOrder) -> Outcome:
+    await _settled(play)
+    await _report(play, amount_minor=play.order.total_minor)
+    await _report(play, outcome="lost")
+    await _closed(play, "lost")
+    return f"lost, {_owing(play, 0, 0)}", f"{(await play.state())['cases'][-1]['stage']}, {await _merchant(play)}"
+
+
+@TAKEN_BACK.story("chargeback won: the exact reverse comes back")
+async def won(play: StagedOrder) -> Outcome:
+    await _settled(play)
+    await _report(play, amount_minor=play.order.total_minor)
+    await play.send("add_evidence", "merchant", evidence=[{"kind": "scan", "text": "delivered and signed for"}])
+    await _report(play, outcome="won")
+    await _closed(play, "won")
+    expected = f"won, {_owing(play, play.merchants_share, 0)}"
+    return expected, f"{(await play.state())['cases'][-1]['stage']}, {await _merchant(play)}"
+
+
+@TAKEN_BACK.story("refund after the settlement: owed by the merchant, repaid by the next credit")
+async def owed(play: StagedOrder) -> Outcome:
+    account = f"acct-{play.name}"
+    await earn(play, account)
+    await withdraw_all(play, account)
+    body = play.command("buyer", kind="refund_only", reason="quality")
+    await gateway.send_reopening(play.stage.client, play.order, "open_after_sale", body)
+    await play.send("agree_after_sale", "merchant", with_return=False)
+    await _closed(play, "refunded")
+    first = await _merchant(play)
+    after = StagedOrder(play.stage, random.Random(f"{play.name}/next"), f"{play.name}-next", play.carrier)
+    after.order = after.order.model_copy(update={"merchant_id": play.order.merchant_id})
+    await _settled(after)
+    left = after.merchants_share - play.merchants_share
+    expected = f"{_owing(play, 0, play.merchants_share)}; then {_owing(play, max(0, left), max(0, -left))}"
+    return expected, f"{first}; then {await _merchant(play)}"
+
+
+@TAKEN_BACK.story("late shipment: the buyer gets a part of the price, out of the merchant's proceeds")
+async def late(play: StagedOrder) -> Outcome:
+    play.under(await play.stage.policy_of(LATE_POLICY))
+    await play.start()
+    await play.ship()
+    await play.days(4)
+    await play.travel()
+    await confirm_and_settle(play)
+    goods = sum(line.price_minor for line in play.order.lines)
+    wanted = min(10_000, max(500, share_bps(goods, 500)))
+    await ending(play)
+    refunds = {refund["cause"]: refund["amount_minor"] for refund in (await play.state())["refunds"]}
+    return f"late {wanted}, settled", f"late {refunds.get('late')}, {(await play.state())['phase']}"
