@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from core.aftersale.limits import AfterSaleLimits
 from core.durations import format_duration
+from core.fields import Message
 from core.policy import OrderLimits, Policy, Rule, parse_policy
 from core.policy_windows import order_windows, policy_windows
 from core.reading import reasons_of
@@ -81,11 +83,16 @@ def _place(key: str) -> Place:
 
 def _rule_values(policy: Policy) -> Iterator[PolicyFinding]:
     for number, rule in enumerate(policy.rules):
-        try:
-            OrderLimits.model_validate(rule.order, extra="forbid")
-        except ValidationError as error:
-            for reason in reasons_of(error):
-                yield PolicyFinding((("rules", number, "order", *_place(reason["field"])),), reason["message"])
+        parts: tuple[tuple[str, type[Message], dict[str, Any]], ...] = (
+            ("order", OrderLimits, rule.order),
+            ("after_sale", AfterSaleLimits, rule.after_sale),
+        )
+        for part, model, values in parts:
+            try:
+                model.model_validate(values, extra="forbid")
+            except ValidationError as error:
+                for reason in reasons_of(error):
+                    yield PolicyFinding((("rules", number, part, *_place(reason["field"])),), reason["message"])
 
 
 def _windows_of_rules(policy: Policy) -> Iterator[PolicyFinding]:
@@ -175,6 +182,9 @@ def _settings(rule: Rule) -> Iterator[tuple[str, Any]]:
     limits = OrderLimits.model_validate(rule.order)
     for name in rule.order:
         yield f"order.{name}", getattr(limits, name)
+    after_sale = AfterSaleLimits.model_validate(rule.after_sale)
+    for name in rule.after_sale:
+        yield f"after_sale.{name}", getattr(after_sale, name)
     if rule.commission_bps is not None:
         yield "commission_bps", rule.commission_bps
 

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from core.aftersale.limits import AfterSaleLimits
 from core.durations import format_duration
+from core.fields import Message
 from core.messages import Order
 from core.policy import OrderLimits, Policy, Rule, resolve
 
@@ -59,10 +61,15 @@ def _with_rules(policy: Policy, numbered: list[tuple[int, Rule]]) -> tuple[Polic
     found = {value.key: value for value in _flat("", policy)}
     for number, rule in sorted(numbered, key=lambda one: one[1].specificity):
         source = f"rule {number} ({rule.selector})"
-        limits = OrderLimits.model_validate(rule.order)
-        for name in rule.order:
-            key = f"order.{name}"
-            found[key] = PolicyValue(key, written(getattr(limits, name)), source)
+        parts: tuple[tuple[str, type[Message], dict[str, Any]], ...] = (
+            ("order", OrderLimits, rule.order),
+            ("after_sale", AfterSaleLimits, rule.after_sale),
+        )
+        for part, model, values in parts:
+            limits = model.model_validate(values)
+            for name in values:
+                key = f"{part}.{name}"
+                found[key] = PolicyValue(key, written(getattr(limits, name)), source)
         if rule.commission_bps is not None:
             found["commission_bps"] = PolicyValue("commission_bps", rule.commission_bps, source)
     return tuple(found.values())

@@ -191,3 +191,27 @@ def test_what_changes_from_one_policy_to_another_is_listed_with_both_sources() -
     without = parse_policy(SOURCES.partition("[[rules]]\nmerchant_id")[0])
     assert [(one.key, one.new) for one in differences(old, without)] == [("rules.3", None)]
     assert differences(old, parse_policy(SOURCES)) == ()
+
+
+AFTER_SALE = """
+name = "x"
+[[rules]]
+category = "food"
+after_sale = { answer_within = "24h" }
+[[rules]]
+category = "food"
+after_sale = { answer_within = "12h" }
+"""
+
+
+def test_a_rule_about_after_sale_is_a_source_and_two_that_differ_contradict() -> None:
+    found = sources(values_of(parse_policy(AFTER_SALE), Selection(category="food.tea")))
+    assert found["after_sale.answer_within"] == ("12h", "rule 1 (category food)")
+    assert found["after_sale.cases_max"] == (5, "our default")
+    problems = {(problem.line, problem.key): problem.message for problem in check_policy(AFTER_SALE)}
+    assert "set 1d and 12h: the later counts" in problems[8, "rules.1.after_sale.answer_within"]
+
+
+def test_a_bad_value_of_a_rule_about_after_sale_is_named_by_line_and_key() -> None:
+    (problem,) = check_policy(AFTER_SALE.replace('"12h"', '"soon"'))
+    assert (problem.line, problem.key) == (8, "rules.1.after_sale.answer_within")
