@@ -52,6 +52,8 @@ EFFECTS: dict[str, tuple[Any, str] | tuple[Any, str, Kind]] = {
     "refund": (Book, "post", "refund"),
     "case": (Book, "post", "refund"),
     "afterwards": (Book, "post", "refund"),
+    "chargeback": (Book, "post", "chargeback"),
+    "won": (Book, "post", "chargeback_won"),
     "channel": (SandboxChannel, "refund"),
     "arrived": (Book, "post", "refund_arrived"),
     "attempt": (Payouts, "open"),
