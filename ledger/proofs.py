@@ -312,7 +312,8 @@ CLAIMS = (
         SELECT a.path, a.currency, a.balance_minor, o.phase, o.closed, o.state -> 'freeze' AS freeze
         FROM accounts a LEFT JOIN orders o ON o.order_id = split_part(a.path, '/', 2)
         WHERE a.path LIKE 'order/%/frozen' AND a.balance_minor > 0
-          AND (o.order_id IS NULL OR o.closed OR coalesce((o.state #>> '{freeze,asked_minor}')::BIGINT, 0) = 0)
+          AND (o.order_id IS NULL OR o.closed
+               OR (o.revision >= 0 AND coalesce((o.state #>> '{freeze,asked_minor}')::BIGINT, 0) = 0))
         ORDER BY a.path
         """,
     ),
