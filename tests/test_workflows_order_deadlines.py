@@ -13,6 +13,7 @@ from order_stage import Play
 from core.aftersale.deadlines import CASE_REMINDER
 from core.aftersale.deadlines import PASSING as CASE_PASSING
 from core.order.deadlines import _PASSING
+from core.order.handover import hash_of_code
 from demo.stage import StagedOrder
 
 MINUTES = timedelta(minutes=5)
@@ -138,6 +139,23 @@ async def refunding(order: StagedOrder) -> None:
     await until(order, lambda state: state["refunds"][0]["status"] == "booked")
 
 
+async def ready(order: StagedOrder) -> None:
+    """The goods wait for a buyer who collects them."""
+    code = hash_of_code(order.order.order_id, "KX7-3F9-22Q")
+    order.order = order.order.model_copy(update={"delivery_mode": "pickup", "handover_hash": code})
+    await order.start()
+    await order.send("report_ready", "merchant")
+
+
+async def asked_for_a_later_date(order: StagedOrder) -> None:
+    """Of a presale; the buyer has not answered."""
+    ship_by = order.now + timedelta(days=10)
+    order.order = order.order.model_copy(update={"ship_by": ship_by})
+    await order.start()
+    later = (ship_by + timedelta(days=5)).isoformat()
+    await order.send("request_delay", "merchant", ship_by=later, reason="the factory is late")
+
+
 def phase(name: str) -> Callable[[State], bool]:
     return lambda state: state["phase"] == name
 
@@ -175,6 +193,9 @@ PASSES: dict[str, tuple[Callable[[StagedOrder], Awaitable[None]], Callable[[Stat
     "refund_request_by": (asked_for_a_refund, lambda state: state["next_deadline"]["name"] == "receipt_reminder"),
     "settle_at": (credited, phase("settled")),
     "hold_review": (held_until, ("operator", "hold_review_due")),
+    "delay_answer_by": (asked_for_a_later_date, ("merchant", "delay_refused")),
+    "collect_reminder": (ready, ("buyer", "collect_reminder")),
+    "collect_by": (ready, phase("cancelled")),
     "refund_stuck": (refunding, hold("refund_stuck")),
 }
 """By name: an order that has this deadline, and what is true of its state or notices once it has passed."""
@@ -202,6 +223,6 @@ async def test_a_deadline_passes_when_it_is_due_and_not_before(name: str, play: 
 
 
 def test_every_deadline_of_the_core_is_passed_here() -> None:
-    """Those of after-sale cases pass in the stories of `test_workflows_order_cases`."""
+    """Those of after-sale cases pass in the stories of the demo."""
     of_cases = {*CASE_PASSING, CASE_REMINDER, "pause_end"}
     assert set(PASSES) == {*_PASSING, "settle_at"} - of_cases

@@ -14,8 +14,10 @@ from staged_orders import delivered, report_scan, resolve_refund, shipped
 import gateway
 from core.errors import Refused
 from core.messages import ORDER_COMMANDS
+from core.order.handover import hash_of_code
 from demo.stage import StagedOrder
 
+CODE = "KX7-3F9-22Q"
 Prepare = Callable[[StagedOrder], Awaitable[dict[str, Any]]]
 
 
@@ -58,6 +60,28 @@ async def decline_shipment(play: StagedOrder) -> dict[str, Any]:
     return {"role": "merchant", "reason": "sold out"}
 
 
+def _without_carrier(play: StagedOrder, mode: str) -> None:
+    code = hash_of_code(play.order.order_id, CODE) if mode != "virtual" else None
+    play.order = play.order.model_copy(update={"delivery_mode": mode, "handover_hash": code})
+
+
+async def report_ready(play: StagedOrder) -> dict[str, Any]:
+    _without_carrier(play, "pickup")
+    await play.start()
+    return {"role": "merchant", "place": "杭州市西湖区"}
+
+
+async def confirm_handover(play: StagedOrder) -> dict[str, Any]:
+    await play.send("report_ready", **await report_ready(play))
+    return {"role": "merchant", "code": CODE}
+
+
+async def report_delivery(play: StagedOrder) -> dict[str, Any]:
+    _without_carrier(play, "virtual")
+    await play.start()
+    return {"role": "merchant", "reference": "mail-4711", "sha256": hash_of_code(play.order.order_id, "what was sent")}
+
+
 async def request_delay(play: StagedOrder) -> dict[str, Any]:
     await play.start()
     ship_by = datetime.fromisoformat((await play.state())["ship_by"]) + timedelta(days=1)
@@ -96,6 +120,11 @@ async def appeal_screening(play: StagedOrder) -> dict[str, Any]:
 async def refund_order(play: StagedOrder) -> dict[str, Any]:
     await play.start()
     return {"role": "operator", "amount_minor": 1, "reason": "dented"}
+
+
+async def report_chargeback(play: StagedOrder) -> dict[str, Any]:
+    await play.start()
+    return {"role": "operator", "case_reference": f"d-{play.name}", "amount_minor": 500, "reason": "the letter is here"}
 
 
 async def shift_deadline(play: StagedOrder) -> dict[str, Any]:
@@ -193,6 +222,10 @@ VERBS: dict[str, Prepare] = {
         extend_receipt,
         cancel_order,
         decline_shipment,
+        report_ready,
+        confirm_handover,
+        report_delivery,
+        report_chargeback,
         request_delay,
         answer_delay,
         decide_audit,
