@@ -17,7 +17,6 @@ from temporalio.exceptions import ApplicationError
 import gateway
 from activities.policies import ParsedPolicies
 from config import Settings
-from core.audit.waybills import sandbox_number
 from core.errors import Unavailable
 from core.messages import ORDER_COMMANDS, ReportShipment
 from core.movements import Movement
@@ -254,7 +253,7 @@ async def test_what_overtakes_a_try_that_was_recorded_and_lost_keeps_its_notice_
     async with play() as order:
         await order.start()
         await until(order, lambda state: state["recorded_revision"] == state["revision"])
-        register, number = order.stage.register, sandbox_number(99)
+        register, number = order.stage.register, order.new_waybill()
         known = await register.orders.known(order.name)
         assert known is not None
         policy = await ParsedPolicies(register.policies).of(known.policy_hash)

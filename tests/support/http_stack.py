@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class Http:
     client: httpx2.Client
     key: str
     key_id: str
+    patient: bool = True
+    """Whether it comes again when it is told to, as a client should."""
 
     def get(self, path: str, **queries: Any) -> Answered:
         return self._asked("GET", path, params=queries)
@@ -44,6 +47,9 @@ class Http:
     def _asked(self, method: str, path: str, **more: Any) -> Answered:
         headers = {"Authorization": f"Bearer {self.key}", **more.pop("headers", {})}
         reply = self.client.request(method, path, headers=headers, **more)
+        while self.patient and reply.status_code == 429:
+            time.sleep(float(reply.headers["retry-after"]))
+            reply = self.client.request(method, path, headers=headers, **more)
         return Answered(reply.status_code, reply.json() if reply.content else None, reply.headers)
 
 
