@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -138,7 +139,8 @@ class Peer:
 
 def waybill_of(order_id: str) -> str:
     """A number of the sandbox carrier, made from the order's id."""
-    digits = [int(character, 16) % 10 for character in order_id.encode().hex()][-10:]
+    # Of the whole id: orders that differ only at its beginning must not share a number, which would be contested.
+    digits = [int(character) for character in str(int(hashlib.sha256(order_id.encode()).hexdigest(), 16))[-10:]]
     doubled = [d if i % 2 else (d * 2 - 9 if d * 2 > 9 else d * 2) for i, d in enumerate(reversed(digits))]
     return "SBX" + "".join(map(str, digits)) + str(-sum(doubled) % 10)
 

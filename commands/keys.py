@@ -89,6 +89,8 @@ async def rotate_key(key_id: KeyArgument, by: By, as_json: JsonFlag = False) -> 
     now = datetime.now(UTC)
     async with owners_books() as register:
         old = await _known(register, key_id)
+        if old.expires_at is not None and old.expires_at <= now + OVERLAP:
+            raise Refused("malformed", f"key: {key_id} ends {clock(old.expires_at)}; create another instead", "key")
         view = await _add(register, old.name, old.merchant_id, old.scopes, by, old.expires_at)
         await register.api_keys.end(key_id, now + OVERLAP)
     view |= {"replaces": key_id, "old_ends_at": (now + OVERLAP).isoformat()}

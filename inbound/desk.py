@@ -84,6 +84,10 @@ class Desk(ABC, Generic[R, E]):
     def __init__(self, readers: Mapping[str, R]) -> None:
         self._readers = readers
 
+    def knows(self, vendor: str) -> bool:
+        """Whether a vendor of this name is configured."""
+        return vendor in self._readers
+
     async def receive(self, vendor: str, body: bytes, headers: Mapping[str, str]) -> VendorAnswer:
         """Take one message.
 

@@ -26,11 +26,26 @@ class StoredNotice(Message):
     at: datetime
 
 
+_OF_MERCHANT = (
+    "{} = CASE split_part(n.subject, '/', 1)"
+    " WHEN 'order' THEN (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(n.subject, '/', 2))"
+    " WHEN 'withdrawal' THEN"
+    " (SELECT w.merchant_id FROM withdrawals w WHERE w.withdrawal_id = split_part(n.subject, '/', 2))"
+    " WHEN 'merchant' THEN split_part(n.subject, '/', 2) END"
+)
+
+
 class Notices(RegisterPart):
     """The register's notices."""
 
     async def read(
-        self, *, after_id: int = 0, limit: int = 100, to: str | None = None, subject: str | None = None
+        self,
+        *,
+        after_id: int = 0,
+        limit: int = 100,
+        to: str | None = None,
+        subject: str | None = None,
+        merchant_id: str | None = None,
     ) -> list[StoredNotice]:
         """The notices after one that was read, in order. None is skipped: a transaction that is still running may add a
         lower id, so notices above it are held back until it has ended.
@@ -39,6 +54,7 @@ class Notices(RegisterPart):
         wanted.add("n.id > {}", after_id)
         wanted.add("n.recipient = {}", to)
         wanted.add("n.subject = {}", subject)
+        wanted.add(_OF_MERCHANT, merchant_id)
         return await self._all(
             StoredNotice,
             "SELECT n.id AS notice_id, n.subject, n.seq, n.recipient AS to, n.name, n.facts, n.at,"

@@ -33,6 +33,16 @@ async def raw_of(request: Request, largest: int = LARGEST) -> bytes:
     return bytes(raw)
 
 
+async def first_of(request: Request, most: int) -> bytes:
+    """The first bytes of a body; the rest is not read."""
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) >= most:
+            break
+    return bytes(raw[:most])
+
+
 async def object_of(request: Request) -> dict[str, Any]:
     """The JSON object of a body; no body is an empty one.
 

@@ -25,9 +25,10 @@ from temporalio.service import RPCError
 
 import gateway
 from core.command import Command
-from core.errors import DakuanError, RetryableError
+from core.errors import DakuanError, Refused, RetryableError
 from core.ids import withdrawal_workflow_id
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Order, Withdrawal
+from core.reasons import SENTENCES
 from ledger.register import Register
 from ledger.requests import PendingRequest
 from storefront.bodies import message_of
@@ -39,6 +40,10 @@ ANSWERS_WITHIN = 5.0
 """Seconds that a sender waits; after that it gets 202 and a place to look."""
 TAKEN_FOR = timedelta(seconds=60)
 """Longer than one try of ours, the SDK's own retries included."""
+TRIES_FOR = 45.0
+"""Seconds of one try: it ends before another gateway may take the request."""
+NOT_FINAL = frozenset({"not_running", "internal_error"})
+"""What a rescue or a new version mends."""
 FORWARD_EVERY = 1.0
 AT_ONCE = 20
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -78,6 +83,8 @@ class Changes:
 
     def __init__(self, register: Register, client: Client, pepper: bytes) -> None:
         self._register, self._client, self._pepper = register, client, pepper
+        self._trying: set[asyncio.Task[KeptAnswer | None]] = set()
+        """Held, or a task that nothing waits for could be collected."""
 
     def pending(self, caller: Caller, key: str, what: str, subject: str, body: dict[str, Any]) -> PendingRequest:
         """A request as it is written down.
@@ -102,6 +109,8 @@ class Changes:
             assert taken.status is not None
             return KeptAnswer(taken.status, taken.answer).response(request, {"Idempotent-Replayed": "true"})
         trying = asyncio.create_task(self._carry_out(pending))
+        self._trying.add(trying)
+        trying.add_done_callback(self._trying.discard)
         done, _ = await asyncio.wait({trying}, timeout=ANSWERS_WITHIN)
         # The try goes on after the wait: its answer is kept, and read at the place that 202 names.
         found = trying.result() if done else None
@@ -110,8 +119,9 @@ class Changes:
     async def _carry_out(self, pending: PendingRequest) -> KeptAnswer | None:
         """One try; None where there is no answer yet."""
         try:
-            answer = await self._send(pending)
-        except RetryableError as error:
+            async with asyncio.timeout(TRIES_FOR):
+                answer = await self._send(pending)
+        except (RetryableError, TimeoutError) as error:
             log.info("%s of %s waits: %s", pending.what, pending.subject, error)
             return None
         except (RPCError, RuntimeError) as error:
@@ -120,9 +130,16 @@ class Changes:
             return None
         except ProblemError as error:
             answer = KeptAnswer(error.problem.status, body_of(error.problem))
-        except DakuanError as error:
-            problem = problem_in(error)
+        except Refused as refusal:
+            if refusal.code not in SENTENCES or refusal.code in NOT_FINAL:
+                log.error("%s of %s waits: %s", pending.what, pending.subject, refusal)
+                return None
+            problem = problem_in(refusal)
             answer = KeptAnswer(problem.status, body_of(problem))
+        except Exception:
+            # A defect or a wrong setting is no answer for good: another gateway may do better.
+            log.exception("%s of %s waits", pending.what, pending.subject)
+            return None
         await self._register.requests.answer(
             pending.api_key, pending.idempotency_key, answer.status, answer.body, datetime.now(UTC)
         )
@@ -158,12 +175,15 @@ class Changes:
                 await self._forward_once()
             except DakuanError as error:
                 log.warning("requests wait: %s", error)
+            except Exception:
+                log.exception("requests wait")
             await asyncio.sleep(FORWARD_EVERY)
 
     async def _forward_once(self) -> None:
         now = datetime.now(UTC)
         waiting = await self._register.requests.unanswered(AT_ONCE, taken_until=now + TAKEN_FOR, now=now)
-        await asyncio.gather(*(self._carry_out(pending) for pending in waiting if self._is_ours(pending)))
+        trying = (self._carry_out(pending) for pending in waiting if self._is_ours(pending))
+        await asyncio.gather(*trying, return_exceptions=True)
 
     def _is_ours(self, pending: PendingRequest) -> bool:
         """Whether a gateway wrote this row. One that the worker's role was stolen for could name any sender."""

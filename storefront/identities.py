@@ -61,7 +61,8 @@ class Caller:
             return own
         if not isinstance(given, dict):
             raise Refused("malformed", 'actor: say for whom, such as {"role": "buyer", "id": "b-1"}.', "actor")
-        if given.get("role") not in _NAMED:
+        role = given.get("role")
+        if not isinstance(role, str) or role not in _NAMED:
             raise Refused("wrong_actor", "A storefront speaks for a merchant or a buyer only.", "actor.role")
         return given
 

@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from inbound.desk import Desk
-from storefront.bodies import raw_of
+from storefront.bodies import first_of
+from storefront.problems import ProblemError
 from storefront.service import service_of
 
 router = APIRouter(prefix="/v1/in", tags=["inbound"])
@@ -29,8 +30,10 @@ async def take_callback(request: Request) -> Response:
 
 
 async def _taken(desk: Desk[Any, Any], request: Request, vendor: str) -> Response:
+    if not desk.knows(vendor):
+        raise ProblemError("not_found")
     # One byte more than the desk reads, so that the desk itself refuses and journals what is too large.
-    body = await raw_of(request, desk.largest + 1)
+    body = await first_of(request, desk.largest + 1)
     answer = await desk.receive(vendor, body, dict(request.headers))
     kind = "application/json" if answer.body.lstrip()[:1] in (b"{", b"[") else "text/plain"
     return Response(answer.body, answer.status, media_type=kind)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
-from core.errors import BadInput, DakuanError, Misconfigured, Refused, Unavailable
+from core.errors import BadInput, DakuanError, Misconfigured, Refused, RetryableError
 from core.reasons import SENTENCES
 
 MEDIA_TYPE = "application/problem+json"
@@ -77,8 +77,6 @@ def status_of(code: str) -> int:
         return 500
     if code == "wrong_actor":
         return 403
-    if code == "too_many_commands":
-        return 429
     return 404 if code in _NOT_FOUND else 422 if code in _CONTENT else 409
 
 
@@ -107,7 +105,7 @@ def problem_in(error: DakuanError) -> HttpProblem:
         return problem_of(error.code, error.message, error.field)
     if isinstance(error, BadInput):
         return problem_of("unreadable", str(error))
-    if isinstance(error, Unavailable):
+    if isinstance(error, RetryableError):
         return problem_of("unavailable")
     return problem_of("internal_error", "" if isinstance(error, Misconfigured) else SENTENCES["internal_error"])
 

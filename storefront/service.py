@@ -31,15 +31,16 @@ class HttpService:
     callbacks: CallbackDesk
     limits: Limits
 
-    async def caller(self, request: Request, scope: str) -> Caller:
-        """Who sent this request, where the key may do this now.
+    async def caller(self, request: Request, scope: str | None = None) -> Caller:
+        """Who sent this request, where the key may do this now. Without a scope any key may.
 
         Raises:
             ProblemError: `unauthorized`, `missing_scope` or `too_many_requests`.
         """
         found = await caller_of(request, self.register, self.settings.pepper_needed)
-        found.needs(scope)
-        self.limits.count(found.key.key_id, changing=scope.endswith(":write"))
+        self.limits.count(found.key.key_id, changing=scope is not None and scope.endswith(":write"))
+        if scope is not None:
+            found.needs(scope)
         return found
 
     async def order(self, caller: Caller, order_id: str) -> StoredOrder:

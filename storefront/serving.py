@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
@@ -20,8 +20,10 @@ LOOK_EVERY = 0.02
 class _Server(uvicorn.Server):
     """A server that leaves signals to the program around it."""
 
-    def install_signal_handlers(self) -> None:
-        """None of its own."""
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """It takes none."""
+        yield
 
 
 @asynccontextmanager

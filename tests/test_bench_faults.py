@@ -9,12 +9,14 @@ from dataclasses import replace
 import pytest
 from databases import Database
 
+from bench.engines import waybill_of
 from bench.faults.judging import Asked, AtBank, Breach, Evidence, InBooks, InRegister, Verdict, judge
 from bench.faults.plan import Storm, bank_faults, fates, strikes
 from bench.faults.race import race_on
 from bench.faults.report import Board
 from bench.faults.returns import GoingBack, Returned, going_back, judge_returns
 from bench.faults.run import under_fire
+from core.audit.waybills import judge as judge_number
 
 ASKED = Asked("w-1", "m-1", 1_000, "tok-w-1")
 PAID = Evidence(
@@ -234,3 +236,10 @@ async def test_a_small_storm_breaks_no_promise() -> None:
     assert len(evidence.register) == 10
     assert run.back == 2
     assert any(bank.payouts_minor for bank in evidence.bank.values())
+
+
+def test_no_two_orders_of_a_run_share_a_waybill() -> None:
+    names = [f"{kind}-610994-{number}" for kind in ("o", "b") for number in range(500)]
+    numbers = {waybill_of(name) for name in names}
+    assert len(numbers) == len(names)
+    assert {judge_number("sandbox", number).answer for number in numbers} == {"possible"}

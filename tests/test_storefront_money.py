@@ -56,13 +56,14 @@ def test_a_merchant_withdraws_over_http(http_client: httpx2.Client) -> None:
     assert (estimate.status, estimate.body["amount_minor"], estimate.body["against"]) == (200, 5_000, [])
     first, again = (merchant.post("/v1/withdrawals", body, key) for _ in range(2))
     assert (first.status, again.status, again.body) == (201, 201, first.body)
-    assert [row["withdrawal_id"] for row in merchant.get("/v1/withdrawals").body["data"]] == [key]
-    assert merchant.get(f"/v1/withdrawals/{key}").body["withdrawal"]["amount_minor"] == 5_000
+    named = first.body["withdrawal_id"]
+    assert [row["withdrawal_id"] for row in merchant.get("/v1/withdrawals").body["data"]] == [named]
+    assert merchant.get(f"/v1/withdrawals/{named}").body["withdrawal"]["amount_minor"] == 5_000
     much = merchant.post("/v1/withdrawals", body | {"amount_minor": 4_000_000}, fresh_key())
     assert (much.status, much.body["code"]) == (409, "insufficient_funds")
     stranger = keyed(http_client, "--merchant", "m-stranger")
-    assert stranger.get(f"/v1/withdrawals/{key}").body["code"] == "unknown_withdrawal"
-    assert stranger.post(f"/v1/withdrawals/{key}/cancel", {}, fresh_key()).body["code"] == "unknown_withdrawal"
+    assert stranger.get(f"/v1/withdrawals/{named}").body["code"] == "unknown_withdrawal"
+    assert stranger.post(f"/v1/withdrawals/{named}/cancel", {}, fresh_key()).body["code"] == "unknown_withdrawal"
     assert stranger.post("/v1/withdrawals", body | {"merchant_id": name}, fresh_key()).body["code"] == "wrong_actor"
     assert merchant.post("/v1/withdrawals", body | {"leaving": True}, fresh_key()).body["code"] == "malformed"
 
@@ -82,7 +83,7 @@ def test_a_carriers_push_gets_the_answer_that_its_sender_knows(http_client: http
     body, headers = push_of("easypost", "ups", fresh("1Z"), [])
     assert http_client.post("/v1/in/carriers/easypost", content=body, headers=headers).status_code == 200
     assert http_client.post("/v1/in/carriers/easypost", content=body + b" ", headers=headers).status_code == 401
-    assert http_client.post("/v1/in/carriers/pigeon", content=body).json()["code"] == "malformed"
+    assert http_client.post("/v1/in/carriers/pigeon", content=body).json()["code"] == "not_found"
 
 
 def test_a_request_outlives_the_gateway_that_took_it(shop: Http) -> None:

@@ -52,8 +52,10 @@ def test_an_order_lives_through_http_alone(shop: Http, http_client: httpx2.Clien
     until = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
     (statement,) = merchant.get(f"/v1/merchants/{order['merchant_id']}/statement", to=until).body["data"]
     assert statement["closing"]["available_minor"] == 12_941
-    names = [notice["name"] for notice in merchant.get("/v1/notices", limit=500).body["data"]]
-    assert "settled" in names
+    notices = merchant.get("/v1/notices", to="operator").body
+    assert {notice["to"] for notice in notices["data"]} == {"merchant"}
+    assert "settled" in [notice["name"] for notice in notices["data"]]
+    assert merchant.get("/v1/notices", after=notices["last"]).body == {"data": [], "last": notices["last"]}
 
 
 def test_the_same_request_gets_its_first_answer_again(shop: Http) -> None:
@@ -119,6 +121,38 @@ def test_a_key_sees_and_moves_only_what_is_its_own(shop: Http, http_client: http
     assert [row["order_id"] for row in own.get("/v1/orders").body["data"]] == [order["order_id"]]
     posing = {"actor": {"role": "buyer", "id": order["buyer_id"]}}
     assert own.post(f"{where}/confirm_receipt", posing, fresh_key()).body["code"] == "wrong_actor"
+
+
+def test_the_code_of_a_handover_cannot_be_found_from_what_is_shown(shop: Http) -> None:
+    order = started(shop, delivery_mode="pickup", handover_hash="0" * 64)
+    shown_order = shop.get(f"/v1/orders/{order['order_id']}").body["order"]
+    assert shown_order["delivery_mode"] == "pickup"
+    assert "handover_hash" not in shown_order
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/orders/%00", 404),
+        ("/v1/merchants/a%20b/balance", 404),
+        ("/v1/requests/%00", 404),
+        ("/v1/orders?phase=%00", 422),
+        ("/v1/orders?limit=0", 422),
+        ("/v1/merchants/m-1/statement?to=9999-12-31", 422),
+        ("/v1/merchants/m-1/statement?from=2026-01-01&to=2026-11-01", 422),
+        ("/v1/merchants/m-1/statement?to=2026-02-30", 422),
+        ("/v1/notices?subject=%00", 422),
+    ],
+)
+def test_an_address_that_can_mean_nothing_is_refused(shop: Http, path: str, status: int) -> None:
+    assert shop.get(path).status == status
+
+
+@pytest.mark.parametrize("actor", [None, [], "buyer", {"role": []}, {"role": {}}, {"role": "buyer"}])
+def test_an_actor_that_is_none_is_refused(shop: Http, actor: Any) -> None:
+    order = started(shop)
+    answer = shop.post(f"/v1/orders/{order['order_id']}/cancel_order", {"actor": actor, "reason": "x"}, fresh_key())
+    assert answer.status in {403, 422}
 
 
 @pytest.mark.parametrize("role", ["operator", "reviewer", "system", "channel", "carrier", "rail", "storefront"])

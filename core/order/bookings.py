@@ -176,9 +176,13 @@ def _chargeback_fee(state: OrderState, booking: Booking, now: datetime) -> Movem
 
 
 def _freeze_or_release(state: OrderState, booking: Booking, now: datetime) -> Movement:
-    """The most that moves: the amount of a freeze, or all that was requested."""
-    asked = state.freeze.asked_minor if state.freeze is not None else 0
-    build, most = (movements.freeze, to_freeze_minor(state)) if booking.kind == "freeze" else (movements.release, asked)
+    """The most that moves: the amount of a freeze, or all that an order can have frozen.
+
+    A freeze whose report was lost may have frozen more than this state knows of, and all of it is released.
+    """
+    all_of_it = state.order.total_minor + state.order.discount_minor
+    freeze = booking.kind == "freeze"
+    build, most = (movements.freeze, to_freeze_minor(state)) if freeze else (movements.release, all_of_it)
     return build(
         state.order.order_id,
         k=int(booking.cause),

@@ -116,9 +116,10 @@ BEGIN
     SELECT CASE WHEN c.leg IS NULL THEN 'no_such_leg' ELSE 'above_movement' END, w.leg::TEXT,
            w.amount_minor - (c.amount_minor - c.corrected_minor)
     INTO outcome, account, short_by
-    FROM jsonb_to_recordset(v_legs) AS w (leg INT, amount_minor BIGINT)
+    FROM (SELECT g.leg, sum(g.amount_minor)::BIGINT AS amount_minor, min(g.amount_minor) AS least
+          FROM jsonb_to_recordset(v_legs) AS g (leg INT, amount_minor BIGINT) GROUP BY g.leg) AS w
     LEFT JOIN correctable_legs(p_reference) AS c ON c.leg = w.leg
-    WHERE c.leg IS NULL OR w.amount_minor > c.amount_minor - c.corrected_minor OR w.amount_minor < 1
+    WHERE c.leg IS NULL OR w.amount_minor > c.amount_minor - c.corrected_minor OR w.least < 1
     ORDER BY w.leg LIMIT 1;
     IF FOUND THEN
         RETURN NEXT;

@@ -12,12 +12,13 @@ from core.errors import Refused
 from ledger.balances import Balance
 from ledger.merchant_statements import merchant_statements
 from storefront.api.documents import schema_of
-from storefront.api.paging import page_of
+from storefront.api.paging import id_in, page_of
 from storefront.api.routing import query, reading
 from storefront.problems import ProblemError
 from storefront.service import HttpService, service_of
 
-DAYS = 30
+DAYS, DAYS_AT_MOST = 30, 92
+YEARS = range(1970, 2200)
 
 router = APIRouter(prefix="/v1/merchants", tags=["merchants"])
 
@@ -32,16 +33,16 @@ async def get_statement(request: Request) -> Response:
     """Every movement of a merchant's money, with opening and closing balance."""
     service, merchant_id = await _merchant(request)
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    first = _day(request, "from") or today - timedelta(days=DAYS)
     last = _day(request, "to") or today
-    if last < first:
-        raise Refused("malformed", "to: lies before from.", "to")
+    first = _day(request, "from") or last - timedelta(days=DAYS)
+    if not timedelta(0) <= last - first <= timedelta(days=DAYS_AT_MOST):
+        raise Refused("malformed", f"to: must be from 0 to {DAYS_AT_MOST} days after from.", "to")
     found = await merchant_statements(service.register.pool, merchant_id, first, last + timedelta(days=1))
     return JSONResponse(page_of(found, merchant_id=merchant_id))
 
 
 async def _merchant(request: Request) -> tuple[HttpService, str]:
-    service, merchant_id = service_of(request), request.path_params["merchant_id"]
+    service, merchant_id = service_of(request), id_in(request, "merchant_id")
     caller = await service.caller(request, "merchants:read")
     if not caller.sees(merchant_id):
         raise ProblemError("not_found")
@@ -53,9 +54,12 @@ def _day(request: Request, name: str) -> datetime | None:
     if given is None:
         return None
     try:
-        return datetime.strptime(given, "%Y-%m-%d").replace(tzinfo=UTC)
+        day = datetime.strptime(given, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
-        raise Refused("malformed", f"{name}: {given[:40]!r} is not a day such as 2026-12-01.", name) from None
+        day = None
+    if day is None or day.year not in YEARS:
+        raise Refused("malformed", f"{name}: {given[:40]!r} is not a day such as 2026-12-01.", name)
+    return day
 
 
 reading(

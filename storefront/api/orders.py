@@ -11,7 +11,7 @@ from core.order import views
 from core.order.state import OrderState
 from ledger.orders import OrderRow, StoredOrder
 from storefront.api.documents import schema_of
-from storefront.api.paging import limit_of, page_of
+from storefront.api.paging import id_in, limit_of, page_of, word_in
 from storefront.api.routing import changing, query, reading
 from storefront.api.verbs import add_verbs
 from storefront.bodies import message_of, object_of
@@ -21,6 +21,9 @@ from storefront.service import HttpService, service_of
 
 NEVER_BY_KEY = frozenset({ReportScan.verb})
 """Carriers prove themselves by their own signature, at `/v1/in`."""
+
+KEPT_TO_OURSELVES = frozenset({"handover_hash", "device_hash", "place_hash"})
+"""Of an order: from the hash of a short code a merchant could find the code that only the buyer knows."""
 
 router = APIRouter(prefix="/v1", tags=["orders"])
 
@@ -42,12 +45,11 @@ async def list_orders(request: Request) -> Response:
     """Orders that the key may see, the newest first."""
     service = service_of(request)
     caller = await service.caller(request, "orders:read")
-    asked = request.query_params
     rows = await service.register.orders.rows(
-        merchant_id=caller.key.merchant_id or asked.get("merchant_id"),
-        phase=asked.get("phase"),
-        audit=asked.get("audit"),
-        hold_reason=asked.get("held_by"),
+        merchant_id=caller.key.merchant_id or word_in(request, "merchant_id"),
+        phase=word_in(request, "phase"),
+        audit=word_in(request, "audit"),
+        hold_reason=word_in(request, "held_by"),
         limit=limit_of(request),
     )
     return JSONResponse(page_of(rows))
@@ -60,7 +62,9 @@ async def get_order(request: Request) -> Response:
     if state is None:
         return JSONResponse({"order_id": known.order.order_id, "phase": "opening", "holds": []})
     holds = [hold.model_dump(mode="json", exclude_none=True) for hold in views.holds_of(state)]
-    return JSONResponse({**views.order_view(state), "holds": holds})
+    view = views.order_view(state)
+    view["order"] = {name: value for name, value in view["order"].items() if name not in KEPT_TO_OURSELVES}
+    return JSONResponse({**view, "holds": holds})
 
 
 async def get_order_journal(request: Request) -> Response:
@@ -80,7 +84,7 @@ async def get_order_money(request: Request) -> Response:
 async def _known(request: Request) -> tuple[HttpService, StoredOrder]:
     service = service_of(request)
     caller = await service.caller(request, "orders:read")
-    return service, await service.order(caller, request.path_params["order_id"])
+    return service, await service.order(caller, id_in(request, "order_id"))
 
 
 def _state(known: StoredOrder) -> OrderState | None:

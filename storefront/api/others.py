@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from core.audit.waybills import judge
 from ledger.notices import StoredNotice
 from storefront.api.documents import schema_of
-from storefront.api.paging import limit_of, number_of, page_of
+from storefront.api.paging import id_in, limit_of, number_of, page_of, word_in
 from storefront.api.routing import query, reading
 from storefront.changing import KeptAnswer
 from storefront.problems import ProblemError
@@ -28,20 +28,21 @@ async def list_notices(request: Request) -> Response:
     service = service_of(request)
     caller = await service.caller(request, "notices:read")
     after = number_of(request, "after", 0, 0, 2**62)
+    # What staff and buyers are notified of is not for the merchant.
+    recipient = "merchant" if caller.key.merchant_id is not None else word_in(request, "to")
     wait = number_of(request, "wait", 0, 0, LONGEST_WAIT)
     for _ in range(int(wait / LOOK_EVERY) + 1):
-        read = await service.register.notices.read(
+        rows = await service.register.notices.read(
             after_id=after,
-            to=request.query_params.get("to"),
-            subject=request.query_params.get("subject"),
+            to=recipient,
+            subject=word_in(request, "subject"),
+            merchant_id=caller.key.merchant_id,
             limit=limit_of(request),
         )
-        rows = [row for row in read if row.merchant_id is not None and caller.sees(row.merchant_id)]
-        if rows or not wait:
+        if rows or not wait or await request.is_disconnected():
             break
-        after = read[-1].notice_id if read else after
         await asyncio.sleep(LOOK_EVERY)
-    return JSONResponse(page_of(rows, last=read[-1].notice_id if read else after))
+    return JSONResponse(page_of(rows, last=rows[-1].notice_id if rows else after))
 
 
 async def judge_waybill(request: Request) -> Response:
@@ -62,8 +63,8 @@ async def judge_waybill(request: Request) -> Response:
 async def get_request(request: Request) -> Response:
     """What became of a changing request that was answered with 202."""
     service = service_of(request)
-    caller = await service.caller(request, "orders:read")
-    known = await service.register.requests.known(caller.key.key_id, request.path_params["idempotency_key"])
+    caller = await service.caller(request)
+    known = await service.register.requests.known(caller.key.key_id, id_in(request, "idempotency_key"))
     if known is None:
         raise ProblemError("not_found")
     if known.status is None:

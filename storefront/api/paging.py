@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,11 @@ from starlette.requests import Request
 
 from core.errors import Refused
 from core.fields import Message
+from storefront.problems import ProblemError
 
 USUAL, MOST = 50, 500
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_WORD = re.compile(r"[A-Za-z0-9_/-]{1,100}")
 
 
 def limit_of(request: Request) -> int:
@@ -20,6 +24,30 @@ def limit_of(request: Request) -> int:
         Refused: `malformed`.
     """
     return number_of(request, "limit", USUAL, 1, MOST)
+
+
+def id_in(request: Request, name: str) -> str:
+    """An id of the address.
+
+    Raises:
+        ProblemError: `not_found`: nothing can have it.
+    """
+    given: str = request.path_params[name]
+    if not _ID.fullmatch(given):
+        raise ProblemError("not_found")
+    return given
+
+
+def word_in(request: Request, name: str) -> str | None:
+    """A filter of the address, if it is given.
+
+    Raises:
+        Refused: `malformed`; no such name can exist.
+    """
+    given = request.query_params.get(name)
+    if given is not None and not _WORD.fullmatch(given):
+        raise Refused("malformed", f"{name}: {given[:40]!r} is not 1 to 100 of A-Z a-z 0-9 _ / -", name)
+    return given
 
 
 def number_of(request: Request, name: str, usual: int, least: int, most: int) -> int:

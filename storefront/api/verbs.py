@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from core.command import Command
 from storefront.api.documents import body_of
+from storefront.api.paging import id_in
 from storefront.api.routing import Handler, changing
 from storefront.bodies import message_of, object_of
 from storefront.changing import idempotency_key_of
@@ -43,7 +44,7 @@ def _sender(kind: Kind, verb: str, model: type[Command]) -> Handler:
     async def send(request: Request) -> Response:
         service = service_of(request)
         caller = await service.caller(request, f"{kind}s:write")
-        key, subject = idempotency_key_of(request), request.path_params[f"{kind}_id"]
+        key, subject = idempotency_key_of(request), id_in(request, f"{kind}_id")
         await (service.order(caller, subject) if kind == "order" else service.withdrawal(caller, subject))
         fields = await object_of(request)
         command = message_of(model, {**fields, "command_id": key, "actor": caller.actor(fields.get("actor"))})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from fastapi import APIRouter
@@ -14,7 +15,7 @@ from core.withdrawal import views
 from core.withdrawal.recovering import resume
 from ledger.withdrawals import WithdrawalRow
 from storefront.api.documents import schema_of
-from storefront.api.paging import limit_of, page_of
+from storefront.api.paging import id_in, limit_of, page_of, word_in
 from storefront.api.routing import changing, query, reading
 from storefront.api.verbs import add_verbs
 from storefront.bodies import message_of, object_of
@@ -37,7 +38,7 @@ async def start_withdrawal(request: Request) -> Response:
     service = service_of(request)
     caller = await service.caller(request, "withdrawals:write")
     key = idempotency_key_of(request)
-    withdrawal = _asked(caller, {"withdrawal_id": key, **await object_of(request)})
+    withdrawal = _asked(caller, {"withdrawal_id": _id_from(caller, key), **await object_of(request)})
     body = withdrawal.model_dump(mode="json", exclude_unset=True)
     pending = service.changes.pending(caller, key, "withdrawal", withdrawal.withdrawal_id, body)
     return await service.changes.answer(pending, request)
@@ -50,6 +51,11 @@ async def estimate_withdrawal(request: Request) -> Response:
     withdrawal = _asked(caller, {"withdrawal_id": "estimate", **await object_of(request)})
     found = await estimate_now(service.settings, service.register, withdrawal)
     return JSONResponse(found.model_dump(mode="json"))
+
+
+def _id_from(caller: Caller, key: str) -> str:
+    """A withdrawal's id where its sender names none. Two senders may choose the same Idempotency-Key."""
+    return f"w-{hashlib.sha256(f'{caller.key.merchant_id}/{key}'.encode()).hexdigest()[:32]}"
 
 
 def _asked(caller: Caller, fields: dict[str, Any]) -> Withdrawal:
@@ -74,8 +80,8 @@ async def list_withdrawals(request: Request) -> Response:
     service = service_of(request)
     caller = await service.caller(request, "withdrawals:read")
     rows = await service.register.withdrawals.rows(
-        merchant_id=caller.key.merchant_id or request.query_params.get("merchant_id"),
-        state_name=request.query_params.get("state"),
+        merchant_id=caller.key.merchant_id or word_in(request, "merchant_id"),
+        state_name=word_in(request, "state"),
         limit=limit_of(request),
     )
     return JSONResponse(page_of(rows))
@@ -85,7 +91,7 @@ async def get_withdrawal(request: Request) -> Response:
     """One withdrawal: its state, payouts and holds."""
     service = service_of(request)
     caller = await service.caller(request, "withdrawals:read")
-    known = await service.withdrawal(caller, request.path_params["withdrawal_id"])
+    known = await service.withdrawal(caller, id_in(request, "withdrawal_id"))
     if known.state is None:
         return JSONResponse({"withdrawal_id": known.withdrawal.withdrawal_id, "phase": known.state_name, "holds": []})
     state = resume(known.state, known.revision)

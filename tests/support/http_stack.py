@@ -37,7 +37,7 @@ class Http:
     """Whether it comes again when it is told to, as a client should."""
 
     def get(self, path: str, **queries: Any) -> Answered:
-        return self._asked("GET", path, params=queries)
+        return self._asked("GET", path, params=queries or None)
 
     def post(self, path: str, body: Any = None, key: str | None = None, **headers: str) -> Answered:
         content = body if isinstance(body, bytes) else json.dumps({} if body is None else body).encode()
