@@ -235,3 +235,17 @@ def test_a_silent_merchant_is_waited_for_no_longer_than_before_the_settlement() 
     driver.advance(3 * DAY)
     assert stage(driver) == "awaiting_return"
     driver.check()
+
+
+def test_a_release_takes_all_that_is_frozen_also_what_a_lost_report_froze() -> None:
+    """The state knows of 1; the books froze all that the case was about before the worker died."""
+    driver = settled()
+    before = driver.books.of("available")
+    line_2(driver)
+    driver.state = driver.state.changed(
+        freeze=driver.state.freeze.changed(asked_minor=1) if driver.state.freeze else None
+    )
+    assert driver.books.of("frozen") == LINE_2_OF_MERCHANT
+    say(driver, "withdraw_after_sale", "buyer")
+    assert money(driver) == (before, 0, 0)
+    assert driver.state.closed

@@ -11,6 +11,8 @@ from order_driver import OrderDriver, verb_of
 from order_samples import DAY, an_order
 
 from core.answers import Answer
+from core.order.refunding import end_if_nothing_left
+from core.order.shares import nothing_left
 from core.order.steps import OrderStep
 from core.reasons import Refusal
 
@@ -310,3 +312,16 @@ def test_a_command_that_arrives_meanwhile_undoes_nothing(kind: str) -> None:
         end(driver, "won")
     assert driver.refunds() == {}
     driver.check()
+
+
+@pytest.mark.parametrize("outcome", ["disputed", "won"])
+def test_an_order_does_not_end_while_its_money_may_come_back(outcome: str) -> None:
+    """Won after the end, it would stay in the order's proceeds: an order that is over is not settled."""
+    driver = credited()
+    charge(driver, TOTAL)
+    if outcome == "won":
+        driver.hold(scope="all")
+        assert end(driver, "won") == "accepted"
+    state = driver.state
+    assert nothing_left(state)
+    assert end_if_nothing_left(state).phase == "credited"

@@ -195,3 +195,15 @@ async def test_a_settlement_that_was_taken_back_is_not_looked_for_in_statements(
         await say(register, person, SETTLED, "K2")
     for scope, name in (("channel", "wechat"), ("rail", "sandbox")):
         assert (await both_sides(database.pool, scope, name)).ours == []  # type: ignore[arg-type]  # a known scope
+
+
+async def test_a_leg_that_is_named_twice_counts_twice(database: Database) -> None:
+    """Each alone would fit; together they would take back more than was moved."""
+    await settled(database)
+    twice = [{"leg": 1, "amount_minor": 990}, {"leg": 1, "amount_minor": 990}]
+    for person in ("ann", "bob"):
+        outcome = await database.pool.fetchval(
+            "SELECT outcome FROM correct_movement('K2', $1, $2, $3, 'booked twice', $4)", SETTLED, twice, person, NOW
+        )
+        assert outcome == "above_movement"
+    assert await database.balance("rail/sandbox/cash") == 990
