@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from case_driver import TOTAL, case, code, delivered, opened, say, stage
+from case_driver import ALL_OF_2, LINE_1, TOTAL, case, code, delivered, opened, say, stage
 from order_driver import OrderDriver, verb_of
-from order_samples import DAY, an_order
+from order_samples import DAY, WAYBILLS, an_order
 
 from core.answers import Answer
 from core.order.refunding import end_if_nothing_left
@@ -155,11 +155,11 @@ def test_what_the_merchant_has_no_more_is_owed() -> None:
 def test_an_order_that_was_cancelled_while_disputed_gives_the_buyer_what_is_won() -> None:
     driver = opened()
     charge(driver, 5000)
-    driver.advance(3 * DAY)  # nobody ships: the rest goes back
+    assert code(driver.send("cancel_order", "buyer", reason="no")) == "accepted"
     assert (driver.phase, stage(driver)) == ("cancelled", "disputed")
-    driver.channel_says("arrived", "ship_by")
+    driver.channel_says("arrived", "cancel")
     end(driver, "won")
-    assert driver.refunds() == {"ship_by": TOTAL - 5000, "chargeback-1-won": 5000}
+    assert driver.refunds() == {"cancel": TOTAL - 5000, "chargeback-1-won": 5000}
     driver.channel_says("arrived", "chargeback-1-won")
     assert (driver.phase, driver.state.closed) == ("cancelled", True)
     driver.check()
@@ -325,3 +325,19 @@ def test_an_order_does_not_end_while_its_money_may_come_back(outcome: str) -> No
     state = driver.state
     assert nothing_left(state)
     assert end_if_nothing_left(state).phase == "credited"
+
+
+def test_units_that_were_not_sent_wait_for_the_channel_and_go_back_when_it_was_won() -> None:
+    """The second line is never shipped. Ended during the dispute, its price would be the merchant's after the win."""
+    driver = opened()
+    driver.ship({"parcel_id": "p1", "carrier": "sandbox", "waybill": WAYBILLS[0], "lines": ALL_OF_2})
+    charge(driver, TOTAL)
+    assert code(driver.send("decline_shipment", "merchant", reason="sold out")) == "case_open"
+    driver.advance(3 * DAY)
+    assert "ship_by" not in driver.waits_for()
+    assert driver.state.left_to_ship()
+    assert end(driver, "won") == "accepted"
+    driver.advance(DAY / 24)
+    assert not driver.state.left_to_ship()
+    assert driver.refunds() == {"ship_by": LINE_1 * 2}
+    driver.check()

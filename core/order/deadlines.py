@@ -45,6 +45,12 @@ LOOKS: frozenset[str] = CASE_LOOKS | {
 }
 """Deadlines that depend on the carrier's latest answer: it is asked once more before they pass."""
 
+WAIT_FOR_CHANNEL = frozenset(
+    {"ship_by", "pickup_by", "collect_by", "undelivered_by", "undelivered_end", "audit_correction"}
+)
+"""Deadlines that end units. While the channel has the money there is none for the buyer; what is won back later would
+be the merchant's for goods that never came. They pass once the channel has decided.
+"""
 NO_PICKUP = "no_pickup"
 """Why a person must look at a parcel that no carrier is known to have picked up."""
 UNDELIVERED = "undelivered"
@@ -54,6 +60,8 @@ UNDELIVERED = "undelivered"
 def deadlines(state: OrderState) -> tuple[Deadline, ...]:
     """All deadlines that run, earliest first."""
     found = [deadline for deadline in _all(state) if not state.reminders or deadline.key not in state.reminders]
+    if state.cases and state.disputed:
+        found = [deadline for deadline in found if deadline.name not in WAIT_FOR_CHANNEL]
     return tuple(sorted(found, key=lambda deadline: (deadline.at, deadline.name, deadline.subject)))
 
 

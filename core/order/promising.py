@@ -28,6 +28,8 @@ def check_decline(state: OrderState, command: DeclineShipment) -> Refusal | None
     """Whether these units are in no parcel yet."""
     if (refusal := _check_unshipped(state)) is not None:
         return refusal
+    if state.disputed:
+        return refuse("case_open", "The channel disputes its money; nothing is ended before the channel decides.")
     if not command.reason:
         return refuse("reason_missing", field="reason")
     left, known = state.left_to_ship(), {line.line_id for line in state.lines}

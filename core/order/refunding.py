@@ -110,18 +110,12 @@ def refund_rest(
 
 def end_if_nothing_left(state: OrderState) -> OrderState:
     """The order after a refund whose parcels stay: over if nothing of it is left for the merchant."""
-    if not nothing_left(state) or _may_come_back(state):
+    # What a channel may still give back must find the order open: an order that is over passes nothing on.
+    if not nothing_left(state) or state.disputed:
         return state
     if state.credited_at is None:
         return _end_all(state, "refunded")
     return end_order(state, "refunded") if state.phase == "credited" else state
-
-
-def _may_come_back(state: OrderState) -> bool:
-    """A channel that disputes the money may still give it back: an order that had ended could not pass it on."""
-    case = state.open_case
-    disputed = case is not None and case.dispute is not None
-    return disputed or any(one.stage == "won" for one in state.unbooked_disputes)
 
 
 # --- what both do ----------------------------------------------------------------------------------------

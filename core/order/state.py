@@ -320,6 +320,12 @@ class OrderState(State):
         return self.phase == "settled" and any(hold.name not in OWN_HOLDS for hold in self.held("payout", "all"))
 
     @property
+    def disputed(self) -> bool:
+        """Whether the channel has taken money back that it may still give back, or that is not with us again yet."""
+        waits = self.open_case is not None and self.open_case.dispute is not None
+        return waits or any(case.stage == "won" for case in self.unbooked_disputes)
+
+    @property
     def unbooked_disputes(self) -> tuple[AfterSaleCase, ...]:
         """Chargebacks whose fee is not in the books yet, or which were won and are not reversed."""
         return tuple(case for case in self.cases if case.dispute is not None and self._unbooked(case, case.dispute))
