@@ -36,7 +36,7 @@ async def basket(
     refund: Annotated[
         list[str] | None, typer.Option(metavar="ORDER", help="Refund this order; may be given again; `all`: each.")
     ] = None,
-    reason: Annotated[str | None, typer.Option(help="Why; buyer and merchants are told.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why; buyer and merchants are notified.")] = None,
     actor: Annotated[str | None, typer.Option("--as", metavar="ROLE:ID", help="Who, such as operator:o-1.")] = None,
     command_id: Annotated[str | None, typer.Option("--id", help="The commands' id; a fresh one unless given.")] = None,
     as_json: JsonFlag = False,

@@ -13,7 +13,7 @@ from commands.grades import give_grade
 from commands.group import plain_app
 from commands.licences import licences
 from commands.link import books
-from commands.merchant_orders import tell_orders, tell_withdrawals
+from commands.merchant_orders import reach_orders, tell_withdrawals
 from commands.merchant_terms import deposit, deposit_back, terms
 from commands.reading import id_of
 from core.errors import Refused
@@ -142,20 +142,20 @@ async def _stop(
             changed = taken is not None and await taken.merchants.stop(
                 merchant, what, on=on, by=who, why=why, now=datetime.now(UTC)
             )
-        told = await _tell_all(register, merchant, what, who, why, on=on)
-        view = {**await _view(register, merchant), "changed": changed, **told}
+        reached = await _reach_all(register, merchant, what, who, why, on=on)
+        view = {**await _view(register, merchant), "changed": changed, **reached}
     print_answer(view, lambda console: _show(console, view))
-    if told["not_reached"]:
+    if reached["not_reached"]:
         raise Failed
 
 
-async def _tell_all(
+async def _reach_all(
     register: Register, merchant: str, what: Stop, who: Actor, why: str, *, on: bool
 ) -> dict[str, list[str]]:
     """Let open orders show the stop, or move on; let waiting withdrawals look again."""
-    orders = await tell_orders(register, merchant, what, who, why, on=on)
+    orders = await reach_orders(register, merchant, what, who, why, on=on)
     withdrawals = await tell_withdrawals(register, merchant) if what != "leaving" else []
-    return {"told": orders.told, "not_reached": [*orders.not_reached, *withdrawals]}
+    return {"reached": orders.reached, "not_reached": [*orders.not_reached, *withdrawals]}
 
 
 def operator_by(by: str | None) -> Actor:
@@ -238,8 +238,8 @@ def _show(console: Console, view: dict[str, Any]) -> None:
     stand = {"state": view["state"], "grade": view["grade"] or "none"}
     for name, value in view["terms"].items():
         stand[name] = str(value)
-    if "told" in view:
-        stand |= {"orders told": str(len(view["told"])), "not reached": ", ".join(view["not_reached"]) or "none"}
+    if "reached" in view:
+        stand |= {"orders reached": str(len(view["reached"])), "not reached": ", ".join(view["not_reached"]) or "none"}
     console.print(facts(f"merchant {view['merchant_id']}", stand))
     if view["deposits"]:
         rows = [

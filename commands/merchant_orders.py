@@ -31,21 +31,21 @@ AT_ONCE = 8
 """Orders that are notified at one time."""
 
 
-class Told(NamedTuple):
+class Reached(NamedTuple):
     """Orders that show the stop now, or moved on; and those that could not be reached."""
 
-    told: list[str]
+    reached: list[str]
     not_reached: list[str]
 
 
-async def tell_orders(register: Register, merchant: str, what: Stop, who: Actor, why: str, *, on: bool) -> Told:
+async def reach_orders(register: Register, merchant: str, what: Stop, who: Actor, why: str, *, on: bool) -> Reached:
     """Place the hold on each open order, or lift it. Orders that are already right are left alone.
 
     A suspension stops no open order; one that was opened under it, held, is let go with it.
     """
     name = HOLDS.get(what)
     if name is None or (what == "suspended" and on):
-        return Told([], [])
+        return Reached([], [])
     if on:
         return await _each(
             await register.merchants.to_hold(merchant), lambda client, one: _place(client, one, who, why)
@@ -54,8 +54,8 @@ async def tell_orders(register: Register, merchant: str, what: Stop, who: Actor,
     return await _each(ids, lambda client, one: _lift(client, one, name, who, why))
 
 
-async def _each(ids: Sequence[str], act: Callable[[Client, str], Awaitable[None]]) -> Told:
-    told: list[str] = []
+async def _each(ids: Sequence[str], act: Callable[[Client, str], Awaitable[None]]) -> Reached:
+    reached: list[str] = []
     missed: list[str] = []
     limit = asyncio.Semaphore(AT_ONCE)
 
@@ -68,7 +68,7 @@ async def _each(ids: Sequence[str], act: Callable[[Client, str], Awaitable[None]
             except DakuanError:
                 missed.append(order_id)
             else:
-                told.append(order_id)
+                reached.append(order_id)
 
     if ids:
         try:
@@ -76,8 +76,8 @@ async def _each(ids: Sequence[str], act: Callable[[Client, str], Awaitable[None]
                 await asyncio.gather(*(one(client, order_id) for order_id in ids))
         except Unavailable as error:
             print_line(f"The merchant's orders ({len(ids)}) could not be reached; run this again: {error}")
-            return Told(sorted(told), sorted({*ids} - {*told}))
-    return Told(sorted(told), sorted(missed))
+            return Reached(sorted(reached), sorted({*ids} - {*reached}))
+    return Reached(sorted(reached), sorted(missed))
 
 
 async def _place(client: Client, order_id: str, who: Actor, why: str) -> None:

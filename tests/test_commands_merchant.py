@@ -24,10 +24,10 @@ def test_a_freeze_holds_every_open_order_refuses_new_ones_and_is_lifted() -> Non
     ship(order, waybill)
     scan(order, waybill, "picked_up", 0)
     frozen = ask("merchant", "freeze", merchant, *BY, "--id", "f-1")
-    assert (frozen["changed"], frozen["told"], frozen["state"]) == (True, [order["order_id"]], "frozen")
+    assert (frozen["changed"], frozen["reached"], frozen["state"]) == (True, [order["order_id"]], "frozen")
     assert "merchant_frozen" in holds(order)
     again = ask("merchant", "freeze", merchant, *BY, "--id", "f-1")
-    assert (again["changed"], again["told"]) == (False, [])
+    assert (again["changed"], again["reached"]) == (False, [])
     assert refusal("start", "-", stdin=json.dumps(fresh_order(merchant_id=merchant))) == "merchant_frozen"
     ask("advance", order["order_id"], "1d")
     scan(order, waybill, "delivered", 1)
@@ -35,7 +35,7 @@ def test_a_freeze_holds_every_open_order_refuses_new_ones_and_is_lifted() -> Non
     ask("send", "confirm_receipt", order["order_id"], "--as", f"buyer:{order['buyer_id']}")
     assert ask("show", order["order_id"])["state"]["phase"] == "shipped"
     freed = ask("merchant", "unfreeze", merchant, *BY, "--id", "u-1")
-    assert (freed["changed"], freed["told"], freed["state"]) == (True, [order["order_id"]], "in order")
+    assert (freed["changed"], freed["reached"], freed["state"]) == (True, [order["order_id"]], "in order")
     shown(order["order_id"], "credited")
     assert [one["value"] for one in freed["history"]] == [None, "yes"]
     notices = ask("notices", "--subject", f"merchant/{merchant}")["notices"]
