@@ -34,8 +34,9 @@ from core.messages import (
 from core.order.auditing import apply_verdict, facts_of
 from core.order.bookings import Booking, credit_due, movement_for, refund_due
 from core.order.commands import receive
-from core.order.deadlines import due_looks, pass_deadlines, wake_at
+from core.order.deadlines import wake_at
 from core.order.opening import Screening, apply_screening, begin
+from core.order.passing import due_looks, pass_deadlines
 from core.order.pausing import settles_at
 from core.order.shipping import Claim
 from core.order.state import OrderState

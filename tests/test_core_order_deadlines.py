@@ -26,7 +26,7 @@ from order_samples import DAY, HOUR, SECOND, T0, WAYBILLS, a_parcel, a_scan, a_v
 from core.aftersale.deadlines import CASE_REMINDER
 from core.aftersale.deadlines import PASSING as CASE_PASSING
 from core.answers import Answer
-from core.order import deadlines as module
+from core.order import passing
 from core.order.deadlines import deadlines, next_deadline, wake_at
 from core.reasons import Refusal
 
@@ -118,7 +118,7 @@ def test_deadline_passes_at_its_second_and_not_before(case: Case) -> None:
 def test_every_deadline_of_the_code_is_tested_here() -> None:
     """Those of after-sale cases are tested with the cases."""
     of_cases = {*CASE_PASSING, CASE_REMINDER, "pause_end"}
-    assert {case.name for case in CASES} == {*module._PASSING, "settle_at"} - of_cases
+    assert {case.name for case in CASES} == {*passing.PASSING, "settle_at"} - of_cases
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

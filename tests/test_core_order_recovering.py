@@ -12,7 +12,7 @@ from order_samples import DAY, T0, WAYBILLS, a_parcel, a_policy, an_order
 from core.answers import Answer
 from core.order.bookings import Booking
 from core.order.claims import standing_claims
-from core.order.deadlines import pass_deadlines
+from core.order.passing import pass_deadlines
 from core.order.recovering import follow, recover
 from core.order.state import OrderState
 from core.order.steps import ReleaseClaims, finish, next_step, post, start

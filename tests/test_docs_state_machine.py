@@ -28,12 +28,12 @@ from core.order import (
     granting,
     handover,
     holding,
+    passing,
     promising,
     receiving,
     shifting,
     shipping,
 )
-from core.order import deadlines as deadlines_module
 from core.order.commands import VERBS
 from core.order.state import (
     ARBITRATION_OVERDUE,
@@ -288,7 +288,7 @@ def refusals_in_source(verb: str) -> set[str]:
 
 def test_every_deadline_stands_with_its_limit_and_default() -> None:
     table = {next(iter(names(row[0]))): (next(iter(names(row[1]))), row[2]) for row in rows("Deadlines")}
-    assert set(table) == {*deadlines_module._PASSING, "settle_at"} - of_cases()
+    assert set(table) == {*passing.PASSING, "settle_at"} - of_cases()
     assert table.pop("hold_review") == ("review_at", "none"), "the command's own, no limit of the policy"
     limits = OrderLimits()
     assert {limit: format_duration(getattr(limits, limit)) for limit, _ in table.values()} == dict(table.values())

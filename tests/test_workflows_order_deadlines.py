@@ -12,8 +12,8 @@ from order_stage import Play
 
 from core.aftersale.deadlines import CASE_REMINDER
 from core.aftersale.deadlines import PASSING as CASE_PASSING
-from core.order.deadlines import _PASSING
 from core.order.handover import hash_of_code
+from core.order.passing import PASSING
 from demo.stage import StagedOrder
 
 MINUTES = timedelta(minutes=5)
@@ -225,4 +225,4 @@ async def test_a_deadline_passes_when_it_is_due_and_not_before(name: str, play: 
 def test_every_deadline_of_the_core_is_passed_here() -> None:
     """Those of after-sale cases pass in the stories of the demo."""
     of_cases = {*CASE_PASSING, CASE_REMINDER, "pause_end"}
-    assert set(PASSES) == {*_PASSING, "settle_at"} - of_cases
+    assert set(PASSES) == {*PASSING, "settle_at"} - of_cases

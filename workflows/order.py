@@ -41,10 +41,11 @@ with workflow.unsafe.imports_passed_through():
     from core.order.auditing import facts_of, only_silent, return_facts_of
     from core.order.claims import note_unused_claims, standing_claims
     from core.order.commands import first_answer, refusal_of
-    from core.order.deadlines import pass_deadlines, wake_at
+    from core.order.deadlines import wake_at
     from core.order.folding import as_recorded, claim_at_once, open_at_once
     from core.order.opening import begin, read_order
     from core.order.page import details_of
+    from core.order.passing import pass_deadlines
     from core.order.recovering import follow, recover
     from core.order.shipping import ClaimingCommand, to_claim
     from core.order.state import OrderState

@@ -29,8 +29,8 @@ from core.order.bookings import (
 from core.order.calling import hold_money, merchant_hold
 from core.order.cases import apply_return_verdict
 from core.order.claims import claims_to_release, key_of, release_claims
-from core.order.deadlines import due_looks
 from core.order.opening import Screening, apply_screening
+from core.order.passing import due_looks
 from core.order.state import LEDGER_DISAGREES, Doing, OrderState
 from core.order.views import record_of
 from core.reasons import Refusal

@@ -13,8 +13,8 @@ from core.fields import Message
 from core.order.auditing import apply_verdict, only_silent
 from core.order.calling import hold_money
 from core.order.cases import apply_return_verdict
-from core.order.deadlines import refund_stuck_hold
 from core.order.handover import by_carrier
+from core.order.passing import refund_stuck_hold
 from core.order.state import REFUND_STUCK, OrderState
 from core.parcels import Parcel
 

@@ -23,8 +23,9 @@ from core.movements import Movement
 from core.order.bookings import AT_MOST, credit_due
 from core.order.claims import claims_to_release
 from core.order.commands import first_answer, note_unreadable, receive, refusal_of
-from core.order.deadlines import deadlines, pass_deadlines, wake_at
+from core.order.deadlines import deadlines, wake_at
 from core.order.opening import Screening, begin
+from core.order.passing import pass_deadlines
 from core.order.recovering import follow, recover
 from core.order.shipping import Claim, ClaimingCommand, to_claim
 from core.order.state import OrderState
