@@ -10,6 +10,7 @@
     DAKUAN_RAILS                       file of further rails and channels, and our accounts with them (`config.rails`)
     DAKUAN_ACCOUNT_KEYS                ID:KEY,ID:KEY…: what seals account numbers; 32 bytes in base64, the newest first
     DAKUAN_PEPPER                      what API keys are hashed with: 32 bytes in base64, the same for all gateways
+    DAKUAN_CONSOLE_URL, DAKUAN_OIDC_…  the console's public address, and where people sign in (`config.console`)
     DAKUAN_POLICIES                    folder of policy files; default `policies/`
     DAKUAN_SCREENING                   screening rules; default `screening.toml` in that folder
     DAKUAN_HOME                        folder of the local stack; default `var/` beside the sources
@@ -34,6 +35,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from config.console import ConsoleSettings, parse_console
 from config.providers import Providers, parse_providers
 from config.rails import Rails, parse_rails
 from core.addresses import is_plain_remote, parse_database_address
@@ -86,6 +88,8 @@ class Settings(BaseModel):
     """The keys that seal account numbers, by id; the first seals, all open."""
     pepper: bytes | None = Field(default=None, repr=False)
     """What API keys are hashed with."""
+    console: ConsoleSettings | None = None
+    """None: no one signs in, but on a local stack."""
     rails: Rails | None = Field(default=None, repr=False)
     """None: every rail is the bank, every channel the payment channel above."""
     rails_file: Path | None = None
@@ -128,6 +132,7 @@ class Settings(BaseModel):
             rails_file=rails_file,
             account_keys=_account_keys(variables, home if "world_url" in found else None),
             pepper=_pepper(variables, home if "world_url" in found else None),
+            console=parse_console(variables),
             policies=policies,
             providers=providers,
             screening=_path(variables, "DAKUAN_SCREENING", policies / "screening.toml"),

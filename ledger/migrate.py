@@ -20,7 +20,8 @@ _OF_MERCHANTS = ("move_merchant", "require_deposit", "tell_of_merchant", "is_hel
 _OF_POLICIES = ("keep_policy", "name_policy")
 _DECIDED = ("move_grade", "move_policy", "set_safeguard", "shorten_cooling", "reseal_account")
 _OF_KEYS = ("add_api_key", "end_api_key")
-OWNERS_ALONE = (*_CHECKED, *_OF_POLICIES, *_OF_MERCHANTS, *_DECIDED, *_OF_KEYS)
+_OF_PEOPLE = ("add_person", "end_person")
+OWNERS_ALONE = (*_CHECKED, *_OF_POLICIES, *_OF_MERCHANTS, *_DECIDED, *_OF_KEYS, *_OF_PEOPLE)
 """Functions that the worker's role may not call. It reaches some through others, which check their arguments: `post`
 accepts any legs, and a role that may call it can make money. The rest are an operator's decisions.
 """

@@ -27,6 +27,7 @@ from ledger.orders import Orders
 from ledger.payments import Payments
 from ledger.payout_accounts import PayoutAccounts
 from ledger.payouts import Payouts
+from ledger.people import People
 from ledger.policies import Policies
 from ledger.pool import Pool, translate_errors
 from ledger.provider_log import ProviderLog
@@ -71,6 +72,7 @@ class Register:
         self.breaks = Breaks(pool)
         self.api_keys = ApiKeys(pool)
         self.requests = Requests(pool)
+        self.people = People(pool)
 
     @asynccontextmanager
     async def once(self, command: AccountCommand | None, now: datetime) -> AsyncIterator[Register | None]:

@@ -235,6 +235,25 @@ CREATE TABLE payout_account_commands (
     CONSTRAINT an_account_command_is_carried_out_once PRIMARY KEY (role, who, command_id)
 );
 
+CREATE TABLE people (
+    person_id text NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    merchant_id text,
+    issuer text NOT NULL,
+    subject text NOT NULL,
+    added_by text NOT NULL,
+    added_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT people_pkey PRIMARY KEY (person_id),
+    CONSTRAINT one_person_a_subject UNIQUE (issuer, subject),
+    CONSTRAINT person_id_form CHECK (person_id ~ '^[A-Za-z0-9_-]{1,64}$'::text),
+    CONSTRAINT person_name_form CHECK (length(name) >= 1 AND length(name) <= 100),
+    CONSTRAINT person_role_known CHECK (role = ANY (ARRAY['operator'::text, 'reviewer'::text, 'merchant'::text])),
+    CONSTRAINT persons_merchant_form CHECK (merchant_id ~ '^[A-Za-z0-9_-]{1,64}$'::text),
+    CONSTRAINT staff_of_a_merchant CHECK ((role = 'merchant'::text) = (merchant_id IS NOT NULL))
+);
+
 CREATE TABLE policies (
     content_hash text NOT NULL,
     name text NOT NULL,
@@ -303,6 +322,26 @@ CREATE TABLE reconciliation_runs (
     breaks integer NOT NULL,
     CONSTRAINT reconciliation_runs_pkey PRIMARY KEY (scope, name)
 );
+
+CREATE TABLE requests (
+    api_key text NOT NULL,
+    idempotency_key text NOT NULL,
+    digest text NOT NULL,
+    what text NOT NULL,
+    subject text NOT NULL,
+    body jsonb NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    taken_until timestamp with time zone NOT NULL,
+    status integer,
+    answer jsonb,
+    answered_at timestamp with time zone,
+    CONSTRAINT requests_pkey PRIMARY KEY (api_key, idempotency_key),
+    CONSTRAINT an_answer_is_whole CHECK ((status IS NULL) = (answer IS NULL) AND (status IS NULL) = (answered_at IS NULL)),
+    CONSTRAINT idempotency_key_form CHECK (idempotency_key ~ '^[A-Za-z0-9_-]{1,64}$'::text),
+    CONSTRAINT sender_form CHECK (api_key ~ '^([A-Za-z0-9]{8}|person:[A-Za-z0-9_-]{1,64})$'::text)
+);
+CREATE INDEX requests_by_age ON requests USING btree (received_at);
+CREATE INDEX requests_unanswered ON requests USING btree (taken_until) WHERE status IS NULL;
 
 CREATE TABLE safeguards (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -459,26 +498,6 @@ CREATE TABLE policy_names (
     CONSTRAINT policy_names_content_hash_fkey FOREIGN KEY (content_hash) REFERENCES policies(content_hash)
 );
 
-CREATE TABLE requests (
-    api_key text NOT NULL,
-    idempotency_key text NOT NULL,
-    digest text NOT NULL,
-    what text NOT NULL,
-    subject text NOT NULL,
-    body jsonb NOT NULL,
-    received_at timestamp with time zone NOT NULL,
-    taken_until timestamp with time zone NOT NULL,
-    status integer,
-    answer jsonb,
-    answered_at timestamp with time zone,
-    CONSTRAINT requests_pkey PRIMARY KEY (api_key, idempotency_key),
-    CONSTRAINT requests_api_key_fkey FOREIGN KEY (api_key) REFERENCES api_keys(key_id),
-    CONSTRAINT an_answer_is_whole CHECK ((status IS NULL) = (answer IS NULL) AND (status IS NULL) = (answered_at IS NULL)),
-    CONSTRAINT idempotency_key_form CHECK (idempotency_key ~ '^[A-Za-z0-9_-]{1,64}$'::text)
-);
-CREATE INDEX requests_by_age ON requests USING btree (received_at);
-CREATE INDEX requests_unanswered ON requests USING btree (taken_until) WHERE status IS NULL;
-
 CREATE TABLE rest_returns (
     return_id text NOT NULL,
     channel text NOT NULL,
@@ -503,6 +522,20 @@ CREATE TABLE rest_returns (
     CONSTRAINT rest_return_state_known CHECK (state = ANY (ARRAY['asked'::text, 'owed'::text, 'arrived'::text, 'refused'::text]))
 );
 CREATE INDEX rest_returns_by_payment ON rest_returns USING btree (channel, payment);
+
+CREATE TABLE sessions (
+    digest bytea NOT NULL,
+    person_id text NOT NULL,
+    signed_in_at timestamp with time zone NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    CONSTRAINT sessions_pkey PRIMARY KEY (digest),
+    CONSTRAINT sessions_person_id_fkey FOREIGN KEY (person_id) REFERENCES people(person_id),
+    CONSTRAINT a_session_ends CHECK (ends_at > signed_in_at AND ends_at <= (signed_in_at + '1 day'::interval)),
+    CONSTRAINT session_digest_form CHECK (length(digest) = 32)
+);
+CREATE INDEX sessions_by_end ON sessions USING btree (ends_at);
+CREATE INDEX sessions_by_person ON sessions USING btree (person_id);
 
 CREATE TABLE statement_lines (
     scope text NOT NULL,
@@ -818,6 +851,30 @@ AS $function$
     ORDER BY (n ->> 'seq')::INT
     ON CONFLICT ON CONSTRAINT a_notice_is_stored_once DO NOTHING
 $function$;
+
+CREATE FUNCTION add_person(
+    p_person_id text,
+    p_name text,
+    p_role text,
+    p_merchant_id text,
+    p_issuer text,
+    p_subject text,
+    p_by text,
+    p_now timestamp with time zone
+)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    INSERT INTO people (person_id, name, role, merchant_id, issuer, subject, added_by, added_at)
+    VALUES (p_person_id, p_name, p_role, p_merchant_id, p_issuer, p_subject, p_by, p_now)
+    ON CONFLICT DO NOTHING;
+    RETURN EXISTS (
+        SELECT FROM people WHERE person_id = p_person_id AND role = p_role AND issuer = p_issuer AND subject = p_subject
+        AND merchant_id IS NOT DISTINCT FROM p_merchant_id AND ended_at IS NULL
+    );
+END $function$;
 
 CREATE FUNCTION add_refunded_lines(p_order_id text, p_lines jsonb, p_total bigint)
  RETURNS void
@@ -1265,6 +1322,26 @@ BEGIN
     UPDATE api_keys SET expires_at = p_at WHERE key_id = p_key_id AND (expires_at IS NULL OR expires_at > p_at);
     RETURN FOUND;
 END $function$;
+
+CREATE FUNCTION end_person(p_person_id text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    DELETE FROM sessions WHERE person_id = p_person_id;
+    UPDATE people SET ended_at = p_now WHERE person_id = p_person_id AND ended_at IS NULL;
+    RETURN FOUND;
+END $function$;
+
+CREATE FUNCTION end_session(p_digest bytea)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    DELETE FROM sessions WHERE digest = p_digest
+$function$;
 
 CREATE FUNCTION finish_callback(p_id bigint, p_outcome text, p_detail text, p_about text, p_key text, p_event_id text)
  RETURNS void
@@ -1754,6 +1831,15 @@ BEGIN
     RETURN v_new;
 END $function$;
 
+CREATE FUNCTION note_session_used(p_digest bytea, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    UPDATE sessions SET seen_at = p_now WHERE digest = p_digest AND seen_at < p_now - INTERVAL '1 minute'
+$function$;
+
 CREATE FUNCTION number_in_use(p_waybill text)
  RETURNS boolean
  LANGUAGE sql
@@ -2022,6 +2108,26 @@ BEGIN
         RETURN 'different_content';
     END;
     RETURN 'registered';
+END $function$;
+
+CREATE FUNCTION open_session(
+    p_digest bytea,
+    p_replaces bytea,
+    p_person_id text,
+    p_signed_in_at timestamp with time zone,
+    p_ends_at timestamp with time zone
+)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    DELETE FROM sessions WHERE digest = p_replaces OR ends_at < p_signed_in_at;
+    INSERT INTO sessions (digest, person_id, signed_in_at, seen_at, ends_at)
+    SELECT p_digest, p.person_id, p_signed_in_at, p_signed_in_at, p_ends_at
+    FROM people p WHERE p.person_id = p_person_id AND p.ended_at IS NULL;
+    RETURN FOUND;
 END $function$;
 
 CREATE FUNCTION pay_deposit_back(p_merchant_id text, p_currency text, p_now timestamp with time zone)
@@ -4211,6 +4317,7 @@ GRANT SELECT ON TABLE payout_account_versions TO dakuan_worker;
 GRANT SELECT ON TABLE payout_accounts TO dakuan_worker;
 GRANT SELECT ON TABLE payout_attempts TO dakuan_worker;
 GRANT SELECT ON TABLE payout_events TO dakuan_worker;
+GRANT SELECT ON TABLE people TO dakuan_worker;
 GRANT SELECT ON TABLE policies TO dakuan_worker;
 GRANT SELECT ON TABLE policy_moves TO dakuan_worker;
 GRANT SELECT ON TABLE policy_names TO dakuan_worker;
@@ -4225,6 +4332,7 @@ GRANT SELECT ON TABLE rest_returns TO dakuan_worker;
 GRANT SELECT ON TABLE review_claims TO dakuan_worker;
 GRANT SELECT ON TABLE safeguards TO dakuan_worker;
 GRANT SELECT ON TABLE schema_migrations TO dakuan_worker;
+GRANT SELECT ON TABLE sessions TO dakuan_worker;
 GRANT SELECT ON TABLE statement_lines TO dakuan_worker;
 GRANT SELECT ON TABLE statement_loads TO dakuan_worker;
 GRANT SELECT ON TABLE statement_periods TO dakuan_worker;
@@ -4247,6 +4355,7 @@ GRANT EXECUTE ON FUNCTION close_rest_return TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correct_movement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correctable_legs TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION deposit_required TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION end_session TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_push TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_subscription TO dakuan_worker;
@@ -4267,11 +4376,13 @@ GRANT EXECUTE ON FUNCTION newest_scan TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_key_used TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_rests TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION note_session_used TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION number_in_use TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_and_fund_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_drop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_order TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION open_session TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION pay_deposit_back TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_chargeback_won TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_for_order TO dakuan_worker;

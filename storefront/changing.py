@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -32,7 +32,6 @@ from core.reasons import SENTENCES
 from ledger.register import Register
 from ledger.requests import PendingRequest
 from storefront.bodies import message_of
-from storefront.identities import Caller
 from storefront.problems import MEDIA_TYPE, ProblemError, body_of, problem_in
 from wiring.commanding import send_to_order
 
@@ -49,6 +48,14 @@ AT_ONCE = 20
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 log = logging.getLogger("dakuan.storefront")
+
+
+class Sender(Protocol):
+    """Who sends a changing request."""
+
+    @property
+    def sender(self) -> str:
+        """Under which name its requests are kept: no two senders have the same."""
 
 
 @dataclass(frozen=True)
@@ -86,19 +93,30 @@ class Changes:
         self._trying: set[asyncio.Task[KeptAnswer | None]] = set()
         """Held, or a task that nothing waits for could be collected."""
 
-    def pending(self, caller: Caller, key: str, what: str, subject: str, body: dict[str, Any]) -> PendingRequest:
+    def pending(self, caller: Sender, key: str, what: str, subject: str, body: dict[str, Any]) -> PendingRequest:
         """A request as it is written down.
 
         Args:
+            caller: an API key, or a person at the console.
             what: `order` or `withdrawal` to start one, or with the verb of a command: `order.confirm_receipt`.
         """
-        digest = self._digest(caller.key.key_id, key, what, subject, body)
-        return PendingRequest(
-            api_key=caller.key.key_id, idempotency_key=key, digest=digest, what=what, subject=subject, body=body
-        )
+        sender = caller.sender
+        digest = self._digest(sender, key, what, subject, body)
+        return PendingRequest(api_key=sender, idempotency_key=key, digest=digest, what=what, subject=subject, body=body)
 
     async def answer(self, pending: PendingRequest, request: Request) -> JSONResponse:
-        """Carry out a request, or give its first answer again."""
+        """Carry out a request, or give its first answer again, as HTTP."""
+        found, again = await self.carried_out(pending)
+        if found is None:
+            return _accepted(pending.idempotency_key)
+        return found.response(request, {"Idempotent-Replayed": "true"} if again else None)
+
+    async def carried_out(self, pending: PendingRequest) -> tuple[KeptAnswer | None, bool]:
+        """The answer to a request, and whether it was given before. None: it goes on, and has no answer yet.
+
+        Raises:
+            ProblemError: `command_id_used_with_different_content`, `under_way`.
+        """
         now = datetime.now(UTC)
         taken = await self._register.requests.take(pending, taken_until=now + TAKEN_FOR, now=now)
         if taken.outcome == "other":
@@ -107,14 +125,13 @@ class Changes:
             raise ProblemError("under_way")
         if taken.outcome == "answered":
             assert taken.status is not None
-            return KeptAnswer(taken.status, taken.answer).response(request, {"Idempotent-Replayed": "true"})
+            return KeptAnswer(taken.status, taken.answer), True
         trying = asyncio.create_task(self._carry_out(pending))
         self._trying.add(trying)
         trying.add_done_callback(self._trying.discard)
         done, _ = await asyncio.wait({trying}, timeout=ANSWERS_WITHIN)
         # The try goes on after the wait: its answer is kept, and read at the place that 202 names.
-        found = trying.result() if done else None
-        return found.response(request) if found is not None else _accepted(pending.idempotency_key)
+        return (trying.result() if done else None), False
 
     async def _carry_out(self, pending: PendingRequest) -> KeptAnswer | None:
         """One try; None where there is no answer yet."""

@@ -32,6 +32,11 @@ class Caller:
 
     key: ApiKey
 
+    @property
+    def sender(self) -> str:
+        """Under which name its requests are kept."""
+        return self.key.key_id
+
     def needs(self, scope: str) -> None:
         """Raise where the key lacks this scope.
 

@@ -62,6 +62,8 @@ TABLES = (
     "schema_migrations",
     "api_keys",
     "requests",
+    "people",
+    "sessions",
 )
 
 
@@ -76,6 +78,10 @@ CALLABLE = {
     "answer_request": "what a sender is answered; moves nothing",
     "note_key_used": "when a key was last used",
     "purge_requests": "forgets answers older than thirty days; ids keep their promise in the workflows",
+    # of the console
+    "open_session": "a row without a cookie: the digest is made with a pepper that is not in the database",
+    "note_session_used": "when a session was last used",
+    "end_session": "someone must sign in again",
     # of orders
     "open_order": "claims a part of a payment, under a text that its policy's name pointed to; " + HANDS_ON,
     "open_and_fund_order": "the same, and what was paid, once; " + HANDS_ON,

@@ -1,0 +1,113 @@
+"""People of the console in the register: who may sign in, and who is signed in. Only digests of sessions are kept."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from core.fields import Message
+from ledger.register_part import RegisterPart
+
+PersonRole = Literal["operator", "reviewer", "merchant"]
+IDLE = timedelta(hours=2)
+"""A session that is not used for so long has ended."""
+
+
+class Person(Message):
+    """A person of the platform, or of a merchant's staff (`merchant_id`).
+
+    `issuer` and `subject`: who they are to the provider of identities.
+    """
+
+    person_id: str
+    name: str
+    role: PersonRole
+    merchant_id: str | None
+    issuer: str
+    subject: str
+    added_by: str
+    added_at: datetime
+    ended_at: datetime | None
+
+
+class SignedIn(Message):
+    """A person with a session; `signed_in_at` is when they last proved who they are."""
+
+    person_id: str
+    name: str
+    role: PersonRole
+    merchant_id: str | None
+    signed_in_at: datetime
+
+
+_PERSON = f"SELECT {', '.join(Person.model_fields)} FROM people"
+
+
+class People(RegisterPart):
+    """The register's people and their sessions."""
+
+    async def add(
+        self,
+        person_id: str,
+        name: str,
+        role: PersonRole,
+        *,
+        merchant_id: str | None,
+        issuer: str,
+        subject: str,
+        by: str,
+        now: datetime,
+    ) -> bool:
+        """Add a person, as the owner. The same again changes nothing; False: the id or the subject is another's."""
+        return bool(
+            await self._call(
+                "SELECT add_person($1, $2, $3, $4, $5, $6, $7, $8)",
+                *(person_id, name, role, merchant_id, issuer, subject, by, now),
+            )
+        )
+
+    async def end(self, person_id: str, now: datetime) -> bool:
+        """End a person's access and sessions, as the owner. False: they are not known, or it has ended."""
+        return bool(await self._call("SELECT end_person($1, $2)", person_id, now))
+
+    async def everyone(self, limit: int = 1000) -> list[Person]:
+        """Everyone who was ever added, by id."""
+        return await self._all(Person, f"{_PERSON} ORDER BY person_id LIMIT $1", limit)
+
+    async def of_subject(self, issuer: str, subject: str) -> Person | None:
+        """Whom a provider of identities means; None: a stranger, or someone whose access has ended."""
+        return await self._one(
+            Person, f"{_PERSON} WHERE issuer = $1 AND subject = $2 AND ended_at IS NULL", issuer, subject
+        )
+
+    async def of_issuer(self, issuer: str, limit: int = 50) -> list[Person]:
+        """Everyone of one provider of identities who may sign in, by id."""
+        query = f"{_PERSON} WHERE issuer = $1 AND ended_at IS NULL ORDER BY person_id LIMIT $2"
+        return await self._all(Person, query, issuer, limit)
+
+    # --- sessions ---
+
+    async def open_session(
+        self, digest: bytes, person_id: str, *, replaces: bytes | None, now: datetime, ends_at: datetime
+    ) -> bool:
+        """Open a session in place of the one that the browser had. False: the person may not sign in."""
+        return bool(
+            await self._call("SELECT open_session($1, $2, $3, $4, $5)", digest, replaces, person_id, now, ends_at)
+        )
+
+    async def signed_in(self, digest: bytes, now: datetime) -> SignedIn | None:
+        """Who has this session now; None once it has ended or was not used for `IDLE`."""
+        found = await self._one(
+            SignedIn,
+            "SELECT p.person_id, p.name, p.role, p.merchant_id, s.signed_in_at FROM sessions s"
+            " JOIN people p USING (person_id)"
+            " WHERE s.digest = $1 AND s.ends_at > $2 AND s.seen_at > $3 AND p.ended_at IS NULL",
+            *(digest, now, now - IDLE),
+        )
+        if found is not None:
+            await self._call("SELECT note_session_used($1, $2)", digest, now)
+        return found
+
+    async def end_session(self, digest: bytes) -> None:
+        """Sign out."""
+        await self._call("SELECT end_session($1)", digest)
