@@ -21,7 +21,11 @@ _OF_POLICIES = ("keep_policy", "name_policy")
 _DECIDED = ("move_grade", "move_policy", "set_safeguard", "shorten_cooling", "reseal_account")
 _OF_KEYS = ("add_api_key", "end_api_key")
 _OF_PEOPLE = ("add_person", "end_person")
-OWNERS_ALONE = (*_CHECKED, *_OF_POLICIES, *_OF_MERCHANTS, *_DECIDED, *_OF_KEYS, *_OF_PEOPLE)
+_OF_EVENTS = ("add_events", "follow_event_clock")
+OWNERS_ALONE = (
+    *(*_CHECKED, *_OF_POLICIES, *_OF_MERCHANTS, *_DECIDED),
+    *(*_OF_KEYS, *_OF_PEOPLE, *_OF_EVENTS),
+)
 """Functions that the worker's role may not call. It reaches some through others, which check their arguments: `post`
 accepts any legs, and a role that may call it can make money. The rest are an operator's decisions.
 """
@@ -61,6 +65,7 @@ async def migrate(owner_dsn: str, *, worker: str = WORKER) -> list[str]:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
             applied = await _apply(connection, worker)
             await _write_chart(connection)
+            await connection.execute("SELECT follow_event_clock()")
             return applied
     finally:
         await connection.close()

@@ -113,6 +113,35 @@ CREATE TABLE deposit_moves (
 CREATE INDEX deposit_moves_by_grade ON deposit_moves USING btree (grade, currency, id) WHERE grade IS NOT NULL;
 CREATE INDEX deposit_moves_by_merchant ON deposit_moves USING btree (merchant_id, currency, id) WHERE merchant_id IS NOT NULL;
 
+CREATE TABLE event_clock (
+    ahead bigint NOT NULL,
+    CONSTRAINT event_clock_goes_forward CHECK (ahead > 0)
+);
+
+CREATE TABLE event_subjects (
+    subject text COLLATE "C" NOT NULL,
+    seq integer NOT NULL,
+    position bigint NOT NULL,
+    CONSTRAINT event_subjects_pkey PRIMARY KEY (subject)
+) WITH (fillfactor=70);
+
+CREATE TABLE events (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    position bigint NOT NULL,
+    subject text COLLATE "C" NOT NULL,
+    seq integer NOT NULL,
+    merchant_id text,
+    type text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    data jsonb NOT NULL,
+    CONSTRAINT events_pkey PRIMARY KEY (id),
+    CONSTRAINT events_are_numbered_by_subject UNIQUE (subject, seq)
+);
+CREATE INDEX events_by_recording ON events USING btree (recorded_at);
+CREATE INDEX events_in_order ON events USING btree ("position", id);
+CREATE INDEX events_of_merchant ON events USING btree (merchant_id, "position", id);
+
 CREATE TABLE grade_moves (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     merchant_id text NOT NULL,
@@ -841,6 +870,33 @@ AS $function$
     VALUES (p_key_id, p_name, p_digest, p_merchant_id, p_scopes, p_created_by, p_now, p_expires_at)
 $function$;
 
+CREATE FUNCTION add_events(p_subject text, p_merchant_id text, p_at timestamp with time zone, p_events jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_count    INT := jsonb_array_length(p_events);
+    v_position BIGINT := pg_current_xact_id()::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0);
+    v_last     INT;
+BEGIN
+    IF v_count = 0 THEN
+        RETURN;
+    END IF;
+    -- Two transactions may reach this lock in another order than they began in: the position never goes back.
+    INSERT INTO event_subjects AS s (subject, seq, position) VALUES (p_subject, v_count, v_position)
+    ON CONFLICT (subject) DO UPDATE
+    SET seq = s.seq + v_count, position = greatest(s.position, excluded.position)
+    RETURNING s.seq, s.position INTO v_last, v_position;
+    INSERT INTO events (position, subject, seq, merchant_id, type, at, data)
+    SELECT v_position, p_subject, v_last - v_count + e.n, p_merchant_id, e.body ->> 'type', p_at,
+           CASE WHEN octet_length((e.body -> 'data')::TEXT) <= 3500 THEN e.body -> 'data'
+                ELSE (SELECT jsonb_object_agg(d.key, d.value) FILTER (WHERE octet_length(d.value::TEXT) <= 200)
+                      FROM jsonb_each(e.body -> 'data') AS d) || '{"cut": true}' END
+    FROM jsonb_array_elements(p_events) WITH ORDINALITY AS e (body, n)
+    ORDER BY e.n;
+END $function$;
+
 CREATE FUNCTION add_notices(p_subject text, p_notices jsonb)
  RETURNS void
  LANGUAGE sql
@@ -1343,6 +1399,15 @@ AS $function$
     DELETE FROM sessions WHERE digest = p_digest
 $function$;
 
+CREATE FUNCTION events_end()
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT pg_snapshot_xmin(pg_current_snapshot())::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0)
+$function$;
+
 CREATE FUNCTION finish_callback(p_id bigint, p_outcome text, p_detail text, p_about text, p_key text, p_event_id text)
  RETURNS void
  LANGUAGE sql
@@ -1373,6 +1438,24 @@ AS $function$
     UPDATE carrier_subscriptions s SET outcome = p_outcome, detail = p_detail
     WHERE s.provider = p_provider AND s.carrier = p_carrier AND s.waybill = p_waybill
 $function$;
+
+CREATE FUNCTION follow_event_clock()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_next BIGINT := pg_snapshot_xmax(pg_current_snapshot())::TEXT::BIGINT;
+    v_last BIGINT := (SELECT max(e.position) FROM events e);
+BEGIN
+    IF v_last IS NULL OR v_last < v_next + coalesce((SELECT max(c.ahead) FROM event_clock c), 0) THEN
+        RETURN FALSE;
+    END IF;
+    LOCK TABLE event_clock IN EXCLUSIVE MODE;
+    DELETE FROM event_clock;
+    INSERT INTO event_clock (ahead) VALUES (v_last - pg_snapshot_xmin(pg_current_snapshot())::TEXT::BIGINT + 1);
+    RETURN TRUE;
+END $function$;
 
 CREATE FUNCTION given_back(p_order text, OUT back_minor bigint, OUT commission_minor bigint, OUT discount_minor bigint)
  RETURNS record
@@ -4298,6 +4381,9 @@ GRANT SELECT ON TABLE carrier_subscriptions TO dakuan_worker;
 GRANT SELECT ON TABLE corrections TO dakuan_worker;
 GRANT SELECT ON TABLE deposit_moves TO dakuan_worker;
 GRANT SELECT ON TABLE entries TO dakuan_worker;
+GRANT SELECT ON TABLE event_clock TO dakuan_worker;
+GRANT SELECT ON TABLE event_subjects TO dakuan_worker;
+GRANT SELECT ON TABLE events TO dakuan_worker;
 GRANT SELECT ON TABLE grade_moves TO dakuan_worker;
 GRANT SELECT ON TABLE licence_moves TO dakuan_worker;
 GRANT SELECT ON TABLE licences TO dakuan_worker;
@@ -4356,6 +4442,7 @@ GRANT EXECUTE ON FUNCTION correct_movement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correctable_legs TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION deposit_required TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION end_session TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION events_end TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_push TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_subscription TO dakuan_worker;

@@ -29,6 +29,9 @@ TABLES = (
     "safeguards",
     "waybill_claims",
     "notices",
+    "event_clock",
+    "event_subjects",
+    "events",
     "licence_moves",
     "grade_moves",
     "merchant_moves",
@@ -147,7 +150,7 @@ CALLABLE = {
     **dict.fromkeys(
         ("account_guarded", "account_kind", "bounded_now", "correctable_legs", "given_back", "is_own",
          "may_be_corrected", "newest_scan", "number_in_use", "safeguard", "shape_of", "told_lines", "merchant_value",
-         "merchant_stop", "deposit_required"),
+         "merchant_stop", "deposit_required", "events_end"),
         READS_ONLY,
     ),
     "split_owed": "locks a merchant's accounts until its transaction ends; changes nothing",

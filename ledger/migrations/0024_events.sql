@@ -1,0 +1,86 @@
+-- The stream of events: every change of an order, a withdrawal, an account, a merchant, in an order in which a reader can
+-- go on. An event is written in the transaction that makes it true.
+
+-- How far the clock of the stream is ahead of the server's transactions. No row: not at all. A restore into another
+-- server begins to count transactions again; `follow_event_clock` moves the clock beyond every event that was restored.
+CREATE TABLE event_clock (
+    ahead BIGINT NOT NULL,
+    CONSTRAINT event_clock_goes_forward CHECK (ahead > 0)
+);
+
+-- The last event of each subject. Its row is the lock under which the subject's events get their numbers.
+CREATE TABLE event_subjects (
+    subject  TEXT COLLATE "C" PRIMARY KEY,
+    seq      INT NOT NULL,
+    position BIGINT NOT NULL
+) WITH (fillfactor = 70);
+
+-- `position` orders events so that a reader at (position, id) misses none: it is at least the number of the event's own
+-- transaction, and a reader goes no further than the oldest transaction that still runs. It never goes back within a
+-- subject. `subject` is `order/{id}`, `withdrawal/{id}`, `account/{id}`, `merchant/{id}`, …
+CREATE TABLE events (
+    id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    position    BIGINT NOT NULL,
+    subject     TEXT COLLATE "C" NOT NULL,
+    seq         INT NOT NULL,
+    merchant_id TEXT,
+    type        TEXT NOT NULL,
+    at          TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    data        JSONB NOT NULL,
+    CONSTRAINT events_are_numbered_by_subject UNIQUE (subject, seq)
+);
+
+-- For readers of the whole stream and of one merchant's.
+CREATE INDEX events_in_order ON events (position, id);
+CREATE INDEX events_of_merchant ON events (merchant_id, position, id);
+-- For the purge by age, and for readers that begin at a time.
+CREATE INDEX events_by_recording ON events (recorded_at);
+
+-- Events before this position are all committed: no transaction that still runs can add one.
+CREATE FUNCTION events_end() RETURNS BIGINT
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    SELECT pg_snapshot_xmin(pg_current_snapshot())::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0)
+$$;
+
+-- Add events `[{type, data}]` of one subject, in this order, numbered without gaps. What would make an event larger than
+-- 4 KB is left out, and `cut` says so: no event may stop the money that it reports.
+CREATE FUNCTION add_events(p_subject TEXT, p_merchant_id TEXT, p_at TIMESTAMPTZ, p_events JSONB) RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_count    INT := jsonb_array_length(p_events);
+    v_position BIGINT := pg_current_xact_id()::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0);
+    v_last     INT;
+BEGIN
+    IF v_count = 0 THEN
+        RETURN;
+    END IF;
+    -- Two transactions may reach this lock in another order than they began in: the position never goes back.
+    INSERT INTO event_subjects AS s (subject, seq, position) VALUES (p_subject, v_count, v_position)
+    ON CONFLICT (subject) DO UPDATE
+    SET seq = s.seq + v_count, position = greatest(s.position, excluded.position)
+    RETURNING s.seq, s.position INTO v_last, v_position;
+    INSERT INTO events (position, subject, seq, merchant_id, type, at, data)
+    SELECT v_position, p_subject, v_last - v_count + e.n, p_merchant_id, e.body ->> 'type', p_at,
+           CASE WHEN octet_length((e.body -> 'data')::TEXT) <= 3500 THEN e.body -> 'data'
+                ELSE (SELECT jsonb_object_agg(d.key, d.value) FILTER (WHERE octet_length(d.value::TEXT) <= 200)
+                      FROM jsonb_each(e.body -> 'data') AS d) || '{"cut": true}' END
+    FROM jsonb_array_elements(p_events) WITH ORDINALITY AS e (body, n)
+    ORDER BY e.n;
+END $$;
+
+-- After a restore into another server: go on behind the last event. True where the clock was behind.
+CREATE FUNCTION follow_event_clock() RETURNS BOOLEAN
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_next BIGINT := pg_snapshot_xmax(pg_current_snapshot())::TEXT::BIGINT;
+    v_last BIGINT := (SELECT max(e.position) FROM events e);
+BEGIN
+    IF v_last IS NULL OR v_last < v_next + coalesce((SELECT max(c.ahead) FROM event_clock c), 0) THEN
+        RETURN FALSE;
+    END IF;
+    LOCK TABLE event_clock IN EXCLUSIVE MODE;
+    DELETE FROM event_clock;
+    INSERT INTO event_clock (ahead) VALUES (v_last - pg_snapshot_xmin(pg_current_snapshot())::TEXT::BIGINT + 1);
+    RETURN TRUE;
+END $$;

@@ -1,0 +1,158 @@
+"""The stream of events on a real PostgreSQL: its order, its cursors, and what a reader may rely on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from databases import Database
+from ledger_samples import NOW
+
+from core.events import START, Cursor, read_cursor
+from core.reasons import Refusal
+from ledger.events import fits
+from ledger.pool import Connected
+from ledger.register import Register
+
+
+async def _add(connection: Connected, subject: str, *types: str, merchant: str | None = "m-1", **data: Any) -> None:
+    events = [{"type": one, "data": data} for one in types]
+    await connection.execute("SELECT add_events($1, $2, $3, $4)", subject, merchant, NOW, events)
+
+
+def _cursor(given: str) -> Cursor:
+    found = read_cursor(given)
+    assert not isinstance(found, Refusal)
+    return found
+
+
+async def test_a_subjects_events_are_numbered_without_gaps_and_read_in_order(
+    database: Database, register: Register
+) -> None:
+    await _add(database.owner, "order/A1", "order.opened", "audit.approved")
+    await _add(database.owner, "order/A2", "order.opened")
+    await _add(database.owner, "order/A1", "order.credited", phase="credited")
+    page = await register.events.after()
+    assert [(e.event_id, e.type) for e in page.events] == [
+        ("evt_order_A1_1", "order.opened"),
+        ("evt_order_A1_2", "audit.approved"),
+        ("evt_order_A2_1", "order.opened"),
+        ("evt_order_A1_3", "order.credited"),
+    ]
+    assert page.events[3].body == {
+        "id": "evt_order_A1_3",
+        "type": "order.credited",
+        "timestamp": "2026-11-22T08:00:00Z",
+        "data": {"subject": "order/A1", "order_id": "A1", "merchant_id": "m-1", "seq": 3, "phase": "credited"},
+    }
+    assert not page.more
+
+
+async def test_a_reader_goes_on_where_it_was(database: Database, register: Register) -> None:
+    await _add(database.owner, "order/A1", *(f"order.n{number}" for number in range(7)))
+    cursor, seen = START, []
+    while True:
+        page = await register.events.after(cursor, limit=3)
+        seen += [event.type for event in page.events]
+        cursor = _cursor(page.next)
+        if not page.more:
+            break
+    assert seen == [f"order.n{number}" for number in range(7)]
+    assert (await register.events.after(cursor)).next == str(cursor)
+
+
+async def test_filters_by_type_subject_and_merchant(database: Database, register: Register) -> None:
+    await _add(database.owner, "order/A1", "order.opened", "audit.approved")
+    await _add(database.owner, "order/A2", "order.opened", merchant="m-2")
+
+    async def found(**filters: Any) -> list[str]:
+        return [event.event_id for event in (await register.events.after(**filters)).events]
+
+    assert await found(types=["audit.*"]) == ["evt_order_A1_2"]
+    assert await found(types=["order.opened"]) == ["evt_order_A1_1", "evt_order_A2_1"]
+    assert await found(subject="order/A1") == ["evt_order_A1_1", "evt_order_A1_2"]
+    assert await found(merchant_id="m-2") == ["evt_order_A2_1"]
+    passed = await register.events.after(types=["account.*"])
+    assert (passed.events, passed.next) == ((), str(await register.events.newest())), "what is not wanted is passed"
+
+
+async def test_no_event_is_passed_over_that_a_running_transaction_adds(database: Database, register: Register) -> None:
+    """The late one has the lower id and the higher transaction: a reader by id alone would lose it."""
+    async with database.owner.acquire() as early, database.owner.acquire() as late:
+        first, second = early.transaction(), late.transaction()
+        await first.start()
+        await early.fetchval("SELECT pg_current_xact_id()")
+        await second.start()
+        await _add(late, "order/late", "order.opened")
+        await _add(early, "order/early", "order.opened")
+        await first.commit()
+        page = await register.events.after()
+        assert [e.subject for e in page.events] == ["order/early"]
+        await second.commit()
+        page = await register.events.after(_cursor(page.next))
+        assert [e.subject for e in page.events] == ["order/late"]
+
+
+async def test_a_subjects_order_holds_where_an_older_transaction_adds_later(
+    database: Database, register: Register
+) -> None:
+    async with database.owner.acquire() as older, older.transaction():
+        await older.fetchval("SELECT pg_current_xact_id()")
+        await _add(database.owner, "merchant/m-1", "merchant.frozen")
+        await _add(older, "merchant/m-1", "merchant.released")
+    page = await register.events.after()
+    assert [(e.seq, e.type) for e in page.events] == [(1, "merchant.frozen"), (2, "merchant.released")]
+
+
+async def test_events_of_a_restored_database_come_before_the_new_ones(database: Database, register: Register) -> None:
+    """Another server counts its transactions from a lower number."""
+    await _add(database.owner, "order/A1", "order.opened")
+    ahead = 10**9
+    await database.owner.execute("UPDATE events SET position = position + $1", ahead)
+    await database.owner.execute("UPDATE event_subjects SET position = position + $1", ahead)
+    assert await database.owner.fetchval("SELECT follow_event_clock()") is True
+    assert await database.owner.fetchval("SELECT follow_event_clock()") is False
+    restored = await register.events.after()
+    assert [e.event_id for e in restored.events] == ["evt_order_A1_1"]
+    await _add(database.owner, "order/A2", "order.opened")
+    await _add(database.owner, "order/A1", "order.credited")
+    page = await register.events.after(_cursor(restored.next))
+    assert [e.event_id for e in page.events] == ["evt_order_A2_1", "evt_order_A1_2"]
+
+
+async def test_what_is_too_large_for_an_event_is_left_out_of_it(database: Database, register: Register) -> None:
+    await _add(database.owner, "order/A1", "order.held", phase="shipped", reason="太长" * 2000)
+    (event,) = (await register.events.after()).events
+    assert event.data == {"phase": "shipped", "cut": True}
+    assert len(json.dumps(event.body, ensure_ascii=False).encode()) < 4096
+
+
+async def test_an_event_is_found_by_its_id_and_a_place_by_its_time(database: Database, register: Register) -> None:
+    await _add(database.owner, "order/A_1", "order.opened", "order.credited")
+    await _add(database.owner, "reconciliation/rail/bank_a", "reconciliation.break_found", merchant=None)
+    for wanted in ("evt_order_A_1_2", "evt_reconciliation_rail_bank_a_1"):
+        found = await register.events.find(wanted)
+        assert found is not None
+        assert found.event_id == wanted
+    for unknown in ("evt_order_A_1_3", "evt_order_A_1", "order_A_1_1", "evt_order_A'1_1", ""):
+        assert await register.events.find(unknown) is None
+    assert [e.seq for e in await register.events.of_subject("order/A_1", after_seq=1)] == [2]
+    begin = await database.owner.fetchval("SELECT min(recorded_at) FROM events")
+    assert len((await register.events.after(await register.events.before(begin))).events) == 3
+    end = await database.owner.fetchval("SELECT max(recorded_at) + INTERVAL '1 second' FROM events")
+    assert (await register.events.after(await register.events.before(end))).events == ()
+
+
+async def test_a_cursor_is_taken_as_it_was_given() -> None:
+    assert read_cursor("17-4") == Cursor(17, 4)
+    for wrong in ("", "17", "17-", "-4", "17-4-", "١٧-4", "1" * 19 + "-1", "17 - 4"):
+        refused = read_cursor(wrong)
+        assert isinstance(refused, Refusal), wrong
+        assert refused.field == "after"
+
+
+async def test_a_wanted_type_is_a_name_or_its_beginning() -> None:
+    assert fits("order.opened", ())
+    assert fits("order.opened", ("audit.approved", "order.*"))
+    assert not fits("orders.opened", ("order.*",))
+    assert not fits("order.opened", ("order", "order.open"))
