@@ -78,6 +78,7 @@ SENTENCES: dict[str, str] = {
     "after_sale_window_over": "The time for an after-sale case is over.",
     "wrong_case_stage": "The case is not at a stage for this.",
     "above_refundable": "This is more than may still be refunded.",
+    "above_return_freight": "This is more than may be given for a way back.",
     "nothing_to_return": "Nothing was delivered that could come back.",
     "outbound_number": "This is the number of a parcel to the buyer; the way back has one of its own.",
     "too_many_proposals": "As many amounts were proposed as may be.",

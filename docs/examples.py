@@ -133,7 +133,7 @@ COMMANDS: dict[str, Body] = {
     "propose_amount": {"actor": MERCHANT, "amount_minor": 500, "reason": "for the dented tin"},
     "accept_amount": {"actor": BUYER, "amount_minor": 500},
     "report_return": {"actor": BUYER, "carrier": "sf", "waybill": "SF1234567890456"},
-    "confirm_return": {"actor": MERCHANT},
+    "confirm_return": {"actor": MERCHANT, "return_freight_minor": 1200},
     "refuse_return": {
         "actor": MERCHANT,
         "reason": "another article came back",

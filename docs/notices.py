@@ -21,7 +21,18 @@ class NoticeKind(NamedTuple):
     facts: tuple[str, ...] = ()
 
 
-_CASE = ("case", "kind", "reason", "text", "text_zh", "until", "said", "amount_minor", "because")
+_CASE = (
+    "case",
+    "kind",
+    "reason",
+    "text",
+    "text_zh",
+    "until",
+    "said",
+    "amount_minor",
+    "return_freight_minor",
+    "because",
+)
 _CLOCK = ("clock", "old", "new", "why")
 
 NOTICES: tuple[NoticeKind, ...] = (

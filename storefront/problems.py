@@ -22,7 +22,14 @@ _CONTENT = {
     *("impossible_waybill", "reason_missing", "parcel_required", "payment_time", "payment_over_claimed"),
     *("command_id_used_with_different_content", "order_exists_with_different_content", "outbound_number"),
     *("withdrawal_exists_with_different_content", "event_exists_with_different_content", "wrong_currency"),
-    *("receipt_exists_with_different_content", "below_minimum", "above_maximum", "above_refundable", "wrong_amount"),
+    *(
+        "receipt_exists_with_different_content",
+        "below_minimum",
+        "above_maximum",
+        "above_refundable",
+        "above_return_freight",
+        "wrong_amount",
+    ),
     *("account_number_invalid", "bank_missing", "holder_mismatch", "wrong_drop_amount", "above_receivable"),
 }
 _OWN = {

@@ -15,7 +15,7 @@ from order_walks import STARTS, a_driver, walks
 
 from core import parcels
 from core.aftersale import commands as case_commands
-from core.aftersale import evidence
+from core.aftersale import evidence, freight
 from core.aftersale.deadlines import CASE_REMINDER
 from core.aftersale.deadlines import PASSING as CASE_PASSING
 from core.aftersale.limits import AfterSaleLimits
@@ -224,14 +224,15 @@ def test_every_refusal_of_a_verb_stands_with_it() -> None:
 
 
 CASE_CHECKS: dict[str, list[Any]] = {
-    **{verb: [] for verb in ("withdraw_after_sale", "confirm_return", "escalate")},
-    "agree_after_sale": [case_commands._check_agreement],
+    **{verb: [] for verb in ("withdraw_after_sale", "escalate")},
+    "agree_after_sale": [case_commands._check_agreement, freight.check_freight],
+    "confirm_return": [case_commands._check_return_confirmed, freight.check_freight],
     "propose_amount": [case_commands._check_proposal],
     "accept_amount": [case_commands._check_acceptance, case_commands._check_refundable],
     "report_return": [case_commands._check_return, parcels.check_number],
     **{verb: [case_commands._check_reason, evidence.check_evidence] for verb in ("refuse_after_sale", "refuse_return")},
     "add_evidence": [evidence.check_evidence],
-    "arbitrate": [case_commands._check_decision, case_commands._check_refundable],
+    "arbitrate": [case_commands._check_decision, case_commands._check_refundable, freight.check_freight],
 }
 
 

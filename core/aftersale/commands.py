@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from core.aftersale import stages
 from core.aftersale.evidence import check_evidence, with_evidence
+from core.aftersale.freight import FREIGHT, NO_WAY_BACK, check_freight, with_freight
 from core.aftersale.limits import AfterSaleLimits
 from core.aftersale.messages import (
     AcceptAmount,
@@ -82,7 +83,22 @@ def _check_agreement(case: AfterSaleCase, command: AgreeAfterSale, facts: CaseFa
         return refuse("nothing_to_return", "The case is about an amount.", field="with_return")
     if command.with_return and not facts.delivered:
         return refuse("nothing_to_return", field="with_return")
-    return None
+    if command.return_freight_minor is not None and not _comes_back(case, command, facts):
+        return refuse("nothing_to_return", NO_WAY_BACK, field=FREIGHT)
+    return check_freight(case, command.return_freight_minor, "merchant", facts, None)
+
+
+def _comes_back(case: AfterSaleCase, command: AgreeAfterSale, facts: CaseFacts) -> bool:
+    """Whether the goods come back first, once the merchant agrees so."""
+    wanted = case.kind != "refund_only" if command.with_return is None else command.with_return
+    return wanted and facts.delivered
+
+
+def _check_return_confirmed(
+    case: AfterSaleCase, command: ConfirmReturn, facts: CaseFacts, now: datetime
+) -> Refusal | None:
+    award = case.award.amount_minor if case.award else None
+    return check_freight(case, command.return_freight_minor, "merchant", facts, award)
 
 
 def _check_proposal(case: AfterSaleCase, command: ProposeAmount, facts: CaseFacts, now: datetime) -> Refusal | None:
@@ -132,11 +148,16 @@ def _check_decision(case: AfterSaleCase, command: Arbitrate, facts: CaseFacts, n
         return refuse("reason_missing", field="reason")
     if command.after_return and not facts.delivered:
         return refuse("nothing_to_return", field="after_return")
-    if command.bears == "platform" and not facts.earned:
-        return refuse("too_early", "Until receipt and audit are settled the merchant's money is there.", field="bears")
-    if command.amount_minor is not None:
-        return _check_refundable(command.amount_minor, facts)
-    return None
+    freight, bearer = command.return_freight_minor, command.return_freight or case.return_freight
+    if freight is not None and case.parcel is None and not command.after_return:
+        return refuse("nothing_to_return", NO_WAY_BACK, field=FREIGHT)
+    by_platform = command.bears == "platform" or (freight is not None and bearer == "platform")
+    if by_platform and not facts.earned:
+        field = "bears" if command.bears == "platform" else "return_freight"
+        return refuse("too_early", "Until receipt and audit are settled the merchant's money is there.", field=field)
+    if command.amount_minor is not None and (refusal := _check_refundable(command.amount_minor, facts)) is not None:
+        return refusal
+    return check_freight(case, freight, bearer, facts, command.amount_minor)
 
 
 # --- what it does ----------------------------------------------------------------------------------------
@@ -147,8 +168,9 @@ def _withdraw(case: AfterSaleCase, command: WithdrawAfterSale, facts: CaseFacts,
 
 
 def _agree(case: AfterSaleCase, command: AgreeAfterSale, facts: CaseFacts, now: datetime) -> AfterSaleCase:
-    wanted = case.kind != "refund_only" if command.with_return is None else command.with_return
-    if wanted and facts.delivered:
+    if command.return_freight_minor is not None:
+        case = with_freight(case, command.return_freight_minor, "merchant")
+    if _comes_back(case, command, facts):
         return stages.await_return(case, facts.limits, now)
     return stages.fulfil(case, now)
 
@@ -166,6 +188,8 @@ def _accept(case: AfterSaleCase, command: AcceptAmount, facts: CaseFacts, now: d
 
 
 def _confirm_return(case: AfterSaleCase, command: ConfirmReturn, facts: CaseFacts, now: datetime) -> AfterSaleCase:
+    if command.return_freight_minor is not None:
+        case = with_freight(case, command.return_freight_minor, "merchant")
     return stages.fulfil(case, now)
 
 
@@ -178,7 +202,7 @@ def _stay(case: AfterSaleCase, command: Command, facts: CaseFacts, now: datetime
 
 
 def _decide(case: AfterSaleCase, command: Arbitrate, facts: CaseFacts, now: datetime) -> AfterSaleCase:
-    case = case.changed(return_freight=command.return_freight or case.return_freight)
+    case = with_freight(case, command.return_freight_minor, command.return_freight)
     if command.decision == "none":
         return stages.close(case, "arbitrated", now)
     exchange = case.kind == "exchange" and command.decision == "all" and command.bears == "merchant"
@@ -199,7 +223,9 @@ CASE_VERBS: Mapping[type[Command], CaseVerb] = {
     ProposeAmount: CaseVerb(_MERCHANT, _ANSWERABLE, _check_proposal, _propose),
     AcceptAmount: CaseVerb(_BUYER, frozenset({"proposed"}), _check_acceptance, _accept),
     ReportReturn: CaseVerb(_BUYER, frozenset({"awaiting_return", "returning"}), _check_return, send_back),
-    ConfirmReturn: CaseVerb(_MERCHANT, frozenset({"returning", "inspecting"}), _always, _confirm_return),
+    ConfirmReturn: CaseVerb(
+        _MERCHANT, frozenset({"returning", "inspecting"}), _check_return_confirmed, _confirm_return
+    ),
     RefuseReturn: CaseVerb(_MERCHANT, frozenset({"inspecting"}), _check_reason, _to_arbitration),
     Escalate: CaseVerb(_BUYER, frozenset({"refused", "proposed"}), _always, _to_arbitration),
     AddEvidence: CaseVerb(_BUYER | _MERCHANT, OPEN, _check_more_evidence, _stay),

@@ -39,6 +39,8 @@ class AfterSaleLimits(Message):
     """Up to this amount, silence refunds delivered goods without their return."""
     pause_most: Duration = timedelta(days=30)
     resume_least: Duration = timedelta(days=1)
+    return_freight_most_minor: AmountOrZero = Field(default=5_000, exclude_if=lambda value: value == 5_000)
+    """The most that the buyer of an order may get for ways back, over all its cases."""
     late_scan_review: bool = Field(default=True, exclude_if=lambda value: value)
     """Whether an operator must look if a late scan shows that one party has both the goods and the money."""
     # What follows is left out where it is the default: the limits travel with each order.

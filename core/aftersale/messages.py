@@ -74,10 +74,14 @@ class WithdrawAfterSale(Command):
 
 
 class AgreeAfterSale(Command):
-    """The merchant agrees. `with_return` null: goods come back if the case is about a return or an exchange."""
+    """The merchant agrees. `with_return` null: goods come back if the case is about a return or an exchange.
+
+    `return_freight_minor`: what the buyer gets for the way back, beside the refund, from the merchant.
+    """
 
     verb: ClassVar[str] = "agree_after_sale"
     with_return: Annotated[bool, Field(strict=True)] | None = None
+    return_freight_minor: AmountMinor | None = None
     reason: Reason | None = None
 
 
@@ -114,9 +118,10 @@ class ReportReturn(Command):
 
 
 class ConfirmReturn(Command):
-    """The merchant has the goods back in the expected state."""
+    """The merchant has the goods back in the expected state; `return_freight_minor` as in `agree_after_sale`."""
 
     verb: ClassVar[str] = "confirm_return"
+    return_freight_minor: AmountMinor | None = None
     reason: Reason | None = None
 
 
@@ -143,7 +148,10 @@ class AddEvidence(Command):
 
 
 class Arbitrate(Command):
-    """A reviewer decides: all, a part, or none; who bears it; whether the goods come back first."""
+    """A reviewer decides: all, a part, or none; who bears it; whether the goods come back first.
+
+    `return_freight` says who bears the way back, `return_freight_minor` what the buyer gets for it beside the refund.
+    """
 
     verb: ClassVar[str] = "arbitrate"
     decision: Literal["all", "part", "none"]
@@ -152,6 +160,7 @@ class Arbitrate(Command):
     bears: Literal["merchant", "platform"] = "merchant"
     after_return: Annotated[bool, Field(strict=True)] = False
     return_freight: CaseBearer | None = None
+    return_freight_minor: AmountMinor | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Arbitrate:
@@ -159,6 +168,10 @@ class Arbitrate(Command):
             raise ValueError("amount_minor: a part has an amount, all and none have none")
         if self.after_return and self.decision == "none":
             raise ValueError("after_return: nothing comes back for nothing")
+        if self.return_freight_minor is not None and self.decision == "none":
+            raise ValueError("return_freight_minor: freight goes back with a refund; give a part")
+        if self.return_freight_minor is not None and self.return_freight == "buyer":
+            raise ValueError("return_freight_minor: the buyer bears the way back, and gets nothing for it")
         return self
 
 

@@ -102,7 +102,9 @@ class AfterSaleCase(Part):
     """The goods on their way back."""
     award: Award | None = None
     return_freight: CaseBearer
-    """Who pays for the way back. The parties settle it; the books do not move it."""
+    """Who pays for the way back."""
+    return_freight_minor: int = Field(default=0, exclude_if=lambda value: not value)
+    """What the buyer gets for the way back, beside the refund. 0: the parties settle it, and the books move nothing."""
     cause: str | None = None
     """The cause of the refund that it led to."""
     closed_as: str | None = None
@@ -126,6 +128,11 @@ class AfterSaleCase(Part):
         return f"chargeback-{self.case_id}"
 
     @property
+    def freight(self) -> str:
+        """The cause of the refund of what the way back cost."""
+        return f"{self.subject}-freight"
+
+    @property
     def offer(self) -> Said | None:
         """The amount that was proposed last."""
         return next((said for said in reversed(self.said) if said.verb == "propose_amount"), None)
@@ -139,8 +146,9 @@ class CaseFacts(Message):
     """What a case must know of its order at one moment.
 
     `units` are those left, by line; `delivered_units` those of them that the buyer has. `refundable_minor` is what may
-    still go back of the whole order, `scope_minor` of what the case is about. `earned`: the order is credited, and no
-    default ends a part of it. `outbound` are the numbers of the order's own parcels, `parcel_ids` the names in use.
+    still go back of the whole order, `scope_minor` of what the case is about. `freight_given_minor` is what its other
+    cases gave for ways back. `earned`: the order is credited, and no default ends a part of it. `outbound` are the
+    numbers of the order's own parcels, `parcel_ids` the names in use.
     """
 
     limits: AfterSaleLimits
@@ -149,6 +157,7 @@ class CaseFacts(Message):
     known_lines: tuple[str, ...] = ()
     refundable_minor: int = 0
     scope_minor: int = 0
+    freight_given_minor: int = 0
     delivered: bool = False
     credited: bool = False
     earned: bool = False

@@ -32,7 +32,18 @@ def hold_reason(case: AfterSaleCase) -> str:
     return f"after_sale_{case.stage}"
 
 
-CASE_FACTS = ("case", "kind", "reason", "text", "text_zh", "until", "said", "amount_minor", "because")
+CASE_FACTS = (
+    "case",
+    "kind",
+    "reason",
+    "text",
+    "text_zh",
+    "until",
+    "said",
+    "amount_minor",
+    "return_freight_minor",
+    "because",
+)
 """The facts of a notice about a case. A missing fact is left out."""
 
 
@@ -48,6 +59,7 @@ def facts_for_notice(case: AfterSaleCase) -> dict[str, str]:
         "until": case.due.at.isoformat() if case.due else "",
         "said": (last.text or "") if last else "",
         "amount_minor": str(last.amount_minor) if last and last.amount_minor is not None else "",
+        "return_freight_minor": str(case.return_freight_minor or ""),
         "because": case.closed_as or "",
     }
     return {name: fact for name, fact in facts.items() if fact}

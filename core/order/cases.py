@@ -47,6 +47,7 @@ def _facts(
         known_lines=tuple(line.line_id for line in state.lines),
         refundable_minor=refundable_minor(state),
         scope_minor=_scope_minor(state, lines, amount_minor),
+        freight_given_minor=_freight_given(state),
         delivered=state.order.delivery_mode != "virtual" and any(delivered.get(line_id, 0) for line_id in wanted),
         credited=state.credited_at is not None or state.crediting,
         earned=earned(state),
@@ -77,6 +78,12 @@ def _scope_minor(state: OrderState, lines: tuple[LineQuantity, ...] | None, amou
     if amount_minor is not None:
         return min(amount_minor, left)
     return left if lines is None else return_units(state, _units(lines)).amount_minor
+
+
+def _freight_given(state: OrderState) -> int:
+    """What the cases that are decided gave for ways back."""
+    refunds = (state.refund(case.freight) for case in state.cases)
+    return sum(refund.amount_minor for refund in refunds if refund is not None)
 
 
 def _units(lines: tuple[LineQuantity, ...]) -> dict[str, int]:
@@ -224,6 +231,8 @@ def _take(state: OrderState, before: AfterSaleCase, case: AfterSaleCase, now: da
         state, case = _refund(state, case, now)
     if case.stage == "exchanged":
         state = _exchange(state, case, now)
+    if case.stage in {"refunding", "exchanged"}:
+        state = _pay_way_back(state, case, now)
     again = case.stage == "proposed" and len(case.said) > len(before.said)
     return notify_case(state, case, now) if case.stage != before.stage or again else state
 
@@ -266,6 +275,15 @@ def _refund(state: OrderState, case: AfterSaleCase, now: datetime) -> tuple[Orde
     else:
         case = case.changed(cause=state.refunds[-1].cause)
     return state.with_case(case), case
+
+
+def _pay_way_back(state: OrderState, case: AfterSaleCase, now: datetime) -> OrderState:
+    """The buyer gets what the way back cost, from who bears it, at most what is left of the order."""
+    amount = min(case.return_freight_minor, refundable_minor(state))
+    if not amount or case.return_freight == "buyer":
+        return state
+    why = f"after-sale case {case.case_id}: the way back"
+    return refund_amount(state, amount, case.freight, why, now, bearer=case.return_freight)
 
 
 def _exchange(state: OrderState, case: AfterSaleCase, now: datetime) -> OrderState:

@@ -32,9 +32,10 @@ def _brought_in(state: OrderState) -> int:
 
 
 def _at_stake(state: OrderState, case: AfterSaleCase) -> int:
-    """What the merchant would lose if the buyer got all that the case is about."""
+    """What the merchant would lose if the buyer got all that the case is about, and what the way back cost."""
     split = _split(state, case)
-    return max(0, split.amount_minor - split.commission_minor + split.discount_minor)
+    freight = case.return_freight_minor if case.return_freight == "merchant" else 0
+    return max(0, split.amount_minor - split.commission_minor + split.discount_minor + freight)
 
 
 def _split(state: OrderState, case: AfterSaleCase) -> Split:

@@ -105,6 +105,19 @@ async def returned(play: StagedOrder) -> Outcome:
     return expected, f"{outbound}, {stage}, {await settle(play)}"
 
 
+@CASES.story("the way back: the merchant gives its freight with the refund")
+async def way_back(play: StagedOrder) -> Outcome:
+    await _delivered(play)
+    await _ask(play, "return_and_refund", "damaged", lines=TEA)
+    above = await play.refused("agree_after_sale", "merchant", return_freight_minor=5001)
+    await play.send("agree_after_sale", "merchant")
+    await _sent_back(play)
+    await play.send("confirm_return", "merchant", return_freight_minor=900)
+    refunds = [f"{refund['cause']} {refund['amount_minor']}" for refund in (await play.state())["refunds"]]
+    ended = (await settle(play)).partition(";")[0]
+    return "above_return_freight, case-1 8800, case-1-freight 900, settled", ", ".join((above, *refunds, ended))
+
+
 @CASES.story("silent merchant: silence agrees")
 async def silent_merchant(play: StagedOrder) -> Outcome:
     play.under(await play.stage.policy_of(LONG_SHIPMENT))
