@@ -93,6 +93,8 @@ ONLY_IN: dict[str, set[str]] = {
         "tests",
     },
     "httpx2": {"activities", "inbound", "wiring", "commands", "demo", "backtest", "local", "bench", "tests"},
+    "httpcore2": {"storefront", "tests"},
+    "standardwebhooks": {"demo", "tests"},
     "openpyxl": {"inbound", "tests"},
     "defusedxml": {"inbound"},
     "mt940": {"tests"},

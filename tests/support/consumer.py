@@ -1,0 +1,107 @@
+"""A consumer of webhooks on this machine, as it should be or misbehaving, over TLS or plain HTTP.
+
+Its answers are raw bytes: some are not HTTP at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from standardwebhooks import Webhook
+
+Reply = bytes | None
+"""None: no answer ever comes."""
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+FAILING = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
+
+
+def status(code: int, *headers: str, body: str = "") -> bytes:
+    """An answer of this status."""
+    lines = [f"HTTP/1.1 {code} X", *headers, f"Content-Length: {len(body.encode())}", "", body]
+    return "\r\n".join(lines).encode()
+
+
+@dataclass
+class Consumer:
+    """What came in, and how it is answered."""
+
+    answer: Callable[[dict[str, Any], int], Reply | AsyncIterator[bytes]] = lambda event, count: OK
+    secret: str | None = None
+    """Given, each webhook is verified as a consumer does, and one that is forged counts in `forged`."""
+    port: int = 0
+    tls: bool = False
+    events: list[dict[str, Any]] = field(default_factory=list)
+    """What was answered with a success, in order."""
+    asked: int = 0
+    connections: int = 0
+    forged: int = 0
+    hosts: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/hooks"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, as many requests as come over it."""
+        self.connections += 1
+        try:
+            while await self._one(reader, writer):
+                pass
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+            with suppress(ConnectionError, ssl.SSLError):
+                await writer.wait_closed()
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:-2])
+        original = dict(line.split(": ", 1) for line in head.split("\r\n")[1:-2])
+        raw = await reader.readexactly(int(headers["content-length"]))
+        event, self.asked = json.loads(raw), self.asked + 1
+        self.hosts.append(headers["host"])
+        if event["type"] == "endpoint.challenge":
+            reply: Any = status(200, body=json.dumps({"challenge": event["data"]["challenge"]}))
+        else:
+            if self.secret is not None:
+                self._verify(raw, original)
+            reply = self.answer(event, self.asked)
+        if reply is None:
+            await reader.read()
+            return False
+        if isinstance(reply, bytes):
+            if reply.startswith(b"HTTP/1.1 2") and event["type"] not in ("endpoint.challenge", "endpoint.test"):
+                self.events.append(event)
+            writer.write(reply)
+            await writer.drain()
+            return reply.startswith(b"HTTP/1.1") and b"Connection: close" not in reply
+        async for part in reply:
+            writer.write(part)
+            await writer.drain()
+        return False
+
+    def _verify(self, raw: bytes, headers: dict[str, str]) -> None:
+        try:
+            Webhook(str(self.secret)).verify(raw, headers)
+        except Exception:
+            self.forged += 1
+
+
+@asynccontextmanager
+async def consuming(consumer: Consumer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Consumer]:
+    """Serve a consumer while the block runs."""
+    server = await asyncio.start_server(consumer.serve, "127.0.0.1", 0, ssl=tls)
+    consumer.port, consumer.tls = server.sockets[0].getsockname()[1], tls is not None
+    try:
+        yield consumer
+    finally:
+        server.close()
+        if hasattr(server, "close_clients"):
+            server.close_clients()
