@@ -36,7 +36,7 @@ EndpointState = Literal["active", "failing", "disabled"]
 Outcome = Literal["delivered", "failed", "gone"]
 
 
-class Answer(Message):
+class PostAnswer(Message):
     """What came back for one post. `status` None: no answer came, and `error` says why."""
 
     status: int | None = None
@@ -54,7 +54,7 @@ class Health(Message):
     disabled_for: str | None = None
 
 
-def outcome_of(answer: Answer) -> Outcome:
+def outcome_of(answer: PostAnswer) -> Outcome:
     """What an answer means. A redirect is a failure: it could lead where the endpoint's address may not.
 
     410 says that the consumer is gone for good.

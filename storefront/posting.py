@@ -19,7 +19,7 @@ from typing import Self
 import httpcore2
 
 from core.fields import UNPRINTABLE
-from core.webhooks import Answer
+from core.webhooks import PostAnswer
 from storefront.targets import CheckedBackend, Reach, Resolver, TargetForbidden, resolve
 
 ANSWERS_WITHIN = 15.0
@@ -67,27 +67,27 @@ class Poster:
     ) -> None:
         await self._pool.aclose()
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> PostAnswer:
         """Post a body; what went wrong is in the answer."""
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._within):
                 answer = await self._posted(url, body, headers)
         except TimeoutError:
-            answer = Answer(error=f"no answer within {self._within:g} s")
+            answer = PostAnswer(error=f"no answer within {self._within:g} s")
         except TargetForbidden as error:
-            answer = Answer(error=str(error))
+            answer = PostAnswer(error=str(error))
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, OSError) as error:
-            answer = Answer(error=_printable(f"{type(error).__name__}: {error}"))
+            answer = PostAnswer(error=_printable(f"{type(error).__name__}: {error}"))
         return answer.model_copy(update={"took": timedelta(seconds=round(time.monotonic() - began, 3))})
 
-    async def _posted(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def _posted(self, url: str, body: bytes, headers: Mapping[str, str]) -> PostAnswer:
         sent = [(name.encode(), value.encode()) for name, value in (_HEADERS | dict(headers)).items()]
         async with self._pool.stream("POST", url, headers=[(b"Host", _host_of(url)), *sent], content=body) as response:
             found = {name.lower(): value for name, value in reversed(response.headers)}
             text = await _beginning(response)
             retry = found.get(b"retry-after", b"").decode("latin-1")
-            return Answer(status=response.status, text=text, retry_after=retry_after_of(retry, datetime.now(UTC)))
+            return PostAnswer(status=response.status, text=text, retry_after=retry_after_of(retry, datetime.now(UTC)))
 
 
 async def _beginning(response: httpcore2.Response) -> str:

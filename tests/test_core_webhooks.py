@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.webhooks import DISABLED_AFTER, RETRIES, Answer, Health, health_after, next_try, outcome_of, wants
+from core.webhooks import DISABLED_AFTER, RETRIES, Health, PostAnswer, health_after, next_try, outcome_of, wants
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -33,7 +33,7 @@ DAY = timedelta(days=1)
     ],
 )
 def test_only_a_success_is_a_delivery(status: int | None, means: str) -> None:
-    assert outcome_of(Answer(status=status)) == means
+    assert outcome_of(PostAnswer(status=status)) == means
 
 
 @pytest.mark.parametrize(

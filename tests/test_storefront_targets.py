@@ -14,7 +14,7 @@ import trustme
 from consumer import FAILING, OK, Consumer, Reply, consuming, status
 
 from core.errors import Refused
-from core.webhooks import Answer
+from core.webhooks import PostAnswer
 from storefront.posting import LARGEST_ANSWER, Poster, retry_after_of
 from storefront.targets import Reach, check_url, why_forbidden
 
@@ -128,7 +128,7 @@ async def _to_this_machine(host: str, port: int) -> Sequence[str]:
     return ["127.0.0.1"]
 
 
-async def _asked(reply: Reply | AsyncIterator[bytes], within: float = 2.0) -> tuple[Answer, Consumer]:
+async def _asked(reply: Reply | AsyncIterator[bytes], within: float = 2.0) -> tuple[PostAnswer, Consumer]:
     async with consuming(Consumer(lambda event, count: reply)) as consumer, Poster(LOCAL, within=within) as poster:
         return await poster.post(consumer.url, BODY, {"webhook-id": "x"}), consumer
 
