@@ -9,6 +9,7 @@ import typer
 from commands.console import JsonFlag, command, print_answer
 from commands.link import books
 from commands.reading import id_of
+from core.audit.normalising import normalise
 from core.money import format_minor
 from core.order.state import Phase
 from core.parcels import AuditStage
@@ -30,15 +31,31 @@ async def orders(
         bool | None, typer.Option("--held/--not-held", help="Only orders that wait for staff, or only others.")
     ] = None,
     closed: Annotated[bool | None, typer.Option("--closed/--open", help="Closed, or still open.")] = None,
+    hold: Annotated[
+        str | None, typer.Option(help="Held for this reason, or waiting for it, such as audit_in_review.")
+    ] = None,
+    waybill: Annotated[str | None, typer.Option(help="With a parcel of this number, now or before.")] = None,
+    payment: Annotated[str | None, typer.Option(help="Paid with the payment of this reference.")] = None,
+    buyer: Annotated[str | None, typer.Option(help="Of this buyer.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most this many, the newest first.")] = 50,
     as_json: JsonFlag = False,
 ) -> None:
     """List orders, the newest first."""
-    if merchant is not None:
-        id_of(merchant, "merchant")
+    for given, name in ((merchant, "merchant"), (buyer, "buyer"), (hold, "hold")):
+        if given is not None:
+            id_of(given, name)
     async with books() as register:
         rows = await register.orders.rows(
-            merchant_id=merchant, phase=phase, audit=audit, held=held, closed=closed, limit=limit
+            merchant_id=merchant,
+            buyer_id=buyer,
+            phase=phase,
+            audit=audit,
+            held=held,
+            hold_reason=hold,
+            closed=closed,
+            waybill=normalise(waybill)[0] if waybill is not None else None,
+            payment=payment,
+            limit=limit,
         )
     view = {"orders": [row.model_dump(mode="json") for row in rows]}
     title, cells = counted(len(rows), "order"), [_cells(row) for row in rows]

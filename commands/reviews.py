@@ -11,13 +11,14 @@ import typer
 from commands.console import JsonFlag, command, print_answer
 from commands.headings import print_in
 from commands.link import books
-from commands.traces import trace_table, traces_of
+from commands.traces import trace_table
 from commands.views import reason_sentences
 from core.errors import BadInput, Refused
 from core.money import format_minor
 from core.reasons import SENTENCES
 from core.texts import Language, clock, joined
 from screens import counted, table
+from wiring.tracing import traces_of
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,7 +14,7 @@ from commands.link import books
 from commands.reading import Subject, subject_of
 from commands.reviews import LangOption, language_of
 from commands.service import temporal, why_idle
-from commands.traces import trace_table, traces_of
+from commands.traces import trace_table
 from commands.views import (
     accounts_table,
     cases_table,
@@ -34,6 +34,7 @@ from core.errors import Refused, Unavailable
 from core.money import format_minor
 from core.reasons import SENTENCES
 from core.texts import Language
+from wiring.tracing import traces_of
 
 if TYPE_CHECKING:
     from rich.console import Console

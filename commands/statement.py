@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +14,8 @@ from commands.console import JsonFlag, command, print_answer
 from commands.link import database
 from commands.reading import id_of
 from core.errors import BadInput
-from core.merchant_statement import PARTS, Held, MerchantStatement, StatementRow
-from core.money import CURRENCIES, format_minor
+from core.merchant_statement import PARTS, MerchantStatement, StatementRow, as_csv
+from core.money import format_minor
 from core.texts import clock
 from ledger.merchant_statements import merchant_statements
 from screens import table
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
 
 DAYS = 30
 DAY = ["%Y-%m-%d"]
-CSV_COLUMNS = ("currency", "at", "type", "about", "reference", "amount", "balance", *PARTS)
 
 
 @command
@@ -60,37 +56,14 @@ async def statement(
 
 
 def _write(file: str, found: Sequence[MerchantStatement]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(CSV_COLUMNS)
-    for one in found:
-        writer.writerow(_edge(one, "opening", one.since, one.opening))
-        writer.writerows(_cells(one.currency, row) for row in one.rows)
-        writer.writerow(_edge(one, "closing", one.until, one.closing))
+    text = as_csv(found)
     try:
         if file == "-":
-            sys.stdout.write(text.getvalue())
+            sys.stdout.write(text)
         else:
-            Path(file).write_text(text.getvalue(), encoding="utf-8", newline="")
+            Path(file).write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise BadInput(f"{file} cannot be written: {error.strerror}") from None
-
-
-def _edge(one: MerchantStatement, kind: str, at: datetime, held: Held) -> list[str]:
-    parts = (_decimal(getattr(held, f"{part}_minor"), one.currency) for part in PARTS)
-    return [one.currency, at.isoformat(), kind, "", "", "", _decimal(held.total_minor, one.currency), *parts]
-
-
-def _cells(currency: str, row: StatementRow) -> list[str]:
-    parts = (_decimal(getattr(row.changed, f"{part}_minor"), currency) for part in PARTS)
-    amounts = (_decimal(row.amount_minor, currency), _decimal(row.balance_minor, currency))
-    return [currency, row.at.isoformat(), row.type, row.about, row.reference, *amounts, *parts]
-
-
-def _decimal(amount_minor: int, currency: str) -> str:
-    """An amount without thousands separators, for programs."""
-    exponent = CURRENCIES.get(currency, 0)
-    return f"{Decimal(amount_minor).scaleb(-exponent):.{exponent}f}"
 
 
 def _show(console: Console, merchant: str, found: Sequence[MerchantStatement]) -> None:

@@ -1,13 +1,10 @@
-"""What the carriers said of parcels: the scans that providers answered, pushed and reported, and the gaps between them.
-
-The texts were masked before they were kept: no names and no phones of people.
-"""
+"""What the carriers said of a parcel, for people: the scans of all sources, and the gaps between them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.audit.policy import AuditPolicy
 from core.audit.trace import Trace, merge
@@ -15,41 +12,9 @@ from core.messages import Scan
 from core.texts import clock, spell
 from screens import Listing, table
 
-if TYPE_CHECKING:
-    from ledger.register import Register
-
 COLUMNS = ("at", "after", "stage", "place", "what it says")
 LONG = AuditPolicy().gap_max
 """A longer time without a scan is a gap."""
-
-
-async def traces_of(
-    register: Register, order_id: str, parcels: Sequence[Mapping[str, Any]]
-) -> dict[str, list[dict[str, Any]]]:
-    """Parcel → the trace of its number from each source: `{"how", "provider", "answer", "at", "carrier", "scans"}`.
-
-    `how`: `polled` (the audit's last question), `pushed` by a provider, or `reported` to the order by a command.
-    """
-    polled = await register.providers.polled([order_id])
-    found: dict[str, list[dict[str, Any]]] = {}
-    for parcel in parcels:
-        number = parcel["waybill"]
-        asked = [one for one in polled if (one.parcel_id, one.trace.waybill) == (parcel["parcel_id"], number)]
-        views = [_view("polled", one.trace, one.answer, one.asked_at) for one in asked]
-        pushes = await register.pushes.of_number(number)
-        traces = [push.trace for push in pushes if push.asked == parcel["carrier"]]
-        views += [_view("pushed", trace, trace.answer, trace.fetched_at) for trace in traces]
-        if parcel.get("pushed"):
-            last = parcel["pushed"][-1]["at"]
-            part = {"carrier": parcel["carrier"], "provider": "report_scan", "answer": "found", "at": last}
-            views.append({"how": "reported", **part, "scans": parcel["pushed"]})
-        found[parcel["parcel_id"]] = views
-    return found
-
-
-def _view(how: str, trace: Trace, answer: str, at: datetime) -> dict[str, Any]:
-    part = trace.model_dump(mode="json", include={"provider", "carrier", "scans"})
-    return {"how": how, "answer": answer, "at": at.isoformat(), **part}
 
 
 def trace_table(parcel_id: str, sources: Sequence[Mapping[str, Any]]) -> Listing:

@@ -6,11 +6,15 @@ between these does not change the balance, and still shows what moved where.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
 from itertools import groupby
 from typing import Literal
 
 from core.fields import Message, Time
+from core.money import CURRENCIES
 
 RowType = Literal[
     "credit",
@@ -31,6 +35,7 @@ RowType = Literal[
 bank kept of a return and the platform bears. `correction`: two people took a movement back."""
 
 PARTS = ("pending", "available", "deposit", "reserved", "owed")
+CSV_COLUMNS = ("currency", "at", "type", "about", "reference", "amount", "balance", *PARTS)
 
 
 class Held(Message):
@@ -168,3 +173,39 @@ def type_of(transfer: MerchantTransfer) -> RowType:
 _OF_ORDERS: dict[str, RowType] = {"credit": "credit", "settle": "settle", "refund": "refund"}
 _OF_WITHDRAWALS: dict[str, RowType] = {"reserve": "reserve", "suspense": "suspense"}
 _OF_RETURNS: dict[str, RowType] = {"income/withdrawal_fee": "fee_back", "expense/rail_fee": "made_good"}
+
+
+# --- for programs ----------------------------------------------------------------------------------------
+
+
+def as_csv(statements: Iterable[MerchantStatement]) -> str:
+    """Statements as CSV (RFC 4180): an opening and a closing line a currency, decimals without separators."""
+    lines = _Lines()
+    writer = csv.writer(lines, lineterminator="\r\n")
+    writer.writerow(CSV_COLUMNS)
+    for one in statements:
+        writer.writerow(_edge(one, "opening", one.since, one.opening))
+        writer.writerows(_cells(one.currency, row) for row in one.rows)
+        writer.writerow(_edge(one, "closing", one.until, one.closing))
+    return "".join(lines)
+
+
+class _Lines(list[str]):
+    def write(self, line: str) -> None:
+        self.append(line)
+
+
+def _edge(one: MerchantStatement, kind: str, at: datetime, held: Held) -> list[str]:
+    parts = (_decimal(getattr(held, f"{part}_minor"), one.currency) for part in PARTS)
+    return [one.currency, at.isoformat(), kind, "", "", "", _decimal(held.total_minor, one.currency), *parts]
+
+
+def _cells(currency: str, row: StatementRow) -> list[str]:
+    parts = (_decimal(getattr(row.changed, f"{part}_minor"), currency) for part in PARTS)
+    amounts = (_decimal(row.amount_minor, currency), _decimal(row.balance_minor, currency))
+    return [currency, row.at.isoformat(), row.type, row.about, row.reference, *amounts, *parts]
+
+
+def _decimal(amount_minor: int, currency: str) -> str:
+    exponent = CURRENCIES.get(currency, 0)
+    return f"{Decimal(amount_minor).scaleb(-exponent):.{exponent}f}"

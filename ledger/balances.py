@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.fields import Message
+from core.merchant_calendar import Coming
 from ledger.register_part import RegisterPart, below
 
 
@@ -75,6 +76,20 @@ class Balances(RegisterPart):
             " JOIN accounts a ON a.path = 'withdrawal/' || w.withdrawal_id || '/reserved'"
             " WHERE w.merchant_id = $1 AND NOT w.closed"
             ") AS money GROUP BY currency ORDER BY currency",
+            merchant_id,
+        )
+
+    async def coming(self, merchant_id: str) -> list[Coming]:
+        """A merchant's credited money that is not available yet, by order."""
+        return await self._all(
+            Coming,
+            "SELECT o.order_id, a.currency, a.balance_minor AS amount_minor, o.holds,"
+            " CASE WHEN o.next_deadline_name = 'settle_at' THEN o.next_deadline_at END AS settle_at,"
+            # A whole state is long, and seldom needed.
+            " CASE WHEN o.next_deadline_name IS DISTINCT FROM 'settle_at' AND o.holds = '{}' THEN o.body END AS body,"
+            " CASE WHEN o.next_deadline_name IS DISTINCT FROM 'settle_at' AND o.holds = '{}' THEN o.state END AS state"
+            " FROM orders o JOIN accounts a ON a.path = 'order/' || o.order_id || '/proceeds'"
+            " WHERE o.merchant_id = $1 AND NOT o.closed AND o.phase = 'credited' AND a.balance_minor > 0",
             merchant_id,
         )
 

@@ -12,7 +12,7 @@ from core.messages import Order
 from core.movements import Movement
 from core.records import LedgerFacts, OrderRecord
 from ledger.columns import columns_of
-from ledger.register_part import Conditions, RegisterPart, below
+from ledger.register_part import Conditions, Position, RegisterPart, below
 
 OpenOutcome = Literal[
     "registered",
@@ -42,6 +42,18 @@ class StoredOrder(Message):
     closed: bool
     state: dict[str, Any] | None
     references: tuple[str, ...]
+
+
+class OpenOrder(Message):
+    """An open order with its last recorded state; None where it is only registered."""
+
+    order_id: str
+    body: dict[str, Any]
+    currency: str
+    total_minor: int
+    phase: str
+    state: dict[str, Any] | None
+    opened_at: datetime
 
 
 class OrderRow(Message):
@@ -161,6 +173,19 @@ class Orders(RegisterPart):
             return None
         return StoredOrder(**{**row, "order": Order.model_validate(row["body"])})
 
+    async def open_of(self, merchant_id: str, *, after: Position | None = None, limit: int = 100) -> list[OpenOrder]:
+        """A merchant's open orders with their states, the newest first."""
+        wanted = Conditions()
+        wanted.add("merchant_id = {}", merchant_id)
+        wanted.either("closed", wanted=False)
+        wanted.after("opened_at, order_id", after)
+        return await self._all(
+            OpenOrder,
+            "SELECT order_id, body, currency, total_minor, phase, state, opened_at FROM orders"
+            f"{wanted.text} ORDER BY opened_at DESC, order_id DESC{wanted.limit(limit)}",
+            *wanted.arguments,
+        )
+
     async def rescue(self, order_id: str, opened_by: str) -> StoredOrder | None:
         """Let another run take an order over unless it is closed, and return its last record."""
         await self._call("SELECT take_over_order($1, $2)", order_id, opened_by)
@@ -207,6 +232,9 @@ class Orders(RegisterPart):
         held: bool | None = None,
         hold_reason: str | None = None,
         closed: bool | None = None,
+        waybill: str | None = None,
+        payment: str | None = None,
+        after: Position | None = None,
         limit: int = 100,
     ) -> list[OrderRow]:
         """Orders by filter, the newest first; a filter of None lets all through.
@@ -214,6 +242,9 @@ class Orders(RegisterPart):
         Args:
             held: until a person of the platform acts. Every open order waits for something, and is not held for that.
             hold_reason: what it waits for, or what holds it.
+            waybill: a number that the order uses or did before, in its one form (`normalised`).
+            payment: the reference of its payment, through any channel.
+            after: the last row of the page before.
         """
         wanted = Conditions()
         wanted.add("merchant_id = {}", merchant_id)
@@ -222,7 +253,10 @@ class Orders(RegisterPart):
         wanted.add("audit = {}", audit)
         wanted.either("cardinality(holds) > 0", wanted=held)
         wanted.either("cardinality(hold_reasons) > 0", wanted=True if hold_reason is not None else None)
-        wanted.add("{} = ANY (hold_reasons)", hold_reason)
+        wanted.add("hold_reasons @> ARRAY[{}::TEXT]", hold_reason)
         wanted.either("closed", wanted=closed)
-        query = f"{_ORDER}{wanted.text} ORDER BY opened_at DESC, order_id{wanted.limit(limit)}"
+        wanted.add("order_id IN (SELECT c.order_id FROM waybill_claims c WHERE c.waybill = {})", waybill)
+        wanted.add("payment = {}", payment)
+        wanted.after("opened_at, order_id", after)
+        query = f"{_ORDER}{wanted.text} ORDER BY opened_at DESC, order_id DESC{wanted.limit(limit)}"
         return await self._all(OrderRow, query, *wanted.arguments)

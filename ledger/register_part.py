@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 
@@ -10,6 +11,13 @@ from core.fields import Message
 from ledger.pool import translate_errors
 
 M = TypeVar("M", bound=Message)
+
+
+class Position(NamedTuple):
+    """The last row of a page: the next page begins after it, even if newer rows came meanwhile."""
+
+    at: datetime
+    id: str
 
 
 class RegisterPart:
@@ -62,6 +70,13 @@ class Conditions:
         """Add the condition or its negation; None adds nothing."""
         if wanted is not None:
             self._conditions.append(condition if wanted else f"NOT ({condition})")
+
+    def after(self, columns: str, position: Position | None) -> None:
+        """Only what comes after a row in a list that is ordered by these two columns, the newest first."""
+        if position is not None:
+            self.arguments.extend(position)
+            last = len(self.arguments)
+            self._conditions.append(f"({columns}) < (${last - 1}, ${last})")
 
     @property
     def text(self) -> str:

@@ -55,7 +55,7 @@ _QUEUE = """
            coalesce(extract(EPOCH FROM (c.newest #>> '{due,at}')::TIMESTAMPTZ - (c.newest ->> 'since')::TIMESTAMPTZ), 0)
                ::BIGINT || 's'
     FROM orders o CROSS JOIN LATERAL (SELECT o.state #> '{cases,-1}' AS newest) AS c
-    WHERE cardinality(o.hold_reasons) > 0 AND 'after_sale_arbitration' = ANY (o.hold_reasons)
+    WHERE cardinality(o.hold_reasons) > 0 AND o.hold_reasons @> ARRAY['after_sale_arbitration']
 """
 
 

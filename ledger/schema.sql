@@ -478,14 +478,15 @@ CREATE TABLE orders (
 ) WITH (fillfactor=80);
 CREATE INDEX orders_by_audit ON orders USING btree (audit, opened_at DESC);
 CREATE INDEX orders_by_buyer ON orders USING btree (buyer_id, opened_at DESC);
-CREATE INDEX orders_by_merchant ON orders USING btree (merchant_id, opened_at DESC);
+CREATE INDEX orders_by_hold_reason ON orders USING gin (hold_reasons) WITH (gin_pending_list_limit='64') WHERE cardinality(hold_reasons) > 0;
+CREATE INDEX orders_by_merchant ON orders USING btree (merchant_id, opened_at DESC, order_id DESC);
 CREATE INDEX orders_by_opening ON orders USING btree (opened_at DESC);
-CREATE INDEX orders_by_payment ON orders USING btree (channel, payment);
+CREATE INDEX orders_by_payment ON orders USING btree (payment, channel);
 CREATE INDEX orders_by_phase ON orders USING btree (phase, opened_at DESC);
 CREATE INDEX orders_held ON orders USING btree (opened_at DESC) WHERE cardinality(holds) > 0;
 CREATE INDEX orders_in_review ON orders USING btree (order_id) WHERE NOT closed AND (audit = ANY (ARRAY['rejected'::text, 'in_review'::text]));
 CREATE INDEX orders_open ON orders USING btree (opened_at DESC) WHERE NOT closed;
-CREATE INDEX orders_open_by_merchant ON orders USING btree (merchant_id, opened_at DESC) WHERE NOT closed;
+CREATE INDEX orders_open_by_merchant ON orders USING btree (merchant_id, opened_at DESC, order_id DESC) WHERE NOT closed;
 CREATE INDEX orders_waiting ON orders USING btree (opened_at DESC) WHERE cardinality(hold_reasons) > 0;
 
 CREATE TABLE payout_accounts (

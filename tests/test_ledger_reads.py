@@ -16,6 +16,7 @@ from ledger.long_reads import long_reads
 from ledger.pool import open_pool
 from ledger.proofs import prove
 from ledger.register import Register
+from ledger.register_part import Position
 from ledger.safeguarding import safeguards
 
 ORDERS = 3_000
@@ -23,6 +24,8 @@ ORDERS = 3_000
 FEW = 100
 """Buffers of 8 KB that a list of ten rows may read: index pages, rows, and what is stored beside them."""
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+MIDDLE = Position(datetime(2026, 1, 1, 8, tzinfo=UTC), "S0001440")
+"""Of the orders, about half are older."""
 
 LISTS: dict[str, Callable[[Register], Awaitable[Any]]] = {
     "orders": lambda register: register.orders.rows(limit=10),
@@ -33,10 +36,28 @@ LISTS: dict[str, Callable[[Register], Awaitable[Any]]] = {
     "orders by audit": lambda register: register.orders.rows(audit="in_review", limit=10),
     "orders that are held": lambda register: register.orders.rows(held=True, limit=10),
     "orders that are held for nothing known": lambda register: register.orders.rows(hold_reason="unknown", limit=10),
+    "orders that wait for one reason": lambda register: register.orders.rows(hold_reason="audit_in_review", limit=10),
+    "orders of a payment": lambda register: register.orders.rows(payment="pay-S0000098", limit=10),
+    "orders with a waybill": lambda register: register.orders.rows(waybill="YT0000000000098", limit=10),
+    "orders after a page": lambda register: register.orders.rows(after=MIDDLE, limit=10),
+    "orders of a merchant after a page": lambda register: register.orders.rows(
+        merchant_id="m-7", after=MIDDLE, limit=10
+    ),
+    "orders in a phase after a page": lambda register: register.orders.rows(phase="settled", after=MIDDLE, limit=10),
+    "a merchant's orders in a phase": lambda register: register.orders.rows(
+        merchant_id="m-7", phase="settled", limit=10
+    ),
+    "a merchant's open orders with their states": lambda register: register.orders.open_of("m-98", limit=10),
+    "what becomes a merchant's": lambda register: register.balances.coming("m-98"),
+    "the orders of one payment": lambda register: register.orders.paid_with("pay-S0000098"),
     "open orders": lambda register: register.orders.rows(closed=False, limit=10),
     "open orders of a merchant": lambda register: register.orders.rows(merchant_id="m-7", closed=False, limit=10),
     "withdrawals": lambda register: register.withdrawals.rows(limit=10),
     "withdrawals in a state": lambda register: register.withdrawals.rows(state_name="paid", limit=10),
+    "withdrawals after a page": lambda register: register.withdrawals.rows(after=MIDDLE, limit=10),
+    "a merchant's withdrawals after a page": lambda register: register.withdrawals.rows(
+        merchant_id="m-7", after=MIDDLE, limit=10
+    ),
     "open withdrawals": lambda register: register.withdrawals.rows(closed=False, limit=10),
     "reviews": lambda register: register.reviews.waiting(limit=10),
     "the review of one order": lambda register: register.reviews.waiting(order_id="S0000098", limit=10),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -41,6 +41,9 @@ def test_an_order_lives_through_http_alone(shop: Http, http_client: httpx2.Clien
     confirmed = shop.post(f"{where}/confirm_receipt", buyer, fresh_key())
     assert (confirmed.status, confirmed.body["outcome"]) == (200, "accepted")
     shown(order["order_id"], "credited")
+    (coming,) = merchant.get(f"/v1/merchants/{order['merchant_id']}/calendar").body["data"]
+    assert (coming["amount_minor"], coming["orders"]) == (12_941, 1)
+    assert timedelta(0) < date.fromisoformat(coming["day"]) - datetime.now(UTC).date() < timedelta(days=12)
     assert ask("advance", order["order_id"], "8d")["phase"] == "settled"
     found = merchant.get(where).body
     assert (found["phase"], found["audit"], found["receipt"]["status"]) == ("settled", "approved", "confirmed")

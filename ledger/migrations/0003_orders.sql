@@ -46,7 +46,7 @@ CREATE TABLE orders (
 ) WITH (fillfactor = 80);
 
 -- A merchant's orders, newest first; also for the sum of a merchant's pending money.
-CREATE INDEX orders_by_merchant ON orders (merchant_id, opened_at DESC);
+CREATE INDEX orders_by_merchant ON orders (merchant_id, opened_at DESC, order_id DESC);
 CREATE INDEX orders_by_buyer ON orders (buyer_id, opened_at DESC);
 CREATE INDEX orders_by_opening ON orders (opened_at DESC);
 -- For the lists: by phase or audit, held orders, open orders, reviews.
@@ -54,11 +54,14 @@ CREATE INDEX orders_by_phase ON orders (phase, opened_at DESC);
 CREATE INDEX orders_by_audit ON orders (audit, opened_at DESC);
 CREATE INDEX orders_held ON orders (opened_at DESC) WHERE cardinality(holds) > 0;
 CREATE INDEX orders_waiting ON orders (opened_at DESC) WHERE cardinality(hold_reasons) > 0;
+-- The orders that wait for one reason, where few do. A reader also reads what is pending, so that little may be.
+CREATE INDEX orders_by_hold_reason ON orders USING gin (hold_reasons) WITH (gin_pending_list_limit = 64)
+    WHERE cardinality(hold_reasons) > 0;
 CREATE INDEX orders_open ON orders (opened_at DESC) WHERE NOT closed;
-CREATE INDEX orders_open_by_merchant ON orders (merchant_id, opened_at DESC) WHERE NOT closed;
+CREATE INDEX orders_open_by_merchant ON orders (merchant_id, opened_at DESC, order_id DESC) WHERE NOT closed;
 CREATE INDEX orders_in_review ON orders (order_id) WHERE NOT closed AND audit IN ('rejected', 'in_review');
 -- The orders of one payment.
-CREATE INDEX orders_by_payment ON orders (channel, payment);
+CREATE INDEX orders_by_payment ON orders (payment, channel);
 
 CREATE TABLE notices (
     id         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

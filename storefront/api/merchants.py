@@ -1,4 +1,4 @@
-"""`/v1/merchants/{id}`: balance and statement."""
+"""`/v1/merchants/{id}`: balance, statement, why money is held, and when it becomes available."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from core.answers import HoldView
 from core.errors import Refused
+from core.fields import Message
+from core.merchant_calendar import ComingDay, calendar
+from core.merchant_statement import MerchantStatement, as_csv
+from core.order import views
+from core.order.state import OrderState
 from ledger.balances import Balance
 from ledger.merchant_statements import merchant_statements
+from ledger.orders import OpenOrder
+from ledger.register_part import Position
 from storefront.api.documents import schema_of
-from storefront.api.paging import id_in, page_of
-from storefront.api.routing import query, reading
+from storefront.api.paging import cursor_in, id_in, limit_of, page_of, page_until, word_in
+from storefront.api.routing import PAGES, listed, query, reading
 from storefront.problems import ProblemError
 from storefront.service import HttpService, service_of
 
 DAYS, DAYS_AT_MOST = 30, 92
 YEARS = range(1970, 2200)
+FORMS = ("json", "csv")
 
 router = APIRouter(prefix="/v1/merchants", tags=["merchants"])
 
@@ -37,8 +46,49 @@ async def get_statement(request: Request) -> Response:
     first = _day(request, "from") or last - timedelta(days=DAYS)
     if not timedelta(0) <= last - first <= timedelta(days=DAYS_AT_MOST):
         raise Refused("malformed", f"to: must be from 0 to {DAYS_AT_MOST} days after from.", "to")
+    form = word_in(request, "format") or "json"
+    if form not in FORMS:
+        raise Refused("malformed", f"format: must be one of {', '.join(FORMS)}.", "format")
     found = await merchant_statements(service.register.pool, merchant_id, first, last + timedelta(days=1))
+    if form == "csv":
+        name = f"{merchant_id}-{first:%Y%m%d}-{last:%Y%m%d}.csv"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(as_csv(found), media_type="text/csv", headers=headers)
     return JSONResponse(page_of(found, merchant_id=merchant_id))
+
+
+class MerchantHold(Message):
+    """An open order of a merchant, and why its money has not arrived."""
+
+    order_id: str
+    phase: str
+    total_minor: int
+    currency: str
+    opened_at: datetime
+    holds: tuple[HoldView, ...]
+
+
+async def get_merchant_holds(request: Request) -> Response:
+    """A merchant's open orders, the newest first, each with why its money has not arrived."""
+    service, merchant_id = await _merchant(request)
+    limit = limit_of(request)
+    rows = await service.register.orders.open_of(merchant_id, after=cursor_in(request), limit=limit + 1)
+    page = page_until([_hold_of(row) for row in rows], limit, lambda row: Position(row.opened_at, row.order_id))
+    standing = await service.register.merchants.standing(merchant_id)
+    return JSONResponse({**page, "frozen": standing.frozen, "suspended": standing.suspended})
+
+
+def _hold_of(row: OpenOrder) -> MerchantHold:
+    known = row.model_dump(include={"order_id", "phase", "total_minor", "currency", "opened_at"})
+    state = OrderState.model_validate({**row.state, "order": row.body}) if row.state is not None else None
+    return MerchantHold(**known, holds=views.holds_of(state) if state is not None else ())
+
+
+async def get_calendar(request: Request) -> Response:
+    """What becomes available on which day, UTC; a sum without a day is held."""
+    service, merchant_id = await _merchant(request)
+    days = calendar(await service.register.balances.coming(merchant_id))
+    return JSONResponse(page_of(days, merchant_id=merchant_id))
 
 
 async def _merchant(request: Request) -> tuple[HttpService, str]:
@@ -74,5 +124,25 @@ reading(
     "/{merchant_id}/statement",
     get_statement,
     says="What moved for a merchant",
-    queries=(query("from", "First day, UTC."), query("to", "Last day, UTC.")),
+    answers={"type": "object", "properties": {"data": {"type": "array", "items": schema_of(MerchantStatement)}}},
+    queries=(
+        query("from", "First day, UTC."),
+        query("to", "Last day, UTC."),
+        query("format", "csv answers with a file for spreadsheets.", type="string", enum=list(FORMS)),
+    ),
+)
+reading(
+    router,
+    "/{merchant_id}/holds",
+    get_merchant_holds,
+    says="Why a merchant's money has not arrived",
+    answers=listed(schema_of(MerchantHold)),
+    queries=PAGES,
+)
+reading(
+    router,
+    "/{merchant_id}/calendar",
+    get_calendar,
+    says="What becomes available on which day",
+    answers={"type": "object", "properties": {"data": {"type": "array", "items": schema_of(ComingDay)}}},
 )

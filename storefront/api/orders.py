@@ -1,23 +1,30 @@
-"""`/v1/orders`: start, list, one with its regions, its journal, holds, money, traces, and every verb."""
+"""`/v1/orders`: start, list, one with its regions, its journal, holds, traces, money, and every verb."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from core.answers import HoldView
+from core.audit.normalising import normalise
 from core.messages import ORDER_COMMANDS, Order, ReportScan
 from core.order import views
 from core.order.state import OrderState
+from ledger.balances import Money
 from ledger.orders import OrderRow, StoredOrder
+from ledger.register_part import Position
 from storefront.api.documents import schema_of
-from storefront.api.paging import id_in, limit_of, page_of, word_in
-from storefront.api.routing import changing, query, reading
+from storefront.api.paging import cursor_in, id_in, limit_of, page_until, text_in, word_in
+from storefront.api.routing import PAGES, changing, listed, query, reading
 from storefront.api.verbs import add_verbs
 from storefront.bodies import message_of, object_of
 from storefront.changing import idempotency_key_of
 from storefront.problems import ProblemError
 from storefront.service import HttpService, service_of
+from wiring.tracing import traces_of
 
 NEVER_BY_KEY = frozenset({ReportScan.verb})
 """Carriers prove themselves by their own signature, at `/v1/in`."""
@@ -45,14 +52,26 @@ async def list_orders(request: Request) -> Response:
     """Orders that the key may see, the newest first."""
     service = service_of(request)
     caller = await service.caller(request, "orders:read")
+    waybill, limit = text_in(request, "waybill"), limit_of(request)
+    asked = word_in(request, "merchant_id")
+    if asked is not None and not caller.sees(asked):
+        return JSONResponse(page_until((), limit, _position))
     rows = await service.register.orders.rows(
-        merchant_id=caller.key.merchant_id or word_in(request, "merchant_id"),
+        merchant_id=caller.key.merchant_id or asked,
+        buyer_id=word_in(request, "buyer_id"),
         phase=word_in(request, "phase"),
         audit=word_in(request, "audit"),
         hold_reason=word_in(request, "held_by"),
-        limit=limit_of(request),
+        waybill=normalise(waybill)[0] if waybill is not None else None,
+        payment=text_in(request, "payment"),
+        after=cursor_in(request),
+        limit=limit + 1,
     )
-    return JSONResponse(page_of(rows))
+    return JSONResponse(page_until(rows, limit, _position))
+
+
+def _position(row: OrderRow) -> Position:
+    return Position(row.opened_at, row.order_id)
 
 
 async def get_order(request: Request) -> Response:
@@ -61,10 +80,32 @@ async def get_order(request: Request) -> Response:
     state = _state(known)
     if state is None:
         return JSONResponse({"order_id": known.order.order_id, "phase": "opening", "holds": []})
-    holds = [hold.model_dump(mode="json", exclude_none=True) for hold in views.holds_of(state)]
     view = views.order_view(state)
     view["order"] = {name: value for name, value in view["order"].items() if name not in KEPT_TO_OURSELVES}
-    return JSONResponse({**view, "holds": holds})
+    return JSONResponse({**view, "holds": _holds(state)})
+
+
+def _holds(state: OrderState) -> list[dict[str, Any]]:
+    return [hold.model_dump(mode="json", exclude_none=True) for hold in views.holds_of(state)]
+
+
+async def get_order_holds(request: Request) -> Response:
+    """Why the money has not arrived: since when, until when, who can act, what helps."""
+    _, known = await _known(request)
+    state = _state(known)
+    return JSONResponse({"data": _holds(state) if state is not None else []})
+
+
+async def get_parcel_trace(request: Request) -> Response:
+    """What the carriers said of a parcel, by source; texts are masked."""
+    service, known = await _known(request)
+    state, parcel_id = _state(known), id_in(request, "parcel_id")
+    parcels = [parcel for parcel in state.parcels if parcel.parcel_id == parcel_id] if state is not None else []
+    if not parcels:
+        raise ProblemError("not_found", "The order has no such parcel.")
+    views = [parcel.model_dump(mode="json") for parcel in parcels]
+    found = await traces_of(service.register, known.order.order_id, views)
+    return JSONResponse({"parcel_id": parcel_id, "data": found[parcel_id]})
 
 
 async def get_order_journal(request: Request) -> Response:
@@ -99,16 +140,38 @@ reading(
     "/orders",
     list_orders,
     says="List orders",
-    answers={"type": "object", "properties": {"data": {"type": "array", "items": schema_of(OrderRow)}}},
+    answers=listed(schema_of(OrderRow)),
     queries=(
         query("merchant_id", "Of this merchant."),
+        query("buyer_id", "Of this buyer."),
         query("phase", "In this phase."),
         query("audit", "With this audit."),
-        query("held_by", "Held for this reason."),
-        query("limit", "At most so many.", type="integer", minimum=1, maximum=500),
+        query("held_by", "Held for this reason, or waiting for it."),
+        query("waybill", "With a parcel of this number, now or before."),
+        query("payment", "Paid with the payment of this reference."),
+        *PAGES,
     ),
 )
 reading(router, "/orders/{order_id}", get_order, says="One order")
 reading(router, "/orders/{order_id}/journal", get_order_journal, says="What came in, and what was answered")
-reading(router, "/orders/{order_id}/money", get_order_money, says="An order's accounts and movements")
+reading(
+    router,
+    "/orders/{order_id}/holds",
+    get_order_holds,
+    says="Why an order's money has not arrived",
+    answers={"type": "object", "properties": {"data": {"type": "array", "items": schema_of(HoldView)}}},
+)
+reading(
+    router,
+    "/orders/{order_id}/money",
+    get_order_money,
+    says="An order's accounts and movements",
+    answers=schema_of(Money),
+)
+reading(
+    router,
+    "/orders/{order_id}/parcels/{parcel_id}/trace",
+    get_parcel_trace,
+    says="What the carriers said of a parcel",
+)
 add_verbs(router, "order", ORDER_COMMANDS, without=NEVER_BY_KEY)

@@ -86,6 +86,7 @@ reading(
         query("to", "For whom: buyer, merchant, reviewer, operator."),
         query("subject", "order/A1001 or withdrawal/W1."),
         query("wait", "Seconds to wait for the first one.", type="integer", minimum=0, maximum=LONGEST_WAIT),
+        query("limit", "At most so many.", type="integer", minimum=1, maximum=500),
     ),
 )
 reading(

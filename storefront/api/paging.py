@@ -1,18 +1,26 @@
-"""How long a list is, and its form."""
+"""How long a list is, its form, and where the next page begins."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
 from core.errors import Refused
-from core.fields import Message
+from core.fields import UNPRINTABLE, Message
+from ledger.register_part import Position
 from storefront.problems import ProblemError
 
+R = TypeVar("R", bound=Message)
+
 USUAL, MOST = 50, 500
+LONGEST_TEXT = 255
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WORD = re.compile(r"[A-Za-z0-9_/-]{1,100}")
 
@@ -64,6 +72,59 @@ def number_of(request: Request, name: str, usual: int, least: int, most: int) ->
     return int(given)
 
 
+def text_in(request: Request, name: str) -> str | None:
+    """Another party's name for something, in the address: a waybill, a payment's reference.
+
+    Raises:
+        Refused: `malformed`.
+    """
+    given = request.query_params.get(name)
+    if given is not None and (not 1 <= len(given) <= LONGEST_TEXT or UNPRINTABLE.search(given)):
+        raise Refused("malformed", f"{name}: must be 1 to {LONGEST_TEXT} printable characters.", name)
+    return given
+
+
 def page_of(rows: Sequence[Message], **more: Any) -> dict[str, Any]:
     """A list as the API answers it."""
     return {"data": [row.model_dump(mode="json") for row in rows], **more}
+
+
+# --- cursors ---------------------------------------------------------------------------------------------
+
+
+def cursor_in(request: Request) -> Position | None:
+    """Where the page begins that the address asks for.
+
+    Raises:
+        Refused: `malformed`; no list of ours gave it.
+    """
+    given = request.query_params.get("cursor")
+    if given is None:
+        return None
+    try:
+        at, of = json.loads(base64.b64decode(given, altchars=b"-_", validate=True))
+        found = Position(datetime.fromisoformat(at), of)
+        whole = _cursor_of(found) == given and found.at.tzinfo is not None and _ID.fullmatch(of) is not None
+    except (ValueError, TypeError, RecursionError, binascii.Error):
+        whole = False
+    if not whole:
+        raise Refused(
+            "malformed", "cursor: is not the next_cursor of a list; leave it out for the first page.", "cursor"
+        )
+    return found
+
+
+def _cursor_of(position: Position) -> str:
+    text = json.dumps([position.at.isoformat(), position.id], separators=(",", ":"))
+    return base64.b64encode(text.encode(), altchars=b"-_").decode()
+
+
+def page_until(rows: Sequence[R], limit: int, position: Callable[[R], Position], **more: Any) -> dict[str, Any]:
+    """A page of a list, with the cursor of the next one, or null.
+
+    Args:
+        rows: one row more than the page, where there is one.
+    """
+    page = rows[:limit]
+    after = _cursor_of(position(page[-1])) if len(rows) > limit else None
+    return page_of(page, next_cursor=after, **more)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import wraps
 from typing import Any
 
 from fastapi import APIRouter
@@ -10,6 +11,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from core.errors import Refused
 from storefront.problems import MEDIA_TYPE, HttpProblem
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -52,12 +54,13 @@ def reading(
 
     Args:
         answers: the JSON schema of its answer; any object unless given.
+        queries: what its address may ask for. Anything else is refused: a mistyped filter would let everything through.
     """
     content = {"application/json": {"schema": answers or {"type": "object"}}}
     found = {"description": "Found.", "content": content}
     router.add_api_route(
         path,
-        handler,
+        _asking_only(handler, [one["name"] for one in queries]),
         methods=["GET"],
         summary=says,
         operation_id=handler.__name__,
@@ -100,6 +103,33 @@ def changing(
 def query(name: str, says: str, **schema: Any) -> dict[str, Any]:
     """A parameter in the address."""
     return {"name": name, "in": "query", "description": says, "schema": schema or {"type": "string"}}
+
+
+def listed(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a page: rows, and the cursor of the next page or null."""
+    properties = {"data": {"type": "array", "items": schema}, "next_cursor": {"type": ["string", "null"]}}
+    return {"type": "object", "properties": properties, "required": ["data", "next_cursor"]}
+
+
+PAGES = (
+    query("cursor", "The next_cursor of the page before."),
+    query("limit", "At most so many.", type="integer", minimum=1, maximum=500),
+)
+"""What every list takes."""
+
+
+def _asking_only(handler: Handler, names: Sequence[str]) -> Handler:
+    @wraps(handler)
+    async def asked(request: Request) -> Response:
+        for name in request.query_params:
+            if name not in names:
+                known = f"one of {', '.join(names)}" if names else "none here"
+                raise Refused("malformed", f"{name[:40]}: is not a query parameter; there is {known}.", name[:40])
+            if len(request.query_params.getlist(name)) > 1:
+                raise Refused("malformed", f"{name}: is given more than once.", name)
+        return await handler(request)
+
+    return asked
 
 
 def _in_path(path: str) -> list[dict[str, Any]]:

@@ -13,10 +13,11 @@ from core.errors import Refused
 from core.messages import WITHDRAWAL_COMMANDS, ReportPayout, Withdrawal
 from core.withdrawal import views
 from core.withdrawal.recovering import resume
+from ledger.register_part import Position
 from ledger.withdrawals import WithdrawalRow
 from storefront.api.documents import schema_of
-from storefront.api.paging import id_in, limit_of, page_of, word_in
-from storefront.api.routing import changing, query, reading
+from storefront.api.paging import cursor_in, id_in, limit_of, page_until, word_in
+from storefront.api.routing import PAGES, changing, listed, query, reading
 from storefront.api.verbs import add_verbs
 from storefront.bodies import message_of, object_of
 from storefront.changing import idempotency_key_of
@@ -79,12 +80,20 @@ async def list_withdrawals(request: Request) -> Response:
     """Withdrawals that the key may see, the newest first."""
     service = service_of(request)
     caller = await service.caller(request, "withdrawals:read")
+    asked, limit = word_in(request, "merchant_id"), limit_of(request)
+    if asked is not None and not caller.sees(asked):
+        return JSONResponse(page_until((), limit, _position))
     rows = await service.register.withdrawals.rows(
-        merchant_id=caller.key.merchant_id or word_in(request, "merchant_id"),
+        merchant_id=caller.key.merchant_id or asked,
         state_name=word_in(request, "state"),
-        limit=limit_of(request),
+        after=cursor_in(request),
+        limit=limit + 1,
     )
-    return JSONResponse(page_of(rows))
+    return JSONResponse(page_until(rows, limit, _position))
+
+
+def _position(row: WithdrawalRow) -> Position:
+    return Position(row.requested_at, row.withdrawal_id)
 
 
 async def get_withdrawal(request: Request) -> Response:
@@ -127,8 +136,8 @@ reading(
     "/withdrawals",
     list_withdrawals,
     says="List withdrawals",
-    answers={"type": "object", "properties": {"data": {"type": "array", "items": schema_of(WithdrawalRow)}}},
-    queries=(query("merchant_id", "Of this merchant."), query("state", "In this state.")),
+    answers=listed(schema_of(WithdrawalRow)),
+    queries=(query("merchant_id", "Of this merchant."), query("state", "In this state."), *PAGES),
 )
 reading(router, "/withdrawals/{withdrawal_id}", get_withdrawal, says="One withdrawal")
 add_verbs(router, "withdrawal", WITHDRAWAL_COMMANDS, without=NEVER_BY_KEY)

@@ -29,7 +29,7 @@ TOGETHER: dict[str, str] = {
     **dict.fromkeys(
         (
             *("commands_life", "commands_push", "commands_shift", "commands_withdraw", "readme"),
-            *("storefront_orders", "storefront_money"),
+            *("storefront_orders", "storefront_money", "storefront_lists"),
         ),
         "up",
     ),
