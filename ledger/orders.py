@@ -44,7 +44,7 @@ class StoredOrder(Message):
     references: tuple[str, ...]
 
 
-class OpenOrder(Message):
+class OrderInHand(Message):
     """An open order with its last recorded state; None where it is only registered."""
 
     order_id: str
@@ -173,14 +173,14 @@ class Orders(RegisterPart):
             return None
         return StoredOrder(**{**row, "order": Order.model_validate(row["body"])})
 
-    async def open_of(self, merchant_id: str, *, after: Position | None = None, limit: int = 100) -> list[OpenOrder]:
+    async def open_of(self, merchant_id: str, *, after: Position | None = None, limit: int = 100) -> list[OrderInHand]:
         """A merchant's open orders with their states, the newest first."""
         wanted = Conditions()
         wanted.add("merchant_id = {}", merchant_id)
         wanted.either("closed", wanted=False)
         wanted.after("opened_at, order_id", after)
         return await self._all(
-            OpenOrder,
+            OrderInHand,
             "SELECT order_id, body, currency, total_minor, phase, state, opened_at FROM orders"
             f"{wanted.text} ORDER BY opened_at DESC, order_id DESC{wanted.limit(limit)}",
             *wanted.arguments,

@@ -17,7 +17,7 @@ from core.order import views
 from core.order.state import OrderState
 from ledger.balances import Balance
 from ledger.merchant_statements import merchant_statements
-from ledger.orders import OpenOrder
+from ledger.orders import OrderInHand
 from ledger.register_part import Position
 from storefront.api.documents import schema_of
 from storefront.api.paging import cursor_in, id_in, limit_of, page_of, page_until, word_in
@@ -78,7 +78,7 @@ async def get_merchant_holds(request: Request) -> Response:
     return JSONResponse({**page, "frozen": standing.frozen, "suspended": standing.suspended})
 
 
-def _hold_of(row: OpenOrder) -> MerchantHold:
+def _hold_of(row: OrderInHand) -> MerchantHold:
     known = row.model_dump(include={"order_id", "phase", "total_minor", "currency", "opened_at"})
     state = OrderState.model_validate({**row.state, "order": row.body}) if row.state is not None else None
     return MerchantHold(**known, holds=views.holds_of(state) if state is not None else ())
