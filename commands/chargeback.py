@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import gateway
-from commands.console import JsonFlag, command, print_answer
+from commands.console import Failed, JsonFlag, command, error_view, print_answer, wants_json
 from commands.link import books
 from commands.reading import actor_of, id_of, read_message
 from commands.service import temporal, why_idle
 from core.aftersale.messages import ReportChargeback
 from core.errors import BadInput, Refused, Unavailable
-from core.money import parse_amount
-from core.reasons import SENTENCES
-from screens import facts
+from core.money import format_minor, parse_amount
+from core.order.dividing import ChargedOrder, reports_of
+from core.reasons import SENTENCES, Refusal
+from screens import Listing, facts, screen, table
 
 if TYPE_CHECKING:
-    from core.messages import Order
+    from rich.console import Console
+
+Reports = Sequence[tuple[str, ReportChargeback]]
+"""What each order gets, by its id."""
 
 
 @command
@@ -36,33 +41,123 @@ async def chargeback(
     won: Annotated[bool, typer.Option("--won", help="The channel decided for the merchant.")] = False,
     lost: Annotated[bool, typer.Option("--lost", help="The channel decided for the buyer.")] = False,
     command_id: Annotated[str | None, typer.Option("--id", help="The command's id; a fresh one unless given.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what each order would get; nothing is sent.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Report a chargeback with its amount, and later its end with --won or --lost.
+
+    A payment of several orders is divided by what is left of each; the parts are shown before they are sent.
 
     The money leaves from where the order's money stands: escrow, what the order brought in, or what its merchant has or
     will owe. Won back, it returns exactly there.
     """
     outcome = _outcome(amount, won=won, lost=lost)
-    order = await _order_of(subject)
+    orders = await _orders_of(subject, case_reference)
+    currency = orders[0].currency
     given: dict[str, Any] = {
         "command_id": id_of(command_id, "command_id") if command_id is not None else str(uuid.uuid4()),
         "actor": actor_of(actor),
         "case_reference": case_reference,
         "outcome": outcome,
-        "amount_minor": parse_amount(amount, order.currency) if amount is not None else None,
-        "fee_minor": parse_amount(fee, order.currency, "fee") if fee is not None else 0,
+        "amount_minor": parse_amount(amount, currency) if amount is not None else None,
+        "fee_minor": parse_amount(fee, currency, "fee") if fee is not None else 0,
         "evidence_due": evidence_due,
         "reason": reason,
     }
-    checked = read_message(ReportChargeback, given, "malformed")
+    report = read_message(ReportChargeback, given, "malformed")
+    reports = reports_of(report, orders)
+    if isinstance(reports, Refusal):
+        raise Refused(reports.code, reports.message, reports.field)
+    if len(reports) == 1 and not dry_run:
+        await _send_one(*reports[0])
+    else:
+        await _send_several(report, reports, currency, dry_run=dry_run)
+
+
+async def _send_one(order_id: str, report: ReportChargeback) -> None:
+    (answer,) = await _send_all([(order_id, report)], raising=True)
+    view = {"order_id": order_id, "command_id": report.command_id, **answer}
+    print_answer(view, lambda console: console.print(facts(f"chargeback {report.case_reference}", view)))
+
+
+async def _send_several(report: ReportChargeback, reports: Reports, currency: str, *, dry_run: bool) -> None:
+    if not wants_json():
+        screen().print(_division(report.case_reference, currency, reports))
+    answers = [] if dry_run else await _send_all(reports)
+    parts = [_part(order_id, one) for order_id, one in reports]
+    view = {
+        "case_reference": report.case_reference,
+        "command_id": report.command_id,
+        "sent": not dry_run,
+        "orders": [part | answer for part, answer in zip(parts, answers or [{}] * len(parts), strict=True)],
+    }
+    print_answer(view, lambda console: _show(console, view))
+    if any("error" in answer for answer in answers):
+        raise Failed
+
+
+async def _send_all(reports: Reports, *, raising: bool = False) -> list[dict[str, Any]]:
+    """Each order's answer. One that refuses stops no other: the channel has taken the money of all.
+
+    Args:
+        raising: a refusal is an error of the command.
+    """
+    async with books() as register:
+        orders = [await register.orders.stored(order_id) for order_id, _ in reports]
     async with temporal() as client:
         if why := await why_idle(client):
             raise Unavailable(f"{why} Nothing was sent.")
-        body = checked.model_dump(mode="json")
-        answer = await gateway.send_reopening(client, order, ReportChargeback.verb, body)
-    view = {"order_id": order.order_id, "command_id": checked.command_id, **answer}
-    print_answer(view, lambda console: console.print(facts(f"chargeback {case_reference}", view)))
+        answers: list[dict[str, Any]] = []
+        for order, (_, report) in zip(orders, reports, strict=True):
+            assert order is not None  # an order is never deleted
+            try:
+                answers.append(
+                    await gateway.send_reopening(client, order, ReportChargeback.verb, report.model_dump(mode="json"))
+                )
+            except (Refused, Unavailable) as error:
+                if raising:
+                    raise
+                answers.append({"error": error_view(error)})
+    return answers
+
+
+def _part(order_id: str, report: ReportChargeback) -> dict[str, Any]:
+    amounts = (
+        {} if report.amount_minor is None else {"amount_minor": report.amount_minor, "fee_minor": report.fee_minor}
+    )
+    return {"order_id": order_id, **amounts}
+
+
+def _division(case_reference: str, currency: str, reports: Reports) -> Listing:
+    """What each order of the payment gets, before it is sent."""
+    rows = [
+        (
+            order_id,
+            one.outcome,
+            format_minor(one.amount_minor, currency) if one.amount_minor is not None else "",
+            format_minor(one.fee_minor, currency) if one.fee_minor else "",
+        )
+        for order_id, one in reports
+    ]
+    return table(f"Chargeback {case_reference}", ("order", "says", "amount", "fee"), rows, numbers=("amount", "fee"))
+
+
+def _show(console: Console, view: dict[str, Any]) -> None:
+    if not view["sent"]:
+        console.print("Nothing was sent: this is a dry run.")
+        return
+    rows = [
+        (
+            one["order_id"],
+            one["error"]["code"] if "error" in one else one["outcome"],
+            one.get("phase", ""),
+            one["error"]["message"] if "error" in one else "",
+        )
+        for one in view["orders"]
+    ]
+    console.print(table("Answers", ("order", "answer", "phase", "why"), rows))
 
 
 def _outcome(amount: str | None, *, won: bool, lost: bool) -> str:
@@ -73,15 +168,28 @@ def _outcome(amount: str | None, *, won: bool, lost: bool) -> str:
     return "won" if won else "lost" if lost else "opened"
 
 
-async def _order_of(subject: str) -> Order:
-    """The order of this id, or the one that was paid with this payment."""
+async def _orders_of(subject: str, case_reference: str) -> list[ChargedOrder]:
+    """The order of this id, or those that were paid with this payment.
+
+    Raises:
+        Refused: `unknown_payment`: there is none; `several_orders`: orders at two channels have such a payment.
+    """
     async with books() as register:
         order = await register.orders.stored(subject)
-        paid = [] if order is not None else await register.orders.paid_with(subject)
-        if order is None and len(paid) == 1:
-            order = await register.orders.stored(paid[0])
-    if order is None and paid:
-        raise Refused("several_orders", f"{SENTENCES['several_orders']} {', '.join(paid)}", "subject")
-    if order is None:
+        payment = order.payment.reference if order is not None else subject
+        found = await register.payments.charged_orders(
+            payment, case_reference, order.payment.channel if order else None
+        )
+    if order is not None:
+        return [_alone(one) for one in found if one.order_id == order.order_id]
+    if not found:
         raise Refused("unknown_payment", f"{SENTENCES['unknown_payment']} {subject[:80]}", "subject")
-    return order
+    if len({one.channel for one in found}) > 1:
+        named = ", ".join(one.order_id for one in found)
+        raise Refused("several_orders", f"{SENTENCES['several_orders']} {named}", "subject")
+    return found
+
+
+def _alone(order: ChargedOrder) -> ChargedOrder:
+    """A named order answers for itself: it says what it knows of the chargeback."""
+    return order.model_copy(update={"taken_minor": order.taken_minor or 0})

@@ -50,6 +50,11 @@ def rest_key(return_id: str) -> str:
     return hashlib.sha256(f"payment/{return_id}/rest".encode()).hexdigest()[:32]
 
 
+def command_of_order(command_id: str, order_id: str) -> str:
+    """The id of the command that one order of several gets, for a command about all of them."""
+    return hashlib.sha256(f"{command_id}/{order_id}".encode()).hexdigest()[:32]
+
+
 def automatic_withdrawal_id(order_id: str) -> str:
     """The id of the withdrawal that an order starts for its own proceeds: one an order."""
     direct = f"auto-{order_id}"

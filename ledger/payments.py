@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from core.fields import Message
+from core.order.dividing import ChargedOrder
 from ledger.pool import clean
 from ledger.register_part import RegisterPart
 
@@ -131,6 +132,28 @@ class Payments(RegisterPart):
             " WHERE o.channel = $1 AND o.payment = $2 GROUP BY o.order_id ORDER BY o.order_id",
             channel,
             clean(payment),
+        )
+
+    async def charged_orders(self, payment: str, case_reference: str, channel: str | None) -> list[ChargedOrder]:
+        """The orders of a payment in the order of their ids, with what this chargeback has taken of each.
+
+        Args:
+            channel: None finds the payment at any channel.
+        """
+        return await self._all(
+            ChargedOrder,
+            "SELECT o.order_id, o.channel, o.currency, o.total_minor, o.total_minor - r.back_minor AS left_minor,"
+            " c.taken_minor, coalesce(c.fee_minor, 0) AS fee_minor FROM orders o"
+            " CROSS JOIN LATERAL (SELECT coalesce(sum((e ->> 'amount_minor')::BIGINT), 0)::BIGINT AS back_minor"
+            "   FROM jsonb_array_elements(coalesce(o.state -> 'refunds', '[]')) AS e) AS r"
+            " LEFT JOIN LATERAL (SELECT (e ->> 'amount_minor')::BIGINT AS taken_minor,"
+            "     (e #>> '{dispute,fee_minor}')::BIGINT AS fee_minor"
+            "   FROM jsonb_array_elements(coalesce(o.state -> 'cases', '[]')) AS e"
+            "   WHERE e #>> '{dispute,reference}' = $2) AS c ON TRUE"
+            " WHERE o.payment = $1 AND ($3::TEXT IS NULL OR o.channel = $3) ORDER BY o.order_id",
+            clean(payment),
+            clean(case_reference),
+            channel,
         )
 
     async def return_rest(

@@ -1,0 +1,93 @@
+"""A chargeback of a payment that paid for several orders: which part of it each order loses.
+
+Each order gets a case of its own under the channel's one reference. The amount is divided by what is left of each
+order, the fee by the amount. What an order has of this chargeback already stays, so the same report again makes the
+same parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.aftersale.messages import ReportChargeback
+from core.fields import Message
+from core.ids import command_of_order
+from core.money import spread
+from core.reasons import Refusal, refuse
+
+
+class ChargedOrder(Message):
+    """An order of the payment: what may still go back of it, and what this chargeback has taken of it, if it has."""
+
+    order_id: str
+    channel: str
+    currency: str
+    total_minor: int
+    left_minor: int
+    taken_minor: int | None = None
+    fee_minor: int = 0
+
+
+class ChargedPart(Message):
+    """What one order gets of a chargeback, in minor units."""
+
+    order_id: str
+    amount_minor: int
+    fee_minor: int = 0
+
+
+def divide(amount_minor: int, fee_minor: int, orders: Sequence[ChargedOrder]) -> tuple[ChargedPart, ...] | Refusal:
+    """The parts of the orders: they sum to the amount and to the fee. An order with nothing gets no part.
+
+    What is above all that is left is divided by what the orders cost: each order answers for itself.
+    """
+    known = {order.order_id: order for order in orders if order.taken_minor is not None}
+    new = [order for order in orders if order.taken_minor is None]
+    rest = amount_minor - sum(order.taken_minor or 0 for order in known.values())
+    fee = fee_minor - sum(order.fee_minor for order in known.values())
+    if rest < 0 or fee < 0 or (not new and (rest or fee)):
+        return refuse("chargeback_exists_with_different_content", field="case_reference")
+    amounts = _by_what_is_left(rest, new)
+    fees = spread(fee, amounts)
+    found = {
+        order.order_id: ChargedPart(order_id=order.order_id, amount_minor=amount, fee_minor=share)
+        for order, amount, share in zip(new, amounts, fees, strict=True)
+        if amount
+    }
+    for order in known.values():
+        found[order.order_id] = ChargedPart(
+            order_id=order.order_id, amount_minor=order.taken_minor or 0, fee_minor=order.fee_minor
+        )
+    return tuple(found[order.order_id] for order in orders if order.order_id in found)
+
+
+def _by_what_is_left(amount_minor: int, orders: Sequence[ChargedOrder]) -> list[int]:
+    left = [order.left_minor for order in orders]
+    within = min(amount_minor, sum(left))
+    above = spread(amount_minor - within, [order.total_minor for order in orders])
+    return [part + more for part, more in zip(spread(within, left), above, strict=True)]
+
+
+def reports_of(
+    report: ReportChargeback, orders: Sequence[ChargedOrder]
+) -> tuple[tuple[str, ReportChargeback], ...] | Refusal:
+    """The report to each order, by its id. The orders are those of the payment; one that is alone gets it as it is."""
+    if report.outcome != "opened":
+        disputed = [order.order_id for order in orders if order.taken_minor is not None]
+        if not disputed:
+            return refuse("unknown_chargeback", report.case_reference, field="case_reference")
+        return tuple((order_id, _to(order_id, report, {}, len(disputed))) for order_id in disputed)
+    if len(orders) == 1:
+        return ((orders[0].order_id, report),)
+    parts = divide(report.amount_minor or 0, report.fee_minor, orders)
+    if isinstance(parts, Refusal):
+        return parts
+    return tuple(
+        (part.order_id, _to(part.order_id, report, part.model_dump(exclude={"order_id"}), len(orders)))
+        for part in parts
+    )
+
+
+def _to(order_id: str, report: ReportChargeback, changed: dict[str, int], orders: int) -> ReportChargeback:
+    own = {} if orders == 1 else {"command_id": command_of_order(report.command_id, order_id)}
+    return report.model_copy(update={**changed, **own})

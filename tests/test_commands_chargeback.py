@@ -1,0 +1,80 @@
+"""`chargeback` by the command line: one order, and a payment of several that share it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from command_line import ask, refusal, run
+from up_stack import a_basket, started
+
+pytestmark = pytest.mark.usefixtures("up")
+SAID = ("--as", "operator:o-1")
+
+
+def charged(payment: str, reference: str, *more: str) -> dict[str, Any]:
+    return ask("chargeback", payment, "--case-reference", reference, *SAID, *more)
+
+
+def stages(orders: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    cases = [ask("show", order["order_id"])["state"]["cases"][-1] for order in orders]
+    return [(case["stage"], case["amount_minor"]) for case in cases]
+
+
+def test_a_payment_of_one_order_is_its_orders() -> None:
+    order = started()
+    reference, payment = f"d-{order['order_id']}", order["payment"]["reference"]
+    opened = charged(payment, reference, "--amount", "100", "--fee", "15")
+    assert (opened["order_id"], opened["outcome"]) == (order["order_id"], "accepted")
+    assert charged(order["order_id"], reference, "--amount", "100", "--fee", "15")["outcome"] == "duplicate"
+    other = ("chargeback", payment, "--case-reference", reference, *SAID, "--amount", "99")
+    assert refusal(*other) == "chargeback_exists_with_different_content"
+    assert charged(payment, reference, "--won")["outcome"] == "accepted"
+    assert stages([order]) == [("won", 10_000)]
+    assert refusal("chargeback", "no-such", "--case-reference", "d", *SAID, "--won") == "unknown_payment"
+
+
+def test_a_payment_of_several_orders_is_divided_shown_and_ends_for_all() -> None:
+    payment, orders = a_basket(3)
+    orders.sort(key=lambda order: str(order["order_id"]))
+    total, reference = orders[0]["total_minor"], f"d-{payment}"
+    ask(
+        "send",
+        "cancel_order",
+        orders[2]["order_id"],
+        "--as",
+        f"buyer:{orders[2]['buyer_id']}",
+        "--body",
+        json.dumps({"reason": "no"}),
+    )
+    amounts = ("--amount", f"{(total + 101) / 100:.2f}", "--fee", "0.25")
+    looked = charged(payment, reference, *amounts, "--dry-run")
+    halves = [(total + 101) - (total + 101) // 2, (total + 101) // 2]
+    assert [one["amount_minor"] for one in looked["orders"]] == halves
+    assert looked["sent"] is False
+    printed = run("chargeback", payment, "--case-reference", reference, *SAID, *amounts)
+    assert printed.exit_code == 0, printed.output
+    lines = printed.stdout.splitlines()
+    shown = next(number for number, line in enumerate(lines) if f"{halves[0] / 100:.2f} CNY" in line)
+    answered = next(number for number, line in enumerate(lines) if "accepted" in line)
+    assert shown < answered
+    again = charged(payment, reference, *amounts)
+    assert [one["outcome"] for one in again["orders"]] == ["duplicate", "duplicate"]
+    other = ("chargeback", payment, "--case-reference", reference, *SAID, "--amount", "1")
+    assert refusal(*other) == "chargeback_exists_with_different_content"
+    assert stages(orders[:2]) == [("disputed", halves[0]), ("disputed", halves[1])]
+    assert [one["outcome"] for one in charged(payment, reference, "--lost")["orders"]] == ["accepted", "accepted"]
+    assert [stage for stage, _ in stages(orders[:2])] == ["lost", "lost"]
+    assert ask("prove")["ok"]
+
+
+def test_one_order_that_refuses_stops_no_other_and_is_named() -> None:
+    payment, orders = a_basket(2)
+    first = orders[0]["order_id"]
+    charged(first, f"own-{payment}", "--amount", "1")
+    told = run("chargeback", payment, "--case-reference", f"d-{payment}", *SAID, "--amount", "20", "--json")
+    assert told.exit_code == 1
+    answers = {one["order_id"]: one for one in json.loads(told.stdout)["orders"]}
+    assert answers[first]["error"]["code"] == "case_open"
+    assert answers[orders[1]["order_id"]]["outcome"] == "accepted"
