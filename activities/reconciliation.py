@@ -5,7 +5,7 @@ Each may be repeated: lines are stored once under their own ids, and a known bre
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,6 +23,8 @@ from ledger.reconciling import both_sides
 from ledger.register import Register
 from ledger.upkeep import Upkeep, look_after_merchants
 
+StartReturn = Callable[[str], Awaitable[object]]
+"""Starts the return of an unclaimed rest, by its id; one that runs or ran is left alone."""
 BREAKS_IN_A_SUMMARY = 50
 """How many breaks a workflow's result shows; the register has all of them."""
 
@@ -41,8 +43,15 @@ class Fetched(Message):
 class ReconciliationActivities:
     """Compares the books with statements of rails and channels (`*`: any other), and with the register."""
 
-    def __init__(self, register: Register, rails: Mapping[str, object], channels: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        register: Register,
+        rails: Mapping[str, object],
+        channels: Mapping[str, object],
+        start_return: StartReturn | None = None,
+    ) -> None:
         self._register = register
+        self._start_return = start_return
         self._sources: dict[str, Mapping[str, object]] = {"rail": rails, "channel": channels}
 
     @activity.defn
@@ -78,7 +87,8 @@ class ReconciliationActivities:
 
     @activity.defn
     async def compare(self, asked: Comparison) -> Summary:
-        """Compare both sides in one snapshot of the database, and keep the breaks. With our own orders come merchants.
+        """Compare both sides in one snapshot of the database, and keep the breaks. With our own orders come merchants,
+        with a channel the returns through it that were agreed on and never started.
 
         Raises:
             Unavailable: the database did not answer; a retry helps.
@@ -86,6 +96,10 @@ class ReconciliationActivities:
         found, ours, theirs, new = await self._compare(asked)
         if asked.scope == "orders":
             await self.look_after_merchants(asked.now)
+        if asked.scope == "channel" and self._start_return is not None:
+            # The command that agreed may have died before it started the return. One that runs is left alone.
+            for return_id in await self._register.payments.owed(asked.name):
+                await self._start_return(return_id)
         return Summary(
             scope=asked.scope,
             name=asked.name,

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 _CODES = {
     "same_person": "needs_other_person",
     "different": "correction_exists_with_different_content",
+    "merchant_frozen": "merchant_frozen",
 }
 _INSTEAD = {
     "order": "refund_order gives a buyer money back; a hold stops what is still to move.",
+    "correction": "A correction of a correction is final: book what is right by an adjustment.",
     "withdrawal": "A payout is put right by what its rail reports, or by resolve_payout.",
 }
 
@@ -101,7 +103,7 @@ def _refuse_unless_taken(movement: str, legs: list[CorrectableLeg], answer: Corr
         helps = _INSTEAD.get(movement.partition("/")[0], "")
         _refuse("not_correctable", helps, "movement")
     code = _CODES[answer.outcome]
-    _refuse(code, "", "actor.id" if code == "needs_other_person" else "id")
+    _refuse(code, "", {"needs_other_person": "actor.id", "merchant_frozen": "movement"}.get(code, "id"))
 
 
 def _refuse(code: str, detail: str, field: str) -> NoReturn:

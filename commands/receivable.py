@@ -116,6 +116,9 @@ async def _write_off(
     )
     if answer.outcome == "insufficient_funds":
         _refuse_more_than_owed(answer.short_by_minor, currency)
+    if answer.outcome == "disputed":
+        part = format_minor(answer.short_by_minor or 0, currency)
+        raise Refused("debt_disputed", f"{SENTENCES['debt_disputed']} It is {part}.", "amount")
     if answer.outcome == "same_person":
         raise Refused("needs_other_person", SENTENCES["needs_other_person"], "actor.id")
     if answer.outcome == "different":

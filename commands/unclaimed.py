@@ -58,7 +58,7 @@ async def unclaimed(
             return
         person, why = person_of(actor, "--return", "A rest is given back"), reason_of(reason)
         payment = await payment_of(register, give_back, channel)
-        name = id_of(return_id, "id") if return_id is not None else await _id(register, payment)
+        name = id_of(return_id, "id") if return_id is not None else await id_of_return(register, payment)
         answer = await register.payments.return_rest(
             name, payment.channel, payment.payment, person=person.id, reason=why, now=datetime.now(UTC)
         )
@@ -85,15 +85,21 @@ async def payment_of(register: Register, reference: str, channel: str | None) ->
     return found[0]
 
 
-async def _id(register: Register, payment: StoredPayment) -> str:
-    """The id of this payment's next return: the same until that is closed."""
-    closed = [
+async def id_of_return(register: Register, payment: StoredPayment) -> str:
+    """The id of this payment's next return, made from what goes back: two people mean the same by it.
+
+    It changes with the rest, and once a return of it is closed. Where nothing is left, it is the return that runs.
+    """
+    known = [
         one
         for one in await register.payments.returns(open_only=False)
-        if (one.channel, one.payment) == (payment.channel, payment.payment) and one.closed_at is not None
+        if (one.channel, one.payment) == (payment.channel, payment.payment)
     ]
+    if not payment.rest_minor and (running := [one for one in known if one.state == "owed"]):
+        return running[-1].return_id
+    closed = sum(one.state in {"arrived", "refused"} for one in known)
     name = hashlib.sha256(f"{payment.channel}/{payment.payment}".encode()).hexdigest()[:16]
-    return f"rest-{name}-{len(closed) + 1}"
+    return f"rest-{name}-{closed + 1}-{payment.rest_minor}"
 
 
 def _refuse_unless_taken(answer: Returned) -> None:

@@ -16,6 +16,11 @@ class Actor(Message):
     id: Id
 
 
+def same_person(one: str, other: str) -> bool:
+    """Whether two ids are one person's: case does not count. What takes two people compares with this."""
+    return one.casefold() == other.casefold()
+
+
 class Command(Message):
     """What every command carries. `verb` is the name of its Update and of its Signal."""
 

@@ -28,6 +28,19 @@ _REFUSED = (asyncpg.PostgresError, asyncpg.DataError, ValueError)
 
 
 _FOR_ORDER = "post_for_order($1, $2, $3, $4, $5, $6, $7, $8)"
+_WON_BACK = "post_chargeback_won($1, $2, $3, $5, $4)"
+
+
+def _of_order(posting: str, record: int) -> str:
+    """The query of an order's posting; its record is parameter `record`, then the revision that it follows, the order.
+
+    `overtaken` compares with the register as it was before: the record was not kept, and is not the one that is there.
+    """
+    return (
+        f"SELECT p.*, (SELECT o.revision <> ${record + 1} AND NOT (o.revision = (${record}::JSONB ->> 'revision')::INT"
+        f" AND o.state = ${record}::JSONB -> 'state') FROM orders o WHERE o.order_id = ${record + 2}) AS overtaken"
+        f" FROM {posting} AS p"
+    )
 
 
 class NotPosted(NamedTuple):
@@ -143,32 +156,18 @@ class Book:
         posting = "post_refund($1, $2, $3, $4, $5, $6, $7, $8, $11)" if lines else _FOR_ORDER
         async with translate_errors():
             row = await self._pool.fetchrow(
-                "SELECT p.*, (SELECT o.revision <> $9 AND NOT (o.revision = ($8::JSONB ->> 'revision')::INT"
-                "                                              AND o.state = $8::JSONB -> 'state')"
-                "             FROM orders o WHERE o.order_id = $10) AS overtaken"
-                f" FROM {posting} AS p",
-                *columns_of(movement),
-                record,
-                record.state.get("recorded_revision") if record else None,
-                record.order_id if record else None,
-                *lines,
+                _of_order(posting, 8), *columns_of(movement), record, *_follows(record), *lines
             )
         assert row is not None  # the function answers with one row
         return _posted(movement, row, overtaken=bool(row["overtaken"]))
 
     async def _post_chargeback_won(self, movement: Movement, record: OrderRecord | None) -> Posted:
         """The database makes the legs: it knows what the chargeback took where."""
+        reference, currency, at, *_ = columns_of(movement)
+        lines = [line.model_dump() for line in movement.lines]
         async with translate_errors():
             row = await self._pool.fetchrow(
-                "SELECT p.*, (SELECT o.revision >= $6 FROM orders o WHERE o.order_id = $7) AS overtaken"
-                " FROM post_chargeback_won($1, $2, $3, $4, $5) AS p",
-                movement.reference,
-                movement.currency,
-                movement.occurred_at,
-                record,
-                [line.model_dump() for line in movement.lines],
-                record.revision if record else None,
-                record.order_id if record else None,
+                _of_order(_WON_BACK, 5), reference, currency, at, lines, record, *_follows(record)
             )
         assert row is not None  # the function answers with one row
         return _posted(movement, row, overtaken=bool(row["overtaken"]))
@@ -188,6 +187,11 @@ class Book:
             )
         assert row is not None  # the function answers with one row
         return _posted(movement, row, overtaken=bool(row["overtaken"]))
+
+
+def _follows(record: OrderRecord | None) -> tuple[int | None, str | None]:
+    """The revision in the register that an order's record was made from, and the order."""
+    return (record.state.get("recorded_revision"), record.order_id) if record else (None, None)
 
 
 def _posted(movement: Movement, row: Any, *, overtaken: bool = False) -> Posted:

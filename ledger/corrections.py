@@ -20,6 +20,7 @@ CorrectionOutcome = Literal[
     "no_such_leg",
     "above_movement",
     "insufficient_funds",
+    "merchant_frozen",
 ]
 
 

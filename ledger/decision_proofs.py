@@ -7,7 +7,12 @@ CORRECTIONS = """
            NULL::BIGINT AS corrected_minor
     FROM movements m LEFT JOIN corrections k ON 'correction/' || k.request_id = m.reference
     WHERE m.reference LIKE 'correction/%'
-      AND (k.done_by IS NULL OR k.done_by = k.asked_by OR m.linked_to IS DISTINCT FROM k.reference)
+      AND (k.done_by IS NULL OR person_of(k.done_by) = person_of(k.asked_by)
+           OR m.linked_to IS DISTINCT FROM k.reference
+           -- A correction of a correction is final.
+           OR EXISTS (SELECT FROM movements l JOIN movements n ON n.reference = l.linked_to
+                      WHERE l.reference = m.linked_to AND n.reference LIKE 'correction/%'
+                        AND l.reference LIKE 'correction/%'))
     UNION ALL
     SELECT 'correction/' || k.request_id, k.reference, k.asked_by, k.done_by, NULL, NULL, NULL
     FROM corrections k LEFT JOIN movements m ON m.reference = 'correction/' || k.request_id
@@ -47,8 +52,8 @@ RESTS = """
                coalesce(-sum(delta_minor) FILTER (WHERE reference LIKE '%/close'), 0)::BIGINT AS closed_minor
         FROM entries WHERE reference LIKE 'payment/%' AND path LIKE 'payment/%' GROUP BY 1
     ) AS m ON m.return_id = r.return_id AND m.currency = r.currency
-    WHERE r.return_id IS NULL OR r.done_by = r.asked_by
-       OR coalesce(m.owed_minor, 0) <> CASE r.state WHEN 'asked' THEN 0 ELSE r.amount_minor END
+    WHERE r.return_id IS NULL OR person_of(r.done_by) = person_of(r.asked_by)
+       OR coalesce(m.owed_minor, 0) <> CASE WHEN r.state IN ('asked', 'claimed') THEN 0 ELSE r.amount_minor END
        OR coalesce(m.closed_minor, 0) <> CASE WHEN r.state IN ('arrived', 'refused') THEN r.amount_minor ELSE 0 END
     UNION ALL
     SELECT p.channel || ' ' || p.payment, 'of a payment', p.returned_minor, sum(r.amount_minor)::BIGINT, NULL, NULL,

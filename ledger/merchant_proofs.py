@@ -10,12 +10,20 @@ MOVED_WHILE_FROZEN = """
         FROM merchant_moves WHERE what = 'frozen'
     ) AS f
     CROSS JOIN LATERAL (
-        SELECT 'order/' || o.order_id || '/' || s.step AS reference
-        FROM orders o CROSS JOIN (VALUES ('credit'), ('settle')) AS s (step) WHERE o.merchant_id = f.merchant_id
+        SELECT m.reference, m.recorded_at FROM orders o CROSS JOIN (VALUES ('credit'), ('settle')) AS s (step)
+        JOIN movements m ON m.reference = 'order/' || o.order_id || '/' || s.step
+        WHERE o.merchant_id = f.merchant_id
         UNION ALL
-        SELECT 'withdrawal/' || w.withdrawal_id || '/reserve' FROM withdrawals w WHERE w.merchant_id = f.merchant_id
-    ) AS r
-    JOIN movements m ON m.reference = r.reference
+        SELECT m.reference, m.recorded_at FROM withdrawals w
+        JOIN movements m ON m.reference = 'withdrawal/' || w.withdrawal_id || '/reserve'
+        WHERE w.merchant_id = f.merchant_id
+        UNION ALL
+        SELECT m.reference, m.recorded_at
+        FROM (SELECT 'order/' || o.order_id || '/release/' FROM orders o
+              WHERE o.merchant_id = f.merchant_id AND o.state ? 'freeze'
+              UNION ALL SELECT 'merchant/' || f.merchant_id || '/deposit_back/') AS b (base)
+        JOIN movements m ON m.reference >= b.base AND m.reference < left(b.base, -1) || '0'
+    ) AS m
     WHERE f.value IS NOT NULL AND m.recorded_at >= f.frozen_at AND (f.until IS NULL OR m.recorded_at < f.until)
     ORDER BY m.reference
 """

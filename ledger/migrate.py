@@ -15,7 +15,16 @@ from ledger.pool import SCHEMA, Connected, connect, refuse_encoding, translate_e
 LOCK = 0x64616B75616E
 """The advisory lock under which migrations run: two starting workers apply each file once."""
 WORKER = "dakuan_worker"
-_CHECKED = ("post", "open_accounts", "add_notices", "refuse_unlawful", "refuse_unlawful_of", "add_refunded_lines")
+_CHECKED = (
+    "post",
+    "open_accounts",
+    "add_notices",
+    "refuse_unlawful",
+    "refuse_unlawful_of",
+    "add_refunded_lines",
+    "note_rest",
+    "note_rest_at_end",
+)
 _OF_MERCHANTS = ("move_merchant", "require_deposit", "tell_of_merchant", "is_held_by_merchant", "stop_of_merchant")
 _OF_POLICIES = ("keep_policy", "name_policy")
 _DECIDED = ("move_grade", "move_policy", "set_safeguard", "shorten_cooling", "reseal_account")

@@ -63,7 +63,7 @@ class RestReturn(Message):
     asked_by: str
     asked_at: datetime
     done_by: str | None
-    state: Literal["asked", "owed", "arrived", "refused"]
+    state: Literal["asked", "owed", "arrived", "refused", "claimed"]
     closed_at: datetime | None
     message: str
 
@@ -176,6 +176,15 @@ class Payments(RegisterPart):
         return await self._all(
             RestReturn, f"{_RETURN} WHERE state IN ('asked', 'owed') OR NOT $1 ORDER BY asked_at, return_id", open_only
         )
+
+    async def owed(self, channel: str) -> list[str]:
+        """The ids of returns through a channel that two people agreed on and that the channel has not answered."""
+        ids = await self._call(
+            "SELECT coalesce(array_agg(return_id ORDER BY done_at, return_id), '{}') FROM rest_returns"
+            " WHERE channel = $1 AND state = 'owed'",
+            channel,
+        )
+        return list(ids)
 
     async def close_return(
         self, return_id: str, *, arrived: bool, reference: str | None, message: str | None, now: datetime

@@ -368,7 +368,8 @@ CLAIMS = (
     ),
     _Claim(
         "corrections",
-        "Each correction is two people's, is linked to a movement, and takes back no more than that moved.",
+        "Each correction is two people's, is linked to a movement, and takes back no more than that moved; that of a"
+        " correction is final.",
         CORRECTIONS,
     ),
     _Claim(
@@ -402,7 +403,8 @@ CLAIMS = (
     ),
     _Claim(
         "frozen_merchants",
-        "Nothing of a frozen merchant was credited, settled or set aside for a payout.",
+        "Nothing of a frozen merchant was credited, settled, released, given back of its deposit or set aside for a"
+        " payout.",
         MOVED_WHILE_FROZEN,
     ),
     _Claim(

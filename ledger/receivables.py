@@ -11,7 +11,9 @@ from core.steps import Posted
 from ledger.columns import columns_of
 from ledger.register_part import RegisterPart
 
-WriteOffOutcome = Literal["asked", "written_off", "same_person", "already", "different", "insufficient_funds"]
+WriteOffOutcome = Literal[
+    "asked", "written_off", "same_person", "already", "different", "insufficient_funds", "disputed"
+]
 
 
 class Debt(Message):
@@ -26,7 +28,10 @@ class Debt(Message):
 
 
 class WrittenOff(Message):
-    """The answer to one person who gives a debt up; `short_by_minor` is how much less is owed."""
+    """The answer to one person who gives a debt up.
+
+    `short_by_minor`: how much less is owed, or how much of it a channel may still give back.
+    """
 
     outcome: WriteOffOutcome
     short_by_minor: int | None = None

@@ -40,10 +40,14 @@ async def schema_of(owner_dsn: str, worker: str) -> str:
     """The schema of a migrated database as SQL, the same text for the same catalogue; grants as the worker's."""
     connection = await asyncpg.connect(owner_dsn, server_settings={"search_path": SCHEMA})
     try:
+        tables = await _tables(connection)
+        functions = [_function(row["text"]) for row in await connection.fetch(FUNCTIONS)]
+        named = [text for text in functions if _in_a_rule(text, tables)]
         parts = [
             _HEAD,
-            *await _tables(connection),
-            *[_function(row["text"]) for row in await connection.fetch(FUNCTIONS)],
+            *named,
+            *tables,
+            *[text for text in functions if text not in named],
             *[f"CREATE VIEW {row['name']} AS\n{row['text']}" for row in await connection.fetch(VIEWS)],
             *_lines(await connection.fetch(TRIGGERS)),
             *_lines(await connection.fetch(GRANTS, worker)),
@@ -102,6 +106,12 @@ def _function(text: str) -> str:
     if len(opening) > WIDTH:
         opening = f"CREATE FUNCTION {name}(\n    {parameters.replace(', p_', f',{chr(10)}    p_')}\n)"
     return f"{opening}\n{text[head.end() :].rstrip()};"
+
+
+def _in_a_rule(function: str, tables: Iterable[str]) -> bool:
+    """Whether a constraint of a table calls this function: it must be there before the table."""
+    name = function.removeprefix("CREATE FUNCTION ").partition("(")[0]
+    return any(re.search(rf"\b{name}\(", table) for table in tables)
 
 
 def _lines(rows: Iterable[asyncpg.Record]) -> list[str]:

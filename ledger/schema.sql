@@ -3,6 +3,16 @@
 -- Functions may name what is only made below.
 SET check_function_bodies = off;
 
+CREATE FUNCTION person_of(p_name text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE STRICT
+AS $function$
+    SELECT lower(regexp_replace(regexp_replace(
+        normalize(p_name, NFKC), '^\s*(operator|reviewer|merchant|buyer|storefront|channel|carrier|rail|system)[\s:/]+', '',
+        'i'), '[^[:alnum:]_-]', '', 'g'))
+$function$;
+
 CREATE TABLE accounts (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     path text COLLATE "C" NOT NULL,
@@ -393,12 +403,13 @@ CREATE TABLE statement_loads (
     lines integer NOT NULL,
     asked_by text,
     asked_at timestamp with time zone,
+    asked_in xid8,
     reason text,
     withdrawn_by text,
     withdrawn_at timestamp with time zone,
     told jsonb,
     CONSTRAINT statement_loads_pkey PRIMARY KEY (load_no),
-    CONSTRAINT a_load_is_withdrawn_by_two_people CHECK (withdrawn_by IS NULL OR asked_by IS NOT NULL AND asked_by <> withdrawn_by)
+    CONSTRAINT a_load_is_withdrawn_by_two_people CHECK (withdrawn_by IS NULL OR asked_by IS NOT NULL AND person_of(asked_by) <> person_of(withdrawn_by))
 );
 
 CREATE TABLE write_offs (
@@ -409,10 +420,11 @@ CREATE TABLE write_offs (
     reason text NOT NULL,
     asked_by text NOT NULL,
     asked_at timestamp with time zone NOT NULL,
+    asked_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
     done_by text,
     done_at timestamp with time zone,
     CONSTRAINT write_offs_pkey PRIMARY KEY (request_id),
-    CONSTRAINT a_debt_is_given_up_by_two_people CHECK (done_by IS NULL OR done_by <> asked_by),
+    CONSTRAINT a_debt_is_given_up_by_two_people CHECK (person_of(done_by) <> person_of(asked_by)),
     CONSTRAINT write_off_amount_in_bounds CHECK (amount_minor >= 1 AND amount_minor <= '1000000000000000'::bigint),
     CONSTRAINT write_off_request_form CHECK (request_id ~ '^[A-Za-z0-9_-]{1,64}$'::text)
 );
@@ -424,11 +436,12 @@ CREATE TABLE corrections (
     reason text NOT NULL,
     asked_by text NOT NULL,
     asked_at timestamp with time zone NOT NULL,
+    asked_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
     done_by text,
     done_at timestamp with time zone,
     CONSTRAINT corrections_pkey PRIMARY KEY (request_id),
     CONSTRAINT corrects_a_movement FOREIGN KEY (reference) REFERENCES movements(reference),
-    CONSTRAINT a_movement_is_corrected_by_two_people CHECK (done_by IS NULL OR done_by <> asked_by),
+    CONSTRAINT a_movement_is_corrected_by_two_people CHECK (person_of(done_by) <> person_of(asked_by)),
     CONSTRAINT correction_request_form CHECK (request_id ~ '^[A-Za-z0-9_-]{1,64}$'::text)
 );
 CREATE INDEX corrections_by_movement ON corrections USING btree (reference);
@@ -537,6 +550,7 @@ CREATE TABLE rest_returns (
     reason text NOT NULL,
     asked_by text NOT NULL,
     asked_at timestamp with time zone NOT NULL,
+    asked_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
     done_by text,
     done_at timestamp with time zone,
     state text NOT NULL DEFAULT 'asked'::text,
@@ -545,11 +559,11 @@ CREATE TABLE rest_returns (
     message text NOT NULL DEFAULT ''::text,
     CONSTRAINT rest_returns_pkey PRIMARY KEY (return_id),
     CONSTRAINT rest_return_of_a_payment FOREIGN KEY (channel, payment) REFERENCES payments(channel, payment),
-    CONSTRAINT a_rest_is_returned_by_two_people CHECK (done_by IS NULL OR done_by <> asked_by),
-    CONSTRAINT a_rest_moves_once_two_agree CHECK ((state = 'asked'::text) = (done_by IS NULL)),
+    CONSTRAINT a_rest_is_returned_by_two_people CHECK (person_of(done_by) <> person_of(asked_by)),
+    CONSTRAINT a_rest_moves_once_two_agree CHECK ((state = ANY (ARRAY['asked'::text, 'claimed'::text])) = (done_by IS NULL)),
     CONSTRAINT rest_return_amount_in_bounds CHECK (amount_minor >= 1 AND amount_minor <= '1000000000000000'::bigint),
     CONSTRAINT rest_return_form CHECK (return_id ~ '^[A-Za-z0-9_-]{1,64}$'::text),
-    CONSTRAINT rest_return_state_known CHECK (state = ANY (ARRAY['asked'::text, 'owed'::text, 'arrived'::text, 'refused'::text]))
+    CONSTRAINT rest_return_state_known CHECK (state = ANY (ARRAY['asked'::text, 'owed'::text, 'arrived'::text, 'refused'::text, 'claimed'::text]))
 );
 CREATE INDEX rest_returns_by_payment ON rest_returns USING btree (channel, payment);
 
@@ -813,7 +827,7 @@ CREATE TABLE withdrawal_approvals (
     CONSTRAINT approvers_are_different_people PRIMARY KEY (withdrawal_id, attempt_no, person),
     CONSTRAINT requester_is_the_withdrawals FOREIGN KEY (withdrawal_id, requested_by) REFERENCES withdrawals(withdrawal_id, requested_by),
     CONSTRAINT approvers_are_staff CHECK (role = ANY (ARRAY['reviewer'::text, 'operator'::text])),
-    CONSTRAINT nobody_approves_what_they_asked_for CHECK (person <> requested_by)
+    CONSTRAINT nobody_approves_what_they_asked_for CHECK (person_of(person) <> person_of(requested_by))
 );
 
 CREATE TABLE payout_events (
@@ -1274,17 +1288,18 @@ DECLARE
     v_request  corrections%ROWTYPE;
     v_legs     JSONB;
     v_currency TEXT;
+    v_linked   TEXT;
     v_debits   TEXT[];
     v_credits  TEXT[];
     v_amounts  BIGINT[];
 BEGIN
     -- One correction of a movement at a time.
     PERFORM pg_advisory_xact_lock(hashtextextended('correction/' || p_reference, 0));
-    SELECT m.currency INTO v_currency FROM movements m WHERE m.reference = p_reference;
+    SELECT m.currency, m.linked_to INTO v_currency, v_linked FROM movements m WHERE m.reference = p_reference;
     IF NOT FOUND THEN
         RETURN QUERY SELECT 'unknown_movement', NULL::TEXT, NULL::BIGINT;
         RETURN;
-    ELSIF NOT may_be_corrected(p_reference) THEN
+    ELSIF NOT may_be_corrected(p_reference) OR (p_reference LIKE 'correction/%' AND v_linked LIKE 'correction/%') THEN
         RETURN QUERY SELECT 'not_correctable', NULL::TEXT, NULL::BIGINT;
         RETURN;
     END IF;
@@ -1314,13 +1329,22 @@ BEGIN
     ELSIF v_legs = '[]' THEN
         RETURN QUERY SELECT 'above_movement', NULL::TEXT, NULL::BIGINT;
         RETURN;
-    ELSIF v_request.asked_by = p_by THEN
+    ELSIF person_of(v_request.asked_by) = person_of(p_by) THEN
         RETURN QUERY SELECT 'same_person', NULL::TEXT, NULL::BIGINT;
         RETURN;
     ELSIF v_request.request_id IS NULL THEN
         INSERT INTO corrections (request_id, reference, legs, reason, asked_by, asked_at)
         VALUES (p_request, p_reference, v_legs, p_reason, p_by, p_now);
         RETURN QUERY SELECT 'asked', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    END IF;
+    PERFORM refuse_in_one_breath(p_request, v_request.asked_in);
+    SELECT g.merchant INTO account
+    FROM (SELECT DISTINCT split_part(c.debit, '/', 2) AS merchant FROM correctable_legs(p_reference) AS c
+          WHERE c.debit LIKE 'merchant/%/available' ORDER BY 1) AS g
+    WHERE stop_of_merchant(g.merchant) = 'merchant_frozen' LIMIT 1;
+    IF FOUND THEN
+        RETURN QUERY SELECT 'merchant_frozen', account, NULL::BIGINT;
         RETURN;
     END IF;
     SELECT array_agg(s.debit ORDER BY w.leg), array_agg(c.debit ORDER BY w.leg), array_agg(s.amount_minor ORDER BY w.leg)
@@ -1368,6 +1392,22 @@ AS $function$
                           WHERE g.merchant_id = p_merchant_id ORDER BY g.id DESC LIMIT 1)
            AND d.currency = p_currency ORDER BY d.id DESC LIMIT 1),
         0) END
+$function$;
+
+CREATE FUNCTION disputed_debt(p_merchant text, p_currency text)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT coalesce(sum(t.amount_minor), 0)::BIGINT
+    FROM accounts a JOIN transfers t ON t.debit_account = a.id JOIN movements m ON m.id = t.movement_id
+    LEFT JOIN orders o ON o.order_id = split_part(m.reference, '/', 2)
+    WHERE a.path = 'merchant/' || p_merchant || '/receivable' AND a.currency = p_currency
+      AND m.reference LIKE 'order/%/chargeback/%' AND m.reference NOT LIKE '%/fee'
+      AND NOT EXISTS (SELECT FROM movements w WHERE w.reference = m.reference || '/won')
+      AND NOT coalesce(o.state -> 'cases', '[]') @> jsonb_build_array(jsonb_build_object(
+              'case_id', split_part(m.reference, '/', 4)::INT, 'stage', 'lost'))
 $function$;
 
 CREATE FUNCTION end_api_key(p_key_id text, p_at timestamp with time zone)
@@ -1885,6 +1925,48 @@ AS $function$
     WHERE key_id = p_key_id AND (last_used IS NULL OR last_used < p_now - INTERVAL '1 minute')
 $function$;
 
+CREATE FUNCTION note_rest(p_channel text, p_payment text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_subject TEXT := 'payment/' || p_channel || '/' || p_payment;
+    v_rest    RECORD;
+BEGIN
+    SELECT p.currency, p.paid_minor - p.claimed_minor - p.returned_minor AS rest_minor,
+           (SELECT min(o.opened_at) FROM orders o WHERE o.channel = p.channel AND o.payment = p.payment) AS since
+    INTO v_rest FROM payments p WHERE p.channel = p_channel AND p.payment = p_payment;
+    IF NOT FOUND OR v_rest.rest_minor <= 0 OR EXISTS (SELECT FROM notices n WHERE n.subject = v_subject) THEN
+        RETURN FALSE;
+    END IF;
+    PERFORM add_notices(v_subject, jsonb_build_array(jsonb_build_object(
+        'seq', 1, 'to', 'operator', 'name', 'payment_unclaimed', 'at', p_now,
+        'facts', jsonb_build_object('channel', p_channel, 'payment', p_payment,
+                                    'amount_minor', v_rest.rest_minor::TEXT, 'currency', v_rest.currency,
+                                    'since', v_rest.since::TEXT))));
+    RETURN TRUE;
+END $function$;
+
+CREATE FUNCTION note_rest_at_end(p_order_id text, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_payment payments%ROWTYPE;
+BEGIN
+    SELECT p.* INTO v_payment FROM orders o JOIN payments p ON p.channel = o.channel AND p.payment = o.payment
+    WHERE o.order_id = p_order_id AND p.paid_minor > p.claimed_minor + p.returned_minor;
+    IF FOUND THEN
+        PERFORM pg_advisory_xact_lock(hashtextextended('rest/' || v_payment.channel || '/' || v_payment.payment, 0));
+        IF NOT EXISTS (SELECT FROM orders o WHERE o.channel = v_payment.channel AND o.payment = v_payment.payment
+                       AND NOT o.closed) THEN
+            PERFORM note_rest(v_payment.channel, v_payment.payment, p_now);
+        END IF;
+    END IF;
+END $function$;
+
 CREATE FUNCTION note_rests(p_channel text, p_before timestamp with time zone, p_now timestamp with time zone)
  RETURNS integer
  LANGUAGE plpgsql
@@ -1892,25 +1974,18 @@ CREATE FUNCTION note_rests(p_channel text, p_before timestamp with time zone, p_
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
 DECLARE
-    v_rest RECORD;
-    v_new  INT := 0;
+    v_payment TEXT;
+    v_new     INT := 0;
 BEGIN
-    FOR v_rest IN
-        SELECT p.payment, p.currency, p.paid_minor - p.claimed_minor - p.returned_minor AS rest_minor,
-               'payment/' || p.channel || '/' || p.payment AS subject, o.since
-        FROM payments p
-        CROSS JOIN LATERAL (SELECT min(o.opened_at) AS since FROM orders o
-                            WHERE o.channel = p.channel AND o.payment = p.payment) AS o
-        WHERE p.channel = p_channel AND p.paid_minor > p.claimed_minor + p.returned_minor AND o.since < p_before
+    FOR v_payment IN
+        SELECT p.payment FROM payments p
+        WHERE p.channel = p_channel AND p.paid_minor > p.claimed_minor + p.returned_minor
+          AND (SELECT min(o.opened_at) FROM orders o
+               WHERE o.channel = p.channel AND o.payment = p.payment) < p_before
           AND NOT EXISTS (SELECT FROM notices n WHERE n.subject = 'payment/' || p.channel || '/' || p.payment)
         ORDER BY p.payment
     LOOP
-        PERFORM add_notices(v_rest.subject, jsonb_build_array(jsonb_build_object(
-            'seq', 1, 'to', 'operator', 'name', 'payment_unclaimed', 'at', p_now,
-            'facts', jsonb_build_object('channel', p_channel, 'payment', v_rest.payment,
-                                        'amount_minor', v_rest.rest_minor::TEXT, 'currency', v_rest.currency,
-                                        'since', v_rest.since::TEXT))));
-        v_new := v_new + 1;
+        v_new := v_new + note_rest(p_channel, v_payment, p_now)::INT;
     END LOOP;
     RETURN v_new;
 END $function$;
@@ -2063,7 +2138,7 @@ BEGIN
     SELECT p_withdrawal_id, p_attempt_no, a.person, a.role, v_withdrawal.requested_by, p_now
     FROM unnest(p_approvers, p_roles) AS a (person, role)
     ON CONFLICT ON CONSTRAINT approvers_are_different_people DO NOTHING;
-    IF v_withdrawal.needs_approval AND (SELECT count(DISTINCT a.person) FROM withdrawal_approvals a
+    IF v_withdrawal.needs_approval AND (SELECT count(DISTINCT person_of(a.person)) FROM withdrawal_approvals a
                                         WHERE a.withdrawal_id = p_withdrawal_id) < 2 THEN
         RETURN 'needs_other_person';
     END IF;
@@ -2226,6 +2301,10 @@ DECLARE
     v_number  BIGINT;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(v_base, 0));
+    -- A refund may take from the deposit meanwhile. In id order, as `post` locks them.
+    PERFORM FROM accounts a
+    WHERE a.path IN (v_base || '/available', v_base || '/deposit', v_base || '/receivable') AND a.currency = p_currency
+    ORDER BY a.id FOR NO KEY UPDATE;
     SELECT a.balance_minor - deposit_required(p_merchant_id, p_currency) INTO amount_minor FROM accounts a
     WHERE a.path = v_base || '/deposit' AND a.currency = p_currency;
     IF coalesce(amount_minor, 0) <= 0 THEN
@@ -2251,8 +2330,10 @@ BEGIN
         FROM post(ARRAY[v_base || '/deposit_back/' || v_number], ARRAY[p_currency], ARRAY[p_now], ARRAY[NULL::TEXT],
                   ARRAY[NULL::TEXT], ARRAY[1], ARRAY[v_base || '/deposit'], ARRAY[v_base || '/available'],
                   ARRAY[pay_deposit_back.amount_minor]) AS p;
-        PERFORM tell_of_merchant(p_merchant_id, 'deposit_paid_back', jsonb_build_object(
-            'amount_minor', pay_deposit_back.amount_minor::TEXT, 'currency', p_currency), p_now);
+        IF outcome = 'paid_back' THEN
+            PERFORM tell_of_merchant(p_merchant_id, 'deposit_paid_back', jsonb_build_object(
+                'amount_minor', pay_deposit_back.amount_minor::TEXT, 'currency', p_currency), p_now);
+        END IF;
     END IF;
     RETURN NEXT;
 END $function$;
@@ -2636,7 +2717,7 @@ BEGIN
         -- It gives a merchant money of the channel's, as much as the chargeback took, which no caller may say.
         RAISE EXCEPTION 'movement % is refused: only the database makes it', p_reference
             USING ERRCODE = 'insufficient_privilege';
-    ELSIF split_part(p_reference, '/', 3) IN ('credit', 'settle') AND is_held_by_merchant(p_reference) THEN
+    ELSIF waits_for_merchant(p_reference) AND is_held_by_merchant(p_reference) THEN
         outcome := 'held';
         RETURN NEXT;
         RETURN;
@@ -2646,6 +2727,14 @@ BEGIN
               array_fill(1, ARRAY[cardinality(p_debits)]), p_debits, p_credits, p_amounts) AS p;
     IF outcome = 'posted' THEN
         PERFORM refuse_unlawful(p_reference, p_emptied, p_debits, p_credits, p_amounts);
+        IF p_reference LIKE 'order/%/refund/%/paid' AND EXISTS (
+            SELECT FROM jsonb_path_query(p_record, '$.state.refunds[*]') AS r (body)
+            WHERE r.body ->> 'cause' = split_part(p_reference, '/', 4) AND jsonb_array_length(r.body -> 'votes') > 0
+              AND (SELECT count(DISTINCT person_of(v ->> 0)) FROM jsonb_array_elements(r.body -> 'votes') AS v) < 2
+        ) THEN
+            RAISE EXCEPTION 'movement % is refused: one person says that it arrived', p_reference
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
     END IF;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
         PERFORM record_order(p_record);
@@ -2775,6 +2864,9 @@ BEGIN
         IF split_part(p_references[v_n], '/', 1) <> 'order' OR p_linked_to[v_n] IS NOT NULL
            OR p_references[v_n] LIKE 'order/%/chargeback/%/won' THEN
             RAISE EXCEPTION 'movement % is refused: only the owner posts it', p_references[v_n]
+                USING ERRCODE = 'insufficient_privilege';
+        ELSIF waits_for_merchant(p_references[v_n]) AND is_held_by_merchant(p_references[v_n]) THEN
+            RAISE EXCEPTION 'movement % is refused: its merchant is frozen', p_references[v_n]
                 USING ERRCODE = 'insufficient_privilege';
         END IF;
     END LOOP;
@@ -3139,6 +3231,7 @@ BEGIN
                 (p_record ->> 'recorded_at')::TIMESTAMPTZ)
             FROM (SELECT jsonb_path_query(p_record, '$.state.parcels[*]')
                   UNION ALL SELECT jsonb_path_query(p_record, '$.state.cases[*].parcel')) AS p (body);
+            PERFORM note_rest_at_end(p_record ->> 'order_id', (p_record ->> 'recorded_at')::TIMESTAMPTZ);
         END IF;
         RETURN TRUE;
     END IF;
@@ -3208,6 +3301,17 @@ BEGIN
     RAISE EXCEPTION '% is only added to', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
 END $function$;
 
+CREATE FUNCTION refuse_in_one_breath(p_request text, p_asked_in xid8)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    IF p_asked_in = pg_current_xact_id() THEN
+        RAISE EXCEPTION 'request % is refused: one transaction asks and agrees', p_request
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $function$;
+
 CREATE FUNCTION refuse_unlawful(p_reference text, p_emptied text, p_debits text[], p_credits text[], p_amounts bigint[])
  RETURNS void
  LANGUAGE plpgsql
@@ -3254,7 +3358,7 @@ BEGIN
        AND NOT EXISTS (SELECT FROM unnest(p_amounts) AS g (amount) WHERE g.amount <> 0) THEN
         v_fault := 'it moves nothing';
     END IF;
-    IF v_fault IS NULL AND split_part(p_reference, '/', 3) IN ('credit', 'settle') AND merchant_value(
+    IF v_fault IS NULL AND waits_for_merchant(p_reference) AND merchant_value(
         (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2)), 'frozen') IS NOT NULL THEN
         v_fault := 'its merchant is frozen';
     END IF;
@@ -3632,16 +3736,20 @@ BEGIN
     outcome := CASE
         WHEN (v_return.channel, v_return.payment) IS DISTINCT FROM (p_channel, p_payment)
              AND v_return.return_id IS NOT NULL THEN 'different'
+        WHEN v_return.state = 'claimed' THEN 'claimed'
         WHEN v_return.state <> 'asked' THEN 'already'
-        WHEN v_return.asked_by = p_by THEN 'same_person'
+        WHEN person_of(v_return.asked_by) = person_of(p_by) THEN 'same_person'
         WHEN v_rest = 0 AND v_return.return_id IS NULL THEN 'nothing_left'
         WHEN v_return.return_id IS NULL THEN 'asked'
         WHEN v_return.amount_minor > v_rest THEN 'claimed'
         ELSE 'owed' END;
     IF outcome = 'asked' THEN
+        UPDATE rest_returns r SET state = 'claimed', closed_at = p_now
+        WHERE r.channel = p_channel AND r.payment = p_payment AND r.state = 'asked' AND r.amount_minor > v_rest;
         INSERT INTO rest_returns (return_id, channel, payment, currency, amount_minor, reason, asked_by, asked_at)
         VALUES (p_return, p_channel, p_payment, v_payment.currency, v_rest, p_reason, p_by, p_now);
     ELSIF outcome = 'owed' THEN
+        PERFORM refuse_in_one_breath(p_return, v_return.asked_in);
         UPDATE rest_returns r SET state = 'owed', done_by = p_by, done_at = p_now WHERE r.return_id = p_return;
         UPDATE payments p SET returned_minor = p.returned_minor + v_return.amount_minor
         WHERE p.channel = p_channel AND p.payment = p_payment;
@@ -3743,7 +3851,9 @@ BEGIN
         RETURN;
     END IF;
     PERFORM FROM accounts a
-    WHERE a.path LIKE 'merchant/' || split_part(p_debit, '/', 2) || '/%' AND a.currency = p_currency
+    WHERE a.path IN ('merchant/' || split_part(p_debit, '/', 2) || '/available',
+                     'merchant/' || split_part(p_debit, '/', 2) || '/deposit', p_debit)
+      AND a.currency = p_currency
     ORDER BY a.id FOR NO KEY UPDATE;
     FOR v_has IN
         SELECT a.path, a.balance_minor FROM accounts a
@@ -4112,6 +4222,14 @@ BEGIN
     RETURN TRUE;
 END $function$;
 
+CREATE FUNCTION waits_for_merchant(p_reference text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT p_reference LIKE 'order/%' AND split_part(p_reference, '/', 3) IN ('credit', 'settle', 'release')
+$function$;
+
 CREATE FUNCTION withdraw_load(p_load bigint, p_by text, p_reason text, p_now timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -4127,11 +4245,14 @@ BEGIN
     ELSIF v_load.withdrawn_at IS NOT NULL THEN
         RETURN 'already';
     ELSIF v_load.asked_by IS NULL THEN
-        UPDATE statement_loads l SET asked_by = p_by, asked_at = p_now, reason = p_reason WHERE l.load_no = p_load;
+        UPDATE statement_loads l
+        SET asked_by = p_by, asked_at = p_now, asked_in = pg_current_xact_id(), reason = p_reason
+        WHERE l.load_no = p_load;
         RETURN 'asked';
-    ELSIF v_load.asked_by = p_by THEN
+    ELSIF person_of(v_load.asked_by) = person_of(p_by) THEN
         RETURN 'same_person';
     END IF;
+    PERFORM refuse_in_one_breath('load ' || p_load, v_load.asked_in);
     UPDATE statement_loads l
     SET withdrawn_by = p_by, withdrawn_at = p_now,
         told = (SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.line_id), '[]')
@@ -4166,7 +4287,8 @@ DECLARE
 BEGIN
     -- Two who ask for it first at the same moment both find no request: one asks, the other must meet the first's.
     PERFORM pg_advisory_xact_lock(hashtextextended('write_off/' || p_request, 0));
-    SELECT a.balance_minor INTO v_owed FROM accounts a WHERE a.path = v_path AND a.currency = p_currency;
+    SELECT a.balance_minor INTO v_owed FROM accounts a WHERE a.path = v_path AND a.currency = p_currency
+    FOR NO KEY UPDATE;
     SELECT * INTO v_request FROM write_offs w WHERE w.request_id = p_request FOR UPDATE;
     IF FOUND AND (v_request.merchant_id, v_request.currency, v_request.amount_minor)
                  IS DISTINCT FROM (p_merchant, p_currency, p_amount) THEN
@@ -4175,13 +4297,16 @@ BEGIN
         RETURN QUERY SELECT 'already', NULL::BIGINT;
     ELSIF p_amount > coalesce(v_owed, 0) THEN
         RETURN QUERY SELECT 'insufficient_funds', p_amount - coalesce(v_owed, 0);
+    ELSIF p_amount > v_owed - disputed_debt(p_merchant, p_currency) THEN
+        RETURN QUERY SELECT 'disputed', least(p_amount, p_amount - v_owed + disputed_debt(p_merchant, p_currency));
     ELSIF v_request.request_id IS NULL THEN
         INSERT INTO write_offs (request_id, merchant_id, currency, amount_minor, reason, asked_by, asked_at)
         VALUES (p_request, p_merchant, p_currency, p_amount, p_reason, p_by, p_now);
         RETURN QUERY SELECT 'asked', NULL::BIGINT;
-    ELSIF v_request.asked_by = p_by THEN
+    ELSIF person_of(v_request.asked_by) = person_of(p_by) THEN
         RETURN QUERY SELECT 'same_person', NULL::BIGINT;
     ELSE
+        PERFORM refuse_in_one_breath(p_request, v_request.asked_in);
         SELECT p.outcome, p.short_by INTO outcome, short_by
         FROM post(ARRAY['merchant/' || p_merchant || '/write_off/' || p_request], ARRAY[p_currency], ARRAY[p_now],
                   ARRAY[NULL::TEXT], ARRAY[NULL::TEXT], ARRAY[1], ARRAY['expense/goodwill'], ARRAY[v_path],
@@ -4442,6 +4567,7 @@ GRANT EXECUTE ON FUNCTION close_rest_return TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correct_movement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correctable_legs TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION deposit_required TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION disputed_debt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION end_session TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION events_end TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_callback TO dakuan_worker;
@@ -4472,6 +4598,7 @@ GRANT EXECUTE ON FUNCTION open_drop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_session TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION pay_deposit_back TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION person_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_chargeback_won TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_for_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_for_withdrawal TO dakuan_worker;
@@ -4487,6 +4614,7 @@ GRANT EXECUTE ON FUNCTION record_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION record_withdrawal TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION refuse_change TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION refuse_change_of_history TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION refuse_in_one_breath TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION register_policy TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION release_claims TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION release_review TO dakuan_worker;
@@ -4510,5 +4638,6 @@ GRANT EXECUTE ON FUNCTION told_lines TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION update_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION update_drop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION verify_account TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION waits_for_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION withdraw_load TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION write_off TO dakuan_worker;

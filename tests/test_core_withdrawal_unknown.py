@@ -85,10 +85,10 @@ def test_two_people_with_the_banks_reference_settle_an_unknown_payout() -> None:
     made.wait(hours=47)
     assert made.code("resolve_unknown", "operator", "ann", **resolution()) == "too_early"
     made.wait(hours=1)  # a window of 24 h and a margin of 24 h
-    assert made.code("resolve_unknown", "operator", "m-7", **resolution()) == "needs_other_person"
+    assert made.code("resolve_unknown", "operator", "M-7", **resolution()) == "needs_other_person"
     made.send("resolve_unknown", "operator", "ann", **resolution())
     assert made.phase == "unknown"
-    assert made.code("resolve_unknown", "operator", "ann", **resolution()) == "needs_other_person"
+    assert made.code("resolve_unknown", "operator", "Ann", **resolution()) == "needs_other_person"
     made.send("resolve_unknown", "operator", "bob", **resolution())
     assert made.phase == "paid"
     assert made.books.cash_out == 10_000

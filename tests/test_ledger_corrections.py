@@ -143,6 +143,32 @@ async def test_a_correction_may_be_corrected_and_the_first_stays_used_up(
         assert last == "corrected"
     assert await database.balance("rail/sandbox/cash") == 990
     assert await said(register, "ann", SETTLED, "K3") == "above_movement"
+    assert await said(register, "ann", "correction/K2", "K3") == "not_correctable", "that is final"
+
+
+async def test_the_proof_finds_a_correction_that_goes_on(database: Database, register: Register) -> None:
+    await settled(database)
+    for reference, request in ((SETTLED, "K1"), ("correction/K1", "K2")):
+        for person in ("ann", "bob"):
+            await say(register, person, reference, request)
+    database.broken = True
+    again = adjustment("correction/K3", "CNY", NOW, [Leg("rail/sandbox/cash", "psp/wechat", 1)])
+    await Book(database.owner).post_all([again.model_copy(update={"linked_to": "correction/K2"})])
+    await database.owner.execute(
+        "INSERT INTO corrections (request_id, reference, legs, reason, asked_by, asked_at, done_by, done_at)"
+        " VALUES ('K3', 'correction/K2', '[]', 'again', 'ann', now(), 'bob', now())"
+    )
+    found = {proof.name: proof for proof in await prove(database.pool)}["corrections"]
+    assert "correction/K3" in {row["reference"] for row in found.evidence}
+
+
+async def test_one_person_under_two_spellings_corrects_nothing(database: Database, register: Register) -> None:
+    await settled(database)
+    assert [await said(register, person, SETTLED) for person in ("ann", "ANN", "operator:ann")] == [
+        "asked",
+        "same_person",
+        "same_person",
+    ]
 
 
 async def test_what_the_register_answers_for_is_not_corrected_behind_its_back(

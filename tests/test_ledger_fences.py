@@ -10,6 +10,7 @@ import pytest
 from databases import Database
 from ledger_samples import (
     NOW,
+    a_record,
     a_withdrawal,
     an_attempt,
     an_order,
@@ -20,6 +21,7 @@ from ledger_samples import (
     opened,
     pay,
     refund,
+    refund_arrived,
 )
 
 from core.movements import Leg, adjustment
@@ -140,3 +142,18 @@ async def test_a_payout_is_sent_for_the_withdrawals_own_amount(register: Registe
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="its payout of 501 is refused"):
         await register.payouts.open(an_attempt(a_withdrawal("W1", 500), key="w1", amount_minor=501), RailTerms())
     assert (await pay(book, a_withdrawal("S1", 300))).moved
+
+
+@pytest.mark.parametrize(("votes", "people"), [(["ann", "Ann"], 1), (["ann", "bob"], 2), ([], 0)])
+async def test_one_person_does_not_settle_a_refund_that_is_stuck(
+    register: Register, book: Book, votes: list[str], people: int
+) -> None:
+    order = await funded(register, book)
+    await refund(book, order)
+    refunds = [{"cause": "cancel", "votes": [[person, "arrived"] for person in votes]}]
+    record = a_record(phase="cancelled", refunded_minor=1000, state={"funded": True, "refunds": refunds})
+    if people == 1:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="one person says that it arrived"):
+            await refund_arrived(book, order, record=record)
+    else:
+        assert (await refund_arrived(book, order, record=record)).moved

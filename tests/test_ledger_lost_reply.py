@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from databases import Database
+from databases import WAITING, Database, until_a_lock_is_waited_for
 from ledger_samples import (
     LIMITS,
     NOW,
@@ -158,9 +158,6 @@ async def test_an_order_whose_registration_lost_its_reply_is_registered_once(
     assert await register.orders.stored("A1") == an_order()
 
 
-WAITING = "FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = current_database()"
-
-
 async def test_a_backend_that_is_ended_in_the_middle_is_unavailable_and_nothing_moved(
     database: Database, book: Book, register: Register
 ) -> None:
@@ -170,18 +167,10 @@ async def test_a_backend_that_is_ended_in_the_middle_is_unavailable_and_nothing_
         await began.start()
         await blocker.execute("SELECT FROM accounts WHERE path = 'order/A1/escrow' FOR UPDATE")
         waiting = asyncio.create_task(credit(book, order))
-        await _until_somebody_waits_for_a_lock(database)
+        await until_a_lock_is_waited_for(database)
         async with database.owner.acquire() as operator:
             await operator.execute(f"SELECT pg_terminate_backend(pid) {WAITING}")
         with pytest.raises(Unavailable):
             await waiting
         await began.rollback()
     assert (await credit(book, order)).outcome == "posted"
-
-
-async def _until_somebody_waits_for_a_lock(database: Database) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            if await database.owner.fetchval(f"SELECT count(*) {WAITING}"):
-                return
-            await asyncio.sleep(0.01)

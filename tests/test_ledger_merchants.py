@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from databases import Database
+from databases import Database, until_a_lock_is_waited_for
 from ledger_samples import (
     DAY,
     LIMITS,
@@ -24,7 +24,7 @@ from ledger_samples import (
 
 from core.merchants import MerchantTerms, Stop
 from core.messages import Actor
-from core.movements import Leg, Taken, adjustment, paid_in
+from core.movements import Leg, Taken, adjustment, freeze, paid_in, release
 from core.steps import Posted
 from ledger.book import Book
 from ledger.proofs import prove
@@ -339,3 +339,86 @@ async def test_a_deposit_comes_back_by_itself_when_its_time_has_come(
     assert (await look_after_merchants(register, NOW + 30 * DAY, DAY)).paid_back == 1
     assert (await look_after_merchants(register, NOW + 30 * DAY, DAY)).paid_back == 0
     assert [await database.balance(path) for path in (DEPOSIT, AVAILABLE)] == [0, 1000]
+
+
+# --- every road ----------------------------------------------------------------------------------------------
+
+
+_SETTLE = (
+    "SELECT outcome FROM post_movements(ARRAY['order/A1/settle'], ARRAY['CNY'], ARRAY[now()], ARRAY[NULL::TEXT],"
+    " ARRAY['order/A1/proceeds'], ARRAY[1], ARRAY['order/A1/proceeds'], ARRAY['merchant/m-1/available'],"
+    " ARRAY[950::BIGINT])"
+)
+
+
+async def test_an_array_that_began_before_a_freeze_is_over_before_it(
+    register: Register, book: Book, database: Database
+) -> None:
+    orders = [await funded(register, book, name) for name in ("A1", "A2")]
+    for order in orders:
+        await credit(book, order)
+    async with database.pool.acquire() as worker:
+        async with worker.transaction():
+            assert await worker.fetchval(_SETTLE) == "posted"
+            freezing = asyncio.create_task(_stop(register))
+            await until_a_lock_is_waited_for(database)
+            assert not freezing.done()
+        assert await freezing
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="its merchant is frozen"):
+            await worker.fetchval(_SETTLE.replace("A1", "A2"))
+
+
+async def test_what_was_frozen_for_a_dispute_is_not_released_to_a_frozen_merchant(
+    register: Register, book: Book, database: Database
+) -> None:
+    order = await funded(register, book, "A1")
+    await credit(book, order, commission=0)
+    await settle(book, order, 1000)
+    names: dict[str, Any] = {"k": 1, "merchant_id": "m-1", "amount_minor": 600, "currency": "CNY", "occurred_at": NOW}
+    assert (await book.post(freeze("A1", **names))).moved
+    await _stop(register)
+    assert (await book.post(release("A1", **names))).outcome == "held"
+    assert (await book.post_all([release("A1", **names)]))[0].outcome == "not_posted"
+    assert (await database.balance("order/A1/frozen"), await database.balance(AVAILABLE)) == (600, 400)
+    await _stop(register, on=False)
+    assert (await book.post(release("A1", **names))).moved
+
+
+async def test_a_correction_makes_nothing_available_to_a_frozen_merchant(
+    register: Register, database: Database
+) -> None:
+    for number, legs in enumerate([Leg("suspense", AVAILABLE, 500), Leg(AVAILABLE, "suspense", 500)]):
+        await Book(database.owner).post_all([adjustment(f"adjust/{number}", "CNY", NOW, [legs])])
+    await _stop(register)
+
+    async def say(person: str) -> str:
+        answer = await register.corrections.correct("K1", "adjust/1", person=person, reason="wrong", now=NOW)
+        return answer.outcome
+
+    assert [await say(person) for person in ("ann", "bob")] == ["asked", "merchant_frozen"]
+    await _stop(register, on=False)
+    assert await say("bob") == "corrected"
+
+
+async def test_a_deposit_that_a_refund_takes_meanwhile_is_not_given_back_too(
+    register: Register, book: Book, database: Database
+) -> None:
+    await _require(database, 1000)
+    order = await funded(register, book, "A1")
+    await credit(book, order, commission=0)
+    await settle(book, order, 1000)
+    await _require(database, 0)
+    async with database.owner.acquire() as refunding:
+        async with refunding.transaction():
+            await refunding.fetch(
+                "SELECT * FROM post(ARRAY['order/A1/refund/back'], ARRAY['CNY'], ARRAY[now()], ARRAY[NULL::TEXT],"
+                " ARRAY[NULL::TEXT], ARRAY[1], ARRAY['merchant/m-1/receivable'],"
+                " ARRAY['order/A1/refund_payable/back'], ARRAY[700::BIGINT])"
+            )
+            paying = asyncio.create_task(register.merchants.pay_deposit_back("m-1", "CNY", NOW))
+            await until_a_lock_is_waited_for(database)
+        paid = await paying
+    assert (paid.outcome, paid.amount_minor) == ("paid_back", 300)
+    told = [one for one in await register.notices.read(subject="merchant/m-1") if one.name == "deposit_paid_back"]
+    assert {one.facts["amount_minor"] for one in told} == {"300"}
+    assert [await database.balance(path) for path in (DEPOSIT, AVAILABLE)] == [0, 300]

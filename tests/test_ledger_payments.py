@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import asyncpg
 import pytest
 from databases import Database
-from ledger_samples import DAY, NOW, an_order, funded, opened
+from ledger_samples import DAY, NOW, a_record, an_order, funded, opened, refund, refund_arrived
 
+from commands.unclaimed import id_of_return
 from core.movements import Leg, adjustment
 from ledger.book import Book
 from ledger.proofs import prove
@@ -142,3 +144,78 @@ async def test_the_fences_of_a_return_hold_and_the_proof_finds_what_they_miss(
     await Book(database.owner).post_all([stolen])
     found = {proof.name: proof for proof in await prove(database.pool)}["rests"]
     assert {row["return_id"] for row in found.evidence} == {"R9", "wechat pay-1"}
+
+
+async def test_one_person_under_two_spellings_returns_nothing(register: Register, book: Book) -> None:
+    await basket(register, book)
+    assert [await give_back(register, person) for person in ("ann", "Ann", "reviewer:ann")] == [
+        "asked",
+        "same_person",
+        "same_person",
+    ]
+
+
+async def test_what_an_order_has_overtaken_is_closed_when_the_rest_is_asked_for_anew(
+    register: Register, book: Book
+) -> None:
+    await basket(register, book)
+    assert await give_back(register, "ann") == "asked"
+    assert await opened(register, an_order("A3", 500, paid=10_000, payment="pay-1")) == "registered"
+    assert await give_back(register, "bob", "R2") == "asked"
+    assert [one.return_id for one in await register.payments.returns()] == ["R2"]
+    assert await give_back(register, "bob") == "claimed"
+    assert await give_back(register, "eve", "R2") == "owed"
+    assert await register.payments.owed("wechat") == ["R2"]
+
+
+async def _ended(register: Register, book: Book, order_id: str, total: int) -> None:
+    order = an_order(order_id, total, paid=10_000, payment="pay-1", merchant_id=f"m-{order_id}")
+    await refund(book, order, amount=total)
+    await refund_arrived(book, order, amount=total)
+    done: dict[str, Any] = {"phase": "cancelled", "closed": True, "refunded_minor": total, "state": {"funded": True}}
+    await register.orders.record(a_record(order_id, **done))
+
+
+async def _told(register: Register) -> list[str]:
+    return [one.facts["amount_minor"] for one in await register.notices.read() if one.name == "payment_unclaimed"]
+
+
+async def test_the_last_order_that_ends_tells_of_the_rest_at_once(register: Register, book: Book) -> None:
+    await basket(register, book)
+    await _ended(register, book, "A1", 5_000)
+    assert await _told(register) == [], "another order of the payment is open"
+    await _ended(register, book, "A2", 3_000)
+    assert await _told(register) == ["2000"]
+    assert await register.payments.note_rests("wechat", NOW + DAY, NOW + DAY) == 0
+
+
+async def test_orders_that_end_at_the_same_moment_tell_of_the_rest_once(register: Register, book: Book) -> None:
+    await basket(register, book)
+    await asyncio.gather(_ended(register, book, "A1", 5_000), _ended(register, book, "A2", 3_000))
+    assert await _told(register) == ["2000"]
+
+
+async def test_a_payment_without_a_rest_needs_no_operator(register: Register, book: Book) -> None:
+    await basket(register, book, paid=8_000)
+    for order_id, total in (("A1", 5_000), ("A2", 3_000)):
+        await _ended(register, book, order_id, total)
+    assert await _told(register) == []
+
+
+async def test_the_id_of_a_return_follows_what_goes_back(register: Register, book: Book) -> None:
+    async def name() -> str:
+        (payment,) = await register.payments.of_reference("pay-1")
+        return await id_of_return(register, payment)
+
+    await basket(register, book)
+    first = await name()
+    assert [await give_back(register, "ann", first), await name()] == ["asked", first]
+    await opened(register, an_order("A3", 500, paid=10_000, payment="pay-1"))
+    second = await name()
+    assert second != first, "an order took a part of it: the first would be refused without end"
+    assert [await give_back(register, person, await name()) for person in ("bob", "ann")] == ["asked", "owed"]
+    assert [await name(), await give_back(register, "ann", await name())] == [second, "already"]
+    await register.payments.close_return(second, arrived=False, reference=None, message="no", now=NOW)
+    third = await name()
+    assert third not in {first, second}
+    assert [await give_back(register, person, third) for person in ("ann", "bob")] == ["asked", "owed"]

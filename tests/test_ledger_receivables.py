@@ -8,9 +8,10 @@ from typing import Any
 import asyncpg
 import pytest
 from databases import Database
-from ledger_samples import DAY, NOW
+from ledger_samples import DAY, NOW, a_record, credit, funded, settle
 
-from core.movements import Leg, adjustment, paid_in
+from core.messages import Order
+from core.movements import Leg, Taken, adjustment, chargeback, chargeback_won, paid_in
 from ledger.book import Book
 from ledger.register import Register
 
@@ -128,3 +129,71 @@ async def test_not_even_the_owner_lets_one_person_give_a_debt_up(database: Datab
     await _give_up(register, "ann")
     with pytest.raises(asyncpg.CheckViolationError, match="a_debt_is_given_up_by_two_people"):
         await database.owner.execute("UPDATE write_offs SET done_by = 'ann', done_at = now()")
+
+
+async def test_one_person_under_two_spellings_is_one_person(database: Database, register: Register) -> None:
+    await _owes(database, 500)
+    assert await _give_up(register, "ann") == "asked"
+    for again in ("Ann", "operator:ann", " ann", "reviewer: ANN", "ａｎｎ"):
+        assert await _give_up(register, again) == "same_person"
+    with pytest.raises(asyncpg.CheckViolationError, match="a_debt_is_given_up_by_two_people"):
+        await database.owner.execute("UPDATE write_offs SET done_by = 'reviewer:Ann', done_at = now()")
+    assert await _give_up(register, "bob") == "written_off"
+
+
+async def test_one_transaction_does_not_ask_and_agree(database: Database) -> None:
+    await _owes(database, 500)
+    say = "SELECT outcome FROM write_off('R1', 'm-1', 'CNY', 300, $1, 'gone', now())"
+    async with database.pool.acquire() as thief, thief.transaction():
+        assert await thief.fetchval(say, "ann") == "asked"
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="one transaction asks and agrees"):
+            async with thief.transaction():
+                await thief.fetchval(say, "bob")
+
+
+async def _charged_back(database: Database, register: Register, book: Book) -> Order:
+    """A settled order whose merchant has nothing left: the channel took its money back, and the merchant owes it."""
+    order = await funded(register, book, "A1", 1000)
+    await credit(book, order, commission=0)
+    await settle(book, order, 1000)
+    spent = adjustment("adjust/spent", "CNY", NOW, [Leg("merchant/m-1/available", "suspense", 1000)])
+    await Book(database.owner).post_all([spent])
+    taken = Taken(place="merchant", merchant_minor=1000)
+    names: dict[str, Any] = {"k": 1, "channel": "wechat", "merchant_id": "m-1", "currency": "CNY", "occurred_at": NOW}
+    assert (await book.post(chargeback("A1", taken=taken, **names))).moved
+    return order
+
+
+def _case(stage: str) -> dict[str, Any]:
+    done = {"phase": "settled", "audit": "approved", "receipt": "confirmed", "refunded_minor": 1000}
+    return {**done, "state": {"funded": True, "cases": [{"case_id": 1, "stage": stage}]}}
+
+
+async def test_what_a_channel_may_still_give_back_is_not_written_off(
+    database: Database, register: Register, book: Book
+) -> None:
+    await _charged_back(database, register, book)
+    await register.orders.record(a_record("A1", **_case("disputed")))
+    await _owes(database, 200)
+    refused = await register.receivables.write_off(
+        "R1", "m-1", amount_minor=700, currency="CNY", person="ann", reason="gone", now=NOW
+    )
+    assert (refused.outcome, refused.short_by_minor) == ("disputed", 500)
+    assert [await _give_up(register, person, 200) for person in ("ann", "bob")] == ["asked", "written_off"]
+    assert await _give_up(register, "ann", 1000, "R2") == "disputed"
+    assert (await book.post(chargeback_won("A1", k=1, currency="CNY", occurred_at=NOW))).moved
+    await register.orders.record(a_record("A1", 2, **{**_case("won"), "refunded_minor": 0}))
+    assert [await database.balance(path) for path in (OWES, "merchant/m-1/available")] == [0, 0]
+    assert await database.balance("expense/goodwill") == 200
+
+
+async def test_a_debt_that_was_asked_about_before_the_dispute_waits_for_its_end(
+    database: Database, register: Register, book: Book
+) -> None:
+    await _owes(database, 300, number=2)
+    assert await _give_up(register, "ann", 300) == "asked"
+    await register.receivables.pay_in(paid_in("m-1", "P1", channel="wechat", amount_minor=300, **AT))
+    await _charged_back(database, register, book)
+    assert await _give_up(register, "bob", 300) == "disputed", "what is owed now came from the chargeback"
+    await register.orders.record(a_record("A1", **_case("lost")))
+    assert await _give_up(register, "bob", 300) == "written_off"

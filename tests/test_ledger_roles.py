@@ -150,7 +150,8 @@ CALLABLE = {
     **dict.fromkeys(
         ("account_guarded", "account_kind", "bounded_now", "correctable_legs", "given_back", "is_own",
          "may_be_corrected", "newest_scan", "number_in_use", "safeguard", "shape_of", "told_lines", "merchant_value",
-         "merchant_stop", "deposit_required", "events_end"),
+         "merchant_stop", "deposit_required", "events_end",
+         "disputed_debt", "person_of", "refuse_in_one_breath", "waits_for_merchant"),
         READS_ONLY,
     ),
     "split_owed": "locks a merchant's accounts until its transaction ends; changes nothing",

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 from databases import Database
-from ledger_samples import NOW, a_withdrawal, bound, credit, funded, refund, refund_arrived, settle
+from ledger_samples import NOW, a_record, a_withdrawal, bound, credit, funded, refund, refund_arrived, settle
 
 from core import movements
 from core.messages import Order
@@ -262,3 +262,22 @@ async def test_released_money_is_available_again_and_repays_first(
     assert (await book.post(release)).outcome == "posted"
     assert await _balances(database, "order/A1/frozen", HAS, OWES) == [0, 950, 0]
     assert (await book.post(release)).outcome == "exists"
+
+
+async def test_a_record_that_came_too_late_is_said_to_be_overtaken_whatever_was_won(
+    book: Book, register: Register
+) -> None:
+    """A lost try recorded something else meanwhile: the workflow must not believe that its record was kept."""
+    order = await settled(register, book)
+    taken: dict[str, Any] = {"k": 1, "channel": "wechat", "merchant_id": "m-1", "taken": ALL, **AT}
+    done: dict[str, Any] = {"phase": "settled", "audit": "approved", "receipt": "confirmed"}
+    back, none = {**done, "refunded_minor": 1000}, {**done, "refunded_minor": 0}
+    await book.post(movements.chargeback(order.order_id, **taken), a_record(revision=1, **back))
+    await register.orders.record(a_record(revision=2, **{**back, "state": {"recorded_revision": 1}}))
+    won = movements.chargeback_won(order.order_id, k=1, **AT)
+    late = a_record(revision=3, **{**none, "state": {"recorded_revision": 1}})
+    posted = await book.post(won, late)
+    assert (posted.outcome, posted.overtaken) == ("posted", True)
+    kept = a_record(revision=4, **{**none, "state": {"recorded_revision": 2}})
+    again = [await book.post(won, kept) for _ in range(2)]
+    assert [(one.outcome, one.overtaken) for one in again] == [("exists", False)] * 2

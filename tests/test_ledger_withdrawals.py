@@ -385,6 +385,8 @@ async def test_a_large_withdrawal_is_sent_only_with_two_peoples_approval(book: B
     assert await _open(register) == "needs_other_person"
     assert await _open(register, approvals=[ANNA]) == "needs_other_person"
     assert await _open(register, approvals=[ANNA, ANNA]) == "needs_other_person"
+    spelled = Actor(role="reviewer", id=ANNA.id.upper())
+    assert await _open(register, approvals=[ANNA, spelled]) == "needs_other_person"
     assert isinstance(await _open(register, approvals=[ANNA, BEN]), PayoutAttempt)
 
 

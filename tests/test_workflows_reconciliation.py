@@ -205,3 +205,24 @@ async def test_an_operator_is_told_of_what_no_order_claims_when_the_channel_is_c
             await activities.compare_all(Comparison(scope="channel", name="wechat", now=NOW + days * DAY))
     notices = [one for one in await stage.register.notices.read() if one.name == "payment_unclaimed"]
     assert [(one.to, one.at, one.facts["amount_minor"]) for one in notices] == [("operator", NOW + 4 * DAY, "50")]
+
+
+async def test_a_return_whose_command_died_is_started_with_the_comparison_of_its_channel(
+    stage: WithdrawalStage,
+) -> None:
+    name = f"swept-{next(_numbers)}"
+    order = an_order(name, 1000, paid=1500, payment=f"pay-{name}", channel=f"c-{name}")
+    await _known(stage, order)
+    for person in ("ann", "bob"):
+        await stage.register.payments.return_rest(
+            name, order.payment.channel, order.payment.reference, person=person, reason="no order", now=NOW
+        )
+    started: list[str] = []
+
+    async def start(return_id: str) -> None:
+        started.append(return_id)
+
+    activities = ReconciliationActivities(stage.register, {}, {}, start)
+    for channel in ("wechat", order.payment.channel):
+        await activities.compare(Comparison(scope="channel", name=channel, now=NOW))
+    assert started == [name]

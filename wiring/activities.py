@@ -61,5 +61,5 @@ async def wire(
         *(payout.start_withdrawal, payout.start_scheduled_withdrawal),
         *withdrawal.all,
         *drops.all,
-        *ReconciliationActivities(register, rails, channels).all,
+        *ReconciliationActivities(register, rails, channels, partial(gateway.start_payment_return, client)).all,
     ]

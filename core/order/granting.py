@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from core.command import same_person
 from core.order.refunding import refund_amount, refund_rest, refund_units
 from core.order.shares import refundable_minor, return_units
 from core.order.state import OpenRefundRequest, OrderState
@@ -32,7 +33,7 @@ def check_refund(state: OrderState, command: RefundOrder, now: datetime) -> Refu
     if (refusal := _check_scope(state, command)) is not None:
         return refusal
     asked = standing_request(state, now)
-    if asked is not None and asked.wish == wish_of(command) and asked.by == command.actor.id:
+    if asked is not None and asked.wish == wish_of(command) and same_person(asked.by, command.actor.id):
         return refuse("needs_other_person", field="actor.id")
     return None
 
@@ -81,7 +82,7 @@ def standing_request(state: OrderState, now: datetime) -> OpenRefundRequest | No
 def grant_refund(state: OrderState, command: RefundOrder, now: datetime) -> OrderState:
     """The second of two people who say the same does it."""
     asked = standing_request(state, now)
-    if asked is None or asked.wish != wish_of(command) or asked.by == command.actor.id:
+    if asked is None or asked.wish != wish_of(command) or same_person(asked.by, command.actor.id):
         request = OpenRefundRequest(wish=wish_of(command), by=command.actor.id, at=now, cause=command.command_id)
         state = state.changed(refund_request=request)
         return state.with_notice("operator", "refund_asked", now, by=command.actor.id, reason=command.reason)

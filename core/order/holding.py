@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from core.command import same_person
 from core.merchants import MERCHANT_FROZEN
 from core.messages import AppealScreening, DecideScreening, LiftHold, PlaceHold, ResolveRefund
 from core.order.calling import hold_money
@@ -117,7 +118,7 @@ def check_resolution(state: OrderState, command: ResolveRefund) -> Refusal | Non
         return refuse("no_such_refund", field="cause")
     if not command.reason:
         return refuse("reason_missing", field="reason")
-    if any(person == command.actor.id for person, _ in refund.votes):
+    if any(same_person(person, command.actor.id) for person, _ in refund.votes):
         return refuse("needs_other_person")
     return None
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from core.answers import Answer
+from core.command import same_person
 from core.inbox import Channel, Outcome
 from core.messages import (
     ApproveWithdrawal,
@@ -53,9 +54,9 @@ def _cancel(state: WithdrawalState, command: CancelWithdrawal, now: datetime) ->
 
 def _check_approve(state: WithdrawalState, command: ApproveWithdrawal, now: datetime) -> Refusal | None:
     if state.phase == "in_approval":
-        if command.actor.id == state.withdrawal.requested_by.id:
+        if same_person(command.actor.id, state.withdrawal.requested_by.id):
             return refuse("needs_other_person", "No one approves their own request.", "actor.id")
-        if any(approval.actor.id == command.actor.id for approval in state.approvals):
+        if any(same_person(approval.actor.id, command.actor.id) for approval in state.approvals):
             return refuse("needs_other_person", "This person approved it already.", "actor.id")
         return None
     if any(hold.name in PERSON_LIFTS for hold in state.holds):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from core.command import same_person
 from core.messages import ResolveUnknown
 from core.reasons import Refusal, refuse
 from core.texts import clock
@@ -36,7 +37,8 @@ def check_resolution(state: WithdrawalState, command: ResolveUnknown, now: datet
     if now < opens:
         return refuse("too_early", f"It can be resolved from {clock(opens)}.")
     person = command.actor.id
-    if person == state.withdrawal.requested_by.id or any(said.actor.id == person for said in state.statements):
+    asked = state.withdrawal.requested_by.id
+    if same_person(person, asked) or any(same_person(said.actor.id, person) for said in state.statements):
         return refuse("needs_other_person", field="actor.id")
     if state.phase == "in_suspense" and command.outcome == "failed":
         return refuse("not_unknown", "Two people said so already.")

@@ -58,6 +58,25 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, dakuan, pg_temp AS $$
     SELECT least(p_now, clock_timestamp() + safeguard('clock_skew'))
 $$;
 
+-- --- people -------------------------------------------------------------------------------------------------
+
+-- A person by any spelling: without the role, spaces and case do not count. What takes two people compares these. The
+-- database takes a caller's word for who a person is, but not one person's word under two spellings.
+CREATE FUNCTION person_of(p_name TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT lower(regexp_replace(regexp_replace(
+        normalize(p_name, NFKC), '^\s*(operator|reviewer|merchant|buyer|storefront|channel|carrier|rail|system)[\s:/]+', '',
+        'i'), '[^[:alnum:]_-]', '', 'g'))
+$$;
+
+-- The second of two people comes in a transaction of their own, after the first one's request was kept.
+CREATE FUNCTION refuse_in_one_breath(p_request TEXT, p_asked_in XID8) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_asked_in = pg_current_xact_id() THEN
+        RAISE EXCEPTION 'request % is refused: one transaction asks and agrees', p_request
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $$;
+
 -- --- policies ------------------------------------------------------------------------------------------------
 
 CREATE TABLE policies (

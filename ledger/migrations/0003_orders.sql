@@ -130,6 +130,7 @@ BEGIN
                 (p_record ->> 'recorded_at')::TIMESTAMPTZ)
             FROM (SELECT jsonb_path_query(p_record, '$.state.parcels[*]')
                   UNION ALL SELECT jsonb_path_query(p_record, '$.state.cases[*].parcel')) AS p (body);
+            PERFORM note_rest_at_end(p_record ->> 'order_id', (p_record ->> 'recorded_at')::TIMESTAMPTZ);
         END IF;
         RETURN TRUE;
     END IF;
@@ -143,7 +144,7 @@ BEGIN
 END $$;
 
 -- Post a movement and keep the order's record after it: both or neither. `held`: the order's merchant is frozen, and its
--- money may not become the merchant's now.
+-- money may not become the merchant's now. Whose votes settled a refund are two people.
 CREATE FUNCTION post_for_order(
     p_reference TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ, p_emptied TEXT,
     p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[], p_record JSONB
@@ -158,7 +159,7 @@ BEGIN
         -- It gives a merchant money of the channel's, as much as the chargeback took, which no caller may say.
         RAISE EXCEPTION 'movement % is refused: only the database makes it', p_reference
             USING ERRCODE = 'insufficient_privilege';
-    ELSIF split_part(p_reference, '/', 3) IN ('credit', 'settle') AND is_held_by_merchant(p_reference) THEN
+    ELSIF waits_for_merchant(p_reference) AND is_held_by_merchant(p_reference) THEN
         outcome := 'held';
         RETURN NEXT;
         RETURN;
@@ -168,6 +169,14 @@ BEGIN
               array_fill(1, ARRAY[cardinality(p_debits)]), p_debits, p_credits, p_amounts) AS p;
     IF outcome = 'posted' THEN
         PERFORM refuse_unlawful(p_reference, p_emptied, p_debits, p_credits, p_amounts);
+        IF p_reference LIKE 'order/%/refund/%/paid' AND EXISTS (
+            SELECT FROM jsonb_path_query(p_record, '$.state.refunds[*]') AS r (body)
+            WHERE r.body ->> 'cause' = split_part(p_reference, '/', 4) AND jsonb_array_length(r.body -> 'votes') > 0
+              AND (SELECT count(DISTINCT person_of(v ->> 0)) FROM jsonb_array_elements(r.body -> 'votes') AS v) < 2
+        ) THEN
+            RAISE EXCEPTION 'movement % is refused: one person says that it arrived', p_reference
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
     END IF;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
         PERFORM record_order(p_record);

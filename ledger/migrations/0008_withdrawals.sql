@@ -43,7 +43,7 @@ CREATE TABLE withdrawal_approvals (
     CONSTRAINT approvers_are_different_people PRIMARY KEY (withdrawal_id, attempt_no, person),
     CONSTRAINT requester_is_the_withdrawals FOREIGN KEY (withdrawal_id, requested_by)
         REFERENCES withdrawals (withdrawal_id, requested_by),
-    CONSTRAINT nobody_approves_what_they_asked_for CHECK (person <> requested_by),
+    CONSTRAINT nobody_approves_what_they_asked_for CHECK (person_of(person) <> person_of(requested_by)),
     CONSTRAINT approvers_are_staff CHECK (role IN ('reviewer', 'operator'))
 );
 
@@ -392,7 +392,7 @@ BEGIN
     SELECT p_withdrawal_id, p_attempt_no, a.person, a.role, v_withdrawal.requested_by, p_now
     FROM unnest(p_approvers, p_roles) AS a (person, role)
     ON CONFLICT ON CONSTRAINT approvers_are_different_people DO NOTHING;
-    IF v_withdrawal.needs_approval AND (SELECT count(DISTINCT a.person) FROM withdrawal_approvals a
+    IF v_withdrawal.needs_approval AND (SELECT count(DISTINCT person_of(a.person)) FROM withdrawal_approvals a
                                         WHERE a.withdrawal_id = p_withdrawal_id) < 2 THEN
         RETURN 'needs_other_person';
     END IF;

@@ -9,12 +9,13 @@ CREATE TABLE statement_loads (
     lines        INT NOT NULL,
     asked_by     TEXT,
     asked_at     TIMESTAMPTZ,
+    asked_in     XID8,
     reason       TEXT,
     withdrawn_by TEXT,
     withdrawn_at TIMESTAMPTZ,
     told         JSONB,
     CONSTRAINT a_load_is_withdrawn_by_two_people CHECK (
-        withdrawn_by IS NULL OR (asked_by IS NOT NULL AND asked_by <> withdrawn_by))
+        withdrawn_by IS NULL OR (asked_by IS NOT NULL AND person_of(asked_by) <> person_of(withdrawn_by)))
 );
 
 -- A line is stored as the statement has it. Its id is the other side's own and is never used twice.
@@ -160,11 +161,14 @@ BEGIN
     ELSIF v_load.withdrawn_at IS NOT NULL THEN
         RETURN 'already';
     ELSIF v_load.asked_by IS NULL THEN
-        UPDATE statement_loads l SET asked_by = p_by, asked_at = p_now, reason = p_reason WHERE l.load_no = p_load;
+        UPDATE statement_loads l
+        SET asked_by = p_by, asked_at = p_now, asked_in = pg_current_xact_id(), reason = p_reason
+        WHERE l.load_no = p_load;
         RETURN 'asked';
-    ELSIF v_load.asked_by = p_by THEN
+    ELSIF person_of(v_load.asked_by) = person_of(p_by) THEN
         RETURN 'same_person';
     END IF;
+    PERFORM refuse_in_one_breath('load ' || p_load, v_load.asked_in);
     UPDATE statement_loads l
     SET withdrawn_by = p_by, withdrawn_at = p_now,
         told = (SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.line_id), '[]')

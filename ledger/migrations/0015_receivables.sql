@@ -9,11 +9,12 @@ CREATE TABLE write_offs (
     reason       TEXT NOT NULL,
     asked_by     TEXT NOT NULL,
     asked_at     TIMESTAMPTZ NOT NULL,
+    asked_in     XID8 NOT NULL DEFAULT pg_current_xact_id(),
     done_by      TEXT,
     done_at      TIMESTAMPTZ,
     CONSTRAINT write_off_request_form CHECK (request_id ~ '^[A-Za-z0-9_-]{1,64}$'),
     CONSTRAINT write_off_amount_in_bounds CHECK (amount_minor BETWEEN 1 AND 1000000000000000),
-    CONSTRAINT a_debt_is_given_up_by_two_people CHECK (done_by IS NULL OR done_by <> asked_by)
+    CONSTRAINT a_debt_is_given_up_by_two_people CHECK (person_of(done_by) <> person_of(asked_by))
 );
 
 -- What a merchant paid in, at most what is owed: more is `insufficient_funds`, and nothing is posted.
@@ -35,8 +36,23 @@ BEGIN
     RETURN NEXT;
 END $$;
 
+-- What a merchant owes for chargebacks that their channels may still give back. Where the register does not say that one
+-- is lost, it may come back.
+CREATE FUNCTION disputed_debt(p_merchant TEXT, p_currency TEXT) RETURNS BIGINT
+LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    SELECT coalesce(sum(t.amount_minor), 0)::BIGINT
+    FROM accounts a JOIN transfers t ON t.debit_account = a.id JOIN movements m ON m.id = t.movement_id
+    LEFT JOIN orders o ON o.order_id = split_part(m.reference, '/', 2)
+    WHERE a.path = 'merchant/' || p_merchant || '/receivable' AND a.currency = p_currency
+      AND m.reference LIKE 'order/%/chargeback/%' AND m.reference NOT LIKE '%/fee'
+      AND NOT EXISTS (SELECT FROM movements w WHERE w.reference = m.reference || '/won')
+      AND NOT coalesce(o.state -> 'cases', '[]') @> jsonb_build_array(jsonb_build_object(
+              'case_id', split_part(m.reference, '/', 4)::INT, 'stage', 'lost'))
+$$;
+
 -- Give a debt up. Answers `asked`, `written_off`, `same_person`, `already`, `different` (the request stands for another
--- debt), or `insufficient_funds` where less is owed, by so much.
+-- debt), `insufficient_funds` where less is owed, by so much, or `disputed`: so much of it may still come back from a
+-- channel. What is given up before that would be paid out to the merchant when the dispute is won.
 CREATE FUNCTION write_off(
     p_request TEXT, p_merchant TEXT, p_currency TEXT, p_amount BIGINT, p_by TEXT, p_reason TEXT, p_now TIMESTAMPTZ
 ) RETURNS TABLE (outcome TEXT, short_by BIGINT)
@@ -48,7 +64,8 @@ DECLARE
 BEGIN
     -- Two who ask for it first at the same moment both find no request: one asks, the other must meet the first's.
     PERFORM pg_advisory_xact_lock(hashtextextended('write_off/' || p_request, 0));
-    SELECT a.balance_minor INTO v_owed FROM accounts a WHERE a.path = v_path AND a.currency = p_currency;
+    SELECT a.balance_minor INTO v_owed FROM accounts a WHERE a.path = v_path AND a.currency = p_currency
+    FOR NO KEY UPDATE;
     SELECT * INTO v_request FROM write_offs w WHERE w.request_id = p_request FOR UPDATE;
     IF FOUND AND (v_request.merchant_id, v_request.currency, v_request.amount_minor)
                  IS DISTINCT FROM (p_merchant, p_currency, p_amount) THEN
@@ -57,13 +74,16 @@ BEGIN
         RETURN QUERY SELECT 'already', NULL::BIGINT;
     ELSIF p_amount > coalesce(v_owed, 0) THEN
         RETURN QUERY SELECT 'insufficient_funds', p_amount - coalesce(v_owed, 0);
+    ELSIF p_amount > v_owed - disputed_debt(p_merchant, p_currency) THEN
+        RETURN QUERY SELECT 'disputed', least(p_amount, p_amount - v_owed + disputed_debt(p_merchant, p_currency));
     ELSIF v_request.request_id IS NULL THEN
         INSERT INTO write_offs (request_id, merchant_id, currency, amount_minor, reason, asked_by, asked_at)
         VALUES (p_request, p_merchant, p_currency, p_amount, p_reason, p_by, p_now);
         RETURN QUERY SELECT 'asked', NULL::BIGINT;
-    ELSIF v_request.asked_by = p_by THEN
+    ELSIF person_of(v_request.asked_by) = person_of(p_by) THEN
         RETURN QUERY SELECT 'same_person', NULL::BIGINT;
     ELSE
+        PERFORM refuse_in_one_breath(p_request, v_request.asked_in);
         SELECT p.outcome, p.short_by INTO outcome, short_by
         FROM post(ARRAY['merchant/' || p_merchant || '/write_off/' || p_request], ARRAY[p_currency], ARRAY[p_now],
                   ARRAY[NULL::TEXT], ARRAY[NULL::TEXT], ARRAY[1], ARRAY['expense/goodwill'], ARRAY[v_path],

@@ -87,6 +87,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
         0) END
 $$;
 
+-- Whether a movement makes an order's money its merchant's by a decision of the platform: while the merchant is frozen,
+-- it waits. What others have done is booked all the same: a bank sends a payout back, a channel gives back what it took.
+-- What a withdrawal gives back stays within the merchant's money, and no payout of a frozen merchant is opened.
+CREATE FUNCTION waits_for_merchant(p_reference TEXT) RETURNS BOOLEAN LANGUAGE sql IMMUTABLE AS $$
+    SELECT p_reference LIKE 'order/%' AND split_part(p_reference, '/', 3) IN ('credit', 'settle', 'release')
+$$;
+
 -- Whether an order's money may not become its merchant's now. The lock is held until the transaction ends: after a
 -- freeze has returned, no posting that was checked before it can follow.
 CREATE FUNCTION is_held_by_merchant(p_reference TEXT) RETURNS BOOLEAN
@@ -188,6 +195,10 @@ DECLARE
     v_number  BIGINT;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(v_base, 0));
+    -- A refund may take from the deposit meanwhile. In id order, as `post` locks them.
+    PERFORM FROM accounts a
+    WHERE a.path IN (v_base || '/available', v_base || '/deposit', v_base || '/receivable') AND a.currency = p_currency
+    ORDER BY a.id FOR NO KEY UPDATE;
     SELECT a.balance_minor - deposit_required(p_merchant_id, p_currency) INTO amount_minor FROM accounts a
     WHERE a.path = v_base || '/deposit' AND a.currency = p_currency;
     IF coalesce(amount_minor, 0) <= 0 THEN
@@ -213,8 +224,10 @@ BEGIN
         FROM post(ARRAY[v_base || '/deposit_back/' || v_number], ARRAY[p_currency], ARRAY[p_now], ARRAY[NULL::TEXT],
                   ARRAY[NULL::TEXT], ARRAY[1], ARRAY[v_base || '/deposit'], ARRAY[v_base || '/available'],
                   ARRAY[pay_deposit_back.amount_minor]) AS p;
-        PERFORM tell_of_merchant(p_merchant_id, 'deposit_paid_back', jsonb_build_object(
-            'amount_minor', pay_deposit_back.amount_minor::TEXT, 'currency', p_currency), p_now);
+        IF outcome = 'paid_back' THEN
+            PERFORM tell_of_merchant(p_merchant_id, 'deposit_paid_back', jsonb_build_object(
+                'amount_minor', pay_deposit_back.amount_minor::TEXT, 'currency', p_currency), p_now);
+        END IF;
     END IF;
     RETURN NEXT;
 END $$;

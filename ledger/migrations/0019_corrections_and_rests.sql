@@ -9,11 +9,12 @@ CREATE TABLE corrections (
     reason     TEXT NOT NULL,
     asked_by   TEXT NOT NULL,
     asked_at   TIMESTAMPTZ NOT NULL,
+    asked_in   XID8 NOT NULL DEFAULT pg_current_xact_id(),
     done_by    TEXT,
     done_at    TIMESTAMPTZ,
     CONSTRAINT corrects_a_movement FOREIGN KEY (reference) REFERENCES movements (reference),
     CONSTRAINT correction_request_form CHECK (request_id ~ '^[A-Za-z0-9_-]{1,64}$'),
-    CONSTRAINT a_movement_is_corrected_by_two_people CHECK (done_by IS NULL OR done_by <> asked_by)
+    CONSTRAINT a_movement_is_corrected_by_two_people CHECK (person_of(done_by) <> person_of(asked_by))
 );
 CREATE INDEX corrections_by_movement ON corrections (reference);
 
@@ -55,7 +56,9 @@ BEGIN
         RETURN;
     END IF;
     PERFORM FROM accounts a
-    WHERE a.path LIKE 'merchant/' || split_part(p_debit, '/', 2) || '/%' AND a.currency = p_currency
+    WHERE a.path IN ('merchant/' || split_part(p_debit, '/', 2) || '/available',
+                     'merchant/' || split_part(p_debit, '/', 2) || '/deposit', p_debit)
+      AND a.currency = p_currency
     ORDER BY a.id FOR NO KEY UPDATE;
     FOR v_has IN
         SELECT a.path, a.balance_minor FROM accounts a
@@ -77,8 +80,11 @@ BEGIN
 END $$;
 
 -- Correct a movement: the first person asks, a second one does it. Without legs all that is left of it is taken back.
+-- A correction may be taken back as well, and that is final: else two people could hide a movement among its
+-- corrections. While a merchant is frozen, no correction makes money available to it.
 -- Answers `asked`, `corrected`, `already`, `same_person`, `different` (the request stands for another correction),
--- `unknown_movement`, `not_correctable`, `no_such_leg`, `above_movement` (`account` is the leg), or `insufficient_funds`.
+-- `unknown_movement`, `not_correctable`, `no_such_leg`, `above_movement` (`account` is the leg), `insufficient_funds`, or
+-- `merchant_frozen` (`account` is the merchant).
 CREATE FUNCTION correct_movement(
     p_request TEXT, p_reference TEXT, p_legs JSONB, p_by TEXT, p_reason TEXT, p_now TIMESTAMPTZ
 ) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
@@ -87,17 +93,18 @@ DECLARE
     v_request  corrections%ROWTYPE;
     v_legs     JSONB;
     v_currency TEXT;
+    v_linked   TEXT;
     v_debits   TEXT[];
     v_credits  TEXT[];
     v_amounts  BIGINT[];
 BEGIN
     -- One correction of a movement at a time.
     PERFORM pg_advisory_xact_lock(hashtextextended('correction/' || p_reference, 0));
-    SELECT m.currency INTO v_currency FROM movements m WHERE m.reference = p_reference;
+    SELECT m.currency, m.linked_to INTO v_currency, v_linked FROM movements m WHERE m.reference = p_reference;
     IF NOT FOUND THEN
         RETURN QUERY SELECT 'unknown_movement', NULL::TEXT, NULL::BIGINT;
         RETURN;
-    ELSIF NOT may_be_corrected(p_reference) THEN
+    ELSIF NOT may_be_corrected(p_reference) OR (p_reference LIKE 'correction/%' AND v_linked LIKE 'correction/%') THEN
         RETURN QUERY SELECT 'not_correctable', NULL::TEXT, NULL::BIGINT;
         RETURN;
     END IF;
@@ -127,13 +134,22 @@ BEGIN
     ELSIF v_legs = '[]' THEN
         RETURN QUERY SELECT 'above_movement', NULL::TEXT, NULL::BIGINT;
         RETURN;
-    ELSIF v_request.asked_by = p_by THEN
+    ELSIF person_of(v_request.asked_by) = person_of(p_by) THEN
         RETURN QUERY SELECT 'same_person', NULL::TEXT, NULL::BIGINT;
         RETURN;
     ELSIF v_request.request_id IS NULL THEN
         INSERT INTO corrections (request_id, reference, legs, reason, asked_by, asked_at)
         VALUES (p_request, p_reference, v_legs, p_reason, p_by, p_now);
         RETURN QUERY SELECT 'asked', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    END IF;
+    PERFORM refuse_in_one_breath(p_request, v_request.asked_in);
+    SELECT g.merchant INTO account
+    FROM (SELECT DISTINCT split_part(c.debit, '/', 2) AS merchant FROM correctable_legs(p_reference) AS c
+          WHERE c.debit LIKE 'merchant/%/available' ORDER BY 1) AS g
+    WHERE stop_of_merchant(g.merchant) = 'merchant_frozen' LIMIT 1;
+    IF FOUND THEN
+        RETURN QUERY SELECT 'merchant_frozen', account, NULL::BIGINT;
         RETURN;
     END IF;
     SELECT array_agg(s.debit ORDER BY w.leg), array_agg(c.debit ORDER BY w.leg), array_agg(s.amount_minor ORDER BY w.leg)
@@ -168,7 +184,8 @@ WHERE m.reference > 'psp/' AND m.reference < 'psp0' AND m.reference LIKE 'psp/%/
 GROUP BY m.id, m.reference;
 
 -- What of a payment no order claims, and two people give back to the buyer. `asked` by the first · `owed`: the second has
--- said the same, and the channel is asked · `arrived` with the buyer · `refused` by the channel: it is unclaimed again.
+-- said the same, and the channel is asked · `arrived` with the buyer · `refused` by the channel: it is unclaimed again ·
+-- `claimed`: an order took a part of it before the second agreed, and what is left was asked for anew.
 CREATE TABLE rest_returns (
     return_id    TEXT PRIMARY KEY,
     channel      TEXT NOT NULL,
@@ -178,6 +195,7 @@ CREATE TABLE rest_returns (
     reason       TEXT NOT NULL,
     asked_by     TEXT NOT NULL,
     asked_at     TIMESTAMPTZ NOT NULL,
+    asked_in     XID8 NOT NULL DEFAULT pg_current_xact_id(),
     done_by      TEXT,
     done_at      TIMESTAMPTZ,
     state        TEXT NOT NULL DEFAULT 'asked',
@@ -187,9 +205,9 @@ CREATE TABLE rest_returns (
     CONSTRAINT rest_return_of_a_payment FOREIGN KEY (channel, payment) REFERENCES payments (channel, payment),
     CONSTRAINT rest_return_form CHECK (return_id ~ '^[A-Za-z0-9_-]{1,64}$'),
     CONSTRAINT rest_return_amount_in_bounds CHECK (amount_minor BETWEEN 1 AND 1000000000000000),
-    CONSTRAINT rest_return_state_known CHECK (state IN ('asked', 'owed', 'arrived', 'refused')),
-    CONSTRAINT a_rest_is_returned_by_two_people CHECK (done_by IS NULL OR done_by <> asked_by),
-    CONSTRAINT a_rest_moves_once_two_agree CHECK ((state = 'asked') = (done_by IS NULL))
+    CONSTRAINT rest_return_state_known CHECK (state IN ('asked', 'owed', 'arrived', 'refused', 'claimed')),
+    CONSTRAINT a_rest_is_returned_by_two_people CHECK (person_of(done_by) <> person_of(asked_by)),
+    CONSTRAINT a_rest_moves_once_two_agree CHECK ((state IN ('asked', 'claimed')) = (done_by IS NULL))
 );
 CREATE INDEX rest_returns_by_payment ON rest_returns (channel, payment);
 
@@ -221,16 +239,20 @@ BEGIN
     outcome := CASE
         WHEN (v_return.channel, v_return.payment) IS DISTINCT FROM (p_channel, p_payment)
              AND v_return.return_id IS NOT NULL THEN 'different'
+        WHEN v_return.state = 'claimed' THEN 'claimed'
         WHEN v_return.state <> 'asked' THEN 'already'
-        WHEN v_return.asked_by = p_by THEN 'same_person'
+        WHEN person_of(v_return.asked_by) = person_of(p_by) THEN 'same_person'
         WHEN v_rest = 0 AND v_return.return_id IS NULL THEN 'nothing_left'
         WHEN v_return.return_id IS NULL THEN 'asked'
         WHEN v_return.amount_minor > v_rest THEN 'claimed'
         ELSE 'owed' END;
     IF outcome = 'asked' THEN
+        UPDATE rest_returns r SET state = 'claimed', closed_at = p_now
+        WHERE r.channel = p_channel AND r.payment = p_payment AND r.state = 'asked' AND r.amount_minor > v_rest;
         INSERT INTO rest_returns (return_id, channel, payment, currency, amount_minor, reason, asked_by, asked_at)
         VALUES (p_return, p_channel, p_payment, v_payment.currency, v_rest, p_reason, p_by, p_now);
     ELSIF outcome = 'owed' THEN
+        PERFORM refuse_in_one_breath(p_return, v_return.asked_in);
         UPDATE rest_returns r SET state = 'owed', done_by = p_by, done_at = p_now WHERE r.return_id = p_return;
         UPDATE payments p SET returned_minor = p.returned_minor + v_return.amount_minor
         WHERE p.channel = p_channel AND p.payment = p_payment;
@@ -277,29 +299,61 @@ BEGIN
     RETURN TRUE;
 END $$;
 
--- Notify operators, once a payment, of what no order of it has claimed for so long. Returns how many notices were new.
+-- Notify operators of what no order claims of a payment, once a payment. Answers whether the notice is new.
+CREATE FUNCTION note_rest(p_channel TEXT, p_payment TEXT, p_now TIMESTAMPTZ) RETURNS BOOLEAN
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_subject TEXT := 'payment/' || p_channel || '/' || p_payment;
+    v_rest    RECORD;
+BEGIN
+    SELECT p.currency, p.paid_minor - p.claimed_minor - p.returned_minor AS rest_minor,
+           (SELECT min(o.opened_at) FROM orders o WHERE o.channel = p.channel AND o.payment = p.payment) AS since
+    INTO v_rest FROM payments p WHERE p.channel = p_channel AND p.payment = p_payment;
+    IF NOT FOUND OR v_rest.rest_minor <= 0 OR EXISTS (SELECT FROM notices n WHERE n.subject = v_subject) THEN
+        RETURN FALSE;
+    END IF;
+    PERFORM add_notices(v_subject, jsonb_build_array(jsonb_build_object(
+        'seq', 1, 'to', 'operator', 'name', 'payment_unclaimed', 'at', p_now,
+        'facts', jsonb_build_object('channel', p_channel, 'payment', p_payment,
+                                    'amount_minor', v_rest.rest_minor::TEXT, 'currency', v_rest.currency,
+                                    'since', v_rest.since::TEXT))));
+    RETURN TRUE;
+END $$;
+
+-- The same for the payment of an order that ends, if no other order of the payment is open. The lock is for two orders
+-- that end at the same moment: the later one sees that the other has ended.
+CREATE FUNCTION note_rest_at_end(p_order_id TEXT, p_now TIMESTAMPTZ) RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_payment payments%ROWTYPE;
+BEGIN
+    SELECT p.* INTO v_payment FROM orders o JOIN payments p ON p.channel = o.channel AND p.payment = o.payment
+    WHERE o.order_id = p_order_id AND p.paid_minor > p.claimed_minor + p.returned_minor;
+    IF FOUND THEN
+        PERFORM pg_advisory_xact_lock(hashtextextended('rest/' || v_payment.channel || '/' || v_payment.payment, 0));
+        IF NOT EXISTS (SELECT FROM orders o WHERE o.channel = v_payment.channel AND o.payment = v_payment.payment
+                       AND NOT o.closed) THEN
+            PERFORM note_rest(v_payment.channel, v_payment.payment, p_now);
+        END IF;
+    END IF;
+END $$;
+
+-- The same for each payment of which no order has claimed a part for so long. Returns how many notices were new.
 CREATE FUNCTION note_rests(p_channel TEXT, p_before TIMESTAMPTZ, p_now TIMESTAMPTZ) RETURNS INT
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
-    v_rest RECORD;
-    v_new  INT := 0;
+    v_payment TEXT;
+    v_new     INT := 0;
 BEGIN
-    FOR v_rest IN
-        SELECT p.payment, p.currency, p.paid_minor - p.claimed_minor - p.returned_minor AS rest_minor,
-               'payment/' || p.channel || '/' || p.payment AS subject, o.since
-        FROM payments p
-        CROSS JOIN LATERAL (SELECT min(o.opened_at) AS since FROM orders o
-                            WHERE o.channel = p.channel AND o.payment = p.payment) AS o
-        WHERE p.channel = p_channel AND p.paid_minor > p.claimed_minor + p.returned_minor AND o.since < p_before
+    FOR v_payment IN
+        SELECT p.payment FROM payments p
+        WHERE p.channel = p_channel AND p.paid_minor > p.claimed_minor + p.returned_minor
+          AND (SELECT min(o.opened_at) FROM orders o
+               WHERE o.channel = p.channel AND o.payment = p.payment) < p_before
           AND NOT EXISTS (SELECT FROM notices n WHERE n.subject = 'payment/' || p.channel || '/' || p.payment)
         ORDER BY p.payment
     LOOP
-        PERFORM add_notices(v_rest.subject, jsonb_build_array(jsonb_build_object(
-            'seq', 1, 'to', 'operator', 'name', 'payment_unclaimed', 'at', p_now,
-            'facts', jsonb_build_object('channel', p_channel, 'payment', v_rest.payment,
-                                        'amount_minor', v_rest.rest_minor::TEXT, 'currency', v_rest.currency,
-                                        'since', v_rest.since::TEXT))));
-        v_new := v_new + 1;
+        v_new := v_new + note_rest(p_channel, v_payment, p_now)::INT;
     END LOOP;
     RETURN v_new;
 END $$;

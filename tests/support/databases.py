@@ -6,6 +6,7 @@ is emptied and used again, which takes a quarter of the time of a new one.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
@@ -184,3 +185,16 @@ def register(database: Database) -> Register:
 def owners(database: Database) -> Register:
     """The register as the owner, for changes that a worker's role may not make."""
     return Register(database.owner)
+
+
+WAITING = "FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = current_database()"
+"""Sessions of this database that wait for a lock."""
+
+
+async def until_a_lock_is_waited_for(database: Database) -> None:
+    """Return once a session waits for a lock that another one holds."""
+    async with asyncio.timeout(30):
+        while True:
+            if await database.owner.fetchval(f"SELECT count(*) {WAITING}"):
+                return
+            await asyncio.sleep(0.01)
