@@ -50,7 +50,7 @@ COMMANDS = {
     "deploy": "Make a build of the worker current.",
     "migrate": "Apply the missing migrations with DATABASE_OWNER_URL, and grant DATABASE_URL's role what it needs.",
     "accounts": "Payout accounts: bind, replace, suspend, verify, and their history.",
-    "keys": "API keys: create, list, rotate, revoke.",
+    "keys": "API keys: create, list, rotate, revoke. Signing keys: root, certify.",
     "schedules": "Automatic withdrawals of merchants, by schedule.",
 }
 """In the order of the help: `commands/NAME.py`, and the sentence its docstring begins with. A new one is a line."""

@@ -17,7 +17,7 @@ from core.messages import Order
 from core.movements import fund
 from core.order.calling import merchant_hold
 from core.order.folding import open_at_once
-from core.order.opening import check_payment_time
+from core.order.opening import check_payment_time, check_storefront
 from core.order.views import record_of
 from core.policy import OrderPolicy, resolve, resolve_recorded, with_terms
 from core.reading import content_hash
@@ -72,7 +72,8 @@ class OpeningActivities:
         if newest is None:
             return Opened(refusal=refuse("unknown_policy", order.policy or "default", field="policy"))
         policy = with_terms(resolve(newest, order, merchant.grade), order, merchant.terms)
-        if (refusal := check_payment_time(order, policy, request.now)) is not None:
+        refusal = check_storefront(order, request.proof, policy, request.now)
+        if (refusal := refusal or check_payment_time(order, policy, request.now)) is not None:
             return Opened(refusal=refusal)
         # Nothing is written before the channel has confirmed the payment.
         paid = await self._paid_minor(order)

@@ -1,4 +1,4 @@
-"""`keys create|list|rotate|revoke`: who may ask over HTTP."""
+"""`keys create|list|rotate|revoke`: who may ask over HTTP. `keys root|certify` are in `signing_keys`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from commands.console import JsonFlag, command, print_answer
 from commands.group import plain_app
 from commands.link import books, owners_books
 from commands.reading import id_of
+from commands.signing_keys import certify, make_root
 from config import load
 from core.api_keys import RANDOM_BYTES, SCOPES, check_scopes, key_id_of, make_key
 from core.errors import Refused
@@ -24,7 +25,12 @@ from storefront.identities import digest_of
 if TYPE_CHECKING:
     from rich.console import Console
 
-keys = plain_app(name="keys", help="API keys: create, list, rotate, revoke.", no_args_is_help=True)
+keys = plain_app(
+    name="keys", help="API keys: create, list, rotate, revoke. Signing keys: root, certify.", no_args_is_help=True
+)
+
+keys.command("root")(make_root)
+keys.command("certify")(certify)
 
 COLUMNS = ("key", "name", "for", "scopes", "ends", "last used", "by")
 OVERLAP = timedelta(days=1)

@@ -11,6 +11,7 @@
     DAKUAN_ACCOUNT_KEYS                ID:KEY,ID:KEY…: what seals account numbers; 32 bytes in base64, the newest first
     DAKUAN_PEPPER                      what API keys are hashed with: 32 bytes in base64, the same for all gateways
     DAKUAN_CONSOLE_URL, DAKUAN_OIDC_…  the console's public address, and where people sign in (`config.console`)
+    DAKUAN_SIGNING_KEY                 file of the key that signs what this process sends (`keys certify` writes it)
     DAKUAN_POLICIES                    folder of policy files; default `policies/`
     DAKUAN_SCREENING                   screening rules; default `screening.toml` in that folder
     DAKUAN_HOME                        folder of the local stack; default `var/` beside the sources
@@ -90,6 +91,8 @@ class Settings(BaseModel):
     """What API keys are hashed with."""
     console: ConsoleSettings | None = None
     """None: no one signs in, but on a local stack."""
+    signing_key: Path | None = None
+    """None: what this process sends carries no proof."""
     rails: Rails | None = Field(default=None, repr=False)
     """None: every rail is the bank, every channel the payment channel above."""
     rails_file: Path | None = None
@@ -133,6 +136,7 @@ class Settings(BaseModel):
             account_keys=_account_keys(variables, home if "world_url" in found else None),
             pepper=_pepper(variables, home if "world_url" in found else None),
             console=parse_console(variables),
+            signing_key=_path(variables, "DAKUAN_SIGNING_KEY", home) if "DAKUAN_SIGNING_KEY" in variables else None,
             policies=policies,
             providers=providers,
             screening=_path(variables, "DAKUAN_SCREENING", policies / "screening.toml"),

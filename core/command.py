@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from core.fields import Id, Message, Quantity
+from core.proofs import Proof
 
 Role = Literal["storefront", "merchant", "buyer", "carrier", "channel", "rail", "reviewer", "operator", "system"]
 
 
 class Actor(Message):
-    """Who sends a command. The namespace is the boundary of trust; identities are checked before it."""
+    """Who sends a command. Where the policy asks no proof, the namespace is the boundary of trust."""
 
     role: Role
     id: Id
@@ -27,6 +30,8 @@ class Command(Message):
     verb: ClassVar[str] = ""
     command_id: Id
     actor: Actor
+    proof: Proof | None = Field(default=None, exclude=True)
+    """Checked and not kept: sent again under another proof, it is the same command."""
 
     @classmethod
     def purpose(cls) -> str:

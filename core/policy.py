@@ -22,6 +22,7 @@ from core.fields import Id, Message
 from core.intake import IntakePolicy
 from core.merchants import MerchantTerms
 from core.messages import DeliveryMode, Order
+from core.proofs import NO_NEEDS, ProofNeeds
 from core.reading import reasons_of
 from core.reconciliation.policy import ReconciliationPolicy
 from core.withdrawal.policy import WithdrawalPolicy
@@ -150,6 +151,7 @@ class OrderPolicy(Message):
     """The merchant's, as it was when the order was paid."""
     terms: MerchantTerms | None = Field(default=None, exclude_if=lambda value: value is None)
     """The merchant's own terms, as they were when the order was paid; they are folded in."""
+    proofs: ProofNeeds = _unsaid(NO_NEEDS)
     early_weak: Duration = AuditPolicy().early_weak
     """The audit's: a scan so long before the payment is another parcel's."""
     clock_skew: Duration = AuditPolicy().clock_skew
@@ -177,6 +179,7 @@ class Policy(Message):
     withdrawal: WithdrawalPolicy = WithdrawalPolicy()
     reconciliation: ReconciliationPolicy = ReconciliationPolicy()
     intake: IntakePolicy = IntakePolicy()
+    proofs: ProofNeeds = NO_NEEDS
     rules: tuple[Rule, ...] = ()
     content_hash: str = ""
 
@@ -194,6 +197,8 @@ def parse_policy(text: str) -> Policy:
     """
     try:
         policy = Policy.model_validate(tomllib.loads(text), extra="forbid")
+        if policy.withdrawal.proofs != NO_NEEDS:
+            raise BadInput("policy: withdrawal.proofs: proofs have a table of their own, [proofs]")
         for rule in policy.rules:
             OrderLimits.model_validate(rule.order, extra="forbid")
             AfterSaleLimits.model_validate(rule.after_sale, extra="forbid")
@@ -203,7 +208,9 @@ def parse_policy(text: str) -> Policy:
         problems = "; ".join(f"{reason['field']}: {reason['message']}" for reason in reasons_of(error))
         raise BadInput(f"policy: {problems}") from None
     audit = policy.audit.model_copy(update={"name": policy.name})
-    return policy.model_copy(update={"audit": audit, "content_hash": policy_hash(text)})
+    withdrawal = policy.withdrawal.model_copy(update={"proofs": policy.proofs})
+    found = {"audit": audit, "withdrawal": withdrawal, "content_hash": policy_hash(text)}
+    return policy.model_copy(update=found)
 
 
 def resolve(policy: Policy, order: Order, grade: str | None = None) -> OrderPolicy:
@@ -228,6 +235,7 @@ def resolve(policy: Policy, order: Order, grade: str | None = None) -> OrderPoli
         commission_bps=policy.commission_bps,
         rules=rules,
         grade=grade,
+        proofs=policy.proofs,
         early_weak=policy.audit.early_weak,
         clock_skew=policy.audit.clock_skew,
         no_trace_apart=policy.audit.no_trace_apart,

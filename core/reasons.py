@@ -14,6 +14,7 @@ SENTENCES: dict[str, str] = {
     "malformed": "The message cannot be read.",
     "unknown_verb": "There is no command of this name.",
     "wrong_actor": "This actor may not do this to this order.",
+    "unproven": "It is not proven that this actor sends it.",
     "order_over": "The order is over.",
     "command_id_used_with_different_content": "This command id stands for another command already; nothing was done.",
     "too_many_commands": "The order has received as many commands as it may.",

@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.service import RPCError, RPCStatusCode
 
 from config import Settings
 from core.errors import DakuanError, Misconfigured, Unavailable
 from gateway.converter import DATA_CONVERTER
+from gateway.signing import Signing, read_signer
 
 LAST_PAUSE = 0.2
 """Seconds between a client's last use and the end of the program: without it one in five aborts (sdk-python #300)."""
@@ -46,11 +47,15 @@ async def connect(settings: Settings) -> Client:
     """
     target = settings.temporal_connect_config()
     try:
-        client = await Client.connect(**target, data_converter=DATA_CONVERTER)
+        client = await Client.connect(**target, data_converter=DATA_CONVERTER, interceptors=_interceptors(settings))
     except RuntimeError as error:
         raise await _why_not(str(target.get("target_host")), bool(target.get("tls")), str(error)) from None
     await _find_namespace(client)
     return client
+
+
+def _interceptors(settings: Settings) -> list[Interceptor]:
+    return [] if settings.signing_key is None else [Signing(read_signer(settings.signing_key))]
 
 
 _MISTAKES: tuple[tuple[str, str], ...] = (

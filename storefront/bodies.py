@@ -63,12 +63,20 @@ async def object_of(request: Request) -> dict[str, Any]:
     return value
 
 
+PROOF = "proof"
+"""The one field of the contract that the gateway fills in where it sends."""
+
+
 def message_of(model: type[M], fields: dict[str, Any], code: str = "malformed") -> M:
     """A message of the contract.
 
     Raises:
         ProblemError: with every wrong field.
     """
+    if PROOF in fields:
+        raise ProblemError(
+            code, reasons=[{"field": PROOF, "message": "is made by the gateway, which knows the sender"}]
+        )
     try:
         return model.model_validate(fields, extra="forbid")
     except ValidationError as error:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from databases import Database
+from signing_keys import ROOT, a_signer, public
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
-from withdrawal_stage import WithdrawalStage, kill
+from withdrawal_stage import POLICY, WithdrawalStage, kill
 
 import gateway
 from core.ids import TASK_QUEUE, WITHDRAWAL_WORKFLOW
+from gateway.signing import Signing
 from ledger.book import Book
 from ledger.register import Register
 from local.client import WorldClient
@@ -238,6 +241,27 @@ async def test_a_large_withdrawal_waits_for_two_people(stage: WithdrawalStage) -
         answer = await stage.send(handle, "approve", "operator", "cleo")
         assert answer["phase"] in {"approved", "submitting"}
         await stage.phase(handle, "paid")
+    assert await stage.effects() == 1
+
+
+async def test_one_shell_approves_as_nobody_and_two_keys_as_two_people(stage: WithdrawalStage) -> None:
+    """Whoever may write to the namespace may claim any role; where the policy asks for proofs it helps nothing."""
+    proofs = f'\n[proofs]\nroots = ["{public(ROOT)}"]\nrequired_of = ["operator", "reviewer"]\n'
+    await stage.furnish(policy=POLICY + proofs)
+    plain, signers = stage.client, [a_signer(who, at=datetime.now(UTC)) for who in ("ann", "bob")]
+    async with stage.worker():
+        handle = await stage.start(LARGE)
+        await stage.phase(handle, "in_approval")
+        for who in ("ann", "bob"):
+            assert await stage.code(handle, "approve", stage.command("operator", who)) == "unproven"
+        await plain.get_workflow_handle(handle.id).signal("approve", stage.command("operator", "ann"))
+        for signer in signers:
+            stage.client = Client(**{**plain.config(active_config=False), "interceptors": [Signing(signer)]})
+            assert await stage.code(handle, "approve", stage.command("operator", "cleo")) == "unproven"
+            await stage.send(handle, "approve", "operator", signer.certificate.speaks_for)
+        await stage.phase(handle, "paid")
+        state = await handle.query("withdrawal")
+    assert [approval["actor"]["id"] for approval in state["approvals"]] == ["ann", "bob"]
     assert await stage.effects() == 1
 
 

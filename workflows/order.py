@@ -145,7 +145,8 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         self._changed = True
 
     async def _register(self, order: Order) -> None:
-        request = OpenRequest(order=order, opened_by=workflow.info().first_execution_run_id, now=workflow.now())
+        run, now = workflow.info().first_execution_run_id, workflow.now()
+        request = OpenRequest(order=order, opened_by=run, now=now, proof=order.proof)
         opened = await run_local(OpeningActivities.open, request, "check the payment, register, fund, screen")
         if opened.refusal is not None and opened.refusal.code == "order_over":
             # The same order was started again after Temporal forgot it, or under the default reuse policy. End it with

@@ -11,6 +11,7 @@ from core.aftersale.messages import Arbitrate, OpenAfterSale, ReportChargeback
 from core.answers import Answer
 from core.durations import format_duration
 from core.handover_messages import ConfirmHandover, ReportDelivery, ReportReady
+from core.ids import order_workflow_id
 from core.inbox import Channel
 from core.messages import (
     AppealAudit,
@@ -48,6 +49,7 @@ from core.order.shipping import Claim
 from core.order.state import OrderState
 from core.order.weighing import is_full, shortened
 from core.promise_messages import AnswerDelay, DeclineShipment, RequestDelay
+from core.proving import unproven_command
 from core.reasons import Refusal, refuse
 from core.refund_messages import RefundOrder
 from core.texts import clock
@@ -124,6 +126,9 @@ def refusal_of(state: OrderState, command: Command, now: datetime, claims: Seque
     verb = VERBS[type(command)]
     if (wrong := _wrong_actor(state, command, verb)) is not None:
         return wrong
+    workflow_id = order_workflow_id(state.order.order_id)
+    if (refusal := unproven_command(command, workflow_id, state.policy.proofs, now)) is not None:
+        return refusal
     if state.over and not (verb.reopens or (verb.afterwards and not state.closed)):
         return refuse("order_over", f"It is {state.phase}.")
     if not isinstance(command, ReportScan) and _left(state, command) <= 0:

@@ -8,16 +8,20 @@ from typing import Literal
 
 from core.fields import Message
 from core.ids import order_workflow_id
-from core.messages import Order
+from core.messages import Actor, Order
 from core.order.refunding import refund_all
 from core.order.shares import lines_of
 from core.order.state import OrderState, ScreeningHit
 from core.personal import refuse_personal
 from core.policy import OrderPolicy
+from core.proofs import START, Proof
+from core.proving import unproven
 from core.reading import read
 from core.reasons import Refusal, refuse
 from core.texts import spell
 
+_STOREFRONT = Actor(role="storefront", id="storefront")
+"""A start names no sender: whoever may speak for every actor, or for this id, may start orders."""
 REASONS_KEPT = 10
 """Rules that are kept of those that matched: the first ones are enough, and a state has a size budget."""
 
@@ -58,6 +62,12 @@ def check_payment_time(order: Order, policy: OrderPolicy, now: datetime) -> Refu
     if order.payment.paid_at < now - limits.payment_oldest:
         return refuse("payment_time", f"It is older than {spell(limits.payment_oldest)}.", field="payment.paid_at")
     return None
+
+
+def check_storefront(order: Order, proof: Proof | None, policy: OrderPolicy, now: datetime) -> Refusal | None:
+    """Whether the storefront starts it, where the policy wants that proven (`unproven`)."""
+    workflow_id = order_workflow_id(order.order_id)
+    return unproven(order, proof, START, _STOREFRONT, workflow_id, policy.proofs, now)
 
 
 def begin(order: Order, policy: OrderPolicy, now: datetime) -> OrderState:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from core.answers import Answer
 from core.command import same_person
+from core.ids import withdrawal_workflow_id
 from core.inbox import Channel, Outcome
 from core.messages import (
     ApproveWithdrawal,
@@ -17,6 +18,7 @@ from core.messages import (
     ReportPayout,
     ResolveUnknown,
 )
+from core.proving import unproven_command
 from core.reasons import Refusal, refuse
 from core.verbs import Verb, wrong_role
 from core.withdrawal import reporting, resolving
@@ -127,6 +129,9 @@ def refusal_of(state: WithdrawalState, command: Command, now: datetime) -> Refus
         return refusal
     if command.actor.role == "merchant" and command.actor.id != state.withdrawal.merchant_id:
         return refuse("wrong_actor", "It is another merchant's withdrawal.", field="actor.id")
+    workflow_id = withdrawal_workflow_id(state.withdrawal.withdrawal_id)
+    if (refusal := unproven_command(command, workflow_id, state.policy.proofs, now)) is not None:
+        return refusal
     if _too_many(state, command):
         return refuse("too_many_commands")
     return verb.check(state, command, now)

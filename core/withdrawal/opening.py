@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from core.ids import withdrawal_workflow_id
 from core.messages import Withdrawal
 from core.money import format_minor
+from core.proofs import START
+from core.proving import unproven
 from core.reasons import Refusal, refuse
 from core.withdrawal.outcomes import ask_approval, go_on
 from core.withdrawal.policy import WithdrawalPolicy
@@ -19,9 +22,16 @@ def begin(withdrawal: Withdrawal, policy: WithdrawalPolicy, now: datetime, seed:
 
     `seed` is random (at least 128 bits); the keys of the payouts come from it.
     """
-    state = WithdrawalState(withdrawal=withdrawal, policy=policy, seed=seed, opened_at=now, phase_since=now)
-    refusal = check_request(withdrawal, policy)
+    asked = withdrawal.model_copy(update={"proof": None})
+    state = WithdrawalState(withdrawal=asked, policy=policy, seed=seed, opened_at=now, phase_since=now)
+    refusal = check_request(withdrawal, policy) or _unproven(withdrawal, policy, now)
     return refuse_request(state, refusal, now) if refusal else state
+
+
+def _unproven(withdrawal: Withdrawal, policy: WithdrawalPolicy, now: datetime) -> Refusal | None:
+    workflow_id = withdrawal_workflow_id(withdrawal.withdrawal_id)
+    asker, proof = withdrawal.requested_by, withdrawal.proof
+    return unproven(withdrawal, proof, START, asker, workflow_id, policy.proofs, now)
 
 
 def check_request(withdrawal: Withdrawal, policy: WithdrawalPolicy) -> Refusal | None:

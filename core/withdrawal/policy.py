@@ -15,6 +15,7 @@ from core.durations import Duration
 from core.fields import AmountMinor, AmountOrZero, Currency, Message
 from core.messages import Withdrawal
 from core.money import MAX_AMOUNT_MINOR, share_bps
+from core.proofs import NO_NEEDS, ProofNeeds
 from core.reasons import Refusal, refuse
 
 Bps = Annotated[int, Field(strict=True, ge=0, le=10_000)]
@@ -51,6 +52,8 @@ class WithdrawalPolicy(Message):
     cooling: Duration = timedelta(hours=72)
     """How long after it was bound or changed a payout account gets no money."""
     accounts_must_be_verified: bool = False
+    proofs: ProofNeeds = Field(default=NO_NEEDS, exclude_if=lambda value: value == NO_NEEDS)
+    """The policy's own table `[proofs]`."""
     drop_valid: Duration = timedelta(days=7)
     """How long after a small amount was sent to an account the merchant may say how much it was."""
     drop_tries: Annotated[int, Field(strict=True, ge=1, le=20)] = 3

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from core.command import Command
 from storefront.api.routing import REFERENCES
+from storefront.bodies import PROOF
 from storefront.problems import HttpProblem
 
 _OURS = frozenset({"command_id"})
@@ -20,6 +21,7 @@ _schemas: dict[str, dict[str, Any]] = {}
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
     """A model's schema; the models inside of it become components of the document."""
     schema = model.model_json_schema(ref_template=REFERENCES)
+    schema.get("properties", {}).pop(PROOF, None)
     _schemas.update(schema.pop("$defs", {}))
     return schema
 

@@ -1,0 +1,53 @@
+"""`keys root` and `keys certify`: what they write, a client signs with and a workflow believes."""
+
+from __future__ import annotations
+
+import json
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from command_line import ask, refusal
+
+from core.errors import Misconfigured
+from core.messages import ApproveWithdrawal
+from core.proofs import Proof, ProofNeeds
+from core.proving import unproven_command
+from gateway.signing import read_signer
+
+
+def test_a_certified_key_signs_what_the_policy_believes(tmp_path: Path) -> None:
+    root = ask("keys", "root", str(tmp_path / "root.pem"), "--json")["root"]
+    ask("keys", "certify", str(tmp_path / "ann.json"), "--root", str(tmp_path / "root.pem"), "--for", "ann", "--json")
+    signer, now = read_signer(tmp_path / "ann.json"), datetime.now(UTC)
+    command = ApproveWithdrawal.model_validate({"command_id": "c-1", "actor": {"role": "operator", "id": "ann"}})
+    proof = Proof.model_validate(signer.proof_of(command, "approve", "withdrawal-w-1"))
+    needs = ProofNeeds(roots=(root,), required_of=("operator",))
+    signed = command.model_copy(update={"proof": proof})
+    assert unproven_command(signed, "withdrawal-w-1", needs, now) is None
+    assert 6 <= (signer.certificate.not_after - now).days <= 7
+    assert signer.signs_for("ann")
+    assert not signer.signs_for("bob")
+
+
+def test_keys_are_for_their_owner_and_never_written_over(tmp_path: Path) -> None:
+    file = tmp_path / "root.pem"
+    assert ask("keys", "root", str(file), "--json")["file"] == str(file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    before = file.read_bytes()
+    assert refusal("keys", "root", str(file)) == "bad_input"
+    assert file.read_bytes() == before
+
+
+def test_a_file_that_is_no_root_key_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("no key")
+    assert refusal("keys", "certify", str(tmp_path / "new"), "--root", str(tmp_path / "x")) == "bad_input"
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"key": "x", "certificate": {}}', json.dumps({"key": "A" * 43})])
+def test_a_file_that_is_no_signing_key_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "key.json").write_text(content)
+    with pytest.raises(Misconfigured, match="DAKUAN_SIGNING_KEY"):
+        read_signer(tmp_path / "key.json")
