@@ -256,7 +256,8 @@ async def test_one_shell_approves_as_nobody_and_two_keys_as_two_people(stage: Wi
             assert await stage.code(handle, "approve", stage.command("operator", who)) == "unproven"
         await plain.get_workflow_handle(handle.id).signal("approve", stage.command("operator", "ann"))
         for signer in signers:
-            stage.client = Client(**{**plain.config(active_config=False), "interceptors": [Signing(signer)]})
+            signing: Any = {**plain.config(active_config=False), "interceptors": [Signing(signer)]}
+            stage.client = Client(**signing)
             assert await stage.code(handle, "approve", stage.command("operator", "cleo")) == "unproven"
             await stage.send(handle, "approve", "operator", signer.certificate.speaks_for)
         await stage.phase(handle, "paid")
