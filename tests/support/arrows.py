@@ -215,7 +215,8 @@ def _of_purity(room: str, tree: ast.AST) -> Found:
         return
     for line, module in imports(tree):
         top = module.partition(".")[0]
-        if top != "core" and not {module, top, ".".join(module.split(".")[:2])} & CORE_MAY_IMPORT:
+        within = {module, module.rpartition(".")[0], ".".join(module.split(".")[:2]), top}
+        if top != "core" and not within & CORE_MAY_IMPORT:
             kind = "the standard library's" if top in sys.stdlib_module_names else "the library"
             yield line, f"core is pure and may not import {kind} {module}"
     for node in nodes(tree):
