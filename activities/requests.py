@@ -14,9 +14,9 @@ from core.order.opening import Screening
 from core.order.shipping import Claim, WaybillToClaim
 from core.order.watches import RefundOutcome
 from core.policy import OrderPolicy
-from core.proofs import Proof
 from core.reasons import Refusal
 from core.records import LedgerFacts, OrderRecord
+from core.sender_proofs import SenderProof
 from core.states import Hold
 
 
@@ -26,7 +26,7 @@ class OpenRequest(Message):
     order: Order
     opened_by: str
     now: datetime
-    proof: Proof | None = Field(default=None, exclude_if=lambda value: value is None)
+    proof: SenderProof | None = Field(default=None, exclude_if=lambda value: value is None)
     """The order's own, which leaves it out when it is sent on."""
 
 

@@ -49,7 +49,7 @@ async def certify(
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from core.key_forms import as_text
-    from core.proofs import Certificate
+    from core.sender_proofs import Certificate
 
     signed_by, key = _root_of(root), Ed25519PrivateKey.generate()
     whole = {

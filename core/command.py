@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from core.fields import Id, Message, Quantity
-from core.proofs import Proof
+from core.sender_proofs import SenderProof
 
 Role = Literal["storefront", "merchant", "buyer", "carrier", "channel", "rail", "reviewer", "operator", "system"]
 
@@ -30,7 +30,7 @@ class Command(Message):
     verb: ClassVar[str] = ""
     command_id: Id
     actor: Actor
-    proof: Proof | None = Field(default=None, exclude=True)
+    proof: SenderProof | None = Field(default=None, exclude=True)
     """Checked and not kept: sent again under another proof, it is the same command."""
 
     @classmethod

@@ -47,8 +47,8 @@ from core.fields import (
 from core.handover_messages import HANDOVER_COMMANDS, Sha256
 from core.money import MAX_AMOUNT_MINOR
 from core.promise_messages import PROMISE_COMMANDS
-from core.proofs import Proof
 from core.refund_messages import RefundOrder
+from core.sender_proofs import SenderProof
 
 # --- the order -----------------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class Order(Message):
     """The buyer's device, as the storefront's own hash of it."""
     place_hash: Digest | None = Field(default=None, exclude_if=lambda value: value is None)
     """The address text, as the storefront's own hash of it."""
-    proof: Proof | None = Field(default=None, exclude=True)
+    proof: SenderProof | None = Field(default=None, exclude=True)
     """That the storefront starts it, where the policy asks for one; not kept."""
 
     @model_validator(mode="after")
@@ -351,7 +351,7 @@ class Withdrawal(Message):
     # Left out at their defaults, so that a request from before they existed still has the same content.
     policy: PolicyName | None = Field(default=None, exclude_if=lambda value: value is None)
     leaving: Annotated[bool, Field(strict=True)] = Field(default=False, exclude_if=lambda value: value is False)
-    proof: Proof | None = Field(default=None, exclude=True)
+    proof: SenderProof | None = Field(default=None, exclude=True)
     """Who asks, where the policy wants that proven; not kept."""
 
 

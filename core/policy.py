@@ -22,9 +22,9 @@ from core.fields import Id, Message
 from core.intake import IntakePolicy
 from core.merchants import MerchantTerms
 from core.messages import DeliveryMode, Order
-from core.proofs import NO_NEEDS, ProofNeeds
 from core.reading import reasons_of
 from core.reconciliation.policy import ReconciliationPolicy
+from core.sender_proofs import NO_NEEDS, ProofNeeds
 from core.withdrawal.policy import WithdrawalPolicy
 
 Bps = Annotated[int, Field(strict=True, ge=0, le=10_000)]

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from core.command import Actor, Command
 from core.key_forms import from_text
-from core.proofs import PROOF_AHEAD, PROOF_WAITS, Certificate, Proof, ProofNeeds, statement_of
 from core.reasons import Refusal, refuse
+from core.sender_proofs import PROOF_AHEAD, PROOF_WAITS, Certificate, ProofNeeds, SenderProof, statement_of
 from core.texts import clock
 
 
@@ -22,7 +22,7 @@ def unproven_command(command: Command, workflow_id: str, needs: ProofNeeds, now:
 
 def unproven(
     message: BaseModel,
-    proof: Proof | None,
+    proof: SenderProof | None,
     verb: str,
     actor: Actor,
     workflow_id: str,
@@ -50,7 +50,7 @@ def _untrusted(certificate: Certificate, actor: Actor, needs: ProofNeeds, now: d
     return None
 
 
-def _unsigned(message: BaseModel, proof: Proof, verb: str, workflow_id: str, now: datetime) -> Refusal | None:
+def _unsigned(message: BaseModel, proof: SenderProof, verb: str, workflow_id: str, now: datetime) -> Refusal | None:
     if not proof.at <= min(proof.certificate.not_after, now + PROOF_AHEAD):
         return refuse("unproven", "It was signed after its key ended, or in the future.", field="proof.at")
     statement = statement_of(message, verb, workflow_id, proof.at.isoformat())

@@ -30,9 +30,9 @@ from core.errors import Misconfigured
 from core.ids import withdrawal_workflow_id
 from core.key_forms import as_text, from_text
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Order, Withdrawal
-from core.proofs import START, Certificate, Proof, statement_of
 from core.reading import read_command
 from core.reasons import Refusal
+from core.sender_proofs import START, Certificate, SenderProof, statement_of
 
 Clock = Callable[[], datetime]
 
@@ -53,7 +53,7 @@ class Signer:
         """The proof of a message, as JSON."""
         at = self._now().astimezone(UTC)
         signature = self._key.sign(statement_of(message, verb, workflow_id, at.isoformat()))
-        proof = Proof(at=at, certificate=self.certificate, signature=as_text(signature))
+        proof = SenderProof(at=at, certificate=self.certificate, signature=as_text(signature))
         return proof.model_dump(mode="json")
 
 

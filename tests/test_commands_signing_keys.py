@@ -12,8 +12,8 @@ from command_line import ask, refusal
 
 from core.errors import Misconfigured
 from core.messages import ApproveWithdrawal
-from core.proofs import Proof, ProofNeeds
 from core.proving import unproven_command
+from core.sender_proofs import ProofNeeds, SenderProof
 from gateway.signing import read_signer
 
 
@@ -22,7 +22,7 @@ def test_a_certified_key_signs_what_the_policy_believes(tmp_path: Path) -> None:
     ask("keys", "certify", str(tmp_path / "ann.json"), "--root", str(tmp_path / "root.pem"), "--for", "ann", "--json")
     signer, now = read_signer(tmp_path / "ann.json"), datetime.now(UTC)
     command = ApproveWithdrawal.model_validate({"command_id": "c-1", "actor": {"role": "operator", "id": "ann"}})
-    proof = Proof.model_validate(signer.proof_of(command, "approve", "withdrawal-w-1"))
+    proof = SenderProof.model_validate(signer.proof_of(command, "approve", "withdrawal-w-1"))
     needs = ProofNeeds(roots=(root,), required_of=("operator",))
     signed = command.model_copy(update={"proof": proof})
     assert unproven_command(signed, "withdrawal-w-1", needs, now) is None

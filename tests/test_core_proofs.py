@@ -17,10 +17,10 @@ from core.inbox import digest_of
 from core.messages import ApproveWithdrawal, Order, PlaceHold, Withdrawal
 from core.order.opening import check_storefront
 from core.policy import parse_policy, resolve
-from core.proofs import START, Proof
 from core.proving import unproven_command
 from core.reading import content_hash, read
 from core.reasons import Refusal
+from core.sender_proofs import START, SenderProof
 from core.withdrawal.policy import WithdrawalPolicy
 from gateway.signing import Signer
 
@@ -33,7 +33,7 @@ def approval(who: str = "ann", command_id: str = "c-1") -> ApproveWithdrawal:
 
 
 def proven(command: Any, signer: Signer, workflow_id: str = W) -> Any:
-    proof = Proof.model_validate(signer.proof_of(command, command.verb, workflow_id))
+    proof = SenderProof.model_validate(signer.proof_of(command, command.verb, workflow_id))
     return command.model_copy(update={"proof": proof})
 
 
@@ -131,7 +131,7 @@ def test_a_withdrawal_asked_for_by_a_forger_moves_nothing() -> None:
     made = WithdrawalDriver(asked(), policy).run()
     assert made.state.refusal is not None
     assert (made.phase, made.state.refusal.code, made.books.reserved) == ("refused", "unproven", 0)
-    proof = Proof.model_validate(a_signer("m-7", at=W0).proof_of(asked(), START, W))
+    proof = SenderProof.model_validate(a_signer("m-7", at=W0).proof_of(asked(), START, W))
     signed = asked().model_copy(update={"proof": proof})
     made = WithdrawalDriver(signed, policy).run()
     assert made.phase == "submitted"
@@ -155,7 +155,7 @@ def test_a_start_is_proven_by_the_storefronts_key() -> None:
     found = check_storefront(an_order(), None, policy, T0)
     assert found is not None
     assert found.code == "unproven"
-    proof = Proof.model_validate(a_signer(at=T0).proof_of(an_order(), START, "order-A1001"))
+    proof = SenderProof.model_validate(a_signer(at=T0).proof_of(an_order(), START, "order-A1001"))
     assert check_storefront(an_order(), proof, policy, T0) is None
     assert check_storefront(an_order(total_minor=13580, buyer_id="b-1"), proof, policy, T0) is not None
     assert content_hash(Order.model_validate({**an_order().model_dump(), "proof": proof})) == content_hash(an_order())
@@ -186,5 +186,5 @@ def test_a_policy_of_impossible_proofs_is_refused_by_key(text: str, named: str) 
 
 
 def test_withdrawals_leave_no_proof_in_what_is_kept() -> None:
-    proof = Proof.model_validate(a_signer(at=W0).proof_of(asked(), START, W))
+    proof = SenderProof.model_validate(a_signer(at=W0).proof_of(asked(), START, W))
     assert "proof" not in Withdrawal.model_validate({**asked().model_dump(), "proof": proof}).model_dump()

@@ -14,10 +14,10 @@ from core.order.shares import lines_of
 from core.order.state import OrderState, ScreeningHit
 from core.personal import refuse_personal
 from core.policy import OrderPolicy
-from core.proofs import START, Proof
 from core.proving import unproven
 from core.reading import read
 from core.reasons import Refusal, refuse
+from core.sender_proofs import START, SenderProof
 from core.texts import spell
 
 _STOREFRONT = Actor(role="storefront", id="storefront")
@@ -64,7 +64,7 @@ def check_payment_time(order: Order, policy: OrderPolicy, now: datetime) -> Refu
     return None
 
 
-def check_storefront(order: Order, proof: Proof | None, policy: OrderPolicy, now: datetime) -> Refusal | None:
+def check_storefront(order: Order, proof: SenderProof | None, policy: OrderPolicy, now: datetime) -> Refusal | None:
     """Whether the storefront starts it, where the policy wants that proven (`unproven`)."""
     workflow_id = order_workflow_id(order.order_id)
     return unproven(order, proof, START, _STOREFRONT, workflow_id, policy.proofs, now)

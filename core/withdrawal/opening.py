@@ -7,9 +7,9 @@ from datetime import datetime
 from core.ids import withdrawal_workflow_id
 from core.messages import Withdrawal
 from core.money import format_minor
-from core.proofs import START
 from core.proving import unproven
 from core.reasons import Refusal, refuse
+from core.sender_proofs import START
 from core.withdrawal.outcomes import ask_approval, go_on
 from core.withdrawal.policy import WithdrawalPolicy
 from core.withdrawal.state import WithdrawalState

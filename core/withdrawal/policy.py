@@ -15,8 +15,8 @@ from core.durations import Duration
 from core.fields import AmountMinor, AmountOrZero, Currency, Message
 from core.messages import Withdrawal
 from core.money import MAX_AMOUNT_MINOR, share_bps
-from core.proofs import NO_NEEDS, ProofNeeds
 from core.reasons import Refusal, refuse
+from core.sender_proofs import NO_NEEDS, ProofNeeds
 
 Bps = Annotated[int, Field(strict=True, ge=0, le=10_000)]
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]

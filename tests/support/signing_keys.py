@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from core.key_forms import as_text
-from core.proofs import Certificate, ProofNeeds, ProvingRole
+from core.sender_proofs import Certificate, ProofNeeds, ProvingRole
 from gateway.signing import Signer
 
 ROOT = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -51,7 +51,7 @@ class Certificate(Message):
         return _line("dakuan-certificate-1", self.key, self.not_after.isoformat(), self.speaks_for)
 
 
-class Proof(Message):
+class SenderProof(Message):
     """The signature of one command to one workflow."""
 
     at: Time
