@@ -75,6 +75,8 @@ class OrderLimits(Message):
     review_end: Duration = timedelta(days=7)
     settlement_delay: Duration = timedelta(days=4)
     after_sale_window: Duration = timedelta(days=7)
+    outage_limit: Duration = _unsaid(timedelta(hours=1))
+    outage_grace: Duration = _unsaid(timedelta(hours=24))
     refund_stuck_after: Duration = timedelta(days=3)
     refund_request_within: Duration = timedelta(days=3)
     auto_withdraw: bool = False

@@ -25,7 +25,12 @@ class Deadline(NamedTuple):
     @property
     def key(self) -> str:
         """What names this deadline and no other of the same state."""
-        return f"{self.name}:{self.subject}:{self.at.isoformat()}"
+        return f"{self.about}:{self.at.isoformat()}"
+
+    @property
+    def about(self) -> str:
+        """What names this deadline, also where it moves."""
+        return f"{self.name}:{self.subject}"
 
 
 class Hold(Part):

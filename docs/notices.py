@@ -42,9 +42,10 @@ NOTICES: tuple[NoticeKind, ...] = (
     ),
     NoticeKind(
         "deadline_shifted",
-        "order",
-        ("merchant", "buyer"),
-        "an operator moved a deadline to later",
+        "order, withdrawal",
+        ("merchant", "buyer", "reviewer"),
+        "an operator moved a deadline to later, or it moved because we were down (`reason` is `outage`); a reviewer "
+        "hears of a withdrawal's `approve_by`",
         ("name", "old", "new", "reason"),
     ),
     NoticeKind(

@@ -204,10 +204,10 @@ def test_commands_come_first_after_an_outage_and_then_the_deadlines_in_due_order
     driver.send("decide_screening", "reviewer", verdict="allow", reason="fine")
     assert driver.phase == "awaiting_shipment"
     assert driver.state.ship_by == T0 + 128 * HOUR
-    driver = opened().outage(60 * HOUR)
+    driver = in_review().outage(9 * DAY)
     driver.do_what_is_due()
     passed = [entry.verb for entry in driver.state.inbox.journal if entry.channel == "deadline"]
-    assert passed == ["ship_reminder", "ship_by"]
+    assert passed == ["review_sla", "review_end"]
 
 
 def test_each_deadline_is_judged_anew() -> None:

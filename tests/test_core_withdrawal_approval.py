@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from withdrawal_driver import LARGE, WithdrawalDriver, answered, asked, desk, names, pending, reasons, receive_only
 
 from core.reasons import refuse
-from core.withdrawal.deadlines import next_deadline
+from core.withdrawal.deadlines import deadlines, next_deadline
+from core.withdrawal.policy import WithdrawalPolicy
 from core.withdrawal.steps import CheckStanding, Pay, finish, next_step
 
 # --- approval ----------------------------------------------------------------------------------------------
@@ -42,6 +45,43 @@ def test_silence_within_the_sla_rejects_and_gives_back() -> None:
     assert made.books.available == 5_000_000
     assert made.state.over
     assert made.code("approve", "reviewer", "cleo") == "withdrawal_over"
+
+
+def test_an_outage_gives_the_approvers_a_day_and_the_merchant_knows() -> None:
+    made = desk(withdrawal=asked(LARGE))
+    old = made.state.approve_by
+    made.now += timedelta(hours=30)
+    made.run()
+    assert (made.phase, made.state.approve_by) == ("in_approval", made.now + timedelta(days=1))
+    assert names(made) == ["reviewer:approval_needed", "merchant:deadline_shifted", "reviewer:deadline_shifted"]
+    said = [entry.message or "" for entry in made.state.inbox.journal if entry.verb == "deadline_shifted"]
+    assert old is not None
+    assert said == [f"approve_by: {old.isoformat()} → {(made.now + timedelta(days=1)).isoformat()}, outage"]
+    made.wait(hours=23)
+    assert made.phase == "in_approval"
+    made.wait(hours=1)
+    assert (made.phase, made.books.available) == ("rejected", 5_000_000)
+
+
+def test_short_of_an_outage_or_without_a_grace_silence_rejects() -> None:
+    made = desk(withdrawal=asked(LARGE))
+    made.wait(hours=23)
+    made.now += timedelta(hours=2)
+    assert made.run().phase == "rejected"
+    made = desk(withdrawal=asked(LARGE), policy=WithdrawalPolicy(outage_grace=timedelta(0)))
+    made.now += timedelta(days=9)
+    assert made.run().phase == "rejected"
+
+
+def test_no_other_deadline_of_a_withdrawal_waits_after_an_outage() -> None:
+    """They are our own looks, and terms of banks."""
+    made = desk(answered("unknown"))
+    made.now += timedelta(days=9)
+    made.looks.extend([answered("unknown")] * 5)
+    made.run()
+    assert all(deadline.at > made.now for deadline in deadlines(made.state))
+    assert "merchant:deadline_shifted" not in names(made)
+    assert "payout_stuck" in reasons(made)
 
 
 def test_a_person_rejects_with_a_reason() -> None:

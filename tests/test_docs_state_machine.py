@@ -16,6 +16,7 @@ from order_walks import STARTS, a_driver, walks
 from core import parcels
 from core.aftersale import commands as case_commands
 from core.aftersale import evidence, freight
+from core.aftersale.deadlines import AGAINST as CASE_AGAINST
 from core.aftersale.deadlines import CASE_REMINDER
 from core.aftersale.deadlines import PASSING as CASE_PASSING
 from core.aftersale.limits import AfterSaleLimits
@@ -35,6 +36,7 @@ from core.order import (
     shipping,
 )
 from core.order.commands import VERBS
+from core.order.sparing import AGAINST
 from core.order.state import (
     ARBITRATION_OVERDUE,
     CHARGEBACK_OVERDUE,
@@ -304,6 +306,12 @@ def test_every_deadline_of_a_case_stands_with_its_limit_and_default() -> None:
     assert set(table) == of_cases()
     limits = AfterSaleLimits()
     assert {limit: format_duration(getattr(limits, limit)) for limit, _ in table.values()} == dict(table.values())
+
+
+def test_the_page_names_what_moves_after_an_outage() -> None:
+    after = " ".join(PAGE.split()).partition("A wake that comes")[2]
+    said = after.partition("own length after it")[2].partition("Merchant and buyer")[0]
+    assert names(said) == {*AGAINST, *CASE_AGAINST}
 
 
 def test_every_hold_of_our_own_stands_with_scope_and_owner(seen: Watcher) -> None:

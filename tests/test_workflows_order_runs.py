@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from databases import Database
-from order_crash_stage import CrashStage, approved, open_crash_stage, strict_runner, travelled, until
+from order_crash_stage import QUICK, CrashStage, approved, open_crash_stage, strict_runner, travelled, until
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import ResetReapplyExcludeType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
@@ -351,3 +352,33 @@ async def test_a_worker_that_keeps_no_workflow_in_memory_does_the_same(stage: Cr
             history = await order.handle.fetch_history()
             assert not [e for e in history.events if e.HasField("workflow_task_failed_event_attributes")]
             await Replayer(workflows=[], plugins=[plugin(runner=strict_runner())]).replay_workflow(history)
+
+
+# --- an outage -------------------------------------------------------------------------------------------
+
+OUTAGE = QUICK.replace('"quick"', '"outage"').replace(
+    "[order]", '[order]\noutage_limit = "100ms"\nship_reminder = "48h"'
+)
+"""A worker that is away for a tenth of a second is an outage: a clock stands while an order waits for its worker."""
+
+
+async def test_a_deadline_that_passed_while_no_worker_ran_moves_and_the_order_replays(stage: CrashStage) -> None:
+    order = stage.order("late")
+    order.under(await stage.policy_of(OUTAGE))
+    async with stage.worker(cached=0):
+        await order.start()
+        old = datetime.fromisoformat((await order.state())["ship_by"])
+    skipping = asyncio.create_task(order.days(1.5))
+    away = old + timedelta(milliseconds=300)
+    assert await until(lambda: stage.skipper.get_current_time(order.handle), lambda now: now > away)
+    skipping.cancel()
+    async with stage.worker(cached=0):
+        state = await until(order.state, lambda state: state["ship_by"] != old.isoformat())
+        assert timedelta(days=1) < datetime.fromisoformat(state["ship_by"]) - old < timedelta(days=1, seconds=30)
+        said = [line["message"] for line in await order.handle.query("journal") if line["verb"] == "deadline_shifted"]
+        assert len(said) == 1
+        assert said[0].endswith(", outage")
+        await order.ship()
+        assert (await order.state())["phase"] == "shipped"
+    history = await order.handle.fetch_history()
+    await Replayer(workflows=[], plugins=[plugin()]).replay_workflow(history)

@@ -11,7 +11,7 @@ Everything between two such awaits is atomic. Each await below says what may hav
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
@@ -76,6 +76,8 @@ class Views(Protocol[Shown]):
         ...
 
 
+GRACE_AFTER_OUTAGE = "grace-after-outage"
+"""The patch that moves deadlines after an outage."""
 NOT_OPENED = "not_opened"
 """The phase of a refused workflow that the register does not know, either."""
 
@@ -103,6 +105,7 @@ class Machine(Generic[S]):
         self._one_command = asyncio.Lock()
         self._burst = Burst()
         self._timer = DeadlineTimer()
+        self._expected: datetime | None = None
         self._page = Page()
         # Temporal gives a run another seed where an operator has set it back, and in no other case. The loop must have
         # something to run: a changed condition alone wakes nothing.
@@ -148,6 +151,23 @@ class Machine(Generic[S]):
         """
         self._failed, self._stored_phase = refusal, stored_phase
         raise_refusal(refusal)
+
+    def _spared(self, spare: Callable[[S, datetime, datetime], S]) -> S:
+        """The state, with time for parties where the next deadline passed long ago: none of our workers ran.
+
+        A step that waits for hours, for example while the database is down, is an outage too.
+        """
+        assert self._state is not None
+        expected, self._expected = self._expected, None
+        if expected is None:
+            return self._state
+        spared = spare(self._state, expected, workflow.now())
+        # A run that began before there was a grace has passed these deadlines, and must do so again in a replay.
+        return spared if spared is not self._state and workflow.patched(GRACE_AFTER_OUTAGE) else self._state
+
+    def _expect(self, due: Due | None) -> None:
+        """Note when the next deadline passes. A look after it that is much too late follows an outage."""
+        self._expected = due.at if due is not None else None
 
     async def _wait_until(self, due: Due | None) -> None:
         """Wait until something changes or the deadline passes. Either may be stale: the caller asks the core again."""

@@ -45,9 +45,10 @@ with workflow.unsafe.imports_passed_through():
     from core.order.folding import as_recorded, claim_at_once, open_at_once
     from core.order.opening import begin, read_order
     from core.order.page import details_of
-    from core.order.passing import pass_deadlines
+    from core.order.passing import first_passing, pass_deadlines
     from core.order.recovering import follow, recover
     from core.order.shipping import ClaimingCommand, to_claim
+    from core.order.sparing import spare
     from core.order.state import OrderState
     from core.order.steps import (
         Look,
@@ -138,6 +139,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         carried = carried_state(OrderState, bodies, "order")
         if carried is not None:
             self._state = carried
+            self._expect(wake_at(carried, workflow.info().start_time))
         elif start_options(bodies).get("rescue") is True:
             await self._rescue(order, set_back=start_options(bodies).get("reopen") is True)
         else:
@@ -178,6 +180,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             self._state = begin(rescued.order, rescued.policy, workflow.now())
         else:
             self._state = recover(rescued.order, rescued.policy, rescued.state, rescued.references, workflow.now())
+            self._expect(first_passing(self._state))
 
     async def _do_what_is_due(self) -> None:
         while True:
@@ -188,7 +191,8 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
                 if self._set_back:
                     self._set_back = False
                     await self._rescue(self._order.order, set_back=True)
-                self._state = pass_deadlines(self._order, workflow.now())
+                self._state = pass_deadlines(self._spared(spare), workflow.now())
+            self._expect(wake_at(self._order, workflow.now()))
             step = next_step(self._order, workflow.now())
             if step is None:
                 return

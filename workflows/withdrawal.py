@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from core.steps import Post
     from core.withdrawal import commands, views
     from core.withdrawal.commands import first_answer
-    from core.withdrawal.deadlines import next_wake, pass_deadlines
+    from core.withdrawal.deadlines import next_wake, pass_deadlines, spare
     from core.withdrawal.opening import begin
     from core.withdrawal.page import details_of
     from core.withdrawal.payouts import PayoutResult
@@ -76,6 +76,7 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
     async def _open(self, bodies: Sequence[Any]) -> None:
         self._state = carried_state(WithdrawalState, bodies, "withdrawal")
         if self._state is not None:
+            self._expect(next_wake(self._state))
             return
         body, resumed = first_argument(bodies), start_options(bodies).get("resume") is True
         asked = read(Resumption, body) if resumed else read(Withdrawal, body)
@@ -90,6 +91,7 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
             self._fail(opened.refusal, opened.stored_phase)
         elif opened.state is not None:
             self._state = opened.state
+            self._expect(next_wake(opened.state))
         elif opened.policy is not None and isinstance(asked, Withdrawal):
             self._state = begin(asked, opened.policy, workflow.now(), workflow.uuid4().hex)
         self._changed = True
@@ -107,7 +109,8 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
             if self._set_back:
                 self._set_back = False
                 await self._follow()
-            self._state = pass_deadlines(self._withdrawal, workflow.now())
+            self._state = pass_deadlines(self._spared(spare), workflow.now())
+            self._expect(next_wake(self._withdrawal))
             step = next_step(self._withdrawal, workflow.now())
             if step is None:
                 return False
@@ -170,6 +173,7 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
         answer = await run_local(WithdrawalActivities.follow_withdrawal, question, question.summary)
         if answer.overtaken is not None:
             self._state, self._followed = go_on_from(answer.overtaken.state, self._withdrawal), self._followed + 1
+            self._expect(next_wake(self._withdrawal))
 
     def _show(self) -> None:
         self._page.show(search_values(self._withdrawal), details_of(self._withdrawal))

@@ -102,3 +102,16 @@ PASSING: dict[str, Callable[[AfterSaleCase, CaseFacts, datetime], AfterSaleCase]
     "dispute_answer_by": _decide_end,
 }
 """What each end of a stage does."""
+
+AGAINST: dict[str, str] = {
+    "answer_by": "answer_within",
+    "accept_by": "escalate_within",
+    "escalate_by": "escalate_within",
+    "return_by": "return_within",
+    "return_pickup_by": "return_pickup_within",
+    "inspect_by": "inspect_within",
+    "evidence_by": "evidence_within",
+}
+"""Stages whose end costs the side that was silent, and the limit that is their own length: after an outage of ours they
+end later. A channel's own date for evidence does not wait for us.
+"""

@@ -34,6 +34,8 @@ def deadlines(state: OrderState) -> tuple[Deadline, ...]:
     found = [deadline for deadline in _all(state) if not state.reminders or deadline.key not in state.reminders]
     if state.cases and state.disputed:
         found = [deadline for deadline in found if deadline.name not in WAIT_FOR_CHANNEL]
+    if state.spared:
+        found = [one._replace(at=max(one.at, state.spared.get(one.about, one.at))) for one in found]
     return tuple(sorted(found, key=lambda deadline: (deadline.at, deadline.name, deadline.subject)))
 
 

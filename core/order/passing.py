@@ -60,6 +60,13 @@ def _looks_for(state: OrderState, due: Deadline) -> tuple[Parcel, ...]:
     return tuple(p for p in parcels if p.looked_at is None or p.looked_at < due.at)
 
 
+def first_passing(state: OrderState) -> Deadline | None:
+    """The earliest deadline that passes by itself. One of long ago, in a state that the register kept, says that we
+    were down.
+    """
+    return next((deadline for deadline in deadlines(state) if deadline.name in PASSING), None)
+
+
 def pass_deadlines(state: OrderState, now: datetime) -> OrderState:
     """Pass what is due, in due order. Stop where the carrier must be asked first."""
     followed = compensate_late(follow_cases(state, now), now)

@@ -226,6 +226,8 @@ class OrderState(State):
     """The merchant's statement for the person who looks at the goods."""
     shifts: dict[str, Duration] = Field(default_factory=dict, exclude_if=lambda value: not value)
     """By how much an operator has moved a deadline to later, by its name, over all moves."""
+    spared: dict[str, Time] = Field(default_factory=dict, exclude_if=lambda value: not value)
+    """Until when deadlines that are derived wait at least, by `Deadline.about`: they moved after an outage of ours."""
     released_at: Time | None = None
     ship_by: Time | None = None
     delay: DelayRequest | None = Field(default=None, exclude_if=lambda value: value is None)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from core.answers import NextDeadline
+from core.outages import OUTAGE, overslept, with_grace
 from core.states import Deadline
 from core.withdrawal.outcomes import give_back, go_on, mark_failed
 from core.withdrawal.payouts import Attempt, Failure
@@ -84,6 +85,32 @@ def _look_for_undecided(state: WithdrawalState, attempt: Attempt) -> datetime | 
     if attempt.terms.query_window is not None:
         until = min(until, attempt.terms.query_window)
     return at if at <= attempt.first_sent_at + until else None
+
+
+# --- after an outage -------------------------------------------------------------------------------------
+
+
+def spare(state: WithdrawalState, expected: datetime, now: datetime) -> WithdrawalState:
+    """The withdrawal after an outage of ours, in which no one could approve it; the same state where there was none.
+
+    Only `approve_by` runs against the merchant. All others are our own looks and terms of banks, and do not move.
+
+    Args:
+        expected: when its next deadline was to pass, as we last looked.
+    """
+    limits, old = state.policy, state.approve_by
+    if old is None or not limits.outage_grace or not overslept(expected, now, limits.outage_limit):
+        return state
+    new = with_grace(old, now, limits.outage_grace, limits.approval_sla)
+    if new == old:
+        return state
+    facts = {"name": "approve_by", "old": old.isoformat(), "new": new.isoformat(), "reason": OUTAGE}
+    state = state.changed(approve_by=new)
+    for reader in ("merchant", "reviewer"):
+        state = state.with_notice(reader, "deadline_shifted", now, **facts)
+    said = f"approve_by: {facts['old']} → {facts['new']}, {OUTAGE}"
+    inbox = state.inbox.note(now, "system", "deadline_shifted", "noted", message=said)
+    return state.changed(inbox=inbox).next_revision()
 
 
 # --- passing ---------------------------------------------------------------------------------------------

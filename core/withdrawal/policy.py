@@ -65,6 +65,9 @@ class WithdrawalPolicy(Message):
     approval_above_minor: AmountOrZero = 2_000_000
     """Larger amounts wait for two people, neither of them the requester."""
     approval_sla: Duration = timedelta(hours=24)
+    outage_limit: Duration = Field(default=timedelta(hours=1), exclude_if=lambda value: value == timedelta(hours=1))
+    outage_grace: Duration = Field(default=timedelta(hours=24), exclude_if=lambda value: value == timedelta(hours=24))
+    """After an outage of ours, how long an approval may still take."""
 
     standing_every: Duration = timedelta(hours=6)
     """While it waits to be submitted: how often its account's suspension and its merchant's debt are checked."""

@@ -28,6 +28,7 @@ from core.order.opening import Screening, begin
 from core.order.passing import pass_deadlines
 from core.order.recovering import follow, recover
 from core.order.shipping import Claim, ClaimingCommand, to_claim
+from core.order.sparing import spare
 from core.order.state import OrderState
 from core.order.steps import (
     Look,
@@ -67,6 +68,7 @@ class OrderDriver:
     ) -> None:
         self.order = order or an_order()
         self.now = T0
+        self.expected: datetime | None = None
         self.screening = screening or Screening(verdict="allow")
         self.state = begin(self.order, policy or a_policy(), self.now)
         self.books = Books()
@@ -106,7 +108,11 @@ class OrderDriver:
     def do_what_is_due(self) -> None:
         """Pass deadlines and carry out steps until the order only waits."""
         for _ in range(0 if self._down else MOST_STEPS):
+            if self.expected is not None:
+                self.state = spare(self.state, self.expected, self.now)
             self.state = pass_deadlines(self.state, self.now)
+            due = wake_at(self.state, self.now)
+            self.expected = due.at if due is not None else None
             step = next_step(self.state, self.now)
             if step is None:
                 return

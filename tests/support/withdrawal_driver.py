@@ -13,7 +13,7 @@ from core.reading import read_command
 from core.reasons import Refusal, refuse
 from core.steps import KeepRecord, Post, Posted, PostingOutcome
 from core.withdrawal.commands import receive
-from core.withdrawal.deadlines import deadlines, pass_deadlines
+from core.withdrawal.deadlines import deadlines, next_wake, pass_deadlines, spare
 from core.withdrawal.opening import begin
 from core.withdrawal.payouts import PayoutResult, RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
@@ -126,6 +126,7 @@ class WithdrawalDriver:
         account: Refusal | None = None,
     ) -> None:
         self.now = T0
+        self.expected: datetime | None = None
         self.state: WithdrawalState = begin(withdrawal or asked(), policy or WithdrawalPolicy(), T0, SEED)
         self.terms, self.account = terms, account
         self.standing: Refusal | None = None
@@ -149,7 +150,11 @@ class WithdrawalDriver:
     def run(self) -> WithdrawalDriver:
         """Do every step that is due now."""
         for _ in range(200):
+            if self.expected is not None:
+                self.state = spare(self.state, self.expected, self.now)
             self.state = pass_deadlines(self.state, self.now)
+            due = next_wake(self.state)
+            self.expected = due.at if due is not None else None
             step = next_step(self.state, self.now)
             if step is None:
                 return self
