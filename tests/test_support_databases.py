@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncpg
 from databases import Database, emptied
-from ledger_samples import an_order, opened
+from ledger_samples import funded
 
+from ledger.book import Book
 from ledger.register import Register
 from local.postgres import Postgres
 
@@ -13,10 +14,24 @@ from local.postgres import Postgres
 async def test_the_next_test_gets_an_empty_database_and_its_sessions(
     database: Database, postgres_server: Postgres, outside: asyncpg.Pool
 ) -> None:
-    await opened(Register(database.pool), an_order("A1"))
-    again = await emptied(postgres_server, database, outside)
-    assert (again.pool, again.owner) == (database.pool, database.owner)
-    assert await again.owner.fetchval("SELECT count(*) FROM orders") == 0
+    for _ in range(2):
+        await funded(Register(database.pool), Book(database.pool))
+        (movement,) = await database.pool.fetch("SELECT id FROM movements")
+        assert movement["id"] == 1
+        again = await emptied(postgres_server, database, outside)
+        assert (again.pool, again.owner) == (database.pool, database.owner)
+        for table in ("orders", "accounts", "movements", "transfers"):
+            assert await again.owner.fetchval(f"SELECT count(*) FROM {table}") == 0
+
+
+async def test_a_database_is_swept_of_many_rows_as_well(database: Database) -> None:
+    await database.owner.execute(
+        "INSERT INTO movements (reference, currency, request_hash, occurred_at)"
+        " SELECT 'adjustment/' || n, 'CNY', '', now() FROM generate_series(1, 3001) n"
+    )
+    await database.sweeper.sweep()
+    assert await database.owner.fetchval("SELECT count(*) FROM movements") == 0
+    assert await database.owner.fetchval("SELECT pg_relation_size('movements')") == 0
 
 
 async def test_a_session_that_a_test_left_open_is_ended(
@@ -24,7 +39,7 @@ async def test_a_session_that_a_test_left_open_is_ended(
 ) -> None:
     left = [await asyncpg.connect(dsn) for dsn in (database.worker_dsn, database.owner_dsn)]
     again = await emptied(postgres_server, database, outside)
-    database.pool, database.owner = again.pool, again.owner  # what the fixture empties next
+    vars(database).update(vars(again))  # what the fixture empties next
     for session in left:
         assert session.is_closed() or await _is_dead(session)
 
