@@ -14,7 +14,7 @@ ARGS ?=
 # A process that ends with a test that hangs is not started again: it would hang again.
 PARALLEL ?= --numprocesses auto --dist loadfile --max-worker-restart 0
 
-.PHONY: help setup demo up test soak check lint types docs schema simplified bench lock clean
+.PHONY: help setup demo up browser test soak check lint types docs schema simplified bench lock clean
 
 help:
 	@echo "make demo    orders go through all six steps on a local stack, with a report"
@@ -48,7 +48,13 @@ demo: $(READY)
 up: $(READY)
 	$(RUN) starter.py up $(ARGS)
 
-test: $(READY)
+# The console's tests drive a real Chromium, and look at Chinese pages.
+browser:
+	@{ command -v chromium && ls /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc; } >/dev/null 2>&1 \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk; } >/dev/null \
+	  || { echo "The console's tests need Chromium and Chinese fonts: apt-get install chromium fonts-noto-cjk" >&2; exit 1; }
+
+test: $(READY) browser
 	$(RUN) -m pytest $(PARALLEL) $(ARGS)
 
 soak: $(READY)

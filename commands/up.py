@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,15 +43,32 @@ async def up(
         stack = await parts.enter_async_context(LocalStack(settings.home, base=settings))
         await parts.enter_async_context(running_worker(stack.settings))
         port = stack.port("http", HTTP_PORT)
+        await _add_people(stack.settings)
         await parts.enter_async_context(serving(stack.settings, port))
         # The worker's log goes to a file: this terminal is for people.
         log_to_file(settings.home / WORKER_LOG)
-        view = stack_view(stack.settings) | {"HTTP": f"http://127.0.0.1:{port}"}
+        view = stack_view(stack.settings) | {
+            "HTTP": f"http://127.0.0.1:{port}",
+            "console": f"http://127.0.0.1:{port}/console/",
+        }
         if not passwords:
             view = {name: hide_passwords(value) for name, value in view.items()}
         print_answer(view, lambda console: _show(console, view))
         await _watch(stop, stack.services)
         print_line("Ending. The orders stay where they are: `up` goes on with them.")
+
+
+async def _add_people(settings: Settings) -> None:
+    """The console's made-up people, whom only the database's owner may add."""
+    from ledger.pool import open_pool
+    from ledger.register import Register
+    from storefront.console.made_up import add_made_up_people
+
+    pool = await open_pool(settings.needed("database_owner_url"), size=1)
+    try:
+        await add_made_up_people(Register(pool), datetime.now(UTC))
+    finally:
+        await pool.close()
 
 
 async def _watch(stop: asyncio.Event, services: Sequence[ServerProcess]) -> None:
@@ -88,9 +106,9 @@ def stack_view(settings: Settings) -> dict[str, str]:
 
 def _show(console: Console, view: dict[str, str]) -> None:
     """Plain lines that a shell can read: a table would break long addresses."""
-    print(f"Dakuan is up. Web UI: {view['web_ui']}\n")
+    print(f"Dakuan is up. Console: {view['console']} Web UI: {view['web_ui']}\n")
     for name, value in view.items():
-        if name != "web_ui":
+        if name not in {"web_ui", "console"}:
             print(f"{name}={value}")
     print(f"\nThe worker's log: {load().home / WORKER_LOG}")
     print("Other terminals find the stack by themselves: python starter.py start order.json", flush=True)

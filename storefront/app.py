@@ -25,6 +25,7 @@ from storefront import inbound
 from storefront.api import merchants, orders, others, withdrawals
 from storefront.api.documents import document_of
 from storefront.changing import Changes
+from storefront.console.app import console_app, is_served
 from storefront.limits import Limits
 from storefront.problems import ProblemError, problem_in, problem_of, respond
 from storefront.service import HttpService, service_of
@@ -82,6 +83,8 @@ def application(service: HttpService) -> FastAPI:
     app.state.service = service
     for room in (orders, withdrawals, merchants, others, inbound):
         app.include_router(room.router)
+    if is_served(service.settings):
+        app.mount("/console", console_app(service))
     app.add_api_route("/healthz", healthy, include_in_schema=False)
     app.add_api_route("/readyz", ready, include_in_schema=False)
     app.add_exception_handler(ProblemError, _ended)

@@ -34,6 +34,7 @@ _CONTENT = {
 }
 _OWN = {
     "unauthorized": (401, "The API key is missing, not known, or has ended."),
+    "forged_form": (403, "This form was not ours, or it is older than the sign-in."),
     "missing_scope": (403, "The API key has no scope for this."),
     "not_found": (404, "There is nothing at this address."),
     "method_not_allowed": (405, "This address does not take this method."),

@@ -26,6 +26,7 @@ pytest_plugins = (
     "withdrawal_stage",  # Temporal and a bank for withdrawals
     "up_stack",  # a running `up`
     "http_stack",  # its HTTP gateway, and keys for it
+    "chromium",  # a browser for its console
     "wechatpay_adapters",
 )
 

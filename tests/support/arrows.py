@@ -102,6 +102,8 @@ ONLY_IN: dict[str, set[str]] = {
     "uvicorn": {"local", "storefront", "tests"},
     "fastapi": {"storefront", "tests"},
     "limits": {"storefront"},
+    "jinja2": {"storefront"},
+    "playwright": {"tests"},
     "opencc": {"docs", "tests"},
     "holidays": {"commands", "tests"},
     "typer": {"commands", "starter", "bench", "tests"},

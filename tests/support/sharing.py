@@ -30,6 +30,7 @@ TOGETHER: dict[str, str] = {
         (
             *("commands_life", "commands_push", "commands_shift", "commands_withdraw", "readme"),
             *("storefront_orders", "storefront_money", "storefront_lists"),
+            *("storefront_console", "storefront_console_http"),
         ),
         "up",
     ),

@@ -1,0 +1,118 @@
+"""The console as one application under `/console`: its pages, its headers, and whom it answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from importlib import resources
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+
+from config import Settings
+from core.errors import DakuanError
+from storefront.console import acting, order_page, search_page, signing_in
+from storefront.console.cookies import Jar
+from storefront.console.rendering import render, said_of
+from storefront.console.visits import Visit, visit_of
+from storefront.problems import HttpProblem, ProblemError, problem_in, problem_of
+from storefront.service import HttpService
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+log = logging.getLogger("dakuan.console")
+
+
+def is_served(settings: Settings) -> bool:
+    """Whether anyone can sign in: a provider of identities is set, or the stack is local."""
+    return settings.console is not None or settings.world_url is not None
+
+
+def console_app(service: HttpService) -> Starlette:
+    """The console around the gateway's running parts."""
+    settings = service.settings
+    app = Starlette(
+        routes=_routes(),
+        middleware=[Middleware(BaseHTTPMiddleware, dispatch=_guarded)],
+        exception_handlers={ProblemError: _ended, DakuanError: _refused, HTTPException: _unrouted},
+    )
+    app.state.service = service
+    app.state.jar = Jar(secure=settings.console is not None, pepper=settings.pepper_needed)
+    app.state.hosts = {settings.console.host} if settings.console is not None else None
+    return app
+
+
+def _routes() -> list[BaseRoute]:
+    static = StaticFiles(directory=str(resources.files("storefront.console") / "static"))
+    return [
+        Mount("/static", static),
+        *signing_in.ROUTES,
+        *search_page.ROUTES,
+        *order_page.ROUTES,
+        *acting.ROUTES,
+    ]
+
+
+async def _guarded(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Answer only who names this host, and send the headers that keep other sites out."""
+    if not _is_own_host(request):
+        response: Response = PlainTextResponse("Unknown host.\n", 421)
+    else:
+        try:
+            response = await call(request)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.url.path)
+            response = await _problem(request, problem_of("internal_error"))
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _is_own_host(request: Request) -> bool:
+    """Whether the Host header is ours: a site whose name was made to lead here would get a person's pages."""
+    given = request.headers.get("host", "").lower()
+    hosts = request.app.state.hosts
+    if hosts is not None:
+        return given in hosts
+    return given.rpartition(":")[0] in LOOPBACK or given in LOOPBACK
+
+
+async def _ended(request: Request, error: Any) -> Response:
+    return await _problem(request, error.problem)
+
+
+async def _refused(request: Request, error: Any) -> Response:
+    return await _problem(request, problem_in(error))
+
+
+async def _unrouted(request: Request, error: Any) -> Response:
+    return await _problem(request, problem_of(_CODES.get(error.status_code, "unreadable")))
+
+
+async def _problem(request: Request, problem: HttpProblem) -> Response:
+    """An error as a page. While the register is away, no one's session can be read: then it is a line of text."""
+    try:
+        visit: Visit = getattr(request.state, "visit", None) or await visit_of(request)
+    except DakuanError:
+        return PlainTextResponse(f"{problem.detail}\n", problem.status)
+    said, name = said_of(visit, problem), getattr(request.state, "request_id", "")
+    return render(visit, "problem.html", problem.status, problem=problem, said=said, request_id=name)

@@ -1,0 +1,187 @@
+"""The page of an order: what it waits for, why its money is held, its parcels' scans, what happened, its money."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from core.audit.explain import advice, sentence
+from core.audit.trace import Trace, merge
+from core.chart import IN_CHINESE
+from core.ids import order_workflow_id
+from core.messages import Scan
+from core.money import format_minor
+from core.order import views
+from core.order.deadlines import next_deadline
+from core.order.state import OrderState
+from core.parcels import Parcel
+from ledger.balances import Money, TransferRow
+from ledger.claims import Claimant
+from ledger.notices import StoredNotice
+from storefront.console.charts import ScanLine, scan_line
+from storefront.console.offers import offers_of_order
+from storefront.console.reading import known_order, state_of_order
+from storefront.console.rendering import render
+from storefront.console.visits import Visit, for_people
+from wiring.tracing import traces_of
+
+NOTICES_MOST = 200
+
+
+class Remark(NamedTuple):
+    """What speaks against a parcel: the sentence, what helps, and whether the evidence is of now."""
+
+    rule: str
+    said: str
+    helps: str
+
+
+class ParcelView(NamedTuple):
+    """A parcel as the page shows it."""
+
+    parcel: Parcel
+    line: ScanLine | None
+    scans: tuple[Scan, ...]
+    sources: tuple[Mapping[str, Any], ...]
+    remarks: tuple[Remark, ...]
+    same_number: tuple[Claimant, ...]
+
+
+class Happening(NamedTuple):
+    """One line of what happened: a command and its answer, a notice, or a movement of money."""
+
+    at: datetime
+    kind: str
+    what: str
+    outcome: str
+    by: str
+    detail: str
+
+
+async def order_page(visit: Visit) -> Response:
+    """One order."""
+    known = await known_order(visit)
+    order_id, state = known.order.order_id, state_of_order(known)
+    if state is None:
+        return render(visit, "opening.html", order=known.order)
+    register = visit.register
+    money = await register.balances.of_order(order_id)
+    notices = await register.notices.read(subject=f"order/{order_id}", limit=NOTICES_MOST)
+    settings = visit.service.settings
+    workflow = f"{settings.temporal_ui_url}/namespaces/{settings.temporal_namespace}/workflows/"
+    return render(
+        visit,
+        "order.html",
+        order=known.order,
+        state=state,
+        due=next_deadline(state),
+        holds=views.holds_of(state),
+        escrow=_balance(money, f"order/{order_id}/escrow"),
+        offers=offers_of_order(state, visit.who.actor, visit.now),
+        parcels=await parcel_views(visit, order_id, state),
+        happened=sorted(_happened(visit, state, notices, money), key=lambda one: one.at, reverse=True),
+        money=money,
+        account_name=lambda path: account_name(visit, path),
+        movement_name=lambda row: movement_name(visit, row.reference),
+        workflow=f"{workflow}{order_workflow_id(order_id)}"
+        if settings.temporal_ui_url and visit.who.is_staff
+        else None,
+        done=visit.given("done"),
+        later=visit.given("later"),
+    )
+
+
+async def parcel_views(visit: Visit, order_id: str, state: OrderState) -> list[ParcelView]:
+    """Each parcel with its scans from every source, what speaks against it, and who else uses its number."""
+    plain = [parcel.model_dump(mode="json") for parcel in state.parcels]
+    traces = await traces_of(visit.register, order_id, plain) if plain else {}
+    found = []
+    for parcel in state.parcels:
+        sources = traces.get(parcel.parcel_id, [])
+        scans = merge(_trace(source) for source in sources)
+        looked_at = max((datetime.fromisoformat(source["at"]) for source in sources), default=None)
+        # Whose order it is beside this one is for the platform's people alone.
+        claimants = await visit.register.claims.claimants(parcel.waybill) if visit.who.is_staff else []
+        found.append(
+            ParcelView(
+                parcel,
+                scan_line(scans, looked_at),
+                tuple(scans),
+                tuple(sources),
+                tuple(_remarks(visit, parcel)),
+                tuple(one for one in claimants if one.order_id != order_id),
+            )
+        )
+    return found
+
+
+def _trace(source: Mapping[str, Any]) -> Trace:
+    scans = tuple(Scan.model_validate(scan) for scan in source["scans"])
+    return Trace(
+        provider=source["provider"],
+        carrier=source["carrier"],
+        waybill="",
+        fetched_at=datetime.fromisoformat(source["at"]),
+        answer="found" if scans else "no_trace",
+        scans=scans,
+    )
+
+
+def _remarks(visit: Visit, parcel: Parcel) -> Iterator[Remark]:
+    """What sent it to a person comes first, with the evidence of that time; then what objects now."""
+    verdict = parcel.verdict
+    against = {found.rule: found.evidence for found in verdict.findings if found.outcome == "fail"} if verdict else {}
+    evidence = {**against, **parcel.evidence_of_review}
+    reasons = (*parcel.findings_of_review, *(verdict.reasons if verdict else ()), *against)
+    for rule in dict.fromkeys(reasons):
+        said = sentence(rule, "fail", evidence.get(rule, {}), visit.language)
+        yield Remark(rule, said, advice(rule, "fail", visit.language))
+
+
+def _happened(visit: Visit, state: OrderState, notices: Sequence[StoredNotice], money: Money) -> Iterator[Happening]:
+    words = visit.words
+    for entry in state.inbox.journal:
+        by = f"{words.of('role', entry.actor.role)} {entry.actor.id}" if entry.actor else words.of("role", "system")
+        detail = entry.message or ""
+        yield Happening(entry.at, "command", words.of("verb", entry.verb), entry.outcome, by, detail)
+    for notice in notices:
+        if visit.who.is_staff or notice.to == "merchant":
+            to = words("order.to_person", role=words.of("role", notice.to))
+            yield Happening(notice.at, "notice", words.of("notice", notice.name), "", to, "")
+    for row in money.transfers:
+        legs = f"{account_name(visit, row.debit)} → {account_name(visit, row.credit)}"
+        what = movement_name(visit, row.reference)
+        yield Happening(row.occurred_at, "money", what, "", legs, _amount_of(row))
+
+
+def _amount_of(row: TransferRow) -> str:
+    return format_minor(row.amount_minor, row.currency)
+
+
+def _balance(money: Money, path: str) -> Any:
+    return next((one for one in money.accounts if one.path == path and one.balance_minor), None)
+
+
+def account_name(visit: Visit, path: str) -> str:
+    """What people call an account: `escrow`, `channel wechat`, `available of m-7`."""
+    parts = path.split("/")
+    if parts[0] in {"psp", "rail"}:
+        return f"{visit.words.of('place', parts[0])} {parts[1]}"
+    if parts[0] == "merchant":
+        return f"{visit.words.of('part', parts[2])} {parts[1]}"
+    return visit.words.of("part", parts[2] if len(parts) > 2 else parts[-1])
+
+
+def movement_name(visit: Visit, reference: str) -> str:
+    """What people call a movement, from its reference."""
+    kind = reference.split("/")[2] if reference.count("/") >= 2 else reference
+    if visit.language == "zh":
+        return IN_CHINESE.get(kind, kind)
+    return kind.replace("_", " ")
+
+
+ROUTES = [Route("/orders/{id}", for_people(order_page))]

@@ -1,0 +1,124 @@
+"""Pages from templates: each word in the person's language, each time in their zone, each amount in one form."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from core.durations import parse_duration
+from core.money import format_minor
+from core.texts import spell
+from storefront.console.visits import Visit
+from storefront.console.words import TABLE
+from storefront.problems import HttpProblem
+
+PAGES: tuple[tuple[str, str, bool], ...] = (
+    ("reviews", "/console/reviews", True),
+    ("withdrawals", "/console/withdrawals", False),
+    ("cases", "/console/cases", True),
+    ("money", "/console/money", True),
+    ("quality", "/console/quality", True),
+    ("carriers", "/console/carriers", True),
+)
+"""Name, address, whether it is for the platform's people alone."""
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("storefront.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["amount"] = _amount
+    made.tests["in_the_past"] = lambda at, now: _moment(at) < now
+    return made
+
+
+@cache
+def asset_version() -> str:
+    """Changes with the style sheet and the script, so that a browser may keep them."""
+    folder = resources.files("storefront.console") / "static"
+    files = sorted(folder.iterdir(), key=lambda file: file.name)
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+def render(visit: Visit, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page."""
+    text = _environment().get_template(template).render(_common(visit) | values)
+    return HTMLResponse(text, status)
+
+
+def _common(visit: Visit) -> dict[str, Any]:
+    """What every template may use."""
+    words = visit.words
+    return {
+        "t": words,
+        "named": words.of,
+        "lang": words.language,
+        "html_lang": "zh-Hans" if words.language == "zh" else "en",
+        "theme": visit.theme,
+        "zone": visit.zone.key,
+        "person": visit.person.known if visit.person else None,
+        "is_staff": visit.person is not None and visit.person.is_staff,
+        "pages": [page for page in PAGES if visit.person and (visit.person.is_staff or not page[2])],
+        "here": visit.here,
+        "path": visit.request.url.path,
+        "form_token": visit.jar.form_token(visit.browser_id),
+        "asset_version": asset_version(),
+        "now": visit.now,
+        "when": lambda at: when(visit, at),
+        "when_short": lambda at: when(visit, at, "%m-%d %H:%M"),
+        "from_now": lambda at: from_now(visit, at),
+        "lasts": lambda length: spell(_length(length), words.language),
+        "iso": lambda at: _moment(at).isoformat() if at else "",
+    }
+
+
+def said_of(visit: Visit, problem: HttpProblem) -> str:
+    """A problem as people read it."""
+    section = TABLE["problem"]
+    return section[problem.code][visit.language] if problem.code in section else problem.detail
+
+
+def when(visit: Visit, at: datetime | str | None, form: str = "%Y-%m-%d %H:%M") -> str:
+    """A time in the person's zone, to the minute; "" where there is none."""
+    return _moment(at).astimezone(visit.zone).strftime(form) if at else ""
+
+
+def from_now(visit: Visit, at: datetime | str | None) -> str:
+    """How far away a time is: `in 3 h`, `2 days ago`; "" where there is none."""
+    if not at:
+        return ""
+    away = _moment(at) - visit.now
+    key = "time.ahead" if away >= timedelta() else "time.ago"
+    return visit.words(key, length=spell(abs(away), visit.language))
+
+
+def _moment(at: datetime | str) -> datetime:
+    return datetime.fromisoformat(at) if isinstance(at, str) else at
+
+
+def _length(given: timedelta | str | float) -> timedelta:
+    if isinstance(given, timedelta):
+        return given
+    return parse_duration(given) if isinstance(given, str) else timedelta(seconds=given)
+
+
+def _amount(minor: int, currency: str) -> str:
+    """`135.80 CNY`, with a true minus."""
+    return format_minor(minor, currency).replace("-", "−")
+
+
+def titled(rows: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is empty: a line for nothing says nothing."""
+    return {name: value for name, value in rows.items() if value not in (None, "", (), [])}

@@ -1,0 +1,14 @@
+// Keeps a page new: it is fetched again when something happens to what it shows. Without this script a reload does it.
+const find = document.getElementById("find") ?? document.getElementById("q");
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select, [contenteditable]");
+  if (event.key === "/" && !typing && find) { event.preventDefault(); find.focus(); }
+});
+for (const field of document.querySelectorAll("input[name=zone][type=hidden]"))
+  field.value = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const live = document.querySelector("[data-live]");
+if (live) new EventSource(live.dataset.live).addEventListener("changed", async () => {
+  const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+  const fresh = page.querySelector("[data-live]");
+  if (fresh) document.querySelector("[data-live]").replaceChildren(...fresh.childNodes);
+});

@@ -1,0 +1,46 @@
+"""The console's words in English and Chinese, from `words.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+from core.texts import Language
+
+Table = Mapping[str, Mapping[str, Mapping[str, str]]]
+
+
+def _read() -> Table:
+    text = resources.files("storefront.console").joinpath("words.toml").read_text(encoding="utf-8")
+    found: Table = tomllib.loads(text)
+    return found
+
+
+TABLE = _read()
+"""Section → key → language → words."""
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """The words of one language. `words("order.title", id="A1")` is a sentence with its values put in."""
+
+    language: Language
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The words of a key.
+
+        Raises:
+            KeyError: there are none: a defect of ours, which a test finds.
+        """
+        section, _, name = key.partition(".")
+        said = TABLE[section][name][self.language]
+        return said.format(**values) if values else said
+
+    def of(self, section: str, code: str | None) -> str:
+        """What people call a code of the contract; the code itself, spaced, where it has no name here. Total."""
+        if not code:
+            return ""
+        named = TABLE.get(section, {}).get(code)
+        return named[self.language] if named is not None else code.replace("_", " ")

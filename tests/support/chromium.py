@@ -1,0 +1,121 @@
+"""A real Chromium for the console's pages: one a file of tests, with a page that notes what should not happen."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Literal, ParamSpec, TypeVar
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Request, sync_playwright
+from up_stack import Up
+
+from config import load
+
+P = ParamSpec("P")
+R = TypeVar("R")
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+BESIDE = ThreadPoolExecutor(1)
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+COLOURS = ["color-contrast", "link-in-text-block"]
+"""The rules of axe that depend on the theme, and not on the language."""
+OFF = {"enabled": False}
+AXE = Axe()
+
+
+def apart(act: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
+    """Call something that runs an event loop of its own: the browser's runs in this thread."""
+    return BESIDE.submit(act, *arguments, **named).result()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium. It is a part of what the tests need: without it they fail."""
+    program = shutil.which("chromium")
+    assert program is not None, "the console's tests need Chromium: apt-get install chromium fonts-noto-cjk"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def console_url(up: Up) -> str:
+    """Where the console of the running stack is."""
+    port = (load().home / "http.port").read_text()
+    return f"http://127.0.0.1:{port}"
+
+
+@dataclass
+class Visitor:
+    """One person's browser: its page, and what should have been nowhere in it."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    """Requests to other hosts, violations of the policy, errors of scripts."""
+
+    def watch(self) -> None:
+        """Note what should not happen from now on."""
+        self.page.on("request", self._noted)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda said: self.complaints.append(said.text) if "Security" in said.text else None)
+
+    def _noted(self, request: Request) -> None:
+        if urlsplit(request.url).netloc != urlsplit(self.url).netloc:
+            self.complaints.append(request.url)
+
+    def go(self, path: str) -> None:
+        """Open a page of ours, which must be one."""
+        response = self.page.goto(f"{self.url}{path}", wait_until="load")
+        assert response is not None
+        assert response.status == 200, (path, response.status)
+
+    def sign_in(self, who: str) -> None:
+        """Sign a made-up person in."""
+        self.go("/console/sign-in?again=1")
+        self.page.click(f"button[value={who}]")
+        self.page.wait_for_load_state()
+
+    def press(self, label: str) -> None:
+        """Press a button or follow a link by what it says."""
+        self.page.get_by_role("button", name=label).or_(self.page.get_by_role("link", name=label)).first.click()
+        self.page.wait_for_load_state()
+
+    def says(self) -> str:
+        """The text of the page."""
+        return self.page.inner_text("main")
+
+    def violations(self, *, colours: bool) -> list[str]:
+        """What axe finds in this page: words and structure, or its colours in both themes."""
+        return [found for theme in (THEMES if colours else THEMES[:1]) for found in self._found(theme, colours)]
+
+    def _found(self, theme: str, colours: bool) -> list[str]:
+        self.page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        rules = {"type": "rule", "values": COLOURS} if colours else None
+        options: dict[str, Any] = {"runOnly": rules} if rules else {"rules": dict.fromkeys(COLOURS, OFF)}
+        results = AXE.run(self.page, options={"resultTypes": ["violations"], **options}).response["violations"]
+        return [f"{theme} {one['id']}: {one['nodes'][0]['html'][:200]}" for one in results]
+
+    def too_wide(self) -> bool:
+        """Whether the page scrolls sideways on the smallest telephone."""
+        self.page.set_viewport_size({"width": 360, "height": 760})
+        wide = self.page.evaluate("document.documentElement.scrollWidth > 360")
+        self.page.set_viewport_size({"width": 1280, "height": 900})
+        return bool(wide)
+
+
+def visitor(browser: Browser, url: str, who: str, language: Literal["en", "zh"] = "en") -> Visitor:
+    """A browser of its own for one person, who is signed in."""
+    context = browser.new_context(locale="zh-CN" if language == "zh" else "en-US", reduced_motion="reduce")
+    found = Visitor(context.new_page(), url)
+    found.watch()
+    found.sign_in(who)
+    return found

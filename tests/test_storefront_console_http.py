@@ -1,0 +1,117 @@
+"""The console against those who would act in someone's name: cookies, forms, hosts, and what is not theirs to see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+from up_stack import started
+
+pytestmark = pytest.mark.usefixtures("up")
+TOKEN = re.compile(r'name="form_token" value="([0-9a-f]+)"')
+
+
+@pytest.fixture
+def browser(http_client: httpx2.Client) -> Iterator[httpx2.Client]:
+    """What a browser would send, without one."""
+    with httpx2.Client(base_url=http_client.base_url, timeout=30) as client:
+        yield client
+
+
+def token_of(browser: httpx2.Client, path: str = "/console/sign-in?again=1") -> str:
+    found = TOKEN.search(browser.get(path).text)
+    assert found is not None
+    return found[1]
+
+
+def signed_in(browser: httpx2.Client, who: str) -> httpx2.Client:
+    answer = browser.post("/console/sign-in", data={"form_token": token_of(browser), "subject": who, "next": ""})
+    assert answer.status_code == 303
+    return browser
+
+
+@pytest.fixture(scope="module")
+def order() -> dict[str, Any]:
+    return started()
+
+
+def test_no_page_is_shown_to_a_stranger(browser: httpx2.Client, order: dict[str, Any]) -> None:
+    for path in ("/console/", f"/console/orders/{order['order_id']}", "/console/search?q=x"):
+        answer = browser.get(path)
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/console/sign-in?next=%2Fconsole")
+
+
+def test_a_sign_in_gets_a_new_session_and_its_cookie_is_out_of_reach(browser: httpx2.Client) -> None:
+    browser.cookies.set("dakuan-session", "chosen-by-someone-else", domain="127.0.0.1", path="/")
+    signed_in(browser, "ann")
+    (cookie,) = [one for one in browser.cookies.jar if one.name == "dakuan-session"]
+    assert cookie.value != "chosen-by-someone-else"
+    answer = browser.post("/console/sign-in", data={"form_token": token_of(browser), "subject": "ann", "next": ""})
+    (said,) = [one for one in answer.headers.get_list("set-cookie") if one.startswith("dakuan-session=")]
+    assert {part.strip().lower() for part in said.split(";")[1:]} >= {"httponly", "samesite=lax", "path=/"}
+    old = httpx2.Client(base_url=browser.base_url, cookies={"dakuan-session": str(cookie.value)})
+    with old:
+        assert old.get("/console/").status_code == 303
+
+
+def test_a_form_from_elsewhere_does_nothing(browser: httpx2.Client, order: dict[str, Any]) -> None:
+    signed_in(browser, "ann")
+    body = {"name": "x", "scope": "credit", "reason": "y", "command_id": "c1"}
+    where = f"/console/orders/{order['order_id']}/do/place_hold/send"
+    with httpx2.Client(base_url=browser.base_url) as another:
+        tokens = ("", "0" * 64, token_of(another))
+    for token in tokens:
+        answer = browser.post(where, data=body | {"form_token": token})
+        assert (answer.status_code, "no longer valid" in answer.text) == (403, True)
+    assert browser.post("/console/sign-out", data={}).status_code == 403
+    assert browser.get("/console/").status_code == 200
+
+
+def test_only_our_host_is_answered(browser: httpx2.Client) -> None:
+    for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", ""):
+        assert browser.get("/console/sign-in", headers={"Host": host}).status_code in {400, 421}
+
+
+def test_every_answer_keeps_other_sites_out(browser: httpx2.Client) -> None:
+    signed_in(browser, "ann")
+    for path in ("/console/", "/console/static/console.css", "/console/nothing", "/console/orders/none"):
+        headers = browser.get(path).headers
+        assert headers["content-security-policy"].startswith("default-src 'none'")
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_no_one_is_led_to_another_site(browser: httpx2.Client) -> None:
+    for following in ("https://evil.example/", "//evil.example", "/\\evil.example", "/v1/orders", "/console\\@evil"):
+        form = {"form_token": token_of(browser), "subject": "ann", "next": following}
+        assert browser.post("/console/sign-in", data=form).headers["location"] == "/console"
+
+
+def test_a_stranger_to_the_register_does_not_sign_in(browser: httpx2.Client) -> None:
+    form = {"form_token": token_of(browser), "subject": "mallory", "next": ""}
+    assert browser.post("/console/sign-in", data=form).status_code == 401
+
+
+def test_what_is_not_there_and_what_is_anothers_look_the_same(browser: httpx2.Client, order: dict[str, Any]) -> None:
+    signed_in(browser, "mei")
+    for path in (
+        f"/console/orders/{order['order_id']}",
+        "/console/orders/none",
+        "/console/orders/none/do/cancel_order",
+    ):
+        answer = browser.get(path)
+        assert (answer.status_code, "not yours to see" in answer.text) == (404, True)
+    assert order["order_id"] not in browser.get("/console/").text
+    assert order["order_id"] not in browser.get(f"/console/search?q={order['buyer_id']}").text
+
+
+def test_a_sign_out_ends_the_session_everywhere(browser: httpx2.Client) -> None:
+    signed_in(browser, "ann")
+    cookies = dict(browser.cookies)
+    assert browser.post("/console/sign-out", data={"form_token": token_of(browser, "/console/")}).status_code == 303
+    with httpx2.Client(base_url=browser.base_url, cookies=cookies) as again:
+        assert again.get("/console/").status_code == 303
