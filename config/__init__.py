@@ -17,6 +17,8 @@
     DAKUAN_HOME                        folder of the local stack; default `var/` beside the sources
     DAKUAN_BUILD_ID                    name of this build, where worker versioning is used
     DAKUAN_PLAIN_HTTP                  HOST,HOST…: other machines that may be asked without TLS
+    DAKUAN_WEBHOOK_PORTS               PORT,PORT…: ports that webhooks may go to; default 443,8443
+    DAKUAN_WEBHOOK_NETWORKS            NETWORK,NETWORK…: your own networks that webhooks may go to
 
 Unset addresses come from the local stack under DAKUAN_HOME while it is up, either all or none: a worker must not
 combine your own database with the local stack's Temporal.
@@ -39,6 +41,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from config.console import ConsoleSettings, parse_console
 from config.providers import Providers, parse_providers
 from config.rails import Rails, parse_rails
+from config.webhooks import WEBHOOK_PORTS, IpNetwork, parse_networks, parse_ports
 from core.addresses import is_plain_remote, parse_database_address
 from core.errors import Misconfigured
 
@@ -103,6 +106,10 @@ class Settings(BaseModel):
     screening: Path = PROJECT / "policies" / "screening.toml"
     home: Path = PROJECT / "var"
     build_id: str | None = None
+    webhook_ports: frozenset[int] = WEBHOOK_PORTS
+    webhook_networks: tuple[IpNetwork, ...] = ()
+    webhooks_to_this_machine: bool = False
+    """Also without TLS, as on a local stack, whose consumers a developer runs beside it."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -142,6 +149,9 @@ class Settings(BaseModel):
             screening=_path(variables, "DAKUAN_SCREENING", policies / "screening.toml"),
             home=home,
             build_id=variables.get("DAKUAN_BUILD_ID"),
+            webhook_ports=parse_ports(variables.get("DAKUAN_WEBHOOK_PORTS")),
+            webhook_networks=parse_networks(variables.get("DAKUAN_WEBHOOK_NETWORKS", "")),
+            webhooks_to_this_machine="world_url" in found,
         )
         _refuse_plain(settings, variables.get("DAKUAN_PLAIN_HTTP", ""))
         return settings

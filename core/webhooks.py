@@ -6,7 +6,6 @@ in order. All other subjects go on. Nothing is skipped, also not when an endpoin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -89,12 +88,3 @@ def health_after(health: Health, outcome: Outcome, now: datetime) -> Health:
     if now - since >= DISABLED_AFTER:
         return Health(state="disabled", failing_since=since, disabled_for="failing")
     return Health(state="failing", failing_since=since)
-
-
-def wants(types: Sequence[str], event_type: str) -> bool:
-    """Whether an endpoint of these types gets an event. No types: all. `order.*`: every type that begins with it."""
-    return not types or any(_covers(pattern, event_type) for pattern in types)
-
-
-def _covers(pattern: str, event_type: str) -> bool:
-    return event_type.startswith(pattern[:-1]) if pattern.endswith(".*") else event_type == pattern

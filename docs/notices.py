@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-About = Literal["order", "withdrawal", "order, withdrawal", "merchant", "payment", "reconciliation"]
+About = Literal["order", "withdrawal", "order, withdrawal", "merchant", "payment", "reconciliation", "endpoint"]
 
 
 class NoticeKind(NamedTuple):
@@ -434,6 +434,15 @@ NOTICES: tuple[NoticeKind, ...] = (
         ("operator",),
         "a comparison found a new difference; facts that it has not are left out",
         ("reason", "kind", "key", "about", "ours_minor", "theirs_minor", "currency"),
+    ),
+    # --- of an endpoint --------------------------------------------------------------------------------------
+    NoticeKind(
+        "endpoint_disabled",
+        "endpoint",
+        ("operator",),
+        "webhooks are no longer sent to an endpoint: it only failed for five days (`failing`), said that it is gone"
+        " (`gone`), or was disabled (`asked`); what comes meanwhile waits",
+        ("host", "why", "failing_since"),
     ),
 )
 BY_NAME: Mapping[str, NoticeKind] = {kind.name: kind for kind in NOTICES}

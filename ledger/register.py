@@ -19,6 +19,7 @@ from ledger.breaks import Breaks
 from ledger.callbacks import Callbacks
 from ledger.claims import Claims
 from ledger.corrections import Corrections
+from ledger.endpoints import Endpoints
 from ledger.events import Events
 from ledger.grades import Grades
 from ledger.licences import Licences
@@ -58,6 +59,7 @@ class Register:
         self.merchants = Merchants(pool)
         self.notices = Notices(pool)
         self.events = Events(pool)
+        self.endpoints = Endpoints(pool)
         self.accounts = PayoutAccounts(pool)
         self.drops = AccountDrops(pool)
         self.withdrawals = Withdrawals(pool)

@@ -35,14 +35,16 @@ class RegisterPart:
         async with translate_errors():
             return await self._pool.fetchrow(query, *arguments)
 
+    async def _rows(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        async with translate_errors():
+            return list(await self._pool.fetch(query, *arguments))
+
     async def _one(self, model: type[M], query: str, *arguments: object) -> M | None:
         row = await self._row(query, *arguments)
         return model.model_validate(dict(row)) if row is not None else None
 
     async def _all(self, model: type[M], query: str, *arguments: object) -> list[M]:
-        async with translate_errors():
-            rows = await self._pool.fetch(query, *arguments)
-        return [model.model_validate(dict(row)) for row in rows]
+        return [model.model_validate(dict(row)) for row in await self._rows(query, *arguments)]
 
 
 def below(prefix: str) -> tuple[str, str]:

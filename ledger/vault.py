@@ -1,4 +1,4 @@
-"""The vault: it seals stored account numbers with AES-256-GCM.
+"""The vault: it seals stored account numbers and secrets of webhooks with AES-256-GCM.
 
 The first key seals, every key opens, and the key's id is stored beside what it sealed. To change the key: put the new
 one in front, seal everything again (`accounts reseal`), then remove the old one. Account and version are associated
@@ -34,7 +34,7 @@ class Sealed:
 
 
 class Vault:
-    """Seals and opens account numbers.
+    """Seals and opens account numbers and secrets of endpoints.
 
     Args:
         keys: 32 bytes each, by their ids; the first seals. Without keys nothing can be sealed or opened.
@@ -67,9 +67,15 @@ class Vault:
         Raises:
             Misconfigured: no key is configured; a retry does not help.
         """
+        return self._sealed(number, _of_account(account_id, version))
+
+    def seal_secret(self, secret: SecretStr, endpoint_id: str, number: int) -> Sealed:
+        """Seal an endpoint's secret of this number for this endpoint alone; raises as `seal`."""
+        return self._sealed(secret, _of_endpoint(endpoint_id, number))
+
+    def _sealed(self, plain: SecretStr, bound: bytes) -> Sealed:
         key_id, nonce = self.newest, secrets.token_bytes(NONCE_BYTES)
-        plain = number.get_secret_value().encode()
-        return Sealed(key_id, nonce, self._keys[key_id].encrypt(nonce, plain, _bound_to(account_id, version)))
+        return Sealed(key_id, nonce, self._keys[key_id].encrypt(nonce, plain.get_secret_value().encode(), bound))
 
     def open(self, sealed: Sealed, account_id: str, version: int) -> SecretStr:
         """Open the number that was sealed for this version of this account.
@@ -78,18 +84,21 @@ class Vault:
             Unavailable: this worker lacks the key, or the row was altered. A retry helps once a worker has the right
                 key; until then nothing is sent.
         """
+        return self._opened(sealed, _of_account(account_id, version), f"the number of account {account_id}")
+
+    def open_secret(self, sealed: Sealed, endpoint_id: str, number: int) -> SecretStr:
+        """Open the secret that was sealed for this endpoint; raises as `open`."""
+        return self._opened(sealed, _of_endpoint(endpoint_id, number), f"the secret of endpoint {endpoint_id}")
+
+    def _opened(self, sealed: Sealed, bound: bytes, what: str) -> SecretStr:
         key = self._keys.get(sealed.key_id)
         if key is None:
-            raise Unavailable(
-                f"the number of account {account_id} is sealed with the key {sealed.key_id}, which DAKUAN_ACCOUNT_KEYS "
-                "does not have"
-            )
+            raise Unavailable(f"{what} is sealed with the key {sealed.key_id}, which DAKUAN_ACCOUNT_KEYS does not have")
         try:
-            plain = key.decrypt(sealed.nonce, sealed.ciphertext, _bound_to(account_id, version))
+            plain = key.decrypt(sealed.nonce, sealed.ciphertext, bound)
         except InvalidTag:
             raise Unavailable(
-                f"the number of account {account_id} does not open with the key {sealed.key_id}: another key has this "
-                "id, or the row was altered"
+                f"{what} does not open with the key {sealed.key_id}: another key has this id, or the row was altered"
             ) from None
         return SecretStr(plain.decode())
 
@@ -104,6 +113,10 @@ def _derived(key: bytes) -> bytes:
     return HKDF(SHA256(), 32, salt=None, info=b"dakuan payout account fingerprint").derive(key)
 
 
-def _bound_to(account_id: str, version: int) -> bytes:
+def _of_account(account_id: str, version: int) -> bytes:
     """The associated data. An id has no slash, so no two accounts share it."""
     return f"payout-account/{account_id}/{version}".encode()
+
+
+def _of_endpoint(endpoint_id: str, number: int) -> bytes:
+    return f"endpoint/{endpoint_id}/{number}".encode()

@@ -89,6 +89,7 @@ class LocalStack:
             "providers": providers,
             "account_keys": keys,
             "pepper": self._base.pepper or self._pepper(),
+            "webhooks_to_this_machine": True,
             **self._rails(),
         }
         return self._base.model_copy(update={**self._addresses(), **own})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
@@ -21,14 +21,18 @@ from core.errors import DakuanError
 from ledger.inspecting import refuse_unready
 from ledger.pool import open_pool
 from ledger.register import Register
+from ledger.vault import Vault
 from storefront import inbound
 from storefront.api import merchants, orders, others, withdrawals
 from storefront.api.documents import document_of
 from storefront.changing import Changes
 from storefront.console.app import console_app, is_served
+from storefront.delivery import Deliveries
 from storefront.limits import Limits
+from storefront.posting import Poster
 from storefront.problems import ProblemError, problem_in, problem_of, respond
 from storefront.service import HttpService, service_of
+from storefront.targets import reach_of
 from wiring.desks import callback_desk, push_desk
 
 REQUEST_ID = "X-Request-Id"
@@ -53,6 +57,10 @@ async def running_service(settings: Settings) -> AsyncIterator[HttpService]:
         client: Client = await stack.enter_async_context(gateway.connected(settings))
         pushes = await stack.enter_async_context(push_desk(settings, register, client))
         changes = Changes(register, client, settings.pepper_needed)
+        vault = Vault(settings.account_keys)
+        poster = await stack.enter_async_context(Poster(reach_of(settings)))
+        deliveries = Deliveries(register, vault, poster)
+        await stack.enter_async_context(_at_work(deliveries.run()))
         forwarding = asyncio.create_task(changes.forward())
         try:
             yield HttpService(
@@ -63,11 +71,24 @@ async def running_service(settings: Settings) -> AsyncIterator[HttpService]:
                 pushes=pushes,
                 callbacks=callback_desk(settings, register, client),
                 limits=Limits(),
+                deliveries=deliveries,
             )
         finally:
             forwarding.cancel()
             with suppress(asyncio.CancelledError):
                 await forwarding
+
+
+@asynccontextmanager
+async def _at_work(running: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run this until the block ends."""
+    task = asyncio.create_task(running)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def application(service: HttpService) -> FastAPI:

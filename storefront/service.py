@@ -14,6 +14,7 @@ from ledger.orders import StoredOrder
 from ledger.register import Register
 from ledger.withdrawals import StoredWithdrawal
 from storefront.changing import Changes
+from storefront.delivery import Deliveries
 from storefront.identities import Caller, caller_of
 from storefront.limits import Limits
 from storefront.problems import ProblemError
@@ -30,6 +31,7 @@ class HttpService:
     pushes: PushDesk
     callbacks: CallbackDesk
     limits: Limits
+    deliveries: Deliveries
 
     async def caller(self, request: Request, scope: str | None = None) -> Caller:
         """Who sent this request, where the key may do this now. Without a scope any key may.

@@ -19,6 +19,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpcore2
 
+from config import Settings
+from config.webhooks import WEBHOOK_PORTS, IpNetwork
 from core.errors import Refused
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -51,8 +53,8 @@ class TargetForbidden(Exception):
 class Reach:
     """What webhooks may reach: public addresses, and what is named here."""
 
-    ports: frozenset[int] = frozenset({443, 8443})
-    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    ports: frozenset[int] = WEBHOOK_PORTS
+    networks: tuple[IpNetwork, ...] = ()
     """Networks that are not public, where consumers of ours are."""
     loopback: bool = False
     """Also plain HTTP to this machine, any port; for a local stack only."""
@@ -61,6 +63,11 @@ class Reach:
         """Why no webhook may go to an IP address; None where it may."""
         found = ip_address(address.partition("%")[0])
         return None if any(found in network for network in self.networks) else why_forbidden(address)
+
+
+def reach_of(settings: Settings) -> Reach:
+    """What webhooks of this gateway may reach."""
+    return Reach(settings.webhook_ports, settings.webhook_networks, loopback=settings.webhooks_to_this_machine)
 
 
 def check_url(url: str, reach: Reach) -> str:

@@ -198,3 +198,26 @@ def test_a_local_stack_asks_the_vendors_dialects_unless_told_otherwise(home: dic
 
 def test_without_a_stack_no_provider_is_made_up(empty: dict[str, str]) -> None:
     assert Settings.from_env(empty).providers is None
+
+
+def test_webhooks_go_to_the_usual_ports_of_public_addresses_unless_more_is_named(tmp_path: Path) -> None:
+    home = {"DAKUAN_HOME": str(tmp_path)}
+    usual = Settings.from_env(home)
+    assert (usual.webhook_ports, usual.webhook_networks) == (frozenset({443, 8443}), ())
+    assert not usual.webhooks_to_this_machine
+    more = {"DAKUAN_WEBHOOK_PORTS": "443, 9443", "DAKUAN_WEBHOOK_NETWORKS": "10.8.0.0/16, fd00:8::/32"}
+    named = Settings.from_env(home | more)
+    assert named.webhook_ports == {443, 9443}
+    assert [str(network) for network in named.webhook_networks] == ["10.8.0.0/16", "fd00:8::/32"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("DAKUAN_WEBHOOK_PORTS", value) for value in ("0", "65536", "https", "443,", "99999999999999999999")),
+        *(("DAKUAN_WEBHOOK_NETWORKS", value) for value in ("10.8.0.1/16", "shop.example", "10.8.0.0/33")),
+    ],
+)
+def test_a_wrong_place_for_webhooks_is_named(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(Misconfigured, match=name):
+        Settings.from_env({"DAKUAN_HOME": str(tmp_path), name: value})

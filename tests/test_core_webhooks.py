@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.webhooks import DISABLED_AFTER, RETRIES, Health, PostAnswer, health_after, next_try, outcome_of, wants
+from core.webhooks import DISABLED_AFTER, RETRIES, Health, PostAnswer, health_after, next_try, outcome_of
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -100,18 +100,3 @@ def test_a_consumer_that_is_gone_is_disabled_at_once() -> None:
 def test_only_a_person_enables_an_endpoint_again() -> None:
     ended = health_after(Health(), "gone", NOW)
     assert health_after(ended, "delivered", NOW) == ended
-
-
-@pytest.mark.parametrize(
-    ("types", "event", "wanted"),
-    [
-        ((), "order.credited", True),
-        (("order.credited",), "order.credited", True),
-        (("order.credited",), "order.settled", False),
-        (("order.*",), "order.parcel.delivered", True),
-        (("order.*",), "orders.x", False),
-        (("withdrawal.*", "order.held"), "order.held", True),
-    ],
-)
-def test_an_endpoint_gets_the_types_that_it_named(types: tuple[str, ...], event: str, wanted: bool) -> None:
-    assert wants(types, event) is wanted

@@ -86,7 +86,7 @@ def _keys_of(variable: str, function: ast.FunctionDef) -> set[str]:
 
 
 def _by_sql() -> Iterator[Written]:
-    for file in ("0011_reconciliation.sql", "0019_corrections_and_rests.sql"):
+    for file in ("0011_reconciliation.sql", "0019_corrections_and_rests.sql", "0025_webhooks.sql"):
         text = (ROOT / "ledger" / "migrations" / file).read_text(encoding="utf-8")
         found = re.findall(r"'to', '(\w+)', 'name', '(\w+)'.*?'facts'(.*?)(?:FROM|;)", text, re.DOTALL)
         assert found

@@ -67,6 +67,10 @@ TABLES = (
     "requests",
     "people",
     "sessions",
+    "endpoints",
+    "endpoint_secrets",
+    "parked",
+    "attempts",
 )
 
 
@@ -74,6 +78,7 @@ VIEWS = ("booked_settlements", "entries", "licences", "movement_faults", "stored
 
 READS_ONLY = "reads, or computes; changes nothing"
 HANDS_ON = "within the chart and the register; its word for what channels, carriers and banks said is all there is"
+SENDS_MORE = "events are sent sooner or again, as every consumer must expect"
 CALLABLE = {
     # of the HTTP gateway
     "take_request": "what was asked over HTTP; the workflows decide about it",
@@ -81,6 +86,23 @@ CALLABLE = {
     "answer_request": "what a sender is answered; moves nothing",
     "note_key_used": "when a key was last used",
     "purge_requests": "forgets answers older than thirty days; ids keep their promise in the workflows",
+    # of webhooks: the role reads all events, and no secret without a key that is not in the database
+    "add_endpoint": "nothing is sent to it before its URL echoed a challenge",
+    "change_endpoint": "another URL has to echo a challenge, too",
+    "enable_endpoint": SENDS_MORE,
+    "disable_endpoint": "webhooks wait, and operators are notified; none is lost",
+    "remove_endpoint": "events are no longer sent there; they stay in the stream",
+    "rotate_endpoint": "a secret that was sealed without a key does not open, and nothing is sent",
+    "take_endpoints": "webhooks wait for a minute",
+    "advance_endpoint": "events are skipped there; they stay in the stream",
+    "release_endpoint": SENDS_MORE,
+    "note_attempt": "a line of an endpoint's history",
+    "park_subject": "webhooks of a subject wait",
+    "unpark_subject": "events of a subject are skipped there; they stay in the stream",
+    "mend_endpoint": SENDS_MORE,
+    "resend_subject": SENDS_MORE,
+    "rewind_endpoint": SENDS_MORE,
+    "purge_attempts": "forgets attempts older than a week",
     # of the console
     "open_session": "a row without a cookie: the digest is made with a pepper that is not in the database",
     "note_session_used": "when a session was last used",

@@ -22,14 +22,18 @@ from config import load
 from core.messages import Scan
 from ledger.pool import open_pool
 from ledger.register import Register
+from ledger.vault import Vault
 from local.dialects import push_of
 from local.service import free_port
 from storefront import changing
 from storefront.app import application
 from storefront.changing import Changes
+from storefront.delivery import Deliveries
 from storefront.identities import Caller
 from storefront.limits import Limits
+from storefront.posting import Poster
 from storefront.service import HttpService
+from storefront.targets import Reach
 from wiring.desks import callback_desk, push_desk
 
 pytestmark = pytest.mark.usefixtures("up")
@@ -127,7 +131,8 @@ async def _gateway(client: Client) -> AsyncIterator[tuple[httpx2.AsyncClient, Ch
     changes = Changes(register, client, settings.pepper_needed)
     async with push_desk(settings, register, client) as pushes:
         callbacks = callback_desk(settings, register, client)
-        app = application(HttpService(settings, register, client, changes, pushes, callbacks, Limits()))
+        deliveries = Deliveries(register, Vault({}), Poster(Reach()))
+        app = application(HttpService(settings, register, client, changes, pushes, callbacks, Limits(), deliveries))
         transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as asker:
             yield asker, changes
