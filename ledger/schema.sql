@@ -123,6 +123,39 @@ CREATE TABLE deposit_moves (
 CREATE INDEX deposit_moves_by_grade ON deposit_moves USING btree (grade, currency, id) WHERE grade IS NOT NULL;
 CREATE INDEX deposit_moves_by_merchant ON deposit_moves USING btree (merchant_id, currency, id) WHERE merchant_id IS NOT NULL;
 
+CREATE TABLE endpoints (
+    endpoint_id text NOT NULL,
+    merchant_id text,
+    url text NOT NULL,
+    description text NOT NULL,
+    types text[] NOT NULL,
+    signing text NOT NULL,
+    state text NOT NULL,
+    disabled_for text,
+    failing_since timestamp with time zone,
+    echoed_at timestamp with time zone,
+    position bigint NOT NULL,
+    event bigint NOT NULL,
+    advanced_at timestamp with time zone,
+    created_by text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    digest text NOT NULL,
+    taken_by text,
+    taken_until timestamp with time zone,
+    CONSTRAINT endpoints_pkey PRIMARY KEY (endpoint_id),
+    CONSTRAINT disabled_for_known CHECK (disabled_for = ANY (ARRAY['challenge'::text, 'gone'::text, 'failing'::text, 'asked'::text])),
+    CONSTRAINT endpoint_description_form CHECK (length(description) <= 200),
+    CONSTRAINT endpoint_id_form CHECK (endpoint_id ~ '^[A-Za-z0-9_-]{1,64}$'::text),
+    CONSTRAINT endpoint_merchant_form CHECK (merchant_id ~ '^[A-Za-z0-9_-]{1,64}$'::text),
+    CONSTRAINT endpoint_signing_known CHECK (signing = ANY (ARRAY['v1'::text, 'v1a'::text])),
+    CONSTRAINT endpoint_state_known CHECK (state = ANY (ARRAY['active'::text, 'failing'::text, 'disabled'::text])),
+    CONSTRAINT endpoint_types_are_few CHECK (cardinality(types) <= 50),
+    CONSTRAINT endpoint_url_form CHECK (length(url) >= 1 AND length(url) <= 2000),
+    CONSTRAINT only_a_disabled_one_says_why CHECK ((state = 'disabled'::text) = (disabled_for IS NOT NULL)),
+    CONSTRAINT only_echoed_urls_are_sent_to CHECK (state = 'disabled'::text OR echoed_at IS NOT NULL)
+) WITH (fillfactor=50);
+CREATE INDEX endpoints_by_merchant ON endpoints USING btree (merchant_id, created_at);
+
 CREATE TABLE event_clock (
     ahead bigint NOT NULL,
     CONSTRAINT event_clock_goes_forward CHECK (ahead > 0)
@@ -429,6 +462,23 @@ CREATE TABLE write_offs (
     CONSTRAINT write_off_request_form CHECK (request_id ~ '^[A-Za-z0-9_-]{1,64}$'::text)
 );
 
+CREATE TABLE attempts (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    endpoint_id text NOT NULL,
+    event_id text NOT NULL,
+    type text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    status integer,
+    took_ms integer NOT NULL,
+    answer text NOT NULL,
+    error text NOT NULL,
+    CONSTRAINT attempts_pkey PRIMARY KEY (id),
+    CONSTRAINT attempts_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES endpoints(endpoint_id) ON DELETE CASCADE,
+    CONSTRAINT attempts_keep_the_beginning CHECK (length(answer) <= 2048 AND length(error) <= 2048)
+);
+CREATE INDEX attempts_by_age ON attempts USING btree (at);
+CREATE INDEX attempts_by_endpoint ON attempts USING btree (endpoint_id, id);
+
 CREATE TABLE corrections (
     request_id text NOT NULL,
     reference text COLLATE "C" NOT NULL,
@@ -445,6 +495,21 @@ CREATE TABLE corrections (
     CONSTRAINT correction_request_form CHECK (request_id ~ '^[A-Za-z0-9_-]{1,64}$'::text)
 );
 CREATE INDEX corrections_by_movement ON corrections USING btree (reference);
+
+CREATE TABLE endpoint_secrets (
+    endpoint_id text NOT NULL,
+    number integer NOT NULL,
+    asked_as text NOT NULL,
+    key_id text NOT NULL,
+    nonce bytea NOT NULL,
+    ciphertext bytea NOT NULL,
+    ends_at timestamp with time zone,
+    CONSTRAINT endpoint_secrets_pkey PRIMARY KEY (endpoint_id, number),
+    CONSTRAINT endpoint_secrets_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES endpoints(endpoint_id) ON DELETE CASCADE,
+    CONSTRAINT sealed_secret_holds_a_tag CHECK (length(ciphertext) > 16),
+    CONSTRAINT secret_nonce_is_ninety_six_bits CHECK (length(nonce) = 12)
+);
+CREATE INDEX endpoint_secrets_by_key ON endpoint_secrets USING btree (key_id);
 
 CREATE TABLE movement_legs (
     kind text NOT NULL,
@@ -501,6 +566,19 @@ CREATE INDEX orders_in_review ON orders USING btree (order_id) WHERE NOT closed 
 CREATE INDEX orders_open ON orders USING btree (opened_at DESC) WHERE NOT closed;
 CREATE INDEX orders_open_by_merchant ON orders USING btree (merchant_id, opened_at DESC, order_id DESC) WHERE NOT closed;
 CREATE INDEX orders_waiting ON orders USING btree (opened_at DESC) WHERE cardinality(hold_reasons) > 0;
+
+CREATE TABLE parked (
+    endpoint_id text NOT NULL,
+    subject text COLLATE "C" NOT NULL,
+    seq integer NOT NULL,
+    failures integer NOT NULL,
+    next_at timestamp with time zone NOT NULL,
+    last_status integer,
+    last_error text,
+    CONSTRAINT parked_pkey PRIMARY KEY (endpoint_id, subject),
+    CONSTRAINT parked_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES endpoints(endpoint_id) ON DELETE CASCADE
+);
+CREATE INDEX parked_by_time ON parked USING btree (endpoint_id, next_at);
 
 CREATE TABLE payout_accounts (
     account_id text NOT NULL,
@@ -885,6 +963,51 @@ AS $function$
     VALUES (p_key_id, p_name, p_digest, p_merchant_id, p_scopes, p_created_by, p_now, p_expires_at)
 $function$;
 
+CREATE FUNCTION add_endpoint(
+    p_endpoint_id text,
+    p_merchant_id text,
+    p_url text,
+    p_description text,
+    p_types text[],
+    p_signing text,
+    p_created_by text,
+    p_digest text,
+    p_asked_as text,
+    p_key_id text,
+    p_nonce bytea,
+    p_ciphertext bytea,
+    p_at_most integer,
+    p_now timestamp with time zone
+)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_known TEXT := (SELECT n.digest FROM endpoints n WHERE n.endpoint_id = p_endpoint_id);
+BEGIN
+    IF v_known IS NOT NULL THEN
+        RETURN CASE WHEN v_known = p_digest THEN 'same' ELSE 'other' END;
+    END IF;
+    IF (SELECT count(*) FROM endpoints n WHERE n.merchant_id IS NOT DISTINCT FROM p_merchant_id) >= p_at_most THEN
+        RETURN 'too_many';
+    END IF;
+    INSERT INTO endpoints (endpoint_id, merchant_id, url, description, types, signing, state, disabled_for,
+                           position, event, created_by, created_at, digest)
+    VALUES (p_endpoint_id, p_merchant_id, p_url, p_description, p_types, p_signing, 'disabled', 'challenge',
+            events_end(), 0, p_created_by, p_now, p_digest)
+    ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        -- Another call of the same moment was first.
+        RETURN (SELECT CASE WHEN n.digest = p_digest THEN 'same' ELSE 'other' END
+                FROM endpoints n WHERE n.endpoint_id = p_endpoint_id);
+    END IF;
+    INSERT INTO endpoint_secrets (endpoint_id, number, asked_as, key_id, nonce, ciphertext)
+    VALUES (p_endpoint_id, 1, p_asked_as, p_key_id, p_nonce, p_ciphertext);
+    RETURN 'added';
+END $function$;
+
 CREATE FUNCTION add_events(p_subject text, p_merchant_id text, p_at timestamp with time zone, p_events jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -971,6 +1094,24 @@ BEGIN
     FROM jsonb_to_recordset(p_lines) AS l (line_id TEXT, paid_minor BIGINT, amount_minor BIGINT)
     ORDER BY l.line_id
     ON CONFLICT (order_id, line_id) DO UPDATE SET refunded_minor = r.refunded_minor + excluded.refunded_minor;
+END $function$;
+
+CREATE FUNCTION advance_endpoint(
+    p_endpoint_id text,
+    p_by text,
+    p_position bigint,
+    p_event bigint,
+    p_now timestamp with time zone
+)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    UPDATE endpoints n SET position = p_position, event = p_event, advanced_at = p_now
+    WHERE n.endpoint_id = p_endpoint_id AND n.taken_by = p_by;
+    RETURN FOUND;
 END $function$;
 
 CREATE FUNCTION answer_request(
@@ -1138,6 +1279,23 @@ BEGIN
     PERFORM tell_of_merchant(p_merchant_id, 'receivable_overdue', jsonb_build_object(
         'amount_minor', p_owed::TEXT, 'currency', p_currency, 'since', v_since), p_now);
     RETURN TRUE;
+END $function$;
+
+CREATE FUNCTION change_endpoint(p_endpoint_id text, p_url text, p_description text, p_types text[])
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    UPDATE endpoints n
+    SET url = coalesce(p_url, n.url), description = coalesce(p_description, n.description),
+        types = coalesce(p_types, n.types), taken_by = taken_by || '!',
+        state = CASE WHEN p_url <> n.url THEN 'disabled' ELSE n.state END,
+        disabled_for = CASE WHEN p_url <> n.url THEN 'challenge' ELSE n.disabled_for END,
+        echoed_at = CASE WHEN p_url <> n.url THEN NULL ELSE n.echoed_at END
+    WHERE n.endpoint_id = p_endpoint_id;
+    RETURN FOUND;
 END $function$;
 
 CREATE FUNCTION claim_and_record(
@@ -1394,6 +1552,22 @@ AS $function$
         0) END
 $function$;
 
+CREATE FUNCTION disable_endpoint(p_endpoint_id text, p_why text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    UPDATE endpoints n SET state = 'disabled', disabled_for = p_why, taken_by = taken_by || '!'
+    WHERE n.endpoint_id = p_endpoint_id AND n.state <> 'disabled';
+    IF FOUND THEN
+        PERFORM tell_of_disabled(p_endpoint_id, p_why, p_now);
+        RETURN TRUE;
+    END IF;
+    RETURN FALSE;
+END $function$;
+
 CREATE FUNCTION disputed_debt(p_merchant text, p_currency text)
  RETURNS bigint
  LANGUAGE sql
@@ -1409,6 +1583,23 @@ AS $function$
       AND NOT coalesce(o.state -> 'cases', '[]') @> jsonb_build_array(jsonb_build_object(
               'case_id', split_part(m.reference, '/', 4)::INT, 'stage', 'lost'))
 $function$;
+
+CREATE FUNCTION enable_endpoint(p_endpoint_id text, p_url text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    UPDATE endpoints n
+    SET state = 'active', disabled_for = NULL, failing_since = NULL, echoed_at = p_now, taken_by = taken_by || '!'
+    WHERE n.endpoint_id = p_endpoint_id AND n.url = p_url;
+    IF FOUND THEN
+        UPDATE parked SET next_at = p_now WHERE endpoint_id = p_endpoint_id AND next_at > p_now;
+        RETURN TRUE;
+    END IF;
+    RETURN FALSE;
+END $function$;
 
 CREATE FUNCTION end_api_key(p_key_id text, p_at timestamp with time zone)
  RETURNS boolean
@@ -1708,6 +1899,22 @@ AS $function$
         OR split_part(p_reference, '/', 1) NOT IN ('order', 'withdrawal', 'psp', 'account', 'merchant', 'payment')
 $function$;
 
+CREATE FUNCTION mend_endpoint(p_endpoint_id text, p_by text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    UPDATE endpoints n SET state = 'active', failing_since = NULL
+    WHERE n.endpoint_id = p_endpoint_id AND n.taken_by = p_by AND n.state = 'failing';
+    IF NOT FOUND THEN
+        RETURN EXISTS (SELECT FROM endpoints n WHERE n.endpoint_id = p_endpoint_id AND n.taken_by = p_by);
+    END IF;
+    UPDATE parked SET next_at = p_now WHERE endpoint_id = p_endpoint_id AND next_at > p_now;
+    RETURN TRUE;
+END $function$;
+
 CREATE FUNCTION merchant_stop(p_merchant_id text)
  RETURNS text
  LANGUAGE sql
@@ -1914,6 +2121,26 @@ BEGIN
           WHERE a.carrier = p_carrier AND a.answered_at > p_now - p_window AND a.waybill <> p_waybill
           ORDER BY a.answered_at DESC LIMIT p_most) AS newest;
 END $function$;
+
+CREATE FUNCTION note_attempt(
+    p_endpoint_id text,
+    p_event_id text,
+    p_type text,
+    p_at timestamp with time zone,
+    p_status integer,
+    p_took_ms integer,
+    p_answer text,
+    p_error text
+)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    INSERT INTO attempts (endpoint_id, event_id, type, at, status, took_ms, answer, error)
+    SELECT p_endpoint_id, p_event_id, p_type, p_at, p_status, p_took_ms, p_answer, p_error
+    WHERE EXISTS (SELECT FROM endpoints n WHERE n.endpoint_id = p_endpoint_id)
+$function$;
 
 CREATE FUNCTION note_key_used(p_key_id text, p_now timestamp with time zone)
  RETURNS void
@@ -2287,6 +2514,46 @@ BEGIN
     SELECT p_digest, p.person_id, p_signed_in_at, p_signed_in_at, p_ends_at
     FROM people p WHERE p.person_id = p_person_id AND p.ended_at IS NULL;
     RETURN FOUND;
+END $function$;
+
+CREATE FUNCTION park_subject(
+    p_endpoint_id text,
+    p_by text,
+    p_subject text,
+    p_seq integer,
+    p_failures integer,
+    p_next_at timestamp with time zone,
+    p_status integer,
+    p_error text,
+    p_state text,
+    p_failing_since timestamp with time zone,
+    p_disabled_for text,
+    p_now timestamp with time zone
+)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_was TEXT;
+BEGIN
+    SELECT n.state INTO v_was FROM endpoints n
+    WHERE n.endpoint_id = p_endpoint_id AND n.taken_by = p_by FOR UPDATE;
+    IF v_was IS NULL THEN
+        RETURN FALSE;
+    END IF;
+    INSERT INTO parked AS w (endpoint_id, subject, seq, failures, next_at, last_status, last_error)
+    VALUES (p_endpoint_id, p_subject, p_seq, p_failures, p_next_at, p_status, p_error)
+    ON CONFLICT (endpoint_id, subject) DO UPDATE
+    SET seq = p_seq, failures = p_failures, next_at = p_next_at, last_status = p_status, last_error = p_error;
+    UPDATE endpoints n SET state = p_state, failing_since = p_failing_since, disabled_for = p_disabled_for
+    WHERE n.endpoint_id = p_endpoint_id
+      AND (n.state, n.failing_since) IS DISTINCT FROM (p_state, p_failing_since);
+    IF p_state = 'disabled' AND v_was <> 'disabled' THEN
+        PERFORM tell_of_disabled(p_endpoint_id, p_disabled_for, p_now);
+    END IF;
+    RETURN TRUE;
 END $function$;
 
 CREATE FUNCTION pay_deposit_back(p_merchant_id text, p_currency text, p_now timestamp with time zone)
@@ -3047,6 +3314,20 @@ BEGIN
     RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
 END $function$;
 
+CREATE FUNCTION purge_attempts(p_before timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_gone BIGINT;
+BEGIN
+    DELETE FROM attempts WHERE at < least(p_before, clock_timestamp() - INTERVAL '7 days');
+    GET DIAGNOSTICS v_gone = ROW_COUNT;
+    RETURN v_gone;
+END $function$;
+
 CREATE FUNCTION purge_callbacks(p_before timestamp with time zone)
  RETURNS TABLE(emptied bigint, removed bigint)
  LANGUAGE sql
@@ -3470,6 +3751,15 @@ AS $function$
                       WHERE (u.parcel, u.carrier, u.waybill) = (c.parcel_id, c.carrier, c.waybill))
 $function$;
 
+CREATE FUNCTION release_endpoint(p_endpoint_id text, p_by text, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    UPDATE endpoints SET taken_by = NULL, taken_until = p_now WHERE endpoint_id = p_endpoint_id AND rtrim(taken_by, '!') = p_by
+$function$;
+
 CREATE FUNCTION release_review(p_order_id text, p_parcel_id text, p_reviewer text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -3479,6 +3769,17 @@ AS $function$
 BEGIN
     DELETE FROM review_claims c
     WHERE c.order_id = p_order_id AND c.parcel_id = p_parcel_id AND c.reviewer = p_reviewer;
+    RETURN FOUND;
+END $function$;
+
+CREATE FUNCTION remove_endpoint(p_endpoint_id text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    DELETE FROM endpoints WHERE endpoint_id = p_endpoint_id;
     RETURN FOUND;
 END $function$;
 
@@ -3549,6 +3850,43 @@ BEGIN
     SELECT a.merchant_id, p_account_id, p_version, 'resealed', v_before || ' → ' || p_key_id, p_role, p_who, p_why,
            p_now
     FROM payout_accounts a WHERE a.account_id = p_account_id;
+    RETURN TRUE;
+END $function$;
+
+CREATE FUNCTION reseal_endpoint(
+    p_endpoint_id text,
+    p_number integer,
+    p_was bytea,
+    p_key_id text,
+    p_nonce bytea,
+    p_ciphertext bytea
+)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    UPDATE endpoint_secrets s SET key_id = p_key_id, nonce = p_nonce, ciphertext = p_ciphertext
+    WHERE s.endpoint_id = p_endpoint_id AND s.number = p_number AND s.nonce = p_was;
+    RETURN FOUND;
+END $function$;
+
+CREATE FUNCTION resend_subject(p_endpoint_id text, p_subject text, p_seq integer, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    UPDATE endpoints n SET taken_by = taken_by || '!' WHERE n.endpoint_id = p_endpoint_id;
+    IF NOT FOUND THEN
+        RETURN FALSE;
+    END IF;
+    INSERT INTO parked AS w (endpoint_id, subject, seq, failures, next_at) VALUES (p_endpoint_id, p_subject, p_seq, 0, p_now)
+    ON CONFLICT (endpoint_id, subject) DO UPDATE
+    SET seq = least(w.seq, p_seq), next_at = p_now,
+        failures = CASE WHEN p_seq < w.seq THEN 0 ELSE w.failures END;
     RETURN TRUE;
 END $function$;
 
@@ -3761,6 +4099,62 @@ BEGIN
     RETURN NEXT;
 END $function$;
 
+CREATE FUNCTION rewind_endpoint(p_endpoint_id text, p_position bigint, p_event bigint, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    UPDATE endpoints n
+    SET taken_by = taken_by || '!',
+        position = CASE WHEN (p_position, p_event) < (n.position, n.event) THEN p_position ELSE n.position END,
+        event = CASE WHEN (p_position, p_event) < (n.position, n.event) THEN p_event ELSE n.event END
+    WHERE n.endpoint_id = p_endpoint_id;
+    IF NOT FOUND THEN
+        RETURN FALSE;
+    END IF;
+    -- What waits behind the new place would come twice. What waits before it is due.
+    DELETE FROM parked w USING events e
+    WHERE w.endpoint_id = p_endpoint_id AND e.subject = w.subject AND e.seq = w.seq
+      AND (e.position, e.id) > (p_position, p_event);
+    UPDATE parked SET next_at = p_now WHERE endpoint_id = p_endpoint_id AND next_at > p_now;
+    RETURN TRUE;
+END $function$;
+
+CREATE FUNCTION rotate_endpoint(
+    p_endpoint_id text,
+    p_number integer,
+    p_asked_as text,
+    p_key_id text,
+    p_nonce bytea,
+    p_ciphertext bytea,
+    p_ends_at timestamp with time zone
+)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_last endpoint_secrets%ROWTYPE;
+BEGIN
+    PERFORM FROM endpoints n WHERE n.endpoint_id = p_endpoint_id FOR UPDATE;
+    SELECT * INTO v_last FROM endpoint_secrets s WHERE s.endpoint_id = p_endpoint_id ORDER BY s.number DESC LIMIT 1;
+    IF v_last.asked_as = p_asked_as THEN
+        RETURN v_last.number;
+    END IF;
+    IF v_last.number IS DISTINCT FROM p_number - 1 THEN
+        RETURN NULL;
+    END IF;
+    UPDATE endpoint_secrets s SET ends_at = p_ends_at WHERE s.endpoint_id = p_endpoint_id AND s.number = v_last.number;
+    DELETE FROM endpoint_secrets s WHERE s.endpoint_id = p_endpoint_id AND s.number < v_last.number;
+    INSERT INTO endpoint_secrets (endpoint_id, number, asked_as, key_id, nonce, ciphertext)
+    VALUES (p_endpoint_id, p_number, p_asked_as, p_key_id, p_nonce, p_ciphertext);
+    UPDATE endpoints n SET taken_by = taken_by || '!' WHERE n.endpoint_id = p_endpoint_id;
+    RETURN p_number;
+END $function$;
+
 CREATE FUNCTION safeguard(p_name text)
  RETURNS interval
  LANGUAGE sql
@@ -3960,6 +4354,38 @@ BEGIN
             WHERE c.role = p_role AND c.who = p_who AND c.command_id = p_command_id);
 END $function$;
 
+CREATE FUNCTION take_endpoints(
+    p_by text,
+    p_failing boolean,
+    p_at_most integer,
+    p_parked_at_most integer,
+    p_until timestamp with time zone,
+    p_now timestamp with time zone
+)
+ RETURNS SETOF text
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    UPDATE endpoints n SET taken_by = p_by, taken_until = p_until
+    FROM (
+        SELECT c.endpoint_id FROM endpoints c
+        WHERE c.state = CASE WHEN p_failing THEN 'failing' ELSE 'active' END
+          AND (c.taken_by IS NULL OR c.taken_until <= p_now)
+          AND (EXISTS (SELECT FROM parked w WHERE w.endpoint_id = c.endpoint_id AND w.next_at <= p_now)
+               OR (CASE WHEN c.merchant_id IS NULL
+                   THEN EXISTS (SELECT FROM events e WHERE (e.position, e.id) > (c.position, c.event)
+                                AND e.position < events_end())
+                   ELSE EXISTS (SELECT FROM events e WHERE e.merchant_id = c.merchant_id
+                                AND (e.position, e.id) > (c.position, c.event) AND e.position < events_end()) END
+                   AND (SELECT count(*) FROM (SELECT FROM parked w WHERE w.endpoint_id = c.endpoint_id
+                                              LIMIT p_parked_at_most) AS few) < p_parked_at_most))
+        ORDER BY c.taken_until NULLS FIRST, c.endpoint_id LIMIT p_at_most FOR UPDATE SKIP LOCKED
+    ) AS mine
+    WHERE n.endpoint_id = mine.endpoint_id
+    RETURNING n.endpoint_id
+$function$;
+
 CREATE FUNCTION take_look(
     p_provider text,
     p_carrier text,
@@ -4119,6 +4545,29 @@ BEGIN
     END IF;
 END $function$;
 
+CREATE FUNCTION tell_of_disabled(p_endpoint_id text, p_why text, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_subject  TEXT := 'endpoint/' || p_endpoint_id;
+    v_last     INT := (SELECT coalesce(max(n.seq), 0) FROM notices n WHERE n.subject = v_subject);
+    v_merchant TEXT;
+    v_since    TEXT;
+    v_host     TEXT;
+BEGIN
+    SELECT n.merchant_id, to_char(n.failing_since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'),
+           substring(n.url FROM '^[a-z]+://([^/?]*)')
+    INTO v_merchant, v_since, v_host FROM endpoints n WHERE n.endpoint_id = p_endpoint_id;
+    PERFORM add_events(v_subject, v_merchant, p_now, jsonb_build_array(jsonb_build_object(
+        'type', 'endpoint.disabled',
+        'data', jsonb_strip_nulls(jsonb_build_object('host', v_host, 'why', p_why, 'failing_since', v_since)))));
+    PERFORM add_notices(v_subject, jsonb_build_array(jsonb_build_object(
+        'seq', v_last + 1, 'to', 'operator', 'name', 'endpoint_disabled', 'at', p_now,
+        'facts', jsonb_strip_nulls(jsonb_build_object('host', v_host, 'why', p_why, 'failing_since', v_since)))));
+END $function$;
+
 CREATE FUNCTION tell_of_merchant(p_merchant_id text, p_name text, p_facts jsonb, p_at timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -4145,6 +4594,21 @@ AS $function$
         line_id TEXT, kind TEXT, key TEXT, amount_minor BIGINT, fee_minor BIGINT, currency TEXT, at TIMESTAMPTZ,
         reference TEXT, event_id TEXT)
 $function$;
+
+CREATE FUNCTION unpark_subject(p_endpoint_id text, p_by text, p_subject text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM FROM endpoints n WHERE n.endpoint_id = p_endpoint_id AND n.taken_by = p_by FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN FALSE;
+    END IF;
+    DELETE FROM parked w WHERE w.endpoint_id = p_endpoint_id AND w.subject = p_subject;
+    RETURN TRUE;
+END $function$;
 
 CREATE FUNCTION update_attempt(
     p_key text,
@@ -4499,6 +4963,7 @@ CREATE TRIGGER transfers_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON t
 GRANT SELECT ON TABLE account_drops TO dakuan_worker;
 GRANT SELECT ON TABLE accounts TO dakuan_worker;
 GRANT SELECT ON TABLE api_keys TO dakuan_worker;
+GRANT SELECT ON TABLE attempts TO dakuan_worker;
 GRANT SELECT ON TABLE booked_settlements TO dakuan_worker;
 GRANT SELECT ON TABLE callbacks TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_answers TO dakuan_worker;
@@ -4506,6 +4971,8 @@ GRANT SELECT ON TABLE carrier_looks TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_subscriptions TO dakuan_worker;
 GRANT SELECT ON TABLE corrections TO dakuan_worker;
 GRANT SELECT ON TABLE deposit_moves TO dakuan_worker;
+GRANT SELECT ON TABLE endpoint_secrets TO dakuan_worker;
+GRANT SELECT ON TABLE endpoints TO dakuan_worker;
 GRANT SELECT ON TABLE entries TO dakuan_worker;
 GRANT SELECT ON TABLE event_clock TO dakuan_worker;
 GRANT SELECT ON TABLE event_subjects TO dakuan_worker;
@@ -4521,6 +4988,7 @@ GRANT SELECT ON TABLE movement_legs TO dakuan_worker;
 GRANT SELECT ON TABLE movements TO dakuan_worker;
 GRANT SELECT ON TABLE notices TO dakuan_worker;
 GRANT SELECT ON TABLE orders TO dakuan_worker;
+GRANT SELECT ON TABLE parked TO dakuan_worker;
 GRANT SELECT ON TABLE payments TO dakuan_worker;
 GRANT SELECT ON TABLE payout_account_changes TO dakuan_worker;
 GRANT SELECT ON TABLE payout_account_commands TO dakuan_worker;
@@ -4556,10 +5024,13 @@ GRANT SELECT ON TABLE withdrawals TO dakuan_worker;
 GRANT SELECT ON TABLE write_offs TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION account_guarded TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION account_kind TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION add_endpoint TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION advance_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION answer_request TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION bind_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION bounded_now TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION call_for_debt TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION change_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_and_record TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_review TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_waybills TO dakuan_worker;
@@ -4567,7 +5038,9 @@ GRANT EXECUTE ON FUNCTION close_rest_return TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correct_movement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correctable_legs TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION deposit_required TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION disable_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION disputed_debt TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION enable_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION end_session TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION events_end TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_callback TO dakuan_worker;
@@ -4582,12 +5055,14 @@ GRANT EXECUTE ON FUNCTION keep_polled TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_pushed TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION load_statement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION may_be_corrected TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION mend_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION merchant_stop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION merchant_value TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION move_licence TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION name_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION newest_scan TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_answer TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION note_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_key_used TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_rests TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_session_used TO dakuan_worker;
@@ -4597,6 +5072,7 @@ GRANT EXECUTE ON FUNCTION open_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_drop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_session TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION park_subject TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION pay_deposit_back TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION person_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_chargeback_won TO dakuan_worker;
@@ -4606,6 +5082,7 @@ GRANT EXECUTE ON FUNCTION post_movements TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_paid_in TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_refund TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_settlements TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION purge_attempts TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_callbacks TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_logistics TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_requests TO dakuan_worker;
@@ -4617,17 +5094,23 @@ GRANT EXECUTE ON FUNCTION refuse_change_of_history TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION refuse_in_one_breath TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION register_policy TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION release_claims TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION release_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION release_review TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION remove_endpoint TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION resend_subject TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION reserve TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION reserve_verified TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION resume_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION return_rest TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION rewind_endpoint TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION rotate_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION safeguard TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION shape_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION split_owed TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION stop_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION suspend_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_account_command TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION take_endpoints TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_look TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_over_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_request TO dakuan_worker;
@@ -4635,6 +5118,7 @@ GRANT EXECUTE ON FUNCTION take_subscription TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_unanswered TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION tell_drop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION told_lines TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION unpark_subject TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION update_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION update_drop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION verify_account TO dakuan_worker;
