@@ -27,6 +27,8 @@ Kind = Literal[
     "chargeback",
     "chargeback_fee",
     "chargeback_won",
+    "chargeback_above",
+    "chargeback_above_won",
     "reserve",
     "pay",
     "void",
@@ -178,6 +180,20 @@ KINDS: tuple[MovementKind, ...] = (
             ChartLeg(_CHANNEL, _GOODWILL),
         ),
     ),
+    # What a channel took above what was left of the order: the buyer had that already. The platform or the merchant
+    # bears it.
+    MovementKind(
+        "chargeback_above",
+        "order",
+        "order/{order}/chargeback/{k}/above",
+        (ChartLeg(_GOODWILL, _CHANNEL), ChartLeg(_RECEIVABLE, _CHANNEL)),
+    ),
+    MovementKind(
+        "chargeback_above_won",
+        "order",
+        "order/{order}/chargeback/{k}/above/won",
+        (ChartLeg(_CHANNEL, _GOODWILL), ChartLeg(_CHANNEL, _AVAILABLE), ChartLeg(_CHANNEL, _DEPOSIT)),
+    ),
     # --- of a withdrawal -----------------------------------------------------------------------------------
     MovementKind("reserve", "withdrawal", "withdrawal/{withdrawal}/reserve", (ChartLeg(_AVAILABLE, _RESERVED),)),
     MovementKind(
@@ -269,6 +285,8 @@ IN_CHINESE: Mapping[str, str] = {
     "chargeback": "拒付扣回",
     "chargeback_fee": "拒付手续费",
     "chargeback_won": "拒付胜诉退回",
+    "chargeback_above": "超额拒付扣回",
+    "chargeback_above_won": "超额拒付胜诉退回",
     "paid_in": "商家补缴欠款",
     "write_off": "欠款核销",
     "rest": "未认领款待退",

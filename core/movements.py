@@ -207,15 +207,25 @@ def chargeback_won(
     order_id: str, *, k: int, currency: str, occurred_at: datetime, lines: tuple[LinePart, ...] = ()
 ) -> Movement:
     """The exact reverse of a chargeback, linked to it. Its legs are the database's: it knows what was taken where."""
+    return _reverse("chargeback_won", "chargeback", order_id, k, currency, occurred_at, lines)
+
+
+def chargeback_above_won(order_id: str, *, k: int, currency: str, occurred_at: datetime) -> Movement:
+    """The exact reverse of what a chargeback took above what was left of the order, linked to it."""
+    return _reverse("chargeback_above_won", "chargeback_above", order_id, k, currency, occurred_at, ())
+
+
+def _reverse(
+    kind: Kind, of: Kind, order_id: str, k: int, currency: str, occurred_at: datetime, lines: tuple[LinePart, ...]
+) -> Movement:
     names = {"order": order_id, "k": str(k)}
-    taken = KINDS_BY_NAME["chargeback"].reference.format(**names)
     return Movement(
-        kind="chargeback_won",
-        reference=KINDS_BY_NAME["chargeback_won"].reference.format(**names),
+        kind=kind,
+        reference=KINDS_BY_NAME[kind].reference.format(**names),
         currency=currency,
         occurred_at=occurred_at,
         legs=(),
-        linked_to=taken,
+        linked_to=KINDS_BY_NAME[of].reference.format(**names),
         lines=lines,
     )
 
@@ -234,6 +244,22 @@ def chargeback_fee(
     """The channel's fee for a chargeback, from the side that bears it."""
     names = {"order": order_id, "k": str(k), "channel": channel, "merchant": merchant_id}
     return _movement("chargeback_fee", currency, occurred_at, (platform_minor, merchant_minor), **names)
+
+
+def chargeback_above(
+    order_id: str,
+    *,
+    k: int,
+    channel: str,
+    merchant_id: str,
+    currency: str,
+    occurred_at: datetime,
+    platform_minor: int = 0,
+    merchant_minor: int = 0,
+) -> Movement:
+    """What a channel took above what was left of the order, from the side that bears it."""
+    names = {"order": order_id, "k": str(k), "channel": channel, "merchant": merchant_id}
+    return _movement("chargeback_above", currency, occurred_at, (platform_minor, merchant_minor), **names)
 
 
 # --- of a merchant who owes ------------------------------------------------------------------------------

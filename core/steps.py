@@ -23,6 +23,8 @@ DECIDED_ONCE: frozenset[Kind] = frozenset(
         "chargeback",
         "chargeback_fee",
         "chargeback_won",
+        "chargeback_above",
+        "chargeback_above_won",
         "pay",
         "void",
         "suspense",

@@ -307,6 +307,13 @@ NOTICES: tuple[NoticeKind, ...] = (
         "the channel did not decide a chargeback in time: its order is held by name",
         _CASE,
     ),
+    NoticeKind(
+        "chargeback_above",
+        "order",
+        ("operator",),
+        "a channel took what the buyer had back already: an operator sends it the proof of the refund",
+        ("case", "case_reference", "amount_minor", "bearer", "refunded", "until"),
+    ),
     NoticeKind("case_reminder", "order", ("buyer", "merchant"), "the time to answer in a case is nearly over", _CASE),
     NoticeKind(
         "clock_paused", "order", ("merchant", "buyer"), "a clock of the order stands while a case is open", _CLOCK

@@ -150,7 +150,7 @@ class Book:
 
     async def _post_for_order(self, movement: Movement, record: OrderRecord | WithdrawalRecord | None) -> Posted:
         assert not isinstance(record, WithdrawalRecord)
-        if movement.kind == "chargeback_won":
+        if movement.kind in {"chargeback_won", "chargeback_above_won"}:
             return await self._post_chargeback_won(movement, record)
         lines = [[line.model_dump() for line in movement.lines]] if movement.lines else []
         posting = "post_refund($1, $2, $3, $4, $5, $6, $7, $8, $11)" if lines else _FOR_ORDER

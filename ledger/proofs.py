@@ -138,7 +138,8 @@ CLAIMS = (
                        AS moved_minor
             FROM entries
             WHERE path LIKE 'order/%/refund_payable/%'
-               OR (path LIKE 'psp/%' AND reference LIKE 'order/%/chargeback/%' AND reference NOT LIKE '%/fee')
+               OR (path LIKE 'psp/%' AND reference LIKE 'order/%/chargeback/%'
+                   AND split_part(reference, '/', 5) NOT IN ('fee', 'above'))
             GROUP BY 1
         ) AS r ON r.order_id = o.order_id
         WHERE (o.revision >= 0 AND o.refunded_minor <> coalesce(r.moved_minor, 0))
@@ -209,7 +210,8 @@ CLAIMS = (
             FROM entries
             WHERE reference LIKE 'order/%'
               AND (path IN ('income/commission', 'expense/discount') OR path LIKE 'order/%/refund_payable/%'
-                   OR (path LIKE 'psp/%' AND reference LIKE 'order/%/chargeback/%' AND reference NOT LIKE '%/fee'))
+                   OR (path LIKE 'psp/%' AND reference LIKE 'order/%/chargeback/%'
+                   AND split_part(reference, '/', 5) NOT IN ('fee', 'above')))
             GROUP BY 1
         ) AS m
         FULL JOIN (

@@ -11,6 +11,8 @@ from order_driver import OrderDriver, verb_of
 from order_samples import DAY, WAYBILLS, an_order
 
 from core.answers import Answer
+from core.order.bookings import CHARGEBACKS, unknown_bookings
+from core.order.recovering import recover
 from core.order.refunding import end_if_nothing_left
 from core.order.shares import nothing_left
 from core.order.steps import OrderStep
@@ -77,7 +79,7 @@ def test_the_money_goes_at_once_and_what_is_won_comes_back_to_the_unit(place: st
     driver = PLACES[place]()
     before, lines = has(driver), driver.state.lines
     assert charge(driver, amount) == "accepted"
-    assert driver.books.of("psp") - before["psp"] == amount
+    assert driver.books.of("psp") - before.get("psp", 0) == amount
     assert (stage(driver), driver.state.closed) == ("disputed", False)
     driver.check()
     assert end(driver, "won") == "accepted"
@@ -286,12 +288,107 @@ def test_a_second_report_that_says_something_else_is_refused() -> None:
     driver.check()
 
 
-def test_an_order_without_money_has_no_chargeback() -> None:
-    driver = opened()
-    driver.send("cancel_order", "buyer", reason="no")
-    driver.channel_says("arrived")
+# --- above what is left -------------------------------------------------------------------------------------
+
+
+def refunded(place: str, amount: int, **limits: Any) -> OrderDriver:
+    """An order of which so much went back, wherever its money stood; the buyer has it."""
+    driver = PLACES[place](**limits)
+    for person in ("ann", "bob"):
+        actor = {"role": "operator", "id": person}
+        driver.send("refund_order", "operator", actor=actor, amount_minor=amount, reason="kind")
+    assert driver.channel_says("arrived")
+    return driver
+
+
+@pytest.mark.parametrize("bearer", ["platform", "merchant"])
+@pytest.mark.parametrize("gone", [TOTAL, 4000])
+@pytest.mark.parametrize("place", list(PLACES))
+def test_what_the_buyer_had_back_already_is_borne_and_contested(place: str, gone: int, bearer: str) -> None:
+    driver = refunded(place, gone, chargeback_after_refund_borne_by=bearer)
+    before, lines = has(driver), driver.state.lines
+    assert charge(driver, TOTAL) == "accepted"
+    assert driver.books.of("psp") - before.get("psp", 0) == TOTAL, "the channel has taken all of it"
+    moved = driver.books.movements["order/A1001/chargeback/1/above"]
+    assert [leg[2] for leg in moved] == [gone]
+    (notice,) = driver.notices("chargeback_above")
+    facts = notice.facts
+    assert (notice.to, facts["amount_minor"], facts["bearer"], facts["case_reference"]) == (
+        "operator",
+        str(gone),
+        bearer,
+        "wx-d-1",
+    )
+    assert not driver.state.closed
+    driver.check()
+    assert end(driver, "won") == "accepted"
+    driver.check()
+    assert ("order/A1001/chargeback/1/won" in driver.books.movements) == (gone < TOTAL)
+    if place == "before the shipment" and gone == TOTAL:
+        assert driver.state.closed
+    if bearer == "platform":
+        assert (has(driver), driver.state.lines) == (before, lines)
+    assert driver.books.of("psp") == before.get("psp", 0)
+
+
+@pytest.mark.parametrize("gone", [TOTAL, 4000])
+@pytest.mark.parametrize("place", list(PLACES))
+def test_lost_above_what_was_left_the_order_is_over(place: str, gone: int) -> None:
+    driver = refunded(place, gone)
+    charge(driver, TOTAL, fee_minor=FEE)
+    assert end(driver, "lost") == "accepted"
     assert driver.state.closed
-    assert charge(driver) == "above_refundable"
+    assert -driver.books.of("goodwill") == gone
+    driver.check()
+
+
+def test_a_channel_takes_no_more_than_was_paid() -> None:
+    driver = refunded("credited", 4000)
+    assert charge(driver, TOTAL + 1) == "above_refundable"
+    charge(driver, TOTAL - 500)
+    end(driver, "lost")
+    assert charge(driver, 501, "wx-d-2") == "above_refundable"
+    assert charge(driver, 500, "wx-d-2") == "accepted"
+    driver.check()
+
+
+def test_a_chargeback_waits_until_what_was_won_is_booked() -> None:
+    driver = credited()
+    charge(driver, TOTAL)
+    driver.hold(scope="all")
+    end(driver, "won")
+    assert charge(driver, TOTAL, "wx-d-2") == "too_early"
+    driver.lift()
+    assert charge(driver, TOTAL, "wx-d-2") == "accepted"
+    driver.check()
+
+
+@pytest.mark.parametrize("kind", ["chargeback_above", "chargeback_above_won"])
+def test_a_lost_report_of_what_was_above_books_it_once(kind: str) -> None:
+    driver = refunded("settled", TOTAL)
+    if kind == "chargeback_above_won":
+        charge(driver, TOTAL)
+    known = driver.state
+    if kind == "chargeback_above":
+        charge(driver, TOTAL)
+    else:
+        end(driver, "won")
+    assert driver.record is not None
+    references = list(driver.books.movements)
+    state = recover(driver.order, known.policy, driver.record.state, references, driver.now)
+    assert not [one for one in unknown_bookings(state, references) if one.kind in CHARGEBACKS]
+    last = f"order/A1001/chargeback/1/above{'/won' if kind.endswith('won') else ''}"
+    assert last in references
+    saved = {**driver.record.state, "cases": [_without(case) for case in driver.record.state["cases"]]}
+    state = recover(driver.order, known.policy, saved, references, driver.now)
+    assert state.cases[-1].dispute is not None
+    assert state.cases[-1].dispute.above is not None
+    assert state.cases[-1].dispute.above.status == ("booked" if kind == "chargeback_above" else "returned")
+
+
+def _without(case: dict[str, Any]) -> dict[str, Any]:
+    """The case as it was before what was above was booked."""
+    return {**case, "dispute": {**case["dispute"], "above": {**case["dispute"]["above"], "status": "owed"}}}
 
 
 @pytest.mark.parametrize("kind", ["chargeback", "chargeback_won", "chargeback_fee"])

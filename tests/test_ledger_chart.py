@@ -54,6 +54,7 @@ TAKEN: dict[str, Any] = {"merchant_minor": 4, "commission_minor": 1, "discount_m
 BY_THE_DATABASE = {
     *("account_drop", "adjustment", "chargeback_won", "correction", "deposit_back", "rest", "rest_closed"),
     "write_off",
+    "chargeback_above_won",
 }
 """Kinds that no builder makes here."""
 
@@ -81,6 +82,9 @@ def _samples() -> list[Movement]:
             for taken in _taken()
         ),
         movements.chargeback_fee(
+            "A1", k=1, channel="wechat", merchant_id="m-1", platform_minor=1, merchant_minor=1, **at
+        ),
+        movements.chargeback_above(
             "A1", k=1, channel="wechat", merchant_id="m-1", platform_minor=1, merchant_minor=1, **at
         ),
         movements.paid_in("m-1", "R1", channel="wechat", amount_minor=5, **at),

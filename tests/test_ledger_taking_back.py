@@ -281,3 +281,60 @@ async def test_a_record_that_came_too_late_is_said_to_be_overtaken_whatever_was_
     kept = a_record(revision=4, **{**none, "state": {"recorded_revision": 2}})
     again = [await book.post(won, kept) for _ in range(2)]
     assert [(one.outcome, one.overtaken) for one in again] == [("exists", False)] * 2
+
+
+# --- above what was left --------------------------------------------------------------------------------------
+
+
+async def _refunded(register: Register, book: Book) -> Order:
+    """Settled, and all of it back with the buyer; the merchant has nothing."""
+    order = await settled(register, book)
+    await _back(book, order)
+    await refund_arrived(book, order, "case-1")
+    done: dict[str, Any] = {"phase": "settled", "audit": "approved", "receipt": "confirmed", "refunded_minor": 1000}
+    await register.orders.record(a_record(**done))
+    return order
+
+
+def _above(order: Order, k: int = 1, **amounts: int) -> movements.Movement:
+    given: dict[str, Any] = {"platform_minor": 1000, **amounts, **AT}
+    return movements.chargeback_above(order.order_id, k=k, channel="wechat", merchant_id="m-1", **given)
+
+
+@pytest.mark.parametrize("bearer", ["platform_minor", "merchant_minor"])
+async def test_what_a_channel_takes_after_the_refund_is_booked_once_and_comes_back_whole(
+    database: Database, book: Book, register: Register, bearer: str
+) -> None:
+    order = await _refunded(register, book)
+    above = _above(order, **{"platform_minor": 0, bearer: 1000})
+    assert [(await book.post(above)).outcome for _ in range(2)] == ["posted", "exists"]
+    place = "expense/goodwill" if bearer == "platform_minor" else OWES
+    assert await _balances(database, "psp/wechat", place) == [-1000, 1000]
+    won = movements.chargeback_above_won(order.order_id, k=1, **AT)
+    assert [(await book.post(won)).outcome for _ in range(2)] == ["posted", "exists"]
+    assert await _balances(database, "psp/wechat", place, HAS) == [0, 0, 0]
+
+
+async def test_channels_take_no_more_of_an_order_than_was_paid(
+    database: Database, book: Book, register: Register
+) -> None:
+    order = await _refunded(register, book)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="chargebacks of more than was paid"):
+        await book.post(_above(order, platform_minor=1001))
+    assert (await book.post(_above(order, platform_minor=600))).moved
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="chargebacks of more than was paid"):
+        await book.post(_above(order, 2, platform_minor=401))
+    assert (await book.post(movements.chargeback_above_won(order.order_id, k=1, **AT))).moved
+    assert (await book.post(_above(order, 2, platform_minor=1000))).moved
+
+
+async def test_the_reverse_of_what_is_above_is_only_the_databases(
+    database: Database, book: Book, register: Register
+) -> None:
+    order = await _refunded(register, book)
+    await book.post(_above(order))
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="only the database makes it"):
+        await database.pool.fetch(
+            "SELECT * FROM post_for_order($1, 'CNY', now(), NULL, $2, $3, $4, NULL)",
+            *("order/A1/chargeback/1/above/won", ["psp/wechat"], [HAS], [1000]),
+        )

@@ -46,6 +46,8 @@ class AfterSaleLimits(Message):
     # What follows is left out where it is the default: the limits travel with each order.
     chargeback_fee_bearer: Whose = Field(default="merchant", exclude_if=lambda whose: whose == "merchant")
     """Who bears what a channel takes for a chargeback."""
+    chargeback_after_refund_borne_by: Whose = Field(default="platform", exclude_if=lambda whose: whose == "platform")
+    """Who bears what a channel takes although the buyer had it back."""
     chargeback_evidence_within: Duration = Field(
         default=timedelta(days=7), exclude_if=lambda within: within == timedelta(days=7)
     )

@@ -74,6 +74,17 @@ class Award(Part):
     bearer: Literal["merchant", "platform"] = "merchant"
 
 
+class Above(Part):
+    """What a channel took above what was left of the order, since the buyer had it already; and who bears it.
+
+    `owed` → `booked` → `returned`, when the dispute was won.
+    """
+
+    amount_minor: int
+    bearer: Literal["merchant", "platform"] = "platform"
+    status: Literal["owed", "booked", "returned"] = "owed"
+
+
 class Dispute(Part):
     """A chargeback: the channel's name for it, and what the channel takes for it, from whom."""
 
@@ -81,6 +92,7 @@ class Dispute(Part):
     fee_minor: int = 0
     fee_bearer: Literal["merchant", "platform"] = "merchant"
     fee_booked: bool = False
+    above: Above | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class AfterSaleCase(Part):

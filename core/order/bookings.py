@@ -18,7 +18,7 @@ from core.order.freezing import next_number, note_frozen, note_released, release
 from core.order.pausing import settles_at
 from core.order.refunding import without_refunds
 from core.order.shares import credit_shares
-from core.order.state import REFUND_STUCK, OrderState, Refund
+from core.order.state import REFUND_STUCK, OrderState, Refund, above_due
 
 
 class Booking(NamedTuple):
@@ -32,7 +32,9 @@ NOTIFYING: frozenset[Kind] = frozenset({"credit", "settle", "refund_arrived", "f
 """Movements that bring one notice."""
 AT_MOST: frozenset[Kind] = frozenset({"freeze", "release"})
 """Movements of at most the available amount. If there is nothing, they count as done."""
-CHARGEBACKS: frozenset[Kind] = frozenset({"chargeback", "chargeback_fee", "chargeback_won"})
+CHARGEBACKS: frozenset[Kind] = frozenset(
+    {"chargeback", "chargeback_fee", "chargeback_won", "chargeback_above", "chargeback_above_won"}
+)
 
 # --- when it is due --------------------------------------------------------------------------------------
 
@@ -48,9 +50,13 @@ def refund_due(state: OrderState) -> Booking | None:
 
 
 def _of_dispute(case: AfterSaleCase) -> Booking:
-    """The fee of a chargeback, and then the reverse of one that was won."""
-    paid = case.dispute is None or case.dispute.fee_booked or not case.dispute.fee_minor
-    return Booking("chargeback_won" if paid else "chargeback_fee", case.chargeback)
+    """What a chargeback took above what was left, its fee, and then the reverse of one that was won."""
+    above, dispute = above_due(case), case.dispute
+    if above == "chargeback_above":
+        return Booking(above, case.chargeback)
+    if dispute is not None and dispute.fee_minor and not dispute.fee_booked:
+        return Booking("chargeback_fee", case.chargeback)
+    return Booking(above or "chargeback_won", case.chargeback)
 
 
 def credit_due(state: OrderState) -> bool:
@@ -113,8 +119,8 @@ def movement_for(state: OrderState, booking: Booking, now: datetime) -> Movement
         )
     if booking.kind in AT_MOST:
         return _freeze_or_release(state, booking, now)
-    if booking.kind == "chargeback_fee":
-        return _chargeback_fee(state, booking, now)
+    if booking.kind in {"chargeback_fee", "chargeback_above", "chargeback_above_won"}:
+        return _beside_chargeback(state, booking, now)
     refund = state.refund(booking.cause)
     assert refund is not None
     if refund.chargeback is not None:
@@ -159,19 +165,26 @@ def _chargeback(state: OrderState, booking: Booking, refund: Refund, now: dateti
     )
 
 
-def _chargeback_fee(state: OrderState, booking: Booking, now: datetime) -> Movement:
+def _beside_chargeback(state: OrderState, booking: Booking, now: datetime) -> Movement:
+    """The channel's fee, or what it took above what was left of the order; from the side that bears it."""
     case = next(case for case in state.cases if case.chargeback == booking.cause)
-    assert case.dispute is not None
-    by_platform = case.dispute.fee_bearer == "platform"
-    return movements.chargeback_fee(
-        state.order.order_id,
+    order, dispute = state.order, case.dispute
+    assert dispute is not None
+    if booking.kind == "chargeback_above_won":
+        return movements.chargeback_above_won(order.order_id, k=case.case_id, currency=order.currency, occurred_at=now)
+    build, amount, bearer = movements.chargeback_fee, dispute.fee_minor, dispute.fee_bearer
+    if booking.kind == "chargeback_above":
+        assert dispute.above is not None
+        build, amount, bearer = movements.chargeback_above, dispute.above.amount_minor, dispute.above.bearer
+    return build(
+        order.order_id,
         k=case.case_id,
-        channel=state.order.payment.channel,
-        merchant_id=state.order.merchant_id,
-        currency=state.order.currency,
+        channel=order.payment.channel,
+        merchant_id=order.merchant_id,
+        currency=order.currency,
         occurred_at=now,
-        platform_minor=case.dispute.fee_minor if by_platform else 0,
-        merchant_minor=0 if by_platform else case.dispute.fee_minor,
+        platform_minor=amount if bearer == "platform" else 0,
+        merchant_minor=amount if bearer == "merchant" else 0,
     )
 
 
@@ -241,9 +254,13 @@ def apply_movement(state: OrderState, movement: Movement) -> OrderState:
 def _apply_chargeback(state: OrderState, movement: Movement) -> OrderState:
     case = state.case(f"case-{movement.name('k')}")
     assert case is not None
+    assert case.dispute is not None
     if movement.kind == "chargeback_fee":
-        assert case.dispute is not None
         return state.with_case(case.changed(dispute=case.dispute.changed(fee_booked=True)))
+    if movement.kind in {"chargeback_above", "chargeback_above_won"}:
+        assert case.dispute.above is not None
+        above = case.dispute.above.changed(status="booked" if movement.kind == "chargeback_above" else "returned")
+        return state.with_case(case.changed(dispute=case.dispute.changed(above=above)))
     refund = state.refund(case.chargeback)
     assert refund is not None
     if movement.kind == "chargeback":
@@ -292,9 +309,14 @@ def _unknown_chargebacks(state: OrderState, base: str, references: Collection[st
         refund = state.refund(case.chargeback)
         if refund is not None and refund.status == "owed" and f"{base}/{case.case_id}" in references:
             found.append(Booking("chargeback", case.chargeback))
+        above = case.dispute.above if case.dispute is not None else None
+        if above is not None and above.status == "owed" and f"{base}/{case.case_id}/above" in references:
+            found.append(Booking("chargeback_above", case.chargeback))
         fee = case.dispute is not None and not case.dispute.fee_booked
         if fee and f"{base}/{case.case_id}/fee" in references:
             found.append(Booking("chargeback_fee", case.chargeback))
         if refund is not None and f"{base}/{case.case_id}/won" in references:
             found.append(Booking("chargeback_won", case.chargeback))
+        if above is not None and above.status != "returned" and f"{base}/{case.case_id}/above/won" in references:
+            found.append(Booking("chargeback_above_won", case.chargeback))
     return found

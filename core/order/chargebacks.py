@@ -1,6 +1,8 @@
 """Chargebacks: the payment channel takes money back for its customer, and later says who was right.
 
-The money is gone as the channel reports it, so it is booked at once, from where the order's money stands. While the
+The money is gone as the channel reports it, so it is booked at once, from where the order's money stands. What is more
+than is left of the order went back to the buyer before: the platform or the merchant bears it, and an operator contests
+it with the proof of the refund. While the
 channel has not decided, neither credit nor settlement goes on. Lost: the money stays away, and an order with nothing
 left is over. Won: the exact reverse is booked, linked to what it reverses.
 """
@@ -11,7 +13,7 @@ from datetime import datetime
 
 from core.aftersale.messages import ReportChargeback
 from core.aftersale.stages import close, dispute
-from core.aftersale.state import AfterSaleCase, Dispute, Said
+from core.aftersale.state import Above, AfterSaleCase, Dispute, Said
 from core.order.notifying import notify_case
 from core.order.refunding import end_if_nothing_left, give_back_rest, take_for_chargeback
 from core.order.shares import refundable_minor
@@ -47,10 +49,18 @@ def _check_opened(state: OrderState, command: ReportChargeback, known: AfterSale
         return refuse("too_early", "Its money is not booked yet; ask again.")
     if state.open_case is not None and state.open_case.dispute is not None:
         return refuse("case_open", f"The channel disputes {_dispute_of(state.open_case).reference} already.")
-    left = refundable_minor(state)
-    if (command.amount_minor or 0) > left:
-        return refuse("above_refundable", f"{left} is left of this order.", field="amount_minor")
+    if state.disputed:
+        return refuse("too_early", "What was won back is not booked yet; ask again.")
+    most = state.order.total_minor - _charged_minor(state)
+    if (command.amount_minor or 0) > most:
+        return refuse("above_refundable", f"The channel can take {most} of this order.", field="amount_minor")
     return None
+
+
+def _charged_minor(state: OrderState) -> int:
+    """What channels have taken back of the order and keep, or may keep."""
+    kept = [case.amount_minor or 0 for case in state.cases if case.dispute is not None and case.stage != "won"]
+    return sum(kept)
 
 
 def _known(state: OrderState, command: ReportChargeback) -> AfterSaleCase | None:
@@ -89,13 +99,43 @@ def _open(state: OrderState, command: ReportChargeback, now: datetime) -> OrderS
         said=(_said(command, now),),
         return_freight="merchant",
         dispute=Dispute(
-            reference=command.case_reference, fee_minor=command.fee_minor, fee_bearer=limits.chargeback_fee_bearer
+            reference=command.case_reference,
+            fee_minor=command.fee_minor,
+            fee_bearer=limits.chargeback_fee_bearer,
+            above=_above(state, command.amount_minor),
         ),
     )
     case = dispute(case, command.evidence_due, limits, now)
     why = f"chargeback {command.case_reference}"
-    state = take_for_chargeback(state.with_case(case), command.amount_minor, case.case_id, why, now)
-    return notify_case(state, case, now)
+    amount = min(command.amount_minor, refundable_minor(state))
+    state = take_for_chargeback(state.with_case(case), amount, case.case_id, why, now)
+    return _call_to_contest(notify_case(state, case, now), case, now)
+
+
+def _above(state: OrderState, amount_minor: int) -> Above | None:
+    """What the channel takes although the buyer had it back: the money is gone all the same."""
+    more = amount_minor - refundable_minor(state)
+    return (
+        Above(amount_minor=more, bearer=state.policy.after_sale.chargeback_after_refund_borne_by) if more > 0 else None
+    )
+
+
+def _call_to_contest(state: OrderState, case: AfterSaleCase, now: datetime) -> OrderState:
+    """An operator sends the channel the proof of the refund: the buyer has the money twice."""
+    above = _dispute_of(case).above
+    if above is None:
+        return state
+    return state.with_notice(
+        "operator",
+        "chargeback_above",
+        now,
+        case=str(case.case_id),
+        case_reference=_dispute_of(case).reference,
+        amount_minor=str(above.amount_minor),
+        bearer=above.bearer,
+        refunded=", ".join(refund.cause for refund in state.refunds if refund.chargeback is None),
+        until=case.due.at.isoformat() if case.due else "",
+    )
 
 
 def _end(state: OrderState, case: AfterSaleCase, command: ReportChargeback, now: datetime) -> OrderState:

@@ -39,7 +39,7 @@ class ChargedPart(Message):
 def divide(amount_minor: int, fee_minor: int, orders: Sequence[ChargedOrder]) -> tuple[ChargedPart, ...] | Refusal:
     """The parts of the orders: they sum to the amount and to the fee. An order with nothing gets no part.
 
-    What is above all that is left is divided by what the orders cost: each order answers for itself.
+    What is above all that is left went back to the buyer before, and is divided by what went back of each order.
     """
     known = {order.order_id: order for order in orders if order.taken_minor is not None}
     new = [order for order in orders if order.taken_minor is None]
@@ -64,7 +64,9 @@ def divide(amount_minor: int, fee_minor: int, orders: Sequence[ChargedOrder]) ->
 def _by_what_is_left(amount_minor: int, orders: Sequence[ChargedOrder]) -> list[int]:
     left = [order.left_minor for order in orders]
     within = min(amount_minor, sum(left))
-    above = spread(amount_minor - within, [order.total_minor for order in orders])
+    more = amount_minor - within
+    gone = [max(0, order.total_minor - order.left_minor) for order in orders]
+    above = spread(more, gone if sum(gone) >= more else [order.total_minor for order in orders])
     return [part + more for part, more in zip(spread(within, left), above, strict=True)]
 
 

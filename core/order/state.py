@@ -205,6 +205,16 @@ class DelayRequest(Part):
     answer_by: Time | None = None
 
 
+def above_due(case: AfterSaleCase) -> Literal["chargeback_above", "chargeback_above_won"] | None:
+    """Which movement is due of what a channel took above what was left: that it is gone, or that it was won back."""
+    above = case.dispute.above if case.dispute is not None else None
+    if above is None:
+        return None
+    if above.status == "owed":
+        return "chargeback_above"
+    return "chargeback_above_won" if above.status == "booked" and case.stage == "won" else None
+
+
 class OrderState(State):
     """One order between two events. Frozen: every change is a new state with a higher `revision`."""
 
@@ -334,7 +344,7 @@ class OrderState(State):
 
     def _unbooked(self, case: AfterSaleCase, dispute: Dispute) -> bool:
         won_back = case.stage == "won" and self.refund(case.chargeback) is not None
-        return won_back or (dispute.fee_minor > 0 and not dispute.fee_booked)
+        return won_back or (dispute.fee_minor > 0 and not dispute.fee_booked) or above_due(case) is not None
 
     @property
     def frozen(self) -> bool:

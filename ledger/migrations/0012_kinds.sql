@@ -114,16 +114,20 @@ WHERE split_part(m.reference, '/', 1) IN ('order', 'withdrawal', 'psp', 'account
        OR NOT is_own(c.path, m.reference, own.merchant, own.channel));
 
 -- What an order gave back to the buyer in all, refunds and chargebacks that were not won back; and what of its
--- commission and of the platform's discount stands after that.
+-- commission and of the platform's discount stands after that; and what channels took in all, also above what was left.
 CREATE FUNCTION given_back(
-    p_order TEXT, OUT back_minor BIGINT, OUT commission_minor BIGINT, OUT discount_minor BIGINT
+    p_order TEXT, OUT back_minor BIGINT, OUT commission_minor BIGINT, OUT discount_minor BIGINT, OUT charged_minor BIGINT
 ) LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
     SELECT coalesce(sum(CASE WHEN c.path LIKE 'order/%/refund\_payable/%' THEN t.amount_minor
-                             WHEN m.reference NOT LIKE 'order/%/chargeback/%' OR m.reference LIKE '%/fee' THEN 0
+                             WHEN m.reference NOT LIKE 'order/%/chargeback/%'
+                                  OR split_part(m.reference, '/', 5) IN ('fee', 'above') THEN 0
                              WHEN c.path LIKE 'psp/%' THEN t.amount_minor
                              WHEN d.path LIKE 'psp/%' THEN -t.amount_minor END), 0),
            coalesce(sum(CASE 'income/commission' WHEN c.path THEN t.amount_minor WHEN d.path THEN -t.amount_minor END), 0),
-           coalesce(sum(CASE 'expense/discount' WHEN d.path THEN t.amount_minor WHEN c.path THEN -t.amount_minor END), 0)
+           coalesce(sum(CASE 'expense/discount' WHEN d.path THEN t.amount_minor WHEN c.path THEN -t.amount_minor END), 0),
+           coalesce(sum(CASE WHEN m.reference LIKE 'order/%/chargeback/%' AND split_part(m.reference, '/', 5) <> 'fee'
+                             THEN CASE WHEN c.path LIKE 'psp/%' THEN t.amount_minor
+                                       WHEN d.path LIKE 'psp/%' THEN -t.amount_minor END END), 0)
     FROM movements m JOIN transfers t ON t.movement_id = m.id
     JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
     WHERE m.reference >= 'order/' || p_order || '/' AND m.reference < 'order/' || p_order || '0'
@@ -178,12 +182,13 @@ BEGIN
     END IF;
     IF v_fault IS NULL AND (p_reference LIKE 'order/%/refund/%' OR p_reference LIKE 'order/%/chargeback/%') THEN
         SELECT CASE WHEN g.back_minor > o.total_minor THEN 'refunds of more than was paid'
+                    WHEN g.charged_minor > o.total_minor THEN 'chargebacks of more than was paid'
                     WHEN g.commission_minor < 0 THEN 'more commission back than was taken'
                     WHEN g.discount_minor < 0 THEN 'more discount back than was given' END INTO v_fault
         FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g
         WHERE o.order_id = split_part(p_reference, '/', 2);
         -- Before that the order's own money is there: escrow or proceeds.
-        IF v_fault IS NULL AND p_reference NOT LIKE '%/fee'
+        IF v_fault IS NULL AND split_part(p_reference, '/', 5) NOT IN ('fee', 'above')
            AND EXISTS (SELECT FROM unnest(p_debits) AS g (path) WHERE g.path LIKE 'merchant/%')
            AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = v_base || '/settle') THEN
             v_fault := 'it takes from the merchant before the settlement';

@@ -44,7 +44,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
     FROM accounts a JOIN transfers t ON t.debit_account = a.id JOIN movements m ON m.id = t.movement_id
     LEFT JOIN orders o ON o.order_id = split_part(m.reference, '/', 2)
     WHERE a.path = 'merchant/' || p_merchant || '/receivable' AND a.currency = p_currency
-      AND m.reference LIKE 'order/%/chargeback/%' AND m.reference NOT LIKE '%/fee'
+      AND m.reference LIKE 'order/%/chargeback/%' AND split_part(m.reference, '/', 5) <> 'fee'
       AND NOT EXISTS (SELECT FROM movements w WHERE w.reference = m.reference || '/won')
       AND NOT coalesce(o.state -> 'cases', '[]') @> jsonb_build_array(jsonb_build_object(
               'case_id', split_part(m.reference, '/', 4)::INT, 'stage', 'lost'))

@@ -14,7 +14,7 @@ DECLARE
     v_credits TEXT[];
     v_amounts BIGINT[];
 BEGIN
-    IF p_reference !~ '^order/[^/]+/chargeback/[^/]+/won$' THEN
+    IF p_reference !~ '^order/[^/]+/chargeback/[^/]+(/above)?/won$' THEN
         RAISE EXCEPTION 'movement % is refused: it is no chargeback that was won', p_reference
             USING ERRCODE = 'insufficient_privilege';
     END IF;

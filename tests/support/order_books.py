@@ -59,7 +59,7 @@ class Books:
     def post(self, movement: Movement) -> PostingOutcome:
         """Move every leg or nothing; credit-side accounts may not fall below zero."""
         legs = tuple((short(leg.debit), short(leg.credit), leg.amount_minor) for leg in movement.legs)
-        if movement.kind == "chargeback_won":
+        if movement.kind in {"chargeback_won", "chargeback_above_won"}:
             legs = _reverse(self.transfers[movement.linked_to or ""])
         if movement.reference in self.movements:
             return "exists" if self.movements[movement.reference] == legs else "conflict"

@@ -346,6 +346,7 @@ CASES: dict[str, Event] = {
     "chargeback: all": lambda driver: _chargeback(driver, "cb-2", amount_minor=max(1, refundable_minor(driver.state))),
     "chargeback: with a fee": partial(_chargeback, reference="cb-3", amount_minor=300, fee_minor=90),
     "chargeback: too much": partial(_chargeback, reference="cb-4", amount_minor=99_999),
+    "chargeback: all that was paid": lambda driver: _chargeback(driver, "cb-5", amount_minor=driver.order.total_minor),
     "chargeback: won": partial(_end_chargeback, outcome="won"),
     "chargeback: lost": partial(_end_chargeback, outcome="lost"),
     "case: lift chargeback_overdue": partial(OrderDriver.lift, name="chargeback_overdue"),

@@ -60,16 +60,24 @@ def check_accounts(driver: OrderDriver) -> None:
     arrived = sum(refund.amount_minor for refund in posted if refund.status == "arrived")
     fees = [case.dispute for case in state.cases if case.dispute is not None and case.dispute.fee_booked]
     fee = sum(dispute.fee_minor for dispute in fees)
-    assert -books.of("psp") == (driver.order.total_minor if state.funded else 0) - arrived - fee
+    aboves = [case.dispute.above for case in state.cases if case.dispute is not None and case.dispute.above is not None]
+    above = {
+        whose: sum(one.amount_minor for one in aboves if (one.status, one.bearer) == ("booked", whose))
+        for whose in ("merchant", "platform")
+    }
+    paid = driver.order.total_minor if state.funded else 0
+    assert -books.of("psp") == paid - arrived - fee - sum(above.values())
+    assert sum(case.amount_minor or 0 for case in state.cases if case.dispute and case.stage != "won") <= paid
     assert books.of("commission") == state.commission_minor - sum(r.commission_minor for r in taken_back)
     not_yet = sum(refund.discount_minor for refund in state.refunds if refund.status == "owed")
     added = credit_shares(state).discount_minor + not_yet if state.credited_at else 0
     assert -books.of("discount") == added, "what the platform adds is what it added less what it took back"
-    assert -books.of("goodwill") == sum(refund.amount_minor for refund in posted if refund.bearer == "platform")
+    by_platform = sum(refund.amount_minor for refund in posted if refund.bearer == "platform")
+    assert -books.of("goodwill") == by_platform + above["platform"]
     if state.settled_at is not None:
         taken = sum(refund.from_merchant_minor for refund in posted if refund.source == "merchant")
         of_merchant = sum(map(books.of, ("available", "frozen", "receivable", "spent")))
-        taken += sum(dispute.fee_minor for dispute in fees if dispute.fee_bearer == "merchant")
+        taken += sum(dispute.fee_minor for dispute in fees if dispute.fee_bearer == "merchant") + above["merchant"]
         assert of_merchant == (state.settled_minor or 0) - taken
         assert not (books.of("available") and books.of("receivable")), "what is owed is taken first"
     assert (f"order/{driver.order.order_id}/credit" in books.movements) == (state.credited_at is not None)

@@ -50,6 +50,11 @@ STARTS: dict[str, tuple[str, ...]] = {
     "charged back": ("ship all", "all delivered", "chargeback: 700"),
     "charged back, credited": ("ship all", "all delivered", "confirm", "chargeback: with a fee"),
     "charged back before shipment": ("chargeback: all",),
+    "charged back after a refund": ("cancel", "refund arrives", "chargeback: all that was paid"),
+    "charged back after a part went back": (
+        *("ship all", "all delivered", "confirm", "a month", "refund an amount", "refund arrives"),
+        "chargeback: all that was paid",
+    ),
     "case, part refunded": ("ship in two", "all delivered", "case: refund line 2", "case: agree"),
 }
 """Where an order is when random events begin."""
