@@ -1578,7 +1578,7 @@ AS $function$
     FROM accounts a JOIN transfers t ON t.debit_account = a.id JOIN movements m ON m.id = t.movement_id
     LEFT JOIN orders o ON o.order_id = split_part(m.reference, '/', 2)
     WHERE a.path = 'merchant/' || p_merchant || '/receivable' AND a.currency = p_currency
-      AND m.reference LIKE 'order/%/chargeback/%' AND m.reference NOT LIKE '%/fee'
+      AND m.reference LIKE 'order/%/chargeback/%' AND split_part(m.reference, '/', 5) <> 'fee'
       AND NOT EXISTS (SELECT FROM movements w WHERE w.reference = m.reference || '/won')
       AND NOT coalesce(o.state -> 'cases', '[]') @> jsonb_build_array(jsonb_build_object(
               'case_id', split_part(m.reference, '/', 4)::INT, 'stage', 'lost'))
@@ -1689,18 +1689,24 @@ BEGIN
     RETURN TRUE;
 END $function$;
 
-CREATE FUNCTION given_back(p_order text, OUT back_minor bigint, OUT commission_minor bigint, OUT discount_minor bigint)
+CREATE FUNCTION given_back(
+    p_order text, OUT back_minor bigint, OUT commission_minor bigint, OUT discount_minor bigint, OUT charged_minor bigint
+)
  RETURNS record
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
     SELECT coalesce(sum(CASE WHEN c.path LIKE 'order/%/refund\_payable/%' THEN t.amount_minor
-                             WHEN m.reference NOT LIKE 'order/%/chargeback/%' OR m.reference LIKE '%/fee' THEN 0
+                             WHEN m.reference NOT LIKE 'order/%/chargeback/%'
+                                  OR split_part(m.reference, '/', 5) IN ('fee', 'above') THEN 0
                              WHEN c.path LIKE 'psp/%' THEN t.amount_minor
                              WHEN d.path LIKE 'psp/%' THEN -t.amount_minor END), 0),
            coalesce(sum(CASE 'income/commission' WHEN c.path THEN t.amount_minor WHEN d.path THEN -t.amount_minor END), 0),
-           coalesce(sum(CASE 'expense/discount' WHEN d.path THEN t.amount_minor WHEN c.path THEN -t.amount_minor END), 0)
+           coalesce(sum(CASE 'expense/discount' WHEN d.path THEN t.amount_minor WHEN c.path THEN -t.amount_minor END), 0),
+           coalesce(sum(CASE WHEN m.reference LIKE 'order/%/chargeback/%' AND split_part(m.reference, '/', 5) <> 'fee'
+                             THEN CASE WHEN c.path LIKE 'psp/%' THEN t.amount_minor
+                                       WHEN d.path LIKE 'psp/%' THEN -t.amount_minor END END), 0)
     FROM movements m JOIN transfers t ON t.movement_id = m.id
     JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
     WHERE m.reference >= 'order/' || p_order || '/' AND m.reference < 'order/' || p_order || '0'
@@ -2916,7 +2922,7 @@ DECLARE
     v_credits TEXT[];
     v_amounts BIGINT[];
 BEGIN
-    IF p_reference !~ '^order/[^/]+/chargeback/[^/]+/won$' THEN
+    IF p_reference !~ '^order/[^/]+/chargeback/[^/]+(/above)?/won$' THEN
         RAISE EXCEPTION 'movement % is refused: it is no chargeback that was won', p_reference
             USING ERRCODE = 'insufficient_privilege';
     END IF;
@@ -3645,12 +3651,13 @@ BEGIN
     END IF;
     IF v_fault IS NULL AND (p_reference LIKE 'order/%/refund/%' OR p_reference LIKE 'order/%/chargeback/%') THEN
         SELECT CASE WHEN g.back_minor > o.total_minor THEN 'refunds of more than was paid'
+                    WHEN g.charged_minor > o.total_minor THEN 'chargebacks of more than was paid'
                     WHEN g.commission_minor < 0 THEN 'more commission back than was taken'
                     WHEN g.discount_minor < 0 THEN 'more discount back than was given' END INTO v_fault
         FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g
         WHERE o.order_id = split_part(p_reference, '/', 2);
         -- Before that the order's own money is there: escrow or proceeds.
-        IF v_fault IS NULL AND p_reference NOT LIKE '%/fee'
+        IF v_fault IS NULL AND split_part(p_reference, '/', 5) NOT IN ('fee', 'above')
            AND EXISTS (SELECT FROM unnest(p_debits) AS g (path) WHERE g.path LIKE 'merchant/%')
            AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = v_base || '/settle') THEN
             v_fault := 'it takes from the merchant before the settlement';
