@@ -30,7 +30,7 @@ _OF_POLICIES = ("keep_policy", "name_policy")
 _DECIDED = ("move_grade", "move_policy", "set_safeguard", "shorten_cooling", "reseal_account")
 _OF_KEYS = ("add_api_key", "end_api_key")
 _OF_PEOPLE = ("add_person", "end_person")
-_OF_EVENTS = ("add_events", "follow_event_clock")
+_OF_EVENTS = ("add_events", "add_merchant_event", "follow_event_clock")
 _OF_ENDPOINTS = ("tell_of_disabled", "reseal_endpoint")
 OWNERS_ALONE = (
     *(*_CHECKED, *_OF_POLICIES, *_OF_MERCHANTS, *_DECIDED),

@@ -173,11 +173,17 @@ CALLABLE = {
         ("account_guarded", "account_kind", "bounded_now", "correctable_legs", "given_back", "is_own",
          "may_be_corrected", "newest_scan", "number_in_use", "safeguard", "shape_of", "told_lines", "merchant_value",
          "merchant_stop", "deposit_required", "events_end",
-         "disputed_debt", "person_of", "refuse_in_one_breath", "waits_for_merchant"),
+         "disputed_debt", "person_of", "refuse_in_one_breath", "waits_for_merchant",
+         "event_time", "event_cause", "parcels_in", "parcel_events", "receipt_events", "deadline_events", "hold_events",
+         "case_events", "refund_events", "order_changes", "payout_events", "withdrawal_changes"),
         READS_ONLY,
     ),
     "split_owed": "locks a merchant's accounts until its transaction ends; changes nothing",
-    **dict.fromkeys(("refuse_change", "refuse_change_of_history"), "only a trigger can call it"),
+    **dict.fromkeys(
+        ("refuse_change", "refuse_change_of_history", "add_order_events", "add_withdrawal_events", "add_notice_events",
+         "add_account_events", "add_drop_events", "add_merchant_events", "add_break_events"),
+        "only a trigger can call it",
+    ),
 }  # fmt: skip
 """What the worker's role may call, and what somebody who has stolen it gains by that. A function that is new goes here,
 with such a sentence, or to `OWNERS_ALONE`.

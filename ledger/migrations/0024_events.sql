@@ -43,12 +43,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_te
     SELECT pg_snapshot_xmin(pg_current_snapshot())::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0)
 $$;
 
--- Add events `[{type, data}]` of one subject, in this order, numbered without gaps. What would make an event larger than
--- 4 KB is left out, and `cut` says so: no event may stop the money that it reports.
+-- Add events `[{type, data}]` of one subject, in this order, numbered without gaps. One with an `at` or a `merchant_id` of
+-- its own has these. What would make an event larger than 4 KB is left out, and `cut` says so: no event may stop the
+-- money that it reports.
 CREATE FUNCTION add_events(p_subject TEXT, p_merchant_id TEXT, p_at TIMESTAMPTZ, p_events JSONB) RETURNS VOID
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
-    v_count    INT := jsonb_array_length(p_events);
+    v_count    INT := coalesce(jsonb_array_length(p_events), 0);
     v_position BIGINT := pg_current_xact_id()::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0);
     v_last     INT;
 BEGIN
@@ -61,10 +62,13 @@ BEGIN
     SET seq = s.seq + v_count, position = greatest(s.position, excluded.position)
     RETURNING s.seq, s.position INTO v_last, v_position;
     INSERT INTO events (position, subject, seq, merchant_id, type, at, data)
-    SELECT v_position, p_subject, v_last - v_count + e.n, p_merchant_id, e.body ->> 'type', p_at,
+    SELECT v_position, p_subject, v_last - v_count + e.n,
+           CASE WHEN e.body ? 'merchant_id' THEN e.body ->> 'merchant_id' ELSE p_merchant_id END,
+           coalesce(e.body ->> 'type', 'unnamed'),
+           coalesce((e.body ->> 'at')::TIMESTAMPTZ, p_at, clock_timestamp()),
            CASE WHEN octet_length((e.body -> 'data')::TEXT) <= 3500 THEN e.body -> 'data'
-                ELSE (SELECT jsonb_object_agg(d.key, d.value) FILTER (WHERE octet_length(d.value::TEXT) <= 200)
-                      FROM jsonb_each(e.body -> 'data') AS d) || '{"cut": true}' END
+                ELSE coalesce((SELECT jsonb_object_agg(d.key, d.value) FROM jsonb_each(e.body -> 'data') AS d
+                               WHERE octet_length(d.value::TEXT) <= 200), '{}') || '{"cut": true}' END
     FROM jsonb_array_elements(p_events) WITH ORDINALITY AS e (body, n)
     ORDER BY e.n;
 END $$;
@@ -84,3 +88,9 @@ BEGIN
     INSERT INTO event_clock (ahead) VALUES (v_last - pg_snapshot_xmin(pg_current_snapshot())::TEXT::BIGINT + 1);
     RETURN TRUE;
 END $$;
+
+-- A time as messages write it.
+CREATE FUNCTION event_time(p_at TIMESTAMPTZ) RETURNS TEXT
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    SELECT rtrim(rtrim(to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0'), '.') || 'Z'
+$$;
