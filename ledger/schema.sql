@@ -945,6 +945,24 @@ AS $function$
     END
 $function$;
 
+CREATE FUNCTION add_account_events()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM add_events(
+        coalesce('account/' || NEW.account_id, 'merchant/' || NEW.merchant_id), NEW.merchant_id, NEW.at,
+        jsonb_build_array(jsonb_build_object(
+            'type', CASE WHEN NEW.account_id IS NULL THEN 'merchant.' ELSE 'account.' END || NEW.what,
+            'data', jsonb_strip_nulls(jsonb_build_object(
+                'by', NEW.role, 'version', NEW.version, 'kind', v.kind, 'currency', v.currency, 'rail', v.rail,
+                'cooling_until', event_time(v.cooling_until))))))
+    FROM (SELECT) AS once
+    LEFT JOIN payout_account_versions v ON v.account_id = NEW.account_id AND v.version = NEW.version;
+    RETURN NULL;
+END $function$;
+
 CREATE FUNCTION add_api_key(
     p_key_id text,
     p_name text,
@@ -962,6 +980,38 @@ AS $function$
     INSERT INTO api_keys (key_id, name, digest, merchant_id, scopes, created_by, created_at, expires_at)
     VALUES (p_key_id, p_name, p_digest, p_merchant_id, p_scopes, p_created_by, p_now, p_expires_at)
 $function$;
+
+CREATE FUNCTION add_break_events()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM add_events(
+        concat_ws('/', 'reconciliation', NEW.scope, NEW.name), NULL, coalesce(NEW.resolved_at, NEW.last_seen_at),
+        jsonb_build_array(jsonb_build_object(
+            'type', 'reconciliation.break_' || CASE WHEN NEW.resolved_at IS NULL THEN 'found' ELSE 'resolved' END,
+            'data', jsonb_strip_nulls(jsonb_build_object(
+                'scope', NEW.scope, 'name', NEW.name, 'break_id', NEW.break_id, 'reason', NEW.reason,
+                'kind', NEW.body -> 'kind', 'about', NEW.body -> 'subject', 'ours_minor', NEW.body -> 'ours_minor',
+                'theirs_minor', NEW.body -> 'theirs_minor', 'currency', coalesce(
+                    nullif(NEW.body -> 'theirs_currency', 'null'), NEW.body -> 'ours_currency'))))));
+    RETURN NULL;
+END $function$;
+
+CREATE FUNCTION add_drop_events()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM add_events(
+        'account/' || NEW.account_id,
+        (SELECT a.merchant_id FROM payout_accounts a WHERE a.account_id = NEW.account_id), NEW.updated_at,
+        jsonb_build_array(jsonb_build_object('type', 'account.drop_' || NEW.state, 'data', jsonb_build_object(
+            'version', NEW.version, 'drop_no', NEW.drop_no, 'previous', jsonb_build_object('drop', OLD.state)))));
+    RETURN NULL;
+END $function$;
 
 CREATE FUNCTION add_endpoint(
     p_endpoint_id text,
@@ -1014,7 +1064,7 @@ CREATE FUNCTION add_events(p_subject text, p_merchant_id text, p_at timestamp wi
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
 DECLARE
-    v_count    INT := jsonb_array_length(p_events);
+    v_count    INT := coalesce(jsonb_array_length(p_events), 0);
     v_position BIGINT := pg_current_xact_id()::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0);
     v_last     INT;
 BEGIN
@@ -1027,12 +1077,81 @@ BEGIN
     SET seq = s.seq + v_count, position = greatest(s.position, excluded.position)
     RETURNING s.seq, s.position INTO v_last, v_position;
     INSERT INTO events (position, subject, seq, merchant_id, type, at, data)
-    SELECT v_position, p_subject, v_last - v_count + e.n, p_merchant_id, e.body ->> 'type', p_at,
+    SELECT v_position, p_subject, v_last - v_count + e.n,
+           CASE WHEN e.body ? 'merchant_id' THEN e.body ->> 'merchant_id' ELSE p_merchant_id END,
+           coalesce(e.body ->> 'type', 'unnamed'),
+           coalesce((e.body ->> 'at')::TIMESTAMPTZ, p_at, clock_timestamp()),
            CASE WHEN octet_length((e.body -> 'data')::TEXT) <= 3500 THEN e.body -> 'data'
-                ELSE (SELECT jsonb_object_agg(d.key, d.value) FILTER (WHERE octet_length(d.value::TEXT) <= 200)
-                      FROM jsonb_each(e.body -> 'data') AS d) || '{"cut": true}' END
+                ELSE coalesce((SELECT jsonb_object_agg(d.key, d.value) FROM jsonb_each(e.body -> 'data') AS d
+                               WHERE octet_length(d.value::TEXT) <= 200), '{}') || '{"cut": true}' END
     FROM jsonb_array_elements(p_events) WITH ORDINALITY AS e (body, n)
     ORDER BY e.n;
+END $function$;
+
+CREATE FUNCTION add_merchant_event(
+    p_merchant_id text,
+    p_type text,
+    p_role text,
+    p_at timestamp with time zone,
+    p_facts jsonb
+)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT add_events('merchant/' || p_merchant_id, p_merchant_id, p_at, jsonb_build_array(jsonb_build_object(
+        'type', 'merchant.' || p_type, 'data', jsonb_strip_nulls(jsonb_build_object('by', p_role) || p_facts))))
+$function$;
+
+CREATE FUNCTION add_merchant_events()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    IF TG_TABLE_NAME = 'merchant_moves' THEN
+        PERFORM add_merchant_event(NEW.merchant_id, CASE
+            WHEN NEW.what IN ('frozen', 'suspended', 'leaving')
+            THEN CASE WHEN NEW.value IS NULL THEN 'no_longer_' ELSE '' END || NEW.what
+            ELSE 'terms_changed' END, NEW.role, NEW.at, jsonb_build_object(
+                'what', CASE WHEN NEW.what NOT IN ('frozen', 'suspended', 'leaving') THEN NEW.what END,
+                'value', CASE WHEN NEW.what NOT IN ('frozen', 'suspended', 'leaving') THEN NEW.value END));
+    ELSIF TG_TABLE_NAME = 'grade_moves' THEN
+        PERFORM add_merchant_event(NEW.merchant_id, 'grade_changed', NEW.role, NEW.at, jsonb_build_object(
+            'grade', NEW.grade));
+    ELSIF TG_TABLE_NAME = 'licence_moves' THEN
+        PERFORM add_merchant_event(NEW.merchant_id, 'licence_' || NEW.what, NEW.role, NEW.at, jsonb_build_object(
+            'licence', NEW.licence, 'valid_until', event_time(NEW.valid_until)));
+    ELSIF NEW.merchant_id IS NOT NULL THEN
+        PERFORM add_merchant_event(NEW.merchant_id, 'deposit_required', NEW.role, NEW.at, jsonb_build_object(
+            'currency', NEW.currency, 'required_minor', NEW.required_minor));
+    ELSE
+        PERFORM add_events('grade/' || NEW.grade, NULL, NEW.at, jsonb_build_array(jsonb_build_object(
+            'type', 'grade.deposit_required', 'data', jsonb_strip_nulls(jsonb_build_object(
+                'by', NEW.role, 'currency', NEW.currency, 'required_minor', NEW.required_minor)))));
+    END IF;
+    RETURN NULL;
+END $function$;
+
+CREATE FUNCTION add_notice_events()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM add_events(s.subject, CASE split_part(s.subject, '/', 1)
+        WHEN 'order' THEN (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(s.subject, '/', 2))
+        WHEN 'withdrawal' THEN (SELECT w.merchant_id FROM withdrawals w
+                                WHERE w.withdrawal_id = split_part(s.subject, '/', 2))
+        WHEN 'merchant' THEN split_part(s.subject, '/', 2) END, NULL, s.events)
+    FROM (
+        SELECT a.subject, jsonb_agg(jsonb_build_object(
+            'type', 'notice.' || a.name, 'at', a.at,
+            'data', jsonb_build_object('to', a.recipient, 'facts', a.facts))
+            || CASE WHEN a.recipient <> 'merchant' THEN '{"merchant_id": null}'::JSONB ELSE '{}' END ORDER BY a.seq) AS events
+        FROM added a GROUP BY a.subject ORDER BY a.subject
+    ) AS s;
+    RETURN NULL;
 END $function$;
 
 CREATE FUNCTION add_notices(p_subject text, p_notices jsonb)
@@ -1045,6 +1164,23 @@ AS $function$
     ORDER BY (n ->> 'seq')::INT
     ON CONFLICT ON CONSTRAINT a_notice_is_stored_once DO NOTHING
 $function$;
+
+CREATE FUNCTION add_order_events()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_now JSONB := event_cause(OLD.state, NEW.state) || jsonb_build_object(
+        'phase', NEW.phase, 'audit', NEW.audit, 'receipt', NEW.receipt,
+        'amount_minor', NEW.total_minor, 'currency', NEW.currency,
+        'next_deadline', NEW.next_deadline_name, 'next_deadline_at', event_time(NEW.next_deadline_at));
+BEGIN
+    PERFORM add_events('order/' || NEW.order_id, NEW.merchant_id, NEW.recorded_at, jsonb_agg(jsonb_build_object(
+        'type', c.type, 'data', jsonb_strip_nulls(v_now || c.data))))
+    FROM order_changes(OLD, NEW) AS c;
+    RETURN NULL;
+END $function$;
 
 CREATE FUNCTION add_person(
     p_person_id text,
@@ -1094,6 +1230,23 @@ BEGIN
     FROM jsonb_to_recordset(p_lines) AS l (line_id TEXT, paid_minor BIGINT, amount_minor BIGINT)
     ORDER BY l.line_id
     ON CONFLICT (order_id, line_id) DO UPDATE SET refunded_minor = r.refunded_minor + excluded.refunded_minor;
+END $function$;
+
+CREATE FUNCTION add_withdrawal_events()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_now JSONB := event_cause(OLD.state, NEW.state) || jsonb_build_object(
+        'phase', NEW.state_name, 'amount_minor', NEW.amount_minor, 'currency', NEW.currency,
+        'account_id', NEW.account_id,
+        'next_deadline', NEW.next_deadline_name, 'next_deadline_at', event_time(NEW.next_deadline_at));
+BEGIN
+    PERFORM add_events('withdrawal/' || NEW.withdrawal_id, NEW.merchant_id, NEW.recorded_at,
+        jsonb_agg(jsonb_build_object('type', c.type, 'data', jsonb_strip_nulls(v_now || c.data))))
+    FROM withdrawal_changes(OLD, NEW) AS c;
+    RETURN NULL;
 END $function$;
 
 CREATE FUNCTION advance_endpoint(
@@ -1280,6 +1433,31 @@ BEGIN
         'amount_minor', p_owed::TEXT, 'currency', p_currency, 'since', v_since), p_now);
     RETURN TRUE;
 END $function$;
+
+CREATE FUNCTION case_events(p_old jsonb, p_new jsonb)
+ RETURNS TABLE(type text, data jsonb)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT CASE WHEN c.new ->> 'kind' = 'chargeback' THEN 'chargeback.' ELSE 'case.' END || t.word,
+           jsonb_build_object(
+               'case_id', c.new -> 'case_id', 'kind', c.new -> 'kind', 'reason', c.new -> 'reason',
+               'stage', c.new -> 'stage', 'until', c.new #> '{due,at}', 'case_minor', c.new -> 'amount_minor',
+               'closed_as', c.new -> 'closed_as', 'previous', jsonb_build_object('stage', c.old -> 'stage'))
+    FROM (
+        SELECT n.n, n.body AS new, o.body AS old
+        FROM jsonb_path_query(p_new, '$[*]') WITH ORDINALITY AS n (body, n)
+        LEFT JOIN jsonb_path_query(p_old, '$[*]') AS o (body) ON o.body -> 'case_id' = n.body -> 'case_id'
+    ) AS c
+    CROSS JOIN LATERAL (VALUES
+        (1, 'opened', c.old IS NULL),
+        (2, c.new ->> 'stage', (c.old IS NULL AND c.new ->> 'stage' NOT IN ('applied', 'disputed'))
+                               OR (c.old -> 'stage', c.old -> 'since') <> (c.new -> 'stage', c.new -> 'since'))
+    ) AS t (n, word, happened)
+    WHERE t.happened
+    ORDER BY c.n, t.n
+$function$;
 
 CREATE FUNCTION change_endpoint(p_endpoint_id text, p_url text, p_description text, p_types text[])
  RETURNS boolean
@@ -1536,6 +1714,32 @@ AS $function$
     ORDER BY t.leg
 $function$;
 
+CREATE FUNCTION deadline_events(p_old jsonb, p_new jsonb)
+ RETURNS TABLE(type text, data jsonb)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT 'deadline.changed', jsonb_build_object('deadline', t.name, 'old', t.old, 'new', t.new)
+    FROM (
+        SELECT 0 AS n, c.name, nullif(c.old, 'null') AS old, nullif(c.new, 'null') AS new
+        FROM (VALUES ('ship_by', p_old -> 'ship_by', p_new -> 'ship_by'),
+                     ('receipt_by', p_old #> '{receipt,deadline}', p_new #> '{receipt,deadline}'),
+                     ('settle_at', p_old -> 'settle_not_before', p_new -> 'settle_not_before')) AS c (name, old, new)
+        UNION ALL
+        SELECT n.n, 'case_' || (n.body #>> '{due,name}'), o.body #> '{due,at}', n.body #> '{due,at}'
+        FROM jsonb_path_query(p_new, '$.cases[*]') WITH ORDINALITY AS n (body, n)
+        JOIN jsonb_path_query(p_old, '$.cases[*]') AS o (body) ON o.body -> 'case_id' = n.body -> 'case_id'
+            AND o.body -> 'since' = n.body -> 'since' AND o.body #> '{due,name}' = n.body #> '{due,name}'
+    ) AS t
+    WHERE t.old <> t.new
+    UNION ALL
+    SELECT 'deadline.changed', jsonb_build_object('deadline', s.key, 'moved_by', s.value, 'previous',
+        jsonb_build_object('moved_by', p_old -> 'shifts' -> s.key))
+    FROM jsonb_each(coalesce(p_new -> 'shifts', '{}')) AS s
+    WHERE s.key NOT IN ('ship_by', 'receipt_by') AND s.value IS DISTINCT FROM p_old -> 'shifts' -> s.key
+$function$;
+
 CREATE FUNCTION deposit_required(p_merchant_id text, p_currency text)
  RETURNS bigint
  LANGUAGE sql
@@ -1631,6 +1835,26 @@ AS $function$
     DELETE FROM sessions WHERE digest = p_digest
 $function$;
 
+CREATE FUNCTION event_cause(p_old jsonb, p_new jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT CASE WHEN j.line ->> 'outcome' IN ('accepted', 'noted') AND j.line -> 'seq' > coalesce(p_old #> '{inbox,seq}', '0')
+                THEN jsonb_build_object('because', j.line -> 'verb', 'by', j.line #> '{actor,role}') ELSE '{}' END
+    FROM (SELECT p_new #> '{inbox,journal,-1}' AS line) AS j
+$function$;
+
+CREATE FUNCTION event_time(p_at timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT rtrim(rtrim(to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0'), '.') || 'Z'
+$function$;
+
 CREATE FUNCTION events_end()
  RETURNS bigint
  LANGUAGE sql
@@ -1710,6 +1934,29 @@ AS $function$
     FROM movements m JOIN transfers t ON t.movement_id = m.id
     JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
     WHERE m.reference >= 'order/' || p_order || '/' AND m.reference < 'order/' || p_order || '0'
+$function$;
+
+CREATE FUNCTION hold_events(p_kind text, p_old jsonb, p_new jsonb)
+ RETURNS TABLE(type text, data jsonb)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT p_kind || CASE WHEN h.held THEN '.held' ELSE '.released' END, jsonb_build_object(
+        'hold', h.body -> 'name', 'about', nullif(h.body -> 'subject', '""'), 'scope', h.body -> 'scope',
+        'owner', h.body -> 'owner', 'since', h.body -> 'since', 'review_at', h.body -> 'review_at')
+    FROM (
+        SELECT n.body, TRUE AS held, o.body AS other
+        FROM jsonb_path_query(p_new, '$[*]') AS n (body)
+        LEFT JOIN jsonb_path_query(p_old, '$[*]') AS o (body)
+            ON o.body -> 'name' = n.body -> 'name' AND o.body -> 'subject' = n.body -> 'subject'
+        UNION ALL
+        SELECT o.body, FALSE, n.body
+        FROM jsonb_path_query(p_old, '$[*]') AS o (body)
+        LEFT JOIN jsonb_path_query(p_new, '$[*]') AS n (body)
+            ON n.body -> 'name' = o.body -> 'name' AND n.body -> 'subject' = o.body -> 'subject'
+    ) AS h
+    WHERE h.other IS NULL
 $function$;
 
 CREATE FUNCTION is_held_by_merchant(p_reference text)
@@ -2522,6 +2769,116 @@ BEGIN
     RETURN FOUND;
 END $function$;
 
+CREATE FUNCTION order_changes(p_old orders, p_new orders)
+ RETURNS TABLE(type text, data jsonb)
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_first BOOLEAN := coalesce(p_old.revision, -1) < 0;
+    -- A new order is opening, or waits for its shipment; `order.opened` says that.
+    v_phase TEXT := CASE WHEN NOT v_first THEN p_old.phase WHEN p_new.phase = 'opening' THEN 'opening'
+                         ELSE 'awaiting_shipment' END;
+    o       JSONB := p_old.state;
+    n       JSONB := p_new.state;
+BEGIN
+    IF v_first THEN
+        RETURN QUERY SELECT 'order.opened', '{}'::JSONB;
+    END IF;
+    -- Most records change one part. Without these questions each would take all of them apart.
+    IF n -> 'parcels' IS DISTINCT FROM o -> 'parcels' OR n -> 'cases' IS DISTINCT FROM o -> 'cases' THEN
+        RETURN QUERY SELECT * FROM parcel_events(o, n);
+    END IF;
+    IF n -> 'receipt' IS DISTINCT FROM o -> 'receipt' THEN
+        RETURN QUERY SELECT * FROM receipt_events(o -> 'receipt', n -> 'receipt');
+    END IF;
+    IF n -> 'cases' IS DISTINCT FROM o -> 'cases' THEN
+        RETURN QUERY SELECT * FROM case_events(o -> 'cases', n -> 'cases');
+    END IF;
+    IF n -> 'refunds' IS DISTINCT FROM o -> 'refunds' OR n -> 'refund_request' IS DISTINCT FROM o -> 'refund_request' THEN
+        RETURN QUERY SELECT * FROM refund_events(o, n);
+    END IF;
+    IF n -> 'holds' IS DISTINCT FROM o -> 'holds' THEN
+        RETURN QUERY SELECT * FROM hold_events('order', o -> 'holds', n -> 'holds');
+    END IF;
+    RETURN QUERY SELECT * FROM deadline_events(o, n);
+    RETURN QUERY
+    SELECT t.type, t.facts
+    FROM (VALUES
+        (1, 'order.money_frozen', NOT coalesce(o #> '{freeze,asked_minor}' > '0', FALSE)
+                                  AND coalesce(n #> '{freeze,asked_minor}' > '0', FALSE), jsonb_build_object(
+            'frozen_minor', n #> '{freeze,asked_minor}')),
+        (2, 'order.money_thawed', coalesce(o #> '{freeze,asked_minor}' > '0', FALSE)
+                                  AND NOT coalesce(n #> '{freeze,asked_minor}' > '0', FALSE), '{}'),
+        (3, 'order.' || p_new.phase, p_new.phase <> v_phase, jsonb_build_object(
+            'credited_minor', CASE p_new.phase WHEN 'credited' THEN n -> 'credited_minor' END,
+            'commission_minor', CASE p_new.phase WHEN 'credited' THEN n -> 'commission_minor' END,
+            'settled_minor', CASE p_new.phase WHEN 'settled' THEN n -> 'settled_minor' END,
+            'previous', jsonb_build_object('phase', CASE WHEN NOT v_first THEN v_phase END))),
+        (4, 'order.closed', p_new.closed AND NOT coalesce(p_old.closed, FALSE), '{}'),
+        (5, 'order.reopened', p_old.closed AND NOT p_new.closed, '{}')
+    ) AS t (n, type, happened, facts)
+    WHERE t.happened ORDER BY t.n;
+END $function$;
+
+CREATE FUNCTION parcel_events(p_old jsonb, p_new jsonb)
+ RETURNS TABLE(type text, data jsonb)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT t.type, jsonb_build_object('parcel_id', c.new -> 'parcel_id', 'back', c.new -> 'back') || t.facts
+    FROM (
+        SELECT n.n, n.body AS new, o.body AS old,
+               coalesce(n.body #>> '{verdict,first_physical_at}', n.body ->> 'pushed_physical_at') AS moved_at,
+               coalesce(o.body #>> '{verdict,first_physical_at}', o.body ->> 'pushed_physical_at') AS moved_before,
+               CASE WHEN n.body #>> '{verdict,returned_at}' IS NULL THEN n.body #>> '{verdict,delivered_at}' END
+                   AS delivered_at,
+               CASE WHEN o.body #>> '{verdict,returned_at}' IS NULL THEN o.body #>> '{verdict,delivered_at}' END
+                   AS delivered_before
+        FROM parcels_in(p_new) AS n LEFT JOIN parcels_in(p_old) AS o USING (key)
+        WHERE n.body IS DISTINCT FROM o.body
+    ) AS c
+    CROSS JOIN LATERAL (VALUES
+        (1, 'parcel.reported', c.old IS NULL, jsonb_build_object(
+            'carrier', c.new -> 'carrier', 'waybill', c.new -> 'waybill')),
+        (2, 'parcel.corrected', c.old IS NOT NULL AND (c.new -> 'carrier', c.new -> 'waybill')
+                                IS DISTINCT FROM (c.old -> 'carrier', c.old -> 'waybill'), jsonb_build_object(
+            'carrier', c.new -> 'carrier', 'waybill', c.new -> 'waybill', 'previous', jsonb_build_object(
+                'carrier', c.old -> 'carrier', 'waybill', c.old -> 'waybill'))),
+        (3, 'parcel.picked_up', c.moved_at IS NOT NULL AND c.moved_before IS NULL, jsonb_build_object(
+            'picked_up_at', c.moved_at)),
+        (4, 'parcel.delivered', c.delivered_at IS NOT NULL AND c.delivered_before IS NULL, jsonb_build_object(
+            'delivered_at', c.delivered_at)),
+        (5, 'parcel.came_back', c.new #>> '{verdict,returned_at}' IS NOT NULL
+                                AND c.old #>> '{verdict,returned_at}' IS NULL, jsonb_build_object(
+            'returned_at', c.new #> '{verdict,returned_at}')),
+        (6, 'audit.' || (c.new ->> 'audit'), c.new ->> 'audit' <> coalesce(c.old ->> 'audit', 'collecting'),
+            jsonb_build_object('rules', c.new #> '{verdict,reasons}', 'previous', jsonb_build_object(
+                'audit', c.old -> 'audit'))),
+        (7, 'parcel.ended', c.new @> '{"ended": true}' AND NOT coalesce(c.old @> '{"ended": true}', FALSE), '{}'),
+        (8, 'parcel.late_news', c.new -> 'late' IS NOT NULL AND c.new -> 'late' IS DISTINCT FROM c.old -> 'late',
+            jsonb_build_object('what', c.new #> '{late,-1,what}'))
+    ) AS t (n, type, happened, facts)
+    WHERE t.happened
+    ORDER BY c.n, t.n
+$function$;
+
+CREATE FUNCTION parcels_in(p_state jsonb)
+ RETURNS TABLE(key text, n bigint, body jsonb)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT p.body ->> 'parcel_id', p.n, p.body
+    FROM jsonb_path_query(p_state, '$.parcels[*]') WITH ORDINALITY AS p (body, n)
+    UNION ALL
+    SELECT 'back ' || (c.body ->> 'case_id'), 1000 + c.n, c.body -> 'parcel' || '{"back": true}'
+    FROM jsonb_path_query(p_state, '$.cases[*]') WITH ORDINALITY AS c (body, n)
+    WHERE jsonb_typeof(c.body -> 'parcel') = 'object'
+$function$;
+
 CREATE FUNCTION park_subject(
     p_endpoint_id text,
     p_by text,
@@ -2610,6 +2967,30 @@ BEGIN
     END IF;
     RETURN NEXT;
 END $function$;
+
+CREATE FUNCTION payout_events(p_old jsonb, p_new jsonb)
+ RETURNS TABLE(type text, data jsonb)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT 'payout.' || t.word, jsonb_build_object('attempt', c.new -> 'number', 'rail', c.new -> 'rail') || t.facts
+    FROM (
+        SELECT n.n, n.body AS new, o.body AS old
+        FROM jsonb_path_query(p_new -> 'attempts', '$[*]') WITH ORDINALITY AS n (body, n)
+        LEFT JOIN jsonb_path_query(p_old -> 'attempts', '$[*]') AS o (body) ON o.body -> 'number' = n.body -> 'number'
+    ) AS c
+    CROSS JOIN LATERAL (VALUES
+        (1, 'opened', c.old IS NULL, '{}'::JSONB),
+        (2, c.new ->> 'outcome', c.new ->> 'outcome' <> coalesce(c.old ->> 'outcome', 'open'), jsonb_build_object(
+            'code', c.new #> '{failure,code}', 'previous', jsonb_build_object('outcome', c.old -> 'outcome')))
+    ) AS t (n, word, happened, facts)
+    WHERE t.happened
+    UNION ALL
+    SELECT 'payout.returned', jsonb_build_object('returned_minor', p_new #> '{returns_minor,-1}')
+    WHERE p_new #> '{returns_minor,-1}' IS NOT NULL
+      AND p_new -> 'returns_minor' IS DISTINCT FROM p_old -> 'returns_minor'
+$function$;
 
 CREATE FUNCTION post(
     p_references text[],
@@ -3421,6 +3802,23 @@ BEGIN
     RETURN v_gone;
 END $function$;
 
+CREATE FUNCTION receipt_events(p_old jsonb, p_new jsonb)
+ RETURNS TABLE(type text, data jsonb)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT t.type, t.facts
+    FROM (VALUES
+        (1, 'receipt.' || (p_new ->> 'status'), p_new ->> 'status' <> coalesce(p_old ->> 'status', 'not_due'),
+            jsonb_build_object('by', p_new -> 'by', 'receipt_by', p_new -> 'deadline', 'previous', jsonb_build_object(
+                'receipt', coalesce(p_old -> 'status', '"not_due"')))),
+        (2, 'receipt.extended', p_new -> 'extensions' > coalesce(p_old -> 'extensions', '0'), jsonb_build_object(
+            'receipt_by', p_new -> 'deadline', 'previous', jsonb_build_object('receipt_by', p_old -> 'deadline')))
+    ) AS t (n, type, happened, facts)
+    WHERE t.happened ORDER BY t.n
+$function$;
+
 CREATE FUNCTION record_breaks(
     p_scope text,
     p_name text,
@@ -3570,6 +3968,26 @@ BEGIN
     END IF;
     RETURN v_kept;
 END $function$;
+
+CREATE FUNCTION refund_events(p_old jsonb, p_new jsonb)
+ RETURNS TABLE(type text, data jsonb)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT 'refund.' || (n.body ->> 'status'), jsonb_build_object(
+        'cause', n.body -> 'cause', 'refund_minor', n.body -> 'amount_minor', 'source', n.body -> 'source',
+        'bearer', n.body -> 'bearer', 'previous', jsonb_build_object('status', o.body -> 'status'))
+    FROM jsonb_path_query(p_new -> 'refunds', '$[*]') WITH ORDINALITY AS n (body, n)
+    LEFT JOIN jsonb_path_query(p_old -> 'refunds', '$[*]') AS o (body) ON o.body -> 'cause' = n.body -> 'cause'
+    WHERE n.body -> 'status' IS DISTINCT FROM o.body -> 'status'
+    UNION ALL
+    SELECT 'refund.' || t.word, jsonb_build_object('cause', t.body -> 'cause')
+    FROM (VALUES
+        ('requested', p_new -> 'refund_request', p_old -> 'refund_request'),
+        ('request_ended', p_old -> 'refund_request', p_new -> 'refund_request')) AS t (word, body, other)
+    WHERE jsonb_typeof(t.body) = 'object' AND t.body -> 'cause' IS DISTINCT FROM t.other -> 'cause'
+$function$;
 
 CREATE FUNCTION refuse_change()
  RETURNS trigger
@@ -4737,6 +5155,43 @@ BEGIN
     RETURN 'withdrawn';
 END $function$;
 
+CREATE FUNCTION withdrawal_changes(p_old withdrawals, p_new withdrawals)
+ RETURNS TABLE(type text, data jsonb)
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_first BOOLEAN := coalesce(p_old.revision, -1) < 0;
+    v_phase TEXT := CASE WHEN v_first THEN 'requested' ELSE p_old.state_name END;
+    o       JSONB := p_old.state;
+    n       JSONB := p_new.state;
+BEGIN
+    IF v_first THEN
+        RETURN QUERY SELECT 'withdrawal.requested', '{}'::JSONB;
+    END IF;
+    RETURN QUERY SELECT * FROM payout_events(o, n);
+    IF n -> 'holds' IS DISTINCT FROM o -> 'holds' THEN
+        RETURN QUERY SELECT * FROM hold_events('withdrawal', o -> 'holds', n -> 'holds');
+    END IF;
+    RETURN QUERY
+    SELECT 'deadline.changed', jsonb_build_object('deadline', c.name, 'old', o -> c.name, 'new', n -> c.name)
+    FROM unnest(ARRAY['approve_by', 'not_before', 'suspense_until', 'watch_until']) AS c (name)
+    WHERE nullif(o -> c.name, 'null') <> nullif(n -> c.name, 'null');
+    RETURN QUERY
+    SELECT t.type, t.facts
+    FROM (VALUES
+        (1, 'withdrawal.approval', n #> '{approvals,-1}' IS NOT NULL
+                                   AND n -> 'approvals' IS DISTINCT FROM o -> 'approvals', jsonb_build_object(
+            'approvals', jsonb_path_query_array(n, '$.approvals.size()') -> 0)),
+        (2, 'withdrawal.' || p_new.state_name, p_new.state_name <> v_phase, jsonb_build_object(
+            'previous', jsonb_build_object('phase', CASE WHEN NOT v_first THEN v_phase END))),
+        (3, 'withdrawal.closed', p_new.closed AND NOT coalesce(p_old.closed, FALSE), '{}'),
+        (4, 'withdrawal.reopened', p_old.closed AND NOT p_new.closed, '{}')
+    ) AS t (n, type, happened, facts)
+    WHERE t.happened ORDER BY t.n;
+END $function$;
+
 CREATE FUNCTION write_off(
     p_request text,
     p_merchant text,
@@ -4956,16 +5411,29 @@ CREATE VIEW booked_settlements AS
   WHERE m.reference > 'psp/'::text AND m.reference < 'psp0'::text AND m.reference ~~ 'psp/%/settlement/%'::text
   GROUP BY m.id, m.reference;
 
+CREATE TRIGGER a_drop_has_its_events AFTER UPDATE OF state ON account_drops FOR EACH ROW WHEN (new.state <> old.state) EXECUTE FUNCTION add_drop_events();
 CREATE TRIGGER accounts_are_never_removed BEFORE DELETE OR TRUNCATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER a_required_deposit_is_an_event AFTER INSERT ON deposit_moves FOR EACH ROW EXECUTE FUNCTION add_merchant_events();
 CREATE TRIGGER deposit_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON deposit_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
+CREATE TRIGGER a_grade_is_an_event AFTER INSERT ON grade_moves FOR EACH ROW EXECUTE FUNCTION add_merchant_events();
 CREATE TRIGGER grade_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON grade_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
+CREATE TRIGGER a_licence_is_an_event AFTER INSERT ON licence_moves FOR EACH ROW EXECUTE FUNCTION add_merchant_events();
 CREATE TRIGGER licence_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON licence_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
+CREATE TRIGGER a_decision_about_a_merchant_is_an_event AFTER INSERT ON merchant_moves FOR EACH ROW EXECUTE FUNCTION add_merchant_events();
 CREATE TRIGGER merchant_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON merchant_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER movements_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON movements FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER notices_are_events AFTER INSERT ON notices REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION add_notice_events();
+CREATE TRIGGER a_new_order_has_its_events AFTER INSERT ON orders FOR EACH ROW WHEN (new.revision >= 0) EXECUTE FUNCTION add_order_events();
+CREATE TRIGGER an_order_has_its_events AFTER UPDATE OF revision, state, phase, audit, receipt, closed ON orders FOR EACH ROW WHEN (new.revision <> old.revision) EXECUTE FUNCTION add_order_events();
+CREATE TRIGGER a_change_of_an_account_is_an_event AFTER INSERT ON payout_account_changes FOR EACH ROW EXECUTE FUNCTION add_account_events();
 CREATE TRIGGER payout_account_changes_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON payout_account_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER policy_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON policy_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
+CREATE TRIGGER a_break_that_comes_back_or_goes_is_an_event AFTER UPDATE OF resolved_at ON reconciliation_breaks FOR EACH ROW WHEN (new.resolved_at IS DISTINCT FROM old.resolved_at) EXECUTE FUNCTION add_break_events();
+CREATE TRIGGER a_new_break_is_an_event AFTER INSERT ON reconciliation_breaks FOR EACH ROW EXECUTE FUNCTION add_break_events();
 CREATE TRIGGER safeguards_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON safeguards FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER transfers_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON transfers FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER a_new_withdrawal_has_its_events AFTER INSERT ON withdrawals FOR EACH ROW WHEN (new.revision >= 0) EXECUTE FUNCTION add_withdrawal_events();
+CREATE TRIGGER a_withdrawal_has_its_events AFTER UPDATE OF revision, state, state_name, closed ON withdrawals FOR EACH ROW WHEN (new.revision <> old.revision) EXECUTE FUNCTION add_withdrawal_events();
 
 GRANT SELECT ON TABLE account_drops TO dakuan_worker;
 GRANT SELECT ON TABLE accounts TO dakuan_worker;
@@ -5031,12 +5499,20 @@ GRANT SELECT ON TABLE withdrawals TO dakuan_worker;
 GRANT SELECT ON TABLE write_offs TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION account_guarded TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION account_kind TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION add_account_events TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION add_break_events TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION add_drop_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION add_endpoint TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION add_merchant_events TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION add_notice_events TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION add_order_events TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION add_withdrawal_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION advance_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION answer_request TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION bind_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION bounded_now TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION call_for_debt TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION case_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION change_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_and_record TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_review TO dakuan_worker;
@@ -5044,16 +5520,20 @@ GRANT EXECUTE ON FUNCTION claim_waybills TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION close_rest_return TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correct_movement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correctable_legs TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION deadline_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION deposit_required TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION disable_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION disputed_debt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION enable_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION end_session TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION event_cause TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION event_time TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION events_end TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_push TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_subscription TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION given_back TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION hold_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION is_own TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION journal_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION journal_push TO dakuan_worker;
@@ -5079,8 +5559,12 @@ GRANT EXECUTE ON FUNCTION open_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_drop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_session TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION order_changes TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION parcel_events TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION parcels_in TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION park_subject TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION pay_deposit_back TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION payout_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION person_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_chargeback_won TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_for_order TO dakuan_worker;
@@ -5093,9 +5577,11 @@ GRANT EXECUTE ON FUNCTION purge_attempts TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_callbacks TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_logistics TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_requests TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION receipt_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION record_breaks TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION record_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION record_withdrawal TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION refund_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION refuse_change TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION refuse_change_of_history TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION refuse_in_one_breath TO dakuan_worker;
@@ -5131,4 +5617,5 @@ GRANT EXECUTE ON FUNCTION update_drop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION verify_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION waits_for_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION withdraw_load TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION withdrawal_changes TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION write_off TO dakuan_worker;
