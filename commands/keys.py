@@ -97,7 +97,7 @@ async def rotate_key(key_id: KeyArgument, by: By, as_json: JsonFlag = False) -> 
         old = await _known(register, key_id)
         if old.expires_at is not None and old.expires_at <= now + OVERLAP:
             raise Refused("malformed", f"key: {key_id} ends {clock(old.expires_at)}; create another instead", "key")
-        view = await _add(register, old.name, old.merchant_id, old.scopes, by, old.expires_at)
+        view = await _add(register, old.name, old.merchant_id, old.scopes, by, old.expires_at, old.line)
         await register.api_keys.end(key_id, now + OVERLAP)
     view |= {"replaces": key_id, "old_ends_at": (now + OVERLAP).isoformat()}
     print_answer(view, lambda console: _show_new(console, view))
@@ -124,14 +124,20 @@ async def _known(register: Register, key_id: str) -> ApiKey:
 
 
 async def _add(
-    register: Register, name: str, merchant: str | None, scopes: tuple[str, ...], by: str, ends: datetime | None
+    register: Register,
+    name: str,
+    merchant: str | None,
+    scopes: tuple[str, ...],
+    by: str,
+    ends: datetime | None,
+    line: str | None = None,
 ) -> dict[str, Any]:
     key = make_key(secrets.token_bytes(RANDOM_BYTES))
     key_id, digest = key_id_of(key), digest_of(key, load().pepper_needed)
     assert key_id is not None  # it was just made
     now = datetime.now(UTC)
     await register.api_keys.add(
-        key_id, name, digest, merchant_id=merchant, scopes=scopes, by=by, expires_at=ends, now=now
+        key_id, name, digest, merchant_id=merchant, scopes=scopes, by=by, expires_at=ends, now=now, line=line
     )
     return {"key": key, "key_id": key_id, "name": name, "merchant_id": merchant, "scopes": list(scopes)}
 

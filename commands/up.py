@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
@@ -13,17 +14,19 @@ import typer
 from commands.console import JsonFlag, command, print_answer, print_line
 from config import Settings, load
 from core.addresses import hide_passwords
-from core.errors import Unavailable
+from core.errors import PortInUse, Unavailable
 from logs import log_to_file
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from local.service import ServerProcess
+    from local.stack import LocalStack
 
 WORKER_LOG = "worker.log"
 HTTP_PORT = 8420
 """Of the HTTP gateway, where it is free."""
+PORTS_TRIED = 5
 LOOK_EVERY = 1.0
 """Seconds between two checks that the servers of the stack are alive."""
 
@@ -42,9 +45,10 @@ async def up(
     async with AsyncExitStack() as parts:
         stack = await parts.enter_async_context(LocalStack(settings.home, base=settings))
         await parts.enter_async_context(running_worker(stack.settings))
-        port = stack.port("http", HTTP_PORT)
         await _add_people(stack.settings)
-        await parts.enter_async_context(serving(stack.settings, port))
+        listener = _listener(stack)
+        port = listener.getsockname()[1]
+        await parts.enter_async_context(serving(stack.settings, listener))
         # The worker's log goes to a file: this terminal is for people.
         log_to_file(settings.home / WORKER_LOG)
         view = stack_view(stack.settings) | {
@@ -69,6 +73,16 @@ async def _add_people(settings: Settings) -> None:
         await add_made_up_people(Register(pool), datetime.now(UTC))
     finally:
         await pool.close()
+
+
+def _listener(stack: LocalStack) -> socket.socket:
+    """A socket for the gateway. Another program may take a port between our look at it and our use."""
+    from storefront.serving import listen
+
+    for _ in range(PORTS_TRIED - 1):
+        with suppress(PortInUse):
+            return listen("127.0.0.1", stack.port("http", HTTP_PORT))
+    return listen("127.0.0.1", stack.port("http", HTTP_PORT))
 
 
 async def _watch(stop: asyncio.Event, services: Sequence[ServerProcess]) -> None:

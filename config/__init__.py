@@ -9,7 +9,9 @@
     DAKUAN_BANK_URL                    rail for payouts
     DAKUAN_RAILS                       file of further rails and channels, and our accounts with them (`config.rails`)
     DAKUAN_ACCOUNT_KEYS                ID:KEY,ID:KEY…: what seals account numbers; 32 bytes in base64, the newest first
-    DAKUAN_PEPPER                      what API keys are hashed with: 32 bytes in base64, the same for all gateways
+    DAKUAN_PEPPER                      what API keys are hashed with: 32 bytes in base64, the same for all gateways;
+                                       NEW,OLD while the keys are rotated to a new one
+    DAKUAN_HTTP_HOSTS                  HOST,HOST…: names under which the HTTP gateway answers, beside this machine's own
     DAKUAN_CONSOLE_URL, DAKUAN_OIDC_…  the console's public address, and where people sign in (`config.console`)
     DAKUAN_SIGNING_KEY                 file of the key that signs what this process sends (`keys certify` writes it)
     DAKUAN_POLICIES                    folder of policy files; default `policies/`
@@ -39,6 +41,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from config.console import ConsoleSettings, parse_console
+from config.gateway import LOOPBACK, PEPPER, parse_hosts, parse_peppers
 from config.providers import Providers, parse_providers
 from config.rails import Rails, parse_rails
 from config.webhooks import WEBHOOK_PORTS, IpNetwork, parse_networks, parse_ports
@@ -90,8 +93,10 @@ class Settings(BaseModel):
     bank_url: str | None = Field(default=None, repr=False)
     account_keys: Mapping[str, bytes] = Field(default={}, repr=False)
     """The keys that seal account numbers, by id; the first seals, all open."""
-    pepper: bytes | None = Field(default=None, repr=False)
-    """What API keys are hashed with."""
+    peppers: tuple[bytes, ...] = Field(default=(), repr=False)
+    """What API keys are hashed with; while they are rotated, also the one before."""
+    http_hosts: frozenset[str] = LOOPBACK
+    """The names under which the HTTP gateway answers."""
     console: ConsoleSettings | None = None
     """None: no one signs in, but on a local stack."""
     signing_key: Path | None = None
@@ -141,7 +146,8 @@ class Settings(BaseModel):
             rails=read_rails(rails_file, variables) if rails_file else None,
             rails_file=rails_file,
             account_keys=_account_keys(variables, home if "world_url" in found else None),
-            pepper=_pepper(variables, home if "world_url" in found else None),
+            peppers=_peppers(variables, home if "world_url" in found else None),
+            http_hosts=parse_hosts(variables),
             console=parse_console(variables),
             signing_key=_path(variables, "DAKUAN_SIGNING_KEY", home) if "DAKUAN_SIGNING_KEY" in variables else None,
             policies=policies,
@@ -177,9 +183,14 @@ class Settings(BaseModel):
         Raises:
             Misconfigured: it is not set, and no local stack is up.
         """
-        if self.pepper is None:
+        return self.peppers_needed[0]
+
+    @property
+    def peppers_needed(self) -> tuple[bytes, ...]:
+        """The pepper, and the one before it while keys are rotated; raises as `pepper_needed`."""
+        if not self.peppers:
             raise Misconfigured("DAKUAN_PEPPER is not set: 32 bytes in base64; `openssl rand -base64 32` makes it")
-        return self.pepper
+        return self.peppers
 
     def temporal_connect_config(self) -> dict[str, Any]:
         """Keyword arguments of `temporalio.client.Client.connect`.
@@ -310,28 +321,13 @@ def _account_keys(variables: Mapping[str, str], home: Path | None) -> dict[str, 
         raise Misconfigured(f"{home / ACCOUNT_KEYS_FILE} cannot be read: {error}") from None
 
 
-def parse_pepper(text: str) -> bytes:
-    """The pepper of API keys.
-
-    Raises:
-        Misconfigured: it is not 32 bytes in base64. The message does not repeat it.
-    """
-    try:
-        pepper = base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        pepper = b""
-    if len(pepper) != 32:
-        raise Misconfigured("DAKUAN_PEPPER is not 32 bytes in base64; `openssl rand -base64 32` makes it")
-    return pepper
-
-
-def _pepper(variables: Mapping[str, str], home: Path | None) -> bytes | None:
+def _peppers(variables: Mapping[str, str], home: Path | None) -> tuple[bytes, ...]:
     """The pepper that is set; otherwise that of the local stack in use."""
-    if "DAKUAN_PEPPER" in variables:
-        return parse_pepper(variables["DAKUAN_PEPPER"])
+    if PEPPER in variables:
+        return parse_peppers(variables[PEPPER])
     if home is None or not (home / PEPPER_FILE).exists():
-        return None
-    return parse_pepper((home / PEPPER_FILE).read_text(encoding="ascii"))
+        return ()
+    return parse_peppers((home / PEPPER_FILE).read_text(encoding="ascii"))
 
 
 def _providers(variables: Mapping[str, str]) -> Providers | None:

@@ -5,6 +5,7 @@
     │   ├── Refused               a command, order or request was refused: reason code and sentence
     │   ├── BadInput              a file or an argument that a person gave cannot be read
     │   └── Misconfigured         a setting is missing or wrong
+    │       └── PortInUse             another program listens where ours should
     └── RetryableError            the world may answer better next time
         ├── Unavailable           a carrier, channel, rail, database or server did not answer
         │   ├── DatabaseUnavailable   the database answers and takes no writes: a standby, or a demoted primary
@@ -54,6 +55,10 @@ class BadInput(FinalError):
 
 class Misconfigured(FinalError):
     """A setting is missing or wrong."""
+
+
+class PortInUse(Misconfigured):
+    """Another program listens at the port."""
 
 
 class Unavailable(RetryableError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import ssl
 from collections.abc import AsyncIterator
@@ -18,6 +19,8 @@ from core.errors import DakuanError, Misconfigured, Unavailable
 from gateway.converter import DATA_CONVERTER
 from gateway.signing import Signing, read_signer
 
+log = logging.getLogger("dakuan.gateway")
+
 LAST_PAUSE = 0.2
 """Seconds between a client's last use and the end of the program: without it one in five aborts (sdk-python #300)."""
 FOUND_WITHIN = timedelta(seconds=30)
@@ -25,13 +28,23 @@ TLS_TRIED_WITHIN = 3.0
 
 
 @asynccontextmanager
-async def connected(settings: Settings) -> AsyncIterator[Client]:
+async def connected(settings: Settings, *, later: bool = False) -> AsyncIterator[Client]:
     """A client for the block. The end of the block waits for `LAST_PAUSE`, so that the program may end after it.
+
+    Args:
+        later: where nothing answers yet, give a client that connects at its first call, and log why.
 
     Raises:
         Unavailable, Misconfigured: as `connect`.
     """
-    client = await connect(settings)
+    try:
+        client = await connect(settings)
+    except Unavailable as error:
+        if not later:
+            raise
+        log.warning("%s; requests wait until it does", error)
+        target = settings.temporal_connect_config()
+        client = await Client.connect(**target, data_converter=DATA_CONVERTER, lazy=True)
     try:
         yield client
     finally:

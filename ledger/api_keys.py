@@ -10,9 +10,13 @@ from ledger.register_part import Conditions, RegisterPart
 
 
 class ApiKey(Message):
-    """A key without its secret. `merchant_id` None: the storefront's, for orders of all merchants."""
+    """A key without its secret. `merchant_id` None: the storefront's, for orders of all merchants.
+
+    `line` is the first of the keys that it follows by rotations: together they are one sender.
+    """
 
     key_id: str
+    line: str
     name: str
     merchant_id: str | None
     scopes: tuple[str, ...]
@@ -39,25 +43,27 @@ class ApiKeys(RegisterPart):
         by: str,
         expires_at: datetime | None,
         now: datetime,
+        line: str | None = None,
     ) -> None:
         """Add a key, as the owner.
 
         Args:
-            digest: of the key, with the pepper.
+            digest: of the key, with the newest pepper.
+            line: of the key that it follows; None where it begins one.
         """
         await self._call(
-            "SELECT add_api_key($1, $2, $3, $4, $5, $6, $7, $8)",
-            *(key_id, name, digest, merchant_id, list(scopes), by, expires_at, now),
+            "SELECT add_api_key($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            *(key_id, name, digest, merchant_id, list(scopes), by, expires_at, now, line),
         )
 
     async def end(self, key_id: str, at: datetime) -> bool:
         """Let a key end by then, as the owner. False: it is not known, or ends earlier."""
         return bool(await self._call("SELECT end_api_key($1, $2)", key_id, at))
 
-    async def find(self, digest: bytes, now: datetime) -> ApiKey | None:
-        """The key of this digest that is valid now."""
+    async def find(self, digests: Sequence[bytes], now: datetime) -> ApiKey | None:
+        """The key of one of these digests (by each pepper) that is valid now."""
         return await self._one(
-            ApiKey, f"{_KEY} WHERE digest = $1 AND (expires_at IS NULL OR expires_at > $2)", digest, now
+            ApiKey, f"{_KEY} WHERE digest = ANY ($1) AND (expires_at IS NULL OR expires_at > $2)", list(digests), now
         )
 
     async def get(self, key_id: str) -> ApiKey | None:

@@ -18,11 +18,16 @@ class TakenRequest(Message):
 
 
 class PendingRequest(Message):
-    """A request without an answer, taken by the caller. `digest` proves that a gateway wrote it."""
+    """A request without an answer, taken by the caller. `digest` proves that a gateway wrote it.
+
+    `api_key` is the first key of its sender's line.
+    """
 
     api_key: str
     idempotency_key: str
     digest: str
+    older_digest: str | None = None
+    """By the pepper before, while peppers are rotated."""
     what: str
     subject: str
     body: Any
@@ -46,11 +51,12 @@ class Requests(RegisterPart):
         taken_until: datetime,
         now: datetime,
     ) -> TakenRequest:
-        """Write a request down, and take it until then. The same key with another digest is `other`."""
+        """Write a request down, and take it until then. The same key with other digests is `other`."""
+        digests = [digest for digest in (request.digest, request.older_digest) if digest is not None]
         taken = await self._one(
             TakenRequest,
             "SELECT * FROM take_request($1, $2, $3, $4, $5, $6, $7, $8)",
-            *(request.api_key, request.idempotency_key, request.digest, request.what, request.subject, request.body),
+            *(request.api_key, request.idempotency_key, digests, request.what, request.subject, request.body),
             *(taken_until, now),
         )
         assert taken is not None  # the function answers with one row
@@ -65,7 +71,7 @@ class Requests(RegisterPart):
         return await self._all(PendingRequest, "SELECT * FROM take_unanswered($1, $2, $3)", at_most, taken_until, now)
 
     async def known(self, api_key: str, idempotency_key: str) -> StoredRequest | None:
-        """A request of this key, with its answer where it has one."""
+        """A request of this line of keys, with its answer where it has one."""
         return await self._one(
             StoredRequest,
             "SELECT status, answer, received_at FROM requests WHERE api_key = $1 AND idempotency_key = $2",

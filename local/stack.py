@@ -30,10 +30,10 @@ from config import (
     STACK_FILE,
     Settings,
     parse_account_keys,
-    parse_pepper,
     read_rails,
     standin_providers,
 )
+from config.gateway import parse_peppers
 from core.errors import Misconfigured
 from local import pids
 from local.client import WorldClient
@@ -88,7 +88,7 @@ class LocalStack:
             "home": self.home,
             "providers": providers,
             "account_keys": keys,
-            "pepper": self._base.pepper or self._pepper(),
+            "peppers": self._base.peppers or self._peppers(),
             "webhooks_to_this_machine": True,
             **self._rails(),
         }
@@ -119,7 +119,7 @@ class LocalStack:
         self.home.mkdir(parents=True, exist_ok=True)
         self._take_lock()
         self._account_keys()
-        self._pepper()
+        self._peppers()
         starting = [asyncio.create_task(asyncio.to_thread(service.start)) for service in self.services]
         try:
             # Not gather: if one fails or we are interrupted, it would leave other servers starting unobserved.
@@ -178,9 +178,9 @@ class LocalStack:
         """The home's own keys, created at the first use; no other user may read them."""
         return parse_account_keys(self._secret(ACCOUNT_KEYS_FILE, "local:"))
 
-    def _pepper(self) -> bytes:
+    def _peppers(self) -> tuple[bytes, ...]:
         """The home's own pepper, as its keys."""
-        return parse_pepper(self._secret(PEPPER_FILE))
+        return parse_peppers(self._secret(PEPPER_FILE))
 
     def _secret(self, name: str, head: str = "") -> str:
         file = self.home / name

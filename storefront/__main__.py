@@ -13,7 +13,7 @@ from core.addresses import hide_passwords
 from core.errors import DakuanError, Misconfigured
 from ending import end_with
 from logs import log_to
-from storefront.serving import serving
+from storefront.serving import listen, serving
 
 
 async def serve(host: str, port: int) -> None:
@@ -24,7 +24,7 @@ async def serve(host: str, port: int) -> None:
     settings = load()
     # Say so at the start, not at the first request.
     _ = settings.pepper_needed
-    async with serving(settings, port, host) as server:
+    async with serving(settings, listen(host, port)) as server:
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({server, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -28,6 +29,8 @@ from storefront.api.documents import document_of
 from storefront.changing import Changes
 from storefront.console.app import console_app, is_served
 from storefront.delivery import Deliveries
+from storefront.headers import VERSION, add_headers, check_headers
+from storefront.identities import address_of
 from storefront.limits import Limits
 from storefront.posting import Poster
 from storefront.problems import ProblemError, problem_in, problem_of, respond
@@ -35,7 +38,10 @@ from storefront.service import HttpService, service_of
 from storefront.targets import reach_of
 from wiring.desks import callback_desk, push_desk
 
-REQUEST_ID = "X-Request-Id"
+DRAINS_WITHIN = 10.0
+"""Seconds that tries have for their ends when the gateway ends."""
+READY_FOR = 1.0
+"""Seconds for which an answer about readiness stands: many who ask cost no more than one."""
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 log = logging.getLogger("dakuan.storefront")
@@ -43,10 +49,10 @@ log = logging.getLogger("dakuan.storefront")
 
 @asynccontextmanager
 async def running_service(settings: Settings) -> AsyncIterator[HttpService]:
-    """The gateway's parts, with the forwarder at work.
+    """The gateway's parts, with the forwarder at work. While Temporal is away, requests are written down.
 
     Raises:
-        Unavailable: Temporal or PostgreSQL does not answer; a retry may help.
+        Unavailable: PostgreSQL does not answer; a retry may help.
         Misconfigured: a setting is missing, or migrations are.
     """
     async with AsyncExitStack() as stack:
@@ -54,9 +60,9 @@ async def running_service(settings: Settings) -> AsyncIterator[HttpService]:
         stack.push_async_callback(pool.close)
         await refuse_unready(pool)
         register = Register(pool)
-        client: Client = await stack.enter_async_context(gateway.connected(settings))
+        client: Client = await stack.enter_async_context(gateway.connected(settings, later=True))
         pushes = await stack.enter_async_context(push_desk(settings, register, client))
-        changes = Changes(register, client, settings.pepper_needed)
+        changes = Changes(register, client, settings.peppers_needed)
         vault = Vault(settings.account_keys)
         poster = await stack.enter_async_context(Poster(reach_of(settings)))
         deliveries = Deliveries(register, vault, poster)
@@ -77,6 +83,8 @@ async def running_service(settings: Settings) -> AsyncIterator[HttpService]:
             forwarding.cancel()
             with suppress(asyncio.CancelledError):
                 await forwarding
+            # An answer that is there must be kept before the pool closes.
+            await changes.drain(DRAINS_WITHIN)
 
 
 @asynccontextmanager
@@ -95,7 +103,7 @@ def application(service: HttpService) -> FastAPI:
     """The application around its running parts."""
     app = FastAPI(
         title="Dakuan",
-        version="2026-12-01",
+        version=VERSION,
         summary="Durable payment verification for marketplace orders",
         openapi_url="/v1/openapi.json",
         docs_url=None,
@@ -124,6 +132,16 @@ async def healthy() -> JSONResponse:
 async def ready(request: Request) -> JSONResponse:
     """PostgreSQL and Temporal answer, and a worker takes tasks."""
     service = service_of(request)
+    service.limits.count_unknown(address_of(request))
+    async with service.asked.lock:
+        if time.monotonic() >= service.asked.until:
+            service.asked.problems = await _unready(service)
+            service.asked.until = time.monotonic() + READY_FOR
+        problems = service.asked.problems
+    return JSONResponse({"ok": not problems, **problems}, 503 if problems else 200)
+
+
+async def _unready(service: HttpService) -> dict[str, str]:
     problems = {}
     try:
         await refuse_unready(service.register.pool)
@@ -135,7 +153,7 @@ async def ready(request: Request) -> JSONResponse:
             problems["worker"] = idle
     except Exception as error:  # any failure of the connection means the same: it is not ready
         problems["temporal"] = type(error).__name__
-    return JSONResponse({"ok": not problems, **problems}, 503 if problems else 200)
+    return problems
 
 
 # --- errors ------------------------------------------------------------------------------------------------
@@ -153,7 +171,8 @@ async def _refused(request: Request, error: Any) -> Response:
 
 
 async def _unrouted(request: Request, error: Any) -> Response:
-    return respond(_of(request, problem_of(_CODES.get(error.status_code, "unreadable"))))
+    # A 405 says in Allow which methods there are.
+    return respond(_of(request, problem_of(_CODES.get(error.status_code, "unreadable"))), error.headers)
 
 
 def _of(request: Request, problem: Any) -> Any:
@@ -164,10 +183,12 @@ async def _named(request: Request, call: Callable[[Request], Awaitable[Response]
     """Give the request a name, and let no defect show its insides."""
     request.state.request_id = uuid.uuid4().hex
     try:
+        check_headers(request, service_of(request).hosts)
         response = await call(request)
+    except ProblemError as error:
+        response = await _ended(request, error)
     except Exception:
         log.exception("%s %s failed", request.method, request.url.path)
         response = respond(_of(request, problem_of("internal_error")))
-    response.headers[REQUEST_ID] = request.state.request_id
-    response.headers["Cache-Control"] = "no-store"
+    add_headers(response, request.state.request_id)
     return response

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from core.errors import BadInput
 from core.fields import Message
@@ -17,29 +18,40 @@ M = TypeVar("M", bound=Message)
 
 LARGEST = 256 * 1024
 """Bytes. An order of 200 lines with long titles has a quarter of it."""
+ARRIVES_WITHIN = 10.0
+"""Seconds for a whole body. A sender of one byte a second would hold a connection for days."""
 
 
 async def raw_of(request: Request, largest: int = LARGEST) -> bytes:
     """The bytes of a body.
 
     Raises:
-        ProblemError: `too_large`.
+        ProblemError: `too_large` or `too_slow`.
     """
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > largest:
-            raise ProblemError("too_large", f"A body has at most {largest:,} bytes.")
-    return bytes(raw)
+    raw = await first_of(request, largest + 1)
+    if len(raw) > largest:
+        raise ProblemError("too_large", f"A body has at most {largest:,} bytes.")
+    return raw
 
 
 async def first_of(request: Request, most: int) -> bytes:
-    """The first bytes of a body; the rest is not read."""
+    """The first bytes of a body; the rest is not read.
+
+    Raises:
+        ProblemError: `too_slow`.
+    """
     raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) >= most:
-            break
+    try:
+        async with asyncio.timeout(ARRIVES_WITHIN):
+            async for chunk in request.stream():
+                raw += chunk
+                if len(raw) >= most:
+                    break
+    except TimeoutError:
+        why = f"A body arrives within {ARRIVES_WITHIN:g} seconds."
+        raise ProblemError("too_slow", why, headers={"Connection": "close"}) from None
+    except ClientDisconnect:
+        raise ProblemError("unreadable", "The connection ended within the body.") from None
     return bytes(raw[:most])
 
 
@@ -47,8 +59,9 @@ async def object_of(request: Request) -> dict[str, Any]:
     """The JSON object of a body; no body is an empty one.
 
     Raises:
-        ProblemError: `unreadable`, with the line where JSON has lines; `too_large`.
+        ProblemError: `unreadable`, with the line where JSON has lines; `unsupported_media_type`; `too_large`.
     """
+    _refuse_other_media(request)
     raw = await raw_of(request)
     if not raw.strip():
         return {}
@@ -65,6 +78,16 @@ async def object_of(request: Request) -> dict[str, Any]:
 
 PROOF = "proof"
 """The one field of the contract that the gateway fills in where it sends."""
+
+
+def _refuse_other_media(request: Request) -> None:
+    """JSON in UTF-8 alone, as it is: what two readers read differently must not reach the books."""
+    kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    charset = parameters.partition("charset=")[2].strip().strip('"')
+    if kind.strip() not in {"", "application/json"} or charset not in {"", "utf-8", "utf8"}:
+        raise ProblemError("unsupported_media_type", "Send JSON in UTF-8 as Content-Type: application/json.")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise ProblemError("unsupported_media_type", "Send the body as it is, without Content-Encoding.")
 
 
 def message_of(model: type[M], fields: dict[str, Any], code: str = "malformed") -> M:

@@ -12,7 +12,7 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -88,8 +88,8 @@ def idempotency_key_of(request: Request) -> str:
 class Changes:
     """Carries changing requests out. While Temporal cannot be reached, requests are written down and go on later."""
 
-    def __init__(self, register: Register, client: Client, pepper: bytes) -> None:
-        self._register, self._client, self._pepper = register, client, pepper
+    def __init__(self, register: Register, client: Client, peppers: Sequence[bytes]) -> None:
+        self._register, self._client, self._peppers = register, client, peppers
         self._trying: set[asyncio.Task[KeptAnswer | None]] = set()
         """Held, or a task that nothing waits for could be collected."""
 
@@ -101,8 +101,16 @@ class Changes:
             what: `order` or `withdrawal` to start one, or with the verb of a command: `order.confirm_receipt`.
         """
         sender = caller.sender
-        digest = self._digest(sender, key, what, subject, body)
-        return PendingRequest(api_key=sender, idempotency_key=key, digest=digest, what=what, subject=subject, body=body)
+        digest, *older = self._digests(sender, key, what, subject, body)
+        return PendingRequest(
+            api_key=sender,
+            idempotency_key=key,
+            digest=digest,
+            older_digest=older[0] if older else None,
+            what=what,
+            subject=subject,
+            body=body,
+        )
 
     async def answer(self, pending: PendingRequest, request: Request) -> JSONResponse:
         """Carry out a request, or give its first answer again, as HTTP."""
@@ -204,15 +212,29 @@ class Changes:
 
     def _is_ours(self, pending: PendingRequest) -> bool:
         """Whether a gateway wrote this row. One that the worker's role was stolen for could name any sender."""
-        right = self._digest(pending.api_key, pending.idempotency_key, pending.what, pending.subject, pending.body)
-        if hmac.compare_digest(right, pending.digest):
+        right = self._digests(pending.api_key, pending.idempotency_key, pending.what, pending.subject, pending.body)
+        if any(hmac.compare_digest(one, pending.digest) for one in right):
             return True
-        log.error("request %s of key %s was written by no gateway", pending.idempotency_key, pending.api_key)
+        log.error(
+            "request %s of %s waits: no gateway wrote it, or one with another DAKUAN_PEPPER. If you changed it, append"
+            " the one before after a comma until the request is answered",
+            pending.idempotency_key,
+            pending.api_key,
+        )
         return False
 
-    def _digest(self, *parts: Any) -> str:
-        text = json.dumps(parts, ensure_ascii=False, sort_keys=True)
-        return hmac.new(self._pepper, text.encode(), hashlib.sha256).hexdigest()
+    def _digests(self, *parts: Any) -> list[str]:
+        """What proves a request, by each pepper."""
+        text = json.dumps(parts, ensure_ascii=False, sort_keys=True).encode()
+        return [hmac.new(pepper, text, hashlib.sha256).hexdigest() for pepper in self._peppers]
+
+    async def drain(self, within: float) -> None:
+        """Let the tries that run come to their ends, for so many seconds. What is left goes on at another gateway."""
+        if self._trying:
+            _, late = await asyncio.wait(self._trying, timeout=within)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
 
 def _accepted(key: str) -> JSONResponse:

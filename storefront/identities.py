@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from core.api_keys import key_id_of
 from core.errors import Refused
 from ledger.api_keys import ApiKey
 from ledger.register import Register
+from storefront.limits import Limits
 from storefront.problems import ProblemError
 
 _BEARER = "bearer "
@@ -35,7 +37,7 @@ class Caller:
     @property
     def sender(self) -> str:
         """Under which name its requests are kept."""
-        return self.key.key_id
+        return self.key.line
 
     def needs(self, scope: str) -> None:
         """Raise where the key lacks this scope.
@@ -72,16 +74,26 @@ class Caller:
         return given
 
 
-async def caller_of(request: Request, register: Register, pepper: bytes) -> Caller:
+async def caller_of(request: Request, register: Register, peppers: Sequence[bytes], limits: Limits) -> Caller:
     """Who sent this request.
 
     Raises:
-        ProblemError: `unauthorized`; it does not say whether the key is unknown or has ended.
+        ProblemError: `unauthorized`; it does not say whether the key is unknown or has ended. `too_many_requests`.
     """
     header, now = request.headers.get("authorization", ""), datetime.now(UTC)
     key = header[len(_BEARER) :].strip() if header.lower().startswith(_BEARER) else ""
-    found = await register.api_keys.find(digest_of(key, pepper), now) if key_id_of(key) else None
+    digests = [digest_of(key, pepper) for pepper in peppers] if key_id_of(key) else []
+    address = address_of(request)
+    limits.refuse_guessing(address, digests)
+    found = await register.api_keys.find(digests, now) if digests else None
     if found is None:
+        limits.note_wrong(address)
         raise ProblemError("unauthorized", headers={"WWW-Authenticate": "Bearer"})
+    limits.note_right(digests)
     await register.api_keys.note_used(found.key_id, now)
     return Caller(found)
+
+
+def address_of(request: Request) -> str:
+    """Where a request came from; a proxy on this machine says it."""
+    return request.client.host if request.client is not None else ""

@@ -1,8 +1,12 @@
-"""How often a key may ask: changing requests and reads apart, so that a poll delays no shipment."""
+"""How often a key may ask, how often an order may be changed, and how often one address may guess keys."""
 
 from __future__ import annotations
 
-from limits import RateLimitItemPerSecond
+import math
+import time
+from collections.abc import Sequence
+
+from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
@@ -10,21 +14,78 @@ from storefront.problems import ProblemError
 
 WRITES = RateLimitItemPerSecond(20)
 READS = RateLimitItemPerSecond(100)
+COMMANDS = RateLimitItemPerHour(20)
+"""Changing commands of one order or withdrawal. A sender in a loop would fill its history."""
+WRONG_KEYS = RateLimitItemPerMinute(100)
+"""Of one address. After that it is asked to wait, but for keys that were right in the last minutes."""
+UNKNOWN_SENDERS = RateLimitItemPerSecond(20)
+"""Requests of one address that need no key."""
+KNOWN_FOR = 600.0
+KNOWN_MOST = 10_000
 
 
 class Limits:
-    """Requests of each key within the last second. Every process of the gateway counts for itself."""
+    """Requests within the last second, minute or hour. Every process of the gateway counts for itself."""
 
     def __init__(self) -> None:
         self._window = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._known: dict[bytes, float] = {}
 
     def count(self, key_id: str, *, changing: bool) -> None:
-        """Count one request.
+        """Count one request of a key; changing requests and reads apart, so that a poll delays no shipment.
 
         Raises:
             ProblemError: `too_many_requests`; a retry after a second helps.
         """
         most, kind = (WRITES, "write") if changing else (READS, "read")
-        if not self._window.hit(most, kind, key_id):
-            why = f"At most {most.amount} {kind}s a second."
-            raise ProblemError("too_many_requests", why, headers={"Retry-After": "1"})
+        self._hit(most, f"At most {most.amount} {kind}s a second.", kind, key_id)
+
+    def takes_command(self, kind: str, subject: str) -> bool:
+        """Count one changing command of an order or withdrawal. False: it has had as many as it may within an hour."""
+        return self._window.hit(COMMANDS, kind, subject)
+
+    def refuse_command(self, kind: str, subject: str) -> ProblemError:
+        """The problem of a command beyond that."""
+        return self._too_many(COMMANDS, f"At most {COMMANDS.amount} commands an hour for one {kind}.", kind, subject)
+
+    def count_unknown(self, address: str) -> None:
+        """Count one request that needs no key.
+
+        Raises:
+            ProblemError: `too_many_requests`.
+        """
+        self._hit(UNKNOWN_SENDERS, f"At most {UNKNOWN_SENDERS.amount} a second from one address.", "unknown", address)
+
+    # --- wrong keys ------------------------------------------------------------------------------------
+
+    def refuse_guessing(self, address: str, digests: Sequence[bytes]) -> None:
+        """Refuse an address that sent many wrong keys, before the database is asked.
+
+        Raises:
+            ProblemError: `too_many_requests`.
+        """
+        if self._window.test(WRONG_KEYS, "wrong", address):
+            return
+        if not any(self._known.get(digest, 0.0) > time.monotonic() for digest in digests):
+            raise self._too_many(WRONG_KEYS, "Too many wrong keys came from this address.", "wrong", address)
+
+    def note_wrong(self, address: str) -> None:
+        """A key was wrong."""
+        self._window.hit(WRONG_KEYS, "wrong", address)
+
+    def note_right(self, digests: Sequence[bytes]) -> None:
+        """A key was right: its sender need not wait for the guesses of others."""
+        if len(self._known) > KNOWN_MOST:
+            self._known.clear()
+        self._known.update(dict.fromkeys(digests, time.monotonic() + KNOWN_FOR))
+
+    # --- counting --------------------------------------------------------------------------------------
+
+    def _hit(self, most: RateLimitItem, why: str, *about: str) -> None:
+        if not self._window.hit(most, *about):
+            raise self._too_many(most, why, *about)
+
+    def _too_many(self, most: RateLimitItem, why: str, *about: str) -> ProblemError:
+        over_at = self._window.get_window_stats(most, *about).reset_time
+        seconds = max(1, math.ceil(over_at - time.time()))
+        return ProblemError("too_many_requests", why, headers={"Retry-After": str(seconds)})

@@ -41,7 +41,11 @@ _OWN = {
     "idempotency_key_missing": (400, "A changing request needs the header Idempotency-Key: 1 to 64 of A-Z a-z 0-9 _ -"),
     "under_way": (409, "The same request is being carried out."),
     "unreadable": (400, "The body cannot be read."),
+    "too_slow": (408, "The body took too long to arrive."),
     "too_large": (413, "The body is too large."),
+    "unsupported_media_type": (415, "The body has a form that is not taken here."),
+    "unknown_host": (400, "This gateway does not answer under the name in the header Host."),
+    "unknown_version": (400, "This version of the interface is not served."),
     "too_many_requests": (429, "This API key asks more often than it may."),
     "unavailable": (503, "Something that is needed does not answer."),
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 from temporalio.client import Client
@@ -15,9 +16,19 @@ from ledger.register import Register
 from ledger.withdrawals import StoredWithdrawal
 from storefront.changing import Changes
 from storefront.delivery import Deliveries
+from storefront.headers import host_in
 from storefront.identities import Caller, caller_of
 from storefront.limits import Limits
 from storefront.problems import ProblemError
+
+
+@dataclass
+class Readiness:
+    """What was wrong when someone last asked whether the gateway is ready, and until when that stands."""
+
+    problems: dict[str, str] = field(default_factory=dict)
+    until: float = 0.0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,13 @@ class HttpService:
     callbacks: CallbackDesk
     limits: Limits
     deliveries: Deliveries
+    asked: Readiness = field(default_factory=Readiness)
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names under which this gateway answers."""
+        console = self.settings.console
+        return self.settings.http_hosts | ({host_in(console.host)} if console is not None else frozenset())
 
     async def caller(self, request: Request, scope: str | None = None) -> Caller:
         """Who sent this request, where the key may do this now. Without a scope any key may.
@@ -39,11 +57,22 @@ class HttpService:
         Raises:
             ProblemError: `unauthorized`, `missing_scope` or `too_many_requests`.
         """
-        found = await caller_of(request, self.register, self.settings.pepper_needed)
+        found = await caller_of(request, self.register, self.settings.peppers_needed, self.limits)
         self.limits.count(found.key.key_id, changing=scope is not None and scope.endswith(":write"))
         if scope is not None:
             found.needs(scope)
         return found
+
+    async def count_command(self, caller: Caller, key: str, kind: str, subject: str) -> None:
+        """Count a changing command of an order or withdrawal. A request that was taken before gets its answer.
+
+        Raises:
+            ProblemError: `too_many_requests`.
+        """
+        if self.limits.takes_command(kind, subject):
+            return
+        if await self.register.requests.known(caller.sender, key) is None:
+            raise self.limits.refuse_command(kind, subject)
 
     async def order(self, caller: Caller, order_id: str) -> StoredOrder:
         """An order that the caller may see.

@@ -3,18 +3,79 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from config import Settings
+from core.errors import Misconfigured, PortInUse
 from storefront.app import application, running_service
 
 ENDS_WITHIN = 10
 """Seconds that open requests have when the server ends."""
 LOOK_EVERY = 0.02
+CONNECTIONS_MOST = 1_000
+"""Connections and requests at one time; beyond, the answer is 503 at once."""
+IDLE_FOR = 30
+"""Seconds that a connection is kept between two requests."""
+HEADERS_WITHIN = 10.0
+"""Seconds for the head of a request. uvicorn sets no limit: a sender of one byte a minute would hold a connection."""
+
+
+class _Protocol(H11Protocol):
+    """HTTP/1.1 that waits for the head of a request only so long."""
+
+    _waits: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._expect_head()
+        else:
+            self._stop_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _expect_head(self) -> None:
+        if self._waits is None:
+            self._waits = self.loop.call_later(HEADERS_WITHIN, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._waits is not None:
+            self._waits.cancel()
+            self._waits = None
+
+    def _give_up(self) -> None:
+        self._waits = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        PortInUse: another program has the port.
+        Misconfigured: there is no such address on this machine, or this user may not listen there.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(f"Another program listens at port {port} of {host}: choose another with --port") from None
+        raise Misconfigured(f"The gateway cannot listen at port {port} of {host}: {error.strerror or error}") from None
 
 
 class _Server(uvicorn.Server):
@@ -26,28 +87,37 @@ class _Server(uvicorn.Server):
         yield
 
 
+def server_of(app: Any) -> uvicorn.Server:
+    """A server for an application, with the limits of the gateway; it leaves signals alone."""
+    config = uvicorn.Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        loop="asyncio",
+        log_level="warning",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=CONNECTIONS_MOST,
+        timeout_keep_alive=IDLE_FOR,
+        timeout_graceful_shutdown=ENDS_WITHIN,
+    )
+    return _Server(config)
+
+
 @asynccontextmanager
-async def serving(settings: Settings, port: int, host: str = "127.0.0.1") -> AsyncIterator[asyncio.Task[Any]]:
-    """Serve while the block runs; the server's task ends early only where it cannot listen.
+async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[asyncio.Task[Any]]:
+    """Serve while the block runs.
 
     Raises:
-        Unavailable: Temporal or PostgreSQL does not answer; a retry may help.
+        Unavailable: PostgreSQL does not answer; a retry may help.
         Misconfigured: a setting is missing, or migrations are.
     """
-    async with running_service(settings) as service:
-        config = uvicorn.Config(
-            application(service),
-            host=host,
-            port=port,
-            http="h11",
-            loop="asyncio",
-            log_level="warning",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=ENDS_WITHIN,
-        )
-        server = _Server(config)
-        task = asyncio.create_task(server.serve())
+    async with AsyncExitStack() as stack:
+        stack.callback(listener.close)
+        service = await stack.enter_async_context(running_service(settings))
+        server = server_of(application(service))
+        task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             # uvicorn sets a flag and no event.
             while not server.started and not task.done():  # noqa: ASYNC110

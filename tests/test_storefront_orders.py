@@ -174,8 +174,14 @@ def test_a_key_does_what_its_scopes_say_until_it_ends(shop: Http, http_client: h
     ask("keys", "revoke", reader.key_id)
     assert reader.get("/v1/orders").status == 401
     old = keyed(http_client)
+    order, request = fresh_order(), fresh_key()
+    first = old.post("/v1/orders", order, request)
     fresh = ask("keys", "rotate", old.key_id, "--by", "ann")
-    assert Http(http_client, fresh["key"], fresh["key_id"]).get("/v1/orders").status == 200
+    successor = Http(http_client, fresh["key"], fresh["key_id"])
+    assert successor.get("/v1/orders").status == 200
+    assert successor.get(f"/v1/requests/{request}").body == first.body
+    again = successor.post("/v1/orders", order, request)
+    assert (again.body, again.headers["idempotent-replayed"]) == (first.body, "true")
     assert old.get("/v1/orders").status == 200
     for wrong in ("x", "dk_live_x", f"{old.key[:-1]}_", old.key[:-1] + ("a" if old.key[-1] != "a" else "b")):
         assert Http(http_client, wrong, "").get("/v1/orders").body["code"] == "unauthorized"
@@ -191,6 +197,12 @@ BAD = {
     "a list": (b"[]", 400, "unreadable"),
     "half a character": (b'{"a": "\\ud800"}', 400, "unreadable"),
     "nan": (b'{"a": NaN}', 400, "unreadable"),
+    "a number without end": (b'{"a": 1e999}', 400, "unreadable"),
+    "a number of many digits": (b'{"a": ' + b"9" * 5_000 + b"}", 400, "unreadable"),
+    "deeper than anyone reads": (b"[" * 100_000, 400, "unreadable"),
+    "deep and whole": (b'{"a": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", 400, "unreadable"),
+    "two values": (b"{} {}", 400, "unreadable"),
+    "a mark of the byte order": (b"\xef\xbb\xbf{}", 400, "unreadable"),
     "nothing": (b"", 422, "invalid_order"),
     "too large": (b'{"a": "' + b"x" * 300_000 + b'"}', 413, "too_large"),
 }
@@ -202,6 +214,23 @@ def test_what_cannot_be_read_is_answered_with_why(shop: Http, case: str) -> None
     answer = shop.post("/v1/orders", body, fresh_key())
     assert (answer.status, answer.body["code"]) == (status, code)
     assert "Traceback" not in str(answer.body)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Content-Type": "application/json; charset=gbk"},
+        {"Content-Encoding": "gzip"},
+    ],
+    ids=str,
+)
+def test_a_body_in_another_form_is_refused(shop: Http, headers: dict[str, str]) -> None:
+    answer = shop.post("/v1/orders", b"{}", fresh_key(), **headers)
+    assert (answer.status, answer.body["code"]) == (415, "unsupported_media_type")
+    taken = shop.post("/v1/orders", b"{}", fresh_key(), **{"Content-Type": 'application/json; charset="UTF-8"'})
+    assert taken.body["code"] == "invalid_order"
 
 
 def test_every_wrong_field_is_named(shop: Http) -> None:
@@ -233,7 +262,14 @@ def test_it_says_whether_it_lives_and_is_ready(http_client: httpx2.Client) -> No
     assert http_client.get("/healthz").json() == {"ok": True}
     assert http_client.get("/readyz").json() == {"ok": True}
     assert http_client.get("/nowhere").json()["code"] == "not_found"
-    assert http_client.delete("/v1/orders").json()["code"] == "method_not_allowed"
+    wrong = http_client.delete("/v1/orders")
+    assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
+    assert set(wrong.headers["allow"].split(", ")) & {"GET", "POST"}
+    foreign = http_client.get("/v1/orders", headers={"Host": "evil.example"})
+    assert (foreign.status_code, foreign.json()["code"]) == (400, "unknown_host")
+    assert http_client.get("/healthz", headers={"Host": "10.0.0.7"}).headers["dakuan-version"] == "2026-12-01"
+    other = http_client.get("/v1/orders", headers={"Dakuan-Version": "2025-01-01"})
+    assert (other.status_code, other.json()["code"]) == (400, "unknown_version")
 
 
 def test_a_waybill_is_judged(shop: Http) -> None:

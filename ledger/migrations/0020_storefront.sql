@@ -4,6 +4,8 @@
 CREATE TABLE api_keys (
     -- The visible part of a key, by which people name it.
     key_id      TEXT PRIMARY KEY,
+    -- The first key of its line. A rotation makes a successor, which sees the requests of the keys before it.
+    line        TEXT NOT NULL REFERENCES api_keys (key_id),
     name        TEXT NOT NULL,
     -- HMAC-SHA256 of the key with a pepper that is not in this database: who reads this table can forge no key.
     digest      BYTEA NOT NULL UNIQUE,
@@ -27,10 +29,11 @@ CREATE INDEX api_keys_by_merchant ON api_keys (merchant_id, created_at);
 -- Add a key, for the owner alone: whoever may add one may speak for a merchant.
 CREATE FUNCTION add_api_key(
     p_key_id TEXT, p_name TEXT, p_digest BYTEA, p_merchant_id TEXT, p_scopes TEXT[],
-    p_created_by TEXT, p_expires_at TIMESTAMPTZ, p_now TIMESTAMPTZ
+    p_created_by TEXT, p_expires_at TIMESTAMPTZ, p_now TIMESTAMPTZ, p_line TEXT
 ) RETURNS VOID LANGUAGE sql SET search_path = pg_catalog, dakuan, pg_temp AS $$
-    INSERT INTO api_keys (key_id, name, digest, merchant_id, scopes, created_by, created_at, expires_at)
-    VALUES (p_key_id, p_name, p_digest, p_merchant_id, p_scopes, p_created_by, p_now, p_expires_at)
+    INSERT INTO api_keys (key_id, line, name, digest, merchant_id, scopes, created_by, created_at, expires_at)
+    VALUES (p_key_id, coalesce(p_line, p_key_id), p_name, p_digest, p_merchant_id, p_scopes, p_created_by, p_now,
+            p_expires_at)
 $$;
 
 -- Let a key end, at once or later; false: it is not known, or ends earlier. A key never lives longer than it was given.
@@ -50,10 +53,11 @@ $$;
 
 -- Changing requests, written down before Temporal is called.
 CREATE TABLE requests (
+    -- The sender: the first key of its line.
     api_key         TEXT NOT NULL REFERENCES api_keys (key_id),
     idempotency_key TEXT NOT NULL,
     -- HMAC-SHA256 of the request with the pepper: the same key with another content is refused, and a row that no
-    -- gateway wrote is never carried out.
+    -- gateway wrote is never carried out. While the pepper is rotated, the one before it is right, too.
     digest          TEXT NOT NULL,
     what            TEXT NOT NULL,
     subject         TEXT NOT NULL,
@@ -74,9 +78,10 @@ CREATE TABLE requests (
 CREATE INDEX requests_unanswered ON requests (taken_until) WHERE status IS NULL;
 CREATE INDEX requests_by_age ON requests (received_at);
 
--- Take a request: `taken` · `under_way` · `answered` (with the first answer) · `other` (another content).
+-- Take a request: `taken` · `under_way` · `answered` (with the first answer) · `other` (another content). Its digests are
+-- by each pepper that is valid, the newest first.
 CREATE FUNCTION take_request(
-    p_api_key TEXT, p_idempotency_key TEXT, p_digest TEXT, p_what TEXT, p_subject TEXT, p_body JSONB,
+    p_api_key TEXT, p_idempotency_key TEXT, p_digests TEXT[], p_what TEXT, p_subject TEXT, p_body JSONB,
     p_taken_until TIMESTAMPTZ, p_now TIMESTAMPTZ
 ) RETURNS TABLE (outcome TEXT, status INT, answer JSONB)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
@@ -84,7 +89,7 @@ DECLARE
     v_known requests%ROWTYPE;
 BEGIN
     INSERT INTO requests (api_key, idempotency_key, digest, what, subject, body, received_at, taken_until)
-    VALUES (p_api_key, p_idempotency_key, p_digest, p_what, p_subject, p_body, p_now, p_taken_until)
+    VALUES (p_api_key, p_idempotency_key, p_digests[1], p_what, p_subject, p_body, p_now, p_taken_until)
     ON CONFLICT DO NOTHING;
     IF FOUND THEN
         RETURN QUERY SELECT 'taken', NULL::INT, NULL::JSONB;
@@ -92,7 +97,7 @@ BEGIN
     END IF;
     SELECT * INTO v_known FROM requests r
     WHERE r.api_key = p_api_key AND r.idempotency_key = p_idempotency_key FOR UPDATE;
-    IF v_known.digest <> p_digest THEN
+    IF v_known.digest <> ALL (p_digests) THEN
         RETURN QUERY SELECT 'other', NULL::INT, NULL::JSONB;
     ELSIF v_known.status IS NOT NULL THEN
         RETURN QUERY SELECT 'answered', v_known.status, v_known.answer;

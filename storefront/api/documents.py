@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -22,7 +23,8 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
     """A model's schema; the models inside of it become components of the document."""
     schema = model.model_json_schema(ref_template=REFERENCES)
     schema.get("properties", {}).pop(PROOF, None)
-    _schemas.update(schema.pop("$defs", {}))
+    for name, component in schema.pop("$defs", {}).items():
+        _schemas.setdefault(name, component)
     return schema
 
 
@@ -32,7 +34,28 @@ def body_of(command: type[Command]) -> dict[str, Any]:
     properties = {name: of for name, of in schema["properties"].items() if name not in _OURS}
     required = [name for name in schema.get("required", ()) if name not in {*_OURS, "actor"}]
     # No field is needed where nothing is required; an empty list is no valid schema for some readers.
-    return {"type": "object", "properties": properties, **({"required": required} if required else {})}
+    return closed({"type": "object", "properties": properties, **({"required": required} if required else {})})
+
+
+def closed(body: dict[str, Any]) -> dict[str, Any]:
+    """A body's schema, in which fields that are not known are refused at any depth, as they are."""
+    for name in _named_in(body):
+        if "properties" in (component := _schemas[name]) and "additionalProperties" not in component:
+            component["additionalProperties"] = False
+            closed(component)
+    return {**body, "additionalProperties": False}
+
+
+def _named_in(schema: Any) -> Iterator[str]:
+    """The components that a schema refers to."""
+    if isinstance(schema, dict):
+        if isinstance(reference := schema.get("$ref"), str):
+            yield reference.rpartition("/")[2]
+        for part in schema.values():
+            yield from _named_in(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from _named_in(part)
 
 
 def document_of(app: FastAPI) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from core.order.state import OrderState
 from ledger.balances import Money
 from ledger.orders import OrderRow, StoredOrder
 from ledger.register_part import Position
-from storefront.api.documents import schema_of
+from storefront.api.documents import closed, schema_of
 from storefront.api.paging import cursor_in, id_in, limit_of, page_until, text_in, word_in
 from storefront.api.routing import PAGES, changing, listed, query, reading
 from storefront.api.verbs import add_verbs
@@ -134,7 +134,15 @@ def _state(known: StoredOrder) -> OrderState | None:
     return OrderState.model_validate({**known.state, "order": known.order})
 
 
-changing(router, "/orders", start_order, says="Start an order", name="start_order", body=schema_of(Order), created=True)
+changing(
+    router,
+    "/orders",
+    start_order,
+    says="Start an order",
+    name="start_order",
+    body=closed(schema_of(Order)),
+    created=True,
+)
 reading(
     router,
     "/orders",

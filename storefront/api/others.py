@@ -64,7 +64,7 @@ async def get_request(request: Request) -> Response:
     """What became of a changing request that was answered with 202."""
     service = service_of(request)
     caller = await service.caller(request)
-    known = await service.register.requests.known(caller.key.key_id, id_in(request, "idempotency_key"))
+    known = await service.register.requests.known(caller.sender, id_in(request, "idempotency_key"))
     if known is None:
         raise ProblemError("not_found")
     if known.status is None:
@@ -96,4 +96,4 @@ reading(
     says="Which carriers could have printed a number",
     queries=(query("carrier", "The carrier it is said to be of."),),
 )
-reading(router, "/requests/{idempotency_key}", get_request, says="What became of a request")
+reading(router, "/requests/{idempotency_key}", get_request, says="What became of a request", more=(409,))

@@ -21,7 +21,10 @@ _PROBLEMS = {
     401: "The API key is missing, not known, or has ended.",
     403: "The key may not do this.",
     404: "It is not known, or not yours.",
-    409: "Its state forbids it.",
+    408: "The body took too long to arrive.",
+    409: "Its state forbids it, or the same request is being carried out.",
+    413: "The body is too large.",
+    415: "The body is no JSON in UTF-8.",
     422: "Its content forbids it.",
     429: "Too many requests.",
     503: "Something that is needed does not answer.",
@@ -33,6 +36,10 @@ _IDEMPOTENCY = {
     "description": "The command's id. The same key and body again get the first answer.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
 }
+
+
+OF_BODIES = (400, 401, 403, 404, 408, 413, 415, 422, 429, 503)
+"""Statuses of problems where there is a body."""
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -49,12 +56,14 @@ def reading(
     says: str,
     answers: dict[str, Any] | None = None,
     queries: tuple[dict[str, Any], ...] = (),
+    more: tuple[int, ...] = (),
 ) -> None:
     """A route that reads.
 
     Args:
         answers: the JSON schema of its answer; any object unless given.
         queries: what its address may ask for. Anything else is refused: a mistyped filter would let everything through.
+        more: further statuses of problems.
     """
     content = {"application/json": {"schema": answers or {"type": "object"}}}
     found = {"description": "Found.", "content": content}
@@ -65,7 +74,7 @@ def reading(
         summary=says,
         operation_id=handler.__name__,
         response_class=Response,
-        responses={200: found, **problems(401, 403, 404, 422, 429, 503)},
+        responses={200: found, **problems(400, 401, 403, 404, 422, 429, 503, *more)},
         openapi_extra={"parameters": [*_in_path(path), *queries]},
     )
 
@@ -92,7 +101,7 @@ def changing(
         operation_id=name,
         status_code=status,
         response_class=Response,
-        responses={status: answer, 202: later, **problems(400, 401, 403, 404, 409, 422, 429, 503)},
+        responses={status: answer, 202: later, **problems(*OF_BODIES, 409)},
         openapi_extra={
             "parameters": [*_in_path(path), _IDEMPOTENCY],
             "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},

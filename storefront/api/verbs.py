@@ -49,6 +49,7 @@ def _sender(kind: Kind, verb: str, model: type[Command]) -> Handler:
         fields = await object_of(request)
         command = message_of(model, {**fields, "command_id": key, "actor": caller.actor(fields.get("actor"))})
         body = command.model_dump(mode="json", exclude_unset=True)
+        await service.count_command(caller, key, kind, subject)
         pending = service.changes.pending(caller, key, f"{kind}.{verb}", subject, body)
         return await service.changes.answer(pending, request)
 

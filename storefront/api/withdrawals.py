@@ -12,12 +12,13 @@ from starlette.responses import JSONResponse, Response
 from core.errors import Refused
 from core.messages import WITHDRAWAL_COMMANDS, ReportPayout, Withdrawal
 from core.withdrawal import views
+from core.withdrawal.estimating import Estimate
 from core.withdrawal.recovering import resume
 from ledger.register_part import Position
 from ledger.withdrawals import WithdrawalRow
-from storefront.api.documents import schema_of
+from storefront.api.documents import closed, schema_of
 from storefront.api.paging import cursor_in, id_in, limit_of, page_until, word_in
-from storefront.api.routing import PAGES, changing, listed, query, reading
+from storefront.api.routing import OF_BODIES, PAGES, changing, listed, problems, query, reading
 from storefront.api.verbs import add_verbs
 from storefront.bodies import message_of, object_of
 from storefront.changing import idempotency_key_of
@@ -111,7 +112,8 @@ async def get_withdrawal(request: Request) -> Response:
 def _body() -> dict[str, Any]:
     schema = schema_of(Withdrawal)
     properties = {name: of for name, of in schema["properties"].items() if name not in _ASKED_BY_US}
-    return {"type": "object", "properties": properties, "required": ["amount_minor", "currency", "account_id"]}
+    required = ["amount_minor", "currency", "account_id"]
+    return closed({"type": "object", "properties": properties, "required": required})
 
 
 changing(
@@ -129,6 +131,11 @@ router.add_api_route(
     methods=["POST"],
     summary="What a withdrawal would cost and when it would arrive",
     operation_id="estimate_withdrawal",
+    response_class=Response,
+    responses={
+        200: {"description": "Estimated.", "content": {"application/json": {"schema": schema_of(Estimate)}}},
+        **problems(*OF_BODIES),
+    },
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": _body()}}}},
 )
 reading(

@@ -1,0 +1,53 @@
+"""The headers of every request and answer: under which name we are asked, which version of the interface, and an id."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from storefront.problems import ProblemError
+
+VERSION = "2026-12-01"
+VERSION_HEADER = "Dakuan-Version"
+REQUEST_ID = "X-Request-Id"
+_CHECKS = frozenset({"/healthz", "/readyz"})
+"""Load balancers ask for these by address."""
+
+
+def check_headers(request: Request, hosts: Container[str]) -> None:
+    """Refuse a request for another host, or for another version of the interface.
+
+    A page elsewhere whose name points at this machine could otherwise ask as if it were ours.
+
+    Raises:
+        ProblemError: `unknown_host` or `unknown_version`.
+    """
+    path = request.url.path
+    # The console has a check of its own, with a page as the answer.
+    if (
+        path not in _CHECKS
+        and not path.startswith("/console")
+        and host_in(request.headers.get("host", "")) not in hosts
+    ):
+        raise ProblemError("unknown_host", "The setting DAKUAN_HTTP_HOSTS names the hosts that are served.")
+    version = request.headers.get(VERSION_HEADER, VERSION)
+    if version != VERSION:
+        raise ProblemError("unknown_version", f"{VERSION_HEADER}: {version[:40]!r} is not served; {VERSION} is.")
+
+
+def host_in(header: str) -> str:
+    """The name in a Host header, without its port."""
+    name = header.strip().lower()
+    if name.startswith("["):
+        return name[1:].partition("]")[0]
+    return name.partition(":")[0].rstrip(".")
+
+
+def add_headers(response: Response, request_id: str) -> None:
+    """What every answer says."""
+    response.headers[REQUEST_ID] = request_id
+    response.headers[VERSION_HEADER] = VERSION
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")

@@ -1,0 +1,277 @@
+"""What the gateway refuses before it asks anyone: slow senders, foreign hosts, guessed keys, too many commands."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from commands import up
+from config import Settings
+from config.gateway import parse_hosts, parse_peppers
+from core.errors import Misconfigured, PortInUse
+from ledger.register import Register
+from storefront import bodies, serving
+from storefront.api.documents import document_of
+from storefront.app import application
+from storefront.bodies import object_of
+from storefront.changing import Changes, Sender
+from storefront.headers import VERSION, check_headers, host_in
+from storefront.limits import COMMANDS, READS, WRITES, WRONG_KEYS, Limits
+from storefront.problems import ProblemError, respond
+from storefront.serving import listen, server_of
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+NOTHING: Any = None
+
+
+# --- slow senders ----------------------------------------------------------------------------------------
+
+
+async def echo(request: Request) -> Response:
+    try:
+        return Response(repr(await object_of(request)))
+    except ProblemError as error:
+        return respond(error.problem, error.headers)
+
+
+@asynccontextmanager
+async def connection() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to a server as the gateway's, with one route that reads a body."""
+    listener = listen("127.0.0.1", 0)
+    server = server_of(Starlette(routes=[Route("/", echo, methods=["POST"])]))
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        server.should_exit = True
+        await running
+
+
+@pytest.mark.parametrize("head", [b"", b"POST / HT", b"POST / HTTP/1.1\r\nHost: localhost\r\n"])
+async def test_a_sender_that_never_ends_the_head_is_left(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "HEADERS_WITHIN", 0.05)
+    async with connection() as (reader, writer):
+        writer.write(head)
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+
+
+async def test_a_sender_that_never_ends_the_body_is_told_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "ARRIVES_WITHIN", 0.05)
+    async with connection() as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        answer = await asyncio.wait_for(reader.read(), 10)
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b'"too_slow"' in answer
+
+
+async def test_a_second_request_on_the_same_connection_has_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "HEADERS_WITHIN", 0.05)
+    whole = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
+    async with connection() as (reader, writer):
+        for _ in range(2):
+            writer.write(whole)
+            assert (await asyncio.wait_for(reader.readuntil(b"{}"), 10)).startswith(b"HTTP/1.1 200")
+        writer.write(whole[:20])
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+
+
+# --- ports -----------------------------------------------------------------------------------------------
+
+
+class Taken:
+    """A stack whose first answer is a port that another program has just taken."""
+
+    def __init__(self, *ports: int) -> None:
+        self.ports = list(ports)
+
+    def port(self, name: str, usual: int) -> int:
+        return self.ports.pop(0)
+
+
+def test_a_port_that_another_program_took_ends_nothing() -> None:
+    with listen("127.0.0.1", 0) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(PortInUse, match=f"port {port} of 127.0.0.1: choose another with --port"):
+            listen("127.0.0.1", port)
+        stack: Any = Taken(port, 0)
+        with up._listener(stack) as found:
+            assert found.getsockname()[1] != port
+
+
+def test_an_address_of_another_machine_is_no_place_to_listen() -> None:
+    with pytest.raises(Misconfigured, match=r"cannot listen at port 0 of 192\.0\.2\.1"):
+        listen("192.0.2.1", 0)
+
+
+# --- hosts and versions ----------------------------------------------------------------------------------
+
+
+def _asked(path: str = "/v1/orders", **headers: str) -> Request:
+    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "path": path, "headers": pairs, "query_string": b"", "server": ("x", 80)})
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("pay.example", "pay.example"),
+        ("Pay.Example:8420", "pay.example"),
+        ("pay.example.", "pay.example"),
+        ("[::1]:8420", "::1"),
+        ("127.0.0.1:8420", "127.0.0.1"),
+        ("", ""),
+    ],
+)
+def test_the_name_of_a_host_is_read_without_its_port(header: str, name: str) -> None:
+    assert host_in(header) == name
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "pay.example.evil", "", "localhost@evil"])
+def test_a_request_for_another_host_is_refused(host: str) -> None:
+    hosts = parse_hosts({"DAKUAN_HTTP_HOSTS": "pay.example"})
+    with pytest.raises(ProblemError, match="DAKUAN_HTTP_HOSTS"):
+        check_headers(_asked(host=host), hosts)
+    check_headers(_asked(host="pay.example:443"), hosts)
+    check_headers(_asked(host="localhost:8420"), hosts)
+    check_headers(_asked("/healthz", host=host), hosts)
+
+
+def test_a_version_that_is_not_served_is_refused() -> None:
+    check_headers(_asked(host="localhost", dakuan_version=VERSION), {"localhost"})
+    with pytest.raises(ProblemError, match=f"'2025-01-01' is not served; {VERSION} is"):
+        check_headers(_asked(host="localhost", dakuan_version="2025-01-01"), {"localhost"})
+
+
+@pytest.mark.parametrize("given", ["https://pay.example", "pay.example:443", "a b", "*", "-x"])
+def test_a_host_in_the_settings_is_a_name_alone(given: str) -> None:
+    with pytest.raises(Misconfigured, match="DAKUAN_HTTP_HOSTS"):
+        parse_hosts({"DAKUAN_HTTP_HOSTS": given})
+
+
+# --- limits ----------------------------------------------------------------------------------------------
+
+
+def test_a_key_has_its_limits_a_second_for_writes_and_reads_apart() -> None:
+    limits = Limits()
+    for _ in range(WRITES.amount):
+        limits.count("k", changing=True)
+    with pytest.raises(ProblemError) as slowed:
+        limits.count("k", changing=True)
+    assert slowed.value.headers == {"Retry-After": "1"}
+    limits.count("other", changing=True)
+    for _ in range(READS.amount):
+        limits.count("k", changing=False)
+    with pytest.raises(ProblemError, match="At most 100 reads a second"):
+        limits.count("k", changing=False)
+
+
+def test_an_order_takes_twenty_commands_an_hour() -> None:
+    limits = Limits()
+    assert all(limits.takes_command("order", "A1") for _ in range(COMMANDS.amount))
+    assert not limits.takes_command("order", "A1")
+    assert limits.takes_command("order", "A2")
+    assert limits.takes_command("withdrawal", "A1")
+    problem = limits.refuse_command("order", "A1")
+    assert 60 < int(problem.headers["Retry-After"]) <= 7200
+
+
+def test_guesses_of_keys_end_and_a_right_key_goes_on() -> None:
+    limits = Limits()
+    limits.note_right([b"right"])
+    for _ in range(WRONG_KEYS.amount):
+        limits.refuse_guessing("1.2.3.4", [b"wrong"])
+        limits.note_wrong("1.2.3.4")
+    for digests in ([b"wrong"], []):
+        with pytest.raises(ProblemError, match="Too many wrong keys") as refused:
+            limits.refuse_guessing("1.2.3.4", digests)
+        assert refused.value.problem.status == 429
+    limits.refuse_guessing("1.2.3.4", [b"right"])
+    limits.refuse_guessing("5.6.7.8", [b"wrong"])
+
+
+# --- peppers and ends ------------------------------------------------------------------------------------
+
+
+class Anyone:
+    sender = "abcdefgh"
+
+
+async def test_a_request_under_way_outlives_a_new_pepper(register: Register) -> None:
+    sender: Sender = Anyone()
+    old, new = b"o" * 32, b"n" * 32
+    before = Changes(register, NOTHING, (old,)).pending(sender, "k-1", "order", "A1", {"a": 1})
+    assert (await register.requests.take(before, taken_until=NOW, now=NOW)).outcome == "taken"
+    both, alone = Changes(register, NOTHING, (new, old)), Changes(register, NOTHING, (new,))
+    assert both._is_ours(before)
+    assert not alone._is_ours(before)
+    again = {"taken_until": NOW + timedelta(minutes=1), "now": NOW + timedelta(seconds=1)}
+    same = both.pending(sender, "k-1", "order", "A1", {"a": 1})
+    assert (await register.requests.take(same, **again)).outcome == "taken"
+    for other in (
+        both.pending(sender, "k-1", "order", "A1", {"a": 2}),
+        alone.pending(sender, "k-1", "order", "A1", {"a": 1}),
+    ):
+        assert (await register.requests.take(other, **again)).outcome == "other"
+
+
+@pytest.mark.parametrize("text", ["", "x", "x,y", ",", f"{'A' * 43}=,{'A' * 43}=,{'A' * 43}="])
+def test_a_pepper_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(Misconfigured, match="DAKUAN_PEPPER"):
+        parse_peppers(text)
+
+
+async def test_what_is_being_carried_out_ends_before_the_gateway(register: Register) -> None:
+    changes, ended = Changes(register, NOTHING, (b"p" * 32,)), asyncio.Event()
+
+    async def one_try() -> None:
+        await asyncio.sleep(0)
+        ended.set()
+
+    async def endless() -> None:
+        await asyncio.Event().wait()
+
+    tries: list[Any] = [asyncio.create_task(one_try()), asyncio.create_task(endless())]
+    changes._trying.update(tries)
+    await changes.drain(0.05)
+    assert ended.is_set()
+    assert tries[1].cancelled()
+
+
+# --- the document ----------------------------------------------------------------------------------------
+
+
+def test_the_document_says_what_is_refused() -> None:
+    service: Any = SimpleNamespace(settings=Settings())
+    document = document_of(application(service))
+    post = document["paths"]["/v1/orders"]["post"]
+    assert {"408", "413", "415", "429"} <= post["responses"].keys()
+    body = post["requestBody"]["content"]["application/json"]["schema"]
+    assert body["additionalProperties"] is False
+    inside = document["components"]["schemas"]
+    assert {inside[name]["additionalProperties"] for name in ("Line", "Payment", "Actor")} == {False}
+    assert "additionalProperties" not in inside["HttpProblem"]
+    assert "409" in document["paths"]["/v1/requests/{idempotency_key}"]["get"]["responses"]
+
+
+def test_a_name_on_a_socket_is_of_the_family_of_its_address() -> None:
+    if not socket.has_ipv6:
+        return
+    try:
+        found = listen("::1", 0)
+    except Misconfigured:
+        return  # a machine without IPv6
+    with found:
+        assert found.family == socket.AF_INET6
