@@ -30,6 +30,7 @@ CREATE TABLE accounts (
 
 CREATE TABLE api_keys (
     key_id text NOT NULL,
+    line text NOT NULL,
     name text NOT NULL,
     digest bytea NOT NULL,
     merchant_id text,
@@ -40,6 +41,7 @@ CREATE TABLE api_keys (
     last_used timestamp with time zone,
     CONSTRAINT api_keys_pkey PRIMARY KEY (key_id),
     CONSTRAINT api_keys_digest_key UNIQUE (digest),
+    CONSTRAINT api_keys_line_fkey FOREIGN KEY (line) REFERENCES api_keys(key_id),
     CONSTRAINT key_digest_form CHECK (length(digest) = 32),
     CONSTRAINT key_has_scopes CHECK (cardinality(scopes) > 0),
     CONSTRAINT key_id_form CHECK (key_id ~ '^[A-Za-z0-9]{8}$'::text),
@@ -971,14 +973,16 @@ CREATE FUNCTION add_api_key(
     p_scopes text[],
     p_created_by text,
     p_expires_at timestamp with time zone,
-    p_now timestamp with time zone
+    p_now timestamp with time zone,
+    p_line text
 )
  RETURNS void
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
-    INSERT INTO api_keys (key_id, name, digest, merchant_id, scopes, created_by, created_at, expires_at)
-    VALUES (p_key_id, p_name, p_digest, p_merchant_id, p_scopes, p_created_by, p_now, p_expires_at)
+    INSERT INTO api_keys (key_id, line, name, digest, merchant_id, scopes, created_by, created_at, expires_at)
+    VALUES (p_key_id, coalesce(p_line, p_key_id), p_name, p_digest, p_merchant_id, p_scopes, p_created_by, p_now,
+            p_expires_at)
 $function$;
 
 CREATE FUNCTION add_break_events()
@@ -4849,7 +4853,7 @@ END $function$;
 CREATE FUNCTION take_request(
     p_api_key text,
     p_idempotency_key text,
-    p_digest text,
+    p_digests text[],
     p_what text,
     p_subject text,
     p_body jsonb,
@@ -4865,7 +4869,7 @@ DECLARE
     v_known requests%ROWTYPE;
 BEGIN
     INSERT INTO requests (api_key, idempotency_key, digest, what, subject, body, received_at, taken_until)
-    VALUES (p_api_key, p_idempotency_key, p_digest, p_what, p_subject, p_body, p_now, p_taken_until)
+    VALUES (p_api_key, p_idempotency_key, p_digests[1], p_what, p_subject, p_body, p_now, p_taken_until)
     ON CONFLICT DO NOTHING;
     IF FOUND THEN
         RETURN QUERY SELECT 'taken', NULL::INT, NULL::JSONB;
@@ -4873,7 +4877,7 @@ BEGIN
     END IF;
     SELECT * INTO v_known FROM requests r
     WHERE r.api_key = p_api_key AND r.idempotency_key = p_idempotency_key FOR UPDATE;
-    IF v_known.digest <> p_digest THEN
+    IF v_known.digest <> ALL (p_digests) THEN
         RETURN QUERY SELECT 'other', NULL::INT, NULL::JSONB;
     ELSIF v_known.status IS NOT NULL THEN
         RETURN QUERY SELECT 'answered', v_known.status, v_known.answer;
