@@ -70,6 +70,7 @@ CHINESE: Mapping[str, str] = {
     "stage": "阶段",
     "until": "截止",
     "way back": "退货运单",
+    "new goods": "换货运单",
     "said last": "最新陈述",
     "no": "序号",
     "rail": "出款渠道",

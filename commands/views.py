@@ -144,10 +144,10 @@ def late_table(
     parcels: Sequence[Mapping[str, Any]], cases: Sequence[Mapping[str, Any]], language: Language
 ) -> Listing | None:
     """Late scans of parcels that no one waited for any more; None without any."""
-    back = [case["parcel"] for case in cases if case.get("parcel")]
+    of_cases = [case[name] for case in cases for name in ("parcel", "replacement") if case.get(name)]
     rows = [
         (parcel["parcel_id"], clock(one["at"]), LATE_WORDS[one["what"]][language], clock(one["noted_at"]))
-        for parcel in (*parcels, *back)
+        for parcel in (*parcels, *of_cases)
         for one in parcel.get("late", ())
     ]
     return table("Late scans", ("parcel", "at", "what", "known at"), rows) if rows else None
@@ -185,7 +185,7 @@ def cases_table(cases: Sequence[Mapping[str, Any]], currency: str) -> Listing:
     """After-sale cases: what is asked for, the stage of each, and the last statement."""
     return table(
         "After-sale cases",
-        ("case", "kind", "about", "reason", "stage", "until", "way back", "said last"),
+        ("case", "kind", "about", "reason", "stage", "until", "way back", "new goods", "said last"),
         [
             (
                 case["case_id"],
@@ -195,6 +195,7 @@ def cases_table(cases: Sequence[Mapping[str, Any]], currency: str) -> Listing:
                 " as ".join(filter(None, (case["stage"], case.get("closed_as")))),
                 clock((case.get("due") or {}).get("at")),
                 (case.get("parcel") or {}).get("waybill"),
+                (case.get("replacement") or {}).get("waybill"),
                 _said_last(case, currency),
             )
             for case in cases

@@ -139,6 +139,8 @@ COMMANDS: dict[str, Body] = {
         "reason": "another article came back",
         "evidence": [{"kind": "photo", "reference": "https://shop.example/evidence/78.jpg"}],
     },
+    "report_replacement": {"actor": MERCHANT, "carrier": "sf", "waybill": "SF1234567890487"},
+    "confirm_replacement": {"actor": BUYER},
     "escalate": {"actor": BUYER, "reason": "the photo shows it"},
     "add_evidence": {"actor": BUYER, "evidence": [{"kind": "chat", "reference": "chat-20261201-7"}]},
     "arbitrate": {

@@ -48,6 +48,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     "accept_amount": {"amount_minor": 500},
     "report_return": {"carrier": "sf", "waybill": "SF1234567890123"},
     "confirm_return": {},
+    "report_replacement": {"carrier": "sf", "waybill": "SF1234567890123"},
+    "confirm_replacement": {},
     "refuse_return": {"reason": "another article"},
     "escalate": {},
     "add_evidence": {"evidence": [{"kind": "text", "text": "it rattles"}]},

@@ -59,12 +59,6 @@ def test_after_every_window_only_an_operator_opens_a_case() -> None:
     driver.check()
 
 
-def test_an_exchange_is_refused_and_says_what_to_ask_for() -> None:
-    answer = case(settled(), "exchange", "quality")
-    assert code(answer) == "already_credited"
-    assert "return_and_refund" in getattr(answer, "message", "")
-
-
 @pytest.mark.parametrize("way", ["cancelled", "refunded"])
 def test_an_order_that_ended_without_a_settlement_takes_no_case(way: str) -> None:
     driver = OrderDriver().open()

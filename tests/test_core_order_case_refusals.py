@@ -176,7 +176,7 @@ def test_a_return_that_was_never_picked_up_gives_its_number_back() -> None:
 def test_a_mistyped_number_is_corrected_and_the_first_released() -> None:
     driver = delivered()
     play(driver, ["case: return", "case: agree", "case: send back", "case: send back, again"])
-    parcel = driver.state.returns[0]
+    parcel = driver.state.awaited_by_case[0]
     assert (parcel.waybill, parcel.corrections) == (WAYBILLS[21], 1)
     assert f"sandbox:{WAYBILLS[20]}" in driver.released
 

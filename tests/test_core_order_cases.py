@@ -218,6 +218,10 @@ def _arbitrated(driver: OrderDriver) -> None:
     play(driver, ["case: refund 500", "case: refuse", "case: escalate"])
 
 
+def _replacing(driver: OrderDriver, *then: str) -> None:
+    play(driver, ["confirm", "case: exchange all", "case: agree, no return", *then])
+
+
 WAITS = (
     Wait("answer_by", lambda d: play(d, ["case: refund"]), 2 * DAY, "refunding", undelivered=True),
     Wait("answer_by", lambda d: play(d, ["case: refund"]), 2 * DAY, "awaiting_return"),
@@ -232,6 +236,10 @@ WAITS = (
     Wait("return_delivery_by", lambda d: returning(d, True), 20 * DAY, "arbitration"),
     Wait("inspect_by", lambda d: play(d, ["case: return", "case: agree", "case: send back", "back: delivered"]),
          7 * DAY, "refunding"),
+    Wait("replace_by", lambda d: _replacing(d), 3 * DAY, "refunding"),
+    Wait("replacement_pickup_by", lambda d: _replacing(d, "case: send new"), 5 * DAY, "arbitration"),
+    Wait("replacement_delivery_by", lambda d: _replacing(d, "case: send new", "back: moves"), 20 * DAY, "arbitration"),
+    Wait("replacement_receipt_by", lambda d: _replacing(d, "case: send new", "back: delivered"), 7 * DAY, "exchanged"),
     Wait("evidence_by", _arbitrated, 2 * DAY, "arbitration"),
 )  # fmt: skip
 

@@ -46,6 +46,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "accept_amount": {"amount_minor": 1},
     "report_return": {"carrier": "sandbox", "waybill": WAYBILLS[6]},
     "confirm_return": {},
+    "report_replacement": {"carrier": "sandbox", "waybill": WAYBILLS[7]},
+    "confirm_replacement": {},
     "refuse_return": {"reason": "no"},
     "escalate": {},
     "add_evidence": {"evidence": [{"kind": "text", "text": "it rattles"}]},
@@ -77,6 +79,8 @@ SENDERS = {
         verb: {"buyer", "operator"}
         for verb in ("open_after_sale", "withdraw_after_sale", "accept_amount", "report_return", "escalate")
     },
+    "report_replacement": {"merchant", "operator"},
+    "confirm_replacement": {"buyer", "operator"},
     **{
         verb: {"merchant", "operator"}
         for verb in ("agree_after_sale", "refuse_after_sale", "propose_amount", "confirm_return", "refuse_return")

@@ -15,7 +15,7 @@ from order_walks import STARTS, a_driver, walks
 
 from core import parcels
 from core.aftersale import commands as case_commands
-from core.aftersale import evidence, freight
+from core.aftersale import evidence, freight, replacements, returns
 from core.aftersale.deadlines import AGAINST as CASE_AGAINST
 from core.aftersale.deadlines import CASE_REMINDER
 from core.aftersale.deadlines import PASSING as CASE_PASSING
@@ -128,6 +128,7 @@ def seen() -> Watcher:
     return watcher
 
 
+_NEW = ("credited", "case: exchange line 1", "case: agree, no return")
 _APPLIED = ("delivered", "case: exchange line 1")
 _OFFERED = (*_APPLIED, "case: propose 300")
 _REFUSED = (*_APPLIED, "case: refuse")
@@ -160,6 +161,20 @@ CASE_LIVES: tuple[tuple[str, ...], ...] = (
     ("charged back", "chargeback: lost"),
     ("charged back", "five days", "five days", "a month", "a month", "a month", "a month", "a month"),
     ("confirmed early", "case: exchange all", "case: agree, no return"),
+    ("case, arbitration", "case: part"),
+    *((*_NEW, event) for event in ("five days", "refund the rest", "chargeback: 700")),
+    *((*_NEW, "case: send new", event) for event in ("case: confirm new", "a month", "chargeback: 700")),
+    (*_NEW, "case: send new", "refund the rest"),
+    (*_NEW, "case: send new", "back: next look: no trace", "five days", "a month"),
+    (*_NEW, "case: send new", "back: delivered", "case: confirm new"),
+    (*_NEW, "case: send new", "back: delivered", "case: escalate"),
+    (*_NEW, "case: send new", "back: delivered", "refund the rest"),
+    (*_NEW, "case: send new", "back: returned"),
+    ("credited", "case: exchange line 1", "case: propose 300", "case: agree, no return"),
+    ("credited", "case: exchange line 1", "case: refuse", "case: agree, no return"),
+    ("credited", "case: exchange line 1", "case: refuse", "case: escalate", "case: agree, no return"),
+    ("credited", "case: exchange line 1", "case: agree", "case: send back", "case: confirm return"),
+    ("credited", "case: exchange line 1", "case: agree", "case: send back", "back: delivered", "case: confirm return"),
 )
 
 
@@ -226,12 +241,13 @@ def test_every_refusal_of_a_verb_stands_with_it() -> None:
 
 
 CASE_CHECKS: dict[str, list[Any]] = {
-    **{verb: [] for verb in ("withdraw_after_sale", "escalate")},
+    **{verb: [] for verb in ("withdraw_after_sale", "escalate", "confirm_replacement")},
     "agree_after_sale": [case_commands._check_agreement, freight.check_freight],
     "confirm_return": [case_commands._check_return_confirmed, freight.check_freight],
     "propose_amount": [case_commands._check_proposal],
     "accept_amount": [case_commands._check_acceptance, case_commands._check_refundable],
-    "report_return": [case_commands._check_return, parcels.check_number],
+    "report_return": [case_commands._check_return, returns.check_new_number, parcels.check_number],
+    "report_replacement": [replacements.check_replacement, returns.check_new_number, parcels.check_number],
     **{verb: [case_commands._check_reason, evidence.check_evidence] for verb in ("refuse_after_sale", "refuse_return")},
     "add_evidence": [evidence.check_evidence],
     "arbitrate": [case_commands._check_decision, case_commands._check_refundable, freight.check_freight],
@@ -276,7 +292,8 @@ def refusals_in_source(verb: str) -> set[str]:
         "report_chargeback": [chargebacks.check_chargeback, chargebacks._check_opened],
     }
     functions |= {verb: of_case(*checks) for verb, checks in CASE_CHECKS.items()}
-    functions["report_return"].append(shipping.check_claims)
+    for verb_that_claims in ("report_return", "report_replacement"):
+        functions[verb_that_claims].append(shipping.check_claims)
     functions["open_after_sale"] = [
         cases._check_opening,
         case_commands.check_opening,

@@ -212,6 +212,20 @@ async def refuse_return(play: StagedOrder) -> dict[str, Any]:
     return {"role": "merchant", "reason": "an empty box"}
 
 
+async def report_replacement(play: StagedOrder) -> dict[str, Any]:
+    await delivered(play)
+    await play.send("confirm_receipt", "buyer")
+    await play.until(lambda state: state["phase"] == "credited")
+    await play.send("open_after_sale", "buyer", kind="exchange", reason="quality")
+    await play.send("agree_after_sale", "merchant", with_return=False)
+    return {"role": "merchant", "carrier": "sandbox", "waybill": play.new_waybill()}
+
+
+async def confirm_replacement(play: StagedOrder) -> dict[str, Any]:
+    await play.send("report_replacement", **await report_replacement(play))
+    return {"role": "buyer"}
+
+
 VERBS: dict[str, Prepare] = {
     prepare.__name__: prepare
     for prepare in (
@@ -246,6 +260,8 @@ VERBS: dict[str, Prepare] = {
         report_return,
         confirm_return,
         refuse_return,
+        report_replacement,
+        confirm_replacement,
         escalate,
         add_evidence,
         arbitrate,

@@ -38,7 +38,7 @@ with workflow.unsafe.imports_passed_through():
     from core.inbox import Channel
     from core.messages import ORDER_COMMANDS, Command, Order
     from core.order import commands, views
-    from core.order.auditing import facts_of, only_silent, return_facts_of
+    from core.order.auditing import facts_of, facts_of_case_parcel, only_silent
     from core.order.claims import note_unused_claims, standing_claims
     from core.order.commands import first_answer, refusal_of
     from core.order.deadlines import wake_at
@@ -302,8 +302,8 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
     def _audit_request(self, parcel_id: str) -> AuditRequest:
         parcel = tracked_parcel(self._order, parcel_id)
         assert parcel is not None
-        back = parcel in self._order.returns
-        facts = return_facts_of(self._order) if back else facts_of(self._order)
+        of_case = parcel in self._order.awaited_by_case
+        facts = facts_of_case_parcel(self._order, parcel) if of_case else facts_of(self._order)
         return AuditRequest(
             facts=facts,
             parcel_id=parcel.parcel_id,

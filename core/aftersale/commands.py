@@ -18,19 +18,21 @@ from core.aftersale.messages import (
     AddEvidence,
     AgreeAfterSale,
     Arbitrate,
+    ConfirmReplacement,
     ConfirmReturn,
     Escalate,
     OpenAfterSale,
     ProposeAmount,
     RefuseAfterSale,
     RefuseReturn,
+    ReportReplacement,
     ReportReturn,
     WithdrawAfterSale,
 )
-from core.aftersale.returns import send_back
-from core.aftersale.state import OPEN, AfterSaleCase, Award, CaseFacts, CaseStage, Said
+from core.aftersale.replacements import check_replacement, send_replacement
+from core.aftersale.returns import check_new_number, send_back
+from core.aftersale.state import OPEN, REPLACING, AfterSaleCase, Award, CaseFacts, CaseStage, Said
 from core.command import Command
-from core.parcels import check_number, normalised
 from core.reasons import Refusal, refuse
 
 Check = Callable[[AfterSaleCase, Any, CaseFacts, datetime], Refusal | None]
@@ -125,18 +127,7 @@ def _check_refundable(amount_minor: int, facts: CaseFacts) -> Refusal | None:
 
 
 def _check_return(case: AfterSaleCase, command: ReportReturn, facts: CaseFacts, now: datetime) -> Refusal | None:
-    refusal = check_number(command.carrier, command.carrier_name, command.waybill, "")
-    if refusal is not None:
-        return refusal
-    if normalised(command.carrier, command.waybill) in facts.outbound:
-        return refuse("outbound_number", field="waybill")
-    if case.parcel is None:
-        return None
-    if case.parcel.moved:
-        return refuse("already_moving", "The parcel on its way back keeps its number.")
-    if case.parcel.corrections + 1 >= facts.limits.return_numbers_max:
-        return refuse("too_many_corrections", f"At most {facts.limits.return_numbers_max} numbers.")
-    return None
+    return check_new_number(case.parcel, command, facts.outbound, facts.limits)
 
 
 def _check_more_evidence(case: AfterSaleCase, command: AddEvidence, facts: CaseFacts, now: datetime) -> Refusal | None:
@@ -193,6 +184,12 @@ def _confirm_return(case: AfterSaleCase, command: ConfirmReturn, facts: CaseFact
     return stages.fulfil(case, now)
 
 
+def _confirm_replacement(
+    case: AfterSaleCase, command: ConfirmReplacement, facts: CaseFacts, now: datetime
+) -> AfterSaleCase:
+    return case.entering("exchanged", now)
+
+
 def _to_arbitration(case: AfterSaleCase, command: Command, facts: CaseFacts, now: datetime) -> AfterSaleCase:
     return stages.arbitrate(case, facts.limits, now)
 
@@ -205,7 +202,8 @@ def _decide(case: AfterSaleCase, command: Arbitrate, facts: CaseFacts, now: date
     case = with_freight(case, command.return_freight_minor, command.return_freight)
     if command.decision == "none":
         return stages.close(case, "arbitrated", now)
-    exchange = case.kind == "exchange" and command.decision == "all" and command.bears == "merchant"
+    once = case.kind == "exchange" and case.replacement is None
+    exchange = once and command.decision == "all" and command.bears == "merchant"
     award = None if exchange else Award(amount_minor=command.amount_minor, bearer=command.bears)
     if command.after_return:
         return stages.await_return(case.changed(award=award), facts.limits, now)
@@ -217,7 +215,7 @@ _MERCHANT = frozenset({"merchant", "operator"})
 _ANSWERABLE: frozenset[CaseStage] = frozenset({"applied", "proposed"})
 
 CASE_VERBS: Mapping[type[Command], CaseVerb] = {
-    WithdrawAfterSale: CaseVerb(_BUYER, OPEN - {"disputed"}, _always, _withdraw),
+    WithdrawAfterSale: CaseVerb(_BUYER, OPEN - {"disputed", *REPLACING}, _always, _withdraw),
     AgreeAfterSale: CaseVerb(_MERCHANT, _ANSWERABLE | {"refused", "arbitration"}, _check_agreement, _agree),
     RefuseAfterSale: CaseVerb(_MERCHANT, frozenset({"applied"}), _check_reason, _refuse),
     ProposeAmount: CaseVerb(_MERCHANT, _ANSWERABLE, _check_proposal, _propose),
@@ -227,7 +225,13 @@ CASE_VERBS: Mapping[type[Command], CaseVerb] = {
         _MERCHANT, frozenset({"returning", "inspecting"}), _check_return_confirmed, _confirm_return
     ),
     RefuseReturn: CaseVerb(_MERCHANT, frozenset({"inspecting"}), _check_reason, _to_arbitration),
-    Escalate: CaseVerb(_BUYER, frozenset({"refused", "proposed"}), _always, _to_arbitration),
+    ReportReplacement: CaseVerb(
+        _MERCHANT, frozenset({"replacing", "replacement_sent"}), check_replacement, send_replacement
+    ),
+    ConfirmReplacement: CaseVerb(
+        _BUYER, frozenset({"replacement_sent", "replacement_delivered"}), _always, _confirm_replacement
+    ),
+    Escalate: CaseVerb(_BUYER, frozenset({"refused", "proposed", "replacement_delivered"}), _always, _to_arbitration),
     AddEvidence: CaseVerb(_BUYER | _MERCHANT, OPEN, _check_more_evidence, _stay),
     Arbitrate: CaseVerb(frozenset({"reviewer"}), frozenset({"arbitration"}), _check_decision, _decide),
 }
@@ -267,11 +271,11 @@ def _check_lines(command: OpenAfterSale, facts: CaseFacts) -> Refusal | None:
 
 
 def _check_kind(command: OpenAfterSale, facts: CaseFacts) -> Refusal | None:
-    """Goods that were not delivered cannot come back. After the credit no other parcel can be sent."""
+    """Goods that were not delivered cannot come back. After the credit a carrier must bring the new ones."""
     if command.kind == "refund_only":
         return None
-    if command.kind == "exchange" and facts.credited:
-        return refuse("already_credited", "A credited order ships nothing more; ask for return_and_refund.")
+    if command.kind == "exchange" and facts.credited and not facts.by_carrier:
+        return refuse("already_credited", "No carrier brings new goods of this order; ask for return_and_refund.")
     wanted = {part.line_id: part.quantity for part in command.lines} if command.lines else facts.units
     if all(facts.delivered_units.get(line, 0) >= count for line, count in wanted.items() if count):
         return None

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from core.aftersale import stages
+from core.aftersale import replacements, stages
 from core.aftersale.limits import AfterSaleLimits
 from core.aftersale.state import AfterSaleCase, CaseFacts, DueStage
 from core.states import Deadline
 
 CASE_REMINDER = "case_reminder"
-CASE_LOOKS: frozenset[str] = frozenset({"return_pickup_by", "return_delivery_by"})
+CASE_LOOKS: frozenset[str] = frozenset(
+    {"return_pickup_by", "return_delivery_by", "replacement_pickup_by", "replacement_delivery_by"}
+)
 """Deadlines that depend on the carrier's latest answer: it is asked once more before they pass."""
 
 
@@ -95,6 +97,10 @@ PASSING: dict[str, Callable[[AfterSaleCase, CaseFacts, datetime], AfterSaleCase]
     "return_pickup_by": _return_pickup_by,
     "return_delivery_by": _to_arbitration,
     "inspect_by": _inspect_by,
+    "replace_by": replacements.not_sent,
+    "replacement_pickup_by": replacements.not_picked_up,
+    "replacement_delivery_by": _to_arbitration,
+    "replacement_receipt_by": replacements.not_answered,
     "evidence_by": _evidence_by,
     "decide_by": _decide_by,
     "decide_end": _decide_end,
@@ -110,6 +116,9 @@ AGAINST: dict[str, str] = {
     "return_by": "return_within",
     "return_pickup_by": "return_pickup_within",
     "inspect_by": "inspect_within",
+    "replace_by": "replace_within",
+    "replacement_pickup_by": "return_pickup_within",
+    "replacement_receipt_by": "inspect_within",
     "evidence_by": "evidence_within",
 }
 """Stages whose end costs the side that was silent, and the limit that is their own length: after an outage of ours they

@@ -39,6 +39,10 @@ class AfterSaleLimits(Message):
     """Up to this amount, silence refunds delivered goods without their return."""
     pause_most: Duration = timedelta(days=30)
     resume_least: Duration = timedelta(days=1)
+    replace_within: Duration = Field(
+        default=timedelta(hours=72), exclude_if=lambda within: within == timedelta(hours=72)
+    )
+    """How long the merchant has to send new goods after the credit, before the money goes back."""
     return_freight_most_minor: AmountOrZero = Field(default=5_000, exclude_if=lambda value: value == 5_000)
     """The most that the buyer of an order may get for ways back, over all its cases."""
     late_scan_review: bool = Field(default=True, exclude_if=lambda value: value)

@@ -133,6 +133,22 @@ class RefuseReturn(Command):
     evidence: EvidenceList = ()
 
 
+class ReportReplacement(Command):
+    """The merchant has handed the new goods of an exchange after the credit to a carrier, for the buyer."""
+
+    verb: ClassVar[str] = "report_replacement"
+    carrier: Word
+    waybill: Word
+    carrier_name: Text | None = None
+
+
+class ConfirmReplacement(Command):
+    """The buyer has the new goods; the merchant's money is free again."""
+
+    verb: ClassVar[str] = "confirm_replacement"
+    reason: Reason | None = None
+
+
 class Escalate(Command):
     """The buyer asks a reviewer to decide."""
 
@@ -209,6 +225,8 @@ AFTER_SALE_COMMANDS: tuple[type[Command], ...] = (
     ReportReturn,
     ConfirmReturn,
     RefuseReturn,
+    ReportReplacement,
+    ConfirmReplacement,
     Escalate,
     AddEvidence,
     Arbitrate,

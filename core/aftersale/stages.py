@@ -46,10 +46,15 @@ def dispute(case: AfterSaleCase, until: datetime | None, limits: AfterSaleLimits
 
 
 def fulfil(case: AfterSaleCase, now: datetime, award: Award | None = None) -> AfterSaleCase:
-    """The buyer gets other goods, or the award; without one, all that the case is about."""
-    if case.kind == "exchange" and award is None and case.award is None:
+    """The buyer gets other goods, once, or the award; without one, all that the case is about."""
+    if case.kind == "exchange" and case.replacement is None and award is None and case.award is None:
         return case.entering("exchanged", now)
     return case.changed(award=award or case.award or Award()).entering("refunding", now)
+
+
+def replace(case: AfterSaleCase, limits: AfterSaleLimits, now: datetime) -> AfterSaleCase:
+    """After the credit: the merchant sends new goods, and the money waits for them."""
+    return case.entering("replacing", now, due_at("replace_by", now, limits.replace_within, limits))
 
 
 def close(case: AfterSaleCase, why: str, now: datetime) -> AfterSaleCase:

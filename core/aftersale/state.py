@@ -26,6 +26,9 @@ CaseStage = Literal[
     "returning",
     "inspecting",
     "arbitration",
+    "replacing",
+    "replacement_sent",
+    "replacement_delivered",
     "exchanged",
     "refunding",
     "refunded",
@@ -34,9 +37,18 @@ CaseStage = Literal[
     "lost",
     "closed",
 ]
-OPEN: frozenset[CaseStage] = frozenset(
-    {"applied", "proposed", "refused", "awaiting_return", "returning", "inspecting", "arbitration", "disputed"}
-)
+REPLACING: frozenset[CaseStage] = frozenset({"replacing", "replacement_sent", "replacement_delivered"})
+"""Stages of an exchange after the credit: the buyer waits for new goods."""
+OPEN: frozenset[CaseStage] = REPLACING | {
+    "applied",
+    "proposed",
+    "refused",
+    "awaiting_return",
+    "returning",
+    "inspecting",
+    "arbitration",
+    "disputed",
+}
 """Stages that wait for one side or a reviewer. The order's money waits meanwhile."""
 Side = Literal["buyer", "merchant", "reviewer", "operator"]
 
@@ -112,6 +124,8 @@ class AfterSaleCase(Part):
     evidence: tuple[Exhibit, ...] = ()
     parcel: Parcel | None = None
     """The goods on their way back."""
+    replacement: Parcel | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The new goods of an exchange after the credit."""
     award: Award | None = None
     return_freight: CaseBearer
     """Who pays for the way back."""
@@ -128,6 +142,22 @@ class AfterSaleCase(Part):
     def open(self) -> bool:
         """Whether its money is not decided."""
         return self.stage in OPEN
+
+    @property
+    def parcels(self) -> tuple[Parcel, ...]:
+        """Its own parcels: the goods that came back, and the new ones."""
+        return tuple(parcel for parcel in (self.parcel, self.replacement) if parcel is not None)
+
+    @property
+    def on_its_way(self) -> Parcel | None:
+        """The parcel that the case waits for, or waited for last."""
+        return self.replacement or self.parcel
+
+    def with_parcel(self, changed: Parcel) -> AfterSaleCase:
+        """The case with this one of its parcels."""
+        if self.replacement is not None and self.replacement.parcel_id == changed.parcel_id:
+            return self.changed(replacement=changed)
+        return self.changed(parcel=changed)
 
     @property
     def subject(self) -> str:
@@ -172,6 +202,7 @@ class CaseFacts(Message):
     freight_given_minor: int = 0
     delivered: bool = False
     credited: bool = False
+    by_carrier: bool = True
     earned: bool = False
     window_ends_at: Time | None = None
     outbound: tuple[str, ...] = ()

@@ -37,9 +37,21 @@ STAGES: Mapping[CaseStage, Help] = {
         "Both sides send add_evidence; a reviewer sends arbitrate.",
         "双方可提交 add_evidence 举证；等待审核人员提交 arbitrate 裁决。",
     ),
+    "replacing": Help(
+        "The merchant sends new goods and report_replacement; silence gives the money back.",
+        "入账后换货：请商家寄出新商品并提交 report_replacement；逾期未寄则退款。",
+    ),
+    "replacement_sent": Help(
+        "The new goods are on their way; the carrier's scans move the case.",
+        "换货商品运输中，等待快递公司更新轨迹。",
+    ),
+    "replacement_delivered": Help(
+        "The new goods were delivered. The buyer sends confirm_replacement or escalate; silence confirms.",
+        "换货商品已送达。请买家提交 confirm_replacement，或提交 escalate 申请平台介入；逾期未答视为确认。",
+    ),
     "exchanged": Help(
-        "The goods are exchanged: the merchant sends report_shipment for new ones.",
-        "同意换货：请商家寄出新商品并提交 report_shipment。",
+        "The goods are exchanged. Before the credit the merchant sends report_shipment for new ones.",
+        "已换货。入账前请商家寄出新商品并提交 report_shipment。",
     ),
     "refunding": Help("The refund was decided.", "退款已决定。"),
     "refunded": Help("The buyer has the refund.", "退款已到账。"),
@@ -69,6 +81,9 @@ ACTORS: Mapping[CaseStage, str] = {
     "returning": "carrier",
     "inspecting": "merchant",
     "arbitration": "reviewer",
+    "replacing": "merchant",
+    "replacement_sent": "carrier",
+    "replacement_delivered": "buyer",
     "disputed": "channel",
 }
 """Who can move an open case on, by its stage."""
@@ -93,6 +108,8 @@ REMINDED: Mapping[CaseStage, Side] = {
     "refused": "buyer",
     "awaiting_return": "buyer",
     "inspecting": "merchant",
+    "replacing": "merchant",
+    "replacement_delivered": "buyer",
     "disputed": "merchant",
 }
 """Who is reminded before a stage ends."""

@@ -53,18 +53,17 @@ def facts_of(state: OrderState) -> OrderFacts:
     )
 
 
-def return_facts_of(state: OrderState) -> OrderFacts:
-    """What the audit must know of a returned parcel: it goes the other way, and not before its case began."""
+def facts_of_case_parcel(state: OrderState, parcel: Parcel) -> OrderFacts:
+    """What the audit must know of a parcel of the open case: it goes not before its case began.
+
+    A returned parcel goes the other way.
+    """
     case, facts = state.open_case, facts_of(state)
     assert case is not None
-    return facts.model_copy(
-        update={
-            "paid_at": case.opened_at,
-            "ship_from": state.order.ship_to,
-            "ship_to": state.order.ship_from,
-            "buyer_confirmed_in_person": False,
-        }
-    )
+    facts = facts.model_copy(update={"paid_at": case.opened_at, "buyer_confirmed_in_person": False})
+    if case.replacement is not None and parcel.parcel_id == case.replacement.parcel_id:
+        return facts
+    return facts.model_copy(update={"ship_from": state.order.ship_to, "ship_to": state.order.ship_from})
 
 
 def apply_verdict(state: OrderState, parcel_id: str, waybill: str, verdict: Verdict, now: datetime) -> OrderState:

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from core.aftersale import commands, returns
+from core.aftersale import commands, replacements, returns, stages
 from core.aftersale.deadlines import CASE_REMINDER, case_deadlines, pass_due
 from core.aftersale.messages import OpenAfterSale
-from core.aftersale.stages import close
-from core.aftersale.state import AfterSaleCase, Award, CaseFacts, DueStage
+from core.aftersale.state import AfterSaleCase, CaseFacts, DueStage
 from core.aftersale.texts import REMINDED
 from core.audit.verdict import Verdict
 from core.command import Command, LineQuantity
@@ -50,10 +49,11 @@ def _facts(
         freight_given_minor=_freight_given(state),
         delivered=state.order.delivery_mode != "virtual" and any(delivered.get(line_id, 0) for line_id in wanted),
         credited=state.credited_at is not None or state.crediting,
+        by_carrier=state.order.delivery_mode == "express",
         earned=earned(state),
         window_ends_at=state.receipt.at + window if state.receipt.at is not None else None,
         outbound=tuple({number for parcel in state.parcels for number in _numbers(parcel)}),
-        parcel_ids=tuple(parcel.parcel_id for parcel in (*state.parcels, *_earlier_returns(state))),
+        parcel_ids=tuple(parcel.parcel_id for parcel in (*state.parcels, *state.case_parcels)),
     )
 
 
@@ -94,14 +94,16 @@ def _numbers(parcel: Parcel) -> tuple[str, ...]:
     return (parcel.waybill, *(attempt.waybill for attempt in parcel.attempts))
 
 
-def _earlier_returns(state: OrderState) -> tuple[Parcel, ...]:
-    return tuple(case.parcel for case in state.cases if case.parcel is not None and not case.open)
-
-
 def return_parcel_id(state: OrderState) -> str:
     """The name of the returned parcel, now or later."""
     case = state.open_case
     return returns.return_id(case, facts_of_case(state, case)) if case is not None else ""
+
+
+def replacement_parcel_id(state: OrderState) -> str:
+    """The name of the parcel with the new goods of an exchange, now or later."""
+    case = state.open_case
+    return replacements.replacement_id(case, facts_of_case(state, case)) if case is not None else ""
 
 
 # --- commands --------------------------------------------------------------------------------------------
@@ -152,15 +154,16 @@ def act(state: OrderState, command: Command, now: datetime) -> OrderState:
 # --- what the world says ---------------------------------------------------------------------------------
 
 
-def apply_return_verdict(
-    state: OrderState, parcel_id: str, waybill: str, verdict: Verdict, now: datetime
-) -> OrderState:
-    """The order after a carrier was asked about the returned parcel. A verdict for another number is ignored."""
+def apply_case_verdict(state: OrderState, parcel_id: str, waybill: str, verdict: Verdict, now: datetime) -> OrderState:
+    """The order after a carrier was asked about a parcel of its case. A verdict for another number is ignored."""
     case = state.open_case
-    if case is None or case.parcel is None or (case.parcel.parcel_id, case.parcel.waybill) != (parcel_id, waybill):
+    parcels = case.parcels if case is not None else ()
+    found = next((p for p in parcels if (p.parcel_id, p.waybill) == (parcel_id, waybill)), None)
+    if case is None or found is None:
         return state
-    kept = kept_of(verdict, len(state.parcels))
-    return _take(state, case, returns.apply_verdict(case, kept, facts_of_case(state, case), now), now)
+    kept, facts = kept_of(verdict, len(state.parcels)), facts_of_case(state, case)
+    apply = returns.apply_verdict if found is case.parcel else replacements.apply_replacement_verdict
+    return _take(state, case, apply(case, kept, facts, now), now)
 
 
 # --- time ------------------------------------------------------------------------------------------------
@@ -190,8 +193,8 @@ def follow_cases(state: OrderState, now: datetime) -> OrderState:
         return state
     case = state.open_case
     if case is not None and state.over and state.phase != "settled" and case.dispute is None:
-        state = _take(state, case, close(case, "order_over", now), now)
-    elif case is not None and case.stage == "returning":
+        state = _take(state, case, stages.close(case, "order_over", now), now)
+    elif case is not None and case.stage in {"returning", "replacement_sent"}:
         moved = returns.note_movement(case, facts_of_case(state, case), now)
         state = state.with_case(moved) if moved is not case else state
     for case in state.cases:
@@ -217,6 +220,10 @@ def decide_again(state: OrderState, subjects: set[str], now: datetime) -> OrderS
 
 def _take(state: OrderState, before: AfterSaleCase, case: AfterSaleCase, now: datetime) -> OrderState:
     """The order with its changed case: the decision is carried out, and all sides are notified of a new stage."""
+    to_ship = case.stage == "exchanged" and case.replacement is None
+    if to_ship and state.credited_at is not None:
+        # The order ships nothing more: the case has a parcel of its own, and stays open until the buyer has it.
+        case, to_ship = stages.replace(case, state.policy.after_sale, now), False
     state = state.with_case(case)
     if case.stage != "arbitration":
         state = state.without_hold(ARBITRATION_OVERDUE, case.subject)
@@ -224,12 +231,9 @@ def _take(state: OrderState, before: AfterSaleCase, case: AfterSaleCase, now: da
         state = _wait_for_decision(state, before, case, now)
     if before.stage == case.stage == "disputed":
         state = wait_for_channel(state, before, case, now)
-    if case.stage == "exchanged" and state.credited_at is not None:
-        # The credit was booked before the case was opened: nothing more can be shipped, so the money goes back.
-        case = case.changed(award=Award()).entering("refunding", now)
     if case.stage == "refunding":
         state, case = _refund(state, case, now)
-    if case.stage == "exchanged":
+    if to_ship:
         state = _exchange(state, case, now)
     if case.stage in {"refunding", "exchanged"}:
         state = _pay_way_back(state, case, now)
@@ -271,7 +275,7 @@ def _refund(state: OrderState, case: AfterSaleCase, now: datetime) -> tuple[Orde
     if state.shipped_at is None and state.fully_shipped:
         state = state.changed(shipped_at=now)  # what was left to ship went back
     if len(state.refunds) == before:
-        case = close(case, "nothing_left", now)
+        case = stages.close(case, "nothing_left", now)
     else:
         case = case.changed(cause=state.refunds[-1].cause)
     return state.with_case(case), case

@@ -25,19 +25,19 @@ def claims_to_release(state: OrderState) -> tuple[WaybillToClaim, ...]:
     whose command was refused."""
     if not (state.cases or state.claims_unused or any(parcel.ended or parcel.attempts for parcel in state.parcels)):
         return ()
-    back = tuple(case.parcel for case in state.cases if case.parcel is not None)
-    over = (case.parcel for case in state.cases if case.parcel is not None and not case.open)
+    of_cases = state.case_parcels
+    over = (parcel for case in state.cases if not case.open for parcel in case.parcels)
     ended = (p for p in (*(p for p in state.parcels if p.ended), *over) if not p.moved)
     unused = [WaybillToClaim(parcel_id=p.parcel_id, carrier=p.carrier, waybill=p.waybill) for p in ended]
     replaced = [
         WaybillToClaim(parcel_id=parcel.parcel_id, carrier=attempt.carrier, waybill=attempt.waybill)
-        for parcel in (*state.parcels, *back)
+        for parcel in (*state.parcels, *of_cases)
         for attempt in parcel.attempts
         if (attempt.carrier, attempt.waybill) != (parcel.carrier, parcel.waybill)
     ]
     by_key = {key_of(claim): claim for claim in (*unused, *replaced)}
     released = {key: claim for key, claim in by_key.items() if key not in state.claims_released}
-    used = {claim_key(p.parcel_id, p.carrier, p.waybill) for p in (*state.parcels, *back)}
+    used = {claim_key(p.parcel_id, p.carrier, p.waybill) for p in (*state.parcels, *of_cases)}
     for parcel_id, carrier, waybill in state.claims_unused:
         claim = WaybillToClaim(parcel_id=parcel_id, carrier=carrier, waybill=waybill)
         if key_of(claim) not in used:
@@ -46,9 +46,9 @@ def claims_to_release(state: OrderState) -> tuple[WaybillToClaim, ...]:
 
 
 def standing_claims(state: OrderState) -> tuple[WaybillToClaim, ...]:
-    """Numbers that the order's parcels stand for, those on their way back among them."""
+    """Numbers that the order's parcels stand for, those of its cases among them."""
     released = {*state.claims_released, *(key_of(claim) for claim in claims_to_release(state))}
-    parcels = (*state.parcels, *(case.parcel for case in state.cases if case.parcel is not None))
+    parcels = (*state.parcels, *state.case_parcels)
     claims = (WaybillToClaim(parcel_id=p.parcel_id, carrier=p.carrier, waybill=p.waybill) for p in parcels)
     return tuple(claim for claim in claims if key_of(claim) not in released)
 

@@ -24,14 +24,23 @@ _AFTER_DELIVERY = timedelta(hours=1)
 
 
 def late_parcels(state: OrderState) -> tuple[Parcel, ...]:
-    """Parcels that ended, all of an order that is credited or over, and returns whose case is decided."""
+    """Parcels that ended, all of an order that is credited or over, and those of cases that are decided."""
     paid = state.over or state.credited_at is not None
     ended = tuple(parcel for parcel in state.parcels if parcel.ended or paid)
-    return (*ended, *_returned(state))
+    return (*ended, *(parcel for case in state.cases if not case.open for parcel in case.parcels))
 
 
 def _returned(state: OrderState) -> tuple[Parcel, ...]:
     return tuple(case.parcel for case in state.cases if case.parcel is not None and not case.open)
+
+
+def _replaced(state: OrderState) -> dict[str, bool]:
+    """The new goods of exchanges that are decided, by parcel, with whether the money went back all the same."""
+    return {
+        case.replacement.parcel_id: case.stage in {"refunding", "refunded"}
+        for case in state.cases
+        if case.replacement is not None and not case.open
+    }
 
 
 def note_late_scans(state: OrderState, parcel: Parcel, kept: Sequence[Scan], now: datetime) -> OrderState:
@@ -44,11 +53,15 @@ def note_late_scans(state: OrderState, parcel: Parcel, kept: Sequence[Scan], now
     new = {words[scan]: scan for scan in reversed(news) if scan in words and words[scan] not in before}
     what = next((word for word in _MOST_TELLING if word in new), None)
     parcel = parcel.changed(pushed=(*parcel.pushed, *kept))
-    if what is None or (state.phase == "credited" and not (back or what in _GOODS_ARE_BACK or parcel.ended)):
+    if what is None or (state.phase == "credited" and not (back or what in _GOODS_ARE_BACK or _ended(state, parcel))):
         return _with(state, parcel)
     found = LateNews(what=what, stage=new[what].stage, at=new[what].at, noted_at=now)
     state = _with(state, parcel.changed(late=(*parcel.late, found)))
     return _call_operator(_notify(state, parcel, found, now), parcel, found, now, back=back)
+
+
+def _ended(state: OrderState, parcel: Parcel) -> bool:
+    return parcel.ended or parcel.parcel_id in _replaced(state)
 
 
 _GOODS_ARE_BACK: tuple[LateWord, ...] = ("came_back", "coming_back")
@@ -86,8 +99,8 @@ def _at_dispatch(order: Order, scan: Scan) -> bool:
 
 def _with(state: OrderState, changed: Parcel) -> OrderState:
     for case in state.cases:
-        if case.parcel is not None and case.parcel.parcel_id == changed.parcel_id:
-            return state.with_case(case.changed(parcel=changed))
+        if changed.parcel_id in {parcel.parcel_id for parcel in case.parcels}:
+            return state.with_case(case.with_parcel(changed))
     return state.with_parcel(changed)
 
 
@@ -108,7 +121,7 @@ def _call_operator(state: OrderState, parcel: Parcel, found: LateNews, now: date
     """The order with a hold until an operator has looked, if one party has both the goods and the money."""
     if not state.policy.after_sale.late_scan_review:
         return state
-    refunded = state.phase in {"refused", "cancelled", "refunded"}
+    refunded = state.phase in {"refused", "cancelled", "refunded"} or _replaced(state).get(parcel.parcel_id, False)
     at_merchant = found.what == "came_back" or (back and found.what == "delivered")
     at_buyer = found.what == "delivered" and not back
     coming = found.what == "coming_back" and not back

@@ -51,7 +51,7 @@ def _looks_for(state: OrderState, due: Deadline) -> tuple[Parcel, ...]:
     if due.name not in LOOKS:
         return ()
     if due.name in CASE_LOOKS:
-        return tuple(p for p in state.returns if p.looked_at is None or p.looked_at < due.at)
+        return tuple(p for p in state.awaited_by_case if p.looked_at is None or p.looked_at < due.at)
     parcels = [parcel for parcel in state.live_parcels if due.subject in ("", parcel.parcel_id)]
     if not by_carrier(state):
         return ()

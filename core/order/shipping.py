@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from core.aftersale.messages import ReportReturn
+from core.aftersale.messages import ReportReplacement, ReportReturn
 from core.audit.masking import mask
 from core.audit.trace import PHYSICAL_STAGES
 from core.audit.waybills import judge
@@ -15,14 +15,14 @@ from core.budgets import PARTS_MOST, SCANS_WEIGH
 from core.fields import Message
 from core.handover_messages import ReportDelivery
 from core.messages import CorrectWaybill, LineQuantity, ParcelReport, ReportScan, ReportShipment, Scan, Stage
-from core.order.cases import return_parcel_id
+from core.order.cases import replacement_parcel_id, return_parcel_id
 from core.order.handover import SENT, by_carrier, check_mode, follow_courier, next_parcel_id
 from core.order.late import late_parcels, note_late_scans
 from core.order.state import REVIEW_OVERDUE, OrderState
 from core.parcels import AuditAttempt, Parcel, check_number, normalised
 from core.reasons import Refusal, refuse
 
-ClaimingCommand = ReportShipment | CorrectWaybill | ReportReturn | ReportDelivery
+ClaimingCommand = ReportShipment | CorrectWaybill | ReportReturn | ReportReplacement | ReportDelivery
 """Commands whose numbers the register must have claimed before they are accepted."""
 PARCELS_MAX = 200
 """Parcels of an order. Each has an audit of its own, and the engine takes 2,000 at a time."""
@@ -81,8 +81,8 @@ def check_shipment(state: OrderState, command: ReportShipment) -> Refusal | None
 
 
 def _is_named(state: OrderState, parcel_id: str) -> bool:
-    """Whether a parcel has this name, returned parcels included."""
-    parcels = (*state.parcels, *(case.parcel for case in state.cases if case.parcel is not None))
+    """Whether a parcel has this name, those of cases included."""
+    parcels = (*state.parcels, *state.case_parcels)
     return any(parcel.parcel_id == parcel_id for parcel in parcels)
 
 
@@ -121,9 +121,10 @@ def _note_package(state: OrderState, parcel: Parcel, typed: str, now: datetime) 
 
 def to_claim(state: OrderState, command: ClaimingCommand) -> tuple[WaybillToClaim, ...]:
     """The numbers of a command that must be claimed before it is accepted."""
-    if isinstance(command, ReportReturn):
+    if isinstance(command, ReportReturn | ReportReplacement):
+        name = return_parcel_id(state) if isinstance(command, ReportReturn) else replacement_parcel_id(state)
         number = normalised(command.carrier, command.waybill)
-        return (WaybillToClaim(parcel_id=return_parcel_id(state), carrier=command.carrier, waybill=number),)
+        return (WaybillToClaim(parcel_id=name, carrier=command.carrier, waybill=number),)
     if isinstance(command, ReportDelivery):
         return (WaybillToClaim(parcel_id=next_parcel_id(state), carrier=SENT, waybill=command.sha256),)
     reports = command.parcels if isinstance(command, ReportShipment) else (command,)
@@ -242,10 +243,11 @@ def check_scan(state: OrderState, command: ReportScan) -> Refusal | None:
 
 
 def _awaited(state: OrderState) -> tuple[Parcel, ...]:
-    """Parcels that something still waits for; those to the buyer only until the credit."""
-    if state.over:
+    """Parcels that something still waits for; the order's own only until the credit."""
+    if state.over and state.phase != "settled":
         return ()
-    return state.returns if state.credited_at is not None else (*state.live_parcels, *state.returns)
+    own = state.awaited_by_case
+    return own if state.credited_at is not None else (*state.live_parcels, *own)
 
 
 def _scanned(command: ReportScan, parcels: Sequence[Parcel]) -> tuple[Parcel, ...]:
@@ -287,12 +289,12 @@ def append_scans(state: OrderState, command: ReportScan, now: datetime) -> Order
         if not awaited:
             state = note_late_scans(state, parcel, kept, now)
             continue
-        on_way_back = parcel in state.returns
-        since = parcel.uploaded_at if on_way_back else state.order.payment.paid_at
+        of_case = parcel in state.awaited_by_case
+        since = parcel.uploaded_at if of_case else state.order.payment.paid_at
         physical = parcel.pushed_physical_at or _first_physical(state, kept, since, now)
         changed = parcel.changed(pushed=(*parcel.pushed, *kept), pushed_physical_at=physical)
-        if on_way_back:
-            state = state.with_return(changed)
+        if of_case:
+            state = state.with_awaited_by_case(changed)
             continue
         if (
             by_carrier(state)
@@ -322,7 +324,7 @@ def _with_room(state: OrderState, scans: Sequence[Scan]) -> tuple[Scan, ...]:
     scans = scans[: max(0, state.policy.order.scans_max - state.scans_kept)]
     if not scans:
         return ()
-    parcels = (*state.parcels, *(case.parcel for case in state.cases if case.parcel is not None))
+    parcels = (*state.parcels, *state.case_parcels)
     left = SCANS_WEIGH - sum(_weight(scan) for parcel in parcels for scan in parcel.pushed)
     kept = []
     for scan in scans:

@@ -305,10 +305,15 @@ class OrderState(State):
         return "open" if self.open_case else "decided" if self.cases else "none"
 
     @property
-    def returns(self) -> tuple[Parcel, ...]:
-        """Parcels on their way back, of cases that wait for them."""
+    def awaited_by_case(self) -> tuple[Parcel, ...]:
+        """The parcel that the open case waits for, or waited for last: on its way back, or with new goods."""
         case = self.open_case
-        return (case.parcel,) if case is not None and case.parcel is not None else ()
+        return (case.on_its_way,) if case is not None and case.on_its_way is not None else ()
+
+    @property
+    def case_parcels(self) -> tuple[Parcel, ...]:
+        """The parcels of all cases: returned goods, and the new ones of exchanges after the credit."""
+        return tuple(parcel for case in self.cases for parcel in case.parcels)
 
     @property
     def live_parcels(self) -> tuple[Parcel, ...]:
@@ -427,11 +432,11 @@ class OrderState(State):
             return self.changed(cases=(*self.cases, changed))
         return self.changed(cases=tuple(changed if case.case_id == changed.case_id else case for case in self.cases))
 
-    def with_return(self, changed: Parcel) -> OrderState:
-        """The state with this parcel on its way back."""
+    def with_awaited_by_case(self, changed: Parcel) -> OrderState:
+        """The state with this parcel of the open case."""
         case = self.open_case
         assert case is not None
-        return self.with_case(case.changed(parcel=changed))
+        return self.with_case(case.with_parcel(changed))
 
     def with_refund(self, changed: Refund) -> OrderState:
         return self.changed(refunds=tuple(changed if r.cause == changed.cause else r for r in self.refunds))

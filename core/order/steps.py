@@ -27,7 +27,7 @@ from core.order.bookings import (
     thaw_due,
 )
 from core.order.calling import hold_money, merchant_hold
-from core.order.cases import apply_return_verdict
+from core.order.cases import apply_case_verdict
 from core.order.claims import claims_to_release, key_of, release_claims
 from core.order.opening import Screening, apply_screening
 from core.order.passing import due_looks
@@ -212,10 +212,10 @@ def _stop_money(state: OrderState, step: Post, posted: Posted, now: datetime) ->
 
 def _apply_look(state: OrderState, step: Look, verdict: Verdict, now: datetime) -> OrderState:
     """A silent carrier says nothing about the parcel."""
-    back = next((p for p in state.returns if (p.parcel_id, p.waybill) == (step.parcel_id, step.waybill)), None)
-    if back is not None:
-        state = state.with_return(back.changed(looked_at=now))
-        return apply_return_verdict(state, step.parcel_id, step.waybill, verdict, now).next_revision()
+    own = next((p for p in state.awaited_by_case if (p.parcel_id, p.waybill) == (step.parcel_id, step.waybill)), None)
+    if own is not None:
+        state = state.with_awaited_by_case(own.changed(looked_at=now))
+        return apply_case_verdict(state, step.parcel_id, step.waybill, verdict, now).next_revision()
     parcel = state.parcel(step.parcel_id)
     if parcel is not None and parcel.waybill == step.waybill:
         # The deadline uses this look's verdict: the carrier's answer of days ago may be out of date.

@@ -12,7 +12,7 @@ from core.audit.verdict import Verdict
 from core.fields import Message
 from core.order.auditing import apply_verdict, only_silent
 from core.order.calling import hold_money
-from core.order.cases import apply_return_verdict
+from core.order.cases import apply_case_verdict
 from core.order.handover import by_carrier
 from core.order.passing import refund_stuck_hold
 from core.order.state import REFUND_STUCK, OrderState
@@ -55,20 +55,20 @@ class RefundOutcome(Message):
 
 
 def tracked_parcel(state: OrderState, parcel_id: str) -> Parcel | None:
-    """The parcel of this name, to the buyer or on its way back."""
-    return state.parcel(parcel_id) or next((p for p in state.returns if p.parcel_id == parcel_id), None)
+    """The parcel of this name, of the order or of its open case."""
+    return state.parcel(parcel_id) or next((p for p in state.awaited_by_case if p.parcel_id == parcel_id), None)
 
 
 def audit_watches(state: OrderState) -> tuple[AuditWatch, ...]:
     """The parcels whose carrier must be polled: for a verdict, to end a review that silence made, or to learn of the
     delivery, of a return as well."""
-    return (*_outbound_watches(state), *_return_watches(state)) if state.cases else _outbound_watches(state)
+    return (*_outbound_watches(state), *_case_watches(state)) if state.cases else _outbound_watches(state)
 
 
-def _return_watches(state: OrderState) -> tuple[AuditWatch, ...]:
-    """The parcel on its way back, until it is delivered or for a person."""
+def _case_watches(state: OrderState) -> tuple[AuditWatch, ...]:
+    """The parcel of the open case that is on its way, until it is delivered or for a person."""
     case = state.open_case
-    if case is None or case.stage != "returning":
+    if case is None or case.stage not in {"returning", "replacement_sent"}:
         return ()
     return tuple(
         AuditWatch(
@@ -81,7 +81,7 @@ def _return_watches(state: OrderState) -> tuple[AuditWatch, ...]:
             moved=parcel.moved,
             delivered=False,
         )
-        for parcel in state.returns
+        for parcel in state.awaited_by_case
     )
 
 
@@ -125,8 +125,8 @@ def apply_audit(state: OrderState, watch: AuditWatch, verdict: Verdict, now: dat
     parcel = tracked_parcel(state, watch.parcel_id)
     if parcel is None or parcel.carrier != watch.carrier:
         return state
-    if parcel in state.returns:
-        return apply_return_verdict(state, watch.parcel_id, watch.waybill, verdict, now).next_revision()
+    if parcel in state.awaited_by_case:
+        return apply_case_verdict(state, watch.parcel_id, watch.waybill, verdict, now).next_revision()
     return apply_verdict(state, watch.parcel_id, watch.waybill, verdict, now).next_revision()
 
 

@@ -96,6 +96,40 @@ async def owed(play: StagedOrder) -> Outcome:
     return expected, f"{first}; then {await _merchant(play)}"
 
 
+async def _exchanging(play: StagedOrder) -> str:
+    """A settled order whose goods are to be exchanged; what its merchant has meanwhile."""
+    await _settled(play)
+    body = play.command("buyer", kind="exchange", reason="quality")
+    await gateway.send_reopening(play.stage.client, play.order, "open_after_sale", body)
+    await play.send("agree_after_sale", "merchant", with_return=False)
+    await play.until(lambda state: bool(state.get("freeze")) and state["doing"] is None)
+    return await _merchant(play)
+
+
+@TAKEN_BACK.story("exchange after the settlement: the money is frozen until the buyer has the new goods")
+async def exchanged(play: StagedOrder) -> Outcome:
+    meanwhile = await _exchanging(play)
+    play.waybill = play.new_waybill()
+    await play.send("report_replacement", "merchant", carrier=play.carrier, waybill=play.waybill)
+    await play.travel()
+    await play.days(1)
+    await play.send("confirm_replacement", "buyer")
+    await _closed(play, "exchanged")
+    expected = f"{_owing(play, 0, 0)}; exchanged, {_owing(play, play.merchants_share, 0)}"
+    return expected, f"{meanwhile}; {(await play.state())['cases'][-1]['stage']}, {await _merchant(play)}"
+
+
+@TAKEN_BACK.story("exchange after the settlement: no new goods are sent, and the money goes back")
+async def not_exchanged(play: StagedOrder) -> Outcome:
+    await _exchanging(play)
+    await play.days(3.1)
+    await _closed(play, "refunded")
+    back = await play.stage.world.refunded_minor(play.order.payment.reference)
+    expected = f"refunded, {_owing(play, 0, 0)}, buyer has {money(play.order, play.order.total_minor)} back"
+    stage = (await play.state())["cases"][-1]["stage"]
+    return expected, f"{stage}, {await _merchant(play)}, buyer has {money(play.order, back)} back"
+
+
 @TAKEN_BACK.story("late shipment: the buyer gets a part of the price, out of the merchant's proceeds")
 async def late(play: StagedOrder) -> Outcome:
     play.under(await play.stage.policy_of(LATE_POLICY))

@@ -279,6 +279,10 @@ def _send_back(driver: OrderDriver, number: int, claim: str = "claimed") -> None
     driver.send("report_return", "buyer", carrier="sandbox", waybill=waybill)
 
 
+def _send_new(driver: OrderDriver, number: int) -> None:
+    driver.send("report_replacement", "merchant", carrier="sandbox", waybill=a_parcel(number)["waybill"])
+
+
 def _chargeback(driver: OrderDriver, reference: str, **fields: Any) -> None:
     driver.send("report_chargeback", "channel", case_reference=reference, **fields)
 
@@ -298,12 +302,12 @@ def _accept(driver: OrderDriver) -> None:
 
 
 def _back(driver: OrderDriver, outcome: str, seen: tuple[str, ...] = ()) -> None:
-    for parcel in driver.state.returns:
+    for parcel in driver.state.awaited_by_case:
         _hear(driver, parcel.parcel_id, outcome, seen, weight="fatal")
 
 
 def _back_next_look(driver: OrderDriver, answered: bool, seen: tuple[str, ...] = ()) -> None:
-    for parcel in driver.state.returns:
+    for parcel in driver.state.awaited_by_case:
         _next_look(driver, parcel.parcel_id, answered, seen)
 
 
@@ -333,6 +337,12 @@ CASES: dict[str, Event] = {
     "case: refuse return": partial(
         _case, verb="refuse_return", role="merchant", reason="another article", evidence=_PIECE
     ),
+    "case: confirm return, with freight": partial(
+        _case, verb="confirm_return", role="merchant", return_freight_minor=120
+    ),
+    "case: send new": partial(_send_new, number=23),
+    "case: send new, again": partial(_send_new, number=24),
+    "case: confirm new": partial(_case, verb="confirm_replacement"),
     "case: escalate": partial(_case, verb="escalate"),
     "case: evidence": partial(_case, verb="add_evidence", evidence=_PIECE),
     "case: all": partial(_case, verb="arbitrate", role="reviewer", decision="all", reason="seen"),

@@ -46,6 +46,11 @@ STARTS: dict[str, tuple[str, ...]] = {
     "case, credited": ("ship all", "all delivered", "confirm", "case: return"),
     "case, on its way back": ("ship all", "all delivered", "case: return", "case: agree", "case: send back"),
     "case, exchange": ("ship all", "all delivered", "case: exchange line 1", "case: agree", "case: send back"),
+    "case, replacing": ("ship all", "all delivered", "confirm", "case: exchange line 1", "case: agree, no return"),
+    "case, settled, new goods sent": (
+        *("ship all", "all delivered", "confirm", "a month", "case: exchange line 1", "case: agree, no return"),
+        "case: send new",
+    ),
     "case, arbitration": ("ship all", "all delivered", "case: refund 500", "case: refuse", "case: escalate"),
     "charged back": ("ship all", "all delivered", "chargeback: 700"),
     "charged back, credited": ("ship all", "all delivered", "confirm", "chargeback: with a fee"),
