@@ -9,6 +9,7 @@ import pytest
 from case_driver import case, returning, say, send_back
 from case_driver import delivered as bought
 from order_driver import OrderDriver
+from order_events import play
 from order_points import asked, delivered, held, in_review, opened, refused, rejected, shipped
 from order_samples import DAY, HOUR, T0, WAYBILLS
 from test_core_order_deadlines import asked_for_a_delay, to_collect
@@ -36,6 +37,7 @@ OURS = {
     "hold_review": "calls an operator",
     "pause_end": "each clock goes on with a day at least",
     "return_delivery_by": "a person decides",
+    "replacement_delivery_by": "a person decides",
     "decide_by": "a notice to our reviewers",
     "decide_end": "a hold with an owner",
     "dispute_evidence_by": "the channel's own date",
@@ -80,6 +82,10 @@ def came_back() -> OrderDriver:
     return driver
 
 
+def replacing(*then: str) -> OrderDriver:
+    return play(bought(), ["confirm", "case: exchange all", "case: agree, no return", *then])
+
+
 def arbitrated() -> OrderDriver:
     driver = turned_down()
     say(driver, "escalate", "buyer")
@@ -102,6 +108,9 @@ RUNNING: dict[str, Callable[[], OrderDriver]] = {
     "return_by": awaited_back,
     "return_pickup_by": numbered,
     "inspect_by": came_back,
+    "replace_by": replacing,
+    "replacement_pickup_by": lambda: replacing("case: send new"),
+    "replacement_receipt_by": lambda: replacing("case: send new", "back: delivered"),
     "evidence_by": arbitrated,
 }
 
