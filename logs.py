@@ -6,15 +6,18 @@ comes up, then once a minute with how often it came up since. Only what we did n
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import time
 import traceback
 from collections.abc import Callable
+from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
+from config import log_form
 from core.addresses import hide_passwords
 from core.errors import DakuanError
 
@@ -108,9 +111,24 @@ class PrivateFile(RotatingFileHandler):
         return stream
 
 
+class AsJson(OneLine):
+    """A record as one line of JSON: time, level, logger, message, and a defect's traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        line, _, trace = super().format(record).partition("\n")
+        said = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": line.partition(f" {record.name} ")[2],
+        }
+        return json.dumps({**said, **({"traceback": trace} if trace else {})}, ensure_ascii=False)
+
+
 def log_to(handler: logging.Handler) -> None:
-    """Let everything that this process says go to one handler."""
-    handler.setFormatter(OneLine())
+    """Let everything that this process says go to one handler, in the form that DAKUAN_LOG names."""
+    handler.setFormatter(AsJson() if log_form() == "json" else OneLine())
     handler.addFilter(OnceAMinute())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in _QUIET:

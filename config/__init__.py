@@ -14,6 +14,8 @@
     DAKUAN_HTTP_HOSTS                  HOST,HOST…: names under which the HTTP gateway answers, beside this machine's own
     DAKUAN_CONSOLE_URL, DAKUAN_OIDC_…  the console's public address, and where people sign in (`config.console`)
     DAKUAN_SIGNING_KEY                 file of the key that signs what this process sends (`keys certify` writes it)
+    DAKUAN_LOG                         `json`: each record of the log is one line of JSON
+    DAKUAN_METRICS                     HOST:PORT at which this process shows its metrics to Prometheus; none by default
     DAKUAN_POLICIES                    folder of policy files; default `policies/`
     DAKUAN_SCREENING                   screening rules; default `screening.toml` in that folder
     DAKUAN_HOME                        folder of the local stack; default `var/` beside the sources
@@ -99,6 +101,8 @@ class Settings(BaseModel):
     """The names under which the HTTP gateway answers."""
     console: ConsoleSettings | None = None
     """None: no one signs in, but on a local stack."""
+    metrics: str | None = None
+    """HOST:PORT of the Prometheus endpoint."""
     signing_key: Path | None = None
     """None: what this process sends carries no proof."""
     rails: Rails | None = Field(default=None, repr=False)
@@ -150,6 +154,7 @@ class Settings(BaseModel):
             http_hosts=parse_hosts(variables),
             console=parse_console(variables),
             signing_key=_path(variables, "DAKUAN_SIGNING_KEY", home) if "DAKUAN_SIGNING_KEY" in variables else None,
+            metrics=_metrics(variables),
             policies=policies,
             providers=providers,
             screening=_path(variables, "DAKUAN_SCREENING", policies / "screening.toml"),
@@ -200,6 +205,14 @@ class Settings(BaseModel):
         """
         address = self.needed("temporal_address")
         return {**self.temporal_options, "target_host": address, "namespace": self.temporal_namespace}
+
+
+def log_form() -> str:
+    """`json` where DAKUAN_LOG says so, else `text`.
+
+    Read apart from the settings: the log begins before they are known to be right.
+    """
+    return "json" if os.environ.get("DAKUAN_LOG") == "json" else "text"
 
 
 def load() -> Settings:
@@ -328,6 +341,14 @@ def _peppers(variables: Mapping[str, str], home: Path | None) -> tuple[bytes, ..
     if home is None or not (home / PEPPER_FILE).exists():
         return ()
     return parse_peppers((home / PEPPER_FILE).read_text(encoding="ascii"))
+
+
+def _metrics(variables: Mapping[str, str]) -> str | None:
+    """The SDK takes an IP address with a port; a name is none."""
+    address = variables.get("DAKUAN_METRICS")
+    if address is not None and not re.fullmatch(r"(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5}", address):
+        raise Misconfigured(f"DAKUAN_METRICS: {address} is not IP:PORT, such as 127.0.0.1:9464")
+    return address
 
 
 def _providers(variables: Mapping[str, str]) -> Providers | None:

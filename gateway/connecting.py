@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from config import Settings
 from core.errors import DakuanError, Misconfigured, Unavailable
 from gateway.converter import DATA_CONVERTER
+from gateway.metrics import runtime_of
 from gateway.signing import Signing, read_signer
 
 log = logging.getLogger("dakuan.gateway")
@@ -60,7 +61,9 @@ async def connect(settings: Settings) -> Client:
     """
     target = settings.temporal_connect_config()
     try:
-        client = await Client.connect(**target, data_converter=DATA_CONVERTER, interceptors=_interceptors(settings))
+        client = await Client.connect(
+            **target, data_converter=DATA_CONVERTER, interceptors=_interceptors(settings), runtime=runtime_of(settings)
+        )
     except RuntimeError as error:
         raise await _why_not(str(target.get("target_host")), bool(target.get("tls")), str(error)) from None
     await _find_namespace(client)

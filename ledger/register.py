@@ -21,6 +21,7 @@ from ledger.claims import Claims
 from ledger.corrections import Corrections
 from ledger.endpoints import Endpoints
 from ledger.events import Events
+from ledger.gauges import Gauges
 from ledger.grades import Grades
 from ledger.licences import Licences
 from ledger.merchants import Merchants
@@ -77,6 +78,7 @@ class Register:
         self.api_keys = ApiKeys(pool)
         self.requests = Requests(pool)
         self.people = People(pool)
+        self.gauges = Gauges(pool)
 
     @asynccontextmanager
     async def once(self, command: AccountCommand | None, now: datetime) -> AsyncIterator[Register | None]:

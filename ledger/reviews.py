@@ -32,7 +32,7 @@ class Review(Message):
     claimed_at: datetime | None
 
 
-_QUEUE = """
+QUEUE = """
     SELECT 'audit' AS kind, o.order_id, p.parcel ->> 'parcel_id' AS parcel_id, o.merchant_id, o.currency, o.total_minor,
            ARRAY(SELECT jsonb_array_elements_text(p.parcel -> 'findings_of_review')) AS reasons,
            p.parcel -> 'verdict' AS verdict, p.parcel -> 'evidence_of_review' AS evidence,
@@ -68,7 +68,7 @@ class Reviews(RegisterPart):
         wanted.add("q.order_id = {}", order_id)
         return await self._all(
             Review,
-            f"SELECT q.*, c.reviewer, c.claimed_at FROM ({_QUEUE}) AS q"
+            f"SELECT q.*, c.reviewer, c.claimed_at FROM ({QUEUE}) AS q"
             " LEFT JOIN review_claims c ON c.order_id = q.order_id AND c.parcel_id = q.parcel_id"
             f"{wanted.text} ORDER BY q.since, q.order_id, q.parcel_id{wanted.limit(limit)}",
             *wanted.arguments,

@@ -37,6 +37,7 @@ from storefront.problems import ProblemError, problem_in, problem_of, respond
 from storefront.service import HttpService, service_of
 from storefront.targets import reach_of
 from wiring.desks import callback_desk, push_desk
+from wiring.watching import watched
 
 DRAINS_WITHIN = 10.0
 """Seconds that tries have for their ends when the gateway ends."""
@@ -62,6 +63,7 @@ async def running_service(settings: Settings) -> AsyncIterator[HttpService]:
         register = Register(pool)
         client: Client = await stack.enter_async_context(gateway.connected(settings, later=True))
         pushes = await stack.enter_async_context(push_desk(settings, register, client))
+        await stack.enter_async_context(watched(settings, register, client))
         changes = Changes(register, client, settings.peppers_needed)
         vault = Vault(settings.account_keys)
         poster = await stack.enter_async_context(Poster(reach_of(settings)))

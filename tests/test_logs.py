@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,3 +83,22 @@ def test_a_log_is_for_its_owner_alone(tmp_path: Path) -> None:
         handler.emit(logging.LogRecord("x", logging.INFO, "", 0, "a line of some length, to let it turn", (), None))
     handler.close()
     assert {one.stat().st_mode & 0o777 for one in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_record_as_json_is_one_line_without_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAKUAN_LOG", "json")
+    kept, level = list(logging.root.handlers), logging.root.level
+    written = io.StringIO()
+    try:
+        log_to(logging.StreamHandler(written))
+        logging.getLogger("dakuan.x").info("at postgresql://me:%s@db/dakuan\nsecond line", SECRET)
+        fail(logging.getLogger("dakuan.y"), ValueError("a defect"))
+    finally:
+        logging.root.handlers[:] = kept
+        logging.root.setLevel(level)
+    first, second = (json.loads(line) for line in written.getvalue().splitlines())
+    assert (first["level"], first["logger"]) == ("INFO", "dakuan.x")
+    assert first["message"].startswith("at postgresql://me:")
+    assert SECRET not in written.getvalue()
+    assert "ValueError: a defect" in second["message"]
+    assert "Traceback" in second["traceback"]

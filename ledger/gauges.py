@@ -1,0 +1,79 @@
+"""What a system that watches wants to know of the register: a few numbers, each about what is open now.
+
+Every query has a partial index of open rows behind it, so that reading them costs the same in the tenth year.
+"""
+
+from __future__ import annotations
+
+from core.fields import Message
+from ledger.register_part import RegisterPart
+from ledger.reviews import QUEUE
+
+
+class Gauge(Message):
+    """One number by name; `labels` divide it."""
+
+    name: str
+    labels: dict[str, str] = {}
+    value: float
+
+
+GAUGES = f"""
+    WITH queue AS MATERIALIZED ({QUEUE})
+    SELECT 'open_orders' AS name, jsonb_build_object('phase', phase) AS labels, count(*)::FLOAT8 AS value
+    FROM orders WHERE NOT closed GROUP BY phase
+    UNION ALL
+    -- An order with two reasons counts under each: a sum over the reasons is no sum of money.
+    SELECT 'held_minor', jsonb_build_object('reason', r.reason, 'currency', o.currency, 'age', CASE
+               WHEN o.opened_at > now() - INTERVAL '7 days' THEN 'week'
+               WHEN o.opened_at > now() - INTERVAL '30 days' THEN 'month' ELSE 'older' END),
+           sum(o.total_minor)
+    FROM orders o CROSS JOIN LATERAL unnest(o.hold_reasons) AS r (reason)
+    WHERE cardinality(o.hold_reasons) > 0 GROUP BY 2
+    UNION ALL
+    SELECT 'overdue_deadlines', jsonb_build_object('of', 'orders'), count(*)
+    FROM orders WHERE NOT closed AND next_deadline_at < now() - INTERVAL '5 minutes'
+    UNION ALL
+    SELECT 'overdue_deadlines', jsonb_build_object('of', 'withdrawals'), count(*)
+    FROM withdrawals WHERE NOT closed AND next_deadline_at < now() - INTERVAL '5 minutes'
+    UNION ALL
+    SELECT 'oldest_overdue_deadline_seconds', '{{}}', coalesce(max(extract(EPOCH FROM now() - d.due)), 0)
+    FROM (SELECT next_deadline_at FROM orders WHERE NOT closed
+          UNION ALL SELECT next_deadline_at FROM withdrawals WHERE NOT closed) AS d (due)
+    WHERE d.due < now()
+    UNION ALL
+    SELECT 'reviews', jsonb_build_object('kind', q.kind), count(*) FROM queue AS q GROUP BY q.kind
+    UNION ALL
+    SELECT 'overdue_reviews', '{{}}', count(*) FROM queue AS q WHERE q.since + coalesce(q.sla, '0')::INTERVAL < now()
+    UNION ALL
+    SELECT 'oldest_review_seconds', '{{}}', coalesce(max(extract(EPOCH FROM now() - q.since)), 0) FROM queue AS q
+    UNION ALL
+    SELECT 'open_withdrawals', jsonb_build_object('state', state_name), count(*)
+    FROM withdrawals WHERE NOT closed GROUP BY state_name
+    UNION ALL
+    SELECT 'oldest_unknown_payout_seconds', '{{}}', coalesce(max(extract(EPOCH FROM now() - recorded_at)), 0)
+    FROM withdrawals WHERE NOT closed AND state_name = 'unknown'
+    UNION ALL
+    SELECT 'open_breaks', jsonb_build_object('scope', scope, 'reason', reason), count(*)
+    FROM reconciliation_breaks WHERE resolved_at IS NULL GROUP BY scope, reason
+    UNION ALL
+    SELECT 'seconds_since_reconciliation', jsonb_build_object('scope', scope, 'of', name),
+           extract(EPOCH FROM now() - ran_at)
+    FROM reconciliation_runs
+    UNION ALL
+    -- While a transaction stays open, notices and events that were written after its beginning are not read.
+    SELECT 'unreadable_transactions', '{{}}',
+           (pg_snapshot_xmax(s.now)::TEXT::NUMERIC - pg_snapshot_xmin(s.now)::TEXT::NUMERIC)::FLOAT8
+    FROM (SELECT pg_current_snapshot()) AS s (now)
+    UNION ALL
+    SELECT 'oldest_transaction_seconds', '{{}}', coalesce(max(extract(EPOCH FROM now() - xact_start)), 0)
+    FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+class Gauges(RegisterPart):
+    """Numbers about what is open, for alerts and charts."""
+
+    async def read(self) -> list[Gauge]:
+        """All of them, now."""
+        return await self._all(Gauge, GAUGES)

@@ -1,0 +1,57 @@
+"""The numbers for a system that watches: what is open, held, overdue and waiting for people."""
+
+from __future__ import annotations
+
+import json
+
+from databases import Database
+from ledger_samples import an_order, opened
+
+from bench.settled import add_settled_orders
+from ledger.gauges import GAUGES
+from ledger.register import Register
+
+BUFFERS = 400
+"""Pages of PostgreSQL that one reading may touch beside 2,000 closed orders."""
+
+
+async def values(register: Register) -> dict[str, float]:
+    """Each gauge by its name and labels."""
+    return {
+        " ".join([gauge.name, *(f"{name}={value}" for name, value in sorted(gauge.labels.items()))]): gauge.value
+        for gauge in await register.gauges.read()
+    }
+
+
+async def test_an_empty_register_has_nothing_overdue(register: Register) -> None:
+    found = await values(register)
+    assert {name: found[name] for name in ("overdue_reviews", "oldest_review_seconds")} == {
+        "overdue_reviews": 0,
+        "oldest_review_seconds": 0,
+    }
+    assert found["overdue_deadlines of=orders"] == found["overdue_deadlines of=withdrawals"] == 0
+    assert not any(name.startswith("open_orders") for name in found)
+
+
+async def test_open_orders_are_counted_by_phase_and_held_money_by_reason(
+    database: Database, register: Register
+) -> None:
+    await opened(register, an_order())
+    await database.owner.execute(
+        "UPDATE orders SET phase = 'in_transit', hold_reasons = '{awaiting_receipt,review}', audit = 'in_review',"
+        " next_deadline_at = now() - INTERVAL '1 hour', opened_at = now() - INTERVAL '10 days'"
+    )
+    found = await values(register)
+    assert found["open_orders phase=in_transit"] == 1
+    assert found["held_minor age=month currency=CNY reason=review"] == an_order().total_minor
+    assert found["held_minor age=month currency=CNY reason=awaiting_receipt"] == an_order().total_minor
+    assert found["overdue_deadlines of=orders"] == 1
+    assert 3_599 <= found["oldest_overdue_deadline_seconds"] <= 3_700
+
+
+async def test_reading_them_costs_nothing_for_what_is_closed(database: Database, register: Register) -> None:
+    async with database.owner.acquire() as owner:
+        await add_settled_orders(owner, 2_000)
+        plan = json.loads(await owner.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {GAUGES}"))
+    top = plan[0]["Plan"]
+    assert top["Shared Hit Blocks"] + top["Shared Read Blocks"] <= BUFFERS
