@@ -29,7 +29,6 @@ from core.addresses import hide_passwords
 from core.errors import DakuanError, Misconfigured
 from core.ids import DEPLOYMENT, TASK_QUEUE
 from ending import end_with
-from ledger.register import Register
 from logs import log_to
 from wiring.activities import wire
 from wiring.code import code_digest
@@ -100,7 +99,7 @@ async def running_worker(settings: Settings) -> AsyncIterator[Client]:
         client = await stack.enter_async_context(gateway.connected(settings))
         await gateway.register_search_attributes(client)
         activities = await wire(settings, stack, pool, client)
-        await stack.enter_async_context(watched(settings, Register(pool), client))
+        await stack.enter_async_context(watched(settings, pool, client))
         async with build_worker(client, activities, settings):
             yield client
 

@@ -63,7 +63,7 @@ async def running_service(settings: Settings) -> AsyncIterator[HttpService]:
         register = Register(pool)
         client: Client = await stack.enter_async_context(gateway.connected(settings, later=True))
         pushes = await stack.enter_async_context(push_desk(settings, register, client))
-        await stack.enter_async_context(watched(settings, register, client))
+        await stack.enter_async_context(watched(settings, pool, client))
         changes = Changes(register, client, settings.peppers_needed)
         vault = Vault(settings.account_keys)
         poster = await stack.enter_async_context(Poster(reach_of(settings)))

@@ -7,7 +7,9 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
+import asyncpg
 from temporalio.client import Client
 
 import gateway
@@ -26,13 +28,13 @@ log = logging.getLogger("dakuan.metrics")
 
 
 @asynccontextmanager
-async def watched(settings: Settings, register: Register, client: Client) -> AsyncIterator[None]:
+async def watched(settings: Settings, pool: asyncpg.Pool[Any], client: Client) -> AsyncIterator[None]:
     """Keep the gauges fresh while the block runs, where an endpoint is set."""
     runtime = runtime_of(settings)
     if runtime is None:
         yield
         return
-    watching = asyncio.create_task(_watch(GaugeBoard(runtime), register, client))
+    watching = asyncio.create_task(_watch(GaugeBoard(runtime), Register(pool), client))
     try:
         yield
     finally:
