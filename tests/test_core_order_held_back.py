@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from order_driver import OrderDriver
 from order_points import credited
 from order_samples import DAY
 
 from core.answers import Answer
+from core.movements import freeze
+from core.order.recovering import follow
+from core.order.steps import OrderStep
 from core.reasons import Refusal
+from core.records import LedgerFacts
+from core.states import Hold
 
 BROUGHT = 12_941
 """What the order of the samples brings its merchant."""
@@ -104,3 +111,45 @@ def test_an_order_that_ended_otherwise_takes_no_hold_once_it_is_closed() -> None
     answer = driver.hold(scope="payout")
     assert isinstance(answer, Refusal)
     assert answer.code == "order_over"
+
+
+def _froze_before(driver: OrderDriver, amount: int) -> None:
+    """A try whose worker died froze this much under the number that comes next; the order does not know of it."""
+    names: dict[str, Any] = {"k": 1, "merchant_id": "m-1", "currency": "CNY", "occurred_at": driver.now}
+    assert driver.books.post(freeze("A1001", amount_minor=amount, **names)) == "posted"
+    driver._unheard = True
+
+
+@pytest.mark.parametrize("already", [1, 500, BROUGHT])
+def test_a_freeze_that_stands_with_another_amount_needs_no_person(already: int) -> None:
+    driver = settled()
+    _froze_before(driver, already)
+    driver.hold(scope="payout")
+    assert driver.holds() == {"risk"}
+    assert frozen(driver) == (0, BROUGHT)
+    driver.lift()
+    assert (frozen(driver), driver.state.closed) == ((BROUGHT, 0), True)
+
+
+def test_a_freeze_that_stands_is_released_though_nothing_is_disputed_any_more() -> None:
+    driver = settled()
+    _froze_before(driver, 500)
+
+    def during(step: OrderStep) -> None:
+        driver.during = None
+        driver.arrive(driver.command("lift_hold", "operator", name="risk", reason="checked"))
+
+    driver.during = during
+    driver.hold(scope="payout")
+    assert (driver.holds(), frozen(driver), driver.state.closed) == (set(), (BROUGHT, 0), True)
+
+
+def test_an_order_that_was_set_back_starts_again_where_the_register_knows_what_was_frozen() -> None:
+    driver = settled()
+    _froze_before(driver, 500)
+    given = {"name": "ledger_disagrees", "scope": "all", "reason": "x", "owner": "operator", "since": driver.now}
+    conflict = Hold.model_validate({**given, "facts": {"movement": "freeze"}})
+    references = tuple(driver.books.movements)
+    for kept, known in ((False, False), (True, True)):
+        standing = LedgerFacts(kept=kept, revision=99, references=references)
+        assert (follow(driver.state.with_hold(conflict), standing, driver.now) is not None) == known

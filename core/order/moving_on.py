@@ -7,6 +7,7 @@ discount are other amounts then.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from core.movements import Source
@@ -30,9 +31,13 @@ def stand(state: OrderState, booking: Booking, now: datetime) -> OrderState:
     late = _unbooked(state, _LEFT.get(booking.kind))
     before = without_refunds(state, late)
     after = finish_posting(before, movement_for(before, booking, now))
+    if refused_freeze(state) and booking.kind == "freeze" and after.freeze is not None:
+        # How much is frozen under this number is not known here: all that is disputed is asked for under the next one.
+        asked = state.freeze.asked_minor if state.freeze is not None else 0
+        after = _lift(after.changed(freeze=after.freeze.changed(asked_minor=max(1, asked))), {"freeze"})
     if not late:
         return after
-    after = _lift(after)
+    after = _lift(after, _EXPLAINED)
     for refund in late:
         after = _owe_again(after, refund)
     return end_if_nothing_left(after.changed(refunds=_in_their_order(state, after)))
@@ -80,9 +85,14 @@ def _in_their_order(before: OrderState, after: OrderState) -> tuple[Refund, ...]
     return tuple(by_cause[refund.cause] for refund in before.refunds)
 
 
-def _lift(state: OrderState) -> OrderState:
-    """The ledger rightly refused a refund from money that had moved on: decide the refund again."""
+def refused_freeze(state: OrderState) -> bool:
+    """Whether the ledger refused a freeze: it has one under this number, of another amount."""
+    return any(hold.name == LEDGER_DISAGREES and hold.facts.get("movement") == "freeze" for hold in state.holds)
+
+
+def _lift(state: OrderState, movements: Collection[str]) -> OrderState:
+    """The ledger rightly refused these movements: what it has explains it, and they are decided again where needed."""
     explained = [
-        hold for hold in state.holds if hold.name == LEDGER_DISAGREES and hold.facts.get("movement") in _EXPLAINED
+        hold for hold in state.holds if hold.name == LEDGER_DISAGREES and hold.facts.get("movement") in movements
     ]
     return state.changed(holds=tuple(hold for hold in state.holds if hold not in explained))

@@ -14,7 +14,7 @@ from typing import Any
 from core.messages import Order
 from core.order.bookings import Booking, unknown_bookings
 from core.order.freezing import next_number
-from core.order.moving_on import before_refunds, stand
+from core.order.moving_on import before_refunds, refused_freeze, stand
 from core.order.state import OrderState
 from core.policy import OrderPolicy
 from core.records import LedgerFacts, Notice
@@ -48,6 +48,8 @@ def follow(state: OrderState, standing: LedgerFacts, now: datetime) -> OrderStat
     unknown = unknown_bookings(state, standing.references)
     if not _could_have_decided(state, unknown, standing.references):
         return None
+    if refused_freeze(state) and not standing.kept:
+        return None  # the register's state knows how much was frozen
     for booking in unknown:
         state = _apply_late(state, booking, now)
     return state if standing.kept else _after_lost_try(state, standing)

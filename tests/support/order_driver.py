@@ -198,7 +198,7 @@ class OrderDriver:
             outcome = self.books.post(movement)
             nothing = movement.kind in AT_MOST and outcome == "insufficient_funds"
             # After a lost report the same is asked for again, or a refund out of money that has moved on meanwhile.
-            late = self._unheard and outcome in {"exists", "insufficient_funds"}
+            late = self._unheard and (outcome in {"exists", "insufficient_funds"} or movement.kind == "freeze")
             assert outcome == "posted" or nothing or late, (
                 f"{movement.reference} is posted once, out of money that is there: {outcome}"
             )
