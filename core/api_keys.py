@@ -14,7 +14,15 @@ PREFIX = "dk_live_"
 ID_LENGTH, SECRET_LENGTH, SUM_LENGTH = 8, 30, 6
 RANDOM_BYTES = 38
 """A key is made from so many random bytes."""
-SCOPES = ("orders:read", "orders:write", "withdrawals:read", "withdrawals:write", "merchants:read", "notices:read")
+SCOPES = (
+    "orders:read",
+    "orders:write",
+    "withdrawals:read",
+    "withdrawals:write",
+    "merchants:read",
+    "notices:read",
+    "endpoints:write",
+)
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 

@@ -24,11 +24,12 @@ from ledger.pool import open_pool
 from ledger.register import Register
 from ledger.vault import Vault
 from storefront import inbound
-from storefront.api import merchants, orders, others, withdrawals
+from storefront.api import endpoints, merchants, orders, others, withdrawals
 from storefront.api.documents import document_of
 from storefront.changing import Changes
 from storefront.console.app import console_app, is_served
 from storefront.delivery import Deliveries
+from storefront.endpoints import EndpointDesk
 from storefront.headers import VERSION, add_headers, check_headers
 from storefront.identities import address_of
 from storefront.limits import Limits
@@ -67,8 +68,7 @@ async def running_service(settings: Settings) -> AsyncIterator[HttpService]:
         changes = Changes(register, client, settings.peppers_needed)
         vault = Vault(settings.account_keys)
         poster = await stack.enter_async_context(Poster(reach_of(settings)))
-        deliveries = Deliveries(register, vault, poster)
-        await stack.enter_async_context(_at_work(deliveries.run()))
+        await stack.enter_async_context(_at_work(Deliveries(register, vault, poster).run()))
         forwarding = asyncio.create_task(changes.forward())
         try:
             yield HttpService(
@@ -79,7 +79,7 @@ async def running_service(settings: Settings) -> AsyncIterator[HttpService]:
                 pushes=pushes,
                 callbacks=callback_desk(settings, register, client),
                 limits=Limits(),
-                deliveries=deliveries,
+                endpoints=EndpointDesk(register, vault, poster),
             )
         finally:
             forwarding.cancel()
@@ -112,7 +112,7 @@ def application(service: HttpService) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    for room in (orders, withdrawals, merchants, others, inbound):
+    for room in (orders, withdrawals, merchants, endpoints, others, inbound):
         app.include_router(room.router)
     if is_served(service.settings):
         app.mount("/console", console_app(service))

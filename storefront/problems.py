@@ -42,6 +42,8 @@ _OWN = {
     "under_way": (409, "The same request is being carried out."),
     "unreadable": (400, "The body cannot be read."),
     "too_slow": (408, "The body took too long to arrive."),
+    "challenge_failed": (409, "The endpoint did not echo the challenge."),
+    "too_many_endpoints": (409, "There are as many endpoints as there may be."),
     "too_large": (413, "The body is too large."),
     "unsupported_media_type": (415, "The body has a form that is not taken here."),
     "unknown_host": (400, "This gateway does not answer under the name in the header Host."),

@@ -15,7 +15,7 @@ from ledger.orders import StoredOrder
 from ledger.register import Register
 from ledger.withdrawals import StoredWithdrawal
 from storefront.changing import Changes
-from storefront.delivery import Deliveries
+from storefront.endpoints import EndpointDesk
 from storefront.headers import host_in
 from storefront.identities import Caller, caller_of
 from storefront.limits import Limits
@@ -42,7 +42,7 @@ class HttpService:
     pushes: PushDesk
     callbacks: CallbackDesk
     limits: Limits
-    deliveries: Deliveries
+    endpoints: EndpointDesk
     asked: Readiness = field(default_factory=Readiness)
 
     @property

@@ -25,6 +25,7 @@ pytest_plugins = (
     "order_stage",  # a whole stack for orders, in this process
     "withdrawal_stage",  # Temporal and a bank for withdrawals
     "up_stack",  # a running `up`
+    "hooks",  # consumers of webhooks, and a deliverer
     "http_stack",  # its HTTP gateway, and keys for it
     "chromium",  # a browser for its console
     "wechatpay_adapters",

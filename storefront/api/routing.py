@@ -109,6 +109,24 @@ def changing(
     )
 
 
+def acting(
+    router: APIRouter, method: str, path: str, handler: Handler, *, says: str, body: dict[str, Any] | None = None
+) -> None:
+    """A route that changes something and may be repeated: without an Idempotency-Key."""
+    answer = {"description": "Done.", "content": {"application/json": {"schema": {"type": "object"}}}}
+    sent = {"requestBody": {"content": {"application/json": {"schema": body}}}} if body is not None else {}
+    router.add_api_route(
+        path,
+        handler,
+        methods=[method],
+        summary=says,
+        operation_id=handler.__name__,
+        response_class=Response,
+        responses={200: answer, **problems(400, 401, 403, 404, 409, 422, 429, 503)},
+        openapi_extra={"parameters": _in_path(path), **sent},
+    )
+
+
 def query(name: str, says: str, **schema: Any) -> dict[str, Any]:
     """A parameter in the address."""
     return {"name": name, "in": "query", "description": says, "schema": schema or {"type": "string"}}

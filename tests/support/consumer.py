@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +33,8 @@ class Consumer:
     """What came in, and how it is answered."""
 
     answer: Callable[[dict[str, Any], int], Reply | AsyncIterator[bytes]] = lambda event, count: OK
+    challenged: Callable[[str], bytes] | None = None
+    """How a challenge is answered; as it should be unless given."""
     secret: str | None = None
     """Given, each webhook is verified as a consumer does, and one that is forged counts in `forged`."""
     port: int = 0
@@ -42,6 +45,10 @@ class Consumer:
     connections: int = 0
     forged: int = 0
     hosts: list[str] = field(default_factory=list)
+    serving: set[asyncio.Task[None]] = field(default_factory=set)
+    raw: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    """The last request."""
 
     @property
     def url(self) -> str:
@@ -50,28 +57,32 @@ class Consumer:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, as many requests as come over it."""
         self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self.serving.add(task)
         try:
             while await self._one(reader, writer):
                 pass
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            self.serving.discard(task)
             writer.close()
             with suppress(ConnectionError, ssl.SSLError):
                 await writer.wait_closed()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:-2])
-        original = dict(line.split(": ", 1) for line in head.split("\r\n")[1:-2])
-        raw = await reader.readexactly(int(headers["content-length"]))
-        event, self.asked = json.loads(raw), self.asked + 1
-        self.hosts.append(headers["host"])
+        lines = (line.split(": ", 1) for line in head.split("\r\n")[1:-2])
+        self.headers = {name.lower(): value for name, value in lines}
+        self.raw = await reader.readexactly(int(self.headers["content-length"]))
+        event, self.asked = json.loads(self.raw), self.asked + 1
+        self.hosts.append(self.headers["host"])
         if event["type"] == "endpoint.challenge":
-            reply: Any = status(200, body=json.dumps({"challenge": event["data"]["challenge"]}))
+            reply: Any = (self.challenged or _echo)(event["data"]["challenge"])
         else:
             if self.secret is not None:
-                self._verify(raw, original)
+                self._verify()
             reply = self.answer(event, self.asked)
         if reply is None:
             await reader.read()
@@ -87,11 +98,36 @@ class Consumer:
             await writer.drain()
         return False
 
-    def _verify(self, raw: bytes, headers: dict[str, str]) -> None:
+    def _verify(self) -> None:
         try:
-            Webhook(str(self.secret)).verify(raw, headers)
+            Webhook(str(self.secret)).verify(self.raw, self.headers)
         except Exception:
             self.forged += 1
+
+    @contextmanager
+    def in_a_thread(self) -> Iterator[None]:
+        """Serve beside a test that is not asynchronous."""
+        loop, up = asyncio.new_event_loop(), threading.Event()
+
+        async def serve() -> None:
+            async with consuming(self):
+                up.set()
+                await ended.wait()
+
+        ended = asyncio.Event()
+        thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+        thread.start()
+        try:
+            assert up.wait(10)
+            yield
+        finally:
+            loop.call_soon_threadsafe(ended.set)
+            thread.join(10)
+            loop.close()
+
+
+def _echo(text: str) -> bytes:
+    return status(200, body=json.dumps({"challenge": text}))
 
 
 @asynccontextmanager
@@ -103,5 +139,7 @@ async def consuming(consumer: Consumer, tls: ssl.SSLContext | None = None) -> As
         yield consumer
     finally:
         server.close()
-        if hasattr(server, "close_clients"):
-            server.close_clients()
+        left = list(consumer.serving)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)

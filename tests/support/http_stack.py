@@ -44,6 +44,12 @@ class Http:
         given = headers | ({"Idempotency-Key": key} if key is not None else {})
         return self._asked("POST", path, content=content, headers=given)
 
+    def patch(self, path: str, body: Any) -> Answered:
+        return self._asked("PATCH", path, content=json.dumps(body).encode())
+
+    def delete(self, path: str) -> Answered:
+        return self._asked("DELETE", path)
+
     def _asked(self, method: str, path: str, **more: Any) -> Answered:
         headers = {"Authorization": f"Bearer {self.key}", **more.pop("headers", {})}
         reply = self.client.request(method, path, headers=headers, **more)
