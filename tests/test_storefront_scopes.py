@@ -1,0 +1,141 @@
+"""Each route asks for its scope, and a key gets nothing of another merchant: every route of the document is tried."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from databases import Database
+from http_in_process import Gateway, in_process
+from ledger_samples import LIMITS, NOW, a_withdrawal, an_order, earned, opened
+
+from core.api_keys import SCOPES
+from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS
+from docs.examples import COMMANDS, ORDER
+from ledger.book import Book
+from ledger.register import Register
+from storefront.api.documents import document_of
+from storefront.api.orders import NEVER_BY_KEY as NO_ORDER_VERBS
+from storefront.api.withdrawals import NEVER_BY_KEY as NO_WITHDRAWAL_VERBS
+
+OPEN = frozenset({"take_push", "take_callback"})
+"""Vendors prove themselves by their signatures."""
+ANY = "any key"
+SCOPE: dict[str, str] = {
+    "start_order": "orders:write",
+    "list_orders": "orders:read",
+    "get_order": "orders:read",
+    "get_order_journal": "orders:read",
+    "get_order_holds": "orders:read",
+    "get_order_money": "orders:read",
+    "get_parcel_trace": "orders:read",
+    "judge_waybill": "orders:read",
+    "start_withdrawal": "withdrawals:write",
+    "estimate_withdrawal": "withdrawals:read",
+    "list_withdrawals": "withdrawals:read",
+    "get_withdrawal": "withdrawals:read",
+    "get_balance": "merchants:read",
+    "get_statement": "merchants:read",
+    "get_merchant_holds": "merchants:read",
+    "get_calendar": "merchants:read",
+    "list_notices": "notices:read",
+    "get_request": ANY,
+    **{verb: "orders:write" for verb in ORDER_COMMANDS if verb not in NO_ORDER_VERBS},
+    **{f"withdrawal_{verb}": "withdrawals:write" for verb in WITHDRAWAL_COMMANDS if verb not in NO_WITHDRAWAL_VERBS},
+}
+"""The operations of the document, each with the scope that it asks for."""
+IDS = {"order_id": "A1", "withdrawal_id": "W1", "merchant_id": "m-1", "parcel_id": "p1", "number": "SF1234567890123"}
+IDS |= {"idempotency_key": "k-0"}
+OF_NO_MERCHANT = frozenset({"judge_waybill", "get_request", "estimate_withdrawal", "start_withdrawal", "start_order"})
+"""Operations whose address names nothing that is a merchant's."""
+LISTS = frozenset({"list_orders", "list_withdrawals", "list_notices"})
+
+
+async def operations(gateway: Gateway) -> dict[str, tuple[str, str]]:
+    """Operation → method and address, filled in."""
+    document = document_of(gateway.asker._transport.app)  # type: ignore[attr-defined]  # of an ASGI transport
+    found = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for name, value in IDS.items():
+                path = path.replace(f"{{{name}}}", value)
+            found[operation["operationId"]] = (method.upper(), path)
+    return found
+
+
+def body_for(name: str) -> dict[str, Any]:
+    """A body that can be read, from a merchant's own key."""
+    if name == "start_order":
+        return ORDER
+    if name in {"start_withdrawal", "estimate_withdrawal"}:
+        return {"amount_minor": 100, "currency": "CNY", "account_id": "acc-m-1"}
+    example = COMMANDS.get(name.removeprefix("withdrawal_"), {})
+    return {field: value for field, value in example.items() if field != "actor"}
+
+
+@pytest.fixture
+async def books(register: Register, book: Book) -> None:
+    """An order and a withdrawal of m-1."""
+    await opened(register, an_order("A1"))
+    await earned(register, book, 1_000)
+    assert (await register.withdrawals.reserve(a_withdrawal(), LIMITS, now=NOW)).outcome == "reserved"
+
+
+@pytest.mark.usefixtures("books")
+async def test_every_route_asks_for_its_scope(database: Database) -> None:
+    async with in_process(database) as gateway:
+        found = await operations(gateway)
+        assert {name for name in found if name not in OPEN} == SCOPE.keys()
+        lacking = {scope: tuple(one for one in SCOPES if one != scope) for scope in SCOPES}
+        without = {scope: await gateway.key(merchant="m-1", scopes=scopes) for scope, scopes in lacking.items()}
+        alone = {scope: await gateway.key(merchant="m-1", scopes=(scope,)) for scope in SCOPES}
+        for name, scope in SCOPE.items():
+            method, path = found[name]
+            nobody = await gateway.ask(method, path, {}, body_for(name))
+            assert (nobody.status_code, nobody.json()["code"]) == (401, "unauthorized"), name
+            assert nobody.headers["www-authenticate"] == "Bearer"
+            if scope == ANY:
+                continue
+            refused = await gateway.ask(method, path, without[scope], body_for(name))
+            assert (refused.status_code, refused.json()["code"]) == (403, "missing_scope"), name
+            assert scope in refused.json()["detail"]
+            taken = await gateway.ask(method, path, alone[scope], body_for(name))
+            # A merchant's key starts no order and speaks for no one else; that is no matter of scopes.
+            assert taken.json().get("code") not in {"unauthorized", "missing_scope", "unknown_order"}, name
+
+
+@pytest.mark.usefixtures("books")
+async def test_a_key_learns_nothing_of_another_merchant(database: Database) -> None:
+    async with in_process(database) as gateway:
+        found = await operations(gateway)
+        other = await gateway.key(merchant="m-2")
+        for name in SCOPE.keys() - OF_NO_MERCHANT:
+            method, path = found[name]
+            foreign = await gateway.ask(method, path, other, body_for(name))
+            if name in LISTS:
+                assert foreign.json()["data"] == [], name
+                continue
+            assert foreign.status_code == 404, name
+            for mine, nobodys in (("A1", "A9"), ("W1", "W9"), ("m-1", "m-9")):
+                path = path.replace(f"/{mine}", f"/{nobodys}")
+            unknown = await gateway.ask(method, path, other, body_for(name))
+            same = {field: unknown.json()[field] for field in ("status", "code", "detail")}
+            assert same == {field: foreign.json()[field] for field in same}, name
+        asked = {"amount_minor": 100, "currency": "CNY", "account_id": "acc-m-1"}
+        for path in ("/v1/withdrawals", "/v1/withdrawals/estimate"):
+            posing = await gateway.ask("POST", path, other, asked | {"merchant_id": "m-1"})
+            assert (posing.status_code, posing.json()["code"]) == (403, "wrong_actor")
+        assert gateway.changes.sent == []
+
+
+@pytest.mark.usefixtures("books")
+async def test_a_request_of_another_key_is_not_found(database: Database) -> None:
+    async with in_process(database) as gateway:
+        own, other = await gateway.key(merchant="m-1"), await gateway.key(merchant="m-1")
+        body = {"reason": "sold twice"}
+        assert (await gateway.ask("POST", "/v1/orders/A1/cancel_order", own, body, "k-a")).status_code == 200
+        assert (await gateway.ask("GET", "/v1/requests/k-a", own)).status_code == 200
+        assert (await gateway.ask("GET", "/v1/requests/k-a", other)).status_code == 404
+        # Two senders may choose the same key.
+        assert (await gateway.ask("POST", "/v1/orders/A1/cancel_order", other, body, "k-a")).status_code == 200
+        assert len(gateway.changes.sent) == 2
