@@ -66,7 +66,7 @@ async def test_every_verb_is_taken_once_and_only_from_those_who_may(database: Da
             again = await gateway.ask("POST", path, shop, body, key)
             assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true"), verb
             (sent,) = gateway.changes.sent[before:]
-            model = (ORDER_COMMANDS | WITHDRAWAL_COMMANDS)[verb]
+            model = {**ORDER_COMMANDS, **WITHDRAWAL_COMMANDS}[verb]
             assert model.model_validate(sent.body) == model.model_validate(body | {"command_id": key}), verb
             other = body | {"actor": {"role": body["actor"]["role"], "id": "another"}}
             assert await said(gateway, path, shop, other, key) == (422, "command_id_used_with_different_content"), verb
