@@ -39,16 +39,21 @@ SCOPE: dict[str, str] = {
     "get_merchant_holds": "merchants:read",
     "get_calendar": "merchants:read",
     "list_notices": "notices:read",
+    **dict.fromkeys(("make_endpoint", "list_endpoints", "get_endpoint", "change_endpoint"), "endpoints:write"),
+    **dict.fromkeys(("remove_endpoint", "rotate_endpoint", "test_endpoint"), "endpoints:write"),
+    **dict.fromkeys(("redeliver", "list_attempts"), "endpoints:write"),
     "get_request": ANY,
     **{verb: "orders:write" for verb in ORDER_COMMANDS if verb not in NO_ORDER_VERBS},
     **{f"withdrawal_{verb}": "withdrawals:write" for verb in WITHDRAWAL_COMMANDS if verb not in NO_WITHDRAWAL_VERBS},
 }
 """The operations of the document, each with the scope that it asks for."""
 IDS = {"order_id": "A1", "withdrawal_id": "W1", "merchant_id": "m-1", "parcel_id": "p1", "number": "SF1234567890123"}
-IDS |= {"idempotency_key": "k-0"}
-OF_NO_MERCHANT = frozenset({"judge_waybill", "get_request", "estimate_withdrawal", "start_withdrawal", "start_order"})
+IDS |= {"idempotency_key": "k-0", "endpoint_id": "ep-1"}
+OF_NO_MERCHANT = frozenset(
+    {"judge_waybill", "get_request", "estimate_withdrawal", "start_withdrawal", "start_order", "make_endpoint"}
+)
 """Operations whose address names nothing that is a merchant's."""
-LISTS = frozenset({"list_orders", "list_withdrawals", "list_notices"})
+LISTS = frozenset({"list_orders", "list_withdrawals", "list_notices", "list_endpoints"})
 
 
 async def operations(gateway: Gateway) -> dict[str, tuple[str, str]]:

@@ -39,7 +39,7 @@ async def make_endpoint(request: Request) -> Response:
     service, caller = await _caller(request)
     key = idempotency_key_of(request)
     asked = message_of(EndpointAsked, await object_of(request))
-    given = f"{caller.key.key_id}/{key}"
+    given = f"{caller.sender}/{key}"
     made = await service.endpoints.make(
         asked,
         {
@@ -89,7 +89,7 @@ async def remove_endpoint(request: Request) -> Response:
 async def rotate_endpoint(request: Request) -> Response:
     """Make another secret; both sign for a day."""
     service, caller, endpoint = await _endpoint(request)
-    asked_as = f"{caller.key.key_id}/{idempotency_key_of(request)}"
+    asked_as = f"{caller.sender}/{idempotency_key_of(request)}"
     secret, ends = await service.endpoints.rotate(endpoint, asked_as, datetime.now(UTC))
     answer = {"endpoint_id": endpoint.endpoint_id, "verify_with": secret, "old_ends_at": ends.isoformat()}
     return JSONResponse(answer)

@@ -18,8 +18,10 @@ from config import Settings
 from core.api_keys import RANDOM_BYTES, SCOPES, key_id_of, make_key
 from ledger.register import Register
 from ledger.requests import PendingRequest
+from ledger.vault import Vault
 from storefront.app import application
 from storefront.changing import Changes, KeptAnswer
+from storefront.endpoints import EndpointDesk
 from storefront.identities import digest_of
 from storefront.limits import Limits
 from storefront.service import HttpService
@@ -97,7 +99,7 @@ async def in_process(database: Database, settings: Settings | None = None) -> As
         pushes=NOWHERE,
         callbacks=NOWHERE,
         limits=Unlimited(),
-        deliveries=NOWHERE,
+        endpoints=EndpointDesk(register, Vault({"k": b"k" * 32}), NOWHERE),
     )
     transport = httpx2.ASGITransport(app=application(service))
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as asker:
