@@ -21,6 +21,7 @@ SCOPES = (
     "withdrawals:write",
     "merchants:read",
     "notices:read",
+    "events:read",
     "endpoints:write",
 )
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -6,9 +6,12 @@ orders and withdrawals and from the rows of the others; a test compares what it 
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Literal, NamedTuple
 
-About = Literal["order", "withdrawal", "order, withdrawal", "account", "merchant", "grade", "reconciliation"]
+About = Literal[
+    "order", "withdrawal", "order, withdrawal", "account", "merchant", "grade", "reconciliation", "endpoint"
+]
 
 
 class EventType(NamedTuple):
@@ -33,10 +36,11 @@ OF_SUBJECT: dict[str, tuple[str, ...]] = {
     "merchant": (),
     "grade": (),
     "reconciliation": (),
+    "endpoint": (),
 }
 """What an event says of its subject as it is now. `because` is the verb or deadline that changed it, `by` the role."""
 
-_PARCEL = ("parcel_id", "back")
+_PARCEL = ("parcel_id", "way")
 _NUMBER = (*_PARCEL, "carrier", "waybill")
 _AUDIT = (*_PARCEL, "rules", "previous")
 _HOLD = ("hold", "about", "scope", "owner", "since", "review_at")
@@ -125,6 +129,9 @@ EVENT_TYPES: tuple[EventType, ...] = (
         inspecting="the merchant has the goods and looks at them",
         arbitration="a reviewer decides",
         exchanged="the merchant ships again",
+        replacing="the merchant has the goods back and owes others for them",
+        replacement_sent="these are on their way",
+        replacement_delivered="the buyer has them, and may still object",
         refunding="the buyer gets money back",
         refunded="the buyer has it",
         closed="it ended without a refund or an exchange; `closed_as` says why",
@@ -241,6 +248,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType("reconciliation.break_found", "reconciliation", "a statement and our books differ", _BREAK),
     EventType("reconciliation.break_resolved", "reconciliation", "they agree again", _BREAK),
+    EventType("endpoint.disabled", "endpoint", "nothing is sent there any more", ("host", "why", "failing_since")),
 )
 
 NOTICE = "notice."
@@ -256,3 +264,18 @@ def facts_of(name: str, subject: str) -> frozenset[str] | None:
         return frozenset(NOTICE_FACTS)
     found = BY_TYPE.get(name)
     return frozenset((*found.facts, *OF_SUBJECT.get(subject, ()))) if found is not None else None
+
+
+def unknown_type(wanted: str) -> str | None:
+    """The sentence for a wanted type that no event has; None where one may have it.
+
+    Args:
+        wanted: a name, or the beginning of names as in `order.*`. Every name of a notice passes.
+    """
+    if wanted.startswith(NOTICE):
+        return None
+    begins = wanted[:-1] if wanted.endswith(".*") else None
+    if wanted in BY_TYPE or (begins is not None and any(name.startswith(begins) for name in BY_TYPE)):
+        return None
+    near = get_close_matches(wanted, BY_TYPE, 3)
+    return f"{wanted[:60]!r} is no type of event." + (f" Did you mean {', '.join(near)}?" if near else "")

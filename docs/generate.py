@@ -1,10 +1,9 @@
-"""Writes `docs/contract.md` and a JSON Schema per message from the models: `make docs`. A test keeps them equal."""
+"""Writes `contract.md`, `events.md` and a JSON Schema per message from the models: `make docs`. A test compares."""
 
 from __future__ import annotations
 
 import json
-import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -37,7 +36,8 @@ from core.reasons import SENTENCES, Refusal
 from core.search_attributes import SEARCH_ATTRIBUTES
 from core.withdrawal.commands import VERBS as WITHDRAWAL_VERBS
 from core.withdrawal.state import Phase as WithdrawalPhase
-from docs import examples
+from docs import events, examples
+from docs.blocks import json_block, prose, table, words
 from docs.notices import NOTICES
 
 HERE = Path(__file__).parent
@@ -64,7 +64,9 @@ QUERIES = {
 
 def pages() -> dict[str, str]:
     """Path below `docs/` → text, of all that is generated."""
-    return {"contract.md": contract()} | {f"schemas/{name}.json": text for name, text in schemas().items()}
+    return {"contract.md": contract(), "events.md": events.page()} | {
+        f"schemas/{name}.json": text for name, text in schemas().items()
+    }
 
 
 def schemas() -> dict[str, str]:
@@ -100,13 +102,13 @@ def contract() -> str:
 
 
 def _intro() -> Blocks:
-    yield _prose("""
+    yield prose("""
         # The contract
 
         Generated from the models by `make docs`; change `core/messages.py`, not this page. Names and shapes are added,
         never renamed or reused. A JSON Schema for each message is in [`schemas/`](schemas).
         """)
-    yield _table(
+    yield table(
         ("what", "name"),
         [
             ("task queue", f"`{TASK_QUEUE}`"),
@@ -115,7 +117,7 @@ def _intro() -> Blocks:
             ("namespace", "from the configuration; anyone who may write to it may claim any role"),
         ],
     )
-    rules = _prose(f"""
+    rules = prose(f"""
         - **Payloads** are plain JSON (`json/plain`), one object each. Unknown fields are ignored when they come through
           Temporal, and refused in files and on the command line. An order with a field that says who its buyer is
           (a street, a name, a phone, an e-mail) is refused everywhere, in its lines, its payment and unknown objects,
@@ -133,11 +135,11 @@ def _intro() -> Blocks:
         - **Texts** hold no control characters except tab and new line.
         - A field that is not required may be left out; where a type says *or null*, null means the same.
         """)
-    yield f"{rules}\n- **Roles**: {_words(get_args(Role))}."
+    yield f"{rules}\n- **Roles**: {words(get_args(Role))}."
 
 
 def _order() -> Blocks:
-    yield _prose("""
+    yield prose("""
         ## Start an order
 
         The input of `OrderWorkflow`. A malformed order fails the workflow at once with the type `invalid_order` and the
@@ -149,10 +151,10 @@ def _order() -> Blocks:
         money. With another body it fails as `order_exists_with_different_content`; `starter.py show` has the order from
         the register.
         """)
-    yield _json(examples.ORDER)
+    yield json_block(examples.ORDER)
     for model in (Order, Line, Payment, Address):
         yield from _fields(model)
-    yield _prose("""
+    yield prose("""
         `total_minor` is the goods plus freight less discount, and `payment.paid_minor` covers it; one payment may be
         for several orders. `policy` is the name of a registered policy. Streets, names and whole phone numbers never
         enter.
@@ -160,12 +162,12 @@ def _order() -> Blocks:
 
 
 def _sending() -> Blocks:
-    yield _prose("""
+    yield prose("""
         ## Commands
 
         Each verb is an Update and a Signal of that name, with one JSON argument. Every command carries
         """)
-    yield _table(
+    yield table(
         ("field", "type", "required"),
         [
             (
@@ -193,7 +195,7 @@ def _order_commands() -> Blocks:
 
 
 def _answers() -> Blocks:
-    yield _prose("""
+    yield prose("""
         ## Answers
 
         An accepted update returns an Answer as soon as it is decided, before its effects. A refused update fails with
@@ -202,20 +204,20 @@ def _answers() -> Blocks:
         """)
     for model in (Answer, NextDeadline, Refusal):
         yield from _fields(model)
-    yield _table(
+    yield table(
         ("region", "values"),
         [
-            ("`phase` of an order", _words(get_args(OrderPhase))),
-            ("`audit`, of the parcel that stands worst", _words(get_args(AuditStage))),
-            ("`receipt`", _words(get_args(Receipt.model_fields["status"].annotation))),
-            ("`phase` of a withdrawal, whose `audit` and `receipt` are `none`", _words(get_args(WithdrawalPhase))),
+            ("`phase` of an order", words(get_args(OrderPhase))),
+            ("`audit`, of the parcel that stands worst", words(get_args(AuditStage))),
+            ("`receipt`", words(get_args(Receipt.model_fields["status"].annotation))),
+            ("`phase` of a withdrawal, whose `audit` and `receipt` are `none`", words(get_args(WithdrawalPhase))),
         ],
     )
 
 
 def _queries() -> Blocks:
     yield "## Queries"
-    yield _table(("query", "returns"), [(f"`{name}`", text) for name, text in QUERIES.items()])
+    yield table(("query", "returns"), [(f"`{name}`", text) for name, text in QUERIES.items()])
     yield "In both lists a field that has nothing to say is left out."
     for model in (JournalEntry, HoldView):
         yield from _fields(model)
@@ -224,7 +226,7 @@ def _queries() -> Blocks:
 def _withdrawals() -> Blocks:
     yield "## Withdrawals"
     yield "The input of `WithdrawalWorkflow`:"
-    yield _json(examples.WITHDRAWAL)
+    yield json_block(examples.WITHDRAWAL)
     yield from _fields(Withdrawal)
     yield "### Commands of a withdrawal"
     yield _verbs(WITHDRAWAL_COMMANDS)
@@ -232,7 +234,7 @@ def _withdrawals() -> Blocks:
 
 
 def _notices() -> Blocks:
-    yield _prose("""
+    yield prose("""
         ## Notices
 
         Notices for people are written in the transaction that makes them true, numbered, and read in that order:
@@ -241,40 +243,22 @@ def _notices() -> Blocks:
         amounts are minor units, times RFC 3339.
         """)
     rows = [
-        (f"`{kind.name}`", kind.about, ", ".join(kind.to), kind.when, _words(kind.facts) or "none") for kind in NOTICES
+        (f"`{kind.name}`", kind.about, ", ".join(kind.to), kind.when, words(kind.facts) or "none") for kind in NOTICES
     ]
-    yield _table(("notice", "about", "to", "when", "facts"), rows)
+    yield table(("notice", "about", "to", "when", "facts"), rows)
 
 
 def _codes() -> Blocks:
     yield "## Reason codes"
-    yield _table(("code", "sentence"), [(f"`{code}`", sentence) for code, sentence in SENTENCES.items()])
+    yield table(("code", "sentence"), [(f"`{code}`", sentence) for code, sentence in SENTENCES.items()])
 
 
 def _search() -> Blocks:
     yield "## Search attributes"
-    yield _table(("name", "type"), [(f"`{name}`", kind) for name, kind in SEARCH_ATTRIBUTES.items()])
+    yield table(("name", "type"), [(f"`{name}`", kind) for name, kind in SEARCH_ATTRIBUTES.items()])
 
 
 # --- blocks ----------------------------------------------------------------------------------------------
-
-
-def _prose(text: str) -> str:
-    """Text as it stands in the source, less the source's own indentation."""
-    return textwrap.dedent(text).strip()
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    ruled = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    return "\n".join([*ruled, *(f"| {' | '.join(row)} |" for row in rows)])
-
-
-def _words(words: Iterable[str]) -> str:
-    return ", ".join(f"`{word}`" for word in words)
-
-
-def _json(body: Any) -> str:
-    return f"```json\n{json.dumps(body, ensure_ascii=False, indent=2)}\n```"
 
 
 def _examples(commands: Mapping[str, type[Command]]) -> str:
@@ -290,7 +274,7 @@ def _fields(model: type[BaseModel]) -> Blocks:
     required = set(schema.get("required", ()))
     yield f"#### {model.__name__}"
     yield _first_paragraph(model)
-    yield _table(
+    yield table(
         ("field", "type") if answered else ("field", "type", "required"),
         [
             (f"`{name}`", _type(part), *(() if answered else ("yes" if name in required else _default(part),)))
@@ -319,7 +303,7 @@ def _verbs(commands: Mapping[str, type[Command]]) -> str:
         ]
         link = f"[`{verb}`](schemas/{model.__name__}.json)"
         rows.append((link, ", ".join(sorted(ROLES_OF[model])), _first_paragraph(model), "; ".join(fields) or "none"))
-    return _table(("verb", "who", "what", "further fields (`?`: may be left out)"), rows)
+    return table(("verb", "who", "what", "further fields (`?`: may be left out)"), rows)
 
 
 def _type(schema: Mapping[str, Any], *, brief: bool = False) -> str:
@@ -331,7 +315,7 @@ def _type(schema: Mapping[str, Any], *, brief: bool = False) -> str:
         kinds = [_type(part, brief=brief) for part in schema["anyOf"] if part.get("type") != "null"]
         return " or ".join(kinds) + ("" if brief else " or null")
     if "enum" in schema:
-        return _words(schema["enum"])
+        return words(schema["enum"])
     if "const" in schema:
         return f"`{schema['const']}`"
     kind = {"array": _list_type, "integer": _integer_type, "string": _string_type}.get(schema.get("type", ""))

@@ -2832,7 +2832,7 @@ CREATE FUNCTION parcel_events(p_old jsonb, p_new jsonb)
  IMMUTABLE
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
-    SELECT t.type, jsonb_build_object('parcel_id', c.new -> 'parcel_id', 'back', c.new -> 'back') || t.facts
+    SELECT t.type, jsonb_build_object('parcel_id', c.new -> 'parcel_id', 'way', c.new -> 'way') || t.facts
     FROM (
         SELECT n.n, n.body AS new, o.body AS old,
                coalesce(n.body #>> '{verdict,first_physical_at}', n.body ->> 'pushed_physical_at') AS moved_at,
@@ -2878,9 +2878,11 @@ AS $function$
     SELECT p.body ->> 'parcel_id', p.n, p.body
     FROM jsonb_path_query(p_state, '$.parcels[*]') WITH ORDINALITY AS p (body, n)
     UNION ALL
-    SELECT 'back ' || (c.body ->> 'case_id'), 1000 + c.n, c.body -> 'parcel' || '{"back": true}'
+    SELECT concat_ws(' ', 'case', c.body ->> 'case_id', w.way), 1000 + c.n,
+           c.body -> w.part || jsonb_build_object('way', w.way)
     FROM jsonb_path_query(p_state, '$.cases[*]') WITH ORDINALITY AS c (body, n)
-    WHERE jsonb_typeof(c.body -> 'parcel') = 'object'
+    CROSS JOIN (VALUES ('parcel', 'back'), ('replacement', 'again')) AS w (part, way)
+    WHERE jsonb_typeof(c.body -> w.part) = 'object'
 $function$;
 
 CREATE FUNCTION park_subject(

@@ -20,6 +20,7 @@ from storefront.headers import host_in
 from storefront.identities import Caller, caller_of
 from storefront.limits import Limits
 from storefront.problems import ProblemError
+from storefront.streams import Streams
 
 
 @dataclass
@@ -44,6 +45,7 @@ class HttpService:
     limits: Limits
     endpoints: EndpointDesk
     asked: Readiness = field(default_factory=Readiness)
+    streams: Streams = field(default_factory=Streams)
 
     @property
     def hosts(self) -> frozenset[str]:

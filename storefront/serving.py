@@ -124,5 +124,6 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
                 await asyncio.sleep(LOOK_EVERY)
             yield task
         finally:
+            service.streams.end()
             server.should_exit = True
             await task

@@ -12,20 +12,22 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
     FROM (SELECT p_new #> '{inbox,journal,-1}' AS line) AS j
 $$;
 
--- The parcels of a state; those on their way back to the merchant stand in their cases.
+-- The parcels of a state; those of an after-sale case stand in it, on their way back or to the buyer again.
 CREATE FUNCTION parcels_in(p_state JSONB) RETURNS TABLE (key TEXT, n BIGINT, body JSONB)
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
     SELECT p.body ->> 'parcel_id', p.n, p.body
     FROM jsonb_path_query(p_state, '$.parcels[*]') WITH ORDINALITY AS p (body, n)
     UNION ALL
-    SELECT 'back ' || (c.body ->> 'case_id'), 1000 + c.n, c.body -> 'parcel' || '{"back": true}'
+    SELECT concat_ws(' ', 'case', c.body ->> 'case_id', w.way), 1000 + c.n,
+           c.body -> w.part || jsonb_build_object('way', w.way)
     FROM jsonb_path_query(p_state, '$.cases[*]') WITH ORDINALITY AS c (body, n)
-    WHERE jsonb_typeof(c.body -> 'parcel') = 'object'
+    CROSS JOIN (VALUES ('parcel', 'back'), ('replacement', 'again')) AS w (part, way)
+    WHERE jsonb_typeof(c.body -> w.part) = 'object'
 $$;
 
 CREATE FUNCTION parcel_events(p_old JSONB, p_new JSONB) RETURNS TABLE (type TEXT, data JSONB)
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
-    SELECT t.type, jsonb_build_object('parcel_id', c.new -> 'parcel_id', 'back', c.new -> 'back') || t.facts
+    SELECT t.type, jsonb_build_object('parcel_id', c.new -> 'parcel_id', 'way', c.new -> 'way') || t.facts
     FROM (
         SELECT n.n, n.body AS new, o.body AS old,
                coalesce(n.body #>> '{verdict,first_physical_at}', n.body ->> 'pushed_physical_at') AS moved_at,

@@ -69,7 +69,7 @@ def reading(
     found = {"description": "Found.", "content": content}
     router.add_api_route(
         path,
-        _asking_only(handler, [one["name"] for one in queries]),
+        asking_only(handler, [one["name"] for one in queries]),
         methods=["GET"],
         summary=says,
         operation_id=handler.__name__,
@@ -145,7 +145,7 @@ PAGES = (
 """What every list takes."""
 
 
-def _asking_only(handler: Handler, names: Sequence[str]) -> Handler:
+def asking_only(handler: Handler, names: Sequence[str]) -> Handler:
     @wraps(handler)
     async def asked(request: Request) -> Response:
         for name in request.query_params:
