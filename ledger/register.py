@@ -17,10 +17,12 @@ from ledger.api_keys import ApiKeys
 from ledger.balances import Balances
 from ledger.breaks import Breaks
 from ledger.callbacks import Callbacks
+from ledger.cases import Cases
 from ledger.claims import Claims
 from ledger.corrections import Corrections
 from ledger.endpoints import Endpoints
 from ledger.events import Events
+from ledger.figures import Figures
 from ledger.gauges import Gauges
 from ledger.grades import Grades
 from ledger.licences import Licences
@@ -79,6 +81,8 @@ class Register:
         self.requests = Requests(pool)
         self.people = People(pool)
         self.gauges = Gauges(pool)
+        self.cases = Cases(pool)
+        self.figures = Figures(pool)
 
     @asynccontextmanager
     async def once(self, command: AccountCommand | None, now: datetime) -> AsyncIterator[Register | None]:

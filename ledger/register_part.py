@@ -73,12 +73,12 @@ class Conditions:
         if wanted is not None:
             self._conditions.append(condition if wanted else f"NOT ({condition})")
 
-    def after(self, columns: str, position: Position | None) -> None:
+    def after(self, columns: str, position: Position | None, *, ascending: bool = False) -> None:
         """Only what comes after a row in a list that is ordered by these two columns, the newest first."""
         if position is not None:
             self.arguments.extend(position)
             last = len(self.arguments)
-            self._conditions.append(f"({columns}) < (${last - 1}, ${last})")
+            self._conditions.append(f"({columns}) {'>' if ascending else '<'} (${last - 1}, ${last})")
 
     @property
     def text(self) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from core.durations import Duration
 from core.fields import Message
-from ledger.register_part import Conditions, RegisterPart
+from ledger.register_part import Conditions, Position, RegisterPart
 
 
 class Review(Message):
@@ -31,6 +31,9 @@ class Review(Message):
     reviewer: str | None
     claimed_at: datetime | None
 
+
+CLAIMED_FOR = timedelta(minutes=30)
+"""After that another reviewer may take a review; the database has the same bound."""
 
 QUEUE = """
     SELECT 'audit' AS kind, o.order_id, p.parcel ->> 'parcel_id' AS parcel_id, o.merchant_id, o.currency, o.total_minor,
@@ -62,15 +65,23 @@ QUEUE = """
 class Reviews(RegisterPart):
     """The register's review queue."""
 
-    async def waiting(self, *, order_id: str | None = None, limit: int = 100) -> list[Review]:
-        """What waits for a person, the longest wait first."""
+    async def waiting(
+        self, *, order_id: str | None = None, kind: str | None = None, after: Position | None = None, limit: int = 100
+    ) -> list[Review]:
+        """What waits for a person, the longest wait first.
+
+        Args:
+            after: the last row of the page before: its `since`, and its order and parcel as `order/parcel`.
+        """
         wanted = Conditions()
         wanted.add("q.order_id = {}", order_id)
+        wanted.add("q.kind = {}", kind)
+        wanted.after("q.since, q.order_id || '/' || q.parcel_id", after, ascending=True)
         return await self._all(
             Review,
             f"SELECT q.*, c.reviewer, c.claimed_at FROM ({QUEUE}) AS q"
             " LEFT JOIN review_claims c ON c.order_id = q.order_id AND c.parcel_id = q.parcel_id"
-            f"{wanted.text} ORDER BY q.since, q.order_id, q.parcel_id{wanted.limit(limit)}",
+            f"{wanted.text} ORDER BY q.since, q.order_id || '/' || q.parcel_id{wanted.limit(limit)}",
             *wanted.arguments,
         )
 

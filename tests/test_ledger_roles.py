@@ -71,6 +71,7 @@ TABLES = (
     "endpoint_secrets",
     "parked",
     "attempts",
+    "figures",
 )
 
 
@@ -107,6 +108,7 @@ CALLABLE = {
     "open_session": "a row without a cookie: the digest is made with a pepper that is not in the database",
     "note_session_used": "when a session was last used",
     "end_session": "someone must sign in again",
+    "keep_figures": "what a page shows; nothing is decided by it",
     # of orders
     "open_order": "claims a part of a payment, under a text that its policy's name pointed to; " + HANDS_ON,
     "open_and_fund_order": "the same, and what was paid, once; " + HANDS_ON,

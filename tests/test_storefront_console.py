@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from arrows import ROOT
 from chromium import Visitor, apart, visitor
 from command_line import ask
 from playwright.sync_api import Browser
-from up_stack import fresh_waybill, scan, ship, started
+from up_stack import fresh_waybill, play, scan, settled, ship, shown, started
+
+from core.messages import Scan
 
 pytestmark = pytest.mark.usefixtures("up")
 LANGUAGES: tuple[Literal["en", "zh"], ...] = ("en", "zh")
@@ -39,23 +45,76 @@ def a_held_order() -> dict[str, Any]:
     return order
 
 
-def pages_of(order: dict[str, Any]) -> list[str]:
+@pytest.fixture(scope="module")
+def reviewed() -> dict[str, Any]:
+    """An order whose parcel waits for a person: its first scan is far from where it should be."""
+    return apart(a_reviewed_order)
+
+
+def a_reviewed_order() -> dict[str, Any]:
+    order, waybill = started(), fresh_waybill()
+    ship(order, waybill)
+    at = datetime.now(UTC)
+    scans = [
+        Scan.model_validate({"at": at + timedelta(hours=hours), "code": stage, "stage": stage, "city": city})
+        for hours, stage, city in ((0.1, "picked_up", "深圳"), (9, "in_transit", "广州"), (120, "delivered", "哈尔滨"))
+    ]
+    play(lambda world: world.add_scans("sandbox", waybill, scans))
+    ask("advance", order["order_id"], "1d")
+    return order
+
+
+@pytest.fixture(scope="module")
+def withdrawal_id(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A withdrawal that two people must approve, asked for by neither Ann nor Bob."""
+    return apart(a_large_withdrawal, tmp_path_factory.mktemp("policies") / "two.toml")
+
+
+def a_large_withdrawal(file: Path) -> str:
+    text = (ROOT / "policies" / "default.toml").read_text(encoding="utf-8")
+    text = re.sub(r"(?m)^name = .*$", 'name = "two_people"', text, count=1)
+    file.write_text(re.sub(r"(?m)^approval_above_minor = .*$", "approval_above_minor = 0", text), encoding="utf-8")
+    by = ("--by", "operator:ann", "--reason", "papers seen")
+    ask("policy", "register", str(file), *by)
+    merchant = settled()["merchant_id"]
+    ask("accounts", "merchant", merchant, "--name", "王芳", *by)
+    bind = ("accounts", "bind", merchant, f"acc-{merchant}", "--holder", "王芳", "--cooling", "0s")
+    ask(*bind, *by, stdin="6222 0212 3456 7894")
+    asked = ("withdraw", merchant, "100", "--account", f"acc-{merchant}", "--policy", "two_people")
+    return str(ask(*asked, "--as", "operator:zoe")["withdrawal_id"])
+
+
+def pages_of(order: dict[str, Any], reviewed: dict[str, Any], withdrawal_id: str) -> list[str]:
     return [
         "/console/sign-in?again=1",
         "/console/",
         f"/console/search?q={order['merchant_id']}",
         f"/console/orders/{order['order_id']}",
         f"/console/orders/{order['order_id']}/do/lift_hold?name=odd_buyer",
+        "/console/reviews",
+        f"/console/reviews/{reviewed['order_id']}/p1",
+        "/console/withdrawals",
+        f"/console/withdrawals/{withdrawal_id}",
+        f"/console/merchants/{order['merchant_id']}",
+        "/console/cases",
+        "/console/money",
+        "/console/quality",
+        "/console/carriers",
     ]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_page_keeps_anything_from_anyone(
-    chromium: Browser, console_url: str, order: dict[str, Any], language: Literal["en", "zh"]
+    chromium: Browser,
+    console_url: str,
+    order: dict[str, Any],
+    reviewed: dict[str, Any],
+    withdrawal_id: str,
+    language: Literal["en", "zh"],
 ) -> None:
     person = visitor(chromium, console_url, "ann", language)
     found = {}
-    for path in pages_of(order):
+    for path in pages_of(order, reviewed, withdrawal_id):
         person.go(path)
         colours = person.violations(colours=True) if language == "en" else []
         found[path] = [*person.violations(colours=False), *colours, *(["too wide"] if person.too_wide() else [])]
@@ -96,10 +155,63 @@ def test_everything_is_reached_by_keys(ann: Visitor, order: dict[str, Any]) -> N
     ann.page.focus(".person summary")
     ann.page.keyboard.press("Enter")
     ann.page.focus("button[name=language][value=zh]")
-    ann.page.keyboard.press("Enter")
-    ann.page.wait_for_load_state()
+    with ann.page.expect_navigation():
+        ann.page.keyboard.press("Enter")
     assert ann.page.get_attribute("html", "lang") == "zh-Hans"
     assert "款项未到账的原因" in ann.says()
     ann.page.click(".person summary")
     ann.press("English")
     assert ann.page.get_attribute("html", "lang") == "en"
+
+
+def test_two_people_approve_a_withdrawal_and_one_cannot_twice(
+    chromium: Browser, console_url: str, ann: Visitor, withdrawal_id: str
+) -> None:
+    where = f"/console/withdrawals/{withdrawal_id}"
+    ann.go("/console/withdrawals")
+    ann.press(withdrawal_id)
+    assert "Approvals: 0 of 2" in ann.says()
+    other_window = visitor(chromium, console_url, "ann")
+    other_window.go(f"{where}/do/approve")
+    other_window.press("Check")
+    ann.press("Approve")
+    ann.press("Check")
+    ann.press("Send")
+    assert "Approvals: 1 of 2" in ann.says()
+    assert ann.page.get_by_role("link", name="Approve").count() == 0
+    other_window.press("Send")
+    assert "It was refused" in other_window.says()
+    assert "This person approved it already." in other_window.says()
+    bob = visitor(chromium, console_url, "bob")
+    bob.go(where)
+    bob.press("Approve")
+    bob.press("Check")
+    bob.press("Send")
+    found = apart(shown, f"withdrawal-{withdrawal_id}", "paid")
+    assert [one["actor"]["id"] for one in found["state"]["approvals"]] == ["ann", "bob"]
+    assert [*bob.complaints, *other_window.complaints] == []
+
+
+def test_a_reviewer_claims_a_review_sees_both_sides_and_decides(
+    chromium: Browser, console_url: str, reviewed: dict[str, Any]
+) -> None:
+    rui = visitor(chromium, console_url, "rui", "zh")
+    rui.go("/console/reviews")
+    with rui.page.expect_navigation():
+        rui.page.click(f"a[href='/console/reviews/{reviewed['order_id']}/p1']")
+    said = rui.says()
+    assert "商家说法" in said
+    assert "深圳" in said
+    assert rui.page.locator("svg.way circle").count() == 3
+    rui.press("认领 30 分钟")
+    assert "rui" in rui.says()
+    rui.press("审核裁定")
+    rui.page.check("input[value=rejected]")
+    rui.page.fill("textarea[name=reason]", "单号属于另一件包裹")
+    rui.press("核对")
+    rui.press("提交")
+    found = apart(ask, "show", reviewed["order_id"])
+    decided = next(entry for entry in found["journal"] if entry["verb"] == "decide_audit")
+    assert decided["actor"] == {"role": "reviewer", "id": "rui"}
+    assert found["state"]["parcels"][0]["audit"] == "rejected"
+    assert rui.complaints == []

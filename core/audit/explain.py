@@ -62,6 +62,11 @@ def advice(rule: str, outcome: str, language: Language = "en") -> str:
     return _ENTRIES.get(rule, {}).get("advice", {}).get(language, "")
 
 
+def title(rule: str, language: Language = "en") -> str:
+    """What people call a rule. Total: an unknown rule is its own title."""
+    return _ENTRIES.get(rule, {}).get("title", {}).get(language, rule.replace("_", " "))
+
+
 def _written(key: str, value: Any, language: Language) -> str:
     """One part of the evidence: hours (`…_h`) as a length of time, times to the minute, our own words translated."""
     if isinstance(value, list | tuple):

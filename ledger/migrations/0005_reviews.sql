@@ -17,7 +17,10 @@ DECLARE
 BEGIN
     INSERT INTO review_claims (order_id, parcel_id, reviewer, claimed_at)
     VALUES (p_order_id, p_parcel_id, p_reviewer, p_now)
-    ON CONFLICT ON CONSTRAINT one_reviewer_a_parcel DO NOTHING;
+    ON CONFLICT ON CONSTRAINT one_reviewer_a_parcel DO UPDATE
+    SET reviewer = EXCLUDED.reviewer, claimed_at = EXCLUDED.claimed_at
+    WHERE review_claims.reviewer = EXCLUDED.reviewer
+       OR review_claims.claimed_at <= EXCLUDED.claimed_at - INTERVAL '30 minutes';
     SELECT c.reviewer INTO v_reviewer FROM review_claims c
     WHERE c.order_id = p_order_id AND c.parcel_id = p_parcel_id;
     RETURN v_reviewer;

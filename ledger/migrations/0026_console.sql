@@ -90,3 +90,18 @@ $$;
 -- A request is an API key's or a person's: `person:` and the person's id, which no key's visible part can be.
 ALTER TABLE requests DROP CONSTRAINT requests_api_key_fkey;
 ALTER TABLE requests ADD CONSTRAINT sender_form CHECK (api_key ~ '^([A-Za-z0-9]{8}|person:[A-Za-z0-9_-]{1,64})$');
+
+-- Figures over all orders and accounts, as they were counted last: a page that counted them itself would read every row.
+CREATE TABLE figures (
+    name     TEXT PRIMARY KEY,
+    taken_at TIMESTAMPTZ NOT NULL,
+    body     JSONB NOT NULL
+);
+
+-- Keep figures; older ones never replace newer ones.
+CREATE FUNCTION keep_figures(p_name TEXT, p_body JSONB, p_now TIMESTAMPTZ) RETURNS VOID
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    INSERT INTO figures (name, taken_at, body) VALUES (p_name, p_now, p_body)
+    ON CONFLICT (name) DO UPDATE SET taken_at = EXCLUDED.taken_at, body = EXCLUDED.body
+    WHERE figures.taken_at < EXCLUDED.taken_at
+$$;

@@ -22,6 +22,8 @@ R = TypeVar("R", bound=Message)
 USUAL, MOST = 50, 500
 LONGEST_TEXT = 255
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PLACE = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{0,64})?")
+"""Where a page ended: an id, or two."""
 _WORD = re.compile(r"[A-Za-z0-9_/-]{1,100}")
 
 
@@ -104,7 +106,7 @@ def cursor_in(request: Request) -> Position | None:
     try:
         at, of = json.loads(base64.b64decode(given, altchars=b"-_", validate=True))
         found = Position(datetime.fromisoformat(at), of)
-        whole = _cursor_of(found) == given and found.at.tzinfo is not None and _ID.fullmatch(of) is not None
+        whole = _cursor_of(found) == given and found.at.tzinfo is not None and _PLACE.fullmatch(of) is not None
     except (ValueError, TypeError, RecursionError, binascii.Error):
         whole = False
     if not whole:

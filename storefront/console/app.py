@@ -18,7 +18,17 @@ from starlette.staticfiles import StaticFiles
 
 from config import Settings
 from core.errors import DakuanError
-from storefront.console import acting, order_page, search_page, signing_in
+from storefront.console import (
+    acting,
+    cases_page,
+    figures_pages,
+    merchant_page,
+    order_page,
+    reviews_page,
+    search_page,
+    signing_in,
+    withdrawals_page,
+)
 from storefront.console.cookies import Jar
 from storefront.console.rendering import render, said_of
 from storefront.console.visits import Visit, visit_of
@@ -68,6 +78,11 @@ def _routes() -> list[BaseRoute]:
         *signing_in.ROUTES,
         *search_page.ROUTES,
         *order_page.ROUTES,
+        *reviews_page.ROUTES,
+        *withdrawals_page.ROUTES,
+        *merchant_page.ROUTES,
+        *cases_page.ROUTES,
+        *figures_pages.ROUTES,
         *acting.ROUTES,
     ]
 

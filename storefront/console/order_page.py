@@ -11,7 +11,6 @@ from starlette.routing import Route
 
 from core.audit.explain import advice, sentence
 from core.audit.trace import Trace, merge
-from core.chart import IN_CHINESE
 from core.ids import order_workflow_id
 from core.messages import Scan
 from core.money import format_minor
@@ -23,6 +22,7 @@ from ledger.balances import Money, TransferRow
 from ledger.claims import Claimant
 from ledger.notices import StoredNotice
 from storefront.console.charts import ScanLine, scan_line
+from storefront.console.names import account_name, movement_name
 from storefront.console.offers import offers_of_order
 from storefront.console.reading import known_order, state_of_order
 from storefront.console.rendering import render
@@ -164,24 +164,6 @@ def _amount_of(row: TransferRow) -> str:
 
 def _balance(money: Money, path: str) -> Any:
     return next((one for one in money.accounts if one.path == path and one.balance_minor), None)
-
-
-def account_name(visit: Visit, path: str) -> str:
-    """What people call an account: `escrow`, `channel wechat`, `available of m-7`."""
-    parts = path.split("/")
-    if parts[0] in {"psp", "rail"}:
-        return f"{visit.words.of('place', parts[0])} {parts[1]}"
-    if parts[0] == "merchant":
-        return f"{visit.words.of('part', parts[2])} {parts[1]}"
-    return visit.words.of("part", parts[2] if len(parts) > 2 else parts[-1])
-
-
-def movement_name(visit: Visit, reference: str) -> str:
-    """What people call a movement, from its reference."""
-    kind = reference.split("/")[2] if reference.count("/") >= 2 else reference
-    if visit.language == "zh":
-        return IN_CHINESE.get(kind, kind)
-    return kind.replace("_", " ")
 
 
 ROUTES = [Route("/orders/{id}", for_people(order_page))]

@@ -7,7 +7,7 @@ import re
 from core.order.state import OrderState
 from core.withdrawal.recovering import resume
 from core.withdrawal.state import WithdrawalState
-from ledger.orders import StoredOrder
+from ledger.orders import OrderInHand, StoredOrder
 from ledger.withdrawals import StoredWithdrawal
 from storefront.console.visits import Visit
 from storefront.problems import ProblemError
@@ -59,3 +59,8 @@ async def known_withdrawal(visit: Visit) -> StoredWithdrawal:
 def state_of_withdrawal(known: StoredWithdrawal) -> WithdrawalState | None:
     """Its last recorded state; None while it is being reserved."""
     return resume(known.state, known.revision) if known.state is not None else None
+
+
+def state_of_open(row: OrderInHand) -> OrderState | None:
+    """The state of an open order in a list."""
+    return OrderState.model_validate({**row.state, "order": row.body}) if row.state is not None else None

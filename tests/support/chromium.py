@@ -81,13 +81,14 @@ class Visitor:
     def sign_in(self, who: str) -> None:
         """Sign a made-up person in."""
         self.go("/console/sign-in?again=1")
-        self.page.click(f"button[value={who}]")
-        self.page.wait_for_load_state()
+        with self.page.expect_navigation():
+            self.page.click(f"button[value={who}]")
 
     def press(self, label: str) -> None:
         """Press a button or follow a link by what it says."""
-        self.page.get_by_role("button", name=label).or_(self.page.get_by_role("link", name=label)).first.click()
-        self.page.wait_for_load_state()
+        pressed = self.page.get_by_role("button", name=label).or_(self.page.get_by_role("link", name=label)).first
+        with self.page.expect_navigation():
+            pressed.click()
 
     def says(self) -> str:
         """The text of the page."""

@@ -1,0 +1,131 @@
+"""Money owed against held, the quality of the audit, the carriers: figures about everything at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from core.audit.explain import title
+from core.money import format_minor
+from storefront.console.charts import bars
+from storefront.console.counting import COUNTS, count_again, figures_of
+from storefront.console.lists import csv_of, decimal, wants_csv
+from storefront.console.rendering import render
+from storefront.console.visits import STAFF, Visit, for_people, go
+from storefront.problems import ProblemError
+
+UNKNOWN = ("unknown", "in_suspense")
+"""States of withdrawals whose money is neither paid nor given back."""
+ROWS_MOST = 50
+AGES = (0, 1, 3, 7, 14, 30)
+
+
+async def money_page(visit: Visit) -> Response:
+    """What is owed and what is held, how old escrow is and why it waits, unknown payouts, breaks."""
+    found = await figures_of(visit, "money")
+    body = found.body if found is not None else {"currencies": [], "ageing": []}
+    if wants_csv(visit):
+        return _money_csv(body)
+    unknown = [
+        row
+        for state in UNKNOWN
+        for row in await visit.register.withdrawals.rows(state_name=state, closed=False, limit=ROWS_MOST)
+    ]
+    breaks = await visit.register.breaks.known()
+    return render(
+        visit,
+        "money.html",
+        taken_at=found.taken_at if found is not None else None,
+        currencies=body["currencies"],
+        ageing=[_ageing(visit, one["currency"], body["ageing"]) for one in body["currencies"]],
+        unknown=unknown,
+        breaks=breaks[:ROWS_MOST],
+        runs=await visit.register.breaks.last_runs(),
+        csv="/console/money?format=csv",
+    )
+
+
+def _ageing(visit: Visit, currency: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One currency's escrow: a table of reasons by age, and a bar for each reason."""
+    own = [row for row in rows if row["currency"] == currency]
+    sums: dict[str, int] = {}
+    cells: dict[tuple[str, int], int] = {}
+    for row in own:
+        sums[row["reason"]] = sums.get(row["reason"], 0) + row["amount_minor"]
+        cells[row["reason"], row["days"]] = row["amount_minor"]
+    ordered = sorted(sums, key=lambda reason: -sums[reason])
+    named = [(visit.words.of("hold", reason), sums[reason]) for reason in ordered]
+    return {
+        "currency": currency,
+        "ages": AGES,
+        "rows": [
+            (name, total, [cells.get((reason, age), 0) for age in AGES])
+            for reason, (name, total) in zip(ordered, named, strict=True)
+        ],
+        "bars": [(bar, format_minor(bar.amount, currency)) for bar in bars(named)],
+    }
+
+
+def _money_csv(body: Mapping[str, Any]) -> Response:
+    rows: list[Sequence[Any]] = []
+    for one in body["currencies"]:
+        currency = one["currency"]
+        rows += [("owed", owed["kind"], "", currency, decimal(owed["amount_minor"], currency)) for owed in one["owed"]]
+        rows += [
+            ("held", place["scope"], place["name"], currency, decimal(place["cash_minor"], currency))
+            for place in one["held"]
+        ]
+    rows += [
+        ("escrow", row["reason"], f"{row['days']} days", row["currency"], decimal(row["amount_minor"], row["currency"]))
+        for row in body["ageing"]
+    ]
+    return csv_of("money", ("what", "kind", "name", "currency", "amount"), rows)
+
+
+async def quality_page(visit: Visit) -> Response:
+    """What each rule of the audit objected to, and what people made of it."""
+    found = await figures_of(visit, "quality")
+    rules = found.body["rules"] if found is not None else []
+    columns = ("rule", "fired", "decided", "overturned", "appeals", "appeals_won", "shadow")
+    if wants_csv(visit):
+        return csv_of("quality", columns, ([rule[name] for name in columns] for rule in rules))
+    drawn = bars([(rule["rule"], rule["fired"]) for rule in rules])
+    return render(
+        visit,
+        "quality.html",
+        taken_at=found.taken_at if found is not None else None,
+        rules=list(zip(rules, drawn, strict=True)),
+        rule_title=lambda rule: title(rule, visit.language),
+        csv="/console/quality?format=csv",
+    )
+
+
+async def carriers_page(visit: Visit) -> Response:
+    """How often carriers know nothing, and what their providers push."""
+    carriers, pushes = await visit.register.figures.carriers(), await visit.register.figures.pushes()
+    if wants_csv(visit):
+        rows = [(one.carrier, one.answers, one.without_trace, one.last_at) for one in carriers]
+        return csv_of("carriers", ("carrier", "answers", "without trace", "last"), rows)
+    return render(visit, "carriers.html", carriers=carriers, pushes=pushes, csv="/console/carriers?format=csv")
+
+
+async def count(visit: Visit) -> Response:
+    """Count a page's figures anew."""
+    await visit.form()
+    name = visit.request.path_params["name"]
+    if name not in COUNTS:
+        raise ProblemError("not_found")
+    await asyncio.wait({count_again(visit.service, name)}, timeout=5)
+    return go(f"/console/{name}")
+
+
+ROUTES = [
+    Route("/money", for_people(money_page, STAFF)),
+    Route("/quality", for_people(quality_page, STAFF)),
+    Route("/carriers", for_people(carriers_page, STAFF)),
+    Route("/count/{name}", for_people(count, STAFF), methods=["POST"]),
+]

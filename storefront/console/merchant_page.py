@@ -1,0 +1,171 @@
+"""A merchant's money: what there is, when more becomes available, why it is held; for its own staff a withdrawal."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from core.answers import HoldView
+from core.errors import BadInput, Refused
+from core.merchant_calendar import calendar
+from core.merchant_statement import as_csv
+from core.messages import Withdrawal
+from core.money import parse_amount
+from core.order import views
+from ledger.merchant_statements import merchant_statements
+from ledger.orders import OrderInHand
+from ledger.register_part import Position
+from storefront.api.paging import cursor_in
+from storefront.bodies import message_of
+from storefront.console.acting import carried_out
+from storefront.console.lists import addresses
+from storefront.console.reading import id_in, state_of_open
+from storefront.console.rendering import render, said_of
+from storefront.console.visits import Visit, for_people, go, sign_in_for
+from storefront.problems import ProblemError
+from wiring.estimating import estimate_now
+
+ORDERS_SHOWN = 20
+DAYS = 30
+"""Of the statement."""
+BARS = 14
+"""Days of the calendar that are drawn."""
+
+
+async def merchant_page(visit: Visit) -> Response:
+    """One merchant."""
+    merchant_id, register = _merchant(visit), visit.register
+    if visit.given("format") == "csv":
+        return await _statement(visit, merchant_id)
+    orders = await register.orders.open_of(merchant_id, after=cursor_in(visit.request), limit=ORDERS_SHOWN + 1)
+    days = calendar(await register.balances.coming(merchant_id))
+    return render(
+        visit,
+        "merchant.html",
+        merchant_id=merchant_id,
+        name=await register.accounts.legal_name(merchant_id),
+        standing=await register.merchants.standing(merchant_id),
+        balances=await register.balances.of_merchant(merchant_id),
+        days=days[:BARS],
+        most_of={one.currency: max(day.amount_minor for day in days if day.currency == one.currency) for one in days},
+        orders=orders,
+        held=[(row, hold) for row in orders[:ORDERS_SHOWN] for hold in _holds(row)],
+        accounts=await register.accounts.of_merchant(merchant_id),
+        keys=await register.api_keys.list(merchant_id, limit=ORDERS_SHOWN),
+        moves=await register.merchants.moves(merchant_id, limit=ORDERS_SHOWN),
+        is_own=visit.who.known.merchant_id == merchant_id,
+        done=visit.given("done"),
+        later=visit.given("later"),
+        **addresses(visit, orders, lambda row: Position(row.opened_at, row.order_id), ORDERS_SHOWN),
+    )
+
+
+def _holds(row: OrderInHand) -> tuple[HoldView | None, ...]:
+    """Why an order's money has not arrived; one line where nothing is recorded yet."""
+    state = state_of_open(row)
+    return (views.holds_of(state) if state is not None else ()) or (None,)
+
+
+def _merchant(visit: Visit) -> str:
+    merchant_id = id_in(visit)
+    if not visit.who.sees(merchant_id):
+        raise ProblemError("not_found")
+    return merchant_id
+
+
+async def _statement(visit: Visit, merchant_id: str) -> Response:
+    """The last days as a file, days of UTC."""
+    until = visit.now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    since = until - timedelta(days=DAYS)
+    found = await merchant_statements(visit.register.pool, merchant_id, since, until)
+    name = f"{merchant_id}-{since:%Y%m%d}-{until:%Y%m%d}.csv"
+    return Response(
+        as_csv(found), media_type="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'}
+    )
+
+
+# --- withdraw ----------------------------------------------------------------------------------------------
+
+
+async def withdraw_form(visit: Visit) -> Response:
+    """Ask for a withdrawal."""
+    merchant_id = _own(visit)
+    if not visit.who.signed_in_lately(visit.now):
+        return sign_in_for(f"/console/merchants/{merchant_id}/withdraw", again=True)
+    return await _form(visit, merchant_id, {}, [])
+
+
+async def withdraw_check(visit: Visit) -> Response:
+    """What it would cost and what stands against it, before it is asked for."""
+    merchant_id, given, asked, problems = await _asked(visit)
+    if asked is None or given.get("change"):
+        return await _form(visit, merchant_id, given, problems)
+    try:
+        found = await estimate_now(visit.service.settings, visit.register, asked)
+    except Refused as refusal:
+        return await _form(visit, merchant_id, given, [refusal.message])
+    return render(visit, "withdraw_check.html", merchant_id=merchant_id, asked=asked, found=found, given=given)
+
+
+async def withdraw_send(visit: Visit) -> Response:
+    """Ask for it, as the merchant."""
+    merchant_id, given, asked, problems = await _asked(visit)
+    if not visit.who.signed_in_lately(visit.now):
+        return sign_in_for(f"/console/merchants/{merchant_id}/withdraw", again=True)
+    if asked is None:
+        return await _form(visit, merchant_id, given, problems)
+    body = asked.model_dump(mode="json", exclude_unset=True)
+    answer, problem = await carried_out(visit, asked.withdrawal_id, "withdrawal", asked.withdrawal_id, body)
+    if problem is not None:
+        return await _form(visit, merchant_id, given, [said_of(visit, problem)])
+    return go(f"/console/withdrawals/{asked.withdrawal_id}?{'done' if answer is not None else 'later'}=withdraw")
+
+
+def _own(visit: Visit) -> str:
+    merchant_id = id_in(visit)
+    if visit.who.known.merchant_id != merchant_id:
+        raise ProblemError("not_found")
+    return merchant_id
+
+
+async def _asked(visit: Visit) -> tuple[str, dict[str, str], Withdrawal | None, list[str]]:
+    """The withdrawal that a form asks for, or why it is none."""
+    merchant_id = _own(visit)
+    given = {name: str(value).strip() for name, value in (await visit.form()).items()}
+    account_id, _, currency = given.get("account_id", "").partition("|")
+    given.setdefault("withdrawal_id", f"w-{secrets.token_hex(16)}")
+    try:
+        amount = parse_amount(given.get("amount_minor", ""), currency, visit.words("field.amount_minor"))
+        fields: dict[str, Any] = {"merchant_id": merchant_id, "account_id": account_id, "currency": currency}
+        fields |= {"amount_minor": amount, "withdrawal_id": given["withdrawal_id"]}
+        asked = message_of(Withdrawal, fields | {"requested_by": {"role": "merchant", "id": merchant_id}})
+    except BadInput as error:
+        return merchant_id, given, None, [str(error)]
+    except ProblemError as error:
+        return merchant_id, given, None, [one["detail"] for one in error.problem.errors] or [error.problem.detail]
+    return merchant_id, given, asked, []
+
+
+async def _form(visit: Visit, merchant_id: str, given: dict[str, str], problems: list[str]) -> Response:
+    return render(
+        visit,
+        "withdraw.html",
+        422 if problems else 200,
+        merchant_id=merchant_id,
+        accounts=await visit.register.accounts.of_merchant(merchant_id),
+        balances=await visit.register.balances.of_merchant(merchant_id),
+        given=given,
+        problems=problems,
+    )
+
+
+ROUTES = [
+    Route("/merchants/{id}", for_people(merchant_page)),
+    Route("/merchants/{id}/withdraw", for_people(withdraw_form)),
+    Route("/merchants/{id}/withdraw", for_people(withdraw_check), methods=["POST"]),
+    Route("/merchants/{id}/withdraw/send", for_people(withdraw_send), methods=["POST"]),
+]

@@ -1,0 +1,110 @@
+"""The withdrawals desk: what waits for a word, and each with its account's history, its limits and its approvals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from core.ids import withdrawal_workflow_id
+from core.withdrawal import views
+from core.withdrawal.deadlines import next_deadline
+from core.withdrawal.state import PEOPLE_NEEDED, WithdrawalState
+from ledger.register_part import Position
+from ledger.withdrawals import StoredWithdrawal, WithdrawalRow
+from storefront.api.paging import cursor_in
+from storefront.console.lists import ROWS, addresses, csv_of, decimal, limit_of, wants_csv
+from storefront.console.names import account_name, movement_name
+from storefront.console.offers import offers_of_withdrawal
+from storefront.console.reading import ID, known_withdrawal, state_of_withdrawal
+from storefront.console.rendering import render
+from storefront.console.visits import Visit, for_people
+
+STATES = ("in_approval", "unknown", "in_suspense", "submitted", "paid", "returned", "failed", "rejected")
+CHANGES_SHOWN = 10
+
+
+async def withdrawals_page(visit: Visit) -> Response:
+    """Withdrawals by state: those that wait for an approval unless the address says otherwise."""
+    state, merchant = visit.given("state") or "in_approval", visit.given("merchant")
+    if not visit.who.is_staff:
+        state = visit.given("state") or "all"
+    rows = await visit.register.withdrawals.rows(
+        merchant_id=visit.who.known.merchant_id or (merchant if ID.fullmatch(merchant) else None),
+        state_name=state if state in STATES else None,
+        closed=False if state == "open" else None,
+        after=cursor_in(visit.request),
+        limit=limit_of(visit),
+    )
+    if wants_csv(visit):
+        return csv_of("withdrawals", _COLUMNS, (_cells(row) for row in rows))
+    links = addresses(visit, rows, lambda row: Position(row.requested_at, row.withdrawal_id))
+    return render(
+        visit,
+        "withdrawals.html",
+        rows=rows[:ROWS],
+        states=("open", *STATES, "all"),
+        state=state,
+        merchant=merchant,
+        **links,
+    )
+
+
+_COLUMNS = ("withdrawal", "merchant", "amount", "currency", "state", "account", "last4", "asked by", "asked at")
+
+
+def _cells(row: WithdrawalRow) -> tuple[Any, ...]:
+    amount = decimal(row.amount_minor, row.currency)
+    account = (row.state_name, row.account_id, row.last4)
+    return (row.withdrawal_id, row.merchant_id, amount, row.currency, *account, row.requested_by, row.requested_at)
+
+
+async def withdrawal_page(visit: Visit) -> Response:
+    """One withdrawal."""
+    known = await known_withdrawal(visit)
+    withdrawal_id, state = known.withdrawal.withdrawal_id, state_of_withdrawal(known)
+    settings = visit.service.settings
+    workflow = f"{settings.temporal_ui_url}/namespaces/{settings.temporal_namespace}/workflows/"
+    shown = settings.temporal_ui_url and visit.who.is_staff
+    return render(
+        visit,
+        "withdrawal.html",
+        asked=known.withdrawal,
+        phase=known.state_name,
+        needs_approval=known.needs_approval,
+        state=state,
+        due=next_deadline(state) if state is not None else None,
+        holds=views.holds_of(state) if state is not None else (),
+        offers=offers_of_withdrawal(state, visit.who.actor, visit.now) if state is not None else (),
+        people_needed=PEOPLE_NEEDED,
+        money=await visit.register.balances.of_withdrawal(withdrawal_id),
+        account_name=lambda path: account_name(visit, path),
+        movement_name=lambda row: movement_name(visit, row.reference),
+        workflow=f"{workflow}{withdrawal_workflow_id(withdrawal_id)}" if shown else None,
+        done=visit.given("done"),
+        later=visit.given("later"),
+        **await _surroundings(visit, known, state),
+    )
+
+
+async def _surroundings(visit: Visit, known: StoredWithdrawal, state: WithdrawalState | None) -> dict[str, Any]:
+    """The account that is paid to, how it changed, and what the day's limits leave."""
+    asked, register = known.withdrawal, visit.register
+    changes = await register.accounts.changes(asked.merchant_id, asked.account_id)
+    standing = None
+    if state is not None:
+        where = (asked.merchant_id, asked.account_id, asked.currency)
+        standing = await register.withdrawals.standing(*where, state.policy, visit.now)
+    return {
+        "account": await register.accounts.get(asked.account_id, known.account_version),
+        "changes": changes[::-1][:CHANGES_SHOWN],
+        "standing": standing,
+        "limits": state.policy if state is not None else None,
+    }
+
+
+ROUTES = [
+    Route("/withdrawals", for_people(withdrawals_page)),
+    Route("/withdrawals/{id}", for_people(withdrawal_page)),
+]
