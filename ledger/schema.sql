@@ -187,6 +187,13 @@ CREATE INDEX events_by_recording ON events USING btree (recorded_at);
 CREATE INDEX events_in_order ON events USING btree ("position", id);
 CREATE INDEX events_of_merchant ON events USING btree (merchant_id, "position", id);
 
+CREATE TABLE figures (
+    name text NOT NULL,
+    taken_at timestamp with time zone NOT NULL,
+    body jsonb NOT NULL,
+    CONSTRAINT figures_pkey PRIMARY KEY (name)
+);
+
 CREATE TABLE grade_moves (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     merchant_id text NOT NULL,
@@ -1516,7 +1523,10 @@ DECLARE
 BEGIN
     INSERT INTO review_claims (order_id, parcel_id, reviewer, claimed_at)
     VALUES (p_order_id, p_parcel_id, p_reviewer, p_now)
-    ON CONFLICT ON CONSTRAINT one_reviewer_a_parcel DO NOTHING;
+    ON CONFLICT ON CONSTRAINT one_reviewer_a_parcel DO UPDATE
+    SET reviewer = EXCLUDED.reviewer, claimed_at = EXCLUDED.claimed_at
+    WHERE review_claims.reviewer = EXCLUDED.reviewer
+       OR review_claims.claimed_at <= EXCLUDED.claimed_at - INTERVAL '30 minutes';
     SELECT c.reviewer INTO v_reviewer FROM review_claims c
     WHERE c.order_id = p_order_id AND c.parcel_id = p_parcel_id;
     RETURN v_reviewer;
@@ -2037,6 +2047,17 @@ CREATE FUNCTION keep_answer(p_provider text, p_carrier text, p_waybill text, p_p
 AS $function$
     UPDATE carrier_looks l SET trace = p_trace
     WHERE l.provider = p_provider AND l.carrier = p_carrier AND l.waybill = p_waybill AND l.phone_last4 = p_phone_last4
+$function$;
+
+CREATE FUNCTION keep_figures(p_name text, p_body jsonb, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    INSERT INTO figures (name, taken_at, body) VALUES (p_name, p_now, p_body)
+    ON CONFLICT (name) DO UPDATE SET taken_at = EXCLUDED.taken_at, body = EXCLUDED.body
+    WHERE figures.taken_at < EXCLUDED.taken_at
 $function$;
 
 CREATE FUNCTION keep_policy(p_name text, p_content_hash text, p_text text)
@@ -5458,6 +5479,7 @@ GRANT SELECT ON TABLE entries TO dakuan_worker;
 GRANT SELECT ON TABLE event_clock TO dakuan_worker;
 GRANT SELECT ON TABLE event_subjects TO dakuan_worker;
 GRANT SELECT ON TABLE events TO dakuan_worker;
+GRANT SELECT ON TABLE figures TO dakuan_worker;
 GRANT SELECT ON TABLE grade_moves TO dakuan_worker;
 GRANT SELECT ON TABLE licence_moves TO dakuan_worker;
 GRANT SELECT ON TABLE licences TO dakuan_worker;
@@ -5544,6 +5566,7 @@ GRANT EXECUTE ON FUNCTION is_own TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION journal_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION journal_push TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_answer TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION keep_figures TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_polled TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_pushed TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION load_statement TO dakuan_worker;
