@@ -51,6 +51,8 @@ COMMANDS = {
     "migrate": "Apply the missing migrations with DATABASE_OWNER_URL, and grant DATABASE_URL's role what it needs.",
     "accounts": "Payout accounts: bind, replace, suspend, verify, and their history.",
     "keys": "API keys: create, list, rotate, revoke. Signing keys: root, certify.",
+    "endpoints": "Endpoints of webhooks: list, add, enable, disable, attempts.",
+    "listen": "Forward the events that come from now on to your machine, signed as webhooks are.",
     "schedules": "Automatic withdrawals of merchants, by schedule.",
 }
 """In the order of the help: `commands/NAME.py`, and the sentence its docstring begins with. A new one is a line."""

@@ -199,7 +199,7 @@ async def _changing(
 
 @command
 async def reseal(by: By = None, reason: Reason = None, as_json: JsonFlag = False) -> None:
-    """Seal every number with the newest key, so that the older keys can be removed.
+    """Seal every number, and every secret of webhooks, with the newest key, so that the older keys can be removed.
 
     Safe to repeat. Needs DATABASE_OWNER_URL: a worker's role that could replace an account's number could divert its
     payouts.
@@ -209,8 +209,12 @@ async def reseal(by: By = None, reason: Reason = None, as_json: JsonFlag = False
     key_id = vault.newest
     async with owners_books() as register:
         count = await register.accounts.reseal(vault, by=who, why=why, now=datetime.now(UTC))
-    sentence = f"{counted(count, 'number')} sealed again; every number is sealed with the key {key_id}."
-    print_answer({"resealed": count, "key_id": key_id}, lambda console: console.print(sentence))
+        secrets = await register.endpoints.reseal(vault)
+    sentence = (
+        f"{counted(count, 'number')} and {counted(secrets, 'secret')} of webhooks sealed again; "
+        f"everything is sealed with the key {key_id}."
+    )
+    print_answer({"resealed": count, "secrets": secrets, "key_id": key_id}, lambda console: console.print(sentence))
 
 
 async def print_account(register: Register, account: str) -> None:

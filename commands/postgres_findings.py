@@ -33,8 +33,8 @@ async def look_at_database(settings: Settings) -> list[DoctorFinding]:
         more, _ = await _role("database owner", settings.database_owner_url, "DATABASE_OWNER_URL", required=False)
         findings += more
     if seen is not None and (lost := [key for key in seen.sealed_with if key not in settings.account_keys]):
-        found = f"numbers are sealed with {', '.join(lost)}, and DAKUAN_ACCOUNT_KEYS has no such key"
-        helps = "add the key to DAKUAN_ACCOUNT_KEYS: without it nothing can be paid to those accounts"
+        found = f"numbers or secrets are sealed with {', '.join(lost)}, and DAKUAN_ACCOUNT_KEYS has no such key"
+        helps = "add the key to DAKUAN_ACCOUNT_KEYS: without it nothing is paid or sent there"
         findings.append(DoctorFinding("keys of sealed numbers", False, found, helps))
     return findings
 

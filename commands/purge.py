@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -15,6 +15,8 @@ from config.providers import Keep
 from core.errors import BadInput
 from screens import facts
 
+ATTEMPTS_KEPT = timedelta(days=30)
+"""Of webhooks; they are for people who look for what is wrong now."""
 SHORTEST_DAYS = 7
 """Within a week someone may still need the exact bytes."""
 
@@ -26,7 +28,7 @@ async def purge(
 ) -> None:
     """Delete older raw callbacks of rails and payment channels; their outcomes are kept.
 
-    Answered requests of the HTTP gateway go too, after 30 days at the earliest.
+    Answered requests of the HTTP gateway go too, after 30 days at the earliest, and attempts of webhooks after 30 days.
 
     Answers and pushes of tracking providers follow `[keep]` of the file in DAKUAN_CARRIERS. By default, data that may
     name people goes after 30 days, the rest after 180, except for parcels of open orders. Run it daily.
@@ -39,7 +41,14 @@ async def purge(
     async with books() as register:
         purged = await register.callbacks.purge(now - age)
         answered = await register.requests.purge(now - age)
+        attempts = await register.endpoints.purge(now - ATTEMPTS_KEPT)
         looks = await register.providers.purge(now - keep.details, now - keep.numbers)
-    view = {"emptied": purged.emptied, "removed": purged.removed, "requests": answered, "logistics": looks._asdict()}
+    view = {
+        "emptied": purged.emptied,
+        "removed": purged.removed,
+        "requests": answered,
+        "attempts": attempts,
+        "logistics": looks._asdict(),
+    }
     shown = {**view, "logistics": ", ".join(f"{count} {kind}" for kind, count in looks._asdict().items())}
     print_answer(view, lambda console: console.print(facts("purge", shown)))

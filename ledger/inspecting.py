@@ -32,7 +32,7 @@ class Inspection(Message):
     pooled: bool = False
     """A pooler stands before it."""
     sealed_with: tuple[str, ...] = ()
-    """Ids of the keys that account numbers are sealed with."""
+    """Ids of the keys that account numbers and secrets of webhooks are sealed with."""
     unkept: tuple[str, ...] = ()
     """Options of the address that the driver does not support."""
     unknown_migrations: tuple[str, ...] = ()
@@ -131,7 +131,8 @@ async def inspect_database(dsn: str) -> Inspection:
                 if not lacks:
                     policies = await pool.fetch(f"SELECT name FROM {SCHEMA}.policy_names ORDER BY name")
                     sealed = await pool.fetch(
-                        f"SELECT DISTINCT key_id FROM {SCHEMA}.payout_account_numbers ORDER BY key_id"
+                        f"SELECT key_id FROM {SCHEMA}.payout_account_numbers"
+                        f" UNION SELECT key_id FROM {SCHEMA}.endpoint_secrets ORDER BY key_id"
                     )
     finally:
         await pool.close()

@@ -329,8 +329,8 @@ def test_a_rotation_seals_all_again_and_the_old_key_can_go(database: Database, m
     bound()
     monkeypatch.setenv("DATABASE_OWNER_URL", database.owner_dsn)
     monkeypatch.setenv("DAKUAN_ACCOUNT_KEYS", ROTATED)
-    assert ask("reseal", *ANN) == {"resealed": 1, "key_id": "k2"}
-    assert ask("reseal", *ANN) == {"resealed": 0, "key_id": "k2"}
+    assert ask("reseal", *ANN) == {"resealed": 1, "secrets": 0, "key_id": "k2"}
+    assert ask("reseal", *ANN) == {"resealed": 0, "secrets": 0, "key_id": "k2"}
     monkeypatch.setenv("DAKUAN_ACCOUNT_KEYS", ROTATED.split(",")[0])
     assert bound()["accounts"][0]["version"] == 1
     monkeypatch.setenv("DAKUAN_ACCOUNT_KEYS", f"k3:{KEYS[3:]}")
