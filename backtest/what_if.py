@@ -17,7 +17,7 @@ from rich.console import Console
 
 from backtest.building import unfit
 from backtest.past import PastOrder, past_orders
-from backtest.replaying import Lived, Replay, paid_order
+from backtest.replaying import Lived, Pair
 from backtest.report import at_share
 from backtest.rows import read_folder
 from core.errors import BadInput
@@ -47,6 +47,7 @@ class Side:
         """Counts, and days that money was held."""
         endings = Counter(one.ending for one in self.lived)
         days = sorted(one.held / DAY for one in self.lived if one.held is not None)
+        waited = sorted(one.waited / DAY for one in self.lived if one.waited is not None)
         return {
             "orders": len(self.lived),
             **{ending: endings[ending] for ending in ("credited", "cancelled", "refunded", "waiting")},
@@ -54,6 +55,9 @@ class Side:
             "reviewed": sum(one.reviewed for one in self.lived),
             "false_holds": sum(one.falsely_held for one in self.lived),
             "false_refunds": sum(one.falsely_refunded for one in self.lived),
+            "cases": sum(one.case is not None for one in self.lived),
+            "waited_days_median": at_share(waited, 0.5),
+            "waited_days_p90": at_share(waited, 0.9),
             "held_days_mean": round(sum(days) / len(days), 2) if days else 0.0,
             "held_days_median": at_share(days, 0.5),
             "held_days_p90": at_share(days, 0.9),
@@ -141,9 +145,8 @@ def _lived(texts: tuple[str, str], paid: Sequence[PastOrder]) -> Iterator[tuple[
 
 def live_piece(texts: tuple[str, str], paid: Sequence[PastOrder]) -> list[tuple[Lived, Lived]]:
     """A piece of the past under both policies."""
-    old, new = (Replay(parse_policy(text)) for text in texts)
-    made = ((past, paid_order(past)) for past in paid)
-    return [(old.live(past, order), new.live(past, order)) for past, order in made]
+    pair = Pair(*(parse_policy(text) for text in texts))
+    return [pair.live(past) for past in paid]
 
 
 # --- for people ------------------------------------------------------------------------------------------
@@ -153,6 +156,9 @@ NAMES = {
     "reviewed": "a person looked",
     "false_holds": "false holds",
     "false_refunds": "false refunds",
+    "cases": "after-sale cases",
+    "waited_days_median": "days waited for a refund, median",
+    "waited_days_p90": "days waited for a refund, 90 %",
     "held_days_mean": "days held, mean",
     "held_days_median": "days held, median",
     "held_days_p90": "days held, 90 %",
@@ -176,7 +182,10 @@ def show_comparison(console: Console, found: WhatIf) -> None:
         title = f"{len(found.changed)} orders end otherwise; the first of them"
         console.print(table(title, ("order", "old", "new", "by the record"), rows))
     console.print(f"{found.orders_per_second:,.0f} lives a second; {found.unusable} rows could not be used.")
-    console.print("A reviewer is taken to need the whole review_sla, and to decide as the record says.")
+    console.print(
+        "A reviewer is taken to need the whole review_sla (of a case decide_within), and to decide as the record"
+    )
+    console.print("says. The channel is taken to refund at once.")
 
 
 def _sides(found: WhatIf) -> tuple[tuple[str, Side], tuple[str, Side]]:

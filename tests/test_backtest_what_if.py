@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from command_line import ask_any, refusal, run
 from past_orders import BROUGHT, PICKED, Folder
 
 from backtest.past import PastOrder, past_orders
-from backtest.replaying import Replay
+from backtest.replaying import Lived, Pair, Replay
 from backtest.rows import read_folder
 from backtest.what_if import BUCKETS, compare
 from core.errors import BadInput
@@ -50,6 +52,86 @@ def test_every_past_order_ends_as_its_record_says(tmp_path: Path) -> None:
     }
     assert not [life for life in ends.values() if life.falsely_held or life.falsely_refunded]
     assert all(life.held is not None for life in ends.values())
+
+
+CASES = ("on-its-way", "received", "received-too", "third", "fourth")
+"""Of orders that were canceled once a carrier had them; some buyers send the goods back, others keep them."""
+
+
+def with_cases() -> Folder:
+    folder = a_past().order("on-its-way", status="canceled", picked=PICKED)
+    for order_id in CASES[1:]:
+        folder.order(order_id, status="canceled", picked=PICKED, delivered=BROUGHT)
+    return folder
+
+
+def lives_of(folder: Folder, to: Path, text: str, *, quick: bool = False) -> list[Lived]:
+    orders, _ = past_orders(read_folder(folder.write(to)))
+    replay = Replay(parse_policy(text), quick=quick)
+    return [replay.live(past) for past in orders]
+
+
+def test_an_order_that_was_canceled_late_lives_through_a_case(tmp_path: Path) -> None:
+    lives = {one.order_id: one for one in lives_of(with_cases(), tmp_path, OLIST)}
+    assert {lives[order_id].ending for order_id in CASES} == {"refunded"}
+    assert {lives[order_id].case for order_id in CASES} == {"refund_only", "return_and_refund"}
+    silent = lives["on-its-way"]
+    assert (silent.case, silent.waited) == ("refund_only", timedelta(days=2)), "the merchant's silence agrees"
+    waited = {one.case: one.waited for one in lives.values() if one.order_id in CASES[1:]}
+    assert waited["refund_only"] == timedelta(days=1), "the merchant of the record agrees after a day"
+    assert (waited["return_and_refund"] or timedelta()) > timedelta(days=7), (
+        "the way back takes as long as the way there"
+    )
+    assert all(one.case is None for one in lives.values() if one.order_id not in CASES)
+
+
+def test_a_case_after_the_settlement_refunds_too(tmp_path: Path) -> None:
+    """The buyer complains a day after the delivery; by then it was confirmed by timeout and settled."""
+    hasty = OLIST
+    for limit, value in (("receipt_within", "2h"), ("after_sale_window", "3d"), ("receipt_reminder", "1h")):
+        hasty = re.sub(rf"^{limit} = .*$", "", hasty, flags=re.MULTILINE)
+        hasty = hasty.replace("[order]", f'[order]\n{limit} = "{value}"', 1)
+    hasty = hasty.replace("[order]", '[order]\nsettlement_delay = "1h"', 1)
+    folder = with_cases()
+    lives = {one.order_id: one for one in lives_of(folder, tmp_path, hasty)}
+    assert {lives[order_id].ending for order_id in CASES[1:]} == {"refunded"}
+    assert {lives[order_id].confirmed_by for order_id in CASES[1:]} == {"timeout"}
+
+
+CHANGES = (
+    ("receipt_within", '"7d"', '"4d"'),
+    ("ship_within", '"6d"', '"1d"'),
+    ("undelivered_within", '"82d"', '"3d"'),
+    ("commission_bps", "1000", "900"),
+    ("horizon", '"90d"', '"4d"'),
+    ("early_weak", '"5d"', '"6d"'),
+    ("answer_within", "", '"1d"'),
+    ("return_delivery_within", "", '"2d"'),
+    ("review_sla", "", '"3d"'),
+    ("commands_max", "", "3"),
+)
+PART = {"answer_within": "after_sale", "return_delivery_within": "after_sale"}
+
+
+def changed(limit: str, old: str, new: str) -> str:
+    if old:
+        assert f"{limit} = {old}" in OLIST
+        return OLIST.replace(f"{limit} = {old}", f"{limit} = {new}", 1)
+    if PART.get(limit) is not None:
+        return OLIST.replace("[audit]", f"[after_sale]\n{limit} = {new}\n\n[audit]", 1)
+    return OLIST.replace("[order]", f"[order]\n{limit} = {new}", 1)
+
+
+@pytest.mark.parametrize(("limit", "old", "new"), CHANGES, ids=[change[0] for change in CHANGES])
+def test_lives_that_share_their_beginning_are_those_that_are_lived_apart(
+    limit: str, old: str, new: str, tmp_path: Path
+) -> None:
+    """Without journal and notices, and once for what two policies have in common: every life is the same."""
+    other, folder = changed(limit, old, new), with_cases()
+    orders, _ = past_orders(read_folder(folder.write(tmp_path)))
+    pair = Pair(parse_policy(OLIST), parse_policy(other))
+    apart = zip(lives_of(folder, tmp_path, OLIST), lives_of(folder, tmp_path, other), strict=True)
+    assert [pair.live(past) for past in orders] == list(apart)
 
 
 def test_a_life_is_the_same_each_time(tmp_path: Path) -> None:

@@ -29,8 +29,23 @@ NO_PICKUP = "no_pickup"
 """Why a person must look at a parcel that no carrier is known to have picked up."""
 
 
+_last: tuple[OrderState | None, tuple[Deadline, ...]] = (None, ())
+"""The state that was asked about last, and its deadlines: one wake asks several times. Replaced as a whole, so that
+threads see one pair or the other.
+"""
+
+
 def deadlines(state: OrderState) -> tuple[Deadline, ...]:
     """All deadlines that run, earliest first."""
+    global _last
+    asked, found = _last
+    if asked is not state:
+        found = _derived(state)
+        _last = (state, found)
+    return found
+
+
+def _derived(state: OrderState) -> tuple[Deadline, ...]:
     found = [deadline for deadline in _all(state) if not state.reminders or deadline.key not in state.reminders]
     if state.cases and state.disputed:
         found = [deadline for deadline in found if deadline.name not in WAIT_FOR_CHANNEL]
