@@ -32,7 +32,7 @@ from core.messages import (
     ReportShipment,
     Scan,
 )
-from core.order.auditing import facts_of, return_facts_of
+from core.order.auditing import facts_of, facts_of_case_parcel
 from core.order.bookings import Booking, credit_due, movement_for, refund_due, settle_due
 from core.order.commands import receive
 from core.order.deadlines import wake_at
@@ -264,7 +264,7 @@ class Enactment:
 
     def _facts_for(self, parcel: Parcel) -> OrderFacts:
         if parcel.parcel_id != PARCEL:
-            return return_facts_of(self.state)
+            return facts_of_case_parcel(self.state, parcel)
         in_person = self.state.receipt.in_person
         if self._facts is None or self._facts[0] != in_person:
             self._facts = (in_person, facts_of(self.state))
