@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -79,8 +79,9 @@ async def door(
 ) -> AsyncIterator[Door]:
     for module in (streams, routes):
         monkeypatch.setattr(module, "LOOK_EVERY", 0.01)
-    rest = {"client": ABSENT, "changes": ABSENT, "pushes": ABSENT, "callbacks": ABSENT, "deliveries": ABSENT}
-    service = HttpService(settings=Settings(peppers=(PEPPER,)), register=register, limits=Limits(), **rest)
+    own = {"settings": Settings(peppers=(PEPPER,)), "register": register, "limits": Limits()}
+    rest = {one.name: ABSENT for one in fields(HttpService) if one.default_factory is MISSING}
+    service = HttpService(**(rest | own))
     with listen("127.0.0.1", 0) as listener:
         server = server_of(application(service))
         task = asyncio.create_task(server.serve(sockets=[listener]))
