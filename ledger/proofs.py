@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from core.fields import Message
 from ledger.decision_proofs import CORRECTIONS, RESTS
+from ledger.event_proofs import GAPS, LAST_EVENTS
 from ledger.long_reads import long_reads
 from ledger.merchant_proofs import AVAILABLE_BEFORE_THE_DEPOSIT, MOVED_WHILE_FROZEN
 from ledger.pool import Connected
@@ -414,6 +415,12 @@ CLAIMS = (
         "No settlement made money available to a merchant whose deposit was not full.",
         AVAILABLE_BEFORE_THE_DEPOSIT,
     ),
+    _Claim(
+        "last_events",
+        "The last event of each order and withdrawal says what the register says of it.",
+        LAST_EVENTS,
+    ),
+    _Claim("events", "The events of each subject are numbered without gaps, up to its last number.", GAPS),
     _Claim(
         "statements",
         "Where a statement is loaded, what both sides have of a payout, refund or settlement is the same money.",

@@ -181,22 +181,22 @@ PLANTED = {
     ),
     "a credit without an approved audit": (
         "UPDATE orders SET audit = 'in_review' WHERE order_id = 'A1'",
-        {"credit_earned"},
+        {"last_events", "credit_earned"},
         "A1",
     ),
     "a credit without a receipt": (
         "UPDATE orders SET receipt = 'awaited' WHERE order_id = 'A1'",
-        {"credit_earned"},
+        {"last_events", "credit_earned"},
         "A1",
     ),
     "a register that says credited": (
         "UPDATE orders SET phase = 'credited' WHERE order_id = 'A3'",
-        {"register_agrees"},
+        {"last_events", "register_agrees"},
         "A3",
     ),
     "a register that forgot the settlement": (
         "UPDATE orders SET phase = 'credited' WHERE order_id = 'A1'",
-        {"register_agrees"},
+        {"last_events", "register_agrees"},
         "A1",
     ),
     "a register that says not funded": (
@@ -312,6 +312,17 @@ PLANTED = {
         " VALUES ('m-1', 'CNY', 90000, 'operator', 'eve', 'new', now(), '2000-01-01')",
         {"deposits"},
         "order/A1/settle",
+    ),
+    "an event of an order gone": (
+        "DELETE FROM events WHERE subject = 'order/A3'; DELETE FROM event_subjects WHERE subject = 'order/A3'",
+        {"last_events"},
+        "order/A3",
+    ),
+    "an event taken out of the middle": (
+        'SELECT add_events(\'order/A3\', \'m-1\', now(), \'[{"type": "notice.a"}, {"type": "notice.b"}]\');'
+        "DELETE FROM events WHERE subject = 'order/A3' AND seq = 2",
+        {"events"},
+        "order/A3",
     ),
     "a bank that returned more than it was paid": (
         "UPDATE movements SET reference = 'withdrawal/W2/return/1' WHERE reference = 'withdrawal/W1/return/1'",
