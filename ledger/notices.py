@@ -34,6 +34,9 @@ _OF_MERCHANT = (
     " WHEN 'merchant' THEN split_part(n.subject, '/', 2) END"
 )
 
+_PLACE = "SELECT coalesce((SELECT n.position FROM notices n WHERE n.id <= $1 ORDER BY n.id DESC LIMIT 1), 0)"
+"""Where a notice stands that was read, or, where it is gone, the one before it."""
+
 
 class Notices(RegisterPart):
     """The register's notices."""
@@ -47,11 +50,15 @@ class Notices(RegisterPart):
         subject: str | None = None,
         merchant_id: str | None = None,
     ) -> list[StoredNotice]:
-        """The notices after one that was read, in order. None is skipped: a transaction that is still running may add a
-        lower id, so notices above it are held back until it has ended.
+        """The notices after one that was read, in order. None is skipped: what a transaction that still runs may add
+        comes before nothing that was given out.
+
+        Their numbers do not always rise: a transaction draws its numbers early, and may end late.
         """
         wanted = Conditions()
-        wanted.add("n.id > {}", after_id)
+        place = await self._call(_PLACE, after_id) if after_id else 0
+        wanted.add("n.position >= {}", place)
+        wanted.add(f"(n.position, n.id) > (${len(wanted.arguments)}, {{}})", after_id)
         wanted.add("n.recipient = {}", to)
         wanted.add("n.subject = {}", subject)
         wanted.add(_OF_MERCHANT, merchant_id)
@@ -60,11 +67,11 @@ class Notices(RegisterPart):
             "SELECT n.id AS notice_id, n.subject, n.seq, n.recipient AS to, n.name, n.facts, n.at,"
             " coalesce(o.merchant_id, w.merchant_id,"
             " CASE WHEN n.subject LIKE 'merchant/%' THEN split_part(n.subject, '/', 2) END) AS merchant_id, o.buyer_id"
-            f" FROM (SELECT * FROM notices n{wanted.text} AND n.written_in < pg_snapshot_xmin(pg_current_snapshot())"
-            f" ORDER BY n.id{wanted.limit(limit)}) AS n"
+            f" FROM (SELECT * FROM notices n{wanted.text} AND n.position < events_end()"
+            f" ORDER BY n.position, n.id{wanted.limit(limit)}) AS n"
             " LEFT JOIN orders o ON n.subject LIKE 'order/%' AND o.order_id = split_part(n.subject, '/', 2)"
             " LEFT JOIN withdrawals w"
             " ON n.subject LIKE 'withdrawal/%' AND w.withdrawal_id = split_part(n.subject, '/', 2)"
-            " ORDER BY n.id",
+            " ORDER BY n.position, n.id",
             *wanted.arguments,
         )

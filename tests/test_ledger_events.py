@@ -93,6 +93,25 @@ async def test_no_event_is_passed_over_that_a_running_transaction_adds(database:
         assert [e.subject for e in page.events] == ["order/late"]
 
 
+async def test_no_notice_is_passed_over_that_a_running_transaction_adds(database: Database, register: Register) -> None:
+    note = "SELECT add_notices($1, $2)"
+    notices = [{"seq": 1, "to": "operator", "name": "slow", "at": NOW.isoformat(), "facts": {}}]
+    async with database.owner.acquire() as early, database.owner.acquire() as late:
+        first, second = early.transaction(), late.transaction()
+        await first.start()
+        await early.fetchval("SELECT pg_current_xact_id()")
+        await second.start()
+        await late.execute(note, "order/late", notices)
+        await early.execute(note, "order/early", notices)
+        await first.commit()
+        (read,) = await register.notices.read()
+        await second.commit()
+        assert read.subject == "order/early"
+    (left,) = await register.notices.read(after_id=read.notice_id)
+    assert (left.subject, left.notice_id < read.notice_id) == ("order/late", True)
+    assert await register.notices.read(after_id=left.notice_id) == []
+
+
 async def test_a_subjects_order_holds_where_an_older_transaction_adds_later(
     database: Database, register: Register
 ) -> None:

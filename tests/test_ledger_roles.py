@@ -174,7 +174,7 @@ CALLABLE = {
     **dict.fromkeys(
         ("account_guarded", "account_kind", "bounded_now", "correctable_legs", "given_back", "is_own",
          "may_be_corrected", "newest_scan", "number_in_use", "safeguard", "shape_of", "told_lines", "merchant_value",
-         "merchant_stop", "deposit_required", "events_end",
+         "merchant_stop", "deposit_required", "events_end", "event_position",
          "disputed_debt", "person_of", "refuse_in_one_breath", "waits_for_merchant",
          "event_time", "event_cause", "parcels_in", "parcel_events", "receipt_events", "deadline_events", "hold_events",
          "case_events", "refund_events", "order_changes", "payout_events", "withdrawal_changes"),

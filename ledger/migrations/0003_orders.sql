@@ -63,6 +63,31 @@ CREATE INDEX orders_in_review ON orders (order_id) WHERE NOT closed AND audit IN
 -- The orders of one payment.
 CREATE INDEX orders_by_payment ON orders (payment, channel);
 
+-- --- notices -------------------------------------------------------------------------------------------------
+
+-- Readers of notices and events go by (position, id) and miss none. By id alone they would: a transaction draws its id
+-- early and may commit late. A position is at least the number of its transaction, and a reader goes no further than the
+-- oldest transaction that still runs.
+
+-- How far the clock of positions is ahead of the server's transactions. No row: not at all. A restore into another
+-- server begins to count transactions again; `follow_event_clock` moves the clock beyond all that was restored.
+CREATE TABLE event_clock (
+    ahead BIGINT NOT NULL,
+    CONSTRAINT event_clock_goes_forward CHECK (ahead > 0)
+);
+
+-- The position of what this transaction writes.
+CREATE FUNCTION event_position() RETURNS BIGINT
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    SELECT pg_current_xact_id()::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0)
+$$;
+
+-- All before this position is committed: no transaction that still runs can add one.
+CREATE FUNCTION events_end() RETURNS BIGINT
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    SELECT pg_snapshot_xmin(pg_current_snapshot())::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0)
+$$;
+
 CREATE TABLE notices (
     id         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     subject    TEXT NOT NULL,
@@ -71,14 +96,13 @@ CREATE TABLE notices (
     name       TEXT NOT NULL,
     facts      JSONB NOT NULL,
     at         TIMESTAMPTZ NOT NULL,
-    -- An id is assigned before its transaction ends, so a lower id may appear after a higher one was read. A reader
-    -- that resumes at the last id must wait for the transactions that were still running.
-    written_in XID8 NOT NULL DEFAULT pg_current_xact_id(),
+    position   BIGINT NOT NULL DEFAULT event_position(),
     CONSTRAINT a_notice_is_stored_once UNIQUE (subject, seq)
 );
 
--- For the unread notices of one kind of recipient.
-CREATE INDEX notices_by_recipient ON notices (recipient, id);
+-- For readers of all notices, and of one kind of recipient's.
+CREATE INDEX notices_in_order ON notices (position, id);
+CREATE INDEX notices_by_recipient ON notices (recipient, position, id);
 
 -- Add notices of `order/{id}` or `withdrawal/{id}`; an existing one stays as it is.
 CREATE FUNCTION add_notices(p_subject TEXT, p_notices JSONB) RETURNS VOID LANGUAGE sql AS $$

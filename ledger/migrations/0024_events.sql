@@ -1,13 +1,6 @@
 -- The stream of events: every change of an order, a withdrawal, an account, a merchant, in an order in which a reader can
 -- go on. An event is written in the transaction that makes it true.
 
--- How far the clock of the stream is ahead of the server's transactions. No row: not at all. A restore into another
--- server begins to count transactions again; `follow_event_clock` moves the clock beyond every event that was restored.
-CREATE TABLE event_clock (
-    ahead BIGINT NOT NULL,
-    CONSTRAINT event_clock_goes_forward CHECK (ahead > 0)
-);
-
 -- The last event of each subject. Its row is the lock under which the subject's events get their numbers.
 CREATE TABLE event_subjects (
     subject  TEXT COLLATE "C" PRIMARY KEY,
@@ -15,9 +8,7 @@ CREATE TABLE event_subjects (
     position BIGINT NOT NULL
 ) WITH (fillfactor = 70);
 
--- `position` orders events so that a reader at (position, id) misses none: it is at least the number of the event's own
--- transaction, and a reader goes no further than the oldest transaction that still runs. It never goes back within a
--- subject. `subject` is `order/{id}`, `withdrawal/{id}`, `account/{id}`, `merchant/{id}`, …
+-- `position` orders events as it orders notices. It never goes back within a subject. `subject` is `order/{id}`, `withdrawal/{id}`, `account/{id}`, `merchant/{id}`, …
 CREATE TABLE events (
     id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     position    BIGINT NOT NULL,
@@ -37,12 +28,6 @@ CREATE INDEX events_of_merchant ON events (merchant_id, position, id);
 -- For the purge by age, and for readers that begin at a time.
 CREATE INDEX events_by_recording ON events (recorded_at);
 
--- Events before this position are all committed: no transaction that still runs can add one.
-CREATE FUNCTION events_end() RETURNS BIGINT
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
-    SELECT pg_snapshot_xmin(pg_current_snapshot())::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0)
-$$;
-
 -- Add events `[{type, data}]` of one subject, in this order, numbered without gaps. One with an `at` or a `merchant_id` of
 -- its own has these. What would make an event larger than 4 KB is left out, and `cut` says so: no event may stop the
 -- money that it reports.
@@ -50,7 +35,7 @@ CREATE FUNCTION add_events(p_subject TEXT, p_merchant_id TEXT, p_at TIMESTAMPTZ,
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
     v_count    INT := coalesce(jsonb_array_length(p_events), 0);
-    v_position BIGINT := pg_current_xact_id()::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0);
+    v_position BIGINT := event_position();
     v_last     INT;
 BEGIN
     IF v_count = 0 THEN
@@ -73,12 +58,12 @@ BEGIN
     ORDER BY e.n;
 END $$;
 
--- After a restore into another server: go on behind the last event. True where the clock was behind.
+-- After a restore into another server: go on behind the last event and notice. True where the clock was behind.
 CREATE FUNCTION follow_event_clock() RETURNS BOOLEAN
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
     v_next BIGINT := pg_snapshot_xmax(pg_current_snapshot())::TEXT::BIGINT;
-    v_last BIGINT := (SELECT max(e.position) FROM events e);
+    v_last BIGINT := greatest((SELECT max(e.position) FROM events e), (SELECT max(n.position) FROM notices n));
 BEGIN
     IF v_last IS NULL OR v_last < v_next + coalesce((SELECT max(c.ahead) FROM event_clock c), 0) THEN
         RETURN FALSE;
