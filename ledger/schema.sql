@@ -3,6 +3,14 @@
 -- Functions may name what is only made below.
 SET check_function_bodies = off;
 
+CREATE FUNCTION event_position()
+ RETURNS bigint
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT pg_current_xact_id()::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0)
+$function$;
+
 CREATE FUNCTION person_of(p_name text)
  RETURNS text
  LANGUAGE sql
@@ -289,11 +297,12 @@ CREATE TABLE notices (
     name text NOT NULL,
     facts jsonb NOT NULL,
     at timestamp with time zone NOT NULL,
-    written_in xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    position bigint NOT NULL DEFAULT event_position(),
     CONSTRAINT notices_pkey PRIMARY KEY (id),
     CONSTRAINT a_notice_is_stored_once UNIQUE (subject, seq)
 );
-CREATE INDEX notices_by_recipient ON notices USING btree (recipient, id);
+CREATE INDEX notices_by_recipient ON notices USING btree (recipient, "position", id);
+CREATE INDEX notices_in_order ON notices USING btree ("position", id);
 
 CREATE TABLE payments (
     channel text NOT NULL,
@@ -1076,7 +1085,7 @@ CREATE FUNCTION add_events(p_subject text, p_merchant_id text, p_at timestamp wi
 AS $function$
 DECLARE
     v_count    INT := coalesce(jsonb_array_length(p_events), 0);
-    v_position BIGINT := pg_current_xact_id()::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0);
+    v_position BIGINT := event_position();
     v_last     INT;
 BEGIN
     IF v_count = 0 THEN
@@ -1916,7 +1925,7 @@ CREATE FUNCTION follow_event_clock()
 AS $function$
 DECLARE
     v_next BIGINT := pg_snapshot_xmax(pg_current_snapshot())::TEXT::BIGINT;
-    v_last BIGINT := (SELECT max(e.position) FROM events e);
+    v_last BIGINT := greatest((SELECT max(e.position) FROM events e), (SELECT max(n.position) FROM notices n));
 BEGIN
     IF v_last IS NULL OR v_last < v_next + coalesce((SELECT max(c.ahead) FROM event_clock c), 0) THEN
         RETURN FALSE;
@@ -5555,6 +5564,7 @@ GRANT EXECUTE ON FUNCTION disputed_debt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION enable_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION end_session TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION event_cause TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION event_position TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION event_time TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION events_end TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_callback TO dakuan_worker;
