@@ -102,7 +102,7 @@ def _windows_of_rules(policy: Policy) -> Iterator[PolicyFinding]:
     pairs = combinations(numbered, 2) if len(numbered) <= RULES_COMBINED else ()
     groups = [*([one] for one in numbered), *(list(pair) for pair in pairs if _can_meet(pair[0][1], pair[1][1]))]
     for group in groups:
-        merged = policy.model_copy(update={"order": _merged(policy.order, [rule for _, rule in group])})
+        merged = _merged(policy, [rule for _, rule in group])
         for one in order_windows(merged):
             if (one.keys, one.message) in known:
                 continue
@@ -113,14 +113,19 @@ def _windows_of_rules(policy: Policy) -> Iterator[PolicyFinding]:
 
 
 def _sets(rule: Rule, key: str) -> bool:
-    return key.removeprefix("order.") in rule.order if key.startswith("order.") else rule.commission_bps is not None
+    part, _, name = key.partition(".")
+    values = {"order": rule.order, "after_sale": rule.after_sale}.get(part)
+    return rule.commission_bps is not None if values is None else name.partition(".")[0] in values
 
 
-def _merged(limits: OrderLimits, rules: list[Rule]) -> OrderLimits:
-    values = limits.model_dump()
+def _merged(policy: Policy, rules: list[Rule]) -> Policy:
+    """The policy as these rules together make it for an order."""
+    order, after_sale = policy.order.model_dump(), policy.after_sale.model_dump()
     for rule in sorted(rules, key=lambda rule: rule.specificity):
-        values.update(rule.order)
-    return OrderLimits.model_validate(values)
+        order.update(rule.order)
+        after_sale.update(rule.after_sale)
+    limits = {"order": OrderLimits.model_validate(order), "after_sale": AfterSaleLimits.model_validate(after_sale)}
+    return policy.model_copy(update=limits)
 
 
 def _can_meet(one: Rule, other: Rule) -> bool:
@@ -135,10 +140,9 @@ def _can_meet(one: Rule, other: Rule) -> bool:
 
 def _useless_rules(policy: Policy) -> Iterator[PolicyFinding]:
     for number, rule in enumerate(policy.rules):
-        if not rule.order and rule.commission_bps is None:
-            yield PolicyFinding(
-                (("rules", number),), "the rule changes nothing: it has neither order nor commission_bps"
-            )
+        if not rule.order and not rule.after_sale and rule.commission_bps is None:
+            message = "the rule changes nothing: it has neither order, after_sale nor commission_bps"
+            yield PolicyFinding((("rules", number),), message)
         elif rule.selector == "every order":
             yield PolicyFinding((("rules", number),), "the rule is for every order: its values belong above the rules")
     for number, override in enumerate(policy.audit.overrides):

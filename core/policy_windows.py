@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
-from typing import NamedTuple
 
 from core.audit.policy import TRUTH_RULES
 from core.durations import format_duration
+from core.intake import IntakePolicy
 from core.policy import OrderLimits, Policy
+from core.policy_cases import case_windows
+from core.policy_clashes import EVERYTHING, Clash, unending
 from core.withdrawal.policy import WithdrawalPolicy
-
-LONGEST_WAIT = timedelta(days=366)
-"""A longer wait is a typing error: no marketplace waits for years."""
-EVERYTHING = 10_000
-"""Basis points: all of it."""
-
-
-class Clash(NamedTuple):
-    """Values that cannot work together, by their keys, and why."""
-
-    keys: tuple[str, ...]
-    message: str
-
 
 _ACTED_IN = {
     "screening_end": "a reviewer",
+    "collect_within": "the buyer",
+    "refund_request_within": "a second person",
     "ship_within": "the merchant",
     "pickup_within": "the carrier",
     "receipt_within": "the buyer",
@@ -37,17 +27,11 @@ _ACTED_IN = {
 }
 """Windows in which someone must be able to act, and who."""
 
-_WAITS = (
-    *("screening_sla", "screening_end", "screening_appeal", "ship_within", "ship_by_longest", "pickup_within"),
-    *("delay_answer_within", "delay_longest"),
-    *("receipt_within", "undelivered_within", "undelivered_end", "extension", "correction_within", "review_sla"),
-    *("review_end", "settlement_delay", "after_sale_window", "refund_stuck_after"),
-)
-
 _BEFORE = (
     ("screening_sla", "screening_end", "goods that wait too long are called overdue only after they were refused"),
     ("review_sla", "review_end", "a review is called overdue only after it ended"),
     ("ship_reminder", "ship_within", "the merchant is never reminded: the reminder is due before the clock starts"),
+    ("collect_reminder", "collect_within", "the buyer is reminded before the goods are ready"),
     ("receipt_reminder", "receipt_within", "the buyer is reminded as the goods arrive"),
     ("pickup_within", "undelivered_within", "a parcel is given up as undelivered before its pickup is judged"),
 )
@@ -56,13 +40,27 @@ _BEFORE = (
 
 def policy_windows(policy: Policy) -> list[Clash]:
     """What cannot work in a policy, without its rules."""
-    return [*order_windows(policy), *_withdrawals(policy.withdrawal), *_audit(policy)]
+    return [
+        *order_windows(policy),
+        *_withdrawals(policy.withdrawal),
+        *_audit(policy),
+        *_intake(policy.intake),
+        *unending("reconciliation", policy.reconciliation),
+    ]
 
 
 def order_windows(policy: Policy) -> list[Clash]:
     """What cannot work in the limits of an order; with a rule's values in them, under that rule."""
     limits = policy.order
-    return [*_windows(limits), *_waits(limits), *_unreachable(limits), *_looks(policy), *_fees(policy)]
+    return [
+        *_windows(limits),
+        *unending("order", limits),
+        *_unreachable(limits),
+        *_out_of_place(limits),
+        *_looks(policy),
+        *_fees(policy),
+        *case_windows(policy),
+    ]
 
 
 def _key(name: str) -> str:
@@ -92,13 +90,6 @@ def _windows(limits: OrderLimits) -> Iterator[Clash]:
         yield Clash(keys, f"{_of(limits, 'correction_least')} is above {_of(limits, 'correction_within')}: {why}")
 
 
-def _waits(limits: OrderLimits) -> Iterator[Clash]:
-    for name in _WAITS:
-        if getattr(limits, name) > LONGEST_WAIT:
-            most = format_duration(LONGEST_WAIT)
-            yield Clash((_key(name),), f"{_of(limits, name)} is a wait without a deadline: more than {most}")
-
-
 def _unreachable(limits: OrderLimits) -> Iterator[Clash]:
     """Things that the policy names and that nothing leads to."""
     if limits.extensions_max:
@@ -125,6 +116,24 @@ def _unreachable(limits: OrderLimits) -> Iterator[Clash]:
         yield Clash(keys, f"commands_reserved ({limits.commands_reserved}) is not below commands_max: {why}")
 
 
+def _out_of_place(limits: OrderLimits) -> Iterator[Clash]:
+    """Values at which something never happens, or always."""
+    if not limits.handover_tries:
+        yield Clash((_key("handover_tries"),), "handover_tries is 0: no code can be said, and no handover confirmed")
+    if not limits.scans_max:
+        yield Clash((_key("scans_max"),), "scans_max is 0: no scan of a carrier is kept")
+    if limits.outage_grace and not limits.outage_limit:
+        yield Clash((_key("outage_limit"),), "outage_limit is 0s: every wake follows an outage, and no deadline passes")
+    if limits.payment_skew >= limits.payment_oldest:
+        message = f"{_of(limits, 'payment_skew')} is not below {_of(limits, 'payment_oldest')}: clocks differ by more"
+        yield Clash((_key("payment_skew"), _key("payment_oldest")), f"{message} than a payment may be old")
+    if limits.ship_after_screening > limits.ship_by_longest:
+        message = f"{_of(limits, 'ship_after_screening')} is above {_of(limits, 'ship_by_longest')}"
+        yield Clash(
+            (_key("ship_after_screening"), _key("ship_by_longest")), f"{message}: longer than any order may take"
+        )
+
+
 def _looks(policy: Policy) -> Iterator[Clash]:
     apart = policy.audit.no_trace_apart
     if policy.order.pickup_within and policy.order.pickup_within <= apart:
@@ -144,6 +153,17 @@ def _fees(policy: Policy) -> Iterator[Clash]:
             yield Clash((key,), f"commission_bps ({bps}){fee} take 100 % and more: the merchant gets nothing")
 
 
+_AT_ONCE = {
+    "approval_sla": "it passes at once, and no one can approve in time",
+    "drop_valid": "no merchant can say the small amount in time",
+    "standing_every": "its account and merchant would be checked without a pause",
+    "send_within": "every instruction is given up unsent",
+    "query_until": "no payout is ever looked for",
+    "person_after": "a person is asked before a look",
+    "outage_limit": "every wake would follow an outage",
+}
+
+
 def _withdrawals(limits: WithdrawalPolicy) -> Iterator[Clash]:
     currencies = [("withdrawal", limits)]
     for currency, own in limits.limits.items():
@@ -151,6 +171,14 @@ def _withdrawals(limits: WithdrawalPolicy) -> Iterator[Clash]:
         currencies.append((f"withdrawal.limits.{currency}", limits.model_copy(update=values)))
     for where, one in currencies:
         yield from _amounts(where, one)
+    yield from unending("withdrawal", limits)
+    for name, why in _AT_ONCE.items():
+        if not getattr(limits, name):
+            yield Clash((f"withdrawal.{name}",), f"{name} is 0s: {why}")
+    if not limits.daily_count_max:
+        yield Clash(("withdrawal.daily_count_max",), "daily_count_max is 0: nothing can be withdrawn")
+    if not limits.commands_max:
+        yield Clash(("withdrawal.commands_max",), "commands_max is 0: no one can approve, cancel or resolve anything")
     if not limits.query_every:
         yield Clash(("withdrawal.query_every",), "query_every is 0s: a payout would be asked about without a pause")
     if list(limits.query_after) != sorted(limits.query_after):
@@ -198,3 +226,16 @@ def _audit(policy: Policy) -> Iterator[Clash]:
     if not set(TRUTH_RULES) - {"number_possible"} - silent:
         message = "no rule counts: nothing leads to a review, and every parcel with a possible number is approved"
         yield Clash(("audit.shadow", "audit.weights"), message)
+
+
+def _intake(limits: IntakePolicy) -> Iterator[Clash]:
+    yield from unending("intake", limits)
+    counted = [name for name in ("pair_max", "device_max", "place_max") if getattr(limits, name)]
+    if counted and not limits.within:
+        message = f"within is 0s: {counted[0]} counts orders of no time, and never finds any"
+        yield Clash(("intake.within", f"intake.{counted[0]}"), message)
+    if limits.thresholds_minor and not limits.just_under_bps:
+        message = "just_under_bps is 0: no total is ever just under a threshold"
+        yield Clash(("intake.just_under_bps", "intake.thresholds_minor"), message)
+    if not limits.review_within:
+        yield Clash(("intake.review_within",), "review_within is 0s: a person is called again as the hold begins")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from order_samples import an_order
 
+from core.aftersale.limits import AfterSaleLimits
 from core.audit.policy import TRUTH_RULES
+from core.intake import IntakePolicy
 from core.policy import OrderLimits, parse_policy, resolve
 from core.policy_checking import check_policy
 from core.policy_sources import Selection, differences, values_for, values_of, written
+from core.reconciliation.policy import ReconciliationPolicy
+from core.withdrawal.policy import WithdrawalPolicy
 
 POLICIES = sorted(file for file in (Path(__file__).parents[1] / "policies").glob("*.toml") if file.stem != "screening")
 HEAD = 'name = "x"\n'
@@ -94,6 +99,113 @@ CLASHES = [
 def test_values_that_cannot_work_together_are_named(text: str, line: int, key: str, said: str) -> None:
     problems = check_policy(text)
     assert any((one.line, one.key) == (line, key) and said in one.message for one in problems), problems
+
+
+AFTER = HEAD + "[after_sale]\n"
+INTAKE = HEAD + "[intake]\n"
+NEW_CLASHES = [
+    (ORDER + 'collect_within = "0s"\n', 3, "order.collect_within", "the buyer cannot act"),
+    (ORDER + 'collect_reminder = "7d"\n', 3, "order.collect_reminder", "before the goods are ready"),
+    (ORDER + 'refund_request_within = "0s"\n', 3, "order.refund_request_within", "a second person cannot act"),
+    (ORDER + "handover_tries = 0\n", 3, "order.handover_tries", "no code can be said"),
+    (ORDER + "scans_max = 0\n", 3, "order.scans_max", "no scan of a carrier is kept"),
+    (ORDER + 'outage_limit = "0s"\n', 3, "order.outage_limit", "no deadline passes"),
+    (ORDER + 'payment_skew = "30d"\n', 3, "order.payment_skew", "than a payment may be old"),
+    (ORDER + 'ship_after_screening = "16d"\n', 3, "order.ship_after_screening", "longer than any order may take"),
+    (AFTER + 'answer_within = "0s"\n', 3, "after_sale.answer_within", "the merchant cannot act"),
+    (AFTER + 'escalate_within = "0s"\n', 3, "after_sale.escalate_within", "the buyer cannot act"),
+    (AFTER + 'evidence_within = "0s"\n', 3, "after_sale.evidence_within", "neither side can act"),
+    (AFTER + 'replace_within = "0s"\n', 3, "after_sale.replace_within", "the merchant cannot act"),
+    (AFTER + 'chargeback_answer_within = "0s"\n', 3, "after_sale.chargeback_answer_within", "the channel cannot act"),
+    (AFTER + 'remind_before = "3d"\n', 3, "after_sale.remind_before", "no one is ever reminded"),
+    (AFTER + 'return_pickup_within = "20d"\n', 3, "after_sale.return_pickup_within", "before its pickup is judged"),
+    (AFTER + 'decide_end = "5d"\n', 3, "after_sale.decide_end", "before the reviewer is late"),
+    (AFTER + "return_numbers_max = 0\n", 3, "after_sale.return_numbers_max", "no buyer can report a return"),
+    (AFTER + "cases_max = 0\n", 3, "after_sale.cases_max", "complaints that no buyer may make"),
+    (AFTER + 'windows = { quality = "0s" }\n', 3, "after_sale.windows.quality", "over at receipt"),
+    (AFTER + 'windows = { quality = "400d" }\n', 3, "after_sale.windows.quality", "never ends"),
+    (AFTER + 'pause_most = "0s"\n', 3, "after_sale.pause_most", "confirmed by silence while a case is open"),
+    (AFTER + 'resume_least = "8d"\n', 3, "after_sale.resume_least", "more time than there was"),
+    (AFTER + "late_bps = 10000\n", 3, "after_sale.late_bps", "100 %"),
+    (AFTER + "late_minimum_minor = 9\nlate_cap_minor = 5\n", 3, "after_sale.late_minimum_minor", "more than the most"),
+    (AFTER + "late_cap_minor = 5\n", 3, "after_sale.late_cap_minor", "never counts"),
+    (HEAD + "[withdrawal]\ndaily_count_max = 0\n", 3, "withdrawal.daily_count_max", "nothing can be withdrawn"),
+    (HEAD + "[withdrawal]\ncommands_max = 0\n", 3, "withdrawal.commands_max", "no one can approve"),
+    *(
+        (HEAD + f'[withdrawal]\n{name} = "0s"\n', 3, f"withdrawal.{name}", "0s")
+        for name in ("approval_sla", "drop_valid", "standing_every", "send_within", "query_until", "outage_limit")
+    ),
+    (INTAKE + 'pair_max = 3\nwithin = "0s"\n', 4, "intake.within", "never finds any"),
+    (INTAKE + "thresholds_minor = [5000]\njust_under_bps = 0\n", 4, "intake.just_under_bps", "just under a threshold"),
+    (INTAKE + 'review_within = "0s"\n', 3, "intake.review_within", "as the hold begins"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "key", "said"), NEW_CLASHES)
+def test_limits_of_cases_handovers_intake_and_outages_are_judged(text: str, line: int, key: str, said: str) -> None:
+    problems = check_policy(text)
+    assert any((one.line, one.key) == (line, key) and said in one.message for one in problems), problems
+
+
+NOT_JUDGED = {
+    "order.auto_withdraw": "a choice",
+    "order.stopped_merchants": "a choice",
+    "order.delays_max": "0 is a choice: no merchant may ask for a later date",
+    "order.extensions_max": "0 is a choice: no buyer may extend",
+    "order.commands_reserved": "judged with commands_max, whose key comes first",
+    "after_sale.proposals_max": "0 is a choice: no smaller amount may be offered",
+    "after_sale.silent_refund_most_minor": "an amount of the platform's choice; 0 gives nothing away",
+    "after_sale.return_freight_most_minor": "an amount of the platform's choice; 0 gives none",
+    "after_sale.late_scan_review": "a choice",
+    "after_sale.chargeback_fee_bearer": "a choice",
+    "after_sale.chargeback_after_refund_borne_by": "a choice",
+    "withdrawal.amounts_in": "a name",
+    "withdrawal.maximum_minor": "judged with minimum_minor, whose key comes first",
+    "withdrawal.currencies": "a choice",
+    "withdrawal.accounts_must_be_verified": "a choice",
+    "withdrawal.fee_bps": "judged with commission_bps and fee_minor",
+    "withdrawal.drop_tries": "its type has the bounds",
+    "withdrawal.drops_max": "its type has the bounds",
+    "withdrawal.attempts_max": "its type has the bounds",
+    "withdrawal.return_watch_working_days": "its type has the bounds; 0 is a rail whose success is final",
+    "withdrawal.callbacks_max": "0 is a choice: only look-ups count",
+    "withdrawal.proofs": "judged where proofs are read",
+    "intake.pair_max": "0 is off",
+    "intake.device_max": "0 is off",
+    "intake.place_max": "0 is off",
+    "intake.thresholds_minor": "none is off",
+    "intake.thresholds_in": "a name",
+}
+"""Limits that `policy check` does not judge, and why. The audit's rules are judged by its own benchmark."""
+PARTS = {
+    "order": OrderLimits(),
+    "after_sale": AfterSaleLimits(),
+    "withdrawal": WithdrawalPolicy(),
+    "intake": IntakePolicy(),
+    "reconciliation": ReconciliationPolicy(),
+}
+
+
+def test_each_limit_is_judged_or_says_why_not() -> None:
+    named = {key for _, _, key, _ in (*CLASHES, *NEW_CLASHES)}
+    for part, limits in PARTS.items():
+        for name in type(limits).model_fields:
+            key, value = f"{part}.{name}", getattr(limits, name)
+            if isinstance(value, timedelta):
+                problems = check_policy(f'{HEAD}[{part}]\n{name} = "400d"\n')
+                assert key in {one.key for one in problems}, f"a wait of 400 days: {key}"
+            else:
+                judged = any(one == key or one.startswith(f"{key}.") for one in named)
+                assert judged != (key in NOT_JUDGED), key
+    assert not {key for key in NOT_JUDGED if not hasattr(PARTS[key.split(".")[0]], key.split(".")[1])}
+
+
+def test_a_rule_about_after_sale_alone_changes_something_and_is_judged() -> None:
+    rule = HEAD + '[[rules]]\ncategory = "a"\n[rules.after_sale]\nanswer_within = "{}"\n'
+    assert check_policy(rule.format("3d")) == []
+    (problem,) = check_policy(rule.format("12h"))
+    assert (problem.line, problem.key) == (5, "rules.0.after_sale.answer_within")
+    assert "under rule 0 (category a)" in problem.message
 
 
 def test_an_audit_in_which_no_rule_counts_approves_everything() -> None:
@@ -208,8 +320,9 @@ def test_a_rule_about_after_sale_is_a_source_and_two_that_differ_contradict() ->
     found = sources(values_of(parse_policy(AFTER_SALE), Selection(category="food.tea")))
     assert found["after_sale.answer_within"] == ("12h", "rule 1 (category food)")
     assert found["after_sale.cases_max"] == (5, "our default")
-    problems = {(problem.line, problem.key): problem.message for problem in check_policy(AFTER_SALE)}
-    assert "set 1d and 12h: the later counts" in problems[8, "rules.1.after_sale.answer_within"]
+    problems = {problem.message: (problem.line, problem.key) for problem in check_policy(AFTER_SALE)}
+    (contradiction,) = [said for said in problems if "set 1d and 12h: the later counts" in said]
+    assert problems[contradiction] == (8, "rules.1.after_sale.answer_within")
 
 
 def test_a_bad_value_of_a_rule_about_after_sale_is_named_by_line_and_key() -> None:
