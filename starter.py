@@ -29,6 +29,8 @@ COMMANDS = {
     "rescue": "Restart a lost workflow whose money is held.",
     "reviews": "List the review queue, the longest waiting first.",
     "prove": "Prove that no money was lost, created or paid twice, and that none is orphaned.",
+    "seal": "Seal what was booked since the last seal.",
+    "verify-chain": "Read the sealed books again and name the first movement that was changed.",
     "reconcile": "Compare the books with statements and with the register.",
     "basket": "Show the orders of one payment and where their money is.",
     "unclaimed": "List the unclaimed rests of payments.",

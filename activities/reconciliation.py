@@ -96,6 +96,7 @@ class ReconciliationActivities:
         found, ours, theirs, new = await self._compare(asked)
         if asked.scope == "orders":
             await self.look_after_merchants(asked.now)
+            await self._register.seals.seal()
         if asked.scope == "channel" and self._start_return is not None:
             # The command that agreed may have died before it started the return. One that runs is left alone.
             for return_id in await self._register.payments.owed(asked.name):

@@ -27,7 +27,8 @@ class Unloaded(TyperCommand):
 
 def load(name: str) -> Any:
     """The command of this name, its module loaded: a function, or a group of its own (`accounts`)."""
-    made = getattr(import_module(f"commands.{name}"), name)
+    module = name.replace("-", "_")
+    made = getattr(import_module(f"commands.{module}"), module)
     if isinstance(made, typer.Typer):
         return get_command(made)
     alone = plain_app()

@@ -99,9 +99,8 @@ class Balances(RegisterPart):
             AccountBalance,
             "SELECT CASE WHEN a.guarded THEN regexp_replace(a.path, '^([a-z]+)/[^/]+/([a-z_]+).*$', '\\1/*/\\2')"
             " ELSE a.path END AS path, a.currency,"
-            " sum(coalesce(a.balance_minor, e.sum_minor, 0))::BIGINT AS balance_minor"
-            " FROM accounts a LEFT JOIN (SELECT account_id, sum(delta_minor) AS sum_minor FROM entries"
-            " GROUP BY account_id) AS e ON e.account_id = a.id GROUP BY 1, 2 ORDER BY 1, 2",
+            " sum(coalesce(a.balance_minor, u.balance_minor, 0))::BIGINT AS balance_minor"
+            " FROM accounts a LEFT JOIN unguarded_balances u ON u.account_id = a.id GROUP BY 1, 2 ORDER BY 1, 2",
         )
 
     async def of_order(self, order_id: str) -> Money:

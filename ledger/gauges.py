@@ -61,6 +61,8 @@ GAUGES = f"""
            extract(EPOCH FROM now() - ran_at)
     FROM reconciliation_runs
     UNION ALL
+    SELECT 'seconds_since_seal', '{{}}', extract(EPOCH FROM now() - max(sealed_at)) FROM seals HAVING count(*) > 0
+    UNION ALL
     -- While a transaction stays open, notices and events that were written after its beginning are not read.
     SELECT 'unreadable_transactions', '{{}}',
            (pg_snapshot_xmax(s.now)::TEXT::NUMERIC - pg_snapshot_xmin(s.now)::TEXT::NUMERIC)::FLOAT8

@@ -40,6 +40,7 @@ from ledger.pushes import Pushes
 from ledger.receivables import Receivables
 from ledger.requests import Requests
 from ledger.reviews import Reviews
+from ledger.seals import Seals
 from ledger.shifting import Shifting
 from ledger.statements import Statements
 from ledger.withdrawals import Withdrawals
@@ -83,6 +84,7 @@ class Register:
         self.gauges = Gauges(pool)
         self.cases = Cases(pool)
         self.figures = Figures(pool)
+        self.seals = Seals(pool)
 
     @asynccontextmanager
     async def once(self, command: AccountCommand | None, now: datetime) -> AsyncIterator[Register | None]:

@@ -52,10 +52,9 @@ _BALANCES = """
     SELECT a.currency,
            CASE WHEN a.path LIKE 'psp/%' OR a.path LIKE 'rail/%' THEN a.path
                 WHEN a.path = 'suspense' THEN a.path ELSE split_part(a.path, '/', 3) END AS what,
-           sum(coalesce(a.balance_minor, e.sum_minor, 0))::BIGINT AS amount_minor
+           sum(coalesce(a.balance_minor, u.balance_minor, 0))::BIGINT AS amount_minor
     FROM accounts a
-    LEFT JOIN (SELECT account_id, sum(delta_minor) AS sum_minor FROM entries GROUP BY account_id) AS e
-        ON e.account_id = a.id
+    LEFT JOIN unguarded_balances u ON u.account_id = a.id
     WHERE a.path LIKE 'psp/%' OR a.path LIKE 'rail/%' OR a.kind = 'liability'
     GROUP BY 1, 2 ORDER BY 1, 2
 """

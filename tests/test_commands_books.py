@@ -256,3 +256,24 @@ async def test_statements_stand_beside_the_cash(stage: WithdrawalStage) -> None:
         "stated_minor": -10_000,
     }
     assert places["channel", "sandbox"]["stated_minor"] is None
+
+
+# --- seals -----------------------------------------------------------------------------------------------
+
+
+async def test_the_books_are_sealed_and_a_change_is_named(stage: WithdrawalStage, tmp_path: Path) -> None:
+    await paid(stage)
+    heads = tmp_path / "heads"
+    made = await ask("seal", "--heads", str(heads))
+    assert made["sealed"]["number"] == 1
+    assert heads.read_text() == made["head"] + "\n"
+    assert (await ask("seal", "--heads", str(heads)))["sealed"] is None
+    assert heads.read_text() == made["head"] + "\n"
+    assert (await ask("verify-chain", "--heads", str(heads)))["ok"]
+    heads.write_text(f"1:{'0' * 64}\n")
+    forged = await run("verify-chain", "--heads", str(heads))
+    assert forged.exit_code == 1
+    assert "Seal 1 is not the one whose head was kept" in forged.stdout + forged.stderr
+    heads.write_text("one\n")
+    wrong = await run("verify-chain", "--heads", str(heads))
+    assert (wrong.exit_code, "line 1 of" in wrong.stderr) == (1, True)

@@ -67,6 +67,10 @@ TABLES = (
     "requests",
     "people",
     "sessions",
+    "seals",
+    "seal_blocks",
+    "closings",
+    "seal_bound",
     "endpoints",
     "endpoint_secrets",
     "parked",
@@ -75,7 +79,7 @@ TABLES = (
 )
 
 
-VIEWS = ("booked_settlements", "entries", "licences", "movement_faults", "stored_legs")
+VIEWS = ("booked_settlements", "entries", "licences", "movement_faults", "stored_legs", "unguarded_balances")
 
 READS_ONLY = "reads, or computes; changes nothing"
 HANDS_ON = "within the chart and the register; its word for what channels, carriers and banks said is all there is"
@@ -165,6 +169,11 @@ CALLABLE = {
     "note_answer": "an answer; " + HANDS_ON,
     "take_subscription": "when a provider is asked",
     "finish_subscription": "when a provider is asked",
+    # of the seals
+    "note_seal_bound": "postings wait for a moment",
+    "seal_books": "seals what was booked; what is sealed stays, and a change is found",
+    "movement_hashes": READS_ONLY,
+    "seal_hash": READS_ONLY,
     # of the comparison with statements
     "load_statement": "what a statement said; each load is kept, and takes two names to withdraw",
     "withdraw_load": "the same; what was told is kept",

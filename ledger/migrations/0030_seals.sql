@@ -1,0 +1,150 @@
+-- Seals: what was booked stays as it was booked, and a change is found, the owner's own included.
+
+-- The movements up to a number, hashed and chained to the seal before.
+CREATE TABLE seals (
+    number         INTEGER PRIMARY KEY,
+    first_movement BIGINT NOT NULL,
+    last_movement  BIGINT NOT NULL,
+    movements      BIGINT NOT NULL,
+    -- Sums of the range by kind of account and currency: {"asset CNY": 12300}.
+    sums           JSONB NOT NULL,
+    sealed_at      TIMESTAMPTZ NOT NULL,
+    previous       BYTEA,
+    hash           BYTEA NOT NULL,
+    CONSTRAINT seals_are_numbered CHECK (number >= 1 AND (number = 1) = (previous IS NULL)),
+    CONSTRAINT seal_has_movements CHECK (movements >= 1 AND first_movement <= last_movement),
+    CONSTRAINT seal_hash_form CHECK (length(hash) = 32 AND length(previous) = 32)
+);
+
+-- Parts of a seal: a change is looked for in one of them, and named by its movement.
+CREATE TABLE seal_blocks (
+    number         INTEGER NOT NULL REFERENCES seals (number),
+    block          INTEGER NOT NULL,
+    first_movement BIGINT NOT NULL,
+    last_movement  BIGINT NOT NULL,
+    -- The first eight bytes of each movement's hash, in order.
+    marks          BYTEA NOT NULL,
+    hash           BYTEA NOT NULL,
+    PRIMARY KEY (number, block),
+    CONSTRAINT marks_are_whole CHECK (length(marks) % 8 = 0 AND length(marks) >= 8),
+    CONSTRAINT block_hash_form CHECK (length(hash) = 32)
+);
+
+-- Balances at a seal, of accounts whose balance is not stored: they have most of all entries.
+CREATE TABLE closings (
+    number        INTEGER NOT NULL REFERENCES seals (number),
+    account_id    BIGINT NOT NULL REFERENCES accounts (id),
+    balance_minor BIGINT NOT NULL,
+    PRIMARY KEY (number, account_id)
+);
+
+-- Up to here no movement is under way. Numbers are given before a transaction ends, so a lower one may still come.
+CREATE TABLE seal_bound (
+    only_row      BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (only_row),
+    last_movement BIGINT NOT NULL
+);
+
+-- Waits for the postings that are under way, and keeps new ones waiting meanwhile: call it in a transaction of its own.
+CREATE FUNCTION note_seal_bound() RETURNS BIGINT
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp SET lock_timeout = '2s' AS $$
+DECLARE
+    v_last BIGINT;
+BEGIN
+    LOCK TABLE movements IN SHARE MODE;
+    SELECT max(id) INTO v_last FROM movements;
+    IF v_last IS NOT NULL THEN
+        INSERT INTO seal_bound (last_movement) VALUES (v_last)
+        ON CONFLICT (only_row) DO UPDATE SET last_movement = greatest(seal_bound.last_movement, excluded.last_movement);
+    END IF;
+    RETURN v_last;
+END
+$$;
+
+-- The hash of each movement of a range: all that was booked, its accounts by name.
+CREATE FUNCTION movement_hashes(p_first BIGINT, p_last BIGINT) RETURNS TABLE (movement_id BIGINT, hash BYTEA)
+LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    SELECT m.id, sha256(convert_to(jsonb_build_array(
+               m.id, m.reference, m.currency, encode(m.request_hash, 'hex'), m.linked_to,
+               extract(EPOCH FROM m.occurred_at), extract(EPOCH FROM m.recorded_at), t.legs)::TEXT, 'UTF8'))
+    FROM movements m LEFT JOIN LATERAL (
+        SELECT jsonb_agg(jsonb_build_array(t.leg, d.path, c.path, t.currency, t.amount_minor) ORDER BY t.leg) AS legs
+        FROM transfers t JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
+        WHERE t.movement_id = m.id) AS t ON TRUE
+    WHERE m.id BETWEEN p_first AND p_last
+$$;
+
+-- The hash of a seal: its numbers, its blocks, and the seal before. So a seal that is written anew breaks the chain.
+CREATE FUNCTION seal_hash(p_seal seals) RETURNS BYTEA
+LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    SELECT sha256(convert_to(jsonb_build_array(
+        p_seal.number, p_seal.first_movement, p_seal.last_movement, p_seal.movements, p_seal.sums,
+        extract(EPOCH FROM p_seal.sealed_at), encode(p_seal.previous, 'hex'),
+        (SELECT jsonb_agg(jsonb_build_array(b.first_movement, b.last_movement, encode(b.hash, 'hex')) ORDER BY b.block)
+         FROM seal_blocks b WHERE b.number = p_seal.number),
+        (SELECT jsonb_agg(jsonb_build_array(a.path, a.currency, c.balance_minor) ORDER BY a.path, a.currency)
+         FROM closings c JOIN accounts a ON a.id = c.account_id WHERE c.number = p_seal.number))::TEXT, 'UTF8'))
+$$;
+
+-- Seal what was booked up to the noted bound since the last seal. Returns the seal's number; null: nothing was booked.
+CREATE FUNCTION seal_books(p_block INTEGER) RETURNS INTEGER
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_before seals;
+    v_seal seals;
+BEGIN
+    IF p_block NOT BETWEEN 1 AND 100000 THEN
+        RAISE EXCEPTION 'a block has 1 to 100000 movements' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    -- One sealer at a time; the second finds what the first did.
+    LOCK TABLE seals IN SHARE ROW EXCLUSIVE MODE;
+    SELECT * INTO v_before FROM seals ORDER BY number DESC LIMIT 1;
+    SELECT min(m.id), max(m.id), count(*) INTO v_seal.first_movement, v_seal.last_movement, v_seal.movements
+    FROM movements m, seal_bound b WHERE m.id > coalesce(v_before.last_movement, 0) AND m.id <= b.last_movement;
+    IF v_seal.movements = 0 THEN
+        RETURN NULL;
+    END IF;
+    v_seal.number := coalesce(v_before.number, 0) + 1;
+    v_seal.previous := v_before.hash;
+    v_seal.sealed_at := clock_timestamp();
+    v_seal.hash := sha256('');
+    SELECT coalesce(jsonb_object_agg(s.what, s.total), '{}') INTO v_seal.sums FROM (
+        SELECT e.kind || ' ' || e.currency AS what, sum(e.delta_minor) AS total FROM entries e
+        WHERE e.movement_id BETWEEN v_seal.first_movement AND v_seal.last_movement GROUP BY 1) AS s;
+    INSERT INTO seals SELECT v_seal.*;
+    INSERT INTO seal_blocks (number, block, first_movement, last_movement, marks, hash)
+    SELECT v_seal.number, b.block, min(b.movement_id), max(b.movement_id),
+           string_agg(substr(b.hash, 1, 8), '' ORDER BY b.movement_id), sha256(string_agg(b.hash, '' ORDER BY b.movement_id))
+    FROM (SELECT h.*, (row_number() OVER (ORDER BY h.movement_id) - 1) / p_block AS block
+          FROM movement_hashes(v_seal.first_movement, v_seal.last_movement) AS h) AS b
+    GROUP BY b.block;
+    INSERT INTO closings (number, account_id, balance_minor)
+    SELECT v_seal.number, a.id, coalesce(c.balance_minor, 0) + coalesce(e.moved_minor, 0)
+    FROM accounts a
+    LEFT JOIN closings c ON c.account_id = a.id AND c.number = v_before.number
+    LEFT JOIN (SELECT account_id, sum(delta_minor) AS moved_minor FROM entries
+               WHERE movement_id BETWEEN v_seal.first_movement AND v_seal.last_movement GROUP BY account_id) AS e
+        ON e.account_id = a.id
+    WHERE NOT a.guarded;
+    UPDATE seals s SET hash = seal_hash(s) WHERE s.number = v_seal.number;
+    RETURN v_seal.number;
+END
+$$;
+
+-- The balance of each account whose balance is not stored: the last closing, and what was booked since.
+CREATE VIEW unguarded_balances AS
+WITH last AS MATERIALIZED (
+    SELECT coalesce(max(number), 0) AS number, coalesce(max(last_movement), 0) AS movement FROM seals)
+SELECT a.id AS account_id, (coalesce(c.balance_minor, 0) + coalesce(e.moved_minor, 0))::BIGINT AS balance_minor
+FROM accounts a CROSS JOIN last
+LEFT JOIN closings c ON c.account_id = a.id AND c.number = last.number
+LEFT JOIN (
+    SELECT s.account_id, sum(s.delta_minor) AS moved_minor FROM (
+        SELECT t.debit_account AS account_id, CASE WHEN d.kind IN ('liability', 'income') THEN -t.amount_minor ELSE t.amount_minor END AS delta_minor
+        FROM transfers t JOIN accounts d ON d.id = t.debit_account
+        WHERE t.movement_id > (SELECT movement FROM last) AND NOT d.guarded
+        UNION ALL
+        SELECT t.credit_account, CASE WHEN k.kind IN ('liability', 'income') THEN t.amount_minor ELSE -t.amount_minor END
+        FROM transfers t JOIN accounts k ON k.id = t.credit_account
+        WHERE t.movement_id > (SELECT movement FROM last) AND NOT k.guarded) AS s
+    GROUP BY s.account_id) AS e ON e.account_id = a.id
+WHERE NOT a.guarded;
