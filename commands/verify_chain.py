@@ -13,7 +13,7 @@ from commands.console import Failed, JsonFlag, command, print_answer, print_line
 from commands.link import books
 from core.errors import BadInput
 from core.texts import clock
-from ledger.seals import Checked
+from ledger.seals import CheckedSeal
 from screens import Cell, Listing, table
 
 COLUMNS = ("seal", "sealed", "movements", "up to", "as sealed", "what differs")
@@ -31,7 +31,7 @@ async def verify_chain(
     A chain that was written anew as a whole is found by its heads alone.
     """
     kept = _heads_in(heads) if heads is not None else {}
-    found: list[Checked] = []
+    found: list[CheckedSeal] = []
     async with books() as register:
         async for one in register.seals.verify():
             found.append(one)
@@ -69,7 +69,7 @@ def _heads_in(file: Path) -> dict[int, str]:
     return heads
 
 
-def _missing(kept: dict[int, str], found: Sequence[Checked]) -> list[str]:
+def _missing(kept: dict[int, str], found: Sequence[CheckedSeal]) -> list[str]:
     hashes = {one.seal.number: one.seal.hash for one in found}
     return [
         f"Seal {number} is not the one whose head was kept: the chain was written anew, or ends before it."
@@ -78,7 +78,7 @@ def _missing(kept: dict[int, str], found: Sequence[Checked]) -> list[str]:
     ]
 
 
-def _listing(found: Sequence[Checked]) -> Listing:
+def _listing(found: Sequence[CheckedSeal]) -> Listing:
     rows = [
         (
             str(one.seal.number),

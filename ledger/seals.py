@@ -43,7 +43,7 @@ class SealFault(Message):
     message: str
 
 
-class Checked(Message):
+class CheckedSeal(Message):
     """A sealed range that was read again, and its fault."""
 
     seal: Seal
@@ -73,14 +73,14 @@ class Seals(RegisterPart):
         """The head of the chain."""
         return await self._one(Seal, f"{_SEAL} ORDER BY number DESC LIMIT 1")
 
-    async def verify(self) -> AsyncIterator[Checked]:
+    async def verify(self) -> AsyncIterator[CheckedSeal]:
         """Read every sealed range again, in order, each with its first fault."""
         async with long_reads(self._pool) as reads:
             number, hash_before, read_to = 0, None, 0
             for row in await reads.fetch(f"{_SEAL} ORDER BY number"):
                 seal = Seal.model_validate(dict(row))
                 fault = _fault_of_chain(seal, str(row["now"]), number, hash_before)
-                yield Checked(seal=seal, fault=fault or await _fault_of_movements(reads, seal, read_to))
+                yield CheckedSeal(seal=seal, fault=fault or await _fault_of_movements(reads, seal, read_to))
                 number, hash_before, read_to = seal.number, seal.hash, seal.last_movement
 
 

@@ -14,7 +14,7 @@ from ledger import seals
 from ledger.book import Book
 from ledger.register import Register
 from ledger.safeguarding import safeguards
-from ledger.seals import Checked
+from ledger.seals import CheckedSeal
 
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 
@@ -26,7 +26,7 @@ async def book(database: Database, first: int, last: int) -> None:
     await Book(database.owner).post_all(movements)
 
 
-async def checked(register: Register) -> list[Checked]:
+async def checked(register: Register) -> list[CheckedSeal]:
     return [one async for one in register.seals.verify()]
 
 
