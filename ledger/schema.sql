@@ -446,6 +446,28 @@ CREATE TABLE safeguards (
     CONSTRAINT safeguards_have_a_reason CHECK (length(why) >= 1 AND length(why) <= 500)
 );
 
+CREATE TABLE seal_bound (
+    only_row boolean NOT NULL DEFAULT true,
+    last_movement bigint NOT NULL,
+    CONSTRAINT seal_bound_pkey PRIMARY KEY (only_row),
+    CONSTRAINT seal_bound_only_row_check CHECK (only_row)
+);
+
+CREATE TABLE seals (
+    number integer NOT NULL,
+    first_movement bigint NOT NULL,
+    last_movement bigint NOT NULL,
+    movements bigint NOT NULL,
+    sums jsonb NOT NULL,
+    sealed_at timestamp with time zone NOT NULL,
+    previous bytea,
+    hash bytea NOT NULL,
+    CONSTRAINT seals_pkey PRIMARY KEY (number),
+    CONSTRAINT seal_has_movements CHECK (movements >= 1 AND first_movement <= last_movement),
+    CONSTRAINT seal_hash_form CHECK (length(hash) = 32 AND length(previous) = 32),
+    CONSTRAINT seals_are_numbered CHECK (number >= 1 AND (number = 1) = (previous IS NULL))
+);
+
 CREATE TABLE statement_loads (
     load_no bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     scope text NOT NULL,
@@ -496,6 +518,15 @@ CREATE TABLE attempts (
 );
 CREATE INDEX attempts_by_age ON attempts USING btree (at);
 CREATE INDEX attempts_by_endpoint ON attempts USING btree (endpoint_id, id);
+
+CREATE TABLE closings (
+    number integer NOT NULL,
+    account_id bigint NOT NULL,
+    balance_minor bigint NOT NULL,
+    CONSTRAINT closings_pkey PRIMARY KEY (number, account_id),
+    CONSTRAINT closings_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id),
+    CONSTRAINT closings_number_fkey FOREIGN KEY (number) REFERENCES seals(number)
+);
 
 CREATE TABLE corrections (
     request_id text NOT NULL,
@@ -662,6 +693,19 @@ CREATE TABLE rest_returns (
     CONSTRAINT rest_return_state_known CHECK (state = ANY (ARRAY['asked'::text, 'owed'::text, 'arrived'::text, 'refused'::text, 'claimed'::text]))
 );
 CREATE INDEX rest_returns_by_payment ON rest_returns USING btree (channel, payment);
+
+CREATE TABLE seal_blocks (
+    number integer NOT NULL,
+    block integer NOT NULL,
+    first_movement bigint NOT NULL,
+    last_movement bigint NOT NULL,
+    marks bytea NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT seal_blocks_pkey PRIMARY KEY (number, block),
+    CONSTRAINT seal_blocks_number_fkey FOREIGN KEY (number) REFERENCES seals(number),
+    CONSTRAINT block_hash_form CHECK (length(hash) = 32),
+    CONSTRAINT marks_are_whole CHECK ((length(marks) % 8) = 0 AND length(marks) >= 8)
+);
 
 CREATE TABLE sessions (
     digest bytea NOT NULL,
@@ -2326,6 +2370,22 @@ BEGIN
     RETURN v_before;
 END $function$;
 
+CREATE FUNCTION movement_hashes(p_first bigint, p_last bigint)
+ RETURNS TABLE(movement_id bigint, hash bytea)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT m.id, sha256(convert_to(jsonb_build_array(
+               m.id, m.reference, m.currency, encode(m.request_hash, 'hex'), m.linked_to,
+               extract(EPOCH FROM m.occurred_at), extract(EPOCH FROM m.recorded_at), t.legs)::TEXT, 'UTF8'))
+    FROM movements m LEFT JOIN LATERAL (
+        SELECT jsonb_agg(jsonb_build_array(t.leg, d.path, c.path, t.currency, t.amount_minor) ORDER BY t.leg) AS legs
+        FROM transfers t JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
+        WHERE t.movement_id = m.id) AS t ON TRUE
+    WHERE m.id BETWEEN p_first AND p_last
+$function$;
+
 CREATE FUNCTION name_merchant(
     p_merchant_id text,
     p_name text,
@@ -2503,6 +2563,26 @@ BEGIN
     END LOOP;
     RETURN v_new;
 END $function$;
+
+CREATE FUNCTION note_seal_bound()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET lock_timeout TO '2s'
+AS $function$
+DECLARE
+    v_last BIGINT;
+BEGIN
+    LOCK TABLE movements IN SHARE MODE;
+    SELECT max(id) INTO v_last FROM movements;
+    IF v_last IS NOT NULL THEN
+        INSERT INTO seal_bound (last_movement) VALUES (v_last)
+        ON CONFLICT (only_row) DO UPDATE SET last_movement = greatest(seal_bound.last_movement, excluded.last_movement);
+    END IF;
+    RETURN v_last;
+END
+$function$;
 
 CREATE FUNCTION note_session_used(p_digest bytea, p_now timestamp with time zone)
  RETURNS void
@@ -4630,6 +4710,69 @@ AS $function$
                     WHEN 'deposit_kept' THEN INTERVAL '30 days' END)
 $function$;
 
+CREATE FUNCTION seal_books(p_block integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_before seals;
+    v_seal seals;
+BEGIN
+    IF p_block NOT BETWEEN 1 AND 100000 THEN
+        RAISE EXCEPTION 'a block has 1 to 100000 movements' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    -- One sealer at a time; the second finds what the first did.
+    LOCK TABLE seals IN SHARE ROW EXCLUSIVE MODE;
+    SELECT * INTO v_before FROM seals ORDER BY number DESC LIMIT 1;
+    SELECT min(m.id), max(m.id), count(*) INTO v_seal.first_movement, v_seal.last_movement, v_seal.movements
+    FROM movements m, seal_bound b WHERE m.id > coalesce(v_before.last_movement, 0) AND m.id <= b.last_movement;
+    IF v_seal.movements = 0 THEN
+        RETURN NULL;
+    END IF;
+    v_seal.number := coalesce(v_before.number, 0) + 1;
+    v_seal.previous := v_before.hash;
+    v_seal.sealed_at := clock_timestamp();
+    v_seal.hash := sha256('');
+    SELECT coalesce(jsonb_object_agg(s.what, s.total), '{}') INTO v_seal.sums FROM (
+        SELECT e.kind || ' ' || e.currency AS what, sum(e.delta_minor) AS total FROM entries e
+        WHERE e.movement_id BETWEEN v_seal.first_movement AND v_seal.last_movement GROUP BY 1) AS s;
+    INSERT INTO seals SELECT v_seal.*;
+    INSERT INTO seal_blocks (number, block, first_movement, last_movement, marks, hash)
+    SELECT v_seal.number, b.block, min(b.movement_id), max(b.movement_id),
+           string_agg(substr(b.hash, 1, 8), '' ORDER BY b.movement_id), sha256(string_agg(b.hash, '' ORDER BY b.movement_id))
+    FROM (SELECT h.*, (row_number() OVER (ORDER BY h.movement_id) - 1) / p_block AS block
+          FROM movement_hashes(v_seal.first_movement, v_seal.last_movement) AS h) AS b
+    GROUP BY b.block;
+    INSERT INTO closings (number, account_id, balance_minor)
+    SELECT v_seal.number, a.id, coalesce(c.balance_minor, 0) + coalesce(e.moved_minor, 0)
+    FROM accounts a
+    LEFT JOIN closings c ON c.account_id = a.id AND c.number = v_before.number
+    LEFT JOIN (SELECT account_id, sum(delta_minor) AS moved_minor FROM entries
+               WHERE movement_id BETWEEN v_seal.first_movement AND v_seal.last_movement GROUP BY account_id) AS e
+        ON e.account_id = a.id
+    WHERE NOT a.guarded;
+    UPDATE seals s SET hash = seal_hash(s) WHERE s.number = v_seal.number;
+    RETURN v_seal.number;
+END
+$function$;
+
+CREATE FUNCTION seal_hash(p_seal seals)
+ RETURNS bytea
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT sha256(convert_to(jsonb_build_array(
+        p_seal.number, p_seal.first_movement, p_seal.last_movement, p_seal.movements, p_seal.sums,
+        extract(EPOCH FROM p_seal.sealed_at), encode(p_seal.previous, 'hex'),
+        (SELECT jsonb_agg(jsonb_build_array(b.first_movement, b.last_movement, encode(b.hash, 'hex')) ORDER BY b.block)
+         FROM seal_blocks b WHERE b.number = p_seal.number),
+        (SELECT jsonb_agg(jsonb_build_array(a.path, a.currency, c.balance_minor) ORDER BY a.path, a.currency)
+         FROM closings c JOIN accounts a ON a.id = c.account_id WHERE c.number = p_seal.number))::TEXT, 'UTF8'))
+$function$;
+
 CREATE FUNCTION set_safeguard(p_name text, p_value interval, p_who text, p_why text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -5447,6 +5590,41 @@ CREATE VIEW booked_settlements AS
   WHERE m.reference > 'psp/'::text AND m.reference < 'psp0'::text AND m.reference ~~ 'psp/%/settlement/%'::text
   GROUP BY m.id, m.reference;
 
+CREATE VIEW unguarded_balances AS
+ WITH last AS MATERIALIZED (
+         SELECT COALESCE(max(seals.number), 0) AS number,
+            COALESCE(max(seals.last_movement), 0::bigint) AS movement
+           FROM seals
+        )
+ SELECT a.id AS account_id,
+    (COALESCE(c.balance_minor, 0::bigint)::numeric + COALESCE(e.moved_minor, 0::numeric))::bigint AS balance_minor
+   FROM accounts a
+     CROSS JOIN last
+     LEFT JOIN closings c ON c.account_id = a.id AND c.number = last.number
+     LEFT JOIN ( SELECT s.account_id,
+            sum(s.delta_minor) AS moved_minor
+           FROM ( SELECT t.debit_account AS account_id,
+                        CASE
+                            WHEN d.kind = ANY (ARRAY['liability'::text, 'income'::text]) THEN - t.amount_minor
+                            ELSE t.amount_minor
+                        END AS delta_minor
+                   FROM transfers t
+                     JOIN accounts d ON d.id = t.debit_account
+                  WHERE t.movement_id > (( SELECT last_1.movement
+                           FROM last last_1)) AND NOT d.guarded
+                UNION ALL
+                 SELECT t.credit_account,
+                        CASE
+                            WHEN k.kind = ANY (ARRAY['liability'::text, 'income'::text]) THEN t.amount_minor
+                            ELSE - t.amount_minor
+                        END AS "case"
+                   FROM transfers t
+                     JOIN accounts k ON k.id = t.credit_account
+                  WHERE t.movement_id > (( SELECT last_1.movement
+                           FROM last last_1)) AND NOT k.guarded) s
+          GROUP BY s.account_id) e ON e.account_id = a.id
+  WHERE NOT a.guarded;
+
 CREATE TRIGGER a_drop_has_its_events AFTER UPDATE OF state ON account_drops FOR EACH ROW WHEN (new.state <> old.state) EXECUTE FUNCTION add_drop_events();
 CREATE TRIGGER accounts_are_never_removed BEFORE DELETE OR TRUNCATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER a_required_deposit_is_an_event AFTER INSERT ON deposit_moves FOR EACH ROW EXECUTE FUNCTION add_merchant_events();
@@ -5480,6 +5658,7 @@ GRANT SELECT ON TABLE callbacks TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_answers TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_looks TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_subscriptions TO dakuan_worker;
+GRANT SELECT ON TABLE closings TO dakuan_worker;
 GRANT SELECT ON TABLE corrections TO dakuan_worker;
 GRANT SELECT ON TABLE deposit_moves TO dakuan_worker;
 GRANT SELECT ON TABLE endpoint_secrets TO dakuan_worker;
@@ -5524,12 +5703,16 @@ GRANT SELECT ON TABLE rest_returns TO dakuan_worker;
 GRANT SELECT ON TABLE review_claims TO dakuan_worker;
 GRANT SELECT ON TABLE safeguards TO dakuan_worker;
 GRANT SELECT ON TABLE schema_migrations TO dakuan_worker;
+GRANT SELECT ON TABLE seal_blocks TO dakuan_worker;
+GRANT SELECT ON TABLE seal_bound TO dakuan_worker;
+GRANT SELECT ON TABLE seals TO dakuan_worker;
 GRANT SELECT ON TABLE sessions TO dakuan_worker;
 GRANT SELECT ON TABLE statement_lines TO dakuan_worker;
 GRANT SELECT ON TABLE statement_loads TO dakuan_worker;
 GRANT SELECT ON TABLE statement_periods TO dakuan_worker;
 GRANT SELECT ON TABLE stored_legs TO dakuan_worker;
 GRANT SELECT ON TABLE transfers TO dakuan_worker;
+GRANT SELECT ON TABLE unguarded_balances TO dakuan_worker;
 GRANT SELECT ON TABLE waybill_claims TO dakuan_worker;
 GRANT SELECT ON TABLE withdrawal_approvals TO dakuan_worker;
 GRANT SELECT ON TABLE withdrawals TO dakuan_worker;
@@ -5585,12 +5768,14 @@ GRANT EXECUTE ON FUNCTION mend_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION merchant_stop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION merchant_value TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION move_licence TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION movement_hashes TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION name_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION newest_scan TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_key_used TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_rests TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION note_seal_bound TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_session_used TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION number_in_use TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_and_fund_order TO dakuan_worker;
@@ -5637,6 +5822,8 @@ GRANT EXECUTE ON FUNCTION return_rest TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION rewind_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION rotate_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION safeguard TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION seal_books TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION seal_hash TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION shape_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION split_owed TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION stop_merchant TO dakuan_worker;
