@@ -10,6 +10,11 @@ from case_driver import LINE_1, LINE_2, policy
 from order_driver import OrderDriver
 from order_samples import DAY, HOUR, SECOND
 
+from core.order.compensating import compensate_late
+from core.order.recovering import recover
+from core.order.steps import next_step
+from core.steps import KeepRecord, Post
+
 GOODS = 2 * LINE_1 + LINE_2
 FIVE = {"late_bps": 500}
 
@@ -70,3 +75,20 @@ def test_a_case_comes_first_and_what_it_leaves_is_the_most() -> None:
     assert driver.refunds() == {"case-1": 5000, "late": min(GOODS, left)}
     driver.channel_says("arrived")
     driver.check()
+
+
+@pytest.mark.parametrize("booked", [False, True])
+def test_a_worker_that_died_around_its_posting_compensates_once(booked: bool) -> None:
+    driver = shipped(25 * HOUR, **FIVE)
+    driver.confirm()
+    assert driver.record is not None
+    saved, late = driver.record.state, "order/A1001/refund/late"
+    before = {**saved, "refunds": [{**saved["refunds"][0], "status": "owed"}]}
+    references = [name for name in driver.books.movements if booked or name != late]
+    state = recover(driver.order, driver.state.policy, before, references, driver.now)
+    assert [(refund.cause, refund.status) for refund in state.refunds] == [("late", "booked" if booked else "owed")]
+    again = compensate_late(state, driver.now)
+    assert len(again.refunds) == 1
+    step = next_step(again, driver.now)
+    assert isinstance(step, Post if not booked else KeepRecord)
+    assert booked or (isinstance(step, Post) and step.movement.reference == late)

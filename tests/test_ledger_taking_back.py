@@ -250,6 +250,22 @@ async def test_frozen_money_is_used_before_any_other(database: Database, book: B
     assert await _balances(database, "order/A1/frozen", HAS, OWES) == [0, 950, 0]
 
 
+async def test_a_freeze_and_withdrawals_at_once_share_what_there_is(
+    database: Database, book: Book, register: Register
+) -> None:
+    await settled(register, book)
+    await bound(register)
+
+    policy = WithdrawalPolicy(minimum_minor=1)
+    wanted = [a_withdrawal(f"W{number}", 400) for number in range(3)]
+    freezing = asyncio.create_task(book.post(_freeze(950)))
+    await asyncio.gather(*(register.withdrawals.reserve(one, policy, now=NOW) for one in wanted))
+    posted = await freezing
+    reserved = await _balances(database, *(f"withdrawal/{one.withdrawal_id}/reserved" for one in wanted))
+    frozen, has = await _balances(database, "order/A1/frozen", HAS)
+    assert (posted.outcome, frozen + sum(reserved), has) == ("posted", 950, 0)
+
+
 async def test_released_money_is_available_again_and_repays_first(
     database: Database, book: Book, register: Register
 ) -> None:
