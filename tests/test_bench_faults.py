@@ -14,7 +14,7 @@ from bench.faults.judging import Asked, AtBank, Breach, Evidence, InBooks, InReg
 from bench.faults.plan import Storm, bank_faults, fates, strikes
 from bench.faults.race import race_on
 from bench.faults.report import Board
-from bench.faults.returns import GoingBack, Returned, going_back, judge_returns
+from bench.faults.returns import ENDINGS, GoingBack, Returned, going_back, judge_returns
 from bench.faults.run import under_fire
 from core.audit.waybills import judge as judge_number
 
@@ -149,6 +149,7 @@ def test_broken_proofs_and_breaks_of_the_reconciliation_are_breaches() -> None:
 
 
 BACK = GoingBack("b-1", "refund", 0.0)
+LOST, WON, KEPT = (replace(BACK, how=how) for how in ("lost", "won", "freeze"))
 
 
 @pytest.mark.parametrize(
@@ -160,6 +161,13 @@ BACK = GoingBack("b-1", "refund", 0.0)
         (Returned(BACK, (499,), 499, True), {"wrong_amount": 1}, 0),
         (Returned(BACK, (), 0, True), {"stuck": 1}, 0),
         (Returned(BACK, (500,), 500, False), {"stuck": 1}, 0),
+        (Returned(LOST, (), 0, True, 500, moves=("chargeback/1",)), {}, 0),
+        (Returned(LOST, (), 0, True, 1_000, moves=("chargeback/1",)), {"chargebacks_differ": 1}, 500),
+        (Returned(LOST, (), 0, True), {"chargebacks_differ": 1, "stuck": 1}, 500),
+        (Returned(WON, (), 0, True, moves=("chargeback/1", "chargeback/1/won")), {}, 0),
+        (Returned(WON, (), 0, True, 500, moves=("chargeback/1",)), {"chargebacks_differ": 1, "stuck": 1}, 500),
+        (Returned(KEPT, (), 0, True, moves=("freeze/1", "release/1")), {}, 0),
+        (Returned(KEPT, (), 0, True, 0, 7, ("freeze/1", "release/1")), {"frozen_for_ever": 1}, 0),
     ],
 )
 def test_money_that_goes_back_does_so_once_and_the_books_know(
@@ -182,7 +190,8 @@ def test_the_seed_makes_the_plan() -> None:
     assert list(itertools.islice(strikes(7, storm), 60)) == list(itertools.islice(strikes(7, storm), 60))
     assert fates(7, 50) != fates(8, 50)
     assert going_back(7, 50) == going_back(7, 50) != going_back(8, 50)
-    assert {one.how for one in going_back(7, 10)} == {"case", "refund"}
+    assert {one.how for one in going_back(7, 10)} == {"case", "won", "freeze", "above"}
+    assert {one.how for one in going_back(7, 2_000)} == set(ENDINGS)
 
 
 def test_the_plan_is_as_bad_as_it_was_meant_to_be() -> None:
@@ -234,7 +243,7 @@ async def test_a_small_storm_breaks_no_promise() -> None:
     assert run.kills["worker"] >= 2
     assert all(run.kills[server] for server in ("postgres", "temporal", "outage"))
     assert len(evidence.register) == 10
-    assert run.back == 2
+    assert run.back == 4
     assert any(bank.payouts_minor for bank in evidence.bank.values())
 
 
