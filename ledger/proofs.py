@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from core.fields import Message
+from ledger.chargeback_proofs import CHARGED_MORE_THAN_PAID, OTHERWISE_THAN_TAKEN
 from ledger.decision_proofs import CORRECTIONS, RESTS
 from ledger.event_proofs import GAPS, LAST_EVENTS
 from ledger.long_reads import long_reads
@@ -323,20 +324,12 @@ CLAIMS = (
     _Claim(
         "won_back",
         "What was won back is the reverse of the chargeback that it is linked to, place by place.",
-        """
-        SELECT w.reference, w.linked_to, d.place, d.left_minor
-        FROM movements w
-        LEFT JOIN LATERAL (
-            SELECT CASE WHEN e.path LIKE 'merchant/%' OR e.path LIKE 'order/%/frozen' THEN 'merchant' ELSE e.path END
-                       AS place,
-                   sum(CASE WHEN e.path LIKE 'merchant/%/receivable' THEN -e.delta_minor ELSE e.delta_minor END)
-                       AS left_minor
-            FROM entries e WHERE e.reference IN (w.reference, w.linked_to) GROUP BY 1
-        ) AS d ON d.left_minor <> 0
-        WHERE w.reference LIKE 'order/%/chargeback/%/won'
-          AND (w.linked_to IS DISTINCT FROM left(w.reference, -4) OR d.place IS NOT NULL)
-        ORDER BY w.reference, d.place
-        """,
+        OTHERWISE_THAN_TAKEN,
+    ),
+    _Claim(
+        "charged_back",
+        "Channels keep no more of an order by chargebacks than was paid for it.",
+        CHARGED_MORE_THAN_PAID,
     ),
     _Claim(
         "orphaned_escrow",

@@ -17,9 +17,11 @@ from ledger_samples import (
     credit,
     earned,
     funded,
+    pay,
     refund,
     refund_arrived,
     settle,
+    void,
 )
 
 from core.merchants import MerchantTerms, Stop
@@ -422,3 +424,13 @@ async def test_a_deposit_that_a_refund_takes_meanwhile_is_not_given_back_too(
     told = [one for one in await register.notices.read(subject="merchant/m-1") if one.name == "deposit_paid_back"]
     assert {one.facts["amount_minor"] for one in told} == {"300"}
     assert [await database.balance(path) for path in (DEPOSIT, AVAILABLE)] == [0, 300]
+
+
+async def test_a_payout_that_nobody_sent_is_not_booked_for_a_frozen_merchant(register: Register, book: Book) -> None:
+    await earned(register, book, 1000)
+    withdrawal = a_withdrawal("W1", 400)
+    await register.withdrawals.reserve(withdrawal, LIMITS, now=NOW)
+    await _stop(register)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="its merchant is frozen"):
+        await pay(book, withdrawal)
+    assert (await void(book, withdrawal)).moved, "it stays within the merchant's money"

@@ -138,6 +138,11 @@ PLANTED = {
         {"won_back", "chart", "refunds"},
         "chargeback/1/won",
     ),
+    "a channel that keeps more of an order than was paid": (
+        "UPDATE movements SET reference = 'order/A9/chargeback/1/above' WHERE reference = 'order/A2/refund/cancel/paid'",
+        {"charged_back", "chart"},
+        "A9",
+    ),
     "money frozen for an order without a dispute": (
         "UPDATE accounts SET path = 'order/A3/frozen' WHERE path = 'order/A3/escrow'",
         {"frozen", "chart"},

@@ -1,0 +1,31 @@
+"""Findings against the proofs about chargebacks: what was won back, and what channels keep."""
+
+from __future__ import annotations
+
+OTHERWISE_THAN_TAKEN = """
+    SELECT w.reference, w.linked_to, d.place, d.left_minor
+    FROM movements w
+    LEFT JOIN LATERAL (
+        SELECT CASE WHEN e.path LIKE 'merchant/%' OR e.path LIKE 'order/%/frozen' THEN 'merchant' ELSE e.path END
+                   AS place,
+               sum(CASE WHEN e.path LIKE 'merchant/%/receivable' THEN -e.delta_minor ELSE e.delta_minor END)
+                   AS left_minor
+        FROM entries e WHERE e.reference IN (w.reference, w.linked_to) GROUP BY 1
+    ) AS d ON d.left_minor <> 0
+    WHERE w.reference LIKE 'order/%/chargeback/%/won'
+      AND (w.linked_to IS DISTINCT FROM left(w.reference, -4) OR d.place IS NOT NULL)
+    ORDER BY w.reference, d.place
+"""
+
+CHARGED_MORE_THAN_PAID = """
+    SELECT c.order_id, c.charged_minor, o.total_minor
+    FROM (
+        SELECT split_part(reference, '/', 2) AS order_id, -sum(delta_minor)::BIGINT AS charged_minor FROM entries
+        WHERE path LIKE 'psp/%' AND reference LIKE 'order/%/chargeback/%' AND split_part(reference, '/', 5) <> 'fee'
+        GROUP BY 1
+    ) AS c
+    LEFT JOIN orders o ON o.order_id = c.order_id
+    WHERE c.charged_minor > coalesce(o.total_minor, 0) OR c.charged_minor < 0
+    ORDER BY c.order_id
+"""
+"""Also what they took above what was left of it, which the refunds of the order do not count."""
