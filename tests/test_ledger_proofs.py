@@ -139,7 +139,8 @@ PLANTED = {
         "chargeback/1/won",
     ),
     "a channel that keeps more of an order than was paid": (
-        "UPDATE movements SET reference = 'order/A9/chargeback/1/above' WHERE reference = 'order/A2/refund/cancel/paid'",
+        "UPDATE movements SET reference = 'order/A9/chargeback/1/above'"
+        " WHERE reference = 'order/A2/refund/cancel/paid'",
         {"charged_back", "chart"},
         "A9",
     ),
