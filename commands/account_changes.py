@@ -22,7 +22,6 @@ from commands.account_reading import (
     known_account,
     once,
     refused,
-    withdrawal_policy,
 )
 from commands.account_views import account_view
 from commands.console import JsonFlag, command, print_answer, print_line
@@ -38,6 +37,7 @@ from core.reasons import Refusal
 from core.texts import clock
 from ledger.vault import Vault
 from screens import counted
+from wiring.payout_accounts import withdrawal_policy
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -23,9 +23,8 @@ from core.durations import parse_duration
 from core.errors import Refused
 from core.messages import Actor
 from core.payout_accounts import LONGEST_TYPED, AccountKind, AccountNumber, check_actor, check_reason, judge_number
-from core.policy import parse_policy
 from core.reasons import refuse
-from core.withdrawal.policy import WithdrawalPolicy
+from wiring.payout_accounts import withdrawal_policy
 
 if TYPE_CHECKING:
     from ledger.payout_accounts import PayoutAccount
@@ -138,12 +137,6 @@ def token_of(token: str) -> str:
     if not (1 <= len(token) <= 128) or not token.isprintable():
         raise Refused("malformed", "token: must be 1 to 128 printable characters", "token")
     return token
-
-
-async def withdrawal_policy(register: Register) -> WithdrawalPolicy:
-    """The limits of the default policy; the built-in ones where none is registered yet."""
-    stored = await register.policies.newest(None)
-    return parse_policy(stored.text).withdrawal if stored else WithdrawalPolicy()
 
 
 class Cooled(NamedTuple):

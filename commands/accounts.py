@@ -36,7 +36,6 @@ from commands.account_views import print_accounts, print_history
 from commands.console import JsonFlag, command
 from commands.group import plain_app
 from commands.link import books
-from commands.rail_choice import check_rail, rail_named
 from commands.reading import id_of
 from config import load
 from core.account_commands import AccountCommand
@@ -55,6 +54,7 @@ from core.payout_accounts import (
 )
 from ledger.payout_accounts import Binding, MustBe
 from ledger.vault import Vault
+from wiring.rail_choice import check_rail, rail_named
 
 if TYPE_CHECKING:
     from ledger.register import Register

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from commands.rail_choice import STANDIN
 from core.errors import Refused
 from core.reasons import SENTENCES
 from core.reconciliation.lines import Scope
+from wiring.rail_choice import STANDIN
 
 if TYPE_CHECKING:
     from config import Settings

@@ -14,7 +14,6 @@ import typer
 from commands.console import Failed, JsonFlag, command, print_answer
 from commands.known_names import refuse_unknown
 from commands.link import books
-from commands.rail_choice import rail_named
 from commands.reading import id_of
 from commands.statement_files import parse_fee, read_rows, refuse_file
 from config import load
@@ -27,6 +26,7 @@ from core.steps import Posted
 from ledger.book import Book, NotPosted
 from ledger.register import Register
 from screens import table
+from wiring.rail_choice import rail_named
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -20,6 +20,8 @@ SCOPES = (
     "withdrawals:read",
     "withdrawals:write",
     "merchants:read",
+    "accounts:read",
+    "accounts:write",
     "notices:read",
     "events:read",
     "endpoints:write",

@@ -38,6 +38,8 @@ SCOPE: dict[str, str] = {
     "get_statement": "merchants:read",
     "get_merchant_holds": "merchants:read",
     "get_calendar": "merchants:read",
+    "list_accounts": "accounts:read",
+    **dict.fromkeys(("bind_account", "replace_account", "suspend_account", "verify_account"), "accounts:write"),
     "list_notices": "notices:read",
     **dict.fromkeys(("make_endpoint", "list_endpoints", "get_endpoint", "change_endpoint"), "endpoints:write"),
     **dict.fromkeys(("remove_endpoint", "rotate_endpoint", "test_endpoint"), "endpoints:write"),
@@ -48,7 +50,7 @@ SCOPE: dict[str, str] = {
 }
 """The operations of the document, each with the scope that it asks for."""
 IDS = {"order_id": "A1", "withdrawal_id": "W1", "merchant_id": "m-1", "parcel_id": "p1", "number": "SF1234567890123"}
-IDS |= {"idempotency_key": "k-0", "endpoint_id": "ep-1"}
+IDS |= {"idempotency_key": "k-0", "endpoint_id": "ep-1", "account_id": "acc-m-1"}
 OF_NO_MERCHANT = frozenset(
     {"judge_waybill", "get_request", "estimate_withdrawal", "start_withdrawal", "start_order", "make_endpoint"}
 )

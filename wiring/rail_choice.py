@@ -1,11 +1,11 @@
-"""Which rail a command is about, and whether it can pay to an account at all."""
+"""Which rail is meant, and whether it can pay to an account at all."""
 
 from __future__ import annotations
 
+import re
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from commands.reading import id_of
 from core.errors import Refused
 from core.payout_accounts import AccountKind, AccountNumber
 from core.reasons import Refusal, refuse
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from config import Settings
 
 STANDIN = "sandbox"
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def rail_named(settings: Settings, rail: str | None) -> str:
@@ -23,11 +24,13 @@ def rail_named(settings: Settings, rail: str | None) -> str:
         Refused: `malformed`; it is no name, or none was given where rails are real.
     """
     if rail is not None:
-        return id_of(rail, "rail")
+        if not _NAME.fullmatch(rail):
+            raise Refused("malformed", f"rail: {rail[:80]!r} is not 1 to 64 of A-Z a-z 0-9 _ -", "rail")
+        return rail
     if settings.world_url is not None:
         return STANDIN
     known = ", ".join(settings.rails.rails) if settings.rails else ""
-    raise Refused("malformed", f"rail: say which it is with --rail{f': {known}' if known else ''}", "rail")
+    raise Refused("malformed", f"rail: say which it is{f', of {known}' if known else ''}", "rail")
 
 
 async def check_rail(
