@@ -41,6 +41,7 @@ SCOPE: dict[str, str] = {
     "list_accounts": "accounts:read",
     **dict.fromkeys(("bind_account", "replace_account", "suspend_account", "verify_account"), "accounts:write"),
     "list_notices": "notices:read",
+    **dict.fromkeys(("list_events", "list_order_events"), "events:read"),
     **dict.fromkeys(("make_endpoint", "list_endpoints", "get_endpoint", "change_endpoint"), "endpoints:write"),
     **dict.fromkeys(("remove_endpoint", "rotate_endpoint", "test_endpoint"), "endpoints:write"),
     **dict.fromkeys(("redeliver", "list_attempts"), "endpoints:write"),
@@ -55,7 +56,7 @@ OF_NO_MERCHANT = frozenset(
     {"judge_waybill", "get_request", "estimate_withdrawal", "start_withdrawal", "start_order", "make_endpoint"}
 )
 """Operations whose address names nothing that is a merchant's."""
-LISTS = frozenset({"list_orders", "list_withdrawals", "list_notices", "list_endpoints"})
+LISTS = frozenset({"list_orders", "list_withdrawals", "list_notices", "list_endpoints", "list_events"})
 
 
 async def operations(gateway: Gateway) -> dict[str, tuple[str, str]]:
