@@ -38,7 +38,7 @@ class ReplaceAccount(AccountNumberGiven):
     reason: Reason
 
 
-class SuspendAccount(Message):
+class StopAccount(Message):
     """Stop all money to an account until an operator resumes it."""
 
     reason: Reason

@@ -12,9 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from inbound.desk import Desk
+from storefront.api.routing import problems
 from storefront.bodies import first_of
 from storefront.problems import ProblemError
 from storefront.service import service_of
+
+_ANY: dict[str, Any] = {"text/plain": {}, "application/json": {}}
 
 router = APIRouter(prefix="/v1/in", tags=["inbound"])
 
@@ -49,6 +52,13 @@ for _path, _take, _whom in (
         methods=["POST"],
         operation_id=_take.__name__,
         response_class=Response,
+        responses={
+            200: {
+                "description": "The vendor's own acknowledgement.",
+                "content": {"text/plain": {}, "application/json": {}},
+            },
+            **problems(400, 401, 404, 408, 413, 422, 503),
+        },
         openapi_extra={
             "parameters": [{"name": _whom, "in": "path", "required": True, "schema": {"type": "string"}}],
             "security": [],

@@ -27,7 +27,7 @@ from core.withdrawal.policy import WithdrawalPolicy
 
 if TYPE_CHECKING:
     from config import Settings
-    from core.account_requests import AccountNumberGiven, BindAccount, ReplaceAccount, SuspendAccount, VerifyAccount
+    from core.account_requests import AccountNumberGiven, BindAccount, ReplaceAccount, StopAccount, VerifyAccount
     from core.messages import Actor
     from core.payout_accounts import AccountKind
     from ledger.payout_accounts import Binding, MustBe, PayoutAccount
@@ -99,7 +99,7 @@ class AccountDesk:
         )
         return await self._carry_out("replace", asked, binding, number, "known", who, command_id)
 
-    async def suspend(self, known: PayoutAccount, asked: SuspendAccount, who: Actor, command_id: str) -> bool:
+    async def suspend(self, known: PayoutAccount, asked: StopAccount, who: Actor, command_id: str) -> bool:
         """Stop all money to an account.
 
         Raises:

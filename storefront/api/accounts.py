@@ -13,7 +13,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from core.account_requests import BindAccount, ReplaceAccount, SuspendAccount, VerifyAccount
+from core.account_requests import BindAccount, ReplaceAccount, StopAccount, VerifyAccount
 from core.fields import Message
 from core.messages import Actor
 from ledger.payout_accounts import PayoutAccount
@@ -120,7 +120,7 @@ changing(
 )
 for _verb, _model, _handler in (
     ("replace", ReplaceAccount, _changer(ReplaceAccount, AccountDesk.replace)),
-    ("suspend", SuspendAccount, _changer(SuspendAccount, AccountDesk.suspend)),
+    ("suspend", StopAccount, _changer(StopAccount, AccountDesk.suspend)),
     ("verify", VerifyAccount, _changer(VerifyAccount, AccountDesk.verify)),
 ):
     changing(

@@ -21,7 +21,7 @@ from ledger.orders import OrderInHand
 from ledger.register_part import Position
 from storefront.api.documents import schema_of
 from storefront.api.paging import cursor_in, id_in, limit_of, page_of, page_until, word_in
-from storefront.api.routing import PAGES, listed, query, reading
+from storefront.api.routing import DAY, PAGES, listed, query, reading
 from storefront.problems import ProblemError
 from storefront.service import HttpService, service_of
 
@@ -126,8 +126,8 @@ reading(
     says="What moved for a merchant",
     answers={"type": "object", "properties": {"data": {"type": "array", "items": schema_of(MerchantStatement)}}},
     queries=(
-        query("from", "First day, UTC."),
-        query("to", "Last day, UTC."),
+        query("from", "First day, UTC.", **DAY),
+        query("to", "Last day, UTC.", **DAY),
         query("format", "csv answers with a file for spreadsheets.", type="string", enum=list(FORMS)),
     ),
 )

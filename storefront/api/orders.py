@@ -18,7 +18,7 @@ from ledger.orders import OrderRow, StoredOrder
 from ledger.register_part import Position
 from storefront.api.documents import closed, schema_of
 from storefront.api.paging import cursor_in, id_in, limit_of, page_until, text_in, word_in
-from storefront.api.routing import PAGES, changing, listed, query, reading
+from storefront.api.routing import PAGES, TEXT, WORD, changing, listed, query, reading
 from storefront.api.verbs import add_verbs
 from storefront.bodies import message_of, object_of
 from storefront.changing import idempotency_key_of
@@ -150,13 +150,13 @@ reading(
     says="List orders",
     answers=listed(schema_of(OrderRow)),
     queries=(
-        query("merchant_id", "Of this merchant."),
-        query("buyer_id", "Of this buyer."),
-        query("phase", "In this phase."),
-        query("audit", "With this audit."),
-        query("held_by", "Held for this reason, or waiting for it."),
-        query("waybill", "With a parcel of this number, now or before."),
-        query("payment", "Paid with the payment of this reference."),
+        query("merchant_id", "Of this merchant.", **WORD),
+        query("buyer_id", "Of this buyer.", **WORD),
+        query("phase", "In this phase.", **WORD),
+        query("audit", "With this audit.", **WORD),
+        query("held_by", "Held for this reason, or waiting for it.", **WORD),
+        query("waybill", "With a parcel of this number, now or before.", **TEXT),
+        query("payment", "Paid with the payment of this reference.", **TEXT),
         *PAGES,
     ),
 )

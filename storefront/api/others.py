@@ -12,7 +12,7 @@ from core.audit.waybills import judge
 from ledger.notices import StoredNotice
 from storefront.api.documents import schema_of
 from storefront.api.paging import id_in, limit_of, number_of, page_of, word_in
-from storefront.api.routing import query, reading
+from storefront.api.routing import WORD, query, reading
 from storefront.changing import KeptAnswer
 from storefront.problems import ProblemError
 from storefront.service import service_of
@@ -83,8 +83,8 @@ reading(
     },
     queries=(
         query("after", "The last number that was read.", type="integer", minimum=0),
-        query("to", "For whom: buyer, merchant, reviewer, operator."),
-        query("subject", "order/A1001 or withdrawal/W1."),
+        query("to", "For whom: buyer, merchant, reviewer, operator.", **WORD),
+        query("subject", "order/A1001 or withdrawal/W1.", **WORD),
         query("wait", "Seconds to wait for the first one.", type="integer", minimum=0, maximum=LONGEST_WAIT),
         query("limit", "At most so many.", type="integer", minimum=1, maximum=500),
     ),
@@ -94,6 +94,6 @@ reading(
     "/waybills/{number}",
     judge_waybill,
     says="Which carriers could have printed a number",
-    queries=(query("carrier", "The carrier it is said to be of."),),
+    queries=(query("carrier", "The carrier it is said to be of.", type="string"),),
 )
 reading(router, "/requests/{idempotency_key}", get_request, says="What became of a request", more=(409,))

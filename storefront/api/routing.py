@@ -29,6 +29,11 @@ _PROBLEMS = {
     429: "Too many requests.",
     503: "Something that is needed does not answer.",
 }
+WORD = {"type": "string", "pattern": "^[A-Za-z0-9_/-]{1,100}$"}
+"""The schema of a name of ours."""
+TEXT = {"type": "string", "minLength": 1, "maxLength": 255}
+"""The schema of another party's name for something."""
+DAY = {"type": "string", "format": "date"}
 _IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -128,7 +133,7 @@ def acting(
 
 
 def query(name: str, says: str, **schema: Any) -> dict[str, Any]:
-    """A parameter in the address."""
+    """A parameter in the address; any text unless its schema says otherwise."""
     return {"name": name, "in": "query", "description": says, "schema": schema or {"type": "string"}}
 
 
@@ -139,7 +144,7 @@ def listed(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 PAGES = (
-    query("cursor", "The next_cursor of the page before."),
+    query("cursor", "The next_cursor of the page before.", **TEXT),
     query("limit", "At most so many.", type="integer", minimum=1, maximum=500),
 )
 """What every list takes."""

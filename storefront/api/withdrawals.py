@@ -18,7 +18,7 @@ from ledger.register_part import Position
 from ledger.withdrawals import WithdrawalRow
 from storefront.api.documents import closed, schema_of
 from storefront.api.paging import cursor_in, id_in, limit_of, page_until, word_in
-from storefront.api.routing import OF_BODIES, PAGES, changing, listed, problems, query, reading
+from storefront.api.routing import OF_BODIES, PAGES, WORD, changing, listed, problems, query, reading
 from storefront.api.verbs import add_verbs
 from storefront.bodies import message_of, object_of
 from storefront.changing import idempotency_key_of
@@ -71,6 +71,8 @@ def _asked(caller: Caller, fields: dict[str, Any]) -> Withdrawal:
         if name in fields:
             raise Refused("malformed", f"{name}: is not for the sender to say.", name)
     merchant = fields.setdefault("merchant_id", caller.key.merchant_id)
+    if not isinstance(merchant, str):
+        raise Refused("malformed", "merchant_id: say whose money it is.", "merchant_id")
     withdrawal = message_of(Withdrawal, {**fields, "requested_by": {"role": "merchant", "id": merchant}})
     if not caller.sees(withdrawal.merchant_id):
         raise ProblemError("wrong_actor", f"This key speaks for merchant {caller.key.merchant_id} alone.")
@@ -144,7 +146,7 @@ reading(
     list_withdrawals,
     says="List withdrawals",
     answers=listed(schema_of(WithdrawalRow)),
-    queries=(query("merchant_id", "Of this merchant."), query("state", "In this state."), *PAGES),
+    queries=(query("merchant_id", "Of this merchant.", **WORD), query("state", "In this state.", **WORD), *PAGES),
 )
 reading(router, "/withdrawals/{withdrawal_id}", get_withdrawal, says="One withdrawal")
 add_verbs(router, "withdrawal", WITHDRAWAL_COMMANDS, without=NEVER_BY_KEY)
