@@ -18,7 +18,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import SecretStr
 
@@ -126,7 +126,11 @@ class Deliveries:
     async def settle(self) -> None:
         """Deliver until nothing is due; for tests and programs that end."""
         while await self.start():
-            await asyncio.gather(*self._rounds[False], *self._rounds[True])
+            await self.finish()
+
+    async def finish(self) -> None:
+        """Until the rounds that are under way have ended."""
+        await asyncio.gather(*self._rounds[False], *self._rounds[True])
 
     async def _round(self, endpoint: StoredEndpoint, by: str) -> None:
         """One round. After a failure of ours the lease stays: what is not mended at once is tried once a minute."""
@@ -195,11 +199,10 @@ class Round:
                 break
             if not self._wanted(event):
                 continue
-            if self._is_over():
-                if tried:
-                    self._must(await self._lease.go_on(event.subject, event.seq, self._all.now(), self._health))
-                return
-            if not await self._delivered(event, failures):
+            outcome = await self._post(event, failures)
+            if outcome == "not tried" and tried:
+                self._must(await self._lease.go_on(event.subject, event.seq, self._all.now(), self._health))
+            if outcome != "delivered":
                 return
             failures, tried = 0, True
         else:
@@ -231,9 +234,10 @@ class Round:
     async def _line(self, events: Sequence[StoredEvent], progress: _Progress) -> None:
         """New events of one subject, until one fails."""
         for number, event in enumerate(events):
-            if self._is_over():
+            outcome = await self._post(event, 0)
+            if outcome == "not tried":
                 return
-            if not await self._delivered(event, 0):
+            if outcome == "waits":
                 for behind in events[number:]:
                     progress.handled(behind)
                 return
@@ -249,11 +253,14 @@ class Round:
 
     # --- one event -------------------------------------------------------------------------------------------
 
-    async def _delivered(self, event: StoredEvent, failures: int) -> bool:
-        """Post an event that failed so often; False: its subject waits."""
+    async def _post(self, event: StoredEvent, failures: int) -> Literal["delivered", "waits", "not tried"]:
+        """Post an event that failed so often. `waits`: it failed. `not tried`: the round is over."""
         async with self._posts:
             if self._ended:
                 raise _Ended
+            # Asked when it is this event's turn: those before it may each have taken the longest time.
+            if self._is_over():
+                return "not tried"
             at = self._all.now()
             body = body_of(event)
             headers = signed(event.event_id, at, body, self._secrets)
@@ -263,12 +270,12 @@ class Round:
         if outcome != "delivered":
             await self._note(event, at, answer)
             await self._park(event, failures + 1, answer, now)
-            return False
+            return "waits"
         if failures or before.state != "active":
             await self._note(event, at, answer)
         if before.state == "failing":
             self._must(await self._lease.mend(now))
-        return True
+        return "delivered"
 
     async def _park(self, event: StoredEvent, failures: int, answer: PostAnswer, now: datetime) -> None:
         at = next_try(failures, now, self._all.chance(), answer.retry_after)

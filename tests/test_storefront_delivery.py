@@ -286,3 +286,34 @@ async def test_a_gateway_without_the_key_leaves_an_endpoint_to_others(hooks: Hoo
         await Deliveries(hooks.register, Vault({"other": b"o" * 32}), hooks.poster, now=hooks.clock).settle()
         await hooks.deliver(TAKEN_FOR)
     assert got(consumer) == ["evt_order_A1_1"]
+
+
+async def test_a_round_ends_before_its_lease_does(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many subjects wait for their turn while the consumer lets each post take its longest."""
+    monkeypatch.setattr("storefront.delivery.ROUND_WITHIN", 0.0)
+    consumer = Consumer()
+    async with consumers(consumer):
+        await hooks.add(consumer)
+        for number in range(8):
+            await hooks.event(f"order/A{number}")
+        await hooks.deliveries.start()
+        await hooks.deliveries.finish()
+        assert consumer.asked == 0
+        monkeypatch.setattr("storefront.delivery.ROUND_WITHIN", 30.0)
+        await hooks.deliver()
+    assert len(got(consumer)) == 8
+
+
+async def test_an_endpoint_that_begins_to_fail_leaves_its_place_to_others(hooks: Hooks) -> None:
+    """Else endpoints that hang would take all places of those that answer."""
+    consumer = Consumer(lambda event, count: FAILING)
+    async with consumers(consumer):
+        await hooks.add(consumer)
+        for number in range(20):
+            await hooks.event(f"order/A{number}")
+        await hooks.deliveries.start()
+        await hooks.deliveries.finish()
+        assert consumer.asked <= 4
+        await hooks.deliver()
+        assert consumer.asked == 20
+    assert await hooks.register.endpoints.count_parked("e1") == 20

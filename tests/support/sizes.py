@@ -13,6 +13,8 @@ MACHINE_EXAMPLES = SOAK_EXAMPLES or 300
 """Lives that hypothesis generates for a state machine."""
 BURST = (10_000, 5_000) if SOAK_EXAMPLES else (600, 600)
 """Junk signals, and scans, that reach an order at once."""
+STORM = (10_000, 20, 40) if SOAK_EXAMPLES else (100, 6, 4)
+"""Events, endpoints of which five misbehave, and gateways that are killed."""
 ORDER_WALKS, WITHDRAWAL_WALKS, REFUND_WALKS = 400, 100, 2_000
 """Random walks through their lives; `soak.py` takes many more."""
 

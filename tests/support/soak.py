@@ -5,7 +5,8 @@
 
 Parts: `sequences` (every sequence of so many events, from each start), `hypothesis` (every test by hypothesis),
 `orders`, `withdrawals` and `refunds` (random walks of the core, each named by its seed), `bursts` (signals at once, to
-one order), `faults` (the fault bench). A part that fails does not stop the others; then the exit code is 1.
+one order), `webhooks` (10,000 events to 20 endpoints, gateways killed), `faults` (the fault bench). A part that fails
+does not stop the others; then the exit code is 1.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ WALKS: dict[str, Callable[[int], int]] = {
     "withdrawals": withdrawal_life.walk,
     "refunds": refund_walks.walk,
 }
-PARTS = ("sequences", "hypothesis", *WALKS, "bursts", "faults")
+PARTS = ("sequences", "hypothesis", *WALKS, "bursts", "webhooks", "faults")
 AT_A_TIME = 100
 """Walks that a process takes before it reports."""
 SAYS_EVERY = 10.0
@@ -159,6 +160,12 @@ def soak(
         ),
         "bursts": lambda: run_program(
             "bursts", "15,000 signals", *("pytest", "tests/test_workflows_bursts.py"), **{VARIABLE: str(examples)}
+        ),
+        "webhooks": lambda: run_program(
+            "webhooks",
+            "10,000 events to 20 endpoints",
+            *("pytest", "-o", "faulthandler_timeout=0", "tests/test_storefront_storm.py"),
+            **{VARIABLE: str(examples)},
         ),
         "faults": lambda: run_program(
             "faults", f"{withdrawals:,} withdrawals", "bench", "faults", "--withdrawals", str(withdrawals)
