@@ -18,22 +18,25 @@ from screens import facts
 
 @command
 async def callback(
-    provider: Annotated[str, typer.Argument(help="An account of the file in DAKUAN_RAILS, such as wechatpay.")],
+    provider: Annotated[str, typer.Argument(help="An account or a source of disputes of the file in DAKUAN_RAILS.")],
     file: Annotated[str, typer.Option(help="The body, byte for byte; - reads stdin.")],
     headers: Annotated[str, typer.Option(help="A file with its headers: a line NAME: VALUE each, or a JSON object.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Take one callback: verify, journal, and report it to its withdrawal. Exit code 1 where it is refused."""
+    """Take one callback: verify, journal, and report it to whom it is about. Exit code 1 where it is refused."""
     from wiring.desks import callback_desk  # loaded when it runs: vendors, HTTP and keys
 
+    settings = load()
+    of_disputes = settings.rails is not None and provider in settings.rails.disputes
     given = headers_of(read_bytes(headers))
     body = read_bytes(file)
     async with books() as register, temporal() as client:
-        answer = await callback_desk(load(), register, client).receive(provider, body, given)
+        answer = await callback_desk(settings, register, client).receive(provider, body, given)
     view = {
         "outcome": answer.outcome,
         "repeated": answer.repeated,
-        "withdrawal_id": next(iter(answer.subjects), None),
+        "withdrawal_id": None if of_disputes else next(iter(answer.subjects), None),
+        "orders": list(answer.subjects) if of_disputes else [],
         "detail": answer.detail,
         "status": answer.status,
         "acknowledgement": answer.body.decode(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,13 +18,11 @@ from core.errors import BadInput, Refused, Unavailable
 from core.money import format_minor, parse_amount
 from core.order.dividing import ChargedOrder, reports_of
 from core.reasons import SENTENCES, Refusal
+from inbound.chargebacks import OrderAnswer, Reports, send_reports
 from screens import Listing, facts, screen, table
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-Reports = Sequence[tuple[str, ReportChargeback]]
-"""What each order gets, by its id."""
 
 
 @command
@@ -77,50 +75,37 @@ async def chargeback(
 
 
 async def _send_one(order_id: str, report: ReportChargeback) -> None:
-    (answer,) = await _send_all([(order_id, report)], raising=True)
-    view = {"order_id": order_id, "command_id": report.command_id, **answer}
+    (one,) = await _send_all([(order_id, report)])
+    if one.refused is not None:
+        raise one.refused
+    view = {"order_id": order_id, "command_id": report.command_id, **one.answer}
     print_answer(view, lambda console: console.print(facts(f"chargeback {report.case_reference}", view)))
 
 
 async def _send_several(report: ReportChargeback, reports: Reports, currency: str, *, dry_run: bool) -> None:
     if not wants_json():
         screen().print(_division(report.case_reference, currency, reports))
+    parts = {order_id: _part(order_id, one) for order_id, one in reports}
     answers = [] if dry_run else await _send_all(reports)
-    parts = [_part(order_id, one) for order_id, one in reports]
+    for one in answers:
+        parts[one.order_id] |= one.answer if one.refused is None else {"error": error_view(one.refused)}
+    told = parts if dry_run else [one.order_id for one in answers]
     view = {
         "case_reference": report.case_reference,
         "command_id": report.command_id,
         "sent": not dry_run,
-        "orders": [part | answer for part, answer in zip(parts, answers or [{}] * len(parts), strict=True)],
+        "orders": [parts[order_id] for order_id in told],
     }
     print_answer(view, lambda console: _show(console, view))
-    if any("error" in answer for answer in answers):
+    if any(one.refused for one in answers):
         raise Failed
 
 
-async def _send_all(reports: Reports, *, raising: bool = False) -> list[dict[str, Any]]:
-    """Each order's answer. One that refuses stops no other: the channel has taken the money of all.
-
-    Args:
-        raising: a refusal is an error of the command.
-    """
-    async with books() as register:
-        orders = [await register.orders.stored(order_id) for order_id, _ in reports]
-    async with temporal() as client:
+async def _send_all(reports: Reports) -> list[OrderAnswer]:
+    async with books() as register, temporal() as client:
         if why := await why_idle(client):
             raise Unavailable(f"{why} Nothing was sent.")
-        answers: list[dict[str, Any]] = []
-        for order, (_, report) in zip(orders, reports, strict=True):
-            assert order is not None  # an order is never deleted
-            try:
-                answers.append(
-                    await gateway.send_reopening(client, order, ReportChargeback.verb, report.model_dump(mode="json"))
-                )
-            except (Refused, Unavailable) as error:
-                if raising:
-                    raise
-                answers.append({"error": error_view(error)})
-    return answers
+        return await send_reports(register, reports, partial(gateway.report_chargeback, client))
 
 
 def _part(order_id: str, report: ReportChargeback) -> dict[str, Any]:
@@ -181,15 +166,10 @@ async def _orders_of(subject: str, case_reference: str) -> list[ChargedOrder]:
             payment, case_reference, order.payment.channel if order else None
         )
     if order is not None:
-        return [_alone(one) for one in found if one.order_id == order.order_id]
+        return [one for one in found if one.order_id == order.order_id]
     if not found:
         raise Refused("unknown_payment", f"{SENTENCES['unknown_payment']} {subject[:80]}", "subject")
     if len({one.channel for one in found}) > 1:
         named = ", ".join(one.order_id for one in found)
         raise Refused("several_orders", f"{SENTENCES['several_orders']} {named}", "subject")
     return found
-
-
-def _alone(order: ChargedOrder) -> ChargedOrder:
-    """A named order answers for itself: it says what it knows of the chargeback."""
-    return order.model_copy(update={"taken_minor": order.taken_minor or 0})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -20,14 +21,18 @@ from commands.service import temporal
 from commands.statement_files import read_statement, refuse_file
 from config import load
 from core.errors import BadInput, Unavailable, UnreadableAnswer
+from core.order.dividing import reports_of
+from core.reasons import Refusal, refuse
 from core.reconciliation.breaks import by_reason
 from core.reconciliation.lines import Break, Comparison, Covered, Scope, Statement
-from core.reconciliation.reporting import reports, withdrawal_in
+from core.reconciliation.reporting import ChargebackFound, chargeback_in, reports, withdrawal_in
 from core.texts import clock
+from inbound.chargebacks import orders_charged, send_reports
 from screens import counted, table
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from temporalio.client import Client
 
     from ledger.register import Register
 
@@ -53,7 +58,7 @@ async def reconcile(
     days: Annotated[
         int, typer.Option(min=1, max=366, help="Fetch the statements of this many days, today the last.")
     ] = 3,
-    apply: Annotated[bool, typer.Option("--apply", help="Report to withdrawals what only a statement has.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Report what only a statement has.")] = False,
     schedule: Annotated[
         Literal["daily", "hourly"] | None, typer.Option(help="Repeat this, by Temporal Schedules.")
     ] = None,
@@ -161,19 +166,43 @@ async def _compared(register: Register, asked: Comparison, *, fetch: bool) -> di
 
 
 async def _apply(register: Register, found: Sequence[Break]) -> list[dict[str, str]]:
-    """Report to each withdrawal what it missed; returns the reports."""
+    """Report to each withdrawal what it missed, and to orders the chargebacks of their payment; returns the reports."""
     reported = []
     heard = [(one, withdrawal) for one in found if (withdrawal := withdrawal_in(one)) is not None]
-    if not heard:
+    lines = {one.key: await register.statements.lines(one.scope, one.name, one.key) for one in found}
+    taken = [(one, news) for one in found if (news := chargeback_in(one, lines[one.key])) is not None]
+    if not heard and not taken:
         return []
     async with temporal() as client:
         for one, withdrawal in heard:
             counted = {event["event_id"] for event in await register.payouts.events(withdrawal)}
-            lines = await register.statements.lines(one.scope, one.name, one.key)
-            for report in reports(one, lines, counted):
+            for report in reports(one, lines[one.key], counted):
                 await gateway.report_payout(client, withdrawal, report)
                 reported.append({"withdrawal_id": withdrawal, "key": one.key, "outcome": report.outcome})
+        for one, news in taken:
+            reported += await _report_chargeback(register, client, one, news)
     return reported
+
+
+async def _report_chargeback(
+    register: Register, client: Client, found: Break, news: ChargebackFound
+) -> list[dict[str, str]]:
+    """Each order of the payment gets its part; its answer, or the code of its refusal."""
+    orders = await orders_charged(register, news.payments, found.key, found.name)
+    divided = reports_of(news.report, orders) if orders else refuse("unknown_payment")
+    if not isinstance(divided, Refusal) and any(order.currency != found.theirs_currency for order in orders):
+        divided = refuse("wrong_currency")
+    if isinstance(divided, Refusal):
+        return [{"key": found.key, "outcome": divided.code}]
+    answers = await send_reports(register, divided, partial(gateway.report_chargeback, client))
+    return [
+        {
+            "order_id": one.order_id,
+            "key": found.key,
+            "outcome": one.refused.code if one.refused is not None else f"{found.kind} {one.answer['outcome']}",
+        }
+        for one in answers
+    ]
 
 
 async def _schedule(wanted: Sequence[tuple[Scope, str]], every: timedelta | None) -> None:
@@ -227,4 +256,11 @@ def _show(
     else:
         console.print("No breaks.")
     for report in reported:
-        console.print(f"Reported to withdrawal {report['withdrawal_id']}: payout {report['key']} {report['outcome']}")
+        console.print(_said(report))
+
+
+def _said(report: Mapping[str, str]) -> str:
+    if "withdrawal_id" in report:
+        return f"Reported to withdrawal {report['withdrawal_id']}: payout {report['key']} {report['outcome']}"
+    whom = f"order {report['order_id']}" if "order_id" in report else "no order"
+    return f"Reported to {whom}: dispute {report['key']} {report['outcome']}"

@@ -19,6 +19,10 @@ notify_url = "https://example.com/callbacks/wechatpay"
 [channels.wechat]                                       # what an order names as its payment's channel
 account = "wechatpay"
 
+[disputes.stripe]                                       # whose webhooks report chargebacks, of payments of this channel
+channel = "card"
+secret = "$STRIPE_WEBHOOK_SECRET"
+
 A rail or channel that is not named here uses DAKUAN_BANK_URL or DAKUAN_CHANNEL_URL.
 """
 
@@ -86,12 +90,21 @@ class ChannelEntry(_Part):
     notify_url: str = ""
 
 
+class DisputesEntry(_Part):
+    """A provider that reports by itself that a payment was taken back; `secret` signs its webhooks."""
+
+    kind: Literal["stripe"] | None = None
+    channel: Id
+    secret: Line = Field(repr=False)
+
+
 class Rails(_Part):
     """The whole file, resolved: no `$NAME` left, keys read, every rail and account with its kind and address."""
 
     accounts: dict[Id, MerchantAccount] = {}
     rails: dict[Id, RailEntry] = {}
     channels: dict[Id, ChannelEntry] = {}
+    disputes: dict[Id, DisputesEntry] = {}
 
 
 def parse_rails(text: str, variables: Mapping[str, str], read: Callable[[str], str]) -> Rails:
@@ -116,7 +129,8 @@ def parse_rails(text: str, variables: Mapping[str, str], read: Callable[[str], s
     for name, channel in found.channels.items():
         if channel.account not in accounts:
             raise Misconfigured(f"channels.{name}: there is no account {channel.account!r}")
-    return found.model_copy(update={"accounts": accounts, "rails": rails})
+    disputes = {name: _disputes(name, one, accounts, variables) for name, one in found.disputes.items()}
+    return found.model_copy(update={"accounts": accounts, "rails": rails, "disputes": disputes})
 
 
 def _account(
@@ -147,6 +161,17 @@ def _rail(name: str, rail: RailEntry, accounts: Mapping[str, MerchantAccount]) -
         if not getattr(rail, field):
             raise Misconfigured(f"rails.{name}.{field} is missing")
     return rail.model_copy(update={"kind": kind})
+
+
+def _disputes(
+    name: str, entry: DisputesEntry, accounts: Mapping[str, MerchantAccount], variables: Mapping[str, str]
+) -> DisputesEntry:
+    where = f"disputes.{name}"
+    if (entry.kind or name) != "stripe":
+        raise Misconfigured(f'{where}: say its kind: "stripe"')
+    if name in accounts:
+        raise Misconfigured(f"{where}: an account has this name already, and callbacks name either")
+    return entry.model_copy(update={"kind": "stripe", "secret": _value(where, entry.secret, variables)})
 
 
 def _value(where: str, written: str, variables: Mapping[str, str]) -> str:

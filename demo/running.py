@@ -59,7 +59,8 @@ async def stage_of(seed: int) -> AsyncIterator[tuple[Stage, LocalStack]]:
         called_back = callback_desk(stack.settings, register, client).receive
         tag = secrets.token_hex(3)
         world, database = stack.world, stack.postgres
-        yield Stage(client, world, register, seed, tag, PRINTERS, desk.receive, called_back, database), stack
+        secret = stack.settings.rails.disputes["stripe"].secret if stack.settings.rails is not None else ""
+        yield Stage(client, world, register, seed, tag, PRINTERS, desk.receive, called_back, database, secret), stack
 
 
 async def play_all(stage: Stage, orders: int) -> list[StoryResult]:

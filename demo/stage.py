@@ -51,7 +51,8 @@ class Stage:
     """One running stack, and the seed from which all orders are made.
 
     `carriers`: the carriers of orders, in turn, unless the story names one. `take_push` receives pushes: vendor, body,
-    headers. `take_callback` receives callbacks of rails and channels. `server` is the database's, for stories in which
+    headers. `take_callback` receives callbacks of rails and channels; `dispute_secret` signs those about disputes.
+    `server` is the database's, for stories in which
     it fails.
     """
 
@@ -64,6 +65,7 @@ class Stage:
     take_push: Callable[[str, bytes, Mapping[str, str]], Awaitable[Any]] | None = None
     take_callback: Callable[[str, bytes, Mapping[str, str]], Awaitable[Any]] | None = None
     server: Postgres | None = None
+    dispute_secret: str = field(default="", repr=False)
     skipper: TimeSkipper = field(init=False)
 
     def __post_init__(self) -> None:

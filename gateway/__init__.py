@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.sending import recheck_withdrawal, send, signal
     from gateway.starting import (
         refund_order,
+        report_chargeback,
         report_payout,
         resume_withdrawal,
         send_reopening,
@@ -47,6 +48,7 @@ __all__ = [
     "refusal_in",
     "refuse_if_failed",
     "register_search_attributes",
+    "report_chargeback",
     "report_payout",
     "resume_withdrawal",
     "retries",
@@ -110,6 +112,7 @@ _NAMES = {
     ),
     "starting": (
         "refund_order",
+        "report_chargeback",
         "report_payout",
         "resume_withdrawal",
         "send_reopening",

@@ -9,6 +9,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from core.account_drop.state import ACCOUNT_DROP_WORKFLOW, AccountDrop
+from core.aftersale.messages import ReportChargeback
 from core.errors import Refused
 from core.ids import (
     ORDER_WORKFLOW,
@@ -56,6 +57,11 @@ async def start_order(client: Client, order: Order, *, rescue: bool = False) -> 
 async def refund_order(client: Client, order: Order, body: dict[str, Any]) -> dict[str, Any]:
     """Send `refund_order` to an order, also to one whose workflow has ended; see `send_reopening`."""
     return await send_reopening(client, order, RefundOrder.verb, body)
+
+
+async def report_chargeback(client: Client, order: Order, report: ReportChargeback) -> dict[str, Any]:
+    """Send `report_chargeback` to an order, also to one whose workflow has ended; see `send_reopening`."""
+    return await send_reopening(client, order, ReportChargeback.verb, report.model_dump(mode="json"))
 
 
 async def send_reopening(client: Client, order: Order, verb: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Takes the callbacks of rails and payment channels: a withdrawal gets its payout's outcome.
+"""Takes the callbacks of rails and payment channels: a withdrawal gets its payout's outcome, an order its chargeback.
 
-Nothing here decides about money: the withdrawal decides, and writes that into its own journal. A refund's callback is
-only stored, because its order queries the refund until it knows the outcome.
+Nothing here decides about money: withdrawal and order decide, and write that into their own journals. A refund's
+callback is only stored, because its order queries the refund until it knows the outcome.
 """
 
 from __future__ import annotations
@@ -9,20 +9,32 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, TypeVar
 
+from pydantic import BaseModel
+
+from activities.http import Reply
 from activities.rails.base import names_payee
-from core.errors import Refused, UnreadableAnswer
+from core.aftersale.messages import ReportChargeback
+from core.errors import Refused, Unavailable, UnreadableAnswer
 from core.fields import Message
 from core.messages import Actor, ReportPayout
+from core.order.dividing import reports_of
+from core.reasons import Refusal
 from core.withdrawal.payouts import PayoutResult
+from inbound.chargebacks import Send, orders_charged, send_reports
 from inbound.desk import LONGEST_DETAIL, Desk, Found
 from ledger.callbacks import CallbackOutcome, JournaledCallback
 from ledger.payouts import PayoutAttempt
 from ledger.register import Register
 
+M = TypeVar("M", bound=BaseModel)
+
 LARGEST_CALLBACK = 256 * 1024
 """Bytes."""
+
+_ASK_AGAIN = frozenset({"too_early", "unknown_chargeback"})
+"""Refusals of an order that a later try may not meet: its money is moving, or an end overtook the beginning."""
 
 Report = Callable[[str, ReportPayout], Awaitable[object]]
 """Reports an outcome to a withdrawal, by its id. Raises `Refused` if none accepts it, `Unavailable` if a retry helps.
@@ -45,6 +57,21 @@ class Heard(Message):
     """`accepted`: still in progress."""
 
 
+class Disputed(Message):
+    """A payment was taken back, or the dispute about it ended. `key` is the channel's own name for it.
+
+    `payments` are the channel's numbers of the payment, of which a storefront knows one.
+    """
+
+    about: Literal["chargeback"] = "chargeback"
+    channel: str
+    payments: tuple[str, ...]
+    currency: str
+    key: str
+    event_id: str
+    report: ReportChargeback
+
+
 class Unfollowed(Message):
     """A genuine callback about something that Dakuan does not follow."""
 
@@ -62,7 +89,7 @@ class CallbackReader(Protocol):
         """Why the signature is not the provider's; None if it is. Headers in lower case."""
         ...
 
-    def read(self, body: bytes) -> Heard | Unfollowed:
+    def read(self, body: bytes) -> Heard | Disputed | Unfollowed:
         """Read it.
 
         Raises:
@@ -79,7 +106,7 @@ class CallbackReader(Protocol):
 class FoundEvent(Found):
     """The outcome of a readable callback."""
 
-    heard: Heard | None = None
+    heard: Heard | Disputed | None = None
 
 
 class CallbackDesk(Desk[CallbackReader, JournaledCallback]):
@@ -88,15 +115,16 @@ class CallbackDesk(Desk[CallbackReader, JournaledCallback]):
     Args:
         readers: by provider; each holds its own keys.
         report: see `Report`.
+        charge: sends a chargeback to one order.
     """
 
     largest: ClassVar[int] = LARGEST_CALLBACK
     statuses: ClassVar[Mapping[str, int]] = {"wrong_signature": 401, "unreadable": 400, "too_large": 413}
     unknown: ClassVar[tuple[str, str]] = ("provider", "No {vendor} calls us back; those that do: {known}.")
 
-    def __init__(self, register: Register, readers: Mapping[str, CallbackReader], report: Report) -> None:
+    def __init__(self, register: Register, readers: Mapping[str, CallbackReader], report: Report, charge: Send) -> None:
         super().__init__(readers)
-        self._register, self._report = register, report
+        self._register, self._report, self._charge = register, report, charge
 
     def _why_not(self, reader: CallbackReader, body: bytes, headers: Mapping[str, str]) -> str | None:
         return reader.why_not(body, headers)
@@ -131,6 +159,8 @@ class CallbackDesk(Desk[CallbackReader, JournaledCallback]):
         if isinstance(heard, Unfollowed):
             # It is received: the provider would only send it again.
             return Found("noted", f"about {heard.about}, which is not followed"[:LONGEST_DETAIL])
+        if isinstance(heard, Disputed):
+            return await self._dispute(reader, heard)
         said = f"{heard.key} {heard.result.code or heard.result.outcome}"[:LONGEST_DETAIL]
         if heard.about == "refund":
             return FoundEvent("noted", said, heard=heard)
@@ -147,6 +177,39 @@ class CallbackDesk(Desk[CallbackReader, JournaledCallback]):
         except Refused as refusal:
             return FoundEvent("refused", f"{refusal.code}: {said}", heard=heard)
         return FoundEvent("reported", said, (row.withdrawal_id,), heard)
+
+    async def _dispute(self, reader: CallbackReader, news: Disputed) -> FoundEvent:
+        """Each order of the payment gets its part. Where one is not ready, the provider must send it again."""
+        said = f"{news.key} {news.report.outcome}"[:LONGEST_DETAIL]
+        if await self._register.callbacks.was_reported(reader.name, news.event_id):
+            return FoundEvent("repeated", said, heard=news)
+        orders = await orders_charged(self._register, news.payments, news.key, news.channel)
+        if not orders:
+            return FoundEvent("unknown_payment", f"{said}: {news.payments[0]}"[:LONGEST_DETAIL], heard=news)
+        if any(order.currency != news.currency for order in orders):
+            return FoundEvent("wrong_currency", f"{said}: {news.currency}", heard=news)
+        reports = reports_of(news.report, orders)
+        if isinstance(reports, Refusal):
+            return FoundEvent("refused", f"{reports.code}: {said}"[:LONGEST_DETAIL], heard=news)
+        answers = await send_reports(self._register, reports, self._charge)
+        waits = [one for one in answers if one.refused is not None and one.refused.code in _ASK_AGAIN]
+        if waits:
+            why = f"order {waits[0].order_id} is not ready for it: {waits[0].refused}"
+            raise Unavailable(f"{why} Send {news.key} again.")
+        named = tuple(one.order_id for one in answers)
+        refused = [f"{one.order_id} {one.refused.code}" for one in answers if one.refused is not None]
+        if refused:
+            return FoundEvent("refused", f"{', '.join(refused)}: {said}"[:LONGEST_DETAIL], named, news)
+        return FoundEvent("reported", said, named, news)
+
+
+def read_body(raw: bytes, model: type[M], source: str) -> M:
+    """The JSON of a callback as its model.
+
+    Raises:
+        UnreadableAnswer: it is not.
+    """
+    return Reply.parsed(Reply(status=200, raw=raw, source=source).json(), model, source)
 
 
 def _wrong(heard: Heard, row: PayoutAttempt | None) -> CallbackOutcome | None:

@@ -11,26 +11,22 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
-
-from pydantic import BaseModel
 
 from activities.channels.wechatpay import answer_of_refund
-from activities.http import Reply
 from activities.rails.wechatpay_transfer import result_of_transfer
 from activities.rails.wechatpay_withdraw import result_of_withdraw
-from activities.wechatpay.resources import Notification, RefundNews, TransferBill, Withdraw
+from activities.wechatpay.resources import Complaint, Notification, RefundNews, TransferBill, Withdraw
 from activities.wechatpay.signing import PlatformKeys, decrypt_resource
 from core.errors import UnreadableAnswer
 from core.withdrawal.payouts import PayoutResult
-from inbound.callbacks import Heard, Unfollowed
-
-M = TypeVar("M", bound=BaseModel)
+from inbound.callbacks import Disputed, Heard, Unfollowed, read_body
 
 TRANSFER = "MCHTRANSFER.BILL.FINISHED"
 WITHDRAW = "MCHWITHDRAW.CHANGE"
 REFUND = "REFUND."
 """Followed by the state."""
+COMPLAINT = "COMPLAINT."
+"""Followed by what happened to it. A complaint takes no money: people answer it at WeChat Pay."""
 ALGORITHM = "AEAD_AES_256_GCM"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NUMBER = re.compile(r"[A-Za-z0-9_|*@-]{1,64}")
@@ -75,20 +71,23 @@ class WechatPayCallbacks:
         said = {"code": "SUCCESS", "message": "成功"} if taken else {"code": "FAIL", "message": why or "失败"}
         return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
 
-    def read(self, body: bytes) -> Heard | Unfollowed:
+    def read(self, body: bytes) -> Heard | Disputed | Unfollowed:
         """See `CallbackReader.read`. WeChat Pay sends all events of an account, including payments, to one address."""
-        news = _read(body, Notification, "the callback")
-        if news.event_type not in (TRANSFER, WITHDRAW) and not news.event_type.startswith(REFUND):
+        news = read_body(body, Notification, "the callback")
+        followed = news.event_type in (TRANSFER, WITHDRAW) or news.event_type.startswith((REFUND, COMPLAINT))
+        if not followed:
             return Unfollowed(about=news.event_type[:64])
         if news.resource_type != "encrypt-resource" or news.resource.algorithm != ALGORITHM:
             raise UnreadableAnswer(f"the callback {news.event_type[:64]} is encrypted in a way that we do not know")
         sealed = news.resource
         plain = decrypt_resource(self._apiv3_key, sealed.nonce, sealed.associated_data, sealed.ciphertext)
+        if news.event_type.startswith(COMPLAINT):
+            return _complaint(read_body(plain, Complaint, "the complaint"))
         if news.event_type == TRANSFER:
-            return self._transfer(_read(plain, TransferBill, "the transfer"))
+            return self._transfer(read_body(plain, TransferBill, "the transfer"))
         if news.event_type == WITHDRAW:
-            return self._withdraw(_read(plain, Withdraw, "the withdraw"))
-        return _refund(_read(plain, RefundNews, "the refund"))
+            return self._withdraw(read_body(plain, Withdraw, "the withdraw"))
+        return _refund(read_body(plain, RefundNews, "the refund"))
 
     def _transfer(self, bill: TransferBill) -> Heard:
         if bill.transfer_amount is None:
@@ -103,6 +102,10 @@ class WechatPayCallbacks:
         event_id = _event_id(key, withdraw.status)
         rails, payee = self._withdraws, withdraw.sub_mchid
         return Heard(about="payout", rails=rails, key=key, event_id=event_id, payee=payee, result=result)
+
+
+def _complaint(news: Complaint) -> Unfollowed:
+    return Unfollowed(about=f"complaint {news.complaint_id} {news.action_type}"[:120])
 
 
 def _refund(news: RefundNews) -> Heard:
@@ -124,7 +127,3 @@ def _event_id(key: str, state: str) -> str:
         raise UnreadableAnswer("the callback is about no number that a merchant may give")
     event_id = f"{key}-{state}"
     return event_id if _ID.fullmatch(event_id) else hashlib.sha256(event_id.encode()).hexdigest()
-
-
-def _read(raw: bytes, model: type[M], source: str) -> M:
-    return Reply.parsed(Reply(status=200, raw=raw, source=source).json(), model, source)

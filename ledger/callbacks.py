@@ -11,7 +11,7 @@ from ledger.pool import clean
 from ledger.register_part import RegisterPart
 
 CallbackOutcome = Literal[
-    "reported",  # passed to the withdrawal, whose journal has its outcome
+    "reported",  # passed to the withdrawal or the orders, whose journals have the outcome
     "repeated",  # its event was passed on before
     "noted",  # about a refund, whose outcome its order queries itself
     "nothing_new",  # about something that is still in progress
@@ -19,7 +19,9 @@ CallbackOutcome = Literal[
     "other_rail",  # about a payout on another rail
     "wrong_payee",  # about a payout to another account than the withdrawal's
     "wrong_amount",  # about another amount than was to be paid
-    "refused",  # no withdrawal accepts it
+    "unknown_payment",  # about a payment that no order names
+    "wrong_currency",  # about a payment in another currency
+    "refused",  # no withdrawal accepts it, or an order refused its part
     "wrong_signature",
     "unreadable",
     "too_large",

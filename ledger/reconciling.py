@@ -158,7 +158,30 @@ _SETTLEMENTS = """
       AND s.gross_minor > 0
 """
 
-_STATED = {"rail": (_PAYOUTS, _DROPS, _RETURNS, _FUNDINGS), "channel": (_PAYMENTS, _REFUNDS, _SETTLEMENTS)}
+# Chargebacks by the channel's own name for the dispute, over all orders of the payment.
+_CHARGEBACKS = """
+    WITH disputed AS (
+        SELECT o.order_id, c.value #>> '{dispute,reference}' AS key,
+               'order/' || o.order_id || '/chargeback/' || (c.value ->> 'case_id') AS base
+        FROM orders o CROSS JOIN LATERAL jsonb_array_elements(o.state -> 'cases') AS c
+        WHERE o.channel = $1 AND jsonb_typeof(o.state -> 'cases') = 'array' AND c.value -> 'dispute' IS NOT NULL
+    )
+    SELECT k.kind, d.key, 'order/' || min(d.order_id) AS subject, sum(t.amount_minor)::BIGINT AS amount_minor,
+           m.currency, min(m.recorded_at) AS at
+    FROM disputed d
+    CROSS JOIN (VALUES ('chargeback', ''), ('chargeback', '/above'), ('chargeback_fee', '/fee'),
+                       ('chargeback_won', '/won'), ('chargeback_won', '/above/won')) AS k (kind, tail)
+    JOIN movements m ON m.reference = d.base || k.tail
+    JOIN transfers t ON t.movement_id = m.id
+    JOIN accounts p ON p.id = CASE k.kind WHEN 'chargeback_won' THEN t.debit_account ELSE t.credit_account END
+        AND p.path = 'psp/' || $1
+    GROUP BY k.kind, d.key, m.currency
+"""
+
+_STATED = {
+    "rail": (_PAYOUTS, _DROPS, _RETURNS, _FUNDINGS),
+    "channel": (_PAYMENTS, _REFUNDS, _SETTLEMENTS, _CHARGEBACKS),
+}
 
 # --- our books and the register -------------------------------------------------------------------------------------
 

@@ -50,6 +50,10 @@ account = "wechatpay"
 
 [channels.wechatpay]
 account = "wechatpay"
+
+[disputes.stripe]
+channel = "wechat"
+secret = "{dispute_secret}"
 """
 
 
@@ -97,6 +101,7 @@ def _make(folder: Path) -> None:
         serial=secrets.token_hex(20).upper(),
         merchant=_MERCHANT,
         apiv3_key=secrets.token_hex(16),
+        dispute_secret=f"whsec_{secrets.token_hex(16)}",
         platform_serial=PLATFORM_SERIAL,
         public=_PUBLIC,
         appid=APPID,

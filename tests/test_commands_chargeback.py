@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import ask, refusal, run
-from up_stack import a_basket, started
+from up_stack import a_basket, fresh_order, started
 
 pytestmark = pytest.mark.usefixtures("up")
 SAID = ("--as", "operator:o-1")
@@ -66,6 +69,47 @@ def test_a_payment_of_several_orders_is_divided_shown_and_ends_for_all() -> None
     assert stages(orders[:2]) == [("disputed", halves[0]), ("disputed", halves[1])]
     assert [one["outcome"] for one in charged(payment, reference, "--lost")["orders"]] == ["accepted", "accepted"]
     assert [stage for stage, _ in stages(orders[:2])] == ["lost", "lost"]
+    assert ask("prove")["ok"]
+
+
+def test_a_statement_matches_what_was_booked_and_with_apply_reports_what_was_not(tmp_path: Path) -> None:
+    """A channel of its own: a statement that covers a channel's days speaks about all of its orders."""
+    order = fresh_order()
+    channel, payment = f"card-{order['order_id'].lower()}", order["payment"]["reference"]
+    started(**{**order, "payment": order["payment"] | {"channel": channel}})
+    total, at = order["total_minor"], (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+    rows = [
+        f"p1,payment,{payment},{total / 100:.2f},CNY,{at},",
+        f"d1,chargeback,du-1,{total / 100:.2f},CNY,{at},{payment}",
+        f"d1/fee,chargeback_fee,du-1,15.00,CNY,{at},{payment}",
+        f"d9,chargeback,du-9,1.00,CNY,{at},nobodys",
+    ]
+
+    def compare(*more: str) -> dict[str, Any]:
+        file = tmp_path / "statement.csv"
+        file.write_text("\n".join(["line_id,kind,key,amount,currency,at,reference", *rows]) + "\n")
+        return dict(
+            json.loads(run("reconcile", "--channel", channel, "--statement", str(file), "--json", *more).stdout)
+        )
+
+    def breaks(answer: dict[str, Any]) -> set[tuple[str, str, str]]:
+        return {(one["reason"], one["kind"], one["key"]) for one in answer["comparisons"][0]["breaks"]}
+
+    unknown = {("extra", "chargeback", "du-9")}
+    of_ours = {("extra", "chargeback", "du-1"), ("extra", "chargeback_fee", "du-1")}
+    assert breaks(compare()) == of_ours | unknown
+    told = compare("--apply")["told"]
+    reported = {(one["key"], one.get("order_id"), one["outcome"]) for one in told}
+    assert reported == {("du-1", order["order_id"], "chargeback accepted"), ("du-9", None, "unknown_payment")}
+    assert stages([order]) == [("disputed", total)]
+    assert breaks(compare()) == unknown
+    rows.append(f"d2,chargeback_won,du-1,{total / 100:.2f},CNY,{at},{payment}")
+    assert breaks(compare("--apply")) == unknown | {("extra", "chargeback_won", "du-1")}
+    deadline = time.monotonic() + 10
+    while breaks(compare()) != unknown:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert stages([order]) == [("won", total)]
     assert ask("prove")["ok"]
 
 

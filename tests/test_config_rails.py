@@ -86,6 +86,35 @@ def test_a_mistake_is_named_and_no_secret_with_it(old: str, new: str, said: str)
     assert VARIABLES["APIV3"] not in str(refused.value)
 
 
+DISPUTES = GOOD + '[disputes.stripe]\nchannel = "card"\nsecret = "$APIV3"\n'
+
+
+def test_a_source_of_disputes_names_its_channel_and_shows_no_secret() -> None:
+    rails = parse_rails(DISPUTES, VARIABLES, read)
+    entry = rails.disputes["stripe"]
+    assert (entry.kind, entry.channel, entry.secret) == ("stripe", "card", VARIABLES["APIV3"])
+    assert VARIABLES["APIV3"] not in repr(rails)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[disputes.stripe]", "[disputes.cards]", r"disputes\.cards: say its kind"),
+        (
+            "[disputes.stripe]",
+            '[disputes.wechatpay]\nkind = "stripe"',
+            r"disputes\.wechatpay: an account has this name",
+        ),
+        ('secret = "$APIV3"', 'secret = "$NOWHERE"', "NOWHERE is not set"),
+        ('channel = "card"\nsecret', "secret", r"disputes\.stripe\.channel"),
+    ],
+)
+def test_a_mistake_in_a_source_of_disputes_is_named(old: str, new: str, said: str) -> None:
+    text = DISPUTES.replace(GOOD, "").replace(old, new, 1)
+    with pytest.raises(Misconfigured, match=said):
+        parse_rails(GOOD + text, VARIABLES, read)
+
+
 def test_an_account_under_another_name_says_its_kind() -> None:
     text = GOOD.replace("accounts.wechatpay", "accounts.main").replace('account = "wechatpay"', 'account = "main"')
     with pytest.raises(Misconfigured, match=r"accounts\.main: say its kind"):

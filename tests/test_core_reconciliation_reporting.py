@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.reconciliation.lines import Break, Summary, TheirLine
-from core.reconciliation.reporting import reports, withdrawal_in
+from core.reconciliation.reporting import chargeback_in, reports, withdrawal_in
 from core.reconciliation.viewing import details_of
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -55,6 +55,37 @@ def test_only_what_a_withdrawal_has_not_heard_is_reported_to_one() -> None:
     assert withdrawal_in(a_break(reason="late", kind="payout")) == "W1"
     for other in ({"reason": "extra"}, {"scope": "channel"}, {"subject": None}, {"subject": "account/a"}):
         assert withdrawal_in(a_break(**other)) is None
+
+
+def taken(line_id: str, kind: str = "chargeback", amount: int = 1000, reference: str | None = "pi_1") -> TheirLine:
+    return line(line_id, kind, amount).model_copy(update={"reference": reference})
+
+
+def lacking(kind: str = "chargeback", **fields: Any) -> Break:
+    given = {"scope": "channel", "name": "card", "reason": "extra", "subject": None, **fields}
+    return a_break(kind=kind, **given)
+
+
+def test_a_debit_that_only_the_channel_has_opens_the_chargeback_with_its_fee() -> None:
+    lines = [taken("L1"), taken("L2", "chargeback_fee", 15), taken("L3", "chargeback_won", 5)]
+    found = chargeback_in(lacking(), lines)
+    assert found is not None
+    assert found.payments == ("pi_1",)
+    assert (found.report.case_reference, found.report.outcome, found.report.actor.id) == ("k1", "opened", "card")
+    assert (found.report.amount_minor, found.report.fee_minor) == (1000, 15)
+    assert chargeback_in(lacking(), lines) == found
+
+
+def test_money_that_only_the_channel_gave_back_ends_it_as_won() -> None:
+    found = chargeback_in(lacking("chargeback_won"), [taken("L1"), taken("L3", "chargeback_won")])
+    assert found is not None
+    assert (found.report.outcome, found.report.amount_minor) == ("won", None)
+
+
+def test_other_breaks_and_a_debit_of_no_payment_are_left_to_people() -> None:
+    assert chargeback_in(lacking(), [taken("L1", reference=None)]) is None
+    for other in ({"reason": "amount"}, {"reason": "missing"}, {"scope": "rail"}, {"kind": "chargeback_fee"}):
+        assert chargeback_in(lacking(**other), [taken("L1")]) is None
 
 
 def test_the_page_names_each_break_with_both_figures_and_counts_the_rest() -> None:

@@ -69,6 +69,10 @@ class Heard:
         self.events.append((withdrawal_id, event))
 
 
+async def _charged_nothing(order: object, report: object) -> dict[str, str]:
+    raise AssertionError("no order is charged here")
+
+
 class Ground:
     """A desk with one payout of 100.00 on a rail of WeChat Pay."""
 
@@ -88,7 +92,7 @@ class Ground:
             transfers=["wallet"],
             withdraws=["wechatpay_withdraw"],
         )
-        self.desk = CallbackDesk(self.register, {"wechatpay": self.reader}, self.heard)
+        self.desk = CallbackDesk(self.register, {"wechatpay": self.reader}, self.heard, _charged_nothing)
 
     async def payout(self, rail: str = "wallet") -> None:
         await self.register.accounts.bind(

@@ -108,6 +108,9 @@ READ: list[tuple[str, str, Scope, Seen, dict[str, int]]] = [
             ("payment", "pi_1", 4780, "2026-11-27T10:00"),
             ("refund", "re_1", 1000, "2026-11-27T11:00"),
             ("settlement", "po_1", 3611, "2026-11-28T00:00"),
+            ("chargeback_fee", "du_1", 1500, "2026-11-28T01:00"),
+            ("chargeback", "du_1", 4780, "2026-11-28T01:00"),
+            ("chargeback_won", "du_1", 4780, "2026-11-29T01:00"),
         ],
         {"transfer": 1, "fee": 1},
     ),
@@ -116,7 +119,7 @@ READ: list[tuple[str, str, Scope, Seen, dict[str, int]]] = [
         STRIPE,
         "rail",
         [("payout", "tr_1", 2000, "2026-11-28T00:00")],
-        {"charge": 1, "refund": 1, "payout": 1, "fee": 1},
+        {"charge": 1, "refund": 1, "payout": 1, "fee": 1, "dispute": 1, "dispute_reversal": 1},
     ),
     (
         "Stripe payouts",

@@ -52,7 +52,8 @@ async def on_wechat_pay(stage: WithdrawalStage, standins: StandIns, rail: str) -
         transfers=["wechatpay_transfer"],
         withdraws=["wechatpay_withdraw"],
     )
-    desk = CallbackDesk(stage.register, {"wechatpay": reader}, partial(gateway.report_payout, stage.client))
+    report, charge = partial(gateway.report_payout, stage.client), partial(gateway.report_chargeback, stage.client)
+    desk = CallbackDesk(stage.register, {"wechatpay": reader}, report, charge)
     async with standin_adapters(standins) as adapters:
         rails: Any = {"wechatpay_transfer": adapters.transfer, "wechatpay_withdraw": adapters.withdraw}
         worker = Worker(

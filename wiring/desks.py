@@ -19,8 +19,9 @@ from config.rails import Rails
 from core.errors import Refused
 from core.ids import order_workflow_id
 from core.messages import ReportScan
-from inbound.callbacks import CallbackDesk
+from inbound.callbacks import CallbackDesk, CallbackReader
 from inbound.pushes import PushDesk
+from inbound.stripe import StripeDisputes
 from inbound.wechatpay import WechatPayCallbacks
 from ledger.register import Register
 from wiring.carriers import carrier_of, provider_url
@@ -51,13 +52,16 @@ async def push_desk(settings: Settings, register: Register, client: Client) -> A
 
 
 def callback_desk(settings: Settings, register: Register, client: Client) -> CallbackDesk:
-    """The desk for the callbacks of the accounts of DAKUAN_RAILS; it notifies withdrawals, including closed ones."""
+    """The desk for the callbacks of DAKUAN_RAILS; it notifies withdrawals and orders, including closed ones."""
     given = settings.rails or Rails()
 
     def rails_of(account: str, kind: str) -> list[str]:
         return [rail for rail, one in given.rails.items() if (one.account, one.kind) == (account, kind)]
 
-    readers = {
+    readers: dict[str, CallbackReader] = {
+        name: StripeDisputes(name, one.channel, one.secret) for name, one in given.disputes.items()
+    }
+    readers |= {
         name: WechatPayCallbacks(
             name,
             PlatformKeys(account.platform_keys),
@@ -67,7 +71,8 @@ def callback_desk(settings: Settings, register: Register, client: Client) -> Cal
         )
         for name, account in given.accounts.items()
     }
-    return CallbackDesk(register, readers, partial(gateway.report_payout, client))
+    report, charge = partial(gateway.report_payout, client), partial(gateway.report_chargeback, client)
+    return CallbackDesk(register, readers, report, charge)
 
 
 @asynccontextmanager

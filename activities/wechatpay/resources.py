@@ -76,6 +76,13 @@ class RefundResource(Message):
     transaction_id: str | None = None
 
 
+class Complaint(Message):
+    """A buyer's complaint at WeChat Pay: its number, and what happened to it."""
+
+    complaint_id: str
+    action_type: str = ""
+
+
 class RefundNews(Message):
     """A refund in a callback."""
 

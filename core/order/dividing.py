@@ -73,23 +73,23 @@ def _by_what_is_left(amount_minor: int, orders: Sequence[ChargedOrder]) -> list[
 def reports_of(
     report: ReportChargeback, orders: Sequence[ChargedOrder]
 ) -> tuple[tuple[str, ReportChargeback], ...] | Refusal:
-    """The report to each order, by its id. The orders are those of the payment; one that is alone gets it as it is."""
-    if report.outcome != "opened":
-        disputed = [order.order_id for order in orders if order.taken_minor is not None]
-        if not disputed:
-            return refuse("unknown_chargeback", report.case_reference, field="case_reference")
-        return tuple((order_id, _to(order_id, report, {}, len(disputed))) for order_id in disputed)
+    """The report to each order, by its id. The orders are those of the payment; one that is alone gets it as it is.
+
+    The end goes to all of them: what an order was told a moment ago may not be recorded yet. One that has no part of
+    the chargeback answers `unknown_chargeback`.
+    """
     if len(orders) == 1:
         return ((orders[0].order_id, report),)
+    if report.outcome != "opened":
+        return tuple((order.order_id, _to(order.order_id, report)) for order in orders)
     parts = divide(report.amount_minor or 0, report.fee_minor, orders)
     if isinstance(parts, Refusal):
         return parts
     return tuple(
-        (part.order_id, _to(part.order_id, report, part.model_dump(exclude={"order_id"}), len(orders)))
+        (part.order_id, _to(part.order_id, report, amount_minor=part.amount_minor, fee_minor=part.fee_minor))
         for part in parts
     )
 
 
-def _to(order_id: str, report: ReportChargeback, changed: dict[str, int], orders: int) -> ReportChargeback:
-    own = {} if orders == 1 else {"command_id": command_of_order(report.command_id, order_id)}
-    return report.model_copy(update={**changed, **own})
+def _to(order_id: str, report: ReportChargeback, **amounts: int) -> ReportChargeback:
+    return report.model_copy(update={"command_id": command_of_order(report.command_id, order_id), **amounts})

@@ -30,12 +30,20 @@ _HELPS_BY_KIND: Mapping[tuple[Reason, Kind], str] = {
     ("extra", "settlement"): "book it: starter.py settlement",
     ("extra", "funding"): "find out whose money it is, and book it",
     ("missing", "settlement"): "the channel does not know this settlement: ask before it is relied on",
+    ("extra", "chargeback"): "the channel took a payment back: report it with --apply, or starter.py chargeback",
+    ("extra", "chargeback_won"): "the channel gave it back: report it with --apply, or starter.py chargeback --won",
+    ("extra", "chargeback_fee"): "its chargeback was reported without the fee: two people book the fee",
+    ("missing", "chargeback"): "it was reported and their statement lacks it: ask whether they took the money",
+    ("missing", "chargeback_fee"): "their statement lacks the fee: ask whether they took it",
+    ("missing", "chargeback_won"): "it was reported as won and the money is not there: ask when it comes",
     ("missing", "payment"): "the channel reported a payment that its statement lacks: hold what it paid for, and ask",
     ("stuck", "deadline"): "its workflow does not go on: is a worker up? starter.py rescue, or start it again",
 }
 _OF_THE_BOOKS = "the register and the ledger are written together: this is a defect or a hand at the database"
 
-_MAY_BE_AHEAD: frozenset[Kind] = frozenset({"payment", "settlement", "funding"})
+_MAY_BE_AHEAD: frozenset[Kind] = frozenset(
+    {"payment", "settlement", "funding", "chargeback", "chargeback_fee", "chargeback_won"}
+)
 """The other side may know these first. A payout or refund has its key with us before anything is sent."""
 
 

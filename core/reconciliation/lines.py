@@ -23,6 +23,9 @@ Kind = Literal[
     "payment",
     "refund",
     "settlement",
+    "chargeback",
+    "chargeback_fee",
+    "chargeback_won",
     # of a withdrawal in the ledger
     "paid",
     "given_back",
@@ -47,7 +50,7 @@ Reason = Literal[
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "rail": ("payout", "return", "funding"),
-    "channel": ("payment", "refund", "settlement"),
+    "channel": ("payment", "refund", "settlement", "chargeback", "chargeback_fee", "chargeback_won"),
 }
 """What a statement of a rail and of a channel may hold."""
 

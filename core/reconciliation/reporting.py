@@ -1,10 +1,12 @@
-"""What a statement shows and a withdrawal does not know, as the callbacks that never came."""
+"""What a statement shows and a withdrawal or an order does not know, as the callbacks that never came."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
+from core.aftersale.messages import ReportChargeback
 from core.messages import Actor, ReportPayout
 from core.reconciliation.lines import Break, TheirLine
 
@@ -44,6 +46,41 @@ def reports(found: Break, lines: Sequence[TheirLine], counted: Collection[str]) 
                 )
             )
     return events
+
+
+class ChargebackFound(NamedTuple):
+    """A chargeback, or its end, that only a channel's statement has; `payments` are the numbers of its payment."""
+
+    payments: tuple[str, ...]
+    report: ReportChargeback
+
+
+def chargeback_in(found: Break, lines: Sequence[TheirLine]) -> ChargebackFound | None:
+    """What the orders of the payment must be told; None where the break is of another kind, or names no payment.
+
+    Args:
+        lines: the channel's lines about the break's key, its fee among them.
+    """
+    if found.scope != "channel" or found.reason != "extra" or found.kind not in {"chargeback", "chargeback_won"}:
+        return None
+    about = [line for line in lines if line.kind == found.kind]
+    payments = tuple(dict.fromkeys(line.reference for line in about if line.reference))
+    if not payments:
+        return None
+    opened = found.kind == "chargeback"
+    fees = (line.amount_minor for line in lines if line.kind == "chargeback_fee" and line.currency == about[0].currency)
+    amounts = {"amount_minor": sum(line.amount_minor for line in about), "fee_minor": sum(fees)} if opened else {}
+    report = ReportChargeback.model_validate(
+        {
+            "command_id": _made_of(about[0]),
+            "actor": Actor(role="channel", id=found.name),
+            "case_reference": found.key,
+            "outcome": "opened" if opened else "won",
+            "reason": "the channel's statement has it",
+            **amounts,
+        }
+    )
+    return ChargebackFound(payments, report)
 
 
 def _made_of(line: TheirLine) -> str:

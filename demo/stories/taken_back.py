@@ -11,6 +11,7 @@ from core.money import share_bps
 from demo.stage import StagedOrder
 from demo.stories.outcomes import Chapter, Outcome, confirm_and_settle, ending, money
 from demo.stories.withdrawals import earn, withdraw_all
+from local.stripe import dispute_event
 
 TAKEN_BACK = Chapter()
 LATE_POLICY = """
@@ -76,6 +77,34 @@ async def won(play: StagedOrder) -> Outcome:
     await _closed(play, "won")
     expected = f"won, {_owing(play, play.merchants_share, 0)}"
     return expected, f"{(await play.state())['cases'][-1]['stage']}, {await _merchant(play)}"
+
+
+async def _webhook(play: StagedOrder, kind: str, amount_minor: int, at: int, secret: str | None = None) -> str:
+    """The channel's signed webhook about the dispute over the order's payment; returns its outcome."""
+    stage, payment = play.stage, play.order.payment.reference
+    assert stage.take_callback is not None
+    given = secret or stage.dispute_secret
+    body, headers = dispute_event(given, kind, f"du_{play.name}", payment, amount_minor, at=at, status="lost")
+    return str((await stage.take_callback("stripe", body, headers)).outcome)
+
+
+@TAKEN_BACK.story("chargeback by webhook: divided over the payment's two orders, forged and repeated ones do nothing")
+async def divided(play: StagedOrder) -> Outcome:
+    other = play.stage.play(800_000 + int(play.name[-3:]))
+    total = play.order.total_minor + other.order.total_minor
+    paid = play.order.payment.model_copy(update={"paid_minor": total})
+    for one in (play, other):
+        one.order = one.order.model_copy(update={"payment": paid})
+        await one.start()
+    outcomes = [await _webhook(play, "funds_withdrawn", total, 1, "whsec_of_another")]
+    outcomes += [await _webhook(play, "funds_withdrawn", total, at) for at in (2, 3)]
+    parts = [(await one.state())["cases"][-1]["amount_minor"] for one in (play, other)]
+    outcomes.append(await _webhook(play, "closed", total, 4))
+    for one in (play, other):
+        await _closed(one, "lost")
+    phases = ", ".join([str((await one.state())["phase"]) for one in (play, other)])
+    expected = f"wrong_signature, reported, repeated, reported; exact {total}; refunded, refunded"
+    return expected, f"{', '.join(outcomes)}; exact {sum(parts)}; {phases}"
 
 
 @TAKEN_BACK.story("refund after the settlement: owed by the merchant, repaid by the next credit")

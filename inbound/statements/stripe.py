@@ -8,18 +8,24 @@ from __future__ import annotations
 from datetime import timedelta, timezone
 
 from core.reconciliation.lines import Kind, Scope
-from inbound.statements.base import Collector, Source, StatementRead, stamp
+from inbound.statements.base import Collector, Row, Source, StatementRead, stamp
 
 _UTC = timezone(timedelta())
 _CATEGORIES: dict[tuple[Scope, str], Kind] = {
     ("channel", "charge"): "payment",
     ("channel", "refund"): "refund",
     ("channel", "payout"): "settlement",
+    ("channel", "dispute"): "chargeback",
+    ("channel", "dispute_reversal"): "chargeback_won",
     ("rail", "transfer"): "payout",
     ("rail", "transfer_reversal"): "return",
     ("rail", "topup"): "funding",
 }
 """For a rail, the transfers to connected accounts are the payouts; Stripe's payouts go to the platform's own bank."""
+
+
+_PAID = ("payment_intent_id", "charge_id")
+_OF_DISPUTES = frozenset({"chargeback", "chargeback_won"})
 
 
 class StripeReport:
@@ -41,18 +47,33 @@ class StripeReport:
             if kind is None:
                 collector.leave_out(category)
                 continue
-            paid = ("payment_intent_id", "charge_id") if kind == "payment" else ()
+            if kind == "chargeback" and row.first("fee").strip(" 0.,"):
+                self._fee(collector, row)
+            paid = _PAID if kind == "payment" else ()
             collector.take(
                 row.line,
                 kind,
                 line_id=row.cells["balance_transaction_id"],
                 key=row.first(*paid, "source_id"),
-                reference=row.first("source_id"),
+                reference=row.first(*_PAID, "source_id") if kind in _OF_DISPUTES else row.first("source_id"),
                 amount=row.first("gross", "net"),
                 currency=row.first("currency").upper(),
                 at=stamp(row.first("created_utc", "created", "available_on_utc"), _UTC),
             )
         return collector.done()
+
+    def _fee(self, collector: Collector, row: Row) -> None:
+        """The fee of a dispute stands in its own row's column, beside the amount."""
+        collector.take(
+            row.line,
+            "chargeback_fee",
+            line_id=f"{row.cells['balance_transaction_id']}/fee",
+            key=row.first("source_id"),
+            reference=row.first(*_PAID, "source_id"),
+            amount=row.first("fee"),
+            currency=row.first("currency").upper(),
+            at=stamp(row.first("created_utc", "created", "available_on_utc"), _UTC),
+        )
 
 
 class StripePayouts:

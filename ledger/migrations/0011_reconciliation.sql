@@ -37,7 +37,8 @@ CREATE TABLE statement_lines (
     CONSTRAINT statement_scope_known CHECK (scope IN ('rail', 'channel')),
     CONSTRAINT statement_kind_known CHECK (
         (scope = 'rail' AND kind IN ('payout', 'return', 'funding'))
-        OR (scope = 'channel' AND kind IN ('payment', 'refund', 'settlement'))),
+        OR (scope = 'channel' AND kind IN
+            ('payment', 'refund', 'settlement', 'chargeback', 'chargeback_fee', 'chargeback_won'))),
     CONSTRAINT statement_amount_in_bounds CHECK (amount_minor BETWEEN 1 AND 1000000000000000),
     CONSTRAINT statement_fee_in_bounds CHECK (fee_minor BETWEEN 0 AND amount_minor)
 );

@@ -82,6 +82,8 @@ STRIPE = (
     "txn_3,2026-11-28 00:00:00,2026-11-28 00:00:00,usd,-36.11,0.00,-36.11,payout,po_1,STRIPE PAYOUT,,\n"
     "txn_4,2026-11-28 00:00:00,2026-11-28 00:00:00,usd,-20.00,0.00,-20.00,transfer,tr_1,,,\n"
     "txn_5,2026-11-28 00:00:00,2026-11-28 00:00:00,usd,-2.00,0.00,-2.00,fee,fee_1,,,\n"
+    "txn_6,2026-11-28 01:00:00,2026-11-28 00:00:00,usd,-47.80,15.00,-62.80,dispute,du_1,Chargeback,pi_1,ch_1\n"
+    "txn_7,2026-11-29 01:00:00,2026-11-29 00:00:00,usd,47.80,0.00,47.80,dispute_reversal,du_1,Won,pi_1,ch_1\n"
 )
 STRIPE_PAYOUTS = (
     "id,Amount,Currency,Created (UTC),Arrival Date (UTC),Status\n"
