@@ -47,7 +47,7 @@ COMMANDS = {
     "policy": "Policies: check, list, show, compare, register, try on past orders.",
     "waybill": "Recognise waybill numbers.",
     "push": "Take one push of a tracking provider: verify, journal, and report it to its orders.",
-    "callback": "Take one callback: verify, journal, and report it to its withdrawal.",
+    "callback": "Take one callback: verify, journal, and report it to whom it is about.",
     "purge": "Delete older raw callbacks of rails and payment channels; their outcomes are kept.",
     "deploy": "Make a build of the worker current.",
     "migrate": "Apply the missing migrations with DATABASE_OWNER_URL, and grant DATABASE_URL's role what it needs.",
