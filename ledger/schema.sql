@@ -739,7 +739,7 @@ CREATE TABLE statement_lines (
     CONSTRAINT statement_lines_load_no_fkey FOREIGN KEY (load_no) REFERENCES statement_loads(load_no),
     CONSTRAINT statement_amount_in_bounds CHECK (amount_minor >= 1 AND amount_minor <= '1000000000000000'::bigint),
     CONSTRAINT statement_fee_in_bounds CHECK (fee_minor >= 0 AND fee_minor <= amount_minor),
-    CONSTRAINT statement_kind_known CHECK (scope = 'rail'::text AND (kind = ANY (ARRAY['payout'::text, 'return'::text, 'funding'::text])) OR scope = 'channel'::text AND (kind = ANY (ARRAY['payment'::text, 'refund'::text, 'settlement'::text]))),
+    CONSTRAINT statement_kind_known CHECK (scope = 'rail'::text AND (kind = ANY (ARRAY['payout'::text, 'return'::text, 'funding'::text])) OR scope = 'channel'::text AND (kind = ANY (ARRAY['payment'::text, 'refund'::text, 'settlement'::text, 'chargeback'::text, 'chargeback_fee'::text, 'chargeback_won'::text]))),
     CONSTRAINT statement_scope_known CHECK (scope = ANY (ARRAY['rail'::text, 'channel'::text]))
 );
 CREATE INDEX statement_lines_by_key ON statement_lines USING btree (scope, name, key);
