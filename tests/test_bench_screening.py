@@ -16,7 +16,7 @@ from core.screening.simplified import simplified_characters
 from wiring.screening import rules_in
 
 FIGURES = {
-    "titles": 932,
+    "titles": 1082,
     "forbidden": 102,
     "disguised": 109,
     "held": 68,
@@ -26,13 +26,20 @@ FIGURES = {
     "fresh_innocent": 50,
     "held_out_forbidden": 108,
     "held_out_innocent": 130,
+    "second_held_out_forbidden": 50,
+    "second_held_out_innocent": 50,
+    "third_held_out_forbidden": 25,
+    "third_held_out_innocent": 25,
     "disguised: miss": 2,
     "disguised: softer": 1,
     "forbidden: softer": 1,
-    "fresh_disguised: miss": 6,
-    "fresh_innocent: false hit": 5,
+    "fresh_disguised: miss": 2,
+    "fresh_innocent: false hit": 4,
     "held_out_forbidden: softer": 5,
-    "held_out_innocent: false hit": 39,
+    "held_out_innocent: false hit": 21,
+    "second_held_out_forbidden: softer": 3,
+    "second_held_out_innocent: false hit": 15,
+    "third_held_out_forbidden: softer": 10,
 }
 
 

@@ -110,6 +110,7 @@ SURROUNDED = """
 version = "8"
 ordinary = ["抽象", "牙科", "麻雀"]
 products = ["抱枕", "贴纸", "pendant", "sock"]
+shapes = ["造型", "形", "shaped"]
 telling = ["开刃", "included"]
 
 [[rules]]
@@ -117,7 +118,15 @@ id = "daggers"
 name = "Daggers"
 verdict = "refuse"
 motif = true
-keywords = ["匕首", "dagger", "大麻"]
+keywords = ["匕首", "dagger", "大麻", "hand grenade"]
+
+[[rules]]
+id = "guns"
+name = "Guns"
+verdict = "refuse"
+motif = true
+hides = true
+keywords = ["手枪", "pistol"]
 
 [[rules]]
 id = "ivory"
@@ -137,6 +146,18 @@ keywords = ["象牙", "ivory"]
         ("匕首 抱枕 套装", "抱枕"),
         ("silver dagger pendant", "pendant"),
         ("dagger print socks", "sock"),
+        ("匕首造型 摆件", "造型"),
+        ("手枪形 摆件", "形"),
+        ("手枪 造型 抱枕", "造型"),
+        ("手枪男孩 抱枕", "抱枕"),
+        ("hand grenade shaped mug", "shaped"),
+        ("hand grenade pendants", "pendant"),
+        ("pistol enamel pendant", "pendant"),
+        ("pistol shapeless", None),
+        ("匕首造型 开刃", None),
+        ("手枪造型 5发", None),
+        ("摆件造型 匕首", None),
+        ("ha nd grenade pendant", None),
         ("匕首 開刃 抱枕", None),
         ("匕首 贴纸赠送", None),
         ("dagger pendant included", None),
@@ -158,6 +179,16 @@ def test_ordinary_words_and_products_excuse_a_word_unless_the_title_says_that_th
     (hit,) = screener.examine(title)
     assert hit.excused_by == excuse
     assert hit.outcome(()) == ("allow" if excuse else "refuse")
+
+
+@pytest.mark.parametrize(
+    ("title", "product"),
+    [("手枪 抱枕", "抱枕"), ("手枪 抱枕 送贴纸", "抱枕"), ("pistol pendant", "pendant"), ("复古 手枪 贴纸", "贴纸")],
+)
+def test_where_only_a_product_follows_what_it_may_hide_a_person_looks(title: str, product: str) -> None:
+    screener = Screener(parse_rules(SURROUNDED), simplified_characters())
+    (hit,) = screener.examine(title)
+    assert (hit.doubt, hit.outcome(())) == (f"it may be hidden in {product}", "hold")
 
 
 def test_words_around_a_rules_are_checked() -> None:

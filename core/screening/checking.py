@@ -50,7 +50,7 @@ def _lookalikes(rules: ScreeningRules, screener: Screener) -> Iterator[Finding]:
 
 def _surroundings(rules: ScreeningRules, screener: Screener) -> Iterator[Finding]:
     """Words beside a rule's that stand twice in their list, or have no letter."""
-    for key in ("ordinary", "products", "telling"):
+    for key in ("ordinary", "products", "shapes", "telling"):
         first: dict[str, str] = {}
         for number, word in enumerate(getattr(rules, key)):
             folded = screener.fold(word)

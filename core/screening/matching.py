@@ -40,25 +40,28 @@ class _Keyword(NamedTuple):
     folded: str
     written: str
     rule: ScreeningRule
+    gaps: frozenset[int]
+    """Where it has gaps of its own: `hand grenade`."""
 
 
 class _Words:
     """The words of all rules in one spelling, by how they begin, and the phrases that excuse them."""
 
-    def __init__(self, rules: ScreeningRules, spell: Callable[[str], str]) -> None:
+    def __init__(self, rules: ScreeningRules, spell: Callable[[str], Folded]) -> None:
         self._spell = spell
-        self._around = Surroundings(rules, spell)
+        self._around = Surroundings(rules, lambda word: spell(word).text)
         self._index: dict[str, list[_Keyword]] = {}
         self._allowed: dict[str, list[tuple[str, str]]] = {}
 
     def add(self, word: str, rule: ScreeningRule) -> None:
         """A word of a rule. One without letters or digits is never found."""
-        if folded := self._spell(word):
-            self._index.setdefault(folded[:2], []).append(_Keyword(folded, word, rule))
+        folded = self._spell(word)
+        if folded.text:
+            self._index.setdefault(folded.text[:2], []).append(_Keyword(folded.text, word, rule, folded.gaps))
 
     def allow(self, phrase: str, rule: ScreeningRule) -> None:
         """A phrase in which a rule's words mean something else."""
-        if folded := self._spell(phrase):
+        if folded := self._spell(phrase).text:
             self._allowed.setdefault(rule.id, []).append((folded, phrase))
 
     def found_in(self, folded: Folded) -> Iterator[Hit]:
@@ -68,10 +71,18 @@ class _Words:
             for keyword in (*self._index.get(text[start : start + 2], ()), *self._single(letter, start, text)):
                 end = _end_of(keyword.folded, folded, start)
                 if end is not None:
-                    chance = folded.is_split(start, end) and not folded.is_apart(start, end)
-                    excuse = self._excuse(keyword.rule, text, start, end)
-                    excuse = excuse or self._around.excuse(keyword.rule, folded, start, end)
-                    yield Hit(keyword.rule, keyword.written, BETWEEN_WORDS if chance else None, excuse)
+                    yield self._hit(keyword, folded, start, end)
+
+    def _hit(self, keyword: _Keyword, folded: Folded, start: int, end: int) -> Hit:
+        """The keyword stands here: what excuses it, and what puts it in doubt."""
+        rule = keyword.rule
+        if (excuse := self._excuse(rule, folded.text, start, end)) is not None:
+            return Hit(rule, keyword.written, None, excuse)
+        if any(place in folded.gaps and place - start not in keyword.gaps for place in range(start + 1, end)):
+            chance = not folded.is_apart(start, end)
+            return Hit(rule, keyword.written, BETWEEN_WORDS if chance else None)
+        beside = self._around.beside(rule, folded, start, end)
+        return Hit(rule, keyword.written, beside.doubt, beside.excuse)
 
     def _single(self, letter: str, start: int, text: str) -> list[_Keyword]:
         """Words of one letter. At the end of the text they were already looked up."""
@@ -129,7 +140,7 @@ class Screener:
     def __init__(self, rules: ScreeningRules, simplified: Mapping[int, str]) -> None:
         self.rules = rules
         self._folding = Folding(simplified, rules.lookalikes)
-        self._plain, self._disguised = _Words(rules, self.fold), _Words(rules, self._undisguised)
+        self._plain, self._disguised = _Words(rules, self._folding.fold), _Words(rules, self._undisguised)
         self._softening = tuple((self.fold(word), word) for word in rules.soften if self.fold(word))
         for rule in rules.rules:
             for words in (self._plain, self._disguised):
@@ -148,8 +159,8 @@ class Screener:
         """A text as words are compared."""
         return self._folding.fold(text).text
 
-    def _undisguised(self, text: str) -> str:
-        return self._folding.undisguised(self._folding.fold(text)).text
+    def _undisguised(self, text: str) -> Folded:
+        return self._folding.undisguised(self._folding.fold(text))
 
     def examine(self, title: str, category: str = "") -> tuple[Hit, ...]:
         """Every rule that matches such goods, each once, by its strongest hit."""

@@ -35,6 +35,8 @@ class ScreeningRule(Message):
     """Whether the merchant may ask a person to look before a refusal by a word counts."""
     motif: bool = False
     """Whether other goods may show, taste of or be shaped like its goods: then `products` excuse its words."""
+    hides: bool = False
+    """Whether a seller may hide its goods in a product: where only the product follows its word, a person looks."""
     categories: tuple[Category, ...] = ()
     keywords: Words = ()
     allow: Words = ()
@@ -69,8 +71,10 @@ class ScreeningRules(Message):
     """Words of every day that share letters with a rule's word: where one runs into it or out of it, it is none."""
     products: Words = ()
     """What a title is about in the end: a `dagger pendant` is a pendant. They excuse the words of a `motif` rule."""
+    shapes: Words = ()
+    """Words right after a rule's word that say that it is only shown (造型, shaped). They excuse as products do."""
     telling: Words = ()
-    """Words that say that the goods themselves are meant; beside one of them no product excuses anything."""
+    """Words that say that the goods themselves are meant; beside one of them no product and no shape excuses."""
     rules: Annotated[tuple[ScreeningRule, ...], Field(max_length=500)] = ()
     content_hash: str = ""
 
