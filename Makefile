@@ -14,7 +14,7 @@ ARGS ?=
 # A process that ends with a test that hangs is not started again: it would hang again.
 PARALLEL ?= --numprocesses auto --dist loadfile --max-worker-restart 0
 
-.PHONY: help setup demo up browser promtool test soak check lint types docs schema simplified bench lock clean
+.PHONY: help setup demo up browser optools test soak check lint types docs schema simplified bench lock clean
 
 help:
 	@echo "make demo    orders go through all six steps on a local stack, with a report"
@@ -54,13 +54,13 @@ browser:
 	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk; } >/dev/null \
 	  || { echo "The console's tests need Chromium and Chinese fonts: apt-get install chromium fonts-noto-cjk" >&2; exit 1; }
 
-# The alert rules are tested by Prometheus's own tool.
-promtool:
-	@command -v promtool >/dev/null \
-	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus; } >/dev/null \
-	  || { echo "The tests of the alerts need promtool: apt-get install prometheus" >&2; exit 1; }
+# The alert rules are tested by Prometheus's own tool, the units by systemd's.
+optools:
+	@{ command -v promtool && command -v systemd-analyze; } >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus systemd; } >/dev/null \
+	  || { echo "The tests of ops/ need promtool and systemd-analyze: apt-get install prometheus systemd" >&2; exit 1; }
 
-test: $(READY) browser promtool
+test: $(READY) browser optools
 	$(RUN) -m pytest $(PARALLEL) $(ARGS)
 
 soak: $(READY)
