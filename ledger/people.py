@@ -88,11 +88,25 @@ class People(RegisterPart):
     # --- sessions ---
 
     async def open_session(
-        self, digest: bytes, person_id: str, *, replaces: bytes | None, now: datetime, ends_at: datetime
+        self,
+        digest: bytes,
+        person_id: str,
+        *,
+        replaces: bytes | None,
+        signed_in_at: datetime,
+        ends_at: datetime,
+        now: datetime,
     ) -> bool:
-        """Open a session in place of the one that the browser had. False: the person may not sign in."""
+        """Open a session in place of the one that the browser had. False: the person may not sign in.
+
+        Args:
+            signed_in_at: when the person proved who they are: earlier than now where a provider remembered them.
+        """
         return bool(
-            await self._call("SELECT open_session($1, $2, $3, $4, $5)", digest, replaces, person_id, now, ends_at)
+            await self._call(
+                "SELECT open_session($1, $2, $3, $4, $5, $6)",
+                *(digest, replaces, person_id, signed_in_at, ends_at, now),
+            )
         )
 
     async def signed_in(self, digest: bytes, now: datetime) -> SignedIn | None:

@@ -65,12 +65,13 @@ END $$;
 
 -- Open a session in place of another one, and forget those that have ended. False: the person may not sign in.
 CREATE FUNCTION open_session(
-    p_digest BYTEA, p_replaces BYTEA, p_person_id TEXT, p_signed_in_at TIMESTAMPTZ, p_ends_at TIMESTAMPTZ
+    p_digest BYTEA, p_replaces BYTEA, p_person_id TEXT, p_signed_in_at TIMESTAMPTZ, p_ends_at TIMESTAMPTZ,
+    p_now TIMESTAMPTZ
 ) RETURNS BOOLEAN LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 BEGIN
-    DELETE FROM sessions WHERE digest = p_replaces OR ends_at < p_signed_in_at;
+    DELETE FROM sessions WHERE digest = p_replaces OR ends_at < p_now;
     INSERT INTO sessions (digest, person_id, signed_in_at, seen_at, ends_at)
-    SELECT p_digest, p.person_id, p_signed_in_at, p_signed_in_at, p_ends_at
+    SELECT p_digest, p.person_id, p_signed_in_at, p_now, p_ends_at
     FROM people p WHERE p.person_id = p_person_id AND p.ended_at IS NULL;
     RETURN FOUND;
 END $$;

@@ -22,7 +22,9 @@ from storefront.console import (
     acting,
     cases_page,
     figures_pages,
+    live,
     merchant_page,
+    oidc,
     order_page,
     reviews_page,
     search_page,
@@ -76,6 +78,8 @@ def _routes() -> list[BaseRoute]:
     return [
         Mount("/static", static),
         *signing_in.ROUTES,
+        *oidc.ROUTES,
+        *live.ROUTES,
         *search_page.ROUTES,
         *order_page.ROUTES,
         *reviews_page.ROUTES,

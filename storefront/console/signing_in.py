@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -50,8 +50,11 @@ async def sign_in_made_up(visit: Visit) -> Response:
     return response
 
 
-async def open_session(visit: Visit, person_id: str, response: Response) -> None:
+async def open_session(visit: Visit, person_id: str, response: Response, signed_in_at: datetime | None = None) -> None:
     """A new session under a new id: whoever knew the browser's old id knows nothing.
+
+    Args:
+        signed_in_at: when the person proved who they are; now unless given.
 
     Raises:
         ProblemError: `unauthorized`: the person's access has ended.
@@ -61,8 +64,9 @@ async def open_session(visit: Visit, person_id: str, response: Response) -> None
         visit.jar.digest(session_id),
         person_id,
         replaces=visit.jar.digest(old) if old else None,
-        now=visit.now,
+        signed_in_at=signed_in_at or visit.now,
         ends_at=visit.now + LASTS,
+        now=visit.now,
     )
     if not opened:
         raise ProblemError("unauthorized", "This person's access has ended.")

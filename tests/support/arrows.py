@@ -92,7 +92,9 @@ ONLY_IN: dict[str, set[str]] = {
         "storefront",
         "tests",
     },
-    "httpx2": {"activities", "inbound", "wiring", "commands", "demo", "backtest", "local", "bench", "tests"},
+    "httpx2": {
+        *("activities", "inbound", "wiring", "commands", "demo", "backtest", "local", "bench", "tests", "storefront"),
+    },
     "httpcore2": {"storefront", "tests"},
     "standardwebhooks": {"demo", "tests"},
     "openpyxl": {"inbound", "tests"},
@@ -103,6 +105,7 @@ ONLY_IN: dict[str, set[str]] = {
     "fastapi": {"storefront", "tests"},
     "limits": {"storefront"},
     "jinja2": {"storefront"},
+    "joserfc": {"storefront", "local", "tests"},
     "playwright": {"tests"},
     "opencc": {"docs", "tests"},
     "holidays": {"commands", "tests"},

@@ -10,5 +10,6 @@ const live = document.querySelector("[data-live]");
 if (live) new EventSource(live.dataset.live).addEventListener("changed", async () => {
   const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
   const fresh = page.querySelector("[data-live]");
-  if (fresh) document.querySelector("[data-live]").replaceChildren(...fresh.childNodes);
+  // Whoever is just typing or reading by keys here keeps the page as it is.
+  if (fresh && !live.contains(document.activeElement)) live.replaceChildren(...fresh.childNodes);
 });
