@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from command_line import ask, refusal
 from up_stack import started
 
 pytestmark = pytest.mark.usefixtures("up")
@@ -115,3 +116,21 @@ def test_a_sign_out_ends_the_session_everywhere(browser: httpx2.Client) -> None:
     assert browser.post("/console/sign-out", data={"form_token": token_of(browser, "/console/")}).status_code == 303
     with httpx2.Client(base_url=browser.base_url, cookies=cookies) as again:
         assert again.get("/console/").status_code == 303
+
+
+def test_people_are_added_at_the_provider_that_is_set_and_end_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    add = ("people", "add", "kim", "--name", "Kim", "--role", "operator", "--subject", "kim@id", "--by", "ann")
+    assert refusal(*add) == "misconfigured"
+    given = {"URL": "https://pay.example", "ISSUER": "https://id.example", "CLIENT_ID": "x", "CLIENT_SECRET": "y"}
+    for name, value in given.items():
+        monkeypatch.setenv(f"DAKUAN_{'CONSOLE' if name == 'URL' else 'OIDC'}_{name}", value)
+    assert ask(*add)["role"] == "operator"
+    assert ask(*add)["person_id"] == "kim"
+    assert refusal(*add[:5], *add[5:-3], "other@id", "--by", "ann") == "malformed"
+    assert refusal("people", "add", "lee", *add[3:], "--merchant", "m-1") == "bad_input"
+    (kim,) = [one for one in ask("people", "list")["people"] if one["person_id"] == "kim"]
+    assert (kim["issuer"], kim["subject"], kim["added_by"]) == ("https://id.example", "kim@id", "ann")
+    assert ask("people", "end", "kim")["ended"] is True
+    assert ask("people", "end", "kim")["ended"] is False
+    assert refusal(*add) == "malformed"
+    assert refusal("people", "end", "nobody") == "malformed"

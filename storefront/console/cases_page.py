@@ -15,7 +15,10 @@ from storefront.console.lists import ROWS, addresses, csv_of, limit_of, wants_cs
 from storefront.console.rendering import render
 from storefront.console.visits import STAFF, Visit, for_people
 
-STAGES = ("", "applied", "proposed", "refused", "awaiting_return", "returning", "inspecting", "arbitration", "disputed")
+STAGES = (
+    *("", "applied", "proposed", "refused", "awaiting_return", "returning", "inspecting", "replacing"),
+    *("replacement_sent", "replacement_delivered", "arbitration", "disputed"),
+)
 
 
 async def cases_page(visit: Visit) -> Response:

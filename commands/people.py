@@ -1,0 +1,121 @@
+"""`people add|list|end`: who may sign in at the console."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, cast, get_args
+
+import typer
+
+from commands.console import JsonFlag, command, print_answer
+from commands.group import plain_app
+from commands.link import books, owners_books
+from commands.reading import id_of
+from config import load
+from core.errors import BadInput, Misconfigured, Refused
+from core.texts import clock
+from ledger.people import PersonRole
+from screens import facts, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+people = plain_app(name="people", help="People of the console: add, list, end.", no_args_is_help=True)
+
+COLUMNS = ("person", "name", "role", "of", "subject", "added", "ended")
+LONGEST = 100
+
+PersonArgument = Annotated[str, typer.Argument(help="The id under which they act: it stands in journals.")]
+
+
+@people.command("add")
+@command
+async def add_person(
+    person: PersonArgument,
+    name: Annotated[str, typer.Option(help="Their name.")],
+    role: Annotated[str, typer.Option(help=f"One of {', '.join(get_args(PersonRole))}.")],
+    subject: Annotated[str, typer.Option(help="Who they are to the provider: the claim `sub`.")],
+    by: Annotated[str, typer.Option("--by", help="Who does it, for the record.")],
+    merchant: Annotated[str | None, typer.Option(help="For staff of a merchant: whose.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Let a person sign in. The same again changes nothing."""
+    id_of(person, "person")
+    if role not in get_args(PersonRole):
+        raise BadInput(f"--role: {role[:40]!r} is not one of {', '.join(get_args(PersonRole))}")
+    if (role == "merchant") != (merchant is not None):
+        raise BadInput("--merchant: staff of a merchant need one, and no one else has one")
+    if merchant is not None:
+        id_of(merchant, "merchant")
+    for option, value in (("name", name), ("subject", subject)):
+        if not 1 <= len(value) <= LONGEST or not value.isprintable():
+            raise BadInput(f"--{option}: must be 1 to {LONGEST} printable characters")
+    issuer = _issuer()
+    async with owners_books() as register:
+        added = await register.people.add(
+            person,
+            name,
+            cast(PersonRole, role),
+            merchant_id=merchant,
+            issuer=issuer,
+            subject=subject,
+            by=by,
+            now=datetime.now(UTC),
+        )
+    if not added:
+        raise Refused("malformed", f"person: {person} or this subject is another's, or has ended; see `people list`")
+    view = {"person_id": person, "name": name, "role": role, "merchant_id": merchant, "subject": subject}
+    print_answer(view, lambda console: console.print(facts(f"person {person}", view)))
+
+
+def _issuer() -> str:
+    """The provider at which they sign in.
+
+    Raises:
+        Misconfigured: none is set: no one could.
+    """
+    settings = load().console
+    if settings is None:
+        raise Misconfigured("DAKUAN_OIDC_ISSUER is not set: people sign in at a provider of identities")
+    return settings.issuer
+
+
+@people.command("list")
+@command
+async def list_people(as_json: JsonFlag = False) -> None:
+    """Everyone who may sign in, and who could before."""
+    async with books() as register:
+        found = await register.people.everyone()
+    rows = [
+        (
+            one.person_id,
+            one.name,
+            one.role,
+            one.merchant_id or "",
+            one.subject,
+            f"{clock(one.added_at)} by {one.added_by}",
+            clock(one.ended_at),
+        )
+        for one in found
+    ]
+    view = {"people": [one.model_dump(mode="json") for one in found]}
+    print_answer(view, lambda console: _show(console, rows))
+
+
+def _show(console: Console, rows: Sequence[tuple[str, ...]]) -> None:
+    console.print(table("People", COLUMNS, rows))
+
+
+@people.command("end")
+@command
+async def end_person(person: PersonArgument, as_json: JsonFlag = False) -> None:
+    """End a person's access and sessions now. The same again changes nothing."""
+    id_of(person, "person")
+    async with owners_books() as register:
+        ended = await register.people.end(person, datetime.now(UTC))
+        known = ended or any(one.person_id == person for one in await register.people.everyone())
+    if not known:
+        raise Refused("malformed", f"person: {person} is not known; `people list` has them", "person")
+    view = {"person_id": person, "ended": ended}
+    print_answer(view, lambda console: console.print(facts(f"person {person}", view)))

@@ -1,0 +1,88 @@
+"""Every word of the console is there in both languages, and none is there for nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+import pytest
+from arrows import ROOT
+
+from core.aftersale.state import OPEN, CaseStage
+from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, DeliveryMode, Stage
+from core.order.state import Phase
+from core.order.texts import HELD, WAITING
+from core.withdrawal.state import Phase as WithdrawalPhase
+from core.withdrawal.texts import HELD as WITHDRAWAL_HELD
+from core.withdrawal.texts import WAITING as WITHDRAWAL_WAITING
+from storefront.console.cases_page import STAGES
+from storefront.console.offers import ACTIONS
+from storefront.console.words import TABLE
+
+CONSOLE = ROOT / "storefront" / "console"
+TEXTS = {
+    file.name: file.read_text(encoding="utf-8") for file in (*CONSOLE.glob("*.py"), *CONSOLE.glob("templates/*.html"))
+}
+KEY = re.compile(r"""(?:\bt\(|\bwords\()\s*["']([a-z_]+\.[a-z_0-9]+)["']""")
+LISTED = re.compile(r"""["']([a-z_]+\.[a-z_0-9]+)["']""")
+"""A key among the columns of a table."""
+ONLY_TEXTS = {"collection", "courier", "refund", "refund_by_people"}
+"""Texts of other reasons."""
+OF_CODES = {
+    *("phase", "audit", "receipt", "after_sale", "deadline", "hold", "stage", "case_stage", "case_kind", "case_reason"),
+    *("refund_status", "outcome", "part", "notice", "role", "verb", "field", "choice", "purpose", "place"),
+    *("review_kind", "nav", "problem", "mode"),
+}
+"""Sections whose keys are codes of the contract, or parts of an address."""
+
+
+def test_every_word_is_said_in_both_languages() -> None:
+    wrong = [
+        f"{section}.{key}"
+        for section, entries in TABLE.items()
+        for key, said in entries.items()
+        if set(said) != {"en", "zh"} or re.findall(r"\{(\w+)\}", said["en"]) != re.findall(r"\{(\w+)\}", said["zh"])
+    ]
+    assert wrong == []
+
+
+def test_every_word_that_a_page_says_is_there() -> None:
+    asked = {key for text in TEXTS.values() for key in KEY.findall(text)}
+    assert len(asked) > 100
+    assert [key for key in sorted(asked) if key.partition(".")[2] not in TABLE[key.partition(".")[0]]] == []
+
+
+def test_no_word_is_there_for_nothing() -> None:
+    said = {key for text in TEXTS.values() for key in LISTED.findall(text)}
+    prefixes = {f"{found}." for text in TEXTS.values() for found in re.findall(r"""["']([a-z_]+)\.["'] ~""", text)}
+    unused = [
+        f"{section}.{key}"
+        for section, entries in TABLE.items()
+        if section not in OF_CODES
+        for key in entries
+        if f"{section}.{key}" not in said and f"{section}." not in prefixes
+    ]
+    assert unused == []
+
+
+@pytest.mark.parametrize(
+    ("section", "codes"),
+    [
+        ("phase", (*get_args(Phase), *get_args(WithdrawalPhase))),
+        ("case_stage", get_args(CaseStage)),
+        ("stage", get_args(Stage)),
+        ("case_stage", [stage for stage in STAGES if stage]),
+        ("mode", get_args(DeliveryMode)),
+        ("verb", (*ORDER_COMMANDS, *WITHDRAWAL_COMMANDS)),
+        ("hold", sorted({*WAITING, *HELD, *WITHDRAWAL_WAITING, *WITHDRAWAL_HELD} - ONLY_TEXTS)),
+        ("hold", [f"after_sale_{stage}" for stage in sorted(OPEN)]),
+        ("purpose", [verb for _, verb in ACTIONS]),
+        ("field", [field.name for action in ACTIONS.values() for field in action.fields]),
+    ],
+)
+def test_every_code_has_a_name(section: str, codes: tuple[str, ...]) -> None:
+    assert [code for code in codes if code not in TABLE[section]] == []
+
+
+def test_every_stage_of_an_open_case_can_be_chosen() -> None:
+    assert {stage for stage in STAGES if stage} == OPEN
