@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
 import pytest
 from databases import Database
+from explained import Explained
 
 from bench.settled import add_settled_orders
 from ledger.long_reads import long_reads
@@ -72,33 +71,6 @@ LISTS: dict[str, Callable[[Register], Awaitable[Any]]] = {
     "what there is to compare": lambda register: register.breaks.comparisons(),
     "open breaks": lambda register: register.breaks.known(),
 }
-
-
-class Explained:
-    """A pool that keeps the buffers which each query touched."""
-
-    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
-        self._pool = pool
-        self.buffers = 0
-        self.plans: list[Any] = []
-
-    async def _explain(self, query: str, arguments: tuple[object, ...]) -> None:
-        text = await self._pool.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}", *arguments)
-        (plan,) = json.loads(text)
-        self.plans.append(plan)
-        self.buffers += plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
-
-    async def fetch(self, query: str, *arguments: object) -> list[Any]:
-        await self._explain(query, arguments)
-        return list(await self._pool.fetch(query, *arguments))
-
-    async def fetchrow(self, query: str, *arguments: object) -> Any:
-        await self._explain(query, arguments)
-        return await self._pool.fetchrow(query, *arguments)
-
-    async def fetchval(self, query: str, *arguments: object) -> Any:
-        await self._explain(query, arguments)
-        return await self._pool.fetchval(query, *arguments)
 
 
 async def _filled(database: Database, count: int) -> None:

@@ -4,33 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
+from console_client import CLIENT, ISSUER, OURS, SETTINGS, console_client
 from databases import Database
 from joserfc.jwk import OKPKey
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
-from config import Settings
-from config.console import ConsoleSettings, parse_console
+from config.console import parse_console
 from core.errors import Misconfigured
 from ledger.register import Register
 from local.identity import IdentityProvider
-from storefront.changing import Changes
-from storefront.console.app import console_app
 from storefront.console.cookies import Jar
-from storefront.service import HttpService
-
-ISSUER, OURS = "https://id.example", "https://pay.example"
-CLIENT = ("dakuan", "s3cret")
-SETTINGS = Settings(
-    peppers=(b"p" * 32,), console=ConsoleSettings(url=OURS, issuer=ISSUER, client_id=CLIENT[0], client_secret=CLIENT[1])
-)
-NOTHING = cast(Any, None)
-"""A part of the gateway that no sign-in needs."""
 
 
 @pytest.fixture
@@ -48,12 +35,7 @@ async def browser(
     assert await people.add(
         "ann", "Ann", "operator", merchant_id=None, issuer=ISSUER, subject="ann-7", by="owner", now=now
     )
-    changes = Changes(register, NOTHING, SETTINGS.peppers_needed)
-    service = HttpService(SETTINGS, register, NOTHING, changes, NOTHING, NOTHING, NOTHING, NOTHING)
-    console = console_app(service)
-    console.state.transport = httpx2.ASGITransport(app=provider.app())
-    app = Starlette(routes=[Mount("/console", console)])
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=OURS) as client:
+    async with console_client(register, httpx2.ASGITransport(app=provider.app())) as client:
         yield client
 
 

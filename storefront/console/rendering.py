@@ -76,6 +76,7 @@ def _common(visit: Visit) -> dict[str, Any]:
         "form_token": visit.jar.form_token(visit.browser_id),
         "asset_version": asset_version(),
         "now": visit.now,
+        "actor": lambda who: actor_name(visit, who),
         "when": lambda at: when(visit, at),
         "when_short": lambda at: when(visit, at, "%m-%d %H:%M"),
         "from_now": lambda at: from_now(visit, at),
@@ -88,6 +89,12 @@ def said_of(visit: Visit, problem: HttpProblem) -> str:
     """A problem as people read it."""
     section = TABLE["problem"]
     return section[problem.code][visit.language] if problem.code in section else problem.detail
+
+
+def actor_name(visit: Visit, who: str) -> str:
+    """Who can act: a role, or a role and an id as `operator:ann`."""
+    role, _, name = who.replace(":", " ").partition(" ")
+    return " ".join(filter(None, (visit.words.of("role", role), name)))
 
 
 def when(visit: Visit, at: datetime | str | None, form: str = "%Y-%m-%d %H:%M") -> str:

@@ -1,0 +1,41 @@
+"""The console without a server: its pages over a register, for whoever needs no Temporal."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import httpx2
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from config import Settings
+from config.console import ConsoleSettings
+from ledger.register import Register
+from storefront.changing import Changes
+from storefront.console.app import console_app
+from storefront.service import HttpService
+
+ISSUER, OURS = "https://id.example", "https://pay.example"
+CLIENT = ("dakuan", "s3cret")
+SETTINGS = Settings(
+    peppers=(b"p" * 32,),
+    console=ConsoleSettings(url=OURS, issuer=ISSUER, client_id=CLIENT[0], client_secret=CLIENT[1]),
+)
+NOTHING = cast(Any, None)
+"""A part of the gateway that no page needs."""
+
+
+@asynccontextmanager
+async def console_client(
+    register: Register, provider: httpx2.AsyncBaseTransport | None = None
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """A browser in front of a console over TLS."""
+    changes = Changes(register, NOTHING, SETTINGS.peppers_needed)
+    service = HttpService(SETTINGS, register, NOTHING, changes, NOTHING, NOTHING, NOTHING, NOTHING)
+    console = console_app(service)
+    console.state.transport = provider
+    app = Starlette(routes=[Mount("/console", console)])
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=OURS) as client:
+        yield client

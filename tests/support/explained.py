@@ -1,0 +1,35 @@
+"""A pool that counts what each query read: in buffers of 8 KB, not in seconds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import asyncpg
+
+
+class Explained:
+    """A pool that keeps the buffers which each query touched."""
+
+    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+        self._pool = pool
+        self.buffers = 0
+        self.plans: list[Any] = []
+
+    async def _explain(self, query: str, arguments: tuple[object, ...]) -> None:
+        text = await self._pool.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}", *arguments)
+        (plan,) = json.loads(text)
+        self.plans.append(plan)
+        self.buffers += plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
+
+    async def fetch(self, query: str, *arguments: object) -> list[Any]:
+        await self._explain(query, arguments)
+        return list(await self._pool.fetch(query, *arguments))
+
+    async def fetchrow(self, query: str, *arguments: object) -> Any:
+        await self._explain(query, arguments)
+        return await self._pool.fetchrow(query, *arguments)
+
+    async def fetchval(self, query: str, *arguments: object) -> Any:
+        await self._explain(query, arguments)
+        return await self._pool.fetchval(query, *arguments)
