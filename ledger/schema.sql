@@ -2868,7 +2868,8 @@ CREATE FUNCTION open_session(
     p_replaces bytea,
     p_person_id text,
     p_signed_in_at timestamp with time zone,
-    p_ends_at timestamp with time zone
+    p_ends_at timestamp with time zone,
+    p_now timestamp with time zone
 )
  RETURNS boolean
  LANGUAGE plpgsql
@@ -2876,9 +2877,9 @@ CREATE FUNCTION open_session(
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
 BEGIN
-    DELETE FROM sessions WHERE digest = p_replaces OR ends_at < p_signed_in_at;
+    DELETE FROM sessions WHERE digest = p_replaces OR ends_at < p_now;
     INSERT INTO sessions (digest, person_id, signed_in_at, seen_at, ends_at)
-    SELECT p_digest, p.person_id, p_signed_in_at, p_signed_in_at, p_ends_at
+    SELECT p_digest, p.person_id, p_signed_in_at, p_now, p_ends_at
     FROM people p WHERE p.person_id = p_person_id AND p.ended_at IS NULL;
     RETURN FOUND;
 END $function$;
