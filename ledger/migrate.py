@@ -24,6 +24,7 @@ _CHECKED = (
     "add_refunded_lines",
     "note_rest",
     "note_rest_at_end",
+    "post_rest",
 )
 _OF_MERCHANTS = ("move_merchant", "require_deposit", "tell_of_merchant", "is_held_by_merchant", "stop_of_merchant")
 _OF_POLICIES = ("keep_policy", "name_policy")

@@ -10,12 +10,13 @@ from order_points import credited
 from order_samples import DAY
 
 from core.answers import Answer
-from core.movements import freeze
+from core.movements import Movement, freeze
 from core.order.recovering import follow
 from core.order.steps import OrderStep
 from core.reasons import Refusal
 from core.records import LedgerFacts
 from core.states import Hold
+from core.steps import Posted, PostingOutcome
 
 BROUGHT = 12_941
 """What the order of the samples brings its merchant."""
@@ -153,3 +154,26 @@ def test_an_order_that_was_set_back_starts_again_where_the_register_knows_what_w
     for kept, known in ((False, False), (True, True)):
         standing = LedgerFacts(kept=kept, revision=99, references=references)
         assert (follow(driver.state.with_hold(conflict), standing, driver.now) is not None) == known
+
+
+def test_what_is_frozen_waits_while_its_merchant_is_frozen_and_goes_back_after_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    driver = settled()
+    driver.hold(scope="payout")
+    posted = driver.books.post
+
+    def frozen_merchant(movement: Movement) -> PostingOutcome:
+        return "held" if movement.kind == "release" else posted(movement)
+
+    monkeypatch.setattr(driver.books, "post", frozen_merchant)
+    monkeypatch.setattr(driver, "_posted", lambda movement: _answer(driver, movement))
+    driver.lift()
+    assert (driver.holds(), frozen(driver), driver.state.closed) == ({"merchant_frozen"}, (0, BROUGHT), False)
+    monkeypatch.undo()
+    driver.lift("merchant_frozen")
+    assert (frozen(driver), driver.state.closed) == ((BROUGHT, 0), True)
+
+
+def _answer(driver: OrderDriver, movement: Movement) -> Posted:
+    return Posted(reference=movement.reference, outcome=driver.books.post(movement))

@@ -434,3 +434,18 @@ async def test_a_payout_that_nobody_sent_is_not_booked_for_a_frozen_merchant(reg
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="its merchant is frozen"):
         await pay(book, withdrawal)
     assert (await void(book, withdrawal)).moved, "it stays within the merchant's money"
+
+
+async def test_a_freeze_whose_command_died_is_known_and_the_next_one_reaches_its_orders(
+    register: Register, book: Book
+) -> None:
+    """The decision is stored before any order is told: the database holds their money meanwhile."""
+    order = await funded(register, book, "A1")
+    assert await _stop(register)
+    assert (await credit(book, order)).outcome == "held"
+    assert not await _stop(register), "the same command again changes nothing"
+    assert await register.merchants.to_hold("m-1") == ["A1"]
+    held = {"holds": [{"name": "merchant_frozen"}], "funded": True}
+    await register.orders.record(a_record("A1", state=held))
+    assert await register.merchants.to_hold("m-1") == []
+    assert await register.merchants.to_let_go("m-1", "merchant_frozen") == ["A1"]

@@ -219,3 +219,15 @@ async def test_the_id_of_a_return_follows_what_goes_back(register: Register, boo
     third = await name()
     assert third not in {first, second}
     assert [await give_back(register, person, third) for person in ("ann", "bob")] == ["asked", "owed"]
+
+
+async def test_a_return_that_the_books_refuse_is_not_owed(database: Database, register: Register, book: Book) -> None:
+    await basket(register, book)
+    await give_back(register, "ann")
+    database.broken = True
+    await Book(database.owner).post_all([adjustment("payment/R1/rest", "CNY", NOW, [Leg("psp/wechat", OWED, 5)])])
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="the books answer conflict"):
+        await give_back(register, "bob")
+    returned = await register.payments.returned("R1")
+    assert returned is not None
+    assert (returned.state, await rest(register)) == ("asked", 2_000)

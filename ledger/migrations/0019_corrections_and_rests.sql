@@ -214,6 +214,24 @@ CREATE INDEX rest_returns_by_payment ON rest_returns (channel, payment);
 -- For the list of what no order claims.
 CREATE INDEX payments_with_a_rest ON payments (channel, payment) WHERE paid_minor > claimed_minor + returned_minor;
 
+-- Post a movement of a return. What is told of it is true only if the books have it: anything else undoes all of it.
+CREATE FUNCTION post_rest(
+    p_return TEXT, p_step TEXT, p_currency TEXT, p_now TIMESTAMPTZ, p_emptied TEXT, p_debit TEXT, p_credit TEXT,
+    p_amount BIGINT
+) RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_outcome TEXT;
+BEGIN
+    SELECT p.outcome INTO v_outcome
+    FROM post(ARRAY['payment/' || p_return || '/' || p_step], ARRAY[p_currency], ARRAY[p_now], ARRAY[NULL::TEXT],
+              ARRAY[p_emptied], ARRAY[1], ARRAY[p_debit], ARRAY[p_credit], ARRAY[p_amount]) AS p;
+    IF v_outcome <> 'posted' THEN
+        RAISE EXCEPTION 'return % is refused: the books answer %', p_return, v_outcome
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $$;
+
 -- Give back the rest of a payment, all of it: the first person asks, a second one does it. Answers `asked`, `owed`,
 -- `already`, `same_person`, `different` (the id stands for another payment), `unknown_payment`, `nothing_left`, or
 -- `claimed`: an order has taken a part of it since it was asked for.
@@ -256,10 +274,8 @@ BEGIN
         UPDATE rest_returns r SET state = 'owed', done_by = p_by, done_at = p_now WHERE r.return_id = p_return;
         UPDATE payments p SET returned_minor = p.returned_minor + v_return.amount_minor
         WHERE p.channel = p_channel AND p.payment = p_payment;
-        PERFORM FROM post(
-            ARRAY['payment/' || p_return || '/rest'], ARRAY[v_payment.currency], ARRAY[p_now], ARRAY[NULL::TEXT],
-            ARRAY[NULL::TEXT], ARRAY[1], ARRAY['psp/' || p_channel], ARRAY['payment/' || p_return || '/owed'],
-            ARRAY[v_return.amount_minor]);
+        PERFORM post_rest(p_return, 'rest', v_payment.currency, p_now, NULL, 'psp/' || p_channel,
+                          'payment/' || p_return || '/owed', v_return.amount_minor);
     END IF;
     RETURN NEXT;
 END $$;
@@ -283,10 +299,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN FALSE;
     END IF;
-    PERFORM FROM post(
-        ARRAY['payment/' || p_return || '/close'], ARRAY[v_return.currency], ARRAY[p_now], ARRAY[NULL::TEXT],
-        ARRAY['payment/' || p_return || '/owed'], ARRAY[1], ARRAY['payment/' || p_return || '/owed'],
-        ARRAY['psp/' || v_return.channel], ARRAY[v_return.amount_minor]);
+    PERFORM post_rest(p_return, 'close', v_return.currency, p_now, 'payment/' || p_return || '/owed',
+                      'payment/' || p_return || '/owed', 'psp/' || v_return.channel, v_return.amount_minor);
     IF NOT p_arrived THEN
         UPDATE payments p SET returned_minor = p.returned_minor - v_return.amount_minor
         WHERE p.channel = v_return.channel AND p.payment = v_return.payment;
