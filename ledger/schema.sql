@@ -1658,10 +1658,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN FALSE;
     END IF;
-    PERFORM FROM post(
-        ARRAY['payment/' || p_return || '/close'], ARRAY[v_return.currency], ARRAY[p_now], ARRAY[NULL::TEXT],
-        ARRAY['payment/' || p_return || '/owed'], ARRAY[1], ARRAY['payment/' || p_return || '/owed'],
-        ARRAY['psp/' || v_return.channel], ARRAY[v_return.amount_minor]);
+    PERFORM post_rest(p_return, 'close', v_return.currency, p_now, 'payment/' || p_return || '/owed',
+                      'payment/' || p_return || '/owed', 'psp/' || v_return.channel, v_return.amount_minor);
     IF NOT p_arrived THEN
         UPDATE payments p SET returned_minor = p.returned_minor - v_return.amount_minor
         WHERE p.channel = v_return.channel AND p.payment = v_return.payment;
@@ -3729,6 +3727,32 @@ BEGIN
     RETURN NEXT;
 END $function$;
 
+CREATE FUNCTION post_rest(
+    p_return text,
+    p_step text,
+    p_currency text,
+    p_now timestamp with time zone,
+    p_emptied text,
+    p_debit text,
+    p_credit text,
+    p_amount bigint
+)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_outcome TEXT;
+BEGIN
+    SELECT p.outcome INTO v_outcome
+    FROM post(ARRAY['payment/' || p_return || '/' || p_step], ARRAY[p_currency], ARRAY[p_now], ARRAY[NULL::TEXT],
+              ARRAY[p_emptied], ARRAY[1], ARRAY[p_debit], ARRAY[p_credit], ARRAY[p_amount]) AS p;
+    IF v_outcome <> 'posted' THEN
+        RAISE EXCEPTION 'return % is refused: the books answer %', p_return, v_outcome
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $function$;
+
 CREATE FUNCTION post_settlements(
     p_channel text,
     p_references text[],
@@ -4641,10 +4665,8 @@ BEGIN
         UPDATE rest_returns r SET state = 'owed', done_by = p_by, done_at = p_now WHERE r.return_id = p_return;
         UPDATE payments p SET returned_minor = p.returned_minor + v_return.amount_minor
         WHERE p.channel = p_channel AND p.payment = p_payment;
-        PERFORM FROM post(
-            ARRAY['payment/' || p_return || '/rest'], ARRAY[v_payment.currency], ARRAY[p_now], ARRAY[NULL::TEXT],
-            ARRAY[NULL::TEXT], ARRAY[1], ARRAY['psp/' || p_channel], ARRAY['payment/' || p_return || '/owed'],
-            ARRAY[v_return.amount_minor]);
+        PERFORM post_rest(p_return, 'rest', v_payment.currency, p_now, NULL, 'psp/' || p_channel,
+                          'payment/' || p_return || '/owed', v_return.amount_minor);
     END IF;
     RETURN NEXT;
 END $function$;
