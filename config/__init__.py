@@ -12,6 +12,7 @@
     DAKUAN_PEPPER                      what API keys are hashed with: 32 bytes in base64, the same for all gateways;
                                        NEW,OLD while the keys are rotated to a new one
     DAKUAN_HTTP_HOSTS                  HOST,HOST…: names under which the HTTP gateway answers, beside this machine's own
+    DAKUAN_PAYMENT_EVENTS              file that says how a storefront's payment events start orders
     DAKUAN_CONSOLE_URL, DAKUAN_OIDC_…  the console's public address, and where people sign in (`config.console`)
     DAKUAN_SIGNING_KEY                 file of the key that signs what this process sends (`keys certify` writes it)
     DAKUAN_LOG                         `json`: each record of the log is one line of JSON
@@ -43,12 +44,13 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from config.console import ConsoleSettings, parse_console
-from config.gateway import LOOPBACK, PEPPER, parse_hosts, parse_peppers
+from config.gateway import EVENTS, LOCAL_EVENTS, LOOPBACK, PEPPER, parse_hosts, parse_peppers, read_payment_events
 from config.providers import Providers, parse_providers
 from config.rails import Rails, parse_rails
 from config.webhooks import WEBHOOK_PORTS, IpNetwork, parse_networks, parse_ports
 from core.addresses import is_plain_remote, parse_database_address
 from core.errors import Misconfigured
+from core.payment_events import EventMapping
 
 PROJECT = Path(__file__).resolve().parents[1]
 STANDIN_CARRIERS = PROJECT / "local" / "carriers.toml"
@@ -99,6 +101,8 @@ class Settings(BaseModel):
     """What API keys are hashed with; while they are rotated, also the one before."""
     http_hosts: frozenset[str] = LOOPBACK
     """The names under which the HTTP gateway answers."""
+    payment_events: Mapping[str, EventMapping] = {}
+    """How payment events start orders, by channel."""
     console: ConsoleSettings | None = None
     """None: no one signs in, but on a local stack."""
     metrics: str | None = None
@@ -152,6 +156,7 @@ class Settings(BaseModel):
             account_keys=_account_keys(variables, home if "world_url" in found else None),
             peppers=_peppers(variables, home if "world_url" in found else None),
             http_hosts=parse_hosts(variables),
+            payment_events=_payment_events(variables, local="world_url" in found),
             console=parse_console(variables),
             signing_key=_path(variables, "DAKUAN_SIGNING_KEY", home) if "DAKUAN_SIGNING_KEY" in variables else None,
             metrics=_metrics(variables),
@@ -349,6 +354,12 @@ def _metrics(variables: Mapping[str, str]) -> str | None:
     if address is not None and not re.fullmatch(r"(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5}", address):
         raise Misconfigured(f"DAKUAN_METRICS: {address} is not IP:PORT, such as 127.0.0.1:9464")
     return address
+
+
+def _payment_events(variables: Mapping[str, str], *, local: bool) -> Mapping[str, EventMapping]:
+    if EVENTS in variables or local:
+        return read_payment_events(_path(variables, EVENTS, LOCAL_EVENTS))
+    return {}
 
 
 def _providers(variables: Mapping[str, str]) -> Providers | None:

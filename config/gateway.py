@@ -1,4 +1,4 @@
-"""Settings of the HTTP gateway: what API keys are hashed with, and the names under which it answers."""
+"""Settings of the HTTP gateway: what keys are hashed with, the names it answers under, which events start orders."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from core.errors import Misconfigured
+from core.payment_events import EventMapping, parse_mappings
 
-PEPPER, HOSTS = "DAKUAN_PEPPER", "DAKUAN_HTTP_HOSTS"
+PEPPER, HOSTS, EVENTS = "DAKUAN_PEPPER", "DAKUAN_HTTP_HOSTS", "DAKUAN_PAYMENT_EVENTS"
+LOCAL_EVENTS = Path(__file__).parents[1] / "local" / "payment_events.toml"
+"""The mapping of a local stack."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]+")
 
@@ -47,3 +51,15 @@ def parse_hosts(variables: Mapping[str, str]) -> frozenset[str]:
         if not _NAME.fullmatch(name):
             raise Misconfigured(f"{HOSTS}: {name[:80]!r} is no name of a host, such as pay.example")
     return frozenset(names) | LOOPBACK
+
+
+def read_payment_events(file: Path) -> dict[str, EventMapping]:
+    """The mappings of a file of payment events.
+
+    Raises:
+        Misconfigured: it cannot be read; the sentence names the file.
+    """
+    try:
+        return parse_mappings(file.read_text(encoding="utf-8"))
+    except (Misconfigured, OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{EVENTS}: {file}: {error}") from None

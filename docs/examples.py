@@ -41,6 +41,28 @@ WITHDRAWAL: Body = {
     "requested_by": {"role": "merchant", "id": "m-7"},
 }
 
+PAYMENT_EVENT: Body = {
+    "id": "evt-9001",
+    "type": "payment.succeeded",
+    "livemode": True,
+    "data": {
+        "payment": "wx-5501",
+        "amount": "47.80",
+        "currency": "CNY",
+        "paid_at": "2026-11-22T16:00:00+08:00",
+        "order": {
+            "number": "S-501",
+            "shop": "m-7",
+            "customer": "b-42",
+            "shipping": "8.00",
+            "from": {"country": "CN", "province": "浙江省", "city": "杭州市"},
+            "to": {"country": "CN", "province": "北京市", "city": "北京市"},
+            "items": [{"sku": "tea", "name": "茶叶 100g", "category": "food.tea", "quantity": 2, "price": "19.90"}],
+        },
+    },
+}
+"""A made-up shop's payment event, as the mapping of the local stack reads it."""
+
 MERCHANT = {"role": "merchant", "id": "m-7"}
 BUYER = {"role": "buyer", "id": "b-42"}
 REVIEWER = {"role": "reviewer", "id": "r-1"}

@@ -33,7 +33,7 @@ from config import (
     read_rails,
     standin_providers,
 )
-from config.gateway import parse_peppers
+from config.gateway import LOCAL_EVENTS, parse_peppers, read_payment_events
 from core.errors import Misconfigured
 from local import pids
 from local.client import WorldClient
@@ -91,6 +91,7 @@ class LocalStack:
             "account_keys": keys,
             "peppers": self._base.peppers or self._peppers(),
             "webhooks_to_this_machine": True,
+            "payment_events": self._base.payment_events or read_payment_events(LOCAL_EVENTS),
             **self._rails(),
         }
         return self._base.model_copy(update={**self._addresses(), **own})

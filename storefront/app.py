@@ -24,7 +24,7 @@ from ledger.pool import open_pool
 from ledger.register import Register
 from ledger.vault import Vault
 from storefront import inbound
-from storefront.api import accounts, endpoints, events, merchants, orders, others, withdrawals
+from storefront.api import accounts, endpoints, events, merchants, orders, others, payments, withdrawals
 from storefront.api.documents import document_of
 from storefront.changing import Changes
 from storefront.console.app import console_app, is_served
@@ -112,7 +112,7 @@ def application(service: HttpService) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    for room in (orders, withdrawals, merchants, accounts, endpoints, events, others, inbound):
+    for room in (orders, withdrawals, merchants, accounts, endpoints, events, others, payments, inbound):
         app.include_router(room.router)
     if is_served(service.settings):
         app.mount("/console", console_app(service))

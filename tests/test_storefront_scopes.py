@@ -38,6 +38,8 @@ SCOPE: dict[str, str] = {
     "get_statement": "merchants:read",
     "get_merchant_holds": "merchants:read",
     "get_calendar": "merchants:read",
+    "take_payment": "orders:write",
+    "try_payment": "orders:read",
     "list_accounts": "accounts:read",
     **dict.fromkeys(("bind_account", "replace_account", "suspend_account", "verify_account"), "accounts:write"),
     "list_notices": "notices:read",
@@ -51,9 +53,10 @@ SCOPE: dict[str, str] = {
 }
 """The operations of the document, each with the scope that it asks for."""
 IDS = {"order_id": "A1", "withdrawal_id": "W1", "merchant_id": "m-1", "parcel_id": "p1", "number": "SF1234567890123"}
-IDS |= {"idempotency_key": "k-0", "endpoint_id": "ep-1", "account_id": "acc-m-1"}
+IDS |= {"idempotency_key": "k-0", "endpoint_id": "ep-1", "account_id": "acc-m-1", "channel": "wechat"}
 OF_NO_MERCHANT = frozenset(
     {"judge_waybill", "get_request", "estimate_withdrawal", "start_withdrawal", "start_order", "make_endpoint"}
+    | {"take_payment", "try_payment"}
 )
 """Operations whose address names nothing that is a merchant's."""
 LISTS = frozenset({"list_orders", "list_withdrawals", "list_notices", "list_endpoints", "list_events"})

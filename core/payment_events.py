@@ -1,0 +1,150 @@
+"""A storefront's own payment events start orders: which event counts, and how an order is read from it.
+
+A mapping is data. A text that begins with `$` is a path into the event (`$data.order.number`, `$data.items.0.sku`), or
+into the item of a list (`$.sku`); `$$` begins a text with one `$`. Everything else stands as it is.
+
+    [wechat]
+    event = "$id"                             # the event's own id: the same event starts an order once
+    when = { "$type" = "payment.succeeded" }  # all must hold; a list means one of these
+    [wechat.order]
+    order_id = "$data.order.number"
+    total_minor = { major = "$data.amount", currency = "$data.currency" }  # "135.80" in CNY is 13580
+    lines = { each = "$data.items", line_id = "$.sku", … }                 # one for each item
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from core.errors import BadInput, Misconfigured, Refused
+from core.money import parse_amount
+
+_CHANNEL = re.compile(r"[a-z0-9_-]{1,32}")
+_ZERO = re.compile(r"0+(\.0*)?|\.0+")
+_ABSENT = object()
+
+
+class EventMapping(NamedTuple):
+    """How the events of one channel are read."""
+
+    channel: str
+    event: str
+    when: Mapping[str, Any]
+    order: Mapping[str, Any]
+
+
+class Wanted(NamedTuple):
+    """An event that starts an order: the command's id, and the order's fields, which the contract still judges."""
+
+    command_id: str
+    order: dict[str, Any]
+
+
+class Ignored(NamedTuple):
+    """An event that starts nothing, and which condition it does not meet."""
+
+    why: str
+
+
+def parse_mappings(text: str) -> dict[str, EventMapping]:
+    """The mappings of a file, by channel.
+
+    Raises:
+        Misconfigured: it is not TOML, or a mapping lacks a part or has an unknown one.
+    """
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"not TOML: {error}") from None
+    return {channel: _mapping(channel, table) for channel, table in tables.items()}
+
+
+def _mapping(channel: str, table: Any) -> EventMapping:
+    if not _CHANNEL.fullmatch(channel):
+        raise Misconfigured(f"{channel[:40]!r} is no channel: 1 to 32 of a-z 0-9 _ -")
+    if not isinstance(table, dict) or (table.keys() ^ {"event", "when", "order"}) - {"when"}:
+        raise Misconfigured(f"{channel}: needs `event` and `order`, may have `when`, and nothing else")
+    event, when, order = table["event"], table.get("when", {}), table["order"]
+    if not isinstance(event, str) or not _is_path(event):
+        raise Misconfigured(f"{channel}.event: must be a path, such as $id")
+    if not isinstance(when, dict) or not all(_is_path(path) for path in when):
+        raise Misconfigured(f"{channel}.when: must name paths, such as {{ '$type' = 'payment.succeeded' }}")
+    if not isinstance(order, dict) or not isinstance(order.get("payment", {}), dict):
+        raise Misconfigured(f"{channel}.order: must be a table of the order's fields")
+    return EventMapping(channel, event, when, order)
+
+
+def read_event(mapping: EventMapping, event: Mapping[str, Any]) -> Wanted | Ignored:
+    """What an event asks for.
+
+    Raises:
+        Refused: `malformed`: it has no id, or an amount in it cannot be read.
+    """
+    for path, right in mapping.when.items():
+        found = _at(event, path, None)
+        allowed = right if isinstance(right, list) else [right]
+        if not any(type(found) is type(one) and found == one for one in allowed):
+            shown = "not there" if found is _ABSENT else repr(found)[:80]
+            return Ignored(f"{path[1:]} is {shown}, and must be {' or '.join(map(repr, allowed))}")
+    key = _at(event, mapping.event, None)
+    if not isinstance(key, str | int) or isinstance(key, bool) or key == "":
+        raise Refused("malformed", f"{mapping.event[1:]}: the event has no id there.", mapping.event[1:])
+    order = _filled(mapping.order, event, None)
+    order["payment"] = {"channel": mapping.channel, **order.get("payment", {})}
+    digest = hashlib.sha256(f"{mapping.channel}/{key}".encode()).hexdigest()
+    return Wanted(f"event-{digest[:40]}", order)
+
+
+def _filled(source: Any, event: Any, item: Any) -> Any:
+    """A part of the mapping with what it points to; what is not there is left out."""
+    if isinstance(source, str) and source.startswith("$"):
+        return source[1:] if source.startswith("$$") else _at(event, source, item)
+    if isinstance(source, list):
+        return [value for part in source if (value := _filled(part, event, item)) is not _ABSENT]
+    if not isinstance(source, dict):
+        return source
+    if "each" in source:
+        items = _at(event, str(source["each"]), item)
+        fields = {name: part for name, part in source.items() if name != "each"}
+        return [_filled(fields, event, one) for one in items] if isinstance(items, list) else _ABSENT
+    if "major" in source:
+        return _minor(source, event, item)
+    filled = {name: _filled(part, event, item) for name, part in source.items()}
+    return {name: value for name, value in filled.items() if value is not _ABSENT}
+
+
+def _minor(source: Mapping[str, Any], event: Any, item: Any) -> Any:
+    amount, currency = _filled(source["major"], event, item), _filled(source.get("currency", ""), event, item)
+    if amount is _ABSENT:
+        return _ABSENT
+    name = str(source["major"]).lstrip("$.")
+    # Half of all decimals have no exact float: 0.1 + 0.2 would be refused as finer than a cent.
+    if isinstance(amount, bool | float) or not isinstance(amount, str | int):
+        raise Refused("malformed", f'{name}: must be an amount as text, such as "135.80".', name)
+    if _ZERO.fullmatch(str(amount).strip()):
+        return 0
+    try:
+        return parse_amount(str(amount), str(currency), name)
+    except BadInput as error:
+        raise Refused("malformed", f"{error}.", name) from None
+
+
+def _is_path(text: str) -> bool:
+    return text.startswith("$") and not text.startswith("$$") and len(text) > 1
+
+
+def _at(event: Any, path: str, item: Any) -> Any:
+    """What stands at a path; `_ABSENT` where nothing does."""
+    place, rest = (item, path[2:]) if path.startswith("$.") else (event, path[1:])
+    for part in rest.split("."):
+        if isinstance(place, Mapping) and part in place:
+            place = place[part]
+        elif isinstance(place, list) and part.isdecimal() and int(part) < len(place):
+            place = place[int(part)]
+        else:
+            return _ABSENT
+    return place
