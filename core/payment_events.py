@@ -37,7 +37,7 @@ class EventMapping(NamedTuple):
     order: Mapping[str, Any]
 
 
-class Wanted(NamedTuple):
+class OrderWanted(NamedTuple):
     """An event that starts an order: the command's id, and the order's fields, which the contract still judges."""
 
     command_id: str
@@ -78,7 +78,7 @@ def _mapping(channel: str, table: Any) -> EventMapping:
     return EventMapping(channel, event, when, order)
 
 
-def read_event(mapping: EventMapping, event: Mapping[str, Any]) -> Wanted | Ignored:
+def read_event(mapping: EventMapping, event: Mapping[str, Any]) -> OrderWanted | Ignored:
     """What an event asks for.
 
     Raises:
@@ -96,7 +96,7 @@ def read_event(mapping: EventMapping, event: Mapping[str, Any]) -> Wanted | Igno
     order = _filled(mapping.order, event, None)
     order["payment"] = {"channel": mapping.channel, **order.get("payment", {})}
     digest = hashlib.sha256(f"{mapping.channel}/{key}".encode()).hexdigest()
-    return Wanted(f"event-{digest[:40]}", order)
+    return OrderWanted(f"event-{digest[:40]}", order)
 
 
 def _filled(source: Any, event: Any, item: Any) -> Any:

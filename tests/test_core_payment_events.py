@@ -10,7 +10,7 @@ import pytest
 from config.gateway import LOCAL_EVENTS
 from core.errors import Misconfigured, Refused
 from core.messages import Order
-from core.payment_events import Ignored, Wanted, parse_mappings, read_event
+from core.payment_events import Ignored, OrderWanted, parse_mappings, read_event
 from docs.examples import PAYMENT_EVENT
 
 LOCAL = parse_mappings(LOCAL_EVENTS.read_text(encoding="utf-8"))["wechat"]
@@ -30,7 +30,7 @@ def event(**changes: Any) -> dict[str, Any]:
 
 def test_the_example_becomes_an_order_of_the_contract() -> None:
     wanted = read_event(LOCAL, event())
-    assert isinstance(wanted, Wanted)
+    assert isinstance(wanted, OrderWanted)
     order = Order.model_validate(wanted.order, extra="forbid")
     assert (order.order_id, order.merchant_id, order.total_minor, order.freight_minor) == ("S-501", "m-7", 4_780, 800)
     assert (order.payment.channel, order.payment.reference, order.payment.paid_minor) == ("wechat", "wx-5501", 4_780)
@@ -61,7 +61,7 @@ def test_an_event_that_is_not_wanted_says_why(changes: dict[str, Any], why: str)
 def test_a_condition_on_what_is_not_there_does_not_hold() -> None:
     assert read_event(LOCAL, {"id": "e"}) == Ignored("type is not there, and must be 'payment.succeeded'")
     one_of = parse_mappings('[c]\nevent = "$id"\nwhen = { "$type" = ["paid", "captured"] }\norder = {}')["c"]
-    assert isinstance(read_event(one_of, {"id": "e", "type": "captured"}), Wanted)
+    assert isinstance(read_event(one_of, {"id": "e", "type": "captured"}), OrderWanted)
     assert read_event(one_of, {"id": "e", "type": "x"}) == Ignored("type is 'x', and must be 'paid' or 'captured'")
 
 
@@ -89,7 +89,7 @@ def test_what_is_not_there_is_left_out_for_the_contract_to_name() -> None:
     incomplete = event()
     del incomplete["data"]["order"]["customer"], incomplete["data"]["order"]["items"]
     wanted = read_event(LOCAL, incomplete)
-    assert isinstance(wanted, Wanted)
+    assert isinstance(wanted, OrderWanted)
     assert not {"buyer_id", "lines"} & wanted.order.keys()
 
 
@@ -97,7 +97,7 @@ def test_constants_lists_and_dollars_stand_as_they_are() -> None:
     order = 'order = { currency = "CNY", note = "$$5", tags = ["a", "$x", "$y"], free = { major = "$z" } }'
     text = f'[c]\nevent = "$id"\n{order}'
     wanted = read_event(parse_mappings(text)["c"], {"id": 7, "x": 1, "z": "0.00"})
-    assert isinstance(wanted, Wanted)
+    assert isinstance(wanted, OrderWanted)
     assert wanted.order == {
         "currency": "CNY",
         "note": "$5",

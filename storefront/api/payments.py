@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from core.messages import Order
-from core.payment_events import Ignored, Wanted, read_event
+from core.payment_events import Ignored, OrderWanted, read_event
 from storefront.api.routing import OF_BODIES, problems
 from storefront.bodies import message_of, object_of
 from storefront.identities import Caller
@@ -43,7 +43,7 @@ async def try_payment(request: Request) -> Response:
     return JSONResponse({**view, "order": order.model_dump(mode="json", exclude_unset=True)})
 
 
-async def _read(request: Request, scope: str) -> tuple[HttpService, Caller, Wanted | Ignored]:
+async def _read(request: Request, scope: str) -> tuple[HttpService, Caller, OrderWanted | Ignored]:
     service = service_of(request)
     caller = await service.caller(request, scope)
     if caller.key.merchant_id is not None:
