@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-About = Literal["order", "withdrawal", "order, withdrawal", "merchant", "payment", "reconciliation", "endpoint"]
+About = Literal[
+    "order", "withdrawal", "order, withdrawal", "merchant", "payment", "callback", "reconciliation", "endpoint"
+]
 
 
 class NoticeKind(NamedTuple):
@@ -448,6 +450,21 @@ NOTICES: tuple[NoticeKind, ...] = (
         ("operator",),
         "the channel refused to give back what no order claims: it is unclaimed again",
         ("return_id", "channel", "payment", "amount_minor", "currency", "message"),
+    ),
+    # --- of a callback ---------------------------------------------------------------------------------------
+    NoticeKind(
+        "chargeback_unplaced",
+        "callback",
+        ("operator",),
+        "a channel took or gave back money of a payment that no order names, or whose order refused it",
+        ("provider", "payment", "case_reference", "outcome", "amount_minor", "currency", "because"),
+    ),
+    NoticeKind(
+        "complaint",
+        "callback",
+        ("operator",),
+        "a buyer complained at the payment channel, or the complaint went on: people answer it there",
+        ("provider", "complaint", "action"),
     ),
     # --- of a reconciliation ---------------------------------------------------------------------------------
     NoticeKind(

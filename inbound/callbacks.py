@@ -73,9 +73,14 @@ class Disputed(Message):
 
 
 class Unfollowed(Message):
-    """A genuine callback about something that Dakuan does not follow."""
+    """A genuine callback about something that Dakuan does not follow.
+
+    `complaint`: what an operator must know of a complaint, whose event has this `event_id`.
+    """
 
     about: str
+    event_id: str = ""
+    complaint: dict[str, str] = {}
 
 
 class CallbackReader(Protocol):
@@ -158,9 +163,16 @@ class CallbackDesk(Desk[CallbackReader, JournaledCallback]):
             return Found("unreadable", str(error)[:LONGEST_DETAIL])
         if isinstance(heard, Unfollowed):
             # It is received: the provider would only send it again.
+            if heard.complaint:
+                await self._register.callbacks.call_operator(
+                    reader.name, heard.event_id, "complaint", heard.complaint, now
+                )
             return Found("noted", f"about {heard.about}, which is not followed"[:LONGEST_DETAIL])
         if isinstance(heard, Disputed):
-            return await self._dispute(reader, heard)
+            found = await self._dispute(reader, heard)
+            if found.outcome not in {"reported", "repeated"}:
+                await self._call_operator(reader, heard, found, now)
+            return found
         said = f"{heard.key} {heard.result.code or heard.result.outcome}"[:LONGEST_DETAIL]
         if heard.about == "refund":
             return FoundEvent("noted", said, heard=heard)
@@ -177,6 +189,20 @@ class CallbackDesk(Desk[CallbackReader, JournaledCallback]):
         except Refused as refusal:
             return FoundEvent("refused", f"{refusal.code}: {said}", heard=heard)
         return FoundEvent("reported", said, (row.withdrawal_id,), heard)
+
+    async def _call_operator(self, reader: CallbackReader, news: Disputed, found: Found, now: datetime) -> None:
+        """The channel has moved money that is not in our books."""
+        amount = news.report.amount_minor
+        facts = {
+            "provider": reader.name,
+            "payment": news.payments[0],
+            "case_reference": news.key,
+            "outcome": news.report.outcome,
+            "amount_minor": str(amount) if amount is not None else "",
+            "currency": news.currency,
+            "because": found.outcome if found.outcome != "refused" else found.detail,
+        }
+        await self._register.callbacks.call_operator(reader.name, news.event_id, "chargeback_unplaced", facts, now)
 
     async def _dispute(self, reader: CallbackReader, news: Disputed) -> FoundEvent:
         """Each order of the payment gets its part. Where one is not ready, the provider must send it again."""

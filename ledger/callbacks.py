@@ -87,6 +87,20 @@ class Callbacks(RegisterPart):
             *(callback_id, outcome, clean(detail), about, key, event_id),
         )
 
+    async def call_operator(
+        self,
+        provider: str,
+        event_id: str,
+        name: Literal["chargeback_unplaced", "complaint"],
+        facts: Mapping[str, str],
+        now: datetime,
+    ) -> None:
+        """Call an operator for what no order could take, once an event."""
+        await self._call(
+            "SELECT note_callback($1, $2, $3, $4, $5)",
+            *(provider, event_id, name, {key: clean(fact) for key, fact in facts.items() if fact}, now),
+        )
+
     async def was_reported(self, provider: str, event_id: str) -> bool:
         """Whether an event was passed to its withdrawal before, by this or another callback."""
         return bool(

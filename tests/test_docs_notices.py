@@ -112,11 +112,20 @@ def _of_merchants() -> Iterator[Written]:
         yield from (Written(name, reader, keys) for reader in ("merchant", "operator"))
 
 
+def _of_callbacks() -> Iterator[Written]:
+    """Those of callbacks are written for operators, from the one dictionary of facts of their file."""
+    for file, name in (("callbacks.py", "chargeback_unplaced"), ("wechatpay.py", "complaint")):
+        text = (ROOT / "inbound" / file).read_text(encoding="utf-8")
+        (facts,) = re.findall(r"^ +(?:facts|told) = \{(.*?)\}", text, re.DOTALL | re.MULTILINE)
+        yield Written(name, "operator", frozenset(re.findall(r'"(\w+)": ', facts)))
+
+
 @pytest.fixture(scope="module")
 def written() -> list[Written]:
     """Every place that writes a notice."""
     core = sorted((ROOT / "core").rglob("*.py"))
-    return [*_by_sql(), *_of_merchants(), *_of_cases(), *(one for file in core for one in _written_in(file))]
+    tables = (*_by_sql(), *_of_merchants(), *_of_cases(), *_of_callbacks())
+    return [*tables, *(one for file in core for one in _written_in(file))]
 
 
 def test_every_notice_that_is_written_is_listed_and_no_other(written: list[Written]) -> None:

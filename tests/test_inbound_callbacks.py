@@ -137,6 +137,15 @@ def ground(database: Database, forge: Forge) -> Ground:
 # --- what is right -----------------------------------------------------------------------------------------
 
 
+async def test_a_complaint_calls_an_operator_once_and_moves_nothing(ground: Ground) -> None:
+    news = {"complaint_id": "200201820200101080076610000", "action_type": "CREATE_COMPLAINT"}
+    answers = [await ground.hear("COMPLAINT.CREATE", news) for _ in range(2)]
+    assert [(answer.status, answer.outcome) for answer in answers] == [(200, "noted")] * 2
+    (notice,) = await ground.register.notices.read()
+    assert (notice.to, notice.name) == ("operator", "complaint")
+    assert notice.facts == {"provider": "wechatpay", "complaint": news["complaint_id"], "action": news["action_type"]}
+
+
 async def test_the_end_of_a_transfer_is_told_to_its_withdrawal(ground: Ground) -> None:
     await ground.payout()
     answer = await ground.hear(TRANSFER, BILL)

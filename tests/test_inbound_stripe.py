@@ -172,6 +172,8 @@ async def test_one_order_that_refuses_is_named_and_stops_no_other(ground: Ground
     answer = await ground.hear(amount=101)
     assert (answer.outcome, answer.detail) == ("refused", "A1 case_open: du_1 opened")
     assert [order_id for order_id, _ in ground.orders.got] == ["A2"]
+    (notice,) = await ground.register.notices.read()
+    assert notice.facts["because"] == "A1 case_open: du_1 opened"
 
 
 async def test_an_end_that_overtakes_its_beginning_is_asked_for_again(ground: Ground) -> None:

@@ -161,6 +161,7 @@ CALLABLE = {
     "keep_pushed": "a trace; " + HANDS_ON,
     "journal_callback": "a callback; moves nothing",
     "finish_callback": "a callback; moves nothing",
+    "note_callback": "a notice to operators, once an event; moves nothing",
     "purge_callbacks": "nothing younger than the safeguard says",
     "purge_logistics": "nothing younger than the safeguard says",
     "take_look": "when a provider is asked",
