@@ -2487,6 +2487,26 @@ AS $function$
     WHERE EXISTS (SELECT FROM endpoints n WHERE n.endpoint_id = p_endpoint_id)
 $function$;
 
+CREATE FUNCTION note_callback(
+    p_provider text,
+    p_event_id text,
+    p_name text,
+    p_facts jsonb,
+    p_now timestamp with time zone
+)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    IF p_name NOT IN ('chargeback_unplaced', 'complaint') THEN
+        RAISE EXCEPTION '% is no notice of a callback', p_name USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    PERFORM add_notices('callback/' || p_provider || '/' || p_event_id, jsonb_build_array(jsonb_build_object(
+        'seq', 1, 'to', 'operator', 'name', p_name, 'at', p_now, 'facts', p_facts)));
+END $function$;
+
 CREATE FUNCTION note_key_used(p_key_id text, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE sql
@@ -5804,6 +5824,7 @@ GRANT EXECUTE ON FUNCTION name_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION newest_scan TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_attempt TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION note_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_key_used TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_rests TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_seal_bound TO dakuan_worker;
