@@ -78,9 +78,10 @@ CREATE TABLE event_clock (
 
 -- The position of what this transaction writes.
 CREATE FUNCTION event_position() RETURNS BIGINT
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, dakuan, pg_temp AS $$
-    SELECT pg_current_xact_id()::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0)
-$$;
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    RETURN pg_current_xact_id()::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0);
+END $$;
 
 -- All before this position is committed: no transaction that still runs can add one.
 CREATE FUNCTION events_end() RETURNS BIGINT

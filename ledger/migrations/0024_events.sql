@@ -10,7 +10,7 @@ CREATE TABLE event_subjects (
 
 -- `position` orders events as it orders notices. It never goes back within a subject. `subject` is `order/{id}`, `withdrawal/{id}`, `account/{id}`, `merchant/{id}`, …
 CREATE TABLE events (
-    id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id          BIGINT GENERATED ALWAYS AS IDENTITY,
     position    BIGINT NOT NULL,
     subject     TEXT COLLATE "C" NOT NULL,
     seq         INT NOT NULL,
@@ -19,11 +19,11 @@ CREATE TABLE events (
     at          TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
     data        JSONB NOT NULL,
+    PRIMARY KEY (position, id),
     CONSTRAINT events_are_numbered_by_subject UNIQUE (subject, seq)
 );
 
--- For readers of the whole stream and of one merchant's.
-CREATE INDEX events_in_order ON events (position, id);
+-- For readers of one merchant's events.
 CREATE INDEX events_of_merchant ON events (merchant_id, position, id);
 -- For the purge by age, and for readers that begin at a time.
 CREATE INDEX events_by_recording ON events (recorded_at);
@@ -76,6 +76,6 @@ END $$;
 
 -- A time as messages write it.
 CREATE FUNCTION event_time(p_at TIMESTAMPTZ) RETURNS TEXT
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE sql IMMUTABLE AS $$
     SELECT rtrim(rtrim(to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0'), '.') || 'Z'
 $$;

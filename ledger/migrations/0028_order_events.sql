@@ -2,11 +2,12 @@
 
 -- A state is what a record keeps. These functions compare the one that the register has with the one that follows, so
 -- that a record which comes twice, late or from a rescue tells each change once. They cast nothing: an odd state must
--- not stop the money whose record it is.
+-- not stop the money whose record it is. They are PL/pgSQL, whose plans a session keeps: a set-returning function in SQL
+-- is planned at every call, which took most of the time.
 
 -- Why a state is another: the last line of its journal that took effect, unless the state before had it.
 CREATE FUNCTION event_cause(p_old JSONB, p_new JSONB) RETURNS JSONB
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN j.line ->> 'outcome' IN ('accepted', 'noted') AND j.line -> 'seq' > coalesce(p_old #> '{inbox,seq}', '0')
                 THEN jsonb_build_object('because', j.line -> 'verb', 'by', j.line #> '{actor,role}') ELSE '{}' END
     FROM (SELECT p_new #> '{inbox,journal,-1}' AS line) AS j
@@ -14,7 +15,7 @@ $$;
 
 -- The parcels of a state; those of an after-sale case stand in it, on their way back or to the buyer again.
 CREATE FUNCTION parcels_in(p_state JSONB) RETURNS TABLE (key TEXT, n BIGINT, body JSONB)
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE sql IMMUTABLE AS $$
     SELECT p.body ->> 'parcel_id', p.n, p.body
     FROM jsonb_path_query(p_state, '$.parcels[*]') WITH ORDINALITY AS p (body, n)
     UNION ALL
@@ -26,7 +27,9 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
 $$;
 
 CREATE FUNCTION parcel_events(p_old JSONB, p_new JSONB) RETURNS TABLE (type TEXT, data JSONB)
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    RETURN QUERY
     SELECT t.type, jsonb_build_object('parcel_id', c.new -> 'parcel_id', 'way', c.new -> 'way') || t.facts
     FROM (
         SELECT n.n, n.body AS new, o.body AS old,
@@ -61,11 +64,13 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
             jsonb_build_object('what', c.new #> '{late,-1,what}'))
     ) AS t (n, type, happened, facts)
     WHERE t.happened
-    ORDER BY c.n, t.n
-$$;
+    ORDER BY c.n, t.n;
+END $$;
 
 CREATE FUNCTION receipt_events(p_old JSONB, p_new JSONB) RETURNS TABLE (type TEXT, data JSONB)
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    RETURN QUERY
     SELECT t.type, t.facts
     FROM (VALUES
         (1, 'receipt.' || (p_new ->> 'status'), p_new ->> 'status' <> coalesce(p_old ->> 'status', 'not_due'),
@@ -74,12 +79,14 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
         (2, 'receipt.extended', p_new -> 'extensions' > coalesce(p_old -> 'extensions', '0'), jsonb_build_object(
             'receipt_by', p_new -> 'deadline', 'previous', jsonb_build_object('receipt_by', p_old -> 'deadline')))
     ) AS t (n, type, happened, facts)
-    WHERE t.happened ORDER BY t.n
-$$;
+    WHERE t.happened ORDER BY t.n;
+END $$;
 
 -- A clock that runs and now ends at another time. A clock that begins or ends comes with the event that does it.
 CREATE FUNCTION deadline_events(p_old JSONB, p_new JSONB) RETURNS TABLE (type TEXT, data JSONB)
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    RETURN QUERY
     SELECT 'deadline.changed', jsonb_build_object('deadline', t.name, 'old', t.old, 'new', t.new)
     FROM (
         SELECT 0 AS n, c.name, nullif(c.old, 'null') AS old, nullif(c.new, 'null') AS new
@@ -97,12 +104,14 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
     SELECT 'deadline.changed', jsonb_build_object('deadline', s.key, 'moved_by', s.value, 'previous',
         jsonb_build_object('moved_by', p_old -> 'shifts' -> s.key))
     FROM jsonb_each(coalesce(p_new -> 'shifts', '{}')) AS s
-    WHERE s.key NOT IN ('ship_by', 'receipt_by') AND s.value IS DISTINCT FROM p_old -> 'shifts' -> s.key
-$$;
+    WHERE s.key NOT IN ('ship_by', 'receipt_by') AND s.value IS DISTINCT FROM p_old -> 'shifts' -> s.key;
+END $$;
 
 -- `p_kind` is `order` or `withdrawal`.
 CREATE FUNCTION hold_events(p_kind TEXT, p_old JSONB, p_new JSONB) RETURNS TABLE (type TEXT, data JSONB)
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    RETURN QUERY
     SELECT p_kind || CASE WHEN h.held THEN '.held' ELSE '.released' END, jsonb_build_object(
         'hold', h.body -> 'name', 'about', nullif(h.body -> 'subject', '""'), 'scope', h.body -> 'scope',
         'owner', h.body -> 'owner', 'since', h.body -> 'since', 'review_at', h.body -> 'review_at')
@@ -117,11 +126,13 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
         LEFT JOIN jsonb_path_query(p_new, '$[*]') AS n (body)
             ON n.body -> 'name' = o.body -> 'name' AND n.body -> 'subject' = o.body -> 'subject'
     ) AS h
-    WHERE h.other IS NULL
-$$;
+    WHERE h.other IS NULL;
+END $$;
 
 CREATE FUNCTION case_events(p_old JSONB, p_new JSONB) RETURNS TABLE (type TEXT, data JSONB)
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    RETURN QUERY
     SELECT CASE WHEN c.new ->> 'kind' = 'chargeback' THEN 'chargeback.' ELSE 'case.' END || t.word,
            jsonb_build_object(
                'case_id', c.new -> 'case_id', 'kind', c.new -> 'kind', 'reason', c.new -> 'reason',
@@ -138,11 +149,13 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
                                OR (c.old -> 'stage', c.old -> 'since') <> (c.new -> 'stage', c.new -> 'since'))
     ) AS t (n, word, happened)
     WHERE t.happened
-    ORDER BY c.n, t.n
-$$;
+    ORDER BY c.n, t.n;
+END $$;
 
 CREATE FUNCTION refund_events(p_old JSONB, p_new JSONB) RETURNS TABLE (type TEXT, data JSONB)
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    RETURN QUERY
     SELECT 'refund.' || (n.body ->> 'status'), jsonb_build_object(
         'cause', n.body -> 'cause', 'refund_minor', n.body -> 'amount_minor', 'source', n.body -> 'source',
         'bearer', n.body -> 'bearer', 'previous', jsonb_build_object('status', o.body -> 'status'))
@@ -154,8 +167,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
     FROM (VALUES
         ('requested', p_new -> 'refund_request', p_old -> 'refund_request'),
         ('request_ended', p_old -> 'refund_request', p_new -> 'refund_request')) AS t (word, body, other)
-    WHERE jsonb_typeof(t.body) = 'object' AND t.body -> 'cause' IS DISTINCT FROM t.other -> 'cause'
-$$;
+    WHERE jsonb_typeof(t.body) = 'object' AND t.body -> 'cause' IS DISTINCT FROM t.other -> 'cause';
+END $$;
 
 -- All that changed, the cause before its effect: parcels, receipt, cases, refunds, holds, clocks. The order itself last.
 CREATE FUNCTION order_changes(p_old orders, p_new orders) RETURNS TABLE (type TEXT, data JSONB)
@@ -165,8 +178,8 @@ DECLARE
     -- A new order is opening, or waits for its shipment; `order.opened` says that.
     v_phase TEXT := CASE WHEN NOT v_first THEN p_old.phase WHEN p_new.phase = 'opening' THEN 'opening'
                          ELSE 'awaiting_shipment' END;
-    o       JSONB := p_old.state;
-    n       JSONB := p_new.state;
+    o       JSONB := p_old.state || '{}';
+    n       JSONB := p_new.state || '{}';
 BEGIN
     IF v_first THEN
         RETURN QUERY SELECT 'order.opened', '{}'::JSONB;
@@ -187,7 +200,10 @@ BEGIN
     IF n -> 'holds' IS DISTINCT FROM o -> 'holds' THEN
         RETURN QUERY SELECT * FROM hold_events('order', o -> 'holds', n -> 'holds');
     END IF;
-    RETURN QUERY SELECT * FROM deadline_events(o, n);
+    IF (n -> 'ship_by', n -> 'receipt', n -> 'settle_not_before', n -> 'cases', n -> 'shifts')
+       IS DISTINCT FROM (o -> 'ship_by', o -> 'receipt', o -> 'settle_not_before', o -> 'cases', o -> 'shifts') THEN
+        RETURN QUERY SELECT * FROM deadline_events(o, n);
+    END IF;
     RETURN QUERY
     SELECT t.type, t.facts
     FROM (VALUES

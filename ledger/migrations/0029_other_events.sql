@@ -3,7 +3,9 @@
 -- --- what changed between two states of a withdrawal ---------------------------------------------------------
 
 CREATE FUNCTION payout_events(p_old JSONB, p_new JSONB) RETURNS TABLE (type TEXT, data JSONB)
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    RETURN QUERY
     SELECT 'payout.' || t.word, jsonb_build_object('attempt', c.new -> 'number', 'rail', c.new -> 'rail') || t.facts
     FROM (
         SELECT n.n, n.body AS new, o.body AS old
@@ -19,8 +21,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
     UNION ALL
     SELECT 'payout.returned', jsonb_build_object('returned_minor', p_new #> '{returns_minor,-1}')
     WHERE p_new #> '{returns_minor,-1}' IS NOT NULL
-      AND p_new -> 'returns_minor' IS DISTINCT FROM p_old -> 'returns_minor'
-$$;
+      AND p_new -> 'returns_minor' IS DISTINCT FROM p_old -> 'returns_minor';
+END $$;
 
 CREATE FUNCTION withdrawal_changes(p_old withdrawals, p_new withdrawals) RETURNS TABLE (type TEXT, data JSONB)
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
