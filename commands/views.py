@@ -69,10 +69,11 @@ def holds_table(holds: Sequence[Mapping[str, Any]], language: Language = "en") -
     """Why the money has not arrived; in English where there is no Chinese text."""
     return table(
         "Why the money is not there",
-        ("reason", "since", "expected by", "who can act", "what helps"),
+        ("reason", "how much", "since", "expected by", "who can act", "what helps"),
         [
             (
                 hold["reason"],
+                format_minor(hold["amount_minor"], hold["currency"]) if hold.get("amount_minor") is not None else "",
                 clock(hold["since"]),
                 clock(hold.get("expected_release")),
                 hold["who_can_act"],

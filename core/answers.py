@@ -43,9 +43,11 @@ class JournalEntry(Message):
 
 
 class HoldView(Message):
-    """Why money has not arrived yet."""
+    """Why money has not arrived yet, and how much of it waits for this reason: reasons may share the same money."""
 
     reason: str
+    amount_minor: int | None = None
+    currency: str | None = None
     since: Time
     expected_release: Time | None = None
     who_can_act: str

@@ -42,6 +42,20 @@ def test_order_that_waits_for_shipment_says_until_when_and_who_can_act() -> None
     assert "report_shipment" in waits.what_helps
 
 
+def test_each_reason_says_how_much_of_the_money_waits_for_it() -> None:
+    driver = opened()
+    total = driver.order.total_minor
+    assert (view(driver, "shipment").amount_minor, view(driver, "shipment").currency) == (total, "CNY")
+    driver.ship()
+    assert view(driver, "audit_collecting").amount_minor == total
+    driver.deliver()
+    driver.send("confirm_receipt", "buyer")
+    assert view(driver, "settlement").amount_minor == total - driver.state.commission_minor
+    cancelled = opened()
+    cancelled.send("cancel_order", "buyer", reason="no")
+    assert view(cancelled, "refund_booked").amount_minor == cancelled.order.total_minor
+
+
 def test_held_goods_wait_for_a_reviewer_and_show_when_they_are_overdue() -> None:
     driver = OrderDriver(screening=Screening(verdict="hold", reasons=("medicine",))).open()
     waits = view(driver, "screening")

@@ -321,7 +321,7 @@ class Machine(Generic[S]):
 
     @workflow.query(description="Why the money is not here")
     def holds(self) -> list[dict[str, Any]]:
-        """`[{reason, since, expected_release?, who_can_act, what_helps, what_helps_zh?}]`."""
+        """`[{reason, amount_minor?, currency?, since, expected_release?, who_can_act, what_helps, what_helps_zh?}]`."""
         if self._state is not None:
             views = self._views.holds_of(self._state)
         else:

@@ -364,6 +364,15 @@ class OrderState(State):
         )
 
     @property
+    def waiting_minor(self) -> int:
+        """What has reached neither side yet: what is in escrow, the proceeds, or what is settled and held back."""
+        if self.settled_at is not None:
+            return self.settled_minor or 0
+        if self.credited_at is not None:
+            return self.proceeds_minor
+        return max(self.order.total_minor - sum(refund.amount_minor for refund in self.refunds), 0)
+
+    @property
     def freight_left_minor(self) -> int:
         """What may still go back of the freight."""
         return self.order.freight_minor - self.freight_refunded_minor

@@ -11,7 +11,7 @@ from core.answers import HoldView
 from core.audit.explain import LANGUAGES, Language, sentence
 from core.order.deadlines import deadlines, next_deadline
 from core.order.pausing import settles_at
-from core.order.state import OrderState, Refund
+from core.order.state import REFUND_STUCK, OrderState, Refund
 from core.order.texts import (
     HELD,
     LIFT,
@@ -95,20 +95,27 @@ def hold_reasons(state: OrderState) -> tuple[str, ...]:
 
 
 def holds_of(state: OrderState) -> tuple[HoldView, ...]:
-    """Why the money has not arrived: since when, until when, who can act, what helps."""
-    return (
+    """Why the money has not arrived: how much, since when, until when, who can act, what helps."""
+    views = (
         *_named_holds(state),
         *((hold_of(state.open_case),) if state.open_case is not None else ()),
         *_waiting(state, _unapproved(state)),
         *(_refund(refund) for refund in _open_refunds(state)),
+    )
+    money = {"amount_minor": state.waiting_minor, "currency": state.order.currency}
+    return tuple(
+        view.model_copy(update=money if view.amount_minor is None else {"currency": state.order.currency})
+        for view in views
     )
 
 
 def _named_holds(state: OrderState) -> Iterator[HoldView]:
     for hold in state.holds:
         helps = HELD.get(hold.name, LIFT)
+        stuck = state.refund(hold.subject) if hold.name == REFUND_STUCK else None
         yield HoldView(
             reason=hold.name,
+            amount_minor=stuck.amount_minor if stuck is not None else None,
             since=hold.since,
             expected_release=hold.review_at,
             who_can_act=hold.owner,
@@ -262,6 +269,7 @@ def _refund(refund: Refund) -> HoldView:
     helps = WAITING["refund_by_people" if people else "refund"]
     return HoldView(
         reason=f"refund_{refund.status}",
+        amount_minor=refund.amount_minor,
         since=refund.since,
         who_can_act="operator" if people else "channel",
         what_helps=helps.en,

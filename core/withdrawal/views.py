@@ -118,6 +118,8 @@ def _hold_view(
     helps = WAITING[reason]
     return HoldView(
         reason=reason,
+        amount_minor=state.withdrawal.amount_minor,
+        currency=state.withdrawal.currency,
         since=state.phase_since,
         expected_release=release,
         who_can_act=who,
@@ -133,6 +135,8 @@ def _held(state: WithdrawalState, hold: Hold) -> HoldView:
         helps = Help(f"{helps.en} They can from {opens} on.", f"{helps.zh}最早可提交时间：{opens}。")
     return HoldView(
         reason=hold.name,
+        amount_minor=state.withdrawal.amount_minor,
+        currency=state.withdrawal.currency,
         since=hold.since,
         who_can_act=hold.owner,
         what_helps=helps.en,
