@@ -5,11 +5,12 @@ SET check_function_bodies = off;
 
 CREATE FUNCTION event_position()
  RETURNS bigint
- LANGUAGE sql
+ LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
-    SELECT pg_current_xact_id()::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0)
-$function$;
+BEGIN
+    RETURN pg_current_xact_id()::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0);
+END $function$;
 
 CREATE FUNCTION person_of(p_name text)
  RETURNS text
@@ -188,11 +189,10 @@ CREATE TABLE events (
     at timestamp with time zone NOT NULL,
     recorded_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
     data jsonb NOT NULL,
-    CONSTRAINT events_pkey PRIMARY KEY (id),
+    CONSTRAINT events_pkey PRIMARY KEY ("position", id),
     CONSTRAINT events_are_numbered_by_subject UNIQUE (subject, seq)
 );
 CREATE INDEX events_by_recording ON events USING btree (recorded_at);
-CREATE INDEX events_in_order ON events USING btree ("position", id);
 CREATE INDEX events_of_merchant ON events USING btree (merchant_id, "position", id);
 
 CREATE TABLE figures (
@@ -1500,10 +1500,12 @@ END $function$;
 
 CREATE FUNCTION case_events(p_old jsonb, p_new jsonb)
  RETURNS TABLE(type text, data jsonb)
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
+BEGIN
+    RETURN QUERY
     SELECT CASE WHEN c.new ->> 'kind' = 'chargeback' THEN 'chargeback.' ELSE 'case.' END || t.word,
            jsonb_build_object(
                'case_id', c.new -> 'case_id', 'kind', c.new -> 'kind', 'reason', c.new -> 'reason',
@@ -1520,8 +1522,8 @@ AS $function$
                                OR (c.old -> 'stage', c.old -> 'since') <> (c.new -> 'stage', c.new -> 'since'))
     ) AS t (n, word, happened)
     WHERE t.happened
-    ORDER BY c.n, t.n
-$function$;
+    ORDER BY c.n, t.n;
+END $function$;
 
 CREATE FUNCTION change_endpoint(p_endpoint_id text, p_url text, p_description text, p_types text[])
  RETURNS boolean
@@ -1781,10 +1783,12 @@ $function$;
 
 CREATE FUNCTION deadline_events(p_old jsonb, p_new jsonb)
  RETURNS TABLE(type text, data jsonb)
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
+BEGIN
+    RETURN QUERY
     SELECT 'deadline.changed', jsonb_build_object('deadline', t.name, 'old', t.old, 'new', t.new)
     FROM (
         SELECT 0 AS n, c.name, nullif(c.old, 'null') AS old, nullif(c.new, 'null') AS new
@@ -1802,8 +1806,8 @@ AS $function$
     SELECT 'deadline.changed', jsonb_build_object('deadline', s.key, 'moved_by', s.value, 'previous',
         jsonb_build_object('moved_by', p_old -> 'shifts' -> s.key))
     FROM jsonb_each(coalesce(p_new -> 'shifts', '{}')) AS s
-    WHERE s.key NOT IN ('ship_by', 'receipt_by') AND s.value IS DISTINCT FROM p_old -> 'shifts' -> s.key
-$function$;
+    WHERE s.key NOT IN ('ship_by', 'receipt_by') AND s.value IS DISTINCT FROM p_old -> 'shifts' -> s.key;
+END $function$;
 
 CREATE FUNCTION deposit_required(p_merchant_id text, p_currency text)
  RETURNS bigint
@@ -1904,7 +1908,6 @@ CREATE FUNCTION event_cause(p_old jsonb, p_new jsonb)
  RETURNS jsonb
  LANGUAGE sql
  IMMUTABLE
- SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
     SELECT CASE WHEN j.line ->> 'outcome' IN ('accepted', 'noted') AND j.line -> 'seq' > coalesce(p_old #> '{inbox,seq}', '0')
                 THEN jsonb_build_object('because', j.line -> 'verb', 'by', j.line #> '{actor,role}') ELSE '{}' END
@@ -1915,7 +1918,6 @@ CREATE FUNCTION event_time(p_at timestamp with time zone)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE
- SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
     SELECT rtrim(rtrim(to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0'), '.') || 'Z'
 $function$;
@@ -2003,10 +2005,12 @@ $function$;
 
 CREATE FUNCTION hold_events(p_kind text, p_old jsonb, p_new jsonb)
  RETURNS TABLE(type text, data jsonb)
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
+BEGIN
+    RETURN QUERY
     SELECT p_kind || CASE WHEN h.held THEN '.held' ELSE '.released' END, jsonb_build_object(
         'hold', h.body -> 'name', 'about', nullif(h.body -> 'subject', '""'), 'scope', h.body -> 'scope',
         'owner', h.body -> 'owner', 'since', h.body -> 'since', 'review_at', h.body -> 'review_at')
@@ -2021,8 +2025,8 @@ AS $function$
         LEFT JOIN jsonb_path_query(p_new, '$[*]') AS n (body)
             ON n.body -> 'name' = o.body -> 'name' AND n.body -> 'subject' = o.body -> 'subject'
     ) AS h
-    WHERE h.other IS NULL
-$function$;
+    WHERE h.other IS NULL;
+END $function$;
 
 CREATE FUNCTION is_held_by_merchant(p_reference text)
  RETURNS boolean
@@ -2913,8 +2917,8 @@ DECLARE
     -- A new order is opening, or waits for its shipment; `order.opened` says that.
     v_phase TEXT := CASE WHEN NOT v_first THEN p_old.phase WHEN p_new.phase = 'opening' THEN 'opening'
                          ELSE 'awaiting_shipment' END;
-    o       JSONB := p_old.state;
-    n       JSONB := p_new.state;
+    o       JSONB := p_old.state || '{}';
+    n       JSONB := p_new.state || '{}';
 BEGIN
     IF v_first THEN
         RETURN QUERY SELECT 'order.opened', '{}'::JSONB;
@@ -2935,7 +2939,10 @@ BEGIN
     IF n -> 'holds' IS DISTINCT FROM o -> 'holds' THEN
         RETURN QUERY SELECT * FROM hold_events('order', o -> 'holds', n -> 'holds');
     END IF;
-    RETURN QUERY SELECT * FROM deadline_events(o, n);
+    IF (n -> 'ship_by', n -> 'receipt', n -> 'settle_not_before', n -> 'cases', n -> 'shifts')
+       IS DISTINCT FROM (o -> 'ship_by', o -> 'receipt', o -> 'settle_not_before', o -> 'cases', o -> 'shifts') THEN
+        RETURN QUERY SELECT * FROM deadline_events(o, n);
+    END IF;
     RETURN QUERY
     SELECT t.type, t.facts
     FROM (VALUES
@@ -2957,10 +2964,12 @@ END $function$;
 
 CREATE FUNCTION parcel_events(p_old jsonb, p_new jsonb)
  RETURNS TABLE(type text, data jsonb)
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
+BEGIN
+    RETURN QUERY
     SELECT t.type, jsonb_build_object('parcel_id', c.new -> 'parcel_id', 'way', c.new -> 'way') || t.facts
     FROM (
         SELECT n.n, n.body AS new, o.body AS old,
@@ -2995,14 +3004,13 @@ AS $function$
             jsonb_build_object('what', c.new #> '{late,-1,what}'))
     ) AS t (n, type, happened, facts)
     WHERE t.happened
-    ORDER BY c.n, t.n
-$function$;
+    ORDER BY c.n, t.n;
+END $function$;
 
 CREATE FUNCTION parcels_in(p_state jsonb)
  RETURNS TABLE(key text, n bigint, body jsonb)
  LANGUAGE sql
  IMMUTABLE
- SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
     SELECT p.body ->> 'parcel_id', p.n, p.body
     FROM jsonb_path_query(p_state, '$.parcels[*]') WITH ORDINALITY AS p (body, n)
@@ -3105,10 +3113,12 @@ END $function$;
 
 CREATE FUNCTION payout_events(p_old jsonb, p_new jsonb)
  RETURNS TABLE(type text, data jsonb)
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
+BEGIN
+    RETURN QUERY
     SELECT 'payout.' || t.word, jsonb_build_object('attempt', c.new -> 'number', 'rail', c.new -> 'rail') || t.facts
     FROM (
         SELECT n.n, n.body AS new, o.body AS old
@@ -3124,8 +3134,8 @@ AS $function$
     UNION ALL
     SELECT 'payout.returned', jsonb_build_object('returned_minor', p_new #> '{returns_minor,-1}')
     WHERE p_new #> '{returns_minor,-1}' IS NOT NULL
-      AND p_new -> 'returns_minor' IS DISTINCT FROM p_old -> 'returns_minor'
-$function$;
+      AND p_new -> 'returns_minor' IS DISTINCT FROM p_old -> 'returns_minor';
+END $function$;
 
 CREATE FUNCTION post(
     p_references text[],
@@ -3973,10 +3983,12 @@ END $function$;
 
 CREATE FUNCTION receipt_events(p_old jsonb, p_new jsonb)
  RETURNS TABLE(type text, data jsonb)
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
+BEGIN
+    RETURN QUERY
     SELECT t.type, t.facts
     FROM (VALUES
         (1, 'receipt.' || (p_new ->> 'status'), p_new ->> 'status' <> coalesce(p_old ->> 'status', 'not_due'),
@@ -3985,8 +3997,8 @@ AS $function$
         (2, 'receipt.extended', p_new -> 'extensions' > coalesce(p_old -> 'extensions', '0'), jsonb_build_object(
             'receipt_by', p_new -> 'deadline', 'previous', jsonb_build_object('receipt_by', p_old -> 'deadline')))
     ) AS t (n, type, happened, facts)
-    WHERE t.happened ORDER BY t.n
-$function$;
+    WHERE t.happened ORDER BY t.n;
+END $function$;
 
 CREATE FUNCTION record_breaks(
     p_scope text,
@@ -4140,10 +4152,12 @@ END $function$;
 
 CREATE FUNCTION refund_events(p_old jsonb, p_new jsonb)
  RETURNS TABLE(type text, data jsonb)
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
+BEGIN
+    RETURN QUERY
     SELECT 'refund.' || (n.body ->> 'status'), jsonb_build_object(
         'cause', n.body -> 'cause', 'refund_minor', n.body -> 'amount_minor', 'source', n.body -> 'source',
         'bearer', n.body -> 'bearer', 'previous', jsonb_build_object('status', o.body -> 'status'))
@@ -4155,8 +4169,8 @@ AS $function$
     FROM (VALUES
         ('requested', p_new -> 'refund_request', p_old -> 'refund_request'),
         ('request_ended', p_old -> 'refund_request', p_new -> 'refund_request')) AS t (word, body, other)
-    WHERE jsonb_typeof(t.body) = 'object' AND t.body -> 'cause' IS DISTINCT FROM t.other -> 'cause'
-$function$;
+    WHERE jsonb_typeof(t.body) = 'object' AND t.body -> 'cause' IS DISTINCT FROM t.other -> 'cause';
+END $function$;
 
 CREATE FUNCTION refuse_change()
  RETURNS trigger
