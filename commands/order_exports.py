@@ -1,7 +1,8 @@
 """Orders from a storefront's CSV export, by a mapping of its columns: `start orders.csv --mapping shopify`.
 
 A mapping is a TOML file. `[columns]` says which column holds which field, and `[values]` gives fields that the file
-does not have. `paid` lists the words of the column `status` that mean paid, and `offset` the zone of times without one.
+does not have. `paid` lists the words of the column `status` that mean paid, `modes` what words of the column
+`delivery_mode` mean, and `offset` the zone of times without one.
 `commands/mappings/` has those of Shopify and WooCommerce, to copy and change. Columns that are not mapped are not read,
 so that no name, street or phone enters; a buyer's e-mail becomes a digest.
 """
@@ -14,12 +15,13 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from commands.reading import Document, read_text
 from core.errors import BadInput
+from core.messages import DeliveryMode
 from core.money import parse_amount
 from core.reading import reasons_of
 from inbound.tables import BadFile, BadRow, cells_of, damage, delimiter_of, with_point
@@ -40,6 +42,8 @@ Field = Literal[
     "paid_at",
     "ship_by",
     "policy",
+    "delivery_mode",
+    "handover_hash",
     "line_id",
     "line_title",
     "line_category",
@@ -71,6 +75,7 @@ NEEDED: tuple[Field, ...] = (
     "to_country",
     "from_country",
 )
+MODES: tuple[DeliveryMode, ...] = get_args(DeliveryMode)
 _TIME = re.compile(r"(\d{4})[-/](\d\d?)[-/](\d\d?)[ T](\d\d?):(\d\d)(?::(\d\d))?(?:\.\d+)?\s*(Z|[+-]\d\d:?\d\d)?")
 _NOT_AN_ID = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -84,6 +89,8 @@ class OrderMapping(BaseModel):
     values: dict[Field, str] = {}
     paid: tuple[str, ...] = ()
     """In lower case; empty: every order is paid."""
+    modes: dict[str, DeliveryMode] = {}
+    """What the file's own words for a delivery mean, in lower case: `local pickup` is `pickup`."""
     offset: Annotated[str, StringConstraints(pattern=r"^([+-]\d\d:\d\d|)$")] = ""
 
 
@@ -203,6 +210,8 @@ def _order(rows: list[_Row], mapping: OrderMapping, delimiter: str) -> dict[str,
         "ship_to": _address("to", field_of),
     }
     optional = {
+        "delivery_mode": _mode(field_of("delivery_mode"), mapping),
+        "handover_hash": field_of("handover_hash"),
         "ship_by": field_of("ship_by") and _time(field_of("ship_by"), mapping.offset),
         "policy": field_of("policy"),
     }
@@ -217,6 +226,22 @@ def _line(number: int, fields: Mapping[str, str], field_of: Any, minor: Any) -> 
         "quantity": _whole(field_of("line_quantity", fields)),
         "unit_price_minor": minor("line_price", fields),
     }
+
+
+def _mode(text: str, mapping: OrderMapping) -> str:
+    """How it is delivered; empty where the file does not say.
+
+    Raises:
+        BadInput: another word; names the column and what it may hold.
+    """
+    word = text.strip().casefold()
+    mode = mapping.modes.get(word, word)
+    if not mode or mode in MODES:
+        return mode
+    column = mapping.columns.get("delivery_mode")
+    where = f"column {column!r} has" if column is not None else "[values] has"
+    known = f"; the mapping's [modes] knows {', '.join(mapping.modes)}" if mapping.modes else ""
+    raise BadInput(f"delivery_mode: {where} {text[:40]!r}; it must be {', '.join(MODES)} or empty{known}")
 
 
 def _address(which: str, field_of: Any) -> dict[str, str]:

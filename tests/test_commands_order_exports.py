@@ -52,6 +52,40 @@ def test_a_woocommerce_export_with_semicolons_and_decimal_commas_is_read() -> No
     assert order.payment.paid_at.isoformat() == "2026-11-27T09:30:00+00:00"
 
 
+def with_modes(*modes: str) -> str:
+    """One order for each word of a delivery."""
+    header, row = (
+        SHOPIFY.splitlines()[0],
+        "#{},a@b.com,paid,2026-11-27 10:00:00 +0800,USD,10.00,0.00,0.00,10.00,0.00,1,Mug,10.00,,,,,US,,x,{}",
+    )
+    rows = [row.format(number, mode) for number, mode in enumerate(modes, 1001)]
+    return "\n".join([f"{header},Shipping Method", *rows, ""])
+
+
+def test_how_an_order_is_delivered_comes_from_its_column_in_the_files_own_words(tmp_path: Path) -> None:
+    mapping = tmp_path / "own.toml"
+    shopify = (SHIPPED / "shopify.toml").read_text(encoding="utf-8")
+    own = shopify.replace("[columns]", '[columns]\ndelivery_mode = "Shipping Method"', 1)
+    mapping.write_text(f'{own}\n[modes]\n"local pickup" = "pickup"\nstandard = "express"\n', encoding="utf-8")
+    text = with_modes("Standard", "local", " Virtual ", "", "Local Pickup", "drone")
+    found = orders_of("f", text, read_mapping(str(mapping)))
+    assert [one.value.get("delivery_mode") for one in found[:5]] == ["express", "local", "virtual", None, "pickup"]
+    assert Order.model_validate(found[2].value, extra="forbid").delivery_mode == "virtual"
+    assert found[5].line == 7
+    assert str(found[5].wrong) == (
+        "delivery_mode: column 'Shipping Method' has 'drone'; it must be express, local, pickup, virtual or empty; "
+        "the mapping's [modes] knows local pickup, standard"
+    )
+
+
+def test_a_mapping_that_names_an_unknown_mode_is_refused(tmp_path: Path) -> None:
+    mapping = tmp_path / "own.toml"
+    shopify = (SHIPPED / "shopify.toml").read_text(encoding="utf-8")
+    mapping.write_text(f'{shopify}\n[modes]\ncourier = "drone"\n', encoding="utf-8")
+    with pytest.raises(BadInput, match=r"modes\.courier"):
+        read_mapping(str(mapping))
+
+
 def test_the_same_buyer_has_the_same_id() -> None:
     twice = SHOPIFY.replace("#1002,bob@example.com,pending,", "#1002,JANE@example.com,paid,2026-11-27 10:00:00 +0800")
     first, second = orders_of("f", twice, read_mapping("shopify"))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from databases import Database
 from explained import Explained
+from order_samples import an_order
 
 from bench.settled import add_settled_orders
 from ledger.long_reads import long_reads
@@ -23,6 +24,9 @@ ORDERS = 3_000
 FEW = 100
 """Buffers of 8 KB that a list of ten rows may read: index pages, rows, and what is stored beside them."""
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+LIKE = an_order(merchant_id="m-7", buyer_id="b-7", device_hash="d" * 64, place_hash="e" * 64)
+LIKE_SINCE = NOW - timedelta(days=1)
+"""A busy merchant's order, and the day that its signals look back."""
 MIDDLE = Position(datetime(2026, 1, 1, 8, tzinfo=UTC), "S0001440")
 """Of the orders, about half are older."""
 
@@ -48,6 +52,7 @@ LISTS: dict[str, Callable[[Register], Awaitable[Any]]] = {
     ),
     "a merchant's open orders with their states": lambda register: register.orders.open_of("m-98", limit=10),
     "what becomes a merchant's": lambda register: register.balances.coming("m-98"),
+    "what is like an order at intake": lambda register: register.orders.alike(LIKE, LIKE_SINCE),
     "the orders of one payment": lambda register: register.orders.paid_with("pay-S0000098"),
     "open orders": lambda register: register.orders.rows(closed=False, limit=10),
     "open orders of a merchant": lambda register: register.orders.rows(merchant_id="m-7", closed=False, limit=10),

@@ -9,9 +9,11 @@ from datetime import timedelta
 
 import gateway
 from core.errors import Refused
+from core.ids import order_workflow_id
+from core.intake import INTAKE_SIGNALS
 from core.merchants import MERCHANT_FROZEN, Stop
 from core.messages import Actor
-from demo.stage import StagedOrder
+from demo.stage import COMMISSION_BPS, StagedOrder
 from demo.stories.orders import happy
 from demo.stories.outcomes import Chapter, Outcome, ending, money, settled, start_and_ship
 from ledger.pool import open_pool
@@ -90,6 +92,31 @@ async def _owner(play: StagedOrder) -> AsyncIterator[Register]:
         yield Register(pool)
     finally:
         await pool.close()
+
+
+@MERCHANTS.story("signals of collusion: an amount just under a threshold, and a pair again; a person lets both go")
+async def alike(play: StagedOrder) -> Outcome:
+    thresholds = f"pair_max = 1\nthresholds_minor = [{play.order.total_minor + 1}]"
+    text = f'name = "watchful-{play.name.lower()}"\ncommission_bps = {COMMISSION_BPS}\n[intake]\n{thresholds}\n'
+    play.under(await play.stage.policy_of(text))
+    await start_and_ship(play)
+    second, seen = f"{play.name}-2", [await _signals(play, play.name)]
+    await _second_order(play)
+    seen.append(await _signals(play, second))
+    order_id = order_workflow_id(second)
+    await gateway.send(play.stage.client, order_id, "cancel_order", play.command("buyer", reason="was a test"))
+    await play.travel()
+    await play.send("confirm_receipt", "buyer")
+    await play.send("lift_hold", "operator", name=INTAKE_SIGNALS, reason="two gifts")
+    await play.days(8)
+    expected = "held for just_under; held for pair,just_under"
+    return f"{expected}; then {settled(play)}", f"{'; '.join(seen)}; then {await ending(play)}"
+
+
+async def _signals(play: StagedOrder, order_id: str) -> str:
+    """What an order is held for from its beginning."""
+    state = await gateway.query(play.stage.client, order_workflow_id(order_id), "order")
+    return f"held for {next(h['facts']['signals'] for h in state['holds'] if h['name'] == INTAKE_SIGNALS)}"
 
 
 @MERCHANTS.story("a deposit: filled by the first settlement, given back after the exit")
