@@ -15,6 +15,7 @@ from commands.console import JsonFlag, command, print_answer, print_line
 from config import Settings, load
 from core.addresses import hide_passwords
 from core.errors import PortInUse, Unavailable
+from core.search_attributes import VIEWS, view_url
 from logs import log_to_file
 
 if TYPE_CHECKING:
@@ -124,6 +125,9 @@ def _show(console: Console, view: dict[str, str]) -> None:
     for name, value in view.items():
         if name not in {"web_ui", "console"}:
             print(f"{name}={value}")
+    print("\nLists in the Web UI, to be saved there under Saved Views:")
+    for name, query in VIEWS.items():
+        print(f"  {name}: {view_url(view['web_ui'], view['TEMPORAL_NAMESPACE'], query)}")
     print(f"\nThe worker's log: {load().home / WORKER_LOG}")
     print("Other terminals find the stack by themselves: python starter.py start order.json", flush=True)
     console.print("Ctrl-C ends it; everything in it stays.")
