@@ -76,6 +76,12 @@ def next_try(failures: int, now: datetime, chance: float, retry_after: timedelta
     return now + max(spread, min(retry_after or timedelta(0), RETRIES[-1]))
 
 
+def pause_of(answer: PostAnswer) -> timedelta | None:
+    """How long nothing at all is sent: a consumer that has too much, or is being mended, asks for time for itself."""
+    asked = answer.retry_after if answer.status in (429, 503) else None
+    return min(asked, RETRIES[-1]) if asked else None
+
+
 def health_after(health: Health, outcome: Outcome, now: datetime) -> Health:
     """An endpoint's health after a post. A disabled one stays so: only a person enables it again."""
     if health.state == "disabled":

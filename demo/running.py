@@ -6,20 +6,25 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from temporalio.service import RPCError
 
+from config import Settings
+from core.api_keys import RANDOM_BYTES, SCOPES, key_id_of, make_key
 from core.errors import DakuanError
 from demo.numbers import PRINTERS
-from demo.stage import Stage
+from demo.stage import HttpAccess, Stage
 from demo.stories import ALONE, STORIES
+from ledger.pool import open_pool
 from ledger.register import Register
 from ledger.safeguards import set_safeguard
 from local.stack import LocalStack
 from screens import error_screen
+from storefront.identities import digest_of
+from storefront.serving import listen, serving
 from wiring.database import ready_database
 from wiring.desks import callback_desk, push_desk
 from worker import running_worker
@@ -51,6 +56,7 @@ async def stage_of(seed: int) -> AsyncIterator[tuple[Stage, LocalStack]]:
         running_worker(stack.settings) as client,
         ready_database(stack.settings) as pool,
         push_desk(stack.settings, Register(pool), client) as desk,
+        http_access(stack.settings) as http,
     ):
         owner, at_once = stack.settings.needed("database_owner_url"), timedelta(0)
         await set_safeguard(owner, "cooling", at_once, who="demo", why="stories pay to accounts that are new")
@@ -60,7 +66,27 @@ async def stage_of(seed: int) -> AsyncIterator[tuple[Stage, LocalStack]]:
         tag = secrets.token_hex(3)
         world, database = stack.world, stack.postgres
         secret = stack.settings.rails.disputes["stripe"].secret if stack.settings.rails is not None else ""
-        yield Stage(client, world, register, seed, tag, PRINTERS, desk.receive, called_back, database, secret), stack
+        yield (
+            Stage(client, world, register, seed, tag, PRINTERS, desk.receive, called_back, database, secret, http),
+            stack,
+        )
+
+
+@asynccontextmanager
+async def http_access(settings: Settings) -> AsyncIterator[HttpAccess]:
+    """The HTTP gateway of this stack, with a key of a storefront."""
+    key = make_key(secrets.token_bytes(RANDOM_BYTES))
+    key_id, now = key_id_of(key), datetime.now(UTC)
+    assert key_id is not None  # it was just made
+    digest = digest_of(key, settings.pepper_needed)
+    pool = await open_pool(settings.needed("database_owner_url"), size=1)
+    add = Register(pool).api_keys.add
+    await add(key_id, "demo", digest, merchant_id=None, scopes=SCOPES, by="demo", expires_at=None, now=now)
+    await pool.close()
+    listener = listen("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    async with serving(settings, listener):
+        yield HttpAccess(f"http://127.0.0.1:{port}", key)
 
 
 async def play_all(stage: Stage, orders: int) -> list[StoryResult]:

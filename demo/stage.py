@@ -46,14 +46,21 @@ COMMISSION_BPS = 500
 """The default policy's commission; the stories expect it."""
 
 
+@dataclass(frozen=True)
+class HttpAccess:
+    """The HTTP gateway, and a storefront's key for it."""
+
+    url: str
+    key: str = field(repr=False)
+
+
 @dataclass
 class Stage:
     """One running stack, and the seed from which all orders are made.
 
     `carriers`: the carriers of orders, in turn, unless the story names one. `take_push` receives pushes: vendor, body,
     headers. `take_callback` receives callbacks of rails and channels; `dispute_secret` signs those about disputes.
-    `server` is the database's, for stories in which
-    it fails.
+    `server` is the database's, for stories in which it fails. `http` leads to the gateway.
     """
 
     client: Client
@@ -66,6 +73,7 @@ class Stage:
     take_callback: Callable[[str, bytes, Mapping[str, str]], Awaitable[Any]] | None = None
     server: Postgres | None = None
     dispute_secret: str = field(default="", repr=False)
+    http: HttpAccess | None = None
     skipper: TimeSkipper = field(init=False)
 
     def __post_init__(self) -> None:

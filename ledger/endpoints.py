@@ -31,6 +31,7 @@ class StoredEndpoint(Message):
     state: EndpointState
     disabled_for: str | None
     failing_since: datetime | None
+    paused_until: datetime | None
     echoed_at: datetime | None
     position: int
     event: int
@@ -276,14 +277,15 @@ class EndpointLease(RegisterPart):
         next_at: datetime,
         answer: PostAnswer,
         health: Health,
+        paused_until: datetime | None,
         now: datetime,
     ) -> bool:
         """Let the event's subject wait."""
         return bool(
             await self._call(
-                "SELECT park_subject($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                "SELECT park_subject($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
                 *(*self._mine, event.subject, event.seq, failures, next_at, answer.status, clean(answer.error)),
-                *(health.state, health.failing_since, health.disabled_for, now),
+                *(health.state, health.failing_since, health.disabled_for, paused_until, now),
             )
         )
 
@@ -291,7 +293,7 @@ class EndpointLease(RegisterPart):
         """Let a subject wait at an event that was not tried yet."""
         return bool(
             await self._call(
-                "SELECT park_subject($1, $2, $3, $4, 0, $5, NULL, NULL, $6, $7, $8, $5)",
+                "SELECT park_subject($1, $2, $3, $4, 0, $5, NULL, NULL, $6, $7, $8, NULL, $5)",
                 *(*self._mine, subject, seq, now, health.state, health.failing_since, health.disabled_for),
             )
         )

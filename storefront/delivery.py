@@ -25,7 +25,7 @@ from pydantic import SecretStr
 from core.errors import DakuanError
 from core.events import Cursor, StoredEvent, read_cursor
 from core.reasons import Refusal
-from core.webhooks import PostAnswer, health_after, next_try, outcome_of
+from core.webhooks import PostAnswer, health_after, next_try, outcome_of, pause_of
 from ledger.endpoints import EndpointLease, ParkedSubject, StoredEndpoint
 from ledger.events import fits
 from ledger.register import Register
@@ -169,7 +169,7 @@ class Round:
         self._posts = asyncio.Semaphore(POSTS_AN_ENDPOINT)
         self._until = time.monotonic() + ROUND_WITHIN
         self._moving = asyncio.Lock()
-        self._ended = False
+        self._ended = self._paused = False
 
     async def go(self) -> None:
         """Deliver.
@@ -279,7 +279,10 @@ class Round:
 
     async def _park(self, event: StoredEvent, failures: int, answer: PostAnswer, now: datetime) -> None:
         at = next_try(failures, now, self._all.chance(), answer.retry_after)
-        self._must(await self._lease.park(event, failures, at, answer, self._health, now))
+        pause = pause_of(answer)
+        self._paused = self._paused or pause is not None
+        until = now + pause if pause is not None else None
+        self._must(await self._lease.park(event, failures, at, answer, self._health, until, now))
         if self._health.state == "disabled":
             self._ended = True
             raise _Ended
@@ -295,7 +298,7 @@ class Round:
     def _is_over(self) -> bool:
         """Whether the round begins no further post. One that began among those that answer ends when it only fails."""
         turned = self._health.state == "failing" and self._endpoint.state == "active"
-        return turned or time.monotonic() >= self._until
+        return turned or self._paused or time.monotonic() >= self._until
 
     def _must(self, written: bool) -> None:
         if not written:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.webhooks import DISABLED_AFTER, RETRIES, Health, PostAnswer, health_after, next_try, outcome_of
+from core.webhooks import DISABLED_AFTER, RETRIES, Health, PostAnswer, health_after, next_try, outcome_of, pause_of
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -65,6 +65,23 @@ def test_a_consumer_may_ask_for_more_time_but_not_for_less() -> None:
 
 def test_a_consumer_cannot_put_an_event_off_for_years() -> None:
     assert next_try(1, NOW, 0.5, timedelta(days=9_999)) == NOW + DAY
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "paused"),
+    [
+        (429, timedelta(minutes=1), timedelta(minutes=1)),
+        (503, timedelta(minutes=1), timedelta(minutes=1)),
+        (503, timedelta(days=99), DAY),
+        (503, timedelta(0), None),
+        (503, None, None),
+        (500, timedelta(minutes=1), None),
+        (200, timedelta(minutes=1), None),
+        (None, None, None),
+    ],
+)
+def test_a_consumer_may_ask_for_a_pause(status: int | None, asked: timedelta | None, paused: timedelta | None) -> None:
+    assert pause_of(PostAnswer(status=status, retry_after=asked)) == paused
 
 
 def test_the_schedule_reaches_beyond_a_weekend() -> None:

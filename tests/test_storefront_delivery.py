@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
 
 import pytest
@@ -168,7 +169,12 @@ async def test_a_consumer_may_ask_for_time(hooks: Hooks) -> None:
         await hooks.event("order/A1")
         await hooks.deliver()
         (parked,) = await hooks.register.endpoints.parked("e1")
-    assert timedelta(minutes=1, seconds=58) < parked.next_at - hooks.clock() <= timedelta(minutes=2)
+        assert timedelta(minutes=1, seconds=58) < parked.next_at - hooks.clock() <= timedelta(minutes=2)
+        await hooks.event("order/A2")
+        await hooks.deliver(timedelta(minutes=1))
+        assert consumer.asked == 1
+        await hooks.deliver(timedelta(minutes=1))
+        assert consumer.asked > 1
 
 
 async def test_a_subject_can_be_sent_again_from_its_beginning(hooks: Hooks) -> None:
@@ -317,3 +323,20 @@ async def test_an_endpoint_that_begins_to_fail_leaves_its_place_to_others(hooks:
         await hooks.deliver()
         assert consumer.asked == 20
     assert await hooks.register.endpoints.count_parked("e1") == 20
+
+
+async def test_an_endpoint_with_nothing_to_send_costs_few_pages(hooks: Hooks) -> None:
+    """It is looked for twice a second, however long the stream has become."""
+    consumer = Consumer()
+    many = [{"type": "order.held", "data": {}}] * 4_000
+    for merchant in ("m-1", "m-2"):
+        subject = f"order/{merchant}"
+        await hooks.database.owner.execute("SELECT add_events($1, $2, $3, $4)", subject, merchant, hooks.clock(), many)
+    await hooks.database.owner.execute("ANALYZE events")
+    for number in range(20):
+        await hooks.add(consumer, f"e{number}", merchant_id="m-1" if number % 2 else None)
+    said = await hooks.database.owner.fetchval(
+        "EXPLAIN (ANALYZE, BUFFERS, FORMAT json) SELECT take_endpoints('x', FALSE, 8, 1000, $1, $1)", hooks.clock()
+    )
+    plan = json.loads(said)[0]["Plan"]
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 20 * 40

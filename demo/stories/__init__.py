@@ -14,6 +14,7 @@ from demo.stories.modes import MODES
 from demo.stories.orders import ORDERS
 from demo.stories.outages import OUTAGES
 from demo.stories.outcomes import Story
+from demo.stories.storefront import STOREFRONT
 from demo.stories.taken_back import TAKEN_BACK
 from demo.stories.wechatpay import WECHATPAY
 from demo.stories.withdrawals import WITHDRAWALS
@@ -29,6 +30,7 @@ STORIES: dict[str, Story] = {
     **WITHDRAWALS,
     **MERCHANTS,
     **WECHATPAY,
+    **STOREFRONT,
     **BOOKS,
     **OUTAGES,
 }

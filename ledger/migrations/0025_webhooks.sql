@@ -14,6 +14,8 @@ CREATE TABLE endpoints (
     disabled_for  TEXT,
     -- Since then it has only failed.
     failing_since TIMESTAMPTZ,
+    -- Its consumer asked for time until then.
+    paused_until  TIMESTAMPTZ,
     -- When this URL last echoed a challenge. Null: nothing is sent there.
     echoed_at     TIMESTAMPTZ,
     -- The place in the stream up to which every event is delivered, or waits in `parked`.
@@ -148,7 +150,8 @@ CREATE FUNCTION enable_endpoint(p_endpoint_id TEXT, p_url TEXT, p_now TIMESTAMPT
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 BEGIN
     UPDATE endpoints n
-    SET state = 'active', disabled_for = NULL, failing_since = NULL, echoed_at = p_now, taken_by = taken_by || '!'
+    SET state = 'active', disabled_for = NULL, failing_since = NULL, echoed_at = p_now, taken_by = taken_by || '!',
+        paused_until = NULL
     WHERE n.endpoint_id = p_endpoint_id AND n.url = p_url;
     IF FOUND THEN
         UPDATE parked SET next_at = p_now WHERE endpoint_id = p_endpoint_id AND next_at > p_now;
@@ -248,6 +251,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $
         SELECT c.endpoint_id FROM endpoints c
         WHERE c.state = CASE WHEN p_failing THEN 'failing' ELSE 'active' END
           AND (c.taken_by IS NULL OR c.taken_until <= p_now)
+          AND (c.paused_until IS NULL OR c.paused_until <= p_now)
           AND (EXISTS (SELECT FROM parked w WHERE w.endpoint_id = c.endpoint_id AND w.next_at <= p_now)
                OR (CASE WHEN c.merchant_id IS NULL
                    THEN EXISTS (SELECT FROM events e WHERE (e.position, e.id) > (c.position, c.event)
@@ -290,7 +294,8 @@ $$;
 -- Let a subject wait at an event, and note how the endpoint is. False: it was taken away meanwhile.
 CREATE FUNCTION park_subject(
     p_endpoint_id TEXT, p_by TEXT, p_subject TEXT, p_seq INT, p_failures INT, p_next_at TIMESTAMPTZ, p_status INT,
-    p_error TEXT, p_state TEXT, p_failing_since TIMESTAMPTZ, p_disabled_for TEXT, p_now TIMESTAMPTZ
+    p_error TEXT, p_state TEXT, p_failing_since TIMESTAMPTZ, p_disabled_for TEXT, p_paused_until TIMESTAMPTZ,
+    p_now TIMESTAMPTZ
 ) RETURNS BOOLEAN LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
     v_was TEXT;
@@ -304,9 +309,12 @@ BEGIN
     VALUES (p_endpoint_id, p_subject, p_seq, p_failures, p_next_at, p_status, p_error)
     ON CONFLICT (endpoint_id, subject) DO UPDATE
     SET seq = p_seq, failures = p_failures, next_at = p_next_at, last_status = p_status, last_error = p_error;
-    UPDATE endpoints n SET state = p_state, failing_since = p_failing_since, disabled_for = p_disabled_for
+    UPDATE endpoints n
+    SET state = p_state, failing_since = p_failing_since, disabled_for = p_disabled_for,
+        paused_until = greatest(n.paused_until, p_paused_until)
     WHERE n.endpoint_id = p_endpoint_id
-      AND (n.state, n.failing_since) IS DISTINCT FROM (p_state, p_failing_since);
+      AND ((n.state, n.failing_since) IS DISTINCT FROM (p_state, p_failing_since)
+           OR n.paused_until IS DISTINCT FROM greatest(n.paused_until, p_paused_until));
     IF p_state = 'disabled' AND v_was <> 'disabled' THEN
         PERFORM tell_of_disabled(p_endpoint_id, p_disabled_for, p_now);
     END IF;

@@ -52,7 +52,7 @@ ARROWS: dict[str, set[str]] = {
     "local": EVERYONES,
     "screens": set(),
     "storefront": {"ending", "logs", "gateway", "wiring", "inbound", "ledger"} | EVERYONES,
-    "demo": {"screens", "gateway", "wiring", "worker", "local", "ledger"} | EVERYONES,
+    "demo": {"screens", "gateway", "wiring", "worker", "local", "ledger", "storefront"} | EVERYONES,
     "backtest": {"screens", "gateway", "worker", "local", "ledger"} | EVERYONES,
     "commands": {
         "logs",
