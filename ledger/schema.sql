@@ -144,6 +144,7 @@ CREATE TABLE endpoints (
     state text NOT NULL,
     disabled_for text,
     failing_since timestamp with time zone,
+    paused_until timestamp with time zone,
     echoed_at timestamp with time zone,
     position bigint NOT NULL,
     event bigint NOT NULL,
@@ -1865,7 +1866,8 @@ CREATE FUNCTION enable_endpoint(p_endpoint_id text, p_url text, p_now timestamp 
 AS $function$
 BEGIN
     UPDATE endpoints n
-    SET state = 'active', disabled_for = NULL, failing_since = NULL, echoed_at = p_now, taken_by = taken_by || '!'
+    SET state = 'active', disabled_for = NULL, failing_since = NULL, echoed_at = p_now, taken_by = taken_by || '!',
+        paused_until = NULL
     WHERE n.endpoint_id = p_endpoint_id AND n.url = p_url;
     IF FOUND THEN
         UPDATE parked SET next_at = p_now WHERE endpoint_id = p_endpoint_id AND next_at > p_now;
@@ -3034,6 +3036,7 @@ CREATE FUNCTION park_subject(
     p_state text,
     p_failing_since timestamp with time zone,
     p_disabled_for text,
+    p_paused_until timestamp with time zone,
     p_now timestamp with time zone
 )
  RETURNS boolean
@@ -3053,9 +3056,12 @@ BEGIN
     VALUES (p_endpoint_id, p_subject, p_seq, p_failures, p_next_at, p_status, p_error)
     ON CONFLICT (endpoint_id, subject) DO UPDATE
     SET seq = p_seq, failures = p_failures, next_at = p_next_at, last_status = p_status, last_error = p_error;
-    UPDATE endpoints n SET state = p_state, failing_since = p_failing_since, disabled_for = p_disabled_for
+    UPDATE endpoints n
+    SET state = p_state, failing_since = p_failing_since, disabled_for = p_disabled_for,
+        paused_until = greatest(n.paused_until, p_paused_until)
     WHERE n.endpoint_id = p_endpoint_id
-      AND (n.state, n.failing_since) IS DISTINCT FROM (p_state, p_failing_since);
+      AND ((n.state, n.failing_since) IS DISTINCT FROM (p_state, p_failing_since)
+           OR n.paused_until IS DISTINCT FROM greatest(n.paused_until, p_paused_until));
     IF p_state = 'disabled' AND v_was <> 'disabled' THEN
         PERFORM tell_of_disabled(p_endpoint_id, p_disabled_for, p_now);
     END IF;
@@ -5041,6 +5047,7 @@ AS $function$
         SELECT c.endpoint_id FROM endpoints c
         WHERE c.state = CASE WHEN p_failing THEN 'failing' ELSE 'active' END
           AND (c.taken_by IS NULL OR c.taken_until <= p_now)
+          AND (c.paused_until IS NULL OR c.paused_until <= p_now)
           AND (EXISTS (SELECT FROM parked w WHERE w.endpoint_id = c.endpoint_id AND w.next_at <= p_now)
                OR (CASE WHEN c.merchant_id IS NULL
                    THEN EXISTS (SELECT FROM events e WHERE (e.position, e.id) > (c.position, c.event)
