@@ -9,7 +9,9 @@ from typing import Any
 import httpx2
 import pytest
 from command_line import ask, refusal
-from up_stack import started
+from up_stack import settled, started
+
+from storefront.console.lists import csv_of
 
 pytestmark = pytest.mark.usefixtures("up")
 TOKEN = re.compile(r'name="form_token" value="([0-9a-f]+)"')
@@ -95,6 +97,7 @@ def test_no_one_is_led_to_another_site(browser: httpx2.Client) -> None:
 def test_a_stranger_to_the_register_does_not_sign_in(browser: httpx2.Client) -> None:
     form = {"form_token": token_of(browser), "subject": "mallory", "next": ""}
     assert browser.post("/console/sign-in", data=form).status_code == 401
+    assert browser.post("/console/sign-in", data=form | {"subject": "ann\0"}).status_code == 400
 
 
 def test_what_is_not_there_and_what_is_anothers_look_the_same(browser: httpx2.Client, order: dict[str, Any]) -> None:
@@ -134,3 +137,67 @@ def test_people_are_added_at_the_provider_that_is_set_and_end_for_good(monkeypat
     assert ask("people", "end", "kim")["ended"] is False
     assert refusal(*add) == "malformed"
     assert refusal("people", "end", "nobody") == "malformed"
+
+
+def test_staff_of_a_merchant_withdraw_once_however_often_they_send(browser: httpx2.Client) -> None:
+    settled(merchant_id="m-7")
+    by = ("--by", "operator:ann", "--reason", "papers seen")
+    ask("accounts", "merchant", "m-7", "--name", "王芳", *by)
+    bind = ("accounts", "bind", "m-7", "acc-m-7", "--holder", "王芳", "--cooling", "0s")
+    ask(*bind, *by, stdin="6222 0212 3456 7894")
+    signed_in(browser, "mei")
+    where = "/console/merchants/m-7/withdraw"
+    form = {"form_token": token_of(browser, where), "account_id": "acc-m-7|CNY", "amount_minor": "1.2345"}
+    wrong = browser.post(where, data=form)
+    assert (wrong.status_code, "CNY has 2 decimals" in wrong.text) == (422, True)
+    much = browser.post(where, data=form | {"amount_minor": "40000"})
+    assert (much.status_code, "The available balance is too small." in much.text) == (200, True)
+    shown = browser.post(where, data=form | {"amount_minor": "100"})
+    assert (shown.status_code, "100.00 CNY" in shown.text) == (200, True)
+    kept = dict(re.findall(r'name="(account_id|amount_minor|withdrawal_id)" value="([^"]*)"', shown.text))
+    sent = [browser.post(f"{where}/send", data=form | kept) for _ in range(2)]
+    assert {answer.headers["location"] for answer in sent} == {
+        f"/console/withdrawals/{kept['withdrawal_id']}?done=withdraw"
+    }
+    (row,) = ask("withdrawals", "--merchant", "m-7")["withdrawals"]
+    assert (row["withdrawal_id"], row["amount_minor"]) == (kept["withdrawal_id"], 10_000)
+    assert browser.get(f"/console/withdrawals/{kept['withdrawal_id']}").status_code == 200
+    assert browser.get("/console/merchants/m-8/withdraw").status_code == 404
+    assert browser.get("/console/reviews").status_code == 404
+    statement = browser.get("/console/merchants/m-7?format=csv")
+    assert (statement.headers["content-type"], statement.text.count("\r\n") > 3) == ("text/csv; charset=utf-8", True)
+
+
+@pytest.mark.parametrize("page", ["reviews", "withdrawals?state=all", "cases", "money", "quality", "carriers"])
+def test_each_list_comes_as_a_file(browser: httpx2.Client, page: str) -> None:
+    signed_in(browser, "ann")
+    answer = browser.get(f"/console/{page}{'&' if '?' in page else '?'}format=csv")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    assert "," in answer.text.splitlines()[0]
+
+
+def test_a_text_is_no_formula_in_a_file() -> None:
+    answer = csv_of("x", ("a",), [("=HYPERLINK(1)",), ("-12.50",), ("+86",), ("plain",), ("@x",)])
+    assert bytes(answer.body).decode().split("\r\n")[1:-1] == ["'=HYPERLINK(1)", "-12.50", "'+86", "plain", "'@x"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/console/reviews?cursor=x",
+        "/console/withdrawals?cursor=%00",
+        "/console/orders/a%2Fb",
+        "/console/orders/" + "x" * 200,
+        "/console/search?q=" + "x" * 5000,
+        "/console/search?q=%00",
+        "/console/withdrawals?state=nothing&merchant=%27",
+        "/console/stream?subject=order/../x",
+        "/console/merchants/%F0%9F%92%A9",
+        "/console/reviews/none/p1",
+    ],
+)
+def test_an_address_that_means_nothing_gets_a_page_and_no_defect(browser: httpx2.Client, path: str) -> None:
+    signed_in(browser, "ann")
+    answer = browser.get(path)
+    assert answer.status_code in {200, 404, 422}, answer.text
+    assert "Traceback" not in answer.text

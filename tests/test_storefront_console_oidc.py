@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx2
 import pytest
@@ -74,6 +74,7 @@ async def test_whom_the_provider_names_gets_in(browser: httpx2.AsyncClient, prov
         {"sub": None},
         {"sub": ["ann-7"]},
         {"sub": "a stranger"},
+        {"sub": "ann-7\0"},
     ],
     ids=str,
 )
@@ -118,6 +119,26 @@ async def test_what_moves_money_asks_for_a_new_proof_and_gets_it(
     assert fresh.signed_in_at > signed_in.signed_in_at
     provider.spoil = {"auth_time": 1_700_000_000}
     assert (await through(browser, provider, again)).status_code == 401
+
+
+async def test_a_form_that_moves_money_is_shown_after_a_recent_sign_in_alone(
+    browser: httpx2.AsyncClient, provider: IdentityProvider, database: Database
+) -> None:
+    people = Register(database.owner).people
+    now = datetime.now(UTC)
+    await people.add("mei", "Mei", "merchant", merchant_id="m-7", issuer=ISSUER, subject="mei", by="owner", now=now)
+    provider.login, provider.signed_in_ago = "mei", 20 * 60
+    assert (await through(browser, provider)).status_code == 303
+    where = "/console/merchants/m-7/withdraw"
+    again = await browser.get(where)
+    assert (again.status_code, again.headers["location"]) == (
+        303,
+        f"/console/sign-in?again=1&next={quote(where, safe='')}",
+    )
+    assert "/console/sign-in/start?next=" in (await browser.get(again.headers["location"])).text
+    answer = await through(browser, provider, f"/console/sign-in/start?again=1&next={where}")
+    assert answer.headers["location"] == where
+    assert (await browser.get(where)).status_code == 200
 
 
 async def test_who_has_left_gets_in_no_more(

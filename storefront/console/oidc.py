@@ -184,7 +184,9 @@ async def _claims(desk: ProviderDesk, found: dict[str, str], code: str, kept: di
     claims: dict[str, Any] = dict(token.claims)
     audience = claims["aud"]
     others = isinstance(audience, list) and audience != [settings.client_id]
-    if not isinstance(claims["sub"], str) or (others and claims.get("azp") != settings.client_id):
+    if not (isinstance(claims["sub"], str) and claims["sub"].isprintable()) or (
+        others and claims.get("azp") != settings.client_id
+    ):
         raise ProblemError("unauthorized", "The provider's answer is not valid.")
     return claims
 

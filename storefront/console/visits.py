@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from core.command import Actor
+from core.fields import UNPRINTABLE
 from core.texts import Language
 from ledger.people import PersonRole, SignedIn
 from ledger.register import Register
@@ -120,20 +121,23 @@ class Visit:
         return f"{self.request.url.path}{f'?{query}' if (query := self.request.url.query) else ''}"
 
     def given(self, name: str) -> str:
-        """A filter of the address; "" where it is not given."""
-        return self.request.query_params.get(name, "").strip()[:200]
+        """A filter of the address, without what no text of ours has; "" where it is not given."""
+        return UNPRINTABLE.sub("", self.request.query_params.get(name, "")).strip()[:200]
 
     async def form(self) -> FormData:
         """The fields of a form of ours.
 
         Raises:
-            ProblemError: `too_large`; `forged_form`: another site sent it, or it is older than the sign-in.
+            ProblemError: `too_large`; `unreadable`; `forged_form`: another site sent it, or it is older than the
+                sign-in.
         """
         if int(self.request.headers.get("content-length") or LONGEST_FORM + 1) > LONGEST_FORM:
             raise ProblemError("too_large", f"A form has at most {LONGEST_FORM:,} bytes.")
         found = await self.request.form(max_files=0, max_fields=60, max_part_size=LONGEST_FORM)
         if not self.jar.is_form_token(self.browser_id, str(found.get("form_token", ""))):
             raise ProblemError("forged_form")
+        if any(UNPRINTABLE.search(str(value)) for value in found.values()):
+            raise ProblemError("unreadable", "The form has characters that no text of ours has.")
         return found
 
 
