@@ -116,8 +116,8 @@ def test_no_page_keeps_anything_from_anyone(
     found = {}
     for path in pages_of(order, reviewed, withdrawal_id):
         person.go(path)
-        colours = person.violations(colours=True) if language == "en" else []
-        found[path] = [*person.violations(colours=False), *colours, *(["too wide"] if person.too_wide() else [])]
+        violations = person.violations(colours=language == "en")
+        found[path] = [*violations, *(["too wide"] if person.too_wide() else [])]
     assert {path: what for path, what in found.items() if what} == {}
     assert person.complaints == []
 

@@ -23,7 +23,6 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync"),
 )
 BESIDE = ThreadPoolExecutor(1)
-THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 COLOURS = ["color-contrast", "link-in-text-block"]
 """The rules of axe that depend on the theme, and not on the language."""
 OFF = {"enabled": False}
@@ -95,13 +94,15 @@ class Visitor:
         return self.page.inner_text("main")
 
     def violations(self, *, colours: bool) -> list[str]:
-        """What axe finds in this page: words and structure, or its colours in both themes."""
-        return [found for theme in (THEMES if colours else THEMES[:1]) for found in self._found(theme, colours)]
+        """What axe finds in this page: words and structure, and with `colours` also those of both themes."""
+        off: dict[str, Any] = {} if colours else {"rules": dict.fromkeys(COLOURS, OFF)}
+        found = self._found("light", off)
+        if colours:
+            found += self._found("dark", {"runOnly": {"type": "rule", "values": COLOURS}})
+        return found
 
-    def _found(self, theme: str, colours: bool) -> list[str]:
+    def _found(self, theme: str, options: dict[str, Any]) -> list[str]:
         self.page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
-        rules = {"type": "rule", "values": COLOURS} if colours else None
-        options: dict[str, Any] = {"runOnly": rules} if rules else {"rules": dict.fromkeys(COLOURS, OFF)}
         results = AXE.run(self.page, options={"resultTypes": ["violations"], **options}).response["violations"]
         return [f"{theme} {one['id']}: {one['nodes'][0]['html'][:200]}" for one in results]
 
