@@ -11,6 +11,7 @@ from order_stage import Play
 import gateway
 from core.errors import Refused
 from demo.stage import StagedOrder
+from demo.stories.cases import three_lines
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -24,8 +25,8 @@ async def _settled(play: StagedOrder) -> None:
     assert (await play.handle.result())["phase"] == "settled"
 
 
-async def _case(play: StagedOrder, **fields: Any) -> str:
-    body = play.command("buyer", kind="return_and_refund", reason="quality", **fields)
+async def _case(play: StagedOrder, kind: str = "return_and_refund", **fields: Any) -> str:
+    body = play.command("buyer", kind=kind, reason="quality", **fields)
     try:
         return str((await gateway.send_reopening(play.stage.client, play.order, "open_after_sale", body))["outcome"])
     except Refused as refused:
@@ -93,6 +94,52 @@ async def test_of_many_who_open_a_case_at_once_one_does(play: Play) -> None:
     assert await _money(order) == (0, order.merchants_share, 0)
     await order.send("withdraw_after_sale", "buyer")
     await _closed(order)
+
+
+async def test_new_goods_that_many_confirm_at_once_release_the_money_once(play: Play) -> None:
+    order = play()
+    await _settled(order)
+    assert await _case(order, "exchange") == "accepted"
+    await order.send("agree_after_sale", "merchant", with_return=False)
+    await _frozen(order)
+    assert await _money(order) == (0, order.merchants_share, 0)
+    await order.send("report_replacement", "merchant", carrier=order.carrier, waybill=order.new_waybill())
+    bodies = [order.command("buyer") for _ in range(3)]
+
+    async def confirm(body: dict[str, Any]) -> str:
+        try:
+            answer = await gateway.send(order.stage.client, f"order-{order.name}", "confirm_replacement", body)
+        except Refused as refused:
+            return refused.code
+        return str(answer["outcome"])
+
+    answers = await asyncio.gather(*map(confirm, bodies))
+    assert answers.count("accepted") == 1
+    assert set(answers) <= {"accepted", "no_open_case", "order_over"}
+    await _closed(order)
+    assert await _money(order) == (order.merchants_share, 0, 0)
+    assert await order.stage.world.refunded_minor(order.order.payment.reference) == 0
+
+
+async def test_the_way_back_is_paid_once_out_of_what_was_frozen_for_it(play: Play) -> None:
+    order = play()
+    three_lines(order)
+    await _settled(order)
+    lines = [{"line_id": "1", "quantity": 1}]
+    assert await _case(order, lines=lines) == "accepted"
+    await order.send("agree_after_sale", "merchant", return_freight_minor=300)
+    waybill = order.new_waybill()
+    await order.send("report_return", "buyer", carrier=order.carrier, waybill=waybill)
+    await order.way_back(waybill)
+    body = order.command("merchant")
+    sent = (gateway.send(order.stage.client, f"order-{order.name}", "confirm_return", body) for _ in range(3))
+    outcomes = {str(answer["outcome"]) for answer in await asyncio.gather(*sent)}
+    assert outcomes <= {"accepted", "duplicate"}
+    await _closed(order)
+    refunds = {one["cause"]: one["amount_minor"] for one in (await order.state())["refunds"]}
+    assert refunds["case-1-freight"] == 300
+    assert await order.stage.world.refunded_minor(order.order.payment.reference) == sum(refunds.values())
+    assert (await _money(order))[1] == 0
 
 
 async def test_a_refused_case_leaves_the_order_closed(play: Play) -> None:
