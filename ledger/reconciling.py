@@ -231,7 +231,7 @@ _WITHDRAWALS_IN_THE_LEDGER = """
     GROUP BY id, kind, currency
 """
 
-# What an order records, refund by refund.
+# What an order records, refund by refund, and by chargeback what a channel took and has not given back.
 _ORDERS_SAY = """
     WITH said AS (
         SELECT o.*, 'order/' || order_id AS subject, coalesce(recorded_at, opened_at) AS said_at
@@ -250,9 +250,21 @@ _ORDERS_SAY = """
     SELECT k.kind, order_id || '/' || r.cause, subject, 'booked', r.amount_minor, currency, said_at
     FROM said
     CROSS JOIN LATERAL jsonb_to_recordset(coalesce(state -> 'refunds', '[]'))
-        AS r (cause TEXT, amount_minor BIGINT, status TEXT)
+        AS r (cause TEXT, amount_minor BIGINT, status TEXT, chargeback INT)
     CROSS JOIN (VALUES ('refund_booked'), ('refund_arrived')) AS k (kind)
-    WHERE r.status = 'arrived' OR (k.kind = 'refund_booked' AND r.status <> 'owed')
+    WHERE r.chargeback IS NULL AND (r.status = 'arrived' OR (k.kind = 'refund_booked' AND r.status <> 'owed'))
+    UNION ALL
+    SELECT 'chargeback', order_id || '/' || r.chargeback, subject, 'booked', r.amount_minor, currency, said_at
+    FROM said
+    CROSS JOIN LATERAL jsonb_to_recordset(coalesce(state -> 'refunds', '[]'))
+        AS r (amount_minor BIGINT, status TEXT, chargeback INT)
+    WHERE r.chargeback IS NOT NULL AND r.status = 'arrived'
+    UNION ALL
+    SELECT 'chargeback', order_id || '/' || c.case_id || '/above', subject, 'booked',
+           (c.dispute #>> '{above,amount_minor}')::BIGINT, currency, said_at
+    FROM said
+    CROSS JOIN LATERAL jsonb_to_recordset(coalesce(state -> 'cases', '[]')) AS c (case_id INT, dispute JSONB)
+    WHERE c.dispute #>> '{above,status}' = 'booked'
     UNION ALL
     SELECT 'deadline', order_id, subject, 'under_way', NULL, currency, next_deadline_at
     FROM said WHERE NOT closed AND next_deadline_at IS NOT NULL
@@ -263,19 +275,26 @@ _ORDERS_IN_THE_LEDGER = """
     FROM (
         SELECT m.reference, m.currency, m.recorded_at, t.amount_minor, k.kind,
                split_part(m.reference, '/', 2)
-                   || CASE WHEN k.kind LIKE 'refund%' THEN '/' || split_part(m.reference, '/', 4) ELSE '' END AS key,
+                   || CASE WHEN k.kind LIKE 'refund%' OR k.kind = 'chargeback'
+                           THEN '/' || split_part(m.reference, '/', 4) ELSE '' END
+                   || CASE WHEN m.reference LIKE 'order/%/chargeback/%/above' THEN '/above' ELSE '' END AS key,
                d.path AS debit, c.path AS credit
         FROM movements m JOIN transfers t ON t.movement_id = m.id
         JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
         CROSS JOIN LATERAL (VALUES (CASE
             WHEN m.reference LIKE 'order/%/refund/%/paid' THEN 'refund_arrived'
             WHEN m.reference LIKE 'order/%/refund/%' THEN 'refund_booked'
+            WHEN m.reference LIKE 'order/%/chargeback/%' THEN
+                CASE WHEN split_part(m.reference, '/', 5) IN ('', 'above') AND split_part(m.reference, '/', 6) = ''
+                          AND NOT EXISTS (SELECT FROM movements w WHERE w.reference = m.reference || '/won')
+                     THEN 'chargeback' END
             ELSE split_part(m.reference, '/', 3) END)) AS k (kind)
         WHERE m.reference > 'order/' AND m.reference < 'order0'
     ) AS moved
     WHERE CASE kind WHEN 'fund' THEN credit LIKE 'order/%/escrow' WHEN 'credit' THEN credit LIKE 'order/%/proceeds'
                     WHEN 'settle' THEN debit LIKE 'order/%/proceeds' WHEN 'refund_arrived' THEN credit LIKE 'psp/%'
-                    WHEN 'refund_booked' THEN credit LIKE 'order/%/refund\\_payable/%' END
+                    WHEN 'refund_booked' THEN credit LIKE 'order/%/refund\\_payable/%'
+                    WHEN 'chargeback' THEN credit LIKE 'psp/%' END
     GROUP BY reference, kind, key, currency
 """
 

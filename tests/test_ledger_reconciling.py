@@ -29,7 +29,16 @@ from ledger_samples import (
 from statement_lines import ALL_TIME, found, line, loaded, reasons
 
 from core.ids import refund_key
-from core.movements import Leg, adjustment
+from core.movements import (
+    Leg,
+    Taken,
+    adjustment,
+    chargeback,
+    chargeback_above,
+    chargeback_above_won,
+    chargeback_fee,
+    chargeback_won,
+)
 from core.reconciliation.lines import Statement, TheirLine
 from core.withdrawal.payouts import RailTerms
 from ledger.book import Book
@@ -209,6 +218,32 @@ async def test_a_whole_life_of_an_order_agrees_with_the_ledger(
     await credit(book, order, record=a_record("A1", 2, phase="credited", state=state, **done))
     assert await found(database, "orders", "books") == []
     await settle(book, order, record=a_record("A1", 3, phase="settled", closed=True, state=state, **done))
+    assert await found(database, "orders", "books") == []
+
+
+async def test_chargebacks_agree_with_the_ledger_lost_won_and_above_what_was_left(
+    database: Database, book: Book, register: Register
+) -> None:
+    order = an_order()
+    await opened(register, order)
+    await fund(book, order, record=a_record(state={"funded": True}))
+    at: dict[str, Any] = {"currency": "CNY", "occurred_at": NOW}
+    names: dict[str, Any] = {"channel": "wechat", "merchant_id": "m-1", **at}
+    back = {"cause": "chargeback-1", "amount_minor": 400, "status": "arrived", "chargeback": 1}
+    above = {"amount_minor": 300, "bearer": "platform", "status": "booked"}
+    cases = [{"case_id": 1, "dispute": {"reference": "d", "fee_minor": 5, "above": above}}]
+    kept = {"funded": True, "refunds": [back], "cases": cases}
+    await book.post(chargeback("A1", k=1, taken=Taken(place="escrow", merchant_minor=400), **names))
+    await book.post(chargeback_fee("A1", k=1, platform_minor=5, **names))
+    await book.post(chargeback_above("A1", k=1, platform_minor=300, **names))
+    assert len(await found(database, "orders", "books")) == 2, "the register does not know of it"
+    await register.orders.record(a_record("A1", 2, refunded_minor=400, state=kept))
+    assert await found(database, "orders", "books") == []
+    for won in (chargeback_won("A1", k=1, **at), chargeback_above_won("A1", k=1, **at)):
+        await book.post(won)
+    assert len(await found(database, "orders", "books")) == 2, "the register does not know that it was won"
+    cases[0]["dispute"] = {"reference": "d", "fee_minor": 5, "above": {**above, "status": "returned"}}
+    await register.orders.record(a_record("A1", 3, state={"funded": True, "refunds": [], "cases": cases}))
     assert await found(database, "orders", "books") == []
 
 
