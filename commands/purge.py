@@ -42,12 +42,16 @@ async def purge(
         purged = await register.callbacks.purge(now - age)
         answered = await register.requests.purge(now - age)
         attempts = await register.endpoints.purge(now - ATTEMPTS_KEPT)
+        events = await register.events.purge(now - age)
+        traces = await register.verdicts.purge_traces(now - keep.details)
         looks = await register.providers.purge(now - keep.details, now - keep.numbers)
     view = {
         "emptied": purged.emptied,
         "removed": purged.removed,
         "requests": answered,
         "attempts": attempts,
+        "events": events,
+        "verdict_traces": traces,
         "logistics": looks._asdict(),
     }
     shown = {**view, "logistics": ", ".join(f"{count} {kind}" for kind, count in looks._asdict().items())}

@@ -89,6 +89,10 @@ class Events(RegisterPart):
             limit,
         )
 
+    async def purge(self, before: datetime) -> int:
+        """Remove older events, after 30 days at the earliest, and none that an endpoint waits for; returns how many."""
+        return int(await self._call("SELECT purge_events($1)", before))
+
 
 def fits(kind: str, types: Sequence[str]) -> bool:
     """Whether an event of this type is wanted: by name, or by the beginning of its name as in `order.*`."""

@@ -43,6 +43,7 @@ from ledger.reviews import Reviews
 from ledger.seals import Seals
 from ledger.shifting import Shifting
 from ledger.statements import Statements
+from ledger.verdicts import Verdicts
 from ledger.withdrawals import Withdrawals
 
 
@@ -58,6 +59,7 @@ class Register:
         self.policies = Policies(pool)
         self.claims = Claims(pool)
         self.reviews = Reviews(pool)
+        self.verdicts = Verdicts(pool)
         self.grades = Grades(pool)
         self.licences = Licences(pool)
         self.merchants = Merchants(pool)

@@ -1,0 +1,96 @@
+"""Verdicts are kept with what they were made from; traces go by age."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from databases import Database
+from ledger_samples import NOW, a_record, funded
+
+from ledger.book import Book
+from ledger.register import Register
+
+TRACE = {"provider": "yto", "answer": "found", "fetched_at": NOW.isoformat(), "scans": [{"text": "揽收，电话1**"}]}
+
+
+def _parcel(outcome: str, *reasons: str, **fields: Any) -> dict[str, Any]:
+    verdict = {
+        "outcome": outcome,
+        "reasons": list(reasons),
+        "rule_set": "3",
+        "judged_at": "2026-11-22T08:00:00Z",
+        "findings": [{"rule": one, "outcome": "fail"} for one in reasons],
+    }
+    return {"parcel_id": "p1", "carrier": "yto", "waybill": "YT1", "audit": "collecting", "verdict": verdict, **fields}
+
+
+async def _keep(register: Register, revision: int, parcel: dict[str, Any]) -> None:
+    await register.orders.record(a_record(revision=revision, phase="shipped", state={"parcels": [parcel]}))
+
+
+async def test_each_verdict_is_kept_once_with_its_traces_and_each_decision_with_its_person(
+    database: Database, register: Register, book: Book
+) -> None:
+    await funded(register, book)
+    await database.owner.execute("SELECT keep_polled('A1', 'p1', $1)", [TRACE])
+    rejected = _parcel("rejected", "speed_possible")
+    decision = {"verdict": "approved", "reviewer": "rose", "reason": "seen", "waybill": "YT1", "at": NOW.isoformat()}
+    for revision, parcel in enumerate(
+        (
+            _parcel("pending", "no_scan_yet"),
+            rejected,
+            rejected | {"looked_at": "later"},
+            rejected | {"decisions": [decision]},
+            rejected | {"decisions": [decision], "audit": "approved"},
+        ),
+        start=1,
+    ):
+        await _keep(register, revision, parcel)
+    kept = await register.verdicts.of_order("A1")
+    assert [(one.n, one.outcome, one.reasons, one.decided_by, one.decision) for one in kept] == [
+        (1, "rejected", ["speed_possible"], None, None),
+        (2, "approved", ["speed_possible"], "rose", "seen"),
+    ]
+    assert kept[0].rule_set == "3"
+    assert kept[0].findings == [{"rule": "speed_possible", "outcome": "fail"}]
+    assert [trace["scans"] for trace in kept[0].traces or ()] == [TRACE["scans"]]
+
+
+async def test_another_number_is_judged_anew(register: Register, book: Book) -> None:
+    await funded(register, book)
+    await _keep(register, 1, _parcel("approved"))
+    await _keep(register, 2, _parcel("approved") | {"waybill": "YT2"})
+    assert [(one.n, one.waybill) for one in await register.verdicts.of_order("A1")] == [(1, "YT1"), (2, "YT2")]
+
+
+async def test_an_odd_verdict_stops_no_record(register: Register, book: Book) -> None:
+    await funded(register, book)
+    odd = {"parcel_id": "p1", "verdict": {"outcome": "approved", "judged_at": "soon"}, "decisions": [7]}
+    await _keep(register, 1, odd)
+    kept = await register.verdicts.of_order("A1")
+    assert [(one.outcome, one.judged_at) for one in kept][:1] == [("approved", NOW)]
+
+
+async def test_traces_go_by_age_and_verdicts_stay(database: Database, register: Register, book: Book) -> None:
+    await funded(register, book)
+    await database.owner.execute("SELECT keep_polled('A1', 'p1', $1)", [TRACE])
+    await _keep(register, 1, _parcel("approved"))
+    now = datetime.now(UTC)
+    assert await register.verdicts.purge_traces(now) == 0, "none is old enough, whatever the caller says"
+    await database.owner.execute("UPDATE verdicts SET recorded_at = now() - INTERVAL '40 days'")
+    assert await register.verdicts.purge_traces(now - timedelta(days=35)) == 1
+    assert [(one.outcome, one.traces) for one in await register.verdicts.of_order("A1")] == [("approved", None)]
+
+
+async def test_events_go_by_age_but_none_that_an_endpoint_waits_for(
+    database: Database, register: Register, book: Book
+) -> None:
+    await funded(register, book)
+    await register.orders.record(a_record(revision=1))
+    now = datetime.now(UTC)
+    assert await register.events.purge(now) == 0
+    await database.owner.execute("UPDATE events SET recorded_at = now() - INTERVAL '100 days'")
+    assert await register.events.purge(now - timedelta(days=90)) == 1
+    await register.orders.record(a_record(revision=2, phase="cancelled"))
+    assert [event.seq for event in await register.events.of_subject("order/A1")] == [2], "the numbers go on"
