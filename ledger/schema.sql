@@ -486,6 +486,26 @@ CREATE TABLE statement_loads (
     CONSTRAINT a_load_is_withdrawn_by_two_people CHECK (withdrawn_by IS NULL OR asked_by IS NOT NULL AND person_of(asked_by) <> person_of(withdrawn_by))
 );
 
+CREATE TABLE verdicts (
+    order_id text NOT NULL,
+    parcel_id text NOT NULL,
+    n integer NOT NULL,
+    carrier text NOT NULL,
+    waybill text NOT NULL,
+    judged_at timestamp with time zone NOT NULL,
+    rule_set text,
+    outcome text NOT NULL,
+    reasons jsonb NOT NULL,
+    findings jsonb NOT NULL,
+    traces jsonb,
+    decided_by text,
+    decision text,
+    recorded_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT verdicts_are_numbered_by_parcel PRIMARY KEY (order_id, parcel_id, n),
+    CONSTRAINT a_decision_has_a_person CHECK ((decided_by IS NULL) = (decision IS NULL))
+);
+CREATE INDEX verdicts_with_traces ON verdicts USING btree (recorded_at) WHERE traces IS NOT NULL;
+
 CREATE TABLE write_offs (
     request_id text NOT NULL,
     merchant_id text NOT NULL,
@@ -2168,6 +2188,38 @@ AS $function$
        OR (excluded.scans >= k.scans AND newest_scan(excluded.trace) >= newest_scan(k.trace))
 $function$;
 
+CREATE FUNCTION keep_verdicts()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    IF NEW.state -> 'parcels' IS NOT DISTINCT FROM OLD.state -> 'parcels' THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO verdicts (order_id, parcel_id, n, carrier, waybill, judged_at, rule_set, outcome, reasons, findings,
+                          traces, decided_by, decision)
+    SELECT NEW.order_id, v.parcel_id,
+           row_number() OVER (PARTITION BY v.parcel_id) + coalesce((SELECT max(k.n) FROM verdicts k
+               WHERE k.order_id = NEW.order_id AND k.parcel_id = v.parcel_id), 0),
+           coalesce(v.parcel ->> 'carrier', ''), coalesce(v.parcel ->> 'waybill', ''),
+           CASE WHEN v.judged_at ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T' THEN v.judged_at::TIMESTAMPTZ ELSE NEW.recorded_at END, v.parcel #>> '{verdict,rule_set}',
+           coalesce(v.outcome, 'unknown'), coalesce(v.parcel #> '{verdict,reasons}', '[]'),
+           coalesce(v.parcel #> '{verdict,findings}', '[]'), t.traces, v.decided_by, v.decision
+    FROM new_verdicts(OLD.state, NEW.state) AS v
+    CROSS JOIN LATERAL (
+        SELECT jsonb_agg(a.trace ORDER BY a.provider) AS traces
+        FROM (
+            SELECT p.provider, p.trace FROM polled_traces p
+            WHERE p.order_id = NEW.order_id AND p.parcel_id = v.parcel_id
+            UNION ALL
+            SELECT p.provider, p.trace FROM pushed_traces p
+            WHERE p.carrier = v.parcel ->> 'carrier' AND p.waybill = v.parcel ->> 'waybill'
+        ) AS a
+    ) AS t;
+    RETURN NULL;
+END $function$;
+
 CREATE FUNCTION load_statement(
     p_scope text,
     p_name text,
@@ -2435,6 +2487,35 @@ BEGIN
     END IF;
     INSERT INTO policy_moves (name, to_hash, who, why) VALUES (p_name, p_content_hash, p_who, p_why);
     RETURN TRUE;
+END $function$;
+
+CREATE FUNCTION new_verdicts(p_old jsonb, p_new jsonb)
+ RETURNS TABLE(parcel_id text, parcel jsonb, judged_at text, outcome text, decided_by text, decision text)
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT c.new ->> 'parcel_id', c.new, v.judged_at, v.outcome, v.decided_by, v.decision
+    FROM (
+        SELECT n.n, n.body AS new, o.body AS old
+        FROM jsonb_path_query(p_new, '$.parcels[*]') WITH ORDINALITY AS n (body, n)
+        LEFT JOIN jsonb_path_query(p_old, '$.parcels[*]') AS o (body) ON o.body -> 'parcel_id' = n.body -> 'parcel_id'
+        WHERE n.body IS DISTINCT FROM o.body
+    ) AS c
+    CROSS JOIN LATERAL (
+        SELECT 1 AS n, c.new #>> '{verdict,judged_at}' AS judged_at, c.new #>> '{verdict,outcome}' AS outcome,
+               NULL::TEXT AS decided_by, NULL::TEXT AS decision
+        WHERE c.new #>> '{verdict,outcome}' <> 'pending'
+          AND (c.new -> 'waybill', c.new #> '{verdict,outcome}', c.new #> '{verdict,reasons}')
+              IS DISTINCT FROM (c.old -> 'waybill', c.old #> '{verdict,outcome}', c.old #> '{verdict,reasons}')
+        UNION ALL
+        SELECT 1 + d.n::INT, d.body ->> 'at', d.body ->> 'verdict', d.body ->> 'reviewer', d.body ->> 'reason'
+        FROM jsonb_path_query(c.new, '$.decisions[*]') WITH ORDINALITY AS d (body, n)
+        WHERE NOT coalesce(c.old -> 'decisions', '[]') @> jsonb_build_array(d.body)
+    ) AS v
+    ORDER BY c.n, v.n;
 END $function$;
 
 CREATE FUNCTION newest_scan(p_trace jsonb)
@@ -3919,6 +4000,23 @@ AS $function$
     SELECT (SELECT count(*) FROM empty), (SELECT count(*) FROM gone)
 $function$;
 
+CREATE FUNCTION purge_events(p_before timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_gone BIGINT;
+BEGIN
+    DELETE FROM events e
+    WHERE e.recorded_at < least(p_before, clock_timestamp() - INTERVAL '30 days')
+      AND e.position < ALL (SELECT n.position FROM endpoints n)
+      AND NOT EXISTS (SELECT FROM parked w WHERE w.subject = e.subject AND w.seq <= e.seq);
+    GET DIAGNOSTICS v_gone = ROW_COUNT;
+    RETURN v_gone;
+END $function$;
+
 CREATE FUNCTION purge_logistics(
     p_details_before timestamp with time zone,
     p_before timestamp with time zone,
@@ -3983,6 +4081,21 @@ DECLARE
     v_gone BIGINT;
 BEGIN
     DELETE FROM requests WHERE status IS NOT NULL AND received_at < least(p_before, clock_timestamp() - INTERVAL '30 days');
+    GET DIAGNOSTICS v_gone = ROW_COUNT;
+    RETURN v_gone;
+END $function$;
+
+CREATE FUNCTION purge_verdict_traces(p_before timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_gone BIGINT;
+BEGIN
+    UPDATE verdicts SET traces = NULL
+    WHERE traces IS NOT NULL AND recorded_at < least(p_before, clock_timestamp() - INTERVAL '30 days');
     GET DIAGNOSTICS v_gone = ROW_COUNT;
     RETURN v_gone;
 END $function$;
@@ -5710,6 +5823,8 @@ CREATE TRIGGER merchant_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNC
 CREATE TRIGGER movements_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON movements FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER notices_are_events AFTER INSERT ON notices REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION add_notice_events();
 CREATE TRIGGER a_new_order_has_its_events AFTER INSERT ON orders FOR EACH ROW WHEN (new.revision >= 0) EXECUTE FUNCTION add_order_events();
+CREATE TRIGGER a_verdict_is_kept AFTER UPDATE OF revision, state ON orders FOR EACH ROW WHEN (new.revision <> old.revision) EXECUTE FUNCTION keep_verdicts();
+CREATE TRIGGER a_verdict_is_kept_when_its_order_is_new AFTER INSERT ON orders FOR EACH ROW WHEN (new.revision >= 0) EXECUTE FUNCTION keep_verdicts();
 CREATE TRIGGER an_order_has_its_events AFTER UPDATE OF revision, state, phase, audit, receipt, closed ON orders FOR EACH ROW WHEN (new.revision <> old.revision) EXECUTE FUNCTION add_order_events();
 CREATE TRIGGER a_change_of_an_account_is_an_event AFTER INSERT ON payout_account_changes FOR EACH ROW EXECUTE FUNCTION add_account_events();
 CREATE TRIGGER payout_account_changes_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON payout_account_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
@@ -5785,6 +5900,7 @@ GRANT SELECT ON TABLE statement_periods TO dakuan_worker;
 GRANT SELECT ON TABLE stored_legs TO dakuan_worker;
 GRANT SELECT ON TABLE transfers TO dakuan_worker;
 GRANT SELECT ON TABLE unguarded_balances TO dakuan_worker;
+GRANT SELECT ON TABLE verdicts TO dakuan_worker;
 GRANT SELECT ON TABLE waybill_claims TO dakuan_worker;
 GRANT SELECT ON TABLE withdrawal_approvals TO dakuan_worker;
 GRANT SELECT ON TABLE withdrawals TO dakuan_worker;
@@ -5834,6 +5950,7 @@ GRANT EXECUTE ON FUNCTION keep_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_figures TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_polled TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_pushed TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION keep_verdicts TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION load_statement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION may_be_corrected TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION mend_endpoint TO dakuan_worker;
@@ -5842,6 +5959,7 @@ GRANT EXECUTE ON FUNCTION merchant_value TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION move_licence TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION movement_hashes TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION name_merchant TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION new_verdicts TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION newest_scan TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_attempt TO dakuan_worker;
@@ -5872,8 +5990,10 @@ GRANT EXECUTE ON FUNCTION post_refund TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_settlements TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_attempts TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_callbacks TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION purge_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_logistics TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_requests TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION purge_verdict_traces TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION receipt_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION record_breaks TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION record_order TO dakuan_worker;
