@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -264,6 +265,29 @@ def test_the_document_says_what_is_refused() -> None:
     assert {inside[name]["additionalProperties"] for name in ("Line", "Payment", "Actor")} == {False}
     assert "additionalProperties" not in inside["HttpProblem"]
     assert "409" in document["paths"]["/v1/requests/{idempotency_key}"]["get"]["responses"]
+
+
+def _references(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        yield from [part["$ref"]] if isinstance(part.get("$ref"), str) else ()
+        part = list(part.values())
+    if isinstance(part, list):
+        for one in part:
+            yield from _references(one)
+
+
+def test_the_document_is_whole() -> None:
+    service: Any = SimpleNamespace(settings=Settings())
+    document = document_of(application(service))
+    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert set(_references(document)) <= known
+    assert known <= set(_references(document)), "a schema that nothing uses"
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            named = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"}
+            assert named == set(re.findall(r"{(\w+)}", path)), path
+            assert ("Idempotency-Key" in str(operation.get("parameters"))) <= (method == "post"), path
+            assert all(answer["description"] for answer in operation["responses"].values()), path
 
 
 def test_a_name_on_a_socket_is_of_the_family_of_its_address() -> None:

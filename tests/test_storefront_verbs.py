@@ -16,6 +16,7 @@ from ledger.book import Book
 from ledger.register import Register
 from storefront.api.orders import NEVER_BY_KEY as NO_ORDER_VERBS
 from storefront.api.withdrawals import NEVER_BY_KEY as NO_WITHDRAWAL_VERBS
+from storefront.limits import Limits
 from storefront.problems import problem_of, status_of
 
 VERBS = {
@@ -116,3 +117,21 @@ def test_each_reason_has_a_status_and_says_the_same_everywhere() -> None:
     for code in SENTENCES:
         problem = problem_of(code)
         assert (problem.type, problem.code, problem.title) == (f"urn:dakuan:reason:{code}", code, SENTENCES[code])
+
+
+@pytest.mark.usefixtures("books")
+async def test_an_order_in_a_loop_is_slowed_and_loses_no_answer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Limits, "count", lambda *_, **__: None)
+    async with in_process(database, limits=Limits()) as gateway:
+        shop, path = await gateway.key(), VERBS["cancel_order"]
+        bodies = [body_of("cancel_order") | {"reason": f"try {number}"} for number in range(21)]
+        answers = [await gateway.ask("POST", path, shop, body, f"c-{number}") for number, body in enumerate(bodies)]
+        assert [answer.status_code for answer in answers] == [200] * 20 + [429]
+        assert int(answers[-1].headers["retry-after"]) > 60
+        again = await gateway.ask("POST", path, shop, bodies[0], "c-0")
+        assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
+        assert len(gateway.changes.sent) == 20
+        elsewhere = await gateway.ask("POST", VERBS["cancel"], shop, body_of("cancel"))
+        assert elsewhere.status_code == 200

@@ -58,13 +58,24 @@ def _named_in(schema: Any) -> Iterator[str]:
             yield from _named_in(part)
 
 
+def _reachable(paths: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    """The schemas that an operation leads to: what only we fill in leads nowhere."""
+    found: dict[str, Any] = {}
+    waiting = list(_named_in(paths))
+    while waiting:
+        if (name := waiting.pop()) not in found:
+            found[name] = schemas[name]
+            waiting += _named_in(schemas[name])
+    return dict(sorted(found.items()))
+
+
 def document_of(app: FastAPI) -> dict[str, Any]:
     """The document, made once."""
     if app.openapi_schema is None:
         found = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
         components = found.setdefault("components", {})
         problem = schema_of(HttpProblem)
-        components["schemas"] = {**_schemas, "HttpProblem": problem}
+        components["schemas"] = _reachable(found["paths"], {**_schemas, "HttpProblem": problem})
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         found["security"] = [{"key": []}]
         app.openapi_schema = found

@@ -86,8 +86,10 @@ class Gateway:
 
 
 @asynccontextmanager
-async def in_process(database: Database, settings: Settings | None = None) -> AsyncIterator[Gateway]:
-    """A gateway on this database."""
+async def in_process(
+    database: Database, settings: Settings | None = None, limits: Limits | None = None
+) -> AsyncIterator[Gateway]:
+    """A gateway on this database; without limits unless they are given."""
     register, owners = Register(database.pool), Register(database.owner)
     changes = PlayedChanges(register)
     found = (settings or Settings()).model_copy(update={"peppers": (PEPPER,)})
@@ -98,7 +100,7 @@ async def in_process(database: Database, settings: Settings | None = None) -> As
         changes=changes,
         pushes=NOWHERE,
         callbacks=NOWHERE,
-        limits=Unlimited(),
+        limits=limits or Unlimited(),
         endpoints=EndpointDesk(register, Vault({"k": b"k" * 32}), NOWHERE),
     )
     transport = httpx2.ASGITransport(app=application(service))
