@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from databases import Database
 from ledger_samples import an_order, opened
 
 from bench.settled import add_settled_orders
+from core.events import Cursor
 from core.movements import Leg, Movement, adjustment
 from ledger.book import Book
 from ledger.register import Register
@@ -113,3 +115,33 @@ async def test_an_orders_movement_reads_as_little_when_the_books_have_become_lon
             await add_settled_orders(other, LONG, analyze=False)
         again = await read_all(session, 4)
         assert max(again) <= 2 * FEW, again
+
+
+BUFFERS = 300
+"""Pages of 8 KB that one page of a list may read."""
+MANY_EVENTS = 20_000
+
+
+async def test_a_page_of_events_reads_as_little_when_there_are_many(database: Database, register: Register) -> None:
+    await database.owner.execute(
+        "INSERT INTO events (position, subject, seq, merchant_id, type, at, data)"
+        " SELECT i / 100, 'order/A' || i / 20, i % 20, 'm-' || i % 200, CASE i % 1000 WHEN 0 THEN 'order.settled'"
+        " ELSE 'order.held' END, now(), '{\"phase\": \"shipped\"}' FROM generate_series(1, $1::INT) AS s (i)",
+        MANY_EVENTS,
+    )
+    await database.owner.execute("ANALYZE events")
+    # These rows have no subjects of their own.
+    database.broken = True
+    begin = "SELECT * FROM events WHERE position >= 98 AND (position, id) > (98, 9800)"
+    order = " AND position < events_end() ORDER BY position, id LIMIT"
+    for query in (
+        f"{begin}{order} 100",
+        f"{begin}{order} 1000",
+        f"{begin} AND merchant_id = 'm-7'{order} 100",
+        f"{begin} AND subject = 'order/A600'{order} 100",
+        "SELECT min(recorded_at) FROM events WHERE recorded_at >= now() - INTERVAL '1 second'",
+    ):
+        (plan,) = json.loads(await database.owner.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}"))
+        read = plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
+        assert read <= BUFFERS, (query, read)
+    assert len((await register.events.after(Cursor(98, 9800), types=["order.settled"])).events) == 1
