@@ -13,7 +13,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from pydantic import Field, SecretStr, StringConstraints
 
 from core.events import subject_of
-from core.fields import Message, Text, Time
+from core.fields import Id, Message, Text, Time
 from core.webhooks import OVERLAP, TYPES_AT_MOST, PostAnswer, outcome_of
 from ledger.endpoints import NewEndpoint, StoredEndpoint
 from ledger.register import Register
@@ -36,9 +36,13 @@ EventTypes = Annotated[tuple[EventPattern, ...], Field(max_length=TYPES_AT_MOST)
 
 
 class EndpointAsked(Message):
-    """An endpoint to be made. Without `types` it gets all events; `order.*` are all that begin so."""
+    """An endpoint to be made. Without `types` it gets all events; `order.*` are all that begin so.
+
+    `merchant_id`: only this merchant's; a merchant's key leaves it out.
+    """
 
     url: Url
+    merchant_id: Id | None = None
     description: Description = ""
     types: EventTypes = ()
     signing: Literal["v1", "v1a"] = "v1"
@@ -104,7 +108,7 @@ class EndpointDesk:
         """
         check_url(asked.url, self._poster.reach)
         secret = make_secret(secrets.token_bytes(SECRET_BYTES), asymmetric=asked.signing == "v1a")
-        wanted = NewEndpoint(**asked.model_dump(), **new)
+        wanted = NewEndpoint.model_validate({**asked.model_dump(), **new})
         outcome = await self._register.endpoints.add(wanted, secret, self._vault, at_most=ENDPOINTS_AT_MOST, now=now)
         if outcome == "other":
             raise ProblemError("command_id_used_with_different_content")
@@ -205,10 +209,10 @@ class EndpointDesk:
         if what.event is not None:
             return await self._again(endpoint, what.event, now)
         if what.subject is not None:
-            (first, *_) = await self._register.events.of_subject(what.subject, limit=1) or (None,)
-            if first is None or endpoint.merchant_id not in (None, first.merchant_id):
+            page = await self._register.events.after(subject=what.subject, merchant_id=endpoint.merchant_id, limit=1)
+            if not page.events:
                 raise ProblemError("not_found", "The stream has no event of this subject.")
-            await self._register.endpoints.resend(endpoint.endpoint_id, what.subject, first.seq, now)
+            await self._register.endpoints.resend(endpoint.endpoint_id, what.subject, page.events[0].seq, now)
         if what.since is not None:
             cursor = await self._register.events.before(what.since)
             await self._register.endpoints.rewind(endpoint.endpoint_id, cursor, now)

@@ -259,5 +259,8 @@ def test_an_endpoint_is_its_merchants_alone(http_client: httpx2.Client, shop: Ht
     }
     assert {other.post(f"{where}/{act}", key=fresh_key()).status for act in ("test", "redeliver", "rotate")} == {404}
     assert shop.get(where).status == 200
+    foreign = {"url": listener.url, "merchant_id": "m-hooks-2"}
+    assert mine.post("/v1/endpoints", foreign, fresh_key()).body["code"] == "wrong_actor"
+    assert shop.post("/v1/endpoints", foreign, fresh_key()).body["merchant_id"] == "m-hooks-2"
     reader = keyed(http_client, "--scope", "orders:read")
     assert reader.get(where).status == 403

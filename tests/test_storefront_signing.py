@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -70,3 +73,13 @@ def test_a_public_key_verifies_and_cannot_sign() -> None:
 def test_a_secret_does_not_show_in_a_log() -> None:
     assert "whsec_" not in repr(NEW)
     assert "whsec_" not in str(NEW)
+
+
+def test_the_receiver_of_the_docs_verifies_it() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "webhooks.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(block.replace("whsec_…", shown(NEW)), names)
+    assert names["receive"](BODY, signed("evt_order_A1_1", _now(), BODY, [NEW]))["type"] == "order.opened"
+    with pytest.raises(WebhookVerificationError):
+        names["receive"](BODY, signed("evt_order_A1_1", _now(), BODY, [OLD]))

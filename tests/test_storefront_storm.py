@@ -77,7 +77,7 @@ async def _survive(hooks: Hooks, storm: Storm, kills: int) -> None:
     """Gateways deliver while others are killed."""
     alive = [await Gateway().start(hooks) for _ in range(GATEWAYS)]
     for _ in range(kills):
-        await asyncio.wait_for(storm.now_kill.wait(), 120)
+        await asyncio.wait_for(storm.now_kill.wait(), 900)
         storm.now_kill.clear()
         victim = alive.pop(storm.chance.randrange(len(alive)))
         await victim.kill()

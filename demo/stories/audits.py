@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from demo.stage import BUYER_CITIES, StagedOrder
+from demo.stage import BUYER_CITIES, MERCHANT_CITY, StagedOrder
 from demo.stories.outcomes import (
     Chapter,
     Outcome,
@@ -101,6 +101,9 @@ async def recycled_number(play: StagedOrder) -> Outcome:
 
 @AUDITS.story("delivered in the wrong city: to a person")
 async def wrong_city(play: StagedOrder) -> Outcome:
+    # The cities of its scans say nothing of a buyer abroad.
+    play.sent_with("sandbox")
+    play.sent_between(MERCHANT_CITY, BUYER_CITIES[0])
     await start_and_ship(play)
     await play.scan("picked_up")
     await play.days(1)

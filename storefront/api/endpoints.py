@@ -39,12 +39,14 @@ async def make_endpoint(request: Request) -> Response:
     service, caller = await _caller(request)
     key = idempotency_key_of(request)
     asked = message_of(EndpointAsked, await object_of(request))
+    if asked.merchant_id is not None and not caller.sees(asked.merchant_id):
+        raise ProblemError("wrong_actor", f"This key speaks for merchant {caller.key.merchant_id} alone.")
     given = f"{caller.sender}/{key}"
     made = await service.endpoints.make(
         asked,
         {
             "endpoint_id": f"ep-{hashlib.sha256(given.encode()).hexdigest()[:24]}",
-            "merchant_id": caller.key.merchant_id,
+            "merchant_id": caller.key.merchant_id or asked.merchant_id,
             "created_by": caller.key.key_id,
             "digest": content_hash(asked),
             "asked_as": given,
