@@ -141,6 +141,14 @@ def test_an_operator_lifts_a_hold_with_a_reason_that_is_shown_first(ann: Visitor
     assert lifted["actor"] == {"role": "operator", "id": "ann"}
 
 
+def test_an_open_page_shows_what_others_do_by_itself(ann: Visitor, order: dict[str, Any]) -> None:
+    ann.go(f"/console/orders/{order['order_id']}")
+    ann.page.wait_for_selector(".is-live")
+    hold = {"name": "looked_at", "scope": "credit", "reason": "Bob looks at it, too"}
+    apart(ask, "send", "place_hold", order["order_id"], "--as", "operator:bob", "--body", json.dumps(hold))
+    ann.page.wait_for_selector("text=Bob looks at it, too", timeout=20_000)
+
+
 def test_everything_is_reached_by_keys(ann: Visitor, order: dict[str, Any]) -> None:
     ann.go("/console/")
     ann.page.keyboard.press("Tab")

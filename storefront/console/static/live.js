@@ -7,7 +7,9 @@ document.addEventListener("keydown", (event) => {
 for (const field of document.querySelectorAll("input[name=zone][type=hidden]"))
   field.value = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const live = document.querySelector("[data-live]");
-if (live) new EventSource(live.dataset.live).addEventListener("changed", async () => {
+const stream = live && new EventSource(live.dataset.live);
+stream?.addEventListener("open", () => live.classList.add("is-live"));
+stream?.addEventListener("changed", async () => {
   const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
   const fresh = page.querySelector("[data-live]");
   // Whoever is just typing or reading by keys here keeps the page as it is.
