@@ -20,7 +20,15 @@ from docs import examples
 
 PROJECT = Path(__file__).parents[1]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-PAGES = ("README.md", *(str(page.relative_to(PROJECT)) for page in sorted((PROJECT / "docs").rglob("*.md"))))
+FIRST = ("README.md", "README.zh.md", "docs/start.md")
+PAGES = (
+    *FIRST,
+    *(
+        page
+        for page in sorted(str(p.relative_to(PROJECT)) for p in (PROJECT / "docs").rglob("*.md"))
+        if page not in FIRST
+    ),
+)
 CASE = "python starter.py send open_after_sale "
 BASKET = "python starter.py basket "
 RETURN = "python starter.py unclaimed\n"
@@ -74,7 +82,14 @@ def shell(script: str, environment: dict[str, str]) -> subprocess.CompletedProce
 
 def test_every_block_runs_as_it_stands(environment: dict[str, str]) -> None:
     runnable = [block for block in blocks() if not block.text.startswith(ELSEWHERE)]
-    pages = {"README.md", "docs/guide.md", "docs/http.md", "docs/merchants.md", "docs/reconciliation.md"}
+    pages = {
+        "README.md",
+        "docs/guide.md",
+        "docs/http.md",
+        "docs/merchants.md",
+        "docs/reconciliation.md",
+        "docs/start.md",
+    }
     assert {block.page for block in runnable} == pages
     script = "\n".join(block.text.replace(". .venv/bin/activate\n", "") for block in runnable)
     done = shell(script, environment)
