@@ -76,7 +76,7 @@ def shell(script: str, environment: dict[str, str]) -> subprocess.CompletedProce
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=500,
     )
 
 
