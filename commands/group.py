@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -25,8 +26,12 @@ class Unloaded(TyperCommand):
         return load(str(self.name)).make_context(info_name, args, parent=parent, **extra)
 
 
+@cache
 def load(name: str) -> Any:
-    """The command of this name, its module loaded: a function, or a group of its own (`accounts`)."""
+    """The command of this name, its module loaded: a function, or a group of its own (`accounts`).
+
+    Made once: its parameters are read from signatures, which a process that runs many commands need not repeat.
+    """
     module = name.replace("-", "_")
     made = getattr(import_module(f"commands.{module}"), module)
     if isinstance(made, typer.Typer):

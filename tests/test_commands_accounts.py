@@ -77,13 +77,20 @@ def changes(account: str | None = None) -> list[tuple[str, str]]:
 # --- rails -----------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def rails_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The rails of a WeChat Pay account, with its keys beside them."""
+    folder = tmp_path_factory.mktemp("rails")
+    wechatpay_keys(folder)
+    file = folder / RAILS_FILE
+    file.write_text(file.read_text(encoding="utf-8").replace('"/wechatpay"', '"http://127.0.0.1:9"'), encoding="utf-8")
+    return file
+
+
 @pytest.fixture
-def wechatpay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def wechatpay(monkeypatch: pytest.MonkeyPatch, rails_file: Path) -> None:
     """The rails of a WeChat Pay account, and no bank beside them."""
-    wechatpay_keys(tmp_path)
-    rails = (tmp_path / RAILS_FILE).read_text(encoding="utf-8").replace('"/wechatpay"', '"http://127.0.0.1:9"')
-    (tmp_path / RAILS_FILE).write_text(rails, encoding="utf-8")
-    monkeypatch.setenv("DAKUAN_RAILS", str(tmp_path / RAILS_FILE))
+    monkeypatch.setenv("DAKUAN_RAILS", str(rails_file))
     monkeypatch.delenv("DAKUAN_BANK_URL")
 
 
