@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typer.testing import CliRunner, Result
 from withdrawal_stage import WithdrawalStage
 
 from commands.account_changes import print_waiting
-from local.wechatpay_keys import RAILS_FILE, wechatpay_keys
+from local.wechatpay_keys import RAILS_FILE
 from starter import app
 
 CARD, OTHER_CARD = "6222021234567894", "4111111111111111"
@@ -77,20 +78,13 @@ def changes(account: str | None = None) -> list[tuple[str, str]]:
 # --- rails -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def rails_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The rails of a WeChat Pay account, with its keys beside them."""
-    folder = tmp_path_factory.mktemp("rails")
-    wechatpay_keys(folder)
-    file = folder / RAILS_FILE
-    file.write_text(file.read_text(encoding="utf-8").replace('"/wechatpay"', '"http://127.0.0.1:9"'), encoding="utf-8")
-    return file
-
-
 @pytest.fixture
-def wechatpay(monkeypatch: pytest.MonkeyPatch, rails_file: Path) -> None:
+def wechatpay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rails_folder: Path) -> None:
     """The rails of a WeChat Pay account, and no bank beside them."""
-    monkeypatch.setenv("DAKUAN_RAILS", str(rails_file))
+    shutil.copytree(rails_folder, tmp_path, dirs_exist_ok=True)
+    rails = (tmp_path / RAILS_FILE).read_text(encoding="utf-8").replace('"/wechatpay"', '"http://127.0.0.1:9"')
+    (tmp_path / RAILS_FILE).write_text(rails, encoding="utf-8")
+    monkeypatch.setenv("DAKUAN_RAILS", str(tmp_path / RAILS_FILE))
     monkeypatch.delenv("DAKUAN_BANK_URL")
 
 

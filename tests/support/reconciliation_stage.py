@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -29,8 +30,9 @@ from starter import app
 
 
 @pytest_asyncio.fixture
-async def own_world(tmp_path: Path) -> AsyncIterator[WorldClient]:
+async def own_world(tmp_path: Path, rails_folder: Path) -> AsyncIterator[WorldClient]:
     """Stand-ins without other tests' payouts, served from a thread, which starts sooner than a process."""
+    shutil.copytree(rails_folder, tmp_path / "world" / "wechatpay")
     config = uvicorn.Config(
         lambda: application(tmp_path / "world"), factory=True, host=LOOPBACK, port=free_port(), log_level="critical"
     )

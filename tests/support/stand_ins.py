@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from local.client import WorldClient
 from local.standins import StandIns
+from local.wechatpay_keys import wechatpay_keys
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +20,14 @@ def standins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIns]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def rails_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The keys of the stand-in WeChat Pay, and the file that names them: to be copied, since RSA keys take long."""
+    folder = tmp_path_factory.mktemp("rails")
+    wechatpay_keys(folder)
+    return folder
 
 
 @pytest_asyncio.fixture(loop_scope="session")
