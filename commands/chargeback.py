@@ -89,12 +89,12 @@ async def _send_several(report: ReportChargeback, reports: Reports, currency: st
     answers = [] if dry_run else await _send_all(reports)
     for one in answers:
         parts[one.order_id] |= one.answer if one.refused is None else {"error": error_view(one.refused)}
-    told = parts if dry_run else [one.order_id for one in answers]
+    reached = parts if dry_run else [one.order_id for one in answers]
     view = {
         "case_reference": report.case_reference,
         "command_id": report.command_id,
         "sent": not dry_run,
-        "orders": [parts[order_id] for order_id in told],
+        "orders": [parts[order_id] for order_id in reached],
     }
     print_answer(view, lambda console: _show(console, view))
     if any(one.refused for one in answers):

@@ -125,7 +125,7 @@ def _evidence(one: Review, language: Language) -> list[str]:
 
 def _case_told(case: dict[str, Any], language: Language) -> list[str]:
     """What an arbitration is about, and what each side said last."""
-    from core.aftersale.texts import KINDS  # loaded when it is told, as above
+    from core.aftersale.texts import KINDS  # loaded when it is shown, as above
 
     kind = KINDS[str(case["kind"])]
     about = f"申请{kind.zh}（{case['reason']}）。" if language == "zh" else f"It asks for {kind.en} ({case['reason']})."

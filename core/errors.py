@@ -11,7 +11,7 @@
         │   ├── DatabaseUnavailable   the database answers and takes no writes: a standby, or a demoted primary
         │   └── NotSent               no connection was made, so that nothing reached the other side
         ├── UnreadableAnswer      it answered nonsense: never evidence, never a posting
-        └── OutcomeUnknown        an instruction was sent and nobody knows whether it had its effect
+        └── OutcomeUnknown        an instruction was sent, and its effect is not known
 
 The class name is the contract: Temporal matches retry policies on it.
 """

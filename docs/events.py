@@ -157,13 +157,13 @@ _PROMISE = """
     - The events of one subject come in the order of `seq`, which counts from 1 **without gaps**. Between subjects there
       is no order. A consumer that keeps the highest `seq` of each subject needs no more.
     - None is skipped. An event that appears late, because its transaction took long, comes after those that you have.
-    - There are no names, streets, phone or account numbers in them. A notice has what its reader is told.
+    - There are no names, streets, phone or account numbers in them. A notice has what its reader may know.
     - A merchant's key gets that merchant's events, and of the notices those to merchants. The numbers of the others are
       missing there.
     - `because` is the verb or deadline that changed the subject, `by` the role behind it, `previous` what was before.
       A parcel of an after-sale case has a `way`: `back` to the merchant, or to the buyer `again`.
     - Money is in minor units, times are RFC 3339 in UTC. `cut` says that a fact was too long and is left out.
-    - Two changes between two records are told as one: a hold that was placed and lifted within a moment has no event.
+    - Two changes between two records are one event: a hold that was placed and lifted within a moment has no event.
       The journal has both.
     """
 _SUBJECT = """

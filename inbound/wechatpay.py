@@ -105,10 +105,10 @@ class WechatPayCallbacks:
 
 
 def _complaint(news: Complaint) -> Unfollowed:
-    told = {"provider": "wechatpay", "complaint": news.complaint_id[:64], "action": news.action_type[:64]}
+    facts = {"provider": "wechatpay", "complaint": news.complaint_id[:64], "action": news.action_type[:64]}
     event_id = hashlib.sha256(f"{news.complaint_id}/{news.action_type}".encode()).hexdigest()
     about = f"complaint {news.complaint_id} {news.action_type}"[:120]
-    return Unfollowed(about=about, event_id=event_id, complaint=told)
+    return Unfollowed(about=about, event_id=event_id, complaint=facts)
 
 
 def _refund(news: RefundNews) -> Heard:

@@ -244,7 +244,7 @@ class Endpoints(RegisterPart):
         """Take endpoints that something is to be sent to.
 
         Args:
-            by: whoever delivers; a name of its own for each call.
+            by: the gateway that delivers; a name of its own for each call.
             failing: those that only fail, or the others.
         """
         rows = await self._rows(
@@ -260,7 +260,7 @@ class Endpoints(RegisterPart):
 
 
 class EndpointLease(RegisterPart):
-    """The writes of whoever has taken an endpoint. False: it was taken away meanwhile, and nothing was written."""
+    """The writes of the gateway that has an endpoint. False: it lost it meanwhile, and nothing was written."""
 
     def __init__(self, pool: Any, endpoint_id: str, by: str) -> None:
         super().__init__(pool)

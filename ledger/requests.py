@@ -67,7 +67,7 @@ class Requests(RegisterPart):
         await self._call("SELECT answer_request($1, $2, $3, $4, $5)", api_key, idempotency_key, status, answer, now)
 
     async def unanswered(self, at_most: int, *, taken_until: datetime, now: datetime) -> list[PendingRequest]:
-        """Take the oldest requests that nobody works on."""
+        """Take the oldest requests that no gateway works on."""
         return await self._all(PendingRequest, "SELECT * FROM take_unanswered($1, $2, $3)", at_most, taken_until, now)
 
     async def known(self, api_key: str, idempotency_key: str) -> StoredRequest | None:

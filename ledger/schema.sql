@@ -2890,7 +2890,7 @@ BEGIN
                   WHERE d.account_id = p_account_id AND d.version = v_account.version
                     AND d.state IN ('open', 'sending', 'accepted', 'unknown')) THEN
         RETURN 'drop_under_way';
-    ELSIF v_count >= least(p_drops_max, 20) THEN -- as many as a policy may allow, whatever the caller says
+    ELSIF v_count >= least(p_drops_max, 20) THEN -- as many as a policy may allow; the caller may ask for fewer
         RETURN 'drops_used_up';
     END IF;
     INSERT INTO account_drops (key, account_id, version, drop_no, amount_minor, currency, rail, tries_left, valid_until,

@@ -86,13 +86,13 @@ AGAINST = """
     FULL JOIN booked b USING (scope, name, kind, key, currency)
     LEFT JOIN covered c USING (scope, name)
     WHERE CASE
-        -- Nobody asked for it, and they have not taken it back.
+        -- No one asked for it, and they have not taken it back.
         WHEN b.key IS NULL THEN kind IN ('payout', 'refund') AND t.told_minor <> 0
         WHEN b.stand = 'dead' THEN t.told_minor <> 0
         WHEN b.stand = 'under_way' THEN FALSE
         -- Booked, and a statement that tells of all its time does not have it.
         WHEN t.key IS NULL THEN b.booked_minor + b.booked_back_minor <> 0 AND coalesce(c.times @> b.times, FALSE)
-        -- The payout stands in an earlier statement, which nobody loaded.
+        -- The payout stands in an earlier statement, which was not loaded.
         WHEN t.told_minor + t.told_back_minor = 0 AND NOT coalesce(c.times @> b.times, FALSE) THEN FALSE
         WHEN t.told_back_minor > b.booked_back_minor THEN t.told_minor > b.booked_minor
         -- What came back will stand in a later one.

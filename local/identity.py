@@ -1,6 +1,6 @@
 """A stand-in for a provider of identities: OpenID Connect, for tests of the console's sign-in.
 
-It signs everyone in whom `login` names, and can be told to lie: `spoil` changes the claims of the next token.
+It signs everyone in whom `login` names, and lies on request: `spoil` changes the claims of the next token.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class IdentityProvider:
     issuer: str
     client: tuple[str, str]
     login: str = "ann-7"
-    """The subject of whoever comes."""
+    """The subject of the person who comes."""
     signed_in_ago: int = 0
     """Seconds since they proved who they are; forgotten where the client asks for a new proof."""
     spoil: Mapping[str, Any] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from storefront.serving import listen, serving
 
 
 async def serve(host: str, port: int) -> None:
-    """Serve until told to end."""
+    """Serve until a signal to end."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

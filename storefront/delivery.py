@@ -1,6 +1,6 @@
 """Events become webhooks: at least once, each subject in order, nothing skipped.
 
-An endpoint has a cursor in the stream of events. Whoever delivers takes the endpoint for a minute, posts a batch, and
+An endpoint has a cursor in the stream of events. A gateway takes the endpoint for a minute, posts a batch, and
 moves the cursor. An event that fails parks its subject: later events of the subject wait behind it and all others go
 on. A gateway that dies loses its lease, and another goes on from the cursor: what it had posted since comes again.
 

@@ -59,7 +59,7 @@ class Caller:
             given: the body's `actor`, if it has one.
 
         Raises:
-            Refused: `malformed` where a storefront names nobody, `wrong_actor` where it may not speak for them.
+            Refused: `malformed` where a storefront names no one, `wrong_actor` where it may not speak for them.
         """
         if self.key.merchant_id is not None:
             own = {"role": "merchant", "id": self.key.merchant_id}

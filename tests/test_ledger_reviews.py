@@ -81,7 +81,10 @@ async def test_one_reviewer_has_a_review_however_many_reach_for_it(database: Dat
 async def test_what_was_decided_leaves_the_queue(database: Database) -> None:
     register = Register(database.pool)
     await _waiting(register, "A1")
-    await register.orders.record(a_record("A1", revision=9, phase="shipped", state={"parcels": []}))
+    parcels = [{"parcel_id": "p1", "audit": "approved", "ended": False}]
+    await register.orders.record(
+        a_record("A1", revision=9, phase="shipped", audit="approved", state={"parcels": parcels})
+    )
     assert await register.reviews.waiting() == []
 
 

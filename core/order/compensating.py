@@ -33,8 +33,8 @@ def compensate_late(state: OrderState, now: datetime) -> OrderState:
     assert state.ship_by is not None
     parcels = ", ".join(parcel.parcel_id for parcel in late)
     why = f"shipped late: parcel {parcels} was picked up after {clock(state.ship_by)}"
-    told = f"{format_minor(amount, state.order.currency)} for parcel {parcels}"
-    inbox = state.inbox.note(now, "system", "late_compensation", "noted", message=told)
+    line = f"{format_minor(amount, state.order.currency)} for parcel {parcels}"
+    inbox = state.inbox.note(now, "system", "late_compensation", "noted", message=line)
     return refund_amount(state.changed(inbox=inbox), amount, LATE, why, now).next_revision()
 
 

@@ -75,7 +75,7 @@ def reports_of(
 ) -> tuple[tuple[str, ReportChargeback], ...] | Refusal:
     """The report to each order, by its id. The orders are those of the payment; one that is alone gets it as it is.
 
-    The end goes to all of them: what an order was told a moment ago may not be recorded yet. One that has no part of
+    The end goes to all of them: what an order learned a moment ago may not be recorded yet. One that has no part of
     the chargeback answers `unknown_chargeback`.
     """
     if len(orders) == 1:

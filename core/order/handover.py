@@ -2,7 +2,7 @@
 
 No tracking provider knows of them, so no audit polls one. What proves the delivery is the buyer's own code, the buyer's
 confirmation, a courier's scan at the buyer's place, or for data the hash of what was sent, which the register lets
-nobody use for two buyers. Each of these makes the parcel's verdict, and from there on the order is like any other.
+no one uses for two buyers. Each of these makes the parcel's verdict, and from there on the order is like any other.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def check_ready(state: OrderState, command: ReportReady) -> Refusal | None:
 
 
 def ready(state: OrderState, command: ReportReady, now: datetime) -> OrderState:
-    """All that is left waits for the buyer, who is told until when."""
+    """All that is left waits for the buyer, who is notified until when."""
     parcel = _parcel(state, COLLECTED, state.order.order_id, state.left_to_ship(), now)
     state = _handed(state, parcel, now)
     collect_by = now + state.policy.order.collect_within
@@ -215,7 +215,7 @@ def _delivered(state: OrderState, parcel: Parcel, scan: Scan, now: datetime) -> 
 
 
 def _came_back(state: OrderState, parcel: Parcel, scan: Scan, now: datetime) -> OrderState:
-    """Goods that come back before the credit are no delivery, whatever was proved before."""
+    """Goods that come back before the credit are no delivery, also if one was proved before."""
     finding = Finding("not_returned", "fail", "fatal", evidence={"what": "returned", "at": scan.at.isoformat()})
     return _doubt(state, parcel, finding, now, returned_at=scan.at)
 

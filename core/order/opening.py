@@ -21,7 +21,7 @@ from core.sender_proofs import START, SenderProof
 from core.texts import spell
 
 _STOREFRONT = Actor(role="storefront", id="storefront")
-"""A start names no sender: whoever may speak for every actor, or for this id, may start orders."""
+"""A start names no sender: a key that speaks for every actor, or for this id, may start orders."""
 REASONS_KEPT = 10
 """Rules that are kept of those that matched: the first ones are enough, and a state has a size budget."""
 

@@ -122,7 +122,7 @@ def end_if_nothing_left(state: OrderState) -> OrderState:
 
 
 def take_for_chargeback(state: OrderState, amount_minor: int, case_id: int, reason: str, now: datetime) -> OrderState:
-    """What the channel took back leaves the order's figures. No unit moves, and nobody is sent money."""
+    """What the channel took back leaves the order's figures. No unit moves, and no money is sent."""
     split = take_amount(state, amount_minor)
     return _add(state, split, f"chargeback-{case_id}", reason, "merchant", now, chargeback=case_id)
 

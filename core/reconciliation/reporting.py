@@ -56,7 +56,7 @@ class ChargebackFound(NamedTuple):
 
 
 def chargeback_in(found: Break, lines: Sequence[TheirLine]) -> ChargebackFound | None:
-    """What the orders of the payment must be told; None where the break is of another kind, or names no payment.
+    """What the orders of the payment must learn; None where the break is of another kind, or names no payment.
 
     Args:
         lines: the channel's lines about the break's key, its fee among them.

@@ -12,7 +12,7 @@ from demo.stories.outcomes import Chapter, Outcome, ending, settled
 
 MODES = Chapter()
 CODE = "KX7-3F9-22Q"
-"""What the storefront told the buyer."""
+"""The code that the storefront gave the buyer."""
 
 
 def _delivered_by(play: StagedOrder, mode: str) -> None:

@@ -214,7 +214,7 @@ CREATE INDEX rest_returns_by_payment ON rest_returns (channel, payment);
 -- For the list of what no order claims.
 CREATE INDEX payments_with_a_rest ON payments (channel, payment) WHERE paid_minor > claimed_minor + returned_minor;
 
--- Post a movement of a return. What is told of it is true only if the books have it: anything else undoes all of it.
+-- Post a movement of a return. Its notice is true only if the books have it: anything else undoes all of it.
 CREATE FUNCTION post_rest(
     p_return TEXT, p_step TEXT, p_currency TEXT, p_now TIMESTAMPTZ, p_emptied TEXT, p_debit TEXT, p_credit TEXT,
     p_amount BIGINT

@@ -26,7 +26,7 @@ CREATE TABLE api_keys (
 
 CREATE INDEX api_keys_by_merchant ON api_keys (merchant_id, created_at);
 
--- Add a key, for the owner alone: whoever may add one may speak for a merchant.
+-- Add a key, for the owner alone: a key may speak for a merchant.
 CREATE FUNCTION add_api_key(
     p_key_id TEXT, p_name TEXT, p_digest BYTEA, p_merchant_id TEXT, p_scopes TEXT[],
     p_created_by TEXT, p_expires_at TIMESTAMPTZ, p_now TIMESTAMPTZ, p_line TEXT
@@ -63,7 +63,7 @@ CREATE TABLE requests (
     subject         TEXT NOT NULL,
     body            JSONB NOT NULL,
     received_at     TIMESTAMPTZ NOT NULL,
-    -- Whoever works on it has it until then; after that another gateway may go on.
+    -- The gateway that works on it has it until then; after that another gateway may go on.
     taken_until     TIMESTAMPTZ NOT NULL,
     -- Null: there is no answer yet.
     status          INT,
@@ -118,7 +118,7 @@ CREATE FUNCTION answer_request(
     WHERE api_key = p_api_key AND idempotency_key = p_idempotency_key AND status IS NULL
 $$;
 
--- Take the oldest requests that nobody works on.
+-- Take the oldest requests that no gateway works on.
 CREATE FUNCTION take_unanswered(p_at_most INT, p_taken_until TIMESTAMPTZ, p_now TIMESTAMPTZ)
 RETURNS TABLE (api_key TEXT, idempotency_key TEXT, digest TEXT, what TEXT, subject TEXT, body JSONB)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$

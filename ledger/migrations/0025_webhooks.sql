@@ -26,7 +26,7 @@ CREATE TABLE endpoints (
     created_at    TIMESTAMPTZ NOT NULL,
     -- What its creation asked for: the same again gets the same answer.
     digest        TEXT NOT NULL,
-    -- Whoever delivers has it until then. A change adds `!`: what they know is never written, and nobody else begins
+    -- The gateway that delivers has it until then. A change adds `!`: what it knows is never written, and none other begins
     -- before they have noticed.
     taken_by      TEXT,
     taken_until   TIMESTAMPTZ,
@@ -239,7 +239,7 @@ END $$;
 
 -- --- delivery ------------------------------------------------------------------------------------------------
 
--- Take the endpoints that something is to be sent to and that nobody works on, the longest untouched first.
+-- Take the endpoints that something is to be sent to and that no gateway works on, the longest untouched first.
 -- A lease and not a lock: a transaction that stays open while a consumer is slow would hold back every reader of events.
 -- At `p_parked_at_most` waiting subjects the cursor rests: an endpoint that is down for days keeps few rows.
 CREATE FUNCTION take_endpoints(

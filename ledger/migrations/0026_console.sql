@@ -38,7 +38,7 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_end ON sessions (ends_at);
 CREATE INDEX sessions_by_person ON sessions (person_id);
 
--- Add a person, for the owner alone: whoever may add two can approve a withdrawal. False: the id or the subject is taken
+-- Add a person, for the owner alone: two people can approve a withdrawal. False: the id or the subject is taken
 -- by another.
 CREATE FUNCTION add_person(
     p_person_id TEXT, p_name TEXT, p_role TEXT, p_merchant_id TEXT, p_issuer TEXT, p_subject TEXT, p_by TEXT,

@@ -118,7 +118,7 @@ END $$;
 CREATE TRIGGER a_change_of_an_account_is_an_event AFTER INSERT ON payout_account_changes
     FOR EACH ROW EXECUTE FUNCTION add_account_events();
 
--- A penny drop's amount is not told: it is what the merchant must find out.
+-- A penny drop's amount is left out: it is what the merchant must find out.
 CREATE FUNCTION add_drop_events() RETURNS TRIGGER
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
 BEGIN

@@ -31,7 +31,7 @@ M = TypeVar("M", bound=Message)
 Carrying = Callable[[AccountDesk, PayoutAccount, M, Actor, str], Awaitable[bool]]
 WRITE, READ = "accounts:write", "accounts:read"
 _OURS = frozenset({"rail_token"})
-"""What only the rail is told."""
+"""What only the rail may know."""
 
 router = APIRouter(prefix="/v1/merchants", tags=["accounts"])
 _PATH = "/{merchant_id}/accounts"

@@ -157,7 +157,7 @@ def offers_of_order(state: OrderState, actor: Actor, now: datetime) -> tuple[Off
 
 
 def offers_of_withdrawal(state: WithdrawalState, actor: Actor, now: datetime) -> tuple[Offer, ...]:
-    """What the core would take from this person about this withdrawal now: nothing of whoever asked or approved."""
+    """What the core would take from this person about this withdrawal now: nothing if they asked or approved."""
     found = []
     for (kind, verb), action in ACTIONS.items():
         if kind == "withdrawal":

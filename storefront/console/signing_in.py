@@ -51,7 +51,7 @@ async def sign_in_made_up(visit: Visit) -> Response:
 
 
 async def open_session(visit: Visit, person_id: str, response: Response, signed_in_at: datetime | None = None) -> None:
-    """A new session under a new id: whoever knew the browser's old id knows nothing.
+    """A new session under a new id: who knew the browser's old id knows nothing.
 
     Args:
         signed_in_at: when the person proved who they are; now unless given.
