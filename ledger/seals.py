@@ -14,6 +14,8 @@ from ledger.register_part import RegisterPart
 BLOCK = 1_000
 """Movements that a check hashes at once."""
 _MARK = 8
+_BEFORE_ALL = -(2**63)
+"""Below every number: an owner may write a movement under a number that no sequence gives."""
 
 
 class Seal(Message):
@@ -76,7 +78,7 @@ class Seals(RegisterPart):
     async def verify(self) -> AsyncIterator[CheckedSeal]:
         """Read every sealed range again, in order, each with its first fault."""
         async with long_reads(self._pool) as reads:
-            number, hash_before, read_to = 0, None, 0
+            number, hash_before, read_to = 0, None, _BEFORE_ALL
             for row in await reads.fetch(f"{_SEAL} ORDER BY number"):
                 seal = Seal.model_validate(dict(row))
                 fault = _fault_of_chain(seal, str(row["now"]), number, hash_before)
@@ -117,10 +119,12 @@ def _first_difference(seal: Seal, found: Sequence[tuple[int, bytes]], marks: Seq
     now = [digest[:_MARK] for _, digest in found]
     at = next((at for at, (one, other) in enumerate(zip(now, marks, strict=False)) if one != other), None)
     at = min(len(now), len(marks)) if at is None else at
-    if now[at:] == marks[at + 1 :] or now[at : at + 1] == marks[at + 1 : at + 2]:
+    if at == len(now) == len(marks):
+        return _fault(seal, "rewritten", "The marks of its movements were changed, and one of the movements.")
+    if at == len(now) or now[at] in marks[at + 1 :]:
         place = f"before movement {found[at][0]}" if at < len(found) else f"up to movement {seal.last_movement}"
         return _fault(seal, "missing", f"A movement {place} is gone.")
-    if at < len(found) and (now[at + 1 :] == marks[at:] or now[at + 1 : at + 2] == marks[at : at + 1]):
+    if at == len(marks) or marks[at] in now[at + 1 :]:
         return _fault(seal, "added", f"Movement {found[at][0]} was not there.", found[at][0])
     return _fault(seal, "changed", f"Movement {found[at][0]} is not as it was booked.", found[at][0])
 

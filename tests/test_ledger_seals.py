@@ -106,6 +106,51 @@ async def test_a_movement_that_is_gone_or_added_is_found(database: Database, reg
     assert await first_fault(register) == (1, "added", third)
 
 
+@pytest.mark.parametrize("gone", [(9, 10), (5, 6), (1, 2, 3, 4), range(5, 11)])
+async def test_several_movements_that_are_gone_are_one_fault(
+    database: Database, register: Register, gone: list[int]
+) -> None:
+    await book(database, 1, 10)
+    seal = await register.seals.seal()
+    assert seal is not None
+    async with database.owner.acquire() as owner:
+        database.broken = True
+        await owner.execute("SET session_replication_role = replica")
+        numbers = [seal.first_movement + number - 1 for number in gone]
+        await owner.execute("DELETE FROM transfers WHERE movement_id = ANY($1)", numbers)
+        await owner.execute("DELETE FROM movements WHERE id = ANY($1)", numbers)
+        await owner.execute("RESET session_replication_role")
+    assert await first_fault(register) == (1, "missing", None)
+
+
+async def test_a_movement_before_all_others_is_found(database: Database, register: Register) -> None:
+    await book(database, 1, 3)
+    await register.seals.seal()
+    await database.owner.execute(
+        "INSERT INTO movements (id, reference, currency, request_hash, occurred_at) VALUES (-5, 'x', 'CNY', '', now())"
+    )
+    database.broken = True
+    assert await first_fault(register) == (1, "added", -5)
+
+
+async def test_a_change_whose_mark_is_changed_with_it_is_found(database: Database, register: Register) -> None:
+    await book(database, 1, 3)
+    seal = await register.seals.seal()
+    assert seal is not None
+    async with database.owner.acquire() as owner:
+        database.broken = True
+        await owner.execute("SET session_replication_role = replica")
+        await owner.execute(
+            "UPDATE transfers SET amount_minor = 96 WHERE movement_id = $1 AND leg = 1", seal.last_movement
+        )
+        await owner.execute("RESET session_replication_role")
+        await owner.execute(
+            "UPDATE seal_blocks SET marks = (SELECT string_agg(substr(hash, 1, 8), '' ORDER BY movement_id)"
+            " FROM movement_hashes(first_movement, last_movement))"
+        )
+    assert await first_fault(register) == (1, "rewritten", None)
+
+
 async def test_a_seal_that_is_written_anew_breaks_the_chain(database: Database, register: Register) -> None:
     for number in (1, 2, 3):
         await book(database, number, number)
@@ -156,3 +201,19 @@ async def test_a_posting_under_way_is_not_skipped(database: Database, register: 
     database.broken = True  # a movement without legs
     assert seal is not None
     assert seal.movements == 3
+
+
+async def test_a_posting_draws_its_number_under_the_lock_of_writers(database: Database, register: Register) -> None:
+    """A seal whose bound is found between the number and the row leaves that movement out of seals and balances."""
+    await book(database, 1, 1)
+    async with database.owner.acquire() as sealer, database.owner.acquire() as look, asyncio.TaskGroup() as tasks:
+        under_way = sealer.transaction()
+        await under_way.start()
+        await sealer.execute("LOCK TABLE movements IN SHARE MODE")
+        before = await look.fetchval("SELECT last_value FROM movements_id_seq")
+        tasks.create_task(book(database, 2, 2))
+        waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'movements'::regclass AND NOT granted"
+        while not await look.fetchval(waiting):
+            pass
+        assert await look.fetchval("SELECT last_value FROM movements_id_seq") == before
+        await under_way.rollback()

@@ -13,7 +13,8 @@
 -- Each split is computed once, under the locks, and stored. The hash covers the request, so a retry finds the first
 -- split.
 --
--- Order of locks: missing accounts in path order, guarded accounts in id order, then references in their own order.
+-- Order of locks: the table of movements as every writer has it, missing accounts in path order, guarded accounts in id
+-- order, then references in their own order.
 -- Then the movements are decided one by one in memory, so that one that cannot be posted does not stop the others.
 -- Those that can are written at once.
 CREATE FUNCTION post(
@@ -84,6 +85,9 @@ BEGIN
     IF v_movements = 0 THEN
         RETURN;
     END IF;
+    -- Numbers are drawn before the rows are written. Without this, a seal that locks in between would take a higher number
+    -- for its bound, and leave these movements out of seals and of the balances that rest on them.
+    LOCK TABLE movements IN ROW EXCLUSIVE MODE;
     FOR v_k IN 1..v_legs LOOP
         v_i := p_leg_of[v_k];
         IF v_i NOT BETWEEN 1 AND v_movements OR v_i < p_leg_of[v_k - 1] THEN
