@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands.console import JsonFlag, command, print_answer
-from commands.reading import id_of
-from core.errors import BadInput
+from commands.reading import actor_of, read_message
+from core.command import Actor
+from core.errors import BadInput, Refused
 from core.texts import clock
 from screens import facts
 
@@ -40,7 +41,8 @@ async def certify(
     file: NewFile,
     root: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The root's file, from `keys root`.")],
     actor: Annotated[
-        str | None, typer.Option("--for", help="The one actor that the key speaks for; a gateway's speaks for all.")
+        str | None,
+        typer.Option("--for", help="The one actor that the key speaks for, ROLE:ID; a gateway's speaks for all."),
     ] = None,
     days: Annotated[int, typer.Option(min=1, max=366, help="It ends after so many days.")] = 7,
     as_json: JsonFlag = False,
@@ -52,10 +54,12 @@ async def certify(
     from core.sender_proofs import Certificate
 
     signed_by, key = _root_of(root), Ed25519PrivateKey.generate()
+    named = _named(actor) if actor is not None else None
     whole = {
         "key": _public(key),
         "not_after": datetime.now(UTC).replace(microsecond=0) + timedelta(days=days),
-        "speaks_for": id_of(actor, "for") if actor is not None else None,
+        "role": named.role if named is not None else None,
+        "speaks_for": named.id if named is not None else None,
         "root": _public(signed_by),
     }
     unsigned = Certificate(**whole, signature="A" * 86)
@@ -64,10 +68,17 @@ async def certify(
     _write(file, json.dumps(written, indent=1).encode())
     view: dict[str, Any] = {
         "file": str(file),
-        "speaks_for": certificate.speaks_for or "every actor that this process has identified",
+        "speaks_for": actor or "every actor that this process has identified",
         "ends": clock(certificate.not_after),
     }
     print_answer(view, lambda console: console.print(facts("signing key", view)))
+
+
+def _named(actor: str) -> Actor:
+    found = read_message(Actor, actor_of(actor), "malformed")
+    if found.role == "system":
+        raise Refused("malformed", "for: system proves nothing; name the role of a sender", "for")
+    return found
 
 
 def _root_of(file: Path) -> Ed25519PrivateKey:

@@ -41,8 +41,9 @@ def _untrusted(certificate: Certificate, actor: Actor, needs: ProofNeeds, now: d
     field = "proof.certificate"
     if certificate.root not in needs.roots:
         return refuse("unproven", "Its root is not one that the policy names.", field=f"{field}.root")
-    if certificate.speaks_for not in (None, actor.id):
-        return refuse("unproven", f"Its key speaks for {certificate.speaks_for}.", field=f"{field}.speaks_for")
+    if not certificate.speaks_as(actor.role, actor.id):
+        who = f"{certificate.role}:{certificate.speaks_for}"
+        return refuse("unproven", f"Its key speaks for {who}.", field=f"{field}.speaks_for")
     if now > certificate.not_after + PROOF_WAITS:
         return refuse("unproven", f"Its key ended {clock(certificate.not_after)}.", field=f"{field}.not_after")
     if not _signed(certificate.root, certificate.signature, certificate.statement()):

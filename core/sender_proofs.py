@@ -38,17 +38,31 @@ ProvingRole = Literal["storefront", "merchant", "buyer", "carrier", "channel", "
 
 
 class Certificate(Message):
-    """A root's word that a key may sign. Without `speaks_for` it may sign for every actor: it is a gateway's."""
+    """A root's word that a key may sign for one actor, a role and an id. Without both it may sign for every actor.
+
+    That one is a gateway's.
+    """
 
     key: PublicKey
     not_after: Time
+    role: ProvingRole | None = Field(default=None, exclude_if=lambda value: value is None)
     speaks_for: Id | None = Field(default=None, exclude_if=lambda value: value is None)
     root: PublicKey
     signature: Signature
 
+    @model_validator(mode="after")
+    def _names_an_actor_or_none(self) -> Certificate:
+        if (self.role is None) != (self.speaks_for is None):
+            raise ValueError("role: a key of one actor names the role, too; else a merchant's key signs as an operator")
+        return self
+
+    def speaks_as(self, role: Role, actor_id: str) -> bool:
+        """Whether the key may sign for this actor."""
+        return self.speaks_for is None or (self.role, self.speaks_for) == (role, actor_id)
+
     def statement(self) -> bytes:
         """The bytes that the root signs."""
-        return _line("dakuan-certificate-1", self.key, self.not_after.isoformat(), self.speaks_for)
+        return _line("dakuan-certificate-1", self.key, self.not_after.isoformat(), self.role, self.speaks_for)
 
 
 class SenderProof(Message):

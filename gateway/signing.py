@@ -25,7 +25,7 @@ from temporalio.client import (
     WorkflowUpdateHandle,
 )
 
-from core.command import Command
+from core.command import Actor, Command
 from core.errors import Misconfigured
 from core.ids import withdrawal_workflow_id
 from core.key_forms import as_text, from_text
@@ -45,9 +45,9 @@ class Signer:
     ) -> None:
         self._key, self.certificate, self._now = key, certificate, now
 
-    def signs_for(self, actor_id: str) -> bool:
+    def signs_for(self, actor: Actor) -> bool:
         """Whether the certificate speaks for this actor."""
-        return self.certificate.speaks_for in (None, actor_id)
+        return self.certificate.speaks_as(actor.role, actor.id)
 
     def proof_of(self, message: Command | Order | Withdrawal, verb: str, workflow_id: str) -> dict[str, Any]:
         """The proof of a message, as JSON."""
@@ -114,7 +114,7 @@ class _Signed(OutboundInterceptor):
         asked = args[0] if args else None
         if not isinstance(asked, (Order, Withdrawal)):
             return args
-        if isinstance(asked, Withdrawal) and not self._signer.signs_for(asked.requested_by.id):
+        if isinstance(asked, Withdrawal) and not self._signer.signs_for(asked.requested_by):
             return args
         proof = self._signer.proof_of(asked, START, workflow_id)
         return [{**asked.model_dump(mode="json"), "proof": proof}, *args[1:]]
@@ -125,6 +125,6 @@ class _Signed(OutboundInterceptor):
             return args
         of_withdrawals = workflow_id.startswith(withdrawal_workflow_id(""))
         command = read_command(WITHDRAWAL_COMMANDS if of_withdrawals else ORDER_COMMANDS, verb, args[0])
-        if isinstance(command, Refusal) or not self._signer.signs_for(command.actor.id):
+        if isinstance(command, Refusal) or not self._signer.signs_for(command.actor):
             return args
         return [{**args[0], "proof": self._signer.proof_of(command, verb, workflow_id)}]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from command_line import ask, refusal
 
+from core.command import Actor
 from core.errors import Misconfigured
 from core.messages import ApproveWithdrawal
 from core.proving import unproven_command
@@ -19,7 +20,16 @@ from gateway.signing import read_signer
 
 def test_a_certified_key_signs_what_the_policy_believes(tmp_path: Path) -> None:
     root = ask("keys", "root", str(tmp_path / "root.pem"), "--json")["root"]
-    ask("keys", "certify", str(tmp_path / "ann.json"), "--root", str(tmp_path / "root.pem"), "--for", "ann", "--json")
+    ask(
+        "keys",
+        "certify",
+        str(tmp_path / "ann.json"),
+        "--root",
+        str(tmp_path / "root.pem"),
+        "--for",
+        "operator:ann",
+        "--json",
+    )
     signer, now = read_signer(tmp_path / "ann.json"), datetime.now(UTC)
     command = ApproveWithdrawal.model_validate({"command_id": "c-1", "actor": {"role": "operator", "id": "ann"}})
     proof = SenderProof.model_validate(signer.proof_of(command, "approve", "withdrawal-w-1"))
@@ -27,8 +37,9 @@ def test_a_certified_key_signs_what_the_policy_believes(tmp_path: Path) -> None:
     signed = command.model_copy(update={"proof": proof})
     assert unproven_command(signed, "withdrawal-w-1", needs, now) is None
     assert 6 <= (signer.certificate.not_after - now).days <= 7
-    assert signer.signs_for("ann")
-    assert not signer.signs_for("bob")
+    assert signer.signs_for(Actor(role="operator", id="ann"))
+    assert not signer.signs_for(Actor(role="operator", id="bob"))
+    assert not signer.signs_for(Actor(role="reviewer", id="ann"))
 
 
 def test_keys_are_for_their_owner_and_never_written_over(tmp_path: Path) -> None:
@@ -44,6 +55,14 @@ def test_a_file_that_is_no_root_key_is_named(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("no key")
     assert refusal("keys", "certify", str(tmp_path / "new"), "--root", str(tmp_path / "x")) == "bad_input"
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("who", ["ann", "system:ann", "operator:", "boss:ann"])
+def test_a_key_of_one_actor_needs_a_role_that_proves_itself(tmp_path: Path, who: str) -> None:
+    ask("keys", "root", str(tmp_path / "root.pem"), "--json")
+    new = tmp_path / "new"
+    assert refusal("keys", "certify", str(new), "--root", str(tmp_path / "root.pem"), "--for", who) == "malformed"
+    assert not new.exists()
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"key": "x", "certificate": {}}', json.dumps({"key": "A" * 43})])

@@ -20,7 +20,7 @@ from core.policy import parse_policy, resolve
 from core.proving import unproven_command
 from core.reading import content_hash, read
 from core.reasons import Refusal
-from core.sender_proofs import START, SenderProof
+from core.sender_proofs import START, Certificate, SenderProof
 from core.withdrawal.policy import WithdrawalPolicy
 from gateway.signing import Signer
 
@@ -57,6 +57,15 @@ def test_without_a_proof_the_role_counts_for_nothing() -> None:
 
 def test_a_key_of_one_person_signs_for_no_other() -> None:
     assert refusal(proven(approval("bob"), a_signer("ann", at=W0))).field == "proof.certificate.speaks_for"
+
+
+def test_a_key_of_a_merchant_signs_for_no_operator_of_that_name() -> None:
+    found = refusal(proven(approval("m-7"), a_signer("m-7", at=W0, role="merchant")))
+    assert (found.field, "merchant:m-7" in found.message) == ("proof.certificate.speaks_for", True)
+    certificate = a_signer("m-7", at=W0).certificate.model_dump(mode="json")
+    del certificate["role"]
+    with pytest.raises(ValueError, match="role"):
+        Certificate.model_validate(certificate)
 
 
 def test_a_proof_is_of_one_command_one_workflow_and_one_sender() -> None:
@@ -131,7 +140,7 @@ def test_a_withdrawal_asked_for_by_a_forger_moves_nothing() -> None:
     made = WithdrawalDriver(asked(), policy).run()
     assert made.state.refusal is not None
     assert (made.phase, made.state.refusal.code, made.books.reserved) == ("refused", "unproven", 0)
-    proof = SenderProof.model_validate(a_signer("m-7", at=W0).proof_of(asked(), START, W))
+    proof = SenderProof.model_validate(a_signer("m-7", at=W0, role="merchant").proof_of(asked(), START, W))
     signed = asked().model_copy(update={"proof": proof})
     made = WithdrawalDriver(signed, policy).run()
     assert made.phase == "submitted"

@@ -30,12 +30,18 @@ def a_signer(
     at: datetime,
     ends: datetime | None = None,
     root: Ed25519PrivateKey = ROOT,
+    role: ProvingRole = "operator",
 ) -> Signer:
     """A key of its own that signs at this time, certified for a week unless given."""
     key = Ed25519PrivateKey.generate()
     not_after = (ends or at + timedelta(days=7)).astimezone(UTC)
     unsigned = Certificate(
-        key=public(key), not_after=not_after, speaks_for=actor, root=public(root), signature="A" * 86
+        key=public(key),
+        not_after=not_after,
+        role=role if actor is not None else None,
+        speaks_for=actor,
+        root=public(root),
+        signature="A" * 86,
     )
     signature = as_text(root.sign(unsigned.statement()))
     return Signer(key, unsigned.model_copy(update={"signature": signature}), lambda: at)
