@@ -161,6 +161,15 @@ def test_a_reviewer_gives_no_more_than_the_policy_and_no_money_of_the_platform_t
     assert not driver.refunds()
 
 
+def test_freight_that_the_merchant_agreed_to_is_no_money_of_the_platform_too_early_either() -> None:
+    driver = delivered()
+    _to_arbitration(driver, return_freight_minor=FREIGHT)
+    assert _decide(driver, return_freight="platform") == "too_early"
+    assert _decide(driver, return_freight="merchant") == "accepted"
+    assert {refund.cause: refund.bearer for refund in driver.state.refunds}["case-1-freight"] == "merchant"
+    driver.check()
+
+
 def test_a_buyer_who_bears_it_gets_nothing() -> None:
     driver = delivered()
     case(driver, "return_and_refund", "changed_mind", lines=ALL_OF_2)

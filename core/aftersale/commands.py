@@ -142,7 +142,8 @@ def _check_decision(case: AfterSaleCase, command: Arbitrate, facts: CaseFacts, n
     freight, bearer = command.return_freight_minor, command.return_freight or case.return_freight
     if freight is not None and case.parcel is None and not command.after_return:
         return refuse("nothing_to_return", NO_WAY_BACK, field=FREIGHT)
-    by_platform = command.bears == "platform" or (freight is not None and bearer == "platform")
+    gives_freight = freight is not None or case.return_freight_minor > 0  # the merchant may have agreed to it before
+    by_platform = command.bears == "platform" or (gives_freight and bearer == "platform")
     if by_platform and not facts.earned:
         field = "bears" if command.bears == "platform" else "return_freight"
         return refuse("too_early", "Until receipt and audit are settled the merchant's money is there.", field=field)
