@@ -3302,6 +3302,9 @@ BEGIN
     IF v_movements = 0 THEN
         RETURN;
     END IF;
+    -- Numbers are drawn before the rows are written. Without this, a seal that locks in between would take a higher number
+    -- for its bound, and leave these movements out of seals and of the balances that rest on them.
+    LOCK TABLE movements IN ROW EXCLUSIVE MODE;
     FOR v_k IN 1..v_legs LOOP
         v_i := p_leg_of[v_k];
         IF v_i NOT BETWEEN 1 AND v_movements OR v_i < p_leg_of[v_k - 1] THEN
