@@ -6,14 +6,16 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.client import Client
 
 import gateway
@@ -67,7 +69,7 @@ async def running_service(settings: Settings) -> AsyncIterator[HttpService]:
         await stack.enter_async_context(watched(settings, pool, client))
         changes = Changes(register, client, settings.peppers_needed)
         vault = Vault(settings.account_keys)
-        poster = await stack.enter_async_context(Poster(reach_of(settings)))
+        poster, asked = [await stack.enter_async_context(Poster(reach_of(settings))) for _ in range(2)]
         await stack.enter_async_context(_at_work(Deliveries(register, vault, poster).run()))
         forwarding = asyncio.create_task(changes.forward())
         try:
@@ -79,7 +81,7 @@ async def running_service(settings: Settings) -> AsyncIterator[HttpService]:
                 pushes=pushes,
                 callbacks=callback_desk(settings, register, client),
                 limits=Limits(),
-                endpoints=EndpointDesk(register, vault, poster),
+                endpoints=EndpointDesk(register, vault, asked),
             )
         finally:
             forwarding.cancel()
@@ -110,20 +112,28 @@ def application(service: HttpService) -> FastAPI:
         openapi_url="/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        # Such a redirect would have the scheme and the host that the request came with, and not those of its sender.
+        redirect_slashes=False,
     )
     app.state.service = service
     for room in (orders, withdrawals, merchants, accounts, endpoints, events, others, payments, inbound):
         app.include_router(room.router)
     if is_served(service.settings):
+        app.add_api_route("/console", _to_console, include_in_schema=False)
         app.mount("/console", console_app(service))
     app.add_api_route("/healthz", healthy, include_in_schema=False)
     app.add_api_route("/readyz", ready, include_in_schema=False)
     app.add_exception_handler(ProblemError, _ended)
     app.add_exception_handler(DakuanError, _refused)
     app.add_exception_handler(HTTPException, _unrouted)
-    app.middleware("http")(_named)
+    app.add_middleware(_Named)
     app.openapi = lambda: document_of(app)  # type: ignore[method-assign]  # FastAPI's own way to replace it
     return app
+
+
+async def _to_console(request: Request) -> RedirectResponse:
+    query = request.url.query
+    return RedirectResponse(f"/console/{f'?{query}' if query else ''}")
 
 
 async def healthy() -> JSONResponse:
@@ -181,16 +191,36 @@ def _of(request: Request, problem: Any) -> Any:
     return problem.model_copy(update={"request_id": request.state.request_id})
 
 
-async def _named(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Give the request a name, and let no defect show its insides."""
-    request.state.request_id = uuid.uuid4().hex
-    try:
-        check_headers(request, service_of(request).hosts)
-        response = await call(request)
-    except ProblemError as error:
-        response = await _ended(request, error)
-    except Exception:
-        log.exception("%s %s failed", request.method, request.url.path)
-        response = respond(_of(request, problem_of("internal_error")))
-    add_headers(response, request.state.request_id)
-    return response
+class _Named:
+    """Gives each request a name, and lets no defect show its insides.
+
+    It is no `BaseHTTPMiddleware`: under one, a route that waits never hears that its reader is gone.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        request, begun = Request(scope, receive), False
+        name = request.state.request_id = uuid.uuid4().hex
+
+        async def send_named(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                add_headers(MutableHeaders(scope=message), name)
+            await send(message)
+
+        try:
+            check_headers(request, service_of(request).hosts)
+            await self._app(scope, receive, send_named)
+        except ProblemError as error:
+            await (await _ended(request, error))(scope, receive, send_named)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.url.path)
+            if begun:
+                raise  # the connection breaks: an answer that is cut off must not look whole
+            await respond(_of(request, problem_of("internal_error")))(scope, receive, send_named)

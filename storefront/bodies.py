@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -41,18 +43,29 @@ async def first_of(request: Request, most: int) -> bytes:
         ProblemError: `too_slow`.
     """
     raw = bytearray()
+    async with arriving():
+        async for chunk in request.stream():
+            raw += chunk
+            if len(raw) >= most:
+                break
+    return bytes(raw[:most])
+
+
+@asynccontextmanager
+async def arriving() -> AsyncIterator[None]:
+    """The time in which a body is read.
+
+    Raises:
+        ProblemError: `too_slow`; `unreadable`: its sender is gone.
+    """
     try:
         async with asyncio.timeout(ARRIVES_WITHIN):
-            async for chunk in request.stream():
-                raw += chunk
-                if len(raw) >= most:
-                    break
+            yield
     except TimeoutError:
         why = f"A body arrives within {ARRIVES_WITHIN:g} seconds."
         raise ProblemError("too_slow", why, headers={"Connection": "close"}) from None
     except ClientDisconnect:
         raise ProblemError("unreadable", "The connection ended within the body.") from None
-    return bytes(raw[:most])
 
 
 async def object_of(request: Request) -> dict[str, Any]:

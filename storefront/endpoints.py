@@ -21,11 +21,14 @@ from ledger.vault import Vault
 from storefront.delivery import body_of
 from storefront.posting import Poster
 from storefront.problems import ProblemError
+from storefront.room import Room
 from storefront.signing import SECRET_BYTES, make_secret, shown, signed
 from storefront.targets import check_url
 
 ENDPOINTS_AT_MOST = 20
 """Of one merchant, and of the platform."""
+POSTS_AN_OWNER, POSTS = 4, 32
+"""Challenges, tests and single events that a merchant, or the platform, waits for at a time."""
 CHALLENGES = RateLimitItemPerMinute(6)
 """Of one endpoint: a challenge goes to an address that has not agreed to get anything."""
 
@@ -78,12 +81,14 @@ class EndpointDesk:
     """Makes and changes endpoints.
 
     Args:
-        poster: posts challenges and tests.
+        poster: posts challenges and tests. It is another one than delivers: a consumer that lets its tests hang must
+            not take the connections of other consumers' events.
     """
 
     def __init__(self, register: Register, vault: Vault, poster: Poster) -> None:
         self._register, self._vault, self._poster = register, vault, poster
         self._challenges = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._posts = Room("posts that are waited for", POSTS_AN_OWNER, POSTS)
 
     async def get(self, endpoint_id: str) -> StoredEndpoint:
         """An endpoint.
@@ -192,7 +197,7 @@ class EndpointDesk:
         """Send an `endpoint.test`.
 
         Raises:
-            ProblemError: `challenge_failed`: its URL never echoed a challenge.
+            ProblemError: `challenge_failed`: its URL never echoed a challenge; `too_many_requests`.
         """
         self._verified(endpoint)
         return await self._send(endpoint, "endpoint.test", {"endpoint_id": endpoint.endpoint_id}, now)
@@ -234,7 +239,8 @@ class EndpointDesk:
     ) -> PostAnswer:
         rows = await self._register.endpoints.secrets(endpoint.endpoint_id, now)
         keys: list[SecretStr] = [row.open(self._vault) for row in rows]
-        answer = await self._poster.post(endpoint.url, body, signed(message_id, now, body, keys))
+        with self._posts.held(endpoint.merchant_id or ""):
+            answer = await self._poster.post(endpoint.url, body, signed(message_id, now, body, keys))
         await self._register.endpoints.note_attempt(endpoint.endpoint_id, message_id, kind, now, answer)
         return answer
 

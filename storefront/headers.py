@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import Response
 
 from storefront.problems import ProblemError
 
@@ -28,7 +28,7 @@ def check_headers(request: Request, hosts: Container[str]) -> None:
     # The console has a check of its own, with a page as the answer.
     if (
         path not in _CHECKS
-        and not path.startswith("/console")
+        and not f"{path}/".startswith("/console/")
         and host_in(request.headers.get("host", "")) not in hosts
     ):
         raise ProblemError("unknown_host", "The setting DAKUAN_HTTP_HOSTS names the hosts that are served.")
@@ -45,9 +45,9 @@ def host_in(header: str) -> str:
     return name.partition(":")[0].rstrip(".")
 
 
-def add_headers(response: Response, request_id: str) -> None:
+def add_headers(headers: MutableHeaders, request_id: str) -> None:
     """What every answer says."""
-    response.headers[REQUEST_ID] = request_id
-    response.headers[VERSION_HEADER] = VERSION
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.setdefault("Cache-Control", "no-store")
+    headers[REQUEST_ID] = request_id
+    headers[VERSION_HEADER] = VERSION
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers.setdefault("Cache-Control", "no-store")

@@ -15,7 +15,9 @@ from storefront.problems import ProblemError
 WRITES = RateLimitItemPerSecond(20)
 READS = RateLimitItemPerSecond(100)
 COMMANDS = RateLimitItemPerHour(20)
-"""Changing commands of one order or withdrawal. A sender in a loop would fill its history."""
+"""Of one sender to one order or withdrawal. One in a loop would fill its history, and must not silence the others: a
+merchant's key and the storefront that speaks for the buyer each have their own.
+"""
 WRONG_KEYS = RateLimitItemPerMinute(100)
 """Of one address. After that it is asked to wait, but for keys that were right in the last minutes."""
 UNKNOWN_SENDERS = RateLimitItemPerSecond(20)
@@ -40,13 +42,14 @@ class Limits:
         most, kind = (WRITES, "write") if changing else (READS, "read")
         self._hit(most, f"At most {most.amount} {kind}s a second.", kind, key_id)
 
-    def takes_command(self, kind: str, subject: str) -> bool:
-        """Count one changing command of an order or withdrawal. False: it has had as many as it may within an hour."""
-        return self._window.hit(COMMANDS, kind, subject)
+    def takes_command(self, sender: str, kind: str, subject: str) -> bool:
+        """Count a sender's command to an order or withdrawal. False: it has had as many as it may within an hour."""
+        return self._window.hit(COMMANDS, sender, kind, subject)
 
-    def refuse_command(self, kind: str, subject: str) -> ProblemError:
+    def refuse_command(self, sender: str, kind: str, subject: str) -> ProblemError:
         """The problem of a command beyond that."""
-        return self._too_many(COMMANDS, f"At most {COMMANDS.amount} commands an hour for one {kind}.", kind, subject)
+        why = f"At most {COMMANDS.amount} commands an hour to one {kind}."
+        return self._too_many(COMMANDS, why, sender, kind, subject)
 
     def count_unknown(self, address: str) -> None:
         """Count one request that needs no key.

@@ -20,7 +20,11 @@ from storefront.headers import host_in
 from storefront.identities import Caller, caller_of
 from storefront.limits import Limits
 from storefront.problems import ProblemError
+from storefront.room import Room
 from storefront.streams import Streams
+
+WAITS_A_KEY, WAITS = 16, 200
+"""Requests with `wait`: each holds a connection for up to 20 seconds, and the server has 1,000 for everyone."""
 
 
 @dataclass
@@ -46,6 +50,7 @@ class HttpService:
     endpoints: EndpointDesk
     asked: Readiness = field(default_factory=Readiness)
     streams: Streams = field(default_factory=Streams)
+    waits: Room = field(default_factory=lambda: Room("requests that wait", WAITS_A_KEY, WAITS))
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -66,15 +71,15 @@ class HttpService:
         return found
 
     async def count_command(self, caller: Caller, key: str, kind: str, subject: str) -> None:
-        """Count a changing command of an order or withdrawal. A request that was taken before gets its answer.
+        """Count a sender's command to an order or withdrawal. A request that was taken before gets its answer.
 
         Raises:
             ProblemError: `too_many_requests`.
         """
-        if self.limits.takes_command(kind, subject):
+        if self.limits.takes_command(caller.sender, kind, subject):
             return
         if await self.register.requests.known(caller.sender, key) is None:
-            raise self.limits.refuse_command(kind, subject)
+            raise self.limits.refuse_command(caller.sender, kind, subject)
 
     async def order(self, caller: Caller, order_id: str) -> StoredOrder:
         """An order that the caller may see.

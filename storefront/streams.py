@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from core.errors import RetryableError
 from core.events import Cursor, EventPage, StoredEvent, read_cursor
 from core.reasons import Refusal
 from storefront.problems import ProblemError
+from storefront.room import Room
 
 STREAMS_A_KEY = 4
 STREAMS = 100
@@ -34,7 +38,7 @@ class Streams:
     """The open streams of a gateway."""
 
     def __init__(self) -> None:
-        self._open: Counter[str] = Counter()
+        self.room = Room("streams", STREAMS_A_KEY, STREAMS)
         self._ending = asyncio.Event()
 
     def end(self) -> None:
@@ -42,26 +46,28 @@ class Streams:
         self._ending.set()
 
     @property
+    def ending(self) -> bool:
+        """Whether the server ends; what waits answers with what there is."""
+        return self._ending.is_set()
+
+    @property
     def open(self) -> int:
         """How many are open."""
-        return self._open.total()
+        return self.room.taken
 
     def take(self, key_id: str) -> None:
         """Take room for one stream of this key.
 
         Raises:
-            ProblemError: `too_many_requests`: the key, or the gateway, has as many as it may.
+            ProblemError: `too_many_requests`: the key, or the gateway, has as many as it may; or the server ends.
         """
-        if self._open[key_id] >= STREAMS_A_KEY or self.open >= STREAMS or self._ending.is_set():
-            why = f"At most {STREAMS_A_KEY} streams a key, and {STREAMS} at a time."
-            raise ProblemError("too_many_requests", why, headers={"Retry-After": "15"})
-        self._open[key_id] += 1
+        if self._ending.is_set():
+            raise self.room.refusal
+        self.room.take(key_id)
 
-    def give_back(self, key_id: str) -> None:
-        """A stream of this key has ended."""
-        self._open[key_id] -= 1
-        if not self._open[key_id]:
-            del self._open[key_id]
+    def answer(self, key_id: str, told: AsyncIterator[str]) -> StreamingResponse:
+        """The response of a stream for which room was taken."""
+        return _Told(told, partial(self.room.give_back, key_id))
 
     async def tell(
         self, look: Look, cursor: Cursor, still_valid: Callable[[], Awaitable[object]]
@@ -95,6 +101,21 @@ class Streams:
     async def _pause(self) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._ending.wait(), LOOK_EVERY)
+
+
+class _Told(StreamingResponse):
+    """A stream that gives its room back, also where its reader was gone before it began."""
+
+    def __init__(self, told: AsyncIterator[str], give_back: Callable[[], None]) -> None:
+        super().__init__(told, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        self._give_back = give_back
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it to its end."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._give_back()
 
 
 def message(event: StoredEvent) -> str:

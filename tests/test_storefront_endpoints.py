@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -14,9 +15,11 @@ from http_stack import Http, fresh_key, keyed
 from standardwebhooks import Webhook
 
 from core.errors import Refused
-from core.webhooks import OVERLAP
-from storefront.endpoints import EndpointAsked, EndpointChange, EndpointDesk, Made, Redelivery, _echoes
+from core.webhooks import OVERLAP, PostAnswer
+from storefront.endpoints import POSTS_AN_OWNER, EndpointAsked, EndpointChange, EndpointDesk, Made, Redelivery, _echoes
+from storefront.posting import Poster
 from storefront.problems import ProblemError
+from storefront.targets import Reach
 
 
 @pytest.fixture
@@ -264,3 +267,38 @@ def test_an_endpoint_is_its_merchants_alone(http_client: httpx2.Client, shop: Ht
     assert shop.post("/v1/endpoints", foreign, fresh_key()).body["merchant_id"] == "m-hooks-2"
     reader = keyed(http_client, "--scope", "orders:read")
     assert reader.get(where).status == 403
+
+
+class Hanging(Poster):
+    """A poster whose consumers never answer."""
+
+    def __init__(self) -> None:
+        super().__init__(Reach(loopback=True))
+        self.began = asyncio.Semaphore(0)
+
+    async def post(self, url: str, body: bytes, headers: Any) -> PostAnswer:
+        self.began.release()
+        never: asyncio.Future[PostAnswer] = asyncio.Future()
+        return await never
+
+
+async def test_a_merchant_that_lets_its_tests_hang_waits_alone(desk: EndpointDesk, hooks: Hooks) -> None:
+    """Each holds a connection for 15 seconds, and a key may begin twenty a second."""
+    consumer, hanging = Consumer(), Hanging()
+    async with consumers(consumer):
+        for name in ("m-1", "m-2"):
+            new = {"endpoint_id": name, "merchant_id": name, "created_by": "k", "digest": name, "asked_as": name}
+            await desk.make(EndpointAsked(url=consumer.url), new, hooks.clock())
+    slow = EndpointDesk(hooks.register, VAULT, hanging)
+    own, other = [await desk.get(name) for name in ("m-1", "m-2")]
+    tasks = [asyncio.create_task(slow.test(own, hooks.clock())) for _ in range(POSTS_AN_OWNER)]
+    for _ in tasks:
+        await asyncio.wait_for(hanging.began.acquire(), 5)
+    with pytest.raises(ProblemError) as refused:
+        await asyncio.wait_for(slow.test(own, hooks.clock()), 5)
+    assert refused.value.problem.code == "too_many_requests"
+    tasks.append(asyncio.create_task(slow.test(other, hooks.clock())))
+    await asyncio.wait_for(hanging.began.acquire(), 5)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

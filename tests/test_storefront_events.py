@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -15,6 +15,8 @@ import pytest
 import pytest_asyncio
 from databases import Database
 from ledger_samples import NOW, an_order, opened
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
 
 from config import Settings
 from core.api_keys import RANDOM_BYTES, key_id_of, make_key
@@ -23,6 +25,7 @@ from core.events import START, Cursor, EventPage, StoredEvent
 from ledger.register import Register
 from storefront import streams
 from storefront.api import events as routes
+from storefront.api import others
 from storefront.app import application
 from storefront.identities import digest_of
 from storefront.limits import Limits
@@ -77,7 +80,7 @@ class Door:
 async def door(
     database: Database, register: Register, owners: Register, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Door]:
-    for module in (streams, routes):
+    for module in (streams, routes, others):
         monkeypatch.setattr(module, "LOOK_EVERY", 0.01)
     own = {"settings": Settings(peppers=(PEPPER,)), "register": register, "limits": Limits()}
     rest = {one.name: ABSENT for one in fields(HttpService) if one.default_factory is MISSING}
@@ -186,8 +189,8 @@ async def test_a_stream_begins_now_and_goes_on_after_the_last_event_id(door: Doo
         assert (await _next(lines))["event"] == "order.settled"
 
 
-async def test_a_key_has_a_few_streams_and_gets_room_back(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "STREAMS_A_KEY", 1)
+async def test_a_key_has_a_few_streams_and_gets_room_back(door: Door) -> None:
+    door.service.streams.room.each = 1
     key = await door.key(1)
     async with door.stream(key):
         refused = await door.get("/v1/events/stream", key)
@@ -197,6 +200,46 @@ async def test_a_key_has_a_few_streams_and_gets_room_back(door: Door, monkeypatc
             await door.client.get("/healthz")
     async with door.stream(key):
         pass
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/notices"])
+async def test_waits_of_one_key_leave_connections_to_others(door: Door, path: str) -> None:
+    """Each holds a connection for 20 seconds, and a key may begin a hundred a second: the server has a thousand."""
+    door.service.waits.each = 1
+    one, other = [await door.key(number, scopes=("events:read", "notices:read")) for number in (1, 2)]
+    headers = {"Authorization": f"Bearer {one}"}
+    waiting = asyncio.create_task(door.client.get(f"{path}?wait=20", headers=headers))
+    async with asyncio.timeout(5):
+        while not door.service.waits.taken:
+            await door.client.get("/healthz")
+    refused = await door.get(f"{path}?wait=20", one)
+    assert (refused["status"], refused["code"]) == (429, "too_many_requests")
+    assert (await door.get(path, one))["data"] == []
+    await door.tell("order/A1", "order.opened")
+    assert len((await door.get("/v1/events?wait=20", other))["data"]) == 1
+    waiting.cancel()
+    await _free(door)
+
+
+async def _free(door: Door) -> None:
+    async with asyncio.timeout(5):
+        while door.service.waits.taken:
+            await door.client.get("/healthz")
+
+
+async def test_a_reader_that_goes_away_or_a_server_that_ends_ends_the_wait(door: Door) -> None:
+    headers = {"Authorization": f"Bearer {await door.key(1)}"}
+    for gone in (True, False):
+        waiting = asyncio.create_task(door.client.get("/v1/events?wait=20", headers=headers))
+        async with asyncio.timeout(5):
+            while not door.service.waits.taken:
+                await door.client.get("/healthz")
+        if gone:
+            waiting.cancel()
+        else:
+            door.service.streams.end()
+        await _free(door)
+    assert (await waiting).json()["data"] == []
 
 
 async def test_streams_end_when_the_gateway_does(door: Door) -> None:
@@ -259,8 +302,27 @@ async def test_room_is_counted_by_key_and_no_stream_begins_at_the_end() -> None:
     with pytest.raises(ProblemError):
         room.take("k1")
     room.take("k2")
-    room.give_back("k1")
+    room.room.give_back("k1")
     room.take("k1")
     room.end()
     with pytest.raises(ProblemError):
         room.take("k3")
+
+
+async def test_a_reader_that_is_gone_before_its_stream_begins_takes_no_room() -> None:
+    room, never = Streams(), asyncio.Event()
+
+    async def told() -> AsyncIterator[str]:
+        await never.wait()
+        yield ""
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        raise OSError("gone")
+
+    room.take("k1")
+    with suppress(OSError, ClientDisconnect):
+        await room.answer("k1", told())({"type": "http", "asgi": {"spec_version": "2.4"}}, receive, send)
+    assert room.open == 0

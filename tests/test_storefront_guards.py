@@ -12,6 +12,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from console_client import console_client
+from databases import Database
+from http_in_process import in_process
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -76,6 +79,21 @@ async def test_a_sender_that_never_ends_the_body_is_told_and_left(monkeypatch: p
         answer = await asyncio.wait_for(reader.read(), 10)
     assert answer.startswith(b"HTTP/1.1 408")
     assert b'"too_slow"' in answer
+
+
+async def test_a_form_that_never_ends_is_left_too(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anyone may send one: it is read before it is known whose it is."""
+    monkeypatch.setattr(bodies, "ARRIVES_WITHIN", 0.05)
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"form_"
+        await asyncio.Event().wait()
+
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": "9"}
+    async with console_client(register) as browser:
+        for path in ("/console/sign-in", "/console/preferences"):
+            answer = await asyncio.wait_for(browser.post(path, content=never(), headers=headers), 10)
+            assert (answer.status_code, answer.headers["connection"]) == (408, "close")
 
 
 async def test_a_second_request_on_the_same_connection_has_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,14 +197,22 @@ def test_a_key_has_its_limits_a_second_for_writes_and_reads_apart() -> None:
         limits.count("k", changing=False)
 
 
-def test_an_order_takes_twenty_commands_an_hour() -> None:
+def test_an_order_takes_twenty_commands_of_a_sender_an_hour() -> None:
     limits = Limits()
-    assert all(limits.takes_command("order", "A1") for _ in range(COMMANDS.amount))
-    assert not limits.takes_command("order", "A1")
-    assert limits.takes_command("order", "A2")
-    assert limits.takes_command("withdrawal", "A1")
-    problem = limits.refuse_command("order", "A1")
+    assert all(limits.takes_command("k1", "order", "A1") for _ in range(COMMANDS.amount))
+    assert not limits.takes_command("k1", "order", "A1")
+    assert limits.takes_command("k1", "order", "A2")
+    assert limits.takes_command("k1", "withdrawal", "A1")
+    problem = limits.refuse_command("k1", "order", "A1")
     assert 60 < int(problem.headers["Retry-After"]) <= 7200
+
+
+def test_a_merchant_in_a_loop_does_not_silence_the_buyer() -> None:
+    """The buyer speaks through the storefront: a case that cannot be applied for in time would be lost."""
+    limits = Limits()
+    while limits.takes_command("merchant", "order", "A1"):
+        pass
+    assert limits.takes_command("storefront", "order", "A1")
 
 
 def test_guesses_of_keys_end_and_a_right_key_goes_on() -> None:
@@ -299,3 +325,16 @@ def test_a_name_on_a_socket_is_of_the_family_of_its_address() -> None:
         return  # a machine without IPv6
     with found:
         assert found.family == socket.AF_INET6
+
+
+# --- the console's address ---------------------------------------------------------------------------------------
+
+
+async def test_no_answer_leads_to_the_host_that_a_request_names(database: Database) -> None:
+    """A cache in front would keep it for the next one, and a proxy that ends TLS elsewhere is asked as http://."""
+    async with in_process(database, Settings(world_url="http://127.0.0.1:9")) as gateway:
+        answer = await gateway.asker.get("/console?q=1", headers={"Host": "evil.example"})
+        assert (answer.status_code, answer.headers["location"]) == (307, "/console/?q=1")
+        for path in ("/consoles", "/v1/orders/"):
+            assert "location" not in (await gateway.asker.get(path, headers={"Host": "evil.example"})).headers
+        assert (await gateway.asker.get("/v1/orders/")).json()["code"] == "not_found"

@@ -135,3 +135,17 @@ async def test_an_order_in_a_loop_is_slowed_and_loses_no_answer(
         assert len(gateway.changes.sent) == 20
         elsewhere = await gateway.ask("POST", VERBS["cancel"], shop, body_of("cancel"))
         assert elsewhere.status_code == 200
+
+
+async def test_a_storefronts_withdrawals_of_two_merchants_are_two(database: Database) -> None:
+    """Its systems may choose the same Idempotency-Key; one merchant's keys that repeat a request make one alone."""
+    asked = {"amount_minor": 100, "currency": "CNY", "account_id": "a-1"}
+    async with in_process(database) as gateway:
+        shops, own = [await gateway.key() for _ in range(2)], [await gateway.key(merchant="m-1") for _ in range(2)]
+        for shop, merchant in zip(shops, ("m-1", "m-2"), strict=True):
+            await gateway.ask("POST", "/v1/withdrawals", shop, asked | {"merchant_id": merchant}, "k1")
+        for key in own:
+            await gateway.ask("POST", "/v1/withdrawals", key, asked, "k1")
+        first, second, *again = [pending.subject for pending in gateway.changes.sent]
+    assert first != second
+    assert again == [first, first]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import JSONResponse, Response
 
 from core.errors import Refused
 from core.event_types import unknown_type
@@ -54,34 +53,20 @@ async def stream_events(request: Request) -> Response:
     look = partial(_look, service, caller, types=types_in(request), subject=word_in(request, "subject"))
     told = service.streams.tell(look, cursor, partial(service.caller, request, SCOPE))
     service.streams.take(caller.key.key_id)
-    return _Told(told, partial(service.streams.give_back, caller.key.key_id))
-
-
-class _Told(StreamingResponse):
-    """A stream that gives its room back, also where its reader was gone before it began."""
-
-    def __init__(self, told: AsyncIterator[str], give_back: Callable[[], None]) -> None:
-        super().__init__(told, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
-        self._give_back = give_back
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it to its end."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._give_back()
+    return service.streams.answer(caller.key.key_id, told)
 
 
 async def _pages(request: Request, service: HttpService, caller: Caller, subject: str | None) -> Response:
     cursor, types = _cursor(request.query_params.get("after")), types_in(request)
     wait, limit = number_of(request, "wait", 0, 0, LONGEST_WAIT), limit_of(request)
-    page = await _look(service, caller, cursor, types=types, subject=subject, limit=limit)
-    for _ in range(int(wait / LOOK_EVERY)):
-        if page.events or await request.is_disconnected():
-            break
-        if not page.more:
-            await asyncio.sleep(LOOK_EVERY)
-        page = await _look(service, caller, _cursor(page.next), types=types, subject=subject, limit=limit)
+    with service.waits.held(caller.key.key_id) if wait else nullcontext():
+        page = await _look(service, caller, cursor, types=types, subject=subject, limit=limit)
+        for _ in range(int(wait / LOOK_EVERY)):
+            if page.events or service.streams.ending or await request.is_disconnected():
+                break
+            if not page.more:
+                await asyncio.sleep(LOOK_EVERY)
+            page = await _look(service, caller, _cursor(page.next), types=types, subject=subject, limit=limit)
     return JSONResponse({"data": [event.body for event in page.events], "next": page.next, "more": page.more})
 
 

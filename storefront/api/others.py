@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -31,17 +32,18 @@ async def list_notices(request: Request) -> Response:
     # What staff and buyers are notified of is not for the merchant.
     recipient = "merchant" if caller.key.merchant_id is not None else word_in(request, "to")
     wait = number_of(request, "wait", 0, 0, LONGEST_WAIT)
-    for _ in range(int(wait / LOOK_EVERY) + 1):
-        rows = await service.register.notices.read(
-            after_id=after,
-            to=recipient,
-            subject=word_in(request, "subject"),
-            merchant_id=caller.key.merchant_id,
-            limit=limit_of(request),
-        )
-        if rows or not wait or await request.is_disconnected():
-            break
-        await asyncio.sleep(LOOK_EVERY)
+    with service.waits.held(caller.key.key_id) if wait else nullcontext():
+        for _ in range(int(wait / LOOK_EVERY) + 1):
+            rows = await service.register.notices.read(
+                after_id=after,
+                to=recipient,
+                subject=word_in(request, "subject"),
+                merchant_id=caller.key.merchant_id,
+                limit=limit_of(request),
+            )
+            if rows or not wait or service.streams.ending or await request.is_disconnected():
+                break
+            await asyncio.sleep(LOOK_EVERY)
     return JSONResponse(page_of(rows, last=rows[-1].notice_id if rows else after))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -116,7 +116,7 @@ def _is_own_host(request: Request) -> bool:
 
 
 async def _ended(request: Request, error: Any) -> Response:
-    return await _problem(request, error.problem)
+    return await _problem(request, error.problem, error.headers)
 
 
 async def _refused(request: Request, error: Any) -> Response:
@@ -127,11 +127,13 @@ async def _unrouted(request: Request, error: Any) -> Response:
     return await _problem(request, problem_of(_CODES.get(error.status_code, "unreadable")))
 
 
-async def _problem(request: Request, problem: HttpProblem) -> Response:
+async def _problem(request: Request, problem: HttpProblem, headers: Mapping[str, str] | None = None) -> Response:
     """An error as a page. While the register is away, no one's session can be read: then it is a line of text."""
     try:
         visit: Visit = getattr(request.state, "visit", None) or await visit_of(request)
     except DakuanError:
-        return PlainTextResponse(f"{problem.detail}\n", problem.status)
+        return PlainTextResponse(f"{problem.detail}\n", problem.status, headers)
     said, name = said_of(visit, problem), getattr(request.state, "request_id", "")
-    return render(visit, "problem.html", problem.status, problem=problem, said=said, request_id=name)
+    page = render(visit, "problem.html", problem.status, problem=problem, said=said, request_id=name)
+    page.headers.update(headers or {})
+    return page

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from core.events import Cursor, EventPage
@@ -23,10 +23,10 @@ async def stream(visit: Visit) -> Response:
         raise ProblemError("not_found")
     streams, sender = visit.service.streams, visit.who.sender
     streams.take(sender)
-    return StreamingResponse(_told(visit, subject, sender), media_type="text/event-stream")
+    return streams.answer(sender, _told(visit, subject))
 
 
-async def _told(visit: Visit, subject: str, sender: str) -> AsyncIterator[str]:
+async def _told(visit: Visit, subject: str) -> AsyncIterator[str]:
     events, own = visit.register.events, visit.who.known.merchant_id
 
     async def look(cursor: Cursor) -> EventPage:
@@ -36,12 +36,9 @@ async def _told(visit: Visit, subject: str, sender: str) -> AsyncIterator[str]:
         if (await visit_of(visit.request)).person is None:
             raise ProblemError("unauthorized")
 
-    try:
-        async for said in visit.service.streams.tell(look, await events.newest(), still_valid):
-            # What happened stands in the page: the stream says only that it did.
-            yield _CHANGED if "\nevent: " in said else said
-    finally:
-        visit.service.streams.give_back(sender)
+    async for said in visit.service.streams.tell(look, await events.newest(), still_valid):
+        # What happened stands in the page: the stream says only that it did.
+        yield _CHANGED if "\nevent: " in said else said
 
 
 ROUTES = [Route("/stream", for_people(stream))]

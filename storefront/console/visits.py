@@ -19,6 +19,7 @@ from core.fields import UNPRINTABLE
 from core.texts import Language
 from ledger.people import PersonRole, SignedIn
 from ledger.register import Register
+from storefront.bodies import arriving
 from storefront.console import cookies
 from storefront.console.cookies import Jar
 from storefront.console.words import Phrases
@@ -32,6 +33,8 @@ RECENT = timedelta(minutes=15)
 STAFF: frozenset[PersonRole] = frozenset({"operator", "reviewer"})
 EVERYONE: frozenset[PersonRole] = STAFF | {"merchant"}
 LONGEST_FORM = 16 * 1024
+LONGEST_PAGE = 1_000
+"""Of an address to come back to: cut off, it would be another page. A cookie of 4 KB holds it."""
 ZONES = frozenset(available_timezones())
 
 
@@ -120,20 +123,21 @@ class Visit:
         """The address of this page."""
         return f"{self.request.url.path}{f'?{query}' if (query := self.request.url.query) else ''}"
 
-    def given(self, name: str) -> str:
+    def given(self, name: str, most: int = 200) -> str:
         """A filter of the address, without what no text of ours has; "" where it is not given."""
-        return UNPRINTABLE.sub("", self.request.query_params.get(name, "")).strip()[:200]
+        return UNPRINTABLE.sub("", self.request.query_params.get(name, "")).strip()[:most]
 
     async def form(self) -> FormData:
         """The fields of a form of ours.
 
         Raises:
-            ProblemError: `too_large`; `unreadable`; `forged_form`: another site sent it, or it is older than the
-                sign-in.
+            ProblemError: `too_large`; `too_slow`; `unreadable`; `forged_form`: another site sent it, or it is older
+                than the sign-in.
         """
         if int(self.request.headers.get("content-length") or LONGEST_FORM + 1) > LONGEST_FORM:
             raise ProblemError("too_large", f"A form has at most {LONGEST_FORM:,} bytes.")
-        found = await self.request.form(max_files=0, max_fields=60, max_part_size=LONGEST_FORM)
+        async with arriving():
+            found = await self.request.form(max_files=0, max_fields=60, max_part_size=LONGEST_FORM)
         if not self.jar.is_form_token(self.browser_id, str(found.get("form_token", ""))):
             raise ProblemError("forged_form")
         if any(UNPRINTABLE.search(str(value)) for value in found.values()):
@@ -159,7 +163,7 @@ def own_page(address: str | None) -> str:
     """An address inside the console, for links back; the first page where it is none: no one is led elsewhere."""
     given = address or ""
     inside = given == "/console" or given.startswith(("/console/", "/console?"))
-    return given if inside and "\\" not in given and given.isprintable() else "/console"
+    return given if inside and "\\" not in given and given.isascii() and given.isprintable() else "/console"
 
 
 def sign_in_for(address: str, *, again: bool = False) -> RedirectResponse:

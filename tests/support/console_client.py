@@ -15,6 +15,7 @@ from config.console import ConsoleSettings
 from ledger.register import Register
 from storefront.changing import Changes
 from storefront.console.app import console_app
+from storefront.limits import Limits
 from storefront.service import HttpService
 
 ISSUER, OURS = "https://id.example", "https://pay.example"
@@ -33,7 +34,7 @@ async def console_client(
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A browser in front of a console over TLS."""
     changes = Changes(register, NOTHING, SETTINGS.peppers_needed)
-    service = HttpService(SETTINGS, register, NOTHING, changes, NOTHING, NOTHING, NOTHING, NOTHING)
+    service = HttpService(SETTINGS, register, NOTHING, changes, NOTHING, NOTHING, Limits(), NOTHING)
     console = console_app(service)
     console.state.transport = provider
     app = Starlette(routes=[Mount("/console", console)])

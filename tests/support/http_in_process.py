@@ -49,7 +49,7 @@ class Unlimited(Limits):
     def count(self, key_id: str, *, changing: bool) -> None:
         """Nothing is counted."""
 
-    def takes_command(self, kind: str, subject: str) -> bool:
+    def takes_command(self, sender: str, kind: str, subject: str) -> bool:
         return True
 
     def note_wrong(self, address: str) -> None:
