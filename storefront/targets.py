@@ -27,6 +27,8 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a host, as text."""
 
 LONGEST_URL = 2_000
+LONGEST_NAME, LONGEST_LABEL = 253, 63
+"""Of a host and of each part of it (RFC 1035, 2.3.4)."""
 ADDRESSES_TRIED = 3
 LOOKUPS_AT_ONCE = 8
 """A resolver that hangs holds a thread: these are apart from those of the rest of the process."""
@@ -125,7 +127,11 @@ def _why_no_host(host: str) -> str | None:
     name = host.rstrip(".")
     if name == "localhost" or name.endswith((".localhost", ".local", ".internal")):
         return "names a machine that is not public"
-    return None if "." in name else "must have a full name, such as shop.example"
+    if "." not in name:
+        return "must have a full name, such as shop.example"
+    if len(name) > LONGEST_NAME or not all(0 < len(label) <= LONGEST_LABEL for label in name.split(".")):
+        return f"has a name with an empty part, or one of more than {LONGEST_LABEL} characters"
+    return None
 
 
 def why_forbidden(address: str) -> str | None:
@@ -204,8 +210,10 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
     async def _checked(self, host: str, port: int) -> Sequence[str]:
         try:
             addresses = [host] if _address_in(host) else await self._resolver(host, port)
-        except OSError as error:
-            raise httpcore2.ConnectError(f"{host} cannot be resolved: {error.strerror or error}") from None
+        except (OSError, UnicodeError) as error:
+            # The resolver cannot even ask for some names: Python raises UnicodeError for these.
+            why = getattr(error, "strerror", None) or error
+            raise httpcore2.ConnectError(f"{host} cannot be resolved: {why}") from None
         if self._reach.loopback and host in _LOOPBACKS and all(ip_address(one).is_loopback for one in addresses):
             return addresses
         if port not in self._reach.ports:

@@ -18,6 +18,7 @@ from core.errors import Misconfigured
 from ledger.register import Register
 from local.identity import IdentityProvider
 from storefront.console.cookies import Jar
+from storefront.limits import UNKNOWN_SENDERS
 
 
 @pytest.fixture
@@ -198,3 +199,23 @@ def test_the_settings_of_the_console_are_all_set_or_none() -> None:
 def test_an_address_that_is_none_or_unsafe_is_named(changes: dict[str, str], said: str) -> None:
     with pytest.raises(Misconfigured, match=said):
         parse_console(GIVEN | changes)
+
+
+async def test_a_code_may_be_long_and_the_page_to_come_back_to_too(
+    browser: httpx2.AsyncClient, provider: IdentityProvider
+) -> None:
+    """Some providers put a sealed token into the code."""
+    page = f"/console/search?q={'a' * 300}"
+    begun = await browser.get("/console/sign-in/start", params={"next": page})
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=provider.app())) as there:
+        sent_back = await there.get(begun.headers["location"])
+    query = {name: values[0] for name, values in parse_qs(urlsplit(sent_back.headers["location"]).query).items()}
+    long = f"{query['code']}.{'x' * 1_500}"
+    provider.codes[long] = provider.codes.pop(query["code"])
+    answer = await browser.get("/console/sign-in/done", params=query | {"code": long})
+    assert (answer.status_code, answer.headers.get("location")) == (303, page)
+
+
+async def test_one_address_does_not_let_us_ask_the_provider_without_end(browser: httpx2.AsyncClient) -> None:
+    seen = {(await browser.get("/console/sign-in/start")).status_code for _ in range(UNKNOWN_SENDERS.amount * 2 + 1)}
+    assert seen == {303, 429}

@@ -58,6 +58,8 @@ def test_a_public_address_over_tls_is_taken(url: str) -> None:
         ("https://db.internal/", "not public"),
         ("https://printer.local./", "not public"),
         ("https://postgres/", "full name"),
+        ("https://shop..example/", "empty part"),
+        (f"https://{'a' * 64}.example/", "empty part, or one of more than 63"),
         ("https://2130706433/", "full name"),
         ("https://127.0.0.1/", "not a public address"),
         ("https://[::1]/", "not a public address"),

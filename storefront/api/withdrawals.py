@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter
@@ -40,7 +41,8 @@ async def start_withdrawal(request: Request) -> Response:
     service = service_of(request)
     caller = await service.caller(request, "withdrawals:write")
     key = idempotency_key_of(request)
-    withdrawal = _asked(caller, {"withdrawal_id": _id_from(caller, key), **await object_of(request)})
+    fields = await object_of(request)
+    withdrawal = _asked(caller, {"withdrawal_id": _id_from(caller, fields, key), **fields})
     body = withdrawal.model_dump(mode="json", exclude_unset=True)
     pending = service.changes.pending(caller, key, "withdrawal", withdrawal.withdrawal_id, body)
     return await service.changes.answer(pending, request)
@@ -55,9 +57,13 @@ async def estimate_withdrawal(request: Request) -> Response:
     return JSONResponse(found.model_dump(mode="json"))
 
 
-def _id_from(caller: Caller, key: str) -> str:
-    """A withdrawal's id where its sender names none. Two senders may choose the same Idempotency-Key."""
-    return f"w-{hashlib.sha256(f'{caller.key.merchant_id}/{key}'.encode()).hexdigest()[:32]}"
+def _id_from(caller: Caller, fields: Mapping[str, Any], key: str) -> str:
+    """A withdrawal's id where its sender names none. Senders for two merchants may choose the same Idempotency-Key.
+
+    The key that sent it is no part of it: sent again with another key of the merchant's, it is the same withdrawal.
+    """
+    merchant = caller.key.merchant_id or fields.get("merchant_id")
+    return f"w-{hashlib.sha256(f'{merchant}/{key}'.encode()).hexdigest()[:32]}"
 
 
 def _asked(caller: Caller, fields: dict[str, Any]) -> Withdrawal:

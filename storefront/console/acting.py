@@ -78,7 +78,8 @@ async def carried_out(
     try:
         answer, _ = await visit.service.changes.carried_out(pending)
     except ProblemError as error:
-        return None, error.problem
+        # Sent twice, as by a double click: the first one goes on, and nothing was refused.
+        return None, None if error.problem.code == "under_way" else error.problem
     if answer is not None and answer.status >= 400:
         return None, HttpProblem.model_validate(answer.body)
     return answer, None

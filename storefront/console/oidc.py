@@ -25,13 +25,16 @@ from config.console import ConsoleSettings
 from core.addresses import is_plain_remote
 from storefront.console import cookies
 from storefront.console.signing_in import LASTS, open_session
-from storefront.console.visits import Visit, for_anyone, go, own_page
+from storefront.console.visits import LONGEST_PAGE, Visit, for_anyone, go, own_page
+from storefront.identities import address_of
 from storefront.problems import ProblemError
 
 ANSWERS_WITHIN = 10.0
 """Seconds."""
 LEEWAY = timedelta(seconds=60)
 """How far the provider's clock may differ."""
+LONGEST_CODE = 4_096
+"""RFC 6749, 4.1.2 sets no limit, and some providers put a sealed token of more than a thousand characters into it."""
 TAKES_AT_MOST = 600
 """Seconds from the start of a sign-in to its end."""
 ALGORITHMS = ["RS256", "ES256", "PS256", "EdDSA", "Ed25519"]
@@ -103,6 +106,7 @@ def _desk(visit: Visit) -> ProviderDesk:
 async def start(visit: Visit) -> Response:
     """Send the browser to the provider."""
     desk, again = _desk(visit), bool(visit.given("again"))
+    visit.service.limits.count_unknown(address_of(visit.request))
     found = await desk.document()
     kept = {name: cookies.new_id() for name in ("state", "nonce", "verifier")}
     challenge = _base64(hashlib.sha256(kept["verifier"].encode()).digest())
@@ -120,7 +124,11 @@ async def start(visit: Visit) -> Response:
         **({"prompt": "login"} if again else {}),
     }
     response = go(f"{found['authorization_endpoint']}?{urlencode(query)}")
-    kept |= {"next": own_page(visit.given("next")), "at": visit.now.isoformat(), "again": "1" if again else ""}
+    kept |= {
+        "next": own_page(visit.given("next", LONGEST_PAGE)),
+        "at": visit.now.isoformat(),
+        "again": "1" if again else "",
+    }
     visit.jar.put(
         response, cookies.SIGNING_IN, visit.jar.seal(_base64(json.dumps(kept).encode())), max_age=TAKES_AT_MOST
     )
@@ -132,10 +140,11 @@ async def done(visit: Visit) -> Response:
     desk, kept = _desk(visit), _kept(visit)
     if visit.given("state") != kept["state"] or visit.given("iss") not in {"", desk.settings.issuer}:
         raise ProblemError("unauthorized", "This sign-in was not begun here.")
-    if visit.given("error") or not visit.given("code"):
+    code = visit.given("code", LONGEST_CODE)
+    if visit.given("error") or not code:
         raise ProblemError("unauthorized", "The provider of identities did not sign you in.")
     found = await desk.document()
-    claims = await _claims(desk, found, visit.given("code"), kept)
+    claims = await _claims(desk, found, code, kept)
     known = await visit.register.people.of_subject(desk.settings.issuer, claims["sub"])
     if known is None:
         log.warning("sign-in: %s is not in the register", claims["sub"])

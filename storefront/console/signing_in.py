@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from storefront.console import cookies
 from storefront.console.rendering import render
-from storefront.console.visits import ZONES, Visit, for_anyone, for_people, go, own_page
+from storefront.console.visits import LONGEST_PAGE, ZONES, Visit, for_anyone, for_people, go, own_page
 from storefront.problems import ProblemError
 
 LOCAL_ISSUER = "local-stack"
@@ -26,7 +26,7 @@ PREFERENCES = {
 
 async def sign_in_page(visit: Visit) -> Response:
     """Who are you?"""
-    following, again = own_page(visit.given("next")), bool(visit.given("again"))
+    following, again = own_page(visit.given("next", LONGEST_PAGE)), bool(visit.given("again"))
     if visit.person is not None and not again:
         return go(following)
     local = visit.service.settings.console is None
