@@ -43,6 +43,12 @@ def test_it_follows_what_is_left_and_an_order_with_nothing_left_gets_no_part() -
     assert parts(100, 0, order(1, 50), order(2, 50), order(3, 50)) == [("A1", 34, 0), ("A2", 33, 0), ("A3", 33, 0)]
 
 
+def test_what_a_channel_took_before_it_takes_of_no_order_again() -> None:
+    lost, refunded = order(1, 0, total_minor=100, charged_minor=100), order(2, 0, total_minor=100)
+    assert parts(100, 0, lost, refunded) == [("A2", 100, 0)]
+    assert parts(150, 0, lost, refunded, order(3, 60, total_minor=90)) == [("A2", 69, 0), ("A3", 81, 0)]
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 10**9), st.integers(1, 10**9)), min_size=1, max_size=9),
     st.integers(1, 10**10),

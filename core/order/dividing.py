@@ -17,13 +17,17 @@ from core.reasons import Refusal, refuse
 
 
 class ChargedOrder(Message):
-    """An order of the payment: what may still go back of it, and what this chargeback has taken of it, if it has."""
+    """An order of the payment: what may still go back of it, and what this chargeback has taken of it, if it has.
+
+    `charged_minor` is what other chargebacks took of it and keep, or may keep: no channel takes that again.
+    """
 
     order_id: str
     channel: str
     currency: str
     total_minor: int
     left_minor: int
+    charged_minor: int = 0
     taken_minor: int | None = None
     fee_minor: int = 0
 
@@ -39,7 +43,7 @@ class ChargedPart(Message):
 def divide(amount_minor: int, fee_minor: int, orders: Sequence[ChargedOrder]) -> tuple[ChargedPart, ...] | Refusal:
     """The parts of the orders: they sum to the amount and to the fee. An order with nothing gets no part.
 
-    What is above all that is left went back to the buyer before, and is divided by what went back of each order.
+    What is above all that is left went back to the buyer before, and is divided by what was refunded of each order.
     """
     known = {order.order_id: order for order in orders if order.taken_minor is not None}
     new = [order for order in orders if order.taken_minor is None]
@@ -65,7 +69,7 @@ def _by_what_is_left(amount_minor: int, orders: Sequence[ChargedOrder]) -> list[
     left = [order.left_minor for order in orders]
     within = min(amount_minor, sum(left))
     more = amount_minor - within
-    gone = [max(0, order.total_minor - order.left_minor) for order in orders]
+    gone = [max(0, order.total_minor - order.charged_minor - order.left_minor) for order in orders]
     above = spread(more, gone if sum(gone) >= more else [order.total_minor for order in orders])
     return [part + more for part, more in zip(spread(within, left), above, strict=True)]
 
