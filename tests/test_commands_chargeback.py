@@ -70,8 +70,8 @@ def test_a_payment_of_several_orders_is_divided_shown_and_ends_for_all() -> None
     assert [one["outcome"] for one in charged(payment, reference, "--lost")["orders"]] == ["accepted", "accepted"]
     assert [stage for stage, _ in stages(orders[:2])] == ["lost", "lost"]
     # What is left of the two, and what the third had back: none loses again what the channel took before.
-    amounts = ("--amount", f"{(2 * total - 101) / 100:.2f}", "--dry-run")
-    second = [one["amount_minor"] for one in charged(payment, f"{reference}-2", *amounts)["orders"]]
+    rest = ("--amount", f"{(2 * total - 101) / 100:.2f}", "--dry-run")
+    second = [one["amount_minor"] for one in charged(payment, f"{reference}-2", *rest)["orders"]]
     assert second == [total - halves[0], total - halves[1], total]
     assert ask("prove")["ok"]
 

@@ -229,21 +229,23 @@ async def test_chargebacks_agree_with_the_ledger_lost_won_and_above_what_was_lef
     await fund(book, order, record=a_record(state={"funded": True}))
     at: dict[str, Any] = {"currency": "CNY", "occurred_at": NOW}
     names: dict[str, Any] = {"channel": "wechat", "merchant_id": "m-1", **at}
+    given = {"cause": "case-1", "amount_minor": 300, "status": "booked"}
     back = {"cause": "chargeback-1", "amount_minor": 400, "status": "arrived", "chargeback": 1}
     above = {"amount_minor": 300, "bearer": "platform", "status": "booked"}
     cases = [{"case_id": 1, "dispute": {"reference": "d", "fee_minor": 5, "above": above}}]
-    kept = {"funded": True, "refunds": [back], "cases": cases}
+    kept = {"funded": True, "refunds": [given, back], "cases": cases}
+    await refund(book, order, "case-1", taken=Taken(place="escrow", merchant_minor=300))
     await book.post(chargeback("A1", k=1, taken=Taken(place="escrow", merchant_minor=400), **names))
     await book.post(chargeback_fee("A1", k=1, platform_minor=5, **names))
     await book.post(chargeback_above("A1", k=1, platform_minor=300, **names))
-    assert len(await found(database, "orders", "books")) == 2, "the register does not know of it"
-    await register.orders.record(a_record("A1", 2, refunded_minor=400, state=kept))
+    assert len(await found(database, "orders", "books")) == 3, "the register does not know of it"
+    await register.orders.record(a_record("A1", 2, refunded_minor=700, state=kept))
     assert await found(database, "orders", "books") == []
     for won in (chargeback_won("A1", k=1, **at), chargeback_above_won("A1", k=1, **at)):
         await book.post(won)
     assert len(await found(database, "orders", "books")) == 2, "the register does not know that it was won"
     cases[0]["dispute"] = {"reference": "d", "fee_minor": 5, "above": {**above, "status": "returned"}}
-    await register.orders.record(a_record("A1", 3, state={"funded": True, "refunds": [], "cases": cases}))
+    await register.orders.record(a_record("A1", 3, refunded_minor=300, state={**kept, "refunds": [given]}))
     assert await found(database, "orders", "books") == []
 
 

@@ -344,6 +344,15 @@ async def test_channels_take_no_more_of_an_order_than_was_paid(
     assert (await book.post(_above(order, 2, platform_minor=1000))).moved
 
 
+async def test_no_more_is_taken_above_what_was_left_than_went_back(
+    database: Database, book: Book, register: Register
+) -> None:
+    order = await settled(register, book)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="more than was refunded"):
+        await book.post(_above(order, platform_minor=0, merchant_minor=1))
+    assert await _balances(database, "psp/wechat", HAS) == [1000, 950]
+
+
 async def test_the_reverse_of_what_is_above_is_only_the_databases(
     database: Database, book: Book, register: Register
 ) -> None:

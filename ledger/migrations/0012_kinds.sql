@@ -183,6 +183,8 @@ BEGIN
     IF v_fault IS NULL AND (p_reference LIKE 'order/%/refund/%' OR p_reference LIKE 'order/%/chargeback/%') THEN
         SELECT CASE WHEN g.back_minor > o.total_minor THEN 'refunds of more than was paid'
                     WHEN g.charged_minor > o.total_minor THEN 'chargebacks of more than was paid'
+                    -- What is above what was left had gone back to the buyer: without that it is the order's own money.
+                    WHEN g.charged_minor > g.back_minor THEN 'it takes above what was left more than was refunded'
                     WHEN g.commission_minor < 0 THEN 'more commission back than was taken'
                     WHEN g.discount_minor < 0 THEN 'more discount back than was given' END INTO v_fault
         FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g
