@@ -9,6 +9,8 @@ import pytest
 from arrows import ROOT
 
 from core.aftersale.state import OPEN, CaseStage
+from core.audit.trace import TraceAnswer
+from core.chart import ACCOUNTS
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, DeliveryMode, Stage
 from core.order.state import Phase
 from core.order.texts import HELD, WAITING
@@ -16,6 +18,7 @@ from core.withdrawal.state import Phase as WithdrawalPhase
 from core.withdrawal.texts import HELD as WITHDRAWAL_HELD
 from core.withdrawal.texts import WAITING as WITHDRAWAL_WAITING
 from storefront.console.cases_page import STAGES
+from storefront.console.names import part_of
 from storefront.console.offers import ACTIONS
 from storefront.console.words import TABLE
 
@@ -26,12 +29,14 @@ TEXTS = {
 KEY = re.compile(r"""(?:\bt\(|\bwords\()\s*["']([a-z_]+\.[a-z_0-9]+)["']""")
 LISTED = re.compile(r"""["']([a-z_]+\.[a-z_0-9]+)["']""")
 """A key among the columns of a table."""
+CHANGES = (ROOT / "ledger" / "migrations" / "0006_payout_accounts.sql").read_text(encoding="utf-8")
+"""What may happen to an account."""
 ONLY_TEXTS = {"collection", "courier", "refund", "refund_by_people"}
 """Texts of other reasons."""
 OF_CODES = {
     *("phase", "audit", "receipt", "after_sale", "deadline", "hold", "stage", "case_stage", "case_kind", "case_reason"),
     *("refund_status", "outcome", "part", "notice", "role", "verb", "field", "choice", "purpose", "place"),
-    *("review_kind", "nav", "problem", "mode"),
+    *("review_kind", "nav", "problem", "mode", "trace_answer", "account_change"),
 }
 """Sections whose keys are codes of the contract, or parts of an address."""
 
@@ -76,6 +81,9 @@ def test_no_word_is_there_for_nothing() -> None:
         ("verb", (*ORDER_COMMANDS, *WITHDRAWAL_COMMANDS)),
         ("hold", sorted({*WAITING, *HELD, *WITHDRAWAL_WAITING, *WITHDRAWAL_HELD} - ONLY_TEXTS)),
         ("hold", [f"after_sale_{stage}" for stage in sorted(OPEN)]),
+        ("part", [part_of(one.path) for one in ACCOUNTS if not one.path.startswith(("psp/", "rail/"))]),
+        ("trace_answer", get_args(TraceAnswer)),
+        ("account_change", re.findall(r"'(\w+)'", CHANGES.split("change_known CHECK", 1)[1].split("))")[0])),
         ("purpose", [verb for _, verb in ACTIONS]),
         ("field", [field.name for action in ACTIONS.values() for field in action.fields]),
     ],

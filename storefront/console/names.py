@@ -11,9 +11,14 @@ def account_name(visit: Visit, path: str) -> str:
     parts = path.split("/")
     if parts[0] in {"psp", "rail"}:
         return f"{visit.words.of('place', parts[0])} {parts[1]}"
-    if parts[0] == "merchant":
-        return f"{visit.words.of('part', parts[2])} {parts[1]}"
-    return visit.words.of("part", parts[2] if len(parts) > 2 else parts[-1])
+    said = visit.words.of("part", part_of(path))
+    return f"{said} {parts[1]}" if parts[0] == "merchant" else said
+
+
+def part_of(path: str) -> str:
+    """The purpose of an account, which has words."""
+    parts = path.split("/")
+    return parts[2] if len(parts) > 2 else parts[-1]
 
 
 def movement_name(visit: Visit, reference: str) -> str:

@@ -108,7 +108,8 @@ def from_now(visit: Visit, at: datetime | str | None) -> str:
         return ""
     away = _moment(at) - visit.now
     key = "time.ahead" if away >= timedelta() else "time.ago"
-    return visit.words(key, length=spell(abs(away), visit.language))
+    whole = timedelta(seconds=round(abs(away).total_seconds()))
+    return visit.words(key, length=spell(whole, visit.language))
 
 
 def _moment(at: datetime | str) -> datetime:
