@@ -1826,7 +1826,7 @@ BEGIN
     UNION ALL
     SELECT 'deadline.changed', jsonb_build_object('deadline', s.key, 'moved_by', s.value, 'previous',
         jsonb_build_object('moved_by', p_old -> 'shifts' -> s.key))
-    FROM jsonb_each(coalesce(p_new -> 'shifts', '{}')) AS s
+    FROM jsonb_each(CASE jsonb_typeof(p_new -> 'shifts') WHEN 'object' THEN p_new -> 'shifts' ELSE '{}' END) AS s
     WHERE s.key NOT IN ('ship_by', 'receipt_by') AND s.value IS DISTINCT FROM p_old -> 'shifts' -> s.key;
 END $function$;
 
@@ -2203,7 +2203,7 @@ BEGIN
            row_number() OVER (PARTITION BY v.parcel_id) + coalesce((SELECT max(k.n) FROM verdicts k
                WHERE k.order_id = NEW.order_id AND k.parcel_id = v.parcel_id), 0),
            coalesce(v.parcel ->> 'carrier', ''), coalesce(v.parcel ->> 'waybill', ''),
-           CASE WHEN v.judged_at ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T' THEN v.judged_at::TIMESTAMPTZ ELSE NEW.recorded_at END, v.parcel #>> '{verdict,rule_set}',
+           coalesce(time_or_null(v.judged_at), NEW.recorded_at), v.parcel #>> '{verdict,rule_set}',
            coalesce(v.outcome, 'unknown'), coalesce(v.parcel #> '{verdict,reasons}', '[]'),
            coalesce(v.parcel #> '{verdict,findings}', '[]'), t.traces, v.decided_by, v.decision
     FROM new_verdicts(OLD.state, NEW.state) AS v
@@ -2216,7 +2216,8 @@ BEGIN
             SELECT p.provider, p.trace FROM pushed_traces p
             WHERE p.carrier = v.parcel ->> 'carrier' AND p.waybill = v.parcel ->> 'waybill'
         ) AS a
-    ) AS t;
+    ) AS t
+    WHERE v.parcel_id IS NOT NULL;
     RETURN NULL;
 END $function$;
 
@@ -2511,7 +2512,8 @@ BEGIN
           AND (c.new -> 'waybill', c.new #> '{verdict,outcome}', c.new #> '{verdict,reasons}')
               IS DISTINCT FROM (c.old -> 'waybill', c.old #> '{verdict,outcome}', c.old #> '{verdict,reasons}')
         UNION ALL
-        SELECT 1 + d.n::INT, d.body ->> 'at', d.body ->> 'verdict', d.body ->> 'reviewer', d.body ->> 'reason'
+        SELECT 1 + d.n::INT, d.body ->> 'at', d.body ->> 'verdict', coalesce(d.body ->> 'reviewer', 'unknown'),
+               coalesce(d.body ->> 'reason', '')
         FROM jsonb_path_query(c.new, '$.decisions[*]') WITH ORDINALITY AS d (body, n)
         WHERE NOT coalesce(c.old -> 'decisions', '[]') @> jsonb_build_array(d.body)
     ) AS v
@@ -5376,6 +5378,17 @@ BEGIN
         jsonb_build_object('seq', v_last + 2, 'to', 'operator', 'name', p_name, 'facts', p_facts, 'at', p_at)));
 END $function$;
 
+CREATE FUNCTION time_or_null(p_text text)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+BEGIN
+    RETURN p_text::TIMESTAMPTZ;
+EXCEPTION WHEN data_exception THEN
+    RETURN NULL;
+END $function$;
+
 CREATE FUNCTION told_lines(p_lines jsonb)
  RETURNS TABLE(line_id text, kind text, key text, amount_minor bigint, fee_minor bigint, currency text, at timestamp with time zone, reference text, event_id text)
  LANGUAGE sql
@@ -6034,6 +6047,7 @@ GRANT EXECUTE ON FUNCTION take_request TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_subscription TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_unanswered TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION tell_drop TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION time_or_null TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION told_lines TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION unpark_subject TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION update_attempt TO dakuan_worker;

@@ -8,12 +8,15 @@ from typing import Any, NamedTuple
 
 import pytest
 from databases import Database
+from ledger_samples import a_record, funded
 from order_driver import OrderDriver
 from order_walks import STARTS, a_driver, walks
 
 from core.event_types import facts_of
 from core.records import OrderRecord
 from core.steps import KeepRecord, Post
+from ledger.book import Book
+from ledger.register import Register
 
 _CHANGES = (
     "SELECT p.n, c.type, c.data FROM jsonb_array_elements($1) WITH ORDINALITY AS p (pair, n) CROSS JOIN LATERAL"
@@ -151,3 +154,24 @@ async def test_an_odd_state_stops_no_record(database: Database, state: Any) -> N
     odd = {**_row(first), "revision": 99, "phase": "shipped", "state": state}
     for pair in ([_row(first), odd], [odd, _row(first)], [{}, odd]):
         assert await database.pool.fetch(_CHANGES, [pair])
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"shifts": None, "freeze": 3, "inbox": {"journal": [None]}},
+        {"shifts": "x", "cases": ["x", {"case_id": 1, "due": "x"}]},
+        {"parcels": [None, {"verdict": {"outcome": "rejected"}}]},
+        {"parcels": [{"parcel_id": "p1", "decisions": [{"verdict": "approved"}, {"reviewer": "x"}, "x"]}]},
+        {"parcels": [{"parcel_id": "p1", "verdict": {"outcome": "rejected", "judged_at": "2026-13-45T00:00:00Z"}}]},
+        {"parcels": [{"parcel_id": "p1", "verdict": {"outcome": {}, "reasons": None, "judged_at": "now and then"}}]},
+    ],
+    ids=str,
+)
+async def test_an_odd_state_stops_no_trigger_of_a_record(
+    database: Database, register: Register, book: Book, state: Any
+) -> None:
+    await funded(register, book)
+    for revision, one in enumerate(({"parcels": [], "shifts": {"pickup_by": "1d"}}, state, {}), start=1):
+        await register.orders.record(a_record(revision=revision, phase="shipped", state=one))
+        assert await database.owner.fetchval("SELECT revision FROM orders WHERE order_id = 'A1'") == revision

@@ -103,7 +103,7 @@ BEGIN
     UNION ALL
     SELECT 'deadline.changed', jsonb_build_object('deadline', s.key, 'moved_by', s.value, 'previous',
         jsonb_build_object('moved_by', p_old -> 'shifts' -> s.key))
-    FROM jsonb_each(coalesce(p_new -> 'shifts', '{}')) AS s
+    FROM jsonb_each(CASE jsonb_typeof(p_new -> 'shifts') WHEN 'object' THEN p_new -> 'shifts' ELSE '{}' END) AS s
     WHERE s.key NOT IN ('ship_by', 'receipt_by') AND s.value IS DISTINCT FROM p_old -> 'shifts' -> s.key;
 END $$;
 

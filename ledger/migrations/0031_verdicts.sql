@@ -25,6 +25,14 @@ CREATE TABLE verdicts (
 -- For the purge of the traces by age.
 CREATE INDEX verdicts_with_traces ON verdicts (recorded_at) WHERE traces IS NOT NULL;
 
+-- A time as a state has it; null where it is none. An odd state must not stop the money whose record it is.
+CREATE FUNCTION time_or_null(p_text TEXT) RETURNS TIMESTAMPTZ LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN p_text::TIMESTAMPTZ;
+EXCEPTION WHEN data_exception THEN
+    RETURN NULL;
+END $$;
+
 -- What a record of an order says of a parcel's audit and the record before did not: the rules' verdict, once it is one,
 -- and each decision of a person.
 CREATE FUNCTION new_verdicts(p_old JSONB, p_new JSONB) RETURNS TABLE (
@@ -47,7 +55,8 @@ BEGIN
           AND (c.new -> 'waybill', c.new #> '{verdict,outcome}', c.new #> '{verdict,reasons}')
               IS DISTINCT FROM (c.old -> 'waybill', c.old #> '{verdict,outcome}', c.old #> '{verdict,reasons}')
         UNION ALL
-        SELECT 1 + d.n::INT, d.body ->> 'at', d.body ->> 'verdict', d.body ->> 'reviewer', d.body ->> 'reason'
+        SELECT 1 + d.n::INT, d.body ->> 'at', d.body ->> 'verdict', coalesce(d.body ->> 'reviewer', 'unknown'),
+               coalesce(d.body ->> 'reason', '')
         FROM jsonb_path_query(c.new, '$.decisions[*]') WITH ORDINALITY AS d (body, n)
         WHERE NOT coalesce(c.old -> 'decisions', '[]') @> jsonb_build_array(d.body)
     ) AS v
@@ -66,7 +75,7 @@ BEGIN
            row_number() OVER (PARTITION BY v.parcel_id) + coalesce((SELECT max(k.n) FROM verdicts k
                WHERE k.order_id = NEW.order_id AND k.parcel_id = v.parcel_id), 0),
            coalesce(v.parcel ->> 'carrier', ''), coalesce(v.parcel ->> 'waybill', ''),
-           CASE WHEN v.judged_at ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T' THEN v.judged_at::TIMESTAMPTZ ELSE NEW.recorded_at END, v.parcel #>> '{verdict,rule_set}',
+           coalesce(time_or_null(v.judged_at), NEW.recorded_at), v.parcel #>> '{verdict,rule_set}',
            coalesce(v.outcome, 'unknown'), coalesce(v.parcel #> '{verdict,reasons}', '[]'),
            coalesce(v.parcel #> '{verdict,findings}', '[]'), t.traces, v.decided_by, v.decision
     FROM new_verdicts(OLD.state, NEW.state) AS v
@@ -79,7 +88,8 @@ BEGIN
             SELECT p.provider, p.trace FROM pushed_traces p
             WHERE p.carrier = v.parcel ->> 'carrier' AND p.waybill = v.parcel ->> 'waybill'
         ) AS a
-    ) AS t;
+    ) AS t
+    WHERE v.parcel_id IS NOT NULL;
     RETURN NULL;
 END $$;
 
