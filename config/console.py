@@ -29,7 +29,10 @@ class ConsoleSettings(BaseModel):
     @property
     def host(self) -> str:
         """What a browser's Host header has to say."""
-        return urlsplit(self.url).netloc.lower()
+        parts = urlsplit(self.url)
+        usual = {"https": ":443", "http": ":80"}[parts.scheme]
+        # A browser leaves the usual port out.
+        return parts.netloc.lower().removesuffix(usual)
 
 
 def parse_console(variables: Mapping[str, str]) -> ConsoleSettings | None:

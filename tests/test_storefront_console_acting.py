@@ -9,6 +9,7 @@ import pytest
 
 from storefront.changing import KeptAnswer
 from storefront.console.acting import carried_out
+from storefront.console.offers import ACTIONS
 from storefront.problems import ProblemError, body_of, problem_of
 
 DONE, REFUSED = KeptAnswer(200, {}), KeptAnswer(409, body_of(problem_of("needs_other_person")))
@@ -44,3 +45,12 @@ async def test_a_page_says_how_it_ended(end: KeptAnswer | str | None, said: tupl
     visit: Any = SimpleNamespace(service=SimpleNamespace(changes=Answering(end)), who=None)
     answer, problem = await carried_out(visit, "k1", "order.place_hold", "A1", {})
     assert (answer, problem and problem.code) == said
+
+
+def test_what_needs_no_recent_sign_in_moves_nothing_by_itself() -> None:
+    """To refuse goods gives the buyer the money back. An audit that is approved waits for the receipt."""
+    assert {verb for (_, verb), action in ACTIONS.items() if not action.moves_money} == {
+        "decide_audit",
+        "place_hold",
+        "shift_deadline",
+    }

@@ -18,6 +18,7 @@ from core.errors import Misconfigured
 from ledger.register import Register
 from local.identity import IdentityProvider
 from storefront.console.cookies import Jar
+from storefront.console.oidc import ProviderDesk
 from storefront.limits import UNKNOWN_SENDERS
 
 
@@ -180,6 +181,9 @@ GIVEN = {
 
 def test_the_settings_of_the_console_are_all_set_or_none() -> None:
     assert parse_console({}) is None
+    usual = parse_console(GIVEN | {"DAKUAN_CONSOLE_URL": f"{OURS}:443/"})
+    assert usual is not None
+    assert usual.host == "pay.example"
     assert parse_console(GIVEN) == SETTINGS.console
     for name in GIVEN:
         with pytest.raises(Misconfigured, match="is not: the console needs all of"):
@@ -219,3 +223,16 @@ async def test_a_code_may_be_long_and_the_page_to_come_back_to_too(
 async def test_one_address_does_not_let_us_ask_the_provider_without_end(browser: httpx2.AsyncClient) -> None:
     seen = {(await browser.get("/console/sign-in/start")).status_code for _ in range(UNKNOWN_SENDERS.amount * 2 + 1)}
     assert seen == {303, 429}
+
+
+@pytest.mark.parametrize("keys", [{}, {"keys": None}, {"keys": ["k"]}, {"keys": [{"kty": "?"}]}], ids=str)
+async def test_keys_of_no_form_that_there_is_let_no_one_in(
+    browser: httpx2.AsyncClient, provider: IdentityProvider, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any]
+) -> None:
+    asked = ProviderDesk.json
+
+    async def spoilt(desk: ProviderDesk, method: str, url: str, **more: Any) -> dict[str, Any]:
+        return keys if url.endswith("/jwks") else await asked(desk, method, url, **more)
+
+    monkeypatch.setattr(ProviderDesk, "json", spoilt)
+    assert (await through(browser, provider)).status_code == 401

@@ -60,7 +60,6 @@ ACTIONS: Mapping[tuple[Kind, str], Action] = {
             "order",
             "decide_screening",
             (FormField("verdict", "choice", ("allow", "refuse")), REASON),
-            moves_money=False,
             leads=True,
         ),
         Action(

@@ -183,11 +183,12 @@ async def _claims(desk: ProviderDesk, found: dict[str, str], code: str, kept: di
     answer = await desk.json(
         "POST", found["token_endpoint"], data=body, auth=(settings.client_id, settings.client_secret)
     )
-    keys = KeySet.import_key_set(await desk.json("GET", found["jwks_uri"]))  # type: ignore[arg-type]  # checked inside
+    published: Any = await desk.json("GET", found["jwks_uri"])
     try:
+        keys = KeySet.import_key_set(published)
         token = jwt.decode(str(answer.get("id_token", "")), keys, algorithms=ALGORITHMS)
         _registry(settings, kept["nonce"]).validate(token.claims)
-    except (JoseError, ValueError) as error:
+    except (JoseError, ValueError, KeyError, TypeError) as error:  # the last two: keys of no form that there is
         log.warning("sign-in: the token is not valid: %s", type(error).__name__)
         raise ProblemError("unauthorized", "The provider's answer is not valid.") from None
     claims: dict[str, Any] = dict(token.claims)
