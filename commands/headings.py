@@ -49,6 +49,7 @@ CHINESE: Mapping[str, str] = {
     "since": "起始时间",
     "expected by": "预计时间",
     "who can act": "可处理人",
+    "how much": "金额",
     "what helps": "如何处理",
     "parcel": "包裹",
     "carrier": "快递公司",

@@ -71,6 +71,14 @@ def test_what_was_asked_long_ago_is_asked_anew() -> None:
     assert driver.refunds() == {}
 
 
+def test_of_a_line_no_more_units_are_refunded_than_are_left() -> None:
+    driver = delivered()
+    grant(driver, **LINE)
+    assert ask(driver, lines=[{"line_id": "1", "quantity": 2}]) == "above_refundable"
+    grant(driver, **LINE)
+    assert list(driver.refunds().values()) == [1990, 1990]
+
+
 def test_the_same_refund_may_be_granted_again() -> None:
     driver = delivered()
     grant(driver, amount_minor=100)

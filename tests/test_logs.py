@@ -98,7 +98,7 @@ def test_a_record_as_json_is_one_line_without_passwords(monkeypatch: pytest.Monk
         logging.root.setLevel(level)
     first, second = (json.loads(line) for line in written.getvalue().splitlines())
     assert (first["level"], first["logger"]) == ("INFO", "dakuan.x")
-    assert first["message"].startswith("at postgresql://me:")
+    assert first["message"] == "at postgresql://***@db/dakuan second line"
     assert SECRET not in written.getvalue()
     assert "ValueError: a defect" in second["message"]
     assert "Traceback" in second["traceback"]
