@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from ledger_samples import NOW, a_withdrawal, an_attempt, bound, earned
 from temporalio.testing import ActivityEnvironment
 
 from activities.rails.base import PayoutInstruction
-from activities.withdrawal import WithdrawalActivities
+from activities.withdrawal import LEASE, WithdrawalActivities
 from core.policy import parse_policy
 from core.withdrawal.opening import begin
 from core.withdrawal.payouts import PayoutResult, RailTerms
@@ -121,3 +122,22 @@ async def test_a_try_that_may_have_sent_it_is_looked_up_however_late(
     await ActivityEnvironment().run(activities.pay, _pay(NOW + timedelta(hours=1)))
     late = await ActivityEnvironment().run(activities.pay, _pay(TOO_LATE))
     assert (late.outcome, rail.paid, rail.looked) == ("not_found", 1, 1)
+
+
+async def test_a_worker_that_slept_past_its_lease_sends_nothing(
+    register: Register, book: Book, rail: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another may have looked the payout up meanwhile, and have found nothing."""
+    await _opened(register, book)
+    slept, update = [0.0], register.payouts.update
+
+    async def then_sleeps(*arguments: Any, **named: Any) -> bool:
+        moved = await update(*arguments, **named)
+        slept[0] += LEASE.total_seconds()
+        return moved
+
+    monkeypatch.setattr(register.payouts, "update", then_sleeps)
+    monkeypatch.setattr("activities.withdrawal.time.monotonic", lambda: slept[0])
+    activities = WithdrawalActivities(register, {"*": rail})
+    answer = await ActivityEnvironment().run(activities.pay, _pay(NOW + timedelta(hours=1)))
+    assert (answer.outcome, rail.paid) == ("unknown", 0)
