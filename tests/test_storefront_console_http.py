@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -179,6 +180,7 @@ def test_each_list_comes_as_a_file(browser: httpx2.Client, page: str) -> None:
 
 def test_a_text_is_no_formula_in_a_file() -> None:
     answer = csv_of("x", ("a",), [("=HYPERLINK(1)",), ("-12.50",), ("+86",), ("plain",), ("@x",)])
+    assert bytes(answer.body).startswith(codecs.BOM_UTF8)
     assert bytes(answer.body).decode().split("\r\n")[1:-1] == ["'=HYPERLINK(1)", "-12.50", "'+86", "plain", "'@x"]
 
 

@@ -236,3 +236,12 @@ async def test_keys_of_no_form_that_there_is_let_no_one_in(
 
     monkeypatch.setattr(ProviderDesk, "json", spoilt)
     assert (await through(browser, provider)).status_code == 401
+
+
+async def test_a_stranger_chooses_a_language_on_any_page(browser: httpx2.AsyncClient) -> None:
+    page = await browser.get("/console/nowhere")
+    token = page.text.partition('name="form_token" value="')[2].partition('"')[0]
+    chosen = {"form_token": token, "language": "zh", "back": "/console/nowhere"}
+    answer = await browser.post("/console/preferences", data=chosen)
+    assert (page.status_code, answer.status_code) == (404, 303)
+    assert 'lang="zh-Hans"' in (await browser.get("/console/nowhere")).text

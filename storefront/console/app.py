@@ -33,7 +33,7 @@ from storefront.console import (
 )
 from storefront.console.cookies import Jar
 from storefront.console.rendering import render, said_of
-from storefront.console.visits import Visit, visit_of
+from storefront.console.visits import Visit, keep_browser, visit_of
 from storefront.problems import HttpProblem, ProblemError, problem_in, problem_of
 from storefront.service import HttpService
 
@@ -136,4 +136,5 @@ async def _problem(request: Request, problem: HttpProblem, headers: Mapping[str,
     said, name = said_of(visit, problem), getattr(request.state, "request_id", "")
     page = render(visit, "problem.html", problem.status, problem=problem, said=said, request_id=name)
     page.headers.update(headers or {})
+    keep_browser(visit, page)
     return page

@@ -44,8 +44,12 @@ def addresses(visit: Visit, rows: Sequence[R], position: Callable[[R], Position]
 
 
 def csv_of(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
-    """Rows as a file. A text that a spreadsheet would run as a formula is marked as text."""
+    """Rows as a file. A text that a spreadsheet would run as a formula is marked as text.
+
+    It begins with the mark of UTF-8, without which Excel reads Chinese by the code page of its machine.
+    """
     written = io.StringIO()
+    written.write("\N{ZERO WIDTH NO-BREAK SPACE}")
     writer = csv.writer(written, lineterminator="\r\n")
     writer.writerow(columns)
     writer.writerows([_cell(value) for value in row] for row in rows)

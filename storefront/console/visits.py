@@ -208,8 +208,13 @@ def for_anyone(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         visit = request.state.visit = await visit_of(request)
         response = await handler(visit)
-        if visit.person is None and visit.jar.get(request, cookies.BEFORE) != visit.browser_id:
-            visit.jar.put(response, cookies.BEFORE, visit.browser_id)
+        keep_browser(visit, response)
         return response
 
     return answer
+
+
+def keep_browser(visit: Visit, response: Response) -> None:
+    """Let a browser without a session keep its id: the forms of this page carry a token of it."""
+    if visit.person is None and visit.jar.get(visit.request, cookies.BEFORE) != visit.browser_id:
+        visit.jar.put(response, cookies.BEFORE, visit.browser_id)
