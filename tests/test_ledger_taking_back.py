@@ -353,6 +353,27 @@ async def test_no_more_is_taken_above_what_was_left_than_went_back(
     assert await _balances(database, "psp/wechat", HAS) == [1000, 950]
 
 
+async def test_two_at_one_moment_take_no_more_together_either(
+    database: Database, book: Book, register: Register
+) -> None:
+    order = await _refunded(register, book)
+    assert (await book.post(_above(order, platform_minor=100))).moved
+    async with database.pool.acquire() as first:
+        under_way = first.transaction()
+        await under_way.start()
+        await first.fetch(
+            "SELECT * FROM post_for_order($1, 'CNY', now(), NULL, $2, $3, $4, NULL)",
+            *("order/A1/chargeback/2/above", ["expense/goodwill"], ["psp/wechat"], [500]),
+        )
+        second = asyncio.create_task(book.post(_above(order, 3, platform_minor=500)))
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        while not await database.owner.fetchval(waiting) and not second.done():
+            pass
+        await under_way.commit()
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="chargebacks of more than was paid"):
+            await second
+
+
 async def test_the_reverse_of_what_is_above_is_only_the_databases(
     database: Database, book: Book, register: Register
 ) -> None:

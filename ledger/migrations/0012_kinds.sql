@@ -181,6 +181,8 @@ BEGIN
         v_fault := 'its merchant is frozen';
     END IF;
     IF v_fault IS NULL AND (p_reference LIKE 'order/%/refund/%' OR p_reference LIKE 'order/%/chargeback/%') THEN
+        -- Not every such movement locks an account of the order's: two at one moment must see each other.
+        PERFORM FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2) FOR NO KEY UPDATE;
         SELECT CASE WHEN g.back_minor > o.total_minor THEN 'refunds of more than was paid'
                     WHEN g.charged_minor > o.total_minor THEN 'chargebacks of more than was paid'
                     -- What is above what was left had gone back to the buyer: without that it is the order's own money.
