@@ -1875,7 +1875,9 @@ AS $function$
       AND m.reference LIKE 'order/%/chargeback/%' AND split_part(m.reference, '/', 5) <> 'fee'
       AND NOT EXISTS (SELECT FROM movements w WHERE w.reference = m.reference || '/won')
       AND NOT coalesce(o.state -> 'cases', '[]') @> jsonb_build_array(jsonb_build_object(
-              'case_id', split_part(m.reference, '/', 4)::INT, 'stage', 'lost'))
+              -- A cast of another word would stop every write-off of this merchant.
+              'case_id', CASE WHEN split_part(m.reference, '/', 4) ~ '^[0-9]{1,9}$'
+                              THEN split_part(m.reference, '/', 4)::INT END, 'stage', 'lost'))
 $function$;
 
 CREATE FUNCTION enable_endpoint(p_endpoint_id text, p_url text, p_now timestamp with time zone)
@@ -4016,7 +4018,10 @@ DECLARE
 BEGIN
     DELETE FROM events e
     WHERE e.recorded_at < least(p_before, clock_timestamp() - INTERVAL '30 days')
-      AND e.position < ALL (SELECT n.position FROM endpoints n)
+      -- One that is disabled and forgotten must not keep everyone's events without end.
+      AND e.position < ALL (SELECT n.position FROM endpoints n
+                            WHERE n.echoed_at IS NOT NULL
+                              AND (n.state <> 'disabled' OR e.recorded_at > clock_timestamp() - INTERVAL '1 year'))
       AND NOT EXISTS (SELECT FROM parked w WHERE w.subject = e.subject AND w.seq <= e.seq);
     GET DIAGNOSTICS v_gone = ROW_COUNT;
     RETURN v_gone;

@@ -7,9 +7,12 @@ from typing import Any
 
 from databases import Database
 from ledger_samples import NOW, a_record, funded
+from pydantic import SecretStr
 
 from ledger.book import Book
+from ledger.endpoints import NewEndpoint
 from ledger.register import Register
+from ledger.vault import Vault
 
 TRACE = {"provider": "yto", "answer": "found", "fetched_at": NOW.isoformat(), "scans": [{"text": "揽收，电话1**"}]}
 
@@ -83,6 +86,22 @@ async def test_traces_go_by_age_and_verdicts_stay(database: Database, register: 
     assert [(one.outcome, one.traces) for one in await register.verdicts.of_order("A1")] == [("approved", None)]
 
 
+async def _endpoint(register: Register, now: datetime) -> None:
+    new = NewEndpoint(
+        endpoint_id="ep_1",
+        merchant_id=None,
+        url="https://shop.example/in",
+        description="",
+        types=(),
+        signing="v1",
+        created_by="operator:ann",
+        digest="0" * 64,
+        asked_as="key/1",
+    )
+    vault = Vault({"k": bytes(32)})
+    assert await register.endpoints.add(new, SecretStr("whsec_" + "A" * 32), vault, at_most=5, now=now) == "added"
+
+
 async def test_events_go_by_age_but_none_that_an_endpoint_waits_for(
     database: Database, register: Register, book: Book
 ) -> None:
@@ -90,7 +109,18 @@ async def test_events_go_by_age_but_none_that_an_endpoint_waits_for(
     await register.orders.record(a_record(revision=1))
     now = datetime.now(UTC)
     assert await register.events.purge(now) == 0
-    await database.owner.execute("UPDATE events SET recorded_at = now() - INTERVAL '100 days'")
-    assert await register.events.purge(now - timedelta(days=90)) == 1
+    await _endpoint(register, now)
+    await database.owner.execute(
+        "UPDATE endpoints SET position = 0, state = 'active', echoed_at = now(), disabled_for = NULL"
+    )
+    await database.owner.execute("UPDATE events SET recorded_at = now() - INTERVAL '400 days'")
+    assert await register.events.purge(now - timedelta(days=90)) == 0, "an endpoint has not taken them"
+    await database.owner.execute("UPDATE endpoints SET state = 'disabled', disabled_for = 'gone'")
+    await database.owner.execute("UPDATE events SET recorded_at = now() - INTERVAL '300 days'")
+    assert await register.events.purge(now - timedelta(days=90)) == 0, "it may be enabled again"
+    await database.owner.execute("UPDATE events SET recorded_at = now() - INTERVAL '400 days'")
+    assert await register.events.purge(now - timedelta(days=90)) == 1, (
+        "a forgotten one keeps nothing for more than a year"
+    )
     await register.orders.record(a_record(revision=2, phase="cancelled"))
     assert [event.seq for event in await register.events.of_subject("order/A1")] == [2], "the numbers go on"

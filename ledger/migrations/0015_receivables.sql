@@ -47,7 +47,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
       AND m.reference LIKE 'order/%/chargeback/%' AND split_part(m.reference, '/', 5) <> 'fee'
       AND NOT EXISTS (SELECT FROM movements w WHERE w.reference = m.reference || '/won')
       AND NOT coalesce(o.state -> 'cases', '[]') @> jsonb_build_array(jsonb_build_object(
-              'case_id', split_part(m.reference, '/', 4)::INT, 'stage', 'lost'))
+              -- A cast of another word would stop every write-off of this merchant.
+              'case_id', CASE WHEN split_part(m.reference, '/', 4) ~ '^[0-9]{1,9}$'
+                              THEN split_part(m.reference, '/', 4)::INT END, 'stage', 'lost'))
 $$;
 
 -- Give a debt up. Answers `asked`, `written_off`, `same_person`, `already`, `different` (the request stands for another

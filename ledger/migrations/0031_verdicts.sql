@@ -118,7 +118,10 @@ DECLARE
 BEGIN
     DELETE FROM events e
     WHERE e.recorded_at < least(p_before, clock_timestamp() - INTERVAL '30 days')
-      AND e.position < ALL (SELECT n.position FROM endpoints n)
+      -- One that is disabled and forgotten must not keep everyone's events without end.
+      AND e.position < ALL (SELECT n.position FROM endpoints n
+                            WHERE n.echoed_at IS NOT NULL
+                              AND (n.state <> 'disabled' OR e.recorded_at > clock_timestamp() - INTERVAL '1 year'))
       AND NOT EXISTS (SELECT FROM parked w WHERE w.subject = e.subject AND w.seq <= e.seq);
     GET DIAGNOSTICS v_gone = ROW_COUNT;
     RETURN v_gone;
