@@ -212,7 +212,7 @@ class Postgres(ServerProcess):
             log.write(done.stdout)
         # The single-user mode reports a failed statement but exits with 0.
         if done.returncode != 0 or b"ERROR:" in done.stdout or b"FATAL:" in done.stdout:
-            raise Unavailable(f"PostgreSQL's {program} failed: {self._last_words()}")
+            raise Unavailable(f"PostgreSQL's {program} failed: {self.last_words()}")
 
 
 def installed_postgres() -> Path:

@@ -203,7 +203,7 @@ class ServerProcess:
             pids.write(self.footprint_file, self._footprint.model_dump_json(indent=2))
             if self._answers_within(STARTS_WITHIN):
                 return
-        raise Unavailable(f"{self.name} did not start: {self._last_words()}")
+        raise Unavailable(f"{self.name} did not start: {self.last_words()}")
 
     def _answers_within(self, seconds: float) -> bool:
         give_up_at = time.monotonic() + seconds
@@ -213,7 +213,8 @@ class ServerProcess:
             time.sleep(_LOOK_EVERY)
         return False
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
+        """The end of its log."""
         with contextlib.suppress(OSError):
             lines = self.log_file.read_text(errors="replace").strip().splitlines()
             return " · ".join(lines[-5:]) or "it said nothing"

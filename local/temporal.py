@@ -108,13 +108,17 @@ class Temporal(ServerProcess):
         return {} if self._durable else {"env": {**os.environ, **_FEW_COLLECTIONS}}
 
     def answers(self) -> bool:
-        """Whether it serves our namespace and the Web UI."""
+        """Whether it serves our namespace and the Web UI, and knows our search attributes.
+
+        It registers these last, and ends where it cannot: before that it may answer and then be gone.
+        """
         if not accepts(self.ports["port"]) or not accepts(self.ports["ui"]):
             return False
         try:
-            return bool(self._ask(f"namespaces/{NAMESPACE}"))
+            known = self._ask(f"namespaces/{NAMESPACE}/search-attributes").get("customAttributes", {})
         except (Unavailable, ValueError):
             return False
+        return SEARCH_ATTRIBUTES.keys() <= known.keys()
 
     def _file(self) -> Sequence[str]:
         pragmas = (word for name, value in _PRAGMAS.items() for word in ("--sqlite-pragma", f"{name}={value}"))

@@ -13,6 +13,7 @@ import pytest_asyncio
 from databases import lift_safeguards
 
 import gateway
+from core.errors import Unavailable
 from demo.stage import Stage, StagedOrder
 from ledger.proofs import prove
 from ledger.register import Register
@@ -32,7 +33,10 @@ async def order_stage() -> AsyncIterator[Stage]:
         stack = await opened.enter_async_context(LocalStack.temporary(durable=False))
         pool = await opened.enter_async_context(ready_database(stack.settings))
         await lift_safeguards(stack.settings.needed("database_owner_url"))
-        client = await gateway.connect(stack.settings)
+        try:
+            client = await gateway.connect(stack.settings)
+        except Unavailable as error:
+            raise AssertionError(f"{error}; its log ends: {stack.temporal.last_words()}") from error
         await gateway.register_search_attributes(client)
         activities = await wire(stack.settings, opened, pool, client)
         await opened.enter_async_context(build_worker(client, activities, stack.settings))
