@@ -118,7 +118,7 @@ class Temporal(ServerProcess):
             known = self._ask(f"namespaces/{NAMESPACE}/search-attributes").get("customAttributes", {})
         except (Unavailable, ValueError):
             return False
-        return SEARCH_ATTRIBUTES.keys() <= known.keys()
+        return set(SEARCH_ATTRIBUTES) <= set(known)
 
     def _file(self) -> Sequence[str]:
         pragmas = (word for name, value in _PRAGMAS.items() for word in ("--sqlite-pragma", f"{name}={value}"))
