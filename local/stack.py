@@ -49,8 +49,7 @@ class LocalStack:
     Args:
         home: folder for the stack's files.
         base: settings that the stack does not provide: policies, screening, build; by default the usual ones.
-        durable: False gives up safety against a power failure for speed; for tests. Temporal then keeps the state of a
-            temporary stack in memory alone.
+        durable: False gives up safety against a power failure for speed; for tests.
         temporary: delete everything at the end, even when this program is killed.
     """
 
@@ -59,7 +58,7 @@ class LocalStack:
     ) -> None:
         self.home = home.absolute()
         self.postgres = Postgres(self.home, durable=durable)
-        self.temporal = Temporal(self.home, usual=not temporary, durable=durable or not temporary)
+        self.temporal = Temporal(self.home, usual=not temporary)
         self.standins = StandIns(self.home, guarding=temporary)
         self._base = base or Settings()
         self._temporary = temporary

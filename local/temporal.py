@@ -1,13 +1,12 @@
-"""A real Temporal: the dev server of the `temporal` command line, with its state in a file, or in memory alone.
+"""A real Temporal: the dev server of the `temporal` command line, with its state in a file.
 
-In a file it survives a kill: with a write-ahead log, `synchronous=NORMAL` loses data only if the machine fails. Time
+The state survives a kill: with a write-ahead log, `synchronous=NORMAL` loses data only if the machine fails. Time
 skipping is allowed, so a demonstration or a test can let days pass for one workflow.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import urllib.error
@@ -39,26 +38,13 @@ _DYNAMIC_CONFIG = {
 _PRAGMAS = {"journal_mode": "WAL", "synchronous": "NORMAL"}
 
 
-_FEW_COLLECTIONS = {"GOGC": "400"}
-"""Variables of the server in memory: its garbage collector may let the heap grow to five times what is in use."""
-
-
 class Temporal(ServerProcess):
-    """One Temporal dev server with its Web UI.
-
-    Args:
-        home: folder for footprint, log and state.
-        durable: False keeps the state in memory: it is lost when the server ends, and costs a quarter less CPU.
-    """
+    """One Temporal dev server with its Web UI."""
 
     name = "temporal"
     port_names = ("port", "ui", "http")
     # The default ports of the `temporal` command line, which then needs no address.
     usual_ports: ClassVar[Mapping[str, int]] = {"port": 7233, "ui": 8233}
-
-    def __init__(self, home: Path, *, usual: bool = False, durable: bool = True) -> None:
-        super().__init__(home, usual=usual)
-        self._durable = durable
 
     @property
     def address(self) -> str:
@@ -93,8 +79,8 @@ class Temporal(ServerProcess):
             "start-dev",
             *("--ip", LOOPBACK, "--port", str(ports["port"])),
             *("--ui-port", str(ports["ui"]), "--http-port", str(ports["http"])),
-            *("--log-level", "error", "--ui-disable-news-fetch"),
-            *(self._file() if self._durable else ()),
+            *("--db-filename", str(self.home / "temporal.db"), "--log-level", "error", "--ui-disable-news-fetch"),
+            *(word for name, value in _PRAGMAS.items() for word in ("--sqlite-pragma", f"{name}={value}")),
             *(
                 word
                 for name, value in _DYNAMIC_CONFIG.items()
@@ -102,10 +88,6 @@ class Temporal(ServerProcess):
             ),
             *(word for name, kind in SEARCH_ATTRIBUTES.items() for word in ("--search-attribute", f"{name}={kind}")),
         ]
-
-    def identity(self) -> Mapping[str, Any]:
-        """Its environment, if its state is in memory."""
-        return {} if self._durable else {"env": {**os.environ, **_FEW_COLLECTIONS}}
 
     def answers(self) -> bool:
         """Whether it serves our namespace and the Web UI, and knows our search attributes.
@@ -119,10 +101,6 @@ class Temporal(ServerProcess):
         except (Unavailable, ValueError):
             return False
         return set(SEARCH_ATTRIBUTES) <= set(known)
-
-    def _file(self) -> Sequence[str]:
-        pragmas = (word for name, value in _PRAGMAS.items() for word in ("--sqlite-pragma", f"{name}={value}"))
-        return ["--db-filename", str(self.home / "temporal.db"), *pragmas]
 
     def _keep_closed_workflows(self) -> None:
         seconds = f"{int(RETENTION.total_seconds())}s"

@@ -56,7 +56,7 @@ async def _until(client: Client, right: Callable[[str | None], bool]) -> str | N
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
     """A Temporal of this module's own, as `up` starts it."""
-    temporal = Temporal(tmp_path_factory.mktemp("temporal"), durable=False)
+    temporal = Temporal(tmp_path_factory.mktemp("temporal"))
     temporal.start()
     yield temporal
     temporal.remove()

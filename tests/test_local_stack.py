@@ -161,7 +161,6 @@ def test_a_temporary_stack_leaves_nothing_even_when_its_program_is_killed() -> N
 async def test_a_temporary_stack_leaves_nothing() -> None:
     async with LocalStack.temporary(durable=False) as stack:
         home, data = stack.home, stack.postgres.data
-        assert not (home / "temporal.db").exists()
     assert not home.exists()
     assert not data.exists()
 

@@ -32,7 +32,7 @@ DEPOSIT = 500
 @pytest.fixture(scope="module")
 def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
     """A server of this file's own: its workers must be asked about no other orders."""
-    server = Temporal(tmp_path_factory.mktemp("temporal"), durable=False)
+    server = Temporal(tmp_path_factory.mktemp("temporal"), usual=False)
     server.start()
     yield server
     server.remove()

@@ -24,7 +24,7 @@ LARGE_SIGNALS = 6
 
 @pytest.fixture(scope="module")
 def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
-    server = Temporal(tmp_path_factory.mktemp("temporal"), durable=False)
+    server = Temporal(tmp_path_factory.mktemp("temporal"), usual=False)
     server.start()
     yield server
     server.remove()

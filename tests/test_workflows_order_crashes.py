@@ -39,7 +39,7 @@ RESTING = frozenset({"awaiting_shipment", "shipped"})
 @pytest.fixture(scope="module")
 def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
     """A server of this file's own: its workers must not get orders of other tests."""
-    server = Temporal(tmp_path_factory.mktemp("temporal"), durable=False)
+    server = Temporal(tmp_path_factory.mktemp("temporal"), usual=False)
     server.start()
     yield server
     server.remove()

@@ -41,7 +41,7 @@ class Impatient(Temporal):
 
 @pytest.fixture(scope="module")
 def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
-    server = Impatient(tmp_path_factory.mktemp("temporal"), durable=False)
+    server = Impatient(tmp_path_factory.mktemp("temporal"), usual=False)
     server.start()
     yield server
     server.remove()

@@ -69,7 +69,7 @@ class Ledger:
 
 @pytest.fixture(scope="module")
 def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
-    server = Temporal(tmp_path_factory.mktemp("temporal"), durable=False)
+    server = Temporal(tmp_path_factory.mktemp("temporal"), usual=False)
     server.start()
     yield server
     server.remove()

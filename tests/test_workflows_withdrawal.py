@@ -32,7 +32,7 @@ LARGE = 3_000_000
 
 @pytest.fixture(scope="module")
 def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
-    server = Temporal(tmp_path_factory.mktemp("temporal"), durable=False)
+    server = Temporal(tmp_path_factory.mktemp("temporal"))
     server.start()
     yield server
     server.stop()

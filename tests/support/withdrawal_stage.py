@@ -320,7 +320,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 @pytest.fixture(scope="session")
 def money_temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
     """A Temporal for withdrawals."""
-    server = Temporal(tmp_path_factory.mktemp("money_temporal"), durable=False)
+    server = Temporal(tmp_path_factory.mktemp("money_temporal"))
     server.start()
     yield server
     server.stop()
