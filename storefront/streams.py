@@ -65,9 +65,9 @@ class Streams:
             raise self.room.refusal
         self.room.take(key_id)
 
-    def answer(self, key_id: str, told: AsyncIterator[str]) -> StreamingResponse:
+    def answer(self, key_id: str, lines: AsyncIterator[str]) -> StreamingResponse:
         """The response of a stream for which room was taken."""
-        return _Told(told, partial(self.room.give_back, key_id))
+        return _EventLines(lines, partial(self.room.give_back, key_id))
 
     async def tell(
         self, look: Look, cursor: Cursor, still_valid: Callable[[], Awaitable[object]]
@@ -103,11 +103,11 @@ class Streams:
             await asyncio.wait_for(self._ending.wait(), LOOK_EVERY)
 
 
-class _Told(StreamingResponse):
+class _EventLines(StreamingResponse):
     """A stream that gives its room back, also where its reader was gone before it began."""
 
-    def __init__(self, told: AsyncIterator[str], give_back: Callable[[], None]) -> None:
-        super().__init__(told, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    def __init__(self, lines: AsyncIterator[str], give_back: Callable[[], None]) -> None:
+        super().__init__(lines, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
         self._give_back = give_back
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

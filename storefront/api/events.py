@@ -51,9 +51,9 @@ async def stream_events(request: Request) -> Response:
     given = request.headers.get("last-event-id") or request.query_params.get("after")
     cursor = _cursor(given) if given else await service.register.events.newest()
     look = partial(_look, service, caller, types=types_in(request), subject=word_in(request, "subject"))
-    told = service.streams.tell(look, cursor, partial(service.caller, request, SCOPE))
+    lines = service.streams.tell(look, cursor, partial(service.caller, request, SCOPE))
     service.streams.take(caller.key.key_id)
-    return service.streams.answer(caller.key.key_id, told)
+    return service.streams.answer(caller.key.key_id, lines)
 
 
 async def _pages(request: Request, service: HttpService, caller: Caller, subject: str | None) -> Response:

@@ -1,4 +1,4 @@
-"""The console without a server: its pages over a register, for whoever needs no Temporal."""
+"""The console without a server: its pages over a register, for tests that need no Temporal."""
 
 from __future__ import annotations
 
