@@ -135,6 +135,7 @@ async def _workers(client: Client) -> tuple[bool, str]:
     if (why := there.why_idle) is not None:
         return False, why
     build = f", build {there.current} is current" if there.current else ""
+    build += f", build {there.ramping} gets a share" if there.ramping else ""
     return True, f"task queue {TASK_QUEUE} is polled by {', '.join(sorted(there.workflows | there.activities))}{build}"
 
 

@@ -97,8 +97,7 @@ async def _is_orphan(client: Client, register: Register, workflow_id: str) -> bo
 
 
 def _helps(workflow_id: str) -> str:
-    noun, _, id_ = workflow_id.partition("-")
-    return f"starter.py rescue {id_}" if noun == "order" else f"start withdrawal {id_} again with the same body"
+    return f"starter.py rescue {workflow_id.removeprefix('order-')}"
 
 
 def proofs_table(proofs: Sequence[Proof]) -> Listing:

@@ -1,47 +1,82 @@
-"""`rescue ID`: continues an order or withdrawal from register and ledger after its workflow was lost."""
+"""`rescue ID`, `rescue --all`: continues orders and withdrawals from register and ledger after workflows were lost."""
 
 from __future__ import annotations
 
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import gateway
-from commands.console import JsonFlag, command, print_answer
+from commands.console import Failed, JsonFlag, command, print_answer, print_line, wants_json
 from commands.link import books
+from commands.lost import (
+    KINDS,
+    OpenSubject,
+    Restarted,
+    find_lost,
+    is_running,
+    open_subjects,
+    refuse_ended,
+    restart_all,
+    restart_order,
+)
 from commands.reading import Subject, subject_of
-from commands.service import temporal
+from commands.service import temporal, why_idle
 from commands.views import holds_table, order_facts, withdrawal_facts
-from core.errors import Refused
+from core.errors import Refused, Unavailable
 from core.reasons import SENTENCES
+from screens import counted, error_screen, table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
     from temporalio.client import Client
+
+NAMED_AT_MOST = 20
+SAYS_EVERY = 10.0
+"""Seconds between two lines of progress where no terminal shows a bar."""
 
 
 @command
 async def rescue(
-    subject: Annotated[str, typer.Argument(metavar="ID", help="An order's id, or withdrawal-… .")],
+    subject: Annotated[str | None, typer.Argument(metavar="ID", help="An order's id, or withdrawal-… .")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that is open and has no running workflow.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="With --all: start them; otherwise they are shown.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Restart a lost workflow whose money is held. Nothing is posted twice."""
+    """Restart a lost workflow whose money is held. Nothing is posted twice.
+
+    With --all every open order, withdrawal, penny drop and return of a payment; a dry run unless --apply.
+    """
+    if (subject is None) != everything:
+        raise Refused("malformed", "Give either an ID or --all.", "id")
+    if apply and not everything:
+        raise Refused("malformed", "apply: goes with --all; one ID is restarted without it.", "apply")
+    if subject is None:
+        await _rescue_all(apply=apply)
+        return
     about = subject_of(subject)
     view = await (_rescue_withdrawal(about) if about.is_withdrawal else _rescue_order(about))
     show = withdrawal_facts if about.is_withdrawal else order_facts
     print_answer(view, lambda console: console.print(show(view["state"]), holds_table(view["holds"])))
 
 
+# --- one -------------------------------------------------------------------------------------------------
+
+
 async def _rescue_order(about: Subject) -> dict[str, Any]:
     async with books() as register:
-        known = await register.orders.known(about.id)
-    if known is None:
-        raise Refused("unknown_order", f"{SENTENCES['unknown_order']} {about.id}", "order_id")
-    if known.closed:
-        raise Refused("order_over", f"Order {about.id} is closed and its money is where it belongs.", "order_id")
-    async with temporal() as client:
-        await refuse_while_running(client, about)
-        handle = await gateway.start_order(client, known.order, rescue=True)
-        return {"state": await gateway.opened(handle), "holds": await gateway.query(client, handle.id, "holds")}
+        await refuse_ended(register, about.id)
+        async with temporal() as client:
+            await refuse_while_running(client, about)
+            handle = await restart_order(client, register, about.id)
+            return {"state": await gateway.opened(handle), "holds": await gateway.query(client, handle.id, "holds")}
 
 
 async def _rescue_withdrawal(about: Subject) -> dict[str, Any]:
@@ -63,8 +98,91 @@ async def refuse_while_running(client: Client, about: Subject) -> None:
     Raises:
         Refused: `still_running`.
     """
-    from temporalio.client import WorkflowExecutionStatus
-
-    if await gateway.status_of(client, about.workflow_id) == WorkflowExecutionStatus.RUNNING:
+    if await is_running(client, about.workflow_id):
         message = f"{SENTENCES['still_running']} There is nothing to rescue of {about.noun} {about.id}."
         raise Refused("still_running", message, f"{about.noun}_id")
+
+
+# --- all -------------------------------------------------------------------------------------------------
+
+
+async def _rescue_all(*, apply: bool) -> None:
+    async with books() as register, temporal() as client:
+        there = [subject async for subject in open_subjects(register)]
+        lost = await find_lost(client, there)
+        done: Sequence[Restarted] = ()
+        if apply and lost:
+            if why := await why_idle(client):
+                raise Unavailable(f"{why} Nothing was restarted.")
+            with _progress(len(lost)) as note:
+                done = await restart_all(client, register, lost, note)
+    view = _view(there, lost, done, applied=apply)
+    print_answer(view, lambda console: _show(console, view))
+    if view["outcomes"].get("failed"):
+        raise Failed
+
+
+def _view(
+    there: Sequence[OpenSubject], lost: Sequence[OpenSubject], done: Sequence[Restarted], *, applied: bool
+) -> dict[str, Any]:
+    results = {one.subject: one for one in done}
+    return {
+        "applied": applied,
+        "open": {kind: sum(one.kind == kind for one in there) for kind in KINDS},
+        "lost": {kind: sum(one.kind == kind for one in lost) for kind in KINDS},
+        "outcomes": dict(Counter(one.outcome for one in done)),
+        "workflows": [
+            {
+                "workflow_id": one.workflow_id,
+                "outcome": results[one].outcome if one in results else "would_restart",
+                "why": results[one].why if one in results else "",
+            }
+            for one in lost
+        ],
+    }
+
+
+def _show(console: Console, view: dict[str, Any]) -> None:
+    """Counts of each kind, what failed, and the first of a dry run."""
+    rows = [(kind.replace("_", " "), view["open"][kind], view["lost"][kind]) for kind in KINDS]
+    console.print(table("Open, and without a workflow", ("what", "open", "lost"), rows, numbers=("open", "lost")))
+    wanted = "failed" if view["applied"] else "would_restart"
+    shown = [one for one in view["workflows"] if one["outcome"] == wanted]
+    for one in shown[:NAMED_AT_MOST]:
+        console.print(" ".join(filter(None, (one["workflow_id"], one["why"]))))
+    if len(shown) > NAMED_AT_MOST:
+        console.print(f"and {len(shown) - NAMED_AT_MOST:,} more; --json lists all")
+    if view["applied"]:
+        outcomes = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in view["outcomes"].items())
+        console.print(f"Restarted: {outcomes or 'nothing was lost'}.")
+    elif view["workflows"]:
+        console.print(f"Nothing was restarted: this is a dry run. --apply restarts {counted(len(shown), 'workflow')}.")
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[Restarted], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("rescued"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=error_screen()) as progress:
+        bar = progress.add_task("rescued", total=total)
+        yield lambda _: progress.advance(bar)
+
+
+@contextmanager
+def _lines(total: int) -> Iterator[Callable[[Restarted], None]]:
+    done, said = 0, time.monotonic()
+
+    def note(_: Restarted) -> None:
+        nonlocal done, said
+        done += 1
+        if time.monotonic() > said + SAYS_EVERY:
+            said = time.monotonic()
+            print_line(f"rescued {done:,} of {total:,}")
+
+    yield note
+
+
+def _progress(total: int) -> AbstractContextManager[Callable[[Restarted], None]]:
+    """A bar on a terminal; elsewhere a line now and then, on stderr."""
+    return _bar(total) if sys.stderr.isatty() and not wants_json() else _lines(total)

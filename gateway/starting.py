@@ -199,8 +199,11 @@ async def start_payment_return(client: Client, return_id: str) -> WorkflowHandle
         return client.get_workflow_handle(workflow_id)
 
 
-async def start_account_drop(client: Client, drop: AccountDrop) -> WorkflowHandle[Any, Any]:
+async def start_account_drop(client: Client, drop: AccountDrop, *, again: bool = False) -> WorkflowHandle[Any, Any]:
     """Send a small amount to an account; a drop that was started under this key is returned.
+
+    Args:
+        again: its workflow was lost; the register says whether it is sent or only looked up.
 
     Raises:
         Unavailable: Temporal did not answer; a retry helps and sends nothing twice.
@@ -212,7 +215,9 @@ async def start_account_drop(client: Client, drop: AccountDrop) -> WorkflowHandl
                 drop,
                 id=drop.workflow_id,
                 task_queue=TASK_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
+                if again
+                else WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 static_summary=f"verify account {drop.account_id}",
             )
     except WorkflowAlreadyStartedError:

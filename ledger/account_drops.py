@@ -67,6 +67,12 @@ class AccountDrops(RegisterPart):
         """The drop with this key."""
         return await self._one(StoredDrop, f"{_DROP} WHERE key = $1", key)
 
+    async def undecided(self) -> list[StoredDrop]:
+        """All drops whose outcome is not known yet, the earliest first."""
+        return await self._all(
+            StoredDrop, f"{_DROP} WHERE state IN ('open', 'sending', 'accepted', 'unknown') ORDER BY created_at, key"
+        )
+
     async def check_amount(
         self, account_id: str, amount_minor: int, *, by: Actor, why: str, now: datetime
     ) -> AmountCheck:

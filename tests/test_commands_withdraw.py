@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from command_line import ask, refusal, run
-from up_stack import Up, fresh_order, play, settled, shown
+from up_stack import Up, fresh_order, play, settled, shown, started
 
 import gateway
 from config import load
@@ -145,6 +145,35 @@ def test_a_withdrawal_whose_workflow_is_lost_is_shown_rescued_and_paid(earner: t
         f"withdrawal/lost-{merchant}/{step}" for step in ("reserve", "close")
     ]
     assert refusal("rescue", "withdrawal-never-was") == "unknown_withdrawal"
+
+
+def test_all_that_is_lost_is_shown_first_and_goes_on_once_it_is_applied(earner: tuple[str, str]) -> None:
+    merchant, account = earner
+    lost = [f"order-{started()['order_id']}" for _ in range(2)]
+    play(lambda world: world.fault("bank", verb="payout", match=account, kind="status_after_effect", times=1))
+    ask("withdraw", merchant, "4", "--account", account, "--id", f"all-{merchant}", "--wait")
+    lost.append(f"withdrawal-all-{merchant}")
+    for workflow_id in lost:
+        _terminate(workflow_id)
+    seen = ask("rescue", "--all")
+    assert {"workflow_id": lost[0], "outcome": "would_restart", "why": ""} in seen["workflows"]
+    assert set(lost) <= {one["workflow_id"] for one in seen["workflows"]}
+    assert (seen["applied"], seen["outcomes"], seen["lost"]["withdrawal"]) == (False, {}, 1)
+    assert "--apply restarts" in run("rescue", "--all").stdout
+    done = ask("rescue", "--all", "--apply")
+    assert done["outcomes"] == {"goes_on": len(seen["workflows"])}
+    assert ask("rescue", "--all", "--apply")["workflows"] == []
+    assert "nothing was lost" in run("rescue", "--all", "--apply").stdout
+    assert ask("show", lost[0].removeprefix("order-"))["state"]["phase"] == "awaiting_shipment"
+    ask("advance", lost[-1], "2h")
+    paid = shown(lost[-1], "paid")
+    references = [f"withdrawal/all-{merchant}/{step}" for step in ("reserve", "close")]
+    assert [row["reference"] for row in paid["money"]["transfers"]] == references
+
+
+@pytest.mark.parametrize("arguments", [(), ("L1", "--all"), ("L1", "--apply")])
+def test_a_rescue_of_one_and_of_all_are_two_things(arguments: tuple[str, ...]) -> None:
+    assert refusal("rescue", *arguments) == "malformed"
 
 
 def _terminate(workflow_id: str) -> None:

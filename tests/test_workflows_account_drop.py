@@ -19,6 +19,7 @@ import gateway
 from activities.account_drops import AccountDropActivities
 from activities.http import HttpClient
 from activities.rails.sandbox import SandboxRail
+from commands.lost import Restarted, find_lost, open_subjects, restart_all
 from core.account_drop.deadlines import look_after
 from core.account_drop.state import ACCOUNT_DROP_WORKFLOW, AccountDrop, DropAnswer
 from core.ids import TASK_QUEUE
@@ -89,6 +90,27 @@ async def report(stage: WithdrawalStage, amount: int, at: datetime | None = None
 async def cost(database: Database) -> tuple[int, int]:
     """What the books say that drops have cost, and what left the rail."""
     return await database.balance("expense/rail_fee"), await database.balance("rail/sandbox/cash")
+
+
+async def test_a_drop_whose_workflow_is_lost_is_found_and_looked_up_and_not_sent_again(
+    stage: WithdrawalStage,
+) -> None:
+    await stage.world.fault("bank", verb="payout", match=stage.token, kind="cut")
+    async with working(stage):
+        handle = await send(stage, "l")
+        await _until(stage, "l", "unknown")
+        there = [one async for one in open_subjects(stage.register) if one.workflow_id == handle.id]
+        assert await find_lost(stage.client, there) == []
+        await handle.terminate("for a test")
+        (lost,) = await find_lost(stage.client, there)
+        noted: list[Restarted] = []
+        (done,) = await restart_all(stage.client, stage.register, [lost], noted.append)
+        assert (done.outcome, noted) == ("goes_on", [done])
+        assert (await restart_all(stage.client, stage.register, [lost], noted.append))[0].outcome == "runs"
+        handle = stage.client.get_workflow_handle(handle.id)
+        assert (await answered(handle)).state == "paid"
+    assert await stage.world.payout_effects(stage.token) == 1
+    assert [one async for one in open_subjects(stage.register) if one.workflow_id == handle.id] == []
 
 
 async def test_a_drop_that_is_set_back_ends_as_the_register_says(stage: WithdrawalStage, database: Database) -> None:

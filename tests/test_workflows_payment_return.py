@@ -12,6 +12,7 @@ import gateway
 from activities.channels.base import RefundInstruction
 from activities.channels.sandbox import SandboxChannel
 from activities.http import HttpClient
+from commands.lost import find_lost, open_subjects, restart_all
 from core.ids import rest_key
 from demo.stage import StagedOrder
 from ledger.payments import RestReturn
@@ -48,6 +49,19 @@ async def test_a_rest_that_was_agreed_on_arrives_once_however_often_it_is_starte
     assert (await again.result())["state"] == "arrived"
     assert await order.stage.world.refunded_minor(order.order.payment.reference) == REST
     assert (await _returned(order, name)).state == "arrived"
+
+
+async def test_a_rest_whose_workflow_was_lost_is_found_and_sent(play: Play) -> None:
+    order = play()
+    name = await _with_rest(order)
+    client, register = order.stage.client, order.stage.register
+    there = [one async for one in open_subjects(register) if one.id in {name, order.name}]
+    assert [one.kind for one in there] == ["order", "payment_return"]
+    (lost,) = await find_lost(client, there)
+    (done,) = await restart_all(client, register, [lost], lambda _: None)
+    assert done.outcome == "goes_on"
+    assert (await client.get_workflow_handle(lost.workflow_id).result())["state"] == "arrived"
+    assert await order.stage.world.refund_effects(order.order.payment.reference) == 1
 
 
 async def test_a_worker_that_died_after_the_channel_had_it_sends_nothing_twice(play: Play) -> None:
