@@ -6,11 +6,12 @@ It is never sent again: a second amount would confuse the person who has to repo
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from temporalio import activity
 
+from activities.by_name import ByName
 from activities.pacing import UNREACHED_TRIES
 from activities.rails.base import Payee, PayoutInstruction, Rail
 from core.account_drop.state import LARGEST_MINOR, AccountDrop, DropAnswer, DropState
@@ -39,7 +40,7 @@ _UNDECIDED: tuple[DropState, ...] = ("sending", "accepted", "unknown")
 class AccountDropActivities:
     """Sends small amounts to accounts over the rails (`*`: any other)."""
 
-    def __init__(self, register: Register, rails: Mapping[str, Rail], vault: Vault) -> None:
+    def __init__(self, register: Register, rails: ByName[Rail], vault: Vault) -> None:
         self._register = register
         self._rails = rails
         self._vault = vault
@@ -148,7 +149,7 @@ class AccountDropActivities:
         return PayoutInstruction(key=row.key, amount_minor=row.amount_minor, currency=row.currency, account=payee)
 
     def _rail(self, row: StoredDrop) -> Rail:
-        rail = self._rails.get(row.rail) or self._rails.get("*")
+        rail = self._rails.of(row.rail)
         if rail is None:
             raise Misconfigured(f"no rail {row.rail} is configured, and drop {row.key} is on it")
         return rail

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.by_name import ByName
 from activities.channels.base import PaymentChannel, RefundInstruction
 from activities.pacing import UNREACHED_DELAY, refund_query_delay
 from activities.requests import RefundRequest
@@ -20,7 +19,7 @@ from ledger.book import Book
 class MoneyActivities:
     """Posts movements with their records, and sends refunds through the payment channels."""
 
-    def __init__(self, book: Book, channels: Mapping[str, PaymentChannel]) -> None:
+    def __init__(self, book: Book, channels: ByName[PaymentChannel]) -> None:
         self._book = book
         self._channels = channels
 
@@ -50,9 +49,7 @@ class MoneyActivities:
         return await settle_refund(self._channels, request.channel, instruction)
 
 
-async def settle_refund(
-    channels: Mapping[str, PaymentChannel], name: str, instruction: RefundInstruction
-) -> RefundOutcome:
+async def settle_refund(channels: ByName[PaymentChannel], name: str, instruction: RefundInstruction) -> RefundOutcome:
     """Query a refund, send it where its channel does not know it, and say what became of it.
 
     Query first: find what an earlier try did before anything is sent again.
@@ -61,7 +58,7 @@ async def settle_refund(
         ApplicationError: benign, retried after a growing delay, while the outcome is not known.
         Misconfigured: no such channel is set up.
     """
-    channel = channels.get(name) or channels.get("*")
+    channel = channels.of(name)
     if channel is None:
         raise Misconfigured(f"no channel {name} is set up, and a payment was made by it")
     answer = await channel.refund_status(instruction.key)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from temporalio import activity
 
+from activities.by_name import ByName
 from activities.channels.base import PaymentChannel
 from activities.policies import ParsedPolicies
 from activities.requests import Opened, OpenRequest, Rescued, RescueRequest
@@ -46,7 +46,7 @@ class OpeningActivities:
         self,
         register: Register,
         policies: ParsedPolicies,
-        channels: Mapping[str, PaymentChannel],
+        channels: ByName[PaymentChannel],
         screening: ScreeningActivities,
     ) -> None:
         self._register = register
@@ -138,7 +138,7 @@ class OpeningActivities:
 
     async def _paid_minor(self, order: Order) -> int | Refusal:
         """The amount that the channel confirms: the storefront's claim alone must not create escrow."""
-        channel = self._channels.get(order.payment.channel) or self._channels.get("*")
+        channel = self._channels.of(order.payment.channel)
         if channel is None:
             known = ", ".join(sorted(self._channels))
             return refuse("payment_not_found", f"No such channel; known: {known}.", field="payment.channel")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from temporalio import activity
 
+from activities.by_name import ByName
 from activities.channels.base import PaymentChannel, RefundInstruction
 from activities.money import settle_refund
 from activities.requests import CloseRest, RestRequest
@@ -18,7 +17,7 @@ from ledger.register import Register
 class PaymentActivities:
     """Sends the rest of a payment back, and records the outcome."""
 
-    def __init__(self, register: Register, channels: Mapping[str, PaymentChannel]) -> None:
+    def __init__(self, register: Register, channels: ByName[PaymentChannel]) -> None:
         self._register = register
         self._channels = channels
 

@@ -5,12 +5,15 @@ Each may be repeated: lines are stored once under their own ids, and a known bre
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import activity
 
+from activities.by_name import ByName
+from activities.channels.base import PaymentChannel
+from activities.rails.base import Rail
 from activities.statements import StatementSource
 from core.errors import Misconfigured, Refused
 from core.fields import Message
@@ -41,18 +44,18 @@ class Fetched(Message):
 
 
 class ReconciliationActivities:
-    """Compares the books with statements of rails and channels (`*`: any other), and with the register."""
+    """Compares the books with statements of rails and channels, and with the register."""
 
     def __init__(
         self,
         register: Register,
-        rails: Mapping[str, object],
-        channels: Mapping[str, object],
+        rails: ByName[Rail],
+        channels: ByName[PaymentChannel],
         start_return: StartReturn | None = None,
     ) -> None:
         self._register = register
         self._start_return = start_return
-        self._sources: dict[str, Mapping[str, object]] = {"rail": rails, "channel": channels}
+        self._sources: dict[str, ByName[Any]] = {"rail": rails, "channel": channels}
 
     @activity.defn
     async def fetch_statements(self, asked: Comparison) -> Fetched:
@@ -81,8 +84,8 @@ class ReconciliationActivities:
         return fetched
 
     async def _fetch(self, asked: Comparison, at: datetime) -> Statement | None:
-        sources = self._sources.get(asked.scope, {})
-        source = sources.get(asked.name) or sources.get("*")
+        sources = self._sources.get(asked.scope)
+        source = sources.of(asked.name) if sources is not None else None
         return await source.statement(at.date()) if isinstance(source, StatementSource) else None
 
     @activity.defn

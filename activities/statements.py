@@ -36,9 +36,11 @@ class _Page(Message):
     next: int | None = None
 
 
-async def sandbox_statement(http: HttpClient, day: date) -> Statement:
+async def sandbox_statement(http: HttpClient, day: date, channel: str | None = None) -> Statement:
     """A stand-in's statement, all pages of it; see `TellsStatements.statement`."""
     asked: dict[str, str | int] = {"day": day.isoformat()}
+    if channel is not None:
+        asked["channel"] = channel
     lines: list[TheirLine] = []
     for _ in range(PAGES_AT_MOST):
         reply = await http.get("statement", asked)

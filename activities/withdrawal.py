@@ -7,12 +7,13 @@ row from `open` to `sending`. A try that finds the row moved queries the payout 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import activity
 
+from activities.by_name import ByName
 from activities.rails.base import Payee, PayoutInstruction, Rail
 from core.errors import Misconfigured, NotSent
 from core.fields import Message
@@ -68,7 +69,7 @@ class WithdrawalActivities:
     def __init__(
         self,
         register: Register,
-        rails: Mapping[str, Rail],
+        rails: ByName[Rail],
         recheck: Recheck | None = None,
         vault: Vault | None = None,
     ) -> None:
@@ -282,7 +283,7 @@ class WithdrawalActivities:
         return await self._register.payouts.update(step.key, to, when=[take_from], lease_until=until, now=clock.now())
 
     def _rail(self, name: str) -> Rail | None:
-        return self._rails.get(name) or self._rails.get("*")
+        return self._rails.of(name)
 
     def _rail_of(self, row: PayoutAttempt) -> Rail:
         rail = self._rail(row.rail)

@@ -54,6 +54,8 @@ CREATE TABLE IF NOT EXISTS settlements (
 )
 """
 _SETTLED = "CREATE TABLE IF NOT EXISTS settled (line_id TEXT PRIMARY KEY, settlement_id TEXT NOT NULL)"
+_CHANNELS = "CREATE TABLE IF NOT EXISTS channels (subject TEXT PRIMARY KEY, channel TEXT NOT NULL)"
+"""Which channel a payment or settlement belongs to: a payment to the one by whose name it is asked for first."""
 _PLANS = "CREATE TABLE IF NOT EXISTS plans (subject TEXT PRIMARY KEY, plan TEXT NOT NULL)"
 
 
@@ -63,6 +65,7 @@ class PaymentQuestion(Message):
     reference: Annotated[str, StringConstraints(min_length=1, max_length=255)]
     amount_minor: Annotated[int, Field(ge=1, le=MAX_AMOUNT_MINOR)] | None = None
     currency: Currency | None = None
+    channel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
 
 
 class NewPayment(Message):
@@ -116,7 +119,7 @@ class ChannelDesk:
     """Answers for payments and executes refunds; every effect is journaled in the transaction that makes it."""
 
     def __init__(self, folder: Path) -> None:
-        schema = (_PAYMENTS, _REFUNDS, _REFUNDS_OF_A_PAYMENT, _SETTLEMENTS, _SETTLED, _PLANS)
+        schema = (_PAYMENTS, _REFUNDS, _REFUNDS_OF_A_PAYMENT, _SETTLEMENTS, _SETTLED, _CHANNELS, _PLANS)
         self._store = JournaledStore(folder / "channel.db", *schema)
 
     def close(self) -> None:
@@ -135,10 +138,12 @@ class ChannelDesk:
         believable = asked.amount_minor is not None and asked.currency is not None
         if known is None and believable and not asked.reference.startswith("forged"):
             state: Literal["paid", "unpaid"] = "unpaid" if asked.reference.startswith("unpaid") else "paid"
-            self.register(NewPayment(**{**asked.model_dump(), "state": state}))
+            self.register(NewPayment(**{**asked.model_dump(exclude={"channel"}), "state": state}))
             known = self._payment(asked.reference)
         if known is None:
             return 404, {"code": "PAYMENT_UNKNOWN", "message": "no such payment"}
+        if asked.channel is not None:
+            self._store.write("INSERT OR IGNORE INTO channels VALUES (?, ?)", asked.reference, asked.channel)
         return 200, known
 
     def register(self, given: NewPayment) -> Answer:
@@ -167,18 +172,21 @@ class ChannelDesk:
     # --- settlements and the statement ---
 
     def settle(self, given: Settle) -> list[dict[str, Any]]:
-        """Settle what was not settled yet, by currency, if it is more than the refunds.
+        """Settle what was not settled yet, by channel and currency, if it is more than the refunds.
 
         Returns:
             All settlements, so that none is lost if the caller repeats the request.
         """
         done = {row["line_id"] for row in self._store.rows("SELECT line_id FROM settled")}
-        moved = [line for line in self._moved() if line["kind"] != "settlement" and line["line_id"] not in done]
-        for currency in sorted({line["currency"] for line in moved}):
-            self._settle([line for line in moved if line["currency"] == currency], currency, given.fee_bps)
+        parts: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for channel, line in self._moved():
+            if line["kind"] != "settlement" and line["line_id"] not in done:
+                parts.setdefault((channel or "", line["currency"]), []).append(line)
+        for (channel, currency), lines in sorted(parts.items()):
+            self._settle(lines, channel, currency, given.fee_bps)
         return self._store.rows("SELECT * FROM settlements ORDER BY at, settlement_id")
 
-    def _settle(self, lines: list[dict[str, Any]], currency: str, fee_bps: int) -> None:
+    def _settle(self, lines: list[dict[str, Any]], channel: str, currency: str, fee_bps: int) -> None:
         paid = sum(line["amount_minor"] for line in lines if line["kind"] == "payment")
         gross = paid - sum(line["amount_minor"] for line in lines if line["kind"] == "refund")
         fee = paid * fee_bps // 10_000
@@ -189,24 +197,36 @@ class ChannelDesk:
             self._store.write(
                 "INSERT INTO settlements VALUES (?, ?, ?, ?, ?)", settlement_id, currency, gross, fee, utc_now()
             )
+            if channel:
+                self._store.write("INSERT INTO channels VALUES (?, ?)", settlement_id, channel)
             for line in lines:
                 self._store.write("INSERT INTO settled VALUES (?, ?)", line["line_id"], settlement_id)
 
     def statement(self, asked: StatementQuestion) -> Answer:
-        """The statement of a day."""
-        return page(asked, self._moved())
+        """The statement of a day: of one channel, or of all. What belongs to none yet stands in each."""
+        lines = self._moved()
+        return page(asked, [line for of, line in lines if asked.channel is None or of in (None, asked.channel)])
 
-    def _moved(self) -> list[dict[str, Any]]:
+    def _moved(self) -> list[tuple[str | None, dict[str, Any]]]:
+        """Each movement's line beside the channel that it belongs to, if that is known."""
         paid = self._store.rows("SELECT * FROM payments WHERE state = 'paid' ORDER BY rowid")
         settled = self._store.rows("SELECT * FROM settlements ORDER BY rowid")
-        return [
-            *(_line("payment", f"P-{_short(one['reference'])}", one["reference"], one, one["paid_at"]) for one in paid),
-            *(_line("refund", f"R-{one['seq']}", one["key"], one, one["at"]) for one in self.effects()),
+        of = {row["subject"]: row["channel"] for row in self._store.rows("SELECT * FROM channels")}
+        lines = [
             *(
-                _line("settlement", one["settlement_id"], one["settlement_id"], one, one["at"], one["gross_minor"])
+                (key := one["reference"], _line("payment", f"P-{_short(key)}", key, one, one["paid_at"]))
+                for one in paid
+            ),
+            *(
+                (one["subject"], _line("refund", f"R-{one['seq']}", one["key"], one, one["at"]))
+                for one in self.effects()
+            ),
+            *(
+                (key := one["settlement_id"], _line("settlement", key, key, one, one["at"], one["gross_minor"]))
                 for one in settled
             ),
         ]
+        return [(of.get(subject), line) for subject, line in lines]
 
     # --- refunds ---
 

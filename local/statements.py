@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from core.fields import Message, Time
 
@@ -14,11 +14,13 @@ LINES_A_PAGE = 1000
 
 
 class StatementQuestion(Message):
-    """A query for a day's movements, in UTC. Further pages need `after` and the first page's `until`."""
+    """A query for a day's movements, in UTC. Further pages need `after` and the first page's `until`. A
+    channel's has that channel's lines alone."""
 
     day: date
     until: Time | None = None
     after: Annotated[int, Field(ge=0)] = 0
+    channel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
 
 
 def page(asked: StatementQuestion, lines: Sequence[dict[str, Any]]) -> tuple[int, dict[str, Any]]:

@@ -5,10 +5,10 @@
 Their own interfaces (`activities/*/sandbox.py` uses them):
 
     POST /carrier/track              {carrier, waybill, phone_last4?}
-    GET  /channel/payments           ?reference&amount_minor&currency
+    GET  /channel/payments           ?reference&amount_minor&currency&channel
     POST /channel/refunds            {key, payment_reference, amount_minor, currency, reason}
     GET  /channel/refunds/{key}
-    GET  /channel/statement          ?day&until&after
+    GET  /channel/statement          ?day&until&after&channel
     POST /bank/payouts               {key, amount_minor, currency, account: {token, last4?, holder?}}
     GET  /bank/payouts/{key}
     GET  /bank/statement             ?day&until&after

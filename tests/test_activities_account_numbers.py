@@ -18,6 +18,7 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 from withdrawal_stage import STRICT, WithdrawalStage
 
+from activities.by_name import ByName
 from activities.http import HttpClient
 from activities.money import MoneyActivities
 from activities.rails.base import Payee, PayoutInstruction
@@ -100,7 +101,7 @@ async def _opened(register: Register, book: Book, card: str = CARD, bank: Bank |
 
 
 def _paying(register: Register, book: Book, rail: Talkative, vault: Vault) -> WithdrawalActivities:
-    return WithdrawalActivities(register, {"*": rail}, vault=vault)
+    return WithdrawalActivities(register, ByName(stand_in=lambda _: rail), vault=vault)
 
 
 def _pay(*, resend: bool = False) -> Pay:
@@ -236,8 +237,8 @@ def _files_with(server: Postgres, text: str) -> list[str]:
 async def _worker(stage: WithdrawalStage) -> AsyncIterator[Talkative]:
     async with HttpClient(f"{stage.world.url}/bank", name="bank") as bank:
         rail = Talkative(SandboxRail(bank))
-        steps = WithdrawalActivities(stage.register, {"*": rail}, vault=VAULT).all
-        activities = [MoneyActivities(stage.book, {}).post, *steps]
+        steps = WithdrawalActivities(stage.register, ByName(stand_in=lambda _: rail), vault=VAULT).all
+        activities = [MoneyActivities(stage.book, ByName()).post, *steps]
         async with Worker(
             stage.client,
             task_queue=TASK_QUEUE,

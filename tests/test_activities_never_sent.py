@@ -17,6 +17,7 @@ from ledger_samples import NOW, a_withdrawal, an_attempt, bound, earned
 from malformed_answers import answering, http
 from temporalio.testing import ActivityEnvironment
 
+from activities.by_name import ByName
 from activities.channels.sandbox import SandboxChannel
 from activities.http import HttpClient
 from activities.money import MoneyActivities
@@ -126,20 +127,20 @@ async def test_a_bank_that_is_away_is_paid_over_soon_and_once(opened: Register, 
     port = free_port()
     paid = b'{"key": "key1", "state": "paid", "amount_minor": 500, "currency": "CNY", "reference": "r"}'
     async with HttpClient(f"http://127.0.0.1:{port}", name="bank") as client:
-        activities = WithdrawalActivities(opened, {"*": SandboxRail(client)})
+        activities = WithdrawalActivities(opened, ByName(stand_in=lambda _: SandboxRail(client)))
         for _ in range(2):
             with pytest.raises(NotSent):
                 await ActivityEnvironment().run(activities.pay, _pay())
             assert await _state(opened) == "open"
     async with answering(http(paid)) as url, HttpClient(url, name="bank") as client:
-        activities = WithdrawalActivities(opened, {"*": SandboxRail(client)})
+        activities = WithdrawalActivities(opened, ByName(stand_in=lambda _: SandboxRail(client)))
         assert (await ActivityEnvironment().run(activities.pay, _pay())).outcome == "paid"
         assert await _state(opened) == "sending"
 
 
 async def test_killed_before_the_row_is_given_back_it_counts_as_perhaps_sent(opened: Register, book: Book) -> None:
     async with HttpClient(f"http://127.0.0.1:{free_port()}", name="bank") as client:
-        activities = WithdrawalActivities(opened, {"*": SandboxRail(client)})
+        activities = WithdrawalActivities(opened, ByName(stand_in=lambda _: SandboxRail(client)))
         await opened.payouts.update(KEY, "sending", when=["open"], lease_until=None, now=NOW)
         assert (await ActivityEnvironment().run(activities.pay, _pay())).outcome == "unknown"
         assert await _state(opened) == "sending"
@@ -148,7 +149,7 @@ async def test_killed_before_the_row_is_given_back_it_counts_as_perhaps_sent(ope
 async def test_a_second_sending_that_did_not_leave_leaves_the_first_in_doubt(opened: Register, book: Book) -> None:
     await opened.payouts.update(KEY, "unknown", when=["open"], lease_until=None, now=NOW)
     async with HttpClient(f"http://127.0.0.1:{free_port()}", name="bank") as client:
-        activities = WithdrawalActivities(opened, {"*": SandboxRail(client)})
+        activities = WithdrawalActivities(opened, ByName(stand_in=lambda _: SandboxRail(client)))
         assert (await ActivityEnvironment().run(activities.pay, _pay(resend=True))).outcome == "not_sent"
     assert await _state(opened) == "unknown"
 
@@ -166,7 +167,7 @@ async def test_two_tries_side_by_side_send_once(opened: Register, book: Book) ->
             return PayoutResult(outcome="not_found")
 
     async with HttpClient("http://127.0.0.1:9", name="bank") as client:
-        activities = WithdrawalActivities(opened, {"*": Slow(client)})
+        activities = WithdrawalActivities(opened, ByName(stand_in=lambda _: Slow(client)))
         tries = [ActivityEnvironment().run(activities.pay, _pay()) for _ in range(2)]
         first, second = await asyncio.gather(*tries, return_exceptions=True)
     assert {type(first), type(second)} == {NotSent, PayoutResult}
@@ -187,7 +188,7 @@ async def test_a_refund_that_did_not_leave_is_tried_again_soon(book: Book) -> No
         reason="x",
     )
     async with HttpClient(f"http://127.0.0.1:{free_port()}", name="channel") as client:
-        activities = MoneyActivities(book, {"*": SandboxChannel(client)})
+        activities = MoneyActivities(book, ByName(stand_in=lambda _: SandboxChannel(client, "wechat")))
         environment = ActivityEnvironment()
         environment.info = replace(environment.info, attempt=9)
         with pytest.raises(Exception, match="NotSent") as caught:

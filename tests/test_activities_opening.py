@@ -9,6 +9,7 @@ import pytest
 from databases import Database
 from ledger_samples import NOW, a_record, an_order, credit, settle
 
+from activities.by_name import ByName
 from activities.channels.base import PaymentFact, RefundAnswer, RefundInstruction
 from activities.opening import OpeningActivities
 from activities.policies import ParsedPolicies
@@ -46,7 +47,9 @@ class ForgetfulChannel:
 async def open_it(register: Register, channel: ForgetfulChannel, *, by: str = "run-1", now: datetime = NOW) -> Opened:
     await register.policies.keep("default", policy_hash(POLICY), POLICY)
     screening = ScreeningActivities(Screener(NO_RULES, {}), register.licences)
-    opening = OpeningActivities(register, ParsedPolicies(register.policies), {"*": channel}, screening)
+    opening = OpeningActivities(
+        register, ParsedPolicies(register.policies), ByName(stand_in=lambda _: channel), screening
+    )
     return await opening.open(OpenRequest(order=an_order(), opened_by=by, now=now))
 
 

@@ -10,6 +10,7 @@ from databases import Database
 from ledger_samples import NOW, an_order
 from test_activities_opening import ForgetfulChannel
 
+from activities.by_name import ByName
 from activities.opening import OpeningActivities
 from activities.policies import ParsedPolicies
 from activities.requests import Opened, OpenRequest
@@ -31,7 +32,9 @@ async def _open(
 ) -> Opened:
     await register.policies.keep("default", policy_hash(policy), policy)
     screening = ScreeningActivities(Screener(NO_RULES, {}), register.licences)
-    opening = OpeningActivities(register, ParsedPolicies(register.policies), {"*": ForgetfulChannel()}, screening)
+    opening = OpeningActivities(
+        register, ParsedPolicies(register.policies), ByName(stand_in=lambda _: ForgetfulChannel()), screening
+    )
     return await opening.open(OpenRequest(order=an_order(order_id, **fields), opened_by=by, now=NOW))
 
 

@@ -81,7 +81,7 @@ async def adapters(standins: StandIns, world: WorldClient) -> AsyncIterator[Adap
         HttpClient(standins.channel_url, name="the channel", answers_within=limit) as channel,
         HttpClient(standins.bank_url, name="the bank", answers_within=limit) as bank,
     ):
-        yield Adapters(SandboxCarrier(carrier), SandboxChannel(channel), SandboxRail(bank))
+        yield Adapters(SandboxCarrier(carrier), SandboxChannel(channel, "wechat"), SandboxRail(bank))
 
 
 # --- carrier ---------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ async def test_no_nonsense_is_a_payment_nor_the_lack_of_one(name: str) -> None:
         HttpClient(url, name="the channel", answers_within=timedelta(seconds=5)) as client,
     ):
         with pytest.raises((Unavailable, UnreadableAnswer)):
-            await SandboxChannel(client).payment("wx-1", "CNY", 1000)
+            await SandboxChannel(client, "wechat").payment("wx-1", "CNY", 1000)
 
 
 @pytest.mark.parametrize("kind", ["status_before_effect", "cut", "html", "garbage", "huge", "wrong_types", "wrong_key"])
@@ -264,7 +264,7 @@ async def test_no_nonsense_is_a_refunds_end(name: str) -> None:
         answering(malformed_answers(GOOD_REFUND)[name]) as url,
         HttpClient(url, name="the channel", answers_within=timedelta(seconds=5)) as client,
     ):
-        channel = SandboxChannel(client)
+        channel = SandboxChannel(client, "wechat")
         assert (await channel.refund(refund_of("k1", "wx-1"))).state == "unknown"
         assert (await channel.refund_status("k1")).state == "unknown"
 

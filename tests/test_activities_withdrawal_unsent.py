@@ -10,6 +10,7 @@ import pytest
 from ledger_samples import NOW, a_withdrawal, an_attempt, bound, earned
 from temporalio.testing import ActivityEnvironment
 
+from activities.by_name import ByName
 from activities.rails.base import PayoutInstruction
 from activities.withdrawal import LEASE, WithdrawalActivities
 from core.policy import parse_policy
@@ -93,13 +94,13 @@ async def test_what_the_accounts_rail_can_never_pay_is_refused_before_it_is_rese
         ({"sandbox": Yen()}, "wrong_currency"),
         ({"other": rail}, "rail_cannot_pay"),
     ):
-        activities = WithdrawalActivities(register, rails)
+        activities = WithdrawalActivities(register, ByName(rails))
         opened = await ActivityEnvironment().run(activities.open_withdrawal, asked)
         assert (opened.refusal and opened.refusal.code) == code
     # A reserved withdrawal goes on, also after its rail's settings changed.
     record = record_of(begin(asked, WithdrawalPolicy(), NOW, "s" * 32), NOW)
     await register.withdrawals.reserve(asked, WithdrawalPolicy(), now=NOW, record=record)
-    activities = WithdrawalActivities(register, {"sandbox": Yen()})
+    activities = WithdrawalActivities(register, ByName({"sandbox": Yen()}))
     opened = await ActivityEnvironment().run(activities.open_withdrawal, asked)
     assert opened.refusal is None
 
@@ -108,7 +109,7 @@ async def test_a_try_whose_report_was_lost_is_told_again_that_nothing_was_sent(
     register: Register, book: Book, rail: Counting
 ) -> None:
     await _opened(register, book)
-    activities = WithdrawalActivities(register, {"*": rail})
+    activities = WithdrawalActivities(register, ByName(stand_in=lambda _: rail))
     answers = [await ActivityEnvironment().run(activities.pay, _pay(TOO_LATE)) for _ in range(3)]
     assert [answer.outcome for answer in answers] == ["not_sent"] * 3
     assert (rail.paid, rail.looked) == (0, 0)
@@ -118,7 +119,7 @@ async def test_a_try_that_may_have_sent_it_is_looked_up_however_late(
     register: Register, book: Book, rail: Counting
 ) -> None:
     await _opened(register, book)
-    activities = WithdrawalActivities(register, {"*": rail})
+    activities = WithdrawalActivities(register, ByName(stand_in=lambda _: rail))
     await ActivityEnvironment().run(activities.pay, _pay(NOW + timedelta(hours=1)))
     late = await ActivityEnvironment().run(activities.pay, _pay(TOO_LATE))
     assert (late.outcome, rail.paid, rail.looked) == ("not_found", 1, 1)
@@ -138,6 +139,6 @@ async def test_a_worker_that_slept_past_its_lease_sends_nothing(
 
     monkeypatch.setattr(register.payouts, "update", then_sleeps)
     monkeypatch.setattr("activities.withdrawal.time.monotonic", lambda: slept[0])
-    activities = WithdrawalActivities(register, {"*": rail})
+    activities = WithdrawalActivities(register, ByName(stand_in=lambda _: rail))
     answer = await ActivityEnvironment().run(activities.pay, _pay(NOW + timedelta(hours=1)))
     assert (answer.outcome, rail.paid) == ("unknown", 0)

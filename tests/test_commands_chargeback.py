@@ -79,13 +79,12 @@ def test_a_payment_of_several_orders_is_divided_shown_and_ends_for_all() -> None
 
 
 def test_a_statement_matches_what_was_booked_and_with_apply_reports_what_was_not(tmp_path: Path) -> None:
-    """A channel of its own: a statement that covers a channel's days speaks about all of its orders."""
+    """A channel of its own: a statement that covers a channel's days speaks about all of its orders, and no other's."""
     order = fresh_order()
     channel, payment = f"card-{order['order_id'].lower()}", order["payment"]["reference"]
     started(**{**order, "payment": order["payment"] | {"channel": channel}})
     total, at = order["total_minor"], (datetime.now(UTC) - timedelta(hours=2)).isoformat()
     rows = [
-        f"p1,payment,{payment},{total / 100:.2f},CNY,{at},",
         f"d1,chargeback,du-1,{total / 100:.2f},CNY,{at},{payment}",
         f"d1/fee,chargeback_fee,du-1,15.00,CNY,{at},{payment}",
         f"d9,chargeback,du-9,1.00,CNY,{at},nobodys",
@@ -101,6 +100,8 @@ def test_a_statement_matches_what_was_booked_and_with_apply_reports_what_was_not
     def breaks(answer: dict[str, Any]) -> set[tuple[str, str, str]]:
         return {(one["reason"], one["kind"], one["key"]) for one in answer["comparisons"][0]["breaks"]}
 
+    # The channel's own statement has the payment, and nothing of another channel.
+    assert ask("reconcile", "--channel", channel)["comparisons"][0]["breaks"] == []
     unknown = {("extra", "chargeback", "du-9")}
     of_ours = {("extra", "chargeback", "du-1"), ("extra", "chargeback_fee", "du-1")}
     assert breaks(compare()) == of_ours | unknown
@@ -116,6 +117,11 @@ def test_a_statement_matches_what_was_booked_and_with_apply_reports_what_was_not
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert stages([order]) == [("won", total)]
+    loaded = next(one for one in reversed(ask("loads")["loads"]) if one["name"] == channel and one["lines"] == 3)
+    for person in ("operator:o-1", "operator:o-2"):
+        ask("loads", "--withdraw", str(loaded["load_no"]), "--as", person, "--reason", "d9 is another shop's")
+    rows.pop(2)
+    assert breaks(compare()) == set()
     assert ask("prove")["ok"]
 
 

@@ -11,6 +11,7 @@ from databases import Database
 from ledger_samples import an_order
 from test_activities_opening import ForgetfulChannel
 
+from activities.by_name import ByName
 from activities.opening import OpeningActivities
 from activities.policies import ParsedPolicies
 from activities.requests import OpenRequest, RescueRequest
@@ -48,7 +49,9 @@ async def test_an_order_keeps_the_terms_of_the_grade_that_it_was_paid_under(
 ) -> None:
     await register.policies.keep("default", policy_hash(POLICY), POLICY)
     screening = ScreeningActivities(Screener(NO_RULES, {}), register.licences)
-    opening = OpeningActivities(register, ParsedPolicies(register.policies), {"*": ForgetfulChannel()}, screening)
+    opening = OpeningActivities(
+        register, ParsedPolicies(register.policies), ByName(stand_in=lambda _: ForgetfulChannel()), screening
+    )
     order = an_order()
     move = Register(database.owner).grades.move
     await move(order.merchant_id, "gold", ANN, "good", NOW)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -12,6 +14,8 @@ import pytest
 from command_line import ask, refusal
 from up_stack import settled, started
 
+from commands.link import books
+from core.reconciliation.lines import Break
 from storefront.console.lists import csv_of
 
 pytestmark = pytest.mark.usefixtures("up")
@@ -204,3 +208,45 @@ def test_an_address_that_means_nothing_gets_a_page_and_no_defect(browser: httpx2
     answer = browser.get(path)
     assert answer.status_code in {200, 404, 422}, answer.text
     assert "Traceback" not in answer.text
+
+
+def recorded(breaks: Sequence[Break]) -> None:
+    """The breaks of a channel that no order names; none: they are resolved."""
+
+    async def recording() -> None:
+        async with books() as register:
+            await register.breaks.record("channel", "elsewhere", breaks, ours=0, theirs=0, now=datetime.now(UTC))
+
+    asyncio.run(recording())
+
+
+def test_the_page_of_money_shows_what_each_side_says_of_a_break(browser: httpx2.Client) -> None:
+    signed_in(browser, "ann")
+    both = {"scope": "channel", "name": "elsewhere", "since": datetime.now(UTC)}
+    ours = {"ours_minor": 1234, "ours_currency": "CNY"}
+    theirs = {"theirs_minor": 5678, "theirs_currency": "JPY"}
+    recorded(
+        [
+            Break(**both, reason="missing", kind="refund", key="k-ours", **ours),
+            Break(**both, reason="extra", kind="chargeback_fee", key="k-theirs", **theirs),
+            Break(**both, reason="currency", kind="payment", key="k-both", **ours, **theirs),
+        ]
+    )
+    try:
+        shown = browser.get("/console/money")
+    finally:
+        recorded([])
+    assert shown.status_code == 200
+    rows = {
+        key: re.findall(r"<td[^>]*>(.*?)</td>", row)
+        for row in shown.text.split("<tr>")
+        for key in ("k-ours", "k-theirs", "k-both")
+        if key in row
+    }
+    assert rows["k-ours"][0] == "refund: missing"
+    assert {key: cells[3:5] for key, cells in rows.items()} == {
+        "k-ours": ["12.34 CNY", "—"],
+        "k-theirs": ["—", "5,678 JPY"],
+        "k-both": ["12.34 CNY", "5,678 JPY"],
+    }
+    assert "k-ours" not in browser.get("/console/money").text

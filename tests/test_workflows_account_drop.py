@@ -17,6 +17,7 @@ from withdrawal_stage import STRICT, WithdrawalStage
 
 import gateway
 from activities.account_drops import AccountDropActivities
+from activities.by_name import ByName
 from activities.http import HttpClient
 from activities.rails.sandbox import SandboxRail
 from commands.lost import Restarted, find_lost, open_subjects, restart_all
@@ -39,7 +40,7 @@ ANN = Actor(role="operator", id="ann")
 @asynccontextmanager
 async def working(stage: WithdrawalStage, vault: Vault = VAULT) -> AsyncIterator[None]:
     async with HttpClient(f"{stage.world.url}/bank", name="bank") as bank:
-        activities = AccountDropActivities(stage.register, {"*": SandboxRail(bank)}, vault).all
+        activities = AccountDropActivities(stage.register, ByName(stand_in=lambda _: SandboxRail(bank)), vault).all
         worker = Worker(stage.client, task_queue=TASK_QUEUE, plugins=[plugin(activities, runner=STRICT)])
         async with worker:
             yield

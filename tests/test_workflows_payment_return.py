@@ -75,7 +75,7 @@ async def test_a_worker_that_died_after_the_channel_had_it_sends_nothing_twice(p
         reason="no order",
     )
     async with HttpClient(f"{order.stage.world.url}/channel/", name="channel") as http:
-        assert (await SandboxChannel(http).refund(instruction)).state == "arrived"
+        assert (await SandboxChannel(http, "wechat").refund(instruction)).state == "arrived"
     handle = await gateway.start_payment_return(order.stage.client, name)
     assert (await handle.result())["state"] == "arrived"
     assert await order.stage.world.refund_effects(order.order.payment.reference) == 1

@@ -17,6 +17,7 @@ from temporalio.worker import Replayer, Worker
 from withdrawal_stage import STRICT, WithdrawalStage
 
 import gateway
+from activities.by_name import ByName
 from activities.channels.sandbox import SandboxChannel
 from activities.http import HttpClient
 from activities.rails.sandbox import SandboxRail
@@ -40,7 +41,11 @@ async def desk(stage: WithdrawalStage) -> AsyncIterator[ReconciliationActivities
         HttpClient(f"{stage.world.url}/bank", name="bank") as bank,
         HttpClient(f"{stage.world.url}/channel", name="channel") as channel,
     ):
-        yield ReconciliationActivities(stage.register, {"*": SandboxRail(bank)}, {"*": SandboxChannel(channel)})
+        yield ReconciliationActivities(
+            stage.register,
+            ByName(stand_in=lambda _: SandboxRail(bank)),
+            ByName(stand_in=lambda name: SandboxChannel(channel, name)),
+        )
 
 
 @asynccontextmanager
@@ -222,7 +227,7 @@ async def test_a_return_whose_command_died_is_started_with_the_comparison_of_its
     async def start(return_id: str) -> None:
         started.append(return_id)
 
-    activities = ReconciliationActivities(stage.register, {}, {}, start)
+    activities = ReconciliationActivities(stage.register, ByName(), ByName(), start)
     for channel in ("wechat", order.payment.channel):
         await activities.compare(Comparison(scope="channel", name=channel, now=NOW))
     assert started == [name]

@@ -13,6 +13,7 @@ from wechatpay_adapters import fresh, standin_adapters
 from withdrawal_stage import STRICT, WithdrawalStage
 
 import gateway
+from activities.by_name import ByName
 from activities.money import MoneyActivities
 from activities.wechatpay.signing import PlatformKeys
 from activities.withdrawal import WithdrawalActivities
@@ -61,7 +62,10 @@ async def on_wechat_pay(stage: WithdrawalStage, standins: StandIns, rail: str) -
             task_queue=TASK_QUEUE,
             plugins=[
                 plugin(
-                    [MoneyActivities(stage.book, {}).post, *WithdrawalActivities(stage.register, rails).all],
+                    [
+                        MoneyActivities(stage.book, ByName()).post,
+                        *WithdrawalActivities(stage.register, ByName(rails)).all,
+                    ],
                     runner=STRICT,
                 )
             ],

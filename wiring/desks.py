@@ -10,6 +10,7 @@ from typing import Any
 from temporalio.client import Client
 
 import gateway
+from activities.by_name import ByName
 from activities.carriers.base import PushReader
 from activities.http import HttpClient
 from activities.reconciliation import ReconciliationActivities
@@ -82,7 +83,7 @@ async def reconciliation_desk(
     """The desk that compares both sides outside of a worker; without `fetching` it uses stored statements only."""
     async with AsyncExitStack() as stack:
         if not fetching:
-            yield ReconciliationActivities(register, {}, {})
+            yield ReconciliationActivities(register, ByName(), ByName())
             return
         rails, channels = await open_rails(settings, stack), await open_channels(settings, stack)
         yield ReconciliationActivities(register, rails, channels)

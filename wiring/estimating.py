@@ -47,5 +47,5 @@ async def terms_of(settings: Settings, rail: str) -> RailTerms | None:
             rails = await open_rails(settings, stack)
         except Misconfigured:
             return None
-        found = rails.get(rail) or rails.get("*")
+        found = rails.of(rail)
         return found.terms if found is not None else None

@@ -46,7 +46,7 @@ async def check_rail(
 
     async with AsyncExitStack() as stack:
         rails = await open_rails(settings, stack)
-        found = rails.get(rail) or rails.get("*")
+        found = rails.of(rail)
         obstacle: Refusal | None
         if found is None:
             obstacle = refuse("rail_cannot_pay", f"No rail {rail} is set up, only {', '.join(rails)}.", field="rail")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
+from activities.by_name import ByName
 from activities.channels.base import PaymentChannel
 from activities.channels.sandbox import SandboxChannel
 from activities.channels.wechatpay import WechatPayChannel
@@ -21,8 +22,8 @@ from core.errors import Misconfigured
 from wiring.addresses import CHECKED_WITHIN, ProviderCheck, vendor_url
 
 
-async def open_channels(settings: Settings, stack: AsyncExitStack) -> dict[str, PaymentChannel]:
-    """The payment channels by name; `*` is any other, if DAKUAN_CHANNEL_URL is set.
+async def open_channels(settings: Settings, stack: AsyncExitStack) -> ByName[PaymentChannel]:
+    """The payment channels by name; a stand-in for any other, if DAKUAN_CHANNEL_URL is set.
 
     Args:
         stack: closes the connections that are opened here.
@@ -32,14 +33,14 @@ async def open_channels(settings: Settings, stack: AsyncExitStack) -> dict[str, 
     channels: dict[str, PaymentChannel] = {
         name: WechatPayChannel(accounts[one.account], notify_url=one.notify_url) for name, one in given.items()
     }
-    if settings.channel_url is not None or not channels:
-        url = settings.needed("channel_url")
-        channels["*"] = SandboxChannel(await stack.enter_async_context(HttpClient(url, name="channel")))
-    return channels
+    if settings.channel_url is None and channels:
+        return ByName(channels)
+    http = await stack.enter_async_context(HttpClient(settings.needed("channel_url"), name="channel"))
+    return ByName(channels, lambda name: SandboxChannel(http, name))
 
 
-async def open_rails(settings: Settings, stack: AsyncExitStack) -> dict[str, Rail]:
-    """The rails by name; `*` is any other, if DAKUAN_BANK_URL is set.
+async def open_rails(settings: Settings, stack: AsyncExitStack) -> ByName[Rail]:
+    """The rails by name; a stand-in for any other, if DAKUAN_BANK_URL is set.
 
     Args:
         stack: closes the connections that are opened here.
@@ -47,9 +48,10 @@ async def open_rails(settings: Settings, stack: AsyncExitStack) -> dict[str, Rai
     accounts = await open_accounts(settings, stack)
     given = (settings.rails or Rails()).rails
     rails = {name: rail_of(name, one, accounts[one.account]) for name, one in given.items()}
-    if settings.bank_url is not None or not rails:
-        rails["*"] = SandboxRail(await stack.enter_async_context(HttpClient(settings.needed("bank_url"), name="bank")))
-    return rails
+    if settings.bank_url is None and rails:
+        return ByName(rails)
+    bank = SandboxRail(await stack.enter_async_context(HttpClient(settings.needed("bank_url"), name="bank")))
+    return ByName(rails, lambda _: bank)
 
 
 async def open_accounts(settings: Settings, stack: AsyncExitStack) -> dict[str, WechatPayClient]:

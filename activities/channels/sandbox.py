@@ -40,12 +40,14 @@ class _Problem(Message):
 class SandboxChannel:
     """Asks the stand-in channel, or anything that speaks its dialect."""
 
-    def __init__(self, http: HttpClient) -> None:
+    def __init__(self, http: HttpClient, name: str) -> None:
         self._http = http
+        self._name = name
 
     async def payment(self, reference: str, currency: str, claimed_minor: int) -> PaymentFact | None:
         """See `PaymentChannel.payment`."""
         asked: dict[str, str | int] = {"reference": reference, "currency": currency, "amount_minor": claimed_minor}
+        asked["channel"] = self._name
         reply = await self._http.get("payments", asked)
         if reply.status == 404 and reply.read(_Problem).code == "PAYMENT_UNKNOWN":
             return None
@@ -86,7 +88,7 @@ class SandboxChannel:
 
     async def statement(self, day: date) -> Statement:
         """See `TellsStatements.statement`."""
-        return await sandbox_statement(self._http, day)
+        return await sandbox_statement(self._http, day, self._name)
 
     def _answer(self, reply: Reply, key: str) -> RefundAnswer:
         """Only a 200 with a complete refund of this key is an answer; every other status leaves the outcome open."""

@@ -16,8 +16,8 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parents[1]
-ON_ORDER_STAGE = b"from order_stage import"
-"""What every file says that uses the whole stack for orders."""
+ON_STACK = {b"from order_stage import": "order", b"from up_stack import": "up", b'usefixtures("up")': "up"}
+"""What every file says that uses the whole stack for orders, or a running `up`."""
 
 
 def _name(nodeid: str) -> str:
@@ -26,17 +26,10 @@ def _name(nodeid: str) -> str:
 
 
 TOGETHER: dict[str, str] = {
-    **dict.fromkeys(
-        (
-            *("commands_life", "commands_push", "commands_shift", "commands_withdraw", "readme"),
-            *("storefront_orders", "storefront_money", "storefront_lists"),
-            *("storefront_console", "storefront_console_http"),
-        ),
-        "up",
-    ),
-    **dict.fromkeys(
-        (_name(file.name) for file in TESTS.glob("test_*.py") if ON_ORDER_STAGE in file.read_bytes()), "order"
-    ),
+    _name(file.name): stack
+    for file in TESTS.glob("test_*.py")
+    for said, stack in ON_STACK.items()
+    if said in file.read_bytes()
 }
 """File → the stack that it shares with others; a process that starts it runs all of them."""
 FIRST = (

@@ -32,6 +32,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from temporalio.workflow import SandboxImportNotificationPolicy
 
 import gateway
+from activities.by_name import ByName
 from activities.http import HttpClient
 from activities.money import MoneyActivities
 from activities.payout import PayoutActivities
@@ -250,8 +251,8 @@ class WithdrawalStage:
             recheck = partial(gateway.recheck_withdrawal, self.client)
             payout = PayoutActivities(self.register, partial(gateway.start_withdrawal, self.client))
             activities: list[Callable[..., Any]] = [
-                *WithdrawalActivities(self.register, {"*": SandboxRail(bank)}, recheck).all,
-                MoneyActivities(self.book, {}).post,
+                *WithdrawalActivities(self.register, ByName(stand_in=lambda _: SandboxRail(bank)), recheck).all,
+                MoneyActivities(self.book, ByName()).post,
                 *(payout.start_withdrawal, payout.start_scheduled_withdrawal),
             ]
             worker = Worker(
