@@ -19,6 +19,7 @@ from typing import Any
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -29,6 +30,7 @@ from core.addresses import hide_passwords
 from core.errors import DakuanError, Misconfigured
 from core.ids import DEPLOYMENT, TASK_QUEUE
 from ending import end_with
+from gateway.codec import SealingCodec
 from logs import log_to
 from wiring.activities import wire
 from wiring.code import code_digest
@@ -39,7 +41,7 @@ from workflows.auto_withdrawal import AutoWithdrawalWorkflow
 from workflows.order import OrderWorkflow
 from workflows.payment_return import PaymentReturnWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
-from workflows.sandbox import BundlingRunner, ContextFreeRunner, treats_all_alike
+from workflows.sandbox import BundlingRunner, ContextFreeRunner, OwnContextRunner, treats_all_alike
 from workflows.withdrawal import WithdrawalWorkflow
 
 WORKFLOWS: Sequence[type] = (
@@ -109,7 +111,7 @@ def build_worker(client: Client, activities: Sequence[Callable[..., Any]], setti
     return Worker(
         client,
         task_queue=TASK_QUEUE,
-        plugins=[plugin(activities)],
+        plugins=[plugin(activities, converter=client.data_converter)],
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         graceful_shutdown_timeout=DRAIN_WITHIN,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
@@ -121,26 +123,32 @@ def build_worker(client: Client, activities: Sequence[Callable[..., Any]], setti
 
 
 def plugin(
-    activities: Sequence[Callable[..., Any]] = (), *, runner: SandboxedWorkflowRunner | None = None
+    activities: Sequence[Callable[..., Any]] = (),
+    *,
+    runner: SandboxedWorkflowRunner | None = None,
+    converter: DataConverter = gateway.DATA_CONVERTER,
 ) -> SimplePlugin:
     """Converter, sandbox, workflows and activities in one, for worker and replay, so that they never diverge.
 
     Args:
         runner: a stricter sandbox, for tests.
+        converter: the client's, which has the keys of what is sealed.
     """
     return SimplePlugin(
         "dakuan",
-        data_converter=gateway.DATA_CONVERTER,
-        workflow_runner=runner or passing_runner(),
+        data_converter=converter,
+        workflow_runner=runner or passing_runner(converter),
         workflows=WORKFLOWS,
         activities=activities or None,
     )
 
 
-def passing_runner() -> SandboxedWorkflowRunner:
+def passing_runner(converter: DataConverter = gateway.DATA_CONVERTER) -> SandboxedWorkflowRunner:
     """The production sandbox: forbidden calls stay forbidden, no module is loaded again, and a task costs half."""
     restrictions = SandboxRestrictions.default.with_passthrough_all_modules()
-    runner = ContextFreeRunner if treats_all_alike(gateway.DATA_CONVERTER) else BundlingRunner
+    if treats_all_alike(converter):
+        return ContextFreeRunner(restrictions=restrictions)
+    runner = OwnContextRunner if isinstance(converter.payload_codec, SealingCodec) else BundlingRunner
     return runner(restrictions=restrictions)
 
 

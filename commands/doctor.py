@@ -33,6 +33,7 @@ async def doctor(as_json: JsonFlag = False) -> None:
     findings = [
         _settings(settings),
         _account_keys(settings),
+        _codec(settings),
         *await _temporal(settings),
         *await look_at_database(settings),
         *await _providers(settings),
@@ -57,6 +58,15 @@ def _account_keys(settings: Settings) -> DoctorFinding:
     helps = "" if keys else "set DAKUAN_ACCOUNT_KEYS; without it no account number can be bound, nor paid to"
     found = f"{len(keys)}, the newest is {next(iter(keys), 'none')}"
     return DoctorFinding("account keys", bool(keys), found, helps, required=False)
+
+
+def _codec(settings: Settings) -> DoctorFinding:
+    keys = settings.codec_keys
+    if keys is None:
+        helps = "where histories must not be readable: `keys codec FILE`, and DAKUAN_CODEC_KEYS for every process"
+        return DoctorFinding("codec", False, "off: payloads in Temporal are plain", helps, required=False)
+    gone = f", {len(keys.gone)} gone" if keys.gone else ""
+    return DoctorFinding("codec", True, f"on: {keys.sealing} seals, {len(keys.keys)} open{gone}")
 
 
 # --- Temporal --------------------------------------------------------------------------------------------

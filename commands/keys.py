@@ -1,4 +1,5 @@
-"""`keys create|list|rotate|revoke`: who may ask over HTTP. `keys root|certify` are in `signing_keys`."""
+"""`keys create|list|rotate|revoke`: who may ask over HTTP. `keys root|certify` are in `signing_keys`,
+`keys codec` in `codec_keys`."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from commands.codec_keys import codec_keys
 from commands.console import JsonFlag, command, print_answer
 from commands.group import plain_app
 from commands.link import books, owners_books
@@ -26,11 +28,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 keys = plain_app(
-    name="keys", help="API keys: create, list, rotate, revoke. Signing keys: root, certify.", no_args_is_help=True
+    name="keys",
+    help="API keys: create, list, rotate, revoke. Signing keys: root, certify. Payloads: codec.",
+    no_args_is_help=True,
 )
 
 keys.command("root")(make_root)
 keys.command("certify")(certify)
+keys.command("codec")(codec_keys)
 
 COLUMNS = ("key", "name", "for", "scopes", "ends", "last used", "by")
 OVERLAP = timedelta(days=1)

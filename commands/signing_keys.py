@@ -31,7 +31,7 @@ async def make_root(file: NewFile, as_json: JsonFlag = False) -> None:
 
     root = Ed25519PrivateKey.generate()
     pem = root.private_bytes(forms.Encoding.PEM, forms.PrivateFormat.PKCS8, forms.NoEncryption())
-    _write(file, pem)
+    write_secret(file, pem)
     view = {"file": str(file), "root": _public(root)}
     print_answer(view, lambda console: console.print(facts("root key", view)))
 
@@ -65,7 +65,7 @@ async def certify(
     unsigned = Certificate(**whole, signature="A" * 86)
     certificate = unsigned.model_copy(update={"signature": as_text(signed_by.sign(unsigned.statement()))})
     written = {"key": as_text(key.private_bytes_raw()), "certificate": certificate.model_dump(mode="json")}
-    _write(file, json.dumps(written, indent=1).encode())
+    write_secret(file, json.dumps(written, indent=1).encode())
     view: dict[str, Any] = {
         "file": str(file),
         "speaks_for": actor or "every actor that this process has identified",
@@ -101,7 +101,7 @@ def _public(key: Ed25519PrivateKey) -> str:
     return as_text(key.public_key().public_bytes_raw())
 
 
-def _write(file: Path, content: bytes) -> None:
+def write_secret(file: Path, content: bytes) -> None:
     """Write a secret: never over another, and for its owner alone from its first byte."""
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:

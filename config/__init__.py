@@ -15,6 +15,9 @@
     DAKUAN_PAYMENT_EVENTS              file that says how a storefront's payment events start orders
     DAKUAN_CONSOLE_URL, DAKUAN_OIDC_…  the console's public address, and where people sign in (`config.console`)
     DAKUAN_SIGNING_KEY                 file of the key that signs what this process sends (`keys certify` writes it)
+    DAKUAN_CODEC_KEYS                  file of the keys that seal payloads in Temporal (`keys codec` makes it); none by
+                                       default: then they are plain
+    DAKUAN_TEMPORAL_UI                 address of Temporal's Web UI, which may then ask this gateway to open payloads
     DAKUAN_LOG                         `json`: each record of the log is one line of JSON
     DAKUAN_METRICS                     HOST:PORT at which this process shows its metrics to Prometheus; none by default
     DAKUAN_POLICIES                    folder of policy files; default `policies/`
@@ -31,8 +34,6 @@ combine your own database with the local stack's Temporal.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import os
 import re
@@ -43,6 +44,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from config.account_keys import account_keys_of
+from config.codec import CODEC_KEYS, CodecKeys, parse_temporal_ui, read_codec_keys
 from config.console import ConsoleSettings, parse_console
 from config.gateway import EVENTS, LOCAL_EVENTS, LOOPBACK, PEPPER, parse_hosts, parse_peppers, read_payment_events
 from config.providers import Providers, parse_providers
@@ -60,8 +63,6 @@ STACK_FILE = "stack.json"
 
 PEPPER_FILE = "pepper"
 """The file in which a local stack keeps its own DAKUAN_PEPPER."""
-ACCOUNT_KEYS_FILE = "account-keys"
-"""The file in which a local stack keeps its own DAKUAN_ACCOUNT_KEYS."""
 
 _VARIABLES = {
     "database_url": "DATABASE_URL",
@@ -109,6 +110,8 @@ class Settings(BaseModel):
     """HOST:PORT of the Prometheus endpoint."""
     signing_key: Path | None = None
     """None: what this process sends carries no proof."""
+    codec_keys: CodecKeys | None = Field(default=None, repr=False)
+    """None: payloads are plain."""
     rails: Rails | None = Field(default=None, repr=False)
     """None: every rail is the bank, every channel the payment channel above."""
     rails_file: Path | None = None
@@ -142,6 +145,8 @@ class Settings(BaseModel):
             _check_address(field, value)
         if "TEMPORAL_NAMESPACE" in variables:
             given["temporal_namespace"] = variables["TEMPORAL_NAMESPACE"]
+        if (ui := parse_temporal_ui(variables)) is not None:
+            given["temporal_ui_url"] = ui
         stack = _stack(home)
         _refuse_security(variables, given, stack)
         found = _with_stack(given, _temporal(variables), stack)
@@ -153,12 +158,13 @@ class Settings(BaseModel):
             **found,
             rails=read_rails(rails_file, variables) if rails_file else None,
             rails_file=rails_file,
-            account_keys=_account_keys(variables, home if "world_url" in found else None),
+            account_keys=account_keys_of(variables, home if "world_url" in found else None),
             peppers=_peppers(variables, home if "world_url" in found else None),
             http_hosts=parse_hosts(variables),
             payment_events=_payment_events(variables, local="world_url" in found),
             console=parse_console(variables),
             signing_key=_path(variables, "DAKUAN_SIGNING_KEY", home) if "DAKUAN_SIGNING_KEY" in variables else None,
+            codec_keys=_codec_keys(variables),
             metrics=_metrics(variables),
             policies=policies,
             providers=providers,
@@ -305,40 +311,6 @@ def standin_providers() -> Providers:
     return parse_providers(STANDIN_CARRIERS.read_text(encoding="utf-8"), {})
 
 
-def parse_account_keys(text: str) -> dict[str, bytes]:
-    """The keys of `ID:KEY,ID:KEY…`, in order.
-
-    Raises:
-        Misconfigured: one is not 32 bytes in base64 after an id, or two share an id. The message repeats no key.
-    """
-    keys: dict[str, bytes] = {}
-    for number, part in enumerate(text.split(","), 1):
-        key_id, _, encoded = part.strip().partition(":")
-        try:
-            key = base64.b64decode(encoded, validate=True)
-        except (binascii.Error, ValueError):
-            key = b""
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", key_id) or len(key) != 32 or key_id in keys:
-            raise Misconfigured(
-                f"DAKUAN_ACCOUNT_KEYS: entry {number} is not ID:KEY with an id of its own and 32 bytes in base64; "
-                "`openssl rand -base64 32` makes a key"
-            )
-        keys[key_id] = key
-    return keys
-
-
-def _account_keys(variables: Mapping[str, str], home: Path | None) -> dict[str, bytes]:
-    """The keys that are set; otherwise those that the local stack in use made for itself."""
-    if "DAKUAN_ACCOUNT_KEYS" in variables:
-        return parse_account_keys(variables["DAKUAN_ACCOUNT_KEYS"])
-    if home is None or not (home / ACCOUNT_KEYS_FILE).exists():
-        return {}
-    try:
-        return parse_account_keys((home / ACCOUNT_KEYS_FILE).read_text(encoding="ascii"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{home / ACCOUNT_KEYS_FILE} cannot be read: {error}") from None
-
-
 def _peppers(variables: Mapping[str, str], home: Path | None) -> tuple[bytes, ...]:
     """The pepper that is set; otherwise that of the local stack in use."""
     if PEPPER in variables:
@@ -346,6 +318,10 @@ def _peppers(variables: Mapping[str, str], home: Path | None) -> tuple[bytes, ..
     if home is None or not (home / PEPPER_FILE).exists():
         return ()
     return parse_peppers((home / PEPPER_FILE).read_text(encoding="ascii"))
+
+
+def _codec_keys(variables: Mapping[str, str]) -> CodecKeys | None:
+    return read_codec_keys(_path(variables, CODEC_KEYS, PROJECT)) if CODEC_KEYS in variables else None
 
 
 def _metrics(variables: Mapping[str, str]) -> str | None:

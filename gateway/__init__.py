@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gateway.asking import opened, query, retries, status_of, unopened
     from gateway.attributes import attributes_without_room, register_search_attributes, search_attributes
     from gateway.connecting import connect, connected
-    from gateway.converter import DATA_CONVERTER
+    from gateway.converter import DATA_CONVERTER, converter_of
     from gateway.opening import open_order, open_withdrawal
     from gateway.pollers import failing, make_current, workers
     from gateway.reconciling import schedule_reconciliation, start_reconciliation, unschedule_reconciliation
@@ -37,6 +37,7 @@ __all__ = [
     "attributes_without_room",
     "connect",
     "connected",
+    "converter_of",
     "failing",
     "make_current",
     "open_order",
@@ -86,7 +87,10 @@ _NAMES = {
         "connect",
         "connected",
     ),
-    "converter": ("DATA_CONVERTER",),
+    "converter": (
+        "DATA_CONVERTER",
+        "converter_of",
+    ),
     "opening": (
         "open_order",
         "open_withdrawal",

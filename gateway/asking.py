@@ -11,7 +11,6 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, W
 from temporalio.service import RPCError, RPCStatusCode
 
 from core.errors import Unavailable
-from gateway.converter import DATA_CONVERTER
 from gateway.refusals import in_our_words, refuse_if_failed
 
 ANSWER_WITHIN = timedelta(seconds=30)
@@ -89,7 +88,7 @@ async def retries(client: Client, workflow_id: str) -> list[dict[str, Any]]:
                 raise
             return []
         failing = [one for one in description.raw_description.pending_activities if one.HasField("last_failure")]
-        summaries = await _summaries(handle, {one.activity_id for one in failing}) if failing else {}
+        summaries = await _summaries(client, handle, {one.activity_id for one in failing}) if failing else {}
     return [
         {
             "activity": pending.activity_type.name,
@@ -104,11 +103,11 @@ async def retries(client: Client, workflow_id: str) -> list[dict[str, Any]]:
     ]
 
 
-async def _summaries(handle: WorkflowHandle[Any, Any], wanted: Collection[str]) -> dict[str, str]:
+async def _summaries(client: Client, handle: WorkflowHandle[Any, Any], wanted: Collection[str]) -> dict[str, str]:
     """The summaries of these activities by id. Only the events that scheduled them have a summary."""
-    found = {}
+    converter, found = client.data_converter, {}
     async for event in handle.fetch_history_events():
         activity_id = event.activity_task_scheduled_event_attributes.activity_id
         if activity_id in wanted and event.user_metadata.summary.data:
-            found[activity_id] = str(DATA_CONVERTER.payload_converter.from_payload(event.user_metadata.summary))
+            found[activity_id] = str((await converter.decode([event.user_metadata.summary]))[0])
     return found

@@ -16,7 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from config import Settings
 from core.errors import DakuanError, Misconfigured, Unavailable
-from gateway.converter import DATA_CONVERTER
+from gateway.converter import converter_of
 from gateway.metrics import runtime_of
 from gateway.signing import Signing, read_signer
 
@@ -45,7 +45,7 @@ async def connected(settings: Settings, *, later: bool = False) -> AsyncIterator
             raise
         log.warning("%s; requests wait until it does", error)
         target = settings.temporal_connect_config()
-        client = await Client.connect(**target, data_converter=DATA_CONVERTER, lazy=True)
+        client = await Client.connect(**target, data_converter=converter_of(settings.codec_keys), lazy=True)
     try:
         yield client
     finally:
@@ -62,7 +62,10 @@ async def connect(settings: Settings) -> Client:
     target = settings.temporal_connect_config()
     try:
         client = await Client.connect(
-            **target, data_converter=DATA_CONVERTER, interceptors=_interceptors(settings), runtime=runtime_of(settings)
+            **target,
+            data_converter=converter_of(settings.codec_keys),
+            interceptors=_interceptors(settings),
+            runtime=runtime_of(settings),
         )
     except RuntimeError as error:
         raise await _why_not(str(target.get("target_host")), bool(target.get("tls")), str(error)) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import temporalio.api.common.v1
@@ -19,8 +20,10 @@ from temporalio.converter import (
 )
 from temporalio.exceptions import ApplicationError
 
+from config.codec import CodecKeys
 from core.reading import Unreadable
 from core.reasons import SENTENCES
+from gateway.codec import SealingCodec, why_unopened
 
 _PYDANTIC = PydanticJSONPlainPayloadConverter()
 """Shared, because the SDK makes a converter for each workflow, and each would build the types' schemas again."""
@@ -47,6 +50,8 @@ class _TolerantConverter(CompositePayloadConverter):
         if hint is RawValue:  # this runs for every signal: a burst is one task, which must be short
             return RawValue(payload)
         try:
+            if hint in (None, Any) and (why := why_unopened(payload)) is not None:
+                return Unreadable(why=why)
             return super().from_payloads([payload], [hint] if hint else None)[0]
         except Exception as error:
             if hint in (None, Any):
@@ -76,3 +81,8 @@ DATA_CONVERTER = DataConverter(
     payload_converter_class=_TolerantConverter,
     failure_converter_class=_QuietRefusals,
 )
+
+
+def converter_of(keys: CodecKeys | None) -> DataConverter:
+    """The data converter; with keys it seals what goes into histories."""
+    return DATA_CONVERTER if keys is None else replace(DATA_CONVERTER, payload_codec=SealingCodec(keys))

@@ -111,7 +111,9 @@ async def signal_reopening(client: Client, order: Order, verb: str, body: dict[s
 
 
 def _lines_of(order: Order) -> str:
-    return "\n".join(f"- {line.quantity} × {line.title} (line {line.line_id})" for line in order.lines[:20])
+    """A heading and the lines. A codec seals texts of several lines: what someone bought is private."""
+    goods = (f"- {line.quantity} × {line.title} (line {line.line_id})" for line in order.lines[:20])
+    return "\n".join(("Goods:", *goods))
 
 
 async def start_withdrawal(client: Client, withdrawal: Withdrawal) -> WorkflowHandle[Any, Any]:

@@ -25,14 +25,13 @@ from types import TracebackType
 from typing import Self
 
 from config import (
-    ACCOUNT_KEYS_FILE,
     PEPPER_FILE,
     STACK_FILE,
     Settings,
-    parse_account_keys,
     read_rails,
     standin_providers,
 )
+from config.account_keys import ACCOUNT_KEYS_FILE, parse_account_keys
 from config.gateway import LOCAL_EVENTS, parse_peppers, read_payment_events
 from core.errors import Misconfigured
 from local import pids

@@ -20,7 +20,8 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
-from config import ACCOUNT_KEYS_FILE, Settings
+from config import Settings
+from config.account_keys import ACCOUNT_KEYS_FILE
 from core.errors import Misconfigured, Unavailable
 from core.search_attributes import SEARCH_ATTRIBUTES
 from local import pids

@@ -10,7 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from temporalio.converter import DataConverter, SerializationContext, StorageDriverStoreContext
+from temporalio.converter import (
+    DataConverter,
+    SerializationContext,
+    StorageDriverStoreContext,
+    WorkflowSerializationContext,
+)
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import Info
@@ -34,6 +39,17 @@ class ContextFreeRunner(SandboxedWorkflowRunner):
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """A workflow in its sandbox."""
         return _ContextFree(super().create_instance(det))
+
+
+@dataclass(frozen=True)
+class OwnContextRunner(SandboxedWorkflowRunner):
+    """The same for a codec that asks only whose payload it is. Our workflows have no children and signal no others, so
+    that every payload is the workflow's own.
+    """
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        """A workflow in its sandbox."""
+        return _OwnContext(super().create_instance(det), det.info)
 
 
 def treats_all_alike(converter: DataConverter) -> bool:
@@ -64,8 +80,17 @@ class _Bundling(WorkflowInstance):
 class _ContextFree(_Bundling):
     """An instance that answers the SDK's queries for contexts without entering its sandbox."""
 
-    def get_serialization_context(self, command_info: Any) -> None:
+    def get_serialization_context(self, command_info: Any) -> SerializationContext | None:
         return None
 
     def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:
         return StorageDriverStoreContext(target=None)
+
+
+class _OwnContext(_ContextFree):
+    def __init__(self, sandboxed: WorkflowInstance, info: Info) -> None:
+        super().__init__(sandboxed)
+        self._context = WorkflowSerializationContext(namespace=info.namespace, workflow_id=info.workflow_id)
+
+    def get_serialization_context(self, command_info: Any) -> SerializationContext:
+        return self._context

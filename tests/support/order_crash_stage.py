@@ -103,7 +103,7 @@ class CrashStage(Stage):
             worker = Worker(
                 self.client,
                 task_queue=TASK_QUEUE,
-                plugins=[plugin(activities, runner=runner)],
+                plugins=[plugin(activities, runner=runner, converter=self.client.data_converter)],
                 max_cached_workflows=cached,
                 sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
                 graceful_shutdown_timeout=timedelta(seconds=5),
