@@ -24,7 +24,7 @@ _NEXT = {
 
 
 @command
-async def codec_keys(
+async def change_codec_keys(
     file: Annotated[Path, typer.Argument(dir_okay=False, help="A new file is made; one that exists gets another key.")],
     seal_with: Annotated[str | None, typer.Option(help="No new key: this one seals from now on.")] = None,
     drop: Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.codec_keys import codec_keys
+from commands.codec_keys import change_codec_keys
 from commands.console import JsonFlag, command, print_answer
 from commands.group import plain_app
 from commands.link import books, owners_books
@@ -35,7 +35,7 @@ keys = plain_app(
 
 keys.command("root")(make_root)
 keys.command("certify")(certify)
-keys.command("codec")(codec_keys)
+keys.command("codec")(change_codec_keys)
 
 COLUMNS = ("key", "name", "for", "scopes", "ends", "last used", "by")
 OVERLAP = timedelta(days=1)
