@@ -16,7 +16,7 @@ from commands.link import books, owners_books
 from commands.reading import id_of
 from commands.signing_keys import certify, make_root
 from config import load
-from core.api_keys import RANDOM_BYTES, SCOPES, check_scopes, key_id_of, make_key
+from core.api_keys import ALL_SCOPES, PAYLOADS, RANDOM_BYTES, SCOPES, check_scopes, key_id_of, make_key
 from core.errors import Refused
 from core.texts import clock
 from ledger.api_keys import ApiKey
@@ -54,7 +54,8 @@ async def create_key(
         str | None, typer.Option(help="It speaks for this merchant alone; else it is the storefront's.")
     ] = None,
     scope: Annotated[
-        list[str] | None, typer.Option(help=f"May be given again: {', '.join(SCOPES)}. All unless given.")
+        list[str] | None,
+        typer.Option(help=f"May be given again: {', '.join(ALL_SCOPES)}. All but {PAYLOADS} unless given."),
     ] = None,
     days: Annotated[int | None, typer.Option(min=1, max=3650, help="It ends after so many days.")] = None,
     as_json: JsonFlag = False,

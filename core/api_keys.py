@@ -26,6 +26,9 @@ SCOPES = (
     "events:read",
     "endpoints:write",
 )
+PAYLOADS = "payloads:read"
+"""Opens what is sealed in Temporal's histories: a key gets it only where it is named."""
+ALL_SCOPES = (*SCOPES, PAYLOADS)
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -47,15 +50,15 @@ def key_id_of(key: str) -> str | None:
 
 
 def check_scopes(scopes: tuple[str, ...]) -> tuple[str, ...]:
-    """These scopes, each once, in the order of `SCOPES`.
+    """These scopes, each once, in the order of `ALL_SCOPES`.
 
     Raises:
         BadInput: one is not known, or there is none.
     """
-    unknown = sorted(set(scopes) - set(SCOPES))
+    unknown = sorted(set(scopes) - set(ALL_SCOPES))
     if unknown or not scopes:
-        raise BadInput(f"scope: {unknown[0] if unknown else 'none'!r} is not one of {', '.join(SCOPES)}")
-    return tuple(scope for scope in SCOPES if scope in scopes)
+        raise BadInput(f"scope: {unknown[0] if unknown else 'none'!r} is not one of {', '.join(ALL_SCOPES)}")
+    return tuple(scope for scope in ALL_SCOPES if scope in scopes)
 
 
 def _sum_of(body: str) -> str:

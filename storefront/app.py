@@ -25,7 +25,7 @@ from ledger.inspecting import refuse_unready
 from ledger.pool import open_pool
 from ledger.register import Register
 from ledger.vault import Vault
-from storefront import inbound
+from storefront import inbound, payloads
 from storefront.api import accounts, endpoints, events, merchants, orders, others, payments, withdrawals
 from storefront.api.documents import document_of
 from storefront.changing import Changes
@@ -121,6 +121,7 @@ def application(service: HttpService) -> FastAPI:
     if is_served(service.settings):
         app.add_api_route("/console", _to_console, include_in_schema=False)
         app.mount("/console", console_app(service))
+    app.router.routes.extend(payloads.ROUTES)
     app.add_api_route("/healthz", healthy, include_in_schema=False)
     app.add_api_route("/readyz", ready, include_in_schema=False)
     app.add_exception_handler(ProblemError, _ended)

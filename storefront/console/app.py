@@ -31,7 +31,7 @@ from storefront.console import (
     signing_in,
     withdrawals_page,
 )
-from storefront.console.cookies import Jar
+from storefront.console.cookies import jar_of
 from storefront.console.rendering import render, said_of
 from storefront.console.visits import Visit, keep_browser, visit_of
 from storefront.problems import HttpProblem, ProblemError, problem_in, problem_of
@@ -68,7 +68,7 @@ def console_app(service: HttpService) -> Starlette:
         exception_handlers={ProblemError: _ended, DakuanError: _refused, HTTPException: _unrouted},
     )
     app.state.service = service
-    app.state.jar = Jar(secure=settings.console is not None, pepper=settings.pepper_needed)
+    app.state.jar = jar_of(settings)
     app.state.hosts = {settings.console.host} if settings.console is not None else None
     return app
 

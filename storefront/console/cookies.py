@@ -11,6 +11,8 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
+from config import Settings
+
 SESSION, BEFORE, SIGNING_IN = "dakuan-session", "dakuan-before", "dakuan-signing-in"
 LANGUAGE, THEME, ZONE = "dakuan-language", "dakuan-theme", "dakuan-zone"
 A_YEAR = 365 * 86_400
@@ -67,6 +69,11 @@ class Jar:
 
     def _sum(self, what: Literal["session", "form", "sealed"], text: str) -> bytes:
         return hmac.new(self.pepper, f"console/{what}/{text}".encode(), hashlib.sha256).digest()
+
+
+def jar_of(settings: Settings) -> Jar:
+    """The cookies of the console of these settings."""
+    return Jar(secure=settings.console is not None, pepper=settings.pepper_needed)
 
 
 def new_id() -> str:

@@ -1,0 +1,151 @@
+"""`/codec`: the codec server that Temporal's Web UI and command line ask to open payloads, for operators alone.
+
+They post `{"payloads": [{"metadata": {"encoding": …}, "data": …}]}`, all values in base64, to `/codec/decode`, and show
+what comes back. A browser proves its person by the console's session, from the Web UI's own origin only; a command line
+sends an API key with the scope `payloads:read`. What is opened is never logged.
+Protocol: https://docs.temporal.io/production-deployment/data-encryption#codec-server-setup
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from temporalio.api.common.v1 import Payload, Payloads
+
+from core.api_keys import PAYLOADS
+from core.errors import Unavailable
+from gateway.codec import SealingCodec
+from storefront.bodies import raw_of
+from storefront.console import cookies
+from storefront.console.cookies import jar_of
+from storefront.problems import ProblemError, respond
+from storefront.service import HttpService, service_of
+
+LARGEST = 8 * 1024 * 1024
+"""Bytes of a body: the Web UI sends a page of a history at once."""
+_ALLOWED = "authorization, content-type, x-namespace"
+
+log = logging.getLogger("dakuan.storefront")
+
+
+async def decode(request: Request) -> Response:
+    """Open what is sealed; what cannot be opened comes back as it is."""
+    service = service_of(request)
+    who = await _operator(request, service)
+    codec, payloads = _codec(service), await _payloads(request, service)
+    opened = [await _opened(codec, payload) for payload in payloads]
+    log.info("%s had %d payloads opened", who, len(opened))
+    return _answer(opened)
+
+
+async def encode(request: Request) -> Response:
+    """Give everything back as it is.
+
+    A payload is bound to its workflow, which this request does not name. Workers take plain payloads.
+    """
+    service = service_of(request)
+    await _operator(request, service)
+    _codec(service)
+    return _answer(await _payloads(request, service))
+
+
+def _codec(service: HttpService) -> SealingCodec:
+    keys = service.settings.codec_keys
+    if keys is None:
+        raise ProblemError("not_found", "No codec is set here: payloads are plain.")
+    return SealingCodec(keys)
+
+
+async def _opened(codec: SealingCodec, payload: Payload) -> Payload:
+    try:
+        return (await codec.decode([payload]))[0]
+    except Unavailable:
+        return payload
+
+
+async def _payloads(request: Request, service: HttpService) -> list[Payload]:
+    namespace = request.headers.get("x-namespace", service.settings.temporal_namespace)
+    if namespace != service.settings.temporal_namespace:
+        raise ProblemError("not_found", f"The namespace {namespace[:80]!r} is not ours.")
+    raw = await raw_of(request, LARGEST)
+    try:
+        asked = json.loads(raw)
+        if not isinstance(asked, dict):
+            raise ValueError
+        return list(ParseDict(asked, Payloads(), ignore_unknown_fields=True, max_recursion_depth=10).payloads)
+    except (ParseError, ValueError, RecursionError):
+        raise ProblemError("unreadable", "Send {'payloads': [...]} as Temporal's tools do.") from None
+
+
+def _answer(payloads: list[Payload]) -> Response:
+    return JSONResponse({"payloads": [], **MessageToDict(Payloads(payloads=payloads))})
+
+
+async def _operator(request: Request, service: HttpService) -> str:
+    """Who asks: a key with the scope, or an operator who is signed in at the console.
+
+    Raises:
+        ProblemError: `unauthorized`, `missing_scope`, `too_many_requests`.
+    """
+    if request.headers.get("authorization", "").lower().startswith("bearer dk_"):
+        caller = await service.caller(request, PAYLOADS)
+        if caller.key.merchant_id is not None:
+            raise ProblemError("missing_scope", "A merchant's key opens no payloads: they are everyone's.")
+        return f"key {caller.key.key_id}"
+    if request.headers.get("origin") != _origin(service):
+        raise ProblemError("unauthorized", "Ask from Temporal's Web UI (DAKUAN_TEMPORAL_UI), or with an API key.")
+    jar = jar_of(service.settings)
+    session_id, now = jar.get(request, cookies.SESSION), datetime.now(UTC)
+    person = await service.register.people.signed_in(jar.digest(session_id), now) if session_id else None
+    if person is None:
+        raise ProblemError("unauthorized", "Sign in at the console first, in this browser.")
+    if person.role != "operator":
+        raise ProblemError("missing_scope", "Payloads are for operators.")
+    service.limits.count(f"person:{person.person_id}", changing=False)
+    return f"operator {person.person_id}"
+
+
+def _origin(service: HttpService) -> str | None:
+    """The Web UI's origin, as browsers write it."""
+    if service.settings.temporal_ui_url is None:
+        return None
+    parts = urlsplit(service.settings.temporal_ui_url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _for_the_ui(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """A route that pages of the Web UI's origin may call, with their cookies; pages of others may not."""
+
+    async def answer(request: Request) -> Response:
+        service = service_of(request)
+        if request.method == "OPTIONS":
+            response = Response(status_code=204)
+        else:
+            try:
+                response = await handler(request)
+            except ProblemError as error:
+                named = error.problem.model_copy(update={"request_id": request.state.request_id})
+                response = respond(named, error.headers)
+        response.headers["Vary"] = "Origin"
+        if (origin := _origin(service)) is not None and request.headers.get("origin") == origin:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Allow-Credentials"] = "true"
+            response.headers["Access-Control-Allow-Methods"] = "POST"
+            response.headers["Access-Control-Allow-Headers"] = _ALLOWED
+        return response
+
+    return answer
+
+
+ROUTES = [
+    Route("/codec/decode", _for_the_ui(decode), methods=["POST", "OPTIONS"]),
+    Route("/codec/encode", _for_the_ui(encode), methods=["POST", "OPTIONS"]),
+]
