@@ -25,6 +25,7 @@ from order_events import (
 from order_walks import STARTS, a_driver, walk
 from sequences import ALPHABET, KIND, Way, explore, key_of, lengthen
 from sizes import MACHINE_EXAMPLES, ORDER_WALKS
+from state_page import watching
 
 from core.order.views import holds_of
 from core.order.watches import audit_watches, refund_watches
@@ -95,7 +96,9 @@ TestOrderMachine.settings = settings(
 
 @pytest.mark.parametrize("first", range(0, ORDER_WALKS, 100))
 def test_nothing_breaks_on_a_long_random_walk(first: int) -> None:
-    assert sum(map(walk, range(first, first + 100))) > 100 * 5
+    with watching() as watcher:
+        assert sum(map(walk, range(first, first + 100))) > 100 * 5
+    assert watcher.not_drawn() == {}, "docs/state-machine.md draws other arrows"
 
 
 def test_every_sequence_of_four_events_keeps_what_must_be_true() -> None:

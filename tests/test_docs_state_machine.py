@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from order_driver import OrderDriver
 from order_events import play
 from order_samples import DAY, a_policy, failing
-from order_walks import STARTS, a_driver, walks
+from order_walks import STARTS, a_driver
+from state_page import PAGE, REGIONS, SECTIONS, Watcher, drawn, names, own_holds, rows, watching
 
 from core import parcels
 from core.aftersale import commands as case_commands
@@ -45,7 +45,6 @@ from core.order.state import (
     REFUND_STUCK,
     REVIEW_OVERDUE,
     AfterSale,
-    OrderState,
     Phase,
     Receipt,
     Refund,
@@ -53,78 +52,14 @@ from core.order.state import (
 from core.parcels import AuditStage
 from core.policy import OrderLimits
 
-PAGE = (Path(__file__).parents[1] / "docs" / "state-machine.md").read_text(encoding="utf-8")
-SECTIONS = {section.partition("\n")[0]: section for section in PAGE.split("\n## ")}
-Edge = tuple[str, str]
-
-
-def drawn(section: str) -> set[Edge]:
-    """The arrows of a section's diagram, without its beginning and its ends."""
-    arrows = re.findall(r"^ +(\S+) --> ([\w*\[\]]+)", SECTIONS[section], re.MULTILINE)
-    return {(one, other) for one, other in arrows if "[*]" not in (one, other)}
-
-
-def rows(section: str) -> list[list[str]]:
-    """A section's table without its head: cells by row."""
-    lines = [line.strip("| ") for line in SECTIONS[section].splitlines() if line.startswith("| `")]
-    return [[cell.strip() for cell in line.split(" | ")] for line in lines]
-
-
-def names(cell: str) -> set[str]:
-    return set(re.findall(r"`(\w+)`", cell))
-
-
-class Watcher:
-    """Sees every change of a state: the core makes them all with `changed`."""
-
-    def __init__(self) -> None:
-        self.edges: dict[str, set[Edge]] = {
-            "phase": set(),
-            "audit": set(),
-            "receipt": set(),
-            "refund": set(),
-            "case": set(),
-        }
-        self.holds: dict[str, tuple[str, str]] = {}
-
-    def see(self, before: OrderState, after: OrderState) -> None:
-        self._edge("phase", before.phase, after.phase)
-        self._edge("receipt", before.receipt.status, after.receipt.status)
-        parcels = {parcel.parcel_id: parcel.audit for parcel in before.parcels}
-        for parcel in after.parcels:
-            self._edge("audit", parcels.get(parcel.parcel_id, parcel.audit), parcel.audit)
-        refunds = {refund.cause: refund.status for refund in before.refunds}
-        for refund in after.refunds:
-            self._edge("refund", refunds.get(refund.cause, refund.status), refund.status)
-        stages = {case.case_id: case.stage for case in before.cases}
-        for case in after.cases:
-            self._edge("case", stages.get(case.case_id, case.stage), case.stage)
-        for hold in after.holds:
-            if not hold.owner.startswith("operator "):
-                self.holds[hold.name] = (hold.scope, hold.owner)
-
-    def _edge(self, region: str, before: str, after: str) -> None:
-        if before != after:
-            self.edges[region].add((before, after))
-
 
 @pytest.fixture(scope="module")
 def seen() -> Watcher:
-    """What many random lives and a few chosen ones show."""
-    watcher, change = Watcher(), OrderState.changed
-
-    def watching(self: OrderState, **fields: Any) -> OrderState:
-        copied = change(self, **fields)
-        watcher.see(self, copied)
-        return copied
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OrderState, "changed", watching)
+    """What chosen lives show. What random lives show is compared in `test_core_order_machine`."""
+    with watching() as watcher:
         for start in STARTS:
             a_driver(start, 1)
         chosen_lives()
-        for _ in walks(range(300)):
-            pass
     return watcher
 
 
@@ -134,6 +69,8 @@ _OFFERED = (*_APPLIED, "case: propose 300")
 _REFUSED = (*_APPLIED, "case: refuse")
 CASE_LIVES: tuple[tuple[str, ...], ...] = (
     ("case before shipment", "case: agree"),
+    ("shipped", "case: refund", "cancel"),
+    ("shipped", "case: refund", "case: refuse", "cancel"),
     (*_APPLIED, "case: agree, no return"),
     (*_OFFERED, "case: agree, no return"),
     (*_OFFERED, "case: agree"),
@@ -182,13 +119,21 @@ def chosen_lives() -> None:
     """Ways that chance finds seldom."""
     play(a_driver("not funded", 1), ["cancel"])
     play(a_driver("goods held", 1), ["cancel"])
+    play(a_driver("goods held", 1), ["allow goods"])
     for start in ("not funded", "goods held", "new", "shipped", "credited"):
         play(a_driver(start, 1), ["refund the rest"])
     play(a_driver("goods refused, may appeal", 1), ["appeal goods", "refuse goods"])
     play(a_driver("refund refused", 1), ["o-1 says arrived", "o-2 says arrived"])
     play(a_driver("refund stuck", 1), ["o-1 says arrived", "o-2 says failed", "o-1 says arrived", "o-2 says arrived"])
     play(a_driver("refund stuck", 1), ["lift refund_stuck"])
+    play(a_driver("refund stuck", 1), ["refund refused", "lift refund_stuck"])
     play(a_driver("partly shipped", 7), ["p1: rejected", "five days"])
+    for audited in ("rejected", "to review"):
+        play(a_driver("shipped", 1), [f"p1: {audited}", "correct p1"])
+    play(a_driver("in review", 1), ["reject"])
+    play(a_driver("delivered", 1), ["p1: scanned returned"])
+    play(a_driver("delivered", 1), ["refund the rest"])
+    play(a_driver("credited", 1), ["a day", "p1: scanned returned"])
     play(a_driver("rejected, delivered", 1), ["five days"])
     silence = ("p1: to review", "a month", "approve", "p1: next look: silent", "five days", "five days")
     play(a_driver("shipped", 1), silence)
@@ -201,16 +146,7 @@ def chosen_lives() -> None:
     driver.advance(8 * DAY)
 
 
-@pytest.mark.parametrize(
-    ("section", "region"),
-    [
-        ("Phase", "phase"),
-        ("Audit, by parcel", "audit"),
-        ("Receipt", "receipt"),
-        ("A refund", "refund"),
-        ("After-sale", "case"),
-    ],
-)
+@pytest.mark.parametrize(("section", "region"), REGIONS.items())
 def test_every_arrow_is_drawn_and_every_drawn_arrow_is_seen(seen: Watcher, section: str, region: str) -> None:
     assert drawn(section) == seen.edges[region]
 
@@ -332,7 +268,7 @@ def test_the_page_names_what_moves_after_an_outage() -> None:
 
 
 def test_every_hold_of_our_own_stands_with_scope_and_owner(seen: Watcher) -> None:
-    table = {next(iter(names(row[0]))): (row[1], row[2]) for row in rows("Holds of our own")}
+    table = own_holds()
     assert table == seen.holds
     overdue = {REVIEW_OVERDUE, ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE}
     assert set(table) == overdue | {REFUND_STUCK, LEDGER_DISAGREES, LATE_SCAN}
