@@ -64,6 +64,7 @@ def _common(visit: Visit) -> dict[str, Any]:
     return {
         "t": words,
         "named": words.of,
+        "plain": words.plain,
         "lang": words.language,
         "html_lang": "zh-Hans" if words.language == "zh" else "en",
         "theme": visit.theme,
@@ -88,7 +89,7 @@ def _common(visit: Visit) -> dict[str, Any]:
 def said_of(visit: Visit, problem: HttpProblem) -> str:
     """A problem as people read it."""
     section = TABLE["problem"]
-    return section[problem.code][visit.language] if problem.code in section else problem.detail
+    return section[problem.code][visit.language] if problem.code in section else visit.words.plain(problem.detail)
 
 
 def actor_name(visit: Visit, who: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ def _read() -> Table:
 
 TABLE = _read()
 """Section → key → language → words."""
+
+
+_VERBS = re.compile(rf"`?\b({'|'.join(sorted(TABLE['verb'], key=len, reverse=True))})\b`?", re.ASCII)
+"""Verbs of the contract within a sentence. In a Chinese one no letter needs to end before them."""
 
 
 @dataclass(frozen=True)
@@ -44,3 +49,12 @@ class Phrases:
             return ""
         named = TABLE.get(section, {}).get(code)
         return named[self.language] if named is not None else code.replace("_", " ")
+
+    def plain(self, text: str) -> str:
+        """A sentence of the contract as people read it: a verb by its name here, as its button says it."""
+        return _VERBS.sub(self._named, text)
+
+    def _named(self, found: re.Match[str]) -> str:
+        # In English a verb of one word is a word of the sentence.
+        is_word = self.language == "en" and "_" not in found[1]
+        return found[0] if is_word else f"“{TABLE['verb'][found[1]][self.language]}”"

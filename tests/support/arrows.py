@@ -104,7 +104,7 @@ ONLY_IN: dict[str, set[str]] = {
     "uvicorn": {"local", "storefront", "tests"},
     "fastapi": {"storefront", "tests"},
     "limits": {"storefront"},
-    "jinja2": {"storefront"},
+    "jinja2": {"storefront", "tests"},
     "joserfc": {"storefront", "local", "tests"},
     "playwright": {"tests"},
     "opencc": {"docs", "tests"},

@@ -22,6 +22,7 @@ ISSUER, OURS = "https://id.example", "https://pay.example"
 CLIENT = ("dakuan", "s3cret")
 SETTINGS = Settings(
     peppers=(b"p" * 32,),
+    temporal_ui_url="http://127.0.0.1:8233",
     console=ConsoleSettings(url=OURS, issuer=ISSUER, client_id=CLIENT[0], client_secret=CLIENT[1]),
 )
 NOTHING = cast(Any, None)
@@ -30,13 +31,14 @@ NOTHING = cast(Any, None)
 
 @asynccontextmanager
 async def console_client(
-    register: Register, provider: httpx2.AsyncBaseTransport | None = None
+    register: Register, provider: httpx2.AsyncBaseTransport | None = None, settings: Settings = SETTINGS
 ) -> AsyncIterator[httpx2.AsyncClient]:
-    """A browser in front of a console over TLS."""
-    changes = Changes(register, NOTHING, SETTINGS.peppers_needed)
-    service = HttpService(SETTINGS, register, NOTHING, changes, NOTHING, NOTHING, Limits(), NOTHING)
+    """A browser in front of a console: over TLS, or of a local stack where the settings name no provider."""
+    changes = Changes(register, NOTHING, settings.peppers_needed)
+    service = HttpService(settings, register, NOTHING, changes, NOTHING, NOTHING, Limits(), NOTHING)
     console = console_app(service)
     console.state.transport = provider
     app = Starlette(routes=[Mount("/console", console)])
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=OURS) as client:
+    address = OURS if settings.console is not None else "http://127.0.0.1"
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=address) as client:
         yield client
