@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 import gateway
 from commands.console import Failed, JsonFlag, command, print_answer, print_line
 from commands.link import database
 from core.errors import Unavailable
+from core.texts import clock
 from ledger.proofs import Proof
 from screens import Cell, Listing, clean, table
 
@@ -22,14 +25,23 @@ NAMED_AT_MOST = 20
 
 
 @command
-async def prove(as_json: JsonFlag = False) -> None:
-    """Prove that no money was lost, created or paid twice, and that none is orphaned. Exit code 1 if a proof fails."""
+async def prove(
+    all_books: Annotated[
+        bool, typer.Option("--all", help="Read the whole books, also what was sealed and proven before.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Prove that no money was lost, created or paid twice, and that none is orphaned. Exit code 1 if a proof fails.
+
+    What was sealed, proven and closed before is not read again: see `verify-chain`, and `--all`.
+    """
     from config import load  # loaded when it proves: no help text needs the books or Temporal
-    from ledger.proofs import prove as prove_books
+    from ledger.proving import prove_and_note
     from ledger.register import Register
 
     async with database() as pool:
-        proofs = list(await prove_books(pool))
+        books = await prove_and_note(pool, whole=all_books)
+        proofs = list(books.proofs)
         try:
             async with gateway.connected(load()) as client:
                 proofs.append(await prove_workflows(client, Register(pool)))
@@ -37,7 +49,16 @@ async def prove(as_json: JsonFlag = False) -> None:
         except Unavailable as error:
             print_line(f"Whether each open order has its workflow was not looked at: {error}")
     ok = all(proof.holds for proof in proofs)
-    view = {"ok": ok, "proofs": [proof.model_dump(mode="json") for proof in proofs]}
+    if books.since is not None:
+        print_line(
+            f"Read: what is open, and what moved since seal {books.since.seal}, up to which all was proven"
+            f" {clock(books.since.proven_at)}. --all reads everything."
+        )
+    view = {
+        "ok": ok,
+        "since_seal": books.since.seal if books.since is not None else None,
+        "proofs": [proof.model_dump(mode="json") for proof in proofs],
+    }
     print_answer(view, lambda console: console.print(proofs_table(proofs)))
     if not ok:
         raise Failed

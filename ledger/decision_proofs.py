@@ -60,6 +60,6 @@ RESTS = """
            NULL
     FROM payments p LEFT JOIN rest_returns r ON r.channel = p.channel AND r.payment = p.payment
         AND r.state IN ('owed', 'arrived')
-    GROUP BY p.channel, p.payment HAVING p.returned_minor <> coalesce(sum(r.amount_minor), 0)
+    GROUP BY p.channel, p.payment, p.returned_minor HAVING p.returned_minor <> coalesce(sum(r.amount_minor), 0)
     ORDER BY 1
 """

@@ -18,11 +18,18 @@ class LongReads:
     """A connection inside one read-only snapshot: a movement posted during the read is seen whole or not at all."""
 
     def __init__(self, connection: Any) -> None:
-        self._connection = connection
+        self.connection = connection
 
     async def fetch(self, query: str, *arguments: object) -> list[Any]:
         """All rows."""
-        return list(await self._connection.fetch(query, *arguments, timeout=LONG_READ_WITHIN))
+        return list(await self.connection.fetch(query, *arguments, timeout=LONG_READ_WITHIN))
+
+    @asynccontextmanager
+    async def with_nested_loops(self) -> AsyncIterator[None]:
+        """For a query that is known to find each row through an index."""
+        await self.connection.execute("SET LOCAL enable_nestloop = on")
+        yield
+        await self.connection.execute("SET LOCAL enable_nestloop = off")
 
 
 @asynccontextmanager
@@ -48,5 +55,6 @@ async def _snapshot(connection: Any) -> AsyncIterator[LongReads]:
         # These queries join whole tables. The planner may guess that one side has a few rows: after a large import, or
         # behind a condition that hides the number. Then a nested loop reads the other side once for each row: minutes
         # instead of a second. A hash join is never much worse here.
-        await connection.execute("SET LOCAL enable_nestloop = off")
+        # The long queries cost the planner's highest numbers; compiling them takes longer than they run.
+        await connection.execute("SET LOCAL enable_nestloop = off; SET LOCAL jit = off")
         yield LongReads(connection)

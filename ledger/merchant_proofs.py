@@ -32,10 +32,9 @@ MOVED_WHILE_FROZEN = """
 AVAILABLE_BEFORE_THE_DEPOSIT = """
     SELECT s.merchant_id, s.currency, s.reference, s.required_minor, s.held_minor
     FROM (
-        SELECT a.merchant_id, a.currency, a.required_minor, e.reference,
-               (SELECT coalesce(sum(d.delta_minor), 0) FROM entries d
-                WHERE d.path = 'merchant/' || a.merchant_id || '/deposit' AND d.currency = a.currency
-                  AND d.movement_id <= e.movement_id)::BIGINT AS held_minor
+        SELECT a.merchant_id, a.currency, a.required_minor, a.since, e.reference, e.movement_id, e.what, e.delta_minor,
+               coalesce(sum(e.delta_minor) FILTER (WHERE e.what = 'deposit')
+                   OVER (PARTITION BY a.merchant_id, a.currency ORDER BY e.movement_id), 0)::BIGINT AS held_minor
         FROM (
             SELECT q.merchant_id, q.currency, deposit_required(q.merchant_id, q.currency) AS required_minor,
                    greatest(
@@ -50,12 +49,15 @@ AVAILABLE_BEFORE_THE_DEPOSIT = """
                 SELECT g.merchant_id, d.currency FROM grade_moves g JOIN deposit_moves d ON d.grade = g.grade
             ) AS q
         ) AS a
-        JOIN entries e ON e.path = 'merchant/' || a.merchant_id || '/available' AND e.currency = a.currency
-        JOIN movements m ON m.id = e.movement_id
-        WHERE e.delta_minor > 0 AND e.reference LIKE 'order/%/settle' AND m.recorded_at > a.since
-          AND a.required_minor > 0
+        JOIN (
+            SELECT *, split_part(path, '/', 2) AS merchant, split_part(path, '/', 3) AS what FROM entries
+            WHERE path LIKE 'merchant/%/available' OR path LIKE 'merchant/%/deposit'
+        ) AS e ON e.merchant = a.merchant_id AND e.currency = a.currency
+        WHERE a.required_minor > 0
     ) AS s
-    WHERE s.held_minor < s.required_minor
+    JOIN movements m ON m.id = s.movement_id
+    WHERE s.what = 'available' AND s.delta_minor > 0 AND s.reference LIKE 'order/%/settle' AND m.recorded_at > s.since
+      AND s.held_minor < s.required_minor
     ORDER BY s.reference
 """
 """Only settlements since the last change of the requirement: the earlier requirement is no longer known."""

@@ -6,16 +6,19 @@ one transaction, so proofs may run while work goes on.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 from core.fields import Message
 from ledger.chargeback_proofs import CHARGED_MORE_THAN_PAID, OTHERWISE_THAN_TAKEN
 from ledger.decision_proofs import CORRECTIONS, RESTS
 from ledger.event_proofs import GAPS, LAST_EVENTS
-from ledger.long_reads import long_reads
+from ledger.long_reads import LongReads, long_reads
 from ledger.merchant_proofs import AVAILABLE_BEFORE_THE_DEPOSIT, MOVED_WHILE_FROZEN
 from ledger.pool import Connected
+from ledger.proof_scope import BALANCE_OF_THE_PART, LEGS_OF_SEVERAL_KINDS
 from ledger.statement_proof import AGAINST as AGAINST_STATEMENTS
+from ledger.withdrawal_proofs import COOLED_OFF, PAYOUTS, RESERVED, SUSPENSE
 
 EVIDENCE_MAX = 20
 
@@ -29,14 +32,23 @@ class Proof(Message):
     evidence: tuple[dict[str, Any], ...] = ()
 
 
-class _Claim(NamedTuple):
+class Claim(NamedTuple):
+    """A sentence, and the query for what speaks against it.
+
+    `reads` says which rows decide it: those of a subject, those of an account, or all; then `why_all` says why.
+    `of_part` is another form of the query for a part of the books; None: the same text.
+    """
+
     name: str
     sentence: str
     against: str
+    reads: Literal["subjects", "accounts", "all"] = "subjects"
+    of_part: str | None = None
+    why_all: str = ""
 
 
 CLAIMS = (
-    _Claim(
+    Claim(
         "balances",
         "Each stored balance is the sum of its transfers, and not below zero.",
         """
@@ -54,8 +66,9 @@ CLAIMS = (
         WHERE stored AND (balance_minor IS DISTINCT FROM sum_minor OR balance_minor < 0)
         ORDER BY path
         """,
+        reads="accounts",
     ),
-    _Claim(
+    Claim(
         "escrow",
         "What was funded was credited or refunded, or is still held; nothing is held after the credit or the end.",
         """
@@ -75,7 +88,7 @@ CLAIMS = (
         ORDER BY h.path
         """,
     ),
-    _Claim(
+    Claim(
         "proceeds",
         "A settled order has no proceeds left.",
         """
@@ -88,44 +101,17 @@ CLAIMS = (
         ORDER BY a.path
         """,
     ),
-    _Claim(
+    Claim(
         "reserved",
         "What is reserved is the amount of each withdrawal that is not closed or in suspense, and nothing else.",
-        """
-        SELECT coalesce(w.withdrawal_id, split_part(a.path, '/', 2)) AS withdrawal_id, w.merchant_id,
-               a.balance_minor AS reserved_minor, w.open_minor
-        FROM (
-            SELECT i.withdrawal_id, i.merchant_id, i.currency,
-                   CASE WHEN coalesce(m.id, s.id) IS NULL THEN i.amount_minor ELSE 0 END AS open_minor
-            FROM withdrawals i
-            LEFT JOIN movements m ON m.reference = 'withdrawal/' || i.withdrawal_id || '/close'
-            LEFT JOIN movements s ON s.reference = 'withdrawal/' || i.withdrawal_id || '/suspense'
-        ) AS w
-        FULL JOIN (SELECT * FROM accounts WHERE path LIKE 'withdrawal/%/reserved') AS a
-            ON a.path = 'withdrawal/' || w.withdrawal_id || '/reserved' AND a.currency = w.currency
-        WHERE coalesce(a.balance_minor, 0) <> coalesce(w.open_minor, 0)
-        ORDER BY 1
-        """,
+        RESERVED,
     ),
-    _Claim(
+    Claim(
         "suspense",
         "A withdrawal goes to suspense whole, and leaves it once, whole, when it is closed.",
-        """
-        SELECT s.*, w.amount_minor, c.id IS NOT NULL AS closed
-        FROM (
-            SELECT split_part(reference, '/', 2) AS withdrawal_id,
-                   coalesce(sum(delta_minor) FILTER (WHERE delta_minor > 0), 0)::BIGINT AS in_minor,
-                   coalesce(-sum(delta_minor) FILTER (WHERE delta_minor < 0), 0)::BIGINT AS out_minor
-            FROM entries WHERE path = 'suspense' AND reference LIKE 'withdrawal/%' GROUP BY 1
-        ) AS s
-        LEFT JOIN withdrawals w ON w.withdrawal_id = s.withdrawal_id
-        LEFT JOIN movements c ON c.reference = 'withdrawal/' || s.withdrawal_id || '/close'
-        WHERE s.in_minor IS DISTINCT FROM w.amount_minor
-           OR s.out_minor <> CASE WHEN c.id IS NULL THEN 0 ELSE s.in_minor END
-        ORDER BY s.withdrawal_id
-        """,
+        SUSPENSE,
     ),
-    _Claim(
+    Claim(
         "refunds",
         "An order's refunded figure is what its refunds and chargebacks moved, at most what was paid; once it is closed"
         " they arrived.",
@@ -149,7 +135,7 @@ CLAIMS = (
         ORDER BY o.order_id
         """,
     ),
-    _Claim(
+    Claim(
         "refunds_arrive_whole",
         "Nothing is owed for a refund any more once it has arrived.",
         """
@@ -161,7 +147,7 @@ CLAIMS = (
         ORDER BY m.reference
         """,
     ),
-    _Claim(
+    Claim(
         "credit_earned",
         "An order is credited once at most, and only with an approved audit and a confirmed receipt.",
         """
@@ -177,7 +163,7 @@ CLAIMS = (
         ORDER BY c.order_id
         """,
     ),
-    _Claim(
+    Claim(
         "register_agrees",
         "The register says funded, credited, settled or refunded exactly where the books do.",
         """
@@ -198,7 +184,7 @@ CLAIMS = (
         ORDER BY o.order_id
         """,
     ),
-    _Claim(
+    Claim(
         "given_back",
         "An order gives back at most the commission and the discount that it took; no line gives more than was paid.",
         """
@@ -224,7 +210,7 @@ CLAIMS = (
         ORDER BY order_id
         """,
     ),
-    _Claim(
+    Claim(
         "moves_something",
         "Each movement moves money, but the credit and the settlement of an order with nothing left.",
         """
@@ -235,7 +221,7 @@ CLAIMS = (
         ORDER BY m.reference
         """,
     ),
-    _Claim(
+    Claim(
         "payments",
         "The parts of a payment that orders claim, and what went back of it, never sum to more than was paid.",
         """
@@ -251,35 +237,13 @@ CLAIMS = (
         ORDER BY p.channel, p.payment
         """,
     ),
-    _Claim(
+    Claim(
         "payouts",
         "A withdrawal is closed once, with what was sent; at most what was paid comes back, at most the fee that was"
         " taken is given back; what is over is closed.",
-        """
-        SELECT x.*, w.state_name, w.closed
-        FROM (
-            SELECT split_part(reference, '/', 2) AS withdrawal_id,
-                   count(DISTINCT movement_id) FILTER (WHERE delta_minor < 0 AND (path = 'suspense'
-                       OR path LIKE 'withdrawal/%' AND reference NOT LIKE 'withdrawal/%/suspense')) AS closes,
-                   coalesce(-sum(delta_minor) FILTER (WHERE reference LIKE 'withdrawal/%/close'
-                       AND path LIKE 'rail/%/cash'), 0)::BIGINT AS paid_minor,
-                   coalesce(sum(delta_minor) FILTER (WHERE reference LIKE 'withdrawal/%/return/%'
-                       AND path LIKE 'rail/%/cash'), 0)::BIGINT AS returned_minor,
-                   coalesce(sum(delta_minor) FILTER (WHERE path = 'income/withdrawal_fee'), 0)::BIGINT AS fee_minor
-            FROM entries WHERE reference LIKE 'withdrawal/%' GROUP BY 1
-        ) AS x
-        FULL JOIN withdrawals w ON w.withdrawal_id = x.withdrawal_id
-        WHERE x.closes > 1 OR x.returned_minor > x.paid_minor OR (w.closed AND coalesce(x.closes, 0) = 0)
-           OR (w.state_name IN ('failed', 'rejected', 'cancelled') AND x.paid_minor > 0)
-           OR (w.closed AND w.state_name IN ('paid', 'returned', 'final') AND coalesce(x.paid_minor, 0) = 0)
-           OR x.fee_minor < 0
-           OR (x.paid_minor > 0 AND x.paid_minor NOT IN (SELECT a.amount_minor FROM payout_attempts a
-                                                         WHERE a.withdrawal_id = x.withdrawal_id)
-               AND EXISTS (SELECT FROM payout_attempts a WHERE a.withdrawal_id = x.withdrawal_id))
-        ORDER BY 1
-        """,
+        PAYOUTS,
     ),
-    _Claim(
+    Claim(
         "books_balance",
         "In each currency, assets are liabilities and net income.",
         """
@@ -297,8 +261,10 @@ CLAIMS = (
         HAVING sum(CASE WHEN kind IN ('asset', 'expense') THEN amount ELSE -amount END) <> 0
         ORDER BY currency
         """,
+        reads="accounts",
+        of_part=BALANCE_OF_THE_PART,
     ),
-    _Claim(
+    Claim(
         "has_or_owes",
         "No merchant has available money while owing.",
         """
@@ -309,7 +275,7 @@ CLAIMS = (
         ORDER BY a.path
         """,
     ),
-    _Claim(
+    Claim(
         "frozen",
         "Money is frozen only for an order that says so in the register, which is open then.",
         """
@@ -321,17 +287,17 @@ CLAIMS = (
         ORDER BY a.path
         """,
     ),
-    _Claim(
+    Claim(
         "won_back",
         "What was won back is the reverse of the chargeback that it is linked to, place by place.",
         OTHERWISE_THAN_TAKEN,
     ),
-    _Claim(
+    Claim(
         "charged_back",
         "Channels keep no more of an order by chargebacks than was paid for it.",
         CHARGED_MORE_THAN_PAID,
     ),
-    _Claim(
+    Claim(
         "orphaned_escrow",
         "No money is held for an order that is closed or that the register does not know.",
         """
@@ -341,34 +307,30 @@ CLAIMS = (
         ORDER BY a.path
         """,
     ),
-    _Claim(
+    Claim(
         "chart",
         "Each movement has legs of one kind, between its own subject's accounts, in its currency.",
         """
         SELECT reference, leg, debit, credit, amount_minor, currency, fault FROM movement_faults
         UNION ALL
-        SELECT m.reference, NULL, NULL, NULL, NULL, m.currency, 'legs of several kinds'
-        FROM movements m JOIN transfers t ON t.movement_id = m.id
-        JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
-        LEFT JOIN stored_legs l ON l.reference = shape_of(m.reference) AND l.debit = shape_of(d.path)
-            AND l.credit = shape_of(c.path)
-        WHERE m.reference LIKE 'withdrawal/%/close'
-        GROUP BY m.id HAVING count(DISTINCT l.kind) > 1
-        ORDER BY reference, leg
-        """,
+        """
+        + LEGS_OF_SEVERAL_KINDS,
+        of_part=LEGS_OF_SEVERAL_KINDS,
     ),
-    _Claim(
+    Claim(
         "rests",
         "What goes back of a payment is two people's, stands in the books, and is owed until it is closed.",
         RESTS,
     ),
-    _Claim(
+    Claim(
         "corrections",
         "Each correction is two people's, is linked to a movement, and takes back no more than that moved; that of a"
         " correction is final.",
         CORRECTIONS,
+        reads="all",
+        why_all="corrections are two people's, so they are few",
     ),
-    _Claim(
+    Claim(
         "policies",
         "Each policy's name points to the text that it was last moved to, and no move is missing.",
         """
@@ -385,53 +347,59 @@ CLAIMS = (
         FROM policy_names n WHERE NOT EXISTS (SELECT FROM policy_moves m WHERE m.name = n.name)
         ORDER BY name
         """,
+        reads="all",
+        why_all="policies are moved by an owner, so their moves are few",
     ),
-    _Claim(
+    Claim(
         "cooling",
         "No withdrawal was asked for before the account that it goes to had cooled off.",
-        """
-        SELECT w.withdrawal_id, w.requested_at, v.cooling_until, w.account_id, w.account_version
-        FROM withdrawals w
-        JOIN payout_account_versions v ON v.account_id = w.account_id AND v.version = w.account_version
-        WHERE v.cooling_until > w.requested_at
-        ORDER BY w.withdrawal_id
-        """,
+        COOLED_OFF,
     ),
-    _Claim(
+    Claim(
         "frozen_merchants",
         "Nothing of a frozen merchant was credited, settled, released, given back of its deposit or set aside for a"
         " payout.",
         MOVED_WHILE_FROZEN,
     ),
-    _Claim(
+    Claim(
         "deposits",
         "No settlement made money available to a merchant whose deposit was not full.",
         AVAILABLE_BEFORE_THE_DEPOSIT,
+        reads="accounts",
     ),
-    _Claim(
+    Claim(
         "last_events",
         "The last event of each order and withdrawal says what the register says of it.",
         LAST_EVENTS,
     ),
-    _Claim("events", "The events of each subject are numbered without gaps, up to its last number.", GAPS),
-    _Claim(
+    Claim("events", "The events of each subject are numbered without gaps, up to its last number.", GAPS),
+    Claim(
         "statements",
         "Where a statement is loaded, what both sides have of a payout, refund or settlement is the same money.",
         AGAINST_STATEMENTS,
+        reads="all",
+        why_all="a statement may come long after what it is about, and may cover any time",
     ),
 )
 
 
 async def prove(connection: Connected) -> list[Proof]:
-    """Look for counterexamples to each proof, all in one snapshot.
+    """Look for counterexamples to each proof over the whole books, sealed or not, all in one snapshot.
 
     Raises:
         Unavailable: the database does not answer; a retry helps.
     """
-    proofs = []
     async with long_reads(connection) as reads:
-        for claim in CLAIMS:
-            rows = await reads.fetch(f"SELECT * FROM ({claim.against}) AS against LIMIT {EVIDENCE_MAX}")
-            evidence = tuple(dict(row) for row in rows)
-            proofs.append(Proof(name=claim.name, sentence=claim.sentence, holds=not evidence, evidence=evidence))
-    return proofs
+        return [await look_for(claim, reads) for claim in CLAIMS]
+
+
+async def look_for(claim: Claim, reads: LongReads) -> Proof:
+    """One proof over the whole books."""
+    rows = await reads.fetch(f"SELECT * FROM ({claim.against}) AS against LIMIT {EVIDENCE_MAX}")
+    return proof_of(claim, [dict(row) for row in rows])
+
+
+def proof_of(claim: Claim, evidence: Sequence[dict[str, Any]]) -> Proof:
+    """The proof, which holds if nothing speaks against it."""
+    found = tuple(evidence[:EVIDENCE_MAX])
+    return Proof(name=claim.name, sentence=claim.sentence, holds=not found, evidence=found)

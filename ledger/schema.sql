@@ -36,6 +36,7 @@ CREATE TABLE accounts (
     CONSTRAINT balance_stored_where_guarded CHECK ((balance_minor IS NOT NULL) = guarded),
     CONSTRAINT guarded_balance_never_negative CHECK (balance_minor >= 0)
 ) WITH (fillfactor=70);
+CREATE INDEX accounts_unguarded ON accounts USING btree (id) WHERE NOT guarded;
 
 CREATE TABLE api_keys (
     key_id text NOT NULL,
@@ -548,6 +549,7 @@ CREATE TABLE closings (
     CONSTRAINT closings_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id),
     CONSTRAINT closings_number_fkey FOREIGN KEY (number) REFERENCES seals(number)
 );
+CREATE INDEX closings_by_account ON closings USING btree (account_id, number DESC);
 
 CREATE TABLE corrections (
     request_id text NOT NULL,
@@ -687,6 +689,16 @@ CREATE TABLE policy_names (
     content_hash text NOT NULL,
     CONSTRAINT policy_names_pkey PRIMARY KEY (name),
     CONSTRAINT policy_names_content_hash_fkey FOREIGN KEY (content_hash) REFERENCES policies(content_hash)
+);
+
+CREATE TABLE proven (
+    only_row boolean NOT NULL DEFAULT true,
+    seal integer NOT NULL,
+    position bigint NOT NULL,
+    proven_at timestamp with time zone NOT NULL,
+    CONSTRAINT proven_pkey PRIMARY KEY (only_row),
+    CONSTRAINT proven_seal_fkey FOREIGN KEY (seal) REFERENCES seals(number),
+    CONSTRAINT proven_only_row_check CHECK (only_row)
 );
 
 CREATE TABLE rest_returns (
@@ -2606,6 +2618,18 @@ CREATE FUNCTION note_key_used(p_key_id text, p_now timestamp with time zone)
 AS $function$
     UPDATE api_keys SET last_used = p_now
     WHERE key_id = p_key_id AND (last_used IS NULL OR last_used < p_now - INTERVAL '1 minute')
+$function$;
+
+CREATE FUNCTION note_proven(p_seal integer, p_position bigint)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    INSERT INTO proven (seal, position, proven_at) VALUES (p_seal, p_position, clock_timestamp())
+    ON CONFLICT (only_row) DO UPDATE
+    SET seal = excluded.seal, position = excluded.position, proven_at = excluded.proven_at
+    WHERE proven.seal <= excluded.seal AND proven.position <= excluded.position
 $function$;
 
 CREATE FUNCTION note_rest(p_channel text, p_payment text, p_now timestamp with time zone)
@@ -4908,7 +4932,7 @@ AS $function$
                     WHEN 'deposit_kept' THEN INTERVAL '30 days' END)
 $function$;
 
-CREATE FUNCTION seal_books(p_block integer)
+CREATE FUNCTION seal_books(p_block integer, p_most integer)
  RETURNS integer
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -4918,14 +4942,15 @@ DECLARE
     v_before seals;
     v_seal seals;
 BEGIN
-    IF p_block NOT BETWEEN 1 AND 100000 THEN
-        RAISE EXCEPTION 'a block has 1 to 100000 movements' USING ERRCODE = 'invalid_parameter_value';
+    IF p_block NOT BETWEEN 1 AND 100000 OR p_most < 1 THEN
+        RAISE EXCEPTION 'a block has 1 to 100000 movements, a seal at least 1' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     -- One sealer at a time; the second finds what the first did.
     LOCK TABLE seals IN SHARE ROW EXCLUSIVE MODE;
     SELECT * INTO v_before FROM seals ORDER BY number DESC LIMIT 1;
     SELECT min(m.id), max(m.id), count(*) INTO v_seal.first_movement, v_seal.last_movement, v_seal.movements
-    FROM movements m, seal_bound b WHERE m.id > coalesce(v_before.last_movement, 0) AND m.id <= b.last_movement;
+    FROM (SELECT n.id FROM movements n, seal_bound b
+          WHERE n.id > coalesce(v_before.last_movement, 0) AND n.id <= b.last_movement ORDER BY n.id LIMIT p_most) AS m;
     IF v_seal.movements = 0 THEN
         RETURN NULL;
     END IF;
@@ -4943,14 +4968,18 @@ BEGIN
     FROM (SELECT h.*, (row_number() OVER (ORDER BY h.movement_id) - 1) / p_block AS block
           FROM movement_hashes(v_seal.first_movement, v_seal.last_movement) AS h) AS b
     GROUP BY b.block;
+    -- A merchant's account that did not move keeps its last closing.
     INSERT INTO closings (number, account_id, balance_minor)
-    SELECT v_seal.number, a.id, coalesce(c.balance_minor, 0) + coalesce(e.moved_minor, 0)
-    FROM accounts a
-    LEFT JOIN closings c ON c.account_id = a.id AND c.number = v_before.number
-    LEFT JOIN (SELECT account_id, sum(delta_minor) AS moved_minor FROM entries
-               WHERE movement_id BETWEEN v_seal.first_movement AND v_seal.last_movement GROUP BY account_id) AS e
-        ON e.account_id = a.id
-    WHERE NOT a.guarded;
+    SELECT v_seal.number, e.account_id, coalesce(c.balance_minor, 0) + e.moved_minor
+    FROM (
+        SELECT m.account_id, sum(m.delta_minor) AS moved_minor FROM (
+            SELECT account_id, delta_minor FROM entries
+            WHERE movement_id BETWEEN v_seal.first_movement AND v_seal.last_movement
+              AND (path LIKE 'merchant/%' OR NOT account_guarded(path))
+            UNION ALL SELECT id, 0 FROM accounts WHERE NOT guarded) AS m
+        GROUP BY m.account_id) AS e
+    LEFT JOIN LATERAL (SELECT l.balance_minor FROM closings l WHERE l.account_id = e.account_id
+                       ORDER BY l.number DESC LIMIT 1) AS c ON TRUE;
     UPDATE seals s SET hash = seal_hash(s) WHERE s.number = v_seal.number;
     RETURN v_seal.number;
 END
@@ -5905,6 +5934,7 @@ GRANT SELECT ON TABLE policies TO dakuan_worker;
 GRANT SELECT ON TABLE policy_moves TO dakuan_worker;
 GRANT SELECT ON TABLE policy_names TO dakuan_worker;
 GRANT SELECT ON TABLE polled_traces TO dakuan_worker;
+GRANT SELECT ON TABLE proven TO dakuan_worker;
 GRANT SELECT ON TABLE pushed_traces TO dakuan_worker;
 GRANT SELECT ON TABLE pushes TO dakuan_worker;
 GRANT SELECT ON TABLE reconciliation_breaks TO dakuan_worker;
@@ -5990,6 +6020,7 @@ GRANT EXECUTE ON FUNCTION note_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_key_used TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION note_proven TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_rests TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_seal_bound TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_session_used TO dakuan_worker;

@@ -13,6 +13,8 @@ from ledger.register_part import RegisterPart
 
 BLOCK = 1_000
 """Movements that a check hashes at once."""
+MOST = 20_000
+"""Movements that one seal covers at most: hashing them takes seconds. A longer day has several seals."""
 _MARK = 8
 _BEFORE_ALL = -(2**63)
 """Below every number: an owner may write a movement under a number that no sequence gives."""
@@ -62,14 +64,16 @@ class Seals(RegisterPart):
     """The chain of seals."""
 
     async def seal(self) -> Seal | None:
-        """Seal what was booked since the last seal; None where nothing was.
+        """Seal what was booked since the last seal, and return the last seal made; None where nothing was booked.
 
-        Two that seal at once make one seal.
+        Two that seal at once make one seal. One that ends half-way leaves whole seals, and the next goes on.
         """
         # Apart: the lock that finds the bound must not last for as long as the hashing does.
         await self._call("SELECT note_seal_bound()")
-        number = await self._call("SELECT seal_books($1)", BLOCK)
-        return await self._one(Seal, f"{_SEAL} WHERE number = $1", number) if number is not None else None
+        last = None
+        while (number := await self._call("SELECT seal_books($1, $2)", BLOCK, MOST)) is not None:
+            last = number
+        return await self._one(Seal, f"{_SEAL} WHERE number = $1", last) if last is not None else None
 
     async def last(self) -> Seal | None:
         """The head of the chain."""

@@ -175,6 +175,7 @@ CALLABLE = {
     "finish_subscription": "when a provider is asked",
     # of the seals
     "note_seal_bound": "postings wait for a moment",
+    "note_proven": "the next proof skips what is closed and did not move; `prove --all` skips nothing",
     "seal_books": "seals what was booked; what is sealed stays, and a change is found",
     "movement_hashes": READS_ONLY,
     "seal_hash": READS_ONLY,

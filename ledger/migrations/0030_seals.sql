@@ -30,7 +30,8 @@ CREATE TABLE seal_blocks (
     CONSTRAINT block_hash_form CHECK (length(hash) = 32)
 );
 
--- Balances at a seal, of accounts whose balance is not stored: they have most of all entries.
+-- Balances at a seal, of accounts that live as long as the books: those whose balance is not stored, and those of a
+-- merchant that moved since the seal before.
 CREATE TABLE closings (
     number        INTEGER NOT NULL REFERENCES seals (number),
     account_id    BIGINT NOT NULL REFERENCES accounts (id),
@@ -85,21 +86,23 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
          FROM closings c JOIN accounts a ON a.id = c.account_id WHERE c.number = p_seal.number))::TEXT, 'UTF8'))
 $$;
 
--- Seal what was booked up to the noted bound since the last seal. Returns the seal's number; null: nothing was booked.
-CREATE FUNCTION seal_books(p_block INTEGER) RETURNS INTEGER
+-- Seal what was booked up to the noted bound since the last seal, at most so many movements: a call ends in seconds,
+-- however much was booked. Returns the seal's number; null: nothing was booked.
+CREATE FUNCTION seal_books(p_block INTEGER, p_most INTEGER) RETURNS INTEGER
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
     v_before seals;
     v_seal seals;
 BEGIN
-    IF p_block NOT BETWEEN 1 AND 100000 THEN
-        RAISE EXCEPTION 'a block has 1 to 100000 movements' USING ERRCODE = 'invalid_parameter_value';
+    IF p_block NOT BETWEEN 1 AND 100000 OR p_most < 1 THEN
+        RAISE EXCEPTION 'a block has 1 to 100000 movements, a seal at least 1' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     -- One sealer at a time; the second finds what the first did.
     LOCK TABLE seals IN SHARE ROW EXCLUSIVE MODE;
     SELECT * INTO v_before FROM seals ORDER BY number DESC LIMIT 1;
     SELECT min(m.id), max(m.id), count(*) INTO v_seal.first_movement, v_seal.last_movement, v_seal.movements
-    FROM movements m, seal_bound b WHERE m.id > coalesce(v_before.last_movement, 0) AND m.id <= b.last_movement;
+    FROM (SELECT n.id FROM movements n, seal_bound b
+          WHERE n.id > coalesce(v_before.last_movement, 0) AND n.id <= b.last_movement ORDER BY n.id LIMIT p_most) AS m;
     IF v_seal.movements = 0 THEN
         RETURN NULL;
     END IF;
@@ -117,14 +120,18 @@ BEGIN
     FROM (SELECT h.*, (row_number() OVER (ORDER BY h.movement_id) - 1) / p_block AS block
           FROM movement_hashes(v_seal.first_movement, v_seal.last_movement) AS h) AS b
     GROUP BY b.block;
+    -- A merchant's account that did not move keeps its last closing.
     INSERT INTO closings (number, account_id, balance_minor)
-    SELECT v_seal.number, a.id, coalesce(c.balance_minor, 0) + coalesce(e.moved_minor, 0)
-    FROM accounts a
-    LEFT JOIN closings c ON c.account_id = a.id AND c.number = v_before.number
-    LEFT JOIN (SELECT account_id, sum(delta_minor) AS moved_minor FROM entries
-               WHERE movement_id BETWEEN v_seal.first_movement AND v_seal.last_movement GROUP BY account_id) AS e
-        ON e.account_id = a.id
-    WHERE NOT a.guarded;
+    SELECT v_seal.number, e.account_id, coalesce(c.balance_minor, 0) + e.moved_minor
+    FROM (
+        SELECT m.account_id, sum(m.delta_minor) AS moved_minor FROM (
+            SELECT account_id, delta_minor FROM entries
+            WHERE movement_id BETWEEN v_seal.first_movement AND v_seal.last_movement
+              AND (path LIKE 'merchant/%' OR NOT account_guarded(path))
+            UNION ALL SELECT id, 0 FROM accounts WHERE NOT guarded) AS m
+        GROUP BY m.account_id) AS e
+    LEFT JOIN LATERAL (SELECT l.balance_minor FROM closings l WHERE l.account_id = e.account_id
+                       ORDER BY l.number DESC LIMIT 1) AS c ON TRUE;
     UPDATE seals s SET hash = seal_hash(s) WHERE s.number = v_seal.number;
     RETURN v_seal.number;
 END
