@@ -77,7 +77,8 @@ WITH fresh AS MATERIALIZED (
         SELECT l.* FROM {SCHEMA}.refunded_lines l WHERE l.order_id = o.order_id OFFSET 0) AS l
 ), short_accounts AS MATERIALIZED (
     SELECT a.* FROM short s CROSS JOIN LATERAL (
-        SELECT a.* FROM {SCHEMA}.accounts a WHERE a.path >= s.subject || '/' AND a.path < s.subject || '0' OFFSET 0) AS a
+        SELECT a.* FROM {SCHEMA}.accounts a
+        WHERE a.path >= s.subject || '/' AND a.path < s.subject || '0' OFFSET 0) AS a
 ), long_accounts AS MATERIALIZED (
     SELECT a.* FROM {SCHEMA}.accounts a WHERE {_range("merchant")}
     UNION ALL SELECT a.* FROM {SCHEMA}.accounts a WHERE NOT a.guarded

@@ -68,6 +68,7 @@ TABLES = (
     "requests",
     "people",
     "sessions",
+    "proven",
     "seals",
     "seal_blocks",
     "closings",
