@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from core.fields import Message
 from ledger.register_part import RegisterPart
-from ledger.reviews import QUEUE
 
 
 class Gauge(Message):
@@ -18,8 +17,7 @@ class Gauge(Message):
     value: float
 
 
-GAUGES = f"""
-    WITH queue AS MATERIALIZED ({QUEUE})
+GAUGES = """
     SELECT 'open_orders' AS name, jsonb_build_object('phase', phase) AS labels, count(*)::FLOAT8 AS value
     FROM orders WHERE NOT closed GROUP BY phase
     UNION ALL
@@ -37,21 +35,21 @@ GAUGES = f"""
     SELECT 'overdue_deadlines', jsonb_build_object('of', 'withdrawals'), count(*)
     FROM withdrawals WHERE NOT closed AND next_deadline_at < now() - INTERVAL '5 minutes'
     UNION ALL
-    SELECT 'oldest_overdue_deadline_seconds', '{{}}', coalesce(max(extract(EPOCH FROM now() - d.due)), 0)
+    SELECT 'oldest_overdue_deadline_seconds', '{}', coalesce(max(extract(EPOCH FROM now() - d.due)), 0)
     FROM (SELECT next_deadline_at FROM orders WHERE NOT closed
           UNION ALL SELECT next_deadline_at FROM withdrawals WHERE NOT closed) AS d (due)
     WHERE d.due < now()
     UNION ALL
-    SELECT 'reviews', jsonb_build_object('kind', q.kind), count(*) FROM queue AS q GROUP BY q.kind
+    SELECT 'reviews', jsonb_build_object('kind', q.kind), count(*) FROM review_queue q GROUP BY q.kind
     UNION ALL
-    SELECT 'overdue_reviews', '{{}}', count(*) FROM queue AS q WHERE q.since + coalesce(q.sla, '0')::INTERVAL < now()
+    SELECT 'overdue_reviews', '{}', count(*) FROM review_queue q WHERE q.since + coalesce(q.sla, '0')::INTERVAL < now()
     UNION ALL
-    SELECT 'oldest_review_seconds', '{{}}', coalesce(max(extract(EPOCH FROM now() - q.since)), 0) FROM queue AS q
+    SELECT 'oldest_review_seconds', '{}', coalesce(max(extract(EPOCH FROM now() - q.since)), 0) FROM review_queue q
     UNION ALL
     SELECT 'open_withdrawals', jsonb_build_object('state', state_name), count(*)
     FROM withdrawals WHERE NOT closed GROUP BY state_name
     UNION ALL
-    SELECT 'oldest_unknown_payout_seconds', '{{}}', coalesce(max(extract(EPOCH FROM now() - recorded_at)), 0)
+    SELECT 'oldest_unknown_payout_seconds', '{}', coalesce(max(extract(EPOCH FROM now() - recorded_at)), 0)
     FROM withdrawals WHERE NOT closed AND state_name = 'unknown'
     UNION ALL
     SELECT 'open_breaks', jsonb_build_object('scope', scope, 'reason', reason), count(*)
@@ -61,14 +59,16 @@ GAUGES = f"""
            extract(EPOCH FROM now() - ran_at)
     FROM reconciliation_runs
     UNION ALL
-    SELECT 'seconds_since_seal', '{{}}', extract(EPOCH FROM now() - max(sealed_at)) FROM seals HAVING count(*) > 0
+    SELECT 'seconds_since_seal', '{}', extract(EPOCH FROM now() - max(sealed_at)) FROM seals HAVING count(*) > 0
+    UNION ALL
+    SELECT 'seconds_since_proof', '{}', extract(EPOCH FROM now() - proven_at) FROM proven
     UNION ALL
     -- While a transaction stays open, notices and events that were written after its beginning are not read.
-    SELECT 'unreadable_transactions', '{{}}',
+    SELECT 'unreadable_transactions', '{}',
            (pg_snapshot_xmax(s.now)::TEXT::NUMERIC - pg_snapshot_xmin(s.now)::TEXT::NUMERIC)::FLOAT8
     FROM (SELECT pg_current_snapshot()) AS s (now)
     UNION ALL
-    SELECT 'oldest_transaction_seconds', '{{}}', coalesce(max(extract(EPOCH FROM now() - xact_start)), 0)
+    SELECT 'oldest_transaction_seconds', '{}', coalesce(max(extract(EPOCH FROM now() - xact_start)), 0)
     FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 

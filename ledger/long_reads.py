@@ -55,6 +55,5 @@ async def _snapshot(connection: Any) -> AsyncIterator[LongReads]:
         # These queries join whole tables. The planner may guess that one side has a few rows: after a large import, or
         # behind a condition that hides the number. Then a nested loop reads the other side once for each row: minutes
         # instead of a second. A hash join is never much worse here.
-        # The long queries cost the planner's highest numbers; compiling them takes longer than they run.
-        await connection.execute("SET LOCAL enable_nestloop = off; SET LOCAL jit = off")
+        await connection.execute("SET LOCAL enable_nestloop = off")
         yield LongReads(connection)

@@ -89,6 +89,10 @@ STORED_BY_A_LOST_TRY = (
 _ORDER = f"SELECT {', '.join(OrderRow.model_fields)} FROM orders"
 
 
+FEW_WAIT = 80
+"""As many orders that wait for one reason are read by the reason and sorted; of more, the newest are soon found."""
+
+
 class Opening(Message):
     """The outcome of opening an order. `recorded`: the register has a state of it, from this opening or from before.
 
@@ -258,5 +262,12 @@ class Orders(RegisterPart):
         wanted.add("order_id IN (SELECT c.order_id FROM waybill_claims c WHERE c.waybill = {})", waybill)
         wanted.add("payment = {}", payment)
         wanted.after("opened_at, order_id", after)
-        query = f"{_ORDER}{wanted.text} ORDER BY opened_at DESC, order_id DESC{wanted.limit(limit)}"
+        source = _ORDER
+        if hold_reason is not None and await self._call(
+            "SELECT count(*) <= $2 FROM orders_waiting_for($1, $2 + 1)", hold_reason, FEW_WAIT
+        ):
+            wanted.arguments.extend((hold_reason, FEW_WAIT))
+            last = len(wanted.arguments)
+            source = _ORDER.replace(" FROM orders", f" FROM orders_waiting_for(${last - 1}, ${last})")
+        query = f"{source}{wanted.text} ORDER BY opened_at DESC, order_id DESC{wanted.limit(limit)}"
         return await self._all(OrderRow, query, *wanted.arguments)

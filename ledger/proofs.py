@@ -32,7 +32,7 @@ class Proof(Message):
     evidence: tuple[dict[str, Any], ...] = ()
 
 
-class Claim(NamedTuple):
+class ProofClaim(NamedTuple):
     """A sentence, and the query for what speaks against it.
 
     `reads` says which rows decide it: those of a subject, those of an account, or all; then `why_all` says why.
@@ -48,7 +48,7 @@ class Claim(NamedTuple):
 
 
 CLAIMS = (
-    Claim(
+    ProofClaim(
         "balances",
         "Each stored balance is the sum of its transfers, and not below zero.",
         """
@@ -68,7 +68,7 @@ CLAIMS = (
         """,
         reads="accounts",
     ),
-    Claim(
+    ProofClaim(
         "escrow",
         "What was funded was credited or refunded, or is still held; nothing is held after the credit or the end.",
         """
@@ -88,7 +88,7 @@ CLAIMS = (
         ORDER BY h.path
         """,
     ),
-    Claim(
+    ProofClaim(
         "proceeds",
         "A settled order has no proceeds left.",
         """
@@ -101,17 +101,17 @@ CLAIMS = (
         ORDER BY a.path
         """,
     ),
-    Claim(
+    ProofClaim(
         "reserved",
         "What is reserved is the amount of each withdrawal that is not closed or in suspense, and nothing else.",
         RESERVED,
     ),
-    Claim(
+    ProofClaim(
         "suspense",
         "A withdrawal goes to suspense whole, and leaves it once, whole, when it is closed.",
         SUSPENSE,
     ),
-    Claim(
+    ProofClaim(
         "refunds",
         "An order's refunded figure is what its refunds and chargebacks moved, at most what was paid; once it is closed"
         " they arrived.",
@@ -135,7 +135,7 @@ CLAIMS = (
         ORDER BY o.order_id
         """,
     ),
-    Claim(
+    ProofClaim(
         "refunds_arrive_whole",
         "Nothing is owed for a refund any more once it has arrived.",
         """
@@ -147,7 +147,7 @@ CLAIMS = (
         ORDER BY m.reference
         """,
     ),
-    Claim(
+    ProofClaim(
         "credit_earned",
         "An order is credited once at most, and only with an approved audit and a confirmed receipt.",
         """
@@ -163,7 +163,7 @@ CLAIMS = (
         ORDER BY c.order_id
         """,
     ),
-    Claim(
+    ProofClaim(
         "register_agrees",
         "The register says funded, credited, settled or refunded exactly where the books do.",
         """
@@ -184,7 +184,7 @@ CLAIMS = (
         ORDER BY o.order_id
         """,
     ),
-    Claim(
+    ProofClaim(
         "given_back",
         "An order gives back at most the commission and the discount that it took; no line gives more than was paid.",
         """
@@ -210,7 +210,7 @@ CLAIMS = (
         ORDER BY order_id
         """,
     ),
-    Claim(
+    ProofClaim(
         "moves_something",
         "Each movement moves money, but the credit and the settlement of an order with nothing left.",
         """
@@ -221,7 +221,7 @@ CLAIMS = (
         ORDER BY m.reference
         """,
     ),
-    Claim(
+    ProofClaim(
         "payments",
         "The parts of a payment that orders claim, and what went back of it, never sum to more than was paid.",
         """
@@ -237,13 +237,13 @@ CLAIMS = (
         ORDER BY p.channel, p.payment
         """,
     ),
-    Claim(
+    ProofClaim(
         "payouts",
         "A withdrawal is closed once, with what was sent; at most what was paid comes back, at most the fee that was"
         " taken is given back; what is over is closed.",
         PAYOUTS,
     ),
-    Claim(
+    ProofClaim(
         "books_balance",
         "In each currency, assets are liabilities and net income.",
         """
@@ -264,7 +264,7 @@ CLAIMS = (
         reads="accounts",
         of_part=BALANCE_OF_THE_PART,
     ),
-    Claim(
+    ProofClaim(
         "has_or_owes",
         "No merchant has available money while owing.",
         """
@@ -275,7 +275,7 @@ CLAIMS = (
         ORDER BY a.path
         """,
     ),
-    Claim(
+    ProofClaim(
         "frozen",
         "Money is frozen only for an order that says so in the register, which is open then.",
         """
@@ -287,17 +287,17 @@ CLAIMS = (
         ORDER BY a.path
         """,
     ),
-    Claim(
+    ProofClaim(
         "won_back",
         "What was won back is the reverse of the chargeback that it is linked to, place by place.",
         OTHERWISE_THAN_TAKEN,
     ),
-    Claim(
+    ProofClaim(
         "charged_back",
         "Channels keep no more of an order by chargebacks than was paid for it.",
         CHARGED_MORE_THAN_PAID,
     ),
-    Claim(
+    ProofClaim(
         "orphaned_escrow",
         "No money is held for an order that is closed or that the register does not know.",
         """
@@ -307,7 +307,7 @@ CLAIMS = (
         ORDER BY a.path
         """,
     ),
-    Claim(
+    ProofClaim(
         "chart",
         "Each movement has legs of one kind, between its own subject's accounts, in its currency.",
         """
@@ -317,12 +317,12 @@ CLAIMS = (
         + LEGS_OF_SEVERAL_KINDS,
         of_part=LEGS_OF_SEVERAL_KINDS,
     ),
-    Claim(
+    ProofClaim(
         "rests",
         "What goes back of a payment is two people's, stands in the books, and is owed until it is closed.",
         RESTS,
     ),
-    Claim(
+    ProofClaim(
         "corrections",
         "Each correction is two people's, is linked to a movement, and takes back no more than that moved; that of a"
         " correction is final.",
@@ -330,7 +330,7 @@ CLAIMS = (
         reads="all",
         why_all="corrections are two people's, so they are few",
     ),
-    Claim(
+    ProofClaim(
         "policies",
         "Each policy's name points to the text that it was last moved to, and no move is missing.",
         """
@@ -350,30 +350,30 @@ CLAIMS = (
         reads="all",
         why_all="policies are moved by an owner, so their moves are few",
     ),
-    Claim(
+    ProofClaim(
         "cooling",
         "No withdrawal was asked for before the account that it goes to had cooled off.",
         COOLED_OFF,
     ),
-    Claim(
+    ProofClaim(
         "frozen_merchants",
         "Nothing of a frozen merchant was credited, settled, released, given back of its deposit or set aside for a"
         " payout.",
         MOVED_WHILE_FROZEN,
     ),
-    Claim(
+    ProofClaim(
         "deposits",
         "No settlement made money available to a merchant whose deposit was not full.",
         AVAILABLE_BEFORE_THE_DEPOSIT,
         reads="accounts",
     ),
-    Claim(
+    ProofClaim(
         "last_events",
         "The last event of each order and withdrawal says what the register says of it.",
         LAST_EVENTS,
     ),
-    Claim("events", "The events of each subject are numbered without gaps, up to its last number.", GAPS),
-    Claim(
+    ProofClaim("events", "The events of each subject are numbered without gaps, up to its last number.", GAPS),
+    ProofClaim(
         "statements",
         "Where a statement is loaded, what both sides have of a payout, refund or settlement is the same money.",
         AGAINST_STATEMENTS,
@@ -393,13 +393,13 @@ async def prove(connection: Connected) -> list[Proof]:
         return [await look_for(claim, reads) for claim in CLAIMS]
 
 
-async def look_for(claim: Claim, reads: LongReads) -> Proof:
+async def look_for(claim: ProofClaim, reads: LongReads) -> Proof:
     """One proof over the whole books."""
     rows = await reads.fetch(f"SELECT * FROM ({claim.against}) AS against LIMIT {EVIDENCE_MAX}")
     return proof_of(claim, [dict(row) for row in rows])
 
 
-def proof_of(claim: Claim, evidence: Sequence[dict[str, Any]]) -> Proof:
+def proof_of(claim: ProofClaim, evidence: Sequence[dict[str, Any]]) -> Proof:
     """The proof, which holds if nothing speaks against it."""
     found = tuple(evidence[:EVIDENCE_MAX])
     return Proof(name=claim.name, sentence=claim.sentence, holds=not found, evidence=found)

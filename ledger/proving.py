@@ -14,7 +14,7 @@ from core.fields import Message
 from ledger.long_reads import LongReads, long_reads
 from ledger.pool import Pool, translate_errors
 from ledger.proof_scope import ENTRIES_OF_ACCOUNTS, FAULTS, IDS, PART
-from ledger.proofs import CLAIMS, EVIDENCE_MAX, Claim, Proof, look_for, proof_of, prove
+from ledger.proofs import CLAIMS, EVIDENCE_MAX, Proof, ProofClaim, look_for, proof_of, prove
 
 
 class Proven(Message):
@@ -92,7 +92,7 @@ async def prove_part(reads: LongReads, since: Proven) -> list[Proof]:
     ]
 
 
-def _look(claim: Claim) -> str:
+def _look(claim: ProofClaim) -> str:
     entries = ENTRIES_OF_ACCOUNTS if claim.reads == "accounts" else ""
     return (
         f"SELECT '{claim.name}' AS name, to_jsonb(against) AS evidence"

@@ -634,7 +634,7 @@ CREATE INDEX orders_by_opening ON orders USING btree (opened_at DESC);
 CREATE INDEX orders_by_payment ON orders USING btree (payment, channel);
 CREATE INDEX orders_by_phase ON orders USING btree (phase, opened_at DESC);
 CREATE INDEX orders_held ON orders USING btree (opened_at DESC) WHERE cardinality(holds) > 0;
-CREATE INDEX orders_in_review ON orders USING btree (order_id) WHERE NOT closed AND (audit = ANY (ARRAY['rejected'::text, 'in_review'::text]));
+CREATE INDEX orders_held_by_merchant ON orders USING btree (merchant_id, opened_at DESC, order_id DESC) WHERE cardinality(holds) > 0;
 CREATE INDEX orders_open ON orders USING btree (opened_at DESC) WHERE NOT closed;
 CREATE INDEX orders_open_by_merchant ON orders USING btree (merchant_id, opened_at DESC, order_id DESC) WHERE NOT closed;
 CREATE INDEX orders_waiting ON orders USING btree (opened_at DESC) WHERE cardinality(hold_reasons) > 0;
@@ -868,6 +868,24 @@ CREATE TABLE review_claims (
     CONSTRAINT one_reviewer_a_parcel PRIMARY KEY (order_id, parcel_id),
     CONSTRAINT review_claims_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(order_id)
 );
+
+CREATE TABLE review_queue (
+    order_id text NOT NULL,
+    parcel_id text NOT NULL,
+    kind text NOT NULL,
+    merchant_id text NOT NULL,
+    currency text NOT NULL,
+    total_minor bigint NOT NULL,
+    reasons text[] NOT NULL,
+    verdict jsonb,
+    evidence jsonb,
+    since timestamp with time zone NOT NULL,
+    sla text,
+    CONSTRAINT review_queue_pkey PRIMARY KEY (order_id, parcel_id),
+    CONSTRAINT review_queue_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(order_id)
+);
+CREATE INDEX review_queue_by_kind ON review_queue USING btree (kind, since, ((order_id || '/'::text) || parcel_id));
+CREATE INDEX review_queue_in_order ON review_queue USING btree (since, ((order_id || '/'::text) || parcel_id));
 
 CREATE TABLE waybill_claims (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -2202,6 +2220,18 @@ AS $function$
        OR (excluded.scans >= k.scans AND newest_scan(excluded.trace) >= newest_scan(k.trace))
 $function$;
 
+CREATE FUNCTION keep_reviews()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    DELETE FROM review_queue q WHERE q.order_id = NEW.order_id;
+    INSERT INTO review_queue SELECT * FROM reviews_of(NEW) AS r WHERE r.since IS NOT NULL AND r.parcel_id IS NOT NULL;
+    RETURN NULL;
+END $function$;
+
 CREATE FUNCTION keep_verdicts()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -3072,6 +3102,17 @@ BEGIN
     ) AS t (n, type, happened, facts)
     WHERE t.happened ORDER BY t.n;
 END $function$;
+
+CREATE FUNCTION orders_waiting_for(p_reason text, p_most integer)
+ RETURNS SETOF orders
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'off'
+AS $function$
+    SELECT * FROM orders WHERE cardinality(hold_reasons) > 0 AND hold_reasons @> ARRAY[p_reason] LIMIT p_most
+$function$;
 
 CREATE FUNCTION parcel_events(p_old jsonb, p_new jsonb)
  RETURNS TABLE(type text, data jsonb)
@@ -4862,6 +4903,36 @@ BEGIN
     RETURN NEXT;
 END $function$;
 
+CREATE FUNCTION reviews_of(o orders)
+ RETURNS SETOF review_queue
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT o.order_id, p.parcel ->> 'parcel_id', 'audit', o.merchant_id, o.currency, o.total_minor,
+           ARRAY(SELECT jsonb_array_elements_text(p.parcel -> 'findings_of_review')),
+           p.parcel -> 'verdict', p.parcel -> 'evidence_of_review', (p.parcel ->> 'audit_since')::TIMESTAMPTZ,
+           o.state #>> '{policy,review_sla}'
+    FROM jsonb_array_elements(o.state -> 'parcels') AS p (parcel)
+    -- An order's audit is its worst parcel's.
+    WHERE NOT o.closed AND o.audit IN ('rejected', 'in_review')
+      AND p.parcel ->> 'audit' = 'in_review' AND NOT (p.parcel ->> 'ended')::BOOLEAN
+    UNION ALL
+    SELECT o.order_id, '', 'screening', o.merchant_id, o.currency, o.total_minor,
+           ARRAY[coalesce(o.state ->> 'screening_reason', 'screening')], NULL,
+           jsonb_build_object('hits', o.state -> 'screening_hits'), (o.state ->> 'screening_since')::TIMESTAMPTZ,
+           o.state #>> '{policy,screening_sla}'
+    WHERE o.phase = 'screening_held'
+    UNION ALL
+    SELECT o.order_id, 'case-' || (c.newest ->> 'case_id'), 'arbitration', o.merchant_id, o.currency, o.total_minor,
+           ARRAY[c.newest ->> 'kind', c.newest ->> 'reason'], NULL, c.newest, (c.newest ->> 'since')::TIMESTAMPTZ,
+           -- Until the end of the stage that runs; one that has none any more is overdue.
+           coalesce(extract(EPOCH FROM (c.newest #>> '{due,at}')::TIMESTAMPTZ - (c.newest ->> 'since')::TIMESTAMPTZ), 0)
+               ::BIGINT || 's'
+    FROM (SELECT o.state #> '{cases,-1}' AS newest) AS c
+    WHERE o.hold_reasons @> ARRAY['after_sale_arbitration']
+$function$;
+
 CREATE FUNCTION rewind_endpoint(p_endpoint_id text, p_position bigint, p_event bigint, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -5880,6 +5951,8 @@ CREATE TRIGGER a_new_order_has_its_events AFTER INSERT ON orders FOR EACH ROW WH
 CREATE TRIGGER a_verdict_is_kept AFTER UPDATE OF revision, state ON orders FOR EACH ROW WHEN (new.revision <> old.revision) EXECUTE FUNCTION keep_verdicts();
 CREATE TRIGGER a_verdict_is_kept_when_its_order_is_new AFTER INSERT ON orders FOR EACH ROW WHEN (new.revision >= 0) EXECUTE FUNCTION keep_verdicts();
 CREATE TRIGGER an_order_has_its_events AFTER UPDATE OF revision, state, phase, audit, receipt, closed ON orders FOR EACH ROW WHEN (new.revision <> old.revision) EXECUTE FUNCTION add_order_events();
+CREATE TRIGGER reviews_are_kept AFTER UPDATE ON orders FOR EACH ROW WHEN ((new.audit = ANY (ARRAY['rejected'::text, 'in_review'::text])) OR new.phase = 'screening_held'::text OR new.hold_reasons @> ARRAY['after_sale_arbitration'::text] OR (old.audit = ANY (ARRAY['rejected'::text, 'in_review'::text])) OR old.phase = 'screening_held'::text OR old.hold_reasons @> ARRAY['after_sale_arbitration'::text]) EXECUTE FUNCTION keep_reviews();
+CREATE TRIGGER reviews_are_kept_at_first AFTER INSERT ON orders FOR EACH ROW WHEN ((new.audit = ANY (ARRAY['rejected'::text, 'in_review'::text])) OR new.phase = 'screening_held'::text OR new.hold_reasons @> ARRAY['after_sale_arbitration'::text]) EXECUTE FUNCTION keep_reviews();
 CREATE TRIGGER a_change_of_an_account_is_an_event AFTER INSERT ON payout_account_changes FOR EACH ROW EXECUTE FUNCTION add_account_events();
 CREATE TRIGGER payout_account_changes_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON payout_account_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER policy_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON policy_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
@@ -5943,6 +6016,7 @@ GRANT SELECT ON TABLE refunded_lines TO dakuan_worker;
 GRANT SELECT ON TABLE requests TO dakuan_worker;
 GRANT SELECT ON TABLE rest_returns TO dakuan_worker;
 GRANT SELECT ON TABLE review_claims TO dakuan_worker;
+GRANT SELECT ON TABLE review_queue TO dakuan_worker;
 GRANT SELECT ON TABLE safeguards TO dakuan_worker;
 GRANT SELECT ON TABLE schema_migrations TO dakuan_worker;
 GRANT SELECT ON TABLE seal_blocks TO dakuan_worker;
@@ -6005,6 +6079,7 @@ GRANT EXECUTE ON FUNCTION keep_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_figures TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_polled TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_pushed TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION keep_reviews TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_verdicts TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION load_statement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION may_be_corrected TO dakuan_worker;
@@ -6031,6 +6106,7 @@ GRANT EXECUTE ON FUNCTION open_drop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_session TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION order_changes TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION orders_waiting_for TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION parcel_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION parcels_in TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION park_subject TO dakuan_worker;
@@ -6068,6 +6144,7 @@ GRANT EXECUTE ON FUNCTION reserve TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION reserve_verified TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION resume_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION return_rest TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION reviews_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION rewind_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION rotate_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION safeguard TO dakuan_worker;

@@ -49,6 +49,7 @@ TABLES = (
     "payout_attempts",
     "payout_events",
     "review_claims",
+    "review_queue",
     "carrier_looks",
     "polled_traces",
     "carrier_answers",
@@ -135,6 +136,8 @@ CALLABLE = {
     "release_claims": "numbers; moves nothing",
     "claim_review": "who looks at it; moves nothing",
     "release_review": "who looks at it; moves nothing",
+    "reviews_of": READS_ONLY,
+    "orders_waiting_for": READS_ONLY,
     "register_policy": "a text, and a name that is new; moves no name",
     # of merchants and accounts
     "move_licence": "what a merchant may sell; moves nothing, and is kept in the history",
@@ -199,7 +202,8 @@ CALLABLE = {
     "split_owed": "locks a merchant's accounts until its transaction ends; changes nothing",
     **dict.fromkeys(
         ("refuse_change", "refuse_change_of_history", "add_order_events", "add_withdrawal_events", "add_notice_events",
-         "add_account_events", "add_drop_events", "add_merchant_events", "add_break_events", "keep_verdicts"),
+         "add_account_events", "add_drop_events", "add_merchant_events", "add_break_events", "keep_verdicts",
+         "keep_reviews"),
         "only a trigger can call it",
     ),
 }  # fmt: skip

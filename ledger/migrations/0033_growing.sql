@@ -22,3 +22,86 @@ $$;
 CREATE INDEX accounts_unguarded ON accounts (id) WHERE NOT guarded;
 -- The last closing of a merchant's account.
 CREATE INDEX closings_by_account ON closings (account_id, number DESC);
+
+-- What waits for a person, one row each, in the order of the queue: read from the states, a page of it would read them all.
+CREATE TABLE review_queue (
+    order_id    TEXT NOT NULL REFERENCES orders (order_id),
+    -- A parcel's id, '' where the goods are screened, `case-N` of a dispute.
+    parcel_id   TEXT NOT NULL,
+    kind        TEXT NOT NULL,
+    merchant_id TEXT NOT NULL,
+    currency    TEXT NOT NULL,
+    total_minor BIGINT NOT NULL,
+    reasons     TEXT[] NOT NULL,
+    verdict     JSONB,
+    evidence    JSONB,
+    since       TIMESTAMPTZ NOT NULL,
+    sla         TEXT,
+    PRIMARY KEY (order_id, parcel_id)
+);
+CREATE INDEX review_queue_in_order ON review_queue (since, (order_id || '/' || parcel_id));
+CREATE INDEX review_queue_by_kind ON review_queue (kind, since, (order_id || '/' || parcel_id));
+
+-- What of an order waits for a person, by its state.
+CREATE FUNCTION reviews_of(o orders) RETURNS SETOF review_queue
+LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    SELECT o.order_id, p.parcel ->> 'parcel_id', 'audit', o.merchant_id, o.currency, o.total_minor,
+           ARRAY(SELECT jsonb_array_elements_text(p.parcel -> 'findings_of_review')),
+           p.parcel -> 'verdict', p.parcel -> 'evidence_of_review', (p.parcel ->> 'audit_since')::TIMESTAMPTZ,
+           o.state #>> '{policy,review_sla}'
+    FROM jsonb_array_elements(o.state -> 'parcels') AS p (parcel)
+    -- An order's audit is its worst parcel's.
+    WHERE NOT o.closed AND o.audit IN ('rejected', 'in_review')
+      AND p.parcel ->> 'audit' = 'in_review' AND NOT (p.parcel ->> 'ended')::BOOLEAN
+    UNION ALL
+    SELECT o.order_id, '', 'screening', o.merchant_id, o.currency, o.total_minor,
+           ARRAY[coalesce(o.state ->> 'screening_reason', 'screening')], NULL,
+           jsonb_build_object('hits', o.state -> 'screening_hits'), (o.state ->> 'screening_since')::TIMESTAMPTZ,
+           o.state #>> '{policy,screening_sla}'
+    WHERE o.phase = 'screening_held'
+    UNION ALL
+    SELECT o.order_id, 'case-' || (c.newest ->> 'case_id'), 'arbitration', o.merchant_id, o.currency, o.total_minor,
+           ARRAY[c.newest ->> 'kind', c.newest ->> 'reason'], NULL, c.newest, (c.newest ->> 'since')::TIMESTAMPTZ,
+           -- Until the end of the stage that runs; one that has none any more is overdue.
+           coalesce(extract(EPOCH FROM (c.newest #>> '{due,at}')::TIMESTAMPTZ - (c.newest ->> 'since')::TIMESTAMPTZ), 0)
+               ::BIGINT || 's'
+    FROM (SELECT o.state #> '{cases,-1}' AS newest) AS c
+    WHERE o.hold_reasons @> ARRAY['after_sale_arbitration']
+$$;
+
+CREATE FUNCTION keep_reviews() RETURNS TRIGGER
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    DELETE FROM review_queue q WHERE q.order_id = NEW.order_id;
+    INSERT INTO review_queue SELECT * FROM reviews_of(NEW) AS r WHERE r.since IS NOT NULL AND r.parcel_id IS NOT NULL;
+    RETURN NULL;
+END $$;
+
+-- Few orders ever wait for a person; the others do not call the function.
+CREATE TRIGGER reviews_are_kept_at_first AFTER INSERT ON orders FOR EACH ROW
+    WHEN (NEW.audit IN ('rejected', 'in_review') OR NEW.phase = 'screening_held'
+          OR NEW.hold_reasons @> ARRAY['after_sale_arbitration'])
+    EXECUTE FUNCTION keep_reviews();
+CREATE TRIGGER reviews_are_kept AFTER UPDATE ON orders FOR EACH ROW
+    WHEN (NEW.audit IN ('rejected', 'in_review') OR NEW.phase = 'screening_held'
+          OR NEW.hold_reasons @> ARRAY['after_sale_arbitration']
+          OR OLD.audit IN ('rejected', 'in_review') OR OLD.phase = 'screening_held'
+          OR OLD.hold_reasons @> ARRAY['after_sale_arbitration'])
+    EXECUTE FUNCTION keep_reviews();
+
+INSERT INTO review_queue
+SELECT r.* FROM orders o CROSS JOIN LATERAL reviews_of(o) AS r
+WHERE r.since IS NOT NULL AND (o.audit IN ('rejected', 'in_review') OR o.phase = 'screening_held'
+                               OR o.hold_reasons @> ARRAY['after_sale_arbitration']);
+DROP INDEX orders_in_review;
+
+-- A merchant's held orders, and a merchant's closed ones, in the order of a list.
+CREATE INDEX orders_held_by_merchant ON orders (merchant_id, opened_at DESC, order_id DESC) WHERE cardinality(holds) > 0;
+
+-- The orders that wait for a reason, found by the reason: in the order of a list, a reason that few have would read all
+-- that wait. Only the bitmap of `orders_by_hold_reason` is left to the planner.
+CREATE FUNCTION orders_waiting_for(p_reason TEXT, p_most INTEGER) RETURNS SETOF orders
+LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp
+SET enable_seqscan = off SET enable_indexscan = off AS $$
+    SELECT * FROM orders WHERE cardinality(hold_reasons) > 0 AND hold_reasons @> ARRAY[p_reason] LIMIT p_most
+$$;
