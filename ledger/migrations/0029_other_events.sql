@@ -57,8 +57,10 @@ BEGIN
     WHERE t.happened ORDER BY t.n;
 END $$;
 
+-- As `add_order_events`: no further processes, one plan a session.
 CREATE FUNCTION add_withdrawal_events() RETURNS TRIGGER
-LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp
+SET max_parallel_workers_per_gather = 0 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_now JSONB := event_cause(OLD.state, NEW.state) || jsonb_build_object(
         'phase', NEW.state_name, 'amount_minor', NEW.amount_minor, 'currency', NEW.currency,
@@ -80,7 +82,8 @@ CREATE TRIGGER a_withdrawal_has_its_events AFTER UPDATE OF revision, state, stat
 
 -- A notice is an event with a recipient. A merchant sees those to merchants only.
 CREATE FUNCTION add_notice_events() RETURNS TRIGGER
-LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp
+SET max_parallel_workers_per_gather = 0 SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     PERFORM add_events(s.subject, CASE split_part(s.subject, '/', 1)
         WHEN 'order' THEN (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(s.subject, '/', 2))

@@ -64,7 +64,8 @@ BEGIN
 END $$;
 
 CREATE FUNCTION keep_verdicts() RETURNS TRIGGER
-LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp
+SET max_parallel_workers_per_gather = 0 SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     IF NEW.state -> 'parcels' IS NOT DISTINCT FROM OLD.state -> 'parcels' THEN
         RETURN NULL;
