@@ -118,6 +118,12 @@ async def _write_chart(connection: asyncpg.Connection[Any]) -> None:
         " debit_shape = EXCLUDED.debit_shape, credit_shape = EXCLUDED.credit_shape",
         legs,
     )
+    await connection.execute(
+        "DELETE FROM stored_legs s WHERE NOT EXISTS (SELECT FROM legs_of_chart l WHERE (l.kind, l.reference, l.debit,"
+        " l.credit) = (s.kind, s.reference, s.debit, s.credit));"
+        " INSERT INTO stored_legs (kind, reference, debit, credit) SELECT DISTINCT kind, reference, debit, credit"
+        " FROM legs_of_chart ON CONFLICT DO NOTHING"
+    )
 
 
 async def _missing(connection: asyncpg.Connection[Any]) -> list[Migration]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from asyncpg.pool import PoolConnectionProxy
 from databases import Database
-from ledger_samples import an_order, opened
+from ledger_samples import a_record, an_order, fund, opened
 
 from bench.settled import add_settled_orders
 from core.events import Cursor
@@ -82,7 +82,9 @@ async def test_an_orders_movement_reads_as_little_when_the_books_have_become_lon
     await database.owner.execute("ANALYZE")
     for number in range(6):
         await opened(register, an_order(f"A{number}", channel="other"))
-    rows_read = ROWS_READ.replace("'accounts'", "'accounts', 'orders', 'withdrawals'")
+    rows_read = ROWS_READ.replace(
+        "'accounts'", "'accounts', 'orders', 'withdrawals', 'movement_kinds', 'movement_legs', 'stored_legs'"
+    )
     given = "$1, 'CNY', $2, NULL, ARRAY['psp/other'], ARRAY[$3], ARRAY[1000::BIGINT], NULL"
     refund = "$1, 'CNY', $2, NULL, ARRAY[$3], ARRAY[$4], ARRAY[100::BIGINT], NULL"
     array = "ARRAY[$1], ARRAY['CNY'], ARRAY[$2::TIMESTAMPTZ], ARRAY[NULL], ARRAY[NULL], ARRAY[1]"
@@ -115,6 +117,29 @@ async def test_an_orders_movement_reads_as_little_when_the_books_have_become_lon
             await add_settled_orders(other, LONG, analyze=False)
         again = await read_all(session, 4)
         assert max(again) <= 2 * FEW, again
+
+
+WORKERS = "SELECT parallel_workers_launched FROM pg_stat_database WHERE datname = current_database()"
+HELD = {"name": "screening", "subject": "", "scope": "credit"}
+
+
+async def test_a_record_is_kept_without_further_processes(database: Database, register: Register) -> None:
+    """The planner expects a thousand holds of every state: for so many it starts processes, which cost more than all
+    else that a record does."""
+    async with database.owner.acquire() as session:
+        if await session.fetchval("SHOW server_version_num") < "180000":
+            return  # an older server does not count them
+        before = await session.fetchval(WORKERS)
+        one: Any = session
+        kept, book = Register(one), Book(one)
+        order = an_order("A1")
+        await opened(kept, order)
+        assert (await fund(book, order, a_record(state={"holds": []}))).outcome == "posted"
+        for revision, holds in enumerate(([HELD], []), start=2):
+            state = {"holds": holds, "recorded_revision": revision - 1}
+            assert (await kept.orders.record(a_record(revision=revision, state=state))).kept
+        await session.execute("SELECT pg_stat_force_next_flush()")
+        assert await session.fetchval(WORKERS) == before
 
 
 BUFFERS = 300

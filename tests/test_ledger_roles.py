@@ -64,6 +64,7 @@ TABLES = (
     "reconciliation_runs",
     "movement_kinds",
     "movement_legs",
+    "stored_legs",
     "schema_migrations",
     "api_keys",
     "requests",
@@ -82,7 +83,7 @@ TABLES = (
 )
 
 
-VIEWS = ("booked_settlements", "entries", "licences", "movement_faults", "stored_legs", "unguarded_balances")
+VIEWS = ("booked_settlements", "entries", "legs_of_chart", "licences", "movement_faults", "unguarded_balances")
 
 READS_ONLY = "reads, or computes; changes nothing"
 HANDS_ON = "within the chart and the register; its word for what channels, carriers and banks said is all there is"

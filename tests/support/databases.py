@@ -34,7 +34,7 @@ _END_OWN = f"SELECT pg_terminate_backend(pid, 5000) {_CLIENTS} AND usename = cur
 _TABLES = """
 SELECT oid, relname FROM pg_class
 WHERE relnamespace = $1::TEXT::regnamespace AND relkind = 'r'
-  AND relname NOT IN ('schema_migrations', 'movement_kinds', 'movement_legs', 'safeguards')
+  AND relname NOT IN ('schema_migrations', 'movement_kinds', 'movement_legs', 'safeguards', 'stored_legs')
 """
 _COUNTERS = """
 SELECT s.oid FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.classid = 'pg_class'::regclass
