@@ -33,10 +33,13 @@ TOGETHER: dict[str, str] = {
 }
 """File → the stack that it shares with others; a process that starts it runs all of them."""
 FIRST = (
-    *("bench", "core_order_machine", "core_withdrawal_machine", "workflows", "commands", "local", "readme"),
+    *("readme", "bench", "core_order_machine", "core_withdrawal_machine", "workflows", "commands", "local"),
     *("gateway", "inbound", "ledger", "worker", "activities"),
 )
-"""Beginnings of files' names, in the order in which they are handed out. The others are quick."""
+"""Beginnings of files' names, in the order in which they are handed out. The others are quick.
+
+The README's reader has a stack without other people's orders: its commands come first on the shared one.
+"""
 
 
 class WholeFiles(LoadScopeScheduling):
@@ -73,9 +76,9 @@ def pytest_make_collect_report(
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a process of several, long files first; alone, in the order of their names."""
-    if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: (_turn(item.nodeid), item.path))
+    """In a process of several, long files first; alone, in the order of their names, after the README's."""
+    several = hasattr(config, "workerinput")
+    items.sort(key=lambda item: (_turn(item.nodeid), item.path) if several else (_turn(item.nodeid) > 0, item.path))
 
 
 def pytest_collection_finish() -> None:
