@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from commands.group import group_of
+from commands.group import LANGUAGE, group_of
 from ending import end_with
 
 COMMANDS = {
@@ -88,8 +88,10 @@ def main(
     shows_version: Annotated[
         bool, typer.Option("--version", help="Show the version and end.", is_eager=True, callback=_show_version)
     ] = False,
+    lang: Annotated[Literal["en", "zh"], typer.Option(help="Say in this language why something is refused.")] = "en",
 ) -> None:
     """The options before a command."""
+    LANGUAGE.set(lang)
 
 
 def cli() -> None:

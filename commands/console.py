@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
+from commands.group import LANGUAGE
 from core.addresses import hide_passwords
 from core.errors import DakuanError, Misconfigured, Refused, Unavailable
-from core.reasons import SENTENCES
+from core.reason_texts import REASONS
+from core.reasons import SENTENCES, in_chinese
 from screens import clean, screen
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scri
 """The parameter that every command has, by the name `as_json`."""
 
 _as_json: ContextVar[bool] = ContextVar("as_json", default=False)
+_in_chinese: ContextVar[bool] = ContextVar("in_chinese", default=False)
 
 
 class Malformed(Refused):
@@ -59,6 +62,7 @@ def command(main: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     @functools.wraps(main)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         _as_json.set(bool(kwargs.get("as_json")))
+        _in_chinese.set("zh" in (kwargs.get("lang"), LANGUAGE.get()))
         _write_anything()
         code = _outcome(main(*args, **kwargs))
         if code:
@@ -113,9 +117,14 @@ def _unforeseen(error: Exception) -> DakuanError:
 
 
 def error_view(error: DakuanError) -> dict[str, Any]:
-    """An error for scripts: `{"code", "message", "field", "reasons"?}`; its class in words where it has no code."""
+    """An error for scripts: `{"code", "message", "message_zh"?, "field", "reasons"?}`.
+
+    The code is its class in words where it has none.
+    """
     code = error.code if isinstance(error, Refused) else _snake(type(error).__name__)
     view: dict[str, Any] = {"code": code, "message": hide_passwords(str(error)), "field": getattr(error, "field", None)}
+    if (chinese := in_chinese(code, view["message"])) is not None:
+        view["message_zh"] = chinese
     if isinstance(error, Malformed):
         view["reasons"] = error.reasons
     return view
@@ -129,12 +138,14 @@ def print_error(error: DakuanError, about: str = "", **more: Any) -> None:
         return
     where = f"{about}: " if about else ""
     if isinstance(error, Malformed):
-        print_line(f"{view['code']}: {where}{SENTENCES[error.code]}")
+        said = REASONS[error.code]
+        print_line(f"{view['code']}: {where}{said.zh if _in_chinese.get() else said.en}")
         for reason in error.reasons:
             print_line(f"  {reason['field']}: {reason['message']}")
     else:
         field = f" ({view['field']})" if view["field"] else ""
-        print_line(f"{view['code']}{field}: {where}{view['message']}")
+        said = (view.get("message_zh") if _in_chinese.get() else None) or view["message"]
+        print_line(f"{view['code']}{field}: {where}{said}")
 
 
 def _snake(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
+
+LANGUAGE: ContextVar[str] = ContextVar("language", default="en")
+"""The language in which a refusal is said: the `--lang` before a command's name."""
 
 
 class Unloaded(TyperCommand):

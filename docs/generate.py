@@ -32,7 +32,8 @@ from core.order.commands import VERBS as ORDER_VERBS
 from core.order.state import Phase as OrderPhase
 from core.order.state import Receipt
 from core.parcels import AuditStage
-from core.reasons import SENTENCES, Refusal
+from core.reason_texts import REASONS
+from core.reasons import Refusal
 from core.search_attributes import SEARCH_ATTRIBUTES
 from core.withdrawal.commands import VERBS as WITHDRAWAL_VERBS
 from core.withdrawal.state import Phase as WithdrawalPhase
@@ -250,7 +251,7 @@ def _notices() -> Blocks:
 
 def _codes() -> Blocks:
     yield "## Reason codes"
-    yield table(("code", "sentence"), [(f"`{code}`", sentence) for code, sentence in SENTENCES.items()])
+    yield table(("code", "sentence", "in Chinese"), [(f"`{code}`", said.en, said.zh) for code, said in REASONS.items()])
 
 
 def _search() -> Blocks:

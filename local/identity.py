@@ -98,4 +98,6 @@ class IdentityProvider:
             "nonce": asked["nonce"],
         }
         kept = {name: value for name, value in (claims | dict(self.spoil)).items() if value is not None}
-        return jwt.encode({"alg": "Ed25519", "kid": "k1"}, kept, self.signing_key or self.key, algorithms=["Ed25519"])
+        return jwt.encode(
+            {"alg": "Ed25519", "kid": self.key.kid}, kept, self.signing_key or self.key, algorithms=["Ed25519"]
+        )

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
 from core.errors import BadInput, DakuanError, Misconfigured, Refused, RetryableError
-from core.reasons import SENTENCES
+from core.reason_texts import HTTP_REASONS
+from core.reasons import SENTENCES, in_chinese
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 5
@@ -33,35 +34,39 @@ _CONTENT = {
     *("account_number_invalid", "bank_missing", "holder_mismatch", "wrong_drop_amount", "above_receivable"),
 }
 _OWN = {
-    "unauthorized": (401, "The API key is missing, not known, or has ended."),
-    "forged_form": (403, "This form was not ours, or it is older than the sign-in."),
-    "missing_scope": (403, "The API key has no scope for this."),
-    "not_found": (404, "There is nothing at this address."),
-    "method_not_allowed": (405, "This address does not take this method."),
-    "idempotency_key_missing": (400, "A changing request needs the header Idempotency-Key: 1 to 64 of A-Z a-z 0-9 _ -"),
-    "under_way": (409, "The same request is being carried out."),
-    "unreadable": (400, "The body cannot be read."),
-    "too_slow": (408, "The body took too long to arrive."),
-    "challenge_failed": (409, "The endpoint did not echo the challenge."),
-    "too_many_endpoints": (409, "There are as many endpoints as there may be."),
-    "too_large": (413, "The body is too large."),
-    "unsupported_media_type": (415, "The body has a form that is not taken here."),
-    "unknown_host": (400, "This gateway does not answer under the name in the header Host."),
-    "unknown_version": (400, "This version of the interface is not served."),
-    "too_many_requests": (429, "This API key asks more often than it may."),
-    "unavailable": (503, "Something that is needed does not answer."),
+    "unauthorized": 401,
+    "forged_form": 403,
+    "missing_scope": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "idempotency_key_missing": 400,
+    "under_way": 409,
+    "unreadable": 400,
+    "too_slow": 408,
+    "challenge_failed": 409,
+    "too_many_endpoints": 409,
+    "too_large": 413,
+    "unsupported_media_type": 415,
+    "unknown_host": 400,
+    "unknown_version": 400,
+    "too_many_requests": 429,
+    "unavailable": 503,
 }
-"""Codes of the gateway itself, with status and sentence."""
+"""Codes of the gateway itself, and their status."""
 
 
 class HttpProblem(BaseModel):
-    """An error, as RFC 9457 has it. `code` is a reason code of the contract, `errors` name the wrong fields."""
+    """An error, as RFC 9457 has it. `code` is a reason code of the contract, `errors` name the wrong fields.
+
+    `detail_zh` has the code's sentence in Chinese, and the same details.
+    """
 
     type: str
     title: str
     status: int
     code: str
     detail: str
+    detail_zh: str | None = None
     errors: list[dict[str, str]] = []
     request_id: str | None = None
 
@@ -86,7 +91,7 @@ class ProblemError(Exception):
 def status_of(code: str) -> int:
     """The HTTP status of a reason code: 404 what is not there, 422 the content forbids it, 409 the state forbids it."""
     if code in _OWN:
-        return _OWN[code][0]
+        return _OWN[code]
     if code == "internal_error":
         return 500
     if code == "wrong_actor":
@@ -96,7 +101,7 @@ def status_of(code: str) -> int:
 
 def problem_of(code: str, detail: str = "", field: str | None = None) -> HttpProblem:
     """The problem of a reason code."""
-    title = _OWN[code][1] if code in _OWN else SENTENCES.get(code, "The request was refused.")
+    title = HTTP_REASONS[code].en if code in _OWN else SENTENCES.get(code, "The request was refused.")
     errors = [{"pointer": _pointer(field), "detail": detail or title}] if field else []
     return HttpProblem(
         type=f"urn:dakuan:reason:{code}",
@@ -104,6 +109,7 @@ def problem_of(code: str, detail: str = "", field: str | None = None) -> HttpPro
         status=status_of(code),
         code=code,
         detail=detail or title,
+        detail_zh=in_chinese(code, detail or title),
         errors=errors,
     )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 import uvicorn
@@ -21,6 +23,8 @@ ENDS_WITHIN = 10
 LOOK_EVERY = 0.02
 CONNECTIONS_MOST = 1_000
 """Connections and requests at one time; beyond, the answer is 503 at once."""
+CONNECTIONS_EACH = 200
+"""Connections of one address, so that it cannot take all. This machine is not counted: the proxy in front is there."""
 IDLE_FOR = 30
 """Seconds that a connection is kept between two requests."""
 HEADERS_WITHIN = 10.0
@@ -28,13 +32,28 @@ HEADERS_WITHIN = 10.0
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1 that waits for the head of a request only so long."""
+    """HTTP/1.1 that waits for the head of a request only so long, and gives one address only so many connections."""
 
+    open_by_address: Counter[str]
+    """Set for each server."""
     _waits: asyncio.TimerHandle | None = None
+    _counted: str | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
-        self._expect_head()
+        if self._has_room(transport):
+            self._expect_head()
+        else:
+            transport.abort()
+
+    def _has_room(self, transport: asyncio.Transport) -> bool:
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        if not address or _is_this_machine(address):
+            return True
+        self._counted = address
+        self.open_by_address[address] += 1
+        return self.open_by_address[address] <= CONNECTIONS_EACH
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -45,6 +64,10 @@ class _Protocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        if self._counted is not None:
+            self.open_by_address[self._counted] -= 1
+            if not self.open_by_address[self._counted]:
+                del self.open_by_address[self._counted]
         super().connection_lost(exc)
 
     def _expect_head(self) -> None:
@@ -60,6 +83,15 @@ class _Protocol(H11Protocol):
         self._waits = None
         if not self.transport.is_closing():
             self.transport.close()
+
+
+def _is_this_machine(address: str) -> bool:
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return (mapped or found).is_loopback
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -91,7 +123,7 @@ def server_of(app: Any) -> uvicorn.Server:
     """A server for an application, with the limits of the gateway; it leaves signals alone."""
     config = uvicorn.Config(
         app,
-        http=_Protocol,
+        http=type("GatewayProtocol", (_Protocol,), {"open_by_address": Counter()}),
         ws="none",
         loop="asyncio",
         log_level="warning",

@@ -17,6 +17,7 @@ from config.console import parse_console
 from core.errors import Misconfigured
 from ledger.register import Register
 from local.identity import IdentityProvider
+from storefront.console import provider_keys
 from storefront.console.cookies import Jar
 from storefront.console.oidc import ProviderDesk
 from storefront.limits import UNKNOWN_SENDERS
@@ -93,6 +94,29 @@ async def test_a_token_that_another_key_signed_is_refused(
 ) -> None:
     provider.signing_key = OKPKey.generate_key("Ed25519", {"kid": "k1"})
     assert (await through(browser, provider)).status_code == 401
+
+
+async def test_keys_are_kept_and_a_new_one_is_found(
+    browser: httpx2.AsyncClient, provider: IdentityProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    answer = ProviderDesk.json
+
+    async def counted(desk: ProviderDesk, method: str, url: str, **more: Any) -> dict[str, Any]:
+        asked.append(url.rpartition("/")[2])
+        return await answer(desk, method, url, **more)
+
+    monkeypatch.setattr(ProviderDesk, "json", counted)
+    for _ in range(3):
+        assert (await through(browser, provider)).status_code == 303
+    assert asked.count("jwks") == 1
+    provider.key = OKPKey.generate_key("Ed25519", {"kid": "k2"})
+    assert (await through(browser, provider)).status_code == 303
+    assert asked.count("jwks") == 2
+    # One that was taken back is believed no longer than this.
+    monkeypatch.setattr(provider_keys, "KEPT_FOR", 0.0)
+    assert (await through(browser, provider)).status_code == 303
+    assert asked.count("jwks") == 3
 
 
 async def test_a_sign_in_that_was_begun_elsewhere_is_refused(

@@ -64,6 +64,49 @@ async def connection() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.Stre
         await running
 
 
+async def test_one_address_cannot_take_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "CONNECTIONS_EACH", 2)
+    monkeypatch.setattr(serving, "_is_this_machine", lambda address: False)
+    listener = listen("127.0.0.1", 0)
+    server = server_of(Starlette(routes=[Route("/", echo, methods=["POST"])]))
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    port = listener.getsockname()[1]
+    whole = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
+    try:
+        taken = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        for reader, writer in taken:
+            writer.write(whole)
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        assert await _answer(port, whole) == b""
+        taken[0][1].close()
+        # The server hears of the end a moment later.
+        assert any([(await _answer(port, whole)).startswith(b"HTTP/1.1 200") for _ in range(100)])
+        taken[1][1].close()
+    finally:
+        server.should_exit = True
+        await running
+
+
+async def _answer(port: int, whole: bytes) -> bytes:
+    """The first line of an answer; empty where the connection is refused."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(whole)
+    try:
+        return await asyncio.wait_for(reader.readline(), 10)
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "ours"),
+    [("127.0.0.1", True), ("::1", True), ("::ffff:127.0.0.1", True), ("10.0.0.7", False), ("fe80::1%eth0", False)],
+)
+def test_the_proxy_on_this_machine_may_have_more(address: str, ours: bool) -> None:
+    assert serving._is_this_machine(address) is ours
+
+
 @pytest.mark.parametrize("head", [b"", b"POST / HT", b"POST / HTTP/1.1\r\nHost: localhost\r\n"])
 async def test_a_sender_that_never_ends_the_head_is_left(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "HEADERS_WITHIN", 0.05)

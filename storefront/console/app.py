@@ -32,6 +32,7 @@ from storefront.console import (
     withdrawals_page,
 )
 from storefront.console.cookies import jar_of
+from storefront.console.provider_keys import ProviderKeys
 from storefront.console.rendering import render, said_of
 from storefront.console.visits import Visit, keep_browser, visit_of
 from storefront.problems import HttpProblem, ProblemError, problem_in, problem_of
@@ -69,6 +70,7 @@ def console_app(service: HttpService) -> Starlette:
     )
     app.state.service = service
     app.state.jar = jar_of(settings)
+    app.state.provider_keys = ProviderKeys()
     app.state.hosts = {settings.console.host} if settings.console is not None else None
     return app
 

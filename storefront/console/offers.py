@@ -53,7 +53,6 @@ ACTIONS: Mapping[tuple[Kind, str], Action] = {
             "order",
             "decide_audit",
             (FormField("parcel_id", "fixed"), FormField("verdict", "choice", ("approved", "rejected")), REASON),
-            moves_money=False,
             leads=True,
         ),
         Action(

@@ -11,19 +11,19 @@ import json
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
 from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 from starlette.responses import Response
 from starlette.routing import Route
 
 from config.console import ConsoleSettings
 from core.addresses import is_plain_remote
 from storefront.console import cookies
+from storefront.console.provider_keys import UNFIT, ProviderKeys
 from storefront.console.signing_in import LASTS, open_session
 from storefront.console.visits import LONGEST_PAGE, Visit, for_anyone, go, own_page
 from storefront.identities import address_of
@@ -49,10 +49,12 @@ class ProviderDesk:
     """The provider of identities.
 
     Args:
+        keys: its keys, as they are kept between sign-ins.
         transport: how it is reached; the network unless given.
     """
 
     settings: ConsoleSettings
+    keys: ProviderKeys
     transport: httpx2.AsyncBaseTransport | None = None
 
     async def document(self) -> dict[str, str]:
@@ -100,7 +102,8 @@ def _desk(visit: Visit) -> ProviderDesk:
     settings = visit.service.settings.console
     if settings is None:
         raise ProblemError("not_found")
-    return ProviderDesk(settings, getattr(visit.request.app.state, "transport", None))
+    state = visit.request.app.state
+    return ProviderDesk(settings, state.provider_keys, getattr(state, "transport", None))
 
 
 async def start(visit: Visit) -> Response:
@@ -183,12 +186,11 @@ async def _claims(desk: ProviderDesk, found: dict[str, str], code: str, kept: di
     answer = await desk.json(
         "POST", found["token_endpoint"], data=body, auth=(settings.client_id, settings.client_secret)
     )
-    published: Any = await desk.json("GET", found["jwks_uri"])
+    published = partial(desk.json, "GET", found["jwks_uri"])
     try:
-        keys = KeySet.import_key_set(published)
-        token = jwt.decode(str(answer.get("id_token", "")), keys, algorithms=ALGORITHMS)
+        token = await desk.keys.verified(str(answer.get("id_token", "")), ALGORITHMS, published)
         _registry(settings, kept["nonce"]).validate(token.claims)
-    except (JoseError, ValueError, KeyError, TypeError) as error:  # the last two: keys of no form that there is
+    except UNFIT as error:
         log.warning("sign-in: the token is not valid: %s", type(error).__name__)
         raise ProblemError("unauthorized", "The provider's answer is not valid.") from None
     claims: dict[str, Any] = dict(token.claims)

@@ -89,7 +89,10 @@ def _common(visit: Visit) -> dict[str, Any]:
 def said_of(visit: Visit, problem: HttpProblem) -> str:
     """A problem as people read it."""
     section = TABLE["problem"]
-    return section[problem.code][visit.language] if problem.code in section else visit.words.plain(problem.detail)
+    if problem.code in section:
+        return section[problem.code][visit.language]
+    chinese = problem.detail_zh if visit.language == "zh" else None
+    return visit.words.plain(chinese or problem.detail)
 
 
 def actor_name(visit: Visit, who: str) -> str:
