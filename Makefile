@@ -14,13 +14,14 @@ ARGS ?=
 # A process that ends with a test that hangs is not started again: it would hang again.
 PARALLEL ?= --numprocesses auto --dist loadfile --max-worker-restart 0
 
-.PHONY: help setup demo up browser optools test soak teeth check lint types docs schema simplified bench lock clean
+.PHONY: help setup demo up browser optools test soak drills teeth check lint types docs schema simplified bench lock clean
 
 help:
 	@echo "make demo    orders go through all six steps on a local stack, with a report"
 	@echo "make up      the local stack and a worker, until Ctrl-C"
 	@echo "make test    all tests"
 	@echo "make soak    the large numbers: hours of random lives, examples and faults"
+	@echo "make drills  loss of Temporal, restores, an upgrade and back, each on a stack of its own"
 	@echo "make teeth   planted money bugs, each caught by its suite"
 	@echo "make check   lint, format, types, all tests"
 	@echo "make bench   what an order and a posting cost, against the plain ways"
@@ -66,6 +67,9 @@ test: $(READY) browser optools
 
 soak: $(READY)
 	$(RUN) tests/support/soak.py $(ARGS)
+
+drills: $(READY)
+	$(RUN) -m bench drill $(ARGS)
 
 teeth: $(READY)
 	$(RUN) tests/support/teeth.py $(ARGS)

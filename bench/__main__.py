@@ -7,6 +7,7 @@ import sys
 import typer
 
 from bench.audit import audit_bench
+from bench.drills.command import drill
 from bench.faults.command import faults
 from bench.ledger import ledger
 from bench.orders import orders
@@ -20,6 +21,7 @@ app.command()(ledger)
 app.command("audit")(audit_bench)
 app.command("screening")(screening_bench)
 app.command()(faults)
+app.command()(drill)
 
 
 def main() -> None:

@@ -1,19 +1,17 @@
 """The reply to COMMIT is lost: the caller learns `Unavailable`, asks again, and the money moved once.
 
-A relay on this machine stands between us and PostgreSQL. Once armed it cuts the connection instead of passing on the
+A line on this machine stands between us and PostgreSQL. Once armed it cuts the connection instead of passing on the
 first reply that comes after the database shows the effect.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from databases import WAITING, Database, until_a_lock_is_waited_for
+from databases import WAITING, Database, line_to, until_a_lock_is_waited_for
 from ledger_samples import (
     LIMITS,
     NOW,
@@ -34,54 +32,20 @@ from ledger_samples import (
     void,
 )
 
+from bench.line import Line
 from core.errors import Unavailable
 from ledger.book import Book
 from ledger.pool import open_pool
 from ledger.register import Register
 
 
-class Relay:
-    """Passes bytes both ways, until a reply finds the question `cut_when` answered with yes."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._to = (host, port)
-        self.cut_when: Callable[[], Awaitable[bool]] | None = None
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_connection(*self._to)
-        up = asyncio.create_task(self._pass(reader, up_writer))
-        try:
-            while data := await up_reader.read(65536):
-                if self.cut_when is not None and await self.cut_when():
-                    self.cut_when = None
-                    break
-                writer.write(data)
-                await writer.drain()
-        finally:
-            up.cancel()
-            for end in (up_writer, writer):
-                end.transport.abort()
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-
-
 @pytest_asyncio.fixture(loop_scope="session")
-async def relay(database: Database) -> AsyncIterator[tuple[Relay, Book, Register]]:
-    """The relay, and book and register behind it."""
-    address = urlsplit(database.worker_dsn)
-    assert address.hostname is not None
-    assert address.port is not None
-    relay = Relay(address.hostname, address.port)
-    server = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    pool = await open_pool(database.worker_dsn.replace(f":{address.port}/", f":{port}/"), size=1)
-    yield relay, Book(pool), Register(pool)
-    pool.terminate()
-    server.close()
+async def far(database: Database) -> AsyncIterator[tuple[Line, Book, Register]]:
+    """A line, and book and register at the other end of it."""
+    async with line_to(database) as (line, address):
+        pool = await open_pool(address, size=1)
+        yield line, Book(pool), Register(pool)
+        pool.terminate()
 
 
 MOVES = ["fund", "refund", "refund_arrived", "credit", "settle", "reserve", "pay", "void", "bank_return"]
@@ -89,9 +53,9 @@ MOVES = ["fund", "refund", "refund_arrived", "credit", "settle", "reserve", "pay
 
 @pytest.mark.parametrize("what", MOVES)
 async def test_a_reply_that_is_lost_moves_the_money_once(
-    database: Database, book: Book, register: Register, relay: tuple[Relay, Book, Register], what: str
+    database: Database, book: Book, register: Register, far: tuple[Line, Book, Register], what: str
 ) -> None:
-    between, far_book, far_register = relay
+    line, far_book, far_register = far
     order, withdrawal = an_order(), a_withdrawal()
     await _prepare(what, book, register)
     calls: dict[str, tuple[str, Callable[[Book, Register], Awaitable[object]]]] = {
@@ -112,7 +76,7 @@ async def test_a_reply_that_is_lost_moves_the_money_once(
         return bool(found)
 
     await far_register.withdrawals.available("m-1", "CNY")  # connect, before the line is cut
-    between.cut_when = committed
+    line.cut_when = committed
     with pytest.raises(Unavailable):
         await call(far_book, far_register)
     before = await register.balances.by_purpose()
@@ -142,19 +106,19 @@ async def _prepare(what: str, book: Book, register: Register) -> None:
 
 
 async def test_an_order_whose_registration_lost_its_reply_is_registered_once(
-    database: Database, register: Register, relay: tuple[Relay, Book, Register]
+    database: Database, register: Register, far: tuple[Line, Book, Register]
 ) -> None:
-    between, _, far = relay
+    line, _, far_register = far
     await opened(register, an_order("A0"))  # the policy is there
-    await far.withdrawals.available("m-1", "CNY")
+    await far_register.withdrawals.available("m-1", "CNY")
 
     async def committed() -> bool:
         return await register.orders.stored("A1") is not None
 
-    between.cut_when = committed
+    line.cut_when = committed
     with pytest.raises(Unavailable):
-        await opened(far, an_order())
-    assert await opened(far, an_order()) == "same_run"
+        await opened(far_register, an_order())
+    assert await opened(far_register, an_order()) == "same_run"
     assert await register.orders.stored("A1") == an_order()
 
 

@@ -80,9 +80,10 @@ with workflow.unsafe.imports_passed_through():
 
 LOOK_LIMIT = timedelta(seconds=30)
 """One query of a carrier, without retries."""
-POLLING = RetryPolicy(initial_interval=timedelta(minutes=1), maximum_interval=timedelta(minutes=5))
-"""For a poll that ended unexpectedly: its worker died, or the database did not answer. A poll that only has to look
-again sets its own delay, and the adapter keeps the carrier's shortest interval.
+POLLING = RetryPolicy(initial_interval=timedelta(minutes=1), maximum_interval=timedelta(minutes=2))
+"""For a poll that ended unexpectedly: its worker died, or the database did not answer. Two minutes after a fault ends
+every order is looked at again. A poll that only has to look again sets its own delay, and the adapter keeps the
+carrier's shortest interval.
 """
 NEXT_STARTS = timedelta(milliseconds=100)
 """A pause that ends a workflow task, if its activities do not all fit into one."""

@@ -38,7 +38,7 @@ class MortalWorker:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "bench.faults.worker", arguments),
                 cwd=PROJECT,
-                env={**_environment(settings)},
+                env=environment_of(settings),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -63,7 +63,8 @@ class MortalWorker:
             await self._process.stdin.drain()
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Of a program that uses these servers, and none that our own environment names."""
     own = {name: value for name, value in {**os.environ}.items() if not name.startswith(OURS)}
     given = {
         "DATABASE_URL": settings.database_url,

@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 import pytest_asyncio
 
+from bench.line import Line
 from ledger.book import Book
 from ledger.migrate import migrate
 from ledger.pool import SCHEMA, open_pool
@@ -206,6 +209,16 @@ async def lift_safeguards(owner_dsn: str) -> None:
     """Allow payouts to new accounts at once, and any clock: most tests are about something else."""
     async with asyncpg.create_pool(owner_dsn, min_size=1, max_size=1, server_settings={"search_path": SCHEMA}) as pool:
         await pool.execute(LIFTED)
+
+
+@asynccontextmanager
+async def line_to(database: Database) -> AsyncIterator[tuple[Line, str]]:
+    """A line to the server of this database, and the database's address behind it, for the worker's role."""
+    address = urlsplit(database.worker_dsn)
+    assert address.hostname is not None
+    assert address.port is not None
+    async with Line.to(address.hostname, address.port) as line:
+        yield line, database.worker_dsn.replace(f":{address.port}/", f":{line.listens_at}/")
 
 
 @pytest.fixture

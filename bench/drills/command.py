@@ -1,0 +1,41 @@
+"""The command line of the drills."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bench.drills.bad_line import work_behind_a_bad_line
+from bench.drills.loss import lose_temporal
+from bench.drills.steps import Steps
+from bench.drills.upgrade import upgrade
+
+DRILLS: dict[str, tuple[str, Callable[[int, Steps], Coroutine[Any, Any, None]]]] = {
+    "loss": ("Temporal is lost", lose_temporal),
+    "line": ("a bad line between worker and PostgreSQL", work_behind_a_bad_line),
+    "upgrade": ("an upgrade and back", upgrade),
+}
+"""In the order in which all are run."""
+
+
+def drill(
+    names: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(DRILLS)}; all unless named.")] = None,
+    orders: Annotated[int, typer.Option(min=10, help="Orders and withdrawals of each drill.")] = 1_000,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the figures to this file, of several drills the last.")
+    ] = None,
+) -> None:
+    """What a person does after a loss, a restore or an upgrade. Exit code 1 if something is lost, twice or stuck."""
+    if unknown := [name for name in names or () if name not in DRILLS]:
+        raise typer.BadParameter(f"no drill is called {unknown[0]!r}; there are {', '.join(DRILLS)}")
+    passed = True
+    for name in names or DRILLS:
+        title, act = DRILLS[name]
+        steps = Steps(f"{title}, {orders:,} orders and withdrawals")
+        asyncio.run(act(orders, steps))
+        passed = steps.end(json) and passed
+    raise typer.Exit(0 if passed else 1)
