@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from bytecode import keep_bytecode
+from cached_workflows import remember_only
 from sizes import load_profile
 
 from gateway import connecting
@@ -48,6 +49,18 @@ def shared_data() -> Path:
 def _one_pause_at_the_end() -> None:
     """A client of ours pauses before its program ends; the test run pauses once, in `pytest_unconfigure`."""
     connecting.LAST_PAUSE = 0.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--cached-workflows 0` lets every worker forget a workflow after each task, and replay it for the next one."""
+    parser.addoption("--cached-workflows", type=int, default=None, help="How many workflows each worker remembers.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give every worker that a test builds as many, also where it says another number."""
+    cached = config.getoption("--cached-workflows")
+    if cached is not None:
+        remember_only(cached)
 
 
 def pytest_unconfigure() -> None:

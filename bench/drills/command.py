@@ -13,6 +13,7 @@ from bench.drills.bad_line import work_behind_a_bad_line
 from bench.drills.loss import lose_temporal
 from bench.drills.steps import Steps
 from bench.drills.upgrade import upgrade
+from bench.figures import Figures, write
 
 DRILLS: dict[str, tuple[str, Callable[[int, Steps], Coroutine[Any, Any, None]]]] = {
     "loss": ("Temporal is lost", lose_temporal),
@@ -32,10 +33,15 @@ def drill(
     """What a person does after a loss, a restore or an upgrade. Exit code 1 if something is lost, twice or stuck."""
     if unknown := [name for name in names or () if name not in DRILLS]:
         raise typer.BadParameter(f"no drill is called {unknown[0]!r}; there are {', '.join(DRILLS)}")
-    passed = True
+    passed, figures = True, Figures(orders=0.0, effects=0.0, breaches=0.0)
     for name in names or DRILLS:
         title, act = DRILLS[name]
         steps = Steps(f"{title}, {orders:,} orders and withdrawals")
         asyncio.run(act(orders, steps))
-        passed = steps.end(json) and passed
+        passed = steps.end() and passed
+        figures |= {f"{name}_{figure}": value for figure, value in steps.figures.items()}
+        figures["orders"] += orders
+        figures["effects"] += steps.figures.get("effects_outside", 0)
+        figures["breaches"] += len(steps.breaches)
+    write(figures, json)
     raise typer.Exit(0 if passed else 1)

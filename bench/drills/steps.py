@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from rich.console import Console
 
-from bench.figures import Figures, write
+from bench.figures import Figures
 
 BREACHES_SHOWN = 20
 
@@ -43,7 +42,7 @@ class Steps:
         if not so:
             self.breaches.append(what)
 
-    def end(self, file: Path | None) -> bool:
+    def end(self) -> bool:
         """Print figures and verdict; returns whether the drill passed."""
         self.figures |= {"breaches": float(len(self.breaches)), "drill_s": round(time.monotonic() - self._began, 1)}
         for name, value in self.figures.items():
@@ -51,5 +50,4 @@ class Steps:
         for breach in self.breaches[:BREACHES_SHOWN]:
             self._console.print(f"  BREACH  {breach}")
         self._console.print("Verdict: passed." if not self.breaches else f"Verdict: {len(self.breaches)} breaches.")
-        write(self.figures, file)
         return not self.breaches

@@ -81,7 +81,7 @@ def show_report(facts: RunFacts, evidence: Evidence, verdict: Verdict, raced: Ra
     _counts(console, "Where the withdrawals stand", _ends(evidence))
     if raced is not None:
         show_race(raced, None)
-    figures = _figures(facts, verdict, raced)
+    figures = _figures(facts, evidence, verdict, raced)
     show("", (), (), figures)
     _breaches(console, facts, verdict)
     write(figures, file)
@@ -96,7 +96,7 @@ def show_race(raced: Raced, file: Path | None) -> None:
     write(figures, file)
 
 
-def _figures(facts: RunFacts, verdict: Verdict, raced: Raced | None) -> Figures:
+def _figures(facts: RunFacts, evidence: Evidence, verdict: Verdict, raced: Raced | None) -> Figures:
     asked = {name: count for name, count in facts.tally.items() if name.startswith("asked/bank/payout")}
     struck = {name: count for name, count in facts.tally.items() if name.startswith("struck/bank/")}
     figures: Figures = {
@@ -104,6 +104,7 @@ def _figures(facts: RunFacts, verdict: Verdict, raced: Raced | None) -> Figures:
         "orders": float(facts.orders),
         "orders_refunded": float(facts.back),
         "kills": float(facts.kills.total()),
+        "effects": float(sum(len(one.payouts_minor) for one in evidence.bank.values()) + facts.back),
         "bank_calls": float(sum(asked.values())),
         "bank_faults": float(sum(struck.values())),
         "double_effects": float(verdict.double_effects),

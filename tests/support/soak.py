@@ -5,8 +5,9 @@
 
 Parts: `sequences` (every sequence of so many events, from each start), `hypothesis` (every test by hypothesis),
 `orders`, `withdrawals` and `refunds` (random walks of the core, each named by its seed), `bursts` (signals at once, to
-one order), `webhooks` (10,000 events to 20 endpoints, gateways killed), `faults` (the fault bench). A part that fails
-does not stop the others; then the exit code is 1.
+one order), `webhooks` (10,000 events to 20 endpoints, gateways killed), `uncached` (the tests of workflows by workers
+that remember none), `faults` (the fault bench, `--rounds` times), `drills` (a loss, a bad line, an upgrade). A part
+that fails does not stop the others; then the exit code is 1. At the end: kills, orders, withdrawals, effects, breaches.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -38,7 +40,9 @@ WALKS: dict[str, Callable[[int], int]] = {
     "withdrawals": withdrawal_life.walk,
     "refunds": refund_walks.walk,
 }
-PARTS = ("sequences", "hypothesis", *WALKS, "bursts", "webhooks", "faults")
+PARTS = ("sequences", "hypothesis", *WALKS, "bursts", "webhooks", "uncached", "faults", "drills")
+TOLD = ("kills", "orders", "withdrawals", "effects", "double_effects", "lost_minor", "stuck", "breaches")
+"""Figures of the fault bench and the drills that are added up."""
 AT_A_TIME = 100
 """Walks that a process takes before it reports."""
 SAYS_EVERY = 10.0
@@ -56,6 +60,8 @@ class Figures:
     events: int
     failed: int
     seconds: float
+    told: dict[str, float] = field(default_factory=dict)
+    """What a bench counted itself."""
 
 
 def _walk_some(kind: str, first: int, count: int) -> tuple[int, list[str]]:
@@ -135,13 +141,42 @@ def run_program(part: str, size: str, *arguments: str, **environment: str) -> Fi
     return Figures(part, size, 0, int(ended.returncode != 0), time.monotonic() - began)
 
 
+def run_bench(part: str, size: str, *arguments: str) -> Figures:
+    """A bench, with the figures that it writes."""
+    with tempfile.TemporaryDirectory(prefix="dakuan-soak-") as folder:
+        file = Path(folder) / "figures.json"
+        done = run_program(part, size, "bench", *arguments, "--json", str(file))
+        if file.exists():
+            figures = json.loads(file.read_text(encoding="utf-8"))["figures"]
+            done.told = {name: figures[name] for name in TOLD if name in figures}
+    return done
+
+
+def run_rounds(rounds: int, first: int, withdrawals: int) -> Figures:
+    """The fault bench, each round with another seed; the figures of all together."""
+    total = Figures("faults", f"{rounds:,} × {withdrawals:,} withdrawals from seed {first}", 0, 0, 0.0)
+    for seed in range(first, first + rounds):
+        one = run_bench("faults", "", "faults", "--withdrawals", str(withdrawals), "--seed", str(seed))
+        total.failed, total.seconds = total.failed + one.failed, total.seconds + one.seconds
+        total.told = {name: total.told.get(name, 0) + one.told.get(name, 0) for name in TOLD}
+        print(f"faults: round {seed - first + 1} of {rounds}: {said(total.told)}", flush=True)
+    return total
+
+
+def said(told: dict[str, float]) -> str:
+    """Figures in one line."""
+    return ", ".join(f"{value:,.0f} {name.replace('_', ' ')}" for name, value in told.items())
+
+
 def soak(
     parts: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(PARTS)}; all unless named.")] = None,
     examples: Annotated[int, typer.Option(min=1, help="Of every test by hypothesis.")] = 20_000,
     walks: Annotated[int, typer.Option(min=1, help="Through orders, withdrawals and refunds each.")] = 200_000,
     first: Annotated[int, typer.Option(min=0, help="The first walk's seed.")] = 0,
     length: Annotated[int, typer.Option(min=1, max=6, help="Of the sequences.")] = 5,
-    withdrawals: Annotated[int, typer.Option(min=1, help="Of the fault bench.")] = 2_000,
+    withdrawals: Annotated[int, typer.Option(min=1, help="Of each round of the fault bench.")] = 2_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Of the fault bench, each with a seed of its own.")] = 1,
+    lives: Annotated[int, typer.Option(min=10, help="Of each drill.")] = 1_000,
     file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
 ) -> None:
     """The large numbers, part by part, and their figures at the end."""
@@ -167,9 +202,11 @@ def soak(
             *("pytest", "-o", "faulthandler_timeout=0", "tests/test_storefront_storm.py"),
             **{VARIABLE: str(examples)},
         ),
-        "faults": lambda: run_program(
-            "faults", f"{withdrawals:,} withdrawals", "bench", "faults", "--withdrawals", str(withdrawals)
+        "uncached": lambda: run_program(
+            "uncached", "the tests of workflows", *("pytest", "--cached-workflows", "0", *workflow_tests())
         ),
+        "faults": partial(run_rounds, rounds, first, withdrawals),
+        "drills": lambda: run_bench("drills", f"{lives:,} lives each", "drill", "--orders", str(lives)),
     }
     figures = []
     for part in wanted:
@@ -177,6 +214,11 @@ def soak(
         figures.append(runs[part]())
     write(figures, file)
     raise typer.Exit(code=int(any(one.failed for one in figures)))
+
+
+def workflow_tests() -> list[str]:
+    """The files that let a worker of this process run workflows."""
+    return sorted(str(path) for path in (PROJECT / "tests").glob("test_workflows_*.py"))
 
 
 def write(figures: list[Figures], file: Path | None) -> None:
@@ -187,6 +229,9 @@ def write(figures: list[Figures], file: Path | None) -> None:
             one.part, one.size, f"{one.events:,}" if one.events else "", str(one.failed), f"{one.seconds / 60:.1f}"
         )
     Console().print(table)
+    for one in figures:
+        if one.told:
+            Console(highlight=False).print(f"{one.part}: {said(one.told)}")
     if file is not None:
         file.write_text(json.dumps([asdict(one) for one in figures], indent=2) + "\n", encoding="utf-8")
 
