@@ -22,7 +22,7 @@ from core.reasons import SENTENCES
 from core.reconciliation.breaks import breaks, by_reason
 from core.reconciliation.lines import Break, Comparison, Scope, Statement, Summary
 from core.reconciliation.policy import ReconciliationPolicy
-from ledger.reconciling import both_sides
+from ledger.differing import differing
 from ledger.register import Register
 from ledger.upkeep import Upkeep, look_after_merchants
 
@@ -138,9 +138,9 @@ class ReconciliationActivities:
     async def look(self, scope: Scope, name: str, now: datetime) -> tuple[list[Break], int, int]:
         """All breaks, and how many lines each side has; nothing is stored."""
         policy = await self._policy()
-        sides = await both_sides(self._register.pool, scope, name)
+        sides = await differing(self._register.pool, scope, name, now, policy)
         found = breaks(scope, name, sides.ours, sides.theirs, now, policy, covered=sides.covered)
-        return found, len(sides.ours), len(sides.theirs)
+        return found, sides.our_count, sides.their_count
 
     async def _policy(self) -> ReconciliationPolicy:
         stored = await self._register.policies.newest(None)

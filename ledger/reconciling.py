@@ -1,59 +1,11 @@
-"""Both sides of a comparison, read in one snapshot: a movement posted during the read is seen whole or not at all."""
+"""The lines of both sides of a comparison, as queries: what our books and register say, and what is compared with it.
+
+`ours` and `theirs` give each scope's lines the same columns. `$2` is the scope and `$2` the name.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
-
-from core.fields import Message
-from core.reconciliation.lines import Covered, OurLine, Scope, TheirLine
-from ledger.long_reads import LongReads, long_reads
-from ledger.pool import Pool
-
-M = TypeVar("M", bound=Message)
-
-
-class Sides(NamedTuple):
-    """Two sides, and the periods that theirs covers completely; None: all time."""
-
-    ours: list[OurLine]
-    theirs: list[TheirLine]
-    covered: list[Covered] | None
-
-
-async def both_sides(pool: Pool, scope: Scope, name: str) -> Sides:
-    """What we have and what they state, at one moment.
-
-    Raises:
-        Unavailable: the database does not answer; a retry helps.
-    """
-    async with long_reads(pool) as connection:
-        if scope in {"withdrawals", "orders"}:
-            ours, theirs = _BOOKS[scope]
-            return Sides(await _ours(connection, ours), await _theirs(connection, theirs), None)
-        found = [line for query in _STATED[scope] for line in await _ours(connection, query, name)]
-        stated = await _theirs(
-            connection,
-            "SELECT line_id, kind, key, amount_minor, fee_minor, currency, at, reference, event_id"
-            " FROM statement_lines WHERE scope = $1 AND name = $2",
-            *(scope, name),
-        )
-        periods = await connection.fetch(
-            "SELECT since, until FROM statement_periods WHERE scope = $1 AND name = $2", scope, name
-        )
-        return Sides(found, stated, [Covered.model_validate(dict(row)) for row in periods])
-
-
-async def _ours(connection: LongReads, query: str, *arguments: str) -> list[OurLine]:
-    return await _lines(OurLine, connection, query, *arguments)
-
-
-async def _theirs(connection: LongReads, query: str, *arguments: str) -> list[TheirLine]:
-    return await _lines(TheirLine, connection, query, *arguments)
-
-
-async def _lines(model: type[M], connection: LongReads, query: str, *arguments: str) -> list[M]:
-    return [model.model_validate(dict(row)) for row in await connection.fetch(query, *arguments)]
-
+from core.reconciliation.lines import Scope
 
 # --- rails and channels -------------------------------------------------------------------------------------------
 
@@ -65,10 +17,10 @@ _CASH = """
                sum(e.amount_minor)::BIGINT AS amount_minor, max(m.recorded_at) AS recorded_at
         FROM (
             SELECT t.movement_id, 'out' AS side, t.amount_minor FROM transfers t
-            JOIN accounts a ON a.id = t.credit_account WHERE a.path = 'rail/' || $1 || '/cash'
+            JOIN accounts a ON a.id = t.credit_account WHERE a.path = 'rail/' || $2 || '/cash'
             UNION ALL
             SELECT t.movement_id, 'back', t.amount_minor FROM transfers t
-            JOIN accounts a ON a.id = t.debit_account WHERE a.path = 'rail/' || $1 || '/cash'
+            JOIN accounts a ON a.id = t.debit_account WHERE a.path = 'rail/' || $2 || '/cash'
         ) AS e
         JOIN movements m ON m.id = e.movement_id
         WHERE m.reference > 'withdrawal/' AND m.reference < 'withdrawal0'
@@ -83,14 +35,14 @@ _PAYOUTS = f"""{_CASH}
            coalesce(b.recorded_at, a.updated_at) AS at
     FROM payout_attempts a
     LEFT JOIN cash b ON b.withdrawal_id = a.withdrawal_id AND b.side = 'out' AND a.state = 'paid'
-    WHERE a.rail = $1
+    WHERE a.rail = $2
 """
 _RETURNS = f"""{_CASH}
     SELECT 'return' AS kind, a.key, 'withdrawal/' || a.withdrawal_id AS subject, b.amount_minor, a.currency,
            a.created_at AS begun_at, b.recorded_at AS at
     FROM payout_attempts a
     JOIN cash b ON b.withdrawal_id = a.withdrawal_id AND b.side = 'back'
-    WHERE a.rail = $1 AND a.state = 'paid'
+    WHERE a.rail = $2 AND a.state = 'paid'
 """
 
 # Penny drops, each under its own key. A `lost` one may still be in a statement.
@@ -104,7 +56,7 @@ _DROPS = """
     LEFT JOIN movements m ON d.state = 'paid'
         AND m.reference = concat_ws('/', 'account', d.account_id, d.version, 'drop', d.drop_no)
     LEFT JOIN transfers t ON t.movement_id = m.id AND t.leg = 1
-    WHERE d.rail = $1
+    WHERE d.rail = $2
 """
 
 # What channels sent to the rail. It may take days: report it as stuck before it is missing.
@@ -112,7 +64,7 @@ _FUNDINGS = """
     SELECT 'funding' AS kind, s.settlement AS key, 'channel/' || s.channel AS subject, 'under_way' AS stand,
            s.net_minor AS amount_minor, s.currency, s.occurred_at AS at
     FROM booked_settlements s
-    WHERE s.cash = 'rail/' || $1 || '/cash' AND s.net_minor > 0
+    WHERE s.cash = 'rail/' || $2 || '/cash' AND s.net_minor > 0
 """
 
 # What buyers paid for the orders that the register knows.
@@ -120,7 +72,7 @@ _PAYMENTS = """
     SELECT 'payment' AS kind, p.payment AS key, 'order/' || min(o.order_id) AS subject, p.paid_minor AS amount_minor,
            p.currency, min(o.opened_at) AS at, min((o.body #>> '{payment,paid_at}')::TIMESTAMPTZ) AS begun_at
     FROM payments p JOIN orders o ON o.channel = p.channel AND o.payment = p.payment
-    WHERE p.channel = $1
+    WHERE p.channel = $2
     GROUP BY p.channel, p.payment
 """
 
@@ -140,21 +92,21 @@ _REFUNDS = """
     FROM refunds r
     JOIN orders o ON o.order_id = split_part(r.reference, '/', 2)
     LEFT JOIN movements p ON p.reference = r.reference || '/paid'
-    WHERE o.channel = $1
+    WHERE o.channel = $2
     UNION ALL
     SELECT 'refund', 'payment/' || r.return_id,
            left(encode(sha256(convert_to('payment/' || r.return_id || '/rest', 'UTF8')), 'hex'), 32),
            CASE r.state WHEN 'owed' THEN 'under_way' ELSE 'booked' END, r.amount_minor, r.currency, r.done_at,
            coalesce(r.closed_at, r.done_at)
-    FROM rest_returns r WHERE r.channel = $1 AND r.state IN ('owed', 'arrived')
+    FROM rest_returns r WHERE r.channel = $2 AND r.state IN ('owed', 'arrived')
 """
 
 # What the channel settled to a rail, with its fee.
 _SETTLEMENTS = """
-    SELECT 'settlement' AS kind, s.settlement AS key, 'channel/' || $1 AS subject, s.gross_minor AS amount_minor,
+    SELECT 'settlement' AS kind, s.settlement AS key, 'channel/' || $2 AS subject, s.gross_minor AS amount_minor,
            s.currency, s.occurred_at AS at
     FROM booked_settlements s
-    WHERE s.reference > 'psp/' || $1 || '/settlement/' AND s.reference < 'psp/' || $1 || '/settlement0'
+    WHERE s.reference > 'psp/' || $2 || '/settlement/' AND s.reference < 'psp/' || $2 || '/settlement0'
       AND s.gross_minor > 0
 """
 
@@ -164,7 +116,7 @@ _CHARGEBACKS = """
         SELECT o.order_id, c.value #>> '{dispute,reference}' AS key,
                'order/' || o.order_id || '/chargeback/' || (c.value ->> 'case_id') AS base
         FROM orders o CROSS JOIN LATERAL jsonb_array_elements(o.state -> 'cases') AS c
-        WHERE o.channel = $1 AND jsonb_typeof(o.state -> 'cases') = 'array' AND c.value -> 'dispute' IS NOT NULL
+        WHERE o.channel = $2 AND jsonb_typeof(o.state -> 'cases') = 'array' AND c.value -> 'dispute' IS NOT NULL
     )
     SELECT k.kind, d.key, 'order/' || min(d.order_id) AS subject, sum(t.amount_minor)::BIGINT AS amount_minor,
            m.currency, min(m.recorded_at) AS at
@@ -174,8 +126,13 @@ _CHARGEBACKS = """
     JOIN movements m ON m.reference = d.base || k.tail
     JOIN transfers t ON t.movement_id = m.id
     JOIN accounts p ON p.id = CASE k.kind WHEN 'chargeback_won' THEN t.debit_account ELSE t.credit_account END
-        AND p.path = 'psp/' || $1
+        AND p.path = 'psp/' || $2
     GROUP BY k.kind, d.key, m.currency
+"""
+
+_STATEMENT = """
+    SELECT line_id, kind, key, amount_minor, fee_minor, currency, at, reference, event_id
+    FROM statement_lines WHERE scope = $1 AND name = $2
 """
 
 _STATED = {
@@ -302,3 +259,25 @@ _BOOKS = {
     "withdrawals": (_WITHDRAWALS_SAY, _WITHDRAWALS_IN_THE_LEDGER),
     "orders": (_ORDERS_SAY, _ORDERS_IN_THE_LEDGER),
 }
+
+
+def ours(scope: Scope) -> str:
+    """Our lines: `kind key subject stand amount_minor currency at begun_at`."""
+    queries = _STATED[scope] if scope in _STATED else _BOOKS[scope][:1]
+    return " UNION ALL ".join(f"SELECT {_columns(query)} FROM ({query}) AS q" for query in queries)
+
+
+def _columns(query: str) -> str:
+    stand = "stand" if "AS stand" in query else "'booked' AS stand"
+    begun = "begun_at" if "AS begun_at" in query else "NULL::TIMESTAMPTZ AS begun_at"
+    return f"kind, key, subject, {stand}, amount_minor, currency, at, {begun}"
+
+
+def theirs(scope: Scope) -> str:
+    """Their lines: `line_id kind key amount_minor fee_minor currency at reference event_id`."""
+    if scope in _STATED:
+        return _STATEMENT
+    return (
+        "SELECT line_id, kind, key, amount_minor, 0::BIGINT AS fee_minor, currency, at, NULL::TEXT AS reference,"
+        f" NULL::TEXT AS event_id FROM ({_BOOKS[scope][1]}) AS q"
+    )

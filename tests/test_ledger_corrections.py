@@ -210,7 +210,7 @@ async def test_the_proof_finds_a_correction_that_is_not_in_the_books(database: D
 async def test_a_settlement_that_was_taken_back_is_not_looked_for_in_statements(
     database: Database, register: Register
 ) -> None:
-    from ledger.reconciling import both_sides
+    from statement_lines import both_sides
 
     await settled(database)
     assert [line.amount_minor for line in (await both_sides(database.pool, "channel", "wechat")).ours] == [1_000]

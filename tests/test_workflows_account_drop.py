@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from databases import Database
+from statement_lines import both_sides
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Worker
@@ -28,7 +29,6 @@ from core.messages import Actor
 from core.payout_accounts import judge_number
 from ledger.account_drops import StoredDrop
 from ledger.payout_accounts import Binding
-from ledger.reconciling import both_sides
 from ledger.vault import Vault
 from worker import plugin
 

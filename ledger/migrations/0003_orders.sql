@@ -175,7 +175,8 @@ CREATE FUNCTION post_for_order(
     p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[], p_record JSONB
 ) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
+SET random_page_cost = 4 AS $$
 BEGIN
     IF p_reference NOT LIKE 'order/%' THEN
         RAISE EXCEPTION 'movement % is refused: it is no order''s', p_reference

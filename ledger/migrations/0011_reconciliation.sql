@@ -191,7 +191,8 @@ CREATE FUNCTION post_settlements(
     p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
 ) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
+SET random_page_cost = 4 AS $$
 DECLARE
     v_path     TEXT := 'psp/' || p_channel;
     v_count    INT := cardinality(p_references);

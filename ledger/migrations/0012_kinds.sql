@@ -153,7 +153,8 @@ RETURNS VOID
 -- One plan a session, as for `post`. With joins switched off a plan for these very values looks cheaper each time, so
 -- that every posting planned all of this again.
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
+SET random_page_cost = 4 AS $$
 DECLARE
     v_shape  TEXT := shape_of(p_reference);
     v_fault  TEXT;
@@ -280,7 +281,8 @@ CREATE FUNCTION post_movements(
     p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
 ) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
+SET random_page_cost = 4 AS $$
 DECLARE
     v_outcomes TEXT[];
     v_accounts TEXT[];

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 from databases import Database
 from ledger_samples import (
@@ -12,7 +13,9 @@ from ledger_samples import (
 
 from core.reconciliation.breaks import breaks
 from core.reconciliation.lines import Break, Covered, Scope, Statement, TheirLine
-from ledger.reconciling import both_sides
+from ledger import differing
+from ledger.differing import Sides
+from ledger.pool import Pool
 from ledger.register import Register
 
 LATER = datetime.now(UTC) + timedelta(days=2)
@@ -20,9 +23,23 @@ LATER = datetime.now(UTC) + timedelta(days=2)
 ALL_TIME = Covered(since=NOW - timedelta(days=4000), until=LATER)
 
 
+NOTHING_IS = "$3 AND $4::TIMESTAMPTZ IS NULL AND $5::TIMESTAMPTZ IS NULL"
+
+
+async def both_sides(pool: Pool, scope: Scope, name: str, now: datetime = LATER) -> Sides:
+    """All lines, also those that plainly agree."""
+    with patch.object(differing, "PLAIN", NOTHING_IS):
+        return await differing.differing(pool, scope, name, now)
+
+
 async def found(database: Database, scope: Scope, name: str, now: datetime = LATER) -> list[Break]:
-    sides = await both_sides(database.pool, scope, name)
-    return breaks(scope, name, sides.ours, sides.theirs, now, covered=sides.covered)
+    """The breaks; the same whether all lines are judged or only those that do not plainly agree."""
+    whole = await both_sides(database.pool, scope, name, now)
+    sides = await differing.differing(database.pool, scope, name, now)
+    assert (len(whole.ours), len(whole.theirs)) == (sides.our_count, sides.their_count)
+    judged = [breaks(scope, name, one.ours, one.theirs, now, covered=one.covered) for one in (whole, sides)]
+    assert judged[0] == judged[1]
+    return judged[1]
 
 
 async def reasons(database: Database, scope: Scope, name: str, now: datetime = LATER) -> list[tuple[str, str, str]]:

@@ -1,0 +1,108 @@
+"""`differing`: of two sides of a comparison only what may be a break. All that plainly agrees stays in the database.
+
+So a comparison of a million lines takes the memory of its breaks. `core.reconciliation.breaks` judges what is returned:
+a line that is plainly right is left out, and none that could be judged otherwise.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from core.reconciliation.lines import Covered, OurLine, Scope, TheirLine
+from core.reconciliation.policy import ReconciliationPolicy
+from ledger.long_reads import long_reads
+from ledger.pool import Pool
+from ledger.reconciling import ours, theirs
+
+
+class Sides(NamedTuple):
+    """The lines of both sides whose key may be a break, and how many lines each side has.
+
+    `covered` are the periods that theirs covers completely; None: all time.
+    """
+
+    ours: list[OurLine]
+    theirs: list[TheirLine]
+    covered: list[Covered] | None
+    our_count: int
+    their_count: int
+
+
+PLAIN = """
+    coalesce(o.lines = 1 AND NOT o.back AND o.family <> 'deadline', FALSE) AND (
+        -- One line each, of the same money.
+        (t.lines = 1 AND NOT t.back AND o.stand = 'booked' AND o.amount_minor = t.amount_minor
+            AND o.currency = t.currency)
+        OR (t.lines IS NULL AND CASE o.stand
+            WHEN 'given_back' THEN TRUE
+            WHEN 'under_way' THEN o.at >= $4
+            -- Their statements do not tell of all its time.
+            ELSE $3 AND NOT coalesce((SELECT c.times FROM covered c)
+                                     @> tstzrange(least(o.begun_at, o.at), o.at, '[]'), FALSE) END))
+    OR coalesce(o.lines = 1 AND o.family = 'deadline' AND t.lines IS NULL AND o.at >= $5, FALSE)
+"""
+"""$3: there are statements. $4, $5: what began after it is not yet stuck, not yet overdue."""
+
+_FAMILY = "CASE kind WHEN 'return' THEN 'payout' ELSE kind END"
+
+
+def _query(scope: Scope) -> str:
+    # A channel gives a payment two numbers, and the storefront reports either of them.
+    return f"""
+    WITH ours AS MATERIALIZED (SELECT {_FAMILY} AS family, q.* FROM ({ours(scope)}) AS q),
+    paid AS MATERIALIZED (SELECT DISTINCT key FROM ours WHERE kind = 'payment'),
+    theirs AS MATERIALIZED (
+        SELECT {_FAMILY} AS family,
+               CASE WHEN q.kind = 'payment' AND k.key IS NULL AND r.key IS NOT NULL THEN r.key
+                    ELSE coalesce(q.key, 'line:' || q.line_id) END AS case_key, q.*
+        FROM ({theirs(scope)}) AS q
+        LEFT JOIN paid k ON k.key = q.key AND q.kind = 'payment'
+        LEFT JOIN paid r ON r.key = q.reference AND q.kind = 'payment'
+    ), covered AS (
+        SELECT range_agg(tstzrange(since, until)) AS times FROM statement_periods WHERE scope = $1 AND name = $2
+    ), o AS (
+        SELECT family, key, count(*) AS lines, bool_or(kind = 'return') AS back, min(stand) AS stand,
+               min(amount_minor) AS amount_minor, min(currency) AS currency, min(at) AS at, min(begun_at) AS begun_at
+        FROM ours GROUP BY family, key
+    ), t AS (
+        SELECT family, case_key AS key, count(*) AS lines, bool_or(kind = 'return') AS back,
+               min(amount_minor) AS amount_minor, min(currency) AS currency
+        FROM theirs GROUP BY family, case_key
+    ), open AS MATERIALIZED (
+        SELECT family, key FROM o FULL JOIN t USING (family, key) WHERE ({PLAIN}) IS NOT TRUE
+    )
+    SELECT 'ours' AS side, to_jsonb(l) AS line FROM ours l JOIN open USING (family, key)
+    UNION ALL
+    SELECT 'theirs', to_jsonb(l) FROM theirs l JOIN open ON open.family = l.family AND open.key = l.case_key
+    UNION ALL
+    SELECT 'counts', jsonb_build_array((SELECT count(*) FROM ours), (SELECT count(*) FROM theirs))
+    """
+
+
+async def differing(
+    pool: Pool, scope: Scope, name: str, now: datetime, policy: ReconciliationPolicy | None = None
+) -> Sides:
+    """What may be a break, read at one moment: a movement posted during the read is seen whole or not at all.
+
+    Args:
+        now, policy: as for `breaks`: what is not yet stuck or overdue is left out.
+
+    Raises:
+        Unavailable: the database does not answer; a retry helps.
+    """
+    stated, waits = scope in {"rail", "channel"}, policy or ReconciliationPolicy()
+    async with long_reads(pool) as connection:
+        rows = await connection.fetch(
+            _query(scope), scope, name, stated, now - waits.stuck_after, now - waits.overdue_after
+        )
+        periods = await connection.fetch(
+            "SELECT since, until FROM statement_periods WHERE scope = $1 AND name = $2", scope, name
+        )
+    [counts] = [row["line"] for row in rows if row["side"] == "counts"]
+    return Sides(
+        [OurLine.model_validate(row["line"]) for row in rows if row["side"] == "ours"],
+        [TheirLine.model_validate(row["line"]) for row in rows if row["side"] == "theirs"],
+        [Covered.model_validate(dict(row)) for row in periods] if stated else None,
+        *counts,
+    )
