@@ -3331,6 +3331,7 @@ CREATE FUNCTION post(
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET enable_material TO 'off'
+ SET random_page_cost TO '4'
 AS $function$
 DECLARE
     v_movements  INT := cardinality(p_references);
@@ -3684,6 +3685,7 @@ CREATE FUNCTION post_for_order(
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET enable_material TO 'off'
+ SET random_page_cost TO '4'
 AS $function$
 BEGIN
     IF p_reference NOT LIKE 'order/%' THEN
@@ -3838,6 +3840,7 @@ CREATE FUNCTION post_movements(
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET enable_material TO 'off'
+ SET random_page_cost TO '4'
 AS $function$
 DECLARE
     v_outcomes TEXT[];
@@ -3978,6 +3981,7 @@ CREATE FUNCTION post_settlements(
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET enable_material TO 'off'
+ SET random_page_cost TO '4'
 AS $function$
 DECLARE
     v_path     TEXT := 'psp/' || p_channel;
@@ -4421,6 +4425,7 @@ CREATE FUNCTION refuse_unlawful(p_reference text, p_emptied text, p_debits text[
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET enable_material TO 'off'
+ SET random_page_cost TO '4'
 AS $function$
 DECLARE
     v_shape  TEXT := shape_of(p_reference);
