@@ -132,6 +132,18 @@ class RefundRequest(Message):
     reason: str
 
 
+class ChargeRequest(Message):
+    """What a buyer is asked to pay again; its key is made from order and case and never changes."""
+
+    order_id: str
+    case_id: int
+    channel: str
+    payment_reference: str
+    amount_minor: int
+    currency: str
+    reason: str
+
+
 class RestRequest(Message):
     """The return of a payment's unclaimed rest, as the register has it."""
 

@@ -29,6 +29,7 @@ Kind = Literal[
     "chargeback_won",
     "chargeback_above",
     "chargeback_above_won",
+    "claim_back",
     "reserve",
     "pay",
     "void",
@@ -194,6 +195,18 @@ KINDS: tuple[MovementKind, ...] = (
         "order/{order}/chargeback/{k}/above/won",
         (ChartLeg(_CHANNEL, _GOODWILL), ChartLeg(_CHANNEL, _AVAILABLE), ChartLeg(_CHANNEL, _DEPOSIT)),
     ),
+    # The buyer got the goods although the money had gone back, and paid for them again.
+    MovementKind(
+        "claim_back",
+        "order",
+        "order/{order}/claim_back/{k}",
+        (
+            ChartLeg(_CHANNEL, _AVAILABLE),
+            ChartLeg(_CHANNEL, _COMMISSION),
+            ChartLeg(_CHANNEL, _GOODWILL),
+            ChartLeg(_DISCOUNT, _AVAILABLE),
+        ),
+    ),
     # --- of a withdrawal -----------------------------------------------------------------------------------
     MovementKind("reserve", "withdrawal", "withdrawal/{withdrawal}/reserve", (ChartLeg(_AVAILABLE, _RESERVED),)),
     MovementKind(
@@ -287,6 +300,7 @@ IN_CHINESE: Mapping[str, str] = {
     "chargeback_won": "拒付胜诉退回",
     "chargeback_above": "超额拒付扣回",
     "chargeback_above_won": "超额拒付胜诉退回",
+    "claim_back": "买家补付货款",
     "paid_in": "商家补缴欠款",
     "write_off": "欠款核销",
     "rest": "未认领款待退",

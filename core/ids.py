@@ -37,6 +37,11 @@ def refund_key(order_id: str, cause: str) -> str:
     return hashlib.sha256(f"order/{order_id}/refund/{cause}".encode()).hexdigest()[:32]
 
 
+def charge_key(order_id: str, case_id: int) -> str:
+    """The key, at its channel, of what a buyer is asked to pay again; it never changes."""
+    return hashlib.sha256(f"order/{order_id}/claim_back/{case_id}".encode()).hexdigest()[:32]
+
+
 PAYMENT_RETURN_WORKFLOW = "PaymentReturnWorkflow"
 
 

@@ -262,6 +262,29 @@ def chargeback_above(
     return _movement("chargeback_above", currency, occurred_at, (platform_minor, merchant_minor), **names)
 
 
+def claim_back(
+    order_id: str,
+    *,
+    k: int,
+    channel: str,
+    merchant_id: str,
+    amount_minor: int,
+    currency: str,
+    occurred_at: datetime,
+    commission_minor: int = 0,
+    discount_minor: int = 0,
+    goodwill_minor: int = 0,
+) -> Movement:
+    """The buyer paid again for goods whose money had gone back.
+
+    The platform gets its commission and what it had borne; the rest is the merchant's, with the platform's discount.
+    """
+    names = {"order": order_id, "k": str(k), "channel": channel, "merchant": merchant_id}
+    to_merchant = amount_minor - commission_minor - goodwill_minor
+    amounts = (to_merchant, commission_minor, goodwill_minor, discount_minor)
+    return _movement("claim_back", currency, occurred_at, amounts, **names)
+
+
 # --- of a merchant who owes ------------------------------------------------------------------------------
 
 

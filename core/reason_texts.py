@@ -109,6 +109,10 @@ REASONS: Mapping[str, Help] = {
     "chargeback_exists_with_different_content": Help(
         "A chargeback of this reference was reported with other amounts.", "此编号的拒付已上报，且金额不同。"
     ),
+    "nothing_to_claim": Help(
+        "This is more than can be claimed back: what went back for goods that the buyer has.",
+        "超过可追回金额：仅限买家已收货商品的已退款项。",
+    ),
     "several_orders": Help(
         "Several orders were paid with this payment; say which.", "该笔支付对应多个订单，请指明是哪一个。"
     ),

@@ -331,6 +331,41 @@ NOTICES: tuple[NoticeKind, ...] = (
         "a channel took what the buyer had back already: an operator sends it the proof of the refund",
         ("case", "case_reference", "amount_minor", "bearer", "refunded", "until"),
     ),
+    NoticeKind(
+        "after_sale_claimed",
+        "order",
+        ("buyer", "merchant", "operator"),
+        "the buyer got the goods and the money, and is asked to pay: silence agrees",
+        _CASE,
+    ),
+    NoticeKind(
+        "after_sale_charging",
+        "order",
+        ("buyer", "merchant", "operator"),
+        "the payment channel is asked for the buyer's money",
+        _CASE,
+    ),
+    NoticeKind(
+        "after_sale_paid_back",
+        "order",
+        ("buyer", "merchant", "operator"),
+        "the buyer paid for the goods, and the merchant has the money",
+        _CASE,
+    ),
+    NoticeKind(
+        "after_sale_unpaid",
+        "order",
+        ("buyer", "merchant", "operator"),
+        "the payment channel did not get the buyer's money",
+        _CASE,
+    ),
+    NoticeKind(
+        "claim_stuck",
+        "order",
+        ("operator",),
+        "whether the buyer paid is not known in time: two people must resolve it",
+        _CASE,
+    ),
     NoticeKind("case_reminder", "order", ("buyer", "merchant"), "the time to answer in a case is nearly over", _CASE),
     NoticeKind(
         "clock_paused", "order", ("merchant", "buyer"), "a clock of the order stands while a case is open", _CLOCK

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from core.fields import Message
 from ledger.chargeback_proofs import CHARGED_MORE_THAN_PAID, OTHERWISE_THAN_TAKEN
+from ledger.claim_back_proofs import CLAIMED_MORE_THAN_ARRIVED
 from ledger.decision_proofs import CORRECTIONS, RESTS
 from ledger.event_proofs import GAPS, LAST_EVENTS
 from ledger.long_reads import LongReads, long_reads
@@ -296,6 +297,11 @@ CLAIMS = (
         "charged_back",
         "Channels keep no more of an order by chargebacks than was paid for it.",
         CHARGED_MORE_THAN_PAID,
+    ),
+    ProofClaim(
+        "claimed_back",
+        "Buyers paid again what the register says, and no more of an order than had gone back to them.",
+        CLAIMED_MORE_THAN_ARRIVED,
     ),
     ProofClaim(
         "orphaned_escrow",

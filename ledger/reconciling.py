@@ -76,6 +76,22 @@ _PAYMENTS = """
     GROUP BY p.channel, p.payment
 """
 
+# What buyers paid again, by the channel's key (`core.ids.charge_key`).
+_CHARGES = """
+    SELECT 'payment' AS kind, left(encode(sha256(convert_to(c.reference, 'UTF8')), 'hex'), 32) AS key,
+           'order/' || c.order_id AS subject, CASE WHEN m.id IS NULL THEN 'under_way' ELSE 'booked' END AS stand,
+           c.amount_minor, c.currency, c.since AS begun_at, coalesce(m.recorded_at, c.since) AS at
+    FROM (
+        SELECT o.order_id, o.currency, 'order/' || o.order_id || '/claim_back/' || (k.value ->> 'case_id') AS reference,
+               (k.value #>> '{claim,amount_minor}')::BIGINT AS amount_minor,
+               (k.value ->> 'since')::TIMESTAMPTZ AS since
+        FROM orders o CROSS JOIN LATERAL jsonb_array_elements(o.state -> 'cases') AS k
+        WHERE o.channel = $1 AND jsonb_typeof(o.state -> 'cases') = 'array'
+          AND k.value ->> 'stage' IN ('charging', 'paid_back')
+    ) AS c
+    LEFT JOIN movements m ON m.reference = c.reference
+"""
+
 # Refunds by the channel's key (`core.ids.refund_key`).
 _REFUNDS = """
     WITH refunds AS (
@@ -137,7 +153,7 @@ _STATEMENT = """
 
 _STATED = {
     "rail": (_PAYOUTS, _DROPS, _RETURNS, _FUNDINGS),
-    "channel": (_PAYMENTS, _REFUNDS, _SETTLEMENTS, _CHARGEBACKS),
+    "channel": (_PAYMENTS, _CHARGES, _REFUNDS, _SETTLEMENTS, _CHARGEBACKS),
 }
 
 # --- our books and the register -------------------------------------------------------------------------------------
@@ -223,6 +239,12 @@ _ORDERS_SAY = """
     CROSS JOIN LATERAL jsonb_to_recordset(coalesce(state -> 'cases', '[]')) AS c (case_id INT, dispute JSONB)
     WHERE c.dispute #>> '{above,status}' = 'booked'
     UNION ALL
+    SELECT 'claim_back', order_id || '/' || c.case_id, subject, 'booked', (c.claim ->> 'amount_minor')::BIGINT,
+           currency, said_at
+    FROM said
+    CROSS JOIN LATERAL jsonb_to_recordset(coalesce(state -> 'cases', '[]')) AS c (case_id INT, claim JSONB)
+    WHERE c.claim ->> 'status' = 'booked'
+    UNION ALL
     SELECT 'deadline', order_id, subject, 'under_way', NULL, currency, next_deadline_at
     FROM said WHERE NOT closed AND next_deadline_at IS NOT NULL
 """
@@ -232,7 +254,7 @@ _ORDERS_IN_THE_LEDGER = """
     FROM (
         SELECT m.reference, m.currency, m.recorded_at, t.amount_minor, k.kind,
                split_part(m.reference, '/', 2)
-                   || CASE WHEN k.kind LIKE 'refund%' OR k.kind = 'chargeback'
+                   || CASE WHEN k.kind LIKE 'refund%' OR k.kind IN ('chargeback', 'claim_back')
                            THEN '/' || split_part(m.reference, '/', 4) ELSE '' END
                    || CASE WHEN m.reference LIKE 'order/%/chargeback/%/above' THEN '/above' ELSE '' END AS key,
                d.path AS debit, c.path AS credit
@@ -251,7 +273,7 @@ _ORDERS_IN_THE_LEDGER = """
     WHERE CASE kind WHEN 'fund' THEN credit LIKE 'order/%/escrow' WHEN 'credit' THEN credit LIKE 'order/%/proceeds'
                     WHEN 'settle' THEN debit LIKE 'order/%/proceeds' WHEN 'refund_arrived' THEN credit LIKE 'psp/%'
                     WHEN 'refund_booked' THEN credit LIKE 'order/%/refund\\_payable/%'
-                    WHEN 'chargeback' THEN credit LIKE 'psp/%' END
+                    WHEN 'chargeback' THEN credit LIKE 'psp/%' WHEN 'claim_back' THEN debit LIKE 'psp/%' END
     GROUP BY reference, kind, key, currency
 """
 

@@ -28,6 +28,7 @@ from core.fields import AmountMinor, Currency, Message, Time
 from core.money import MAX_AMOUNT_MINOR
 from local.journal import JournaledStore, utc_now
 from local.statements import StatementQuestion, page
+from local.taking import TABLES, Taking
 
 Answer = tuple[int, dict[str, Any]]
 Key = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9]{1,32}$")]
@@ -112,6 +113,8 @@ class Settle(Message):
     fee_bps: Annotated[int, Field(ge=0, le=10_000)] = 60
 
 
+_LISTED = {"refund": "refund", "charge": "payment"}
+"""How a statement lists each effect: a buyer who was charged has paid, under the charge's key."""
 _BY_REFERENCE: dict[str, Outcome] = {"slow-": "processing", "lost-": "unknown", "refuse-": "refused"}
 
 
@@ -119,8 +122,9 @@ class ChannelDesk:
     """Answers for payments and executes refunds; every effect is journaled in the transaction that makes it."""
 
     def __init__(self, folder: Path) -> None:
-        schema = (_PAYMENTS, _REFUNDS, _REFUNDS_OF_A_PAYMENT, _SETTLEMENTS, _SETTLED, _CHANNELS, _PLANS)
+        schema = (_PAYMENTS, _REFUNDS, _REFUNDS_OF_A_PAYMENT, _SETTLEMENTS, _SETTLED, _CHANNELS, _PLANS, *TABLES)
         self._store = JournaledStore(folder / "channel.db", *schema)
+        self.taking = Taking(self._store)
 
     def close(self) -> None:
         """Close the file."""
@@ -187,8 +191,12 @@ class ChannelDesk:
         return self._store.rows("SELECT * FROM settlements ORDER BY at, settlement_id")
 
     def _settle(self, lines: list[dict[str, Any]], channel: str, currency: str, fee_bps: int) -> None:
-        paid = sum(line["amount_minor"] for line in lines if line["kind"] == "payment")
-        gross = paid - sum(line["amount_minor"] for line in lines if line["kind"] == "refund")
+        total = dict.fromkeys(("payment", "chargeback_won", "refund", "chargeback", "chargeback_fee"), 0)
+        for line in lines:
+            total[line["kind"]] += line["amount_minor"]
+        paid = total["payment"]
+        gone = total["refund"] + total["chargeback"] + total["chargeback_fee"]
+        gross = paid + total["chargeback_won"] - gone
         fee = paid * fee_bps // 10_000
         if gross <= fee:
             return
@@ -218,9 +226,10 @@ class ChannelDesk:
                 for one in paid
             ),
             *(
-                (one["subject"], _line("refund", f"R-{one['seq']}", one["key"], one, one["at"]))
+                (one["subject"], _line(_LISTED[one["effect"]], f"R-{one['seq']}", one["key"], one, one["at"]))
                 for one in self.effects()
             ),
+            *((line["reference"], line) for line in self.taking.lines()),
             *(
                 (key := one["settlement_id"], _line("settlement", key, key, one, one["at"], one["gross_minor"]))
                 for one in settled

@@ -93,11 +93,30 @@ class WorldClient:
 
     async def refunded_minor(self, payment_reference: str) -> int:
         """The refunded amount of a payment."""
-        return sum(effect.amount_minor for effect in await self.journal("channel", payment_reference))
+        return sum(one.amount_minor for one in await self._moved("refund", payment_reference))
 
     async def refund_effects(self, payment_reference: str) -> int:
         """The number of refunds of a payment."""
-        return len(await self.journal("channel", payment_reference))
+        return len(await self._moved("refund", payment_reference))
+
+    async def charged_minor(self, payment_reference: str) -> list[int]:
+        """What the buyer of a payment was charged again, each time."""
+        return [one.amount_minor for one in await self._moved("charge", payment_reference)]
+
+    async def _moved(self, effect: str, payment_reference: str) -> list[Effect]:
+        return [one for one in await self.journal("channel", payment_reference) if one.effect == effect]
+
+    async def plan_charges(self, match: str, outcome: RefundOutcome) -> None:
+        """Set the outcome of charges of a payment."""
+        await self._post("channel/charges/plan", {"match": match, "outcome": outcome})
+
+    async def charge_back(
+        self, case_reference: str, payment_reference: str, amount_minor: int, *, fee_minor: int = 0, won: bool = False
+    ) -> None:
+        """The channel takes a payment back for its customer, or gives it back again."""
+        body = {"case_reference": case_reference, "payment_reference": payment_reference, "amount_minor": amount_minor}
+        more = {"fee_minor": fee_minor, "outcome": "won" if won else "opened"}
+        await self._post("channel/chargebacks", {**body, **more})
 
     async def settle(self, *, fee_bps: int = 60) -> list[dict[str, Any]]:
         """Let the channel settle what it holds; returns all settlements, as `{settlement_id, currency, gross_minor,

@@ -17,7 +17,17 @@ from local.journal import Store
 
 Side = Literal["carrier", "channel", "bank"]
 Verb = Literal[
-    "track", "subscribe", "payment", "refund", "refund_status", "payout", "payout_status", "callback", "statement"
+    "track",
+    "subscribe",
+    "payment",
+    "refund",
+    "refund_status",
+    "charge",
+    "charge_status",
+    "payout",
+    "payout_status",
+    "callback",
+    "statement",
 ]
 Kind = Literal[
     "delay",  # wait `seconds`, then act and answer
@@ -41,8 +51,8 @@ Kind = Literal[
     "callback_late",  # it calls back `seconds` later, after later events
 ]
 
-_ACTS: frozenset[Verb] = frozenset({"refund", "payout"})
-_LOOK_UPS: frozenset[Verb] = frozenset({"track", "refund_status", "payout_status"})
+_ACTS: frozenset[Verb] = frozenset({"refund", "charge", "payout"})
+_LOOK_UPS: frozenset[Verb] = frozenset({"track", "refund_status", "charge_status", "payout_status"})
 _OF_ACTS: frozenset[Kind] = frozenset(
     {"status_before_effect", "status_after_effect", "cut_before_effect", "cut", "die", "wrong_amount"}
 )
@@ -52,8 +62,8 @@ _OF_CALLBACKS: frozenset[Kind] = frozenset({"callback_lost", "callback_twice", "
 class Fault(BaseModel):
     """One way to misbehave.
 
-    Without `verb`, kinds about an effect meet refunds and payouts (and every request to the carrier, which has no
-    effects), a stale look-up meets queries, kinds of callbacks meet callbacks, and all others meet the next request.
+    Without `verb`, kinds about an effect meet refunds, charges and payouts (and every request to the carrier, which has
+    no effects), a stale look-up meets queries, kinds of callbacks meet callbacks, and all others meet the next request.
     `match` is a waybill, a payment's reference, a key, a payee's token or last four digits, or "*". `times` None has no
     end; the default is 1, or no end with a `rate`.
     """

@@ -8,6 +8,8 @@ Their own interfaces (`activities/*/sandbox.py` uses them):
     GET  /channel/payments           ?reference&amount_minor&currency&channel
     POST /channel/refunds            {key, payment_reference, amount_minor, currency, reason}
     GET  /channel/refunds/{key}
+    POST /channel/charges            {key, payment_reference, amount_minor, currency, reason}
+    GET  /channel/charges/{key}
     GET  /channel/statement          ?day&until&after&channel
     POST /bank/payouts               {key, amount_minor, currency, account: {token, last4?, holder?}}
     GET  /bank/payouts/{key}
@@ -31,6 +33,8 @@ To control them (`local.client.WorldClient`):
     POST /channel/plans              {match, outcome: arrived|processing|refused|unknown, looks?, code?}
     POST /channel/settle             {fee_bps?}  what it holds goes to the bank
     POST /channel/refunds/finish     {key, state, code?}
+    POST /channel/charges/plan       {match, outcome: arrived|processing|refused|unknown}
+    POST /channel/chargebacks        {case_reference, payment_reference, outcome?, amount_minor, fee_minor?, currency?}
     POST /bank/plans                 {match, outcome: paid|processing|failed|unknown|returned, looks?, code?,
                                       then?, return_after_s?, return_minor?}
     POST /bank/window                {seconds}  how long the bank remembers a key
@@ -88,6 +92,7 @@ from local.http import (
 from local.registering import Registering
 from local.service import LOOPBACK
 from local.statements import StatementQuestion
+from local.taking import ChargePlan, NewChargeback
 from local.wechatpay import WechatPay
 
 
@@ -178,6 +183,23 @@ class World:
             frozenset({key, *self.channel.subjects(key)}),
             lambda: self.channel.refund_status(key),
             lambda: self.channel.refund_status(key, stale=True),
+        )
+
+    async def charge(self, request: Request) -> Response:
+        given = await body_of(request, NewRefund)
+        subjects = frozenset({given.key, given.payment_reference})
+        return await self._misbehaving(
+            "channel", "charge", subjects, lambda: self.channel.taking.charge(given.model_dump())
+        )
+
+    async def charge_status(self, request: Request) -> Response:
+        key, taking = request.path_params["key"], self.channel.taking
+        return await self._misbehaving(
+            "channel",
+            "charge_status",
+            frozenset({key, *taking.subjects(key)}),
+            lambda: taking.charge_status(key),
+            lambda: taking.charge_status(key, stale=True),
         )
 
     async def payout(self, request: Request) -> Response:
@@ -323,6 +345,10 @@ def application(folder: Path) -> Starlette:
             Route("/channel/refunds", world.refund, methods=["POST"]),
             Route("/channel/refunds/finish", posted(FinishRefund, channel.finish), methods=["POST"]),
             Route("/channel/refunds/{key}", world.refund_status, methods=["GET"]),
+            Route("/channel/charges", world.charge, methods=["POST"]),
+            Route("/channel/charges/plan", posted(ChargePlan, channel.taking.plan), methods=["POST"]),
+            Route("/channel/charges/{key}", world.charge_status, methods=["GET"]),
+            Route("/channel/chargebacks", posted(NewChargeback, channel.taking.charge_back), methods=["POST"]),
             Route("/channel/statement", world.statement("channel"), methods=["GET"]),
             Route("/channel/settle", posted(Settle, world.settle), methods=["POST"]),
             Route("/bank/statement", world.statement("bank"), methods=["GET"]),

@@ -43,6 +43,14 @@ class ForgetfulChannel:
         """Asked by no opening."""
         raise AssertionError
 
+    async def charge(self, instruction: RefundInstruction) -> RefundAnswer:
+        """Asked by no opening."""
+        raise AssertionError
+
+    async def charge_status(self, key: str) -> RefundAnswer:
+        """Asked by no opening."""
+        raise AssertionError
+
 
 async def open_it(register: Register, channel: ForgetfulChannel, *, by: str = "run-1", now: datetime = NOW) -> Opened:
     await register.policies.keep("default", policy_hash(POLICY), POLICY)

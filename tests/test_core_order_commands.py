@@ -50,6 +50,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "confirm_replacement": {},
     "refuse_return": {"reason": "no"},
     "escalate": {},
+    "open_claim_back": {"reason": "the carrier delivered it"},
+    "accept_claim_back": {},
+    "contest_claim_back": {"reason": "it never came"},
     "add_evidence": {"evidence": [{"kind": "text", "text": "it rattles"}]},
     "arbitrate": {"decision": "none", "reason": "seen"},
 }
@@ -88,6 +91,9 @@ SENDERS = {
     "add_evidence": {"buyer", "merchant", "operator"},
     "arbitrate": {"reviewer"},
     "report_chargeback": {"channel", "operator"},
+    "open_claim_back": {"operator"},
+    "accept_claim_back": {"buyer"},
+    "contest_claim_back": {"buyer"},
 }
 
 

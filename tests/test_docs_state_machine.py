@@ -14,8 +14,8 @@ from order_walks import STARTS, a_driver
 from state_page import PAGE, REGIONS, SECTIONS, Watcher, drawn, names, own_holds, rows, watching
 
 from core import parcels
+from core.aftersale import claim_back, evidence, freight, replacements, returns
 from core.aftersale import commands as case_commands
-from core.aftersale import evidence, freight, replacements, returns
 from core.aftersale.deadlines import AGAINST as CASE_AGAINST
 from core.aftersale.deadlines import CASE_REMINDER
 from core.aftersale.deadlines import PASSING as CASE_PASSING
@@ -26,6 +26,7 @@ from core.order import (
     auditing,
     cases,
     chargebacks,
+    claiming,
     granting,
     handover,
     holding,
@@ -40,6 +41,7 @@ from core.order.sparing import AGAINST
 from core.order.state import (
     ARBITRATION_OVERDUE,
     CHARGEBACK_OVERDUE,
+    CLAIM_STUCK,
     LATE_SCAN,
     LEDGER_DISAGREES,
     REFUND_STUCK,
@@ -96,6 +98,12 @@ CASE_LIVES: tuple[tuple[str, ...], ...] = (
     ("case, on its way back", "case: confirm return", "refund arrives"),
     ("charged back", "chargeback: won"),
     ("charged back", "chargeback: lost"),
+    ("claimed, charging", "claim: paid"),
+    ("claimed, charging", "claim: not paid"),
+    ("claimed, charging", "five days", "five days"),
+    ("claimed", "claim: withdraw"),
+    ("claimed", "p1: scanned returned", "claim: accept"),
+    ("claimed, contested", "claim: r-1 says all", "claim: r-2 says all"),
     ("charged back", "five days", "five days", "a month", "a month", "a month", "a month", "a month"),
     ("confirmed early", "case: exchange all", "case: agree, no return"),
     ("case, arbitration", "case: part"),
@@ -177,7 +185,8 @@ def test_every_refusal_of_a_verb_stands_with_it() -> None:
 
 
 CASE_CHECKS: dict[str, list[Any]] = {
-    **{verb: [] for verb in ("withdraw_after_sale", "escalate", "confirm_replacement")},
+    **{verb: [] for verb in ("withdraw_after_sale", "escalate", "confirm_replacement", "accept_claim_back")},
+    "contest_claim_back": [claim_back.check_objection, evidence.check_evidence],
     "agree_after_sale": [case_commands._check_agreement, freight.check_freight],
     "confirm_return": [case_commands._check_return_confirmed, freight.check_freight],
     "propose_amount": [case_commands._check_proposal],
@@ -186,7 +195,10 @@ CASE_CHECKS: dict[str, list[Any]] = {
     "report_replacement": [replacements.check_replacement, returns.check_new_number, parcels.check_number],
     **{verb: [case_commands._check_reason, evidence.check_evidence] for verb in ("refuse_after_sale", "refuse_return")},
     "add_evidence": [evidence.check_evidence],
-    "arbitrate": [case_commands._check_decision, case_commands._check_refundable, freight.check_freight],
+    "arbitrate": [
+        *(case_commands._check_decision, case_commands._check_refundable, freight.check_freight),
+        claim_back.check_ruling,
+    ],
 }
 
 
@@ -226,6 +238,7 @@ def refusals_in_source(verb: str) -> set[str]:
         "place_hold": [holding.check_place],
         "lift_hold": [holding.check_lift],
         "report_chargeback": [chargebacks.check_chargeback, chargebacks._check_opened],
+        "open_claim_back": [claiming.check_claim_back, evidence.check_evidence],
     }
     functions |= {verb: of_case(*checks) for verb, checks in CASE_CHECKS.items()}
     for verb_that_claims in ("report_return", "report_replacement"):
@@ -271,4 +284,4 @@ def test_every_hold_of_our_own_stands_with_scope_and_owner(seen: Watcher) -> Non
     table = own_holds()
     assert table == seen.holds
     overdue = {REVIEW_OVERDUE, ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE}
-    assert set(table) == overdue | {REFUND_STUCK, LEDGER_DISAGREES, LATE_SCAN}
+    assert set(table) == overdue | {REFUND_STUCK, CLAIM_STUCK, LEDGER_DISAGREES, LATE_SCAN}

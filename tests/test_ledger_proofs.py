@@ -151,6 +151,11 @@ PLANTED = {
         {"charged_back", "chart"},
         "A9",
     ),
+    "a buyer who paid again more than had gone back": (
+        "UPDATE movements SET reference = 'order/A3/claim_back/1' WHERE reference = 'order/A3/fund'",
+        {"escrow", "register_agrees", "claimed_back", "chart"},
+        "order/A3/claim_back/1",
+    ),
     "money frozen for an order without a dispute": (
         "UPDATE accounts SET path = 'order/A3/frozen' WHERE path = 'order/A3/escrow'",
         {"frozen", "chart"},

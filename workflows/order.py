@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.payout import PayoutActivities
     from activities.requests import (
         AuditRequest,
+        ChargeRequest,
         ClaimRequest,
         Opened,
         OpenRequest,
@@ -63,10 +64,13 @@ with workflow.unsafe.imports_passed_through():
     from core.order.views import order_view, search_values, summary_of
     from core.order.watches import (
         AuditWatch,
+        ChargeWatch,
         RefundWatch,
         apply_audit,
+        apply_charge_outcome,
         apply_refund_outcome,
         audit_watches,
+        charge_watches,
         refund_watches,
         tracked_parcel,
     )
@@ -284,7 +288,8 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         """Start and end watches; returns whether more are wanted than may start in one workflow task."""
         audits = [(watch, partial(self._audit, watch)) for watch in audit_watches(self._order)]
         refunds = [(watch, partial(self._refund, watch)) for watch in refund_watches(self._order)]
-        return self._watches.keep([*refunds, *audits], STARTS_A_TASK)
+        charges = [(watch, partial(self._charge, watch)) for watch in charge_watches(self._order)]
+        return self._watches.keep([*refunds, *charges, *audits], STARTS_A_TASK)
 
     async def _audit(self, watch: AuditWatch) -> None:
         """Poll the carrier in one retrying activity: it needs three history events for any number of looks."""
@@ -350,6 +355,32 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         async with self._one_command:  # as for a step's result
             self._watches.done(watch)
             self._state = apply_refund_outcome(self._order, watch, outcome, workflow.now())
+        self._changed = True
+
+    async def _charge(self, watch: ChargeWatch) -> None:
+        """Ask the buyer for the money through the channel, and query it until the channel has it or refuses."""
+        case, order = self._order.open_case, self._order.order
+        assert case is not None
+        assert case.claim is not None
+        request = ChargeRequest(
+            order_id=order.order_id,
+            case_id=case.case_id,
+            channel=order.payment.channel,
+            payment_reference=order.payment.reference,
+            amount_minor=case.claim.amount_minor,
+            currency=order.currency,
+            reason=f"case {case.case_id}: the goods were delivered after the refund",
+        )
+        outcome = await workflow.execute_activity_method(
+            MoneyActivities.charge_buyer,
+            request,
+            start_to_close_timeout=LOOK_LIMIT,
+            retry_policy=WITHDRAWAL_START,
+            summary=f"charge case {case.case_id} through {order.payment.channel}",
+        )
+        async with self._one_command:  # as for a step's result
+            self._watches.done(watch)
+            self._state = apply_charge_outcome(self._order, watch, outcome, workflow.now())
         self._changed = True
 
     def _show(self) -> None:

@@ -1,6 +1,6 @@
-"""The port to a payment channel: what a buyer paid, and giving it back.
+"""The port to a payment channel: what a buyer paid, giving it back, and asking the buyer to pay it again.
 
-A new one is a class with these three methods in a file beside this one. The rule for all of them: only the channel's
+A new one is a class with these five methods in a file beside this one. The rule for all of them: only the channel's
 own clear statement is an answer. A refund whose request got no readable answer is `unknown`, for any error: a channel
 may act and then fail to say so. `refund_status` decides.
 
@@ -29,7 +29,9 @@ class PaymentFact(Message):
 
 
 class RefundInstruction(Message):
-    """An order to refund this much of a payment. `key` never changes: under one key a channel refunds once."""
+    """An order to refund this much of a payment, or to charge its buyer this much again. `key` never changes: under one
+    key a channel does it once.
+    """
 
     key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,32}$")]
     payment_reference: str
@@ -39,11 +41,11 @@ class RefundInstruction(Message):
 
 
 class RefundAnswer(Message):
-    """What is known of a refund.
+    """What is known of a refund or a charge.
 
-    `arrived`: the buyer has it · `processing`: accepted, not there yet · `refused`: it will never happen under this
-    key · `not_found`: the channel knows no such key · `unknown`: the outcome is open. `code` and `message` are the
-    channel's words, `reference` its own number.
+    `arrived`: the buyer has it, or of a charge the channel · `processing`: accepted, not there yet · `refused`: it will
+    never happen under this key · `not_found`: the channel knows no such key · `unknown`: the outcome is open. `code`
+    and `message` are the channel's words, `reference` its own number.
     """
 
     state: RefundState
@@ -55,7 +57,7 @@ class RefundAnswer(Message):
 
 
 class PaymentChannel(Protocol):
-    """Knows payments and executes refunds."""
+    """Knows payments, executes refunds, and asks buyers to pay again."""
 
     async def payment(self, reference: str, currency: str, claimed_minor: int) -> PaymentFact | None:
         """What was paid under a reference; None if the channel says that it is unknown or not paid.
@@ -75,4 +77,14 @@ class PaymentChannel(Protocol):
 
     async def refund_status(self, key: str) -> RefundAnswer:
         """Query a refund's outcome. Never raises because of the channel: the answer is then `unknown`."""
+        ...
+
+    async def charge(self, instruction: RefundInstruction) -> RefundAnswer:
+        """Ask the buyer of a payment for this amount, also repeatedly. `arrived`: the channel has the money. Never
+        raises because of the channel: the answer is then `unknown`.
+        """
+        ...
+
+    async def charge_status(self, key: str) -> RefundAnswer:
+        """Query whether the buyer paid. Never raises because of the channel: the answer is then `unknown`."""
         ...

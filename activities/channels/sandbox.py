@@ -86,6 +86,24 @@ class SandboxChannel:
         except (Unavailable, UnreadableAnswer) as error:
             return _unknown(error)
 
+    async def charge(self, instruction: RefundInstruction) -> RefundAnswer:
+        """See `PaymentChannel.charge`."""
+        try:
+            reply = await self._http.post("charges", instruction.model_dump())
+            return self._answer(reply, instruction.key)
+        except (Unavailable, UnreadableAnswer) as error:
+            return _unknown(error)
+
+    async def charge_status(self, key: str) -> RefundAnswer:
+        """See `PaymentChannel.charge_status`."""
+        try:
+            reply = await self._http.get(f"charges/{key}")
+            if reply.status == 404 and reply.read(_Problem).code == "CHARGE_UNKNOWN":
+                return RefundAnswer(state="not_found")
+            return self._answer(reply, key)
+        except (Unavailable, UnreadableAnswer) as error:
+            return _unknown(error)
+
     async def statement(self, day: date) -> Statement:
         """See `TellsStatements.statement`."""
         return await sandbox_statement(self._http, day, self._name)

@@ -1,4 +1,4 @@
-"""WeChat Pay as a payment channel: look a payment up, and refund it.
+"""WeChat Pay as a payment channel: look a payment up, refund it, and see whether a buyer paid again.
 
 A payment's reference is WeChat Pay's own number (28 digits) or the storefront's `out_trade_no`.
 
@@ -43,6 +43,16 @@ REFUSALS = frozenset({(403, "USER_ACCOUNT_ABNORMAL"), (400, "USER_ACCOUNT_ABNORM
 """The only answers to an instruction that are a final refusal. All others leave it open: a query decides whether the
 same number is sent again.
 """
+CHARGES: Mapping[str, RefundState] = {
+    "SUCCESS": "arrived",
+    "REFUND": "arrived",
+    "NOTPAY": "processing",
+    "USERPAYING": "processing",
+    "CLOSED": "refused",
+    "REVOKED": "refused",
+    "PAYERROR": "refused",
+}
+"""WeChat Pay's states of a payment and ours of a charge: a payment that is closed or failed never comes."""
 ABNORMAL = "the buyer's card takes no money: a person must choose another way in WeChat Pay's console"
 
 
@@ -97,6 +107,32 @@ class WechatPayChannel:
             return _answer(reply, key)
         except (Unavailable, UnreadableAnswer) as error:
             return _unknown(error)
+
+    async def charge(self, instruction: RefundInstruction) -> RefundAnswer:
+        """See `PaymentChannel.charge`. WeChat Pay takes no money without its payer: the storefront lets the buyer pay
+        under this key as `out_trade_no`, and here it is looked up.
+        """
+        answer = await self.charge_status(instruction.key)
+        return answer if answer.state != "not_found" else RefundAnswer(state="processing", code="NOTPAY")
+
+    async def charge_status(self, key: str) -> RefundAnswer:
+        """See `PaymentChannel.charge_status`."""
+        try:
+            paid = await self._transaction(key)
+        except (Unavailable, UnreadableAnswer) as error:
+            return _unknown(error)
+        if paid is None:
+            return RefundAnswer(state="not_found")
+        state = CHARGES.get(paid.trade_state, "unknown")
+        if state == "arrived" and paid.amount is None:
+            state = "unknown"
+        return RefundAnswer(
+            state=state,
+            reference=paid.transaction_id or None,
+            code=None if state == "arrived" else paid.trade_state[:64],
+            amount_minor=paid.amount.total if paid.amount is not None else None,
+            currency=paid.amount.currency if paid.amount is not None else None,
+        )
 
     async def _transaction(self, reference: str) -> Transaction | None:
         """The payment under WeChat Pay's number or the storefront's; None if neither is known."""

@@ -9,17 +9,19 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from core.aftersale import stages
+from core.aftersale import claim_back, stages
 from core.aftersale.evidence import check_evidence, with_evidence
 from core.aftersale.freight import FREIGHT, NO_WAY_BACK, check_freight, with_freight
 from core.aftersale.limits import AfterSaleLimits
 from core.aftersale.messages import (
     AcceptAmount,
+    AcceptClaimBack,
     AddEvidence,
     AgreeAfterSale,
     Arbitrate,
     ConfirmReplacement,
     ConfirmReturn,
+    ContestClaimBack,
     Escalate,
     OpenAfterSale,
     ProposeAmount,
@@ -51,6 +53,8 @@ class CaseVerb(NamedTuple):
 def refusal_of(case: AfterSaleCase, command: Command, facts: CaseFacts, now: datetime) -> Refusal | None:
     """Why an open case refuses the command; None where it is accepted."""
     verb = CASE_VERBS[type(command)]
+    if case.claim is not None and (refusal := claim_back.check_of_claim(case, command)) is not None:
+        return refusal
     if case.stage not in verb.stages:
         wanted = " or ".join(stage for stage in sorted(verb.stages))
         return refuse("wrong_case_stage", f"Case {case.case_id} is {case.stage}; {command.verb} is for {wanted}.")
@@ -134,7 +138,13 @@ def _check_more_evidence(case: AfterSaleCase, command: AddEvidence, facts: CaseF
     return check_evidence(case, command.actor.role, command.evidence)
 
 
+def _check_objection(case: AfterSaleCase, command: ContestClaimBack, facts: CaseFacts, now: datetime) -> Refusal | None:
+    return claim_back.check_objection(case, command)
+
+
 def _check_decision(case: AfterSaleCase, command: Arbitrate, facts: CaseFacts, now: datetime) -> Refusal | None:
+    if case.claim is not None:
+        return claim_back.check_ruling(case, command)
     if not command.reason:
         return refuse("reason_missing", field="reason")
     if command.after_return and not facts.delivered:
@@ -191,6 +201,10 @@ def _confirm_replacement(
     return case.entering("exchanged", now)
 
 
+def _charge(case: AfterSaleCase, command: AcceptClaimBack, facts: CaseFacts, now: datetime) -> AfterSaleCase:
+    return stages.charge(case, facts.limits, now)
+
+
 def _to_arbitration(case: AfterSaleCase, command: Command, facts: CaseFacts, now: datetime) -> AfterSaleCase:
     return stages.arbitrate(case, facts.limits, now)
 
@@ -200,6 +214,8 @@ def _stay(case: AfterSaleCase, command: Command, facts: CaseFacts, now: datetime
 
 
 def _decide(case: AfterSaleCase, command: Arbitrate, facts: CaseFacts, now: datetime) -> AfterSaleCase:
+    if case.claim is not None:
+        return claim_back.rule(case, command, facts, now)
     case = with_freight(case, command.return_freight_minor, command.return_freight)
     if command.decision == "none":
         return stages.close(case, "arbitrated", now)
@@ -216,7 +232,7 @@ _MERCHANT = frozenset({"merchant", "operator"})
 _ANSWERABLE: frozenset[CaseStage] = frozenset({"applied", "proposed"})
 
 CASE_VERBS: Mapping[type[Command], CaseVerb] = {
-    WithdrawAfterSale: CaseVerb(_BUYER, OPEN - {"disputed", *REPLACING}, _always, _withdraw),
+    WithdrawAfterSale: CaseVerb(_BUYER, OPEN - {"disputed", "charging", *REPLACING}, _always, _withdraw),
     AgreeAfterSale: CaseVerb(_MERCHANT, _ANSWERABLE | {"refused", "arbitration"}, _check_agreement, _agree),
     RefuseAfterSale: CaseVerb(_MERCHANT, frozenset({"applied"}), _check_reason, _refuse),
     ProposeAmount: CaseVerb(_MERCHANT, _ANSWERABLE, _check_proposal, _propose),
@@ -234,6 +250,8 @@ CASE_VERBS: Mapping[type[Command], CaseVerb] = {
     ),
     Escalate: CaseVerb(_BUYER, frozenset({"refused", "proposed", "replacement_delivered"}), _always, _to_arbitration),
     AddEvidence: CaseVerb(_BUYER | _MERCHANT, OPEN, _check_more_evidence, _stay),
+    AcceptClaimBack: CaseVerb(frozenset({"buyer"}), frozenset({"claimed"}), _always, _charge),
+    ContestClaimBack: CaseVerb(frozenset({"buyer"}), frozenset({"claimed"}), _check_objection, _to_arbitration),
     Arbitrate: CaseVerb(frozenset({"reviewer"}), frozenset({"arbitration"}), _check_decision, _decide),
 }
 """Every verb of an open case."""

@@ -80,8 +80,13 @@ def _wait_for_decision(case: AfterSaleCase, limits: AfterSaleLimits, name: str) 
 
 
 def _decide_end(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleCase:
-    """No reviewer decided in time: a hold with an owner replaces the deadline."""
+    """No reviewer, or no channel, decided in time: a hold with an owner replaces the deadline."""
     return case.changed(due=None)
+
+
+def _claim_answer_by(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleCase:
+    """The buyer's silence counts as agreement: a carrier says that the goods are there."""
+    return stages.charge(case, facts.limits, now)
 
 
 def _dispute_evidence_by(case: AfterSaleCase, facts: CaseFacts, now: datetime) -> AfterSaleCase:
@@ -106,6 +111,8 @@ PASSING: dict[str, Callable[[AfterSaleCase, CaseFacts, datetime], AfterSaleCase]
     "decide_end": _decide_end,
     "dispute_evidence_by": _dispute_evidence_by,
     "dispute_answer_by": _decide_end,
+    "claim_answer_by": _claim_answer_by,
+    "charged_by": _decide_end,
 }
 """What each end of a stage does."""
 
@@ -120,6 +127,7 @@ AGAINST: dict[str, str] = {
     "replacement_pickup_by": "return_pickup_within",
     "replacement_receipt_by": "inspect_within",
     "evidence_by": "evidence_within",
+    "claim_answer_by": "escalate_within",
 }
 """Stages whose end costs the side that was silent, and the limit that is their own length: after an outage of ours they
 end later. A channel's own date for evidence does not wait for us.

@@ -215,6 +215,33 @@ class ReportChargeback(Command):
         return self
 
 
+class OpenClaimBack(Command):
+    """An operator claims back what went back to a buyer who got the goods all the same.
+
+    `amount_minor` null: all that can be claimed back. The money is the merchant's, as that of a sale.
+    """
+
+    verb: ClassVar[str] = "open_claim_back"
+    reason: Reason
+    amount_minor: AmountMinor | None = None
+    evidence: EvidenceList = ()
+
+
+class AcceptClaimBack(Command):
+    """The buyer agrees to pay for the goods; the channel is asked for the money."""
+
+    verb: ClassVar[str] = "accept_claim_back"
+    reason: Reason | None = None
+
+
+class ContestClaimBack(Command):
+    """The buyer objects, and says why. Two reviewers decide."""
+
+    verb: ClassVar[str] = "contest_claim_back"
+    reason: Reason
+    evidence: EvidenceList = ()
+
+
 AFTER_SALE_COMMANDS: tuple[type[Command], ...] = (
     OpenAfterSale,
     WithdrawAfterSale,
@@ -231,4 +258,7 @@ AFTER_SALE_COMMANDS: tuple[type[Command], ...] = (
     AddEvidence,
     Arbitrate,
     ReportChargeback,
+    OpenClaimBack,
+    AcceptClaimBack,
+    ContestClaimBack,
 )

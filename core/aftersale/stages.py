@@ -45,6 +45,16 @@ def dispute(case: AfterSaleCase, until: datetime | None, limits: AfterSaleLimits
     return case.entering("disputed", now, due_at("dispute_evidence_by", now, within, limits))
 
 
+def claim(case: AfterSaleCase, limits: AfterSaleLimits, now: datetime) -> AfterSaleCase:
+    """The buyer is asked for the money."""
+    return case.entering("claimed", now, due_at("claim_answer_by", now, limits.escalate_within, limits))
+
+
+def charge(case: AfterSaleCase, limits: AfterSaleLimits, now: datetime) -> AfterSaleCase:
+    """The channel is asked for the buyer's money, until it says that it has it or will not have it."""
+    return case.entering("charging", now, DueStage(name="charged_by", at=now + limits.return_within))
+
+
 def fulfil(case: AfterSaleCase, now: datetime, award: Award | None = None) -> AfterSaleCase:
     """The buyer gets other goods, once, or the award; without one, all that the case is about."""
     if case.kind == "exchange" and case.replacement is None and award is None and case.award is None:

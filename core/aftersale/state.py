@@ -35,6 +35,10 @@ CaseStage = Literal[
     "disputed",
     "won",
     "lost",
+    "claimed",
+    "charging",
+    "paid_back",
+    "unpaid",
     "closed",
 ]
 REPLACING: frozenset[CaseStage] = frozenset({"replacing", "replacement_sent", "replacement_delivered"})
@@ -48,8 +52,10 @@ OPEN: frozenset[CaseStage] = REPLACING | {
     "inspecting",
     "arbitration",
     "disputed",
+    "claimed",
+    "charging",
 }
-"""Stages that wait for one side or a reviewer. The order's money waits meanwhile."""
+"""Stages that wait for one side, a reviewer or the channel. The order's money waits meanwhile."""
 Side = Literal["buyer", "merchant", "reviewer", "operator"]
 
 
@@ -107,12 +113,40 @@ class Dispute(Part):
     above: Above | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
+class Ruling(Part):
+    """What the first of two reviewers decided about a claim; None: nothing is to be paid."""
+
+    by: str
+    amount_minor: int | None = None
+
+
+class ClaimBack(Part):
+    """Money that a buyer must pay again, for goods that came although their money had gone back.
+
+    The amounts are fixed when the channel is asked. Of what the buyer pays, the platform gets its commission and what
+    it had borne of the refunds; the rest is the merchant's, and the platform adds its discount, as with a credit.
+    `confirmed`: the channel has the money. `booked`: so do the books.
+    """
+
+    amount_minor: int = 0
+    commission_minor: int = Field(default=0, exclude_if=lambda value: not value)
+    discount_minor: int = Field(default=0, exclude_if=lambda value: not value)
+    goodwill_minor: int = Field(default=0, exclude_if=lambda value: not value)
+    status: Literal["open", "asked", "confirmed", "booked"] = "open"
+    reference: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    ruling: Ruling | None = Field(default=None, exclude_if=lambda value: value is None)
+    ruled_by: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """The two reviewers who decided it, where the buyer objected."""
+    votes: tuple[tuple[str, str], ...] = Field(default=(), exclude_if=lambda value: not value)
+    """The votes on an outcome that the channel does not say: (person, outcome)."""
+
+
 class AfterSaleCase(Part):
     """One case between two events. Frozen: every change is a new case."""
 
     case_id: int
-    kind: CaseKind | Literal["chargeback"]
-    reason: CaseReason | Literal["chargeback"]
+    kind: CaseKind | Literal["chargeback", "claim_back"]
+    reason: CaseReason | Literal["chargeback", "claim_back"]
     lines: tuple[LineQuantity, ...] | None = None
     amount_minor: int | None = None
     opened_by: Actor
@@ -137,6 +171,13 @@ class AfterSaleCase(Part):
     """Why it ended without a refund or an exchange."""
     dispute: Dispute | None = Field(default=None, exclude_if=lambda value: value is None)
     """Of a chargeback."""
+    claim: ClaimBack | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Of what is claimed back from the buyer."""
+
+    @property
+    def by_buyer(self) -> bool:
+        """Whether it is about money or goods for the buyer: no chargeback, and nothing that is claimed back."""
+        return self.dispute is None and self.claim is None
 
     @property
     def open(self) -> bool:
@@ -173,6 +214,11 @@ class AfterSaleCase(Part):
     def freight(self) -> str:
         """The cause of the refund of what the way back cost."""
         return f"{self.subject}-freight"
+
+    @property
+    def claim_name(self) -> str:
+        """The name under which people resolve what the channel says of a claim."""
+        return f"claim-{self.case_id}"
 
     @property
     def offer(self) -> Said | None:

@@ -62,6 +62,17 @@ STAGES: Mapping[CaseStage, Help] = {
     ),
     "won": Help("The channel decided for the merchant, and gives the money back.", "拒付胜诉：支付渠道退回款项。"),
     "lost": Help("The channel decided for the buyer: the money stays taken back.", "拒付败诉：款项不再退回。"),
+    "claimed": Help(
+        "The buyer got the goods and the money, and is asked to pay. The buyer sends accept_claim_back or"
+        " contest_claim_back; silence agrees.",
+        "买家已收货且已退款，需补付货款。请买家提交 accept_claim_back 或 contest_claim_back；逾期未答视为同意。",
+    ),
+    "charging": Help(
+        "The payment channel is asked for the buyer's money; its answer moves the case.",
+        "已通过支付渠道向买家收款，等待渠道结果。",
+    ),
+    "paid_back": Help("The buyer paid for the goods, and the merchant has the money.", "买家已补付货款，款项归商家。"),
+    "unpaid": Help("The payment channel did not get the buyer's money.", "支付渠道未能收回货款。"),
     "closed": Help("The case ended without a refund.", "售后已关闭，未退款。"),
 }
 """What each stage means, and who acts."""
@@ -71,6 +82,7 @@ KINDS: Mapping[str, Help] = {
     "return_and_refund": Help("a return and a refund", "退货退款"),
     "exchange": Help("an exchange", "换货"),
     "chargeback": Help("a chargeback", "拒付"),
+    "claim_back": Help("a claim against the buyer", "追回货款"),
 }
 
 ACTORS: Mapping[CaseStage, str] = {
@@ -85,10 +97,12 @@ ACTORS: Mapping[CaseStage, str] = {
     "replacement_sent": "carrier",
     "replacement_delivered": "buyer",
     "disputed": "channel",
+    "claimed": "buyer",
+    "charging": "channel",
 }
 """Who can move an open case on, by its stage."""
 
-_OF_CHANNEL: tuple[CaseStage, ...] = ("disputed", "won", "lost")
+_OF_CHANNEL: tuple[CaseStage, ...] = ("disputed", "won", "lost", "claimed", "charging", "paid_back", "unpaid")
 _BOTH: tuple[Side, ...] = ("buyer", "merchant")
 CASE_NOTICES: Mapping[str, tuple[Side, ...]] = {
     **{f"after_sale_{stage}": _BOTH for stage in STAGES if stage not in {"arbitration", "refunded", *_OF_CHANNEL}},
@@ -99,6 +113,7 @@ CASE_NOTICES: Mapping[str, tuple[Side, ...]] = {
     "arbitration_overdue": ("operator",),
     "chargeback_heard": ("operator",),
     "chargeback_overdue": ("operator",),
+    "claim_stuck": ("operator",),
 }
 """The notices of a case, and who gets each. The refund itself sends the notice of its arrival."""
 
@@ -111,5 +126,6 @@ REMINDED: Mapping[CaseStage, Side] = {
     "replacing": "merchant",
     "replacement_delivered": "buyer",
     "disputed": "merchant",
+    "claimed": "buyer",
 }
 """Who is reminded before a stage ends."""

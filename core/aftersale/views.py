@@ -19,6 +19,7 @@ def hold_of(case: AfterSaleCase) -> HoldView:
     text = text_of(case)
     return HoldView(
         reason=hold_reason(case),
+        amount_minor=case.amount_minor if case.claim is not None else None,
         since=case.since,
         expected_release=case.due.at if case.due else None,
         who_can_act=ACTORS.get(case.stage, "system"),

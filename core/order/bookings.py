@@ -46,7 +46,15 @@ def refund_due(state: OrderState) -> Booking | None:
             return Booking("refund" if refund.chargeback is None else "chargeback", refund.cause)
         if refund.status == "confirmed":
             return Booking("refund_arrived", refund.cause)
-    return next((_of_dispute(case) for case in state.unbooked_disputes), None)
+    return next((_of_dispute(case) for case in state.unbooked_disputes), None) or _claim_due(state)
+
+
+def _claim_due(state: OrderState) -> Booking | None:
+    """What the buyer paid again, as the channel says."""
+    case = state.open_case
+    if case is None or case.claim is None or case.claim.status != "confirmed":
+        return None
+    return Booking("claim_back", case.claim_name)
 
 
 def _of_dispute(case: AfterSaleCase) -> Booking:
@@ -119,6 +127,8 @@ def movement_for(state: OrderState, booking: Booking, now: datetime) -> Movement
         )
     if booking.kind in AT_MOST:
         return _freeze_or_release(state, booking, now)
+    if booking.kind == "claim_back":
+        return _claim_back(state, booking, now)
     if booking.kind in {"chargeback_fee", "chargeback_above", "chargeback_above_won"}:
         return _beside_chargeback(state, booking, now)
     refund = state.refund(booking.cause)
@@ -206,6 +216,24 @@ def _freeze_or_release(state: OrderState, booking: Booking, now: datetime) -> Mo
     )
 
 
+def _claim_back(state: OrderState, booking: Booking, now: datetime) -> Movement:
+    """What the buyer paid again is the merchant's, less commission, with the platform's discount."""
+    case = next(case for case in state.cases if case.claim_name == booking.cause)
+    assert case.claim is not None
+    return movements.claim_back(
+        state.order.order_id,
+        k=case.case_id,
+        channel=state.order.payment.channel,
+        merchant_id=state.order.merchant_id,
+        amount_minor=case.claim.amount_minor,
+        commission_minor=case.claim.commission_minor,
+        discount_minor=case.claim.discount_minor,
+        goodwill_minor=case.claim.goodwill_minor,
+        currency=state.order.currency,
+        occurred_at=now,
+    )
+
+
 def _taken(refund: Refund) -> Taken:
     """Where a refund's money stands, and who gives how much of it."""
     return Taken(
@@ -240,6 +268,8 @@ def apply_movement(state: OrderState, movement: Movement) -> OrderState:
         return _apply_freeze_or_release(state, movement)
     if movement.kind in CHARGEBACKS:
         return _apply_chargeback(state, movement)
+    if movement.kind == "claim_back":
+        return _apply_claim_back(state, movement)
     refund = state.refund(movement.name("cause"))
     assert refund is not None
     if movement.kind == "refund":
@@ -268,6 +298,14 @@ def _apply_chargeback(state: OrderState, movement: Movement) -> OrderState:
     return without_refunds(state, (refund,))
 
 
+def _apply_claim_back(state: OrderState, movement: Movement) -> OrderState:
+    """The case ends with the next look at the cases, which notifies of it."""
+    case = state.case(f"case-{movement.name('k')}")
+    assert case is not None
+    assert case.claim is not None
+    return state.with_case(case.changed(claim=case.claim.changed(status="booked"), due=None))
+
+
 def _apply_freeze_or_release(state: OrderState, movement: Movement) -> OrderState:
     at = movement.occurred_at
     if movement.kind == "release":
@@ -287,6 +325,10 @@ def unknown_bookings(state: OrderState, references: Collection[str]) -> list[Boo
     if f"{base}/fund" in references and not state.funded:
         found.append(Booking("fund"))
     found += _unknown_chargebacks(state, f"{base}/chargeback", references)
+    for case in state.cases:
+        unbooked = case.claim is not None and case.stage == "charging" and case.claim.status != "booked"
+        if unbooked and f"{base}/claim_back/{case.case_id}" in references:
+            found.append(Booking("claim_back", case.claim_name))
     for refund in state.refunds:
         if refund.status == "owed" and f"{base}/refund/{refund.cause}" in references:
             found.append(Booking("refund", refund.cause))

@@ -16,6 +16,7 @@ from core.aftersale.texts import REMINDED
 from core.audit.verdict import Verdict
 from core.command import Command, LineQuantity
 from core.order.chargebacks import follow_won, wait_for_channel
+from core.order.claiming import begin_charge, follow_charge, wait_for_charge
 from core.order.granting import earned
 from core.order.notifying import inform_of_case, notify_case
 from core.order.pausing import follow_clocks
@@ -192,7 +193,7 @@ def follow_cases(state: OrderState, now: datetime) -> OrderState:
     if not state.cases:
         return state
     case = state.open_case
-    if case is not None and state.over and state.phase != "settled" and case.dispute is None:
+    if case is not None and state.over and state.phase != "settled" and case.by_buyer:
         state = _take(state, case, stages.close(case, "order_over", now), now)
     elif case is not None and case.stage in {"returning", "replacement_sent"}:
         moved = returns.note_movement(case, facts_of_case(state, case), now)
@@ -201,17 +202,19 @@ def follow_cases(state: OrderState, now: datetime) -> OrderState:
         refund = state.refund(case.cause) if case.cause is not None and case.stage == "refunding" else None
         if refund is not None and refund.status == "arrived":
             state = state.with_case(case.entering("refunded", now))
-    return follow_clocks(follow_won(state, now), now)
+    return follow_clocks(follow_won(follow_charge(state, now), now), now)
 
 
 def decide_again(state: OrderState, subjects: set[str], now: datetime) -> OrderState:
-    """The clock of the reviewers, or of the channel, starts again; the hold of a case was lifted."""
+    """The clock of the reviewers, or of the channel, starts again: the hold of a case was lifted."""
     case, limits = state.open_case, state.policy.after_sale
-    if case is None or case.subject not in subjects or case.stage not in {"arbitration", "disputed"}:
+    if case is None or case.subject not in subjects or case.stage not in {"arbitration", "disputed", "charging"}:
         return state
     due = DueStage(name="decide_end", at=now + limits.decide_end)
     if case.stage == "disputed":
         due = DueStage(name="dispute_answer_by", at=now + limits.decide_end)
+    elif case.stage == "charging":
+        due = DueStage(name="charged_by", at=now + limits.decide_end)
     return state.with_case(case.changed(due=due))
 
 
@@ -231,6 +234,11 @@ def _take(state: OrderState, before: AfterSaleCase, case: AfterSaleCase, now: da
         state = _wait_for_decision(state, before, case, now)
     if before.stage == case.stage == "disputed":
         state = wait_for_channel(state, before, case, now)
+    if case.stage == "charging":
+        if before.stage == "charging":
+            state = wait_for_charge(state, before, case, now)
+        else:
+            state, case = begin_charge(state, case, now)
     if case.stage == "refunding":
         state, case = _refund(state, case, now)
     if to_ship:

@@ -49,6 +49,8 @@ def _check_opened(state: OrderState, command: ReportChargeback, known: AfterSale
         return refuse("too_early", "Its money is not booked yet; ask again.")
     if state.open_case is not None and state.open_case.dispute is not None:
         return refuse("case_open", f"The channel disputes {_dispute_of(state.open_case).reference} already.")
+    if state.open_case is not None and state.open_case.stage == "charging":
+        return refuse("too_early", "The buyer is asked to pay for the goods; ask again once the channel has answered.")
     if state.disputed:
         return refuse("too_early", "What was won back is not booked yet; ask again.")
     most = state.order.total_minor - _charged_minor(state)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from core.aftersale.commands import CASE_VERBS, OPENERS
-from core.aftersale.messages import Arbitrate, OpenAfterSale, ReportChargeback
+from core.aftersale.messages import Arbitrate, OpenAfterSale, OpenClaimBack, ReportChargeback
 from core.answers import Answer
 from core.durations import format_duration
 from core.handover_messages import ConfirmHandover, ReportDelivery, ReportReady
@@ -34,6 +34,7 @@ from core.order import (
     auditing,
     cases,
     chargebacks,
+    claiming,
     granting,
     handover,
     holding,
@@ -105,6 +106,9 @@ VERBS: Mapping[type[Command], Verb] = {
         chargebacks.report_chargeback,
         afterwards=True,
         reopens=True,
+    ),
+    OpenClaimBack: Verb(
+        frozenset({"operator"}), claiming.check_claim_back, claiming.claim_back, afterwards=True, reopens=True
     ),
     **{command: Verb(verb.roles, cases.check, cases.act, afterwards=True) for command, verb in CASE_VERBS.items()},
 }

@@ -17,7 +17,7 @@ def disputed_minor(state: OrderState) -> int:
         return 0
     held = _brought_in(state) if state.held_back else 0
     case = state.open_case
-    if case is not None and case.dispute is None:  # what a channel disputes it has taken already
+    if case is not None and case.by_buyer:  # what a channel disputes it has taken already
         return max(held, _at_stake(state, case))
     if held:
         return held

@@ -9,8 +9,16 @@ from core.merchants import MERCHANT_FROZEN
 from core.messages import AppealScreening, DecideScreening, LiftHold, PlaceHold, ResolveRefund
 from core.order.calling import hold_money
 from core.order.cases import decide_again
+from core.order.claiming import resolve_claim, stuck_claim, voted
 from core.order.opening import refuse_goods, release
-from core.order.state import ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE, REFUND_STUCK, REVIEW_OVERDUE, OrderState
+from core.order.state import (
+    ARBITRATION_OVERDUE,
+    CHARGEBACK_OVERDUE,
+    CLAIM_STUCK,
+    REFUND_STUCK,
+    REVIEW_OVERDUE,
+    OrderState,
+)
 from core.reasons import Refusal, refuse
 from core.states import Hold
 
@@ -58,7 +66,7 @@ def lift(state: OrderState, command: LiftHold, now: datetime) -> OrderState:
         state = _review_again(state, lifted, now)
     elif command.name == REFUND_STUCK:
         state = _refund_again(state, lifted, now)
-    elif command.name in {ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE}:
+    elif command.name in {ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE, CLAIM_STUCK}:
         state = decide_again(state, lifted, now)
     if command.name == MERCHANT_FROZEN:
         return state
@@ -112,13 +120,14 @@ def appeal(state: OrderState, command: AppealScreening, now: datetime) -> OrderS
 
 
 def check_resolution(state: OrderState, command: ResolveRefund) -> Refusal | None:
-    """Whether such a refund waits for people, and this person has not voted yet."""
-    refund = state.refund(command.cause)
-    if refund is None or refund.status not in {"stuck", "failed"}:
+    """Whether such a refund, or a claim, waits for people, and this person has not voted yet."""
+    refund, claim = state.refund(command.cause), stuck_claim(state, command.cause)
+    if claim is None and (refund is None or refund.status not in {"stuck", "failed"}):
         return refuse("no_such_refund", field="cause")
     if not command.reason:
         return refuse("reason_missing", field="reason")
-    if any(same_person(person, command.actor.id) for person, _ in refund.votes):
+    votes = refund.votes if refund is not None else ()
+    if any(same_person(person, command.actor.id) for person, _ in votes) or (claim and voted(claim, command.actor.id)):
         return refuse("needs_other_person")
     return None
 
@@ -129,6 +138,8 @@ def resolve_refund(state: OrderState, command: ResolveRefund, now: datetime) -> 
     "Arrived" is booked; "failed" stays with the operators. They pay by hand and report it here, or lift the hold, which
     asks the channel again. If two disagree, nothing is settled and the votes start again.
     """
+    if (claim := stuck_claim(state, command.cause)) is not None:
+        return resolve_claim(state, claim, command, now)
     refund = state.refund(command.cause)
     assert refund is not None
     votes = (*refund.votes, (command.actor.id, command.outcome))

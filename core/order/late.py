@@ -121,7 +121,10 @@ def _call_operator(state: OrderState, parcel: Parcel, found: LateNews, now: date
     """The order with a hold until an operator has looked, if one party has both the goods and the money."""
     if not state.policy.after_sale.late_scan_review:
         return state
-    refunded = state.phase in {"refused", "cancelled", "refunded"} or _replaced(state).get(parcel.parcel_id, False)
+    # A parcel that an exchange emptied was delivered before; what else ended a parcel gave its money back.
+    given_up = parcel.ended and parcel.delivered_at is None
+    over = state.phase in {"refused", "cancelled", "refunded"}
+    refunded = over or given_up or _replaced(state).get(parcel.parcel_id, False)
     at_merchant = found.what == "came_back" or (back and found.what == "delivered")
     at_buyer = found.what == "delivered" and not back
     coming = found.what == "coming_back" and not back

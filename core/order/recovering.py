@@ -91,7 +91,7 @@ def _could_have_decided(state: OrderState, unknown: Sequence[Booking], reference
         return False
     if any(_number(reference, "freeze") > next_number(state) for reference in references):
         return False
-    if not all(_knows_chargeback(state, reference) for reference in references):
+    if not all(_knows_chargeback(state, reference) and _knows_claim(state, reference) for reference in references):
         return False
     kinds, before = {booking.kind for booking in unknown}, before_refunds(state)
     ready = before.phase == "shipped" and before.fully_shipped and before.receipt.status == "confirmed"
@@ -103,6 +103,13 @@ def _knows_chargeback(state: OrderState, reference: str) -> bool:
     number = _number(reference, "chargeback")
     case = state.case(f"case-{number}") if number else None
     return not number or (case is not None and (case.stage == "won" or not reference.endswith("/won")))
+
+
+def _knows_claim(state: OrderState, reference: str) -> bool:
+    """Whether the state asked the channel for what this movement brought."""
+    number = _number(reference, "claim_back")
+    case = state.case(f"case-{number}") if number else None
+    return not number or (case is not None and case.stage in {"charging", "paid_back"})
 
 
 def _number(reference: str, kind: str) -> int:

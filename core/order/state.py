@@ -50,9 +50,11 @@ ARBITRATION_OVERDUE = "arbitration_overdue"
 """The hold for an after-sale case that no reviewer decided in time; its subject is the case."""
 CHARGEBACK_OVERDUE = "chargeback_overdue"
 """The hold for a chargeback that the channel did not answer in time; its subject is the case."""
+CLAIM_STUCK = "claim_stuck"
+"""The hold for a claim of which the channel does not say whether the buyer paid; its subject is the case."""
 
 OWN_HOLDS: frozenset[str] = frozenset(
-    {REVIEW_OVERDUE, REFUND_STUCK, LEDGER_DISAGREES, LATE_SCAN, ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE}
+    {REVIEW_OVERDUE, REFUND_STUCK, LEDGER_DISAGREES, LATE_SCAN, ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE, CLAIM_STUCK}
 )
 """Holds that the order places on itself."""
 

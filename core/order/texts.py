@@ -11,6 +11,7 @@ from core.merchants import MERCHANT_FROZEN, MERCHANT_SUSPENDED
 from core.order.state import (
     ARBITRATION_OVERDUE,
     CHARGEBACK_OVERDUE,
+    CLAIM_STUCK,
     LATE_SCAN,
     LEDGER_DISAGREES,
     REFUND_STUCK,
@@ -80,9 +81,14 @@ HELD: Mapping[str, Help] = {
         "An operator asks the channel and sends its answer with report_chargeback; lift_hold gives it time again.",
         "需运营人员向支付渠道查询，并以 report_chargeback 告知结果；lift_hold 可重新给予等待时间。",
     ),
+    CLAIM_STUCK: Help(
+        "Two people send resolve_refund; lift_hold gives the channel time again.",
+        "需两人提交 resolve_refund；lift_hold 可重新给予支付渠道时间。",
+    ),
     LATE_SCAN: Help(
-        "An operator settles it with both sides, for example with refund_order, and then sends lift_hold.",
-        "需运营人员与双方核实处理（例如提交 refund_order），然后以 lift_hold 解除。",
+        "An operator settles it with both sides, for example with refund_order or open_claim_back, and then sends"
+        " lift_hold.",
+        "需运营人员与双方核实处理（例如提交 refund_order 或 open_claim_back），然后以 lift_hold 解除。",
     ),
     INTAKE_SIGNALS: Help(
         "An operator looks at the order and sends lift_hold, or refund_order.",
@@ -155,6 +161,8 @@ def cause_zh(hold: Hold) -> str:
     if hold.name in {ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE}:
         who = "审核人员裁决" if hold.name == ARBITRATION_OVERDUE else "支付渠道裁定拒付"
         return f"售后 {hold.subject.removeprefix('case-')} 逾期等待{who}。"
+    if hold.name == CLAIM_STUCK:
+        return f"售后 {hold.subject.removeprefix('case-')}：买家是否已补付货款尚不明确。"
     if hold.name == LATE_SCAN and hold.facts:
         return f"包裹 {hold.subject}：{LATE[hold.facts['what']].zh}。"
     if hold.name == REFUND_STUCK:

@@ -13,9 +13,10 @@ from core.fields import Message
 from core.order.auditing import apply_verdict, only_silent
 from core.order.calling import hold_money
 from core.order.cases import apply_case_verdict
+from core.order.claiming import end_charge
 from core.order.handover import by_carrier
 from core.order.passing import refund_stuck_hold
-from core.order.state import REFUND_STUCK, OrderState
+from core.order.state import CLAIM_STUCK, REFUND_STUCK, OrderState
 from core.parcels import Parcel
 
 
@@ -46,8 +47,18 @@ class RefundWatch(Message):
     stuck: bool
 
 
+class ChargeWatch(Message):
+    """The channel is asked for money of the buyer's, until it says that it has it or will not have it.
+
+    `stuck`: its hold stands. An operator who lifts that hold lets the channel be asked at once.
+    """
+
+    case_id: int
+    stuck: bool
+
+
 class RefundOutcome(Message):
-    """The channel's final answer: `arrived`, or `refused` with its reason."""
+    """The channel's final answer: `arrived`, or `refused` with its reason. Of a charge, the money arrived with us."""
 
     state: Literal["arrived", "refused"]
     reference: str | None = None
@@ -120,6 +131,16 @@ def refund_watches(state: OrderState) -> tuple[RefundWatch, ...]:
     return tuple(RefundWatch(cause=r.cause, stuck=state.has_hold(REFUND_STUCK, r.cause)) for r in on_their_way)
 
 
+def charge_watches(state: OrderState) -> tuple[ChargeWatch, ...]:
+    """The claim that the channel is asked for; one that is stuck is still asked about."""
+    case = state.open_case
+    if case is None or case.claim is None or case.stage != "charging" or case.claim.status != "asked":
+        return ()
+    if state.held("all"):
+        return ()
+    return (ChargeWatch(case_id=case.case_id, stuck=state.has_hold(CLAIM_STUCK, case.subject)),)
+
+
 def apply_audit(state: OrderState, watch: AuditWatch, verdict: Verdict, now: datetime) -> OrderState:
     """The order after an audit's watch reported. An answer of a carrier that has since been corrected is ignored."""
     parcel = tracked_parcel(state, watch.parcel_id)
@@ -142,3 +163,12 @@ def apply_refund_outcome(state: OrderState, watch: RefundWatch, outcome: RefundO
         refund = refund.changed(status="failed")
         state = hold_money(state, refund_stuck_hold(refund.cause, now, refused=outcome.message or ""), now)
     return state.with_refund(refund).next_revision()
+
+
+def apply_charge_outcome(state: OrderState, watch: ChargeWatch, outcome: RefundOutcome, now: datetime) -> OrderState:
+    """The order after the channel's final answer to a claim."""
+    case = state.open_case
+    if case is None or case.case_id != watch.case_id or case.claim is None or case.claim.status != "asked":
+        return state
+    paid, said = outcome.state == "arrived", outcome.reference or outcome.message
+    return end_charge(state, case, paid=paid, reference=said, now=now).next_revision()

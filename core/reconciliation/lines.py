@@ -36,6 +36,7 @@ Kind = Literal[
     "settle",
     "refund_booked",
     "refund_arrived",
+    "claim_back",
     # of either, in the register alone
     "deadline",
 ]

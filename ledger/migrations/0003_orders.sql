@@ -202,6 +202,16 @@ BEGIN
         ) THEN
             RAISE EXCEPTION 'movement % is refused: one person says that it arrived', p_reference
                 USING ERRCODE = 'insufficient_privilege';
+        ELSIF p_reference LIKE 'order/%/claim_back/%' AND EXISTS (
+            SELECT FROM jsonb_path_query(p_record, '$.state.cases[*]') AS c (body)
+            CROSS JOIN LATERAL (VALUES
+                ((SELECT array_agg(v ->> 0) FROM jsonb_path_query(c.body, '$.claim.votes[*]') AS v)),
+                ((SELECT array_agg(p #>> '{}') FROM jsonb_path_query(c.body, '$.claim.ruled_by[*]') AS p))) AS w (people)
+            WHERE c.body ->> 'case_id' = split_part(p_reference, '/', 4)
+              AND (SELECT count(DISTINCT person_of(n)) FROM unnest(w.people) AS n) = 1
+        ) THEN
+            RAISE EXCEPTION 'movement % is refused: one person decided it', p_reference
+                USING ERRCODE = 'insufficient_privilege';
         END IF;
     END IF;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN

@@ -127,9 +127,11 @@ WHERE split_part(m.reference, '/', 1) IN ('order', 'withdrawal', 'psp', 'account
        OR NOT is_own(c.path, m.reference, own.merchant, own.channel));
 
 -- What an order gave back to the buyer in all, refunds and chargebacks that were not won back; and what of its
--- commission and of the platform's discount stands after that; and what channels took in all, also above what was left.
+-- commission and of the platform's discount stands after that; what channels took in all, also above what was left;
+-- what of the refunds arrived with the buyer, and what was claimed back of that.
 CREATE FUNCTION given_back(
-    p_order TEXT, OUT back_minor BIGINT, OUT commission_minor BIGINT, OUT discount_minor BIGINT, OUT charged_minor BIGINT
+    p_order TEXT, OUT back_minor BIGINT, OUT commission_minor BIGINT, OUT discount_minor BIGINT, OUT charged_minor BIGINT,
+    OUT arrived_minor BIGINT, OUT claimed_minor BIGINT
 ) LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
     SELECT coalesce(sum(CASE WHEN c.path LIKE 'order/%/refund\_payable/%' THEN t.amount_minor
                              WHEN m.reference NOT LIKE 'order/%/chargeback/%'
@@ -140,7 +142,11 @@ CREATE FUNCTION given_back(
            coalesce(sum(CASE 'expense/discount' WHEN d.path THEN t.amount_minor WHEN c.path THEN -t.amount_minor END), 0),
            coalesce(sum(CASE WHEN m.reference LIKE 'order/%/chargeback/%' AND split_part(m.reference, '/', 5) <> 'fee'
                              THEN CASE WHEN c.path LIKE 'psp/%' THEN t.amount_minor
-                                       WHEN d.path LIKE 'psp/%' THEN -t.amount_minor END END), 0)
+                                       WHEN d.path LIKE 'psp/%' THEN -t.amount_minor END END), 0),
+           coalesce(sum(t.amount_minor) FILTER (WHERE m.reference LIKE 'order/%/refund/%/paid'
+                                                      AND c.path LIKE 'psp/%'), 0),
+           coalesce(sum(t.amount_minor) FILTER (WHERE m.reference LIKE 'order/%/claim_back/%'
+                                                      AND d.path LIKE 'psp/%'), 0)
     FROM movements m JOIN transfers t ON t.movement_id = m.id
     JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
     WHERE m.reference >= 'order/' || p_order || '/' AND m.reference < 'order/' || p_order || '0'
@@ -215,6 +221,14 @@ BEGIN
            AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = v_base || '/settle') THEN
             v_fault := 'it takes from the merchant before the settlement';
         END IF;
+    ELSIF v_fault IS NULL AND p_reference LIKE 'order/%/claim_back/%' THEN
+        -- Two at one moment must see each other.
+        PERFORM FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2) FOR NO KEY UPDATE;
+        SELECT CASE WHEN g.claimed_minor > g.arrived_minor THEN 'more is claimed than arrived with the buyer'
+                    WHEN g.discount_minor > coalesce((o.body ->> 'discount_minor')::BIGINT, 0)
+                    THEN 'more discount than was given' END INTO v_fault
+        FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g
+        WHERE o.order_id = split_part(p_reference, '/', 2);
     ELSIF v_fault IS NULL AND p_reference LIKE 'withdrawal/%/return/%' THEN
         SELECT w.amount_minor INTO v_most FROM withdrawals w WHERE w.withdrawal_id = split_part(p_reference, '/', 2);
         SELECT sum(t.amount_minor) INTO v_moved FROM movements m JOIN transfers t ON t.movement_id = m.id

@@ -145,7 +145,7 @@ BEGIN
     ) AS c
     CROSS JOIN LATERAL (VALUES
         (1, 'opened', c.old IS NULL),
-        (2, c.new ->> 'stage', (c.old IS NULL AND c.new ->> 'stage' NOT IN ('applied', 'disputed'))
+        (2, c.new ->> 'stage', (c.old IS NULL AND c.new ->> 'stage' NOT IN ('applied', 'disputed', 'claimed'))
                                OR (c.old -> 'stage', c.old -> 'since') <> (c.new -> 'stage', c.new -> 'since'))
     ) AS t (n, word, happened)
     WHERE t.happened

@@ -17,7 +17,7 @@ from storefront.console.visits import STAFF, Visit, for_people
 
 STAGES = (
     *("", "applied", "proposed", "refused", "awaiting_return", "returning", "inspecting", "replacing"),
-    *("replacement_sent", "replacement_delivered", "arbitration", "disputed"),
+    *("replacement_sent", "replacement_delivered", "arbitration", "disputed", "claimed", "charging"),
 )
 
 

@@ -84,6 +84,7 @@ ACTIONS: Mapping[tuple[Kind, str], Action] = {
             ),
             leads=True,
         ),
+        Action("order", "open_claim_back", (FormField("amount_minor", "amount", required=False), REASON)),
         Action("order", "lift_hold", (FormField("name", "fixed"), REASON), leads=True),
         Action("order", "place_hold", (_NAME, _SCOPE, REASON), moves_money=False),
         Action(
@@ -174,7 +175,10 @@ def _of_order(state: OrderState) -> Iterator[Offer]:
             if parcel.audit == "in_review"
         ],
         "lift_hold": [({"name": hold.name}, hold.name) for hold in state.holds],
-        "resolve_refund": [({"cause": refund.cause}, refund.cause) for refund in state.refunds],
+        "resolve_refund": [
+            *(({"cause": refund.cause}, refund.cause) for refund in state.refunds),
+            *(({"cause": case.claim_name}, case.claim_name) for case in state.cases if case.claim is not None),
+        ],
     }
     for (kind, verb), action in ACTIONS.items():
         if kind == "order":

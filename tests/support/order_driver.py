@@ -41,7 +41,15 @@ from core.order.steps import (
     next_step,
     start,
 )
-from core.order.watches import RefundOutcome, apply_audit, apply_refund_outcome, audit_watches, refund_watches
+from core.order.watches import (
+    RefundOutcome,
+    apply_audit,
+    apply_charge_outcome,
+    apply_refund_outcome,
+    audit_watches,
+    charge_watches,
+    refund_watches,
+)
 from core.policy import OrderPolicy
 from core.reading import read_command
 from core.reasons import Refusal
@@ -326,6 +334,16 @@ class OrderDriver:
         if watch is None:
             return False
         self.state = apply_refund_outcome(self.state, watch, RefundOutcome(state=outcome, reference="ref"), self.now)
+        self.do_what_is_due()
+        return True
+
+    def buyer_pays(self, outcome: Any = "arrived") -> bool:
+        """The payment channel's final answer to what is claimed from the buyer; False where none is awaited."""
+        watch = next(iter(charge_watches(self.state)), None)
+        if watch is None:
+            return False
+        answer = RefundOutcome(state=outcome, reference="ref")
+        self.state = apply_charge_outcome(self.state, watch, answer, self.now)
         self.do_what_is_due()
         return True
 

@@ -193,7 +193,7 @@ def _progress(driver: OrderDriver) -> None:
         driver.confirm()
     elif state.holds:
         driver.lift(state.holds[0].name)
-    elif not driver.channel_says("arrived"):
+    elif not driver.channel_says("arrived") and not driver.buyer_pays():
         _to_deadline(driver, timedelta())
 
 
@@ -301,6 +301,15 @@ def _accept(driver: OrderDriver) -> None:
     driver.send("accept_amount", "buyer", amount_minor=offered)
 
 
+def _rule(driver: OrderDriver, person: str, **fields: Any) -> None:
+    driver.send("arbitrate", "reviewer", actor={"role": "reviewer", "id": person}, reason="seen", **fields)
+
+
+def _resolve_claim(driver: OrderDriver, person: str, outcome: str) -> None:
+    actor, cause = {"role": "operator", "id": person}, f"claim-{len(driver.state.cases)}"
+    driver.send("resolve_refund", "operator", actor=actor, cause=cause, outcome=outcome, reference="x", reason="y")
+
+
 def _back(driver: OrderDriver, outcome: str, seen: tuple[str, ...] = ()) -> None:
     for parcel in driver.state.awaited_by_case:
         _hear(driver, parcel.parcel_id, outcome, seen, weight="fatal")
@@ -391,6 +400,7 @@ def _carrier_events(parcel: str, number: int) -> dict[str, Event]:
         f"{parcel}: scanned label": partial(push, stage="label"),
         f"{parcel}: scanned picked up": partial(push, stage="picked_up"),
         f"{parcel}: scanned returned": partial(push, stage="returned"),
+        f"{parcel}: scanned delivered": partial(push, stage="delivered"),
     }
 
 
@@ -398,6 +408,24 @@ CARRIER: dict[str, Event] = {
     **_carrier_events("p1", 1),
     **_carrier_events("p2", 2),
     "all delivered": OrderDriver.deliver,
+}
+CASES |= {
+    "claim: open": partial(_case, verb="open_claim_back", role="operator", reason="the carrier delivered it"),
+    "claim: open 500": partial(_case, verb="open_claim_back", role="operator", reason="in part", amount_minor=500),
+    "claim: accept": partial(_case, verb="accept_claim_back"),
+    "claim: contest": partial(_case, verb="contest_claim_back", reason="it never came", evidence=_PIECE),
+    "claim: r-1 says all": partial(_rule, person="r-1", decision="all"),
+    "claim: r-2 says all": partial(_rule, person="r-2", decision="all"),
+    "claim: r-1 says a part": partial(_rule, person="r-1", decision="part", amount_minor=300),
+    "claim: r-2 says a part": partial(_rule, person="r-2", decision="part", amount_minor=300),
+    "claim: r-2 says none": partial(_rule, person="r-2", decision="none"),
+    "claim: withdraw": partial(_case, verb="withdraw_after_sale", role="operator"),
+    "claim: paid": lambda d: d.buyer_pays("arrived"),
+    "claim: not paid": lambda d: d.buyer_pays("refused"),
+    "claim: o-1 says arrived": partial(_resolve_claim, person="o-1", outcome="arrived"),
+    "claim: o-2 says arrived": partial(_resolve_claim, person="o-2", outcome="arrived"),
+    "claim: o-2 says failed": partial(_resolve_claim, person="o-2", outcome="failed"),
+    "claim: lift claim_stuck": partial(OrderDriver.lift, name="claim_stuck"),
 }
 MONEY: dict[str, Event] = {
     "refund arrives": lambda d: d.channel_says("arrived"),
@@ -429,6 +457,7 @@ BESIDE = ("the merchant withdraws",)
 REOPENING = (
     *("refund one of line 1", "refund an amount", "refund the rest", "o-1 asks for a refund", "platform refunds"),
     *("case: refund", "case: refund line 2", "case: refund 500", "case: return", "case: exchange all"),
+    *("claim: open", "claim: open 500", "p1: scanned delivered", "p1: scanned returned"),
 )
 """What a closed order's workflow is started again for."""
 EVENTS: dict[str, Event] = {**MERCHANT, **BUYER, **PLATFORM, **CARRIER, **MONEY, **TIME, **PROGRESS, **CASES}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.aftersale.state import ClaimBack
 from core.order.deadlines import wake_at
 from core.order.shares import credit_shares
 from core.order.steps import next_step
-from core.order.watches import audit_watches, refund_watches
+from core.order.watches import audit_watches, charge_watches, refund_watches
 
 if TYPE_CHECKING:
     from order_driver import OrderDriver
@@ -66,19 +67,27 @@ def check_accounts(driver: OrderDriver) -> None:
         for whose in ("merchant", "platform")
     }
     paid = driver.order.total_minor if state.funded else 0
-    assert -books.of("psp") == paid - arrived - fee - sum(above.values())
+    claims = [case.claim for case in state.cases if case.claim is not None and case.claim.status == "booked"]
+    paid_again = sum(claim.amount_minor for claim in claims)
+    assert paid_again <= arrived, "no more is claimed back than went back"
+    assert -books.of("psp") == paid - arrived - fee - sum(above.values()) + paid_again
     assert sum(case.amount_minor or 0 for case in state.cases if case.dispute and case.stage != "won") <= paid
-    assert books.of("commission") == state.commission_minor - sum(r.commission_minor for r in taken_back)
+    again = sum(claim.commission_minor for claim in claims)
+    assert books.of("commission") == state.commission_minor - sum(r.commission_minor for r in taken_back) + again
     not_yet = sum(refund.discount_minor for refund in state.refunds if refund.status == "owed")
     added = credit_shares(state).discount_minor + not_yet if state.credited_at else 0
+    added += sum(claim.discount_minor for claim in claims)
+    assert -books.of("discount") <= driver.order.discount_minor
     assert -books.of("discount") == added, "what the platform adds is what it added less what it took back"
     by_platform = sum(refund.amount_minor for refund in posted if refund.bearer == "platform")
-    assert -books.of("goodwill") == by_platform + above["platform"]
-    if state.settled_at is not None:
+    recovered = sum(claim.goodwill_minor for claim in claims)
+    assert recovered <= by_platform
+    assert -books.of("goodwill") == by_platform + above["platform"] - recovered
+    if claims or state.settled_at is not None:
         taken = sum(refund.from_merchant_minor for refund in posted if refund.source == "merchant")
         of_merchant = sum(map(books.of, ("available", "frozen", "receivable", "spent")))
         taken += sum(dispute.fee_minor for dispute in fees if dispute.fee_bearer == "merchant") + above["merchant"]
-        assert of_merchant == (state.settled_minor or 0) - taken
+        assert of_merchant == (state.settled_minor or 0) - taken + sum(map(_of_merchant, claims))
         assert not (books.of("available") and books.of("receivable")), "what is owed is taken first"
     assert (f"order/{driver.order.order_id}/credit" in books.movements) == (state.credited_at is not None)
     assert (f"order/{driver.order.order_id}/settle" in books.movements) == (state.settled_at is not None)
@@ -88,13 +97,19 @@ def check_accounts(driver: OrderDriver) -> None:
     assert 0 <= sum(refund.amount_minor for refund in state.refunds) <= driver.order.total_minor
 
 
+def _of_merchant(claim: ClaimBack) -> int:
+    """What a claim brings the merchant."""
+    return claim.amount_minor - claim.commission_minor - claim.goodwill_minor + claim.discount_minor
+
+
 def check_waiting(driver: OrderDriver) -> None:
     """An order that is not closed waits for a deadline, a watch or a named hold, and no step is left."""
     state = driver.state
     if state.closed:
         return
     assert next_step(state, driver.now) is None
-    waits = wake_at(state, driver.now) is not None or state.holds or audit_watches(state) or refund_watches(state)
+    watches = (*audit_watches(state), *refund_watches(state), *charge_watches(state))
+    waits = wake_at(state, driver.now) is not None or state.holds or watches
     assert waits, f"{state.phase} waits for nothing"
     assert all(hold.owner for hold in state.holds)
     assert state.recorded_revision == state.revision
@@ -144,6 +159,7 @@ def check_cases(driver: OrderDriver) -> None:
         assert not {"receipt_by", "settle_at"} & driver.waits_for()
     if (case := state.open_case) is not None:
         overdue = "arbitration_overdue" if case.dispute is None else "chargeback_overdue"
+        overdue = "claim_stuck" if case.stage == "charging" else overdue
         assert case.due is not None or state.has_hold(overdue, case.subject)
     for case in state.cases:
         refund = state.refund(case.cause) if case.cause is not None else None

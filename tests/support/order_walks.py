@@ -60,6 +60,24 @@ STARTS: dict[str, tuple[str, ...]] = {
         *("ship all", "all delivered", "confirm", "a month", "refund an amount", "refund arrives"),
         "chargeback: all that was paid",
     ),
+    "late, delivered": ("ship all", "p1: moves", "a month", "a month", "refund arrives", "p1: scanned delivered"),
+    "claimed": (
+        "ship all",
+        "p1: moves",
+        "a month",
+        "a month",
+        "refund arrives",
+        "p1: scanned delivered",
+        "claim: open",
+    ),
+    "claimed, contested": (
+        *("ship all", "p1: moves", "a month", "a month", "refund arrives", "p1: scanned delivered", "claim: open"),
+        "claim: contest",
+    ),
+    "claimed, charging": (
+        *("ship all", "p1: moves", "a month", "a month", "refund arrives", "p1: scanned delivered", "claim: open"),
+        "claim: accept",
+    ),
     "case, part refunded": ("ship in two", "all delivered", "case: refund line 2", "case: agree"),
 }
 """Where an order is when random events begin."""
