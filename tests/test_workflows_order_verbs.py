@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from order_stage import Play
-from staged_orders import delivered, report_scan, resolve_refund, shipped
+from staged_orders import claimed, delivered, late, report_scan, resolve_refund, shipped
 
 import gateway
 from core.errors import Refused
@@ -226,6 +226,21 @@ async def confirm_replacement(play: StagedOrder) -> dict[str, Any]:
     return {"role": "buyer"}
 
 
+async def open_claim_back(play: StagedOrder) -> dict[str, Any]:
+    await late(play)
+    return {"role": "operator", "amount_minor": 60, "reason": "the carrier delivered it"}
+
+
+async def accept_claim_back(play: StagedOrder) -> dict[str, Any]:
+    await claimed(play)
+    return {"role": "buyer"}
+
+
+async def contest_claim_back(play: StagedOrder) -> dict[str, Any]:
+    await claimed(play)
+    return {"role": "buyer", "reason": "the neighbour has it"}
+
+
 VERBS: dict[str, Prepare] = {
     prepare.__name__: prepare
     for prepare in (
@@ -265,6 +280,9 @@ VERBS: dict[str, Prepare] = {
         escalate,
         add_evidence,
         arbitrate,
+        open_claim_back,
+        accept_claim_back,
+        contest_claim_back,
     )
 }
 

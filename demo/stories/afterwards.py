@@ -39,6 +39,26 @@ async def late_scan(play: StagedOrder) -> Outcome:
     return expected, f"{held}; {', '.join(notified)}; {await ending(play)}"
 
 
+@AFTERWARDS.story("goods after the refund: the buyer agrees by silence, the channel has the money, the merchant too")
+async def claimed_back(play: StagedOrder) -> Outcome:
+    await play.start()
+    await play.ship()
+    for person in ("ann", "bob"):
+        await by_operator(play, person, "refund_order", reason="the buyer waited too long")
+    await play.handle.result()
+    scan = {"at": play.now.isoformat(), "code": "80", "stage": "delivered", "city": play.order.ship_to.city}
+    body = play.command("carrier", carrier=play.carrier, waybill=play.waybill, scans=[scan], provider="sandbox")
+    await gateway.send_reopening(play.stage.client, play.order, "report_scan", body)
+    await by_operator(play, "ann", "open_claim_back", reason="the carrier delivered it")
+    await play.days(7.1)
+    await play.handle.result()
+    stage = (await play.state())["cases"][-1]["stage"]
+    charged = await play.stage.world.charged_minor(play.order.payment.reference)
+    has = sum(one.available_minor for one in await play.stage.register.balances.of_merchant(play.order.merchant_id))
+    expected = f"paid_back; {money(play.order, play.order.total_minor)}; {money(play.order, play.merchants_share)}"
+    return expected, f"{stage}; {money(play.order, sum(charged))}; {money(play.order, has)}"
+
+
 @AFTERWARDS.story("correction: a settlement booked by mistake is taken back by two people")
 async def corrected(play: StagedOrder) -> Outcome:
     await play.start()

@@ -32,6 +32,28 @@ async def code_of(play: StagedOrder, verb: str, command: dict[str, Any]) -> str:
     return "accepted"
 
 
+async def late(play: StagedOrder) -> None:
+    """Shipped and given up; then the goods arrive. A first part of the money is back, the rest is on its way still."""
+    await shipped(play)
+    for part, plan in ((100, "arrived"), (None, "processing")):
+        await play.stage.world.plan_refunds(play.order.payment.reference, plan, looks=None)
+        for person in ("ann", "bob"):
+            body = {**play.command("operator", amount_minor=part, reason="it never came")}
+            body["actor"] = {"role": "operator", "id": person}
+            await gateway.refund_order(play.stage.client, play.order, body)
+        if part is not None:
+            await until(play, lambda state: [one["status"] for one in state["refunds"]] == ["arrived"])
+    await play.until(lambda state: state["phase"] == "refunded")
+    scan = {"at": play.now.isoformat(), "code": "80", "stage": "delivered"}
+    await play.send("report_scan", "carrier", carrier="sandbox", waybill=play.waybill, scans=[scan], provider="test")
+
+
+async def claimed(play: StagedOrder) -> None:
+    """An operator claims back what is with the buyer already."""
+    await late(play)
+    await play.send("open_claim_back", "operator", reason="the carrier delivered it")
+
+
 async def until(play: StagedOrder, so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The state once it is so."""
     for _ in range(200):
