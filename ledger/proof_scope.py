@@ -22,7 +22,10 @@ def _range(noun: str) -> str:
     return f"a.path >= '{noun}/' AND a.path < '{noun}0'"
 
 
-_STATE = "(SELECT jsonb_object_agg(s.key, s.value) FROM jsonb_each(o.state) AS s WHERE s.key IN ('funded', 'freeze', 'cases'))"
+_STATE = (
+    "(SELECT jsonb_object_agg(s.key, s.value) FROM jsonb_each(o.state) AS s"
+    " WHERE s.key IN ('funded', 'freeze', 'cases'))"
+)
 """What proofs ask of an order's state; the whole of it is kilobytes."""
 
 PART = f"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import gateway
 from core.errors import Refused
@@ -35,7 +35,8 @@ async def code_of(play: StagedOrder, verb: str, command: dict[str, Any]) -> str:
 async def late(play: StagedOrder) -> None:
     """Shipped and given up; then the goods arrive. A first part of the money is back, the rest is on its way still."""
     await shipped(play)
-    for part, plan in ((100, "arrived"), (None, "processing")):
+    plans: tuple[tuple[int | None, Literal["arrived", "processing"]], ...] = ((100, "arrived"), (None, "processing"))
+    for part, plan in plans:
         await play.stage.world.plan_refunds(play.order.payment.reference, plan, looks=None)
         for person in ("ann", "bob"):
             body = {**play.command("operator", amount_minor=part, reason="it never came")}
