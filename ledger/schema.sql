@@ -1585,7 +1585,7 @@ BEGIN
     ) AS c
     CROSS JOIN LATERAL (VALUES
         (1, 'opened', c.old IS NULL),
-        (2, c.new ->> 'stage', (c.old IS NULL AND c.new ->> 'stage' NOT IN ('applied', 'disputed'))
+        (2, c.new ->> 'stage', (c.old IS NULL AND c.new ->> 'stage' NOT IN ('applied', 'disputed', 'claimed'))
                                OR (c.old -> 'stage', c.old -> 'since') <> (c.new -> 'stage', c.new -> 'since'))
     ) AS t (n, word, happened)
     WHERE t.happened
@@ -2051,7 +2051,7 @@ BEGIN
 END $function$;
 
 CREATE FUNCTION given_back(
-    p_order text, OUT back_minor bigint, OUT commission_minor bigint, OUT discount_minor bigint, OUT charged_minor bigint
+    p_order text, OUT back_minor bigint, OUT commission_minor bigint, OUT discount_minor bigint, OUT charged_minor bigint, OUT arrived_minor bigint, OUT claimed_minor bigint
 )
  RETURNS record
  LANGUAGE sql
@@ -2067,7 +2067,11 @@ AS $function$
            coalesce(sum(CASE 'expense/discount' WHEN d.path THEN t.amount_minor WHEN c.path THEN -t.amount_minor END), 0),
            coalesce(sum(CASE WHEN m.reference LIKE 'order/%/chargeback/%' AND split_part(m.reference, '/', 5) <> 'fee'
                              THEN CASE WHEN c.path LIKE 'psp/%' THEN t.amount_minor
-                                       WHEN d.path LIKE 'psp/%' THEN -t.amount_minor END END), 0)
+                                       WHEN d.path LIKE 'psp/%' THEN -t.amount_minor END END), 0),
+           coalesce(sum(t.amount_minor) FILTER (WHERE m.reference LIKE 'order/%/refund/%/paid'
+                                                      AND c.path LIKE 'psp/%'), 0),
+           coalesce(sum(t.amount_minor) FILTER (WHERE m.reference LIKE 'order/%/claim_back/%'
+                                                      AND d.path LIKE 'psp/%'), 0)
     FROM movements m JOIN transfers t ON t.movement_id = m.id
     JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
     WHERE m.reference >= 'order/' || p_order || '/' AND m.reference < 'order/' || p_order || '0'
@@ -3712,6 +3716,16 @@ BEGIN
         ) THEN
             RAISE EXCEPTION 'movement % is refused: one person says that it arrived', p_reference
                 USING ERRCODE = 'insufficient_privilege';
+        ELSIF p_reference LIKE 'order/%/claim_back/%' AND EXISTS (
+            SELECT FROM jsonb_path_query(p_record, '$.state.cases[*]') AS c (body)
+            CROSS JOIN LATERAL (VALUES
+                ((SELECT array_agg(v ->> 0) FROM jsonb_path_query(c.body, '$.claim.votes[*]') AS v)),
+                ((SELECT array_agg(p #>> '{}') FROM jsonb_path_query(c.body, '$.claim.ruled_by[*]') AS p))) AS w (people)
+            WHERE c.body ->> 'case_id' = split_part(p_reference, '/', 4)
+              AND (SELECT count(DISTINCT person_of(n)) FROM unnest(w.people) AS n) = 1
+        ) THEN
+            RAISE EXCEPTION 'movement % is refused: one person decided it', p_reference
+                USING ERRCODE = 'insufficient_privilege';
         END IF;
     END IF;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
@@ -4487,6 +4501,14 @@ BEGIN
            AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = v_base || '/settle') THEN
             v_fault := 'it takes from the merchant before the settlement';
         END IF;
+    ELSIF v_fault IS NULL AND p_reference LIKE 'order/%/claim_back/%' THEN
+        -- Two at one moment must see each other.
+        PERFORM FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2) FOR NO KEY UPDATE;
+        SELECT CASE WHEN g.claimed_minor > g.arrived_minor THEN 'more is claimed than arrived with the buyer'
+                    WHEN g.discount_minor > coalesce((o.body ->> 'discount_minor')::BIGINT, 0)
+                    THEN 'more discount than was given' END INTO v_fault
+        FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g
+        WHERE o.order_id = split_part(p_reference, '/', 2);
     ELSIF v_fault IS NULL AND p_reference LIKE 'withdrawal/%/return/%' THEN
         SELECT w.amount_minor INTO v_most FROM withdrawals w WHERE w.withdrawal_id = split_part(p_reference, '/', 2);
         SELECT sum(t.amount_minor) INTO v_moved FROM movements m JOIN transfers t ON t.movement_id = m.id
