@@ -54,6 +54,19 @@ class Events(RegisterPart):
             more=len(seen) == looked_at or len(found) > limit,
         )
 
+    async def has_place(self, cursor: Cursor) -> bool:
+        """Whether a reader can go on after this place: an event stands there, or stood there until it was purged.
+
+        False after the database was set back, as by a restore: what the reader has seen is not all that there was.
+        """
+        return bool(
+            await self._call(
+                "SELECT $1::BIGINT = 0 OR EXISTS (SELECT FROM events e WHERE e.position = $1 AND e.id = $2::BIGINT)"
+                " OR $1 < coalesce((SELECT min(e.position) FROM events e), events_end())",
+                *cursor,
+            )
+        )
+
     async def newest(self) -> Cursor:
         """The place of the last event, for a reader that wants only what comes."""
         row = await self._row(

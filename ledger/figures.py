@@ -30,7 +30,9 @@ class Ageing(Message):
 class RuleFigures(Message):
     """What one rule of the audit did: how often it objected, and what people made of it.
 
-    `overturned`: a person approved what it objected to. `shadow`: it objected without counting.
+    `overturned`: a person approved what it objected to. `appeals`: rejections that a person looked at again, `appeals_won`
+    those that were approved then. `shadow`: it objected without counting. `false_minor_days`: money that waited for
+    nothing, by currency, in minor units times days.
     """
 
     rule: str
@@ -40,6 +42,17 @@ class RuleFigures(Message):
     appeals: int
     appeals_won: int
     shadow: int
+    false_minor_days: dict[str, int]
+
+
+class FalseHolds(Message):
+    """Parcels that the rules held or rejected and a person approved, in one currency: what waited, and how long."""
+
+    currency: str
+    parcels: int
+    amount_minor: int
+    minor_days: int
+    """Minor units times days."""
 
 
 class CarrierFigures(Message):
@@ -48,6 +61,23 @@ class CarrierFigures(Message):
     carrier: str
     answers: int
     without_trace: int
+    last_at: datetime
+
+
+class ProviderFigures(Message):
+    """The last answers of a provider behind an interval: how many said nothing of the parcel and why, and how long they took.
+
+    `throttled`: over a quota. `median_ms`, `slow_ms`: half of them were faster, 95 of a hundred.
+    """
+
+    provider: str
+    answers: int
+    no_trace: int
+    throttled: int
+    auth: int
+    unavailable: int
+    median_ms: int
+    slow_ms: int
     last_at: datetime
 
 
@@ -73,30 +103,59 @@ _AGEING = """
     WHERE NOT o.closed AND a.balance_minor > 0
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
-_RULES = """
-    WITH parcels AS (
-        SELECT p.parcel, p.parcel #>> '{decisions,-1,verdict}' AS decision,
-               p.parcel ->> 'appeal' IS NOT NULL AS appealed
-        FROM orders o CROSS JOIN LATERAL jsonb_array_elements(o.state -> 'parcels') AS p (parcel)
-        WHERE o.opened_at > $1::TIMESTAMPTZ AND o.state IS NOT NULL
-    ), objections AS (
-        SELECT r.rule, p.decision, p.appealed, FALSE AS shadow
-        FROM parcels p CROSS JOIN LATERAL (
-            SELECT f ->> 'rule' FROM jsonb_path_query(p.parcel, '$.verdict.findings[*] ? (@.outcome == "fail")') AS f
-            UNION SELECT jsonb_array_elements_text(p.parcel -> 'findings_of_review')
-        ) AS r (rule)
-        UNION ALL
-        SELECT f ->> 'rule', NULL, FALSE, TRUE
-        FROM parcels p CROSS JOIN LATERAL
-            jsonb_path_query(p.parcel, '$.verdict.shadow[*] ? (@.outcome == "fail")') AS f
+_JUDGED = """
+    WITH judged AS (
+        -- The rules' last verdict before each decision of a person, or the last one where no one decided.
+        SELECT v.order_id, v.outcome, v.findings, v.reasons, d.outcome AS decision, o.currency, o.total_minor,
+               greatest(extract(EPOCH FROM d.judged_at - v.judged_at), 0) / 86400 AS days
+        FROM verdicts v JOIN orders o USING (order_id)
+        LEFT JOIN LATERAL (
+            SELECT k.n, k.outcome, k.judged_at FROM verdicts k
+            WHERE k.order_id = v.order_id AND k.parcel_id = v.parcel_id AND k.n > v.n AND k.decided_by IS NOT NULL
+            ORDER BY k.n LIMIT 1
+        ) AS d ON TRUE
+        WHERE v.recorded_at > $1::TIMESTAMPTZ AND v.decided_by IS NULL AND NOT EXISTS (
+            SELECT FROM verdicts k WHERE k.order_id = v.order_id AND k.parcel_id = v.parcel_id
+              AND k.n > v.n AND k.n < coalesce(d.n, 2147483647) AND k.decided_by IS NULL)
     )
-    SELECT rule, count(*) FILTER (WHERE NOT shadow)::INT AS fired,
-           count(*) FILTER (WHERE decision IS NOT NULL)::INT AS decided,
-           count(*) FILTER (WHERE decision = 'approved')::INT AS overturned,
-           count(*) FILTER (WHERE appealed)::INT AS appeals,
-           count(*) FILTER (WHERE appealed AND decision = 'approved')::INT AS appeals_won,
-           count(*) FILTER (WHERE shadow)::INT AS shadow
-    FROM objections GROUP BY rule ORDER BY fired DESC, rule
+"""
+"""Verdicts are recorded as time passes: the index over ranges of pages finds the latest."""
+_RULES = f"""
+    {_JUDGED}, objections AS (
+        SELECT r.rule, j.*, FALSE AS shadow, j.outcome IN ('needs_review', 'rejected') AND j.decision = 'approved' AS is_false
+        FROM judged j CROSS JOIN LATERAL (
+            SELECT f ->> 'rule' FROM jsonb_path_query(j.findings, '$[*] ? (@.outcome == "fail")') AS f
+            UNION SELECT jsonb_array_elements_text(j.reasons) WHERE j.outcome IN ('needs_review', 'rejected')
+        ) AS r (rule)
+    ), waited AS (
+        SELECT w.rule, jsonb_object_agg(w.currency, w.minor_days) AS false_minor_days
+        FROM (SELECT rule, currency, sum(total_minor * days)::BIGINT AS minor_days
+              FROM objections WHERE is_false GROUP BY rule, currency) AS w
+        GROUP BY w.rule
+    ), shadows AS (
+        SELECT f ->> 'rule' AS rule, count(*)::INT AS shadow
+        FROM orders o CROSS JOIN LATERAL
+            jsonb_path_query(o.state, '$.parcels[*].verdict.shadow[*] ? (@.outcome == "fail")') AS f
+        WHERE o.opened_at > $1::TIMESTAMPTZ GROUP BY 1
+    ), counted AS (
+        SELECT rule, count(*)::INT AS fired, count(decision)::INT AS decided,
+               count(*) FILTER (WHERE decision = 'approved')::INT AS overturned,
+               count(decision) FILTER (WHERE outcome = 'rejected')::INT AS appeals,
+               count(*) FILTER (WHERE outcome = 'rejected' AND decision = 'approved')::INT AS appeals_won
+        FROM objections GROUP BY rule
+    )
+    SELECT rule, coalesce(c.fired, 0) AS fired, coalesce(c.decided, 0) AS decided,
+           coalesce(c.overturned, 0) AS overturned, coalesce(c.appeals, 0) AS appeals,
+           coalesce(c.appeals_won, 0) AS appeals_won, coalesce(s.shadow, 0) AS shadow,
+           coalesce(w.false_minor_days, '{{}}') AS false_minor_days
+    FROM counted c FULL JOIN shadows s USING (rule) LEFT JOIN waited w USING (rule) ORDER BY fired DESC, rule
+"""
+_FALSE_HOLDS = f"""
+    {_JUDGED}
+    SELECT currency, count(*)::INT AS parcels, sum(total_minor)::BIGINT AS amount_minor,
+           sum(total_minor * days)::BIGINT AS minor_days
+    FROM judged WHERE outcome IN ('needs_review', 'rejected') AND decision = 'approved'
+    GROUP BY currency ORDER BY currency
 """
 LATEST = 2_000
 """Answers and pushes that are counted: the newest."""
@@ -104,6 +163,16 @@ _CARRIERS = """
     SELECT carrier, count(*)::INT AS answers, count(*) FILTER (WHERE no_trace)::INT AS without_trace,
            max(answered_at) AS last_at
     FROM (SELECT * FROM carrier_answers ORDER BY answered_at DESC LIMIT $1) AS a GROUP BY carrier ORDER BY carrier
+"""
+_PROVIDERS = """
+    SELECT provider, count(*)::INT AS answers, count(*) FILTER (WHERE answer = 'no_trace')::INT AS no_trace,
+           count(*) FILTER (WHERE answer = 'throttled')::INT AS throttled,
+           count(*) FILTER (WHERE answer = 'auth')::INT AS auth,
+           count(*) FILTER (WHERE answer = 'unavailable')::INT AS unavailable,
+           percentile_disc(0.5) WITHIN GROUP (ORDER BY took_ms) AS median_ms,
+           percentile_disc(0.95) WITHIN GROUP (ORDER BY took_ms) AS slow_ms, max(asked_at) AS last_at
+    FROM (SELECT * FROM carrier_looks ORDER BY asked_at DESC LIMIT $1) AS l
+    WHERE answer IS NOT NULL GROUP BY provider ORDER BY provider
 """
 _PUSHES = """
     SELECT vendor AS provider, count(*)::INT AS pushes,
@@ -129,12 +198,20 @@ class Figures(RegisterPart):
         return await self._long(Ageing, _AGEING, now)
 
     async def rules(self, now: datetime, within: timedelta) -> list[RuleFigures]:
-        """What the audit's rules did for orders opened within this time. It reads every such order."""
+        """What the audit's rules did within this time, by the verdicts that are kept. It reads every such verdict."""
         return await self._long(RuleFigures, _RULES, now - within)
+
+    async def false_holds(self, now: datetime, within: timedelta) -> list[FalseHolds]:
+        """Money that the rules let wait within this time until a person approved it. It reads every such verdict."""
+        return await self._long(FalseHolds, _FALSE_HOLDS, now - within)
 
     async def carriers(self) -> list[CarrierFigures]:
         """The share of silence by carrier, of the latest answers."""
         return await self._all(CarrierFigures, _CARRIERS, LATEST)
+
+    async def providers(self) -> list[ProviderFigures]:
+        """How providers answer, of the latest numbers that they were asked about."""
+        return await self._all(ProviderFigures, _PROVIDERS, LATEST)
 
     async def pushes(self) -> list[PushFigures]:
         """Pushes by provider, of the latest ones."""

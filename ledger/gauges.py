@@ -55,6 +55,22 @@ GAUGES = """
     SELECT 'open_breaks', jsonb_build_object('scope', scope, 'reason', reason), count(*)
     FROM reconciliation_breaks WHERE resolved_at IS NULL GROUP BY scope, reason
     UNION ALL
+    -- The oldest event that an endpoint waits for; not of one that someone disabled. The latest ones are few: each
+    -- label is a series of its own.
+    SELECT 'webhook_lag_seconds', jsonb_build_object('endpoint', w.endpoint_id), extract(EPOCH FROM now() - w.since)
+    FROM (SELECT n.endpoint_id, least(
+              CASE WHEN n.merchant_id IS NULL
+              THEN (SELECT e.recorded_at FROM events e WHERE (e.position, e.id) > (n.position, n.event)
+                    AND e.position < events_end() ORDER BY e.position, e.id LIMIT 1)
+              ELSE (SELECT e.recorded_at FROM events e WHERE e.merchant_id = n.merchant_id
+                    AND (e.position, e.id) > (n.position, n.event)
+                    AND e.position < events_end() ORDER BY e.position, e.id LIMIT 1) END,
+              (SELECT min(e.recorded_at) FROM parked p JOIN events e USING (subject, seq)
+               WHERE p.endpoint_id = n.endpoint_id)) AS since
+          FROM endpoints n WHERE n.state <> 'disabled') AS w
+    WHERE w.since < now() - INTERVAL '1 minute' AND w.endpoint_id IN (
+        SELECT l.endpoint_id FROM endpoints l WHERE l.state <> 'disabled' ORDER BY l.advanced_at NULLS FIRST LIMIT 100)
+    UNION ALL
     SELECT 'seconds_since_reconciliation', jsonb_build_object('scope', scope, 'of', name),
            extract(EPOCH FROM now() - ran_at)
     FROM reconciliation_runs

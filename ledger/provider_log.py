@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from core.audit.trace import Trace
+from core.audit.trace import SILENT_ANSWERS, Trace
 from core.fields import Message
 from ledger.pool import clean
 from ledger.register_part import RegisterPart
@@ -67,11 +67,18 @@ class ProviderLog(RegisterPart):
             )
         )
 
-    async def keep_answer(self, provider: str, phone_last4: str | None, query: tuple[str, str], trace: Trace) -> None:
-        """Keep the answer about a number (carrier, waybill), for queries within the interval."""
+    async def keep_answer(
+        self, provider: str, phone_last4: str | None, query: tuple[str, str], trace: Trace, took: timedelta
+    ) -> None:
+        """Keep the answer about a number (carrier, waybill), for queries within the interval, and how long it took.
+
+        Of an answer that says nothing of the parcel only its kind is kept.
+        """
         carrier, waybill = query
         await self._call(
-            "SELECT keep_answer($1, $2, $3, $4, $5)", provider, clean(carrier), clean(waybill), phone_last4 or "", trace
+            "SELECT keep_answer($1, $2, $3, $4, $5, $6, $7)",
+            *(provider, clean(carrier), clean(waybill), phone_last4 or "", trace.answer),
+            *(round(took.total_seconds() * 1000), None if trace.answer in SILENT_ANSWERS else trace),
         )
 
     async def last_answer(self, provider: str, carrier: str, waybill: str, phone_last4: str | None) -> Trace | None:

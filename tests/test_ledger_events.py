@@ -162,6 +162,21 @@ async def test_an_event_is_found_by_its_id_and_a_place_by_its_time(database: Dat
     assert (await register.events.after(await register.events.before(end))).events == ()
 
 
+async def test_a_place_is_known_while_its_event_stands_and_after_it_was_purged(
+    database: Database, register: Register
+) -> None:
+    assert await register.events.has_place(START)
+    await _add(database.owner, "order/A1", "order.opened", "order.shipped", "order.credited")
+    first, _, last = (await register.events.after()).events
+    assert await register.events.has_place(last.cursor)
+    database.broken = True  # the proof of the numbers would say so
+    await database.owner.execute("DELETE FROM events WHERE seq = 1")
+    await database.owner.execute("UPDATE events SET position = position + 1 WHERE seq > 1")
+    assert await register.events.has_place(first.cursor), "purged by age"
+    for other in (Cursor(10**15, 1), Cursor(last.position + 1, 10**9), Cursor(last.position + 2, 1)):
+        assert not await register.events.has_place(other), "the stream was set back"
+
+
 async def test_a_cursor_is_taken_as_it_was_given() -> None:
     assert read_cursor("17-4") == Cursor(17, 4)
     for wrong in ("", "17", "17-", "-4", "17-4-", "١٧-4", "1" * 19 + "-1", "17 - 4"):

@@ -25,7 +25,7 @@ async def remembered(register: Register, waybill: str, age: timedelta) -> None:
     at, number = NOW - age, ("yto", waybill)
     trace = found(query("kdniao", waybill), "kdniao", way())
     await register.providers.take_look("kdniao", *number, "8817", timedelta(minutes=30), at)
-    await register.providers.keep_answer("kdniao", "8817", number, trace)
+    await register.providers.keep_answer("kdniao", "8817", number, trace, timedelta(seconds=0.2))
     await register.providers.note_answer(*number, True, at, window=timedelta(hours=1), most=10)
     await register.providers.take_subscription("kuaidi100", *number, timedelta(hours=1), at)
     pushed = await register.pushes.journal("kdniao", waybill, b"a body", {"user-agent": "x"}, at)
@@ -48,6 +48,23 @@ async def test_the_last_answer_about_a_parcel_is_kept_with_the_last_scans(regist
     await register.providers.keep_polled("A1", "p1", [corrected])
     assert (await register.providers.polled(["A1"]))[0].trace == corrected, "another number has no scans of this one"
     assert await register.providers.polled(["A2"]) == []
+
+
+async def test_how_a_provider_answers_is_counted_by_kind_and_time(register: Register) -> None:
+    answers = ("found", "no_trace", "throttled", "auth", "unavailable")
+    for place, answer in enumerate(answers):
+        number = ("yto", fresh())
+        seen = found(query("kdniao", number[1]), "kdniao", way())
+        await register.providers.take_look("kdniao", *number, None, timedelta(hours=1), NOW)
+        if place == 0:  # nothing is known of a number that was never answered
+            await register.providers.take_look("kdniao", "yto", fresh(), None, timedelta(hours=1), NOW)
+        said = seen.model_copy(update={"answer": answer, "scans": seen.scans if answer == "found" else ()})
+        await register.providers.keep_answer("kdniao", None, number, said, timedelta(milliseconds=100 * place))
+        kept = await register.providers.last_answer("kdniao", *number, None)
+        assert (kept is not None) == (answer in {"found", "no_trace"}), "what says nothing of the parcel is no answer"
+    (figures,) = await register.figures.providers()
+    assert (figures.answers, figures.no_trace, figures.throttled, figures.auth, figures.unavailable) == (5, 1, 1, 1, 1)
+    assert (figures.median_ms, figures.slow_ms) == (200, 400)
 
 
 async def test_polled_traces_go_with_the_details_but_not_of_open_orders(register: Register, database: Database) -> None:

@@ -60,6 +60,40 @@ async def test_each_verdict_is_kept_once_with_its_traces_and_each_decision_with_
     assert [trace["scans"] for trace in kept[0].traces or ()] == [TRACE["scans"]]
 
 
+async def test_what_people_made_of_a_rules_objections_is_counted_with_the_money_that_waited(
+    database: Database, register: Register, book: Book
+) -> None:
+    await funded(register, book)
+    held = _parcel("rejected", "speed_possible", "keeps_moving")
+    decision = {"verdict": "approved", "reviewer": "rose", "reason": "seen", "waybill": "YT1"}
+    decided = held | {"decisions": [decision | {"at": "2026-11-24T08:00:00Z"}]}
+    for revision, parcel in enumerate((_parcel("needs_review", "speed_possible"), held, decided), start=1):
+        await _keep(register, revision, parcel)
+    within, now = timedelta(days=30), datetime.now(UTC)
+    rules = {one.rule: one for one in await register.figures.rules(now, within)}
+    assert sorted(rules) == ["keeps_moving", "speed_possible"]
+    for one in rules.values():
+        assert (one.fired, one.decided, one.overturned, one.appeals, one.appeals_won) == (1, 1, 1, 1, 1)
+        assert one.false_minor_days == {"CNY": 2 * 1_000}
+    (false,) = await register.figures.false_holds(now, within)
+    assert (false.currency, false.parcels, false.amount_minor, false.minor_days) == ("CNY", 1, 1_000, 2_000)
+    await database.owner.execute("UPDATE verdicts SET recorded_at = now() - INTERVAL '31 days'")
+    assert await register.figures.rules(now, within) == []
+    assert await register.figures.false_holds(now, within) == []
+
+
+async def test_what_the_rules_approved_or_a_person_rejected_was_no_false_hold(register: Register, book: Book) -> None:
+    await funded(register, book)
+    decision = {"verdict": "rejected", "reviewer": "rose", "reason": "no", "waybill": "YT1", "at": NOW.isoformat()}
+    held = _parcel("needs_review", "speed_possible")
+    await _keep(register, 1, held)
+    await _keep(register, 2, held | {"decisions": [decision]})
+    now, within = datetime.now(UTC), timedelta(days=30)
+    (rule,) = await register.figures.rules(now, within)
+    assert (rule.decided, rule.overturned, rule.appeals, rule.false_minor_days) == (1, 0, 0, {})
+    assert await register.figures.false_holds(now, within) == []
+
+
 async def test_another_number_is_judged_anew(register: Register, book: Book) -> None:
     await funded(register, book)
     await _keep(register, 1, _parcel("approved"))
@@ -100,6 +134,33 @@ async def _endpoint(register: Register, now: datetime) -> None:
     )
     vault = Vault({"k": bytes(32)})
     assert await register.endpoints.add(new, SecretStr("whsec_" + "A" * 32), vault, at_most=5, now=now) == "added"
+
+
+async def test_how_late_an_endpoint_is_is_measured(database: Database, register: Register, book: Book) -> None:
+    await funded(register, book)
+    await register.orders.record(a_record(revision=1))
+    await _endpoint(register, datetime.now(UTC))
+    run = database.owner.execute
+
+    async def lag() -> float | None:
+        found = [one for one in await register.gauges.read() if one.name == "webhook_lag_seconds"]
+        assert all(one.labels == {"endpoint": "ep_1"} for one in found)
+        return found[0].value if found else None
+
+    await run("UPDATE events SET recorded_at = now() - INTERVAL '1 hour'")
+    await run("UPDATE endpoints SET position = 0, state = 'active', echoed_at = now(), disabled_for = NULL")
+    assert 3_600 <= (await lag() or 0) <= 3_700
+    await run("UPDATE endpoints SET merchant_id = 'm-other'")
+    assert await lag() is None, "it waits for nothing of its own"
+    await run("UPDATE endpoints SET position = (SELECT max(position) FROM events), event = 9, merchant_id = NULL")
+    assert await lag() is None
+    await run(
+        "INSERT INTO parked (endpoint_id, subject, seq, failures, next_at)"
+        " SELECT 'ep_1', subject, seq, 1, now() FROM events LIMIT 1"
+    )
+    assert 3_600 <= (await lag() or 0) <= 3_700, "a subject waits"
+    await run("UPDATE endpoints SET state = 'disabled', disabled_for = 'asked'")
+    assert await lag() is None
 
 
 async def test_events_go_by_age_but_none_that_an_endpoint_waits_for(

@@ -326,3 +326,14 @@ async def test_a_reader_that_is_gone_before_its_stream_begins_takes_no_room() ->
     with suppress(OSError, ClientDisconnect):
         await room.answer("k1", told())({"type": "http", "asgi": {"spec_version": "2.4"}}, receive, send)
     assert room.open == 0
+
+
+async def test_a_place_that_the_stream_lost_in_a_restore_is_said_and_not_waited_at(door: Door) -> None:
+    key = await door.key(7)
+    await door.tell("order/A1", "order.opened")
+    ahead = "999999999999-1"
+    for path in (f"/v1/events?after={ahead}&wait=20", f"/v1/events/stream?after={ahead}"):
+        found = await door.get(path, key)
+        assert (found["status"], found["code"]) == (409, "cursor_not_in_stream")
+    found = await door.get("/v1/events/stream", key, **{"Last-Event-ID": ahead})
+    assert (found["status"], found["code"]) == (409, "cursor_not_in_stream")

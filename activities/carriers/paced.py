@@ -8,11 +8,12 @@ machine's: a vendor does not follow an order's skipped time.
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 from activities.carriers.asking import Question, Questions, answered, combined, questions_of
 from activities.carriers.base import Carrier, TraceQuery, silent
-from core.audit.trace import SILENT_ANSWERS, Trace
+from core.audit.trace import Trace
 from core.durations import format_duration
 from ledger.provider_log import LastLook
 from ledger.register import Register
@@ -72,9 +73,10 @@ class PacedCarrier:
             why = f"asked less than {format_duration(self._interval)} ago"
             trace = kept or silent(query, self._provider, "throttled", why)
         else:
+            begun = time.monotonic()
             trace = await self._carrier.trace(question.query)
-            if trace.answer not in SILENT_ANSWERS:
-                await log.keep_answer(self._provider, keys[turn], number, trace)
+            took = timedelta(seconds=time.monotonic() - begun)
+            await log.keep_answer(self._provider, keys[turn], number, trace, took)
         return answered(trace, question, questions)
 
 

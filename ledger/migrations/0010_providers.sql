@@ -13,6 +13,10 @@ CREATE TABLE carrier_looks (
     -- The phone digits of the query: the answer must not be shown for another buyer's digits.
     phone_last4 TEXT NOT NULL DEFAULT '',
     trace       JSONB,
+    -- What the last query brought, also where that says nothing of the parcel (throttled, auth, unavailable), and how
+    -- long it took: the quality of a provider.
+    answer      TEXT,
+    took_ms     INT,
     CONSTRAINT one_look_a_number PRIMARY KEY (provider, carrier, waybill)
 );
 
@@ -34,11 +38,12 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Keep an answer, for queries within the interval.
-CREATE FUNCTION keep_answer(p_provider TEXT, p_carrier TEXT, p_waybill TEXT, p_phone_last4 TEXT, p_trace JSONB)
-RETURNS VOID
+-- Keep an answer, for queries within the interval. p_trace null: it says nothing of the parcel.
+CREATE FUNCTION keep_answer(
+    p_provider TEXT, p_carrier TEXT, p_waybill TEXT, p_phone_last4 TEXT, p_answer TEXT, p_took_ms INT, p_trace JSONB
+) RETURNS VOID
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
-    UPDATE carrier_looks l SET trace = p_trace
+    UPDATE carrier_looks l SET trace = coalesce(p_trace, l.trace), answer = p_answer, took_ms = p_took_ms
     WHERE l.provider = p_provider AND l.carrier = p_carrier AND l.waybill = p_waybill AND l.phone_last4 = p_phone_last4
 $$;
 

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from core.errors import Refused
 from core.event_types import unknown_type
 from core.events import START, Cursor, EventPage, read_cursor
-from core.reasons import Refusal
+from core.reasons import SENTENCES, Refusal
 from storefront.api.paging import id_in, limit_of, number_of, word_in
 from storefront.api.routing import asking_only, query, reading
 from storefront.identities import Caller
@@ -49,7 +49,7 @@ async def stream_events(request: Request) -> Response:
     service = service_of(request)
     caller = await service.caller(request, SCOPE)
     given = request.headers.get("last-event-id") or request.query_params.get("after")
-    cursor = _cursor(given) if given else await service.register.events.newest()
+    cursor = await _place(service, given) if given else await service.register.events.newest()
     look = partial(_look, service, caller, types=types_in(request), subject=word_in(request, "subject"))
     lines = service.streams.tell(look, cursor, partial(service.caller, request, SCOPE))
     service.streams.take(caller.key.key_id)
@@ -57,7 +57,7 @@ async def stream_events(request: Request) -> Response:
 
 
 async def _pages(request: Request, service: HttpService, caller: Caller, subject: str | None) -> Response:
-    cursor, types = _cursor(request.query_params.get("after")), types_in(request)
+    cursor, types = await _place(service, request.query_params.get("after")), types_in(request)
     wait, limit = number_of(request, "wait", 0, 0, LONGEST_WAIT), limit_of(request)
     with service.waits.held(caller.key.key_id) if wait else nullcontext():
         page = await _look(service, caller, cursor, types=types, subject=subject, limit=limit)
@@ -83,6 +83,18 @@ async def _look(
     return await service.register.events.after(
         cursor, types=types, subject=subject, merchant_id=caller.key.merchant_id, limit=limit
     )
+
+
+async def _place(service: HttpService, given: str | None) -> Cursor:
+    """Where a reader goes on.
+
+    Raises:
+        Refused: `malformed`; `cursor_not_in_stream`: silence would let the reader miss what was written since.
+    """
+    cursor = _cursor(given)
+    if not await service.register.events.has_place(cursor):
+        raise Refused("cursor_not_in_stream", SENTENCES["cursor_not_in_stream"], "after")
+    return cursor
 
 
 def _cursor(given: str | None) -> Cursor:
