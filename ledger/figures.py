@@ -30,9 +30,9 @@ class Ageing(Message):
 class RuleFigures(Message):
     """What one rule of the audit did: how often it objected, and what people made of it.
 
-    `overturned`: a person approved what it objected to. `appeals`: rejections that a person looked at again, `appeals_won`
-    those that were approved then. `shadow`: it objected without counting. `false_minor_days`: money that waited for
-    nothing, by currency, in minor units times days.
+    `overturned`: a person approved what it objected to. `appeals`: rejections that a person looked at again,
+    `appeals_won` those that were approved then. `shadow`: it objected without counting. `false_minor_days`: money that
+    waited for nothing, by currency, in minor units times days.
     """
 
     rule: str
@@ -65,7 +65,7 @@ class CarrierFigures(Message):
 
 
 class ProviderFigures(Message):
-    """The last answers of a provider behind an interval: how many said nothing of the parcel and why, and how long they took.
+    """The last answers of a provider behind an interval: what they said, and how long they took.
 
     `throttled`: over a quota. `median_ms`, `slow_ms`: half of them were faster, 95 of a hundred.
     """
@@ -122,7 +122,7 @@ _JUDGED = """
 """Verdicts are recorded as time passes: the index over ranges of pages finds the latest."""
 _RULES = f"""
     {_JUDGED}, objections AS (
-        SELECT r.rule, j.*, FALSE AS shadow, j.outcome IN ('needs_review', 'rejected') AND j.decision = 'approved' AS is_false
+        SELECT r.rule, j.*, j.outcome IN ('needs_review', 'rejected') AND j.decision = 'approved' AS is_false
         FROM judged j CROSS JOIN LATERAL (
             SELECT f ->> 'rule' FROM jsonb_path_query(j.findings, '$[*] ? (@.outcome == "fail")') AS f
             UNION SELECT jsonb_array_elements_text(j.reasons) WHERE j.outcome IN ('needs_review', 'rejected')

@@ -6,19 +6,22 @@ A row that has a field more or less than the others must not fail a page (templa
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from itertools import cycle
 from typing import Any
 
 import pytest
+from console_all_scenes import scenes
 from console_client import SETTINGS, console_client
-from console_scenes import Scene, scenes
+from console_scenes import Scene
 from made_rows import made
 from register_rows import RegisterRows
 from template_branches import Branches
 
+from core.merchant_statement import MerchantStatement, StatementRow
 from core.messages import Withdrawal
 from core.withdrawal.estimating import Estimate
-from storefront.console import acting, counting, merchant_page, rendering
+from storefront.console import acting, counting, merchant_page, rendering, statement_page
 from storefront.console.cookies import Jar
 from storefront.problems import problem_of
 
@@ -49,6 +52,13 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> None:
     def counted(*_given: Any) -> asyncio.Task[None]:
         return asyncio.create_task(asyncio.sleep(0))
 
+    async def stated(_pool: Any, merchant_id: str, since: datetime, until: datetime) -> list[MerchantStatement]:
+        abouts = ("order/A1", "withdrawal/w-1", "order/A1/refund/cancel")
+        rows = [made(StatementRow, type="credit", about=about) for about in abouts * 80]
+        several = [made(MerchantStatement, rows=rows), made(MerchantStatement, rows=rows[:1])]
+        return several if since.month in {2, 11} else []
+
+    monkeypatch.setattr(statement_page, "merchant_statements", stated)
     monkeypatch.setattr(counting, "count_again", counted)
     for module in (acting, merchant_page):
         monkeypatch.setattr(module, "carried_out", refused)

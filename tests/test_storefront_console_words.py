@@ -11,9 +11,11 @@ from arrows import ROOT
 from core.aftersale.state import OPEN, CaseStage
 from core.audit.trace import TraceAnswer
 from core.chart import ACCOUNTS
+from core.merchant_statement import RowType
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, DeliveryMode, Stage
 from core.order.state import Phase
 from core.order.texts import HELD, WAITING
+from core.webhooks import EndpointState
 from core.withdrawal.state import Phase as WithdrawalPhase
 from core.withdrawal.texts import HELD as WITHDRAWAL_HELD
 from core.withdrawal.texts import WAITING as WITHDRAWAL_WAITING
@@ -35,8 +37,9 @@ ONLY_TEXTS = {"collection", "courier", "refund", "refund_by_people"}
 """Texts of other reasons."""
 OF_CODES = {
     *("phase", "audit", "receipt", "after_sale", "deadline", "hold", "stage", "case_stage", "case_kind", "case_reason"),
+    *("endpoint_state", "endpoint_why", "endpoint_do", "endpoint_said"),
     *("refund_status", "outcome", "part", "notice", "role", "verb", "field", "choice", "purpose", "place"),
-    *("review_kind", "nav", "problem", "mode", "trace_answer", "account_change"),
+    *("review_kind", "nav", "problem", "mode", "trace_answer", "account_change", "row"),
 }
 """Sections whose keys are codes of the contract, or parts of an address."""
 
@@ -84,6 +87,8 @@ def test_no_word_is_there_for_nothing() -> None:
         ("part", [part_of(one.path) for one in ACCOUNTS if not one.path.startswith(("psp/", "rail/"))]),
         ("trace_answer", get_args(TraceAnswer)),
         ("account_change", re.findall(r"'(\w+)'", CHANGES.split("change_known CHECK", 1)[1].split("))")[0])),
+        ("row", get_args(RowType)),
+        ("endpoint_state", get_args(EndpointState)),
         ("purpose", [verb for _, verb in ACTIONS]),
         ("field", [field.name for action in ACTIONS.values() for field in action.fields]),
     ],

@@ -117,6 +117,7 @@ def _read(
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """The command's body as the API would get it, and what is wrong with the form: (field, why)."""
     fields: dict[str, Any] = {"command_id": key, "actor": visit.who.actor.model_dump()}
+    filled: dict[str, Any] = {}
     wrong: list[tuple[str, str]] = []
     for field in action.fields:
         text = given.get(field.name, "")
@@ -129,14 +130,15 @@ def _read(
         except BadInput as error:
             wrong.append((field.name, str(error)))
             continue
-        fields[field.name] = True if field.kind == "check" else value
+        filled[field.name] = True if field.kind == "check" else value
     if wrong:
         return {}, wrong
+    fields |= {action.nested: [filled]} if action.nested else filled
     try:
         command = message_of(_COMMANDS[action.kind][action.verb], fields)
     except ProblemError as error:
         found = error.problem.errors or [{"pointer": "", "detail": error.problem.detail}]
-        return {}, [(one["pointer"].strip("/"), one["detail"]) for one in found]
+        return {}, [(one["pointer"].strip("/").rpartition("/")[2], one["detail"]) for one in found]
     return command.model_dump(mode="json", exclude_unset=True), []
 
 
@@ -170,7 +172,7 @@ def _check(
         problem.status if problem is not None else 200,
         **_about(visit, action, currency),
         hidden=hidden | {"command_id": key},
-        body=body,
+        body=body[action.nested][0] if action.nested and body else body,
         problem=problem,
         said=said_of(visit, problem) if problem is not None else "",
     )

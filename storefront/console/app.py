@@ -21,6 +21,7 @@ from core.errors import DakuanError
 from storefront.console import (
     acting,
     cases_page,
+    endpoints_page,
     figures_pages,
     live,
     merchant_page,
@@ -29,6 +30,7 @@ from storefront.console import (
     reviews_page,
     search_page,
     signing_in,
+    statement_page,
     withdrawals_page,
 )
 from storefront.console.cookies import jar_of
@@ -87,6 +89,8 @@ def _routes() -> list[BaseRoute]:
         *reviews_page.ROUTES,
         *withdrawals_page.ROUTES,
         *merchant_page.ROUTES,
+        *statement_page.ROUTES,
+        *endpoints_page.ROUTES,
         *cases_page.ROUTES,
         *figures_pages.ROUTES,
         *acting.ROUTES,

@@ -64,8 +64,12 @@ async def _money(service: HttpService, now: datetime) -> Any:
 
 
 async def _quality(service: HttpService, now: datetime) -> Any:
-    rules = await service.register.figures.rules(now, RULES_WITHIN)
-    return {"rules": [one.model_dump(mode="json") for one in rules]}
+    figures = service.register.figures
+    rules, waited = await figures.rules(now, RULES_WITHIN), await figures.false_holds(now, RULES_WITHIN)
+    return {
+        "rules": [one.model_dump(mode="json") for one in rules],
+        "false_holds": [one.model_dump(mode="json") for one in waited],
+    }
 
 
 COUNTS: dict[str, Count] = {"money": _money, "quality": _quality}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from core.audit.explain import title
 from core.money import format_minor
+from ledger.figures import CarrierFigures, ProviderFigures, PushFigures
 from storefront.console.charts import bars
 from storefront.console.counting import COUNTS, count_again, figures_of
 from storefront.console.lists import csv_of, decimal, wants_csv
@@ -92,25 +93,58 @@ async def quality_page(visit: Visit) -> Response:
     rules = found.body["rules"] if found is not None else []
     columns = ("rule", "fired", "decided", "overturned", "appeals", "appeals_won", "shadow")
     if wants_csv(visit):
-        return csv_of("quality", columns, ([rule[name] for name in columns] for rule in rules))
+        rows = ([*(rule[name] for name in columns), _money_days(rule["false_minor_days"])] for rule in rules)
+        return csv_of("quality", (*columns, "false_money_days"), rows)
     drawn = bars([(rule["rule"], rule["fired"]) for rule in rules])
     return render(
         visit,
         "quality.html",
         taken_at=found.taken_at if found is not None else None,
         rules=list(zip(rules, drawn, strict=True)),
+        false_holds=found.body.get("false_holds", []) if found is not None else [],
         rule_title=lambda rule: title(rule, visit.language),
         csv="/console/quality?format=csv",
     )
 
 
+def _money_days(of: Mapping[str, int]) -> str:
+    return "; ".join(f"{decimal(amount, currency)} {currency}" for currency, amount in sorted(of.items()))
+
+
 async def carriers_page(visit: Visit) -> Response:
     """How often carriers know nothing, and what their providers push."""
-    carriers, pushes = await visit.register.figures.carriers(), await visit.register.figures.pushes()
+    figures = visit.register.figures
+    carriers, providers, pushes = await figures.carriers(), await figures.providers(), await figures.pushes()
     if wants_csv(visit):
-        rows = [(one.carrier, one.answers, one.without_trace, one.last_at) for one in carriers]
-        return csv_of("carriers", ("carrier", "answers", "without trace", "last"), rows)
-    return render(visit, "carriers.html", carriers=carriers, pushes=pushes, csv="/console/carriers?format=csv")
+        return csv_of("carriers", _CARRIER_COLUMNS, _carrier_cells(carriers, providers, pushes))
+    return render(
+        visit,
+        "carriers.html",
+        carriers=carriers,
+        providers=providers,
+        pushes=pushes,
+        csv="/console/carriers?format=csv",
+    )
+
+
+_CARRIER_COLUMNS = (
+    *("what", "name", "count", "without trace", "over quota", "refused", "no answer", "unreadable"),
+    *("median ms", "95 % ms", "last"),
+)
+
+
+def _carrier_cells(
+    carriers: Sequence[CarrierFigures], providers: Sequence[ProviderFigures], pushes: Sequence[PushFigures]
+) -> Iterator[Sequence[Any]]:
+    """One line a carrier, a provider that is asked, and one that pushes; what does not apply is empty."""
+    for carrier in carriers:
+        yield ("carrier", carrier.carrier, carrier.answers, carrier.without_trace, *[""] * 6, carrier.last_at)
+    for one in providers:
+        counts = (one.answers, one.no_trace, one.throttled, one.auth, one.unavailable)
+        yield ("provider", one.provider, *counts, "", one.median_ms, one.slow_ms, one.last_at)
+    for push in pushes:
+        refused = ("", "", push.refused, "", push.unreadable)
+        yield ("pushes", push.provider, push.pushes, *refused, "", "", push.last_at)
 
 
 async def count(visit: Visit) -> Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
 from typing import Any
 
 from starlette.responses import Response
@@ -12,11 +11,9 @@ from starlette.routing import Route
 from core.answers import HoldView
 from core.errors import BadInput, Refused
 from core.merchant_calendar import calendar
-from core.merchant_statement import as_csv
 from core.messages import Withdrawal
 from core.money import parse_amount
 from core.order import views
-from ledger.merchant_statements import merchant_statements
 from ledger.orders import OrderInHand
 from ledger.register_part import Position
 from storefront.api.paging import cursor_in
@@ -30,8 +27,6 @@ from storefront.problems import ProblemError
 from wiring.estimating import estimate_now
 
 ORDERS_SHOWN = 20
-DAYS = 30
-"""Of the statement."""
 BARS = 14
 """Days of the calendar that are drawn."""
 
@@ -39,8 +34,6 @@ BARS = 14
 async def merchant_page(visit: Visit) -> Response:
     """One merchant."""
     merchant_id, register = _merchant(visit), visit.register
-    if visit.given("format") == "csv":
-        return await _statement(visit, merchant_id)
     orders = await register.orders.open_of(merchant_id, after=cursor_in(visit.request), limit=ORDERS_SHOWN + 1)
     days = calendar(await register.balances.coming(merchant_id))
     return render(
@@ -55,6 +48,7 @@ async def merchant_page(visit: Visit) -> Response:
         orders=orders,
         held=[(row, hold) for row in orders[:ORDERS_SHOWN] for hold in _holds(row)],
         accounts=await register.accounts.of_merchant(merchant_id),
+        endpoints=await register.endpoints.rows(merchant_id, ORDERS_SHOWN),
         keys=await register.api_keys.list(merchant_id, limit=ORDERS_SHOWN),
         moves=await register.merchants.moves(merchant_id, limit=ORDERS_SHOWN),
         is_own=visit.who.known.merchant_id == merchant_id,
@@ -75,17 +69,6 @@ def _merchant(visit: Visit) -> str:
     if not visit.who.sees(merchant_id):
         raise ProblemError("not_found")
     return merchant_id
-
-
-async def _statement(visit: Visit, merchant_id: str) -> Response:
-    """The last days as a file, days of UTC."""
-    until = visit.now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    since = until - timedelta(days=DAYS)
-    found = await merchant_statements(visit.register.pool, merchant_id, since, until)
-    name = f"{merchant_id}-{since:%Y%m%d}-{until:%Y%m%d}.csv"
-    return Response(
-        as_csv(found), media_type="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'}
-    )
 
 
 # --- withdraw ----------------------------------------------------------------------------------------------

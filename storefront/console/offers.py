@@ -41,6 +41,8 @@ class Action:
     fields: tuple[FormField, ...]
     moves_money: bool = True
     leads: bool = False
+    nested: str = ""
+    """The field of the command of whose list the form fills one item; "" where the form's fields are the command's."""
 
 
 REASON = FormField("reason", "reason")
@@ -102,6 +104,28 @@ ACTIONS: Mapping[tuple[Kind, str], Action] = {
             ),
             moves_money=False,
         ),
+        Action(
+            "order",
+            "add_evidence",
+            (
+                FormField("kind", "choice", ("text", "photo", "video", "document", "chat", "scan")),
+                FormField("text", "reason", required=False),
+                FormField("reference", "text", required=False),
+            ),
+            moves_money=False,
+            nested="evidence",
+        ),
+        Action(
+            "order",
+            "report_chargeback",
+            (
+                FormField("case_reference", "text"),
+                FormField("outcome", "choice", ("opened", "won", "lost")),
+                FormField("amount_minor", "amount", required=False),
+                FormField("fee_minor", "amount", required=False),
+                FormField("reason", "reason", required=False),
+            ),
+        ),
         Action("order", "cancel_order", (REASON,)),
         Action("withdrawal", "approve", (FormField("reason", "reason", required=False),), leads=True),
         Action("withdrawal", "reject", (REASON,)),
@@ -143,6 +167,8 @@ _PROBES: Mapping[str, Mapping[str, Any]] = {
     "decide_screening": {"verdict": "refuse"},
     "arbitrate": {"decision": "none"},
     "resolve_refund": {"outcome": "arrived", "reference": "probe"},
+    "add_evidence": {"evidence": [{"kind": "text", "text": "probe"}]},
+    "report_chargeback": {"case_reference": "probe", "amount_minor": 1},
     "place_hold": {"name": "probe", "scope": "credit"},
     "shift_deadline": {"by": timedelta(hours=1)},
     "resolve_unknown": {"outcome": "paid", "reference": "probe"},
@@ -188,6 +214,8 @@ def _of_order(state: OrderState) -> Iterator[Offer]:
 def _order_takes(state: OrderState, offer: Offer, actor: Actor, now: datetime) -> bool:
     verb = offer.verb
     tries: Sequence[dict[str, Any]] = [{}]
+    if verb == "report_chargeback":
+        tries = [{}, *({"case_reference": one, "outcome": "won", "amount_minor": None} for one in _disputes(state))]
     if verb == "shift_deadline":
         tries = [{"deadline": name} for name in offer.action.fields[0].choices]
     for more in tries:
@@ -195,6 +223,11 @@ def _order_takes(state: OrderState, offer: Offer, actor: Actor, now: datetime) -
         if order_refusal(state, command, now) is None:
             return True
     return False
+
+
+def _disputes(state: OrderState) -> list[str]:
+    """The channel's names of the chargebacks that are open."""
+    return [case.dispute.reference for case in state.cases if case.dispute is not None and case.open]
 
 
 def _probe(verb: str, preset: Mapping[str, Any], actor: Actor) -> dict[str, Any]:

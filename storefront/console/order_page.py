@@ -48,6 +48,10 @@ class ParcelView(NamedTuple):
     scans: tuple[Scan, ...]
     sources: tuple[Mapping[str, Any], ...]
     remarks: tuple[Remark, ...]
+    passed: tuple[str, ...]
+    """What the rules found to be right, in sentences."""
+    unknown: int
+    """Rules that could not tell."""
     same_number: tuple[Claimant, ...]
 
 
@@ -113,6 +117,8 @@ async def parcel_views(visit: Visit, order_id: str, state: OrderState) -> list[P
                 tuple(scans),
                 tuple(sources),
                 tuple(_remarks(visit, parcel)),
+                _passed(visit, parcel),
+                sum(found.outcome == "unknown" for found in parcel.verdict.findings) if parcel.verdict else 0,
                 tuple(one for one in claimants if one.order_id != order_id),
             )
         )
@@ -140,6 +146,11 @@ def _remarks(visit: Visit, parcel: Parcel) -> Iterator[Remark]:
     for rule in dict.fromkeys(reasons):
         said = sentence(rule, "fail", evidence.get(rule, {}), visit.language)
         yield Remark(rule, said, advice(rule, "fail", visit.language))
+
+
+def _passed(visit: Visit, parcel: Parcel) -> tuple[str, ...]:
+    findings = parcel.verdict.findings if parcel.verdict is not None else ()
+    return tuple(sentence(one.rule, "pass", one.evidence, visit.language) for one in findings if one.outcome == "pass")
 
 
 def _happened(visit: Visit, state: OrderState, notices: Sequence[StoredNotice], money: Money) -> Iterator[Happening]:

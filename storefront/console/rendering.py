@@ -26,6 +26,7 @@ PAGES: tuple[tuple[str, str, bool], ...] = (
     ("money", "/console/money", True),
     ("quality", "/console/quality", True),
     ("carriers", "/console/carriers", True),
+    ("endpoints", "/console/endpoints", True),
 )
 """Name, address, whether it is for the platform's people alone."""
 

@@ -31,11 +31,14 @@ NOTHING = cast(Any, None)
 
 @asynccontextmanager
 async def console_client(
-    register: Register, provider: httpx2.AsyncBaseTransport | None = None, settings: Settings = SETTINGS
+    register: Register,
+    provider: httpx2.AsyncBaseTransport | None = None,
+    settings: Settings = SETTINGS,
+    endpoints: Any = NOTHING,
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A browser in front of a console: over TLS, or of a local stack where the settings name no provider."""
     changes = Changes(register, NOTHING, settings.peppers_needed)
-    service = HttpService(settings, register, NOTHING, changes, NOTHING, NOTHING, Limits(), NOTHING)
+    service = HttpService(settings, register, NOTHING, changes, NOTHING, NOTHING, Limits(), endpoints)
     console = console_app(service)
     console.state.transport = provider
     app = Starlette(routes=[Mount("/console", console)])

@@ -1,0 +1,59 @@
+"""A merchant's statement of one month: each movement and the balance after it, and the same as CSV."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from core.merchant_statement import as_csv
+from ledger.merchant_statements import merchant_statements
+from storefront.console.reading import id_in
+from storefront.console.rendering import render
+from storefront.console.visits import Visit, for_people
+from storefront.problems import ProblemError
+
+ROWS_MOST = 200
+"""Of one currency, the newest; the file has all."""
+_MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
+
+
+async def statement_page(visit: Visit) -> Response:
+    """One month, in days of UTC."""
+    merchant_id, since = id_in(visit), _month(visit)
+    if not visit.who.sees(merchant_id):
+        raise ProblemError("not_found")
+    until = _next(since)
+    found = await merchant_statements(visit.register.pool, merchant_id, since, until)
+    if visit.given("format") == "csv":
+        headers = {"Content-Disposition": f'attachment; filename="{merchant_id}-{since:%Y-%m}.csv"'}
+        return Response(as_csv(found), media_type="text/csv", headers=headers)
+    here = f"/console/merchants/{merchant_id}/statement?month="
+    return render(
+        visit,
+        "statement.html",
+        merchant_id=merchant_id,
+        month=f"{since:%Y-%m}",
+        found=found,
+        most=ROWS_MOST,
+        csv=f"{here}{since:%Y-%m}&format=csv",
+        earlier=f"{here}{since - timedelta(days=1):%Y-%m}",
+        later=f"{here}{until:%Y-%m}" if until <= visit.now else None,
+    )
+
+
+def _month(visit: Visit) -> datetime:
+    """When the month of the address begins; this month where it names none."""
+    given = visit.given("month")
+    if not _MONTH.fullmatch(given):
+        given = f"{visit.now:%Y-%m}"
+    return datetime.strptime(given, "%Y-%m").replace(tzinfo=UTC)
+
+
+def _next(month: datetime) -> datetime:
+    return (month + timedelta(days=32)).replace(day=1)
+
+
+ROUTES = [Route("/merchants/{id}/statement", for_people(statement_page))]

@@ -1,0 +1,216 @@
+"""Each page of the console with each kind of row that it can show: lists, forms, and those of `console_scenes`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from console_scenes import (
+    DAY,
+    MERCHANT,
+    NOW,
+    OPERATOR,
+    REVIEWER,
+    Scene,
+    cursor,
+    in_review,
+    of_order,
+    of_withdrawal,
+    orders,
+    reviews,
+    withdrawals,
+)
+from made_rows import AT, both, made
+from order_samples import PEOPLE
+
+from core.aftersale.state import AfterSaleCase
+from core.merchant_calendar import Coming
+from core.merchants import MerchantStanding
+from core.reconciliation.lines import Break
+from ledger.api_keys import ApiKey
+from ledger.balances import Balance
+from ledger.breaks import KnownBreak
+from ledger.cases import CaseRow
+from ledger.endpoints import ParkedSubject, StoredAttempt, StoredEndpoint
+from ledger.figures import Ageing, CarrierFigures, FalseHolds, KeptFigures, ProviderFigures, PushFigures, RuleFigures
+from ledger.merchants import MerchantMove
+from ledger.orders import OrderInHand, OrderRow
+from ledger.payout_accounts import PayoutAccount
+from ledger.people import Person
+from ledger.safeguarding import Place, Safeguard
+from ledger.withdrawals import WithdrawalRow
+from storefront.console.offers import ACTIONS
+
+
+def scenes() -> Iterator[Scene]:
+    """All of them."""
+    yield from _signing_in()
+    yield from orders()
+    yield from reviews()
+    yield from withdrawals()
+    yield from _merchants()
+    yield from _endpoints()
+    yield from _lists()
+    yield from _figures()
+    yield from _forms()
+
+
+def _signing_in() -> Iterator[Scene]:
+    yield Scene("/sign-in", {"people.of_issuer": both(Person, role="operator")}, local=True)
+    yield Scene("/sign-in?again=1", {"people.of_issuer": []}, local=True)
+    yield Scene("/sign-in")
+    yield Scene("/sign-in?again=1", person=OPERATOR)
+    yield Scene("/nothing", person=OPERATOR, status=404)
+
+
+# --- merchants -----------------------------------------------------------------------------------------------
+
+
+def _accounts() -> list[PayoutAccount]:
+    return [
+        made(PayoutAccount),
+        made(PayoutAccount, full=False, cooling_until=NOW + DAY, is_default=True),
+        made(PayoutAccount, full=False),
+    ]
+
+
+def _of_merchant(full: bool) -> dict[str, Any]:
+    driver = in_review()
+    body, state = driver.order.model_dump(mode="json"), driver.state.model_dump(mode="json")
+    rows = [made(OrderInHand, body=body, state=one) for one in (state, None)] * 15
+    coming = [made(Coming, full=False), made(Coming, full=False, settle_at=AT)]
+    return {
+        "orders.open_of": rows if full else [],
+        "balances.coming": coming if full else [],
+        "accounts.legal_name": "王芳" if full else None,
+        "merchants.standing": made(MerchantStanding, full=full),
+        "balances.of_merchant": [made(Balance), made(Balance, receivable_minor=0, frozen_minor=0)] if full else [],
+        "accounts.of_merchant": _accounts() if full else [],
+        "endpoints.rows": both(StoredEndpoint) if full else [],
+        "api_keys.list": both(ApiKey) if full else [],
+        "merchants.moves": both(MerchantMove) if full else [],
+    }
+
+
+def _merchants() -> Iterator[Scene]:
+    for person in (OPERATOR, MERCHANT):
+        for full in (True, False):
+            yield Scene(f"/merchants/{PEOPLE['merchant']}", _of_merchant(full), person)
+    yield Scene(f"/merchants/{PEOPLE['merchant']}?cursor={cursor()}&done=withdraw", _of_merchant(True), OPERATOR)
+    form = f"/merchants/{PEOPLE['merchant']}/withdraw"
+    yield Scene(form, _of_merchant(True), MERCHANT)
+    yield Scene(form, _of_merchant(False), MERCHANT)
+    yield Scene(form, _of_merchant(True), MERCHANT, {"account_id": "x1|CNY", "amount_minor": "much"}, status=422)
+
+
+def _endpoints() -> Iterator[Scene]:
+    mine = PEOPLE["merchant"]
+    rows = [
+        made(StoredEndpoint, merchant_id=mine),
+        made(StoredEndpoint, full=False, description=""),
+        made(StoredEndpoint, state="disabled", disabled_for="gone"),
+    ]
+    yield Scene("/endpoints", {"endpoints.rows": rows}, OPERATOR)
+    yield Scene("/endpoints", {"endpoints.rows": []}, REVIEWER)
+    said = ("queued", "failed", "")
+    for row, word, person in zip(rows, said, (MERCHANT, OPERATOR, REVIEWER), strict=True):
+        full = row is not rows[1]
+        answers = {
+            "endpoints.get": row,
+            "endpoints.count_parked": 1,
+            "endpoints.parked": both(ParkedSubject) if full else [],
+            "endpoints.attempts": both(StoredAttempt) if full else [],
+        }
+        yield Scene(f"/endpoints/x1?said={word}", answers, person)
+        yield Scene(
+            "/endpoints/x1", {**answers, "endpoints.get": rows[2].model_copy(update={"merchant_id": mine})}, MERCHANT
+        )
+    yield Scene("/endpoints/x1", {"endpoints.get": rows[1]}, MERCHANT, status=404)
+    for month, person in (("2026-11", MERCHANT), ("2026-02", OPERATOR), ("2026-13", OPERATOR), ("2025-01", OPERATOR)):
+        yield Scene(f"/merchants/{mine}/statement?month={month}", {}, person)
+    yield Scene("/merchants/m-other/statement", {}, MERCHANT, status=404)
+
+
+# --- lists, figures, forms -----------------------------------------------------------------------------------
+
+
+def _lists() -> Iterator[Scene]:
+    orders, merchants = [made(OrderRow, hold_reasons=["receipt", "audit_in_review"]), made(OrderRow, full=False)], "m-7"
+    nothing: dict[str, Any] = {
+        "orders.row": None,
+        "withdrawals.row": None,
+        "claims.claimants": [],
+        "orders.paid_with": [],
+        "orders.rows": [],
+        "accounts.legal_name": None,
+    }
+    yield Scene("/", {"orders.rows": orders}, OPERATOR)
+    yield Scene("/", {"orders.rows": []}, MERCHANT)
+    yield Scene("/search?q=none", nothing, OPERATOR)
+    yield Scene("/search?q=x1", {**nothing, "orders.row": orders[0], "withdrawals.row": made(WithdrawalRow)}, OPERATOR)
+    yield Scene(f"/search?q={merchants}", {**nothing, "orders.rows": orders, "accounts.legal_name": "王芳"}, OPERATOR)
+    cases = [
+        made(CaseRow, case={**made(AfterSaleCase, due={"name": "answer_by", "at": at}).model_dump(mode="json")})
+        for at in (AT, NOW + DAY)
+    ]
+    cases.append(made(CaseRow, case=made(AfterSaleCase, full=False, stage="disputed").model_dump(mode="json")))
+    yield Scene("/cases", {"cases.open": cases * 20}, OPERATOR)
+    yield Scene(f"/cases?stage=disputed&cursor={cursor()}", {"cases.open": []}, REVIEWER)
+
+
+def _figures() -> Iterator[Scene]:
+    ages = [made(Ageing, days=days, reason=reason) for days, reason in ((0, "receipt"), (30, "shipment"))]
+    covered = both(Safeguard, short_minor=0)
+    short = made(Safeguard, currency="USD", held=(made(Place, full=False, scope="channel"),))
+    money = {
+        "currencies": [one.model_dump(mode="json") for one in (*covered, short)],
+        "ageing": [one.model_dump(mode="json") for one in ages],
+    }
+    rules = [one.model_dump(mode="json") for one in both(RuleFigures, decided=0)] + [
+        made(RuleFigures, decided=4, false_minor_days={"CNY": 1, "USD": 2}).model_dump(mode="json")
+    ]
+    false = [made(FalseHolds).model_dump(mode="json")]
+    breaks = [KnownBreak(found=one, first_seen_at=AT, last_seen_at=AT, resolved_at=None) for one in both(Break)]
+    of_money = {"withdrawals.rows": both(WithdrawalRow), "breaks.known": breaks, "breaks.last_runs": []}
+    yield Scene("/money", {**of_money, "figures.known": KeptFigures(taken_at=NOW, body=money)}, OPERATOR)
+    nothing = KeptFigures(taken_at=NOW, body={"currencies": [], "ageing": [], "rules": []})
+    yield Scene(
+        "/money",
+        {"withdrawals.rows": [], "breaks.known": [], "breaks.last_runs": [], "figures.known": nothing},
+        OPERATOR,
+    )
+    yield Scene(
+        "/quality", {"figures.known": KeptFigures(taken_at=NOW, body={"rules": rules, "false_holds": false})}, OPERATOR
+    )
+    yield Scene("/quality", {"figures.known": nothing}, REVIEWER)
+    yield Scene("/quality", {"figures.known": None}, REVIEWER)
+    yield Scene(
+        "/carriers",
+        {
+            "figures.carriers": both(CarrierFigures),
+            "figures.providers": both(ProviderFigures),
+            "figures.pushes": both(PushFigures),
+        },
+        OPERATOR,
+    )
+    yield Scene("/carriers", {"figures.carriers": [], "figures.providers": [], "figures.pushes": []}, OPERATOR)
+
+
+def _forms() -> Iterator[Scene]:
+    driver = in_review()
+    known = {"order": of_order(driver, driver.state, []), "withdrawal": of_withdrawal(None, None)}
+    for (kind, verb), action in ACTIONS.items():
+        answers = known[kind]
+        place = f"/{kind}s/{'A1001' if kind == 'order' else 'w-1'}/do/{verb}"
+        filled = {field.name: field.choices[0] if field.choices else "1" for field in action.fields}
+        filled |= {"by": "24h", "cause": "x", "name": "odd", "decision": "part"}
+        yield Scene(place, answers, OPERATOR)
+        yield Scene(place, answers, OPERATOR, filled)
+        yield Scene(place, answers, OPERATOR, {**filled, "change": "1"})
+        yield Scene(f"{place}/send", answers, OPERATOR, {**filled, "command_id": "c1"}, status=409)
+        if any(field.required for field in action.fields):
+            yield Scene(place, answers, OPERATOR, {"amount_minor": "much"}, status=422)
+    form, fields = f"/merchants/{PEOPLE['merchant']}/withdraw", {"account_id": "x1|CNY", "amount_minor": "10"}
+    for amount in ("10", "20", "30"):
+        yield Scene(form, _of_merchant(True), MERCHANT, {**fields, "amount_minor": amount})
+    yield Scene(f"{form}/send", _of_merchant(True), MERCHANT, fields, status=422)
