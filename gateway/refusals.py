@@ -52,10 +52,10 @@ def refuse_large(body: object) -> None:
 
 
 async def refuse_if_failed(handle: WorkflowHandle[Any, Any]) -> None:
-    """Raise if a workflow has failed.
+    """Raise if a workflow has failed, or has ended with a refusal as its result.
 
     Raises:
-        Refused: with the reason code of its failure; `not_running` if it was ended from outside.
+        Refused: with the reason code; `not_running` if it was ended from outside.
         Unavailable: Temporal did not answer; a retry helps.
     """
     try:
@@ -63,10 +63,20 @@ async def refuse_if_failed(handle: WorkflowHandle[Any, Any]) -> None:
             status = (await handle.describe()).status
             if status == WorkflowExecutionStatus.FAILED:
                 await handle.result()
+            refusal = await refused_result(handle) if status == WorkflowExecutionStatus.COMPLETED else None
     except WorkflowFailureError as error:
         raise refusal_in(error) from None
+    if refusal is not None:
+        raise refusal
     if status in _ENDED_FROM_OUTSIDE:
         raise Refused("not_running", f"The workflow {handle.id} was ended: {status.name.lower()}.")
+
+
+async def refused_result(handle: WorkflowHandle[Any, Any]) -> Refused | None:
+    """The refusal with which a completed workflow ended; None where it was none."""
+    result = await handle.result()
+    found = result.get("refusal") if isinstance(result, dict) else None
+    return Refused(found["code"], found["message"], found.get("field")) if found else None
 
 
 def refusal_in(error: WorkflowUpdateFailedError | WorkflowFailureError) -> Refused:

@@ -23,7 +23,7 @@ from core.ids import (
 from core.messages import Order, ReportPayout, Resumption, Withdrawal
 from core.money import format_minor
 from core.refund_messages import RefundOrder
-from gateway.refusals import in_our_words, refuse_large
+from gateway.refusals import in_our_words, refuse_large, refused_result
 from gateway.sending import ANSWER_WITHIN, answered, sendable
 
 
@@ -117,26 +117,34 @@ def _lines_of(order: Order) -> str:
 
 
 async def start_withdrawal(client: Client, withdrawal: Withdrawal) -> WorkflowHandle[Any, Any]:
-    """Start a withdrawal's workflow; one that runs or ran is returned.
+    """Start a withdrawal's workflow; one that runs or ran is returned. A refused request may be made again.
 
     Raises:
         Unavailable: Temporal did not answer; a retry helps.
     """
-    workflow_id = withdrawal_workflow_id(withdrawal.withdrawal_id)
     try:
-        with in_our_words():
-            return await client.start_workflow(
-                WITHDRAWAL_WORKFLOW,
-                withdrawal,
-                id=workflow_id,
-                task_queue=TASK_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                static_summary=f"withdrawal {withdrawal.withdrawal_id} · {withdrawal.merchant_id} · "
-                f"{format_minor(withdrawal.amount_minor, withdrawal.currency)}",
-            )
+        return await _started(client, withdrawal, WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY)
     except WorkflowAlreadyStartedError:
-        return client.get_workflow_handle(workflow_id)
+        handle = client.get_workflow_handle(withdrawal_workflow_id(withdrawal.withdrawal_id))
+    with in_our_words():
+        refused = await refused_result(handle)
+    # Between these lines another sender may have started it again: that run is returned. A run of what is reserved
+    # by then ends at once as the register says, and moves nothing.
+    return handle if refused is None else await _started(client, withdrawal, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+
+
+async def _started(client: Client, withdrawal: Withdrawal, reuse: WorkflowIDReusePolicy) -> WorkflowHandle[Any, Any]:
+    with in_our_words():
+        return await client.start_workflow(
+            WITHDRAWAL_WORKFLOW,
+            withdrawal,
+            id=withdrawal_workflow_id(withdrawal.withdrawal_id),
+            task_queue=TASK_QUEUE,
+            id_reuse_policy=reuse,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"withdrawal {withdrawal.withdrawal_id} · {withdrawal.merchant_id} · "
+            f"{format_minor(withdrawal.amount_minor, withdrawal.currency)}",
+        )
 
 
 async def report_payout(client: Client, withdrawal_id: str, event: ReportPayout) -> WorkflowHandle[Any, Any]:

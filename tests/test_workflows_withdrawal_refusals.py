@@ -28,12 +28,14 @@ async def _bind(stage: WithdrawalStage, account_id: str, merchant: str = "", **f
 
 
 async def _came_to(handle: WorkflowHandle[Any, Any]) -> tuple[str, str | None]:
-    """The reason code of a request that failed and the field it names."""
+    """The reason code of a request that was refused, or that could not be read, and the field it names."""
     try:
         state = await handle.result()
     except WorkflowFailureError as error:
         refusal = gateway.refusal_in(error)
         return refusal.code, refusal.field
+    if (refused := state.get("refusal")) is not None:
+        return str(refused["code"]), refused.get("field")
     return str(state["phase"]), None
 
 

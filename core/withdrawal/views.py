@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from core.answers import HoldView
+from core.reasons import Refusal
 from core.records import WithdrawalRecord
 from core.states import Hold
 from core.texts import Help, clock
@@ -42,6 +43,11 @@ def summary_of(state: WithdrawalState) -> dict[str, Any]:
         "net_minor": state.net_minor,
         "returned_minor": sum(state.returns_minor),
     }
+
+
+def refused_summary(refusal: Refusal) -> dict[str, Any]:
+    """The result of a request that was refused: nothing was reserved."""
+    return {"phase": "refused", "refusal": refusal.model_dump(mode="json", exclude_none=True)}
 
 
 def withdrawal_view(state: WithdrawalState) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ledger.register_part import Position
 from storefront.api.paging import cursor_in
 from storefront.bodies import message_of
 from storefront.console.acting import carried_out
-from storefront.console.lists import addresses
+from storefront.console.lists import ROWS_OF_CSV, addresses, csv_of, decimal, wants_csv
 from storefront.console.reading import id_in, state_of_open
 from storefront.console.rendering import render, said_of
 from storefront.console.visits import Visit, for_people, go, sign_in_for
@@ -34,7 +34,10 @@ BARS = 14
 async def merchant_page(visit: Visit) -> Response:
     """One merchant."""
     merchant_id, register = _merchant(visit), visit.register
-    orders = await register.orders.open_of(merchant_id, after=cursor_in(visit.request), limit=ORDERS_SHOWN + 1)
+    most = ROWS_OF_CSV if wants_csv(visit) else ORDERS_SHOWN
+    orders = await register.orders.open_of(merchant_id, after=cursor_in(visit.request), limit=most + 1)
+    if wants_csv(visit):
+        return csv_of(f"{merchant_id}-holds", _COLUMNS, (_cells(row, hold) for row in orders for hold in _holds(row)))
     days = calendar(await register.balances.coming(merchant_id))
     return render(
         visit,
@@ -62,6 +65,17 @@ def _holds(row: OrderInHand) -> tuple[HoldView | None, ...]:
     """Why an order's money has not arrived; one line where nothing is recorded yet."""
     state = state_of_open(row)
     return (views.holds_of(state) if state is not None else ()) or (None,)
+
+
+_COLUMNS = ("order", "phase", "total", "currency", "reason", "waits", "since", "expected", "who can act")
+
+
+def _cells(row: OrderInHand, hold: HoldView | None) -> tuple[Any, ...]:
+    order = (row.order_id, row.phase, decimal(row.total_minor, row.currency), row.currency)
+    if hold is None:
+        return (*order, "", "", "", "", "")
+    waits = "" if hold.amount_minor is None else decimal(hold.amount_minor, row.currency)
+    return (*order, hold.reason, waits, hold.since, hold.expected_release, hold.who_can_act)
 
 
 def _merchant(visit: Visit) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core.audit.explain import advice, sentence
+from core.audit.explain import advice, sentence, title
 from core.audit.trace import Trace, merge
 from core.ids import order_workflow_id
 from core.messages import Scan
@@ -40,6 +40,17 @@ class Remark(NamedTuple):
     helps: str
 
 
+class Passed(NamedTuple):
+    """What speaks for a parcel: sentences that say what was seen, and the names of rules that found nothing wrong."""
+
+    seen: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        return len(self.seen) + len(self.names)
+
+
 class ParcelView(NamedTuple):
     """A parcel as the page shows it."""
 
@@ -48,8 +59,7 @@ class ParcelView(NamedTuple):
     scans: tuple[Scan, ...]
     sources: tuple[Mapping[str, Any], ...]
     remarks: tuple[Remark, ...]
-    passed: tuple[str, ...]
-    """What the rules found to be right, in sentences."""
+    passed: Passed
     unknown: int
     """Rules that could not tell."""
     same_number: tuple[Claimant, ...]
@@ -148,9 +158,17 @@ def _remarks(visit: Visit, parcel: Parcel) -> Iterator[Remark]:
         yield Remark(rule, said, advice(rule, "fail", visit.language))
 
 
-def _passed(visit: Visit, parcel: Parcel) -> tuple[str, ...]:
+def _passed(visit: Visit, parcel: Parcel) -> Passed:
+    language = visit.language
     findings = parcel.verdict.findings if parcel.verdict is not None else ()
-    return tuple(sentence(one.rule, "pass", one.evidence, visit.language) for one in findings if one.outcome == "pass")
+    seen: list[str] = []
+    names: list[str] = []
+    for rule, evidence in ((one.rule, one.evidence) for one in findings if one.outcome == "pass"):
+        said = sentence(rule, "pass", evidence, language)
+        # A sentence that begins with the rule's name has nothing of its own to say.
+        bare = said.startswith(title(rule, language))
+        (names if bare else seen).append(title(rule, language) if bare else said)
+    return Passed(tuple(seen), tuple(names))
 
 
 def _happened(visit: Visit, state: OrderState, notices: Sequence[StoredNotice], money: Money) -> Iterator[Happening]:

@@ -56,5 +56,5 @@ class Phrases:
 
     def _named(self, found: re.Match[str]) -> str:
         # In English a verb of one word is a word of the sentence.
-        is_word = self.language == "en" and "_" not in found[1]
+        is_word = self.language == "en" and "_" not in found[1] and found[0] == found[1]
         return found[0] if is_word else f"“{TABLE['verb'][found[1]][self.language]}”"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,9 +42,19 @@ from ledger.safeguarding import Place, Safeguard
 from ledger.withdrawals import WithdrawalRow
 from storefront.console.offers import ACTIONS
 
+AS_FILES = re.compile(r"/(reviews|withdrawals|cases|money|quality|carriers|endpoints|merchants/m-7)(\?.*)?")
+"""Pages that also come as CSV."""
+
 
 def scenes() -> Iterator[Scene]:
-    """All of them."""
+    """All of them, and each list as a file, too."""
+    for scene in _pages():
+        yield scene
+        if scene.sent is None and scene.status == 200 and AS_FILES.fullmatch(scene.path):
+            yield scene._replace(path=f"{scene.path}{'&' if '?' in scene.path else '?'}format=csv")
+
+
+def _pages() -> Iterator[Scene]:
     yield from _signing_in()
     yield from orders()
     yield from reviews()

@@ -155,13 +155,15 @@ def orders() -> Iterator[Scene]:
         yield Scene(f"{place}?done=place_hold", of_order(driver, rich, _scans()), person)
     yield Scene(f"{place}?later=place_hold", of_order(driver, driver.state, _scans()[:1]), OPERATOR)
     yield Scene(place, of_order(empty, empty.state, []), OPERATOR)
-    right = (Finding("moved", "pass"),)
+    right = (Finding("moved", "pass"), Finding("origin_matches", "pass"))
     innocent = driver.parcel().model_copy(
         update={"verdict": a_verdict("approved", findings=right), "findings_of_review": ()}
     )
     gone = made(Refund, amount_minor=driver.order.total_minor)
     bought = driver.state.model_copy(update={"parcels": (innocent,), "refunds": (gone,)})
-    yield Scene(place, of_order(driver, bought, []), OPERATOR)
+    yield from (Scene(place, of_order(driver, bought, []), person) for person in (OPERATOR, MERCHANT))
+    seen = innocent.model_copy(update={"verdict": a_verdict("approved", findings=right[1:])})
+    yield Scene(place, of_order(driver, driver.state.model_copy(update={"parcels": (seen,)}), []), OPERATOR)
     ended = driver.state.model_copy(update={"closed": True, "phase": "settled", "holds": (), "parcels": ()})
     yield Scene(place, of_order(driver, ended, []), OPERATOR)
 
@@ -202,6 +204,7 @@ def reviews() -> Iterator[Scene]:
             mine = [one.model_copy(update={"order_id": "A1001"}) for one in waiting]
             for which, place in zip(mine, ("p1", "goods", "goods"), strict=False):
                 yield Scene(f"/reviews/A1001/{place}", {**answers, "reviews.waiting": [which, rows[1]]}, REVIEWER)
+    yield Scene("/reviews/A1001/p1", {**answers, "reviews.waiting": rows}, OPERATOR)
     bare = {**of_order(OrderDriver(), OrderDriver().state, []), "reviews.waiting": [rows[2]]}
     yield Scene("/reviews/A1001/goods", bare, REVIEWER)
     yield Scene("/reviews/A1001/p9", {**answers, "reviews.waiting": rows}, REVIEWER)
