@@ -97,6 +97,8 @@ CREATE TABLE carrier_looks (
     asked_at timestamp with time zone NOT NULL,
     phone_last4 text NOT NULL DEFAULT ''::text,
     trace jsonb,
+    answer text,
+    took_ms integer,
     CONSTRAINT one_look_a_number PRIMARY KEY (provider, carrier, waybill)
 );
 CREATE INDEX carrier_looks_by_age ON carrier_looks USING btree (asked_at);
@@ -506,6 +508,7 @@ CREATE TABLE verdicts (
     CONSTRAINT verdicts_are_numbered_by_parcel PRIMARY KEY (order_id, parcel_id, n),
     CONSTRAINT a_decision_has_a_person CHECK ((decided_by IS NULL) = (decision IS NULL))
 );
+CREATE INDEX verdicts_by_time ON verdicts USING brin (recorded_at) WITH (pages_per_range='32');
 CREATE INDEX verdicts_with_traces ON verdicts USING btree (recorded_at) WHERE traces IS NOT NULL;
 
 CREATE TABLE write_offs (
@@ -2168,13 +2171,21 @@ AS $function$
     RETURNING p.id, p.outcome
 $function$;
 
-CREATE FUNCTION keep_answer(p_provider text, p_carrier text, p_waybill text, p_phone_last4 text, p_trace jsonb)
+CREATE FUNCTION keep_answer(
+    p_provider text,
+    p_carrier text,
+    p_waybill text,
+    p_phone_last4 text,
+    p_answer text,
+    p_took_ms integer,
+    p_trace jsonb
+)
  RETURNS void
  LANGUAGE sql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
-    UPDATE carrier_looks l SET trace = p_trace
+    UPDATE carrier_looks l SET trace = coalesce(p_trace, l.trace), answer = p_answer, took_ms = p_took_ms
     WHERE l.provider = p_provider AND l.carrier = p_carrier AND l.waybill = p_waybill AND l.phone_last4 = p_phone_last4
 $function$;
 
