@@ -1,7 +1,8 @@
 """Personal data that does not belong in an order: streets, names, phones, e-mails.
 
 Unknown fields are ignored across Temporal, but what a client sends stays in the workflow's history. So an order with
-such a field is refused: the storefront sees it at once, and no order keeps it.
+such a field is refused: the storefront sees it at once, and no order keeps it. Our own gateway drops such fields before
+they reach a history, and says which.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ _THING = re.compile(
 """An object, or a list of them, whose bare `name` is a thing's."""
 DEEPEST = 3
 """Objects within objects that are looked into."""
+LONGEST_PATH = 80
+"""Characters of a field's path: its name is the sender's."""
 LONGEST = 200
 """Entries of a list that are looked into; an order has no more lines."""
 _PARTS: tuple[tuple[str, type[Message], re.Pattern[str]], ...] = (
@@ -57,11 +60,37 @@ def refuse_personal(body: Any) -> Refusal | None:
     for part, model, personal in _PARTS:
         known = model.model_fields.keys()
         if (found := _first(body.get(part) if part else body, known, personal)) is not None:
-            field = f"{part}.{found}".lstrip(".")[:80]
+            field = f"{part}.{found}".lstrip(".")[:LONGEST_PATH]
             why = "is about a person; leave it out, Dakuan keeps no names, streets, phones or e-mails"
             there = f"the fields of `{part}` are" if part else "the fields of an order are"
             return refuse("invalid_order", f"{field}: {why}; {there} {', '.join(known)}", field=field)
     return None
+
+
+def without_personal(body: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A start without its unknown fields about a person, and the paths of what was dropped: `ship_to.street`, `buyer`.
+
+    An unknown object is dropped as a whole. Other unknown fields stay, for whoever refuses them.
+    """
+    kept, dropped = dict(body), []
+    for part, model, personal in _PARTS:
+        known, given = model.model_fields.keys(), kept if not part else kept.get(part)
+        if isinstance(given, Mapping):
+            clean, gone = _dropped(given, known, personal)
+            dropped += [f"{part}.{name}".lstrip(".") for name in gone]
+            kept = clean if not part else {**kept, part: clean}
+        elif isinstance(given, list | tuple):
+            cleaned = [_dropped(one, known, personal) if isinstance(one, Mapping) else (one, ()) for one in given]
+            dropped += [f"{part}.{number}.{name}" for number, (_, gone) in enumerate(cleaned) for name in gone]
+            kept = {**kept, part: [clean for clean, _ in cleaned]}
+    return kept, tuple(path[:LONGEST_PATH] for path in dropped)
+
+
+def _dropped(
+    given: Mapping[str, Any], known: Collection[str], personal: re.Pattern[str]
+) -> tuple[dict[str, Any], list[str]]:
+    gone = [name for name, value in given.items() if _first({name: value}, known, personal) is not None]
+    return {name: value for name, value in given.items() if name not in gone}, gone
 
 
 def _first(value: Any, known: Collection[str], personal: re.Pattern[str], depth: int = 0) -> str | None:

@@ -12,9 +12,9 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -112,12 +112,18 @@ class Changes:
             body=body,
         )
 
-    async def answer(self, pending: PendingRequest, request: Request) -> JSONResponse:
-        """Carry out a request, or give its first answer again, as HTTP."""
+    async def answer(self, pending: PendingRequest, request: Request, **more: Any) -> JSONResponse:
+        """Carry out a request, or give its first answer again, as HTTP.
+
+        Args:
+            more: what the answer says beside the outcome.
+        """
         found, again = await self.carried_out(pending)
         if found is None:
-            return _accepted(pending.idempotency_key)
-        return found.response(request, {"Idempotent-Replayed": "true"} if again else None)
+            return _accepted(pending.idempotency_key, more)
+        return replace(found, body={**found.body, **more}).response(
+            request, {"Idempotent-Replayed": "true"} if again else None
+        )
 
     async def carried_out(self, pending: PendingRequest) -> tuple[KeptAnswer | None, bool]:
         """The answer to a request, and whether it was given before. None: it goes on, and has no answer yet.
@@ -237,9 +243,11 @@ class Changes:
             await asyncio.gather(*late, return_exceptions=True)
 
 
-def _accepted(key: str) -> JSONResponse:
+def _accepted(key: str, more: Mapping[str, Any]) -> JSONResponse:
     where = f"/v1/requests/{key}"
-    return JSONResponse({"status": "under_way", "location": where}, 202, {"Location": where, "Retry-After": "5"})
+    return JSONResponse(
+        {"status": "under_way", "location": where, **more}, 202, {"Location": where, "Retry-After": "5"}
+    )
 
 
 def _summary(state: dict[str, Any], name: str, subject: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -33,6 +34,16 @@ from core.audit.masking import mask, mask_scans
         ("J. Smith +44 20 7946 0958", "*** ***"),
         ("Signed for by: J SMITH", "Signed for by: ***"),
         ("Call +44 20 7946 0958", "Call ***"),
+        ("お届け先 090-1234-5678 田中", "お届け先 *** ***"),
+        ("Call 07911 123456", "Call ***"),
+        ("Ring 012-345 6789 first", "Ring *** first"),
+        ("Driver 9123 4567", "Driver ***"),
+        ("身份证号：11010519491231002X 已核验", "身份证号：*** 已核验"),
+        ("凭证件 11010519491231002X 取件", "凭证件 *** 取件"),
+        ("凭 11010519491231002x 取件", "凭 *** 取件"),
+        ("护照E12345678", "护照***"),
+        ("Passport no. K1234567A checked", "Passport no. *** checked"),
+        ("清关需护照：E1*****78", "清关需护照：***"),
     ],
 )
 def test_people_are_masked(text: str, masked: str) -> None:
@@ -50,6 +61,16 @@ def test_people_are_masked(text: str, masked: str) -> None:
         "Delivered, Front Door/Porch",
         "Call 1 or 800-463-3339",
         "本人签收",
+        # A check digit, a day of birth and a place that are none; numbers of waybills and orders.
+        "运单 110105194912310021 已揽收",
+        "订单 119901199013450028",
+        "运单 773012345678901234 转出",
+        "JD0123456789012-1-1-",
+        "2024-01-02 0123-4567",
+        "班次 CA 1234 5678",
+        "格口 0012-34",
+        "Passport control passed",
+        "ID 12",
     ],
 )
 def test_places_numbers_and_hotlines_stay(text: str) -> None:
@@ -106,3 +127,27 @@ def test_no_phone_of_published_answers_survives(shared_data: Path) -> None:
     assert len(texts) > 20
     for text in texts:
         assert not re.search(r"(?<!\d)1[3-9]\d{1,9}(?:\*|(?!\d))", mask(text)), mask(text)
+
+
+def test_no_number_of_a_waybill_or_order_is_taken_for_a_person(shared_data: Path) -> None:
+    """Measured on what is public: 2,160 numbers of carriers and orders, each in a sentence of a scan.
+
+    Three are hit: 11 or 12 digits that begin with 0 have the form of a landline, and a landline may be a person's.
+    """
+    found = _numbers(shared_data)
+    assert len(found) > 1_000
+    hit = [number for number in found if mask(f"运单 {number} 已到达") != f"运单 {number} 已到达"]
+    assert [number for number in hit if not re.fullmatch("0[0-9]{10,11}", number)] == []
+    assert len(hit) <= 3
+
+
+def _numbers(shared_data: Path) -> list[str]:
+    """Test numbers of carriers, and ids of orders."""
+    numbers = []
+    for file in sorted((shared_data / "tracking_numbers").glob("*.json")):
+        for one in json.loads(file.read_text(encoding="utf-8"))["tracking_numbers"]:
+            valid = one["test_numbers"]["valid"] + one["test_numbers"].get("invalid", [])
+            numbers += ["".join(number.split()) for number in valid]
+    rows = gzip.decompress((shared_data / "olist" / "orders.csv.gz").read_bytes()).decode().splitlines()[1:2001]
+    numbers += [row.partition(",")[0].strip('"') for row in rows]
+    return numbers

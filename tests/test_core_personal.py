@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from order_bodies import order_body
 
-from core.personal import refuse_personal
+from core.personal import refuse_personal, without_personal
 
 
 @pytest.mark.parametrize(
@@ -132,3 +132,36 @@ def test_what_a_shop_keeps_of_its_own_is_about_nobody() -> None:
     body = {**order_body(), "shop": {"name": "茶店", "tags": {"color": "red"}}}
     body["ship_from"]["warehouse_id"] = "w1"
     assert refuse_personal(body) is None
+
+
+def test_what_is_about_a_person_is_dropped_and_named() -> None:
+    body: Any = order_body()
+    right = order_body()
+    body["ship_to"]["street"] = "中关村大街1号"
+    body["buyer"] = {"vip": True, "name": "张三"}
+    body["payment"]["openid"] = "o-123"
+    body["lines"][0]["recipient"] = "张三"
+    kept, dropped = without_personal(body)
+    assert kept == right
+    assert dropped == ("buyer", "ship_to.street", "payment.openid", "lines.0.recipient")
+    assert refuse_personal(kept) is None
+    assert body["ship_to"]["street"] == "中关村大街1号"
+
+
+def test_other_unknown_fields_stay_for_whoever_refuses_them() -> None:
+    body = order_body() | {"ship_byy": "2026-12-01", "product": {"name": "tea"}, "gift": True}
+    assert without_personal(body) == (body, ())
+    # Whose name it is cannot be told.
+    assert without_personal(body | {"warehouse": {"name": "east"}}) == (body, ("warehouse",))
+    assert without_personal({"lines": 7, "ship_to": "x", "payment": [{"phone": "1"}]})[1] == ("payment.0.phone",)
+
+
+@given(
+    st.recursive(
+        st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_nothing_that_can_be_sent_raises(value: Any) -> None:
+    body = order_body() | {"ship_to": value, "payment": value, "lines": value, "extra": value}
+    kept, _ = without_personal(body)
+    assert without_personal(kept)[1] == ()

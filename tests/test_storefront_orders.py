@@ -29,6 +29,18 @@ def shipment(waybill: str) -> dict[str, Any]:
     return {"parcels": [{"parcel_id": "p1", "carrier": "sandbox", "waybill": waybill}]}
 
 
+def test_what_says_who_the_buyer_is_is_dropped_and_named(shop: Http) -> None:
+    order, key = fresh_order(), fresh_key()
+    private = {**order, "buyer_phone": "13812345678", "ship_to": {**order["ship_to"], "street": "中关村大街1号"}}
+    answer = shop.post("/v1/orders", private, key)
+    assert (answer.status, answer.body["dropped"]) == (201, ["buyer_phone", "ship_to.street"])
+    assert "13812345678" not in str(answer.body)
+    assert shop.post("/v1/orders", private, key).body["dropped"] == ["buyer_phone", "ship_to.street"]
+    assert "dropped" not in shop.post("/v1/orders", order, key).body
+    mistyped = shop.post("/v1/orders", {**fresh_order(), "ship_byy": "2026-12-01T00:00:00Z"}, fresh_key())
+    assert (mistyped.status, mistyped.body["errors"][0]["pointer"]) == (422, "/ship_byy")
+
+
 def test_an_order_lives_through_http_alone(shop: Http, http_client: httpx2.Client) -> None:
     order, waybill = started(shop), fresh_waybill()
     where, merchant = f"/v1/orders/{order['order_id']}", keyed(http_client, "--merchant", order["merchant_id"])

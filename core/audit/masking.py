@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import phonenumbers
+from stdnum.cn import ric
 
 MASK = "***"
 LONGEST_TEXT = 500
@@ -82,8 +85,36 @@ _BEHIND = re.compile(
     rf"(\*\*\*\s*[,，、:：;；(（\[【-]?\s*)[{''.join(sorted(_SURNAMES))}][\u4e00-\u9fff·]{{1,2}}(?![\u4e00-\u9fff])"
 )
 """A name behind a number: 138… 张三, 138…(李四)."""
+_CARD = re.compile(r"(?<![0-9A-Za-z])[1-9][0-9]{16}[0-9Xx](?![0-9A-Za-z])")
+"""The form of a Chinese identity number; its place, day of birth and check digit decide."""
+_FOREIGN = re.compile(
+    r"(?<![0-9A-Za-z.:/-])"
+    r"\(?(?:0[0-9]{1,4}\)?[- ][0-9]{2,4}[- ]?[0-9]{2,4}(?:[- ][0-9]{2,4})?|[5-9][0-9]{3}[- ][0-9]{4})"
+    r"(?![0-9A-Za-z:/-])"
+)
+"""What a phone number without its country code may look like: in groups, as no waybill is written."""
+_COUNTRIES = ("JP", "KR", "TW", "HK", "SG", "MY", "TH", "PH", "GB", "FR", "AU")
+"""Whose numbers are told from other numbers by their length and beginning. In other countries almost any would do."""
+
+
+def _without_card(found: re.Match[str]) -> str:
+    return MASK if ric.is_valid(found[0].upper()) else found[0]
+
+
+def _without_phone(found: re.Match[str]) -> str:
+    return MASK if any(_is_phone(found[0], country) for country in _COUNTRIES) else found[0]
+
+
+def _is_phone(text: str, country: str) -> bool:
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(text, country))
+    except phonenumbers.NumberParseException:
+        return False
+
+
 _WORD = r"[^\W\d_][\w.'’-]*"
-_RULES = (
+_RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (_CARD, _without_card),
     # Mobile numbers, also with a country code, blanks or dashes between the groups, or cut short by the provider.
     (re.compile(r"(?<![0-9A-Za-z])(?:\+?86[- ]?)?1[3-9][0-9][- ]?[0-9]{4}[- ]?[0-9]{4}(?![0-9A-Za-z])"), MASK),
     (re.compile(r"(?<![0-9A-Za-z])1[3-9][0-9]{0,9}\*+[0-9]{0,8}"), MASK),
@@ -96,6 +127,16 @@ _RULES = (
             r"(?<![0-9A-Za-z])\(?(?!400|8(?:00|88|77|66|55))[2-9][0-9]{2}\)?[-. ][0-9]{3}[-. ][0-9]{4}(?![0-9])"
         ),
         MASK,
+    ),
+    (_FOREIGN, _without_phone),
+    # A number of an identity card, a passport or a permit, by the word before it.
+    (
+        re.compile(
+            r"(?i)((?:身份[证證]|[证證]件|[护護]照|通行[证證]|passport|\bid(?: card)?)"
+            r"(?:[号號][码碼]?| ?no\.?| ?number)?\s*[:：]?\s*[\[【(（]?)"
+            r"(?=[A-Z0-9*]*[0-9])[A-Z0-9*]{6,18}(?![0-9A-Za-z])"
+        ),
+        rf"\1{MASK}",
     ),
     # John Smith, *** once the number is masked.
     (re.compile(r"\b[A-Z][\w.'’-]*(?: [A-Z][\w.'’-]*){1,2}(?=[\s,:(\[-]{1,3}(?:tel|phone|ph)?[.:]?\s?\*\*\*)"), MASK),

@@ -10,9 +10,11 @@ from starlette.responses import JSONResponse, Response
 
 from core.answers import HoldView
 from core.audit.normalising import normalise
+from core.fields import UNPRINTABLE
 from core.messages import ORDER_COMMANDS, Order, ReportScan
 from core.order import views
 from core.order.state import OrderState
+from core.personal import without_personal
 from ledger.balances import Money
 from ledger.orders import OrderRow, StoredOrder
 from ledger.register_part import Position
@@ -36,16 +38,18 @@ router = APIRouter(prefix="/v1", tags=["orders"])
 
 
 async def start_order(request: Request) -> Response:
-    """Start an order, as the storefront."""
+    """Start an order, as the storefront. Unknown fields about a person are dropped, and named in the answer."""
     service = service_of(request)
     caller = await service.caller(request, "orders:write")
     key = idempotency_key_of(request)
-    order = message_of(Order, await object_of(request), "invalid_order")
+    fields, dropped = without_personal(await object_of(request))
+    order = message_of(Order, fields, "invalid_order")
     if caller.key.merchant_id is not None:
         raise ProblemError("wrong_actor", "Only a storefront starts orders: it is the one that saw the payment.")
     body = order.model_dump(mode="json", exclude_unset=True)
     pending = service.changes.pending(caller, key, "order", order.order_id, body)
-    return await service.changes.answer(pending, request)
+    more = {"dropped": [UNPRINTABLE.sub("\ufffd", path) for path in dropped]} if dropped else {}
+    return await service.changes.answer(pending, request, **more)
 
 
 async def list_orders(request: Request) -> Response:

@@ -117,7 +117,7 @@ ONLY_IN: dict[str, set[str]] = {
 CORE_MAY_IMPORT = frozenset(
     {"__future__", "collections", "dataclasses", "enum", "functools", "itertools", "typing"}
     | {"datetime", "decimal", "math", "operator", "base64", "hashlib", "json", "tomllib", "importlib.resources"}
-    | {"csv", "re", "difflib", "unicodedata", "urllib.parse", "zlib", "pydantic", "iso4217", "stdnum"}
+    | {"csv", "re", "difflib", "unicodedata", "urllib.parse", "zlib", "pydantic", "iso4217", "stdnum", "phonenumbers"}
     | {"cryptography.exceptions", "cryptography.hazmat.primitives.asymmetric.ed25519"}
 )
 """No clock, chance, file, socket, process or environment. `importlib.resources`: tables that ship inside core.
