@@ -34,6 +34,7 @@ from ledger_samples import (
 
 from bench.line import Line
 from core.errors import Unavailable
+from core.steps import Posted
 from ledger.book import Book
 from ledger.pool import open_pool
 from ledger.register import Register
@@ -44,7 +45,7 @@ async def far(database: Database) -> AsyncIterator[tuple[Line, Book, Register]]:
     """A line, and book and register at the other end of it."""
     async with line_to(database) as (line, address):
         pool = await open_pool(address, size=1)
-        yield line, Book(pool), Register(pool)
+        yield line, Book(pool, beside=1), Register(pool)
         pool.terminate()
 
 
@@ -84,6 +85,35 @@ async def test_a_reply_that_is_lost_moves_the_money_once(
     assert getattr(again, "outcome", None) == "exists"
     assert await register.balances.by_purpose() == before
     assert await database.pool.fetchval("SELECT count(*) FROM movements WHERE reference = $1", reference) == 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_reply_to_an_array_that_is_lost_moves_each_money_once(
+    database: Database, book: Book, register: Register, far: tuple[Line, Book, Register], when: str
+) -> None:
+    """`before`: the line is cut at the first reply, while the statement is prepared."""
+    line, far_book, far_register = far
+    orders = [an_order(f"A{n}") for n in range(6)]
+    for order in orders:
+        await opened(register, order)
+    count = "SELECT count(*) FROM movements WHERE reference LIKE 'order/%/fund'"
+
+    async def cut() -> bool:
+        return when == "before" or bool(await database.pool.fetchval(count))
+
+    def posting(by: Book) -> list[Awaitable[Posted]]:
+        return [fund(by, order, record=a_record(order.order_id, 7)) for order in orders]
+
+    await far_register.withdrawals.available("m-1", "CNY")  # connect, before the line is cut
+    line.cut_when = cut
+    answers = await asyncio.gather(*posting(far_book), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Unavailable] * 6
+    assert await database.pool.fetchval(count) == (0 if when == "before" else 6)
+    again = await asyncio.gather(*posting(far_book))
+    assert {(answer.outcome, answer.overtaken) for answer in again} == {
+        ("posted" if when == "before" else "exists", False)
+    }
+    assert await database.balance("psp/wechat") == 6000
 
 
 async def _prepare(what: str, book: Book, register: Register) -> None:

@@ -51,6 +51,16 @@ async def _for_order(database: Database, reference: str, legs: Legs, **fields: A
     )
 
 
+async def _for_orders(database: Database, reference: str, legs: Legs, **fields: Any) -> Any:
+    """In an array with nothing else."""
+    given = {"currency": "CNY", "emptied": None, **fields}
+    return await database.pool.fetch(
+        "SELECT * FROM post_for_orders($1, $2, $3, $4, $5, $6, $7, $8, ARRAY[NULL::JSONB])",
+        *([reference], [given["currency"]], [NOW], [given["emptied"]], [1] * len(legs)),
+        *([debit for debit, _, _ in legs], [credit for _, credit, _ in legs], [amount for _, _, amount in legs]),
+    )
+
+
 async def _for_withdrawal(database: Database, reference: str, legs: Legs, **fields: Any) -> Any:
     given = {"currency": "CNY", "emptied": None, "id": "W1", **fields}
     return await database.pool.fetch(
@@ -153,6 +163,8 @@ async def test_an_orders_movement_is_of_its_kind_and_of_its_own(
     before = await _balances(database)
     with pytest.raises(REFUSED, match="refused"):
         await _for_order(database, reference, legs, **fields)
+    with pytest.raises(REFUSED, match="refused"):
+        await _for_orders(database, reference, legs, **fields)
     with pytest.raises(REFUSED, match="refused"):
         await _post(database, reference, legs, "post_movements", **fields)
     assert await _balances(database) == before

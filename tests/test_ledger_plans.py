@@ -80,7 +80,7 @@ async def test_an_orders_movement_reads_as_little_when_the_books_have_become_lon
 ) -> None:
     """What checks the movement of an order, a channel, an array of orders looks at its own subject alone."""
     await database.owner.execute("ANALYZE")
-    for number in range(6):
+    for number in range(9):
         await opened(register, an_order(f"A{number}", channel="other"))
     rows_read = ROWS_READ.replace(
         "'accounts'", "'accounts', 'orders', 'withdrawals', 'movement_kinds', 'movement_legs', 'stored_legs'"
@@ -89,6 +89,8 @@ async def test_an_orders_movement_reads_as_little_when_the_books_have_become_lon
     refund = "$1, 'CNY', $2, NULL, ARRAY[$3], ARRAY[$4], ARRAY[100::BIGINT], NULL"
     array = "ARRAY[$1], ARRAY['CNY'], ARRAY[$2::TIMESTAMPTZ], ARRAY[NULL], ARRAY[NULL], ARRAY[1]"
     array += ", ARRAY['psp/other'], ARRAY[$3], ARRAY[1000::BIGINT]"
+    together = "ARRAY[$1], ARRAY['CNY'], ARRAY[$2::TIMESTAMPTZ], ARRAY[NULL], ARRAY[1]"
+    together += ", ARRAY['psp/other'], ARRAY[$3], ARRAY[1000::BIGINT], ARRAY[NULL::JSONB]"
     settled = "'other', ARRAY[$1], ARRAY['CNY'], ARRAY[$2::TIMESTAMPTZ], ARRAY[1]"
     settled += ", ARRAY['rail/other/cash'], ARRAY[$3], ARRAY[500::BIGINT]"
 
@@ -99,12 +101,13 @@ async def test_an_orders_movement_reads_as_little_when_the_books_have_become_lon
             return int(await session.fetchval(rows_read) - before)
 
     async def read_all(session: PoolConnectionProxy[Any], first: int) -> list[int]:
-        orders = [(f"order/A{number}/fund", NOW, f"order/A{number}/escrow") for number in (first, first + 1)]
+        orders = [(f"order/A{number}/fund", NOW, f"order/A{number}/escrow") for number in range(first, first + 3)]
         subject = f"order/A{first}"
         refunds = (f"{subject}/refund/1", NOW, f"{subject}/escrow", f"{subject}/refund_payable/1")
         return [
             await read(session, f"post_for_order({given})", *orders[0]),
             await read(session, f"post_movements({array})", *orders[1]),
+            await read(session, f"post_for_orders({together})", *orders[2]),
             await read(session, f"post_for_order({refund})", *refunds),
             await read(session, f"post_settlements({settled})", f"psp/other/settlement/S{first}", NOW, "psp/other"),
         ]
@@ -112,10 +115,10 @@ async def test_an_orders_movement_reads_as_little_when_the_books_have_become_lon
     async with database.owner.acquire() as session:
         assert max(await read_all(session, 0)) <= 2 * FEW
         await database.owner.execute("ANALYZE")
-        assert max(await read_all(session, 2)) <= 2 * FEW
+        assert max(await read_all(session, 3)) <= 2 * FEW
         async with database.owner.acquire() as other:
             await add_settled_orders(other, LONG, analyze=False)
-        again = await read_all(session, 4)
+        again = await read_all(session, 6)
         assert max(again) <= 2 * FEW, again
 
 

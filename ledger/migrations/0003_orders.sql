@@ -168,15 +168,8 @@ BEGIN
     RETURN coalesce(v_kept, FALSE);
 END $$;
 
--- Post a movement and keep the order's record after it: both or neither. `held`: the order's merchant is frozen, and its
--- money may not become the merchant's now. Whose votes settled a refund are two people.
-CREATE FUNCTION post_for_order(
-    p_reference TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ, p_emptied TEXT,
-    p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[], p_record JSONB
-) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
-SET random_page_cost = 4 AS $$
+-- Refuse a movement that is no order's, or that a caller may not make.
+CREATE FUNCTION refuse_unless_an_orders(p_reference TEXT) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
     IF p_reference NOT LIKE 'order/%' THEN
         RAISE EXCEPTION 'movement % is refused: it is no order''s', p_reference
@@ -185,7 +178,44 @@ BEGIN
         -- It gives a merchant money of the channel's, as much as the chargeback took, which no caller may say.
         RAISE EXCEPTION 'movement % is refused: only the database makes it', p_reference
             USING ERRCODE = 'insufficient_privilege';
-    ELSIF waits_for_merchant(p_reference) AND is_held_by_merchant(p_reference) THEN
+    END IF;
+END $$;
+
+-- Refuse a refund's arrival, or a claim, on the word of one person: whose votes settled it are two people.
+CREATE FUNCTION refuse_one_persons_word(p_reference TEXT, p_record JSONB) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_reference LIKE 'order/%/refund/%/paid' AND EXISTS (
+        SELECT FROM jsonb_path_query(p_record, '$.state.refunds[*]') AS r (body)
+        WHERE r.body ->> 'cause' = split_part(p_reference, '/', 4) AND jsonb_array_length(r.body -> 'votes') > 0
+          AND (SELECT count(DISTINCT person_of(v ->> 0)) FROM jsonb_array_elements(r.body -> 'votes') AS v) < 2
+    ) THEN
+        RAISE EXCEPTION 'movement % is refused: one person says that it arrived', p_reference
+            USING ERRCODE = 'insufficient_privilege';
+    ELSIF p_reference LIKE 'order/%/claim_back/%' AND EXISTS (
+        SELECT FROM jsonb_path_query(p_record, '$.state.cases[*]') AS c (body)
+        CROSS JOIN LATERAL (VALUES
+            ((SELECT array_agg(v ->> 0) FROM jsonb_path_query(c.body, '$.claim.votes[*]') AS v)),
+            ((SELECT array_agg(p #>> '{}') FROM jsonb_path_query(c.body, '$.claim.ruled_by[*]') AS p))) AS w (people)
+        WHERE c.body ->> 'case_id' = split_part(p_reference, '/', 4)
+          AND (SELECT count(DISTINCT person_of(n)) FROM unnest(w.people) AS n) = 1
+    ) THEN
+        RAISE EXCEPTION 'movement % is refused: one person decided it', p_reference
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $$;
+
+-- Post a movement and keep the order's record after it: both or neither. `held`: the order's merchant is frozen, and its
+-- money may not become the merchant's now.
+CREATE FUNCTION post_for_order(
+    p_reference TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ, p_emptied TEXT,
+    p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[], p_record JSONB
+) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
+SET random_page_cost = 4 AS $$
+BEGIN
+    PERFORM refuse_unless_an_orders(p_reference);
+    IF waits_for_merchant(p_reference) AND is_held_by_merchant(p_reference) THEN
         outcome := 'held';
         RETURN NEXT;
         RETURN;
@@ -195,29 +225,66 @@ BEGIN
               array_fill(1, ARRAY[cardinality(p_debits)]), p_debits, p_credits, p_amounts) AS p;
     IF outcome = 'posted' THEN
         PERFORM refuse_unlawful(p_reference, p_emptied, p_debits, p_credits, p_amounts);
-        IF p_reference LIKE 'order/%/refund/%/paid' AND EXISTS (
-            SELECT FROM jsonb_path_query(p_record, '$.state.refunds[*]') AS r (body)
-            WHERE r.body ->> 'cause' = split_part(p_reference, '/', 4) AND jsonb_array_length(r.body -> 'votes') > 0
-              AND (SELECT count(DISTINCT person_of(v ->> 0)) FROM jsonb_array_elements(r.body -> 'votes') AS v) < 2
-        ) THEN
-            RAISE EXCEPTION 'movement % is refused: one person says that it arrived', p_reference
-                USING ERRCODE = 'insufficient_privilege';
-        ELSIF p_reference LIKE 'order/%/claim_back/%' AND EXISTS (
-            SELECT FROM jsonb_path_query(p_record, '$.state.cases[*]') AS c (body)
-            CROSS JOIN LATERAL (VALUES
-                ((SELECT array_agg(v ->> 0) FROM jsonb_path_query(c.body, '$.claim.votes[*]') AS v)),
-                ((SELECT array_agg(p #>> '{}') FROM jsonb_path_query(c.body, '$.claim.ruled_by[*]') AS p))) AS w (people)
-            WHERE c.body ->> 'case_id' = split_part(p_reference, '/', 4)
-              AND (SELECT count(DISTINCT person_of(n)) FROM unnest(w.people) AS n) = 1
-        ) THEN
-            RAISE EXCEPTION 'movement % is refused: one person decided it', p_reference
-                USING ERRCODE = 'insufficient_privilege';
-        END IF;
+        PERFORM refuse_one_persons_word(p_reference, p_record);
     END IF;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
         PERFORM record_order(p_record);
     END IF;
     RETURN NEXT;
+END $$;
+
+-- As `post_for_order`, for movements of many orders at once, one of each. All are in one transaction: an error undoes them
+-- all. The answers come in the order given. Where some are `held`, nothing is posted, and the others have no outcome: the
+-- caller asks for those again.
+--
+-- An array waits for no lock for long: a session that holds one order must not stop the others. The caller then asks for
+-- each alone.
+CREATE FUNCTION post_for_orders(
+    p_references TEXT[], p_currencies TEXT[], p_occurred_at TIMESTAMPTZ[], p_emptied TEXT[],
+    p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[], p_records JSONB[]
+) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
+SET random_page_cost = 4 SET lock_timeout = '1s' AS $$
+DECLARE
+    v_held     BOOLEAN[];
+    v_outcomes TEXT[];
+    v_accounts TEXT[];
+    v_shorts   BIGINT[];
+    v_n        INT;
+    v_record   JSONB;
+BEGIN
+    PERFORM refuse_unless_an_orders(r.reference) FROM unnest(p_references) AS r (reference);
+    -- In the order of their keys, so that two arrays never wait for each other.
+    PERFORM pg_advisory_xact_lock_shared(k.key) FROM (
+        SELECT DISTINCT hashtextextended('merchant/' || o.merchant_id, 0) AS key
+        FROM unnest(p_references) AS r (reference) JOIN orders o ON o.order_id = split_part(r.reference, '/', 2)
+        WHERE waits_for_merchant(r.reference) ORDER BY 1
+    ) AS k;
+    SELECT array_agg(waits_for_merchant(r.reference) AND is_held_by_merchant(r.reference) ORDER BY r.n) INTO v_held
+    FROM unnest(p_references) WITH ORDINALITY AS r (reference, n);
+    IF TRUE = ANY (v_held) THEN
+        RETURN QUERY SELECT CASE WHEN h THEN 'held' END, NULL::TEXT, NULL::BIGINT FROM unnest(v_held) AS h;
+        RETURN;
+    END IF;
+    SELECT array_agg(p.outcome ORDER BY p.n), array_agg(p.account ORDER BY p.n), array_agg(p.short_by ORDER BY p.n)
+    INTO v_outcomes, v_accounts, v_shorts
+    FROM post(p_references, p_currencies, p_occurred_at, array_fill(NULL::TEXT, ARRAY[cardinality(p_references)]),
+              p_emptied, p_leg_of, p_debits, p_credits, p_amounts) WITH ORDINALITY AS p (outcome, account, short_by, n);
+    PERFORM refuse_unlawful_of(p_references, p_emptied, v_outcomes, p_leg_of, p_debits, p_credits, p_amounts);
+    -- In the order of the orders, whose rows are locked one by one.
+    FOR v_n, v_record IN
+        SELECT r.n, r.record FROM unnest(p_references, p_records) WITH ORDINALITY AS r (reference, record, n)
+        ORDER BY split_part(r.reference, '/', 2) COLLATE "C"
+    LOOP
+        IF v_outcomes[v_n] = 'posted' THEN
+            PERFORM refuse_one_persons_word(p_references[v_n], v_record);
+        END IF;
+        IF v_outcomes[v_n] IN ('posted', 'exists') AND v_record IS NOT NULL THEN
+            PERFORM record_order(v_record);
+        END IF;
+    END LOOP;
+    RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
 END $$;
 
 -- Register an order: `registered` · `same_run` (a retry) · `taken_over` (its first run was lost before money moved) ·
