@@ -3703,14 +3703,8 @@ CREATE FUNCTION post_for_order(
  SET random_page_cost TO '4'
 AS $function$
 BEGIN
-    IF p_reference NOT LIKE 'order/%' THEN
-        RAISE EXCEPTION 'movement % is refused: it is no order''s', p_reference
-            USING ERRCODE = 'insufficient_privilege';
-    ELSIF p_reference LIKE 'order/%/chargeback/%/won' THEN
-        -- It gives a merchant money of the channel's, as much as the chargeback took, which no caller may say.
-        RAISE EXCEPTION 'movement % is refused: only the database makes it', p_reference
-            USING ERRCODE = 'insufficient_privilege';
-    ELSIF waits_for_merchant(p_reference) AND is_held_by_merchant(p_reference) THEN
+    PERFORM refuse_unless_an_orders(p_reference);
+    IF waits_for_merchant(p_reference) AND is_held_by_merchant(p_reference) THEN
         outcome := 'held';
         RETURN NEXT;
         RETURN;
@@ -3720,29 +3714,75 @@ BEGIN
               array_fill(1, ARRAY[cardinality(p_debits)]), p_debits, p_credits, p_amounts) AS p;
     IF outcome = 'posted' THEN
         PERFORM refuse_unlawful(p_reference, p_emptied, p_debits, p_credits, p_amounts);
-        IF p_reference LIKE 'order/%/refund/%/paid' AND EXISTS (
-            SELECT FROM jsonb_path_query(p_record, '$.state.refunds[*]') AS r (body)
-            WHERE r.body ->> 'cause' = split_part(p_reference, '/', 4) AND jsonb_array_length(r.body -> 'votes') > 0
-              AND (SELECT count(DISTINCT person_of(v ->> 0)) FROM jsonb_array_elements(r.body -> 'votes') AS v) < 2
-        ) THEN
-            RAISE EXCEPTION 'movement % is refused: one person says that it arrived', p_reference
-                USING ERRCODE = 'insufficient_privilege';
-        ELSIF p_reference LIKE 'order/%/claim_back/%' AND EXISTS (
-            SELECT FROM jsonb_path_query(p_record, '$.state.cases[*]') AS c (body)
-            CROSS JOIN LATERAL (VALUES
-                ((SELECT array_agg(v ->> 0) FROM jsonb_path_query(c.body, '$.claim.votes[*]') AS v)),
-                ((SELECT array_agg(p #>> '{}') FROM jsonb_path_query(c.body, '$.claim.ruled_by[*]') AS p))) AS w (people)
-            WHERE c.body ->> 'case_id' = split_part(p_reference, '/', 4)
-              AND (SELECT count(DISTINCT person_of(n)) FROM unnest(w.people) AS n) = 1
-        ) THEN
-            RAISE EXCEPTION 'movement % is refused: one person decided it', p_reference
-                USING ERRCODE = 'insufficient_privilege';
-        END IF;
+        PERFORM refuse_one_persons_word(p_reference, p_record);
     END IF;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
         PERFORM record_order(p_record);
     END IF;
     RETURN NEXT;
+END $function$;
+
+CREATE FUNCTION post_for_orders(
+    p_references text[],
+    p_currencies text[],
+    p_occurred_at timestamp with time zone[],
+    p_emptied text[],
+    p_leg_of integer[],
+    p_debits text[],
+    p_credits text[],
+    p_amounts bigint[],
+    p_records jsonb[]
+)
+ RETURNS TABLE(outcome text, account text, short_by bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_material TO 'off'
+ SET random_page_cost TO '4'
+ SET lock_timeout TO '1s'
+AS $function$
+DECLARE
+    v_held     BOOLEAN[];
+    v_outcomes TEXT[];
+    v_accounts TEXT[];
+    v_shorts   BIGINT[];
+    v_n        INT;
+    v_record   JSONB;
+BEGIN
+    PERFORM refuse_unless_an_orders(r.reference) FROM unnest(p_references) AS r (reference);
+    -- In the order of their keys, so that two arrays never wait for each other.
+    PERFORM pg_advisory_xact_lock_shared(k.key) FROM (
+        SELECT DISTINCT hashtextextended('merchant/' || o.merchant_id, 0) AS key
+        FROM unnest(p_references) AS r (reference) JOIN orders o ON o.order_id = split_part(r.reference, '/', 2)
+        WHERE waits_for_merchant(r.reference) ORDER BY 1
+    ) AS k;
+    SELECT array_agg(waits_for_merchant(r.reference) AND is_held_by_merchant(r.reference) ORDER BY r.n) INTO v_held
+    FROM unnest(p_references) WITH ORDINALITY AS r (reference, n);
+    IF TRUE = ANY (v_held) THEN
+        RETURN QUERY SELECT CASE WHEN h THEN 'held' END, NULL::TEXT, NULL::BIGINT FROM unnest(v_held) AS h;
+        RETURN;
+    END IF;
+    SELECT array_agg(p.outcome ORDER BY p.n), array_agg(p.account ORDER BY p.n), array_agg(p.short_by ORDER BY p.n)
+    INTO v_outcomes, v_accounts, v_shorts
+    FROM post(p_references, p_currencies, p_occurred_at, array_fill(NULL::TEXT, ARRAY[cardinality(p_references)]),
+              p_emptied, p_leg_of, p_debits, p_credits, p_amounts) WITH ORDINALITY AS p (outcome, account, short_by, n);
+    PERFORM refuse_unlawful_of(p_references, p_emptied, v_outcomes, p_leg_of, p_debits, p_credits, p_amounts);
+    -- In the order of the orders, whose rows are locked one by one.
+    FOR v_n, v_record IN
+        SELECT r.n, r.record FROM unnest(p_references, p_records) WITH ORDINALITY AS r (reference, record, n)
+        ORDER BY split_part(r.reference, '/', 2) COLLATE "C"
+    LOOP
+        IF v_outcomes[v_n] = 'posted' THEN
+            PERFORM refuse_one_persons_word(p_references[v_n], v_record);
+        END IF;
+        IF v_outcomes[v_n] IN ('posted', 'exists') AND v_record IS NOT NULL THEN
+            PERFORM record_order(v_record);
+        END IF;
+    END LOOP;
+    RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
 END $function$;
 
 CREATE FUNCTION post_for_withdrawal(
@@ -4441,6 +4481,31 @@ BEGIN
     END IF;
 END $function$;
 
+CREATE FUNCTION refuse_one_persons_word(p_reference text, p_record jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    IF p_reference LIKE 'order/%/refund/%/paid' AND EXISTS (
+        SELECT FROM jsonb_path_query(p_record, '$.state.refunds[*]') AS r (body)
+        WHERE r.body ->> 'cause' = split_part(p_reference, '/', 4) AND jsonb_array_length(r.body -> 'votes') > 0
+          AND (SELECT count(DISTINCT person_of(v ->> 0)) FROM jsonb_array_elements(r.body -> 'votes') AS v) < 2
+    ) THEN
+        RAISE EXCEPTION 'movement % is refused: one person says that it arrived', p_reference
+            USING ERRCODE = 'insufficient_privilege';
+    ELSIF p_reference LIKE 'order/%/claim_back/%' AND EXISTS (
+        SELECT FROM jsonb_path_query(p_record, '$.state.cases[*]') AS c (body)
+        CROSS JOIN LATERAL (VALUES
+            ((SELECT array_agg(v ->> 0) FROM jsonb_path_query(c.body, '$.claim.votes[*]') AS v)),
+            ((SELECT array_agg(p #>> '{}') FROM jsonb_path_query(c.body, '$.claim.ruled_by[*]') AS p))) AS w (people)
+        WHERE c.body ->> 'case_id' = split_part(p_reference, '/', 4)
+          AND (SELECT count(DISTINCT person_of(n)) FROM unnest(w.people) AS n) = 1
+    ) THEN
+        RAISE EXCEPTION 'movement % is refused: one person decided it', p_reference
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $function$;
+
 CREATE FUNCTION refuse_unlawful(p_reference text, p_emptied text, p_debits text[], p_credits text[], p_amounts bigint[])
  RETURNS void
  LANGUAGE plpgsql
@@ -4584,6 +4649,21 @@ BEGIN
         GROUP BY g.of
     ) AS l ON l.of = m.n
     WHERE m.outcome = 'posted';
+END $function$;
+
+CREATE FUNCTION refuse_unless_an_orders(p_reference text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    IF p_reference NOT LIKE 'order/%' THEN
+        RAISE EXCEPTION 'movement % is refused: it is no order''s', p_reference
+            USING ERRCODE = 'insufficient_privilege';
+    ELSIF p_reference LIKE 'order/%/chargeback/%/won' THEN
+        -- It gives a merchant money of the channel's, as much as the chargeback took, which no caller may say.
+        RAISE EXCEPTION 'movement % is refused: only the database makes it', p_reference
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
 END $function$;
 
 CREATE FUNCTION register_policy(p_name text, p_content_hash text, p_text text)
@@ -6176,6 +6256,7 @@ GRANT EXECUTE ON FUNCTION payout_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION person_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_chargeback_won TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_for_order TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION post_for_orders TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_for_withdrawal TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_movements TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION post_paid_in TO dakuan_worker;
@@ -6195,6 +6276,8 @@ GRANT EXECUTE ON FUNCTION refund_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION refuse_change TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION refuse_change_of_history TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION refuse_in_one_breath TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION refuse_one_persons_word TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION refuse_unless_an_orders TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION register_policy TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION release_claims TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION release_endpoint TO dakuan_worker;
