@@ -33,31 +33,42 @@ TOGETHER: dict[str, str] = {
 }
 """File → the stack that it shares with others; a process that starts it runs all of them."""
 FIRST = (
-    *("readme", "bench", "core_order_machine", "core_withdrawal_machine", "workflows", "commands", "local"),
-    *("gateway", "inbound", "ledger", "worker", "activities"),
+    *("up", "http", "order", "workflows_order_crashes", "core_order_machine", "workflows_withdrawal_crashes"),
+    *("commands_demo", "workflows_chargeback_crashes", "workflows_largest_order", "workflows_withdrawal_suspense"),
+    *("core_withdrawal_machine", "bench_faults", "commands_backtest", "workflows", "bench", "commands", "local"),
+    *("storefront", "gateway", "inbound", "ledger", "worker", "activities"),
 )
-"""Beginnings of files' names, in the order in which they are handed out. The others are quick.
-
-The README's reader has a stack without other people's orders: its commands come first on the shared one.
+"""Beginnings of the names of stacks and files, in the order in which they are handed out: the longest first, what waits
+for killed workers beside what computes. The others are quick.
 """
+BEGINS = "readme"
+"""The file that is the first of its stack: the README's reader has one without other people's orders."""
+
+
+def _scope(nodeid: str) -> str:
+    """What stays in one process: a file, or all files of a stack. The HTTP gateway's have an `up` of their own, since
+    one process would need a third of the whole run for both.
+    """
+    file = _name(nodeid)
+    stack = TOGETHER.get(file, file)
+    return "http" if stack == "up" and file.startswith("storefront_") else stack
 
 
 class WholeFiles(LoadScopeScheduling):
     """Hands out whole files, and files of one stack together."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = _name(nodeid)
-        return TOGETHER.get(file, file)
+        return _scope(nodeid)
 
 
 def _turn(nodeid: str) -> int:
-    name = _name(nodeid)
-    return next((turn for turn, beginning in enumerate(FIRST) if name.startswith(beginning)), len(FIRST))
+    scope = _scope(nodeid)
+    return next((turn for turn, beginning in enumerate(FIRST) if scope.startswith(beginning)), len(FIRST))
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores: tests of servers and killed workers wait a third of their time."""
-    return (os.cpu_count() or 1) + 1
+    """Two processes more than there are cores: tests of servers and killed workers wait for most of their time."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.hookimpl(wrapper=True)
@@ -78,7 +89,9 @@ def pytest_make_collect_report(
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In a process of several, long files first; alone, in the order of their names, after the README's."""
     several = hasattr(config, "workerinput")
-    items.sort(key=lambda item: (_turn(item.nodeid), item.path) if several else (_turn(item.nodeid) > 0, item.path))
+    items.sort(
+        key=lambda item: (_turn(item.nodeid) if several else 0, _name(item.nodeid) != BEGINS, item.path),
+    )
 
 
 def pytest_collection_finish() -> None:
