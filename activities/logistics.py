@@ -12,7 +12,7 @@ from activities.carriers.base import TraceQuery
 from activities.carriers.chosen import Carriers
 from activities.policies import ParsedPolicies
 from activities.requests import AuditRequest, ClaimAnswer, ClaimRequest, ReleaseRequest
-from core.audit.facts import NoTrace
+from core.audit.facts import NoTrace, worth_keeping
 from core.audit.policy import AuditPolicy
 from core.audit.trace import Trace
 from core.audit.verdict import ParcelFacts, Verdict, audit, next_look, remember
@@ -80,14 +80,19 @@ class LogisticsActivities:
         attempt = activity.info().attempt
         # Subscribe here, not in the workflow: that needs no history event, and the next look repeats it if a provider
         # did not answer.
-        await self._carriers.subscribe(_query(request))
+        subscribed = await self._carriers.subscribe(_query(request))
         policy = (await self._policies.of(request.policy_hash)).audit
-        verdict, silences = await self._judge(request, policy, _known_silences() or request.no_trace)
+        known = _known_silences() or request.no_trace
+        verdict, silences = await self._judge(request, policy, known, subscribed=subscribed)
         if _is_news(request, verdict):
             return verdict
-        # The next attempt must know how long and how often there was no trace: the heartbeat carries that over.
-        activity.heartbeat([entry.model_dump(mode="json") for entry in silences])
-        delay = next_look(attempt - 1, policy)
+        # The next attempt must know since when there was no trace: the heartbeat carries that over. The server keeps
+        # the last one over attempts without any. Each is billed, so only what counts is sent.
+        kept = worth_keeping(known, silences, policy.no_trace_apart)
+        if kept != known:
+            activity.heartbeat([entry.model_dump(mode="json") for entry in kept])
+        moving = request.moved or verdict.first_physical_at is not None
+        delay = next_look(attempt - 1, policy, moving=moving, subscribed=subscribed)
         seen = "silent" if not verdict.carrier_answered else "nothing new"
         raise ApplicationError(
             f"{request.carrier} {request.waybill}: {seen}; next look in {spell(delay)}",
@@ -104,7 +109,7 @@ class LogisticsActivities:
         return verdict
 
     async def _judge(
-        self, request: AuditRequest, policy: AuditPolicy, silences: tuple[NoTrace, ...]
+        self, request: AuditRequest, policy: AuditPolicy, silences: tuple[NoTrace, ...], *, subscribed: bool = False
     ) -> tuple[Verdict, tuple[NoTrace, ...]]:
         # The server's clock follows the order's skipped time; the machine's does not.
         now = activity.info().started_time
@@ -143,6 +148,7 @@ class LogisticsActivities:
             providers=self._carriers.providers(request.carrier),
             carrier_no_trace_share=recent.no_trace_share,
             carrier_answers=recent.answers,
+            subscribed=subscribed,
         )
         return audit(request.facts, parcel, traces, policy, now), silences
 

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from bench.actions import actions
 from bench.audit import audit_bench
 from bench.drills.command import drill
 from bench.faults.command import faults
@@ -17,6 +18,7 @@ from ending import end_with
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 app.command()(orders)
+app.command()(actions)
 app.command()(ledger)
 app.command("audit")(audit_bench)
 app.command("screening")(screening_bench)

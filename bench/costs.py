@@ -75,14 +75,19 @@ async def order_counter(stack: LocalStack, scan: Callable[[str], Awaitable[None]
         yield OrderCounter(client, pool, counted, scan)
 
 
-def counts_of(history: Sequence[HistoryEvent]) -> Figures:
-    """The counts of a history, without the events of skipped time."""
+def own_events(history: Sequence[HistoryEvent]) -> list[HistoryEvent]:
+    """The events of a history without those that skipping time adds."""
     names = [EventType.Name(event.event_type) for event in history]
-    own = [
+    return [
         event
         for event, name in zip(history, names, strict=True)
         if "TIME_SKIPPING" not in name and "OPTIONS_UPDATED" not in name
     ]
+
+
+def counts_of(history: Sequence[HistoryEvent]) -> Figures:
+    """The counts of a history, without the events of skipped time."""
+    own = own_events(history)
     tasks = [event for event in own if event.HasField("workflow_task_completed_event_attributes")]
     markers = [event for event in own if event.HasField("marker_recorded_event_attributes")]
     local = [m for m in markers if m.marker_recorded_event_attributes.marker_name == LOCAL_ACTIVITY]

@@ -211,6 +211,7 @@ def _audit(policy: Policy) -> Iterator[Clash]:
         ("early_unknown", "early_weak", "a scan before the payment is weak before it is unknown"),
         ("no_trace_strong", "no_trace_fatal", "no trace rejects before it is looked at"),
         ("look_first", "look_longest", "looks become more frequent"),
+        ("look_subscribed", "look_subscribed_longest", "looks at a subscribed number become more frequent"),
         ("look_first", "horizon", "a parcel goes to review before it was looked at twice"),
         ("gap_max", "gap_max_remote", "a remote place is expected to be quicker"),
         ("gap_max_remote", "gap_max_very_remote", "a very remote place is expected to be quicker"),

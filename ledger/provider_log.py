@@ -136,6 +136,16 @@ class ProviderLog(RegisterPart):
         number = clean(carrier), clean(waybill)
         return bool(await self._call("SELECT take_subscription($1, $2, $3, $4, $5)", provider, *number, again, now))
 
+    async def is_subscribed(self, provider: str, carrier: str, waybill: str) -> bool:
+        """Whether a provider agreed to push this number."""
+        return bool(
+            await self._call(
+                "SELECT EXISTS (SELECT FROM carrier_subscriptions WHERE provider = $1 AND carrier = $2"
+                " AND waybill = $3 AND outcome = 'subscribed')",
+                *(provider, clean(carrier), clean(waybill)),
+            )
+        )
+
     async def finish_subscription(self, provider: str, number: tuple[str, str], outcome: str, detail: str) -> None:
         """Note the outcome of subscribing a number (carrier, waybill)."""
         carrier, waybill = number

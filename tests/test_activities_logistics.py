@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from order_samples import an_order
+from temporalio import activity, workflow
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
+from temporalio.worker import Worker
 from vendor_adapters import START, fresh, way
 
 from activities.carriers.base import TraceQuery, found, nothing_found
@@ -21,6 +23,7 @@ from core.audit.facts import NoTrace, OrderFacts
 from core.audit.trace import Trace
 from core.audit.verdict import Verdict
 from core.policy import policy_hash
+from demo.stage import Stage
 from ledger.register import Register
 
 POLICY = 'name = "default"'
@@ -92,6 +95,53 @@ async def test_scans_that_end_a_review_for_silence_are_news(register: Register) 
         await run(register, Provider(delivers=True), "audit", request())
 
 
+async def test_only_a_look_that_counts_costs_a_heartbeat(register: Register) -> None:
+    """Temporal Cloud bills each. Looks closer together than half a day count as one."""
+    sent: list[Any] = []
+    await register.policies.keep("default", policy_hash(POLICY), POLICY)
+    activities = LogisticsActivities(
+        register, ParsedPolicies(register.policies), ChosenCarriers({"one": Provider()}, ("one",))
+    )
+    asked = request()
+    for hours in (0, 1, 3, 12, 13):
+        environment = ActivityEnvironment()
+        environment.on_heartbeat = lambda *details: sent.append(details)
+        environment.info = dataclasses.replace(
+            environment.info,
+            started_time=START + timedelta(days=5, hours=hours),
+            heartbeat_details=sent[-1] if sent else (),
+        )
+        with pytest.raises(ApplicationError, match="nothing new"):
+            await environment.run(activities.audit, asked)
+    assert [(entry["looks"]) for (entries,) in sent for entry in entries] == [1, 2]
+
+
 async def test_a_review_for_silence_is_not_reported_again_and_again(register: Register) -> None:
     with pytest.raises(ApplicationError, match="nothing new"):
         await run(register, Provider(), "audit", request(silent_review=True))
+
+
+@activity.defn
+async def look_thrice() -> list[str]:
+    """Heartbeats in the first attempt alone; returns what the third was given."""
+    info = activity.info()
+    if info.attempt == 1:
+        activity.heartbeat("since yesterday")
+    if info.attempt < 3:
+        raise ApplicationError("nothing new", next_retry_delay=timedelta(milliseconds=1))
+    return [str(detail) for detail in info.heartbeat_details]
+
+
+@workflow.defn(name="Remembers", sandboxed=False)
+class Remembers:
+    """One activity that remembers."""
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        return await workflow.execute_activity(look_thrice, start_to_close_timeout=timedelta(seconds=10))
+
+
+async def test_the_server_keeps_a_heartbeat_over_attempts_without_any(order_stage: Stage) -> None:
+    queue, client = "remembers", order_stage.client
+    async with Worker(client, task_queue=queue, workflows=[Remembers], activities=[look_thrice]):
+        assert await client.execute_workflow(Remembers.run, id=queue, task_queue=queue) == ["since yesterday"]

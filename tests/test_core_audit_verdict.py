@@ -20,6 +20,7 @@ from audited_parcels import (
 )
 from pydantic import TypeAdapter
 
+from core.audit.facts import NoTrace, worth_keeping
 from core.audit.policy import AuditPolicy, Override, Trial
 from core.audit.trace import TraceAnswer
 from core.audit.verdict import Rival, Verdict, next_look
@@ -50,7 +51,7 @@ def test_before_delivery_it_is_pending(seen: int) -> None:
     verdict = verdict_on(*HONEST[:seen])
     assert verdict.outcome == "pending"
     assert verdict.reasons == (("not_picked_up",) if seen == 1 else ("not_delivered",))
-    assert verdict.look_again_at == hour(60.5)
+    assert verdict.look_again_at == hour(60.5 if seen == 1 else 68)
 
 
 def test_one_physical_scan_is_enough_where_the_buyer_confirmed_in_person() -> None:
@@ -232,6 +233,32 @@ def test_looks_grow_from_half_an_hour_to_half_a_day() -> None:
     assert next_look(10**9, POLICY) == timedelta(hours=12)
     assert next_look(10**9, AuditPolicy(look_factor=1.0)) == timedelta(minutes=30)
     assert verdict_on(parcel=a_parcel(looks=3), now=60).look_again_at == hour(64)
+
+
+def test_looks_at_a_moving_or_subscribed_parcel_are_rare() -> None:
+    def hours(policy: AuditPolicy = POLICY, **about: bool) -> list[float]:
+        return [next_look(attempt, policy, **about) / timedelta(hours=1) for attempt in range(3)]
+
+    assert hours(moving=True) == [8, 12, 12]
+    assert hours(subscribed=True) == hours(moving=True, subscribed=True) == [12, 24, 24]
+    quick = AuditPolicy(look_first=timedelta(minutes=1), look_longest=timedelta(hours=1))
+    assert hours(quick, moving=True) == [1, 1, 1]
+    slow = AuditPolicy(look_first=timedelta(days=10), look_longest=timedelta(days=30))
+    assert hours(slow, moving=True) == hours(slow, subscribed=True) == [240, 480, 720]
+    assert verdict_on(parcel=a_parcel(subscribed=True), now=60).look_again_at == hour(72)
+
+
+def test_no_trace_answers_that_count_as_one_are_kept_as_one() -> None:
+    def silences(*at: float) -> tuple[NoTrace, ...]:
+        seen = [NoTrace(provider="one", first_at=hour(0), last_at=hour(last)) for last in at]
+        return tuple(seen)
+
+    apart = timedelta(hours=12)
+    assert worth_keeping((), silences(0), apart) == silences(0)
+    assert worth_keeping(silences(0), silences(11), apart) == silences(0)
+    assert worth_keeping(silences(0), silences(12), apart) == silences(12)
+    another = NoTrace(provider="two", first_at=hour(1), last_at=hour(1))
+    assert worth_keeping(silences(0), (*silences(1), another), apart) == (*silences(0), another)
 
 
 # --- policy ------------------------------------------------------------------------------------------------

@@ -21,8 +21,12 @@ class Carriers(Protocol):
         """The providers' answers about a number: at least one, which may be a silence."""
         ...
 
-    async def subscribe(self, query: TraceQuery) -> None:
-        """Subscribe a number at the providers that push. A repeat changes nothing."""
+    async def subscribe(self, query: TraceQuery) -> bool:
+        """Subscribe a number at the providers that push. A repeat changes nothing.
+
+        Returns:
+            Whether one of them pushes its scans.
+        """
         ...
 
 
@@ -64,11 +68,10 @@ class ChosenCarriers:
                 break
         return traces
 
-    async def subscribe(self, query: TraceQuery) -> None:
+    async def subscribe(self, query: TraceQuery) -> bool:
         """See `Carriers.subscribe`."""
-        for name in self._order(query.carrier):
-            if name in self._subscribers:
-                await self._subscribers[name].subscribe(query)
+        names = [name for name in self._order(query.carrier) if name in self._subscribers]
+        return any([await self._subscribers[name].subscribe(query) for name in names])
 
     def _order(self, carrier: str) -> Sequence[str]:
         return self._by_carrier.get(carrier, self._default)

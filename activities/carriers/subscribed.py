@@ -25,22 +25,23 @@ class Subscriber:
     def __init__(self, carrier: Subscribing, provider: str, register: Register, callback_url: str) -> None:
         self._carrier, self._provider, self._register, self._callback = carrier, provider, register, callback_url
 
-    async def subscribe(self, query: TraceQuery) -> None:
-        """Subscribe a number that is not subscribed yet.
+    async def subscribe(self, query: TraceQuery) -> bool:
+        """Subscribe a number that is not subscribed yet; returns whether the provider pushes it.
 
         Raises:
             Unavailable: the database did not answer; a retry helps.
         """
         if not self._carrier.serves(query.carrier):
-            return
+            return False
         number = (query.carrier, query.waybill)
         if not await self._register.providers.take_subscription(
             self._provider, *number, AGAIN_AFTER, datetime.now(UTC)
         ):
-            return
+            return await self._register.providers.is_subscribed(self._provider, *number)
         try:
             async with asyncio.timeout(SUBSCRIBED_WITHIN.total_seconds()):
                 answer = await self._carrier.subscribe(query, self._callback)
         except TimeoutError:
             answer = Subscription(outcome="unavailable", detail=f"no answer within {SUBSCRIBED_WITHIN.seconds} s")
         await self._register.providers.finish_subscription(self._provider, number, answer.outcome, answer.detail)
+        return answer.outcome == "subscribed"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from core.audit.policy import Count
 from core.audit.trace import Lacking, Trace
@@ -80,7 +81,7 @@ class ParcelFacts(Message):
     `looks` counts the looks before this one. `known` are the milestones of the previous verdict, so that an empty look
     removes nothing. `no_trace` is kept by `remember`. `providers` is how many providers are configured for the carrier.
     `carrier_no_trace_share` is the share of this carrier's recent answers (over all parcels, `carrier_answers` of them)
-    that were no-trace; null where they are not counted.
+    that were no-trace; null where they are not counted. `subscribed`: a provider pushes its scans.
     """
 
     parcel_id: Id
@@ -97,6 +98,19 @@ class ParcelFacts(Message):
     providers: Count = 1
     carrier_no_trace_share: float | None = None
     carrier_answers: Count = 0
+    subscribed: bool = False
+
+
+def worth_keeping(known: Sequence[NoTrace], seen: Iterable[NoTrace], apart: timedelta) -> tuple[NoTrace, ...]:
+    """What must be remembered of the no-trace answers: looks closer together than `apart` count as one.
+
+    The same as `known` where nothing counts that it does not have.
+    """
+    before = {entry.key: entry for entry in known}
+    return tuple(
+        entry if entry.key not in before or entry.last_at - before[entry.key].last_at >= apart else before[entry.key]
+        for entry in seen
+    )
 
 
 def remember(known: Iterable[NoTrace], traces: Iterable[Trace]) -> tuple[NoTrace, ...]:

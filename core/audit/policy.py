@@ -141,6 +141,11 @@ class AuditPolicy(Message):
     look_first: Duration = timedelta(minutes=30)
     look_longest: Duration = timedelta(hours=12)
     look_factor: Annotated[float, Field(ge=1, le=10)] = 2.0
+    look_moving: Duration = timedelta(hours=8)
+    """The first wait once a carrier has the parcel, at most `look_longest`: the next news is its delivery."""
+    look_subscribed: Duration = timedelta(hours=12)
+    """The first wait where a provider pushes the number's scans: a look is the net under a lost push."""
+    look_subscribed_longest: Duration = timedelta(hours=24)
     weights: dict[TruthRule, Literal["fatal", "strong", "weak", "none"]] = {}
     """Instead of a rule's own weight when it fails."""
     shadow: tuple[TruthRule, ...] = ()
@@ -212,10 +217,19 @@ class AuditPolicy(Message):
 _NOT_OVERRIDDEN = frozenset({"name", "overrides", "trials"})
 
 
-def next_look(attempt: int, policy: AuditPolicy) -> timedelta:
-    """How long to wait after the look of this number (0 the first): from `look_first`, growing, to `look_longest`."""
-    seconds = policy.look_first.total_seconds()
-    longest = policy.look_longest.total_seconds()
+def next_look(attempt: int, policy: AuditPolicy, *, moving: bool = False, subscribed: bool = False) -> timedelta:
+    """How long to wait after the look of this number (0 the first): from `look_first`, growing, to `look_longest`.
+
+    Args:
+        moving: a carrier has the parcel.
+        subscribed: a provider pushes its scans.
+    """
+    first, most = policy.look_first, policy.look_longest
+    if subscribed:
+        first, most = max(first, policy.look_subscribed), max(most, policy.look_subscribed_longest)
+    elif moving:
+        first = max(first, min(policy.look_moving, most))
+    seconds, longest = first.total_seconds(), most.total_seconds()
     for _ in range(max(0, attempt)):
         if seconds >= longest or policy.look_factor == 1:
             break

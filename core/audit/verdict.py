@@ -126,7 +126,9 @@ def audit(
         judged_at=now,
         carrier_answered=case.answered,
         shadow=tuple(shadow),
-        look_again_at=now + next_look(parcel.looks, policy) if outcome == "pending" else None,
+        look_again_at=now + next_look(parcel.looks, policy, moving=bool(own), subscribed=parcel.subscribed)
+        if outcome == "pending"
+        else None,
         label_at=case.label.at if case.label is not None else None,
         first_physical_at=own[0].at if own else None,
         last_scan_at=case.run[-1].at if case.run else None,
