@@ -95,6 +95,7 @@ schema: $(READY)
 bench: $(READY)
 	$(RUN) -m bench orders
 	$(RUN) -m bench ledger
+	$(RUN) -m bench actions
 
 # Exact pins with hashes for every Python from 3.11 on; names no address, so that any registry or mirror serves it.
 lock:
