@@ -23,10 +23,14 @@ from ledger.register import Register
 from local.client import WorldClient
 from local.temporal import Temporal
 
-EFFECTS = ("chargeback", "won", "above", "above_won", "freeze", "thaw", "deposit", "held", "basket")
+EFFECTS = (
+    *("chargeback", "won", "above", "above_won", "freeze", "thaw", "deposit", "held", "basket"),
+    *("freight", "charge", "claim_back", "rest", "sent_again", "replaced"),
+)
 """The effects after which the worker dies, each for the order of this name."""
 ANN = Actor(role="operator", id="ann")
-DEPOSIT = 500
+DEPOSIT, FREIGHT, REST = 500, 300, 2_000
+CLAIMS = ("charge", "claim_back")
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +52,8 @@ async def test_what_is_taken_back_kept_or_held_moves_once(stage: CrashStage, tmp
     orders = {effect: stage.order(effect) for effect in EFFECTS}
     both = (orders["basket"], stage.order("basket, the other"))
     _of_one_payment(both)
+    _with_a_rest(orders["rest"])
+    _of_one_more(orders["freight"])
     async with stage.worker():
         await asyncio.gather(*(_prepared(order, effect) for effect, order in orders.items()), both[1].start())
     await _require_deposit(stage, orders["deposit"])
@@ -67,11 +73,11 @@ async def test_what_is_taken_back_kept_or_held_moves_once(stage: CrashStage, tmp
 
 async def _prepared(order: StagedOrder, effect: str) -> None:
     """The order where its effect comes next."""
-    if effect in {"freeze", "thaw", "deposit", "held"}:
+    if effect in {"freeze", "thaw", "deposit", "held", "freight", "sent_again", "replaced"}:
         await approved(order)
     else:
         await order.start()
-    if effect in {"freeze", "thaw"}:
+    if effect in {"freeze", "thaw", "replaced"}:
         await order.send("confirm_receipt", "buyer")
         await _row(order, closed=True)
     if effect in {"above", "above_won"}:
@@ -80,10 +86,64 @@ async def _prepared(order: StagedOrder, effect: str) -> None:
     if effect == "thaw":
         await _reopened(order, "place_hold", "operator", name="risk", scope="payout", reason="odd")
         await until(lambda: _moved(order, "freeze/1"), bool)
+    if effect in CLAIMS:
+        await _late(order)
+    if effect in {"freight", "sent_again", "replaced"}:
+        await _case(order, effect)
     if effect in {"won", "above_won"}:
         await _reopened(order, "report_chargeback", "operator", **_taken(order))
         await _row(order, closed=False)
         await until(lambda: _moved(order, "chargeback/1"), bool)
+
+
+async def _late(order: StagedOrder) -> None:
+    """Given up, refunded, and delivered after all; an operator claims it back."""
+    await order.ship()
+    await _refunded(order)
+    await _row(order, closed=True)
+    scan = {"at": order.now.isoformat(), "code": "80", "stage": "delivered"}
+    fields: dict[str, Any] = {"carrier": "sandbox", "waybill": order.waybill, "scans": [scan], "provider": "sandbox"}
+    await _reopened(order, "report_scan", "carrier", **fields)
+    await until(order.state, lambda state: bool(state.get("parcels") and state["parcels"][0].get("late")))
+    await _reopened(order, "open_claim_back", "operator", reason="the carrier delivered it")
+    await _row(order, closed=False)
+
+
+async def _case(order: StagedOrder, effect: str) -> None:
+    """A return on its way back, or an exchange whose new goods are to be sent."""
+    line = [{"line_id": order.order.lines[0].line_id, "quantity": 1}]
+    kind = "return_and_refund" if effect == "freight" else "exchange"
+    await _reopened(order, "open_after_sale", "buyer", kind=kind, reason="quality", lines=line)
+    await until(order.state, lambda state: state.get("after_sale") == "open")
+    await order.send("agree_after_sale", "merchant", with_return=effect == "freight")
+    if effect == "freight":
+        await order.send("report_return", "buyer", carrier="sandbox", waybill=order.new_waybill())
+
+
+def _of_one_more(order: StagedOrder) -> None:
+    """One unit more: with what is left of the order the freight of a way back can be paid."""
+    first, *others = order.order.lines
+    more = {"total_minor": order.order.total_minor + first.unit_price_minor}
+    paid = order.order.payment.model_copy(update={"paid_minor": more["total_minor"]})
+    lines = (first.model_copy(update={"quantity": first.quantity + 1}), *others)
+    order.order = order.order.model_copy(update={**more, "lines": lines, "payment": paid})
+
+
+def _with_a_rest(order: StagedOrder) -> None:
+    """Its buyer paid more than any order claims."""
+    paid = order.order.payment
+    more = paid.model_copy(update={"paid_minor": paid.paid_minor + REST})
+    order.order = order.order.model_copy(update={"payment": more})
+
+
+async def _return_rest(order: StagedOrder) -> None:
+    """Two people give back what no order claims."""
+    paid, payments, name = order.order.payment, order.stage.register.payments, f"rest-{order.name}"
+    for person in ("ann", "bob"):
+        await payments.return_rest(
+            name, paid.channel, paid.reference, person=person, reason="no order claims it", now=order.now
+        )
+    await gateway.start_payment_return(order.stage.client, name)
 
 
 async def _let_go(order: StagedOrder, effect: str) -> None:
@@ -98,6 +158,17 @@ async def _let_go(order: StagedOrder, effect: str) -> None:
         await _reopened(order, "lift_hold", "operator", name="risk", reason="checked")
     elif effect in {"deposit", "held"}:
         await _reopened(order, "confirm_receipt", "buyer")
+    elif effect == "freight":
+        await _reopened(order, "confirm_return", "merchant", return_freight_minor=FREIGHT)
+    elif effect in CLAIMS:
+        await _reopened(order, "accept_claim_back", "buyer")
+    elif effect == "rest":
+        await _return_rest(order)
+    elif effect == "sent_again":
+        again = {"parcel_id": "p2", "carrier": "sandbox", "waybill": order.new_waybill()}
+        await _reopened(order, "report_shipment", "merchant", parcels=[again])
+    elif effect == "replaced":
+        await _reopened(order, "report_replacement", "merchant", carrier="sandbox", waybill=order.new_waybill())
     else:
         await _refunded(order)
 
@@ -164,6 +235,16 @@ async def _at_rest(orders: dict[str, StagedOrder], other: StagedOrder) -> None:
     for effect in ("above_won", "thaw", "deposit", "held", "basket"):
         await _row(orders[effect], closed=True)
     await _row(other, closed=True)
+    for effect in CLAIMS:
+        await _row(orders[effect], closed=True)
+    await until(lambda: _moved(orders["freight"], "refund/case-1-freight/paid"), bool)
+    rest = f"rest-{orders['rest'].name}"
+    await until(
+        lambda: orders["rest"].stage.register.payments.returned(rest),
+        lambda found: found is not None and found.state == "arrived",
+    )
+    await until(orders["sent_again"].state, lambda state: len(state.get("parcels", ())) == 2)
+    await until(orders["replaced"].state, lambda state: "replacement_sent" in str(state.get("cases")))
 
 
 async def _check(stage: CrashStage, orders: dict[str, StagedOrder], both: Sequence[StagedOrder]) -> None:
@@ -177,11 +258,14 @@ async def _check(stage: CrashStage, orders: dict[str, StagedOrder], both: Sequen
         "thaw": ("freeze/1", "release/1"),
         "deposit": ("credit", "settle"),
         "held": ("credit", "settle"),
+        "freight": ("refund/case-1", "refund/case-1/paid", "refund/case-1-freight", "refund/case-1-freight/paid"),
+        **dict.fromkeys(CLAIMS, ("claim_back/1",)),
     }
     for effect, moves in wanted.items():
         found = {name: n for name, n in references.items() if name.startswith(f"order/{orders[effect].name}/")}
         assert {name: found.get(name) for name in found} == dict.fromkeys(found, 1)
         assert {f"order/{orders[effect].name}/{move}" for move in moves} <= set(found)
+    await _check_channel(stage, orders)
     merchant = orders["deposit"].order.merchant_id
     assert await stage.database.balance(f"merchant/{merchant}/deposit") == DEPOSIT
     assert await stage.world.refund_effects(both[0].order.payment.reference) == len(both)
@@ -189,3 +273,18 @@ async def _check(stage: CrashStage, orders: dict[str, StagedOrder], both: Sequen
     kept = await stage.database.balance(f"order/{orders['freeze'].name}/frozen")
     assert kept == orders["freeze"].merchants_share
     assert await stage.database.balance(f"order/{orders['thaw'].name}/frozen") == 0
+
+
+async def _check_channel(stage: CrashStage, orders: dict[str, StagedOrder]) -> None:
+    """The channel moved each once, and no number is claimed for two parcels."""
+    world = stage.world
+    for effect in CLAIMS:
+        order = orders[effect].order
+        assert await world.charged_minor(order.payment.reference) == [order.total_minor]
+    assert await world.refund_effects(orders["freight"].order.payment.reference) == 2
+    assert await world.refunded_minor(orders["rest"].order.payment.reference) == REST
+    for effect, numbers in (("sent_again", 2), ("replaced", 2), ("freight", 2)):
+        claims = await stage.database.pool.fetch(
+            "SELECT waybill FROM waybill_claims WHERE order_id = $1", orders[effect].name
+        )
+        assert len(claims) == len({row["waybill"] for row in claims}) == numbers, effect

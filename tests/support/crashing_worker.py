@@ -38,9 +38,10 @@ from core.movements import Movement
 from ledger.book import Book
 from ledger.claims import Claims
 from ledger.orders import Orders
+from ledger.payments import Payments
 from ledger.payouts import Payouts
 
-EFFECTS: dict[str, tuple[Any, str] | tuple[Any, str, Kind]] = {
+EFFECTS: dict[str, tuple[Any, str] | tuple[Any, str, Kind] | tuple[Any, str, Kind, str]] = {
     "open": (Orders, "open"),
     "fund": (Book, "post", "fund"),
     "record": (Orders, "record"),
@@ -61,6 +62,12 @@ EFFECTS: dict[str, tuple[Any, str] | tuple[Any, str, Kind]] = {
     "deposit": (Book, "post", "settle"),
     "held": (Book, "post", "credit"),
     "basket": (Book, "post", "refund"),
+    "freight": (Book, "post", "refund", "-freight"),
+    "charge": (SandboxChannel, "charge"),
+    "claim_back": (Book, "post", "claim_back"),
+    "rest": (Payments, "close_return"),
+    "sent_again": (Claims, "claim"),
+    "replaced": (Claims, "claim"),
     "channel": (SandboxChannel, "refund"),
     "arrived": (Book, "post", "refund_arrived"),
     "attempt": (Payouts, "open"),
@@ -69,7 +76,9 @@ EFFECTS: dict[str, tuple[Any, str] | tuple[Any, str, Kind]] = {
     "pay": (Book, "post", "pay"),
     "return": (Book, "post", "bank_return"),
 }
-"""The effects after which it can die unreported, and the function of each; for a posting the kind of its movement."""
+"""The effects after which it can die unreported, and the function of each; for a posting the kind of its movement, and
+where one kind is posted twice the end of its reference.
+"""
 WAITS = timedelta(seconds=4)
 """How long Temporal waits for the report of an activity whose worker died; 30 s in production."""
 ALIVE_S = (0.6, 2.0)
@@ -81,12 +90,13 @@ _one_death = asyncio.Lock()
 
 
 def dying_after(
-    act: Callable[..., Awaitable[Any]], order_id: str, died: Path, kind: Kind | None = None
+    act: Callable[..., Awaitable[Any]], order_id: str, died: Path, kind: Kind | None = None, ends: str = ""
 ) -> Callable[..., Awaitable[Any]]:
     """The effect. Once it happened for this order (with this movement), the worker dies before the report; once."""
 
     async def acted(*args: Any, **kwargs: Any) -> Any:
-        of_kind = kind is None or any(isinstance(arg, Movement) and arg.kind == kind for arg in args)
+        moves = [arg for arg in args if isinstance(arg, Movement)]
+        of_kind = kind is None or any(one.kind == kind and one.reference.endswith(ends) for one in moves)
         if order_id not in f"{args}{kwargs}" or not of_kind:
             return await act(*args, **kwargs)
         async with _one_death:
