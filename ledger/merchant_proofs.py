@@ -29,6 +29,34 @@ MOVED_WHILE_FROZEN = """
 """
 """A transaction with the merchant's lock is recorded wholly before a freeze, or after it is lifted."""
 
+DISPUTED_DEBT_WRITTEN_OFF = """
+    SELECT w.reference, w.amount_minor, b.owed_minor, d.disputed_minor
+    FROM (
+        SELECT m.id, m.reference, a.id AS account_id, t.amount_minor
+        FROM movements m JOIN transfers t ON t.movement_id = m.id
+        JOIN accounts a ON a.id = t.credit_account AND a.path LIKE 'merchant/%/receivable'
+        WHERE m.reference LIKE 'merchant/%/write_off/%'
+    ) AS w
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(CASE WHEN t.debit_account = w.account_id THEN t.amount_minor ELSE -t.amount_minor END), 0)
+                   ::BIGINT AS owed_minor
+        FROM transfers t WHERE w.account_id IN (t.debit_account, t.credit_account) AND t.movement_id < w.id
+    ) AS b
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(t.amount_minor), 0)::BIGINT AS disputed_minor
+        FROM transfers t JOIN movements c ON c.id = t.movement_id
+        LEFT JOIN orders o ON o.order_id = split_part(c.reference, '/', 2)
+        WHERE t.debit_account = w.account_id AND c.id < w.id
+          AND c.reference LIKE 'order/%/chargeback/%' AND split_part(c.reference, '/', 5) <> 'fee'
+          AND NOT EXISTS (SELECT FROM movements v WHERE v.reference = c.reference || '/won' AND v.id < w.id)
+          AND NOT EXISTS (SELECT FROM jsonb_path_query(o.state, '$.cases[*]') AS k (body)
+                          WHERE k.body ->> 'case_id' = split_part(c.reference, '/', 4) AND k.body ->> 'stage' = 'lost')
+    ) AS d
+    WHERE w.amount_minor > b.owed_minor - d.disputed_minor
+    ORDER BY w.reference
+"""
+"""One that was lost since counts as lost: the books do not say when."""
+
 AVAILABLE_BEFORE_THE_DEPOSIT = """
     SELECT s.merchant_id, s.currency, s.reference, s.required_minor, s.held_minor
     FROM (

@@ -15,7 +15,7 @@ from ledger.claim_back_proofs import CLAIMED_MORE_THAN_ARRIVED
 from ledger.decision_proofs import CORRECTIONS, RESTS
 from ledger.event_proofs import GAPS, LAST_EVENTS
 from ledger.long_reads import LongReads, long_reads
-from ledger.merchant_proofs import AVAILABLE_BEFORE_THE_DEPOSIT, MOVED_WHILE_FROZEN
+from ledger.merchant_proofs import AVAILABLE_BEFORE_THE_DEPOSIT, DISPUTED_DEBT_WRITTEN_OFF, MOVED_WHILE_FROZEN
 from ledger.pool import Connected
 from ledger.proof_scope import BALANCE_OF_THE_PART, LEGS_OF_SEVERAL_KINDS
 from ledger.statement_proof import AGAINST as AGAINST_STATEMENTS
@@ -327,6 +327,13 @@ CLAIMS = (
         "rests",
         "What goes back of a payment is two people's, stands in the books, and is owed until it is closed.",
         RESTS,
+    ),
+    ProofClaim(
+        "written_off",
+        "No debt was written off that a channel could still give back.",
+        DISPUTED_DEBT_WRITTEN_OFF,
+        reads="all",
+        why_all="debts are written off by two people, so such movements are few",
     ),
     ProofClaim(
         "corrections",

@@ -13,6 +13,7 @@ from ledger_samples import DAY, NOW, a_record, credit, funded, settle
 from core.messages import Order
 from core.movements import Leg, Taken, adjustment, chargeback, chargeback_won, paid_in
 from ledger.book import Book
+from ledger.proofs import prove
 from ledger.register import Register
 
 OWES = "merchant/m-1/receivable"
@@ -197,3 +198,18 @@ async def test_a_debt_that_was_asked_about_before_the_dispute_waits_for_its_end(
     assert await _give_up(register, "bob", 300) == "disputed", "what is owed now came from the chargeback"
     await register.orders.record(a_record("A1", **_case("lost")))
     assert await _give_up(register, "bob", 300) == "written_off"
+
+
+async def test_a_disputed_debt_written_off_is_found(database: Database, register: Register, book: Book) -> None:
+    await _charged_back(database, register, book)
+    await register.orders.record(a_record("A1", **_case("disputed")))
+    async with database.owner.acquire() as owner:
+        planting = owner.transaction()
+        await planting.start()
+        await owner.fetch(
+            "SELECT * FROM post('{merchant/m-1/write_off/R9}', '{CNY}', ARRAY[now()], ARRAY[NULL::TEXT],"
+            " ARRAY[NULL::TEXT], '{1}', '{expense/goodwill}', '{merchant/m-1/receivable}', '{1}')"
+        )
+        failing = {proof.name: str(proof.evidence) for proof in await prove(owner) if not proof.holds}
+        await planting.rollback()
+    assert "write_off/R9" in failing["written_off"]

@@ -479,3 +479,38 @@ async def test_the_reverse_of_what_is_above_is_only_the_databases(
             "SELECT * FROM post_for_order($1, 'CNY', now(), NULL, $2, $3, $4, NULL)",
             *("order/A1/chargeback/1/above/won", ["psp/wechat"], [HAS], [1000]),
         )
+
+
+# --- what no caller may say -----------------------------------------------------------------------------------
+
+
+async def test_what_was_above_gives_no_line_back(book: Book, register: Register) -> None:
+    order = await _refunded(register, book)
+    assert (await book.post(_above(order))).moved
+    won = movements.chargeback_above_won(order.order_id, k=1, **AT)
+    line = LinePart(line_id="1", paid_minor=1000, amount_minor=1)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="gives no line back"):
+        await book.post(won.model_copy(update={"lines": (line,)}))
+    assert (await book.post(won)).moved
+
+
+@pytest.mark.parametrize(("fee_minor", "taken"), [(100_000, True), (100_001, False)])
+async def test_no_fee_is_more_than_a_channel_takes(book: Book, register: Register, fee_minor: int, taken: bool) -> None:
+    order = await settled(register, book)
+    fee = movements.chargeback_fee(
+        order.order_id, k=1, channel="wechat", merchant_id="m-1", platform_minor=fee_minor, **AT
+    )
+    if taken:
+        assert (await book.post(fee)).moved
+        return
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="a fee of more than a channel takes"):
+        await book.post(fee)
+
+
+@pytest.mark.parametrize("holds", [[None], [7], ["odd"], [{"scope": "all"}], {"name": "x"}, None])
+async def test_odd_holds_stop_no_record(book: Book, register: Register, holds: Any) -> None:
+    await funded(register, book)
+    await register.orders.record(a_record(state={"funded": True, "holds": holds}))
+    row = await register.orders.row("A1")
+    assert row is not None
+    assert row.holds in {(), ("x",)}

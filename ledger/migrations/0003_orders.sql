@@ -133,7 +133,8 @@ BEGIN
         next_deadline_at = (p_record #>> '{next_deadline,at}')::TIMESTAMPTZ,
         hold_reasons = ARRAY(SELECT jsonb_array_elements_text(p_record -> 'hold_reasons')),
         holds = ARRAY(
-            SELECT held.name FROM jsonb_to_recordset(p_record #> '{state,holds}') AS held (name TEXT)
+            SELECT held.body ->> 'name' FROM jsonb_path_query(p_record, '$.state.holds[*]') AS held (body)
+            WHERE held.body ->> 'name' IS NOT NULL
             UNION
             SELECT reason FROM jsonb_array_elements_text(p_record -> 'hold_reasons') AS reason
             WHERE reason IN ('screening', 'audit_in_review', 'refund_stuck', 'refund_failed')

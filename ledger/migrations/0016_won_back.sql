@@ -34,6 +34,10 @@ BEGIN
     IF v_debits IS NULL THEN
         RAISE EXCEPTION 'movement % is refused: there is no %', p_reference, v_taken
             USING ERRCODE = 'insufficient_privilege';
+    ELSIF p_reference LIKE 'order/%/above/won' AND p_lines <> '[]' THEN
+        -- What was above what was left took nothing of a line.
+        RAISE EXCEPTION 'movement % is refused: it gives no line back', p_reference
+            USING ERRCODE = 'insufficient_privilege';
     ELSIF (SELECT coalesce(sum(l.amount_minor), 0) FROM jsonb_to_recordset(p_lines) AS l (amount_minor BIGINT))
           > (SELECT sum(a) FROM unnest(v_debits, v_amounts) AS u (path, a) WHERE u.path LIKE 'psp/%') THEN
         RAISE EXCEPTION 'movement % is refused: its lines give back more than was taken', p_reference
