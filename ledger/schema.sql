@@ -3661,6 +3661,10 @@ BEGIN
     IF v_debits IS NULL THEN
         RAISE EXCEPTION 'movement % is refused: there is no %', p_reference, v_taken
             USING ERRCODE = 'insufficient_privilege';
+    ELSIF p_reference LIKE 'order/%/above/won' AND p_lines <> '[]' THEN
+        -- What was above what was left took nothing of a line.
+        RAISE EXCEPTION 'movement % is refused: it gives no line back', p_reference
+            USING ERRCODE = 'insufficient_privilege';
     ELSIF (SELECT coalesce(sum(l.amount_minor), 0) FROM jsonb_to_recordset(p_lines) AS l (amount_minor BIGINT))
           > (SELECT sum(a) FROM unnest(v_debits, v_amounts) AS u (path, a) WHERE u.path LIKE 'psp/%') THEN
         RAISE EXCEPTION 'movement % is refused: its lines give back more than was taken', p_reference
@@ -4356,7 +4360,8 @@ BEGIN
         next_deadline_at = (p_record #>> '{next_deadline,at}')::TIMESTAMPTZ,
         hold_reasons = ARRAY(SELECT jsonb_array_elements_text(p_record -> 'hold_reasons')),
         holds = ARRAY(
-            SELECT held.name FROM jsonb_to_recordset(p_record #> '{state,holds}') AS held (name TEXT)
+            SELECT held.body ->> 'name' FROM jsonb_path_query(p_record, '$.state.holds[*]') AS held (body)
+            WHERE held.body ->> 'name' IS NOT NULL
             UNION
             SELECT reason FROM jsonb_array_elements_text(p_record -> 'hold_reasons') AS reason
             WHERE reason IN ('screening', 'audit_in_review', 'refund_stuck', 'refund_failed')
@@ -4567,6 +4572,10 @@ BEGIN
                     WHEN g.charged_minor > o.total_minor THEN 'chargebacks of more than was paid'
                     -- What is above what was left had gone back to the buyer: without that it is the order's own money.
                     WHEN g.charged_minor > g.back_minor THEN 'it takes above what was left more than was refunded'
+                    -- No channel or card scheme takes more for a dispute than this, whatever a policy says.
+                    WHEN split_part(p_reference, '/', 5) = 'fee'
+                         AND (SELECT sum(a) FROM unnest(p_amounts) AS a) > greatest(o.total_minor, 100000)
+                    THEN 'a fee of more than a channel takes'
                     WHEN g.commission_minor < 0 THEN 'more commission back than was taken'
                     WHEN g.discount_minor < 0 THEN 'more discount back than was given' END INTO v_fault
         FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g
