@@ -10,6 +10,7 @@ from bench.actions import actions
 from bench.audit import audit_bench
 from bench.drills.command import drill
 from bench.faults.command import faults
+from bench.growth import growth
 from bench.ledger import ledger
 from bench.orders import orders
 from bench.screening import screening_bench
@@ -24,6 +25,7 @@ app.command("audit")(audit_bench)
 app.command("screening")(screening_bench)
 app.command()(faults)
 app.command()(drill)
+app.command()(growth)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ withdrawal. The rows are those that the product writes, so every proof holds for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import asyncpg
@@ -14,8 +15,8 @@ from ledger.pool import Connected
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 MERCHANTS = 200
-_PADDING = 3_000
-"""Bytes of a state that nothing here reads: views, policy, findings."""
+PADDINGS = "SELECT n, left(repeat(md5(n::TEXT), 94), 3000) AS text FROM generate_series(0, 499) AS s (n)"
+"""Parts of a state that nothing here reads: views, policy, findings. 3,000 bytes, which the database makes small."""
 
 # The kind of each order. Amounts depend on the number alone, so that a check can compute them.
 _PLAN = f"""
@@ -25,7 +26,7 @@ _PLAN = f"""
            1000 + i % 9000 AS total, (1000 + i % 9000) * 5 / 100 AS commission,
            CASE WHEN i % 100 < 92 THEN 'settled' WHEN i % 100 < 97 THEN 'refunded' ELSE 'held' END AS kind,
            $2::TIMESTAMPTZ + i * INTERVAL '20 seconds' AS at
-    FROM generate_series(1, $1::INT) AS s (i)
+    FROM generate_series($3::INT, $3::INT + $1::INT - 1) AS s (i)
 """
 _LEGS = """
     CREATE TEMPORARY TABLE legs AS
@@ -51,7 +52,9 @@ _LEGS = """
 """
 _WANTED = """
     CREATE TEMPORARY TABLE wanted AS
-    SELECT row_number() OVER (ORDER BY merchant) AS n, merchant, 'W' || merchant AS id, 'acc-' || merchant AS account,
+    SELECT row_number() OVER (ORDER BY merchant) AS n, merchant, 'acc-' || merchant AS account,
+           'W' || merchant || CASE (SELECT min(i) FROM plan) WHEN 1 THEN '' ELSE '-' || (SELECT min(i) FROM plan) END
+               AS id,
            sum(total - commission) / 2 AS amount, max(at) + INTERVAL '10 days' AS at
     FROM plan WHERE kind = 'settled' GROUP BY merchant
 """
@@ -80,20 +83,20 @@ _REGISTER = f"""
                    'ended', kind <> 'held', 'audit_since', at, 'verdict', NULL,
                    'findings_of_review', jsonb_build_array('destination_matches'))),
                'policy', jsonb_build_object('review_sla', '24h', 'screening_sla', '24h'),
-               'padding', left(repeat(md5(i::TEXT), {_PADDING // 32}), {_PADDING})),
+               'padding', d.text),
            at + INTERVAL '4 days', CASE kind WHEN 'held' THEN 'review' END,
            CASE kind WHEN 'held' THEN at + INTERVAL '5 days' END
-    FROM plan;
+    FROM plan JOIN paddings d ON d.n = plan.i % 500;
     INSERT INTO waybill_claims (carrier, waybill, order_id, parcel_id, merchant_id, buyer_id, destination, claimed_at)
     SELECT 'yto', 'YT' || lpad(i::TEXT, 13, '0'), id, 'p1', merchant, 'b-' || i % 5000, 'd', at FROM plan;
     INSERT INTO notices (subject, seq, recipient, name, facts, at)
     SELECT path, n, 'buyer', 'settled', '{{}}', at FROM plan CROSS JOIN generate_series(1, 4) AS s (n);
     INSERT INTO merchants (merchant_id) SELECT DISTINCT merchant FROM plan ON CONFLICT DO NOTHING;
     INSERT INTO payout_accounts (account_id, merchant_id, version, is_default)
-    SELECT account, merchant, 1, TRUE FROM wanted;
+    SELECT account, merchant, 1, TRUE FROM wanted ON CONFLICT DO NOTHING;
     INSERT INTO payout_account_versions (account_id, version, kind, currency, holder, last4, rail, rail_token,
                                          created_at)
-    SELECT account, 1, 'bank_card', 'CNY', 'holder', '4242', 'sandbox', 'tok', at FROM wanted;
+    SELECT account, 1, 'bank_card', 'CNY', 'holder', '4242', 'sandbox', 'tok', at FROM wanted ON CONFLICT DO NOTHING;
     INSERT INTO withdrawals (withdrawal_id, merchant_id, amount_minor, currency, account_id, account_version,
                              requested_by, body, content_hash, needs_approval, requested_at, revision, state_name,
                              closed, state, recorded_at)
@@ -105,33 +108,50 @@ _REGISTER = f"""
     SELECT md5(id), id, 1, 'h', amount, 'CNY', account, 1, 'holder', '4242', 'sandbox', 'tok', '{{}}', 'paid', at, at
     FROM wanted;
 """
-_BOOKS = """
+_ACCOUNTS = """
     INSERT INTO accounts (path, currency, kind, guarded, balance_minor)
     SELECT e.path, 'CNY', account_kind(e.path), account_guarded(e.path),
            CASE WHEN account_guarded(e.path) THEN sum(e.delta) END
     FROM (SELECT credit AS path, amount AS delta FROM legs UNION ALL SELECT debit, -amount FROM legs) AS e
-    GROUP BY e.path;
+    GROUP BY e.path
+    ON CONFLICT (path, currency) DO UPDATE SET balance_minor = accounts.balance_minor + excluded.balance_minor;
     INSERT INTO movements (reference, currency, request_hash, occurred_at, recorded_at)
     SELECT reference, 'CNY', sha256(convert_to(reference, 'UTF8')), min(at), min(at) FROM legs
     GROUP BY i, n, reference ORDER BY i, n;
-    ANALYZE accounts, movements;
+"""
+_TRANSFERS = """
     INSERT INTO transfers (movement_id, leg, debit_account, credit_account, currency, amount_minor)
     SELECT m.id, l.leg, d.id, c.id, 'CNY', l.amount
     FROM legs l JOIN movements m ON m.reference = l.reference
     JOIN accounts d ON d.path = l.debit JOIN accounts c ON c.path = l.credit
     ORDER BY m.id, l.leg;
-    DROP TABLE plan, wanted, legs;
 """
+_DONE = "DROP TABLE plan, wanted, legs, paddings"
 
 
-async def add_settled_orders(owner: Connected, count: int, *, analyze: bool = True) -> None:
-    """Write `count` orders with their money into empty books, as the owner; with fresh statistics."""
+async def add_settled_orders(
+    owner: Connected,
+    count: int,
+    *,
+    first: int = 1,
+    analyze: bool = True,
+    paddings: str = PADDINGS,
+    beside: Sequence[str] = (),
+) -> None:
+    """Write `count` orders with their money, numbered from `first`, as the owner; with fresh statistics.
+
+    Args:
+        paddings: a query for 500 texts `n text`, of which each state holds one.
+        beside: further statements, which may read the tables `plan`, `wanted` and `legs`.
+    """
     assert not isinstance(owner, asyncpg.Pool)
     async with owner.transaction():
         await owner.execute("SET LOCAL search_path = dakuan")
-        await owner.execute(_PLAN, count, SINCE)
+        await owner.execute(f"CREATE TEMPORARY TABLE paddings AS {paddings}")
+        await owner.execute(_PLAN, count, SINCE, first)
         await owner.execute(_WANTED)
-        for script in (_LEGS, "ANALYZE plan, wanted, legs", _REGISTER, _BOOKS):
+        tables = "ANALYZE accounts, movements" if first == 1 else "SELECT"
+        for script in (_LEGS, "ANALYZE plan, wanted, legs", _REGISTER, _ACCOUNTS, tables, _TRANSFERS, *beside, _DONE):
             await owner.execute(script)
     if analyze:
         await owner.execute("VACUUM ANALYZE")

@@ -94,13 +94,13 @@ class Balances(RegisterPart):
         )
 
     async def by_purpose(self) -> list[AccountBalance]:
-        """All accounts summed up by purpose: `order/*/escrow` is what is held for all orders."""
+        """All accounts summed up by purpose: `order/*/escrow` is what is held for all orders.
+
+        By what was booked: what was sealed, and what moved since. The proof `balances` compares it with what is stored.
+        """
         return await self._all(
             AccountBalance,
-            "SELECT CASE WHEN a.guarded THEN regexp_replace(a.path, '^([a-z]+)/[^/]+/([a-z_]+).*$', '\\1/*/\\2')"
-            " ELSE a.path END AS path, a.currency,"
-            " sum(coalesce(a.balance_minor, u.balance_minor, 0))::BIGINT AS balance_minor"
-            " FROM accounts a LEFT JOIN unguarded_balances u ON u.account_id = a.id GROUP BY 1, 2 ORDER BY 1, 2",
+            "SELECT purpose AS path, currency, balance_minor FROM purpose_balances ORDER BY 1, 2",
         )
 
     async def of_order(self, order_id: str) -> Money:

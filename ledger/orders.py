@@ -90,7 +90,7 @@ _ORDER = f"SELECT {', '.join(OrderRow.model_fields)} FROM orders"
 
 
 FEW_WAIT = 80
-"""As many orders that wait for one reason are read by the reason and sorted; of more, the newest are soon found."""
+"""Fewer orders that wait for one reason are read by the reason and sorted; of as many, the newest are soon found."""
 
 
 class Opening(Message):
@@ -263,11 +263,13 @@ class Orders(RegisterPart):
         wanted.add("payment = {}", payment)
         wanted.after("opened_at, order_id", after)
         source = _ORDER
-        if hold_reason is not None and await self._call(
-            "SELECT count(*) <= $2 FROM orders_waiting_for($1, $2 + 1)", hold_reason, FEW_WAIT
-        ):
-            wanted.arguments.extend((hold_reason, FEW_WAIT))
-            last = len(wanted.arguments)
-            source = _ORDER.replace(" FROM orders", f" FROM orders_waiting_for(${last - 1}, ${last})")
+        if hold_reason is not None:
+            waiting = await self._call("SELECT count(*) FROM orders_waiting_for($1, $2)", hold_reason, FEW_WAIT)
+            if waiting == 0:
+                return []
+            if waiting < FEW_WAIT:
+                wanted.arguments.extend((hold_reason, FEW_WAIT))
+                last = len(wanted.arguments)
+                source = _ORDER.replace(" FROM orders", f" FROM orders_waiting_for(${last - 1}, ${last})")
         query = f"{source}{wanted.text} ORDER BY opened_at DESC, order_id DESC{wanted.limit(limit)}"
         return await self._all(OrderRow, query, *wanted.arguments)

@@ -49,13 +49,10 @@ class _Sum(NamedTuple):
 
 
 _BALANCES = """
-    SELECT a.currency,
-           CASE WHEN a.path LIKE 'psp/%' OR a.path LIKE 'rail/%' THEN a.path
-                WHEN a.path = 'suspense' THEN a.path ELSE split_part(a.path, '/', 3) END AS what,
-           sum(coalesce(a.balance_minor, u.balance_minor, 0))::BIGINT AS amount_minor
-    FROM accounts a
-    LEFT JOIN unguarded_balances u ON u.account_id = a.id
-    WHERE a.path LIKE 'psp/%' OR a.path LIKE 'rail/%' OR a.kind = 'liability'
+    SELECT currency, CASE WHEN purpose LIKE '%/*/%' THEN split_part(purpose, '/', 3) ELSE purpose END AS what,
+           sum(balance_minor)::BIGINT AS amount_minor
+    FROM purpose_balances
+    WHERE purpose LIKE 'psp/%' OR purpose LIKE 'rail/%' OR kind = 'liability'
     GROUP BY 1, 2 ORDER BY 1, 2
 """
 _STATED = """

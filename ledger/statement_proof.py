@@ -15,9 +15,9 @@ AGAINST = """
                coalesce(key, 'line ' || line_id) AS key, currency,
                sum(CASE kind WHEN 'return' THEN -amount_minor ELSE amount_minor END)::BIGINT AS told_minor,
                coalesce(sum(amount_minor) FILTER (WHERE kind = 'return'), 0)::BIGINT AS told_back_minor
-        FROM statement_lines GROUP BY 1, 2, 3, 4, 5
+        FROM statement_lines WHERE kind IN ('payout', 'return', 'refund', 'settlement') GROUP BY 1, 2, 3, 4, 5
     ), stated AS (
-        SELECT scope, name FROM covered UNION SELECT scope, name FROM told
+        SELECT scope, name FROM covered UNION SELECT DISTINCT scope, name FROM statement_lines
     ), cash AS (
         SELECT split_part(m.reference, '/', 2) AS withdrawal_id, split_part(e.path, '/', 2) AS rail,
                coalesce(sum(e.amount_minor) FILTER (WHERE e.side = 'out'), 0)::BIGINT AS out_minor,
@@ -37,7 +37,9 @@ AGAINST = """
         SELECT o.channel, r.reference, r.currency, r.recorded_at, p.id AS paid, p.recorded_at AS paid_at,
                (SELECT sum(t.amount_minor)::BIGINT FROM transfers t WHERE t.movement_id = p.id) AS paid_minor
         FROM movements r
-        JOIN orders o ON o.order_id = split_part(r.reference, '/', 2)
+        -- One by one: there are many orders, and few refunds.
+        CROSS JOIN LATERAL (SELECT o.channel FROM orders o
+                            WHERE o.order_id = split_part(r.reference, '/', 2) COLLATE "default" OFFSET 0) AS o
         JOIN stated s ON s.scope = 'channel' AND s.name = o.channel
         LEFT JOIN movements p ON p.reference = r.reference || '/paid'
         WHERE r.reference LIKE 'order/%/refund/%' AND r.reference NOT LIKE '%/paid'

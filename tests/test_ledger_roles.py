@@ -74,6 +74,7 @@ TABLES = (
     "seals",
     "seal_blocks",
     "closings",
+    "purposes",
     "seal_bound",
     "endpoints",
     "endpoint_secrets",
@@ -83,7 +84,7 @@ TABLES = (
 )
 
 
-VIEWS = ("booked_settlements", "entries", "legs_of_chart", "licences", "movement_faults", "unguarded_balances")
+VIEWS = ("booked_settlements", "entries", "legs_of_chart", "licences", "movement_faults", "purpose_balances")
 
 READS_ONLY = "reads, or computes; changes nothing"
 HANDS_ON = "within the chart and the register; its word for what channels, carriers and banks said is all there is"
@@ -140,6 +141,7 @@ CALLABLE = {
     "release_review": "who looks at it; moves nothing",
     "reviews_of": READS_ONLY,
     "orders_waiting_for": READS_ONLY,
+    "purpose_of": READS_ONLY,
     "register_policy": "a text, and a name that is new; moves no name",
     # of merchants and accounts
     "move_licence": "what a merchant may sell; moves nothing, and is kept in the history",

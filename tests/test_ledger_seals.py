@@ -95,7 +95,7 @@ async def test_a_movement_that_is_gone_or_added_is_found(database: Database, reg
         await owner.execute("DELETE FROM transfers WHERE movement_id = $1", third)
         await owner.execute("DELETE FROM movements WHERE id = $1", third)
         assert await first_fault(register) == (1, "missing", None)
-        await owner.execute("DELETE FROM seal_blocks; DELETE FROM closings; DELETE FROM seals")
+        await owner.execute("DELETE FROM seal_blocks; DELETE FROM closings; DELETE FROM purposes; DELETE FROM seals")
         await register.seals.seal()
         await owner.execute(
             "INSERT INTO movements (id, reference, currency, request_hash, occurred_at)"
@@ -159,7 +159,8 @@ async def test_a_seal_that_is_written_anew_breaks_the_chain(database: Database, 
     assert await first_fault(register) == (2, "rewritten", None)
     await database.owner.execute("UPDATE seals s SET hash = seal_hash(s) WHERE number = 2")
     assert await first_fault(register) == (3, "rewritten", None)
-    await database.owner.execute("DELETE FROM seal_blocks WHERE number = 2; DELETE FROM closings WHERE number = 2")
+    for table in ("seal_blocks", "closings", "purposes"):
+        await database.owner.execute(f"DELETE FROM {table} WHERE number = 2")
     await database.owner.execute("DELETE FROM seals WHERE number = 2")
     assert await first_fault(register) == (3, "missing", None)
 

@@ -39,6 +39,16 @@ CREATE TABLE closings (
     PRIMARY KEY (number, account_id)
 );
 
+-- What all accounts of one purpose held at a seal: `order/*/escrow`, `psp/wechat`. There are few.
+CREATE TABLE purposes (
+    number        INTEGER NOT NULL REFERENCES seals (number),
+    purpose       TEXT COLLATE "C" NOT NULL,
+    currency      TEXT COLLATE "C" NOT NULL,
+    kind          TEXT NOT NULL,
+    balance_minor BIGINT NOT NULL,
+    PRIMARY KEY (number, purpose, currency)
+);
+
 -- Up to here no movement is under way. Numbers are given before a transaction ends, so a lower one may still come.
 CREATE TABLE seal_bound (
     only_row      BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (only_row),
@@ -83,7 +93,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
         (SELECT jsonb_agg(jsonb_build_array(b.first_movement, b.last_movement, encode(b.hash, 'hex')) ORDER BY b.block)
          FROM seal_blocks b WHERE b.number = p_seal.number),
         (SELECT jsonb_agg(jsonb_build_array(a.path, a.currency, c.balance_minor) ORDER BY a.path, a.currency)
-         FROM closings c JOIN accounts a ON a.id = c.account_id WHERE c.number = p_seal.number))::TEXT, 'UTF8'))
+         FROM closings c JOIN accounts a ON a.id = c.account_id WHERE c.number = p_seal.number),
+        (SELECT jsonb_agg(jsonb_build_array(u.purpose, u.currency, u.kind, u.balance_minor)
+                          ORDER BY u.purpose, u.currency)
+         FROM purposes u WHERE u.number = p_seal.number))::TEXT, 'UTF8'))
 $$;
 
 -- Seal what was booked up to the noted bound since the last seal, at most so many movements: a call ends in seconds,
@@ -132,26 +145,14 @@ BEGIN
         GROUP BY m.account_id) AS e
     LEFT JOIN LATERAL (SELECT l.balance_minor FROM closings l WHERE l.account_id = e.account_id
                        ORDER BY l.number DESC LIMIT 1) AS c ON TRUE;
+    INSERT INTO purposes (number, purpose, currency, kind, balance_minor)
+    SELECT v_seal.number, p.purpose, p.currency, min(p.kind), sum(p.minor) FROM (
+        SELECT u.purpose, u.currency, u.kind, u.balance_minor AS minor FROM purposes u WHERE u.number = v_before.number
+        UNION ALL
+        SELECT purpose_of(path), currency, kind, delta_minor FROM entries
+        WHERE movement_id BETWEEN v_seal.first_movement AND v_seal.last_movement) AS p
+    GROUP BY p.purpose, p.currency;
     UPDATE seals s SET hash = seal_hash(s) WHERE s.number = v_seal.number;
     RETURN v_seal.number;
 END
 $$;
-
--- The balance of each account whose balance is not stored: the last closing, and what was booked since.
-CREATE VIEW unguarded_balances AS
-WITH last AS MATERIALIZED (
-    SELECT coalesce(max(number), 0) AS number, coalesce(max(last_movement), 0) AS movement FROM seals)
-SELECT a.id AS account_id, (coalesce(c.balance_minor, 0) + coalesce(e.moved_minor, 0))::BIGINT AS balance_minor
-FROM accounts a CROSS JOIN last
-LEFT JOIN closings c ON c.account_id = a.id AND c.number = last.number
-LEFT JOIN (
-    SELECT s.account_id, sum(s.delta_minor) AS moved_minor FROM (
-        SELECT t.debit_account AS account_id, CASE WHEN d.kind IN ('liability', 'income') THEN -t.amount_minor ELSE t.amount_minor END AS delta_minor
-        FROM transfers t JOIN accounts d ON d.id = t.debit_account
-        WHERE t.movement_id > (SELECT movement FROM last) AND NOT d.guarded
-        UNION ALL
-        SELECT t.credit_account, CASE WHEN k.kind IN ('liability', 'income') THEN t.amount_minor ELSE -t.amount_minor END
-        FROM transfers t JOIN accounts k ON k.id = t.credit_account
-        WHERE t.movement_id > (SELECT movement FROM last) AND NOT k.guarded) AS s
-    GROUP BY s.account_id) AS e ON e.account_id = a.id
-WHERE NOT a.guarded;

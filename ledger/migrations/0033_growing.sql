@@ -105,3 +105,21 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp
 SET enable_seqscan = off SET enable_indexscan = off AS $$
     SELECT * FROM orders WHERE cardinality(hold_reasons) > 0 AND hold_reasons @> ARRAY[p_reason] LIMIT p_most
 $$;
+
+-- What all accounts of one purpose hold, such as `order/*/escrow`.
+CREATE FUNCTION purpose_of(p_path TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT CASE WHEN account_guarded(p_path) THEN split_part(p_path, '/', 1) || '/*/' || split_part(p_path, '/', 3)
+                ELSE p_path END
+$$;
+
+CREATE VIEW purpose_balances AS
+WITH last AS MATERIALIZED (
+    SELECT coalesce(max(number), 0) AS number, coalesce(max(last_movement), 0) AS movement FROM seals)
+SELECT s.purpose, s.currency, s.kind, sum(s.balance_minor)::BIGINT AS balance_minor
+FROM (
+    SELECT p.purpose, p.currency, p.kind, p.balance_minor FROM purposes p JOIN last ON last.number = p.number
+    UNION ALL
+    SELECT purpose_of(e.path), e.currency, e.kind, e.delta_minor FROM entries e
+    WHERE e.movement_id > (SELECT movement FROM last)
+) AS s
+GROUP BY s.purpose, s.currency, s.kind;

@@ -1,0 +1,192 @@
+"""`python -m bench growth`: what becomes slower, larger or longer as the books grow, and how fast.
+
+Each size has books of its own, sealed and proven; then comes the work of one more day, and the figures are measured. A
+slope is the exponent of a figure over the number of orders: 0 stays as it is, 1 grows as the books do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import asyncpg
+import typer
+
+from bench.figures import Figures, show, write
+from bench.growing import GrowingPostgres, grow
+from bench.settled import SINCE
+from ledger.merchant_statements import merchant_statements
+from ledger.migrate import migrate
+from ledger.pool import open_pool
+from ledger.proving import prove_and_note
+from ledger.register import Register
+from ledger.safeguarding import safeguards
+
+DAY = 2_000
+"""Orders of the day after the last proof."""
+NAMES = {30_000: "30k", 100_000: "100k", 300_000: "300k", 1_000_000: "1m", 3_000_000: "3m"}
+MEASURED = ("prove_s", "reconcile_mb", "safeguarding_s", "reviews_buffers", "statement_buffers")
+_READ = "SELECT sum(heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit + coalesce(toast_blks_read, 0)"
+_READ += " + coalesce(toast_blks_hit, 0) + coalesce(tidx_blks_read, 0) + coalesce(tidx_blks_hit, 0))"
+_READ += " FROM pg_statio_user_tables"
+
+
+def growth(
+    orders: Annotated[int, typer.Option(help="The largest books, up to 3000000.")] = 100_000,
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    chart: Annotated[Path | None, typer.Option(help="Draw the slopes into this SVG file.")] = None,
+) -> None:
+    """Time of prove and safeguarding, memory of reconcile, buffers of a page of reviews and of a day's statement."""
+    sizes = [size for size in NAMES if size <= orders]
+    if not sizes:
+        raise typer.BadParameter("at least 30000", param_hint="--orders")
+    asyncio.run(_measure(sizes, json, chart))
+
+
+async def _measure(sizes: Sequence[int], file: Path | None, chart: Path | None) -> None:
+    found: dict[int, Figures] = {}
+    for size in sizes:
+        with TemporaryDirectory(prefix="dakuan-growth-") as folder:
+            postgres = GrowingPostgres(Path(folder), durable=False)
+            await asyncio.to_thread(postgres.start)
+            try:
+                found[size] = await _of_size(postgres, size)
+            finally:
+                await asyncio.to_thread(postgres.remove)
+    figures = {f"{name}_{NAMES[size]}": of[name] for name in MEASURED for size, of in found.items()}
+    write(figures, file)
+    if chart is not None:
+        await asyncio.to_thread(chart.write_text, picture(found), encoding="utf-8")
+    names = list(next(iter(found.values())))
+    rows = [[name, *(f"{of[name]:,.3f}" for of in found.values()), slope(name, found)] for name in names]
+    show("As the books grow", ("", *(f"{size:,}" for size in found), "slope"), rows, {})
+
+
+async def _of_size(postgres: GrowingPostgres, size: int) -> Figures:
+    _tell(f"{size:,} orders: filling")
+    await migrate(postgres.owner_dsn)
+    owner = await asyncpg.connect(postgres.owner_dsn, server_settings={"search_path": "dakuan"})
+    pool = await open_pool(postgres.worker_dsn, size=1)
+    try:
+        began = time.perf_counter()
+        await grow(owner, 1, size - DAY, lambda there: _tell(f"  {there:,} orders"))
+        figures = {"fill_s": time.perf_counter() - began}
+        figures["seal_s"] = await _timed(Register(pool).seals.seal, "seal")
+        figures["prove_all_s"] = await _timed(lambda: _proven(pool), "prove all")
+        await grow(owner, size - DAY + 1, DAY, lambda there: None)
+        await Register(pool).seals.seal()
+        return figures | await _figures(pool, postgres.worker_dsn, size)
+    finally:
+        await pool.close()
+        await owner.close()
+
+
+async def _figures(pool: asyncpg.Pool[Any], dsn: str, size: int) -> Figures:
+    day = SINCE + size * timedelta(seconds=20)
+    register = Register(pool)
+    figures = {"prove_s": await _timed(lambda: _proven(pool), "prove")}
+    figures["reconcile_mb"] = await asyncio.to_thread(_reconcile_mb, dsn)
+    figures["safeguarding_s"] = await _timed(lambda: safeguards(pool), "safeguarding")
+    figures["reviews_buffers"] = await _buffers(pool, lambda: register.reviews.waiting(limit=50))
+    figures["statement_buffers"] = await _buffers(
+        pool, lambda: merchant_statements(pool, "m-7", day - timedelta(days=1), day)
+    )
+    return figures
+
+
+async def _proven(pool: asyncpg.Pool[Any]) -> None:
+    found = await prove_and_note(pool)
+    assert found.hold, [proof for proof in found.proofs if not proof.holds]
+
+
+async def _timed(call: Callable[[], Awaitable[object]], what: str) -> float:
+    began = time.perf_counter()
+    await call()
+    took = time.perf_counter() - began
+    _tell(f"  {what}: {took:,.1f} s")
+    return took
+
+
+def _reconcile_mb(dsn: str) -> float:
+    """The memory that all comparisons take in a process of their own."""
+    program = [sys.executable, "-m", "bench.growth_memory"]
+    done = subprocess.run(program, input=f"{dsn}\n", capture_output=True, text=True, check=True, timeout=3600)
+    _tell(f"  reconcile: {float(done.stdout):,.1f} MB")
+    return float(done.stdout)
+
+
+async def _buffers(pool: asyncpg.Pool[Any], call: Callable[[], Awaitable[object]]) -> float:
+    """Pages of 8 KB of tables and indexes that a call reads, by the database's own count."""
+    await call()  # plans are made
+    before = await _read_so_far(pool)
+    await call()
+    return await _read_so_far(pool) - before
+
+
+async def _read_so_far(pool: asyncpg.Pool[Any]) -> float:
+    """By the only session of the pool, which hands in its count first."""
+    await pool.fetchval("SELECT pg_stat_force_next_flush()")
+    return float(await pool.fetchval(_READ))
+
+
+def slope(name: str, found: dict[int, Figures]) -> str:
+    """The exponent of a figure over the number of orders; empty where one size was measured."""
+    first, last = min(found), max(found)
+    if first == last or not found[first][name] or not found[last][name]:
+        return ""
+    return f"{math.log(found[last][name] / found[first][name]) / math.log(last / first):+.2f}"
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+# --- the chart -------------------------------------------------------------------------------------------
+
+_WIDTH, _HEIGHT, _EDGE = 640, 360, 48
+_COLOURS = ("#1b6ca8", "#c1440e", "#2e8b57", "#8e44ad", "#b8860b")
+
+
+def picture(found: dict[int, Figures]) -> str:
+    """Each figure over the number of orders, both logarithmic, as a multiple of its smallest: flat is good."""
+    sizes = sorted(found)
+    highest = max([10.0, *(_times(found, name, size) for name in MEASURED for size in sizes)])
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" font-family="sans-serif"'
+        ' font-size="12">',
+        '<rect width="100%" height="100%" fill="white"/>',
+        f'<text x="{_EDGE}" y="20">times the figure of {sizes[0]:,} orders</text>',
+    ]
+    for number, size in enumerate(sizes):
+        x = _across(number, len(sizes))
+        lines.append(f'<text x="{x}" y="{_HEIGHT - 16}" text-anchor="middle">{size:,}</text>')
+    for number, name in enumerate(MEASURED):
+        points = [
+            f"{_across(at, len(sizes))},{_up(_times(found, name, size), highest)}" for at, size in enumerate(sizes)
+        ]
+        colour = _COLOURS[number]
+        lines.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{" ".join(points)}"/>')
+        lines.append(f'<text x="{_WIDTH - 170}" y="{40 + 16 * number}" fill="{colour}">{name}</text>')
+    return "\n".join([*lines, "</svg>", ""])
+
+
+def _times(found: dict[int, Figures], name: str, size: int) -> float:
+    first = found[min(found)][name]
+    return max(found[size][name] / first, 0.1) if first else 1.0
+
+
+def _across(number: int, count: int) -> int:
+    return _EDGE + (_WIDTH - 2 * _EDGE - 160) * number // max(count - 1, 1)
+
+
+def _up(times: float, highest: float) -> int:
+    low, high = math.log(0.1), math.log(highest)
+    return round(_HEIGHT - _EDGE - (_HEIGHT - 2 * _EDGE) * (math.log(times) - low) / (high - low))
