@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import asyncpg
-
 from bench.settled import add_settled_orders
+from ledger.pool import Connected
 from local.postgres import OWNER, Postgres
 
 CHUNK = 25_000
@@ -71,7 +70,7 @@ class GrowingPostgres(Postgres):
             self._run("postgres", "--single", "-D", str(self.data), "-F", "postgres", stdin=grant)
 
 
-async def grow(owner: asyncpg.Connection, first: int, count: int, told: Callable[[int], None]) -> None:
+async def grow(owner: Connected, first: int, count: int, told: Callable[[int], None]) -> None:
     """Add `count` orders, numbered from `first`; `told` hears how many there are."""
     await owner.execute("SET session_replication_role = replica; SET synchronous_commit = off")
     beside = (_EVENTS, _REVIEWS, _STATEMENTS)

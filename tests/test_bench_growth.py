@@ -16,7 +16,8 @@ from ledger.register import Register
 
 
 async def test_grown_books_hold_agree_with_their_statements_and_go_on(database: Database) -> None:
-    register, there = Register(database.pool), []
+    register = Register(database.pool)
+    there: list[int] = []
     async with database.owner.acquire() as owner:
         await grow(owner, 1, 250, there.append)
         await register.seals.seal()
