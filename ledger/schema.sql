@@ -705,6 +705,16 @@ CREATE TABLE proven (
     CONSTRAINT proven_only_row_check CHECK (only_row)
 );
 
+CREATE TABLE purposes (
+    number integer NOT NULL,
+    purpose text COLLATE "C" NOT NULL,
+    currency text COLLATE "C" NOT NULL,
+    kind text NOT NULL,
+    balance_minor bigint NOT NULL,
+    CONSTRAINT purposes_pkey PRIMARY KEY (number, purpose, currency),
+    CONSTRAINT purposes_number_fkey FOREIGN KEY (number) REFERENCES seals(number)
+);
+
 CREATE TABLE rest_returns (
     return_id text NOT NULL,
     channel text NOT NULL,
@@ -4266,6 +4276,15 @@ BEGIN
     RETURN v_gone;
 END $function$;
 
+CREATE FUNCTION purpose_of(p_path text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE STRICT
+AS $function$
+    SELECT CASE WHEN account_guarded(p_path) THEN split_part(p_path, '/', 1) || '/*/' || split_part(p_path, '/', 3)
+                ELSE p_path END
+$function$;
+
 CREATE FUNCTION receipt_events(p_old jsonb, p_new jsonb)
  RETURNS TABLE(type text, data jsonb)
  LANGUAGE plpgsql
@@ -5199,6 +5218,13 @@ BEGIN
         GROUP BY m.account_id) AS e
     LEFT JOIN LATERAL (SELECT l.balance_minor FROM closings l WHERE l.account_id = e.account_id
                        ORDER BY l.number DESC LIMIT 1) AS c ON TRUE;
+    INSERT INTO purposes (number, purpose, currency, kind, balance_minor)
+    SELECT v_seal.number, p.purpose, p.currency, min(p.kind), sum(p.minor) FROM (
+        SELECT u.purpose, u.currency, u.kind, u.balance_minor AS minor FROM purposes u WHERE u.number = v_before.number
+        UNION ALL
+        SELECT purpose_of(path), currency, kind, delta_minor FROM entries
+        WHERE movement_id BETWEEN v_seal.first_movement AND v_seal.last_movement) AS p
+    GROUP BY p.purpose, p.currency;
     UPDATE seals s SET hash = seal_hash(s) WHERE s.number = v_seal.number;
     RETURN v_seal.number;
 END
@@ -5216,7 +5242,10 @@ AS $function$
         (SELECT jsonb_agg(jsonb_build_array(b.first_movement, b.last_movement, encode(b.hash, 'hex')) ORDER BY b.block)
          FROM seal_blocks b WHERE b.number = p_seal.number),
         (SELECT jsonb_agg(jsonb_build_array(a.path, a.currency, c.balance_minor) ORDER BY a.path, a.currency)
-         FROM closings c JOIN accounts a ON a.id = c.account_id WHERE c.number = p_seal.number))::TEXT, 'UTF8'))
+         FROM closings c JOIN accounts a ON a.id = c.account_id WHERE c.number = p_seal.number),
+        (SELECT jsonb_agg(jsonb_build_array(u.purpose, u.currency, u.kind, u.balance_minor)
+                          ORDER BY u.purpose, u.currency)
+         FROM purposes u WHERE u.number = p_seal.number))::TEXT, 'UTF8'))
 $function$;
 
 CREATE FUNCTION set_safeguard(p_name text, p_value interval, p_who text, p_why text)
@@ -6049,40 +6078,31 @@ CREATE VIEW booked_settlements AS
   WHERE m.reference > 'psp/'::text AND m.reference < 'psp0'::text AND m.reference ~~ 'psp/%/settlement/%'::text
   GROUP BY m.id, m.reference;
 
-CREATE VIEW unguarded_balances AS
+CREATE VIEW purpose_balances AS
  WITH last AS MATERIALIZED (
          SELECT COALESCE(max(seals.number), 0) AS number,
             COALESCE(max(seals.last_movement), 0::bigint) AS movement
            FROM seals
         )
- SELECT a.id AS account_id,
-    (COALESCE(c.balance_minor, 0::bigint)::numeric + COALESCE(e.moved_minor, 0::numeric))::bigint AS balance_minor
-   FROM accounts a
-     CROSS JOIN last
-     LEFT JOIN closings c ON c.account_id = a.id AND c.number = last.number
-     LEFT JOIN ( SELECT s.account_id,
-            sum(s.delta_minor) AS moved_minor
-           FROM ( SELECT t.debit_account AS account_id,
-                        CASE
-                            WHEN d.kind = ANY (ARRAY['liability'::text, 'income'::text]) THEN - t.amount_minor
-                            ELSE t.amount_minor
-                        END AS delta_minor
-                   FROM transfers t
-                     JOIN accounts d ON d.id = t.debit_account
-                  WHERE t.movement_id > (( SELECT last_1.movement
-                           FROM last last_1)) AND NOT d.guarded
-                UNION ALL
-                 SELECT t.credit_account,
-                        CASE
-                            WHEN k.kind = ANY (ARRAY['liability'::text, 'income'::text]) THEN t.amount_minor
-                            ELSE - t.amount_minor
-                        END AS "case"
-                   FROM transfers t
-                     JOIN accounts k ON k.id = t.credit_account
-                  WHERE t.movement_id > (( SELECT last_1.movement
-                           FROM last last_1)) AND NOT k.guarded) s
-          GROUP BY s.account_id) e ON e.account_id = a.id
-  WHERE NOT a.guarded;
+ SELECT purpose,
+    currency,
+    kind,
+    sum(balance_minor)::bigint AS balance_minor
+   FROM ( SELECT p.purpose,
+            p.currency,
+            p.kind,
+            p.balance_minor
+           FROM purposes p
+             JOIN last ON last.number = p.number
+        UNION ALL
+         SELECT purpose_of(e.path) AS purpose_of,
+            e.currency,
+            e.kind,
+            e.delta_minor
+           FROM entries e
+          WHERE e.movement_id > (( SELECT last.movement
+                   FROM last))) s
+  GROUP BY purpose, currency, kind;
 
 CREATE TRIGGER a_drop_has_its_events AFTER UPDATE OF state ON account_drops FOR EACH ROW WHEN (new.state <> old.state) EXECUTE FUNCTION add_drop_events();
 CREATE TRIGGER accounts_are_never_removed BEFORE DELETE OR TRUNCATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -6158,6 +6178,8 @@ GRANT SELECT ON TABLE policy_moves TO dakuan_worker;
 GRANT SELECT ON TABLE policy_names TO dakuan_worker;
 GRANT SELECT ON TABLE polled_traces TO dakuan_worker;
 GRANT SELECT ON TABLE proven TO dakuan_worker;
+GRANT SELECT ON TABLE purpose_balances TO dakuan_worker;
+GRANT SELECT ON TABLE purposes TO dakuan_worker;
 GRANT SELECT ON TABLE pushed_traces TO dakuan_worker;
 GRANT SELECT ON TABLE pushes TO dakuan_worker;
 GRANT SELECT ON TABLE reconciliation_breaks TO dakuan_worker;
@@ -6178,7 +6200,6 @@ GRANT SELECT ON TABLE statement_loads TO dakuan_worker;
 GRANT SELECT ON TABLE statement_periods TO dakuan_worker;
 GRANT SELECT ON TABLE stored_legs TO dakuan_worker;
 GRANT SELECT ON TABLE transfers TO dakuan_worker;
-GRANT SELECT ON TABLE unguarded_balances TO dakuan_worker;
 GRANT SELECT ON TABLE verdicts TO dakuan_worker;
 GRANT SELECT ON TABLE waybill_claims TO dakuan_worker;
 GRANT SELECT ON TABLE withdrawal_approvals TO dakuan_worker;
@@ -6277,6 +6298,7 @@ GRANT EXECUTE ON FUNCTION purge_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_logistics TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_requests TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_verdict_traces TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION purpose_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION receipt_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION record_breaks TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION record_order TO dakuan_worker;
