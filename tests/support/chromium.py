@@ -18,9 +18,16 @@ from config import load
 
 P = ParamSpec("P")
 R = TypeVar("R")
+WITHOUT = (
+    *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup"),
+    *("HttpsUpgrades", "MediaRouter", "OptimizationHints", "NetworkTimeServiceQuerying", "PaintHolding"),
+)
+"""Features of Chromium that are off: its address bar's suggestions are pages of their own, which each window loads, for
+a quarter of all work. The others are off with Playwright, too; a later list replaces an earlier one.
+"""
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
+    *("--disable-component-update", "--disable-sync", f"--disable-features={','.join(WITHOUT)}"),
 )
 BESIDE = ThreadPoolExecutor(1)
 COLOURS = ["color-contrast", "link-in-text-block"]
