@@ -21,7 +21,8 @@ from docs import examples
 
 PROJECT = Path(__file__).parents[1]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-FIRST = ("README.md", "README.zh.md", "docs/start.md")
+CHINESE = "README.zh.md"
+FIRST = ("README.md", CHINESE, "docs/start.md")
 PAGES = (
     *FIRST,
     *(
@@ -47,12 +48,19 @@ class Block(NamedTuple):
 
 
 def blocks() -> list[Block]:
-    """The shell blocks of all pages, in their order; README first."""
-    return [
-        Block(page, text)
-        for page in PAGES
-        for text in re.findall(r"```sh\n(.*?)```", (PROJECT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
-    ]
+    """The shell blocks of all pages, in their order; README first. Its Chinese has the same ones."""
+    return [Block(page, text) for page in PAGES if page != CHINESE for text in _blocks_of(page)]
+
+
+def _blocks_of(page: str) -> list[str]:
+    return re.findall(r"```sh\n(.*?)```", (PROJECT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_the_chinese_readme_has_the_same_blocks_and_leads_to_the_same_pages() -> None:
+    assert _blocks_of(CHINESE) == _blocks_of("README.md")
+    english, chinese = README, (PROJECT / CHINESE).read_text(encoding="utf-8")
+    for form in (r"\]\((?!README)([^)]+)\)", r"^(\| `[a-z]+/`)", r"^(#+) ", r"^(\| \d \|)"):
+        assert re.findall(form, chinese, flags=re.MULTILINE) == re.findall(form, english, flags=re.MULTILINE), form
 
 
 @pytest.fixture
