@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from contextlib import aclosing
+from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import ask, refusal
 from consumer import FAILING, Consumer
 from databases import Database
 from hooks import SECRET, VAULT, Hooks, consumers, got
+from up_stack import Up, started
 
 from commands.listen import forwarded
 from core.events import START
 from ledger.register import Register
 from ledger.vault import Vault
 from storefront.signing import shown
+
+PROJECT = Path(__file__).parents[1]
 
 
 @pytest.mark.usefixtures("up")
@@ -56,6 +65,27 @@ def test_a_wrong_endpoint_is_refused(given: tuple[str, ...]) -> None:
 )
 def test_a_wrong_listener_is_refused(given: tuple[str, ...]) -> None:
     assert refusal("listen", *given) in {"malformed", "bad_input"}
+
+
+def test_a_listener_runs_until_ctrl_c_and_ends_in_peace(up: Up) -> None:
+    """The program itself: what it prints first verifies what it sends."""
+    consumer = Consumer()
+    with consumer.in_a_thread():
+        program = [sys.executable, "starter.py", "listen", "--forward", consumer.url, "--type", "order.*"]
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        home = os.environ | {"DAKUAN_HOME": str(up.home)}
+        with subprocess.Popen(program, cwd=PROJECT, env=home, **pipes) as run:
+            assert run.stdout is not None
+            assert run.stdout.readline().startswith(f"Events go to {consumer.url}")
+            consumer.secret = run.stdout.readline().strip()
+            order = started()["order_id"]
+            assert f"order/{order} 1  200" in run.stdout.readline()
+            run.send_signal(signal.SIGINT)
+            _, errors = run.communicate(timeout=30)
+    assert run.returncode in {0, 130}
+    assert "Traceback" not in errors
+    assert consumer.forged == 0
+    assert consumer.events[0]["id"] == f"evt_order_{order}_1"
 
 
 async def test_events_are_forwarded_signed_with_a_line_each(hooks: Hooks) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
+import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from typing import Any
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from storefront.signing import make_secret, shown, signed
@@ -83,3 +87,59 @@ def test_the_receiver_of_the_docs_verifies_it() -> None:
     assert names["receive"](BODY, signed("evt_order_A1_1", _now(), BODY, [NEW]))["type"] == "order.opened"
     with pytest.raises(WebhookVerificationError):
         names["receive"](BODY, signed("evt_order_A1_1", _now(), BODY, [OLD]))
+
+
+NODE = shutil.which("node")
+VERIFIER = """
+const { createHmac, timingSafeEqual } = require("node:crypto");
+exports.Webhook = class {
+  constructor(secret) { this.key = Buffer.from(secret.replace("whsec_", ""), "base64"); }
+  verify(body, headers) {
+    const said = `${headers["webhook-id"]}.${headers["webhook-timestamp"]}.${body}`;
+    const wanted = createHmac("sha256", this.key).update(said).digest();
+    const given = headers["webhook-signature"].split(" ").map((one) => Buffer.from(one.split(",")[1], "base64"));
+    if (!given.some((one) => one.length === wanted.length && timingSafeEqual(one, wanted))) throw new Error("forged");
+    return JSON.parse(body);
+  }
+};
+"""
+"""The standard's check with what Node has: a second reading of it, by no code of ours."""
+ONE_REQUEST = """
+const asked = JSON.parse(require("node:fs").readFileSync(0));
+const queue = [], enqueue = (event) => queue.push(event.id);
+const answer = { json: (said) => console.log(JSON.stringify(said)), sendStatus: (code) => console.log(code, ...queue) };
+const app = { post: (path, parser, handler) => {
+  try { handler({ body: Buffer.from(asked.body), headers: asked.headers }, answer); }
+  catch (error) { console.log(error.message); }
+} };
+const express = { raw: () => null };
+"""
+
+
+@pytest.mark.skipif(NODE is None, reason="Node is not installed here")
+def test_the_receiver_of_the_docs_in_javascript_verifies_it(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "webhooks.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```js\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "verifier.js").write_text(VERIFIER)
+    program = block.replace("whsec_…", shown(NEW)).replace(
+        'import { Webhook } from "standardwebhooks";', 'const { Webhook } = require("./verifier.js");'
+    )
+    (tmp_path / "receiver.js").write_text(ONE_REQUEST + program)
+
+    def answered(body: bytes, secret: SecretStr) -> str:
+        asked = {"body": body.decode(), "headers": signed("evt_order_A1_1", _now(), body, [secret])}
+        done = subprocess.run(
+            [str(NODE), "receiver.js"],
+            cwd=tmp_path,
+            input=json.dumps(asked),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    assert answered(BODY, NEW) == "204 evt_order_A1_1"
+    assert answered(BODY, OLD) == "forged"
+    challenge = b'{"id": "evt_1", "type": "endpoint.challenge", "data": {"challenge": "abc"}}'
+    assert answered(challenge, NEW) == '{"challenge":"abc"}'
