@@ -125,7 +125,7 @@ def _show(console: Console, view: dict[str, str]) -> None:
     for name, value in view.items():
         if name not in {"web_ui", "console"}:
             print(f"{name}={value}")
-    print("\nLists in the Web UI, to be saved there under Saved Views:")
+    print("\nLists in the Web UI, to be saved there under Saved Views (`lists` names their columns):")
     for name, query in VIEWS.items():
         print(f"  {name}: {view_url(view['web_ui'], view['TEMPORAL_NAMESPACE'], query)}")
     print(f"\nThe worker's log: {load().home / WORKER_LOG}")

@@ -36,6 +36,14 @@ VIEWS = {
 }
 """Lists that people open in the Web UI: what each shows, and its query."""
 
+_OF_ORDERS = ("MerchantId", "OrderPhase", "AuditState", "HoldReasons", "AmountMinor", "Currency", "NextDeadline")
+VIEW_COLUMNS = {
+    "open orders": _OF_ORDERS,
+    "orders that wait for a reviewer": _OF_ORDERS,
+    "withdrawals to approve": ("MerchantId", "WithdrawalState", "AmountMinor", "Currency", "NextDeadline"),
+}
+"""The columns that each of these lists is read with. The Web UI keeps them in the browser, and takes none by link."""
+
 
 def view_url(ui_url: str, namespace: str, query: str) -> str:
     """The address of a list in the Web UI; saved there, it stands in the reader's own menu."""

@@ -231,6 +231,12 @@ def _withdrawals() -> Blocks:
     yield "The input of `WithdrawalWorkflow`:"
     yield json_block(examples.WITHDRAWAL)
     yield from _fields(Withdrawal)
+    yield prose("""
+        A request that is refused (too little money, an account that is suspended, a limit) completes at once: its
+        result is `{"phase": "refused", "refusal": {"code", "message", "field"}}`, and nothing was reserved. It may be
+        asked for again under its id with the id reuse policy `ALLOW_DUPLICATE`; a withdrawal that was reserved is then
+        not made anew: that run goes on as the register says. A request that cannot be read fails as `malformed`.
+        """)
     yield "### Commands of a withdrawal"
     yield _verbs(WITHDRAWAL_COMMANDS)
     yield _examples(WITHDRAWAL_COMMANDS)

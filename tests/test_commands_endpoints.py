@@ -76,10 +76,11 @@ def test_a_listener_runs_until_ctrl_c_and_ends_in_peace(up: Up) -> None:
         home = os.environ | {"DAKUAN_HOME": str(up.home)}
         with subprocess.Popen(program, cwd=PROJECT, env=home, **pipes) as run:
             assert run.stdout is not None
+            assert run.stderr is not None
             assert run.stdout.readline().startswith(f"Events go to {consumer.url}")
             consumer.secret = run.stdout.readline().strip()
             order = started()["order_id"]
-            assert f"order/{order} 1  200" in run.stdout.readline()
+            assert f"order/{order} 1  200" in run.stderr.readline()
             run.send_signal(signal.SIGINT)
             _, errors = run.communicate(timeout=30)
     assert run.returncode in {0, 130}

@@ -17,7 +17,7 @@ import gateway
 from config import load
 from core.errors import Refused
 from core.ids import order_workflow_id
-from core.search_attributes import VIEWS, view_url
+from core.search_attributes import SEARCH_ATTRIBUTES, VIEW_COLUMNS, VIEWS, view_url
 from storefront.api.paging import cursor_in
 
 pytestmark = pytest.mark.usefixtures("up")
@@ -153,6 +153,13 @@ def test_a_statement_is_a_file_for_spreadsheets(http_client: httpx2.Client) -> N
     assert (reply.status_code, reply.headers["content-type"]) == (200, "text/csv; charset=utf-8")
     assert reply.headers["content-disposition"] == f'attachment; filename="{name}-20260301-20260302.csv"'
     assert reply.text == "currency,at,type,about,reference,amount,balance,pending,available,deposit,reserved,owed\r\n"
+
+
+def test_each_list_of_the_web_ui_has_columns_that_its_workflows_have() -> None:
+    (first, *_) = found = ask("lists")["lists"]
+    assert [one["name"] for one in found] == list(VIEWS) == list(VIEW_COLUMNS)
+    assert first["url"].startswith("http://127.0.0.1:")
+    assert {column for one in found for column in one["columns"]} <= set(SEARCH_ATTRIBUTES)
 
 
 @pytest.mark.parametrize("name", VIEWS)

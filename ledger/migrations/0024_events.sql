@@ -1,7 +1,8 @@
 -- The stream of events: every change of an order, a withdrawal, an account, a merchant, in an order in which a reader can
 -- go on. An event is written in the transaction that makes it true.
 
--- The last event of each subject. Its row is the lock under which the subject's events get their numbers.
+-- The last event of each subject. Its row is the lock under which the subject's events get their numbers. It stays when
+-- the events are purged: a number that began again would be dropped by consumers as one that they have.
 CREATE TABLE event_subjects (
     subject  TEXT COLLATE "C" PRIMARY KEY,
     seq      INT NOT NULL,
