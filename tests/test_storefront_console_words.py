@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from arrows import ROOT
@@ -22,7 +22,7 @@ from core.withdrawal.texts import WAITING as WITHDRAWAL_WAITING
 from storefront.console.cases_page import STAGES
 from storefront.console.names import part_of
 from storefront.console.offers import ACTIONS
-from storefront.console.words import TABLE
+from storefront.console.words import TABLE, Phrases
 
 CONSOLE = ROOT / "storefront" / "console"
 TEXTS = {
@@ -99,3 +99,20 @@ def test_every_code_has_a_name(section: str, codes: tuple[str, ...]) -> None:
 
 def test_every_stage_of_an_open_case_can_be_chosen() -> None:
     assert {stage for stage in STAGES if stage} == OPEN
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "said"),
+    [
+        (
+            "en",
+            "Two people send `resolve_unknown`; two approve it.",
+            "Two people send “Resolve payout”; two approve it.",
+        ),
+        ("en", "2 more to send `approve`.", "2 more to send “Approve”."),
+        ("zh", "等待审核人员提交 decide_audit。", "等待审核人员提交“审核裁定”。"),
+        ("zh", "还需 2 人提交 approve，以 lift_hold 解除。", "还需 2 人提交“批准”，以“解除扣留”解除。"),
+    ],
+)
+def test_a_sentence_names_buttons_and_not_verbs(language: Any, text: str, said: str) -> None:
+    assert Phrases(language).plain(text) == said

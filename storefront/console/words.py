@@ -52,7 +52,9 @@ class Phrases:
 
     def plain(self, text: str) -> str:
         """A sentence of the contract as people read it: a verb by its name here, as its button says it."""
-        return _VERBS.sub(self._named, text)
+        named = _VERBS.sub(self._named, text)
+        # Chinese has spaces around foreign words, and none around quotes.
+        return re.sub(r" ?(“[^”]*”) ?", r"\1", named) if self.language == "zh" and named != text else named
 
     def _named(self, found: re.Match[str]) -> str:
         # In English a verb of one word is a word of the sentence.
