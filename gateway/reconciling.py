@@ -17,11 +17,12 @@ from temporalio.client import (
     ScheduleUpdate,
     WorkflowHandle,
 )
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from core.ids import RECONCILIATION_WORKFLOW, TASK_QUEUE, reconciliation_workflow_id
+from core.turns import AUDITS
 from gateway.refusals import in_our_words
 
 
@@ -46,6 +47,7 @@ async def start_reconciliation(
                 task_queue=TASK_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                priority=Priority(priority_key=AUDITS),
                 static_summary=f"reconciliation {scope} {name} · {now:%Y-%m-%d}",
             )
     except WorkflowAlreadyStartedError:
@@ -65,6 +67,7 @@ async def schedule_reconciliation(client: Client, scope: str, name: str, every: 
             {"scope": scope, "name": name},
             id=schedule_id,
             task_queue=TASK_QUEUE,
+            priority=Priority(priority_key=AUDITS),
             static_summary=f"reconciliation {scope} {name}",
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every, offset=offset)]),

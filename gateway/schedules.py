@@ -25,6 +25,7 @@ from core.errors import Refused, Unavailable
 from core.ids import AUTO_WITHDRAWAL_WORKFLOW, TASK_QUEUE, auto_withdrawal_schedule_id
 from core.messages import AutomaticWithdrawals
 from core.reasons import SENTENCES
+from gateway.starting import turn_of
 
 CATCH_UP = timedelta(days=1)
 """A run that was missed in an outage of Temporal is started later, if it is not older than this."""
@@ -43,6 +44,7 @@ async def create_schedule(client: Client, plan: AutomaticWithdrawals, spec: Sche
         plan,
         id=schedule_id,  # the server adds the nominal time
         task_queue=TASK_QUEUE,
+        priority=turn_of(plan.merchant_id),
         static_summary=f"automatic withdrawal · {plan.merchant_id} · {plan.currency}",
     )
     policy = SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from core.account_drop.state import ACCOUNT_DROP_WORKFLOW, AccountDrop
@@ -27,6 +27,11 @@ from gateway.refusals import in_our_words, refuse_large, refused_result
 from gateway.sending import ANSWER_WITHIN, answered, sendable
 
 
+def turn_of(merchant_id: str) -> Priority:
+    """Each merchant has turns of its own at the workers; see `core.turns`. An older server ignores it."""
+    return Priority(fairness_key=merchant_id)
+
+
 async def start_order(client: Client, order: Order, *, rescue: bool = False) -> WorkflowHandle[Any, Any]:
     """Start an order's workflow; a running one is returned.
 
@@ -46,6 +51,7 @@ async def start_order(client: Client, order: Order, *, rescue: bool = False) -> 
                 task_queue=TASK_QUEUE,
                 id_reuse_policy=reuse,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                priority=turn_of(order.merchant_id),
                 static_summary=f"order {order.order_id} · {order.merchant_id} · "
                 f"{format_minor(order.total_minor, order.currency)}",
                 static_details=_lines_of(order),
@@ -79,6 +85,7 @@ async def send_reopening(client: Client, order: Order, verb: str, body: dict[str
         task_queue=TASK_QUEUE,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        priority=turn_of(order.merchant_id),
         static_summary=f"order {order.order_id} · goes on",
     )
     with in_our_words():
@@ -106,6 +113,7 @@ async def signal_reopening(client: Client, order: Order, verb: str, body: dict[s
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=verb,
             start_signal_args=[body],
+            priority=turn_of(order.merchant_id),
             static_summary=f"order {order.order_id} · goes on",
         )
 
@@ -142,6 +150,7 @@ async def _started(client: Client, withdrawal: Withdrawal, reuse: WorkflowIDReus
             task_queue=TASK_QUEUE,
             id_reuse_policy=reuse,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            priority=turn_of(withdrawal.merchant_id),
             static_summary=f"withdrawal {withdrawal.withdrawal_id} · {withdrawal.merchant_id} · "
             f"{format_minor(withdrawal.amount_minor, withdrawal.currency)}",
         )

@@ -32,6 +32,8 @@ _DYNAMIC_CONFIG = {
     # Refuse an update that a worker could not answer: its refusal repeats it, and the client of a worker sends no more
     # than 2 MiB. Its workflow would give no answer for 20 s, again and again.
     "history.maxInFlightUpdatePayloads": UPDATES_WEIGH,
+    # Serve the merchants in turn; see `core.turns`. Without it the server knows priorities alone.
+    "matching.enableFairness": True,
     # List workflows whose task fails repeatedly after about 10 s, not after a minute.
     "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": 2,
 }

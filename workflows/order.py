@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import Priority, RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.logistics import LogisticsActivities
@@ -77,6 +77,7 @@ with workflow.unsafe.imports_passed_through():
     from core.reasons import Refusal
     from core.records import LedgerFacts, OrderRecord
     from core.steps import KeepRecord, Post
+    from core.turns import AUDITS
     from workflows.machine import Machine
     from workflows.running import run_durable, run_local
     from workflows.starting import carried_state, first_argument, start_options
@@ -298,6 +299,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             self._audit_request(watch.parcel_id),
             start_to_close_timeout=LOOK_LIMIT,
             retry_policy=POLLING,
+            priority=Priority(priority_key=AUDITS),
             summary=f"audit {watch.carrier} {watch.waybill}",
         )
         async with self._one_command:  # as for a step's result

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import Priority
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -22,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from core.reading import read
     from core.reasons import Refusal
     from core.steps import Post
+    from core.turns import PAYOUTS
     from core.withdrawal import commands, views
     from core.withdrawal.commands import first_answer
     from core.withdrawal.deadlines import next_wake, pass_deadlines, spare
@@ -166,6 +168,7 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
             step,
             start_to_close_timeout=SENDING,
             retry_policy=PATIENT_RETRY,
+            priority=Priority(priority_key=PAYOUTS),
             summary=step.summary,
             result_type=PayoutResult,
         )
