@@ -102,7 +102,9 @@ $$;
 -- Seal what was booked up to the noted bound since the last seal, at most so many movements: a call ends in seconds,
 -- however much was booked. Returns the seal's number; null: nothing was booked.
 CREATE FUNCTION seal_books(p_block INTEGER, p_most INTEGER) RETURNS INTEGER
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
+-- A seal looks up the movements of a day, of which there are few; a hash would read every account there ever was.
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     v_before seals;
     v_seal seals;
