@@ -11,8 +11,11 @@ from bench.audit import audit_bench
 from bench.drills.command import drill
 from bench.faults.command import faults
 from bench.growth import growth
+from bench.killed import killed
 from bench.ledger import ledger
+from bench.midnight import midnight
 from bench.orders import orders
+from bench.parked import parked
 from bench.screening import screening_bench
 from core.errors import DakuanError
 from ending import end_with
@@ -23,6 +26,9 @@ app.command()(actions)
 app.command()(ledger)
 app.command("audit")(audit_bench)
 app.command("screening")(screening_bench)
+app.command()(killed)
+app.command()(parked)
+app.command()(midnight)
 app.command()(faults)
 app.command()(drill)
 app.command()(growth)

@@ -1,0 +1,150 @@
+"""Many orders at once, on a stack of their own, with a worker as a program that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from temporalio.client import Client
+
+import gateway
+from bench.engines import Product
+from bench.orders import BENCH_POLICY, travelled
+from config import PROJECT
+from core.errors import Unavailable
+from core.policy import policy_hash
+from ledger.migrate import migrate
+from ledger.pool import open_pool
+from ledger.register import Register
+from local.stack import LocalStack
+
+CLIENTS = 24
+POLLS_WITHIN = 60.0
+TRIES = 5
+LOOK_EVERY = 0.05
+WORKER = ("worker.py",)
+"""The product's worker."""
+
+
+@dataclass
+class Crowd:
+    """A stack without a worker, and the product as clients see it."""
+
+    stack: LocalStack
+    pool: asyncpg.Pool[Any]
+    client: Client
+    product: Product
+
+    async def each(self, act: Callable[[str], Awaitable[object]], orders: Sequence[str]) -> float:
+        """Do this with each order, by a few clients at once; seconds."""
+        todo, began = iter(orders), time.perf_counter()
+        async with asyncio.TaskGroup() as clients:
+            for _ in range(CLIENTS):
+                clients.create_task(_one_client(act, todo))
+        return time.perf_counter() - began
+
+    async def deliver(self, order_id: str) -> None:
+        """Start an order, and let its parcel arrive; it then waits for the buyer."""
+        await self.product.start(order_id)
+        await self.product.ship(order_id)
+
+    async def moved(self, what: str) -> int:
+        """Orders with this movement, such as `credit`."""
+        count = "SELECT count(*) FROM movements WHERE reference LIKE 'order/%/' || $1"
+        return int(await self.pool.fetchval(count, what))
+
+    async def until_moved(self, what: str, orders: int, within: float) -> float:
+        """Wait until so many orders have this movement; seconds.
+
+        Raises:
+            TimeoutError: they have not by then.
+        """
+        began = time.perf_counter()
+        async with asyncio.timeout(within):
+            while await self.moved(what) < orders:  # noqa: ASYNC110  # it happens in another process
+                await asyncio.sleep(LOOK_EVERY)
+        return time.perf_counter() - began
+
+    @asynccontextmanager
+    async def worker(self, program: Sequence[str] = WORKER) -> AsyncIterator[WorkerProgram]:
+        """A worker that polls; none of its processes outlives the block."""
+        worker = WorkerProgram(self.stack.home, program)
+        try:
+            await worker.start()
+            async with asyncio.timeout(POLLS_WITHIN):
+                while (await gateway.workers(self.client)).why_idle:  # another process begins to poll
+                    worker.check()
+                    await asyncio.sleep(LOOK_EVERY)
+            yield worker
+        finally:
+            await worker.kill()
+
+
+class WorkerProgram:
+    """A worker in a process of its own."""
+
+    def __init__(self, home: Path, program: Sequence[str]) -> None:
+        self._home, self._program = home, program
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start it; it polls a moment later."""
+        environment = {**os.environ, "DAKUAN_HOME": str(self._home)}
+        with (self._home / "worker-crowd.log").open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, *self._program), cwd=PROJECT, env=environment, stdout=log, stderr=log
+            )
+
+    def check(self) -> None:
+        """Raises:
+        Unavailable: it ended by itself; the message has its last line.
+        """
+        if self._process is not None and self._process.returncode is not None:
+            log = (self._home / "worker-crowd.log").read_text(errors="replace")
+            raise Unavailable(f"the worker ended: {' '.join(log.strip().splitlines()[-1:])}")
+
+    async def kill(self) -> None:
+        """As `kill -9` does."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    @property
+    def memory_mb(self) -> float:
+        """What it holds in memory."""
+        assert self._process is not None
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+@asynccontextmanager
+async def crowd() -> AsyncIterator[Crowd]:
+    """A temporary stack with the policy of the benches."""
+    async with LocalStack.temporary() as stack, AsyncExitStack() as opened:
+        settings = stack.settings
+        await migrate(settings.needed("database_owner_url"))
+        pool = await open_pool(settings.needed("database_url"), size=CLIENTS)
+        opened.push_async_callback(pool.close)
+        await Register(pool).policies.keep("bench", policy_hash(BENCH_POLICY), BENCH_POLICY)
+        client = await opened.enter_async_context(gateway.connected(settings))
+        await gateway.register_search_attributes(client)
+        yield Crowd(stack, pool, client, Product(client, pool, lambda waybill: travelled(stack, waybill)))
+
+
+async def _one_client(act: Callable[[str], Awaitable[object]], todo: Iterable[str]) -> None:
+    for order_id in todo:
+        for left in reversed(range(TRIES)):
+            try:
+                await act(order_id)
+                break
+            except Unavailable:  # a machine under load; the same again is safe
+                if not left:
+                    raise
