@@ -40,7 +40,7 @@ class Cases(RegisterPart):
         """
         stages = sorted(OPEN) if stage is None else [stage]
         wanted = Conditions()
-        wanted.either("cardinality(hold_reasons) > 0", wanted=True)
+        wanted.either("has_open_case(hold_reasons)", wanted=True)
         wanted.add("hold_reasons && {}::TEXT[]", [f"after_sale_{one}" for one in stages])
         wanted.add("merchant_id = {}", merchant_id)
         wanted.after("opened_at, order_id", after)

@@ -142,6 +142,7 @@ CALLABLE = {
     "reviews_of": READS_ONLY,
     "orders_waiting_for": READS_ONLY,
     "purpose_of": READS_ONLY,
+    "has_open_case": READS_ONLY,
     "register_policy": "a text, and a name that is new; moves no name",
     # of merchants and accounts
     "move_licence": "what a merchant may sell; moves nothing, and is kept in the history",
