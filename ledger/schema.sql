@@ -12,6 +12,14 @@ BEGIN
     RETURN pg_current_xact_id()::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0);
 END $function$;
 
+CREATE FUNCTION has_open_case(p_hold_reasons text[])
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+    SELECT EXISTS (SELECT FROM unnest(p_hold_reasons) AS reason WHERE starts_with(reason, 'after_sale_'))
+$function$;
+
 CREATE FUNCTION person_of(p_name text)
  RETURNS text
  LANGUAGE sql
@@ -642,6 +650,7 @@ CREATE INDEX orders_held_by_merchant ON orders USING btree (merchant_id, opened_
 CREATE INDEX orders_open ON orders USING btree (opened_at DESC) WHERE NOT closed;
 CREATE INDEX orders_open_by_merchant ON orders USING btree (merchant_id, opened_at DESC, order_id DESC) WHERE NOT closed;
 CREATE INDEX orders_waiting ON orders USING btree (opened_at DESC) WHERE cardinality(hold_reasons) > 0;
+CREATE INDEX orders_with_open_case ON orders USING btree (opened_at DESC, order_id DESC) WHERE has_open_case(hold_reasons);
 
 CREATE TABLE parked (
     endpoint_id text NOT NULL,
@@ -6245,6 +6254,7 @@ GRANT EXECUTE ON FUNCTION finish_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_push TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_subscription TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION given_back TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION has_open_case TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION hold_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION is_own TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION journal_callback TO dakuan_worker;
