@@ -111,11 +111,18 @@ class WorldClient:
         await self._post("channel/charges/plan", {"match": match, "outcome": outcome})
 
     async def charge_back(
-        self, case_reference: str, payment_reference: str, amount_minor: int, *, fee_minor: int = 0, won: bool = False
+        self,
+        case_reference: str,
+        payment_reference: str,
+        amount_minor: int,
+        *,
+        fee_minor: int = 0,
+        won: bool = False,
+        at: str | None = None,
     ) -> None:
         """The channel takes a payment back for its customer, or gives it back again."""
         body = {"case_reference": case_reference, "payment_reference": payment_reference, "amount_minor": amount_minor}
-        more = {"fee_minor": fee_minor, "outcome": "won" if won else "opened"}
+        more = {"fee_minor": fee_minor, "outcome": "won" if won else "opened", "at": at}
         await self._post("channel/chargebacks", {**body, **more})
 
     async def settle(self, *, fee_bps: int = 60) -> list[dict[str, Any]]:

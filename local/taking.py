@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from core.fields import AmountMinor, AmountOrZero, Message, Reference
+from core.fields import AmountMinor, AmountOrZero, Message, Reference, Time
 from local.journal import JournaledStore, utc_now
 
 Answer = tuple[int, dict[str, Any]]
@@ -48,6 +48,7 @@ class NewChargeback(Message):
     amount_minor: AmountMinor
     fee_minor: AmountOrZero = 0
     currency: str = Field(default="CNY", pattern=r"^[A-Z]{3}$")
+    at: Time | None = None
 
 
 class ChargePlan(Message):
@@ -151,12 +152,13 @@ class Taking:
         kinds = {"chargeback": given.amount_minor, "chargeback_fee": given.fee_minor}
         if given.outcome == "won":
             kinds = {"chargeback_won": given.amount_minor}
+        at = given.at.isoformat() if given.at is not None else utc_now()
         with self._store.transaction():
             for kind, amount in kinds.items():
                 if amount:
                     self._store.write(
                         "INSERT OR IGNORE INTO chargebacks VALUES (?, ?, ?, ?, ?, ?)",
-                        *(given.case_reference, kind, given.payment_reference, amount, given.currency, utc_now()),
+                        *(given.case_reference, kind, given.payment_reference, amount, given.currency, at),
                     )
         return 200, {"case_reference": given.case_reference}
 

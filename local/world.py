@@ -34,7 +34,8 @@ To control them (`local.client.WorldClient`):
     POST /channel/settle             {fee_bps?}  what it holds goes to the bank
     POST /channel/refunds/finish     {key, state, code?}
     POST /channel/charges/plan       {match, outcome: arrived|processing|refused|unknown}
-    POST /channel/chargebacks        {case_reference, payment_reference, outcome?, amount_minor, fee_minor?, currency?}
+    POST /channel/chargebacks        {case_reference, payment_reference, outcome?, amount_minor, fee_minor?, currency?,
+                                      at?}
     POST /bank/plans                 {match, outcome: paid|processing|failed|unknown|returned, looks?, code?,
                                       then?, return_after_s?, return_minor?}
     POST /bank/window                {seconds}  how long the bank remembers a key

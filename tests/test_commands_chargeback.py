@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from command_line import ask, refusal, run
-from up_stack import a_basket, fresh_order, shown, started
+from up_stack import a_basket, fresh_order, play, shown, started
 
 pytestmark = pytest.mark.usefixtures("up")
 SAID = ("--as", "operator:o-1")
@@ -122,6 +122,31 @@ def test_a_statement_matches_what_was_booked_and_with_apply_reports_what_was_not
         ask("loads", "--withdraw", str(loaded["load_no"]), "--as", person, "--reason", "d9 is another shop's")
     rows.pop(2)
     assert breaks(compare()) == set()
+    assert ask("prove")["ok"]
+
+
+def test_what_the_channels_own_statement_lists_is_reported_with_apply() -> None:
+    order = fresh_order()
+    channel, payment = f"own-{order['order_id'].lower()}", order["payment"]["reference"]
+    started(**{**order, "payment": order["payment"] | {"channel": channel}})
+    dispute, total = f"d-{order['order_id']}", order["total_minor"]
+
+    def compare(*more: str) -> tuple[set[tuple[str, str]], list[str]]:
+        answer = json.loads(run("reconcile", "--channel", channel, "--json", *more).stdout)
+        found = {(one["reason"], one["kind"]) for one in answer["comparisons"][0]["breaks"]}
+        return found, [one["outcome"] for one in answer.get("told", ())]
+
+    assert compare() == (set(), [])
+    at = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+    play(lambda world: world.charge_back(dispute, payment, total, fee_minor=1500, at=at))
+    of_ours = {("extra", "chargeback"), ("extra", "chargeback_fee")}
+    assert compare() == (of_ours, [])
+    assert compare("--apply") == (of_ours, ["chargeback accepted"])
+    assert stages([order]) == [("disputed", total)]
+    assert compare("--apply") == (set(), [])
+    play(lambda world: world.charge_back(dispute, payment, total, won=True, at=at))
+    assert compare("--apply")[1] == ["chargeback_won accepted"]
+    assert stages([order]) == [("won", total)]
     assert ask("prove")["ok"]
 
 

@@ -136,6 +136,9 @@ READ: list[tuple[str, str, Scope, Seen, dict[str, int]]] = [
             ("payment", "T-1", 104780, "2026-11-27T18:00"),
             ("refund", "r1", 1000, "2026-11-27T19:00"),
             ("settlement", "5AB3", 3611, "2026-11-27T20:00"),
+            ("chargeback", "5AB1", 4780, "2026-11-27T21:00"),
+            ("chargeback_fee", "5AB1", 2000, "2026-11-27T21:00"),
+            ("chargeback_won", "5AB1", 4780, "2026-11-27T22:00"),
         ],
         {"Mass Pay Payment Completed": 1, "Mass Pay Payment Unclaimed": 1},
     ),
@@ -148,6 +151,9 @@ READ: list[tuple[str, str, Scope, Seen, dict[str, int]]] = [
             "Express Checkout Payment Completed": 1,
             "Payment Refund Completed": 1,
             "General Withdrawal Completed": 1,
+            "Chargeback Completed": 1,
+            "Chargeback Fee Completed": 1,
+            "Chargeback Reversal Completed": 1,
             "Mass Pay Payment Unclaimed": 1,
         },
     ),
@@ -276,3 +282,9 @@ def test_a_file_bent_anywhere_is_read_or_refused(text: str, data: st.DataObject)
         with suppress(BadInput):
             read = read_foreign("file", bytes(raw), scope)
             assert read is None or all(line.amount_minor > 0 for line in read.lines)
+
+
+def test_a_row_that_ends_early_is_counted() -> None:
+    head, first, *_ = STRIPE.splitlines()
+    read = read_foreign("file", f"{head}\n{first}\ntxn_9\n".encode(), "rail")
+    assert read.left_out["(unnamed)"] == 1

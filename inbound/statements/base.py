@@ -103,7 +103,8 @@ class Source:
                 continue
             if len(cells) > len(header):
                 raise BadFile(self.name, [BadRow(line, "(whole)", f"more cells than the header has, {len(header)}")])
-            yield Row(line, dict(zip(header, cells, strict=False)))
+            # A row that ends early has nothing in the columns that follow.
+            yield Row(line, {**dict.fromkeys(header, ""), **dict(zip(header, cells, strict=False))})
 
 
 class StatementReader(Protocol):

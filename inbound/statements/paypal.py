@@ -1,6 +1,8 @@
-"""PayPal's activity download (CSV or TAB): payments, refunds, withdrawals to the bank, and mass payments.
+"""PayPal's activity download (CSV or TAB): payments, refunds, chargebacks, withdrawals to the bank, and mass payments.
 
-Source: the specification of the activity download. Amounts are signed; each row names its time zone. The order of day
+Source: the specification of the activity download; developer.paypal.com/docs/reports/reference/tcodes for what a
+chargeback, its reversal and its fee are. A chargeback has no name of its own there: its key is PayPal's number of the
+payment, which all its rows name as their reference. Amounts are signed; each row names its time zone. The order of day
 and month is a setting of the account: a file in which it is ambiguous is refused.
 """
 
@@ -24,6 +26,9 @@ _TYPES: tuple[tuple[Scope, str, bool, Kind], ...] = (
     ("rail", "mass ?pay|payout", True, "payout"),
     ("rail", "mass ?pay|payout|payment reversal", False, "return"),
     ("rail", "bank deposit|add(ed)? funds|top.?up", False, "funding"),
+    ("channel", "chargeback.*fee|dispute.*fee", True, "chargeback_fee"),
+    ("channel", "chargeback", True, "chargeback"),
+    ("channel", "chargeback", False, "chargeback_won"),
     ("channel", "refund|reversal", True, "refund"),
     ("channel", "withdraw", True, "settlement"),
     ("channel", "payment|checkout|sale", False, "payment"),
@@ -52,13 +57,17 @@ class PaypalActivity:
             if status.casefold() != "completed" or kind is None:
                 collector.leave_out(f"{row.cells['Type']} {status}")
                 continue
-            transaction = row.cells["Transaction ID"]
+            transaction, ours = row.cells["Transaction ID"], row.first("Custom Number", "Invoice Number")
+            key, reference = transaction if kind == "settlement" else ours, transaction
+            if kind.startswith("chargeback"):
+                key = row.first("Reference Txn ID")
+                reference = ours or key
             collector.take(
                 row.line,
                 kind,
                 line_id=transaction,
-                key=row.first("Custom Number", "Invoice Number") if kind != "settlement" else transaction,
-                reference=transaction,
+                key=key,
+                reference=reference,
                 amount=row.cells["Gross"],
                 currency=row.cells["Currency"],
                 at=_moment(row, day_first),
