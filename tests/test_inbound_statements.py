@@ -287,4 +287,5 @@ def test_a_file_bent_anywhere_is_read_or_refused(text: str, data: st.DataObject)
 def test_a_row_that_ends_early_is_counted() -> None:
     head, first, *_ = STRIPE.splitlines()
     read = read_foreign("file", f"{head}\n{first}\ntxn_9\n".encode(), "rail")
+    assert read is not None
     assert read.left_out["(unnamed)"] == 1
