@@ -14,7 +14,7 @@ from bench.line import Line
 
 SEED = 12
 STORM_S = 60.0
-"""How long it goes on once all have begun. A look at a carrier that failed comes again within two minutes."""
+"""How long the faults go on. A look at a carrier that failed comes again within two minutes."""
 CALM_S = (0.2, 1.0)
 DARK_S = (0.5, 3.0)
 SLOW_S = (0.5, 2.0)
@@ -24,7 +24,7 @@ TRICKLES = 200
 
 
 async def work_behind_a_bad_line(count: int, steps: Steps) -> None:
-    """The drill: so many lives from begin to end, with one fault after the other. Then the line heals."""
+    """The drill: so many lives go on to their ends, with one fault after the other. Then the line heals."""
     async with on_stage(steps) as drill:
         address = urlsplit(drill.settings.needed("database_url"))
         assert address.hostname is not None
@@ -34,9 +34,9 @@ async def work_behind_a_bad_line(count: int, steps: Steps) -> None:
             behind = drill.settings.needed("database_url").replace(f":{address.port}/", f":{line.listens_at}/")
             async with drill.worker(database_url=behind):
                 await drill.until_polled()
-                raging = asyncio.create_task(_rage(line, faults))
-                with steps.step(f"{count:,} orders and withdrawals begin behind a bad line", "begin_s"):
+                with steps.step(f"{count:,} orders and withdrawals in the middle of their lives", "populate_s"):
                     await each(begin(life) for life in everyone)
+                raging = asyncio.create_task(_rage(line, faults))
                 asyncio.get_running_loop().call_later(STORM_S, raging.cancel)
                 with steps.step(f"they go on to their ends; the faults stop after {STORM_S:.0f} s", "end_s"):
                     await end_all(drill, everyone)

@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from databases import Database
 from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
 from temporalio.service import RPCError
+from temporalio.worker import Interceptor as WorkerInterceptor
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
@@ -96,7 +97,13 @@ class CrashStage(Stage):
         return self.named[name]
 
     @asynccontextmanager
-    async def worker(self, *, cached: int = 100, runner: SandboxedWorkflowRunner | None = None) -> AsyncIterator[None]:
+    async def worker(
+        self,
+        *,
+        cached: int = 100,
+        runner: SandboxedWorkflowRunner | None = None,
+        interceptors: Sequence[WorkerInterceptor] = (),
+    ) -> AsyncIterator[None]:
         """One in this process, which does not die."""
         async with AsyncExitStack() as stack:
             activities = await wire(self.settings, stack, self.database.pool, self.client)
@@ -105,6 +112,7 @@ class CrashStage(Stage):
                 task_queue=TASK_QUEUE,
                 plugins=[plugin(activities, runner=runner, converter=self.client.data_converter)],
                 max_cached_workflows=cached,
+                interceptors=interceptors,
                 sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
                 graceful_shutdown_timeout=timedelta(seconds=5),
             )
@@ -144,14 +152,22 @@ class CrashStage(Stage):
 
 
 @asynccontextmanager
-async def open_crash_stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[CrashStage]:
-    """A stage on these servers. At its end, running workflows are ended: they must not reach a later test's worker."""
+async def open_crash_stage(
+    temporal: Temporal, world: WorldClient, database: Database, policies: Path | None = None
+) -> AsyncIterator[CrashStage]:
+    """A stage on these servers. At its end, running workflows are ended: they must not reach a later test's worker.
+
+    Args:
+        policies: another folder of policies than ours.
+    """
     settings = Settings(
         temporal_address=temporal.address,
         database_url=database.worker_dsn,
         carrier_url=f"{world.url}/carrier",
         channel_url=f"{world.url}/channel",
         bank_url=f"{world.url}/bank",
+        screening=PROJECT / "policies" / "screening.toml",
+        policies=policies or PROJECT / "policies",
     )
     plain = (await gateway.connect(settings)).config()
     plain["interceptors"] = [Hasty()]

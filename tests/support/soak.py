@@ -5,9 +5,10 @@
 
 Parts: `sequences` (every sequence of so many events, from each start), `hypothesis` (every test by hypothesis),
 `orders`, `withdrawals` and `refunds` (random walks of the core, each named by its seed), `bursts` (signals at once, to
-one order), `webhooks` (10,000 events to 20 endpoints, gateways killed), `uncached` (the tests of workflows by workers
-that remember none), `faults` (the fault bench, `--rounds` times), `drills` (a loss, a bad line, an upgrade). A part
-that fails does not stop the others; then the exit code is 1. At the end: kills, orders, withdrawals, effects, breaches.
+one order), `webhooks` (10,000 events to 20 endpoints, gateways killed), `points` (each kind of fault at each await
+point), `uncached` (the tests of workflows by workers that remember none), `faults` (the fault bench, `--rounds` times),
+`drills` (a loss, bad lines and disks, an upgrade). A part that fails does not stop the others; then the exit code is 1.
+At the end: kills, orders, withdrawals, effects and breaches.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ WALKS: dict[str, Callable[[int], int]] = {
     "withdrawals": withdrawal_life.walk,
     "refunds": refund_walks.walk,
 }
-PARTS = ("sequences", "hypothesis", *WALKS, "bursts", "webhooks", "uncached", "faults", "drills")
+PARTS = ("sequences", "hypothesis", *WALKS, "bursts", "webhooks", "points", "uncached", "faults", "drills")
 TOLD = ("kills", "orders", "withdrawals", "effects", "double_effects", "lost_minor", "stuck", "breaches")
 """Figures of the fault bench and the drills that are added up."""
 AT_A_TIME = 100
@@ -200,6 +201,12 @@ def soak(
             "webhooks",
             "10,000 events to 20 endpoints",
             *("pytest", "-o", "faulthandler_timeout=0", "tests/test_storefront_storm.py"),
+            **{VARIABLE: str(examples)},
+        ),
+        "points": lambda: run_program(
+            "points",
+            "3 kinds of fault at each",
+            *("pytest", "tests/test_workflows_await_points.py"),
             **{VARIABLE: str(examples)},
         ),
         "uncached": lambda: run_program(
