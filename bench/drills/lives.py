@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -27,7 +28,10 @@ ENDS_WITHIN = 240.0
 LOOK_EVERY = 0.25
 WITHDRAWN = {"approval": 600, "unknown": 400}
 """Minor units: above the policy's limit two people approve."""
-AN_HOUR_LATER = timedelta(hours=2)
+PAST_ALL_LOOKS = timedelta(days=1, hours=1)
+"""The bank keeps silent for two looks. Where a fault delays one, the next is a day later."""
+LOOKS_MOST, LOOK_WITHIN = 5, 40.0
+"""Seconds for each."""
 
 
 @dataclass
@@ -180,9 +184,14 @@ async def _end_withdrawal(life: Life) -> None:
                 "actor": {"role": "operator", "id": person},
             }
             await _patiently(lambda command=command: gateway.send(client, workflow_id, "approve", command))  # type: ignore[misc]  # bound now
-    else:
-        await _patiently(lambda: life.order.skip(client.get_workflow_handle(workflow_id), AN_HOUR_LATER))
-    await _until(lambda: _paid(life), f"{life.withdrawal_id} is paid")
+        await _until(lambda: _paid(life), f"{life.withdrawal_id} is paid")
+        return
+    for _ in range(LOOKS_MOST):
+        await _patiently(lambda: life.order.skip(client.get_workflow_handle(workflow_id), PAST_ALL_LOOKS))
+        with suppress(Unavailable):
+            await _until(lambda: _paid(life), f"{life.withdrawal_id} is paid", LOOK_WITHIN)
+            return
+    raise Unavailable(f"it never came to that: {life.withdrawal_id} is paid")
 
 
 async def _paid(life: Life) -> bool:
@@ -218,10 +227,18 @@ async def _until_closed(life: Life) -> None:
     await _until(closed, f"{life.order.name} has ended")
 
 
-async def _until(holds: Callable[[], Awaitable[bool]], what: str) -> None:
+async def _until(holds: Callable[[], Awaitable[bool]], what: str, within: float | None = None) -> None:
+    """What does not answer is asked again."""
+
+    async def so() -> bool:
+        try:
+            return await holds()
+        except Unavailable:
+            return False
+
     try:
-        async with asyncio.timeout(ENDS_WITHIN):
-            while not await holds():  # noqa: ASYNC110  # other processes bring it about
+        async with asyncio.timeout(within or ENDS_WITHIN):
+            while not await so():  # noqa: ASYNC110  # other processes bring it about
                 await asyncio.sleep(LOOK_EVERY)
     except TimeoutError:
         raise Unavailable(f"it never came to that: {what}") from None

@@ -7,7 +7,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -139,11 +139,11 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def on_stage(steps: Steps, postgres: type[Postgres] | None = None) -> AsyncIterator[Drill]:
+async def on_stage(steps: Steps, postgres: Callable[[Path], Postgres] | None = None) -> AsyncIterator[Drill]:
     """A drill's own stack, migrated and without a worker.
 
     Args:
-        postgres: another kind of server, such as one that archives its log.
+        postgres: makes another kind of server in this home.
     """
     quiet()
     async with AsyncExitStack() as opened:

@@ -17,7 +17,7 @@ class Steps:
     """The report of one drill. It passes if no breach was noted."""
 
     def __init__(self, title: str) -> None:
-        self._console = Console(highlight=False, markup=False, emoji=False)
+        self._console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self._began = time.monotonic()
         self.figures: Figures = {}
         self.breaches: list[str] = []
