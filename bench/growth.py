@@ -165,6 +165,10 @@ def picture(found: dict[int, Figures]) -> str:
         '<rect width="100%" height="100%" fill="white"/>',
         f'<text x="{_EDGE}" y="20">times the figure of {sizes[0]:,} orders</text>',
     ]
+    for power in range(-1, math.floor(math.log10(highest)) + 1):
+        y = _up(10.0**power, highest)
+        lines.append(f'<line x1="{_EDGE}" y1="{y}" x2="{_WIDTH - 180}" y2="{y}" stroke="#ddd"/>')
+        lines.append(f'<text x="{_EDGE - 6}" y="{y + 4}" text-anchor="end">{10.0**power:g}</text>')
     for number, size in enumerate(sizes):
         x = _across(number, len(sizes))
         lines.append(f'<text x="{x}" y="{_HEIGHT - 16}" text-anchor="middle">{size:,}</text>')
