@@ -7,11 +7,15 @@
 
 -- Why a state is another: the last line of its journal that took effect, unless the state before had it.
 CREATE FUNCTION event_cause(p_old JSONB, p_new JSONB) RETURNS JSONB
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN j.line ->> 'outcome' IN ('accepted', 'noted') AND j.line -> 'seq' > coalesce(p_old #> '{inbox,seq}', '0')
-                THEN jsonb_build_object('because', j.line -> 'verb', 'by', j.line #> '{actor,role}') ELSE '{}' END
-    FROM (SELECT p_new #> '{inbox,journal,-1}' AS line) AS j
-$$;
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_line JSONB := p_new #> '{inbox,journal,-1}';
+BEGIN
+    IF v_line ->> 'outcome' IN ('accepted', 'noted') AND v_line -> 'seq' > coalesce(p_old #> '{inbox,seq}', '0') THEN
+        RETURN jsonb_build_object('because', v_line -> 'verb', 'by', v_line #> '{actor,role}');
+    END IF;
+    RETURN '{}';
+END $$;
 
 -- The parcels of a state; those of an after-sale case stand in it, on their way back or to the buyer again.
 CREATE FUNCTION parcels_in(p_state JSONB) RETURNS TABLE (key TEXT, n BIGINT, body JSONB)
