@@ -1998,13 +1998,18 @@ $function$;
 
 CREATE FUNCTION event_cause(p_old jsonb, p_new jsonb)
  RETURNS jsonb
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
-    SELECT CASE WHEN j.line ->> 'outcome' IN ('accepted', 'noted') AND j.line -> 'seq' > coalesce(p_old #> '{inbox,seq}', '0')
-                THEN jsonb_build_object('because', j.line -> 'verb', 'by', j.line #> '{actor,role}') ELSE '{}' END
-    FROM (SELECT p_new #> '{inbox,journal,-1}' AS line) AS j
-$function$;
+DECLARE
+    v_line JSONB := p_new #> '{inbox,journal,-1}';
+BEGIN
+    IF v_line ->> 'outcome' IN ('accepted', 'noted') AND v_line -> 'seq' > coalesce(p_old #> '{inbox,seq}', '0') THEN
+        RETURN jsonb_build_object('because', v_line -> 'verb', 'by', v_line #> '{actor,role}');
+    END IF;
+    RETURN '{}';
+END $function$;
 
 CREATE FUNCTION event_time(p_at timestamp with time zone)
  RETURNS text
