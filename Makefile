@@ -4,6 +4,7 @@
 PYTHON ?= python3
 UV ?= uv
 VENV := .venv
+CLIENTS := .venv-clients
 RUN := $(VENV)/bin/python
 # Written last, so that an interrupted setup starts over.
 READY := $(VENV)/.ready
@@ -14,12 +15,13 @@ ARGS ?=
 # A process that ends with a test that hangs is not started again: it would hang again.
 PARALLEL ?= --numprocesses auto --dist loadfile --max-worker-restart 0
 
-.PHONY: help setup demo up browser optools test soak drills teeth check lint types docs schema simplified bench lock clean
+.PHONY: help setup demo up browser optools test soak drills clients teeth check lint types docs schema simplified bench lock clean
 
 help:
 	@echo "make demo    orders go through all six steps on a local stack, with a report"
 	@echo "make up      the local stack and a worker, until Ctrl-C"
 	@echo "make test    all tests"
+	@echo "make clients clients generated from the OpenAPI document settle orders, and schemathesis asks"
 	@echo "make soak    the large numbers: hours of random lives, examples and faults"
 	@echo "make drills  loss of Temporal, restores, an upgrade and back, each on a stack of its own"
 	@echo "make teeth   planted money bugs, each caught by its suite"
@@ -70,6 +72,16 @@ soak: $(READY)
 
 drills: $(READY)
 	$(RUN) -m bench drill $(ARGS)
+
+# Tools that disagree with the lock have an environment of their own.
+$(CLIENTS)/.ready: tests/clients/requirements.txt
+	@$(PYTHON) -m venv --clear $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip --disable-pip-version-check --no-input install -qq --only-binary :all: -r $<
+	@touch $@
+
+clients: $(READY) $(CLIENTS)/.ready
+	@command -v npm >/dev/null || { echo "The client in TypeScript needs npm: apt-get install npm" >&2; exit 1; }
+	PYTHONPATH=. $(RUN) tests/support/clients.py --tools $(CLIENTS)/bin $(ARGS)
 
 teeth: $(READY)
 	$(RUN) tests/support/teeth.py $(ARGS)

@@ -93,7 +93,7 @@ Currency = Annotated[
     str,
     StringConstraints(strict=True),
     AfterValidator(_known_currency),
-    WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$"}),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$", "format": "iso-4217"}),
 ]
 AmountMinor = Annotated[int, Field(strict=True, ge=1, le=MAX_AMOUNT_MINOR)]
 AmountOrZero = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT_MINOR)]

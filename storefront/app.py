@@ -15,6 +15,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.client import Client
 
@@ -184,8 +185,20 @@ async def _refused(request: Request, error: Any) -> Response:
 
 
 async def _unrouted(request: Request, error: Any) -> Response:
-    # A 405 says in Allow which methods there are.
-    return respond(_of(request, problem_of(_CODES.get(error.status_code, "unreadable"))), error.headers)
+    headers = error.headers
+    if error.status_code == 405:
+        # Each method of an address is a route of its own, and the one that was found first knows only its own.
+        headers = {**(headers or {}), "Allow": ", ".join(_methods_at(request))}
+    return respond(_of(request, problem_of(_CODES.get(error.status_code, "unreadable"))), headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """The methods that this address takes."""
+    found: set[str] = set()
+    for path, methods in document_of(request.app)["paths"].items():
+        if compile_path(path)[0].match(request.url.path):
+            found.update(method.upper() for method in methods)
+    return sorted(found)
 
 
 def _of(request: Request, problem: Any) -> Any:

@@ -150,3 +150,15 @@ async def test_a_request_of_another_key_is_not_found(database: Database) -> None
         # Two senders may choose the same key.
         assert (await gateway.ask("POST", "/v1/orders/A1/cancel_order", other, body, "k-a")).status_code == 200
         assert len(gateway.changes.sent) == 2
+
+
+async def test_an_address_says_every_method_that_it_takes(database: Database) -> None:
+    async with in_process(database) as gateway:
+        for path, allowed in (
+            ("/v1/endpoints", "GET, POST"),
+            ("/v1/endpoints/e-1", "DELETE, GET, PATCH"),
+            ("/v1/merchants/m-1/accounts", "GET, POST"),
+            ("/v1/orders/A1/cancel_order", "POST"),
+        ):
+            answer = await gateway.asker.put(path)
+            assert (answer.status_code, answer.headers["allow"]) == (405, allowed), path

@@ -130,6 +130,7 @@ reading(
         query("to", "Last day, UTC.", **DAY),
         query("format", "csv answers with a file for spreadsheets.", type="string", enum=list(FORMS)),
     ),
+    forms=("text/csv",),
 )
 reading(
     router,

@@ -62,6 +62,7 @@ def reading(
     answers: dict[str, Any] | None = None,
     queries: tuple[dict[str, Any], ...] = (),
     more: tuple[int, ...] = (),
+    forms: tuple[str, ...] = (),
 ) -> None:
     """A route that reads.
 
@@ -69,8 +70,10 @@ def reading(
         answers: the JSON schema of its answer; any object unless given.
         queries: what its address may ask for. Anything else is refused: a mistyped filter would let everything through.
         more: further statuses of problems.
+        forms: further media types of its answer.
     """
-    content = {"application/json": {"schema": answers or {"type": "object"}}}
+    content: dict[str, Any] = {"application/json": {"schema": answers or {"type": "object"}}}
+    content |= {form: {"schema": {"type": "string"}} for form in forms}
     found = {"description": "Found.", "content": content}
     router.add_api_route(
         path,

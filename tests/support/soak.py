@@ -7,8 +7,8 @@ Parts: `sequences` (every sequence of so many events, from each start), `hypothe
 `orders`, `withdrawals` and `refunds` (random walks of the core, each named by its seed), `bursts` (signals at once, to
 one order), `webhooks` (10,000 events to 20 endpoints, gateways killed), `points` (each kind of fault at each await
 point), `uncached` (the tests of workflows by workers that remember none), `faults` (the fault bench, `--rounds` times),
-`drills` (a loss, bad lines and disks, an upgrade). A part that fails does not stop the others; then the exit code is 1.
-At the end: kills, orders, withdrawals, effects and breaches.
+`drills` (a loss, bad lines and disks, an upgrade), `clients` (generated clients, and schemathesis). A part that fails
+does not stop the others; then the exit code is 1. At the end: kills, orders, withdrawals, effects and breaches.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ WALKS: dict[str, Callable[[int], int]] = {
     "withdrawals": withdrawal_life.walk,
     "refunds": refund_walks.walk,
 }
-PARTS = ("sequences", "hypothesis", *WALKS, "bursts", "webhooks", "points", "uncached", "faults", "drills")
+PARTS = ("sequences", "hypothesis", *WALKS, "bursts", "webhooks", "points", "uncached", "faults", "drills", "clients")
 TOLD = ("kills", "orders", "withdrawals", "effects", "double_effects", "lost_minor", "stuck", "breaches")
 """Figures of the fault bench and the drills that are added up."""
 AT_A_TIME = 100
@@ -164,6 +164,14 @@ def run_rounds(rounds: int, first: int, withdrawals: int) -> Figures:
     return total
 
 
+def run_clients(examples: int) -> Figures:
+    """Generated clients and schemathesis, by `make clients`, which brings their tools."""
+    began = time.monotonic()
+    ended = subprocess.run(["make", "clients", f"ARGS=--examples {examples}"], cwd=PROJECT, check=False)
+    size = f"{examples:,} examples an operation"
+    return Figures("clients", size, 0, int(ended.returncode != 0), time.monotonic() - began)
+
+
 def said(told: dict[str, float]) -> str:
     """Figures in one line."""
     return ", ".join(f"{value:,.0f} {name.replace('_', ' ')}" for name, value in told.items())
@@ -178,6 +186,7 @@ def soak(
     withdrawals: Annotated[int, typer.Option(min=1, help="Of each round of the fault bench.")] = 2_000,
     rounds: Annotated[int, typer.Option(min=1, help="Of the fault bench, each with a seed of its own.")] = 1,
     lives: Annotated[int, typer.Option(min=10, help="Of each drill.")] = 1_000,
+    asked: Annotated[int, typer.Option(min=1, help="Examples of schemathesis for an operation.")] = 100,
     file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
 ) -> None:
     """The large numbers, part by part, and their figures at the end."""
@@ -213,6 +222,7 @@ def soak(
             "uncached", "the tests of workflows", *("pytest", "--cached-workflows", "0", *workflow_tests())
         ),
         "faults": partial(run_rounds, rounds, first, withdrawals),
+        "clients": partial(run_clients, asked),
         "drills": lambda: run_bench("drills", f"{lives:,} lives each", "drill", "--orders", str(lives)),
     }
     figures = []

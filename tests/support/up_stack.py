@@ -73,9 +73,24 @@ def up_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     with _at_home(found):
         found.start()
     yield found
+    _ended(found)
+
+
+def _ended(found: Up) -> None:
     assert found.end(signal.SIGTERM) == 0
     assert not (found.home / STACK_FILE).exists()
     Postgres(found.home).remove()
+
+
+@contextmanager
+def standing(found: Up) -> Iterator[None]:
+    """A stack for the block, for programs that are no tests."""
+    with _at_home(found):
+        found.start()
+        try:
+            yield
+        finally:
+            _ended(found)
 
 
 @pytest.fixture(scope="module")
