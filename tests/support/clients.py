@@ -24,7 +24,7 @@ from config import load
 
 PROJECT = Path(__file__).parents[2]
 PROGRAMS = PROJECT / "tests" / "clients"
-GENERATES_WITHIN, ENDS_WITHIN = 300, 3600
+GENERATES_WITHIN = 300
 """Seconds."""
 NOT_CHECKED = "positive_data_acceptance"
 """A schema cannot say that an order's lines add up: data that it allows may be refused with 422."""
@@ -80,20 +80,21 @@ def settle(name: str, program: Sequence[str], folder: Path, http: httpx2.Client)
         raise SystemExit(f"{name}: the order is {phase}")
 
 
-def explore(tools: Path, http: httpx2.Client, examples: int, folder: Path) -> None:
+def explore(tools: Path, http: httpx2.Client, examples: int, seconds: int, folder: Path) -> None:
     """Ask every operation what its schema allows, and what it does not."""
     program = [
         *(str(tools / "schemathesis"), "run", str(folder / "openapi.json"), "--url", str(http.base_url)),
         *("-H", f"Authorization: Bearer {keyed(http).key}", "--max-examples", str(examples), "--seed", "1"),
         *("--phases", "examples,coverage,fuzzing", "--exclude-checks", NOT_CHECKED, "--request-timeout", "40"),
-        *("--rate-limit", "18/s", "--no-color"),
+        *("--rate-limit", "18/s", "--no-color", "--max-time", str(seconds)),
     ]
-    print(run(program, folder, ENDS_WITHIN).strip().splitlines()[-1], flush=True)
+    print(run(program, folder, seconds + GENERATES_WITHIN).strip().splitlines()[-1], flush=True)
 
 
 def clients(
     tools: Annotated[Path, typer.Option(help="Where the tools' programs are.")] = PROJECT / ".venv-clients" / "bin",
     examples: Annotated[int, typer.Option(min=0, help="Of schemathesis for each operation; 0: none.")] = 5,
+    seconds: Annotated[int, typer.Option(min=1, help="At most, for schemathesis.")] = 120,
 ) -> None:
     """Two generated clients settle an order each; then schemathesis."""
     with tempfile.TemporaryDirectory(prefix="dakuan-clients-") as name:
@@ -109,7 +110,7 @@ def clients(
                 settle("python", in_python(tools, folder / "python"), folder / "python", http)
                 settle("typescript", in_typescript(folder / "typescript"), folder / "typescript", http)
                 if examples:
-                    explore(tools, http, examples, folder)
+                    explore(tools, http, examples, seconds, folder)
 
 
 if __name__ == "__main__":
