@@ -70,6 +70,7 @@ ELSEWHERE = {
     **dict.fromkeys(("fetch_statements", "compare"), _COMPARED),
     **dict.fromkeys(("post freeze", "post release", "post chargeback", "post chargeback_won"), _TAKEN_ONCE),
     **dict.fromkeys(("post chargeback_fee", "post chargeback_above", "post chargeback_above_won"), _TAKEN_ONCE),
+    **dict.fromkeys(("charge_buyer", "post claim_back"), _TAKEN_ONCE),
     "post suspense": "test_workflows_withdrawal_suspense.py::test_a_worker_killed_right_after_suspense_moves_it_once",
     **dict.fromkeys(
         ("post void", "post bank_return"),
