@@ -12,6 +12,7 @@ from order_driver import OrderDriver
 from order_events import play
 from order_points import asked, delivered, held, in_review, opened, refused, rejected, shipped
 from order_samples import DAY, HOUR, T0, WAYBILLS
+from order_walks import a_driver
 from test_core_order_deadlines import asked_for_a_delay, to_collect
 
 from core.aftersale.deadlines import AGAINST as CASE_AGAINST
@@ -42,6 +43,7 @@ OURS = {
     "decide_end": "a hold with an owner",
     "dispute_evidence_by": "the channel's own date",
     "dispute_answer_by": "a hold with an owner",
+    "charged_by": "a hold with an owner",
 }
 
 
@@ -49,6 +51,11 @@ def asked_for_all() -> OrderDriver:
     driver = bought()
     case(driver, "return_and_refund")
     return driver
+
+
+def claimed() -> OrderDriver:
+    """The goods came after the refund, and an operator claims their price."""
+    return a_driver("claimed", 1)
 
 
 def offered() -> OrderDriver:
@@ -112,6 +119,7 @@ RUNNING: dict[str, Callable[[], OrderDriver]] = {
     "replacement_pickup_by": lambda: replacing("case: send new"),
     "replacement_receipt_by": lambda: replacing("case: send new", "back: delivered"),
     "evidence_by": arbitrated,
+    "claim_answer_by": claimed,
 }
 
 
