@@ -155,6 +155,16 @@ def test_two_people_resolve_what_the_channel_does_not_say(outcome: str, ends: st
     driver.check()
 
 
+@pytest.mark.parametrize("outcome", ["arrived", "failed"])
+def test_the_channel_answers_after_one_person_has_voted_and_the_claim_is_booked(outcome: str) -> None:
+    driver = charging()
+    driver.until(driver.deadline("charged_by"))
+    assert resolve(driver, "o-1", outcome) == "accepted"
+    assert driver.buyer_pays()
+    assert stage(driver) == "paid_back"
+    driver.check()
+
+
 def test_two_people_who_disagree_settle_nothing() -> None:
     driver = charging()
     driver.until(driver.deadline("charged_by"))

@@ -247,6 +247,15 @@ def test_two_people_resolve_a_stuck_refund() -> None:
     assert driver.state.refunds[0].reference == "bank-1"
 
 
+@pytest.mark.parametrize("outcome", ["arrived", "failed"])
+def test_the_channel_answers_after_one_person_has_voted_and_the_refund_is_booked(outcome: str) -> None:
+    driver = cancelled().advance(3 * DAY)
+    assert resolve(driver, "o-1", outcome) == "accepted"
+    assert driver.channel_says("arrived")
+    assert (driver.state.closed, driver.state.refunds[0].votes) == (True, ())
+    driver.check()
+
+
 def test_two_people_who_disagree_settle_nothing() -> None:
     driver = cancelled().advance(3 * DAY)
     resolve(driver, "o-1", "arrived")

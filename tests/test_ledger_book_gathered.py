@@ -223,6 +223,30 @@ async def test_one_persons_word_settles_no_refund_among_others(
     assert (first.outcome, third.outcome) == ("posted", "posted")
 
 
+@pytest.mark.parametrize("wrong", [{"ruled_by": ["r-1", "R-1"]}, {"votes": [["o-1", "arrived"], ["O-1", "arrived"]]}])
+async def test_one_person_claims_nothing_back_among_others(
+    database: Database, book: Book, register: Register, wrong: dict[str, Any]
+) -> None:
+    orders = await _all(register, range(3))
+    for step in (fund, refund, refund_arrived):
+        await asyncio.gather(*(step(book, order) for order in orders))
+    two = {"ruled_by": ["r-1", "r-2"], "votes": [["o-1", "arrived"], ["o-2", "arrived"]]}
+
+    def claim(order: Order, said: dict[str, Any]) -> Awaitable[Posted]:
+        names: dict[str, Any] = {"channel": "wechat", "merchant_id": "m-1", "currency": "CNY", "occurred_at": NOW}
+        cases = [{"case_id": 1, "claim": {"amount_minor": 1000, **said}}]
+        state = {"funded": True, "cases": cases}
+        record = a_record(order.order_id, phase="cancelled", refunded_minor=1000, state=state)
+        return book.post(movements.claim_back(order.order_id, k=1, amount_minor=1000, **names), record)
+
+    calls = [claim(order, said) for order, said in zip(orders, (two, wrong, {}), strict=True)]
+    first, lone, third = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(lone, asyncpg.InsufficientPrivilegeError)
+    assert "one person decided it" in str(lone)
+    assert [one.outcome for one in (first, third) if isinstance(one, Posted)] == ["posted", "posted"]
+    assert await _transactions(database, [orders[1]], "claim_back/1") == 0
+
+
 async def test_a_frozen_merchants_orders_are_held_and_the_others_go_on(
     database: Database, book: Book, register: Register
 ) -> None:

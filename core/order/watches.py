@@ -152,13 +152,15 @@ def apply_audit(state: OrderState, watch: AuditWatch, verdict: Verdict, now: dat
 
 
 def apply_refund_outcome(state: OrderState, watch: RefundWatch, outcome: RefundOutcome, now: datetime) -> OrderState:
-    """The order after the channel's final answer to a refund."""
+    """The order after the channel's final answer to a refund. Where one person has voted, the vote settled nothing: the
+    database refuses to book what a single vote stands beside.
+    """
     refund = state.refund(watch.cause)
     if refund is None or refund.status not in {"booked", "stuck"}:
         return state
     if outcome.state == "arrived":
         state = state.without_hold(REFUND_STUCK, refund.cause)
-        refund = refund.changed(status="confirmed", reference=outcome.reference)
+        refund = refund.changed(status="confirmed", reference=outcome.reference, votes=())
     else:
         refund = refund.changed(status="failed")
         state = hold_money(state, refund_stuck_hold(refund.cause, now, refused=outcome.message or ""), now)
@@ -166,9 +168,10 @@ def apply_refund_outcome(state: OrderState, watch: RefundWatch, outcome: RefundO
 
 
 def apply_charge_outcome(state: OrderState, watch: ChargeWatch, outcome: RefundOutcome, now: datetime) -> OrderState:
-    """The order after the channel's final answer to a claim."""
+    """The order after the channel's final answer to a claim. As with a refund, one person's vote settled nothing."""
     case = state.open_case
     if case is None or case.case_id != watch.case_id or case.claim is None or case.claim.status != "asked":
         return state
     paid, said = outcome.state == "arrived", outcome.reference or outcome.message
+    case = case.changed(claim=case.claim.changed(votes=()))
     return end_charge(state, case, paid=paid, reference=said, now=now).next_revision()

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from order_books import Books
-from order_invariants import check_order
+from order_invariants import check_order, check_votes
 from order_samples import PEOPLE, T0, a_parcel, a_policy, a_verdict, an_order
 
 from core.answers import Answer
@@ -172,6 +172,7 @@ class OrderDriver:
         return LedgerFacts(kept=kept, revision=before, references=known, notices=taken)
 
     def _booked(self, step: Post) -> Posted:
+        check_votes(step)
         posted = self._posted(step.movement)
         return posted.model_copy(update={"overtaken": not self._keep(step.record)}) if posted.moved else posted
 

@@ -9,6 +9,8 @@ from core.order.deadlines import wake_at
 from core.order.shares import credit_shares
 from core.order.steps import next_step
 from core.order.watches import audit_watches, charge_watches, refund_watches
+from core.records import OrderRecord
+from core.steps import Post
 
 if TYPE_CHECKING:
     from order_driver import OrderDriver
@@ -22,6 +24,20 @@ def check_order(driver: OrderDriver) -> None:
     check_inbox(driver)
     check_parcels(driver)
     check_cases(driver)
+
+
+def check_votes(step: Post) -> None:
+    """The database books no refund's arrival and no claim beside the vote of one person."""
+    record = step.record
+    assert isinstance(record, OrderRecord)
+    votes: list[list[str]] = []
+    if step.movement.kind == "refund_arrived":
+        cause = step.movement.name("cause")
+        votes = next(refund["votes"] for refund in record.state["refunds"] if refund["cause"] == cause)
+    elif step.movement.kind == "claim_back":
+        case = next(case for case in record.state["cases"] if str(case["case_id"]) == step.movement.name("k"))
+        votes = case["claim"].get("votes", [])
+    assert len(votes) != 1, f"{step.movement.reference} stands beside one person's vote"
 
 
 def check_money(driver: OrderDriver) -> None:
