@@ -1,6 +1,6 @@
 """The lines of both sides of a comparison, as queries: what our books and register say, and what is compared with it.
 
-`ours` and `theirs` give each scope's lines the same columns. `$2` is the scope and `$2` the name.
+`ours` and `theirs` give each scope's lines the same columns. `$1` is the scope and `$2` the name.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ _CHARGES = """
                (k.value #>> '{claim,amount_minor}')::BIGINT AS amount_minor,
                (k.value ->> 'since')::TIMESTAMPTZ AS since
         FROM orders o CROSS JOIN LATERAL jsonb_array_elements(o.state -> 'cases') AS k
-        WHERE o.channel = $1 AND jsonb_typeof(o.state -> 'cases') = 'array'
+        WHERE o.channel = $2 AND jsonb_typeof(o.state -> 'cases') = 'array'
           AND k.value ->> 'stage' IN ('charging', 'paid_back')
     ) AS c
     LEFT JOIN movements m ON m.reference = c.reference

@@ -28,7 +28,7 @@ from ledger_samples import (
 )
 from statement_lines import ALL_TIME, found, line, loaded, reasons
 
-from core.ids import refund_key
+from core.ids import charge_key, refund_key
 from core.movements import (
     Leg,
     Taken,
@@ -38,6 +38,7 @@ from core.movements import (
     chargeback_above_won,
     chargeback_fee,
     chargeback_won,
+    claim_back,
 )
 from core.reconciliation.lines import Statement, TheirLine
 from core.withdrawal.payouts import RailTerms
@@ -171,6 +172,23 @@ async def test_payments_refunds_and_settlements_agree_with_the_channels_statemen
     assert await found(database, "channel", "wechat") == []
     assert await found(database, "rail", "sandbox") == []
     assert await found(database, "orders", "books") == []
+
+
+async def test_what_a_buyer_paid_again_is_compared_with_the_channels_statement(
+    database: Database, book: Book, register: Register
+) -> None:
+    await _an_order_refunded(register, book)
+    given: dict[str, Any] = {"phase": "cancelled", "refunded_minor": 1000, "closed": True}
+    case = {"case_id": 1, "stage": "paid_back", "since": NOW.isoformat(), "claim": {"amount_minor": 1000}}
+    again = claim_back(
+        "A1", k=1, channel="wechat", merchant_id="m-1", amount_minor=1000, currency="CNY", occurred_at=NOW
+    )
+    await book.post(again, a_record("A1", 9, **given, state={"funded": True, "cases": [case]}))
+    lines = [line("payment", "pay-A1", 1000), line("refund", refund_key("A1", "cancel"), 1000)]
+    await loaded(register, "channel", "wechat", *lines)
+    assert await reasons(database, "channel", "wechat") == [("missing", "payment", charge_key("A1", 1))]
+    await loaded(register, "channel", "wechat", *lines, line("payment", charge_key("A1", 1), 1000))
+    assert await found(database, "channel", "wechat") == []
 
 
 async def test_each_kind_of_difference_with_a_channel_is_found(
