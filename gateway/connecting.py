@@ -9,9 +9,10 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from typing import Any
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-from temporalio.client import Client, Interceptor
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from config import Settings
@@ -44,8 +45,7 @@ async def connected(settings: Settings, *, later: bool = False) -> AsyncIterator
         if not later:
             raise
         log.warning("%s; requests wait until it does", error)
-        target = settings.temporal_connect_config()
-        client = await Client.connect(**target, data_converter=converter_of(settings.codec_keys), lazy=True)
+        client = await Client.connect(**_options(settings), lazy=True)
     try:
         yield client
     finally:
@@ -59,22 +59,23 @@ async def connect(settings: Settings) -> Client:
         Unavailable: nothing answers at the address; the message names it. A retry helps once it does.
         Misconfigured: no address is set, the namespace does not exist, or TLS or a key is wrong.
     """
-    target = settings.temporal_connect_config()
+    target = _options(settings)
     try:
-        client = await Client.connect(
-            **target,
-            data_converter=converter_of(settings.codec_keys),
-            interceptors=_interceptors(settings),
-            runtime=runtime_of(settings),
-        )
+        client = await Client.connect(**target)
     except RuntimeError as error:
         raise await _why_not(str(target.get("target_host")), bool(target.get("tls")), str(error)) from None
     await _find_namespace(client)
     return client
 
 
-def _interceptors(settings: Settings) -> list[Interceptor]:
-    return [] if settings.signing_key is None else [Signing(read_signer(settings.signing_key))]
+def _options(settings: Settings) -> dict[str, Any]:
+    """How a client is made, now or at its first call. One without the signature would be refused as `unproven`."""
+    return {
+        **settings.temporal_connect_config(),
+        "data_converter": converter_of(settings.codec_keys),
+        "interceptors": [] if settings.signing_key is None else [Signing(read_signer(settings.signing_key))],
+        "runtime": runtime_of(settings),
+    }
 
 
 _MISTAKES: tuple[tuple[str, str], ...] = (

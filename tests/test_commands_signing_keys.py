@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 from datetime import UTC, datetime
@@ -10,12 +11,14 @@ from pathlib import Path
 import pytest
 from command_line import ask, refusal
 
+import gateway
+from config import Settings
 from core.command import Actor
 from core.errors import Misconfigured
 from core.messages import ApproveWithdrawal
 from core.proving import unproven_command
 from core.sender_proofs import ProofNeeds, SenderProof
-from gateway.signing import read_signer
+from gateway.signing import Signing, read_signer
 
 
 def test_a_certified_key_signs_what_the_policy_believes(tmp_path: Path) -> None:
@@ -40,6 +43,19 @@ def test_a_certified_key_signs_what_the_policy_believes(tmp_path: Path) -> None:
     assert signer.signs_for(Actor(role="operator", id="ann"))
     assert not signer.signs_for(Actor(role="operator", id="bob"))
     assert not signer.signs_for(Actor(role="reviewer", id="ann"))
+
+
+def test_a_client_that_connects_later_signs_too(tmp_path: Path) -> None:
+    """A gateway that starts while Temporal is away would else send what is refused as `unproven` once it is back."""
+    ask("keys", "root", str(tmp_path / "root.pem"), "--json")
+    ask("keys", "certify", str(tmp_path / "gateway.json"), "--root", str(tmp_path / "root.pem"), "--json")
+    settings = Settings(temporal_address="127.0.0.1:9", signing_key=tmp_path / "gateway.json")
+
+    async def between() -> list[type]:
+        async with gateway.connected(settings, later=True) as client:
+            return [type(one) for one in client.config()["interceptors"]]
+
+    assert asyncio.run(between()) == [Signing]
 
 
 def test_keys_are_for_their_owner_and_never_written_over(tmp_path: Path) -> None:
