@@ -17,10 +17,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import asyncpg
-import typer
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHandle
@@ -30,7 +29,7 @@ from temporalio.testing import TimeSkipper
 import gateway
 from bench.costs import LOCAL_ACTIVITY, TO_THE_END, own_events
 from bench.engines import bench_order, until, waybill_of
-from bench.figures import Figures, show, write
+from bench.figures import FigureFile, Figures, show, write
 from gateway.converter import converter_of
 from local.stack import LocalStack
 from wiring.activities import wire
@@ -211,7 +210,7 @@ def total(life: Figures) -> float:
     return sum(value for name, value in life.items() if name != "bytes")
 
 
-def actions(json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None) -> None:
+def actions(json: FigureFile = None) -> None:
     """Billable actions of three lives of an order on Temporal Cloud, by what makes them up; bytes of history."""
     asyncio.run(_measure(json))
 

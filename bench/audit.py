@@ -21,7 +21,7 @@ from rich.table import Table
 from backtest.past import PastOrder, past_orders
 from backtest.rows import read_folder
 from backtest.timeline import first_scan_at, uploaded_at
-from bench.figures import Figures, percentile, show, write
+from bench.figures import FigureFile, Figures, percentile, show, write
 from bench.parcels import FAKES, UNDECIDABLE, Fake, Shipment, honest, honest_and_claimed_by_a_thief, scan
 from core.audit.facts import NoTrace, OrderFacts, ParcelFacts
 from core.audit.policy import SERVICE_RULES, TRUTH_RULES, AuditPolicy
@@ -48,7 +48,7 @@ def audit_bench(
     data: Annotated[
         Path | None, typer.Option(help="Folder with the public Olist tables, for real, sparse timelines.")
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    json: FigureFile = None,
 ) -> None:
     """Precision, recall and false holds of the audit, by rule and for the verdict; and its speed."""
     policy = parse_policy((POLICIES / "default.toml").read_text(encoding="utf-8")).audit

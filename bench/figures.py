@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 Figures = dict[str, float]
+
+
+def writable(file: Path | None) -> Path | None:
+    """The file, if it can be written: a measurement of an hour should not end without one.
+
+    Raises:
+        typer.BadParameter: it cannot.
+    """
+    if file is not None and not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise typer.BadParameter(f"{file} cannot be written")
+    return file
+
+
+FigureFile = Annotated[
+    Path | None, typer.Option(dir_okay=False, callback=writable, help="Write the figures to this file.")
+]
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

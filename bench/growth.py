@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import asyncpg
 import typer
 
-from bench.figures import Figures, show, write
+from bench.figures import FigureFile, Figures, show, writable, write
 from bench.growing import GrowingPostgres, grow
 from bench.settled import SINCE
 from ledger.merchant_statements import merchant_statements
@@ -41,8 +41,10 @@ _READ += " FROM pg_statio_user_tables"
 
 def growth(
     orders: Annotated[int, typer.Option(help="The largest books, up to 3000000.")] = 100_000,
-    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
-    chart: Annotated[Path | None, typer.Option(help="Draw the slopes into this SVG file.")] = None,
+    json: FigureFile = None,
+    chart: Annotated[
+        Path | None, typer.Option(dir_okay=False, callback=writable, help="Draw the slopes into this SVG file.")
+    ] = None,
 ) -> None:
     """Time of prove and safeguarding, memory of reconcile, buffers of a page of reviews and of a day's statement."""
     sizes = [size for size in NAMES if size <= orders]

@@ -11,7 +11,7 @@ import typer
 import gateway
 from bench.crowd import Crowd, crowd
 from bench.engines import happy
-from bench.figures import Figures, show, write
+from bench.figures import FigureFile, Figures, show, write
 from ledger.proofs import prove
 
 FIRST_MAX_S = 3.0
@@ -24,7 +24,7 @@ GIVES_UP_AFTER = 1800.0
 
 def killed(
     orders: Annotated[int, typer.Option(min=20, help="Orders in flight.")] = 1_000,
-    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    json: FigureFile = None,
 ) -> None:
     """kill -9 with orders in flight: the first credit and all credits after the restart, against the steady rate."""
     asyncio.run(_measure(orders, json))

@@ -20,7 +20,7 @@ from typing import Annotated, Any, NamedTuple
 import asyncpg
 import typer
 
-from bench.figures import Figures, median_ratio, percentile, show, write
+from bench.figures import FigureFile, Figures, median_ratio, percentile, show, write
 from bench.settlements import Settlements, Way
 from core.movements import Leg, Movement, adjustment
 from ledger.book import GATHERED_BESIDE, Book
@@ -67,7 +67,7 @@ def ledger(
     rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 5,
     orders: Annotated[int, typer.Option(help="Orders that are settled in one round of a way.")] = 1000,
     beside: Annotated[int, typer.Option(help="Gathered arrays under way at once.")] = GATHERED_BESIDE,
-    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    json: FigureFile = None,
 ) -> None:
     """Postings per second: naive, one call each, in arrays, gathered; by 32 callers on busy accounts."""
     asyncio.run(_measure(_Plan(seconds, rounds, orders, beside), json))

@@ -16,7 +16,7 @@ import typer
 import gateway
 from bench.crowd import WORKER, Crowd, crowd
 from bench.engines import bench_order, happy, until
-from bench.figures import Figures, show, write
+from bench.figures import FigureFile, Figures, show, write
 from core.policy import policy_hash
 from ledger.book import Book
 from ledger.proofs import prove
@@ -41,7 +41,7 @@ after_sale_window = "0s"
 
 def midnight(
     orders: Annotated[int, typer.Option(min=20, help="Orders that settle in one minute.")] = 20_000,
-    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    json: FigureFile = None,
 ) -> None:
     """Settlements a second when all fall due in one minute: before and after gathering."""
     asyncio.run(_compare(orders, json))

@@ -23,7 +23,7 @@ import typer
 import gateway
 from bench.costs import order_counter
 from bench.engines import Engine, Peer, Product, happy
-from bench.figures import Figures, median_ratio, percentile, show, write
+from bench.figures import FigureFile, Figures, median_ratio, percentile, show, write
 from config import PROJECT
 from core.errors import Unavailable
 from core.policy import policy_hash
@@ -57,7 +57,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 def orders(
     pairs: Annotated[int, typer.Option(help="Interleaved rounds of each engine.")] = 5,
     per_round: Annotated[int, typer.Option(help="Orders a round and engine.")] = 96,
-    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    json: FigureFile = None,
 ) -> None:
     """Orders per second, worker CPU per order, confirm → credited; tasks, events, round trips and bytes an order."""
     asyncio.run(_measure(pairs, per_round, json))

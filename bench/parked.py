@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.crowd import crowd
-from bench.figures import Figures, show, write
+from bench.figures import FigureFile, Figures, show, write
 
 CACHED = 1_000
 """Workflows that a worker keeps in memory: the SDK's `max_cached_workflows`."""
@@ -19,7 +19,7 @@ STEPS = 10
 
 def parked(
     orders: Annotated[int, typer.Option(min=20, help="Orders that wait in the end.")] = 20_000,
-    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    json: FigureFile = None,
 ) -> None:
     """Memory of a worker by parked orders: flat beyond those that it keeps in memory."""
     asyncio.run(_measure(orders, json))

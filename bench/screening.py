@@ -16,7 +16,7 @@ from typing import Annotated, NamedTuple
 import typer
 from rich.console import Console
 
-from bench.figures import Figures, show, write
+from bench.figures import FigureFile, Figures, show, write
 from core.screening.matching import Hit, Screener
 from core.screening.simplified import simplified_characters
 from wiring.screening import rules_in
@@ -52,7 +52,7 @@ class Judged(NamedTuple):
 def screening_bench(
     rules: Annotated[Path, typer.Option(help="The rules file.")] = RULES,
     titles: Annotated[Path, typer.Option(help="Titles by kind, with what a person says of them.")] = TITLES,
-    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    json: FigureFile = None,
 ) -> None:
     """Misses and false hits of the screening rules, and titles a second."""
     screener = Screener(rules_in(rules), simplified_characters())

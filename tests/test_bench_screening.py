@@ -65,3 +65,11 @@ def test_nothing_is_wrong_with_the_rules_that_ship() -> None:
 @pytest.mark.parametrize("error", ["innocent: false hit", "held: miss", "licensed: miss", "forbidden: miss"])
 def test_of_the_titles_that_shaped_the_rules_none_is_judged_so(error: str) -> None:
     assert error not in FIGURES
+
+
+@pytest.mark.parametrize("name", ["actions", "growth", "screening", "drill", "faults"])
+def test_a_file_that_cannot_be_written_is_named_before_anything_is_measured(name: str, tmp_path: Path) -> None:
+    for file in (tmp_path / "missing" / "figures.json", tmp_path):
+        result = CliRunner().invoke(app, [name, "--json", str(file)])
+        assert result.exit_code == 2, result.output
+        assert "--json" in result.output

@@ -14,7 +14,7 @@ from bench.drills.loss import lose_temporal
 from bench.drills.steps import Steps
 from bench.drills.storage import take_no_writes
 from bench.drills.upgrade import upgrade
-from bench.figures import Figures, write
+from bench.figures import Figures, writable, write
 
 DRILLS: dict[str, tuple[str, Callable[[int, Steps], Coroutine[Any, Any, None]]]] = {
     "loss": ("Temporal is lost", lose_temporal),
@@ -29,7 +29,8 @@ def drill(
     names: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(DRILLS)}; all unless named.")] = None,
     orders: Annotated[int, typer.Option(min=10, help="Orders and withdrawals of each drill.")] = 1_000,
     json: Annotated[
-        Path | None, typer.Option(help="Write the figures to this file, of several drills the last.")
+        Path | None,
+        typer.Option(dir_okay=False, callback=writable, help="Write the figures to this file, of several the last."),
     ] = None,
 ) -> None:
     """What a person does after a loss, a restore or an upgrade. Exit code 1 if something is lost, twice or stuck."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +13,7 @@ from bench.faults.plan import Storm
 from bench.faults.race import race
 from bench.faults.report import Board, show_race, show_report
 from bench.faults.run import under_fire
+from bench.figures import FigureFile
 
 
 def faults(
@@ -23,7 +23,7 @@ def faults(
     only_race: Annotated[bool, typer.Option("--race", help="Only the race for one balance.")] = False,
     no_race: Annotated[bool, typer.Option("--no-race", help="Without the race.")] = False,
     bug: Annotated[str | None, typer.Option(help="Plant a bug that loses money: the bench must find it.")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    json: FigureFile = None,
 ) -> None:
     """Withdrawals and refunds while workers, database, Temporal and bank die: each is paid once or never, and the books
     know."""
