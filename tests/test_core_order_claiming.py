@@ -325,6 +325,20 @@ def test_what_the_platform_bore_comes_back_to_it() -> None:
     assert settled_money(driver) == had
 
 
+def test_a_refund_that_arrives_between_two_claims_takes_nothing_from_what_the_platform_got_back() -> None:
+    driver = play(opened(), ["ship all", "all delivered", "confirm", "a month"])
+    play(driver, ["platform refunds", "refund arrives", "claim: open", "claim: accept"])
+    assert driver.buyer_pays()
+    play(driver, ["refund an amount", "refund arrives"])
+    for amount in (300, 477):
+        assert code(claim(driver, amount_minor=amount)) == "accepted"
+        say(driver, "accept_claim_back", "buyer")
+        assert driver.buyer_pays()
+        assert driver.books.of("goodwill") == 0
+        driver.check()
+    assert settled_money(driver) == (TOTAL - COMMISSION, COMMISSION), "as a sale has"
+
+
 # --- beside it -------------------------------------------------------------------------------------------
 
 

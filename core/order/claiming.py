@@ -84,20 +84,25 @@ def _is_there(parcel: Parcel) -> bool:
 
 
 def split_of(state: OrderState, amount_minor: int) -> ClaimBack:
-    """Whose this much of the buyer's money is, by what the claims before gave each: exact over all of them."""
+    """Whose this much of the buyer's money is, by what the claims before gave each: exact over all of them.
+
+    Refunds may arrive between two claims. What was given stays given, so that no part is below zero: the books take no
+    such leg, and the channel would have the money by then.
+    """
     before = list(_charged(state))
-    total = sum(claim.amount_minor for claim in before) + amount_minor
-    of_merchant = min(total, sum(refund.amount_minor for refund in _arrived(state) if refund.bearer == "merchant"))
+    of_merchant = sum(claim.amount_minor - claim.goodwill_minor for claim in before)
+    arrived = sum(refund.amount_minor for refund in _arrived(state) if refund.bearer == "merchant")
+    part = min(amount_minor, max(0, arrived - of_merchant))
     borne = [line.borne_minor for line in state.lines]
-    parts = list(zip(state.lines, spread(min(of_merchant, sum(borne)), borne), strict=True))
-    commission = sum(given_back(line.commission_minor, part, line.paid_minor) for line, part in parts if part)
-    discount = sum(given_back(line.discount_minor, part, line.paid_minor) for line, part in parts if part)
-    goodwill = total - of_merchant - sum(claim.goodwill_minor for claim in before)
+    shares = zip(state.lines, spread(min(of_merchant + part, sum(borne)), borne), strict=True)
+    parts = [(line, share) for line, share in shares if share]
+    commission = sum(given_back(line.commission_minor, share, line.paid_minor) for line, share in parts)
+    discount = sum(given_back(line.discount_minor, share, line.paid_minor) for line, share in parts)
     return ClaimBack(
         amount_minor=amount_minor,
-        commission_minor=max(0, commission - sum(claim.commission_minor for claim in before)),
+        commission_minor=min(part, max(0, commission - sum(claim.commission_minor for claim in before))),
         discount_minor=max(0, discount - sum(claim.discount_minor for claim in before)),
-        goodwill_minor=goodwill,
+        goodwill_minor=amount_minor - part,
     )
 
 
