@@ -2066,7 +2066,9 @@ CREATE FUNCTION follow_event_clock()
 AS $function$
 DECLARE
     v_next BIGINT := pg_snapshot_xmax(pg_current_snapshot())::TEXT::BIGINT;
-    v_last BIGINT := greatest((SELECT max(e.position) FROM events e), (SELECT max(n.position) FROM notices n));
+    -- A proof read up to a position, and the next one begins there: new events come after it, too.
+    v_last BIGINT := greatest((SELECT max(e.position) FROM events e), (SELECT max(n.position) FROM notices n),
+                              (SELECT max(p.position) - 1 FROM proven p));
 BEGIN
     IF v_last IS NULL OR v_last < v_next + coalesce((SELECT max(c.ahead) FROM event_clock c), 0) THEN
         RETURN FALSE;
@@ -2713,7 +2715,7 @@ CREATE FUNCTION note_proven(p_seal integer, p_position bigint)
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
-    INSERT INTO proven (seal, position, proven_at) VALUES (p_seal, p_position, clock_timestamp())
+    INSERT INTO proven (seal, position, proven_at) VALUES (p_seal, least(p_position, events_end()), clock_timestamp())
     ON CONFLICT (only_row) DO UPDATE
     SET seal = excluded.seal, position = excluded.position, proven_at = excluded.proven_at
     WHERE proven.seal <= excluded.seal AND proven.position <= excluded.position
@@ -4202,6 +4204,8 @@ BEGIN
       AND e.position < ALL (SELECT n.position FROM endpoints n
                             WHERE n.echoed_at IS NOT NULL
                               AND (n.state <> 'disabled' OR e.recorded_at > clock_timestamp() - INTERVAL '1 year'))
+      AND NOT EXISTS (SELECT FROM proven p WHERE p.position <= e.position
+                                             AND e.recorded_at > clock_timestamp() - INTERVAL '1 year')
       AND NOT EXISTS (SELECT FROM parked w WHERE w.subject = e.subject AND w.seq <= e.seq);
     GET DIAGNOSTICS v_gone = ROW_COUNT;
     RETURN v_gone;

@@ -111,7 +111,8 @@ BEGIN
     RETURN v_gone;
 END $$;
 
--- Remove events that are older than this, 30 days at the least, and not those that an endpoint still waits for.
+-- Remove events that are older than this, 30 days at the least, and not those that an endpoint still waits for, or the
+-- next proof: without them it would not look at what changed.
 CREATE FUNCTION purge_events(p_before TIMESTAMPTZ) RETURNS BIGINT
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
@@ -123,6 +124,8 @@ BEGIN
       AND e.position < ALL (SELECT n.position FROM endpoints n
                             WHERE n.echoed_at IS NOT NULL
                               AND (n.state <> 'disabled' OR e.recorded_at > clock_timestamp() - INTERVAL '1 year'))
+      AND NOT EXISTS (SELECT FROM proven p WHERE p.position <= e.position
+                                             AND e.recorded_at > clock_timestamp() - INTERVAL '1 year')
       AND NOT EXISTS (SELECT FROM parked w WHERE w.subject = e.subject AND w.seq <= e.seq);
     GET DIAGNOSTICS v_gone = ROW_COUNT;
     RETURN v_gone;

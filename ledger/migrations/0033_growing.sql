@@ -9,10 +9,11 @@ CREATE TABLE proven (
 );
 
 -- Called when every proof held in a snapshot that had this seal. It only goes forward: of two proofs at one time the
--- later one stands.
+-- later one stands. A position beyond what is committed would hide events that no proof has seen, and no later proof
+-- could be noted.
 CREATE FUNCTION note_proven(p_seal INTEGER, p_position BIGINT) RETURNS VOID
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
-    INSERT INTO proven (seal, position, proven_at) VALUES (p_seal, p_position, clock_timestamp())
+    INSERT INTO proven (seal, position, proven_at) VALUES (p_seal, least(p_position, events_end()), clock_timestamp())
     ON CONFLICT (only_row) DO UPDATE
     SET seal = excluded.seal, position = excluded.position, proven_at = excluded.proven_at
     WHERE proven.seal <= excluded.seal AND proven.position <= excluded.position
