@@ -5,6 +5,7 @@ PYTHON ?= python3
 UV ?= uv
 VENV := .venv
 CLIENTS := .venv-clients
+PEERS := .venv-peers
 RUN := $(VENV)/bin/python
 # Written last, so that an interrupted setup starts over.
 READY := $(VENV)/.ready
@@ -15,7 +16,7 @@ ARGS ?=
 # A process that ends with a test that hangs is not started again: it would hang again.
 PARALLEL ?= --numprocesses auto --dist loadfile --max-worker-restart 0
 
-.PHONY: help setup demo up browser optools test soak drills clients teeth check lint types docs schema simplified bench lock clean
+.PHONY: help setup demo up browser optools test soak drills clients teeth check lint types docs schema simplified bench peers lock clean
 
 help:
 	@echo "make demo    orders go through all six steps on a local stack, with a report"
@@ -27,6 +28,7 @@ help:
 	@echo "make teeth   planted money bugs, each caught by its suite"
 	@echo "make check   lint, format, types, all tests"
 	@echo "make bench   what an order and a posting cost, against the plain ways"
+	@echo "make peers   the same order on other engines, beside the product"
 	@echo "make docs    docs/contract.md and docs/schemas from the models"
 	@echo "make schema  ledger/schema.sql from the migrations"
 	@echo "make simplified  the table of simplified characters from OpenCC"
@@ -109,10 +111,22 @@ bench: $(READY)
 	$(RUN) -m bench ledger
 	$(RUN) -m bench actions
 
+# Other engines lie in a folder of their own: nothing of the product may come to need them.
+$(PEERS)/.ready: $(READY) bench/peers/requirements.txt
+	@rm -rf $(PEERS)
+	@$(PIP) install -qq --only-binary :all: --no-deps --require-hashes --target $(PEERS) -r bench/peers/requirements.txt
+	@touch $@
+
+peers: $(PEERS)/.ready
+	PYTHONPATH=$(PEERS) $(RUN) -m bench peers $(ARGS)
+
 # Exact pins with hashes for every Python from 3.11 on; names no address, so that any registry or mirror serves it.
 lock:
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --all-extras --group build -o requirements.lock pyproject.toml
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links -c requirements.lock -o bench/peers/requirements.txt \
+	  bench/peers/requirements.in
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

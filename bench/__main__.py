@@ -16,12 +16,14 @@ from bench.ledger import ledger
 from bench.midnight import midnight
 from bench.orders import orders
 from bench.parked import parked
+from bench.peers.command import peers
 from bench.screening import screening_bench
 from core.errors import DakuanError
 from ending import end_with
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 app.command()(orders)
+app.command()(peers)
 app.command()(actions)
 app.command()(ledger)
 app.command("audit")(audit_bench)

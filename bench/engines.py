@@ -17,6 +17,8 @@ from core.messages import Address, Line, Order, Payment
 
 LOOK_EVERY = 0.01
 GIVE_UP_AFTER = 60.0
+Scan = Callable[[str], Awaitable[None]]
+"""Lets the parcel with this number arrive."""
 
 
 class Engine(Protocol):
@@ -68,7 +70,7 @@ class Product:
 
     name = "product"
 
-    def __init__(self, client: Client, pool: asyncpg.Pool[Any], scan: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, client: Client, pool: asyncpg.Pool[Any], scan: Scan) -> None:
         self._client, self._pool, self._scan = client, pool, scan
 
     async def start(self, order_id: str) -> None:
@@ -105,8 +107,8 @@ class Product:
 class Peer:
     """A hand-written order: bare by updates, base by signals."""
 
-    def __init__(self, name: str, client: Client, pool: asyncpg.Pool[Any]) -> None:
-        self.name, self._client, self._pool = name, client, pool
+    def __init__(self, name: str, client: Client, pool: asyncpg.Pool[Any], scan: Scan | None = None) -> None:
+        self.name, self._client, self._pool, self._scan = name, client, pool, scan
 
     async def start(self, order_id: str) -> None:
         kind = "BareOrder" if self.name == "bare" else "BaseOrder"
@@ -117,6 +119,8 @@ class Peer:
         await asyncio.sleep(LOOK_EVERY)
 
     async def ship(self, order_id: str) -> None:
+        if self._scan is not None:
+            await self._scan(waybill_of(order_id))
         handle = self._client.get_workflow_handle(f"bench-{order_id}")
         if self.name == "bare":
             await handle.execute_update("ship", order_id)

@@ -14,81 +14,54 @@ from temporalio import activity, workflow
 from temporalio.common import SearchAttributeKey
 
 with workflow.unsafe.imports_passed_through():
-    import asyncpg
-    import httpx2
-
-    from core import movements
-    from ledger.book import Book
+    from bench.peers.duties import CONFIRM_BY, SETTLE_AFTER, SHIP_BY, Duties
 
 PHASE = SearchAttributeKey.for_keyword("OrderPhase")
 AUDIT = SearchAttributeKey.for_keyword("AuditState")
 RECEIPT = SearchAttributeKey.for_keyword("ReceiptState")
 DEADLINE = SearchAttributeKey.for_datetime("NextDeadline")
-SETTLE_AFTER = timedelta(milliseconds=200)
-SHIP_BY = timedelta(hours=48)
-CONFIRM_BY = timedelta(days=10)
 QUICK = timedelta(seconds=3)
 SLOW = timedelta(seconds=30)
-AMOUNT, FEE = 10_000, 500
 
 
 class PeerActivities:
-    """The same postings on the same ledger, and the same query of the same carrier."""
+    """The duties of an order as activities."""
 
-    def __init__(self, book: Book, pool: asyncpg.Pool[Any], carrier_url: str) -> None:
-        self._book, self._pool = book, pool
-        self._http = httpx2.AsyncClient(base_url=carrier_url, timeout=10)
-
-    async def _post(self, movement: movements.Movement) -> None:
-        await self._book.post(movement.model_copy(update={"kind": "adjustment"}))
+    def __init__(self, duties: Duties) -> None:
+        self._duties = duties
 
     @activity.defn
     async def bench_open(self, order_id: str) -> None:
         """A row for the order."""
-        await self._pool.execute("SELECT bench_mark($1, 'opened')", order_id)
+        await self._duties.mark(order_id, "opened")
 
     @activity.defn
     async def bench_fund(self, order_id: str) -> None:
-        await self._post(
-            movements.fund(order_id, channel="bench", amount_minor=AMOUNT, currency="CNY", occurred_at=_now())
-        )
+        await self._duties.fund(order_id, _scheduled_at())
 
     @activity.defn
     async def bench_screen(self, order_id: str) -> None:
         """Allow the goods."""
 
     @activity.defn
-    async def bench_claim(self, order_id: str) -> None:
-        await self._pool.execute("SELECT bench_mark($1, 'claimed')", order_id)
+    async def bench_claim(self, order_id: str) -> bool:
+        return await self._duties.claim(order_id)
 
     @activity.defn
     async def bench_audit(self, order_id: str) -> str:
-        """One query of the carrier."""
-        await self._http.post("/track", json={"carrier": "sandbox", "waybill": f"bench-{order_id}"})
-        return "approved"
+        return await self._duties.audit(order_id)
 
     @activity.defn
     async def bench_record(self, request: list[str]) -> None:
-        await self._pool.execute("SELECT bench_mark($1, $2)", *request)
+        await self._duties.mark(*request)
 
     @activity.defn
     async def bench_credit(self, order_id: str) -> None:
-        movement = movements.credit(
-            order_id,
-            proceeds_minor=AMOUNT - FEE,
-            commission_minor=FEE,
-            discount_minor=0,
-            currency="CNY",
-            occurred_at=_now(),
-        )
-        await self._post(movement)
+        await self._duties.credit(order_id, _scheduled_at())
 
     @activity.defn
     async def bench_settle(self, order_id: str) -> None:
-        movement = movements.settle(
-            order_id, merchant_id=f"m-{order_id}", amount_minor=AMOUNT - FEE, currency="CNY", occurred_at=_now()
-        )
-        await self._post(movement)
+        await self._duties.settle(order_id, _scheduled_at())
 
     def all(self) -> list[Callable[..., Awaitable[Any]]]:
         """For a worker."""
@@ -104,8 +77,9 @@ class PeerActivities:
         ]
 
 
-def _now() -> datetime:
-    return activity.info().started_time
+def _scheduled_at() -> datetime:
+    # Of the first attempt: a posting that is repeated must be the same.
+    return activity.info().scheduled_time
 
 
 @workflow.defn
@@ -140,11 +114,11 @@ class BareOrder:
 
     @workflow.update
     async def ship(self, order_id: str) -> str:
-        await workflow.execute_local_activity_method(
+        claimed = await workflow.execute_local_activity_method(
             PeerActivities.bench_claim, order_id, schedule_to_close_timeout=QUICK
         )
-        self.shipped = True
-        return "accepted"
+        self.shipped = self.shipped or claimed
+        return "accepted" if claimed else "waybill_in_use"
 
     @workflow.update
     async def confirm(self) -> str:
