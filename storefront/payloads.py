@@ -8,10 +8,12 @@ Protocol: https://docs.temporal.io/production-deployment/data-encryption#codec-s
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
@@ -31,6 +33,8 @@ from storefront.service import HttpService, service_of
 
 LARGEST = 8 * 1024 * 1024
 """Bytes of a body: the Web UI sends a page of a history at once."""
+MOST = 20_000
+"""Payloads and their marks in one body: each is an object, and millions of them fit into its bytes."""
 _ALLOWED = "authorization, content-type, x-namespace"
 
 log = logging.getLogger("dakuan.storefront")
@@ -43,7 +47,7 @@ async def decode(request: Request) -> Response:
     codec, payloads = _codec(service), await _payloads(request, service)
     opened = [await _opened(codec, payload) for payload in payloads]
     log.info("%s had %d payloads opened", who, len(opened))
-    return _answer(opened)
+    return await _answer(opened)
 
 
 async def encode(request: Request) -> Response:
@@ -54,7 +58,7 @@ async def encode(request: Request) -> Response:
     service = service_of(request)
     await _operator(request, service)
     _codec(service)
-    return _answer(await _payloads(request, service))
+    return await _answer(await _payloads(request, service))
 
 
 def _codec(service: HttpService) -> SealingCodec:
@@ -77,16 +81,29 @@ async def _payloads(request: Request, service: HttpService) -> list[Payload]:
         raise ProblemError("not_found", f"The namespace {namespace[:80]!r} is not ours.")
     raw = await raw_of(request, LARGEST)
     try:
-        asked = json.loads(raw)
-        if not isinstance(asked, dict):
-            raise ValueError
-        return list(ParseDict(asked, Payloads(), ignore_unknown_fields=True, max_recursion_depth=10).payloads)
+        # In a thread, as the answer: a large body takes long, and this process has others to answer.
+        return await asyncio.to_thread(_read, raw)
     except (ParseError, ValueError, RecursionError):
         raise ProblemError("unreadable", "Send {'payloads': [...]} as Temporal's tools do.") from None
 
 
-def _answer(payloads: list[Payload]) -> Response:
-    return JSONResponse({"payloads": [], **MessageToDict(Payloads(payloads=payloads))})
+def _read(raw: bytes) -> list[Payload]:
+    asked = json.loads(raw)
+    if not isinstance(asked, dict):
+        raise ValueError
+    given = asked.get("payloads")
+    if isinstance(given, list) and (len(given) > MOST or len(given) + sum(map(_marks_of, given)) > MOST):
+        raise ProblemError("too_large", f"Send at most {MOST:,} payloads and marks at once.")
+    return list(ParseDict(asked, Payloads(), ignore_unknown_fields=True, max_recursion_depth=10).payloads)
+
+
+def _marks_of(payload: Any) -> int:
+    marks = payload.get("metadata") if isinstance(payload, dict) else None
+    return len(marks) if isinstance(marks, dict) else 0
+
+
+async def _answer(payloads: list[Payload]) -> Response:
+    return JSONResponse({"payloads": [], **await asyncio.to_thread(MessageToDict, Payloads(payloads=payloads))})
 
 
 async def _operator(request: Request, service: HttpService) -> str:
@@ -114,11 +131,12 @@ async def _operator(request: Request, service: HttpService) -> str:
 
 
 def _origin(service: HttpService) -> str | None:
-    """The Web UI's origin, as browsers write it."""
+    """The Web UI's origin, as browsers write it: in small letters, without the scheme's own port."""
     if service.settings.temporal_ui_url is None:
         return None
-    parts = urlsplit(service.settings.temporal_ui_url)
-    return f"{parts.scheme}://{parts.netloc}"
+    parts = urlsplit(service.settings.temporal_ui_url.lower())
+    usual = ":443" if parts.scheme == "https" else ":80"
+    return f"{parts.scheme}://{parts.netloc.removesuffix(usual)}"
 
 
 def _for_the_ui(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:

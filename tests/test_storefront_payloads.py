@@ -23,6 +23,7 @@ from core.api_keys import PAYLOADS, SCOPES
 from ledger.people import PersonRole
 from ledger.register import Register
 from storefront.console.cookies import SESSION, Jar
+from storefront.payloads import MOST
 
 KEYS = first_keys(b"\x01" * 4, b"\x01" * 32)
 UI = "http://127.0.0.1:8233"
@@ -138,6 +139,32 @@ async def test_a_body_that_is_none_is_refused(door: Gateway, body: bytes) -> Non
     answer = await door.asker.post("/codec/decode", headers=await door.key(scopes=(PAYLOADS,)), content=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "unreadable")
     assert answer.json()["request_id"]
+
+
+async def test_more_than_one_page_of_a_history_is_refused(door: Gateway) -> None:
+    """8 MB of empty payloads kept the whole gateway busy for over a minute."""
+    key = await door.key(scopes=(PAYLOADS,))
+    for body in (
+        {"payloads": [{}] * (MOST + 1)},
+        {"payloads": [{"metadata": dict.fromkeys(map(str, range(MOST)), "")}]},
+    ):
+        answer = await door.asker.post("/codec/decode", headers=key, content=json.dumps(body))
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert (await asked(door, key, *[await sealed()] * 200)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "origin"),
+    [
+        ("https://Temporal.Shop.Example:443/ui", "https://temporal.shop.example"),
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ("https://temporal.shop.example:8443", "https://temporal.shop.example:8443"),
+    ],
+)
+async def test_the_web_ui_is_known_as_browsers_write_its_origin(database: Database, address: str, origin: str) -> None:
+    async with in_process(database, Settings(codec_keys=KEYS, temporal_ui_url=address)) as door:
+        answer = await door.asker.options("/codec/decode", headers={"Origin": origin})
+        assert answer.headers["access-control-allow-origin"] == origin
 
 
 async def test_another_namespace_is_not_ours(door: Gateway) -> None:
