@@ -94,11 +94,13 @@ async def running_worker(settings: Settings) -> AsyncIterator[Client]:
 
     Raises:
         Unavailable: Temporal or PostgreSQL does not answer at the address that the message names; a retry may help.
-        Misconfigured: a setting is missing, a search attribute has another type, or migrations are missing.
+        Misconfigured: a setting is missing, a search attribute has another type, or migrations are missing; payloads
+            are sealed, and there is no key.
     """
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(ready_database(settings))
         client = await stack.enter_async_context(gateway.connected(settings))
+        await gateway.refuse_sealed(client)
         await gateway.register_search_attributes(client)
         activities = await wire(settings, stack, pool, client)
         await stack.enter_async_context(watched(settings, pool, client))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.pollers import failing, make_current, workers
     from gateway.reconciling import schedule_reconciliation, start_reconciliation, unschedule_reconciliation
     from gateway.refusals import refusal_in, refuse_if_failed
+    from gateway.sealed import refuse_sealed
     from gateway.sending import recheck_withdrawal, send, signal
     from gateway.starting import (
         refund_order,
@@ -48,6 +49,7 @@ __all__ = [
     "refund_order",
     "refusal_in",
     "refuse_if_failed",
+    "refuse_sealed",
     "register_search_attributes",
     "report_chargeback",
     "report_payout",
@@ -109,6 +111,7 @@ _NAMES = {
         "refusal_in",
         "refuse_if_failed",
     ),
+    "sealed": ("refuse_sealed",),
     "sending": (
         "recheck_withdrawal",
         "send",

@@ -18,7 +18,7 @@ from temporalio.converter import (
     JSONPlainPayloadConverter,
     PayloadConverter,
 )
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from config.codec import CodecKeys
 from core.reading import Unreadable
@@ -62,6 +62,7 @@ class _TolerantConverter(CompositePayloadConverter):
 class _QuietRefusals(DefaultFailureConverter):
     """Sends a refusal without a stack trace: a trace names files of the worker's machine, and any client could read it.
 
+    A benign failure, such as "nothing new; next look in 1 day", is no defect either, and a history keeps the last one.
     Every other failure keeps its trace, because operators need it to find the defect.
     """
 
@@ -73,8 +74,13 @@ class _QuietRefusals(DefaultFailureConverter):
     ) -> None:
         """See `FailureConverter.to_failure`."""
         super().to_failure(exception, payload_converter, failure)
-        if isinstance(exception, ApplicationError) and exception.non_retryable and exception.type in SENTENCES:
+        if isinstance(exception, ApplicationError) and _is_expected(exception):
             failure.ClearField("stack_trace")
+
+
+def _is_expected(error: ApplicationError) -> bool:
+    benign = error.category == ApplicationErrorCategory.BENIGN
+    return benign or (error.non_retryable and error.type in SENTENCES)
 
 
 DATA_CONVERTER = DataConverter(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 import pytest_asyncio
@@ -13,11 +14,12 @@ from temporalio.client import Client, WorkflowHistory, WorkflowUpdateFailedError
 from temporalio.common import RawValue
 from temporalio.converter import DataConverter, WorkflowSerializationContext
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 from temporalio.worker import Replayer
 
 import gateway
 from config.codec import CodecKeys, first_keys
-from core.errors import Unavailable
+from core.errors import Misconfigured, Unavailable
 from core.reading import Unreadable
 from demo.stage import StagedOrder
 from gateway.codec import KEY, SEALED, is_harmless
@@ -129,6 +131,10 @@ async def test_only_what_is_known_to_name_no_one_stays_plain(value: object, harm
 async def stage(money_temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[CrashStage]:
     async with open_crash_stage(money_temporal, world, database) as stage:
         yield stage
+        # A worker without keys would not start beside open orders that are sealed, and later tests share this Temporal.
+        for order in stage.named.values():
+            with suppress(RPCError):
+                await order.handle.terminate()
 
 
 def _with(stage: CrashStage, keys: CodecKeys | None) -> Client:
@@ -209,6 +215,23 @@ async def test_a_worker_without_the_key_waits_for_it(stage: CrashStage) -> None:
     stage.client = _with(stage, BOTH)
     async with stage.worker():
         await until(order.state, lambda state: state["phase"] == "awaiting_shipment")
+
+
+async def test_a_worker_without_any_key_does_not_start_where_payloads_are_sealed(stage: CrashStage) -> None:
+    """It cannot tell them from forged ones: it would refuse the order for good."""
+    keyless, order = _with(stage, None), stage.order("keyless")
+
+    async def refusal(client: Client) -> str | None:
+        try:
+            await gateway.refuse_sealed(client)
+        except Misconfigured as error:
+            return str(error)
+        return None
+
+    handle = await gateway.start_order(_with(stage, OLD), order.order)
+    said = await until(lambda: refusal(keyless), lambda said: said is not None and handle.id in said)
+    assert "DAKUAN_CODEC_KEYS is not set" in str(said)
+    assert await refusal(_with(stage, OLD)) is None
 
 
 def _failed_tasks(history: WorkflowHistory) -> int:

@@ -11,7 +11,7 @@ import pytest
 from order_stage import Play
 from temporalio.api.failure.v1 import Failure
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
 
 import gateway
@@ -100,6 +100,12 @@ def test_a_defect_keeps_its_trace_for_operators(defect: Exception) -> None:
     with pytest.raises(type(defect)) as caught:
         raise defect
     assert Path(__file__).name in failure_of(caught.value).stack_trace
+
+
+def test_a_wait_that_is_no_defect_names_no_path() -> None:
+    with pytest.raises(ApplicationError) as caught:
+        raise ApplicationError("nothing new", type="NothingNew", category=ApplicationErrorCategory.BENIGN)
+    assert failure_of(caught.value).stack_trace == ""
 
 
 def test_a_refusal_says_nothing_of_the_error_in_which_it_was_raised() -> None:

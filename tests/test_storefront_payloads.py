@@ -144,10 +144,9 @@ async def test_a_body_that_is_none_is_refused(door: Gateway, body: bytes) -> Non
 async def test_more_than_one_page_of_a_history_is_refused(door: Gateway) -> None:
     """8 MB of empty payloads kept the whole gateway busy for over a minute."""
     key = await door.key(scopes=(PAYLOADS,))
-    for body in (
-        {"payloads": [{}] * (MOST + 1)},
-        {"payloads": [{"metadata": dict.fromkeys(map(str, range(MOST)), "")}]},
-    ):
+    many: list[dict[str, Any]] = [{}] * (MOST + 1)
+    marked: list[dict[str, Any]] = [{"metadata": dict.fromkeys(map(str, range(MOST)), "")}]
+    for body in ({"payloads": many}, {"payloads": marked}):
         answer = await door.asker.post("/codec/decode", headers=key, content=json.dumps(body))
         assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     assert (await asked(door, key, *[await sealed()] * 200)).status_code == 200
