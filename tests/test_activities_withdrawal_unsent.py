@@ -98,7 +98,7 @@ async def test_what_the_accounts_rail_can_never_pay_is_refused_before_it_is_rese
         opened = await ActivityEnvironment().run(activities.open_withdrawal, asked)
         assert (opened.refusal and opened.refusal.code) == code
     # A reserved withdrawal goes on, also after its rail's settings changed.
-    record = record_of(begin(asked, WithdrawalPolicy(), NOW, "s" * 32), NOW)
+    record = record_of(begin(asked, WithdrawalPolicy(), NOW), NOW)
     await register.withdrawals.reserve(asked, WithdrawalPolicy(), now=NOW, record=record)
     activities = WithdrawalActivities(register, ByName({"sandbox": Yen()}))
     opened = await ActivityEnvironment().run(activities.open_withdrawal, asked)

@@ -11,7 +11,7 @@ import pytest
 from temporalio import workflow
 from temporalio.client import WorkflowFailureError
 from temporalio.worker import Worker
-from withdrawal_driver import SEED, asked
+from withdrawal_driver import asked
 from withdrawal_stage import WithdrawalStage
 
 import gateway
@@ -70,7 +70,7 @@ class Lost(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS):
     @workflow.run
     async def run(self) -> None:
         """Fails while it holds what the command waits for."""
-        self._state = begin(asked(), WithdrawalPolicy(), workflow.now(), SEED)
+        self._state = begin(asked(), WithdrawalPolicy(), workflow.now())
         await self._whole(self._live())
 
     async def _live(self) -> None:

@@ -109,7 +109,7 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
             self._state = opened.state
             self._expect(next_wake(opened.state))
         elif opened.policy is not None and isinstance(asked, Withdrawal):
-            self._state = begin(asked, opened.policy, workflow.now(), workflow.uuid4().hex)
+            self._state = begin(asked, opened.policy, workflow.now())
         self._changed = True
 
     async def _do_what_is_due(self) -> None:

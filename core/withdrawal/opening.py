@@ -11,18 +11,17 @@ from core.proving import unproven
 from core.reasons import Refusal, refuse
 from core.sender_proofs import START
 from core.withdrawal.outcomes import ask_approval, go_on
+from core.withdrawal.payouts import seed_of
 from core.withdrawal.policy import WithdrawalPolicy
 from core.withdrawal.state import WithdrawalState
 
 REQUESTERS: frozenset[str] = frozenset({"merchant", "operator", "storefront", "system"})
 
 
-def begin(withdrawal: Withdrawal, policy: WithdrawalPolicy, now: datetime, seed: str) -> WithdrawalState:
-    """The first state: requested, or refused by what the request itself says.
-
-    `seed` is random (at least 128 bits); the keys of the payouts come from it.
-    """
+def begin(withdrawal: Withdrawal, policy: WithdrawalPolicy, now: datetime) -> WithdrawalState:
+    """The first state: requested, or refused by what the request itself says."""
     asked = withdrawal.model_copy(update={"proof": None})
+    seed = seed_of(withdrawal.withdrawal_id)
     state = WithdrawalState(withdrawal=asked, policy=policy, seed=seed, opened_at=now, phase_since=now)
     refusal = check_request(withdrawal, policy) or _unproven(withdrawal, policy, now)
     return refuse_request(state, refusal, now) if refusal else state

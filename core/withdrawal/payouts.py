@@ -169,8 +169,17 @@ class Attempt(Part):
         return now < self.send_by(timedelta()) and self.not_found_at[-1] - self.not_found_at[0] >= apart
 
 
+def seed_of(withdrawal_id: str) -> str:
+    """The seed of a withdrawal's keys: always the same for one id.
+
+    A request whose reservation was lost, because the books were restored to an earlier moment, begins again. A random
+    seed would give it another key, under which the bank would pay a second time.
+    """
+    return hashlib.sha256(f"dakuan withdrawal {withdrawal_id}".encode()).hexdigest()[:32]
+
+
 def attempt_key(seed: str, number: int) -> str:
-    """The key of an attempt: 26 lower-case letters and digits from the withdrawal's random seed, none of its ids.
+    """The key of an attempt: 26 lower-case letters and digits from its seed, so the same each time.
 
     It is short, since some rails allow only 32 characters.
     """

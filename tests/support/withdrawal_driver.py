@@ -36,7 +36,6 @@ from core.withdrawal.steps import (
 from core.withdrawal.views import holds_of, record_of
 
 T0 = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)  # a Monday, 10:00 in China
-SEED = "5f0c8a6be5a94d1f9b8a2f3f54d5a111"
 RAIL = "sandbox"
 LARGE = 3_000_000
 """An amount that needs approval."""
@@ -127,7 +126,7 @@ class WithdrawalDriver:
     ) -> None:
         self.now = T0
         self.expected: datetime | None = None
-        self.state: WithdrawalState = begin(withdrawal or asked(), policy or WithdrawalPolicy(), T0, SEED)
+        self.state: WithdrawalState = begin(withdrawal or asked(), policy or WithdrawalPolicy(), T0)
         self.terms, self.account = terms, account
         self.standing: Refusal | None = None
         self.books = Books(available)
