@@ -219,6 +219,10 @@ class WithdrawalActivities:
         clock = _Clock()
         row = await self._row(step)
         take_from = "unknown" if step.resend else "open"
+        if step.ask_first and row.state == "open" and (found := await self._look(row)).outcome != "not_found":
+            # It was sent, and the register lost that; or there is no answer, and it may have been sent.
+            await self._move(step, "sending", "open", LEASE, clock)
+            return found
         if clock.now() >= step.send_by:
             # Moving the row decides: no other try can send the instruction after this.
             if step.resend or await self._move(step, "unsent", take_from, None, clock):

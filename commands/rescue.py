@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,6 +28,7 @@ from commands.lost import (
 )
 from commands.reading import Subject, subject_of
 from commands.service import temporal, why_idle
+from commands.set_back import set_all_back
 from commands.views import holds_table, order_facts, withdrawal_facts
 from core.errors import Refused, Unavailable
 from core.reasons import SENTENCES
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
 NAMED_AT_MOST = 20
+TIMES = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
+"""With the offset, as 2026-11-28T09:30:00Z."""
 SAYS_EVERY = 10.0
 """Seconds between two lines of progress where no terminal shows a bar."""
 
@@ -48,16 +52,26 @@ async def rescue(
     subject: Annotated[str | None, typer.Argument(metavar="ID", help="An order's id, or withdrawal-… .")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that is open and has no running workflow.")] = False,
     apply: Annotated[bool, typer.Option("--apply", help="With --all: start them; otherwise they are shown.")] = False,
+    restored_to: Annotated[
+        datetime | None,
+        typer.Option(
+            metavar="TIME", formats=TIMES, help="The database was restored to this time: set back what is ahead."
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Restart a lost workflow whose money is held. Nothing is posted twice.
 
-    With --all every open order, withdrawal, penny drop and return of a payment; a dry run unless --apply.
+    With --all every open order, withdrawal, penny drop and return of a payment; a dry run unless --apply. With
+    --restored-to those that decided something after that time, while no worker runs.
     """
-    if (subject is None) != everything:
-        raise Refused("malformed", "Give either an ID or --all.", "id")
-    if apply and not everything:
+    if (subject is None) != (everything or restored_to is not None) or (everything and restored_to is not None):
+        raise Refused("malformed", "Give either an ID, --all or --restored-to.", "id")
+    if apply and subject is not None:
         raise Refused("malformed", "apply: goes with --all; one ID is restarted without it.", "apply")
+    if restored_to is not None:
+        await set_all_back(restored_to, apply=apply)
+        return
     if subject is None:
         await _rescue_all(apply=apply)
         return

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.refusals import refusal_in, refuse_if_failed
     from gateway.sealed import refuse_sealed
     from gateway.sending import recheck_withdrawal, send, signal
+    from gateway.setting_back import ahead_of, moved_since, set_back
     from gateway.starting import (
         refund_order,
         report_chargeback,
@@ -35,12 +36,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATA_CONVERTER",
+    "ahead_of",
     "attributes_without_room",
     "connect",
     "connected",
     "converter_of",
     "failing",
     "make_current",
+    "moved_since",
     "open_order",
     "open_withdrawal",
     "opened",
@@ -59,6 +62,7 @@ __all__ = [
     "search_attributes",
     "send",
     "send_reopening",
+    "set_back",
     "signal",
     "signal_reopening",
     "start_account_drop",
@@ -116,6 +120,11 @@ _NAMES = {
         "recheck_withdrawal",
         "send",
         "signal",
+    ),
+    "setting_back": (
+        "ahead_of",
+        "moved_since",
+        "set_back",
     ),
     "starting": (
         "refund_order",

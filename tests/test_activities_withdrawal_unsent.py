@@ -37,6 +37,7 @@ class Counting:
 
     def __init__(self) -> None:
         self.paid = self.looked = 0
+        self.finds: Any = "not_found"
 
     async def pay(self, instruction: PayoutInstruction) -> PayoutResult:
         self.paid += 1
@@ -44,7 +45,7 @@ class Counting:
 
     async def query(self, instruction: PayoutInstruction) -> PayoutResult:
         self.looked += 1
-        return PayoutResult(outcome="not_found")
+        return PayoutResult(outcome=self.finds)
 
 
 class Yen(Counting):
@@ -58,7 +59,7 @@ def rail() -> Counting:
     return Counting()
 
 
-def _pay(send_by: datetime) -> Pay:
+def _pay(send_by: datetime, *, ask_first: bool = False) -> Pay:
     return Pay(
         at=NOW,
         withdrawal_id="W1",
@@ -71,6 +72,7 @@ def _pay(send_by: datetime) -> Pay:
         amount_minor=500,
         currency="CNY",
         send_by=send_by,
+        ask_first=ask_first,
     )
 
 
@@ -90,7 +92,7 @@ async def test_what_the_accounts_rail_can_never_pay_is_refused_before_it_is_rese
     await owners.policies.move(parse_policy(text), text, who="tests", why="one that can be read")
     asked = a_withdrawal()
     for rails, code in (
-        ({"*": rail}, None),
+        ({"sandbox": rail}, None),
         ({"sandbox": Yen()}, "wrong_currency"),
         ({"other": rail}, "rail_cannot_pay"),
     ):
@@ -123,6 +125,29 @@ async def test_a_try_that_may_have_sent_it_is_looked_up_however_late(
     await ActivityEnvironment().run(activities.pay, _pay(NOW + timedelta(hours=1)))
     late = await ActivityEnvironment().run(activities.pay, _pay(TOO_LATE))
     assert (late.outcome, rail.paid, rail.looked) == ("not_found", 1, 1)
+
+
+@pytest.mark.parametrize("send_by", [NOW + timedelta(hours=1), TOO_LATE], ids=["in time", "too late"])
+@pytest.mark.parametrize("known", ["paid", "accepted", "unknown"])
+async def test_what_a_restored_register_does_not_know_is_asked_for_and_not_sent(
+    register: Register, book: Book, rail: Counting, send_by: datetime, known: Any
+) -> None:
+    """Its row says that nothing was sent. The bank may know better; without an answer, it may have been sent."""
+    await _opened(register, book)
+    rail.finds = known
+    activities = WithdrawalActivities(register, ByName(stand_in=lambda _: rail))
+    answer = await ActivityEnvironment().run(activities.pay, _pay(send_by, ask_first=True))
+    row = await register.payouts.get(KEY)
+    assert (answer.outcome, rail.paid, rail.looked) == (known, 0, 1)
+    assert row is not None
+    assert row.state == "sending"
+
+
+async def test_what_the_bank_does_not_know_either_is_sent(register: Register, book: Book, rail: Counting) -> None:
+    await _opened(register, book)
+    activities = WithdrawalActivities(register, ByName(stand_in=lambda _: rail))
+    await ActivityEnvironment().run(activities.pay, _pay(NOW + timedelta(hours=1), ask_first=True))
+    assert (rail.paid, rail.looked) == (1, 1)
 
 
 async def test_a_worker_that_slept_past_its_lease_sends_nothing(

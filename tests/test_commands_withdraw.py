@@ -19,6 +19,7 @@ from config import load
 from screens import Shown, width_of
 
 STARTS_WITHIN = 60.0
+LATER = "2999-01-01T00:00:00+00:00"
 """Seconds; a schedule starts at once, unless the machine is busy."""
 pytestmark = pytest.mark.usefixtures("up")
 BY = ("--by", "operator:ann", "--reason", "papers seen")
@@ -171,7 +172,19 @@ def test_all_that_is_lost_is_shown_first_and_goes_on_once_it_is_applied(earner: 
     assert [row["reference"] for row in paid["money"]["transfers"]] == references
 
 
-@pytest.mark.parametrize("arguments", [(), ("L1", "--all"), ("L1", "--apply")])
+def test_what_decided_something_since_a_restore_is_shown_first() -> None:
+    moment = datetime.now(UTC)
+    since = f"order-{started()['order_id']}"
+    seen = ask("rescue", "--restored-to", moment.isoformat())
+    assert {"workflow_id": since, "outcome": "would_be_set_back", "why": ""} in seen["workflows"]
+    assert (seen["applied"], seen["restored_to"]) == (False, moment.isoformat())
+    assert "this is a dry run" in run("rescue", "--restored-to", moment.isoformat()).stdout
+    later = ask("rescue", "--restored-to", LATER, "--apply")
+    assert (later["applied"], later["workflows"]) == (True, [])
+    assert "Set back: 0." in run("rescue", "--restored-to", LATER, "--apply").stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("L1", "--all"), ("L1", "--apply"), ("--all", "--restored-to", LATER)])
 def test_a_rescue_of_one_and_of_all_are_two_things(arguments: tuple[str, ...]) -> None:
     assert refusal("rescue", *arguments) == "malformed"
 

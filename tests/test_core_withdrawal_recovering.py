@@ -7,9 +7,9 @@ from withdrawal_driver import T0, WithdrawalDriver, answered
 
 from core.records import WithdrawalRecord
 from core.steps import Post, Posted
-from core.withdrawal.recovering import Overtaken, ask_register, judge_register, may_be_overtaken
+from core.withdrawal.recovering import Overtaken, ask_register, judge_register, may_be_overtaken, resume
 from core.withdrawal.state import WithdrawalState
-from core.withdrawal.steps import finish, next_step
+from core.withdrawal.steps import Pay, finish, next_step
 from core.withdrawal.views import record_of
 
 
@@ -44,7 +44,7 @@ def test_a_register_that_is_ahead_gives_the_state_to_go_on_from() -> None:
     state, _ = behind(made)
     record = last_record(made)
     found = judge_register(ask_register(state), record.revision, record.state)
-    assert found == Overtaken(state=made.state.changed(notices=()))
+    assert found == Overtaken(state=made.state.changed(notices=(), asks_first=True))
 
 
 def test_a_register_that_holds_what_is_known_is_not_ahead() -> None:
@@ -77,3 +77,14 @@ def test_a_step_that_an_old_state_asked_for_counts_for_nothing() -> None:
 def test_the_register_is_asked_only_where_the_answer_leaves_it_open(outcome: str, overtaken: bool, asked: bool) -> None:
     posted = Posted.model_validate({"reference": "withdrawal/w-1/close", "outcome": outcome, "overtaken": overtaken})
     assert may_be_overtaken(posted) is asked
+
+
+def test_a_withdrawal_that_goes_on_from_the_register_asks_before_its_first_instruction() -> None:
+    """The database may have been restored to a moment before it was sent."""
+    made = paid()
+    opened = made.state.attempts[0].changed(outcome="open", sends=0)
+    submitting = made.state.changed(phase="submitting", booked=None, attempts=(opened,))
+    fresh, resumed = (next_step(one, T0) for one in (submitting, resume(submitting.model_dump(mode="json"), 4)))
+    assert isinstance(fresh, Pay)
+    assert isinstance(resumed, Pay)
+    assert (fresh.ask_first, resumed.ask_first) == (False, True)

@@ -30,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from core.withdrawal.opening import begin
     from core.withdrawal.page import details_of
     from core.withdrawal.payouts import PayoutResult
-    from core.withdrawal.recovering import ask_register, go_on_from, may_be_overtaken
+    from core.withdrawal.recovering import ask_first, ask_register, go_on_from, may_be_overtaken
     from core.withdrawal.state import WithdrawalState
     from core.withdrawal.steps import Pay, Query, WithdrawalStep, finish, next_step
     from core.withdrawal.views import refused_summary, search_values, summary_of, withdrawal_view
@@ -124,6 +124,7 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
             self._changed = False
             if self._set_back:
                 self._set_back = False
+                self._state = ask_first(self._withdrawal)
                 await self._follow()
             self._state = pass_deadlines(self._spared(spare), workflow.now())
             self._expect(next_wake(self._withdrawal))

@@ -36,8 +36,15 @@ class Overtaken(Message):
 
 def resume(record: dict[str, Any], revision: int) -> WithdrawalState:
     """The state from the register's row, to go on after its workflow was lost."""
-    state = WithdrawalState.model_validate(record)
+    state = ask_first(WithdrawalState.model_validate(record))
     return state.changed(recorded_revision=revision, inbox=state.inbox.after(state.inbox))
+
+
+def ask_first(state: WithdrawalState) -> WithdrawalState:
+    """The state of a withdrawal that goes on from the past: its database may have been restored to an earlier moment,
+    and an instruction that the register does not know may have been sent.
+    """
+    return state.changed(asks_first=True)
 
 
 def go_on_from(newer: WithdrawalState, older: WithdrawalState) -> WithdrawalState:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from core.fields import Time
 from core.merchants import MERCHANT_STOPS
 from core.messages import Actor, Withdrawal
@@ -112,6 +114,9 @@ class WithdrawalState(State):
     watch_until: Time | None = None
 
     callbacks: int = 0
+    asks_first: bool = Field(default=False, exclude_if=lambda value: not value)
+    """It went on from the register or was set back: what the books do not know may have been sent. Ask the rail
+    before a first instruction."""
 
     # --- questions -------------------------------------------------------------------------------------
 

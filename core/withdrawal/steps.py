@@ -10,6 +10,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
+from pydantic import Field
+
 from core import movements
 from core.fields import Message, Time
 from core.merchants import MERCHANT_STOPS
@@ -78,11 +80,12 @@ class Pay(_AboutPayout):
     """Send the instruction once, unless `send_by` has passed.
 
     Where it may have been sent before, look it up instead. `resend`: the identical request may be sent again under the
-    same key.
+    same key. `ask_first`: the register may not know that it was sent, so look it up before the first sending.
     """
 
     send_by: Time
     resend: bool = False
+    ask_first: bool = Field(default=False, exclude_if=lambda value: not value)
 
     @property
     def summary(self) -> str:
@@ -272,7 +275,8 @@ def _open_attempt(state: WithdrawalState, now: datetime) -> WithdrawalStep:
 
 def _pay(state: WithdrawalState, attempt: Attempt, now: datetime) -> WithdrawalStep:
     send_by = attempt.send_by(state.policy.send_within)
-    return Pay(**_about(state, attempt, now), send_by=send_by, resend=attempt.sends > 0)
+    again = attempt.sends > 0
+    return Pay(**_about(state, attempt, now), send_by=send_by, resend=again, ask_first=state.asks_first and not again)
 
 
 def _about(state: WithdrawalState, attempt: Attempt, now: datetime) -> dict[str, object]:
