@@ -11,6 +11,7 @@ import typer
 
 from bench.drills.bad_line import work_behind_a_bad_line
 from bench.drills.loss import lose_temporal
+from bench.drills.restored import restore_both
 from bench.drills.steps import Steps
 from bench.drills.storage import take_no_writes
 from bench.drills.upgrade import upgrade
@@ -18,6 +19,7 @@ from bench.figures import Figures, writable, write
 
 DRILLS: dict[str, tuple[str, Callable[[int, Steps], Coroutine[Any, Any, None]]]] = {
     "loss": ("Temporal is lost", lose_temporal),
+    "restore": ("either database restored to an earlier moment", restore_both),
     "line": ("a bad line between worker and PostgreSQL", work_behind_a_bad_line),
     "storage": ("a database that takes no writes, and a full disk", take_no_writes),
     "upgrade": ("an upgrade and back", upgrade),

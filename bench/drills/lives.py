@@ -46,6 +46,10 @@ class Life:
         return f"w-{self.order.name}-1" if self.kind in WITHDRAWN else None
 
     @property
+    def account(self) -> str:
+        return f"a-{self.order.name}"
+
+    @property
     def token(self) -> str:
         """The payee's; `lost-…` makes the bank pay and keep silent."""
         return f"{'lost' if self.kind == 'unknown' else 'tok'}-{self.order.name}"
@@ -109,7 +113,7 @@ async def begin(life: Life) -> None:
         await order.send("place_hold", "operator", name="risk", scope="credit", reason="unusual")
     if life.withdrawal_id is not None:
         await order.send("confirm_receipt", "buyer")
-        await _until_closed(life)
+        await until_closed(life)
         await _withdraw(life)
 
 
@@ -120,10 +124,10 @@ async def _travelled(order: StagedOrder) -> None:
     await order.scans_at((sent, "picked_up", start), (between, "in_transit", "南京市"), (arrived, "delivered", end))
 
 
-async def _withdraw(life: Life) -> None:
-    account = f"a-{life.order.name}"
+async def bind(life: Life) -> None:
+    """Bind the merchant's account, or bind it again."""
     binding = Binding(
-        account_id=account,
+        account_id=life.account,
         merchant_id=life.order.order.merchant_id,
         kind="bank_card",
         currency="CNY",
@@ -133,9 +137,18 @@ async def _withdraw(life: Life) -> None:
         rail_token=life.token,
     )
     await life.order.stage.register.accounts.bind(binding, now=datetime.now(UTC))
-    await life.order.withdraw(WITHDRAWN[life.kind], account)
+
+
+async def _withdraw(life: Life) -> None:
+    await bind(life)
+    await ask_again(life)
     wanted = "in_approval" if life.kind == "approval" else "unknown"
     await _until(lambda: _withdrawal_stands(life, wanted), f"{life.withdrawal_id} is {wanted}")
+
+
+async def ask_again(life: Life) -> None:
+    """Ask for the withdrawal, always under one id, as a storefront does until there is an answer."""
+    await life.order.withdraw(WITHDRAWN[life.kind], life.account, withdrawal_id=life.withdrawal_id)
 
 
 async def _withdrawal_stands(life: Life, wanted: str) -> bool:
@@ -165,7 +178,7 @@ async def go_on(life: Life) -> None:
         return
     if life.ends_as == "settled":
         await _sent(order, "confirm_receipt", "buyer")
-    await _until_closed(life)
+    await until_closed(life)
 
 
 async def _is_approved(order: StagedOrder) -> bool:
@@ -219,7 +232,9 @@ async def _patiently(act: Callable[[], Awaitable[object]]) -> None:
     await _until(done, "an answer comes")
 
 
-async def _until_closed(life: Life) -> None:
+async def until_closed(life: Life) -> None:
+    """Wait until its order has ended."""
+
     async def closed() -> bool:
         row = await life.order.stage.register.orders.row(life.order.name)
         return row is not None and row.closed
