@@ -260,6 +260,7 @@ def test_every_stage_ends_by_itself_at_its_second_and_not_before(wait: Wait) -> 
 
 def test_every_deadline_of_a_case_is_tested_here() -> None:
     late = {"decide_by", "decide_end", CASE_REMINDER, "pause_end", "dispute_evidence_by", "dispute_answer_by"}
+    late |= {"claim_answer_by", "charged_by"}  # in test_core_order_claiming
     assert {wait.name for wait in WAITS} | late == {*CASE_PASSING, CASE_REMINDER, "pause_end"}
 
 
