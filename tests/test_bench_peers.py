@@ -38,7 +38,7 @@ def test_an_engine_that_is_not_installed_ends_with_one_line_and_exit_code_two(
 
 
 def test_an_unknown_engine_is_named_with_those_that_there_are() -> None:
-    with pytest.raises(Misconfigured, match="no engine 'cadence': choose from dbos"):
+    with pytest.raises(Misconfigured, match="no engine 'cadence': choose from dbos, procrastinate"):
         command.chosen(["cadence"], bool)
 
 

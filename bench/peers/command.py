@@ -41,10 +41,13 @@ class _Other(NamedTuple):
 
     module: str
     client: str
-    """The class of its client in the module."""
+    """The class of its client in the module: an engine, and an asynchronous context while it is connected."""
 
 
-OTHERS = {"dbos": _Other("bench.peers.on_dbos", "OnDbos")}
+OTHERS = {
+    "dbos": _Other("bench.peers.on_dbos", "OnDbos"),
+    "procrastinate": _Other("bench.peers.on_procrastinate", "OnProcrastinate"),
+}
 """By the name of the package that each needs."""
 
 
@@ -95,8 +98,7 @@ async def _measure(names: Sequence[str], pairs: int, per_round: int, file: Path 
         engines: list[Engine] = [Product(client, pool, scan), Peer("bare", client, pool, scan)]
         for name in names:
             other = getattr(import_module(OTHERS[name].module), OTHERS[name].client)(settings, pool, scan)
-            opened.callback(other.close)
-            engines.append(other)
+            engines.append(await opened.enter_async_context(other))
         servers = [server.pid for server in (stack.postgres, stack.temporal) if server.pid is not None]
         rounds = await interleave(engines, workers, pool, pairs, per_round, servers)
         idle = await _idle(servers)

@@ -13,7 +13,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import asyncpg
 from dbos import DBOS, DBOSClient, DBOSConfig
@@ -94,6 +94,12 @@ class OnDbos:
             application_name="bench",
         )
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._client.destroy()
+
     async def start(self, order_id: str) -> None:
         options: Any = {
             "workflow_name": FLOW,
@@ -124,10 +130,6 @@ class OnDbos:
         await self._client.send_async(order_id, {"order_id": order_id}, topic, idempotency_key=f"{topic}-{order_id}")
         answer = await self._client.get_event_async(order_id, topic)
         assert answer == "accepted", answer
-
-    def close(self) -> None:
-        """Close its connections."""
-        self._client.destroy()
 
 
 async def main(settings: Settings) -> None:
