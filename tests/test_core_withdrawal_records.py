@@ -107,7 +107,9 @@ def test_a_record_is_enough_to_go_on_from() -> None:
     assert record.state_name == "unknown"
     assert not record.closed
     resumed = resume(record.state, record.revision)
-    assert resumed.changed(notices=(), notice_seq=0) == made.state.changed(notices=(), notice_seq=0)
+    same = {"notices": (), "notice_seq": 0, "asks_first": True}
+    assert resumed.changed(**same) == made.state.changed(**same)
+    assert resumed.asks_first
     assert next_step(resumed, made.now) is None
 
 

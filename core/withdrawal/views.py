@@ -25,7 +25,8 @@ def record_of(state: WithdrawalState, now: datetime) -> WithdrawalRecord:
         state_name=state.phase,
         next_deadline=next_deadline(state),
         closed=state.booking_done,
-        state=state.model_dump(mode="json", exclude={"notices", "recorded_revision"}),
+        # A run that goes on from this record asks first in any case.
+        state=state.model_dump(mode="json", exclude={"notices", "recorded_revision", "asks_first"}),
         notices=state.notices,
         recorded_at=now,
     )
