@@ -52,6 +52,7 @@ def test_what_needs_no_recent_sign_in_moves_nothing_by_itself() -> None:
     receipt was confirmed before.
     """
     assert {verb for (_, verb), action in ACTIONS.items() if not action.moves_money} == {
+        "add_evidence",
         "place_hold",
         "shift_deadline",
     }

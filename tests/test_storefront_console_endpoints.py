@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from console_client import SETTINGS, console_client
-from console_scenes import MERCHANT, NOW, OPERATOR, REVIEWER
+from console_scenes import MERCHANT, OPERATOR, REVIEWER
 from made_rows import made
 from register_rows import RegisterRows
 
@@ -77,7 +77,7 @@ async def test_what_is_pressed_is_done(
 async def test_everything_since_a_time_is_sent_again() -> None:
     desk = Desk()
     assert await pressed(desk, {"do": "since", "since": "day"}) == (303, "queued")
-    assert abs(desk.asked[0].since - (NOW - timedelta(days=1))) < timedelta(minutes=10)
+    assert abs(desk.asked[0].since - (datetime.now(UTC) - timedelta(days=1))) < timedelta(minutes=10)
 
 
 async def test_no_one_acts_on_what_is_not_theirs_and_a_reviewer_on_none() -> None:
