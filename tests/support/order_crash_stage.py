@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from databases import Database
 from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Interceptor as WorkerInterceptor
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -189,14 +189,21 @@ async def open_crash_stage(
 
 
 async def until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -> T:
-    """The answer once it fits, even if asking fails meanwhile: workers die."""
-    got: T | Unavailable | None = None
+    """The answer once it fits, even if asking fails meanwhile: workers die.
+
+    Temporal refuses to ask an order whose task died with three workers, until its task was done.
+    """
+    got: T | Unavailable | RPCError | None = None
     for _ in range(int(RECOVERS_WITHIN / LOOK_EVERY)):
         try:
             answer = got = await ask()
             if holds(answer):
                 return answer
         except Unavailable as error:
+            got = error
+        except RPCError as error:
+            if error.status != RPCStatusCode.FAILED_PRECONDITION:
+                raise
             got = error
         await asyncio.sleep(LOOK_EVERY)
     raise AssertionError(f"it never came to that: {got}")
