@@ -70,13 +70,13 @@ class GrowingPostgres(Postgres):
             self._run("postgres", "--single", "-D", str(self.data), "-F", "postgres", stdin=grant)
 
 
-async def grow(owner: Connected, first: int, count: int, told: Callable[[int], None]) -> None:
-    """Add `count` orders, numbered from `first`; `told` hears how many there are."""
+async def grow(owner: Connected, first: int, count: int, report: Callable[[int], None]) -> None:
+    """Add `count` orders, numbered from `first`; `report` hears how many there are."""
     await owner.execute("SET session_replication_role = replica; SET synchronous_commit = off")
     beside = (_EVENTS, _REVIEWS, _STATEMENTS)
     for begin in range(first, first + count, CHUNK):
         size = min(CHUNK, first + count - begin)
         await add_settled_orders(owner, size, first=begin, analyze=False, paddings=_PADDINGS, beside=beside)
-        told(begin + size - 1)
+        report(begin + size - 1)
     await owner.execute("RESET session_replication_role")
     await owner.execute("VACUUM ANALYZE")

@@ -54,7 +54,7 @@ class Line:
             await asyncio.gather(*line._tasks, return_exceptions=True)
 
     def part(self) -> None:
-        """From now on nothing arrives, and neither end is told."""
+        """From now on nothing arrives, and neither end learns of it."""
         self._lit.clear()
 
     def heal(self) -> None:

@@ -70,7 +70,7 @@ def refuse_personal(body: Any) -> Refusal | None:
 def without_personal(body: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """A start without its unknown fields about a person, and the paths of what was dropped: `ship_to.street`, `buyer`.
 
-    An unknown object is dropped as a whole. Other unknown fields stay, for whoever refuses them.
+    An unknown object is dropped as a whole. Other unknown fields stay, and are refused where they are read.
     """
     kept, dropped = dict(body), []
     for part, model, personal in _PARTS:

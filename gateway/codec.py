@@ -53,7 +53,7 @@ class SealingCodec(PayloadCodec, WithSerializationContext):
     """Seals with the newest key for the workflow of its context, and opens with any.
 
     Args:
-        workflow_id: None where the context is not known; then it opens for whichever workflow a payload names.
+        workflow_id: None where the context is not known; then it opens for the workflow that a payload names.
     """
 
     def __init__(self, keys: CodecKeys, workflow_id: str | None = None) -> None:
@@ -121,7 +121,7 @@ def _bound(key_id: str, workflow_id: str) -> bytes:
 
 
 def _unopened(payload: Payload, why: str) -> Payload:
-    """The payload as it is, with the reason for whoever reads it."""
+    """The payload as it is, with the reason for its reader."""
     marks = {name: payload.metadata[name] for name in payload.metadata}
     return Payload(metadata={**marks, UNOPENED: why.encode()}, data=payload.data)
 

@@ -22,7 +22,7 @@ log = logging.getLogger("dakuan.worker")
 async def refuse_sealed(client: Client) -> None:
     """Refuse to work without keys where one of the newest open orders and withdrawals was sealed at its start.
 
-    Without any key, a payload that we sealed cannot be told from a forged one, and both are refused. A setting that was
+    Without any key, a payload that we sealed looks like a forged one, and both are refused. A setting that was
     forgotten would then end orders and lose commands.
 
     Raises:

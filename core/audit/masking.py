@@ -94,7 +94,7 @@ _FOREIGN = re.compile(
 )
 """What a phone number without its country code may look like: in groups, as no waybill is written."""
 _COUNTRIES = ("JP", "KR", "TW", "HK", "SG", "MY", "TH", "PH", "GB", "FR", "AU")
-"""Whose numbers are told from other numbers by their length and beginning. In other countries almost any would do."""
+"""Whose numbers differ from other numbers by length and beginning. In other countries almost any would do."""
 
 
 def _without_card(found: re.Match[str]) -> str:
