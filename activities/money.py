@@ -43,13 +43,7 @@ class MoneyActivities:
         Raises:
             ApplicationError: benign, retried after a growing delay, while the outcome is not known.
         """
-        instruction = RefundInstruction(
-            key=refund_key(request.order_id, request.cause),
-            payment_reference=request.payment_reference,
-            amount_minor=request.amount_minor,
-            currency=request.currency,
-            reason=request.reason,
-        )
+        instruction = _instruction(refund_key(request.order_id, request.cause), request)
         return await settle_refund(self._channels, request.channel, instruction)
 
     @activity.defn
@@ -59,15 +53,19 @@ class MoneyActivities:
         Raises:
             ApplicationError: benign, retried after a growing delay, while the outcome is not known.
         """
-        instruction = RefundInstruction(
-            key=charge_key(request.order_id, request.case_id),
-            payment_reference=request.payment_reference,
-            amount_minor=request.amount_minor,
-            currency=request.currency,
-            reason=request.reason,
-        )
+        instruction = _instruction(charge_key(request.order_id, request.case_id), request)
         channel = _channel(self._channels, request.channel)
         return await _settle("charge", channel.charge_status, channel.charge, instruction)
+
+
+def _instruction(key: str, request: RefundRequest | ChargeRequest) -> RefundInstruction:
+    return RefundInstruction(
+        key=key,
+        payment_reference=request.payment_reference,
+        amount_minor=request.amount_minor,
+        currency=request.currency,
+        reason=request.reason,
+    )
 
 
 async def settle_refund(channels: ByName[PaymentChannel], name: str, instruction: RefundInstruction) -> RefundOutcome:

@@ -42,7 +42,7 @@ WALKS: dict[str, Callable[[int], int]] = {
     "refunds": refund_walks.walk,
 }
 PARTS = ("sequences", "hypothesis", *WALKS, "bursts", "webhooks", "points", "uncached", "faults", "drills", "clients")
-TOLD = ("kills", "orders", "withdrawals", "effects", "double_effects", "lost_minor", "stuck", "breaches")
+SUMMED = ("kills", "orders", "withdrawals", "effects", "double_effects", "lost_minor", "stuck", "breaches")
 """Figures of the fault bench and the drills that are added up."""
 AT_A_TIME = 100
 """Walks that a process takes before it reports."""
@@ -61,7 +61,7 @@ class Figures:
     events: int
     failed: int
     seconds: float
-    told: dict[str, float] = field(default_factory=dict)
+    sums: dict[str, float] = field(default_factory=dict)
     """What a bench counted itself."""
 
 
@@ -149,7 +149,7 @@ def run_bench(part: str, size: str, *arguments: str) -> Figures:
         done = run_program(part, size, "bench", *arguments, "--json", str(file))
         if file.exists():
             figures = json.loads(file.read_text(encoding="utf-8"))["figures"]
-            done.told = {name: figures[name] for name in TOLD if name in figures}
+            done.sums = {name: figures[name] for name in SUMMED if name in figures}
     return done
 
 
@@ -159,8 +159,8 @@ def run_rounds(rounds: int, first: int, withdrawals: int) -> Figures:
     for seed in range(first, first + rounds):
         one = run_bench("faults", "", "faults", "--withdrawals", str(withdrawals), "--seed", str(seed))
         total.failed, total.seconds = total.failed + one.failed, total.seconds + one.seconds
-        total.told = {name: total.told.get(name, 0) + one.told.get(name, 0) for name in TOLD}
-        print(f"faults: round {seed - first + 1} of {rounds}: {said(total.told)}", flush=True)
+        total.sums = {name: total.sums.get(name, 0) + one.sums.get(name, 0) for name in SUMMED}
+        print(f"faults: round {seed - first + 1} of {rounds}: {said(total.sums)}", flush=True)
     return total
 
 
@@ -172,9 +172,9 @@ def run_clients(examples: int) -> Figures:
     return Figures("clients", size, 0, int(ended.returncode != 0), time.monotonic() - began)
 
 
-def said(told: dict[str, float]) -> str:
+def said(sums: dict[str, float]) -> str:
     """Figures in one line."""
-    return ", ".join(f"{value:,.0f} {name.replace('_', ' ')}" for name, value in told.items())
+    return ", ".join(f"{value:,.0f} {name.replace('_', ' ')}" for name, value in sums.items())
 
 
 def soak(
@@ -247,8 +247,8 @@ def write(figures: list[Figures], file: Path | None) -> None:
         )
     Console().print(table)
     for one in figures:
-        if one.told:
-            Console(highlight=False).print(f"{one.part}: {said(one.told)}")
+        if one.sums:
+            Console(highlight=False).print(f"{one.part}: {said(one.sums)}")
     if file is not None:
         file.write_text(json.dumps([asdict(one) for one in figures], indent=2) + "\n", encoding="utf-8")
 
