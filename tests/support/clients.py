@@ -92,7 +92,9 @@ def explore(tools: Path, http: httpx2.Client, examples: int, seconds: int, folde
 
 
 def clients(
-    tools: Annotated[Path, typer.Option(help="Where the tools' programs are.")] = PROJECT / ".venv-clients" / "bin",
+    tools: Annotated[Path, typer.Option(resolve_path=True, help="Where the tools' programs are.")] = PROJECT
+    / ".venv-clients"
+    / "bin",
     examples: Annotated[int, typer.Option(min=0, help="Of schemathesis for each operation; 0: none.")] = 5,
     seconds: Annotated[int, typer.Option(min=1, help="At most, for schemathesis.")] = 120,
 ) -> None:
