@@ -1,4 +1,4 @@
-"""The activities of a reconciliation: fetch statements, compare both sides, keep and report the breaks.
+"""The activities of a reconciliation: fetch statements, compare both sides, keep and report the breaks, prove.
 
 Each may be repeated: lines are stored once under their own ids, and a known break is only marked as seen again.
 """
@@ -23,6 +23,7 @@ from core.reconciliation.breaks import breaks, by_reason
 from core.reconciliation.lines import Break, Comparison, Scope, Statement, Summary
 from core.reconciliation.policy import ReconciliationPolicy
 from ledger.differing import differing
+from ledger.proving import prove_and_note
 from ledger.register import Register
 from ledger.upkeep import Upkeep, look_after_merchants
 
@@ -41,6 +42,18 @@ class Fetched(Message):
     offered: bool = False
     lines: int = 0
     added: int = 0
+
+
+class ProvenBooks(Message):
+    """What a proof of the books found: the names of the broken proofs, and what it read.
+
+    `head` is that of the chain of seals, kept here outside the database: one that was restored to an earlier moment,
+    or whose chain was written anew, has another. `since_seal` None: the whole books were read.
+    """
+
+    broken: tuple[str, ...] = ()
+    since_seal: int | None = None
+    head: str | None = None
 
 
 class ReconciliationActivities:
@@ -116,6 +129,21 @@ class ReconciliationActivities:
             new=tuple(new),
         )
 
+    @activity.defn
+    async def prove_books(self) -> ProvenBooks:
+        """Prove what is open and what moved since the last proof. A broken proof is a notice to the operators.
+
+        Raises:
+            Unavailable: the database did not answer, or not in time; a retry helps.
+        """
+        proofs = await prove_and_note(self._register.pool)
+        last = await self._register.seals.last()
+        return ProvenBooks(
+            broken=proofs.broken,
+            since_seal=proofs.since.seal if proofs.since is not None else None,
+            head=last.head if last is not None else None,
+        )
+
     async def look_after_merchants(self, now: datetime) -> Upkeep:
         """Call for overdue debts and give deposits back: once a day, with the comparison of our own orders."""
         return await look_after_merchants(self._register, now, (await self._policy()).receivable_overdue)
@@ -151,4 +179,4 @@ class ReconciliationActivities:
     @property
     def all(self) -> list[Any]:
         """All activities, for a worker."""
-        return [self.fetch_statements, self.compare]
+        return [self.fetch_statements, self.compare, self.prove_books]

@@ -509,6 +509,13 @@ NOTICES: tuple[NoticeKind, ...] = (
         "a comparison found a new difference; facts that it has not are left out",
         ("reason", "kind", "key", "about", "ours_minor", "theirs_minor", "currency"),
     ),
+    NoticeKind(
+        "proof_broken",
+        "reconciliation",
+        ("operator",),
+        "a proof of the books that held before does not hold; `prove` shows the evidence",
+        ("proof",),
+    ),
     # --- of an endpoint --------------------------------------------------------------------------------------
     NoticeKind(
         "endpoint_disabled",

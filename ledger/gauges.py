@@ -79,6 +79,10 @@ GAUGES = """
     UNION ALL
     SELECT 'seconds_since_proof', '{}', extract(EPOCH FROM now() - proven_at) FROM proven
     UNION ALL
+    SELECT 'last_proof_holds', '{}', (cardinality(broken) = 0)::INT FROM proof_runs
+    UNION ALL
+    SELECT 'broken_proofs', jsonb_build_object('proof', b.name), 1 FROM proof_runs CROSS JOIN unnest(broken) AS b (name)
+    UNION ALL
     -- While a transaction stays open, notices and events that were written after its beginning are not read.
     SELECT 'unreadable_transactions', '{}',
            (pg_snapshot_xmax(s.now)::TEXT::NUMERIC - pg_snapshot_xmin(s.now)::TEXT::NUMERIC)::FLOAT8

@@ -35,7 +35,12 @@ class Proofs(Message):
     @property
     def hold(self) -> bool:
         """Whether each of them holds."""
-        return all(proof.holds for proof in self.proofs)
+        return not self.broken
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """The names of those that do not."""
+        return tuple(proof.name for proof in self.proofs if not proof.holds)
 
 
 _PROVEN = """
@@ -56,7 +61,8 @@ async def last_proven(pool: Pool) -> Proven | None:
 
 
 async def prove_and_note(pool: Pool, *, whole: bool = False) -> Proofs:
-    """Prove, and where all holds let the next proof stand on the last seal. The seals themselves are not read.
+    """Prove, and where all holds let the next proof stand on the last seal. The seals themselves are not read. A proof
+    that held in the run before and is broken now becomes a notice to the operators.
 
     Args:
         whole: read all books. They are read also where nothing was proven yet.
@@ -70,8 +76,9 @@ async def prove_and_note(pool: Pool, *, whole: bool = False) -> Proofs:
         since = proven[0] if proven and not whole else None
         proofs = await prove_part(reads, since) if since is not None else await prove(reads.connection)
     found = Proofs(proofs=tuple(proofs), since=since)
-    if found.hold and standing["seal"] is not None:
-        async with translate_errors():
+    async with translate_errors():
+        await pool.execute("SELECT note_proof_run($1)", list(found.broken))
+        if found.hold and standing["seal"] is not None:
             await pool.execute("SELECT note_proven($1, $2)", standing["seal"], standing["position"])
     return found
 

@@ -377,6 +377,14 @@ CREATE TABLE polled_traces (
 ) WITH (fillfactor=80);
 CREATE INDEX polled_traces_by_age ON polled_traces USING btree (kept_at);
 
+CREATE TABLE proof_runs (
+    only_row boolean NOT NULL DEFAULT true,
+    ran_at timestamp with time zone NOT NULL,
+    broken text[] NOT NULL,
+    CONSTRAINT proof_runs_pkey PRIMARY KEY (only_row),
+    CONSTRAINT proof_runs_only_row_check CHECK (only_row)
+);
+
 CREATE TABLE pushed_traces (
     carrier text NOT NULL,
     waybill text NOT NULL,
@@ -2708,6 +2716,33 @@ AS $function$
     UPDATE api_keys SET last_used = p_now
     WHERE key_id = p_key_id AND (last_used IS NULL OR last_used < p_now - INTERVAL '1 minute')
 $function$;
+
+CREATE FUNCTION note_proof_run(p_broken text[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_subject TEXT := 'reconciliation/books/proofs';
+    v_now     TIMESTAMPTZ := clock_timestamp();
+    v_seq     INT;
+    v_new     TEXT[];
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(v_subject, 0));
+    SELECT coalesce(array_agg(b.name ORDER BY b.name), '{}') INTO v_new
+    FROM (SELECT DISTINCT u.name FROM unnest(p_broken) AS u (name)) AS b
+    WHERE NOT EXISTS (SELECT FROM proof_runs r WHERE b.name = ANY (r.broken));
+    INSERT INTO proof_runs (ran_at, broken) VALUES (v_now, p_broken)
+    ON CONFLICT (only_row) DO UPDATE SET ran_at = excluded.ran_at, broken = excluded.broken;
+    SELECT coalesce(max(n.seq), 0) INTO v_seq FROM notices n WHERE n.subject = v_subject;
+    PERFORM add_notices(v_subject, jsonb_agg(jsonb_build_object(
+        'seq', v_seq + b.n, 'to', 'operator', 'name', 'proof_broken', 'at', v_now,
+        'facts', jsonb_build_object('proof', b.name))))
+    FROM unnest(v_new) WITH ORDINALITY AS b (name, n)
+    HAVING count(*) > 0;
+    RETURN v_new;
+END $function$;
 
 CREATE FUNCTION note_proven(p_seal integer, p_position bigint)
  RETURNS void
@@ -6198,6 +6233,7 @@ GRANT SELECT ON TABLE policies TO dakuan_worker;
 GRANT SELECT ON TABLE policy_moves TO dakuan_worker;
 GRANT SELECT ON TABLE policy_names TO dakuan_worker;
 GRANT SELECT ON TABLE polled_traces TO dakuan_worker;
+GRANT SELECT ON TABLE proof_runs TO dakuan_worker;
 GRANT SELECT ON TABLE proven TO dakuan_worker;
 GRANT SELECT ON TABLE purpose_balances TO dakuan_worker;
 GRANT SELECT ON TABLE purposes TO dakuan_worker;
@@ -6288,6 +6324,7 @@ GRANT EXECUTE ON FUNCTION note_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_key_used TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION note_proof_run TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_proven TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_rests TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_seal_bound TO dakuan_worker;

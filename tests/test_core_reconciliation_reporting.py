@@ -99,3 +99,11 @@ def test_the_page_names_each_break_with_both_figures_and_counts_the_rest() -> No
     assert "and 2 more" in page
     assert "**No statement was fetched**: the bank did not answer" in page
     assert "clean" in details_of(Summary(**given, count=0, by_reason={}, breaks=(), new=()))
+
+
+def test_the_page_names_the_broken_proofs_and_why_there_was_none() -> None:
+    clean = Summary(scope="orders", name="books", at=NOW, ours=0, theirs=0, count=0, by_reason={}, breaks=(), new=())
+    assert "proof" not in details_of(clean)
+    assert details_of(clean, None, {"broken": []}).endswith("Every proof holds.")
+    assert "**Broken proofs**: `chart`, `escrow`;" in details_of(clean, None, {"broken": ["chart", "escrow"]})
+    assert "not proven**: too slow" in details_of(clean, None, {"not_proven": "too slow"})

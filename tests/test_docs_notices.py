@@ -86,11 +86,11 @@ def _keys_of(variable: str, function: ast.FunctionDef) -> set[str]:
 
 
 def _by_sql() -> Iterator[Written]:
-    for file in ("0011_reconciliation.sql", "0019_corrections_and_rests.sql", "0025_webhooks.sql"):
+    for file in ("0011_reconciliation.sql", "0019_corrections_and_rests.sql", "0025_webhooks.sql", "0042_watched.sql"):
         text = (ROOT / "ledger" / "migrations" / file).read_text(encoding="utf-8")
         found = re.findall(r"'to', '(\w+)', 'name', '(\w+)'.*?'facts'(.*?)(?:FROM|;)", text, re.DOTALL)
         assert found
-        facts = r"(?<!>> )'(\w+)',\s+(?:f\.body|coalesce|p_|v_)"
+        facts = r"(?<!>> )'(\w+)',\s+(?:f\.body|b\.name|coalesce|p_|v_)"
         yield from (Written(name, reader, frozenset(re.findall(facts, written))) for reader, name, written in found)
 
 

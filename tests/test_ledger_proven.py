@@ -65,3 +65,29 @@ async def test_events_that_no_proof_has_seen_are_kept(database: Database, regist
     assert await database.owner.fetchval(left) == ["order/A2"]
     assert (await prove_and_note(database.pool)).hold
     assert await database.pool.fetchval("SELECT purge_events($1)", NOW.replace(year=2999)) > 0
+
+
+async def test_a_proof_that_breaks_is_a_notice_once_and_a_gauge_until_it_holds_again(
+    database: Database, register: Register, book: Book
+) -> None:
+    await _order(register, book, "A1")
+    assert (await prove_and_note(database.pool)).broken == ()
+    assert await _gauges(register) == {"last_proof_holds": 1.0}
+    await database.owner.execute("UPDATE orders SET state = state - 'funded', phase = 'opening'")
+    broken = (await prove_and_note(database.pool)).broken
+    assert broken
+    assert (await prove_and_note(database.pool)).broken == broken
+    told = [one for one in await register.notices.read() if one.name == "proof_broken"]
+    assert [(one.to, one.facts["proof"], one.subject) for one in told] == [
+        ("operator", name, "reconciliation/books/proofs") for name in sorted(broken)
+    ]
+    assert await _gauges(register) == {"last_proof_holds": 0.0, **dict.fromkeys(broken, 1.0)}
+    await database.owner.execute("UPDATE orders SET state = state || '{\"funded\": true}', phase = 'awaiting_shipment'")
+    assert (await prove_and_note(database.pool)).hold
+    assert await _gauges(register) == {"last_proof_holds": 1.0}
+
+
+async def _gauges(register: Register) -> dict[str, float]:
+    """What is shown of the last proof, and of each that is broken."""
+    names = ("last_proof_holds", "broken_proofs")
+    return {one.labels.get("proof", one.name): one.value for one in await register.gauges.read() if one.name in names}

@@ -71,6 +71,7 @@ TABLES = (
     "people",
     "sessions",
     "proven",
+    "proof_runs",
     "seals",
     "seal_blocks",
     "closings",
@@ -185,6 +186,7 @@ CALLABLE = {
     # of the seals
     "note_seal_bound": "postings wait for a moment",
     "note_proven": "the next proof skips what is closed and did not move; `prove --all` skips nothing",
+    "note_proof_run": "what the last proof found; the next run, of any role, says it again",
     "seal_books": "seals what was booked; what is sealed stays, and a change is found",
     "movement_hashes": READS_ONLY,
     "seal_hash": READS_ONLY,

@@ -95,6 +95,19 @@ async def test_a_payout_that_nobody_asked_for_is_found_told_once_and_gone_when_r
     assert await stage.register.breaks.known() == []
 
 
+async def test_the_comparison_of_orders_seals_and_proves_the_books(stage: WithdrawalStage) -> None:
+    await paid(stage)
+    async with reconciling(stage):
+        handle = await run(stage, "orders", "books")
+        answer = await handle.result()
+        page, history = await handle.query("__temporal_workflow_metadata"), await handle.fetch_history()
+    seal = await stage.register.seals.last()
+    assert seal is not None
+    assert answer["proofs"] == {"broken": [], "since_seal": None, "head": seal.head}
+    assert "Every proof holds." in str(page)
+    await Replayer(workflows=[], plugins=[plugin(runner=STRICT)]).replay_workflow(history)
+
+
 async def test_a_day_is_compared_under_one_id(stage: WithdrawalStage) -> None:
     now = datetime.now(UTC)
     async with reconciling(stage):

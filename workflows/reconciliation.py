@@ -1,4 +1,5 @@
-"""One comparison of a day: fetch the statement, compare, and show the breaks.
+"""One comparison of a day: fetch the statement, compare, and show the breaks. That of our own orders seals the books
+and proves them.
 
 A Temporal Schedule starts one a day for each rail, each channel, and our own books (`starter.py reconcile --schedule`).
 """
@@ -14,7 +15,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.reconciliation import Fetched, ReconciliationActivities
+    from activities.reconciliation import Fetched, ProvenBooks, ReconciliationActivities
     from core.errors import final_error_names
     from core.ids import RECONCILIATION_WORKFLOW
     from core.reading import read
@@ -28,6 +29,12 @@ FETCHING = timedelta(minutes=5)
 FETCHED_WITHIN = timedelta(hours=2)
 """For all tries; after that, both sides are compared with the stored days."""
 COMPARING = timedelta(minutes=10)
+PROVING = timedelta(minutes=30)
+"""The first proof reads the whole books."""
+PROVEN_WITHIN = timedelta(hours=6)
+"""For all tries; the next day proves again."""
+PROVES_BOOKS = "proves-books"
+"""The patch under which a comparison of orders proves the books."""
 RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     maximum_interval=timedelta(minutes=5),
@@ -44,7 +51,7 @@ class ReconciliationWorkflow:
 
     @workflow.run
     async def run(self, *bodies: Any) -> dict[str, Any]:
-        """Fetch, compare, and return the summary; breaks do not fail the workflow."""
+        """Fetch, compare, and return the summary; breaks and broken proofs do not fail the workflow."""
         asked = _read(bodies)
         not_fetched = await self._fetch(asked)
         self._summary = await workflow.execute_activity_method(
@@ -55,7 +62,26 @@ class ReconciliationWorkflow:
             summary=f"compare {asked.scope}/{asked.name}",
         )
         workflow.set_current_details(details_of(self._summary, not_fetched))
-        return {**self._summary.model_dump(mode="json"), "not_fetched": not_fetched}
+        answer = {**self._summary.model_dump(mode="json"), "not_fetched": not_fetched}
+        if asked.scope != "orders" or not workflow.patched(PROVES_BOOKS):
+            return answer
+        proven = await self._prove()
+        workflow.set_current_details(details_of(self._summary, not_fetched, proven))
+        return {**answer, "proofs": proven}
+
+    async def _prove(self) -> dict[str, Any]:
+        """What the proofs of the books found; `not_proven` says why they could not be read."""
+        try:
+            found: ProvenBooks = await workflow.execute_activity_method(
+                ReconciliationActivities.prove_books,
+                start_to_close_timeout=PROVING,
+                schedule_to_close_timeout=PROVEN_WITHIN,
+                retry_policy=RETRY,
+                summary="prove the books",
+            )
+        except ActivityError as error:
+            return {"not_proven": str(error.cause or error)}
+        return found.model_dump(mode="json")
 
     async def _fetch(self, asked: Comparison) -> str | None:
         """Why there is no statement of these days, as a sentence; None if there is one, or none is offered at all."""

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from core.reconciliation.lines import Break, Summary
 from core.texts import clock
 
 
-def details_of(summary: Summary, not_fetched: str | None = None) -> str:
-    """The comparison's page: how much was compared, the breaks by reason, and each with both sides' figures."""
-    return "\n".join(_lines(summary, not_fetched))
+def details_of(summary: Summary, not_fetched: str | None = None, proofs: Mapping[str, Any] | None = None) -> str:
+    """The comparison's page: how much was compared, the breaks by reason, and each with both sides' figures.
+
+    Args:
+        proofs: what the proof of the books found, as `broken`, or why there was none, as `not_proven`.
+    """
+    lines = [*_lines(summary, not_fetched)]
+    return "\n".join(lines if proofs is None else [*lines, f"\n{_proofs(proofs)}"])
+
+
+def _proofs(proofs: Mapping[str, Any]) -> str:
+    if why := proofs.get("not_proven"):
+        return f"**The books were not proven**: {why}"
+    broken = ", ".join(f"`{name}`" for name in proofs["broken"])
+    return f"**Broken proofs**: {broken}; `starter.py prove` shows the evidence" if broken else "Every proof holds."
 
 
 def _lines(summary: Summary, not_fetched: str | None) -> Iterator[str]:
