@@ -15,7 +15,6 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.client import Client
 
@@ -36,6 +35,7 @@ from storefront.endpoints import EndpointDesk
 from storefront.headers import VERSION, add_headers, check_headers
 from storefront.identities import address_of
 from storefront.limits import Limits
+from storefront.methods import methods_at
 from storefront.posting import Poster
 from storefront.problems import ProblemError, problem_in, problem_of, respond
 from storefront.service import HttpService, service_of
@@ -47,6 +47,8 @@ DRAINS_WITHIN = 10.0
 """Seconds that tries have for their ends when the gateway ends."""
 READY_FOR = 1.0
 """Seconds for which an answer about readiness stands: many who ask cost no more than one."""
+_ASKED = ["GET", "HEAD"]
+"""Monitors ask with either."""
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 log = logging.getLogger("dakuan.storefront")
@@ -123,8 +125,8 @@ def application(service: HttpService) -> FastAPI:
         app.add_api_route("/console", _to_console, include_in_schema=False)
         app.mount("/console", console_app(service))
     app.router.routes.extend(payloads.ROUTES)
-    app.add_api_route("/healthz", healthy, include_in_schema=False)
-    app.add_api_route("/readyz", ready, include_in_schema=False)
+    app.add_api_route("/healthz", healthy, methods=_ASKED, include_in_schema=False)
+    app.add_api_route("/readyz", ready, methods=_ASKED, include_in_schema=False)
     app.add_exception_handler(ProblemError, _ended)
     app.add_exception_handler(DakuanError, _refused)
     app.add_exception_handler(HTTPException, _unrouted)
@@ -187,18 +189,8 @@ async def _refused(request: Request, error: Any) -> Response:
 async def _unrouted(request: Request, error: Any) -> Response:
     headers = error.headers
     if error.status_code == 405:
-        # Each method of an address is a route of its own, and the one that was found first knows only its own.
-        headers = {**(headers or {}), "Allow": ", ".join(_methods_at(request))}
+        headers = {**(headers or {}), "Allow": ", ".join(methods_at(request.app.routes, request.scope))}
     return respond(_of(request, problem_of(_CODES.get(error.status_code, "unreadable"))), headers)
-
-
-def _methods_at(request: Request) -> list[str]:
-    """The methods that this address takes."""
-    found: set[str] = set()
-    for path, methods in document_of(request.app)["paths"].items():
-        if compile_path(path)[0].match(request.url.path):
-            found.update(method.upper() for method in methods)
-    return sorted(found)
 
 
 def _of(request: Request, problem: Any) -> Any:

@@ -9,6 +9,7 @@ from databases import Database
 from http_in_process import Gateway, in_process
 from ledger_samples import LIMITS, NOW, a_withdrawal, an_order, earned, opened
 
+from config import Settings
 from core.api_keys import SCOPES
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS
 from docs.examples import COMMANDS, ORDER
@@ -152,13 +153,36 @@ async def test_a_request_of_another_key_is_not_found(database: Database) -> None
         assert len(gateway.changes.sent) == 2
 
 
+UNLISTED = {
+    "/healthz": "GET, HEAD",
+    "/readyz": "GET, HEAD",
+    "/v1/openapi.json": "GET, HEAD",
+    "/v1/events/stream": "GET",
+    "/codec/decode": "OPTIONS, POST",
+    "/codec/encode": "OPTIONS, POST",
+    "/console": "GET",
+    "/console/reviews": "GET, HEAD",
+    "/console/sign-in": "GET, HEAD, POST",
+    "/console/static/live.js": "GET, HEAD",
+}
+"""Addresses that the document does not have, and what they take."""
+
+
 async def test_an_address_says_every_method_that_it_takes(database: Database) -> None:
+    async with in_process(database, Settings(world_url="http://127.0.0.1:1")) as gateway:
+        document = document_of(gateway.asker._transport.app)  # type: ignore[attr-defined]  # of an ASGI transport
+        said = {path: ", ".join(sorted(map(str.upper, methods))) for path, methods in document["paths"].items()}
+        for path, allowed in {**said, **UNLISTED}.items():
+            for name, value in IDS.items():
+                path = path.replace(f"{{{name}}}", value)
+            for method in {"OPTIONS", "PUT"} - set(allowed.split(", ")):
+                answer = await gateway.asker.request(method, path)
+                assert (answer.status_code, answer.headers.get("allow")) == (405, allowed), (method, path)
+
+
+async def test_no_withdrawal_takes_the_address_of_the_estimate(database: Database) -> None:
     async with in_process(database) as gateway:
-        for path, allowed in (
-            ("/v1/endpoints", "GET, POST"),
-            ("/v1/endpoints/e-1", "DELETE, GET, PATCH"),
-            ("/v1/merchants/m-1/accounts", "GET, POST"),
-            ("/v1/orders/A1/cancel_order", "POST"),
-        ):
-            answer = await gateway.asker.put(path)
-            assert (answer.status_code, answer.headers["allow"]) == (405, allowed), path
+        body = {"withdrawal_id": "estimate", "amount_minor": 100, "currency": "CNY", "account_id": "a-1"}
+        answer = await gateway.ask("POST", "/v1/withdrawals", await gateway.key(merchant="m-1"), body)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/withdrawal_id")
+        assert gateway.changes.sent == []

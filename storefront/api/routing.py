@@ -168,7 +168,7 @@ def asking_only(handler: Handler, names: Sequence[str]) -> Handler:
 
 
 def _in_path(path: str) -> list[dict[str, Any]]:
-    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    names = [part[1:-1].partition(":")[0] for part in path.split("/") if part.startswith("{")]
     return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -33,6 +34,15 @@ NEVER_BY_KEY = frozenset({ReportPayout.verb})
 _ASKED_BY_US = ("requested_by", "leaving", "policy")
 """Fields that a merchant does not choose."""
 
+ESTIMATE = "estimate"
+"""The last part of an address that is no withdrawal's: no withdrawal has this id, or it could not be read."""
+
+
+class _WithdrawalId(StringConvertor):
+    regex = f"(?!{ESTIMATE}$)[^/]+"
+
+
+register_url_convertor("withdrawal", _WithdrawalId())
 router = APIRouter(prefix="/v1", tags=["withdrawals"])
 
 
@@ -43,6 +53,8 @@ async def start_withdrawal(request: Request) -> Response:
     key = idempotency_key_of(request)
     fields = await object_of(request)
     withdrawal = _asked(caller, {"withdrawal_id": _id_from(caller, fields, key), **fields})
+    if withdrawal.withdrawal_id == ESTIMATE:
+        raise Refused("malformed", f"withdrawal_id: {ESTIMATE} is the address of another question.", "withdrawal_id")
     body = withdrawal.model_dump(mode="json", exclude_unset=True)
     pending = service.changes.pending(caller, key, "withdrawal", withdrawal.withdrawal_id, body)
     return await service.changes.answer(pending, request)
@@ -52,7 +64,7 @@ async def estimate_withdrawal(request: Request) -> Response:
     """What a withdrawal would cost, when it would arrive, and what stands against it; nothing is written."""
     service = service_of(request)
     caller = await service.caller(request, "withdrawals:read")
-    withdrawal = _asked(caller, {"withdrawal_id": "estimate", **await object_of(request)})
+    withdrawal = _asked(caller, {"withdrawal_id": ESTIMATE, **await object_of(request)})
     found = await estimate_now(service.settings, service.register, withdrawal)
     return JSONResponse(found.model_dump(mode="json"))
 
@@ -134,7 +146,7 @@ changing(
     created=True,
 )
 router.add_api_route(
-    "/withdrawals/estimate",
+    f"/withdrawals/{ESTIMATE}",
     estimate_withdrawal,
     methods=["POST"],
     summary="What a withdrawal would cost and when it would arrive",
@@ -154,5 +166,5 @@ reading(
     answers=listed(schema_of(WithdrawalRow)),
     queries=(query("merchant_id", "Of this merchant.", **WORD), query("state", "In this state.", **WORD), *PAGES),
 )
-reading(router, "/withdrawals/{withdrawal_id}", get_withdrawal, says="One withdrawal")
+reading(router, "/withdrawals/{withdrawal_id:withdrawal}", get_withdrawal, says="One withdrawal")
 add_verbs(router, "withdrawal", WITHDRAWAL_COMMANDS, without=NEVER_BY_KEY)

@@ -37,6 +37,7 @@ from storefront.console.cookies import jar_of
 from storefront.console.provider_keys import ProviderKeys
 from storefront.console.rendering import render, said_of
 from storefront.console.visits import Visit, keep_browser, visit_of
+from storefront.methods import methods_at
 from storefront.problems import HttpProblem, ProblemError, problem_in, problem_of
 from storefront.service import HttpService
 
@@ -130,7 +131,12 @@ async def _refused(request: Request, error: Any) -> Response:
 
 
 async def _unrouted(request: Request, error: Any) -> Response:
-    return await _problem(request, problem_of(_CODES.get(error.status_code, "unreadable")))
+    headers = error.headers
+    if error.status_code == 405:
+        # What no route has is a file: files are mounted, and read.
+        found = methods_at(request.app.routes, request.scope) or ["GET", "HEAD"]
+        headers = {**(headers or {}), "Allow": ", ".join(found)}
+    return await _problem(request, problem_of(_CODES.get(error.status_code, "unreadable")), headers)
 
 
 async def _problem(request: Request, problem: HttpProblem, headers: Mapping[str, str] | None = None) -> Response:
