@@ -195,7 +195,8 @@ KINDS: tuple[MovementKind, ...] = (
         "order/{order}/chargeback/{k}/above/won",
         (ChartLeg(_CHANNEL, _GOODWILL), ChartLeg(_CHANNEL, _AVAILABLE), ChartLeg(_CHANNEL, _DEPOSIT)),
     ),
-    # The buyer got the goods although the money had gone back, and paid for them again.
+    # The buyer got the goods although the money had gone back, and paid for them again. The part of a merchant who is
+    # frozen is kept for the order.
     MovementKind(
         "claim_back",
         "order",
@@ -205,6 +206,8 @@ KINDS: tuple[MovementKind, ...] = (
             ChartLeg(_CHANNEL, _COMMISSION),
             ChartLeg(_CHANNEL, _GOODWILL),
             ChartLeg(_DISCOUNT, _AVAILABLE),
+            ChartLeg(_CHANNEL, _FROZEN),
+            ChartLeg(_DISCOUNT, _FROZEN),
         ),
     ),
     # --- of a withdrawal -----------------------------------------------------------------------------------

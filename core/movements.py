@@ -92,6 +92,11 @@ def proceeds(order_id: str) -> str:
     return f"order/{order_id}/proceeds"
 
 
+def frozen(order_id: str) -> str:
+    """The account of what is the merchant's and is kept for the order."""
+    return f"order/{order_id}/frozen"
+
+
 def fund(order_id: str, *, channel: str, amount_minor: int, currency: str, occurred_at: datetime) -> Movement:
     """The buyer's money, at the channel, is held for the order."""
     return _movement("fund", currency, occurred_at, (amount_minor,), order=order_id, channel=channel)
@@ -274,14 +279,19 @@ def claim_back(
     commission_minor: int = 0,
     discount_minor: int = 0,
     goodwill_minor: int = 0,
+    frozen: bool = False,
 ) -> Movement:
     """The buyer paid again for goods whose money had gone back.
 
     The platform gets its commission and what it had borne; the rest is the merchant's, with the platform's discount.
+
+    Args:
+        frozen: the merchant is; what is due to it stays frozen for the order.
     """
     names = {"order": order_id, "k": str(k), "channel": channel, "merchant": merchant_id}
-    to_merchant = amount_minor - commission_minor - goodwill_minor
-    amounts = (to_merchant, commission_minor, goodwill_minor, discount_minor)
+    to_merchant, added = amount_minor - commission_minor - goodwill_minor, discount_minor
+    available, kept = ((0, 0), (to_merchant, added)) if frozen else ((to_merchant, added), (0, 0))
+    amounts = (available[0], commission_minor, goodwill_minor, available[1], *kept)
     return _movement("claim_back", currency, occurred_at, amounts, **names)
 
 

@@ -14,6 +14,13 @@ MOVED_WHILE_FROZEN = """
         JOIN movements m ON m.reference = 'order/' || o.order_id || '/' || s.step
         WHERE o.merchant_id = f.merchant_id
         UNION ALL
+        SELECT m.reference, m.recorded_at FROM orders o
+        JOIN movements m ON m.reference >= 'order/' || o.order_id || '/claim_back/'
+            AND m.reference < 'order/' || o.order_id || '/claim_back0'
+        WHERE o.merchant_id = f.merchant_id AND o.state @? '$.cases[*].claim' AND EXISTS (
+            SELECT FROM transfers t JOIN accounts a ON a.id = t.credit_account
+            WHERE t.movement_id = m.id AND a.path LIKE 'merchant/%/available')
+        UNION ALL
         SELECT m.reference, m.recorded_at FROM withdrawals w
         JOIN movements m ON m.reference = 'withdrawal/' || w.withdrawal_id || '/reserve'
         WHERE w.merchant_id = f.merchant_id

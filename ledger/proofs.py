@@ -370,8 +370,8 @@ CLAIMS = (
     ),
     ProofClaim(
         "frozen_merchants",
-        "Nothing of a frozen merchant was credited, settled, released, given back of its deposit or set aside for a"
-        " payout.",
+        "Nothing of a frozen merchant was credited, settled, released, given back of its deposit, made available by a"
+        " buyer who paid again, or set aside for a payout.",
         MOVED_WHILE_FROZEN,
     ),
     ProofClaim(

@@ -87,16 +87,20 @@ def _samples() -> list[Movement]:
         movements.chargeback_above(
             "A1", k=1, channel="wechat", merchant_id="m-1", platform_minor=1, merchant_minor=1, **at
         ),
-        movements.claim_back(
-            "A1",
-            k=1,
-            channel="wechat",
-            merchant_id="m-1",
-            amount_minor=9,
-            commission_minor=1,
-            discount_minor=1,
-            goodwill_minor=1,
-            **at,
+        *(
+            movements.claim_back(
+                "A1",
+                k=1,
+                channel="wechat",
+                merchant_id="m-1",
+                amount_minor=9,
+                commission_minor=1,
+                discount_minor=1,
+                goodwill_minor=1,
+                frozen=frozen,
+                **at,
+            )
+            for frozen in (False, True)
         ),
         movements.paid_in("m-1", "R1", channel="wechat", amount_minor=5, **at),
         movements.paid_in("m-1", "R2", rail="sandbox", amount_minor=5, **at),

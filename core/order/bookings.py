@@ -13,8 +13,16 @@ from typing import NamedTuple
 from core import movements
 from core.aftersale.state import AfterSaleCase
 from core.chart import Kind
+from core.merchants import MERCHANT_FROZEN
 from core.movements import Movement, Taken
-from core.order.freezing import next_number, note_frozen, note_released, release_due, to_freeze_minor
+from core.order.freezing import (
+    next_number,
+    note_claimed,
+    note_frozen,
+    note_released,
+    release_due,
+    to_freeze_minor,
+)
 from core.order.pausing import settles_at
 from core.order.refunding import without_refunds
 from core.order.shares import credit_shares
@@ -217,7 +225,9 @@ def _freeze_or_release(state: OrderState, booking: Booking, now: datetime) -> Mo
 
 
 def _claim_back(state: OrderState, booking: Booking, now: datetime) -> Movement:
-    """What the buyer paid again is the merchant's, less commission, with the platform's discount."""
+    """What the buyer paid again is the merchant's, less commission, with the platform's discount. While the merchant
+    is frozen, it is kept for the order: it becomes available once the merchant is let go.
+    """
     case = next(case for case in state.cases if case.claim_name == booking.cause)
     assert case.claim is not None
     return movements.claim_back(
@@ -229,6 +239,7 @@ def _claim_back(state: OrderState, booking: Booking, now: datetime) -> Movement:
         commission_minor=case.claim.commission_minor,
         discount_minor=case.claim.discount_minor,
         goodwill_minor=case.claim.goodwill_minor,
+        frozen=state.has_hold(MERCHANT_FROZEN),
         currency=state.order.currency,
         occurred_at=now,
     )
@@ -303,7 +314,8 @@ def _apply_claim_back(state: OrderState, movement: Movement) -> OrderState:
     case = state.case(f"case-{movement.name('k')}")
     assert case is not None
     assert case.claim is not None
-    return state.with_case(case.changed(claim=case.claim.changed(status="booked"), due=None))
+    state = state.with_case(case.changed(claim=case.claim.changed(status="booked"), due=None))
+    return note_claimed(state, movement.into(movements.frozen(state.order.order_id)))
 
 
 def _apply_freeze_or_release(state: OrderState, movement: Movement) -> OrderState:

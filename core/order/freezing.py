@@ -1,28 +1,31 @@
 """Money that is frozen after the settlement: what a dispute or a hold is about is kept while it stands.
 
 It is taken from what the merchant has available, at most what there is. A refund uses what is frozen first; the rest is
-released once nothing of the order is disputed or held any more.
+released once nothing of the order is disputed or held any more. What a buyer pays again while the merchant is frozen is
+kept too, of an order in any phase, until the merchant is let go.
 """
 
 from __future__ import annotations
 
 from core.aftersale.state import AfterSaleCase
+from core.merchants import MERCHANT_FROZEN
 from core.order.shares import Split, refundable_minor, return_units, take_all, take_amount
 from core.order.state import Frozen, OrderState
 
 
 def disputed_minor(state: OrderState) -> int:
-    """How much of the merchant's settled money must be kept for this order now."""
+    """How much of the merchant's money must be kept for this order now: of what is settled, and of what came since."""
+    claimed = state.freeze.claimed_minor if state.freeze is not None and state.has_hold(MERCHANT_FROZEN) else 0
     if state.phase != "settled":
-        return 0
+        return claimed
     held = _brought_in(state) if state.held_back else 0
     case = state.open_case
     if case is not None and case.by_buyer:  # what a channel disputes it has taken already
-        return max(held, _at_stake(state, case))
+        return max(held, _at_stake(state, case)) + claimed
     if held:
-        return held
+        return held + claimed
     owed = any(refund.status == "owed" and refund.source == "merchant" for refund in state.refunds)
-    return state.freeze.asked_minor if owed and state.freeze is not None else 0
+    return state.freeze.asked_minor if owed and state.freeze is not None else claimed
 
 
 def _brought_in(state: OrderState) -> int:
@@ -64,10 +67,22 @@ def next_number(state: OrderState) -> int:
 
 def note_frozen(state: OrderState, number: int, amount_minor: int) -> OrderState:
     """The order once the books froze up to this amount, or had nothing to freeze."""
-    asked = state.freeze.asked_minor if state.freeze is not None else 0
-    return state.changed(freeze=Frozen(number=number, asked_minor=asked + amount_minor))
+    before = state.freeze or Frozen(number=number)
+    return state.changed(freeze=before.changed(number=number, asked_minor=before.asked_minor + amount_minor))
+
+
+def note_claimed(state: OrderState, amount_minor: int) -> OrderState:
+    """The order once what the buyer paid again is kept for it. What was kept before is released together with it."""
+    if not amount_minor:
+        return state
+    number = state.freeze.number if state.freeze is not None and state.frozen else next_number(state)
+    state = note_frozen(state, number, amount_minor)
+    assert state.freeze is not None
+    claimed = state.freeze.claimed_minor + amount_minor
+    return state.changed(freeze=state.freeze.changed(claimed_minor=claimed))
 
 
 def note_released(state: OrderState) -> OrderState:
     """The order once nothing is frozen for it."""
-    return state.changed(freeze=state.freeze.changed(asked_minor=0) if state.freeze is not None else None)
+    released = {"asked_minor": 0, "claimed_minor": 0}
+    return state.changed(freeze=state.freeze.changed(**released) if state.freeze is not None else None)

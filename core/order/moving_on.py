@@ -12,6 +12,7 @@ from datetime import datetime
 
 from core.movements import Source
 from core.order.bookings import Booking, movement_for
+from core.order.freezing import note_claimed
 from core.order.refunding import end_if_nothing_left, moved_by, source_of, without_refunds
 from core.order.shares import commission_back, discount_back
 from core.order.state import LEDGER_DISAGREES, LineState, OrderState, Refund
@@ -35,6 +36,9 @@ def stand(state: OrderState, booking: Booking, now: datetime) -> OrderState:
         # How much is frozen under this number is not known here: all that is disputed is asked for under the next one.
         asked = state.freeze.asked_minor if state.freeze is not None else 0
         after = _lift(after.changed(freeze=after.freeze.changed(asked_minor=max(1, asked))), {"freeze"})
+    if booking.kind == "claim_back" and not after.frozen:
+        # Its merchant may have been frozen when it was booked: then it is kept for the order, and must be released.
+        after = note_claimed(after, sum(leg.amount_minor for leg in movement_for(before, booking, now).legs))
     if not late:
         return after
     after = _lift(after, _EXPLAINED)

@@ -149,14 +149,16 @@ class OpenRefundRequest(Part):
 
 
 class Frozen(Part):
-    """Available money of a settled order's merchant that is kept for the order.
+    """Money of the merchant that is kept for the order.
 
     `number` counts the times that money was frozen. `asked_minor` is how much was to be frozen since the last release:
-    the books froze at most what there was.
+    the books froze at most what there was. `claimed_minor` of it was paid again by the buyer while the merchant was
+    frozen.
     """
 
     number: int
     asked_minor: int = 0
+    claimed_minor: int = Field(default=0, exclude_if=_is_zero)
 
 
 class Receipt(Part):

@@ -193,7 +193,8 @@ def finish_posting(state: OrderState, movement: Movement) -> OrderState:
 
 def _wait_for_merchant(state: OrderState, now: datetime) -> OrderState:
     """The merchant is frozen. If the hold is lifted too early, it comes back: the ledger decides."""
-    hold = merchant_hold(MERCHANT_FROZEN, "credit" if state.credited_at is None else "payout", now)
+    before_credit = state.credited_at is None and not state.over
+    hold = merchant_hold(MERCHANT_FROZEN, "credit" if before_credit else "payout", now)
     return hold_money(state, hold, now).changed(doing=None).next_revision()
 
 

@@ -216,7 +216,7 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SE
 SET random_page_cost = 4 AS $$
 BEGIN
     PERFORM refuse_unless_an_orders(p_reference);
-    IF waits_for_merchant(p_reference) AND is_held_by_merchant(p_reference) THEN
+    IF waits_for_merchant(p_reference, p_credits) AND is_held_by_merchant(p_reference) THEN
         outcome := 'held';
         RETURN NEXT;
         RETURN;
@@ -259,10 +259,12 @@ BEGIN
     -- In the order of their keys, so that two arrays never wait for each other.
     PERFORM pg_advisory_xact_lock_shared(k.key) FROM (
         SELECT DISTINCT hashtextextended('merchant/' || o.merchant_id, 0) AS key
-        FROM unnest(p_references) AS r (reference) JOIN orders o ON o.order_id = split_part(r.reference, '/', 2)
-        WHERE waits_for_merchant(r.reference) ORDER BY 1
+        FROM unnest(p_references) WITH ORDINALITY AS r (reference, n)
+        JOIN orders o ON o.order_id = split_part(r.reference, '/', 2)
+        WHERE waits_for_merchant(r.reference, credits_of(r.reference, r.n, p_leg_of, p_credits)) ORDER BY 1
     ) AS k;
-    SELECT array_agg(waits_for_merchant(r.reference) AND is_held_by_merchant(r.reference) ORDER BY r.n) INTO v_held
+    SELECT array_agg(waits_for_merchant(r.reference, credits_of(r.reference, r.n, p_leg_of, p_credits))
+                     AND is_held_by_merchant(r.reference) ORDER BY r.n) INTO v_held
     FROM unnest(p_references) WITH ORDINALITY AS r (reference, n);
     IF TRUE = ANY (v_held) THEN
         RETURN QUERY SELECT CASE WHEN h THEN 'held' END, NULL::TEXT, NULL::BIGINT FROM unnest(v_held) AS h;

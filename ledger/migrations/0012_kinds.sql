@@ -200,7 +200,7 @@ BEGIN
        AND NOT EXISTS (SELECT FROM unnest(p_amounts) AS g (amount) WHERE g.amount <> 0) THEN
         v_fault := 'it moves nothing';
     END IF;
-    IF v_fault IS NULL AND waits_for_merchant(p_reference) AND merchant_value(
+    IF v_fault IS NULL AND waits_for_merchant(p_reference, p_credits) AND merchant_value(
         (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2)), 'frozen') IS NOT NULL THEN
         v_fault := 'its merchant is frozen';
     END IF;
@@ -311,7 +311,8 @@ BEGIN
            OR p_references[v_n] LIKE 'order/%/chargeback/%/won' THEN
             RAISE EXCEPTION 'movement % is refused: only the owner posts it', p_references[v_n]
                 USING ERRCODE = 'insufficient_privilege';
-        ELSIF waits_for_merchant(p_references[v_n]) AND is_held_by_merchant(p_references[v_n]) THEN
+        ELSIF waits_for_merchant(p_references[v_n], credits_of(p_references[v_n], v_n, p_leg_of, p_credits))
+              AND is_held_by_merchant(p_references[v_n]) THEN
             RAISE EXCEPTION 'movement % is refused: its merchant is frozen', p_references[v_n]
                 USING ERRCODE = 'insufficient_privilege';
         END IF;

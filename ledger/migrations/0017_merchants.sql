@@ -89,9 +89,19 @@ $$;
 
 -- Whether a movement makes an order's money its merchant's by a decision of the platform: while the merchant is frozen,
 -- it waits. What others have done is booked all the same: a bank sends a payout back, a channel gives back what it took.
--- What a withdrawal gives back stays within the merchant's money, and no payout of a frozen merchant is opened.
-CREATE FUNCTION waits_for_merchant(p_reference TEXT) RETURNS BOOLEAN LANGUAGE sql IMMUTABLE AS $$
-    SELECT p_reference LIKE 'order/%' AND split_part(p_reference, '/', 3) IN ('credit', 'settle', 'release')
+-- What a withdrawal gives back stays within the merchant's money, and no payout of a frozen merchant is opened. What a
+-- buyer pays again is booked too, to what is frozen for the order: `p_credits` are the movement's.
+CREATE FUNCTION waits_for_merchant(p_reference TEXT, p_credits TEXT[]) RETURNS BOOLEAN LANGUAGE sql STABLE AS $$
+    SELECT p_reference LIKE 'order/%' AND CASE split_part(p_reference, '/', 3)
+        WHEN 'credit' THEN TRUE WHEN 'settle' THEN TRUE WHEN 'release' THEN TRUE
+        WHEN 'claim_back' THEN array_to_string(p_credits, ' ') LIKE '%/available%' ELSE FALSE END
+$$;
+
+-- What movement `p_of` of an array credits, where its merchant's freeze depends on it.
+CREATE FUNCTION credits_of(p_reference TEXT, p_of BIGINT, p_leg_of INT[], p_credits TEXT[]) RETURNS TEXT[]
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN p_reference LIKE 'order/%/claim\_back/%'
+           THEN ARRAY(SELECT g.credit FROM unnest(p_leg_of, p_credits) AS g (leg_of, credit) WHERE g.leg_of = p_of) END
 $$;
 
 -- Whether an order's money may not become its merchant's now. The lock is held until the transaction ends: after a
