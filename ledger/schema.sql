@@ -1878,6 +1878,15 @@ AS $function$
     ORDER BY t.leg
 $function$;
 
+CREATE FUNCTION credits_of(p_reference text, p_of bigint, p_leg_of integer[], p_credits text[])
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT CASE WHEN p_reference LIKE 'order/%/claim\_back/%'
+           THEN ARRAY(SELECT g.credit FROM unnest(p_leg_of, p_credits) AS g (leg_of, credit) WHERE g.leg_of = p_of) END
+$function$;
+
 CREATE FUNCTION deadline_events(p_old jsonb, p_new jsonb)
  RETURNS TABLE(type text, data jsonb)
  LANGUAGE plpgsql
@@ -3769,7 +3778,7 @@ CREATE FUNCTION post_for_order(
 AS $function$
 BEGIN
     PERFORM refuse_unless_an_orders(p_reference);
-    IF waits_for_merchant(p_reference) AND is_held_by_merchant(p_reference) THEN
+    IF waits_for_merchant(p_reference, p_credits) AND is_held_by_merchant(p_reference) THEN
         outcome := 'held';
         RETURN NEXT;
         RETURN;
@@ -3821,10 +3830,12 @@ BEGIN
     -- In the order of their keys, so that two arrays never wait for each other.
     PERFORM pg_advisory_xact_lock_shared(k.key) FROM (
         SELECT DISTINCT hashtextextended('merchant/' || o.merchant_id, 0) AS key
-        FROM unnest(p_references) AS r (reference) JOIN orders o ON o.order_id = split_part(r.reference, '/', 2)
-        WHERE waits_for_merchant(r.reference) ORDER BY 1
+        FROM unnest(p_references) WITH ORDINALITY AS r (reference, n)
+        JOIN orders o ON o.order_id = split_part(r.reference, '/', 2)
+        WHERE waits_for_merchant(r.reference, credits_of(r.reference, r.n, p_leg_of, p_credits)) ORDER BY 1
     ) AS k;
-    SELECT array_agg(waits_for_merchant(r.reference) AND is_held_by_merchant(r.reference) ORDER BY r.n) INTO v_held
+    SELECT array_agg(waits_for_merchant(r.reference, credits_of(r.reference, r.n, p_leg_of, p_credits))
+                     AND is_held_by_merchant(r.reference) ORDER BY r.n) INTO v_held
     FROM unnest(p_references) WITH ORDINALITY AS r (reference, n);
     IF TRUE = ANY (v_held) THEN
         RETURN QUERY SELECT CASE WHEN h THEN 'held' END, NULL::TEXT, NULL::BIGINT FROM unnest(v_held) AS h;
@@ -3982,7 +3993,8 @@ BEGIN
            OR p_references[v_n] LIKE 'order/%/chargeback/%/won' THEN
             RAISE EXCEPTION 'movement % is refused: only the owner posts it', p_references[v_n]
                 USING ERRCODE = 'insufficient_privilege';
-        ELSIF waits_for_merchant(p_references[v_n]) AND is_held_by_merchant(p_references[v_n]) THEN
+        ELSIF waits_for_merchant(p_references[v_n], credits_of(p_references[v_n], v_n, p_leg_of, p_credits))
+              AND is_held_by_merchant(p_references[v_n]) THEN
             RAISE EXCEPTION 'movement % is refused: its merchant is frozen', p_references[v_n]
                 USING ERRCODE = 'insufficient_privilege';
         END IF;
@@ -4633,7 +4645,7 @@ BEGIN
        AND NOT EXISTS (SELECT FROM unnest(p_amounts) AS g (amount) WHERE g.amount <> 0) THEN
         v_fault := 'it moves nothing';
     END IF;
-    IF v_fault IS NULL AND waits_for_merchant(p_reference) AND merchant_value(
+    IF v_fault IS NULL AND waits_for_merchant(p_reference, p_credits) AND merchant_value(
         (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2)), 'frozen') IS NOT NULL THEN
         v_fault := 'its merchant is frozen';
     END IF;
@@ -5834,12 +5846,14 @@ BEGIN
     RETURN TRUE;
 END $function$;
 
-CREATE FUNCTION waits_for_merchant(p_reference text)
+CREATE FUNCTION waits_for_merchant(p_reference text, p_credits text[])
  RETURNS boolean
  LANGUAGE sql
- IMMUTABLE
+ STABLE
 AS $function$
-    SELECT p_reference LIKE 'order/%' AND split_part(p_reference, '/', 3) IN ('credit', 'settle', 'release')
+    SELECT p_reference LIKE 'order/%' AND CASE split_part(p_reference, '/', 3)
+        WHEN 'credit' THEN TRUE WHEN 'settle' THEN TRUE WHEN 'release' THEN TRUE
+        WHEN 'claim_back' THEN array_to_string(p_credits, ' ') LIKE '%/available%' ELSE FALSE END
 $function$;
 
 CREATE FUNCTION withdraw_load(p_load bigint, p_by text, p_reason text, p_now timestamp with time zone)
@@ -6285,6 +6299,7 @@ GRANT EXECUTE ON FUNCTION claim_waybills TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION close_rest_return TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correct_movement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correctable_legs TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION credits_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION deadline_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION deposit_required TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION disable_endpoint TO dakuan_worker;
